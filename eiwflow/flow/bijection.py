@@ -1,0 +1,79 @@
+"""The one protocol of all bijections, and the seeds of their parameters."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+
+import torch
+from torch import Tensor, nn
+
+
+class ShapeError(ValueError):
+    """An input has another shape than the bijection was made for."""
+
+
+class NotInitialisedError(RuntimeError):
+    """A flow was used before :meth:`MultiScaleFlow.initialise` saw data."""
+
+
+class Bijection(nn.Module):
+    """An invertible map of images with a log-determinant.
+
+    ``forward(x) -> (y, log_det)`` with x (N, C, H, W) and log_det (N,) in nats; ``inverse(y) -> x``.
+    Neither changes a buffer; what depends on data is set once by :meth:`initialise`.
+
+    Arguments:
+        channels: C of every input, checked by :meth:`check`.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.channels = channels
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return (y, log_det)."""
+        raise TypeError(f"{type(self).__name__} does not define forward.")
+
+    def inverse(self, y: Tensor) -> Tensor:
+        """Return x with forward(x) = y."""
+        raise TypeError(f"{type(self).__name__} does not define inverse.")
+
+    def initialise(self, x: Tensor) -> None:
+        """Set what depends on data from the batch ``x`` (N, C, H, W); most bijections have nothing to set."""
+
+    def check(self, x: Tensor) -> None:
+        """Raise :class:`ShapeError` unless x is (N, C, H, W) with this bijection's C."""
+        if x.dim() != 4 or x.shape[1] != self.channels:
+            raise ShapeError(
+                f"{type(self).__name__} was given an input of shape {tuple(x.shape)}; it takes (N, {self.channels}, H, W)."
+            )
+
+
+def generator_for(seed: int, name: str) -> torch.Generator:
+    """Return a generator that depends on (seed, name) alone.
+
+    Every module draws from its own: a module more in one arm of a comparison shifts no other's numbers.
+    """
+    digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
+
+
+def reset_parameters(root: nn.Module, seed: int) -> None:
+    """Draw every parameter of ``root`` anew, module by module, from (seed, module name)."""
+    for name, module in root.named_modules():
+        if isinstance(module, (nn.Conv2d, nn.Linear)):
+            generator = generator_for(seed, name)
+            nn.init.kaiming_uniform_(module.weight, a=math.sqrt(5), generator=generator)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+            if getattr(module, "starts_at_zero", False):
+                nn.init.zeros_(module.weight)
+        elif hasattr(module, "draw"):
+            module.draw(generator_for(seed, name))
+
+
+def starts_at_zero(layer: nn.Module) -> nn.Module:
+    """Mark the last layer of a network that starts as the constant zero, so that its bijection starts as the identity."""
+    layer.starts_at_zero = True
+    return layer

@@ -1,0 +1,67 @@
+"""Affine coupling with a bounded scale, and its network."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from .bijection import Bijection, starts_at_zero
+
+
+def coupling_network(channels_in: int, channels_out: int, width: int, kernels: str) -> nn.Sequential:
+    """Return the convolutions of a coupling: one per kernel size of ``kernels`` ("3-1-3"), ReLU between, zero at first."""
+    sizes = [int(size) for size in kernels.split("-")]
+    channels = [channels_in, *[width] * (len(sizes) - 1), channels_out]
+    layers: list[nn.Module] = []
+    for size, before, after in zip(sizes, channels[:-1], channels[1:], strict=True):
+        layers += [nn.Conv2d(before, after, size, padding=size // 2), nn.ReLU(inplace=True)]
+    layers.pop()
+    starts_at_zero(layers[-1])
+    return nn.Sequential(*layers)
+
+
+def soft_bound(s: Tensor, bound: float) -> Tensor:
+    """Return bound · tanh(s / bound): the identity near 0, never beyond ±bound."""
+    return bound * torch.tanh(s / bound)
+
+
+class AffineCoupling(Bijection):
+    r"""Transforms the second half of the channels by an affine map that the first half decides.
+
+    .. math:: y_b = e^{s(x_a)} x_b + t(x_a), \qquad \log|\det| = \sum s(x_a), \qquad s = B \tanh(\tilde s / B)
+
+    The bound B keeps a step from reaching beyond a factor e^B, so that a trained flow cannot explode off its data.
+
+    Arguments:
+        channels: C, even.
+        width: hidden channels of the network.
+        kernels: its kernel sizes.
+        scale_bound: B in nats.
+
+    Reference: Dinh et al., Real NVP, 2017, arXiv:1605.08803, section 3.2.
+    """
+
+    def __init__(self, channels: int, width: int, kernels: str, scale_bound: float) -> None:
+        super().__init__(channels)
+        self.scale_bound = scale_bound
+        self.network = coupling_network(channels // 2, channels, width, kernels)
+
+    def affine(self, x_a: Tensor) -> tuple[Tensor, Tensor]:
+        """Return (log_scale, shift), each (N, C/2, H, W), that the first half decides."""
+        # Under autocast the convolutions run in bfloat16; what a log-determinant is made of does not.
+        raw, shift = self.network(x_a).to(x_a.dtype).chunk(2, dim=1)
+        return soft_bound(raw, self.scale_bound), shift
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return (y, log_det)."""
+        self.check(x)
+        x_a, x_b = x.chunk(2, dim=1)
+        log_scale, shift = self.affine(x_a)
+        y = torch.cat([x_a, torch.addcmul(shift, x_b, log_scale.exp())], dim=1)
+        return y, log_scale.sum(dim=(1, 2, 3))
+
+    def inverse(self, y: Tensor) -> Tensor:
+        """Return x: the first half is unchanged and decides the same map."""
+        y_a, y_b = y.chunk(2, dim=1)
+        log_scale, shift = self.affine(y_a)
+        return torch.cat([y_a, (y_b - shift) * (-log_scale).exp()], dim=1)

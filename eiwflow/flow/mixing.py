@@ -1,0 +1,93 @@
+"""The invertible 1×1 convolution that mixes channels."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .bijection import Bijection
+
+
+class InvertibleConvolution(Bijection):
+    r"""A 1×1 convolution with W = P L (U + diag(sign exp(log_diagonal))), log|det| = H W sum(log_diagonal).
+
+    P is a permutation (buffer, as row numbers), L unit lower and U strictly upper triangular, sign is ±1 (buffer).
+
+    Reference: Kingma and Dhariwal, Glow, 2018, arXiv:1807.03039, section 3.2.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels)
+        self.lower = nn.Parameter(torch.zeros(channels, channels))
+        self.upper = nn.Parameter(torch.zeros(channels, channels))
+        self.log_diagonal = nn.Parameter(torch.zeros(channels))
+        self.register_buffer("permutation", torch.arange(channels))
+        self.register_buffer("sign", torch.ones(channels))
+
+    def draw(self, generator: torch.Generator) -> None:
+        """Start as a random rotation."""
+        matrix, _ = torch.linalg.qr(torch.randn(self.channels, self.channels, generator=generator, dtype=torch.double))
+        self.set_matrix(matrix)
+
+    @torch.no_grad()
+    def set_matrix(self, matrix: Tensor) -> None:
+        """Make W the invertible ``matrix`` (C, C), by its LU decomposition."""
+        permutation, lower, upper = torch.linalg.lu(matrix)
+        diagonal = upper.diagonal()
+        self.lower.copy_(lower.tril(-1))
+        self.upper.copy_(upper.triu(1))
+        self.log_diagonal.copy_(diagonal.abs().log())
+        self.sign.copy_(diagonal.sign())
+        # P has its one of row i in column permutation[i]: row i of W is row permutation[i] of L U.
+        self.permutation.copy_(permutation.argmax(dim=1))
+
+    def factors(self) -> tuple[Tensor, Tensor]:
+        """Return L and U with their diagonals, each (C, C)."""
+        identity = torch.eye(self.channels, dtype=self.lower.dtype, device=self.lower.device)
+        return self.lower.tril(-1) + identity, self.upper.triu(1) + torch.diag(self.sign * self.log_diagonal.exp())
+
+    def matrix(self) -> Tensor:
+        """Return W, (C, C)."""
+        lower, upper = self.factors()
+        return (lower @ upper)[self.permutation]
+
+    def inverse_matrix(self) -> Tensor:
+        """Return the inverse of W, (C, C), by two triangular solves in float64."""
+        lower, upper = (factor.double() for factor in self.factors())
+        identity = torch.eye(self.channels, dtype=torch.double, device=lower.device)[self.permutation.argsort()]
+        half_way = torch.linalg.solve_triangular(lower, identity, upper=False, unitriangular=True)
+        # W^-1 = U^-1 L^-1 P^T, and P^T has its rows at argsort(permutation).
+        return torch.linalg.solve_triangular(upper, half_way, upper=True).to(self.lower.dtype)
+
+    def log_det(self, pixels: int) -> Tensor:
+        """Return the log-determinant of one image with ``pixels`` = H W positions, a scalar."""
+        return pixels * self.log_diagonal.sum()
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return (y, log_det)."""
+        self.check(x)
+        y = F.conv2d(x, self.matrix()[:, :, None, None])
+        return y, self.log_det(x.shape[2] * x.shape[3]).expand(x.shape[0])
+
+    def inverse(self, y: Tensor) -> Tensor:
+        """Return W^-1 y at every position."""
+        return F.conv2d(y, self.inverse_matrix()[:, :, None, None])
+
+
+def principal_rotation(x: Tensor) -> Tensor:
+    """Return the rotation (C, C) to the principal channels of a batch (N, C, H, W), largest variance first.
+
+    The sign of every row is fixed (its largest entry is positive), so that the same batch gives the same rotation.
+    """
+    rows = x.double().permute(1, 0, 2, 3).flatten(1)
+    rows = rows - rows.mean(dim=1, keepdim=True)
+    _, vectors = torch.linalg.eigh(rows @ rows.T / rows.shape[1])
+    rotation = vectors.flip(1).T
+    largest = rotation.gather(1, rotation.abs().argmax(dim=1, keepdim=True))
+    return rotation * largest.sign()
+
+
+def half_swap(channels: int) -> Tensor:
+    """Return the permutation matrix (C, C) that swaps the two halves of the channels."""
+    return torch.eye(channels, dtype=torch.double).roll(channels // 2, dims=0)

@@ -1,0 +1,64 @@
+"""The Split: half of the channels leaves under a prior."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from .bijection import Bijection, starts_at_zero
+from .coupling import soft_bound
+
+#: A conditional log σ never leaves ±PRIOR_BOUND: an unbounded one took a trained flow to NaN.
+PRIOR_BOUND = 4.0
+
+
+def standard_normal_log_prob(z: Tensor) -> Tensor:
+    """Return log N(z; 0, I) per image: (N, ...) to (N,) in nats."""
+    return -0.5 * (z.flatten(1).square().sum(dim=1) + z[0].numel() * math.log(2 * math.pi))
+
+
+class Split(Bijection):
+    r"""Standardises the second half of the channels by its prior: ε = (z − μ(h)) / σ(h), log|det| = −Σ log σ(h).
+
+    ``standard``: μ = 0, σ = 1. ``conditional``: μ and log σ come from a zero-initialised 3×3 convolution of the kept
+    half h. As a bijection y holds h and ε; :meth:`emit` returns them apart.
+
+    Reference: Dinh et al., 2017, arXiv:1605.08803, section 3.6; Kingma and Dhariwal, 2018, arXiv:1807.03039 (its code).
+    """
+
+    def __init__(self, channels: int, prior: str) -> None:
+        super().__init__(channels)
+        half = channels // 2
+        self.prior = starts_at_zero(nn.Conv2d(half, channels, 3, padding=1)) if prior == "conditional" else None
+
+    def parameters_of(self, kept: Tensor) -> tuple[Tensor, Tensor]:
+        """Return (μ, log σ) of the emitted half, each like ``kept`` (N, C/2, H, W)."""
+        if self.prior is None:
+            return torch.zeros_like(kept), torch.zeros_like(kept)
+        mean, raw = self.prior(kept).to(kept.dtype).chunk(2, dim=1)
+        return mean, soft_bound(raw, PRIOR_BOUND)
+
+    def emit(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return (kept, ε, log_det) of x (N, C, H, W)."""
+        kept, emitted = x.chunk(2, dim=1)
+        if self.prior is None:
+            return kept, emitted, x.new_zeros(x.shape[0])
+        mean, log_std = self.parameters_of(kept)
+        return kept, (emitted - mean) * (-log_std).exp(), -log_std.sum(dim=(1, 2, 3))
+
+    def join(self, kept: Tensor, noise: Tensor) -> Tensor:
+        """Return x, from the kept half and ε."""
+        mean, log_std = self.parameters_of(kept)
+        return torch.cat([kept, mean + noise * log_std.exp()], dim=1)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return (y, log_det) with y = [h, ε]."""
+        self.check(x)
+        kept, noise, log_det = self.emit(x)
+        return torch.cat([kept, noise], dim=1), log_det
+
+    def inverse(self, y: Tensor) -> Tensor:
+        """Return x."""
+        return self.join(*y.chunk(2, dim=1))
