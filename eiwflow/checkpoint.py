@@ -1,0 +1,247 @@
+"""Read and write a checkpoint: one safetensors file whose metadata holds a JSON document.
+
+A file may come from anyone. Nothing in it is ever unpickled, and it is read in an order in which each check bounds
+what the next may cost: size, header, config, names with shapes and types, then values.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import platform
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+import eiwflow
+
+from .flow import ConfigError, FlowConfig, MultiScaleFlow
+from .flow.config import MAX_PARAMETERS
+
+KEY = "eiwflow"
+FORMAT = "eiwflow-checkpoint"
+VERSION = 1
+MAX_FILE_BYTES = 256 * 2**20
+MAX_HEADER_BYTES = 4 * 2**20
+
+_DTYPES = {"F32": torch.float32, "I64": torch.int64, "BOOL": torch.bool}
+
+
+class CheckpointError(ValueError):
+    """A file is not a checkpoint that can be trusted; the message is one sentence naming file, field and bound.
+
+    Attributes:
+        field, expected, found: the same in three cells, for a table.
+    """
+
+    def __init__(self, name: str, field: str, expected: str, found: str) -> None:
+        self.field, self.expected, self.found = field, expected, found
+        super().__init__(f"{name} is not a usable checkpoint: {field} is {found}; expected {expected}.")
+
+
+@dataclass(frozen=True)
+class CheckpointInfo:
+    """What a checkpoint says of itself beside its weights.
+
+    Attributes:
+        config: of the flow.
+        data: the data set's name or path.
+        step: training steps done.
+        seed: of the training.
+        metrics: named figures, such as ``test_bits_per_dim``.
+        recipe: the training's settings.
+        command: the command line that made the file.
+        versions: of the software.
+    """
+
+    config: FlowConfig
+    data: str = ""
+    step: int = 0
+    seed: int = 0
+    metrics: dict[str, float] = field(default_factory=dict)
+    recipe: dict[str, Any] = field(default_factory=dict)
+    command: str = ""
+    versions: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A flow read from a file, with what the file says of it and the SHA-256 of its bytes."""
+
+    name: str
+    flow: MultiScaleFlow
+    info: CheckpointInfo
+    sha256: str
+
+
+def software_versions() -> dict[str, str]:
+    """Return the versions of what computes."""
+    return {"eiwflow": eiwflow.__version__, "torch": torch.__version__, "python": platform.python_version()}
+
+
+def save(path: Path | str, flow: MultiScaleFlow, info: CheckpointInfo) -> None:
+    """Write a checkpoint atomically: a reader sees the old file or the whole new one."""
+    if not flow.initialised:
+        raise ValueError("A flow that is not initialised has nothing to save.")
+    document = {"format": FORMAT, "version": VERSION, **dataclasses.asdict(info), "config": info.config.to_dict()}
+    document["versions"] = software_versions()
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in flow.state_dict().items()}
+    write_atomically(Path(path), safetensors.torch.save(tensors, {KEY: json.dumps(document)}))
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace ``path`` by ``content``, through a temporary file beside it that is flushed to disk first."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def load(source: Path | str | bytes, name: str | None = None) -> Checkpoint:
+    """Read a checkpoint from a path or from bytes.
+
+    Raises:
+        CheckpointError: with one sentence that names the file, the field and the bound.
+    """
+    name = name or ("the uploaded file" if isinstance(source, bytes) else Path(source).name[:80])
+    content = source if isinstance(source, bytes) else _read(Path(source), name)
+    if len(content) > MAX_FILE_BYTES:
+        raise CheckpointError(name, "size", f"at most {MAX_FILE_BYTES} bytes", f"{len(content)} bytes")
+    header = _header(content, name)
+    info = _info(header, name)
+    _check_parameter_bound(info.config, name)
+    with torch.device("meta"):
+        flow = MultiScaleFlow(info.config)
+    _check_layout(header, flow, name)
+    try:
+        tensors = safetensors.torch.load(content)
+    except (safetensors.SafetensorError, ValueError, RuntimeError) as error:
+        raise CheckpointError(name, "layout", "a whole safetensors file", f"broken ({_short(error)})") from None
+    _check_values(tensors, name)
+    flow.load_state_dict(tensors, assign=True)
+    flow.requires_grad_(False).eval()
+    return Checkpoint(name, flow, info, hashlib.sha256(content).hexdigest())
+
+
+def _read(path: Path, name: str) -> bytes:
+    try:
+        size = path.stat().st_size
+        if size > MAX_FILE_BYTES:
+            raise CheckpointError(name, "size", f"at most {MAX_FILE_BYTES} bytes", f"{size} bytes")
+        return path.read_bytes()
+    except (OSError, ValueError) as error:
+        if isinstance(error, CheckpointError):
+            raise
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else _short(error)
+        raise CheckpointError(name, "file", "a readable file", f"unreadable ({reason})") from None
+
+
+def _header(content: bytes, name: str) -> dict[str, Any]:
+    if len(content) < 8:
+        raise CheckpointError(name, "size", "at least 8 bytes", f"{len(content)} bytes")
+    length = int.from_bytes(content[:8], "little")
+    bound = min(MAX_HEADER_BYTES, len(content) - 8)
+    if length > bound:
+        raise CheckpointError(name, "header length", f"at most {bound} bytes (a safetensors file)", f"{length} bytes")
+    header = _json(content[8 : 8 + length], "header", name)
+    for key, entry in header.items():
+        if not isinstance(entry, dict):
+            raise CheckpointError(name, f"header entry {key[:40]!r}", "an object", type(entry).__name__)
+    return header
+
+
+def _info(header: dict[str, Any], name: str) -> CheckpointInfo:
+    text = header.get("__metadata__", {}).get(KEY)
+    if not isinstance(text, str):
+        raise CheckpointError(name, f"metadata {KEY!r}", "a JSON document (an eiwflow checkpoint)", "absent")
+    document = _json(text.encode(errors="replace"), f"metadata {KEY!r}", name)
+    for key, expected in (("format", FORMAT), ("version", VERSION)):
+        if document.get(key) != expected:
+            raise CheckpointError(name, key, repr(expected), _short(repr(document.get(key))))
+    try:
+        config = FlowConfig.from_dict(document.get("config"))
+    except ConfigError as error:
+        raise CheckpointError(name, "config", "a flow within its bounds", f"refused ({error})") from None
+    fields: dict[str, Any] = {}
+    for entry in dataclasses.fields(CheckpointInfo):
+        if entry.name == "config":
+            continue
+        value = document.get(entry.name)
+        kind = {"data": str, "command": str, "step": int, "seed": int}.get(entry.name, dict)
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise CheckpointError(name, entry.name, f"of type {kind.__name__}", type(value).__name__)
+        fields[entry.name] = value
+    return CheckpointInfo(config=config, **fields)
+
+
+def _json(text: bytes, what: str, name: str) -> dict[str, Any]:
+    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len({key for key, _ in items}) != len(items):
+            raise ValueError("a name stands twice")
+        return dict(items)
+
+    try:
+        document = json.loads(text, object_pairs_hook=pairs)
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(name, what, "JSON", f"not readable as such ({_short(error)})") from None
+    if not isinstance(document, dict):
+        raise CheckpointError(name, what, "a JSON object", type(document).__name__)
+    return document
+
+
+def _check_parameter_bound(config: FlowConfig, name: str) -> None:
+    """Refuse what is too large before a module is built: a lower bound from the couplings' hidden layers alone."""
+    hidden = config.levels * config.steps * config.width**2 * max(0, len(config.network.split("-")) - 2)
+    if hidden > MAX_PARAMETERS:
+        raise CheckpointError(name, "parameters", f"at most {MAX_PARAMETERS}", f"at least {hidden}")
+
+
+def _check_layout(header: Mapping[str, Any], flow: MultiScaleFlow, name: str) -> None:
+    expected = flow.state_dict()
+    count = sum(p.numel() for p in flow.parameters())
+    if count > MAX_PARAMETERS:
+        raise CheckpointError(name, "parameters", f"at most {MAX_PARAMETERS}", str(count))
+    found = {key: entry for key, entry in header.items() if key != "__metadata__"}
+    if missing := sorted(set(expected) - set(found)):
+        raise CheckpointError(name, f"tensor {missing[0]!r}", "present", f"missing ({len(missing)} in all)")
+    if unknown := sorted(set(found) - set(expected)):
+        raise CheckpointError(name, f"tensor {unknown[0][:60]!r}", "absent", f"present ({len(unknown)} unknown in all)")
+    for key, tensor in expected.items():
+        shape, dtype = found[key].get("shape"), found[key].get("dtype")
+        if shape != list(tensor.shape):
+            raise CheckpointError(name, f"shape of {key!r}", str(list(tensor.shape)), _short(str(shape)))
+        if _DTYPES.get(str(dtype)) != tensor.dtype:
+            raise CheckpointError(name, f"type of {key!r}", str(tensor.dtype).removeprefix("torch."), _short(str(dtype)))
+
+
+def _check_values(tensors: Mapping[str, Tensor], name: str) -> None:
+    for key, tensor in tensors.items():
+        leaf = key.rpartition(".")[2]
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise CheckpointError(name, f"tensor {key!r}", "finite numbers", "not finite")
+        if leaf in ("order", "permutation") and not torch.equal(tensor.sort().values, torch.arange(len(tensor))):
+            raise CheckpointError(name, f"tensor {key!r}", f"a permutation of 0…{len(tensor) - 1}", "none")
+        if leaf == "sign" and not (tensor.abs() == 1).all():
+            raise CheckpointError(name, f"tensor {key!r}", "signs ±1", "other numbers")
+        if leaf == "initialised" and not tensor:
+            raise CheckpointError(name, "initialised", "true", "false")
+
+
+def _short(text: object) -> str:
+    line = " ".join(str(text).split())
+    return line if len(line) <= 80 else line[:79] + "…"

@@ -1,0 +1,323 @@
+"""The command line: everything the app does, without the app."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from .training.presets import PRESETS
+
+if TYPE_CHECKING:
+    from .checkpoint import Checkpoint
+    from .data import ImageData
+    from .flow import FlowConfig
+
+WRONG_INPUT = 2
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong on stderr, without the usage block, and leave with exit code 2."""
+        self.exit(WRONG_INPUT, f"{self.prog}: {' '.join(message.split())}\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit code: 0, 1 (a training failed) or 2 (wrong input)."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    options.arguments = arguments
+    # Imported here, so that --help does not wait for torch.
+    from .checkpoint import CheckpointError
+    from .data import DataError
+    from .flow import ConfigError, NonFiniteError, ShapeError
+    from .training.loop import TrainingFailed
+    from .training.run import RunError
+
+    try:
+        if getattr(options, "threads", None) is not None:
+            import torch
+
+            torch.set_num_threads(options.threads)
+        result, text = options.command(options)
+    except (CheckpointError, ConfigError, DataError, NonFiniteError, RunError, ShapeError, OSError) as error:
+        print(f"eiwflow {options.name}: {' '.join(str(error).split())}", file=sys.stderr)
+        return WRONG_INPUT
+    except TrainingFailed as error:
+        print(f"eiwflow {options.name}: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    print(json.dumps(result) if options.json else text)
+    return 0
+
+
+def build_parser() -> Parser:
+    """Return the parser of all commands."""
+    parser = Parser(prog="eiwflow", description="See inside a multi-scale normalizing flow: train one, score it, look at it.")
+    commands = parser.add_subparsers(title="commands", required=True, dest="name", metavar="COMMAND")
+
+    train = _command(commands, "train", train_command, "Train a flow; the last line printed is the run directory.")
+    train.add_argument("--preset", choices=PRESETS, help="settings named by the time they take on two CPU cores")
+    train.add_argument("--resume", metavar="RUN", type=Path, help="continue this run directory; no other setting applies")
+    train.add_argument("--data", help="data set's name, an .npz file or a folder of images (default: photos32)")
+    _flow_options(train)
+    train.add_argument("--batch", type=int, help="images a step (default: 32)")
+    train.add_argument("--iterations", type=int, help="training steps (default: 1000)")
+    train.add_argument("--seed", type=int, help="everything random is drawn from it (default: 0)")
+    train.add_argument("--learning-rate", type=float, help="peak learning rate of AdamW (default: 0.002)")
+    train.add_argument("--weight-decay", type=float, help="of AdamW (default: 0)")
+    train.add_argument("--warmup", type=int, help="steps of warm-up, at most a tenth of all (default: 100)")
+    train.add_argument("--clip", type=float, help="largest gradient norm (default: 50)")
+    train.add_argument("--ema", type=float, help="decay of the averaged weights (default: 0.999)")
+    train.add_argument("--divergence", type=float, help="strength of the Shuffle's KL regulariser (default: 0)")
+    train.add_argument("--precision", choices=("float32", "bfloat16"), help="of the networks, on CUDA (default: float32)")
+    train.add_argument(
+        "--validation", action="store_true", default=None, help="score on photographs held out from the train part"
+    )
+    train.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
+    train.add_argument("--threads", type=_threads, help="CPU threads (default: all)")
+    train.add_argument("--out", type=Path, help="folder that the run directory is made in (default: runs)")
+
+    evaluate = _command(commands, "evaluate", evaluate_command, "Bits/dim of a checkpoint on test images, and its exactness.")
+    _checkpoint_options(evaluate)
+    evaluate.add_argument("--limit", type=_positive, help="only the first N test images")
+
+    inspect = _command(commands, "inspect", inspect_command, "What a checkpoint holds: config, orders, weights, entropies.")
+    _checkpoint_options(inspect)
+
+    sample = _command(commands, "sample", sample_command, "Draw images from a checkpoint into a PNG.")
+    sample.add_argument("checkpoint", help="a .safetensors file, a run directory or a bundled checkpoint's name")
+    sample.add_argument("--n", type=_positive, default=16, help="images (default: 16)")
+    sample.add_argument(
+        "--temperature", default="0.7", help="one number, or one a level separated by commas (default: 0.7)"
+    )
+    sample.add_argument("--seed", type=int, default=0, help="of the draw (default: 0)")
+    sample.add_argument("--out", type=Path, default=Path("samples.png"), help="the PNG to write (default: samples.png)")
+
+    bench = _command(commands, "bench", bench_command, "Process CPU seconds of a step, of scoring and of sampling.")
+    _flow_options(bench)
+    bench.add_argument("--batch", type=_positive, default=16, help="images (default: 16)")
+    bench.add_argument("--threads", type=_threads, default=1, help="CPU threads (default: 1)")
+    return parser
+
+
+def _command(commands: Any, name: str, run: Any, text: str) -> Parser:  # noqa: ANN401 (argparse's own type is private)
+    parser = commands.add_parser(name, help=text, description=text)
+    parser.set_defaults(command=run)
+    parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+    return parser
+
+
+def _flow_options(parser: Parser) -> None:
+    parser.add_argument(
+        "--split",
+        help="static-first, static-last, random, shuffle, weighted, or ORDER+WEIGHTS, such as first+pooled (default: weighted)",
+    )
+    parser.add_argument("--prior", help="of what is emitted: conditional or standard (default: conditional)")
+    parser.add_argument("--init", help="of the 1×1 convolutions: principal or random (default: principal)")
+    parser.add_argument("--levels", type=int, help="levels (default: 3)")
+    parser.add_argument("--steps-per-level", type=int, dest="steps", help="flow steps a level (default: 8)")
+    parser.add_argument("--width", type=int, help="hidden channels of a coupling network (default: 64)")
+    parser.add_argument("--network", help="kernel sizes of a coupling network, such as 3-1-3")
+    parser.add_argument("--scale-bound", type=float, help="bound of a coupling's log-scale, in nats")
+    parser.add_argument("--permutation-seed", type=int, help="draws the permutation of --split random (default: 0)")
+    parser.add_argument("--size", type=int, help="training size in pixels; larger images are cropped (default: 32)")
+
+
+def _checkpoint_options(parser: Parser) -> None:
+    parser.add_argument("checkpoint", help="a .safetensors file, a run directory or a bundled checkpoint's name")
+    parser.add_argument("--data", help="another data set than the checkpoint's own")
+
+
+def _positive(text: str) -> int:
+    number = int(text) if text.lstrip("-").isdigit() else 0
+    if not 1 <= number <= 1_000_000:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a whole number between 1 and 1000000")
+    return number
+
+
+def _threads(text: str) -> int:
+    number = _positive(text)
+    if number > 1024:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is more than 1024")
+    return number
+
+
+# ---------------------------------------------------------------------- commands
+
+
+def train_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    """Train, with a progress bar on a terminal."""
+    from tqdm import tqdm
+
+    from .training.loop import choose_device, train
+    from .training.run import RunDirectory
+
+    device = choose_device(options.device)
+    if options.resume is not None:
+        run, images = RunDirectory.open(options.resume), None
+    else:
+        run, images = _new_run(options)
+    iterations = run.config()[0].iterations
+    with tqdm(total=iterations, unit="step", disable=not sys.stderr.isatty()) as bar:
+
+        def progress(step: int, bits: float) -> None:
+            bar.update(step - bar.n)
+            bar.set_postfix_str(f"{bits:.3f} bits/dim", refresh=False)
+
+        info = train(run, images=images, device=device, progress=progress)
+    return {"run": str(run.path), "step": info.step, "metrics": info.metrics}, str(run.path)
+
+
+def _new_run(options: argparse.Namespace) -> tuple[Any, ImageData]:
+    from . import data
+    from .training.recipe import Recipe
+    from .training.run import RunDirectory, runs_root
+
+    settings = {**PRESETS.get(options.preset, {}), **_given(options, *_RECIPE_OPTIONS)}
+    size = _given(options, "size").get("size", settings.get("size", 32))
+    _flow_config(options, settings, 3, size)  # refuse a wrong setting before data are read or downloaded
+    levels = settings.get("levels", 3)
+    images = data.load(settings.get("data", "photos32"), multiple=2**levels, size=size)
+    if options.validation:
+        images = data.hold_out(images)
+    if size > min(images.size):
+        raise data.DataError(f"--size is {size}; the images of {images.name} have {images.size[0]}×{images.size[1]} pixels.")
+    flow = _flow_config(options, settings, images.channels, size)
+    recipe = Recipe(flow=flow, **{k: v for k, v in settings.items() if k in _RECIPE_OPTIONS})
+    command = shlex.join(["python", "-m", "eiwflow", *options.arguments])
+    return RunDirectory.create(options.out or runs_root(), recipe, command), images
+
+
+_FLOW_OPTIONS = ("split", "prior", "init", "levels", "steps", "width", "network", "scale_bound", "permutation_seed")
+_RECIPE_OPTIONS = (
+    "data", "batch", "iterations", "seed", "learning_rate", "weight_decay", "warmup", "clip", "ema", "divergence",
+    "precision", "validation",
+)  # fmt: skip
+
+
+def _given(options: argparse.Namespace, *names: str) -> dict[str, Any]:
+    return {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+
+
+def _flow_config(options: argparse.Namespace, settings: dict[str, Any], channels: int, size: int) -> FlowConfig:
+    from .flow import FlowConfig
+
+    preset = {name: value for name, value in settings.items() if name in _FLOW_OPTIONS}
+    return FlowConfig(shape=(channels, size, size), **{**preset, **_given(options, *_FLOW_OPTIONS)})
+
+
+def find_checkpoint(text: str) -> Path:
+    """Return the file of a checkpoint given as a file, a run directory or a bundled checkpoint's name."""
+    path = Path(text)
+    if path.is_dir():
+        return path / "checkpoints" / "last.safetensors"
+    bundled = Path(__file__).resolve().parents[1] / "assets" / "checkpoints" / f"{text}.safetensors"
+    known = {file.stem for file in bundled.parent.glob("*.safetensors")}
+    return bundled if not path.exists() and text in known else path
+
+
+def _load(options: argparse.Namespace) -> Checkpoint:
+    from . import checkpoint
+
+    return checkpoint.load(find_checkpoint(options.checkpoint))
+
+
+def _images(options: argparse.Namespace, loaded: Checkpoint) -> ImageData:
+    from . import data
+
+    config = loaded.info.config
+    name = options.data or loaded.info.data
+    return data.load(name, multiple=2**config.levels, size=config.shape[1])
+
+
+def evaluate_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    """Score a checkpoint."""
+    from .analysis.evaluate import evaluate
+
+    loaded = _load(options)
+    result = evaluate(loaded.flow, _images(options, loaded), options.limit)
+    clusters = f", {result.clusters} sources" if result.clusters else ""
+    text = (
+        f"{loaded.name} on {result.data}: {result.bits_per_dim:.4f} ± {result.bits_per_dim_stderr:.4f} bits/dim "
+        f"({result.n} images{clusters})\n"
+        f"round trip {result.round_trip_max_abs:.1e}, log-det gap {result.log_det_gap:.1e} nats/dim"
+    )
+    return result.to_dict(), text
+
+
+def inspect_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    """Describe a checkpoint."""
+    from .analysis.inspect import inspect
+    from .data import DataError
+
+    loaded = _load(options)
+    try:
+        images = _images(options, loaded)
+    except DataError:
+        if options.data is not None:
+            raise
+        images = None
+    result = inspect(loaded, images)
+    config = loaded.info.config
+    lines = [
+        f"{loaded.name}: {config.split}, prior {config.prior}, init {config.init}, "
+        f"{config.levels} levels × {config.steps} steps, width {config.width}, {result['parameters']:,} parameters",
+        f"trained {loaded.info.step} steps on {loaded.info.data}, seed {loaded.info.seed}",
+    ]
+    for level in result["levels"]:
+        order = "" if level["order"] is None else f"; order (kept first): {' '.join(map(str, level['order']))}"
+        lines.append(f"level {level['level']}: {level['channels']} channels{order}")
+    return result, "\n".join(lines)
+
+
+def sample_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    """Draw images into a PNG."""
+    import math
+
+    import torch
+    from torchvision.utils import make_grid, save_image
+
+    from .flow import ConfigError, quantise
+
+    loaded = _load(options)
+    levels = loaded.info.config.levels
+    try:
+        temperatures = [float(part) for part in options.temperature.split(",")]
+    except ValueError:
+        raise ConfigError(f"--temperature is {options.temperature[:40]!r}; it must be a number, or one a level.") from None
+    if len(temperatures) not in (1, levels) or not all(0 <= t <= 3 for t in temperatures):
+        raise ConfigError(f"--temperature is {options.temperature[:40]!r}; it must be 1 or {levels} numbers between 0 and 3.")
+    if not 0 <= options.seed < 2**63:
+        raise ConfigError(f"--seed is {options.seed}; it must be between 0 and {2**63 - 1}.")
+    temperature = temperatures[0] if len(temperatures) == 1 else temperatures
+    x = loaded.flow.sample(options.n, temperature, torch.Generator().manual_seed(options.seed))
+    grid = make_grid(quantise(x), nrow=math.ceil(math.sqrt(options.n)), padding=2, pad_value=255)
+    save_image(grid.float() / 255, options.out, format="png")
+    return {"out": str(options.out), "n": options.n, "temperature": temperatures, "seed": options.seed}, str(options.out)
+
+
+def bench_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    """Time a flow."""
+    from .training.bench import bench
+
+    size = 32 if options.size is None else options.size
+    result = bench(_flow_config(options, {}, 3, size), options.batch)
+    step, floor = result["train_step_cpu_s"], result["convolutions_cpu_s"]
+    forward = result["convolutions_forward_cpu_s"]
+    text = "\n".join(
+        [
+            f"{result['parameters']:,} parameters, batch {options.batch}, {result['threads']} thread(s), process CPU seconds",
+            f"train step {step:.4f} = {step / floor:.2f} × its convolutions ({floor:.4f})",
+            f"log_prob   {result['log_prob_cpu_s']:.4f} = {result['log_prob_cpu_s'] / forward:.2f} × theirs ({forward:.4f})",
+            f"sample     {result['sample_cpu_s']:.4f} = {result['sample_cpu_s'] / forward:.2f} × theirs",
+            f"round trip {result['round_trip_max_abs']:.1e}, peak memory {result['peak_rss_mib']:.0f} MiB",
+        ]
+    )
+    return result, text

@@ -1,0 +1,20 @@
+"""Image data sets behind one loader: ``load`` by name or path, ``hold_out`` for decisions, crops for the loop."""
+
+from .crops import corner_crops, fixed_crops, random_crops, to_tensor
+from .holdout import hold_out
+from .images import DataError, ImageData
+from .picture import from_picture
+from .registry import DATASETS, load
+
+__all__ = [
+    "DATASETS",
+    "DataError",
+    "ImageData",
+    "corner_crops",
+    "fixed_crops",
+    "from_picture",
+    "hold_out",
+    "load",
+    "random_crops",
+    "to_tensor",
+]

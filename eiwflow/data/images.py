@@ -1,0 +1,109 @@
+"""What an image data set is, and the bounds that every one keeps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+MIN_SIDE, MAX_SIDE = 8, 256
+MIN_TRAIN, MAX_IMAGES = 8, 1_000_000
+MAX_BYTES = 2 * 1024**3
+
+
+class DataError(ValueError):
+    """Something about a data set is not as it must be; the message is one sentence on one line."""
+
+    def __init__(self, sentence: str) -> None:
+        # Reasons quoted from other libraries run over several lines, and some bring their own full stop.
+        super().__init__(" ".join(sentence.split()).rstrip(".") + ".")
+
+
+def reason(error: Exception) -> str:
+    """Return what another library's error says, or else what it is."""
+    return str(error)[:200] or type(error).__name__
+
+
+@dataclass(frozen=True, eq=False)
+class ImageData:
+    """Images in two parts that share no content.
+
+    Attributes:
+        name: the data set's name, or the file's or the folder's.
+        train: (N, H, W, C) uint8, C = 1 or 3.
+        test: (M, H, W, C) uint8.
+        train_source: (N,) integers into ``source_names``, the photograph that an image was cut from, or None.
+        test_source: (M,) integers likewise, or None.
+        source_names: one name per source; empty where the sources are unknown.
+        note: what was done to the images that a reader should know; empty where nothing was.
+    """
+
+    name: str
+    train: np.ndarray
+    test: np.ndarray
+    train_source: np.ndarray | None = None
+    test_source: np.ndarray | None = None
+    source_names: tuple[str, ...] = ()
+    note: str = ""
+
+    @property
+    def channels(self) -> int:
+        """1 (grey) or 3 (RGB)."""
+        return self.train.shape[3]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W) in pixels."""
+        return self.train.shape[1], self.train.shape[2]
+
+    def note_with(self, remark: str) -> str:
+        """Return the note with a remark added to it."""
+        return f"{self.note}; {remark}" if self.note else remark
+
+
+def check_images(what: str, count: int, height: int, width: int, channels: int) -> None:
+    """Raise DataError unless so many images of that shape may be held; asked before memory is taken."""
+    if channels not in (1, 3):
+        raise DataError(f"{what} has {channels} channels; images are N×H×W or N×H×W×C with C = 1 or 3")
+    if not all(MIN_SIDE <= side <= MAX_SIDE for side in (height, width)):
+        raise DataError(f"{what} is {height}×{width} pixels an image; sides may be {MIN_SIDE} to {MAX_SIDE}")
+    if count > MAX_IMAGES:
+        raise DataError(f"{what} has {count:,} images; at most {MAX_IMAGES:,} are taken")
+    if (size := count * height * width * channels) > MAX_BYTES:
+        raise DataError(f"{what} needs {size:,} bytes of memory; at most {MAX_BYTES:,} are taken")
+
+
+def check_parts(data: ImageData) -> ImageData:
+    """Return the data, or raise DataError where a part has too few images to work with."""
+    if len(data.train) < MIN_TRAIN:
+        raise DataError(
+            f"{data.name!r} has {len(data.train)} images to train on; at least {MIN_TRAIN} are needed"
+        )
+    if not len(data.test):
+        raise DataError(
+            f"{data.name!r} has 0 images to test on; at least 1 unlike the training images is needed"
+        )
+    return data
+
+
+def pad_to_multiple(data: ImageData, multiple: int) -> ImageData:
+    """Return the data with black borders, so that both sides are divisible by ``multiple``.
+
+    The border is even on opposite sides; an odd pixel goes to the bottom or to the right.
+    Raises DataError where the padded images would be out of bounds.
+    """
+    if not isinstance(multiple, int) or not 1 <= multiple <= MAX_SIDE:
+        raise DataError(f"multiple is {multiple!r}; it must be a whole number from 1 to {MAX_SIDE}")
+    (height, width), count = data.size, len(data.train) + len(data.test)
+    down, across = -height % multiple, -width % multiple
+    if not down and not across:
+        return data
+    padded = height + down, width + across
+    check_images(f"{data.name!r} padded to a multiple of {multiple}", count, *padded, data.channels)
+    border = ((0, 0), (down // 2, down - down // 2), (across // 2, across - across // 2), (0, 0))
+    return replace(
+        data,
+        train=np.pad(data.train, border),
+        test=np.pad(data.test, border),
+        note=data.note_with(f"{height}×{width} images are zero-padded to {padded[0]}×{padded[1]}"),
+    )

@@ -1,0 +1,177 @@
+"""Image data from a NumPy ``.npz`` archive that nobody vouches for.
+
+Headers are read first, a few kilobytes each; memory is taken only for arrays whose stated shape, dtype and
+size are within bounds and agree with the archive's own directory. Nothing is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from itertools import islice
+from math import prod
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from .images import MAX_BYTES, MAX_IMAGES, DataError, ImageData, check_images, reason
+from .split import tenth_by_hash
+
+MAX_ARRAYS = 100
+HEADER_BYTES = 16_384
+HEADER_READERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
+# What numpy writes. The other methods of zip can ask for gigabytes of window in a header of a few bytes.
+COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+
+
+class Member(NamedTuple):
+    """One array of an archive as its header describes it."""
+
+    info: zipfile.ZipInfo
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    header_bytes: int
+
+    @property
+    def data_bytes(self) -> int:
+        return prod(self.shape) * self.dtype.itemsize
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the archive holds just as many bytes as the header asks for."""
+        return self.header_bytes + self.data_bytes == self.info.file_size
+
+    @property
+    def is_image_like(self) -> bool:
+        return self.dtype == np.uint8 and len(self.shape) in (3, 4)
+
+
+def read_npz(path: Path) -> ImageData:
+    """Return the images of an archive with arrays ``train`` and ``test``, or with exactly one array of images.
+
+    Images are uint8, (N, H, W) or (N, H, W, C) with C = 1 or 3. A single array is split by a hash of each
+    image's bytes, about a tenth to test. ``train_source``, ``test_source`` and ``source_names`` are taken along
+    where all three are there and fit; any other array is left alone. Raises DataError where it is otherwise.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return _read(archive, path.name)
+    except DataError:
+        raise
+    except Exception as error:  # zipfile, zlib and numpy raise a dozen kinds between them on damaged files
+        raise DataError(f"{path.name!r} cannot be read as an .npz archive: {reason(error)}") from error
+
+
+def _read(archive: zipfile.ZipFile, file_name: str) -> ImageData:
+    members = _members(archive, file_name)
+    if "train" in members and "test" in members:
+        parts = {name: members[name] for name in ("train", "test")}
+    else:
+        parts = {name: member for name, member in members.items() if member.is_image_like}
+        if len(parts) != 1:
+            raise DataError(
+                f"{file_name!r} has neither `train` and `test` nor exactly one uint8 array of images; "
+                f"it holds {_listing(members)}"
+            )
+    for name, member in parts.items():
+        _check(f"array {name[:40]!r} of {file_name!r}", member)
+    if len({member.shape[1:] for member in parts.values()}) > 1:
+        shapes = " and ".join(str(member.shape) for member in parts.values())
+        raise DataError(
+            f"`train` and `test` of {file_name!r} have shapes {shapes}; images must have one shape"
+        )
+    total = sum(member.shape[0] for member in parts.values())
+    check_images(f"{file_name!r}", total, *_image_shape(next(iter(parts.values()))))
+
+    arrays = [_array(archive, member).reshape(-1, *_image_shape(member)) for member in parts.values()]
+    if len(arrays) == 2:
+        return ImageData(file_name, *arrays, *_sources(archive, members))
+    (images,) = arrays
+    in_test = tenth_by_hash(image.tobytes() for image in images)
+    return ImageData(file_name, images[~in_test], images[in_test])
+
+
+def _members(archive: zipfile.ZipFile, file_name: str) -> dict[str, Member]:
+    """Return the arrays by name; what is not an array in numpy's format is left out."""
+    infos = archive.NameToInfo
+    if len(infos) > MAX_ARRAYS:
+        raise DataError(f"{file_name!r} holds {len(infos):,} arrays; at most {MAX_ARRAYS} are looked at")
+    members = {}
+    for name, info in infos.items():
+        if not name.endswith(".npy") or info.compress_type not in COMPRESSIONS:
+            continue
+        with archive.open(info) as file:
+            # A header may claim 4 GiB for itself: what lies beyond the first few kilobytes is never inflated.
+            start = io.BytesIO(file.read(HEADER_BYTES))
+        try:
+            shape, _, dtype = HEADER_READERS[np.lib.format.read_magic(start)](start)
+        except Exception:  # the header is parsed as Python source: any error of the parser may come out
+            continue
+        members[name.removesuffix(".npy")] = Member(info, shape, dtype, start.tell())
+    return members
+
+
+def _listing(members: dict[str, Member]) -> str:
+    if not members:
+        return "no readable array"
+    shown = [
+        f"{name[:40]!r} ({member.dtype.name[:40]} {member.shape})"
+        for name, member in islice(members.items(), 5)
+    ]
+    return ", ".join(shown) + (f" and {len(members) - 5} more" if len(members) > 5 else "")
+
+
+def _check(what: str, member: Member) -> None:
+    if member.dtype != np.uint8:
+        raise DataError(f"{what} has dtype {member.dtype.name[:40]}; uint8 is needed")
+    if len(member.shape) not in (3, 4):
+        raise DataError(f"{what} has shape {member.shape}; N×H×W or N×H×W×C is needed")
+    check_images(what, member.shape[0], *_image_shape(member))
+    if not member.is_whole:
+        raise DataError(
+            f"{what} states {member.data_bytes:,} bytes of images; "
+            f"the archive holds {member.info.file_size - member.header_bytes:,}"
+        )
+
+
+def _image_shape(member: Member) -> tuple[int, int, int]:
+    height, width, *channels = member.shape[1:]
+    return height, width, channels[0] if channels else 1
+
+
+def _array(archive: zipfile.ZipFile, member: Member) -> np.ndarray:
+    with archive.open(member.info) as file:
+        return np.ascontiguousarray(np.lib.format.read_array(file, allow_pickle=False))
+
+
+def _sources(
+    archive: zipfile.ZipFile, members: dict[str, Member]
+) -> tuple[np.ndarray | None, np.ndarray | None, tuple[str, ...]]:
+    """Return (train_source, test_source, source_names), or nothings where one is missing or does not fit."""
+    unknown = None, None, ()
+    try:
+        chosen = [members[name] for name in ("train_source", "test_source", "source_names")]
+    except KeyError:
+        return unknown
+    *indices, names = chosen
+    counts = [members[part].shape[0] for part in ("train", "test")]
+    fits = (
+        [member.shape for member in indices] == [(count,) for count in counts]
+        and all(member.dtype.kind in "iu" for member in indices)
+        and (names.dtype.kind, len(names.shape)) == ("U", 1)
+        and names.shape[0] <= MAX_IMAGES  # names of no letters cost the file no bytes, but memory
+        and all(member.is_whole for member in chosen)
+        and sum(member.data_bytes for member in chosen) <= MAX_BYTES // 16
+    )
+    if not fits:
+        return unknown
+    train_source, test_source, name_array = (_array(archive, member) for member in chosen)
+    source_names = tuple(name_array.tolist())
+    both = np.concatenate([train_source, test_source])
+    if len(set(source_names)) < len(source_names) or not ((both >= 0) & (both < len(source_names))).all():
+        return unknown
+    return train_source, test_source, source_names

@@ -1,0 +1,65 @@
+"""One picture, of any size and kind, made into an image of a given shape."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from .images import DataError, check_images, reason
+
+# Only these decoders are tried: others run programs (EPS) or are seldom looked after.
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
+MAX_PIXELS = 64_000_000
+
+
+def from_picture(
+    picture: bytes | str | os.PathLike[str] | BinaryIO, shape: tuple[int, int, int]
+) -> np.ndarray:
+    """Return a picture as an image of shape (C, H, W), laid out (H, W, C), uint8.
+
+    The picture is turned as its EXIF data says and resized (Lanczos) so that it just covers the shape; what
+    stands out on two sides is cut off. Transparent parts become white, C = 1 makes the picture grey, and of
+    an animation the first frame is taken.
+
+    Arguments:
+        picture: a file's bytes, its path, or a file open for reading; PNG, JPEG, WebP, BMP or GIF.
+        shape: (C, H, W) with C = 1 or 3.
+
+    Raises DataError where the picture cannot be read or has more than 64 million pixels, and where the shape
+    is out of bounds.
+    """
+    channels, height, width = shape
+    check_images("the shape asked for", 1, height, width, channels)
+    if isinstance(picture, bytes):
+        picture = io.BytesIO(picture)
+    elif isinstance(picture, (str, os.PathLike)):
+        picture = Path(picture)
+    name = getattr(picture, "name", "")
+    what = f"picture {name!r}" if name else "the picture"
+
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(picture, formats=FORMATS) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise DataError(
+                    f"{what} is {image.width}×{image.height} = {image.width * image.height:,} pixels; "
+                    f"at most {MAX_PIXELS:,} are decoded"
+                )
+            # A large JPEG is decoded at a half, a quarter or an eighth, which is several times faster.
+            image.draft(None, (4 * max(width, height),) * 2)
+            ImageOps.exif_transpose(image, in_place=True)
+            if image.mode.startswith("I"):  # 16-bit grey, which ``convert`` would clip instead of scaling
+                image = image.point(lambda value: value / 256).convert("L")
+            fitted = ImageOps.fit(image.convert("RGBA"), (width, height), Image.Resampling.LANCZOS)
+            opaque = Image.alpha_composite(Image.new("RGBA", fitted.size, "white"), fitted)
+            pixels = np.array(opaque.convert("L" if channels == 1 else "RGB"))
+    except DataError:
+        raise
+    except Exception as error:  # a decoder fed with damaged bytes may raise anything
+        raise DataError(f"{what} cannot be read as {', '.join(FORMATS)}: {reason(error)}") from error
+    return pixels.reshape(height, width, channels)

@@ -1,0 +1,91 @@
+"""Every data set by its name, and the one loader for all of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from . import torchvision_sets
+from .folder import read_folder
+from .images import DataError, ImageData, check_parts, pad_to_multiple
+from .npz import read_npz
+
+ASSETS = Path(__file__).resolve().parents[2] / "assets" / "data"
+FOLDER_SIZE = 32
+
+
+class DataSet(NamedTuple):
+    """How a data set is loaded, given whether it may be downloaded, and what it is in one sentence."""
+
+    load: Callable[[bool], ImageData]
+    description: str
+
+
+def _bundled(name: str) -> ImageData:
+    path = ASSETS / f"{name}.npz"
+    if not path.is_file():
+        raise DataError(
+            f"{name!r} comes with the project; its file {path.name!r} is missing in {str(ASSETS)!r}"
+        )
+    return replace(read_npz(path), name=name)
+
+
+DATASETS: dict[str, DataSet] = {
+    "photos32": DataSet(
+        lambda download: _bundled("photos32"),
+        "4,756 colour crops, 32×32, of 17 photographs; the test part is the right-hand fifth of each.",
+    ),
+    "emoji32": DataSet(
+        lambda download: _bundled("emoji32"),
+        "1,641 emoji, 32×32, on white, which makes bits/dim mostly the price of the background.",
+    ),
+    "cifar10": DataSet(
+        torchvision_sets.cifar10,
+        "60,000 colour photographs of ten kinds of thing, 32×32; 170 MB to download.",
+    ),
+    "mnist": DataSet(torchvision_sets.mnist, "70,000 handwritten digits, grey, 28×28; 12 MB to download."),
+    "fashion-mnist": DataSet(
+        torchvision_sets.fashion_mnist, "70,000 pieces of clothing, grey, 28×28; 31 MB to download."
+    ),
+    "celeba": DataSet(
+        torchvision_sets.celeba,
+        "182,732 faces, 64×64 from the middle of each portrait; 1.4 GB to download (with the package gdown).",
+    ),
+}
+
+
+def load(
+    name_or_path: str | os.PathLike[str] = "photos32",
+    *,
+    multiple: int = 1,
+    download: bool = True,
+    size: int | None = None,
+) -> ImageData:
+    """Return a data set, at least 8 images to train on and 1 to test on.
+
+    Arguments:
+        name_or_path: a name in ``DATASETS``, the path of an ``.npz`` archive (``read_npz`` says what it may hold),
+            or that of a folder of pictures. A name goes before a path: a folder called mnist is ``./mnist``.
+        multiple: what both sides must be divisible by, 2**levels for a flow; images are zero-padded to it.
+        download: whether a data set of torchvision's may be fetched. They are kept in the folder that the
+            environment variable ``EIWFLOW_DATA`` names, else in ``~/.cache/eiwflow``.
+        size: the side, in pixels, to which a folder's pictures are cropped and resized, 32 if not given; of
+            no consequence to other data.
+
+    Raises DataError, in one sentence, for whatever cannot be loaded or is out of bounds.
+    """
+    path = os.path.expanduser(name_or_path)
+    if name_or_path in DATASETS:
+        data = DATASETS[name_or_path].load(download)
+    elif os.path.isdir(path):
+        data = read_folder(Path(path).resolve(), FOLDER_SIZE if size is None else size)
+    elif os.path.isfile(path) and path.lower().endswith(".npz"):
+        data = read_npz(Path(path))
+    else:
+        raise DataError(
+            f"{str(name_or_path)!r} is neither one of {', '.join(DATASETS)} nor a folder or an .npz file"
+        )
+    return pad_to_multiple(check_parts(data), multiple)

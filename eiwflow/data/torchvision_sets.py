@@ -1,0 +1,83 @@
+"""The well-known data sets, read (and fetched, when asked) by torchvision."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .images import DataError, ImageData, reason
+
+if TYPE_CHECKING:
+    from torch.utils.data import Dataset
+
+TRAIN_OR_TEST = {"train": True}, {"train": False}
+CELEBA_CROP, CELEBA_SIDE = 148, 64
+
+
+def cifar10(download: bool) -> ImageData:
+    """Return CIFAR-10: 50,000 + 10,000 colour images, 32×32.
+
+    Its files are pickles; torchvision compares their MD5 with the published ones before it opens them.
+    """
+    return _load("cifar10", "CIFAR10", TRAIN_OR_TEST, _whole_array, download)
+
+
+def mnist(download: bool) -> ImageData:
+    """Return MNIST: 60,000 + 10,000 grey images, 28×28."""
+    return _load("mnist", "MNIST", TRAIN_OR_TEST, _whole_array, download)
+
+
+def fashion_mnist(download: bool) -> ImageData:
+    """Return Fashion-MNIST: 60,000 + 10,000 grey images, 28×28."""
+    return _load("fashion-mnist", "FashionMNIST", TRAIN_OR_TEST, _whole_array, download)
+
+
+def celeba(download: bool) -> ImageData:
+    """Return CelebA's train and test parts: 162,770 + 19,962 colour faces, cut and resized to 64×64."""
+    data = _load("celeba", "CelebA", ({"split": "train"}, {"split": "test"}), _faces, download)
+    cut, side = CELEBA_CROP, CELEBA_SIDE
+    return replace(data, note=f"the middle {cut}×{cut} pixels of each portrait are resized to {side}×{side}")
+
+
+def _load(
+    name: str,
+    class_name: str,
+    parts: tuple[dict[str, Any], dict[str, Any]],
+    read: Callable[[Dataset], np.ndarray],
+    download: bool,
+) -> ImageData:
+    """Return a data set of torchvision's; raise DataError where it, or torchvision, cannot be had."""
+    try:
+        from torchvision import datasets
+    except Exception as error:  # a torchvision that does not fit its torch raises a RuntimeError
+        raise DataError(f"{name!r} needs torchvision, which cannot be imported: {reason(error)}") from error
+    root = os.path.expanduser(os.environ.get("EIWFLOW_DATA") or Path("~", ".cache", "eiwflow"))
+    try:
+        train, test = (read(getattr(datasets, class_name)(root, download=download, **part)) for part in parts)
+    except Exception as error:  # the network, the disk, an archive: torchvision passes on what they raise
+        attempt = "read or downloaded" if download else "read without a download"
+        raise DataError(f"{name!r} cannot be {attempt} in {root!r}: {reason(error)}") from error
+    return ImageData(name, train, test)
+
+
+def _whole_array(dataset: Dataset) -> np.ndarray:
+    """Return what torchvision already holds as one array or tensor, with the channels last."""
+    images = np.asarray(dataset.data)
+    return images[..., np.newaxis] if images.ndim == 3 else images
+
+
+def _faces(dataset: Dataset) -> np.ndarray:
+    """Return the faces one by one into one array; their background is cut off."""
+    from torchvision.transforms import CenterCrop, Compose, Resize
+
+    cut = Compose([CenterCrop(CELEBA_CROP), Resize(CELEBA_SIDE)])
+    images = np.empty((len(dataset), CELEBA_SIDE, CELEBA_SIDE, 3), dtype=np.uint8)
+    for index, image in enumerate(images):
+        portrait, _ = dataset[index]
+        image[:] = cut(portrait)
+    return images

@@ -1,0 +1,27 @@
+"""Training batches that depend on (seed, step) alone, so that a resumed run sees what an uninterrupted one would."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..data import random_crops
+from ..flow import dequantise
+from ..flow.bijection import generator_for
+
+
+def batch_indices(n: int, batch: int, seed: int, step: int) -> Tensor:
+    """Return the image numbers (batch,) of a step: consecutive pieces of one fresh permutation an epoch."""
+    first = step * batch
+    epochs = range(first // n, (first + batch - 1) // n + 1)
+    order = torch.cat([torch.randperm(n, generator=generator_for(seed, f"epoch {epoch}")) for epoch in epochs])
+    start = first - epochs[0] * n
+    return order[start : start + batch]
+
+
+def training_batch(images: Tensor, size: tuple[int, int], batch: int, seed: int, step: int) -> Tensor:
+    """Return x (batch, C, *size): images (N, C, H, W) of a step, cropped at random and dequantised."""
+    generator = generator_for(seed, f"batch {step}")
+    chosen = images[batch_indices(len(images), batch, seed, step)]
+    x = dequantise(random_crops(chosen, size, generator), generator)
+    return x.contiguous(memory_format=torch.channels_last)

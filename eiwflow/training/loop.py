@@ -1,0 +1,334 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
+
+from .. import checkpoint, data
+from ..checkpoint import CheckpointInfo
+from ..data import ImageData, fixed_crops, to_tensor
+from ..flow import MultiScaleFlow, dequantise, to_bits_per_dim
+from ..flow.bijection import generator_for
+from ..flow.score import score
+from .batches import training_batch
+from .recipe import Recipe, recording_steps
+from .record import PROBE_IMAGES, level_records, write_samples
+from .run import RunDirectory, RunError
+
+#: Images that initialise the flow.
+INIT_IMAGES = 256
+#: Seconds between two saves, beside the recording steps.
+SAVE_SECONDS = 60.0
+#: Lines of the bits/dim curve over a whole run, beside the recording steps.
+CURVE_POINTS = 400
+
+
+class TrainingFailed(RuntimeError):
+    """A run had to stop; the message names the step and what happened."""
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device called ``auto``, ``cpu``, ``cuda`` or ``mps``; one that is not there is refused."""
+    here = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        return torch.device(next(kind for kind, there in here.items() if there))
+    if not here.get(name.partition(":")[0], False):
+        there = ", ".join(kind for kind, is_there in here.items() if is_there)
+        raise RunError(f"device is {name[:40]!r}; this machine has {there}.")
+    return torch.device(name)
+
+
+class Trainer:
+    """A flow on its way: weights, averaged weights, optimiser and step number.
+
+    Everything random is drawn from (seed, step), so the state holds no generator.
+
+    Arguments:
+        recipe: the settings.
+        images: the data set; taken from the recipe's ``data`` where it is not given.
+        device: where it trains.
+    """
+
+    def __init__(self, recipe: Recipe, images: ImageData | None = None, device: torch.device | None = None) -> None:
+        self.recipe = recipe
+        self.device = device or torch.device("cpu")
+        images = images or load_data(recipe)
+        size = recipe.flow.shape[1:]
+        self.train_images = to_tensor(images.train)
+        self.test_images = fixed_crops(to_tensor(images.test), size)
+        self.flow = MultiScaleFlow(recipe.flow, recipe.seed).to(self.device, memory_format=torch.channels_last)
+        first = training_batch(self.train_images, size, min(INIT_IMAGES, len(self.train_images)), recipe.seed, 0)
+        self.flow.initialise(first.to(self.device))
+        self.averaged = AveragedModel(self.flow, multi_avg_fn=self._average)
+        # The averaged flow starts as the initialised one; its first update then averages instead of copying.
+        self.averaged.n_averaged.fill_(1)
+        groups = [{"params": list(self.flow.density_parameters())}]
+        if shown := list(self.flow.display_parameters()):
+            groups.append({"params": shown, "weight_decay": 0.0})
+        self.optimiser = torch.optim.AdamW(
+            groups, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=self.device.type != "mps"
+        )
+        self.step = 0
+
+    def _average(self, averaged: list[Tensor], current: list[Tensor], count: Tensor | int) -> None:
+        t = int(count)
+        decay = min(self.recipe.ema, (1 + t) / (10 + t))
+        torch._foreach_lerp_(averaged, current, 1 - decay)
+
+    @property
+    def average(self) -> MultiScaleFlow:
+        """The flow with averaged weights: what is saved, sampled and scored."""
+        return self.averaged.module
+
+    def advance(self) -> tuple[float, float]:
+        """Take one step; return (bits/dim of the batch before it, gradient norm).
+
+        Raises:
+            TrainingFailed: loss or gradient is not finite; weights and averages are those before the step.
+        """
+        recipe = self.recipe
+        x = training_batch(self.train_images, recipe.flow.shape[1:], recipe.batch, recipe.seed, self.step).to(self.device)
+        for group in self.optimiser.param_groups:
+            group["lr"] = recipe.learning_rate_at(self.step)
+        shown = len(self.optimiser.param_groups) > 1
+        half = recipe.precision == "bfloat16" and self.device.type == "cuda"
+        self.optimiser.zero_grad(set_to_none=True)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
+            log_prob, divergence = self.flow(x, divergence=shown or recipe.divergence > 0)
+            loss = bits = to_bits_per_dim(log_prob, recipe.flow.dimensions).mean()
+        if divergence is not None:
+            # A display Solver sees detached features: its term teaches it and moves nothing else.
+            loss = bits + (1.0 if shown else recipe.divergence) * divergence.mean()
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(self.optimiser.param_groups[0]["params"], recipe.clip)
+        value, norm_value = bits.item(), norm.item()
+        if not (_finite(value) and _finite(norm_value) and _finite(loss.item())):
+            what = "bits/dim" if not _finite(value) else "the gradient"
+            raise TrainingFailed(f"At step {self.step + 1} {what} was not finite{self._level_at_fault(x)}.")
+        self.optimiser.step()
+        self.averaged.update_parameters(self.flow)
+        self.step += 1
+        return value, norm_value
+
+    def _level_at_fault(self, x: Tensor) -> str:
+        for level in self.flow.trace(x).levels:
+            if not (torch.isfinite(level.features).all() and torch.isfinite(level.log_det).all()):
+                return f", first in level {level.number}"
+        return ""
+
+    # ------------------------------------------------------------------ state
+
+    def state(self) -> dict[str, Tensor]:
+        """Return every tensor that the next step depends on, by name."""
+        tensors = {f"flow.{name}": tensor for name, tensor in self.flow.state_dict().items()}
+        tensors |= {f"average.{name}": tensor for name, tensor in self.averaged.state_dict().items()}
+        for number, entry in self.optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser.{number}.{name}": tensor for name, tensor in entry.items()}
+        return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+
+    def restore(self, tensors: dict[str, Tensor], step: int) -> None:
+        """Continue from what :meth:`state` returned at ``step``."""
+        self.flow.load_state_dict(_under("flow.", tensors))
+        self.averaged.load_state_dict(_under("average.", tensors))
+        state = self.optimiser.state_dict()
+        moments: dict[int, dict[str, Tensor]] = {}
+        for key, tensor in _under("optimiser.", tensors).items():
+            number, _, name = key.partition(".")
+            moments.setdefault(int(number), {})[name] = tensor
+        self.optimiser.load_state_dict({"state": moments, "param_groups": state["param_groups"]})
+        self.step = step
+
+
+def load_data(recipe: Recipe) -> ImageData:
+    """Return the recipe's data set, padded for its levels; with ``validation``, held-out photographs as the test part."""
+    images = data.load(recipe.data, multiple=2**recipe.flow.levels, size=recipe.flow.shape[1])
+    return data.hold_out(images) if recipe.validation else images
+
+
+def train(
+    run: RunDirectory,
+    *,
+    images: ImageData | None = None,
+    device: torch.device | None = None,
+    progress: Callable[[int, float], None] | None = None,
+) -> CheckpointInfo:
+    """Train the run's recipe to its end, from where it stands, and return what the last checkpoint says of itself.
+
+    SIGTERM and SIGINT finish the step, save, and set the state "stopped".
+
+    Arguments:
+        run: the run directory; one with a ``resume.safetensors`` is continued.
+        images: the data set, where it is in memory already.
+        device: where to train; the CPU by default.
+        progress: called after every step with (step, bits/dim of the batch).
+
+    Raises:
+        TrainingFailed: a value was not finite; the last good checkpoint stays.
+    """
+    recipe, command = run.config()
+    trainer = Trainer(recipe, images, device)
+    if run.resume_file.exists():
+        _restore(trainer, run)
+    try:
+        with _stop_signals() as stopped:
+            info = _advance_to_the_end(trainer, run, command, progress, stopped)
+    except TrainingFailed as error:
+        run.set_status("failed", trainer.step, str(error))
+        run.log(str(error))
+        raise
+    except (OSError, torch.OutOfMemoryError) as error:
+        message = f"At step {trainer.step + 1} the run stopped: {error}"
+        run.set_status("failed", trainer.step, message)
+        raise TrainingFailed(message) from error
+    return info
+
+
+def _advance_to_the_end(
+    trainer: Trainer,
+    run: RunDirectory,
+    command: str,
+    progress: Callable[[int, float], None] | None,
+    stopped: list[int],
+) -> CheckpointInfo:
+    recipe = trainer.recipe
+    recording = set(recording_steps(recipe.iterations))
+    every = max(1, recipe.iterations // CURVE_POINTS)
+    probe = _probe(trainer)
+    started, cpu_started = time.monotonic(), time.process_time()
+    before = max((record.get("seconds", 0.0) for record in run.records()), default=0.0)
+    cpu_before = max((record.get("cpu_seconds", 0.0) for record in run.records()), default=0.0)
+
+    def clock() -> dict[str, float]:
+        return {
+            "seconds": round(before + time.monotonic() - started, 2),
+            "cpu_seconds": round(cpu_before + time.process_time() - cpu_started, 2),
+        }
+
+    def save() -> CheckpointInfo:
+        metrics = {**_latest(run), "cpu_seconds": clock()["cpu_seconds"]}
+        info = CheckpointInfo(
+            config=recipe.flow,
+            data=recipe.data,
+            step=trainer.step,
+            seed=recipe.seed,
+            metrics=metrics,
+            recipe={key: value for key, value in recipe.to_dict().items() if key != "flow"},
+            command=command,
+            versions=checkpoint.software_versions(),
+        )
+        checkpoint.save(run.last_checkpoint, trainer.average, info)
+        document = json.dumps({"step": trainer.step})
+        checkpoint.write_atomically(run.resume_file, safetensors.torch.save(trainer.state(), {"resume": document}))
+        return info
+
+    if trainer.step == 0:
+        run.append(_recording(trainer, run, probe) | clock())
+        save()
+    run.set_status("running", trainer.step)
+    run.log(f"running from step {trainer.step} of {recipe.iterations} on {trainer.device}")
+    since: list[float] = []
+    saved = time.monotonic()
+    while trainer.step < recipe.iterations and not stopped:
+        value, norm = trainer.advance()
+        since.append(value)
+        step = trainer.step
+        recorded = step in recording
+        if recorded or step % every == 0:
+            record: dict[str, Any] = {"step": step, "bits_per_dim": round(sum(since) / len(since), 5)}
+            record |= {"lr": recipe.learning_rate_at(step - 1), "gradient_norm": round(norm, 4), **clock()}
+            since.clear()
+            run.append(record | (_recording(trainer, run, probe) if recorded else {}))
+        if recorded or time.monotonic() - saved > SAVE_SECONDS:
+            save()
+            run.set_status("running", step)
+            saved = time.monotonic()
+        if progress is not None:
+            progress(step, value)
+    if trainer.step == recipe.iterations:
+        run.append({"step": trainer.step, **_final_scores(trainer)} | clock())
+    info = save()
+    state = "finished" if trainer.step == recipe.iterations else "stopped"
+    run.set_status(state, trainer.step)
+    run.log(f"{state} at step {trainer.step}")
+    return info
+
+
+def _probe(trainer: Trainer) -> Tensor:
+    """Return dequantised test images that recording steps look at, the same at every step."""
+    return dequantise(trainer.test_images[:PROBE_IMAGES], generator_for(0, "probe")).to(trainer.device)
+
+
+def _recording(trainer: Trainer, run: RunDirectory, probe: Tensor) -> dict[str, Any]:
+    write_samples(run.samples, trainer.average, trainer.recipe.seed, trainer.step)
+    log_prob = torch.cat([trainer.average.log_prob(part).detach() for part in probe.split(64)])
+    bits = to_bits_per_dim(log_prob, trainer.recipe.flow.dimensions).mean().item()
+    return {
+        "step": trainer.step,
+        "probe_bits_per_dim": round(bits, 5),
+        "levels": level_records(trainer.average, probe),
+    }
+
+
+def _final_scores(trainer: Trainer) -> dict[str, float]:
+    """Return bits/dim of the averaged weights on the test part, and on as many training images."""
+    size = trainer.recipe.flow.shape[1:]
+    indices = torch.randperm(len(trainer.train_images), generator=generator_for(0, "train part"))
+    train_images = fixed_crops(trainer.train_images[indices[: len(trainer.test_images)]], size)
+    return {
+        "test_bits_per_dim": round(score(trainer.average, trainer.test_images).mean().item(), 5),
+        "train_bits_per_dim": round(score(trainer.average, train_images).mean().item(), 5),
+    }
+
+
+def _latest(run: RunDirectory) -> dict[str, float]:
+    """Return the newest value of every bits/dim in the records."""
+    names = ("bits_per_dim", "probe_bits_per_dim", "test_bits_per_dim", "train_bits_per_dim")
+    return {name: record[name] for record in run.records() for name in names if name in record}
+
+
+def _restore(trainer: Trainer, run: RunDirectory) -> None:
+    try:
+        content = run.resume_file.read_bytes()
+        length = int.from_bytes(content[:8], "little")
+        step = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["resume"])["step"]
+        trainer.restore(safetensors.torch.load(content), step)
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, safetensors.SafetensorError):
+        raise RunError(f"The resume.safetensors of {run.path.name} does not belong to its config.json.") from None
+    run.forget_after(step)
+
+
+def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _finite(value: float) -> bool:
+    return value - value == 0.0
+
+
+@contextmanager
+def _stop_signals() -> Iterator[list[int]]:
+    """Collect SIGTERM and SIGINT in the list instead of dying of them (in the main thread, where Python allows it)."""
+    seen: list[int] = []
+    previous: dict[int, Any] = {}
+    try:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            previous[number] = signal.signal(number, lambda received, _: seen.append(received))
+    except ValueError:
+        pass
+    try:
+        yield seen
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -1,0 +1,12 @@
+"""Sensible settings, named by the time they take on two CPU cores."""
+
+from __future__ import annotations
+
+from typing import Any
+
+#: preset -> settings of ``train``; what is said beside a preset on the command line wins.
+PRESETS: dict[str, dict[str, Any]] = {
+    "minute": {"levels": 3, "steps": 4, "width": 48, "size": 16, "batch": 64, "iterations": 1000},
+    "five-minutes": {"levels": 3, "steps": 8, "width": 64, "size": 32, "batch": 32, "iterations": 2000},
+    "half-hour": {"levels": 3, "steps": 8, "width": 64, "size": 32, "batch": 32, "iterations": 14000},
+}

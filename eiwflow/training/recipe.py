@@ -1,0 +1,114 @@
+"""What a training is made of: settings with bounds, presets, and the schedule they imply."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..flow import ConfigError, FlowConfig
+
+#: Bounds of every number in a recipe.
+BOUNDS: dict[str, tuple[float, float]] = {
+    "batch": (1, 4096),
+    "iterations": (1, 10_000_000),
+    "seed": (0, 2**31 - 1),
+    "learning_rate": (1e-6, 1.0),
+    "weight_decay": (0.0, 1.0),
+    "warmup": (0, 100_000),
+    "clip": (1e-3, 1e6),
+    "ema": (0.0, 0.99999),
+    "divergence": (0.0, 100.0),
+}
+_WHOLE = ("batch", "iterations", "seed", "warmup")
+PRECISIONS = ("float32", "bfloat16")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The settings of one training.
+
+    Arguments:
+        flow: what is trained.
+        data: a data set's name, or a path to an ``.npz`` or a folder.
+        batch, iterations, seed: images a step, steps, and what everything random is drawn from.
+        learning_rate: of AdamW at its peak; cosine to 0.
+        weight_decay: of AdamW.
+        warmup: steps of linear warm-up; never more than a tenth of the iterations.
+        clip: largest gradient norm.
+        ema: d of the averaged weights' decay min(d, (1 + t)/(10 + t)).
+        divergence: λ of the Shuffle's divergence, for policies whose weights are in the density.
+        precision: ``bfloat16`` runs the networks' convolutions so, on CUDA only; log-determinants stay float32.
+        validation: train and score on photographs held out from the train part, never on the test part.
+
+    Raises:
+        ConfigError: a field is out of its bounds.
+    """
+
+    flow: FlowConfig = field(default_factory=FlowConfig)
+    data: str = "photos32"
+    batch: int = 32
+    iterations: int = 1000
+    seed: int = 0
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.0
+    warmup: int = 100
+    clip: float = 50.0
+    ema: float = 0.999
+    divergence: float = 0.0
+    precision: str = "float32"
+    validation: bool = False
+
+    def __post_init__(self) -> None:
+        """Hold every field against its bounds."""
+        for name, (low, high) in BOUNDS.items():
+            value = getattr(self, name)
+            whole = name in _WHOLE
+            if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
+                raise ConfigError(f"{name} is {str(value)[:40]!r}; it must be a {'whole ' if whole else ''}number.")
+            if not low <= value <= high:
+                raise ConfigError(f"{name} is {value}; it must be between {low:g} and {high:g}.")
+        if self.precision not in PRECISIONS:
+            raise ConfigError(f"precision is {str(self.precision)[:40]!r}; it must be one of {', '.join(PRECISIONS)}.")
+        if not isinstance(self.validation, bool):
+            raise ConfigError(f"validation is {str(self.validation)[:40]!r}; it must be true or false.")
+        if not isinstance(self.data, str) or not self.data or "\0" in self.data or len(self.data) > 4096:
+            raise ConfigError(f"data is {str(self.data)[:40]!r}; it must be a data set's name or a path.")
+
+    def learning_rate_at(self, step: int) -> float:
+        """Return the learning rate of step ``step`` (from 0): linear warm-up, then cosine to 0."""
+        warmup = min(self.warmup, self.iterations // 10)
+        if step < warmup:
+            return self.learning_rate * (step + 1) / warmup
+        done = (step - warmup) / max(1, self.iterations - warmup)
+        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings as what JSON can hold."""
+        return {**dataclasses.asdict(self), "flow": self.flow.to_dict()}
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> Recipe:
+        """Build a recipe from :meth:`to_dict`'s result; unknown and missing fields are refused by name."""
+        if not isinstance(fields, Mapping):
+            raise ConfigError(f"recipe is a {type(fields).__name__}; it must be an object of named fields.")
+        known = {entry.name for entry in dataclasses.fields(cls)}
+        if unknown := sorted(set(fields) - known):
+            raise ConfigError(f"recipe has the unknown field {str(unknown[0])[:40]!r}.")
+        if missing := sorted(known - set(fields)):
+            raise ConfigError(f"recipe lacks the field {missing[0]!r}.")
+        return cls(**{**fields, "flow": FlowConfig.from_dict(fields["flow"])})
+
+
+def recording_steps(iterations: int, count: int = 48) -> list[int]:
+    """Return log-spaced steps from 0 to ``iterations``, ``count`` of them where there are as many."""
+    count = min(count, iterations + 1)
+    steps: set[int] = {0}
+    points = count
+    while len(steps) < count:
+        ratio = iterations ** (1 / max(1, points - 2))
+        steps = {0, iterations} | {round(ratio**i) for i in range(points - 1)}
+        points += 1
+    return sorted(steps)[: count - 1] + [iterations]

@@ -1,0 +1,89 @@
+"""What a run writes down of its flow on recording steps: orders, weights, entropies, and samples at fixed ε."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..checkpoint import write_atomically
+from ..flow import MultiScaleFlow, NonFiniteError, quantise
+from ..flow.bijection import generator_for
+from ..flow.entropy import entropy_rate, redundancy
+from ..flow.shuffle import entropy_order
+from ..flow.trace import LevelTrace
+
+#: Images that a recording step looks at.
+PROBE_IMAGES = 128
+SAMPLES = 16
+SAMPLE_TEMPERATURE = 0.7
+
+
+@torch.no_grad()
+def level_records(flow: MultiScaleFlow, probe: Tensor) -> list[dict[str, Any]]:
+    """Return one record a level, of dequantised images ``probe`` (N, C, H, W).
+
+    Every record holds, per channel number before the Shuffle, ``redundancy`` J and ``entropy_rate`` Ĥ (nats a pixel, mean over
+    images) and ``log_std``; where the level splits, ``order`` (in force) and ``entropy_order`` (what it would be now), kept first;
+    where the policy weighs, ``weights_mean`` and ``weights_std`` over images of log ω by position after the order.
+    """
+    return [_level_record(level) for level in flow.trace(probe).levels]
+
+
+def _level_record(level: LevelTrace) -> dict[str, Any]:
+    features = level.features
+    record: dict[str, Any] = {
+        "redundancy": _rounded(redundancy(features).mean(dim=0)),
+        "entropy_rate": _rounded(entropy_rate(features).mean(dim=0)),
+        "log_std": _rounded(features.std(dim=(0, 2, 3)).clamp_min(1e-12).log()),
+        "order": None,
+        "entropy_order": None,
+        "weights_mean": None,
+        "weights_std": None,
+    }
+    if level.order is not None:
+        record["order"] = level.order.tolist()
+        record["entropy_order"] = entropy_order(features).tolist()
+    if level.log_weights is not None:
+        record["weights_mean"] = _rounded(level.log_weights.mean(dim=0))
+        record["weights_std"] = _rounded(level.log_weights.std(dim=0))
+    return record
+
+
+def _rounded(values: Tensor) -> list[float]:
+    return [round(value, 4) for value in values.tolist()]
+
+
+def sample_montage(flow: MultiScaleFlow, seed: int) -> bytes | None:
+    """Return 16 samples of fixed ε as one lossy WEBP of 4×4 images, or None where they are not finite."""
+    latents = flow.sample_latents(SAMPLES, SAMPLE_TEMPERATURE, generator_for(seed, "samples"))
+    try:
+        return encode_webp(montage(quantise(flow.decode(latents)).cpu(), columns=4))
+    except NonFiniteError:
+        return None
+
+
+def montage(images: Tensor, columns: int) -> Tensor:
+    """Return bytes (N, C, H, W) laid out row by row as one image (C, rows H, columns W), without gaps."""
+    from torchvision.utils import make_grid
+
+    return make_grid(images, nrow=columns, padding=0)
+
+
+def encode_webp(image: Tensor, quality: int = 85) -> bytes:
+    """Return bytes (C, H, W) as a lossy WEBP."""
+    from PIL import Image
+
+    pixels = image.permute(1, 2, 0).numpy()
+    out = io.BytesIO()
+    Image.fromarray(pixels.squeeze(-1) if pixels.shape[2] == 1 else pixels).save(out, "WEBP", quality=quality, method=4)
+    return out.getvalue()
+
+
+def write_samples(folder: Path, flow: MultiScaleFlow, seed: int, step: int) -> None:
+    """Write ``step_*.webp``, unless the samples are not finite."""
+    if (content := sample_montage(flow, seed)) is not None:
+        write_atomically(folder / f"step_{step:07d}.webp", content)
