@@ -41,6 +41,7 @@ class CheckpointError(ValueError):
 
     Attributes:
         field, expected, found: the same in three cells, for a table.
+
     """
 
     def __init__(self, name: str, field: str, expected: str, found: str) -> None:
@@ -61,6 +62,7 @@ class CheckpointInfo:
         recipe: the training's settings.
         command: the command line that made the file.
         versions: of the software.
+
     """
 
     config: FlowConfig
@@ -117,6 +119,7 @@ def load(source: Path | str | bytes, name: str | None = None) -> Checkpoint:
 
     Raises:
         CheckpointError: with one sentence that names the file, the field and the bound.
+
     """
     name = name or ("the uploaded file" if isinstance(source, bytes) else Path(source).name[:80])
     content = source if isinstance(source, bytes) else _read(Path(source), name)
@@ -226,7 +229,9 @@ def _check_layout(header: Mapping[str, Any], flow: MultiScaleFlow, name: str) ->
         if shape != list(tensor.shape):
             raise CheckpointError(name, f"shape of {key!r}", str(list(tensor.shape)), _short(str(shape)))
         if _DTYPES.get(str(dtype)) != tensor.dtype:
-            raise CheckpointError(name, f"type of {key!r}", str(tensor.dtype).removeprefix("torch."), _short(str(dtype)))
+            raise CheckpointError(
+                name, f"type of {key!r}", str(tensor.dtype).removeprefix("torch."), _short(str(dtype))
+            )
 
 
 def _check_values(tensors: Mapping[str, Tensor], name: str) -> None:

@@ -59,12 +59,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def build_parser() -> Parser:
     """Return the parser of all commands."""
-    parser = Parser(prog="eiwflow", description="See inside a multi-scale normalizing flow: train one, score it, look at it.")
+    parser = Parser(
+        prog="eiwflow", description="See inside a multi-scale normalizing flow: train one, score it, look at it."
+    )
     commands = parser.add_subparsers(title="commands", required=True, dest="name", metavar="COMMAND")
 
     train = _command(commands, "train", train_command, "Train a flow; the last line printed is the run directory.")
     train.add_argument("--preset", choices=PRESETS, help="settings named by the time they take on two CPU cores")
-    train.add_argument("--resume", metavar="RUN", type=Path, help="continue this run directory; no other setting applies")
+    train.add_argument(
+        "--resume", metavar="RUN", type=Path, help="continue this run directory; no other setting applies"
+    )
     train.add_argument("--data", help="data set's name, an .npz file or a folder of images (default: photos32)")
     _flow_options(train)
     train.add_argument("--batch", type=int, help="images a step (default: 32)")
@@ -76,7 +80,9 @@ def build_parser() -> Parser:
     train.add_argument("--clip", type=float, help="largest gradient norm (default: 50)")
     train.add_argument("--ema", type=float, help="decay of the averaged weights (default: 0.999)")
     train.add_argument("--divergence", type=float, help="strength of the Shuffle's KL regulariser (default: 0)")
-    train.add_argument("--precision", choices=("float32", "bfloat16"), help="of the networks, on CUDA (default: float32)")
+    train.add_argument(
+        "--precision", choices=("float32", "bfloat16"), help="of the networks, on CUDA (default: float32)"
+    )
     train.add_argument(
         "--validation", action="store_true", default=None, help="score on photographs held out from the train part"
     )
@@ -84,11 +90,15 @@ def build_parser() -> Parser:
     train.add_argument("--threads", type=_threads, help="CPU threads (default: all)")
     train.add_argument("--out", type=Path, help="folder that the run directory is made in (default: runs)")
 
-    evaluate = _command(commands, "evaluate", evaluate_command, "Bits/dim of a checkpoint on test images, and its exactness.")
+    evaluate = _command(
+        commands, "evaluate", evaluate_command, "Bits/dim of a checkpoint on test images, and its exactness."
+    )
     _checkpoint_options(evaluate)
     evaluate.add_argument("--limit", type=_positive, help="only the first N test images")
 
-    inspect = _command(commands, "inspect", inspect_command, "What a checkpoint holds: config, orders, weights, entropies.")
+    inspect = _command(
+        commands, "inspect", inspect_command, "What a checkpoint holds: config, orders, weights, entropies."
+    )
     _checkpoint_options(inspect)
 
     sample = _command(commands, "sample", sample_command, "Draw images from a checkpoint into a PNG.")
@@ -117,7 +127,7 @@ def _command(commands: Any, name: str, run: Any, text: str) -> Parser:  # noqa: 
 def _flow_options(parser: Parser) -> None:
     parser.add_argument(
         "--split",
-        help="static-first, static-last, random, shuffle, weighted, or ORDER+WEIGHTS, such as first+pooled (default: weighted)",
+        help="static-first, static-last, random, shuffle, weighted, or ORDER+WEIGHTS: first+pooled (default: weighted)",
     )
     parser.add_argument("--prior", help="of what is emitted: conditional or standard (default: conditional)")
     parser.add_argument("--init", help="of the 1×1 convolutions: principal or random (default: principal)")
@@ -188,7 +198,9 @@ def _new_run(options: argparse.Namespace) -> tuple[Any, ImageData]:
     if options.validation:
         images = data.hold_out(images)
     if size > min(images.size):
-        raise data.DataError(f"--size is {size}; the images of {images.name} have {images.size[0]}×{images.size[1]} pixels.")
+        raise data.DataError(
+            f"--size is {size}; the images of {images.name} have {images.size[0]}×{images.size[1]} pixels."
+        )
     flow = _flow_config(options, settings, images.channels, size)
     recipe = Recipe(flow=flow, **{k: v for k, v in settings.items() if k in _RECIPE_OPTIONS})
     command = shlex.join(["python", "-m", "eiwflow", *options.arguments])
@@ -291,16 +303,22 @@ def sample_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     try:
         temperatures = [float(part) for part in options.temperature.split(",")]
     except ValueError:
-        raise ConfigError(f"--temperature is {options.temperature[:40]!r}; it must be a number, or one a level.") from None
+        raise ConfigError(
+            f"--temperature is {options.temperature[:40]!r}; it must be a number, or one a level."
+        ) from None
     if len(temperatures) not in (1, levels) or not all(0 <= t <= 3 for t in temperatures):
-        raise ConfigError(f"--temperature is {options.temperature[:40]!r}; it must be 1 or {levels} numbers between 0 and 3.")
+        raise ConfigError(
+            f"--temperature is {options.temperature[:40]!r}; it must be 1 or {levels} numbers between 0 and 3."
+        )
     if not 0 <= options.seed < 2**63:
         raise ConfigError(f"--seed is {options.seed}; it must be between 0 and {2**63 - 1}.")
     temperature = temperatures[0] if len(temperatures) == 1 else temperatures
     x = loaded.flow.sample(options.n, temperature, torch.Generator().manual_seed(options.seed))
     grid = make_grid(quantise(x), nrow=math.ceil(math.sqrt(options.n)), padding=2, pad_value=255)
     save_image(grid.float() / 255, options.out, format="png")
-    return {"out": str(options.out), "n": options.n, "temperature": temperatures, "seed": options.seed}, str(options.out)
+    return {"out": str(options.out), "n": options.n, "temperature": temperatures, "seed": options.seed}, str(
+        options.out
+    )
 
 
 def bench_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
@@ -309,14 +327,14 @@ def bench_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
 
     size = 32 if options.size is None else options.size
     result = bench(_flow_config(options, {}, 3, size), options.batch)
-    step, floor = result["train_step_cpu_s"], result["convolutions_cpu_s"]
-    forward = result["convolutions_forward_cpu_s"]
+    step, log_prob, sample = (result[f"{name}_cpu_s"] for name in ("train_step", "log_prob", "sample"))
+    floor, forward = result["convolutions_cpu_s"], result["convolutions_forward_cpu_s"]
     text = "\n".join(
         [
-            f"{result['parameters']:,} parameters, batch {options.batch}, {result['threads']} thread(s), process CPU seconds",
+            f"{result['parameters']:,} parameters, batch {options.batch}, {result['threads']} thread(s), CPU seconds",
             f"train step {step:.4f} = {step / floor:.2f} × its convolutions ({floor:.4f})",
-            f"log_prob   {result['log_prob_cpu_s']:.4f} = {result['log_prob_cpu_s'] / forward:.2f} × theirs ({forward:.4f})",
-            f"sample     {result['sample_cpu_s']:.4f} = {result['sample_cpu_s'] / forward:.2f} × theirs",
+            f"log_prob   {log_prob:.4f} = {log_prob / forward:.2f} × theirs ({forward:.4f})",
+            f"sample     {sample:.4f} = {sample / forward:.2f} × theirs",
             f"round trip {result['round_trip_max_abs']:.1e}, peak memory {result['peak_rss_mib']:.0f} MiB",
         ]
     )

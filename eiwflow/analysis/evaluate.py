@@ -27,6 +27,7 @@ class Evaluation:
         n: images.
         round_trip_max_abs: largest |decode(encode(x)) − x|, of x in [−½, ½].
         log_det_gap: largest |log-det of x − log-det of decode(encode(x))| / D over images, nats a dimension.
+
     """
 
     data: str
@@ -42,7 +43,7 @@ class Evaluation:
         return asdict(self)
 
 
-def test_tensor(images: ImageData, flow: MultiScaleFlow, limit: int | None = None) -> Tensor:
+def images_to_score(images: ImageData, flow: MultiScaleFlow, limit: int | None = None) -> Tensor:
     """Return the test part as uint8 (N, C, H, W) of the flow's shape, the first ``limit`` of it.
 
     Larger images are cut by a fixed-seed crop, the same for every flow.
@@ -55,7 +56,7 @@ def test_tensor(images: ImageData, flow: MultiScaleFlow, limit: int | None = Non
 
 def evaluate(flow: MultiScaleFlow, images: ImageData, limit: int | None = None, seed: int = 0) -> Evaluation:
     """Score a flow on the test part of a data set, or on its first ``limit`` images."""
-    tensor = test_tensor(images, flow, limit)
+    tensor = images_to_score(images, flow, limit)
     scores = score(flow, tensor, seed)
     sources = None if images.test_source is None else np.asarray(images.test_source[:limit])
     round_trip, gap = exactness(flow, tensor)
@@ -86,7 +87,7 @@ def standard_error(values: np.ndarray, clusters: np.ndarray | None = None) -> fl
 
 @torch.no_grad()
 def exactness(flow: MultiScaleFlow, images: Tensor, batch: int = 64) -> tuple[float, float]:
-    """Return (largest |decode(encode(x)) − x|, largest log-det gap in nats a dimension) over uint8 images (N, C, H, W)."""
+    """Return (largest |decode(encode(x)) − x|, largest log-det gap, nats a dimension) of uint8 images."""
     round_trip = gap = 0.0
     generator = generator_for(0, "exactness")
     for part in images.split(batch):
@@ -95,6 +96,8 @@ def exactness(flow: MultiScaleFlow, images: Tensor, batch: int = 64) -> tuple[fl
         back = flow.decode(there.latents)
         again = flow.trace(back)
         round_trip = max(round_trip, (back - x).abs().max().item())
-        difference = sum(a.log_det.double() - b.log_det.double() for a, b in zip(there.levels, again.levels, strict=True))
+        difference = sum(
+            a.log_det.double() - b.log_det.double() for a, b in zip(there.levels, again.levels, strict=True)
+        )
         gap = max(gap, difference.abs().max().item() / flow.config.dimensions)
     return round_trip, gap

@@ -15,7 +15,7 @@ from ..flow import MultiScaleFlow, dequantise
 from ..flow.bijection import generator_for
 from ..flow.entropy import entropy_rate, redundancy
 from ..flow.trace import LevelTrace, Trace
-from .evaluate import test_tensor
+from .evaluate import images_to_score
 
 #: Test images that the figures are measured on.
 IMAGES = 128
@@ -47,7 +47,7 @@ def inspect(checkpoint: Checkpoint, images: ImageData | None) -> dict[str, Any]:
 
 def trace_of_test_images(flow: MultiScaleFlow, images: ImageData, limit: int = IMAGES) -> Trace:
     """Return the trace of the first ``limit`` test images under a fixed-seed dequantisation."""
-    return flow.trace(dequantise(test_tensor(images, flow, limit), generator_for(0, "inspect")))
+    return flow.trace(dequantise(images_to_score(images, flow, limit), generator_for(0, "inspect")))
 
 
 def marginal_entropy(x: Tensor, values: int = VALUES, seed: int = 0) -> np.ndarray:

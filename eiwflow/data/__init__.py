@@ -1,4 +1,4 @@
-"""Image data sets behind one loader: ``load`` by name or path, ``hold_out`` for decisions, crops for the loop."""
+"""Image data behind one loader: ``load`` by name or path, ``hold_out`` for tuning, crops to train on."""
 
 from .crops import corner_crops, fixed_crops, random_crops, to_tensor
 from .holdout import hold_out

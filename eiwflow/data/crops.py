@@ -21,13 +21,11 @@ def to_tensor(images: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(np.array(images.transpose(0, 3, 1, 2), order="C"))
 
 
-def random_crops(
-    images: torch.Tensor, size: int | tuple[int, int], generator: torch.Generator
-) -> torch.Tensor:
+def random_crops(images: torch.Tensor, size: int | tuple[int, int], generator: torch.Generator) -> torch.Tensor:
     """Return one crop (N, C, h, w) of every image (N, C, H, W), each where the generator puts it.
 
-    ``size`` is the side of a square or (h, w). Images that have the size already are returned as they are, and
-    nothing is drawn. Raises DataError where they are smaller.
+    ``size`` is the side of a square or (h, w). Images that have the size already are returned as they are,
+    and nothing is drawn. Raises DataError where they are smaller.
     """
     import torch
 

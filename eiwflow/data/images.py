@@ -36,6 +36,7 @@ class ImageData:
         test_source: (M,) integers likewise, or None.
         source_names: one name per source; empty where the sources are unknown.
         note: what was done to the images that a reader should know; empty where nothing was.
+
     """
 
     name: str
@@ -76,13 +77,9 @@ def check_images(what: str, count: int, height: int, width: int, channels: int) 
 def check_parts(data: ImageData) -> ImageData:
     """Return the data, or raise DataError where a part has too few images to work with."""
     if len(data.train) < MIN_TRAIN:
-        raise DataError(
-            f"{data.name!r} has {len(data.train)} images to train on; at least {MIN_TRAIN} are needed"
-        )
+        raise DataError(f"{data.name!r} has {len(data.train)} images to train on; at least {MIN_TRAIN} are needed")
     if not len(data.test):
-        raise DataError(
-            f"{data.name!r} has 0 images to test on; at least 1 unlike the training images is needed"
-        )
+        raise DataError(f"{data.name!r} has 0 images to test on; at least 1 unlike the training images is needed")
     return data
 
 

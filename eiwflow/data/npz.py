@@ -38,6 +38,7 @@ class Member(NamedTuple):
 
     @property
     def data_bytes(self) -> int:
+        """Bytes of the array's values."""
         return prod(self.shape) * self.dtype.itemsize
 
     @property
@@ -47,15 +48,16 @@ class Member(NamedTuple):
 
     @property
     def is_image_like(self) -> bool:
+        """Whether type and number of axes are those of images."""
         return self.dtype == np.uint8 and len(self.shape) in (3, 4)
 
 
 def read_npz(path: Path) -> ImageData:
-    """Return the images of an archive with arrays ``train`` and ``test``, or with exactly one array of images.
+    """Return the images of an archive that holds ``train`` and ``test``, or exactly one array of images.
 
     Images are uint8, (N, H, W) or (N, H, W, C) with C = 1 or 3. A single array is split by a hash of each
-    image's bytes, about a tenth to test. ``train_source``, ``test_source`` and ``source_names`` are taken along
-    where all three are there and fit; any other array is left alone. Raises DataError where it is otherwise.
+    image's bytes, about a tenth to test. ``train_source``, ``test_source`` and ``source_names`` are taken
+    along where all three are there and fit; any other array is left alone. Raises DataError otherwise.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -74,16 +76,14 @@ def _read(archive: zipfile.ZipFile, file_name: str) -> ImageData:
         parts = {name: member for name, member in members.items() if member.is_image_like}
         if len(parts) != 1:
             raise DataError(
-                f"{file_name!r} has neither `train` and `test` nor exactly one uint8 array of images; "
+                f"{file_name!r} has neither 'train' and 'test' nor exactly one uint8 array of images; "
                 f"it holds {_listing(members)}"
             )
     for name, member in parts.items():
         _check(f"array {name[:40]!r} of {file_name!r}", member)
     if len({member.shape[1:] for member in parts.values()}) > 1:
         shapes = " and ".join(str(member.shape) for member in parts.values())
-        raise DataError(
-            f"`train` and `test` of {file_name!r} have shapes {shapes}; images must have one shape"
-        )
+        raise DataError(f"'train' and 'test' of {file_name!r} have shapes {shapes}; images must have one shape")
     total = sum(member.shape[0] for member in parts.values())
     check_images(f"{file_name!r}", total, *_image_shape(next(iter(parts.values()))))
 
@@ -109,7 +109,7 @@ def _members(archive: zipfile.ZipFile, file_name: str) -> dict[str, Member]:
             start = io.BytesIO(file.read(HEADER_BYTES))
         try:
             shape, _, dtype = HEADER_READERS[np.lib.format.read_magic(start)](start)
-        except Exception:  # the header is parsed as Python source: any error of the parser may come out
+        except (KeyError, ValueError):  # another version of the format, or not the format
             continue
         members[name.removesuffix(".npy")] = Member(info, shape, dtype, start.tell())
     return members
@@ -118,10 +118,7 @@ def _members(archive: zipfile.ZipFile, file_name: str) -> dict[str, Member]:
 def _listing(members: dict[str, Member]) -> str:
     if not members:
         return "no readable array"
-    shown = [
-        f"{name[:40]!r} ({member.dtype.name[:40]} {member.shape})"
-        for name, member in islice(members.items(), 5)
-    ]
+    shown = [f"{name[:40]!r} ({member.dtype.name[:40]} {member.shape})" for name, member in islice(members.items(), 5)]
     return ", ".join(shown) + (f" and {len(members) - 5} more" if len(members) > 5 else "")
 
 

@@ -16,9 +16,7 @@ FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
 MAX_PIXELS = 64_000_000
 
 
-def from_picture(
-    picture: bytes | str | os.PathLike[str] | BinaryIO, shape: tuple[int, int, int]
-) -> np.ndarray:
+def from_picture(picture: bytes | str | os.PathLike[str] | BinaryIO, shape: tuple[int, int, int]) -> np.ndarray:
     """Return a picture as an image of shape (C, H, W), laid out (H, W, C), uint8.
 
     The picture is turned as its EXIF data says and resized (Lanczos) so that it just covers the shape; what
@@ -31,6 +29,7 @@ def from_picture(
 
     Raises DataError where the picture cannot be read or has more than 64 million pixels, and where the shape
     is out of bounds.
+
     """
     channels, height, width = shape
     check_images("the shape asked for", 1, height, width, channels)
@@ -53,7 +52,7 @@ def from_picture(
             # A large JPEG is decoded at a half, a quarter or an eighth, which is several times faster.
             image.draft(None, (4 * max(width, height),) * 2)
             ImageOps.exif_transpose(image, in_place=True)
-            if image.mode.startswith("I"):  # 16-bit grey, which ``convert`` would clip instead of scaling
+            if image.mode.startswith("I"):  # 16-bit grey, which convert would clip instead of scaling
                 image = image.point(lambda value: value / 256).convert("L")
             fitted = ImageOps.fit(image.convert("RGBA"), (width, height), Image.Resampling.LANCZOS)
             opaque = Image.alpha_composite(Image.new("RGBA", fitted.size, "white"), fitted)

@@ -27,9 +27,7 @@ class DataSet(NamedTuple):
 def _bundled(name: str) -> ImageData:
     path = ASSETS / f"{name}.npz"
     if not path.is_file():
-        raise DataError(
-            f"{name!r} comes with the project; its file {path.name!r} is missing in {str(ASSETS)!r}"
-        )
+        raise DataError(f"{name!r} comes with the project; its file {path.name!r} is missing in {str(ASSETS)!r}")
     return replace(read_npz(path), name=name)
 
 
@@ -67,8 +65,8 @@ def load(
     """Return a data set, at least 8 images to train on and 1 to test on.
 
     Arguments:
-        name_or_path: a name in ``DATASETS``, the path of an ``.npz`` archive (``read_npz`` says what it may hold),
-            or that of a folder of pictures. A name goes before a path: a folder called mnist is ``./mnist``.
+        name_or_path: a name in ``DATASETS``, the path of an ``.npz`` archive (see ``read_npz``), or that of a
+            folder of pictures. A name goes before a path: a folder called mnist is ``./mnist``.
         multiple: what both sides must be divisible by, 2**levels for a flow; images are zero-padded to it.
         download: whether a data set of torchvision's may be fetched. They are kept in the folder that the
             environment variable ``EIWFLOW_DATA`` names, else in ``~/.cache/eiwflow``.
@@ -76,6 +74,7 @@ def load(
             no consequence to other data.
 
     Raises DataError, in one sentence, for whatever cannot be loaded or is out of bounds.
+
     """
     path = os.path.expanduser(name_or_path)
     if name_or_path in DATASETS:
@@ -85,7 +84,5 @@ def load(
     elif os.path.isfile(path) and path.lower().endswith(".npz"):
         data = read_npz(Path(path))
     else:
-        raise DataError(
-            f"{str(name_or_path)!r} is neither one of {', '.join(DATASETS)} nor a folder or an .npz file"
-        )
+        raise DataError(f"{str(name_or_path)!r} is neither one of {', '.join(DATASETS)} nor a folder or an .npz file")
     return pad_to_multiple(check_parts(data), multiple)

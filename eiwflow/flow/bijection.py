@@ -25,6 +25,7 @@ class Bijection(nn.Module):
 
     Arguments:
         channels: C of every input, checked by :meth:`check`.
+
     """
 
     def __init__(self, channels: int) -> None:
@@ -46,7 +47,7 @@ class Bijection(nn.Module):
         """Raise :class:`ShapeError` unless x is (N, C, H, W) with this bijection's C."""
         if x.dim() != 4 or x.shape[1] != self.channels:
             raise ShapeError(
-                f"{type(self).__name__} was given an input of shape {tuple(x.shape)}; it takes (N, {self.channels}, H, W)."
+                f"{type(self).__name__} was given the shape {tuple(x.shape)}; it takes (N, {self.channels}, H, W)."
             )
 
 
@@ -74,6 +75,6 @@ def reset_parameters(root: nn.Module, seed: int) -> None:
 
 
 def starts_at_zero(layer: nn.Module) -> nn.Module:
-    """Mark the last layer of a network that starts as the constant zero, so that its bijection starts as the identity."""
+    """Mark the last layer of a network that starts as the constant zero: its bijection starts as the identity."""
     layer.starts_at_zero = True
     return layer

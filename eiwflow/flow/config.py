@@ -76,6 +76,7 @@ class FlowConfig:
 
     Raises:
         ConfigError: a field is out of bounds.
+
     """
 
     shape: tuple[int, int, int] = (3, 32, 32)
@@ -107,13 +108,15 @@ class FlowConfig:
         _check_bounds("scale_bound", bound)
         for name, allowed in (("prior", PRIORS), ("init", INITS)):
             if getattr(self, name) not in allowed:
-                raise ConfigError(f"{name} is {str(getattr(self, name))[:40]!r}; it must be one of {', '.join(allowed)}.")
+                raise ConfigError(
+                    f"{name} is {str(getattr(self, name))[:40]!r}; it must be one of {', '.join(allowed)}."
+                )
         if not isinstance(self.split, str):
             raise ConfigError(f"split is {str(self.split)[:40]!r}; it must be a text.")
         object.__setattr__(self, "split", split_name(*parse_split(self.split)))
         if not isinstance(self.network, str) or not re.fullmatch(r"[135](-[135]){1,4}", self.network):
             raise ConfigError(
-                f"network is {str(self.network)[:40]!r}; it must be two to five kernel sizes out of 1, 3, 5, as in 3-1-3."
+                f"network is {str(self.network)[:40]!r}; it must be two to five kernel sizes of 1, 3, 5, as 3-1-3."
             )
         for side in shape[1:]:
             if side % 2**self.levels:
@@ -154,7 +157,9 @@ class FlowConfig:
             raise ConfigError(f"config is a {type(fields).__name__}; it must be an object of named fields.")
         known = {field.name for field in dataclasses.fields(cls)}
         if unknown := sorted(set(fields) - known):
-            raise ConfigError(f"config has the unknown field {str(unknown[0])[:40]!r}; known are {', '.join(sorted(known))}.")
+            raise ConfigError(
+                f"config has the unknown field {str(unknown[0])[:40]!r}; known are {', '.join(sorted(known))}."
+            )
         if missing := sorted(known - set(fields)):
             raise ConfigError(f"config lacks the field {missing[0]!r}.")
         return cls(**fields)

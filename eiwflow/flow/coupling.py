@@ -9,7 +9,7 @@ from .bijection import Bijection, starts_at_zero
 
 
 def coupling_network(channels_in: int, channels_out: int, width: int, kernels: str) -> nn.Sequential:
-    """Return the convolutions of a coupling: one per kernel size of ``kernels`` ("3-1-3"), ReLU between, zero at first."""
+    """Return a coupling's convolutions, one per kernel size of ``kernels`` ("3-1-3"), ReLU between; zero at first."""
     sizes = [int(size) for size in kernels.split("-")]
     channels = [channels_in, *[width] * (len(sizes) - 1), channels_out]
     layers: list[nn.Module] = []
@@ -39,6 +39,7 @@ class AffineCoupling(Bijection):
         scale_bound: B in nats.
 
     Reference: Dinh et al., Real NVP, 2017, arXiv:1605.08803, section 3.2.
+
     """
 
     def __init__(self, channels: int, width: int, kernels: str, scale_bound: float) -> None:

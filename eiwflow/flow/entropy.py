@@ -29,7 +29,10 @@ def _log_power_bias(height: int, width: int) -> Tensor:
     (mean log −γ − log 2).
     """
     own_mirror = torch.outer(_is_own_mirror(height), _is_own_mirror(width))
-    return torch.tensor(float(torch.special.digamma(torch.tensor(1.0, dtype=torch.double)))).neg() + math.log(2) * own_mirror
+    return (
+        torch.tensor(float(torch.special.digamma(torch.tensor(1.0, dtype=torch.double)))).neg()
+        + math.log(2) * own_mirror
+    )
 
 
 def _is_own_mirror(length: int) -> Tensor:

@@ -23,7 +23,9 @@ def dequantise(images: Tensor, generator: torch.Generator | None = None, dtype: 
     """Return x = (v + u)/256 − ½ with u ~ U[0, 1), from bytes v (N, C, H, W)."""
     if images.dtype != torch.uint8:
         raise ShapeError(f"Images to dequantise are {images.dtype}; they must be uint8.")
-    noise = torch.rand(images.shape, generator=generator, dtype=dtype, device=generator.device if generator else images.device)
+    noise = torch.rand(
+        images.shape, generator=generator, dtype=dtype, device=generator.device if generator else images.device
+    )
     return (images.to(dtype) + noise.to(images.device)) / 256 - 0.5
 
 
@@ -49,6 +51,7 @@ class MultiScaleFlow(nn.Module):
         True
 
     Reference: Chen et al., EIW-Flow, 2024, arXiv:2407.04958; Kingma and Dhariwal, Glow, 2018, arXiv:1807.03039.
+
     """
 
     def __init__(self, config: FlowConfig, seed: int = 0) -> None:
@@ -67,6 +70,7 @@ class MultiScaleFlow(nn.Module):
 
         Raises:
             RuntimeError: the flow is initialised already; doing it again would discard what it learnt.
+
         """
         if self.initialised:
             raise RuntimeError("This flow is initialised already; a second time would discard what it has learnt.")
@@ -118,6 +122,7 @@ class MultiScaleFlow(nn.Module):
         Raises:
             ShapeError: the latents are not those of this flow.
             NonFiniteError: a level's output is not finite; the message names the level.
+
         """
         self._check_initialised()
         shapes = self.latent_shapes()
@@ -191,11 +196,15 @@ class MultiScaleFlow(nn.Module):
 
     def _check(self, x: Tensor) -> None:
         if x.dim() != 4 or tuple(x.shape[1:]) != self.config.shape:
-            raise ShapeError(f"The flow was given images of shape {tuple(x.shape)}; it takes (N, {', '.join(map(str, self.config.shape))}).")
+            raise ShapeError(
+                f"The flow was given the shape {tuple(x.shape)}; it takes (N, {', '.join(map(str, self.config.shape))})."
+            )
 
     def _check_initialised(self) -> None:
         if not self.initialised:
-            raise NotInitialisedError("This flow is not initialised: call initialise(x) with a batch of training images first.")
+            raise NotInitialisedError(
+                "This flow is not initialised: call initialise(x) with a batch of training images first."
+            )
 
     def _ready(self, x: Tensor) -> None:
         self._check(x)

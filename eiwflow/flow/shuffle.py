@@ -104,6 +104,7 @@ class Shuffle(Bijection):
 
     Shapes: x and y (N, C, H, W); log_det (N,) in nats.
     Reference: Chen et al., EIW-Flow, 2024, arXiv:2407.04958, on the Shuffle operation.
+
     """
 
     def __init__(self, channels: int, order: str, weights: str, permutation_seed: int = 0) -> None:

@@ -29,7 +29,8 @@ class LevelTrace:
         emitted: (N, C/2, H, W) z_l before standardising; the whole output at the last level.
         prior_mean, prior_log_std: of z_l given the kept half, like ``emitted``.
         noise: ε_l, like ``emitted``.
-        log_dets: (N,) in nats, part by part in forward order: ``squeeze``, ``step 1 actnorm``, …, ``shuffle``, ``split``.
+        log_dets: (N,) in nats, by part in forward order: ``squeeze``, ``step 1 actnorm``, …, ``shuffle``, ``split``.
+
     """
 
     number: int

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import signal
 import time
@@ -59,6 +58,7 @@ class Trainer:
         recipe: the settings.
         images: the data set; taken from the recipe's ``data`` where it is not given.
         device: where it trains.
+
     """
 
     def __init__(self, recipe: Recipe, images: ImageData | None = None, device: torch.device | None = None) -> None:
@@ -97,9 +97,12 @@ class Trainer:
 
         Raises:
             TrainingFailed: loss or gradient is not finite; weights and averages are those before the step.
+
         """
         recipe = self.recipe
-        x = training_batch(self.train_images, recipe.flow.shape[1:], recipe.batch, recipe.seed, self.step).to(self.device)
+        x = training_batch(self.train_images, recipe.flow.shape[1:], recipe.batch, recipe.seed, self.step).to(
+            self.device
+        )
         for group in self.optimiser.param_groups:
             group["lr"] = recipe.learning_rate_at(self.step)
         shown = len(self.optimiser.param_groups) > 1
@@ -152,7 +155,7 @@ class Trainer:
 
 
 def load_data(recipe: Recipe) -> ImageData:
-    """Return the recipe's data set, padded for its levels; with ``validation``, held-out photographs as the test part."""
+    """Return the recipe's data set; with ``validation``, photographs held out from train are its test part."""
     images = data.load(recipe.data, multiple=2**recipe.flow.levels, size=recipe.flow.shape[1])
     return data.hold_out(images) if recipe.validation else images
 
@@ -176,6 +179,7 @@ def train(
 
     Raises:
         TrainingFailed: a value was not finite; the last good checkpoint stays.
+
     """
     recipe, command = run.config()
     trainer = Trainer(recipe, images, device)

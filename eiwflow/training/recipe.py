@@ -45,6 +45,7 @@ class Recipe:
 
     Raises:
         ConfigError: a field is out of its bounds.
+
     """
 
     flow: FlowConfig = field(default_factory=FlowConfig)
@@ -111,4 +112,4 @@ def recording_steps(iterations: int, count: int = 48) -> list[int]:
         ratio = iterations ** (1 / max(1, points - 2))
         steps = {0, iterations} | {round(ratio**i) for i in range(points - 1)}
         points += 1
-    return sorted(steps)[: count - 1] + [iterations]
+    return [*sorted(steps)[: count - 1], iterations]

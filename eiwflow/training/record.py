@@ -26,9 +26,9 @@ SAMPLE_TEMPERATURE = 0.7
 def level_records(flow: MultiScaleFlow, probe: Tensor) -> list[dict[str, Any]]:
     """Return one record a level, of dequantised images ``probe`` (N, C, H, W).
 
-    Every record holds, per channel number before the Shuffle, ``redundancy`` J and ``entropy_rate`` Ĥ (nats a pixel, mean over
-    images) and ``log_std``; where the level splits, ``order`` (in force) and ``entropy_order`` (what it would be now), kept first;
-    where the policy weighs, ``weights_mean`` and ``weights_std`` over images of log ω by position after the order.
+    Per channel number before the Shuffle: ``redundancy`` J and ``entropy_rate`` Ĥ (nats a pixel, mean over images) and
+    ``log_std``. Where the level splits: ``order`` (in force) and ``entropy_order`` (what it would be now), kept first.
+    Where the policy weighs: ``weights_mean`` and ``weights_std`` over images of log ω, by position after the order.
     """
     return [_level_record(level) for level in flow.trace(probe).levels]
 

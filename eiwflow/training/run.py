@@ -31,7 +31,7 @@ class RunError(ValueError):
 
 @dataclass(frozen=True)
 class RunDirectory:
-    """``config.json``, ``metrics.jsonl``, ``samples/``, ``checkpoints/``, ``resume.safetensors``, ``status.json``, ``log.txt``."""
+    """``config.json``, ``metrics.jsonl``, ``samples/``, ``checkpoints/``, ``resume.safetensors``, ``status.json``, a log."""
 
     path: Path
 

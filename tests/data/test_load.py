@@ -1,0 +1,108 @@
+"""The loader: names, paths, padding, and what importing it costs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from eiwflow.data import DATASETS, DataError, load, registry
+from eiwflow.data import images as bounds
+
+from .samples import noise, write_npz
+
+
+def test_photos32_is_the_default_and_knows_its_photographs() -> None:
+    data = load()
+    assert data.name == next(iter(DATASETS)) == "photos32"
+    assert data.train.shape == (4203, 32, 32, 3) and data.test.shape == (553, 32, 32, 3)
+    assert data.train_source.shape == (4203,) and data.test_source.shape == (553,)
+    assert len(data.source_names) == 17 and data.note == ""
+
+
+def test_emoji32_is_bundled() -> None:
+    data = load("emoji32", multiple=8)
+    assert data.train.shape == (1441, 32, 32, 3) and data.test.shape == (200, 32, 32, 3)
+    assert data.source_names == () and data.note == ""
+
+
+def test_every_data_set_is_described_in_one_sentence() -> None:
+    for _, description in DATASETS.values():
+        assert description.endswith(".") and "\n" not in description
+
+
+def test_a_missing_bundled_file_says_where_it_is_expected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "ASSETS", tmp_path)
+    with pytest.raises(DataError, match="photos32.npz") as refusal:
+        load("photos32")
+    assert str(tmp_path) in str(refusal.value)
+
+
+@pytest.mark.parametrize("name", ["photos", "", "no/such/folder", "~nobody/x.npz", "x" * 5000, "a\0b.npz"])
+def test_an_unknown_name_is_answered_with_the_known_ones(name: str) -> None:
+    with pytest.raises(DataError, match="photos32, emoji32, cifar10, mnist, fashion-mnist, celeba"):
+        load(name)
+
+
+def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "images.npy"
+    np.save(path, noise(20, 8, 8))
+    with pytest.raises(DataError, match="images.npy"):
+        load(path)
+
+
+def test_28_pixels_become_32_with_two_on_each_side(tmp_path: Path) -> None:
+    train = noise(9, 28, 28)
+    data = load(write_npz(tmp_path, train=train, test=train[:1]), multiple=8)
+    assert data.size == (32, 32) and data.note == "28×28 images are zero-padded to 32×32"
+    assert (data.train[:, 2:30, 2:30, 0] == train).all()
+    assert data.train.sum() == train.sum(dtype=np.uint64)
+
+
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(height=st.integers(8, 24), width=st.integers(8, 24), levels=st.integers(0, 5))
+def test_padding_keeps_every_pixel_and_nearly_the_middle(tmp_path: Path, height: int, width: int, levels: int) -> None:
+    train, multiple = noise(9, height, width, 3), 2**levels
+    data = load(write_npz(tmp_path, train=train, test=train[:2]), multiple=multiple)
+    tall, wide = data.size
+    top, left = (tall - height) // 2, (wide - width) // 2
+    assert tall % multiple == wide % multiple == 0
+    assert tall - height < multiple and wide - width < multiple
+    assert (data.train[:, top : top + height, left : left + width] == train).all()
+    assert data.train.sum() == train.sum(dtype=np.uint64) and data.test.shape == (2, tall, wide, 3)
+    assert bool(data.note) == (data.size != (height, width))
+
+
+@pytest.mark.parametrize("multiple", [0, -8, 257, 2.0, "8", None])
+def test_a_multiple_that_is_none_is_named(tmp_path: Path, multiple: object) -> None:
+    with pytest.raises(DataError, match=f"{multiple!r}.* 1 to 256"):
+        load(write_npz(tmp_path, train=noise(9, 8, 8), test=noise(1, 8, 8)), multiple=multiple)
+
+
+def test_padding_beyond_the_largest_side_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="300×300 .* 8 to 256"):
+        load(write_npz(tmp_path, train=noise(9, 200, 200), test=noise(1, 200, 200)), multiple=150)
+
+
+def test_padding_is_refused_before_it_takes_too_much_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_npz(tmp_path, train=noise(20, 8, 8), test=noise(1, 8, 8))
+    monkeypatch.setattr(bounds, "MAX_BYTES", 2**20)
+    with pytest.raises(DataError, match="1,376,256 bytes .* at most 1,048,576"):
+        load(path, multiple=256)
+
+
+def test_importing_the_package_imports_none_of_the_heavy_ones() -> None:
+    program = "import sys, eiwflow.data; print({'torch', 'torchvision', 'PIL', 'streamlit'} & set(sys.modules))"
+    result = subprocess.run(
+        [sys.executable, "-c", program],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=registry.ASSETS.parents[1],
+    )
+    assert result.stdout.strip() == "set()"

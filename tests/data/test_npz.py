@@ -1,0 +1,278 @@
+"""Archives: what is taken from them, and what an archive that nobody vouches for cannot do."""
+
+from __future__ import annotations
+
+import io
+import os
+import tracemalloc
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from eiwflow.data import DataError, load
+from eiwflow.data import images as bounds
+
+from .samples import as_set, noise, write_npz
+
+QUICK = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def zipped(path: Path, members: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> Path:
+    with zipfile.ZipFile(path, "w", method) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return path
+
+
+def header(shape: tuple[int, ...], descr: str = "|u1") -> bytes:
+    file = io.BytesIO()
+    np.lib.format.write_array_header_1_0(file, {"descr": descr, "fortran_order": False, "shape": shape})
+    return file.getvalue()
+
+
+def test_train_and_test_are_taken_as_they_are(tmp_path: Path) -> None:
+    train, test = noise(9, 8, 12, 3), noise(2, 8, 12, 3, seed=1)
+    data = load(write_npz(tmp_path, train=train, test=test, labels=np.arange(9), other=noise(30, 8, 8)))
+    assert (data.train == train).all() and (data.test == test).all()
+    assert (data.name, data.channels, data.size, data.note) == ("images.npz", 3, (8, 12), "")
+    assert data.train_source is None and data.test_source is None and data.source_names == ()
+
+
+def test_images_without_a_channel_axis_are_grey(tmp_path: Path) -> None:
+    data = load(write_npz(tmp_path, train=noise(9, 8, 10), test=noise(1, 8, 10)))
+    assert data.train.shape == (9, 8, 10, 1) and data.channels == 1
+
+
+def test_images_in_fortran_order_are_read_alike(tmp_path: Path) -> None:
+    train = noise(9, 8, 10, 3)
+    data = load(write_npz(tmp_path, train=np.asfortranarray(train), test=train[:1]))
+    assert (data.train == train).all() and data.train.flags.c_contiguous
+
+
+def test_the_only_array_of_images_is_split_whatever_it_is_called(tmp_path: Path) -> None:
+    pictures = noise(300, 8, 8, 3)
+    data = load(write_npz(tmp_path, faces=pictures, labels=np.arange(300), flags=noise(300)))
+    assert as_set(data.train) | as_set(data.test) == as_set(pictures)
+    assert len(data.train) + len(data.test) == 300
+    assert 15 <= len(data.test) <= 50
+
+
+@QUICK
+@given(copies=st.lists(st.integers(0, 19), min_size=30, max_size=60))
+def test_identical_images_never_straddle_the_parts(tmp_path: Path, copies: list[int]) -> None:
+    path = write_npz(tmp_path, images=noise(20, 8, 8)[np.array([*copies, *range(20)])])
+    data = load(path)
+    assert as_set(data.train).isdisjoint(as_set(data.test))
+
+
+def test_a_set_that_grows_keeps_its_split(tmp_path: Path) -> None:
+    pictures = noise(200, 8, 8)
+    small, large = (load(write_npz(tmp_path, images=pictures[:n])) for n in (100, 200))
+    assert as_set(small.test) <= as_set(large.test) and as_set(small.train) <= as_set(large.train)
+
+
+def test_a_small_set_still_gets_a_test_image(tmp_path: Path) -> None:
+    for seed in range(20):
+        assert len(load(write_npz(tmp_path, images=noise(12, 8, 8, seed=seed))).test)
+
+
+def test_images_that_are_all_the_same_cannot_be_split(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="at least"):
+        load(write_npz(tmp_path, images=np.zeros((50, 8, 8), np.uint8)))
+
+
+def test_sources_that_fit_are_taken_along(tmp_path: Path) -> None:
+    sources = {
+        "train_source": np.arange(9) % 2,
+        "test_source": np.array([1, 0]),
+        "source_names": ["hill", "sea"],
+    }
+    data = load(write_npz(tmp_path, train=noise(9, 8, 8), test=noise(2, 8, 8), **sources))
+    assert data.source_names == ("hill", "sea")
+    assert data.train_source.tolist() == [0, 1] * 4 + [0] and data.test_source.tolist() == [1, 0]
+
+
+@pytest.mark.parametrize(
+    "misfit",
+    [
+        {"train_source": np.zeros(8, int)},
+        {"train_source": np.zeros(9)},
+        {"train_source": np.full(9, 2)},
+        {"test_source": np.array([0, -1])},
+        {"source_names": np.array(["hill", "hill"])},
+        {"source_names": np.array([1, 2])},
+        {"source_names": np.array([["hill", "sea"]])},
+        {"source_names": np.array(["hill", None])},
+    ],
+    ids=str,
+)
+def test_sources_that_do_not_fit_are_left_alone(tmp_path: Path, misfit: dict[str, np.ndarray]) -> None:
+    sources = {
+        "train_source": np.zeros(9, int),
+        "test_source": np.ones(2, int),
+        "source_names": ["hill", "sea"],
+    }
+    data = load(write_npz(tmp_path, train=noise(9, 8, 8), test=noise(2, 8, 8), **(sources | misfit)))
+    assert data.train_source is None and data.test_source is None and data.source_names == ()
+
+
+@pytest.mark.parametrize(
+    ("arrays", "named"),
+    [
+        (
+            {"train": noise(9, 8, 8).astype(np.float32), "test": noise(1, 8, 8)},
+            ["'train'", "float32", "uint8"],
+        ),
+        ({"train": noise(9, 8, 8), "test": noise(1, 8, 8).astype(np.int64)}, ["'test'", "int64", "uint8"]),
+        ({"train": noise(9, 8, 8, 4), "test": noise(1, 8, 8, 4)}, ["'train'", "4 channels", "1 or 3"]),
+        ({"faces": noise(90, 8, 8, 4)}, ["'faces'", "4 channels", "1 or 3"]),
+        ({"train": noise(9, 3, 32, 32), "test": noise(1, 3, 32, 32)}, ["32 channels", "N×H×W×C"]),
+        ({"train": noise(9, 7, 8), "test": noise(1, 7, 8)}, ["7×8", "8 to 256"]),
+        ({"train": noise(9, 8, 257), "test": noise(1, 8, 257)}, ["8×257", "8 to 256"]),
+        ({"train": noise(7, 8, 8), "test": noise(1, 8, 8)}, ["7 images", "at least 8"]),
+        ({"train": noise(9, 8, 8), "test": noise(0, 8, 8)}, ["0 images", "at least 1"]),
+        ({"train": noise(9, 8, 8), "test": noise(1, 8, 9)}, ["(9, 8, 8)", "(1, 8, 9)"]),
+        ({"train": noise(9, 8), "test": noise(1, 8, 8)}, ["'train'", "(9, 8)"]),
+        ({"left": noise(9, 8, 8), "right": noise(9, 8, 8)}, ["exactly one", "'left'", "'right'"]),
+        ({"images": noise(9, 8, 8) / 255}, ["exactly one", "'images'", "float64"]),
+        ({}, ["no readable array"]),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, list) else "",
+)
+def test_a_refusal_names_the_value_and_the_bound(
+    tmp_path: Path, arrays: dict[str, np.ndarray], named: list[str]
+) -> None:
+    with pytest.raises(DataError) as refusal:
+        load(write_npz(tmp_path, **arrays))
+    assert all(word in str(refusal.value) for word in named), refusal.value
+    assert "\n" not in str(refusal.value)
+
+
+def test_more_images_than_the_bound_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounds, "MAX_IMAGES", 20)
+    with pytest.raises(DataError, match="21 images; at most 20"):
+        load(write_npz(tmp_path, train=noise(20, 8, 8), test=noise(1, 8, 8)))
+
+
+class Exploit:
+    """Unpickled, it makes a folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple:
+        return os.mkdir, (str(self.path),)
+
+
+@pytest.mark.parametrize("name", ["train", "source_names", "bystander"])
+def test_a_pickle_in_an_archive_is_never_run(tmp_path: Path, name: str) -> None:
+    trap = tmp_path / "it-ran"
+    arrays = {"test": noise(1, 8, 8), "train": noise(9, 8, 8), "train_source": np.zeros(9, int)}
+    arrays |= {"test_source": np.zeros(1, int), "source_names": np.array(["hill"])}
+    path = write_npz(tmp_path, **(arrays | {name: np.array([Exploit(trap)], dtype=object)}))
+    if name == "train":
+        with pytest.raises(DataError, match="object"):
+            load(path)
+    else:
+        assert load(path).source_names == (() if name == "source_names" else ("hill",))
+    assert not trap.exists()
+
+
+def peak_of_refusal(path: Path, match: str) -> int:
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError, match=match):
+            load(path)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_bomb_of_images_is_refused_before_memory_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounds, "MAX_BYTES", 2**20)
+    bomb = header((300, 256, 256, 1)) + bytes(300 * 256 * 256)
+    path = zipped(tmp_path / "bomb.npz", {"train.npy": bomb, "test.npy": header((1, 256, 256, 1)) + bytes(65536)})
+    assert path.stat().st_size < 100_000
+    assert peak_of_refusal(path, "19,660,800 bytes .* at most 1,048,576") < 2**20
+
+
+def test_a_header_that_claims_more_than_the_archive_holds_is_refused(tmp_path: Path) -> None:
+    path = zipped(tmp_path / "lie.npz", {"images.npy": header((10_000, 256, 256, 3)) + bytes(1000)})
+    assert peak_of_refusal(path, "1,966,080,000 bytes of images; the archive holds 1,000") < 2**20
+
+
+def test_a_directory_that_claims_more_than_the_archive_holds_is_refused(tmp_path: Path) -> None:
+    content = header((9, 8, 8)) + bytes(576)
+    path = zipped(tmp_path / "lie.npz", {"images.npy": content}, zipfile.ZIP_STORED)
+    path.write_bytes(path.read_bytes()[:200])
+    assert peak_of_refusal(path, "cannot be read") < 2**20
+
+
+def test_a_bomb_in_a_header_is_never_inflated(tmp_path: Path) -> None:
+    length = 20 * 2**20
+    header_alone = np.lib.format.magic(2, 0) + length.to_bytes(4, "little") + b" " * length
+    path = zipped(tmp_path / "bomb.npz", {"images.npy": header_alone})
+    del header_alone
+    assert peak_of_refusal(path, "no readable array") < 2**20
+
+
+def test_arrays_that_cannot_be_read_do_not_matter_beside_those_that_can(tmp_path: Path) -> None:
+    images = header((90, 8, 8)) + noise(90, 8, 8).tobytes()
+    later_format = np.lib.format.magic(3, 0) + bytes(100)
+    path = zipped(tmp_path / "odd.npz", {"a.npy": images, "b.npy": later_format, "c.npy": b"?", "d.txt": b"!"})
+    assert len(load(path).train) > 50
+
+
+def test_an_archive_of_very_many_arrays_is_refused(tmp_path: Path) -> None:
+    path = zipped(tmp_path / "many.npz", {f"{number}.npy": b"" for number in range(101)})
+    with pytest.raises(DataError, match="101 arrays; at most 100"):
+        load(path)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_only_the_compressions_that_numpy_writes_are_read(tmp_path: Path, method: int) -> None:
+    path = zipped(tmp_path / "odd.npz", {"images.npy": header((90, 8, 8)) + bytes(5760)}, method)
+    with pytest.raises(DataError, match="no readable array"):
+        load(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK", b"not a zip archive" * 100, b"PK\x05\x06" + bytes(18)])
+def test_a_file_that_is_no_archive_is_refused_in_one_sentence(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "junk.npz"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="junk.npz"):
+        load(path)
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(choice=st.data(), compressed=st.booleans())
+def test_damaged_archives_give_images_or_one_sentence(tmp_path: Path, choice: st.DataObject, compressed: bool) -> None:
+    file = io.BytesIO()
+    save = np.savez_compressed if compressed else np.savez
+    save(file, train=noise(8, 8, 8), test=noise(1, 8, 8), train_source=np.zeros(8, np.uint8))
+    content = bytearray(file.getvalue())
+    for _ in range(choice.draw(st.integers(1, 8))):
+        content[choice.draw(st.integers(0, len(content) - 1))] = choice.draw(st.integers(0, 255))
+    if choice.draw(st.booleans()):
+        del content[choice.draw(st.integers(0, len(content))) :]
+    path = tmp_path / "damaged.npz"
+    path.write_bytes(content)
+    try:
+        data = load(path)
+    except DataError as error:
+        assert "\n" not in str(error)
+    else:
+        assert data.train.dtype == np.uint8
+
+
+@QUICK
+@given(text=st.binary(max_size=200) | st.text("(){}[]',:-0123456789 dtypescrhaufn", max_size=200).map(str.encode))
+def test_a_header_of_nonsense_gives_one_sentence(tmp_path: Path, text: bytes) -> None:
+    member = np.lib.format.magic(1, 0) + len(text).to_bytes(2, "little") + text
+    path = zipped(tmp_path / "odd.npz", {"images.npy": member}, zipfile.ZIP_STORED)
+    with pytest.raises(DataError):
+        load(path)

@@ -1,0 +1,116 @@
+"""One's own picture."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from eiwflow.data import DataError, from_picture
+
+from .samples import encoded, noise
+
+
+@settings(max_examples=30)
+@given(
+    height=st.integers(1, 70),
+    width=st.integers(1, 70),
+    channels=st.sampled_from([1, 3]),
+    sides=st.tuples(st.integers(8, 40), st.integers(8, 40)),
+)
+def test_any_picture_becomes_the_shape_asked_for(
+    height: int, width: int, channels: int, sides: tuple[int, int]
+) -> None:
+    image = from_picture(encoded(noise(height, width, 3)), (channels, *sides))
+    assert image.shape == (*sides, channels) and image.dtype == np.uint8
+
+
+def test_bytes_paths_and_open_files_are_read_alike(tmp_path: Path) -> None:
+    content = encoded(noise(40, 30, 3))
+    path = tmp_path / "own.png"
+    path.write_bytes(content)
+    images = [from_picture(source, (3, 16, 16)) for source in (content, path, str(path), io.BytesIO(content))]
+    assert all((image == images[0]).all() for image in images)
+
+
+def test_the_middle_is_kept() -> None:
+    pixels = np.zeros((16, 48, 3), np.uint8)
+    pixels[:, 16:32] = noise(16, 16, 3)
+    assert (from_picture(encoded(pixels), (3, 16, 16)) == pixels[:, 16:32]).all()
+
+
+def test_a_photograph_taken_sideways_is_turned_upright() -> None:
+    pixels = noise(16, 16, 3)
+    turned_right = Image.Exif()
+    turned_right[0x0112] = 6
+    upright = from_picture(encoded(pixels, exif=turned_right), (3, 16, 16))
+    assert (upright == np.rot90(pixels, -1)).all()
+
+
+def test_a_large_jpeg_is_decoded_small_and_looks_the_same() -> None:
+    rows = np.linspace(0, 255, 1600, dtype=np.uint8)[:, None, None]
+    content = encoded(np.broadcast_to(rows, (1600, 1600, 3)), "JPEG")
+    expected = np.linspace(0, 255, 17)[:-1] + 8
+    assert np.abs(from_picture(content, (1, 16, 16))[:, 0, 0] - expected).max() <= 3
+
+
+def test_transparent_parts_become_white_and_not_what_is_hidden_there() -> None:
+    assert (from_picture(encoded(np.zeros((16, 16, 4), np.uint8)), (3, 8, 8)) == 255).all()
+
+
+def test_sixteen_bits_of_grey_are_scaled_and_not_clipped() -> None:
+    ramp = np.linspace(0, 65535, 16 * 16).reshape(16, 16).astype(np.uint16)
+    assert np.abs(from_picture(encoded(ramp), (1, 16, 16))[..., 0] - ramp / 256.0).max() <= 1
+
+
+def bomb(width: int, height: int) -> bytes:
+    """Return a PNG file that states a size and holds next to nothing."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    start = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + start + chunk(b"IDAT", zlib.compress(bytes(100))) + chunk(b"IEND", b"")
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.parametrize("side", [8_001, 10_000, 60_000])
+def test_a_bomb_is_refused_before_it_is_decoded(side: int) -> None:
+    with pytest.raises(DataError, match=r"pixels"):
+        from_picture(bomb(side, side), (3, 32, 32))
+
+
+@pytest.mark.parametrize("content", [b"", b"GIF89a", b"%!PS-Adobe-3.0 EPSF-3.0\n", bytes(1000)])
+def test_nonsense_is_refused_in_one_sentence(content: bytes) -> None:
+    with pytest.raises(DataError, match="cannot be read as PNG, JPEG, WEBP, BMP, GIF"):
+        from_picture(content, (3, 32, 32))
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"gone\.png"):
+        from_picture(tmp_path / "gone.png", (3, 32, 32))
+
+
+@pytest.mark.parametrize("shape", [(4, 32, 32), (3, 7, 32), (3, 32, 257)])
+def test_a_shape_out_of_bounds_is_refused(shape: tuple[int, int, int]) -> None:
+    with pytest.raises(DataError, match="the shape asked for"):
+        from_picture(encoded(noise(32, 32, 3)), shape)
+
+
+@settings(max_examples=100)
+@given(choice=st.data(), kind=st.sampled_from(["PNG", "JPEG", "WEBP", "BMP", "GIF"]))
+def test_damaged_pictures_give_an_image_or_one_sentence(choice: st.DataObject, kind: str) -> None:
+    content = bytearray(encoded(noise(12, 12, 3), kind))
+    for _ in range(choice.draw(st.integers(1, 6))):
+        content[choice.draw(st.integers(0, len(content) - 1))] = choice.draw(st.integers(0, 255))
+    try:
+        assert from_picture(bytes(content), (3, 8, 8)).shape == (8, 8, 3)
+    except DataError as error:
+        assert "\n" not in str(error)

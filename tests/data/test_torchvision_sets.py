@@ -1,0 +1,114 @@
+"""torchvision's data sets, read from small files in its own format or small stand-ins for its classes."""
+
+from __future__ import annotations
+
+import struct
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from urllib.error import URLError
+
+import numpy as np
+import pytest
+from PIL import Image
+from torchvision import datasets
+
+from eiwflow.data import DataError, load
+
+from .samples import noise
+
+
+@pytest.fixture(autouse=True)
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the folder for downloads; no test touches the network."""
+
+    def unreachable(*_: object, **__: object) -> None:
+        raise URLError("no network\nin tests")
+
+    monkeypatch.setattr("urllib.request.urlopen", unreachable)
+    monkeypatch.setenv("EIWFLOW_DATA", str(tmp_path))
+    return tmp_path
+
+
+def write_idx(path: Path, array: np.ndarray) -> None:
+    """Write an array in the format of MNIST's files."""
+    head = struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape)
+    path.write_bytes(head + array.tobytes())
+
+
+@pytest.mark.parametrize(("name", "folder"), [("mnist", "MNIST"), ("fashion-mnist", "FashionMNIST")])
+def test_mnist_files_on_the_disk_are_read_and_padded(root: Path, name: str, folder: str) -> None:
+    raw = root / folder / "raw"
+    raw.mkdir(parents=True)
+    parts = {"train": noise(12, 28, 28), "t10k": noise(4, 28, 28, seed=1)}
+    for part, images in parts.items():
+        write_idx(raw / f"{part}-images-idx3-ubyte", images)
+        write_idx(raw / f"{part}-labels-idx1-ubyte", np.zeros(len(images), np.uint8))
+    data = load(name, multiple=8)
+    assert (data.name, data.size, data.channels) == (name, (32, 32), 1)
+    assert (data.train[:, 2:30, 2:30, 0] == parts["train"]).all()
+    assert (data.test[:, 2:30, 2:30, 0] == parts["t10k"]).all()
+    assert data.note == "28×28 images are zero-padded to 32×32"
+
+
+def test_cifar10_takes_both_parts_and_passes_on_what_was_asked(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def stand_in(where: str, train: bool, download: bool) -> SimpleNamespace:
+        asked.append((where, train, download))
+        return SimpleNamespace(data=noise(20 if train else 5, 32, 32, 3))
+
+    monkeypatch.setattr(datasets, "CIFAR10", stand_in)
+    data = load("cifar10", multiple=8, download=False)
+    assert data.train.shape == (20, 32, 32, 3) and data.test.shape == (5, 32, 32, 3) and data.note == ""
+    assert asked == [(str(root), True, False), (str(root), False, False)]
+
+
+def test_celeba_is_the_middle_of_each_portrait(monkeypatch: pytest.MonkeyPatch) -> None:
+    portrait = np.zeros((218, 178, 3), np.uint8)
+    portrait[35:183, 15:163] = (200, 100, 50)
+
+    class StandIn:
+        def __init__(self, where: str, split: str, download: bool) -> None:
+            self.length = {"train": 9, "test": 2}[split]
+
+        def __len__(self) -> int:
+            return self.length
+
+        def __getitem__(self, index: int) -> tuple[Image.Image, int]:
+            return Image.fromarray(portrait), 0
+
+    monkeypatch.setattr(datasets, "CelebA", StandIn)
+    data = load("celeba", multiple=16)
+    assert data.train.shape == (9, 64, 64, 3) and data.test.shape == (2, 64, 64, 3)
+    assert (data.train == (200, 100, 50)).all()
+    assert data.note == "the middle 148×148 pixels of each portrait are resized to 64×64"
+
+
+@pytest.mark.parametrize("name", ["cifar10", "mnist", "fashion-mnist"])
+def test_a_download_that_fails_is_one_sentence(root: Path, name: str) -> None:
+    with pytest.raises(DataError, match=f"{name}.* cannot be read or downloaded") as refusal:
+        load(name)
+    assert str(root) in str(refusal.value) and "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("name", ["cifar10", "mnist", "fashion-mnist", "celeba"])
+def test_nothing_is_fetched_unless_asked(root: Path, name: str) -> None:
+    with pytest.raises(DataError, match=f"{name}.* cannot be read without a download"):
+        load(name, download=False)
+    assert not list(root.rglob("*.*"))
+
+
+def test_damaged_files_on_the_disk_are_one_sentence(root: Path) -> None:
+    raw = root / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for name in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"):
+        (raw / f"{name}-ubyte").write_bytes(b"\0\0\x08\x03 and then nothing")
+    with pytest.raises(DataError, match="mnist"):
+        load("mnist")
+
+
+def test_a_missing_torchvision_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torchvision", None)
+    with pytest.raises(DataError, match="mnist.* needs torchvision"):
+        load("mnist")
