@@ -83,6 +83,7 @@ def build_parser() -> Parser:
     train.add_argument(
         "--precision", choices=("float32", "bfloat16"), help="of the networks, on CUDA (default: float32)"
     )
+    train.add_argument("--flip", action="store_true", default=None, help="mirror half of the training images")
     train.add_argument(
         "--validation", action="store_true", default=None, help="score on photographs held out from the train part"
     )
@@ -210,7 +211,7 @@ def _new_run(options: argparse.Namespace) -> tuple[Any, ImageData]:
 _FLOW_OPTIONS = ("split", "prior", "init", "levels", "steps", "width", "network", "scale_bound", "permutation_seed")
 _RECIPE_OPTIONS = (
     "data", "batch", "iterations", "seed", "learning_rate", "weight_decay", "warmup", "clip", "ema", "divergence",
-    "precision", "validation",
+    "precision", "flip", "validation",
 )  # fmt: skip
 
 

@@ -6,13 +6,12 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from .actnorm import ActNorm
 from .bijection import Bijection
 from .config import FlowConfig
 from .coupling import AffineCoupling
-from .mixing import InvertibleConvolution, half_swap, principal_rotation
+from .mixing import InvertibleConvolution, half_swap, mix, principal_rotation
 from .shuffle import Shuffle
 from .split import Split
 from .squeeze import Squeeze
@@ -34,8 +33,7 @@ class Step(Bijection):
         """Return (y, log_det); ``matrix`` is the convolution's, where the caller has it already."""
         matrix = self.mixing.matrix() if matrix is None else matrix
         pixels = x.shape[2] * x.shape[3]
-        kernel = matrix * self.actnorm.log_scale.exp()
-        mixed = F.conv2d(x, kernel[:, :, None, None], matrix @ self.actnorm.bias)
+        mixed = mix(x, matrix * self.actnorm.log_scale.exp(), matrix @ self.actnorm.bias)
         y, log_det = self.coupling(mixed)
         return y, log_det + (self.actnorm.log_det(pixels) + self.mixing.log_det(pixels))
 

@@ -67,12 +67,19 @@ class InvertibleConvolution(Bijection):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return (y, log_det)."""
         self.check(x)
-        y = F.conv2d(x, self.matrix()[:, :, None, None])
-        return y, self.log_det(x.shape[2] * x.shape[3]).expand(x.shape[0])
+        return mix(x, self.matrix()), self.log_det(x.shape[2] * x.shape[3]).expand(x.shape[0])
 
     def inverse(self, y: Tensor) -> Tensor:
         """Return W^-1 y at every position."""
-        return F.conv2d(y, self.inverse_matrix()[:, :, None, None])
+        return mix(y, self.inverse_matrix())
+
+
+def mix(x: Tensor, matrix: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Return the 1×1 convolution of x (N, C, H, W) with a matrix (C, C) and a bias (C,).
+
+    As a product over positions: with channels last it copies nothing and is faster than a convolution of few channels.
+    """
+    return F.linear(x.permute(0, 2, 3, 1), matrix, bias).permute(0, 3, 1, 2)
 
 
 def principal_rotation(x: Tensor) -> Tensor:

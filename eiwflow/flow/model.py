@@ -197,7 +197,7 @@ class MultiScaleFlow(nn.Module):
     def _check(self, x: Tensor) -> None:
         if x.dim() != 4 or tuple(x.shape[1:]) != self.config.shape:
             raise ShapeError(
-                f"The flow was given the shape {tuple(x.shape)}; it takes (N, {', '.join(map(str, self.config.shape))})."
+                f"The flow was given {tuple(x.shape)}; it takes (N, {', '.join(map(str, self.config.shape))})."
             )
 
     def _check_initialised(self) -> None:

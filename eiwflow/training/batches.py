@@ -19,9 +19,17 @@ def batch_indices(n: int, batch: int, seed: int, step: int) -> Tensor:
     return order[start : start + batch]
 
 
-def training_batch(images: Tensor, size: tuple[int, int], batch: int, seed: int, step: int) -> Tensor:
-    """Return x (batch, C, *size): images (N, C, H, W) of a step, cropped at random and dequantised."""
+def training_batch(
+    images: Tensor, size: tuple[int, int], batch: int, seed: int, step: int, flip: bool = False
+) -> Tensor:
+    """Return x (batch, C, *size): images (N, C, H, W) of a step, cropped at random and dequantised.
+
+    With ``flip``, every image is mirrored left to right with probability ½.
+    """
     generator = generator_for(seed, f"batch {step}")
     chosen = images[batch_indices(len(images), batch, seed, step)]
     x = dequantise(random_crops(chosen, size, generator), generator)
+    if flip:
+        mirrored = torch.rand(batch, generator=generator) < 0.5
+        x = torch.where(mirrored[:, None, None, None], x.flip(3), x)
     return x.contiguous(memory_format=torch.channels_last)

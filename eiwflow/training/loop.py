@@ -69,11 +69,13 @@ class Trainer:
         self.train_images = to_tensor(images.train)
         self.test_images = fixed_crops(to_tensor(images.test), size)
         self.flow = MultiScaleFlow(recipe.flow, recipe.seed).to(self.device, memory_format=torch.channels_last)
-        first = training_batch(self.train_images, size, min(INIT_IMAGES, len(self.train_images)), recipe.seed, 0)
-        self.flow.initialise(first.to(self.device))
+        self.flow.initialise(self.batch(0, min(INIT_IMAGES, len(self.train_images))))
         self.averaged = AveragedModel(self.flow, multi_avg_fn=self._average)
         # The averaged flow starts as the initialised one; its first update then averages instead of copying.
         self.averaged.n_averaged.fill_(1)
+        # After the copy: the averaged flow, which is saved and scored, stays in float32.
+        for coupling in (step.coupling for level in self.flow.levels for step in level.steps):
+            coupling.bfloat16 = recipe.precision == "bfloat16" and self.device.type == "cuda"
         groups = [{"params": list(self.flow.density_parameters())}]
         if shown := list(self.flow.display_parameters()):
             groups.append({"params": shown, "weight_decay": 0.0})
@@ -92,6 +94,12 @@ class Trainer:
         """The flow with averaged weights: what is saved, sampled and scored."""
         return self.averaged.module
 
+    def batch(self, step: int, n: int) -> Tensor:
+        """Return x (n, C, H, W), the training images of a step, on the device."""
+        recipe = self.recipe
+        size = recipe.flow.shape[1:]
+        return training_batch(self.train_images, size, n, recipe.seed, step, recipe.flip).to(self.device)
+
     def advance(self) -> tuple[float, float]:
         """Take one step; return (bits/dim of the batch before it, gradient norm).
 
@@ -100,17 +108,13 @@ class Trainer:
 
         """
         recipe = self.recipe
-        x = training_batch(self.train_images, recipe.flow.shape[1:], recipe.batch, recipe.seed, self.step).to(
-            self.device
-        )
+        x = self.batch(self.step, recipe.batch)
         for group in self.optimiser.param_groups:
             group["lr"] = recipe.learning_rate_at(self.step)
         shown = len(self.optimiser.param_groups) > 1
-        half = recipe.precision == "bfloat16" and self.device.type == "cuda"
         self.optimiser.zero_grad(set_to_none=True)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
-            log_prob, divergence = self.flow(x, divergence=shown or recipe.divergence > 0)
-            loss = bits = to_bits_per_dim(log_prob, recipe.flow.dimensions).mean()
+        log_prob, divergence = self.flow(x, divergence=shown or recipe.divergence > 0)
+        loss = bits = to_bits_per_dim(log_prob, recipe.flow.dimensions).mean()
         if divergence is not None:
             # A display Solver sees detached features: its term teaches it and moves nothing else.
             loss = bits + (1.0 if shown else recipe.divergence) * divergence.mean()

@@ -41,6 +41,7 @@ class Recipe:
         ema: d of the averaged weights' decay min(d, (1 + t)/(10 + t)).
         divergence: λ of the Shuffle's divergence, for policies whose weights are in the density.
         precision: ``bfloat16`` runs the networks' convolutions so, on CUDA only; log-determinants stay float32.
+        flip: mirror training images left to right with probability ½.
         validation: train and score on photographs held out from the train part, never on the test part.
 
     Raises:
@@ -60,6 +61,7 @@ class Recipe:
     ema: float = 0.999
     divergence: float = 0.0
     precision: str = "float32"
+    flip: bool = False
     validation: bool = False
 
     def __post_init__(self) -> None:
@@ -73,8 +75,9 @@ class Recipe:
                 raise ConfigError(f"{name} is {value}; it must be between {low:g} and {high:g}.")
         if self.precision not in PRECISIONS:
             raise ConfigError(f"precision is {str(self.precision)[:40]!r}; it must be one of {', '.join(PRECISIONS)}.")
-        if not isinstance(self.validation, bool):
-            raise ConfigError(f"validation is {str(self.validation)[:40]!r}; it must be true or false.")
+        for name in ("flip", "validation"):
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigError(f"{name} is {str(getattr(self, name))[:40]!r}; it must be true or false.")
         if not isinstance(self.data, str) or not self.data or "\0" in self.data or len(self.data) > 4096:
             raise ConfigError(f"data is {str(self.data)[:40]!r}; it must be a data set's name or a path.")
 

@@ -31,7 +31,7 @@ class RunError(ValueError):
 
 @dataclass(frozen=True)
 class RunDirectory:
-    """``config.json``, ``metrics.jsonl``, ``samples/``, ``checkpoints/``, ``resume.safetensors``, ``status.json``, a log."""
+    """``config.json``, ``metrics.jsonl``, ``samples/``, ``checkpoints/``, ``resume.safetensors``, ``status.json``."""
 
     path: Path
 
