@@ -11,7 +11,9 @@ import hashlib
 import json
 import os
 import platform
-import tempfile
+import secrets
+import stat
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -91,26 +93,32 @@ def software_versions() -> dict[str, str]:
 
 
 def save(path: Path | str, flow: MultiScaleFlow, info: CheckpointInfo) -> None:
-    """Write a checkpoint atomically: a reader sees the old file or the whole new one."""
+    """Write a checkpoint atomically: a reader sees the old file or the whole new one.
+
+    Raises:
+        ValueError: the flow is not initialised, or a metric is not finite.
+
+    """
     if not flow.initialised:
         raise ValueError("A flow that is not initialised has nothing to save.")
     document = {"format": FORMAT, "version": VERSION, **dataclasses.asdict(info), "config": info.config.to_dict()}
     document["versions"] = software_versions()
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in flow.state_dict().items()}
-    write_atomically(Path(path), safetensors.torch.save(tensors, {KEY: json.dumps(document)}))
+    write_atomically(Path(path), safetensors.torch.save(tensors, {KEY: json.dumps(document, allow_nan=False)}))
 
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Replace ``path`` by ``content``, through a temporary file beside it that is flushed to disk first."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    # Not tempfile's: its files are for their owner alone, and an app may run as another user than the training.
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with open(temporary, "xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 
@@ -121,15 +129,18 @@ def load(source: Path | str | bytes, name: str | None = None) -> Checkpoint:
         CheckpointError: with one sentence that names the file, the field and the bound.
 
     """
-    name = name or ("the uploaded file" if isinstance(source, bytes) else Path(source).name[:80])
+    name = _short(name or ("the uploaded file" if isinstance(source, bytes) else Path(source).name or source))
     content = source if isinstance(source, bytes) else _read(Path(source), name)
     if len(content) > MAX_FILE_BYTES:
         raise CheckpointError(name, "size", f"at most {MAX_FILE_BYTES} bytes", f"{len(content)} bytes")
     header = _header(content, name)
     info = _info(header, name)
-    _check_parameter_bound(info.config, name)
-    with torch.device("meta"):
-        flow = MultiScaleFlow(info.config)
+    try:
+        flow = outline(info.config)
+    except ConfigError as error:
+        raise CheckpointError(
+            name, "config", "a flow within its bounds", f"refused ({str(error).rstrip('.')})"
+        ) from None
     _check_layout(header, flow, name)
     try:
         tensors = safetensors.torch.load(content)
@@ -141,17 +152,36 @@ def load(source: Path | str | bytes, name: str | None = None) -> Checkpoint:
     return Checkpoint(name, flow, info, hashlib.sha256(content).hexdigest())
 
 
+def outline(config: FlowConfig) -> MultiScaleFlow:
+    """Return the flow without its memory, on the ``meta`` device: names, shapes and types.
+
+    Raises:
+        ConfigError: it has more parameters than a checkpoint may hold.
+
+    """
+    # A lower bound, from the couplings' hidden layers alone, comes before a module is built.
+    count = config.levels * config.steps * config.width**2 * max(0, len(config.network.split("-")) - 2)
+    if count <= MAX_PARAMETERS:
+        with torch.device("meta"):
+            flow = MultiScaleFlow(config)
+        count = sum(p.numel() for p in flow.parameters())
+        if count <= MAX_PARAMETERS:
+            return flow
+    raise ConfigError(f"The flow has at least {count} parameters; at most {MAX_PARAMETERS} are allowed.")
+
+
 def _read(path: Path, name: str) -> bytes:
     try:
-        size = path.stat().st_size
-        if size > MAX_FILE_BYTES:
-            raise CheckpointError(name, "size", f"at most {MAX_FILE_BYTES} bytes", f"{size} bytes")
-        return path.read_bytes()
+        status = path.stat()
+        # A pipe or a device may have no end, whatever size it states.
+        if stat.S_ISREG(status.st_mode) and status.st_size <= MAX_FILE_BYTES:
+            return path.read_bytes()
     except (OSError, ValueError) as error:
-        if isinstance(error, CheckpointError):
-            raise
         reason = error.strerror if isinstance(error, OSError) and error.strerror else _short(error)
         raise CheckpointError(name, "file", "a readable file", f"unreadable ({reason})") from None
+    if not stat.S_ISREG(status.st_mode):
+        raise CheckpointError(name, "file", "a file", "a directory" if stat.S_ISDIR(status.st_mode) else "a device")
+    raise CheckpointError(name, "size", f"at most {MAX_FILE_BYTES} bytes", f"{status.st_size} bytes")
 
 
 def _header(content: bytes, name: str) -> dict[str, Any]:
@@ -179,7 +209,9 @@ def _info(header: dict[str, Any], name: str) -> CheckpointInfo:
     try:
         config = FlowConfig.from_dict(document.get("config"))
     except ConfigError as error:
-        raise CheckpointError(name, "config", "a flow within its bounds", f"refused ({error})") from None
+        raise CheckpointError(
+            name, "config", "a flow within its bounds", f"refused ({str(error).rstrip('.')})"
+        ) from None
     fields: dict[str, Any] = {}
     for entry in dataclasses.fields(CheckpointInfo):
         if entry.name == "config":
@@ -188,8 +220,23 @@ def _info(header: dict[str, Any], name: str) -> CheckpointInfo:
         kind = {"data": str, "command": str, "step": int, "seed": int}.get(entry.name, dict)
         if not isinstance(value, kind) or isinstance(value, bool):
             raise CheckpointError(name, entry.name, f"of type {kind.__name__}", type(value).__name__)
+        if kind is int and not 0 <= value < 2**63:
+            raise CheckpointError(name, entry.name, f"between 0 and {2**63 - 1}", _short(value))
+        if kind is dict:
+            _check_plain(value, entry.name, name)
         fields[entry.name] = value
     return CheckpointInfo(config=config, **fields)
+
+
+def _check_plain(values: dict[str, Any], what: str, name: str) -> None:
+    """Refuse what is nested or not finite, and metrics that are not numbers: pages print and format these values."""
+    for key, value in values.items():
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if number and not abs(value) <= sys.float_info.max:
+            raise CheckpointError(name, f"{what} {key[:40]!r}", "finite", "not finite")
+        if not number and (what == "metrics" or not (value is None or isinstance(value, (str, bool)))):
+            expected = "a number" if what == "metrics" else "a text, a number or a truth value"
+            raise CheckpointError(name, f"{what} {key[:40]!r}", expected, f"of type {type(value).__name__}")
 
 
 def _json(text: bytes, what: str, name: str) -> dict[str, Any]:
@@ -207,18 +254,8 @@ def _json(text: bytes, what: str, name: str) -> dict[str, Any]:
     return document
 
 
-def _check_parameter_bound(config: FlowConfig, name: str) -> None:
-    """Refuse what is too large before a module is built: a lower bound from the couplings' hidden layers alone."""
-    hidden = config.levels * config.steps * config.width**2 * max(0, len(config.network.split("-")) - 2)
-    if hidden > MAX_PARAMETERS:
-        raise CheckpointError(name, "parameters", f"at most {MAX_PARAMETERS}", f"at least {hidden}")
-
-
 def _check_layout(header: Mapping[str, Any], flow: MultiScaleFlow, name: str) -> None:
     expected = flow.state_dict()
-    count = sum(p.numel() for p in flow.parameters())
-    if count > MAX_PARAMETERS:
-        raise CheckpointError(name, "parameters", f"at most {MAX_PARAMETERS}", str(count))
     found = {key: entry for key, entry in header.items() if key != "__metadata__"}
     if missing := sorted(set(expected) - set(found)):
         raise CheckpointError(name, f"tensor {missing[0]!r}", "present", f"missing ({len(missing)} in all)")

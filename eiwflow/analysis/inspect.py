@@ -4,23 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
-from scipy.stats import differential_entropy
-from torch import Tensor
 
 from ..checkpoint import Checkpoint
 from ..data import ImageData
 from ..flow import MultiScaleFlow, dequantise
 from ..flow.bijection import generator_for
-from ..flow.entropy import entropy_rate, redundancy
+from ..flow.entropy import entropy_rate, marginal_entropy, redundancy
 from ..flow.trace import LevelTrace, Trace
 from .evaluate import images_to_score
 
 #: Test images that the figures are measured on.
 IMAGES = 128
-#: Values a channel that its marginal entropy is estimated from.
-VALUES = 20_000
+#: Fewer have no spacings to estimate from.
+FEWEST_VALUES = 5
 
 
 def inspect(checkpoint: Checkpoint, images: ImageData | None) -> dict[str, Any]:
@@ -50,19 +47,6 @@ def trace_of_test_images(flow: MultiScaleFlow, images: ImageData, limit: int = I
     return flow.trace(dequantise(images_to_score(images, flow, limit), generator_for(0, "inspect")))
 
 
-def marginal_entropy(x: Tensor, values: int = VALUES, seed: int = 0) -> np.ndarray:
-    """Return the differential entropy (C,) in nats of every channel's values over images and positions.
-
-    Estimator: ``scipy.stats.differential_entropy``, on at most ``values`` of them, drawn with a fixed seed.
-
-    Shapes: x (N, C, H, W).
-    """
-    rows = x.double().permute(1, 0, 2, 3).flatten(1).numpy()
-    if rows.shape[1] > values:
-        rows = rows[:, np.random.default_rng(seed).choice(rows.shape[1], values, replace=False)]
-    return differential_entropy(rows, axis=1)
-
-
 def _stored(flow: MultiScaleFlow, number: int) -> dict[str, Any]:
     level = flow.levels[number - 1]
     channels, height, width = flow.config.level_shape(number)
@@ -80,12 +64,14 @@ def _measured(seen: LevelTrace | None) -> dict[str, Any]:
     figures: dict[str, Any] = dict.fromkeys(names)
     if seen is None:
         return figures
-    figures["redundancy"] = redundancy(seen.features).mean(dim=0).tolist()
-    figures["entropy_rate"] = entropy_rate(seen.features).mean(dim=0).tolist()
+    if seen.features[0, 0].numel() > 1:  # one pixel has no spectrum
+        figures["redundancy"] = redundancy(seen.features).mean(dim=0).tolist()
+        figures["entropy_rate"] = entropy_rate(seen.features).mean(dim=0).tolist()
     figures["entropy_emitted"] = float(marginal_entropy(seen.emitted).mean())
     if seen.kept is not None:
         figures["entropy_kept"] = float(marginal_entropy(seen.kept).mean())
     if seen.log_weights is not None:
-        std, mean = torch.std_mean(seen.log_weights, dim=0)
+        # The spread over a single image is 0, not NaN.
+        std, mean = torch.std_mean(seen.log_weights, dim=0, correction=min(1, len(seen.log_weights) - 1))
         figures["weights_mean"], figures["weights_std"] = mean.tolist(), std.tolist()
     return figures

@@ -87,7 +87,7 @@ class FlowConfig:
     prior: str = "conditional"
     init: str = "principal"
     network: str = "3-1-3"
-    scale_bound: float = 2.0
+    scale_bound: float = 1.0
     permutation_seed: int = 0
 
     def __post_init__(self) -> None:

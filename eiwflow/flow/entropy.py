@@ -17,6 +17,9 @@ from torch import Tensor
 #: ½ log(2 pi e): the entropy of N(0, 1) in nats, 1.4189.
 GAUSSIAN_ENTROPY = 0.5 * math.log(2 * math.pi * math.e)
 
+#: Values a channel that its marginal entropy is estimated from.
+MARGINAL_VALUES = 20_000
+
 #: Added to every power before its logarithm: a constant channel stays finite.
 POWER_FLOOR = 1e-12
 
@@ -72,6 +75,21 @@ def redundancy(x: Tensor) -> Tensor:
 def entropy_rate(x: Tensor) -> Tensor:
     """Return Ĥ per image and channel: ½ log(2 pi e) + ½ mean log power. Shapes: x (N, C, H, W); result (N, C), nats."""
     return GAUSSIAN_ENTROPY + _log_spectrum(x)[1] / 2
+
+
+def marginal_entropy(x: Tensor, values: int = MARGINAL_VALUES, seed: int = 0) -> Tensor:
+    """Return the differential entropy (C,) in nats of every channel's values over images and positions, float64.
+
+    Estimator: ``scipy.stats.differential_entropy``, on at most ``values`` of them a channel, drawn with a fixed seed.
+
+    Shapes: x (N, C, H, W).
+    """
+    from scipy.stats import differential_entropy
+
+    rows = x.double().permute(1, 0, 2, 3).flatten(1).cpu()
+    if rows.shape[1] > values:
+        rows = rows[:, torch.randperm(rows.shape[1], generator=torch.Generator().manual_seed(seed))[:values]]
+    return torch.as_tensor(differential_entropy(rows.numpy(), axis=1))
 
 
 def gaussian_entropy(x: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..checkpoint import outline
 from ..flow import FlowConfig, MultiScaleFlow
 
 #: Timings a figure is the median of.
@@ -23,7 +24,12 @@ def bench(config: FlowConfig, batch: int, seed: int = 0) -> dict[str, Any]:
     The train step is zero_grad, forward, backward and the optimiser on one fixed float batch; ``convolutions_cpu_s``
     (forward + backward) and ``convolutions_forward_cpu_s`` are the coupling networks alone, in the same batch size,
     memory format and thread. All are timed in turns, so that a change of the machine's speed falls on each.
+
+    Raises:
+        ConfigError: the flow is too large for a checkpoint.
+
     """
+    outline(config)
     generator = torch.Generator().manual_seed(seed)
     x = (torch.rand(batch, *config.shape, generator=generator) - 0.5).contiguous(memory_format=torch.channels_last)
     flow = MultiScaleFlow(config, seed).to(memory_format=torch.channels_last)

@@ -6,7 +6,7 @@ import json
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import safetensors
@@ -17,8 +17,8 @@ from torch.optim.swa_utils import AveragedModel
 
 from .. import checkpoint, data
 from ..checkpoint import CheckpointInfo
-from ..data import ImageData, fixed_crops, to_tensor
-from ..flow import MultiScaleFlow, dequantise, to_bits_per_dim
+from ..data import DataError, ImageData, fixed_crops, to_tensor
+from ..flow import MultiScaleFlow, ShapeError, dequantise, to_bits_per_dim
 from ..flow.bijection import generator_for
 from ..flow.score import score
 from .batches import training_batch
@@ -41,11 +41,12 @@ class TrainingFailed(RuntimeError):
 def choose_device(name: str) -> torch.device:
     """Return the device called ``auto``, ``cpu``, ``cuda`` or ``mps``; one that is not there is refused."""
     here = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    devices = [kind for kind, there in here.items() if there]
     if name == "auto":
-        return torch.device(next(kind for kind, there in here.items() if there))
-    if not here.get(name.partition(":")[0], False):
-        there = ", ".join(kind for kind, is_there in here.items() if is_there)
-        raise RunError(f"device is {name[:40]!r}; this machine has {there}.")
+        return torch.device(devices[0])
+    devices += [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+    if name not in devices:
+        raise RunError(f"device is {name[:40]!r}; this machine has {', '.join(devices)}.")
     return torch.device(name)
 
 
@@ -83,6 +84,8 @@ class Trainer:
             groups, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=self.device.type != "mps"
         )
         self.step = 0
+        #: Bits/dim of the steps since the curve's last point.
+        self.since: list[float] = []
 
     def _average(self, averaged: list[Tensor], current: list[Tensor], count: Tensor | int) -> None:
         t = int(count)
@@ -145,17 +148,21 @@ class Trainer:
             tensors |= {f"optimiser.{number}.{name}": tensor for name, tensor in entry.items()}
         return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
 
-    def restore(self, tensors: dict[str, Tensor], step: int) -> None:
-        """Continue from what :meth:`state` returned at ``step``."""
+    def restore(self, tensors: dict[str, Tensor], step: int, since: list[float]) -> None:
+        """Continue from what :meth:`state` returned at ``step``, with the values ``since`` the curve's last point."""
         self.flow.load_state_dict(_under("flow.", tensors))
         self.averaged.load_state_dict(_under("average.", tensors))
-        state = self.optimiser.state_dict()
+        parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
         moments: dict[int, dict[str, Tensor]] = {}
         for key, tensor in _under("optimiser.", tensors).items():
             number, _, name = key.partition(".")
+            if name != "step":
+                # The fused optimiser walks a parameter's memory and its moments' side by side: they need one layout.
+                tensor = torch.empty_like(parameters[int(number)]).copy_(tensor)
             moments.setdefault(int(number), {})[name] = tensor
-        self.optimiser.load_state_dict({"state": moments, "param_groups": state["param_groups"]})
-        self.step = step
+        groups = self.optimiser.state_dict()["param_groups"]
+        self.optimiser.load_state_dict({"state": moments, "param_groups": groups})
+        self.step, self.since = step, since
 
 
 def load_data(recipe: Recipe) -> ImageData:
@@ -182,25 +189,26 @@ def train(
         progress: called after every step with (step, bits/dim of the batch).
 
     Raises:
-        TrainingFailed: a value was not finite; the last good checkpoint stays.
+        TrainingFailed: a value was not finite, or data, disk or memory failed; the last good checkpoint stays.
+        RunError: the run's config or resume file is not usable; nothing is changed.
 
     """
     recipe, command = run.config()
-    trainer = Trainer(recipe, images, device)
-    if run.resume_file.exists():
-        _restore(trainer, run)
+    trainer: Trainer | None = None
     try:
+        trainer = Trainer(recipe, images, device)
+        if run.resume_file.exists():
+            _restore(trainer, run)
         with _stop_signals() as stopped:
-            info = _advance_to_the_end(trainer, run, command, progress, stopped)
-    except TrainingFailed as error:
-        run.set_status("failed", trainer.step, str(error))
-        run.log(str(error))
-        raise
-    except (OSError, torch.OutOfMemoryError) as error:
-        message = f"At step {trainer.step + 1} the run stopped: {error}"
-        run.set_status("failed", trainer.step, message)
+            return _advance_to_the_end(trainer, run, command, progress, stopped)
+    except (TrainingFailed, DataError, ShapeError, OSError, torch.OutOfMemoryError) as error:
+        step = run.status().get("step", 0) if trainer is None else trainer.step
+        message = str(error) if isinstance(error, TrainingFailed) else f"At step {step + 1} the run stopped: {error}"
+        # On a full disk this may fail as well; the message still reaches the caller.
+        with suppress(OSError):
+            run.set_status("failed", step, message)
+            run.log(message)
         raise TrainingFailed(message) from error
-    return info
 
 
 def _advance_to_the_end(
@@ -237,26 +245,26 @@ def _advance_to_the_end(
             versions=checkpoint.software_versions(),
         )
         checkpoint.save(run.last_checkpoint, trainer.average, info)
-        document = json.dumps({"step": trainer.step})
+        document = json.dumps({"step": trainer.step, "since": trainer.since})
         checkpoint.write_atomically(run.resume_file, safetensors.torch.save(trainer.state(), {"resume": document}))
         return info
 
-    if trainer.step == 0:
+    if not run.resume_file.exists():
+        run.forget_after(-1)
         run.append(_recording(trainer, run, probe) | clock())
         save()
     run.set_status("running", trainer.step)
     run.log(f"running from step {trainer.step} of {recipe.iterations} on {trainer.device}")
-    since: list[float] = []
     saved = time.monotonic()
     while trainer.step < recipe.iterations and not stopped:
         value, norm = trainer.advance()
-        since.append(value)
+        trainer.since.append(value)
         step = trainer.step
         recorded = step in recording
         if recorded or step % every == 0:
-            record: dict[str, Any] = {"step": step, "bits_per_dim": round(sum(since) / len(since), 5)}
+            record: dict[str, Any] = {"step": step, "bits_per_dim": round(sum(trainer.since) / len(trainer.since), 5)}
             record |= {"lr": recipe.learning_rate_at(step - 1), "gradient_norm": round(norm, 4), **clock()}
-            since.clear()
+            trainer.since.clear()
             run.append(record | (_recording(trainer, run, probe) if recorded else {}))
         if recorded or time.monotonic() - saved > SAVE_SECONDS:
             save()
@@ -264,7 +272,7 @@ def _advance_to_the_end(
             saved = time.monotonic()
         if progress is not None:
             progress(step, value)
-    if trainer.step == recipe.iterations:
+    if trainer.step == recipe.iterations and "test_bits_per_dim" not in _latest(run):
         run.append({"step": trainer.step, **_final_scores(trainer)} | clock())
     info = save()
     state = "finished" if trainer.step == recipe.iterations else "stopped"
@@ -282,6 +290,7 @@ def _recording(trainer: Trainer, run: RunDirectory, probe: Tensor) -> dict[str, 
     write_samples(run.samples, trainer.average, trainer.recipe.seed, trainer.step)
     log_prob = torch.cat([trainer.average.log_prob(part).detach() for part in probe.split(64)])
     bits = to_bits_per_dim(log_prob, trainer.recipe.flow.dimensions).mean().item()
+    _check_scores(trainer, bits)
     return {
         "step": trainer.step,
         "probe_bits_per_dim": round(bits, 5),
@@ -294,10 +303,14 @@ def _final_scores(trainer: Trainer) -> dict[str, float]:
     size = trainer.recipe.flow.shape[1:]
     indices = torch.randperm(len(trainer.train_images), generator=generator_for(0, "train part"))
     train_images = fixed_crops(trainer.train_images[indices[: len(trainer.test_images)]], size)
-    return {
-        "test_bits_per_dim": round(score(trainer.average, trainer.test_images).mean().item(), 5),
-        "train_bits_per_dim": round(score(trainer.average, train_images).mean().item(), 5),
-    }
+    test, train = (score(trainer.average, part).mean().item() for part in (trainer.test_images, train_images))
+    _check_scores(trainer, test, train)
+    return {"test_bits_per_dim": round(test, 5), "train_bits_per_dim": round(train, 5)}
+
+
+def _check_scores(trainer: Trainer, *scores: float) -> None:
+    if not all(_finite(value) for value in scores):
+        raise TrainingFailed(f"After step {trainer.step} the averaged flow's bits/dim was not finite.")
 
 
 def _latest(run: RunDirectory) -> dict[str, float]:
@@ -310,9 +323,12 @@ def _restore(trainer: Trainer, run: RunDirectory) -> None:
     try:
         content = run.resume_file.read_bytes()
         length = int.from_bytes(content[:8], "little")
-        step = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["resume"])["step"]
-        trainer.restore(safetensors.torch.load(content), step)
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, safetensors.SafetensorError):
+        document = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["resume"])
+        step = int(document["step"])
+        if not 0 <= step <= trainer.recipe.iterations:
+            raise ValueError("another run's step")
+        trainer.restore(safetensors.torch.load(content), step, [float(value) for value in document.get("since", ())])
+    except (OSError, ValueError, LookupError, TypeError, RuntimeError, safetensors.SafetensorError):
         raise RunError(f"The resume.safetensors of {run.path.name} does not belong to its config.json.") from None
     run.forget_after(step)
 

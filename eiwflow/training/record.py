@@ -12,12 +12,14 @@ from torch import Tensor
 from ..checkpoint import write_atomically
 from ..flow import MultiScaleFlow, NonFiniteError, quantise
 from ..flow.bijection import generator_for
-from ..flow.entropy import entropy_rate, redundancy
+from ..flow.entropy import entropy_rate, marginal_entropy, redundancy
 from ..flow.shuffle import entropy_order
 from ..flow.trace import LevelTrace
 
 #: Images that a recording step looks at.
 PROBE_IMAGES = 128
+#: Values a channel that its marginal entropy is estimated from on a recording step.
+RECORDED_VALUES = 4096
 SAMPLES = 16
 SAMPLE_TEMPERATURE = 0.7
 
@@ -27,18 +29,21 @@ def level_records(flow: MultiScaleFlow, probe: Tensor) -> list[dict[str, Any]]:
     """Return one record a level, of dequantised images ``probe`` (N, C, H, W).
 
     Per channel number before the Shuffle: ``redundancy`` J and ``entropy_rate`` Ĥ (nats a pixel, mean over images) and
-    ``log_std``. Where the level splits: ``order`` (in force) and ``entropy_order`` (what it would be now), kept first.
-    Where the policy weighs: ``weights_mean`` and ``weights_std`` over images of log ω, by position after the order.
+    ``log_std``; a level of 1×1 pixels has no spectrum, its J and Ĥ are None. Where the level splits: ``order`` (in
+    force) and ``entropy_order`` (what it would be now), kept first. Where the policy weighs: ``weights_mean`` and
+    ``weights_std`` over images of log ω, by position after the order.
     """
     return [_level_record(level) for level in flow.trace(probe).levels]
 
 
 def _level_record(level: LevelTrace) -> dict[str, Any]:
     features = level.features
+    has_spectrum = features[0, 0].numel() > 1
     record: dict[str, Any] = {
-        "redundancy": _rounded(redundancy(features).mean(dim=0)),
-        "entropy_rate": _rounded(entropy_rate(features).mean(dim=0)),
-        "log_std": _rounded(features.std(dim=(0, 2, 3)).clamp_min(1e-12).log()),
+        "redundancy": _rounded(redundancy(features).mean(dim=0)) if has_spectrum else None,
+        "entropy_rate": _rounded(entropy_rate(features).mean(dim=0)) if has_spectrum else None,
+        "entropy": _rounded(marginal_entropy(features, RECORDED_VALUES)),
+        "log_std": _rounded(_std(features.transpose(0, 1).flatten(1), dim=1).clamp_min(1e-12).log()),
         "order": None,
         "entropy_order": None,
         "weights_mean": None,
@@ -49,8 +54,13 @@ def _level_record(level: LevelTrace) -> dict[str, Any]:
         record["entropy_order"] = entropy_order(features).tolist()
     if level.log_weights is not None:
         record["weights_mean"] = _rounded(level.log_weights.mean(dim=0))
-        record["weights_std"] = _rounded(level.log_weights.std(dim=0))
+        record["weights_std"] = _rounded(_std(level.log_weights, dim=0))
     return record
+
+
+def _std(values: Tensor, dim: int) -> Tensor:
+    """Return the standard deviation; that of a single value is 0, not NaN."""
+    return values.std(dim=dim, correction=min(1, values.shape[dim] - 1))
 
 
 def _rounded(values: Tensor) -> list[float]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..checkpoint import write_atomically
+from ..checkpoint import outline, write_atomically
 from ..flow import ConfigError
 from .recipe import Recipe
 
@@ -37,7 +37,14 @@ class RunDirectory:
 
     @classmethod
     def create(cls, root: Path, recipe: Recipe, command: str) -> RunDirectory:
-        """Make a new run under ``root``; its name is generated, never a user's."""
+        """Make a new run under ``root``; its name is generated, never a user's.
+
+        Raises:
+            ConfigError: the flow is too large for a checkpoint.
+            RunError: ``root`` cannot be written.
+
+        """
+        outline(recipe.flow)
         name = f"{time.strftime('%Y%m%d-%H%M%S')}-{recipe.flow.split.replace('+', '-')}-{secrets.token_hex(3)}"
         run = cls(root / name)
         try:
@@ -131,7 +138,7 @@ def read_records(path: Path) -> list[dict[str, Any]]:
         return []
     records = []
     for line in lines:
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, RecursionError):
             record = json.loads(line)
             if isinstance(record, dict) and isinstance(record.get("step"), int):
                 records.append(record)
