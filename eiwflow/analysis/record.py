@@ -1,0 +1,93 @@
+"""The record of a training as arrays over its recording steps: orders, weights, entropies, samples, curves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..training.run import read_records
+
+
+@dataclass(frozen=True, eq=False)
+class LevelRecord:
+    """One level over S recording steps; channels are numbered as before the Shuffle.
+
+    Attributes:
+        number: the level, from 1.
+        redundancy, entropy_rate: J and Ĥ (S, C), nats a pixel; None for a level of 1×1 pixels.
+        entropy: marginal entropy (S, C), nats.
+        log_std: log standard deviation (S, C).
+        order: channel numbers in force (S, C), kept first; None at the last level.
+        entropy_order: what the order would have been at each step (S, C); None at the last level.
+        weights_mean, weights_std: over images, of log ω (S, C) by position after the order; None without weights.
+    """
+
+    number: int
+    redundancy: np.ndarray | None
+    entropy_rate: np.ndarray | None
+    entropy: np.ndarray
+    log_std: np.ndarray
+    order: np.ndarray | None
+    entropy_order: np.ndarray | None
+    weights_mean: np.ndarray | None
+    weights_std: np.ndarray | None
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingRecord:
+    """What a training wrote down on its way.
+
+    Attributes:
+        steps: recording steps (S,), log-spaced, 0 first.
+        probe_bits_per_dim: averaged weights on the probe images (S,).
+        levels: one :class:`LevelRecord` a level.
+        samples: step -> WEBP bytes of 4×4 samples at fixed ε.
+        curve_steps, curve_bits_per_dim: the training batches' bits/dim, averaged since the line before.
+    """
+
+    steps: np.ndarray
+    probe_bits_per_dim: np.ndarray
+    levels: list[LevelRecord]
+    samples: dict[int, bytes]
+    curve_steps: np.ndarray
+    curve_bits_per_dim: np.ndarray
+
+
+def record_folder(checkpoint: Path) -> Path:
+    """Return where the record of a checkpoint lies: its run directory, or the folder of its name beside it."""
+    return (
+        checkpoint.parent.parent
+        if checkpoint.parent.name == "checkpoints" and (checkpoint.parent.parent / "config.json").is_file()
+        else checkpoint.with_suffix("")
+    )
+
+
+def load_record(checkpoint: Path) -> TrainingRecord | None:
+    """Return the training record of a checkpoint file, or None where there is none."""
+    folder = record_folder(checkpoint)
+    lines = read_records(folder / "metrics.jsonl")
+    recorded = [line for line in lines if "levels" in line]
+    if not recorded:
+        return None
+    curve = [line for line in lines if "bits_per_dim" in line]
+    samples = {int(path.stem.removeprefix("step_")): path.read_bytes() for path in folder.glob("samples/step_*.webp")}
+    return TrainingRecord(
+        steps=np.array([line["step"] for line in recorded]),
+        probe_bits_per_dim=np.array([line["probe_bits_per_dim"] for line in recorded]),
+        levels=[_level(recorded, index) for index in range(len(recorded[0]["levels"]))],
+        samples=dict(sorted(samples.items())),
+        curve_steps=np.array([line["step"] for line in curve]),
+        curve_bits_per_dim=np.array([line["bits_per_dim"] for line in curve]),
+    )
+
+
+def _level(recorded: list[dict[str, Any]], index: int) -> LevelRecord:
+    def over_steps(name: str) -> np.ndarray | None:
+        values = [line["levels"][index][name] for line in recorded]
+        return None if values[0] is None else np.array(values)
+
+    names = LevelRecord.__dataclass_fields__.keys() - {"number"}
+    return LevelRecord(number=index + 1, **{name: over_steps(name) for name in names})
