@@ -31,9 +31,9 @@ class ActNorm(Bijection):
 
     @torch.no_grad()
     def initialise(self, x: Tensor) -> None:
-        """Set scale and bias from the batch; a constant channel is only centred, its scale stays bounded."""
+        """Set scale and bias from the batch; a constant channel is only centred."""
         std, mean = torch.std_mean(x.double(), dim=(0, 2, 3), correction=0)
-        scale = 1 / std.clamp_min(STD_FLOOR)
+        scale = torch.where(std < STD_FLOOR, 1.0, 1 / std)
         self.log_scale.copy_(scale.log())
         self.bias.copy_(-mean * scale)
 
@@ -49,4 +49,5 @@ class ActNorm(Bijection):
 
     def inverse(self, y: Tensor) -> Tensor:
         """Return (y - bias) exp(-log_scale)."""
+        self.check(y)
         return (y - self.bias.view(1, -1, 1, 1)) * (-self.log_scale).exp().view(1, -1, 1, 1)

@@ -43,11 +43,12 @@ class Bijection(nn.Module):
     def initialise(self, x: Tensor) -> None:
         """Set what depends on data from the batch ``x`` (N, C, H, W); most bijections have nothing to set."""
 
-    def check(self, x: Tensor) -> None:
-        """Raise :class:`ShapeError` unless x is (N, C, H, W) with this bijection's C."""
-        if x.dim() != 4 or x.shape[1] != self.channels:
+    def check(self, x: Tensor, channels: int | None = None) -> None:
+        """Raise :class:`ShapeError` unless x is (N, C, H, W) with this bijection's C, or the one given."""
+        channels = channels or self.channels
+        if x.dim() != 4 or x.shape[1] != channels:
             raise ShapeError(
-                f"{type(self).__name__} was given the shape {tuple(x.shape)}; it takes (N, {self.channels}, H, W)."
+                f"{type(self).__name__} was given the shape {tuple(x.shape)}; it takes (N, {channels}, H, W)."
             )
 
 

@@ -156,13 +156,17 @@ class FlowConfig:
         if not isinstance(fields, Mapping):
             raise ConfigError(f"config is a {type(fields).__name__}; it must be an object of named fields.")
         known = {field.name for field in dataclasses.fields(cls)}
-        if unknown := sorted(set(fields) - known):
+        if unknown := sorted(set(fields) - known, key=str):
             raise ConfigError(
                 f"config has the unknown field {str(unknown[0])[:40]!r}; known are {', '.join(sorted(known))}."
             )
         if missing := sorted(known - set(fields)):
             raise ConfigError(f"config lacks the field {missing[0]!r}.")
         return cls(**fields)
+
+
+def _short(number: float) -> str:
+    return str(number) if abs(number) < 10**12 or isinstance(number, float) else "a number of more than 12 digits"
 
 
 def _is_int(number: object) -> bool:
@@ -172,4 +176,4 @@ def _is_int(number: object) -> bool:
 def _check_bounds(name: str, number: float) -> None:
     low, high = BOUNDS[name]
     if not low <= number <= high:
-        raise ConfigError(f"{name} is {number}; it must be between {low} and {high}.")
+        raise ConfigError(f"{name} is {_short(number)}; it must be between {low} and {high}.")

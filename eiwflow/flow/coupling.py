@@ -68,6 +68,7 @@ class AffineCoupling(Bijection):
 
     def inverse(self, y: Tensor) -> Tensor:
         """Return x: the first half is unchanged and decides the same map."""
+        self.check(y)
         y_a, y_b = y.chunk(2, dim=1)
         log_scale, shift = self.affine(y_a)
         return torch.cat([y_a, (y_b - shift) * (-log_scale).exp()], dim=1)

@@ -31,6 +31,7 @@ class Step(Bijection):
 
     def forward(self, x: Tensor, matrix: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return (y, log_det); ``matrix`` is the convolution's, where the caller has it already."""
+        self.check(x)
         matrix = self.mixing.matrix() if matrix is None else matrix
         pixels = x.shape[2] * x.shape[3]
         mixed = mix(x, matrix * self.actnorm.log_scale.exp(), matrix @ self.actnorm.bias)

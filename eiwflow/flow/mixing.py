@@ -71,6 +71,7 @@ class InvertibleConvolution(Bijection):
 
     def inverse(self, y: Tensor) -> Tensor:
         """Return W^-1 y at every position."""
+        self.check(y)
         return mix(y, self.inverse_matrix())
 
 

@@ -26,6 +26,8 @@ def dequantise(images: Tensor, generator: torch.Generator | None = None, dtype: 
     noise = torch.rand(
         images.shape, generator=generator, dtype=dtype, device=generator.device if generator else images.device
     )
+    # The largest u are cut: 255 + u would round up into the next byte's bin.
+    noise = noise.clamp_max(1 - 128 * torch.finfo(dtype).eps)
     return (images.to(dtype) + noise.to(images.device)) / 256 - 0.5
 
 
@@ -75,6 +77,8 @@ class MultiScaleFlow(nn.Module):
         if self.initialised:
             raise RuntimeError("This flow is initialised already; a second time would discard what it has learnt.")
         self._check(x)
+        if not torch.isfinite(x).all():
+            raise ValueError("The batch to initialise from holds values that are not finite.")
         kept: Tensor | None = x
         for level in self.levels:
             kept = level.initialise(kept)
@@ -113,6 +117,8 @@ class MultiScaleFlow(nn.Module):
         for level in self.levels:
             kept, noise, _, _ = level(kept)
             noises.append(_finite(noise, level.number, "encoding"))
+            if kept is not None:
+                _finite(kept, level.number, "encoding")
         return Latents(noises)
 
     @torch.no_grad()
@@ -129,6 +135,8 @@ class MultiScaleFlow(nn.Module):
         given = [tuple(noise.shape[1:]) for noise in latents.levels]
         if given != shapes:
             raise ShapeError(f"The latents have the shapes {given}; this flow takes {shapes}.")
+        if len(numbers := {noise.shape[0] for noise in latents.levels}) > 1:
+            raise ShapeError(f"The latents are of {sorted(numbers)} images; every level must have the same number.")
         x: Tensor | None = None
         for level, noise in zip(reversed(self.levels), reversed(latents.levels), strict=True):
             x = _finite(level.inverse(x, noise), level.number, "decoding")
@@ -147,6 +155,8 @@ class MultiScaleFlow(nn.Module):
         temperatures = [temperature] * levels if isinstance(temperature, (int, float)) else list(temperature)
         if len(temperatures) != levels:
             raise ValueError(f"{len(temperatures)} temperatures were given; the flow has {levels} levels.")
+        if not all(0 <= t < math.inf for t in temperatures):
+            raise ValueError(f"The temperatures are {temperatures}; every temperature must be finite and not negative.")
         like = next(self.parameters())
         device = generator.device if generator else like.device
         return Latents(

@@ -14,10 +14,10 @@ def score(flow: MultiScaleFlow, images: Tensor, seed: int = 0, batch: int = 64) 
 
     The noise of an image depends on the seed and its place alone, so the first images of a longer set score the same.
     """
-    device = next(flow.parameters()).device
+    like = next(flow.parameters())
     generator = torch.Generator().manual_seed(seed)
     scores = []
     for part in images.split(batch):
-        x = dequantise(part, generator).to(device).contiguous(memory_format=torch.channels_last)
+        x = dequantise(part, generator, like.dtype).to(like.device).contiguous(memory_format=torch.channels_last)
         scores.append(to_bits_per_dim(flow.log_prob(x), flow.config.dimensions).cpu())
     return torch.cat(scores)

@@ -70,6 +70,7 @@ class Weights(Bijection):
 
     def inverse(self, y: Tensor) -> Tensor:
         """Undo the second pass, then the first: each is decided by what it did not change."""
+        self.check(y)
         weighed_a, weighed_b = y.chunk(2, dim=1)
         a = weighed_a * (-self.kept(weighed_b)).exp()[:, :, None, None]
         b = weighed_b * (-self.emitted(a)).exp()[:, :, None, None]
@@ -81,7 +82,7 @@ class Weights(Bijection):
         h carries no gradient: the divergence teaches the weights, not the features.
         """
         target = (-gaussian_entropy(x.detach()) / temperature).log_softmax(dim=1)
-        return (target.exp() * (target - (self.log_weights(x) / temperature).log_softmax(dim=1))).sum(dim=1)
+        return (target.exp() * (target - (self.log_weights(x.detach()) / temperature).log_softmax(dim=1))).sum(dim=1)
 
 
 class Shuffle(Bijection):
@@ -143,6 +144,7 @@ class Shuffle(Bijection):
 
     def inverse(self, y: Tensor) -> Tensor:
         """Return x, from y and the order alone."""
+        self.check(y)
         return (y if self.weights is None else self.weights.inverse(y))[:, self.order.argsort()]
 
     def log_weights(self, x: Tensor) -> Tensor | None:
@@ -155,7 +157,7 @@ class Shuffle(Bijection):
         if self.weights is not None:
             return self.weights.divergence(x[:, self.order], temperature)
         if self.display is not None:
-            return self.display.divergence(x.detach()[:, self.order], temperature)
+            return self.display.divergence(x[:, self.order], temperature)
         return x.new_zeros(x.shape[0])
 
 

@@ -16,7 +16,7 @@ PRIOR_BOUND = 4.0
 
 def standard_normal_log_prob(z: Tensor) -> Tensor:
     """Return log N(z; 0, I) per image: (N, ...) to (N,) in nats."""
-    return -0.5 * (z.flatten(1).square().sum(dim=1) + z[0].numel() * math.log(2 * math.pi))
+    return -0.5 * (z.flatten(1).square().sum(dim=1) + z.shape[1:].numel() * math.log(2 * math.pi))
 
 
 class Split(Bijection):
@@ -61,4 +61,5 @@ class Split(Bijection):
 
     def inverse(self, y: Tensor) -> Tensor:
         """Return x."""
+        self.check(y)
         return self.join(*y.chunk(2, dim=1))

@@ -23,4 +23,5 @@ class Squeeze(Bijection):
 
     def inverse(self, y: Tensor) -> Tensor:
         """Return the pixels in their places."""
+        self.check(y, 4 * self.channels)
         return F.pixel_shuffle(y, 2)

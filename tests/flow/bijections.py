@@ -1,0 +1,49 @@
+"""Every bijection of the flow, by name: a new one is tested by adding a row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from eiwflow.flow import Bijection, FlowConfig
+from eiwflow.flow.actnorm import ActNorm
+from eiwflow.flow.bijection import reset_parameters
+from eiwflow.flow.config import ORDERS, PRIORS, WEIGHTS
+from eiwflow.flow.coupling import AffineCoupling
+from eiwflow.flow.level import Step
+from eiwflow.flow.mixing import InvertibleConvolution
+from eiwflow.flow.shuffle import Shuffle, Weights
+from eiwflow.flow.split import Split
+from eiwflow.flow.squeeze import Squeeze
+
+from .numerics import noise, perturb
+
+#: name -> constructor. All take (N, 4, H, W) with even H and W.
+BIJECTIONS: dict[str, Callable[[], Bijection]] = {
+    "squeeze": lambda: Squeeze(4),
+    "actnorm": lambda: ActNorm(4),
+    "invertible convolution": lambda: InvertibleConvolution(4),
+    **{
+        f"coupling {kernels}": lambda kernels=kernels: AffineCoupling(4, 5, kernels, scale_bound=1.5)
+        for kernels in ("1-1", "3-1-3", "5-3", "3-3-1-1-5")
+    },
+    "step": lambda: Step(4, FlowConfig(width=5)),
+    "weights": lambda: Weights(4),
+    **{
+        f"shuffle {order}+{weights}": lambda order=order, weights=weights: Shuffle(4, order, weights, 7)
+        for order in ORDERS
+        for weights in WEIGHTS
+    },
+    **{f"split {prior}": lambda prior=prior: Split(4, prior) for prior in PRIORS},
+}
+
+every_bijection = pytest.mark.parametrize("make", BIJECTIONS.values(), ids=BIJECTIONS.keys())
+
+
+def made(make: Callable[[], Bijection]) -> Bijection:
+    """Return the bijection in float64, drawn, initialised from data, and every parameter moved."""
+    bijection = make().double()
+    reset_parameters(bijection, seed=1)
+    bijection.initialise(1 + 2 * noise(8, 4, 4, 2, seed=2))
+    return perturb(bijection)

@@ -1,0 +1,63 @@
+"""Small flows, fresh and ready, and the way through one with gradients."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from eiwflow.flow import FlowConfig, MultiScaleFlow
+from eiwflow.flow.config import INITS, ORDERS, PRIORS, WEIGHTS
+
+from .numerics import noise, perturb
+
+POLICIES = [f"{order}+{weights}" for order in ORDERS for weights in WEIGHTS]
+
+#: Every split policy with every prior and every initialisation.
+ARMS = {
+    f"{split}, {prior}, {init}": {"split": split, "prior": prior, "init": init}
+    for split in POLICIES
+    for prior in PRIORS
+    for init in INITS
+}
+every_arm = pytest.mark.parametrize("arm", ARMS.values(), ids=ARMS.keys())
+every_policy = pytest.mark.parametrize("split", POLICIES)
+
+
+def fresh_flow(seed: int = 0, dtype: torch.dtype = torch.double, **fields: Any) -> MultiScaleFlow:
+    """Return a flow that has seen no data: D = 64 and two levels of two steps, or as ``fields`` say."""
+    small = {"shape": (1, 8, 8), "levels": 2, "steps": 2, "width": 4}
+    return MultiScaleFlow(FlowConfig(**{**small, **fields}), seed).to(dtype)
+
+
+def images_for(flow: MultiScaleFlow, n: int, seed: int = 0) -> Tensor:
+    """Return n images (n, C, H, W) of noise for the flow, in its precision."""
+    return 0.3 * noise(n, *flow.config.shape, seed=seed, dtype=next(flow.parameters()).dtype)
+
+
+def ready_flow(seed: int = 0, dtype: torch.dtype = torch.double, **fields: Any) -> MultiScaleFlow:
+    """Return a flow initialised from data with every parameter moved, so that every part does something."""
+    flow = fresh_flow(seed, dtype, **fields)
+    flow.initialise(images_for(flow, 64, seed=1000))
+    return perturb(flow, 0.05)
+
+
+def encode_with_gradient(flow: MultiScaleFlow, x: Tensor) -> Tensor:
+    """Return all ε_l of x as rows (N, D)."""
+    rows = []
+    for level in flow.levels:
+        x, epsilon, _, _ = level(x)
+        rows.append(epsilon.flatten(1))
+    return torch.cat(rows, dim=1)
+
+
+def decode_with_gradient(flow: MultiScaleFlow, row: Tensor) -> Tensor:
+    """Return the images of rows (N, D) of all ε_l."""
+    shapes = flow.latent_shapes()
+    parts = row.split([c * h * w for c, h, w in shapes], dim=1)
+    x = None
+    for level, part, shape in reversed(list(zip(flow.levels, parts, shapes, strict=True))):
+        x = level.inverse(x, part.view(-1, *shape))
+    return x

@@ -1,0 +1,99 @@
+"""What every bijection promises: an inverse, the log-determinant of its Jacobian, and a named shape error."""
+
+import re
+
+import pytest
+import torch
+
+from eiwflow.flow import Bijection, ShapeError
+
+from .bijections import every_bijection, made
+from .numerics import largest_difference, log_abs_det, noise
+
+# The second and third image lie far outside what the bijection was initialised with.
+NEAR = noise(1, 4, 4, 2, seed=3)
+IMAGES = torch.cat([NEAR, 10 * NEAR.flip(1), 0.01 * NEAR - 3])
+
+
+@every_bijection
+def test_log_det_is_that_of_the_autograd_jacobian(make):
+    bijection = made(make)
+    _, log_det = bijection(IMAGES)
+    for image, of_image in zip(IMAGES.split(1), log_det, strict=True):
+        of_jacobian = log_abs_det(lambda x: bijection(x)[0], image)
+        assert of_jacobian.item() == pytest.approx(of_image.item(), abs=1e-9)
+
+
+@every_bijection
+def test_the_jacobian_of_the_inverse_has_the_opposite_log_det(make):
+    bijection = made(make)
+    y, log_det = bijection(IMAGES)
+    for image, of_image in zip(y.detach().split(1), log_det, strict=True):
+        of_jacobian = log_abs_det(bijection.inverse, image)
+        assert of_jacobian.item() == pytest.approx(-of_image.item(), abs=1e-9)
+
+
+@every_bijection
+def test_inverse_of_forward_is_exact_for_images_it_never_saw(make):
+    bijection = made(make)
+    assert largest_difference(bijection.inverse(bijection(IMAGES)[0]), IMAGES) < 1e-10
+
+
+@every_bijection
+def test_forward_of_inverse_is_exact_for_noise_it_never_saw(make):
+    bijection = made(make)
+    y = bijection(torch.zeros_like(IMAGES))[0]
+    for never_seen in (noise(*y.shape, seed=6), 10 * noise(*y.shape, seed=7)):
+        assert largest_difference(bijection(bijection.inverse(never_seen))[0], never_seen) < 1e-10
+
+
+@every_bijection
+def test_an_image_is_mapped_the_same_alone_and_in_a_batch(make):
+    bijection = made(make)
+    y, log_det = bijection(IMAGES)
+    alone, of_alone = bijection(IMAGES[1:2])
+    assert largest_difference(alone, y[1:2]) < 1e-12
+    assert largest_difference(of_alone, log_det[1:2]) < 1e-12
+
+
+@every_bijection
+@pytest.mark.parametrize("shape", [(2, 3, 4, 2), (2, 6, 4, 2), (4, 4, 2)], ids=str)
+def test_wrong_channels_are_refused_and_the_shape_is_named(make, shape):
+    with pytest.raises(ShapeError, match=re.escape(str(shape))):
+        made(make)(torch.zeros(shape, dtype=torch.double))
+
+
+@every_bijection
+@pytest.mark.parametrize("channels", [1, 6, 8])
+def test_the_inverse_refuses_wrong_channels_too(make, channels):
+    bijection = made(make)
+    with pytest.raises(ShapeError, match=f"{channels}, 4, 2"):
+        bijection.inverse(torch.zeros(1, channels, 4, 2, dtype=torch.double))
+
+
+@every_bijection
+def test_forward_and_inverse_change_no_buffer_and_no_parameter(make):
+    bijection = made(make)
+    before = {name: value.clone() for name, value in bijection.state_dict().items()}
+    bijection.inverse(bijection(IMAGES)[0])
+    assert all(torch.equal(before[name], value) for name, value in bijection.state_dict().items())
+
+
+@every_bijection
+def test_every_parameter_has_a_gradient(make):
+    bijection = made(make)
+    y, log_det = bijection(IMAGES.clone().requires_grad_())
+    (y.square().sum() + log_det.sum()).backward()
+    without = [
+        name
+        for name, parameter in bijection.named_parameters()
+        if "display." not in name and (parameter.grad is None or not parameter.grad.any())
+    ]
+    assert without == []
+
+
+def test_a_bijection_without_directions_says_so():
+    with pytest.raises(TypeError, match="Bijection does not define forward"):
+        Bijection(4)(IMAGES)
+    with pytest.raises(TypeError, match="Bijection does not define inverse"):
+        Bijection(4).inverse(IMAGES)

@@ -1,0 +1,100 @@
+"""Bytes, their dequantisation, and bits per dimension."""
+
+import math
+from unittest.mock import patch
+
+import pytest
+import torch
+
+from eiwflow.flow import ShapeError, dequantise, quantise, to_bits_per_dim
+
+from .flows import fresh_flow, images_for, ready_flow
+from .numerics import largest_difference
+
+ALL_BYTES = torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16)
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_quantising_a_dequantised_byte_gives_it_back(dtype):
+    for seed in range(20):
+        assert torch.equal(quantise(dequantise(ALL_BYTES, seeded(seed), dtype)), ALL_BYTES)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("end", ["smallest", "largest"])
+def test_even_the_extremes_of_the_noise_stay_in_their_byte(dtype, end):
+    extreme = 0.0 if end == "smallest" else 1 - torch.finfo(dtype).eps / 2
+    with patch("torch.rand", lambda shape, **kinds: torch.full(shape, extreme, dtype=dtype)):
+        x = dequantise(ALL_BYTES, dtype=dtype)
+    assert torch.equal(quantise(x), ALL_BYTES)
+    assert x.min().item() >= -0.5
+    assert x.max().item() < 0.5
+
+
+def test_dequantised_bytes_are_uniform_in_their_bin():
+    x = dequantise(torch.full((1, 1, 200, 200), 40, dtype=torch.uint8), seeded(), torch.float64)
+    u = (x + 0.5) * 256 - 40
+    assert 0 <= u.min().item() < 0.001
+    assert 0.999 < u.max().item() < 1
+    assert u.mean().item() == pytest.approx(1 / 2, abs=0.01)
+    assert u.var().item() == pytest.approx(1 / 12, abs=0.002)
+
+
+def test_a_generator_makes_dequantisation_reproducible():
+    assert torch.equal(dequantise(ALL_BYTES, seeded()), dequantise(ALL_BYTES, seeded()))
+    assert not torch.equal(dequantise(ALL_BYTES, seeded()), dequantise(ALL_BYTES, seeded(1)))
+
+
+def test_what_lies_outside_the_range_becomes_the_nearest_byte():
+    assert quantise(torch.tensor([-9.0, -0.5, 0.5, 9.0])).tolist() == [0, 0, 255, 255]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.int64, torch.bool])
+def test_only_bytes_are_dequantised(dtype):
+    with pytest.raises(ShapeError, match=str(dtype)):
+        dequantise(torch.zeros(1, 1, 2, 2, dtype=dtype))
+
+
+def test_the_uniform_density_costs_8_bits_and_a_half_as_wide_one_7():
+    assert to_bits_per_dim(torch.tensor(0.0), 12).item() == 8
+    assert to_bits_per_dim(torch.tensor(12 * math.log(2)), 12).item() == pytest.approx(7)
+
+
+def affine_flow(init):
+    """Return a flow of one initialised step, whose coupling is still the identity, and the Gaussian it is."""
+    flow = fresh_flow(shape=(1, 4, 6), levels=1, steps=1, init=init)
+    flow.initialise(0.1 * images_for(flow, 32).cumsum(dim=3))
+    step = flow.levels[0].steps[0]
+    matrix = step.mixing.matrix() @ torch.diag(step.actnorm.log_scale.exp())
+    shift = step.mixing.matrix() @ step.actnorm.bias
+    to_x = torch.linalg.inv(matrix).detach()
+    return flow, torch.distributions.MultivariateNormal(-to_x @ shift.detach(), to_x @ to_x.T)
+
+
+@pytest.mark.parametrize("init", ["principal", "random"])
+def test_one_affine_step_has_the_bits_per_dim_of_its_gaussian(init):
+    flow, gaussian = affine_flow(init)
+    images = torch.randint(0, 256, (3, 1, 4, 6), dtype=torch.uint8, generator=seeded())
+    patches = flow.levels[0].squeeze(dequantise(images, seeded(1), torch.float64))[0].permute(0, 2, 3, 1)
+    expected = 8 - gaussian.log_prob(patches).sum(dim=(1, 2)) / (24 * math.log(2))
+    assert largest_difference(flow.bits_per_dim(images, seeded(1)), expected) < 1e-9
+
+
+def test_bits_per_dim_is_8_minus_log_prob_a_dimension_in_bits():
+    flow = ready_flow(shape=(3, 8, 8))
+    images = torch.randint(0, 256, (4, 3, 8, 8), dtype=torch.uint8, generator=seeded())
+    log_prob = flow.log_prob(dequantise(images, seeded(1), torch.float64))
+    expected = 8 - log_prob / (192 * math.log(2))
+    assert largest_difference(flow.bits_per_dim(images, seeded(1)), expected) < 1e-12
+
+
+def test_noise_that_the_flow_was_initialised_on_costs_about_8_bits():
+    flow = fresh_flow(shape=(3, 16, 16), dtype=torch.float32)
+    images = torch.randint(0, 256, (64, 3, 16, 16), dtype=torch.uint8, generator=seeded())
+    flow.initialise(dequantise(images, seeded()))
+    # A Gaussian fitted to a uniform density loses ½ log2(2 pi e / 12) = 0.254 bits.
+    assert flow.bits_per_dim(images, seeded(1)).mean().item() == pytest.approx(8 + 0.254, abs=0.05)

@@ -1,0 +1,202 @@
+"""The config: immutable, two-way with JSON, and every field held against its bounds in one sentence."""
+
+import dataclasses
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from eiwflow.flow import ConfigError, FlowConfig
+from eiwflow.flow.config import BOUNDS, INITS, NAMED_SPLITS, ORDERS, PRIORS, WEIGHTS, parse_split, split_name
+
+FIELDS = [field.name for field in dataclasses.fields(FlowConfig)]
+NAN, INF = float("nan"), float("inf")
+
+OTHER = FlowConfig((1, 16, 64), 2, 5, 12, "random+pooled", "standard", "random", "5-1", 0.5, 42)
+
+
+def refusal(**fields):
+    with pytest.raises(ConfigError) as refused:
+        FlowConfig(**fields)
+    return str(refused.value)
+
+
+# ------------------------------------------------------------------------------ a value
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_no_field_can_be_changed(field):
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(FlowConfig(), field, getattr(OTHER, field))
+
+
+def test_equal_configs_are_one_key():
+    assert {FlowConfig(), FlowConfig(shape=[3, 32, 32]), FlowConfig(split="entropy+pooled")} == {FlowConfig()}
+    assert all(getattr(FlowConfig(), field) != getattr(OTHER, field) for field in FIELDS)
+
+
+@pytest.mark.parametrize("config", [FlowConfig(), OTHER])
+def test_a_config_comes_back_from_json(config):
+    fields = json.loads(json.dumps(config.to_dict()))
+    assert list(fields) == FIELDS
+    assert FlowConfig.from_dict(fields) == config
+
+
+def test_shapes_inside_the_levels_hold_what_each_level_is_given():
+    config = FlowConfig(shape=(3, 32, 16), levels=3)
+    assert config.dimensions == 3 * 32 * 16
+    assert [config.level_shape(level) for level in (1, 2, 3)] == [(12, 16, 8), (24, 8, 4), (48, 4, 2)]
+
+
+# ------------------------------------------------------------------------------ split policies
+
+
+@pytest.mark.parametrize(("name", "policy"), NAMED_SPLITS.items())
+def test_a_named_policy_is_its_order_and_weights_under_either_spelling(name, policy):
+    order, weights = policy
+    for spelling in (name, f"{order}+{weights}"):
+        config = FlowConfig(split=spelling)
+        assert (config.split, config.order, config.weights) == (name, order, weights)
+
+
+def test_the_five_names_mean_what_the_design_says():
+    assert NAMED_SPLITS == {
+        "static-first": ("first", "none"),
+        "static-last": ("last", "none"),
+        "random": ("random", "none"),
+        "shuffle": ("entropy", "none"),
+        "weighted": ("entropy", "pooled"),
+    }
+
+
+def test_every_pair_of_order_and_weights_is_a_policy():
+    policies = {(order, weights) for order in ORDERS for weights in WEIGHTS}
+    assert {parse_split(split_name(*policy)) for policy in policies} == policies
+
+
+@pytest.mark.parametrize("split", ["", "entropy", "entropy+", "+none", "entropy+none+", "Weighted", "x+none"])
+def test_other_policies_are_refused_with_all_that_are_known(split):
+    message = refusal(split=split)
+    assert message.startswith(f"split is {split!r}; it must be one of ")
+    assert all(word in message for word in (*NAMED_SPLITS, *ORDERS, *WEIGHTS))
+
+
+# ------------------------------------------------------------------------------ bounds
+
+
+@pytest.mark.parametrize("end", [0, 1])
+@pytest.mark.parametrize("name", BOUNDS)
+def test_beyond_a_bound_the_sentence_names_field_value_and_bounds(name, end):
+    value = BOUNDS[name][end] + (-1, 1)[end]
+    shapes = {"channels": (value, 32, 32), "size": (3, value, 32)}
+    fields = {"shape": shapes[name]} if name in shapes else {name: value}
+    low, high = BOUNDS[name]
+    assert refusal(**fields) == f"{name} is {value}; it must be between {low} and {high}."
+
+
+@pytest.mark.parametrize("end", [0, 1])
+@pytest.mark.parametrize("name", ["steps", "width", "scale_bound", "permutation_seed", "channels", "levels"])
+def test_the_bounds_themselves_are_allowed(name, end):
+    value = BOUNDS[name][end]
+    if name == "channels":
+        assert FlowConfig(shape=(value, 32, 32)).shape[0] == value
+    else:
+        assert getattr(FlowConfig(**{"shape": (1, 64, 64), name: value}), name) == value
+
+
+BAD = {
+    "shape": [None, 3, "3,32,32", {}, (3, 32), (3, 32, 32, 1), (3, 32.0, 32), (True, 32, 32), [[], 1, 2]],
+    "levels": [None, True, 3.0, "3", [3], NAN],
+    "steps": [None, False, 8.0, "8", [], INF],
+    "width": [None, True, 64.5, "64", {}],
+    "permutation_seed": [None, False, 0.0, "0"],
+    "scale_bound": [None, True, "2.0", [2.0], NAN, INF, -INF, 0, -1.0, 4.0001],
+    "split": [None, 1, True, ["weighted"], ("entropy", "pooled"), {}],
+    "prior": [None, 0, "", "normal", "Standard", ["standard"], {}],
+    "init": [None, 0, "", "glow", "Principal", ["random"], {}],
+    "network": [None, 313, "", "3", "3-", "-3", "3-2-3", "3-1-3-1-3-1", "3 1 3", "3-1-3\n", "7-7", ["3-1-3"]],
+}
+
+
+def test_every_field_has_bad_values_here():
+    assert BAD.keys() == set(FIELDS)
+
+
+@pytest.mark.parametrize(("field", "value"), [(field, value) for field in BAD for value in BAD[field]])
+def test_a_bad_value_is_refused_in_one_sentence_that_names_the_field(field, value):
+    message = refusal(**{field: value})
+    assert message.startswith(f"{field} is ")
+    assert message.endswith(".")
+    assert "; it must be " in message
+    assert len(message) < 300
+
+
+@pytest.mark.parametrize(("shape", "levels"), [((3, 30, 32), 2), ((3, 32, 30), 2), ((1, 4, 4), 3)])
+def test_sides_that_the_levels_do_not_divide_are_refused_with_the_divisor(shape, levels):
+    message = refusal(shape=shape, levels=levels)
+    assert f"{shape[1]}×{shape[2]}" in message
+    assert f"divisible by {2**levels}." in message
+
+
+@pytest.mark.parametrize("field", ["levels", "steps", "width", "permutation_seed", "scale_bound", "shape"])
+@pytest.mark.parametrize("digits", [400, 5000])
+def test_a_number_too_long_to_print_is_refused_in_a_short_sentence(field, digits):
+    huge = 10**digits
+    assert len(refusal(**{field: (3, huge, 32) if field == "shape" else huge})) < 300
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+NEARLY_RIGHT = st.one_of(
+    st.integers(-2, 70),
+    st.floats(-1, 5),
+    st.lists(st.integers(0, 40), min_size=2, max_size=4),
+    st.sampled_from([*NAMED_SPLITS, *PRIORS, *INITS, "first+pooled", "3-1-3", "1-1", "5-5-5-5-5-5"]),
+    st.from_regex(r"[0-9]-[0-9]", fullmatch=True),
+)
+
+
+@settings(max_examples=60)
+@pytest.mark.parametrize("field", FIELDS)
+@given(value=JSON | NEARLY_RIGHT)
+def test_any_json_value_is_a_config_error_or_a_config_that_comes_back(field, value):
+    fields = {**FlowConfig().to_dict(), field: value}
+    try:
+        config = FlowConfig.from_dict(fields)
+    except ConfigError:
+        return
+    assert FlowConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+# ------------------------------------------------------------------------------ from_dict
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_a_missing_field_is_refused_by_name(field):
+    fields = FlowConfig().to_dict()
+    del fields[field]
+    with pytest.raises(ConfigError, match=f"lacks the field '{field}'"):
+        FlowConfig.from_dict(fields)
+
+
+def test_an_unknown_field_is_refused_by_name_and_cut_short():
+    with pytest.raises(ConfigError, match="unknown field 'depth'.* known are init, levels"):
+        FlowConfig.from_dict({**FlowConfig().to_dict(), "depth": 3})
+    with pytest.raises(ConfigError) as refused:
+        FlowConfig.from_dict({**FlowConfig().to_dict(), "x" * 10_000: 3})
+    assert len(str(refused.value)) < 300
+
+
+def test_names_that_are_no_text_are_refused_too():
+    with pytest.raises(ConfigError, match="unknown field"):
+        FlowConfig.from_dict({**FlowConfig().to_dict(), 1: 2, None: 3})
+
+
+@pytest.mark.parametrize("fields", [None, [], "config", 3, [("levels", 3)]], ids=str)
+def test_what_is_no_object_is_refused(fields):
+    with pytest.raises(ConfigError, match="must be an object"):
+        FlowConfig.from_dict(fields)

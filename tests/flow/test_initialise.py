@@ -1,0 +1,189 @@
+"""Initialisation from data: what every module is set to, and that it happens once, first."""
+
+import pytest
+import torch
+
+from eiwflow.flow import Latents, NotInitialisedError, ShapeError, dequantise
+from eiwflow.flow.entropy import redundancy
+
+from .flows import every_arm, every_policy, fresh_flow, images_for
+from .numerics import largest_difference, noise, sheet
+
+
+def initialised_flow(**fields):
+    flow = fresh_flow(**{"shape": (3, 16, 16), "width": 6, **fields})
+    x = 0.3 * sheet(3, 16, 16, n=16) + 0.1 * noise(16, 3, 16, 16, seed=1)
+    flow.initialise(x)
+    return flow, x
+
+
+def after_each(flow, x, wanted):
+    """Yield (step, output on x) of every part of the flow with the name ``wanted``."""
+    for level in flow.levels:
+        x, _ = level.squeeze(x)
+        for step in level.steps:
+            for name, part in step.parts():
+                x, _ = part(x)
+                if name == wanted:
+                    yield step, x
+        if level.shuffle is not None:
+            x, _, _ = level.split.emit(level.shuffle(x)[0])
+
+
+@every_arm
+def test_every_actnorm_gives_mean_0_and_standard_deviation_1_on_the_batch(arm):
+    for _, y in after_each(*initialised_flow(**arm), "actnorm"):
+        std, mean = torch.std_mean(y, dim=(0, 2, 3), correction=0)
+        assert mean.abs().max() < 1e-6
+        assert (std - 1).abs().max() < 1e-6
+
+
+@every_policy
+def test_principal_rotates_every_level_to_uncorrelated_channels_largest_variance_first(split):
+    flow, x = initialised_flow(split=split)
+    rotations = list(after_each(flow, x, "mixing"))[:: flow.config.steps]
+    assert len(rotations) == 2
+    for _, y in rotations:
+        covariance = torch.cov(y.transpose(0, 1).flatten(1), correction=0)
+        assert largest_difference(covariance, torch.diag(covariance.diagonal())) < 1e-6
+        assert (covariance.diagonal().diff() <= 1e-6).all()
+
+
+def test_principal_swaps_the_halves_in_every_other_step():
+    flow, _ = initialised_flow(steps=3)
+    for level in flow.levels:
+        y = noise(1, level.steps[0].channels, 2, 2)
+        for step in level.steps[1:]:
+            once, _ = step.mixing(y)
+            assert torch.equal(once, torch.cat(y.chunk(2, dim=1)[::-1], dim=1))
+            assert torch.equal(step.mixing(once)[0], y)
+
+
+def test_random_initialisation_draws_another_rotation_for_every_step():
+    flow, _ = initialised_flow(init="random")
+    matrices = [matrix for level in flow.levels[:1] for matrix in level.matrices()]
+    for matrix in matrices:
+        assert largest_difference(matrix @ matrix.T, torch.eye(len(matrix), dtype=torch.double)) < 1e-5
+    assert largest_difference(*matrices) > 0.1
+
+
+@pytest.mark.parametrize("init", ["principal", "random"])
+@pytest.mark.parametrize("split", ["shuffle", "weighted"])
+def test_the_entropy_order_is_sorted_on_the_batch_before_what_lies_behind_is_initialised(split, init):
+    flow, x = initialised_flow(split=split, init=init, levels=3)
+    for seen in flow.trace(x).levels[:-1]:
+        assert (redundancy(seen.features).mean(dim=0)[seen.order].diff() <= 1e-9).all()
+    assert flow.levels[0].shuffle.order.tolist() != list(range(12))
+
+
+def test_the_coupling_prior_and_weights_still_start_as_the_identity():
+    flow, x = initialised_flow()
+    for seen in flow.trace(x).levels:
+        assert all(not log_det.any() for name, log_det in seen.log_dets.items() if "coupling" in name)
+        assert "split" not in seen.log_dets or not seen.log_dets["split"].any()
+        assert seen.log_weights is None or not seen.log_weights.any()
+
+
+def test_a_second_time_is_refused():
+    flow, x = initialised_flow()
+    before = {name: value.clone() for name, value in flow.state_dict().items()}
+    with pytest.raises(RuntimeError, match="initialised already"):
+        flow.initialise(x)
+    assert all(torch.equal(before[name], value) for name, value in flow.state_dict().items())
+
+
+def test_the_batch_must_have_the_flows_shape():
+    flow = fresh_flow()
+    with pytest.raises(ShapeError, match=r"\(4, 1, 8, 4\).*\(N, 1, 8, 8\)"):
+        flow.initialise(torch.zeros(4, 1, 8, 4))
+    assert not flow.initialised
+
+
+@pytest.mark.parametrize("init", ["principal", "random"])
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_batch_that_is_not_finite_is_refused_and_leaves_the_flow_fresh(bad, init):
+    flow = fresh_flow(init=init)
+    x = images_for(flow, 4)
+    x[0, 0, 0, 0] = bad
+    with pytest.raises(ValueError, match="not finite"):
+        flow.initialise(x)
+    assert not flow.initialised
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda flow, x: flow(x),
+        lambda flow, x: flow.log_prob(x),
+        lambda flow, x: flow.bits_per_dim(torch.zeros(x.shape, dtype=torch.uint8)),
+        lambda flow, x: flow.encode(x),
+        lambda flow, x: flow.decode(Latents([torch.zeros(1, *shape) for shape in flow.latent_shapes()])),
+        lambda flow, x: flow.sample(1),
+        lambda flow, x: flow.trace(x),
+    ],
+    ids=["forward", "log_prob", "bits_per_dim", "encode", "decode", "sample", "trace"],
+)
+def test_a_fresh_flow_can_only_be_initialised(use):
+    flow = fresh_flow()
+    before = {name: value.clone() for name, value in flow.state_dict().items()}
+    with pytest.raises(NotInitialisedError, match="initialise"):
+        use(flow, images_for(flow, 1))
+    assert all(torch.equal(before[name], value) for name, value in flow.state_dict().items())
+
+
+# ------------------------------------------------------------------------------ poor batches
+
+SIZES = {
+    "small": {},
+    "deep": {"shape": (3, 32, 32), "levels": 3, "steps": 8},
+}
+
+
+def flow_from(batch, **fields):
+    """Return a float32 flow initialised from ``batch(flow)`` and images near that batch."""
+    flow = fresh_flow(dtype=torch.float32, **fields)
+    flow.initialise(x := batch(flow))
+    return flow, x + 0.05 * images_for(flow, len(x), seed=9)
+
+
+def check_usable(flow, x):
+    assert all(torch.isfinite(value).all() for value in flow.state_dict().values())
+    assert torch.isfinite(flow.log_prob(x)).all()
+    assert largest_difference(flow.decode(flow.encode(x)), x) < 1e-4
+    assert torch.isfinite(flow.sample(2, generator=torch.Generator().manual_seed(0))).all()
+
+
+@pytest.mark.parametrize("fields", SIZES.values(), ids=SIZES.keys())
+@pytest.mark.parametrize("init", ["principal", "random"])
+@pytest.mark.parametrize("split", ["static-last", "weighted"])
+def test_one_image_is_enough(fields, split, init):
+    check_usable(*flow_from(lambda flow: images_for(flow, 1), split=split, init=init, **fields))
+
+
+@pytest.mark.parametrize("fields", SIZES.values(), ids=SIZES.keys())
+@pytest.mark.parametrize("init", ["principal", "random"])
+@pytest.mark.parametrize("split", ["static-last", "weighted"])
+def test_constant_images_initialise_to_a_usable_flow(fields, split, init):
+    def constant(flow):
+        return torch.full((4, *flow.config.shape), 0.1)
+
+    check_usable(*flow_from(constant, split=split, init=init, **fields))
+
+
+@pytest.mark.parametrize("fields", SIZES.values(), ids=SIZES.keys())
+def test_images_with_constant_rows_initialise_to_a_usable_flow(fields):
+    def striped(flow):
+        x = images_for(flow, 4)
+        x[:, :, ::2] = -0.5
+        return x
+
+    check_usable(*flow_from(striped, **fields))
+
+
+def test_a_batch_with_fewer_positions_than_channels_fits_its_own_images():
+    # The last level has 192 channels and one position an image: 64 images cannot span them.
+    flow = fresh_flow(dtype=torch.float32, shape=(3, 32, 32), levels=5, steps=4)
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (64, 3, 32, 32), dtype=torch.uint8, generator=generator)
+    flow.initialise(dequantise(images, generator))
+    assert flow.bits_per_dim(images, generator).max().item() < 9
