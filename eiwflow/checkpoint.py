@@ -129,7 +129,7 @@ def load(source: Path | str | bytes, name: str | None = None) -> Checkpoint:
         CheckpointError: with one sentence that names the file, the field and the bound.
 
     """
-    name = _short(name or ("the uploaded file" if isinstance(source, bytes) else Path(source).name or source))
+    name = _short(name or ("the uploaded file" if isinstance(source, bytes) else Path(source).name or Path(source)))
     content = source if isinstance(source, bytes) else _read(Path(source), name)
     if len(content) > MAX_FILE_BYTES:
         raise CheckpointError(name, "size", f"at most {MAX_FILE_BYTES} bytes", f"{len(content)} bytes")

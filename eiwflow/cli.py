@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
+import math
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -53,8 +55,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except TrainingFailed as error:
         print(f"eiwflow {options.name}: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
-    print(json.dumps(result) if options.json else text)
+    print(json.dumps(_null_for_nan(result), allow_nan=False) if options.json else text)
     return 0
+
+
+def _null_for_nan(value: Any) -> Any:  # noqa: ANN401 (whatever JSON can hold)
+    """Return the value with null for every number that JSON has no word for, as the standard error of one image."""
+    if isinstance(value, dict):
+        return {key: _null_for_nan(held) for key, held in value.items()}
+    if isinstance(value, list):
+        return [_null_for_nan(held) for held in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def build_parser() -> Parser:
@@ -88,14 +99,14 @@ def build_parser() -> Parser:
         "--validation", action="store_true", default=None, help="score on photographs held out from the train part"
     )
     train.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
-    train.add_argument("--threads", type=_threads, help="CPU threads (default: all)")
+    train.add_argument("--threads", type=_count(1024), help="CPU threads (default: all)")
     train.add_argument("--out", type=Path, help="folder that the run directory is made in (default: runs)")
 
     evaluate = _command(
         commands, "evaluate", evaluate_command, "Bits/dim of a checkpoint on test images, and its exactness."
     )
     _checkpoint_options(evaluate)
-    evaluate.add_argument("--limit", type=_positive, help="only the first N test images")
+    evaluate.add_argument("--limit", type=_count(1_000_000), help="only the first N test images")
 
     inspect = _command(
         commands, "inspect", inspect_command, "What a checkpoint holds: config, orders, weights, entropies."
@@ -104,7 +115,7 @@ def build_parser() -> Parser:
 
     sample = _command(commands, "sample", sample_command, "Draw images from a checkpoint into a PNG.")
     sample.add_argument("checkpoint", help="a .safetensors file, a run directory or a bundled checkpoint's name")
-    sample.add_argument("--n", type=_positive, default=16, help="images (default: 16)")
+    sample.add_argument("--n", type=_count(4096), default=16, help="images (default: 16)")
     sample.add_argument(
         "--temperature", default="0.7", help="one number, or one a level separated by commas (default: 0.7)"
     )
@@ -113,13 +124,14 @@ def build_parser() -> Parser:
 
     bench = _command(commands, "bench", bench_command, "Process CPU seconds of a step, of scoring and of sampling.")
     _flow_options(bench)
-    bench.add_argument("--batch", type=_positive, default=16, help="images (default: 16)")
-    bench.add_argument("--threads", type=_threads, default=1, help="CPU threads (default: 1)")
+    bench.add_argument("--batch", type=_count(4096), default=16, help="images (default: 16)")
+    bench.add_argument("--threads", type=_count(1024), default=1, help="CPU threads (default: 1)")
     return parser
 
 
 def _command(commands: Any, name: str, run: Any, text: str) -> Parser:  # noqa: ANN401 (argparse's own type is private)
-    parser = commands.add_parser(name, help=text, description=text)
+    # No abbreviations: a command line kept in a checkpoint must still mean the same when an option is added.
+    parser = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
     parser.set_defaults(command=run)
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     return parser
@@ -146,18 +158,19 @@ def _checkpoint_options(parser: Parser) -> None:
     parser.add_argument("--data", help="another data set than the checkpoint's own")
 
 
-def _positive(text: str) -> int:
-    number = int(text) if text.lstrip("-").isdigit() else 0
-    if not 1 <= number <= 1_000_000:
-        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a whole number between 1 and 1000000")
-    return number
+def _count(most: int) -> Callable[[str], int]:
+    """Return the type of an option that takes a whole number from 1 to ``most``."""
 
+    def read(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = 0
+        if not 1 <= number <= most:
+            raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a whole number between 1 and {most}")
+        return number
 
-def _threads(text: str) -> int:
-    number = _positive(text)
-    if number > 1024:
-        raise argparse.ArgumentTypeError(f"{text[:40]!r} is more than 1024")
-    return number
+    return read
 
 
 # ---------------------------------------------------------------------- commands
@@ -168,10 +181,12 @@ def train_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     from tqdm import tqdm
 
     from .training.loop import choose_device, train
-    from .training.run import RunDirectory
+    from .training.run import RunDirectory, RunError
 
     device = choose_device(options.device)
     if options.resume is not None:
+        if given := _given(options, "preset", "size", "out", *_FLOW_OPTIONS, *_RECIPE_OPTIONS):
+            raise RunError(f"--resume continues a run with its own settings; leave out {', '.join(given)}.")
         run, images = RunDirectory.open(options.resume), None
     else:
         run, images = _new_run(options)
@@ -187,23 +202,21 @@ def train_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
 
 
 def _new_run(options: argparse.Namespace) -> tuple[Any, ImageData]:
-    from . import data
+    from .data import DataError
+    from .training.loop import load_data
     from .training.recipe import Recipe
     from .training.run import RunDirectory, runs_root
 
     settings = {**PRESETS.get(options.preset, {}), **_given(options, *_RECIPE_OPTIONS)}
     size = _given(options, "size").get("size", settings.get("size", 32))
-    _flow_config(options, settings, 3, size)  # refuse a wrong setting before data are read or downloaded
-    levels = settings.get("levels", 3)
-    images = data.load(settings.get("data", "photos32"), multiple=2**levels, size=size)
-    if options.validation:
-        images = data.hold_out(images)
-    if size > min(images.size):
-        raise data.DataError(
-            f"--size is {size}; the images of {images.name} have {images.size[0]}×{images.size[1]} pixels."
-        )
-    flow = _flow_config(options, settings, images.channels, size)
+    # A wrong setting is refused before data are read or downloaded; how many channels they have is seen then.
+    flow = _flow_config(options, settings, 3, size)
     recipe = Recipe(flow=flow, **{k: v for k, v in settings.items() if k in _RECIPE_OPTIONS})
+    images = load_data(recipe)
+    if size > min(images.size):
+        raise DataError(f"--size is {size}; the images of {images.name} have {images.size[0]}×{images.size[1]} pixels.")
+    flow = dataclasses.replace(flow, shape=(images.channels, size, size))
+    recipe = dataclasses.replace(recipe, flow=flow)
     command = shlex.join(["python", "-m", "eiwflow", *options.arguments])
     return RunDirectory.create(options.out or runs_root(), recipe, command), images
 
@@ -242,20 +255,30 @@ def _load(options: argparse.Namespace) -> Checkpoint:
     return checkpoint.load(find_checkpoint(options.checkpoint))
 
 
-def _images(options: argparse.Namespace, loaded: Checkpoint) -> ImageData:
+def _images(options: argparse.Namespace, loaded: Checkpoint, download: bool = True) -> ImageData:
+    """Return the data set that was asked for, or the checkpoint's own."""
     from . import data
 
     config = loaded.info.config
-    name = options.data or loaded.info.data
-    return data.load(name, multiple=2**config.levels, size=config.shape[1])
+    name = loaded.info.data if options.data is None else options.data
+    return data.load(name, multiple=2**config.levels, size=config.shape[1], download=download)
 
 
 def evaluate_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
-    """Score a checkpoint."""
+    """Score a checkpoint, with a progress bar on a terminal."""
+    from tqdm import tqdm
+
     from .analysis.evaluate import evaluate
 
     loaded = _load(options)
-    result = evaluate(loaded.flow, _images(options, loaded), options.limit)
+    images = _images(options, loaded)
+    with tqdm(unit="image", disable=not sys.stderr.isatty()) as bar:
+
+        def progress(count: int, total: int) -> None:
+            bar.total = total
+            bar.update(count)
+
+        result = evaluate(loaded.flow, images, options.limit, progress=progress)
     clusters = f", {result.clusters} sources" if result.clusters else ""
     text = (
         f"{loaded.name} on {result.data}: {result.bits_per_dim:.4f} ± {result.bits_per_dim_stderr:.4f} bits/dim "
@@ -272,7 +295,8 @@ def inspect_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
 
     loaded = _load(options)
     try:
-        images = _images(options, loaded)
+        # Describing a file is no reason to fetch a data set; asking for one by name is.
+        images = _images(options, loaded, download=options.data is not None)
     except DataError:
         if options.data is not None:
             raise
@@ -292,8 +316,6 @@ def inspect_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
 
 def sample_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     """Draw images into a PNG."""
-    import math
-
     import torch
     from torchvision.utils import make_grid, save_image
 

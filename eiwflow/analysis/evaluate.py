@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -54,12 +55,26 @@ def images_to_score(images: ImageData, flow: MultiScaleFlow, limit: int | None =
     return fixed_crops(to_tensor(images.test[:limit]), (height, width))
 
 
-def evaluate(flow: MultiScaleFlow, images: ImageData, limit: int | None = None, seed: int = 0) -> Evaluation:
-    """Score a flow on the test part of a data set, or on its first ``limit`` images."""
+def evaluate(
+    flow: MultiScaleFlow,
+    images: ImageData,
+    limit: int | None = None,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> Evaluation:
+    """Score a flow on the test part of a data set, or on its first ``limit`` images.
+
+    ``progress`` is called with (images done since it was last called, images to do in all): each is looked at twice.
+    """
     tensor = images_to_score(images, flow, limit)
-    scores = score(flow, tensor, seed)
+
+    def done(count: int) -> None:
+        if progress is not None:
+            progress(count, 2 * len(tensor))
+
+    scores = score(flow, tensor, seed, progress=done)
     sources = None if images.test_source is None else np.asarray(images.test_source[:limit])
-    round_trip, gap = exactness(flow, tensor)
+    round_trip, gap = exactness(flow, tensor, progress=done)
     return Evaluation(
         data=images.name,
         bits_per_dim=scores.mean().item(),
@@ -86,7 +101,9 @@ def standard_error(values: np.ndarray, clusters: np.ndarray | None = None) -> fl
 
 
 @torch.no_grad()
-def exactness(flow: MultiScaleFlow, images: Tensor, batch: int = 64) -> tuple[float, float]:
+def exactness(
+    flow: MultiScaleFlow, images: Tensor, batch: int = 64, progress: Callable[[int], None] | None = None
+) -> tuple[float, float]:
     """Return (largest |decode(encode(x)) − x|, largest log-det gap, nats a dimension) of uint8 images."""
     round_trip = gap = 0.0
     generator = generator_for(0, "exactness")
@@ -100,4 +117,6 @@ def exactness(flow: MultiScaleFlow, images: Tensor, batch: int = 64) -> tuple[fl
             a.log_det.double() - b.log_det.double() for a, b in zip(there.levels, again.levels, strict=True)
         )
         gap = max(gap, difference.abs().max().item() / flow.config.dimensions)
+        if progress is not None:
+            progress(len(part))
     return round_trip, gap

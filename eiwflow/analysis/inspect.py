@@ -16,8 +16,6 @@ from .evaluate import images_to_score
 
 #: Test images that the figures are measured on.
 IMAGES = 128
-#: Fewer have no spacings to estimate from.
-FEWEST_VALUES = 5
 
 
 def inspect(checkpoint: Checkpoint, images: ImageData | None) -> dict[str, Any]:

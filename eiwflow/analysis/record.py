@@ -58,15 +58,20 @@ class TrainingRecord:
 
 def record_folder(checkpoint: Path) -> Path:
     """Return where the record of a checkpoint lies: its run directory, or the folder of its name beside it."""
-    return (
-        checkpoint.parent.parent
-        if checkpoint.parent.name == "checkpoints" and (checkpoint.parent.parent / "config.json").is_file()
-        else checkpoint.with_suffix("")
-    )
+    run = checkpoint.parent.parent
+    in_a_run = checkpoint.parent.name == "checkpoints" and (run / "config.json").is_file()
+    return run if in_a_run else checkpoint.with_suffix("")
 
 
 def load_record(checkpoint: Path) -> TrainingRecord | None:
-    """Return the training record of a checkpoint file, or None where there is none."""
+    """Return the training record of a checkpoint file, or None where there is none that can be read."""
+    try:
+        return _read(checkpoint)
+    except (OSError, KeyError, TypeError, ValueError, IndexError, AttributeError):
+        return None
+
+
+def _read(checkpoint: Path) -> TrainingRecord | None:
     folder = record_folder(checkpoint)
     lines = read_records(folder / "metrics.jsonl")
     recorded = [line for line in lines if "levels" in line]

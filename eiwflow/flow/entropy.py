@@ -19,6 +19,8 @@ GAUSSIAN_ENTROPY = 0.5 * math.log(2 * math.pi * math.e)
 
 #: Values a channel that its marginal entropy is estimated from.
 MARGINAL_VALUES = 20_000
+#: Fewer values have no spacings to estimate a marginal entropy from.
+MIN_VALUES = 5
 
 #: Added to every power before its logarithm: a constant channel stays finite.
 POWER_FLOOR = 1e-12
@@ -80,7 +82,8 @@ def entropy_rate(x: Tensor) -> Tensor:
 def marginal_entropy(x: Tensor, values: int = MARGINAL_VALUES, seed: int = 0) -> Tensor:
     """Return the differential entropy (C,) in nats of every channel's values over images and positions, float64.
 
-    Estimator: ``scipy.stats.differential_entropy``, on at most ``values`` of them a channel, drawn with a fixed seed.
+    Estimator: ``scipy.stats.differential_entropy``, on at most ``values`` of them a channel, drawn with a fixed seed;
+    NaN for fewer than :data:`MIN_VALUES`.
 
     Shapes: x (N, C, H, W).
     """
@@ -89,6 +92,8 @@ def marginal_entropy(x: Tensor, values: int = MARGINAL_VALUES, seed: int = 0) ->
     rows = x.double().permute(1, 0, 2, 3).flatten(1).cpu()
     if rows.shape[1] > values:
         rows = rows[:, torch.randperm(rows.shape[1], generator=torch.Generator().manual_seed(seed))[:values]]
+    if rows.shape[1] < MIN_VALUES:
+        return torch.full((len(rows),), torch.nan, dtype=torch.double)
     return torch.as_tensor(differential_entropy(rows.numpy(), axis=1))
 
 

@@ -160,6 +160,8 @@ class Trainer:
                 # The fused optimiser walks a parameter's memory and its moments' side by side: they need one layout.
                 tensor = torch.empty_like(parameters[int(number)]).copy_(tensor)
             moments.setdefault(int(number), {})[name] = tensor
+        if step > 0 and len(moments) != len(parameters):
+            raise ValueError(f"There are moments of {len(moments)} parameters; the flow has {len(parameters)}.")
         groups = self.optimiser.state_dict()["param_groups"]
         self.optimiser.load_state_dict({"state": moments, "param_groups": groups})
         self.step, self.since = step, since

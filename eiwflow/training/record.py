@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +64,8 @@ def _std(values: Tensor, dim: int) -> Tensor:
     return values.std(dim=dim, correction=min(1, values.shape[dim] - 1))
 
 
-def _rounded(values: Tensor) -> list[float]:
-    return [round(value, 4) for value in values.tolist()]
+def _rounded(values: Tensor) -> list[float | None]:
+    return [round(value, 4) if math.isfinite(value) else None for value in values.tolist()]
 
 
 def sample_montage(flow: MultiScaleFlow, seed: int) -> bytes | None:

@@ -1,0 +1,192 @@
+"""Scores of a flow: what they average over, how sure they are, and how exactly the flow inverts."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eiwflow.analysis.evaluate import Evaluation, evaluate, exactness, images_to_score, standard_error
+from eiwflow.data import DataError, fixed_crops, to_tensor
+from eiwflow.flow.score import score
+from eiwflow.training.loop import Trainer
+from tests.training.tiny import planes, tiny_data, tiny_flow, tiny_info, tiny_recipe
+
+# ---------------------------------------------------------------------- the standard error
+
+clustered = st.lists(st.tuples(st.floats(-100, 100), st.integers(0, 4)), min_size=2, max_size=30)
+
+
+def by_hand(values, clusters):
+    """Return Liang and Zeger's standard error of the mean, written out."""
+    n, mean = len(values), sum(values) / len(values)
+    sums = {}
+    for value, cluster in zip(values, clusters, strict=True):
+        sums[cluster] = sums.get(cluster, 0) + value - mean
+    groups = len(sums)
+    return math.sqrt(groups / (groups - 1) * sum(total**2 for total in sums.values())) / n
+
+
+@given(clustered.filter(lambda pairs: len({cluster for _, cluster in pairs}) > 1))
+def test_the_cluster_robust_standard_error_is_the_formula_by_hand(pairs):
+    values, clusters = (np.array(column) for column in zip(*pairs, strict=True))
+    assert standard_error(values, clusters) == pytest.approx(by_hand(values, clusters), rel=1e-9, abs=1e-12)
+
+
+@given(st.lists(st.floats(-100, 100), min_size=2, max_size=30))
+def test_it_is_the_plain_one_where_every_image_is_its_own_cluster(values):
+    values = np.array(values)
+    plain = values.std(ddof=1) / math.sqrt(len(values))
+    assert standard_error(values) == pytest.approx(plain, rel=1e-9, abs=1e-12)
+    assert standard_error(values, np.arange(len(values))[::-1]) == pytest.approx(plain, rel=1e-9, abs=1e-12)
+
+
+def test_copies_of_an_image_are_no_further_witnesses():
+    values = np.array([3.0, 3.4, 4.1, 3.7])
+    copied, sources = np.repeat(values, 10), np.repeat(np.arange(4), 10)
+    assert standard_error(copied, sources) == pytest.approx(standard_error(values))
+    assert standard_error(copied) < standard_error(values) / 3
+
+
+def test_one_value_or_one_source_says_nothing_about_the_spread():
+    assert math.isnan(standard_error(np.array([3.0])))
+    assert math.isnan(standard_error(np.array([3.0, 4.0]), np.array([7, 7])))
+
+
+# ---------------------------------------------------------------------- which images
+
+
+def test_the_score_is_the_mean_over_the_test_part():
+    flow, images = tiny_flow(), tiny_data()
+    scores = score(flow, to_tensor(images.test)).double()
+    result = evaluate(flow, images)
+    assert result.bits_per_dim == pytest.approx(scores.mean().item(), rel=1e-6)
+    assert result.bits_per_dim_stderr == pytest.approx(scores.std().item() / 4, rel=1e-6)
+    assert (result.n, result.clusters, result.data) == (16, None, "planes")
+
+
+def test_where_sources_are_known_the_error_is_robust_over_them():
+    flow, sources = tiny_flow(), np.repeat([0, 2, 5, 6], 4)
+    images = tiny_data(test_source=sources)
+    scores = score(flow, to_tensor(images.test)).double().numpy()
+    result = evaluate(flow, images)
+    assert result.clusters == 4
+    assert result.bits_per_dim_stderr == pytest.approx(by_hand(scores, sources), rel=1e-6)
+
+
+@pytest.mark.parametrize("limit", [1, 5, 70])
+def test_a_limit_takes_the_first_images_with_the_same_scores(limit):
+    flow, images = tiny_flow(), tiny_data(test=80, test_source=np.arange(80) // 4)
+    limited = evaluate(flow, images, limit)
+    first = score(flow, to_tensor(images.test))[:limit]
+    assert limited.n == limit
+    assert limited.clusters == len(set(images.test_source[:limit]))
+    assert limited.bits_per_dim == pytest.approx(first.mean().item(), rel=1e-6)
+
+
+def test_a_limit_beyond_the_last_image_is_all_of_them():
+    flow, images = tiny_flow(), tiny_data()
+    assert evaluate(flow, images, 1000) == evaluate(flow, images)
+
+
+def test_evaluating_twice_gives_the_same_figures_and_another_seed_others():
+    flow, images = tiny_flow(), tiny_data()
+    torch.manual_seed(5)
+    first = evaluate(flow, images)
+    torch.manual_seed(6)
+    assert evaluate(flow, images) == first
+    assert evaluate(flow, images, seed=1).bits_per_dim != first.bits_per_dim
+
+
+def test_larger_images_are_cut_the_same_way_for_every_flow():
+    images = tiny_data(size=20)
+    ours = images_to_score(images, tiny_flow(seed=0))
+    theirs = images_to_score(images, tiny_flow(seed=1, split="random", levels=1, width=4))
+    assert torch.equal(ours, theirs)
+    assert torch.equal(ours, fixed_crops(to_tensor(images.test), 8))
+    assert torch.equal(ours[:5], images_to_score(images, tiny_flow(), limit=5))
+    assert ours.shape == (16, 3, 8, 8)
+
+
+def test_images_of_the_flows_size_are_taken_whole():
+    images = tiny_data()
+    assert torch.equal(images_to_score(images, tiny_flow()), to_tensor(images.test))
+
+
+@pytest.mark.parametrize(("channels", "shape"), [(1, (3, 8, 8)), (3, (1, 8, 8))])
+def test_images_with_other_channels_than_the_flows_are_refused_with_a_sentence(channels, shape):
+    sentence = f"planes has images of {channels} channels; this flow takes {shape[0]}."
+    with pytest.raises(DataError) as caught:
+        evaluate(tiny_flow(shape=shape), tiny_data(channels=channels))
+    assert str(caught.value) == sentence
+
+
+def test_images_smaller_than_the_flows_are_refused_with_a_sentence():
+    with pytest.raises(DataError, match=r"^crops of 16×16 pixels .* allow 1×1 to 8×8\.$"):
+        evaluate(tiny_flow(shape=(3, 16, 16)), tiny_data(size=8))
+
+
+def test_the_figures_are_what_json_can_hold():
+    result = evaluate(tiny_flow(), tiny_data())
+    assert result.to_dict() == dataclasses.asdict(result)
+    assert Evaluation(**result.to_dict()) == result
+    assert tiny_info(tiny_flow(), metrics={"bits_per_dim": result.bits_per_dim})
+
+
+# ---------------------------------------------------------------------- exactness
+
+
+def trained(**fields):
+    """Return a flow after ten steps of training."""
+    trainer = Trainer(tiny_recipe(**{"iterations": 10, "learning_rate": 0.01, **fields}), tiny_data())
+    for _ in range(10):
+        trainer.advance()
+    return trainer.flow
+
+
+@pytest.mark.parametrize("split", ["weighted", "shuffle", "static-last"])
+def test_the_round_trip_and_the_log_det_gap_are_small(split):
+    result = evaluate(trained(split=split), tiny_data())
+    assert 0 < result.round_trip_max_abs < 1e-5
+    assert 0 < result.log_det_gap < 1e-5
+
+
+def test_a_flow_that_does_not_invert_is_found_out(monkeypatch):
+    flow, images = trained(), to_tensor(planes(70))
+    decode = flow.decode
+    calls = []
+
+    def off_in_the_first_batch(latents):
+        x = decode(latents)
+        calls.append(len(x))
+        if len(calls) == 1:
+            x[-1, 0, 0, 0] += 0.25
+        return x
+
+    monkeypatch.setattr(flow, "decode", off_in_the_first_batch)
+    round_trip, gap = exactness(flow, images)
+    assert calls == [64, 6]
+    assert round_trip == pytest.approx(0.25, abs=1e-4)
+    assert gap > 0.01
+
+
+def test_the_log_det_gap_is_the_largest_difference_in_nats_a_dimension(monkeypatch):
+    flow, images = tiny_flow(), to_tensor(planes(6))
+    seen = []
+    trace = flow.trace
+    monkeypatch.setattr(flow, "trace", lambda x: seen.append(trace(x)) or seen[-1])
+    monkeypatch.setattr(flow, "decode", lambda latents: to_tensor(planes(6, seed=9)).float() / 256 - 0.5)
+    _, gap = exactness(flow, images)
+    there, back = (sum(level.log_det.double() for level in trace.levels) for trace in seen)
+    assert gap == pytest.approx(((there - back).abs().max() / 192).item(), rel=1e-6)
+    assert gap > 0.01
+
+
+def test_evaluating_changes_nothing_in_the_flow():
+    flow = tiny_flow()
+    before = {name: tensor.clone() for name, tensor in flow.state_dict().items()}
+    evaluate(flow, tiny_data())
+    assert all(torch.equal(tensor, before[name]) for name, tensor in flow.state_dict().items())

@@ -1,0 +1,140 @@
+"""What a checkpoint holds, in figures."""
+
+import dataclasses
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from eiwflow.analysis import inspect as module
+from eiwflow.analysis.inspect import IMAGES, inspect, trace_of_test_images
+from eiwflow.checkpoint import load, save
+from eiwflow.data import DataError
+from eiwflow.flow import FlowConfig
+from eiwflow.flow.entropy import GAUSSIAN_ENTROPY
+from eiwflow.flow.trace import LevelTrace, Trace
+from tests.training.tiny import tiny_data, tiny_flow, tiny_info
+
+STORED = {"level", "channels", "size", "parameters", "order"}
+MEASURED = {"weights_mean", "weights_std", "redundancy", "entropy_rate", "entropy_kept", "entropy_emitted"}
+FIRST, LATER = slice(IMAGES), slice(40, None)
+SAID = {"config", "parameters", "step", "seed", "data", "sha256", "metrics", "recipe", "command", "versions"}
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    def make(**fields):
+        flow = tiny_flow(**fields)
+        save(tmp_path / "flow.safetensors", flow, tiny_info(flow))
+        return load(tmp_path / "flow.safetensors")
+
+    return make
+
+
+def test_every_key_of_the_issue_is_there(checkpoint):
+    loaded = checkpoint()
+    result = inspect(loaded, tiny_data())
+    assert result.keys() == SAID | {"levels"}
+    assert all(level.keys() == STORED | MEASURED for level in result["levels"])
+    assert FlowConfig.from_dict(result["config"]) == loaded.info.config
+    assert (result["step"], result["seed"], result["data"]) == (7, 5, "planes")
+    assert result["sha256"] == loaded.sha256
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
+
+
+def test_parameters_are_those_of_the_density(checkpoint):
+    splits = ("shuffle", "static-last", "weighted")
+    shuffle, static, weighted = (inspect(checkpoint(split=split), None) for split in splits)
+    for result in (shuffle, static, weighted):
+        assert result["parameters"] == sum(level["parameters"] for level in result["levels"])
+    assert shuffle["parameters"] == static["parameters"] < weighted["parameters"]
+
+
+def test_a_level_is_described_by_its_channels(checkpoint):
+    first, last = inspect(checkpoint(), tiny_data())["levels"]
+    assert (first["level"], first["channels"], first["size"]) == (1, 12, [4, 4])
+    assert (last["level"], last["channels"], last["size"]) == (2, 24, [2, 2])
+    assert sorted(first["order"]) == list(range(12))
+    for name in ("redundancy", "entropy_rate", "weights_mean", "weights_std"):
+        assert len(first[name]) == 12
+    assert len(last["redundancy"]) == len(last["entropy_rate"]) == 24
+
+
+def test_the_last_level_has_null_for_what_it_lacks(checkpoint):
+    last = inspect(checkpoint(), tiny_data())["levels"][-1]
+    lacks = {name for name, value in last.items() if value is None}
+    assert lacks == {"order", "weights_mean", "weights_std", "entropy_kept"}
+
+
+@pytest.mark.parametrize("split", ["static-first", "static-last", "random"])
+def test_a_policy_without_weights_has_null_for_them(checkpoint, split):
+    first = inspect(checkpoint(split=split), tiny_data())["levels"][0]
+    lacks = {name for name, value in first.items() if value is None}
+    assert lacks == {"weights_mean", "weights_std"}
+
+
+def test_without_the_data_set_every_test_figure_is_null_and_the_rest_stays(checkpoint):
+    loaded = checkpoint()
+    with_data, without = inspect(loaded, tiny_data()), inspect(loaded, None)
+    for seen, unseen in zip(with_data["levels"], without["levels"], strict=True):
+        assert all(unseen[name] is None for name in MEASURED)
+        assert all(unseen[name] == seen[name] for name in STORED)
+    assert {name: with_data[name] for name in SAID} == {name: without[name] for name in SAID}
+
+
+def test_figures_are_the_same_whenever_they_are_asked_for(checkpoint):
+    loaded = checkpoint()
+    torch.manual_seed(1)
+    np.random.seed(1)
+    first = inspect(loaded, tiny_data())
+    torch.manual_seed(2)
+    assert inspect(loaded, tiny_data()) == first
+
+
+def test_figures_are_of_the_first_test_images(checkpoint):
+    loaded, images = checkpoint(), tiny_data(test=IMAGES + 40)
+    first, later = (dataclasses.replace(images, test=images.test[part]) for part in (FIRST, LATER))
+    assert trace_of_test_images(loaded.flow, images).x.shape[0] == IMAGES
+    assert inspect(loaded, images) == inspect(loaded, first) != inspect(loaded, later)
+
+
+def test_weights_are_means_and_spreads_of_log_omega_over_images(checkpoint):
+    loaded, images = checkpoint(), tiny_data()
+    log_weights = trace_of_test_images(loaded.flow, images).levels[0].log_weights
+    first = inspect(loaded, images)["levels"][0]
+    assert first["weights_mean"] == pytest.approx(log_weights.mean(0).tolist(), abs=1e-6)
+    assert first["weights_std"] == pytest.approx(log_weights.std(0).tolist(), abs=1e-6)
+
+
+def test_data_of_other_channels_are_refused(checkpoint):
+    with pytest.raises(DataError, match="1 channels; this flow takes 3"):
+        inspect(checkpoint(), tiny_data(channels=1))
+
+
+def test_a_last_level_of_one_pixel_has_no_spectrum(checkpoint):
+    last = inspect(checkpoint(levels=3), tiny_data())["levels"][-1]
+    assert last["size"] == [1, 1]
+    assert last["redundancy"] is None
+    assert last["entropy_rate"] is None
+    assert math.isfinite(last["entropy_emitted"])
+
+
+def gaussians(std, n=64, channels=4, side=16):
+    """Return white N(0, std²), in which no channel and no pixel knows of another."""
+    return std * torch.randn(n, channels, side, side, generator=torch.Generator().manual_seed(int(100 * std)))
+
+
+def test_the_entropies_of_known_gaussians_are_found(checkpoint, monkeypatch):
+    features, kept, emitted = gaussians(1.0, channels=8), gaussians(0.5), gaussians(3.0)
+    zeros = torch.zeros_like(emitted)
+    level = LevelTrace(
+        1, features, features, torch.arange(8), None, False, kept, emitted, zeros, zeros, emitted, {}
+    )
+    monkeypatch.setattr(module, "trace_of_test_images", lambda *_: Trace(features, [level, level], zeros))
+    first = inspect(checkpoint(), tiny_data())["levels"][0]
+    assert first["entropy_kept"] == pytest.approx(GAUSSIAN_ENTROPY + math.log(0.5), abs=0.03)
+    assert first["entropy_emitted"] == pytest.approx(GAUSSIAN_ENTROPY + math.log(3.0), abs=0.03)
+    assert first["entropy_rate"] == pytest.approx([GAUSSIAN_ENTROPY] * 8, abs=0.03)
+    assert first["redundancy"] == pytest.approx([0] * 8, abs=0.03)

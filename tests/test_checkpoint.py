@@ -1,0 +1,555 @@
+"""A checkpoint: what is saved comes back bit for bit, and nothing else comes in."""
+
+import errno
+import hashlib
+import io
+import itertools
+import json
+import os
+import pickle
+import re
+import resource
+import time
+import zipfile
+
+import pytest
+import safetensors
+import safetensors.torch
+import torch
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from eiwflow import checkpoint
+from eiwflow.checkpoint import CheckpointError, load, save
+from eiwflow.flow import ConfigError, FlowConfig, MultiScaleFlow
+from eiwflow.flow.config import PRIORS
+from tests.training.tiny import same_tensors, tiny_config, tiny_flow, tiny_info, tiny_x
+
+ARMS = list(itertools.product(("weighted", "shuffle", "random"), PRIORS))
+
+
+def saved(folder, **fields):
+    """Return the bytes of a checkpoint of a flow with these fields."""
+    flow = tiny_flow(**fields)
+    save(folder / "flow.safetensors", flow, tiny_info(flow))
+    return (folder / "flow.safetensors").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def content(tmp_path_factory):
+    """The bytes of a good checkpoint."""
+    return saved(tmp_path_factory.mktemp("good"))
+
+
+# ---------------------------------------------------------------------- taking a file apart, and together
+
+
+def parts(content):
+    """Return (header, data) of a safetensors file."""
+    length = int.from_bytes(content[:8], "little")
+    return json.loads(content[8 : 8 + length]), content[8 + length :]
+
+
+def joined(header, data=b""):
+    """Return the file with this header, given as bytes or as what JSON can hold."""
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + data
+
+
+def document_of(content):
+    """Return the JSON document in the metadata."""
+    return json.loads(parts(content)[0]["__metadata__"]["eiwflow"])
+
+
+def with_document(content, document):
+    """Return the file with another document, given as text or as what JSON can hold."""
+    header, data = parts(content)
+    header["__metadata__"]["eiwflow"] = document if isinstance(document, str) else json.dumps(document)
+    return joined(header, data)
+
+
+def saying(**changes):
+    """Return the change of a file that puts other values into its document."""
+    return lambda content: with_document(content, {**document_of(content), **changes})
+
+
+def without(name):
+    """Return the change of a file that takes a field out of its document."""
+
+    def changed(content):
+        document = document_of(content)
+        del document[name]
+        return with_document(content, document)
+
+    return changed
+
+
+def built_by(**changes):
+    """Return the change of a file that puts other values into its config."""
+    return lambda content: saying(config={**document_of(content)["config"], **changes})(content)
+
+
+def holding(name, change):
+    """Return the change of a file that puts ``change(tensor)`` for a tensor, or leaves it out for None."""
+
+    def changed(content):
+        tensors = safetensors.torch.load(content)
+        tensor = change(tensors.pop(name, None))
+        tensors |= {} if tensor is None else {name: tensor.contiguous()}
+        return safetensors.torch.save(tensors, parts(content)[0]["__metadata__"])
+
+    return changed
+
+
+def filled(value):
+    """Return the change of a tensor that puts a value into its first place."""
+
+    def changed(tensor):
+        tensor.view(-1)[0] = value
+        return tensor
+
+    return changed
+
+
+def refusal(source, **named):
+    """Return the error that a file is refused with; its message is one sentence made of its three cells."""
+    with pytest.raises(CheckpointError) as caught:
+        load(source, **named)
+    error, message = caught.value, str(caught.value)
+    assert re.fullmatch(r"[^\n]+ is not a usable checkpoint: [^\n]+; expected [^\n]+\.", message)
+    assert all(cell and cell in message for cell in (error.field, error.expected, error.found))
+    assert len(message) < 700
+    return error
+
+
+# ---------------------------------------------------------------------- what is saved comes back
+
+
+@pytest.mark.parametrize(("split", "prior"), ARMS)
+def test_a_flow_that_was_saved_and_loaded_has_the_same_log_prob_bit_for_bit(tmp_path, split, prior):
+    flow = tiny_flow(split=split, prior=prior)
+    save(tmp_path / "flow.safetensors", flow, tiny_info(flow))
+    loaded = load(tmp_path / "flow.safetensors").flow
+    x = tiny_x(5, flow.config)
+    assert torch.equal(loaded.log_prob(x), flow.log_prob(x))
+    assert torch.equal(loaded.decode(loaded.encode(x)), flow.decode(flow.encode(x)))
+    assert same_tensors(loaded.state_dict(), flow.state_dict())
+
+
+def test_what_a_checkpoint_says_of_itself_comes_back(content):
+    loaded, flow = load(content), tiny_flow()
+    assert loaded.info == tiny_info(flow, versions=checkpoint.software_versions())
+    assert loaded.info.versions.keys() == {"eiwflow", "torch", "python"}
+
+
+def test_the_hash_is_that_of_the_files_bytes(content, tmp_path):
+    (tmp_path / "a.safetensors").write_bytes(content)
+    loaded = load(tmp_path / "a.safetensors")
+    assert loaded.sha256 == load(content).sha256 == hashlib.sha256(content).hexdigest()
+    assert loaded.name == "a.safetensors"
+    assert load(content, name="one.safetensors").name == "one.safetensors"
+
+
+def test_the_metadata_is_one_key_with_a_document_whose_config_has_the_flow_configs_fields(content, tmp_path):
+    (tmp_path / "a.safetensors").write_bytes(content)
+    with safetensors.safe_open(tmp_path / "a.safetensors", "pt") as file:
+        metadata = file.metadata()
+    assert list(metadata) == ["eiwflow"]
+    document = json.loads(metadata["eiwflow"])
+    assert document["format"] == "eiwflow-checkpoint"
+    assert document["version"] == 1
+    assert document["config"] == tiny_config().to_dict()
+    assert FlowConfig.from_dict(document["config"]) == tiny_config()
+
+
+def test_a_loaded_flow_is_for_looking_at_it_wants_no_gradient(content):
+    flow = load(content).flow
+    assert not flow.training
+    assert not any(parameter.requires_grad for parameter in flow.parameters())
+
+
+def test_a_flow_that_is_not_initialised_is_not_saved(tmp_path):
+    flow = MultiScaleFlow(tiny_config())
+    with pytest.raises(ValueError, match="not initialised"):
+        save(tmp_path / "flow.safetensors", flow, tiny_info(flow))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_metric_that_is_not_finite_is_not_saved(tmp_path):
+    flow = tiny_flow()
+    info = tiny_info(flow, metrics={"test_bits_per_dim": float("nan")})
+    with pytest.raises(ValueError, match="JSON"):
+        save(tmp_path / "flow.safetensors", flow, info)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("failing", ["fsync", "replace"])
+def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path, monkeypatch, failing):
+    def fail(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    before = saved(tmp_path)
+    monkeypatch.setattr(os, failing, fail)
+    with pytest.raises(OSError, match="No space"):
+        saved(tmp_path, split="random")
+    assert [path.name for path in tmp_path.iterdir()] == ["flow.safetensors"]
+    assert (tmp_path / "flow.safetensors").read_bytes() == before
+
+
+def test_a_reader_never_sees_half_a_file(tmp_path, monkeypatch):
+    before, seen = saved(tmp_path), []
+    flush = os.fsync
+
+    def look_and_flush(handle):
+        seen.append((tmp_path / "flow.safetensors").read_bytes())
+        flush(handle)
+
+    monkeypatch.setattr(os, "fsync", look_and_flush)
+    after = saved(tmp_path, split="random")
+    assert seen == [before]
+    assert after != before
+    assert load(after).info.config.split == "random"
+
+
+def test_a_checkpoint_may_be_read_by_whom_the_umask_lets(tmp_path):
+    before = os.umask(0o022)
+    try:
+        saved(tmp_path)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "flow.safetensors").stat().st_mode & 0o777 == 0o644
+
+
+# ---------------------------------------------------------------------- what is refused
+
+REFUSED = {
+    # Size and header.
+    "empty": (lambda c: b"", "size", "at least 8 bytes", "0 bytes"),
+    "seven bytes": (lambda c: c[:7], "size", "at least 8 bytes", "7 bytes"),
+    "a header longer than the file": (
+        lambda c: len(c).to_bytes(8, "little") + c[8:], "header length", "at most", "bytes"
+    ),
+    "a header of 2**64 - 1 bytes": (
+        lambda c: b"\xff" * 8 + c[8:], "header length", "at most", str(2**64 - 1)
+    ),
+    "a header shorter than it is": (
+        lambda c: (100).to_bytes(8, "little") + c[8:], "header", "JSON", "not readable",
+    ),
+    "no JSON": (lambda c: joined(b"<html>"), "header", "JSON", "not readable"),
+    "no text": (lambda c: joined(b"\xff\xfe\xfd\xfc"), "header", "JSON", "not readable"),
+    "a list": (lambda c: joined([]), "header", "object", "list"),
+    "a number of 5000 digits": (
+        lambda c: joined(b'{"a":' + b"9" * 5000 + b"}"), "header", "JSON", "not readable",
+    ),
+    "deep JSON": (lambda c: joined(b'{"a":' * 50_000 + b"1" + b"}" * 50_000), "header", "JSON", "recursion"),
+    "a name twice": (
+        lambda c: joined(b'{"__metadata__":{},' + json.dumps(parts(c)[0]).encode()[1:], parts(c)[1]),
+        "header", "JSON", "twice",
+    ),
+    "an entry that is no object": (lambda c: joined({"initialised": 3}), "'initialised'", "object", "int"),
+    # The document.
+    "no metadata": (
+        lambda c: safetensors.torch.save(safetensors.torch.load(c)), "metadata", "document", "absent",
+    ),
+    "another program's metadata": (
+        lambda c: safetensors.torch.save(safetensors.torch.load(c), {"format": "pt"}),
+        "metadata", "document", "absent",
+    ),
+    "metadata that is no text": (
+        lambda c: joined({"__metadata__": {"eiwflow": {}}}), "metadata", "document", "absent",
+    ),
+    "a document that is no JSON": (lambda c: with_document(c, "{"), "metadata", "JSON", "not readable"),
+    "a deep document": (lambda c: with_document(c, "[" * 50_000), "metadata", "JSON", "recursion"),
+    "a document that is a list": (lambda c: with_document(c, []), "metadata", "object", "list"),
+    "a document with a name twice": (
+        lambda c: with_document(c, '{"step":1,' + json.dumps(document_of(c))[1:]), "metadata", "JSON", "twice"
+    ),
+    "another format": (saying(format="zuko"), "format", "'eiwflow-checkpoint'", "'zuko'"),
+    "no format": (without("format"), "format", "'eiwflow-checkpoint'", "None"),
+    "a newer version": (saying(version=2), "version", "1", "2"),
+    "a version in words": (saying(version="1"), "version", "1", "'1'"),
+    # The config against its bounds.
+    "no config": (without("config"), "config", "within its bounds", "NoneType"),
+    "a config that is a list": (saying(config=[]), "config", "within its bounds", "list"),
+    "no levels": (built_by(levels=0), "config", "within its bounds", "levels is 0"),
+    "levels in words": (built_by(levels="2"), "config", "within its bounds", "levels is '2'"),
+    "a width beyond all bounds": (built_by(width=10**30), "config", "within its bounds", "width is "),
+    "five channels": (built_by(shape=[5, 8, 8]), "config", "within its bounds", "channels is 5"),
+    "a size that its levels do not divide": (built_by(shape=[3, 9, 9]), "config", "within its bounds", "9×9"),
+    "an unknown split": (built_by(split="best+none"), "config", "within its bounds", "'best+none'"),
+    "a split that is no text": (built_by(split=["first", "none"]), "config", "within its bounds", "split is"),
+    "a scale bound that is no number": (
+        built_by(scale_bound=float("nan")), "config", "within its bounds", "nan",
+    ),
+    "an unknown field": (built_by(depth=3), "config", "within its bounds", "'depth'"),
+    "more parameters than are allowed": (
+        built_by(shape=[3, 64, 64], levels=3, steps=64, width=512),
+        "config", "within its bounds", "at most 50000000 are",
+    ),
+    # What it says of itself.
+    "a step in words": (saying(step="7"), "step", "int", "str"),
+    "a step that is true": (saying(step=True), "step", "int", "bool"),
+    "a step below 0": (saying(step=-1), "step", "between 0 and", "-1"),
+    "a seed of 70 bits": (saying(seed=2**70), "seed", "between 0 and", str(2**70)),
+    "a seed in halves": (saying(seed=0.5), "seed", "int", "float"),
+    "no data": (without("data"), "data", "str", "NoneType"),
+    "data that are a list": (saying(data=["photos32"]), "data", "str", "list"),
+    "metrics that are a list": (saying(metrics=[3.5]), "metrics", "dict", "list"),
+    "a metric in words": (saying(metrics={"bits": "<b>3</b>"}), "metrics 'bits'", "number", "str"),
+    "a metric that is true": (saying(metrics={"bits": True}), "metrics 'bits'", "number", "bool"),
+    "a metric that is no number": (
+        saying(metrics={"bits": float("nan")}), "metrics 'bits'", "finite", "not finite",
+    ),
+    "a metric of 400 digits": (saying(metrics={"bits": 10**400}), "metrics 'bits'", "finite", "not finite"),
+    "a recipe with depth": (saying(recipe={"flow": {"a": 1}}), "recipe 'flow'", "text", "dict"),
+    "versions that are a text": (saying(versions="1.0"), "versions", "dict", "str"),
+    "a command that is a list": (saying(command=["rm"]), "command", "str", "list"),
+    # Names, shapes and types.
+    "a tensor missing": (
+        holding("levels.0.shuffle.order", lambda t: None), "levels.0.shuffle.order", "present", "1 in",
+    ),
+    "a tensor more": (
+        holding("levels.9.extra", lambda t: torch.ones(2)), "levels.9.extra", "absent", "1 unknown",
+    ),
+    "another config's tensors": (built_by(levels=1), "levels.0.shuffle", "absent", "24 unknown in all"),
+    "another shape": (
+        holding("levels.0.shuffle.order", lambda t: t[:-1]),
+        "shape of 'levels.0.shuffle.order'", "[12]", "[11]",
+    ),
+    "the same numbers in another shape": (
+        holding("levels.0.steps.0.mixing.sign", lambda t: t[None]), "shape of", "[12]", "[1, 12]"
+    ),
+    "another type": (
+        holding("levels.0.steps.0.mixing.sign", torch.Tensor.double), "type of", "float32", "F64"
+    ),
+    "an order in floats": (holding("levels.0.shuffle.order", torch.Tensor.float), "type of", "int64", "F32"),
+    # Bytes.
+    "a byte missing at the end": (lambda c: c[:-1], "layout", "whole safetensors file", "broken"),
+    "no data at all": (lambda c: joined(parts(c)[0]), "layout", "whole safetensors file", "broken"),
+    "bytes left over": (lambda c: c + b"\0", "layout", "whole safetensors file", "broken"),
+    # Values.
+    "a NaN": (
+        holding("levels.1.steps.0.actnorm.bias", filled(float("nan"))),
+        "levels.1.steps.0.actnorm.bias", "finite", "not",
+    ),
+    "an infinity": (
+        holding("levels.0.split.prior.weight", filled(-float("inf"))),
+        "levels.0.split.prior.weight", "finite", "not",
+    ),
+    "an order that names a channel twice": (
+        holding("levels.0.shuffle.order", lambda t: t[[0, *range(11)]]),
+        "levels.0.shuffle.order", "0…11", "none",
+    ),
+    "an order with a channel too many": (
+        holding("levels.0.shuffle.order", filled(12)), "levels.0.shuffle.order", "permutation", "none"
+    ),
+    "rows that are no permutation": (
+        holding("levels.1.steps.0.mixing.permutation", torch.zeros_like),
+        "levels.1.steps.0.mixing.permutation", "0…23", "none",
+    ),
+    "a sign of 0": (holding("levels.0.steps.0.mixing.sign", filled(0.0)), "mixing.sign", "±1", "other"),
+    "a sign of 2": (holding("levels.0.steps.0.mixing.sign", filled(-2.0)), "mixing.sign", "±1", "other"),
+    "a flow that was never initialised": (
+        holding("initialised", torch.zeros_like), "initialised", "true", "false",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "field", "expected", "found"), REFUSED.values(), ids=REFUSED.keys())
+def test_a_file_is_refused_by_field_bound_and_what_was_found(content, change, field, expected, found):
+    error = refusal(change(content), name="theirs.safetensors")
+    assert str(error).startswith("theirs.safetensors is not")
+    assert field in error.field
+    assert expected in error.expected
+    assert found in error.found
+
+
+def test_the_cheapest_check_speaks_first(content):
+    faults = [
+        (holding("levels.0.shuffle.order", torch.zeros_like), "levels.0.shuffle.order"),
+        (lambda c: c[:-1], "layout"),
+        (unlisted("initialised"), "tensor 'initialised'"),
+        (saying(metrics=[]), "metrics"),
+        (built_by(levels=0), "config"),
+        (saying(version=9), "version"),
+    ]
+    for change, field in faults:
+        content = change(content)
+        assert field in refusal(content).field
+
+
+def unlisted(name):
+    """Return the change of a file that takes a tensor out of its header and leaves the bytes."""
+
+    def changed(content):
+        header, data = parts(content)
+        del header[name]
+        return joined(header, data)
+
+    return changed
+
+
+def test_a_file_beyond_the_size_cap_is_not_read(tmp_path, monkeypatch):
+    path = tmp_path / "large.safetensors"
+    with open(path, "wb") as file:
+        file.truncate(checkpoint.MAX_FILE_BYTES + 1)
+    monkeypatch.setattr(type(path), "read_bytes", lambda _: pytest.fail("it was read"))
+    error = refusal(path)
+    assert (error.field, error.found) == ("size", f"{checkpoint.MAX_FILE_BYTES + 1} bytes")
+
+
+def test_bytes_beyond_the_size_cap_are_refused(content, monkeypatch):
+    monkeypatch.setattr(checkpoint, "MAX_FILE_BYTES", len(content) - 1)
+    assert refusal(content).field == "size"
+    assert str(refusal(content)).startswith("the uploaded file is")
+
+
+def test_what_is_not_a_file_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    assert refusal(tmp_path).found == "a directory"
+    assert refusal(tmp_path / "pipe").found == "a device"
+    assert refusal("/dev/zero").found == "a device"
+    assert "No such file" in refusal(tmp_path / "none").found
+    assert "Not a directory" in refusal("/dev/null/none").found
+    assert "null" in refusal("a\0b").found
+    assert refusal("").found == "a directory"
+
+
+def test_a_name_of_many_lines_stays_one_short_line(content):
+    error = refusal(b"", name="a\nb" * 200)
+    assert len(str(error)) < 200
+
+
+HUGE = {
+    "hidden layers": {"network": "5-5-5-5-5"},
+    "no hidden layers": {"network": "3-3"},
+    "narrow": {"width": 1, "network": "1-1"},
+}
+
+
+@pytest.mark.parametrize("fields", HUGE.values(), ids=HUGE.keys())
+def test_a_huge_config_is_refused_quickly_and_without_memory(content, fields):
+    huge = {"shape": [3, 256, 256], "levels": 6, "steps": 64, "width": 512, "network": "3-1-3"}
+    forged = built_by(**{**huge, **fields})(content)
+    before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+    refusal(forged)
+    assert time.process_time() - started < 5
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 * 1024
+
+
+def test_an_outline_is_the_flow_without_its_memory():
+    outline, flow = checkpoint.outline(tiny_config()).state_dict(), tiny_flow().state_dict()
+    assert all(tensor.is_meta for tensor in outline.values())
+    assert {name: (t.shape, t.dtype) for name, t in outline.items()} == {
+        name: (t.shape, t.dtype) for name, t in flow.items()
+    }
+    with pytest.raises(ConfigError, match="at most 50000000 are allowed"):
+        checkpoint.outline(FlowConfig(shape=(3, 64, 64), levels=3, steps=64, width=512))
+
+
+# ---------------------------------------------------------------------- nothing is unpickled
+
+
+class Trap:
+    """Makes a folder when it is unpickled."""
+
+    def __init__(self, folder):
+        self.folder = str(folder)
+
+    def __reduce__(self):
+        return os.mkdir, (self.folder,)
+
+
+def torch_file(trap):
+    file = io.BytesIO()
+    torch.save({"state_dict": trap}, file)
+    return file.getvalue()
+
+
+def zip_file(trap):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("data.pkl", pickle.dumps(trap))
+    return file.getvalue()
+
+
+PICKLES = {
+    "a pickle": pickle.dumps,
+    "torch's file": torch_file,
+    "a zip": zip_file,
+    "a pickle behind a header length": lambda trap: joined(pickle.dumps(trap)),
+}
+
+
+@pytest.mark.parametrize("make", PICKLES.values(), ids=PICKLES.keys())
+def test_nothing_is_ever_unpickled(tmp_path, make):
+    path, sprung = tmp_path / "flow.safetensors", tmp_path / "sprung"
+    path.write_bytes(make(Trap(sprung)))
+    refusal(path)
+    assert not sprung.exists()
+    if make is pickle.dumps:
+        pickle.loads(path.read_bytes())
+        assert sprung.exists(), "the trap itself works"
+
+
+# ---------------------------------------------------------------------- damage
+
+
+def is_refused_or_whole(content):
+    """Return whether a file is refused by name, or else gives a flow that computes."""
+    try:
+        flow = load(content).flow
+    except CheckpointError:
+        return True
+    return flow.log_prob(tiny_x(1, flow.config)).shape == (1,)
+
+
+@settings(max_examples=120)
+@given(data=st.data())
+def test_a_flipped_bit_gives_a_refusal_or_a_flow_and_nothing_else(content, data):
+    header_end = 8 + int.from_bytes(content[:8], "little")
+    # As often in the few kilobytes of the header as in the numbers.
+    place = data.draw(st.integers(0, header_end - 1) | st.integers(header_end, len(content) - 1))
+    damaged = bytearray(content)
+    damaged[place] ^= 1 << data.draw(st.integers(0, 7))
+    assert is_refused_or_whole(bytes(damaged))
+
+
+@settings(max_examples=60)
+@given(data=st.data())
+def test_bytes_written_over_gives_a_refusal_or_a_flow_and_nothing_else(content, data):
+    place = data.draw(st.integers(0, len(content) - 1))
+    written = data.draw(st.binary(min_size=1, max_size=40))
+    assert is_refused_or_whole((content[:place] + written + content[place + len(written) :])[: len(content)])
+
+
+@settings(max_examples=60)
+@given(data=st.data())
+def test_a_file_cut_short_is_refused(content, data):
+    refusal(content[: data.draw(st.integers(0, len(content) - 1))])
+
+
+@given(st.binary(max_size=200))
+@example(bytes(8))
+@example(joined({}))
+@example(joined({"__metadata__": {}}))
+def test_any_bytes_are_refused(junk):
+    refusal(junk)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+FIELDS = ["format", "version", "config", "data", "step", "seed", "metrics", "recipe", "command", "versions"]
+
+
+@given(st.sampled_from(FIELDS), JSON)
+def test_any_value_in_the_document_gives_a_refusal_or_a_flow(content, field, value):
+    assert is_refused_or_whole(saying(**{field: value})(content))
+
+
+@given(st.sampled_from(sorted(tiny_config().to_dict())), JSON)
+def test_any_value_in_the_config_gives_a_refusal_or_a_flow(content, field, value):
+    assert is_refused_or_whole(built_by(**{field: value})(content))

@@ -1,0 +1,559 @@
+"""The command line: what it prints, what it leaves, and how it refuses."""
+
+import contextlib
+import dataclasses
+import io
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from eiwflow import cli
+from eiwflow.checkpoint import load, save
+from eiwflow.flow import quantise
+from eiwflow.training import loop
+from eiwflow.training.run import RunDirectory
+from tests.training.tiny import (
+    numbers,
+    same_tensors,
+    tiny_config,
+    tiny_flow,
+    tiny_info,
+    tiny_recipe,
+    write_npz,
+)
+
+ROOT = Path(__file__).resolve().parents[1]
+COMMANDS = ("train", "evaluate", "inspect", "sample", "bench")
+TINY = shlex.split("--levels 2 --steps-per-level 1 --width 8 --size 8 --batch 8 --threads 1")
+
+
+def run_main(*arguments):
+    """Return (exit code, stdout, stderr) of the command line, run in this process."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            code = cli.main([str(argument) for argument in arguments])
+        except SystemExit as exit:
+            code = exit.code
+    return code, out.getvalue(), err.getvalue()
+
+
+def printed(*arguments):
+    """Return what a command that goes well prints."""
+    code, out, err = run_main(*arguments)
+    assert (code, err) == (0, "")
+    return out
+
+
+def no_constant(name):
+    raise AssertionError(f"{name} is not JSON")
+
+
+def json_of(*arguments):
+    """Return the one JSON object that a command prints with --json."""
+    out = printed(*arguments, "--json")
+    assert out.count("\n") == 1
+    found = json.loads(out, parse_constant=no_constant)
+    assert isinstance(found, dict)
+    return found
+
+
+def refused(*arguments):
+    """Return the one line with which arguments are refused."""
+    code, out, err = run_main(*arguments)
+    assert (code, out) == (2, "")
+    assert err.count("\n") == 1
+    assert err.endswith("\n")
+    assert err.startswith("eiwflow")
+    assert len(err) > len("eiwflow train: ") + 5
+    return err
+
+
+def in_a_process(*arguments):
+    """Return the finished process of ``python -m eiwflow``."""
+    command = [sys.executable, "-m", "eiwflow", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with data sets, a checkpoint and files that are neither."""
+    folder = tmp_path_factory.mktemp("place")
+    write_npz(folder / "planes.npz")
+    write_npz(folder / "grey.npz", channels=1)
+    write_npz(folder / "large.npz", size=12)
+    flow = tiny_flow()
+    save(folder / "good.safetensors", flow, tiny_info(flow, data=str(folder / "planes.npz")))
+    save(folder / "gone.safetensors", flow, tiny_info(flow, data=str(folder / "gone.npz")))
+    grey = tiny_flow(shape=(1, 8, 8), split="static-last")
+    save(folder / "grey.safetensors", grey, tiny_info(grey, data=str(folder / "grey.npz")))
+    (folder / "garbage.npz").write_bytes(b"PK\x03\x04" + bytes(range(256)))
+    (folder / "garbage.safetensors").write_bytes(bytes(range(256)))
+    (folder / "empty").mkdir()
+    (folder / "file").write_text("")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(place):
+    """The run directory of a training by the command line, and what that printed."""
+    out = printed("train", *TINY, "--data", place / "planes.npz", "--iterations", 3, "--out", place / "runs")
+    return Path(out.strip()), out
+
+
+# ---------------------------------------------------------------------- help
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command):
+    out = printed(command, "--help")
+    assert out.startswith(f"usage: eiwflow {command} ")
+    assert "  --json " in out
+
+
+def test_the_front_page_of_the_help_names_every_command():
+    out = printed("--help")
+    assert all(f"    {command} " in out for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_no_option_is_without_a_word_of_help(command):
+    parser = cli.build_parser()._subparsers._group_actions[0].choices[command]
+    assert all(action.help for action in parser._actions)
+
+
+# ---------------------------------------------------------------------- train
+
+
+def test_trains_last_line_is_the_run_directory_and_nothing_else(trained, place):
+    run, out = trained
+    assert out == f"{run}\n"
+    assert run.parent == place / "runs"
+    assert load(run / "checkpoints" / "last.safetensors").info.step == 3
+    assert RunDirectory.open(run).status()["state"] == "finished"
+
+
+def test_train_with_json_prints_one_object(place):
+    arguments = ["train", *TINY, "--data", place / "planes.npz", "--iterations", 1, "--out", place / "runs"]
+    result = json_of(*arguments)
+    assert result.keys() == {"run", "step", "metrics"}
+    assert result["step"] == 1
+    scores = {"bits_per_dim", "test_bits_per_dim", "train_bits_per_dim"}
+    assert result["metrics"].keys() >= scores | {"cpu_seconds"}
+    assert (Path(result["run"]) / "checkpoints" / "last.safetensors").is_file()
+
+
+def test_the_command_line_stands_in_the_checkpoint_and_makes_it_again(trained, place):
+    info = load(trained[0] / "checkpoints" / "last.safetensors").info
+    words = shlex.split(info.command)
+    assert words[:4] == ["python", "-m", "eiwflow", "train"]
+    again = Path(printed(*words[3:]).strip())
+    ours, theirs = (load(run / "checkpoints" / "last.safetensors") for run in (trained[0], again))
+    assert same_tensors(ours.flow.state_dict(), theirs.flow.state_dict())
+    assert numbers([ours.info.metrics]) == numbers([theirs.info.metrics])
+
+
+def test_every_option_of_train_reaches_the_recipe(place):
+    given = {
+        "split": "first+pooled", "prior": "standard", "init": "random", "levels": 1, "steps-per-level": 2,
+        "width": 6, "network": "3-3", "scale-bound": 1.5, "permutation-seed": 4, "size": 8, "batch": 9,
+        "iterations": 1, "seed": 5, "learning-rate": 0.003, "weight-decay": 0.1, "warmup": 7, "clip": 3.0,
+        "ema": 0.9, "divergence": 0.25, "precision": "bfloat16",
+    }  # fmt: skip
+    words = [word for name, value in given.items() for word in (f"--{name}", value)]
+    data = place / "large.npz"
+    out = printed("train", "--data", data, *words, "--flip", "--validation", "--out", place / "runs")
+    recipe, _ = RunDirectory.open(out.strip()).config()
+    given = {name.replace("-", "_"): value for name, value in given.items() if name != "size"}
+    given |= {"steps": given.pop("steps_per_level"), "flip": True, "validation": True}
+    assert recipe == tiny_recipe(data=str(data), **given)
+
+
+def test_what_is_said_beside_a_preset_wins(place, monkeypatch):
+    preset = {"levels": 2, "steps": 1, "width": 8, "size": 8, "iterations": 900}
+    monkeypatch.setitem(cli.PRESETS, "minute", preset)
+    arguments = [
+        "train",
+        "--preset",
+        "minute",
+        "--iterations",
+        1,
+        "--width",
+        6,
+        "--data",
+        place / "planes.npz",
+    ]
+    recipe, _ = RunDirectory.open(printed(*arguments, "--out", place / "runs").strip()).config()
+    assert recipe == dataclasses.replace(tiny_recipe(1, str(place / "planes.npz"), width=6), batch=32)
+
+
+def test_runs_go_where_the_environment_says(place, tmp_path, monkeypatch):
+    monkeypatch.setenv("EIWFLOW_RUNS", str(tmp_path / "elsewhere"))
+    out = printed("train", *TINY, "--data", place / "planes.npz", "--iterations", 1)
+    assert Path(out.strip()).parent == tmp_path / "elsewhere"
+
+
+def test_images_that_the_levels_do_not_divide_are_padded_alike_when_begun_and_when_resumed(place):
+    write_npz(place / "eighteen.npz", size=18)
+    arguments = ["train", *TINY, "--levels", 1, "--data", place / "eighteen.npz", "--iterations", 4]
+    whole = Path(printed(*arguments, "--out", place / "runs").strip())
+    recipe, command = RunDirectory.open(whole).config()
+    assert loop.load_data(recipe).size == (18, 18), "two divides eighteen"
+    halved = RunDirectory.create(place / "runs", recipe, command)
+    loop.train(halved, progress=lambda step, _: os.kill(os.getpid(), signal.SIGTERM) if step == 2 else None)
+    assert printed("train", "--resume", halved.path) == f"{halved.path}\n"
+    ours, theirs = (load(run / "checkpoints" / "last.safetensors") for run in (whole, halved.path))
+    assert same_tensors(ours.flow.state_dict(), theirs.flow.state_dict())
+
+
+def test_a_training_that_fails_ends_with_1_and_a_sentence(place, monkeypatch):
+    def not_finite(*_):
+        return torch.full((8, 3, 8, 8), float("nan"))
+
+    run = RunDirectory.create(place / "runs", tiny_recipe(4, str(place / "planes.npz")), "")
+    whole = loop.training_batch
+    monkeypatch.setattr(loop, "training_batch", lambda *args: not_finite() if args[4] == 2 else whole(*args))
+    code, out, err = run_main("train", "--resume", run.path)
+    assert (code, out) == (1, "")
+    assert err == "eiwflow train: At step 3 bits/dim was not finite, first in level 1.\n"
+    assert load(run.last_checkpoint).info.step == 2
+
+
+def test_sigterm_saves_and_leaves_with_0(place):
+    command = [sys.executable, "-m", "eiwflow", "train", *TINY, "--data", place / "planes.npz"]
+    command += ["--iterations", "1000000", "--out", place / "stopped"]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        started = time.monotonic()
+        while not any(place.glob("stopped/*/log.txt")) and time.monotonic() - started < 300:
+            time.sleep(0.1)
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=300)
+    finally:
+        process.kill()
+    assert (process.returncode, err) == (0, "")
+    run = RunDirectory.open(out.splitlines()[-1])
+    assert run.status()["state"] == "stopped"
+    assert load(run.last_checkpoint).info.step == run.status()["step"]
+
+
+# ---------------------------------------------------------------------- evaluate
+
+
+def test_evaluate_gives_the_figures_of_the_issue(place):
+    result = json_of("evaluate", place / "good.safetensors")
+    names = {"bits_per_dim", "bits_per_dim_stderr", "n", "round_trip_max_abs", "log_det_gap"}
+    assert result.keys() >= names
+    assert result["n"] == 16
+    assert all(isinstance(result[name], (int, float)) for name in names)
+
+
+def test_evaluate_agrees_with_the_score_that_training_gave(trained):
+    run, _ = trained
+    metrics = load(run / "checkpoints" / "last.safetensors").info.metrics
+    assert json_of("evaluate", run)["bits_per_dim"] == pytest.approx(metrics["test_bits_per_dim"], abs=1e-5)
+
+
+def test_evaluate_takes_other_data_and_a_limit(place):
+    result = json_of("evaluate", place / "good.safetensors", "--data", place / "large.npz", "--limit", 5)
+    assert (result["n"], result["data"]) == (5, "large.npz")
+
+
+def test_the_error_of_a_single_image_is_null(place):
+    assert json_of("evaluate", place / "good.safetensors", "--limit", 1)["bits_per_dim_stderr"] is None
+
+
+def test_evaluate_in_words_names_checkpoint_data_and_error(place):
+    out = printed("evaluate", place / "good.safetensors")
+    assert out.startswith("good.safetensors on planes.npz: ")
+    assert " ± " in out
+    assert " bits/dim (16 images)\n" in out
+
+
+# ---------------------------------------------------------------------- inspect
+
+
+def test_inspect_describes_every_level(place):
+    result = json_of("inspect", place / "good.safetensors")
+    names = {"config", "parameters", "step", "data", "sha256", "levels"}
+    assert result.keys() >= names
+    assert [level["channels"] for level in result["levels"]] == [12, 24]
+    assert result["levels"][0]["weights_mean"]
+    assert "order (kept first): " in printed("inspect", place / "good.safetensors")
+
+
+def test_inspect_gives_null_where_the_data_set_is_gone(place):
+    result = json_of("inspect", place / "gone.safetensors")
+    assert result["levels"][0]["order"]
+    assert result["levels"][0]["redundancy"] is None
+    assert result["levels"][0]["entropy_kept"] is None
+
+
+def test_inspect_of_data_that_were_asked_for_must_find_them(place):
+    assert "gone.npz" in refused("inspect", place / "good.safetensors", "--data", place / "gone.npz")
+
+
+# ---------------------------------------------------------------------- sample
+
+
+def sampled(place, name, *arguments):
+    """Return the pixels of the PNG that ``sample`` writes."""
+    out = place / f"{name}.png"
+    assert printed("sample", *arguments, "--out", out) == f"{out}\n"
+    with Image.open(out) as picture:
+        assert picture.format == "PNG"
+        return np.array(picture.convert("RGB"))
+
+
+def test_sample_writes_the_flows_images_as_a_grid(place):
+    grid = sampled(place, "grid", place / "good.safetensors", "--n", 5, "--seed", 3, "--temperature", 0.5)
+    flow = load(place / "good.safetensors").flow
+    images = quantise(flow.sample(5, 0.5, torch.Generator().manual_seed(3))).permute(0, 2, 3, 1).numpy()
+    assert grid.shape == (2 * 10 + 2, 3 * 10 + 2, 3)
+    for number, image in enumerate(images):
+        row, column = divmod(number, 3)
+        assert np.array_equal(grid[10 * row + 2 : 10 * row + 10, 10 * column + 2 : 10 * column + 10], image)
+    assert (grid[12:, 22:] == 255).all()
+    assert (grid[:2] == 255).all()
+
+
+@pytest.mark.parametrize(("n", "rows", "columns"), [(1, 1, 1), (2, 1, 2), (16, 4, 4), (17, 4, 5)])
+def test_the_grid_is_as_square_as_it_can_be(place, n, rows, columns):
+    grid = sampled(place, f"grid{n}", place / "good.safetensors", "--n", n)
+    assert grid.shape == (10 * rows + (2 if n > 1 else -2), 10 * columns + (2 if n > 1 else -2), 3)
+
+
+def test_sample_depends_on_seed_and_temperature_alone(place):
+    def pixels(*arguments):
+        torch.rand(3)
+        return sampled(place, "pixels", place / "good.safetensors", "--n", 4, *arguments).tobytes()
+
+    assert pixels("--seed", 1) == pixels("--seed", 1)
+    assert pixels("--seed", 1, "--temperature", "0.7,0.7") == pixels("--seed", 1)
+    others = [
+        pixels("--seed", 2),
+        pixels("--seed", 1, "--temperature", "0.7,0.2"),
+        pixels("--temperature", 1),
+    ]
+    assert len({pixels("--seed", 1), *others}) == 4
+    assert pixels("--temperature", 0, "--seed", 1) == pixels("--temperature", 0, "--seed", 2)
+
+
+def test_grey_flows_are_sampled_too(place):
+    grid = sampled(place, "grey", place / "grey.safetensors", "--n", 4)
+    assert (grid == grid[..., :1]).all()
+
+
+def test_sample_with_json_says_what_was_drawn(place):
+    result = json_of("sample", place / "good.safetensors", "--n", 3, "--seed", 9, "--out", place / "a.png")
+    assert result == {"out": str(place / "a.png"), "n": 3, "temperature": [0.7], "seed": 9}
+
+
+# ---------------------------------------------------------------------- bench
+
+
+def test_bench_measures_the_fields_of_the_issue():
+    result = json_of("bench", *TINY, "--split", "static-last", "--prior", "conditional", "--network", "3-1-3")
+    timed = ("train_step", "log_prob", "sample", "convolutions", "convolutions_forward")
+    assert all(result[f"{name}_cpu_s"] > 0 for name in timed)
+    assert result["parameters"] == tiny_flow(split="static-last").parameter_count()
+    assert result["round_trip_max_abs"] < 1e-4
+    assert result["peak_rss_mib"] > 50
+    assert (result["threads"], result["batch"]) == (1, 8)
+    assert result["config"] == tiny_config(split="static-last").to_dict()
+    assert result["train_step_cpu_s"] > result["convolutions_cpu_s"]
+
+
+def test_bench_in_words_gives_ratios_to_the_floor():
+    out = printed("bench", *TINY)
+    assert "× its convolutions" in out
+    assert "peak memory" in out
+
+
+# ---------------------------------------------------------------------- where a checkpoint is found
+
+
+def test_a_checkpoint_is_a_file_a_run_or_a_bundled_name(trained, place, monkeypatch):
+    monkeypatch.chdir(place)
+    assert cli.find_checkpoint("good.safetensors") == Path("good.safetensors")
+    assert cli.find_checkpoint(str(trained[0])) == trained[0] / "checkpoints" / "last.safetensors"
+    for bundled in (ROOT / "assets" / "checkpoints").glob("*.safetensors"):
+        assert cli.find_checkpoint(bundled.stem) == bundled
+    assert cli.find_checkpoint("../../assets/data/photos32") == Path("../../assets/data/photos32")
+
+
+# ---------------------------------------------------------------------- wrong input
+
+#: arguments -> what the line must say. {} is the folder of the fixture ``place``.
+WRONG = {
+    "": "COMMAND",
+    "dance": "dance",
+    "--json": "COMMAND",
+    "evaluate": "checkpoint",
+    "train --colour red": "--colour",
+    "train extra": "extra",
+    # Abbreviations of options are not options.
+    "train --iter 5": "--iter",
+    "evaluate {}/good.safetensors --lim 3": "--lim",
+    # Settings of the flow.
+    "train --split best": "split is 'best'",
+    "train --split entropy+": "split is 'entropy+'",
+    "train --split +": "split is '+'",
+    "train --split ''": "split is ''",
+    "train --prior laplace": "prior is 'laplace'",
+    "train --init zeros": "init is 'zeros'",
+    "train --network 3-2-3": "network is '3-2-3'",
+    "train --network 3": "network is '3'",
+    "train --levels 0": "levels is 0",
+    "train --levels 2.5": "'2.5'",
+    "train --levels two": "'two'",
+    "train --levels 99999999999999999999": "levels is ",
+    "train --steps-per-level -1": "steps is -1",
+    "train --width 0": "width is 0",
+    "train --width 513": "width is 513",
+    "train --size 0": "size is 0",
+    "train --size -8": "size is -8",
+    "train --size 9999999999": "size is 9999999999",
+    "train --size 20 --levels 3": "divisible by 8",
+    "train --scale-bound nan": "scale_bound is nan",
+    "train --scale-bound inf": "scale_bound is inf",
+    "train --permutation-seed -1": "permutation_seed is -1",
+    "train --levels 6 --size 64 --steps-per-level 64 --width 512 --data {}/planes.npz": "at most 50000000",
+    "bench --levels 3 --steps-per-level 64 --width 512": "at most 50000000",
+    # Settings of the training.
+    "train --batch 0": "batch is 0",
+    "train --batch 1e3": "'1e3'",
+    "train --iterations 0": "iterations is 0",
+    "train --iterations -5": "iterations is -5",
+    "train --seed -1": "seed is -1",
+    "train --seed 99999999999999999999999999999999": "seed is 9999",
+    "train --seed 0x10": "'0x10'",
+    "train --learning-rate nan": "learning_rate is nan",
+    "train --learning-rate inf": "learning_rate is inf",
+    "train --learning-rate -1": "learning_rate is -1",
+    "train --learning-rate fast": "'fast'",
+    "train --warmup -1": "warmup is -1",
+    "train --clip 0": "clip is 0",
+    "train --ema 1": "ema is 1",
+    "train --divergence nan": "divergence is nan",
+    "train --precision float16": "float16",
+    "train --preset hour": "'hour'",
+    "train --threads 0": "'0'",
+    "train --threads many": "'many'",
+    "train --threads 100000": "1024",
+    "train --threads ²": "'²'",
+    "train --device tpu": "device is 'tpu'",
+    "train --device cpu:x": "device is 'cpu:x'",
+    "train --device cuda:77": "device is 'cuda:77'",
+    # Data.
+    "train --data nowhere": "'nowhere'",
+    "train --data ''": "''",
+    "train --data {}/gone.npz": "gone.npz",
+    "train --data {}/garbage.npz": "garbage.npz",
+    "train --data {}/garbage.safetensors": "garbage.safetensors",
+    "train --data {}/empty": "'empty'",
+    "train --data {}/planes.npz --levels 2": "--size is 32",
+    "train --data {}/planes.npz --size 16 --levels 2": "--size is 16",
+    # Where runs go, and which go on.
+    "train --data {}/planes.npz --size 8 --levels 2 --out {}/file": "cannot be written",
+    "train --data {}/planes.npz --size 8 --levels 2 --out /proc/runs": "cannot be written",
+    "train --resume {}/empty": "no config.json",
+    "train --resume {}/none": "no config.json",
+    "train --resume {}/empty --iterations 9": "leave out iterations",
+    "train --resume {}/empty --size 9 --out {}": "leave out size, out",
+    # Checkpoints.
+    "evaluate {}/none.safetensors": "No such file",
+    "evaluate photos33-weighted": "No such file",
+    "evaluate {}": "No such file",
+    "evaluate {}/empty": "last.safetensors",
+    "evaluate {}/garbage.safetensors": "header length",
+    "evaluate {}/planes.npz": "header length",
+    "evaluate /dev/null": "a device",
+    "evaluate /dev/zero": "a device",
+    "evaluate ''": "No such file",
+    "evaluate %s" % ("x" * 5000): "too long",
+    "inspect {}/garbage.safetensors": "header length",
+    "inspect {}/none": "No such file",
+    "sample {}/file": "0 bytes",
+    # Options of the others.
+    "evaluate {}/good.safetensors --limit 0": "'0'",
+    "evaluate {}/good.safetensors --limit -3": "'-3'",
+    "evaluate {}/good.safetensors --limit 1.5": "'1.5'",
+    "evaluate {}/good.safetensors --limit 99999999999": "1000000",
+    "evaluate {}/good.safetensors --data {}/grey.npz": "channels",
+    "evaluate {}/grey.safetensors --data {}/planes.npz": "channels",
+    "evaluate {}/good.safetensors --data ''": "''",
+    "evaluate {}/gone.safetensors": "gone.npz",
+    "inspect {}/good.safetensors --data {}/grey.npz": "channels",
+    "sample {}/good.safetensors --n 0": "'0'",
+    "sample {}/good.safetensors --n 100000": "4096",
+    "sample {}/good.safetensors --temperature hot": "'hot'",
+    "sample {}/good.safetensors --temperature nan": "'nan'",
+    "sample {}/good.safetensors --temperature inf": "'inf'",
+    "sample {}/good.safetensors --temperature -0.1": "--temperature",
+    "sample {}/good.safetensors --temperature=-0.1": "'-0.1'",
+    "sample {}/good.safetensors --temperature 0.7,0.7,0.7": "2 numbers",
+    "sample {}/good.safetensors --temperature 0.7,": "'0.7,'",
+    "sample {}/good.safetensors --temperature ''": "''",
+    "sample {}/good.safetensors --seed -1": "seed is -1",
+    "sample {}/good.safetensors --seed 9223372036854775808": "seed is 9223372036854775808",
+    "sample {}/good.safetensors --seed one": "'one'",
+    "sample {}/good.safetensors --out {}": "directory",
+    "sample {}/good.safetensors --out {}/file/a.png": "Not a directory",
+    "sample {}/good.safetensors --out {}/none/a.png": "No such file",
+    "bench --batch 0": "'0'",
+    "bench --batch 5000": "4096",
+    "bench --size 33": "divisible",
+    "bench --split best": "split is 'best'",
+    "bench --threads 0": "'0'",
+}
+
+
+@pytest.mark.parametrize("line", WRONG, ids=lambda line: line[:70] or "nothing")
+def test_wrong_input_is_refused_in_one_line(place, line):
+    arguments = [word.replace("{}", str(place)) for word in shlex.split(line)]
+    assert WRONG[line] in refused(*arguments)
+
+
+def test_a_wrong_setting_is_refused_before_data_are_fetched(monkeypatch):
+    monkeypatch.setattr(loop, "load_data", lambda recipe: pytest.fail("data were fetched"))
+    for words in (["--learning-rate", "nan"], ["--split", "best"], ["--batch", "0"]):
+        refused("train", "--data", "celeba", *words)
+
+
+def test_nothing_is_left_of_a_run_that_was_refused(place, tmp_path):
+    refused("train", "--data", place / "planes.npz", "--size", 16, "--levels", 2, "--out", tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_place_without_permission_is_refused(place, tmp_path):
+    if os.geteuid() == 0:
+        pytest.skip("root may write everywhere")
+    tmp_path.chmod(0o500)
+    assert "cannot be written" in refused("train", *TINY, "--data", place / "planes.npz", "--out", tmp_path)
+
+
+@pytest.mark.parametrize("line", ["", "dance", "evaluate none.safetensors --json", "train --size 33"])
+def test_wrong_input_to_the_process_is_refused_in_one_line(line):
+    done = in_a_process(*line.split())
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_the_process_prints_one_json_object(place):
+    done = in_a_process("evaluate", place / "good.safetensors", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    here = json_of("evaluate", place / "good.safetensors")
+    assert json.loads(done.stdout)["bits_per_dim"] == pytest.approx(here["bits_per_dim"], rel=1e-5)
+    assert json.loads(done.stdout).keys() == here.keys()

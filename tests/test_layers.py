@@ -1,0 +1,173 @@
+"""The house has floors: who may import whom, as section 1 of the design has it, also inside functions."""
+
+import ast
+import subprocess
+import sys
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+#: Everybody may know the version, which is all that the package itself holds.
+VERSION = "eiwflow"
+
+#: part of the package -> the parts of ours that it may import.
+MAY_IMPORT = {
+    "flow": set(),
+    "data": {"flow"},
+    "checkpoint": {"flow"},
+    "training": {"flow", "data", "checkpoint"},
+    "analysis": {"flow", "data", "checkpoint", "training"},
+    "figures": {"analysis"},
+    "cli": {"flow", "data", "checkpoint", "training", "analysis", "figures"},
+    "__main__": {"cli"},
+    "ui": {"flow", "data", "checkpoint", "training", "analysis", "figures"},
+    "__init__": set(),
+}
+#: What a part must never import of others'.
+MAY_NOT_IMPORT = {
+    "flow": {"streamlit", "plotly", "pandas", "torchvision"},
+    "data": {"streamlit", "plotly"},
+    "checkpoint": {"streamlit", "plotly", "pickle"},
+    "training": {"streamlit", "plotly"},
+    "analysis": {"streamlit", "plotly"},
+    "figures": {"streamlit", "torch"},
+    "cli": {"streamlit", "plotly"},
+}
+
+
+def part_of(module):
+    """Return the part that a module of ours belongs to: ``eiwflow.flow.model`` to ``flow``."""
+    return module.split(".")[1] if "." in module else VERSION
+
+
+def modules():
+    """Return the source of every module of ours, by its dotted name."""
+    paths = sorted((ROOT / "eiwflow").rglob("*.py"))
+    return {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in paths}
+
+
+MODULES = modules()
+
+
+def imported(name, source):
+    """Return the dotted names that a module imports, wherever in it the import stands.
+
+    ``from a import b`` is a.b where that is a module of ours, else a.
+    """
+    found = set()
+    package = name.split(".")[:-1]
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) + 1 - node.level] if node.level else []
+            target = ".".join([*base, *([node.module] if node.module else [])])
+            found |= {module(f"{target}.{alias.name}") or target for alias in node.names}
+    return found
+
+
+def module(name):
+    """Return the name where it is a module or a package of ours, else nothing."""
+    return name if name in MODULES or f"{name}.__init__" in MODULES else None
+
+
+IMPORTS = {name: imported(name, path.read_text(encoding="utf-8")) for name, path in MODULES.items()}
+
+
+def ours(name):
+    return {target for target in IMPORTS[name] if target.split(".")[0] == "eiwflow"}
+
+
+def test_every_part_of_the_package_has_its_place_in_the_rule():
+    parts = {part_of(name) for name in MODULES}
+    assert {"flow", "data", "checkpoint", "training", "analysis", "cli"} <= parts <= MAY_IMPORT.keys()
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_module_imports_only_what_its_part_may(name):
+    part = part_of(name)
+    allowed = MAY_IMPORT[part] | {part, VERSION}
+    assert {part_of(target) for target in ours(name)} <= allowed
+
+
+def test_analysis_reads_run_directories_and_never_trains():
+    of_training = {target for name in MODULES if part_of(name) == "analysis" for target in ours(name)}
+    assert {target for target in of_training if part_of(target) == "training"} <= {"eiwflow.training.run"}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_module_imports_none_of_the_libraries_that_its_part_must_not_know(name):
+    libraries = {target.split(".")[0] for target in IMPORTS[name]}
+    assert not libraries & MAY_NOT_IMPORT.get(part_of(name), set())
+
+
+def test_there_are_no_circles_between_the_parts():
+    graph = {}
+    for name in MODULES:
+        part = part_of(name)
+        graph.setdefault(part, set()).update({part_of(target) for target in ours(name)} - {part, VERSION})
+    order = list(TopologicalSorter(graph).static_order())
+    assert order.index("flow") < order.index("checkpoint") < order.index("training")
+
+
+def test_there_are_no_circles_between_modules_that_are_imported_at_once():
+    graph = {name: set() for name in MODULES}
+    for name, path in MODULES.items():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        # Only the top of the file: what stands in a function, or is for the type checker alone, comes later.
+        top = ast.unparse([node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))])
+        for target in imported(name, top):
+            target = f"{target}.__init__" if f"{target}.__init__" in MODULES else target
+            # A package's own __init__ is begun before its modules, which is no circle by itself.
+            if target in MODULES and target != f"{'.'.join(name.split('.')[:-1])}.__init__":
+                graph[name].add(target)
+    try:
+        list(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        pytest.fail(f"a circle of imports: {' -> '.join(error.args[1])}")
+
+
+def test_imports_are_written_where_they_can_be_seen():
+    for name, path in MODULES.items():
+        called = {
+            node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.Call)
+        }
+        assert not called & {"import_module", "__import__", "exec", "eval"} - allowed_calls(name), name
+
+
+def allowed_calls(name):
+    """Torch modules have an ``eval`` that is another one than Python's."""
+    return {"eval"} if "torch" in IMPORTS[name] else set()
+
+
+SOURCES = {
+    "import eiwflow.flow.model": {"eiwflow.flow.model"},
+    "from . import data": {"eiwflow.data"},
+    "from .. import __version__": {"eiwflow"},
+    "from ..flow import FlowConfig": {"eiwflow.flow"},
+    "from ..flow.config import FlowConfig": {"eiwflow.flow.config"},
+    "def f():\n    from ..checkpoint import load": {"eiwflow.checkpoint"},
+    "if TYPE_CHECKING:\n    import plotly.graph_objects as go": {"plotly.graph_objects"},
+}
+
+
+@pytest.mark.parametrize(("source", "expected"), SOURCES.items())
+def test_the_reader_of_imports_finds_them(source, expected):
+    name = "eiwflow.cli" if source == "from . import data" else "eiwflow.analysis.evaluate"
+    assert imported(name, source) == expected
+
+
+def test_help_waits_for_no_heavy_library():
+    script = (
+        "import sys, eiwflow.cli as cli\n"
+        "try: cli.main(['train', '--help'])\n"
+        "except SystemExit: pass\n"
+        "sys.exit(str({'torch', 'numpy', 'scipy', 'streamlit', 'plotly'} & set(sys.modules)))"
+    )
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    assert done.stderr.strip() == "set()"

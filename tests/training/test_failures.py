@@ -1,0 +1,236 @@
+"""A run that cannot go on says why in one sentence, and its last good checkpoint stays."""
+
+import errno
+import json
+import os
+
+import pytest
+import torch
+
+from eiwflow import checkpoint
+from eiwflow.checkpoint import load
+from eiwflow.training import loop
+from eiwflow.training.loop import Trainer, TrainingFailed, train
+from eiwflow.training.run import RunDirectory, RunError
+
+from .tiny import same_tensors, tiny_config, tiny_data, tiny_recipe, tiny_run, tiny_x, write_npz
+
+
+def failure(run, **arguments):
+    """Return the sentence that a run fails with and its last checkpoint; status and log say the same."""
+    with pytest.raises(TrainingFailed) as caught:
+        train(run, **arguments)
+    sentence, status = str(caught.value), run.status()
+    assert "\n" not in sentence
+    assert (status["state"], status["message"]) == ("failed", sentence)
+    assert sentence in (run.path / "log.txt").read_text()
+    return sentence, load(run.last_checkpoint)
+
+
+def poisoned_batch(monkeypatch, at_step, value=float("nan")):
+    """Put one bad number into the batch of a step."""
+    whole = loop.training_batch
+
+    def batch(images, size, n, seed, step, flip):
+        x = whole(images, size, n, seed, step, flip)
+        if step == at_step and n == 8:
+            x[3, 1, 2, 2] = value
+        return x
+
+    monkeypatch.setattr(loop, "training_batch", batch)
+
+
+# ---------------------------------------------------------------------- what is not finite
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("split", ["weighted", "shuffle"])
+def test_a_batch_that_is_not_finite_stops_the_run_and_names_the_step(tmp_path, monkeypatch, value, split):
+    poisoned_batch(monkeypatch, at_step=4, value=value)
+    run = tiny_run(tmp_path, split=split)
+    sentence, last = failure(run, images=tiny_data())
+    assert sentence == "At step 5 bits/dim was not finite, first in level 1."
+    assert run.status()["step"] == last.info.step == 4
+    assert torch.isfinite(last.flow.log_prob(tiny_x(4, last.flow.config))).all()
+    assert run.records()[-1]["step"] == 4
+
+
+def test_a_parameter_that_is_not_finite_is_named_by_its_level(tmp_path, monkeypatch):
+    trainers = []
+
+    class Watched(Trainer):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            trainers.append(self)
+
+    @torch.no_grad()
+    def poison(step, bits):
+        if step == 3:
+            trainers[0].flow.levels[1].steps[0].coupling.network[0].bias[0] = float("nan")
+
+    monkeypatch.setattr(loop, "Trainer", Watched)
+    sentence, last = failure(tiny_run(tmp_path), images=tiny_data(), progress=poison)
+    assert sentence == "At step 4 bits/dim was not finite, first in level 2."
+    assert last.info.step == 3
+
+
+def test_a_gradient_that_is_not_finite_stops_before_the_step_is_taken():
+    trainer = Trainer(tiny_recipe(), tiny_data())
+    trainer.advance()
+    before = {name: tensor.clone() for name, tensor in trainer.state().items()}
+    bias = trainer.flow.levels[0].steps[0].actnorm.bias
+    bias.register_hook(lambda gradient: gradient / 0)
+    with pytest.raises(TrainingFailed, match=r"^At step 2 the gradient was not finite\.$"):
+        trainer.advance()
+    assert same_tensors(trainer.state(), before)
+    assert trainer.step == 1
+
+
+def test_nothing_is_skipped_in_silence_a_failed_run_fails_again(tmp_path, monkeypatch):
+    run = tiny_run(tmp_path)
+    with monkeypatch.context() as patched:
+        poisoned_batch(patched, at_step=4)
+        failure(run, images=tiny_data())
+        failure(run, images=tiny_data())
+    assert train(run, images=tiny_data()).step == 8
+    assert run.status()["state"] == "finished"
+
+
+def test_final_scores_that_are_not_finite_fail_the_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "score", lambda *_: torch.full((16,), float("nan")))
+    run = tiny_run(tmp_path, iterations=3)
+    sentence, last = failure(run, images=tiny_data())
+    assert sentence == "After step 3 the averaged flow's bits/dim was not finite."
+    assert last.info.step == 3
+    assert "test_bits_per_dim" not in last.info.metrics
+
+
+def test_an_averaged_flow_that_is_not_finite_is_not_saved(tmp_path, monkeypatch):
+    recorded, calls = loop.to_bits_per_dim, []
+
+    def not_finite_at_step_2(log_prob, dimensions):
+        calls.append(len(log_prob))
+        bits = recorded(log_prob, dimensions)
+        return bits * float("inf") if calls.count(16) == 3 and len(log_prob) == 16 else bits
+
+    monkeypatch.setattr(loop, "to_bits_per_dim", not_finite_at_step_2)
+    sentence, last = failure(tiny_run(tmp_path), images=tiny_data())
+    assert sentence == "After step 2 the averaged flow's bits/dim was not finite."
+    assert last.info.step == 1
+
+
+# ---------------------------------------------------------------------- the disk and the data
+
+
+def no_space(*_):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("failing", ["save", "write_atomically"])
+def test_a_full_disk_stops_the_run_and_keeps_the_last_checkpoint(tmp_path, failing):
+    run = tiny_run(tmp_path)
+    with pytest.MonkeyPatch.context() as patched:
+        sentence, last = failure(
+            run,
+            images=tiny_data(),
+            progress=lambda step, _: patched.setattr(checkpoint, failing, no_space) if step == 3 else None,
+        )
+    assert sentence == "At step 5 the run stopped: [Errno 28] No space left on device"
+    assert last.info.step == 3
+    assert train(run, images=tiny_data()).step == 8
+
+
+def test_on_a_disk_where_not_even_the_status_can_be_written_the_sentence_still_comes(tmp_path, monkeypatch):
+    run = tiny_run(tmp_path)
+    files = set(tmp_path.rglob("*"))
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", no_space)
+        with pytest.raises(TrainingFailed, match="No space left on device"):
+            train(run, images=tiny_data())
+    assert run.status()["state"] == "starting"
+    assert set(tmp_path.rglob("*")) <= files | {run.path / "metrics.jsonl", run.path / "log.txt"}
+
+
+def stopped_run(folder, data):
+    """Return a run that was stopped at step 2, of data on disk."""
+    run = tiny_run(folder, data=str(data), iterations=4)
+    with pytest.MonkeyPatch.context() as patched:
+        poisoned_batch(patched, at_step=2)
+        failure(run)
+    return run
+
+
+def test_a_data_set_that_is_gone_fails_the_run_where_it_stood(tmp_path):
+    data = write_npz(tmp_path / "planes.npz")
+    run = stopped_run(tmp_path / "runs", data)
+    data.unlink()
+    before = run.last_checkpoint.read_bytes()
+    sentence, last = failure(run)
+    assert sentence.startswith("At step 3 the run stopped: ")
+    assert "planes.npz" in sentence
+    assert run.status()["step"] == last.info.step == 2
+    assert run.last_checkpoint.read_bytes() == before
+    write_npz(data)
+    assert train(run).step == 4
+
+
+CHANGED = {"grey": {"channels": 1}, "smaller than the crops": {"size": 8}}
+
+
+@pytest.mark.parametrize("fields", CHANGED.values(), ids=CHANGED.keys())
+def test_a_data_set_that_became_another_fails_the_run(tmp_path, fields):
+    data = write_npz(tmp_path / "planes.npz", **{"size": 16, "channels": 3, **fields})
+    run = tiny_run(tmp_path / "runs", data=str(data), shape=(3, 16, 16))
+    with pytest.raises(TrainingFailed, match="^At step 1 the run stopped: .+") as caught:
+        train(run)
+    sentence = str(caught.value)
+    assert run.status()["message"] == sentence
+    assert "\n" not in sentence
+
+
+# ---------------------------------------------------------------------- a config edited by hand
+
+
+def rewritten(**fields):
+    """Return the change of a config.json that puts other values into its recipe."""
+
+    def change(content):
+        document = json.loads(content)
+        document["recipe"] |= fields
+        return json.dumps(document).encode()
+
+    return change
+
+
+EDITED = {
+    "a batch of 0": (rewritten(batch=0), "batch is 0"),
+    "a rate in words": (rewritten(learning_rate="high"), "learning_rate is 'high'"),
+    "a field more": (rewritten(momentum=1), "'momentum'"),
+    "another split": (rewritten(flow={**tiny_config().to_dict(), "split": "best"}), "split is 'best'"),
+    "no flow": (rewritten(flow=None), "must be an object"),
+    "no recipe": (lambda content: b'{"recipe":null,"command":""}', "must be an object"),
+    "a list": (lambda content: b"[]", "not readable"),
+    "a text": (lambda content: b'"recipe"', "not readable"),
+    "half of it": (lambda content: content[: len(content) // 2], "not readable"),
+    "not a text": (lambda content: b"\xff\xfe\x00", "not readable"),
+    "deep": (lambda content: b"[" * 100_000, "not readable"),
+    "nothing": (lambda content: b"", "not readable"),
+}
+
+
+@pytest.mark.parametrize(("edit", "reason"), EDITED.values(), ids=EDITED.keys())
+def test_a_config_edited_by_hand_is_refused_with_a_sentence(tmp_path, edit, reason):
+    run = tiny_run(tmp_path)
+    file = run.path / "config.json"
+    file.write_bytes(edit(file.read_bytes()))
+    with pytest.raises(RunError, match=rf"^The config\.json of {run.path.name} is .*\.$") as caught:
+        train(run, images=tiny_data())
+    assert reason in str(caught.value)
+    assert run.status()["state"] == "starting"
+    assert not run.records()
+
+
+def test_a_folder_without_a_config_is_no_run(tmp_path):
+    for path in (tmp_path, tmp_path / "none", tmp_path / "a\0b"):
+        with pytest.raises(RunError, match=r"is not a run directory: it has no config\.json\.$"):
+            RunDirectory.open(path)

@@ -1,0 +1,223 @@
+"""The loop: it learns, it repeats itself, and what it averages, pairs and shows is what it says."""
+
+import pytest
+import torch
+
+from eiwflow.checkpoint import load
+from eiwflow.flow import MultiScaleFlow
+from eiwflow.flow.config import NAMED_SPLITS
+from eiwflow.flow.score import score
+from eiwflow.training import loop
+from eiwflow.training.loop import Trainer, choose_device, train
+from eiwflow.training.run import RunError
+
+from .tiny import numbers, same_tensors, tiny_config, tiny_data, tiny_recipe, tiny_run
+
+SPLITS = ("static-last", "shuffle", "weighted")
+each_split = pytest.mark.parametrize("split", SPLITS)
+
+
+def trained(steps, images=None, **fields):
+    """Return a trainer that has taken so many steps."""
+    trainer = Trainer(tiny_recipe(**{"iterations": max(steps, 1), **fields}), images or tiny_data())
+    for _ in range(steps):
+        trainer.advance()
+    return trainer
+
+
+def density(flow):
+    """Return the tensors that the density depends on, by name."""
+    return {name: tensor for name, tensor in flow.state_dict().items() if ".display." not in name}
+
+
+# ---------------------------------------------------------------------- it learns
+
+
+@each_split
+def test_thirty_iterations_on_tiny_images_lower_bits_per_dim(split):
+    trainer = trained(0, split=split, iterations=30, learning_rate=5e-3)
+    before = score(trainer.flow, trainer.test_images).mean()
+    for _ in range(30):
+        trainer.advance()
+    after, average = (score(flow, trainer.test_images).mean() for flow in (trainer.flow, trainer.average))
+    assert after < before - 0.2
+    assert average < before - 0.2
+
+
+def test_a_whole_run_ends_finished_with_scores_of_its_test_and_train_images(tmp_path):
+    run, images = tiny_run(tmp_path, iterations=4), tiny_data()
+    seen = []
+    info = train(run, images=images, progress=lambda step, bits: seen.append((step, bits)))
+    assert [step for step, _ in seen] == [1, 2, 3, 4]
+    assert run.status()["state"] == "finished"
+    assert run.status()["step"] == info.step == 4
+    loaded = load(run.last_checkpoint)
+    assert loaded.info == info
+    test = torch.from_numpy(images.test).permute(0, 3, 1, 2)
+    assert score(loaded.flow, test).mean().item() == pytest.approx(
+        info.metrics["test_bits_per_dim"], abs=1e-5
+    )
+    assert info.metrics["train_bits_per_dim"] == pytest.approx(info.metrics["test_bits_per_dim"], abs=0.5)
+    assert {**info.recipe, "flow": info.config.to_dict()} == tiny_recipe(4).to_dict()
+    assert (info.data, info.seed, info.command) == ("planes", 0, "python -m eiwflow train")
+
+
+def test_the_bits_per_dim_of_a_step_are_those_before_it():
+    trainer = trained(3)
+    with torch.no_grad():
+        log_prob = trainer.flow.log_prob(trainer.batch(3, 8))
+    before = loop.to_bits_per_dim(log_prob, 192).mean().item()
+    assert trainer.advance()[0] == pytest.approx(before, abs=1e-5)
+
+
+# ---------------------------------------------------------------------- seeds
+
+
+@each_split
+def test_the_same_seed_gives_the_same_numbers(split):
+    torch.manual_seed(1)
+    first = trained(3, split=split, seed=11)
+    torch.manual_seed(2)
+    assert same_tensors(first.state(), trained(3, split=split, seed=11).state())
+
+
+def test_different_seeds_give_different_numbers():
+    first, second = trained(0, seed=0), trained(0, seed=1)
+    assert first.advance()[0] != second.advance()[0]
+    name = "levels.0.steps.0.coupling.network.0.weight"
+    assert not torch.equal(first.flow.state_dict()[name], second.flow.state_dict()[name])
+
+
+def test_arms_are_paired_they_share_initial_numbers_and_batches():
+    arms = [trained(0, split=split) for split in NAMED_SPLITS]
+    drawn = [name for name, _ in arms[0].flow.named_parameters() if ".coupling." in name]
+    alike = drawn + [name for name in density(arms[0].flow) if name.startswith("levels.0.steps.")]
+    for arm in arms[1:]:
+        ours, theirs = arms[0].flow.state_dict(), arm.flow.state_dict()
+        assert all(torch.equal(ours[name], theirs[name]) for name in alike)
+        for step in range(4):
+            assert torch.equal(arms[0].batch(step, 8), arm.batch(step, 8))
+
+
+# ---------------------------------------------------------------------- the Solver that is for display
+
+
+def without_display(config, seed=0):
+    """Return a flow whose Shuffles have no Solver for display."""
+    flow = MultiScaleFlow(config, seed)
+    for level in flow.levels[:-1]:
+        level.shuffle.display = None
+    return flow
+
+
+def test_shuffle_trains_the_same_density_bit_for_bit_without_its_display_solver(monkeypatch):
+    # A low clip: were the Solver's gradient in the norm, every step would differ.
+    shown = trained(6, split="shuffle", clip=0.01, iterations=6)
+    monkeypatch.setattr(loop, "MultiScaleFlow", without_display)
+    alone = trained(6, split="shuffle", clip=0.01, iterations=6)
+    assert not list(alone.flow.display_parameters())
+    assert same_tensors(density(shown.flow), density(alone.flow))
+    assert same_tensors(density(shown.average), density(alone.average))
+
+
+def test_the_display_solver_itself_is_fitted():
+    trainer = trained(0, split="shuffle", iterations=20, learning_rate=1e-2)
+    x = trainer.batch(0, 64)
+
+    @torch.no_grad()
+    def divergence():
+        return trainer.flow(x, divergence=True)[1].mean().item()
+
+    before = divergence()
+    for _ in range(20):
+        trainer.advance()
+    assert divergence() < before / 2
+
+
+def test_the_regulariser_moves_the_weights_only_where_it_is_asked_for():
+    plain, regularised = trained(3, split="weighted"), trained(3, split="weighted", divergence=5.0)
+    assert not same_tensors(plain.flow.state_dict(), regularised.flow.state_dict())
+    assert same_tensors(
+        trained(3, split="static-last").flow.state_dict(),
+        trained(3, split="static-last", divergence=5.0).flow.state_dict(),
+    )
+
+
+# ---------------------------------------------------------------------- averaged weights
+
+
+@pytest.mark.parametrize("ema", [0.0, 0.3, 0.999])
+def test_averaged_weights_decay_by_the_smaller_of_d_and_what_t_allows(ema):
+    trainer = trained(0, ema=ema, iterations=8, learning_rate=1e-2)
+    by_hand = {name: p.detach().double().clone() for name, p in trainer.flow.named_parameters()}
+    for t in range(1, 8):
+        trainer.advance()
+        decay = min(ema, (1 + t) / (10 + t))
+        for name, parameter in trainer.flow.named_parameters():
+            by_hand[name] = decay * by_hand[name] + (1 - decay) * parameter.detach().double()
+    for name, parameter in trainer.average.named_parameters():
+        torch.testing.assert_close(parameter.double(), by_hand[name], rtol=1e-5, atol=1e-6)
+
+
+def test_without_decay_the_average_is_the_flow():
+    trainer = trained(2, ema=0.0)
+    assert same_tensors(trainer.average.state_dict(), trainer.flow.state_dict())
+
+
+def test_the_checkpoint_holds_the_averaged_weights(tmp_path):
+    run = tiny_run(tmp_path, iterations=5)
+    train(run, images=tiny_data())
+    trainer = trained(5, iterations=5)
+    assert same_tensors(load(run.last_checkpoint).flow.state_dict(), trainer.average.state_dict())
+    assert not same_tensors(trainer.average.state_dict(), trainer.flow.state_dict())
+
+
+# ---------------------------------------------------------------------- the curve
+
+
+def test_a_point_of_the_curve_is_the_mean_of_the_steps_since_the_last(tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "recording_steps", lambda iterations: [0, iterations])
+    monkeypatch.setattr(loop, "CURVE_POINTS", 2)
+    run, bits = tiny_run(tmp_path, iterations=7), []
+    train(run, images=tiny_data(), progress=lambda step, value: bits.append(value))
+    curve = {record["step"]: record["bits_per_dim"] for record in run.records() if "bits_per_dim" in record}
+    means = {3: sum(bits[:3]) / 3, 6: sum(bits[3:6]) / 3, 7: bits[6]}
+    assert curve == {step: pytest.approx(mean, abs=1e-5) for step, mean in means.items()}
+
+
+def test_a_line_of_the_metrics_says_step_bits_rate_and_time(tmp_path):
+    run = tiny_run(tmp_path, iterations=3)
+    train(run, images=tiny_data())
+    line = run.records()[2]
+    assert line["step"] == 2
+    assert line["lr"] == tiny_recipe(3).learning_rate_at(1)
+    assert line["gradient_norm"] > 0
+    assert line["seconds"] >= 0
+    assert line["cpu_seconds"] >= 0
+    assert numbers([line])[0]["bits_per_dim"] < 9
+
+
+# ---------------------------------------------------------------------- devices
+
+
+def test_auto_is_a_device_that_is_there():
+    assert choose_device("auto").type in {"cuda", "mps", "cpu"}
+    assert choose_device("cpu") == torch.device("cpu")
+
+
+@pytest.mark.parametrize("name", ["tpu", "", "cpu:x", "cpu:7", "CPU", "meta", "cuda:99", "cpu\n"])
+def test_a_device_that_is_not_there_is_refused_with_those_that_are(name):
+    with pytest.raises(RunError, match=r"^device is '.*'; this machine has .*cpu.*\.$"):
+        choose_device(name)
+
+
+def test_bfloat16_is_for_cuda_alone():
+    trainer = trained(0, precision="bfloat16")
+    assert not any(step.coupling.bfloat16 for level in trainer.flow.levels for step in level.steps)
+    assert same_tensors(trained(2, precision="bfloat16").flow.state_dict(), trained(2).flow.state_dict())
+
+
+def test_grey_images_of_another_shape_are_trained_on_too():
+    trainer = trained(2, tiny_data(size=16, channels=1), shape=(1, 16, 16), levels=3)
+    assert trainer.flow.config == tiny_config(shape=(1, 16, 16), levels=3)
+    assert trainer.step == 2

@@ -1,0 +1,182 @@
+"""A recipe: its bounds, its schedule, and which steps are recorded."""
+
+import dataclasses
+import json
+import math
+from itertools import pairwise
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from eiwflow.flow import ConfigError, FlowConfig
+from eiwflow.training.presets import PRESETS
+from eiwflow.training.recipe import BOUNDS, PRECISIONS, Recipe, recording_steps
+
+from .tiny import tiny_recipe
+
+WHOLE = ("batch", "iterations", "seed", "warmup")
+each_number = pytest.mark.parametrize("name", BOUNDS)
+
+
+# ---------------------------------------------------------------------- bounds
+
+
+@each_number
+def test_both_ends_of_a_bound_are_allowed(name):
+    for value in BOUNDS[name]:
+        assert getattr(Recipe(**{name: value}), name) == value
+
+
+@given(st.sampled_from(sorted(BOUNDS)), st.integers() | st.floats())
+@example("learning_rate", float("nan"))
+@example("clip", float("inf"))
+@example("ema", 1.0)
+@example("batch", 0)
+@example("seed", 2**31)
+def test_a_number_is_taken_within_its_bounds_and_refused_beyond(name, value):
+    low, high = BOUNDS[name]
+    if low <= value <= high and (isinstance(value, int) or name not in WHOLE):
+        assert getattr(Recipe(**{name: value}), name) == value
+    else:
+        with pytest.raises(ConfigError, match=f"^{name} is .*; it must be .*\\.$"):
+            Recipe(**{name: value})
+
+
+@each_number
+@pytest.mark.parametrize("value", [True, "8", None, [8], {}])
+def test_what_is_no_number_is_refused_by_name(name, value):
+    with pytest.raises(ConfigError, match=f"^{name} is .*; it must be a .*number\\.$"):
+        Recipe(**{name: value})
+
+
+WORDS = {
+    "precision": ["float16", "", None, ["float32"]],
+    "flip": ["yes", 1, None],
+    "validation": ["yes", 0, None],
+    "data": ["", "a\0b", "x" * 5000, None, ["photos32"]],
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name in WORDS for value in WORDS[name]])
+def test_a_word_that_is_none_of_the_allowed_is_refused_by_name(name, value):
+    with pytest.raises(ConfigError, match=f"^{name} is .*; it must be .*\\.$") as caught:
+        Recipe(**{name: value})
+    assert len(str(caught.value)) < 200
+
+
+def test_a_recipe_cannot_be_changed():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Recipe().batch = 3
+
+
+@pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS)
+def test_a_preset_is_a_recipe_within_all_bounds(preset):
+    flow = {name: preset[name] for name in ("levels", "steps", "width")}
+    config = FlowConfig(shape=(3, preset["size"], preset["size"]), **flow)
+    assert Recipe(flow=config, batch=preset["batch"], iterations=preset["iterations"]).flow.levels == 3
+
+
+# ---------------------------------------------------------------------- as JSON
+
+
+recipes = st.builds(
+    Recipe,
+    flow=st.builds(
+        FlowConfig,
+        shape=st.sampled_from([(1, 16, 16), (3, 8, 32)]),
+        levels=st.integers(1, 3),
+        split=st.sampled_from(["weighted", "static-last", "last+pooled"]),
+        scale_bound=st.floats(0.1, 4.0),
+    ),
+    data=st.text(st.characters(exclude_characters="\0"), min_size=1),
+    batch=st.integers(1, 4096),
+    seed=st.integers(0, 2**31 - 1),
+    learning_rate=st.floats(1e-6, 1.0),
+    precision=st.sampled_from(PRECISIONS),
+    flip=st.booleans(),
+)
+
+
+@given(recipes)
+def test_a_recipe_comes_back_from_json(recipe):
+    assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
+
+
+@pytest.mark.parametrize("name", tiny_recipe().to_dict())
+def test_a_missing_field_is_refused_by_name(name):
+    fields = tiny_recipe().to_dict()
+    del fields[name]
+    with pytest.raises(ConfigError, match=f"lacks the field '{name}'"):
+        Recipe.from_dict(fields)
+
+
+def test_an_unknown_field_is_refused_by_name():
+    with pytest.raises(ConfigError, match="unknown field 'momentum'"):
+        Recipe.from_dict({**tiny_recipe().to_dict(), "momentum": 0.9})
+
+
+@pytest.mark.parametrize("fields", [None, [], "recipe", 3])
+def test_what_is_no_object_is_refused(fields):
+    with pytest.raises(ConfigError, match="must be an object"):
+        Recipe.from_dict(fields)
+    with pytest.raises(ConfigError, match="must be an object"):
+        Recipe.from_dict({**tiny_recipe().to_dict(), "flow": fields})
+
+
+# ---------------------------------------------------------------------- the learning rate
+
+
+@given(st.integers(1, 20_000), st.integers(0, 3000))
+@example(1, 100)
+@example(9, 100)
+@example(10, 100)
+def test_warm_up_takes_a_tenth_of_the_steps_at_most(iterations, warmup):
+    recipe = Recipe(iterations=iterations, warmup=warmup)
+    length = min(warmup, iterations // 10)
+    rising = [recipe.learning_rate_at(step) for step in range(length)]
+    assert rising == pytest.approx([2e-3 * (step + 1) / length for step in range(length)])
+    assert recipe.learning_rate_at(length) == 2e-3
+    assert length <= iterations / 10
+
+
+def test_the_learning_rate_falls_along_a_cosine_to_nothing():
+    recipe = Recipe(iterations=1000, warmup=100, learning_rate=0.01)
+    rates = [recipe.learning_rate_at(step) for step in range(1000)]
+    assert rates[0] == pytest.approx(1e-4)
+    assert max(rates) == rates[99] == rates[100] == 0.01
+    assert rates[550] == pytest.approx(0.005)
+    assert all(before > after > 0 for before, after in pairwise(rates[100:]))
+    assert rates[-1] < 1e-7
+    assert recipe.learning_rate_at(1000) == pytest.approx(0, abs=1e-15)
+
+
+def test_the_shortest_training_has_a_learning_rate():
+    assert Recipe(iterations=1).learning_rate_at(0) == 2e-3
+
+
+# ---------------------------------------------------------------------- recording steps
+
+
+@given(st.integers(1, 10_000_000))
+@example(1)
+@example(39)
+@example(40)
+@example(48)
+@example(10_000_000)
+def test_recording_steps_run_from_0_to_the_last_without_a_repetition(iterations):
+    steps = recording_steps(iterations)
+    assert steps == sorted(set(steps))
+    assert (steps[0], steps[-1]) == (0, iterations)
+    assert all(isinstance(step, int) for step in steps)
+    assert len(steps) == min(48, iterations + 1)
+    assert len(steps) >= 40 or iterations < 40
+
+
+@given(st.integers(1000, 10_000_000))
+def test_recording_steps_are_log_spaced(iterations):
+    steps = recording_steps(iterations)
+    ratios = [after / before for before, after in pairwise(steps[20:])]
+    even = math.exp(math.log(iterations / steps[20]) / (len(steps) - 21))
+    assert all(even / 1.25 < ratio < even * 1.25 for ratio in ratios)
+    assert steps[1] == 1

@@ -1,0 +1,157 @@
+"""What a run writes down of its flow on every recording step."""
+
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from eiwflow.checkpoint import load
+from eiwflow.data import to_tensor
+from eiwflow.flow import dequantise, quantise
+from eiwflow.flow.bijection import generator_for
+from eiwflow.flow.entropy import entropy_rate, redundancy
+from eiwflow.flow.shuffle import entropy_order
+from eiwflow.training.loop import train
+from eiwflow.training.recipe import recording_steps
+from eiwflow.training.record import encode_webp, level_records, montage, sample_montage
+
+from .tiny import planes, tiny_data, tiny_flow, tiny_run, tiny_x
+
+FIGURES = ("redundancy", "entropy_rate", "entropy", "log_std")
+SPLIT_FIGURES = ("order", "entropy_order")
+WEIGHTS = ("weights_mean", "weights_std")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A finished run of 50 iterations."""
+    run = tiny_run(tmp_path_factory.mktemp("runs"), iterations=50)
+    train(run, images=tiny_data())
+    return run
+
+
+def recorded(run):
+    return [record for record in run.records() if "levels" in record]
+
+
+def test_every_recording_step_is_recorded_at_least_forty(run):
+    assert [record["step"] for record in recorded(run)] == recording_steps(50)
+    assert len(recorded(run)) >= 40
+
+
+def test_a_record_has_every_figure_of_every_channel_of_every_level(run):
+    for record in recorded(run):
+        assert record["probe_bits_per_dim"] < 9
+        first, last = record["levels"]
+        assert all(len(first[name]) == 12 for name in (*FIGURES, *SPLIT_FIGURES, *WEIGHTS))
+        assert all(len(last[name]) == 24 for name in FIGURES)
+        assert all(last[name] is None for name in (*SPLIT_FIGURES, *WEIGHTS))
+        for name in SPLIT_FIGURES:
+            assert sorted(first[name]) == list(range(12))
+
+
+def test_the_order_in_force_stands_while_the_entropy_order_may_change(run):
+    orders = [record["levels"][0]["order"] for record in recorded(run)]
+    assert all(order == orders[0] for order in orders)
+
+
+def test_weights_begin_at_one_and_move(run):
+    first, last = (recorded(run)[place]["levels"][0] for place in (0, -1))
+    assert not any(first["weights_mean"] + first["weights_std"])
+    assert all(last["weights_std"])
+
+
+def test_the_figures_are_those_of_the_trace():
+    flow = tiny_flow()
+    probe = tiny_x(16, flow.config)
+    level = flow.trace(probe).levels[0]
+    record = level_records(flow, probe)[0]
+    assert record["redundancy"] == pytest.approx(redundancy(level.features).mean(0).tolist(), abs=1e-4)
+    assert record["entropy_rate"] == pytest.approx(entropy_rate(level.features).mean(0).tolist(), abs=1e-4)
+    assert record["log_std"] == pytest.approx(level.features.std(dim=(0, 2, 3)).log().tolist(), abs=1e-4)
+    assert record["weights_mean"] == pytest.approx(level.log_weights.mean(0).tolist(), abs=1e-4)
+    assert record["weights_std"] == pytest.approx(level.log_weights.std(0).tolist(), abs=1e-4)
+    assert record["order"] == level.order.tolist()
+    assert record["entropy_order"] == entropy_order(level.features).tolist()
+
+
+@pytest.mark.parametrize(("split", "weighs"), [("shuffle", True), ("random", False), ("static-last", False)])
+def test_weights_are_recorded_where_a_policy_has_them(split, weighs):
+    record = level_records(flow := tiny_flow(split=split), tiny_x(4, flow.config))[0]
+    assert [record[name] is not None for name in WEIGHTS] == [weighs, weighs]
+
+
+def test_a_single_image_is_recorded_with_no_spread():
+    record = level_records(flow := tiny_flow(), tiny_x(1, flow.config))[0]
+    assert record["weights_std"] == [0.0] * 12
+
+
+def test_a_last_level_of_one_pixel_has_no_spectrum():
+    flow = tiny_flow(levels=3)
+    *_, last = level_records(flow, tiny_x(8, flow.config))
+    assert last["redundancy"] is None
+    assert last["entropy_rate"] is None
+    assert all(isinstance(value, float) for value in last["log_std"])
+
+
+def test_levels_down_to_one_pixel_can_be_trained(tmp_path):
+    run = tiny_run(tmp_path, levels=3, iterations=2)
+    train(run, images=tiny_data())
+    assert recorded(run)[-1]["levels"][-1]["redundancy"] is None
+
+
+def test_a_single_test_image_of_one_channel_is_enough(tmp_path):
+    run = tiny_run(tmp_path, shape=(1, 8, 8), iterations=2)
+    train(run, images=tiny_data(channels=1, test=1))
+    assert run.status()["state"] == "finished"
+
+
+# ---------------------------------------------------------------------- samples
+
+
+def test_every_recording_step_has_its_sixteen_samples_as_one_lossy_webp(run):
+    assert sorted(path.name for path in run.samples.iterdir()) == [
+        f"step_{step:07d}.webp" for step in recording_steps(50)
+    ]
+    for path in run.samples.iterdir():
+        content = path.read_bytes()
+        assert content[8:16] == b"WEBPVP8 ", "VP8L would be lossless"
+        assert Image.open(io.BytesIO(content)).size == (4 * 8, 4 * 8)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_montage_is_sixteen_images_row_by_row(channels):
+    images = to_tensor(planes(16, 8, channels))
+    whole = montage(images, columns=4)
+    assert whole.shape[1:] == (32, 32)
+    for number, image in enumerate(images):
+        row, column = divmod(number, 4)
+        tile = whole[:, 8 * row : 8 * row + 8, 8 * column : 8 * column + 8]
+        assert torch.equal(tile[:channels], image)
+    picture = Image.open(io.BytesIO(encode_webp(whole)))
+    shown = torch.from_numpy(np.array(picture.convert("RGB"))).permute(2, 0, 1)
+    assert (shown.float() - whole.float()).abs().mean() < 20
+
+
+def test_samples_come_from_the_same_noise_at_every_step():
+    flow, other = tiny_flow(), tiny_flow(split="static-last")
+    assert sample_montage(flow, 0) == sample_montage(flow, 0) != sample_montage(flow, 1)
+    expected = quantise(flow.decode(flow.sample_latents(16, 0.7, generator_for(0, "samples"))))
+    assert sample_montage(flow, 0) == encode_webp(montage(expected, columns=4))
+    assert sample_montage(other, 0) != sample_montage(flow, 0)
+
+
+@torch.no_grad()
+def test_samples_that_are_not_finite_are_left_out():
+    flow = tiny_flow()
+    flow.levels[0].steps[0].actnorm.bias[0] = float("nan")
+    assert sample_montage(flow, 0) is None
+
+
+def test_the_probe_is_the_same_test_images_with_the_same_noise_at_every_step(run):
+    probe = dequantise(to_tensor(tiny_data().test), generator_for(0, "probe"))
+    flow = load(run.last_checkpoint).flow
+    bits = (8 - flow.log_prob(probe) / (192 * torch.log(torch.tensor(2.0)))).mean().item()
+    assert recorded(run)[-1]["probe_bits_per_dim"] == pytest.approx(bits, abs=1e-4)

@@ -1,0 +1,195 @@
+"""A run that was stopped or killed continues to the numbers of one that was not."""
+
+import json
+import os
+import shutil
+import signal
+
+import pytest
+import safetensors.torch
+import torch
+
+from eiwflow.checkpoint import load
+from eiwflow.training import loop
+from eiwflow.training.loop import train
+from eiwflow.training.run import RunDirectory, RunError
+
+from .tiny import numbers, same_tensors, tiny_data, tiny_run
+
+ITERATIONS = 9
+ARMS = {
+    "weighted": {"split": "weighted"},
+    "shuffle": {"split": "shuffle"},
+    "regularised, mirrored crops": {"split": "weighted", "divergence": 0.5, "flip": True, "size": 12},
+}
+
+
+class Killed(BaseException):
+    """Ends a run as SIGKILL would: nothing is saved any more."""
+
+
+def killed_at(killing_step):
+    def progress(step, bits):
+        if step == killing_step:
+            raise Killed
+
+    return progress
+
+
+def signalled_at(stopping_step, number=signal.SIGTERM):
+    def progress(step, bits):
+        if step == stopping_step:
+            os.kill(os.getpid(), number)
+
+    return progress
+
+
+def state_of(run):
+    """Return all that a run leaves, without the time it took."""
+    return {
+        "records": numbers(run.records()),
+        "samples": {path.name: path.read_bytes() for path in run.samples.iterdir()},
+        "metrics": numbers([load(run.last_checkpoint).info.metrics])[0],
+    }
+
+
+def assert_same_run(ours, theirs):
+    resumed, whole = state_of(ours), state_of(theirs)
+    assert resumed["records"] == whole["records"]
+    assert resumed == whole
+    for file in ("checkpoints/last.safetensors", "resume.safetensors"):
+        assert same_tensors(*(safetensors.torch.load_file(run.path / file) for run in (ours, theirs)))
+
+
+@pytest.mark.parametrize("arm", ARMS.values(), ids=ARMS.keys())
+def test_a_run_that_was_stopped_continues_to_the_same_numbers(tmp_path, arm):
+    images = tiny_data(size=arm.get("size", 8))
+    fields = {name: value for name, value in arm.items() if name != "size"} | {"iterations": ITERATIONS}
+    whole, halved = tiny_run(tmp_path, **fields), tiny_run(tmp_path, **fields)
+    train(whole, images=images)
+    train(halved, images=images, progress=signalled_at(4))
+    assert (halved.status()["state"], halved.status()["step"]) == ("stopped", 4)
+    assert load(halved.last_checkpoint).info.step == 4
+    train(halved, images=images)
+    assert halved.status()["state"] == "finished"
+    assert_same_run(halved, whole)
+
+
+def test_a_run_that_was_killed_long_after_a_save_continues_to_the_same_numbers(tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "recording_steps", lambda iterations: [0, 3, 6, iterations])
+    whole, killed = (tiny_run(tmp_path, iterations=ITERATIONS) for _ in range(2))
+    train(whole, images=tiny_data())
+    with pytest.raises(Killed):
+        train(killed, images=tiny_data(), progress=killed_at(5))
+    assert killed.status()["state"] == "running"
+    assert [record["step"] for record in killed.records()] == [0, 1, 2, 3, 4, 5]
+    train(killed, images=tiny_data())
+    assert_same_run(killed, whole)
+
+
+def test_a_stop_between_two_points_of_the_curve_does_not_move_the_next(tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "recording_steps", lambda iterations: [0, iterations])
+    monkeypatch.setattr(loop, "CURVE_POINTS", 2)
+    whole, stopped = (tiny_run(tmp_path, iterations=ITERATIONS) for _ in range(2))
+    train(whole, images=tiny_data())
+    train(stopped, images=tiny_data(), progress=signalled_at(6))
+    train(stopped, images=tiny_data())
+    assert_same_run(stopped, whole)
+
+
+def test_a_run_that_was_killed_in_its_first_save_starts_over(tmp_path):
+    whole, killed = (tiny_run(tmp_path, iterations=3) for _ in range(2))
+    train(whole, images=tiny_data())
+    shutil.copytree(whole.samples, killed.samples, dirs_exist_ok=True)
+    (killed.path / "metrics.jsonl").write_bytes((whole.path / "metrics.jsonl").read_bytes()[:-20])
+    train(killed, images=tiny_data())
+    assert_same_run(killed, whole)
+
+
+def test_a_run_that_is_finished_stays_as_it_is(tmp_path):
+    run = tiny_run(tmp_path, iterations=3)
+    train(run, images=tiny_data())
+    before = state_of(run)
+    info = train(run, images=tiny_data())
+    assert info.step == 3
+    assert state_of(run) == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_finishes_the_step_and_afterwards_means_what_it_meant(tmp_path, number):
+    before = signal.getsignal(number)
+    run, seen = tiny_run(tmp_path, iterations=5), []
+
+    def progress(step, bits):
+        seen.append(step)
+        signalled_at(2, number)(step, bits)
+
+    info = train(run, images=tiny_data(), progress=progress)
+    assert seen == [1, 2]
+    assert info.step == 2
+    assert signal.getsignal(number) is before
+
+
+# ---------------------------------------------------------------------- resume files that do not belong
+
+
+def resumable(folder, **fields):
+    """Return a run that was stopped at step 2."""
+    run = tiny_run(folder, iterations=4, **fields)
+    train(run, images=tiny_data(), progress=signalled_at(2))
+    return run
+
+
+def rewritten(run, change=lambda tensors: tensors, **document):
+    """Write the run's resume file anew, with other tensors or another document."""
+    tensors = change(safetensors.torch.load_file(run.resume_file))
+    metadata = {"resume": json.dumps({"step": 2, **document})}
+    run.resume_file.write_bytes(safetensors.torch.save(tensors, metadata))
+
+
+def without(part):
+    return lambda tensors: {name: tensor for name, tensor in tensors.items() if part not in name}
+
+
+WRONG = {
+    "empty": lambda run: run.resume_file.write_bytes(b""),
+    "no safetensors": lambda run: run.resume_file.write_bytes(b"PK\x03\x04" + bytes(100)),
+    "cut short": lambda run: run.resume_file.write_bytes(run.resume_file.read_bytes()[:-9]),
+    "a checkpoint": lambda run: shutil.copy(run.last_checkpoint, run.resume_file),
+    "another flow's": lambda run: shutil.copy(
+        resumable(run.path / "b", width=12).resume_file, run.resume_file
+    ),
+    "another policy's": lambda run: shutil.copy(
+        resumable(run.path / "b", split="shuffle").resume_file, run.resume_file
+    ),
+    "a step beyond the last": lambda run: rewritten(run, step=5),
+    "a step below 0": lambda run: rewritten(run, step=-1),
+    "a step in words": lambda run: rewritten(run, step="two"),
+    "a list of steps": lambda run: rewritten(run, step=[2]),
+    "a curve in words": lambda run: rewritten(run, since=["low"]),
+    "no average": lambda run: rewritten(run, without("average.")),
+    "a tensor missing": lambda run: rewritten(run, without("coupling.network.0.bias")),
+    "no moments": lambda run: rewritten(run, without("optimiser.")),
+    "moments of nothing": lambda run: rewritten(run, lambda t: {**t, "optimiser.999.exp_avg": torch.ones(2)}),
+    "moments of another shape": lambda run: rewritten(
+        run, lambda t: {**t, "optimiser.0.exp_avg": t["optimiser.0.exp_avg"][:5]}
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("spoil", WRONG.values(), ids=WRONG.keys())
+def test_a_resume_file_that_does_not_belong_is_refused_and_nothing_is_changed(tmp_path, spoil):
+    run = resumable(tmp_path)
+    before, status = state_of(run), run.status()
+    spoil(run)
+    sentence = rf"^The resume\.safetensors of {run.path.name} does not belong to its config\.json\.$"
+    with pytest.raises(RunError, match=sentence):
+        train(run, images=tiny_data())
+    assert state_of(run) == before
+    assert run.status() == status
+
+
+def test_a_resume_file_of_before_the_curve_was_kept_is_continued(tmp_path):
+    run = resumable(tmp_path)
+    rewritten(run)
+    assert train(RunDirectory.open(run.path), images=tiny_data()).step == 4

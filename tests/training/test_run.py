@@ -1,0 +1,140 @@
+"""A run directory: what is in it, and what a reader sees while it is written."""
+
+import json
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eiwflow.flow import ConfigError, FlowConfig
+from eiwflow.training import run as run_module
+from eiwflow.training.loop import train
+from eiwflow.training.recipe import Recipe, recording_steps
+from eiwflow.training.run import RunDirectory, RunError, read_records, runs_root
+
+from .tiny import tiny_data, tiny_recipe, tiny_run
+
+LINES = b'{"step":0,"a":1}\n{"step":1}\n'
+
+
+def test_a_run_that_is_through_has_every_file_of_the_design(tmp_path):
+    run = tiny_run(tmp_path, iterations=3)
+    train(run, images=tiny_data())
+    files = {str(path.relative_to(run.path)) for path in run.path.rglob("*") if path.is_file()}
+    samples = {f"samples/step_{step:07d}.webp" for step in recording_steps(3)}
+    state = {"metrics.jsonl", "status.json", "log.txt", "resume.safetensors", "checkpoints/last.safetensors"}
+    assert files == {"config.json"} | samples | state
+
+
+def test_the_config_comes_back(tmp_path):
+    run = tiny_run(tmp_path, split="first+pooled", seed=3, divergence=0.5)
+    assert RunDirectory.open(run.path).config() == (
+        tiny_recipe(split="first+pooled", seed=3, divergence=0.5),
+        "python -m eiwflow train",
+    )
+
+
+def test_a_new_run_is_starting_under_a_name_of_its_own(tmp_path):
+    runs = [tiny_run(tmp_path, split="last+pooled") for _ in range(4)]
+    assert len({run.path for run in runs}) == 4
+    for run in runs:
+        assert run.path.parent == tmp_path
+        assert "last-pooled" in run.path.name
+        assert run.status()["state"] == "starting"
+        assert run.status()["pid"] == os.getpid()
+        assert not run.records()
+
+
+def test_runs_lie_where_the_environment_says(tmp_path, monkeypatch):
+    monkeypatch.setenv("EIWFLOW_RUNS", str(tmp_path))
+    assert runs_root() == tmp_path
+    monkeypatch.setenv("EIWFLOW_RUNS", "")
+    assert str(runs_root()) == "runs"
+
+
+def test_a_place_that_cannot_be_written_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    for root in (tmp_path / "file", tmp_path / "file" / "below", tmp_path / ("x" * 300)):
+        with pytest.raises(RunError, match=r"^The run directory .* cannot be written \(.+\)\.$"):
+            tiny_run(root)
+
+
+def test_a_flow_that_no_checkpoint_could_hold_is_not_begun(tmp_path):
+    recipe = Recipe(flow=FlowConfig(shape=(3, 64, 64), levels=3, steps=64, width=512))
+    with pytest.raises(ConfigError, match="at most 50000000 are allowed"):
+        RunDirectory.create(tmp_path, recipe, "")
+    assert not list(tmp_path.iterdir())
+
+
+# ---------------------------------------------------------------------- records
+
+
+@given(st.integers(0, len(LINES)))
+def test_a_line_is_read_once_it_is_whole(tmp_path_factory, cut):
+    path = tmp_path_factory.mktemp("run") / "metrics.jsonl"
+    path.write_bytes(LINES[:cut])
+    assert read_records(path) == [{"step": 0, "a": 1}, {"step": 1}][: LINES[:cut].count(b"\n")]
+
+
+def test_lines_that_are_no_records_are_passed_over(tmp_path):
+    junk = b'\n{}\n[]\nnull\n{"step":"1"}\n{"step":\n\xff\xfe\n' + b"[" * 100_000 + b"\n"
+    (tmp_path / "metrics.jsonl").write_bytes(junk + LINES)
+    assert [record["step"] for record in read_records(tmp_path / "metrics.jsonl")] == [0, 1]
+    assert read_records(tmp_path / "none.jsonl") == []
+    assert read_records(tmp_path) == []
+
+
+def test_forgetting_drops_later_records_and_samples_and_half_lines(tmp_path):
+    run = tiny_run(tmp_path)
+    for step in range(4):
+        run.append({"step": step})
+        (run.samples / f"step_{step:07d}.webp").write_bytes(b"")
+    with open(run.path / "metrics.jsonl", "ab") as file:
+        file.write(b'{"step":4,"bits')
+    run.forget_after(1)
+    run.append({"step": 2})
+    assert [record["step"] for record in run.records()] == [0, 1, 2]
+    assert sorted(path.name for path in run.samples.iterdir()) == ["step_0000000.webp", "step_0000001.webp"]
+
+
+def test_a_record_is_json_that_every_reader_knows(tmp_path):
+    run = tiny_run(tmp_path)
+    with pytest.raises(ValueError, match="JSON"):
+        run.append({"step": 1, "bits_per_dim": float("nan")})
+    assert not run.records()
+
+
+# ---------------------------------------------------------------------- status
+
+
+@pytest.mark.parametrize("content", [None, b"", b"[]", b"{", b"\xff"])
+def test_a_status_that_is_not_there_or_not_whole_is_empty(tmp_path, content):
+    run = tiny_run(tmp_path)
+    (run.path / "status.json").unlink()
+    if content is not None:
+        (run.path / "status.json").write_bytes(content)
+    assert run.status() == {}
+
+
+def test_the_status_is_replaced_whole(tmp_path, monkeypatch):
+    run, seen = tiny_run(tmp_path), []
+    write = run_module.write_atomically
+
+    def look_and_write(path, content):
+        seen.append(json.loads((run.path / "status.json").read_bytes())["state"])
+        write(path, content)
+
+    monkeypatch.setattr(run_module, "write_atomically", look_and_write)
+    run.set_status("running", 1)
+    run.set_status("finished", 2)
+    assert seen == ["starting", "running"]
+    assert (run.status()["state"], run.status()["step"]) == ("finished", 2)
+
+
+def test_a_run_is_running_while_it_runs(tmp_path):
+    run, seen = tiny_run(tmp_path, iterations=2), set()
+    train(run, images=tiny_data(), progress=lambda *_: seen.add(run.status()["state"]))
+    assert seen == {"running"}
+    assert "running from step 0 of 2 on cpu" in (run.path / "log.txt").read_text()
+    assert "finished at step 2" in (run.path / "log.txt").read_text()

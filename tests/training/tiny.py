@@ -1,0 +1,88 @@
+"""Tiny images with structure, and the recipes, runs and checkpoints that are made of them in milliseconds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from eiwflow.checkpoint import CheckpointInfo
+from eiwflow.data import ImageData
+from eiwflow.flow import FlowConfig, MultiScaleFlow
+from eiwflow.training.recipe import Recipe
+from eiwflow.training.run import RunDirectory
+from tests.flow.numerics import perturb
+
+#: What two runs of the same numbers may differ in.
+CLOCKS = ("seconds", "cpu_seconds")
+
+
+def planes(n: int, size: int = 8, channels: int = 3, seed: int = 0) -> np.ndarray:
+    """Return n images (n, size, size, channels) of slanted planes with a little noise, no two alike."""
+    random = np.random.default_rng(seed)
+    rows, columns = np.mgrid[:size, :size][..., None] / size
+    heights, down, across = random.uniform(-0.3, 0.3, (3, n, 1, 1, channels))
+    noise = random.normal(0, 0.01, (n, size, size, channels))
+    values = 0.5 + heights + down * rows + across * columns + noise
+    return (values.clip(0, 0.999) * 256).astype(np.uint8)
+
+
+def tiny_data(size: int = 8, channels: int = 3, train: int = 64, test: int = 16, **fields: Any) -> ImageData:
+    """Return a data set of planes."""
+    return ImageData("planes", planes(train, size, channels, 1), planes(test, size, channels, 2), **fields)
+
+
+def write_npz(path: Path, **sizes: int) -> Path:
+    """Write a data set of planes as an ``.npz``; return its path."""
+    images = tiny_data(**sizes)
+    np.savez(path, train=images.train, test=images.test)
+    return path
+
+
+def tiny_config(**fields: Any) -> FlowConfig:
+    """Return the config of a flow of two levels of one step."""
+    return FlowConfig(**{"shape": (3, 8, 8), "levels": 2, "steps": 1, "width": 8, **fields})
+
+
+def tiny_recipe(iterations: int = 8, data: str = "planes", **fields: Any) -> Recipe:
+    """Return a recipe for batches of 8; fields of the recipe go there, all others to the flow."""
+    ours = {name: fields.pop(name) for name in list(fields) if name in Recipe.__dataclass_fields__}
+    return Recipe(**{"batch": 8, **ours}, flow=tiny_config(**fields), iterations=iterations, data=data)
+
+
+def tiny_run(root: Path, **fields: Any) -> RunDirectory:
+    """Return the directory of a run that has not begun."""
+    return RunDirectory.create(root, tiny_recipe(**fields), "python -m eiwflow train")
+
+
+def tiny_flow(seed: int = 0, **fields: Any) -> MultiScaleFlow:
+    """Return a flow in which every part does something."""
+    flow = MultiScaleFlow(tiny_config(**fields), seed)
+    flow.initialise(tiny_x(32, flow.config))
+    return perturb(flow, 0.05)
+
+
+def tiny_x(n: int, config: FlowConfig, seed: int = 3) -> Tensor:
+    """Return n images (n, C, H, W) of planes, as the flow takes them."""
+    images = torch.from_numpy(planes(n, config.shape[1], config.shape[0], seed)).permute(0, 3, 1, 2)
+    return (images.float() + 0.5) / 256 - 0.5
+
+
+def tiny_info(flow: MultiScaleFlow, **fields: Any) -> CheckpointInfo:
+    """Return what a checkpoint of the flow would say of itself."""
+    said = {"data": "planes", "step": 7, "seed": 5, "command": "python -m eiwflow train"}
+    held = {"metrics": {"test_bits_per_dim": 3.5}, "recipe": {"batch": 8}}
+    return CheckpointInfo(flow.config, **{**said, **held, **fields})
+
+
+def numbers(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the records of a run without what the clock says."""
+    return [{key: value for key, value in record.items() if key not in CLOCKS} for record in records]
+
+
+def same_tensors(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> bool:
+    """Return whether both hold the same names with the same bits."""
+    return ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
