@@ -23,6 +23,7 @@ class LevelRecord:
         order: channel numbers in force (S, C), kept first; None at the last level.
         entropy_order: what the order would have been at each step (S, C); None at the last level.
         weights_mean, weights_std: over images, of log ω (S, C) by position after the order; None without weights.
+
     """
 
     number: int
@@ -46,6 +47,7 @@ class TrainingRecord:
         levels: one :class:`LevelRecord` a level.
         samples: step -> WEBP bytes of 4×4 samples at fixed ε.
         curve_steps, curve_bits_per_dim: the training batches' bits/dim, averaged since the line before.
+
     """
 
     steps: np.ndarray

@@ -1,0 +1,408 @@
+"""An image's way through the levels: what leaves, what stays, the price of stopping, and the way back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..flow import MultiScaleFlow, dequantise, quantise, to_bits_per_dim
+from ..flow.entropy import redundancy
+from ..flow.split import standard_normal_log_prob
+from ..flow.trace import LevelTrace, Trace
+
+#: Smallest standard deviation of a fitted channel: a constant one stays finite.
+STD_FLOOR = 1e-6
+#: Channel maps go from black to white over ±GREY_RANGE standard deviations.
+GREY_RANGE = 3.0
+
+
+# ---------------------------------------------------------------------- the Gaussian that ends a stopped flow
+
+
+@dataclass(frozen=True, eq=False)
+class KeptFit:
+    """One Gaussian a channel of what goes on after each level l = 0 … L−1; l = 0 is the pixels.
+
+    Attributes:
+        means, stds: for each l one float64 tensor (1, C_l, 1, 1), over reference images and positions.
+
+    """
+
+    means: tuple[Tensor, ...]
+    stds: tuple[Tensor, ...]
+
+    def standardise(self, level: int, kept: Tensor) -> Tensor:
+        """Return what level ``level`` kept, (N, C_l, H_l, W_l), in standard deviations of its channels."""
+        return (kept.double() - self.means[level]) / self.stds[level]
+
+    def log_prob(self, level: int, kept: Tensor) -> Tensor:
+        """Return log-densities (N,) in nats of what level ``level`` kept, (N, C_l, H_l, W_l)."""
+        positions = kept.shape[2] * kept.shape[3]
+        log_scale = self.stds[level].log().sum()
+        return standard_normal_log_prob(self.standardise(level, kept)) - positions * log_scale
+
+
+def fit_kept(flow: MultiScaleFlow, reference: Tensor, seed: int = 0) -> KeptFit:
+    """Fit the Gaussians that a flow would end with if it stopped early, on training images.
+
+    Arguments:
+        flow: an initialised flow.
+        reference: uint8 images (N, C, H, W).
+        seed: of their dequantisation.
+
+    """
+    kept = [
+        [trace.x, *(level.kept for level in trace.levels if level.kept is not None)]
+        for trace in traces(flow, reference, seed)
+    ]
+    moments = [
+        torch.var_mean(torch.cat(parts).double(), dim=(0, 2, 3), correction=0, keepdim=True)
+        for parts in zip(*kept, strict=True)
+    ]
+    return KeptFit(
+        means=tuple(mean for _, mean in moments),
+        stds=tuple(variance.sqrt().clamp_min(STD_FLOOR) for variance, _ in moments),
+    )
+
+
+def traces(flow: MultiScaleFlow, images: Tensor, seed: int = 0, batch: int = 64) -> Iterator[Trace]:
+    """Yield traces of uint8 images (N, C, H, W), ``batch`` at a time, dequantised as ``flow.score`` does."""
+    generator = torch.Generator().manual_seed(seed)
+    dtype = next(flow.parameters()).dtype
+    for part in images.split(batch):
+        x = dequantise(part, generator, dtype)
+        yield flow.trace(x.contiguous(memory_format=torch.channels_last))
+
+
+# ---------------------------------------------------------------------- bits/dim if the flow stopped here
+
+
+@dataclass(frozen=True, eq=False)
+class Staircase:
+    """Bits/dim if the flow stopped after level l = 0 … L; l = 0 is a Gaussian on the pixels, l = L the flow.
+
+    Never a share of bits a level: that is not identified, since a scale on the kept half, undone by the next
+    level, moves log-determinants from one level to another. These figures do not change under it.
+
+    Attributes:
+        bits_per_dim: (N, L+1), per image.
+
+    """
+
+    bits_per_dim: np.ndarray
+
+    @property
+    def mean(self) -> np.ndarray:
+        """The mean over images, (L+1,)."""
+        return self.bits_per_dim.mean(axis=0)
+
+    def in_words(self) -> str:
+        """Return one sentence."""
+        first, *between, last = (f"{bits:.2f}" for bits in self.mean)
+        stops = "".join(f", {bits} after level {level}" for level, bits in enumerate(between, start=1))
+        return (
+            f"Stopped before level 1 the flow needs {first} bits/dim{stops}; run to its end it needs {last}."
+        )
+
+
+def stops(trace: Trace, fit: KeptFit) -> Staircase:
+    r"""Return bits/dim of a traced batch if the flow stopped after each level.
+
+    .. math::
+        \log p_l(x) = \sum_{i \le l} [\log|\det_i| + \log N(ε_i; 0, I)]
+                      + \sum_c \log N(h_{l,c}; m_{l,c}, s_{l,c}^2)
+
+    h_l is what level l kept; at the last level nothing is left for the Gaussian.
+    """
+    left = torch.zeros(len(trace.x), dtype=torch.double)
+    log_probs = [fit.log_prob(0, trace.x)]
+    for level in trace.levels:
+        left = left + level.log_det.double() + standard_normal_log_prob(level.noise).double()
+        log_probs.append(left if level.kept is None else left + fit.log_prob(level.number, level.kept))
+    return Staircase(to_bits_per_dim(torch.stack(log_probs, dim=1), trace.x[0].numel()).numpy())
+
+
+def staircase(flow: MultiScaleFlow, images: Tensor, reference: Tensor | KeptFit, seed: int = 0) -> Staircase:
+    """Return bits/dim of uint8 images (N, C, H, W) if the flow stopped after each level.
+
+    Arguments:
+        flow: an initialised flow.
+        images: to score; the last figure of each is that of ``flow.score.score`` with the same seed.
+        reference: uint8 training images (M, C, H, W), or what :func:`fit_kept` made of them.
+        seed: of the dequantisation.
+
+    """
+    fit = reference if isinstance(reference, KeptFit) else fit_kept(flow, reference)
+    return Staircase(np.concatenate([stops(trace, fit).bits_per_dim for trace in traces(flow, images, seed)]))
+
+
+# ---------------------------------------------------------------------- what leaves and what stays
+
+
+@dataclass(frozen=True, eq=False)
+class LevelFacts:
+    """What one level does with a batch of N images: C channels of H×W positions, kept ones first.
+
+    Attributes:
+        number: the level, from 1.
+        shape: (C, H, W), after the squeeze.
+        steps: flow steps.
+        kept_channels: how many go on; 0 at the last level.
+        order: channel numbers by position, the same for every image; None at the last level.
+        redundancy: (N, C) J in nats a pixel by position; NaN where a channel is a single pixel.
+        log_weights: (N, C) log ω in nats by position; None where the policy has none.
+        weighed: whether the weights are applied (those of ``shuffle`` are trained for display).
+
+    """
+
+    number: int
+    shape: tuple[int, int, int]
+    steps: int
+    kept_channels: int
+    order: tuple[int, ...] | None
+    redundancy: np.ndarray
+    log_weights: np.ndarray | None
+    weighed: bool
+
+    @property
+    def emitted_channels(self) -> int:
+        """How many channels leave."""
+        return self.shape[0] - self.kept_channels
+
+    @property
+    def kept(self) -> int:
+        """How many numbers of an image go on."""
+        return self.kept_channels * self.shape[1] * self.shape[2]
+
+    @property
+    def emitted(self) -> int:
+        """How many numbers of an image leave."""
+        return self.emitted_channels * self.shape[1] * self.shape[2]
+
+    @property
+    def mean_redundancy(self) -> tuple[float, float]:
+        """The mean J of the kept and of the emitted channels, nats a pixel; NaN where there are none."""
+        kept, emitted = np.split(self.redundancy, [self.kept_channels], axis=1)
+        return (float(kept.mean()) if kept.size else math.nan), float(emitted.mean())
+
+    @property
+    def weight_spread(self) -> tuple[float, float] | None:
+        """The least and the greatest ω over emitted channels and images, each relative to its channel's mean.
+
+        Only this relative part is identified: what follows absorbs a constant factor. None without weights.
+        """
+        if self.log_weights is None:
+            return None
+        emitted = self.log_weights[:, self.kept_channels :]
+        relative = np.exp(emitted - emitted.mean(axis=0))
+        return float(relative.min()), float(relative.max())
+
+    def in_words(self) -> str:
+        """Return one sentence."""
+        if self.order is None:
+            return f"Level {self.number} is the last: all of its {self.shape[0]} channels leave."
+        start = (
+            f"Level {self.number} sends out {self.emitted_channels} of {self.shape[0]} channels, "
+            f"the same {self.emitted_channels} for every image"
+        )
+        if self.weight_spread is None:
+            return f"{start}; it does not weigh them."
+        low, high = self.weight_spread
+        if not self.weighed:
+            start += "; weights are trained for display and not applied"
+        if low == high:
+            return f"{start}; their weights are the same for every image."
+        return f"{start}; their weights differ by ×{low:.2g} to ×{high:.2g} between images."
+
+
+def level_facts(trace: Trace) -> tuple[LevelFacts, ...]:
+    """Return the facts of every level of a traced batch."""
+    return tuple(_facts(level) for level in trace.levels)
+
+
+def _facts(level: LevelTrace) -> LevelFacts:
+    features = level.features if level.order is None else level.features[:, level.order]
+    _, channels, height, width = features.shape
+    single = height * width == 1
+    return LevelFacts(
+        number=level.number,
+        shape=(channels, height, width),
+        steps=sum(name.endswith("coupling") for name in level.log_dets),
+        kept_channels=0 if level.kept is None else level.kept.shape[1],
+        order=None if level.order is None else tuple(level.order.tolist()),
+        redundancy=np.full(features.shape[:2], np.nan) if single else redundancy(features).numpy(),
+        log_weights=None if level.log_weights is None else level.log_weights.double().numpy(),
+        weighed=level.weighed,
+    )
+
+
+# ---------------------------------------------------------------------- one image, there and back
+
+
+@dataclass(frozen=True, eq=False)
+class Reconstruction:
+    """An image, what the flow gives back from its latents, and the difference.
+
+    Attributes:
+        image, restored: bytes (H, W, C).
+        error: (H, W), the largest |decode(encode(x)) − x| over colours; x spans [−½, ½], a grey level 1/256.
+
+    """
+
+    image: np.ndarray
+    restored: np.ndarray
+    error: np.ndarray
+
+    @property
+    def max_abs_error(self) -> float:
+        """The largest |decode(encode(x)) − x|."""
+        return float(self.error.max())
+
+    @property
+    def lost_bytes(self) -> int:
+        """How many bytes did not come back."""
+        return int((self.image != self.restored).sum())
+
+    def largest(self) -> str:
+        """Return the largest error as people write it."""
+        return power(self.max_abs_error)
+
+    def verdict(self) -> str:
+        """Return what came back, in a few words."""
+        size = f"{self.image.size:,}"
+        return (
+            f"all {size} bytes"
+            if not self.lost_bytes
+            else f"{self.image.size - self.lost_bytes:,} of {size} bytes"
+        )
+
+    def in_words(self) -> str:
+        """Return one sentence."""
+        return (
+            f"Run backwards, the flow gives {self.verdict()} back; the largest error is {self.largest()}, "
+            f"where one grey level is {power(1 / 256)}."
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Passage:
+    """One image on its way through a flow.
+
+    Attributes:
+        order_rule: what is emitted, one of ``flow.config.ORDERS``.
+        levels: facts of every level, with N = 1.
+        maps: per level the channels as grey bytes (C, H, W) by position, from −:data:`GREY_RANGE` to
+            +:data:`GREY_RANGE`: kept ones in standard deviations of their channel over training images,
+            emitted ones as ε.
+        stairs: bits/dim if the flow stopped, with N = 1.
+        reconstruction: the way back.
+
+    """
+
+    order_rule: str
+    levels: tuple[LevelFacts, ...]
+    maps: tuple[np.ndarray, ...]
+    stairs: Staircase
+    reconstruction: Reconstruction
+
+    @property
+    def dimensions(self) -> int:
+        """D, how many numbers the image is."""
+        return self.reconstruction.image.size
+
+    def in_words(self) -> str:
+        """Return what happens to the image: how it leaves, that it comes back, and what it costs."""
+        *before, last = (f"{level.emitted:,} after level {level.number}" for level in self.levels)
+        leaves = f"{', '.join(before)} and {last}" if before else last
+        first_stop, *_, end = self.stairs.mean
+        return (
+            f"Its {self.dimensions:,} numbers leave in {len(self.levels)} portions: {leaves}. "
+            f"Run backwards, they give {self.reconstruction.verdict()} back. "
+            f"To describe it takes {end:.2f} bits/dim; without the levels it would take {first_stop:.2f}."
+        )
+
+    def level_table(self, facts: tuple[LevelFacts, ...], average: Staircase) -> list[dict[str, Any]]:
+        """Return one row a level: of this image, or where a column says so, of those behind the others."""
+        images = f"{len(average.bits_per_dim)} images"
+        return [
+            {
+                "level": level.number,
+                "channels": level.shape[0],
+                "size": f"{level.shape[1]}×{level.shape[2]}",
+                "numbers that leave": level.emitted,
+                "numbers that stay": level.kept,
+                f"J of what leaves, nats/pixel, {images}": level.mean_redundancy[1],
+                f"J of what stays, nats/pixel, {images}": level.mean_redundancy[0],
+                "bits/dim if stopped": float(self.stairs.mean[level.number]),
+                f"bits/dim if stopped, {images}": float(average.mean[level.number]),
+            }
+            for level in facts
+        ]
+
+    def channel_table(self) -> list[dict[str, Any]]:
+        """Return one row a channel map, in the order of the maps."""
+        return [
+            {
+                "level": level.number,
+                "position": position + 1,
+                "channel": position if level.order is None else level.order[position],
+                "part": "kept" if position < level.kept_channels else "emitted",
+                "J, nats/pixel": float(level.redundancy[0, position]),
+                "log ω, nats": None if level.log_weights is None else float(level.log_weights[0, position]),
+            }
+            for level in self.levels
+            for position in range(level.shape[0])
+        ]
+
+
+def passage(flow: MultiScaleFlow, image: Tensor, fit: KeptFit, seed: int = 0) -> Passage:
+    """Follow one uint8 image (1, C, H, W) through a flow and back.
+
+    Raises:
+        NonFiniteError: the flow gives no finite number for this image.
+
+    """
+    (trace,) = traces(flow, image, seed)
+    return Passage(
+        order_rule=flow.config.order,
+        levels=level_facts(trace),
+        maps=tuple(_maps(level, fit) for level in trace.levels),
+        stairs=stops(trace, fit),
+        reconstruction=_reconstruct(flow, trace, image),
+    )
+
+
+def _maps(level: LevelTrace, fit: KeptFit) -> np.ndarray:
+    parts = [level.noise.double()]
+    if level.kept is not None:
+        parts.insert(0, fit.standardise(level.number, level.kept))
+    grey = (torch.cat(parts, dim=1)[0] / GREY_RANGE).clamp(-1, 1) * 127.5 + 127.5
+    return grey.round().to(torch.uint8).numpy()
+
+
+def _reconstruct(flow: MultiScaleFlow, trace: Trace, image: Tensor) -> Reconstruction:
+    restored = flow.decode(trace.latents)
+    return Reconstruction(
+        image=to_pixels(image)[0],
+        restored=to_pixels(quantise(restored))[0],
+        error=(restored - trace.x)[0].abs().amax(dim=0).double().numpy(),
+    )
+
+
+def to_pixels(images: Tensor) -> np.ndarray:
+    """Return uint8 images (N, C, H, W) as an array (N, H, W, C)."""
+    return np.ascontiguousarray(images.permute(0, 2, 3, 1).numpy())
+
+
+def power(number: float) -> str:
+    """Return a small positive number as people write it: 0.0000012 as 1.2·10⁻⁶."""
+    if number == 0:
+        return "0"
+    digits, exponent = f"{number:.1e}".split("e")
+    return f"{digits}·10{str(int(exponent)).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))}"

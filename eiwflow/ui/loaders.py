@@ -1,0 +1,277 @@
+"""Everything slow, once: the engine, checkpoints, data sets, photos, and what the front page makes of them.
+
+Nothing here imports torch before :func:`engine`: the page's first paint does not wait for it.
+"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import io
+import os
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from .. import data
+from ..analysis import REFERENCE_IMAGES, SURVEY_IMAGES
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..analysis.levels import KeptFit, LevelFacts, Passage, Staircase
+    from ..checkpoint import Checkpoint
+
+ROOT = Path(__file__).resolve().parents[2]
+BUNDLED = ROOT / "assets" / "checkpoints"
+SAMPLES, TEMPERATURE = 8, 0.7
+#: Uploaded photos that the server remembers, and the side they are kept at.
+PHOTOS, PHOTO_SIDE = 16, 256
+
+_HASHES = {
+    "eiwflow.checkpoint.Checkpoint": lambda checkpoint: checkpoint.sha256,
+    "eiwflow.ui.loaders.Images": lambda images: (images.name, images.test.shape),
+    "torch.Tensor": lambda tensor: tensor.numpy().tobytes(),
+}
+
+
+@st.cache_resource(show_spinner="Starting torch, once …")
+def engine() -> None:
+    """Import what is slow to import, and take it out of the garbage collector's rounds."""
+    import torch
+
+    from .. import checkpoint  # noqa: F401
+    from ..analysis import levels  # noqa: F401
+    from ..training import run  # noqa: F401
+
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(max(1, (os.cpu_count() or 2) // 2))
+    gc.collect()
+    gc.freeze()
+
+
+# ---------------------------------------------------------------------- checkpoints
+
+
+@dataclass(frozen=True)
+class CheckpointFile:
+    """A checkpoint that can be chosen.
+
+    Attributes:
+        key: stands in the URL: a bundled one's name, a run's content hash.
+        label: what the side bar shows.
+        path: the file.
+        argument: names it on the command line.
+
+    """
+
+    key: str
+    label: str
+    path: Path
+    argument: str
+
+
+def checkpoint_files() -> dict[str, CheckpointFile]:
+    """Return the bundled checkpoints and those of finished runs by their key."""
+    files = [
+        CheckpointFile(path.stem, path.stem, path, path.stem)
+        for path in sorted(BUNDLED.glob("*.safetensors"))
+    ]
+    files += [_of_run(run, *stamp) for run, stamp in _finished_runs()]
+    return {file.key: file for file in files}
+
+
+def _finished_runs() -> list[tuple[Path, tuple[int, int]]]:
+    from ..training.run import RunDirectory, runs_root
+
+    found = []
+    for config in sorted(runs_root().glob("*/config.json"), reverse=True):
+        run = RunDirectory(config.parent)
+        if run.status().get("state") == "finished" and run.last_checkpoint.is_file():
+            found.append((run.path, _stamp(run.last_checkpoint)))
+    return found
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _of_run(run: Path, time: int, size: int) -> CheckpointFile:
+    del time, size  # they are the file's stamp: a new file is a new key
+    from ..training.run import RunDirectory
+
+    path = RunDirectory(run).last_checkpoint
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    return CheckpointFile(digest, f"run {run.name}", path, str(run))
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_mtime_ns, status.st_size
+
+
+def open_checkpoint(file: CheckpointFile) -> Checkpoint:
+    """Read a checkpoint, once for every state of its file.
+
+    Raises:
+        CheckpointError: with one sentence.
+
+    """
+    try:
+        stamp = _stamp(file.path)
+    except OSError:
+        stamp = 0, 0  # `load` says what is wrong
+    return _open(file.path, *stamp)
+
+
+@st.cache_resource(max_entries=6, show_spinner="Opening the checkpoint …")
+def _open(path: Path, time: int, size: int) -> Checkpoint:
+    del time, size
+    from ..checkpoint import load
+
+    return load(path)
+
+
+# ---------------------------------------------------------------------- images
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """A data set as a flow takes it: uint8 tensors (N, C, H, W) of its shape.
+
+    Attributes:
+        name: the data set's.
+        reference: the first training images.
+        test: all test images.
+        note: what was done to make them fit; empty where nothing was.
+
+    """
+
+    name: str
+    reference: Tensor
+    test: Tensor
+    note: str
+
+
+def data_sets() -> list[str]:
+    """Return the names of the data sets that are here without a network."""
+    return [name for name in data.DATASETS if (data.registry.ASSETS / f"{name}.npz").is_file()]
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading the images …")
+def images(name: str, shape: tuple[int, int, int], multiple: int) -> Images:
+    """Return a data set in the shape (C, H, W) of a flow.
+
+    Larger images are cut; those that are too small or have other colours are resized and recoloured.
+
+    Raises:
+        DataError: with one sentence.
+
+    """
+    found = data.load(name, multiple=multiple, download=False)
+    channels, height, width = shape
+    fits = found.channels == channels and found.size[0] >= height and found.size[1] >= width
+    parts = [found.train[:REFERENCE_IMAGES], found.test]
+    if fits:
+        reference, test = (data.fixed_crops(data.to_tensor(part), (height, width)) for part in parts)
+        return Images(name, reference, test, "")
+    test_images = found.test[:: max(1, len(found.test) // 500)]
+    reference, test = (data.to_tensor(_remade(part, shape)) for part in (parts[0], test_images))
+    size = f"{channels}×{height}×{width}"
+    note = f"This flow takes images of {size}: those of {name} were resized and recoloured."
+    return Images(name, reference, test, note)
+
+
+def _remade(part: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
+    return np.stack([data.from_picture(_png(image), shape) for image in part])
+
+
+def _png(image: np.ndarray) -> bytes:
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(image.squeeze(-1) if image.shape[2] == 1 else image).save(file, "PNG", compress_level=1)
+    return file.getvalue()
+
+
+@st.cache_resource(show_spinner=False)
+def _photos() -> OrderedDict[str, bytes]:
+    return OrderedDict()
+
+
+def photos() -> dict[str, bytes]:
+    """Return the photos that the server remembers, by the hash of the file that was uploaded."""
+    return dict(_photos())
+
+
+def remember_photo(content: bytes) -> str:
+    """Keep an uploaded photo in memory, small and without what a camera wrote into it; return its hash.
+
+    Raises:
+        DataError: it cannot be read as a picture.
+
+    """
+    key = hashlib.sha256(content).hexdigest()[:12]
+    kept = _photos()
+    kept[key] = _png(data.from_picture(content, (3, PHOTO_SIDE, PHOTO_SIDE)))
+    kept.move_to_end(key)
+    while len(kept) > PHOTOS:
+        kept.popitem(last=False)
+    return key
+
+
+def photo(content: bytes, shape: tuple[int, int, int]) -> Tensor:
+    """Return a photo as a uint8 tensor (1, C, H, W) of a flow's shape."""
+    return data.to_tensor(data.from_picture(content, shape)[np.newaxis])
+
+
+# ---------------------------------------------------------------------- the front page
+
+
+@st.cache_resource(max_entries=8, hash_funcs=_HASHES, show_spinner="Looking at training images …")
+def kept_fit(checkpoint: Checkpoint, images: Images) -> KeptFit:
+    """Return the Gaussians that a flow would end with if it stopped early."""
+    from ..analysis import levels
+
+    return levels.fit_kept(checkpoint.flow, images.reference)
+
+
+@st.cache_resource(max_entries=8, hash_funcs=_HASHES, show_spinner="Looking at test images …")
+def survey(checkpoint: Checkpoint, images: Images) -> tuple[Staircase, tuple[LevelFacts, ...]]:
+    """Return staircase and facts of the first test images, under the noise that ``evaluate`` gives them."""
+    from ..analysis import levels
+
+    fit = kept_fit(checkpoint, images)
+    (trace,) = levels.traces(checkpoint.flow, images.test[:SURVEY_IMAGES], batch=SURVEY_IMAGES)
+    return levels.stops(trace, fit), levels.level_facts(trace)
+
+
+@st.cache_resource(max_entries=64, hash_funcs=_HASHES, show_spinner=False)
+def passage(checkpoint: Checkpoint, images: Images, image: Tensor, seed: int) -> Passage:
+    """Return one image's way through a flow.
+
+    Raises:
+        NonFiniteError: with one sentence.
+
+    """
+    from ..analysis import levels
+
+    return levels.passage(checkpoint.flow, image, kept_fit(checkpoint, images), seed)
+
+
+@st.cache_resource(max_entries=32, hash_funcs=_HASHES, show_spinner=False)
+def samples(checkpoint: Checkpoint, seed: int) -> np.ndarray:
+    """Return images (N, H, W, C) uint8 drawn from a flow, those that ``sample`` draws with the same seed.
+
+    Raises:
+        NonFiniteError: with one sentence.
+
+    """
+    import torch
+
+    from ..analysis.levels import to_pixels
+    from ..flow import quantise
+
+    generator = torch.Generator().manual_seed(seed)
+    return to_pixels(quantise(checkpoint.flow.sample(SAMPLES, TEMPERATURE, generator)))

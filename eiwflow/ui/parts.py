@@ -1,0 +1,133 @@
+"""The parts that pages are made of, so that every page has them in the same shape."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from . import navigation, texts
+
+#: The size of a figure's letters in front of a hall, in pixels.
+LESSON_LETTERS = 20
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+    from .frame import Page
+
+
+def takeaway(sentence: str) -> None:
+    """Show what the page found, in words made from the data shown."""
+    st.html(f'<p class="eiw-takeaway">{escape(sentence)}</p>')
+
+
+def chart(figure: go.Figure, page: Page, what: str, alt: str) -> None:
+    """Show a figure; its camera button saves a PNG of that name. In a lesson its letters are large."""
+    if page.lesson:
+        figure.update_layout(font_size=LESSON_LETTERS, legend_font_size=LESSON_LETTERS)
+        figure.update_xaxes(tickfont_size=LESSON_LETTERS, title_font_size=LESSON_LETTERS)
+        figure.update_yaxes(tickfont_size=LESSON_LETTERS, title_font_size=LESSON_LETTERS)
+        figure.update_annotations(font_size=LESSON_LETTERS)
+    config = {
+        "displaylogo": False,
+        "modeBarButtons": [["toImage"]],
+        "toImageButtonOptions": {
+            "format": "png",
+            "filename": page.file_name(what, "png").removesuffix(".png"),
+            "scale": 2,
+        },
+    }
+    st.plotly_chart(figure, key=what, width="stretch", theme="streamlit", alt=alt, config=config)
+
+
+def how_to_read(page_name: str) -> None:
+    """Show, folded, how a page is read and the formula behind it; beside it the words of all pages."""
+    text, formula = texts.HOW_TO_READ[page_name]
+    wide, narrow = st.columns([6, 1])
+    with wide.expander("How to read this"):
+        st.markdown(text)
+        st.latex(formula)
+    with narrow.popover("Words", width="stretch"):
+        st.markdown(texts.WORDS)
+
+
+def caveat(sentence: str) -> None:
+    """Show what must not be concluded."""
+    st.caption(f"**Mind:** {sentence}")
+
+
+def table(rows: Sequence[dict[str, Any]]) -> None:
+    """Show rows as a table whose headings wrap; numbers have three decimals, what is not there is a dash."""
+    head = "".join(f"<th>{escape(name)}</th>" for name in rows[0])
+    body = "".join(
+        f"<tr>{''.join(f'<td>{escape(_cell(value))}</td>' for value in row.values())}</tr>" for row in rows
+    )
+    st.html(
+        f'<div class="eiw-table"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    )
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return "–" if math.isnan(value) else f"{value:.3f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def exports(
+    page: Page, tables: dict[str, Sequence[dict[str, Any]]], pictures: dict[str, Callable[[], bytes]]
+) -> None:
+    """Offer tables as CSV and pictures as PNG, by what they show; a file is made when it is asked for."""
+    with st.container(horizontal=True):
+        for what, rows in tables.items():
+            _download(page, what, "csv", "text/csv", lambda rows=rows: _csv(rows))
+        for what, draw in pictures.items():
+            _download(page, what, "png", "image/png", draw)
+
+
+def _download(page: Page, what: str, suffix: str, kind: str, make: Callable[[], bytes]) -> None:
+    name = page.file_name(what, suffix)
+    label = f"{what.capitalize()} ({suffix.upper()})"
+    st.download_button(label, make, name, kind, key=f"save-{what}-{suffix}", on_click="ignore")
+
+
+def _csv(rows: Sequence[dict[str, Any]]) -> bytes:
+    file = io.StringIO()
+    writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+    writer.writeheader()
+    writer.writerows(rows)
+    return file.getvalue().encode()
+
+
+def recipe(*commands: str) -> None:
+    """Show the command lines that print the same numbers without the app."""
+    st.markdown("The same numbers without the app:")
+    st.code("\n".join(f"python -m eiwflow {command}" for command in commands), language="bash")
+
+
+def closing(page: Page, sentence: str) -> None:
+    """End the page with one sentence and the way on; in a lesson also the way back."""
+    before, after = navigation.neighbours(page.label)
+    st.markdown(sentence)
+    with st.container(horizontal=True):
+        if page.lesson and before is not None:
+            st.page_link(before.path, label=f"Back: {before.label}", query_params=page.links)
+        if after is not None:
+            st.page_link(after.path, label=f"Next: {after.label}", query_params=page.links)
+
+
+@contextmanager
+def errors_as_sentences() -> Iterator[None]:
+    """Show a flow's failure on this image as a sentence and go on with the page."""
+    from ..flow import NonFiniteError
+
+    try:
+        yield
+    except NonFiniteError as error:
+        st.error(f"{error} Choose another image, seed or checkpoint.")

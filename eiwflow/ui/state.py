@@ -1,0 +1,88 @@
+"""Choices that all pages share. They live in the URL: a copied link shows the same page to someone else.
+
+Streamlit drops the key of a widget that a page does not draw, and strips keys bound to the URL from links to
+other pages. So a shared choice keeps a second key, ``"_" + key``, that survives; the URL wins only where it
+is not what we wrote ourselves; and the URL is always written in full.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import streamlit as st
+
+Option = TypeVar("Option")
+
+
+def choice(
+    key: str, options: Sequence[Option], default: Option, draw: Callable[[], Option], name: str = ""
+) -> Option:
+    """Draw a shared choice and return its value, one of ``options``.
+
+    Arguments:
+        key: in the URL and of the widget that ``draw`` draws (which passes no value of its own).
+        options: what may be chosen; a range is not walked through.
+        default: where neither the URL nor the session knows better.
+        draw: draws the widget and returns its value.
+        name: of the choice in a sentence, where it is not the key.
+
+    """
+    _read_url(key, options, default, name)
+    st.session_state["_" + key] = draw()
+    return st.session_state["_" + key]
+
+
+def hidden_choice(key: str, options: Sequence[Option], default: Option, name: str = "") -> Option:
+    """Return a shared choice that no widget shows; :func:`set_choice` changes it."""
+    _read_url(key, options, default, name)
+    st.session_state["_" + key] = st.session_state[key]
+    return st.session_state[key]
+
+
+def set_choice(key: str, value: object) -> None:
+    """Set a shared choice from a callback, before the next run."""
+    st.session_state[key] = st.session_state["_" + key] = value
+
+
+def note(sentence: str) -> None:
+    """Keep a sentence until :func:`notes` takes it: callbacks and choices have no place on a page."""
+    st.session_state.setdefault("_notes", []).append(sentence)
+
+
+def notes() -> list[str]:
+    """Return what is to be said of this run, and forget it."""
+    return st.session_state.pop("_notes", [])
+
+
+def write_url(values: dict[str, str]) -> dict[str, str]:
+    """Make the URL hold these shared choices; return what links to other pages have to carry."""
+    if any(st.query_params.get(key) != text for key, text in values.items()):
+        st.query_params.update(values)
+    st.session_state["_url"] = values
+    # What else stands there (a choice that only other pages draw) is carried along.
+    return st.query_params.to_dict()
+
+
+def _read_url(key: str, options: Sequence[Option], default: Option, name: str) -> None:
+    """Set ``st.session_state[key]`` to an option: the URL's, or else what survived of earlier runs."""
+    url, written = st.query_params.get(key), st.session_state.get("_url", {}).get(key)
+    wanted = None if url is None or url == written else _find(options, url)
+    value = (
+        wanted if wanted is not None else st.session_state.get(key, st.session_state.get("_" + key, default))
+    )
+    st.session_state[key] = value if value in options else default
+    if wanted is None and url is not None and url != written:
+        shown = st.session_state[key]
+        note(f"This link asks for {name or key} “{url[:40]}”, which is not here: showing {shown}.")
+
+
+def _find(options: Sequence[Option], text: str) -> Option | None:
+    if isinstance(options, range):
+        # A range looks a whole number up at once, but walks through itself for anything else.
+        return (
+            int(text)
+            if text.isascii() and text.isdigit() and len(text) < 12 and int(text) in options
+            else None
+        )
+    return next((option for option in options if str(option) == text), None)

@@ -1,0 +1,220 @@
+"""What eiwflow.analysis.levels says of an image's way."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from eiwflow.analysis.levels import (
+    KeptFit,
+    LevelFacts,
+    fit_kept,
+    level_facts,
+    passage,
+    power,
+    staircase,
+    stops,
+    traces,
+)
+from eiwflow.flow import FlowConfig, MultiScaleFlow, dequantise
+from eiwflow.flow.config import PRIORS
+from eiwflow.flow.score import score
+
+from ..flow.flows import every_policy, ready_flow
+
+
+def images(n: int, seed: int = 0, shape: tuple[int, int, int] = (1, 8, 8)) -> Tensor:
+    """Return n uint8 images (n, C, H, W) that are not noise: their mean grows to the right."""
+    generator = torch.Generator().manual_seed(seed)
+    ramp = torch.linspace(40, 160, shape[2])
+    return (ramp + 60 * torch.rand(n, *shape, generator=generator)).to(torch.uint8)
+
+
+def facts(**changes: object) -> LevelFacts:
+    """Return facts of two images in a level of 4 channels."""
+    fields = {
+        "number": 1,
+        "shape": (4, 2, 2),
+        "steps": 2,
+        "kept_channels": 2,
+        "order": (3, 1, 0, 2),
+        "redundancy": np.array([[3.0, 1.0, 0.5, 0.1], [3.0, 1.0, 0.5, 0.3]]),
+        "log_weights": np.log([[1, 1, 1, 2], [1, 1, 1, 0.5]]),
+        "weighed": True,
+    }
+    return LevelFacts(**{**fields, **changes})
+
+
+# ---------------------------------------------------------------------- the staircase
+
+
+@every_policy
+@pytest.mark.parametrize("prior", PRIORS)
+def test_last_stair_is_the_flows_own_bits_per_dim(split: str, prior: str) -> None:
+    flow = ready_flow(split=split, prior=prior, dtype=torch.float32)
+    stairs = staircase(flow, images(5), images(20, seed=1), seed=3)
+    assert stairs.bits_per_dim.shape == (5, 3)
+    np.testing.assert_allclose(stairs.bits_per_dim[:, -1], score(flow, images(5), seed=3).numpy(), atol=1e-5)
+
+
+def test_first_stair_is_a_gaussian_a_channel_on_the_pixels() -> None:
+    flow = ready_flow(shape=(3, 8, 8))
+    test, train = images(4, 0, (3, 8, 8)), images(20, 1, (3, 8, 8))
+    got = staircase(flow, test, train, seed=3).bits_per_dim[:, 0]
+    x, reference = next(traces(flow, test, 3)).x, next(traces(flow, train)).x
+    gaussian = torch.distributions.Normal(
+        reference.mean(dim=(0, 2, 3), keepdim=True), reference.std(dim=(0, 2, 3), keepdim=True, correction=0)
+    )
+    expected = 8 - gaussian.log_prob(x).sum(dim=(1, 2, 3)) / (3 * 64 * math.log(2))
+    np.testing.assert_allclose(got, expected.numpy(), rtol=1e-12)
+
+
+def scale_kept_half(flow: MultiScaleFlow, factors: Tensor) -> None:
+    """Multiply the channels that level 1 keeps by ``factors`` (C/2,); let the ActNorm behind undo it.
+
+    The density stays as it is. The order is ``last`` (kept channels are the last coupling's first half, which
+    it leaves alone) or ``first`` (kept channels are its second half, which it transforms).
+    """
+    level, following = flow.levels[0], flow.levels[1]
+    step, half = level.steps[-1], len(factors)
+    conditioner = level.shuffle.rule == "last"
+    rows = torch.cat([factors, torch.ones(half)] if conditioner else [torch.ones(half), factors])
+    step.mixing.set_matrix(rows[:, None] * step.mixing.matrix())
+    readers = [level.split.prior] if level.split.prior is not None else []
+    if conditioner:
+        readers.append(step.coupling.network[0])
+    else:
+        shift = step.coupling.network[-1]
+        shift.weight[half:] *= factors.view(-1, 1, 1, 1)
+        shift.bias[half:] *= factors
+    for reader in readers:
+        reader.weight /= factors.view(1, -1, 1, 1)
+    following.steps[0].actnorm.log_scale -= factors.log().repeat_interleave(4)
+
+
+@pytest.mark.parametrize("prior", PRIORS)
+@pytest.mark.parametrize("split", ["static-last", "static-first"])
+def test_staircase_is_unchanged_when_the_kept_half_is_rescaled_and_the_next_actnorm_undoes_it(
+    split: str, prior: str
+) -> None:
+    flow = ready_flow(split=split, prior=prior, levels=3)
+    before = staircase(flow, images(6), images(20, seed=1))
+    account = next(traces(flow, images(6))).levels[0].log_det
+    with torch.no_grad():
+        scale_kept_half(flow, torch.tensor([3.0, 0.2], dtype=torch.double))
+    after = staircase(flow, images(6), images(20, seed=1))
+    np.testing.assert_allclose(after.bits_per_dim, before.bits_per_dim, atol=1e-9)
+    # The level's log-determinant did move, so a share of bits made from it would have.
+    assert (next(traces(flow, images(6))).levels[0].log_det - account).abs().min() > 1
+
+
+def test_reference_may_be_images_or_their_fit() -> None:
+    flow = ready_flow()
+    by_images = staircase(flow, images(3), images(20, seed=1))
+    by_fit = staircase(flow, images(3), fit_kept(flow, images(20, seed=1)))
+    np.testing.assert_array_equal(by_images.bits_per_dim, by_fit.bits_per_dim)
+
+
+def test_scores_do_not_depend_on_how_many_images_follow() -> None:
+    flow, fit = ready_flow(), fit_kept(ready_flow(), images(20, seed=1))
+    few, many = staircase(flow, images(70)[:3], fit), staircase(flow, images(70), fit)
+    np.testing.assert_allclose(many.bits_per_dim[:3], few.bits_per_dim)
+
+
+def test_constant_reference_channel_stays_finite() -> None:
+    fit = KeptFit((torch.zeros(1, 1, 1, 1),), (torch.full((1, 1, 1, 1), 1e-6),))
+    assert torch.isfinite(fit.log_prob(0, torch.zeros(2, 1, 4, 4))).all()
+    flow = ready_flow()
+    assert np.isfinite(
+        staircase(flow, images(2), torch.zeros(9, 1, 8, 8, dtype=torch.uint8)).bits_per_dim
+    ).all()
+
+
+def test_words_of_a_staircase_name_every_stop() -> None:
+    words = staircase(ready_flow(levels=3), images(3), images(20, seed=1)).in_words()
+    assert "before level 1" in words and "after level 1" in words and "after level 2" in words
+    assert "after level 3" not in words and "to its end" in words
+
+
+# ---------------------------------------------------------------------- facts
+
+
+@every_policy
+def test_dimensions_that_leave_add_up_to_the_image(split: str) -> None:
+    flow = ready_flow(split=split, levels=3)
+    levels = level_facts(next(traces(flow, images(4))))
+    assert sum(level.emitted for level in levels) == 64
+    assert [level.kept for level in levels] == [32, 16, 0]
+    assert [level.steps for level in levels] == [2, 2, 2]
+    assert levels[-1].order is None and np.isnan(levels[-1].redundancy).all()  # 1×1: no spectrum
+
+
+def test_redundancy_stands_by_position_with_the_kept_half_first() -> None:
+    flow = MultiScaleFlow(FlowConfig(shape=(1, 16, 16), levels=2, steps=1, width=4, split="weighted"))
+    x = dequantise(images(32, 0, (1, 16, 16)), torch.Generator().manual_seed(0))
+    flow.initialise(x)
+    mean = level_facts(flow.trace(x))[0].redundancy.mean(axis=0)
+    assert (np.diff(mean) <= 1e-9).all()
+
+
+def test_words_give_the_weights_range_over_images_relative_to_their_mean() -> None:
+    assert facts().in_words() == (
+        "Level 1 sends out 2 of 4 channels, the same 2 for every image; "
+        "their weights differ by ×0.5 to ×2 between images."
+    )
+    assert "does not weigh" in facts(log_weights=None, weighed=False).in_words()
+    assert "not applied" in facts(weighed=False).in_words()
+    assert "the same for every image." in facts(log_weights=np.zeros((2, 4))).in_words()
+    assert "is the last" in facts(order=None, kept_channels=0).in_words()
+
+
+def test_mean_redundancy_of_kept_and_emitted() -> None:
+    assert facts().mean_redundancy == pytest.approx((2.0, 0.35))
+    kept, emitted = facts(order=None, kept_channels=0).mean_redundancy
+    assert math.isnan(kept) and emitted == pytest.approx(1.175)
+
+
+# ---------------------------------------------------------------------- one image
+
+
+@every_policy
+def test_every_byte_comes_back(split: str) -> None:
+    flow = ready_flow(split=split)
+    way = passage(flow, images(1), fit_kept(flow, images(20, seed=1)), seed=2)
+    assert way.reconstruction.lost_bytes == 0 and way.reconstruction.max_abs_error < 1e-9
+    assert "all 64 bytes" in way.in_words() and "32 after level 1 and 32 after level 2" in way.in_words()
+
+
+def test_level_table_has_a_row_a_level_and_says_of_how_many_images() -> None:
+    flow, fit = ready_flow(levels=3), fit_kept(ready_flow(levels=3), images(20, seed=1))
+    trace = next(traces(flow, images(5)))
+    rows = passage(flow, images(1), fit).level_table(level_facts(trace), stops(trace, fit))
+    assert [row["numbers that leave"] for row in rows] == [32, 16, 16]
+    assert rows[-1]["bits/dim if stopped, 5 images"] == pytest.approx(stops(trace, fit).mean[-1])
+
+
+def test_maps_are_grey_bytes_of_every_channel_and_the_table_has_a_row_for_each() -> None:
+    flow = ready_flow(levels=3)
+    way = passage(flow, images(1), fit_kept(flow, images(20, seed=1)))
+    assert [maps.shape for maps in way.maps] == [(4, 4, 4), (8, 2, 2), (16, 1, 1)]
+    assert all(maps.dtype == np.uint8 for maps in way.maps)
+    assert len(way.channel_table()) == 4 + 8 + 16
+    assert [row["part"] for row in way.channel_table()[:4]] == ["kept", "kept", "emitted", "emitted"]
+    assert sorted(row["channel"] for row in way.channel_table()[:4]) == [0, 1, 2, 3]
+
+
+def test_kept_maps_are_grey_in_standard_deviations_over_the_reference() -> None:
+    flow = ready_flow()
+    fit = fit_kept(flow, images(20, seed=1))
+    kept = next(traces(flow, images(1))).levels[0].kept
+    standard = (kept - fit.means[1]) / fit.stds[1]
+    expected = (127.5 + 127.5 * (standard / 3).clamp(-1, 1)).round()
+    np.testing.assert_array_equal(passage(flow, images(1), fit).maps[0][:2], expected[0].numpy())
+
+
+def test_small_numbers_read_as_powers_of_ten() -> None:
+    assert [power(number) for number in (0, 1.23e-6, 0.05)] == ["0", "1.2·10⁻⁶", "5.0·10⁻²"]

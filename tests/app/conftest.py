@@ -1,0 +1,92 @@
+"""The app on small flows in a folder of their own: no test leans on the weights of a bundled checkpoint."""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from eiwflow.checkpoint import CheckpointInfo, save
+from eiwflow.flow import FlowConfig, MultiScaleFlow
+from eiwflow.ui import loaders
+
+APP = Path(__file__).resolve().parents[2] / "app.py"
+
+
+def small_flow(**changes: object) -> MultiScaleFlow:
+    """Return an initialised flow of 3×32×32 images with two levels, or as ``changes`` say."""
+    settings = {"shape": (3, 32, 32), "levels": 2, "steps": 1, "width": 4, **changes}
+    flow = MultiScaleFlow(FlowConfig(**settings))
+    generator = torch.Generator().manual_seed(0)
+    flow.initialise(torch.rand(8, *flow.config.shape, generator=generator) - 0.5)
+    return flow
+
+
+def write_checkpoint(path: Path, flow: MultiScaleFlow | None = None, data: str = "photos32") -> Path:
+    """Write a flow, a small one if none is given, with what a checkpoint says of itself."""
+    flow = flow or small_flow()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save(path, flow, CheckpointInfo(config=flow.config, data=data))
+    return path
+
+
+def picture_bytes(kind: str = "PNG", seed: int = 0) -> bytes:
+    """Return a picture of 40×60 noise pixels as a file's bytes."""
+    file = io.BytesIO()
+    pixels = np.random.default_rng(seed).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(file, kind)
+    return file.getvalue()
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> None:
+    """Streamlit warns on every run outside a server."""
+    logging.getLogger("streamlit").setLevel(logging.ERROR)
+
+
+@pytest.fixture
+def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return an empty folder that stands for the bundled checkpoints; there are no runs and no photos."""
+    folder = tmp_path / "checkpoints"
+    folder.mkdir()
+    monkeypatch.setattr(loaders, "BUNDLED", folder)
+    monkeypatch.setenv("EIWFLOW_RUNS", str(tmp_path / "runs"))
+    return folder
+
+
+@pytest.fixture
+def open_app(bundle: Path) -> Callable[..., AppTest]:
+    """Return a function that opens the front page with a URL's parameters, on two small checkpoints."""
+    write_checkpoint(bundle / "one.safetensors")
+    write_checkpoint(bundle / "two.safetensors", small_flow(split="static-last"))
+
+    def open_at(**url: str) -> AppTest:
+        return run_app(**url)
+
+    return open_at
+
+
+def run_app(**url: str) -> AppTest:
+    """Return the front page after its first run."""
+    at = AppTest.from_file(str(APP), default_timeout=60)
+    at.query_params.update(url)
+    return at.run()
+
+
+def sentences(at: AppTest) -> str:
+    """Return all HTML and Markdown of a page."""
+    return "\n".join(
+        element.proto.body for kind in ("html", "markdown", "caption") for element in at.get(kind)
+    )
+
+
+def url(at: AppTest) -> dict[str, str]:
+    """Return the parameters that the page's URL holds."""
+    return {key: text if isinstance(text, str) else text[-1] for key, text in at.query_params.items()}

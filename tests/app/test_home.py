@@ -1,0 +1,206 @@
+"""The front page: every choice moves it, every link opens it, and what is missing is said in a sentence."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from streamlit.testing.v1 import AppTest
+
+from eiwflow.flow.config import NAMED_SPLITS
+from eiwflow.training.recipe import Recipe
+from eiwflow.training.run import RunDirectory
+from eiwflow.ui import loaders
+
+from .conftest import picture_bytes, run_app, sentences, small_flow, url, write_checkpoint
+
+Open = Callable[..., AppTest]
+
+
+def assert_healthy(at: AppTest) -> None:
+    """A strip, a chart, and neither an error nor a traceback."""
+    assert not at.exception and not at.error
+    assert "eiw-strip" in sentences(at) and at.get("plotly_chart")
+
+
+def test_first_visit_answers_the_question_and_writes_the_whole_url(open_app: Open) -> None:
+    at = open_app()
+    assert_healthy(at)
+    assert at.title[0].value == "What happens to an image in a multi-scale flow?"
+    assert "numbers leave in 2 portions: 1,536 after level 1 and 1,536 after level 2" in sentences(at)
+    assert set(url(at)) == {"ck", "data", "image", "photo", "seed"}
+    assert not at.info
+
+
+def test_every_choice_moves_the_page_and_stands_in_the_url(open_app: Open) -> None:
+    at = open_app()
+    seen = {sentences(at)}
+    moves = {
+        "image": lambda: at.number_input(key="image").set_value(40),
+        "seed": lambda: at.number_input(key="seed").set_value(7),
+        "data": lambda: at.selectbox(key="data").set_value("emoji32"),
+        "ck": lambda: at.selectbox(key="ck").set_value("two"),
+    }
+    for key, move in moves.items():
+        move().run()
+        assert_healthy(at)
+        assert sentences(at) not in seen, f"{key} changed nothing"
+        seen.add(sentences(at))
+    assert {key: url(at)[key] for key in moves} == {
+        "image": "40",
+        "seed": "7",
+        "data": "emoji32",
+        "ck": "two",
+    }
+
+
+def test_a_link_opens_what_it_names(open_app: Open) -> None:
+    at = open_app(ck="two", data="emoji32", image="5", seed="3")
+    assert_healthy(at)
+    assert not at.info
+    assert at.selectbox(key="ck").value == "two" and at.number_input(key="image").value == 5
+    assert "does not weigh them" in sentences(at)
+    assert "trained on photos32" in sentences(at)
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("ck", "nobody"), ("ck", "../../etc/passwd"), ("data", "<b>x</b>"), ("image", "-1"),
+        ("image", "99999"), ("image", "9" * 40), ("seed", "1.5"), ("seed", "²"), ("seed", ""),
+        ("photo", "0123456789ab"),
+    ],
+)  # fmt: skip
+def test_a_link_to_what_is_not_here_is_said_and_something_else_shown(
+    open_app: Open, key: str, text: str
+) -> None:
+    at = open_app(**{key: text})
+    assert_healthy(at)
+    assert len(at.info) == 1 and text[:40] in at.info[0].value
+    at.run()
+    assert not at.info
+
+
+def test_what_other_pages_keep_in_the_url_stays_there(open_app: Open) -> None:
+    at = open_app(level="2", lesson="1")
+    assert url(at)["level"] == "2" and url(at)["lesson"] == "1"
+
+
+def test_a_photo_is_shown_and_stands_in_the_url_by_its_content(open_app: Open) -> None:
+    at = open_app()
+    before = sentences(at)
+    at.file_uploader[0].upload("mine.png", picture_bytes(), "image/png").run()
+    assert_healthy(at)
+    key = hashlib.sha256(picture_bytes()).hexdigest()[:12]
+    assert url(at)["photo"] == key and sentences(at) != before
+    assert at.number_input(key="image").disabled
+    assert url(run_app(photo=key))["photo"] == key  # another tab of the same server
+    at.button[0].click().run()
+    assert url(at)["photo"] == "none" and sentences(at) == before
+
+
+def test_a_file_that_is_no_picture_is_refused_in_a_sentence(open_app: Open) -> None:
+    at = open_app()
+    at.file_uploader[0].upload("mine.png", b"not a picture", "image/png").run()
+    assert_healthy(at)
+    assert "mine.png" in at.info[0].value and "cannot be read" in at.info[0].value
+    assert url(at)["photo"] == "none"
+
+
+def test_only_the_newest_photos_are_remembered() -> None:
+    keys = [loaders.remember_photo(picture_bytes(seed=seed)) for seed in range(loaders.PHOTOS + 2)]
+    assert list(loaders.photos()) == keys[2:]
+
+
+def test_no_checkpoint_at_all_is_said_with_what_to_do(bundle: Path) -> None:
+    at = run_app()
+    assert not at.exception and at.title
+    assert "python -m eiwflow train" in at.error[0].value
+
+
+def test_a_broken_checkpoint_is_named_and_another_shown(bundle: Path) -> None:
+    (bundle / "a.safetensors").write_bytes(b"\0" * 100)
+    write_checkpoint(bundle / "b.safetensors")
+    at = run_app(ck="a")
+    assert not at.exception and "eiw-strip" in sentences(at)
+    assert "a.safetensors" in at.error[0].value and "Showing b instead" in at.error[0].value
+    assert url(at)["ck"] == "a"
+
+
+def test_nothing_but_broken_checkpoints_leaves_a_page_that_says_so(bundle: Path) -> None:
+    (bundle / "a.safetensors").write_bytes(b"")
+    at = run_app()
+    assert not at.exception and at.error and "python -m eiwflow train" in at.info[0].value
+
+
+def test_finished_runs_can_be_chosen_and_unfinished_ones_cannot(bundle: Path) -> None:
+    write_checkpoint(bundle / "one.safetensors")
+    runs = {}
+    for state in ("finished", "running"):
+        run = RunDirectory.create(bundle.parent / "runs", Recipe(), "")
+        write_checkpoint(run.last_checkpoint, small_flow(split="random"))
+        run.set_status(state, 1)
+        runs[state] = run
+    at = run_app()
+    assert at.selectbox(key="ck").options == ["one", f"run {runs['finished'].path.name}"]
+    at.selectbox(key="ck").select_index(1).run()
+    assert_healthy(at)
+    digest = hashlib.sha256(runs["finished"].last_checkpoint.read_bytes()).hexdigest()[:12]
+    assert url(at)["ck"] == digest
+    assert f"evaluate {runs['finished'].path}" in at.code[0].value
+
+
+def test_a_flow_that_gives_no_finite_number_is_a_sentence(bundle: Path) -> None:
+    flow = small_flow()
+    with torch.no_grad():
+        flow.levels[1].steps[0].actnorm.log_scale.fill_(300.0)
+    write_checkpoint(bundle / "wild.safetensors", flow)
+    at = run_app()
+    assert not at.exception and "not finite" in at.error[0].value
+
+
+@pytest.mark.parametrize("split", NAMED_SPLITS)
+def test_every_split_policy_has_its_page(bundle: Path, split: str) -> None:
+    write_checkpoint(bundle / "flow.safetensors", small_flow(split=split))
+    assert_healthy(run_app())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"shape": (1, 16, 16), "levels": 1}, {"shape": (3, 64, 64), "levels": 5}],
+    ids=["grey", "large"],
+)
+def test_data_are_made_to_fit_a_flow_of_another_shape_and_the_page_says_so(
+    bundle: Path, changes: dict
+) -> None:
+    write_checkpoint(bundle / "flow.safetensors", small_flow(**changes), data="/home/someone/photos")
+    at = run_app()
+    assert_healthy(at)
+    assert "resized and recoloured" in sentences(at) and "trained on /home/someone/photos" in sentences(at)
+
+
+def test_a_lesson_shows_the_same_page(open_app: Open) -> None:
+    at = open_app(lesson="1")
+    assert_healthy(at)
+
+
+def test_files_are_offered_under_names_that_say_where_they_are_from(open_app: Open) -> None:
+    at = open_app(seed="5")
+    labels = {button.label for button in at.get("download_button")}
+    assert labels == {"Levels (CSV)", "Channels (CSV)", "Strip (PNG)"}
+
+
+def test_the_recipe_prints_the_average_that_the_page_shows(open_app: Open) -> None:
+    at = open_app()
+    command = at.code[0].value.splitlines()[0]
+    assert command == f"python -m eiwflow evaluate one --data photos32 --limit {loaders.SURVEY_IMAGES} --json"
+    checkpoint = loaders.open_checkpoint(loaders.checkpoint_files()["one"])
+    images = loaders.images("photos32", (3, 32, 32), 4)
+    average, _ = loaders.survey(checkpoint, images)
+    scores = checkpoint.flow.bits_per_dim(
+        images.test[: loaders.SURVEY_IMAGES], torch.Generator().manual_seed(0)
+    )
+    assert average.mean[-1] == pytest.approx(scores.mean().item(), abs=1e-4)

@@ -1,0 +1,156 @@
+"""A server of the app and a browser, both started once; a page that remembers what went wrong in it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.error import URLError
+from urllib.parse import urlsplit
+from urllib.request import urlopen
+
+import pytest
+
+from eiwflow.training.recipe import Recipe
+from eiwflow.training.run import RunDirectory
+
+from ..app.conftest import small_flow, write_checkpoint
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+ROOT = Path(__file__).resolve().parents[2]
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+ARGUMENTS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+#: A busy machine may take its time; a quiet one needs a hundredth of it.
+PATIENCE_MS = 120_000
+#: With this variable set, a missing browser fails the tests instead of skipping them.
+REQUIRED = "EIWFLOW_REQUIRE_BROWSER"
+#: What Streamlit itself asks for in vain on a deep link.
+KNOWN_404 = ("/_stcore/health", "/_stcore/host-config")
+
+
+class Watched:
+    """A page in a browser, and all that it should not have done."""
+
+    def __init__(self, page: Page, host: str) -> None:
+        self.page = page
+        self.complaints: list[str] = []
+        page.on("pageerror", lambda error: self.complaints.append(f"pageerror: {error}"))
+        page.on("console", self._console)
+        page.on("request", lambda request: self._request(request.url, host))
+
+    def _console(self, message: object) -> None:
+        known = "404" in message.text and urlsplit(message.location["url"]).path.endswith(KNOWN_404)
+        if message.type == "error" and not known:
+            self.complaints.append(f"console: {message.text} {message.location['url']}")
+
+    def _request(self, address: str, host: str) -> None:
+        if not address.startswith(("data:", "blob:")) and urlsplit(address).netloc != host:
+            self.complaints.append(f"request to another host: {address}")
+
+    def settle(self) -> None:
+        """Wait until the script has run to its end and the chart stands."""
+        self.page.wait_for_selector(".eiw-strip")
+        self.page.wait_for_selector(".js-plotly-plot .main-svg")
+        self.page.wait_for_function(
+            "document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'"
+        )
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Start the app on a free port; yield the address of its front page on a small flow of a finished run."""
+    runs = tmp_path_factory.mktemp("runs")
+    run = RunDirectory.create(runs, Recipe(), "")
+    write_checkpoint(run.last_checkpoint, small_flow(levels=3))
+    run.set_status("finished", 1)
+    digest = hashlib.sha256(run.last_checkpoint.read_bytes()).hexdigest()[:12]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = runs / "server.log"
+    with open(log, "wb") as out:
+        process = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "streamlit",
+                "run",
+                "app.py",
+                "--server.port",
+                str(port),
+                "--server.headless",
+                "true",
+            ],
+            cwd=ROOT,
+            env={**os.environ, "EIWFLOW_RUNS": str(runs)},
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            _wait_for(f"http://127.0.0.1:{port}/_stcore/health", process, log)
+            yield f"http://127.0.0.1:{port}/?ck={digest}"
+        finally:
+            process.terminate()
+            process.wait(timeout=20)
+
+
+def _wait_for(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    for _ in range(300):
+        if process.poll() is not None:
+            break
+        try:
+            urlopen(address, timeout=1).close()
+        except (URLError, OSError):
+            time.sleep(0.1)
+        else:
+            return
+    raise RuntimeError(f"The app did not start:\n{log.read_text()}")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Start a browser, or skip; with EIWFLOW_REQUIRE_BROWSER set, fail."""
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        sync_playwright = None
+    if path is None or sync_playwright is None:
+        reason = f"no browser: needs the package playwright and one of {', '.join(BROWSERS)}"
+        (pytest.fail if os.environ.get(REQUIRED) else pytest.skip)(reason)
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def visit(browser: Browser, server: str) -> Iterator[Callable[..., Watched]]:
+    """Return a function that opens the front page in a window of some size and theme, until it stands."""
+    contexts = []
+
+    def open_page(url: str = "", size: tuple[int, int] = (1400, 900), theme: str = "light") -> Watched:
+        context = browser.new_context(viewport={"width": size[0], "height": size[1]}, color_scheme=theme)
+        contexts.append(context)
+        context.set_default_timeout(PATIENCE_MS)
+        watched = Watched(context.new_page(), urlsplit(server).netloc)
+        watched.page.goto(server + url)
+        watched.settle()
+        return watched
+
+    yield open_page
+    for context in contexts:
+        context.close()

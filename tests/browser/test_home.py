@@ -1,0 +1,118 @@
+"""The front page in a real browser."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable
+
+import pytest
+
+from .conftest import Watched
+
+Visit = Callable[..., Watched]
+
+
+def fits(watched: Watched) -> bool:
+    """Return whether neither the page nor the strip has to be scrolled sideways."""
+    return watched.page.evaluate(
+        """[...document.querySelectorAll('[data-testid=stMain], .eiw-strip')]
+           .every(box => box.scrollWidth <= box.clientWidth)"""
+    )
+
+
+def luminance(watched: Watched, selector: str, style: str) -> float:
+    """Return how bright a colour of an element is, 0 to 255."""
+    colour = watched.page.evaluate(f"getComputedStyle(document.querySelector('{selector}')).{style}")
+    red, green, blue = map(int, re.findall(r"\d+", colour)[:3])
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def test_page_opens_without_an_error_and_asks_no_other_host(visit: Visit) -> None:
+    watched = visit()
+    page = watched.page
+    assert page.title() == "What happens to an image in a multi-scale flow?"
+    assert page.locator("[data-testid=stAlert]").count() == 0
+    pictures = page.locator(".eiw-strip img")
+    assert pictures.count() == 7  # the image, two levels of two halves, the last level, the image again
+    assert all(picture.evaluate("p => p.naturalWidth > 0") for picture in pictures.all())
+    assert page.locator(".js-plotly-plot .textpoint").count() == 8
+    assert fits(watched)
+    page.locator("[data-testid=stMain] summary").first.click()
+    page.wait_for_selector(".katex-display")
+    assert watched.complaints == []
+
+
+def test_boxes_areas_are_in_the_ratio_of_their_numbers(visit: Visit) -> None:
+    page = visit().page
+    boxes = [box.bounding_box() for box in page.locator(".eiw-strip .eiw-emitted img").all()]
+    areas = [box["width"] * box["height"] for box in boxes]
+    assert [area / sum(areas) for area in areas] == pytest.approx([0.5, 0.25, 0.25], abs=0.01)
+
+
+def test_dark_theme_is_dark_and_readable(visit: Visit) -> None:
+    watched = visit(theme="dark")
+    assert luminance(watched, "[data-testid=stApp]", "backgroundColor") < 60
+    assert luminance(watched, "h1", "color") > 180
+    assert luminance(watched, ".eiw-legend", "color") > 180
+    chart = "document.querySelector('.js-plotly-plot .main-svg')"
+    assert watched.page.evaluate(f"getComputedStyle({chart}).backgroundColor") == "rgba(0, 0, 0, 0)"
+    assert watched.complaints == []
+
+
+def test_a_telephone_needs_no_scrolling_sideways(visit: Visit) -> None:
+    watched = visit(size=(390, 844))
+    assert fits(watched)
+    level, image = (watched.page.locator(s).first.bounding_box() for s in (".eiw-kept", ".eiw-strip img"))
+    assert level["y"] > image["y"] + image["height"]
+    assert watched.complaints == []
+
+
+def test_keys_move_to_the_next_image_and_back_returns(visit: Visit) -> None:
+    watched = visit("&image=20")
+    page, picture = watched.page, watched.page.locator(".eiw-strip img").first
+    first = picture.get_attribute("src")
+    page.get_by_label("Test image").press("ArrowUp")
+    page.wait_for_function("old => document.querySelector('.eiw-strip img').src !== old", arg=first)
+    watched.settle()
+    assert "image=21" in page.url
+    page.reload()
+    watched.settle()
+    assert "image=21" in page.url and picture.get_attribute("src") != first
+    page.go_back()
+    page.wait_for_function("old => document.querySelector('.eiw-strip img').src === old", arg=first)
+    assert watched.complaints == []
+
+
+def test_pointing_at_a_map_names_its_channel(visit: Visit) -> None:
+    for size in ((1400, 900), (390, 844)):
+        watched = visit(size=size)
+        cells = watched.page.locator(".eiw-cells i")
+        for number, words in ((2, "place 3 of 12"), (11, "place 12 of 12"), (83, "place 48 of 48")):
+            cells.nth(number).hover()
+            shown = cells.nth(number).evaluate("c => getComputedStyle(c, '::after').content")
+            assert words in shown and "nats/pixel" in shown
+            assert fits(watched)
+
+
+def test_data_are_saved_as_csv_under_a_name_with_checkpoint_and_seed(visit: Visit) -> None:
+    page = visit("&seed=4").page
+    page.get_by_text("More evidence").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Channels (CSV)").click()
+    assert download.value.suggested_filename.startswith("eiwflow-home-channels-")
+    assert download.value.suggested_filename.endswith("-seed4.csv")
+    with open(download.value.path(), encoding="utf-8", newline="") as file:
+        assert len(list(csv.DictReader(file))) == 12 + 24 + 48
+
+
+def test_a_lesson_has_no_side_bar_and_large_letters(visit: Visit) -> None:
+    watched = visit("&lesson=1")
+    assert not watched.page.locator("[data-testid=stSidebar]").is_visible()
+    assert (
+        watched.page.evaluate(
+            "parseFloat(getComputedStyle(document.querySelector('.eiw-takeaway')).fontSize)"
+        )
+        >= 20
+    )
+    assert fits(watched)

@@ -1,0 +1,176 @@
+"""The front page's pictures: what they promise of areas, labels and colours holds for any flow."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from eiwflow.analysis.levels import Passage, Reconstruction, Staircase, fit_kept, passage
+from eiwflow.figures import home, palette, pixels, slide, strip
+from eiwflow.flow.config import NAMED_SPLITS
+
+from ..flow.flows import ready_flow
+
+
+def way(**fields: object) -> Passage:
+    """Return the passage of an image of noise through a small flow."""
+    flow = ready_flow(dtype=torch.float32, **fields)
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(256, (9, *flow.config.shape), generator=generator, dtype=torch.uint8)
+    return passage(flow, images[:1], fit_kept(flow, images[1:]))
+
+
+SHAPES = pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"levels": 1},
+        {"levels": 3},
+        {"shape": (3, 16, 8), "levels": 3},
+        {"shape": (3, 32, 32), "levels": 5},
+    ],
+    ids=str,
+)
+
+
+# ---------------------------------------------------------------------- the strip
+
+
+@SHAPES
+def test_dashed_boxes_together_have_the_area_of_the_images_numbers(fields: dict) -> None:
+    passed = way(**fields)
+    boxes = [box for parts in strip.boxes(passed) for box in parts]
+    assert sum(box.pixels.size for box in boxes if box.part == "emitted") == passed.dimensions
+    heights = {box.pixels.shape[0] for box in boxes}
+    assert heights == {passed.reconstruction.image.shape[0]}
+
+
+@SHAPES
+def test_every_map_has_its_channel_and_every_picture_its_words(fields: dict) -> None:
+    passed = way(**fields)
+    html = strip.strip(passed)
+    channels = sum(level.shape[0] for level in passed.levels)
+    assert html.count("data-tip=") == channels
+    assert html.count("<img ") == len(re.findall(r'<img alt="[^"]{10,}"', html))
+    assert all(
+        f"Level {level.number}" in html and f"{level.emitted:,} numbers" in html for level in passed.levels
+    )
+    assert "Nothing stays" in html and "nan" not in html
+
+
+@pytest.mark.parametrize("split", NAMED_SPLITS)
+def test_tips_give_weights_only_where_there_are_some(split: str) -> None:
+    html = strip.strip(way(split=split))
+    assert ("log ω" in html) == (split in ("weighted", "shuffle"))
+    assert ("not applied" in html) == (split == "shuffle")
+    assert (", Shuffle" in html) == (split in ("weighted", "shuffle"))
+
+
+def test_maps_stand_in_the_order_of_their_positions() -> None:
+    passed = way(levels=2)
+    kept, emitted = strip.boxes(passed)[0]
+    maps = passed.maps[0]
+    np.testing.assert_array_equal(kept.pixels, np.concatenate([maps[0], maps[1]]))
+    np.testing.assert_array_equal(emitted.pixels, np.concatenate([maps[2], maps[3]]))
+
+
+def test_many_levels_stand_below_each_other() -> None:
+    assert "stacked" in strip.strip(way(shape=(3, 32, 32), levels=5))
+    assert "stacked" not in strip.strip(way(levels=3))
+
+
+@SHAPES
+def test_slide_is_a_png_that_holds_both_colours(fields: dict) -> None:
+    image = Image.open(io.BytesIO(slide.strip_png(way(**fields)))).convert("RGB")
+    colours = {"#{:02X}{:02X}{:02X}".format(*colour) for _, colour in image.getcolors(2**24)}
+    assert palette.EMITTED in colours and palette.KEPT in colours
+
+
+def test_error_picture_is_brightest_where_the_error_is_largest() -> None:
+    image = np.zeros((2, 2, 3), np.uint8)
+    for error in (np.zeros((2, 2)), np.array([[0.0, 1e-6], [2e-6, 0.0]])):
+        html = strip.reconstruction(Reconstruction(image, image, error))
+        assert html.count("<img ") == 3 and Reconstruction(image, image, error).largest() in html
+
+
+def test_samples_are_separate_pictures() -> None:
+    assert strip.samples(np.zeros((5, 4, 4, 1), np.uint8), 0.7).count("<img ") == 5
+
+
+# ---------------------------------------------------------------------- the staircase
+
+
+def stairs() -> tuple[Staircase, Staircase]:
+    return Staircase(np.array([[7.5, 5.0, 4.25]])), Staircase(np.array([[7.0, 5.5, 4.0], [7.4, 5.1, 4.2]]))
+
+
+def test_staircase_falls_from_tread_to_tread_and_labels_each() -> None:
+    figure = home.staircase(*stairs())
+    average, _, image, labels = figure.data
+    assert list(image.x) == [-0.5, 0.5, 0.5, 1.5, 1.5, 2.5] and list(image.y) == [
+        7.5,
+        7.5,
+        5.0,
+        5.0,
+        4.25,
+        4.25,
+    ]
+    assert list(labels.text) == ["7.50", "5.00", "4.25"] and list(average.y)[::2] == [7.2, 5.3, 4.1]
+    assert figure.layout.xaxis.ticktext == ("no level", "level 1", "level 2:<br>the flow")
+    assert figure.layout.yaxis.title.text == "bits/dim"
+
+
+def test_labels_of_two_stairs_stand_on_different_sides() -> None:
+    _, average, _, image = home.staircase(*stairs()).data
+    assert all(a != b for a, b in zip(average.textposition, image.textposition, strict=True))
+
+
+def test_stairs_differ_in_more_than_colour_and_are_small() -> None:
+    figure = home.staircase(*stairs())
+    average, _, image, _ = figure.data
+    assert (average.line.color, average.line.dash) != (image.line.color, image.line.dash)
+    assert average.line.dash != image.line.dash
+    assert figure.layout.title.text is None and figure.layout.paper_bgcolor.endswith("0)")
+    assert len(figure.to_json()) < 12_000
+
+
+def test_axis_holds_every_stair() -> None:
+    for values in ([[9.5, 3.0]], [[1.0, 0.2]]):
+        low, high = home.staircase(Staircase(np.array(values)), stairs_like(values)).layout.yaxis.range
+        assert low < min(values[0]) and high > max(values[0])
+
+
+def stairs_like(values: list[list[float]]) -> Staircase:
+    return Staircase(np.array(values) + 0.1)
+
+
+# ---------------------------------------------------------------------- pixels and colours
+
+
+def test_montage_goes_row_by_row() -> None:
+    images = np.arange(3, dtype=np.uint8)[:, None, None] + np.ones((3, 1, 1), np.uint8)
+    np.testing.assert_array_equal(pixels.montage(images, 2), [[1, 2], [3, 0]])
+    assert pixels.montage(np.zeros((4, 2, 3, 3), np.uint8), 4).shape == (2, 12, 3)
+
+
+def test_data_uri_gives_the_bytes_back() -> None:
+    import base64
+
+    for array in (
+        np.arange(6, dtype=np.uint8).reshape(2, 3),
+        np.zeros((2, 3, 1), np.uint8),
+        np.eye(3, dtype=np.uint8),
+    ):
+        uri = pixels.data_uri(array)
+        decoded = np.array(Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))))
+        np.testing.assert_array_equal(decoded, array.squeeze())
+
+
+def test_cividis_runs_from_dark_blue_to_yellow() -> None:
+    ends = palette.cividis(np.array([[0.0, 1.0]]))[0]
+    assert ends.tolist() == [[0, 32, 76], [255, 233, 69]]
