@@ -1,0 +1,854 @@
+r"""Where entropy goes in a flow: what each half of a level holds, and the account that closes from x to ε.
+
+A permutation changes no joint entropy and no sum of channel entropies; it only decides which half holds what. And since
+h(f(x)) = h(x) + E log|det|, raw entropy rises by mere scaling. So three things are looked at together: the marginal
+entropy a dimension, beside that of N(0, 1); negentropy and redundancy, which know no scale; and the log-det account.
+
+The entropies are estimates from test images. Values of one image are not independent of each other, nor are crops of
+one photograph: intervals come from drawing whole images, or whole photographs where they are known, anew
+(``scipy.stats.bootstrap``), jointly for all channels of a level.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.stats import bootstrap, differential_entropy
+from torch import Tensor
+
+from ..data import DataError
+from ..flow import ConfigError, MultiScaleFlow
+from ..flow.entropy import GAUSSIAN_ENTROPY, entropy_rate, redundancy
+from ..flow.shuffle import entropy_order
+from ..flow.split import standard_normal_log_prob
+from ..flow.trace import LevelTrace
+from .levels import power, traces
+from .record import LevelRecord, TrainingRecord
+
+#: What is measured of a channel, all in nats a value: h, the Gaussian entropy of its variance minus h, J and Ĥ.
+MEASURES = ("marginal", "negentropy", "redundancy", "rate")
+SYMBOLS = {"marginal": "h", "negentropy": "negentropy", "redundancy": "J", "rate": "Ĥ"}
+#: What each would be of N(0, I).
+OF_NOISE = {"marginal": GAUSSIAN_ENTROPY, "negentropy": 0.0, "redundancy": 0.0, "rate": GAUSSIAN_ENTROPY}
+ESTIMATORS = {
+    "marginal": "scipy.stats.differential_entropy",
+    "negentropy": "scipy.stats.differential_entropy",
+    "redundancy": "periodogram of each image and channel",
+    "rate": "periodogram of each image and channel",
+}
+#: Test images that are looked at, values of each that a channel's marginal entropy is estimated from, and how often
+#: images are drawn anew: a hundred draws know a standard error to 7 %.
+IMAGES, VALUES_PER_IMAGE, RESAMPLES = 128, 16, 100
+#: With fewer images an interval over them means nothing; with fewer values h is biased by more than 0.02 nats.
+MIN_IMAGES, MIN_VALUES = 32, 128
+#: Of fewer photographs the bootstrap draws images.
+MIN_SOURCES = 8
+#: Up to this distance from N(0, 1), in nats a value, marginal entropies are called nearly flat.
+FLAT = 0.15
+#: Half-width of a 95 % interval in standard errors.
+NORMAL_95 = 1.96
+
+
+# ---------------------------------------------------------------------- channels, with intervals over images
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure and the half-width of its 95 % interval over images, in nats a value; NaN where there is none."""
+
+    value: float
+    error: float
+
+    def __str__(self) -> str:
+        """Return the figure with its interval, in as many places as the interval supports."""
+        places = 2 if self.error >= 0.005 else 3
+        return f"{self.value:.{places}f} ± {self.error:.{places}f}".replace("-", "−")
+
+    @property
+    def is_near_zero(self) -> bool:
+        """Whether the interval holds 0."""
+        return abs(self.value) <= self.error
+
+
+@dataclass(frozen=True, eq=False)
+class Channels:
+    """Measures of C channels over N images; the channels keep their places.
+
+    Attributes:
+        values: (4, C) in nats a value, one row for each of :data:`MEASURES`; J and Ĥ are NaN for a single pixel.
+        resampled: (B, 4, C), the same for B draws of the images with replacement.
+
+    """
+
+    values: np.ndarray
+    resampled: np.ndarray
+
+    def mean(self, measure: str, places: Sequence[int] | slice = slice(None)) -> Estimate:
+        """Return the mean of a measure over the channels at these places."""
+        return self._estimate(measure, lambda rows: rows[..., places].mean(axis=-1))
+
+    def difference(self, measure: str, places: Sequence[int], others: Sequence[int]) -> Estimate:
+        """Return by how much the mean over the channels at ``places`` exceeds that over the others."""
+        return self._estimate(measure, lambda rows: rows[..., places].mean(axis=-1) - rows[..., others].mean(axis=-1))
+
+    def _estimate(self, measure: str, statistic: Callable[[np.ndarray], np.ndarray]) -> Estimate:
+        row = MEASURES.index(measure)
+        spread = statistic(self.resampled[:, row]).std(ddof=1)
+        return Estimate(float(statistic(self.values[row])), float(NORMAL_95 * spread))
+
+
+def measure(x: Tensor, seed: int = 0, sources: Sequence[int] | None = None) -> Channels:
+    """Measure every channel of x (N, C, H, W).
+
+    h and negentropy are of the same values, :data:`VALUES_PER_IMAGE` of each image drawn by the seed. Where
+    ``sources`` (N,) names the photograph of each image, the bootstrap draws photographs.
+
+    Raises:
+        DataError: there are too few images or values to say anything.
+
+    """
+    images, _, height, width = x.shape
+    _check_images(images)
+    values = _some_values(x, seed)
+    if (count := values[0].size) < MIN_VALUES:
+        raise DataError(
+            f"{images} images give {count} values a channel of {height}×{width} pixels; "
+            f"at least {MIN_VALUES} are needed to estimate an entropy"
+        )
+    spectral = [redundancy(x).numpy(), entropy_rate(x).numpy()] if height * width > 1 else []
+    clusters = _clusters(images, sources)
+
+    def of(drawn: np.ndarray) -> np.ndarray:
+        numbers = np.concatenate([clusters[number] for number in drawn])
+        return np.stack([*_marginals(values[:, numbers]), *(rows[numbers].mean(axis=0) for rows in spectral)]).ravel()
+
+    every = np.arange(len(clusters))
+    resampled = bootstrap((every,), of, n_resamples=RESAMPLES, vectorized=False, method="percentile", rng=seed)
+    rows = np.stack([of(every), *resampled.bootstrap_distribution.T]).reshape(1 + RESAMPLES, -1, x.shape[1])
+    missing = np.full((1 + RESAMPLES, len(MEASURES) - rows.shape[1], x.shape[1]), np.nan)
+    found, *draws = np.concatenate([rows, missing], axis=1)
+    return Channels(found, np.stack(draws))
+
+
+def _clusters(images: int, sources: Sequence[int] | None) -> list[np.ndarray]:
+    """Return the numbers of the images that are drawn together."""
+    groups = [np.flatnonzero(np.equal(sources, source)) for source in np.unique(sources)] if sources is not None else []
+    return groups if len(groups) >= MIN_SOURCES else list(np.arange(images)[:, None])
+
+
+def _check_images(count: int) -> None:
+    if count < MIN_IMAGES:
+        raise DataError(f"{count} images were given; at least {MIN_IMAGES} are needed to estimate entropies")
+
+
+def _some_values(x: Tensor, seed: int) -> np.ndarray:
+    """Return (C, N, P): at most :data:`VALUES_PER_IMAGE` positions of every image, the same for all channels."""
+    rows = x.double().flatten(2).numpy().transpose(1, 0, 2)
+    _, images, positions = rows.shape
+    order = np.random.default_rng(seed).random((images, positions)).argsort(axis=1)
+    return np.take_along_axis(rows, order[None, :, :VALUES_PER_IMAGE], axis=2)
+
+
+def _marginals(values: np.ndarray) -> np.ndarray:
+    """Return h and negentropy (2, C) of values (C, N, P)."""
+    rows = values.reshape(len(values), -1)
+    marginal = differential_entropy(rows, axis=1)
+    return np.stack([marginal, GAUSSIAN_ENTROPY + np.log(rows.std(axis=1, ddof=1)) - marginal])
+
+
+# ---------------------------------------------------------------------- the halves of a level
+
+
+@dataclass(frozen=True, eq=False)
+class Half:
+    """The channels that share a fate.
+
+    Attributes:
+        numbers: their numbers before the Shuffle.
+        channels: each measure (C,) by its name, nats a value.
+        means: each measure's mean over the channels.
+
+    """
+
+    numbers: tuple[int, ...]
+    channels: dict[str, np.ndarray]
+    means: dict[str, Estimate]
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """A level's two halves at one stage of the Shuffle.
+
+    Attributes:
+        name: ``number`` (halves of the channel numbers, no Shuffle), ``order`` (the order in force), ``weights`` (the
+            order in force, and weighed), or ``entropy`` (the order that these images' J would give).
+        kept: None at the last level.
+        emitted: what leaves.
+        gaps: each measure's mean over the kept channels minus that over the emitted ones; empty at the last level.
+
+    """
+
+    name: str
+    kept: Half | None
+    emitted: Half
+    gaps: dict[str, Estimate]
+
+
+@dataclass(frozen=True)
+class Line:
+    """The channel with the least J of those that stay, the one with the most of those that leave, and J's difference.
+
+    It is negative where the order in force, made before the first training step, no longer sorts the two.
+    """
+
+    stays: int
+    leaves: int
+    difference: Estimate
+
+    def in_words(self) -> str:
+        """Return one sentence, or nothing where the line is clear."""
+        if self.difference.is_near_zero:
+            return (
+                f"At the split line it is a near-tie: channel {self.stays} stays and channel {self.leaves} leaves, "
+                f"and their J differ by {self.difference}."
+            )
+        if self.difference.value < 0:
+            return f"Sorted anew, channel {self.leaves}, which leaves, would stay before channel {self.stays}."
+        return ""
+
+
+@dataclass(frozen=True, eq=False)
+class LevelEntropies:
+    """Entropies of one level.
+
+    Attributes:
+        number: the level, from 1.
+        shape: (C, H, W), inside the level.
+        stages: in the order in which they happen; the last level has one.
+        noise: ε, what leaves, standardised by its prior.
+        line: the two channels nearest to crossing the split line, where the order is by entropy; else None.
+
+    """
+
+    number: int
+    shape: tuple[int, int, int]
+    stages: tuple[Stage, ...]
+    noise: Half
+    line: Line | None
+
+    def stage(self, name: str) -> Stage | None:
+        """Return the stage of that name, or None."""
+        return next((stage for stage in self.stages if stage.name == name), None)
+
+    @property
+    def in_force(self) -> Stage:
+        """What the flow really splits: ordered, and weighed where its policy weighs."""
+        return self.stage("weights") or self.stage("order") or self.stages[0]
+
+
+@dataclass(frozen=True, eq=False)
+class Entropies:
+    """Where the entropy goes, level by level.
+
+    Attributes:
+        split: the flow's policy.
+        rule: its order, one of ``flow.config.ORDERS``.
+        images: N.
+        sources: how many photographs the bootstrap draws from; 0 where it draws images.
+        levels: one a level.
+
+    """
+
+    split: str
+    rule: str
+    images: int
+    sources: int
+    levels: tuple[LevelEntropies, ...]
+
+    def level(self, number: int) -> LevelEntropies:
+        """Return a level by its number, from 1.
+
+        Raises:
+            ConfigError: the flow has no such level.
+
+        """
+        if not 1 <= number <= len(self.levels):
+            raise ConfigError(f"Level {number} was asked for; this flow has levels 1 to {len(self.levels)}.")
+        return self.levels[number - 1]
+
+    def values(self, number: int) -> int:
+        """Return how many values the marginal entropy of a channel of a level is estimated from."""
+        _, height, width = self.level(number).shape
+        return self.images * min(VALUES_PER_IMAGE, height * width)
+
+    @property
+    def interval(self) -> str:
+        """What the intervals are."""
+        over = f"the {self.sources} photographs they are cut from" if self.sources else "images"
+        return f"95 % bootstrap interval over {over}"
+
+    def method(self, measured: str) -> tuple[str, str, str]:
+        """Return what estimates a measure, from how much, and what its intervals are."""
+        counts = sorted({self.values(level.number) for level in self.levels})
+        values = f", {' to '.join(f'{count:,}' for count in {counts[0]: 0, counts[-1]: 0})} values a channel"
+        marginal = measured in ("marginal", "negentropy")
+        return ESTIMATORS[measured], f"{self.images} test images{values if marginal else ''}", self.interval
+
+    def in_words(self, number: int = 1) -> str:
+        """Return what leaves and what stays at a level, in J."""
+        level = self.level(number)
+        emitted, kept = level.in_force.emitted, level.in_force.kept
+        if kept is None:
+            found = "" if math.isnan(_j(emitted).value) else f", with a redundancy of {_j(emitted)} nats a pixel"
+            return f"Level {number} is the last: all {len(emitted.numbers)} channels leave{found}."
+        if math.isnan(_j(emitted).value):
+            return f"At level {number} a channel is a single pixel: it has no redundancy."
+        sentences = [self._found(level), self._otherwise(level), level.line.in_words() if level.line else ""]
+        return " ".join(sentence for sentence in sentences if sentence)
+
+    def _found(self, level: LevelEntropies) -> str:
+        emitted, kept, gap = level.in_force.emitted, level.in_force.kept, level.in_force.gaps["redundancy"]
+        said = (
+            f"At level {level.number} the {len(emitted.numbers)} channels that leave have a redundancy of "
+            f"{_j(emitted)} nats a pixel, the {len(kept.numbers)} that stay {_j(kept)}"
+        )
+        if gap.is_near_zero:
+            return f"{said}: no difference that these images show."
+        return f"{said}." if gap.value > 0 else f"{said}: what has more structure leaves."
+
+    def _otherwise(self, level: LevelEntropies) -> str:
+        if (numbered := level.stage("number")) is not None:
+            return f"Halved by channel number, {_j(numbered.emitted)} would leave and {_j(numbered.kept)} stay."
+        if (entropy := level.stage("entropy")) is None:
+            return ""
+        said = f"The split {self.split} does not look at entropy"
+        others = set(entropy.emitted.numbers) - set(level.in_force.emitted.numbers)
+        if not others:
+            return f"{said}, and yet the order of J would send out the same channels."
+        return (
+            f"{said}; the order of J would send out {len(others)} other channel{'s' * (len(others) > 1)}, "
+            f"so that {_j(entropy.emitted)} would leave and {_j(entropy.kept)} stay."
+        )
+
+    def shape_in_words(self, number: int = 1) -> str:
+        """Return how far the values of both halves of a level are from a Gaussian, and what the weights did to that."""
+        level = self.level(number)
+        found = [f"what {_VERBS[part]} {half.means['negentropy']}" for part, half in _parts(level.in_force)]
+        sentence = f"The values at level {number} are this far from a Gaussian, in nats a value: {', '.join(found)}"
+        if level.in_force.name != "weights":
+            return f"{sentence}."
+        before = [f"{half.means['negentropy']}" for _, half in _parts(level.stage("order"))]
+        return f"{sentence}. Before they were weighed it was {' and '.join(before)}."
+
+    def raw_in_words(self) -> str:
+        """Return how near the marginal entropy of what leaves is to that of N(0, 1) once its prior has seen it."""
+        found = [level.noise.means["marginal"].value for level in self.levels]
+        furthest = max(abs(value - GAUSSIAN_ENTROPY) for value in found)
+        verdict = "nearly flat, since ActNorm and the prior see to that" if furthest < FLAT else "not flat"
+        values = ", ".join(f"{value:.2f}" for value in found)
+        return (
+            f"Standardised by its prior, what leaves has h = {values} nats a value, level by level. That is at most "
+            f"{furthest:.2f} from the {GAUSSIAN_ENTROPY:.4f} of N(0, 1): {verdict}."
+        )
+
+    def describe(self, measured: str) -> str:
+        """Return one sentence on a measure at every level: what a chart of it shows."""
+        parts = []
+        for level in self.levels:
+            found = [f"{part} {half.means[measured]}" for part, half in _parts(level.in_force)]
+            nothing = math.isnan(level.in_force.emitted.means[measured].value)
+            parts.append(f"level {level.number}: {'none' if nothing else ', '.join(found)}")
+        return f"In nats a value, {SYMBOLS[measured]} is at {'; '.join(parts)}."
+
+    def table(self) -> list[dict[str, Any]]:
+        """Return one row a half, stage and level."""
+        rows = []
+        for head, half in self._halves():
+            row = dict(head)
+            for name, mean in half.means.items():
+                row |= {f"{name}_nats": mean.value, f"{name}_interval_nats": mean.error}
+            rows.append(row)
+        return rows
+
+    def cells(self) -> list[dict[str, Any]]:
+        """Return the same rows with each mean and its interval as they are read."""
+        return [head | _cells(half.means) for head, half in self._halves()]
+
+    def _halves(self) -> Iterator[tuple[dict[str, Any], Half]]:
+        for level in self.levels:
+            halves = [(stage.name, part, half) for stage in level.stages for part, half in _parts(stage)]
+            for stage, part, half in [*halves, ("standardised", "emitted", level.noise)]:
+                yield {"level": level.number, "stage": stage, "part": part, "channels": len(half.numbers)}, half
+
+    def channel_table(self) -> list[dict[str, Any]]:
+        """Return one row a channel, stage and level."""
+        return [
+            {"level": level.number, "stage": stage.name, "part": part, "channel": number}
+            | {f"{name}_nats": float(values[place]) for name, values in half.channels.items()}
+            for level in self.levels
+            for stage in level.stages
+            for part, half in _parts(stage)
+            for place, number in enumerate(half.numbers)
+        ]
+
+    def to_dict(self, number: int | None = None) -> dict[str, Any]:
+        """Return the figures of one level, or of all, as what JSON can hold."""
+        levels = [level.number for level in self.levels] if number is None else [self.level(number).number]
+        return {
+            "split": self.split,
+            "estimators": ESTIMATORS,
+            "images": self.images,
+            "values_per_channel": [self.values(level) for level in levels],
+            "interval": self.interval,
+            "halves": [row for row in self.table() if row["level"] in levels],
+            "channels": [row for row in self.channel_table() if row["level"] in levels],
+            "in_words": [self.in_words(level) for level in levels],
+        }
+
+
+_VERBS = {"kept": "stays", "emitted": "leaves"}
+
+
+def _j(half: Half) -> Estimate:
+    return half.means["redundancy"]
+
+
+def _cells(means: dict[str, Estimate]) -> dict[str, str]:
+    return {SYMBOLS[name]: "–" if math.isnan(mean.value) else str(mean) for name, mean in means.items()}
+
+
+def _parts(stage: Stage) -> list[tuple[str, Half]]:
+    return [(part, half) for part, half in (("kept", stage.kept), ("emitted", stage.emitted)) if half is not None]
+
+
+def entropies(flow: MultiScaleFlow, images: Tensor, seed: int = 0, sources: Sequence[int] | None = None) -> Entropies:
+    """Measure what stays and what leaves at every level.
+
+    Arguments:
+        flow: to look at.
+        images: uint8 (N, C, H, W) of the flow's shape; the first :data:`IMAGES` are used.
+        seed: of the dequantisation, of the values that are drawn and of the bootstrap.
+        sources: the photograph of each of ``images``, where that is known.
+
+    Raises:
+        DataError: there are too few images.
+
+    """
+    images, sources = images[:IMAGES], None if sources is None else sources[:IMAGES]
+    _check_images(len(images))
+    seen = list(traces(flow, images, seed))
+    levels = tuple(
+        _level(_joined([trace.levels[index] for trace in seen]), flow.config.order, seed, sources)
+        for index in range(flow.config.levels)
+    )
+    photographs = 0 if sources is None else len(np.unique(sources))
+    photographs = photographs if photographs >= MIN_SOURCES else 0
+    return Entropies(flow.config.split, flow.config.order, len(images), photographs, levels)
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """What is measured of a :class:`LevelTrace`, over all batches."""
+
+    number: int
+    order: Tensor | None
+    weighed: bool
+    features: Tensor
+    after: Tensor
+    noise: Tensor
+
+
+def _joined(batches: list[LevelTrace]) -> _Seen:
+    first = batches[0]
+    after = [torch.cat([b.emitted] if b.kept is None else [b.kept, b.emitted], dim=1) for b in batches]
+    features, noise = torch.cat([b.features for b in batches]), torch.cat([b.noise for b in batches])
+    return _Seen(first.number, first.order, first.weighed, features, torch.cat(after), noise)
+
+
+def _level(seen: _Seen, rule: str, seed: int, sources: Sequence[int] | None) -> LevelEntropies:
+    channels = seen.features.shape[1]
+    before, half = measure(seen.features, seed, sources), channels // 2
+    if seen.order is None:
+        everything = _half(before, range(channels), range(channels))
+        stages = [Stage("order", None, everything, {})]
+        return LevelEntropies(seen.number, tuple(seen.features.shape[1:]), tuple(stages), everything, None)
+    order = seen.order.tolist()
+    stages = [_stage("order", before, order)]
+    if rule == "entropy":
+        stages.insert(0, _stage("number", before, list(range(channels))))
+    if seen.weighed:
+        stages.append(_stage("weights", measure(seen.after, seed, sources), order, moved=True))
+    if rule != "entropy" and not np.isnan(before.values[2]).any():
+        stages.append(_stage("entropy", before, entropy_order(seen.features).tolist()))
+    return LevelEntropies(
+        number=seen.number,
+        shape=tuple(seen.features.shape[1:]),
+        stages=tuple(stages),
+        noise=_half(measure(seen.noise, seed, sources), range(half), order[half:]),
+        line=_line(before, order) if rule == "entropy" else None,
+    )
+
+
+def _stage(name: str, channels: Channels, order: list[int], moved: bool = False) -> Stage:
+    """Return the halves of an order; ``moved`` says that the channels stand in it already."""
+    half = len(order) // 2
+    places = list(range(len(order))) if moved else order
+    return Stage(
+        name,
+        kept=_half(channels, places[:half], order[:half]),
+        emitted=_half(channels, places[half:], order[half:]),
+        gaps={measured: channels.difference(measured, places[:half], places[half:]) for measured in MEASURES},
+    )
+
+
+def _half(channels: Channels, places: Sequence[int], numbers: Sequence[int]) -> Half:
+    rows = channels.values[:, list(places)]
+    means = {measured: channels.mean(measured, list(places)) for measured in MEASURES}
+    return Half(tuple(numbers), dict(zip(MEASURES, rows, strict=True)), means)
+
+
+def _line(channels: Channels, order: list[int]) -> Line | None:
+    half, redundancies = len(order) // 2, channels.values[MEASURES.index("redundancy")]
+    if np.isnan(redundancies).any():
+        return None
+    stays = min(order[:half], key=lambda number: redundancies[number])
+    leaves = max(order[half:], key=lambda number: redundancies[number])
+    return Line(stays, leaves, channels.difference("redundancy", [stays], [leaves]))
+
+
+# ---------------------------------------------------------------------- is the estimator right?
+
+
+@dataclass(frozen=True)
+class SelfTest:
+    """What the estimators say of noise drawn from N(0, I), in as many images and values as a level has.
+
+    Attributes:
+        number: the level.
+        shape: (C, H, W) of the noise.
+        means: each measure's mean over the channels.
+
+    """
+
+    number: int
+    shape: tuple[int, int, int]
+    means: dict[str, Estimate]
+
+    @property
+    def bias(self) -> float:
+        """The largest distance from :data:`OF_NOISE`, nats a value."""
+        return max(abs(mean.value - OF_NOISE[name]) for name, mean in self.means.items() if not math.isnan(mean.value))
+
+    def in_words(self) -> str:
+        """Return one sentence."""
+        found = ", ".join(f"{SYMBOLS[name]} {mean}" for name, mean in self.means.items() if not math.isnan(mean.value))
+        return f"On N(0, I) in the size of level {self.number} they read {found}: off by {self.bias:.3f} nats at most."
+
+    def cells(self) -> dict[str, str]:
+        """Return the figures with their intervals, as they are read."""
+        return _cells(self.means)
+
+    def row(self) -> dict[str, Any]:
+        """Return the figures beside what is right."""
+        return {"level": self.number} | {
+            f"{name}_nats{suffix}": value
+            for name, mean in self.means.items()
+            for suffix, value in (("", mean.value), ("_interval", mean.error), ("_right", OF_NOISE[name]))
+        }
+
+
+def self_test(result: Entropies, channels: int = 6, seed: int = 0) -> tuple[SelfTest, ...]:
+    """Measure fresh N(0, I) in the sizes of every level: what reading is only the estimator's own."""
+    generator = torch.Generator().manual_seed(seed)
+    tests = []
+    for level in result.levels:
+        shape = (channels, *level.shape[1:])
+        found = measure(torch.randn(result.images, *shape, generator=generator, dtype=torch.double), seed)
+        tests.append(SelfTest(level.number, shape, {measured: found.mean(measured) for measured in MEASURES}))
+    return tuple(tests)
+
+
+# ---------------------------------------------------------------------- leakage
+
+
+@dataclass(frozen=True)
+class Leakage:
+    """How much redundancy is overlooked in a field that was cut from a larger one.
+
+    Attributes:
+        size: side of the window in pixels.
+        correlation: between neighbours, of a separable AR(1) field.
+        exact: its J on the plane, −log(1 − a²) nats a pixel.
+        measured: the mean J that windows of it are given.
+
+    """
+
+    size: int
+    correlation: float
+    exact: float
+    measured: float
+
+    def in_words(self) -> str:
+        """Return one sentence."""
+        return (
+            f"Cut from a larger field whose neighbours correlate by {self.correlation:g}, windows of "
+            f"{self.size}×{self.size} pixels read J = {self.measured:.2f} where {self.exact:.2f} is right."
+        )
+
+
+def leakages(result: Entropies) -> tuple[Leakage, ...]:
+    """Return the leakage at the sizes of a flow's levels, but for single pixels."""
+    return tuple(leakage(size) for size in dict.fromkeys(min(level.shape[1:]) for level in result.levels) if size > 1)
+
+
+def leakage(size: int, correlation: float = 0.9, around: int = 128, fields: int = 8, seed: int = 0) -> Leakage:
+    """Measure J in windows of ``size`` pixels a side that tile AR(1) fields on a torus of ``around`` pixels a side.
+
+    A window's opposite edges do not meet. Its periodogram takes the jump for power at all frequencies, and J, which
+    lives on what the weak frequencies lack, comes out too small.
+    """
+    windows = _autoregressive(around, correlation, fields, seed).unfold(2, size, size).unfold(3, size, size)
+    measured = redundancy(windows.reshape(-1, 1, size, size)).mean()
+    return Leakage(size, correlation, -math.log(1 - correlation**2), float(measured))
+
+
+def _autoregressive(size: int, correlation: float, n: int, seed: int) -> Tensor:
+    """Return n separable AR(1) fields (n, 1, size, size) on a torus, driven by N(0, 1)."""
+    frequencies = torch.fft.fftfreq(size, dtype=torch.double) * 2 * math.pi
+    gain = 1 / (1 - correlation * torch.exp(-1j * frequencies)).abs()
+    drive = torch.randn(n, 1, size, size, generator=torch.Generator().manual_seed(seed), dtype=torch.double)
+    return torch.fft.ifft2(torch.fft.fft2(drive) * torch.outer(gain, gain)).real
+
+
+# ---------------------------------------------------------------------- the log-det account
+
+
+@dataclass(frozen=True)
+class Posting:
+    """One line of the account: E log|det| of a part of a level, in nats a dimension of the image."""
+
+    level: int
+    part: str
+    nats: float
+
+
+@dataclass(frozen=True)
+class Account:
+    """From x to ε: −log p(x) + Σ log|det| = −Σ log N(ε_l; 0, I), in nats a dimension, means over images, float64.
+
+    Attributes:
+        images: how many.
+        coded: −log p(x): what the flow makes of the entropy of x, an upper bound on h(x).
+        postings: log|det| by level and part, in forward order: squeeze, actnorm + mixing, coupling, shuffle, split.
+        noise: −log N(ε_l; 0, I) of each level's share; their sum is near ½ log 2πe if ε is standard normal.
+        gap: the largest distance from closing over images.
+        gap_float32: the largest distance of the float32 flow's own log p(x) over images.
+
+    """
+
+    images: int
+    coded: float
+    postings: tuple[Posting, ...]
+    noise: tuple[float, ...]
+    gap: float
+    gap_float32: float
+
+    @property
+    def stretched(self) -> float:
+        """The sum of all log|det|, nats a dimension."""
+        return sum(posting.nats for posting in self.postings)
+
+    def in_words(self) -> str:
+        """Return one sentence."""
+        closes = power(self.gap) if self.gap else "0"
+        sentence = (
+            f"From {self.coded:.2f} nats/dim at x, {self.stretched:+.2f} of log|det| make {sum(self.noise):.2f} at ε, "
+            f"where standard normal noise has {GAUSSIAN_ENTROPY:.2f}; the account closes to {closes} in float64, "
+            f"to {power(self.gap_float32)} in float32."
+        )
+        return sentence.replace("-", "−")
+
+    def table(self) -> list[dict[str, Any]]:
+        """Return one row a line of the account, from x to ε."""
+        levels = range(1, len(self.noise) + 1)
+        return [
+            {"level": 0, "part": "-log p(x)", "nats_per_dim": self.coded},
+            *({"level": p.level, "part": f"log|det| {p.part}", "nats_per_dim": p.nats} for p in self.postings),
+            *(
+                {"level": level, "part": "-log N(eps; 0, I)", "nats_per_dim": nats}
+                for level, nats in zip(levels, self.noise, strict=True)
+            ),
+        ]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the account as what JSON can hold."""
+        return asdict(self) | {"in_words": self.in_words()}
+
+
+@torch.no_grad()
+def account(flow: MultiScaleFlow, images: Tensor, seed: int = 0) -> Account:
+    """Add up every log-determinant between x and ε, in float64, and compare with log p(x).
+
+    The parts are run one by one by a float64 copy of the flow; log p(x) is the copy's own, whose steps run fused.
+
+    Arguments:
+        flow: to look at.
+        images: uint8 (N, C, H, W) of the flow's shape; the first :data:`IMAGES` are used.
+        seed: of the dequantisation.
+
+    """
+    exact, dimensions = copy.deepcopy(flow).double(), flow.config.dimensions
+    parts: dict[tuple[int, str], float] = {}
+    noise, coded = np.zeros(flow.config.levels), 0.0
+    gap = gap_float32 = 0.0
+    count = len(images[:IMAGES])
+    for rough in traces(flow, images[:IMAGES], seed):
+        x = rough.x.double()
+        trace, log_prob = exact.trace(x), exact.log_prob(x)
+        total = x.new_zeros(len(x))
+        for level in trace.levels:
+            prior = standard_normal_log_prob(level.noise)
+            noise[level.number - 1] -= float(prior.sum())
+            total = total + prior
+            for name, log_det in level.log_dets.items():
+                key = level.number, _part(name)
+                parts[key] = parts.get(key, 0.0) + float(log_det.sum())
+                total = total + log_det
+        coded -= float(log_prob.sum())
+        gap = max(gap, float((total - log_prob).abs().max()))
+        gap_float32 = max(gap_float32, float((flow.log_prob(rough.x).double() - total).abs().max()))
+    share = 1 / (count * dimensions)
+    return Account(
+        images=count,
+        coded=coded * share,
+        postings=tuple(Posting(level, part, nats * share) for (level, part), nats in parts.items()),
+        noise=tuple((noise * share).tolist()),
+        gap=gap / dimensions,
+        gap_float32=gap_float32 / dimensions,
+    )
+
+
+def _part(name: str) -> str:
+    """Return the part that a log-determinant of a trace is booked under."""
+    if name.endswith(("actnorm", "mixing")):
+        return "actnorm + mixing"
+    return "coupling" if name.endswith("coupling") else name
+
+
+# ---------------------------------------------------------------------- over training
+
+
+@dataclass(frozen=True, eq=False)
+class LevelGrowth:
+    """One level over S recording steps, channels by position in the order in force.
+
+    Attributes:
+        number: the level, from 1.
+        kept_channels: how many stay; 0 at the last level.
+        order: channel numbers by position (S, C).
+        measures: ``marginal``, ``redundancy`` and ``rate`` (S, C) in nats a value; NaN where nothing was recorded.
+
+    """
+
+    number: int
+    kept_channels: int
+    order: np.ndarray
+    measures: dict[str, np.ndarray]
+
+    def mean(self, measured: str, part: str) -> np.ndarray:
+        """Return the mean (S,) over the ``kept`` or the ``emitted`` channels; NaN where there are none."""
+        kept, emitted = np.split(self.measures[measured], [self.kept_channels], axis=1)
+        rows = kept if part == "kept" else emitted
+        return rows.mean(axis=1) if rows.shape[1] else np.full(len(rows), np.nan)
+
+
+@dataclass(frozen=True, eq=False)
+class Growth:
+    """How entropies grew over a training: recording steps (S,) and one :class:`LevelGrowth` a level."""
+
+    steps: np.ndarray
+    levels: tuple[LevelGrowth, ...]
+
+    def in_words(self, number: int = 1) -> str:
+        """Return how J of the halves of a level moved between the first and the last recorded step."""
+        level = self.levels[number - 1]
+        parts = [("that stay", "kept"), ("that leave", "emitted")] if level.kept_channels else [("", "emitted")]
+        moved = [
+            f"from {rows[0]:.2f} to {rows[-1]:.2f} for the channels {which}".strip().replace("-", "−")
+            for which, part in parts
+            if not np.isnan((rows := level.mean("redundancy", part))[[0, -1]]).any()
+        ]
+        if not moved:
+            return f"At level {number} a channel is a single pixel: it has no redundancy."
+        return (
+            f"From step {self.steps[0]:,} to step {self.steps[-1]:,} the mean redundancy at level {number} went "
+            f"{' and '.join(moved)}, in nats a pixel."
+        )
+
+    def table(self) -> list[dict[str, Any]]:
+        """Return one row a step, level and half."""
+        return [
+            {"step": int(step), "level": level.number, "part": part}
+            | {f"{name}_nats": float(level.mean(name, part)[index]) for name in level.measures}
+            for level in self.levels
+            for part in (("kept", "emitted") if level.kept_channels else ("emitted",))
+            for index, step in enumerate(self.steps)
+        ]
+
+
+def growth(record: TrainingRecord) -> Growth:
+    """Return what a training record says of the halves of every level."""
+    return Growth(record.steps, tuple(_growth(level) for level in record.levels))
+
+
+def _growth(level: LevelRecord) -> LevelGrowth:
+    steps, channels = level.entropy.shape
+    order = np.tile(np.arange(channels), (steps, 1)) if level.order is None else level.order
+    recorded = {"marginal": level.entropy, "redundancy": level.redundancy, "rate": level.entropy_rate}
+    nothing = np.full((steps, channels), np.nan)
+    measures = {
+        name: nothing if rows is None else np.take_along_axis(rows.astype(float), order, axis=1)
+        for name, rows in recorded.items()
+    }
+    return LevelGrowth(level.number, 0 if level.order is None else channels // 2, order, measures)
+
+
+# ---------------------------------------------------------------------- all of it, for the command line
+
+
+def report(
+    flow: MultiScaleFlow,
+    images: Tensor,
+    seed: int = 0,
+    sources: Sequence[int] | None = None,
+    record: TrainingRecord | None = None,
+    level: int | None = None,
+) -> dict[str, Any]:
+    """Return what the page shows, of one level or of all, as what JSON can hold.
+
+    Arguments:
+        flow: to look at.
+        images: uint8 (N, C, H, W) of the flow's shape; the first :data:`IMAGES` are used.
+        seed: of everything that is drawn.
+        sources: the photograph of each of ``images``, where that is known.
+        record: of the training, where there is one.
+        level: its number, from 1; all levels where there is none.
+
+    """
+    found = entropies(flow, images, seed, sources)
+    figures = found.to_dict(level)
+    tests = self_test(found, seed=seed)
+    chosen = [test for test in tests if level in (None, test.number)]
+    grown = None if record is None else growth(record).table()
+    return figures | {
+        "account": account(flow, images, seed).to_dict(),
+        "self_test": [test.row() for test in chosen],
+        "leakage": [asdict(lost) for lost in leakages(found)],
+        "growth": None if grown is None else [row for row in grown if level in (None, row["level"])],
+    }

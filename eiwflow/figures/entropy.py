@@ -1,0 +1,438 @@
+"""The Entropy page's charts: what stays and what leaves by level, the log-det account, and growth over training.
+
+What stays is blue, a solid line, a circle; what leaves is vermillion, a dotted line, a diamond. Large marks are means
+with their intervals, small ones single channels.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+
+from . import palette
+
+if TYPE_CHECKING:
+    from ..analysis.entropy import Account, Entropies, Estimate, Growth, Half, LevelEntropies, LevelGrowth
+
+#: part: colour, dash, symbol, which way its marks are moved aside, and what is said of it.
+PARTS = {
+    "kept": (palette.KEPT, "solid", "circle", -1, "stay (kept)"),
+    "emitted": (palette.EMITTED, "dot", "diamond", 1, "leave (emitted)"),
+}
+
+
+class Axis(NamedTuple):
+    """A measure's symbol and unit, and the line that it is read against: what it is of N(0, I), and its name."""
+
+    symbol: str
+    unit: str
+    line: float
+    name: str
+
+    @property
+    def title(self) -> str:
+        """What stands at the axis."""
+        return f"{self.symbol} ({self.unit})"
+
+
+#: The entropy of N(0, 1), ½ log 2πe nats.
+GAUSSIAN = 0.5 * math.log(2 * math.pi * math.e)
+AXES = {
+    "marginal": Axis("h", "nats/dim", GAUSSIAN, f"N(0, 1): {GAUSSIAN:.4f}"),
+    "negentropy": Axis("negentropy", "nats/dim", 0.0, "Gaussian values: 0"),
+    "redundancy": Axis("J", "nats/pixel", 0.0, "white noise: 0"),
+    "rate": Axis("Ĥ", "nats/pixel", GAUSSIAN, f"white N(0, 1): {GAUSSIAN:.4f}"),
+}
+STAGES = {
+    "number": "no<br>order",
+    "order": "in<br>order",
+    "weights": "with<br>ω",
+    "entropy": "by<br>J",
+    "noise": "ε",
+    "fixed": "as it<br>splits",
+    "last": "all<br>leave",
+}
+#: Room between two levels, in stages.
+BETWEEN = 1
+_UP, _DOWN, _TOTAL = palette.SUBJECT, "#CC79A7", palette.REFERENCE
+
+
+# ---------------------------------------------------------------------- by level
+
+
+def span(results: Iterable[Entropies], measured: str) -> tuple[float, float]:
+    """Return a range of values that holds a measure of several checkpoints: an axis that their charts share."""
+    values = [AXES[measured].line]
+    for result in results:
+        for level in result.levels:
+            for _, halves in _stages(result, level, measured):
+                for half in halves.values():
+                    values += [*half.channels[measured], _end(half.means[measured], 1), _end(half.means[measured], -1)]
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    return low - 0.05 * (high - low), high + 0.16 * (high - low)
+
+
+def by_level(
+    result: Entropies, measured: str, limits: tuple[float, float] | None = None, height: int = 330
+) -> go.Figure:
+    """Return a measure of both halves of every level, stage by stage.
+
+    Arguments:
+        result: what was measured.
+        measured: one of ``analysis.entropy.MEASURES``. J knows no weights; only h is followed to ε.
+        limits: of the y axis, where another chart shares it.
+        height: in pixels.
+
+    """
+    figure, ticks, place = go.Figure(), {}, 0
+    points: dict[str, list[tuple[float, Half | None]]] = {part: [] for part in PARTS}
+    last = set()
+    for level in result.levels:
+        stages = _stages(result, level, measured)
+        _head(figure, place + (len(stages) - 1) / 2, level)
+        for name, halves in stages:
+            ticks[place] = STAGES[name]
+            for part, half in halves.items():
+                points[part].append((place, half))
+            place += 1
+        for part in PARTS:
+            points[part].append((math.nan, None))  # no line from level to level
+        last.add(place - 1)
+        place += BETWEEN
+    for part, of_part in points.items():
+        _add_channels(figure, part, of_part, measured)
+        _add_means(figure, part, of_part, measured, last)
+    ends = -0.6, place - BETWEEN - 1 + 0.9
+    _add_line(figure, ends, measured)
+    figure.update_layout(
+        **_layout(height, below=140),
+        xaxis={
+            "range": list(ends),
+            "tickvals": list(ticks),
+            "ticktext": list(ticks.values()),
+            "tickangle": 0,
+            "showgrid": False,
+            "zeroline": False,
+            "title": {"text": "<br>".join(result.method(measured)), "font": {"size": 11}},
+        },
+        yaxis={
+            "range": list(limits or span([result], measured)),
+            "title": {"text": AXES[measured].title},
+            "gridcolor": palette.AXIS,
+            "zeroline": False,
+        },
+    )
+    return figure.update_layout(margin={"t": 44})
+
+
+def _stages(result: Entropies, level: LevelEntropies, measured: str) -> list[tuple[str, dict[str, Half]]]:
+    """Return the stages of a level that a chart shows, each with its halves by part."""
+    found = []
+    for stage in level.stages:
+        if stage.name == "weights" and measured == "redundancy":
+            continue
+        name = stage.name if stage.kept is not None else "last"
+        name = "fixed" if name == "order" and result.rule != "entropy" else name
+        halves = {"emitted": stage.emitted} if stage.kept is None else {"kept": stage.kept, "emitted": stage.emitted}
+        found.append((name, halves))
+    if measured == "marginal" and level.stages[0].kept is not None:
+        found.append(("noise", {"emitted": level.noise}))
+    return found
+
+
+def _head(figure: go.Figure, middle: float, level: LevelEntropies) -> None:
+    channels, height, width = level.shape
+    figure.add_annotation(
+        x=middle,
+        y=1,
+        yref="paper",
+        yanchor="bottom",
+        text=f"<b>Level {level.number}</b><br>{channels} of {height}×{width}",
+        showarrow=False,
+    )
+
+
+def _add_channels(figure: go.Figure, part: str, points: list[tuple[float, Half | None]], measured: str) -> None:
+    colour, _, symbol, aside, _ = PARTS[part]
+    dots = [
+        (place + 0.17 * aside, float(value), number)
+        for place, half in points
+        if half is not None
+        for value, number in zip(half.channels[measured], half.numbers, strict=True)
+        if math.isfinite(value)
+    ]
+    figure.add_scatter(
+        x=[round(x, 2) for x, _, _ in dots],
+        y=[round(y, 4) for _, y, _ in dots],
+        text=[f"channel {number}" for _, _, number in dots],
+        mode="markers",
+        marker={"color": colour, "symbol": f"{symbol}-open", "size": 5, "opacity": 0.6},
+        showlegend=False,
+        hovertemplate="%{text}: %{y:.3f}<extra>" + part + "</extra>",
+    )
+
+
+def _add_means(
+    figure: go.Figure, part: str, points: list[tuple[float, Half | None]], measured: str, last: set[float]
+) -> None:
+    colour, dash, symbol, aside, name = PARTS[part]
+    means = [None if half is None or _is_nan(half.means[measured]) else half.means[measured] for _, half in points]
+    # A value is written where its level's last stage has room for it.
+    ends = [mean is not None and place in last for mean, (place, _) in zip(means, points, strict=True)]
+    figure.add_scatter(
+        x=[None if math.isnan(place) else place + 0.05 * aside for place, _ in points],
+        y=[None if mean is None else round(mean.value, 4) for mean in means],
+        error_y={
+            "type": "data",
+            "array": [0 if mean is None else round(mean.error, 4) for mean in means],
+            "color": colour,
+            "thickness": 2,
+            "width": 5,
+        },
+        customdata=["" if mean is None else str(mean) for mean in means],
+        text=[f"  {mean.value:.2f}".replace("-", "−") if end else "" for mean, end in zip(means, ends, strict=True)],
+        textposition="top right",
+        textfont={"color": colour, "size": 14},
+        mode="lines+markers+text",
+        line={"color": colour, "dash": dash, "width": 3},
+        marker={"color": colour, "symbol": symbol, "size": 12, "line": {"width": 1, "color": "white"}},
+        name=name,
+        connectgaps=False,
+        cliponaxis=False,
+        hovertemplate=f"{AXES[measured].symbol} = %{{customdata}}<extra>{part}, mean</extra>",
+    )
+
+
+def _add_line(figure: go.Figure, ends: tuple[float, float], measured: str) -> None:
+    """Draw what the measure is of N(0, I)."""
+    figure.add_scatter(
+        x=list(ends),
+        y=[AXES[measured].line] * 2,
+        mode="lines",
+        line={"color": palette.REFERENCE, "width": 1.5, "dash": "dash"},
+        name=AXES[measured].name,
+        hoverinfo="skip",
+    )
+
+
+def _end(mean: Estimate, sign: int) -> float:
+    return mean.value + sign * mean.error
+
+
+def _is_nan(mean: Estimate) -> bool:
+    return math.isnan(mean.value)
+
+
+# ---------------------------------------------------------------------- the account
+
+
+def account(result: Account) -> go.Figure:
+    """Return the log-det account as a waterfall, from −log p(x) down to −log N(ε)."""
+    lines = [
+        ("−log p(x)", "absolute", result.coded),
+        *((f"{posting.part}, level {posting.level}", "relative", posting.nats) for posting in result.postings),
+        ("−log N(ε; 0, I)", "total", result.coded + result.stretched),
+    ]
+    labels, kinds, values = zip(*lines, strict=True)
+    figure = go.Figure(
+        go.Waterfall(
+            orientation="h",
+            y=list(labels),
+            measure=list(kinds),
+            x=[round(value, 6) for value in values],
+            text=[_signed(value) if kind == "relative" else _minus(f"{value:.3f}") for _, kind, value in lines],
+            textposition="outside",
+            cliponaxis=False,
+            connector={"line": {"color": palette.AXIS, "width": 1}},
+            increasing={"marker": {"color": _UP}},
+            decreasing={"marker": {"color": _DOWN}},
+            totals={"marker": {"color": _TOTAL}},
+            showlegend=False,
+            hovertemplate="%{y}: %{text} nats/dim<extra></extra>",
+        )
+    )
+    running = np.cumsum([result.coded, *(posting.nats for posting in result.postings)])
+    low, high = min(0.0, float(running.min())), max(0.0, float(running.max()))
+    figure.update_layout(
+        **_layout(70 + 25 * len(lines), below=60),
+        xaxis={
+            "range": [low - 0.16 * (high - low), high + 0.16 * (high - low)],
+            "title": {
+                "text": f"nats/dim, mean over {result.images} test images; N(0, I): {GAUSSIAN:.4f}<br>"
+                f"closes to {result.gap:.0e} in float64, to {result.gap_float32:.0e} in float32",
+                "font": {"size": 12},
+            },
+            "gridcolor": palette.AXIS,
+            "zeroline": True,
+            "zerolinecolor": palette.AXIS,
+        },
+        yaxis={"autorange": "reversed", "showgrid": False},
+    )
+    return figure
+
+
+def _signed(value: float) -> str:
+    return _minus(f"{value:+.3f}") if value else "0"
+
+
+def _minus(text: str) -> str:
+    return text.replace("-", "−")
+
+
+# ---------------------------------------------------------------------- growth over training
+
+
+def growth(result: Growth, number: int, measured: str = "redundancy", height: int = 300) -> go.Figure:
+    """Return a measure of a level's channels over training, with one frame a recording step for the scrubber.
+
+    Thin lines are channels, thick ones the means of those that stay and of those that leave. Recording steps stand at
+    equal distances, since they are log-spaced; a frame moves the cursor and the means' marks.
+    """
+    level, steps = result.levels[number - 1], result.steps
+    places, last = np.arange(len(steps)), len(steps) - 1
+    low, high = _growth_span(level, measured)
+    figure = go.Figure()
+    for part, rows in _parts(level, measured).items():
+        colour, dash, _, _, name = PARTS[part]
+        x, y = _joined(places, rows)
+        figure.add_scatter(
+            x=x, y=y, mode="lines", line={"color": colour, "width": 1}, opacity=0.3, showlegend=False, hoverinfo="skip"
+        )
+        figure.add_scatter(
+            x=places.tolist(),
+            y=_numbers(rows.mean(axis=1)),
+            text=[f"step {step:,}" for step in steps],
+            mode="lines",
+            line={"color": colour, "dash": dash, "width": 3},
+            name=name,
+            hovertemplate="%{text}: %{y:.3f}<extra>" + part + ", mean</extra>",
+        )
+    moving = list(range(len(figure.data), len(figure.data) + 1 + len(_parts(level, measured))))
+    figure.add_traces(_now(level, measured, last, (low, high)))
+    figure.frames = [
+        go.Frame(name=str(step), data=_now(level, measured, place, (low, high)), traces=moving)
+        for place, step in enumerate(steps)
+    ]
+    _add_line(figure, _step_range(steps), measured)
+    figure.update_layout(
+        **_layout(height, below=90),
+        meta={"steps": len(steps)},
+        sliders=_hidden_slider(steps),
+        xaxis=_step_axis(steps),
+        yaxis={
+            "range": [low, high],
+            "title": {"text": AXES[measured].title},
+            "gridcolor": palette.AXIS,
+            "zeroline": False,
+        },
+    )
+    return figure
+
+
+def _parts(level: LevelGrowth, measured: str) -> dict[str, np.ndarray]:
+    """Return the rows (S, C/2) of both halves, or (S, C) of the one that there is, by part."""
+    kept, emitted = np.split(level.measures[measured], [level.kept_channels], axis=1)
+    return {part: rows for part, rows in (("kept", kept), ("emitted", emitted)) if rows.shape[1]}
+
+
+def _growth_span(level: LevelGrowth, measured: str) -> tuple[float, float]:
+    values = np.append(level.measures[measured].ravel(), AXES[measured].line)
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    margin = 0.08 * (high - low) or 0.1
+    return low - margin, high + margin
+
+
+def _now(level: LevelGrowth, measured: str, place: int, ends: tuple[float, float]) -> list[dict[str, Any]]:
+    """Return what the scrubber moves: a line at the step, and each mean's mark and value there."""
+    cursor = {
+        "type": "scatter",
+        "x": [place, place],
+        "y": [round(end, 4) for end in ends],
+        "mode": "lines",
+        "line": {"color": palette.SUBJECT, "width": 2},
+        "showlegend": False,
+        "hoverinfo": "skip",
+    }
+    left = place > len(level.order) / 2
+    marks = []
+    for part, rows in _parts(level, measured).items():
+        colour, _, symbol, _, _ = PARTS[part]
+        value = float(rows[place].mean())
+        marks.append(
+            {
+                "type": "scatter",
+                "x": [place],
+                "y": _numbers([value]),
+                "text": [_minus(f" {value:.2f} ")],
+                "textposition": "top left" if left else "top right",
+                "textfont": {"color": colour, "size": 14},
+                "mode": "markers+text",
+                "marker": {"color": colour, "symbol": symbol, "size": 11},
+                "showlegend": False,
+                "hoverinfo": "skip",
+            }
+        )
+    return [cursor, *marks]
+
+
+def _joined(places: np.ndarray, rows: np.ndarray) -> tuple[list[int], list[float | None]]:
+    """Return x and y of the columns of rows (S, M) as one line each, with gaps between them, in one trace."""
+    gaps = np.vstack([rows, np.full(rows.shape[1], np.nan)]).T.ravel()
+    return np.tile([*places, places[-1]], rows.shape[1]).tolist(), _numbers(gaps)
+
+
+def _numbers(values: Sequence[float] | np.ndarray) -> list[float | None]:
+    return [round(float(value), 4) if math.isfinite(value) else None for value in values]
+
+
+def _step_axis(steps: np.ndarray, ticks: int = 6) -> dict[str, Any]:
+    last = len(steps) - 1
+    chosen = np.unique(np.linspace(0, last, min(ticks, last + 1)).round().astype(int))
+    return {
+        "range": list(_step_range(steps)),
+        "tickvals": chosen.tolist(),
+        "ticktext": [f"{step:,}" for step in steps[chosen]],
+        "tickangle": 0,
+        "title": {"text": "training step (log-spaced)"},
+        "showgrid": False,
+        "zeroline": False,
+    }
+
+
+def _step_range(steps: np.ndarray) -> tuple[float, float]:
+    margin = 0.04 * (len(steps) + 1)
+    return -margin, len(steps) - 1 + margin
+
+
+def _hidden_slider(steps: np.ndarray) -> list[dict[str, Any]]:
+    """Return the slider that the page's scrubber moves in place of the reader: plotly's own takes no keys."""
+    jump = {"mode": "immediate", "frame": {"duration": 0, "redraw": False}, "transition": {"duration": 0}}
+    return [
+        {
+            "active": len(steps) - 1,
+            "len": 1,
+            "pad": {"t": 0, "b": 0},
+            "ticklen": 0,
+            "minorticklen": 0,
+            "currentvalue": {"visible": False},
+            "font": {"size": 1},
+            "steps": [{"label": "", "method": "animate", "args": [[str(step)], jump]} for step in steps],
+        }
+    ]
+
+
+def _layout(height: int, below: int) -> dict[str, Any]:
+    """Return what all charts share; ``below`` is the room for an axis, its title and, under them, the legend."""
+    return {
+        "height": height,
+        "margin": {"l": 8, "r": 16, "t": 8, "b": below},
+        "paper_bgcolor": "rgba(0, 0, 0, 0)",
+        "plot_bgcolor": "rgba(0, 0, 0, 0)",
+        "hovermode": "closest",
+        "dragmode": False,
+        "legend": {"orientation": "h", "x": 0, "y": 0, "yref": "container", "yanchor": "bottom"},
+    }

@@ -1,0 +1,459 @@
+"""Entropies against distributions and fields whose true values are known, and accounts that must close."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from eiwflow.analysis import entropy
+from eiwflow.analysis.entropy import MEASURES, Channels, Entropies, Estimate, Line, measure
+from eiwflow.analysis.record import LevelRecord, TrainingRecord
+from eiwflow.data import DataError
+from eiwflow.flow import ConfigError, MultiScaleFlow
+from eiwflow.flow.config import PRIORS
+from eiwflow.flow.entropy import GAUSSIAN_ENTROPY, entropy_rate, redundancy
+
+from ..flow.flows import every_policy, ready_flow
+from ..flow.numerics import noise
+from ..flow.test_entropy import autoregressive_spectrum, field_with
+from .test_levels import images
+
+BYTES = images(40)
+
+
+@pytest.fixture(autouse=True)
+def few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no interval is judged a tenth of the draws will do."""
+    monkeypatch.setattr(entropy, "RESAMPLES", 10)
+
+
+@pytest.fixture
+def all_draws(few_draws: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many draws as anywhere else."""
+    monkeypatch.setattr(entropy, "RESAMPLES", 100)
+
+
+def found(split: str = "weighted", **fields: object) -> Entropies:
+    """Return the entropies of a small flow on forty images."""
+    return entropy.entropies(ready_flow(split=split, **fields), BYTES)
+
+
+def row(channels: Channels, measured: str) -> np.ndarray:
+    return channels.values[MEASURES.index(measured)]
+
+
+# ---------------------------------------------------------------------- the estimators
+
+STANDARD = {
+    "normal": (lambda x: x, 0.0),
+    "uniform": (lambda x: torch.erf(x / math.sqrt(2)), GAUSSIAN_ENTROPY + 0.5 * math.log(1 / 3) - math.log(2)),
+    "laplace": (
+        lambda x: -x.sign() * torch.log1p(-torch.erf(x.abs() / math.sqrt(2))),
+        GAUSSIAN_ENTROPY + 0.5 * math.log(2) - 1 - math.log(2),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STANDARD)
+@pytest.mark.parametrize("sigma", [0.01, 1.0, 30.0])
+def test_marginal_entropy_and_negentropy_are_those_of_the_distribution(name: str, sigma: float) -> None:
+    values, negentropy = STANDARD[name]
+    x = sigma * values(noise(256, 4, 8, 8))
+    exact = {"normal": GAUSSIAN_ENTROPY, "uniform": math.log(2), "laplace": 1 + math.log(2)}[name] + math.log(sigma)
+    measured = measure(x)
+    assert measured.mean("marginal").value == pytest.approx(exact, abs=0.03)
+    assert measured.mean("negentropy").value == pytest.approx(negentropy, abs=0.03)
+
+
+@pytest.mark.usefixtures("all_draws")
+@pytest.mark.parametrize("name", STANDARD)
+def test_negentropy_is_not_negative_within_its_interval(name: str) -> None:
+    for seed in range(3):
+        mean = measure(STANDARD[name][0](noise(64, 4, 8, 8, seed=seed)), seed).mean("negentropy")
+        assert mean.value + mean.error > 0
+
+
+@pytest.mark.parametrize("scale", [0.1, 1e3])
+def test_negentropy_and_redundancy_know_neither_scale_nor_offset_and_raw_entropies_rise_by_its_logarithm(
+    scale: float,
+) -> None:
+    x = STANDARD["laplace"][0](noise(40, 3, 8, 8))
+    before, after = measure(x), measure(scale * x + 5 * scale)
+    for measured in ("negentropy", "redundancy"):
+        np.testing.assert_allclose(row(after, measured), row(before, measured), atol=1e-6)
+    for measured in ("marginal", "rate"):
+        np.testing.assert_allclose(row(after, measured) - row(before, measured), math.log(scale), atol=1e-6)
+
+
+@pytest.mark.parametrize(("size", "bound"), [(16, 0.02), (8, 0.02), (4, 0.05)])
+def test_white_noise_has_no_redundancy_and_the_rate_of_its_marginal(size: int, bound: float) -> None:
+    measured = measure(noise(256, 2, size, size))
+    assert abs(measured.mean("redundancy").value) < bound
+    assert abs(measured.mean("rate").value - GAUSSIAN_ENTROPY) < bound
+
+
+def test_the_rate_of_an_autoregressive_field_on_a_torus_is_exact() -> None:
+    spectrum = autoregressive_spectrum(0.6, 16)
+    exact = GAUSSIAN_ENTROPY + 0.5 * spectrum.log().flatten()[1:].mean().item()
+    assert measure(field_with(spectrum, 600)).mean("rate").value == pytest.approx(exact, abs=0.02)
+
+
+def test_values_are_the_estimators_of_the_flow_on_all_images() -> None:
+    x = noise(40, 3, 8, 8)
+    np.testing.assert_allclose(row(measure(x), "redundancy"), redundancy(x).mean(dim=0).numpy())
+    np.testing.assert_allclose(row(measure(x), "rate"), entropy_rate(x).mean(dim=0).numpy())
+
+
+def test_a_single_pixel_has_a_marginal_entropy_and_no_spectrum() -> None:
+    measured = measure(noise(200, 2, 1, 1))
+    assert np.isfinite(row(measured, "marginal")).all() and np.isnan(row(measured, "redundancy")).all()
+
+
+def test_too_few_images_or_values_are_refused_in_a_sentence() -> None:
+    with pytest.raises(DataError, match=r"^31 images were given; at least 32 are needed to estimate entropies\.$"):
+        measure(noise(31, 2, 8, 8))
+    with pytest.raises(DataError, match=r"^40 images give 40 values a channel of 1×1 pixels; at least 128 "):
+        measure(noise(40, 2, 1, 1))
+    with pytest.raises(DataError, match="5 images were given"):
+        entropy.entropies(ready_flow(), BYTES[:5])
+
+
+# ---------------------------------------------------------------------- the intervals
+
+
+@pytest.mark.usefixtures("all_draws")
+def test_intervals_hold_the_truth_in_about_19_of_20_draws() -> None:
+    inside = 0
+    for seed in range(40):
+        mean = measure(noise(48, 1, 4, 4, seed=seed), seed).mean("redundancy")
+        inside += abs(mean.value) <= mean.error
+    assert 33 <= inside <= 40
+
+
+@pytest.mark.usefixtures("all_draws")
+def test_the_interval_of_redundancy_is_that_of_a_mean_over_images() -> None:
+    x = noise(64, 1, 8, 8)
+    exact = 1.96 * redundancy(x).std(correction=0).item() / 8
+    assert measure(x).mean("redundancy").error == pytest.approx(exact, rel=0.25)
+
+
+@pytest.mark.usefixtures("all_draws")
+def test_values_of_one_image_are_not_counted_as_witnesses_of_their_own() -> None:
+    """Images that differ in brightness: 16 values of each say hardly more than one does."""
+    brightness = noise(64, 1, 1, 1)
+    independent, together = noise(64, 1, 8, 8), brightness + 0.1 * noise(64, 1, 8, 8)
+    assert measure(together).mean("marginal").error > 2 * measure(independent).mean("marginal").error
+
+
+@pytest.mark.usefixtures("all_draws")
+def test_crops_of_one_photograph_are_drawn_together() -> None:
+    photographs = np.arange(64) // 4
+    x = noise(16, 1, 1, 1).repeat_interleave(4, dim=0) + 0.1 * noise(64, 1, 8, 8)
+    alone, together = measure(x), measure(x, sources=photographs)
+    assert together.mean("marginal").error > 1.4 * alone.mean("marginal").error
+    np.testing.assert_array_equal(together.values, alone.values)
+    few = measure(x, sources=np.arange(64) // 32)
+    np.testing.assert_array_equal(few.resampled, alone.resampled)  # of two photographs nothing can be drawn
+
+
+@pytest.mark.usefixtures("all_draws")
+def test_a_difference_is_narrower_than_its_parts_where_images_move_them_together() -> None:
+    x = noise(64, 1, 1, 1).exp() * noise(64, 2, 8, 8)
+    measured = measure(x)
+    gap = measured.difference("rate", [0], [1])
+    assert gap.error < measured.mean("rate").error and gap.is_near_zero
+
+
+def test_estimates_are_written_in_as_many_places_as_their_interval_supports() -> None:
+    assert str(Estimate(0.613, 0.031)) == "0.61 ± 0.03"
+    assert str(Estimate(-0.0021, 0.0043)) == "−0.002 ± 0.004"
+
+
+# ---------------------------------------------------------------------- the halves
+
+
+def test_a_shuffle_with_order_alone_leaves_the_sum_of_channel_entropies_unchanged() -> None:
+    flow = ready_flow(split="shuffle")
+    trace = flow.trace(noise(40, 1, 8, 8))
+    level = trace.levels[0]
+    before, after = measure(level.features), measure(torch.cat([level.kept, level.emitted], dim=1))
+    np.testing.assert_allclose(after.values.sum(axis=1), before.values.sum(axis=1), rtol=1e-12)
+    np.testing.assert_array_equal(after.values, before.values[:, level.order.numpy()])
+    stages = entropy.entropies(flow, BYTES).levels[0]
+    for measured in MEASURES:
+        sums = [
+            half.channels[measured].sum() + stage.kept.channels[measured].sum()
+            for stage in stages.stages
+            for half in (stage.emitted,)
+        ]
+        assert sums[1] == pytest.approx(sums[0], abs=1e-9)
+
+
+def test_weights_change_raw_entropies_by_their_logarithm_and_no_redundancy() -> None:
+    flow = ready_flow(split="weighted")
+    level = entropy.entropies(flow, BYTES).levels[0]
+    ordered, weighed = level.stage("order"), level.stage("weights")
+    np.testing.assert_allclose(
+        weighed.emitted.channels["redundancy"], ordered.emitted.channels["redundancy"], atol=1e-6
+    )
+    (trace,) = entropy.traces(flow, BYTES)
+    log_weights = trace.levels[0].log_weights.mean(dim=0).numpy()
+    np.testing.assert_allclose(
+        np.concatenate([half.channels["rate"] for half in (weighed.kept, weighed.emitted)])
+        - np.concatenate([half.channels["rate"] for half in (ordered.kept, ordered.emitted)]),
+        log_weights,
+        atol=1e-6,
+    )
+
+
+@every_policy
+def test_every_policy_has_its_stages_and_the_one_in_force_is_what_the_flow_emits(split: str) -> None:
+    flow = ready_flow(split=split)
+    level = entropy.entropies(flow, BYTES).levels[0]
+    order, weights = split.split("+")
+    expected = ["number", "order"] if order == "entropy" else ["order"]
+    expected += ["weights"] * (weights == "pooled") + ["entropy"] * (order != "entropy")
+    assert [stage.name for stage in level.stages] == expected
+    assert level.in_force.name == ("weights" if weights == "pooled" else "order")
+    (trace,) = entropy.traces(flow, BYTES)
+    kept, emitted = measure(trace.levels[0].kept), measure(trace.levels[0].emitted)
+    for half, channels in ((level.in_force.kept, kept), (level.in_force.emitted, emitted)):
+        for measured in MEASURES:
+            np.testing.assert_allclose(half.channels[measured], row(channels, measured), atol=1e-12)
+    in_order = level.in_force.kept.numbers + level.in_force.emitted.numbers
+    assert list(in_order) == flow.levels[0].shuffle.order.tolist()
+
+
+def test_the_last_level_emits_everything_and_its_noise_is_the_same() -> None:
+    level = found().levels[-1]
+    assert level.in_force.kept is None and len(level.in_force.emitted.numbers) == 8
+    assert level.noise is level.in_force.emitted and level.line is None
+
+
+def test_noise_is_measured_after_its_prior() -> None:
+    flow = ready_flow(prior="conditional")
+    (trace,) = entropy.traces(flow, BYTES)
+    expected = row(measure(trace.levels[0].noise), "marginal")
+    np.testing.assert_allclose(entropy.entropies(flow, BYTES).levels[0].noise.channels["marginal"], expected)
+
+
+def test_the_line_is_the_least_kept_and_the_greatest_emitted_redundancy() -> None:
+    level = found("shuffle").levels[0]
+    kept, emitted = (half.channels["redundancy"] for half in (level.in_force.kept, level.in_force.emitted))
+    assert level.line.difference.value == pytest.approx(kept.min() - emitted.max())
+    assert level.line.stays in level.in_force.kept.numbers and level.line.leaves in level.in_force.emitted.numbers
+
+
+# ---------------------------------------------------------------------- words and tables
+
+
+def test_words_name_both_halves_with_their_intervals_and_what_the_numbering_would_have_done() -> None:
+    words = found("weighted").in_words(1)
+    assert words.startswith("At level 1 the 2 channels that leave have a redundancy of ")
+    assert words.count("±") >= 4 and "the 2 that stay" in words and "Halved by channel number, " in words
+    assert found("weighted").in_words(2).startswith("Level 2 is the last: all 8 channels leave, with a redundancy of")
+
+
+def test_words_of_a_static_split_say_what_the_order_by_redundancy_would_send_out() -> None:
+    words = found("static-last").in_words(1)
+    assert "The split static-last does not look at entropy" in words and "would send out" in words
+
+
+def test_a_near_tie_and_an_outdated_order_are_said() -> None:
+    near = Line(3, 1, Estimate(0.01, 0.02)).in_words()
+    assert near.startswith("At the split line it is a near-tie: channel 3 stays and channel 1 leaves")
+    assert Line(3, 1, Estimate(-0.1, 0.02)).in_words().startswith("Sorted anew, channel 1, which leaves, would stay")
+    assert Line(3, 1, Estimate(0.1, 0.02)).in_words() == ""
+
+
+def test_halves_that_do_not_differ_are_said_not_to() -> None:
+    """Both levels see noise: nothing is there to be told apart."""
+    flow = MultiScaleFlow(ready_flow().config).double()
+    with torch.no_grad():
+        flow.initialise(noise(200, 1, 8, 8))
+    white = torch.randint(0, 256, (64, 1, 8, 8), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    words = entropy.entropies(flow, white).in_words(1)
+    assert "no difference that these images show" in words or "what has more structure leaves" in words
+
+
+def test_single_pixels_are_said_to_have_no_redundancy() -> None:
+    result = entropy.entropies(ready_flow(levels=3), images(130))
+    assert "all 16 channels leave." in result.in_words(3) and "level 3: none" in result.describe("redundancy")
+
+
+def test_a_level_that_is_not_there_is_refused_in_a_sentence() -> None:
+    with pytest.raises(ConfigError, match=r"^Level 7 was asked for; this flow has levels 1 to 2\.$"):
+        found().to_dict(7)
+
+
+def test_words_on_shape_say_what_the_weights_did_and_words_on_raw_entropy_whether_it_is_flat() -> None:
+    weighed = found("weighted")
+    assert "Before they were weighed it was " in weighed.shape_in_words(1) and "what stays" in weighed.shape_in_words(1)
+    assert "weighed" not in found("shuffle").shape_in_words(1)
+    assert "the 1.4189 of N(0, 1)" in weighed.raw_in_words() and "flat" in weighed.raw_in_words()
+
+
+def test_tables_have_a_row_for_everything_measured() -> None:
+    result = found("weighted")
+    # Three stages of two halves, and ε, of level 1; everything, and ε, of level 2.
+    assert len(result.table()) == 3 * 2 + 1 + 2 and len({tuple(row) for row in result.table()}) == 1
+    assert len(result.channel_table()) == 3 * 4 + 8
+    assert len(result.cells()) == len(result.table()) and all(" ± " in row["J"] for row in result.cells())
+    assert all(math.isfinite(value) for row in result.table() for value in row.values() if isinstance(value, float))
+
+
+def test_a_report_is_json_of_one_level_or_of_all() -> None:
+    flow = ready_flow()
+    every, one = entropy.report(flow, BYTES), entropy.report(flow, BYTES, level=1)
+    assert len(json.loads(json.dumps(every))["halves"]) == 9 and len(one["halves"]) == 7
+    assert one["in_words"] == [entropy.entropies(flow, BYTES).in_words(1)] and len(every["in_words"]) == 2
+    assert {"account", "self_test", "leakage", "growth"} <= every.keys()
+    assert one["self_test"][0]["level"] == 1 and len(every["self_test"]) == 2
+
+
+def test_the_same_seed_gives_the_same_figures_and_another_seed_others() -> None:
+    flow = ready_flow()
+    first, again, other = (entropy.entropies(flow, BYTES, seed).table() for seed in (0, 0, 1))
+    assert first == again and first != other
+
+
+def test_no_more_than_128_images_are_looked_at() -> None:
+    many = images(140)
+    result = entropy.entropies(ready_flow(), many, sources=list(np.arange(140) // 4))
+    assert result.images == 128 and result.sources == 32 and result.values(1) == 128 * 16
+    assert "the 32 photographs" in result.interval and "128 test images" in result.method("marginal")[1]
+
+
+# ---------------------------------------------------------------------- self-test and leakage
+
+
+@pytest.mark.usefixtures("all_draws")
+def test_the_self_test_reads_noise_as_noise() -> None:
+    result = found()
+    for test in entropy.self_test(result, seed=3):
+        for measured, mean in test.means.items():
+            assert abs(mean.value - entropy.OF_NOISE[measured]) < 2 * mean.error + 0.01
+        assert f"off by {test.bias:.3f}" in test.in_words()
+        assert "J " in test.in_words() and test.row()["marginal_nats_right"] == GAUSSIAN_ENTROPY
+
+
+def test_a_field_cut_from_the_plane_is_given_too_little_redundancy_and_the_text_says_how_much() -> None:
+    lost = entropy.leakage(16, 0.9)
+    assert lost.exact == pytest.approx(-math.log(1 - 0.81))
+    assert 0.3 < lost.exact - lost.measured < 0.8
+    assert lost.in_words().endswith(f"16×16 pixels read J = {lost.measured:.2f} where 1.66 is right.")
+    assert [one.size for one in entropy.leakages(entropy.entropies(ready_flow(levels=3), images(130)))] == [4, 2]
+
+
+def test_leakage_is_the_cuts_alone() -> None:
+    """The whole torus, where edges meet, is given nearly what is right; so is a field without correlation."""
+    assert entropy.leakage(128, 0.9).measured == pytest.approx(-math.log(1 - 0.81), abs=0.05)
+    assert entropy.leakage(16, 0.0).measured == pytest.approx(0, abs=0.01)
+
+
+# ---------------------------------------------------------------------- the account
+
+
+def mean_change(account: entropy.Account) -> float:
+    return account.coded + account.stretched - sum(account.noise)
+
+
+@every_policy
+@pytest.mark.parametrize("prior", PRIORS)
+def test_the_account_closes_in_float64_and_nearly_in_float32(split: str, prior: str) -> None:
+    flow = ready_flow(split=split, prior=prior, levels=3, dtype=torch.float32)
+    account = entropy.account(flow, BYTES[:6])
+    assert account.gap < 1e-9 and 0 < account.gap_float32 < 1e-5
+    assert abs(mean_change(account)) < 1e-9
+    assert next(flow.parameters()).dtype == torch.float32  # the flow itself is left as it was
+
+
+def test_the_account_is_minus_log_p_a_dimension() -> None:
+    flow = ready_flow()
+    account = entropy.account(flow, BYTES[:6], seed=3)
+    (trace,) = entropy.traces(flow, BYTES[:6], 3)
+    assert account.coded == pytest.approx(-flow.log_prob(trace.x).mean().item() / 64)
+    by_part = {(p.level, p.part): p.nats for p in account.postings}
+    assert by_part[1, "coupling"] == pytest.approx(
+        sum(trace.levels[0].log_dets[f"step {step} coupling"].mean().item() for step in (1, 2)) / 64
+    )
+    assert by_part[1, "squeeze"] == 0 and (2, "shuffle") not in by_part and account.images == 6
+
+
+@pytest.mark.parametrize("split", ["static-last", "random", "shuffle"])
+def test_a_permutation_costs_nothing_in_the_account(split: str) -> None:
+    account = entropy.account(ready_flow(split=split), BYTES[:4])
+    assert [posting.nats for posting in account.postings if posting.part == "shuffle"] == [0.0]
+
+
+def test_scaling_moves_the_account_between_levels_and_leaves_its_ends_alone() -> None:
+    """What is kept is doubled, and the next ActNorm undoes it."""
+    flow = ready_flow(split="static-first", prior="standard")
+    before = entropy.account(flow, BYTES[:4])
+    with torch.no_grad():
+        step = flow.levels[0].steps[-1]
+        matrix = step.mixing.matrix()
+        matrix[2:] *= 2
+        step.mixing.set_matrix(matrix)
+        step.coupling.network[-1].weight[2:] *= 2
+        step.coupling.network[-1].bias[2:] *= 2
+        flow.levels[1].steps[0].actnorm.log_scale -= math.log(2)
+    after = entropy.account(flow, BYTES[:4])
+    assert after.coded == pytest.approx(before.coded, abs=1e-9)
+    assert after.stretched == pytest.approx(before.stretched, abs=1e-9)
+    first = [sum(p.nats for p in account.postings if p.level == 1) for account in (before, after)]
+    assert first[1] - first[0] == pytest.approx(math.log(2) / 2)
+
+
+def test_words_and_table_of_the_account_go_from_x_to_noise() -> None:
+    account = entropy.account(ready_flow(dtype=torch.float32), BYTES[:4])
+    assert account.in_words().startswith("From ") and "in float64" in account.in_words()
+    parts = [row["part"] for row in account.table()]
+    assert parts[0] == "-log p(x)" and parts[-1] == "-log N(eps; 0, I)" and len(parts) == 1 + 5 + 3 + 2
+    assert json.loads(json.dumps(account.to_dict()))["postings"][0]["part"] == "squeeze"
+
+
+# ---------------------------------------------------------------------- over training
+
+
+def record(order: list[int] | None = None) -> TrainingRecord:
+    """Return a record of two steps of one level of four channels."""
+    of_channels = np.array([[0.1, 0.2, 0.3, 0.4], [0.5, 0.6, 0.7, 0.8]])
+    orders = None if order is None else np.array([order, order])
+    level = LevelRecord(1, of_channels, of_channels + 1, of_channels + 2, of_channels, orders, orders, None, None)
+    return TrainingRecord(np.array([0, 10]), np.zeros(2), [level], {}, np.zeros(0), np.zeros(0))
+
+
+def test_growth_follows_the_channels_that_the_order_in_force_keeps() -> None:
+    growth = entropy.growth(record([3, 0, 1, 2]))
+    np.testing.assert_allclose(growth.levels[0].mean("redundancy", "kept"), [0.25, 0.65])
+    np.testing.assert_allclose(growth.levels[0].mean("rate", "emitted"), [1.25, 1.65])
+    np.testing.assert_allclose(growth.levels[0].mean("marginal", "emitted"), [2.25, 2.65])
+    assert growth.in_words(1) == (
+        "From step 0 to step 10 the mean redundancy at level 1 went from 0.25 to 0.65 for the channels that stay "
+        "and from 0.25 to 0.65 for the channels that leave, in nats a pixel."
+    )
+    assert len(growth.table()) == 4 and growth.table()[0]["part"] == "kept"
+
+
+def test_growth_of_a_last_level_has_one_half_and_of_single_pixels_no_redundancy() -> None:
+    growth = entropy.growth(record())
+    assert [row["part"] for row in growth.table()] == ["emitted", "emitted"]
+    assert growth.in_words(1).endswith("from 0.25 to 0.65 for the channels, in nats a pixel.")
+    assert np.isnan(growth.levels[0].mean("redundancy", "kept")).all()
+    seen = record().levels[0]
+    single = LevelRecord(1, None, None, seen.entropy, seen.log_std, None, None, None, None)
+    bare = TrainingRecord(np.array([0, 10]), np.zeros(2), [single], {}, np.zeros(0), np.zeros(0))
+    assert "no redundancy" in entropy.growth(bare).in_words(1)
+
+
+def test_a_value_that_was_not_finite_when_it_was_recorded_is_a_gap() -> None:
+    seen = record([0, 1, 2, 3])
+    holes = np.array([[None, 0.2, 0.3, 0.4], [0.5, 0.6, 0.7, 0.8]], dtype=object)
+    level = LevelRecord(1, holes, *(seen.levels[0].entropy,) * 3, *(seen.levels[0].order,) * 2, None, None)
+    kept = entropy.growth(TrainingRecord(seen.steps, np.zeros(2), [level], {}, np.zeros(0), np.zeros(0)))
+    assert np.isnan(kept.levels[0].mean("redundancy", "kept")[0])

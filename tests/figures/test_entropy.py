@@ -1,0 +1,204 @@
+"""What eiwflow.figures.entropy draws of results whose numbers are given."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+
+from eiwflow.analysis.entropy import (
+    MEASURES,
+    OF_NOISE,
+    Account,
+    Entropies,
+    Estimate,
+    Growth,
+    Half,
+    LevelEntropies,
+    LevelGrowth,
+    Posting,
+    Stage,
+)
+from eiwflow.figures import entropy as figures
+from eiwflow.figures import palette
+
+
+def half(numbers: tuple[int, ...], value: float) -> Half:
+    """Return channels that spread by a tenth around a value, the same for every measure."""
+    spread = np.linspace(-0.1, 0.1, len(numbers))
+    return Half(numbers, dict.fromkeys(MEASURES, value + spread), dict.fromkeys(MEASURES, Estimate(value, 0.02)))
+
+
+def stage(name: str, kept: float, emitted: float) -> Stage:
+    return Stage(name, half((0, 1), kept), half((2, 3), emitted), {})
+
+
+def entropies(rule: str = "entropy", *names: str, second: float = 0.3) -> Entropies:
+    """Return two levels, of which the first splits in the stages named."""
+    stages = tuple(stage(name, 0.5 + place, 0.2 + place) for place, name in enumerate(names or ("number", "order")))
+    last = half(tuple(range(8)), second)
+    levels = (
+        LevelEntropies(1, (4, 8, 8), stages, half((2, 3), 1.4), None),
+        LevelEntropies(2, (8, 4, 4), (Stage("order", None, last, {}),), last, None),
+    )
+    return Entropies("weighted", rule, 64, 16, levels)
+
+
+def named(figure: go.Figure, start: str) -> go.Scatter:
+    return next(trace for trace in figure.data if (trace.name or "").startswith(start))
+
+
+def growth(steps: int = 5, kept: int = 2) -> Growth:
+    rows = np.arange(steps * 4, dtype=float).reshape(steps, 4) / 10
+    level = LevelGrowth(1, kept, np.tile(np.arange(4), (steps, 1)), dict.fromkeys(MEASURES, rows))
+    return Growth(np.array([0, 1, 3, 9, 27])[:steps], (level,))
+
+
+def account() -> Account:
+    parts = ("squeeze", "actnorm + mixing", "coupling", "shuffle", "split")
+    postings = [Posting(1, part, nats) for part, nats in zip(parts, (0, 3, 0.5, 0, -0.1), strict=True)]
+    return Account(64, -2.0, (*postings, Posting(2, "coupling", 0.02)), (0.7, 0.72), 1e-15, 1e-7)
+
+
+# ---------------------------------------------------------------------- by level
+
+
+def test_what_stays_is_a_blue_solid_circle_and_what_leaves_a_vermillion_dotted_diamond() -> None:
+    figure = figures.by_level(entropies(), "redundancy")
+    kept, emitted = named(figure, "stay"), named(figure, "leave")
+    assert (kept.line.color, kept.line.dash, kept.marker.symbol) == (palette.KEPT, "solid", "circle")
+    assert (emitted.line.color, emitted.line.dash, emitted.marker.symbol) == (palette.EMITTED, "dot", "diamond")
+
+
+def test_means_carry_their_intervals_and_no_line_runs_from_level_to_level() -> None:
+    emitted = named(figures.by_level(entropies(), "redundancy"), "leave")
+    assert emitted.y == (0.2, 1.2, None, 0.3, None)
+    assert emitted.error_y.array == (0.02, 0.02, 0, 0.02, 0) and not emitted.connectgaps
+    assert emitted.text == ("", "  1.20", "", "  0.30", "")
+
+
+def test_an_order_shows_the_same_channels_twice() -> None:
+    same = Stage("order", half((2, 3), 0.2), half((0, 1), 0.5), {})
+    before = Stage("number", half((0, 1), 0.5), half((2, 3), 0.2), {})
+    result = entropies()
+    levels = (dataclasses.replace(result.levels[0], stages=(before, same)), result.levels[1])
+    figure = figures.by_level(dataclasses.replace(result, levels=levels), "redundancy")
+    dots = [trace for trace in figure.data if trace.mode == "markers"]
+    heights = [
+        {y for trace in dots for x, y in zip(trace.x, trace.y, strict=True) if abs(x - at) < 0.3} for at in (0, 1)
+    ]
+    assert heights[0] == heights[1]
+
+
+@pytest.mark.parametrize("measured", MEASURES)
+def test_every_measure_is_read_against_what_it_is_of_noise(measured: str) -> None:
+    figure = figures.by_level(entropies(), measured)
+    line = next(trace for trace in figure.data if trace.line.dash == "dash")
+    assert set(line.y) == {OF_NOISE[measured]} and line.name == figures.AXES[measured].name
+    low, high = figure.layout.yaxis.range
+    assert low < min(OF_NOISE[measured], 0.1) and high > 1.52
+
+
+@pytest.mark.parametrize("measured", MEASURES)
+def test_estimator_count_and_interval_stand_on_the_figure(measured: str) -> None:
+    title = figures.by_level(entropies(), measured).layout.xaxis.title.text
+    estimator = "periodogram" if measured in ("redundancy", "rate") else "scipy.stats.differential_entropy"
+    assert estimator in title and "64 test images" in title
+    assert "95 % bootstrap interval over the 16 photographs" in title
+    assert ("values a channel" in title) == (measured in ("marginal", "negentropy"))
+
+
+def test_redundancy_knows_no_weights_and_marginal_entropy_is_followed_to_the_noise() -> None:
+    result = entropies("entropy", "number", "order", "weights")
+    ticks = {name: figures.by_level(result, name).layout.xaxis.ticktext for name in MEASURES}
+    assert "with<br>ω" not in ticks["redundancy"] and "with<br>ω" in ticks["negentropy"]
+    assert "ε" in ticks["marginal"] and "ε" not in ticks["rate"]
+
+
+def test_a_static_split_is_shown_as_it_splits_beside_the_order_by_redundancy() -> None:
+    ticks = figures.by_level(entropies("last", "order", "entropy"), "redundancy").layout.xaxis.ticktext
+    assert ticks == ("as it<br>splits", "by<br>J", "all<br>leave")
+
+
+def test_levels_without_a_value_are_left_empty() -> None:
+    figure = figures.by_level(entropies(second=float("nan")), "redundancy")
+    assert named(figure, "leave").y == (0.2, 1.2, None, None, None)
+    assert np.isfinite(figure.layout.yaxis.range).all()
+
+
+def test_two_checkpoints_can_share_an_axis() -> None:
+    one, other = entropies(second=0.3), entropies(second=9.0)
+    limits = figures.span([one, other], "redundancy")
+    for result in (one, other):
+        assert figures.by_level(result, "redundancy", limits).layout.yaxis.range == pytest.approx(limits)
+    assert limits[1] > 9 > figures.span([one], "redundancy")[1]
+
+
+# ---------------------------------------------------------------------- account
+
+
+def test_the_waterfall_closes_and_names_every_part_with_its_sign() -> None:
+    trace = figures.account(account()).data[0]
+    assert trace.measure[0] == "absolute" and trace.measure[-1] == "total"
+    assert sum(trace.x[:-1]) == pytest.approx(trace.x[-1])
+    assert trace.y[1] == "squeeze, level 1" and trace.text[1] == "0"
+    assert trace.text[2] == "+3.000" and trace.text[5] == "−0.100" and trace.text[-1] == "1.420"
+
+
+def test_the_account_says_how_well_it_closes_and_how_many_images_it_is_of() -> None:
+    title = figures.account(account()).layout.xaxis.title.text
+    assert "64 test images" in title and "1e-15 in float64" in title and "1e-07 in float32" in title
+    assert "1.4189" in title
+
+
+# ---------------------------------------------------------------------- growth
+
+
+def test_growth_has_one_frame_a_recorded_step_and_a_hidden_slider_over_them() -> None:
+    figure = figures.growth(growth(), 1)
+    names = [frame.name for frame in figure.frames]
+    assert names == ["0", "1", "3", "9", "27"] and figure.layout.meta["steps"] == 5
+    (slider,) = figure.layout.sliders
+    assert [step.args[0][0] for step in slider.steps] == names and slider.active == 4
+    assert all(step.method == "animate" and step.args[1]["frame"]["redraw"] is False for step in slider.steps)
+    assert slider.len == 1 and slider.pad.t == slider.pad.b == 0 and not slider.currentvalue.visible
+
+
+def test_a_frame_moves_cursor_and_marks_to_its_step_and_leaves_the_lines() -> None:
+    figure = figures.growth(growth(), 1)
+    frame = figure.frames[2]
+    assert [trace.x[0] for trace in frame.data] == [2, 2, 2]
+    assert [trace.y[0] for trace in frame.data[1:]] == pytest.approx([0.85, 1.05])
+    assert [trace.text[0].strip() for trace in frame.data[1:]] == ["0.85", "1.05"]
+    moved = [figure.data[number] for number in frame.traces]
+    assert [trace.mode for trace in moved] == ["lines", "markers+text", "markers+text"]
+    # At rest the figure stands at the last step, as the scrubber does.
+    assert [trace.x[0] for trace in moved] == [4, 4, 4]
+
+
+def test_axes_hold_all_frames() -> None:
+    figure = figures.growth(growth(), 1)
+    low, high = figure.layout.yaxis.range
+    assert low < 0 and high > 1.9
+    assert figure.layout.xaxis.range[0] < 0 and figure.layout.xaxis.range[1] > 4
+    assert figure.layout.xaxis.ticktext[0] == "0" and figure.layout.xaxis.ticktext[-1] == "27"
+
+
+def test_a_last_level_has_one_line_and_values_that_were_not_recorded_are_gaps() -> None:
+    result = growth(kept=0)
+    figure = figures.growth(result, 1, "marginal")
+    assert len(figure.frames[0].data) == 2 and not any((trace.name or "").startswith("stay") for trace in figure.data)
+    nothing = dataclasses.replace(result.levels[0], measures=dict.fromkeys(MEASURES, np.full((5, 4), np.nan)))
+    empty = figures.growth(Growth(result.steps, (nothing,)), 1)
+    assert named(empty, "leave").y == (None,) * 5 and np.isfinite(empty.layout.yaxis.range).all()
+
+
+def test_figures_are_light_enough_to_send() -> None:
+    steps = 60
+    rows = np.random.default_rng(0).normal(size=(steps, 48))
+    level = LevelGrowth(1, 24, np.tile(np.arange(48), (steps, 1)), dict.fromkeys(MEASURES, rows))
+    figure = figures.growth(Growth(np.arange(steps), (level,)), 1)
+    assert len(figure.to_json()) < 150_000 and json.loads(figure.to_json())
