@@ -1,0 +1,534 @@
+"""The Shuffle page's charts: the rank river and what stands beside it.
+
+Kept in force is blue, a solid line, a circle; emitted in force is vermillion, a broken line, a diamond. Charts over
+training share one axis: recording steps at equal distances, since they are log-spaced. The river and the bars carry
+one frame a recording step and a hidden slider, which the page's scrubber moves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from . import palette
+from .pixels import data_uri
+
+if TYPE_CHECKING:
+    from ..analysis.permutation import HalvesBySteps, NullBand, RankRiver, ShuffleReport
+
+#: Lines of more channels than these cannot be told apart: a matrix is drawn instead.
+MOST_LINES = 24
+
+_SYMBOLS = {palette.KEPT: "circle", palette.EMITTED: "diamond"}
+#: Dark on a pale matrix in both themes, and the pixels of one of its cells.
+_INK, _PALE, _CELL = "#1B2430", "#F7F7F7", 6
+_HEIGHT, _HELPER, _SMALL = 400, 320, 260
+
+
+def rank_river(river: RankRiver) -> go.Figure:
+    """Return the entropy order over training: one line a channel, or a matrix above :data:`MOST_LINES` channels."""
+    return _river(river) if river.channels <= MOST_LINES else _matrix(river)
+
+
+def _river(river: RankRiver) -> go.Figure:
+    last, channels = len(river.steps) - 1, river.channels
+    places = np.array([_in_force_at(last), *range(last + 1)])
+    ranks = np.vstack([np.argsort(river.order), river.ranks]) + 1
+    whens = ["in force", *(f"step {step:,}" for step in river.steps), ""]  # the last is the gap between two lines
+    figure = go.Figure()
+    for kept, colour, dash in _two_sides():
+        members = np.flatnonzero(river.kept == kept)
+        figure.add_scatter(
+            **_joined(places, ranks[:, members]),
+            text=[f"channel {channel}, {when}" for channel in members for when in whens],
+            mode="lines",
+            line={"color": colour, "width": 1.6, "dash": dash},
+            opacity=0.6,
+            name="kept in force" if kept else "emitted in force",
+            hovertemplate="%{text}: rank %{y}<extra></extra>",
+        )
+    for kept, colour, dash in _two_sides():
+        members = np.flatnonzero(river.kept == kept)
+        across = np.where(river.crossing[:, members], river.ranks[:, members] + 1.0, np.nan)
+        figure.add_scatter(
+            **_joined(places[1:], across),
+            mode="lines+markers",
+            line={"color": colour, "width": 4, "dash": dash},
+            marker={"color": colour, "size": 5, "symbol": _SYMBOLS[colour]},
+            name="would now leave" if kept else "would now stay",
+            showlegend=bool(river.crossing[:, members].any()),
+            hoverinfo="skip",
+        )
+    figure.add_scatter(**_names(places[0] - 0.01 * (last + 2), ranks[0], "middle left"))
+    figure.add_scatter(**_names(last + 0.015 * (last + 2), ranks[-1], "middle right"))
+    moving = len(figure.data)
+    figure.add_traces(_now(river, last))
+    figure.frames = [
+        go.Frame(name=str(step), data=_now(river, i), traces=list(range(moving, moving + 3)))
+        for i, step in enumerate(river.steps)
+    ]
+    _split_bands(figure, channels)
+    figure.update_layout(
+        **_layout(_HEIGHT),
+        meta={"steps": last + 1},  # tells the scrubber that steps are counted along x
+        sliders=_hidden_slider(river.steps),
+        xaxis=_step_axis(river.steps, places[0] - 0.04 * (last + 2)),
+        yaxis={
+            "range": [channels + 0.6, 0.4],
+            "tickvals": [1, channels // 2, channels],
+            "title": {"text": "rank by J"},
+            "showgrid": False,
+            "zeroline": False,
+        },
+    )
+    _add_tick(figure, places[0], "in<br>force")
+    return figure
+
+
+def _matrix(river: RankRiver) -> go.Figure:
+    """Return ranks as colours: a row a channel, from the first place in force to the last."""
+    last, channels = len(river.steps) - 1, river.channels
+    by_place = river.ranks[:, river.order].T
+    places, records = np.nonzero(river.crossing[:, river.order].T)
+    figure = go.Figure()
+    figure.add_scatter(
+        x=records.tolist(),
+        y=(places + 1).tolist(),
+        text=[
+            f"channel {river.order[place]}, step {river.steps[i]:,}: rank {by_place[place, i] + 1}"
+            for place, i in zip(places, records, strict=True)
+        ],
+        mode="markers",
+        marker={"symbol": "x-thin", "size": 5, "line": {"width": 1.2, "color": _INK}},
+        name="would cross",
+        showlegend=True,
+        hovertemplate="%{text}<extra></extra>",
+    )
+    figure.add_scatter(**_cursor(last, channels))
+    figure.frames = [
+        go.Frame(name=str(step), data=[_cursor(i, channels)], traces=[1]) for i, step in enumerate(river.steps)
+    ]
+    # A picture, not a heat map: that would be drawn anew, or lost, with every frame.
+    figure.add_layout_image(
+        source=data_uri(np.kron(sides(by_place), np.ones((_CELL, _CELL, 1), dtype=np.uint8))),
+        xref="x",
+        yref="y",
+        x=-0.5,
+        y=0.5,
+        sizex=last + 1,
+        sizey=channels,
+        sizing="stretch",
+        layer="below",
+    )
+    figure.add_hline(y=river.half + 0.5, line={"width": 2, "dash": "dash", "color": _INK})
+    _side_names(figure)
+    figure.update_layout(
+        **_layout(_HEIGHT),
+        meta={"steps": last + 1},
+        sliders=_hidden_slider(river.steps),
+        xaxis=_step_axis(river.steps, -0.6),
+        yaxis={
+            "range": [channels + 0.6, 0.4],
+            "tickvals": [1, river.half, channels],
+            "title": {"text": "place in force"},
+            "showgrid": False,
+            "zeroline": False,
+        },
+    )
+    return figure
+
+
+def sides(ranks: np.ndarray) -> np.ndarray:
+    """Return colours (…, 3) uint8 of ranks 0 to C − 1, every one of which is there: blue is kept, orange leaves.
+
+    The nearer to the split line, the paler.
+    """
+    across = (ranks + 0.5) / (ranks.max() + 1) * 2 - 1  # −1 … 1, the split line at 0
+    strength = np.abs(across)[..., np.newaxis] ** 0.7
+    hue = np.where((across < 0)[..., np.newaxis], _rgb(palette.KEPT), _rgb(palette.EMITTED))
+    return (_rgb(_PALE) * (1 - strength) + hue * strength).round().astype(np.uint8)
+
+
+def _rgb(colour: str) -> np.ndarray:
+    return np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)])
+
+
+def redundancy_by_rank(river: RankRiver) -> go.Figure:
+    """Return bars of J by rank at one step, the last at first; a bar's colour is its channel's side in force."""
+    channels = river.channels
+    figure = go.Figure(_bars(river, len(river.steps) - 1))
+    figure.frames = [
+        go.Frame(name=str(step), data=_bars(river, i), traces=[0, 1]) for i, step in enumerate(river.steps)
+    ]
+    low, high = min(0.0, float(river.redundancy.min())), float(river.redundancy.max())
+    figure.add_vline(x=channels / 2 + 0.5, line={"width": 2, "dash": "dash", "color": palette.REFERENCE})
+    figure.update_layout(
+        **_layout(_SMALL),
+        barmode="overlay",
+        bargap=0.15,
+        showlegend=False,
+        sliders=_hidden_slider(river.steps),
+        xaxis={
+            "range": [0.4, channels + 0.6],
+            "tickvals": [1, channels // 2, channels],
+            "title": {"text": "rank"},
+            "showgrid": False,
+        },
+        yaxis={"range": [1.15 * low, 1.12 * high], "title": {"text": "J (nats/pixel)"}, "gridcolor": palette.AXIS},
+    )
+    return figure
+
+
+def slope(before: np.ndarray, after: np.ndarray, names: tuple[str, str], side: np.ndarray) -> go.Figure:
+    """Return a slope chart from one order (C,) to another; ``side`` (C,) says by channel number what is kept."""
+    channels = len(before)
+    ranks = np.vstack([np.argsort(before), np.argsort(after)]) + 1
+    figure = go.Figure()
+    for kept, colour, dash in _two_sides():
+        members = np.flatnonzero(side == kept)
+        figure.add_scatter(
+            **_joined(np.array([0, 1]), ranks[:, members]),
+            text=[f"channel {channel}" for channel in members for _ in range(3)],
+            mode="lines+markers",
+            line={"color": colour, "width": 2, "dash": dash},
+            marker={"color": colour, "size": 6, "symbol": _SYMBOLS[colour]},
+            name="kept" if kept else "emitted",
+            hovertemplate="%{text}: place %{y}<extra></extra>",
+        )
+    figure.add_scatter(**_names(-0.03, ranks[0], "middle left"))
+    figure.add_scatter(**_names(1.03, ranks[1], "middle right"))
+    _split_bands(figure, channels)
+    figure.update_layout(
+        **_layout(_HELPER),
+        showlegend=False,
+        xaxis={
+            "range": [-0.18, 1.18],
+            "tickvals": [0, 1],
+            "ticktext": list(names),
+            "showgrid": False,
+            "zeroline": False,
+        },
+        yaxis={
+            "range": [channels + 0.6, 0.4],
+            "tickvals": [1, channels // 2, channels],
+            "title": {"text": "place"},
+            "showgrid": False,
+            "zeroline": False,
+        },
+    )
+    return figure
+
+
+def churn(river: RankRiver) -> go.Figure:
+    """Return the split churn over training, with the null band of random orders."""
+    figure = _over_training(river, river.churn, river.churn_null, ".0%", "churn")
+    return figure.update_layout(
+        yaxis={"range": [-0.04, 1.04], "tickformat": ".0%", "title": {"text": "channels that would cross"}}
+    )
+
+
+def kendall_tau(river: RankRiver) -> go.Figure:
+    """Return Kendall's τ with the order in force over training, with the null band of random orders."""
+    figure = _over_training(river, river.tau, river.tau_null, ".2f", "τ")
+    low = min(-0.6, float(river.tau.min()) - 0.1)
+    return figure.update_layout(yaxis={"range": [low, 1.06], "title": {"text": "Kendall’s τ"}})
+
+
+def _over_training(river: RankRiver, values: np.ndarray, band: NullBand, form: str, name: str) -> go.Figure:
+    last = len(river.steps) - 1
+    figure = go.Figure()
+    figure.add_hrect(
+        y0=band.low,
+        y1=band.high,
+        fillcolor=palette.REFERENCE,
+        opacity=0.22,
+        line_width=0,
+        showlegend=True,
+        name="95 % of random orders",
+    )
+    figure.add_hline(y=band.mean, line={"color": palette.REFERENCE, "width": 1, "dash": "dot"})
+    figure.add_scatter(
+        x=list(range(last + 1)),
+        y=values.round(4).tolist(),
+        text=[f"step {step:,}" for step in river.steps],
+        mode="lines+markers",
+        line={"color": palette.SUBJECT, "width": 2.5, "shape": "hv" if name == "churn" else "linear"},
+        marker={"size": 5},
+        hovertemplate="%{text}: " + name + " %{y:" + form + "}<extra></extra>",
+        showlegend=False,
+    )
+    figure.update_layout(**_layout(_HELPER), xaxis=_step_axis(river.steps, -0.6, 5))
+    return figure
+
+
+# ---------------------------------------------------------------------- over images, and other rules
+
+
+def emitted_over_images(report: ShuffleReport) -> go.Figure:
+    """Return by place in force how often images would emit a channel: each alone, and their mean J resampled."""
+    order, half = report.order, report.channels // 2
+    places = np.arange(1, report.channels + 1)
+    share, together = report.images.emitted_share[order], report.ties.emitted_probability[order]
+    figure = go.Figure()
+    for kept, colour, _ in _two_sides():
+        mine = slice(0, half) if kept else slice(half, None)
+        figure.add_bar(
+            x=places[mine].tolist(),
+            y=share[mine].round(4).tolist(),
+            text=[f"channel {c}" for c in order[mine]],
+            textposition="none",
+            marker=_fill(colour),
+            name=f"{'kept' if kept else 'emitted'}: each image alone",
+            hovertemplate="%{text}: emitted by the own J of %{y:.0%} of the images<extra></extra>",
+        )
+    figure.add_scatter(
+        x=places.tolist(),
+        y=together.round(4).tolist(),
+        text=[f"channel {c}" for c in order],
+        mode="markers",
+        marker={"symbol": "line-ew", "size": 16, "line": {"width": 3, "color": palette.SUBJECT}},
+        name="mean J of all images, resampled",
+        hovertemplate="%{text}: emitted in %{y:.0%} of the resamples<extra></extra>",
+    )
+    figure.add_vline(x=half + 0.5, line={"width": 2, "dash": "dash", "color": palette.REFERENCE})
+    figure.update_layout(
+        **_layout(300),
+        bargap=0.15,
+        xaxis={
+            "tickvals": places.tolist(),
+            "ticktext": [str(c) for c in order],
+            "tickangle": 0,
+            "title": {"text": "channel, by place in force"},
+            "showgrid": False,
+        },
+        yaxis={
+            "range": [0, 1.04],
+            "tickformat": ".0%",
+            "title": {"text": "would be emitted"},
+            "gridcolor": palette.AXIS,
+        },
+    )
+    return figure
+
+
+def halves_under(report: ShuffleReport, rule: str) -> go.Figure:
+    """Return bars of J, most structure first, coloured by what an alternative's rule keeps and emits."""
+    chosen = next(alternative for alternative in report.alternatives if alternative.rule == rule)
+    half, order, mean = report.channels // 2, report.ties.order, report.ties.redundancy
+    ranks = np.argsort(order) + 1
+    figure = go.Figure()
+    for kept, colour, dash in _two_sides():
+        members = np.array(chosen.order[:half] if kept else chosen.order[half:])
+        average = chosen.kept_redundancy if kept else chosen.emitted_redundancy
+        figure.add_bar(
+            x=ranks[members].tolist(),
+            y=mean[members].round(4).tolist(),
+            text=[f"channel {channel}" for channel in members],
+            textposition="none",
+            marker=_fill(colour),
+            name=f"{'kept' if kept else 'emitted'}: {average:.2f} on average".replace("-", "−"),
+            hovertemplate="%{text}: J = %{y:.3f} nats/pixel<extra></extra>",
+        )
+        figure.add_hline(y=average, line={"color": colour, "width": 2, "dash": dash})
+    low, high = min(0.0, float(mean.min())), float(mean.max())
+    figure.update_layout(
+        **_layout(_SMALL),
+        bargap=0.15,
+        xaxis={
+            "tickvals": list(range(1, report.channels + 1)),
+            "ticktext": [str(channel) for channel in order],
+            "tickangle": 0,
+            "range": [0.4, report.channels + 0.6],
+            "title": {"text": "channel, by J"},
+            "showgrid": False,
+        },
+        yaxis={"range": [1.15 * low, 1.1 * high], "title": {"text": "J (nats/pixel)"}, "gridcolor": palette.AXIS},
+    )
+    return figure
+
+
+def halves_by_steps(halves: HalvesBySteps) -> go.Figure:
+    """Return mean J of the two static halves and of what sorting keeps, by the number of steps a level."""
+    figure = go.Figure()
+    lines = (
+        ("kept by the entropy order", halves.entropy, palette.SUBJECT, "solid", "star", 11),
+        ("first half (kept by static-last)", halves.first, palette.KEPT, "solid", "circle", 8),
+        ("last half (kept by static-first)", halves.last, "#E69F00", "dot", "diamond", 9),
+    )
+    for name, values, colour, dash, symbol, size in lines:
+        figure.add_scatter(
+            x=list(range(1, len(values) + 1)),
+            y=values.round(4).tolist(),
+            mode="lines+markers",
+            line={"color": colour, "dash": dash, "width": 2.5},
+            marker={"symbol": symbol, "size": size},
+            name=name,
+            hovertemplate="%{x} steps: J = %{y:.3f} nats/pixel<extra>" + name + "</extra>",
+        )
+    figure.update_layout(
+        **_layout(300),
+        xaxis={"dtick": 1, "title": {"text": "flow steps a level"}, "showgrid": False, "zeroline": False},
+        yaxis={"rangemode": "tozero", "title": {"text": "mean J of the half (nats/pixel)"}, "gridcolor": palette.AXIS},
+    )
+    return figure
+
+
+# ---------------------------------------------------------------------- parts
+
+
+def _two_sides() -> tuple[tuple[bool, str, str], ...]:
+    return (True, palette.KEPT, "solid"), (False, palette.EMITTED, "dot")
+
+
+def _fill(colour: str) -> dict[str, Any]:
+    """Return a bar's fill: emitted ones are hatched, so that colour is not the only cue."""
+    if colour == palette.KEPT:
+        return {"color": colour}
+    pattern = {"shape": "/", "size": 6, "solidity": 0.25, "fillmode": "overlay", "fgcolor": "#FFFFFF"}
+    return {"color": colour, "pattern": pattern}
+
+
+def _in_force_at(last: int) -> float:
+    """Return where the order in force stands on the step axis: before step 0, with room for its names."""
+    return -max(1.0, 0.08 * last)
+
+
+def _joined(places: np.ndarray, ranks: np.ndarray) -> dict[str, list[float | None]]:
+    """Return x and y of the columns of ranks (S, M) as one line each, with gaps between them, in one trace."""
+    gaps = np.vstack([ranks.astype(float), np.full(ranks.shape[1], np.nan)]).T.ravel()
+    x = np.tile([*places, places[-1]], ranks.shape[1])
+    return {"x": x.tolist(), "y": [None if np.isnan(rank) else int(rank) for rank in gaps], "connectgaps": False}
+
+
+def _names(place: float, ranks: np.ndarray, side: str) -> dict[str, Any]:
+    """Return the channel numbers beside the ends of their lines."""
+    return {
+        "x": [float(place)] * len(ranks),
+        "y": ranks.tolist(),
+        "text": [f" {channel} " for channel in range(len(ranks))],
+        "mode": "text",
+        "textposition": side,
+        "textfont": {"size": 11 if len(ranks) <= 12 else 9, "color": palette.REFERENCE},
+        "showlegend": False,
+        "hoverinfo": "skip",
+    }
+
+
+def _cursor(place: int, channels: int) -> dict[str, Any]:
+    return {
+        "type": "scatter",
+        "x": [place, place],
+        "y": [0.4, channels + 0.6],
+        "mode": "lines",
+        "line": {"color": palette.SUBJECT, "width": 2.5},
+        "showlegend": False,
+        "hoverinfo": "skip",
+    }
+
+
+def _now(river: RankRiver, i: int) -> list[dict[str, Any]]:
+    """Return what the scrubber moves on the river: a line at the step, and every channel's place on it."""
+    dots = []
+    for kept, colour, _ in _two_sides():
+        ranks = river.ranks[i, river.kept == kept] + 1
+        dots.append(
+            {
+                "type": "scatter",
+                "x": [i] * len(ranks),
+                "y": ranks.tolist(),
+                "mode": "markers",
+                "marker": {"color": colour, "symbol": _SYMBOLS[colour], "size": 9},
+                "showlegend": False,
+                "hoverinfo": "skip",
+            }
+        )
+    return [_cursor(i, river.channels), *dots]
+
+
+def _bars(river: RankRiver, i: int) -> list[dict[str, Any]]:
+    order = river.entropy_orders[i]
+    values = river.redundancy[i, order].round(4)
+    return [
+        {
+            "type": "bar",
+            "x": list(range(1, river.channels + 1)),
+            "y": [value if river.kept[c] == kept else None for c, value in zip(order, values.tolist(), strict=True)],
+            "text": order.tolist(),
+            "textposition": "none",
+            "marker": _fill(colour),
+            "name": "kept in force" if kept else "emitted in force",
+            "hovertemplate": "channel %{text}: J = %{y:.3f} nats/pixel<extra></extra>",
+        }
+        for kept, colour, _ in _two_sides()
+    ]
+
+
+def _split_bands(figure: go.Figure, channels: int) -> None:
+    """Shade the two halves and draw the split line between them."""
+    line = channels / 2 + 0.5
+    for y0, y1, colour in ((0.4, line, palette.KEPT), (line, channels + 0.6, palette.EMITTED)):
+        figure.add_hrect(y0=y0, y1=y1, fillcolor=colour, opacity=0.1, line_width=0, layer="below")
+    figure.add_hline(y=line, line={"width": 2, "dash": "dash", "color": palette.REFERENCE})
+    _side_names(figure)
+
+
+def _side_names(figure: go.Figure) -> None:
+    for y, text, colour in ((0.75, "kept", palette.KEPT), (0.25, "emitted", palette.EMITTED)):
+        figure.add_annotation(
+            x=1, y=y, xref="paper", yref="paper", xanchor="left", xshift=4, textangle=90,
+            text=f"<b>{text}</b>", font={"color": colour, "size": 13}, showarrow=False,
+        )  # fmt: skip
+
+
+def _step_axis(steps: np.ndarray, left: float, ticks: int = 9) -> dict[str, Any]:
+    """Return an axis on which recording steps stand at equal distances."""
+    last = len(steps) - 1
+    chosen = np.unique(np.linspace(0, last, min(ticks, last + 1)).round().astype(int))
+    return {
+        "range": [float(left), last + 0.04 * (last + 2)],
+        "tickvals": chosen.tolist(),
+        "ticktext": [f"{step:,}" for step in steps[chosen]],
+        "tickangle": 0,
+        "title": {"text": "training step (log-spaced)"},
+        "showgrid": False,
+        "zeroline": False,
+    }
+
+
+def _add_tick(figure: go.Figure, place: float, text: str) -> None:
+    axis = figure.layout.xaxis
+    figure.update_xaxes(tickvals=[float(place), *axis.tickvals], ticktext=[text, *axis.ticktext])
+
+
+def _hidden_slider(steps: Sequence[int] | np.ndarray) -> list[dict[str, Any]]:
+    """Return the slider that the page's scrubber moves in place of the reader: plotly's own takes no keys."""
+    jump = {"mode": "immediate", "frame": {"duration": 0, "redraw": False}, "transition": {"duration": 0}}
+    return [
+        {
+            "active": len(steps) - 1,
+            "len": 1,
+            "y": 0.5,  # inside the plot, where it asks for no margin
+            "yanchor": "middle",
+            "pad": {"t": 0, "b": 0},
+            "ticklen": 0,
+            "minorticklen": 0,
+            "currentvalue": {"visible": False},
+            "font": {"size": 1},
+            "steps": [{"label": "", "method": "animate", "args": [[str(step)], jump]} for step in steps],
+        }
+    ]
+
+
+def _layout(height: int) -> dict[str, Any]:
+    return {
+        "height": height,
+        "margin": {"l": 8, "r": 24, "t": 8, "b": 8},
+        "paper_bgcolor": "rgba(0, 0, 0, 0)",
+        "plot_bgcolor": "rgba(0, 0, 0, 0)",
+        "hovermode": "closest",
+        "dragmode": False,
+        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+    }

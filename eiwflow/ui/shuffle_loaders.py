@@ -1,0 +1,95 @@
+"""What the page Shuffle computes, once for every checkpoint, image, level and seed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from . import loaders, weight_loaders
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..analysis.levels import LevelFacts
+    from ..analysis.permutation import HalvesBySteps, ShuffleReport
+    from ..analysis.record import TrainingRecord
+    from ..checkpoint import Checkpoint
+    from ..flow.trace import Trace
+    from .frame import Page
+
+
+def record(page: Page) -> TrainingRecord | None:
+    """Return the training record of the page's checkpoint, or None where there is none."""
+    from ..analysis.record import record_folder
+
+    path = next(file.path for file in loaders.checkpoint_files().values() if file.argument == page.argument)
+    lines = record_folder(path) / "metrics.jsonl"
+    return _record(path, lines.stat().st_mtime_ns) if lines.is_file() else None
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading the training record …")
+def _record(path: Path, time: int) -> TrainingRecord | None:
+    del time  # a record that goes on is a new key
+    from ..analysis.record import load_record
+
+    return load_record(path)
+
+
+def report(page: Page, level: int) -> ShuffleReport:
+    """Return what the permutation of a level moves.
+
+    Raises:
+        NonFiniteError: with one sentence.
+
+    """
+    found = record(page)
+    until = None if found is None else int(found.steps[-1])
+    return _report(page.checkpoint, page.images, page.image, level, page.seed, until, found)
+
+
+@st.cache_resource(max_entries=64, hash_funcs=loaders._HASHES, show_spinner=False)
+def _report(
+    checkpoint: Checkpoint,
+    images: loaders.Images,
+    image: Tensor,
+    level: int,
+    seed: int,
+    until: int | None,
+    _record: TrainingRecord | None,
+) -> ShuffleReport:
+    del until  # the last step of the record stands for all of it
+    from ..analysis import levels, permutation
+
+    trace, (looked_at,) = _trace(checkpoint, images), levels.traces(checkpoint.flow, image, seed)
+    sources = weight_loaders.sources(images)
+    known = None if sources is None else sources[: len(trace.x)]
+    return permutation.shuffle_report(trace, level, checkpoint.flow.config.order, _record, looked_at, seed, known)
+
+
+def facts(page: Page, level: int) -> LevelFacts:
+    """Return what a level does with the same test images, weights among it."""
+    return _facts(page.checkpoint, page.images)[level - 1]
+
+
+@st.cache_resource(max_entries=16, hash_funcs=loaders._HASHES, show_spinner=False)
+def _facts(checkpoint: Checkpoint, images: loaders.Images) -> tuple[LevelFacts, ...]:
+    from ..analysis import levels
+
+    return levels.level_facts(_trace(checkpoint, images))
+
+
+@st.cache_resource(max_entries=4, hash_funcs=loaders._HASHES, show_spinner="Looking at test images …")
+def _trace(checkpoint: Checkpoint, images: loaders.Images) -> Trace:
+    from ..analysis import permutation
+
+    return permutation.trace_of_test_images(checkpoint.flow, images.test)
+
+
+@st.cache_resource(max_entries=16, hash_funcs=loaders._HASHES, show_spinner="Initialising a flow …")
+def halves_by_steps(checkpoint: Checkpoint, images: loaders.Images, seed: int) -> HalvesBySteps:
+    """Return which half of level 1's channels holds the structure, by the number of steps."""
+    from ..analysis import permutation
+
+    return permutation.halves_by_steps(checkpoint.flow.config, images.reference, seed)

@@ -1,0 +1,360 @@
+"""What eiwflow.analysis.permutation says of orders: one against another, over training, over images, by other rules."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from itertools import permutations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as some
+from scipy import stats
+
+from eiwflow.analysis.levels import traces
+from eiwflow.analysis.permutation import (
+    RankRiver,
+    alternatives,
+    churn_band,
+    halves_by_steps,
+    image_orders,
+    kendall_tau,
+    near_ties,
+    rank_river,
+    ranks_of,
+    shuffle_report,
+    split_churn,
+    tau_band,
+)
+from eiwflow.analysis.record import LevelRecord, TrainingRecord
+from eiwflow.flow import FlowConfig, MultiScaleFlow
+from eiwflow.flow.entropy import redundancy
+from eiwflow.flow.shuffle import entropy_order
+from eiwflow.flow.trace import Trace
+
+#: Even numbers of channels, and two orders of as many.
+sizes = some.integers(2, 16).map(lambda half: 2 * half)
+orders = sizes.flatmap(lambda c: some.permutations(range(c))).map(np.array)
+pairs = sizes.flatmap(lambda c: some.tuples(*[some.permutations(range(c)).map(np.array)] * 2))
+triples = sizes.flatmap(lambda c: some.tuples(*[some.permutations(range(c)).map(np.array)] * 3))
+
+
+def images(n: int, seed: int = 0) -> torch.Tensor:
+    """Return n uint8 images (n, 1, 16, 16): a ramp of another slope in each, with noise."""
+    generator = torch.Generator().manual_seed(seed)
+    slopes = 100 * torch.rand(n, 1, 1, 1, generator=generator)
+    ramp = torch.linspace(0, 1, 16)
+    return (40 + slopes * ramp + 60 * torch.rand(n, 1, 16, 16, generator=generator)).to(torch.uint8)
+
+
+def flow_of(split: str = "weighted", **fields: object) -> MultiScaleFlow:
+    """Return a flow that was initialised on such images."""
+    config = FlowConfig(**{"shape": (1, 16, 16), "levels": 2, "steps": 2, "width": 4, "split": split, **fields})
+    flow = MultiScaleFlow(config)
+    flow.initialise((images(64, seed=9).float() + 0.5) / 256 - 0.5)
+    return flow
+
+
+def traced(flow: MultiScaleFlow, n: int = 24) -> Trace:
+    """Return the trace of n images."""
+    return next(traces(flow, images(n)))
+
+
+def level_record(order: list[int], entropy_orders: list[list[int]]) -> LevelRecord:
+    """Return a level's record in which J falls by one with each place of the entropy order."""
+    anew = np.array(entropy_orders)
+    falling = anew.shape[1] - 1.0 - ranks_of(anew)
+    return LevelRecord(
+        1, falling, falling, falling, falling, np.tile(order, (len(anew), 1)), anew, weights_mean=None, weights_std=None
+    )
+
+
+def record_of(*levels: LevelRecord, steps: tuple[int, ...] = (0, 10, 100)) -> TrainingRecord:
+    """Return a training record, with a last level that has no Shuffle."""
+    last = replace(levels[0], order=None, entropy_order=None)
+    none = np.zeros(len(steps))
+    return TrainingRecord(np.array(steps), none, [*levels, last], {}, np.array(steps), none)
+
+
+DRIFTING = level_record([0, 1, 2, 3], [[0, 1, 2, 3], [2, 3, 0, 1], [0, 2, 1, 3]])
+
+
+# ---------------------------------------------------------------------- two orders
+
+
+@given(orders)
+def test_ranks_undo_the_order(order: np.ndarray) -> None:
+    np.testing.assert_array_equal(ranks_of(order)[order], np.arange(len(order)))
+
+
+@given(orders)
+def test_churn_is_none_for_the_same_order_and_all_for_swapped_halves(order: np.ndarray) -> None:
+    assert split_churn(order, order) == 0
+    assert split_churn(np.roll(order, len(order) // 2), order) == 1
+    assert split_churn(order[::-1], order) == 1
+
+
+@given(pairs, some.randoms())
+def test_churn_does_not_see_who_stands_where_within_a_half(pair: tuple[np.ndarray, np.ndarray], random: object) -> None:
+    one, other = pair
+    half = len(one) // 2
+    kept, emitted = list(one[:half]), list(one[half:])
+    random.shuffle(kept)
+    random.shuffle(emitted)
+    assert split_churn(np.array(kept + emitted), other) == split_churn(one, other)
+
+
+@given(triples)
+def test_churn_and_tau_do_not_depend_on_the_names_of_channels_nor_on_which_order_comes_first(
+    triple: tuple[np.ndarray, np.ndarray, np.ndarray],
+) -> None:
+    one, other, names = triple
+    for measure in (lambda a, b: split_churn(a, b), lambda a, b: kendall_tau(a[np.newaxis], b)[0]):
+        assert measure(names[one], names[other]) == pytest.approx(measure(one, other))
+        assert measure(other, one) == pytest.approx(measure(one, other))
+
+
+@given(orders)
+def test_tau_is_one_for_the_same_and_minus_one_for_the_reversed_order(order: np.ndarray) -> None:
+    np.testing.assert_allclose(kendall_tau(np.stack([order, order[::-1]]), order), [1, -1])
+
+
+@given(pairs)
+def test_tau_counts_the_pairs_that_stand_the_other_way_round(pair: tuple[np.ndarray, np.ndarray]) -> None:
+    one, other = map(ranks_of, pair)
+    count = len(one)
+    turned = sum((one[i] < one[j]) != (other[i] < other[j]) for i in range(count) for j in range(i))
+    assert kendall_tau(pair[0][np.newaxis], pair[1])[0] == pytest.approx(1 - 4 * turned / (count * (count - 1)))
+
+
+# ---------------------------------------------------------------------- the null bands
+
+
+MEASURES = {
+    "churn": (churn_band, lambda drawn, c: split_churn(drawn, np.arange(c))),
+    "tau": (tau_band, lambda drawn, c: kendall_tau(drawn, np.arange(c))),
+}
+every_measure = pytest.mark.parametrize(("band", "measure"), MEASURES.values(), ids=MEASURES)
+
+
+@every_measure
+@pytest.mark.parametrize("channels", [4, 6])
+def test_null_band_is_exact_where_all_orders_can_be_counted(band: object, measure: object, channels: int) -> None:
+    every = measure(np.array(list(permutations(range(channels)))), channels)
+    expected = np.quantile(every, [0.025, 0.975], method="inverted_cdf")
+    found = band(channels)
+    np.testing.assert_allclose([found.low, found.high], expected, atol=1e-12)
+    assert found.mean == pytest.approx(every.mean())
+
+
+@every_measure
+@pytest.mark.parametrize("channels", [12, 24, 48])
+def test_null_band_covers_95_percent_of_simulated_random_orders_and_no_more_than_it_must(
+    band: object, measure: object, channels: int
+) -> None:
+    drawn = np.random.default_rng(channels).permuted(np.tile(np.arange(channels), (1000, 1)), axis=1)
+    values, found, tiny = measure(drawn, channels), band(channels), 1e-9
+    noise = 3 * np.sqrt(0.05 * 0.95 / len(values))
+    assert ((values >= found.low - tiny) & (values <= found.high + tiny)).mean() >= 0.95 - noise
+    # Without its two end points it would be too narrow.
+    assert ((values > found.low + tiny) & (values < found.high - tiny)).mean() < 0.95 + noise
+    assert values.mean() == pytest.approx(found.mean, abs=0.03)
+
+
+@given(sizes)
+def test_tau_band_agrees_with_scipys_exact_test(channels: int) -> None:
+    inversions = round((1 - tau_band(channels).high) * channels * (channels - 1) / 4)
+    # As many inversions as the band's end are not yet rare; one less is.
+    for fewer, rare in ((0, False), (1, True)):
+        order = order_with_inversions(channels, inversions - fewer) if inversions >= fewer else None
+        if order is not None:
+            test = stats.kendalltau(np.arange(channels), order, method="exact", alternative="greater")
+            assert (test.pvalue < 0.025) == rare
+
+
+def order_with_inversions(channels: int, inversions: int) -> np.ndarray:
+    """Return an order of that many inversions, by its Lehmer code."""
+    left, order = list(range(channels)), []
+    for place in range(channels):
+        taken = min(inversions, channels - 1 - place)
+        inversions -= taken
+        order.append(left.pop(taken))
+    return np.array(order)
+
+
+# ---------------------------------------------------------------------- over training
+
+
+def test_river_says_which_channels_would_cross_and_when() -> None:
+    river = rank_river(record_of(DRIFTING), 1)
+    np.testing.assert_array_equal(river.churn, [0, 1, 0.5])
+    np.testing.assert_array_equal(river.crossing[2], [False, True, True, False])
+    np.testing.assert_array_equal(river.ranks[1], [2, 3, 0, 1])
+    np.testing.assert_allclose(river.tau, [1, -1 / 3, 2 / 3])
+    assert river.in_words().startswith(
+        "Sorted anew, no channel would change sides at step 0, 4 at most (step 10) and 2 at step 100. At least 95 %"
+    )
+
+
+@given(pairs)
+def test_as_many_channels_cross_from_one_half_as_from_the_other(pair: tuple[np.ndarray, np.ndarray]) -> None:
+    order, anew = pair
+    river = RankRiver(1, np.array([0]), order, anew[np.newaxis], np.zeros((1, len(order))))
+    assert (river.crossing[0] & river.kept).sum() == (river.crossing[0] & ~river.kept).sum() <= river.half
+
+
+def test_river_of_an_order_that_stays_says_that_none_would_cross() -> None:
+    quiet = rank_river(record_of(level_record([3, 1, 0, 2], [[1, 3, 0, 2]] * 3)), 1)
+    assert quiet.in_words().startswith("Sorted anew at any recorded step up to 100, no channel would change sides. ")
+
+
+def test_river_has_a_row_a_step_and_channel() -> None:
+    rows = rank_river(record_of(DRIFTING), 1).table()
+    assert len(rows) == 3 * 4
+    assert rows[-1]["step"] == 100 and rows[-1]["in_force"] == "emitted" and rows[-1]["rank"] == 4
+
+
+def test_last_level_has_no_river() -> None:
+    with pytest.raises(ValueError, match="Level 2 has no Shuffle; only level 1 has one"):
+        rank_river(record_of(DRIFTING), 2)
+
+
+# ---------------------------------------------------------------------- over images
+
+
+def test_every_image_has_the_flows_order_and_its_own_entropy_order() -> None:
+    flow = flow_of()
+    trace = traced(flow)
+    seen = image_orders(trace, 1)
+    features = trace.levels[0].features
+    np.testing.assert_array_equal(seen.order, flow.levels[0].shuffle.order)
+    for n, own in enumerate(seen.own_orders):
+        np.testing.assert_array_equal(own, entropy_order(features[n : n + 1]))
+    assert seen.emitted_share.sum() == pytest.approx(2)
+    assert "The order in force is the same for every image" in seen.in_words()
+
+
+def scattered(means: list[float], images: int = 400, spread: float = 1.0) -> np.ndarray:
+    """Return J (N, C) of independent channels around these means, exact in mean and spread."""
+    noise = np.random.default_rng(0).normal(size=(images, len(means)))
+    return np.array(means) + spread * (noise - noise.mean(axis=0)) / noise.std(axis=0)
+
+
+def test_bootstrap_finds_the_probability_of_a_swap_that_theory_has() -> None:
+    ties = near_ties(scattered([3.0, 0.1, 0.0, -3.0]))
+    expected = stats.norm.sf(0.1 / np.sqrt(2 / 400))
+    assert (ties.at_line.kept, ties.at_line.emitted) == (1, 2)
+    assert ties.at_line.swap == pytest.approx(expected, abs=0.03)
+    assert ties.at_line.gap == pytest.approx(0.1)
+    assert (ties.at_line.high - ties.at_line.low) / 2 == pytest.approx(1.96 * np.sqrt(2 / 400), rel=0.1)
+    np.testing.assert_allclose(ties.emitted_probability, [0, expected, 1 - expected, 1], atol=0.03)
+    assert [tie[:2] for tie in ties.near] == [(1, 2)] and "1 pair is a near-tie" in ties.in_words()
+
+
+def test_channels_far_apart_are_no_near_tie() -> None:
+    ties = near_ties(scattered([3.0, 2.0, 0.0, -1.0], spread=0.1))
+    assert ties.near == () and ties.at_line.swap == 0
+    assert "no near-tie" in ties.in_words() and len(ties.table()) == 1
+
+
+def test_channels_that_are_the_same_swap_as_often_as_not() -> None:
+    ties = near_ties(scattered([1.0, 0.0, 0.0])[:, [0, 1, 1, 2]])
+    assert ties.at_line.swap == 0.5
+
+
+def test_crops_of_one_photograph_count_as_one_witness() -> None:
+    # A hundred crops of each of four photographs say no more than the four.
+    four = scattered([3.0, 0.5, 0.0, -3.0], images=4)
+    crops, sources = np.repeat(four, 100, axis=0), np.repeat(range(4), 100)
+    grouped, alone = near_ties(crops, sources=sources), near_ties(crops)
+    assert grouped.at_line.swap == near_ties(four).at_line.swap > alone.at_line.swap
+    assert "400 images of 4 photographs" in grouped.in_words() and "photographs" not in alone.in_words()
+
+
+def test_one_image_cannot_be_resampled() -> None:
+    with pytest.raises(ValueError, match="at least 2; there is 1"):
+        near_ties(np.zeros((1, 4)))
+
+
+# ---------------------------------------------------------------------- other rules
+
+
+@given(some.lists(some.floats(-1, 2), min_size=4, max_size=24).filter(lambda numbers: len(numbers) % 2 == 0))
+def test_no_rule_keeps_more_structure_than_the_entropy_order(numbers: list[float]) -> None:
+    mean = np.array(numbers)
+    found = {one.rule: one for one in alternatives(mean, np.arange(len(mean)))}
+    assert max(one.kept_redundancy for one in found.values()) == found["entropy"].kept_redundancy
+    assert found["first"].kept_redundancy == pytest.approx(found["last"].emitted_redundancy)
+    assert found["in force"].moved == found["last"].moved == 0 and found["first"].moved == len(mean)
+
+
+def test_alternative_random_is_the_flows_own_random_order() -> None:
+    order = flow_of("random", permutation_seed=7).levels[0].shuffle.order
+    (random,) = (one for one in alternatives(np.zeros(4), np.arange(4), seed=7) if one.rule == "random")
+    assert random.order == tuple(order.tolist())
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_halves_by_steps_are_those_of_a_flow_of_that_many_steps(steps: int) -> None:
+    halves = halves_by_steps(FlowConfig(shape=(1, 16, 16), levels=2, steps=5, width=4), images(32), most=3)
+    flow = MultiScaleFlow(FlowConfig(shape=(1, 16, 16), levels=2, steps=steps, width=4))
+    x = next(traces(flow_of(), images(32))).x
+    flow.initialise(x)
+    means = redundancy(flow.trace(x).levels[0].features).mean(dim=0).numpy()
+    assert halves.first[steps - 1] == pytest.approx(means[:2].mean(), abs=1e-5)
+    assert halves.last[steps - 1] == pytest.approx(means[2:].mean(), abs=1e-5)
+    assert halves.entropy[steps - 1] == pytest.approx(np.sort(means)[2:].mean(), abs=1e-5)
+
+
+def test_good_static_half_changes_with_every_step_and_the_entropy_order_does_not_mind() -> None:
+    halves = halves_by_steps(FlowConfig(shape=(1, 16, 16), levels=2, steps=1, width=4), images(32))
+    assert halves.changes == len(halves.first) - 1
+    assert (halves.entropy >= np.maximum(halves.first, halves.last) - 1e-9).all()
+    assert np.ptp(halves.entropy) < 1e-3
+    assert "changes with every step more" in halves.in_words()
+    assert [row["steps_per_level"] for row in halves.table()] == list(range(1, len(halves.first) + 1))
+
+
+# ---------------------------------------------------------------------- the report
+
+
+def test_report_is_plain_json_and_says_that_one_order_serves_all_images() -> None:
+    flow = flow_of()
+    report = shuffle_report(traced(flow), 1, "entropy", image=traced(flow, 1))
+    held = json.loads(json.dumps(report.to_dict(), allow_nan=False))
+    assert held["order"] == flow.levels[0].shuffle.order.tolist()
+    assert held["training"] is None and sorted(held["image_order"]) == [0, 1, 2, 3]
+    assert [row["in_force"] for row in held["channels"]] == ["kept", "kept", "emitted", "emitted"]
+    assert "once, before the first training step, the same for every image" in report.in_words()
+    assert "Sorted by the J of 24 test images" in report.in_words()
+
+
+def test_report_holds_the_river_of_its_own_flow_only() -> None:
+    flow = flow_of()
+    order = flow.levels[0].shuffle.order.tolist()
+    ours = record_of(level_record(order, [order, order[::-1], order]))
+    report = shuffle_report(traced(flow), 1, "entropy", ours)
+    assert report.river is not None and "4 at most (step 10)" in report.in_words()
+    assert report.to_dict()["training"]["churn"] == [0, 1, 0]
+    for another in (
+        record_of(level_record(order[::-1], [order] * 3)),
+        record_of(level_record(list(range(8)), [list(range(8))] * 3)),
+    ):
+        assert shuffle_report(traced(flow), 1, "entropy", another).river is None
+
+
+@pytest.mark.parametrize(
+    ("split", "words"),
+    [("static-first", "the first 2 of 4 channels by rule"), ("static-last", "the last 2"), ("random", "drawn once")],
+)
+def test_report_of_a_static_order_does_not_call_it_a_shuffle(split: str, words: str) -> None:
+    flow = flow_of(split)
+    said = shuffle_report(traced(flow), 1, flow.config.order).in_words()
+    assert words in said and "Shuffle" not in said
+
+
+def test_level_without_a_shuffle_is_refused_by_name() -> None:
+    with pytest.raises(ValueError, match="Level 2 has no Shuffle"):
+        shuffle_report(traced(flow_of()), 2, "entropy")

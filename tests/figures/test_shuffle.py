@@ -1,0 +1,228 @@
+"""The Shuffle page's charts: what is drawn is what was measured, and every frame fits the axes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+
+from eiwflow.analysis.permutation import (
+    HalvesBySteps,
+    ImageOrders,
+    RankRiver,
+    ShuffleReport,
+    alternatives,
+    near_ties,
+    ranks_of,
+)
+from eiwflow.figures import palette, shuffle
+
+
+def river_of(channels: int = 12, records: int = 5, seed: int = 0) -> RankRiver:
+    """Return a river whose J, and with it the entropy order, drifts at random."""
+    random = np.random.default_rng(seed)
+    redundancy = random.normal(0.3, 0.2, channels) + np.cumsum(random.normal(0, 0.1, (records, channels)), axis=0)
+    steps = np.array([0, *np.geomspace(1, 14_000, records - 1).round().astype(int)])
+    orders = np.argsort(-redundancy, axis=1)
+    return RankRiver(1, steps, orders[0], orders, redundancy)
+
+
+def report_of(channels: int = 12, images: int = 20) -> ShuffleReport:
+    """Return a report of J that differs from image to image."""
+    redundancy = np.random.default_rng(1).normal(np.linspace(1, 0, channels), 0.3, (images, channels))
+    order, ties = np.arange(channels), near_ties(redundancy)
+    others = alternatives(ties.redundancy, order)
+    return ShuffleReport(1, "entropy", order, None, ImageOrders(order, redundancy), ties, others)
+
+
+ANIMATED = {"lines": shuffle.rank_river, "matrix": shuffle.rank_river, "bars": shuffle.redundancy_by_rank}
+animated = pytest.mark.parametrize(
+    ("draw", "river"),
+    [(draw, river_of(32 if name == "matrix" else 12)) for name, draw in ANIMATED.items()],
+    ids=ANIMATED,
+)
+
+
+def all_figures() -> dict[str, go.Figure]:
+    """Return every chart of the page."""
+    river, report = river_of(), report_of()
+    halves = HalvesBySteps("principal", np.array([0.5, 0.1]), np.array([0.1, 0.5]), np.array([0.55, 0.55]))
+    return {
+        "river": shuffle.rank_river(river),
+        "matrix": shuffle.rank_river(river_of(32)),
+        "bars": shuffle.redundancy_by_rank(river),
+        "slope": shuffle.slope(np.arange(12), river.order, ("before", "after"), river.kept),
+        "churn": shuffle.churn(river),
+        "tau": shuffle.kendall_tau(river),
+        "images": shuffle.emitted_over_images(report),
+        "rule": shuffle.halves_under(report, "last"),
+        "steps": shuffle.halves_by_steps(halves),
+    }
+
+
+def values(traces: Any, axis: str) -> Iterator[float]:
+    """Yield all finite coordinates of traces on one axis."""
+    for trace in traces:
+        for value in trace[axis] if trace[axis] is not None else ():
+            if value is not None:
+                yield value
+
+
+# ---------------------------------------------------------------------- what the scrubber moves
+
+
+@animated
+def test_there_is_a_frame_for_every_step_and_a_hidden_slider_over_them(draw: Any, river: RankRiver) -> None:
+    figure = draw(river)
+    names = [str(step) for step in river.steps]
+    assert [frame.name for frame in figure.frames] == names
+    (slider,) = figure.layout.sliders
+    assert [list(step.args[0]) for step in slider.steps] == [[name] for name in names]
+    assert all(step.args[1]["frame"] == {"duration": 0, "redraw": False} for step in slider.steps)
+    assert slider.active == len(names) - 1 and not slider.currentvalue.visible
+
+
+@animated
+def test_figure_shows_at_first_what_its_last_frame_shows(draw: Any, river: RankRiver) -> None:
+    figure = draw(river)
+    last = figure.frames[-1]
+    for index, moved in zip(last.traces, last.data, strict=True):
+        assert list(figure.data[index].y) == list(moved.y) and list(figure.data[index].x) == list(moved.x)
+
+
+@animated
+def test_axes_hold_every_frame(draw: Any, river: RankRiver) -> None:
+    figure = draw(river)
+    for axis in "xy":
+        low, high = sorted(figure.layout[f"{axis}axis"].range)
+        assert all(low <= value <= high for frame in figure.frames for value in values(frame.data, axis))
+
+
+def test_cursor_and_dots_stand_at_the_step_with_every_channel_on_its_side() -> None:
+    river = river_of()
+    for i, frame in enumerate(shuffle.rank_river(river).frames):
+        cursor, kept, emitted = frame.data
+        assert list(cursor.x) == [i, i]
+        for dots, side, colour in ((kept, river.kept, palette.KEPT), (emitted, ~river.kept, palette.EMITTED)):
+            assert list(dots.y) == (river.ranks[i, side] + 1).tolist() and dots.marker.color == colour
+
+
+def test_bars_fall_with_the_rank_and_have_the_colour_of_their_side_in_force() -> None:
+    river = river_of()
+    for i, frame in enumerate(shuffle.redundancy_by_rank(river).frames):
+        kept, emitted = (np.array(bars.y, dtype=float) for bars in frame.data)
+        assert (np.isnan(kept) != np.isnan(emitted)).all()
+        np.testing.assert_allclose(np.fmax(kept, emitted), -np.sort(-river.redundancy[i]), atol=1e-4)
+        np.testing.assert_array_equal(~np.isnan(kept), river.kept[river.entropy_orders[i]])
+
+
+def test_figures_of_a_long_training_are_small() -> None:
+    river = river_of(24, 49)
+    sizes = [len(draw(river).to_json()) for draw in (shuffle.rank_river, shuffle.redundancy_by_rank)]
+    assert sum(sizes) < 350_000
+    assert len(shuffle.rank_river(river_of(48, 49)).to_json()) < 350_000
+
+
+# ---------------------------------------------------------------------- the river
+
+
+def lines(trace: go.Scatter) -> list[np.ndarray]:
+    """Return the y of every line that a trace joins, gaps taken out."""
+    y = np.array(trace.y, dtype=float)
+    parts = np.split(y, np.flatnonzero(np.isnan(y)))
+    return [part[~np.isnan(part)] for part in parts if not np.isnan(part).all()]
+
+
+def test_every_channel_is_one_line_from_its_place_in_force_through_its_ranks() -> None:
+    river = river_of()
+    drawn = [line for trace in shuffle.rank_river(river).data[:2] for line in lines(trace)]
+    members = [*np.flatnonzero(river.kept), *np.flatnonzero(~river.kept)]
+    for channel, line in zip(members, drawn, strict=True):
+        np.testing.assert_array_equal(line, [ranks_of(river.order)[channel] + 1, *(river.ranks[:, channel] + 1)])
+
+
+def test_channels_are_emphasised_just_where_they_would_cross() -> None:
+    river = river_of()
+    thick = [trace for trace in shuffle.rank_river(river).data if trace.line.width == 4]
+    assert sum(len(line) for trace in thick for line in lines(trace)) == river.crossing.sum() > 0
+    assert [trace.name for trace in thick] == ["would now leave", "would now stay"]
+    assert (np.concatenate(lines(thick[0])) > river.half).all() and (
+        np.concatenate(lines(thick[1])) <= river.half
+    ).all()
+
+
+def test_many_channels_are_a_matrix_with_a_mark_where_they_would_cross() -> None:
+    assert not shuffle.rank_river(river_of(24)).layout.images
+    river = river_of(26)
+    figure = shuffle.rank_river(river)
+    (image,) = figure.layout.images
+    assert (image.x, image.y, image.sizex, image.sizey) == (-0.5, 0.5, len(river.steps), 26)
+    marks = figure.data[0]
+    found = {(river.order[y - 1], x) for x, y in zip(marks.x, marks.y, strict=True)}
+    assert found == {(channel, step) for step, channel in np.argwhere(river.crossing)}
+
+
+def test_matrix_is_blue_above_the_split_line_and_orange_below_it() -> None:
+    red, _, blue = np.moveaxis(shuffle.sides(np.arange(26)).astype(int), -1, 0)
+    assert (blue[:13] > red[:13]).all() and (red[13:] > blue[13:]).all()
+    assert (np.diff(blue - red) < 0).all()  # the farther from the line, the deeper
+
+
+# ---------------------------------------------------------------------- the others
+
+
+def test_slope_joins_both_places_of_every_channel() -> None:
+    river = river_of()
+    figure = shuffle.slope(np.arange(12), river.order, ("before", "after"), river.kept)
+    drawn = [line.tolist() for trace in figure.data[:2] for line in lines(trace)]
+    members = [*np.flatnonzero(river.kept), *np.flatnonzero(~river.kept)]
+    assert drawn == [[channel + 1, ranks_of(river.order)[channel] + 1] for channel in members]
+
+
+@pytest.mark.parametrize(
+    ("draw", "measured", "null"), [(shuffle.churn, "churn", "churn_null"), (shuffle.kendall_tau, "tau", "tau_null")]
+)
+def test_curves_over_training_stand_before_their_null_band(draw: Any, measured: str, null: str) -> None:
+    river = river_of()
+    figure, band = draw(river), getattr(river, null)
+    shade = next(shape for shape in figure.layout.shapes if shape.type == "rect")
+    assert (shade.y0, shade.y1) == (band.low, band.high)
+    np.testing.assert_allclose(figure.data[0].y, getattr(river, measured), atol=1e-4)
+    low, high = figure.layout.yaxis.range
+    assert low <= min(*figure.data[0].y, band.low) and max(*figure.data[0].y, band.high) <= high
+
+
+@pytest.mark.parametrize("rule", ["in force", "entropy", "first", "last", "random"])
+def test_bars_under_a_rule_are_blue_where_it_keeps(rule: str) -> None:
+    report = report_of()
+    chosen = next(one for one in report.alternatives if one.rule == rule)
+    kept, emitted = shuffle.halves_under(report, rule).data
+    assert [int(text.split()[1]) for text in kept.text] == list(chosen.order[:6])
+    np.testing.assert_allclose(emitted.y, report.ties.redundancy[list(chosen.order[6:])], atol=1e-4)
+    assert (kept.marker.color, emitted.marker.color) == (palette.KEPT, palette.EMITTED)
+
+
+def test_shares_over_images_stand_in_the_order_in_force() -> None:
+    report = report_of()
+    kept, emitted, together = shuffle.emitted_over_images(report).data
+    np.testing.assert_allclose([*kept.y, *emitted.y], report.images.emitted_share[report.order], atol=1e-4)
+    np.testing.assert_allclose(together.y, report.ties.emitted_probability[report.order], atol=1e-4)
+
+
+@pytest.mark.parametrize("name", all_figures())
+def test_figures_have_units_on_their_axes_no_title_and_a_second_cue_beside_colour(name: str) -> None:
+    figure = all_figures()[name]
+    json.loads(figure.to_json())
+    assert figure.layout.title.text is None
+    assert figure.layout.yaxis.title.text and (figure.layout.xaxis.title.text or figure.layout.xaxis.ticktext)
+    colours = {}
+    for trace in figure.data:
+        if trace.type == "bar":
+            colours.setdefault(trace.marker.color, trace.marker.pattern.shape)
+        elif trace.type == "scatter" and trace.mode and "lines" in trace.mode and trace.line.color != palette.SUBJECT:
+            colours.setdefault(trace.line.color, trace.line.dash)
+    assert len(set(colours.values())) == len(colours)
