@@ -1,0 +1,398 @@
+"""The Weights page: bars of log ω, what is measured of the same channels, and a channel's way to the pixels."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from . import palette
+from .pixels import data_uri, montage
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..analysis.channels import Ablation, EnergyGradient, Reach, Resampling
+    from ..analysis.weights import ChannelWeights
+
+#: ω that are labelled on the axis of log ω; ½ and 2 are always in view.
+FACTORS = {0.25: "×¼", 0.5: "×½", 1.0: "×1", 2.0: "×2", 4.0: "×4"}
+#: So many channel numbers fit under a chart; of more channels every second, third, … is named.
+NAMED_CHANNELS = 24
+#: A channel's map goes from black to white over ± so many of its standard deviations.
+GREY_RANGE = 3.0
+
+_HATCHED = {"shape": "/", "fillmode": "overlay", "fgcolor": "rgba(255, 255, 255, 0.75)", "size": 7, "solidity": 0.25}
+#: How the two halves look: their colour, and a second cue each for bars and for points.
+_LOOKS = {
+    "kept": {"colour": palette.KEPT, "pattern": {"shape": ""}, "symbol": "circle"},
+    "emitted": {"colour": palette.EMITTED, "pattern": _HATCHED, "symbol": "diamond"},
+}
+#: Where two things stand at one place: a bar on the left, what holds for the image looked at on the right.
+_LEFT, _RIGHT = {"width": 0.4, "offset": -0.38}, 0.22
+
+
+# ---------------------------------------------------------------------- charts by position
+
+
+def bars(weights: ChannelWeights, span: float | None = None) -> go.Figure:
+    """Return bars of the image's log ω from 0, by position after the Shuffle; beside them the image minus the mean.
+
+    Arguments:
+        weights: of a policy that has weights.
+        span: the axis ends at ±span nats; where two charts share an axis, the greater of their :func:`reach_of`.
+
+    """
+    figure = _by_position(weights.order, weights.kept, "log ω (nats)", height=430)
+    values, relative = weights.log_weights, weights.relative
+    hover = [
+        f"{_name(weights.order, position)}<br>log ω = {value:+.3f} nats (×{np.exp(value):.2f})<br>"
+        f"minus the mean over images: {rest:+.3f} (×{np.exp(rest):.2f})"
+        for position, (value, rest) in enumerate(zip(values, relative, strict=True))
+    ]
+    for part in _LOOKS:
+        figure.add_bar(**_bar(weights.parts, part, values, hover), **_LEFT, name=f"{part}, this image")
+    figure.add_scatter(
+        x=_round(np.arange(len(values)) + _RIGHT),
+        y=[0] * len(values),
+        mode="markers",
+        marker={"size": 11, "symbol": "line-ns-open", "color": palette.REFERENCE, "line": {"width": 2}},
+        error_y={"array": _round(weights.std), "color": palette.REFERENCE, "thickness": 2, "width": 5},
+        name=f"±1 standard deviation over {weights.count} images",
+        hoverinfo="skip",
+    )
+    _dots(figure, relative, "this image minus the mean over images", hover)
+    span = reach_of(weights) if span is None else span
+    ticks = {np.log(factor): text for factor, text in FACTORS.items() if abs(np.log(factor)) <= span}
+    figure.update_yaxes(
+        range=[-span, span],
+        tickvals=_round(np.array(list(ticks))),
+        ticktext=[f"{text}<br>{value:+.2f}" if value else f"{text}<br>0" for value, text in ticks.items()],
+    )
+    figure.add_hline(y=0, line={"color": palette.REFERENCE, "width": 1.5}, layer="below")
+    return figure
+
+
+def reach_of(weights: ChannelWeights) -> float:
+    """Return how far from 0, in nats, the bars, dots and spreads go, with a margin; ×½ and ×2 are always in view."""
+    shown = (weights.log_weights, weights.relative, weights.std)
+    return float(1.12 * max(np.log(2), *(np.abs(values).max() for values in shown)))
+
+
+def redundancy(weights: ChannelWeights, top: float | None = None, height: int = 215) -> go.Figure:
+    """Return bars of the mean J with intervals, the image's own J as dots; ≈ marks near-ties at the split line."""
+    figure = _by_position(weights.order, weights.kept, "J (nats/pixel)", height)
+    low, high = weights.redundancy_interval
+    _bars_with_intervals(
+        figure, weights.order, weights.parts, weights.redundancy, low, high, "J = %s nats/pixel", **_LEFT
+    )
+    own = weights.image.redundancy[0]
+    _dots(figure, own, "this image", [f"this image: J = {value:.3f} nats/pixel" for value in own])
+    for position in np.flatnonzero(weights.near_ties):
+        figure.add_annotation(x=int(position), y=float(high[position]), text="≈", showarrow=False, yshift=11)
+    if not weights.has_weights:
+        for position in np.flatnonzero(weights.would_stay != (np.array(weights.parts) == "kept")):
+            text = "would stay" if weights.would_stay[position] else "would leave"
+            figure.add_annotation(x=int(position), y=float(high[position]), text=text, textangle=-90, yshift=40)
+            figure.layout.annotations[-1].update(showarrow=False)
+    figure.update_yaxes(range=None if top is None else [min(0, float(low.min())), top], rangemode="tozero")
+    return figure
+
+
+def entropy_rates(weights: ChannelWeights, height: int = 215) -> go.Figure:
+    """Return points of the mean entropy rate Ĥ over images, and the image's own."""
+    figure = _by_position(weights.order, weights.kept, "Ĥ (nats/pixel)", height)
+    rates = weights.images.entropy_rate.mean(axis=0)
+    for part, look in _LOOKS.items():
+        here = [position for position, own in enumerate(weights.parts) if own == part]
+        figure.add_scatter(
+            x=here,
+            y=_round(rates[here]),
+            mode="markers",
+            marker={"size": 10, "color": look["colour"], "symbol": look["symbol"]},
+            name=part,
+            text=[_name(weights.order, position) for position in here],
+            hovertemplate="%{text}<br>Ĥ = %{y:.3f} nats/pixel<extra></extra>",
+        )
+    own = weights.image.entropy_rate[0]
+    _dots(figure, own, "this image", [f"this image: Ĥ = {value:.3f} nats/pixel" for value in own])
+    return figure
+
+
+def correlation(weights: ChannelWeights, height: int = 215) -> go.Figure:
+    """Return Pearson's r of −log ω with the channel's log standard deviation over images, with 95 % intervals."""
+    figure = _by_position(weights.order, weights.kept, "r of −log ω with log σ", height)
+    found = weights.correlations
+    for part, look in _LOOKS.items():
+        here = np.array([own == part for own in weights.parts]) & np.isfinite(found.pearson)
+        r, low, high = found.pearson[here], found.low[here], found.high[here]
+        figure.add_scatter(
+            x=np.flatnonzero(here).tolist(),
+            y=_round(r),
+            mode="markers",
+            marker={"size": 9, "color": look["colour"], "symbol": look["symbol"]},
+            error_y={"array": _round(high - r), "arrayminus": _round(r - low), "thickness": 2, "width": 4},
+            name=part,
+            text=[
+                f"{_name(weights.order, position)}<br>r = {found.pearson[position]:+.2f} "
+                f"({found.low[position]:+.2f} to {found.high[position]:+.2f}), ρ = {found.spearman[position]:+.2f}"
+                for position in np.flatnonzero(here)
+            ],
+            hovertemplate="%{text}<extra></extra>",
+        )
+    figure.update_yaxes(range=[-1.08, 1.08], tickvals=[-1, 0, 1])
+    figure.add_hline(y=0, line={"color": palette.REFERENCE, "width": 1.5}, layer="below")
+    return figure
+
+
+def ablation(found: Ablation) -> go.Figure:
+    """Return what it costs to hold each channel's weight at its mean, bits/dim, with 95 % intervals."""
+    figure = _by_position(found.order, len(found.order) // 2, "cost (bits/dim)", height=300)
+    low, high = found.interval
+    _bars_with_intervals(figure, found.order, found.parts, found.mean, low, high, "%s bits/dim")
+    figure.add_hline(y=0, line={"color": palette.REFERENCE, "width": 1.5}, layer="below")
+    return figure
+
+
+def reach(found: Reach) -> go.Figure:
+    """Return how much the image changes when each emitted channel is drawn anew, grey levels, with 95 % intervals."""
+    figure = _by_position(found.channels, None, "change (grey levels)", height=300)
+    low, high = found.interval
+    parts = ["emitted"] * len(found.channels)
+    _bars_with_intervals(figure, found.channels, parts, found.mean, low, high, "%s grey levels")
+    figure.update_yaxes(rangemode="tozero")
+    return figure
+
+
+def _by_position(order: Sequence[int], split: int | None, title: str, height: int) -> go.Figure:
+    """Return an empty chart: places after the Shuffle, labelled by channel number, and the split line between two."""
+    count = len(order)
+    every = -(-count // NAMED_CHANNELS)
+    named = list(range(0, count, every))
+    figure = go.Figure()
+    figure.update_layout(
+        height=height,
+        margin={"l": 8, "r": 8, "t": 26, "b": 8},
+        paper_bgcolor="rgba(0, 0, 0, 0)",
+        plot_bgcolor="rgba(0, 0, 0, 0)",
+        hovermode="closest",
+        dragmode=False,
+        barmode="overlay",
+        bargap=0.3,
+        showlegend=height > 250,
+        legend={"orientation": "h", "x": 0, "y": -0.2, "yanchor": "top"},
+        xaxis={
+            "range": [-0.6, count - 0.4],
+            "tickvals": named,
+            "ticktext": [str(order[position]) for position in named],
+            "showgrid": False,
+            "zeroline": False,
+            "title": {"text": "channel number, in order of position after the Shuffle"},
+        },
+        yaxis={"title": {"text": title}, "gridcolor": palette.AXIS, "zeroline": False},
+    )
+    if split is not None:
+        figure.add_vline(x=split - 0.5, line={"color": palette.REFERENCE, "width": 2, "dash": "dash"})
+        for part, anchor, shift in (("kept", "right", -6), ("emitted", "left", 6)):
+            figure.add_annotation(
+                x=split - 0.5,
+                y=1,
+                yref="paper",
+                yanchor="bottom",
+                xanchor=anchor,
+                xshift=shift,
+                showarrow=False,
+                text=f"← {part}" if part == "kept" else f"{part} →",
+                font={"color": _LOOKS[part]["colour"], "size": 14},
+            )
+    return figure
+
+
+def _bars_with_intervals(
+    figure: go.Figure,
+    order: Sequence[int],
+    parts: Sequence[str],
+    mean: np.ndarray,
+    low: np.ndarray,
+    high: np.ndarray,
+    unit: str,
+    **placed: float,
+) -> None:
+    """Add bars of both halves with intervals; ``unit`` makes a number's text with its unit."""
+    hover = [
+        f"{_name(order, position)}<br>{unit % f'{mean[position]:.4g}'} "
+        f"(95 % interval {low[position]:.4g} to {high[position]:.4g})"
+        for position in range(len(order))
+    ]
+    for part in dict.fromkeys(parts):
+        here = np.array([own == part for own in parts])
+        ends = {"array": _round((high - mean)[here]), "arrayminus": _round((mean - low)[here])}
+        error = {**ends, "color": palette.REFERENCE, "thickness": 2, "width": 4}
+        name = f"{part}, mean and 95 % interval"
+        figure.add_bar(**_bar(parts, part, mean, hover), **placed, error_y=error, name=name)
+
+
+def _bar(parts: Sequence[str], part: str, values: np.ndarray, hover: Sequence[str]) -> dict[str, Any]:
+    here = [position for position, own in enumerate(parts) if own == part]
+    look = _LOOKS[part]
+    return {
+        "x": here,
+        "y": _round(np.asarray(values)[here]),
+        "marker": {"color": look["colour"], "pattern": look["pattern"], "line": {"width": 0}},
+        "text": [hover[position] for position in here],
+        "textposition": "none",
+        "hovertemplate": "%{text}<extra></extra>",
+    }
+
+
+def _dots(figure: go.Figure, values: np.ndarray, name: str, hover: Sequence[str]) -> None:
+    """Add what holds for the image looked at, right of each place."""
+    figure.add_scatter(
+        x=_round(np.arange(len(values)) + _RIGHT),
+        y=_round(values),
+        mode="markers",
+        marker={"size": 9 if len(values) <= NAMED_CHANNELS else 5, "color": palette.SUBJECT},
+        name=name,
+        text=list(hover),
+        hovertemplate="%{text}<extra></extra>",
+    )
+
+
+def _name(order: Sequence[int], position: int) -> str:
+    return f"channel {order[position]}, place {position + 1} of {len(order)}"
+
+
+def _round(values: np.ndarray) -> list[float]:
+    return [float(f"{value:.5g}") for value in np.asarray(values, dtype=float)]
+
+
+# ---------------------------------------------------------------------- one channel over images
+
+
+def scatter(weights: ChannelWeights, position: int) -> go.Figure:
+    """Return −log ω of one channel against its log standard deviation, an image a point."""
+    look = _LOOKS[weights.parts[position]]
+    log_std, quiet = weights.images.log_std[:, position], -weights.images.log_weights[:, position]
+    own = float(weights.image.log_std[0, position]), float(-weights.log_weights[position])
+    ends = np.array([min(log_std.min(), own[0]), max(log_std.max(), own[0])])
+    shown = np.append(quiet, own[1])
+    margin = 0.08 * (np.ptp(shown) or 1.0)
+    figure = go.Figure()
+    figure.add_scatter(
+        x=_round(ends),
+        y=_round(ends + quiet.mean() - log_std.mean()),
+        mode="lines",
+        line={"color": palette.REFERENCE, "dash": "dash", "width": 2},
+        name="slope 1: ω in proportion to 1/σ",
+        hoverinfo="skip",
+    )
+    figure.add_scatter(
+        x=_round(log_std),
+        y=_round(quiet),
+        mode="markers",
+        marker={"size": 7, "color": look["colour"], "symbol": look["symbol"], "opacity": 0.6},
+        name=f"{weights.count} test images",
+        hovertemplate="log σ = %{x:.2f}, −log ω = %{y:.2f}<extra></extra>",
+    )
+    figure.add_scatter(
+        x=_round(own[:1]),
+        y=_round(own[1:]),
+        mode="markers",
+        marker={"size": 13, "color": palette.SUBJECT, "line": {"width": 2, "color": "white"}},
+        name="this image",
+        hovertemplate="this image: log σ = %{x:.2f}, −log ω = %{y:.2f}<extra></extra>",
+    )
+    figure.update_yaxes(range=[float(shown.min() - margin), float(shown.max() + margin)])
+    figure.update_layout(
+        height=300,
+        margin={"l": 8, "r": 8, "t": 8, "b": 8},
+        paper_bgcolor="rgba(0, 0, 0, 0)",
+        plot_bgcolor="rgba(0, 0, 0, 0)",
+        hovermode="closest",
+        dragmode=False,
+        legend={"orientation": "h", "x": 0, "y": -0.25, "yanchor": "top"},
+        xaxis={"title": {"text": "log standard deviation of the channel (nats)"}, "gridcolor": palette.AXIS},
+        yaxis={"title": {"text": "−log ω (nats)"}, "gridcolor": palette.AXIS},
+    )
+    figure.update_xaxes(zeroline=False).update_yaxes(zeroline=False)
+    return figure
+
+
+def extremes(images: np.ndarray, weights: ChannelWeights, position: int, count: int) -> str:
+    """Return the images that turn a channel up the most and down the most, as HTML.
+
+    Arguments:
+        images: bytes (N, H, W, C) of the images that averages are over.
+        weights: of the level.
+        position: of the channel.
+        count: images a row.
+
+    """
+    log_weights = weights.images.log_weights[:, position]
+    relative = np.exp(log_weights - log_weights.mean())
+    rows = []
+    for way, chosen in zip(("up", "down"), weights.extremes(position, count), strict=True):
+        ends = " to ".join(f"×{relative[number]:.2f}" for number in (chosen[0], chosen[-1]))
+        caption = f"turned {way} the most: {ends} of the average weight"
+        alt = f"{len(chosen)} test images whose channel {weights.order[position]} is {caption}"
+        rows.append((caption, alt, montage(images[chosen], len(chosen))))
+    return _row(rows, least=400)
+
+
+# ---------------------------------------------------------------------- to the pixels
+
+
+def pixels(image: np.ndarray, gradient: EnergyGradient, change: Resampling | None) -> str:
+    """Return a channel's way to the pixels as HTML: its map, its input gradient, and the image without it.
+
+    Arguments:
+        image: bytes (H, W, C).
+        gradient: of the channel's energy.
+        change: of the image after resampling the channel; None for a kept channel, which has no ε of its own.
+
+    """
+    peak = gradient.gradient.max()
+    panels = [
+        ("The image", "The image looked at", image),
+        (
+            f"Channel {gradient.channel} of level {gradient.level}: its mean ± {GREY_RANGE:.0f} standard deviations",
+            f"The map of channel {gradient.channel}",
+            _grey(gradient.map),
+        ),
+        (
+            f"Which pixels its energy listens to; yellow = {peak:.2g} a grey level",
+            f"Input gradient of the energy of channel {gradient.channel}",
+            palette.cividis(gradient.gradient / peak if peak else gradient.gradient),
+        ),
+    ]
+    if change is not None:
+        how = "zero" if change.zeroed else "drawn anew"
+        largest = change.change.max()
+        panels += [
+            (f"The image with its ε {how}", f"The image after the channel's ε is {how}", change.changed),
+            (
+                f"What changed; yellow = {largest:.2g} grey levels",
+                "Change of every pixel, root mean square",
+                palette.cividis(change.change / largest if largest else change.change),
+            ),
+        ]
+    return _row(panels, least=130)
+
+
+def _row(panels: Sequence[tuple[str, str, np.ndarray]], least: int) -> str:
+    """Return (caption, alt text, bytes) side by side, each ``least`` pixels wide or more, if need be in rows."""
+    figures = "".join(
+        f'<figure style="flex: 1 1 {least}px; max-width: {2 * least}px">'
+        f'<img alt="{escape(alt)}" src="{data_uri(shown)}"><figcaption>{escape(caption)}</figcaption></figure>'
+        for caption, alt, shown in panels
+    )
+    return f'<div class="eiw-row" style="flex-wrap: wrap">{figures}</div>'
+
+
+def _grey(values: np.ndarray) -> np.ndarray:
+    """Return bytes (H, W): grey at the mean, black and white at ±:data:`GREY_RANGE` standard deviations."""
+    spread = values.std()
+    standard = (values - values.mean()) / spread if spread else np.zeros_like(values)
+    return (127.5 + 127.5 * np.clip(standard / GREY_RANGE, -1, 1)).round().astype(np.uint8)

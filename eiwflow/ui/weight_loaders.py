@@ -1,0 +1,155 @@
+"""What the page Weights computes, once for every checkpoint, image, level and seed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from .. import data
+from . import loaders
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..analysis.channels import Ablation, EnergyGradient, Reach, Resampling
+    from ..analysis.weights import Channels, ChannelWeights
+    from ..checkpoint import Checkpoint
+    from .frame import Page
+
+#: So many channels are chosen from side by side, more from a list.
+SIDE_BY_SIDE = 24
+
+
+def level(page: Page) -> int | None:
+    """Draw the choice of a level; return one that has a Shuffle, the nearest, or None where no level has."""
+    levels = page.checkpoint.flow.config.levels
+    if levels == 1:
+        return None
+    wanted = st.sidebar.select_slider("Level", range(1, levels + 1), key="level", bind="query-params")
+    if wanted == levels:
+        st.info(f"Level {levels} is the last and has no Shuffle: showing level {levels - 1}.")
+    return min(wanted, levels - 1)
+
+
+def asked(label: str, page: Page, level: int) -> bool:
+    """Draw a button for what takes seconds; return whether it was asked for, now or before, in this session."""
+    answered = st.session_state.setdefault("_asked", set())
+    question = label, page.checkpoint.sha256, page.images.name, level
+    if question not in answered:
+        st.button(label, help="Takes a few seconds.", on_click=answered.add, args=(question,))
+    return question in answered
+
+
+def channel(weights: ChannelWeights) -> int:
+    """Draw the choice of a channel; return its number."""
+    options = {"default": weights.order[weights.kept], "required": True}
+    draw = st.segmented_control
+    if len(weights.order) > SIDE_BY_SIDE:
+        options, draw = {"index": weights.kept}, st.selectbox
+    return draw(
+        "Channel, in order of position: kept ones first", weights.order, key="channel", bind="query-params", **options
+    )
+
+
+@st.cache_resource(max_entries=64, hash_funcs=loaders._HASHES, show_spinner=False)
+def weights(checkpoint: Checkpoint, images: loaders.Images, image: Tensor, level: int, seed: int) -> ChannelWeights:
+    """Return the weights of a level for one image, beside those of test images.
+
+    Raises:
+        NonFiniteError: with one sentence.
+
+    """
+    from ..analysis.weights import channel_weights
+
+    averages = _averages(checkpoint, images, level)
+    return channel_weights(checkpoint.flow, image, averages, level, seed, sources(images))
+
+
+@st.cache_resource(max_entries=16, hash_funcs=loaders._HASHES, show_spinner="Weighing test images …")
+def _averages(checkpoint: Checkpoint, images: loaders.Images, level: int) -> Channels:
+    from ..analysis.weights import IMAGES, measure
+
+    return measure(checkpoint.flow, images.test[:IMAGES], level)
+
+
+def sources(images: loaders.Images) -> tuple[int, ...] | None:
+    """Return the photograph that each test image was cut from, or None where that is not known."""
+    return _sources(images.name, len(images.test))
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _sources(name: str, count: int) -> tuple[int, ...] | None:
+    found = data.load(name, download=False).test_source
+    # Images that were made to fit a flow may be a selection.
+    return None if found is None or len(found) != count else tuple(np.asarray(found).tolist())
+
+
+@st.cache_resource(max_entries=16, hash_funcs=loaders._HASHES, show_spinner="Holding each weight at its mean …")
+def ablation(checkpoint: Checkpoint, images: loaders.Images, level: int) -> Ablation:
+    """Return what each weight of a level is worth."""
+    from ..analysis.channels import ablate
+
+    return ablate(checkpoint.flow, images.test, level, sources=sources(images))
+
+
+@st.cache_resource(max_entries=16, hash_funcs=loaders._HASHES, show_spinner="Drawing each channel anew …")
+def reach(checkpoint: Checkpoint, images: loaders.Images, level: int) -> Reach:
+    """Return how much the image changes with each emitted channel.
+
+    Raises:
+        NonFiniteError: with one sentence.
+
+    """
+    from ..analysis import channels
+
+    return channels.reach(checkpoint.flow, images.test, level, sources=sources(images))
+
+
+@st.cache_resource(max_entries=128, hash_funcs=loaders._HASHES, show_spinner=False)
+def gradient(checkpoint: Checkpoint, image: Tensor, level: int, channel: int, seed: int) -> EnergyGradient:
+    """Return which pixels a channel's energy listens to."""
+    from ..analysis.channels import energy_gradient
+
+    return energy_gradient(checkpoint.flow, image, level, channel, seed)
+
+
+@st.cache_resource(max_entries=128, hash_funcs=loaders._HASHES, show_spinner=False)
+def resampling(
+    checkpoint: Checkpoint, image: Tensor, level: int, channel: int, seed: int, zeroed: bool, frozen: bool
+) -> Resampling:
+    """Return the image after an emitted channel was drawn anew, or set to zero.
+
+    Raises:
+        NonFiniteError: with one sentence.
+
+    """
+    from ..analysis.channels import resample_channel
+
+    return resample_channel(checkpoint.flow, image, level, channel, seed, zeroed, frozen)
+
+
+def pixels(images: loaders.Images) -> np.ndarray:
+    """Return the test images that averages are over as bytes (N, H, W, C)."""
+    from ..analysis.levels import to_pixels
+    from ..analysis.weights import IMAGES
+
+    return to_pixels(images.test[:IMAGES])
+
+
+def short_table(weights: ChannelWeights) -> list[dict[str, object]]:
+    """Return the columns of the table that a page has room for."""
+    names = {
+        "channel": "channel",
+        "part": "part",
+        "log_weight_nats": "log ω",
+        "log_weight_minus_mean_nats": "minus the mean",
+        "log_weight_std_nats": "spread over images",
+        "log_std_nats": "log σ",
+        "redundancy_nats_per_pixel": "J",
+        "redundancy_mean_nats_per_pixel": "J, mean",
+        "entropy_rate_mean_nats_per_pixel": "Ĥ, mean",
+        "pearson_minus_log_weight_log_std": "r of −log ω with log σ",
+    }
+    return [{head: row[name] for name, head in names.items() if name in row} for row in weights.table()]
