@@ -1,0 +1,319 @@
+"""What lies between two images: paths through the latent space, level by level."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from ..flow import Latents, MultiScaleFlow, quantise
+from .latents import decode_all, norms_of, typical_norms
+from .levels import power, to_pixels, traces
+
+#: Pictures from A to B, both ends included; an odd number has one half-way.
+FRAMES = 9
+#: Points of a norm's curve: the middle is one of them.
+NORM_POINTS = 41
+#: The sine of an angle near π below which two vectors leave open in which plane an arc between them turns.
+SMALL_SINE = 1e-7
+#: Above this temperature a flow of bounded couplings may leave what it has seen by orders of magnitude.
+MAX_TEMPERATURE = 1.2
+
+
+# ---------------------------------------------------------------------- two paths
+
+
+def linear(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
+    """Return (1−t) a + t b, (T, ...), of vectors of any one shape and t (T,) in [0, 1]; exact at both ends."""
+    t = t.view(-1, *[1] * a.dim()).to(a.dtype)
+    return (1 - t) * a + t * b
+
+
+def spherical(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
+    r"""Return the norm-preserving path (T, ...) from a to b, for t (T,) in [0, 1]; exact at both ends.
+
+    The direction turns along the great circle, by the angle :math:`t θ`; the norm goes straight from ‖a‖ to ‖b‖, so
+    between ends of one norm it stays the same:
+
+    .. math:: \left[(1-t) ‖a‖ + t ‖b‖\right] (\cos(tθ)\, u + \sin(tθ)\, w)
+
+    u is a's direction, w the one perpendicular to it in the plane of a and b. Where they are (nearly) parallel the
+    angle is 0 and w has no weight; where they are opposite every plane is as good as another and one is taken.
+
+    Reference: Shoemake, Animating rotation with quaternion curves, SIGGRAPH 1985.
+
+    """
+    u, v = (normalize(x.double().flatten(), dim=0, eps=1e-300) for x in (a, b))
+    cosine = u @ v
+    across = v - cosine * u
+    sine = across.norm()
+    opposite = cosine < 0 and sine < SMALL_SINE
+    w = _perpendicular(u) if opposite else normalize(across, dim=0, eps=1e-300)
+    # The arc tangent is exact where the arc cosine loses half of the digits: near 0 and near π.
+    angle = torch.atan2(sine, cosine)
+    t = t.double()[:, None]
+    norm = (1 - t) * a.double().norm() + t * b.double().norm()
+    path = (norm * ((t * angle).cos() * u + (t * angle).sin() * w)).to(a.dtype).view(-1, *a.shape)
+    path[t[:, 0] == 0], path[t[:, 0] == 1] = a, b
+    return path
+
+
+def _perpendicular(u: Tensor) -> Tensor:
+    """Return a unit vector perpendicular to the unit vector u (d,), made from the axis that is farthest from it."""
+    axis = torch.zeros_like(u)
+    axis[u.abs().argmin()] = 1
+    return normalize(axis - (axis @ u) * u, dim=0)
+
+
+PATHS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {"linear": linear, "spherical": spherical}
+
+
+def between(a: Latents, b: Latents, t: Tensor, path: str, only: int | None = None) -> Latents:
+    """Return T latents on the way from those of one image to those of another.
+
+    Arguments:
+        a: of one image, (1, C_l, H_l, W_l) a level.
+        b: of the other.
+        t: (T,) in [0, 1].
+        path: a name in :data:`PATHS`; each level takes its own.
+        only: the level (from 1) that alone goes to b while the others stay those of a; None for all.
+
+    Raises:
+        ValueError: there is no such path or level.
+
+    """
+    if path not in PATHS:
+        raise ValueError(f"The path is {path[:40]!r}; it must be one of {', '.join(PATHS)}.")
+    if only is not None and not 1 <= only <= len(a.levels):
+        raise ValueError(f"The level is {only}; the flow has the levels 1 to {len(a.levels)}.")
+    return Latents(
+        [
+            PATHS[path](start[0], end[0], t) if only in (None, level) else start.repeat(len(t), 1, 1, 1)
+            for level, (start, end) in enumerate(zip(a.levels, b.levels, strict=True), start=1)
+        ]
+    )
+
+
+# ---------------------------------------------------------------------- norms on the way
+
+
+@dataclass(frozen=True, eq=False)
+class NormPaths:
+    """Norms ‖ε_l(t)‖ on both paths, against those of N(0, I): about √d_l.
+
+    Attributes:
+        t: (T,), from 0 to 1.
+        dimensions: d_l (L,).
+        norms: by path (T, L).
+
+    """
+
+    t: np.ndarray
+    dimensions: np.ndarray
+    norms: dict[str, np.ndarray]
+
+    @property
+    def typical_total(self) -> np.ndarray:
+        """Where the norm of all levels together lies for 95 % of the draws of N(0, I) (2,)."""
+        return typical_norms(self.dimensions.sum()[None])[0]
+
+    def total(self, path: str) -> np.ndarray:
+        """Return the norm of all levels together (T,)."""
+        return np.sqrt(np.square(self.norms[path]).sum(axis=1))
+
+    def in_words(self) -> str:
+        """Return how the paths differ half-way."""
+        root = np.sqrt(self.dimensions.sum())
+        middle = int(np.abs(self.t - 0.5).argmin())
+        straight, arc = (self.total(path)[middle] / root for path in ("linear", "spherical"))
+        ends = (self.total("linear")[[0, -1]] / root).tolist()
+        low, high = self.typical_total / root
+        return (
+            f"Half-way the straight line has a norm of {straight:.2f} √d and the arc {arc:.2f} √d, between ends of "
+            f"{ends[0]:.2f} and {ends[1]:.2f}; 95 % of the flow's own draws lie between {low:.2f} and {high:.2f}."
+        )
+
+    def table(self) -> list[dict[str, Any]]:
+        """Return one row a path, level and t."""
+        return [
+            {
+                "path": path,
+                "level": level,
+                "t": float(t),
+                "norm": float(norm),
+                "root_dimensions": float(np.sqrt(self.dimensions[level - 1])),
+            }
+            for path, values in self.norms.items()
+            for level, column in enumerate(values.T, start=1)
+            for t, norm in zip(self.t, column, strict=True)
+        ]
+
+
+def norm_paths(a: Latents, b: Latents) -> NormPaths:
+    """Return the norms on the way from the latents of one image to those of another."""
+    t = torch.linspace(0, 1, NORM_POINTS, dtype=torch.double)
+    return NormPaths(
+        t=t.numpy(),
+        dimensions=np.array([noise[0].numel() for noise in a.levels]),
+        norms={path: norms_of(between(a, b, t, path)) for path in PATHS},
+    )
+
+
+# ---------------------------------------------------------------------- the pictures
+
+
+@dataclass(frozen=True, eq=False)
+class Interpolation:
+    """Pictures between A and B: once with all levels on their way, then with each level alone.
+
+    Attributes:
+        a, b: bytes (H, W, C), the two images.
+        path: a name in :data:`PATHS`.
+        t: (T,), from 0 to 1.
+        together: bytes (T, H, W, C).
+        alone: bytes (L, T, H, W, C): level l goes from A to B, the others stay those of A.
+        norms: along both paths.
+        end_errors: the largest |x̂ − x| at A and at B with all levels, of x in [−½, ½].
+        moved: root mean square pixel change from A to the far end of each row, (L+1,): each level alone, then all;
+            pixels are clipped to [−½, ½].
+
+    """
+
+    a: np.ndarray
+    b: np.ndarray
+    path: str
+    t: np.ndarray
+    together: np.ndarray
+    alone: np.ndarray
+    norms: NormPaths
+    end_errors: tuple[float, float]
+    moved: np.ndarray
+
+    @property
+    def shares(self) -> np.ndarray:
+        """How many of the numbers each level has (L,), of 1."""
+        return self.norms.dimensions / self.norms.dimensions.sum()
+
+    def in_words(self) -> str:
+        """Return which level moves the picture most."""
+        if np.array_equal(self.a, self.b):
+            return "A and B are the same image: nothing lies between them."
+        if len(self.shares) == 1:
+            return "This flow has one level: all of its numbers go from A to B together."
+        relative = self.moved[:-1] / self.moved[-1]
+        most = int(relative.argmax())
+        each = ", ".join(f"{100 * share:.0f} % (level {level})" for level, share in enumerate(relative, start=1))
+        return (
+            f"Level {most + 1} moves the picture most, with {100 * self.shares[most]:.3g} % of the numbers. Taken to B "
+            f"alone, a level changes the pixels by so much of what the whole way from A to B does: {each}."
+        )
+
+    def ends_in_words(self) -> str:
+        """Return how exactly the ends are the images."""
+        return (
+            f"With all levels on their way both ends are the images themselves, to {power(max(self.end_errors))} "
+            f"(the largest error, where a grey level is {power(1 / 256)})."
+        )
+
+    def table(self) -> list[dict[str, Any]]:
+        """Return one row a level, and one for all."""
+        names = [*map(str, range(1, len(self.shares) + 1)), "all"]
+        return [
+            {"moves": name, "share_of_numbers": float(share), "rms_pixel_change": float(rms)}
+            for name, share, rms in zip(names, [*self.shares, 1.0], self.moved, strict=True)
+        ]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the figures as what JSON can hold."""
+        return {
+            "words": self.in_words(),
+            "path": self.path,
+            "levels": self.table(),
+            "end_errors": list(self.end_errors),
+            "norms": self.norms.table(),
+        }
+
+
+def interpolate(
+    flow: MultiScaleFlow, a: Tensor, b: Tensor, path: str = "spherical", seed: int = 0, frames: int = FRAMES
+) -> Interpolation:
+    """Go from one uint8 image (1, C, H, W) to another through the latent space.
+
+    Arguments:
+        flow: that encodes and decodes.
+        a: where the way starts.
+        b: where it ends.
+        path: a name in :data:`PATHS`; each level takes its own.
+        seed: of the dequantisation of both.
+        frames: pictures on the way, both ends included.
+
+    Raises:
+        NonFiniteError: the flow gives no finite number for one of them.
+        ValueError: there is no such path.
+
+    """
+    ends = torch.cat([a, b])
+    (trace,) = traces(flow, ends, seed)
+    of_a, of_b = (Latents([noise[end : end + 1] for noise in trace.latents.levels]) for end in (0, 1))
+    t = torch.linspace(0, 1, frames, dtype=torch.double)
+    levels = range(1, len(of_a.levels) + 1)
+    together, *alone = (decode_all(flow, between(of_a, of_b, t, path, only)) for only in (None, *levels))
+    far_ends = torch.stack([*(row[-1] for row in alone), together[-1]]).clamp(-0.5, 0.5)
+    pictures = to_pixels(ends)
+    return Interpolation(
+        a=pictures[0],
+        b=pictures[1],
+        path=path,
+        t=t.numpy(),
+        together=to_pixels(quantise(together)),
+        alone=np.stack([to_pixels(quantise(row)) for row in alone]),
+        norms=norm_paths(of_a, of_b),
+        end_errors=(_largest(together[0] - trace.x[0]), _largest(together[-1] - trace.x[1])),
+        moved=(far_ends - trace.x[0]).double().square().mean(dim=(1, 2, 3)).sqrt().numpy(),
+    )
+
+
+def _largest(difference: Tensor) -> float:
+    return float(difference.abs().max())
+
+
+# ---------------------------------------------------------------------- draws
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Images drawn from a flow.
+
+    Attributes:
+        images: bytes (N, H, W, C).
+        temperatures: of each level (L,); ε_l ~ N(0, T_l²).
+
+    """
+
+    images: np.ndarray
+    temperatures: tuple[float, ...]
+
+    def in_words(self) -> str:
+        """Return one sentence."""
+        each = ", ".join(f"{temperature:g} (level {level})" for level, temperature in enumerate(self.temperatures, 1))
+        return f"{len(self.images)} images drawn from the flow at the temperatures {each}."
+
+
+def draw(flow: MultiScaleFlow, n: int, temperatures: Sequence[float], seed: int = 0) -> Samples:
+    """Draw n images at one temperature a level; with one seed, other temperatures scale the same ε.
+
+    Raises:
+        NonFiniteError: the flow gives no finite number; it may, above a temperature of 1.
+        ValueError: a temperature is below 0 or above :data:`MAX_TEMPERATURE`, or their number is not that of levels.
+
+    """
+    for temperature in temperatures:
+        if not 0 <= temperature <= MAX_TEMPERATURE:
+            raise ValueError(f"The temperature is {temperature}; it must be between 0 and {MAX_TEMPERATURE}.")
+    latents = flow.sample_latents(n, list(temperatures), torch.Generator().manual_seed(seed))
+    return Samples(to_pixels(quantise(decode_all(flow, latents))), tuple(temperatures))

@@ -1,0 +1,632 @@
+"""Why a list of latents: what each ε_l holds, seen by throwing it away."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from scipy import stats
+from torch import Tensor
+
+from ..flow import Latents, MultiScaleFlow, quantise
+from ..flow.bijection import generator_for
+from .levels import to_pixels, traces
+
+#: What may happen to an ε_l: it stays, it is drawn anew from N(0, I), or it becomes 0, the mean of its prior.
+Treatment = Literal["keep", "resample", "zero"]
+TREATMENTS: tuple[Treatment, ...] = ("keep", "resample", "zero")
+#: One treatment a level.
+Way = tuple[Treatment, ...]
+
+#: How often whatever is resampled is drawn.
+DRAWS = 3
+#: Test images that averages are over.
+SURVEY_IMAGES = 48
+CONFIDENCE = 0.95
+BOOTSTRAP_RESAMPLES = 5000
+#: Below this mean square error (120 dB) nothing is measured but the rounding of float32.
+LEAST_ERROR = 1e-12
+
+
+# ---------------------------------------------------------------------- ways to treat an image
+
+
+def halvings(levels: int) -> tuple[Way, ...]:
+    """Return the ways that throw away half of the numbers (z₁), three quarters (z₁ and z₂), …, all of them."""
+    return tuple(("resample",) * gone + ("keep",) * (levels - gone) for gone in range(1, levels + 1))
+
+
+def one_level(levels: int, treatment: Treatment) -> tuple[Way, ...]:
+    """Return the ways that treat a single level and keep the others, one a level."""
+    return tuple(("keep",) * level + (treatment,) + ("keep",) * (levels - level - 1) for level in range(levels))
+
+
+def thrown_away(flow: MultiScaleFlow, ways: Sequence[Way]) -> np.ndarray:
+    """Return the share of an image's numbers that each way does not keep (K,)."""
+    sizes = dimensions(flow)
+    lost = [[treatment != "keep" for treatment in way] for way in ways]
+    return np.array(lost, dtype=float).reshape(len(ways), len(sizes)) @ sizes / sizes.sum()
+
+
+def dimensions(flow: MultiScaleFlow) -> np.ndarray:
+    """Return how many numbers each ε_l is (L,)."""
+    return np.array([np.prod(shape) for shape in flow.latent_shapes()])
+
+
+def noise_for(flow: MultiScaleFlow, n: int, seed: int, draws: int = DRAWS) -> list[Tensor]:
+    """Return ε ~ N(0, I) for n images, one tensor (draws, n, C_l, H_l, W_l) a level.
+
+    It depends on the seed, the level and an image's place alone: two flows with the same latent shapes get the same,
+    so that their results are paired, and so do the first images of a longer set.
+    """
+    dtype = next(flow.parameters()).dtype
+    noise = []
+    for number, shape in enumerate(flow.latent_shapes(), start=1):
+        generator = generator_for(seed, f"resampling of level {number}")
+        of_images = [torch.randn(draws, *shape, generator=generator, dtype=dtype) for _ in range(n)]
+        noise.append(torch.stack(of_images, dim=1))
+    return noise
+
+
+def treat(latents: Latents, noise: Sequence[Tensor], way: Way) -> Latents:
+    """Return R·N treated latents, the images of one draw after the other.
+
+    Arguments:
+        latents: of N images.
+        noise: of :func:`noise_for`, (R, N, C_l, H_l, W_l) a level.
+        way: one treatment a level.
+
+    Raises:
+        ValueError: there are more or fewer treatments than levels, or one is unknown.
+
+    """
+    if len(way) != len(latents.levels):
+        raise ValueError(f"{len(way)} treatments were given; the flow has {len(latents.levels)} levels.")
+    return Latents([_treated(kept, drawn, how) for kept, drawn, how in zip(latents.levels, noise, way, strict=True)])
+
+
+def _treated(kept: Tensor, drawn: Tensor, how: str) -> Tensor:
+    if how == "keep":
+        result = kept.expand_as(drawn)
+    elif how == "resample":
+        result = drawn
+    elif how == "zero":
+        result = torch.zeros_like(drawn)
+    else:
+        raise ValueError(f"The treatment is {how[:40]!r}; it must be one of {', '.join(TREATMENTS)}.")
+    return result.flatten(0, 1)
+
+
+def decode_all(flow: MultiScaleFlow, latents: Latents, batch: int = 64) -> Tensor:
+    """Return the images (N, C, H, W) of latents, decoded ``batch`` at a time."""
+    parts = zip(*(noise.split(batch) for noise in latents.levels), strict=True)
+    return torch.cat([flow.decode(Latents(list(part))) for part in parts])
+
+
+def psnr(x: Tensor, restored: Tensor) -> Tensor:
+    r"""Return the peak signal-to-noise ratio (N,) in dB of restored images, both (N, C, H, W).
+
+    .. math:: \mathrm{PSNR} = 10 \log_{10} \frac{1}{\mathrm{MSE}(x, \mathrm{clip}(\hat x, -½, ½))}
+
+    The peak is 1, the width of [−½, ½] that x lies in; what a screen cannot show is clipped first. The mean square
+    error is over all colours and pixels, and at least :data:`LEAST_ERROR`.
+    """
+    error = (restored.clamp(-0.5, 0.5) - x).double().square().mean(dim=(1, 2, 3))
+    return -10 * error.clamp_min(LEAST_ERROR).log10()
+
+
+# ---------------------------------------------------------------------- one image
+
+
+@dataclass(frozen=True, eq=False)
+class Treated:
+    """One image, decoded after its latents were treated in K ways, with R draws of what is resampled.
+
+    Attributes:
+        image: bytes (H, W, C).
+        ways: K times one treatment a level.
+        shares: of the image's numbers that are not kept (K,).
+        pictures: bytes (K, H, W, C), those of the first draw.
+        psnr: in dB (K, R), by :func:`psnr`.
+
+    """
+
+    image: np.ndarray
+    ways: tuple[Way, ...]
+    shares: np.ndarray
+    pictures: np.ndarray
+    psnr: np.ndarray
+
+    @property
+    def mean_psnr(self) -> np.ndarray:
+        """The mean over draws (K,), dB."""
+        return self.psnr.mean(axis=1)
+
+    @property
+    def names(self) -> list[str]:
+        """What each way does: z₁ resampled."""
+        return [way_in_words(way) for way in self.ways]
+
+    @property
+    def stages(self) -> list[str]:
+        """How much each way throws away: half gone."""
+        return [f"{gone_in_words(share)} gone" for share in self.shares]
+
+    def in_words(self) -> str:
+        """Return one sentence: how near to the image each way comes back."""
+        each = [
+            f"{decibels:.1f} dB with {name} ({gone_in_words(share)} of its numbers)"
+            for decibels, name, share in zip(self.mean_psnr, self.names, self.shares, strict=True)
+        ]
+        return f"This image comes back at a PSNR of {_listed(each)}."
+
+    def table(self) -> list[dict[str, Any]]:
+        """Return one row a way."""
+        return [
+            {
+                **{f"z{level}": treatment for level, treatment in enumerate(way, start=1)},
+                "share_thrown_away": float(share),
+                "psnr_db": float(mean),
+                **{f"psnr_db_draw_{number}": float(value) for number, value in enumerate(draws, start=1)},
+            }
+            for way, share, mean, draws in zip(self.ways, self.shares, self.mean_psnr, self.psnr, strict=True)
+        ]
+
+
+def treat_image(flow: MultiScaleFlow, image: Tensor, ways: Sequence[Way], seed: int = 0) -> Treated:
+    """Decode one uint8 image (1, C, H, W) after treating its latents in several ways, with the same noise in each.
+
+    Raises:
+        NonFiniteError: the flow gives no finite number for this image.
+        ValueError: a way does not fit the flow.
+
+    """
+    (trace,) = traces(flow, image, seed)
+    noise = noise_for(flow, 1, seed)
+    decoded = [decode_all(flow, treat(trace.latents, noise, way)) for way in ways]
+    return Treated(
+        image=to_pixels(image)[0],
+        ways=tuple(ways),
+        shares=thrown_away(flow, ways),
+        pictures=to_pixels(quantise(torch.stack([draws[0] for draws in decoded]))),
+        psnr=torch.stack([psnr(trace.x, draws) for draws in decoded]).numpy(),
+    )
+
+
+def way_in_words(way: Way) -> str:
+    """Return a way as words: z₁ and z₂ resampled, z₃ zeroed."""
+    past = {"resample": "resampled", "zero": "zeroed"}
+    parts = []
+    for treatment, word in past.items():
+        levels = [latent(number) for number, how in enumerate(way, start=1) if how == treatment]
+        if levels:
+            parts.append(f"{_listed(levels)} {word}")
+    return ", ".join(parts) or "everything kept"
+
+
+def latent(level: int) -> str:
+    """Return the name of a level's latent: z₁."""
+    return "z" + str(level).translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))
+
+
+def gone_in_words(share: float) -> str:
+    """Return a share of an image's numbers as people say it."""
+    return {0.25: "a quarter", 0.5: "half", 0.75: "three quarters", 1.0: "all"}.get(share, f"{100 * share:.3g} %")
+
+
+def _listed(words: Sequence[str]) -> str:
+    *before, last = words
+    return f"{', '.join(before)} and {last}" if before else last
+
+
+@dataclass(frozen=True, eq=False)
+class Guess:
+    """Which level alone changes an image most when it is drawn anew: the answer to a prediction.
+
+    Attributes:
+        psnr: in dB, one a level (L,), the mean over draws with only that level resampled.
+        dimensions: how many numbers each level holds (L,).
+
+    """
+
+    psnr: np.ndarray
+    dimensions: np.ndarray
+
+    @property
+    def names(self) -> list[str]:
+        """What can be guessed: z₁, z₂ and so on."""
+        return [latent(level) for level in range(1, len(self.psnr) + 1)]
+
+    @property
+    def answer(self) -> int:
+        """The level, from 1."""
+        return int(self.psnr.argmin()) + 1
+
+    def question(self) -> str:
+        """Return what is to be predicted."""
+        shares = self.dimensions / self.dimensions.sum()
+        each = [f"{latent(level)} is {gone_in_words(share)}" for level, share in enumerate(shares, start=1)]
+        return (
+            f"Of the numbers {_listed(each)}. One of them is drawn anew, the others stay: which changes the image most?"
+        )
+
+    def in_words(self, guessed: str | None = None) -> str:
+        """Return the answer, and whether the one of :attr:`names` that was ``guessed`` is right."""
+        opening = "" if guessed is None else ("Right: " if guessed == latent(self.answer) else "No: ")
+        first, *more = (f"{decibels:.1f} dB" for decibels in self.psnr)
+        each = [
+            f"{first} of PSNR with z₁",
+            *(f"{left} with {latent(level)}" for level, left in enumerate(more, start=2)),
+        ]
+        return f"{opening}{latent(self.answer)} changes this image most. Drawing one anew leaves {_listed(each)}."
+
+
+def guess(flow: MultiScaleFlow, treated: Treated) -> Guess:
+    """Return the answer that an image treated by ``one_level(L, "resample")`` gives."""
+    return Guess(treated.mean_psnr, dimensions(flow))
+
+
+# ---------------------------------------------------------------------- many images
+
+
+@dataclass(frozen=True, eq=False)
+class Survey:
+    """What throwing numbers away leaves of N test images under one flow.
+
+    Attributes:
+        shares: of the numbers that are thrown away, by stage (S,).
+        psnr: in dB (N, S), the mean over :data:`DRAWS` draws.
+        norms: ‖ε_l‖ (N, L).
+        dimensions: how many numbers each ε_l is (L,).
+
+    """
+
+    shares: np.ndarray
+    psnr: np.ndarray
+    norms: np.ndarray
+    dimensions: np.ndarray
+
+
+def survey(flow: MultiScaleFlow, images: Tensor, seed: int = 0) -> Survey:
+    """Throw away half, three quarters, … of the numbers of uint8 images (N, C, H, W), with the noise of the seed.
+
+    Raises:
+        NonFiniteError: the flow gives no finite number for one of them.
+
+    """
+    ways = halvings(flow.config.levels)
+    seen = [(trace.x, trace.latents.levels) for trace in traces(flow, images, seed)]
+    x = torch.cat([pixels for pixels, _ in seen])
+    latents = Latents([torch.cat(level) for level in zip(*(levels for _, levels in seen), strict=True)])
+    noise = noise_for(flow, len(x), seed)
+    stages = []
+    for way in ways:
+        restored = decode_all(flow, treat(latents, noise, way)).unflatten(0, (DRAWS, len(x)))
+        stages.append(torch.stack([psnr(x, draw) for draw in restored]).mean(dim=0))
+    return Survey(
+        shares=thrown_away(flow, ways),
+        psnr=torch.stack(stages, dim=1).numpy(),
+        norms=norms_of(latents),
+        dimensions=dimensions(flow),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """PSNR of the same N images under P flows of one shape, thrown away in S stages with the same noise.
+
+    The first flow is the one that the others are compared with. Intervals are percentile bootstraps over images:
+    95 % each for the means; for the differences 95 % together, over all flows and all stages that keep something
+    (Bonferroni), since whoever looks at several rows looks for the one that stands out.
+
+    Attributes:
+        names: of the flows (P,).
+        shares: of the numbers that are thrown away (S,).
+        psnr: dB (P, N, S).
+        interval: of the mean over images, dB (P, S, 2); NaN for a single image.
+        difference: mean paired difference from the first flow, dB (P, S).
+        difference_interval: dB (P, S, 2); NaN for a single image.
+
+    """
+
+    names: tuple[str, ...]
+    shares: np.ndarray
+    psnr: np.ndarray
+    interval: np.ndarray
+    difference: np.ndarray
+    difference_interval: np.ndarray
+
+    @property
+    def mean(self) -> np.ndarray:
+        """The mean over images, dB (P, S)."""
+        return self.psnr.mean(axis=1)
+
+    @property
+    def clear(self) -> np.ndarray:
+        """Whether the interval of a difference lies on one side of 0 (P, S)."""
+        low, high = self.difference_interval[..., 0], self.difference_interval[..., 1]
+        return (low > 0) | (high < 0)
+
+    @property
+    def stages(self) -> list[str]:
+        """How much each stage throws away: half gone."""
+        return [f"{gone_in_words(share)} gone" for share in self.shares]
+
+    @property
+    def comparable(self) -> np.ndarray:
+        """The stages (≤ S,) that keep something, by index: where nothing is kept, nothing is left to compare."""
+        return np.flatnonzero(self.shares < 1)
+
+    def in_words(self) -> str:
+        """Return what is left under the first flow and, where there are several, whether they differ in it."""
+        return f"{self.left_in_words()} {self.difference_in_words()}".strip()
+
+    def left_in_words(self) -> str:
+        """Return what is left of an image under the first flow."""
+        images = self.psnr.shape[1]
+        left = [
+            f"{mean:.1f} dB{'' if np.isnan(low) else f' ({low:.1f} to {high:.1f})'} with {gone_in_words(share)}"
+            for mean, (low, high), share in zip(self.mean[0], self.interval[0], self.shares, strict=True)
+        ]
+        among = f"mean and 95 % interval over {images} test images" if images > 1 else "one test image"
+        return f"An image comes back at a PSNR of {_listed(left)} of its numbers drawn anew ({among})."
+
+    def difference_in_words(self) -> str:
+        """Return whether the rows look alike, or which differ from the first; nothing where there is no other."""
+        if len(self.names) == 1:
+            return ""
+        if not len(self.comparable):
+            return "These flows have one level: all of an image leaves at once, and nothing is left to compare."
+        if self.psnr.shape[1] == 1:
+            return "One test image cannot tell the rows apart."
+        if not self.clear[:, self.comparable].any():
+            largest = np.abs(self.difference[:, self.comparable]).argmax()
+            row, column = np.unravel_index(largest, (len(self.names), len(self.comparable)))
+            stage = self.comparable[column]
+            return (
+                f"The rows look alike: no paired difference from {self.names[0]} is clear of 0 (largest: "
+                f"{self.names[row]} {self._difference(row, stage)} with {gone_in_words(self.shares[stage])} of the "
+                f"numbers gone)."
+            )
+        stage = next(stage for stage in self.comparable if self.clear[:, stage].any())
+        clear = np.flatnonzero(self.clear[:, stage])
+        different = [f"{self.names[row]} {self._difference(row, stage)}" for row in clear]
+        ending = "; the others do not differ clearly" if len(clear) < len(self.names) - 1 else ""
+        return (
+            f"The rows differ. With {gone_in_words(self.shares[stage])} of the numbers gone, compared with "
+            f"{self.names[0]}: {', '.join(different)}{ending}."
+        )
+
+    def _difference(self, row: int, stage: int) -> str:
+        low, high = self.difference_interval[row, stage]
+        return f"{_signed(self.difference[row, stage])} dB ({_signed(low)} to {_signed(high)})"
+
+    def table(self) -> list[dict[str, Any]]:
+        """Return one row a flow and stage."""
+        return [
+            {
+                "checkpoint": name,
+                "share_thrown_away": float(self.shares[stage]),
+                "psnr_db": float(self.mean[row, stage]),
+                "low": float(self.interval[row, stage, 0]),
+                "high": float(self.interval[row, stage, 1]),
+                "difference_db": float(self.difference[row, stage]),
+                "difference_low": float(self.difference_interval[row, stage, 0]),
+                "difference_high": float(self.difference_interval[row, stage, 1]),
+                "images": self.psnr.shape[1],
+            }
+            for row, name in enumerate(self.names)
+            for stage in range(len(self.shares))
+        ]
+
+
+def compare(surveys: Mapping[str, Survey]) -> Comparison:
+    """Compare surveys of the same images under flows of the same latent shapes; the first is what others differ from.
+
+    Raises:
+        ValueError: they are not of the same images and stages.
+
+    """
+    shapes = {(one.psnr.shape, tuple(one.dimensions)) for one in surveys.values()}
+    if len(shapes) != 1:
+        raise ValueError(f"{len(surveys)} surveys of {len(shapes)} different kinds cannot be compared.")
+    shares = next(iter(surveys.values())).shares
+    values = np.stack([one.psnr for one in surveys.values()])
+    paired = values - values[:1]
+    comparisons = max(1, (len(values) - 1) * int((shares < 1).sum()))
+    return Comparison(
+        names=tuple(surveys),
+        shares=shares,
+        psnr=values,
+        interval=_interval_of_mean(values, CONFIDENCE),
+        difference=paired.mean(axis=1),
+        difference_interval=_interval_of_mean(paired, 1 - (1 - CONFIDENCE) / comparisons),
+    )
+
+
+def _interval_of_mean(values: np.ndarray, confidence: float) -> np.ndarray:
+    """Return the percentile bootstrap interval (P, S, 2) of the mean over images of values (P, N, S)."""
+    if values.shape[1] < 2:
+        return np.full((values.shape[0], values.shape[2], 2), np.nan)
+    result = stats.bootstrap(
+        (values,),
+        np.mean,
+        axis=1,
+        n_resamples=BOOTSTRAP_RESAMPLES,
+        confidence_level=confidence,
+        method="percentile",
+        rng=np.random.default_rng(0),
+    )
+    return np.stack([result.confidence_interval.low, result.confidence_interval.high], axis=-1)
+
+
+def _signed(number: float) -> str:
+    return f"{number:+.2f}".replace("-", "−")
+
+
+# ---------------------------------------------------------------------- norms
+
+
+@dataclass(frozen=True, eq=False)
+class Norms:
+    """Norms ‖ε_l‖ of an image and of test images, against those of N(0, I) in d_l dimensions: about √d_l.
+
+    Attributes:
+        dimensions: d_l (L,).
+        image: ‖ε_l‖ of the image (L,).
+        test: ‖ε_l‖ of N test images (N, L).
+
+    """
+
+    dimensions: np.ndarray
+    image: np.ndarray
+    test: np.ndarray
+
+    @property
+    def typical(self) -> np.ndarray:
+        """Where 95 % of the draws of N(0, I) lie (L, 2)."""
+        return typical_norms(self.dimensions)
+
+    def in_words(self) -> str:
+        """Return one sentence."""
+        low, high = self.typical.T
+        inside = ((self.test >= low) & (self.test <= high)).mean(axis=0)
+        each = (
+            f"‖ε{latent(level)[1:]}‖ = {norm:.1f} (√d = {np.sqrt(d):.1f})"
+            for level, (norm, d) in enumerate(zip(self.image, self.dimensions, strict=True), start=1)
+        )
+        shares = _listed([f"{100 * share:.0f} %" for share in inside])
+        return (
+            f"This image has {', '.join(each)}; of {len(self.test)} test images {shares} lie where 95 % of "
+            f"N(0, I) does, level by level."
+        )
+
+    def table(self) -> list[dict[str, Any]]:
+        """Return one row a level."""
+        return [
+            {
+                "level": level,
+                "dimensions": int(d),
+                "root_dimensions": float(np.sqrt(d)),
+                "norm": float(norm),
+                "typical_low": float(low),
+                "typical_high": float(high),
+                "test_mean": float(test.mean()),
+                "test_min": float(test.min()),
+                "test_max": float(test.max()),
+            }
+            for level, (d, norm, (low, high), test) in enumerate(
+                zip(self.dimensions, self.image, self.typical, self.test.T, strict=True), start=1
+            )
+        ]
+
+
+def norms_of(latents: Latents) -> np.ndarray:
+    """Return ‖ε_l‖ (N, L)."""
+    return torch.stack([noise.double().flatten(1).norm(dim=1) for noise in latents.levels], dim=1).numpy()
+
+
+def typical_norms(dimensions: np.ndarray) -> np.ndarray:
+    """Return the interval (L, 2) that holds the norm of 95 % of the draws of N(0, I) in d dimensions (L,)."""
+    return np.stack(stats.chi(dimensions).interval(CONFIDENCE), axis=-1)
+
+
+def norms(flow: MultiScaleFlow, image: Tensor, test: Survey, seed: int = 0) -> Norms:
+    """Return the norms of one uint8 image (1, C, H, W) beside those of surveyed test images."""
+    return Norms(test.dimensions, norms_of(encode_image(flow, image, seed))[0], test.norms)
+
+
+# ---------------------------------------------------------------------- all of it, and the way out
+
+
+@dataclass(frozen=True, eq=False)
+class LatentsReport:
+    """Everything that the Latents page says of one flow and one image.
+
+    Attributes:
+        thrown_away: the image after :func:`halvings`.
+        resampled, zeroed: the image after one level alone was treated.
+        test: test images after :func:`halvings`.
+        norms: of the image's latents, and of the test images'.
+
+    """
+
+    thrown_away: Treated
+    resampled: Treated
+    zeroed: Treated
+    test: Comparison
+    norms: Norms
+
+    def in_words(self) -> str:
+        """Return what is left of an image when its numbers are thrown away."""
+        return self.test.in_words()
+
+    def table(self) -> list[dict[str, Any]]:
+        """Return one row a way to treat the image."""
+        return [row for part in (self.thrown_away, self.resampled, self.zeroed) for row in part.table()]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the figures as what JSON can hold."""
+        return {
+            "words": self.in_words(),
+            "thrown_away": self.thrown_away.table(),
+            "resampled": self.resampled.table(),
+            "zeroed": self.zeroed.table(),
+            "test": self.test.table(),
+            "norms": self.norms.table(),
+        }
+
+
+def report(
+    flow: MultiScaleFlow, image: Tensor, test_images: Tensor, seed: int = 0, name: str = "this flow"
+) -> LatentsReport:
+    """Return everything that the Latents page says of one flow and one uint8 image (1, C, H, W).
+
+    Arguments:
+        flow: that encodes and decodes.
+        image: to take apart.
+        test_images: uint8 (N, C, H, W); of them the first :data:`SURVEY_IMAGES` are used, under the noise of seed 0.
+        seed: of the image's dequantisation and of what is drawn anew for it.
+        name: of the flow, in words and tables.
+
+    Raises:
+        NonFiniteError: the flow gives no finite number for an image.
+
+    """
+    levels = flow.config.levels
+    seen = survey(flow, test_images[:SURVEY_IMAGES])
+    return LatentsReport(
+        thrown_away=treat_image(flow, image, halvings(levels), seed),
+        resampled=treat_image(flow, image, one_level(levels, "resample"), seed),
+        zeroed=treat_image(flow, image, one_level(levels, "zero"), seed),
+        test=compare({name: seen}),
+        norms=norms(flow, image, seen, seed),
+    )
+
+
+def encode_image(flow: MultiScaleFlow, images: Tensor, seed: int = 0) -> Latents:
+    """Return the latents of uint8 images (N, C, H, W), dequantised with the noise of the seed."""
+    encoded = [trace.latents.levels for trace in traces(flow, images, seed)]
+    return Latents([torch.cat(level) for level in zip(*encoded, strict=True)])
+
+
+def latents_npz(flow: MultiScaleFlow, latents: Latents, **about: str | int | float) -> bytes:
+    """Return an ``.npz`` archive of latents: ``epsilon_1`` … ``epsilon_L``, and ``about``, a JSON document.
+
+    ``numpy.load`` reads it without unpickling anything.
+
+    Arguments:
+        flow: whose latents they are.
+        latents: to write down.
+        about: what the document holds beside the flow's ``config``, such as the checkpoint's name.
+
+    """
+    arrays = {f"epsilon_{level}": noise.cpu().numpy() for level, noise in enumerate(latents.levels, start=1)}
+    file = io.BytesIO()
+    np.savez(file, about=json.dumps({"config": flow.config.to_dict(), **about}), **arrays)
+    return file.getvalue()

@@ -1,0 +1,222 @@
+"""The pictures of the Latents page: an image whose numbers were thrown away, and how much of it is left."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import plotly.graph_objects as go
+from PIL import Image, ImageDraw, ImageFont
+
+from . import palette
+from .pixels import data_uri, picture, png
+
+if TYPE_CHECKING:
+    from ..analysis.latents import Comparison, Norms, Treated
+
+#: One marker a stage: the more is gone, the sharper.
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x")
+#: Test images stand beside their level over this width, in levels.
+_SPREAD = 0.5
+
+
+# ---------------------------------------------------------------------- images
+
+
+def halvings(rows: Mapping[str, Treated]) -> str:
+    """Return a row of images a flow as HTML, by its name: the image, then what is left of it stage by stage."""
+    blocks = [
+        f'<section style="min-width: 0"><h4 style="{_HEADING}">{escape(name)}</h4>'
+        f"{_row(treated, treated.stages)}</section>"
+        for name, treated in rows.items()
+    ]
+    columns = "repeat(auto-fit, minmax(min(100%, 26rem), 1fr))"
+    return f'<div style="display: grid; grid-template-columns: {columns}; gap: 1rem 2rem">{"".join(blocks)}</div>'
+
+
+def treatments(treated: Treated) -> str:
+    """Return the image and, for each way, what it leaves, in a row as HTML."""
+    return _row(treated, treated.names)
+
+
+def _row(treated: Treated, captions: Sequence[str]) -> str:
+    texts = [
+        f"{escape(caption)}<br><b>{decibels:.1f} dB</b>"
+        for caption, decibels in zip(captions, treated.mean_psnr, strict=True)
+    ]
+    cells = [("the image", "The image", treated.image), *zip(texts, treated.names, treated.pictures, strict=True)]
+    figures = "".join(
+        f'<figure><img alt="{escape(alt)}" src="{data_uri(pixels)}"><figcaption>{text}</figcaption></figure>'
+        for text, alt, pixels in cells
+    )
+    return f'<div class="eiw-row">{figures}</div>'
+
+
+_HEADING = "margin: 0 0 4px; padding: 0; font-size: 1rem; font-weight: 650"
+
+
+# ---------------------------------------------------------------------- charts
+
+
+def layout(height: int, **more: Any) -> dict[str, Any]:  # noqa: ANN401 (plotly's own)
+    """Return what charts have in common: no background, no dragging, the legend above."""
+    return {
+        "height": height,
+        "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
+        "paper_bgcolor": "rgba(0, 0, 0, 0)",
+        "plot_bgcolor": "rgba(0, 0, 0, 0)",
+        "hovermode": "closest",
+        "dragmode": False,
+        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+        **more,
+    }
+
+
+def psnr_dots(comparison: Comparison) -> go.Figure:
+    """Return PSNR with its interval over test images: a row a flow, a marker a stage; the first flow is coloured."""
+    figure = go.Figure()
+    for stage, caption in enumerate(comparison.stages):
+        mean, (low, high) = comparison.mean[:, stage], comparison.interval[:, stage].T
+        _dots(figure, comparison.names, mean, low, high, stage, caption, "%{x:.1f} dB")
+    figure.update_layout(
+        layout(110 + 46 * len(comparison.names)),
+        xaxis={"title": {"text": "PSNR, dB: more of the image is left →"}, **_GRID},
+        yaxis=_names(comparison.names),
+    )
+    return figure
+
+
+def difference_dots(comparison: Comparison) -> go.Figure:
+    """Return paired differences from the first flow with their intervals, where something is kept, against 0."""
+    figure = go.Figure()
+    others = comparison.names[1:]
+    for stage in comparison.comparable:
+        mean, (low, high) = comparison.difference[1:, stage], comparison.difference_interval[1:, stage].T
+        _dots(figure, others, mean, low, high, stage, comparison.stages[stage], "%{x:+.2f} dB", first=False)
+    figure.add_vline(x=0, line={"color": palette.SUBJECT, "width": 2})
+    figure.update_layout(
+        layout(110 + 46 * len(others)),
+        xaxis={"title": {"text": f"PSNR minus that of {comparison.names[0]}, dB"}, **_GRID},
+        yaxis=_names(others),
+    )
+    return figure
+
+
+_GRID = {"gridcolor": palette.AXIS, "zeroline": False}
+
+
+def _dots(
+    figure: go.Figure,
+    names: Sequence[str],
+    mean: np.ndarray,
+    low: np.ndarray,
+    high: np.ndarray,
+    stage: int,
+    caption: str,
+    number: str,
+    first: bool = True,
+) -> None:
+    colours = [palette.SUBJECT if first and not row else palette.REFERENCE for row in range(len(names))]
+    # One trace a row: an error bar has one colour a trace.
+    for row, (name, colour) in enumerate(zip(names, colours, strict=True)):
+        figure.add_scatter(
+            x=[round(float(mean[row]), 4)],
+            y=[row],
+            mode="markers",
+            marker={"symbol": SYMBOLS[stage % len(SYMBOLS)], "size": 11, "color": colour},
+            error_x=_bar(mean[row], low[row], high[row], colour),
+            name=caption,
+            legendgroup=caption,
+            showlegend=not row,
+            hovertemplate=f"{number}<extra>{escape(name)}, {escape(caption)}</extra>",
+        )
+
+
+def _bar(mean: float, low: float, high: float, colour: str) -> dict[str, Any]:
+    if np.isnan(low):
+        return {"visible": False}
+    up, down = round(float(high - mean), 4), round(float(mean - low), 4)
+    return {"array": [up], "arrayminus": [down], "color": colour, "thickness": 2, "width": 5}
+
+
+def _names(names: Sequence[str]) -> dict[str, Any]:
+    return {
+        "tickvals": list(range(len(names))),
+        "ticktext": [escape(name).replace("-", "-<br>", 1) for name in names],
+        "range": [len(names) - 0.5, -0.5],
+        "showgrid": False,
+        "zeroline": False,
+    }
+
+
+def norm_dots(norms: Norms) -> go.Figure:
+    """Return ‖ε_l‖ / √d_l by level: the image, test images, and the band where 95 % of N(0, I) lies."""
+    figure, roots = go.Figure(), np.sqrt(norms.dimensions)
+    levels = len(roots)
+    for level, (low, high) in enumerate(norms.typical / roots[:, None], start=1):
+        figure.add_shape(
+            type="rect", x0=level - 0.4, x1=level + 0.4, y0=low, y1=high, line={"width": 0},
+            fillcolor=palette.SUBJECT, opacity=0.25, layer="below",
+        )  # fmt: skip
+    count = len(norms.test)
+    beside = np.linspace(-_SPREAD / 2, _SPREAD / 2, count)
+    figure.add_scatter(
+        x=(np.arange(1, levels + 1) + beside[:, None]).round(3).ravel().tolist(),
+        y=(norms.test / roots).round(4).ravel().tolist(),
+        mode="markers",
+        marker={"color": palette.REFERENCE, "size": 5},
+        name=f"{count} test images",
+        hovertemplate="%{y:.3f} √d<extra></extra>",
+    )
+    figure.add_scatter(
+        x=list(range(1, levels + 1)),
+        y=(norms.image / roots).round(4).tolist(),
+        mode="markers",
+        marker={"color": palette.SUBJECT, "size": 14, "symbol": "diamond", "line": {"width": 1.5, "color": "white"}},
+        name="this image",
+        hovertemplate="%{y:.3f} √d<extra>this image</extra>",
+    )
+    figure.update_layout(
+        layout(300),
+        xaxis={
+            "tickvals": list(range(1, levels + 1)),
+            "ticktext": [f"level {level}<br>d = {d:,}" for level, d in enumerate(norms.dimensions, start=1)],
+            "range": [0.4, levels + 0.6],
+            "showgrid": False,
+            "zeroline": False,
+        },
+        yaxis={"title": {"text": "‖ε‖ / √d (green: 95 % of N(0, I))"}, **_GRID},
+    )
+    return figure
+
+
+# ---------------------------------------------------------------------- for a slide
+
+_SCALE, _GAP, _LABEL, _TOP = 5, 12, 250, 44
+
+
+def halvings_png(rows: Mapping[str, Treated]) -> bytes:
+    """Return :func:`halvings` as a PNG on white."""
+    (first, *_) = rows.values()
+    images = {name: np.concatenate([treated.image[None], treated.pictures]) for name, treated in rows.items()}
+    return rows_png(images, ["the image", *first.stages])
+
+
+def rows_png(rows: Mapping[str, np.ndarray], columns: Sequence[str]) -> bytes:
+    """Return rows of images, bytes (K, H, W, C) by name, under K headings as a PNG on white."""
+    height, width = next(iter(rows.values())).shape[1:3]
+    across, down = width * _SCALE + _GAP, height * _SCALE + _GAP
+    canvas = Image.new("RGB", (_LABEL + across * len(columns), _TOP + down * len(rows)), "white")
+    draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(18)
+    for column, heading in enumerate(columns):
+        draw.text((_LABEL + column * across, 12), heading, "black", font)
+    for row, (name, images) in enumerate(rows.items()):
+        draw.text((12, _TOP + row * down + height * _SCALE // 2 - 10), name, "black", font)
+        for column, pixels in enumerate(images):
+            enlarged = (
+                picture(pixels).convert("RGB").resize((width * _SCALE, height * _SCALE), Image.Resampling.NEAREST)
+            )
+            canvas.paste(enlarged, (_LABEL + column * across, _TOP + row * down))
+    return png(canvas)

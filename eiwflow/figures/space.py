@@ -1,0 +1,131 @@
+"""The pictures of the Space page: strips from one image to another, the norms on the way, and draws."""
+
+from __future__ import annotations
+
+import io
+from html import escape
+from typing import TYPE_CHECKING
+
+import numpy as np
+import plotly.graph_objects as go
+from PIL import Image
+
+from . import palette
+from .latents import layout, rows_png
+from .pixels import data_uri, montage, picture
+
+if TYPE_CHECKING:
+    from ..analysis.interpolation import Interpolation, NormPaths, Samples
+
+#: How each path is drawn: name, colour, dash.
+_PATHS = {
+    "linear": ("straight line", palette.REFERENCE, "dash"),
+    "spherical": ("arc (norm-preserving)", palette.SUBJECT, "solid"),
+}
+
+
+def row_names(interpolation: Interpolation) -> list[str]:
+    """Return the name of each row of :func:`strips`: all levels, then each alone with its share of the numbers."""
+    alone = (f"level {level} alone ({100 * share:.3g} %)" for level, share in enumerate(interpolation.shares, start=1))
+    return ["all levels", *alone]
+
+
+def rows(interpolation: Interpolation) -> np.ndarray:
+    """Return the images of all rows, bytes (L+1, T, H, W, C)."""
+    return np.concatenate([interpolation.together[None], interpolation.alone])
+
+
+def strips(interpolation: Interpolation) -> str:
+    """Return a film strip a row as HTML, from A on the left to t = 1 on the right."""
+    frames = len(interpolation.t)
+    strips = [
+        _strip(name, data_uri(montage(images, frames)))
+        for name, images in zip(row_names(interpolation), rows(interpolation), strict=True)
+    ]
+    ends = (
+        '<div style="display: flex; flex-wrap: wrap; gap: 0 12px"><span style="flex: 0 0 8.5rem"></span>'
+        '<span style="flex: 1 1 19rem; display: flex; justify-content: space-between; font-size: 0.875rem">'
+        "<span>A, t = 0</span><span>t = ½</span><span>t = 1: B, in the first row</span></span></div>"
+    )
+    return f'<div style="display: grid; gap: 8px">{"".join(strips)}{ends}</div>'
+
+
+def _strip(name: str, uri: str) -> str:
+    return (
+        '<div class="eiw-row" style="flex-wrap: wrap; align-items: center; gap: 2px 12px">'
+        f'<span style="flex: 0 0 8.5rem; font-size: 0.9375rem">{escape(name)}</span>'
+        f'<img alt="From A towards B: {escape(name)}" src="{uri}" style="flex: 1 1 19rem; min-width: 0"></div>'
+    )
+
+
+def norm_paths(paths: NormPaths) -> go.Figure:
+    """Return ‖ε(t)‖ / √d on both paths: bold for all levels together, thin for each; the band holds 95 % of N(0, I)."""
+    figure = go.Figure()
+    total = paths.dimensions.sum()
+    low, high = paths.typical_total / np.sqrt(total)
+    figure.add_hrect(y0=low, y1=high, line={"width": 0}, fillcolor=palette.SUBJECT, opacity=0.25, layer="below")
+    figure.add_annotation(x=0.5, y=low, text="95 % of the flow's own draws", showarrow=False, yanchor="top", yshift=-4)
+    t = paths.t.round(4).tolist()
+    for path, (name, colour, dash) in _PATHS.items():
+        for level, norms in enumerate((paths.norms[path] / np.sqrt(paths.dimensions)).T, start=1):
+            figure.add_scatter(
+                x=t, y=norms.round(4).tolist(), mode="lines", line={"color": colour, "dash": dash, "width": 1},
+                opacity=0.7, showlegend=False, hovertemplate=f"%{{y:.3f}} √d<extra>{name}, level {level}</extra>",
+            )  # fmt: skip
+        figure.add_scatter(
+            x=t, y=(paths.total(path) / np.sqrt(total)).round(4).tolist(), mode="lines",
+            line={"color": colour, "dash": dash, "width": 4}, name=name,
+            hovertemplate=f"%{{y:.3f}} √d<extra>{name}, all levels</extra>",
+        )  # fmt: skip
+    figure.update_layout(
+        layout(320),
+        xaxis={"title": {"text": "t, from A to B"}, "range": [0, 1], "showgrid": False, "zeroline": False},
+        yaxis={
+            "title": {"text": "‖ε‖ / √d (bold: all levels; thin: each)"},
+            "gridcolor": palette.AXIS,
+            "zeroline": False,
+            "rangemode": "normal",
+        },
+    )
+    return figure
+
+
+def samples(drawn: Samples, columns: int = 8) -> str:
+    """Return drawn images as HTML, in rows of ``columns``."""
+    return (
+        f'<div class="eiw-row"><img alt="{escape(drawn.in_words())}" src="{data_uri(montage(drawn.images, columns))}">'
+        "</div>"
+    )
+
+
+def gif(images: np.ndarray, scale: int = 5, milliseconds: int = 80) -> bytes:
+    """Return the bytes of a GIF that goes there and back through rows of images, all rows side by side.
+
+    Arguments:
+        images: bytes (R, T, H, W, C).
+        scale: screen pixels an image pixel.
+        milliseconds: a frame is shown.
+
+    A GIF holds 256 colours a frame: it is for slides, not for measuring.
+
+    """
+    frames = [_enlarged(montage(now, len(now)), scale) for now in images.swapaxes(0, 1)]
+    there_and_back = [*frames, *frames[-2:0:-1]]
+    durations = [milliseconds] * len(there_and_back)
+    durations[0] = durations[len(frames) - 1] = 8 * milliseconds
+    file = io.BytesIO()
+    there_and_back[0].save(
+        file, "GIF", save_all=True, append_images=there_and_back[1:], duration=durations, loop=0, disposal=1
+    )
+    return file.getvalue()
+
+
+def _enlarged(pixels: np.ndarray, scale: int) -> Image.Image:
+    image = picture(pixels).convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    return image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)
+
+
+def strips_png(interpolation: Interpolation) -> bytes:
+    """Return :func:`strips` as a PNG on white."""
+    headings = [f"t = {t:.3g}" for t in interpolation.t]
+    return rows_png(dict(zip(row_names(interpolation), rows(interpolation), strict=True)), headings)

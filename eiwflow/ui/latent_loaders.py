@@ -1,0 +1,217 @@
+"""What the pages Latents and Space compute, once for every checkpoint, image and seed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from . import loaders
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..analysis.interpolation import Interpolation, Samples
+    from ..analysis.latents import Comparison, Guess, Norms, Survey, Treated, Treatment, Way
+    from ..checkpoint import Checkpoint
+    from .frame import Page
+
+SAMPLES = 16
+#: Frames of a moving picture, one way: more than a strip has room for.
+MOVING_FRAMES = 25
+
+
+# ---------------------------------------------------------------------- Latents
+
+
+def halved(page: Page) -> dict[str, Treated]:
+    """Return the image with half, three quarters, … of its numbers thrown away, by flow, the page's first.
+
+    Raises:
+        NonFiniteError: with one sentence.
+
+    """
+    from ..analysis.latents import halvings
+
+    ways = halvings(page.checkpoint.flow.config.levels)
+    return {name: _treated(flow, page.image, ways, page.seed) for name, flow in _peers(page).items()}
+
+
+def compared(page: Page) -> Comparison:
+    """Return the same for test images, flow by flow.
+
+    Raises:
+        NonFiniteError: with one sentence.
+
+    """
+    from ..analysis.latents import compare
+
+    return compare({name: _survey(flow, page.images) for name, flow in _peers(page).items()})
+
+
+def one_level(page: Page, treatment: Treatment) -> Treated:
+    """Return the image with one level treated and the others kept, level by level.
+
+    Raises:
+        NonFiniteError: with one sentence.
+
+    """
+    from ..analysis import latents
+
+    ways = latents.one_level(page.checkpoint.flow.config.levels, treatment)
+    return _treated(page.checkpoint, page.image, ways, page.seed)
+
+
+def prediction(page: Page) -> Guess:
+    """Return what is to be predicted of the image, and the answer.
+
+    Raises:
+        NonFiniteError: with one sentence.
+
+    """
+    from ..analysis.latents import guess
+
+    return guess(page.checkpoint.flow, one_level(page, "resample"))
+
+
+def mixed(page: Page, way: Way) -> Treated:
+    """Return the image with every level treated as the way says.
+
+    Raises:
+        NonFiniteError: with one sentence.
+
+    """
+    return _treated(page.checkpoint, page.image, (way,), page.seed)
+
+
+def norms(page: Page) -> Norms:
+    """Return the norms of the image's latents beside those of test images."""
+    from ..analysis import latents
+
+    return latents.norms(page.checkpoint.flow, page.image, _survey(page.checkpoint, page.images), page.seed)
+
+
+def _peers(page: Page) -> dict[str, Checkpoint]:
+    """Return the page's checkpoint and the bundled ones like it: images and levels of one shape, one data set."""
+    kind = _kind(page.checkpoint)
+    found = {Path(page.argument).name: page.checkpoint}
+    for file in loaders.checkpoint_files().values():
+        bundled = file.path.parent == loaders.BUNDLED
+        if bundled and _kind_of_file(file.path, file.path.stat().st_mtime_ns) == kind:
+            found.setdefault(file.label, loaders.open_checkpoint(file))
+    return {name.removeprefix(f"{page.checkpoint.info.data}-"): checkpoint for name, checkpoint in found.items()}
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _kind_of_file(path: Path, time: int) -> tuple[object, ...] | None:
+    del time  # a new file is a new key
+    from ..checkpoint import CheckpointError, load
+
+    try:
+        return _kind(load(path))
+    except CheckpointError:
+        return None
+
+
+def _kind(checkpoint: Checkpoint) -> tuple[object, ...]:
+    """Return what must agree for two checkpoints to be rows of one picture."""
+    config = checkpoint.info.config
+    return config.shape, config.levels, checkpoint.info.data
+
+
+@st.cache_resource(max_entries=256, hash_funcs=loaders._HASHES, show_spinner=False)
+def _treated(checkpoint: Checkpoint, image: Tensor, ways: tuple[Way, ...], seed: int) -> Treated:
+    """Return one image after its latents were treated in several ways.
+
+    Raises:
+        NonFiniteError: with one sentence.
+
+    """
+    from ..analysis import latents
+
+    return latents.treat_image(checkpoint.flow, image, ways, seed)
+
+
+@st.cache_resource(max_entries=32, hash_funcs=loaders._HASHES, show_spinner="Throwing away numbers of test images …")
+def _survey(checkpoint: Checkpoint, images: loaders.Images) -> Survey:
+    """Return what throwing numbers away leaves of the first test images.
+
+    Raises:
+        NonFiniteError: with one sentence.
+
+    """
+    from ..analysis import latents
+
+    return latents.survey(checkpoint.flow, images.test[: latents.SURVEY_IMAGES])
+
+
+# ---------------------------------------------------------------------- Space
+
+
+@st.cache_resource(max_entries=32, hash_funcs=loaders._HASHES, show_spinner=False)
+def _way(checkpoint: Checkpoint, a: Tensor, b: Tensor, path: str, seed: int, frames: int) -> Interpolation:
+    from ..analysis.interpolation import interpolate
+
+    return interpolate(checkpoint.flow, a, b, path, seed, frames)
+
+
+def way(page: Page, other: Tensor, path: str) -> Interpolation:
+    """Return the way from the page's image to another.
+
+    Raises:
+        NonFiniteError: with one sentence.
+
+    """
+    from ..analysis.interpolation import FRAMES
+
+    return _way(page.checkpoint, page.image, other, path, page.seed, FRAMES)
+
+
+def moving(page: Page, other: Tensor, path: str) -> bytes:
+    """Return the same way as a GIF, with more frames."""
+    from ..figures import space
+
+    return space.gif(space.rows(_way(page.checkpoint, page.image, other, path, page.seed, MOVING_FRAMES)))
+
+
+@st.cache_resource(max_entries=32, hash_funcs=loaders._HASHES, show_spinner=False)
+def _samples(checkpoint: Checkpoint, temperatures: tuple[float, ...], seed: int) -> Samples:
+    from ..analysis.interpolation import draw
+
+    return draw(checkpoint.flow, SAMPLES, temperatures, seed)
+
+
+def samples(page: Page, temperatures: tuple[float, ...]) -> Samples:
+    """Return images drawn from the flow, at one temperature a level.
+
+    Raises:
+        NonFiniteError: with one sentence.
+
+    """
+    return _samples(page.checkpoint, temperatures, page.seed)
+
+
+# ---------------------------------------------------------------------- files
+
+
+def latents_file(page: Page, *others: Tensor) -> bytes:
+    """Return the latents of the page's image and of others, uint8 (1, C, H, W) each, as an ``.npz`` archive."""
+    import torch
+
+    from ..analysis.latents import encode_image, latents_npz
+
+    flow = page.checkpoint.flow
+    encoded = encode_image(flow, torch.cat([page.image, *others]), page.seed)
+    return latents_npz(flow, encoded, checkpoint=page.checkpoint.sha256, seed=page.seed)
+
+
+def offer(page: Page, files: dict[str, Callable[[], bytes]]) -> None:
+    """Offer files by name and suffix; each is made when it is asked for."""
+    kinds = {"gif": "image/gif", "npz": "application/octet-stream"}
+    with st.container(horizontal=True):
+        for file, make in files.items():
+            what, suffix = file.split(".")
+            label, name = f"{what.capitalize()} ({suffix.upper()})", page.file_name(what, suffix)
+            st.download_button(label, make, name, kinds[suffix], key=f"save-{what}-{suffix}", on_click="ignore")

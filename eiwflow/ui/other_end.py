@@ -1,0 +1,72 @@
+"""The second image of the Space page: a test image or one's own photo, in the URL as ``b`` and ``photo_b``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from .. import data
+from . import loaders
+from .frame import MAX_PHOTO_MB, PICTURE_SUFFIXES
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from .frame import Page
+
+#: The test image that a first visit goes to.
+FIRST_OTHER_IMAGE = 24
+
+
+def other_end(page: Page) -> Tensor:
+    """Draw the choice of image B; return it as uint8 (1, C, H, W)."""
+    photos, photo = loaders.photos(), st.query_params.get("photo_b")
+    if refused := st.session_state.pop("_refused_b", None):
+        st.error(refused)
+    if photo is not None and photo not in photos:
+        st.info(f"This link asks for the photo B “{photo[:40]}”, which is not here: showing a test image.")
+        del st.query_params["photo_b"]
+        photo = None
+    last = len(page.images.test) - 1
+    number_box, photo_box = st.columns(2, vertical_alignment="bottom")
+    number = number_box.number_input(
+        "Image B (A is in the side bar)",
+        0,
+        last,
+        min(FIRST_OTHER_IMAGE, last),
+        key="b",
+        bind="query-params",
+        disabled=photo is not None,
+    )
+    if photo is not None:
+        photo_box.button("B back to the test images", on_click=_drop_photo, width="stretch")
+        return loaders.photo(photos[photo], page.checkpoint.flow.config.shape)
+    with photo_box.popover("Your own photo as B", width="stretch"):
+        # A new key empties the uploader.
+        key = f"upload-b-{st.session_state.setdefault('_uploads_b', 0)}"
+        st.file_uploader(
+            "It stays on this machine.",
+            PICTURE_SUFFIXES,
+            key=key,
+            on_change=_take_photo,
+            args=(key,),
+            max_upload_size=MAX_PHOTO_MB,
+        )
+    return page.images.test[number : number + 1]
+
+
+def _take_photo(key: str) -> None:
+    upload = st.session_state[key]
+    if upload is None:
+        _drop_photo()
+        return
+    try:
+        st.query_params["photo_b"] = loaders.remember_photo(upload.getvalue())
+    except data.DataError as error:
+        st.session_state["_refused_b"] = f"“{upload.name[:60]}”: {error}"
+
+
+def _drop_photo() -> None:
+    st.query_params.pop("photo_b", None)
+    st.session_state["_uploads_b"] = st.session_state.get("_uploads_b", 0) + 1

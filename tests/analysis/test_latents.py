@@ -1,0 +1,354 @@
+"""What eiwflow.analysis.latents says of throwing numbers away."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eiwflow.analysis.latents import (
+    DRAWS,
+    LEAST_ERROR,
+    TREATMENTS,
+    Comparison,
+    Guess,
+    Norms,
+    Survey,
+    compare,
+    decode_all,
+    encode_image,
+    gone_in_words,
+    guess,
+    halvings,
+    latents_npz,
+    noise_for,
+    norms,
+    norms_of,
+    one_level,
+    psnr,
+    report,
+    survey,
+    thrown_away,
+    treat,
+    treat_image,
+    typical_norms,
+    way_in_words,
+)
+from eiwflow.flow import Latents, dequantise
+
+from ..flow.flows import every_policy, ready_flow
+from .test_levels import images
+
+
+def latents_of(flow: object, n: int = 2, seed: int = 0) -> Latents:
+    """Return latents of n images."""
+    return encode_image(flow, images(n, seed, flow.config.shape))
+
+
+# ---------------------------------------------------------------------- throwing away
+
+
+@every_policy
+@pytest.mark.parametrize("level", [1, 2, 3])
+def test_resampling_a_level_leaves_the_other_latents_identical_when_encoded_again(split: str, level: int) -> None:
+    flow = ready_flow(split=split, levels=3, prior="conditional")
+    latents, noise = latents_of(flow), noise_for(flow, 2, seed=5, draws=1)
+    way = one_level(3, "resample")[level - 1]
+    again = flow.encode(flow.decode(treat(latents, noise, way)))
+    for number, (before, drawn, after) in enumerate(zip(latents.levels, noise, again.levels, strict=True), start=1):
+        expected = drawn[0] if number == level else before
+        torch.testing.assert_close(after, expected, atol=1e-8, rtol=0)
+        assert (number == level) == bool((after - before).abs().max() > 0.1)
+
+
+def test_treatments_keep_replace_and_zero() -> None:
+    flow = ready_flow(levels=3)
+    latents, noise = latents_of(flow), noise_for(flow, 2, seed=5)
+    kept, drawn, zeroed = treat(latents, noise, ("keep", "resample", "zero")).levels
+    for draw in range(DRAWS):
+        images_of_draw = slice(2 * draw, 2 * draw + 2)
+        assert torch.equal(kept[images_of_draw], latents.levels[0])
+        assert torch.equal(drawn[images_of_draw], noise[1][draw])
+    assert zeroed.shape == (2 * DRAWS, 16, 1, 1) and not zeroed.any()
+
+
+def test_keeping_everything_gives_the_image_back() -> None:
+    flow = ready_flow(levels=3)
+    treated = treat_image(flow, images(1), [("keep",) * 3])
+    np.testing.assert_array_equal(treated.pictures[0], treated.image)
+    assert treated.shares.tolist() == [0] and (treated.psnr > 110).all()
+
+
+def test_halvings_throw_away_a_half_then_three_quarters_then_all() -> None:
+    assert halvings(2) == (("resample", "keep"), ("resample", "resample"))
+    assert thrown_away(ready_flow(levels=3), halvings(3)).tolist() == [0.5, 0.75, 1.0]
+    treated = treat_image(ready_flow(levels=3), images(1), halvings(3))
+    assert treated.stages == ["half gone", "three quarters gone", "all gone"]
+    assert thrown_away(ready_flow(levels=3), one_level(3, "zero")).tolist() == [0.5, 0.25, 0.25]
+
+
+def test_an_unknown_treatment_and_a_way_of_another_length_are_refused() -> None:
+    flow = ready_flow()
+    latents, noise = latents_of(flow), noise_for(flow, 2, 0)
+    with pytest.raises(ValueError, match="'burn'; it must be one of keep, resample, zero"):
+        treat(latents, noise, ("keep", "burn"))
+    with pytest.raises(ValueError, match="3 treatments were given; the flow has 2 levels"):
+        treat(latents, noise, ("keep",) * 3)
+
+
+# ---------------------------------------------------------------------- noise
+
+
+def test_noise_is_paired_between_flows_of_one_shape_and_does_not_depend_on_how_many_images_follow() -> None:
+    one, other = ready_flow(split="weighted"), ready_flow(seed=1, split="static-last", steps=3, width=8)
+    for few, many in zip(noise_for(one, 2, seed=4), noise_for(other, 5, seed=4), strict=True):
+        assert torch.equal(few, many[:, :2])
+
+
+def test_noise_differs_between_levels_images_draws_and_seeds() -> None:
+    flow = ready_flow(levels=3, shape=(1, 8, 8))
+    first, second, _ = noise_for(flow, 2, seed=4)
+    flat = first.flatten(2)
+    assert not torch.allclose(flat[0, 0], flat[1, 0]) and not torch.allclose(flat[0, 0], flat[0, 1])
+    assert not torch.allclose(first.flatten()[:16], second.flatten()[:16])
+    assert not torch.allclose(first, noise_for(flow, 2, seed=5)[0])
+
+
+def test_noise_is_standard_normal() -> None:
+    drawn = noise_for(ready_flow(), 100, seed=0)[0]
+    assert abs(drawn.mean()) < 0.03 and abs(drawn.std() - 1) < 0.03
+
+
+# ---------------------------------------------------------------------- PSNR
+
+
+def test_psnr_by_hand() -> None:
+    x = torch.zeros(2, 1, 2, 2)
+    restored = x.clone()
+    restored[0, 0, 0, 0] = 0.2  # mean square error 0.04 / 4
+    restored[1] = 0.1
+    assert psnr(x, restored).tolist() == pytest.approx([20.0, 20.0])
+
+
+def test_psnr_clips_what_a_screen_cannot_show() -> None:
+    x = torch.full((1, 3, 2, 2), 0.4)
+    assert psnr(x, torch.full_like(x, 7.0)).tolist() == pytest.approx([20.0])
+    assert psnr(x, torch.full_like(x, -7.0)).item() == pytest.approx(-20 * math.log10(0.9))
+
+
+def test_psnr_of_the_image_itself_is_finite() -> None:
+    x = torch.zeros(1, 1, 2, 2)
+    assert psnr(x, x).item() == pytest.approx(-10 * math.log10(LEAST_ERROR))
+
+
+@given(st.floats(0.01, 0.5), st.floats(1.1, 3))
+def test_psnr_falls_by_twenty_decibels_a_factor_ten_of_the_error(error: float, factor: float) -> None:
+    x = torch.full((1, 1, 4, 4), -0.5, dtype=torch.double)
+    small, large = psnr(x, x + error / factor), psnr(x, x + error)
+    assert (small - large).item() == pytest.approx(20 * math.log10(factor), abs=1e-6)
+
+
+# ---------------------------------------------------------------------- one image
+
+
+def test_pictures_are_those_of_the_first_draw_and_psnr_that_of_each() -> None:
+    flow = ready_flow(levels=3, dtype=torch.float32)
+    treated = treat_image(flow, images(1), halvings(3), seed=2)
+    assert treated.pictures.shape == (3, 8, 8, 1) and treated.psnr.shape == (3, DRAWS)
+    x = dequantise(images(1), torch.Generator().manual_seed(2))
+    latents = flow.encode(x)
+    latents.levels[0] = noise_for(flow, 1, seed=2)[0][1]
+    assert treated.psnr[0, 1] == pytest.approx(psnr(x, flow.decode(latents)).item(), abs=1e-3)
+
+
+def test_one_seed_gives_one_result_and_the_same_noise_in_every_way() -> None:
+    flow = ready_flow(levels=3)
+    one, other = (treat_image(flow, images(1), ways, seed=2) for ways in (halvings(3), halvings(3)[:1]))
+    np.testing.assert_array_equal(one.psnr[:1], other.psnr)
+    assert not np.array_equal(one.psnr[:1], treat_image(flow, images(1), halvings(3)[:1], seed=3).psnr)
+
+
+def test_ways_and_shares_read_as_people_say_them() -> None:
+    assert way_in_words(("resample", "keep", "zero")) == "z₁ resampled, z₃ zeroed"
+    assert way_in_words(("resample", "resample", "keep")) == "z₁ and z₂ resampled"
+    assert way_in_words(("keep",)) == "everything kept"
+    assert [gone_in_words(share) for share in (0.5, 0.75, 0.875, 1.0)] == ["half", "three quarters", "87.5 %", "all"]
+    assert set(TREATMENTS) == {"keep", "resample", "zero"}
+
+
+def test_the_answer_to_the_prediction_is_the_level_that_leaves_least() -> None:
+    answer = Guess(psnr=np.array([24.0, 26.0, 9.0]), dimensions=np.array([32, 16, 16]))
+    assert answer.answer == 3
+    assert answer.in_words("z₃").startswith("Right: z₃") and answer.in_words("z₁").startswith("No: z₃")
+    assert answer.question().startswith("Of the numbers z₁ is half, z₂ is a quarter and z₃ is a quarter.")
+    assert answer.in_words().endswith("leaves 24.0 dB of PSNR with z₁, 26.0 dB with z₂ and 9.0 dB with z₃.")
+    flow = ready_flow(levels=3)
+    treated = treat_image(flow, images(1), one_level(3, "resample"))
+    assert guess(flow, treated).answer == treated.mean_psnr.argmin() + 1
+
+
+# ---------------------------------------------------------------------- many images
+
+
+def test_a_survey_of_one_image_agrees_with_the_image_treated_alone() -> None:
+    flow = ready_flow(levels=3)
+    alone = treat_image(flow, images(1), halvings(3), seed=0)
+    np.testing.assert_allclose(survey(flow, images(1)).psnr[0], alone.mean_psnr, rtol=1e-10)
+
+
+def test_a_survey_does_not_depend_on_batches_or_on_what_follows() -> None:
+    flow = ready_flow()
+    few, many = survey(flow, images(70)[:3]), survey(flow, images(70))
+    np.testing.assert_allclose(many.psnr[:3], few.psnr)
+    np.testing.assert_allclose(many.norms[:3], few.norms)
+    latents = latents_of(flow, 5)
+    torch.testing.assert_close(decode_all(flow, latents, batch=2), flow.decode(latents))
+
+
+def survey_of(values: np.ndarray) -> Survey:
+    """Return a survey with these PSNR (N, 3)."""
+    n = len(values)
+    return Survey(np.array([0.5, 0.75, 1.0]), values, np.ones((n, 3)), np.array([32, 16, 16]))
+
+
+def noisy(n: int, shift: float, seed: int, scale: float = 0.1) -> np.ndarray:
+    """Return PSNR (n, 3): images differ by 3 dB, flows by ``shift`` and some noise a flow."""
+    of_images = np.random.default_rng(0).normal(20, 3, (n, 1))
+    return of_images + shift + np.random.default_rng(seed).normal(0, scale, (n, 3))
+
+
+def test_rows_that_differ_only_by_noise_look_alike() -> None:
+    result = compare({"a": survey_of(noisy(40, 0, 1)), "b": survey_of(noisy(40, 0, 2))})
+    assert not result.clear.any()
+    assert "The rows look alike: no paired difference from a is clear of 0 (largest: b" in result.in_words()
+
+
+ROWS = (("a", 0, 1), ("b", -0.5, 2), ("c", 0, 3))
+
+
+def test_a_paired_difference_is_clear_though_the_images_differ_by_far_more() -> None:
+    result = compare(
+        {"a": survey_of(noisy(40, 0, 1)), "b": survey_of(noisy(40, -0.5, 2)), "c": survey_of(noisy(40, 0, 3))}
+    )
+    assert result.clear.tolist() == [[False] * 3, [True] * 3, [False] * 3]
+    low, high = result.interval[0, 0]
+    assert low < result.mean[1, 0] < high  # unpaired, b would pass for a
+    assert "The rows differ. With half of the numbers gone, compared with a: b −0.5" in result.in_words()
+    assert result.in_words().endswith("; the others do not differ clearly.")
+
+
+def test_intervals_are_percentile_bootstraps_of_the_mean() -> None:
+    values = np.random.default_rng(0).normal(20, 3, (200, 3))
+    result = compare({"a": survey_of(values)})
+    half = 1.96 * values.std(axis=0) / math.sqrt(200)
+    np.testing.assert_allclose(result.interval[0, :, 1] - values.mean(axis=0), half, rtol=0.1)
+    np.testing.assert_allclose(values.mean(axis=0) - result.interval[0, :, 0], half, rtol=0.1)
+
+
+def test_intervals_of_differences_widen_with_the_number_of_rows() -> None:
+    surveys = {name: survey_of(noisy(40, 0, seed)) for seed, name in enumerate("abcdef")}
+    two, six = compare({name: surveys[name] for name in "ab"}), compare(surveys)
+    width = [np.ptp(result.difference_interval[1, 0]) for result in (two, six)]
+    assert width[1] > 1.1 * width[0]
+
+
+def test_a_difference_where_nothing_is_kept_decides_nothing() -> None:
+    values = noisy(40, 0, 2)
+    values[:, 2] -= 5
+    result = compare({"a": survey_of(noisy(40, 0, 1)), "b": survey_of(values)})
+    assert result.clear[1].tolist() == [False, False, True] and "look alike" in result.in_words()
+
+
+def test_one_test_image_gives_no_interval_and_decides_nothing() -> None:
+    one = compare({"a": survey_of(noisy(1, 0, 1)), "b": survey_of(noisy(1, -5, 2))})
+    assert np.isnan(one.interval).all() and not one.clear.any()
+    assert "One test image cannot tell the rows apart." in one.in_words() and "nan" not in one.in_words()
+
+
+def test_words_of_one_flow_give_mean_interval_and_number_of_images() -> None:
+    words = compare({"a": survey_of(np.full((40, 3), [24.0, 18.0, 9.0]))}).in_words()
+    assert words == (
+        "An image comes back at a PSNR of 24.0 dB (24.0 to 24.0) with half, 18.0 dB (18.0 to 18.0) with three quarters "
+        "and 9.0 dB (9.0 to 9.0) with all of its numbers drawn anew (mean and 95 % interval over 40 test images)."
+    )
+
+
+def test_surveys_of_different_images_or_shapes_are_not_compared() -> None:
+    with pytest.raises(ValueError, match="2 different kinds cannot be compared"):
+        compare({"a": survey_of(noisy(4, 0, 1)), "b": survey_of(noisy(5, 0, 1))})
+
+
+def test_a_flow_of_one_level_throws_all_away_at_once() -> None:
+    flow = ready_flow(levels=1)
+    result = compare({"a": survey(flow, images(3)), "b": survey(flow, images(3))})
+    assert result.shares.tolist() == [1.0] and not len(result.comparable)
+    assert "with all of its numbers" in result.in_words() and "nothing is left to compare" in result.in_words()
+
+
+# ---------------------------------------------------------------------- norms
+
+
+def test_norms_by_hand_and_their_typical_interval() -> None:
+    latents = Latents([torch.tensor([3.0, 4.0]).view(1, 2, 1, 1), torch.zeros(1, 1, 1, 1)])
+    assert norms_of(latents).tolist() == [[5.0, 0.0]]
+    (low, high), _ = typical_norms(np.array([1536, 768]))
+    draws = torch.randn(4000, 1536, generator=torch.Generator().manual_seed(0)).norm(dim=1)
+    assert 0.93 < ((draws > low) & (draws < high)).float().mean() < 0.97
+    assert low < math.sqrt(1536) < high
+
+
+def test_norms_count_the_test_images_that_lie_where_draws_do() -> None:
+    result = Norms(np.array([100]), np.array([11.0]), np.array([[10.0], [10.1], [20.0], [2.0]]))
+    assert "‖ε₁‖ = 11.0 (√d = 10.0)" in result.in_words() and "of 4 test images 50 % lie" in result.in_words()
+    assert result.table()[0]["test_max"] == 20.0
+
+
+def test_norms_of_an_image_are_those_of_its_latents() -> None:
+    flow = ready_flow(levels=3)
+    result = norms(flow, images(1), survey(flow, images(4)), seed=0)
+    np.testing.assert_allclose(result.image, result.test[0])
+
+
+# ---------------------------------------------------------------------- report and export
+
+
+def test_report_says_in_json_what_its_parts_say() -> None:
+    flow = ready_flow(levels=3)
+    found = report(flow, images(1), images(6), seed=1, name="mine")
+    document = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert [row["share_thrown_away"] for row in document["thrown_away"]] == [0.5, 0.75, 1.0]
+    assert document["thrown_away"][0]["psnr_db"] == found.thrown_away.mean_psnr[0]
+    assert [row["z2"] for row in document["zeroed"]] == ["keep", "zero", "keep"]
+    assert document["test"][0]["checkpoint"] == "mine" and document["test"][0]["images"] == 6
+    assert document["words"] == compare({"mine": survey(flow, images(6))}).in_words()
+    assert len(found.table()) == 9 and len(document["norms"]) == 3
+
+
+def test_words_name_what_is_left_of_the_image() -> None:
+    words = report(ready_flow(), images(1), images(2)).thrown_away.in_words()
+    assert "dB with z₁ resampled (half of its numbers) and " in words and "z₁ and z₂ resampled (all of" in words
+
+
+@given(st.integers(0, 2**31 - 1))
+def test_exported_latents_decode_to_the_image(seed: int) -> None:
+    flow = ready_flow(dtype=torch.float32)
+    latents = encode_image(flow, images(1), seed)
+    with np.load(io.BytesIO(latents_npz(flow, latents, checkpoint="mine", seed=seed)), allow_pickle=False) as file:
+        about = json.loads(str(file["about"]))
+        read = Latents([torch.from_numpy(file[f"epsilon_{level}"]) for level in (1, 2)])
+    assert about == {"config": flow.config.to_dict(), "checkpoint": "mine", "seed": seed}
+    x = dequantise(images(1), torch.Generator().manual_seed(seed))
+    assert (flow.decode(read) - x).abs().max() < 1e-4
+
+
+def test_results_are_frozen() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Guess(np.zeros(1), np.zeros(1)).psnr = np.ones(1)
+    assert Comparison.__dataclass_params__.frozen

@@ -1,0 +1,181 @@
+"""The Latents page: a row a flow, a prediction before its answer, and whatever is missing said in a sentence."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from streamlit.testing.v1 import AppTest
+
+from eiwflow.analysis import latents
+from eiwflow.flow.config import NAMED_SPLITS
+from eiwflow.ui import latent_loaders, loaders
+
+from .conftest import APP, picture_bytes, sentences, small_flow, write_checkpoint
+
+
+@pytest.fixture(autouse=True)
+def few_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Averages over a few images: a test does not wait for more."""
+    monkeypatch.setattr("eiwflow.analysis.latents.SURVEY_IMAGES", 6)
+
+
+def open_latents(**query: str) -> AppTest:
+    """Return the page after its first run."""
+    at = AppTest.from_file(str(APP), default_timeout=120)
+    at.query_params.update(query)
+    at.switch_page("pages/2_latents.py")
+    return at.run()
+
+
+def assert_healthy(at: AppTest) -> None:
+    """Rows, charts, and neither an error nor a traceback."""
+    assert not at.exception and not at.error
+    assert "the image</figcaption>" in sentences(at) and at.get("plotly_chart")
+
+
+@pytest.fixture
+def two(bundle: Path) -> Path:
+    """Return the folder of checkpoints with two flows of three levels."""
+    write_checkpoint(bundle / "photos32-one.safetensors", small_flow(levels=3))
+    write_checkpoint(bundle / "photos32-two.safetensors", small_flow(levels=3, split="static-last"))
+    return bundle
+
+
+def headings(at: AppTest) -> list[str]:
+    """Return the names of the rows."""
+    (rows,) = (element.proto.body for element in at.get("html") if "<h4" in element.proto.body)
+    return [part.partition("</h4>")[0].rpartition(">")[2] for part in rows.split("<h4")[1:]]
+
+
+def test_first_visit_answers_the_question_with_a_row_a_flow(two: Path) -> None:
+    at = open_latents()
+    assert_healthy(at)
+    assert at.title[0].value == "Why a list of latents?"
+    assert headings(at) == ["one", "two"]
+    assert "This image comes back at a PSNR of" in sentences(at) and "half of its numbers" in sentences(at)
+    assert "over 6 test images" in sentences(at) and "PSNR is not likelihood" in sentences(at)
+    assert "The rows " in sentences(at)
+
+
+def test_the_chosen_flow_stands_first(two: Path) -> None:
+    assert headings(open_latents(ck="photos32-two")) == ["two", "one"]
+
+
+def test_flows_of_another_shape_other_levels_or_other_data_are_no_rows(two: Path) -> None:
+    write_checkpoint(two / "small.safetensors", small_flow(shape=(3, 16, 16), levels=3))
+    write_checkpoint(two / "shallow.safetensors", small_flow(levels=2))
+    write_checkpoint(two / "emoji32-one.safetensors", small_flow(levels=3), data="emoji32")
+    (two / "broken.safetensors").write_bytes(b"\0" * 99)
+    assert headings(open_latents(ck="photos32-one")) == ["one", "two"]
+
+
+def test_image_and_seed_move_the_page(two: Path) -> None:
+    at = open_latents()
+    seen = {sentences(at)}
+    for key, value in (("image", 40), ("seed", 7)):
+        at.number_input(key=key).set_value(value).run()
+        assert_healthy(at)
+        assert sentences(at) not in seen, f"{key} changed nothing"
+        seen.add(sentences(at))
+
+
+def test_the_answer_waits_for_a_prediction_and_then_says_whether_it_was_right(two: Path) -> None:
+    at = open_latents()
+    assert at.toggle(key="reveal").disabled and "changes this image most" not in sentences(at)
+    at.segmented_control(key="guess").set_value("z₂").run()
+    assert not at.toggle(key="reveal").disabled and "changes this image most" not in sentences(at)
+    at.toggle(key="reveal").set_value(True).run()
+    assert_healthy(at)
+    assert "changes this image most. Drawing one anew leaves" in sentences(at)
+    assert ("Right: z₂" in sentences(at)) != ("No: z" in sentences(at))
+
+
+def test_every_level_can_be_kept_resampled_and_zeroed(two: Path) -> None:
+    at = open_latents()
+    at.segmented_control(key="guess").set_value("z₁").run()
+    at.toggle(key="reveal").set_value(True).run()
+    assert "everything kept (0 % of its numbers)" in sentences(at)
+    at.segmented_control(key="way z₁").set_value("zero").run()
+    at.segmented_control(key="way z₃").set_value("resample").run()
+    assert_healthy(at)
+    assert "z₃ resampled, z₁ zeroed (three quarters of its numbers)" in sentences(at)
+
+
+def test_a_single_flow_has_one_row_and_no_comparison(bundle: Path) -> None:
+    write_checkpoint(bundle / "one.safetensors")
+    at = open_latents()
+    assert_healthy(at)
+    assert headings(at) == ["one"] and "The rows " not in sentences(at)
+
+
+def test_a_flow_of_one_level_says_that_all_leaves_at_once(bundle: Path) -> None:
+    write_checkpoint(bundle / "one.safetensors", small_flow(levels=1))
+    at = open_latents()
+    assert_healthy(at)
+    assert "with z₁ resampled (all of its numbers)" in sentences(at)
+
+
+@pytest.mark.parametrize("split", NAMED_SPLITS)
+def test_every_split_policy_has_its_page(bundle: Path, split: str) -> None:
+    write_checkpoint(bundle / "flow.safetensors", small_flow(split=split))
+    assert_healthy(open_latents())
+
+
+def test_a_grey_flow_has_its_page(bundle: Path) -> None:
+    write_checkpoint(bundle / "flow.safetensors", small_flow(shape=(1, 16, 16), levels=2), data="mnist")
+    assert_healthy(open_latents())
+
+
+def test_a_photo_of_ones_own_is_taken_apart(two: Path) -> None:
+    assert_healthy(open_latents(photo=loaders.remember_photo(picture_bytes())))
+
+
+def test_a_flow_that_gives_no_finite_number_is_a_sentence(bundle: Path) -> None:
+    flow = small_flow()
+    with torch.no_grad():
+        flow.levels[1].steps[0].actnorm.log_scale.fill_(300.0)
+    write_checkpoint(bundle / "wild.safetensors", flow)
+    at = open_latents()
+    assert not at.exception and "not finite" in at.error[0].value
+    assert at.title[0].value == "Why a list of latents?"
+
+
+def test_no_checkpoint_at_all_is_said_with_what_to_do(bundle: Path) -> None:
+    at = open_latents()
+    assert not at.exception and "python -m eiwflow train" in at.error[0].value
+
+
+def test_files_are_offered_by_what_they_show(two: Path) -> None:
+    labels = {button.label for button in open_latents().get("download_button")}
+    assert labels == {
+        "Image (CSV)", "Levels (CSV)", "Test images (CSV)", "Norms (CSV)", "Rows (PNG)", "Latents (NPZ)"
+    }  # fmt: skip
+
+
+def test_latents_file_holds_the_latents_of_the_image_shown(two: Path) -> None:
+    checkpoint = loaders.open_checkpoint(loaders.checkpoint_files()["photos32-one"])
+    image = loaders.images("photos32", (3, 32, 32), 8).test[5:6]
+
+    page = SimpleNamespace(checkpoint=checkpoint, image=image, seed=3)
+    with np.load(io.BytesIO(latent_loaders.latents_file(page)), allow_pickle=False) as file:
+        about = json.loads(str(file["about"]))
+        expected = latents.encode_image(checkpoint.flow, image, 3).levels
+        assert all(np.array_equal(file[f"epsilon_{n}"], level.numpy()) for n, level in enumerate(expected, start=1))
+    assert about["checkpoint"] == checkpoint.sha256 and about["seed"] == 3
+
+
+def test_the_page_shows_what_the_report_says(two: Path) -> None:
+    at = open_latents(ck="photos32-one", image="5", seed="3")
+    checkpoint = loaders.open_checkpoint(loaders.checkpoint_files()["photos32-one"])
+    images = loaders.images("photos32", (3, 32, 32), 8)
+    report = latents.report(checkpoint.flow, images.test[5:6], images.test, seed=3, name="one")
+    assert report.thrown_away.in_words() in sentences(at) and report.test.left_in_words() in sentences(at)
+    assert at.code[0].value == (
+        "python -m eiwflow analyse photos32-one --what latents --data photos32 --image 5 --seed 3 --json"
+    )

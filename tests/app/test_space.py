@@ -1,0 +1,152 @@
+"""The Space page: two images, the way between them, and draws."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from eiwflow.flow.config import NAMED_SPLITS
+from eiwflow.ui import latent_loaders, loaders
+
+from .conftest import APP, picture_bytes, sentences, small_flow, url, write_checkpoint
+
+
+def open_space(**query: str) -> AppTest:
+    """Return the page after its first run."""
+    at = AppTest.from_file(str(APP), default_timeout=120)
+    at.query_params.update(query)
+    at.switch_page("pages/7_space.py")
+    return at.run()
+
+
+def assert_healthy(at: AppTest) -> None:
+    """Strips, a chart, and neither an error nor a traceback."""
+    assert not at.exception and not at.error
+    assert "From A towards B: all levels" in sentences(at) and at.get("plotly_chart")
+
+
+@pytest.fixture
+def one(bundle: Path) -> Path:
+    """Return the folder of checkpoints with a flow of three levels."""
+    write_checkpoint(bundle / "one.safetensors", small_flow(levels=3))
+    return bundle
+
+
+def uploader_key(at: AppTest) -> str:
+    return next(key for key in at.session_state.filtered_state if key.startswith("upload-b-"))
+
+
+def test_first_visit_answers_the_question(one: Path) -> None:
+    at = open_space()
+    assert_healthy(at)
+    assert at.title[0].value == "What lies between two images?"
+    assert "moves the picture most" in sentences(at) and "Half-way the straight line has a norm" in sentences(at)
+    assert "level 1 alone (50 %)" in sentences(at) and "level 3 alone (25 %)" in sentences(at)
+    assert not at.info
+
+
+def test_every_choice_moves_the_page(one: Path) -> None:
+    at = open_space()
+    seen = {sentences(at)}
+    moves = {
+        "A": lambda: at.number_input(key="image").set_value(40),
+        "B": lambda: at.number_input(key="b").set_value(50),
+        "path": lambda: at.segmented_control(key="path").set_value("linear"),
+        "temperature": lambda: at.slider(key="t3").set_value(0.0),
+        "seed": lambda: at.number_input(key="seed").set_value(7),
+    }
+    for name, move in moves.items():
+        move().run()
+        assert_healthy(at)
+        assert sentences(at) not in seen, f"{name} changed nothing"
+        seen.add(sentences(at))
+    assert "0.7,0.7,0.0" in at.code[0].value
+
+
+def test_a_link_opens_what_it_names(one: Path) -> None:
+    at = open_space(image="5", b="7", path="linear", t1="0.25")
+    assert_healthy(at)
+    assert at.number_input(key="b").value == 7 and at.segmented_control(key="path").value == "linear"
+    assert at.slider(key="t1").value == 0.25
+
+
+@pytest.mark.parametrize("bad", [{"b": "99999"}, {"b": "x"}, {"path": "zigzag"}, {"t1": "9"}, {"t1": "nan"}])
+def test_a_link_to_what_is_not_here_shows_something_else(one: Path, bad: dict[str, str]) -> None:
+    assert_healthy(open_space(**bad))
+
+
+def test_both_ends_may_be_ones_own_photos(one: Path) -> None:
+    at = open_space(photo=loaders.remember_photo(picture_bytes(seed=1)))
+    before = sentences(at)
+    at.file_uploader(key=uploader_key(at)).upload("mine.png", picture_bytes(seed=2), "image/png").run()
+    assert_healthy(at)
+    key = hashlib.sha256(picture_bytes(seed=2)).hexdigest()[:12]
+    assert url(at)["photo_b"] == key and url(at)["photo"] != key and sentences(at) != before
+    assert at.number_input(key="b").disabled
+    assert_healthy(open_space(photo_b=key))  # another tab of the same server
+    next(button for button in at.button if button.label == "B back to the test images").click().run()
+    assert "photo_b" not in url(at) and sentences(at) == before
+
+
+def test_a_file_that_is_no_picture_is_refused_in_a_sentence(one: Path) -> None:
+    at = open_space()
+    at.file_uploader(key=uploader_key(at)).upload("mine.png", b"not a picture", "image/png").run()
+    assert not at.exception and "mine.png" in at.error[0].value and "cannot be read" in at.error[0].value
+    assert "photo_b" not in url(at) and "From A towards B" in sentences(at)
+    at.run()
+    assert not at.error
+
+
+def test_a_photo_that_this_server_does_not_have_is_said(one: Path) -> None:
+    at = open_space(photo_b="0123456789ab")
+    assert_healthy(at)
+    assert "0123456789ab" in at.info[0].value and "photo_b" not in url(at)
+
+
+def test_an_image_and_itself_have_nothing_between_them(one: Path) -> None:
+    at = open_space(image="5", b="5")
+    assert_healthy(at)
+    assert "A and B are the same image" in sentences(at)
+
+
+@pytest.mark.parametrize("split", NAMED_SPLITS)
+def test_every_split_policy_has_its_page(bundle: Path, split: str) -> None:
+    write_checkpoint(bundle / "flow.safetensors", small_flow(split=split))
+    assert_healthy(open_space())
+
+
+@pytest.mark.parametrize(
+    "changes", [{"shape": (1, 16, 16), "levels": 1}, {"shape": (3, 64, 64), "levels": 5}], ids=["grey", "deep"]
+)
+def test_other_shapes_have_their_page(bundle: Path, changes: dict) -> None:
+    write_checkpoint(bundle / "flow.safetensors", small_flow(**changes))
+    assert_healthy(open_space())
+
+
+def test_a_flow_that_gives_no_finite_number_is_a_sentence(bundle: Path) -> None:
+    flow = small_flow()
+    with torch.no_grad():
+        flow.levels[1].steps[0].actnorm.log_scale.fill_(300.0)
+    write_checkpoint(bundle / "wild.safetensors", flow)
+    at = open_space()
+    assert not at.exception and "not finite" in at.error[0].value
+
+
+def test_files_are_offered_by_what_they_show(one: Path) -> None:
+    labels = {button.label for button in open_space().get("download_button")}
+    assert labels == {"Moved (CSV)", "Norms (CSV)", "Strips (PNG)", "Way (GIF)", "Latents (NPZ)"}
+
+
+def test_moving_picture_has_more_frames_than_the_strip(one: Path) -> None:
+    checkpoint = loaders.open_checkpoint(loaders.checkpoint_files()["one"])
+    images = loaders.images("photos32", (3, 32, 32), 8).test
+    page = SimpleNamespace(checkpoint=checkpoint, image=images[5:6], seed=0)
+    content = latent_loaders.moving(page, images[6:7], "spherical")
+    assert Image.open(io.BytesIO(content)).n_frames == 2 * latent_loaders.MOVING_FRAMES - 2

@@ -1,0 +1,86 @@
+"""What eiwflow.figures.space draws."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import numpy as np
+import pytest
+from PIL import Image, ImageSequence
+
+from eiwflow.analysis.interpolation import Interpolation, NormPaths, Samples
+from eiwflow.figures import palette
+from eiwflow.figures import space as figures
+
+
+def paths() -> NormPaths:
+    """Return norms of two levels: the line sags to a half, the arc stays."""
+    t = np.linspace(0, 1, 5)
+    arc = np.tile(np.sqrt([100.0, 400.0]), (5, 1))
+    return NormPaths(t, np.array([100, 400]), {"linear": arc * (1 - 2 * t * (1 - t))[:, None], "spherical": arc})
+
+
+def interpolation(channels: int = 3) -> Interpolation:
+    """Return a way of three frames from black to grey, with two levels."""
+    together = np.stack([np.full((4, 4, channels), grey, np.uint8) for grey in (0, 50, 100)])
+    return Interpolation(
+        a=together[0],
+        b=together[-1],
+        path="spherical",
+        t=np.array([0, 0.5, 1]),
+        together=together,
+        alone=np.stack([together // 2, together // 5]),
+        norms=paths(),
+        end_errors=(1e-6, 1e-6),
+        moved=np.array([0.1, 0.2, 0.3]),
+    )
+
+
+def test_a_strip_a_row_names_the_level_and_its_share_of_the_numbers() -> None:
+    html = figures.strips(interpolation())
+    assert html.count("<img") == 3 and html.count("data:image/png;base64,") == 3
+    assert all(name in html for name in ("all levels", "level 1 alone (20 %)", "level 2 alone (80 %)"))
+    assert len(re.findall(r'alt="From A towards B: [^"]+"', html)) == 3
+
+
+def test_rows_begin_with_all_levels() -> None:
+    rows = figures.rows(interpolation())
+    assert rows.shape == (3, 3, 4, 4, 3) and rows[:, -1, 0, 0, 0].tolist() == [100, 50, 20]
+    assert len(figures.row_names(interpolation())) == 3
+
+
+def test_slide_holds_every_frame_enlarged() -> None:
+    slide = Image.open(io.BytesIO(figures.strips_png(interpolation())))
+    colours = {colour for _, colour in slide.convert("RGB").getcolors(100_000)}
+    assert {(grey,) * 3 for grey in (0, 10, 20, 25, 50, 100)} <= colours
+
+
+def test_norms_are_in_units_of_the_root_of_d_bold_for_all_levels() -> None:
+    figure = figures.norm_paths(paths())
+    bold = {trace.name: trace for trace in figure.data if trace.line.width > 2}
+    assert list(bold["straight line"].y) == [1.0, 0.625, 0.5, 0.625, 1.0]
+    assert list(bold["arc (norm-preserving)"].y) == [1.0] * 5
+    assert bold["straight line"].line.dash == "dash" and bold["straight line"].line.color == palette.REFERENCE
+    assert len(figure.data) == 6 and figure.layout.shapes[0].y0 < 1 < figure.layout.shapes[0].y1
+
+
+def test_samples_are_one_picture_with_their_temperatures_as_text() -> None:
+    html = figures.samples(Samples(np.zeros((10, 4, 4, 1), np.uint8), (1.0, 0.5)))
+    assert html.count("<img") == 1 and "1 (level 1), 0.5 (level 2)" in html
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_gif_goes_there_and_back_with_all_rows_side_by_side(channels: int) -> None:
+    content = figures.gif(figures.rows(interpolation(channels)), scale=3)
+    movie = Image.open(io.BytesIO(content))
+    frames = [frame.convert("RGB") for frame in ImageSequence.Iterator(movie)]
+    assert movie.size == (3 * 4 * 3, 4 * 3) and movie.info["loop"] == 0
+    assert [frame.getpixel((0, 0))[0] for frame in frames] == [0, 50, 100, 50]
+    assert [frames[2].getpixel((12 * row, 0))[0] for row in range(3)] == [100, 50, 20]
+
+
+def test_gif_rests_at_both_ends() -> None:
+    movie = Image.open(io.BytesIO(figures.gif(figures.rows(interpolation()), milliseconds=50)))
+    durations = [frame.info["duration"] for frame in ImageSequence.Iterator(movie)]
+    assert durations == [400, 50, 400, 50]
