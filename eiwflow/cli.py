@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from .flow import FlowConfig
 
 WRONG_INPUT = 2
+#: What ``analyse`` can be asked for; named here too, so that --help does not wait for torch.
+SUBJECTS = ("trace", "levels", "weights", "shuffle", "entropy", "latents")
 
 
 class Parser(argparse.ArgumentParser):
@@ -112,6 +114,13 @@ def build_parser() -> Parser:
         commands, "inspect", inspect_command, "What a checkpoint holds: config, orders, weights, entropies."
     )
     _checkpoint_options(inspect)
+
+    analyse = _command(commands, "analyse", analyse_command, "The figures that a page of the app shows.")
+    _checkpoint_options(analyse)
+    analyse.add_argument("--what", required=True, choices=SUBJECTS, help="the page's subject")
+    analyse.add_argument("--level", type=_count(6), help="level, from 1 (default: all, or the first)")
+    analyse.add_argument("--image", type=int, default=0, help="number of the test image looked at (default: 0)")
+    analyse.add_argument("--seed", type=int, default=0, help="of its dequantisation and of what is drawn (default: 0)")
 
     sample = _command(commands, "sample", sample_command, "Draw images from a checkpoint into a PNG.")
     sample.add_argument("checkpoint", help="a .safetensors file, a run directory or a bundled checkpoint's name")
@@ -314,6 +323,26 @@ def inspect_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     return result, "\n".join(lines)
 
 
+def analyse_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    """Print what a page shows."""
+    from .analysis.analyse import analyse
+    from .analysis.record import load_record
+
+    _check_seed(options.seed)
+    loaded = _load(options)
+    record = load_record(find_checkpoint(options.checkpoint))
+    images = _images(options, loaded)
+    result = analyse(loaded, images, options.what, record, options.image, options.level, options.seed)
+    return result, json.dumps(_null_for_nan(result), indent=2, ensure_ascii=False)
+
+
+def _check_seed(seed: int) -> None:
+    from .flow import ConfigError
+
+    if not 0 <= seed < 2**63:
+        raise ConfigError(f"--seed is {seed}; it must be between 0 and {2**63 - 1}.")
+
+
 def sample_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     """Draw images into a PNG."""
     import torch
@@ -333,8 +362,7 @@ def sample_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
         raise ConfigError(
             f"--temperature is {options.temperature[:40]!r}; it must be 1 or {levels} numbers between 0 and 3."
         )
-    if not 0 <= options.seed < 2**63:
-        raise ConfigError(f"--seed is {options.seed}; it must be between 0 and {2**63 - 1}.")
+    _check_seed(options.seed)
     temperature = temperatures[0] if len(temperatures) == 1 else temperatures
     x = loaded.flow.sample(options.n, temperature, torch.Generator().manual_seed(options.seed))
     grid = make_grid(quantise(x), nrow=math.ceil(math.sqrt(options.n)), padding=2, pad_value=255)
