@@ -33,7 +33,7 @@ from tests.training.tiny import (
 )
 
 ROOT = Path(__file__).resolve().parents[1]
-COMMANDS = ("train", "evaluate", "inspect", "sample", "bench")
+COMMANDS = ("train", "evaluate", "inspect", "analyse", "sample", "bench")
 TINY = shlex.split("--levels 2 --steps-per-level 1 --width 8 --size 8 --batch 8 --threads 1")
 
 
