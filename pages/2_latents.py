@@ -53,7 +53,7 @@ with ui.errors_as_sentences():
             "0 is the likeliest single ε and yet no typical one: a draw of d numbers has a norm near √d, never 0. The "
             "flow is asked for an image where it has hardly seen any, so drawing anew is the fairer question."
         )
-        controls, result = st.columns([1, 1.2], gap="large")
+        controls, result = st.columns([1.6, 1], gap="large")
         with controls:
             st.markdown("**Mix your own**")
             way = tuple(

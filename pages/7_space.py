@@ -12,20 +12,23 @@ page = ui.begin("What lies between two images?", "Space")
 
 from eiwflow.analysis.interpolation import MAX_TEMPERATURE  # noqa: E402 (the title does not wait for torch)
 
+PATHS = {"line": "linear", "arc": "spherical"}
+
 said = st.container()
 ends, how = st.columns([2, 1], gap="large", vertical_alignment="bottom")
 with ends:
     other = other_end(page)
-path = how.segmented_control(
-    "Path",
-    ["linear", "spherical"],
-    format_func={"linear": "straight line", "spherical": "arc"}.get,
-    default="spherical",
-    required=True,
-    key="path",
-    bind="query-params",
-    help="The arc turns the direction of ε and keeps its norm, level by level.",
-)
+path = PATHS[
+    how.segmented_control(
+        "Path",
+        list(PATHS),
+        default="arc",
+        required=True,
+        key="path",
+        bind="query-params",
+        help="The line is straight. The arc turns the direction of ε and keeps its norm, level by level.",
+    )
+]
 with ui.errors_as_sentences():
     way = loaders.way(page, other, path)
     with said:

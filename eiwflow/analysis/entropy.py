@@ -290,7 +290,7 @@ class Entropies:
     @property
     def interval(self) -> str:
         """What the intervals are."""
-        over = f"the {self.sources} photographs they are cut from" if self.sources else "images"
+        over = f"their {self.sources} photographs" if self.sources else "images"
         return f"95 % bootstrap interval over {over}"
 
     def method(self, measured: str) -> tuple[str, str, str]:

@@ -154,8 +154,8 @@ class Treated:
 
     @property
     def stages(self) -> list[str]:
-        """How much each way throws away: half gone."""
-        return [f"{gone_in_words(share)} gone" for share in self.shares]
+        """How much each way throws away: 50 % gone."""
+        return [stage_in_words(share) for share in self.shares]
 
     def in_words(self) -> str:
         """Return one sentence: how near to the image each way comes back."""
@@ -216,7 +216,14 @@ def latent(level: int) -> str:
 
 def gone_in_words(share: float) -> str:
     """Return a share of an image's numbers as people say it."""
-    return {0.25: "a quarter", 0.5: "half", 0.75: "three quarters", 1.0: "all"}.get(share, f"{100 * share:.3g} %")
+    return {0.0: "none", 0.25: "a quarter", 0.5: "half", 0.75: "three quarters", 1.0: "all"}.get(
+        share, f"{100 * share:.3g} %"
+    )
+
+
+def stage_in_words(share: float) -> str:
+    """Return what a stage throws away, short enough for a caption: 50 % gone."""
+    return "all gone" if share == 1 else f"{100 * share:.3g} % gone"
 
 
 def _listed(words: Sequence[str]) -> str:
@@ -354,8 +361,8 @@ class Comparison:
 
     @property
     def stages(self) -> list[str]:
-        """How much each stage throws away: half gone."""
-        return [f"{gone_in_words(share)} gone" for share in self.shares]
+        """How much each stage throws away: 50 % gone."""
+        return [stage_in_words(share) for share in self.shares]
 
     @property
     def comparable(self) -> np.ndarray:

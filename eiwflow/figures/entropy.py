@@ -105,8 +105,9 @@ def by_level(
         place += BETWEEN
     for part, of_part in points.items():
         _add_channels(figure, part, of_part, measured)
-        _add_means(figure, part, of_part, measured, last)
-    ends = -0.6, place - BETWEEN - 1 + 0.9
+        _add_means(figure, part, of_part, measured)
+        _add_values(figure, part, [(place, half) for place, half in of_part if place in last], measured)
+    ends = -0.6, max(last) + 0.9
     _add_line(figure, ends, measured)
     figure.update_layout(
         **_layout(height, below=140),
@@ -176,13 +177,9 @@ def _add_channels(figure: go.Figure, part: str, points: list[tuple[float, Half |
     )
 
 
-def _add_means(
-    figure: go.Figure, part: str, points: list[tuple[float, Half | None]], measured: str, last: set[float]
-) -> None:
+def _add_means(figure: go.Figure, part: str, points: list[tuple[float, Half | None]], measured: str) -> None:
     colour, dash, symbol, aside, name = PARTS[part]
     means = [None if half is None or _is_nan(half.means[measured]) else half.means[measured] for _, half in points]
-    # A value is written where its level's last stage has room for it.
-    ends = [mean is not None and place in last for mean, (place, _) in zip(means, points, strict=True)]
     figure.add_scatter(
         x=[None if math.isnan(place) else place + 0.05 * aside for place, _ in points],
         y=[None if mean is None else round(mean.value, 4) for mean in means],
@@ -194,16 +191,29 @@ def _add_means(
             "width": 5,
         },
         customdata=["" if mean is None else str(mean) for mean in means],
-        text=[f"  {mean.value:.2f}".replace("-", "−") if end else "" for mean, end in zip(means, ends, strict=True)],
-        textposition="top right",
-        textfont={"color": colour, "size": 14},
-        mode="lines+markers+text",
+        mode="lines+markers",
         line={"color": colour, "dash": dash, "width": 3},
         marker={"color": colour, "symbol": symbol, "size": 12, "line": {"width": 1, "color": "white"}},
         name=name,
         connectgaps=False,
         cliponaxis=False,
         hovertemplate=f"{AXES[measured].symbol} = %{{customdata}}<extra>{part}, mean</extra>",
+    )
+
+
+def _add_values(figure: go.Figure, part: str, points: list[tuple[float, Half | None]], measured: str) -> None:
+    """Write means beside their marks."""
+    means = [(place, half.means[measured]) for place, half in points if half is not None]
+    figure.add_scatter(
+        x=[place + 0.2 for place, _ in means],
+        y=_numbers([mean.value for _, mean in means]),
+        text=["" if _is_nan(mean) else _minus(f"{mean.value:.2f}") for _, mean in means],
+        mode="text",
+        textposition="top right",
+        textfont={"color": PARTS[part][0], "size": 14},
+        cliponaxis=False,
+        showlegend=False,
+        hoverinfo="skip",
     )
 
 
@@ -234,7 +244,7 @@ def account(result: Account) -> go.Figure:
     """Return the log-det account as a waterfall, from −log p(x) down to −log N(ε)."""
     lines = [
         ("−log p(x)", "absolute", result.coded),
-        *((f"{posting.part}, level {posting.level}", "relative", posting.nats) for posting in result.postings),
+        *((f"{posting.level} · {posting.part}", "relative", posting.nats) for posting in result.postings),
         ("−log N(ε; 0, I)", "total", result.coded + result.stretched),
     ]
     labels, kinds, values = zip(*lines, strict=True)
@@ -258,19 +268,19 @@ def account(result: Account) -> go.Figure:
     running = np.cumsum([result.coded, *(posting.nats for posting in result.postings)])
     low, high = min(0.0, float(running.min())), max(0.0, float(running.max()))
     figure.update_layout(
-        **_layout(70 + 25 * len(lines), below=60),
+        **_layout(70 + 25 * len(lines), below=80),
         xaxis={
-            "range": [low - 0.16 * (high - low), high + 0.16 * (high - low)],
+            "range": [low - 0.24 * (high - low), high + 0.24 * (high - low)],
             "title": {
-                "text": f"nats/dim, mean over {result.images} test images; N(0, I): {GAUSSIAN:.4f}<br>"
-                f"closes to {result.gap:.0e} in float64, to {result.gap_float32:.0e} in float32",
+                "text": f"nats/dim, mean over {result.images} test images<br>{AXES['marginal'].name}<br>"
+                f"closes to {result.gap:.0e} in float64, {result.gap_float32:.0e} in float32",
                 "font": {"size": 12},
             },
             "gridcolor": palette.AXIS,
             "zeroline": True,
             "zerolinecolor": palette.AXIS,
         },
-        yaxis={"autorange": "reversed", "showgrid": False},
+        yaxis={"autorange": "reversed", "showgrid": False, "title": {"text": "level · part"}},
     )
     return figure
 

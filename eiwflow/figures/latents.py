@@ -144,7 +144,7 @@ def _bar(mean: float, low: float, high: float, colour: str) -> dict[str, Any]:
 def _names(names: Sequence[str]) -> dict[str, Any]:
     return {
         "tickvals": list(range(len(names))),
-        "ticktext": [escape(name).replace("-", "-<br>", 1) for name in names],
+        "ticktext": [escape(name) if len(name) <= 14 else escape(name).replace("-", "-<br>", 1) for name in names],
         "range": [len(names) - 0.5, -0.5],
         "showgrid": False,
         "zeroline": False,

@@ -64,7 +64,7 @@ def norm_paths(paths: NormPaths) -> go.Figure:
     total = paths.dimensions.sum()
     low, high = paths.typical_total / np.sqrt(total)
     figure.add_hrect(y0=low, y1=high, line={"width": 0}, fillcolor=palette.SUBJECT, opacity=0.25, layer="below")
-    figure.add_annotation(x=0.5, y=low, text="95 % of the flow's own draws", showarrow=False, yanchor="top", yshift=-4)
+    figure.add_annotation(x=0.5, y=low, text="95 % of the flow's own draws", showarrow=False, yanchor="top", yshift=-20)
     t = paths.t.round(4).tolist()
     for path, (name, colour, dash) in _PATHS.items():
         for level, norms in enumerate((paths.norms[path] / np.sqrt(paths.dimensions)).T, start=1):

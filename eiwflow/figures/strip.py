@@ -69,10 +69,16 @@ def strip(passage: Passage) -> str:
         stations.append(f'<div class="eiw-arrow eiw-on" style="--column: {column}"></div>')
         stations.append(_station(passage, level, parts, column + 1))
     layout = " stacked" if len(passage.levels) >= STACKED_FROM else ""
-    sizes = f"--across: {width * (1 + channels)}; --down: {width * channels}; --rows: {2 * height}"
+    sizes = {
+        "across": width * (1 + channels),
+        "down": width * channels,
+        "rows": 2 * height,
+        "gaps": len(passage.levels),
+    }
+    style = "; ".join(f"--{name}: {size}" for name, size in sizes.items())
     return (
-        f'<div class="eiw-frame"><div class="eiw-strip{layout}" style="{sizes}; --gaps: {len(passage.levels)}">{"".join(stations)}'
-        f"{_return(passage)}</div>{_legend()}</div>"
+        f'<div class="eiw-frame"><div class="eiw-strip{layout}" style="{style}">'
+        f"{''.join(stations)}{_return(passage)}</div>{_legend()}</div>"
     )
 
 
@@ -104,7 +110,7 @@ def _station(passage: Passage, level: LevelFacts, parts: list[Box], column: int)
         f"<p>{channels} channels, {height}×{width}<br>{steps}, {then}</p></header>"
         f'{stays}<div class="eiw-way-out{"" if kept else " eiw-all"}">{emitted}'
         f'<div class="eiw-leaves"><div class="eiw-arrow eiw-out"></div><p><b>ε<sub>{level.number}</sub></b> '
-        f"{level.emitted:,} numbers<br>{share} of the image</p></div></div></section>"
+        f"{level.emitted:,} numbers<br>{share} of all</p></div></div></section>"
     )
 
 
@@ -115,7 +121,7 @@ def _return(passage: Passage) -> str:
         '<div class="eiw-arrow eiw-back" style="--column: 2"></div><section class="eiw-return">'
         f'<div class="eiw-box"><img alt="What the flow makes of all that left, {height}×{width} pixels" '
         f'src="{data_uri(result.restored)}" style="{_size(result.restored)}"></div>'
-        f"<p>Run backwards, from all ε:<br>{result.verdict()}, ±{result.largest()}</p></section>"
+        f"<p>From all ε, backwards:<br>{result.verdict()}, ±{result.largest()}</p></section>"
     )
 
 

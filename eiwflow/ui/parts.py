@@ -14,13 +14,13 @@ import streamlit as st
 
 from . import navigation, texts
 
-#: The size of a figure's letters in front of a hall, in pixels.
-LESSON_LETTERS = 20
-
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
     from .frame import Page
+
+#: The size of a figure's letters in front of a hall, in pixels.
+LESSON_LETTERS = 20
 
 
 def takeaway(sentence: str) -> None:

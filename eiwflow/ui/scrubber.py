@@ -191,13 +191,20 @@ def scrubber(steps: Sequence[int], start: int | None = None, samples: Mapping[in
     steps = [int(step) for step in steps]
     asked = st.query_params.get("step")
     step = next((one for one in steps if str(one) == asked), steps[-1] if start is None else int(start))
-    moved = _range(key="scrubber", data={"steps": steps, "start": step}, on_moved_change=lambda: None).moved
+    _range(key="scrubber", data={"steps": steps, "start": step}, on_moved_change=_rest)
     if samples:
         st.html(_film(steps, samples))
-    step = moved if moved in steps else step
     if asked != str(step):
         st.query_params["step"] = str(step)
     return step
+
+
+def _rest() -> None:
+    """Write the step at which the slider rests into the URL before the script runs.
+
+    The script then starts the slider there. A step that lags behind would look like a new one and move it back.
+    """
+    st.query_params["step"] = str(st.session_state["scrubber"].moved)
 
 
 def sample_view(caption: str) -> None:

@@ -325,7 +325,7 @@ def test_no_more_than_128_images_are_looked_at() -> None:
     many = images(140)
     result = entropy.entropies(ready_flow(), many, sources=list(np.arange(140) // 4))
     assert result.images == 128 and result.sources == 32 and result.values(1) == 128 * 16
-    assert "the 32 photographs" in result.interval and "128 test images" in result.method("marginal")[1]
+    assert "their 32 photographs" in result.interval and "128 test images" in result.method("marginal")[1]
 
 
 # ---------------------------------------------------------------------- self-test and leakage

@@ -90,7 +90,7 @@ def test_halvings_throw_away_a_half_then_three_quarters_then_all() -> None:
     assert halvings(2) == (("resample", "keep"), ("resample", "resample"))
     assert thrown_away(ready_flow(levels=3), halvings(3)).tolist() == [0.5, 0.75, 1.0]
     treated = treat_image(ready_flow(levels=3), images(1), halvings(3))
-    assert treated.stages == ["half gone", "three quarters gone", "all gone"]
+    assert treated.stages == ["50 % gone", "75 % gone", "all gone"]
     assert thrown_away(ready_flow(levels=3), one_level(3, "zero")).tolist() == [0.5, 0.25, 0.25]
 
 

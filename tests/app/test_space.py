@@ -39,8 +39,10 @@ def one(bundle: Path) -> Path:
     return bundle
 
 
-def uploader_key(at: AppTest) -> str:
-    return next(key for key in at.session_state.filtered_state if key.startswith("upload-b-"))
+def upload(at: AppTest, content: bytes) -> AppTest:
+    """Return the page after a file was given as photo B."""
+    uploader = next(box for box in at.file_uploader if box.key.startswith("upload-b-"))
+    return uploader.upload("mine.png", content, "image/png").run()
 
 
 def test_first_visit_answers_the_question(one: Path) -> None:
@@ -58,7 +60,7 @@ def test_every_choice_moves_the_page(one: Path) -> None:
     moves = {
         "A": lambda: at.number_input(key="image").set_value(40),
         "B": lambda: at.number_input(key="b").set_value(50),
-        "path": lambda: at.segmented_control(key="path").set_value("linear"),
+        "path": lambda: at.segmented_control(key="path").set_value("line"),
         "temperature": lambda: at.slider(key="t3").set_value(0.0),
         "seed": lambda: at.number_input(key="seed").set_value(7),
     }
@@ -71,9 +73,9 @@ def test_every_choice_moves_the_page(one: Path) -> None:
 
 
 def test_a_link_opens_what_it_names(one: Path) -> None:
-    at = open_space(image="5", b="7", path="linear", t1="0.25")
+    at = open_space(image="5", b="7", path="line", t1="0.25")
     assert_healthy(at)
-    assert at.number_input(key="b").value == 7 and at.segmented_control(key="path").value == "linear"
+    assert at.number_input(key="b").value == 7 and at.segmented_control(key="path").value == "line"
     assert at.slider(key="t1").value == 0.25
 
 
@@ -85,7 +87,7 @@ def test_a_link_to_what_is_not_here_shows_something_else(one: Path, bad: dict[st
 def test_both_ends_may_be_ones_own_photos(one: Path) -> None:
     at = open_space(photo=loaders.remember_photo(picture_bytes(seed=1)))
     before = sentences(at)
-    at.file_uploader(key=uploader_key(at)).upload("mine.png", picture_bytes(seed=2), "image/png").run()
+    at = upload(at, picture_bytes(seed=2))
     assert_healthy(at)
     key = hashlib.sha256(picture_bytes(seed=2)).hexdigest()[:12]
     assert url(at)["photo_b"] == key and url(at)["photo"] != key and sentences(at) != before
@@ -96,8 +98,7 @@ def test_both_ends_may_be_ones_own_photos(one: Path) -> None:
 
 
 def test_a_file_that_is_no_picture_is_refused_in_a_sentence(one: Path) -> None:
-    at = open_space()
-    at.file_uploader(key=uploader_key(at)).upload("mine.png", b"not a picture", "image/png").run()
+    at = upload(open_space(), b"not a picture")
     assert not at.exception and "mine.png" in at.error[0].value and "cannot be read" in at.error[0].value
     assert "photo_b" not in url(at) and "From A towards B" in sentences(at)
     at.run()

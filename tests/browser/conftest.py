@@ -108,9 +108,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def _wait_for(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    for _ in range(300):
-        if process.poll() is not None:
-            break
+    end = time.monotonic() + PATIENCE_MS / 1000
+    while process.poll() is None and time.monotonic() < end:
         try:
             urlopen(address, timeout=1).close()
         except (URLError, OSError):

@@ -40,7 +40,7 @@ class Scrubbed(Watched):
         self.page.on("websocket", self._listen)
 
     def _listen(self, socket: object) -> None:
-        socket.on("framesent", self.sent.append)
+        socket.on("framesent", lambda frame: self.sent.append(frame))
         socket.on("framereceived", self._count)
 
     def _count(self, frame: bytes | str) -> None:

@@ -74,10 +74,11 @@ def test_what_stays_is_a_blue_solid_circle_and_what_leaves_a_vermillion_dotted_d
 
 
 def test_means_carry_their_intervals_and_no_line_runs_from_level_to_level() -> None:
-    emitted = named(figures.by_level(entropies(), "redundancy"), "leave")
+    figure = figures.by_level(entropies(), "redundancy")
+    emitted = named(figure, "leave")
     assert emitted.y == (0.2, 1.2, None, 0.3, None)
     assert emitted.error_y.array == (0.02, 0.02, 0, 0.02, 0) and not emitted.connectgaps
-    assert emitted.text == ("", "  1.20", "", "  0.30", "")
+    assert [trace.text for trace in figure.data if trace.mode == "text"] == [("1.50",), ("1.20", "0.30")]
 
 
 def test_an_order_shows_the_same_channels_twice() -> None:
@@ -107,7 +108,7 @@ def test_estimator_count_and_interval_stand_on_the_figure(measured: str) -> None
     title = figures.by_level(entropies(), measured).layout.xaxis.title.text
     estimator = "periodogram" if measured in ("redundancy", "rate") else "scipy.stats.differential_entropy"
     assert estimator in title and "64 test images" in title
-    assert "95 % bootstrap interval over the 16 photographs" in title
+    assert "95 % bootstrap interval over their 16 photographs" in title
     assert ("values a channel" in title) == (measured in ("marginal", "negentropy"))
 
 
@@ -144,13 +145,13 @@ def test_the_waterfall_closes_and_names_every_part_with_its_sign() -> None:
     trace = figures.account(account()).data[0]
     assert trace.measure[0] == "absolute" and trace.measure[-1] == "total"
     assert sum(trace.x[:-1]) == pytest.approx(trace.x[-1])
-    assert trace.y[1] == "squeeze, level 1" and trace.text[1] == "0"
+    assert trace.y[1] == "1 · squeeze" and trace.text[1] == "0"
     assert trace.text[2] == "+3.000" and trace.text[5] == "−0.100" and trace.text[-1] == "1.420"
 
 
 def test_the_account_says_how_well_it_closes_and_how_many_images_it_is_of() -> None:
     title = figures.account(account()).layout.xaxis.title.text
-    assert "64 test images" in title and "1e-15 in float64" in title and "1e-07 in float32" in title
+    assert "64 test images" in title and "1e-15 in float64" in title and " 1e-07 in float32" in title
     assert "1.4189" in title
 
 
