@@ -78,7 +78,7 @@ All rows get the *same* draws ε, so what differs between them is the flow.
 
 **PSNR.** How near what comes back is to the image, in decibels: 6 dB more is half of the error, 20 dB a tenth. Pixels
 are clipped to [−½, ½] first, as a screen does. It is the mean over three draws, on this image under the pictures and
-over test images in the chart; whiskers are 95 % bootstrap intervals of that mean, over images.
+over test images in the chart; whiskers are 95 % bootstrap intervals of that mean, drawing whole photographs.
 
 **Alike or not.** Rows are compared image by image (*paired*), since images differ by more than flows do. A difference
 counts where its interval, at 95 % for all of them together, does not hold 0.
@@ -105,7 +105,8 @@ scales and more flow. Whether the picture itself really travels to the last leve
                 st.subheader("Paired differences")
                 ui.chart(figures.difference_dots(comparison), page, "differences", alt=comparison.difference_in_words())
                 ui.caveat(
-                    "crops of one photograph are not independent: for other photographs, intervals are too narrow."
+                    "crops of one photograph are not independent witnesses, so whole photographs are drawn for the "
+                    "interval where they are known; few photographs make it a rough one."
                 )
         ui.table(comparison.table())
         ui.exports(

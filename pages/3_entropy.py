@@ -31,6 +31,9 @@ with ui.errors_as_sentences():
         ui.caveat(
             "an order moves channels from one half to the other and changes none of them: the same small marks stand "
             "in both columns, and what one half gains the other loses."
+            if result.rule == "entropy"
+            else "the order “by J” is asked of channels that were trained for another one. A flow learns to bring "
+            "structure into the half that it keeps, so this does not say what a flow trained by J would do."
         )
     with right:
         st.subheader("Shape: negentropy")
@@ -157,7 +160,7 @@ with ui.errors_as_sentences(), st.expander("More evidence"):
             "Differences in J between the halves are therefore rather too small than too large, and J of different "
             "levels, whose maps differ in size, should not be compared."
         )
-        st.markdown("\n".join(f"- {lost.in_words()}" for lost in loaders.leakages(page)))
+        st.markdown(loaders.leakage(page))
     st.subheader("All halves, at every stage")
     st.caption("Nats a value (h, negentropy) or a pixel (J, Ĥ), each with its 95 % interval.")
     ui.table(result.cells())

@@ -594,12 +594,14 @@ class Leakage:
     exact: float
     measured: float
 
-    def in_words(self) -> str:
-        """Return one sentence."""
-        return (
-            f"Cut from a larger field whose neighbours correlate by {self.correlation:g}, windows of "
-            f"{self.size}×{self.size} pixels read J = {self.measured:.2f} where {self.exact:.2f} is right."
-        )
+
+def leakage_in_words(losses: Sequence[Leakage]) -> str:
+    """Return how much J windows of one field, of several sizes, are given."""
+    found = ", ".join(f"{one.measured:.2f} at {one.size}×{one.size} pixels" for one in losses)
+    return (
+        f"Windows cut from a larger field whose neighbours correlate by {losses[0].correlation:g} read J = {found}, "
+        f"where {losses[0].exact:.2f} is right."
+    )
 
 
 def leakages(result: Entropies) -> tuple[Leakage, ...]:
@@ -849,6 +851,6 @@ def report(
     return figures | {
         "account": account(flow, images, seed).to_dict(),
         "self_test": [test.row() for test in chosen],
-        "leakage": [asdict(lost) for lost in leakages(found)],
+        "leakage": [asdict(loss) for loss in leakages(found)],
         "growth": None if grown is None else [row for row in grown if level in (None, row["level"])],
     }

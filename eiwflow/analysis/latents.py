@@ -327,23 +327,26 @@ def survey(flow: MultiScaleFlow, images: Tensor, seed: int = 0) -> Survey:
 class Comparison:
     """PSNR of the same N images under P flows of one shape, thrown away in S stages with the same noise.
 
-    The first flow is the one that the others are compared with. Intervals are percentile bootstraps over images:
-    95 % each for the means; for the differences 95 % together, over all flows and all stages that keep something
-    (Bonferroni), since whoever looks at several rows looks for the one that stands out.
+    The first flow is the one that the others are compared with. Intervals are percentile bootstraps that draw whole
+    photographs where it is known which images were cut from one, else images: 95 % each for the means; for the
+    differences 95 % together, over all flows and all stages that keep something (Bonferroni), since whoever looks at
+    several rows looks for the one that stands out.
 
     Attributes:
         names: of the flows (P,).
         shares: of the numbers that are thrown away (S,).
         psnr: dB (P, N, S).
-        interval: of the mean over images, dB (P, S, 2); NaN for a single image.
+        photographs: how many the bootstrap draws from; 0 where it draws images.
+        interval: of the mean over images, dB (P, S, 2); NaN for a single image or photograph.
         difference: mean paired difference from the first flow, dB (P, S).
-        difference_interval: dB (P, S, 2); NaN for a single image.
+        difference_interval: dB (P, S, 2); NaN for a single image or photograph.
 
     """
 
     names: tuple[str, ...]
     shares: np.ndarray
     psnr: np.ndarray
+    photographs: int
     interval: np.ndarray
     difference: np.ndarray
     difference_interval: np.ndarray
@@ -380,7 +383,8 @@ class Comparison:
             f"{mean:.1f} dB{'' if np.isnan(low) else f' ({low:.1f} to {high:.1f})'} with {gone_in_words(share)}"
             for mean, (low, high), share in zip(self.mean[0], self.interval[0], self.shares, strict=True)
         ]
-        among = f"mean and 95 % interval over {images} test images" if images > 1 else "one test image"
+        of = f" of {self.photographs} photographs" if self.photographs else ""
+        among = f"mean and 95 % interval over {images} test images{of}" if images > 1 else "one test image"
         return f"An image comes back at a PSNR of {_listed(left)} of its numbers drawn anew ({among})."
 
     def difference_in_words(self) -> str:
@@ -389,8 +393,8 @@ class Comparison:
             return ""
         if not len(self.comparable):
             return "These flows have one level: all of an image leaves at once, and nothing is left to compare."
-        if self.psnr.shape[1] == 1:
-            return "One test image cannot tell the rows apart."
+        if np.isnan(self.interval).all():
+            return "One test image or photograph cannot tell the rows apart."
         if not self.clear[:, self.comparable].any():
             largest = np.abs(self.difference[:, self.comparable]).argmax()
             row, column = np.unravel_index(largest, (len(self.names), len(self.comparable)))
@@ -426,14 +430,19 @@ class Comparison:
                 "difference_low": float(self.difference_interval[row, stage, 0]),
                 "difference_high": float(self.difference_interval[row, stage, 1]),
                 "images": self.psnr.shape[1],
+                "photographs": self.photographs,
             }
             for row, name in enumerate(self.names)
             for stage in range(len(self.shares))
         ]
 
 
-def compare(surveys: Mapping[str, Survey]) -> Comparison:
+def compare(surveys: Mapping[str, Survey], sources: Sequence[int] | None = None) -> Comparison:
     """Compare surveys of the same images under flows of the same latent shapes; the first is what others differ from.
+
+    Arguments:
+        surveys: by the flow's name.
+        sources: the photograph of each image, where that is known.
 
     Raises:
         ValueError: they are not of the same images and stages.
@@ -446,24 +455,36 @@ def compare(surveys: Mapping[str, Survey]) -> Comparison:
     values = np.stack([one.psnr for one in surveys.values()])
     paired = values - values[:1]
     comparisons = max(1, (len(values) - 1) * int((shares < 1).sum()))
+    clusters = np.arange(values.shape[1]) if sources is None else np.asarray(sources)
     return Comparison(
         names=tuple(surveys),
         shares=shares,
         psnr=values,
-        interval=_interval_of_mean(values, CONFIDENCE),
+        photographs=0 if sources is None else len(np.unique(clusters)),
+        interval=_interval_of_mean(values, clusters, CONFIDENCE),
         difference=paired.mean(axis=1),
-        difference_interval=_interval_of_mean(paired, 1 - (1 - CONFIDENCE) / comparisons),
+        difference_interval=_interval_of_mean(paired, clusters, 1 - (1 - CONFIDENCE) / comparisons),
     )
 
 
-def _interval_of_mean(values: np.ndarray, confidence: float) -> np.ndarray:
-    """Return the percentile bootstrap interval (P, S, 2) of the mean over images of values (P, N, S)."""
-    if values.shape[1] < 2:
+def _interval_of_mean(values: np.ndarray, clusters: np.ndarray, confidence: float) -> np.ndarray:
+    """Return the percentile bootstrap interval (P, S, 2) of the mean over images of values (P, N, S).
+
+    Whole clusters (N,) are drawn, with all of their images.
+    """
+    numbers, cluster_of = np.unique(clusters, return_inverse=True)
+    if len(numbers) < 2:
         return np.full((values.shape[0], values.shape[2], 2), np.nan)
+    counts = np.bincount(cluster_of)
+    sums = np.stack([values[:, cluster_of == cluster].sum(axis=1) for cluster in range(len(numbers))], axis=-1)
+
+    def mean(drawn: np.ndarray, axis: int) -> np.ndarray:
+        return sums[..., drawn].sum(axis=axis) / counts[drawn].sum(axis=axis)
+
     result = stats.bootstrap(
-        (values,),
-        np.mean,
-        axis=1,
+        (np.arange(len(numbers)),),
+        mean,
+        vectorized=True,
         n_resamples=BOOTSTRAP_RESAMPLES,
         confidence_level=confidence,
         method="percentile",
@@ -590,7 +611,12 @@ class LatentsReport:
 
 
 def report(
-    flow: MultiScaleFlow, image: Tensor, test_images: Tensor, seed: int = 0, name: str = "this flow"
+    flow: MultiScaleFlow,
+    image: Tensor,
+    test_images: Tensor,
+    seed: int = 0,
+    name: str = "this flow",
+    sources: Sequence[int] | None = None,
 ) -> LatentsReport:
     """Return everything that the Latents page says of one flow and one uint8 image (1, C, H, W).
 
@@ -600,6 +626,7 @@ def report(
         test_images: uint8 (N, C, H, W); of them the first :data:`SURVEY_IMAGES` are used, under the noise of seed 0.
         seed: of the image's dequantisation and of what is drawn anew for it.
         name: of the flow, in words and tables.
+        sources: the photograph of each test image, where that is known.
 
     Raises:
         NonFiniteError: the flow gives no finite number for an image.
@@ -611,7 +638,7 @@ def report(
         thrown_away=treat_image(flow, image, halvings(levels), seed),
         resampled=treat_image(flow, image, one_level(levels, "resample"), seed),
         zeroed=treat_image(flow, image, one_level(levels, "zero"), seed),
-        test=compare({name: seen}),
+        test=compare({name: seen}, None if sources is None else sources[: len(seen.psnr)]),
         norms=norms(flow, image, seen, seed),
     )
 

@@ -77,7 +77,7 @@ def span(results: Iterable[Entropies], measured: str) -> tuple[float, float]:
 
 
 def by_level(
-    result: Entropies, measured: str, limits: tuple[float, float] | None = None, height: int = 330
+    result: Entropies, measured: str, limits: tuple[float, float] | None = None, height: int = 360
 ) -> go.Figure:
     """Return a measure of both halves of every level, stage by stage.
 
@@ -110,7 +110,7 @@ def by_level(
     ends = -0.6, max(last) + 0.9
     _add_line(figure, ends, measured)
     figure.update_layout(
-        **_layout(height, below=140),
+        **_layout(height, below=130),
         xaxis={
             "range": list(ends),
             "tickvals": list(ticks),
@@ -171,7 +171,7 @@ def _add_channels(figure: go.Figure, part: str, points: list[tuple[float, Half |
         y=[round(y, 4) for _, y, _ in dots],
         text=[f"channel {number}" for _, _, number in dots],
         mode="markers",
-        marker={"color": colour, "symbol": f"{symbol}-open", "size": 5, "opacity": 0.6},
+        marker={"color": colour, "symbol": f"{symbol}-open", "size": 6, "opacity": 0.85},
         showlegend=False,
         hovertemplate="%{text}: %{y:.3f}<extra>" + part + "</extra>",
     )
@@ -205,12 +205,12 @@ def _add_values(figure: go.Figure, part: str, points: list[tuple[float, Half | N
     """Write means beside their marks."""
     means = [(place, half.means[measured]) for place, half in points if half is not None]
     figure.add_scatter(
-        x=[place + 0.2 for place, _ in means],
+        x=[place + 0.24 for place, _ in means],
         y=_numbers([mean.value for _, mean in means]),
         text=["" if _is_nan(mean) else _minus(f"{mean.value:.2f}") for _, mean in means],
         mode="text",
         textposition="top right",
-        textfont={"color": PARTS[part][0], "size": 14},
+        textfont={"size": 14},
         cliponaxis=False,
         showlegend=False,
         hoverinfo="skip",
@@ -310,7 +310,7 @@ def growth(result: Growth, number: int, measured: str = "redundancy", height: in
         colour, dash, _, _, name = PARTS[part]
         x, y = _joined(places, rows)
         figure.add_scatter(
-            x=x, y=y, mode="lines", line={"color": colour, "width": 1}, opacity=0.3, showlegend=False, hoverinfo="skip"
+            x=x, y=y, mode="lines", line={"color": colour, "width": 1}, opacity=0.5, showlegend=False, hoverinfo="skip"
         )
         figure.add_scatter(
             x=places.tolist(),

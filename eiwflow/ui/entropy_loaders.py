@@ -65,9 +65,12 @@ def self_test_table(tests: tuple[SelfTest, ...]) -> list[dict[str, str]]:
     return [{"": "right", **right}, *read]
 
 
-def leakages(page: Page) -> tuple[Leakage, ...]:
-    """Return how much J a field loses that is cut to the sizes of the page's levels."""
-    return _leakages(page.checkpoint, page.images, page.seed)
+def leakage(page: Page) -> str:
+    """Return how much J a field loses that is cut to the sizes of the page's levels, in words."""
+    from ..analysis import entropy
+
+    losses = _leakages(page.checkpoint, page.images, page.seed)
+    return entropy.leakage_in_words(losses) if losses else ""
 
 
 @st.cache_resource(max_entries=16, hash_funcs=loaders._HASHES, show_spinner=False)

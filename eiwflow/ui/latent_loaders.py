@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from . import loaders
+from . import loaders, weight_loaders
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -46,9 +46,11 @@ def compared(page: Page) -> Comparison:
         NonFiniteError: with one sentence.
 
     """
-    from ..analysis.latents import compare
+    from ..analysis.latents import SURVEY_IMAGES, compare
 
-    return compare({name: _survey(flow, page.images) for name, flow in _peers(page).items()})
+    surveys = {name: _survey(flow, page.images) for name, flow in _peers(page).items()}
+    sources = weight_loaders.sources(page.images)
+    return compare(surveys, None if sources is None else sources[:SURVEY_IMAGES])
 
 
 def one_level(page: Page, treatment: Treatment) -> Treated:

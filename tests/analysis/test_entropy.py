@@ -345,7 +345,9 @@ def test_a_field_cut_from_the_plane_is_given_too_little_redundancy_and_the_text_
     lost = entropy.leakage(16, 0.9)
     assert lost.exact == pytest.approx(-math.log(1 - 0.81))
     assert 0.3 < lost.exact - lost.measured < 0.8
-    assert lost.in_words().endswith(f"16×16 pixels read J = {lost.measured:.2f} where 1.66 is right.")
+    words = entropy.leakage_in_words([lost, entropy.leakage(4, 0.9)])
+    assert f"correlate by 0.9 read J = {lost.measured:.2f} at 16×16 pixels, 0." in words
+    assert words.endswith(" at 4×4 pixels, where 1.66 is right.")
     assert [one.size for one in entropy.leakages(entropy.entropies(ready_flow(levels=3), images(130)))] == [4, 2]
 
 

@@ -252,6 +252,27 @@ def test_intervals_are_percentile_bootstraps_of_the_mean() -> None:
     np.testing.assert_allclose(values.mean(axis=0) - result.interval[0, :, 0], half, rtol=0.1)
 
 
+def test_photographs_are_drawn_whole_where_they_are_known() -> None:
+    """Images of one photograph that agree add nothing: eight copies of ten images are ten images."""
+    few = np.random.default_rng(0).normal(20, 3, (10, 3))
+    copies = compare({"a": survey_of(few.repeat(8, axis=0))}, sources=np.arange(10).repeat(8))
+    np.testing.assert_allclose(copies.interval, compare({"a": survey_of(few)}).interval)
+    assert copies.photographs == 10 and "over 80 test images of 10 photographs" in copies.in_words()
+    assert np.ptp(copies.interval[0, 0]) > 2 * np.ptp(compare({"a": survey_of(few.repeat(8, axis=0))}).interval[0, 0])
+
+
+def test_a_large_photograph_weighs_by_its_images() -> None:
+    values = np.array([[1.0] * 3] * 9 + [[2.0] * 3])
+    result = compare({"a": survey_of(values)}, sources=[0] * 9 + [1])
+    assert result.mean[0].tolist() == pytest.approx([1.1] * 3)
+    assert result.interval[0, 0].tolist() == [1.0, 2.0]  # only one of the two photographs was drawn, twice
+
+
+def test_one_photograph_decides_nothing() -> None:
+    result = compare({"a": survey_of(noisy(9, 0, 1)), "b": survey_of(noisy(9, -5, 2))}, sources=[0] * 9)
+    assert np.isnan(result.interval).all() and "cannot tell the rows apart" in result.in_words()
+
+
 def test_intervals_of_differences_widen_with_the_number_of_rows() -> None:
     surveys = {name: survey_of(noisy(40, 0, seed)) for seed, name in enumerate("abcdef")}
     two, six = compare({name: surveys[name] for name in "ab"}), compare(surveys)
@@ -269,7 +290,7 @@ def test_a_difference_where_nothing_is_kept_decides_nothing() -> None:
 def test_one_test_image_gives_no_interval_and_decides_nothing() -> None:
     one = compare({"a": survey_of(noisy(1, 0, 1)), "b": survey_of(noisy(1, -5, 2))})
     assert np.isnan(one.interval).all() and not one.clear.any()
-    assert "One test image cannot tell the rows apart." in one.in_words() and "nan" not in one.in_words()
+    assert "One test image or photograph cannot tell the rows apart." in one.in_words() and "nan" not in one.in_words()
 
 
 def test_words_of_one_flow_give_mean_interval_and_number_of_images() -> None:

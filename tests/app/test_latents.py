@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from eiwflow.analysis import latents
 from eiwflow.flow.config import NAMED_SPLITS
-from eiwflow.ui import latent_loaders, loaders
+from eiwflow.ui import latent_loaders, loaders, weight_loaders
 
 from .conftest import APP, picture_bytes, sentences, small_flow, write_checkpoint
 
@@ -59,7 +59,7 @@ def test_first_visit_answers_the_question_with_a_row_a_flow(two: Path) -> None:
     assert at.title[0].value == "Why a list of latents?"
     assert headings(at) == ["one", "two"]
     assert "This image comes back at a PSNR of" in sentences(at) and "half of its numbers" in sentences(at)
-    assert "over 6 test images" in sentences(at) and "PSNR is not likelihood" in sentences(at)
+    assert "over 6 test images of " in sentences(at) and "PSNR is not likelihood" in sentences(at)
     assert "The rows " in sentences(at)
 
 
@@ -174,7 +174,8 @@ def test_the_page_shows_what_the_report_says(two: Path) -> None:
     at = open_latents(ck="photos32-one", image="5", seed="3")
     checkpoint = loaders.open_checkpoint(loaders.checkpoint_files()["photos32-one"])
     images = loaders.images("photos32", (3, 32, 32), 8)
-    report = latents.report(checkpoint.flow, images.test[5:6], images.test, seed=3, name="one")
+    sources = weight_loaders.sources(images)
+    report = latents.report(checkpoint.flow, images.test[5:6], images.test, seed=3, name="one", sources=sources)
     assert report.thrown_away.in_words() in sentences(at) and report.test.left_in_words() in sentences(at)
     assert at.code[0].value == (
         "python -m eiwflow analyse photos32-one --what latents --data photos32 --image 5 --seed 3 --json"
