@@ -74,14 +74,14 @@ with ui.errors_as_sentences():
     with left:
         halves = loaders.halves_by_steps(page.checkpoint, page.images, page.seed)
         ui.chart(figures.halves_by_steps(halves), page, "steps", alt=halves.in_words())
-        st.markdown(
-            f"{halves.in_words()} Why: the first step turns the channels so that those of the largest variance come "
-            "first; every later step begins as a swap of the halves. With an even number of steps the structure ends "
-            "up in the last half and `static-first`, which sends out the first, does well; with an odd number the "
-            "*other* static half is the good one. The entropy order finds it by itself."
-            if halves.init == "principal"
-            else halves.in_words()
-        )
+        st.markdown(halves.in_words())
+        if halves.init == "principal":
+            st.markdown(
+                "The first step turns the channels so that those of the largest variance come first; every later step "
+                "begins as a swap of the halves. With an even number of steps the structure ends up in the last half "
+                "and `static-first`, which sends out the first, does well. With an odd number the *other* static half "
+                "is the good one. The entropy order finds it by itself."
+            )
     with right:
         rule = st.segmented_control(
             "Had another rule made the split, it would have sent out",
@@ -135,8 +135,11 @@ nothing else enters the density. `weighted` goes beyond it and also scales every
     )
     st.latex(
         r"J_c = \tfrac12 \log \sigma_c^2 - \tfrac12 \operatorname*{mean}_{k \neq 0} \big[\log P_c(k) + \gamma + "
-        r"\log 2 \cdot 1(k \equiv -k)\big], \qquad \mathrm{churn} = \frac{2m}{C},\; m \sim "
-        r"\mathrm{Hypergeom}\big(C, \tfrac C2, \tfrac C2\big), \qquad \tau = 1 - \frac{4\,\mathrm{inversions}}{C(C-1)}"
+        r"\log 2 \cdot 1(k \equiv -k)\big]"
+    )
+    st.latex(
+        r"\mathrm{churn} = \frac{2m}{C},\; m \sim \mathrm{Hypergeom}\big(C, \tfrac C2, \tfrac C2\big); \qquad "
+        r"\tau = 1 - \frac{4 \cdot \mathrm{inversions}}{C(C-1)}"
     )
     ui.caveat(
         "J is estimated map by map. Where opposite edges of a map do not meet, power leaks between frequencies and J "
@@ -156,11 +159,11 @@ with ui.errors_as_sentences(), st.expander("More evidence"):
         ui.chart(figures.slope(report.order, own, names, report.kept), page, "own", alt=report.image.in_words())
     st.subheader("Near-ties at the split line")
     st.markdown(report.ties.in_words())
-    ui.table(report.ties.table()[:8])
+    ui.table(loaders.readable(report.ties.table()[:8]))
     st.subheader("What each rule would keep and send out")
-    ui.table(report.rules_table())
+    ui.table(loaders.readable(report.rules_table()))
     st.subheader("All levels that split")
-    ui.table([loaders.report(page, one).summary() for one in range(1, page.checkpoint.info.config.levels)])
+    ui.table(loaders.readable(loaders.summaries(page)))
     tables = {"channels": report.table(), "near-ties": report.ties.table(), "steps": halves.table()}
     ui.exports(page, tables=tables if river is None else {"river": river.table(), **tables}, pictures={})
     ui.recipe(

@@ -35,12 +35,17 @@ with ui.errors_as_sentences():
             st.markdown("**What the data say:** redundancy J, mean over images, and this image (dots)")
             ui.chart(figures.redundancy(weights, height=430), page, "redundancy", alt=weights.in_words())
             ui.caveat(
-                "nothing is weighed here. *Would stay* and *would leave* are judged by J on these images; the flow was "
-                "trained with its own halves, and another order would have made other channels."
+                "where J on these images disagrees with the split, a channel is marked *would stay* or *would leave*. "
+                "The flow was trained with its own halves; with another order its channels would be others."
             )
         with right:
             st.markdown("**The entropy rate Ĥ** of the same channels")
-            ui.chart(figures.entropy_rates(weights, height=430), page, "entropy-rates", alt="Ĥ of every channel")
+            ui.chart(
+                figures.entropy_rates(weights, height=430),
+                page,
+                "entropy-rates",
+                alt=f"Ĥ of every channel over {weights.witnesses}",
+            )
     st.caption(f"Near the split line: {weights.ties_in_words()}")
 
     st.subheader("One channel, for every image and down to the pixels")
@@ -57,7 +62,9 @@ with ui.errors_as_sentences():
             st.markdown("**For which image?** The test images that turn it up and down the most")
             st.html(figures.extremes(loaders.pixels(page.images), weights, position, 8))
         with right:
-            ui.chart(figures.scatter(weights, position), page, "one-channel", alt=weights.correlations.in_words())
+            alone = weights.correlation_in_words(position)
+            ui.chart(figures.scatter(weights, position), page, "one-channel", alt=alone)
+            st.caption(alone)
     gradient = loaders.gradient(page.checkpoint, page.image, level, channel, page.seed)
     change = None
     if part == "emitted":
@@ -119,9 +126,10 @@ flow.
 pixels, moved a little, would change it. Drawing its ε anew shows the opposite way: which pixels it decides.
 """
         )
+        st.latex(r"y_j = \omega_j(x)\, x_{\pi(j)}, \qquad \log\lvert\det\rvert = HW \sum_j \log \omega_j(x)")
         st.latex(
-            r"y_j = \omega_j(x)\, x_{\pi(j)}, \qquad \log\lvert\det\rvert = HW \sum_j \log \omega_j(x), \qquad "
-            r"\log \omega_b = S_b(\mathrm{pool}(a)), \quad \log \omega_a = S_a(\mathrm{pool}(\omega_b\, b))"
+            r"\log \omega_b = S_b(\mathrm{pool}(a)), \qquad \log \omega_a = S_a(\mathrm{pool}(\omega_b\, b)), \qquad "
+            r"a \text{ kept}, \; b \text{ emitted}"
         )
 
     with st.expander("More evidence"):

@@ -182,7 +182,7 @@ class RankRiver:
         peak = int(moved.argmax())
         most = f", {moved[peak]} at most (step {steps[peak]:,})" if moved[peak] > max(moved[0], moved[-1]) else ""
         start = f"Sorted anew, {_of(moved[0], self.channels)} would change sides at step {steps[0]:,}"
-        return f"{start}{most} and {moved[-1]} at step {steps[-1]:,}."
+        return f"{start}{most} and {moved[-1] or 'none'} at step {steps[-1]:,}."
 
     def table(self) -> list[dict[str, Any]]:
         """Return one row a step and channel."""
@@ -460,9 +460,9 @@ class HalvesBySteps:
         how = "with every step more" if self.changes == most - 1 else f"{self.changes} times from 1 to {most} steps"
         worse = np.minimum(self.first, self.last).max()
         return (
-            f"Before training, the half of the channels that holds more structure changes {how}: which static half is "
-            f"the good one depends on the number of steps. Sorting by J keeps {self.entropy.min():.2f} nats/pixel a "
-            f"channel or more whatever their number, the worse static half at most {worse:.2f}."
+            f"Before training, the half of the channels that holds more structure changes {how}. Sorting by J keeps "
+            f"{self.entropy.min():.2f} nats/pixel a channel or more, whatever their number; the worse static half at "
+            f"most {worse:.2f}."
         )
 
     def table(self) -> list[dict[str, Any]]:
@@ -552,7 +552,10 @@ class ShuffleReport:
         if self.river is None:
             moved = int(crossing(self.ties.order, self.order).sum())
             return f"Sorted by the J of {self.ties.images} test images, {_of(moved, self.channels)} would change sides."
-        return self.river.sorted_anew()
+        churn, null = self.river.churn, self.river.churn_null
+        learnt = self.rule != "entropy" and churn[0] >= null.mean and churn[-1] <= null.low
+        by_itself = " In training the flow brought structure into the half that it keeps." if learnt else ""
+        return self.river.sorted_anew() + by_itself
 
     def table(self) -> list[dict[str, Any]]:
         """Return one row a channel, by position in the order in force."""

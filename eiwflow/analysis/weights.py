@@ -242,6 +242,17 @@ class ChannelWeights:
             low[varies], high[varies] = interval(_correlation(resampled(self.count, self.sources), a, b))
         return Correlations(pearson, low, high, spearman)
 
+    def correlation_in_words(self, position: int) -> str:
+        """Return the correlation of one channel, in one sentence."""
+        found, channel = self.correlations, self.order[position]
+        if not np.isfinite(found.pearson[position]):
+            return f"The weight of channel {channel} is the same for every image."
+        return (
+            f"−log ω of channel {channel} against its log standard deviation over {self.witnesses}: "
+            f"r = {found.pearson[position]:+.2f} "
+            f"(95 % interval {found.low[position]:+.2f} to {found.high[position]:+.2f})."
+        )
+
     def extremes(self, position: int, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the numbers of the images that turn a channel up the most, and down the most, each (≤ count,)."""
         rising = self.images.log_weights[:, position].argsort(kind="stable")

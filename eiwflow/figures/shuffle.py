@@ -25,7 +25,7 @@ MOST_LINES = 24
 _SYMBOLS = {palette.KEPT: "circle", palette.EMITTED: "diamond"}
 #: Dark on a pale matrix in both themes, and the pixels of one of its cells.
 _INK, _PALE, _CELL = "#1B2430", "#F7F7F7", 6
-_HEIGHT, _HELPER, _SMALL = 400, 320, 260
+_HEIGHT, _HELPER, _SMALL = 460, 320, 260
 
 
 def rank_river(river: RankRiver) -> go.Figure:
@@ -46,7 +46,7 @@ def _river(river: RankRiver) -> go.Figure:
             text=[f"channel {channel}, {when}" for channel in members for when in whens],
             mode="lines",
             line={"color": colour, "width": 1.6, "dash": dash},
-            opacity=0.6,
+            opacity=0.75,
             name="kept in force" if kept else "emitted in force",
             hovertemplate="%{text}: rank %{y}<extra></extra>",
         )
@@ -75,7 +75,7 @@ def _river(river: RankRiver) -> go.Figure:
         **_layout(_HEIGHT),
         meta={"steps": last + 1},  # tells the scrubber that steps are counted along x
         sliders=_hidden_slider(river.steps),
-        xaxis=_step_axis(river.steps, places[0] - 0.04 * (last + 2)),
+        xaxis=_step_axis(river.steps, places[0] - 0.065 * (last + 2)),
         yaxis={
             "range": [channels + 0.6, 0.4],
             "tickvals": [1, channels // 2, channels],
@@ -260,7 +260,7 @@ def _over_training(river: RankRiver, values: np.ndarray, band: NullBand, form: s
         hovertemplate="%{text}: " + name + " %{y:" + form + "}<extra></extra>",
         showlegend=False,
     )
-    figure.update_layout(**_layout(_HELPER), xaxis=_step_axis(river.steps, -0.6, 5))
+    figure.update_layout(**_layout(_HELPER), xaxis=_step_axis(river.steps, -0.6, ticks=5))
     return figure
 
 
@@ -483,14 +483,14 @@ def _side_names(figure: go.Figure) -> None:
         )  # fmt: skip
 
 
-def _step_axis(steps: np.ndarray, left: float, ticks: int = 9) -> dict[str, Any]:
+def _step_axis(steps: np.ndarray, left: float, right: float = 0.02, ticks: int = 7) -> dict[str, Any]:
     """Return an axis on which recording steps stand at equal distances."""
     last = len(steps) - 1
     chosen = np.unique(np.linspace(0, last, min(ticks, last + 1)).round().astype(int))
     return {
-        "range": [float(left), last + 0.04 * (last + 2)],
+        "range": [float(left), last + right * (last + 2)],
         "tickvals": chosen.tolist(),
-        "ticktext": [f"{step:,}" for step in steps[chosen]],
+        "ticktext": [f"{step / 1000:.3g}k" if step >= 1000 else str(step) for step in steps[chosen]],
         "tickangle": 0,
         "title": {"text": "training step (log-spaced)"},
         "showgrid": False,

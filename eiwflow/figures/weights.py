@@ -69,7 +69,9 @@ def bars(weights: ChannelWeights, span: float | None = None) -> go.Figure:
     figure.update_yaxes(
         range=[-span, span],
         tickvals=_round(np.array(list(ticks))),
-        ticktext=[f"{text}<br>{value:+.2f}" if value else f"{text}<br>0" for value, text in ticks.items()],
+        ticktext=[
+            f"{text}<br>{value:+.2f}".replace("-", "−") if value else f"{text}<br>0" for value, text in ticks.items()
+        ],
     )
     figure.add_hline(y=0, line={"color": palette.REFERENCE, "width": 1.5}, layer="below")
     return figure
@@ -182,14 +184,14 @@ def _by_position(order: Sequence[int], split: int | None, title: str, height: in
         barmode="overlay",
         bargap=0.3,
         showlegend=height > 250,
-        legend={"orientation": "h", "x": 0, "y": -0.2, "yanchor": "top"},
+        legend=_legend(height),
         xaxis={
             "range": [-0.6, count - 0.4],
             "tickvals": named,
             "ticktext": [str(order[position]) for position in named],
             "showgrid": False,
             "zeroline": False,
-            "title": {"text": "channel number, in order of position after the Shuffle"},
+            "title": {"text": "channel number, by position"},
         },
         yaxis={"title": {"text": title}, "gridcolor": palette.AXIS, "zeroline": False},
     )
@@ -208,6 +210,11 @@ def _by_position(order: Sequence[int], split: int | None, title: str, height: in
                 font={"color": _LOOKS[part]["colour"], "size": 14},
             )
     return figure
+
+
+def _legend(height: int) -> dict[str, Any]:
+    """Return a legend below the title of the x axis, which is 70 pixels below what is drawn."""
+    return {"orientation": "h", "x": 0, "y": -70 / (height - 120), "yanchor": "top"}
 
 
 def _bars_with_intervals(
@@ -312,7 +319,7 @@ def scatter(weights: ChannelWeights, position: int) -> go.Figure:
         plot_bgcolor="rgba(0, 0, 0, 0)",
         hovermode="closest",
         dragmode=False,
-        legend={"orientation": "h", "x": 0, "y": -0.25, "yanchor": "top"},
+        legend=_legend(300),
         xaxis={"title": {"text": "log standard deviation of the channel (nats)"}, "gridcolor": palette.AXIS},
         yaxis={"title": {"text": "−log ω (nats)"}, "gridcolor": palette.AXIS},
     )
@@ -384,11 +391,12 @@ def pixels(image: np.ndarray, gradient: EnergyGradient, change: Resampling | Non
 def _row(panels: Sequence[tuple[str, str, np.ndarray]], least: int) -> str:
     """Return (caption, alt text, bytes) side by side, each ``least`` pixels wide or more, if need be in rows."""
     figures = "".join(
-        f'<figure style="flex: 1 1 {least}px; max-width: {2 * least}px">'
-        f'<img alt="{escape(alt)}" src="{data_uri(shown)}"><figcaption>{escape(caption)}</figcaption></figure>'
+        f'<figure><img alt="{escape(alt)}" src="{data_uri(shown)}"><figcaption>{escape(caption)}</figcaption></figure>'
         for caption, alt, shown in panels
     )
-    return f'<div class="eiw-row" style="flex-wrap: wrap">{figures}</div>'
+    columns = f"repeat(auto-fit, minmax(min({least}px, 100%), 1fr))"
+    style = f"display: grid; grid-template-columns: {columns}; max-width: {2 * least * len(panels)}px"
+    return f'<div class="eiw-row" style="{style}">{figures}</div>'
 
 
 def _grey(values: np.ndarray) -> np.ndarray:

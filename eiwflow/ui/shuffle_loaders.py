@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
@@ -93,3 +93,13 @@ def halves_by_steps(checkpoint: Checkpoint, images: loaders.Images, seed: int) -
     from ..analysis import permutation
 
     return permutation.halves_by_steps(checkpoint.flow.config, images.reference, seed)
+
+
+def summaries(page: Page) -> list[dict[str, Any]]:
+    """Return one row a level that splits."""
+    return [report(page, level).summary() for level in range(1, page.checkpoint.info.config.levels)]
+
+
+def readable(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return rows with headings that wrap."""
+    return [{name.replace("_", " "): value for name, value in row.items()} for row in rows]

@@ -43,11 +43,11 @@ def asked(label: str, page: Page, level: int) -> bool:
 
 
 def channel(weights: ChannelWeights) -> int:
-    """Draw the choice of a channel; return its number."""
-    options = {"default": weights.order[weights.kept], "required": True}
-    draw = st.segmented_control
+    """Draw the choice of a channel; return its number. First the emitted one whose weight differs most over images."""
+    first = weights.kept + (int(weights.std[weights.kept :].argmax()) if weights.has_weights else 0)
+    options, draw = {"default": weights.order[first], "required": True}, st.segmented_control
     if len(weights.order) > SIDE_BY_SIDE:
-        options, draw = {"index": weights.kept}, st.selectbox
+        options, draw = {"index": first}, st.selectbox
     return draw(
         "Channel, in order of position: kept ones first", weights.order, key="channel", bind="query-params", **options
     )

@@ -53,7 +53,7 @@ def flow_of(split: str = "weighted", **fields: object) -> MultiScaleFlow:
     """Return a flow that was initialised on such images."""
     config = FlowConfig(**{"shape": (1, 16, 16), "levels": 2, "steps": 2, "width": 4, "split": split, **fields})
     flow = MultiScaleFlow(config)
-    flow.initialise((images(64, seed=9).float() + 0.5) / 256 - 0.5)
+    flow.initialise((images(64, seed=9).expand(-1, config.shape[0], -1, -1).float() + 0.5) / 256 - 0.5)
     return flow
 
 
@@ -358,3 +358,17 @@ def test_report_of_a_static_order_does_not_call_it_a_shuffle(split: str, words: 
 def test_level_without_a_shuffle_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match="Level 2 has no Shuffle"):
         shuffle_report(traced(flow_of()), 2, "entropy")
+
+
+def test_report_says_where_a_static_flow_has_learnt_to_keep_structure() -> None:
+    flow = flow_of("static-last", shape=(3, 16, 16))
+    order = list(range(12))
+    learning = record_of(level_record(order, [order[::-1], order[::-1], order]))
+    assert "brought structure into the half that it keeps" in report_on_colours(flow, learning)
+    assert "brought" not in report_on_colours(flow, record_of(level_record(order, [order[::-1]] * 3)))
+
+
+def report_on_colours(flow: MultiScaleFlow, record: TrainingRecord) -> str:
+    """Return what is said of level 1 of a flow of coloured images."""
+    trace = next(traces(flow, images(8).expand(-1, 3, -1, -1)))
+    return shuffle_report(trace, 1, flow.config.order, record).in_words()

@@ -179,6 +179,8 @@ def test_weights_that_do_not_vary_have_no_correlation() -> None:
     assert np.isnan(flat.correlations.pearson).all() and np.isnan(flat.correlations.low).all()
     assert flat.in_words() == "Level 1 weighs its channels alike for every image."
     assert "nothing to correlate" in flat.correlations.in_words()
+    assert flat.correlation_in_words(0) == "The weight of channel 3 is the same for every image."
+    assert f"r = {found.correlations.pearson[0]:+.2f} (95 % interval" in found.correlation_in_words(0)
 
 
 def test_words_count_the_intervals_away_from_zero() -> None:

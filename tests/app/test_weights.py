@@ -128,11 +128,10 @@ def test_what_costs_seconds_waits_for_a_click_and_then_stays(weighted: Path) -> 
 def test_an_emitted_channel_can_be_drawn_anew_zeroed_and_frozen_and_a_kept_one_cannot(weighted: Path) -> None:
     at = open_weights()
     order = loaders.open_checkpoint(loaders.checkpoint_files()["one"]).flow.levels[0].shuffle.order.tolist()
-    choice = at.button_group(key="channel")
-    assert choice.value == order[6]
-    assert "(8 draws)" in sentences(at)
+    channel = at.button_group(key="channel").value
+    assert channel in order[6:] and "(8 draws)" in sentences(at)
     at.button_group(key="epsilon").set_value("set to zero").run()
-    assert f"With the ε of channel {order[6]} set to zero the image" in sentences(at)
+    assert f"With the ε of channel {channel} set to zero the image" in sentences(at)
     at.toggle(key="frozen").set_value(True).run()
     assert "the weights frozen at the original image" in sentences(at)
     at.button_group(key="channel").set_value(order[0]).run()

@@ -77,7 +77,7 @@ def test_no_line_runs_across_channel_numbers(draw) -> None:
 def test_every_title_of_an_axis_has_its_unit(draw) -> None:
     figure = draw(made_up())
     assert re.search(r"nats|r of", figure.layout.yaxis.title.text)
-    assert "Shuffle" in figure.layout.xaxis.title.text
+    assert figure.layout.xaxis.title.text == "channel number, by position"
 
 
 def test_kept_and_emitted_differ_in_colour_and_in_pattern_or_marker() -> None:
