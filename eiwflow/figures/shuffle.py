@@ -36,6 +36,7 @@ def rank_river(river: RankRiver) -> go.Figure:
 def _river(river: RankRiver) -> go.Figure:
     last, channels = len(river.steps) - 1, river.channels
     places = np.array([_in_force_at(last), *range(last + 1)])
+    room = 0.065 * (last + 2)  # for the channels' names, on both sides
     ranks = np.vstack([np.argsort(river.order), river.ranks]) + 1
     whens = ["in force", *(f"step {step:,}" for step in river.steps), ""]  # the last is the gap between two lines
     figure = go.Figure()
@@ -75,7 +76,7 @@ def _river(river: RankRiver) -> go.Figure:
         **_layout(_HEIGHT),
         meta={"steps": last + 1},  # tells the scrubber that steps are counted along x
         sliders=_hidden_slider(river.steps),
-        xaxis=_step_axis(river.steps, places[0] - 0.065 * (last + 2)),
+        xaxis=_step_axis(river.steps, places[0] - room, room),
         yaxis={
             "range": [channels + 0.6, 0.4],
             "tickvals": [1, channels // 2, channels],
@@ -297,13 +298,7 @@ def emitted_over_images(report: ShuffleReport) -> go.Figure:
     figure.update_layout(
         **_layout(300),
         bargap=0.15,
-        xaxis={
-            "tickvals": places.tolist(),
-            "ticktext": [str(c) for c in order],
-            "tickangle": 0,
-            "title": {"text": "channel, by place in force"},
-            "showgrid": False,
-        },
+        xaxis=_channel_axis(order, "channel, by place in force"),
         yaxis={
             "range": [0, 1.04],
             "tickformat": ".0%",
@@ -337,14 +332,7 @@ def halves_under(report: ShuffleReport, rule: str) -> go.Figure:
     figure.update_layout(
         **_layout(_SMALL),
         bargap=0.15,
-        xaxis={
-            "tickvals": list(range(1, report.channels + 1)),
-            "ticktext": [str(channel) for channel in order],
-            "tickangle": 0,
-            "range": [0.4, report.channels + 0.6],
-            "title": {"text": "channel, by J"},
-            "showgrid": False,
-        },
+        xaxis=_channel_axis(order, "channel, by J"),
         yaxis={"range": [1.15 * low, 1.1 * high], "title": {"text": "J (nats/pixel)"}, "gridcolor": palette.AXIS},
     )
     return figure
@@ -483,18 +471,32 @@ def _side_names(figure: go.Figure) -> None:
         )  # fmt: skip
 
 
-def _step_axis(steps: np.ndarray, left: float, right: float = 0.02, ticks: int = 7) -> dict[str, Any]:
+def _step_axis(steps: np.ndarray, left: float, right: float = 0.6, ticks: int = 7) -> dict[str, Any]:
     """Return an axis on which recording steps stand at equal distances."""
     last = len(steps) - 1
     chosen = np.unique(np.linspace(0, last, min(ticks, last + 1)).round().astype(int))
     return {
-        "range": [float(left), last + right * (last + 2)],
+        "range": [float(left), last + right],
         "tickvals": chosen.tolist(),
         "ticktext": [f"{step / 1000:.3g}k" if step >= 1000 else str(step) for step in steps[chosen]],
         "tickangle": 0,
         "title": {"text": "training step (log-spaced)"},
         "showgrid": False,
         "zeroline": False,
+    }
+
+
+def _channel_axis(order: np.ndarray, title: str) -> dict[str, Any]:
+    """Return an axis on which channels stand in an order, by their number; many of them are written upwards."""
+    count = len(order)
+    return {
+        "range": [0.4, count + 0.6],
+        "tickvals": list(range(1, count + 1)),
+        "ticktext": [str(channel) for channel in order],
+        "tickangle": 0 if count <= MOST_LINES else -90,
+        "tickfont": {"size": 11 if count <= 12 else 9},
+        "title": {"text": title},
+        "showgrid": False,
     }
 
 

@@ -172,6 +172,15 @@ def test_matrix_is_blue_above_the_split_line_and_orange_below_it() -> None:
     assert (np.diff(blue - red) < 0).all()  # the farther from the line, the deeper
 
 
+@pytest.mark.parametrize("records", [2, 5, 49])
+def test_names_of_channels_stand_inside_the_river_on_both_sides(records: int) -> None:
+    figure = shuffle.rank_river(river_of(24, records))
+    low, high = figure.layout.xaxis.range
+    left, right = (trace.x[0] for trace in figure.data if trace.mode == "text")
+    width = high - low
+    assert left - low > 0.045 * width and high - right > 0.025 * width
+
+
 # ---------------------------------------------------------------------- the others
 
 
