@@ -53,7 +53,7 @@ with ui.errors_as_sentences():
             "0 is the likeliest single ε and yet no typical one: a draw of d numbers has a norm near √d, never 0. The "
             "flow is asked for an image where it has hardly seen any, so drawing anew is the fairer question."
         )
-        controls, result = st.columns([1.6, 1], gap="large")
+        controls, result, _ = st.columns([1, 1.1, 1.2], gap="large")
         with controls:
             st.markdown("**Mix your own**")
             way = tuple(
@@ -76,9 +76,10 @@ with ui.errors_as_sentences():
 (three quarters), … With everything drawn anew nothing of the image is left: that is a sample, and its PSNR the floor.
 All rows get the *same* draws ε, so what differs between them is the flow.
 
-**PSNR.** How near what comes back is to the image, in decibels: 6 dB more is half of the error, 20 dB a tenth. Pixels
-are clipped to [−½, ½] first, as a screen does. It is the mean over three draws, on this image under the pictures and
-over test images in the chart; whiskers are 95 % bootstrap intervals of that mean, drawing whole photographs.
+**PSNR.** How near what comes back is to the image, in decibels: 6 dB more is half of the (root mean square) error, 20
+dB a tenth. Pixels are clipped to [−½, ½] first, as a screen does. It is the mean over three draws, on this image under
+the pictures and over test images in the chart; whiskers are 95 % bootstrap intervals of that mean, drawing whole
+photographs.
 
 **Alike or not.** Rows are compared image by image (*paired*), since images differ by more than flows do. A difference
 counts where its interval, at 95 % for all of them together, does not hold 0.

@@ -24,6 +24,9 @@ with ui.errors_as_sentences():
             ui.caveat(
                 "ω ≈ 1/σ: the largest bar is the *quietest* channel, not the most important one. Only the dots are "
                 "identified: a factor that is the same for every image is absorbed by what follows."
+                if weights.weighed
+                else "these weights are fitted to the channels' standard deviations for display; the flow does not use "
+                "them. The fit compares channels of one image, so bars have mean 0 in every image."
             )
         with right:
             st.markdown("**Why they stand where they stand:** redundancy J, mean over images, and this image (dots)")

@@ -65,7 +65,8 @@ are the images themselves: decoding undoes encoding.
 **Straight line and arc.** A draw of N(0, I) in d dimensions has a norm near √d, whatever its direction: nearly all of
 it lies in a thin shell. Two draws are nearly at right angles, so half-way on the straight line between them the norm is
 √½ = 0.71 of theirs, far inside the shell, where the flow has seen nothing: pictures there turn flat and grey. The arc
-turns the direction and lets the norm go evenly from one end to the other. Each level takes its own arc.
+turns the direction and lets the norm go evenly from one end to the other. Each level takes its own arc. Images lie
+about the shell, not all of them in it: where a flow fits one badly, its ε are too long.
 
 **Temperature.** ε is drawn from N(0, T²): at T < 1 the norm shrinks as on the straight line, at T > 1 it grows.
 """

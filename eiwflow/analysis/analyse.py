@@ -160,7 +160,10 @@ def _entropy(subject: Subject) -> dict[str, Any]:
 
 
 def _latents(subject: Subject) -> dict[str, Any]:
-    return latents.report(subject.flow, subject.image, subject.test, subject.seed, subject.name).to_dict()
+    found = latents.report(
+        subject.flow, subject.image, subject.test, subject.seed, subject.name, subject.sources
+    )
+    return found.to_dict()
 
 
 #: subject -> what its page shows.

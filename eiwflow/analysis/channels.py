@@ -16,7 +16,7 @@ from ..flow import ConfigError, Latents, MultiScaleFlow, quantise
 from ..flow.shuffle import Shuffle
 from ..flow.split import standard_normal_log_prob
 from .levels import to_pixels
-from .weights import BATCH, check_level, dequantised, features_at, interval, resampled
+from .weights import BATCH, check_level, dequantised, features_at, interval, resampled, signed
 
 #: Test images that an ablation is over, and that resampling is over.
 ABLATION_IMAGES, RESAMPLED_IMAGES = 64, 16
@@ -123,15 +123,16 @@ class Ablation:
         (low, high), mean = self.interval, self.mean
         all_mean, all_low, all_high = self.of_all
         total = (
-            f"Held at their means, all weights of level {self.level} together cost {all_mean:+.4f} bits/dim "
-            f"(95 % interval {all_low:+.4f} to {all_high:+.4f})."
+            f"Held at their means, all weights of level {self.level} together cost {signed(all_mean, 4)} bits/dim "
+            f"(95 % interval {signed(all_low, 4)} to {signed(all_high, 4)})."
         )
         if not (low > 0).any():
             return f"{total} Of no single channel's weight can it be said that it matters: every interval reaches 0."
         most = int(np.where(low > 0, mean, -np.inf).argmax())
+        ends = f"{signed(low[most], 4)} to {signed(high[most], 4)}"
         return (
-            f"{total} Of single channels, the weight of channel {self.order[most]} matters most: {mean[most]:+.4f} "
-            f"({low[most]:+.4f} to {high[most]:+.4f}); {int((low > 0).sum())} of {len(mean)} intervals lie above 0, "
+            f"{total} Of single channels, the weight of channel {self.order[most]} matters most: "
+            f"{signed(mean[most], 4)} ({ends}); {int((low > 0).sum())} of {len(mean)} intervals lie above 0, "
             f"{int((high < 0).sum())} below."
         )
 

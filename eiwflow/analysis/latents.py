@@ -404,14 +404,16 @@ class Comparison:
                 f"{self.names[row]} {self._difference(row, stage)} with {gone_in_words(self.shares[stage])} of the "
                 f"numbers gone)."
             )
-        stage = next(stage for stage in self.comparable if self.clear[:, stage].any())
-        clear = np.flatnonzero(self.clear[:, stage])
-        different = [f"{self.names[row]} {self._difference(row, stage)}" for row in clear]
-        ending = "; the others do not differ clearly" if len(clear) < len(self.names) - 1 else ""
-        return (
-            f"The rows differ. With {gone_in_words(self.shares[stage])} of the numbers gone, compared with "
-            f"{self.names[0]}: {', '.join(different)}{ending}."
-        )
+        found = [
+            f"with {gone_in_words(self.shares[stage])} of the numbers gone {self._clear_in_words(stage)}"
+            for stage in self.comparable
+        ]
+        return f"The rows differ. Clear paired differences from {self.names[0]}: {'; '.join(found)}."
+
+    def _clear_in_words(self, stage: int) -> str:
+        rows = np.flatnonzero(self.clear[:, stage])
+        each = [f"{self.names[row]} {_signed(self.difference[row, stage])}" for row in rows]
+        return f"{', '.join(each)} dB" if each else "none"
 
     def _difference(self, row: int, stage: int) -> str:
         low, high = self.difference_interval[row, stage]

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ..flow import ConfigError, MultiScaleFlow, NonFiniteError, dequantise
 from ..flow.entropy import GAUSSIAN_ENTROPY, entropy_rate, gaussian_entropy, redundancy
+from ..flow.shuffle import Shuffle
 from .permutation import NearTies, near_ties
 
 #: Test images that averages are over.
@@ -107,7 +108,8 @@ class Channels:
     """What is measured of N images' channels before they are weighed, each (N, C) by position after the Shuffle.
 
     Attributes:
-        log_weights: log ω, nats; None where the policy has none.
+        log_weights: log ω, nats; None where the policy has none. Those trained for display are fitted by a softmax over
+            channels, which does not see a constant: they are shown with mean 0 over the channels of each image.
         log_std: log standard deviation over positions, nats.
         redundancy: J, nats a pixel.
         entropy_rate: Ĥ, nats a pixel.
@@ -145,7 +147,7 @@ class Correlations:
         return (
             f"Over images, −log ω rises with the log standard deviation of its channel in "
             f"{int((self.low > 0).sum())} of {known.sum()} channels and falls in {int((self.high < 0).sum())} "
-            f"(95 % interval away from 0; median r = {np.median(self.pearson[known]):+.2f})."
+            f"(95 % interval away from 0; median r = {signed(np.median(self.pearson[known]), 2)})."
         )
 
 
@@ -249,8 +251,8 @@ class ChannelWeights:
             return f"The weight of channel {channel} is the same for every image."
         return (
             f"−log ω of channel {channel} against its log standard deviation over {self.witnesses}: "
-            f"r = {found.pearson[position]:+.2f} "
-            f"(95 % interval {found.low[position]:+.2f} to {found.high[position]:+.2f})."
+            f"r = {signed(found.pearson[position], 2)} "
+            f"(95 % interval {signed(found.low[position], 2)} to {signed(found.high[position], 2)})."
         )
 
     def extremes(self, position: int, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -436,7 +438,20 @@ def measure(flow: MultiScaleFlow, images: Tensor, level: int, seed: int = 0) -> 
         features = features_at(flow, x, level)
         ordered = features[:, shuffle.order]
         log_std = gaussian_entropy(ordered.double()) - GAUSSIAN_ENTROPY
-        measured.append((shuffle.log_weights(features), log_std, redundancy(ordered), entropy_rate(ordered)))
+        measured.append((_log_weights(shuffle, features), log_std, redundancy(ordered), entropy_rate(ordered)))
     return Channels(
         *(None if values[0] is None else torch.cat(values).double().numpy() for values in zip(*measured, strict=True))
     )
+
+
+def _log_weights(shuffle: Shuffle, features: Tensor) -> Tensor | None:
+    found = shuffle.log_weights(features)
+    return found if found is None or shuffle.weights is not None else found - found.mean(dim=1, keepdim=True)
+
+
+# ---------------------------------------------------------------------- words
+
+
+def signed(number: float, decimals: int) -> str:
+    """Return a number with its sign, the minus being the one that print uses."""
+    return f"{number:+.{decimals}f}".replace("-", "−")

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: One marker a stage: the more is gone, the sharper.
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x")
+#: Stages of a row stand a little below each other: their intervals may overlap.
+_BESIDE = 0.16
 #: Test images stand beside their level over this width, in levels.
 _SPREAD = 0.5
 
@@ -123,7 +125,7 @@ def _dots(
     for row, (name, colour) in enumerate(zip(names, colours, strict=True)):
         figure.add_scatter(
             x=[round(float(mean[row]), 4)],
-            y=[row],
+            y=[row + _BESIDE * stage],
             mode="markers",
             marker={"symbol": SYMBOLS[stage % len(SYMBOLS)], "size": 11, "color": colour},
             error_x=_bar(mean[row], low[row], high[row], colour),
@@ -143,9 +145,9 @@ def _bar(mean: float, low: float, high: float, colour: str) -> dict[str, Any]:
 
 def _names(names: Sequence[str]) -> dict[str, Any]:
     return {
-        "tickvals": list(range(len(names))),
+        "tickvals": [row + _BESIDE for row in range(len(names))],
         "ticktext": [escape(name) if len(name) <= 14 else escape(name).replace("-", "-<br>", 1) for name in names],
-        "range": [len(names) - 0.5, -0.5],
+        "range": [len(names) - 0.4, -0.5],
         "showgrid": False,
         "zeroline": False,
     }

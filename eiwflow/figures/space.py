@@ -17,6 +17,7 @@ from .pixels import data_uri, montage, picture
 if TYPE_CHECKING:
     from ..analysis.interpolation import Interpolation, NormPaths, Samples
 
+_BAND = "rgba(0, 158, 115, 0.25)"
 #: How each path is drawn: name, colour, dash.
 _PATHS = {
     "linear": ("straight line", palette.REFERENCE, "dash"),
@@ -63,8 +64,10 @@ def norm_paths(paths: NormPaths) -> go.Figure:
     figure = go.Figure()
     total = paths.dimensions.sum()
     low, high = paths.typical_total / np.sqrt(total)
-    figure.add_hrect(y0=low, y1=high, line={"width": 0}, fillcolor=palette.SUBJECT, opacity=0.25, layer="below")
-    figure.add_annotation(x=0.5, y=low, text="95 % of the flow's own draws", showarrow=False, yanchor="top", yshift=-20)
+    figure.add_scatter(
+        x=[0, 1, 1, 0], y=np.repeat([low, high], 2).round(4).tolist(), mode="lines", line={"width": 0},
+        fill="toself", fillcolor=_BAND, name="95 % of the flow's draws", hoverinfo="skip",
+    )  # fmt: skip
     t = paths.t.round(4).tolist()
     for path, (name, colour, dash) in _PATHS.items():
         for level, norms in enumerate((paths.norms[path] / np.sqrt(paths.dimensions)).T, start=1):

@@ -30,6 +30,10 @@ _LOOKS = {
     "kept": {"colour": palette.KEPT, "pattern": {"shape": ""}, "symbol": "circle"},
     "emitted": {"colour": palette.EMITTED, "pattern": _HATCHED, "symbol": "diamond"},
 }
+#: Above the chart, where it grows with its letters and covers nothing.
+_LEGEND = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"}
+#: From this height on a chart has a legend, which names the halves; below it their names stand at the split line.
+_WITH_LEGEND = 250
 #: Where two things stand at one place: a bar on the left, what holds for the image looked at on the right.
 _LEFT, _RIGHT = {"width": 0.4, "offset": -0.38}, 0.22
 
@@ -60,10 +64,10 @@ def bars(weights: ChannelWeights, span: float | None = None) -> go.Figure:
         mode="markers",
         marker={"size": 11, "symbol": "line-ns-open", "color": palette.REFERENCE, "line": {"width": 2}},
         error_y={"array": _round(weights.std), "color": palette.REFERENCE, "thickness": 2, "width": 5},
-        name=f"±1 standard deviation over {weights.count} images",
+        name=f"±1 sd over {weights.count} images",
         hoverinfo="skip",
     )
-    _dots(figure, relative, "this image minus the mean over images", hover)
+    _dots(figure, relative, "this image minus the mean", hover)
     span = reach_of(weights) if span is None else span
     ticks = {np.log(factor): text for factor, text in FACTORS.items() if abs(np.log(factor)) <= span}
     figure.update_yaxes(
@@ -125,7 +129,7 @@ def entropy_rates(weights: ChannelWeights, height: int = 215) -> go.Figure:
 
 def correlation(weights: ChannelWeights, height: int = 215) -> go.Figure:
     """Return Pearson's r of −log ω with the channel's log standard deviation over images, with 95 % intervals."""
-    figure = _by_position(weights.order, weights.kept, "r of −log ω with log σ", height)
+    figure = _by_position(weights.order, weights.kept, "correlation r", height)
     found = weights.correlations
     for part, look in _LOOKS.items():
         here = np.array([own == part for own in weights.parts]) & np.isfinite(found.pearson)
@@ -176,15 +180,15 @@ def _by_position(order: Sequence[int], split: int | None, title: str, height: in
     figure = go.Figure()
     figure.update_layout(
         height=height,
-        margin={"l": 8, "r": 8, "t": 26, "b": 8},
+        margin={"l": 8, "r": 8, "t": 26 if height < _WITH_LEGEND else 8, "b": 8},
         paper_bgcolor="rgba(0, 0, 0, 0)",
         plot_bgcolor="rgba(0, 0, 0, 0)",
         hovermode="closest",
         dragmode=False,
         barmode="overlay",
         bargap=0.3,
-        showlegend=height > 250,
-        legend=_legend(height),
+        showlegend=height >= _WITH_LEGEND,
+        legend=_LEGEND,
         xaxis={
             "range": [-0.6, count - 0.4],
             "tickvals": named,
@@ -197,7 +201,7 @@ def _by_position(order: Sequence[int], split: int | None, title: str, height: in
     )
     if split is not None:
         figure.add_vline(x=split - 0.5, line={"color": palette.REFERENCE, "width": 2, "dash": "dash"})
-        for part, anchor, shift in (("kept", "right", -6), ("emitted", "left", 6)):
+        for part, anchor, shift in (("kept", "right", -6), ("emitted", "left", 6)) if height < _WITH_LEGEND else ():
             figure.add_annotation(
                 x=split - 0.5,
                 y=1,
@@ -210,11 +214,6 @@ def _by_position(order: Sequence[int], split: int | None, title: str, height: in
                 font={"color": _LOOKS[part]["colour"], "size": 14},
             )
     return figure
-
-
-def _legend(height: int) -> dict[str, Any]:
-    """Return a legend below the title of the x axis, which is 70 pixels below what is drawn."""
-    return {"orientation": "h", "x": 0, "y": -70 / (height - 120), "yanchor": "top"}
 
 
 def _bars_with_intervals(
@@ -319,7 +318,7 @@ def scatter(weights: ChannelWeights, position: int) -> go.Figure:
         plot_bgcolor="rgba(0, 0, 0, 0)",
         hovermode="closest",
         dragmode=False,
-        legend=_legend(300),
+        legend=_LEGEND,
         xaxis={"title": {"text": "log standard deviation of the channel (nats)"}, "gridcolor": palette.AXIS},
         yaxis={"title": {"text": "−log ω (nats)"}, "gridcolor": palette.AXIS},
     )
@@ -342,7 +341,8 @@ def extremes(images: np.ndarray, weights: ChannelWeights, position: int, count: 
     rows = []
     for way, chosen in zip(("up", "down"), weights.extremes(position, count), strict=True):
         ends = " to ".join(f"×{relative[number]:.2f}" for number in (chosen[0], chosen[-1]))
-        caption = f"turned {way} the most: {ends} of the average weight"
+        turned = "turned" if weights.weighed else "would be turned"
+        caption = f"{turned} {way} the most: {ends} of the average weight"
         alt = f"{len(chosen)} test images whose channel {weights.order[position]} is {caption}"
         rows.append((caption, alt, montage(images[chosen], len(chosen))))
     return _row(rows, least=400)

@@ -125,7 +125,7 @@ def open_checkpoint(file: CheckpointFile) -> Checkpoint:
     return _open(file.path, *stamp)
 
 
-@st.cache_resource(max_entries=6, show_spinner="Opening the checkpoint …")
+@st.cache_resource(max_entries=10, show_spinner="Opening the checkpoint …")
 def _open(path: Path, time: int, size: int) -> Checkpoint:
     del time, size
     from ..checkpoint import load

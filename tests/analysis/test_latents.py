@@ -240,8 +240,17 @@ def test_a_paired_difference_is_clear_though_the_images_differ_by_far_more() -> 
     assert result.clear.tolist() == [[False] * 3, [True] * 3, [False] * 3]
     low, high = result.interval[0, 0]
     assert low < result.mean[1, 0] < high  # unpaired, b would pass for a
-    assert "The rows differ. With half of the numbers gone, compared with a: b −0.5" in result.in_words()
-    assert result.in_words().endswith("; the others do not differ clearly.")
+    assert "The rows differ. Clear paired differences from a: with half of the numbers gone b −" in result.in_words()
+    assert "; with three quarters of the numbers gone b −" in result.in_words() and "gone c" not in result.in_words()
+
+
+def test_a_stage_without_a_clear_difference_is_named_too() -> None:
+    values = noisy(40, 0, 2)
+    values[:, 0] += 1
+    words = compare({"a": survey_of(noisy(40, 0, 1)), "b": survey_of(values)}).difference_in_words()
+    assert (
+        words.endswith(" dB; with three quarters of the numbers gone none.") and "half of the numbers gone b +" in words
+    )
 
 
 def test_intervals_are_percentile_bootstraps_of_the_mean() -> None:

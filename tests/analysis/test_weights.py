@@ -20,6 +20,7 @@ from eiwflow.analysis.weights import (
     interval,
     measure,
     resampled,
+    signed,
 )
 from eiwflow.flow import ConfigError, NonFiniteError
 from eiwflow.flow.entropy import entropy_rate, redundancy
@@ -74,7 +75,8 @@ def test_figures_are_those_of_the_trace_by_position(split: str, level: int) -> N
         if trace.log_weights is None:
             assert part.log_weights is None
         else:
-            np.testing.assert_allclose(part.log_weights, trace.log_weights, atol=1e-12)
+            constant = 0 if trace.weighed else trace.log_weights.mean(dim=1, keepdim=True)
+            np.testing.assert_allclose(part.log_weights, trace.log_weights - constant, atol=1e-12)
         np.testing.assert_allclose(part.log_std, ordered.std(dim=(2, 3), correction=0).log(), atol=1e-6)
         np.testing.assert_allclose(part.redundancy, redundancy(ordered), atol=1e-12)
         np.testing.assert_allclose(part.entropy_rate, entropy_rate(ordered), atol=1e-12)
@@ -86,6 +88,17 @@ def test_images_have_the_noise_that_scores_give_them() -> None:
     flow = ready_flow(dtype=torch.float32).requires_grad_(False)
     log_prob = flow.log_prob(dequantised(flow, images(70), seed=2))
     np.testing.assert_allclose(score(flow, images(70), seed=2), 8 - log_prob / (64 * np.log(2)), atol=1e-5)
+
+
+def test_display_weights_do_not_depend_on_what_their_fit_cannot_see() -> None:
+    flow = ready_flow(split="shuffle")
+    before = channel_weights(flow, images(1), images(5, seed=1), 1)
+    with torch.no_grad():
+        for solver in (flow.levels[0].shuffle.display.kept, flow.levels[0].shuffle.display.emitted):
+            solver.out.bias += 1e-4  # so little that bound and second pass hardly answer to it
+    after = channel_weights(flow, images(1), images(5, seed=1), 1)
+    np.testing.assert_allclose(after.images.log_weights, before.images.log_weights, rtol=0, atol=2e-5)
+    np.testing.assert_allclose(before.log_weights.mean(), 0, atol=1e-12)
 
 
 def test_batches_make_no_difference() -> None:
@@ -180,7 +193,7 @@ def test_weights_that_do_not_vary_have_no_correlation() -> None:
     assert flat.in_words() == "Level 1 weighs its channels alike for every image."
     assert "nothing to correlate" in flat.correlations.in_words()
     assert flat.correlation_in_words(0) == "The weight of channel 3 is the same for every image."
-    assert f"r = {found.correlations.pearson[0]:+.2f} (95 % interval" in found.correlation_in_words(0)
+    assert f"r = {signed(found.correlations.pearson[0], 2)} (95 % interval" in found.correlation_in_words(0)
 
 
 def test_words_count_the_intervals_away_from_zero() -> None:
@@ -287,6 +300,10 @@ def test_table_has_a_row_a_position_and_json_holds_it() -> None:
     assert found.to_dict()["weights"] == "applied"
     bare = without_weights(found)
     assert bare.to_dict()["weights"] is None and not any("weight" in name for name in bare.table()[0])
+
+
+def test_numbers_in_words_have_their_sign() -> None:
+    assert (signed(-0.244, 2), signed(0.0018, 4)) == ("−0.24", "+0.0018")
 
 
 def test_extremes_are_the_images_with_the_greatest_and_the_least_weight() -> None:

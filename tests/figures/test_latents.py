@@ -51,7 +51,7 @@ def test_dots_stand_at_the_mean_and_bars_reach_the_ends_of_the_interval() -> Non
     figure = figures.psnr_dots(result)
     assert len(figure.data) == 9 and [trace.showlegend for trace in figure.data].count(True) == 3
     trace = figure.data[4]  # second stage, second row
-    assert trace.x[0] == pytest.approx(result.mean[1, 1], abs=1e-3) and trace.y[0] == 1
+    assert trace.x[0] == pytest.approx(result.mean[1, 1], abs=1e-3) and 1 <= trace.y[0] < 1.5
     assert trace.x[0] + trace.error_x.array[0] == pytest.approx(result.interval[1, 1, 1], abs=1e-3)
     assert trace.x[0] - trace.error_x.arrayminus[0] == pytest.approx(result.interval[1, 1, 0], abs=1e-3)
 

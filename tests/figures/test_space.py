@@ -62,7 +62,7 @@ def test_norms_are_in_units_of_the_root_of_d_bold_for_all_levels() -> None:
     assert list(bold["straight line"].y) == [1.0, 0.625, 0.5, 0.625, 1.0]
     assert list(bold["arc (norm-preserving)"].y) == [1.0] * 5
     assert bold["straight line"].line.dash == "dash" and bold["straight line"].line.color == palette.REFERENCE
-    assert len(figure.data) == 6 and figure.layout.shapes[0].y0 < 1 < figure.layout.shapes[0].y1
+    assert len(figure.data) == 7 and min(figure.data[0].y) < 1 < max(figure.data[0].y)
 
 
 def test_samples_are_one_picture_with_their_temperatures_as_text() -> None:
