@@ -236,7 +236,7 @@ def _bars_with_intervals(
         here = np.array([own == part for own in parts])
         ends = {"array": _round((high - mean)[here]), "arrayminus": _round((mean - low)[here])}
         error = {**ends, "color": palette.REFERENCE, "thickness": 2, "width": 4}
-        name = f"{part}, mean and 95 % interval"
+        name = f"{part}, mean (95 %)"
         figure.add_bar(**_bar(parts, part, mean, hover), **placed, error_y=error, name=name)
 
 

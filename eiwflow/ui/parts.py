@@ -35,6 +35,7 @@ def chart(figure: go.Figure, page: Page, what: str, alt: str) -> None:
         figure.update_xaxes(tickfont_size=LESSON_LETTERS, title_font_size=LESSON_LETTERS)
         figure.update_yaxes(tickfont_size=LESSON_LETTERS, title_font_size=LESSON_LETTERS)
         figure.update_annotations(font_size=LESSON_LETTERS)
+        figure.update_traces(textfont_size=LESSON_LETTERS, selector={"type": "scatter"})
     config = {
         "displaylogo": False,
         "modeBarButtons": [["toImage"]],

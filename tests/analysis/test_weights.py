@@ -233,6 +233,9 @@ def test_channels_of_like_redundancy_on_both_sides_are_a_near_tie_and_others_are
     assert tied.near_ties.tolist() == [False, True, True, False]
     assert {tied.ties.at_line.kept, tied.ties.at_line.emitted} == {1, 2}
     assert "1 pair is a near-tie" in tied.ties_in_words()
+    renumbered = dataclasses.replace(tied, order=(1, 3, 0, 2))
+    assert {renumbered.ties.at_line.kept, renumbered.ties.at_line.emitted} == {3, 0}
+    assert renumbered.ties.order[0] == 1 and renumbered.ties.order[3] == 2
 
 
 def test_one_image_has_no_ties_to_judge() -> None:

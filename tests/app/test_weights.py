@@ -13,7 +13,7 @@ from eiwflow.flow import MultiScaleFlow
 from eiwflow.flow.config import NAMED_SPLITS
 from eiwflow.ui import loaders, weight_loaders
 
-from .conftest import APP, sentences, small_flow, url, write_checkpoint
+from .conftest import APP, picture_bytes, sentences, small_flow, url, write_checkpoint
 
 ABLATE, RESAMPLE = "Hold each weight at its mean over images", "Draw each emitted channel anew"
 
@@ -170,3 +170,9 @@ def test_the_page_shows_what_the_analysis_says_and_its_recipe_names_it(weighted:
     assert at.code[0].value == (
         "python -m eiwflow analyse one --what weights --level 2 --data photos32 --image 5 --seed 3 --json"
     )
+
+
+def test_ones_own_photo_has_weights_and_no_recipe(weighted: Path) -> None:
+    at = open_weights(photo=loaders.remember_photo(picture_bytes()))
+    assert not at.exception and not at.info and "level 1 turns channel" in sentences(at)
+    assert not at.code and "The command line looks at test images" in sentences(at)
