@@ -32,9 +32,7 @@ with ui.errors_as_sentences():
         with ui.errors_as_sentences():
             drawn = loaders.samples(page.checkpoint, page.seed)
             st.html(strip.samples(drawn, loaders.TEMPERATURE))
-            st.caption(
-                f"{len(drawn)} samples, ε drawn at temperature {loaders.TEMPERATURE}, seed {page.seed}."
-            )
+            st.caption(f"{len(drawn)} samples, ε drawn at temperature {loaders.TEMPERATURE}, seed {page.seed}.")
 
     ui.how_to_read("home")
     with st.expander("More evidence"):
@@ -49,8 +47,7 @@ with ui.errors_as_sentences():
         ui.recipe(
             f"evaluate {page.argument} --data {page.images.name} --limit {loaders.SURVEY_IMAGES} --json",
             f"inspect {page.argument} --data {page.images.name} --json",
-            f"sample {page.argument} --n {loaders.SAMPLES} --temperature {loaders.TEMPERATURE} "
-            f"--seed {page.seed}",
+            f"sample {page.argument} --n {loaders.SAMPLES} --temperature {loaders.TEMPERATURE} --seed {page.seed}",
         )
 
 ui.closing(page, "Numbers leave level by level and none is lost: an image becomes a list of ε, one a level.")

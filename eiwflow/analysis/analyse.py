@@ -160,9 +160,7 @@ def _entropy(subject: Subject) -> dict[str, Any]:
 
 
 def _latents(subject: Subject) -> dict[str, Any]:
-    found = latents.report(
-        subject.flow, subject.image, subject.test, subject.seed, subject.name, subject.sources
-    )
+    found = latents.report(subject.flow, subject.image, subject.test, subject.seed, subject.name, subject.sources)
     return found.to_dict()
 
 

@@ -106,9 +106,7 @@ class Staircase:
         """Return one sentence."""
         first, *between, last = (f"{bits:.2f}" for bits in self.mean)
         stops = "".join(f", {bits} after level {level}" for level, bits in enumerate(between, start=1))
-        return (
-            f"Stopped before level 1 the flow needs {first} bits/dim{stops}; run to its end it needs {last}."
-        )
+        return f"Stopped before level 1 the flow needs {first} bits/dim{stops}; run to its end it needs {last}."
 
 
 def stops(trace: Trace, fit: KeptFit) -> Staircase:
@@ -276,11 +274,7 @@ class Reconstruction:
     def verdict(self) -> str:
         """Return what came back, in a few words."""
         size = f"{self.image.size:,}"
-        return (
-            f"all {size} bytes"
-            if not self.lost_bytes
-            else f"{self.image.size - self.lost_bytes:,} of {size} bytes"
-        )
+        return f"all {size} bytes" if not self.lost_bytes else f"{self.image.size - self.lost_bytes:,} of {size} bytes"
 
     def in_words(self) -> str:
         """Return one sentence."""

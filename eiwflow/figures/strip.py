@@ -126,9 +126,7 @@ def _return(passage: Passage) -> str:
 
 
 def _box(level: LevelFacts, box: Box) -> str:
-    cells = "".join(
-        f'<i data-tip="{escape(_tip(level, box.first + n, box.part))}"></i>' for n in range(box.count)
-    )
+    cells = "".join(f'<i data-tip="{escape(_tip(level, box.first + n, box.part))}"></i>' for n in range(box.count))
     leaves = "that goes on" if box.part == "kept" else "that leaves"
     alt = f"Level {level.number}: {box.count} channel maps of {level.shape[1]}×{level.shape[2]} {leaves}"
     return (

@@ -128,9 +128,7 @@ def _open_or_another(
         return checkpoint, files[key]
     for problem in problems:
         above.error(problem)
-    above.info(
-        "No checkpoint can be opened. Train one with `python -m eiwflow train`, then load this page again."
-    )
+    above.info("No checkpoint can be opened. Train one with `python -m eiwflow train`, then load this page again.")
     st.stop()
 
 
@@ -141,9 +139,7 @@ def _images(checkpoint: Checkpoint, box: DeltaGenerator, above: DeltaGenerator) 
         st.stop()
     config, trained_on = checkpoint.info.config, checkpoint.info.data
     default = trained_on if trained_on in names else names[0]
-    name = state.choice(
-        "data", names, default, lambda: box.selectbox("Data set", names, key="data"), "the data set"
-    )
+    name = state.choice("data", names, default, lambda: box.selectbox("Data set", names, key="data"), "the data set")
     try:
         images = loaders.images(name, config.shape, 2**config.levels)
     except data.DataError as error:
@@ -156,9 +152,7 @@ def _images(checkpoint: Checkpoint, box: DeltaGenerator, above: DeltaGenerator) 
     return images
 
 
-def _image(
-    shape: tuple[int, int, int], images: loaders.Images, box: DeltaGenerator
-) -> tuple[Tensor, dict[str, str]]:
+def _image(shape: tuple[int, int, int], images: loaders.Images, box: DeltaGenerator) -> tuple[Tensor, dict[str, str]]:
     """Draw the choice of an image; return it, and what stands for it in the URL."""
     photos = loaders.photos()
     photo = state.hidden_choice("photo", ["none", *photos], "none", name="the photo")

@@ -77,10 +77,7 @@ class CheckpointFile:
 
 def checkpoint_files() -> dict[str, CheckpointFile]:
     """Return the bundled checkpoints and those of finished runs by their key."""
-    files = [
-        CheckpointFile(path.stem, path.stem, path, path.stem)
-        for path in sorted(BUNDLED.glob("*.safetensors"))
-    ]
+    files = [CheckpointFile(path.stem, path.stem, path, path.stem) for path in sorted(BUNDLED.glob("*.safetensors"))]
     files += [_of_run(run, *stamp) for run, stamp in _finished_runs()]
     return {file.key: file for file in files}
 

@@ -67,12 +67,8 @@ def caveat(sentence: str) -> None:
 def table(rows: Sequence[dict[str, Any]]) -> None:
     """Show rows as a table whose headings wrap; numbers have three decimals, what is not there is a dash."""
     head = "".join(f"<th>{escape(name)}</th>" for name in rows[0])
-    body = "".join(
-        f"<tr>{''.join(f'<td>{escape(_cell(value))}</td>' for value in row.values())}</tr>" for row in rows
-    )
-    st.html(
-        f'<div class="eiw-table"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-    )
+    body = "".join(f"<tr>{''.join(f'<td>{escape(_cell(value))}</td>' for value in row.values())}</tr>" for row in rows)
+    st.html(f'<div class="eiw-table"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>')
 
 
 def _cell(value: object) -> str:
@@ -81,9 +77,7 @@ def _cell(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def exports(
-    page: Page, tables: dict[str, Sequence[dict[str, Any]]], pictures: dict[str, Callable[[], bytes]]
-) -> None:
+def exports(page: Page, tables: dict[str, Sequence[dict[str, Any]]], pictures: dict[str, Callable[[], bytes]]) -> None:
     """Offer tables as CSV and pictures as PNG, by what they show; a file is made when it is asked for."""
     with st.container(horizontal=True):
         for what, rows in tables.items():

@@ -15,9 +15,7 @@ import streamlit as st
 Option = TypeVar("Option")
 
 
-def choice(
-    key: str, options: Sequence[Option], default: Option, draw: Callable[[], Option], name: str = ""
-) -> Option:
+def choice(key: str, options: Sequence[Option], default: Option, draw: Callable[[], Option], name: str = "") -> Option:
     """Draw a shared choice and return its value, one of ``options``.
 
     Arguments:
@@ -68,9 +66,7 @@ def _read_url(key: str, options: Sequence[Option], default: Option, name: str) -
     """Set ``st.session_state[key]`` to an option: the URL's, or else what survived of earlier runs."""
     url, written = st.query_params.get(key), st.session_state.get("_url", {}).get(key)
     wanted = None if url is None or url == written else _find(options, url)
-    value = (
-        wanted if wanted is not None else st.session_state.get(key, st.session_state.get("_" + key, default))
-    )
+    value = wanted if wanted is not None else st.session_state.get(key, st.session_state.get("_" + key, default))
     st.session_state[key] = value if value in options else default
     if wanted is None and url is not None and url != written:
         shown = st.session_state[key]
@@ -80,9 +76,5 @@ def _read_url(key: str, options: Sequence[Option], default: Option, name: str) -
 def _find(options: Sequence[Option], text: str) -> Option | None:
     if isinstance(options, range):
         # A range looks a whole number up at once, but walks through itself for anything else.
-        return (
-            int(text)
-            if text.isascii() and text.isdigit() and len(text) < 12 and int(text) in options
-            else None
-        )
+        return int(text) if text.isascii() and text.isdigit() and len(text) < 12 and int(text) in options else None
     return next((option for option in options if str(option) == text), None)

@@ -129,9 +129,7 @@ def test_constant_reference_channel_stays_finite() -> None:
     fit = KeptFit((torch.zeros(1, 1, 1, 1),), (torch.full((1, 1, 1, 1), 1e-6),))
     assert torch.isfinite(fit.log_prob(0, torch.zeros(2, 1, 4, 4))).all()
     flow = ready_flow()
-    assert np.isfinite(
-        staircase(flow, images(2), torch.zeros(9, 1, 8, 8, dtype=torch.uint8)).bits_per_dim
-    ).all()
+    assert np.isfinite(staircase(flow, images(2), torch.zeros(9, 1, 8, 8, dtype=torch.uint8)).bits_per_dim).all()
 
 
 def test_words_of_a_staircase_name_every_stop() -> None:

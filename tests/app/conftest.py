@@ -82,9 +82,7 @@ def run_app(**url: str) -> AppTest:
 
 def sentences(at: AppTest) -> str:
     """Return all HTML and Markdown of a page."""
-    return "\n".join(
-        element.proto.body for kind in ("html", "markdown", "caption") for element in at.get(kind)
-    )
+    return "\n".join(element.proto.body for kind in ("html", "markdown", "caption") for element in at.get(kind))
 
 
 def url(at: AppTest) -> dict[str, str]:

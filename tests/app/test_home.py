@@ -74,9 +74,7 @@ def test_a_link_opens_what_it_names(open_app: Open) -> None:
         ("photo", "0123456789ab"),
     ],
 )  # fmt: skip
-def test_a_link_to_what_is_not_here_is_said_and_something_else_shown(
-    open_app: Open, key: str, text: str
-) -> None:
+def test_a_link_to_what_is_not_here_is_said_and_something_else_shown(open_app: Open, key: str, text: str) -> None:
     at = open_app(**{key: text})
     assert_healthy(at)
     assert len(at.info) == 1 and text[:40] in at.info[0].value
@@ -173,9 +171,7 @@ def test_every_split_policy_has_its_page(bundle: Path, split: str) -> None:
     [{"shape": (1, 16, 16), "levels": 1}, {"shape": (3, 64, 64), "levels": 5}],
     ids=["grey", "large"],
 )
-def test_data_are_made_to_fit_a_flow_of_another_shape_and_the_page_says_so(
-    bundle: Path, changes: dict
-) -> None:
+def test_data_are_made_to_fit_a_flow_of_another_shape_and_the_page_says_so(bundle: Path, changes: dict) -> None:
     write_checkpoint(bundle / "flow.safetensors", small_flow(**changes), data="/home/someone/photos")
     at = run_app()
     assert_healthy(at)
@@ -200,7 +196,5 @@ def test_the_recipe_prints_the_average_that_the_page_shows(open_app: Open) -> No
     checkpoint = loaders.open_checkpoint(loaders.checkpoint_files()["one"])
     images = loaders.images("photos32", (3, 32, 32), 4)
     average, _ = loaders.survey(checkpoint, images)
-    scores = checkpoint.flow.bits_per_dim(
-        images.test[: loaders.SURVEY_IMAGES], torch.Generator().manual_seed(0)
-    )
+    scores = checkpoint.flow.bits_per_dim(images.test[: loaders.SURVEY_IMAGES], torch.Generator().manual_seed(0))
     assert average.mean[-1] == pytest.approx(scores.mean().item(), abs=1e-4)

@@ -57,9 +57,7 @@ def test_every_map_has_its_channel_and_every_picture_its_words(fields: dict) -> 
     channels = sum(level.shape[0] for level in passed.levels)
     assert html.count("data-tip=") == channels
     assert html.count("<img ") == len(re.findall(r'<img alt="[^"]{10,}"', html))
-    assert all(
-        f"Level {level.number}" in html and f"{level.emitted:,} numbers" in html for level in passed.levels
-    )
+    assert all(f"Level {level.number}" in html and f"{level.emitted:,} numbers" in html for level in passed.levels)
     assert "Nothing stays" in html and "nan" not in html
 
 

@@ -54,9 +54,7 @@ def test_a_whole_run_ends_finished_with_scores_of_its_test_and_train_images(tmp_
     loaded = load(run.last_checkpoint)
     assert loaded.info == info
     test = torch.from_numpy(images.test).permute(0, 3, 1, 2)
-    assert score(loaded.flow, test).mean().item() == pytest.approx(
-        info.metrics["test_bits_per_dim"], abs=1e-5
-    )
+    assert score(loaded.flow, test).mean().item() == pytest.approx(info.metrics["test_bits_per_dim"], abs=1e-5)
     assert info.metrics["train_bits_per_dim"] == pytest.approx(info.metrics["test_bits_per_dim"], abs=0.5)
     assert {**info.recipe, "flow": info.config.to_dict()} == tiny_recipe(4).to_dict()
     assert (info.data, info.seed, info.command) == ("planes", 0, "python -m eiwflow train")
