@@ -7,7 +7,7 @@ from eiwflow.figures import latents as figures
 from eiwflow.ui import latent_loaders as loaders
 from eiwflow.ui import navigation, texts
 
-page = ui.begin("Why a list of latents?", "Latents")
+page = ui.begin("Why a list of latents?", "Latents", compare=True)
 
 with ui.errors_as_sentences():
     halved = loaders.halved(page)

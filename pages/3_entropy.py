@@ -6,10 +6,10 @@ from eiwflow import ui
 from eiwflow.data import DataError
 from eiwflow.figures import entropy as figures
 from eiwflow.ui import entropy_loaders as loaders
-from eiwflow.ui import scrubber, texts, weight_loaders
+from eiwflow.ui import scrubber, texts
 
-page = ui.begin("Where does the entropy go?", "Entropy")
-level = weight_loaders.level(page) or 1
+page = ui.begin("Where does the entropy go?", "Entropy", level=True, compare=True)
+level = ui.shuffle_level(page) or 1
 
 with ui.errors_as_sentences():
     try:

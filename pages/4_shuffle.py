@@ -5,11 +5,11 @@ import streamlit as st
 
 from eiwflow import ui
 from eiwflow.figures import shuffle as figures
-from eiwflow.ui import scrubber, weight_loaders
+from eiwflow.ui import scrubber
 from eiwflow.ui import shuffle_loaders as loaders
 
-page = ui.begin("What does the permutation move, and when?", "Shuffle")
-level = weight_loaders.level(page)
+page = ui.begin("What does the permutation move, and when?", "Shuffle", level=True, compare=True)
+level = ui.shuffle_level(page)
 if level is None:
     ui.takeaway("This flow has one level: nothing is split, so there is no permutation.")
     ui.closing(page, "A permutation needs a level that splits; choose a checkpoint of two levels or more.")

@@ -7,8 +7,10 @@ from eiwflow.figures import weights as figures
 from eiwflow.ui import texts
 from eiwflow.ui import weight_loaders as loaders
 
-page = ui.begin("Which channels does the flow turn up or down, and for which image?", "Weights")
-level = loaders.level(page)
+page = ui.begin(
+    "Which channels does the flow turn up or down, and for which image?", "Weights", level=True, compare=True
+)
+level = ui.shuffle_level(page)
 if level is None:
     ui.takeaway("This flow has one level: nothing is split, so there is no Shuffle and nothing to weigh.")
     ui.closing(page, "Weights need a level that splits; choose a checkpoint of two levels or more.")

@@ -1,6 +1,6 @@
 """The only part, besides app.py and pages/, that knows Streamlit: frame, shared choices, loaders, exports."""
 
-from .frame import Page, begin
+from .frame import Page, Visit, begin, checkpoint_uploader
 from .parts import (
     caveat,
     chart,
@@ -9,20 +9,26 @@ from .parts import (
     exports,
     how_to_read,
     recipe,
+    shuffle_level,
+    side_by_side,
     table,
     takeaway,
 )
 
 __all__ = [
     "Page",
+    "Visit",
     "begin",
     "caveat",
     "chart",
+    "checkpoint_uploader",
     "closing",
     "errors_as_sentences",
     "exports",
     "how_to_read",
     "recipe",
+    "shuffle_level",
+    "side_by_side",
     "table",
     "takeaway",
 ]

@@ -25,7 +25,7 @@ def entropies(page: Page) -> Entropies:
     return _entropies(page.checkpoint, page.images, page.seed)
 
 
-@st.cache_resource(max_entries=16, hash_funcs=loaders._HASHES, show_spinner="Measuring entropies …")
+@st.cache_resource(max_entries=16, hash_funcs=loaders.HASHES, show_spinner="Measuring entropies …")
 def _entropies(checkpoint: Checkpoint, images: loaders.Images, seed: int) -> Entropies:
     from ..analysis import entropy
 
@@ -37,7 +37,7 @@ def account(page: Page) -> Account:
     return _account(page.checkpoint, page.images, page.seed)
 
 
-@st.cache_resource(max_entries=16, hash_funcs=loaders._HASHES, show_spinner="Adding up log-determinants …")
+@st.cache_resource(max_entries=16, hash_funcs=loaders.HASHES, show_spinner="Adding up log-determinants …")
 def _account(checkpoint: Checkpoint, images: loaders.Images, seed: int) -> Account:
     from ..analysis import entropy
 
@@ -49,7 +49,7 @@ def self_tests(page: Page) -> tuple[SelfTest, ...]:
     return _self_tests(page.checkpoint, page.images, page.seed)
 
 
-@st.cache_resource(max_entries=16, hash_funcs=loaders._HASHES, show_spinner="Measuring noise …")
+@st.cache_resource(max_entries=16, hash_funcs=loaders.HASHES, show_spinner="Measuring noise …")
 def _self_tests(checkpoint: Checkpoint, images: loaders.Images, seed: int) -> tuple[SelfTest, ...]:
     from ..analysis import entropy
 
@@ -73,7 +73,7 @@ def leakage(page: Page) -> str:
     return entropy.leakage_in_words(losses) if losses else ""
 
 
-@st.cache_resource(max_entries=16, hash_funcs=loaders._HASHES, show_spinner=False)
+@st.cache_resource(max_entries=16, hash_funcs=loaders.HASHES, show_spinner=False)
 def _leakages(checkpoint: Checkpoint, images: loaders.Images, seed: int) -> tuple[Leakage, ...]:
     from ..analysis import entropy
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import shlex
+from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, overload
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -23,40 +24,92 @@ MAX_PHOTO_MB = 32
 #: What a first visit shows, where it is there.
 FIRST_CHECKPOINT, FIRST_IMAGE = "photos32-weighted", 13
 MAX_SEED = 2**31 - 1
+#: As many as the flow's config allows.
+MAX_LEVELS = 6
+#: Stands in the URL for a choice that was not made.
+NOTHING = "none"
 
 
 @dataclass(frozen=True, eq=False)
-class Page:
-    """What the side bar has chosen.
+class Visit:
+    """What every page knows, also one that looks at no checkpoint.
 
     Attributes:
         label: the page's name in the side bar.
-        checkpoint: the flow, and what its file says.
-        argument: names the checkpoint on the command line.
-        images: the data set in the flow's shape.
-        image: uint8 (1, C, H, W), the image looked at.
-        seed: of its dequantisation and of samples.
         links: what links to other pages carry in their URL.
         lesson: whether the page is shown to a hall.
 
     """
 
     label: str
-    checkpoint: Checkpoint
-    argument: str
-    images: loaders.Images
-    image: Tensor
-    seed: int
     links: dict[str, str]
     lesson: bool
 
     def file_name(self, what: str, suffix: str) -> str:
+        """Return the name of an exported file."""
+        return f"eiwflow-{self.label.lower()}-{what}.{suffix}"
+
+    def key(self, what: str) -> str:
+        """Return the key of an element, apart from those of the same name in another column."""
+        return what
+
+
+@dataclass(frozen=True, eq=False)
+class Page(Visit):
+    """What the side bar has chosen.
+
+    Attributes:
+        file: of the checkpoint.
+        checkpoint: the flow, and what its file says.
+        images: the data set in the flow's shape.
+        image: uint8 (1, C, H, W), the image looked at.
+        seed: of its dequantisation and of samples.
+        level: the level that is wanted, from 1; a flow may have fewer.
+        other: the same page of the checkpoint that this one is compared with, or None.
+        second: whether this is the other one.
+
+    """
+
+    file: loaders.CheckpointFile
+    checkpoint: Checkpoint
+    images: loaders.Images
+    image: Tensor
+    seed: int
+    level: int
+    other: Page | None = None
+    second: bool = False
+
+    @property
+    def argument(self) -> str:
+        """The checkpoint's name on the command line, quoted for a shell."""
+        return shlex.quote(self.file.argument)
+
+    def file_name(self, what: str, suffix: str) -> str:
         """Return the name of an exported file: it says from which checkpoint and seed it is."""
-        return f"eiwflow-{self.label.lower()}-{what}-{self.checkpoint.sha256[:8]}-seed{self.seed}.{suffix}"
+        return super().file_name(f"{what}-{self.checkpoint.sha256[:8]}-seed{self.seed}", suffix)
+
+    def key(self, what: str) -> str:
+        """Return the key of an element: the compared checkpoint's elements have their own."""
+        return f"{what}-second" if self.second else what
 
 
-def begin(title: str, label: str) -> Page:
-    """Start the page called ``label`` in the side bar; ``title`` is the question it answers."""
+@overload
+def begin(title: str, label: str, *, level: bool = ..., compare: bool = ...) -> Page: ...
+@overload
+def begin(title: str, label: str, *, needs_checkpoint: Literal[False]) -> Visit: ...
+def begin(
+    title: str, label: str, *, level: bool = False, compare: bool = False, needs_checkpoint: bool = True
+) -> Page | Visit:
+    """Start a page; every page calls this first.
+
+    Arguments:
+        title: the question that the page answers.
+        label: its name in the side bar.
+        level: whether it looks at one level, and lets it be chosen.
+        compare: whether it can show a second checkpoint beside the first.
+        needs_checkpoint: a page without has neither, and a side bar of links alone.
+
+    """
     st.set_page_config(page_title=title, page_icon=str(STYLE / "icon.png"), layout="wide")
     st.html(STYLE / "page.css")
     lesson = st.query_params.get("lesson") == "1"
@@ -65,9 +118,15 @@ def begin(title: str, label: str) -> Page:
     st.title(title)
     links, box = st.sidebar.container(), st.sidebar
     above = st.container()  # sentences about what is missing stand under the title, but are known later
+    if not needs_checkpoint:
+        carried = st.query_params.to_dict()
+        _links(links, carried)
+        _about(box)
+        loaders.engine()
+        return Visit(label, carried, lesson)
     loaders.engine()
 
-    files = loaders.checkpoint_files()
+    files = loaders.checkpoint_files(_uploads())
     if not files:
         _links(links, st.query_params.to_dict())
         above.error(
@@ -84,24 +143,41 @@ def begin(title: str, label: str) -> Page:
         name="the checkpoint",
     )
     checkpoint, file = _open_or_another(files, chosen, above)
+    compared = _compared_with(files, chosen, box, compare)
+    _checkpoint_uploader(box)
+    other = _open_other(files[compared], above) if compare and compared != NOTHING else None
     images = _images(checkpoint, box, above)
     image, picked = _image(checkpoint.info.config.shape, images, box)
-    seeds = range(MAX_SEED + 1)
+    levels = range(1, 1 + max(one.info.config.levels for one in (checkpoint, other) if one is not None))
+    wanted = _level(levels, box, level)
     seed = state.choice(
         "seed",
-        seeds,
+        range(MAX_SEED + 1),
         0,
         lambda: box.number_input(
             "Seed", 0, MAX_SEED, key="seed", help="Draws the dequantisation noise and the samples."
         ),
     )
-    carried = state.write_url({"ck": chosen, "data": images.name, **picked, "seed": str(seed)})
+    carried = state.write_url(
+        {"ck": chosen, "vs": compared, "data": images.name, **picked, "level": str(wanted), "seed": str(seed)}
+    )
     _links(links, carried)
-    with box.expander("About EIW-Flow"):
-        st.markdown(texts.ABOUT)
+    _about(box)
     for sentence in state.notes():
         above.info(sentence)
-    return Page(label, checkpoint, file.argument, images, image, seed, carried, lesson)
+    page = Page(label, carried, lesson, file, checkpoint, images, image, seed, wanted)
+    return page if other is None else _beside(page, files[compared], other, box, above)
+
+
+def _uploads() -> set[str]:
+    """Return the keys of what this visitor uploaded, and of what the link names, which may be another's."""
+    named = {st.query_params.get(key, "") for key in ("ck", "vs")}
+    return {*st.session_state.setdefault("_uploaded", []), *named}
+
+
+def _about(box: DeltaGenerator) -> None:
+    with box.expander("About EIW-Flow"):
+        st.markdown(texts.ABOUT)
 
 
 def _links(links: DeltaGenerator, carried: dict[str, str]) -> None:
@@ -109,6 +185,104 @@ def _links(links: DeltaGenerator, carried: dict[str, str]) -> None:
         links.caption(group)
         for entry in entries:
             links.page_link(entry.path, label=entry.label, query_params=carried)
+
+
+def _compared_with(files: dict[str, loaders.CheckpointFile], chosen: str, box: DeltaGenerator, drawn: bool) -> str:
+    """Draw the choice of a second checkpoint, where the page has a place for one; return its key or ``none``."""
+    options = [NOTHING, *(key for key in files if key != chosen)]
+    if not drawn:
+        return state.hidden_choice("vs", options, NOTHING, name="the checkpoint compared with")
+    return state.choice(
+        "vs",
+        options,
+        NOTHING,
+        lambda: box.selectbox(
+            "Compare with", options, format_func=lambda key: files[key].label if key in files else "–", key="vs"
+        ),
+        name="the checkpoint compared with",
+    )
+
+
+def _level(levels: range, box: DeltaGenerator, drawn: bool) -> int:
+    possible = range(1, MAX_LEVELS + 1)
+    if not drawn:
+        return state.hidden_choice("level", possible, 1)
+
+    def draw() -> None:
+        if len(levels) > 1:
+            box.select_slider("Level", levels, key="level")
+
+    return state.clamped_choice("level", possible, levels, 1, draw)
+
+
+def _beside(
+    page: Page, file: loaders.CheckpointFile, other: Checkpoint, box: DeltaGenerator, above: DeltaGenerator
+) -> Page:
+    """Return the page with the same page of another checkpoint at its side, on the same image as its flow takes it."""
+    shape = other.info.config.shape
+    try:
+        images = loaders.images(page.images.name, shape, 2**other.info.config.levels)
+    except data.DataError as error:
+        above.error(str(error))
+        return page
+    if images.note and images.note != page.images.note:
+        box.caption(images.note)
+    if page.links["photo"] == NOTHING:
+        number = min(int(page.links["image"]), len(images.test) - 1)
+        image = images.test[number : number + 1]
+    else:
+        image = loaders.photo(loaders.photos()[page.links["photo"]], shape)
+    second = replace(page, file=file, checkpoint=other, images=images, image=image, second=True)
+    return replace(page, other=second)
+
+
+def _open_other(file: loaders.CheckpointFile, above: DeltaGenerator) -> Checkpoint | None:
+    from ..checkpoint import CheckpointError
+
+    try:
+        return loaders.open_checkpoint(file)
+    except CheckpointError as error:
+        above.error(f"{error} There is nothing to compare with.")
+        return None
+
+
+def _checkpoint_uploader(box: DeltaGenerator) -> None:
+    with box.expander("Your own checkpoint"):
+        checkpoint_uploader("side-bar")
+
+
+def checkpoint_uploader(place: str) -> None:
+    """Draw a door for a checkpoint file, which becomes the page's; ``place`` tells it from other doors of a page."""
+    from ..checkpoint import MAX_FILE_BYTES
+
+    # A new key empties the uploader.
+    key = f"checkpoint-{place}-{st.session_state.setdefault('_checkpoint_uploads', 0)}"
+    st.file_uploader(
+        "An eiwflow .safetensors file; it stays on this machine.",
+        ["safetensors"],
+        key=key,
+        on_change=_take_checkpoint,
+        args=(key,),
+        max_upload_size=MAX_FILE_BYTES // 2**20,
+    )
+
+
+def _take_checkpoint(key: str) -> None:
+    from ..checkpoint import CheckpointError
+
+    upload = st.session_state[key]
+    if upload is None:
+        return
+    st.session_state["_checkpoint_uploads"] += 1
+    try:
+        taken = loaders.remember_checkpoint(upload.getvalue(), upload.name)
+    except CheckpointError as error:
+        st.session_state["_refused_checkpoint"] = error
+        state.note(str(error))
+        return
+    st.session_state.pop("_refused_checkpoint", None)
+    st.session_state["_uploaded"].append(taken)
+    state.set_choice("ck", taken)
 
 
 def _open_or_another(
@@ -139,6 +313,10 @@ def _images(checkpoint: Checkpoint, box: DeltaGenerator, above: DeltaGenerator) 
         st.stop()
     config, trained_on = checkpoint.info.config, checkpoint.info.data
     default = trained_on if trained_on in names else names[0]
+    # Who looked at a flow's own images and turns to another flow looks at that one's.
+    before, st.session_state["_trained_on"] = st.session_state.get("_trained_on", default), default
+    if before != default and st.session_state.get("_data") == before:
+        state.set_choice("data", default)
     name = state.choice("data", names, default, lambda: box.selectbox("Data set", names, key="data"), "the data set")
     try:
         images = loaders.images(name, config.shape, 2**config.levels)
@@ -155,8 +333,8 @@ def _images(checkpoint: Checkpoint, box: DeltaGenerator, above: DeltaGenerator) 
 def _image(shape: tuple[int, int, int], images: loaders.Images, box: DeltaGenerator) -> tuple[Tensor, dict[str, str]]:
     """Draw the choice of an image; return it, and what stands for it in the URL."""
     photos = loaders.photos()
-    photo = state.hidden_choice("photo", ["none", *photos], "none", name="the photo")
-    own = photo != "none"
+    photo = state.hidden_choice("photo", [NOTHING, *photos], NOTHING, name="the photo")
+    own = photo != NOTHING
     numbers = range(len(images.test))
     number = state.choice(
         "image",
@@ -198,5 +376,5 @@ def _take_photo(key: str) -> None:
 
 
 def _drop_photo() -> None:
-    state.set_choice("photo", "none")
+    state.set_choice("photo", NOTHING)
     st.session_state["_uploads"] += 1

@@ -98,7 +98,7 @@ def norms(page: Page) -> Norms:
 def _peers(page: Page) -> dict[str, Checkpoint]:
     """Return the page's checkpoint and the bundled ones like it: images and levels of one shape, one data set."""
     kind = _kind(page.checkpoint)
-    found = {Path(page.argument).name: page.checkpoint}
+    found = {page.file.label: page.checkpoint}
     for file in loaders.checkpoint_files().values():
         bundled = file.path.parent == loaders.BUNDLED
         if bundled and _kind_of_file(file.path, file.path.stat().st_mtime_ns) == kind:
@@ -123,7 +123,7 @@ def _kind(checkpoint: Checkpoint) -> tuple[object, ...]:
     return config.shape, config.levels, checkpoint.info.data
 
 
-@st.cache_resource(max_entries=256, hash_funcs=loaders._HASHES, show_spinner=False)
+@st.cache_resource(max_entries=256, hash_funcs=loaders.HASHES, show_spinner=False)
 def _treated(checkpoint: Checkpoint, image: Tensor, ways: tuple[Way, ...], seed: int) -> Treated:
     """Return one image after its latents were treated in several ways.
 
@@ -136,7 +136,7 @@ def _treated(checkpoint: Checkpoint, image: Tensor, ways: tuple[Way, ...], seed:
     return latents.treat_image(checkpoint.flow, image, ways, seed)
 
 
-@st.cache_resource(max_entries=32, hash_funcs=loaders._HASHES, show_spinner="Throwing away numbers of test images …")
+@st.cache_resource(max_entries=32, hash_funcs=loaders.HASHES, show_spinner="Throwing away numbers of test images …")
 def _survey(checkpoint: Checkpoint, images: loaders.Images) -> Survey:
     """Return what throwing numbers away leaves of the first test images.
 
@@ -152,7 +152,7 @@ def _survey(checkpoint: Checkpoint, images: loaders.Images) -> Survey:
 # ---------------------------------------------------------------------- Space
 
 
-@st.cache_resource(max_entries=32, hash_funcs=loaders._HASHES, show_spinner=False)
+@st.cache_resource(max_entries=32, hash_funcs=loaders.HASHES, show_spinner=False)
 def _way(checkpoint: Checkpoint, a: Tensor, b: Tensor, path: str, seed: int, frames: int) -> Interpolation:
     from ..analysis.interpolation import interpolate
 
@@ -178,7 +178,7 @@ def moving(page: Page, other: Tensor, path: str) -> bytes:
     return space.gif(space.rows(_way(page.checkpoint, page.image, other, path, page.seed, MOVING_FRAMES)))
 
 
-@st.cache_resource(max_entries=32, hash_funcs=loaders._HASHES, show_spinner=False)
+@st.cache_resource(max_entries=32, hash_funcs=loaders.HASHES, show_spinner=False)
 def _samples(checkpoint: Checkpoint, temperatures: tuple[float, ...], seed: int) -> Samples:
     from ..analysis.interpolation import draw
 
@@ -216,4 +216,6 @@ def offer(page: Page, files: dict[str, Callable[[], bytes]]) -> None:
         for file, make in files.items():
             what, suffix = file.split(".")
             label, name = f"{what.capitalize()} ({suffix.upper()})", page.file_name(what, suffix)
-            st.download_button(label, make, name, kinds[suffix], key=f"save-{what}-{suffix}", on_click="ignore")
+            st.download_button(
+                label, make, name, kinds[suffix], key=page.key(f"save-{what}-{suffix}"), on_click="ignore"
+            )

@@ -10,8 +10,10 @@ import hashlib
 import io
 import os
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,10 +31,11 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 BUNDLED = ROOT / "assets" / "checkpoints"
 SAMPLES, TEMPERATURE = 8, 0.7
-#: Uploaded photos that the server remembers, and the side they are kept at.
-PHOTOS, PHOTO_SIDE = 16, 256
+#: Uploaded photos that the server remembers, and the side they are kept at; uploaded checkpoints.
+PHOTOS, PHOTO_SIDE, UPLOADS = 16, 256, 8
 
-_HASHES = {
+#: How Streamlit tells apart what the cached functions of all pages are given.
+HASHES = {
     "eiwflow.checkpoint.Checkpoint": lambda checkpoint: checkpoint.sha256,
     "eiwflow.ui.loaders.Images": lambda images: (images.name, images.test.shape),
     "torch.Tensor": lambda tensor: tensor.numpy().tobytes(),
@@ -62,10 +65,10 @@ class CheckpointFile:
     """A checkpoint that can be chosen.
 
     Attributes:
-        key: stands in the URL: a bundled one's name, a run's content hash.
+        key: stands in the URL: a bundled one's name, or the content hash of a run's or an uploaded one.
         label: what the side bar shows.
         path: the file.
-        argument: names it on the command line.
+        argument: names it on the command line; an uploaded one by its file's name.
 
     """
 
@@ -75,10 +78,12 @@ class CheckpointFile:
     argument: str
 
 
-def checkpoint_files() -> dict[str, CheckpointFile]:
-    """Return the bundled checkpoints and those of finished runs by their key."""
+def checkpoint_files(uploads: Iterable[str] = ()) -> dict[str, CheckpointFile]:
+    """Return the bundled checkpoints, those of finished runs, and uploaded ones of these keys, by their key."""
     files = [CheckpointFile(path.stem, path.stem, path, path.stem) for path in sorted(BUNDLED.glob("*.safetensors"))]
     files += [_of_run(run, *stamp) for run, stamp in _finished_runs()]
+    remembered = _uploaded()
+    files += [remembered[key] for key in uploads if key in remembered]
     return {file.key: file for file in files}
 
 
@@ -103,6 +108,40 @@ def _of_run(run: Path, time: int, size: int) -> CheckpointFile:
     return CheckpointFile(digest, f"run {run.name}", path, str(run))
 
 
+@st.cache_resource(show_spinner=False)
+def _uploaded() -> OrderedDict[str, CheckpointFile]:
+    return OrderedDict()
+
+
+@st.cache_resource(show_spinner=False)
+def _folder_of_uploads() -> TemporaryDirectory[str]:
+    return TemporaryDirectory(prefix="eiwflow-")
+
+
+def remember_checkpoint(content: bytes, name: str) -> str:
+    """Keep an uploaded checkpoint while the server runs and no newer ones push it out; return its key.
+
+    Arguments:
+        content: of the file.
+        name: the file's, for the visitor's eyes; it never becomes a path.
+
+    Raises:
+        CheckpointError: the file is not one of ours.
+
+    """
+    from ..checkpoint import load
+
+    key = load(content, name).sha256[:12]
+    path = Path(_folder_of_uploads().name) / f"{key}.safetensors"
+    path.write_bytes(content)
+    kept = _uploaded()
+    kept[key] = CheckpointFile(key, f"upload {name[:60]}", path, name)
+    kept.move_to_end(key)
+    while len(kept) > UPLOADS:
+        kept.popitem(last=False)[1].path.unlink(missing_ok=True)
+    return key
+
+
 def _stamp(path: Path) -> tuple[int, int]:
     status = path.stat()
     return status.st_mtime_ns, status.st_size
@@ -122,7 +161,7 @@ def open_checkpoint(file: CheckpointFile) -> Checkpoint:
     return _open(file.path, *stamp)
 
 
-@st.cache_resource(max_entries=10, show_spinner="Opening the checkpoint …")
+@st.cache_resource(max_entries=16, show_spinner="Opening the checkpoint …")
 def _open(path: Path, time: int, size: int) -> Checkpoint:
     del time, size
     from ..checkpoint import load
@@ -226,7 +265,7 @@ def photo(content: bytes, shape: tuple[int, int, int]) -> Tensor:
 # ---------------------------------------------------------------------- the front page
 
 
-@st.cache_resource(max_entries=8, hash_funcs=_HASHES, show_spinner="Looking at training images …")
+@st.cache_resource(max_entries=8, hash_funcs=HASHES, show_spinner="Looking at training images …")
 def kept_fit(checkpoint: Checkpoint, images: Images) -> KeptFit:
     """Return the Gaussians that a flow would end with if it stopped early."""
     from ..analysis import levels
@@ -234,7 +273,7 @@ def kept_fit(checkpoint: Checkpoint, images: Images) -> KeptFit:
     return levels.fit_kept(checkpoint.flow, images.reference)
 
 
-@st.cache_resource(max_entries=8, hash_funcs=_HASHES, show_spinner="Looking at test images …")
+@st.cache_resource(max_entries=8, hash_funcs=HASHES, show_spinner="Looking at test images …")
 def survey(checkpoint: Checkpoint, images: Images) -> tuple[Staircase, tuple[LevelFacts, ...]]:
     """Return staircase and facts of the first test images, under the noise that ``evaluate`` gives them."""
     from ..analysis import levels
@@ -244,7 +283,7 @@ def survey(checkpoint: Checkpoint, images: Images) -> tuple[Staircase, tuple[Lev
     return levels.stops(trace, fit), levels.level_facts(trace)
 
 
-@st.cache_resource(max_entries=64, hash_funcs=_HASHES, show_spinner=False)
+@st.cache_resource(max_entries=64, hash_funcs=HASHES, show_spinner=False)
 def passage(checkpoint: Checkpoint, images: Images, image: Tensor, seed: int) -> Passage:
     """Return one image's way through a flow.
 
@@ -257,7 +296,7 @@ def passage(checkpoint: Checkpoint, images: Images, image: Tensor, seed: int) ->
     return levels.passage(checkpoint.flow, image, kept_fit(checkpoint, images), seed)
 
 
-@st.cache_resource(max_entries=32, hash_funcs=_HASHES, show_spinner=False)
+@st.cache_resource(max_entries=32, hash_funcs=HASHES, show_spinner=False)
 def samples(checkpoint: Checkpoint, seed: int) -> np.ndarray:
     """Return images (N, H, W, C) uint8 drawn from a flow, those that ``sample`` draws with the same seed.
 

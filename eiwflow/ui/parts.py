@@ -11,13 +11,14 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from . import navigation, texts
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-    from .frame import Page
+    from .frame import Page, Visit
 
 #: The size of a figure's letters in front of a hall, in pixels.
 LESSON_LETTERS = 20
@@ -28,7 +29,35 @@ def takeaway(sentence: str) -> None:
     st.html(f'<p class="eiw-takeaway">{escape(sentence)}</p>')
 
 
-def chart(figure: go.Figure, page: Page, what: str, alt: str) -> None:
+def side_by_side(page: Page) -> list[tuple[Page, DeltaGenerator]]:
+    """Return the page and its place; where checkpoints are compared both, in two columns under their names.
+
+    A page draws into each place by the same functions, on axes of the same range.
+    """
+    if page.other is None:
+        return [(page, st.container())]
+    both = list(zip((page, page.other), st.columns(2, gap="large"), strict=True))
+    for one, place in both:
+        config = one.checkpoint.info.config
+        place.html(
+            f'<p class="eiw-column"><b>{escape(one.file.label)}</b> split {escape(config.split)}, '
+            f"{config.levels} levels of {config.steps} steps</p>"
+        )
+    return both
+
+
+def shuffle_level(page: Page) -> int | None:
+    """Return the level that is wanted, or the nearest that has a Shuffle, which is said; None where none has."""
+    levels = page.checkpoint.info.config.levels
+    if levels == 1:
+        return None
+    if page.level >= levels:
+        there = "is the last and has no Shuffle" if page.level == levels else "is not there"
+        st.info(f"Level {page.level} {there}: showing level {levels - 1}.")
+    return min(page.level, levels - 1)
+
+
+def chart(figure: go.Figure, page: Visit, what: str, alt: str) -> None:
     """Show a figure; its camera button saves a PNG of that name. In a lesson its letters are large."""
     if page.lesson:
         figure.update_layout(font_size=LESSON_LETTERS, legend_font_size=LESSON_LETTERS)
@@ -45,7 +74,7 @@ def chart(figure: go.Figure, page: Page, what: str, alt: str) -> None:
             "scale": 2,
         },
     }
-    st.plotly_chart(figure, key=what, width="stretch", theme="streamlit", alt=alt, config=config)
+    st.plotly_chart(figure, key=page.key(what), width="stretch", theme="streamlit", alt=alt, config=config)
 
 
 def how_to_read(page_name: str) -> None:
@@ -86,10 +115,10 @@ def exports(page: Page, tables: dict[str, Sequence[dict[str, Any]]], pictures: d
             _download(page, what, "png", "image/png", draw)
 
 
-def _download(page: Page, what: str, suffix: str, kind: str, make: Callable[[], bytes]) -> None:
+def _download(page: Visit, what: str, suffix: str, kind: str, make: Callable[[], bytes]) -> None:
     name = page.file_name(what, suffix)
     label = f"{what.capitalize()} ({suffix.upper()})"
-    st.download_button(label, make, name, kind, key=f"save-{what}-{suffix}", on_click="ignore")
+    st.download_button(label, make, name, kind, key=page.key(f"save-{what}-{suffix}"), on_click="ignore")
 
 
 def _csv(rows: Sequence[dict[str, Any]]) -> bytes:
@@ -106,7 +135,7 @@ def recipe(*commands: str) -> None:
     st.code("\n".join(f"python -m eiwflow {command}" for command in commands), language="bash")
 
 
-def closing(page: Page, sentence: str) -> None:
+def closing(page: Visit, sentence: str) -> None:
     """End the page with one sentence and the way on; in a lesson also the way back."""
     before, after = navigation.neighbours(page.label)
     st.markdown(sentence)

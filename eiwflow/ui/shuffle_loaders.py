@@ -24,7 +24,7 @@ def record(page: Page) -> TrainingRecord | None:
     """Return the training record of the page's checkpoint, or None where there is none."""
     from ..analysis.record import record_folder
 
-    path = next(file.path for file in loaders.checkpoint_files().values() if file.argument == page.argument)
+    path = page.file.path
     lines = record_folder(path) / "metrics.jsonl"
     return _record(path, lines.stat().st_mtime_ns) if lines.is_file() else None
 
@@ -49,7 +49,7 @@ def report(page: Page, level: int) -> ShuffleReport:
     return _report(page.checkpoint, page.images, page.image, level, page.seed, until, found)
 
 
-@st.cache_resource(max_entries=64, hash_funcs=loaders._HASHES, show_spinner=False)
+@st.cache_resource(max_entries=64, hash_funcs=loaders.HASHES, show_spinner=False)
 def _report(
     checkpoint: Checkpoint,
     images: loaders.Images,
@@ -73,21 +73,21 @@ def facts(page: Page, level: int) -> LevelFacts:
     return _facts(page.checkpoint, page.images)[level - 1]
 
 
-@st.cache_resource(max_entries=16, hash_funcs=loaders._HASHES, show_spinner=False)
+@st.cache_resource(max_entries=16, hash_funcs=loaders.HASHES, show_spinner=False)
 def _facts(checkpoint: Checkpoint, images: loaders.Images) -> tuple[LevelFacts, ...]:
     from ..analysis import levels
 
     return levels.level_facts(_trace(checkpoint, images))
 
 
-@st.cache_resource(max_entries=4, hash_funcs=loaders._HASHES, show_spinner="Looking at test images …")
+@st.cache_resource(max_entries=4, hash_funcs=loaders.HASHES, show_spinner="Looking at test images …")
 def _trace(checkpoint: Checkpoint, images: loaders.Images) -> Trace:
     from ..analysis import permutation
 
     return permutation.trace_of_test_images(checkpoint.flow, images.test)
 
 
-@st.cache_resource(max_entries=16, hash_funcs=loaders._HASHES, show_spinner="Initialising a flow …")
+@st.cache_resource(max_entries=16, hash_funcs=loaders.HASHES, show_spinner="Initialising a flow …")
 def halves_by_steps(checkpoint: Checkpoint, images: loaders.Images, seed: int) -> HalvesBySteps:
     """Return which half of level 1's channels holds the structure, by the number of steps."""
     from ..analysis import permutation

@@ -31,6 +31,27 @@ def choice(key: str, options: Sequence[Option], default: Option, draw: Callable[
     return st.session_state["_" + key]
 
 
+def clamped_choice(key: str, options: range, shown: range, default: int, draw: Callable[[], object]) -> int:
+    """Draw a shared number of which this page shows the first few; return the one that is wanted, shown or not.
+
+    Arguments:
+        key: in the URL and of the widget that ``draw`` draws over ``shown``.
+        options: what may be wanted on some page.
+        shown: the first options, as far as there is something to show.
+        default: where neither the URL nor the session knows better.
+        draw: draws the widget.
+
+    """
+    on_screen = f"_shown_{key}"
+    if st.session_state.get(key) == st.session_state.get(on_screen):
+        st.session_state.pop(key, None)  # nobody moved it: what was wanted stands, also where it was not shown
+    _read_url(key, options, default, key)
+    wanted = st.session_state["_" + key] = st.session_state[key]
+    st.session_state[key] = st.session_state[on_screen] = min(wanted, shown[-1])
+    draw()
+    return wanted
+
+
 def hidden_choice(key: str, options: Sequence[Option], default: Option, name: str = "") -> Option:
     """Return a shared choice that no widget shows; :func:`set_choice` changes it."""
     _read_url(key, options, default, name)

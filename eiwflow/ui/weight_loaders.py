@@ -22,17 +22,6 @@ if TYPE_CHECKING:
 SIDE_BY_SIDE = 24
 
 
-def level(page: Page) -> int | None:
-    """Draw the choice of a level; return one that has a Shuffle, the nearest, or None where no level has."""
-    levels = page.checkpoint.flow.config.levels
-    if levels == 1:
-        return None
-    wanted = st.sidebar.select_slider("Level", range(1, levels + 1), key="level", bind="query-params")
-    if wanted == levels:
-        st.info(f"Level {levels} is the last and has no Shuffle: showing level {levels - 1}.")
-    return min(wanted, levels - 1)
-
-
 def asked(label: str, page: Page, level: int) -> bool:
     """Draw a button for what takes seconds; return whether it was asked for, now or before, in this session."""
     answered = st.session_state.setdefault("_asked", set())
@@ -53,7 +42,7 @@ def channel(weights: ChannelWeights) -> int:
     )
 
 
-@st.cache_resource(max_entries=64, hash_funcs=loaders._HASHES, show_spinner=False)
+@st.cache_resource(max_entries=64, hash_funcs=loaders.HASHES, show_spinner=False)
 def weights(checkpoint: Checkpoint, images: loaders.Images, image: Tensor, level: int, seed: int) -> ChannelWeights:
     """Return the weights of a level for one image, beside those of test images.
 
@@ -67,7 +56,7 @@ def weights(checkpoint: Checkpoint, images: loaders.Images, image: Tensor, level
     return channel_weights(checkpoint.flow, image, averages, level, seed, sources(images))
 
 
-@st.cache_resource(max_entries=16, hash_funcs=loaders._HASHES, show_spinner="Weighing test images …")
+@st.cache_resource(max_entries=16, hash_funcs=loaders.HASHES, show_spinner="Weighing test images …")
 def _averages(checkpoint: Checkpoint, images: loaders.Images, level: int) -> Channels:
     from ..analysis.weights import IMAGES, measure
 
@@ -86,7 +75,7 @@ def _sources(name: str, count: int) -> tuple[int, ...] | None:
     return None if found is None or len(found) != count else tuple(np.asarray(found).tolist())
 
 
-@st.cache_resource(max_entries=16, hash_funcs=loaders._HASHES, show_spinner="Holding each weight at its mean …")
+@st.cache_resource(max_entries=16, hash_funcs=loaders.HASHES, show_spinner="Holding each weight at its mean …")
 def ablation(checkpoint: Checkpoint, images: loaders.Images, level: int) -> Ablation:
     """Return what each weight of a level is worth."""
     from ..analysis.channels import ablate
@@ -94,7 +83,7 @@ def ablation(checkpoint: Checkpoint, images: loaders.Images, level: int) -> Abla
     return ablate(checkpoint.flow, images.test, level, sources=sources(images))
 
 
-@st.cache_resource(max_entries=16, hash_funcs=loaders._HASHES, show_spinner="Drawing each channel anew …")
+@st.cache_resource(max_entries=16, hash_funcs=loaders.HASHES, show_spinner="Drawing each channel anew …")
 def reach(checkpoint: Checkpoint, images: loaders.Images, level: int) -> Reach:
     """Return how much the image changes with each emitted channel.
 
@@ -107,7 +96,7 @@ def reach(checkpoint: Checkpoint, images: loaders.Images, level: int) -> Reach:
     return channels.reach(checkpoint.flow, images.test, level, sources=sources(images))
 
 
-@st.cache_resource(max_entries=128, hash_funcs=loaders._HASHES, show_spinner=False)
+@st.cache_resource(max_entries=128, hash_funcs=loaders.HASHES, show_spinner=False)
 def gradient(checkpoint: Checkpoint, image: Tensor, level: int, channel: int, seed: int) -> EnergyGradient:
     """Return which pixels a channel's energy listens to."""
     from ..analysis.channels import energy_gradient
@@ -115,7 +104,7 @@ def gradient(checkpoint: Checkpoint, image: Tensor, level: int, channel: int, se
     return energy_gradient(checkpoint.flow, image, level, channel, seed)
 
 
-@st.cache_resource(max_entries=128, hash_funcs=loaders._HASHES, show_spinner=False)
+@st.cache_resource(max_entries=128, hash_funcs=loaders.HASHES, show_spinner=False)
 def resampling(
     checkpoint: Checkpoint, image: Tensor, level: int, channel: int, seed: int, zeroed: bool, frozen: bool
 ) -> Resampling:

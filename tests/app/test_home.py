@@ -31,7 +31,7 @@ def test_first_visit_answers_the_question_and_writes_the_whole_url(open_app: Ope
     assert_healthy(at)
     assert at.title[0].value == "What happens to an image in a multi-scale flow?"
     assert "numbers leave in 2 portions: 1,536 after level 1 and 1,536 after level 2" in sentences(at)
-    assert set(url(at)) == {"ck", "data", "image", "photo", "seed"}
+    assert set(url(at)) == {"ck", "vs", "data", "image", "photo", "level", "seed"}
     assert not at.info
 
 
@@ -90,7 +90,7 @@ def test_what_other_pages_keep_in_the_url_stays_there(open_app: Open) -> None:
 def test_a_photo_is_shown_and_stands_in_the_url_by_its_content(open_app: Open) -> None:
     at = open_app()
     before = sentences(at)
-    at.file_uploader[0].upload("mine.png", picture_bytes(), "image/png").run()
+    at.file_uploader(key="upload-0").upload("mine.png", picture_bytes(), "image/png").run()
     assert_healthy(at)
     key = hashlib.sha256(picture_bytes()).hexdigest()[:12]
     assert url(at)["photo"] == key and sentences(at) != before
@@ -102,7 +102,7 @@ def test_a_photo_is_shown_and_stands_in_the_url_by_its_content(open_app: Open) -
 
 def test_a_file_that_is_no_picture_is_refused_in_a_sentence(open_app: Open) -> None:
     at = open_app()
-    at.file_uploader[0].upload("mine.png", b"not a picture", "image/png").run()
+    at.file_uploader(key="upload-0").upload("mine.png", b"not a picture", "image/png").run()
     assert_healthy(at)
     assert "mine.png" in at.info[0].value and "cannot be read" in at.info[0].value
     assert url(at)["photo"] == "none"

@@ -1,0 +1,140 @@
+"""The frame of every page: a second checkpoint, a level, a checkpoint of one's own; all of it in the URL."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from eiwflow.ui import loaders
+
+from .conftest import APP, run_app, sentences, small_flow, url, write_checkpoint
+
+SHUFFLE, HOME = "pages/4_shuffle.py", "app.py"
+
+
+def visit(page: str, **query: str) -> AppTest:
+    """Return a page after its first run."""
+    at = AppTest.from_file(str(APP), default_timeout=120)
+    at.query_params.update(query)
+    at.switch_page(page)
+    return at.run()
+
+
+@pytest.fixture
+def three(bundle: Path) -> Path:
+    """Return the folder of three checkpoints: of two levels, of three levels, and trained on other images."""
+    write_checkpoint(bundle / "one.safetensors")
+    write_checkpoint(bundle / "two.safetensors", small_flow(split="static-last", levels=3))
+    write_checkpoint(bundle / "three.safetensors", small_flow(split="random"), data="emoji32")
+    return bundle
+
+
+def said_of_levels(at: AppTest) -> list[str]:
+    return [info.value for info in at.info if info.value.startswith("Level")]
+
+
+def names_of_columns(at: AppTest) -> list[str]:
+    return [part.split("</b>")[0] for part in sentences(at).split('eiw-column"><b>')[1:]]
+
+
+def test_a_second_checkpoint_stands_beside_the_first_and_in_the_url(three: Path) -> None:
+    at = visit(SHUFFLE, ck="one")
+    alone = len(at.get("plotly_chart"))
+    assert at.selectbox(key="vs").value == "none" and not names_of_columns(at)
+    at.selectbox(key="vs").set_value("two").run()
+    assert not at.exception and not at.error
+    assert names_of_columns(at) == ["one", "two"] and url(at)["vs"] == "two"
+    assert len(at.get("plotly_chart")) > alone
+    assert names_of_columns(visit(SHUFFLE, ck="one", vs="two")) == ["one", "two"]
+
+
+def test_a_checkpoint_is_not_compared_with_itself(three: Path) -> None:
+    at = visit(SHUFFLE, ck="one", vs="two")
+    assert "one" not in at.selectbox(key="vs").options
+    at.selectbox(key="ck").set_value("two").run()
+    assert not at.exception and url(at)["vs"] == "none" and not names_of_columns(at)
+
+
+def test_a_link_to_a_second_checkpoint_that_is_not_here_says_so(three: Path) -> None:
+    at = visit(SHUFFLE, ck="one", vs="0123456789ab")
+    assert "the checkpoint compared with “0123456789ab”" in at.info[0].value and not names_of_columns(at)
+
+
+def test_a_broken_second_checkpoint_leaves_the_first_alone(three: Path) -> None:
+    (three / "broken.safetensors").write_bytes(b"\0" * 100)
+    at = visit(SHUFFLE, ck="one", vs="broken")
+    assert not at.exception and "nothing to compare with" in at.error[0].value and at.get("plotly_chart")
+
+
+def test_the_second_checkpoint_is_kept_on_a_page_that_has_no_place_for_it(three: Path) -> None:
+    at = visit(HOME, ck="one", vs="two", level="3")
+    assert (url(at)["vs"], url(at)["level"]) == ("two", "3") and not at.info
+    assert not [box for box in at.selectbox if box.key == "vs"]
+
+
+def test_the_level_wanted_stays_where_a_flow_has_fewer(three: Path) -> None:
+    at = visit(SHUFFLE, ck="two", level="2")
+    assert not said_of_levels(at) and at.select_slider(key="level").value == 2
+    at.selectbox(key="ck").set_value("one").run()
+    assert said_of_levels(at) == ["Level 2 is the last and has no Shuffle: showing level 1."]
+    assert url(at)["level"] == "2"
+    at.number_input(key="seed").set_value(4).run()
+    assert url(at)["level"] == "2"
+    at.selectbox(key="ck").set_value("two").run()
+    assert not said_of_levels(at) and at.select_slider(key="level").value == 2
+    at.select_slider(key="level").set_value(1).run()
+    assert url(at)["level"] == "1"
+
+
+def test_a_level_beyond_those_of_any_flow_is_said(three: Path) -> None:
+    at = visit(SHUFFLE, ck="one", level="5")
+    assert said_of_levels(at) == ["Level 5 is not there: showing level 1."] and url(at)["level"] == "5"
+    assert "“99”" in visit(SHUFFLE, ck="one", level="99").info[0].value
+
+
+def test_images_follow_a_checkpoint_trained_on_others_unless_chosen(three: Path) -> None:
+    at = run_app(ck="one")
+    assert at.selectbox(key="data").value == "photos32"
+    at.selectbox(key="ck").set_value("three").run()
+    assert at.selectbox(key="data").value == "emoji32" and url(at)["data"] == "emoji32"
+    at.selectbox(key="data").set_value("photos32").run()
+    at.selectbox(key="ck").set_value("one").run()
+    at.selectbox(key="data").set_value("emoji32").run()
+    at.selectbox(key="ck").set_value("two").run()
+    assert at.selectbox(key="data").value == "emoji32"
+    assert run_app(ck="three", data="photos32").selectbox(key="data").value == "photos32"
+
+
+def own_checkpoint(tmp_path: Path, **changes: object) -> bytes:
+    return write_checkpoint(tmp_path / "mine.safetensors", small_flow(**changes)).read_bytes()
+
+
+def test_an_uploaded_checkpoint_is_opened_and_stands_in_the_url_by_its_content(three: Path, tmp_path: Path) -> None:
+    content = own_checkpoint(tmp_path, split="shuffle", steps=2)
+    at = run_app(ck="one")
+    at.file_uploader(key="checkpoint-side-bar-0").upload("mine; rm -rf.safetensors", content, "").run()
+    assert not at.exception and not at.error
+    key = hashlib.sha256(content).hexdigest()[:12]
+    assert url(at)["ck"] == key and "upload mine; rm -rf.safetensors" in at.selectbox(key="ck").options
+    assert "evaluate 'mine; rm -rf.safetensors' --data" in at.code[0].value
+    assert url(run_app(ck=key))["ck"] == key  # a link, opened by another visitor of the same server
+    assert "upload mine; rm -rf.safetensors" not in run_app().selectbox(key="ck").options
+
+
+def test_a_file_that_is_no_checkpoint_is_refused_in_a_sentence_and_changes_nothing(three: Path) -> None:
+    at = run_app(ck="one")
+    before = sentences(at)
+    at.file_uploader(key="checkpoint-side-bar-0").upload("mine.safetensors", b"\x80\x04pickle", "").run()
+    assert not at.exception and url(at)["ck"] == "one" and sentences(at) == before
+    assert at.info[0].value.startswith("mine.safetensors is not a usable checkpoint: ")
+
+
+def test_only_the_newest_uploads_are_remembered(bundle: Path, tmp_path: Path) -> None:
+    keys = [
+        loaders.remember_checkpoint(own_checkpoint(tmp_path, width=width), "mine")
+        for width in range(1, loaders.UPLOADS + 3)
+    ]
+    assert list(loaders.checkpoint_files(keys)) == keys[2:]
