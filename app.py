@@ -45,6 +45,8 @@ with ui.errors_as_sentences():
             pictures={"strip": lambda: slide.strip_png(way)},
         )
         ui.recipe(
+            f"analyse {page.argument} --what levels --data {page.images.name} --image {page.links['image']} "
+            f"--seed {page.seed} --json",
             f"evaluate {page.argument} --data {page.images.name} --limit {loaders.SURVEY_IMAGES} --json",
             f"inspect {page.argument} --data {page.images.name} --json",
             f"sample {page.argument} --n {loaders.SAMPLES} --temperature {loaders.TEMPERATURE} --seed {page.seed}",

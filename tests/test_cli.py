@@ -250,6 +250,13 @@ def test_sigterm_saves_and_leaves_with_0(place):
 # ---------------------------------------------------------------------- evaluate
 
 
+def test_a_reader_that_has_seen_enough_is_no_error(place):
+    command = f"{shlex.quote(sys.executable)} -m eiwflow evaluate {shlex.quote(str(place / 'good.safetensors'))} --json"
+    closed = f"exec 3< <({command}); exec 3<&-; wait $!; echo $?"
+    result = subprocess.run(["bash", "-c", closed], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    assert (result.stdout, result.stderr) == ("0\n", "")
+
+
 def test_evaluate_gives_the_figures_of_the_issue(place):
     result = json_of("evaluate", place / "good.safetensors")
     names = {"bits_per_dim", "bits_per_dim_stderr", "n", "round_trip_max_abs", "log_det_gap"}

@@ -40,7 +40,7 @@ def from_picture(picture: bytes | str | os.PathLike[str] | BinaryIO, shape: tupl
     name = getattr(picture, "name", "")
     what = f"picture {name!r}" if name else "the picture"
 
-    from PIL import Image, ImageOps
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
         with Image.open(picture, formats=FORMATS) as image:
@@ -59,6 +59,8 @@ def from_picture(picture: bytes | str | os.PathLike[str] | BinaryIO, shape: tupl
             pixels = np.array(opaque.convert("L" if channels == 1 else "RGB"))
     except DataError:
         raise
+    except UnidentifiedImageError:  # its message names an object in memory
+        raise DataError(f"{what} cannot be read as {', '.join(FORMATS)}") from None
     except Exception as error:  # a decoder fed with damaged bytes may raise anything
         raise DataError(f"{what} cannot be read as {', '.join(FORMATS)}: {reason(error)}") from error
     return pixels.reshape(height, width, channels)

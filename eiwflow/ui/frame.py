@@ -38,12 +38,14 @@ class Visit:
         label: the page's name in the side bar.
         links: what links to other pages carry in their URL.
         lesson: whether the page is shown to a hall.
+        for_print: whether figures are drawn in light colours, to be saved as SVG.
 
     """
 
     label: str
     links: dict[str, str]
     lesson: bool
+    for_print: bool
 
     def file_name(self, what: str, suffix: str) -> str:
         """Return the name of an exported file."""
@@ -121,9 +123,10 @@ def begin(
     if not needs_checkpoint:
         carried = st.query_params.to_dict()
         _links(links, carried)
+        for_print = _for_print(box)
         _about(box)
         loaders.engine()
-        return Visit(label, carried, lesson)
+        return Visit(label, carried, lesson, for_print)
     loaders.engine()
 
     files = loaders.checkpoint_files(_uploads())
@@ -162,10 +165,11 @@ def begin(
         {"ck": chosen, "vs": compared, "data": images.name, **picked, "level": str(wanted), "seed": str(seed)}
     )
     _links(links, carried)
+    for_print = _for_print(box)
     _about(box)
     for sentence in state.notes():
         above.info(sentence)
-    page = Page(label, carried, lesson, file, checkpoint, images, image, seed, wanted)
+    page = Page(label, carried, lesson, for_print, file, checkpoint, images, image, seed, wanted)
     return page if other is None else _beside(page, files[compared], other, box, above)
 
 
@@ -173,6 +177,15 @@ def _uploads() -> set[str]:
     """Return the keys of what this visitor uploaded, and of what the link names, which may be another's."""
     named = {st.query_params.get(key, "") for key in ("ck", "vs")}
     return {*st.session_state.setdefault("_uploaded", []), *named}
+
+
+def _for_print(box: DeltaGenerator) -> bool:
+    return box.toggle(
+        "Figures for print",
+        key="print",
+        bind="query-params",
+        help="Draws figures in light colours on white; the camera button of a figure then saves SVG instead of PNG.",
+    )
 
 
 def _about(box: DeltaGenerator) -> None:

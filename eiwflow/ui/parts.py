@@ -58,23 +58,28 @@ def shuffle_level(page: Page) -> int | None:
 
 
 def chart(figure: go.Figure, page: Visit, what: str, alt: str) -> None:
-    """Show a figure; its camera button saves a PNG of that name. In a lesson its letters are large."""
+    """Show a figure; its camera button saves it under that name. In a lesson its letters are large."""
     if page.lesson:
         figure.update_layout(font_size=LESSON_LETTERS, legend_font_size=LESSON_LETTERS)
         figure.update_xaxes(tickfont_size=LESSON_LETTERS, title_font_size=LESSON_LETTERS)
         figure.update_yaxes(tickfont_size=LESSON_LETTERS, title_font_size=LESSON_LETTERS)
         figure.update_annotations(font_size=LESSON_LETTERS)
         figure.update_traces(textfont_size=LESSON_LETTERS, selector={"type": "scatter"})
+    suffix = "png"
+    if page.for_print:
+        figure.update_layout(template="plotly_white", paper_bgcolor="white")
+        suffix = "svg"
     config = {
         "displaylogo": False,
         "modeBarButtons": [["toImage"]],
         "toImageButtonOptions": {
-            "format": "png",
-            "filename": page.file_name(what, "png").removesuffix(".png"),
+            "format": suffix,
+            "filename": page.file_name(what.removeprefix("scrub-"), suffix).removesuffix(f".{suffix}"),
             "scale": 2,
         },
     }
-    st.plotly_chart(figure, key=page.key(what), width="stretch", theme="streamlit", alt=alt, config=config)
+    theme = None if page.for_print else "streamlit"
+    st.plotly_chart(figure, key=page.key(what), width="stretch", theme=theme, alt=alt, config=config)
 
 
 def how_to_read(page_name: str) -> None:

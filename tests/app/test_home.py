@@ -191,7 +191,7 @@ def test_files_are_offered_under_names_that_say_where_they_are_from(open_app: Op
 
 def test_the_recipe_prints_the_average_that_the_page_shows(open_app: Open) -> None:
     at = open_app()
-    command = at.code[0].value.splitlines()[0]
+    command = at.code[0].value.splitlines()[1]
     assert command == f"python -m eiwflow evaluate one --data photos32 --limit {loaders.SURVEY_IMAGES} --json"
     checkpoint = loaders.open_checkpoint(loaders.checkpoint_files()["one"])
     images = loaders.images("photos32", (3, 32, 32), 4)
