@@ -1,4 +1,7 @@
-"""What a checkpoint holds, in figures: per level the order, the weights, and how much structure each channel has."""
+"""What a checkpoint holds, in figures: its parts, how well it inverts, and by level order, weights and structure.
+
+The parts, the conditioning and the inversion are those that the app's page Checkpoint shows.
+"""
 
 from __future__ import annotations
 
@@ -12,19 +15,31 @@ from ..flow import MultiScaleFlow, dequantise
 from ..flow.bijection import generator_for
 from ..flow.entropy import entropy_rate, marginal_entropy, redundancy
 from ..flow.trace import LevelTrace, Trace
+from . import anatomy
+from .anatomy import LevelAnatomy, LevelInversion
+from .curve import TrainingCurve
 from .evaluate import images_to_score
 
 #: Test images that the figures are measured on.
 IMAGES = 128
 
 
-def inspect(checkpoint: Checkpoint, images: ImageData | None) -> dict[str, Any]:
-    """Return the checkpoint's description; test figures are None where the data set is not there."""
+def inspect(checkpoint: Checkpoint, images: ImageData | None, curve: TrainingCurve | None = None) -> dict[str, Any]:
+    """Return the checkpoint's description; test figures are None where the data set is not there.
+
+    ``tables`` holds the same as rows, as the app exports them, with the training's curve where there is one.
+    """
     flow, info = checkpoint.flow, checkpoint.info
+    made = anatomy.anatomy(flow)
     seen = None if images is None else trace_of_test_images(flow, images).levels
+    back = None if images is None else anatomy.inversion(flow, images_to_score(images, flow, anatomy.IMAGES))
     return {
         "config": info.config.to_dict(),
         "parameters": flow.parameter_count(),
+        "parts": made.parameters,
+        "inversion": None
+        if back is None
+        else {"images": back.images, "max_abs": back.max_abs, "relative": back.relative},
         "step": info.step,
         "seed": info.seed,
         "data": info.data,
@@ -34,10 +49,44 @@ def inspect(checkpoint: Checkpoint, images: ImageData | None) -> dict[str, Any]:
         "command": info.command,
         "versions": info.versions,
         "levels": [
-            {**_stored(flow, number), **_measured(None if seen is None else seen[number - 1])}
-            for number in range(1, info.config.levels + 1)
+            {
+                **_stored(flow, level),
+                **_measured(None if seen is None else seen[level.number - 1]),
+                **_inverted(None if back is None else back.levels[level.number - 1]),
+            }
+            for level in made.levels
         ],
+        "tables": {
+            "file": file_table(checkpoint),
+            "parts": made.part_table(),
+            "levels": None if back is None else anatomy.level_table(made, back),
+            "steps": None if back is None else anatomy.step_table(made, back),
+            "training": None if curve is None else curve.table(),
+        },
     }
+
+
+def file_table(checkpoint: Checkpoint) -> list[dict[str, str]]:
+    """Return what a file says beside its weights, one row a field."""
+    info = checkpoint.info
+    groups = {
+        "flow": info.config.to_dict(),
+        "training": {"data": info.data, "step": info.step, "seed": info.seed, **info.recipe},
+        "measured then": info.metrics,
+        "software": info.versions,
+        "file": {"sha256": checkpoint.sha256, "command": info.command},
+    }
+    return [
+        {"group": group, "field": name, "value": _plain(value)}
+        for group, fields in groups.items()
+        for name, value in fields.items()
+    ]
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, list):
+        return "×".join(map(str, value))
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
 def trace_of_test_images(flow: MultiScaleFlow, images: ImageData, limit: int = IMAGES) -> Trace:
@@ -45,16 +94,27 @@ def trace_of_test_images(flow: MultiScaleFlow, images: ImageData, limit: int = I
     return flow.trace(dequantise(images_to_score(images, flow, limit), generator_for(0, "inspect")))
 
 
-def _stored(flow: MultiScaleFlow, number: int) -> dict[str, Any]:
-    level = flow.levels[number - 1]
-    channels, height, width = flow.config.level_shape(number)
+def _stored(flow: MultiScaleFlow, level: LevelAnatomy) -> dict[str, Any]:
+    shuffle = flow.levels[level.number - 1].shuffle
     return {
-        "level": number,
-        "channels": channels,
-        "size": [height, width],
-        "parameters": sum(p.numel() for name, p in level.named_parameters() if ".display." not in f".{name}"),
-        "order": None if level.shuffle is None else level.shuffle.order.tolist(),
+        "level": level.number,
+        "channels": level.shape[0],
+        "size": list(level.shape[1:]),
+        "parameters": level.total,
+        "parts": level.parameters,
+        "order": None if shuffle is None else shuffle.order.tolist(),
+        "condition": level.condition.tolist(),
+        "singular_values": level.singular_values[:, [-1, 0]].tolist(),
     }
+
+
+def _inverted(seen: LevelInversion | None) -> dict[str, Any]:
+    """Return errors, and the smallest and largest factors: the coupling's a step, ω and the prior's σ a level."""
+    names = ("inversion_max_abs", "inversion_relative", "coupling_scales", "weight_range", "prior_std_range")
+    if seen is None:
+        return dict.fromkeys(names)
+    ranges = (None if ends is None else list(ends) for ends in (seen.weights, seen.prior))
+    return dict(zip(names, (seen.max_abs, seen.relative, seen.coupling.tolist(), *ranges), strict=True))
 
 
 def _measured(seen: LevelTrace | None) -> dict[str, Any]:

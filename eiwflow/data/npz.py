@@ -52,20 +52,23 @@ class Member(NamedTuple):
         return self.dtype == np.uint8 and len(self.shape) in (3, 4)
 
 
-def read_npz(path: Path) -> ImageData:
+def read_npz(archive: Path | bytes, name: str = "") -> ImageData:
     """Return the images of an archive that holds ``train`` and ``test``, or exactly one array of images.
+
+    ``archive`` is a file's path, or its bytes, which have the ``name`` that is given with them.
 
     Images are uint8, (N, H, W) or (N, H, W, C) with C = 1 or 3. A single array is split by a hash of each
     image's bytes, about a tenth to test. ``train_source``, ``test_source`` and ``source_names`` are taken
     along where all three are there and fit; any other array is left alone. Raises DataError otherwise.
     """
+    name = name or (archive.name if isinstance(archive, Path) else "the archive")
     try:
-        with zipfile.ZipFile(path) as archive:
-            return _read(archive, path.name)
+        with zipfile.ZipFile(archive if isinstance(archive, Path) else io.BytesIO(archive)) as opened:
+            return _read(opened, name)
     except DataError:
         raise
     except Exception as error:  # zipfile, zlib and numpy raise a dozen kinds between them on damaged files
-        raise DataError(f"{path.name!r} cannot be read as an .npz archive: {reason(error)}") from error
+        raise DataError(f"{name!r} cannot be read as an .npz archive: {reason(error)}") from error
 
 
 def _read(archive: zipfile.ZipFile, file_name: str) -> ImageData:

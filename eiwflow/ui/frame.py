@@ -28,6 +28,7 @@ MAX_SEED = 2**31 - 1
 MAX_LEVELS = 6
 #: Stands in the URL for a choice that was not made.
 NOTHING = "none"
+SIDE_BAR = "side-bar"
 
 
 @dataclass(frozen=True, eq=False)
@@ -261,7 +262,7 @@ def _open_other(file: loaders.CheckpointFile, above: DeltaGenerator) -> Checkpoi
 
 def _checkpoint_uploader(box: DeltaGenerator) -> None:
     with box.expander("Your own checkpoint"):
-        checkpoint_uploader("side-bar")
+        checkpoint_uploader(SIDE_BAR)
 
 
 def checkpoint_uploader(place: str) -> None:
@@ -275,12 +276,12 @@ def checkpoint_uploader(place: str) -> None:
         ["safetensors"],
         key=key,
         on_change=_take_checkpoint,
-        args=(key,),
+        args=(key, place),
         max_upload_size=MAX_FILE_BYTES // 2**20,
     )
 
 
-def _take_checkpoint(key: str) -> None:
+def _take_checkpoint(key: str, place: str) -> None:
     from ..checkpoint import CheckpointError
 
     upload = st.session_state[key]
@@ -290,8 +291,11 @@ def _take_checkpoint(key: str) -> None:
     try:
         taken = loaders.remember_checkpoint(upload.getvalue(), upload.name)
     except CheckpointError as error:
-        st.session_state["_refused_checkpoint"] = error
-        state.note(str(error))
+        # A page with a door of its own shows why in a table.
+        if place == SIDE_BAR:
+            state.note(str(error))
+        else:
+            st.session_state["_refused_checkpoint"] = error
         return
     st.session_state.pop("_refused_checkpoint", None)
     st.session_state["_uploaded"].append(taken)

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from eiwflow.analysis import anatomy
 from eiwflow.analysis import inspect as module
+from eiwflow.analysis.evaluate import images_to_score
 from eiwflow.analysis.inspect import IMAGES, inspect, trace_of_test_images
 from eiwflow.checkpoint import load, save
 from eiwflow.data import DataError
@@ -17,10 +19,13 @@ from eiwflow.flow.entropy import GAUSSIAN_ENTROPY
 from eiwflow.flow.trace import LevelTrace, Trace
 from tests.training.tiny import tiny_data, tiny_flow, tiny_info
 
-STORED = {"level", "channels", "size", "parameters", "order"}
-MEASURED = {"weights_mean", "weights_std", "redundancy", "entropy_rate", "entropy_kept", "entropy_emitted"}
+STORED = {"level", "channels", "size", "parameters", "parts", "order", "condition", "singular_values"}
+MEASURED = {
+    *("weights_mean", "weights_std", "redundancy", "entropy_rate", "entropy_kept", "entropy_emitted"),
+    *("inversion_max_abs", "inversion_relative", "coupling_scales", "weight_range", "prior_std_range"),
+}
 FIRST, LATER = slice(IMAGES), slice(40, None)
-SAID = {"config", "parameters", "step", "seed", "data", "sha256", "metrics", "recipe", "command", "versions"}
+SAID = {"config", "parameters", "parts", "step", "seed", "data", "sha256", "metrics", "recipe", "command", "versions"}
 
 
 @pytest.fixture
@@ -36,7 +41,7 @@ def checkpoint(tmp_path):
 def test_every_key_of_the_issue_is_there(checkpoint):
     loaded = checkpoint()
     result = inspect(loaded, tiny_data())
-    assert result.keys() == SAID | {"levels"}
+    assert result.keys() == SAID | {"inversion", "levels", "tables"}
     assert all(level.keys() == STORED | MEASURED for level in result["levels"])
     assert FlowConfig.from_dict(result["config"]) == loaded.info.config
     assert (result["step"], result["seed"], result["data"]) == (7, 5, "planes")
@@ -49,6 +54,7 @@ def test_parameters_are_those_of_the_density(checkpoint):
     shuffle, static, weighted = (inspect(checkpoint(split=split), None) for split in splits)
     for result in (shuffle, static, weighted):
         assert result["parameters"] == sum(level["parameters"] for level in result["levels"])
+        assert result["parameters"] == sum(result["parts"].values())
     assert shuffle["parameters"] == static["parameters"] < weighted["parameters"]
 
 
@@ -65,19 +71,35 @@ def test_a_level_is_described_by_its_channels(checkpoint):
 def test_the_last_level_has_null_for_what_it_lacks(checkpoint):
     last = inspect(checkpoint(), tiny_data())["levels"][-1]
     lacks = {name for name, value in last.items() if value is None}
-    assert lacks == {"order", "weights_mean", "weights_std", "entropy_kept"}
+    assert lacks == {"order", "weights_mean", "weights_std", "entropy_kept", "weight_range", "prior_std_range"}
 
 
 @pytest.mark.parametrize("split", ["static-first", "static-last", "random"])
 def test_a_policy_without_weights_has_null_for_them(checkpoint, split):
     first = inspect(checkpoint(split=split), tiny_data())["levels"][0]
     lacks = {name for name, value in first.items() if value is None}
-    assert lacks == {"weights_mean", "weights_std"}
+    assert lacks == {"weights_mean", "weights_std", "weight_range"}
+
+
+def test_conditioning_and_inversion_are_those_of_the_anatomy(checkpoint):
+    loaded, images = checkpoint(steps=2), tiny_data()
+    result = inspect(loaded, images)
+    made = anatomy.anatomy(loaded.flow)
+    back = anatomy.inversion(loaded.flow, images_to_score(images, loaded.flow))
+    assert result["inversion"] == {"images": 16, "max_abs": back.max_abs, "relative": back.relative}
+    for found, level, seen in zip(result["levels"], made.levels, back.levels, strict=True):
+        assert found["condition"] == level.condition.tolist() and len(found["condition"]) == 2
+        assert [high / low for low, high in found["singular_values"]] == pytest.approx(found["condition"])
+        assert (found["inversion_max_abs"], found["inversion_relative"]) == (seen.max_abs, seen.relative)
+        assert found["coupling_scales"] == seen.coupling.tolist()
+    assert result["levels"][0]["weight_range"] == list(back.levels[0].weights)
+    assert result["levels"][0]["prior_std_range"] == list(back.levels[0].prior)
 
 
 def test_without_the_data_set_every_test_figure_is_null_and_the_rest_stays(checkpoint):
     loaded = checkpoint()
     with_data, without = inspect(loaded, tiny_data()), inspect(loaded, None)
+    assert without["inversion"] is None and with_data["inversion"]["max_abs"] > 0
     for seen, unseen in zip(with_data["levels"], without["levels"], strict=True):
         assert all(unseen[name] is None for name in MEASURED)
         assert all(unseen[name] == seen[name] for name in STORED)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from eiwflow.data import DataError, load
 from eiwflow.data import images as bounds
+from eiwflow.data.npz import read_npz
 
 from .samples import as_set, noise, write_npz
 
@@ -40,6 +41,15 @@ def test_train_and_test_are_taken_as_they_are(tmp_path: Path) -> None:
     assert (data.train == train).all() and (data.test == test).all()
     assert (data.name, data.channels, data.size, data.note) == ("images.npz", 3, (8, 12), "")
     assert data.train_source is None and data.test_source is None and data.source_names == ()
+
+
+def test_bytes_are_read_as_their_file_is(tmp_path: Path) -> None:
+    path = write_npz(tmp_path, train=noise(9, 8, 12, 3), test=noise(2, 8, 12, 3, seed=1))
+    of_file, of_bytes = read_npz(path), read_npz(path.read_bytes(), "mine.npz")
+    assert (of_bytes.train == of_file.train).all() and (of_bytes.test == of_file.test).all()
+    assert (of_file.name, of_bytes.name) == ("images.npz", "mine.npz")
+    with pytest.raises(DataError, match=r"'mine.npz' cannot be read"):
+        read_npz(b"no archive", "mine.npz")
 
 
 def test_images_without_a_channel_axis_are_grey(tmp_path: Path) -> None:

@@ -1,0 +1,433 @@
+"""What a flow is made of and how well it inverts: parts and their parameters, conditioning, rounding, by level.
+
+A level is undone part by part, so its inverse is as exact as its parts let it be: a 1×1 convolution, ActNorm folded in,
+can stretch one direction of channel space more than another (its condition number), a coupling divides by the scale
+that it multiplied by. What comes back is compared with what went in, level by level and for the whole flow.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..flow import FlowConfig, MultiScaleFlow, NonFiniteError, dequantise
+from ..flow.bijection import generator_for
+from ..flow.level import Level
+from .evaluate import Evaluation
+from .levels import power
+
+#: The parts of a level that have parameters, in forward order.
+PARTS = ("actnorm", "mixing", "coupling", "shuffle", "prior")
+PART_NAMES = {
+    "actnorm": "ActNorm",
+    "mixing": "1×1 convolutions",
+    "coupling": "coupling networks",
+    "shuffle": "the Shuffle's weights",
+    "prior": "the prior",
+}
+#: How a parameter's name inside a level tells its part; Solvers that are fitted for display are in no density.
+_PLACES = {
+    ".actnorm.": "actnorm",
+    ".mixing.": "mixing",
+    ".coupling.": "coupling",
+    "shuffle.weights.": "shuffle",
+    "shuffle.display.": "display",
+    "split.prior.": "prior",
+}
+#: Test images that are sent there and back.
+IMAGES = 64
+#: Spacing of the float32 numbers near 1: half of it is what one rounding changes.
+EPSILON = float(torch.finfo(torch.float32).eps)
+
+Shape = tuple[int, int, int]
+
+
+# ---------------------------------------------------------------------- what it is made of
+
+
+@dataclass(frozen=True, eq=False)
+class LevelAnatomy:
+    """What a level is made of; no data are needed to know it.
+
+    Attributes:
+        number: the level, from 1.
+        shape_in: (C/4, 2H, 2W), what the level takes.
+        shape: (C, H, W), inside the level, after its squeeze.
+        kept: the shape of what goes on; None at the last level.
+        emitted: the shape of what leaves.
+        parameters: how many, for each of :data:`PARTS`.
+        display: parameters of a Solver that is fitted for display and is in no density.
+        singular_values: (K, C) of each step's 1×1 convolution with ActNorm's scale folded in, largest first.
+
+    """
+
+    number: int
+    shape_in: Shape
+    shape: Shape
+    kept: Shape | None
+    emitted: Shape
+    parameters: dict[str, int]
+    display: int
+    singular_values: np.ndarray
+
+    @property
+    def steps(self) -> int:
+        """K, the number of steps."""
+        return len(self.singular_values)
+
+    @property
+    def total(self) -> int:
+        """The parameters of all parts that are in the density."""
+        return sum(self.parameters.values())
+
+    @property
+    def condition(self) -> np.ndarray:
+        """The condition number (K,) of each step's convolution: its largest singular value over its smallest."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return self.singular_values[:, 0] / self.singular_values[:, -1]
+
+    @property
+    def worst_step(self) -> int:
+        """The step, from 1, with the largest condition number."""
+        return int(self.condition.argmax()) + 1
+
+
+@dataclass(frozen=True, eq=False)
+class Anatomy:
+    """What a flow is made of, level by level."""
+
+    config: FlowConfig
+    levels: tuple[LevelAnatomy, ...]
+
+    @property
+    def parameters(self) -> dict[str, int]:
+        """The parameters of each of :data:`PARTS` in all levels."""
+        return {part: sum(level.parameters[part] for level in self.levels) for part in PARTS}
+
+    @property
+    def total(self) -> int:
+        """All parameters of the density."""
+        return sum(level.total for level in self.levels)
+
+    @property
+    def worst(self) -> LevelAnatomy:
+        """The level with the largest condition number."""
+        return max(self.levels, key=lambda level: level.condition.max())
+
+    def in_words(self) -> str:
+        """Return one sentence on its make."""
+        config, counts = self.config, self.parameters
+        largest = max(counts, key=counts.__getitem__)
+        channels, height, width = config.shape
+        return (
+            f"A flow of {_count(config.levels, 'level')} of {_count(config.steps, 'step')} for {channels}×{height}×"
+            f"{width} images, split policy {config.split}, {config.prior} prior: {self.total:,} parameters, "
+            f"{100 * counts[largest] / self.total:.3g} % of them in {PART_NAMES[largest]}."
+        )
+
+    def condition_in_words(self) -> str:
+        """Return two sentences on its worst-conditioned step."""
+        level = self.worst
+        condition = level.condition.max()
+        if not math.isfinite(condition):
+            flat = f"Level {level.number}, step {level.worst_step} flattens a direction of channel space"
+            return f"{flat}: it has no inverse."
+        return (
+            f"The worst-conditioned 1×1 convolution is that of level {level.number}, step {level.worst_step}: it "
+            f"stretches one direction of channel space {_factor(condition)} times as much as another. Undoing it can "
+            f"make a rounding of {power(EPSILON / 2)} as large as {_power(EPSILON / 2 * condition)}."
+        )
+
+    def part_table(self) -> list[dict[str, Any]]:
+        """Return one row a level and part, with its parameters."""
+        return [
+            {"level": level.number, "part": part, "parameters": count}
+            for level in self.levels
+            for part, count in level.parameters.items()
+        ]
+
+
+@torch.no_grad()
+def anatomy(flow: MultiScaleFlow) -> Anatomy:
+    """Return what a flow is made of.
+
+    Raises:
+        NonFiniteError: a 1×1 convolution overflows.
+
+    """
+    return Anatomy(flow.config, tuple(_level_anatomy(flow.config, level) for level in flow.levels))
+
+
+def _level_anatomy(config: FlowConfig, level: Level) -> LevelAnatomy:
+    channels, height, width = config.level_shape(level.number)
+    half, last = (channels // 2, height, width), level.shuffle is None
+    counts = dict.fromkeys((*PARTS, "display"), 0)
+    for name, parameter in level.named_parameters():
+        counts[next(part for place, part in _PLACES.items() if place in name)] += parameter.numel()
+    display = counts.pop("display")
+    scales = torch.stack([step.actnorm.log_scale for step in level.steps]).double().exp()
+    folded = torch.stack([step.mixing.matrix() for step in level.steps]).double() * scales[:, None, :]
+    if not torch.isfinite(folded).all():
+        raise NonFiniteError(f"Level {level.number} of the flow has a 1×1 convolution that is not finite.")
+    return LevelAnatomy(
+        number=level.number,
+        shape_in=(channels // 4, 2 * height, 2 * width),
+        shape=(channels, height, width),
+        kept=None if last else half,
+        emitted=(channels, height, width) if last else half,
+        parameters=counts,
+        display=display,
+        singular_values=torch.linalg.svdvals(folded).cpu().numpy(),
+    )
+
+
+# ---------------------------------------------------------------------- how well it inverts
+
+
+@dataclass(frozen=True, eq=False)
+class LevelInversion:
+    """What a level's inverse makes of what its forward gave, and the factors seen on the way.
+
+    Attributes:
+        number: the level, from 1.
+        max_abs: the largest |inverse(forward(h)) − h| of its inputs h.
+        relative: the largest ‖inverse(forward(h)) − h‖ / ‖h‖ over images.
+        coupling: (K, 2), the smallest and the largest scale eˢ of each step's coupling.
+        weights: the smallest and the largest ω of the Shuffle; None where it weighs nothing.
+        prior: the smallest and the largest σ of what leaves; None where σ is 1.
+
+    """
+
+    number: int
+    max_abs: float
+    relative: float
+    coupling: np.ndarray
+    weights: tuple[float, float] | None
+    prior: tuple[float, float] | None
+
+
+@dataclass(frozen=True, eq=False)
+class Inversion:
+    """How well a flow inverts on test images.
+
+    Attributes:
+        images: how many.
+        levels: each level's own inverse, of what it was given by the level before.
+        max_abs: the largest |decode(encode(x)) − x|, of x in [−½, ½].
+        relative: the largest ‖decode(encode(x)) − x‖ / ‖x‖ over images.
+
+    """
+
+    images: int
+    levels: tuple[LevelInversion, ...]
+    max_abs: float
+    relative: float
+
+    def in_words(self) -> str:
+        """Return one sentence."""
+        least = max(self.levels, key=lambda level: level.relative)
+        alone = (
+            ""
+            if len(self.levels) == 1
+            else f"; level by level, the inverse of level {least.number} is off most, by {_power(least.relative)} of "
+            "its input's norm"
+        )
+        return (
+            f"Over {_count(self.images, 'test image')}, decoding undoes encoding to {_power(self.max_abs)}, where a "
+            f"grey level is {power(1 / 256)}{alone}."
+        )
+
+
+@torch.no_grad()
+def inversion(flow: MultiScaleFlow, images: Tensor, batch: int = 32) -> Inversion:
+    """Send test images there and back, through the whole flow and through each level alone.
+
+    Arguments:
+        flow: to look at.
+        images: uint8 (N, C, H, W) of the flow's shape; the first :data:`IMAGES` are used.
+        batch: images at a time.
+
+    Raises:
+        NonFiniteError: a level gave a value that is not finite.
+
+    """
+    generator = generator_for(0, "inversion")
+    shown = images[:IMAGES]
+    of_levels: list[list[LevelInversion]] = [[] for _ in flow.levels]
+    whole = []
+    for part in shown.split(batch):
+        x = dequantise(part, generator, next(flow.parameters()).dtype)
+        whole.append(_errors(flow.decode(flow.encode(x)), x))
+        kept: Tensor | None = x
+        for level, seen in zip(flow.levels, of_levels, strict=True):
+            given = kept
+            kept, noise, _, _ = level(given)
+            seen.append(_level_inversion(level, given, kept, noise))
+    max_abs, relative = np.max(whole, axis=0)
+    return Inversion(len(shown), tuple(_together(seen) for seen in of_levels), float(max_abs), float(relative))
+
+
+def _level_inversion(level: Level, given: Tensor, kept: Tensor | None, noise: Tensor) -> LevelInversion:
+    max_abs, relative = _errors(level.inverse(kept, noise), given)
+    x, _ = level.squeeze(given)
+    scales = []
+    for step in level.steps:
+        mixed = step.mixing(step.actnorm(x)[0])[0]
+        scales.append(_range(step.coupling.affine(mixed.chunk(2, dim=1)[0])[0]))
+        x = step.coupling(mixed)[0]
+    weighs = level.shuffle is not None and level.shuffle.weights is not None
+    has_prior = level.split is not None and level.split.prior is not None
+    return LevelInversion(
+        number=level.number,
+        max_abs=max_abs,
+        relative=relative,
+        coupling=np.array(scales),
+        weights=_range(level.shuffle.log_weights(x)) if weighs else None,
+        prior=_range(level.split.parameters_of(kept)[1]) if has_prior else None,
+    )
+
+
+def _errors(back: Tensor, x: Tensor) -> tuple[float, float]:
+    """Return the largest difference of two batches, and the largest norm of an image's relative to that of x."""
+    difference = (back - x).flatten(1)
+    return float(difference.abs().max()), float((difference.norm(dim=1) / x.flatten(1).norm(dim=1)).max())
+
+
+def _range(logarithm: Tensor) -> tuple[float, float]:
+    """Return the smallest and the largest factor."""
+    low, high = torch.aminmax(logarithm)
+    return float(low.exp()), float(high.exp())
+
+
+def _together(batches: list[LevelInversion]) -> LevelInversion:
+    def spread(ranges: list[tuple[float, float] | None]) -> tuple[float, float] | None:
+        lows, highs = zip(*ranges, strict=True) if ranges[0] is not None else ((), ())
+        return (min(lows), max(highs)) if lows else None
+
+    couplings = np.stack([batch.coupling for batch in batches])
+    return LevelInversion(
+        number=batches[0].number,
+        max_abs=max(batch.max_abs for batch in batches),
+        relative=max(batch.relative for batch in batches),
+        coupling=np.stack([couplings[..., 0].min(axis=0), couplings[..., 1].max(axis=0)], axis=1),
+        weights=spread([batch.weights for batch in batches]),
+        prior=spread([batch.prior for batch in batches]),
+    )
+
+
+# ---------------------------------------------------------------------- as tables
+
+
+def level_table(made: Anatomy, there_and_back: Inversion) -> list[dict[str, Any]]:
+    """Return one row a level: shapes, parameters, conditioning and inversion, with names that say the unit."""
+    return [
+        {
+            "level": level.number,
+            "shape_in": _shape(level.shape_in),
+            "shape": _shape(level.shape),
+            "kept": "" if level.kept is None else _shape(level.kept),
+            "emitted": _shape(level.emitted),
+            "steps": level.steps,
+            **{f"parameters_{part}": count for part, count in level.parameters.items()},
+            "parameters": level.total,
+            "inversion_max_abs": seen.max_abs,
+            "inversion_relative": seen.relative,
+            "condition_worst": float(level.condition.max()),
+            "condition_worst_step": level.worst_step,
+            "singular_value_min": float(level.singular_values.min()),
+            "singular_value_max": float(level.singular_values.max()),
+            "coupling_scale_min": float(seen.coupling.min()),
+            "coupling_scale_max": float(seen.coupling.max()),
+            **_ends("weight", seen.weights),
+            **_ends("prior_sigma", seen.prior),
+        }
+        for level, seen in zip(made.levels, there_and_back.levels, strict=True)
+    ]
+
+
+def step_table(made: Anatomy, there_and_back: Inversion) -> list[dict[str, Any]]:
+    """Return one row a step: its convolution's conditioning and its coupling's scales."""
+    return [
+        {
+            "level": level.number,
+            "step": step,
+            "condition": float(condition),
+            "singular_value_min": float(values[-1]),
+            "singular_value_max": float(values[0]),
+            "coupling_scale_min": float(low),
+            "coupling_scale_max": float(high),
+        }
+        for level, seen in zip(made.levels, there_and_back.levels, strict=True)
+        for step, (condition, values, (low, high)) in enumerate(
+            zip(level.condition, level.singular_values, seen.coupling, strict=True), start=1
+        )
+    ]
+
+
+def cells(made: Anatomy, there_and_back: Inversion) -> list[dict[str, str]]:
+    """Return the columns of the table that a page has room for, as people read them, and a row for the whole flow."""
+    rows = [
+        {
+            "": f"level {level.number}",
+            "largest error": _power(seen.max_abs),
+            "relative error": _power(seen.relative),
+            "worst condition number": f"{_factor(level.condition.max())} (step {level.worst_step})",
+            "singular values": _from_to(level.singular_values.min(), level.singular_values.max()),
+            "coupling scales seen": _from_to(seen.coupling.min(), seen.coupling.max()),
+            "weights ω seen": "–" if seen.weights is None else _from_to(*seen.weights),
+            "prior σ seen": "–" if seen.prior is None else _from_to(*seen.prior),
+        }
+        for level, seen in zip(made.levels, there_and_back.levels, strict=True)
+    ]
+    errors = {
+        "": "whole flow",
+        "largest error": _power(there_and_back.max_abs),
+        "relative error": _power(there_and_back.relative),
+    }
+    return [*rows, {**dict.fromkeys(rows[0], ""), **errors}]
+
+
+def score_in_words(found: Evaluation, said: float | None = None) -> str:
+    """Return one sentence on bits/dim, beside what the file says of its own test images where it says so."""
+    over = f"{_count(found.n, 'test image')} of {found.data}"
+    error = (
+        f" ± {found.bits_per_dim_stderr:.3f} (standard error"
+        f"{f' over {found.clusters} photographs' if found.clusters else ''})"
+        if math.isfinite(found.bits_per_dim_stderr)
+        else ""
+    )
+    beside = "" if said is None else f" The file says {said:.3f}, measured when its training ended."
+    return f"{found.bits_per_dim:.3f}{error} bits/dim on {over}; 8 would be the raw bytes.{beside}"
+
+
+def _ends(name: str, ends: tuple[float, float] | None) -> dict[str, float]:
+    low, high = ends or (math.nan, math.nan)
+    return {f"{name}_min": low, f"{name}_max": high}
+
+
+def _shape(shape: Shape) -> str:
+    return "×".join(map(str, shape))
+
+
+def _from_to(low: float, high: float) -> str:
+    return f"{_factor(low)} … {_factor(high)}"
+
+
+def _factor(number: float) -> str:
+    """Return a positive factor in three digits, a very large or small one as a power."""
+    if 100 <= number < 1e5:
+        return f"{number:,.0f}"
+    return f"{number:.3g}" if 1e-3 <= number < 100 else _power(number)
+
+
+def _power(number: float) -> str:
+    return power(number) if math.isfinite(number) else "not finite"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'s' * (number != 1)}"

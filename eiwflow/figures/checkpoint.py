@@ -1,0 +1,344 @@
+"""The Checkpoint page's pictures: what a flow is made of, how evenly its steps stretch, and how it was trained.
+
+The strip is plain boxes: a box's area says how many numbers it stands for, as on the front page; what goes on is blue
+and solid, what leaves vermillion and dashed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from . import palette
+
+if TYPE_CHECKING:
+    from ..analysis.anatomy import Anatomy, Inversion, LevelAnatomy
+    from ..analysis.curve import TrainingCurve
+
+#: part: its name in the strip, and a shorter one at an axis.
+PARTS = {
+    "coupling": ("coupling networks", "couplings"),
+    "mixing": ("1×1 convolutions", "1×1 conv."),
+    "shuffle": ("Shuffle's weights", "Shuffle"),
+    "prior": ("prior", "prior"),
+    "actnorm": ("ActNorm", "ActNorm"),
+}
+#: What a split does, by the policy's order, and what is done to the channels before, by its weights.
+ORDERS = {
+    "entropy": "Shuffle, order by J",
+    "random": "a fixed random order",
+    "first": "the first half leaves",
+    "last": "the last half leaves",
+}
+WEIGHTS = {"none": "", "pooled": ", weights ω(x)"}
+#: One a level, so that levels are told apart without their shades.
+PATTERNS = ("", "/", "x", ".", "-", "+")
+_SUBJECT, _SCALES = palette.SUBJECT, "#CC79A7"
+#: So many labels of steps have room at an axis.
+LABELS = 26
+#: The smallest factor that is drawn; an axis of powers has no zero.
+SMALLEST = 1e-9
+
+
+# ---------------------------------------------------------------------- the architecture
+
+
+def strip(made: Anatomy) -> str:
+    """Return the architecture as HTML: the image, then a column a level; columns wrap where it is narrow."""
+    columns = "".join(_level(made, level) for level in made.levels)
+    return (
+        '<div class="eiw-frame"><div style="display: grid; gap: 22px 30px; '
+        'grid-template-columns: repeat(auto-fit, minmax(min(13rem, 100%), 1fr))">'
+        f"{_image(made)}{columns}</div>"
+        '<p class="eiw-legend"><span><i class="eiw-key eiw-kept"></i>kept, goes on</span>'
+        '<span><i class="eiw-key eiw-emitted"></i>emitted, leaves as ε</span>'
+        "<span>area: how many numbers</span><span>figures at the right: parameters</span></p></div>"
+    )
+
+
+def _image(made: Anatomy) -> str:
+    size = "×".join(map(str, made.config.shape))
+    rows = [(name, made.parameters[part]) for part, (name, _) in PARTS.items()]
+    return (
+        f"<section><h4>The image</h4><p>{size}</p>{_boxes([('', 1.0)])}"
+        f"<p>{made.config.dimensions:,} numbers</p>{_rows(rows, 'all levels', made.total)}</section>"
+    )
+
+
+def _level(made: Anatomy, level: LevelAnatomy) -> str:
+    config = made.config
+    halves = [("kept", level.kept), ("emitted", level.emitted)]
+    boxes = [(part, np.prod(shape) / config.dimensions) for part, shape in halves if shape is not None]
+    leaves = f"{_size(level.emitted)} leave" + ("" if level.kept else ", nothing stays")
+    counts, times = level.parameters, f"{level.steps} ×"
+    rows: list[tuple[str, int]] = [
+        (f"{times} ActNorm", counts["actnorm"]),
+        (f"{times} 1×1 convolution", counts["mixing"]),
+        (f"{times} coupling {config.network}, width {config.width}", counts["coupling"]),
+    ]
+    if level.kept is not None:
+        rows += [
+            (f"{ORDERS[config.order]}{WEIGHTS[config.weights]}", counts["shuffle"]),
+            (f"{config.prior} prior", counts["prior"]),
+        ]
+    if level.display:
+        rows.append((f"for display only: {level.display:,}", 0))
+    stays = f"{_size(level.kept)} stay · " if level.kept is not None else ""
+    return (
+        f"<section><h4>Level {level.number}</h4><p>{_size(level.shape_in)}, squeezed to {_size(level.shape)}</p>"
+        f"{_boxes(boxes)}<p>{stays}{leaves}</p>{_rows(rows, f'level {level.number}', level.total)}</section>"
+    )
+
+
+def _boxes(parts: Sequence[tuple[str, float]]) -> str:
+    """Return boxes of one height side by side; each is as wide as its share of the image's numbers."""
+    drawn = "".join(
+        f'<div class="{f"eiw-{part}" if part else ""}" style="box-sizing: border-box; height: 52px; '
+        f'width: {100 * share:.4g}%; border-width: 3px; border-style: {"dashed" if part == "emitted" else "solid"}">'
+        "</div>"
+        for part, share in parts
+    )
+    return f'<div style="display: flex; margin: 6px 0">{drawn}</div>'
+
+
+def _rows(rows: Sequence[tuple[str, int]], name: str, total: int) -> str:
+    cell = 'style="padding: 2px 0; border: 0; text-align: {}; vertical-align: top; {}"'
+    lines = [
+        f"<tr><td {cell.format('left', '')}>{escape(text)}</td>"
+        f"<td {cell.format('right', 'padding-left: 10px')}>{f'{count:,}' if count else '–'}</td></tr>"
+        for text, count in rows
+    ]
+    rule = "border-top: 1px solid currentColor; font-weight: 600"
+    lines.append(
+        f"<tr><td {cell.format('left', rule)}>{escape(name)}</td><td {cell.format('right', rule)}>{total:,}</td></tr>"
+    )
+    return (
+        '<table style="width: 100%; margin-top: 8px; border-collapse: collapse; font-size: 0.8125rem; '
+        f'line-height: 1.35; font-variant-numeric: tabular-nums">{"".join(lines)}</table>'
+    )
+
+
+def _size(shape: tuple[int, int, int]) -> str:
+    return "×".join(map(str, shape))
+
+
+# ---------------------------------------------------------------------- where the parameters are
+
+
+def parameters(made: Anatomy, height: int = 300) -> go.Figure:
+    """Return the parameters of each part as bars, a piece a level, with their sum and their share at the end."""
+    figure, names = go.Figure(), [short for _, short in PARTS.values()]
+    for level, pattern in zip(made.levels, PATTERNS, strict=False):
+        figure.add_bar(
+            orientation="h",
+            y=names,
+            x=[level.parameters[part] for part in PARTS],
+            name=f"level {level.number}",
+            marker={
+                "color": _SUBJECT,
+                "line": {"color": _SUBJECT, "width": 1},
+                "pattern": {"shape": pattern, "fillmode": "replace", "fgcolor": _SUBJECT, "solidity": 0.4},
+            },
+            hovertemplate=f"level {level.number}: %{{x:,}} parameters<extra></extra>",
+        )
+    totals = [made.parameters[part] for part in PARTS]
+    figure.add_scatter(
+        x=totals,
+        y=names,
+        mode="text",
+        text=[f"  {count:,} ({100 * count / made.total:.2g} %)" if count else "  none" for count in totals],
+        textposition="middle right",
+        cliponaxis=False,
+        showlegend=False,
+        hoverinfo="skip",
+    )
+    figure.update_layout(
+        **_layout(height),
+        barmode="stack",
+        bargap=0.35,
+        xaxis={
+            "range": [0, 1.55 * max(totals)],
+            "title": {"text": "parameters", "standoff": 6},
+            "gridcolor": palette.AXIS,
+            "zeroline": False,
+            "nticks": 5,
+        },
+        yaxis={"autorange": "reversed", "showgrid": False},
+    )
+    return figure
+
+
+# ---------------------------------------------------------------------- conditioning
+
+
+def conditioning(made: Anatomy, seen: Inversion, height: int = 330) -> go.Figure:
+    """Return, step by step, the factors between which a step stretches: its convolution, and its coupling as seen.
+
+    On an axis of powers the length of a line is a condition number.
+    """
+    figure = go.Figure()
+    places, labels, first = [], [], 0
+    for level in made.levels:
+        places.append(first + np.arange(level.steps))
+        labels += [str(step) for step in range(1, level.steps + 1)]
+        first += level.steps + 1
+    convolutions = [level.singular_values[:, [-1, 0]] for level in made.levels]
+    couplings = [level.coupling for level in seen.levels]
+    for name, ranges, shift, colour, symbol, dash in (
+        ("1×1 convolution with ActNorm", convolutions, -0.17, _SUBJECT, "circle", "solid"),
+        ("coupling, as seen", couplings, 0.17, _SCALES, "diamond", "dot"),
+    ):
+        _add_ranges(figure, name, places, ranges, shift, colour, symbol, dash)
+    ends = np.concatenate([*convolutions, *couplings]).clip(SMALLEST)
+    low, high = np.log10(ends.min()) - 0.12, np.log10(ends.max()) + 0.3
+    for level, place in zip(made.levels, places, strict=True):
+        figure.add_annotation(
+            x=place.mean(), y=high, text=f"level {level.number}", showarrow=False, yanchor="top", font={"size": 13}
+        )
+    figure.add_hline(y=1, line={"color": palette.REFERENCE, "width": 1, "dash": "dot"})
+    at, every = np.concatenate(places), -(-len(labels) // LABELS)
+    figure.update_layout(
+        **_layout(height),
+        xaxis={
+            "range": [-0.7, at[-1] + 0.7],
+            "tickvals": at[::every].tolist(),
+            "ticktext": labels[::every],
+            "tickangle": 0,
+            "title": {"text": "step", "standoff": 6},
+            "showgrid": False,
+            "zeroline": False,
+        },
+        yaxis={
+            "type": "log",
+            "range": [low, high],
+            **_factors(low, high),
+            "title": {"text": "stretched by"},
+            "gridcolor": palette.AXIS,
+            "zeroline": False,
+        },
+    )
+    return figure
+
+
+def _add_ranges(
+    figure: go.Figure,
+    name: str,
+    places: Sequence[np.ndarray],
+    ranges: Sequence[np.ndarray],
+    shift: float,
+    colour: str,
+    symbol: str,
+    dash: str,
+) -> None:
+    """Add a line from the smallest to the largest factor of every step, with marks at both ends."""
+    x, y, said = [], [], []
+    for number, (at, ends) in enumerate(zip(places, ranges, strict=True), start=1):
+        for step, (place, (low, high)) in enumerate(zip(at, ends.clip(SMALLEST).tolist(), strict=True), start=1):
+            x += [float(place) + shift] * 2 + [None]
+            y += [low, high, None]
+            said += [f"level {number}, step {step}: ×{low:.3g} to ×{high:.3g}, {high / low:.3g} apart"] * 3
+    figure.add_scatter(
+        x=x,
+        y=y,
+        text=said,
+        mode="lines+markers",
+        line={"color": colour, "width": 2, "dash": dash},
+        marker={"color": colour, "symbol": symbol, "size": 6},
+        name=name,
+        hovertemplate="%{text}<extra>" + name + "</extra>",
+    )
+
+
+def _factors(low: float, high: float) -> dict[str, Any]:
+    """Return ticks of an axis of powers between two logarithms to base 10: 1, 2, 5 of each power, or powers alone."""
+    digits = (1, 2, 5) if high - low < 3 else (1,)
+    values = [digit * 10.0**power for power in range(int(low) - 1, int(high) + 2) for digit in digits]
+    shown = [value for value in values if low <= np.log10(value) <= high]
+    return {"tickvals": shown, "ticktext": [f"×{value:g}" for value in shown]}
+
+
+# ---------------------------------------------------------------------- the training
+
+
+def training(curve: TrainingCurve, height: int = 320) -> go.Figure:
+    """Return bits/dim by step: of the batches faint, smoothed bold, of the averaged weights on test images as marks."""
+    figure = go.Figure()
+    shared = {"x": curve.steps.tolist(), "mode": "lines"}
+    figure.add_scatter(
+        **shared,
+        y=curve.bits_per_dim.round(4).tolist(),
+        line={"color": palette.REFERENCE, "width": 1},
+        opacity=0.4,
+        name="training batches",
+        hovertemplate="step %{x:,}: %{y:.3f} bits/dim<extra>training batches</extra>",
+    )
+    figure.add_scatter(
+        **shared,
+        y=curve.smoothed.round(4).tolist(),
+        line={"color": palette.REFERENCE, "width": 3},
+        name="smoothed",
+        hovertemplate="step %{x:,}: %{y:.3f} bits/dim<extra>smoothed</extra>",
+    )
+    figure.add_scatter(
+        x=curve.probe_steps.tolist(),
+        y=curve.probe_bits_per_dim.round(4).tolist(),
+        mode="markers",
+        marker={"color": _SUBJECT, "symbol": "diamond", "size": 6},
+        name="averaged weights, on test images",
+        hovertemplate="step %{x:,}: %{y:.3f} bits/dim<extra>averaged weights, on test images</extra>",
+    )
+    return figure.update_layout(**_layout(height), xaxis=_steps(curve), yaxis=_y("bits/dim"))
+
+
+def learning_rate(curve: TrainingCurve, height: int = 320) -> go.Figure:
+    """Return the learning rate by step."""
+    figure = go.Figure()
+    figure.add_scatter(
+        x=curve.steps.tolist(),
+        y=[float(f"{rate:.4g}") for rate in curve.learning_rate],
+        mode="lines",
+        line={"color": palette.REFERENCE, "width": 3},
+        showlegend=False,
+        hovertemplate="step %{x:,}: %{y:.2g}<extra></extra>",
+    )
+    return figure.update_layout(
+        **_layout(height), xaxis=_steps(curve), yaxis=_y("learning rate") | {"rangemode": "tozero"}
+    )
+
+
+def _steps(curve: TrainingCurve) -> dict[str, Any]:
+    return {
+        "range": [-0.01 * curve.steps[-1], 1.01 * curve.steps[-1]],
+        "title": {"text": "training step", "standoff": 6},
+        "gridcolor": palette.AXIS,
+        "zeroline": False,
+        "nticks": 6,
+    }
+
+
+def _y(title: str) -> dict[str, Any]:
+    return {"title": {"text": title}, "gridcolor": palette.AXIS, "zeroline": False}
+
+
+def _layout(height: int) -> dict[str, Any]:
+    """Return what all charts share; the legend stands below, where it may wrap."""
+    return {
+        "height": height,
+        "margin": {"l": 8, "r": 8, "t": 8, "b": 76},
+        "paper_bgcolor": "rgba(0, 0, 0, 0)",
+        "plot_bgcolor": "rgba(0, 0, 0, 0)",
+        "hovermode": "closest",
+        "dragmode": False,
+        "legend": {
+            "orientation": "h",
+            "x": 0,
+            "y": 0,
+            "yref": "container",
+            "yanchor": "bottom",
+            "traceorder": "normal",
+        },
+    }

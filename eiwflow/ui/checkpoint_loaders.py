@@ -1,0 +1,242 @@
+"""What the page Checkpoint computes, once for every checkpoint and data set, and the door for one's own images."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from .. import data
+from . import loaders, weight_loaders
+
+if TYPE_CHECKING:
+    from ..analysis.anatomy import Anatomy, Inversion
+    from ..analysis.curve import TrainingCurve
+    from ..analysis.evaluate import Evaluation
+    from ..checkpoint import Checkpoint, CheckpointError
+    from .frame import Page
+
+#: Uploaded archives of images that the server remembers, and how large one may be.
+ARCHIVES, MAX_ARCHIVE_MB = 4, 64
+#: Numbers (bytes of images) that a page scores at most: 1,000 images of 3×32×32.
+MAX_SCORED = 3_072_000
+
+
+# ---------------------------------------------------------------------- what is in the file
+
+
+def anatomy(page: Page) -> Anatomy:
+    """Return what the page's flow is made of.
+
+    Raises:
+        NonFiniteError: with one sentence.
+
+    """
+    return _anatomy(page.checkpoint)
+
+
+@st.cache_resource(max_entries=16, hash_funcs=loaders.HASHES, show_spinner=False)
+def _anatomy(checkpoint: Checkpoint) -> Anatomy:
+    from ..analysis import anatomy
+
+    return anatomy.anatomy(checkpoint.flow)
+
+
+def inversion(page: Page) -> Inversion:
+    """Return how well the flow inverts on test images.
+
+    Raises:
+        NonFiniteError: with one sentence.
+
+    """
+    return _inversion(page.checkpoint, page.images)
+
+
+@st.cache_resource(max_entries=16, hash_funcs=loaders.HASHES, show_spinner="Going there and back …")
+def _inversion(checkpoint: Checkpoint, images: loaders.Images) -> Inversion:
+    from ..analysis import anatomy
+
+    return anatomy.inversion(checkpoint.flow, images.test)
+
+
+def readable(page: Page) -> list[dict[str, str]]:
+    """Return inversion and conditioning of every level as a page has room for them."""
+    from ..analysis import anatomy
+
+    return anatomy.cells(_anatomy(page.checkpoint), inversion(page))
+
+
+def tables(page: Page) -> dict[str, list[dict[str, Any]]]:
+    """Return levels, parts and steps with all figures."""
+    from ..analysis import anatomy
+
+    made, seen = _anatomy(page.checkpoint), inversion(page)
+    return {
+        "levels": anatomy.level_table(made, seen),
+        "parts": made.part_table(),
+        "steps": anatomy.step_table(made, seen),
+    }
+
+
+def curve(page: Page) -> TrainingCurve | None:
+    """Return the curve of the checkpoint's training, or None where there is no record."""
+    from ..analysis.record import record_folder
+
+    lines = record_folder(page.file.path) / "metrics.jsonl"
+    return _curve(page.file.path, lines.stat().st_mtime_ns) if lines.is_file() else None
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _curve(path: Path, time: int) -> TrainingCurve | None:
+    del time  # a record that goes on is a new key
+    from ..analysis.curve import load_curve
+
+    return load_curve(path)
+
+
+def origin(checkpoint: Checkpoint) -> str:
+    """Return where the file says that it comes from, in a sentence; nothing where it says nothing."""
+    info = checkpoint.info
+    on = f" on {info.data}" if info.data else ""
+    return f"The file says: trained for {info.step:,} steps{on}, seed {info.seed}." if info.step else ""
+
+
+def said_of_itself(checkpoint: Checkpoint) -> list[dict[str, str]]:
+    """Return what the file says beside its weights, one row a field."""
+    from ..analysis.inspect import file_table
+
+    return file_table(checkpoint)
+
+
+def refused(error: CheckpointError) -> list[dict[str, str]]:
+    """Return why a file was refused, as a row."""
+    return [{"field": error.field, "expected": error.expected, "found": error.found}]
+
+
+# ---------------------------------------------------------------------- bits/dim
+
+
+def scored_images(checkpoint: Checkpoint) -> int:
+    """Return how many test images are scored at most: a page does not wait for a large set."""
+    return max(1, MAX_SCORED // checkpoint.flow.config.dimensions)
+
+
+def score(page: Page) -> Evaluation:
+    """Return bits/dim on the page's data set.
+
+    Raises:
+        NonFiniteError: with one sentence.
+
+    """
+    return _score(page.checkpoint, page.images)
+
+
+@st.cache_resource(max_entries=16, hash_funcs=loaders.HASHES, show_spinner="Scoring test images …")
+def _score(checkpoint: Checkpoint, images: loaders.Images) -> Evaluation:
+    import numpy as np
+
+    from ..analysis.evaluate import evaluate
+
+    sources = weight_loaders.sources(images)
+    train, test = (part.permute(0, 2, 3, 1).numpy() for part in (images.reference, images.test))
+    whole = data.ImageData(images.name, train, test, test_source=None if sources is None else np.array(sources))
+    return evaluate(checkpoint.flow, whole, scored_images(checkpoint))
+
+
+def score_in_words(page: Page, found: Evaluation) -> str:
+    """Return bits/dim in words, beside what the file says where it speaks of the same data set."""
+    from ..analysis.anatomy import score_in_words
+
+    info = page.checkpoint.info
+    return score_in_words(found, info.metrics.get("test_bits_per_dim") if found.data == info.data else None)
+
+
+@st.cache_resource(show_spinner=False)
+def _archives() -> OrderedDict[str, tuple[str, bytes]]:
+    return OrderedDict()
+
+
+def remember_archive(content: bytes, name: str) -> str:
+    """Keep an uploaded archive of images in memory; return its hash.
+
+    Raises:
+        DataError: it cannot be read as images.
+
+    """
+    data.images.check_parts(data.npz.read_npz(content, name))
+    key = hashlib.sha256(content).hexdigest()[:12]
+    kept = _archives()
+    kept[key] = name, content
+    kept.move_to_end(key)
+    while len(kept) > ARCHIVES:
+        kept.popitem(last=False)
+    return key
+
+
+def own_images() -> str | None:
+    """Draw the door for one's own images; return the key of those that are to be scored, in the URL as ``own``."""
+    own = st.query_params.get("own")
+    if sentence := st.session_state.pop("_refused_own", None):
+        st.error(sentence)
+    if own is not None and own not in _archives():
+        st.info(f"This link asks for the images “{own[:40]}”, which are not here: showing the data set's.")
+        del st.query_params["own"]
+        own = None
+    if own is not None:
+        st.button("Back to the data set", on_click=_drop_archive, width="stretch")
+        return own
+    # A new key empties the uploader.
+    key = f"upload-own-{st.session_state.setdefault('_uploads_own', 0)}"
+    st.file_uploader(
+        "Your own images, an .npz of uint8 (N, H, W, C); it stays on this machine.",
+        ["npz"],
+        key=key,
+        on_change=_take_archive,
+        args=(key,),
+        max_upload_size=MAX_ARCHIVE_MB,
+    )
+    return None
+
+
+def own_name(own: str) -> str:
+    """Return the name of the file that one's own images came in."""
+    return _archives()[own][0]
+
+
+def own_score(page: Page, own: str) -> Evaluation:
+    """Return bits/dim on one's own images.
+
+    Raises:
+        DataError: they do not fit the flow.
+        NonFiniteError: with one sentence.
+
+    """
+    return _own_score(page.checkpoint, own)
+
+
+@st.cache_resource(max_entries=16, hash_funcs=loaders.HASHES, show_spinner="Scoring your images …")
+def _own_score(checkpoint: Checkpoint, own: str) -> Evaluation:
+    from ..analysis.evaluate import evaluate
+
+    name, content = _archives()[own]
+    images = data.images.check_parts(data.npz.read_npz(content, name))
+    fitted = data.images.pad_to_multiple(images, 2**checkpoint.flow.config.levels)
+    return evaluate(checkpoint.flow, fitted, scored_images(checkpoint))
+
+
+def _take_archive(key: str) -> None:
+    upload = st.session_state[key]
+    if upload is None:
+        return
+    st.session_state["_uploads_own"] += 1
+    try:
+        st.query_params["own"] = remember_archive(upload.getvalue(), upload.name[:60])
+    except data.DataError as error:
+        st.session_state["_refused_own"] = str(error)
+
+
+def _drop_archive() -> None:
+    st.query_params.pop("own", None)

@@ -1,0 +1,312 @@
+"""What a flow is made of is counted from its make, and how well it inverts from what its inverse really does."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from eiwflow.analysis import anatomy as module
+from eiwflow.analysis.anatomy import PARTS, anatomy, cells, inversion, level_table, score_in_words, step_table
+from eiwflow.analysis.evaluate import Evaluation
+from eiwflow.flow import MultiScaleFlow, NonFiniteError, dequantise
+from eiwflow.flow.bijection import generator_for
+from eiwflow.flow.config import NAMED_SPLITS, PRIORS
+from tests.training.tiny import planes, tiny_flow
+
+
+def images(n: int = 8, size: int = 8, channels: int = 3) -> torch.Tensor:
+    return torch.from_numpy(planes(n, size, channels, 2)).permute(0, 3, 1, 2).contiguous()
+
+
+# ---------------------------------------------------------------------- parts
+
+
+@pytest.mark.parametrize("prior", PRIORS)
+@pytest.mark.parametrize("split", NAMED_SPLITS)
+def test_parts_add_up_to_the_parameters_of_the_density(split: str, prior: str) -> None:
+    flow = tiny_flow(split=split, prior=prior, levels=3)
+    made = anatomy(flow)
+    assert made.total == sum(made.parameters.values()) == flow.parameter_count()
+    assert sum(level.display for level in made.levels) == sum(p.numel() for p in flow.display_parameters())
+
+
+def test_parameters_of_a_level_are_those_that_its_make_asks_for() -> None:
+    """C = 12, K = 2, width 8, 3-1-3."""
+    level = anatomy(tiny_flow(steps=2)).levels[0]
+    network = (6 * 9 * 8 + 8) + (8 * 8 + 8) + (8 * 9 * 12 + 12)
+    solver = (12 * 24 + 24) + (24 * 6 + 6)
+    assert level.parameters == {
+        "actnorm": 2 * 2 * 12,
+        "mixing": 2 * (2 * 12 * 12 + 12),
+        "coupling": 2 * network,
+        "shuffle": 2 * solver,
+        "prior": 6 * 9 * 12 + 12,
+    }
+
+
+@pytest.mark.parametrize(
+    ("split", "prior", "without"), [("random", "conditional", "shuffle"), ("weighted", "standard", "prior")]
+)
+def test_a_part_that_is_not_there_has_no_parameters(split: str, prior: str, without: str) -> None:
+    made = anatomy(tiny_flow(split=split, prior=prior))
+    assert [part for part, count in made.parameters.items() if count == 0] == [without]
+    assert made.levels[-1].parameters["shuffle"] == made.levels[-1].parameters["prior"] == 0
+
+
+@pytest.mark.parametrize("levels", [1, 2, 3])
+def test_shapes_lead_from_level_to_level_and_lose_no_number(levels: int) -> None:
+    made = anatomy(tiny_flow(levels=levels))
+    assert made.levels[0].shape_in == made.config.shape and made.levels[-1].kept is None
+    for before, after in zip(made.levels, made.levels[1:], strict=False):
+        assert before.kept == after.shape_in
+    assert sum(math.prod(level.emitted) for level in made.levels) == made.config.dimensions
+
+
+# ---------------------------------------------------------------------- conditioning
+
+
+def test_singular_values_are_those_of_what_a_step_really_does_to_a_pixel() -> None:
+    flow = tiny_flow(steps=3)
+    for level, made in zip(flow.levels, anatomy(flow).levels, strict=True):
+        for step, values in zip(level.steps, made.singular_values, strict=True):
+            affine = lambda x, step=step: step.mixing(step.actnorm(x[None, :, None, None])[0])[0].flatten()  # noqa: E731
+            jacobian = torch.autograd.functional.jacobian(affine, torch.randn(step.channels))
+            assert values == pytest.approx(torch.linalg.svdvals(jacobian).numpy(), rel=1e-4)
+
+
+def test_actnorm_scales_the_columns_and_not_the_rows() -> None:
+    """[[1, 3], [0, 1]] with columns scaled by 2 and 1 has another condition number than with its rows."""
+    flow = tiny_flow()
+    step, matrix = flow.levels[0].steps[0], torch.eye(12, dtype=torch.double)
+    matrix[0, 1] = 3
+    step.mixing.set_matrix(matrix)
+    with torch.no_grad():
+        step.actnorm.log_scale.zero_()[0] = math.log(2)
+    known = np.linalg.svd([[2.0, 3.0], [0.0, 1.0]], compute_uv=False)
+    found = anatomy(flow).levels[0]
+    assert found.condition[0] == pytest.approx(known[0] / known[1], rel=1e-5)
+
+
+def test_the_worst_step_is_found_and_named() -> None:
+    flow = tiny_flow(steps=3)
+    for level in flow.levels:
+        for step in level.steps:
+            step.mixing.set_matrix(torch.eye(step.channels, dtype=torch.double))
+            torch.nn.init.zeros_(step.actnorm.log_scale)
+    diagonal = torch.ones(24, dtype=torch.double)
+    diagonal[5], diagonal[7] = 20, 0.5
+    flow.levels[1].steps[1].mixing.set_matrix(torch.diag(diagonal))
+    made = anatomy(flow)
+    assert made.levels[0].condition == pytest.approx([1, 1, 1])
+    assert made.levels[1].condition == pytest.approx([1, 40, 1], rel=1e-5)
+    assert (made.worst.number, made.worst.worst_step) == (2, 2)
+    assert "level 2, step 2" in made.condition_in_words() and " 40 times" in made.condition_in_words()
+
+
+def test_a_convolution_that_overflows_is_a_sentence() -> None:
+    flow = tiny_flow()
+    with torch.no_grad():
+        flow.levels[1].steps[0].mixing.log_diagonal.fill_(200.0)
+    with pytest.raises(NonFiniteError, match="Level 2"):
+        anatomy(flow)
+
+
+def test_a_convolution_that_flattens_a_direction_is_said() -> None:
+    flow = tiny_flow()
+    with torch.no_grad():
+        flow.levels[0].steps[0].actnorm.log_scale[3] = -2000.0
+    assert anatomy(flow).worst.condition[0] > 1e9
+    with torch.no_grad():
+        flow.levels[0].steps[0].actnorm.log_scale.fill_(-2000.0)
+    assert "Level 1, step 1 flattens a direction" in anatomy(flow).condition_in_words()
+
+
+# ---------------------------------------------------------------------- inversion
+
+
+@pytest.mark.parametrize("prior", PRIORS)
+@pytest.mark.parametrize("split", NAMED_SPLITS)
+def test_every_level_inverts_to_rounding(split: str, prior: str) -> None:
+    flow = tiny_flow(split=split, prior=prior, levels=3)
+    rough, exact = inversion(flow, images()), inversion(flow.double(), images())
+    for found, bound in ((rough, 1e-3), (exact, 1e-11)):
+        assert all(0 < level.relative < bound for level in found.levels)
+        assert 0 < found.relative < bound and 0 < found.max_abs < bound
+
+
+def off_by(flow: MultiScaleFlow, number: int, amount: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let one level's inverse be wrong by so much in one number of every image."""
+    level = flow.levels[number - 1]
+    right = level.inverse
+
+    def wrong(kept: torch.Tensor | None, noise: torch.Tensor) -> torch.Tensor:
+        x = right(kept, noise).clone()
+        x[:, 0, 0, 0] += amount
+        return x
+
+    monkeypatch.setattr(level, "inverse", wrong)
+
+
+def test_a_wrong_inverse_is_found_at_its_level_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    flow = tiny_flow(levels=3)
+    off_by(flow, 2, 0.25, monkeypatch)
+    found = inversion(flow, images())
+    assert found.levels[1].max_abs == pytest.approx(0.25, abs=1e-4)
+    assert found.levels[0].max_abs < 1e-3 and found.levels[2].max_abs < 1e-3
+    assert found.max_abs > 1e-3
+    assert "the inverse of level 2 is off most" in found.in_words()
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3])
+def test_errors_are_the_largest_over_images_and_relative_to_an_images_norm(
+    batch: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the inverse of the middle one of a black, a grey and a black image is wrong."""
+    flow = tiny_flow()
+    shades = torch.tensor([0, 127, 0], dtype=torch.uint8).view(3, 1, 1, 1).expand(3, 3, 8, 8).contiguous()
+    right = flow.levels[0].inverse
+
+    def wrong(kept: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        x = right(kept, noise)
+        is_grey = x.flatten(1).mean(dim=1) > -0.1
+        return x + 0.25 * is_grey.view(-1, 1, 1, 1)
+
+    monkeypatch.setattr(flow.levels[0], "inverse", wrong)
+    found = inversion(flow, shades, batch)
+    # Of grey 127 only the dequantisation noise is left, whose norm is small: the same error is a large part of it.
+    expected = 0.25 * math.sqrt(192) / (math.sqrt(192 / 3) / 256)
+    for errors in (found, found.levels[0]):
+        assert errors.max_abs == pytest.approx(0.25, abs=1e-3)
+        assert errors.relative == pytest.approx(expected, rel=0.1)
+
+
+def test_errors_do_not_depend_on_the_batches() -> None:
+    flow = tiny_flow().double()
+    one, several = inversion(flow, images(9), batch=9), inversion(flow, images(9), batch=4)
+    for a, b in zip(one.levels, several.levels, strict=True):
+        assert a.coupling == pytest.approx(b.coupling, rel=1e-6)
+    assert one.levels[0].prior == pytest.approx(several.levels[0].prior, rel=1e-6)
+    assert one.levels[0].weights == pytest.approx(several.levels[0].weights, rel=1e-6)
+
+
+def test_only_the_first_images_are_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "IMAGES", 4)
+    flow = tiny_flow()
+    first, all_of_them = inversion(flow, images(9)[:4]), inversion(flow, images(9))
+    assert all_of_them.images == 4 and all_of_them.levels[0].coupling.tolist() == first.levels[0].coupling.tolist()
+
+
+# ---------------------------------------------------------------------- factors seen
+
+
+def test_factors_are_those_of_the_way_that_images_take() -> None:
+    flow = tiny_flow(steps=3)
+    seen: dict[int, tuple[float, float]] = {}
+
+    def watch(coupling: torch.nn.Module, given: tuple[torch.Tensor], _: object) -> None:
+        scale = coupling.affine(given[0].chunk(2, dim=1)[0])[0].exp()
+        seen[id(coupling)] = (float(scale.min()), float(scale.max()))
+
+    found = inversion(flow, images())
+    for level in flow.levels:
+        for step in level.steps:
+            step.coupling.register_forward_hook(watch)
+    flow.trace(dequantise(images(), generator_for(0, "inversion")))
+    for level, of_level in zip(flow.levels, found.levels, strict=True):
+        known = [seen[id(step.coupling)] for step in level.steps]
+        assert of_level.coupling == pytest.approx(np.array(known), rel=1e-4)
+
+
+def constant(layer: torch.nn.Module, bias: torch.Tensor) -> None:
+    """Make a layer give its bias, whatever it is given."""
+    with torch.no_grad():
+        layer.weight.zero_()
+        layer.bias.copy_(bias)
+
+
+def test_scales_of_a_coupling_are_those_that_its_network_decides() -> None:
+    flow = tiny_flow(steps=2, scale_bound=0.5)
+    raw = torch.zeros(12)
+    raw[0], raw[1], raw[7] = 0.2, -0.3, 9.0  # the last six are shifts
+    constant(flow.levels[0].steps[1].coupling.network[-1], raw)
+    low, high = inversion(flow, images()).levels[0].coupling[1]
+    assert low == pytest.approx(math.exp(0.5 * math.tanh(-0.6)), rel=1e-5)
+    assert high == pytest.approx(math.exp(0.5 * math.tanh(0.4)), rel=1e-5)
+
+
+def test_weights_and_prior_are_what_the_level_applies() -> None:
+    flow = tiny_flow()
+    level = flow.levels[0]
+    constant(level.shuffle.weights.kept.out, torch.linspace(-0.1, 0.0, 6))
+    constant(level.shuffle.weights.emitted.out, torch.linspace(0.0, 0.3, 6))
+    constant(level.split.prior, torch.cat([torch.full((6,), 5.0), torch.linspace(-1.0, 0.5, 6)]))
+    found = inversion(flow, images()).levels[0]
+    assert found.weights == pytest.approx((math.exp(2 * math.tanh(-0.05)), math.exp(2 * math.tanh(0.15))), rel=1e-5)
+    assert found.prior == pytest.approx((math.exp(4 * math.tanh(-0.25)), math.exp(4 * math.tanh(0.125))), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("fields", "weights", "prior"), [({"split": "shuffle"}, True, False), ({"prior": "standard"}, False, True)]
+)
+def test_what_a_level_lacks_has_no_factors(fields: dict[str, str], weights: bool, prior: bool) -> None:
+    """A Solver that is fitted for display weighs nothing."""
+    first, last = inversion(tiny_flow(**fields), images()).levels
+    assert (first.weights is None, first.prior is None) == (weights, prior)
+    assert last.weights is None and last.prior is None
+
+
+# ---------------------------------------------------------------------- tables and words
+
+
+def test_tables_hold_a_row_a_level_and_a_step() -> None:
+    flow = tiny_flow(levels=3, steps=2)
+    made, seen = anatomy(flow), inversion(flow, images())
+    rows, steps = level_table(made, seen), step_table(made, seen)
+    assert [row["level"] for row in rows] == [1, 2, 3] and len(steps) == 6
+    for row, level in zip(rows, made.levels, strict=True):
+        assert row["parameters"] == sum(row[f"parameters_{part}"] for part in PARTS)
+        of_level = [step for step in steps if step["level"] == level.number]
+        assert row["condition_worst"] == max(step["condition"] for step in of_level)
+        assert row["coupling_scale_max"] == max(step["coupling_scale_max"] for step in of_level)
+        assert row["singular_value_min"] == min(step["singular_value_min"] for step in of_level)
+    assert math.isnan(rows[-1]["weight_min"]) and rows[0]["weight_min"] < rows[0]["weight_max"]
+
+
+def test_a_page_has_a_row_a_level_and_one_for_the_whole_flow() -> None:
+    flow = tiny_flow()
+    rows = cells(anatomy(flow), inversion(flow, images()))
+    assert [row[""] for row in rows] == ["level 1", "level 2", "whole flow"]
+    assert len({tuple(row) for row in rows}) == 1 and rows[1]["prior σ seen"] == "–"
+
+
+def test_words_count_what_is_there() -> None:
+    made = anatomy(tiny_flow(levels=1))
+    assert made.in_words().startswith("A flow of 1 level of 1 step for 3×8×8 images, split policy weighted")
+    assert f"{made.total:,} parameters" in made.in_words() and "in coupling networks" in made.in_words()
+    assert "level by level" not in inversion(tiny_flow(levels=1), images()).in_words()
+
+
+@pytest.mark.parametrize(
+    ("stderr", "clusters", "said", "expected"),
+    [
+        (0.2, 17, 3.5, "3.459 ± 0.200 (standard error over 17 photographs) bits/dim on 20 test images of faces"),
+        (0.2, None, None, "3.459 ± 0.200 (standard error) bits/dim on 20 test images of faces; 8 would be"),
+        (math.nan, None, None, "3.459 bits/dim on 20 test images"),
+    ],
+)
+def test_bits_are_said_with_their_error_and_its_kind(
+    stderr: float, clusters: int | None, said: float | None, expected: str
+) -> None:
+    sentence = score_in_words(Evaluation("faces", 3.459, stderr, clusters, 20, 1e-6, 1e-6), said)
+    assert sentence.startswith(expected) and ("The file says 3.500" in sentence) == (said is not None)
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(32.52, "32.5"), (1.0, "1"), (1234.5, "1,234"), (2e7, "2.0·10⁷"), (1e-5, "1.0·10⁻⁵"), (math.inf, "not finite")],
+)
+def test_factors_are_written_as_people_write_them(number: float, text: str) -> None:
+    assert module._factor(number) == text

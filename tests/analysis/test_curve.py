@@ -1,0 +1,64 @@
+"""The curve of a training is what its record says, smoothed without a shift."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from eiwflow.analysis.curve import TrainingCurve, load_curve
+
+
+def write(folder: Path, rows: list[dict]) -> Path:
+    """Write a record; return the path of the checkpoint that it lies beside."""
+    (folder / "flow").mkdir()
+    (folder / "flow" / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return folder / "flow.safetensors"
+
+
+ROWS = [
+    {"step": 0, "probe_bits_per_dim": 6.0, "levels": []},
+    {"step": 1, "bits_per_dim": 5.5, "lr": 0.001, "probe_bits_per_dim": 5.4, "levels": []},
+    {"step": 10, "bits_per_dim": 5.0, "lr": 0.002},
+    {"step": 20, "bits_per_dim": 4.0, "lr": 0.0},
+    {"step": 20, "test_bits_per_dim": 4.25, "train_bits_per_dim": 4.1},
+]
+
+
+def test_curve_holds_batches_probes_and_the_end(tmp_path: Path) -> None:
+    curve = load_curve(write(tmp_path, ROWS))
+    assert curve.steps.tolist() == [1, 10, 20] and curve.bits_per_dim.tolist() == [5.5, 5.0, 4.0]
+    assert curve.learning_rate.tolist() == [0.001, 0.002, 0.0]
+    assert curve.probe_steps.tolist() == [0, 1] and curve.probe_bits_per_dim.tolist() == [6.0, 5.4]
+    assert "In 20 steps" in curve.in_words() and "test images cost 4.250 bits/dim" in curve.in_words()
+    assert [row["train_bits_per_dim"] for row in curve.table()] == [5.5, 5.0, 4.0]
+
+
+def test_a_training_that_did_not_end_has_no_test_figure(tmp_path: Path) -> None:
+    curve = load_curve(write(tmp_path, ROWS[:-1]))
+    assert curve.test_bits_per_dim is None and "test images" not in curve.in_words()
+
+
+@pytest.mark.parametrize(
+    "rows", [[], ROWS[:1], [{"step": 1, "bits_per_dim": "x", "lr": 1}], [{"step": 1, "bits_per_dim": 1.0}]]
+)
+def test_what_is_no_record_is_none(tmp_path: Path, rows: list[dict]) -> None:
+    assert load_curve(write(tmp_path, rows)) is None
+    assert load_curve(tmp_path / "other.safetensors") is None
+
+
+def curve_of(bits: np.ndarray) -> TrainingCurve:
+    steps = np.arange(1, len(bits) + 1)
+    return TrainingCurve(steps, bits, np.zeros(len(bits)), steps[:0], bits[:0], None)
+
+
+def test_smoothing_keeps_a_line_and_quiets_noise() -> None:
+    line = np.linspace(5, 3, 400)
+    noise = np.random.default_rng(0).normal(0, 0.1, 400)
+    smooth = curve_of(line + noise).smoothed
+    inner = slice(50, -50)
+    assert curve_of(line).smoothed[inner] == pytest.approx(line[inner], abs=1e-6)
+    assert (smooth - line)[inner].std() < 0.3 * noise.std()
+    assert abs((smooth - line)[inner].mean()) < 0.02

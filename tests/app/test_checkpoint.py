@@ -1,0 +1,303 @@
+"""The Checkpoint page: it opens any file of ours, refuses any other in a table, and its numbers are the analysis'."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from streamlit.testing.v1 import AppTest
+
+from eiwflow import cli
+from eiwflow.analysis import anatomy, entropy
+from eiwflow.analysis.evaluate import evaluate
+from eiwflow.checkpoint import CheckpointInfo, load, save
+from eiwflow.data import load as load_data
+from eiwflow.flow.config import NAMED_SPLITS
+from eiwflow.ui import checkpoint_loaders, loaders
+
+from .conftest import APP, sentences, small_flow, url, write_checkpoint
+
+Open = Callable[..., AppTest]
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the page says is tested here, not how well it estimates."""
+    monkeypatch.setattr(entropy, "IMAGES", 16)
+    monkeypatch.setattr(anatomy, "IMAGES", 16)
+    monkeypatch.setattr(checkpoint_loaders, "MAX_SCORED", 24 * 3072)
+
+
+@pytest.fixture
+def open_page(bundle: Path) -> Open:
+    """Return a function that opens the page with a URL's parameters, on two small checkpoints."""
+    write_checkpoint(bundle / "one.safetensors")
+    write_checkpoint(bundle / "two.safetensors", small_flow(split="static-last", levels=3))
+    return page_at
+
+
+def page_at(**parameters: str) -> AppTest:
+    at = AppTest.from_file(str(APP), default_timeout=120)
+    at.query_params.update(parameters)
+    at.switch_page("pages/8_checkpoint.py")
+    return at.run()
+
+
+def upload(at: AppTest, box: str, name: str, content: bytes) -> AppTest:
+    """Return the page after a file was put into the box whose key begins so."""
+    uploader = next(uploader for uploader in at.file_uploader if uploader.key.startswith(box))
+    return uploader.upload(name, content, "application/octet-stream").run()
+
+
+def archive(seed: int = 0, size: int = 32, channels: int = 3, count: int = 12) -> bytes:
+    """Return images of noise as the bytes of an archive."""
+    random, file = np.random.default_rng(seed), io.BytesIO()
+    train, test = (random.integers(0, 256, (count, size, size, channels), dtype=np.uint8) for _ in range(2))
+    np.savez(file, train=train, test=test)
+    return file.getvalue()
+
+
+def write_record(checkpoint: Path) -> None:
+    """Write a training record of three steps beside a checkpoint."""
+    rows = [{"step": step, "bits_per_dim": 5 - step / 10, "lr": 0.001} for step in (1, 5, 10)]
+    checkpoint.with_suffix("").mkdir()
+    (checkpoint.with_suffix("") / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def assert_healthy(at: AppTest, charts: int = 3) -> None:
+    """Strip, charts, table, and neither an error nor a traceback."""
+    assert not at.exception and not at.error
+    assert "<h4>Level 1</h4>" in sentences(at) and "whole flow" in sentences(at)
+    assert len(at.get("plotly_chart")) == charts
+
+
+# ---------------------------------------------------------------------- what it says
+
+
+def test_the_page_answers_its_question_with_the_numbers_of_the_analysis(open_page: Open, bundle: Path) -> None:
+    at = open_page(seed="3")
+    assert_healthy(at)
+    assert at.title[0].value == "What is in this file?"
+    flow, images = load(bundle / "one.safetensors").flow, loaders.images("photos32", (3, 32, 32), 4)
+    made, seen = anatomy.anatomy(flow), anatomy.inversion(flow, images.test)
+    said = sentences(at).replace("&#x27;", "'")
+    for sentence in (made.in_words(), made.condition_in_words(), seen.in_words()):
+        assert sentence in said
+    assert all(cell in said for row in anatomy.cells(made, seen) for cell in row.values())
+    assert entropy.account(flow, images.test, 3).in_words() in said
+    assert "bits/dim on 24 test images of photos32" in said and "Opens eiwflow `.safetensors`" in said
+
+
+def test_what_the_page_shows_is_what_the_command_line_prints(
+    open_page: Open, bundle: Path, capsys: pytest.CaptureFixture
+) -> None:
+    assert_healthy(open_page())
+    path = str(bundle / "one.safetensors")
+
+    def printed(*arguments: str) -> dict:
+        capsys.readouterr()
+        assert cli.main([*arguments, "--json"]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    class Page:
+        checkpoint = load(path)
+        images = loaders.images("photos32", (3, 32, 32), 4)
+
+    shown, inspected = checkpoint_loaders.tables(Page), printed("inspect", path, "--data", "photos32")
+    names = {"inversion_max_abs": "inversion_max_abs", "inversion_relative": "inversion_relative"}
+    assert len(shown["levels"]) == len(inspected["levels"]) == 2
+    for row, level in zip(shown["levels"], inspected["levels"], strict=True):
+        assert [row[f"parameters_{part}"] for part in level["parts"]] == list(level["parts"].values())
+        assert all(row[ours] == pytest.approx(level[theirs], abs=1e-5) for ours, theirs in names.items())
+        steps = [step for step in shown["steps"] if step["level"] == level["level"]]
+        assert [step["condition"] for step in steps] == pytest.approx(level["condition"], abs=1e-5)
+        scales = [[step["coupling_scale_min"], step["coupling_scale_max"]] for step in steps]
+        assert np.array(scales) == pytest.approx(np.array(level["coupling_scales"]), abs=1e-5)
+    assert [shown["levels"][0][f"weight_{end}"] for end in ("min", "max")] == pytest.approx(
+        inspected["levels"][0]["weight_range"], abs=1e-5
+    )
+    seen, scored = checkpoint_loaders.inversion(Page), checkpoint_loaders.score(Page)
+    assert seen.max_abs == pytest.approx(inspected["inversion"]["max_abs"], abs=1e-5)
+    evaluated = printed("evaluate", path, "--data", "photos32", "--limit", "24")
+    for name in ("bits_per_dim", "bits_per_dim_stderr", "round_trip_max_abs"):
+        assert getattr(scored, name) == pytest.approx(evaluated[name], abs=1e-5)
+    assert (scored.n, scored.clusters) == (evaluated["n"], evaluated["clusters"])
+
+
+def test_the_file_is_quoted_beside_what_is_measured(bundle: Path) -> None:
+    flow = small_flow()
+    info = CheckpointInfo(flow.config, "photos32", 700, 5, {"test_bits_per_dim": 4.321}, {"batch": 32}, "the command")
+    save(bundle / "one.safetensors", flow, info)
+    at = page_at()
+    assert_healthy(at)
+    assert "The file says 4.321" in sentences(at)
+    assert "trained for 700 steps on photos32, seed 5" in sentences(at)
+    assert "the command" in sentences(at) and load(bundle / "one.safetensors").sha256 in sentences(at)
+    at = page_at(data="emoji32")  # of other images it says nothing
+    assert_healthy(at)
+    assert "4.321, measured" not in sentences(at)
+
+
+def test_recipe_and_files_name_what_is_shown(open_page: Open) -> None:
+    at = open_page(ck="two", seed="4")
+    assert "inspect two --data photos32 --json" in at.code[0].value
+    assert "evaluate two --data photos32 --limit 24 --json" in at.code[0].value
+    assert "analyse two --what entropy --data photos32 --seed 4 --json" in at.code[0].value
+    labels = {button.label for button in at.get("download_button")}
+    assert {"Levels (CSV)", "Parts (CSV)", "Steps (CSV)", "File (CSV)", "Account (CSV)"} <= labels
+
+
+# ---------------------------------------------------------------------- every choice
+
+
+def test_every_choice_moves_the_page(open_page: Open) -> None:
+    at = open_page()
+    seen = {sentences(at)}
+    moves = {
+        "checkpoint": lambda: at.selectbox(key="ck").set_value("two"),
+        "data set": lambda: at.selectbox(key="data").set_value("emoji32"),
+        "seed": lambda: at.number_input(key="seed").set_value(7),
+    }
+    for name, move in moves.items():
+        move().run()
+        assert_healthy(at)
+        assert sentences(at) not in seen, f"{name} changed nothing"
+        seen.add(sentences(at))
+
+
+def test_a_record_is_drawn_and_its_absence_is_said(bundle: Path) -> None:
+    path = write_checkpoint(bundle / "one.safetensors")
+    at = page_at()
+    assert_healthy(at)
+    assert "no training record" in at.info[0].value
+    write_record(path)
+    at = page_at()
+    assert_healthy(at, charts=5)
+    assert not at.info and "In 10 steps the training batches went from 4.90" in sentences(at)
+    assert "Training (CSV)" in {button.label for button in at.get("download_button")}
+
+
+@pytest.mark.parametrize("split", NAMED_SPLITS)
+def test_every_split_policy_has_its_page(bundle: Path, split: str) -> None:
+    write_checkpoint(bundle / "flow.safetensors", small_flow(split=split))
+    assert_healthy(page_at())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"levels": 1}, {"shape": (1, 16, 16), "levels": 1}, {"shape": (3, 64, 64), "levels": 6, "prior": "standard"}],
+    ids=["one level", "grey", "deep"],
+)
+def test_other_shapes_have_their_page(bundle: Path, changes: dict) -> None:
+    write_checkpoint(bundle / "flow.safetensors", small_flow(**changes))
+    at = page_at()
+    assert_healthy(at)
+    assert f"<h4>Level {changes['levels']}</h4>" in sentences(at) and "nothing stays" in sentences(at)
+
+
+@pytest.mark.parametrize("value", [300.0, -2000.0])
+def test_a_flow_that_gives_no_finite_number_is_a_sentence(bundle: Path, value: float) -> None:
+    flow = small_flow()
+    with torch.no_grad():
+        flow.levels[1].steps[0].actnorm.log_scale.fill_(value)
+    write_checkpoint(bundle / "wild.safetensors", flow)
+    at = page_at()
+    assert not at.exception and "not finite" in at.error[0].value
+
+
+# ---------------------------------------------------------------------- a checkpoint of one's own
+
+
+def test_an_accepted_file_becomes_the_page_and_stands_in_its_url(open_page: Open, tmp_path: Path) -> None:
+    flow = small_flow(levels=3, split="random")
+    content = write_checkpoint(tmp_path / "mine.safetensors", flow).read_bytes()
+    at = upload(open_page(), "checkpoint-page", "mine.safetensors", content)
+    assert_healthy(at)
+    key = hashlib.sha256(content).hexdigest()[:12]
+    assert url(at)["ck"] == key and "split policy random" in sentences(at)
+    again = page_at(ck=key)  # another tab of the same server
+    assert_healthy(again)
+    assert "split policy random" in sentences(again)
+    at.selectbox(key="ck").set_value("one").run()
+    assert_healthy(at)
+    assert "split policy weighted" in sentences(at)
+
+
+@pytest.mark.parametrize(
+    ("content", "field"),
+    [(b"not a checkpoint", "header length"), (b"", "size"), (b"\x02\0\0\0\0\0\0\0{}", "metadata")],
+)
+def test_a_refused_file_gets_a_table_and_the_page_stays(open_page: Open, content: bytes, field: str) -> None:
+    at = open_page(ck="two")
+    before = sentences(at)
+    at = upload(at, "checkpoint-page", "other.safetensors", content)
+    assert not at.exception
+    said = sentences(at)
+    assert all(f"<th>{head}</th>" in said for head in ("field", "expected", "found")) and field in said
+    assert url(at)["ck"] == "two" and "split policy static-last" in said and len(at.get("plotly_chart")) == 3
+    next(button for button in at.button if button.label == "Put this away").click().run()
+    assert_healthy(at)
+    assert sentences(at) == before
+
+
+def test_a_refused_file_is_forgotten_when_another_is_accepted(open_page: Open, tmp_path: Path) -> None:
+    at = upload(open_page(), "checkpoint-page", "other.safetensors", b"not a checkpoint")
+    content = write_checkpoint(tmp_path / "mine.safetensors", small_flow(split="random")).read_bytes()
+    at = upload(at, "checkpoint-page", "mine.safetensors", content)
+    assert_healthy(at)
+    assert "<th>found</th>" not in sentences(at) and "split policy random" in sentences(at)
+
+
+# ---------------------------------------------------------------------- images of one's own
+
+
+def test_own_images_are_scored_in_place_of_the_data_set(open_page: Open, tmp_path: Path) -> None:
+    at = open_page()
+    before = sentences(at)
+    at = upload(at, "upload-own", "my images.npz", archive())
+    assert_healthy(at)
+    key = hashlib.sha256(archive()).hexdigest()[:12]
+    assert url(at)["own"] == key and "on 12 test images of my images.npz" in sentences(at)
+    assert "--data 'my images.npz'" in at.code[0].value
+    (tmp_path / "my.npz").write_bytes(archive())
+    flow = load(loaders.checkpoint_files()["one"].path).flow
+    known = anatomy.score_in_words(evaluate(flow, load_data(tmp_path / "my.npz", multiple=4)))
+    assert known.split(" bits/dim")[0] in sentences(at)
+    assert_healthy(page_at(own=key))  # another tab of the same server
+    next(button for button in at.button if button.label == "Back to the data set").click().run()
+    assert "own" not in url(at) and sentences(at) == before
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"), [(b"no archive", "cannot be read"), (archive(count=3), "3 images to train on")]
+)
+def test_an_archive_that_cannot_be_read_is_refused_in_a_sentence(open_page: Open, content: bytes, reason: str) -> None:
+    at = upload(open_page(), "upload-own", "mine.npz", content)
+    assert not at.exception and reason in at.error[0].value and "mine.npz" in at.error[0].value
+    assert "own" not in url(at) and "test images of photos32" in sentences(at)
+    at.run()
+    assert not at.error
+
+
+@pytest.mark.parametrize(("fields", "reason"), [({"channels": 1}, "1 channels"), ({"size": 16}, "16×16")])
+def test_images_that_do_not_fit_the_flow_are_said(open_page: Open, fields: dict, reason: str) -> None:
+    at = upload(open_page(), "upload-own", "mine.npz", archive(**fields))
+    assert not at.exception and reason in at.error[0].value and "Showing photos32 instead" in at.error[0].value
+    assert "test images of photos32" in sentences(at) and "--data photos32 --limit" in at.code[0].value
+
+
+def test_a_link_to_images_that_are_not_here_is_said(open_page: Open) -> None:
+    at = open_page(own="0123456789ab")
+    assert_healthy(at)
+    assert any("0123456789ab" in note.value for note in at.info) and "own" not in url(at)
+
+
+def test_the_server_remembers_few_archives(open_page: Open) -> None:
+    keys = [checkpoint_loaders.remember_archive(archive(seed), "mine.npz") for seed in range(6)]
+    assert list(checkpoint_loaders._archives()) == keys[-checkpoint_loaders.ARCHIVES :]

@@ -1,0 +1,140 @@
+"""The Checkpoint page's pictures: areas, sums, ends and colours are those of the flow and its record."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+import torch
+
+from eiwflow.analysis.anatomy import Anatomy, Inversion, anatomy, inversion
+from eiwflow.analysis.curve import TrainingCurve
+from eiwflow.figures import checkpoint as figures
+from eiwflow.figures import palette
+from eiwflow.flow.config import NAMED_SPLITS
+from tests.training.tiny import planes, tiny_flow
+
+
+def looked_at(**fields: object) -> tuple[Anatomy, Inversion]:
+    """Return make and inversion of a small flow."""
+    flow = tiny_flow(**fields)
+    size = flow.config.shape[1]
+    images = torch.from_numpy(planes(4, size, flow.config.shape[0])).permute(0, 3, 1, 2).contiguous()
+    return anatomy(flow), inversion(flow, images)
+
+
+FLOWS = pytest.mark.parametrize(
+    "fields",
+    [{}, {"levels": 1}, {"levels": 3, "steps": 2}, {"shape": (1, 64, 64), "levels": 6}, {"prior": "standard"}],
+    ids=str,
+)
+
+
+# ---------------------------------------------------------------------- the strip
+
+
+@FLOWS
+def test_area_of_a_box_is_its_share_of_the_images_numbers(fields: dict) -> None:
+    made, _ = looked_at(**fields)
+    boxes = re.findall(r'<div class="(eiw-\w+|)" style="[^"]*?height: (\d+)px; width: ([\d.e-]+)%', figures.strip(made))
+    assert boxes[0] == ("", "52", "100") and {height for _, height, _ in boxes} == {"52"}
+    widths = {part: [float(w) for name, _, w in boxes if name == f"eiw-{part}"] for part in ("kept", "emitted")}
+    assert sum(widths["emitted"]) == pytest.approx(100, abs=0.1)
+    assert widths["kept"] == widths["emitted"][: len(made.levels) - 1]
+    assert widths["kept"] == pytest.approx([50 / 2**n for n in range(len(made.levels) - 1)], rel=1e-3)
+
+
+@FLOWS
+def test_every_level_names_its_parts_and_their_parameters(fields: dict) -> None:
+    made, _ = looked_at(**fields)
+    html = figures.strip(made)
+    for level in made.levels:
+        assert f"<h4>Level {level.number}</h4>" in html and f">{level.total:,}</td>" in html
+        assert all(f">{count:,}</td>" in html for count in level.parameters.values() if count)
+    assert f">{made.total:,}</td>" in html and html.count("<section>") == 1 + len(made.levels)
+    assert "nothing stays" in html
+
+
+@pytest.mark.parametrize("split", NAMED_SPLITS)
+def test_split_policies_are_told_apart(split: str) -> None:
+    html = figures.strip(looked_at(split=split)[0])
+    words = {
+        "static-first": "the first half leaves",
+        "static-last": "the last half leaves",
+        "random": "a fixed random order",
+        "shuffle": "Shuffle, order by J<",
+        "weighted": "Shuffle, order by J, weights ω(x)",
+    }
+    assert [name for name, said in words.items() if said in html] == [split]
+    assert ("for display only" in html) == (split == "shuffle")
+
+
+# ---------------------------------------------------------------------- charts
+
+
+def test_bars_add_up_to_what_stands_beside_them() -> None:
+    made, _ = looked_at(levels=3)
+    *bars, ends = figures.parameters(made).data
+    assert np.sum([bar.x for bar in bars], axis=0).tolist() == list(ends.x)
+    assert sum(ends.x) == made.total and dict(zip(figures.PARTS, ends.x, strict=True)) == made.parameters
+    assert all(f"{count:,}" in text for count, text in zip(ends.x, ends.text, strict=True))
+    assert len({bar.marker.pattern.shape for bar in bars}) == 3
+
+
+def test_lines_end_at_the_smallest_and_the_largest_factor_of_every_step() -> None:
+    made, seen = looked_at(levels=2, steps=3)
+    convolutions, couplings = figures.conditioning(made, seen).data
+    for trace, known in (
+        (convolutions, np.concatenate([level.singular_values[:, [-1, 0]] for level in made.levels])),
+        (couplings, np.concatenate([level.coupling for level in seen.levels])),
+    ):
+        assert np.array(trace.y[0::3]) == pytest.approx(known[:, 0])
+        assert np.array(trace.y[1::3]) == pytest.approx(known[:, 1])
+        assert set(trace.y[2::3]) == {None}
+    assert "level 2, step 3" in convolutions.text[-1] and convolutions.marker.symbol != couplings.marker.symbol
+    used = {convolutions.line.color, couplings.line.color}
+    assert len(used) == 2 and not used & {palette.KEPT, palette.EMITTED}
+
+
+def test_axis_of_factors_holds_all_of_them_and_is_labelled() -> None:
+    figure = figures.conditioning(*looked_at(levels=3, steps=2))
+    low, high = (10**end for end in figure.layout.yaxis.range)
+    ends = [y for trace in figure.data for y in trace.y if y is not None]
+    assert low < min(ends) and max(ends) < high and figure.layout.yaxis.type == "log"
+    assert len(figure.layout.yaxis.tickvals) >= 3 and "×1" in figure.layout.yaxis.ticktext
+
+
+def test_a_flat_direction_has_a_place_on_an_axis_of_powers() -> None:
+    flow = tiny_flow()
+    with torch.no_grad():
+        flow.levels[0].steps[0].actnorm.log_scale.fill_(-2000.0)
+    figure = figures.conditioning(anatomy(flow), looked_at()[1])
+    assert min(figure.data[0].y[:2]) == figures.SMALLEST and np.isfinite(figure.layout.yaxis.range).all()
+
+
+def test_many_steps_have_fewer_labels() -> None:
+    figure = figures.conditioning(*looked_at(levels=2, steps=20))
+    assert len(figure.layout.xaxis.tickvals) == len(figure.layout.xaxis.ticktext) <= figures.LABELS
+
+
+def curve() -> TrainingCurve:
+    """Return a noisy fall over 200 points."""
+    steps = np.arange(10, 2010, 10)
+    bits = 4 - steps / 2000 + np.random.default_rng(0).normal(0, 0.1, 200)
+    return TrainingCurve(steps, bits, np.linspace(2e-3, 0, 200), steps[::50], bits[::50], 3.1)
+
+
+def test_curve_has_raw_points_faint_and_smoothed_ones_bold() -> None:
+    raw, smooth, probes = figures.training(curve()).data
+    assert raw.y == pytest.approx(curve().bits_per_dim, abs=1e-4) and smooth.y == pytest.approx(
+        curve().smoothed, abs=1e-4
+    )
+    assert raw.line.color == smooth.line.color and raw.opacity < 0.5 and smooth.line.width > raw.line.width
+    assert list(probes.x) == curve().probe_steps.tolist() and probes.mode == "markers"
+
+
+def test_learning_rate_stands_on_the_same_steps() -> None:
+    bits, rate = figures.training(curve()), figures.learning_rate(curve())
+    assert rate.data[0].y == pytest.approx(curve().learning_rate, rel=1e-3)
+    assert bits.layout.xaxis.range == rate.layout.xaxis.range
