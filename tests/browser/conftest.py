@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.error import URLError
@@ -22,9 +23,12 @@ from eiwflow.training.recipe import Recipe
 from eiwflow.training.run import RunDirectory
 
 from ..app.conftest import small_flow, write_checkpoint
+from ..app.test_shuffle import write_record
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
+
+    from eiwflow.flow import MultiScaleFlow
 
 ROOT = Path(__file__).resolve().parents[2]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
@@ -32,6 +36,8 @@ ARGUMENTS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 )  # fmt: skip
+#: The recording steps of the small flow's training.
+STEPS = (0, 1, 2, 3, 5, 8, 13, 21, 34, 1234)
 #: A busy machine may take its time; a quiet one needs a hundredth of it.
 PATIENCE_MS = 120_000
 #: With this variable set, a missing browser fails the tests instead of skipping them.
@@ -68,31 +74,27 @@ class Watched:
         )
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Start the app on a free port; yield the address of its front page on a small flow of a finished run."""
-    runs = tmp_path_factory.mktemp("runs")
+def write_run(runs: Path, flow: MultiScaleFlow | None = None, steps: tuple[int, ...] = STEPS) -> str:
+    """Write a finished run of a flow, a small one if none is given, with its record; return its key in a URL."""
     run = RunDirectory.create(runs, Recipe(), "")
-    write_checkpoint(run.last_checkpoint, small_flow(levels=3))
-    run.set_status("finished", 1)
-    digest = hashlib.sha256(run.last_checkpoint.read_bytes()).hexdigest()[:12]
+    flow = flow or small_flow(levels=3)
+    write_checkpoint(run.last_checkpoint, flow)
+    write_record(run.path, flow, steps)
+    run.set_status("finished", steps[-1])
+    return hashlib.sha256(run.last_checkpoint.read_bytes()).hexdigest()[:12]
+
+
+@contextmanager
+def start_server(runs: Path) -> Iterator[str]:
+    """Run the app on a free port, with these runs; yield its address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     log = runs / "server.log"
+    command = [sys.executable, "-m", "streamlit", "run", "app.py"]
     with open(log, "wb") as out:
         process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "streamlit",
-                "run",
-                "app.py",
-                "--server.port",
-                str(port),
-                "--server.headless",
-                "true",
-            ],
+            [*command, "--server.port", str(port), "--server.headless", "true"],
             cwd=ROOT,
             env={**os.environ, "EIWFLOW_RUNS": str(runs)},
             stdin=subprocess.DEVNULL,
@@ -101,10 +103,19 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         )
         try:
             _wait_for(f"http://127.0.0.1:{port}/_stcore/health", process, log)
-            yield f"http://127.0.0.1:{port}/?ck={digest}"
+            yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()
             process.wait(timeout=20)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Start the app; yield the address of its front page on a small flow of a finished run with a record."""
+    runs = tmp_path_factory.mktemp("runs")
+    key = write_run(runs)
+    with start_server(runs) as address:
+        yield f"{address}/?ck={key}"
 
 
 def _wait_for(address: str, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import socket
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
 
-from eiwflow.training.recipe import Recipe
-from eiwflow.training.run import RunDirectory
-
-from ..app.conftest import small_flow, write_checkpoint
-from ..app.test_shuffle import write_record
-from .conftest import PATIENCE_MS, ROOT, Watched, _wait_for
+from ..app.conftest import small_flow
+from .conftest import PATIENCE_MS, STEPS, Watched, start_server, write_run
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator
 
-STEPS = (0, 1, 2, 3, 5, 8, 13, 21, 34, 1234)
 MAX_PAYLOAD = 1_500_000
 #: What every chart that takes part shows now.
 ACTIVE = """[...document.querySelectorAll("[class*='st-key-scrub-'] .js-plotly-plot")]
             .map(chart => chart._fullLayout.sliders[0].active)"""
+#: The same, each behind the steps that it can show.
+SHOWN = """[...document.querySelectorAll("[class*='st-key-scrub-'] .js-plotly-plot")]
+           .map(chart => chart._fullLayout?.sliders?.[0]).filter(Boolean)
+           .map(slider => [slider.steps.map(step => +step.args[0][0]), slider.active])"""
 
 
 class Scrubbed(Watched):
@@ -54,10 +48,13 @@ class Scrubbed(Watched):
         )
         self.rest_at()
 
-    def rest_at(self) -> None:
-        """Wait until both charts stand where the slider does."""
+    def rest_at(self, step: int | None = None) -> None:
+        """Wait until the slider says the step, if one is given, and all charts stand at their latest up to it."""
+        said = "+document.querySelector('.scrub output').value.replaceAll(',', '')"
         self.page.wait_for_function(
-            f"{ACTIVE}.length === 2 && {ACTIVE}.every(at => at === +document.querySelector('.scrub input').value)"
+            f"""wanted => (step => (wanted === null || step === wanted) && {SHOWN}.length > 1
+                && {SHOWN}.every(([own, at]) => own[at] <= step && !(own[at + 1] <= step)))({said})""",
+            arg=step,
         )
 
     @property
@@ -66,59 +63,37 @@ class Scrubbed(Watched):
         return self.page.get_by_role("slider", name="Training step")
 
 
+#: Recorded by the second flow: some steps are others, and the last comes sooner.
+OTHERS = (0, 2, 4, 21, 55)
+
+
 @pytest.fixture(scope="module")
-def shuffle_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Start the app beside a run with a training record; yield the address of its page Shuffle."""
+def shuffle_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """Start the app beside two runs with records; yield the address of the first's page Shuffle, the other's key."""
     runs = tmp_path_factory.mktemp("recorded")
-    run = RunDirectory.create(runs, Recipe(), "")
-    flow = small_flow(levels=3)
-    write_checkpoint(run.last_checkpoint, flow)
-    write_record(run.path, flow, STEPS)
-    run.set_status("finished", STEPS[-1])
-    digest = hashlib.sha256(run.last_checkpoint.read_bytes()).hexdigest()[:12]
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    log = runs / "server.log"
-    command = [
-        sys.executable,
-        "-m",
-        "streamlit",
-        "run",
-        "app.py",
-        "--server.port",
-        str(port),
-        "--server.headless",
-        "true",
-    ]
-    with open(log, "wb") as out:
-        process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env={**os.environ, "EIWFLOW_RUNS": str(runs)},
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-        )
-        try:
-            _wait_for(f"http://127.0.0.1:{port}/_stcore/health", process, log)
-            yield f"http://127.0.0.1:{port}/shuffle?ck={digest}"
-        finally:
-            process.terminate()
-            process.wait(timeout=20)
+    first, second = write_run(runs), write_run(runs, small_flow(split="static-last"), OTHERS)
+    with start_server(runs) as address:
+        yield f"{address}/shuffle?ck={first}", second
 
 
 @pytest.fixture
-def scrub(browser: Browser, shuffle_page: str) -> Iterator[Callable[..., Scrubbed]]:
-    """Return a function that opens the page Shuffle and waits until it stands."""
-    contexts = []
+def scrub(browser: Browser, shuffle_page: tuple[str, str]) -> Iterator[Callable[..., Scrubbed]]:
+    """Return a function that opens the page Shuffle, or another, and waits until it stands."""
+    contexts, (address, other) = [], shuffle_page
 
-    def open_page(url: str = "", size: tuple[int, int] = (1400, 900), theme: str = "light") -> Scrubbed:
+    def open_page(
+        url: str = "",
+        size: tuple[int, int] = (1400, 900),
+        theme: str = "light",
+        page: str = "shuffle",
+        compared: bool = False,
+    ) -> Scrubbed:
         context = browser.new_context(viewport={"width": size[0], "height": size[1]}, color_scheme=theme)
         contexts.append(context)
         context.set_default_timeout(PATIENCE_MS)
-        watched = Scrubbed(context.new_page(), urlsplit(shuffle_page).netloc)
-        watched.page.goto(shuffle_page + url)
+        watched = Scrubbed(context.new_page(), urlsplit(address).netloc)
+        versus = f"&vs={other}" if compared else ""
+        watched.page.goto(address.replace("/shuffle", f"/{page}") + versus + url)
         watched.settle()
         return watched
 
@@ -134,7 +109,7 @@ def test_keys_walk_through_all_steps_and_everything_follows(scrub: Callable[...,
     slider.press("Home")
     pictures = []
     for i, step in enumerate(STEPS):
-        watched.rest_at()
+        watched.rest_at(step)
         assert page.evaluate(ACTIVE) == [i, i]
         assert slider.get_attribute("aria-valuetext") == f"step {step:,}"
         pictures.append(page.locator(".scrub-view img").get_attribute("src"))
@@ -158,7 +133,7 @@ def test_server_hears_nothing_while_the_slider_moves_and_once_when_it_rests(scru
     page.mouse.down()
     for i in (4, 1, 0, 5, 3):
         page.mouse.move(places[i], middle, steps=3)
-        watched.rest_at()
+        watched.rest_at(STEPS[i])
         assert page.evaluate(ACTIVE) == [i, i]
     assert len(watched.sent) == before[0]
     page.mouse.up()
@@ -187,6 +162,51 @@ def test_play_runs_to_the_end_and_the_film_is_a_way_to_a_step(scrub: Callable[..
     assert watched.complaints == []
 
 
+@pytest.mark.parametrize(("page", "charts"), [("shuffle", 2), ("entropy", 3)])
+def test_charts_of_both_columns_move_together_and_the_server_hears_nothing(
+    scrub: Callable[..., Scrubbed], page: str, charts: int
+) -> None:
+    watched = scrub(page=page, compared=True)
+    slider, views = watched.slider, watched.page.locator(".scrub-view img")
+    assert watched.received < MAX_PAYLOAD
+    together = sorted({*STEPS, *OTHERS})
+    assert slider.get_attribute("aria-valuetext") == "step 1,234" and slider.get_attribute("max") == "11"
+    before = len(watched.sent)
+    seen: set[tuple[str | None, ...]] = set()
+    for place, step in enumerate(together):
+        slider.evaluate("(box, at) => { box.value = at; box.dispatchEvent(new Event('input')); }", place)
+        watched.rest_at(step)
+        assert slider.get_attribute("aria-valuetext") == f"step {step:,}"
+        first, second = (max(i for i, own in enumerate(record) if own <= step) for record in (STEPS, OTHERS))
+        assert sorted(watched.page.evaluate(ACTIVE)) == sorted([first] * charts + [second] * charts)
+        seen.add(tuple(view.get_attribute("src") for view in views.all()))
+    assert len(seen) == len(together) and all(len(sources) == 2 for sources in seen)
+    assert len(watched.sent) == before
+    slider.press("Home")
+    watched.page.wait_for_url("**&step=0*")
+    watched.settle()
+    assert len(watched.sent) == before + 1
+    assert watched.complaints == []
+
+
+def test_films_stand_under_their_own_charts(scrub: Callable[..., Scrubbed]) -> None:
+    watched = scrub(compared=True)
+    films = watched.page.locator(".scrub-film")
+    assert films.count() == 2
+    for film, key in zip(films.all(), ("scrub-river", "scrub-river-second"), strict=True):
+        left, width = film.evaluate(
+            "f => [parseFloat(f.style.getPropertyValue('--from')), parseFloat(f.style.getPropertyValue('--length'))]"
+        )
+        axis = watched.page.evaluate(
+            f"""(() => {{ const x = document.querySelector('.st-key-{key} .js-plotly-plot')._fullLayout.xaxis;
+            return [0, 11].map(i => x._offset + x.d2p(i)); }})()"""
+        )
+        assert [left, left + width] == pytest.approx(axis, abs=1)
+        assert film.bounding_box()["x"] == pytest.approx(
+            watched.page.locator(f".st-key-{key} .js-plotly-plot").bounding_box()["x"], abs=2
+        )
+
+
 def test_slider_stands_under_the_steps_of_the_chart(scrub: Callable[..., Scrubbed]) -> None:
     watched = scrub("&step=0")
     rail = watched.slider.bounding_box()
@@ -203,6 +223,17 @@ def test_a_telephone_needs_no_scrolling_sideways(scrub: Callable[..., Scrubbed])
         "(box => box.scrollWidth <= box.clientWidth)(document.querySelector('[data-testid=stMain]'))"
     )
     watched.slider.press("Home")
-    watched.rest_at()
+    watched.rest_at(0)
     assert watched.page.evaluate(ACTIVE) == [0, 0]
     assert watched.complaints == []
+
+
+def test_slider_of_two_columns_stays_in_view_while_they_are_scrolled_by(scrub: Callable[..., Scrubbed]) -> None:
+    watched = scrub(size=(390, 844), compared=True)
+    watched.page.locator(".st-key-scrub-redundancy-second").scroll_into_view_if_needed()
+    bar = watched.page.locator(".scrub").bounding_box()
+    assert 0 < bar["y"] < 200 and bar["x"] >= 0 and bar["x"] + bar["width"] <= 390
+    assert watched.page.locator(".scrub").evaluate("bar => getComputedStyle(bar).backgroundColor") != "rgba(0, 0, 0, 0)"
+    assert watched.page.evaluate(
+        "(box => box.scrollWidth <= box.clientWidth)(document.querySelector('[data-testid=stMain]'))"
+    )

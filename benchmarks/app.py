@@ -1,0 +1,206 @@
+"""How fast the app is, in headless Chromium: cold start, pages, moves, and what goes over the wire.
+
+Needs the packages of the tests and a Chromium on the path. Times are wall-clock: run it on a quiet machine.
+
+    python benchmarks/app.py [--moves 30] [--starts 3] [--json]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from playwright.sync_api import sync_playwright
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+ROOT = Path(__file__).resolve().parents[1]
+CHECKPOINT, SECOND = "photos32-weighted", "photos32-static-last"
+#: page -> the control that a key is pressed in: a role and a name.
+PAGES = {
+    "": ("spinbutton", "Test image"),
+    "latents": ("spinbutton", "Test image"),
+    "entropy": ("slider", "Level"),
+    "shuffle": ("slider", "Level"),
+    "weights": ("slider", "Level"),
+    "space": ("slider", "Level 1"),
+    "checkpoint": ("spinbutton", "Test image"),
+}
+#: A move has settled when the script has run to its end and the browser has painted twice.
+WATCH = """() => {
+  const app = document.querySelector('[data-testid=stApp]');
+  window.pressed = window.settled = 0;
+  document.addEventListener('keydown', () => { window.pressed = performance.now(); }, true);
+  new MutationObserver(() => {
+    if (app.dataset.testScriptState !== 'notRunning') return;
+    requestAnimationFrame(() => requestAnimationFrame(() => { window.settled = performance.now(); }));
+  }).observe(app, { attributes: true, attributeFilter: ['data-test-script-state'] });
+}"""
+STANDS = """() => document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'
+  && document.querySelector('.eiw-takeaway') && !document.querySelector('[data-testid=stSkeleton]')
+  && [...document.querySelectorAll('.js-plotly-plot')].every(chart => chart.querySelector('.main-svg'))"""
+
+
+@contextmanager
+def server() -> Iterator[str]:
+    """Start the app on a free port; yield its address before it answers."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "app.py"]
+    options = ["--server.port", str(port), "--server.headless", "true"]
+    process = subprocess.Popen(
+        [*command, *options], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT
+    )
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+def answering(address: str) -> None:
+    """Wait until a server answers."""
+    while True:
+        try:
+            urlopen(f"{address}/_stcore/health", timeout=1).close()
+        except (URLError, OSError):
+            time.sleep(0.02)
+        else:
+            return
+
+
+def cold_start(browser: Browser) -> float:
+    """Return the seconds from the start of the server to the first picture of the front page."""
+    page = browser.new_page(viewport={"width": 1400, "height": 900})
+    started = time.perf_counter()
+    with server() as address:
+        answering(address)
+        page.goto(f"{address}/?ck={CHECKPOINT}")
+        page.wait_for_selector(".eiw-strip img")
+        seconds = time.perf_counter() - started
+        page.close()
+    return seconds
+
+
+def wire(page: Page) -> list[int]:
+    """Return a list that grows by the size of every message from the server."""
+    sizes: list[int] = []
+    page.on("websocket", lambda one: one.on("framereceived", lambda frame: sizes.append(len(frame))))
+    return sizes
+
+
+def moves(page: Page, role: str, name: str, count: int) -> list[float]:
+    """Return the seconds from a key press to the settled page, for moves to and fro after one that warms up."""
+    page.evaluate(WATCH)
+    control = page.get_by_role(role, name=name, exact=True).first
+    found = []
+    for move in range(count + 2):
+        control.press("ArrowRight" if role == "slider" and move % 2 == 0 else
+                      "ArrowLeft" if role == "slider" else "ArrowUp")  # fmt: skip
+        page.wait_for_function("window.settled > window.pressed")
+        page.wait_for_timeout(250)  # whatever still comes belongs to this move
+        if move >= 2:
+            found.append(page.evaluate("(window.settled - window.pressed) / 1000"))
+    return found
+
+
+def measure(browser: Browser, address: str, path: str, query: str, count: int) -> dict[str, object]:
+    """Return what opening and moving one page takes, on a server that has shown it once."""
+    role, name = PAGES[path]
+    page = browser.new_page(viewport={"width": 1400, "height": 900})
+    page.set_default_timeout(120_000)
+    sizes = wire(page)
+    loads = []
+    for _ in range(4):  # the first fills the server's caches
+        sizes.clear()
+        started = time.perf_counter()
+        page.goto(f"{address}/{path}?{query}")
+        page.wait_for_function(STANDS)
+        loads.append(time.perf_counter() - started)
+        page.wait_for_timeout(500)
+    payload = sum(sizes)
+    times = sorted(moves(page, role, name, count))
+    page.close()
+    return {
+        "page": path or "home",
+        "load_s": round(statistics.median(loads[1:]), 3),
+        "control": name,
+        "move_median_s": round(statistics.median(times), 3),
+        "move_p95_s": round(times[min(len(times) - 1, int(0.95 * len(times)))], 3),
+        "payload_bytes": payload,
+    }
+
+
+def clicks(browser: Browser, address: str) -> dict[str, float]:
+    """Return the seconds from a click on a page's link to that page, on a server that has shown it once."""
+    page = browser.new_page(viewport={"width": 1400, "height": 900})
+    page.set_default_timeout(120_000)
+    page.goto(f"{address}/?ck={CHECKPOINT}")
+    page.wait_for_function(STANDS)
+    found = {}
+    for turn in range(2):
+        for path in [*list(PAGES)[1:], ""]:
+            title = page.locator("h1").inner_text()
+            link = page.locator(f"[data-testid=stSidebar] a[href*='/{path}?']").first
+            started = time.perf_counter()
+            link.click()
+            page.wait_for_function("old => document.querySelector('h1')?.innerText !== old", arg=title)
+            page.wait_for_function(STANDS)
+            if turn:
+                found[path or "home"] = round(time.perf_counter() - started, 3)
+            page.wait_for_timeout(300)
+    page.close()
+    return found
+
+
+def main() -> None:
+    """Measure everything and print it."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--moves", type=int, default=30, help="key presses a page (default: 30)")
+    parser.add_argument("--starts", type=int, default=3, help="cold starts (default: 3)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    options = parser.parse_args()
+    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    arguments = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=arguments)
+        starts = [round(cold_start(browser), 2) for _ in range(options.starts)]
+        with server() as address:
+            answering(address)
+            opened = clicks(browser, address)
+            alone = f"ck={CHECKPOINT}"
+            rows = [measure(browser, address, page, alone, options.moves) for page in PAGES]
+            beside = f"{alone}&vs={SECOND}"
+            pairs = [measure(browser, address, page, beside, options.moves) for page in list(PAGES)[1:5]]
+        browser.close()
+    for row in rows:
+        row["click_s"] = opened[row["page"]]
+    if options.json:
+        print(json.dumps({"cold_start_s": starts, "pages": rows, "compared": pairs}))
+        return
+    print(f"start of the server to the first picture: {statistics.median(starts):.2f} s (of {starts})")
+    for heading, table in (("one checkpoint", rows), ("beside a second one", pairs)):
+        print(f"\n{heading}\n{'page':12}{'load':>8}{'click':>8}{'move':>8}{'p95':>8}{'payload':>12}  control")
+        for row in table:
+            print(
+                f"{row['page']:12}{row['load_s']:8.3f}{row.get('click_s', float('nan')):8.3f}"
+                f"{row['move_median_s']:8.3f}{row['move_p95_s']:8.3f}{row['payload_bytes']:12,}  {row['control']}"
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,208 @@
+"""Every page in a real browser: it opens at rest, in the dark, on a telephone, and from a link; its files are saved."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import pytest
+
+from eiwflow.ui.navigation import Entry, pages
+
+from .conftest import PATIENCE_MS, Watched, start_server, write_run
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Download
+
+    Visit = Callable[..., "Settled"]
+
+MAX_PAYLOAD = 1_500_000
+#: A page at rest sends nothing for so long.
+REST_MS = 1500
+#: Between two looks at whether its text still changes.
+STILL_MS = 300
+PAGES = pages()
+#: Pages that look at a checkpoint, and so have its choices in their URL.
+LOOKING = [entry for entry in PAGES if entry.label not in ("Compare", "Train")]
+
+
+def path_of(entry: Entry) -> str:
+    """Return a page's permalink."""
+    return "" if entry.path == "app.py" else re.sub(r"pages/\d_(.*)\.py", r"\1", entry.path)
+
+
+class Settled(Watched):
+    """A page that is waited for, and what went over its wire."""
+
+    def __init__(self, *arguments: object) -> None:
+        super().__init__(*arguments)
+        self.received = 0
+        self.messages = 0
+        self.page.on("websocket", lambda socket: socket.on("framereceived", self._count))
+
+    def _count(self, frame: bytes | str) -> None:
+        self.received += len(frame)
+        self.messages += 1
+
+    def settle(self) -> None:
+        """Wait until the script has run to its end, all charts stand and the text no longer changes."""
+        self.page.wait_for_selector("h1")
+        before = ""
+        while True:
+            self.page.wait_for_function(
+                """document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'
+                   && document.querySelector('.eiw-takeaway') && !document.querySelector('[data-testid=stSkeleton]')
+                   && [...document.querySelectorAll('.js-plotly-plot')].every(p => p.querySelector('.main-svg'))"""
+            )
+            words = self.words()
+            if words == before:
+                return
+            before = words
+            self.page.wait_for_timeout(STILL_MS)
+
+    def words(self) -> str:
+        """Return what the page says, without what it draws."""
+        return self.page.locator("[data-testid=stMain]").inner_text()
+
+    def fits(self) -> bool:
+        """Return whether the page need not be scrolled sideways."""
+        return self.page.evaluate(
+            "[...document.querySelectorAll('[data-testid=stMain]')].every(box => box.scrollWidth <= box.clientWidth)"
+        )
+
+
+@pytest.fixture
+def look(browser: Browser, server: str) -> Iterator[Visit]:
+    """Return a function that opens a page on the small flow, in a window of some size and theme."""
+    contexts = []
+
+    def open_page(path: str, size: tuple[int, int] = (1400, 900), theme: str = "light", url: str = "") -> Settled:
+        context = browser.new_context(viewport={"width": size[0], "height": size[1]}, color_scheme=theme)
+        contexts.append(context)
+        context.set_default_timeout(PATIENCE_MS)
+        parts = urlsplit(server)
+        found = Settled(context.new_page(), parts.netloc)
+        found.page.goto(url or f"{parts.scheme}://{parts.netloc}/{path}?{parts.query}")
+        found.settle()
+        return found
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+@pytest.mark.parametrize("entry", PAGES, ids=lambda entry: entry.label)
+def test_a_page_opens_without_an_error_and_comes_to_rest(look: Visit, entry: Entry) -> None:
+    found = look(path_of(entry))
+    page = found.page
+    assert page.locator("[data-testid=stException]").count() == 0
+    assert page.locator("[data-testid=stAlertContentError]").count() == 0
+    assert page.title() == page.locator("h1").first.inner_text()
+    links = page.locator("[data-testid=stSidebar] [data-testid=stPageLink-NavLink]")
+    assert [link.inner_text().strip() for link in links.all() if link.is_visible()] == [one.label for one in PAGES]
+    assert found.fits()
+    page.wait_for_timeout(REST_MS)
+    before = found.messages
+    page.wait_for_timeout(REST_MS)
+    assert found.messages == before, "something goes on while nobody does anything"
+    assert found.received <= MAX_PAYLOAD
+    assert found.complaints == []
+
+
+@pytest.mark.parametrize("entry", PAGES, ids=lambda entry: entry.label)
+def test_a_page_is_dark_in_the_dark_and_fits_a_telephone(look: Visit, entry: Entry) -> None:
+    found = look(path_of(entry), size=(390, 844), theme="dark")
+    assert found.fits()
+    red, green, blue = (
+        int(part)
+        for part in re.findall(
+            r"\d+",
+            found.page.evaluate("getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor"),
+        )[:3]
+    )
+    assert max(red, green, blue) < 60
+    assert found.complaints == []
+
+
+@pytest.mark.parametrize("entry", LOOKING, ids=lambda entry: entry.label)
+def test_a_copied_link_shows_the_same_page_to_someone_else(look: Visit, entry: Entry) -> None:
+    mine = look(path_of(entry))
+    before = mine.words()
+    mine.page.get_by_role("spinbutton", name="Test image").press("ArrowUp")
+    mine.page.wait_for_url("**image=14**")
+    mine.settle()
+    theirs = look("", url=mine.page.url)
+    assert theirs.page.url == mine.page.url
+    assert theirs.words() == mine.words()
+    # What these say above the fold is about all test images.
+    assert entry.label in ("Entropy", "Shuffle", "Checkpoint") or mine.words() != before
+
+
+@pytest.mark.parametrize("entry", LOOKING, ids=lambda entry: entry.label)
+def test_every_file_that_a_page_offers_is_saved(look: Visit, entry: Entry, tmp_path: Path) -> None:
+    found = look(path_of(entry))
+    found.page.locator("[data-testid=stMain] summary", has_text="More evidence").click()
+    buttons = found.page.locator("[data-testid=stDownloadButton] button")
+    buttons.first.wait_for()
+    names = set()
+    for button in buttons.all():
+        with found.page.expect_download() as waiting:
+            button.click()
+        saved: Download = waiting.value
+        saved.save_as(tmp_path / saved.suggested_filename)
+        assert (tmp_path / saved.suggested_filename).stat().st_size > 50
+        names.add(saved.suggested_filename)
+    assert len(names) == buttons.count()
+    assert all(re.fullmatch(rf"eiwflow-{entry.label.lower()}-[a-z0-9 -]+\.(csv|png|gif|npz)", name) for name in names)
+    assert found.complaints == []
+
+
+def test_a_figure_is_saved_as_png_and_for_print_as_svg(look: Visit, tmp_path: Path) -> None:
+    found = look("entropy", theme="dark")
+
+    def save() -> Path:
+        with found.page.expect_download() as waiting:
+            found.page.locator(".modebar-btn").first.click(force=True)
+        path = tmp_path / waiting.value.suggested_filename
+        waiting.value.save_as(path)
+        return path
+
+    picture = save()
+    assert picture.suffix == ".png" and picture.read_bytes().startswith(b"\x89PNG")
+    found.page.get_by_text("Figures for print").click()
+    found.page.wait_for_selector(".js-plotly-plot .main-svg[style*='background: white']")
+    found.settle()
+    drawing = save()
+    assert drawing.suffix == ".svg" and b"<svg" in drawing.read_bytes()[:200]
+
+
+@contextmanager
+def fresh_server(folder: Path) -> Iterator[tuple[str, str]]:
+    """Start a server that nobody has visited; yield its address and the key of its run."""
+    key = write_run(folder)
+    with start_server(folder) as address:
+        yield address, key
+
+
+def test_a_link_to_a_page_may_be_the_first_request_of_all(browser: Browser, tmp_path: Path) -> None:
+    with fresh_server(tmp_path) as (address, key):
+        context = browser.new_context(viewport={"width": 1400, "height": 900})
+        context.set_default_timeout(PATIENCE_MS)
+        found = Settled(context.new_page(), urlsplit(address).netloc)
+        found.page.goto(f"{address}/weights?ck={key}&vs=photos32-glow&image=3&seed=5&level=2")
+        found.settle()
+        assert found.page.locator("h1").inner_text().startswith("Which channels")
+        assert found.page.locator(".eiw-column b").all_inner_texts()[1] == "photos32-glow"
+        for part in (f"ck={key}", "vs=photos32-glow", "image=3", "seed=5", "level=2"):
+            assert part in found.page.url
+        found.page.locator("[data-testid=stSidebar]").get_by_text("Latents", exact=True).click()
+        found.page.wait_for_url("**/latents?**")
+        found.settle()
+        for part in (f"ck={key}", "vs=photos32-glow", "image=3", "seed=5", "level=2"):
+            assert part in found.page.url
+        assert found.complaints == []
+        context.close()
