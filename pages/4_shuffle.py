@@ -1,19 +1,25 @@
 """What the permutation before a split moves: over training, over images, and beside what a static split sends out."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import streamlit as st
 
 from eiwflow import ui
+from eiwflow.analysis.pair import ONE_TRAINING, ShufflePair
 from eiwflow.figures import shuffle as figures
-from eiwflow.ui import scrubber
+from eiwflow.figures import steps
+from eiwflow.ui import scrubber, texts
 from eiwflow.ui import shuffle_loaders as loaders
+from eiwflow.ui.columns import again, places
+from eiwflow.ui.latent_loaders import offer
+
+if TYPE_CHECKING:
+    from eiwflow.analysis.permutation import ShuffleReport
 
 page = ui.begin("What does the permutation move, and when?", "Shuffle", level=True, compare=True)
-level = ui.shuffle_level(page)
-if level is None:
-    ui.takeaway("This flow has one level: nothing is split, so there is no permutation.")
-    ui.closing(page, "A permutation needs a level that splits; choose a checkpoint of two levels or more.")
-    st.stop()
 
 RULES = {
     "entropy": "This flow sorts them by redundancy J: what is nearest to white noise leaves, what still has structure "
@@ -24,56 +30,137 @@ RULES = {
     "random": "This flow has no Shuffle that looks at images: its order was drawn once, as a control.",
 }
 
-with ui.errors_as_sentences():
-    report = loaders.report(page, level)
-    river = report.river
-    ui.takeaway(report.in_words())
-    st.markdown(
-        f"At a split half of the channels leave for good, and an order of the channels decides which. "
-        f"{RULES[report.rule]} What goes on moving is the *entropy order*: what sorting would give now."
-    )
-    if river is None:
-        st.info(
-            "This checkpoint has no training record, so nothing is known of its way here. What it tells by itself: "
-            "the order in force, and the J of its channels now."
-        )
-        first, *rest = st.columns([1, 1.6], gap="large")
-        with rest[0]:
-            st.subheader("What it keeps and sends out")
-            ui.chart(figures.halves_under(report, "in force"), page, "halves", alt=report.alternatives[0].in_words())
-            st.caption(report.ties.in_words())
-    else:
-        samples = loaders.record(page).samples
-        left, right = st.columns([2.3, 1], gap="medium")
-        with left:
-            ui.chart(figures.rank_river(river), page, "scrub-river", alt=river.in_words())
-            scrubber.scrubber(river.steps, samples=samples)
-        with right:
-            if samples:
-                scrubber.sample_view("16 samples at this step; ε is the same at every step.")
-            ui.chart(figures.redundancy_by_rank(river), page, "scrub-redundancy", alt=f"J by rank in level {level}")
-            st.caption(
-                "J of the channels at this step. Blue right of the line, hatched left of it: would change sides."
-            )
-        first, *rest = st.columns([1.2, 1, 1], gap="medium")
-        with rest[0]:
-            st.subheader("Churn across the line")
-            ui.chart(figures.churn(river), page, "churn", alt=river.in_words())
-        with rest[1]:
-            st.subheader("Kendall’s τ")
-            ui.chart(figures.kendall_tau(river), page, "tau", alt=river.in_words())
-        st.caption(river.beside_chance())
-    with first:
-        st.subheader("What the order moves")
-        before = np.arange(report.channels)
-        names = ("channel number", "order in force")
-        ui.chart(figures.slope(before, report.order, names, report.kept), page, "slope", alt=report.in_words())
+above, found = st.container(), {}
+with st.container():
+    slider, main = scrubber.stays_in_view(), ui.side_by_side(page)
+for one, place in main:
+    with place, ui.errors_as_sentences():
+        level = ui.shuffle_level(one)
+        if level is None:
+            ui.takeaway("This flow has one level: nothing is split, so there is no permutation.")
+        else:
+            found[one] = loaders.report(one, level)
+if not found:
+    ui.closing(page, "A permutation needs a level that splits; choose a checkpoint of two levels or more.")
+    st.stop()
+rivers = {one: report.river for one, report in found.items() if report.river is not None}
+shared = steps.together(river.steps for river in rivers.values()) if rivers else None
+over_training = figures.redundancy_limits(river.redundancy for river in rivers.values()) if rivers else None
+over_images = figures.redundancy_limits(report.ties.redundancy for report in found.values())
 
+
+def river(one: ui.Page) -> None:
+    """Draw the main view, the slider that moves it where it stands alone, and samples along the way."""
+    ui.chart(figures.rank_river(rivers[one], shared), one, "scrub-river", alt=rivers[one].in_words())
+    if page.other is None:
+        scrubber.scrubber(shared, under=one.key("scrub-river"))
+    if samples := loaders.record(one).samples:
+        scrubber.film(shared, samples, under=one.key("scrub-river"))
+
+
+def at_this_step(one: ui.Page) -> None:
+    """Draw what the slider moves beside the river."""
+    views = st.columns([1, 1.7]) if page.other is not None else [st.container(), st.container()]
+    with views[0]:
+        if loaders.record(one).samples:
+            scrubber.sample_view("16 samples at this step; ε is the same at every step.", of=one.key("scrub-river"))
+    with views[1]:
+        bars = figures.redundancy_by_rank(rivers[one], over_training)
+        ui.chart(bars, one, "scrub-redundancy", alt=f"J by rank in level {rivers[one].level}")
+        st.caption("J of the channels at this step. Blue right of the line, hatched left of it: would change sides.")
+
+
+def by_itself(one: ui.Page, report: ShuffleReport) -> None:
+    """Draw what a checkpoint tells that has no training record."""
+    st.info(
+        "This checkpoint has no training record, so nothing is known of its way here. What it tells by itself: "
+        "the order in force, and the J of its channels now."
+    )
+    st.subheader("What it keeps and sends out")
+    bars = figures.halves_under(report, "in force", over_images)
+    ui.chart(bars, one, "halves", alt=report.alternatives[0].in_words())
+    st.caption(report.ties.in_words())
+
+
+def slope(one: ui.Page, report: ShuffleReport) -> None:
+    """Draw what the order moves."""
+    st.subheader("What the order moves")
+    names = ("channel number", "order in force")
+    moved = figures.slope(np.arange(report.channels), report.order, names, report.kept)
+    ui.chart(moved, one, "slope", alt=report.in_words())
+
+
+def beside_chance(one: ui.Page) -> None:
+    """Draw churn and Kendall's τ with their null bands."""
+    left, right = st.columns(2)
+    with left:
+        st.subheader("Churn across the line")
+        ui.chart(figures.churn(rivers[one], shared), one, "churn", alt=rivers[one].in_words())
+    with right:
+        st.subheader("Kendall’s τ")
+        ui.chart(figures.kendall_tau(rivers[one], shared), one, "tau", alt=rivers[one].in_words())
+    st.caption(rivers[one].beside_chance())
+
+
+def by_rule(one: ui.Page, report: ShuffleReport, rule: str) -> None:
+    """Draw what another rule would keep and send out."""
+    other = next(each for each in report.alternatives if each.rule == rule)
+    ui.chart(figures.halves_under(report, rule, over_images), one, "by-rule", alt=other.in_words())
+    st.markdown(other.in_words())
+
+
+with above:
+    if len(found) == 2:
+        ui.takeaway(ShufflePair(tuple(one.file.label for one in found), tuple(found.values())).in_words())
+        ui.caveat(ONE_TRAINING)
+    else:
+        ui.takeaway("".join(report.in_words() for report in found.values()))
+    rule = "" if page.other is not None else RULES[found[page].rule]
+    st.markdown(
+        f"At a split half of the channels leave for good, and an order of the channels decides which. {rule} What goes "
+        "on moving is the *entropy order*: what sorting would give now."
+    )
+    if page.other is not None and rivers:
+        scrubber.say_where_steps_differ(shared, [river.steps for river in rivers.values()])
+        with slider:
+            scrubber.scrubber(shared)
+
+for one, place in main:
+    if one not in found:
+        continue
+    with place, ui.errors_as_sentences():
+        report = found[one]
+        if one in rivers:
+            left, right = places(one, [2.3, 1])
+            with left:
+                river(one)
+            with right:
+                at_this_step(one)
+        elif page.other is not None:
+            by_itself(one, report)
+        if page.other is not None:
+            st.markdown(f"{report.in_words()} {RULES[report.rule]}")
+
+for one, place in again(page) if page.other is not None else main:
+    if one not in found:
+        continue
+    with place, ui.errors_as_sentences():
+        left, right = places(one, [1, 1.6])
+        with left:
+            slope(one, found[one])
+        with right:
+            if one in rivers:
+                beside_chance(one)
+            elif page.other is None:
+                by_itself(one, found[one])
+
+with ui.errors_as_sentences():
     st.subheader("Why not simply the first half, or the last?")
     left, right = st.columns(2, gap="large")
+    halves = loaders.halves_by_steps(page.checkpoint, page.images, page.seed)
     with left:
-        halves = loaders.halves_by_steps(page.checkpoint, page.images, page.seed)
         ui.chart(figures.halves_by_steps(halves), page, "steps", alt=halves.in_words())
+    with right if page.other is not None else left:
         st.markdown(halves.in_words())
         if halves.init == "principal":
             st.markdown(
@@ -82,7 +169,7 @@ with ui.errors_as_sentences():
                 "and `static-first`, which sends out the first, does well. With an odd number the *other* static half "
                 "is the good one. The entropy order finds it by itself."
             )
-    with right:
+    with st.container() if page.other is not None else right:
         rule = st.segmented_control(
             "Had another rule made the split, it would have sent out",
             ["first", "last", "random", "entropy"],
@@ -94,16 +181,19 @@ with ui.errors_as_sentences():
             key="rule",
             bind="query-params",
         )  # fmt: skip
-        other = next(one for one in report.alternatives if one.rule == rule)
-        ui.chart(figures.halves_under(report, rule), page, "by-rule", alt=other.in_words())
-        st.markdown(other.in_words())
+        for one, place in again(page):
+            if one in found:
+                with place:
+                    by_rule(one, found[one], rule)
         ui.caveat(
             "these are the channels of *this* flow, made under its own order. A flow trained with another rule makes "
             "others: a static one learns to bring structure into the half that it keeps. Which flow is better is a "
             "question for Compare."
         )
 
-with st.expander("How to read this"):
+text, words = st.columns([6, 1])
+words.popover("Words", width="stretch").markdown(texts.WORDS)
+with text.expander("How to read this"):
     st.markdown(
         """
 **The river.** One line a channel. At the left end channels stand in the order *in force*; then, at each recorded step,
@@ -146,29 +236,48 @@ nothing else enters the density. `weighted` goes beyond it and also scales every
         "comes out too small; and on the few pixels of a deep level one image's J is mostly noise."
     )
 
-with ui.errors_as_sentences(), st.expander("More evidence"):
-    left, right = st.columns([1.4, 1], gap="large")
+
+def evidence(one: ui.Page, report: ShuffleReport) -> None:
+    """Show what the views above stand on."""
+    left, right = places(one, [1.4, 1])
     with left:
         st.subheader("The order that each image would ask for")
-        ui.chart(figures.emitted_over_images(report), page, "images", alt=report.images.in_words())
-        st.markdown(f"{report.images.in_words()} What the flow itself does: {loaders.facts(page, level).in_words()}")
+        ui.chart(figures.emitted_over_images(report), one, "images", alt=report.images.in_words())
+        facts = loaders.facts(one, report.level).in_words()
+        st.markdown(f"{report.images.in_words()} What the flow itself does: {facts}")
     with right:
         st.subheader("The image looked at, alone")
         own = report.image.own_orders[0]
         names = ("order in force", "by its own J")
-        ui.chart(figures.slope(report.order, own, names, report.kept), page, "own", alt=report.image.in_words())
+        ui.chart(figures.slope(report.order, own, names, report.kept), one, "own", alt=report.image.in_words())
     st.subheader("Near-ties at the split line")
     st.markdown(report.ties.in_words())
     ui.table(loaders.readable(report.ties.table()[:8]))
     st.subheader("What each rule would keep and send out")
     ui.table(loaders.readable(report.rules_table()))
     st.subheader("All levels that split")
-    ui.table(loaders.readable(loaders.summaries(page)))
-    tables = {"channels": report.table(), "near-ties": report.ties.table(), "steps": halves.table()}
-    ui.exports(page, tables=tables if river is None else {"river": river.table(), **tables}, pictures={})
+    ui.table(loaders.readable(loaders.summaries(one)))
+    tables = {"channels": report.table(), "near-ties": report.ties.table()}
+    if one in rivers:
+        tables["river"] = rivers[one].table()
+    if not one.second:
+        tables["steps"] = halves.table()
+    ui.exports(one, tables=tables, pictures={})
+    if one in rivers and (samples := loaders.record(one).samples):
+        offer(one, {"samples.gif": lambda: steps.film_gif(samples)})
+
+
+with st.expander("More evidence"):
+    for one, place in again(page):
+        if one in found:
+            with place, ui.errors_as_sentences():
+                evidence(one, found[one])
     ui.recipe(
-        f"analyse {page.argument} --what shuffle --level {level} --data {page.images.name} "
-        f"--image {page.links['image']} --seed {page.seed} --json"
+        *(
+            f"analyse {one.argument} --what shuffle --level {report.level} --data {page.images.name} "
+            f"--image {page.links['image']} --seed {page.seed} --json"
+            for one, report in found.items()
+        )
     )
 
 ui.closing(

@@ -1,88 +1,185 @@
 """Which channels the flow turns up or down, for which image, and where in the image a channel is at home."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 import streamlit as st
 
 from eiwflow import ui
 from eiwflow.figures import weights as figures
 from eiwflow.ui import texts
 from eiwflow.ui import weight_loaders as loaders
+from eiwflow.ui.columns import compared, places
+from eiwflow.ui.prediction import predicted
+
+if TYPE_CHECKING:
+    from eiwflow.analysis.weights import ChannelWeights
 
 page = ui.begin(
     "Which channels does the flow turn up or down, and for which image?", "Weights", level=True, compare=True
 )
-level = ui.shuffle_level(page)
-if level is None:
-    ui.takeaway("This flow has one level: nothing is split, so there is no Shuffle and nothing to weigh.")
-    ui.closing(page, "Weights need a level that splits; choose a checkpoint of two levels or more.")
-    st.stop()
 
-with ui.errors_as_sentences():
-    weights = loaders.weights(page.checkpoint, page.images, page.image, level, page.seed)
-    ui.takeaway(weights.in_words())
-    left, right = st.columns([1.5, 1], gap="large")
-    if weights.has_weights:
-        with left:
-            ui.chart(figures.bars(weights), page, "weights", alt=weights.in_words())
-            ui.caveat(
-                "ω ≈ 1/σ: the largest bar is the *quietest* channel, not the most important one. Only the dots are "
-                "identified: a factor that is the same for every image is absorbed by what follows."
-                if weights.weighed
-                else "these weights are fitted to the channels' standard deviations for display; the flow does not use "
-                "them. The fit compares channels of one image, so bars have mean 0 in every image."
-            )
-        with right:
-            st.markdown("**Why they stand where they stand:** redundancy J, mean over images, and this image (dots)")
-            ui.chart(figures.redundancy(weights), page, "redundancy", alt=weights.ties_in_words())
-            st.markdown("**Over images:** does a quiet channel get a large weight?")
-            ui.chart(figures.correlation(weights), page, "correlation", alt=weights.correlations.in_words())
-    else:
-        with left:
-            st.markdown("**What the data say:** redundancy J, mean over images, and this image (dots)")
-            ui.chart(figures.redundancy(weights, height=430), page, "redundancy", alt=weights.in_words())
-            ui.caveat(
-                "where J on these images disagrees with the split, a channel is marked *would stay* or *would leave*. "
-                "The flow was trained with its own halves; with another order its channels would be others."
-            )
-        with right:
-            st.markdown("**The entropy rate Ĥ** of the same channels")
-            ui.chart(
-                figures.entropy_rates(weights, height=430),
-                page,
-                "entropy-rates",
-                alt=f"Ĥ of every channel over {weights.witnesses}",
-            )
+APPLIED = (
+    "ω ≈ 1/σ: the largest bar is the *quietest* channel, not the most important one. Only the dots are identified: a "
+    "factor that is the same for every image is absorbed by what follows."
+)
+FOR_DISPLAY = (
+    "these weights are fitted to the channels' standard deviations for display; the flow does not use them. The fit "
+    "compares channels of one image, so bars have mean 0 in every image."
+)
+NO_WEIGHTS = (
+    "where J on these images disagrees with the split, a channel is marked *would stay* or *would leave*. The flow was "
+    "trained with its own halves; with another order its channels would be others."
+)
+
+LOUDNESS = ["louder", "quieter"]
+
+above, found = st.container(), {}
+for one, place in ui.side_by_side(page):
+    with place, ui.errors_as_sentences():
+        level = ui.shuffle_level(one)
+        if level is None:
+            ui.takeaway("This flow has one level: nothing is split, so there is no Shuffle and nothing to weigh.")
+        else:
+            found[one] = place, loaders.weights(one.checkpoint, one.images, one.image, level, one.seed)
+shown = [weights for _, weights in found.values()]
+span = figures.weight_span(*shown)
+limits = figures.redundancy_limits(*shown) if shown else None
+rates = figures.entropy_rate_limits(*shown) if shown else None
+
+#: In a lesson the hall predicts before it is told.
+told, weighing = True, [weights for weights in shown if weights.has_weights]
+if page.lesson and weighing:
+    with above:
+        guess = predicted(
+            page,
+            "The highest dot is the channel that is turned up the most. Here, against other images, it is",
+            LOUDNESS,
+        )
+        told = guess is not None
+        for weights in weighing if told else ():
+            st.markdown(weights.loudness_in_words(guess))
+
+
+def bars(one: ui.Page, weights: ChannelWeights) -> None:
+    """Draw the main view: log ω of every channel."""
+    ui.chart(figures.bars(weights, span), one, "weights", alt=weights.in_words())
+
+
+def redundancy(one: ui.Page, weights: ChannelWeights, height: int) -> None:
+    """Draw J of the same channels."""
+    why = "Why they stand where they stand" if weights.has_weights else "What the data say"
+    st.markdown(f"**{why}:** redundancy J, mean over images, and this image (dots)")
+    words = weights.ties_in_words() if weights.has_weights else weights.in_words()
+    ui.chart(figures.redundancy(weights, height, limits), one, "redundancy", alt=words)
+
+
+def correlation(one: ui.Page, weights: ChannelWeights) -> None:
+    """Draw whether quiet channels get large weights."""
+    st.markdown("**Over images:** does a quiet channel get a large weight?")
+    ui.chart(figures.correlation(weights), one, "correlation", alt=weights.correlations.in_words())
+
+
+def entropy_rates(one: ui.Page, weights: ChannelWeights, height: int) -> None:
+    """Draw Ĥ of the same channels."""
+    st.markdown("**The entropy rate Ĥ** of the same channels")
+    words = f"Ĥ of every channel over {weights.witnesses}"
+    ui.chart(figures.entropy_rates(weights, height, rates), one, "entropy-rates", alt=words)
+
+
+def caveat(weights: ChannelWeights) -> None:
+    """Say what must not be concluded, and how sure the split is."""
+    ui.caveat((APPLIED if weights.weighed else FOR_DISPLAY) if weights.has_weights else NO_WEIGHTS)
     st.caption(f"Near the split line: {weights.ties_in_words()}")
 
-    st.subheader("One channel, for every image and down to the pixels")
-    channel = loaders.channel(weights)
-    position = weights.order.index(channel)
-    part = weights.parts[position]
-    st.markdown(
-        f"Channel {channel} stands at place {position + 1} of {weights.shape[0]}: it is **{part}**. It is one map of "
-        f"{weights.shape[1]}×{weights.shape[2]} numbers, and its number says only where it came from."
-    )
+
+def alone(one: ui.Page, weights: ChannelWeights) -> None:
+    """Draw one checkpoint over the whole width."""
+    if told:
+        ui.takeaway(weights.in_words())
+    left, right = st.columns([1.5, 1], gap="large")
+    with left:
+        if weights.has_weights:
+            bars(one, weights)
+        else:
+            redundancy(one, weights, 430)
+        if told:
+            caveat(weights)
+    with right:
+        if weights.has_weights:
+            redundancy(one, weights, 215)
+        if weights.has_weights and told:
+            correlation(one, weights)
+        elif not weights.has_weights:
+            entropy_rates(one, weights, 430)
+
+
+def column(one: ui.Page, weights: ChannelWeights) -> None:
+    """Draw one of two checkpoints: charts first, so that both columns have the same at the same height."""
+    both_weigh = all(other.has_weights for other in shown)
+    if both_weigh:
+        bars(one, weights)
+    redundancy(one, weights, 260)
+    if not weights.has_weights:
+        entropy_rates(one, weights, 430)
+    elif not both_weigh:
+        bars(one, weights)
+    if not told:
+        return
     if weights.has_weights:
-        left, right = st.columns([1.5, 1], gap="large")
+        correlation(one, weights)
+    st.markdown(weights.in_words())
+    caveat(weights)
+
+
+for one, (place, weights) in found.items():
+    with place, ui.errors_as_sentences():
+        (column if compared(page) else alone)(one, weights)
+pair = loaders.pair(page, *shown) if len(found) == 2 else None
+if pair is not None and told:
+    with above:
+        ui.takeaway(pair.in_words())
+        st.caption("A channel's number is each flow's own: the same number in the two columns is not the same channel.")
+
+
+def choose(one: ui.Page, weights: ChannelWeights) -> int:
+    """Draw the choice of a channel, and say what it is; return its position."""
+    channel = loaders.channel(one, weights)
+    position = weights.order.index(channel)
+    st.markdown(
+        f"Channel {channel} stands at place {position + 1} of {weights.shape[0]}: it is **{weights.parts[position]}**. "
+        f"It is one map of {weights.shape[1]}×{weights.shape[2]} numbers, and its number says only where it came from."
+    )
+    return position
+
+
+def one_channel(one: ui.Page, weights: ChannelWeights, position: int) -> None:
+    """Draw one channel over images and in the pixels."""
+    channel, part = weights.order[position], weights.parts[position]
+    if weights.has_weights:
+        left, right = places(one, [1.5, 1])
         with left:
             st.markdown("**For which image?** The test images that turn it up and down the most")
-            st.html(figures.extremes(loaders.pixels(page.images), weights, position, 8))
+            st.html(figures.extremes(loaders.pixels(one.images), weights, position, 8))
         with right:
-            alone = weights.correlation_in_words(position)
-            ui.chart(figures.scatter(weights, position), page, "one-channel", alt=alone)
-            st.caption(alone)
-    gradient = loaders.gradient(page.checkpoint, page.image, level, channel, page.seed)
+            words = weights.correlation_in_words(position)
+            ui.chart(figures.scatter(weights, position, both_axes), one, "one-channel", alt=words)
+            st.caption(words)
+    gradient = loaders.gradient(one.checkpoint, one.image, weights.level, channel, one.seed)
     change = None
     if part == "emitted":
         with st.container(horizontal=True, vertical_alignment="bottom"):
             how = st.segmented_control(
-                "Its ε is", ["drawn anew", "set to zero"], default="drawn anew", required=True, key="epsilon"
+                "Its ε is", ["drawn anew", "set to zero"], default="drawn anew", required=True, key=one.key("epsilon")
             )
-            frozen = weights.weighed and st.toggle("Freeze the weights at the original image", key="frozen")
+            frozen = weights.weighed and st.toggle("Freeze the weights at the original image", key=one.key("frozen"))
         with ui.errors_as_sentences():
             change = loaders.resampling(
-                page.checkpoint, page.image, level, channel, page.seed, how == "set to zero", frozen
+                one.checkpoint, one.image, weights.level, channel, one.seed, how == "set to zero", frozen
             )
-    st.html(figures.pixels(page.image[0].permute(1, 2, 0).numpy(), gradient, change))
+    st.html(figures.pixels(one.image[0].permute(1, 2, 0).numpy(), gradient, change))
     st.markdown(f"{gradient.in_words()} {change.in_words() if change else ''}")
     if part == "kept":
         st.caption("A kept channel goes on and has no ε of its own here: choose an emitted one to draw it anew.")
@@ -93,11 +190,25 @@ with ui.errors_as_sentences():
             "holds all weights of the level at those of the original image: then only this channel changes."
         )
 
-    wide, words = st.columns([6, 1])
-    words.popover("Words", width="stretch").markdown(texts.WORDS)
-    with wide.expander("How to read this"):
-        st.markdown(
-            """
+
+if found and told:
+    st.subheader("One channel, for every image and down to the pixels")
+    chosen = {}
+    for one, place in ui.side_by_side(page):
+        if one in found:
+            with place:
+                chosen[one] = place, choose(one, found[one][1])
+    scattered = [(found[one][1], position) for one, (_, position) in chosen.items() if found[one][1].has_weights]
+    both_axes = figures.scatter_limits(*scattered) if scattered else None
+    for one, (place, position) in chosen.items():
+        with place, ui.errors_as_sentences():
+            one_channel(one, found[one][1], position)
+
+wide, words = st.columns([6, 1])
+words.popover("Words", width="stretch").markdown(texts.WORDS)
+with wide.expander("How to read this"):
+    st.markdown(
+        """
 **The bars.** Before half of the channels leaves, every channel of every image is multiplied by its own weight ω. A bar
 is log ω for this image, from 0: up is louder (×2 at +0.69 nats), down is quieter. Channels stand in the order of the
 Shuffle, which is the same for every image; left of the dashed line they are kept, right of it they leave. A channel's
@@ -130,39 +241,73 @@ flow.
 **To the pixels.** The energy of a channel is the mean square of its map before the Shuffle; the gradient shows which
 pixels, moved a little, would change it. Drawing its ε anew shows the opposite way: which pixels it decides.
 """
-        )
-        st.latex(r"y_j = \omega_j(x)\, x_{\pi(j)}, \qquad \log\lvert\det\rvert = HW \sum_j \log \omega_j(x)")
-        st.latex(
-            r"\log \omega_b = S_b(\mathrm{pool}(a)), \qquad \log \omega_a = S_a(\mathrm{pool}(\omega_b\, b)), \qquad "
-            r"a \text{ kept}, \; b \text{ emitted}"
-        )
+    )
+    st.latex(r"y_j = \omega_j(x)\, x_{\pi(j)}, \qquad \log\lvert\det\rvert = HW \sum_j \log \omega_j(x)")
+    st.latex(
+        r"\log \omega_b = S_b(\mathrm{pool}(a)), \qquad \log \omega_a = S_a(\mathrm{pool}(\omega_b\, b)), \qquad "
+        r"a \text{ kept}, \; b \text{ emitted}"
+    )
 
-    with st.expander("More evidence"):
-        tables = {"channels": weights.table()}
-        left, right = st.columns(2, gap="large")
-        with left:
-            st.subheader("Which weights matter?")
-            if not weights.weighed:
+
+def investigate(title: str, label: str, what: str, load: Callable, draw: Callable, *, of_weights: bool) -> None:
+    """Draw what takes seconds, for each checkpoint that it was asked of, on one axis."""
+    st.subheader(title)
+    results = {}
+    for one, place in ui.side_by_side(page):
+        with place, ui.errors_as_sentences():
+            if one not in found:
+                continue
+            weights = found[one][1]
+            if of_weights and not weights.weighed:
                 st.markdown("No weight enters this density, so holding one would change nothing.")
-            elif loaders.asked("Hold each weight at its mean over images", page, level):
-                held = loaders.ablation(page.checkpoint, page.images, level)
-                ui.chart(figures.ablation(held), page, "ablation", alt=held.in_words())
-                st.caption(held.in_words())
-                tables["ablation"] = held.table()
+            elif loaders.asked(label, one, weights.level):
+                results[one] = place, load(one.checkpoint, one.images, weights.level)
+    limits = figures.interval_limits(*(result for _, result in results.values())) if results else None
+    for one, (place, result) in results.items():
+        with place:
+            ui.chart(draw(result, limits), one, what, alt=result.in_words())
+            st.caption(result.in_words())
+        tables[one][what] = result.table()
+
+
+if found:
+    with st.expander("More evidence"):
+        tables = {one: {"channels": weights.table()} for one, (_, weights) in found.items()}
+        left, right = places(page, [1, 1])
+        with left:
+            investigate(
+                "Which weights matter?",
+                "Hold each weight at its mean over images",
+                "ablation",
+                loaders.ablation,
+                figures.ablation,
+                of_weights=True,
+            )
         with right:
-            st.subheader("Which channels do the pixels need?")
-            if loaders.asked("Draw each emitted channel anew", page, level):
-                with ui.errors_as_sentences():
-                    reach = loaders.reach(page.checkpoint, page.images, level)
-                    ui.chart(figures.reach(reach), page, "reach", alt=reach.in_words())
-                    st.caption(reach.in_words())
-                    tables["resampling"] = reach.table()
-        ui.table(loaders.short_table(weights))
-        ui.exports(page, tables=tables, pictures={})
+            investigate(
+                "Which channels do the pixels need?",
+                "Draw each emitted channel anew",
+                "resampling",
+                loaders.reach,
+                figures.reach,
+                of_weights=False,
+            )
+        st.subheader("Channel by channel")
+        for one, place in ui.side_by_side(page):
+            if one in found:
+                with place:
+                    ui.table(loaders.short_table(found[one][1]))
+                    ui.exports(one, tables=tables[one], pictures={})
+        if pair is not None:
+            ui.exports(page, tables={"halves": pair.table()}, pictures={})
         if page.links["photo"] == "none":
             ui.recipe(
-                f"analyse {page.argument} --what weights --level {level} --data {page.images.name} "
-                f"--image {page.links['image']} --seed {page.seed} --json"
+                *(
+                    f"analyse {one.argument} --what weights --level {weights.level} --data {page.images.name} "
+                    f"--image {page.links['image']} --seed {page.seed} --json"
+                    f"{f' --vs {page.other.argument}' if pair is not None and one is page else ''}"
+                    for one, (_, weights) in found.items()
+                )
             )
         else:
             st.markdown("The command line looks at test images: go back to one of them to have the same numbers there.")
@@ -170,5 +315,9 @@ pixels, moved a little, would change it. Drawing its ε anew shows the opposite 
 ui.closing(
     page,
     "Weights turn up what is quiet in an image, so that what leaves has the loudness that its prior expects. Whether "
-    "that makes a better flow than a static split is a question for several seeds.",
+    "that makes a better flow than a static split is a question for several seeds."
+    if found and told
+    else "Predict, then reveal: the answer is measured in this image."
+    if found
+    else "Weights need a level that splits; choose a checkpoint of two levels or more.",
 )

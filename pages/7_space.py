@@ -6,15 +6,18 @@ from eiwflow import ui
 from eiwflow.figures import space as figures
 from eiwflow.ui import latent_loaders as loaders
 from eiwflow.ui import texts
+from eiwflow.ui.columns import compared, places
 from eiwflow.ui.other_end import other_end
+from eiwflow.ui.prediction import predicted
+from eiwflow.ui.shuffle_loaders import readable
 
-page = ui.begin("What lies between two images?", "Space")
+page = ui.begin("What lies between two images?", "Space", compare=True)
 
 from eiwflow.analysis.interpolation import MAX_TEMPERATURE  # noqa: E402 (the title does not wait for torch)
 
 PATHS = {"line": "linear", "arc": "spherical"}
 
-said = st.container()
+above, ways, drawn = st.container(), {}, {}
 ends, how = st.columns([2, 1], gap="large", vertical_alignment="bottom")
 with ends:
     other = other_end(page)
@@ -29,35 +32,52 @@ path = PATHS[
         help="The line is straight. The arc turns the direction of ε and keeps its norm, level by level.",
     )
 ]
-with ui.errors_as_sentences():
-    way = loaders.way(page, other, path)
-    with said:
-        ui.takeaway(way.in_words())
-    st.html(figures.strips(way))
+levels = max(one.checkpoint.info.config.levels for one in other.images)
+#: In a lesson the hall predicts before it is told.
+told = True
+if page.lesson and levels > 1:
+    names = [f"level {level}" for level in range(1, levels + 1)]
+    told = predicted(page, "One level alone goes to B. Which moves the picture most?", names) is not None
+for one, place in ui.side_by_side(page):
+    with place, ui.errors_as_sentences():
+        ways[one] = loaders.way(one, other.images[one], path)
+        st.html(figures.strips(ways[one], alone=told))
+        if compared(page) and told:
+            st.markdown(ways[one].in_words())
+if ways and told:
+    with above:
+        ui.takeaway(loaders.ways_in_words(ways))
 
-    left, right = st.columns(2, gap="large")
-    with left:
-        st.subheader("Why an arc?")
-        ui.chart(figures.norm_paths(way.norms), page, "norms", alt=way.norms.in_words())
-        st.caption(way.norms.in_words())
-    with right, ui.errors_as_sentences():
-        st.subheader("Drawn from the flow, a temperature a level")
-        temperatures = tuple(
-            box.slider(f"Level {level}", 0.0, MAX_TEMPERATURE, 0.7, 0.05, key=f"t{level}", bind="query-params")
-            for level, box in enumerate(st.columns(page.checkpoint.flow.config.levels), start=1)
-        )
-        drawn = loaders.samples(page, temperatures)
-        st.html(figures.samples(drawn))
-        st.caption(
-            "One draw of ε, scaled: T = 0 leaves each level's likeliest values, T = 1 is what the flow takes images to "
-            f"be like. The sliders end at {MAX_TEMPERATURE}: beyond, a flow may leave everything it has seen."
-        )
+left, right = places(page, [1, 1])
+with left:
+    st.subheader("Why an arc?")
+    limits = figures.norm_limits(*(way.norms for way in ways.values())) if ways else None
+    for one, place in ui.side_by_side(page):
+        if one in ways:
+            norms = ways[one].norms
+            with place:
+                ui.chart(figures.norm_paths(norms, limits), one, "norms", alt=norms.in_words())
+                st.caption(norms.in_words())
+with right:
+    st.subheader("Drawn from the flow, a temperature a level")
+    temperatures = tuple(
+        box.slider(f"Level {level}", 0.0, MAX_TEMPERATURE, 0.7, 0.05, key=f"t{level}", bind="query-params")
+        for level, box in enumerate(st.columns(levels), start=1)
+    )
+    for one, place in ui.side_by_side(page):
+        with place, ui.errors_as_sentences():
+            drawn[one] = loaders.samples(one, temperatures[: one.checkpoint.info.config.levels])
+            st.html(figures.samples(drawn[one]))
+    st.caption(
+        "One draw of ε, scaled: T = 0 leaves each level's likeliest values, T = 1 is what the flow takes images to "
+        f"be like. The sliders end at {MAX_TEMPERATURE}: beyond, a flow may leave everything it has seen."
+    )
 
-    text, words = st.columns([6, 1])
-    words.popover("Words", width="stretch").markdown(texts.WORDS)
-    with text.expander("How to read this"):
-        st.markdown(
-            """
+text, words = st.columns([6, 1])
+words.popover("Words", width="stretch").markdown(texts.WORDS)
+with text.expander("How to read this"):
+    st.markdown(
+        """
 **The strips.** Both images are encoded, and every ε goes from A's to B's. In the first row all levels go; in the others
 one level goes and the rest stay A's, so the last picture there is A with that level of B. Both ends of the first row
 are the images themselves: decoding undoes encoding.
@@ -70,33 +90,51 @@ about the shell, not all of them in it: where a flow fits one badly, its ε are 
 
 **Temperature.** ε is drawn from N(0, T²): at T < 1 the norm shrinks as on the straight line, at T > 1 it grows.
 """
-        )
-        st.latex(
-            r"\varepsilon(t) = \big[(1-t)\lVert a\rVert + t\lVert b\rVert\big]"
-            r"\big(\cos(t\theta)\,u + \sin(t\theta)\,w\big), \qquad \lVert \mathcal N(0, I_d) \rVert \approx \sqrt d"
-        )
+    )
+    st.latex(
+        r"\varepsilon(t) = \big[(1-t)\lVert a\rVert + t\lVert b\rVert\big]"
+        r"\big(\cos(t\theta)\,u + \sin(t\theta)\,w\big), \qquad \lVert \mathcal N(0, I_d) \rVert \approx \sqrt d"
+    )
 
-    with st.expander("More evidence"):
-        ui.table(way.table())
-        st.markdown(way.ends_in_words())
-        ui.exports(
-            page,
-            tables={"moved": way.table(), "norms": way.norms.table()},
-            pictures={"strips": lambda: figures.strips_png(way)},
-        )
-        loaders.offer(
-            page,
-            {
-                "way.gif": lambda: loaders.moving(page, other, path),
-                "latents.npz": lambda: loaders.latents_file(page, other),
-            },
-        )
-        ui.recipe(
-            f"sample {page.argument} --n {loaders.SAMPLES} --seed {page.seed} "
-            f"--temperature {','.join(map(str, temperatures))}",
-            f"analyse {page.argument} --what latents --data {page.images.name} "
-            f"--image {page.links['image']} --seed {page.seed} --json",
-        )
+
+def evidence(one: ui.Page) -> None:
+    """Draw the figures of the way, and offer its files."""
+    way, b = ways[one], other.images[one]
+    ui.table(readable(way.table()))
+    st.markdown(way.ends_in_words())
+    ui.exports(
+        one,
+        tables={"moved": way.table(), "norms": way.norms.table()},
+        pictures={"strips": lambda: figures.strips_png(way)},
+    )
+    loaders.offer(
+        one,
+        {
+            "way.gif": lambda: loaders.moving(one, b, path),
+            "latents.npz": lambda: loaders.latents_file(one, b),
+        },
+    )
+
+
+def commands(one: ui.Page) -> list[str]:
+    """Return the command lines that print the way's figures, and draw the samples."""
+    scales = ",".join(map(str, temperatures[: one.checkpoint.info.config.levels]))
+    return [
+        f"analyse {one.argument} --what space --data {page.images.name} --image {page.links['image']} "
+        f"--other-image {other.number} --path {path} --seed {page.seed} --json",
+        f"sample {one.argument} --n {loaders.SAMPLES} --seed {page.seed} --temperature {scales}",
+    ]
+
+
+with st.expander("More evidence"):
+    for one, place in ui.side_by_side(page):
+        if one in ways:
+            with place:
+                evidence(one)
+    if page.links["photo"] == "none" and other.number is not None:
+        ui.recipe(*(command for one in ways for command in commands(one)))
+    else:
+        st.markdown("The command line looks at test images: go back to two of them to have the same numbers there.")
 
 ui.closing(
     page,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +12,15 @@ from torch import Tensor
 from ..checkpoint import Checkpoint
 from ..data import DataError, ImageData, fixed_crops, to_tensor
 from ..flow import ConfigError, MultiScaleFlow
-from . import REFERENCE_IMAGES, SURVEY_IMAGES, entropy, latents, levels, permutation, weights
+from . import REFERENCE_IMAGES, SURVEY_IMAGES, channels, entropy, interpolation, latents, levels, permutation, weights
 from .evaluate import images_to_score
 from .record import TrainingRecord
+from .weights_pair import WeightsPair
+
+#: The test image that Space goes to where no other is asked for.
+OTHER_IMAGE = 24
+#: The subjects that look at a second checkpoint too.
+COMPARING = ("latents", "weights")
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +34,9 @@ class Subject:
         sources: the photograph of each test image, where that is known.
         record: of the training, where there is one.
         image: uint8 (1, C, H, W), the test image looked at.
+        other_image: number of the test image that Space goes to.
+        path: that it takes there.
+        beside: the same of other checkpoints, which this one is compared with.
         level: from 1; None asks for all, or for the first where one is meant.
         seed: of the image's dequantisation and of what is drawn.
 
@@ -40,8 +49,11 @@ class Subject:
     sources: tuple[int, ...] | None
     record: TrainingRecord | None
     image: Tensor
+    other_image: int
+    path: str
     level: int | None
     seed: int
+    beside: tuple[Subject, ...] = ()
 
 
 def analyse(
@@ -52,6 +64,9 @@ def analyse(
     image: int = 0,
     level: int | None = None,
     seed: int = 0,
+    other_image: int = OTHER_IMAGE,
+    path: str = "spherical",
+    beside: Sequence[Checkpoint] = (),
 ) -> dict[str, Any]:
     """Return what the page of a subject, one of :data:`SUBJECTS`, shows of a checkpoint.
 
@@ -63,6 +78,9 @@ def analyse(
         image: number of the test image looked at, from 0.
         level: from 1; None for all, or for the first where one is meant.
         seed: of the image's dequantisation and of what is drawn.
+        other_image: number of the test image that Space goes to, from 0.
+        path: that it takes there, one of ``interpolation.PATHS``.
+        beside: other checkpoints, that Latents and Weights compare with this one.
 
     Raises:
         DataError: there is no such image, or images do not fit the flow.
@@ -74,19 +92,29 @@ def analyse(
         raise DataError(f"--image is {image}; {images.name} has the test images 0 to {len(images.test) - 1}")
     if level is not None and not 1 <= level <= flow.config.levels:
         raise ConfigError(f"--level is {level}; this flow has the levels 1 to {flow.config.levels}.")
-    test = images_to_score(images, flow)
-    subject = Subject(
-        flow=flow,
-        name=checkpoint.name.removesuffix(".safetensors"),
-        train=fixed_crops(to_tensor(images.train[:REFERENCE_IMAGES]), flow.config.shape[1:]),
-        test=test,
-        sources=None if images.test_source is None else tuple(images.test_source.tolist()),
-        record=record,
-        image=test[image : image + 1],
-        level=level,
-        seed=seed,
-    )
-    return {"what": what, "data": images.name, "image": image, "seed": seed, **SUBJECTS[what](subject)}
+
+    if beside and what not in COMPARING:
+        raise ConfigError(f"--vs is {beside[0].name}; of the subjects only {' and '.join(COMPARING)} compare.")
+
+    def subject(one: Checkpoint, others: tuple[Subject, ...] = ()) -> Subject:
+        test = images_to_score(images, one.flow)
+        return Subject(
+            flow=one.flow,
+            name=one.name,
+            train=fixed_crops(to_tensor(images.train[:REFERENCE_IMAGES]), one.flow.config.shape[1:]),
+            test=test,
+            sources=None if images.test_source is None else tuple(images.test_source.tolist()),
+            record=record,
+            image=test[image : image + 1],
+            other_image=other_image,
+            path=path,
+            level=level,
+            seed=seed,
+            beside=others,
+        )
+
+    looked_at = subject(checkpoint, tuple(subject(one) for one in beside))
+    return {"what": what, "data": images.name, "image": image, "seed": seed, **SUBJECTS[what](looked_at)}
 
 
 def _trace(subject: Subject) -> dict[str, Any]:
@@ -141,18 +169,33 @@ def _levels(subject: Subject) -> dict[str, Any]:
 
 def _weights(subject: Subject) -> dict[str, Any]:
     level = subject.level or 1
-    found = weights.channel_weights(subject.flow, subject.image, subject.test, level, subject.seed, subject.sources)
-    return found.to_dict()
+    found = _channel_weights(subject, level)
+    document = found.to_dict()
+    document |= channels.report(subject.flow, subject.image, subject.test, level, subject.seed, subject.sources)
+    if subject.beside:
+        document["beside"] = [
+            WeightsPair(
+                (subject.name, other.name), found, _channel_weights(other, min(level, other.flow.config.levels - 1))
+            ).to_dict()
+            for other in subject.beside
+        ]
+    return document
+
+
+def _channel_weights(subject: Subject, level: int) -> weights.ChannelWeights:
+    return weights.channel_weights(subject.flow, subject.image, subject.test, level, subject.seed, subject.sources)
 
 
 def _shuffle(subject: Subject) -> dict[str, Any]:
     level = subject.level or 1
     weights.check_level(subject.flow, level)
-    trace = permutation.trace_of_test_images(subject.flow, subject.test)
+    trace = levels.trace_of_test_images(subject.flow, subject.test)
     (image,) = levels.traces(subject.flow, subject.image, subject.seed)
     known = None if subject.sources is None else subject.sources[: len(trace.x)]
-    rule = subject.flow.config.order
-    return permutation.shuffle_report(trace, level, rule, subject.record, image, subject.seed, known).to_dict()
+    config = subject.flow.config
+    found = permutation.shuffle_report(trace, level, config.order, subject.record, image, subject.seed, known)
+    halves = permutation.halves_by_steps(config, subject.train, subject.seed)
+    return {**found.to_dict(), "halves_by_steps": halves.table()}
 
 
 def _entropy(subject: Subject) -> dict[str, Any]:
@@ -160,8 +203,31 @@ def _entropy(subject: Subject) -> dict[str, Any]:
 
 
 def _latents(subject: Subject) -> dict[str, Any]:
-    found = latents.report(subject.flow, subject.image, subject.test, subject.seed, subject.name, subject.sources)
+    for other in subject.beside:
+        if other.image.shape != subject.image.shape:
+            sizes = ["×".join(map(str, one.flow.config.shape)) for one in (other, subject)]
+            raise DataError(
+                f"{other.name} takes images of {sizes[0]}, {subject.name} of {sizes[1]}; nothing is paired."
+            )
+    found = latents.report(
+        subject.flow,
+        subject.image,
+        subject.test,
+        subject.seed,
+        subject.name,
+        subject.sources,
+        {other.name: other.flow for other in subject.beside},
+    )
     return found.to_dict()
+
+
+def _space(subject: Subject) -> dict[str, Any]:
+    number, last = subject.other_image, len(subject.test) - 1
+    if not 0 <= number <= last:
+        raise DataError(f"--other-image is {number}; there are the test images 0 to {last}")
+    other = subject.test[number : number + 1]
+    way = interpolation.interpolate(subject.flow, subject.image, other, subject.path, subject.seed)
+    return {"other_image": number, **way.to_dict()}
 
 
 #: subject -> what its page shows.
@@ -172,4 +238,5 @@ SUBJECTS: dict[str, Callable[[Subject], dict[str, Any]]] = {
     "shuffle": _shuffle,
     "entropy": _entropy,
     "latents": _latents,
+    "space": _space,
 }

@@ -405,8 +405,8 @@ def score_in_words(found: Evaluation, said: float | None = None) -> str:
     return f"{found.bits_per_dim:.3f}{error} bits/dim on {over}; 8 would be the raw bytes.{beside}"
 
 
-def _ends(name: str, ends: tuple[float, float] | None) -> dict[str, float]:
-    low, high = ends or (math.nan, math.nan)
+def _ends(name: str, ends: tuple[float, float] | None) -> dict[str, float | None]:
+    low, high = ends or (None, None)
     return {f"{name}_min": low, f"{name}_max": high}
 
 

@@ -434,6 +434,48 @@ def reach(
     )
 
 
+def report(
+    flow: MultiScaleFlow, image: Tensor, images: Tensor, level: int, seed: int = 0, sources: Sequence[int] | None = None
+) -> dict[str, Any]:
+    """Return what each channel of a level is worth and where it is at home, as what JSON can hold.
+
+    Arguments:
+        flow: an initialised one.
+        image: uint8 (1, C, H, W), the image looked at.
+        images: uint8 (N, C, H, W), what averages are over.
+        level: from 1, one that has a Shuffle.
+        seed: of the dequantisation of ``image`` and of what is drawn for it.
+        sources: the photograph (N,) of each of ``images``, where that is known.
+
+    Raises:
+        ConfigError: the level has no Shuffle.
+        NonFiniteError: the flow gives no finite number on the way.
+
+    """
+    reached = reach(flow, images, level, sources=sources)
+    held = ablate(flow, images, level, sources=sources) if flow.levels[level - 1].shuffle.weights is not None else None
+    pixels = []
+    for channel in flow.levels[level - 1].shuffle.order.tolist():
+        gradient = energy_gradient(flow, image, level, channel, seed)
+        change = resample_channel(flow, image, level, channel, seed) if channel in reached.channels else None
+        pixels.append(
+            {
+                "channel": channel,
+                "energy": gradient.energy,
+                "energy_in_words": gradient.in_words(),
+                "change_grey_levels": None if change is None else change.rms,
+                "change_in_words": None if change is None else change.in_words(),
+            }
+        )
+    return {
+        "ablation_in_words": None if held is None else held.in_words(),
+        "ablation": [] if held is None else held.table(),
+        "resampling_in_words": reached.in_words(),
+        "resampling": reached.table(),
+        "pixels": pixels,
+    }
+
+
 def _change(changed: Tensor, x: Tensor) -> Tensor:
     """Return squared differences (N, H, W) in grey levels, mean over colours; float64."""
     return (GREY_LEVELS * (changed.double() - x.double())).square().mean(dim=1)

@@ -6,7 +6,7 @@ entropy a dimension, beside that of N(0, 1); negentropy and redundancy, which kn
 
 The entropies are estimates from test images. Values of one image are not independent of each other, nor are crops of
 one photograph: intervals come from drawing whole images, or whole photographs where they are known, anew
-(``scipy.stats.bootstrap``), jointly for all channels of a level.
+(:mod:`.bootstrap`), jointly for all channels of a level.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.stats import bootstrap, differential_entropy
+from scipy.stats import differential_entropy
 from torch import Tensor
 
 from ..data import DataError
@@ -28,6 +28,8 @@ from ..flow.entropy import GAUSSIAN_ENTROPY, entropy_rate, redundancy
 from ..flow.shuffle import entropy_order
 from ..flow.split import standard_normal_log_prob
 from ..flow.trace import LevelTrace
+from . import bootstrap
+from .bootstrap import Estimate
 from .levels import power, traces
 from .record import LevelRecord, TrainingRecord
 
@@ -47,33 +49,11 @@ ESTIMATORS = {
 IMAGES, VALUES_PER_IMAGE, RESAMPLES = 128, 16, 100
 #: With fewer images an interval over them means nothing; with fewer values h is biased by more than 0.02 nats.
 MIN_IMAGES, MIN_VALUES = 32, 128
-#: Of fewer photographs the bootstrap draws images.
-MIN_SOURCES = 8
 #: Up to this distance from N(0, 1), in nats a value, marginal entropies are called nearly flat.
 FLAT = 0.15
-#: Half-width of a 95 % interval in standard errors.
-NORMAL_95 = 1.96
 
 
 # ---------------------------------------------------------------------- channels, with intervals over images
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A figure and the half-width of its 95 % interval over images, in nats a value; NaN where there is none."""
-
-    value: float
-    error: float
-
-    def __str__(self) -> str:
-        """Return the figure with its interval, in as many places as the interval supports."""
-        places = 2 if self.error >= 0.005 else 3
-        return f"{self.value:.{places}f} ± {self.error:.{places}f}".replace("-", "−")
-
-    @property
-    def is_near_zero(self) -> bool:
-        """Whether the interval holds 0."""
-        return abs(self.value) <= self.error
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,8 +79,7 @@ class Channels:
 
     def _estimate(self, measure: str, statistic: Callable[[np.ndarray], np.ndarray]) -> Estimate:
         row = MEASURES.index(measure)
-        spread = statistic(self.resampled[:, row]).std(ddof=1)
-        return Estimate(float(statistic(self.values[row])), float(NORMAL_95 * spread))
+        return bootstrap.estimate(statistic(self.values[row]), statistic(self.resampled[:, row]))
 
 
 def measure(x: Tensor, seed: int = 0, sources: Sequence[int] | None = None) -> Channels:
@@ -122,24 +101,16 @@ def measure(x: Tensor, seed: int = 0, sources: Sequence[int] | None = None) -> C
             f"at least {MIN_VALUES} are needed to estimate an entropy"
         )
     spectral = [redundancy(x).numpy(), entropy_rate(x).numpy()] if height * width > 1 else []
-    clusters = _clusters(images, sources)
 
-    def of(drawn: np.ndarray) -> np.ndarray:
-        numbers = np.concatenate([clusters[number] for number in drawn])
-        return np.stack([*_marginals(values[:, numbers]), *(rows[numbers].mean(axis=0) for rows in spectral)]).ravel()
+    def of(numbers: np.ndarray) -> np.ndarray:
+        return np.stack([*_marginals(values[:, numbers]), *(rows[numbers].mean(axis=0) for rows in spectral)])
 
-    every = np.arange(len(clusters))
-    resampled = bootstrap((every,), of, n_resamples=RESAMPLES, vectorized=False, method="percentile", rng=seed)
-    rows = np.stack([of(every), *resampled.bootstrap_distribution.T]).reshape(1 + RESAMPLES, -1, x.shape[1])
-    missing = np.full((1 + RESAMPLES, len(MEASURES) - rows.shape[1], x.shape[1]), np.nan)
+    every = np.arange(images)
+    resampled = [of(np.repeat(every, drawn)) for drawn in bootstrap.draws(images, sources, RESAMPLES, seed)]
+    rows = np.stack([of(every), *resampled])
+    missing = np.full((len(rows), len(MEASURES) - rows.shape[1], x.shape[1]), np.nan)
     found, *draws = np.concatenate([rows, missing], axis=1)
     return Channels(found, np.stack(draws))
-
-
-def _clusters(images: int, sources: Sequence[int] | None) -> list[np.ndarray]:
-    """Return the numbers of the images that are drawn together."""
-    groups = [np.flatnonzero(np.equal(sources, source)) for source in np.unique(sources)] if sources is not None else []
-    return groups if len(groups) >= MIN_SOURCES else list(np.arange(images)[:, None])
 
 
 def _check_images(count: int) -> None:
@@ -447,9 +418,7 @@ def entropies(flow: MultiScaleFlow, images: Tensor, seed: int = 0, sources: Sequ
         _level(_joined([trace.levels[index] for trace in seen]), flow.config.order, seed, sources)
         for index in range(flow.config.levels)
     )
-    photographs = 0 if sources is None else len(np.unique(sources))
-    photographs = photographs if photographs >= MIN_SOURCES else 0
-    return Entropies(flow.config.split, flow.config.order, len(images), photographs, levels)
+    return Entropies(flow.config.split, flow.config.order, len(images), bootstrap.photographs(sources), levels)
 
 
 @dataclass(frozen=True, eq=False)
@@ -690,7 +659,7 @@ class Account:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the account as what JSON can hold."""
-        return asdict(self) | {"in_words": self.in_words()}
+        return asdict(self) | {"table": self.table(), "in_words": self.in_words()}
 
 
 @torch.no_grad()
@@ -777,9 +746,13 @@ class Growth:
     steps: np.ndarray
     levels: tuple[LevelGrowth, ...]
 
+    def level(self, number: int) -> LevelGrowth:
+        """Return a level by its number, from 1."""
+        return self.levels[number - 1]
+
     def in_words(self, number: int = 1) -> str:
         """Return how J of the halves of a level moved between the first and the last recorded step."""
-        level = self.levels[number - 1]
+        level = self.level(number)
         parts = [("that stay", "kept"), ("that leave", "emitted")] if level.kept_channels else [("", "emitted")]
         moved = [
             f"from {rows[0]:.2f} to {rows[-1]:.2f} for the channels {which}".strip().replace("-", "−")

@@ -205,13 +205,17 @@ class Interpolation:
             return "A and B are the same image: nothing lies between them."
         if len(self.shares) == 1:
             return "This flow has one level: all of its numbers go from A to B together."
-        relative = self.moved[:-1] / self.moved[-1]
-        most = int(relative.argmax())
-        each = ", ".join(f"{100 * share:.0f} % (level {level})" for level, share in enumerate(relative, start=1))
+        most = int(self.relative.argmax())
+        each = ", ".join(f"{100 * share:.0f} % (level {level})" for level, share in enumerate(self.relative, start=1))
         return (
             f"Level {most + 1} moves the picture most, with {100 * self.shares[most]:.3g} % of the numbers. Taken to B "
             f"alone, a level changes the pixels by so much of what the whole way from A to B does: {each}."
         )
+
+    @property
+    def relative(self) -> np.ndarray:
+        """What each level alone changes of the pixels, of what the whole way changes (L,); NaN where A and B agree."""
+        return self.moved[:-1] / self.moved[-1] if self.moved[-1] else np.full(len(self.shares), np.nan)
 
     def ends_in_words(self) -> str:
         """Return how exactly the ends are the images."""
@@ -234,9 +238,26 @@ class Interpolation:
             "words": self.in_words(),
             "path": self.path,
             "levels": self.table(),
+            "ends_in_words": self.ends_in_words(),
             "end_errors": list(self.end_errors),
+            "norms_in_words": self.norms.in_words(),
             "norms": self.norms.table(),
         }
+
+
+def pair_in_words(names: Sequence[str], ways: Sequence[Interpolation]) -> str:
+    """Return which level moves the picture most in two flows, on the same way from A to B."""
+    if np.array_equal(ways[0].a, ways[0].b):
+        return ways[0].in_words()
+    each = [
+        f"level {way.relative.argmax() + 1} in {name} ({100 * way.relative.max():.0f} % of what the whole way "
+        f"changes, with {100 * way.shares[way.relative.argmax()]:.3g} % of the numbers)"
+        for name, way in zip(names, ways, strict=True)
+    ]
+    return (
+        f"Of the levels taken to B alone, the one that changes the pixels most is {' and '.join(each)}. "
+        "One pair of images and one training each: no verdict on their splits."
+    )
 
 
 def interpolate(

@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any, Literal
 
 import numpy as np
@@ -157,11 +158,16 @@ class Treated:
         """How much each way throws away: 50 % gone."""
         return [stage_in_words(share) for share in self.shares]
 
+    @property
+    def decibels(self) -> list[str]:
+        """The mean PSNR of each way in words."""
+        return [decibels_in_words(decibels) for decibels in self.mean_psnr]
+
     def in_words(self) -> str:
         """Return one sentence: how near to the image each way comes back."""
         each = [
-            f"{decibels:.1f} dB with {name} ({gone_in_words(share)} of its numbers)"
-            for decibels, name, share in zip(self.mean_psnr, self.names, self.shares, strict=True)
+            f"{decibels} with {name} ({gone_in_words(share)} of its numbers)"
+            for decibels, name, share in zip(self.decibels, self.names, self.shares, strict=True)
         ]
         return f"This image comes back at a PSNR of {_listed(each)}."
 
@@ -212,6 +218,12 @@ def way_in_words(way: Way) -> str:
 def latent(level: int) -> str:
     """Return the name of a level's latent: z₁."""
     return "z" + str(level).translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))
+
+
+def decibels_in_words(decibels: float) -> str:
+    """Return a PSNR with its unit; where only rounding is left to be measured, that it is no less."""
+    most = -10 * np.log10(LEAST_ERROR)
+    return f"{most:.0f} dB or more" if decibels >= most - 0.05 else f"{decibels:.1f} dB"
 
 
 def gone_in_words(share: float) -> str:
@@ -325,7 +337,9 @@ def survey(flow: MultiScaleFlow, images: Tensor, seed: int = 0) -> Survey:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """PSNR of the same N images under P flows of one shape, thrown away in S stages with the same noise.
+    """PSNR of the same N images under P flows of one shape, thrown away in S stages that all of them have.
+
+    What is drawn anew is the same in all flows, stage by stage, so their results are paired.
 
     The first flow is the one that the others are compared with. Intervals are percentile bootstraps that draw whole
     photographs where it is known which images were cut from one, else images: 95 % each for the means; for the
@@ -350,6 +364,11 @@ class Comparison:
     interval: np.ndarray
     difference: np.ndarray
     difference_interval: np.ndarray
+
+    @property
+    def short_names(self) -> tuple[str, ...]:
+        """The names as sentences and rows say them (P,), by :func:`short_names`."""
+        return short_names(self.names)
 
     @property
     def mean(self) -> np.ndarray:
@@ -378,14 +397,16 @@ class Comparison:
 
     def left_in_words(self) -> str:
         """Return what is left of an image under the first flow."""
-        images = self.psnr.shape[1]
         left = [
             f"{mean:.1f} dB{'' if np.isnan(low) else f' ({low:.1f} to {high:.1f})'} with {gone_in_words(share)}"
             for mean, (low, high), share in zip(self.mean[0], self.interval[0], self.shares, strict=True)
         ]
-        of = f" of {self.photographs} photographs" if self.photographs else ""
-        among = f"mean and 95 % interval over {images} test images{of}" if images > 1 else "one test image"
-        return f"An image comes back at a PSNR of {_listed(left)} of its numbers drawn anew ({among})."
+        return f"An image comes back at a PSNR of {_listed(left)} of its numbers drawn anew ({self._among})."
+
+    @property
+    def _among(self) -> str:
+        images, of = self.psnr.shape[1], f" of {self.photographs} photographs" if self.photographs else ""
+        return f"mean and 95 % interval over {images} test images{of}" if images > 1 else "one test image"
 
     def difference_in_words(self) -> str:
         """Return whether the rows look alike, or which differ from the first; nothing where there is no other."""
@@ -399,20 +420,33 @@ class Comparison:
             largest = np.abs(self.difference[:, self.comparable]).argmax()
             row, column = np.unravel_index(largest, (len(self.names), len(self.comparable)))
             stage = self.comparable[column]
+            gone = gone_in_words(self.shares[stage])
             return (
-                f"The rows look alike: no paired difference from {self.names[0]} is clear of 0 (largest: "
-                f"{self.names[row]} {self._difference(row, stage)} with {gone_in_words(self.shares[stage])} of the "
-                f"numbers gone)."
+                f"The rows look alike: no paired difference from {self.short_names[0]} is clear of 0 (largest: "
+                f"{self.short_names[row]} {self._difference(row, stage)} with {gone} of the numbers gone)."
             )
         found = [
             f"with {gone_in_words(self.shares[stage])} of the numbers gone {self._clear_in_words(stage)}"
             for stage in self.comparable
         ]
-        return f"The rows differ. Clear paired differences from {self.names[0]}: {'; '.join(found)}."
+        return f"The rows differ. Clear paired differences from {self.short_names[0]}: {'; '.join(found)}."
+
+    def pair_in_words(self) -> str:
+        """Return what is left under each of two flows, and what they differ by."""
+        if np.isnan(self.interval).all() or not len(self.comparable):
+            return self.difference_in_words()
+        first, second = self.short_names
+        each = [
+            f"with {gone_in_words(self.shares[stage])} of the numbers gone at {self.mean[0, stage]:.1f} dB in {first} "
+            f"and {self.mean[1, stage]:.1f} dB in {second}, {'a' if self.clear[1, stage] else 'no'} clear difference: "
+            f"{self._difference(1, stage)}"
+            for stage in self.comparable
+        ]
+        return f"An image comes back {'; '.join(each)} (paired; {self._among})."
 
     def _clear_in_words(self, stage: int) -> str:
         rows = np.flatnonzero(self.clear[:, stage])
-        each = [f"{self.names[row]} {_signed(self.difference[row, stage])}" for row in rows]
+        each = [f"{self.short_names[row]} {_signed(self.difference[row, stage])}" for row in rows]
         return f"{', '.join(each)} dB" if each else "none"
 
     def _difference(self, row: int, stage: int) -> str:
@@ -439,22 +473,35 @@ class Comparison:
         ]
 
 
+def short_names(names: Sequence[str]) -> tuple[str, ...]:
+    """Return names of checkpoints as sentences say them: a path's last part, and several without a first word of all.
+
+    Of photos32-weighted and photos32-random that leaves weighted and random.
+    """
+    names = [PurePath(name).name for name in names]
+    word = names[0].partition("-")[0] + "-"
+    drop = len(names) > 1 and all(name.startswith(word) for name in names)
+    return tuple(name.removeprefix(word) if drop else name for name in names)
+
+
 def compare(surveys: Mapping[str, Survey], sources: Sequence[int] | None = None) -> Comparison:
-    """Compare surveys of the same images under flows of the same latent shapes; the first is what others differ from.
+    """Compare surveys of the same images, of one size; the first is what others differ from.
+
+    Flows of fewer levels have fewer stages: only stages that all flows have are compared.
 
     Arguments:
         surveys: by the flow's name.
         sources: the photograph of each image, where that is known.
 
     Raises:
-        ValueError: they are not of the same images and stages.
+        ValueError: they are not of the same number of images, or those are of different sizes.
 
     """
-    shapes = {(one.psnr.shape, tuple(one.dimensions)) for one in surveys.values()}
-    if len(shapes) != 1:
-        raise ValueError(f"{len(surveys)} surveys of {len(shapes)} different kinds cannot be compared.")
-    shares = next(iter(surveys.values())).shares
-    values = np.stack([one.psnr for one in surveys.values()])
+    kinds = {(len(one.psnr), one.dimensions.sum()) for one in surveys.values()}
+    if len(kinds) != 1:
+        raise ValueError(f"{len(surveys)} surveys of {len(kinds)} different kinds cannot be compared.")
+    shares = np.array(sorted(set.intersection(*(set(one.shares.tolist()) for one in surveys.values()))))
+    values = np.stack([one.psnr[:, np.isin(one.shares, shares)] for one in surveys.values()])
     paired = values - values[:1]
     comparisons = max(1, (len(values) - 1) * int((shares < 1).sum()))
     clusters = np.arange(values.shape[1]) if sources is None else np.asarray(sources)
@@ -576,17 +623,17 @@ def norms(flow: MultiScaleFlow, image: Tensor, test: Survey, seed: int = 0) -> N
 
 @dataclass(frozen=True, eq=False)
 class LatentsReport:
-    """Everything that the Latents page says of one flow and one image.
+    """Everything that the Latents page says of one flow and one image, and of others in rows beside it.
 
     Attributes:
-        thrown_away: the image after :func:`halvings`.
+        thrown_away: the image after :func:`halvings`, by flow: first the one that is looked at, then those beside it.
         resampled, zeroed: the image after one level alone was treated.
-        test: test images after :func:`halvings`.
+        test: test images after :func:`halvings`, under the same flows.
         norms: of the image's latents, and of the test images'.
 
     """
 
-    thrown_away: Treated
+    thrown_away: Mapping[str, Treated]
     resampled: Treated
     zeroed: Treated
     test: Comparison
@@ -596,20 +643,20 @@ class LatentsReport:
         """Return what is left of an image when its numbers are thrown away."""
         return self.test.in_words()
 
-    def table(self) -> list[dict[str, Any]]:
-        """Return one row a way to treat the image."""
-        return [row for part in (self.thrown_away, self.resampled, self.zeroed) for row in part.table()]
-
     def to_dict(self) -> dict[str, Any]:
         """Return the figures as what JSON can hold."""
         return {
             "words": self.in_words(),
-            "thrown_away": self.thrown_away.table(),
-            "resampled": self.resampled.table(),
-            "zeroed": self.zeroed.table(),
+            "thrown_away": halvings_table(self.thrown_away),
+            "levels": [*self.resampled.table(), *self.zeroed.table()],
             "test": self.test.table(),
             "norms": self.norms.table(),
         }
+
+
+def halvings_table(rows: Mapping[str, Treated]) -> list[dict[str, Any]]:
+    """Return one row a flow, by its name, and a way that it was treated."""
+    return [{"checkpoint": name, **row} for name, treated in rows.items() for row in treated.table()]
 
 
 def report(
@@ -619,6 +666,7 @@ def report(
     seed: int = 0,
     name: str = "this flow",
     sources: Sequence[int] | None = None,
+    beside: Mapping[str, MultiScaleFlow] | None = None,
 ) -> LatentsReport:
     """Return everything that the Latents page says of one flow and one uint8 image (1, C, H, W).
 
@@ -629,18 +677,20 @@ def report(
         seed: of the image's dequantisation and of what is drawn anew for it.
         name: of the flow, in words and tables.
         sources: the photograph of each test image, where that is known.
+        beside: other flows of the same images, by name, that this one is compared with.
 
     Raises:
-        NonFiniteError: the flow gives no finite number for an image.
+        NonFiniteError: a flow gives no finite number for an image.
 
     """
-    levels = flow.config.levels
-    seen = survey(flow, test_images[:SURVEY_IMAGES])
+    levels, flows = flow.config.levels, {name: flow, **(beside or {})}
+    surveys = {each: survey(one, test_images[:SURVEY_IMAGES]) for each, one in flows.items()}
+    seen = surveys[name]
     return LatentsReport(
-        thrown_away=treat_image(flow, image, halvings(levels), seed),
+        thrown_away={each: treat_image(one, image, halvings(one.config.levels), seed) for each, one in flows.items()},
         resampled=treat_image(flow, image, one_level(levels, "resample"), seed),
         zeroed=treat_image(flow, image, one_level(levels, "zero"), seed),
-        test=compare({name: seen}, None if sources is None else sources[: len(seen.psnr)]),
+        test=compare(surveys, None if sources is None else sources[: len(seen.psnr)]),
         norms=norms(flow, image, seen, seed),
     )
 

@@ -11,13 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..flow import MultiScaleFlow, dequantise, quantise, to_bits_per_dim
+from ..flow import MultiScaleFlow, NonFiniteError, dequantise, quantise, to_bits_per_dim
 from ..flow.entropy import redundancy
 from ..flow.split import standard_normal_log_prob
 from ..flow.trace import LevelTrace, Trace
 
 #: Smallest standard deviation of a fitted channel: a constant one stays finite.
 STD_FLOOR = 1e-6
+#: Test images that are looked at together.
+IMAGES = 128
 #: Channel maps go from black to white over ±GREY_RANGE standard deviations.
 GREY_RANGE = 3.0
 
@@ -72,12 +74,28 @@ def fit_kept(flow: MultiScaleFlow, reference: Tensor, seed: int = 0) -> KeptFit:
 
 
 def traces(flow: MultiScaleFlow, images: Tensor, seed: int = 0, batch: int = 64) -> Iterator[Trace]:
-    """Yield traces of uint8 images (N, C, H, W), ``batch`` at a time, dequantised as ``flow.score`` does."""
+    """Yield traces of uint8 images (N, C, H, W), ``batch`` at a time, dequantised as ``flow.score`` does.
+
+    Raises:
+        NonFiniteError: a level gives a value that is not finite; the message names it.
+
+    """
     generator = torch.Generator().manual_seed(seed)
     dtype = next(flow.parameters()).dtype
     for part in images.split(batch):
         x = dequantise(part, generator, dtype)
-        yield flow.trace(x.contiguous(memory_format=torch.channels_last))
+        trace = flow.trace(x.contiguous(memory_format=torch.channels_last))
+        for level in trace.levels:
+            if not (torch.isfinite(level.features).all() and torch.isfinite(level.noise).all()):
+                raise NonFiniteError(
+                    f"Level {level.number} of the flow gave a value that is not finite while encoding."
+                )
+        yield trace
+
+
+def trace_of_test_images(flow: MultiScaleFlow, images: Tensor) -> Trace:
+    """Return one trace of the first :data:`IMAGES` uint8 images (N, C, H, W), under the noise of seed 0."""
+    return next(traces(flow, images[:IMAGES], batch=IMAGES))
 
 
 # ---------------------------------------------------------------------- bits/dim if the flow stopped here

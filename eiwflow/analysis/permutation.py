@@ -22,11 +22,10 @@ from ..flow import FlowConfig, MultiScaleFlow, dequantise
 from ..flow.entropy import redundancy
 from ..flow.shuffle import Shuffle
 from ..flow.trace import Trace
-from .levels import traces
+from . import bootstrap
+from .bootstrap import Estimate
 from .record import TrainingRecord
 
-#: Test images that a report is made of.
-IMAGES = 128
 #: The part of all random orders that a null band holds.
 BAND = 0.95
 #: Resamples of the images that a near-tie is judged by, and the probability of a swap from which it is one.
@@ -280,21 +279,22 @@ class NearTies:
 
     Attributes:
         images: N.
-        photographs: how many they were cut from, where that is known; then whole photographs are resampled, since crops
-            of one are not independent witnesses.
+        photographs: how many they were cut from, where whole photographs are resampled; 0 where images are.
         order: by mean J over the images, (C,).
         redundancy: that mean, (C,) by channel number, nats a pixel.
         emitted_probability: how often a channel is emitted when the images are resampled, (C,) by channel number.
+        draws: the mean J in every draw of the images, (B, C) by channel number.
         at_line: the last channel kept and the first one emitted.
         near: all pairs across the line that swap with a probability of at least :data:`NEAR_TIE`, likeliest first.
 
     """
 
     images: int
-    photographs: int | None
+    photographs: int
     order: np.ndarray
     redundancy: np.ndarray
     emitted_probability: np.ndarray
+    draws: np.ndarray
     at_line: Tie
     near: tuple[Tie, ...]
 
@@ -302,7 +302,7 @@ class NearTies:
         """Return whether the split line is sharp."""
         pair = self.at_line
         of_photographs, resampled = "", "the images"
-        if self.photographs is not None:
+        if self.photographs:
             of_photographs, resampled = f" of {self.photographs} photographs", "whole photographs"
         start = (
             f"By the mean J of these {self.images} images{of_photographs} the split line runs between channel "
@@ -345,11 +345,8 @@ def near_ties(redundancies: np.ndarray, seed: int = 0, sources: Sequence[int] | 
     mean = redundancies.mean(axis=0)
     order = _by_redundancy(mean)
     kept, emitted = np.split(order, 2)
-    groups = np.arange(count) if sources is None else np.unique(sources, return_inverse=True)[1]
-    number = int(groups.max()) + 1
-    drawn = np.random.default_rng(seed).multinomial(number, np.full(number, 1 / number), size=RESAMPLES)[:, groups]
     # (C, B); one draw of images for all channels of a resample
-    resampled = (drawn @ redundancies / drawn.sum(axis=1, keepdims=True)).T
+    resampled = bootstrap.means(bootstrap.draws(count, sources, RESAMPLES, seed), redundancies).T
     gaps = resampled[kept][:, None] - resampled[emitted]
     swap = (gaps < 0).mean(axis=-1) + (gaps == 0).mean(axis=-1) / 2
     low, high = np.quantile(gaps, [0.025, 0.975], axis=-1)
@@ -361,10 +358,11 @@ def near_ties(redundancies: np.ndarray, seed: int = 0, sources: Sequence[int] | 
     close = np.argwhere(swap >= NEAR_TIE)
     return NearTies(
         images=count,
-        photographs=None if sources is None else number,
+        photographs=bootstrap.photographs(sources),
         order=order,
         redundancy=mean,
         emitted_probability=(ranks_of(_by_redundancy(resampled.T)) >= channels // 2).mean(axis=0),
+        draws=resampled.T,
         at_line=tie(channels // 2 - 1, 0),
         near=tuple(sorted((tie(k, e) for k, e in close), key=lambda pair: -pair.swap)),
     )
@@ -451,6 +449,11 @@ class HalvesBySteps:
         """How often the half with more structure changes from one number of steps to the next."""
         return int(np.diff(self.first > self.last).sum())
 
+    @property
+    def gain(self) -> np.ndarray:
+        """What sorting by J keeps more than the worse static half, (K,)."""
+        return self.entropy - np.minimum(self.first, self.last)
+
     def in_words(self) -> str:
         """Return whether the good static half depends on the number of steps."""
         most = len(self.first)
@@ -458,11 +461,12 @@ class HalvesBySteps:
             better = "first" if self.first[0] > self.last[0] else "last"
             return f"Before training, the {better} half of the channels holds more structure with 1 to {most} steps."
         how = "with every step more" if self.changes == most - 1 else f"{self.changes} times from 1 to {most} steps"
-        worse = np.minimum(self.first, self.last).max()
+        gain = self.gain
+        ends = f"{gain.min():.2f}" + (f" to {gain.max():.2f}" if f"{gain.min():.2f}" != f"{gain.max():.2f}" else "")
         return (
-            f"Before training, the half of the channels that holds more structure changes {how}. Sorting by J keeps "
-            f"{self.entropy.min():.2f} nats/pixel a channel or more, whatever their number; the worse static half at "
-            f"most {worse:.2f}."
+            f"Before training, the half of the channels that holds more structure changes {how}. Whatever their "
+            f"number, sorting by J keeps {ends} nats/pixel a channel more than the worse static half, and never less "
+            "than the better one."
         )
 
     def table(self) -> list[dict[str, Any]]:
@@ -532,6 +536,15 @@ class ShuffleReport:
         """Whether the order in force keeps a channel, (C,) by channel number."""
         return ranks_of(self.order) < self.channels // 2
 
+    def mean_redundancy(self, kept: bool) -> Estimate:
+        """Return the mean J over the channels that the order in force keeps, or emits, nats a pixel."""
+        side = self.kept == kept
+        return bootstrap.estimate(self.ties.redundancy[side].mean(), self.ties.draws[:, side].mean(axis=1))
+
+    def moved_now(self) -> str:
+        """Return how many channels sorting the traced images anew would take across the split line."""
+        return _of(int(crossing(self.ties.order, self.order).sum()), self.channels)
+
     def in_words(self) -> str:
         """Return the answer to "what does the permutation move, and when"."""
         channels, half = self.channels, self.channels // 2
@@ -550,8 +563,7 @@ class ShuffleReport:
 
     def _anew(self) -> str:
         if self.river is None:
-            moved = int(crossing(self.ties.order, self.order).sum())
-            return f"Sorted by the J of {self.ties.images} test images, {_of(moved, self.channels)} would change sides."
+            return f"Sorted by the J of {self.ties.images} test images, {self.moved_now()} would change sides."
         churn, null = self.river.churn, self.river.churn_null
         learnt = self.rule != "entropy" and churn[0] >= null.mean and churn[-1] <= null.low
         by_itself = " In training the flow brought structure into the half that it keeps." if learnt else ""
@@ -615,6 +627,7 @@ class ShuffleReport:
                 "churn_band": asdict(river.churn_null),
                 "kendall_tau": river.tau.tolist(),
                 "kendall_tau_band": asdict(river.tau_null),
+                "table": river.table(),
             }
         )
         return {
@@ -647,7 +660,7 @@ def shuffle_report(
     """Say what the permutation of level ``level`` moves.
 
     Arguments:
-        trace: of at least two test images, as :func:`trace_of_test_images` makes it.
+        trace: of at least two test images, as :func:`.levels.trace_of_test_images` makes it.
         level: from 1; one that has a Shuffle.
         rule: the flow's ``config.order``.
         record: of the checkpoint's training, where there is one.
@@ -674,11 +687,6 @@ def shuffle_report(
         alternatives=alternatives(ties.redundancy, order.numpy(), seed),
         image=None if image is None else image_orders(image, level),
     )
-
-
-def trace_of_test_images(flow: MultiScaleFlow, images: Tensor) -> Trace:
-    """Return one trace of the first :data:`IMAGES` uint8 images (N, C, H, W), under the noise of seed 0."""
-    return next(traces(flow, images[:IMAGES], batch=IMAGES))
 
 
 def _river_of(record: TrainingRecord | None, level: int, order: np.ndarray) -> RankRiver | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,18 @@ def _read(checkpoint: Path) -> TrainingRecord | None:
         return None
     curve = [line for line in lines if "bits_per_dim" in line]
     samples = {int(path.stem.removeprefix("step_")): path.read_bytes() for path in folder.glob("samples/step_*.webp")}
+    return training_record(recorded, samples, curve)
+
+
+def training_record(
+    recorded: list[dict[str, Any]], samples: dict[int, bytes], curve: Sequence[dict[str, Any]] = ()
+) -> TrainingRecord:
+    """Return a record of recording steps, of samples by step, and of points of the batches' curve.
+
+    Raises:
+        LookupError, TypeError, ValueError: they are not what a training writes down.
+
+    """
     return TrainingRecord(
         steps=np.array([line["step"] for line in recorded]),
         probe_bits_per_dim=np.array([line["probe_bits_per_dim"] for line in recorded]),

@@ -16,6 +16,7 @@ from torch import Tensor
 from ..flow import ConfigError, MultiScaleFlow, NonFiniteError, dequantise
 from ..flow.entropy import GAUSSIAN_ENTROPY, entropy_rate, gaussian_entropy, redundancy
 from ..flow.shuffle import Shuffle
+from . import bootstrap
 from .permutation import NearTies, near_ties
 
 #: Test images that averages are over.
@@ -73,14 +74,12 @@ def features_at(flow: MultiScaleFlow, x: Tensor, level: int) -> Tensor:
 # ---------------------------------------------------------------------- intervals
 
 
-def resampled(count: int, sources: Sequence[int] | None = None, seed: int = 0) -> np.ndarray:
+def resampled(count: int, sources: Sequence[int] | None = None) -> np.ndarray:
     """Return (:data:`DRAWS`, count): how much each of ``count`` images counts in a bootstrap draw; rows sum to 1.
 
     With ``sources`` (count,) whole photographs are drawn: crops of one photograph are not independent witnesses.
     """
-    groups = np.arange(count) if sources is None else np.unique(sources, return_inverse=True)[1]
-    number = groups.max() + 1
-    drawn = np.random.default_rng(seed).multinomial(number, np.full(number, 1 / number), size=DRAWS)[:, groups]
+    drawn = bootstrap.draws(count, sources, DRAWS)
     return drawn / drawn.sum(axis=1, keepdims=True)
 
 
@@ -198,8 +197,8 @@ class ChannelWeights:
     @property
     def witnesses(self) -> str:
         """What the averages are over, in words."""
-        photographs = "" if self.sources is None else f" of {len(set(self.sources))} photographs"
-        return f"{self.count} test images{photographs}"
+        photographs = bootstrap.photographs(self.sources)
+        return f"{self.count} test images{f' of {photographs} photographs' if photographs else ''}"
 
     # ------------------------------------------------------------------ weights
 
@@ -231,6 +230,11 @@ class ChannelWeights:
         """
         return self.log_weights - self.mean
 
+    @property
+    def spread(self) -> float:
+        """How much log ω of a channel varies over images: root mean square over channels of their ±1 sd, nats."""
+        return float(np.sqrt(np.square(self.std).mean()))
+
     @cached_property
     def correlations(self) -> Correlations:
         """How −log ω goes with the channel's log standard deviation, over images."""
@@ -259,6 +263,17 @@ class ChannelWeights:
         """Return the numbers of the images that turn a channel up the most, and down the most, each (≤ count,)."""
         rising = self.images.log_weights[:, position].argsort(kind="stable")
         return rising[::-1][:count], rising[:count]
+
+    def loudness_in_words(self, guessed: str) -> str:
+        """Return whether the channel that this image turns up the most is ``louder`` or ``quieter`` here than usual."""
+        position = int(self.relative.argmax())
+        usual = float(np.exp(self.image.log_std[0, position] - self.images.log_std[:, position].mean()))
+        answer = "quieter" if usual < 1 else "louder"
+        return (
+            f"{'Right' if guessed == answer else 'No'}: channel {self.order[position]} is {answer} in this image, "
+            f"×{usual:.2f} of its usual standard deviation, and its weight is ×{np.exp(self.relative[position]):.2f} "
+            f"of the average."
+        )
 
     # ------------------------------------------------------------------ why a channel stands where it stands
 
@@ -373,6 +388,25 @@ class ChannelWeights:
             for position in range(self.shape[0])
         ]
 
+    def halves(self) -> list[dict[str, Any]]:
+        """Return one row a half: the mean J of its channels with its 95 % interval, and how much its weights vary."""
+        rows = []
+        for part, half in (("kept", slice(None, self.kept)), ("emitted", slice(self.kept, None))):
+            of_images = self.images.redundancy[:, half].mean(axis=1)
+            low, high = interval(resampled(self.count, self.sources) @ of_images)
+            rows.append(
+                {
+                    "part": part,
+                    "redundancy_nats_per_pixel": float(of_images.mean()),
+                    "redundancy_low": float(low),
+                    "redundancy_high": float(high),
+                    "log_weight_spread_nats": (
+                        float(np.sqrt(np.square(self.std[half]).mean())) if self.has_weights else math.nan
+                    ),
+                }
+            )
+        return rows
+
     def to_dict(self) -> dict[str, Any]:
         """Return everything as what JSON can hold, but for numbers that are not finite."""
         return {
@@ -381,9 +415,10 @@ class ChannelWeights:
             "order_rule": self.rule,
             "weights": ("applied" if self.weighed else "trained, not applied") if self.has_weights else None,
             "images": self.count,
-            "photographs": None if self.sources is None else len(set(self.sources)),
+            "photographs": bootstrap.photographs(self.sources) or None,
             "in_words": self.in_words(),
             "ties_in_words": self.ties_in_words(),
+            "halves": self.halves(),
             "channels": self.table(),
         }
 

@@ -1,7 +1,8 @@
 """The Entropy page's charts: what stays and what leaves by level, the log-det account, and growth over training.
 
 What stays is blue, a solid line, a circle; what leaves is vermillion, a dotted line, a diamond. Large marks are means
-with their intervals, small ones single channels.
+with their intervals, small ones single channels. Where two checkpoints stand side by side, an axis takes its limits
+from both.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
-from . import palette
+from . import palette, steps
 
 if TYPE_CHECKING:
-    from ..analysis.entropy import Account, Entropies, Estimate, Growth, Half, LevelEntropies, LevelGrowth
+    from ..analysis.entropy import Account, Entropies, Estimate, Half, LevelEntropies, LevelGrowth
 
 #: part: colour, dash, symbol, which way its marks are moved aside, and what is said of it.
 PARTS = {
@@ -56,8 +57,8 @@ STAGES = {
     "fixed": "as it<br>splits",
     "last": "all<br>leave",
 }
-#: Room between two levels, in stages.
-BETWEEN = 1
+#: Room between two levels, in stages, and what a written figure takes of the y axis.
+BETWEEN, _LABEL = 1, 0.09
 _UP, _DOWN, _TOTAL = palette.SUBJECT, "#CC79A7", palette.REFERENCE
 
 
@@ -73,11 +74,11 @@ def span(results: Iterable[Entropies], measured: str) -> tuple[float, float]:
                 for half in halves.values():
                     values += [*half.channels[measured], _end(half.means[measured], 1), _end(half.means[measured], -1)]
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
-    return low - 0.05 * (high - low), high + 0.16 * (high - low)
+    return low - 0.08 * (high - low), high + 0.16 * (high - low)
 
 
 def by_level(
-    result: Entropies, measured: str, limits: tuple[float, float] | None = None, height: int = 360
+    result: Entropies, measured: str, limits: tuple[float, float] | None = None, letters: float = 1.0
 ) -> go.Figure:
     """Return a measure of both halves of every level, stage by stage.
 
@@ -85,10 +86,11 @@ def by_level(
         result: what was measured.
         measured: one of ``analysis.entropy.MEASURES``. J knows no weights; only h is followed to ε.
         limits: of the y axis, where another chart shares it.
-        height: in pixels.
+        letters: how much larger than usual they are; what stands around the plot gets as much more room.
 
     """
     figure, ticks, place = go.Figure(), {}, 0
+    low, high = limits or span([result], measured)
     points: dict[str, list[tuple[float, Half | None]]] = {part: [] for part in PARTS}
     last = set()
     for level in result.levels:
@@ -106,11 +108,16 @@ def by_level(
     for part, of_part in points.items():
         _add_channels(figure, part, of_part, measured)
         _add_means(figure, part, of_part, measured)
-        _add_values(figure, part, [(place, half) for place, half in of_part if place in last], measured)
+    _add_values(
+        figure,
+        {part: [point for point in of_part if point[0] in last] for part, of_part in points.items()},
+        measured,
+        _LABEL * (high - low),
+    )
     ends = -0.6, max(last) + 0.9
     _add_line(figure, ends, measured)
     figure.update_layout(
-        **_layout(height, below=130),
+        **_layout(226, 44 * letters, 130 * letters),
         xaxis={
             "range": list(ends),
             "tickvals": list(ticks),
@@ -121,13 +128,13 @@ def by_level(
             "title": {"text": "<br>".join(result.method(measured)), "font": {"size": 11}},
         },
         yaxis={
-            "range": list(limits or span([result], measured)),
+            "range": [low, high],
             "title": {"text": AXES[measured].title},
             "gridcolor": palette.AXIS,
             "zeroline": False,
         },
     )
-    return figure.update_layout(margin={"t": 44})
+    return figure
 
 
 def _stages(result: Entropies, level: LevelEntropies, measured: str) -> list[tuple[str, dict[str, Half]]]:
@@ -201,20 +208,35 @@ def _add_means(figure: go.Figure, part: str, points: list[tuple[float, Half | No
     )
 
 
-def _add_values(figure: go.Figure, part: str, points: list[tuple[float, Half | None]], measured: str) -> None:
-    """Write means beside their marks."""
-    means = [(place, half.means[measured]) for place, half in points if half is not None]
-    figure.add_scatter(
-        x=[place + 0.24 for place, _ in means],
-        y=_numbers([mean.value for _, mean in means]),
-        text=["" if _is_nan(mean) else _minus(f"{mean.value:.2f}") for _, mean in means],
-        mode="text",
-        textposition="top right",
-        textfont={"size": 14},
-        cliponaxis=False,
-        showlegend=False,
-        hoverinfo="skip",
-    )
+def _add_values(figure: go.Figure, points: dict[str, list[tuple[float, Half]]], measured: str, room: float) -> None:
+    """Write means beside their marks, ``room`` apart where two share a place, and off the line of N(0, I)."""
+    heights = {(place, part): half.means[measured].value for part in points for place, half in points[part]}
+    for part, of_part in points.items():
+        written = []
+        for place, half in of_part:
+            value, other = half.means[measured].value, heights.get((place, "emitted" if part == "kept" else "kept"))
+            up = 1 if other is None or (value, part) > (other, "emitted") else -1
+            missing = 0.0 if other is None else max(0.0, room - abs(value - other)) / 2
+            written.append(_off_the_line(value + up * missing, AXES[measured].line, up * room / 2))
+        figure.add_scatter(
+            x=[place + 0.3 for place, _ in of_part],
+            y=_numbers(written),
+            text=[
+                "" if _is_nan(half.means[measured]) else _minus(f"{half.means[measured].value:.2f}")
+                for _, half in of_part
+            ],
+            mode="text",
+            textposition="middle right",
+            textfont={"size": 14},
+            cliponaxis=False,
+            showlegend=False,
+            hoverinfo="skip",
+        )
+
+
+def _off_the_line(height: float, line: float, least: float) -> float:
+    """Return the height, or the one at a distance ``least`` from a line that would run through what is written."""
+    return line + least if abs(height - line) < abs(least) else height
 
 
 def _add_line(figure: go.Figure, ends: tuple[float, float], measured: str) -> None:
@@ -240,8 +262,15 @@ def _is_nan(mean: Estimate) -> bool:
 # ---------------------------------------------------------------------- the account
 
 
-def account(result: Account) -> go.Figure:
-    """Return the log-det account as a waterfall, from −log p(x) down to −log N(ε)."""
+def account(result: Account, limits: tuple[float, float] | None = None, letters: float = 1.0) -> go.Figure:
+    """Return the log-det account as a waterfall, from −log p(x) down to −log N(ε).
+
+    Arguments:
+        result: the account.
+        limits: of the axis, :func:`account_span` of all accounts that share it.
+        letters: how much larger than usual they are.
+
+    """
     lines = [
         ("−log p(x)", "absolute", result.coded),
         *((f"{posting.level} · {posting.part}", "relative", posting.nats) for posting in result.postings),
@@ -256,6 +285,7 @@ def account(result: Account) -> go.Figure:
             x=[round(value, 6) for value in values],
             text=[_signed(value) if kind == "relative" else _minus(f"{value:.3f}") for _, kind, value in lines],
             textposition="outside",
+            textfont={"size": 12 * letters},
             cliponaxis=False,
             connector={"line": {"color": palette.AXIS, "width": 1}},
             increasing={"marker": {"color": _UP}},
@@ -265,12 +295,10 @@ def account(result: Account) -> go.Figure:
             hovertemplate="%{y}: %{text} nats/dim<extra></extra>",
         )
     )
-    running = np.cumsum([result.coded, *(posting.nats for posting in result.postings)])
-    low, high = min(0.0, float(running.min())), max(0.0, float(running.max()))
     figure.update_layout(
-        **_layout(70 + 25 * len(lines), below=80),
+        **_layout(25 * letters * len(lines), 8, 80 * letters),
         xaxis={
-            "range": [low - 0.24 * (high - low), high + 0.24 * (high - low)],
+            "range": list(limits or account_span([result])),
             "title": {
                 "text": f"nats/dim, mean over {result.images} test images<br>{AXES['marginal'].name}<br>"
                 f"closes to {result.gap:.0e} in float64, {result.gap_float32:.0e} in float32",
@@ -285,6 +313,14 @@ def account(result: Account) -> go.Figure:
     return figure
 
 
+def account_span(results: Iterable[Account]) -> tuple[float, float]:
+    """Return a range that holds the bars of these accounts and the figures beside them."""
+    running = [np.cumsum([result.coded, *(posting.nats for posting in result.postings)]) for result in results]
+    values = np.concatenate([[0.0], *running])
+    room = 0.24 * float(np.ptp(values))
+    return float(values.min()) - room, float(values.max()) + room
+
+
 def _signed(value: float) -> str:
     return _minus(f"{value:+.3f}") if value else "0"
 
@@ -296,15 +332,30 @@ def _minus(text: str) -> str:
 # ---------------------------------------------------------------------- growth over training
 
 
-def growth(result: Growth, number: int, measured: str = "redundancy", height: int = 300) -> go.Figure:
+def growth(
+    level: LevelGrowth,
+    own: np.ndarray,
+    measured: str = "redundancy",
+    limits: tuple[float, float] | None = None,
+    shared: np.ndarray | None = None,
+    letters: float = 1.0,
+) -> go.Figure:
     """Return a measure of a level's channels over training, with one frame a recording step for the scrubber.
 
-    Thin lines are channels, thick ones the means of those that stay and of those that leave. Recording steps stand at
-    equal distances, since they are log-spaced; a frame moves the cursor and the means' marks.
+    Thin lines are channels, thick ones the means of those that stay and of those that leave. A frame moves the cursor
+    and the means' marks.
+
+    Arguments:
+        level: what was recorded of it.
+        own: the recording steps (S,).
+        measured: one of ``analysis.entropy.MEASURES`` that are recorded.
+        limits: of the y axis, :func:`growth_span` of all levels that share it.
+        shared: the steps of the x axis, where they are not ``own``.
+        letters: how much larger than usual they are.
+
     """
-    level, steps = result.levels[number - 1], result.steps
-    places, last = np.arange(len(steps)), len(steps) - 1
-    low, high = _growth_span(level, measured)
+    shared = own if shared is None else shared
+    places, ends = steps.places(own, shared), limits or growth_span([level], measured)
     figure = go.Figure()
     for part, rows in _parts(level, measured).items():
         colour, dash, _, _, name = PARTS[part]
@@ -315,26 +366,26 @@ def growth(result: Growth, number: int, measured: str = "redundancy", height: in
         figure.add_scatter(
             x=places.tolist(),
             y=_numbers(rows.mean(axis=1)),
-            text=[f"step {step:,}" for step in steps],
+            text=[f"step {step:,}" for step in own],
             mode="lines",
             line={"color": colour, "dash": dash, "width": 3},
             name=name,
             hovertemplate="%{text}: %{y:.3f}<extra>" + part + ", mean</extra>",
         )
     moving = list(range(len(figure.data), len(figure.data) + 1 + len(_parts(level, measured))))
-    figure.add_traces(_now(level, measured, last, (low, high)))
+    frames = [_now(level, measured, index, int(place), len(shared), ends) for index, place in enumerate(places)]
+    figure.add_traces(frames[-1])
     figure.frames = [
-        go.Frame(name=str(step), data=_now(level, measured, place, (low, high)), traces=moving)
-        for place, step in enumerate(steps)
+        go.Frame(name=str(step), data=frame, traces=moving) for step, frame in zip(own, frames, strict=True)
     ]
-    _add_line(figure, _step_range(steps), measured)
+    margin = 0.04 * (len(shared) + 1)
+    _add_line(figure, (-margin, len(shared) - 1 + margin), measured)
     figure.update_layout(
-        **_layout(height, below=90),
-        meta={"steps": len(steps)},
-        sliders=_hidden_slider(steps),
-        xaxis=_step_axis(steps),
+        **_layout(202, 8, 90 * letters),
+        sliders=steps.slider(own),
+        xaxis=steps.axis(shared, margin, margin, ticks=6),
         yaxis={
-            "range": [low, high],
+            "range": list(ends),
             "title": {"text": AXES[measured].title},
             "gridcolor": palette.AXIS,
             "zeroline": False,
@@ -343,35 +394,29 @@ def growth(result: Growth, number: int, measured: str = "redundancy", height: in
     return figure
 
 
+def growth_span(levels: Iterable[LevelGrowth], measured: str) -> tuple[float, float]:
+    """Return a range of values that holds a measure of these levels over training."""
+    values = np.concatenate([[AXES[measured].line], *(level.measures[measured].ravel() for level in levels)])
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    margin = 0.08 * (high - low) or 0.1
+    return low - margin, high + margin
+
+
 def _parts(level: LevelGrowth, measured: str) -> dict[str, np.ndarray]:
     """Return the rows (S, C/2) of both halves, or (S, C) of the one that there is, by part."""
     kept, emitted = np.split(level.measures[measured], [level.kept_channels], axis=1)
     return {part: rows for part, rows in (("kept", kept), ("emitted", emitted)) if rows.shape[1]}
 
 
-def _growth_span(level: LevelGrowth, measured: str) -> tuple[float, float]:
-    values = np.append(level.measures[measured].ravel(), AXES[measured].line)
-    low, high = float(np.nanmin(values)), float(np.nanmax(values))
-    margin = 0.08 * (high - low) or 0.1
-    return low - margin, high + margin
-
-
-def _now(level: LevelGrowth, measured: str, place: int, ends: tuple[float, float]) -> list[dict[str, Any]]:
+def _now(
+    level: LevelGrowth, measured: str, index: int, place: int, length: int, ends: tuple[float, float]
+) -> list[dict[str, Any]]:
     """Return what the scrubber moves: a line at the step, and each mean's mark and value there."""
-    cursor = {
-        "type": "scatter",
-        "x": [place, place],
-        "y": [round(end, 4) for end in ends],
-        "mode": "lines",
-        "line": {"color": palette.SUBJECT, "width": 2},
-        "showlegend": False,
-        "hoverinfo": "skip",
-    }
-    left = place > len(level.order) / 2
+    left = place > length / 2
     marks = []
     for part, rows in _parts(level, measured).items():
         colour, _, symbol, _, _ = PARTS[part]
-        value = float(rows[place].mean())
+        value = float(rows[index].mean())
         marks.append(
             {
                 "type": "scatter",
@@ -379,14 +424,14 @@ def _now(level: LevelGrowth, measured: str, place: int, ends: tuple[float, float
                 "y": _numbers([value]),
                 "text": [_minus(f" {value:.2f} ")],
                 "textposition": "top left" if left else "top right",
-                "textfont": {"color": colour, "size": 14},
+                "textfont": {"size": 14},
                 "mode": "markers+text",
                 "marker": {"color": colour, "symbol": symbol, "size": 11},
                 "showlegend": False,
                 "hoverinfo": "skip",
             }
         )
-    return [cursor, *marks]
+    return [steps.cursor(place, ends), *marks]
 
 
 def _joined(places: np.ndarray, rows: np.ndarray) -> tuple[list[int], list[float | None]]:
@@ -399,47 +444,11 @@ def _numbers(values: Sequence[float] | np.ndarray) -> list[float | None]:
     return [round(float(value), 4) if math.isfinite(value) else None for value in values]
 
 
-def _step_axis(steps: np.ndarray, ticks: int = 6) -> dict[str, Any]:
-    last = len(steps) - 1
-    chosen = np.unique(np.linspace(0, last, min(ticks, last + 1)).round().astype(int))
+def _layout(plot: float, above: float, below: float) -> dict[str, Any]:
+    """Return what all charts share, given the plot's height and the room around it: below stands also the legend."""
     return {
-        "range": list(_step_range(steps)),
-        "tickvals": chosen.tolist(),
-        "ticktext": [f"{step:,}" for step in steps[chosen]],
-        "tickangle": 0,
-        "title": {"text": "training step (log-spaced)"},
-        "showgrid": False,
-        "zeroline": False,
-    }
-
-
-def _step_range(steps: np.ndarray) -> tuple[float, float]:
-    margin = 0.04 * (len(steps) + 1)
-    return -margin, len(steps) - 1 + margin
-
-
-def _hidden_slider(steps: np.ndarray) -> list[dict[str, Any]]:
-    """Return the slider that the page's scrubber moves in place of the reader: plotly's own takes no keys."""
-    jump = {"mode": "immediate", "frame": {"duration": 0, "redraw": False}, "transition": {"duration": 0}}
-    return [
-        {
-            "active": len(steps) - 1,
-            "len": 1,
-            "pad": {"t": 0, "b": 0},
-            "ticklen": 0,
-            "minorticklen": 0,
-            "currentvalue": {"visible": False},
-            "font": {"size": 1},
-            "steps": [{"label": "", "method": "animate", "args": [[str(step)], jump]} for step in steps],
-        }
-    ]
-
-
-def _layout(height: int, below: int) -> dict[str, Any]:
-    """Return what all charts share; ``below`` is the room for an axis, its title and, under them, the legend."""
-    return {
-        "height": height,
-        "margin": {"l": 8, "r": 16, "t": 8, "b": below},
+        "height": round(plot + above + below),
+        "margin": {"l": 8, "r": 16, "t": round(above), "b": round(below)},
         "paper_bgcolor": "rgba(0, 0, 0, 0)",
         "plot_bgcolor": "rgba(0, 0, 0, 0)",
         "hovermode": "closest",

@@ -30,12 +30,16 @@ _SPREAD = 0.5
 def halvings(rows: Mapping[str, Treated]) -> str:
     """Return a row of images a flow as HTML, by its name: the image, then what is left of it stage by stage."""
     blocks = [
-        f'<section style="min-width: 0"><h4 style="{_HEADING}">{escape(name)}</h4>'
-        f"{_row(treated, treated.stages)}</section>"
+        f'<section style="min-width: 0"><h4 style="{_HEADING}">{escape(name)}</h4>{halving(treated)}</section>'
         for name, treated in rows.items()
     ]
     columns = "repeat(auto-fit, minmax(min(100%, 26rem), 1fr))"
     return f'<div style="display: grid; grid-template-columns: {columns}; gap: 1rem 2rem">{"".join(blocks)}</div>'
+
+
+def halving(treated: Treated) -> str:
+    """Return one flow's row of :func:`halvings`, without its name."""
+    return _row(treated, treated.stages)
 
 
 def treatments(treated: Treated) -> str:
@@ -45,8 +49,7 @@ def treatments(treated: Treated) -> str:
 
 def _row(treated: Treated, captions: Sequence[str]) -> str:
     texts = [
-        f"{escape(caption)}<br><b>{decibels:.1f} dB</b>"
-        for caption, decibels in zip(captions, treated.mean_psnr, strict=True)
+        f"{escape(caption)}<br><b>{decibels}</b>" for caption, decibels in zip(captions, treated.decibels, strict=True)
     ]
     cells = [("the image", "The image", treated.image), *zip(texts, treated.names, treated.pictures, strict=True)]
     figures = "".join(
@@ -81,11 +84,11 @@ def psnr_dots(comparison: Comparison) -> go.Figure:
     figure = go.Figure()
     for stage, caption in enumerate(comparison.stages):
         mean, (low, high) = comparison.mean[:, stage], comparison.interval[:, stage].T
-        _dots(figure, comparison.names, mean, low, high, stage, caption, "%{x:.1f} dB")
+        _dots(figure, comparison.short_names, mean, low, high, stage, caption, "%{x:.1f} dB")
     figure.update_layout(
         layout(110 + 46 * len(comparison.names)),
         xaxis={"title": {"text": "PSNR, dB: more of the image is left →"}, **_GRID},
-        yaxis=_names(comparison.names),
+        yaxis=_names(comparison.short_names),
     )
     return figure
 
@@ -93,14 +96,14 @@ def psnr_dots(comparison: Comparison) -> go.Figure:
 def difference_dots(comparison: Comparison) -> go.Figure:
     """Return paired differences from the first flow with their intervals, where something is kept, against 0."""
     figure = go.Figure()
-    others = comparison.names[1:]
+    others = comparison.short_names[1:]
     for stage in comparison.comparable:
         mean, (low, high) = comparison.difference[1:, stage], comparison.difference_interval[1:, stage].T
         _dots(figure, others, mean, low, high, stage, comparison.stages[stage], "%{x:+.2f} dB", first=False)
     figure.add_vline(x=0, line={"color": palette.SUBJECT, "width": 2})
     figure.update_layout(
         layout(110 + 46 * len(others)),
-        xaxis={"title": {"text": f"PSNR minus that of {comparison.names[0]}, dB"}, **_GRID},
+        xaxis={"title": {"text": f"PSNR minus that of {comparison.short_names[0]}, dB"}, **_GRID},
         yaxis=_names(others),
     )
     return figure
@@ -153,8 +156,11 @@ def _names(names: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def norm_dots(norms: Norms) -> go.Figure:
-    """Return ‖ε_l‖ / √d_l by level: the image, test images, and the band where 95 % of N(0, I) lies."""
+def norm_dots(norms: Norms, limits: tuple[float, float] | None = None) -> go.Figure:
+    """Return ‖ε_l‖ / √d_l by level: the image, test images, and the band where 95 % of N(0, I) lies.
+
+    ``limits`` are those of the axis; where two charts share it, :func:`norm_limits` of both.
+    """
     figure, roots = go.Figure(), np.sqrt(norms.dimensions)
     levels = len(roots)
     for level, (low, high) in enumerate(norms.typical / roots[:, None], start=1):
@@ -189,9 +195,17 @@ def norm_dots(norms: Norms) -> go.Figure:
             "showgrid": False,
             "zeroline": False,
         },
-        yaxis={"title": {"text": "‖ε‖ / √d (green: 95 % of N(0, I))"}, **_GRID},
+        yaxis={"title": {"text": "‖ε‖ / √d (green: 95 % of N(0, I))"}, "range": limits, **_GRID},
     )
     return figure
+
+
+def norm_limits(*shown: Norms) -> tuple[float, float]:
+    """Return where an axis of ‖ε‖ / √d ends that holds the dots and bands of these."""
+    parts = [part / np.sqrt(one.dimensions) for one in shown for part in (one.test, one.image, one.typical.T)]
+    values = np.concatenate([part.ravel() for part in parts])
+    margin = 0.06 * np.ptp(values)
+    return float(values.min() - margin), float(values.max() + margin)
 
 
 # ---------------------------------------------------------------------- for a slide

@@ -1,19 +1,19 @@
 """The Shuffle page's charts: the rank river and what stands beside it.
 
 Kept in force is blue, a solid line, a circle; emitted in force is vermillion, a broken line, a diamond. Charts over
-training share one axis: recording steps at equal distances, since they are log-spaced. The river and the bars carry
-one frame a recording step and a hidden slider, which the page's scrubber moves.
+training share one axis (:mod:`.steps`); the river and the bars carry one frame a recording step. Where two checkpoints
+stand side by side, an axis takes its limits from both.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import plotly.graph_objects as go
 
-from . import palette
+from . import palette, steps
 from .pixels import data_uri
 
 if TYPE_CHECKING:
@@ -28,15 +28,19 @@ _INK, _PALE, _CELL = "#1B2430", "#F7F7F7", 6
 _HEIGHT, _HELPER, _SMALL = 460, 320, 260
 
 
-def rank_river(river: RankRiver) -> go.Figure:
-    """Return the entropy order over training: one line a channel, or a matrix above :data:`MOST_LINES` channels."""
-    return _river(river) if river.channels <= MOST_LINES else _matrix(river)
+def rank_river(river: RankRiver, shared: np.ndarray | None = None) -> go.Figure:
+    """Return the entropy order over training: one line a channel, or a matrix above :data:`MOST_LINES` channels.
+
+    ``shared`` are the steps of the axis, where they are not the river's own.
+    """
+    shared = river.steps if shared is None else shared
+    return _river(river, shared) if river.channels <= MOST_LINES else _matrix(river, shared)
 
 
-def _river(river: RankRiver) -> go.Figure:
-    last, channels = len(river.steps) - 1, river.channels
-    places = np.array([_in_force_at(last), *range(last + 1)])
-    room = 0.065 * (last + 2)  # for the channels' names, on both sides
+def _river(river: RankRiver, shared: np.ndarray) -> go.Figure:
+    last, channels = len(shared) - 1, river.channels
+    places = np.array([_in_force_at(last), *steps.places(river.steps, shared)])
+    room = 0.085 * (last + 2)  # for the channels' names, on both sides
     ranks = np.vstack([np.argsort(river.order), river.ranks]) + 1
     whens = ["in force", *(f"step {step:,}" for step in river.steps), ""]  # the last is the gap between two lines
     figure = go.Figure()
@@ -48,7 +52,7 @@ def _river(river: RankRiver) -> go.Figure:
             mode="lines",
             line={"color": colour, "width": 1.6, "dash": dash},
             opacity=0.75,
-            name="kept in force" if kept else "emitted in force",
+            name="kept" if kept else "emitted",
             hovertemplate="%{text}: rank %{y}<extra></extra>",
         )
     for kept, colour, dash in _two_sides():
@@ -59,24 +63,24 @@ def _river(river: RankRiver) -> go.Figure:
             mode="lines+markers",
             line={"color": colour, "width": 4, "dash": dash},
             marker={"color": colour, "size": 5, "symbol": _SYMBOLS[colour]},
-            name="would now leave" if kept else "would now stay",
+            name="would leave" if kept else "would stay",
             showlegend=bool(river.crossing[:, members].any()),
             hoverinfo="skip",
         )
     figure.add_scatter(**_names(places[0] - 0.01 * (last + 2), ranks[0], "middle left"))
-    figure.add_scatter(**_names(last + 0.015 * (last + 2), ranks[-1], "middle right"))
+    figure.add_scatter(**_names(places[-1] + 0.03 * (last + 2), ranks[-1], "middle right"))
     moving = len(figure.data)
-    figure.add_traces(_now(river, last))
+    frames = [_now(river, i, int(place)) for i, place in enumerate(places[1:])]
+    figure.add_traces(frames[-1])
     figure.frames = [
-        go.Frame(name=str(step), data=_now(river, i), traces=list(range(moving, moving + 3)))
-        for i, step in enumerate(river.steps)
+        go.Frame(name=str(step), data=frame, traces=list(range(moving, moving + 3)))
+        for step, frame in zip(river.steps, frames, strict=True)
     ]
     _split_bands(figure, channels)
     figure.update_layout(
         **_layout(_HEIGHT),
-        meta={"steps": last + 1},  # tells the scrubber that steps are counted along x
-        sliders=_hidden_slider(river.steps),
-        xaxis=_step_axis(river.steps, places[0] - room, room),
+        sliders=steps.slider(river.steps),
+        xaxis=steps.axis(shared, room - places[0], room),
         yaxis={
             "range": [channels + 0.6, 0.4],
             "tickvals": [1, channels // 2, channels],
@@ -89,14 +93,14 @@ def _river(river: RankRiver) -> go.Figure:
     return figure
 
 
-def _matrix(river: RankRiver) -> go.Figure:
+def _matrix(river: RankRiver, shared: np.ndarray) -> go.Figure:
     """Return ranks as colours: a row a channel, from the first place in force to the last."""
-    last, channels = len(river.steps) - 1, river.channels
+    channels, at = river.channels, steps.places(river.steps, shared)
     by_place = river.ranks[:, river.order].T
     places, records = np.nonzero(river.crossing[:, river.order].T)
     figure = go.Figure()
     figure.add_scatter(
-        x=records.tolist(),
+        x=at[records].tolist(),
         y=(places + 1).tolist(),
         text=[
             f"channel {river.order[place]}, step {river.steps[i]:,}: rank {by_place[place, i] + 1}"
@@ -108,18 +112,20 @@ def _matrix(river: RankRiver) -> go.Figure:
         showlegend=True,
         hovertemplate="%{text}<extra></extra>",
     )
-    figure.add_scatter(**_cursor(last, channels))
+    cursors = [steps.cursor(int(place), (0.4, channels + 0.6)) for place in at]
+    figure.add_scatter(**cursors[-1])
     figure.frames = [
-        go.Frame(name=str(step), data=[_cursor(i, channels)], traces=[1]) for i, step in enumerate(river.steps)
+        go.Frame(name=str(step), data=[cursor], traces=[1]) for step, cursor in zip(river.steps, cursors, strict=True)
     ]
+    cells = sides(by_place)[:, steps.latest(river.steps, shared)]
     # A picture, not a heat map: that would be drawn anew, or lost, with every frame.
     figure.add_layout_image(
-        source=data_uri(np.kron(sides(by_place), np.ones((_CELL, _CELL, 1), dtype=np.uint8))),
+        source=data_uri(np.kron(cells, np.ones((_CELL, _CELL, 1), dtype=np.uint8))),
         xref="x",
         yref="y",
         x=-0.5,
         y=0.5,
-        sizex=last + 1,
+        sizex=cells.shape[1],
         sizey=channels,
         sizing="stretch",
         layer="below",
@@ -128,9 +134,8 @@ def _matrix(river: RankRiver) -> go.Figure:
     _side_names(figure)
     figure.update_layout(
         **_layout(_HEIGHT),
-        meta={"steps": last + 1},
-        sliders=_hidden_slider(river.steps),
-        xaxis=_step_axis(river.steps, -0.6),
+        sliders=steps.slider(river.steps),
+        xaxis=steps.axis(shared, 0.6, 0.6),
         yaxis={
             "range": [channels + 0.6, 0.4],
             "tickvals": [1, river.half, channels],
@@ -157,30 +162,42 @@ def _rgb(colour: str) -> np.ndarray:
     return np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)])
 
 
-def redundancy_by_rank(river: RankRiver) -> go.Figure:
-    """Return bars of J by rank at one step, the last at first; a bar's colour is its channel's side in force."""
+def redundancy_by_rank(river: RankRiver, limits: tuple[float, float] | None = None) -> go.Figure:
+    """Return bars of J by rank at one step, the last at first; a bar's colour is its channel's side in force.
+
+    ``limits`` are :func:`redundancy_limits` of all rivers that share the axis.
+    """
     channels = river.channels
     figure = go.Figure(_bars(river, len(river.steps) - 1))
     figure.frames = [
         go.Frame(name=str(step), data=_bars(river, i), traces=[0, 1]) for i, step in enumerate(river.steps)
     ]
-    low, high = min(0.0, float(river.redundancy.min())), float(river.redundancy.max())
     figure.add_vline(x=channels / 2 + 0.5, line={"width": 2, "dash": "dash", "color": palette.REFERENCE})
     figure.update_layout(
         **_layout(_SMALL),
         barmode="overlay",
         bargap=0.15,
         showlegend=False,
-        sliders=_hidden_slider(river.steps),
+        sliders=steps.slider(river.steps),
         xaxis={
             "range": [0.4, channels + 0.6],
             "tickvals": [1, channels // 2, channels],
             "title": {"text": "rank"},
             "showgrid": False,
         },
-        yaxis={"range": [1.15 * low, 1.12 * high], "title": {"text": "J (nats/pixel)"}, "gridcolor": palette.AXIS},
+        yaxis=_redundancy_axis(limits or redundancy_limits([river.redundancy])),
     )
     return figure
+
+
+def redundancy_limits(shown: Iterable[np.ndarray]) -> tuple[float, float]:
+    """Return where an axis of J ends that holds bars of all of these, and 0."""
+    values = np.concatenate([each.ravel() for each in shown])
+    return 1.15 * min(0.0, float(values.min())), 1.12 * max(0.0, float(values.max()))
+
+
+def _redundancy_axis(limits: tuple[float, float]) -> dict[str, Any]:
+    return {"range": list(limits), "title": {"text": "J (nats/pixel)"}, "gridcolor": palette.AXIS}
 
 
 def slope(before: np.ndarray, after: np.ndarray, names: tuple[str, str], side: np.ndarray) -> go.Figure:
@@ -223,23 +240,24 @@ def slope(before: np.ndarray, after: np.ndarray, names: tuple[str, str], side: n
     return figure
 
 
-def churn(river: RankRiver) -> go.Figure:
-    """Return the split churn over training, with the null band of random orders."""
-    figure = _over_training(river, river.churn, river.churn_null, ".0%", "churn")
+def churn(river: RankRiver, shared: np.ndarray | None = None) -> go.Figure:
+    """Return the split churn over training, with the null band of random orders; ``shared`` as in the river."""
+    figure = _over_training(river, shared, river.churn, river.churn_null, ".0%", "churn")
     return figure.update_layout(
         yaxis={"range": [-0.04, 1.04], "tickformat": ".0%", "title": {"text": "channels that would cross"}}
     )
 
 
-def kendall_tau(river: RankRiver) -> go.Figure:
+def kendall_tau(river: RankRiver, shared: np.ndarray | None = None) -> go.Figure:
     """Return Kendall's τ with the order in force over training, with the null band of random orders."""
-    figure = _over_training(river, river.tau, river.tau_null, ".2f", "τ")
-    low = min(-0.6, float(river.tau.min()) - 0.1)
-    return figure.update_layout(yaxis={"range": [low, 1.06], "title": {"text": "Kendall’s τ"}})
+    figure = _over_training(river, shared, river.tau, river.tau_null, ".2f", "τ")
+    return figure.update_layout(yaxis={"range": [-1.06, 1.06], "title": {"text": "Kendall’s τ"}})
 
 
-def _over_training(river: RankRiver, values: np.ndarray, band: NullBand, form: str, name: str) -> go.Figure:
-    last = len(river.steps) - 1
+def _over_training(
+    river: RankRiver, shared: np.ndarray | None, values: np.ndarray, band: NullBand, form: str, name: str
+) -> go.Figure:
+    shared = river.steps if shared is None else shared
     figure = go.Figure()
     figure.add_hrect(
         y0=band.low,
@@ -252,7 +270,7 @@ def _over_training(river: RankRiver, values: np.ndarray, band: NullBand, form: s
     )
     figure.add_hline(y=band.mean, line={"color": palette.REFERENCE, "width": 1, "dash": "dot"})
     figure.add_scatter(
-        x=list(range(last + 1)),
+        x=steps.places(river.steps, shared).tolist(),
         y=values.round(4).tolist(),
         text=[f"step {step:,}" for step in river.steps],
         mode="lines+markers",
@@ -261,7 +279,7 @@ def _over_training(river: RankRiver, values: np.ndarray, band: NullBand, form: s
         hovertemplate="%{text}: " + name + " %{y:" + form + "}<extra></extra>",
         showlegend=False,
     )
-    figure.update_layout(**_layout(_HELPER), xaxis=_step_axis(river.steps, -0.6, ticks=5))
+    figure.update_layout(**_layout(_HELPER), xaxis=steps.axis(shared, 0.6, 0.6, ticks=5))
     return figure
 
 
@@ -309,8 +327,11 @@ def emitted_over_images(report: ShuffleReport) -> go.Figure:
     return figure
 
 
-def halves_under(report: ShuffleReport, rule: str) -> go.Figure:
-    """Return bars of J, most structure first, coloured by what an alternative's rule keeps and emits."""
+def halves_under(report: ShuffleReport, rule: str, limits: tuple[float, float] | None = None) -> go.Figure:
+    """Return bars of J, most structure first, coloured by what an alternative's rule keeps and emits.
+
+    ``limits`` are :func:`redundancy_limits` of all reports that share the axis.
+    """
     chosen = next(alternative for alternative in report.alternatives if alternative.rule == rule)
     half, order, mean = report.channels // 2, report.ties.order, report.ties.redundancy
     ranks = np.argsort(order) + 1
@@ -328,12 +349,11 @@ def halves_under(report: ShuffleReport, rule: str) -> go.Figure:
             hovertemplate="%{text}: J = %{y:.3f} nats/pixel<extra></extra>",
         )
         figure.add_hline(y=average, line={"color": colour, "width": 2, "dash": dash})
-    low, high = min(0.0, float(mean.min())), float(mean.max())
     figure.update_layout(
         **_layout(_SMALL),
         bargap=0.15,
         xaxis=_channel_axis(order, "channel, by J"),
-        yaxis={"range": [1.15 * low, 1.1 * high], "title": {"text": "J (nats/pixel)"}, "gridcolor": palette.AXIS},
+        yaxis=_redundancy_axis(limits or redundancy_limits([mean])),
     )
     return figure
 
@@ -405,19 +425,7 @@ def _names(place: float, ranks: np.ndarray, side: str) -> dict[str, Any]:
     }
 
 
-def _cursor(place: int, channels: int) -> dict[str, Any]:
-    return {
-        "type": "scatter",
-        "x": [place, place],
-        "y": [0.4, channels + 0.6],
-        "mode": "lines",
-        "line": {"color": palette.SUBJECT, "width": 2.5},
-        "showlegend": False,
-        "hoverinfo": "skip",
-    }
-
-
-def _now(river: RankRiver, i: int) -> list[dict[str, Any]]:
+def _now(river: RankRiver, i: int, place: int) -> list[dict[str, Any]]:
     """Return what the scrubber moves on the river: a line at the step, and every channel's place on it."""
     dots = []
     for kept, colour, _ in _two_sides():
@@ -425,7 +433,7 @@ def _now(river: RankRiver, i: int) -> list[dict[str, Any]]:
         dots.append(
             {
                 "type": "scatter",
-                "x": [i] * len(ranks),
+                "x": [place] * len(ranks),
                 "y": ranks.tolist(),
                 "mode": "markers",
                 "marker": {"color": colour, "symbol": _SYMBOLS[colour], "size": 9},
@@ -433,7 +441,7 @@ def _now(river: RankRiver, i: int) -> list[dict[str, Any]]:
                 "hoverinfo": "skip",
             }
         )
-    return [_cursor(i, river.channels), *dots]
+    return [steps.cursor(place, (0.4, river.channels + 0.6)), *dots]
 
 
 def _bars(river: RankRiver, i: int) -> list[dict[str, Any]]:
@@ -471,21 +479,6 @@ def _side_names(figure: go.Figure) -> None:
         )  # fmt: skip
 
 
-def _step_axis(steps: np.ndarray, left: float, right: float = 0.6, ticks: int = 7) -> dict[str, Any]:
-    """Return an axis on which recording steps stand at equal distances."""
-    last = len(steps) - 1
-    chosen = np.unique(np.linspace(0, last, min(ticks, last + 1)).round().astype(int))
-    return {
-        "range": [float(left), last + right],
-        "tickvals": chosen.tolist(),
-        "ticktext": [f"{step / 1000:.3g}k" if step >= 1000 else str(step) for step in steps[chosen]],
-        "tickangle": 0,
-        "title": {"text": "training step (log-spaced)"},
-        "showgrid": False,
-        "zeroline": False,
-    }
-
-
 def _channel_axis(order: np.ndarray, title: str) -> dict[str, Any]:
     """Return an axis on which channels stand in an order, by their number; many of them are written upwards."""
     count = len(order)
@@ -503,25 +496,6 @@ def _channel_axis(order: np.ndarray, title: str) -> dict[str, Any]:
 def _add_tick(figure: go.Figure, place: float, text: str) -> None:
     axis = figure.layout.xaxis
     figure.update_xaxes(tickvals=[float(place), *axis.tickvals], ticktext=[text, *axis.ticktext])
-
-
-def _hidden_slider(steps: Sequence[int] | np.ndarray) -> list[dict[str, Any]]:
-    """Return the slider that the page's scrubber moves in place of the reader: plotly's own takes no keys."""
-    jump = {"mode": "immediate", "frame": {"duration": 0, "redraw": False}, "transition": {"duration": 0}}
-    return [
-        {
-            "active": len(steps) - 1,
-            "len": 1,
-            "y": 0.5,  # inside the plot, where it asks for no margin
-            "yanchor": "middle",
-            "pad": {"t": 0, "b": 0},
-            "ticklen": 0,
-            "minorticklen": 0,
-            "currentvalue": {"visible": False},
-            "font": {"size": 1},
-            "steps": [{"label": "", "method": "animate", "args": [[str(step)], jump]} for step in steps],
-        }
-    ]
 
 
 def _layout(height: int) -> dict[str, Any]:

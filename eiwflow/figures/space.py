@@ -36,17 +36,18 @@ def rows(interpolation: Interpolation) -> np.ndarray:
     return np.concatenate([interpolation.together[None], interpolation.alone])
 
 
-def strips(interpolation: Interpolation) -> str:
-    """Return a film strip a row as HTML, from A on the left to t = 1 on the right."""
+def strips(interpolation: Interpolation, *, alone: bool = True) -> str:
+    """Return a film strip a row as HTML, from A on the left to t = 1 on the right; without ``alone`` the first row."""
     frames = len(interpolation.t)
     strips = [
         _strip(name, data_uri(montage(images, frames)))
         for name, images in zip(row_names(interpolation), rows(interpolation), strict=True)
-    ]
+    ][: None if alone else 1]
     ends = (
         '<div style="display: flex; flex-wrap: wrap; gap: 0 12px"><span style="flex: 0 0 8.5rem"></span>'
-        '<span style="flex: 1 1 19rem; display: flex; justify-content: space-between; font-size: 0.875rem">'
-        "<span>A, t = 0</span><span>t = ½</span><span>t = 1: B, in the first row</span></span></div>"
+        '<span style="flex: 1 1 19rem; display: flex; justify-content: space-between">'
+        "<span>A, t = 0</span><span>t = ½</span>"
+        f"<span>t = 1: B{', in the first row' if alone else ''}</span></span></div>"
     )
     return f'<div style="display: grid; gap: 8px">{"".join(strips)}{ends}</div>'
 
@@ -54,13 +55,16 @@ def strips(interpolation: Interpolation) -> str:
 def _strip(name: str, uri: str) -> str:
     return (
         '<div class="eiw-row" style="flex-wrap: wrap; align-items: center; gap: 2px 12px">'
-        f'<span style="flex: 0 0 8.5rem; font-size: 0.9375rem">{escape(name)}</span>'
+        f'<span style="flex: 0 0 8.5rem">{escape(name)}</span>'
         f'<img alt="From A towards B: {escape(name)}" src="{uri}" style="flex: 1 1 19rem; min-width: 0"></div>'
     )
 
 
-def norm_paths(paths: NormPaths) -> go.Figure:
-    """Return ‖ε(t)‖ / √d on both paths: bold for all levels together, thin for each; the band holds 95 % of N(0, I)."""
+def norm_paths(paths: NormPaths, limits: tuple[float, float] | None = None) -> go.Figure:
+    """Return ‖ε(t)‖ / √d on both paths: bold for all levels together, thin for each; the band holds 95 % of N(0, I).
+
+    ``limits`` are those of the axis; where two charts share it, :func:`norm_limits` of both.
+    """
     figure = go.Figure()
     total = paths.dimensions.sum()
     low, high = paths.typical_total / np.sqrt(total)
@@ -87,10 +91,20 @@ def norm_paths(paths: NormPaths) -> go.Figure:
             "title": {"text": "‖ε‖ / √d (bold: all levels; thin: each)"},
             "gridcolor": palette.AXIS,
             "zeroline": False,
+            "range": limits,
             "rangemode": "normal",
         },
     )
     return figure
+
+
+def norm_limits(*shown: NormPaths) -> tuple[float, float]:
+    """Return where an axis of ‖ε‖ / √d ends that holds the lines and bands of these."""
+    parts = [one.typical_total / np.sqrt(one.dimensions.sum()) for one in shown]
+    parts += [norms / np.sqrt(one.dimensions) for one in shown for norms in one.norms.values()]
+    values = np.concatenate([part.ravel() for part in parts])
+    margin = 0.06 * np.ptp(values)
+    return float(values.min() - margin), float(values.max() + margin)
 
 
 def samples(drawn: Samples, columns: int = 8) -> str:

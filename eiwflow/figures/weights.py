@@ -46,7 +46,7 @@ def bars(weights: ChannelWeights, span: float | None = None) -> go.Figure:
 
     Arguments:
         weights: of a policy that has weights.
-        span: the axis ends at ±span nats; where two charts share an axis, the greater of their :func:`reach_of`.
+        span: the axis ends at ±span nats; where two charts share an axis, :func:`weight_span` of both.
 
     """
     figure = _by_position(weights.order, weights.kept, "log ω (nats)", height=430)
@@ -68,7 +68,7 @@ def bars(weights: ChannelWeights, span: float | None = None) -> go.Figure:
         hoverinfo="skip",
     )
     _dots(figure, relative, "this image minus the mean", hover)
-    span = reach_of(weights) if span is None else span
+    span = weight_span(weights) if span is None else span
     ticks = {np.log(factor): text for factor, text in FACTORS.items() if abs(np.log(factor)) <= span}
     figure.update_yaxes(
         range=[-span, span],
@@ -81,14 +81,21 @@ def bars(weights: ChannelWeights, span: float | None = None) -> go.Figure:
     return figure
 
 
-def reach_of(weights: ChannelWeights) -> float:
-    """Return how far from 0, in nats, the bars, dots and spreads go, with a margin; ×½ and ×2 are always in view."""
-    shown = (weights.log_weights, weights.relative, weights.std)
-    return float(1.12 * max(np.log(2), *(np.abs(values).max() for values in shown)))
+def weight_span(*shown: ChannelWeights) -> float:
+    """Return how far from 0, in nats, the bars, dots and spreads of these go, with a margin; ×½ and ×2 are in view."""
+    values = [values for one in shown if one.has_weights for values in (one.log_weights, one.relative, one.std)]
+    return float(1.12 * max([np.log(2), *(np.abs(each).max() for each in values)]))
 
 
-def redundancy(weights: ChannelWeights, top: float | None = None, height: int = 215) -> go.Figure:
-    """Return bars of the mean J with intervals, the image's own J as dots; ≈ marks near-ties at the split line."""
+def redundancy(weights: ChannelWeights, height: int = 215, limits: tuple[float, float] | None = None) -> go.Figure:
+    """Return bars of the mean J with intervals, the image's own J as dots; ≈ marks near-ties at the split line.
+
+    Arguments:
+        weights: of any policy.
+        height: of the chart, pixels.
+        limits: of the axis; where two charts share it, :func:`redundancy_limits` of both.
+
+    """
     figure = _by_position(weights.order, weights.kept, "J (nats/pixel)", height)
     low, high = weights.redundancy_interval
     _bars_with_intervals(
@@ -103,12 +110,27 @@ def redundancy(weights: ChannelWeights, top: float | None = None, height: int = 
             text = "would stay" if weights.would_stay[position] else "would leave"
             figure.add_annotation(x=int(position), y=float(high[position]), text=text, textangle=-90, yshift=40)
             figure.layout.annotations[-1].update(showarrow=False)
-    figure.update_yaxes(range=None if top is None else [min(0, float(low.min())), top], rangemode="tozero")
+    figure.update_yaxes(range=limits, rangemode="tozero")
     return figure
 
 
-def entropy_rates(weights: ChannelWeights, height: int = 215) -> go.Figure:
-    """Return points of the mean entropy rate Ĥ over images, and the image's own."""
+def redundancy_limits(*shown: ChannelWeights) -> tuple[float, float]:
+    """Return where an axis of J ends that holds the bars, intervals and dots of these, and the words above bars."""
+    values = np.concatenate([(*one.redundancy_interval, one.image.redundancy[0]) for one in shown], axis=None)
+    above = 0.08 if all(one.has_weights for one in shown) else 0.3
+    low, high = min(0.0, float(values.min())), float(values.max())
+    return low - 0.03 * (high - low), high + above * (high - low)
+
+
+def entropy_rates(weights: ChannelWeights, height: int = 215, limits: tuple[float, float] | None = None) -> go.Figure:
+    """Return points of the mean entropy rate Ĥ over images, and the image's own.
+
+    Arguments:
+        weights: of any policy.
+        height: of the chart, pixels.
+        limits: of the axis; where two charts share it, :func:`entropy_rate_limits` of both.
+
+    """
     figure = _by_position(weights.order, weights.kept, "Ĥ (nats/pixel)", height)
     rates = weights.images.entropy_rate.mean(axis=0)
     for part, look in _LOOKS.items():
@@ -124,7 +146,14 @@ def entropy_rates(weights: ChannelWeights, height: int = 215) -> go.Figure:
         )
     own = weights.image.entropy_rate[0]
     _dots(figure, own, "this image", [f"this image: Ĥ = {value:.3f} nats/pixel" for value in own])
+    figure.update_yaxes(range=limits)
     return figure
+
+
+def entropy_rate_limits(*shown: ChannelWeights) -> tuple[float, float]:
+    """Return where an axis of Ĥ ends that holds the points of these."""
+    values = [values for one in shown for values in (one.images.entropy_rate.mean(axis=0), one.image.entropy_rate[0])]
+    return _with_margin(np.concatenate(values))
 
 
 def correlation(weights: ChannelWeights, height: int = 215) -> go.Figure:
@@ -153,23 +182,40 @@ def correlation(weights: ChannelWeights, height: int = 215) -> go.Figure:
     return figure
 
 
-def ablation(found: Ablation) -> go.Figure:
-    """Return what it costs to hold each channel's weight at its mean, bits/dim, with 95 % intervals."""
+def ablation(found: Ablation, limits: tuple[float, float] | None = None) -> go.Figure:
+    """Return what it costs to hold each channel's weight at its mean, bits/dim, with 95 % intervals.
+
+    ``limits`` are those of the axis; where two charts share it, :func:`interval_limits` of both.
+    """
     figure = _by_position(found.order, len(found.order) // 2, "cost (bits/dim)", height=300)
     low, high = found.interval
     _bars_with_intervals(figure, found.order, found.parts, found.mean, low, high, "%s bits/dim")
     figure.add_hline(y=0, line={"color": palette.REFERENCE, "width": 1.5}, layer="below")
+    figure.update_yaxes(range=limits)
     return figure
 
 
-def reach(found: Reach) -> go.Figure:
-    """Return how much the image changes when each emitted channel is drawn anew, grey levels, with 95 % intervals."""
+def reach(found: Reach, limits: tuple[float, float] | None = None) -> go.Figure:
+    """Return how much the image changes when each emitted channel is drawn anew, grey levels, with 95 % intervals.
+
+    ``limits`` are those of the axis; where two charts share it, :func:`interval_limits` of both.
+    """
     figure = _by_position(found.channels, None, "change (grey levels)", height=300)
     low, high = found.interval
     parts = ["emitted"] * len(found.channels)
     _bars_with_intervals(figure, found.channels, parts, found.mean, low, high, "%s grey levels")
-    figure.update_yaxes(rangemode="tozero")
+    figure.update_yaxes(range=limits, rangemode="tozero")
     return figure
+
+
+def interval_limits(*shown: Ablation | Reach) -> tuple[float, float]:
+    """Return where an axis ends that holds the intervals of these, and 0."""
+    return _with_margin(np.concatenate([(0.0,), *(end for one in shown for end in one.interval)]))
+
+
+def _with_margin(values: np.ndarray) -> tuple[float, float]:
+    margin = 0.06 * (np.ptp(values) or 1.0)
+    return float(values.min() - margin), float(values.max() + margin)
 
 
 def _by_position(order: Sequence[int], split: int | None, title: str, height: int) -> go.Figure:
@@ -277,14 +323,21 @@ def _round(values: np.ndarray) -> list[float]:
 # ---------------------------------------------------------------------- one channel over images
 
 
-def scatter(weights: ChannelWeights, position: int) -> go.Figure:
-    """Return −log ω of one channel against its log standard deviation, an image a point."""
+def scatter(
+    weights: ChannelWeights, position: int, limits: tuple[tuple[float, float], tuple[float, float]] | None = None
+) -> go.Figure:
+    """Return −log ω of one channel against its log standard deviation, an image a point.
+
+    Arguments:
+        weights: of a policy that has weights.
+        position: of the channel.
+        limits: of both axes; where two charts share them, :func:`scatter_limits` of both.
+
+    """
     look = _LOOKS[weights.parts[position]]
     log_std, quiet = weights.images.log_std[:, position], -weights.images.log_weights[:, position]
     own = float(weights.image.log_std[0, position]), float(-weights.log_weights[position])
     ends = np.array([min(log_std.min(), own[0]), max(log_std.max(), own[0])])
-    shown = np.append(quiet, own[1])
-    margin = 0.08 * (np.ptp(shown) or 1.0)
     figure = go.Figure()
     figure.add_scatter(
         x=_round(ends),
@@ -310,7 +363,8 @@ def scatter(weights: ChannelWeights, position: int) -> go.Figure:
         name="this image",
         hovertemplate="this image: log σ = %{x:.2f}, −log ω = %{y:.2f}<extra></extra>",
     )
-    figure.update_yaxes(range=[float(shown.min() - margin), float(shown.max() + margin)])
+    across, up = scatter_limits((weights, position)) if limits is None else limits
+    figure.update_xaxes(range=across).update_yaxes(range=up)
     figure.update_layout(
         height=300,
         margin={"l": 8, "r": 8, "t": 8, "b": 8},
@@ -324,6 +378,14 @@ def scatter(weights: ChannelWeights, position: int) -> go.Figure:
     )
     figure.update_xaxes(zeroline=False).update_yaxes(zeroline=False)
     return figure
+
+
+def scatter_limits(*shown: tuple[ChannelWeights, int]) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Return where both axes of :func:`scatter` end that hold the points of these channels, each by its position."""
+    parts = [(part, position) for weights, position in shown for part in (weights.images, weights.image)]
+    log_std = np.concatenate([part.log_std[:, position] for part, position in parts])
+    quiet = np.concatenate([-part.log_weights[:, position] for part, position in parts])
+    return _with_margin(log_std), _with_margin(quiet)
 
 
 def extremes(images: np.ndarray, weights: ChannelWeights, position: int, count: int) -> str:

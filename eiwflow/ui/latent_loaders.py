@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
@@ -26,8 +27,8 @@ MOVING_FRAMES = 25
 # ---------------------------------------------------------------------- Latents
 
 
-def halved(page: Page) -> dict[str, Treated]:
-    """Return the image with half, three quarters, … of its numbers thrown away, by flow, the page's first.
+def halved(page: Page) -> Treated:
+    """Return the image with half, three quarters, … of its numbers thrown away.
 
     Raises:
         NonFiniteError: with one sentence.
@@ -35,12 +36,44 @@ def halved(page: Page) -> dict[str, Treated]:
     """
     from ..analysis.latents import halvings
 
-    ways = halvings(page.checkpoint.flow.config.levels)
-    return {name: _treated(flow, page.image, ways, page.seed) for name, flow in _peers(page).items()}
+    return _treated(page.checkpoint, page.image, halvings(page.checkpoint.flow.config.levels), page.seed)
 
 
-def compared(page: Page) -> Comparison:
-    """Return the same for test images, flow by flow.
+def rows(page: Page) -> dict[str, Page]:
+    """Return the page and those it is shown beside, by the checkpoint's name on the command line.
+
+    They are the one it is compared with or, where none was chosen, the bundled ones like it: images and levels of one
+    shape, one data set.
+    """
+    if page.other is not None:
+        name = page.other.file.argument
+        # Two uploads may have one name.
+        unlike = name if name != page.file.argument else f"{name} ({page.other.file.key})"
+        return {page.file.argument: page, unlike: page.other}
+    kind, found = _kind(page.checkpoint), {page.file.argument: page}
+    for file in loaders.checkpoint_files().values():
+        bundled = file.path.parent == loaders.BUNDLED
+        if bundled and _kind_of_file(file.path, file.path.stat().st_mtime_ns) == kind:
+            found.setdefault(file.argument, replace(page, file=file, checkpoint=loaders.open_checkpoint(file)))
+    return found
+
+
+def short_names(rows: dict[str, Page]) -> tuple[str, ...]:
+    """Return the names of rows without the word that all begin with."""
+    from ..analysis import latents
+
+    return latents.short_names(list(rows))
+
+
+def halvings_table(rows: dict[str, Treated]) -> list[dict[str, Any]]:
+    """Return one row a flow, by its name, and a way that the image was treated."""
+    from ..analysis import latents
+
+    return latents.halvings_table(rows)
+
+
+def comparison(pages: dict[str, Page]) -> Comparison:
+    """Return what throwing numbers away leaves of test images, for flows of images of one size, by name.
 
     Raises:
         NonFiniteError: with one sentence.
@@ -48,8 +81,8 @@ def compared(page: Page) -> Comparison:
     """
     from ..analysis.latents import SURVEY_IMAGES, compare
 
-    surveys = {name: _survey(flow, page.images) for name, flow in _peers(page).items()}
-    sources = weight_loaders.sources(page.images)
+    surveys = {name: _survey(page.checkpoint, page.images) for name, page in pages.items()}
+    sources = weight_loaders.sources(next(iter(pages.values())).images)
     return compare(surveys, None if sources is None else sources[:SURVEY_IMAGES])
 
 
@@ -93,17 +126,6 @@ def norms(page: Page) -> Norms:
     from ..analysis import latents
 
     return latents.norms(page.checkpoint.flow, page.image, _survey(page.checkpoint, page.images), page.seed)
-
-
-def _peers(page: Page) -> dict[str, Checkpoint]:
-    """Return the page's checkpoint and the bundled ones like it: images and levels of one shape, one data set."""
-    kind = _kind(page.checkpoint)
-    found = {page.file.label: page.checkpoint}
-    for file in loaders.checkpoint_files().values():
-        bundled = file.path.parent == loaders.BUNDLED
-        if bundled and _kind_of_file(file.path, file.path.stat().st_mtime_ns) == kind:
-            found.setdefault(file.label, loaders.open_checkpoint(file))
-    return {name.removeprefix(f"{page.checkpoint.info.data}-"): checkpoint for name, checkpoint in found.items()}
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
@@ -169,6 +191,16 @@ def way(page: Page, other: Tensor, path: str) -> Interpolation:
     from ..analysis.interpolation import FRAMES
 
     return _way(page.checkpoint, page.image, other, path, page.seed, FRAMES)
+
+
+def ways_in_words(ways: dict[Page, Interpolation]) -> str:
+    """Return what lies between the images in a flow, or in the two that are compared."""
+    from ..analysis.interpolation import pair_in_words
+
+    if len(ways) == 1:
+        (way,) = ways.values()
+        return way.in_words()
+    return pair_in_words([page.file.label for page in ways], list(ways.values()))
 
 
 def moving(page: Page, other: Tensor, path: str) -> bytes:

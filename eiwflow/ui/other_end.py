@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -19,8 +20,22 @@ if TYPE_CHECKING:
 FIRST_OTHER_IMAGE = 24
 
 
-def other_end(page: Page) -> Tensor:
-    """Draw the choice of image B; return it as uint8 (1, C, H, W)."""
+@dataclass(frozen=True, eq=False)
+class OtherEnd:
+    """Image B.
+
+    Attributes:
+        number: of the test image; None for a photo of one's own.
+        images: uint8 (1, C, H, W) as the flow takes it, for the page and for the one it is compared with.
+
+    """
+
+    number: int | None
+    images: dict[Page, Tensor]
+
+
+def other_end(page: Page) -> OtherEnd:
+    """Draw the choice of image B; return it."""
     photos, photo = loaders.photos(), st.query_params.get("photo_b")
     if refused := st.session_state.pop("_refused_b", None):
         st.error(refused)
@@ -41,7 +56,9 @@ def other_end(page: Page) -> Tensor:
     )
     if photo is not None:
         photo_box.button("B back to the test images", on_click=_drop_photo, width="stretch")
-        return loaders.photo(photos[photo], page.checkpoint.flow.config.shape)
+        return OtherEnd(
+            None, {one: loaders.photo(photos[photo], one.checkpoint.flow.config.shape) for one in _columns(page)}
+        )
     with photo_box.popover("Your own photo as B", width="stretch"):
         # A new key empties the uploader.
         key = f"upload-b-{st.session_state.setdefault('_uploads_b', 0)}"
@@ -53,7 +70,13 @@ def other_end(page: Page) -> Tensor:
             args=(key,),
             max_upload_size=MAX_PHOTO_MB,
         )
-    return page.images.test[number : number + 1]
+    return OtherEnd(
+        number, {one: one.images.test[min(number, len(one.images.test) - 1)][None] for one in _columns(page)}
+    )
+
+
+def _columns(page: Page) -> list[Page]:
+    return [page] if page.other is None else [page, page.other]
 
 
 def _take_photo(key: str) -> None:

@@ -1,9 +1,10 @@
 """One slider through the training steps that moves every chart and every sample on a page, in the browser.
 
-Charts take part whose key starts with ``scrub-`` and whose figure has one frame a step and a slider over them
-(plotly's own cannot be reached by keyboard, so it is hidden and moved from here). A figure whose layout says
-``meta={"steps": S}`` counts steps along x: the slider and the film of samples stand under its axis. While the slider
-moves nothing is sent to the server; when it rests, one message, and the step stands in the URL.
+Charts take part whose key starts with ``scrub-`` and whose figure has one frame a step, named after it, and a slider
+over them (plotly's own cannot be reached by keyboard, so it is hidden and moved from here). Charts of several records
+move in lock-step, each to its latest step up to the slider's. Slider and films of samples stand under the axis of a
+chart that counts all steps along x. While the slider moves nothing is sent to the server; when it rests, one message,
+and the step stands in the URL.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 _HTML = """
 <div class="scrub">
@@ -26,17 +28,20 @@ _HTML = """
 
 # It leans on plotly's .slider-rail-touch-rect and _fullLayout, so the versions are bounded and a test walks all steps.
 _JS = """
-const CHARTS = "[class*='st-key-scrub-'] .js-plotly-plot", FILM = ".scrub-film", VIEW = ".scrub-view img";
-const INSET = 10, THUMB = 64, GAP = 8;               // pixels: plotly's slider, the film's pictures
+const CHARTS = "[class*='st-key-scrub-'] .js-plotly-plot", FILMS = ".scrub-film", VIEWS = ".scrub-view";
+const INSET = 10, EDGE = 16, THUMB = 64, GAP = 8;    // pixels: plotly's slider, ours, the film's pictures
 const REST = 400, BEAT = 120, CARE = 200;            // milliseconds
 const known = new WeakMap();                         // what a slider remembers between two runs of the script
 
-function moveChart(gd, i, n) {
-  const rail = gd.querySelector(".slider-rail-touch-rect");
-  if (!rail || gd._fullLayout.sliders[0].active === i) return;
+// To the chart's own latest step up to this one: records that stand side by side may have others.
+function moveChart(gd, step) {
+  const rail = gd.querySelector(".slider-rail-touch-rect"), slider = gd._fullLayout?.sliders?.[0];
+  if (!rail || !slider) return;
+  const own = slider.steps.map((one) => +one.args[0][0]), i = Math.max(0, own.findLastIndex((one) => one <= step));
+  if (slider.active === i) return;
   const r = rail.getBoundingClientRect();
   if (!r.width) return;                              // it stands in a folded part of the page
-  const x = r.left + INSET + (r.width - 2 * INSET) * i / n, y = r.top + r.height / 2;
+  const x = r.left + INSET + (r.width - 2 * INSET) * i / (own.length - 1), y = r.top + r.height / 2;
   const at = { bubbles: true, view: window, clientX: x, clientY: y };
   rail.dispatchEvent(new MouseEvent("mousedown", at));
   gd.dispatchEvent(new MouseEvent("mouseup", at));
@@ -44,29 +49,34 @@ function moveChart(gd, i, n) {
 
 function moveFilm(film, i, n) {
   film.style.setProperty("--at", i / n);
-  const frames = [...film.querySelectorAll("[data-step]")].filter((frame) => +frame.dataset.step <= i);
+  const frames = [...film.querySelectorAll("[data-place]")].filter((frame) => +frame.dataset.place <= i);
   const source = frames.at(-1)?.querySelector("img").src;
-  for (const image of document.querySelectorAll(VIEW)) if (source && image.src !== source) image.src = source;
+  for (const view of document.querySelectorAll(VIEWS)) {
+    const image = view.querySelector("img");
+    if (view.dataset.of === film.dataset.name && source && image.src !== source) image.src = source;
+  }
 }
 
-// As many pictures as have room, at equal distances; the others wait.
+// As many pictures as have room, at equal distances, each the latest there; the others wait.
 function layFilm(film, length, n) {
   if (film.dataset.laid === String(length)) return;
-  const room = Math.max(2, Math.floor((length + THUMB) / (THUMB + GAP))), places = new Map();
-  for (let k = 0; k < room; k++) places.set(Math.round(k * n / (room - 1)), k / (room - 1));
-  for (const frame of film.querySelectorAll("[data-step]")) {
-    const place = places.get(+frame.dataset.step);
-    frame.hidden = place === undefined;
-    frame.style.setProperty("--place", place ?? 0);
+  const frames = [...film.querySelectorAll("[data-place]")], room = Math.floor((length + THUMB) / (THUMB + GAP));
+  const count = Math.max(2, room), end = +frames.at(-1)?.dataset.place / n, places = new Map();
+  for (let k = 0; k < count; k++) {
+    const place = k / (count - 1), frame = frames.findLast((one) => +one.dataset.place <= Math.round(place * n));
+    if (frame && !places.has(frame)) places.set(frame, Math.min(place, end));   // a shorter training ends sooner
+  }
+  for (const frame of frames) {
+    frame.hidden = !places.has(frame);
+    frame.style.setProperty("--place", places.get(frame) ?? 0);
   }
   film.dataset.laid = String(length);
 }
 
-// The ends of the slider and of the film stand under the first and the last step of the chart above them.
-function ends(width, n) {
-  const layouts = [...document.querySelectorAll(CHARTS)].map((gd) => gd._fullLayout);
-  const axis = layouts.find((layout) => layout?.meta?.steps === n + 1)?.xaxis;
-  return axis ? [axis._offset + axis.d2p(0), axis._offset + axis.d2p(n)] : [INSET, width - INSET];
+// Where the first and the last step stand: on the axis of the chart above, or, without one, at both edges.
+function ends(element, under, n) {
+  const axis = under && document.querySelector(`.st-key-${under} .js-plotly-plot`)?._fullLayout?.xaxis;
+  return axis ? [axis._offset + axis.d2p(0), axis._offset + axis.d2p(n)] : [EDGE, element.clientWidth - EDGE];
 }
 
 export default function ({ parentElement, data, setTriggerValue }) {
@@ -76,13 +86,13 @@ export default function ({ parentElement, data, setTriggerValue }) {
   known.set(box, me);
 
   const show = () => {
-    const i = +box.value, text = data.steps[i].toLocaleString("en"), film = document.querySelector(FILM);
+    const i = +box.value, text = data.steps[i].toLocaleString("en");
     if (out.value !== text) {
       out.value = text;
       box.setAttribute("aria-valuetext", "step " + text);
     }
-    if (film) moveFilm(film, i, n);
-    for (const gd of document.querySelectorAll(CHARTS)) moveChart(gd, i, n);
+    for (const film of document.querySelectorAll(FILMS)) moveFilm(film, i, n);
+    for (const gd of document.querySelectorAll(CHARTS)) moveChart(gd, data.steps[i]);
   };
   const soon = () => { me.frame ??= requestAnimationFrame(() => { me.frame = undefined; show(); }); };
   const rest = () => {
@@ -120,16 +130,19 @@ export default function ({ parentElement, data, setTriggerValue }) {
     label();
   };
   // Charts come late, are mounted anew and change their width: they are brought back to the step.
+  const stand = (element, under) => {
+    const [from, to] = ends(element, under, n);
+    element.style.setProperty("--from", `${from}px`);
+    element.style.setProperty("--length", `${to - from}px`);
+    return [from, to - from];
+  };
   const care = () => {
-    const [from, to] = ends(root.clientWidth, n), film = document.querySelector(FILM);
-    for (const element of film ? [root, film] : [root]) {
-      element.style.setProperty("--from", `${from}px`);
-      element.style.setProperty("--length", `${to - from}px`);
-    }
-    if (film) {
-      layFilm(film, to - from, n);
+    stand(root, data.under);
+    for (const film of document.querySelectorAll(FILMS)) {
+      const [from, length] = stand(film, film.dataset.under);
+      layFilm(film, length, n);
       film.onclick = (event) => {
-        const place = (event.clientX - film.getBoundingClientRect().left - from) / (to - from);
+        const place = (event.clientX - film.getBoundingClientRect().left - from) / length;
         stop();
         move(Math.round(Math.min(1, Math.max(0, place)) * n));
         rest();
@@ -159,6 +172,8 @@ _CSS = """
   outline: 2px solid var(--st-primary-color); outline-offset: 2px;
 }
 [class*='st-key-scrub-'] .slider-container { opacity: 0; pointer-events: none; }
+[data-testid='stLayoutWrapper']:has(> .st-key-stays-in-view) { position: sticky; top: 3.75rem; z-index: 9; }
+.st-key-stays-in-view .scrub { background: var(--st-background-color); }
 .scrub-film { position: relative; height: 64px; overflow: hidden; cursor: pointer; }
 .scrub-film span {
   position: absolute; left: calc(var(--from) + var(--length) * var(--place)); margin-left: -32px;
@@ -179,24 +194,31 @@ _CSS = """
 _range = st.components.v2.component("scrubber", html=_HTML, css=_CSS, js=_JS, isolate_styles=False)
 
 
-def scrubber(steps: Sequence[int], start: int | None = None, samples: Mapping[int, bytes] | None = None) -> int:
-    """Draw the slider and, where there are samples, their film under it; return the step at which it rests.
+def scrubber(steps: Sequence[int], start: int | None = None, under: str | None = None) -> int:
+    """Draw the slider; return the step at which it rests.
 
     Arguments:
-        steps: the recorded training steps, at least two, one a frame of the charts.
+        steps: the recorded training steps, at least two: those of all charts on the page.
         start: where it stands unless the URL names a recorded step; the last step where None.
-        samples: step -> WEBP of 4×4 samples; the film shows a quarter of each, :func:`sample_view` all.
+        under: the key of the chart under whose axis it stands; where None it takes the whole width.
 
     """
     steps = [int(step) for step in steps]
     asked = st.query_params.get("step")
     step = next((one for one in steps if str(one) == asked), steps[-1] if start is None else int(start))
-    _range(key="scrubber", data={"steps": steps, "start": step}, on_moved_change=_rest)
-    if samples:
-        st.html(_film(steps, samples))
+    _range(key="scrubber", data={"steps": steps, "start": step, "under": under}, on_moved_change=_rest)
     if asked != str(step):
         st.query_params["step"] = str(step)
     return step
+
+
+def say_where_steps_differ(steps: Sequence[int], records: Sequence[Sequence[int]]) -> None:
+    """Say what the charts of records show that were not made at all of the slider's steps."""
+    if any(len(own) < len(steps) for own in records):
+        st.caption(
+            "The two trainings were recorded at other steps: a column shows its latest record up to the slider's step, "
+            "and behind its end the last one."
+        )
 
 
 def _rest() -> None:
@@ -207,19 +229,41 @@ def _rest() -> None:
     st.query_params["step"] = str(st.session_state["scrubber"].moved)
 
 
-def sample_view(caption: str) -> None:
-    """Draw the place where all 16 samples of the slider's step are shown."""
-    image = '<img alt="16 samples drawn from the flow at the training step of the slider">'
-    st.html(f'<figure class="scrub-view">{image}<figcaption>{escape(caption)}</figcaption></figure>')
+def stays_in_view() -> DeltaGenerator:
+    """Return a place for the slider that stays in view while what it moves is scrolled by, in the same container."""
+    return st.container(key="stays-in-view")
 
 
-def _film(steps: Sequence[int], samples: Mapping[int, bytes]) -> str:
+def film(steps: Sequence[int], samples: Mapping[int, bytes], under: str, name: str | None = None) -> None:
+    """Draw samples along the steps of a slider; each shows a corner, :func:`sample_view` shows all of it.
+
+    Arguments:
+        steps: those of the slider.
+        samples: step -> WEBP of samples, four in a row.
+        under: the key of the chart under whose axis it stands.
+        name: tells apart films under one chart; the chart's key where there is one film.
+
+    """
     frames = "".join(
-        f'<span data-step="{i}" hidden><img alt="" src="data:image/webp;base64,{_base64(samples[step])}"></span>'
-        for i, step in enumerate(steps)
+        f'<span data-place="{place}" hidden><img alt="" src="data:image/webp;base64,{_base64(samples[step])}"></span>'
+        for place, step in enumerate(int(step) for step in steps)
         if step in samples
     )
-    return f'<div class="scrub-film" role="img" aria-label="Samples along the training steps">{frames}<i></i></div>'
+    st.html(
+        f'<div class="scrub-film" data-under="{escape(under)}" data-name="{escape(name or under)}" role="img" '
+        f'aria-label="Samples along the training steps">{frames}<i></i></div>'
+    )
+
+
+def sample_view(caption: str, of: str, rows: int = 4) -> None:
+    """Draw the place where all samples of the slider's step are shown, four in a row, of the film of that name."""
+    image = (
+        f'<img style="aspect-ratio: 4 / {rows}" '
+        f'alt="{4 * rows} samples drawn from the flow at the training step of the slider">'
+    )
+    st.html(
+        f'<figure class="scrub-view" data-of="{escape(of)}">{image}<figcaption>{escape(caption)}</figcaption></figure>'
+    )
 
 
 def _base64(content: bytes) -> str:

@@ -82,9 +82,9 @@ def _facts(checkpoint: Checkpoint, images: loaders.Images) -> tuple[LevelFacts, 
 
 @st.cache_resource(max_entries=4, hash_funcs=loaders.HASHES, show_spinner="Looking at test images …")
 def _trace(checkpoint: Checkpoint, images: loaders.Images) -> Trace:
-    from ..analysis import permutation
+    from ..analysis import levels
 
-    return permutation.trace_of_test_images(checkpoint.flow, images.test)
+    return levels.trace_of_test_images(checkpoint.flow, images.test)
 
 
 @st.cache_resource(max_entries=16, hash_funcs=loaders.HASHES, show_spinner="Initialising a flow …")

@@ -9,16 +9,18 @@ import streamlit as st
 
 from .. import data
 from . import loaders
+from .columns import compared
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from ..analysis.channels import Ablation, EnergyGradient, Reach, Resampling
     from ..analysis.weights import Channels, ChannelWeights
+    from ..analysis.weights_pair import WeightsPair
     from ..checkpoint import Checkpoint
     from .frame import Page
 
-#: So many channels are chosen from side by side, more from a list.
+#: So many channels are chosen from side by side, half as many in a column; more from a list.
 SIDE_BY_SIDE = 24
 
 
@@ -27,18 +29,24 @@ def asked(label: str, page: Page, level: int) -> bool:
     answered = st.session_state.setdefault("_asked", set())
     question = label, page.checkpoint.sha256, page.images.name, level
     if question not in answered:
-        st.button(label, help="Takes a few seconds.", on_click=answered.add, args=(question,))
+        st.button(
+            label, help="Takes a few seconds.", on_click=answered.add, args=(question,), key=page.key(f"ask {label}")
+        )
     return question in answered
 
 
-def channel(weights: ChannelWeights) -> int:
+def channel(page: Page, weights: ChannelWeights) -> int:
     """Draw the choice of a channel; return its number. First the emitted one whose weight differs most over images."""
     first = weights.kept + (int(weights.std[weights.kept :].argmax()) if weights.has_weights else 0)
     options, draw = {"default": weights.order[first], "required": True}, st.segmented_control
-    if len(weights.order) > SIDE_BY_SIDE:
+    if len(weights.order) > (SIDE_BY_SIDE // 2 if compared(page) else SIDE_BY_SIDE):
         options, draw = {"index": first}, st.selectbox
     return draw(
-        "Channel, in order of position: kept ones first", weights.order, key="channel", bind="query-params", **options
+        "Channel, in order of position: kept ones first",
+        weights.order,
+        key=page.key("channel"),
+        bind="query-params",
+        **options,
     )
 
 
@@ -54,6 +62,13 @@ def weights(checkpoint: Checkpoint, images: loaders.Images, image: Tensor, level
 
     averages = _averages(checkpoint, images, level)
     return channel_weights(checkpoint.flow, image, averages, level, seed, sources(images))
+
+
+def pair(page: Page, first: ChannelWeights, second: ChannelWeights) -> WeightsPair:
+    """Return what can be said of the weights of the page's checkpoint and of the one it is compared with."""
+    from ..analysis.weights_pair import WeightsPair
+
+    return WeightsPair((page.file.label, page.other.file.label), first, second)
 
 
 @st.cache_resource(max_entries=16, hash_funcs=loaders.HASHES, show_spinner="Weighing test images …")

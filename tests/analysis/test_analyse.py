@@ -6,7 +6,10 @@ import math
 import pytest
 
 from eiwflow import checkpoint
-from eiwflow.analysis.analyse import SUBJECTS, analyse
+from eiwflow.analysis import channels
+from eiwflow.analysis.analyse import COMPARING, SUBJECTS, analyse
+from eiwflow.analysis.evaluate import images_to_score
+from eiwflow.analysis.interpolation import interpolate
 from eiwflow.cli import SUBJECTS as OFFERED
 from eiwflow.data import DataError
 from eiwflow.flow import ConfigError
@@ -67,3 +70,66 @@ def test_what_is_not_there_is_refused_with_its_bound(opened, fields, error):
 def test_a_level_without_a_shuffle_has_no_shuffle_to_show(opened):
     with pytest.raises(ConfigError, match="level"):
         analyse(opened, tiny_data(), "shuffle", level=2)
+
+
+@pytest.mark.parametrize("path", ["linear", "spherical"])
+def test_space_goes_to_the_image_and_on_the_path_that_are_asked_for(opened, path):
+    images = tiny_data(test=32)
+    found = analyse(opened, images, "space", image=1, seed=3, other_image=7, path=path)
+    test = images_to_score(images, opened.flow)
+    way = interpolate(opened.flow, test[1:2], test[7:8], path, 3)
+    assert (found["other_image"], found["path"]) == (7, path)
+    assert found["levels"] == way.table() and found["norms"] == way.norms.table()
+    assert found["words"] == way.in_words()
+
+
+@pytest.mark.parametrize("number", [-1, 16])
+def test_an_image_that_space_cannot_go_to_is_refused_with_its_bound(opened, number):
+    with pytest.raises(DataError, match=f"--other-image is {number}; there are the test images 0 to 15"):
+        analyse(opened, tiny_data(), "space", other_image=number)
+
+
+@pytest.fixture(scope="module")
+def another(tmp_path_factory):
+    """A tiny checkpoint of another policy."""
+    path = tmp_path_factory.mktemp("analyse") / "another.safetensors"
+    flow = tiny_flow(split="static-last")
+    checkpoint.save(path, flow, tiny_info(flow))
+    return checkpoint.load(path)
+
+
+@pytest.mark.parametrize("what", COMPARING)
+def test_two_checkpoints_are_compared_in_pairs_of_images(opened, another, what):
+    found = analyse(opened, tiny_data(test=32), what, image=2, beside=[another])
+    again = json.loads(json.dumps(found))
+    if what == "latents":
+        first, second = (row for row in again["test"] if row["share_thrown_away"] == 0.5)
+        assert [first["checkpoint"], second["checkpoint"]] == ["tiny.safetensors", "another.safetensors"]
+        assert second["difference_db"] == pytest.approx(second["psnr_db"] - first["psnr_db"])
+    else:
+        (pair,) = again["beside"]
+        emitted = [row["redundancy_nats_per_pixel"] for row in pair["halves"] if row["part"] == "emitted"]
+        assert emitted[2] == pytest.approx(emitted[0] - emitted[1])
+
+
+def test_a_subject_that_compares_nothing_refuses_a_second_checkpoint(opened, another):
+    with pytest.raises(ConfigError, match=r"--vs is another.safetensors; of the subjects only latents and weights"):
+        analyse(opened, tiny_data(), "trace", beside=[another])
+
+
+def test_images_of_other_sizes_are_not_paired(opened, tmp_path):
+    flow = tiny_flow(shape=(3, 16, 16))
+    checkpoint.save(tmp_path / "large.safetensors", flow, tiny_info(flow))
+    with pytest.raises(DataError, match="nothing is paired"):
+        analyse(opened, tiny_data(size=16), "latents", beside=[checkpoint.load(tmp_path / "large.safetensors")])
+
+
+def test_weights_print_what_each_channel_is_worth_and_where_it_is_at_home(opened):
+    found = analyse(opened, tiny_data(test=32), "weights", image=2, level=1)
+    flow, test = opened.flow, images_to_score(tiny_data(test=32), opened.flow)
+    assert found["ablation"] == channels.ablate(flow, test, 1).table()
+    assert found["resampling"] == channels.reach(flow, test, 1).table()
+    emitted = [row for row in found["pixels"] if row["change_grey_levels"] is not None]
+    assert len(found["pixels"]) == 2 * len(emitted)
+    change = channels.resample_channel(flow, test[2:3], 1, emitted[0]["channel"])
+    assert emitted[0]["change_grey_levels"] == change.rms and emitted[0]["change_in_words"] == change.in_words()

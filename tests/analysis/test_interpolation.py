@@ -22,6 +22,7 @@ from eiwflow.analysis.interpolation import (
     interpolate,
     linear,
     norm_paths,
+    pair_in_words,
     spherical,
 )
 from eiwflow.analysis.latents import encode_image
@@ -208,6 +209,17 @@ def test_words_of_an_image_and_itself_and_of_one_level() -> None:
     assert "the same image" in interpolate(flow, image, image).in_words()
     one, other = images(2).split(1)
     assert "has one level" in interpolate(ready_flow(levels=1), one, other).in_words()
+
+
+def test_two_flows_in_words_name_the_level_of_each_that_moves_most() -> None:
+    one, other = images(2).split(1)
+    ways = [interpolate(ready_flow(levels=levels), one, other) for levels in (3, 2)]
+    words = pair_in_words(["a", "b"], ways)
+    for name, way in zip("ab", ways, strict=True):
+        assert f"level {way.relative.argmax() + 1} in {name} ({100 * way.relative.max():.0f} % of what" in words
+    assert "no verdict" in words and "same image" in pair_in_words(
+        ["a", "b"], [interpolate(ready_flow(), one, one)] * 2
+    )
 
 
 # ---------------------------------------------------------------------- norms

@@ -6,6 +6,7 @@ import dataclasses
 import io
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -34,6 +35,7 @@ from eiwflow.analysis.latents import (
     one_level,
     psnr,
     report,
+    short_names,
     survey,
     thrown_away,
     treat,
@@ -141,6 +143,12 @@ def test_psnr_clips_what_a_screen_cannot_show() -> None:
     x = torch.full((1, 3, 2, 2), 0.4)
     assert psnr(x, torch.full_like(x, 7.0)).tolist() == pytest.approx([20.0])
     assert psnr(x, torch.full_like(x, -7.0)).item() == pytest.approx(-20 * math.log10(0.9))
+
+
+def test_an_image_that_comes_back_exactly_is_said_to_do_so_up_to_rounding() -> None:
+    flow = ready_flow()
+    words = treat_image(flow, images(1), [("keep", "keep"), ("zero", "keep")]).in_words()
+    assert "120 dB or more with everything kept" in words and words.count("or more") == 1
 
 
 def test_psnr_of_the_image_itself_is_finite() -> None:
@@ -315,6 +323,41 @@ def test_surveys_of_different_images_or_shapes_are_not_compared() -> None:
         compare({"a": survey_of(noisy(4, 0, 1)), "b": survey_of(noisy(5, 0, 1))})
 
 
+def test_flows_of_other_numbers_of_levels_are_compared_in_the_stages_that_both_have() -> None:
+    deep, shallow = ready_flow(levels=3), ready_flow(levels=2)
+    result = compare({"deep": survey(deep, images(4)), "shallow": survey(shallow, images(4))})
+    assert result.shares.tolist() == [0.5, 1.0]
+    np.testing.assert_allclose(result.psnr[0], survey(deep, images(4)).psnr[:, [0, 2]])
+    np.testing.assert_allclose(result.psnr[1], survey(shallow, images(4)).psnr)
+
+
+def test_images_of_other_sizes_are_not_compared() -> None:
+    small = dataclasses.replace(survey_of(noisy(4, 0, 1)), dimensions=np.array([8, 4, 4]))
+    with pytest.raises(ValueError, match="2 different kinds cannot be compared"):
+        compare({"a": survey_of(noisy(4, 0, 1)), "b": small})
+
+
+def test_two_flows_in_words_have_both_means_and_their_paired_difference() -> None:
+    words = compare({"set-a": survey_of(noisy(40, 0, 1)), "set-b": survey_of(noisy(40, -0.5, 2))}).pair_in_words()
+    assert re.search(
+        r"half of the numbers gone at \d+\.\d dB in a and \d+\.\d dB in b, a clear difference: −0\.5", words
+    )
+    assert "; with three quarters of the numbers gone at " in words and "over 40 test images" in words
+    alike = compare({"a": survey_of(noisy(40, 0, 1)), "b": survey_of(noisy(40, 0, 2))}).pair_in_words()
+    assert alike.count("no clear difference: ") == 2
+    one = compare({"a": survey_of(noisy(1, 0, 1)), "b": survey_of(noisy(1, -5, 2))})
+    assert "cannot tell the rows apart" in one.pair_in_words() and "nan" not in one.pair_in_words()
+
+
+def test_names_are_said_without_a_path_and_without_a_word_that_all_begin_with() -> None:
+    assert short_names(["photos32-weighted", "photos32-static-last"]) == ("weighted", "static-last")
+    assert short_names(["photos32-weighted"]) == ("photos32-weighted",)
+    assert short_names(["photos32-weighted", "/somewhere/runs/photos32-x"]) == ("weighted", "x")
+    assert short_names(["one", "two"]) == ("one", "two")
+    table = compare({"s-a": survey_of(noisy(4, 0, 1)), "s-b": survey_of(noisy(4, 0, 2))}).table()
+    assert [row["checkpoint"] for row in table] == ["s-a"] * 3 + ["s-b"] * 3
+
+
 def test_a_flow_of_one_level_throws_all_away_at_once() -> None:
     flow = ready_flow(levels=1)
     result = compare({"a": survey(flow, images(3)), "b": survey(flow, images(3))})
@@ -354,15 +397,25 @@ def test_report_says_in_json_what_its_parts_say() -> None:
     found = report(flow, images(1), images(6), seed=1, name="mine")
     document = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert [row["share_thrown_away"] for row in document["thrown_away"]] == [0.5, 0.75, 1.0]
-    assert document["thrown_away"][0]["psnr_db"] == found.thrown_away.mean_psnr[0]
-    assert [row["z2"] for row in document["zeroed"]] == ["keep", "zero", "keep"]
+    assert document["thrown_away"][0]["psnr_db"] == found.thrown_away["mine"].mean_psnr[0]
+    assert [row["z2"] for row in document["levels"]] == ["keep", "resample", "keep", "keep", "zero", "keep"]
     assert document["test"][0]["checkpoint"] == "mine" and document["test"][0]["images"] == 6
     assert document["words"] == compare({"mine": survey(flow, images(6))}).in_words()
-    assert len(found.table()) == 9 and len(document["norms"]) == 3
+    assert len(document["norms"]) == 3
+
+
+def test_report_of_two_flows_is_that_of_each_and_their_paired_differences() -> None:
+    flow, other = ready_flow(levels=3), ready_flow(levels=3, split="static-last")
+    found = report(flow, images(1), images(6), seed=1, name="mine", beside={"theirs": other}).to_dict()
+    pair = compare({"mine": survey(flow, images(6)), "theirs": survey(other, images(6))})
+    assert found["test"] == pair.table() and found["words"] == pair.in_words()
+    assert [row["checkpoint"] for row in found["thrown_away"]] == ["mine"] * 3 + ["theirs"] * 3
+    alone = treat_image(other, images(1), halvings(3), seed=1).table()
+    assert found["thrown_away"][3:] == [{"checkpoint": "theirs", **row} for row in alone]
 
 
 def test_words_name_what_is_left_of_the_image() -> None:
-    words = report(ready_flow(), images(1), images(2)).thrown_away.in_words()
+    words = treat_image(ready_flow(), images(1), halvings(2)).in_words()
     assert "dB with z₁ resampled (half of its numbers) and " in words and "z₁ and z₂ resampled (all of" in words
 
 

@@ -20,7 +20,7 @@ from eiwflow.analysis.levels import (
     stops,
     traces,
 )
-from eiwflow.flow import FlowConfig, MultiScaleFlow, dequantise
+from eiwflow.flow import FlowConfig, MultiScaleFlow, NonFiniteError, dequantise
 from eiwflow.flow.config import PRIORS
 from eiwflow.flow.score import score
 
@@ -216,3 +216,11 @@ def test_kept_maps_are_grey_in_standard_deviations_over_the_reference() -> None:
 
 def test_small_numbers_read_as_powers_of_ten() -> None:
     assert [power(number) for number in (0, 1.23e-6, 0.05)] == ["0", "1.2·10⁻⁶", "5.0·10⁻²"]
+
+
+def test_a_flow_that_diverged_is_named_by_its_level_before_anything_is_measured() -> None:
+    flow = ready_flow()
+    with torch.no_grad():
+        flow.levels[1].steps[0].actnorm.log_scale.fill_(800.0)
+    with pytest.raises(NonFiniteError, match="Level 2 of the flow"):
+        next(traces(flow, images(2)))

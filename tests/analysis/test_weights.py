@@ -315,3 +315,13 @@ def test_extremes_are_the_images_with_the_greatest_and_the_least_weight() -> Non
     weights = found.images.log_weights[:, 2]
     assert len(up) == len(down) == 3
     assert weights[up].min() >= np.sort(weights)[-3] and weights[down].max() <= np.sort(weights)[2]
+
+
+def test_words_say_whether_the_channel_turned_up_is_louder_or_quieter_than_usual() -> None:
+    found = made_up()
+    position = int(found.relative.argmax())
+    for log_std, answer in ((-3.0, "quieter"), (3.0, "louder")):
+        found.image.log_std[0, position] = log_std
+        other = {"quieter": "louder", "louder": "quieter"}[answer]
+        assert found.loudness_in_words(answer).startswith(f"Right: channel {found.order[position]} is {answer}")
+        assert found.loudness_in_words(other).startswith(f"No: channel {found.order[position]} is {answer}")

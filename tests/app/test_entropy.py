@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from streamlit.testing.v1 import AppTest
 
 from eiwflow.analysis import entropy
@@ -40,10 +41,10 @@ def page_at(**parameters: str) -> AppTest:
     return at.run()
 
 
-def write_record(checkpoint: Path) -> None:
-    """Write a training record of three steps beside a checkpoint of two levels."""
+def write_record(checkpoint: Path, steps: tuple[int, ...] = (0, 1, 8)) -> None:
+    """Write a training record beside a checkpoint of two levels."""
     rows = []
-    for step in (0, 1, 8):
+    for step in steps:
         levels = []
         for channels, order in ((12, list(range(12))), (24, None)):
             figures = dict.fromkeys(("redundancy", "entropy_rate", "entropy", "log_std"), [0.1 + step] * channels)
@@ -55,8 +56,9 @@ def write_record(checkpoint: Path) -> None:
     (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
-def charts(at: AppTest) -> list[str]:
-    return [chart.proto.id.rsplit("-", 1)[-1] for chart in at.get("plotly_chart")]
+def charts(at: AppTest) -> dict[str, dict]:
+    """Return the figures of a page by their keys, as JSON has them."""
+    return {chart.proto.id.split("-", 2)[-1]: json.loads(chart.proto.spec) for chart in at.get("plotly_chart")}
 
 
 def assert_healthy(at: AppTest, drawn: int = 5) -> None:
@@ -124,5 +126,73 @@ def test_too_few_images_are_refused_in_a_sentence(open_page: Open, monkeypatch: 
 
 def test_the_recipe_names_what_is_shown(open_page: Open) -> None:
     at = open_page(ck="two", level="2", seed="4")
-    recipe = "analyse two --what entropy --level 2 --data photos32 --seed 4 --json"
+    recipe = "analyse two --what entropy --data photos32 --seed 4 --json"
     assert any(recipe in block.value for block in at.code)
+
+
+# ---------------------------------------------------------------------- beside another checkpoint
+
+
+def test_two_checkpoints_are_drawn_by_the_same_figures_on_the_same_axes(open_page: Open, bundle: Path) -> None:
+    write_record(bundle / "one.safetensors")
+    write_checkpoint(bundle / "three.safetensors", small_flow(split="random"))
+    write_record(bundle / "three.safetensors", (0, 2, 8, 20))
+    at = open_page(ck="one", vs="three", step="2")
+    assert not at.exception and not at.error
+    found = charts(at)
+    keys = ("redundancy", "negentropy", "marginal", "rate")
+    over_training = tuple(f"scrub-{key}" for key in keys if key != "negentropy")
+    assert found.keys() == {key + side for key in (*keys, *over_training, "account") for side in ("", "-second")}
+    for key in (*keys, *over_training):
+        one, other = (found[each]["layout"] for each in (key, f"{key}-second"))
+        assert one["yaxis"]["range"] == other["yaxis"]["range"], key
+        assert key in keys or one["xaxis"] == other["xaxis"], key
+    assert found["account"]["layout"]["xaxis"]["range"] == found["account-second"]["layout"]["xaxis"]["range"]
+    assert [frame["name"] for frame in found["scrub-redundancy-second"]["frames"]] == ["0", "2", "8", "20"]
+    assert url(at)["step"] == "2"
+
+
+def test_what_differs_is_said_above_the_columns_and_is_no_verdict(open_page: Open) -> None:
+    at = open_page(ck="one", vs="two", level="1")
+    assert not at.exception and not at.error
+    said = sentences(at)
+    assert "At level 1 one sends out channels of J = " in said and "one training of each" in said
+    assert "At level 1 the 6 channels that leave" in said and "static-last does not look at entropy" in said
+    assert [line.split()[4] for line in at.code[0].value.splitlines()] == ["one", "two"]
+
+
+def test_a_level_is_clamped_for_each_column_alone(open_page: Open) -> None:
+    at = open_page(ck="two", vs="one", level="2")
+    assert not at.exception and not at.error
+    notes = [info.value for info in at.info if info.value.startswith("Level")]
+    assert notes == ["Level 2 is the last and has no Shuffle: showing level 1."]
+    assert "nats a pixel at level 2, one of " in sentences(at) and "maps of different sizes" in sentences(at)
+
+
+def test_one_of_two_without_a_record_says_so_and_the_other_keeps_its_slider(open_page: Open, bundle: Path) -> None:
+    write_record(bundle / "one.safetensors")
+    for link, key in ((("one", "two"), "scrub-rate"), (("two", "one"), "scrub-rate-second")):
+        at = open_page(ck=link[0], vs=link[1], level="1")
+        assert not at.exception and not at.error and url(at)["step"] == "8"
+        assert len([info for info in at.info if "no training record" in info.value]) == 1
+        assert [each for each in charts(at) if each.startswith("scrub-rate")] == [key]
+
+
+def test_a_flow_that_fails_leaves_the_other_column_alone(open_page: Open, bundle: Path) -> None:
+    flow = small_flow(steps=2)
+    with torch.no_grad():
+        flow.levels[0].steps[0].actnorm.log_scale.fill_(300.0)
+    write_checkpoint(bundle / "broken.safetensors", flow)
+    for ck, vs in (("one", "broken"), ("broken", "one")):
+        at = open_page(ck=ck, vs=vs)
+        assert not at.exception and len(at.error) == 1 and "not finite" in at.error[0].value
+        assert len(charts(at)) == 5 and "At level 1 the 6 channels that leave" in sentences(at)
+
+
+def test_a_flow_that_fails_alone_is_a_sentence(bundle: Path) -> None:
+    flow = small_flow()
+    with torch.no_grad():
+        flow.levels[0].steps[0].actnorm.log_scale.fill_(300.0)
+    write_checkpoint(bundle / "broken.safetensors", flow)
+    at = page_at()
+    assert not at.exception and not charts(at) and "not finite" in at.error[0].value

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,6 +14,7 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
+from eiwflow import cli, ui
 from eiwflow.analysis import latents
 from eiwflow.flow.config import NAMED_SPLITS
 from eiwflow.ui import latent_loaders, loaders, weight_loaders
@@ -20,9 +23,12 @@ from .conftest import APP, picture_bytes, sentences, small_flow, write_checkpoin
 
 
 @pytest.fixture(autouse=True)
-def few_images(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Averages over a few images: a test does not wait for more."""
+def few_images(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Averages over a few images: a test does not wait for more. Averages that other tests made are forgotten."""
+    latent_loaders._survey.clear()
     monkeypatch.setattr("eiwflow.analysis.latents.SURVEY_IMAGES", 6)
+    yield
+    latent_loaders._survey.clear()
 
 
 def open_latents(**query: str) -> AppTest:
@@ -176,7 +182,121 @@ def test_the_page_shows_what_the_report_says(two: Path) -> None:
     images = loaders.images("photos32", (3, 32, 32), 8)
     sources = weight_loaders.sources(images)
     report = latents.report(checkpoint.flow, images.test[5:6], images.test, seed=3, name="one", sources=sources)
-    assert report.thrown_away.in_words() in sentences(at) and report.test.left_in_words() in sentences(at)
+    assert report.thrown_away["one"].in_words() in sentences(at) and report.test.left_in_words() in sentences(at)
     assert at.code[0].value == (
-        "python -m eiwflow analyse photos32-one --what latents --data photos32 --image 5 --seed 3 --json"
+        "python -m eiwflow analyse photos32-one --what latents --data photos32 --image 5 --seed 3 --json "
+        "--vs photos32-two"
     )
+
+
+# ---------------------------------------------------------------------- beside another checkpoint
+
+
+def figures_of(at: AppTest) -> dict[str, dict]:
+    """Return the figures of a page by their keys, as JSON has them."""
+    return {chart.proto.id.split("-", 2)[-1]: json.loads(chart.proto.spec) for chart in at.get("plotly_chart")}
+
+
+ONE, TWO = "photos32-one", "photos32-two"
+
+
+def test_a_second_checkpoint_leaves_the_two_of_them_and_says_what_they_differ_by(two: Path) -> None:
+    write_checkpoint(two / "photos32-three.safetensors", small_flow(levels=3, split="shuffle"))
+    at = open_latents(ck=TWO, vs=ONE)
+    assert_healthy(at)
+    said = sentences(at)
+    assert said.count("the image</figcaption>") == 2 and "photos32-three" not in said
+    assert "with half of the numbers gone at " in said and " dB in two and " in said and "difference: " in said
+    assert "One training each: no verdict" in said
+    found = figures_of(at)
+    assert found["psnr"]["layout"]["yaxis"]["ticktext"] == ["two", "one"]
+    assert {trace["hovertemplate"].partition("<extra>")[2].split(",")[0] for trace in found["differences"]["data"]} == {
+        "one"
+    }
+    assert [line.split()[4] for line in at.code[0].value.splitlines()] == [TWO, ONE]
+
+
+def test_two_checkpoints_are_drawn_by_the_same_figures_on_the_same_axes(two: Path) -> None:
+    found = figures_of(open_latents(ck=ONE, vs=TWO))
+    norms, second = (found[key] for key in ("norms", "norms-second"))
+    assert norms["layout"]["yaxis"]["range"] == second["layout"]["yaxis"]["range"]
+    assert norms["layout"]["xaxis"]["range"] == second["layout"]["xaxis"]["range"]
+    assert norms["data"] != second["data"]
+
+
+def test_each_column_is_predicted_and_mixed_by_itself(two: Path) -> None:
+    at = open_latents(ck=ONE, vs=TWO)
+    at.segmented_control(key="guess-second").set_value("z₂").run()
+    assert at.toggle(key="reveal").disabled and not at.toggle(key="reveal-second").disabled
+    at.toggle(key="reveal-second").set_value(True).run()
+    assert sentences(at).count("changes this image most. Drawing one anew leaves") == 1
+    at.segmented_control(key="way z₁-second").set_value("zero").run()
+    assert_healthy(at)
+    assert "z₁ zeroed (half of its numbers)" in sentences(at)
+
+
+def test_flows_of_other_numbers_of_levels_are_compared_in_the_stages_that_both_have(two: Path) -> None:
+    write_checkpoint(two / "shallow.safetensors", small_flow(levels=2))
+    at = open_latents(ck=ONE, vs="shallow")
+    assert_healthy(at)
+    assert "with half of the numbers gone at " in sentences(at)
+    assert "with three quarters of the numbers gone at" not in sentences(at)
+    assert len(figures_of(at)["norms"]["layout"]["xaxis"]["tickvals"]) == 3
+    assert len(figures_of(at)["norms-second"]["layout"]["xaxis"]["tickvals"]) == 2
+
+
+def test_nothing_is_paired_with_images_of_another_size(two: Path) -> None:
+    write_checkpoint(two / "small.safetensors", small_flow(shape=(3, 16, 16), levels=3))
+    at = open_latents(ck=ONE, vs="small")
+    assert_healthy(at)
+    assert "small takes images of another size: nothing is paired with it." in sentences(at)
+    assert sentences(at).count("the image</figcaption>") == 2 and "differences" not in figures_of(at)
+
+
+@pytest.mark.parametrize("columns", [{"ck": ONE, "vs": "wild"}, {"ck": "wild", "vs": ONE}])
+def test_one_column_that_fails_leaves_the_other(two: Path, columns: dict[str, str]) -> None:
+    flow = small_flow(levels=3)
+    with torch.no_grad():
+        flow.levels[1].steps[0].actnorm.log_scale.fill_(300.0)
+    write_checkpoint(two / "wild.safetensors", flow)
+    at = open_latents(**columns)
+    assert not at.exception and "not finite" in at.error[0].value
+    assert sentences(at).count("the image</figcaption>") == 1 and "Predict first." in sentences(at)
+    assert len(at.code[0].value.splitlines()) == 1 and figures_of(at).keys() & {"norms", "norms-second"}
+
+
+def test_a_row_that_fails_leaves_the_other_rows(two: Path) -> None:
+    flow = small_flow(levels=3)
+    with torch.no_grad():
+        flow.levels[1].steps[0].actnorm.log_scale.fill_(300.0)
+    write_checkpoint(two / "photos32-wild.safetensors", flow)
+    at = open_latents(ck=ONE)
+    assert not at.exception and len(at.error) == 1 and headings(at) == ["one", "two"] and at.get("plotly_chart")
+
+
+def test_tables_call_a_checkpoint_as_the_command_line_does(two: Path) -> None:
+    at = open_latents(ck=ONE)
+    assert f"<td>{ONE}</td>" in sentences(at) and f"<td>{TWO}</td>" in sentences(at)
+
+
+def test_the_recipe_of_two_columns_prints_the_tables_of_both(
+    two: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    exported: list[tuple[str, list[dict]]] = []
+    monkeypatch.setattr(ui, "exports", lambda page, tables, pictures: exported.extend(tables.items()))
+    monkeypatch.setattr(cli, "find_checkpoint", lambda text: two / f"{text}.safetensors")
+    at = open_latents(ck=ONE, vs=TWO, image="5", seed="3")
+    assert_healthy(at)
+    printed = []
+    for command in at.code[0].value.splitlines():
+        capsys.readouterr()
+        assert cli.main(shlex.split(command)[3:]) == 0
+        printed.append(json.loads(capsys.readouterr().out))
+    images = printed[0]["thrown_away"]
+    tables = [printed[0]["test"], images[:3], printed[0]["levels"], printed[0]["norms"]]
+    tables += [images[3:], printed[1]["levels"], printed[1]["norms"]]
+    assert [name for name, _ in exported] == ["test images", *["image", "levels", "norms"] * 2]
+    for (name, shown), found in zip(exported, tables, strict=True):
+        assert len(shown) == len(found), name
+        for row, other in zip(shown, found, strict=True):
+            assert row == pytest.approx(other, abs=1e-5), name

@@ -136,3 +136,94 @@ def test_every_choice_moves_the_page(checkpoints: Path) -> None:
         assert_healthy(at, charts=9)
         assert sentences(at) not in seen, f"{key} changed nothing"
         seen.add(sentences(at))
+
+
+# ---------------------------------------------------------------------- beside another checkpoint
+
+
+def charts(at: AppTest) -> dict[str, dict]:
+    """Return the figures of a page by their keys, as JSON has them."""
+    return {chart.proto.id.split("-", 2)[-1]: json.loads(chart.proto.spec) for chart in at.get("plotly_chart")}
+
+
+def test_two_checkpoints_are_drawn_by_the_same_figures_on_the_same_axes(checkpoints: Path) -> None:
+    at = visit(ck="recorded", vs="static")
+    assert not at.exception and not at.error
+    found = charts(at)
+    both = ("scrub-river", "scrub-redundancy", "slope", "churn", "tau", "by-rule", "images", "own")
+    assert found.keys() == {"steps", *both, *(f"{key}-second" for key in both)}
+    for key in both:
+        one, other = (found[each]["layout"] for each in (key, f"{key}-second"))
+        assert one["yaxis"]["range"] == other["yaxis"]["range"], key
+        assert key in ("images", "by-rule") or one["xaxis"]["range"] == other["xaxis"]["range"], key
+    assert found["scrub-redundancy"]["data"] != found["scrub-redundancy-second"]["data"]
+
+
+def test_what_differs_is_said_above_the_columns_and_is_no_verdict(checkpoints: Path) -> None:
+    at = visit(ck="recorded", vs="static")
+    said = sentences(at)
+    assert "At level 1 recorded sends out channels of J = " in said and "static of " in said
+    assert "one training of each" in said and "across the split line, once" in said
+    assert "sends out the last 6 of 12 channels by rule" in said
+    assert len(at.get("button_group")) == 1  # one choice for both columns
+    recipe = at.code[0].value.splitlines()
+    assert [line.split()[4] for line in recipe] == ["recorded", "static"]
+
+
+def test_a_level_is_clamped_for_each_column_alone(checkpoints: Path) -> None:
+    at = visit(ck="recorded", vs="static", level="2")
+    assert not at.exception and not at.error
+    assert [info.value for info in at.info] == ["Level 2 is the last and has no Shuffle: showing level 1."]
+    assert "recorded sends out channels of J = " in sentences(at) and "maps of different sizes" in sentences(at)
+    ranks = [charts(at)[key]["layout"]["yaxis"]["range"] for key in ("scrub-river", "scrub-river-second")]
+    assert ranks == [[24.6, 0.4], [12.6, 0.4]]
+
+
+def test_records_of_other_steps_share_the_slider(checkpoints: Path) -> None:
+    write_checkpoint(checkpoints / "longer.safetensors", small_flow(steps=2))
+    write_record(checkpoints / "longer", small_flow(steps=2), (0, 5, 10, 400))
+    at = visit(ck="recorded", vs="longer", step="5")
+    assert not at.exception and url(at)["step"] == "5"
+    found = charts(at)
+    assert [frame["name"] for frame in found["scrub-river"]["frames"]] == ["0", "1", "10", "100"]
+    assert [frame["name"] for frame in found["scrub-river-second"]["frames"]] == ["0", "5", "10", "400"]
+    assert url(visit(ck="recorded", vs="longer", step="7"))["step"] == "400"
+    assert "recorded at other steps" in sentences(at)
+    assert "recorded at other steps" not in sentences(visit(ck="recorded", vs="static"))
+
+
+@pytest.mark.parametrize(("ck", "vs"), [("recorded", "bare"), ("bare", "recorded")])
+def test_one_of_two_without_a_record_says_so_and_the_other_keeps_its_slider(
+    checkpoints: Path, ck: str, vs: str
+) -> None:
+    at = visit(ck=ck, vs=vs)
+    assert not at.exception and not at.error
+    assert [info.value for info in at.info if "no training record" in info.value] and url(at)["step"] == "100"
+    rivers = [key for key in charts(at) if key.startswith("scrub-river")]
+    assert rivers == ["scrub-river" if ck == "recorded" else "scrub-river-second"]
+
+
+def test_two_without_a_record_have_no_slider(checkpoints: Path) -> None:
+    write_checkpoint(checkpoints / "bare-too.safetensors", small_flow(steps=2))
+    at = visit(ck="bare", vs="bare-too")
+    assert not at.exception and not at.error and "step" not in url(at)
+    assert not [key for key in charts(at) if key.startswith("scrub-")]
+
+
+def test_a_flow_of_one_level_leaves_the_other_column_alone(checkpoints: Path) -> None:
+    write_checkpoint(checkpoints / "flat.safetensors", small_flow(levels=1))
+    for link in ({"ck": "flat", "vs": "recorded"}, {"ck": "recorded", "vs": "flat"}):
+        at = visit(**link)
+        assert not at.exception and not at.error
+        assert "nothing is split" in sentences(at) and "across the split line, once" in sentences(at)
+
+
+def test_a_flow_that_fails_leaves_the_other_column_alone(checkpoints: Path) -> None:
+    flow = small_flow(steps=2)
+    with torch.no_grad():
+        flow.levels[0].steps[0].actnorm.log_scale.fill_(200.0)
+    write_checkpoint(checkpoints / "broken.safetensors", flow)
+    for ck, vs, river in (("recorded", "broken", "scrub-river"), ("broken", "recorded", "scrub-river-second")):
+        at = visit(ck=ck, vs=vs)
+        assert not at.exception and len(at.error) == 1 and "not finite" in at.error[0].value
+        assert river in charts(at) and "across the split line, once" in sentences(at)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
+import shlex
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,6 +14,7 @@ import torch
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from eiwflow import cli, ui
 from eiwflow.flow.config import NAMED_SPLITS
 from eiwflow.ui import latent_loaders, loaders
 
@@ -151,3 +154,87 @@ def test_moving_picture_has_more_frames_than_the_strip(one: Path) -> None:
     page = SimpleNamespace(checkpoint=checkpoint, image=images[5:6], seed=0)
     content = latent_loaders.moving(page, images[6:7], "spherical")
     assert Image.open(io.BytesIO(content)).n_frames == 2 * latent_loaders.MOVING_FRAMES - 2
+
+
+# ---------------------------------------------------------------------- beside another checkpoint
+
+
+def figures_of(at: AppTest) -> dict[str, dict]:
+    """Return the figures of a page by their keys, as JSON has them."""
+    return {chart.proto.id.split("-", 2)[-1]: json.loads(chart.proto.spec) for chart in at.get("plotly_chart")}
+
+
+@pytest.fixture
+def two(one: Path) -> Path:
+    """Return the folder of checkpoints with a second flow, of two levels."""
+    write_checkpoint(one / "two.safetensors", small_flow(split="static-last", steps=2))
+    return one
+
+
+def test_two_checkpoints_go_the_same_way_on_the_same_axes(two: Path) -> None:
+    at = open_space(ck="one", vs="two", b="7")
+    assert_healthy(at)
+    said = sentences(at)
+    assert said.count("From A towards B: all levels") == 2 and said.count(">level 3 alone") == 1
+    assert " in one (" in said and " in two (" in said and "no verdict" in said
+    norms, second = (figures_of(at)[key] for key in ("norms", "norms-second"))
+    assert norms["layout"]["yaxis"]["range"] == second["layout"]["yaxis"]["range"] and norms["data"] != second["data"]
+
+
+def test_temperatures_are_shared_level_by_level(two: Path) -> None:
+    at = open_space(ck="two", vs="one", t1="0.25", t3="0.5")
+    assert_healthy(at)
+    assert [slider.key for slider in at.slider] == ["t1", "t2", "t3"]
+    assert "temperatures 0.25 (level 1), 0.7 (level 2)." in sentences(at)
+    assert "temperatures 0.25 (level 1), 0.7 (level 2), 0.5 (level 3)." in sentences(at)
+
+
+def test_images_of_another_size_go_the_way_too(two: Path) -> None:
+    write_checkpoint(two / "small.safetensors", small_flow(shape=(3, 16, 16)))
+    at = open_space(ck="one", vs="small", photo_b=loaders.remember_photo(picture_bytes(seed=2)))
+    assert_healthy(at)
+    assert sentences(at).count("From A towards B: all levels") == 2 and not at.code
+
+
+@pytest.mark.parametrize("columns", [{"ck": "one", "vs": "wild"}, {"ck": "wild", "vs": "one"}])
+def test_one_column_that_fails_leaves_the_other(two: Path, columns: dict[str, str]) -> None:
+    flow = small_flow(levels=3)
+    with torch.no_grad():
+        flow.levels[1].steps[0].actnorm.log_scale.fill_(300.0)
+    write_checkpoint(two / "wild.safetensors", flow)
+    at = open_space(**columns)
+    assert not at.exception and "not finite" in at.error[0].value
+    assert sentences(at).count("From A towards B: all levels") == 1 and len(figures_of(at)) == 1
+
+
+@pytest.mark.parametrize("path", ["arc", "line"])
+def test_the_command_line_prints_what_the_page_shows(
+    two: Path, path: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    exported: list[dict] = []
+    monkeypatch.setattr(ui, "exports", lambda page, tables, pictures: exported.append(tables))
+    at = open_space(ck="one", vs="two", image="5", b="7", seed="3", path=path)
+    assert_healthy(at)
+    commands = [shlex.split(line)[3:] for line in at.code[0].value.splitlines() if " analyse " in line]
+    assert len(commands) == len(exported) == 2
+    for command, shown in zip(commands, exported, strict=True):
+        command[1] = str(two / f"{command[1]}.safetensors")
+        capsys.readouterr()
+        assert cli.main(command) == 0
+        printed = json.loads(capsys.readouterr().out)
+        for name, rows in (("levels", shown["moved"]), ("norms", shown["norms"])):
+            assert len(rows) == len(printed[name])
+            for row, other in zip(rows, printed[name], strict=True):
+                assert row == pytest.approx(other, abs=1e-5)
+        assert printed["path"] == {"arc": "spherical", "line": "linear"}[path]
+        for words in ("words", "norms_in_words", "ends_in_words"):
+            assert printed[words] in sentences(at)
+
+
+def test_a_lesson_asks_before_it_tells(one: Path) -> None:
+    at = open_space(lesson="1")
+    assert not at.exception and "level 1 alone" not in sentences(at) and "moves the picture most," not in sentences(at)
+    at.button_group(key="guess").set_value("level 2").run()
+    at.toggle(key="reveal").set_value(True).run()
+    assert_healthy(at)
+    assert ">level 1 alone" in sentences(at) and "moves the picture most" in sentences(at)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
+from eiwflow import cli, ui
 from eiwflow.analysis.weights import channel_weights
 from eiwflow.flow import MultiScaleFlow
 from eiwflow.flow.config import NAMED_SPLITS
@@ -19,11 +23,17 @@ ABLATE, RESAMPLE = "Hold each weight at its mean over images", "Draw each emitte
 
 
 @pytest.fixture(autouse=True)
-def few_images(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Averages over a few images: a test does not wait for more."""
+def few_images(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Averages over a few images: a test does not wait for more. Averages that other tests made are forgotten."""
+    averages = (weight_loaders._averages, weight_loaders.weights, weight_loaders.ablation, weight_loaders.reach)
+    for cached in averages:
+        cached.clear()
     monkeypatch.setattr("eiwflow.analysis.weights.IMAGES", 12)
     monkeypatch.setattr("eiwflow.analysis.channels.ABLATION_IMAGES", 6)
     monkeypatch.setattr("eiwflow.analysis.channels.RESAMPLED_IMAGES", 3)
+    yield
+    for cached in averages:
+        cached.clear()
 
 
 def lively_flow(**changes: object) -> MultiScaleFlow:
@@ -176,3 +186,141 @@ def test_ones_own_photo_has_weights_and_no_recipe(weighted: Path) -> None:
     at = open_weights(photo=loaders.remember_photo(picture_bytes()))
     assert not at.exception and not at.info and "level 1 turns channel" in sentences(at)
     assert not at.code and "The command line looks at test images" in sentences(at)
+
+
+# ---------------------------------------------------------------------- beside another checkpoint
+
+
+def figures_of(at: AppTest) -> dict[str, dict]:
+    """Return the figures of a page by their keys, as JSON has them."""
+    return {chart.proto.id.split("-", 2)[-1]: json.loads(chart.proto.spec) for chart in at.get("plotly_chart")}
+
+
+def axes(figure: dict) -> tuple[object, object]:
+    return figure["layout"]["xaxis"].get("range"), figure["layout"]["yaxis"].get("range")
+
+
+@pytest.fixture
+def pair(weighted: Path) -> Path:
+    """Return the folder of checkpoints: ``one`` weighs in three levels, ``two`` for display, ``plain`` not at all."""
+    write_checkpoint(weighted / "two.safetensors", lively_flow(split="shuffle", steps=2))
+    write_checkpoint(weighted / "plain.safetensors", lively_flow(split="static-last", levels=3))
+    return weighted
+
+
+def test_two_checkpoints_are_drawn_by_the_same_figures_on_the_same_axes(pair: Path) -> None:
+    at = open_weights(ck="one", vs="two")
+    assert not at.exception and not at.error and not at.info
+    found = figures_of(at)
+    both = ("weights", "redundancy", "correlation", "one-channel")
+    assert found.keys() == {*both, *(f"{key}-second" for key in both)}
+    for key in both:
+        assert axes(found[key]) == axes(found[f"{key}-second"]) and None not in axes(found[key]), key
+        assert found[key]["data"] != found[f"{key}-second"]["data"], key
+
+
+def test_what_seconds_answer_stands_on_the_same_axes_too(pair: Path) -> None:
+    write_checkpoint(pair / "two.safetensors", lively_flow(steps=2))
+    at = open_weights(ck="one", vs="two")
+    for label in (ABLATE, RESAMPLE):
+        for _ in range(2):
+            next(button for button in at.button if button.label == label).click().run()
+    assert not at.exception and not at.error and not at.button
+    found = figures_of(at)
+    for key in ("ablation", "resampling"):
+        assert axes(found[key])[1] == axes(found[f"{key}-second"])[1] is not None, key
+
+
+def test_what_differs_is_said_above_the_columns_and_is_no_verdict(pair: Path) -> None:
+    at = open_weights(ck="one", vs="two")
+    said = sentences(at)
+    assert "From image to image log ω of a channel varies in one by ±" in said
+    assert "and in two (trained, not applied) by ±" in said and "paired difference" in said
+    assert "One training each: no verdict" in said
+    assert [line.split()[4] for line in at.code[0].value.splitlines()] == ["one", "two"]
+
+
+def test_a_flow_without_weights_beside_one_that_has_some_is_compared_in_what_both_have(pair: Path) -> None:
+    at = open_weights(ck="plain", vs="one")
+    assert not at.exception and not at.error and "plain has no weights" in sentences(at)
+    found = figures_of(at)
+    assert list(found)[:2] == ["redundancy", "entropy-rates"] and list(found)[2] == "redundancy-second"
+    assert axes(found["redundancy"]) == axes(found["redundancy-second"])
+
+
+def test_each_column_has_its_own_channel_and_a_link_may_name_both(pair: Path) -> None:
+    at = open_weights(ck="one", vs="two")
+    flows = [loaders.open_checkpoint(loaders.checkpoint_files()[name]).flow for name in ("one", "two")]
+    first, second = (flow.levels[0].shuffle.order.tolist()[0] for flow in flows)
+    at.button_group(key="channel").set_value(first).run()
+    at.button_group(key="channel-second").set_value(second).run()
+    assert not at.exception
+    assert (at.button_group(key="channel").value, at.button_group(key="channel-second").value) == (first, second)
+    assert sentences(at).count(" stands at place 1 of 12") == 2
+    again = open_weights(ck="one", vs="two", **{"channel": str(first), "channel-second": str(second)})
+    assert again.button_group(key="channel").value == first
+    assert again.button_group(key="channel-second").value == second
+
+
+def test_a_level_is_clamped_for_each_column_alone(pair: Path) -> None:
+    at = open_weights(ck="one", vs="two", level="2")
+    assert not at.exception and not at.error
+    assert [info.value for info in at.info] == ["Level 2 is the last and has no Shuffle: showing level 1."]
+    said = sentences(at)
+    assert "level 2 turns channel" in said and "level 1 would turn channel" in said
+    assert "one (level 2)" in said and "J is not compared" in said
+
+
+@pytest.mark.parametrize("columns", [{"ck": "one", "vs": "wild"}, {"ck": "wild", "vs": "one"}])
+def test_one_column_that_fails_leaves_the_other(pair: Path, columns: dict[str, str]) -> None:
+    flow = small_flow()
+    with torch.no_grad():
+        flow.levels[0].steps[0].actnorm.log_scale.fill_(300.0)
+    write_checkpoint(pair / "wild.safetensors", flow)
+    at = open_weights(**columns)
+    assert not at.exception and "not finite" in at.error[0].value
+    assert charts(at) == 4 and "level 1 turns channel" in sentences(at)
+
+
+def test_a_flow_of_one_level_beside_another_has_nothing_to_weigh(pair: Path) -> None:
+    write_checkpoint(pair / "flat.safetensors", small_flow(levels=1))
+    at = open_weights(ck="one", vs="flat")
+    assert not at.exception and not at.error and charts(at) == 4 and "nothing is split" in sentences(at)
+
+
+def test_a_lesson_asks_before_it_tells(weighted: Path) -> None:
+    at = open_weights(lesson="1")
+    assert not at.exception and charts(at) == 2 and "of its average weight" not in sentences(at)
+    assert at.toggle(key="reveal").disabled
+    at.button_group(key="guess").set_value("quieter").run()
+    at.toggle(key="reveal").set_value(True).run()
+    assert not at.exception and charts(at) == 4 and "of its average weight" in sentences(at)
+    assert ("Right: channel" in sentences(at)) != ("No: channel" in sentences(at))
+    assert not [box for box in open_weights().toggle if box.key == "reveal"]
+
+
+def test_a_lesson_has_nothing_to_ask_of_a_flow_without_weights(pair: Path) -> None:
+    at = open_weights(ck="plain", lesson="1")
+    assert not at.exception and charts(at) == 2 and "has no weights" in sentences(at)
+
+
+def test_the_recipe_of_two_columns_prints_the_tables_of_both(
+    pair: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    exported: list[list[dict]] = []
+    monkeypatch.setattr(ui, "exports", lambda page, tables, pictures: exported.extend(tables.values()))
+    monkeypatch.setattr(cli, "find_checkpoint", lambda text: pair / f"{text}.safetensors")
+    at = open_weights(ck="one", vs="plain", level="2", image="5", seed="3")
+    assert not at.exception and not at.error and len(exported) == 3
+    printed = []
+    for command in at.code[0].value.splitlines():
+        capsys.readouterr()
+        assert cli.main(shlex.split(command)[3:]) == 0
+        printed.append(json.loads(capsys.readouterr().out))
+    tables = [printed[0]["channels"], printed[1]["channels"], printed[0]["beside"][0]["halves"]]
+    for shown, found in zip(exported, tables, strict=True):
+        assert len(shown) == len(found)
+        for row, other in zip(shown, found, strict=True):
+            known = {name: None if value != value else value for name, value in row.items()}
+            assert known == pytest.approx(other, abs=1e-5)
+    assert printed[0]["beside"][0]["in_words"] in sentences(at)

@@ -15,7 +15,6 @@ from eiwflow.analysis.entropy import (
     Account,
     Entropies,
     Estimate,
-    Growth,
     Half,
     LevelEntropies,
     LevelGrowth,
@@ -23,7 +22,7 @@ from eiwflow.analysis.entropy import (
     Stage,
 )
 from eiwflow.figures import entropy as figures
-from eiwflow.figures import palette
+from eiwflow.figures import palette, steps
 
 
 def half(numbers: tuple[int, ...], value: float) -> Half:
@@ -51,10 +50,12 @@ def named(figure: go.Figure, start: str) -> go.Scatter:
     return next(trace for trace in figure.data if (trace.name or "").startswith(start))
 
 
-def growth(steps: int = 5, kept: int = 2) -> Growth:
-    rows = np.arange(steps * 4, dtype=float).reshape(steps, 4) / 10
-    level = LevelGrowth(1, kept, np.tile(np.arange(4), (steps, 1)), dict.fromkeys(MEASURES, rows))
-    return Growth(np.array([0, 1, 3, 9, 27])[:steps], (level,))
+STEPS = np.array([0, 1, 3, 9, 27])
+
+
+def growth(kept: int = 2, times: float = 1.0) -> LevelGrowth:
+    rows = times * np.arange(20, dtype=float).reshape(5, 4) / 10
+    return LevelGrowth(1, kept, np.tile(np.arange(4), (5, 1)), dict.fromkeys(MEASURES, rows))
 
 
 def account() -> Account:
@@ -138,6 +139,17 @@ def test_two_checkpoints_can_share_an_axis() -> None:
     assert limits[1] > 9 > figures.span([one], "redundancy")[1]
 
 
+def test_figures_beside_marks_that_nearly_coincide_do_not_cover_each_other() -> None:
+    result = entropies("last", "order")
+    close = Stage("order", half((0, 1), 5.21), half((2, 3), 5.2), {})
+    levels = (dataclasses.replace(result.levels[0], stages=(close,)), result.levels[1])
+    figure = figures.by_level(dataclasses.replace(result, levels=levels), "redundancy", (0.0, 10.0))
+    kept, emitted = (trace for trace in figure.data if trace.mode == "text")
+    assert (kept.text[0], emitted.text[0]) == ("5.21", "5.20")
+    assert kept.y[0] - emitted.y[0] >= 0.5 and kept.y[0] + emitted.y[0] == pytest.approx(10.41)
+    assert emitted.text[1] == "0.30" and emitted.y[1] > 0.4  # off the line of white noise
+
+
 # ---------------------------------------------------------------------- account
 
 
@@ -155,13 +167,20 @@ def test_the_account_says_how_well_it_closes_and_how_many_images_it_is_of() -> N
     assert "1.4189" in title
 
 
+def test_two_accounts_can_share_an_axis() -> None:
+    one, other = account(), dataclasses.replace(account(), coded=-7.0)
+    limits = figures.account_span([one, other])
+    assert {figures.account(each, limits).layout.xaxis.range for each in (one, other)} == {limits}
+    assert limits[0] < -7 < figures.account_span([one])[0]
+
+
 # ---------------------------------------------------------------------- growth
 
 
 def test_growth_has_one_frame_a_recorded_step_and_a_hidden_slider_over_them() -> None:
-    figure = figures.growth(growth(), 1)
+    figure = figures.growth(growth(), STEPS)
     names = [frame.name for frame in figure.frames]
-    assert names == ["0", "1", "3", "9", "27"] and figure.layout.meta["steps"] == 5
+    assert names == ["0", "1", "3", "9", "27"]
     (slider,) = figure.layout.sliders
     assert [step.args[0][0] for step in slider.steps] == names and slider.active == 4
     assert all(step.method == "animate" and step.args[1]["frame"]["redraw"] is False for step in slider.steps)
@@ -169,7 +188,7 @@ def test_growth_has_one_frame_a_recorded_step_and_a_hidden_slider_over_them() ->
 
 
 def test_a_frame_moves_cursor_and_marks_to_its_step_and_leaves_the_lines() -> None:
-    figure = figures.growth(growth(), 1)
+    figure = figures.growth(growth(), STEPS)
     frame = figure.frames[2]
     assert [trace.x[0] for trace in frame.data] == [2, 2, 2]
     assert [trace.y[0] for trace in frame.data[1:]] == pytest.approx([0.85, 1.05])
@@ -181,7 +200,7 @@ def test_a_frame_moves_cursor_and_marks_to_its_step_and_leaves_the_lines() -> No
 
 
 def test_axes_hold_all_frames() -> None:
-    figure = figures.growth(growth(), 1)
+    figure = figures.growth(growth(), STEPS)
     low, high = figure.layout.yaxis.range
     assert low < 0 and high > 1.9
     assert figure.layout.xaxis.range[0] < 0 and figure.layout.xaxis.range[1] > 4
@@ -190,16 +209,27 @@ def test_axes_hold_all_frames() -> None:
 
 def test_a_last_level_has_one_line_and_values_that_were_not_recorded_are_gaps() -> None:
     result = growth(kept=0)
-    figure = figures.growth(result, 1, "marginal")
+    figure = figures.growth(result, STEPS, "marginal")
     assert len(figure.frames[0].data) == 2 and not any((trace.name or "").startswith("stay") for trace in figure.data)
-    nothing = dataclasses.replace(result.levels[0], measures=dict.fromkeys(MEASURES, np.full((5, 4), np.nan)))
-    empty = figures.growth(Growth(result.steps, (nothing,)), 1)
+    nothing = dataclasses.replace(result, measures=dict.fromkeys(MEASURES, np.full((5, 4), np.nan)))
+    empty = figures.growth(nothing, STEPS)
     assert named(empty, "leave").y == (None,) * 5 and np.isfinite(empty.layout.yaxis.range).all()
 
 
+def test_two_trainings_can_share_both_axes() -> None:
+    """The second was recorded at other steps, and at fewer."""
+    one, other, others = growth(), growth(times=9.0), np.array([0, 2, 3, 100, 200])
+    shared, limits = steps.together([STEPS, others]), figures.growth_span([one, other], "redundancy")
+    assert shared.tolist() == [0, 1, 2, 3, 9, 27, 100, 200] and limits[1] > 9 * 1.9
+    drawn = [figures.growth(level, own, limits=limits, shared=shared) for level, own in ((one, STEPS), (other, others))]
+    assert drawn[0].layout.xaxis == drawn[1].layout.xaxis and drawn[0].layout.yaxis == drawn[1].layout.yaxis
+    assert [named(figure, "stay").x for figure in drawn] == [(0, 1, 3, 4, 5), (0, 2, 3, 6, 7)]
+    assert [frame.data[0].x[0] for frame in drawn[1].frames] == [0, 2, 3, 6, 7]
+    assert [frame.name for frame in drawn[1].frames] == ["0", "2", "3", "100", "200"]
+
+
 def test_figures_are_light_enough_to_send() -> None:
-    steps = 60
-    rows = np.random.default_rng(0).normal(size=(steps, 48))
-    level = LevelGrowth(1, 24, np.tile(np.arange(48), (steps, 1)), dict.fromkeys(MEASURES, rows))
-    figure = figures.growth(Growth(np.arange(steps), (level,)), 1)
+    rows = np.random.default_rng(0).normal(size=(60, 48))
+    level = LevelGrowth(1, 24, np.tile(np.arange(48), (60, 1)), dict.fromkeys(MEASURES, rows))
+    figure = figures.growth(level, np.arange(60))
     assert len(figure.to_json()) < 150_000 and json.loads(figure.to_json())

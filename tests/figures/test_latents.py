@@ -84,6 +84,28 @@ def test_norms_are_in_units_of_the_root_of_d() -> None:
     assert (figure.layout.shapes[0].y1 - 1) > (figure.layout.shapes[1].y1 - 1)
 
 
+def test_axis_that_two_charts_share_holds_every_dot_and_band() -> None:
+    few = Norms(np.array([100, 400]), np.array([11.0, 18.0]), np.array([[10.0, 20.0], [5.0, 30.0]]))
+    many = Norms(np.array([4]), np.array([6.0]), np.array([[2.0], [1.0]]))
+    low, high = figures.norm_limits(few, many)
+    for one in (few, many):
+        figure = figures.norm_dots(one, (low, high))
+        assert figure.layout.yaxis.range == (low, high)
+        shown = [
+            *figure.data[0].y,
+            *figure.data[1].y,
+            *(end for band in figure.layout.shapes for end in (band.y0, band.y1)),
+        ]
+        assert low < min(shown) and max(shown) < high
+    assert figures.norm_limits(few)[1] < high
+
+
+def test_flows_are_named_without_the_word_that_all_begin_with() -> None:
+    result = compare({name: survey_of(noisy(40, 0, 1)) for name in ("photos32-weighted", "photos32-static-last")})
+    assert list(figures.psnr_dots(result).layout.yaxis.ticktext) == ["weighted", "static-last"]
+    assert figures.difference_dots(result).layout.xaxis.title.text == "PSNR minus that of weighted, dB"
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_slide_holds_every_picture_enlarged(channels: int) -> None:
     slide = Image.open(io.BytesIO(figures.halvings_png({"one": treated(channels), "other": treated(channels)})))

@@ -19,7 +19,7 @@ from eiwflow.analysis.permutation import (
     near_ties,
     ranks_of,
 )
-from eiwflow.figures import palette, shuffle
+from eiwflow.figures import palette, shuffle, steps
 
 
 def river_of(channels: int = 12, records: int = 5, seed: int = 0) -> RankRiver:
@@ -149,7 +149,7 @@ def test_channels_are_emphasised_just_where_they_would_cross() -> None:
     river = river_of()
     thick = [trace for trace in shuffle.rank_river(river).data if trace.line.width == 4]
     assert sum(len(line) for trace in thick for line in lines(trace)) == river.crossing.sum() > 0
-    assert [trace.name for trace in thick] == ["would now leave", "would now stay"]
+    assert [trace.name for trace in thick] == ["would leave", "would stay"]
     assert (np.concatenate(lines(thick[0])) > river.half).all() and (
         np.concatenate(lines(thick[1])) <= river.half
     ).all()
@@ -181,7 +181,44 @@ def test_names_of_channels_stand_inside_the_river_on_both_sides(records: int) ->
     assert left - low > 0.045 * width and high - right > 0.025 * width
 
 
+@pytest.mark.parametrize("channels", [12, 32], ids=["lines", "matrix"])
+def test_two_rivers_recorded_at_other_steps_share_their_axis(channels: int) -> None:
+    one, other = river_of(channels, 5), river_of(channels, 9)
+    shared = steps.together([one.steps, other.steps])
+    assert len(shared) > len(other.steps)
+    drawn = [shuffle.rank_river(river, shared) for river in (one, other)]
+    assert drawn[0].layout.xaxis == drawn[1].layout.xaxis and drawn[0].layout.yaxis == drawn[1].layout.yaxis
+    for figure, river in zip(drawn, (one, other), strict=True):
+        cursors = [frame.data[0].x[0] for frame in figure.frames]
+        assert [shared[place] for place in cursors] == river.steps.tolist()
+        assert [frame.name for frame in figure.frames] == [str(step) for step in river.steps]
+
+
+def test_a_matrix_on_a_shared_axis_ends_where_its_record_ends() -> None:
+    river = river_of(26, 5)
+    shared = np.append(river.steps, [20_000, 30_000])
+    figure = shuffle.rank_river(river, shared)
+    assert figure.layout.images[0].sizex == 5 and figure.layout.xaxis.range[1] > 6
+
+
 # ---------------------------------------------------------------------- the others
+
+
+def test_bars_of_two_checkpoints_share_an_axis_that_holds_both() -> None:
+    one, other = river_of(seed=0), river_of(seed=3)
+    limits = shuffle.redundancy_limits([one.redundancy, other.redundancy])
+    assert {shuffle.redundancy_by_rank(river, limits).layout.yaxis.range for river in (one, other)} == {limits}
+    assert limits[0] <= min(one.redundancy.min(), other.redundancy.min()) and limits[1] > one.redundancy.max()
+    assert shuffle.halves_under(report_of(), "last", limits).layout.yaxis.range == limits
+
+
+def test_curves_of_two_checkpoints_share_their_axes() -> None:
+    one, other = river_of(), river_of(12, 9, seed=2)
+    shared = steps.together([one.steps, other.steps])
+    for draw in (shuffle.churn, shuffle.kendall_tau):
+        left, right = draw(one, shared), draw(other, shared)
+        assert left.layout.xaxis == right.layout.xaxis and left.layout.yaxis == right.layout.yaxis
+        assert [shared[x] for x in right.data[0].x] == other.steps.tolist()
 
 
 def test_slope_joins_both_places_of_every_channel() -> None:

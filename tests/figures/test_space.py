@@ -44,6 +44,11 @@ def test_a_strip_a_row_names_the_level_and_its_share_of_the_numbers() -> None:
     assert len(re.findall(r'alt="From A towards B: [^"]+"', html)) == 3
 
 
+def test_first_strip_may_stand_without_its_answer() -> None:
+    html = figures.strips(interpolation(), alone=False)
+    assert html.count("<img") == 1 and "all levels" in html and "level 1 alone" not in html
+
+
 def test_rows_begin_with_all_levels() -> None:
     rows = figures.rows(interpolation())
     assert rows.shape == (3, 3, 4, 4, 3) and rows[:, -1, 0, 0, 0].tolist() == [100, 50, 20]
@@ -63,6 +68,16 @@ def test_norms_are_in_units_of_the_root_of_d_bold_for_all_levels() -> None:
     assert list(bold["arc (norm-preserving)"].y) == [1.0] * 5
     assert bold["straight line"].line.dash == "dash" and bold["straight line"].line.color == palette.REFERENCE
     assert len(figure.data) == 7 and min(figure.data[0].y) < 1 < max(figure.data[0].y)
+
+
+def test_axis_that_two_charts_share_holds_every_line_and_band() -> None:
+    few = NormPaths(paths().t, np.array([100, 400]), {name: 1.5 * norms for name, norms in paths().norms.items()})
+    low, high = figures.norm_limits(paths(), few)
+    for one in (paths(), few):
+        figure = figures.norm_paths(one, (low, high))
+        assert figure.layout.yaxis.range == (low, high)
+        assert all(low < min(trace.y) and max(trace.y) < high for trace in figure.data)
+    assert figures.norm_limits(few)[0] > low and figures.norm_limits(paths())[1] < high
 
 
 def test_samples_are_one_picture_with_their_temperatures_as_text() -> None:

@@ -128,9 +128,67 @@ def test_large_weights_stay_inside_the_axis() -> None:
     assert axis.range[1] > 1.9 and "×4" in axis.ticktext[-1]
 
 
-def test_two_charts_may_share_an_axis() -> None:
-    assert figures.bars(made_up(), span=3.0).layout.yaxis.range == (-3.0, 3.0)
-    assert figures.redundancy(made_up(), top=9.0).layout.yaxis.range[1] == 9.0
+def louder(found: ChannelWeights, factor: float) -> ChannelWeights:
+    """Return weights whose every number is larger, those of the image looked at most of all."""
+    fields = [field.name for field in dataclasses.fields(found.images)]
+    parts = {
+        part: dataclasses.replace(old, **{name: by * getattr(old, name) for name in fields})
+        for part, old, by in (("image", found.image, 2 * factor), ("images", found.images, factor))
+    }
+    return dataclasses.replace(found, **parts)
+
+
+SHARED = {
+    "bars": (figures.bars, lambda *shown: (-figures.weight_span(*shown), figures.weight_span(*shown))),
+    "redundancy": (figures.redundancy, figures.redundancy_limits),
+    "entropy rates": (figures.entropy_rates, figures.entropy_rate_limits),
+}
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_axis_that_two_charts_share_holds_everything_in_both(name: str) -> None:
+    draw, limits_of = SHARED[name]
+    quiet, loud = made_up(), louder(made_up(seed=1), 3)
+    quiet.images.entropy_rate[:] = -1.0
+    low, high = limits_of(quiet, loud)
+    for one in (quiet, loud):
+        argument = high if draw is figures.bars else None
+        figure = draw(one, span=argument) if argument else draw(one, limits=(low, high))
+        assert figure.layout.yaxis.range == (low, high)
+        for trace in figure.data:
+            up = np.array(trace.error_y.array if trace.error_y.array else 0.0)
+            assert (np.array(trace.y) + up <= high + 1e-4).all() and (np.array(trace.y) >= low - 1e-4).all()
+    alone = limits_of(quiet)
+    assert low <= alone[0] and high > alone[1]
+
+
+def test_words_above_bars_have_room_where_an_axis_is_shared() -> None:
+    plain, found = without_weights(made_up(), rule="last"), made_up()
+    assert figures.redundancy_limits(found, plain)[1] > figures.redundancy_limits(found, found)[1]
+
+
+def test_weights_of_a_policy_without_any_do_not_stretch_the_axis() -> None:
+    assert figures.weight_span(made_up(), without_weights(made_up())) == figures.weight_span(made_up())
+
+
+def test_scatters_that_share_axes_hold_the_points_of_both_channels() -> None:
+    found = made_up()
+    across, up = figures.scatter_limits((found, 0), (louder(found, 3), 2))
+    for one, position in ((found, 0), (louder(found, 3), 2)):
+        figure = figures.scatter(one, position, (across, up))
+        assert (figure.layout.xaxis.range, figure.layout.yaxis.range) == (across, up)
+        for trace in figure.data[1:]:
+            assert (
+                across[0] < min(trace.x) and max(trace.x) < across[1] and up[0] < min(trace.y) and max(trace.y) < up[1]
+            )
+
+
+def test_intervals_that_share_an_axis_are_inside_it_with_0() -> None:
+    costs = np.random.default_rng(0).normal(0.01, 0.001, size=(30, 4))
+    few, many = (Ablation(1, (3, 2, 1, 0), np.zeros(4), by * costs, costs.sum(axis=1)) for by in (1, 5))
+    low, high = figures.interval_limits(few, many)
+    assert low < 0 < many.interval[1].max() < high
+    assert figures.ablation(few, (low, high)).layout.yaxis.range == (low, high)
 
 
 # ---------------------------------------------------------------------- beside it

@@ -1,0 +1,99 @@
+"""Charts over training: the axis of recorded steps, and the slider over them that the page's scrubber moves.
+
+Recording steps stand at equal distances, since they are log-spaced. Charts of several records share one axis, on which
+all of their steps have a place.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from . import palette
+
+#: Of an exported film: screen pixels a sample's pixel, room for the step's number in pixels, milliseconds a frame.
+SCALE, FOOT, FRAME_MS = 3, 36, 150
+
+
+def together(records: Iterable[np.ndarray]) -> np.ndarray:
+    """Return all steps of several records, (S,)."""
+    return np.unique(np.concatenate(list(records)))
+
+
+def places(own: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    """Return where a record's own steps stand on the axis of ``steps``."""
+    return np.searchsorted(steps, own)
+
+
+def latest(own: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    """Return which of a record's own steps is the latest at each of ``steps``, up to its last."""
+    return np.searchsorted(own, steps[steps <= own[-1]], side="right") - 1
+
+
+def axis(steps: np.ndarray, left: float, right: float, ticks: int = 7) -> dict[str, Any]:
+    """Return an x axis from ``left`` before the first step to ``right`` behind the last, in distances of two steps."""
+    last = len(steps) - 1
+    chosen = np.unique(np.linspace(0, last, min(ticks, last + 1)).round().astype(int))
+    return {
+        "range": [-float(left), last + float(right)],
+        "tickvals": chosen.tolist(),
+        "ticktext": [f"{step / 1000:.3g}k" if step >= 1000 else str(step) for step in steps[chosen]],
+        "tickangle": 0,
+        "title": {"text": "training step (log-spaced)"},
+        "showgrid": False,
+        "zeroline": False,
+    }
+
+
+def cursor(place: int, ends: Sequence[float]) -> dict[str, Any]:
+    """Return the upright line at a place on the axis."""
+    return {
+        "type": "scatter",
+        "x": [place, place],
+        "y": [round(float(end), 4) for end in ends],
+        "mode": "lines",
+        "line": {"color": palette.SUBJECT, "width": 2.5},
+        "showlegend": False,
+        "hoverinfo": "skip",
+    }
+
+
+def slider(own: np.ndarray) -> list[dict[str, Any]]:
+    """Return the hidden slider over a record's own steps: plotly's takes no keys, so the page's scrubber moves it."""
+    jump = {"mode": "immediate", "frame": {"duration": 0, "redraw": False}, "transition": {"duration": 0}}
+    return [
+        {
+            "active": len(own) - 1,
+            "len": 1,
+            "y": 0.5,  # inside the plot, where it asks for no margin
+            "yanchor": "middle",
+            "pad": {"t": 0, "b": 0},
+            "ticklen": 0,
+            "minorticklen": 0,
+            "currentvalue": {"visible": False},
+            "font": {"size": 1},
+            "steps": [{"label": "", "method": "animate", "args": [[str(step)], jump]} for step in own],
+        }
+    ]
+
+
+def film_gif(samples: Mapping[int, bytes]) -> bytes:
+    """Return the bytes of a GIF that runs through samples (step -> an encoded picture), with their step below.
+
+    A GIF holds 256 colours a frame: it is for slides, not for measuring.
+    """
+    font, frames = ImageFont.load_default(20), []
+    for step, encoded in sorted(samples.items()):
+        picture = Image.open(io.BytesIO(encoded)).convert("RGB")
+        width, height = picture.width * SCALE, picture.height * SCALE
+        frame = Image.new("RGB", (width, height + FOOT), "white")
+        frame.paste(picture.resize((width, height), Image.Resampling.NEAREST))
+        ImageDraw.Draw(frame).text((8, height + FOOT // 2), f"step {step:,}", "black", font, anchor="lm")
+        frames.append(frame.quantize(256, dither=Image.Dither.NONE))
+    file, durations = io.BytesIO(), [FRAME_MS] * (len(frames) - 1) + [10 * FRAME_MS]
+    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0)
+    return file.getvalue()
