@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import json
 import math
+import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
@@ -18,10 +19,11 @@ if TYPE_CHECKING:
     from .checkpoint import Checkpoint
     from .data import ImageData
     from .flow import FlowConfig
+    from .training.distributed import Team
 
 WRONG_INPUT = 2
 #: What ``analyse`` can be asked for; named here too, so that --help does not wait for torch.
-SUBJECTS = ("trace", "levels", "weights", "shuffle", "entropy", "latents")
+SUBJECTS = ("trace", "levels", "weights", "shuffle", "entropy", "latents", "space")
 
 
 class Parser(argparse.ArgumentParser):
@@ -39,25 +41,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     options.arguments = arguments
     # Imported here, so that --help does not wait for torch.
+    from .analysis.study_file import StudyError
     from .checkpoint import CheckpointError
     from .data import DataError
     from .flow import ConfigError, NonFiniteError, ShapeError
     from .training.loop import TrainingFailed
     from .training.run import RunError
 
+    refusals = (CheckpointError, ConfigError, DataError, NonFiniteError, RunError, ShapeError, StudyError, OSError)
     try:
         if getattr(options, "threads", None) is not None:
             import torch
 
             torch.set_num_threads(options.threads)
         result, text = options.command(options)
-    except (CheckpointError, ConfigError, DataError, NonFiniteError, RunError, ShapeError, OSError) as error:
+    except refusals as error:
         print(f"eiwflow {options.name}: {' '.join(str(error).split())}", file=sys.stderr)
         return WRONG_INPUT
     except TrainingFailed as error:
         print(f"eiwflow {options.name}: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
-    print(json.dumps(_null_for_nan(result), allow_nan=False) if options.json else text)
+    try:
+        print(json.dumps(_null_for_nan(result), allow_nan=False) if options.json else text, flush=True)
+    except BrokenPipeError:  # the reader, as `head`, has seen enough; Python's own flush at exit must not say so
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 
@@ -87,22 +94,55 @@ def build_parser() -> Parser:
     train.add_argument("--batch", type=int, help="images a step (default: 32)")
     train.add_argument("--iterations", type=int, help="training steps (default: 1000)")
     train.add_argument("--seed", type=int, help="everything random is drawn from it (default: 0)")
-    train.add_argument("--learning-rate", type=float, help="peak learning rate of AdamW (default: 0.002)")
-    train.add_argument("--weight-decay", type=float, help="of AdamW (default: 0)")
-    train.add_argument("--warmup", type=int, help="steps of warm-up, at most a tenth of all (default: 100)")
-    train.add_argument("--clip", type=float, help="largest gradient norm (default: 50)")
-    train.add_argument("--ema", type=float, help="decay of the averaged weights (default: 0.999)")
-    train.add_argument("--divergence", type=float, help="strength of the Shuffle's KL regulariser (default: 0)")
+    _optimiser_options(train)
     train.add_argument(
         "--precision", choices=("float32", "bfloat16"), help="of the networks, on CUDA (default: float32)"
     )
-    train.add_argument("--flip", action="store_true", default=None, help="mirror half of the training images")
     train.add_argument(
         "--validation", action="store_true", default=None, help="score on photographs held out from the train part"
     )
     train.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
     train.add_argument("--threads", type=_count(1024), help="CPU threads (default: all)")
     train.add_argument("--out", type=Path, help="folder that the run directory is made in (default: runs)")
+
+    study = _command(
+        commands, "study", study_command, "Train every arm with every seed on one budget; the result is one JSON file."
+    )
+    study.add_argument("--out", type=Path, required=True, metavar="FILE", help="the .json file; one begun is continued")
+    study.add_argument("--data", help="data set's name, an .npz file or a folder of images (default: photos32)")
+    study.add_argument(
+        "--splits", type=_words, help="policies, separated by commas (default: the five with a name; with --null none)"
+    )
+    study.add_argument("--inits", type=_words, help="principal, random or both (default: principal)")
+    study.add_argument("--priors", type=_words, help="conditional, standard or both (default: conditional)")
+    study.add_argument(
+        "--arms", type=_words, dest="extra", help="further arms, each SPLIT/INIT (for every prior) or SPLIT/INIT/PRIOR"
+    )
+    study.add_argument(
+        "--null", action="store_true", default=None, help="run the split random against itself: a control"
+    )
+    study.add_argument("--seeds", type=int, help="runs an arm, with the seeds 0 … N-1 (default: 3)")
+    study.add_argument("--levels", type=int, help="levels (default: 3)")
+    study.add_argument("--steps-per-level", type=int, dest="steps", help="flow steps a level (default: 4)")
+    study.add_argument("--width", type=int, help="hidden channels of a coupling network (default: 48)")
+    study.add_argument("--network", help="kernel sizes of a coupling network, such as 3-1-3")
+    study.add_argument("--scale-bound", type=float, help="bound of a coupling's log-scale, in nats")
+    study.add_argument("--size", type=int, help="training size in pixels; larger images are cropped (default: 16)")
+    study.add_argument("--batch", type=int, help="images a step (default: 64)")
+    study.add_argument("--iterations", type=int, help="training steps of every run (default: 500)")
+    _optimiser_options(study)
+    study.add_argument(
+        "--evaluate-on", choices=("test", "validation"), help="validation: photographs held out from train"
+    )
+    study.add_argument(
+        "--equal-cpu",
+        action="store_true",
+        default=None,
+        help="give every arm the same CPU seconds: its iterations are divided by the measured cost of its step",
+    )
+    study.add_argument("--jobs", type=int, default=1, help="runs at the same time, one thread each (default: 1)")
+    study.add_argument("--report", action="store_true", help="run nothing, say what the file FILE says")
+    study.add_argument("--subject", help="SPLIT/INIT, what --report compares (default: weighted/principal)")
 
     evaluate = _command(
         commands, "evaluate", evaluate_command, "Bits/dim of a checkpoint on test images, and its exactness."
@@ -111,7 +151,7 @@ def build_parser() -> Parser:
     evaluate.add_argument("--limit", type=_count(1_000_000), help="only the first N test images")
 
     inspect = _command(
-        commands, "inspect", inspect_command, "What a checkpoint holds: config, orders, weights, entropies."
+        commands, "inspect", inspect_command, "What a checkpoint holds: config, parts, inversion, orders, entropies."
     )
     _checkpoint_options(inspect)
 
@@ -121,6 +161,15 @@ def build_parser() -> Parser:
     analyse.add_argument("--level", type=_count(6), help="level, from 1 (default: all, or the first)")
     analyse.add_argument("--image", type=int, default=0, help="number of the test image looked at (default: 0)")
     analyse.add_argument("--seed", type=int, default=0, help="of its dequantisation and of what is drawn (default: 0)")
+    analyse.add_argument(
+        "--other-image", type=int, default=24, help="number of the test image that space goes to (default: 24)"
+    )
+    analyse.add_argument(
+        "--vs", nargs="+", default=[], metavar="CHECKPOINT", help="others, that latents and weights compare it with"
+    )
+    analyse.add_argument(
+        "--path", choices=("linear", "spherical"), default="spherical", help="of space (default: spherical)"
+    )
 
     sample = _command(commands, "sample", sample_command, "Draw images from a checkpoint into a PNG.")
     sample.add_argument("checkpoint", help="a .safetensors file, a run directory or a bundled checkpoint's name")
@@ -135,6 +184,7 @@ def build_parser() -> Parser:
     _flow_options(bench)
     bench.add_argument("--batch", type=_count(4096), default=16, help="images (default: 16)")
     bench.add_argument("--threads", type=_count(1024), default=1, help="CPU threads (default: 1)")
+    bench.add_argument("--profile", action="store_true", help="the share of each part of a train step instead")
     return parser
 
 
@@ -162,6 +212,16 @@ def _flow_options(parser: Parser) -> None:
     parser.add_argument("--size", type=int, help="training size in pixels; larger images are cropped (default: 32)")
 
 
+def _optimiser_options(parser: Parser) -> None:
+    parser.add_argument("--learning-rate", type=float, help="peak learning rate of AdamW (default: 0.002)")
+    parser.add_argument("--weight-decay", type=float, help="of AdamW (default: 0)")
+    parser.add_argument("--warmup", type=int, help="steps of warm-up, at most a tenth of all (default: 100)")
+    parser.add_argument("--clip", type=float, help="largest gradient norm (default: 50)")
+    parser.add_argument("--ema", type=float, help="decay of the averaged weights (default: 0.999)")
+    parser.add_argument("--divergence", type=float, help="strength of the Shuffle's KL regulariser (default: 0)")
+    parser.add_argument("--flip", action="store_true", default=None, help="mirror half of the training images")
+
+
 def _checkpoint_options(parser: Parser) -> None:
     parser.add_argument("checkpoint", help="a .safetensors file, a run directory or a bundled checkpoint's name")
     parser.add_argument("--data", help="another data set than the checkpoint's own")
@@ -182,35 +242,60 @@ def _count(most: int) -> Callable[[str], int]:
     return read
 
 
+def _words(text: str) -> tuple[str, ...]:
+    """Return the words that commas separate."""
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
 # ---------------------------------------------------------------------- commands
 
 
 def train_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     """Train, with a progress bar on a terminal."""
+    from .training.distributed import gathered
+
+    with gathered() as team:
+        if team.first:
+            return _train_first(options, team)
+        _train_beside(options, team)
+    # The first process has printed what there is to print.
+    sys.exit(0)
+
+
+def _train_first(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any], str]:
     from tqdm import tqdm
 
     from .training.loop import choose_device, train
     from .training.run import RunDirectory, RunError
 
-    device = choose_device(options.device)
+    device = choose_device(options.device, team.local_rank)
     if options.resume is not None:
         if given := _given(options, "preset", "size", "out", *_FLOW_OPTIONS, *_RECIPE_OPTIONS):
             raise RunError(f"--resume continues a run with its own settings; leave out {', '.join(given)}.")
         run, images = RunDirectory.open(options.resume), None
     else:
-        run, images = _new_run(options)
-    iterations = run.config()[0].iterations
-    with tqdm(total=iterations, unit="step", disable=not sys.stderr.isatty()) as bar:
+        run, images = _new_run(options, team)
+    recipe, _ = run.config()
+    team.share(recipe)
+    with tqdm(total=recipe.iterations, unit="step", disable=not sys.stderr.isatty()) as bar:
 
         def progress(step: int, bits: float) -> None:
             bar.update(step - bar.n)
             bar.set_postfix_str(f"{bits:.3f} bits/dim", refresh=False)
 
-        info = train(run, images=images, device=device, progress=progress)
+        info = train(run, images=images, device=device, progress=progress, team=team)
     return {"run": str(run.path), "step": info.step, "metrics": info.metrics}, str(run.path)
 
 
-def _new_run(options: argparse.Namespace) -> tuple[Any, ImageData]:
+def _train_beside(options: argparse.Namespace, team: Team) -> None:
+    from .training.loop import choose_device, follow
+
+    device = choose_device(options.device, team.local_rank)
+    if (recipe := team.share(None)) is not None:
+        follow(recipe, team, device)
+
+
+def _new_run(options: argparse.Namespace, team: Team) -> tuple[Any, ImageData]:
     from .data import DataError
     from .training.loop import load_data
     from .training.recipe import Recipe
@@ -221,6 +306,7 @@ def _new_run(options: argparse.Namespace) -> tuple[Any, ImageData]:
     # A wrong setting is refused before data are read or downloaded; how many channels they have is seen then.
     flow = _flow_config(options, settings, 3, size)
     recipe = Recipe(flow=flow, **{k: v for k, v in settings.items() if k in _RECIPE_OPTIONS})
+    team.check(recipe.batch)
     images = load_data(recipe)
     if size > min(images.size):
         raise DataError(f"--size is {size}; the images of {images.name} have {images.size[0]}×{images.size[1]} pixels.")
@@ -228,6 +314,57 @@ def _new_run(options: argparse.Namespace) -> tuple[Any, ImageData]:
     recipe = dataclasses.replace(recipe, flow=flow)
     command = shlex.join(["python", "-m", "eiwflow", *options.arguments])
     return RunDirectory.create(options.out or runs_root(), recipe, command), images
+
+
+def study_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    """Run a study, with a progress bar on a terminal, or say what its file says."""
+    if options.report:
+        return _study_report(options)
+    from tqdm import tqdm
+
+    from .training.loop import TrainingFailed
+    from .training.study import run_study
+    from .training.study_recipe import StudyRecipe
+
+    settings = _given(options, *(field.name for field in dataclasses.fields(StudyRecipe)))
+    if options.null and options.splits is None:
+        settings["splits"] = ()
+    command = shlex.join(["python", "-m", "eiwflow", *options.arguments])
+    with tqdm(unit="run", disable=not sys.stderr.isatty()) as bar:
+
+        def progress(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        try:
+            document = run_study(StudyRecipe(**settings), options.out, command, options.jobs, progress)
+        except KeyboardInterrupt:
+            raise TrainingFailed(f"Stopped; the same command continues {options.out}.") from None
+    runs = len(document["results"])
+    return {"out": str(options.out), "runs": runs}, f"{runs} runs in {options.out}"
+
+
+def _study_report(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    from .analysis.study import report
+    from .analysis.study_file import StudyError, read_study
+
+    subject = None if options.subject is None else tuple(options.subject.split("/"))
+    if subject is not None and len(subject) != 2:
+        raise StudyError(f"--subject is {options.subject[:60]!r}; it must be SPLIT/INIT.")
+    result = report(read_study(options.out), subject)
+    lines = [result["verdict"], result["entropy_informed"], ""]
+    lines += [
+        f"{row['difference_bits_per_dim']:+.4f}  [{row['low']:+.4f}, {row['high']:+.4f}]  p {row['p_corrected']:.2g}  "
+        f"{row['claim']:13}  {row['contrast']}{' (' + row['prior'] + ')' if 'prior' in row else ''}"
+        for row in [*result["comparisons"], *result["factorial"]]
+    ]
+    lines += ["", *(
+        f"{row['bits_per_dim']:.4f} ± {row['sd_over_seeds']:.4f}  {row['seeds']} seeds  "
+        f"{row['parameters']:,} parameters  {row['iterations']} steps in {row['cpu_s']:.1f} CPU-s  "
+        f"{row['split']}, {row['init']}, {row['prior']}"
+        for row in result["arms"]
+    )]  # fmt: skip
+    return result, "\n".join(lines)
 
 
 _FLOW_OPTIONS = ("split", "prior", "init", "levels", "steps", "width", "network", "scale_bound", "permutation_seed")
@@ -299,6 +436,7 @@ def evaluate_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
 
 def inspect_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     """Describe a checkpoint."""
+    from .analysis.curve import load_curve
     from .analysis.inspect import inspect
     from .data import DataError
 
@@ -310,16 +448,21 @@ def inspect_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
         if options.data is not None:
             raise
         images = None
-    result = inspect(loaded, images)
+    result = inspect(loaded, images, load_curve(find_checkpoint(options.checkpoint)))
     config = loaded.info.config
     lines = [
         f"{loaded.name}: {config.split}, prior {config.prior}, init {config.init}, "
         f"{config.levels} levels × {config.steps} steps, width {config.width}, {result['parameters']:,} parameters",
         f"trained {loaded.info.step} steps on {loaded.info.data}, seed {loaded.info.seed}",
     ]
+    lines.append("parameters by part: " + ", ".join(f"{part} {count:,}" for part, count in result["parts"].items()))
     for level in result["levels"]:
         order = "" if level["order"] is None else f"; order (kept first): {' '.join(map(str, level['order']))}"
-        lines.append(f"level {level['level']}: {level['channels']} channels{order}")
+        back = "" if level["inversion_max_abs"] is None else f", inverse off by {level['inversion_max_abs']:.1e}"
+        lines.append(
+            f"level {level['level']}: {level['channels']} channels, condition number at most "
+            f"{max(level['condition']):.3g}{back}{order}"
+        )
     return result, "\n".join(lines)
 
 
@@ -329,11 +472,29 @@ def analyse_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     from .analysis.record import load_record
 
     _check_seed(options.seed)
-    loaded = _load(options)
+    loaded, *beside = (_named(text) for text in (options.checkpoint, *options.vs))
     record = load_record(find_checkpoint(options.checkpoint))
     images = _images(options, loaded)
-    result = analyse(loaded, images, options.what, record, options.image, options.level, options.seed)
+    result = analyse(
+        loaded,
+        images,
+        options.what,
+        record,
+        options.image,
+        options.level,
+        options.seed,
+        options.other_image,
+        options.path,
+        beside,
+    )
     return result, json.dumps(_null_for_nan(result), indent=2, ensure_ascii=False)
+
+
+def _named(text: str) -> Checkpoint:
+    """Return a checkpoint under the name that it was asked for by: the files of all runs are called the same."""
+    from . import checkpoint
+
+    return dataclasses.replace(checkpoint.load(find_checkpoint(text)), name=text)
 
 
 def _check_seed(seed: int) -> None:
@@ -374,10 +535,16 @@ def sample_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
 
 def bench_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     """Time a flow."""
-    from .training.bench import bench
+    from .training.bench import bench, profile
 
     size = 32 if options.size is None else options.size
-    result = bench(_flow_config(options, {}, 3, size), options.batch)
+    config = _flow_config(options, {}, 3, size)
+    if options.profile:
+        seconds = profile(config, options.batch)
+        total = sum(part for name, part in seconds.items() if name != "step")
+        shares = [f"{name:<13}{part:.4f}  {part / total:4.0%}" for name, part in seconds.items() if name != "step"]
+        return seconds, "\n".join([*shares, f"{'sum':<13}{total:.4f}", f"{'train step':<13}{seconds['step']:.4f}"])
+    result = bench(config, options.batch)
     step, log_prob, sample = (result[f"{name}_cpu_s"] for name in ("train_step", "log_prob", "sample"))
     floor, forward = result["convolutions_cpu_s"], result["convolutions_forward_cpu_s"]
     text = "\n".join(
@@ -386,6 +553,8 @@ def bench_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
             f"train step {step:.4f} = {step / floor:.2f} × its convolutions ({floor:.4f})",
             f"log_prob   {log_prob:.4f} = {log_prob / forward:.2f} × theirs ({forward:.4f})",
             f"sample     {sample:.4f} = {sample / forward:.2f} × theirs",
+            f"split      {result['split_ratio']:.3f} × the step of static-last "
+            f"(static-last against itself: {result['null_ratio']:.3f})",
             f"round trip {result['round_trip_max_abs']:.1e}, peak memory {result['peak_rss_mib']:.0f} MiB",
         ]
     )

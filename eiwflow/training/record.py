@@ -68,9 +68,9 @@ def _rounded(values: Tensor) -> list[float | None]:
     return [round(value, 4) if math.isfinite(value) else None for value in values.tolist()]
 
 
-def sample_montage(flow: MultiScaleFlow, seed: int) -> bytes | None:
-    """Return 16 samples of fixed ε as one lossy WEBP of 4×4 images, or None where they are not finite."""
-    latents = flow.sample_latents(SAMPLES, SAMPLE_TEMPERATURE, generator_for(seed, "samples"))
+def sample_montage(flow: MultiScaleFlow, seed: int, count: int = SAMPLES) -> bytes | None:
+    """Return samples of fixed ε as one lossy WEBP, four in a row, or None where they are not finite."""
+    latents = flow.sample_latents(count, SAMPLE_TEMPERATURE, generator_for(seed, "samples"))
     try:
         return encode_webp(montage(quantise(flow.decode(latents)).cpu(), columns=4))
     except NonFiniteError:

@@ -1,0 +1,167 @@
+"""The arms of a study one by one: what each cost and reached, and its way there."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..flow.config import parse_split
+from ..training.study_recipe import Arm
+from .record import TrainingRecord
+from .study_file import Study
+
+
+def arm_table(study: Study) -> list[dict[str, Any]]:
+    """Return one row an arm: bits/dim over seeds, parameters, iterations, CPU seconds of its training."""
+    rows = []
+    for arm in study.arms:
+        runs = study.of(arm)
+        bits = np.array([run.bits_per_dim for run in runs])
+        rows.append(
+            {
+                "split": arm.split,
+                "init": arm.init,
+                "prior": arm.prior,
+                "seeds": len(runs),
+                "bits_per_dim": float(bits.mean()),
+                "sd_over_seeds": float(bits.std(ddof=1)) if len(bits) > 1 else math.nan,
+                "parameters": runs[0].parameters,
+                "iterations": runs[0].iterations,
+                "cpu_s": float(np.mean([run.cpu_s for run in runs])),
+            }
+        )
+    return rows
+
+
+def cost_in_words(study: Study) -> str:
+    """Return what a step of every kind costs and what that does to iterations, for a study at equal CPU seconds."""
+    costs = ", ".join(f"{kind.replace('/', ' weights, ')} prior ×{cost:.3f}" for kind, cost in study.step_cost.items())
+    iterations = sorted({run.iterations for run in study.runs.values()})
+    return (
+        f"A step costs, relative to the cheapest of its prior and timed in turns before the first run: {costs}. "
+        f"Iterations are divided by that ({', '.join(map(str, iterations))}), each with a whole cosine schedule."
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class ArmCurve:
+    """Bits/dim of an arm while it trained, on some of what the study is evaluated on.
+
+    Attributes:
+        arm: whose.
+        seeds: (n,).
+        steps: (P,) training steps.
+        bits_per_dim: (n, P).
+
+    """
+
+    arm: Arm
+    seeds: np.ndarray
+    steps: np.ndarray
+    bits_per_dim: np.ndarray
+
+    @property
+    def mean(self) -> np.ndarray:
+        """Mean over seeds (P,)."""
+        return self.bits_per_dim.mean(axis=0)
+
+    def in_words(self) -> str:
+        """Return where it begins and ends, to stand behind a name."""
+        first, last = (f"{value:.3f}".replace("-", "−") for value in self.mean[[0, -1]])
+        return f"from {first} at step {self.steps[0]:,.0f} to {last} at step {self.steps[-1]:,.0f}"
+
+    def minus(self, other: ArmCurve) -> ArmCurve | None:
+        """Return the paired difference over the seeds and steps that both have, or None where there are none."""
+        seeds, ours, theirs = np.intersect1d(self.seeds, other.seeds, return_indices=True)
+        steps, at, there = np.intersect1d(self.steps, other.steps, return_indices=True)
+        if not len(seeds) or not len(steps):
+            return None
+        values = self.bits_per_dim[np.ix_(ours, at)] - other.bits_per_dim[np.ix_(theirs, there)]
+        return ArmCurve(self.arm, seeds, steps, values)
+
+
+def arm_curve(study: Study, arm: Arm) -> ArmCurve | None:
+    """Return the curve of an arm over the seeds whose curves have the same steps, or None where there is none."""
+    runs = [run for run in study.of(arm) if len(run.curve)]
+    runs = [run for run in runs if np.array_equal(run.curve[:, 0], runs[0].curve[:, 0])]
+    if not runs:
+        return None
+    values = np.stack([run.curve[:, 2] for run in runs])
+    # Where the test side was not kept, the training batches stand in for it, for all seeds alike.
+    values = values if np.isfinite(values).all() else np.stack([run.curve[:, 1] for run in runs])
+    return ArmCurve(arm, np.array([run.seed for run in runs]), runs[0].curve[:, 0], values)
+
+
+# ---------------------------------------------------------------------- on the way: what an arm keeps and sends out
+
+
+@dataclass(frozen=True, eq=False)
+class ArmLevel:
+    """What an arm's split does with the channels of one level, over the S recorded steps of its run of seed 0.
+
+    Attributes:
+        arm, number: whose, and the level from 1.
+        steps: (S,) training steps.
+        order: (C,) channel numbers in force, kept first.
+        crossing: (S, C) which channels, by number, the entropy order of a step would put on the other side.
+        redundancy, entropy: mean over the channels kept and over those emitted (S, 2): J in nats a pixel (None where a
+            map is a single pixel), marginal entropy in nats a dimension.
+        weights_mean, weights_std: log ω over images (S, C) by position after the order; None where the arm has none.
+        weighed: whether these weights are in the density.
+
+    """
+
+    arm: Arm
+    number: int
+    steps: np.ndarray
+    order: np.ndarray
+    crossing: np.ndarray
+    redundancy: np.ndarray | None
+    entropy: np.ndarray
+    weights_mean: np.ndarray | None
+    weights_std: np.ndarray | None
+    weighed: bool
+
+    def in_words(self) -> str:
+        """Return one sentence on the last step."""
+        crossing = int(self.crossing[-1].sum()) // 2
+        structure = ""
+        if self.redundancy is not None:
+            kept, emitted = self.redundancy[-1]
+            structure = f"keeps channels of J = {kept:.2f} and sends out channels of J = {emitted:.2f} nats/pixel, and "
+        would = "none" if not crossing else str(crossing)
+        return f"{structure}{would} of the {len(self.order) // 2} that leave would stay by J now".replace("-", "−")
+
+
+def splitting_levels(record: TrainingRecord) -> list[int]:
+    """Return the numbers of the levels that split."""
+    return [level.number for level in record.levels if level.order is not None]
+
+
+def arm_level(arm: Arm, record: TrainingRecord, number: int) -> ArmLevel | None:
+    """Return what an arm's split does at a level, or None where that level does not split."""
+    if number not in splitting_levels(record):
+        return None
+    level = record.levels[number - 1]
+    order, half = level.order[-1], level.order.shape[1] // 2
+    kept, kept_now = (np.argsort(orders, axis=1) < half for orders in (level.order, level.entropy_order))
+
+    def halves(values: np.ndarray) -> np.ndarray:
+        in_order = np.take_along_axis(values, level.order, axis=1)
+        return np.stack([in_order[:, :half].mean(axis=1), in_order[:, half:].mean(axis=1)], axis=1)
+
+    return ArmLevel(
+        arm=arm,
+        number=number,
+        steps=record.steps,
+        order=order,
+        crossing=kept != kept_now,
+        redundancy=None if level.redundancy is None else halves(level.redundancy),
+        entropy=halves(level.entropy),
+        weights_mean=level.weights_mean,
+        weights_std=level.weights_std,
+        weighed=parse_split(arm.policy)[1] != "none",
+    )

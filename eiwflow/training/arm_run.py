@@ -1,0 +1,125 @@
+"""One run of a study: an arm trained with a seed, scored, and for one seed recorded on its way."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..checkpoint import write_atomically
+from ..data import ImageData, corner_crops, to_tensor
+from ..flow import FlowConfig, MultiScaleFlow, dequantise, to_bits_per_dim
+from ..flow.bijection import generator_for
+from ..flow.score import score
+from .loop import Trainer, TrainingFailed
+from .recipe import Recipe, recording_steps
+from .record import PROBE_IMAGES, level_records, sample_montage
+
+#: Points of a run's curve, and crops that its test side is measured on.
+CURVE_POINTS, CURVE_CROPS = 12, 256
+#: Steps that a record is written at, and the samples of each.
+RECORDED_STEPS, RECORDED_SAMPLES = 24, 8
+#: Turns of timing a step of every arm; the first warms up.
+COST_TURNS = 25
+
+
+def run_arm(recipe: Recipe, images: ImageData, record: Path | None = None) -> dict[str, Any]:
+    """Train a recipe in memory and return what a study keeps of it.
+
+    ``bits_per_dim`` is that of the averaged weights on the four corner crops of every test image, or on the images
+    themselves where they have the training size. ``cpu_s`` counts the training steps: neither scoring nor recording.
+    ``curve`` has points [step, bits/dim of the batches since the last point, bits/dim on some of the test crops].
+
+    Arguments:
+        recipe: of the training.
+        images: its data set.
+        record: where to write orders, weights, entropies and samples along the training, if at all.
+
+    Raises:
+        TrainingFailed: a value was not finite.
+
+    """
+    trainer = Trainer(recipe, images)
+    crops = scored_crops(images, recipe.flow)
+    some = crops[:: math.ceil(len(crops) / CURVE_CROPS)]
+    probe = dequantise(trainer.test_images[:PROBE_IMAGES], generator_for(0, "probe"))
+    curve_steps = set(recording_steps(recipe.iterations, CURVE_POINTS))
+    recording = set() if record is None else set(recording_steps(recipe.iterations, RECORDED_STEPS))
+    curve: list[list[float]] = []
+    recorded: list[dict[str, Any]] = [_recording(trainer, probe)] if recording else []
+    since: list[float] = []
+    cpu_s = 0.0
+    while trainer.step < recipe.iterations:
+        started = time.process_time()
+        since.append(trainer.advance()[0])
+        cpu_s += time.process_time() - started
+        if trainer.step in curve_steps:
+            of_test = score(trainer.average, some, recipe.seed).mean().item()
+            curve.append([trainer.step, round(statistics.fmean(since), 4), round(of_test, 4)])
+            since.clear()
+        if trainer.step in recording:
+            recorded.append(_recording(trainer, probe))
+    bits = score(trainer.average, crops, recipe.seed).mean().item()
+    if not math.isfinite(bits) or not all(math.isfinite(value) for point in curve for value in point):
+        raise TrainingFailed(f"After step {trainer.step} the averaged flow's bits/dim was not finite.")
+    if record is not None:
+        record.parent.mkdir(parents=True, exist_ok=True)
+        document = {"seed": recipe.seed, "flow": recipe.flow.to_dict(), "steps": recorded}
+        write_atomically(record, json.dumps(document, separators=(",", ":"), allow_nan=False).encode())
+    return {
+        "bits_per_dim": round(bits, 5),
+        "iterations": recipe.iterations,
+        "parameters": trainer.flow.parameter_count(),
+        "cpu_s": round(cpu_s, 2),
+        "permutation_seed": recipe.flow.permutation_seed if recipe.flow.order == "random" else None,
+        "curve": curve,
+    }
+
+
+def scored_crops(images: ImageData, flow: FlowConfig) -> Tensor:
+    """Return what a study is scored on, uint8 (N, C, H, W) of the flow's shape."""
+    test, size = to_tensor(images.test), flow.shape[1:]
+    return test if tuple(test.shape[2:]) == size else corner_crops(test, size)
+
+
+def _recording(trainer: Trainer, probe: Tensor) -> dict[str, Any]:
+    flow = trainer.average
+    with torch.no_grad():
+        bits = to_bits_per_dim(flow.log_prob(probe), flow.config.dimensions).mean().item()
+    samples = sample_montage(flow, trainer.recipe.seed, RECORDED_SAMPLES)
+    return {
+        "step": trainer.step,
+        "probe_bits_per_dim": round(bits, 5),
+        "levels": level_records(flow, probe),
+        "samples": None if samples is None else base64.b64encode(samples).decode(),
+    }
+
+
+def seconds_per_step(configs: dict[str, FlowConfig], batch: int) -> dict[str, float]:
+    """Return the median process CPU seconds of a training step of every config, timed in turns.
+
+    In turns, so that a change of the machine's speed falls on all of them.
+    """
+    generator = torch.Generator().manual_seed(0)
+    flows, times = {}, {name: [] for name in configs}
+    for name, config in configs.items():
+        x = (torch.rand(batch, *config.shape, generator=generator) - 0.5).contiguous(memory_format=torch.channels_last)
+        flow = MultiScaleFlow(config).to(memory_format=torch.channels_last)
+        flow.initialise(x)
+        flows[name] = flow, x, torch.optim.AdamW(flow.density_parameters(), lr=1e-5, fused=True)
+    for turn in range(COST_TURNS + 1):
+        for name, (flow, x, optimiser) in flows.items():
+            started = time.process_time()
+            optimiser.zero_grad(set_to_none=True)
+            (-flow.log_prob(x).mean() / flow.config.dimensions).backward()
+            optimiser.step()
+            if turn:
+                times[name].append(time.process_time() - started)
+    return {name: statistics.median(seconds) for name, seconds in times.items()}

@@ -1,0 +1,233 @@
+"""What a study is made of: its arms, its seeds, and the one budget that all of them get."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ..flow import ConfigError, FlowConfig
+from ..flow.config import INITS, PRIORS, parse_split, split_name
+from .recipe import Recipe
+
+EVALUATE_ON = ("test", "validation")
+#: The other arm of a null study: ``random`` once more, with permutations of its own.
+AGAIN = "random-again"
+#: Permutation seeds of :data:`AGAIN` begin here; those of every other arm are the run's seed.
+AGAIN_FROM = 1_000_000
+MAX_SEEDS, MAX_ARMS, MAX_RUNS = 1000, 100, 5000
+
+
+@dataclass(frozen=True, order=True)
+class Arm:
+    """One of the things compared: a split policy, an initialisation, a prior."""
+
+    split: str
+    init: str
+    prior: str
+
+    @property
+    def name(self) -> str:
+        """The arm's name in folders and sentences: ``weighted-principal-conditional``."""
+        return f"{self.split}-{self.init}-{self.prior}"
+
+    @property
+    def policy(self) -> str:
+        """The split policy, which :data:`AGAIN` shares with ``random``."""
+        return "random" if self.split == AGAIN else self.split
+
+
+@dataclass(frozen=True)
+class StudyRecipe:
+    """The settings of a study: every arm is trained with every seed, and nothing else differs.
+
+    The same seed gives every arm the same initialisation, module by module, the same batches and the same noise of
+    evaluation. An order ``random`` draws its permutation anew for every seed, the same one with and without weights.
+
+    Arguments:
+        splits, inits, priors: arms are all their combinations.
+        extra: further arms, each ``SPLIT/INIT``, for every prior, or ``SPLIT/INIT/PRIOR``.
+        null: whether ``random`` is also run against itself, with other permutations.
+        seeds: seeds are 0 … seeds − 1.
+        evaluate_on: the ``test`` part, or for decisions ``validation``: photographs held out from train.
+        equal_cpu: divide an arm's iterations by the cost of its step relative to the cheapest arm of its prior.
+        size: training size in pixels; larger images are cropped.
+
+    The others are those of :class:`FlowConfig` and :class:`Recipe`.
+
+    Raises:
+        ConfigError: a field is out of its bounds.
+
+    """
+
+    data: str = "photos32"
+    splits: tuple[str, ...] = ("static-first", "static-last", "random", "shuffle", "weighted")
+    inits: tuple[str, ...] = ("principal",)
+    priors: tuple[str, ...] = ("conditional",)
+    extra: tuple[str, ...] = ()
+    null: bool = False
+    seeds: int = 3
+    evaluate_on: str = "test"
+    equal_cpu: bool = False
+    size: int = 16
+    levels: int = 3
+    steps: int = 4
+    width: int = 48
+    network: str = "3-1-3"
+    scale_bound: float = 1.0
+    batch: int = 64
+    iterations: int = 500
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.0
+    warmup: int = 100
+    clip: float = 50.0
+    ema: float = 0.999
+    divergence: float = 0.0
+    flip: bool = False
+
+    def __post_init__(self) -> None:
+        """Give policies their names, then hold every field against its bounds."""
+        object.__setattr__(self, "splits", _unique(split_name(*parse_split(split)) for split in self.splits))
+        for name, allowed in (("inits", INITS), ("priors", PRIORS)):
+            object.__setattr__(self, name, _unique(_one_of(name, value, allowed) for value in getattr(self, name)))
+        object.__setattr__(self, "extra", _unique("/".join(_named_extra(text)) for text in self.extra))
+        _one_of("evaluate_on", self.evaluate_on, EVALUATE_ON)
+        if not 1 <= self.seeds <= MAX_SEEDS:
+            raise ConfigError(f"seeds is {self.seeds}; it must be between 1 and {MAX_SEEDS}.")
+        arms = self.arms()
+        if not 1 <= len(arms) <= MAX_ARMS:
+            raise ConfigError(f"The study has {len(arms)} arms; it must have between 1 and {MAX_ARMS}.")
+        if len(arms) * self.seeds > MAX_RUNS:
+            raise ConfigError(f"The study has {len(arms) * self.seeds} runs; at most {MAX_RUNS} are taken.")
+        for arm in arms:
+            self.training(arm, 0)
+
+    def arms(self) -> list[Arm]:
+        """Return the arms, each once, in the order in which they were asked for."""
+        splits = [*self.splits, *(("random", AGAIN) if self.null else ())]
+        arms = [Arm(split, init, prior) for prior in self.priors for init in self.inits for split in splits]
+        for text in self.extra:
+            split, init, *prior = text.split("/")
+            arms += [Arm(split, init, one) for one in (prior or self.priors)]
+        return list(dict.fromkeys(arms))
+
+    def runs(self) -> Iterator[tuple[Arm, int]]:
+        """Yield every (arm, seed), a seed at a time: what is done of a study is paired at any moment."""
+        return ((arm, seed) for seed in range(self.seeds) for arm in self.arms())
+
+    def training(self, arm: Arm, seed: int, channels: int = 3, cost: float = 1.0) -> Recipe:
+        """Return the recipe of one run on images of so many channels; ``cost`` is that of a step, relative."""
+        flow = FlowConfig(
+            shape=(channels, self.size, self.size),
+            split=arm.policy,
+            init=arm.init,
+            prior=arm.prior,
+            permutation_seed=seed + (AGAIN_FROM if arm.split == AGAIN else 0),
+            **{name: getattr(self, name) for name in ("levels", "steps", "width", "network", "scale_bound")},
+        )
+        same = ("data", "batch", "learning_rate", "weight_decay", "warmup", "clip", "ema", "divergence", "flip")
+        return Recipe(
+            flow=flow,
+            seed=seed,
+            iterations=max(min(1, self.iterations), round(self.iterations / cost)),
+            validation=self.evaluate_on == "validation",
+            **{name: getattr(self, name) for name in same},
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings as what JSON can hold."""
+        fields = dataclasses.asdict(self)
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}
+
+    def arguments(self, out: str, jobs: int = 1) -> list[str]:
+        """Return the words after ``python -m eiwflow`` that run this study."""
+        words = ["study"]
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            option = {"steps": "--steps-per-level", "extra": "--arms"}.get(
+                field.name, f"--{field.name.replace('_', '-')}"
+            )
+            if value != field.default:
+                words += [option] if value is True else [option, _text(value)]
+        return [*words, "--jobs", str(jobs), "--out", out]
+
+    @classmethod
+    def from_dict(cls, fields: object) -> StudyRecipe:
+        """Build a recipe from :meth:`to_dict`'s result; a field that is not there has its default.
+
+        Raises:
+            ConfigError: a field is unknown, of another type or out of its bounds.
+
+        """
+        if not isinstance(fields, dict):
+            raise ConfigError(f"recipe is a {type(fields).__name__}; it must be an object of named fields.")
+        defaults = {field.name: field.default for field in dataclasses.fields(cls)}
+        for name, value in fields.items():
+            if name not in defaults:
+                raise ConfigError(f"recipe has the unknown field {str(name)[:40]!r}.")
+            if not _alike(value, defaults[name]):
+                kind = _KINDS[type(defaults[name])]
+                raise ConfigError(f"{name} is {str(value)[:40]!r}; it must be {kind}.")
+        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()})
+
+    def difference(self, other: StudyRecipe) -> str:
+        """Return the first setting in which another recipe differs, as words; empty where none does."""
+        for name, ours in self.to_dict().items():
+            theirs = getattr(other, name)
+            theirs = list(theirs) if isinstance(theirs, tuple) else theirs
+            if theirs != ours:
+                return f"{name} {str(theirs)[:200]}, not {str(ours)[:200]}"
+        return ""
+
+
+def cost_class(flow: FlowConfig) -> str:
+    """Return what a step's cost depends on among the arms of one study: ``pooled/conditional``."""
+    return f"{flow.weights}/{flow.prior}"
+
+
+def relative_costs(seconds: dict[str, float]) -> dict[str, float]:
+    """Return every class's seconds a step over those of the cheapest class with the same prior, four digits."""
+    cheapest: dict[str, float] = {}
+    for name, value in seconds.items():
+        prior = name.partition("/")[2]
+        cheapest[prior] = min(value, cheapest.get(prior, math.inf))
+    return {name: round(value / cheapest[name.partition("/")[2]], 4) for name, value in seconds.items()}
+
+
+_KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", tuple: "a list of texts"}
+
+
+def _alike(value: object, default: object) -> bool:
+    """Return whether a value of JSON has the type that a field's default has."""
+    if isinstance(default, tuple):
+        return isinstance(value, list) and all(isinstance(entry, str) for entry in value)
+    return isinstance(value, (int, float) if isinstance(default, float) else type(default)) and (
+        isinstance(value, bool) == isinstance(default, bool)
+    )
+
+
+def _text(value: object) -> str:
+    return ",".join(value) if isinstance(value, tuple) else str(value)
+
+
+def _unique(values: Iterator[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(values))
+
+
+def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> str:
+    if value not in allowed:
+        raise ConfigError(f"{name} has {str(value)[:40]!r}; it must be one of {', '.join(allowed)}.")
+    return value
+
+
+def _named_extra(text: str) -> list[str]:
+    split, *rest = text.split("/")
+    if len(rest) not in (1, 2):
+        raise ConfigError(f"An arm is {text[:60]!r}; it must be SPLIT/INIT or SPLIT/INIT/PRIOR.")
+    allowed = (("inits", INITS), ("priors", PRIORS))
+    return [
+        split_name(*parse_split(split)),
+        *(_one_of(name, value, known) for value, (name, known) in zip(rest, allowed, strict=False)),
+    ]
