@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,8 @@ from .actnorm import ActNorm
 from .bijection import Bijection
 from .config import FlowConfig
 from .coupling import AffineCoupling
-from .mixing import InvertibleConvolution, half_swap, mix, principal_rotation
+from .fused import invert_steps, run_steps
+from .mixing import InvertibleConvolution, half_swap, inverse_matrices, matrices, mix, principal_rotation
 from .shuffle import Shuffle
 from .split import Split
 from .squeeze import Squeeze
@@ -29,22 +30,72 @@ class Step(Bijection):
         self.mixing = InvertibleConvolution(channels)
         self.coupling = AffineCoupling(channels, config.width, config.network, config.scale_bound)
 
-    def forward(self, x: Tensor, matrix: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return (y, log_det); ``matrix`` is the convolution's, where the caller has it already."""
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return (y, log_det)."""
         self.check(x)
-        matrix = self.mixing.matrix() if matrix is None else matrix
-        pixels = x.shape[2] * x.shape[3]
-        mixed = mix(x, matrix * self.actnorm.log_scale.exp(), matrix @ self.actnorm.bias)
-        y, log_det = self.coupling(mixed)
-        return y, log_det + (self.actnorm.log_det(pixels) + self.mixing.log_det(pixels))
+        return run([self], x)
 
     def inverse(self, y: Tensor) -> Tensor:
         """Return x."""
-        return self.actnorm.inverse(self.mixing.inverse(self.coupling.inverse(y)))
+        self.check(y)
+        return run_back([self], y)
 
     def parts(self) -> Iterator[tuple[str, Bijection]]:
         """Yield (name, bijection) in forward order."""
         yield from (("actnorm", self.actnorm), ("mixing", self.mixing), ("coupling", self.coupling))
+
+
+def folded(steps: Sequence[Step]) -> tuple[Tensor, Tensor, Tensor]:
+    """Return ActNorm and 1×1 convolution of K steps as one affine map each, all made in one batch.
+
+    Shapes: matrices (K, C, C), biases (K, C), and the log-determinant of all K maps at one position, a scalar.
+    """
+    log_scale = torch.stack([step.actnorm.log_scale for step in steps])
+    bias = torch.stack([step.actnorm.bias for step in steps])
+    mixing = matrices([step.mixing for step in steps])
+    log_det = log_scale.sum() + torch.stack([step.mixing.log_diagonal for step in steps]).sum()
+    return mixing * log_scale.exp()[:, None], (mixing @ bias[:, :, None])[:, :, 0], log_det
+
+
+def run(steps: Sequence[Step], x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return (y, log_det) of K steps one after the other."""
+    matrices, biases, of_maps = folded(steps)
+    convolutions = fused_convolutions(steps)
+    if convolutions is None:
+        of_couplings = x.new_zeros(len(x))
+        for step, matrix, bias in zip(steps, matrices, biases, strict=True):
+            x, log_det = step.coupling(mix(x, matrix, bias))
+            of_couplings = of_couplings + log_det
+    else:
+        x, of_couplings = run_steps(x, matrices, biases, steps[0].coupling.scale_bound, convolutions)
+    return x, of_couplings + x.shape[2] * x.shape[3] * of_maps
+
+
+def run_back(steps: Sequence[Step], y: Tensor) -> Tensor:
+    """Return x, by the inverses of K steps from the last to the first."""
+    matrices, biases = folded_inverse(steps)
+    convolutions = fused_convolutions(steps)
+    if convolutions is not None and not torch.is_grad_enabled():
+        return invert_steps(y, matrices, biases, steps[0].coupling.scale_bound, convolutions)
+    for step, matrix, bias in reversed(list(zip(steps, matrices, biases, strict=True))):
+        y = mix(step.coupling.inverse(y), matrix, bias)
+    return y
+
+
+def fused_convolutions(steps: Sequence[Step]) -> list[Tensor] | None:
+    """Return weight and bias of every network's convolutions, in turn; None where they run in bfloat16, unfused."""
+    if any(step.coupling.bfloat16 for step in steps):
+        return None
+    layers = (layer for step in steps for layer in step.coupling.network if isinstance(layer, nn.Conv2d))
+    return [tensor for layer in layers for tensor in (layer.weight, layer.bias)]
+
+
+def folded_inverse(steps: Sequence[Step]) -> tuple[Tensor, Tensor]:
+    """Return the inverses of the affine maps of :func:`folded`: matrices (K, C, C), biases (K, C)."""
+    log_scale = torch.stack([step.actnorm.log_scale for step in steps])
+    bias = torch.stack([step.actnorm.bias for step in steps])
+    unscale = (-log_scale).exp()
+    return unscale[:, :, None] * inverse_matrices([step.mixing for step in steps]), -unscale * bias
 
 
 class Level(nn.Module):
@@ -66,10 +117,7 @@ class Level(nn.Module):
 
     def matrices(self) -> Tensor:
         """Return the 1×1 convolutions of all steps (K, C, C), by one batched product."""
-        mixings = [step.mixing for step in self.steps]
-        lower, upper = (torch.stack(factors) for factors in zip(*(m.factors() for m in mixings), strict=True))
-        rows = torch.stack([m.permutation for m in mixings])
-        return (lower @ upper).gather(1, rows[:, :, None].expand_as(lower))
+        return matrices([step.mixing for step in self.steps])
 
     @torch.no_grad()
     def initialise(self, x: Tensor) -> Tensor | None:
@@ -88,11 +136,7 @@ class Level(nn.Module):
 
     def features(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return (features before Shuffle and Split, log_det) of x (N, C/4, 2H, 2W)."""
-        x, log_det = self.squeeze(x)
-        for step, matrix in zip(self.steps, self.matrices(), strict=True):
-            x, part = step(x, matrix)
-            log_det = log_det + part
-        return x, log_det
+        return run(self.steps, self.squeeze(x)[0])
 
     def forward(self, x: Tensor, divergence: bool = False) -> tuple[Tensor | None, Tensor, Tensor, Tensor | None]:
         """Return (kept, ε, log_det, the Shuffle's divergence if asked for)."""
@@ -108,6 +152,4 @@ class Level(nn.Module):
         x = noise
         if self.shuffle is not None and self.split is not None and kept is not None:
             x = self.shuffle.inverse(self.split.join(kept, noise))
-        for step in reversed(self.steps):
-            x = step.inverse(x)
-        return self.squeeze.inverse(x)
+        return self.squeeze.inverse(run_back(self.steps, x))

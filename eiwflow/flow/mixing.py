@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -42,23 +44,13 @@ class InvertibleConvolution(Bijection):
         # P has its one of row i in column permutation[i]: row i of W is row permutation[i] of L U.
         self.permutation.copy_(permutation.argmax(dim=1))
 
-    def factors(self) -> tuple[Tensor, Tensor]:
-        """Return L and U with their diagonals, each (C, C)."""
-        identity = torch.eye(self.channels, dtype=self.lower.dtype, device=self.lower.device)
-        return self.lower.tril(-1) + identity, self.upper.triu(1) + torch.diag(self.sign * self.log_diagonal.exp())
-
     def matrix(self) -> Tensor:
         """Return W, (C, C)."""
-        lower, upper = self.factors()
-        return (lower @ upper)[self.permutation]
+        return matrices([self])[0]
 
     def inverse_matrix(self) -> Tensor:
-        """Return the inverse of W, (C, C), by two triangular solves in float64."""
-        lower, upper = (factor.double() for factor in self.factors())
-        identity = torch.eye(self.channels, dtype=torch.double, device=lower.device)[self.permutation.argsort()]
-        half_way = torch.linalg.solve_triangular(lower, identity, upper=False, unitriangular=True)
-        # W^-1 = U^-1 L^-1 P^T, and P^T has its rows at argsort(permutation).
-        return torch.linalg.solve_triangular(upper, half_way, upper=True).to(self.lower.dtype)
+        """Return the inverse of W, (C, C)."""
+        return inverse_matrices([self])[0]
 
     def log_det(self, pixels: int) -> Tensor:
         """Return the log-determinant of one image with ``pixels`` = H W positions, a scalar."""
@@ -75,8 +67,36 @@ class InvertibleConvolution(Bijection):
         return mix(y, self.inverse_matrix())
 
 
+def factors(mixings: Sequence[InvertibleConvolution]) -> tuple[Tensor, Tensor, Tensor]:
+    """Return L and U with their diagonals, each (K, C, C), and the permutations (K, C), of K convolutions at once."""
+    lower = torch.stack([mixing.lower for mixing in mixings]).tril(-1)
+    upper = torch.stack([mixing.upper for mixing in mixings]).triu(1)
+    sign = torch.stack([mixing.sign for mixing in mixings])
+    diagonal = sign * torch.stack([mixing.log_diagonal for mixing in mixings]).exp()
+    identity = torch.eye(lower.shape[-1], dtype=lower.dtype, device=lower.device)
+    rows = torch.stack([mixing.permutation for mixing in mixings])
+    return lower + identity, upper + torch.diag_embed(diagonal), rows
+
+
+def matrices(mixings: Sequence[InvertibleConvolution]) -> Tensor:
+    """Return W of K convolutions, (K, C, C), by one batched product."""
+    lower, upper, rows = factors(mixings)
+    return (lower @ upper).gather(1, rows[:, :, None].expand_as(lower))
+
+
+def inverse_matrices(mixings: Sequence[InvertibleConvolution]) -> Tensor:
+    """Return the inverses of W of K convolutions, (K, C, C), by two batched triangular solves in float64."""
+    lower, upper, rows = factors(mixings)
+    identity = torch.eye(lower.shape[-1], dtype=torch.double, device=lower.device)
+    # W^-1 = U^-1 L^-1 P^T, and P^T has its rows at argsort(permutation).
+    half_way = torch.linalg.solve_triangular(
+        lower.double(), identity[rows.argsort(dim=1)], upper=False, unitriangular=True
+    )
+    return torch.linalg.solve_triangular(upper.double(), half_way, upper=True).to(lower.dtype)
+
+
 def mix(x: Tensor, matrix: Tensor, bias: Tensor | None = None) -> Tensor:
-    """Return the 1×1 convolution of x (N, C, H, W) with a matrix (C, C) and a bias (C,).
+    """Return the 1×1 convolution of x (N, C, H, W) with a matrix (C', C) and a bias (C',).
 
     As a product over positions: with channels last it copies nothing and is faster than a convolution of few channels.
     """

@@ -205,9 +205,9 @@ class MultiScaleFlow(nn.Module):
     # ------------------------------------------------------------------ checks
 
     def _check(self, x: Tensor) -> None:
-        if x.dim() != 4 or tuple(x.shape[1:]) != self.config.shape:
+        if x.dim() != 4 or tuple(x.shape[1:]) != self.config.shape or not len(x):
             raise ShapeError(
-                f"The flow was given {tuple(x.shape)}; it takes (N, {', '.join(map(str, self.config.shape))})."
+                f"The flow was given {tuple(x.shape)}; it takes (N, {', '.join(map(str, self.config.shape))}), N ≥ 1."
             )
 
     def _check_initialised(self) -> None:

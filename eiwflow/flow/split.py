@@ -16,7 +16,7 @@ PRIOR_BOUND = 4.0
 
 def standard_normal_log_prob(z: Tensor) -> Tensor:
     """Return log N(z; 0, I) per image: (N, ...) to (N,) in nats."""
-    return -0.5 * (z.flatten(1).square().sum(dim=1) + z.shape[1:].numel() * math.log(2 * math.pi))
+    return -0.5 * (z.square().sum(dim=tuple(range(1, z.dim()))) + z.shape[1:].numel() * math.log(2 * math.pi))
 
 
 class Split(Bijection):

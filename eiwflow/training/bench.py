@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import resource
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -13,6 +14,10 @@ from torch import Tensor
 
 from ..checkpoint import outline
 from ..flow import FlowConfig, MultiScaleFlow
+from ..flow.level import run
+from ..flow.split import standard_normal_log_prob
+from .batches import training_batch
+from .memory import keep_freed_memory
 
 #: Timings a figure is the median of.
 REPEATS = 7
@@ -23,24 +28,21 @@ def bench(config: FlowConfig, batch: int, seed: int = 0) -> dict[str, Any]:
 
     The train step is zero_grad, forward, backward and the optimiser on one fixed float batch; ``convolutions_cpu_s``
     (forward + backward) and ``convolutions_forward_cpu_s`` are the coupling networks alone, in the same batch size,
-    memory format and thread. All are timed in turns, so that a change of the machine's speed falls on each.
+    memory format and thread. ``split_ratio`` is the step's time as a multiple of the same flow's with a static split,
+    ``null_ratio`` that of two flows with one and the same static split: what the noise of the machine alone makes. All
+    are timed in turns, so that a change of the machine's speed falls on each.
 
     Raises:
         ConfigError: the flow is too large for a checkpoint.
 
     """
     outline(config)
+    keep_freed_memory()
     generator = torch.Generator().manual_seed(seed)
-    x = (torch.rand(batch, *config.shape, generator=generator) - 0.5).contiguous(memory_format=torch.channels_last)
-    flow = MultiScaleFlow(config, seed).to(memory_format=torch.channels_last)
-    flow.initialise(x)
-    optimiser = torch.optim.AdamW(flow.density_parameters(), lr=1e-4, weight_decay=0.0, fused=True)
+    x = _images(config, batch, generator)
+    flow = _flow(config, x, seed)
+    static = dataclasses.replace(config, split="static-last")
     inputs = _network_inputs(config, batch, generator)
-
-    def train_step() -> None:
-        optimiser.zero_grad(set_to_none=True)
-        (-flow.log_prob(x).mean() / config.dimensions).backward()
-        optimiser.step()
 
     @torch.no_grad()
     def log_prob() -> None:
@@ -60,19 +62,127 @@ def bench(config: FlowConfig, batch: int, seed: int = 0) -> dict[str, Any]:
         for module, entry in zip(_networks(flow), inputs, strict=True):
             module(entry)
 
-    works = {work.__name__: work for work in (train_step, log_prob, sample, convolutions, convolutions_forward)}
-    medians = _medians(works)
+    times = _timed(
+        {
+            "train_step": _train_step(flow, x),
+            "static_step": _train_step(_flow(static, x, seed), x),
+            "null_step": _train_step(_flow(static, x, seed), x),
+            "log_prob": log_prob,
+            "sample": sample,
+            "convolutions": convolutions,
+            "convolutions_forward": convolutions_forward,
+        }
+    )
+    timed = ("train_step", "log_prob", "sample", "convolutions", "convolutions_forward")
     with torch.no_grad():
         round_trip = (flow.decode(flow.encode(x)) - x).abs().max().item()
     return {
         "parameters": flow.parameter_count(),
-        **{f"{name}_cpu_s": median for name, median in medians.items()},
+        **{f"{name}_cpu_s": statistics.median(times[name]) for name in timed},
+        "split_ratio": _ratio(times["train_step"], times["static_step"]),
+        "null_ratio": _ratio(times["null_step"], times["static_step"]),
         "round_trip_max_abs": round_trip,
         "peak_rss_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "threads": torch.get_num_threads(),
         "batch": batch,
         "config": config.to_dict(),
     }
+
+
+def profile(config: FlowConfig, batch: int, seed: int = 0) -> dict[str, float]:
+    """Return the process CPU seconds of each part of a train step, forward and backward, every part on its own.
+
+    ``convolutions`` are the coupling networks, ``affine`` what else the levels' steps do, ``shuffle`` the Shuffles,
+    ``prior`` the Splits and the standard normal, ``optimiser`` AdamW with zero_grad, and ``data`` drawing, cutting and
+    dequantising a batch. ``step`` is a whole train step, ``data`` aside: the parts, timed apart, need not add up to it.
+
+    Raises:
+        ConfigError: the flow is too large for a checkpoint.
+
+    """
+    outline(config)
+    keep_freed_memory()
+    generator = torch.Generator().manual_seed(seed)
+    x = _images(config, batch, generator)
+    flow = _flow(config, x, seed)
+    inputs = _network_inputs(config, batch, generator)
+    entries = [_entry(batch, config.level_shape(level.number), generator) for level in flow.levels]
+    stored = torch.randint(0, 256, (max(64, batch), *config.shape), generator=generator, dtype=torch.uint8)
+    step = _train_step(flow, x)
+    step()
+    optimiser = torch.optim.AdamW(flow.density_parameters(), lr=0.0, weight_decay=0.0, fused=True)
+    gradients = {parameter: parameter.grad for parameter in flow.density_parameters()}
+
+    def convolutions() -> None:
+        for network, entry in zip(_networks(flow), inputs, strict=True):
+            network(entry).sum().backward()
+
+    def steps() -> None:
+        for level, entry in zip(flow.levels, entries, strict=True):
+            _pull(*run(level.steps, entry))
+
+    def shuffle() -> None:
+        for level, entry in zip(flow.levels[:-1], entries, strict=False):
+            _pull(*level.shuffle(entry))
+
+    def prior() -> None:
+        for level, entry in zip(flow.levels[:-1], entries, strict=False):
+            kept, noise, log_det = level.split.emit(entry)
+            _pull(kept, log_det + standard_normal_log_prob(noise))
+        _pull(standard_normal_log_prob(entries[-1]))
+
+    def optimise() -> None:
+        for parameter, gradient in gradients.items():
+            parameter.grad = gradient
+        optimiser.step()
+        optimiser.zero_grad(set_to_none=True)
+
+    def load() -> None:
+        training_batch(stored, config.shape[1:], batch, seed, 0)
+
+    times = _timed(
+        {
+            "step": step,
+            "convolutions": convolutions,
+            "steps": steps,
+            "shuffle": shuffle,
+            "prior": prior,
+            "optimiser": optimise,
+            "data": load,
+        }
+    )
+    seconds = {name: statistics.median(values) for name, values in times.items()}
+    affine = statistics.median(whole - part for whole, part in zip(times["steps"], times["convolutions"], strict=True))
+    parts = {"convolutions": seconds["convolutions"], "affine": max(0.0, affine)}
+    return parts | {name: seconds[name] for name in ("shuffle", "prior", "optimiser", "data", "step")}
+
+
+def _images(config: FlowConfig, batch: int, generator: torch.Generator) -> Tensor:
+    x = torch.rand(batch, *config.shape, generator=generator) - 0.5
+    return x.contiguous(memory_format=torch.channels_last)
+
+
+def _flow(config: FlowConfig, x: Tensor, seed: int) -> MultiScaleFlow:
+    flow = MultiScaleFlow(config, seed).to(memory_format=torch.channels_last)
+    flow.initialise(x)
+    return flow
+
+
+def _train_step(flow: MultiScaleFlow, x: Tensor) -> Callable[[], None]:
+    optimiser = torch.optim.AdamW(flow.density_parameters(), lr=1e-4, weight_decay=0.0, fused=True)
+
+    def train_step() -> None:
+        optimiser.zero_grad(set_to_none=True)
+        (-flow.log_prob(x).mean() / flow.config.dimensions).backward()
+        optimiser.step()
+
+    return train_step
+
+
+def _pull(*outputs: Tensor) -> None:
+    # A Shuffle without weights has a constant log-determinant.
+    moved = [output for output in outputs if output.requires_grad]
+    torch.autograd.backward(moved, [torch.ones_like(output) for output in moved])
 
 
 def _networks(flow: MultiScaleFlow) -> list[torch.nn.Module]:
@@ -83,13 +193,16 @@ def _network_inputs(config: FlowConfig, batch: int, generator: torch.Generator) 
     inputs = []
     for number in range(1, config.levels + 1):
         channels, height, width = config.level_shape(number)
-        for _ in range(config.steps):
-            entry = torch.randn(batch, channels // 2, height, width, generator=generator)
-            inputs.append(entry.contiguous(memory_format=torch.channels_last).requires_grad_())
+        inputs += [_entry(batch, (channels // 2, height, width), generator) for _ in range(config.steps)]
     return inputs
 
 
-def _medians(works: dict[str, Callable[[], None]]) -> dict[str, float]:
+def _entry(batch: int, shape: tuple[int, int, int], generator: torch.Generator) -> Tensor:
+    entry = torch.randn(batch, *shape, generator=generator)
+    return entry.contiguous(memory_format=torch.channels_last).requires_grad_()
+
+
+def _timed(works: Mapping[str, Callable[[], None]]) -> dict[str, list[float]]:
     times: dict[str, list[float]] = {name: [] for name in works}
     for turn in range(REPEATS + 1):
         for name, work in works.items():
@@ -98,4 +211,8 @@ def _medians(works: dict[str, Callable[[], None]]) -> dict[str, float]:
             # The first turn warms caches and the allocator.
             if turn:
                 times[name].append(time.process_time() - started)
-    return {name: statistics.median(seconds) for name, seconds in times.items()}
+    return times
+
+
+def _ratio(times: list[float], others: list[float]) -> float:
+    return statistics.median(time / other for time, other in zip(times, others, strict=True))

@@ -1,8 +1,9 @@
 """A step is fused for speed; it is still the three bijections one after the other."""
 
 import pytest
+import torch
 
-from eiwflow.flow.level import Step
+from eiwflow.flow.level import folded, folded_inverse
 
 from .flows import fresh_flow, images_for, ready_flow
 from .numerics import largest_difference
@@ -22,11 +23,17 @@ def test_the_fused_step_is_its_parts_one_by_one(init):
             assert largest_difference(of_fused, log_det) < 1e-10
 
 
-def test_a_matrix_given_by_the_caller_is_used_in_place_of_the_steps_own():
-    step: Step = (flow := ready_flow()).levels[0].steps[0]
-    x, _ = flow.levels[0].squeeze(images_for(flow, 3))
-    assert largest_difference(step(x, step.mixing.matrix())[0], step(x)[0]) < 1e-14
-    assert largest_difference(step(x, 2 * step.mixing.matrix())[0], step(x)[0]) > 1e-3
+def test_the_affine_maps_of_a_level_made_in_one_batch_are_those_of_its_steps():
+    level = ready_flow(steps=3).levels[0]
+    maps, biases, log_det = folded(level.steps)
+    back, back_biases = folded_inverse(level.steps)
+    for k, step in enumerate(level.steps):
+        (matrix,), (bias,), _ = folded([step])
+        assert largest_difference(maps[k], matrix) < 1e-14
+        assert largest_difference(biases[k], bias) < 1e-14
+        assert largest_difference(back[k] @ matrix, torch.eye(level.steps[0].channels, dtype=torch.double)) < 1e-10
+        assert largest_difference(back[k] @ bias + back_biases[k], torch.zeros_like(bias)) < 1e-10
+    assert log_det.item() == pytest.approx(torch.linalg.slogdet(maps).logabsdet.sum().item())
 
 
 def test_a_level_is_squeeze_steps_shuffle_and_split_one_after_the_other():

@@ -1,0 +1,192 @@
+"""Time a train step, log_prob and sampling beside normflows and FrEIA, whichever is installed.
+
+    pip install normflows FrEIA
+    python benchmarks/peers.py
+
+All sides are the same size (L = 3, K = 8, 64 hidden channels, 3-1-3 couplings, 3×32×32, batch 16) and take turns in
+one process on one thread, so that a change of the machine's speed falls on each. What is printed are medians of process
+CPU seconds with their quartiles, and medians of the ratios of neighbouring turns.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from eiwflow.flow import FlowConfig, MultiScaleFlow
+from eiwflow.training.memory import keep_freed_memory
+
+LEVELS, STEPS, WIDTH, BATCH, SHAPE = 3, 8, 64, 16, (3, 32, 32)
+TURNS = 15
+WORKS = ("train step", "log_prob", "sample")
+
+#: A side's works by name, and its number of parameters.
+Side = tuple[dict[str, Callable[[], object]], int]
+
+
+def side(parameters: list[nn.Parameter], log_prob: Callable[[], Tensor], sample: Callable[[], object]) -> Side:
+    """Return a side's three works; every one trains with the same fused AdamW."""
+    optimiser = torch.optim.AdamW(parameters, lr=1e-4, weight_decay=0.0, fused=True)
+
+    def train_step() -> None:
+        optimiser.zero_grad(set_to_none=True)
+        (-log_prob().mean() / (SHAPE[0] * SHAPE[1] * SHAPE[2])).backward()
+        optimiser.step()
+
+    works = {"train step": train_step, "log_prob": torch.no_grad()(log_prob), "sample": torch.no_grad()(sample)}
+    return works, sum(parameter.numel() for parameter in parameters)
+
+
+def eiwflow(x: Tensor, split: str) -> Side:
+    """Return this project's flow."""
+    config = FlowConfig(shape=SHAPE, levels=LEVELS, steps=STEPS, width=WIDTH, split=split, network="3-1-3")
+    flow = MultiScaleFlow(config).to(memory_format=torch.channels_last)
+    flow.initialise(x)
+    return side(list(flow.density_parameters()), lambda: flow.log_prob(x), lambda: flow.sample(BATCH, 0.7))
+
+
+def floor(x: Tensor) -> Side:
+    """Return the coupling networks' convolutions alone; their forward pass is the floor of log_prob and of sampling."""
+    config = FlowConfig(shape=SHAPE, levels=LEVELS, steps=STEPS, width=WIDTH, network="3-1-3")
+    flow = MultiScaleFlow(config).to(memory_format=torch.channels_last)
+    networks, entries = [], []
+    for level in flow.levels:
+        channels, height, width = config.level_shape(level.number)
+        for step in level.steps:
+            entry = torch.randn(len(x), channels // 2, height, width).contiguous(memory_format=torch.channels_last)
+            networks.append(step.coupling.network)
+            entries.append(entry.requires_grad_())
+
+    def both() -> None:
+        for network, entry in zip(networks, entries, strict=True):
+            entry.grad = None
+            network(entry).sum().backward()
+
+    @torch.no_grad()
+    def forward() -> None:
+        for network, entry in zip(networks, entries, strict=True):
+            network(entry)
+
+    parameters = sum(parameter.numel() for network in networks for parameter in network.parameters())
+    return {"train step": both, "log_prob": forward, "sample": forward}, parameters
+
+
+def normflows(x: Tensor) -> Side:
+    """Return the multi-scale Glow of normflows' documentation at this size."""
+    import normflows as nf
+
+    bases, merges, flows = [], [], []
+    for level in range(LEVELS):
+        channels = SHAPE[0] * 2 ** (LEVELS + 1 - level)
+        blocks = [nf.flows.GlowBlock(channels, WIDTH, split_mode="channel", scale=True) for _ in range(STEPS)]
+        flows.append([*blocks, nf.flows.Squeeze()])
+        side_length = SHAPE[1] // 2 ** (LEVELS - level)
+        if level > 0:
+            merges.append(nf.flows.Merge())
+            shape = (channels // 2, side_length, side_length)
+        else:
+            shape = (channels, side_length, side_length)
+        bases.append(nf.distributions.DiagGaussian(shape, trainable=False))
+    flow = nf.MultiscaleFlow(bases, flows, merges, class_cond=False)
+    with torch.no_grad():
+        flow.log_prob(x, None)
+    return side(list(flow.parameters()), lambda: flow.log_prob(x, None), lambda: flow.sample(BATCH))
+
+
+def freia(x: Tensor) -> Side:
+    """Return the same couplings in FrEIA, with its fixed permutations in place of 1×1 convolutions."""
+    from FrEIA import framework, modules
+
+    def network(before: int, after: int) -> nn.Module:
+        return nn.Sequential(
+            nn.Conv2d(before, WIDTH, 3, padding=1), nn.ReLU(inplace=True),
+            nn.Conv2d(WIDTH, WIDTH, 1), nn.ReLU(inplace=True),
+            nn.Conv2d(WIDTH, after, 3, padding=1),
+        )  # fmt: skip
+
+    last = framework.InputNode(*SHAPE)
+    nodes, outputs = [last], []
+
+    def then(before: object, module: type, **settings: object) -> framework.Node:
+        nodes.append(framework.Node(before, module, settings))
+        return nodes[-1]
+
+    for level in range(LEVELS):
+        last = then(last, modules.IRevNetDownsampling)
+        for number in range(STEPS):
+            last = then(last, modules.ActNorm)
+            last = then(last, modules.PermuteRandom, seed=number)
+            last = then(last, modules.AffineCouplingOneSided, subnet_constructor=network)
+        if level < LEVELS - 1:
+            split = last = then(last, modules.Split)
+            outputs.append(framework.OutputNode(split.out1))
+            last = split.out0
+    outputs.append(framework.OutputNode(last))
+    flow = framework.GraphINN(nodes + outputs)
+    with torch.no_grad():
+        given, _ = flow(x)
+
+    def log_prob() -> Tensor:
+        latents, log_det = flow(x)
+        return log_det - 0.5 * sum(z.square().sum(dim=(1, 2, 3)) for z in latents)
+
+    return side(
+        [p for p in flow.parameters() if p.requires_grad],
+        log_prob,
+        lambda: flow([torch.randn_like(z) for z in given], rev=True),
+    )
+
+
+def main() -> None:
+    """Time all sides in turns and print one line a work and side."""
+    torch.set_num_threads(1)
+    # As eiwflow's training does; it holds for the whole process, so every side has the good of it.
+    keep_freed_memory()
+    torch.manual_seed(0)
+    x = torch.rand(BATCH, *SHAPE) - 0.5
+    channels_last = x.contiguous(memory_format=torch.channels_last)
+    sides = {
+        "convolutions": floor(channels_last),
+        "eiwflow weighted": eiwflow(channels_last, "weighted"),
+        "eiwflow static-last": eiwflow(channels_last, "static-last"),
+    }
+    for name, package, make in (("normflows", "normflows", normflows), ("FrEIA", "FrEIA", freia)):
+        if importlib.util.find_spec(package):
+            sides[name] = make(x)
+    times: dict[str, dict[str, list[float]]] = {work: {name: [] for name in sides} for work in WORKS}
+    for turn in range(TURNS + 1):
+        for work in WORKS:
+            for name, (works, _) in sides.items():
+                started = time.process_time()
+                works[work]()
+                # The first turn warms caches and the allocator.
+                if turn:
+                    times[work][name].append(time.process_time() - started)
+    print(f"torch {torch.__version__}, one thread, batch {BATCH}, {TURNS} turns, process CPU milliseconds")
+    for name, (_, parameters) in sides.items():
+        print(f"{name:<20}{parameters:>9,} parameters")
+    for work, seconds in times.items():
+        print(f"\n{work:<20}{'median':>8}{'quartiles':>16}{'× floor':>9}{'× normflows':>13}")
+        for name, values in seconds.items():
+            low, median, high = (1000 * value for value in statistics.quantiles(values, n=4))
+            ratios = [ratio(values, seconds[other]) for other in ("convolutions", "normflows") if other in seconds]
+            text = "".join(f"{value:>{width}.2f}" for value, width in zip(ratios, (9, 13), strict=False))
+            print(f"{name:<20}{median:>8.1f}{f'{low:.1f}–{high:.1f}':>16}{text}")
+
+
+def ratio(times: list[float], others: list[float]) -> float:
+    """Return the median ratio of neighbouring turns."""
+    return statistics.median(time / other for time, other in zip(times, others, strict=True))
+
+
+if __name__ == "__main__":
+    main()
