@@ -395,9 +395,8 @@ def _needs(others: Mapping[Arm, Effect], prior: str) -> str:
 
 
 def _doubt(one: Effect) -> str:
-    if one.claim != "no conclusion":
-        return ""
-    return f" ({one.interval}: no conclusion)" if len(one.values) > 1 else " (one seed: no conclusion)"
+    # Of one seed the sentence has said so already.
+    return f" ({one.interval}: no conclusion)" if one.claim == "no conclusion" and len(one.values) > 1 else ""
 
 
 def _listed(parts: list[str]) -> str:

@@ -1,0 +1,386 @@
+"""The Compare page's charts: paired differences with their seeds, and the arms of a study in lock-step.
+
+An arm has a colour, a dash and a symbol of its own; kept and emitted have theirs on every page. What is better is
+green and a diamond, what is worse purple and a square, and where nothing can be concluded the mark is grey and hollow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from . import palette, steps
+
+if TYPE_CHECKING:
+    from ..analysis.study import Effect
+    from ..analysis.study_arms import ArmCurve, ArmLevel
+
+#: claim: colour, symbol.
+CLAIMS = {
+    "better": (palette.SUBJECT, "diamond"),
+    "worse": ("#CC79A7", "square"),
+    "no conclusion": (palette.REFERENCE, "circle-open"),
+}
+#: Colour, dash and symbol of arms, the subject first. None is that of kept or emitted.
+STYLES = (
+    (palette.SUBJECT, "solid", "diamond"),
+    ("#E69F00", "dash", "circle"),
+    ("#56B4E9", "dot", "square"),
+    ("#CC79A7", "dashdot", "triangle-up"),
+    (palette.REFERENCE, "longdash", "x"),
+)
+#: What can be measured of the two halves: title of the axis, what it is of noise, and what that noise is.
+MEASURES = {
+    "redundancy": ("J (nats/pixel)", 0.0, "white noise: 0"),
+    "entropy": ("h (nats/dim)", 1.4189, "N(0, 1): 1.4189"),
+}
+_ROW, _CURVES, _HALVES = 50, 380, 300
+
+
+# ---------------------------------------------------------------------- differences
+
+
+def span(effects: Iterable[Effect]) -> tuple[float, float]:
+    """Return a range of bits/dim that holds 0, every seed and every interval: an axis that charts share."""
+    ends = [0.0, *(value for one in effects for value in (*one.values, one.low, one.high))]
+    low, high = float(np.nanmin(ends)), float(np.nanmax(ends))
+    room = 0.06 * (high - low) or 0.01
+    return low - room, high + room
+
+
+def forest(
+    effects: Sequence[Effect],
+    names: Sequence[str],
+    title: str,
+    limits: tuple[float, float] | None = None,
+    letters: float = 1.0,
+) -> go.Figure:
+    """Return effects in rows: every seed a small mark, the mean a large one with its 95 % interval.
+
+    Arguments:
+        effects: in bits/dim, from top to bottom.
+        names: what each row is called.
+        title: of the axis.
+        limits: of the axis, where another chart shares it.
+        letters: how much larger than usual they are; rows get as much more room.
+
+    """
+    figure = go.Figure()
+    rows = range(len(effects))
+    figure.add_scatter(
+        x=[round(float(value), 5) for one in effects for value in one.values],
+        y=[row + 0.22 for row, one in zip(rows, effects, strict=True) for _ in one.values],
+        text=[f"seed {seed}" for one in effects for seed in one.seeds],
+        mode="markers",
+        marker={"color": palette.REFERENCE, "size": 6, "opacity": 0.75},
+        name="one seed",
+        hovertemplate="%{text}: %{x:+.4f} bits/dim<extra></extra>",
+    )
+    for claim, (colour, symbol) in CLAIMS.items():
+        of_claim = [(row, one) for row, one in zip(rows, effects, strict=True) if one.claim == claim]
+        if not of_claim:
+            continue
+        figure.add_scatter(
+            x=[round(one.mean, 5) for _, one in of_claim],
+            y=[row - 0.1 for row, _ in of_claim],
+            error_x={
+                "type": "data",
+                "symmetric": False,
+                "array": [_length(one.high - one.mean) for _, one in of_claim],
+                "arrayminus": [_length(one.mean - one.low) for _, one in of_claim],
+                "color": colour,
+                "thickness": 2.5,
+                "width": 6,
+            },
+            text=[one.in_words() for _, one in of_claim],
+            mode="markers",
+            marker={"color": colour, "size": 10, "symbol": symbol, "line": {"width": 2, "color": colour}},
+            name=f"mean: {claim}",
+            hovertemplate="%{text}<extra></extra>",
+        )
+    figure.add_vline(x=0, line={"width": 1.5, "color": palette.REFERENCE})
+    figure.update_layout(
+        **_layout(int((125 + _ROW * len(effects)) * letters)),
+        xaxis={
+            "range": list(limits or span(effects)),
+            "title": {"text": title},
+            "gridcolor": palette.AXIS,
+            "zeroline": False,
+        },
+        yaxis={
+            "range": [len(effects) - 0.4, -0.6],
+            "tickvals": list(rows),
+            "ticktext": [f"<b>{name}</b><br>{_figures(one)}" for name, one in zip(names, effects, strict=True)],
+            "showgrid": False,
+            "zeroline": False,
+        },
+    )
+    return figure
+
+
+def _length(value: float) -> float | None:
+    return round(value, 5) if np.isfinite(value) else None
+
+
+def _figures(one: Effect) -> str:
+    """Return an effect's mean and interval, and whether it is a conclusion, for the side of its row."""
+    mean = f"{one.mean:+.3f}".replace("-", "−")
+    if not np.isfinite(one.low):
+        return f"{mean}, one seed"
+    return f"{mean} ({one.interval})"
+
+
+# ---------------------------------------------------------------------- in lock-step
+
+
+def curves(
+    found: Mapping[str, ArmCurve], shared: np.ndarray, title: str, *, scrubbed: bool, differences: bool = False
+) -> go.Figure:
+    """Return bits/dim, or differences of it, while arms train: a bold line each, their seeds as faint ones.
+
+    Arguments:
+        found: name -> curve; its place says how it is drawn.
+        shared: the steps that the axis shows, at equal distances.
+        title: of the y axis.
+        scrubbed: whether a slider moves an upright line through ``shared``.
+        differences: whether these are differences from the first arm, which is then the line at 0.
+
+    """
+    figure = go.Figure()
+    styles = dict(zip(found, STYLES[1:] if differences else STYLES, strict=False))
+    for name, curve in found.items():
+        colour, dash, symbol = styles[name]
+        places = _between(curve.steps, shared)
+        gaps = np.hstack([curve.bits_per_dim, np.full((len(curve.seeds), 1), np.nan)]).ravel()
+        figure.add_scatter(
+            x=np.tile([*places, places[-1]], len(curve.seeds)).round(3).tolist(),
+            y=[None if np.isnan(value) else round(float(value), 4) for value in gaps],
+            mode="lines",
+            line={"color": colour, "width": 1},
+            opacity=0.3,
+            showlegend=False,
+            hoverinfo="skip",
+        )
+        figure.add_scatter(
+            x=places.round(3).tolist(),
+            y=curve.mean.round(4).tolist(),
+            text=[f"{name}, step {step:,.0f}" for step in curve.steps],
+            mode="lines+markers",
+            line={"color": colour, "width": 2.5, "dash": dash},
+            marker={"color": colour, "size": 7, "symbol": symbol},
+            name=name,
+            hovertemplate=f"%{{text}}: %{{y:{'+' if differences else ''}.3f}} bits/dim<extra></extra>",
+        )
+    values = np.concatenate([curve.bits_per_dim.ravel() for curve in found.values()])
+    ends = [float(values.min()), float(values.max())]
+    if differences:
+        ends = [min(0.0, ends[0]), max(0.0, ends[1])]
+        figure.add_hline(y=0, line={"width": 1.5, "color": palette.REFERENCE})
+    room = 0.06 * (ends[1] - ends[0]) or 0.01
+    ends = [ends[0] - room, ends[1] + room]
+    if scrubbed:
+        cursors = [steps.cursor(place, ends) for place in range(len(shared))]
+        figure.add_scatter(**cursors[-1])
+        moving = [len(figure.data) - 1]
+        figure.frames = [
+            go.Frame(name=str(step), data=[cursor], traces=moving) for step, cursor in zip(shared, cursors, strict=True)
+        ]
+        figure.update_layout(sliders=steps.slider(shared))
+    figure.update_layout(
+        **_layout(_CURVES),
+        xaxis=steps.axis(shared, 0.6, 0.6),
+        yaxis={"range": ends, "title": {"text": title}, "gridcolor": palette.AXIS, "zeroline": False},
+    )
+    return figure
+
+
+def _between(own: np.ndarray, shared: np.ndarray) -> np.ndarray:
+    """Return where steps stand on an axis that shows others at equal distances: in between on a log scale."""
+    return np.interp(np.log1p(own), np.log1p(shared), np.arange(len(shared)))
+
+
+def halves(found: Mapping[str, ArmLevel], shared: np.ndarray, measured: str) -> go.Figure:
+    """Return a measure of what arms keep and send out at one level, at the slider's step.
+
+    Arguments:
+        found: name -> level.
+        shared: the slider's steps.
+        measured: one of :data:`MEASURES`.
+
+    """
+    title, line, of_noise = MEASURES[measured]
+    levels = [level for level in found.values() if getattr(level, measured) is not None]
+    values = [_at(level.steps, shared, getattr(level, measured)) for level in levels]
+    everything = np.concatenate([line * np.ones(1), *(one.ravel() for one in values)])
+    low, high = float(everything.min()), float(everything.max())
+    room = 0.1 * (high - low) or 0.1
+    names = [name for name, level in found.items() if level in levels]
+
+    def marks(place: int) -> list[dict[str, Any]]:
+        joined = [number for one in values for number in (*one[place].round(4).tolist(), None)]
+        between = {
+            "type": "scatter",
+            "x": [name for name in names for _ in range(3)],
+            "y": joined,
+            "mode": "lines",
+            "line": {"color": palette.REFERENCE, "width": 1.5},
+            "showlegend": False,
+            "hoverinfo": "skip",
+        }
+        return [between] + [
+            {
+                "type": "scatter",
+                "x": names,
+                "y": [round(float(one[place, half]), 4) for one in values],
+                "mode": "markers",
+                "marker": {"color": colour, "symbol": symbol, "size": 12},
+                "name": name,
+                "hovertemplate": f"%{{x}}, {name}: %{{y:.3f}}<extra></extra>",
+            }
+            for half, (colour, symbol, name) in enumerate(_HALF_STYLES)
+        ]
+
+    figure = go.Figure(data=marks(len(shared) - 1))
+    figure.frames = [go.Frame(name=str(step), data=marks(place), traces=[0, 1, 2]) for place, step in enumerate(shared)]
+    figure.add_hline(
+        y=line,
+        line={"width": 1.5, "dash": "dash", "color": palette.REFERENCE},
+        annotation={"text": of_noise, "font": {"color": palette.REFERENCE}},
+        annotation_position="bottom right",
+    )
+    figure.update_layout(
+        **_layout(_HALVES),
+        sliders=steps.slider(shared),
+        xaxis={"type": "category", "range": [-0.5, len(names) - 0.5], "showgrid": False},
+        yaxis={
+            "range": [low - room, high + room],
+            "title": {"text": title},
+            "gridcolor": palette.AXIS,
+            "zeroline": False,
+        },
+    )
+    return figure
+
+
+_HATCHED = {"shape": "/", "size": 6, "solidity": 0.25, "fillmode": "overlay", "fgcolor": "#FFFFFF"}
+_HALF_STYLES = ((palette.KEPT, "circle", "kept"), (palette.EMITTED, "diamond", "emitted"))
+
+
+def orders(found: Mapping[str, ArmLevel], shared: np.ndarray) -> go.Figure:
+    """Return which channels arms keep and send out at one level, a row an arm; a cross where J would disagree now."""
+    names, levels = list(found), list(found.values())
+    rows = range(len(levels))
+    channels = len(levels[0].order)
+    figure = go.Figure()
+    size = 15 if channels <= 12 else 9
+    for half, (colour, symbol, name) in enumerate(_HALF_STYLES):
+        members = [np.sort(level.order.reshape(2, -1)[half]) for level in levels]
+        figure.add_scatter(
+            x=np.concatenate(members).tolist(),
+            y=[row for row in rows for _ in range(channels // 2)],
+            mode="markers",
+            marker={"color": colour, "symbol": "square" if symbol == "circle" else symbol, "size": size},
+            name=name,
+            hovertemplate=f"channel %{{x}}: {name}<extra></extra>",
+        )
+    crossing = [_at(level.steps, shared, level.crossing) for level in levels]
+
+    def marks(place: int) -> dict[str, Any]:
+        at = [np.flatnonzero(one[place]) for one in crossing]
+        return {
+            "type": "scatter",
+            "x": np.concatenate(at).tolist(),
+            "y": [row for row, found in zip(rows, at, strict=True) for _ in found],
+            "mode": "markers",
+            "marker": {"symbol": "x-thin", "size": size - 3, "line": {"width": 2, "color": "#FFFFFF"}},
+            "name": "J would put it on the other side",
+            "hoverinfo": "skip",
+            "showlegend": False,
+        }
+
+    figure.add_trace(marks(len(shared) - 1))
+    figure.frames = [go.Frame(name=str(step), data=[marks(place)], traces=[2]) for place, step in enumerate(shared)]
+    figure.update_layout(
+        **_layout(90 + 34 * len(levels)),
+        sliders=steps.slider(shared),
+        xaxis={
+            "range": [-0.7, channels - 0.3],
+            "dtick": 1 if channels <= 24 else 4,
+            "title": {"text": "channel number, before the split"},
+            "showgrid": False,
+            "zeroline": False,
+        },
+        yaxis={
+            "range": [len(levels) - 0.4, -0.6],
+            "tickvals": list(rows),
+            "ticktext": names,
+            "showgrid": False,
+            "zeroline": False,
+        },
+    )
+    return figure
+
+
+def weights(level: ArmLevel, limit: float) -> go.Figure:
+    """Return log ω by position after the order: bars of the mean over images, with its spread, at the slider's step."""
+    channels = len(level.order)
+    half = channels // 2
+
+    def bars(place: int) -> list[dict[str, Any]]:
+        mean, spread = (values[place].round(4) for values in (level.weights_mean, level.weights_std))
+        return [
+            {
+                "type": "bar",
+                "x": list(range(part.start, part.stop)),
+                "y": mean[part].tolist(),
+                "error_y": {"type": "data", "array": spread[part].tolist(), "color": palette.REFERENCE, "width": 2},
+                "text": level.order[part].tolist(),
+                "textposition": "none",
+                "marker": {"color": colour, "pattern": _HATCHED if name == "emitted" else {}},
+                "name": name,
+                "hovertemplate": "channel %{text}: log ω = %{y:.2f} nats<extra></extra>",
+            }
+            for part, (colour, _, name) in zip((slice(0, half), slice(half, channels)), _HALF_STYLES, strict=True)
+        ]
+
+    figure = go.Figure(data=bars(-1))
+    figure.frames = [
+        go.Frame(name=str(step), data=bars(place), traces=[0, 1]) for place, step in enumerate(level.steps)
+    ]
+    figure.add_vline(x=half - 0.5, line={"width": 2, "dash": "dash", "color": palette.REFERENCE})
+    figure.update_layout(
+        **_layout(240),
+        sliders=steps.slider(level.steps),
+        xaxis={"range": [-0.7, channels - 0.3], "title": {"text": "position after the order"}, "showgrid": False},
+        yaxis={"range": [-limit, limit], "title": {"text": "log ω (nats)"}, "gridcolor": palette.AXIS},
+    )
+    return figure
+
+
+def weight_limit(levels: Iterable[ArmLevel]) -> float:
+    """Return half of a symmetric range that holds the weights of all arms that have some."""
+    ends = [np.abs(level.weights_mean) + level.weights_std for level in levels if level.weights_mean is not None]
+    return 1.08 * max((float(one.max()) for one in ends), default=1.0) or 1.0
+
+
+# ---------------------------------------------------------------------- parts
+
+
+def _at(own: np.ndarray, shared: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return what an arm's values (S, …) are at each of the shared steps: those of its latest own step."""
+    return values[np.maximum(0, np.searchsorted(own, shared, side="right") - 1)]
+
+
+def _layout(height: int) -> dict[str, Any]:
+    return {
+        "height": height,
+        "margin": {"l": 8, "r": 16, "t": 8, "b": 8},
+        "paper_bgcolor": "rgba(0, 0, 0, 0)",
+        "plot_bgcolor": "rgba(0, 0, 0, 0)",
+        "hovermode": "closest",
+        "dragmode": False,
+        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+    }

@@ -1,0 +1,50 @@
+"""File locks: the kernel frees one however its process ends, so it alone tells whether that process is alive."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+#: Who looks at a lock holds it for an instant: whoever means to have it tries for longer than that.
+PATIENCE_S = 0.5
+_GLANCE_S, _POLL_S = 0.03, 0.01
+
+
+def of_run(run: Path) -> FileLock:
+    """Return the lock of a run directory: held by the process that trains it, however that was started."""
+    return FileLock(run / "run.lock", is_singleton=True)
+
+
+def of_device(root: Path, device: str) -> FileLock:
+    """Return the lock of a device: held by the worker that was started from the page, if there is one."""
+    return FileLock(root / f".{device.replace(':', '-')}.lock")
+
+
+def of_starting(root: Path) -> FileLock:
+    """Return the lock that lets one visitor at a time start a worker."""
+    return FileLock(root / ".starting.lock")
+
+
+def take(lock: FileLock, patience_s: float = PATIENCE_S) -> bool:
+    """Take a lock unless another process holds it; return whether it was taken."""
+    try:
+        lock.acquire(timeout=patience_s, poll_interval=_POLL_S)
+    except Timeout:
+        return False
+    return True
+
+
+def held(lock: FileLock) -> bool:
+    """Return whether a process holds the lock; looking leaves nothing behind."""
+    path = Path(lock.lock_file)
+    if not path.is_file():
+        return False
+    try:
+        with FileLock(path, timeout=_GLANCE_S, poll_interval=_POLL_S):
+            return False
+    except Timeout:
+        return True
+    except OSError:
+        # Whoever may not write there trains nothing there either.
+        return False

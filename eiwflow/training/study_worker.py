@@ -1,0 +1,142 @@
+"""A small study beside the app: a process of its own that outlives the page, and holds the CPU as a run does.
+
+The page starts it, reads the study's file, and may end it: what is done is kept, and the same call goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import lock
+
+if TYPE_CHECKING:
+    from .study_recipe import StudyRecipe
+
+#: The process holds its locks once torch is imported and the images are read; on a busy machine that takes a while.
+START_S = 60.0
+WRONG_INPUT = 2
+DEVICE = "cpu"
+#: Where the package lies: the server may have been started elsewhere.
+HOUSE = str(Path(__file__).resolve().parents[2])
+
+
+# ---------------------------------------------------------------------- the page's side
+
+
+def start(recipe: StudyRecipe, out: Path) -> None:
+    """Start a study, or go on with it, in a process of its own; return once its file is there and that process has it.
+
+    Arguments:
+        recipe: the settings.
+        out: the study's file, in a folder of the runs' folder.
+
+    Raises:
+        RunError: a run or a study that was started from the page has the CPU, or it could not be started.
+
+    """
+    from .run import RunError
+
+    root, log = out.parent.parent, out.with_suffix(".log")
+    if lock.held(lock.of_device(root, DEVICE)):
+        raise RunError(
+            "The CPU is taken by a run or a study that was started from the app: stop it first, or wait for it."
+        )
+    paths = filter(None, [HOUSE, os.environ.get("PYTHONPATH")])
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with open(log, "wb") as said:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "eiwflow.training.study_worker", str(out.resolve())],
+                stdin=subprocess.PIPE,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+            )
+        with process.stdin as given:
+            given.write(json.dumps(recipe.to_dict()).encode())
+    except OSError as error:
+        raise RunError(f"The study cannot be started ({error.strerror}).") from None
+    # Somebody has to take note of its end, or it stays a zombie.
+    threading.Thread(target=process.wait, daemon=True).start()
+    end = time.monotonic() + START_S
+    while not (out.exists() and alive(out)) and process.returncode is None:
+        if time.monotonic() > end:
+            process.kill()
+            raise RunError(f"The study did not start within {START_S:.0f} seconds.")
+        time.sleep(0.05)
+    if process.returncode:
+        raise RunError(complaint(out) or f"The study ended at once with the exit code {process.returncode}.")
+
+
+def alive(out: Path) -> bool:
+    """Return whether a process is at work on a study's file, however it was started."""
+    from .study import lock_file
+
+    return lock.held(lock.FileLock(lock_file(out)))
+
+
+def stop(out: Path) -> None:
+    """End the process that is at work on a study; what it has done is kept."""
+    from .study import lock_file
+
+    # Read first, then asked: a process that ends in between leaves no lock, and nobody else gets the signal.
+    with suppress(OSError, ValueError):
+        pid = int(lock_file(out).read_text())
+        if alive(out):
+            os.kill(pid, signal.SIGTERM)
+
+
+def complaint(out: Path) -> str:
+    """Return the last line that a study's process left in its log; empty where it left none."""
+    with suppress(OSError):
+        lines = out.with_suffix(".log").read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        return lines[-1][:400] if lines else ""
+    return ""
+
+
+# ---------------------------------------------------------------------- the process' side
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the study whose recipe is on stdin into the file that is given; return 0, 1 (a run failed) or 2."""
+    (name,) = sys.argv[1:] if arguments is None else arguments
+    out = Path(name)
+    device = lock.of_device(out.parent.parent, DEVICE)
+    if not lock.take(device):
+        print("The CPU is taken by another run or study that was started from the app.", flush=True)
+        return WRONG_INPUT
+    from ..data import DataError
+    from ..flow import ConfigError
+    from .failures import TrainingFailed
+    from .run import RunError
+    from .study import run_study
+    from .study_recipe import StudyRecipe
+
+    try:
+        recipe = StudyRecipe.from_dict(json.load(sys.stdin))
+        run_study(recipe, out, shlex.join(["python", "-m", "eiwflow", *recipe.arguments(out.name)]))
+    except TrainingFailed as error:
+        print(error, flush=True)
+        return 1
+    except (ConfigError, DataError, RunError, OSError) as error:
+        print(error, flush=True)
+        return WRONG_INPUT
+    finally:
+        device.release()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,126 @@
+"""Start a small study from the page, watch it, end it, go on with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from . import compare_loaders, loaders
+
+if TYPE_CHECKING:
+    from ..training.study_recipe import StudyRecipe
+
+#: Splits that a study from the page may have, and the most of each of its numbers.
+SPLITS = (
+    "static-first", "static-last", "random", "shuffle", "weighted", "first+pooled", "last+pooled", "random+pooled",
+)  # fmt: skip
+MOST_SEEDS, MOST_ITERATIONS = 8, 500
+#: Seconds between two looks at a study that is under way.
+LOOK_S = 2
+
+
+def draw(known: dict[str, Path]) -> None:
+    """Draw what is under way, and the form for a new study."""
+    if refused := st.session_state.pop("_study_refused", ""):
+        st.error(refused)
+    if (ended := st.session_state.get("_study_ended")) in known:
+        st.success(f"{ended} is done.")
+        st.button("Show it", key="show-ended", type="primary", on_click=_show, args=(ended,))
+    own = {key: path for key, path in known.items() if path.parent == compare_loaders.own_folder()}
+    for key, path in own.items():
+        _watch(key, path)
+    st.markdown(
+        "Every arm is trained with every seed on one thread, beside the app; the page may be closed meanwhile. "
+        "3 levels of 4 steps, width 48, 16×16 crops, batch 64: larger ones run from the command line."
+    )
+    first, second, third = st.columns(3)
+    data = first.selectbox("Data set", loaders.data_sets(), key="study-data")
+    priors = second.multiselect("Priors", ["conditional", "standard"], default=["conditional"], key="study-priors")
+    inits = third.multiselect("Initialisation", ["principal", "random"], default=["principal"], key="study-inits")
+    splits = st.multiselect("Splits", SPLITS, default=["static-first", "static-last", "weighted"], key="study-splits")
+    first, second = st.columns(2)
+    seeds = first.number_input("Seeds", 1, MOST_SEEDS, 3, key="study-seeds")
+    iterations = second.number_input("Iterations", 10, MOST_ITERATIONS, 100, 10, key="study-iterations")
+    null = st.toggle("Also run `random` against itself, as a null", key="study-null")
+    recipe = _recipe(data, splits, inits, priors, null, seeds, iterations)
+    if recipe is None:
+        st.info("Choose at least one split, one prior and one initialisation, or the null.")
+        return
+    runs, minutes = len(recipe.arms()) * recipe.seeds, compare_loaders.minutes(recipe, known)
+    about = "" if minutes is None else f", about {max(0.1, minutes):.1f} minutes by what the bundled study took"
+    st.markdown(f"{runs} runs{about}. {'One seed is no conclusion.' if recipe.seeds == 1 else ''}")
+    st.button("Start the study", type="primary", on_click=_start, args=(recipe, compare_loaders.new_file()))
+
+
+def _recipe(
+    data: str, splits: list[str], inits: list[str], priors: list[str], null: bool, seeds: int, iterations: int
+) -> StudyRecipe | None:
+    from ..training.study_recipe import StudyRecipe
+
+    if not (priors and inits and (splits or null)):
+        return None
+    return StudyRecipe(
+        data=data,
+        splits=tuple(splits),
+        inits=tuple(inits),
+        priors=tuple(priors),
+        null=null,
+        seeds=int(seeds),
+        iterations=int(iterations),
+    )
+
+
+def _watch(key: str, path: Path) -> None:
+    """Draw where a study of one's own stands, unless it is done."""
+    from ..analysis.study_file import StudyError
+    from ..training import study_worker
+
+    try:
+        if compare_loaders.read(path).is_done and not study_worker.alive(path):
+            return
+    except StudyError as error:
+        st.error(str(error))
+        return
+    st.fragment(_progress, run_every=LOOK_S if study_worker.alive(path) else None)(key, path)
+
+
+def _progress(key: str, path: Path) -> None:
+    from ..training import study_worker
+
+    study, alive = compare_loaders.read(path), study_worker.alive(path)
+    total = len(study.recipe.arms()) * study.recipe.seeds
+    state = "is running" if alive else "has been stopped"
+    st.progress(len(study.runs) / total, f"{study.name} {state}: {len(study.runs)} of {total} runs are done.")
+    with st.container(horizontal=True):
+        if alive:
+            st.button("Stop", key=f"stop-{key}", on_click=study_worker.stop, args=(path,))
+        else:
+            st.button("Go on", key=f"go-on-{key}", on_click=_start, args=(study.recipe, path))
+        if study.runs:
+            st.button("Show it", key=f"show-{key}", on_click=_show, args=(key,))
+    if not alive and (said := study_worker.complaint(path)):
+        st.error(said)
+    if st.session_state.get(f"_alive-{key}") and not alive:
+        # It has just ended: the page is drawn once more, and the look at it comes to an end.
+        st.session_state[f"_alive-{key}"] = False
+        if study.is_done:
+            st.session_state["_study_ended"] = key
+        st.rerun()
+    st.session_state[f"_alive-{key}"] = alive
+
+
+def _show(key: str) -> None:
+    st.session_state.pop("_study_ended", None)
+    compare_loaders.show(key)
+
+
+def _start(recipe: StudyRecipe, path: Path) -> None:
+    from ..training import study_worker
+    from ..training.run import RunError
+
+    try:
+        study_worker.start(recipe, path)
+    except RunError as error:
+        st.session_state["_study_refused"] = str(error)

@@ -1,0 +1,382 @@
+"""The page Compare: a verdict that can say no, the null beside it, arms in lock-step, and studies of one's own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from eiwflow.analysis.study import report
+from eiwflow.analysis.study_file import read_study
+from eiwflow.training import study_worker
+from eiwflow.training.run import RunError
+from eiwflow.training.study import run_study
+from eiwflow.training.study_recipe import AGAIN, StudyRecipe
+from eiwflow.ui import compare_loaders
+
+from ..studies import arms, write_study
+from ..training.tiny import write_npz
+from .conftest import APP, sentences, url
+
+MEANS = {
+    "static-first/principal": 3.90, "static-last/principal": 4.10, "random/principal": 4.05, "shuffle/principal": 3.90,
+    "first+pooled/principal": 3.88, "last+pooled/principal": 4.08, "random+pooled/principal": 4.03,
+    "weighted/principal": 3.84, "static-last/random": 4.15,
+}  # fmt: skip
+BOTH = arms(MEANS) | arms(MEANS, prior="standard")
+NULL = arms({"random/principal": 4.05, f"{AGAIN}/principal": 4.05})
+
+
+@pytest.fixture
+def studies(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the folder that stands for the bundled studies, with one and its null in it."""
+    folder = bundle.parent / "studies"
+    monkeypatch.setattr(compare_loaders, "BUNDLED", folder)
+    write_study(folder / "photos32.json", BOTH)
+    write_study(folder / "photos32-null.json", NULL)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the file of a study that was run, with the records of its arms beside it."""
+    folder = tmp_path_factory.mktemp("recorded")
+    tiny = {"levels": 3, "steps": 1, "width": 8, "size": 8, "batch": 8, "iterations": 25, "seeds": 2}
+    splits = ("static-last", "weighted", "shuffle")
+    run_study(StudyRecipe(data=str(write_npz(folder / "planes.npz")), splits=splits, **tiny), folder / "recorded.json")
+    return folder / "recorded.json"
+
+
+@pytest.fixture
+def with_records(studies: Path, recorded: Path) -> Path:
+    """Put the study that was run among the bundled ones."""
+    for name in ("recorded.json", "recorded"):
+        (studies / name).symlink_to(recorded.parent / name)
+    return studies
+
+
+def visit(**link: str) -> AppTest:
+    at = AppTest.from_file(str(APP), default_timeout=60)
+    at.query_params.update(link)
+    return at.switch_page("pages/6_compare.py").run()
+
+
+def figures(at: AppTest) -> list[dict]:
+    """Return the figures of a page, from top to bottom."""
+    return [json.loads(chart.proto.spec) for chart in at.get("plotly_chart")]
+
+
+def y_title(figure: dict) -> str:
+    return figure["layout"]["yaxis"].get("title", {}).get("text", "")
+
+
+def rows(figure: dict) -> list[str]:
+    return [text.split("</b>")[0].removeprefix("<b>") for text in figure["layout"]["yaxis"].get("ticktext", [])]
+
+
+def button(at: AppTest, label: str) -> object:
+    return next(one for one in at.button if one.label == label)
+
+
+# ---------------------------------------------------------------------- the verdict
+
+
+def test_a_bundled_study_shows_its_verdict_at_once(studies: Path) -> None:
+    at = visit()
+    assert not at.exception and not at.error
+    expected = report(read_study(studies / "photos32.json"))
+    assert expected["verdict"].startswith("Yes: over 6 seeds on photos32, weighted needs 0.0")
+    assert expected["verdict"] in sentences(at)
+    assert expected["entropy_informed"] in sentences(at)
+
+
+def test_the_main_view_has_every_seed_a_point_under_both_priors_on_one_axis(studies: Path) -> None:
+    at = visit()
+    conditional, standard = figures(at)[:2]
+    assert rows(conditional) == rows(standard) == ["static-first", "static-last", "random", "shuffle"]
+    assert conditional["layout"]["xaxis"]["range"] == standard["layout"]["xaxis"]["range"]
+    effects = {row["contrast"]: row for row in report(read_study(studies / "photos32.json"))["comparisons"]}
+    for prior, figure in (("conditional", conditional), ("standard", standard)):
+        seeds, means = figure["data"][:2]
+        assert len(seeds["x"]) == 4 * 6
+        expected = [effects[f"weighted − {name}, {prior}"]["difference_bits_per_dim"] for name in rows(figure)]
+        assert means["x"] == pytest.approx(expected, abs=1e-5)
+
+
+def test_the_factorial_reading_stands_beside_it(studies: Path) -> None:
+    at = visit()
+    assert rows(figures(at)[2])[:4] == ["entropy order − first", "entropy order − last", "entropy order − random",
+                                        "weights − none"]  # fmt: skip
+
+
+def test_one_seed_reads_no_conclusion(studies: Path) -> None:
+    write_study(studies / "photos32.json", arms(MEANS, seeds=1))
+    at = visit()
+    assert not at.exception
+    assert "No conclusion: over 1 seed on photos32" in sentences(at)
+    assert {trace["name"] for trace in figures(at)[0]["data"]} == {"one seed", "mean: no conclusion"}
+
+
+def test_the_null_is_one_click_away_and_so_is_the_way_back(studies: Path) -> None:
+    at = visit()
+    button(at, "Show the null").click().run()
+    assert not at.exception
+    assert "Two arms that differ by nothing but chance: " in sentences(at)
+    assert rows(figures(at)[0]) == [AGAIN]
+    assert url(at)["study"] == "photos32-null"
+    button(at, "Back").click().run()
+    assert "Yes: over 6 seeds" in sentences(at)
+
+
+def test_what_is_compared_is_a_choice(studies: Path) -> None:
+    at = visit()
+    at.selectbox(key="subject").set_value("static-first/principal").run()
+    assert not at.exception
+    assert "static-first needs" in sentences(at)
+    assert "static-first" not in rows(figures(at)[0])
+    at.multiselect(key="against").set_value(["weighted/principal", "static-last/random"]).run()
+    assert rows(figures(at)[0]) == ["weighted", "static-last (random init)"]
+
+
+def test_a_link_says_what_is_compared(studies: Path) -> None:
+    at = visit(study="photos32", subject="static-last (random init)")
+    assert not at.exception
+    assert "static-last (random init) needs" in sentences(at)
+
+
+def test_a_subject_that_was_on_the_other_side_changes_sides(studies: Path) -> None:
+    at = visit()
+    at.multiselect(key="against").set_value(["static-last/principal", "shuffle/principal"]).run()
+    at.selectbox(key="subject").set_value("shuffle/principal").run()
+    assert not at.exception
+    assert rows(figures(at)[0]) == ["static-last"]
+
+
+def test_nothing_to_compare_with_is_said(studies: Path) -> None:
+    at = visit()
+    at.multiselect(key="against").set_value([]).run()
+    assert not at.exception
+    assert "Choose what to compare with." in [info.value for info in at.info]
+
+
+def test_another_study_forgets_arms_that_it_may_not_have(studies: Path) -> None:
+    write_study(studies / "other.json", arms({"random/principal": 4.0, "shuffle/principal": 4.2}))
+    at = visit()
+    at.selectbox(key="subject").set_value("last+pooled/principal").run()
+    at.selectbox(key="study").set_value("other").run()
+    assert not at.exception
+    assert "random needs 0." in sentences(at)
+
+
+def test_a_file_that_is_no_study_is_an_error_and_the_others_can_be_chosen(studies: Path) -> None:
+    (studies / "bad.json").write_text("{}")
+    at = visit(study="bad")
+    assert not at.exception
+    assert [error.value for error in at.error] == [
+        "bad.json is not a study's file: it has no recipe and results. Choose another study."
+    ]
+    at.selectbox(key="study").set_value("photos32").run()
+    assert not at.error and "Yes: over 6 seeds" in sentences(at)
+
+
+def test_without_a_study_the_page_says_so_and_offers_to_run_one(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compare_loaders, "BUNDLED", bundle / "nowhere")
+    at = visit()
+    assert not at.exception
+    assert "There is no study yet" in at.info[0].value
+    assert button(at, "Start the study")
+
+
+def test_equal_cpu_seconds_are_read_from_the_study_that_was_run_so_or_else_its_command_is_shown(studies: Path) -> None:
+    at = visit()
+    assert "--equal-cpu" in "".join(code.value for code in at.code)
+    path = write_study(studies / "photos32-equal-cpu.json", arms(MEANS), equal_cpu=True)
+    costs = {"none/conditional": 1.0, "pooled/conditional": 1.034}
+    path.write_text(json.dumps({**json.loads(path.read_bytes()), "step_cost": costs}))
+    at = visit()
+    assert "--equal-cpu" not in "".join(code.value for code in at.code)
+    assert "pooled weights, conditional prior ×1.034" in sentences(at)
+    assert "at equal CPU seconds, weighted needs" in sentences(at)
+
+
+def test_the_page_names_the_command_that_prints_the_same_numbers(studies: Path) -> None:
+    at = visit()
+    codes = [code.value for code in at.code]
+    assert any("--report --subject weighted/principal --json" in code for code in codes)
+    assert any("study --splits" in code and "--arms" in code for code in codes)
+
+
+def test_what_is_saved_carries_the_study_and_its_hash(studies: Path) -> None:
+    study = read_study(studies / "photos32.json")
+    names = [one.proto.label for one in visit().get("download_button")]
+    assert {"Comparisons (CSV)", "Arms (CSV)", "Runs (CSV)", "Contributions (CSV)"} <= set(names)
+    page = compare_loaders.StudyVisit("Compare", {}, False, False, study)
+    assert page.file_name("runs", "csv") == f"eiwflow-compare-runs-photos32-{study.sha256[:8]}.csv"
+
+
+# ---------------------------------------------------------------------- in lock-step
+
+
+def test_arms_move_in_lock_step(with_records: Path) -> None:
+    at = visit(study="recorded")
+    assert not at.exception and not at.error
+    moving = [figure for figure in figures(at) if figure.get("frames")]
+    assert len(moving) == 5  # curves, halves, orders, and the weights of two arms
+    steps = [[frame["name"] for frame in figure["frames"]] for figure in moving]
+    assert all(one == steps[0] for one in steps)
+    assert len(steps[0]) >= 20
+    assert url(at)["step"] == "25"
+    html = "\n".join(element.proto.body for element in at.get("html"))
+    for split in ("static-last", "weighted", "shuffle"):
+        assert f'data-name="film-{split}-principal-conditional"' in html
+        assert f'data-of="film-{split}-principal-conditional"' in html
+    assert "8 samples drawn from the flow" in html
+
+
+def test_a_step_in_the_link_is_where_the_slider_stands(with_records: Path) -> None:
+    assert url(visit(study="recorded", step="5"))["step"] == "5"
+    assert url(visit(study="recorded", step="999"))["step"] == "25"
+
+
+def test_levels_and_measures_are_a_choice(with_records: Path) -> None:
+    at = visit(study="recorded", measure="h", **{"of-level": "2"})
+    assert not at.exception
+    halves = next(figure for figure in figures(at) if y_title(figure) == "h (nats/dim)")
+    assert halves["frames"]
+    assert "level 2: weighted keeps" in sentences(at)
+
+
+def test_weights_that_are_not_applied_are_said_to_be_for_display(with_records: Path) -> None:
+    said = sentences(visit(study="recorded"))
+    assert "**weighted**: weights, applied" in said
+    assert "**shuffle**: weights, trained for display, not applied" in said
+
+
+def test_differences_are_drawn_from_the_subject(with_records: Path) -> None:
+    at = visit(study="recorded", curves="minus")
+    titles = [y_title(figure) for figure in figures(at) if figure.get("frames")]
+    assert titles[0] == "bits/dim more than weighted"
+
+
+def test_a_study_without_records_says_what_is_not_known(studies: Path) -> None:
+    at = visit()
+    assert not at.exception
+    assert "No records lie beside this study" in sentences(at)
+    assert not [figure for figure in figures(at) if figure.get("frames")]
+
+
+# ---------------------------------------------------------------------- a lesson
+
+
+def drawn(at: AppTest) -> str:
+    """Return all that a page shows, without the controls that choose what is compared."""
+    return sentences(at) + json.dumps(figures(at)) + "".join(info.value for info in at.info)
+
+
+def test_a_lesson_hides_the_names_until_the_class_has_voted(with_records: Path) -> None:
+    at = visit(study="recorded", lesson="1")
+    assert not at.exception
+    shown = drawn(at).split("**In lock-step.**")[0]
+    html = "\n".join(element.proto.body for element in at.get("html") if "scrub" not in element.proto.body)
+    for split in ("static-last", "shuffle"):
+        assert split not in html
+        assert f">{split}<" not in shown and f"**{split}**" not in shown
+    assert not figures(at)
+    vote = next(one for one in at.get("button_group") if one.key == "vote")
+    assert vote.options == ["A", "B", "C"]
+    vote.set_value("B").run()
+    assert not at.exception
+    assert "The class voted for **B**" in sentences(at)
+    assert all(f"is {split}" in sentences(at) for split in ("static-last", "weighted", "shuffle"))
+    assert figures(at)
+
+
+def test_outside_a_lesson_nothing_is_hidden(with_records: Path) -> None:
+    at = visit(study="recorded")
+    assert "The class voted" not in sentences(at)
+    assert rows(figures(at)[0]) == ["static-last", "shuffle"]
+
+
+# ---------------------------------------------------------------------- a study of one's own
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[StudyRecipe, Path]]:
+    """Return what would have been started."""
+    seen: list[tuple[StudyRecipe, Path]] = []
+    monkeypatch.setattr(study_worker, "start", lambda recipe, out: seen.append((recipe, out)))
+    return seen
+
+
+def test_a_study_starts_with_what_was_chosen(studies: Path, started: list) -> None:
+    at = visit()
+    at.multiselect(key="study-splits").set_value(["static-last", "weighted"])
+    at.number_input(key="study-seeds").set_value(2)
+    at.number_input(key="study-iterations").set_value(50).run()
+    assert "4 runs, about 0.2 minutes by what the bundled study took" in sentences(at)
+    button(at, "Start the study").click().run()
+    assert not at.exception
+    ((recipe, out),) = started
+    assert recipe == StudyRecipe(splits=("static-last", "weighted"), seeds=2, iterations=50)
+    assert out.parent == compare_loaders.own_folder()
+
+
+def test_a_study_of_nothing_cannot_be_started(studies: Path, started: list) -> None:
+    at = visit()
+    at.multiselect(key="study-splits").set_value([]).run()
+    assert not [one for one in at.button if one.label == "Start the study"]
+    at.toggle(key="study-null").set_value(True).run()
+    button(at, "Start the study").click().run()
+    assert started[0][0] == StudyRecipe(splits=(), null=True, seeds=3, iterations=100)
+
+
+def test_a_refused_start_is_a_sentence(studies: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(recipe: StudyRecipe, out: Path) -> None:
+        raise RunError("The CPU is taken by a run.")
+
+    monkeypatch.setattr(study_worker, "start", refuse)
+    at = visit()
+    button(at, "Start the study").click().run()
+    assert [error.value for error in at.error] == ["The CPU is taken by a run."]
+
+
+def own_study(done: int) -> Path:
+    """Write a study of one's own, with so many of its runs done."""
+    path = write_study(compare_loaders.own_folder() / "mine.json", arms({"weighted/principal": 3.8}, seeds=4))
+    document = json.loads(path.read_bytes())
+    path.write_text(json.dumps({**document, "results": document["results"][:done]}))
+    return path
+
+
+def test_a_study_that_was_stopped_can_go_on(studies: Path, started: list) -> None:
+    path = own_study(done=1)
+    at = visit()
+    assert not at.exception
+    button(at, "Go on").click().run()
+    assert started == [(read_study(path).recipe, path)]
+
+
+def test_a_study_that_is_done_stands_among_the_others_and_nowhere_else(studies: Path) -> None:
+    own_study(done=4)
+    at = visit()
+    assert "mine" in at.selectbox(key="study").options
+    assert not [one for one in at.button if one.label in ("Go on", "Stop")]
+
+
+def test_a_study_under_way_shows_what_it_says_so_far(studies: Path) -> None:
+    path = own_study(done=2)
+    write_study(path, arms({"weighted/principal": 3.8, "shuffle/principal": 3.9}, seeds=4))
+    document = json.loads(path.read_bytes())
+    path.write_text(json.dumps({**document, "results": document["results"][:6]}))
+    at = visit(study="mine")
+    assert not at.exception
+    assert "this is what its first 6 runs say" in sentences(at)
+
+
+def test_a_study_that_has_only_begun_is_no_failure(studies: Path) -> None:
+    own_study(done=0)
+    at = visit(study="mine")
+    assert not at.exception
+    assert "mine has no run yet." in at.error[0].value

@@ -1,0 +1,94 @@
+"""Compare in a browser: one slider for all arms, and a study that is started, watched and shown from the page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import pytest
+
+from eiwflow.training import study_worker
+from eiwflow.training.study import run_study
+from eiwflow.training.study_recipe import StudyRecipe
+
+from ..training.tiny import write_npz
+from .conftest import PATIENCE_MS, Watched, start_server
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+SPLITS = ("static-last", "weighted", "shuffle")
+VIEWS = "[...document.querySelectorAll('.scrub-view img')].map((image) => image.src)"
+PLACES = (
+    "[...document.querySelectorAll(\"[class*='st-key-scrub-'] .js-plotly-plot\")]"
+    ".map((chart) => chart._fullLayout?.sliders?.[0]?.active)"
+)
+IDLE = "document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'"
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of studies that were run here, with one in it."""
+    runs = tmp_path_factory.mktemp("runs")
+    tiny = {"levels": 2, "steps": 1, "width": 8, "size": 8, "batch": 8, "iterations": 30, "seeds": 2}
+    data = write_npz(runs / "planes.npz")
+    run_study(StudyRecipe(data=str(data), splits=SPLITS, **tiny), runs / "studies" / "recorded.json")
+    return runs / "studies"
+
+
+@pytest.fixture(scope="module")
+def address(own: Path) -> Iterator[str]:
+    with start_server(own.parent) as address:
+        yield address
+    for path in own.glob("*.json"):
+        study_worker.stop(path)
+
+
+@pytest.fixture
+def watched(browser: Browser, address: str) -> Iterator[Watched]:
+    """Open the page on the study that was run, until its samples stand."""
+    context = browser.new_context(viewport={"width": 1400, "height": 1000})
+    context.set_default_timeout(PATIENCE_MS)
+    watched = Watched(context.new_page(), urlsplit(address).netloc)
+    watched.page.goto(f"{address}/compare?study=recorded")
+    watched.page.wait_for_selector(".scrub-view img[src]")
+    watched.page.wait_for_function(f"{IDLE} && {PLACES}.length === 5 && {PLACES}.every((place) => place > 0)")
+    yield watched
+    context.close()
+
+
+def test_one_slider_moves_all_arms_in_lock_step_and_rests_in_the_url(watched: Watched) -> None:
+    page = watched.page
+    before, places = page.evaluate(VIEWS), page.evaluate(PLACES)
+    assert len(before) == len(SPLITS)
+    assert len(set(places)) == 1
+    page.locator(".scrub input[type=range]").focus()
+    for _ in range(places[0]):
+        page.keyboard.press("ArrowLeft")
+    page.wait_for_function(f"{PLACES}.every((place) => place === 0)")
+    page.wait_for_url("**step=0*")
+    after = page.evaluate(VIEWS)
+    assert all(one != other for one, other in zip(before, after, strict=True))
+    assert watched.complaints == []
+
+
+def test_a_study_is_started_watched_and_shown_from_the_page(watched: Watched, own: Path) -> None:
+    page = watched.page
+    page.get_by_text("Run a small study of your own").click()
+    for name, number in (("Seeds", "1"), ("Iterations", "10")):
+        box = page.get_by_role("spinbutton", name=name)
+        box.fill(number)
+        box.press("Enter")
+    page.get_by_text("3 runs").wait_for()
+    page.wait_for_function(IDLE)
+    page.get_by_role("button", name="Start the study").click()
+    page.get_by_text("is running: ").first.wait_for()
+    (path,) = own.glob("study-*.json")
+    page.reload()
+    while study_worker.alive(path):
+        page.wait_for_timeout(200)
+    page.goto(f"{page.url.split('?')[0]}?study={path.stem}")
+    page.get_by_text("No conclusion: over 1 seed on photos32").first.wait_for()
+    assert watched.complaints == []

@@ -1,0 +1,167 @@
+"""The Compare page's charts show what the analysis found, and every frame of it."""
+
+import numpy as np
+import pytest
+
+from eiwflow.analysis.study import Effect, effect
+from eiwflow.analysis.study_arms import ArmCurve, ArmLevel
+from eiwflow.figures import compare, palette, steps
+from eiwflow.training.study_recipe import Arm
+
+ARM = Arm("weighted", "principal", "conditional")
+SHARED = np.array([0, 1, 10, 100])
+
+
+def an_effect(values, claim_p=0.001):
+    values = np.array(values, dtype=float)
+    found = effect("weighted − other", {}, np.arange(len(values)), values)
+    return Effect(**{**vars(found), "p_corrected": claim_p})
+
+
+BETTER = an_effect([-0.03, -0.04, -0.035])
+WORSE = an_effect([0.03, 0.04, 0.035])
+OPEN = an_effect([-0.03, 0.04, 0.01], 0.6)
+ONE = an_effect([-0.03], np.nan)
+
+
+def a_level(steps=SHARED, channels=4, weights=True):
+    spread = np.arange(len(steps) * channels, dtype=float).reshape(len(steps), channels) / 100
+    crossing = np.zeros((len(steps), channels), dtype=bool)
+    crossing[-1, [0, channels - 1]] = True
+    return ArmLevel(
+        arm=ARM,
+        number=1,
+        steps=steps,
+        order=np.arange(channels)[::-1],
+        crossing=crossing,
+        redundancy=np.stack([np.linspace(0.1, 0.5, len(steps)), np.linspace(0.1, 0, len(steps))], axis=1),
+        entropy=np.full((len(steps), 2), 1.4),
+        weights_mean=spread - 0.1 if weights else None,
+        weights_std=spread / 10 if weights else None,
+        weighed=weights,
+    )
+
+
+def a_curve(end=3.8, steps=(1, 10, 100), seeds=3):
+    values = end + 0.01 * np.arange(seeds)[:, None] + 1 / np.array(steps)
+    return ArmCurve(ARM, np.arange(seeds), np.array(steps, dtype=float), values)
+
+
+# ---------------------------------------------------------------------- differences
+
+
+def test_every_seed_is_a_point_of_its_row():
+    figure = compare.forest([BETTER, OPEN], ["first", "last"], "Δ")
+    seeds = figure.data[0]
+    assert seeds.x == pytest.approx([*BETTER.values, *OPEN.values])
+    assert np.round(np.array(seeds.y)).tolist() == [0, 0, 0, 1, 1, 1]
+
+
+def test_means_stand_in_their_intervals():
+    figure = compare.forest([BETTER], ["first"], "Δ")
+    mean = figure.data[1]
+    assert mean.x[0] - mean.error_x.arrayminus[0] == pytest.approx(BETTER.low, abs=1e-4)
+    assert mean.x[0] + mean.error_x.array[0] == pytest.approx(BETTER.high, abs=1e-4)
+
+
+def test_what_is_claimed_has_a_colour_and_a_shape():
+    figure = compare.forest([BETTER, WORSE, OPEN], ["a", "b", "c"], "Δ")
+    styles = {trace.name: (trace.marker.color, trace.marker.symbol) for trace in figure.data[1:]}
+    assert styles.keys() == {"mean: better", "mean: worse", "mean: no conclusion"}
+    assert len({colour for colour, _ in styles.values()}) == len({symbol for _, symbol in styles.values()}) == 3
+    assert {palette.KEPT, palette.EMITTED}.isdisjoint(colour for colour, _ in styles.values())
+
+
+def test_one_seed_has_a_mean_and_no_interval():
+    figure = compare.forest([ONE], ["first"], "Δ")
+    assert figure.data[1].name == "mean: no conclusion"
+    assert figure.data[1].error_x.array == (None,)
+    assert figure.layout.yaxis.ticktext == ("<b>first</b><br>−0.030, one seed",)
+
+
+def test_the_axis_holds_0_every_seed_and_every_interval():
+    low, high = compare.span([BETTER, ONE])
+    assert low < min(BETTER.low, *BETTER.values)
+    assert high > 0
+    low, high = compare.span([OPEN])
+    assert low < OPEN.low < OPEN.high < high
+
+
+# ---------------------------------------------------------------------- in lock-step
+
+
+def test_curves_have_a_bold_mean_and_faint_seeds():
+    figure = compare.curves({"weighted": a_curve(), "shuffle": a_curve(3.9)}, SHARED, "bits/dim", scrubbed=True)
+    faint, bold = figure.data[:2]
+    assert bold.y == pytest.approx(a_curve().mean, abs=1e-4)
+    assert len([value for value in faint.y if value is not None]) == 9
+    assert {figure.data[1].line.dash, figure.data[3].line.dash} == {"solid", "dash"}
+    assert figure.data[1].line.color != figure.data[3].line.color
+
+
+def test_a_step_of_a_curve_stands_between_the_steps_of_the_axis():
+    figure = compare.curves({"weighted": a_curve(steps=(1, 5, 100))}, SHARED, "bits/dim", scrubbed=True)
+    first, middle, last = figure.data[1].x
+    assert (first, last) == (1, 3)
+    assert 1 < middle < 2
+
+
+def test_a_curve_has_a_frame_a_step_and_its_axis_never_moves():
+    figure = compare.curves({"weighted": a_curve()}, SHARED, "bits/dim", scrubbed=True)
+    assert [frame.name for frame in figure.frames] == ["0", "1", "10", "100"]
+    assert [frame.data[0].x[0] for frame in figure.frames] == [0, 1, 2, 3]
+    low, high = figure.layout.yaxis.range
+    assert low < a_curve().bits_per_dim.min() < a_curve().bits_per_dim.max() < high
+    assert not compare.curves({"weighted": a_curve()}, SHARED, "bits/dim", scrubbed=False).frames
+
+
+def test_differences_leave_the_first_style_to_the_line_at_0():
+    plain = compare.curves({"weighted": a_curve(), "shuffle": a_curve()}, SHARED, "", scrubbed=False)
+    apart = compare.curves({"shuffle": a_curve()}, SHARED, "", scrubbed=False, differences=True)
+    assert apart.data[1].line.color == plain.data[3].line.color
+    assert apart.layout.yaxis.range[0] < 0
+
+
+def test_halves_stand_at_what_each_arm_has_at_the_step():
+    figure = compare.halves({"weighted": a_level(), "shuffle": a_level(SHARED[:3])}, SHARED, "redundancy")
+    assert [frame.name for frame in figure.frames] == ["0", "1", "10", "100"]
+    kept, emitted = figure.frames[3].data[1:]
+    # The second arm's record ends at step 10: it stays there.
+    assert kept.y == pytest.approx([0.5, 0.5])
+    assert emitted.y == pytest.approx([0.0, 0.0])
+    assert figure.frames[2].data[1].y == pytest.approx([0.1 + 0.4 * 2 / 3, 0.5], abs=1e-4)
+    assert (kept.marker.color, emitted.marker.color) == (palette.KEPT, palette.EMITTED)
+    assert kept.marker.symbol != emitted.marker.symbol
+
+
+def test_orders_mark_the_channels_that_would_change_sides_at_the_step():
+    figure = compare.orders({"weighted": a_level()}, SHARED)
+    kept, emitted = figure.data[:2]
+    assert (sorted(kept.x), sorted(emitted.x)) == ([2, 3], [0, 1])
+    assert [len(frame.data[0].x) for frame in figure.frames] == [0, 0, 0, 2]
+    assert list(figure.frames[-1].data[0].x) == [0, 3]
+
+
+def test_weights_stand_by_position_with_their_spread():
+    level = a_level()
+    figure = compare.weights(level, compare.weight_limit([level]))
+    kept, emitted = figure.frames[-1].data
+    assert [*kept.y, *emitted.y] == pytest.approx(level.weights_mean[-1])
+    assert [*kept.error_y.array, *emitted.error_y.array] == pytest.approx(level.weights_std[-1])
+    assert list(kept.x) == [0, 1] and list(emitted.x) == [2, 3]
+    low, high = figure.layout.yaxis.range
+    assert low == -high < (level.weights_mean - level.weights_std).min()
+    assert compare.weight_limit([a_level(weights=False)]) == 1.08
+
+
+@pytest.mark.parametrize("draw", ["curves", "halves", "orders", "weights"])
+def test_charts_that_move_have_the_slider_that_the_scrubber_moves(draw):
+    level = a_level()
+    figure = {
+        "curves": lambda: compare.curves({"a": a_curve()}, SHARED, "", scrubbed=True),
+        "halves": lambda: compare.halves({"a": level}, SHARED, "entropy"),
+        "orders": lambda: compare.orders({"a": level}, SHARED),
+        "weights": lambda: compare.weights(level, 1.0),
+    }[draw]()
+    assert [step.args[0][0] for step in figure.layout.sliders[0].steps] == [frame.name for frame in figure.frames]
+    assert figure.layout.sliders[0].to_plotly_json() == steps.slider(SHARED)[0]

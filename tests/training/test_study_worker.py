@@ -1,0 +1,95 @@
+"""A study beside the app: one at a time on the CPU, and it outlives whoever started it."""
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from eiwflow.training import lock, study_worker
+from eiwflow.training.run import RunError
+from eiwflow.training.study import lock_file
+from eiwflow.training.study_recipe import StudyRecipe
+
+from .tiny import write_npz
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    """Return a study of 24 short runs."""
+    tiny = {"levels": 2, "steps": 1, "width": 8, "size": 8, "batch": 8, "iterations": 60, "seeds": 12}
+    return StudyRecipe(data=str(write_npz(tmp_path / "planes.npz")), splits=("static-last", "weighted"), **tiny)
+
+
+@pytest.fixture
+def out(tmp_path):
+    """Return the file of a study; whatever works on it is ended with the test."""
+    path = tmp_path / "runs" / "studies" / "mine.json"
+    yield path
+    study_worker.stop(path)
+
+
+def results(out):
+    return json.loads(out.read_bytes())["results"] if out.exists() else []
+
+
+def until(condition, seconds=120):
+    ends = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < ends, "it did not happen"
+        time.sleep(0.02)
+
+
+def test_a_study_that_was_started_is_alive_can_be_ended_and_goes_on(recipe, out):
+    assert not study_worker.alive(out)
+    study_worker.start(recipe, out)
+    assert study_worker.alive(out)
+    with pytest.raises(RunError, match="The CPU is taken"):
+        study_worker.start(recipe, out.with_name("other.json"))
+    assert not out.with_name("other.json").exists()
+    until(lambda: len(results(out)) >= 2)
+    study_worker.stop(out)
+    until(lambda: not study_worker.alive(out))
+    kept = results(out)
+    assert 2 <= len(kept) < 24
+    assert study_worker.complaint(out) == ""
+    study_worker.start(recipe, out)
+    until(lambda: len(results(out)) == 24)
+    assert results(out)[: len(kept)] == kept
+    until(lambda: not study_worker.alive(out))
+    assert not lock.held(lock.of_device(out.parent.parent, "cpu"))
+
+
+def test_a_killed_study_leaves_no_lock(recipe, out):
+    study_worker.start(recipe, out)
+    os.kill(int(lock_file(out).read_text()), signal.SIGKILL)
+    until(lambda: not study_worker.alive(out))
+    assert not lock.held(lock.of_device(out.parent.parent, "cpu"))
+    study_worker.start(recipe, out)
+    assert study_worker.alive(out)
+
+
+def test_a_study_that_cannot_be_run_says_why(recipe, out):
+    gone = StudyRecipe.from_dict({**recipe.to_dict(), "data": "/nowhere/at/all.npz"})
+    with pytest.raises(RunError, match=r"'/nowhere/at/all\.npz' is neither one of"):
+        study_worker.start(gone, out)
+    assert not out.exists()
+
+
+def test_a_run_from_the_page_keeps_the_cpu(recipe, out):
+    out.parent.mkdir(parents=True)
+    with (
+        lock.of_device(out.parent.parent, "cpu"),
+        pytest.raises(RunError, match="The CPU is taken by a run or a study"),
+    ):
+        study_worker.start(recipe, out)
+    assert not out.exists()
+
+
+def test_to_stop_what_is_not_at_work_ends_nobody(out):
+    out.parent.mkdir(parents=True)
+    lock_file(out).write_text(str(os.getpid()))
+    study_worker.stop(out)
+    assert Path(lock_file(out)).exists()
