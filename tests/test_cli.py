@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import io
 import json
+import math
 import os
 import shlex
 import signal
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 from PIL import Image
 
@@ -33,7 +35,7 @@ from tests.training.tiny import (
 )
 
 ROOT = Path(__file__).resolve().parents[1]
-COMMANDS = ("train", "evaluate", "inspect", "analyse", "sample", "bench")
+COMMANDS = ("train", "study", "evaluate", "inspect", "verify", "analyse", "sample", "bench")
 TINY = shlex.split("--levels 2 --steps-per-level 1 --width 8 --size 8 --batch 8 --threads 1")
 
 
@@ -310,6 +312,32 @@ def test_inspect_of_data_that_were_asked_for_must_find_them(place):
     assert "gone.npz" in refused("inspect", place / "good.safetensors", "--data", place / "gone.npz")
 
 
+# ---------------------------------------------------------------------- verify
+
+
+@pytest.mark.parametrize("name", ["good", "gone"])
+def test_verify_says_that_a_sound_checkpoint_holds_also_where_its_data_set_is_gone(place, name):
+    result = json_of("verify", place / f"{name}.safetensors")
+    assert result["holds"] is True
+    assert result["levels_at_fault"] == []
+    assert {check["level"] for check in result["checks"]} == {1, 2}
+    assert ("noise" if name == "gone" else "planes.npz") in result["images"]
+    assert "good.safetensors: All checks hold." in printed("verify", place / "good.safetensors")
+
+
+def test_verify_names_the_level_at_fault_with_exit_code_1(place, tmp_path):
+    tensors = safetensors.torch.load_file(place / "good.safetensors")
+    tensors["levels.1.steps.0.coupling.network.0.weight"][0] = math.nan
+    with safetensors.safe_open(place / "good.safetensors", "pt") as file:
+        safetensors.torch.save_file(tensors, tmp_path / "bad.safetensors", file.metadata())
+    code, out, err = run_main("verify", tmp_path / "bad.safetensors")
+    assert (code, err) == (1, "")
+    assert "Level 2 at fault" in out
+    code, out, err = run_main("verify", tmp_path / "bad.safetensors", "--json")
+    assert (code, err) == (1, "")
+    assert json.loads(out, parse_constant=no_constant)["levels_at_fault"] == [2]
+
+
 # ---------------------------------------------------------------------- sample
 
 
@@ -491,6 +519,9 @@ WRONG = {
     "evaluate %s" % ("x" * 5000): "too long",
     "inspect {}/garbage.safetensors": "header length",
     "inspect {}/none": "No such file",
+    "verify {}/garbage.safetensors": "header length",
+    "verify {}/none": "No such file",
+    "verify {}/good.safetensors --data {}/grey.npz": "channels",
     "sample {}/file": "0 bytes",
     # Options of the others.
     "evaluate {}/good.safetensors --limit 0": "'0'",

@@ -309,4 +309,4 @@ def test_bits_are_said_with_their_error_and_its_kind(
     [(32.52, "32.5"), (1.0, "1"), (1234.5, "1,234"), (2e7, "2.0·10⁷"), (1e-5, "1.0·10⁻⁵"), (math.inf, "not finite")],
 )
 def test_factors_are_written_as_people_write_them(number: float, text: str) -> None:
-    assert module._factor(number) == text
+    assert module.factor(number) == text

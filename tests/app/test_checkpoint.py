@@ -209,7 +209,35 @@ def test_a_flow_that_gives_no_finite_number_is_a_sentence(bundle: Path, value: f
         flow.levels[1].steps[0].actnorm.log_scale.fill_(value)
     write_checkpoint(bundle / "wild.safetensors", flow)
     at = page_at()
-    assert not at.exception and "not finite" in at.error[0].value
+    assert not at.exception and "Level 2 at fault" in sentences(at)
+    assert "level 2 has" in at.error[0].value and "not finite" in at.error[1].value
+
+
+def test_a_sound_checkpoint_has_a_badge_and_its_checks_as_a_table(open_page: Open) -> None:
+    at = open_page()
+    assert "All checks hold" in sentences(at) and "Level 1 at fault" not in sentences(at)
+    assert "verify one --data photos32 --json" in at.code[0].value
+    assert "Checks (CSV)" in {button.label for button in at.get("download_button")}
+
+
+def test_a_checkpoint_that_fails_is_shown_with_the_level_at_fault(bundle: Path) -> None:
+    flow = small_flow(levels=3)
+    with torch.no_grad():
+        flow.levels[1].steps[0].mixing.log_diagonal[0] = 30.0
+    write_checkpoint(bundle / "uneven.safetensors", flow)
+    at = page_at()
+    assert not at.exception and "Level 2 at fault" in sentences(at)
+    assert "level 2 has a 1×1 convolution (step 1)" in at.error[0].value
+    assert len(at.get("plotly_chart")) == 3
+
+
+def test_a_refused_value_is_named_with_its_level(open_page: Open, tmp_path: Path) -> None:
+    flow = small_flow()
+    with torch.no_grad():
+        flow.levels[1].steps[0].actnorm.bias[2] = float("nan")
+    content = write_checkpoint(tmp_path / "mine.safetensors", flow).read_bytes()
+    at = upload(open_page(), "checkpoint-page", "mine.safetensors", content)
+    assert not at.exception and "of level 2" in sentences(at) and "not finite" in sentences(at)
 
 
 # ---------------------------------------------------------------------- a checkpoint of one's own

@@ -9,8 +9,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from eiwflow.ui import loaders
+from eiwflow.ui.navigation import pages
 
-from .conftest import APP, run_app, sentences, small_flow, url, write_checkpoint
+from .conftest import APP, picture_bytes, run_app, sentences, small_flow, url, write_checkpoint
 
 SHUFFLE, HOME = "pages/4_shuffle.py", "app.py"
 
@@ -138,3 +139,32 @@ def test_only_the_newest_uploads_are_remembered(bundle: Path, tmp_path: Path) ->
         for width in range(1, loaders.UPLOADS + 3)
     ]
     assert list(loaders.checkpoint_files(keys)) == keys[2:]
+
+
+LOOKING = [entry.path for entry in pages() if entry.label not in ("Compare", "Train")]
+
+
+@pytest.mark.parametrize("path", LOOKING)
+def test_every_page_says_what_to_do_where_there_is_no_checkpoint(bundle: Path, path: str) -> None:
+    at = visit(path)
+    assert not at.exception and at.title and "python -m eiwflow train" in at.error[0].value
+    assert not at.get("plotly_chart")
+
+
+@pytest.mark.parametrize("path", LOOKING)
+def test_every_page_takes_a_photo_and_a_checkpoint_and_refuses_what_is_neither(
+    bundle: Path, tmp_path: Path, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eiwflow.analysis.weights.IMAGES", 12)
+    write_checkpoint(bundle / "one.safetensors")
+    at = visit(path)
+    at.file_uploader(key="upload-0").upload("mine.png", b"no picture", "image/png").run()
+    at.file_uploader(key="checkpoint-side-bar-0").upload("mine.safetensors", b"no flow", "").run()
+    assert not at.exception and (url(at)["photo"], url(at)["ck"]) == ("none", "one")
+    at.file_uploader(key="upload-0").upload("mine.png", picture_bytes(), "image/png").run()
+    content = own_checkpoint(tmp_path, split="shuffle")
+    at.file_uploader(key="checkpoint-side-bar-1").upload("mine.safetensors", content, "").run()
+    assert not at.exception and not at.error
+    assert url(at)["photo"] == hashlib.sha256(picture_bytes()).hexdigest()[:12]
+    assert url(at)["ck"] == hashlib.sha256(content).hexdigest()[:12]
+    assert at.get("plotly_chart")

@@ -148,7 +148,7 @@ def test_on_a_disk_where_not_even_the_status_can_be_written_the_sentence_still_c
         with pytest.raises(TrainingFailed, match="No space left on device"):
             train(run, images=tiny_data())
     assert run.status()["state"] == "starting"
-    assert set(tmp_path.rglob("*")) <= files | {run.path / "metrics.jsonl", run.path / "log.txt"}
+    assert set(tmp_path.rglob("*")) <= files | {run.path / name for name in ("metrics.jsonl", "log.txt", "run.lock")}
 
 
 def stopped_run(folder, data):

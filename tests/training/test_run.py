@@ -24,7 +24,7 @@ def test_a_run_that_is_through_has_every_file_of_the_design(tmp_path):
     files = {str(path.relative_to(run.path)) for path in run.path.rglob("*") if path.is_file()}
     samples = {f"samples/step_{step:07d}.webp" for step in recording_steps(3)}
     state = {"metrics.jsonl", "status.json", "log.txt", "resume.safetensors", "checkpoints/last.safetensors"}
-    assert files == {"config.json"} | samples | state
+    assert files == {"config.json", "run.lock"} | samples | state
 
 
 def test_the_config_comes_back(tmp_path):

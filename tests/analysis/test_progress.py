@@ -1,0 +1,106 @@
+"""What a run's records say while they are still being written."""
+
+import math
+
+import numpy as np
+import pytest
+
+from eiwflow.analysis.progress import duration, progress
+from eiwflow.flow.config import NAMED_SPLITS
+from eiwflow.training.loop import train
+from eiwflow.training.run import RunDirectory
+
+from ..training.tiny import tiny_data, tiny_run
+
+
+@pytest.fixture(scope="module", params=NAMED_SPLITS)
+def finished(request, tmp_path_factory):
+    """Return a run of every policy that went to its end."""
+    run = tiny_run(tmp_path_factory.mktemp("runs"), iterations=12, split=request.param)
+    train(run, images=tiny_data())
+    return run
+
+
+def test_a_finished_run_has_its_curves_and_its_score(finished):
+    now, records = progress(finished), finished.records()
+    assert (now.iterations, now.step, now.done) == (12, 12, 1.0)
+    assert now.steps.tolist() == list(range(1, 13)) and now.test_steps.tolist() == list(range(13))
+    assert now.train.tolist() == [r["bits_per_dim"] for r in records if "bits_per_dim" in r]
+    assert now.test[0] == records[0]["probe_bits_per_dim"]
+    assert now.bits == now.final == records[-1]["test_bits_per_dim"]
+    assert f"{now.final:.3f} bits/dim on the test part" in now.in_words()
+    assert now.remaining == 0.0 and "to go" not in now.pace_in_words(alive=True)
+
+
+def test_levels_are_those_of_the_newest_recording(finished):
+    now = progress(finished)
+    last = [r for r in finished.records() if "levels" in r][-1]
+    split, end = now.levels
+    assert now.recorded == last["step"] and split.order == tuple(last["levels"][0]["order"])
+    assert (*split.kept, *split.emitted) == split.order and len(split.kept) == 6
+    would_leave = set(last["levels"][0]["entropy_order"][6:])
+    assert split.crossing == len(would_leave & set(split.kept))
+    assert split.row()["J kept"] == pytest.approx(np.mean([last["levels"][0]["redundancy"][c] for c in split.kept]))
+    assert (split.weight_spread is None) == (finished.config()[0].flow.split not in ("weighted", "shuffle"))
+    assert end.order is None and end.kept == () and len(end.emitted) == 24
+    assert math.isnan(end.row()["J kept"]) and "all 24 channels leave" in end.in_words()
+
+
+def written(tmp_path, *records):
+    """Return a run of 100 steps with these records."""
+    run = tiny_run(tmp_path, iterations=100)
+    for record in records:
+        run.append(record)
+    return run
+
+
+def test_a_run_without_a_record_says_so(tmp_path):
+    now = progress(written(tmp_path))
+    assert (now.step, now.bits, now.remaining, now.done) == (-1, None, None, 0.0)
+    assert now.in_words() == "Nothing is recorded yet." and now.table() == []
+
+
+def test_pace_is_that_of_the_last_points_and_remaining_time_follows(tmp_path):
+    slow = [{"step": s, "bits_per_dim": 5.0, "seconds": 100.0 * s} for s in range(1, 11)]
+    fast = [{"step": s, "bits_per_dim": 4.0, "seconds": 1000.0 + 0.5 * (s - 10)} for s in range(11, 41)]
+    now = progress(written(tmp_path, *slow, *fast))
+    assert now.per_second == pytest.approx(2.0) and now.remaining == pytest.approx(30.0)
+    assert now.pace_in_words(alive=True) == (
+        "step 40 of 100 · 2.0 steps a second · about 30 s to go · 17 min of training so far"
+    )
+    assert now.pace_in_words(alive=False).endswith("17 min of training")
+
+
+def test_the_smoothed_curve_is_a_mean_that_does_not_lag(tmp_path):
+    bits = [5 - 0.01 * s + (0.5 if s % 2 else -0.5) for s in range(100)]
+    now = progress(written(tmp_path, *({"step": s, "bits_per_dim": b} for s, b in enumerate(bits, 1))))
+    middle = slice(10, 90)
+    line = 5 - 0.01 * np.arange(100)
+    assert np.abs(now.smoothed - line)[middle].max() < 0.2 < np.abs(now.train - line)[middle].min()
+    assert abs((now.smoothed - line)[middle].mean()) < 0.01
+
+
+def test_the_table_has_a_row_a_step_with_what_is_known_of_it(tmp_path):
+    records = {"step": 0, "probe_bits_per_dim": 6.0}, {"step": 1, "bits_per_dim": 5.5}
+    rows = progress(written(tmp_path, *records)).table()
+    assert rows == [
+        {"step": 0, "train_bits_per_dim": None, "train_smoothed_bits_per_dim": None, "test_bits_per_dim": 6.0},
+        {"step": 1, "train_bits_per_dim": 5.5, "train_smoothed_bits_per_dim": 5.5, "test_bits_per_dim": None},
+    ]
+
+
+def test_numbers_that_are_none_are_left_out(tmp_path):
+    broken = {"step": 1, "bits_per_dim": None}, {"step": 2, "bits_per_dim": "low"}, {"step": 3, "levels": None}
+    now = progress(written(tmp_path, *broken))
+    assert now.step == 3 and not len(now.train) and now.levels == ()
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(0.2, "1 s"), (59, "59 s"), (130, "2 min"), (7200, "2.0 h")])
+def test_durations_are_said_as_people_do(seconds, said):
+    assert duration(seconds) == said
+
+
+def test_a_run_that_lies_elsewhere_by_now_is_read_as_well(finished, tmp_path):
+    moved = tmp_path / "moved"
+    moved.symlink_to(finished.path)
+    assert progress(RunDirectory(moved)).in_words() == progress(finished).in_words()

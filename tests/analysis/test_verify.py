@@ -1,0 +1,190 @@
+"""Verification finds what is broken and names its level: each check is seen failing, alone, in the level broken."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from eiwflow.analysis.verify import CHECKS, CONDITION, LOG_DET, ROUND_TRIP, Verification, log_det_error, verify
+from eiwflow.checkpoint import Checkpoint
+from eiwflow.flow import MultiScaleFlow
+from eiwflow.flow.config import NAMED_SPLITS, PRIORS
+from tests.training.tiny import planes, tiny_flow, tiny_info
+
+
+def images(n: int = 8, size: int = 16, channels: int = 3) -> torch.Tensor:
+    return torch.from_numpy(planes(n, size, channels, 2)).permute(0, 3, 1, 2).contiguous()
+
+
+def three_levels(**fields: object) -> MultiScaleFlow:
+    return tiny_flow(**{"shape": (3, 16, 16), "levels": 3, "steps": 2, **fields}).requires_grad_(False)
+
+
+def verified(flow: MultiScaleFlow, shown: torch.Tensor | None = None) -> Verification:
+    return verify(
+        Checkpoint("flow.safetensors", flow, tiny_info(flow), "0" * 64), shown, "planes" if shown is not None else ""
+    )
+
+
+# ---------------------------------------------------------------------- what is sound
+
+
+@pytest.mark.parametrize("prior", PRIORS)
+@pytest.mark.parametrize("split", [*NAMED_SPLITS, "first+pooled"])
+def test_every_policy_holds_on_images_and_on_noise(split: str, prior: str) -> None:
+    flow = three_levels(split=split, prior=prior)
+    for found in (verified(flow, images()), verified(flow)):
+        assert found.holds and not found.failed and found.levels_at_fault == []
+        assert all(check.measured <= check.bound for check in found.checks if check.bound is not None)
+
+
+def test_every_level_gets_every_check_and_the_last_has_no_order() -> None:
+    found = verified(three_levels(), images())
+    made = [(check.level, check.name) for check in found.checks]
+    assert made == [(level, name) for level in (1, 2, 3) for name in CHECKS if (level, name) != (3, "order")]
+
+
+@pytest.mark.parametrize(
+    "fields", [{"shape": (1, 2, 2), "levels": 1}, {"shape": (1, 64, 64), "levels": 6}, {"init": "random", "width": 3}]
+)
+def test_other_shapes_hold(fields: dict) -> None:
+    flow = three_levels(**fields)
+    channels, size, _ = flow.config.shape
+    assert verified(flow, images(8, size, channels)).holds
+
+
+def test_words_and_rows_state_the_worst_figures_and_what_was_looked_at() -> None:
+    found = verified(three_levels(), images(5))
+    assert found.badge() == "All checks hold"
+    assert "Seen on 5 test images of planes." in found.in_words()
+    assert "noise" in verified(three_levels()).in_words()
+    assert [row["measured"] for row in found.table()] == [check.measured for check in found.checks]
+    assert json.loads(json.dumps(found.to_dict(), allow_nan=False))["holds"] is True
+
+
+# ---------------------------------------------------------------------- what is broken
+
+
+def nan_in_a_network(flow: MultiScaleFlow, level: int) -> None:
+    flow.levels[level].steps[1].coupling.network[0].weight[0, 0, 0, 0] = math.nan
+
+
+def a_sign_of_two(flow: MultiScaleFlow, level: int) -> None:
+    flow.levels[level].steps[0].mixing.sign[1] = 2
+
+
+def rows_twice(flow: MultiScaleFlow, level: int) -> None:
+    flow.levels[level].steps[0].mixing.permutation[0] = flow.levels[level].steps[0].mixing.permutation[1]
+
+
+def an_order_with_a_channel_twice(flow: MultiScaleFlow, level: int) -> None:
+    flow.levels[level].shuffle.order[0] = flow.levels[level].shuffle.order[1]
+
+
+def an_inverse_that_forgets(flow: MultiScaleFlow, level: int, share: float = 0.01) -> None:
+    inverse = flow.levels[level].inverse
+    flow.levels[level].inverse = lambda kept, noise: inverse(kept, noise) * (1 + share)
+
+
+def a_log_determinant_that_lies(flow: MultiScaleFlow, level: int, by: float = 0.01) -> None:
+    """It says ``by`` nats a dimension too many, where it is asked, in any precision."""
+    of_class = type(flow.levels[level])
+
+    class Lying(of_class):
+        def forward(self, x: torch.Tensor, divergence: bool = False) -> tuple:
+            kept, noise, log_det, of_shuffle = super().forward(x, divergence)
+            return kept, noise, log_det + by * x[0].numel(), of_shuffle
+
+    flow.levels[level].__class__ = Lying
+
+
+def an_uneven_convolution(flow: MultiScaleFlow, level: int) -> None:
+    flow.levels[level].steps[1].mixing.log_diagonal[0] += math.log(100 * CONDITION)
+
+
+def a_convolution_that_overflows(flow: MultiScaleFlow, level: int) -> None:
+    flow.levels[level].steps[0].mixing.log_diagonal.fill_(200.0)
+
+
+def a_direction_flattened(flow: MultiScaleFlow, level: int) -> None:
+    flow.levels[level].steps[0].actnorm.log_scale[3] = -2000.0
+
+
+BROKEN: dict[str, tuple[Callable[[MultiScaleFlow, int], None], str]] = {
+    "NaN in a network": (nan_in_a_network, "values"),
+    "a sign of 2": (a_sign_of_two, "values"),
+    "rows that are no permutation": (rows_twice, "values"),
+    "an order with a channel twice": (an_order_with_a_channel_twice, "order"),
+    "an inverse that forgets": (an_inverse_that_forgets, "round trip"),
+    "a log-determinant that lies": (a_log_determinant_that_lies, "log-det"),
+    "an uneven convolution": (an_uneven_convolution, "conditioning"),
+    "a convolution that overflows": (a_convolution_that_overflows, "conditioning"),
+    "a direction flattened": (a_direction_flattened, "conditioning"),
+}
+
+
+@pytest.mark.parametrize("level", [0, 1])
+@pytest.mark.parametrize(("break_it", "check"), BROKEN.values(), ids=BROKEN.keys())
+def test_what_is_broken_in_one_level_is_found_there_and_nowhere_else(
+    break_it: Callable[[MultiScaleFlow, int], None], check: str, level: int
+) -> None:
+    flow = three_levels()
+    break_it(flow, level)
+    found = verified(flow, images())
+    assert not found.holds
+    assert found.levels_at_fault == [level + 1]
+    assert check in {one.name for one in found.failed}
+    assert found.badge() == f"Level {level + 1} at fault" and f"level {level + 1} has" in found.in_words()
+
+
+@pytest.mark.parametrize("name", ["a sign of 2", "an inverse that forgets", "a log-determinant that lies"])
+def test_a_fault_of_one_kind_fails_no_other_check(name: str) -> None:
+    break_it, check = BROKEN[name]
+    flow = three_levels()
+    break_it(flow, 1)
+    assert {(one.level, one.name) for one in verified(flow, images()).failed} == {(2, check)}
+
+
+def test_levels_behind_one_that_gives_nothing_finite_are_not_judged() -> None:
+    flow = three_levels()
+    nan_in_a_network(flow, 0)
+    left = {(check.level, check.name) for check in verified(flow, images()).checks if check.holds is None}
+    assert left == {(level, name) for level in (1, 2, 3) for name in ("round trip", "log-det")}
+
+
+def test_two_levels_at_fault_are_both_named() -> None:
+    flow = three_levels()
+    for level in (0, 2):
+        a_log_determinant_that_lies(flow, level)
+    found = verified(flow, images())
+    assert found.badge() == "Levels 1 and 3 at fault"
+
+
+# ---------------------------------------------------------------------- the bounds
+
+
+@pytest.mark.parametrize(("share", "holds"), [(0.5, True), (2, False)])
+def test_an_inverse_and_a_log_determinant_fail_just_beyond_their_bounds(share: float, holds: bool) -> None:
+    for break_it, bound in ((an_inverse_that_forgets, ROUND_TRIP), (a_log_determinant_that_lies, LOG_DET)):
+        flow = three_levels()
+        break_it(flow, 1, share * bound)
+        assert verified(flow, images()).holds is holds
+
+
+def test_a_stated_log_determinant_is_that_of_the_difference_quotients_too() -> None:
+    """The Jacobian's own rows against central differences: automatic differentiation is not judge in its own case."""
+    level = three_levels().levels[0].double()
+    x = 0.3 * torch.randn(1, 3, 4, 4, dtype=torch.double, generator=torch.Generator().manual_seed(0))
+
+    def through(x: torch.Tensor) -> torch.Tensor:
+        kept, noise, _, _ = level(x)
+        return torch.cat([kept.flatten(1), noise.flatten(1)], dim=1)
+
+    moves = 1e-6 * torch.eye(x.numel(), dtype=torch.double).view(-1, 3, 4, 4)
+    quotients = (through(x + moves) - through(x - moves)) / 2e-6
+    assert float(level(x)[2]) == pytest.approx(float(torch.linalg.slogdet(quotients).logabsdet), abs=1e-5)
+    assert log_det_error(level, x) < 1e-12

@@ -1,0 +1,321 @@
+"""The Train page: it starts, shows and keeps runs, says what stands against it, and needs no checkpoint."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+from collections.abc import Iterator
+from concurrent.futures import Future
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from eiwflow import cli
+from eiwflow.training import worker
+from eiwflow.training.cost import Timing
+from eiwflow.training.distributed import ALONE
+from eiwflow.training.loop import train
+from eiwflow.training.presets import PRESETS
+from eiwflow.training.recipe import Recipe
+from eiwflow.training.run import RunDirectory, RunError, all_runs, runs_root
+from eiwflow.ui import run_loaders
+
+from ..training.test_resume import signalled_at
+from ..training.tiny import tiny_data, tiny_run
+from .conftest import APP, sentences, url
+
+STEP_S = 0.05
+
+
+@pytest.fixture(autouse=True)
+def timed(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> Future[dict[str, run_loaders.PresetTime]]:
+    """Return what the page takes for a timing of this machine; there is no checkpoint at all."""
+    timer: Future[dict[str, run_loaders.PresetTime]] = Future()
+    timing = Timing(run_loaders.preset_recipe("five-minutes", "photos32", "weighted"), STEP_S, 0.1)
+    timer.set_result({name: run_loaders.PresetTime(timing, 70.0 * i) for i, name in enumerate(PRESETS, 1)})
+    monkeypatch.setattr(run_loaders, "_timer", lambda device: timer)
+    return timer
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
+    """Return what the page asked of the worker; no process is started or ended."""
+    seen: list[tuple[object, ...]] = []
+
+    def start(recipe: Recipe, root: Path, device: str, threads: int, command: str) -> RunDirectory:
+        run = RunDirectory.create(root, recipe, command)
+        run.set_status("paused", 0)
+        seen.append(("start", recipe, device, command))
+        return run
+
+    monkeypatch.setattr(worker, "start", start)
+    monkeypatch.setattr(worker, "resume", lambda run, device, threads: seen.append(("resume", run, device)))
+    monkeypatch.setattr(worker, "ask", lambda run, to_pause: seen.append(("ask", run, to_pause)))
+    return seen
+
+
+def open_train(**query: str) -> AppTest:
+    """Return the page after its first run."""
+    at = AppTest.from_file(str(APP), default_timeout=120)
+    at.query_params.update(query)
+    at.switch_page("pages/9_train.py")
+    return at.run()
+
+
+def trained(iterations: int = 6, stop_at: int = 0, **fields: object) -> RunDirectory:
+    """Return a run that went to its end, or was stopped."""
+    run = tiny_run(runs_root(), iterations=iterations, **fields)
+    train(run, images=tiny_data(), progress=signalled_at(stop_at))
+    return run
+
+
+def labels(at: AppTest) -> set[str]:
+    return {button.label for button in at.button}
+
+
+def charts(at: AppTest) -> int:
+    return len(at.get("vega_lite_chart"))
+
+
+@pytest.fixture
+def held() -> Iterator[RunDirectory]:
+    """Return a run that is being trained, as far as anybody can see."""
+    run = tiny_run(runs_root(), iterations=100)
+    train(run, images=tiny_data(), progress=signalled_at(5))
+    run.set_status("running", 5)
+    with run.held():
+        yield run
+
+
+# ---------------------------------------------------------------------- nothing is there yet
+
+
+def test_without_a_run_or_a_checkpoint_the_page_answers_its_question() -> None:
+    at = open_train()
+    assert not at.exception and not at.error
+    assert "the smallest preset, minute, takes about 70 s, judging by a few steps of it." in sentences(at)
+    assert {"Start", "Start with these settings"} == labels(at) and len(at.button) == len(PRESETS) + 1
+    assert "What it bought: samples after 0.9 minutes" in sentences(at)
+    assert not charts(at)
+
+
+def test_while_the_device_is_being_timed_everything_else_stands(
+    timed: Future[dict[str, run_loaders.PresetTime]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    asked: list[str] = []
+
+    def timings(device: str) -> dict[str, run_loaders.PresetTime] | None:
+        asked.append(device)
+        return None if len(asked) < 4 else timed.result()
+
+    monkeypatch.setattr(run_loaders, "timings", timings)
+    monkeypatch.setattr("eiwflow.ui.new_run.parts.takeaway", said.append)
+    at = open_train()
+    assert not at.exception and {"Start", "Start with these settings"} == labels(at)
+    assert "is being measured on a few steps" in said[0] and "takes about 70 s" in said[-1]
+    assert "#### About 70 s" in sentences(at) and "#### Minute" not in sentences(at)
+
+
+def test_a_device_that_cannot_be_timed_can_be_trained_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_loaders, "timings", lambda device: {})
+    at = open_train()
+    assert not at.exception and not at.error and "Yes, on cpu (" in sentences(at)
+    assert "#### Half hour" in sentences(at) and len(at.button) == len(PRESETS) + 1
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_what_a_preset_bought_was_measured_with_its_settings(preset: str) -> None:
+    said = json.loads((run_loaders.PICTURES / f"{preset}.json").read_bytes())
+    options = cli.build_parser().parse_args(shlex.split(said["command"])[3:])
+    given = {**PRESETS.get(options.preset, {}), **{k: v for k, v in vars(options).items() if v is not None}}
+    assert {name: given[name] for name in PRESETS[preset]} == PRESETS[preset]
+    assert said["step"] == PRESETS[preset]["iterations"] and 3 < said["test_bits_per_dim"] < 8
+
+
+# ---------------------------------------------------------------------- starting
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_preset_starts_what_the_command_line_would(calls: list[tuple[object, ...]], preset: str) -> None:
+    at = open_train()
+    at.selectbox(key="split").set_value("static-last").run()
+    at.button(key=f"start-{preset}").click().run()
+    assert not at.exception and not at.error
+    ((_, recipe, device, command),) = calls
+    options = cli.build_parser().parse_args(shlex.split(command)[3:])
+    options.arguments = []
+    made, _ = cli._new_run(options, ALONE)
+    assert made.config()[0] == recipe and options.device == device == "cpu"
+    assert recipe.flow.split == "static-last" and recipe.iterations == PRESETS[preset]["iterations"]
+    (run,) = (run for run in all_runs(runs_root()) if run.config()[1] == command)
+    assert url(at)["run"] == run.path.name
+
+
+def test_settings_of_ones_own_are_started(calls: list[tuple[object, ...]]) -> None:
+    at = open_train()
+    for key, value in {"own-levels": 1, "own-steps": 2, "own-width": 8, "own-iterations": 50, "own-batch": 16}.items():
+        at.number_input(key=key).set_value(value)
+    at.selectbox(key="own-prior").set_value("standard")
+    at.run()
+    assert "MiB of memory on cpu" in sentences(at)
+    at.button(key="start-own").click().run()
+    recipe = calls[0][1]
+    flow = recipe.flow
+    assert (flow.shape, flow.levels, flow.steps, flow.width, flow.prior) == ((3, 16, 16), 1, 2, 8, "standard")
+    assert (recipe.iterations, recipe.batch, recipe.learning_rate, recipe.seed) == (50, 16, 2e-3, 0)
+
+
+TOO_MUCH = {
+    "memory": ({"own-batch": 4096, "own-size": 32, "own-steps": 64, "own-width": 512}, "GiB free"),
+    "pixels": ({"own-size": 64}, "The image side is 64; images of photos32 have 32×32 pixels."),
+    "levels": ({"own-levels": 6}, "both sides must be divisible by 64"),
+}
+
+
+@pytest.mark.parametrize(("settings", "sentence"), TOO_MUCH.values(), ids=TOO_MUCH)
+def test_what_is_too_much_is_said_before_it_is_tried_and_refused(
+    calls: list[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch, settings: dict[str, int], sentence: str
+) -> None:
+    monkeypatch.setattr("eiwflow.training.cost.free_bytes", lambda device: 2**32)
+    at = open_train()
+    for key, value in settings.items():
+        at.number_input(key=key).set_value(value)
+    at.run()
+    assert len(at.error) == 1 and sentence in at.error[0].value
+    at.button(key="start-own").click().run()
+    assert not calls and not all_runs(runs_root())
+    assert len(at.error) == 2 and sentence in at.error[0].value
+
+
+def test_data_that_are_not_there_are_a_sentence(calls: list[tuple[object, ...]]) -> None:
+    # AppTest does not know options that were typed in.
+    run_loaders.start(lambda: run_loaders.preset_recipe("minute", "/nowhere/at all.npz", "weighted"), "cpu")
+    assert "/nowhere/at all.npz" in run_loaders.refusal(run_loaders.NEW) and not calls
+    assert run_loaders.refusal(run_loaders.SHOWN) is None
+
+
+def test_a_second_start_is_refused_with_a_sentence_and_changes_nothing(
+    held: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(*_: object) -> None:
+        raise RunError(f"Run {held.title} is training (step 5 of 100) on cpu already: pause or stop it first.")
+
+    monkeypatch.setattr(worker, "start", start)
+    before = held.status()
+    at = open_train()
+    at.button(key="start-minute").click().run()
+    assert "on cpu already" in at.error[0].value and not at.exception
+    assert held.status() == before and all_runs(runs_root()) == [held]
+    monkeypatch.setattr(run_loaders, "FRESH_S", 0.0)
+    at.run()
+    assert not at.error
+
+
+# ---------------------------------------------------------------------- watching
+
+
+def test_a_run_that_trains_can_be_paused_and_stopped_and_not_deleted(
+    held: RunDirectory, calls: list[tuple[object, ...]]
+) -> None:
+    at = open_train()
+    assert not at.exception and not at.error
+    assert "is training. After 5 of 100 steps" in sentences(at) and "MiB of memory so far" in sentences(at)
+    assert {"Pause", "Stop"} <= labels(at) and "Resume" not in labels(at)
+    assert charts(at) == 2  # the curves, and the one level that splits
+    at.button(key="pause").click().run()
+    at.button(key="stop").click().run()
+    assert calls == [("ask", held, True), ("ask", held, False)]
+
+
+def test_a_run_that_ended_opens_in_every_page() -> None:
+    run = trained()
+    at = open_train()
+    assert not at.exception and not at.error
+    assert "finished. After 6 of 6 steps" in sentences(at) and "on the test part" in sentences(at)
+    digest = hashlib.sha256(run.last_checkpoint.read_bytes()).hexdigest()[:12]
+    links = [link.proto.page for link in at.get("page_link") if f"ck={digest}" in link.proto.query_string]
+    assert {"Home", "latents", "weights"} & {*links} or len(links) > 4
+    assert not {"Pause", "Stop", "Resume"} & labels(at)
+
+
+def test_a_crashed_run_shows_the_end_of_its_log_and_is_resumed(calls: list[tuple[object, ...]]) -> None:
+    run = trained(stop_at=3)
+    run.set_status("running", 3)
+    run.log("a last word")
+    at = open_train()
+    assert "the last save is of step 3." in at.error[0].value and "Resume" in at.error[0].value
+    assert any("a last word" in code.value for code in at.code)
+    at.button(key="resume").click().run()
+    assert calls == [("resume", run, "cpu")]
+
+
+def test_a_failed_run_says_what_happened_and_what_to_try() -> None:
+    trained(stop_at=3).set_status("failed", 3, "At step 4 it failed.", "Try another seed.")
+    assert open_train().error[0].value == "At step 4 it failed. Try another seed."
+
+
+def test_a_link_shows_the_run_that_it_names_and_a_wrong_one_is_no_error() -> None:
+    first, second = trained(), trained(seed=1)
+    first.rename("the first")
+    second.rename("the second")
+    at = open_train(run=first.path.name)
+    assert at.selectbox(key="run").value == first.path.name and "“the first”" in sentences(at)
+    at = open_train(run="../../etc")
+    assert "asks for the run “../../etc”, which is not here" in at.info[0].value
+    assert not at.exception and at.selectbox(key="run").value in {first.path.name, second.path.name}
+
+
+def test_a_run_whose_config_is_broken_is_not_listed() -> None:
+    good, broken = trained(), trained()
+    (broken.path / "config.json").write_text("{")
+    at = open_train()
+    assert not at.exception and at.selectbox(key="run").options == [good.title]
+
+
+def test_the_commands_shown_are_those_that_train_the_same_and_go_on(calls: list[tuple[object, ...]]) -> None:
+    run = trained(stop_at=2)
+    at = open_train()
+    shown = next(code.value for code in at.code if "--resume" in code.value)
+    assert shown == f"{run.config()[1]}\npython -m eiwflow train --resume {run.path}"
+
+
+# ---------------------------------------------------------------------- keeping
+
+
+def test_a_run_gets_another_name() -> None:
+    run = trained()
+    at = open_train()
+    at.text_input(key=f"title-{run.path.name}").set_value("mine").run()
+    assert not at.exception and run.title == "mine" and "“mine”" in sentences(at)
+
+
+def test_deleting_asks_first() -> None:
+    doomed, other = trained(), trained(seed=1)
+    at = open_train(run=doomed.path.name)
+    assert "There is no way back." in sentences(at)
+    assert {run.path for run in all_runs(runs_root())} == {doomed.path, other.path}
+    at.button(key="delete").click().run()
+    assert not at.exception and all_runs(runs_root()) == [other]
+    assert at.selectbox(key="run").value == other.path.name
+
+
+def test_curves_of_runs_are_laid_over_each_other() -> None:
+    shown, other = trained(), trained(seed=1)
+    for run in (shown, other):
+        run.rename("one name for both")
+    at = open_train(run=shown.path.name)
+    before = charts(at)
+    at.multiselect(key="compared").set_value([other.path.name]).run()
+    assert not at.exception and charts(at) == before + 1
+    assert "one training of each ranks nothing" in sentences(at)
+
+
+def test_the_list_says_what_every_run_is() -> None:
+    trained(split="static-last")
+    trained(stop_at=2).rename("half way")
+    text = sentences(open_train())
+    for cell in ("static-last", "planes", "finished", "stopped", "half way", "2 of 6", "(first test images)"):
+        assert cell in text

@@ -1,0 +1,172 @@
+"""A flow is trained from the page: watched, left alone, found again, stopped, resumed, and opened in another page."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import pytest
+
+from eiwflow.training.run import RunDirectory, all_runs
+
+from .conftest import PATIENCE_MS, Watched, start_server
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Locator, Page
+
+#: Steps that even a fast machine is busy with while a person looks at it; most are never taken.
+MANY, FEW = 200_000, 60
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Iterator[Path]:
+    """Return an empty folder for runs; what still trains when the test ends is killed."""
+    yield tmp_path
+    for run in all_runs(tmp_path):
+        if (state := run.state()).alive:
+            os.kill(state.pid, signal.SIGKILL)
+
+
+def open_train(browser: Browser, address: str, theme: str = "light") -> Watched:
+    context = browser.new_context(viewport={"width": 1400, "height": 900}, color_scheme=theme)
+    context.set_default_timeout(PATIENCE_MS)
+    found = Watched(context.new_page(), urlsplit(address).netloc)
+    found.page.goto(address)
+    found.page.get_by_text("Start a run").wait_for()
+    return found
+
+
+def start_own(page: Page, **settings: int) -> None:
+    """Start a tiny flow by the page's form."""
+    page.get_by_text("Settings of your own").click()
+    for label, value in settings.items():
+        field = page.get_by_role("spinbutton", name=label.replace("_", " "), exact=True)
+        field.fill(str(value))
+        field.press("Enter")
+    page.get_by_role("button", name="Start with these settings").click()
+
+
+def step_of(page: Page) -> int:
+    """Return the step that the page shows of a run."""
+    words = page.get_by_text(re.compile(r"step [\d,]+ of [\d,]+ ·")).first.inner_text()
+    return int(re.search(r"step ([\d,]+) of", words)[1].replace(",", ""))
+
+
+def wait_for_step(page: Page, least: int) -> int:
+    page.wait_for_function(
+        """least => +(/step ([\\d,]+) of/.exec(document.querySelector('[data-testid=stProgress]')?.innerText)?.[1]
+            .replaceAll(',', '') ?? -1) >= least""",
+        arg=least,
+    )
+    return step_of(page)
+
+
+def curve(page: Page) -> Locator:
+    return page.locator("[data-testid=stVegaLiteChart]").first
+
+
+def first_label(page: Page) -> float:
+    """Return the smallest step that the curve's axis names."""
+    labels = curve(page).locator(".role-axis-label text").all_text_contents()
+    return min(float(text.replace(",", "")) for text in labels if "." not in text)
+
+
+def only_run(runs: Path) -> RunDirectory:
+    (run,) = all_runs(runs)
+    return run
+
+
+def test_a_flow_is_trained_from_the_page_whatever_happens_to_the_page(browser: Browser, runs: Path) -> None:
+    with start_server(runs) as address:
+        mine = open_train(browser, f"{address}/train")
+        page = mine.page
+        start_own(page, Levels=1, Flow_steps_a_level=1, Width_of_the_coupling_networks=8, Images_a_step=8,
+                  Training_steps=MANY)  # fmt: skip
+        wait_for_step(page, 1)
+        run = only_run(runs)
+        assert f"run={run.path.name}" in page.url
+
+        # It is watched: the curve grows in the same picture, keeps its zoom, and nothing jumps.
+        curve(page).locator("svg.marks").evaluate("picture => { picture.dataset.mine = 1; window.jumps = 0; }")
+        page.evaluate(
+            """new PerformanceObserver(list => list.getEntries().forEach(entry => window.jumps += entry.value))
+               .observe({ type: 'layout-shift' })"""
+        )
+        path = curve(page).locator(".mark-line path").last
+        before, seen = path.get_attribute("d"), step_of(page)
+        wait_for_step(page, seen + 1)
+        page.wait_for_function(
+            "before => [...document.querySelectorAll('[data-testid=stVegaLiteChart] .mark-line path')]"
+            ".every(path => path.getAttribute('d') !== before)",
+            arg=before,
+        )
+        box = curve(page).bounding_box()
+        page.mouse.move(box["x"] + 0.8 * box["width"], box["y"] + box["height"] / 2)
+        page.keyboard.down("Control")
+        page.mouse.wheel(0, -400)
+        page.keyboard.up("Control")
+        page.wait_for_function(
+            """() => Math.min(...[...document.querySelectorAll('[data-testid=stVegaLiteChart] .role-axis-label text')]
+                .map(text => text.textContent).filter(text => !text.includes('.'))
+                .map(text => +text.replaceAll(',', ''))) > 0"""
+        )
+        wait_for_step(page, step_of(page) + 20)
+        assert first_label(page) > 0, "the zoom is lost"
+        assert page.locator("svg[data-mine='1']").count() == 1, "the chart was drawn anew"
+        assert page.evaluate("window.jumps") < 0.005  # of 0.1, from which on browsers call it a jump
+        assert page.locator("figure img[src^='data:image/webp']").first.evaluate("image => image.naturalWidth") == 64
+
+        # It is reloaded, and looked at by a second visitor, who cannot start another.
+        page.reload()
+        wait_for_step(page, seen)
+        theirs = open_train(browser, f"{address}/train")
+        wait_for_step(theirs.page, seen)
+        theirs.page.get_by_role("button", name="Start", exact=True).first.click()
+        theirs.page.get_by_text("on cpu already: pause or stop it first").wait_for()
+        assert only_run(runs).path == run.path
+        assert mine.complaints == theirs.complaints == []
+        page.goto("about:blank")
+        theirs.page.context.close()
+
+    # The server is gone, the run is not; a new server finds it.
+    assert run.state().name == "running"
+    with start_server(runs) as address:
+        mine = open_train(browser, f"{address}/train")
+        page = mine.page
+        wait_for_step(page, seen)
+        page.get_by_test_id("stMainBlockContainer").get_by_role("button", name="Stop").click()
+        page.get_by_role("button", name="Resume").wait_for()
+        stopped = run.saved_step()
+        assert run.state().name == "stopped" and stopped >= seen
+        page.get_by_role("button", name="Resume").click()
+        page.get_by_role("button", name="Pause").wait_for()
+        wait_for_step(page, stopped)
+        page.get_by_role("button", name="Pause").click()
+        page.get_by_role("button", name="Resume").wait_for()
+        assert run.state().name == "paused"
+        assert mine.complaints == []
+        page.context.close()
+
+
+def test_the_result_is_one_click_from_every_page(browser: Browser, runs: Path) -> None:
+    with start_server(runs) as address:
+        mine = open_train(browser, f"{address}/train", theme="dark")
+        page = mine.page
+        start_own(page, Levels=2, Flow_steps_a_level=1, Width_of_the_coupling_networks=8, Images_a_step=8,
+                  Training_steps=FEW)  # fmt: skip
+        link = page.locator("[data-testid=stMain] [data-testid=stPageLink-NavLink]", has_text="Shuffle")
+        link.click()
+        page.wait_for_url("**/shuffle?**")
+        page.get_by_text("What does the permutation move, and when?").wait_for()
+        page.wait_for_selector(".eiw-takeaway")
+        key = hashlib.sha256(only_run(runs).last_checkpoint.read_bytes()).hexdigest()[:12]
+        assert f"ck={key}" in page.url
+        assert page.locator("[data-testid=stMain] [data-testid=stAlert]").all_inner_texts() == []
+        assert mine.complaints == []
+        page.context.close()

@@ -1,0 +1,115 @@
+"""No input does harm: at every door it is taken, or refused in one sentence, fast, small, and without a trace.
+
+The short form tries the named nasties and some hundreds of spoilt inputs. The long form, at least 10,000 of them:
+
+    EIWFLOW_FUZZ=10000 python -m pytest tests/fuzz
+
+An input may cost 2 s of processor time and 512 MiB beyond what the process holds when it comes in. Opening a file to
+write, starting a process, a socket, and unpickling are seen by an audit hook, whatever the answer.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import resource
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from .doors import DOORS
+from .guard import SECONDS, answer
+from .nasties import MARK, NASTIES
+
+#: Inputs in all, over all doors.
+INPUTS = int(os.environ.get("EIWFLOW_FUZZ", "270"))
+EACH = math.ceil(INPUTS / len(DOORS))
+#: Address space beyond what is taken at the start: a door that asks for more must not take the machine with it.
+SPACE = 6 * 2**30
+
+
+@pytest.fixture(scope="module", autouse=True)
+def bounded() -> Iterator[None]:
+    """Keep the process from taking the machine's memory; nothing that was unpickled lies about before or after."""
+    MARK.unlink(missing_ok=True)
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + SPACE, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_AS, before)
+    assert not MARK.exists()
+
+
+def knocked(door: str, given: object, folder: Path) -> tuple[bool, float, float]:
+    """Return the guard's answer to an input, in a folder that is empty before."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    way = DOORS[door]
+    return answer(way.knock(given, folder), way.refusals, folder if way.writes else None)
+
+
+@pytest.mark.parametrize(("door", "name"), [(door, name) for door, nasties in NASTIES.items() for name in nasties])
+def test_a_named_nasty_does_no_harm(door: str, name: str, tmp_path: Path) -> None:
+    knocked(door, NASTIES[door][name](), tmp_path / "place")
+    assert not MARK.exists()
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_no_spoilt_input_does_harm(door: str, tmp_path: Path) -> None:
+    answers: Counter[bool] = Counter()
+    worst = [0.0, 0.0]
+
+    @settings(max_examples=EACH, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(DOORS[door].inputs)
+    def knock(given: object) -> None:
+        taken, seconds, mib = knocked(door, given, tmp_path / "place")
+        answers[taken] += 1
+        worst[:] = max(worst[0], seconds), max(worst[1], mib)
+
+    knock()
+    print(f"{door}: {sum(answers.values())} inputs, {answers[True]} taken, at most {worst[0]:.2f} s, {worst[1]:.0f} MiB")
+    assert sum(answers.values()) >= min(EACH, 20)
+    assert worst[0] <= SECONDS
+
+
+# ---------------------------------------------------------------------- the guard itself
+
+
+def unpickle() -> None:
+    import pickle
+
+    from .nasties import pickled
+
+    pickle.loads(pickled()).close()
+
+
+def too_much_memory() -> None:
+    (b"x" * (600 * 2**20)).count(b"y")
+
+
+def write_somewhere() -> None:
+    MARK.write_text("")
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"), [(unpickle, "side effects"), (too_much_memory, "MiB"), (write_somewhere, "side effects")]
+)
+def test_the_guard_sees_harm(harm: object, said: str) -> None:
+    with pytest.raises(AssertionError, match=said):
+        answer(harm, ())
+    MARK.unlink(missing_ok=True)
+
+
+def test_the_guard_lets_no_other_error_and_no_two_sentences_pass() -> None:
+    def fail(error: Exception) -> None:
+        raise error
+
+    with pytest.raises(KeyError):
+        answer(lambda: fail(KeyError("x")), (ValueError,))
+    with pytest.raises(AssertionError, match="not one sentence"):
+        answer(lambda: fail(ValueError("a\nb")), (ValueError,))
+    assert answer(lambda: fail(ValueError("A sentence.")), (ValueError,))[0] is False

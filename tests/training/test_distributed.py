@@ -1,0 +1,134 @@
+"""Several processes train one flow: to the numbers of one process, into one run directory."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+
+from eiwflow import cli
+from eiwflow.checkpoint import load
+from eiwflow.flow import ConfigError
+from eiwflow.training.distributed import ALONE, Team
+from eiwflow.training.run import all_runs
+
+from .processes import PATIENCE_S, begun, ended, one_of_a_team
+from .tiny import write_npz
+
+ROOT = Path(__file__).resolve().parents[2]
+#: Sums in another order differ in their last bits, and training makes more of it.
+NOISE = 5e-3
+SETTINGS = (
+    "--levels", "2", "--steps-per-level", "1", "--width", "8", "--size", "8", "--batch", "8", "--iterations", "30",
+    "--seed", "1", "--device", "cpu", "--json",
+)  # fmt: skip
+
+
+@pytest.fixture
+def command(tmp_path):
+    """Return a command line that trains a tiny flow."""
+    return ["train", "--data", str(write_npz(tmp_path / "planes.npz")), *SETTINGS]
+
+
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def a_team(command, out, size=2):
+    """Return processes that have begun to train together, and the files that they print to."""
+    port, said = free_port(), [out.with_suffix(f".{rank}") for rank in range(size)]
+    arguments = [*command, "--out", str(out)] if "--resume" not in command else command
+    return [begun(one_of_a_team, rank, size, port, arguments, str(file)) for rank, file in enumerate(said)], said
+
+
+def only_run(folder):
+    (run,) = all_runs(folder)
+    return run
+
+
+def assert_same_training(ours, theirs):
+    mine, other = (load(run.last_checkpoint).info.metrics for run in (ours, theirs))
+    for name in ("bits_per_dim", "probe_bits_per_dim", "test_bits_per_dim", "train_bits_per_dim"):
+        assert mine[name] == pytest.approx(other[name], abs=NOISE), name
+    assert [r["step"] for r in ours.records()] == [r["step"] for r in theirs.records()]
+
+
+def test_torchrun_trains_into_one_directory_to_the_numbers_of_one_process(tmp_path, command, capsys):
+    assert cli.main([*command, "--out", str(tmp_path / "one")]) == 0
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    done = subprocess.run(
+        [*torchrun, f"--master-port={free_port()}", "-m", "eiwflow", *command, "--out", str(tmp_path / "two")],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    one, two = only_run(tmp_path / "one"), only_run(tmp_path / "two")
+    assert [json.loads(line)["run"] for line in done.stdout.splitlines()] == [str(two.path)]
+    assert "Warning" not in done.stderr
+    assert two.state().name == "finished"
+    assert_same_training(two, one)
+    # What was initialised, before anything was learnt, is the same to the bit, and was sorted once.
+    mine, other = (run.records()[0]["levels"][0] for run in (two, one))
+    assert mine == other
+    orders = [r["levels"][0]["order"] for r in two.records() if "levels" in r]
+    assert orders == [orders[0]] * len(orders)
+
+
+def test_a_team_stops_at_one_step_and_goes_on_to_the_same_numbers(tmp_path, command):
+    command[command.index("30")] = "150"
+    processes, said = a_team(command, tmp_path / "two")
+    while not all_runs(tmp_path / "two") or len(only_run(tmp_path / "two").records()) < 12:
+        time.sleep(0.02)
+    # The second process is asked: both have to hear of it.
+    os.kill(processes[1].pid, signal.SIGTERM)
+    assert [ended(process) for process in processes] == [0, 0]
+    run = only_run(tmp_path / "two")
+    assert run.state().name == "stopped" and 0 < run.state().step < 150
+    assert said[1].read_text() == ""
+    processes, _ = a_team(["train", "--resume", str(run.path), "--device", "cpu"], tmp_path / "again")
+    assert [ended(process) for process in processes] == [0, 0]
+    assert run.state().name == "finished"
+    assert cli.main([*command, "--out", str(tmp_path / "one")]) == 0
+    assert_same_training(run, only_run(tmp_path / "one"))
+    steps = safetensors.torch.load_file(run.resume_file)
+    assert {int(tensor) for name, tensor in steps.items() if name.endswith(".step")} == {150}
+
+
+def test_a_batch_that_cannot_be_shared_out_is_refused_before_anything_is_written(tmp_path, command):
+    command[command.index("--batch") + 1] = "9"
+    (first, second), said = a_team(command, tmp_path / "two")
+    assert ended(first) == cli.WRONG_INPUT
+    assert said[0].read_text().count("\n") == 1 and "batch is 9; it must be divisible by the 2" in said[0].read_text()
+    second.join(PATIENCE_S)
+    assert second.exitcode != 0
+    assert not (tmp_path / "two").exists()
+
+
+def test_a_team_of_one_asks_nobody():
+    x = torch.arange(6.0)
+    assert ALONE.first and ALONE.part(x) is not None and torch.equal(ALONE.part(x), x)
+    assert (ALONE.mean(2.5), ALONE.agree(1), ALONE.share("it")) == (2.5, 1, "it")
+    module = torch.nn.Linear(1, 1)
+    assert ALONE.join(module) is module
+    ALONE.check(7)
+
+
+def test_parts_make_the_whole_batch():
+    x = torch.arange(12).reshape(12, 1)
+    parts = [Team(rank, 3).part(x) for rank in range(3)]
+    assert torch.equal(torch.cat(parts), x)
+    with pytest.raises(ConfigError, match="batch is 7; it must be divisible by the 3 processes"):
+        Team(0, 3).check(7)

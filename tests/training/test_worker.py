@@ -1,0 +1,427 @@
+"""A training beside the app: whatever happens to it or around it, its run is found where it is."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+
+from eiwflow.checkpoint import load
+from eiwflow.training import lock, loop, worker
+from eiwflow.training.loop import Trainer, TrainingFailed, train
+from eiwflow.training.run import MAX_TITLE, RunDirectory, RunError, all_runs
+
+from .processes import PATIENCE_S, begun, ended, work, work_on_a_small_disk
+from .test_failures import poisoned_batch
+from .test_resume import Killed, assert_same_run, killed_at, signalled_at
+from .tiny import tiny_data, tiny_recipe, tiny_run, write_npz
+
+ROOT = Path(__file__).resolve().parents[2]
+KILLS = 24
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Return the path of a tiny data set: another process has to read it."""
+    return str(write_npz(tmp_path / "planes.npz"))
+
+
+@pytest.fixture
+def started():
+    """Return a function that starts a run as the page does; what still trains when the test ends is killed."""
+    runs = []
+
+    def start(root, **fields):
+        runs.append(worker.start(tiny_recipe(**fields), root, "cpu", 1, "python -m eiwflow train"))
+        return runs[-1]
+
+    yield start
+    for run in runs:
+        if run.path.exists() and (state := run.state()).alive:
+            os.kill(state.pid, signal.SIGKILL)
+
+
+def until(run, wanted, patience_s=PATIENCE_S):
+    """Wait until a run's state is one of those wanted; return it."""
+    end = time.monotonic() + patience_s
+    while (state := run.state()).name not in wanted:
+        assert time.monotonic() < end, f"{state} {run.log_end()}"
+        time.sleep(0.02)
+    return state
+
+
+def assert_no_lock_is_held(run, patience_s=0.0):
+    """A process that was asked to end says so shortly before it has ended; one that was killed holds nothing."""
+    end = time.monotonic() + patience_s
+    locks = lock.of_run(run.path), lock.of_device(run.path.parent, "cpu"), lock.of_starting(run.path.parent)
+    while held := [one.lock_file for one in locks if lock.held(one)]:
+        assert time.monotonic() < end, held
+        time.sleep(0.02)
+
+
+# ---------------------------------------------------------------------- killed
+
+
+def test_workers_killed_at_random_moments_arrive_where_one_that_was_not_does(tmp_path, data):
+    def fresh():
+        return tiny_run(tmp_path / "runs", iterations=12, data=data)
+
+    whole, run, chance, kills, resumed = fresh(), fresh(), random.Random(0), 0, 0
+    assert ended(begun(os.getpid)) == 0  # the first of all waits for torch
+    began = time.monotonic()
+    assert ended(begun(work, str(whole.path))) == 0
+    seconds = time.monotonic() - began
+    while kills < KILLS or run.state().name != "finished":
+        if run.state().name == "finished":
+            assert_same_run(run, whole)
+            run = fresh()
+        process, saved = begun(work, str(run.path)), run.saved_step()
+        if kills < KILLS:
+            process.join(chance.uniform(0, seconds))
+            process.kill()
+        killed = ended(process) == -signal.SIGKILL
+        assert run.state().name == ("crashed" if killed else "finished")
+        assert_no_lock_is_held(run)
+        kills += killed
+        resumed += bool(saved)
+        assert (run.saved_step() or 0) >= (saved or 0)
+        if saved is not None:
+            assert load(run.last_checkpoint).info.step >= saved
+    assert resumed > KILLS / 4, "hardly a kill came after a save"
+    assert not [path.name for path in run.path.rglob(".*")]
+    assert_same_run(run, whole)
+
+
+def test_a_killed_worker_reads_as_crashed_with_the_step_that_it_goes_on_from(tmp_path):
+    run = tiny_run(tmp_path)
+    with pytest.raises(Killed):
+        train(run, images=tiny_data(), progress=killed_at(5))
+    (run.path / "log.txt").write_text("Traceback\nMistake: of the program\n")
+    state = run.state()
+    assert (state.name, state.alive) == ("crashed", False)
+    assert f"the last save is of step {run.saved_step()}." in state.message and run.saved_step() == 5
+    assert "Resume" in state.advice
+    assert run.log_end().endswith("Mistake: of the program") and run.log_end(1) == "Mistake: of the program"
+
+
+def test_the_end_of_the_server_is_not_the_end_of_the_run(tmp_path, data):
+    recipe = tiny_recipe(iterations=100_000, data=data).to_dict()
+    server = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import json, sys, time; from pathlib import Path; from eiwflow.training import recipe, worker\n"
+            "made = recipe.Recipe.from_dict(json.loads(sys.argv[2]))\n"
+            "worker.start(made, Path(sys.argv[1]), 'cpu', 1, ''); print('started', flush=True); time.sleep(600)",
+            str(tmp_path / "runs"),
+            json.dumps(recipe),
+        ],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert server.stdout.readline() == b"started\n"
+    os.killpg(server.pid, signal.SIGKILL)
+    server.wait(PATIENCE_S)
+    (run,) = all_runs(tmp_path / "runs")
+    state = until(run, {"running"})
+    assert os.getsid(state.pid) == state.pid != server.pid
+    step = len(run.records())
+    while len(run.records()) <= step:
+        time.sleep(0.02)
+    worker.ask(run, to_pause=True)
+    until(run, {"paused"})
+    assert_no_lock_is_held(run, PATIENCE_S)
+
+
+# ---------------------------------------------------------------------- asked
+
+
+def test_one_run_a_device_and_what_is_asked_before_the_first_step_is_not_lost(tmp_path, data, started):
+    root = tmp_path / "runs"
+    run = started(root, iterations=100_000, data=data)
+    assert run.state().name == "starting"
+    before = {path: path.read_bytes() for path in root.rglob("*") if path.is_file() and path.name != "log.txt"}
+    with pytest.raises(RunError, match=rf"^Run {run.title} is training .* on cpu already: pause or stop it first"):
+        worker.start(tiny_recipe(data=data), root, "cpu", 1, "")
+    with pytest.raises(RunError, match="on cpu already"):
+        worker.resume(run, "cpu", 1)
+    assert {path: path.read_bytes() for path in before} == before
+    worker.ask(run)
+    state = until(run, {"stopped"})
+    assert run.saved_step() == state.step == 0
+    assert_no_lock_is_held(run, PATIENCE_S)
+    assert worker.device_of(run) == "cpu"
+
+
+def test_two_visitors_who_start_at_once_start_one_run(tmp_path, data, monkeypatch):
+    begun_workers, said = [], []
+
+    class Worker:
+        """Holds the device as a worker does, and does nothing."""
+
+        def __init__(self, command, **_):
+            self.pid, self.returncode = 1, None
+            begun_workers.append(self)
+            self.locks = [lock.of_device(tmp_path, "cpu")]
+            assert lock.take(self.locks[0])
+            run = Path(command[3])
+            threading.Thread(target=lambda: self.locks.append(lock.of_run(run)) or lock.take(self.locks[1], 9)).start()
+
+        def wait(self):
+            return 0
+
+    def start():
+        try:
+            worker.start(tiny_recipe(data=data), tmp_path, "cpu", 1, "")
+            said.append("started")
+        except RunError as error:
+            said.append(str(error))
+
+    monkeypatch.setattr(worker.subprocess, "Popen", Worker)
+    visitors = [threading.Thread(target=start) for _ in range(2)]
+    for visitor in visitors:
+        visitor.start()
+    for visitor in visitors:
+        visitor.join()
+    assert sorted(said)[1] == "started" and "on cpu already" in sorted(said)[0]
+    assert len(begun_workers) == len(all_runs(tmp_path)) == 1
+
+
+def test_a_pause_is_resumed_to_the_same_numbers(tmp_path):
+    whole, paused = (tiny_run(tmp_path, iterations=9) for _ in range(2))
+    train(whole, images=tiny_data())
+    train(paused, images=tiny_data(), progress=signalled_at(4, loop.PAUSE))
+    assert (paused.state().name, paused.state().step) == ("paused", 4)
+    train(paused, images=tiny_data())
+    assert_same_run(paused, whole)
+
+
+def test_who_asks_for_both_stops(tmp_path):
+    def progress(step, bits):
+        if step == 3:
+            os.kill(os.getpid(), loop.PAUSE)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    run = tiny_run(tmp_path)
+    train(run, images=tiny_data(), progress=progress)
+    assert run.state().name == "stopped"
+
+
+def test_who_resumes_a_run_that_is_just_leaving_waits_for_it(tmp_path, monkeypatch):
+    run, device = tiny_run(tmp_path), lock.of_device(tmp_path, "cpu")
+    run.set_status("paused", 3)
+    assert lock.take(device)
+    waited = []
+    monkeypatch.setattr(worker, "_spawn", lambda *_: waited.append(lock.held(device)))
+    monkeypatch.setattr(worker.time, "sleep", lambda _: device.release())
+    worker.resume(run, "cpu", 1)
+    assert waited == [False]
+
+
+def test_a_run_at_rest_cannot_be_asked_for_anything(tmp_path):
+    run = tiny_run(tmp_path)
+    run.set_status("paused", 3)
+    with pytest.raises(RunError, match="is paused: nothing is at work"):
+        worker.ask(run)
+
+
+def test_a_run_of_another_user_is_a_sentence(tmp_path, monkeypatch):
+    def kill(process, number):
+        raise PermissionError
+
+    run = tiny_run(tmp_path)
+    monkeypatch.setattr(worker.os, "kill", kill)
+    with run.held(), pytest.raises(RunError, match="belongs to another user"):
+        worker.ask(run)
+
+
+def test_a_place_where_nothing_can_be_written_is_a_sentence_and_no_run(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match=r"^The run directory .* cannot be written \(.+\)\.$"):
+        worker.start(tiny_recipe(), tmp_path / "file", "cpu", 1, "")
+
+
+def test_a_process_that_cannot_be_started_leaves_no_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(worker.sys, "executable", str(tmp_path / "nothing"))
+    with pytest.raises(RunError, match="cannot be started"):
+        worker.start(tiny_recipe(), tmp_path / "runs", "cpu", 1, "")
+    assert all_runs(tmp_path / "runs") == []
+
+
+# ---------------------------------------------------------------------- the lock first, then the status
+
+
+@pytest.mark.parametrize(
+    "written", ["starting", "running", "paused", "stopped", "failed", "finished", "nonsense", None]
+)
+def test_state_is_the_lock_first_and_then_the_status(tmp_path, written):
+    run = tiny_run(tmp_path)
+    if written is None:
+        (run.path / "status.json").unlink()
+    else:
+        run.set_status(written, 1)
+    at_rest = written in ("paused", "stopped", "failed", "finished")
+    assert run.state().name == (written if at_rest else "crashed")
+    with run.held():
+        expected = written if at_rest or written == "starting" else "running"
+        assert run.state().name == expected
+
+
+def test_two_processes_never_train_one_run(tmp_path):
+    run = tiny_run(tmp_path, iterations=3)
+    before = run.status()
+    holder = begun(_hold, str(run.path), str(tmp_path / "held"))
+    while not (tmp_path / "held").exists():
+        time.sleep(0.01)
+    with pytest.raises(RunError, match="is being trained by another process"):
+        train(run, images=tiny_data())
+    with pytest.raises(RunError, match="is being trained by another process"):
+        run.delete()
+    assert run.status() == before and not run.records()
+    os.kill(holder.pid, signal.SIGKILL)
+    ended(holder)
+    train(run, images=tiny_data())
+
+
+def _hold(path, sign):
+    with RunDirectory(Path(path)).held():
+        Path(sign).touch()
+        time.sleep(600)
+
+
+# ---------------------------------------------------------------------- what goes wrong
+
+
+def test_memory_that_runs_out_is_a_sentence_with_what_to_try(tmp_path, monkeypatch):
+    run, step = tiny_run(tmp_path), Trainer.advance
+
+    def advance(self):
+        return torch.empty(2**50) if self.step == 4 else step(self)
+
+    monkeypatch.setattr(Trainer, "advance", advance)
+    with pytest.raises(TrainingFailed) as caught:
+        train(run, images=tiny_data())
+    state = run.state()
+    assert str(caught.value) == state.message
+    assert state.message == f"At step 5 the run stopped: memory ran out on an attempt to take {2**52} bytes."
+    assert "smaller batch" in state.advice and (state.name, state.step) == ("failed", 4)
+    assert load(run.last_checkpoint).info.step == 4
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")]
+)
+def test_other_ways_of_running_out_of_memory_are_too(tmp_path, monkeypatch, error):
+    run = tiny_run(tmp_path)
+    monkeypatch.setattr(Trainer, "advance", lambda self: (_ for _ in ()).throw(error))
+    with pytest.raises(TrainingFailed, match="memory ran out"):
+        train(run, images=tiny_data())
+    assert ("2.00 GiB" in run.state().message) == ("2.00 GiB" in str(error))
+
+
+def test_a_mistake_of_the_program_is_not_called_a_failure_of_the_run(tmp_path, monkeypatch):
+    run = tiny_run(tmp_path)
+    monkeypatch.setattr(Trainer, "advance", lambda self: (_ for _ in ()).throw(RuntimeError("shapes differ")))
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        train(run, images=tiny_data())
+    assert run.state().name == "crashed"
+
+
+def test_a_disk_that_fills_up_stops_the_run_and_keeps_its_last_checkpoint(tmp_path, data):
+    run = tiny_run(tmp_path / "runs", iterations=30, data=data)
+    train(run, progress=signalled_at(10))
+    before = run.last_checkpoint.read_bytes()
+    assert ended(begun(work_on_a_small_disk, str(run.path), len(before) // 2)) == 1
+    state = run.state()
+    assert state.name == "failed" and "File too large" in state.message and "space" in state.advice
+    assert run.last_checkpoint.read_bytes() == before and not list(run.path.rglob(".*"))
+    assert ended(begun(work, str(run.path))) == 0
+    assert run.state().name == "finished"
+
+
+def test_a_crash_on_a_full_disk_names_the_disk(tmp_path, monkeypatch):
+    run = tiny_run(tmp_path)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 3 * 2**20}))
+    assert "when the disk was full (3 MiB are free); nothing was saved yet." in run.state().message
+
+
+def test_a_data_set_that_vanished_stops_a_worker_with_a_sentence_and_is_resumed_when_it_is_back(tmp_path, data):
+    run = tiny_run(tmp_path / "runs", iterations=4, data=data)
+    train(run, progress=signalled_at(2))
+    Path(data).rename(tmp_path / "away.npz")
+    assert ended(begun(work, str(run.path))) == 1
+    assert "planes.npz" in run.state().message and "Put the data set back" in run.state().advice
+    (tmp_path / "away.npz").rename(data)
+    assert ended(begun(work, str(run.path))) == 0
+
+
+def test_who_met_nan_is_told_that_resuming_repeats_it(tmp_path, monkeypatch):
+    run = tiny_run(tmp_path)
+    poisoned_batch(monkeypatch, at_step=4)
+    with pytest.raises(TrainingFailed):
+        train(run, images=tiny_data())
+    assert "lower learning rate" in run.state().advice
+
+
+def test_a_worker_says_why_a_run_cannot_be_trained(tmp_path, data):
+    run = tiny_run(tmp_path / "runs", data=data)
+    run.resume_file.write_bytes(b"nonsense")
+    assert ended(begun(work, str(run.path))) == worker.WRONG_INPUT
+    assert run.state().name == "failed" and "does not belong" in run.state().message
+
+
+def test_a_worker_says_every_second_where_it_stands_and_how_much_memory_it_took(tmp_path, data, monkeypatch):
+    run = tiny_run(tmp_path / "runs", iterations=3, data=data)
+    seen = []
+    monkeypatch.setattr(worker, "HEARTBEAT_S", 0.0)
+    monkeypatch.setattr(RunDirectory, "set_status", lambda self, *said: seen.append(said))
+    assert worker.main([str(run.path)]) == 0
+    assert [("running", step) for step in (1, 2, 3)] == [said for said in seen if said[1:2] != (0,)][::2][:3]
+    monkeypatch.undo()
+    run.set_status("running", 1)
+    assert run.state().memory_mib > 50
+
+
+# ---------------------------------------------------------------------- what becomes of it
+
+
+def test_an_exported_run_goes_on_elsewhere(tmp_path):
+    whole, run = (tiny_run(tmp_path / "here", iterations=9) for _ in range(2))
+    train(whole, images=tiny_data())
+    train(run, images=tiny_data(), progress=signalled_at(4))
+    (tmp_path / "run.zip").write_bytes(run.archive())
+    with zipfile.ZipFile(tmp_path / "run.zip") as file:
+        assert not [name for name in file.namelist() if name.endswith(".lock")]
+        file.extractall(tmp_path / "there")
+    (moved,) = all_runs(tmp_path / "there")
+    assert moved.state().name == "stopped"
+    train(moved, images=tiny_data())
+    assert_same_run(moved, whole)
+
+
+def test_a_run_is_renamed_and_its_directory_is_not(tmp_path):
+    run = tiny_run(tmp_path, split="last+pooled")
+    assert run.title.startswith("last-pooled, ")
+    run.rename("  my\nfirst  one ")
+    assert run.title == "my first one" and RunDirectory.open(run.path).title == "my first one"
+    with pytest.raises(RunError, match=f"has {MAX_TITLE + 1} characters; at most {MAX_TITLE}"):
+        run.rename("a" * (MAX_TITLE + 1))
+    assert run.title == "my first one"
+    run.rename("")
+    assert run.title.startswith("last-pooled, ")
+
+
+def test_a_deleted_run_is_gone_and_no_other(tmp_path):
+    one, two = (tiny_run(tmp_path, iterations=2) for _ in range(2))
+    train(one, images=tiny_data())
+    one.delete()
+    assert all_runs(tmp_path) == [two] and [path.name for path in tmp_path.iterdir()] == [two.path.name]
