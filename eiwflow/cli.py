@@ -35,7 +35,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return its exit code: 0, 1 (a training failed) or 2 (wrong input)."""
+    """Run one command; return its exit code: 0, 1 (a training or a check failed) or 2 (wrong input)."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     parser = build_parser()
     options = parser.parse_args(arguments)
@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(json.dumps(_null_for_nan(result), allow_nan=False) if options.json else text, flush=True)
     except BrokenPipeError:  # the reader, as `head`, has seen enough; Python's own flush at exit must not say so
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
+    return int(result.get("holds") is False)
 
 
 def _null_for_nan(value: Any) -> Any:  # noqa: ANN401 (whatever JSON can hold)
@@ -154,6 +154,14 @@ def build_parser() -> Parser:
         commands, "inspect", inspect_command, "What a checkpoint holds: config, parts, inversion, orders, entropies."
     )
     _checkpoint_options(inspect)
+
+    verify = _command(
+        commands,
+        "verify",
+        verify_command,
+        "Check that a checkpoint inverts and states its log-determinants; exit code 1 if a level does not.",
+    )
+    _checkpoint_options(verify)
 
     analyse = _command(commands, "analyse", analyse_command, "The figures that a page of the app shows.")
     _checkpoint_options(analyse)
@@ -388,11 +396,12 @@ def _flow_config(options: argparse.Namespace, settings: dict[str, Any], channels
 def find_checkpoint(text: str) -> Path:
     """Return the file of a checkpoint given as a file, a run directory or a bundled checkpoint's name."""
     path = Path(text)
-    if path.is_dir():
+    # Not Path's own questions: they raise on names that no file can have.
+    if os.path.isdir(text):
         return path / "checkpoints" / "last.safetensors"
     bundled = Path(__file__).resolve().parents[1] / "assets" / "checkpoints" / f"{text}.safetensors"
     known = {file.stem for file in bundled.parent.glob("*.safetensors")}
-    return bundled if not path.exists() and text in known else path
+    return bundled if not os.path.exists(text) and text in known else path
 
 
 def _load(options: argparse.Namespace) -> Checkpoint:
@@ -464,6 +473,33 @@ def inspect_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
             f"{max(level['condition']):.3g}{back}{order}"
         )
     return result, "\n".join(lines)
+
+
+def verify_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    """Check what a checkpoint promises, level by level."""
+    from . import checkpoint
+    from .analysis.evaluate import images_to_score
+    from .analysis.verify import IMAGES, verify
+    from .data import DataError
+
+    loaded = checkpoint.load(find_checkpoint(options.checkpoint), trust=False)
+    shown, name = None, ""
+    try:
+        images = _images(options, loaded, download=options.data is not None)
+        shown, name = images_to_score(images, loaded.flow, IMAGES), images.name
+    except DataError:
+        # Without the images of its training noise will do: a flow inverts on any input.
+        if options.data is not None:
+            raise
+    found = verify(loaded, shown, name)
+    lines = [f"{loaded.name}: {found.badge()}. {found.in_words()}"]
+    lines += [
+        f"level {check.level}  {_ANSWERS[check.holds]:6}  {check.name:12}  it {check.finding}" for check in found.checks
+    ]
+    return found.to_dict(), "\n".join(lines)
+
+
+_ANSWERS = {True: "holds", False: "FAILS", None: "–"}
 
 
 def analyse_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:

@@ -21,7 +21,11 @@ from ..data import DataError, ImageData, fixed_crops, to_tensor
 from ..flow import MultiScaleFlow, ShapeError, dequantise, to_bits_per_dim
 from ..flow.bijection import generator_for
 from ..flow.score import score
+from . import failures
 from .batches import training_batch
+from .distributed import ALONE, Team
+from .failures import NotFinite, TrainingFailed
+from .memory import keep_freed_memory
 from .recipe import Recipe, recording_steps
 from .record import PROBE_IMAGES, level_records, write_samples
 from .run import RunDirectory, RunError
@@ -32,18 +36,21 @@ INIT_IMAGES = 256
 SAVE_SECONDS = 60.0
 #: Lines of the bits/dim curve over a whole run, beside the recording steps.
 CURVE_POINTS = 400
+#: Asks a run to pause; SIGTERM and SIGINT ask it to stop.
+PAUSE: int | None = getattr(signal, "SIGUSR1", None)
 
 
-class TrainingFailed(RuntimeError):
-    """A run had to stop; the message names the step and what happened."""
+def choose_device(name: str, local_rank: int = 0) -> torch.device:
+    """Return the device called ``auto``, ``cpu``, ``cuda`` or ``mps``; one that is not there is refused.
 
-
-def choose_device(name: str) -> torch.device:
-    """Return the device called ``auto``, ``cpu``, ``cuda`` or ``mps``; one that is not there is refused."""
+    With several CUDA devices ``auto`` and ``cuda`` are the one of this process' number on its machine.
+    """
     here = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     devices = [kind for kind, there in here.items() if there]
     if name == "auto":
-        return torch.device(devices[0])
+        name = devices[0]
+    if name == "cuda" and here["cuda"] and torch.cuda.device_count() > 1:
+        name = f"cuda:{local_rank % torch.cuda.device_count()}"
     devices += [f"cuda:{number}" for number in range(torch.cuda.device_count())]
     if name not in devices:
         raise RunError(f"device is {name[:40]!r}; this machine has {', '.join(devices)}.")
@@ -59,18 +66,29 @@ class Trainer:
         recipe: the settings.
         images: the data set; taken from the recipe's ``data`` where it is not given.
         device: where it trains.
+        team: the processes that train it together.
 
     """
 
-    def __init__(self, recipe: Recipe, images: ImageData | None = None, device: torch.device | None = None) -> None:
-        self.recipe = recipe
+    def __init__(
+        self,
+        recipe: Recipe,
+        images: ImageData | None = None,
+        device: torch.device | None = None,
+        team: Team = ALONE,
+    ) -> None:
+        team.check(recipe.batch)
+        self.recipe, self.team = recipe, team
         self.device = device or torch.device("cpu")
+        keep_freed_memory()
         images = images or load_data(recipe)
         size = recipe.flow.shape[1:]
         self.train_images = to_tensor(images.train)
         self.test_images = fixed_crops(to_tensor(images.test), size)
         self.flow = MultiScaleFlow(recipe.flow, recipe.seed).to(self.device, memory_format=torch.channels_last)
-        self.flow.initialise(self.batch(0, min(INIT_IMAGES, len(self.train_images))))
+        if team.first:
+            self.flow.initialise(self.batch(0, min(INIT_IMAGES, len(self.train_images))))
+        self.model = team.join(self.flow)
         self.averaged = AveragedModel(self.flow, multi_avg_fn=self._average)
         # The averaged flow starts as the initialised one; its first update then averages instead of copying.
         self.averaged.n_averaged.fill_(1)
@@ -111,22 +129,22 @@ class Trainer:
 
         """
         recipe = self.recipe
-        x = self.batch(self.step, recipe.batch)
+        x = self.team.part(self.batch(self.step, recipe.batch))
         for group in self.optimiser.param_groups:
             group["lr"] = recipe.learning_rate_at(self.step)
         shown = len(self.optimiser.param_groups) > 1
         self.optimiser.zero_grad(set_to_none=True)
-        log_prob, divergence = self.flow(x, divergence=shown or recipe.divergence > 0)
+        log_prob, divergence = self.model(x, divergence=shown or recipe.divergence > 0)
         loss = bits = to_bits_per_dim(log_prob, recipe.flow.dimensions).mean()
         if divergence is not None:
             # A display Solver sees detached features: its term teaches it and moves nothing else.
             loss = bits + (1.0 if shown else recipe.divergence) * divergence.mean()
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.optimiser.param_groups[0]["params"], recipe.clip)
-        value, norm_value = bits.item(), norm.item()
+        value, norm_value = self.team.mean(bits.item()), norm.item()
         if not (_finite(value) and _finite(norm_value) and _finite(loss.item())):
             what = "bits/dim" if not _finite(value) else "the gradient"
-            raise TrainingFailed(f"At step {self.step + 1} {what} was not finite{self._level_at_fault(x)}.")
+            raise NotFinite(f"At step {self.step + 1} {what} was not finite{self._level_at_fault(x)}.")
         self.optimiser.step()
         self.averaged.update_parameters(self.flow)
         self.step += 1
@@ -137,6 +155,10 @@ class Trainer:
             if not (torch.isfinite(level.features).all() and torch.isfinite(level.log_det).all()):
                 return f", first in level {level.number}"
         return ""
+
+    def asked(self, signals: list[int]) -> int:
+        """Return what the whole team is asked to do before its next step: 0 to go on, 1 to pause, 2 to stop."""
+        return self.team.agree(max((1 if number == PAUSE else 2 for number in signals), default=0))
 
     # ------------------------------------------------------------------ state
 
@@ -179,38 +201,55 @@ def train(
     images: ImageData | None = None,
     device: torch.device | None = None,
     progress: Callable[[int, float], None] | None = None,
+    team: Team = ALONE,
 ) -> CheckpointInfo:
     """Train the run's recipe to its end, from where it stands, and return what the last checkpoint says of itself.
 
-    SIGTERM and SIGINT finish the step, save, and set the state "stopped".
+    SIGTERM and SIGINT finish the step, save, and set the state "stopped"; :data:`PAUSE` sets "paused".
 
     Arguments:
         run: the run directory; one with a ``resume.safetensors`` is continued.
         images: the data set, where it is in memory already.
         device: where to train; the CPU by default.
         progress: called after every step with (step, bits/dim of the batch).
+        team: the processes that train together; this one is the first, the others :func:`follow`.
 
     Raises:
         TrainingFailed: a value was not finite, or data, disk or memory failed; the last good checkpoint stays.
-        RunError: the run's config or resume file is not usable; nothing is changed.
+        RunError: the run's config or resume file is not usable, or another process trains it; nothing is changed.
 
     """
     recipe, command = run.config()
     trainer: Trainer | None = None
-    try:
-        trainer = Trainer(recipe, images, device)
-        if run.resume_file.exists():
-            _restore(trainer, run)
-        with _stop_signals() as stopped:
-            return _advance_to_the_end(trainer, run, command, progress, stopped)
-    except (TrainingFailed, DataError, ShapeError, OSError, torch.OutOfMemoryError) as error:
-        step = run.status().get("step", 0) if trainer is None else trainer.step
-        message = str(error) if isinstance(error, TrainingFailed) else f"At step {step + 1} the run stopped: {error}"
-        # On a full disk this may fail as well; the message still reaches the caller.
-        with suppress(OSError):
-            run.set_status("failed", step, message)
-            run.log(message)
-        raise TrainingFailed(message) from error
+    with run.held():
+        try:
+            run.sweep()
+            trainer = Trainer(recipe, images, device, team)
+            if (content := team.share(_resume_content(run))) is not None:
+                _restore(trainer, content, run.path.name)
+                run.forget_after(trainer.step)
+            with _stop_signals() as stopped:
+                return _advance_to_the_end(trainer, run, command, progress, stopped)
+        except (DataError, ShapeError, OSError, MemoryError, RuntimeError) as error:
+            if not failures.foreseen(error):
+                raise
+            step = run.status().get("step", 0) if trainer is None else trainer.step
+            message = str(error) if isinstance(error, TrainingFailed) else failures.sentence(error, step)
+            # On a full disk this may fail as well; the message still reaches the caller.
+            with suppress(OSError):
+                run.set_status("failed", step, message, failures.advice(error))
+                run.log(message)
+            raise TrainingFailed(message) from error
+
+
+def follow(recipe: Recipe, team: Team, device: torch.device, images: ImageData | None = None) -> None:
+    """Train beside the team's first process, which has the run directory, to the same end."""
+    trainer = Trainer(recipe, images, device, team)
+    if (content := team.share(None)) is not None:
+        _restore(trainer, content, "the first process")
+    with _stop_signals() as stopped:
+        while trainer.step < recipe.iterations and not trainer.asked(stopped):
+            trainer.advance()
 
 
 def _advance_to_the_end(
@@ -258,7 +297,8 @@ def _advance_to_the_end(
     run.set_status("running", trainer.step)
     run.log(f"running from step {trainer.step} of {recipe.iterations} on {trainer.device}")
     saved = time.monotonic()
-    while trainer.step < recipe.iterations and not stopped:
+    asked = 0
+    while trainer.step < recipe.iterations and not (asked := trainer.asked(stopped)):
         value, norm = trainer.advance()
         trainer.since.append(value)
         step = trainer.step
@@ -277,7 +317,7 @@ def _advance_to_the_end(
     if trainer.step == recipe.iterations and "test_bits_per_dim" not in _latest(run):
         run.append({"step": trainer.step, **_final_scores(trainer)} | clock())
     info = save()
-    state = "finished" if trainer.step == recipe.iterations else "stopped"
+    state = "finished" if trainer.step == recipe.iterations else ("", "paused", "stopped")[asked]
     run.set_status(state, trainer.step)
     run.log(f"{state} at step {trainer.step}")
     return info
@@ -312,7 +352,7 @@ def _final_scores(trainer: Trainer) -> dict[str, float]:
 
 def _check_scores(trainer: Trainer, *scores: float) -> None:
     if not all(_finite(value) for value in scores):
-        raise TrainingFailed(f"After step {trainer.step} the averaged flow's bits/dim was not finite.")
+        raise NotFinite(f"After step {trainer.step} the averaged flow's bits/dim was not finite.")
 
 
 def _latest(run: RunDirectory) -> dict[str, float]:
@@ -321,18 +361,25 @@ def _latest(run: RunDirectory) -> dict[str, float]:
     return {name: record[name] for record in run.records() for name in names if name in record}
 
 
-def _restore(trainer: Trainer, run: RunDirectory) -> None:
+def _resume_content(run: RunDirectory) -> bytes | None:
+    """Return the resume file's bytes, none where there is none; what cannot be read is no resume file."""
+    if not run.resume_file.exists():
+        return None
+    with suppress(OSError):
+        return run.resume_file.read_bytes()
+    return b""
+
+
+def _restore(trainer: Trainer, content: bytes, name: str) -> None:
     try:
-        content = run.resume_file.read_bytes()
         length = int.from_bytes(content[:8], "little")
         document = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["resume"])
         step = int(document["step"])
         if not 0 <= step <= trainer.recipe.iterations:
             raise ValueError("another run's step")
         trainer.restore(safetensors.torch.load(content), step, [float(value) for value in document.get("since", ())])
-    except (OSError, ValueError, LookupError, TypeError, RuntimeError, safetensors.SafetensorError):
-        raise RunError(f"The resume.safetensors of {run.path.name} does not belong to its config.json.") from None
-    run.forget_after(step)
+    except (ValueError, LookupError, TypeError, RuntimeError, safetensors.SafetensorError):
+        raise RunError(f"The resume.safetensors of {name} does not belong to its config.json.") from None
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -349,9 +396,11 @@ def _stop_signals() -> Iterator[list[int]]:
     seen: list[int] = []
     previous: dict[int, Any] = {}
     try:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in filter(None, (signal.SIGTERM, signal.SIGINT, PAUSE)):
             previous[number] = signal.signal(number, lambda received, _: seen.append(received))
-    except ValueError:
+        # A worker holds back what comes before the run can be saved.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, previous)
+    except (ValueError, AttributeError):  # outside the main thread; on Windows
         pass
     try:
         yield seen

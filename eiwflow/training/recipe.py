@@ -72,7 +72,7 @@ class Recipe:
             if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
                 raise ConfigError(f"{name} is {str(value)[:40]!r}; it must be a {'whole ' if whole else ''}number.")
             if not low <= value <= high:
-                raise ConfigError(f"{name} is {value}; it must be between {low:g} and {high:g}.")
+                raise ConfigError(f"{name} is {str(value)[:40]}; it must be between {low:g} and {high:g}.")
         if self.precision not in PRECISIONS:
             raise ConfigError(f"precision is {str(self.precision)[:40]!r}; it must be one of {', '.join(PRECISIONS)}.")
         for name in ("flip", "validation"):

@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import secrets
+import shutil
 import time
-from collections.abc import Iterable, Mapping
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from ..checkpoint import outline, write_atomically
 from ..flow import ConfigError
+from . import lock
 from .recipe import Recipe
 
 #: Environment variable that puts runs elsewhere than ``runs/``.
 RUNS_VARIABLE = "EIWFLOW_RUNS"
+#: States in which no process is expected to be at work; in the others a run without one has crashed.
+AT_REST = ("finished", "stopped", "paused", "failed")
+MAX_TITLE, MAX_MESSAGE = 60, 2000
+#: More bytes than any of ours has: of a config or a status, of what a resume file says of itself, of a line and of all
+#: lines of metrics.jsonl. What is longer is not ours, and would take thirty times as much memory.
+MAX_DOCUMENT, MAX_HEADER, MAX_LINE, MAX_METRICS = 2**20, 4 * 2**20, 2**20, 128 * 2**20
+MAX_LINES, MAX_STEP = 200_000, 2**53
+#: Below so much free space a run that ended without a word is said to have met a full disk.
+SCARCE_BYTES = 64 * 2**20
 
 
 def runs_root() -> Path:
@@ -27,6 +42,33 @@ def runs_root() -> Path:
 
 class RunError(ValueError):
     """A run directory cannot be made or read; the message is one sentence."""
+
+
+@dataclass(frozen=True)
+class RunState:
+    """Where a run stands: its lock first, then what it wrote of itself.
+
+    Attributes:
+        name: starting, running, finished, stopped, paused, failed, or crashed.
+        step: training steps done when it last said so.
+        message: what happened, in a sentence; empty where nothing did.
+        advice: what to try; empty where nothing went wrong.
+        pid: of the process that has it, or had it last.
+        memory_mib: the most memory that it had taken when it last said so.
+
+    """
+
+    name: str
+    step: int
+    message: str
+    advice: str
+    pid: int
+    memory_mib: float
+
+    @property
+    def alive(self) -> bool:
+        """Whether a process is at work."""
+        return self.name in ("starting", "running")
 
 
 @dataclass(frozen=True)
@@ -87,25 +129,145 @@ class RunDirectory:
     def config(self) -> tuple[Recipe, str]:
         """Return the recipe and the command line that started the run."""
         try:
-            document = json.loads((self.path / "config.json").read_bytes())
+            document = _document(self.path / "config.json")
             return Recipe.from_dict(document["recipe"]), str(document["command"])
         except ConfigError as error:
             raise RunError(f"The config.json of {self.path.name} is refused: {error}") from None
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             raise RunError(f"The config.json of {self.path.name} is not readable as a run's config.") from None
 
-    def set_status(self, state: str, step: int, message: str = "") -> None:
-        """Write ``status.json``: state is starting, running, finished, stopped or failed."""
-        status = {"state": state, "step": step, "message": message, "pid": os.getpid(), "time": time.time()}
+    # ------------------------------------------------------------------ state
+
+    def set_status(self, state: str, step: int, message: str = "", advice: str = "", pid: int | None = None) -> None:
+        """Write ``status.json``: state is starting, running, finished, stopped, paused or failed.
+
+        ``pid`` is of the process that has the run, where that is another than this one.
+        """
+        status = {"state": state, "step": step, "message": message, "advice": advice, "pid": pid or os.getpid()}
+        status |= {"time": time.time(), "memory_mib": peak_memory_mib() if pid is None else 0.0}
         write_atomically(self.path / "status.json", _json_bytes(status))
 
     def status(self) -> dict[str, Any]:
         """Return the content of ``status.json``, or an empty dict where it is not there."""
-        with contextlib.suppress(OSError, ValueError):
-            status = json.loads((self.path / "status.json").read_bytes())
+        with contextlib.suppress(OSError, ValueError, RecursionError):
+            status = _document(self.path / "status.json")
             if isinstance(status, dict):
                 return status
         return {}
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the run's lock: one process at a time writes here.
+
+        Raises:
+            RunError: another process trains this run.
+
+        """
+        own = lock.of_run(self.path)
+        if not lock.take(own):
+            raise RunError(f"Run {self.path.name} is being trained by another process.")
+        try:
+            yield
+        finally:
+            own.release()
+
+    def state(self) -> RunState:
+        """Return where the run stands. It has crashed where no process holds it and none has said why it left."""
+        status = self.status()
+        if status.get("state") not in AT_REST:
+            held = lock.held(lock.of_run(self.path))
+            status = self.status()  # again: it may have ended before the lock was looked at
+            if not held and status.get("state") not in AT_REST:
+                status |= {"state": "crashed", "message": self._last_words(), "advice": "Resume goes on from there."}
+            elif status.get("state") not in ("starting", "running", *AT_REST):
+                status |= {"state": "running"}
+        return RunState(
+            str(status["state"]),
+            _number(status.get("step")),
+            str(status.get("message", ""))[:MAX_MESSAGE],
+            str(status.get("advice", ""))[:MAX_MESSAGE],
+            _number(status.get("pid")),
+            float(_number(status.get("memory_mib"))),
+        )
+
+    def _last_words(self) -> str:
+        saved = "nothing was saved yet" if (step := self.saved_step()) is None else f"the last save is of step {step:,}"
+        with contextlib.suppress(OSError):
+            if (free := shutil.disk_usage(self.path).free) < SCARCE_BYTES:
+                return f"The process ended when the disk was full ({free / 2**20:.0f} MiB are free); {saved}."
+        return f"The process ended without saying why (killed, or the machine was switched off); {saved}."
+
+    def saved_step(self) -> int | None:
+        """Return the step that a resumed run goes on from, None where nothing is saved."""
+        wrong = (OSError, ValueError, LookupError, TypeError, RecursionError)
+        with contextlib.suppress(*wrong), open(self.resume_file, "rb") as file:
+            header = json.loads(file.read(min(MAX_HEADER, int.from_bytes(file.read(8), "little"))))
+            return _number(json.loads(header["__metadata__"]["resume"])["step"])
+        return None
+
+    # ------------------------------------------------------------------ its name, its end, its copy
+
+    @property
+    def title(self) -> str:
+        """What a user calls the run; where nobody has named it, its policy and when it was made."""
+        with contextlib.suppress(OSError):
+            with open(self.path / "title.txt", "rb") as file:
+                text = file.read(4 * MAX_TITLE).decode(errors="replace")
+            if text := _on_one_line(text)[:MAX_TITLE].strip():
+                return text
+        with contextlib.suppress(ValueError):
+            made = time.strptime(self.path.name[:15], "%Y%m%d-%H%M%S")
+            return f"{self.path.name[16:-7]}, {made.tm_mday} {time.strftime('%b %H:%M:%S', made)}"
+        return self.path.name
+
+    def rename(self, title: str) -> None:
+        """Call the run something else; its directory keeps its name. An empty title brings that back.
+
+        Raises:
+            RunError: the title is too long, or cannot be written.
+
+        """
+        title = _on_one_line(title)
+        if len(title) > MAX_TITLE:
+            raise RunError(f"The name has {len(title)} characters; at most {MAX_TITLE} are allowed.")
+        try:
+            write_atomically(self.path / "title.txt", title.encode())
+        except OSError as error:
+            raise RunError(f"The name cannot be written ({error.strerror}).") from None
+
+    def delete(self) -> None:
+        """Remove the run with everything in it.
+
+        Raises:
+            RunError: it is being trained, or cannot be removed; then it is whole.
+
+        """
+        # Moved away first: half a run is never seen.
+        doomed = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}")
+        try:
+            with self.held():
+                os.replace(self.path, doomed)
+        except OSError as error:
+            raise RunError(f"Run {self.path.name} cannot be removed ({error.strerror}).") from None
+        shutil.rmtree(doomed, ignore_errors=True)
+
+    def archive(self) -> bytes:
+        """Return the whole run as a zip file, which is enough to look at it and to resume it elsewhere."""
+        file = io.BytesIO()
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as whole:
+            for path in sorted(self.path.rglob("*")):
+                inside = path.relative_to(self.path)
+                if path.is_file() and not inside.name.startswith(".") and inside.suffix != ".lock":
+                    whole.write(path, Path(self.path.name) / inside)
+        return file.getvalue()
+
+    def sweep(self) -> None:
+        """Remove what a process that was killed while it wrote has left half written."""
+        for folder in (self.path, self.checkpoints, self.samples):
+            for leftover in folder.glob(".*.????????"):
+                leftover.unlink(missing_ok=True)
+
+    # ------------------------------------------------------------------ records
 
     def append(self, record: Mapping[str, Any]) -> None:
         """Add one line to ``metrics.jsonl``."""
@@ -116,6 +278,14 @@ class RunDirectory:
         """Add one line to ``log.txt``."""
         with open(self.path / "log.txt", "a", encoding="utf-8") as file:
             file.write(f"{time.strftime('%H:%M:%S')} {message}\n")
+
+    def log_end(self, lines: int = 15) -> str:
+        """Return the last lines of ``log.txt``."""
+        with contextlib.suppress(OSError), open(self.path / "log.txt", "rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - 200 * lines))
+            return "\n".join(file.read().decode(errors="replace").splitlines()[-lines:])
+        return ""
 
     def records(self) -> list[dict[str, Any]]:
         """Return the records of ``metrics.jsonl``."""
@@ -130,19 +300,64 @@ class RunDirectory:
                 sample.unlink()
 
 
+def all_runs(root: Path) -> list[RunDirectory]:
+    """Return the runs in a folder, the newest first."""
+    found = (config.parent for config in root.glob("[!.]*/config.json"))
+    return [RunDirectory(path) for path in sorted(found, reverse=True)]
+
+
+def peak_memory_mib() -> float:
+    """Return the most memory that this process has taken: on the GPU if it uses one, else in all."""
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        return round(torch.cuda.max_memory_reserved() / 2**20, 1)
+    with contextlib.suppress(OSError, StopIteration):
+        # Not getrusage on Linux: its peak is handed down from the process that started this one.
+        lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
+        return round(int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 2**10, 1)
+    with contextlib.suppress(ImportError):
+        import resource
+
+        return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 1)
+    return 0.0
+
+
 def read_records(path: Path) -> list[dict[str, Any]]:
-    """Return the whole lines of a ``metrics.jsonl``; the last may be half written and is then left out."""
+    """Return the whole lines of a ``metrics.jsonl``; the last may be half written and is then left out.
+
+    What no training writes is left out too: lines that are no record of a step, and those beyond all bounds.
+    """
     try:
-        lines: Iterable[bytes] = path.read_bytes().split(b"\n")[:-1]
+        with open(path, "rb") as file:
+            lines: Iterable[bytes] = file.read(MAX_METRICS).split(b"\n", MAX_LINES)[:-1]
     except OSError:
         return []
     records = []
     for line in lines:
+        if len(line) > MAX_LINE:
+            continue
         with contextlib.suppress(ValueError, RecursionError):
             record = json.loads(line)
-            if isinstance(record, dict) and isinstance(record.get("step"), int):
+            if isinstance(record, dict) and isinstance(record.get("step"), int) and 0 <= record["step"] < MAX_STEP:
                 records.append(record)
     return records
+
+
+def _document(path: Path) -> Any:  # noqa: ANN401 (whatever JSON can hold)
+    with open(path, "rb") as file:
+        content = file.read(MAX_DOCUMENT + 1)
+    if len(content) > MAX_DOCUMENT:
+        raise ValueError("too long to be one of ours")
+    return json.loads(content)
+
+
+def _on_one_line(title: str) -> str:
+    """Return a name as it can stand in a list: no line breaks, nothing invisible, nothing that turns what follows."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in title).split())
+
+
+def _number(value: object) -> int:
+    """Return a whole number that a step or a process can have; 0 for all else."""
+    return int(value) if isinstance(value, (int, float)) and 0 <= value < MAX_STEP else 0
 
 
 def _json_bytes(document: Mapping[str, Any]) -> bytes:

@@ -79,22 +79,26 @@ class CheckpointFile:
 
 
 def checkpoint_files(uploads: Iterable[str] = ()) -> dict[str, CheckpointFile]:
-    """Return the bundled checkpoints, those of finished runs, and uploaded ones of these keys, by their key."""
+    """Return the bundled checkpoints, those of runs at rest, and uploaded ones of these keys, by their key."""
     files = [CheckpointFile(path.stem, path.stem, path, path.stem) for path in sorted(BUNDLED.glob("*.safetensors"))]
-    files += [_of_run(run, *stamp) for run, stamp in _finished_runs()]
+    files += _runs_at_rest()
     remembered = _uploaded()
     files += [remembered[key] for key in uploads if key in remembered]
     return {file.key: file for file in files}
 
 
-def _finished_runs() -> list[tuple[Path, tuple[int, int]]]:
-    from ..training.run import RunDirectory, runs_root
+def _runs_at_rest() -> list[CheckpointFile]:
+    """Return the last checkpoints of runs that nobody trains now."""
+    from ..training.run import AT_REST, RunDirectory, runs_root
 
     found = []
     for config in sorted(runs_root().glob("*/config.json"), reverse=True):
         run = RunDirectory(config.parent)
-        if run.status().get("state") == "finished" and run.last_checkpoint.is_file():
-            found.append((run.path, _stamp(run.last_checkpoint)))
+        try:
+            if run.status().get("state") in AT_REST and run.last_checkpoint.is_file():
+                found.append(_of_run(run.path, *_stamp(run.last_checkpoint)))
+        except OSError:  # it was deleted meanwhile
+            continue
     return found
 
 

@@ -168,6 +168,14 @@ def test_settings_of_ones_own_are_started(calls: list[tuple[object, ...]]) -> No
     assert (recipe.iterations, recipe.batch, recipe.learning_rate, recipe.seed) == (50, 16, 2e-3, 0)
 
 
+def test_what_is_typed_just_before_the_click_counts(calls: list[tuple[object, ...]]) -> None:
+    at = open_train()
+    at.number_input(key="own-iterations").set_value(77)
+    at.selectbox(key="split").set_value("random")
+    at.button(key="start-own").click().run()  # both arrive with the click, and are drawn after it
+    assert (calls[0][1].iterations, calls[0][1].flow.split) == (77, "random")
+
+
 TOO_MUCH = {
     "memory": ({"own-batch": 4096, "own-size": 32, "own-steps": 64, "own-width": 512}, "GiB free"),
     "pixels": ({"own-size": 64}, "The image side is 64; images of photos32 have 32×32 pixels."),

@@ -1,0 +1,234 @@
+"""What a run's directory says of a training under way, or at its end: curves, pace, and its channels now."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+
+from ..training.run import RunDirectory
+
+#: The smoothed curve is a running mean under a Gaussian of this part of the points.
+SMOOTHING = 1 / 60
+#: The pace is that of the last so many points of the curve.
+PACE_POINTS = 20
+
+
+@dataclass(frozen=True)
+class LevelNow:
+    """A level's channels at the newest recording step; "would" is what the entropy order of that moment says.
+
+    Attributes:
+        number: from 1.
+        redundancy: J by channel number, nats a pixel; empty where maps have one pixel.
+        entropy: marginal h by channel number, nats a dimension.
+        order: channel numbers in force, kept first; None for the last level, which does not split.
+        would_stay: by channel number, whether it would be kept if channels were sorted now.
+        weight_spread: mean over channels of the standard deviation over images of log ω, nats; None without weights.
+
+    """
+
+    number: int
+    redundancy: tuple[float, ...]
+    entropy: tuple[float, ...]
+    order: tuple[int, ...] | None
+    would_stay: tuple[bool, ...]
+    weight_spread: float | None
+
+    @property
+    def kept(self) -> tuple[int, ...]:
+        """The channels in force that stay."""
+        return () if self.order is None else self.order[: len(self.order) // 2]
+
+    @property
+    def emitted(self) -> tuple[int, ...]:
+        """The channels in force that leave."""
+        return tuple(range(len(self.entropy))) if self.order is None else self.order[len(self.order) // 2 :]
+
+    @property
+    def crossing(self) -> int:
+        """How many channels would leave that stay in force; as many would stay that leave."""
+        return sum(not self.would_stay[channel] for channel in self.kept)
+
+    def in_words(self) -> str:
+        """Say which half has the structure, and whether the order still holds."""
+        if self.order is None:
+            return f"Level {self.number} is the last: all {len(self.entropy)} channels leave."
+        half = len(self.kept)
+        moved = (
+            "the order in force is still that of J" if not self.crossing else f"{self.crossing} of {half} would cross"
+        )
+        if not self.redundancy:
+            return f"Level {self.number} keeps {half} of {2 * half} channels."
+        kept, emitted = (_mean(self.redundancy, part) for part in (self.kept, self.emitted))
+        return f"Level {self.number}: J {kept:.2f} kept, {emitted:.2f} emitted (nats/pixel); {moved}."
+
+    def row(self) -> dict[str, Any]:
+        """Return what the level is like on average."""
+        kept, emitted = self.kept, self.emitted
+        return {
+            "level": self.number,
+            "channels": len(self.entropy),
+            "J kept": _mean(self.redundancy, kept),
+            "J emitted": _mean(self.redundancy, emitted),
+            "h kept": _mean(self.entropy, kept),
+            "h emitted": _mean(self.entropy, emitted),
+            "would cross": math.nan if self.order is None else self.crossing,
+            "spread of log ω": math.nan if self.weight_spread is None else self.weight_spread,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Progress:
+    """A training as its records show it.
+
+    Attributes:
+        iterations: steps in all.
+        step: the newest recorded step; -1 where nothing is recorded.
+        steps: (N,) of the curve's points.
+        train: (N,) bits/dim of the training batches since the point before, with the weights of the moment.
+        smoothed: (N,) the same under a running mean.
+        test_steps: (M,) recording steps.
+        test: (M,) bits/dim of the first test images, with averaged weights.
+        final: bits/dim on the whole test part, None before the end.
+        seconds: that the training has taken.
+        per_second: steps a second over the last points, None where there are too few.
+        levels: at the newest recording step.
+        recorded: that step.
+
+    """
+
+    iterations: int
+    step: int
+    steps: np.ndarray
+    train: np.ndarray
+    smoothed: np.ndarray
+    test_steps: np.ndarray
+    test: np.ndarray
+    final: float | None
+    seconds: float
+    per_second: float | None
+    levels: tuple[LevelNow, ...]
+    recorded: int
+
+    @property
+    def done(self) -> float:
+        """The part of the steps that is done, 0 to 1."""
+        return min(1.0, max(0, self.step) / self.iterations)
+
+    @property
+    def remaining(self) -> float | None:
+        """Seconds to go at the pace of the last points."""
+        return None if not self.per_second else (self.iterations - self.step) / self.per_second
+
+    @property
+    def bits(self) -> float | None:
+        """The newest bits/dim on test images: of the whole part at the end, of the first ones before."""
+        return self.final if self.final is not None else (float(self.test[-1]) if len(self.test) else None)
+
+    def in_words(self) -> str:
+        """Say what it has come to."""
+        if self.bits is None:
+            return "Nothing is recorded yet."
+        whole = "on the test part" if self.final is not None else "on the first test images, with averaged weights"
+        gained = f", from {self.test[0]:.2f} at the start" if len(self.test) > 1 else ""
+        return f"After {max(0, self.step):,} of {self.iterations:,} steps: {self.bits:.3f} bits/dim {whole}{gained}."
+
+    def pace_in_words(self, alive: bool) -> str:
+        """Say how far it is, and how fast and how long it will go on if it is at work."""
+        said = [f"step {max(0, self.step):,} of {self.iterations:,}"]
+        if self.per_second is not None:
+            said.append(f"{self.per_second:.1f} steps a second")
+        if alive and self.remaining:
+            said.append(f"about {duration(self.remaining)} to go")
+        return " · ".join([*said, f"{duration(self.seconds)} of training{' so far' * alive}"])
+
+    def table(self) -> list[dict[str, Any]]:
+        """Return the points of the curves, by step."""
+        tests = dict(zip(self.test_steps.tolist(), self.test.tolist(), strict=True))
+        points = {
+            step: (raw, smooth)
+            for step, raw, smooth in zip(self.steps.tolist(), self.train.tolist(), self.smoothed.tolist(), strict=True)
+        }
+        return [
+            {
+                "step": step,
+                "train_bits_per_dim": points.get(step, (None,))[0],
+                "train_smoothed_bits_per_dim": points.get(step, (None, None))[1],
+                "test_bits_per_dim": tests.get(step),
+            }
+            for step in sorted({*points, *tests})
+        ]
+
+
+def progress(run: RunDirectory) -> Progress:
+    """Read a run's records.
+
+    Raises:
+        RunError: its config cannot be read.
+
+    """
+    recipe, _ = run.config()
+    records = run.records()
+    curve = [(r["step"], r["bits_per_dim"], r.get("seconds", 0.0)) for r in records if _number(r.get("bits_per_dim"))]
+    tests = [(r["step"], r["probe_bits_per_dim"]) for r in records if _number(r.get("probe_bits_per_dim"))]
+    recordings = [r for r in records if isinstance(r.get("levels"), list)]
+    train = np.array([bits for _, bits, _ in curve])
+    return Progress(
+        iterations=recipe.iterations,
+        step=records[-1]["step"] if records else -1,
+        steps=np.array([step for step, _, _ in curve], dtype=int),
+        train=train,
+        smoothed=gaussian_filter1d(train, max(0.5, SMOOTHING * len(train)), mode="nearest") if len(train) else train,
+        test_steps=np.array([step for step, _ in tests], dtype=int),
+        test=np.array([bits for _, bits in tests]),
+        final=next((r["test_bits_per_dim"] for r in reversed(records) if _number(r.get("test_bits_per_dim"))), None),
+        seconds=max((r["seconds"] for r in records if _number(r.get("seconds"))), default=0.0),
+        per_second=_pace(curve[-PACE_POINTS:]),
+        levels=tuple(_level(n, level) for n, level in enumerate(recordings[-1]["levels"], 1)) if recordings else (),
+        recorded=recordings[-1]["step"] if recordings else -1,
+    )
+
+
+def duration(seconds: float) -> str:
+    """Return a duration as it is said."""
+    if seconds < 100:
+        return f"{max(1, round(seconds))} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _pace(points: Sequence[tuple[int, float, float]]) -> float | None:
+    if len(points) < 2 or points[-1][2] <= points[0][2]:
+        return None
+    return (points[-1][0] - points[0][0]) / (points[-1][2] - points[0][2])
+
+
+def _level(number: int, record: dict[str, Any]) -> LevelNow:
+    entropy = tuple(_float(value) for value in record["entropy"])
+    order, entropy_order = record.get("order"), record.get("entropy_order")
+    stays = set((entropy_order or [])[: len(entropy) // 2])
+    spread = record.get("weights_std")
+    return LevelNow(
+        number,
+        tuple(_float(value) for value in record.get("redundancy") or ()),
+        entropy,
+        None if order is None else tuple(order),
+        tuple(channel in stays for channel in range(len(entropy))),
+        None if not spread else float(np.mean([_float(value) for value in spread])),
+    )
+
+
+def _mean(values: Sequence[float], channels: Sequence[int]) -> float:
+    return float(np.mean([values[channel] for channel in channels])) if values and channels else math.nan
+
+
+def _float(value: object) -> float:
+    return float(value) if _number(value) else math.nan
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

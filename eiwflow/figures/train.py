@@ -1,0 +1,206 @@
+"""The Train page's charts, as Vega-Lite: they are drawn anew every second, and keep zoom and hover meanwhile.
+
+A chart keeps them as long as its description stays the same word for word, so a description holds no data and depends
+on nothing that grows; data are rows beside it.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from . import palette
+
+if TYPE_CHECKING:
+    from ..analysis.progress import LevelNow, Progress
+
+_RAW, _SMOOTH, _TEST = "train (faint)", "train, smoothed (bold)", "test, averaged weights"
+#: Of runs that are compared (Okabe–Ito, without what means kept or emitted), each with a dash of its own.
+_RUN_COLOURS = ("#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C8C8C")
+_RUN_DASHES = ([1, 0], [8, 3], [3, 3], [10, 3, 2, 3], [2, 5])
+MOST_RUNS = len(_RUN_COLOURS)
+#: A plain wheel scrolls the page.
+_ZOOM = {
+    "name": "zoom",
+    "select": {"type": "interval", "zoom": "wheel![event.ctrlKey || event.metaKey]"},
+    "bind": "scales",
+}
+_STEP = {"field": "step", "type": "quantitative", "title": "step", "axis": {"grid": False, "tickMinStep": 1}}
+_BITS = {
+    "field": "bits",
+    "type": "quantitative",
+    "title": "bits/dim",
+    "scale": {"zero": False},
+    "axis": {"format": ".2f"},
+}
+
+
+def curves() -> dict[str, Any]:
+    """Return the description of a run's curves: every batch faint, smoothed bold, test images beside them."""
+    colour = {
+        "field": "line",
+        "type": "nominal",
+        "title": None,
+        "scale": {
+            "domain": [_RAW, _SMOOTH, _TEST],
+            "range": [palette.REFERENCE, palette.REFERENCE, palette.SUBJECT],
+        },
+        "legend": {"orient": "top", "symbolType": "stroke", "symbolStrokeWidth": 3, "labelLimit": 300, "columns": 2},
+    }
+    tip = [
+        {"field": "line", "title": "curve"},
+        {"field": "step", "format": ","},
+        {"field": "bits", "title": "bits/dim", "format": ".3f"},
+    ]
+    shared = {"x": _STEP, "y": _BITS, "color": colour, "tooltip": tip}
+    return {
+        "height": 330,
+        "layer": [
+            _layer(_RAW, {"type": "line", "strokeWidth": 1, "opacity": 0.45}, shared) | {"params": [_ZOOM]},
+            _layer(_SMOOTH, {"type": "line", "strokeWidth": 3}, shared),
+            _layer(_TEST, {"type": "line", "strokeWidth": 2.5, "strokeDash": [6, 3], "point": {"size": 30}}, shared),
+        ],
+    }
+
+
+def curve_rows(progress: Progress) -> list[dict[str, Any]]:
+    """Return the rows of :func:`curves`."""
+    lines = (
+        (_RAW, progress.steps, progress.train),
+        (_SMOOTH, progress.steps, progress.smoothed),
+        (_TEST, progress.test_steps, progress.test),
+    )
+    return [
+        {"line": name, "step": step, "bits": round(bits, 4)}
+        for name, steps, values in lines
+        for step, bits in zip(steps.tolist(), values.tolist(), strict=True)
+    ]
+
+
+def compared(names: list[str]) -> dict[str, Any]:
+    """Return the description of several runs' curves, one colour and dash a run; at most :data:`MOST_RUNS`."""
+    count = len(names)
+    run = {"field": "run", "type": "nominal", "title": None}
+    shared = {
+        "x": _STEP,
+        "y": _BITS,
+        "color": {
+            **run,
+            "scale": {"domain": names, "range": list(_RUN_COLOURS[:count])},
+            "legend": {
+                "orient": "top",
+                "symbolType": "stroke",
+                "symbolStrokeWidth": 3,
+                "labelLimit": 400,
+                "columns": 2,
+            },
+        },
+        "strokeDash": {**run, "scale": {"domain": names, "range": list(_RUN_DASHES[:count])}},
+        "tooltip": [
+            {"field": "run"},
+            {"field": "line", "title": "curve"},
+            {"field": "step", "format": ","},
+            {"field": "bits", "title": "bits/dim", "format": ".3f"},
+        ],
+    }
+    return {
+        "height": 330,
+        "layer": [
+            _layer(_SMOOTH, {"type": "line", "strokeWidth": 1.2, "opacity": 0.6}, shared) | {"params": [_ZOOM]},
+            _layer(_TEST, {"type": "line", "strokeWidth": 3}, shared),
+        ],
+    }
+
+
+def compared_rows(runs: Mapping[str, Progress]) -> list[dict[str, Any]]:
+    """Return the rows of :func:`compared`, by the runs' names."""
+    return [
+        {"run": name, **row} for name, progress in runs.items() for row in curve_rows(progress) if row["line"] != _RAW
+    ]
+
+
+def _layer(line: str, mark: dict[str, Any], encoding: dict[str, Any]) -> dict[str, Any]:
+    return {"transform": [{"filter": {"field": "line", "equal": line}}], "mark": mark, "encoding": encoding}
+
+
+def channels(level: int) -> dict[str, Any]:
+    """Return the description of a level's channels, in the order in force: bars of J, pale where they would cross."""
+    return {
+        "height": 220,
+        "mark": {"type": "bar", "stroke": palette.REFERENCE},
+        "encoding": {
+            "x": {
+                "field": "place",
+                "type": "ordinal",
+                "title": f"level {level}: place in force",
+                "axis": {"labelOverlap": True, "labelAngle": 0},
+            },
+            "y": {"field": "J", "type": "quantitative", "title": "J (nats/pixel)", "axis": {"tickCount": 4}},
+            "color": {
+                "field": "side",
+                "type": "nominal",
+                "title": None,
+                "scale": {"domain": ["kept", "emitted"], "range": [palette.KEPT, palette.EMITTED]},
+                "legend": {"orient": "top"},
+            },
+            "opacity": {
+                "field": "crosses",
+                "type": "nominal",
+                "title": None,
+                "scale": {"domain": ["as in force", "would cross"], "range": [1, 0.35]},
+                "legend": None,
+            },
+            "strokeDash": {
+                "field": "crosses",
+                "type": "nominal",
+                "scale": {"domain": ["as in force", "would cross"], "range": [[1, 0], [3, 2]]},
+                "legend": None,
+            },
+            "tooltip": [
+                {"field": "channel"},
+                {"field": "side"},
+                {"field": "crosses", "title": "sorted now"},
+                {"field": "J", "title": "J (nats/pixel)", "format": ".3f"},
+                {"field": "h", "title": "h (nats/dim)", "format": ".3f"},
+            ],
+        },
+    }
+
+
+def channel_rows(level: LevelNow) -> list[dict[str, Any]]:
+    """Return the rows of :func:`channels`."""
+    kept = set(level.kept)
+    return [
+        {
+            "place": place,
+            "channel": channel,
+            "side": "kept" if channel in kept else "emitted",
+            "crosses": "as in force" if (channel in kept) == level.would_stay[channel] else "would cross",
+            "J": level.redundancy[channel],
+            "h": level.entropy[channel],
+        }
+        for place, channel in enumerate((*level.kept, *level.emitted), 1)
+    ]
+
+
+def bought(webp: bytes, words: str) -> str:
+    """Return a preset's samples, small, with words at their side."""
+    return (
+        '<div class="eiw-row" style="align-items: flex-start">'
+        f'<figure style="flex: 2"><img alt="{escape(words)}" src="{_uri(webp)}"></figure>'
+        f'<figure style="flex: 3"><figcaption style="padding: 0">{escape(words)}</figcaption></figure></div>'
+    )
+
+
+def samples(webp: bytes, caption: str) -> str:
+    """Return a WEBP of samples as a figure of HTML, its pixels enlarged without smoothing."""
+    return (
+        f'<div class="eiw-row"><figure><img alt="{escape(caption)}" src="{_uri(webp)}">'
+        f"<figcaption>{escape(caption)}</figcaption></figure></div>"
+    )
+
+
+def _uri(webp: bytes) -> str:
+    return f"data:image/webp;base64,{base64.b64encode(webp).decode()}"

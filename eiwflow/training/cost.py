@@ -1,0 +1,156 @@
+"""What a training takes of a device before it is tried: time, measured on a few steps, and memory, estimated."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from ..checkpoint import outline
+from ..data import ImageData
+from ..flow import ConfigError, FlowConfig
+from ..flow.score import score
+from .loop import Trainer
+from .recipe import Recipe, recording_steps
+from .record import PROBE_IMAGES, level_records, sample_montage
+
+WARM_UP, TIMED = 2, 5
+#: Seconds until the first step: the process, torch, the data.
+START_S = 4.0
+#: A forward pass' part of a training step.
+FORWARD = 0.35
+#: The constants of :func:`memory_bytes`, fitted to the saved tensors and the peak memory of flows of many sizes.
+_PROCESS, _STATES, _FEATURES, _HIDDEN, _PASSING, _PROBE = 380 * 2**20, 13, 4.0, 1.8, 1.2, 25
+#: So much of the free memory may be taken.
+ROOM = 0.9
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds of a recipe's parts on a device, with the threads that torch has.
+
+    Attributes:
+        recipe: what was timed.
+        step_s: a training step, median.
+        recording_s: what a recording step does beside it.
+
+    """
+
+    recipe: Recipe
+    step_s: float
+    recording_s: float
+
+    def step_of(self, recipe: Recipe) -> float:
+        """Return the seconds a step of another recipe would take at the same rate of multiplications."""
+        return self.step_s * work(recipe.flow) * recipe.batch / (work(self.recipe.flow) * self.recipe.batch)
+
+    def seconds(self, recipe: Recipe, test_images: int) -> float:
+        """Return the seconds that a recipe takes from start to end, by this timing."""
+        step, images = self.step_of(recipe), 2 * test_images
+        recording = self.recording_s * work(recipe.flow) / work(self.recipe.flow)
+        scoring = FORWARD * step * images / recipe.batch
+        return START_S + recipe.iterations * step + len(recording_steps(recipe.iterations)) * recording + scoring
+
+
+def time_steps(recipe: Recipe, images: ImageData, device: torch.device) -> Timing:
+    """Train a few steps of a recipe, and forget them."""
+    trainer = Trainer(recipe, images, device)
+    steps = [_seconds(trainer.advance, device) for _ in range(WARM_UP + TIMED)][WARM_UP:]
+    probe = trainer.batch(0, min(PROBE_IMAGES, len(trainer.train_images)))
+
+    def record() -> None:
+        level_records(trainer.average, probe)
+        sample_montage(trainer.average, recipe.seed)
+        score(trainer.average, trainer.test_images[:PROBE_IMAGES])
+
+    return Timing(recipe, statistics.median(steps), _seconds(record, device))
+
+
+def _seconds(doing: Callable[[], object], device: torch.device) -> float:
+    """Return the seconds of some work: of a CPU as if nothing else ran there."""
+    if device.type == "cpu":
+        started = time.process_time()
+        doing()
+        return (time.process_time() - started) / torch.get_num_threads()
+    started = time.perf_counter()
+    doing()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - started
+
+
+def work(flow: FlowConfig) -> int:
+    """Return the multiplications of an image's way through a flow's convolutions."""
+    total = 0
+    for channels, height, width in _levels(flow):
+        kernels = [int(k) for k in flow.network.split("-")]
+        sizes = [channels // 2, *[flow.width] * (len(kernels) - 1), channels]
+        network = sum(k * k * a * b for k, a, b in zip(kernels, sizes[:-1], sizes[1:], strict=True))
+        total += flow.steps * height * width * (network + channels**2)
+    return total
+
+
+def memory_bytes(recipe: Recipe) -> int:
+    """Return an estimate, good to about a fifth, of the memory that a training takes at its peak.
+
+    What a step keeps for the way back (4.0 numbers a feature and 1.8 a hidden unit, for every image), the flow in all
+    its states (weights, averages, gradients, moments, and their copies when they are saved), what the recording steps
+    look at, and the process.
+    """
+    features = hidden = 0
+    for channels, height, width in _levels(recipe.flow):
+        features += recipe.flow.steps * channels * height * width
+        hidden += recipe.flow.steps * recipe.flow.width * height * width
+    kept = recipe.batch * (_FEATURES * features + _HIDDEN * hidden) * _PASSING
+    probe = _PROBE * PROBE_IMAGES * recipe.flow.dimensions
+    return _PROCESS + int(4 * (kept + probe + _STATES * _parameters(recipe.flow)))
+
+
+def _parameters(flow: FlowConfig) -> int:
+    return sum(p.numel() for p in outline(flow).parameters())
+
+
+def _levels(flow: FlowConfig) -> list[tuple[int, int, int]]:
+    return [flow.level_shape(number) for number in range(1, flow.levels + 1)]
+
+
+def check_memory(recipe: Recipe, device: torch.device) -> int:
+    """Return the estimate of :func:`memory_bytes`, or refuse what the device has no room for.
+
+    Raises:
+        ConfigError: it is too much, with the batch that would fit, or the flow is too large for a checkpoint.
+
+    """
+    needed, free = memory_bytes(recipe), free_bytes(device)
+    if needed > ROOM * free:
+        one, two = (memory_bytes(replace(recipe, batch=batch)) for batch in (1, 2))
+        fitting = 1 + int((ROOM * free - one) // (two - one))
+        way = f"a batch of at most {fitting} would fit" if fitting >= 1 else "make the flow or its images smaller"
+        raise ConfigError(
+            f"This needs about {needed / 2**30:.1f} GiB; {device} has {free / 2**30:.1f} GiB free. "
+            f"With batch {recipe.batch} it is too much: {way}."
+        )
+    return needed
+
+
+def free_bytes(device: torch.device) -> int:
+    """Return the memory that a device has to give, in bytes."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    if device.type == "mps":
+        return torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory()
+    bounds = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    with suppress(OSError, ValueError, StopIteration):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        bounds.append(int(next(line for line in lines if line.startswith("MemAvailable")).split()[1]) * 1024)
+    # A container may have less than the machine.
+    with suppress(OSError, ValueError):
+        group = Path("/sys/fs/cgroup")
+        bounds.append(int((group / "memory.max").read_text()) - int((group / "memory.current").read_text()))
+    return min(bounds)

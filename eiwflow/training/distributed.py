@@ -1,0 +1,96 @@
+"""Several processes that train one flow: ``torchrun --nproc-per-node N -m eiwflow train …``.
+
+Every process draws the whole batch from (seed, step) and takes its part of it, so that a team sees the images that one
+process alone would. The first process initialises the flow, writes the run directory, and tells the others what they
+cannot know: the recipe, and where a resumed run stands.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from ..flow import ConfigError
+
+Shared = TypeVar("Shared")
+
+
+@dataclass(frozen=True)
+class Team:
+    """The processes that train one flow; what it says of a process alone is true without any exchange.
+
+    Attributes:
+        rank: this process' number.
+        size: how many there are.
+        local_rank: this process' number on its machine, which is that of its GPU.
+
+    """
+
+    rank: int = 0
+    size: int = 1
+    local_rank: int = 0
+
+    @property
+    def first(self) -> bool:
+        """Whether this process initialises and writes."""
+        return self.rank == 0
+
+    def check(self, batch: int) -> None:
+        """Refuse a batch that cannot be shared out evenly."""
+        if batch % self.size:
+            raise ConfigError(f"batch is {batch}; it must be divisible by the {self.size} processes that share it.")
+
+    def part(self, x: Tensor) -> Tensor:
+        """Return this process' images of a batch x (N, C, H, W)."""
+        return x.chunk(self.size)[self.rank]
+
+    def join(self, flow: nn.Module) -> nn.Module:
+        """Return the flow with gradients that are means over the team, after all have taken the first one's state."""
+        if self.size == 1:
+            return flow
+        return nn.parallel.DistributedDataParallel(flow, gradient_as_bucket_view=True)
+
+    def mean(self, value: float) -> float:
+        """Return the mean of a number over the team."""
+        return value if self.size == 1 else self._reduced(value, dist.ReduceOp.SUM) / self.size
+
+    def agree(self, asked: int) -> int:
+        """Return the largest of the team's numbers: what one is asked to do, all do at the same step."""
+        return asked if self.size == 1 else int(self._reduced(asked, dist.ReduceOp.MAX))
+
+    def share(self, value: Shared | None) -> Shared | None:
+        """Return what the first process gives."""
+        if self.size == 1:
+            return value
+        box = [value]
+        dist.broadcast_object_list(box, src=0)
+        return box[0]
+
+    def _reduced(self, value: float, how: dist.ReduceOp.RedOpType) -> float:
+        # On the CPU, by gloo, whatever the flow trains on.
+        number = torch.tensor(value, dtype=torch.float64)
+        dist.all_reduce(number, how)
+        return number.item()
+
+
+ALONE = Team()
+
+
+@contextmanager
+def gathered() -> Iterator[Team]:
+    """Gather the processes that torchrun started; without it, one is alone."""
+    if not dist.is_available() or not dist.is_torchelastic_launched():
+        yield ALONE
+        return
+    dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+    try:
+        yield Team(dist.get_rank(), dist.get_world_size(), int(os.environ["LOCAL_RANK"]))
+    finally:
+        dist.destroy_process_group()

@@ -1,0 +1,55 @@
+"""Why a run cannot go on, in a sentence, and what to try."""
+
+from __future__ import annotations
+
+import errno
+import re
+
+import torch
+
+from ..data import DataError
+from ..flow import ShapeError
+
+
+class TrainingFailed(RuntimeError):
+    """A run had to stop; the message names the step and what happened."""
+
+
+class NotFinite(TrainingFailed):
+    """Bits/dim or a gradient were not finite."""
+
+
+def foreseen(error: BaseException) -> bool:
+    """Return whether the error has a sentence; any other RuntimeError is a mistake in the program."""
+    return not isinstance(error, RuntimeError) or isinstance(error, TrainingFailed) or of_memory(error)
+
+
+def of_memory(error: BaseException) -> bool:
+    """Return whether memory ran out: torch has a class of its own for the GPU's, none for the CPU's."""
+    no_class = isinstance(error, RuntimeError) and "allocate memory" in str(error)
+    return no_class or isinstance(error, (MemoryError, torch.OutOfMemoryError))
+
+
+def sentence(error: Exception, step: int) -> str:
+    """Return what stopped a run after ``step`` steps."""
+    what = " ".join(str(error).split())
+    if of_memory(error):
+        tried = re.search(r"ried to allocate ([\d.]+ \w+)", what)
+        what = f"memory ran out{f' on an attempt to take {tried[1]}' if tried else ''}."
+    return f"At step {step + 1} the run stopped: {what}"
+
+
+def advice(error: BaseException) -> str:
+    """Return what to try after a run failed."""
+    if isinstance(error, NotFinite):
+        return (
+            "To resume would repeat it, since batches depend on seed and step alone: "
+            "start a run with a lower learning rate or another seed."
+        )
+    if of_memory(error):
+        return "Start a run with a smaller batch, width or image size, or close what else takes memory and resume."
+    if isinstance(error, (DataError, ShapeError)):
+        return "Put the data set back as it was, then resume."
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return "Free some space on the disk, then resume."
+    return "Once the cause is gone, resume."

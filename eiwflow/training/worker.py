@@ -1,0 +1,239 @@
+"""A training beside the app: a process of its own that outlives the page, the server, and whoever looks at it.
+
+The page starts it, reads the run directory, and sends it signals. Nothing else passes between them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import lock
+
+if TYPE_CHECKING:
+    from filelock import FileLock
+
+    from .recipe import Recipe
+    from .run import RunDirectory
+
+#: A worker takes its locks before it imports torch; it has so long for it, even on a busy machine.
+START_S = 30.0
+#: Seconds between two words on where it stands.
+HEARTBEAT_S = 1.0
+WRONG_INPUT = 2
+#: Where the package lies: the server may have been started elsewhere.
+HOUSE = str(Path(__file__).resolve().parents[2])
+
+
+# ---------------------------------------------------------------------- the page's side
+
+
+def start(recipe: Recipe, root: Path, device: str, threads: int, command: str) -> RunDirectory:
+    """Start a new run in a process of its own and return its directory, once that process holds the device.
+
+    Arguments:
+        recipe: what is trained.
+        root: the folder that holds the runs.
+        device: as in :func:`~eiwflow.training.loop.choose_device`.
+        threads: CPU threads.
+        command: the command line that would do the same.
+
+    Raises:
+        RunError: a run that was started from the page has the device, or nothing can be written; nothing is changed.
+        ConfigError: the flow is too large.
+
+    """
+    from .run import RunDirectory, RunError
+
+    with _one_at_a_time(root, device):
+        run = RunDirectory.create(root, recipe, command)
+        try:
+            _spawn(run, device, threads)
+        except RunError:
+            run.delete()
+            raise
+    return run
+
+
+def resume(run: RunDirectory, device: str, threads: int) -> None:
+    """Go on with a run that is at rest or has crashed.
+
+    Raises:
+        RunError: as :func:`start`, or the run is being trained; nothing is changed.
+
+    """
+    with _one_at_a_time(run.path.parent, device):
+        _spawn(run, device, threads)
+
+
+def ask(run: RunDirectory, to_pause: bool = False) -> None:
+    """Ask a run to finish its step, save, and end as "stopped", or as "paused".
+
+    Raises:
+        RunError: nothing is at work.
+
+    """
+    from .loop import PAUSE
+    from .run import RunError
+
+    state = run.state()
+    if not state.alive:
+        raise RunError(f"Run {run.title} is {state.name}: nothing is at work.")
+    try:
+        os.kill(state.pid, PAUSE if to_pause and PAUSE else signal.SIGTERM)
+    except PermissionError:
+        raise RunError(f"Run {run.title} belongs to another user of this machine, who has to ask it.") from None
+    except ProcessLookupError:
+        pass  # it has just ended by itself
+
+
+def device_of(run: RunDirectory) -> str | None:
+    """Return the device that a run was last started on from the page, None where it never was."""
+    with suppress(OSError, ValueError, LookupError, TypeError):
+        return str(json.loads((run.path / "worker.json").read_bytes())["device"])
+    return None
+
+
+@contextmanager
+def _one_at_a_time(root: Path, device: str) -> Iterator[None]:
+    """Let one visitor start a worker, on a device that none has."""
+    from .run import RunError
+
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        starting = lock.of_starting(root)
+        free = lock.take(starting, START_S)
+    except OSError as error:
+        raise RunError(f"The run directory {str(root)[:200]} cannot be written ({error.strerror}).") from None
+    if not free:
+        raise RunError("Another run is just being started: try again in a moment.")
+    try:
+        end = time.monotonic() + START_S
+        while lock.held(lock.of_device(root, device)):
+            occupant = _occupant(root, device)
+            if occupant is not None or time.monotonic() > end:
+                who = occupant or "Another run is training"
+                raise RunError(f"{who} on {device} already: pause or stop it first, or wait for it.")
+            time.sleep(0.02)  # one that has said its last word is on its way out
+        yield
+    finally:
+        starting.release()
+
+
+def _occupant(root: Path, device: str) -> str | None:
+    """Return a sentence's beginning about the run that is at work on a device, None where none says so."""
+    from .run import all_runs
+
+    for run in all_runs(root):
+        state = run.state()
+        if state.alive and device_of(run) == device:
+            return f"Run {run.title} is training (step {state.step:,} of {run.config()[0].iterations:,})"
+    return None
+
+
+def _spawn(run: RunDirectory, device: str, threads: int) -> None:
+    """Start the worker; return once it holds its device, and then the run, which is kept for it until then."""
+    from ..checkpoint import write_atomically
+    from .run import RunError
+
+    command = [sys.executable, "-m", "eiwflow.training.worker", str(run.path.resolve())]
+    command += ["--device", device, "--threads", str(threads)]
+    paths = filter(None, [HOUSE, os.environ.get("PYTHONPATH")])
+    process = None
+    with run.held():
+        step = run.state().step
+        try:
+            with open(run.path / "log.txt", "ab") as log:
+                process = subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                    env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+                )
+            # Somebody has to take note of its end, or it stays a zombie.
+            threading.Thread(target=process.wait, daemon=True).start()
+            write_atomically(run.path / "worker.json", json.dumps({"device": device, "threads": threads}).encode())
+            run.set_status("starting", step, pid=process.pid)
+        except OSError as error:
+            if process is not None:
+                process.kill()
+            raise RunError(f"The training process cannot be started ({error.strerror}).") from None
+        _wait_for(lock.of_device(run.path.parent, device), process)
+    _wait_for(lock.of_run(run.path), process)
+
+
+def _wait_for(wanted: FileLock, process: subprocess.Popen[bytes]) -> None:
+    """Wait until the worker holds a lock, or has ended."""
+    end = time.monotonic() + START_S
+    while not lock.held(wanted) and process.returncode is None:
+        if time.monotonic() > end:
+            process.kill()
+            return
+        time.sleep(0.02)
+
+
+# ---------------------------------------------------------------------- the worker's side
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Train the run directory that is given; return 0, 1 (it failed, and says why) or 2 (it cannot be trained)."""
+    parser = argparse.ArgumentParser(prog="python -m eiwflow.training.worker", description=main.__doc__)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, default=1)
+    options = parser.parse_args(arguments)
+    # Before the loop listens there is nothing to save: what is asked until then is held back, not lost.
+    with suppress(AttributeError):
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGUSR1})
+    of_device, of_run = lock.of_device(options.run.parent, options.device), lock.of_run(options.run)
+    if not (lock.take(of_device) and lock.take(of_run, START_S)):
+        print(f"Another process trains on {options.device}, or this run.", flush=True)
+        return WRONG_INPUT
+    try:
+        return _work(options)
+    finally:
+        of_run.release()
+        of_device.release()
+
+
+def _work(options: argparse.Namespace) -> int:
+    import torch
+
+    from ..flow import ConfigError
+    from .loop import TrainingFailed, choose_device, train
+    from .run import RunDirectory, RunError
+
+    torch.set_num_threads(options.threads)
+    run, last = RunDirectory.open(options.run), time.monotonic()
+
+    def heartbeat(step: int, bits: float) -> None:
+        nonlocal last
+        if time.monotonic() - last > HEARTBEAT_S:
+            run.set_status("running", step)
+            last = time.monotonic()
+
+    try:
+        train(run, device=choose_device(options.device), progress=heartbeat)
+    except TrainingFailed:
+        return 1
+    except (ConfigError, RunError) as error:
+        run.log(str(error))
+        run.set_status("failed", run.state().step, str(error), "Start a new run.")
+        return WRONG_INPUT
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

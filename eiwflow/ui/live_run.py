@@ -1,0 +1,149 @@
+"""A run as the page Train shows it: while it trains, and how it ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from ..figures import train as figures
+from . import parts, state
+from . import run_loaders as loaders
+
+if TYPE_CHECKING:
+    from ..training.run import RunDirectory
+    from .frame import Visit
+
+#: A chart whose description changes is drawn anew and forgets its zoom: the numbers stand in sentences beside it.
+CURVES = (
+    "Bits/dim of training batches and of test images by training step; the page's first sentence says how it stands."
+)
+
+
+def choice(runs: dict[str, loaders.Listed], device: str) -> str:
+    """Draw the choice of a run, the living one first, with the buttons that its state allows; return its name."""
+    first = next((name for name, one in runs.items() if one.state.alive), next(iter(runs)))
+    chosen, buttons = st.columns([2.3, 1], gap="large", vertical_alignment="bottom")
+    name = state.choice(
+        "run",
+        list(runs),
+        first,
+        lambda: chosen.selectbox("Run", list(runs), format_func=lambda name: runs[name].run.title, key="run"),
+        name="the run",
+    )
+    state.write_url({"run": name})
+    for sentence in state.notes():
+        st.info(sentence)
+    run, now = runs[name].run, runs[name].state
+    with buttons, st.container(horizontal=True):
+        if now.name == "running":
+            st.button("Pause", on_click=loaders.ask, args=(run, True), key="pause", help="Saves, and frees the device.")
+        if now.alive:
+            st.button("Stop", on_click=loaders.ask, args=(run, False), key="stop", help="Finishes the step and saves.")
+        elif now.name != "finished":
+            st.button("Resume", on_click=loaders.resume, args=(run, device), key="resume", type="primary")
+    return name
+
+
+def show(one: loaders.Listed, page: Visit) -> None:
+    """Draw a run: how it ended, if it has; its curves, samples and channels, every second while it lives."""
+    run, now = one.run, one.state
+    if now.name in ("failed", "crashed"):
+        st.error(f"{now.message} {now.advice}")
+        if end := run.log_end():
+            st.caption("The end of its log:")
+            st.code(end, language=None, wrap_lines=True)
+    if not now.alive:
+        loaders.open_links(run, page)
+    st.fragment(_draw, run_every=1 if now.alive else None)(one)
+
+
+def takeaway(one: loaders.Listed) -> None:
+    """Say what has come of a run, every second while it lives."""
+    st.fragment(_say, run_every=1 if one.state.alive else None)(one.run)
+
+
+def _say(run: RunDirectory) -> None:
+    if (now := loaders.look_at(run)) is not None:
+        parts.takeaway(now.in_words())
+
+
+def _draw(one: loaders.Listed) -> None:
+    run = one.run
+    now, progress = run.state(), loaders.progress(run)
+    if one.state.alive and now.name != one.state.name:
+        st.rerun()  # other buttons, and no more seconds to count where it has ended
+    st.progress(progress.done, f"**{now.name}** · {progress.pace_in_words(now.alive)}")
+    left, right = st.columns([2.3, 1], gap="large")
+    with left:
+        st.vega_lite_chart(
+            figures.curve_rows(progress),
+            figures.curves(),
+            key="curve",
+            width="stretch",
+            alt=CURVES,
+            on_select=_zoomed,
+            selection_mode="zoom",
+        )
+        memory = f"At most {now.memory_mib:,.0f} MiB of memory so far. " if now.memory_mib else ""
+        st.caption(f"{memory}Drag to move, Ctrl and wheel to zoom, double click to go back.")
+    with right:
+        if (newest := loaders.newest_samples(run)) is not None:
+            st.html(figures.samples(newest[1], f"16 samples at step {newest[0]:,}; ε is the same at every step."))
+    splitting = [level for level in progress.levels if level.order is not None and level.redundancy]
+    for level, column in zip(splitting, st.columns(max(1, len(splitting)), gap="large"), strict=False):
+        with column:
+            st.vega_lite_chart(
+                figures.channel_rows(level),
+                figures.channels(level.number),
+                key=f"channels-{level.number}",
+                width="stretch",
+                alt=f"J of the channels of level {level.number}, in the order in force: the sentence below sums it up.",
+            )
+            st.caption(level.in_words())
+
+
+def _zoomed() -> None:
+    """Do nothing: Streamlit forgets a zoom at the next second's data, unless somebody asks for it."""
+
+
+def manage(runs: dict[str, loaders.Listed], name: str) -> None:
+    """Draw the list of runs; what can be done with the one that is shown; and curves of several together."""
+    from ..training.run import MAX_TITLE
+
+    one = runs[name]
+    parts.table([listed.row() for listed in runs.values()])
+    st.markdown(f"The run that is shown, **{one.run.title}**:")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.text_input(
+            "Call it",
+            one.run.title,
+            max_chars=MAX_TITLE,
+            key=f"title-{name}",
+            on_change=loaders.rename,
+            args=(one.run, f"title-{name}"),
+            width=320,
+        )
+        st.download_button(
+            "Export as one ZIP", one.run.archive, f"{name}.zip", "application/zip", key="export", on_click="ignore"
+        )
+        with st.popover("Delete …", disabled=one.state.alive):
+            st.markdown(f"Delete **{one.run.title}** with its checkpoint, curves and samples? There is no way back.")
+            st.button("Delete it for good", on_click=loaders.delete, args=(one.run,), key="delete", type="primary")
+    others = st.multiselect(
+        "Compare its curves with those of",
+        [other for other in runs if other != name],
+        format_func=lambda other: runs[other].run.title,
+        max_selections=figures.MOST_RUNS - 1,
+        key="compared",
+    )
+    if others:
+        # Two runs may have been given one name.
+        together = {f"{runs[key].run.title} ({key[-6:]})": runs[key].progress for key in [name, *others]}
+        st.vega_lite_chart(
+            figures.compared_rows(together), figures.compared(list(together)), key="curves-compared", width="stretch"
+        )
+        parts.caveat(
+            "one training of each ranks nothing, since chance alone moves a curve; and runs of other image sizes or "
+            "data have other bits/dim. A verdict takes several seeds on one budget."
+        )

@@ -1,0 +1,398 @@
+"""What the page Train reads and does: devices, presets, runs on disk, and the worker that trains them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from .. import data
+from ..training.presets import PRESETS
+from . import loaders, state
+
+if TYPE_CHECKING:
+    from ..analysis.progress import Progress
+    from ..data import ImageData
+    from ..flow import FlowConfig
+    from ..training.cost import Timing
+    from ..training.recipe import Recipe
+    from ..training.run import RunDirectory, RunState
+    from .frame import Visit
+
+PICTURES = loaders.ROOT / "assets" / "presets"
+#: Which preset's timing stands for other settings: the larger one comes nearer to what takes long.
+TIMED_FOR_CUSTOM = "five-minutes"
+#: Seconds that an answer to a click stands, however often the page is drawn meanwhile.
+FRESH_S = 20.0
+#: Parts of the page: the run that is shown, and the doors to a new one.
+SHOWN, NEW = "shown", "new"
+_FLOW_FIELDS = ("levels", "steps", "width")
+
+
+# ---------------------------------------------------------------------- devices and time
+
+
+@st.cache_resource(show_spinner=False)
+def devices() -> dict[str, str]:
+    """Return the devices of this machine by name, the fastest first, and what each is."""
+    import torch
+
+    found = {f"cuda:{i}": torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())}
+    if torch.backends.mps.is_available():
+        found["mps"] = "Apple GPU"
+    return found | {"cpu": f"{os.cpu_count()} cores, {threads()} of them for training"}
+
+
+def threads() -> int:
+    """Return the CPU threads of a training: those of the app, which leaves half of the cores to the rest."""
+    import torch
+
+    return torch.get_num_threads()
+
+
+@dataclass(frozen=True)
+class PresetTime:
+    """What a preset takes on a device.
+
+    Attributes:
+        timing: of its steps.
+        seconds: from its start to its end.
+
+    """
+
+    timing: Timing
+    seconds: float
+
+
+@st.cache_resource(show_spinner=False)
+def _timer(device: str) -> Future[dict[str, PresetTime]]:
+    """Begin to time the presets on a device, beside the page: it is usable meanwhile."""
+    timer: Future[dict[str, PresetTime]] = Future()
+
+    def measure() -> None:
+        try:
+            timer.set_result(time_presets(device))
+        except (data.DataError, RuntimeError):
+            timer.set_result({})  # without the photographs, or without memory for them, no time is said
+
+    # A daemon, unlike a pool's thread: a server that is told to end does not wait for it.
+    threading.Thread(target=measure, daemon=True).start()
+    return timer
+
+
+def time_presets(device: str) -> dict[str, PresetTime]:
+    """Return what every preset takes, on the bundled photographs; presets of one flow are timed once."""
+    import torch
+
+    from ..training.cost import time_steps
+
+    timings: dict[FlowConfig, Timing] = {}
+    found = {}
+    for preset in PRESETS:
+        chosen = preset_recipe(preset, "photos32", "weighted")
+        images = _read("photos32", chosen.flow)
+        if chosen.flow not in timings:
+            timings[chosen.flow] = time_steps(chosen, images, torch.device(device))
+        timing = timings[chosen.flow]
+        found[preset] = PresetTime(timing, timing.seconds(chosen, len(images.test)))
+    return found
+
+
+def timings(device: str) -> dict[str, PresetTime] | None:
+    """Return what the presets take on a device, None while that is being measured; empty where it cannot be."""
+    timer = _timer(device)
+    return timer.result() if timer.done() else None
+
+
+def seconds(chosen: Recipe, device: str) -> float | None:
+    """Return the seconds that any recipe takes, by the rate of multiplications of a timed preset."""
+    if not (timed := timings(device)):
+        return None
+    return timed[TIMED_FOR_CUSTOM].timing.seconds(chosen, len(_read(chosen.data, chosen.flow).test))
+
+
+def _read(name: str, flow: FlowConfig) -> ImageData:
+    return _read_once(name, 2**flow.levels, flow.shape[1])
+
+
+@lru_cache(maxsize=4)
+def _read_once(name: str, multiple: int, size: int) -> ImageData:
+    # Not Streamlit's cache: the timer reads too, outside of any page.
+    return data.load(name, multiple=multiple, size=size, download=False)
+
+
+def memory(chosen: Recipe, device: str) -> int:
+    """Return the bytes that a recipe is estimated to take.
+
+    Raises:
+        ConfigError: a device has not so much.
+
+    """
+    import torch
+
+    from ..training.cost import check_memory
+
+    return check_memory(chosen, torch.device(device))
+
+
+def duration(seconds: float) -> str:
+    """Return a duration as it is said."""
+    from ..analysis import progress
+
+    return progress.duration(seconds)
+
+
+# ---------------------------------------------------------------------- recipes
+
+
+@st.cache_resource(show_spinner=False)
+def bought(preset: str) -> tuple[bytes, str] | None:
+    """Return what a preset bought when it was trained for this project: samples, and in words; None without them."""
+    try:
+        said = json.loads((PICTURES / f"{preset}.json").read_bytes())
+        picture = (PICTURES / f"{preset}.webp").read_bytes()
+    except OSError:
+        return None
+    return picture, (
+        f"What it bought: samples after {said['cpu_seconds'] / 60:.1f} minutes of one core of a 2-core CPU (weighted, "
+        f"photos32); {said['test_bits_per_dim']:.2f} bits/dim on the test part."
+    )
+
+
+def preset_recipe(preset: str, data_name: str, split: str) -> Recipe:
+    """Return the recipe of a preset on a data set.
+
+    Raises:
+        ConfigError, DataError: it does not go with these images.
+
+    """
+    settings = dict(PRESETS[preset])
+    size = settings.pop("size")
+    flow = {name: settings.pop(name) for name in _FLOW_FIELDS}
+    return recipe(data_name, size, {**flow, "split": split}, settings)
+
+
+def settings_in_words(preset: str) -> str:
+    """Say what a preset trains."""
+    settings = PRESETS[preset]
+    mirrored = ", half of them mirrored" if settings.get("flip") else ""
+    return (
+        f"{settings['size']}×{settings['size']} pixels, {settings['levels']} levels of {settings['steps']} steps, "
+        f"width {settings['width']}; {settings['iterations']:,} training steps of {settings['batch']} images{mirrored}."
+    )
+
+
+def recipe(data_name: str, size: int, flow: dict[str, Any], settings: dict[str, Any]) -> Recipe:
+    """Return a recipe for the images of a data set, which are read for it.
+
+    Raises:
+        ConfigError: a setting is out of its bounds.
+        DataError: the data cannot be read, or are smaller than ``size``.
+
+    """
+    from ..flow import FlowConfig
+    from ..training.recipe import Recipe
+
+    config = FlowConfig(shape=(3, size, size), **flow)
+    images = _read(data_name, config)
+    if size > min(images.size):
+        raise data.DataError(
+            f"The image side is {size}; images of {images.name} have {images.size[0]}×{images.size[1]} pixels"
+        )
+    return Recipe(flow=replace(config, shape=(images.channels, size, size)), data=data_name, **settings)
+
+
+def command(chosen: Recipe, device: str) -> str:
+    """Return the command line that trains the same."""
+    flow = chosen.flow
+    options = {
+        "data": chosen.data, "split": flow.split, "prior": flow.prior, "init": flow.init, "levels": flow.levels,
+        "steps-per-level": flow.steps, "width": flow.width, "size": flow.shape[1], "batch": chosen.batch,
+        "iterations": chosen.iterations, "seed": chosen.seed, "learning-rate": chosen.learning_rate,
+        "device": device, "threads": threads(),
+    }  # fmt: skip
+    words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+    return shlex.join(["python", "-m", "eiwflow", "train", *words, *(["--flip"] if chosen.flip else [])])
+
+
+# ---------------------------------------------------------------------- runs
+
+
+def progress(run: RunDirectory) -> Progress:
+    """Return what a run's records say, read once for every state of its file.
+
+    Raises:
+        RunError: its config cannot be read.
+
+    """
+    try:
+        stamp = (run.path / "metrics.jsonl").stat()
+    except OSError:
+        return _progress(run.path, 0, 0)
+    return _progress(run.path, stamp.st_mtime_ns, stamp.st_size)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _progress(path: Path, time: int, size: int) -> Progress:
+    from ..analysis import progress
+    from ..training.run import RunDirectory
+
+    del time, size  # they are the records' stamp
+    return progress.progress(RunDirectory(path))
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A run in the list.
+
+    Attributes:
+        run: its directory.
+        state: where it stands.
+        recipe: what it trains.
+        command: the command line that trains the same.
+        progress: what came of it so far.
+
+    """
+
+    run: RunDirectory
+    state: RunState
+    recipe: Recipe
+    command: str
+    progress: Progress
+
+    def in_words(self) -> str:
+        """Say what the run is, and what has come of it."""
+        flow = self.recipe.flow
+        doing = {"running": "is training", "starting": "is being started"}.get(self.state.name, self.state.name)
+        return f"“{self.run.title}” ({flow.split} on {self.recipe.data}) {doing}. {self.progress.in_words()}"
+
+    def row(self) -> dict[str, Any]:
+        """Return its line in the list."""
+        bits, flow = self.progress.bits, self.recipe.flow
+        whole = "" if self.progress.final is not None else " (first test images)"
+        return {
+            "run": self.run.title,
+            "policy": flow.split,
+            "data": self.recipe.data,
+            "flow": f"{flow.shape[1]}×{flow.shape[2]}, {flow.levels} × {flow.steps} steps, width {flow.width}",
+            "state": self.state.name,
+            "step": f"{max(0, self.progress.step):,} of {self.recipe.iterations:,}",
+            "bits/dim": "–" if bits is None else f"{bits:.3f}{whole}",
+        }
+
+
+def listed() -> dict[str, Listed]:
+    """Return the runs by their directory's name, the newest first, without those whose config cannot be read."""
+    from ..training.run import all_runs, runs_root
+
+    known = {run.path.name: look_at(run) for run in all_runs(runs_root())}
+    return {name: one for name, one in known.items() if one is not None}
+
+
+def look_at(run: RunDirectory) -> Listed | None:
+    """Return what is known of a run at this moment, None where its config cannot be read."""
+    from ..training.run import RunError
+
+    try:
+        chosen, said = run.config()
+        return Listed(run, run.state(), chosen, said, progress(run))
+    except RunError:
+        return None
+
+
+def newest_samples(run: RunDirectory) -> tuple[int, bytes] | None:
+    """Return the step and the WEBP of the newest samples, None where there are none."""
+    found = sorted(run.samples.glob("step_*.webp"))
+    try:
+        return (int(found[-1].stem.removeprefix("step_")), found[-1].read_bytes()) if found else None
+    except OSError:
+        return None
+
+
+def open_links(run: RunDirectory, page: Visit) -> None:
+    """Draw a link to every page that can show the run's checkpoint, where the side bar has it."""
+    from . import navigation
+
+    file = next((file for file in loaders.checkpoint_files().values() if file.path == run.last_checkpoint), None)
+    if file is None:
+        return
+    links = {**page.links, "ck": file.key}
+    with st.container(horizontal=True):
+        st.markdown("Open its checkpoint in")
+        for entry in navigation.pages():
+            if entry.group != "Work" and entry.label != "Compare":
+                st.page_link(entry.path, label=entry.label, query_params=links)
+
+
+# ---------------------------------------------------------------------- what a click does
+
+
+def start(make: Callable[[], Recipe], device: str) -> None:
+    """Start a run; what stands against it is kept for :func:`refusal`."""
+    from ..training import worker
+    from ..training.run import runs_root
+
+    def act() -> None:
+        chosen = make()
+        memory(chosen, device)
+        run = worker.start(chosen, runs_root(), device, threads(), command(chosen, device))
+        state.set_choice("run", run.path.name)
+        st.session_state["_started_run"] = run.title
+
+    _try(act, NEW)
+
+
+def resume(run: RunDirectory, device: str) -> None:
+    """Go on with a run where it was started, or on the device that is chosen now."""
+    from ..training import worker
+
+    _try(lambda: worker.resume(run, worker.device_of(run) or device, threads()))
+
+
+def ask(run: RunDirectory, to_pause: bool) -> None:
+    """Ask a run to pause, or to stop."""
+    from ..training import worker
+
+    _try(lambda: worker.ask(run, to_pause))
+
+
+def rename(run: RunDirectory, key: str) -> None:
+    """Give a run the name that stands in the text field ``key``."""
+    _try(lambda: run.rename(st.session_state[key]))
+
+
+def delete(run: RunDirectory) -> None:
+    """Remove a run; it has been asked for twice."""
+    _try(run.delete)
+
+
+def _try(act: Callable[[], object], part: str = SHOWN) -> None:
+    from ..flow import ConfigError
+    from ..training.run import RunError
+
+    st.session_state.pop("_refused", None)
+    try:
+        act()
+    except (ConfigError, RunError, data.DataError) as error:
+        st.session_state["_refused"] = part, str(error), time.monotonic()
+
+
+def refusal(part: str) -> str | None:
+    """Return what stood against the last click in a part of the page, as long as it is fresh."""
+    where, sentence, when = st.session_state.get("_refused", ("", "", 0.0))
+    return sentence if where == part and time.monotonic() - when < FRESH_S else None
+
+
+def started() -> str | None:
+    """Return the name of the run that the last click started, once."""
+    return st.session_state.pop("_started_run", None)
