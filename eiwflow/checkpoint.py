@@ -11,10 +11,11 @@ import hashlib
 import json
 import os
 import platform
+import re
 import secrets
 import stat
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -122,8 +123,34 @@ def write_atomically(path: Path, content: bytes) -> None:
         raise
 
 
-def load(source: Path | str | bytes, name: str | None = None) -> Checkpoint:
+@dataclass(frozen=True)
+class WrongValue:
+    """A tensor of the right name, shape and type whose numbers cannot be: no flow computes with them.
+
+    Attributes:
+        tensor: its name in the file.
+        expected, found: what its numbers must be, and what they are.
+
+    """
+
+    tensor: str
+    expected: str
+    found: str
+
+    @property
+    def level(self) -> int | None:
+        """The level that it belongs to, from 1; None where it belongs to the flow."""
+        of_level = re.match(r"levels\.(\d+)\.", self.tensor)
+        return None if of_level is None else int(of_level[1]) + 1
+
+
+def load(source: Path | str | bytes, name: str | None = None, trust: bool = True) -> Checkpoint:
     """Read a checkpoint from a path or from bytes.
+
+    Arguments:
+        source: a path or the file's bytes.
+        name: what errors call it; the file's own by default.
+        trust: refuse wrong values inside a level. Only who judges them himself (``verify``) leaves them in.
 
     Raises:
         CheckpointError: with one sentence that names the file, the field and the bound.
@@ -146,7 +173,10 @@ def load(source: Path | str | bytes, name: str | None = None) -> Checkpoint:
         tensors = safetensors.torch.load(content)
     except (safetensors.SafetensorError, ValueError, RuntimeError) as error:
         raise CheckpointError(name, "layout", "a whole safetensors file", f"broken ({_short(error)})") from None
-    _check_values(tensors, name)
+    for wrong in wrong_values(tensors):
+        if trust or wrong.level is None:
+            of_level = "" if wrong.level is None else f" of level {wrong.level}"
+            raise CheckpointError(name, f"tensor {wrong.tensor!r}{of_level}", wrong.expected, wrong.found)
     flow.load_state_dict(tensors, assign=True)
     flow.requires_grad_(False).eval()
     return Checkpoint(name, flow, info, hashlib.sha256(content).hexdigest())
@@ -271,17 +301,18 @@ def _check_layout(header: Mapping[str, Any], flow: MultiScaleFlow, name: str) ->
             )
 
 
-def _check_values(tensors: Mapping[str, Tensor], name: str) -> None:
+def wrong_values(tensors: Mapping[str, Tensor]) -> Iterator[WrongValue]:
+    """Yield the tensors of a flow's state whose values cannot be: not finite, or no permutation, no signs."""
     for key, tensor in tensors.items():
         leaf = key.rpartition(".")[2]
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
-            raise CheckpointError(name, f"tensor {key!r}", "finite numbers", "not finite")
-        if leaf in ("order", "permutation") and not torch.equal(tensor.sort().values, torch.arange(len(tensor))):
-            raise CheckpointError(name, f"tensor {key!r}", f"a permutation of 0…{len(tensor) - 1}", "none")
-        if leaf == "sign" and not (tensor.abs() == 1).all():
-            raise CheckpointError(name, f"tensor {key!r}", "signs ±1", "other numbers")
-        if leaf == "initialised" and not tensor:
-            raise CheckpointError(name, "initialised", "true", "false")
+            yield WrongValue(key, "finite numbers", "not finite")
+        elif leaf in ("order", "permutation") and not torch.equal(tensor.sort().values, torch.arange(len(tensor))):
+            yield WrongValue(key, f"a permutation of 0…{len(tensor) - 1}", "none")
+        elif leaf == "sign" and not (tensor.abs() == 1).all():
+            yield WrongValue(key, "signs ±1", "other numbers")
+        elif leaf == "initialised" and not tensor:
+            yield WrongValue(key, "true", "false")
 
 
 def _short(text: object) -> str:

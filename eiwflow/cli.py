@@ -397,10 +397,19 @@ def find_checkpoint(text: str) -> Path:
     """Return the file of a checkpoint given as a file, a run directory or a bundled checkpoint's name."""
     path = Path(text)
     # Not Path's own questions: they raise on names that no file can have.
-    if os.path.isdir(text):
+    if os.path.isdir(path):
         return path / "checkpoints" / "last.safetensors"
     bundled = Path(__file__).resolve().parents[1] / "assets" / "checkpoints" / f"{text}.safetensors"
     known = {file.stem for file in bundled.parent.glob("*.safetensors")}
+    if not known and not os.path.exists(text) and path.name == text and not path.suffix:
+        from .checkpoint import CheckpointError
+
+        raise CheckpointError(
+            text[:60],
+            "file",
+            "a path, or a bundled name where the project's files are: assets/checkpoints in the folder of its source",
+            "not here (this is an installed eiwflow, without those files)",
+        )
     return bundled if not os.path.exists(text) and text in known else path
 
 

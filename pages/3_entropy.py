@@ -296,10 +296,7 @@ with st.expander("More evidence"):
             with place, ui.errors_as_sentences():
                 evidence(one, found[one])
     ui.recipe(
-        *(
-            f"analyse {one.argument} --what entropy --data {page.images.name} --seed {page.seed} --json"
-            for one in found
-        )
+        *(f"analyse {one.argument} --what entropy --data {page.images.name} --seed {page.seed} --json" for one in found)
     )
 
 ui.closing(

@@ -18,6 +18,10 @@ with door:
     ui.checkpoint_uploader("page")
 with said:
     takeaway = st.container()
+    checked = loaders.verification(page)
+    st.badge(checked.badge(), color="green" if checked.holds else "red")
+    if not checked.holds:
+        st.error(checked.in_words())
     st.caption("Opens eiwflow `.safetensors` files. Other Glow files: not yet. Nothing in a file is ever run.")
 if refused := st.session_state.get("_refused_checkpoint"):
     st.error("That file was refused. What is shown below is still the checkpoint in the side bar.")
@@ -42,6 +46,7 @@ with ui.errors_as_sentences():
 
     st.subheader("There and back")
     st.markdown(seen.in_words())
+    st.markdown(f"**{checked.badge()}.** {checked.in_words()}" if checked.holds else f"**{checked.badge()}.**")
     ui.table(loaders.readable(page))
     ui.caveat(
         "exact on images like these is not exact everywhere. Numbers far from any image can meet scales that no image "
@@ -116,6 +121,11 @@ the whole flow on the images themselves, all under one dequantisation of a fixed
 as much as the numbers themselves; what is seen here is the rounding of 32-bit numbers, made larger by the factors
 above. ω and σ are the other two factors that the way back undoes.
 
+**The badge.** Five checks of every level: its values are finite, signs are ±1 and rows a permutation; its order is a
+permutation; its inverse undoes it; the log-determinant that it states is that of its Jacobian (taken in 64 bits at a
+window of its input, small enough for the matrix of all derivatives); no 1×1 convolution is so uneven that rounding
+alone breaks it. A level at fault is named; those behind it, which it gives no finite numbers, are not judged.
+
 **bits/dim.** 8 − log p(x) / (D ln 2), the mean over test images with one dequantisation of a fixed seed. ± is one
 standard error.
 
@@ -136,11 +146,12 @@ with ui.errors_as_sentences(), st.expander("More evidence"):
     ui.exports(
         page,
         tables=loaders.tables(page)
-        | {"file": facts, "account": account.table()}
+        | {"checks": checked.table(), "file": facts, "account": account.table()}
         | ({} if curve is None else {"training": curve.table()}),
         pictures={},
     )
     ui.recipe(
+        f"verify {page.argument} --data {page.images.name} --json",
         f"inspect {page.argument} --data {page.images.name} --json",
         f"evaluate {page.argument} --data {shlex.quote(data_name)} "
         f"--limit {loaders.scored_images(page.checkpoint)} --json",

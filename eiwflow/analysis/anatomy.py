@@ -139,7 +139,7 @@ class Anatomy:
             return f"{flat}: it has no inverse."
         return (
             f"The worst-conditioned 1×1 convolution is that of level {level.number}, step {level.worst_step}: it "
-            f"stretches one direction of channel space {_factor(condition)} times as much as another. Undoing it can "
+            f"stretches one direction of channel space {factor(condition)} times as much as another. Undoing it can "
             f"make a rounding of {power(EPSILON / 2)} as large as {_power(EPSILON / 2 * condition)}."
         )
 
@@ -160,10 +160,17 @@ def anatomy(flow: MultiScaleFlow) -> Anatomy:
         NonFiniteError: a 1×1 convolution overflows.
 
     """
-    return Anatomy(flow.config, tuple(_level_anatomy(flow.config, level) for level in flow.levels))
+    return Anatomy(flow.config, tuple(level_anatomy(flow.config, level) for level in flow.levels))
 
 
-def _level_anatomy(config: FlowConfig, level: Level) -> LevelAnatomy:
+@torch.no_grad()
+def level_anatomy(config: FlowConfig, level: Level) -> LevelAnatomy:
+    """Return what one level of a flow is made of.
+
+    Raises:
+        NonFiniteError: a 1×1 convolution overflows.
+
+    """
     channels, height, width = config.level_shape(level.number)
     half, last = (channels // 2, height, width), level.shuffle is None
     counts = dict.fromkeys((*PARTS, "display"), 0)
@@ -267,12 +274,14 @@ def inversion(flow: MultiScaleFlow, images: Tensor, batch: int = 32) -> Inversio
         for level, seen in zip(flow.levels, of_levels, strict=True):
             given = kept
             kept, noise, _, _ = level(given)
-            seen.append(_level_inversion(level, given, kept, noise))
+            seen.append(level_inversion(level, given, kept, noise))
     max_abs, relative = np.max(whole, axis=0)
     return Inversion(len(shown), tuple(_together(seen) for seen in of_levels), float(max_abs), float(relative))
 
 
-def _level_inversion(level: Level, given: Tensor, kept: Tensor | None, noise: Tensor) -> LevelInversion:
+@torch.no_grad()
+def level_inversion(level: Level, given: Tensor, kept: Tensor | None, noise: Tensor) -> LevelInversion:
+    """Return what a level's inverse makes of (kept, ε), which its forward gave for ``given`` (N, C/4, 2H, 2W)."""
     max_abs, relative = _errors(level.inverse(kept, noise), given)
     x, _ = level.squeeze(given)
     scales = []
@@ -376,7 +385,7 @@ def cells(made: Anatomy, there_and_back: Inversion) -> list[dict[str, str]]:
             "": f"level {level.number}",
             "largest error": _power(seen.max_abs),
             "relative error": _power(seen.relative),
-            "worst condition number": f"{_factor(level.condition.max())} (step {level.worst_step})",
+            "worst condition number": f"{factor(level.condition.max())} (step {level.worst_step})",
             "singular values": _from_to(level.singular_values.min(), level.singular_values.max()),
             "coupling scales seen": _from_to(seen.coupling.min(), seen.coupling.max()),
             "weights ω seen": "–" if seen.weights is None else _from_to(*seen.weights),
@@ -415,11 +424,11 @@ def _shape(shape: Shape) -> str:
 
 
 def _from_to(low: float, high: float) -> str:
-    return f"{_factor(low)} … {_factor(high)}"
+    return f"{factor(low)} … {factor(high)}"
 
 
-def _factor(number: float) -> str:
-    """Return a positive factor in three digits, a very large or small one as a power."""
+def factor(number: float) -> str:
+    """Return a positive number in three digits, a very large or small one as a power."""
     if 100 <= number < 1e5:
         return f"{number:,.0f}"
     return f"{number:.3g}" if 1e-3 <= number < 100 else _power(number)

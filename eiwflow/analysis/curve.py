@@ -90,5 +90,5 @@ def load_curve(checkpoint: Path) -> TrainingCurve | None:
                 test_bits_per_dim=ends[-1] if ends else None,
             )
         )
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None

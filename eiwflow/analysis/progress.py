@@ -16,6 +16,8 @@ from ..training.run import RunDirectory
 SMOOTHING = 1 / 60
 #: The pace is that of the last so many points of the curve.
 PACE_POINTS = 20
+#: What a level's record has a number a channel of, beside its entropy; some are null.
+LISTS = ("redundancy", "order", "entropy_order", "weights_std")
 
 
 @dataclass(frozen=True)
@@ -174,9 +176,13 @@ def progress(run: RunDirectory) -> Progress:
     """
     recipe, _ = run.config()
     records = run.records()
-    curve = [(r["step"], r["bits_per_dim"], r.get("seconds", 0.0)) for r in records if _number(r.get("bits_per_dim"))]
+    curve = [
+        (r["step"], r["bits_per_dim"], r["seconds"] if _number(r.get("seconds")) else 0.0)
+        for r in records
+        if _number(r.get("bits_per_dim"))
+    ]
     tests = [(r["step"], r["probe_bits_per_dim"]) for r in records if _number(r.get("probe_bits_per_dim"))]
-    recordings = [r for r in records if isinstance(r.get("levels"), list)]
+    recordings = [r for r in records if isinstance(r.get("levels"), list) and all(map(_is_level, r["levels"]))]
     train = np.array([bits for _, bits, _ in curve])
     return Progress(
         iterations=recipe.iterations,
@@ -205,6 +211,19 @@ def _pace(points: Sequence[tuple[int, float, float]]) -> float | None:
     if len(points) < 2 or points[-1][2] <= points[0][2]:
         return None
     return (points[-1][0] - points[0][0]) / (points[-1][2] - points[0][2])
+
+
+def _is_level(record: object) -> bool:
+    """Return whether a level's record is lists of one length, and its orders are permutations."""
+    if not isinstance(record, dict) or not isinstance(record.get("entropy"), list):
+        return False
+    channels = len(record["entropy"])
+    given = {name: record[name] for name in LISTS if record.get(name) is not None}
+    return all(isinstance(values, list) and len(values) == channels for values in given.values()) and all(
+        all(map(_number, given[name])) and sorted(given[name]) == list(range(channels))
+        for name in ("order", "entropy_order")
+        if name in given
+    )
 
 
 def _level(number: int, record: dict[str, Any]) -> LevelNow:

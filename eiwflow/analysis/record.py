@@ -70,7 +70,7 @@ def load_record(checkpoint: Path) -> TrainingRecord | None:
     """Return the training record of a checkpoint file, or None where there is none that can be read."""
     try:
         return _read(checkpoint)
-    except (OSError, KeyError, TypeError, ValueError, IndexError, AttributeError):
+    except (OSError, LookupError, TypeError, ValueError, AttributeError, OverflowError):
         return None
 
 
@@ -91,10 +91,10 @@ def training_record(
     """Return a record of recording steps, of samples by step, and of points of the batches' curve.
 
     Raises:
-        LookupError, TypeError, ValueError: they are not what a training writes down.
+        LookupError, TypeError, ValueError, OverflowError: they are not what a training writes down.
 
     """
-    return TrainingRecord(
+    record = TrainingRecord(
         steps=np.array([line["step"] for line in recorded]),
         probe_bits_per_dim=np.array([line["probe_bits_per_dim"] for line in recorded]),
         levels=[_level(recorded, index) for index in range(len(recorded[0]["levels"]))],
@@ -102,6 +102,9 @@ def training_record(
         curve_steps=np.array([line["step"] for line in curve]),
         curve_bits_per_dim=np.array([line["bits_per_dim"] for line in curve]),
     )
+    if not _is_whole(record):
+        raise ValueError("steps do not rise from 0, a value is no number, or an order is no permutation")
+    return record
 
 
 def _level(recorded: list[dict[str, Any]], index: int) -> LevelRecord:
@@ -111,3 +114,20 @@ def _level(recorded: list[dict[str, Any]], index: int) -> LevelRecord:
 
     names = LevelRecord.__dataclass_fields__.keys() - {"number"}
     return LevelRecord(number=index + 1, **{name: over_steps(name) for name in names})
+
+
+def _is_whole(record: TrainingRecord) -> bool:
+    """Return whether steps rise from 0, every number is one and orders are permutations."""
+    numbers = [record.steps, record.probe_bits_per_dim, record.curve_steps, record.curve_bits_per_dim]
+    for level in record.levels:
+        channels = np.arange(level.entropy.shape[1])
+        for order in (level.order, level.entropy_order):
+            if order is not None and not (np.sort(order, axis=1) == channels).all():
+                return False
+        numbers += [values for name, values in vars(level).items() if name != "number" and values is not None]
+    return (
+        bool(record.levels)
+        and record.steps[0] == 0
+        and bool((np.diff(record.steps) > 0).all())
+        and all(np.isfinite(values.astype(float)).all() for values in numbers)
+    )

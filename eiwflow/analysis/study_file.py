@@ -19,7 +19,9 @@ from ..flow import ConfigError
 from ..training.study_recipe import Arm, StudyRecipe
 from .record import TrainingRecord, training_record
 
-MAX_BYTES, MAX_RECORD_BYTES = 32 * 2**20, 16 * 2**20
+MAX_BYTES, MAX_RECORD_BYTES = 16 * 2**20, 16 * 2**20
+#: Lists and objects in a file: empty ones take thirty times as much memory as text, and seconds to read.
+MAX_LISTS = 1_000_000
 MAX_POINTS, MAX_STEPS, MAX_PIXELS = 1000, 200, 2**22
 #: number of a result: (its kind, smallest, largest).
 BOUNDS: dict[str, tuple[type, float, float]] = {
@@ -148,27 +150,9 @@ def read_record(study: Study, arm: Arm) -> TrainingRecord | None:
         if not 1 <= len(recorded) <= MAX_STEPS:
             return None
         samples = {int(step["step"]): _webp(step["samples"]) for step in recorded if step["samples"] is not None}
-        record = training_record(recorded, samples)
-        return record if _is_whole(record) else None
-    except (StudyError, LookupError, TypeError, ValueError, AttributeError, OSError):
+        return training_record(recorded, samples)
+    except (StudyError, LookupError, TypeError, ValueError, AttributeError, OverflowError, OSError):
         return None
-
-
-def _is_whole(record: TrainingRecord) -> bool:
-    """Return whether steps rise from 0, every number is one and orders are permutations."""
-    numbers = [record.steps, record.probe_bits_per_dim]
-    for level in record.levels:
-        channels = np.arange(level.entropy.shape[1])
-        for order in (level.order, level.entropy_order):
-            if order is not None and not (np.sort(order, axis=1) == channels).all():
-                return False
-        numbers += [values for name, values in vars(level).items() if name != "number" and values is not None]
-    return (
-        bool(record.levels)
-        and record.steps[0] == 0
-        and bool((np.diff(record.steps) > 0).all())
-        and all(np.isfinite(values.astype(float)).all() for values in numbers)
-    )
 
 
 def _webp(text: str) -> bytes:
@@ -187,13 +171,17 @@ def _bytes(path: Path, most: int) -> bytes:
         with open(path, "rb") as file:
             content = file.read(most + 1)
     except OSError as error:
-        raise StudyError(f"{path.name} cannot be read ({error.strerror}).") from None
+        raise StudyError(f"{path.name[:60]} cannot be read ({error.strerror}).") from None
+    except ValueError:
+        raise StudyError(f"{path.name[:60]!r} is no file's name.") from None
     if len(content) > most:
         raise StudyError(f"{path.name} has more than {most:,} bytes, which is the most that is read.")
     return content
 
 
 def _json(name: str, content: bytes) -> Any:  # noqa: ANN401 (whatever JSON can hold)
+    if (lists := content.count(b"[") + content.count(b"{")) > MAX_LISTS:
+        raise StudyError(f"{name} has {lists:,} lists and objects; at most {MAX_LISTS:,} are read.")
     try:
         return json.loads(content)
     except (ValueError, RecursionError):

@@ -24,6 +24,8 @@ HEADER_READERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
 }
+#: Pictures pack a few times, one-coloured ones some dozens: a large array that packs better than this is a bomb.
+MAX_EXPANSION, MAX_SMALL_BYTES = 100, 64 * 1024**2
 # What numpy writes. The other methods of zip can ask for gigabytes of window in a header of a few bytes.
 COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
@@ -52,10 +54,11 @@ class Member(NamedTuple):
         return self.dtype == np.uint8 and len(self.shape) in (3, 4)
 
 
-def read_npz(archive: Path | bytes, name: str = "") -> ImageData:
+def read_npz(archive: Path | bytes, name: str = "", most: int = MAX_BYTES) -> ImageData:
     """Return the images of an archive that holds ``train`` and ``test``, or exactly one array of images.
 
-    ``archive`` is a file's path, or its bytes, which have the ``name`` that is given with them.
+    ``archive`` is a file's path, or its bytes, which have the ``name`` that is given with them; its images may take
+    ``most`` bytes of memory.
 
     Images are uint8, (N, H, W) or (N, H, W, C) with C = 1 or 3. A single array is split by a hash of each
     image's bytes, about a tenth to test. ``train_source``, ``test_source`` and ``source_names`` are taken
@@ -64,14 +67,14 @@ def read_npz(archive: Path | bytes, name: str = "") -> ImageData:
     name = name or (archive.name if isinstance(archive, Path) else "the archive")
     try:
         with zipfile.ZipFile(archive if isinstance(archive, Path) else io.BytesIO(archive)) as opened:
-            return _read(opened, name)
+            return _read(opened, name, most)
     except DataError:
         raise
     except Exception as error:  # zipfile, zlib and numpy raise a dozen kinds between them on damaged files
         raise DataError(f"{name!r} cannot be read as an .npz archive: {reason(error)}") from error
 
 
-def _read(archive: zipfile.ZipFile, file_name: str) -> ImageData:
+def _read(archive: zipfile.ZipFile, file_name: str, most: int) -> ImageData:
     members = _members(archive, file_name)
     if "train" in members and "test" in members:
         parts = {name: members[name] for name in ("train", "test")}
@@ -89,6 +92,8 @@ def _read(archive: zipfile.ZipFile, file_name: str) -> ImageData:
         raise DataError(f"'train' and 'test' of {file_name!r} have shapes {shapes}; images must have one shape")
     total = sum(member.shape[0] for member in parts.values())
     check_images(f"{file_name!r}", total, *_image_shape(next(iter(parts.values()))))
+    if (size := sum(member.data_bytes for member in parts.values())) > most:
+        raise DataError(f"the images of {file_name!r} need {size:,} bytes of memory; at most {most:,} are taken here")
 
     arrays = [_array(archive, member).reshape(-1, *_image_shape(member)) for member in parts.values()]
     if len(arrays) == 2:
@@ -135,6 +140,11 @@ def _check(what: str, member: Member) -> None:
         raise DataError(
             f"{what} states {member.data_bytes:,} bytes of images; "
             f"the archive holds {member.info.file_size - member.header_bytes:,}"
+        )
+    if member.data_bytes > max(MAX_SMALL_BYTES, MAX_EXPANSION * member.info.compress_size):
+        raise DataError(
+            f"{what} has {member.data_bytes:,} bytes packed into {member.info.compress_size:,}; beyond "
+            f"{MAX_SMALL_BYTES:,} bytes at most {MAX_EXPANSION} times as many are unpacked"
         )
 
 

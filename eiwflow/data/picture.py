@@ -13,7 +13,8 @@ from .images import DataError, check_images, reason
 
 # Only these decoders are tried: others run programs (EPS) or are seldom looked after.
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
-MAX_PIXELS = 64_000_000
+#: A JPEG is decoded at a fraction of its size. What is decoded whole, and recoloured, takes up to 20 bytes a pixel.
+MAX_PIXELS, MAX_WHOLE_PIXELS = 64_000_000, 24_000_000
 
 
 def from_picture(picture: bytes | str | os.PathLike[str] | BinaryIO, shape: tuple[int, int, int]) -> np.ndarray:
@@ -27,8 +28,8 @@ def from_picture(picture: bytes | str | os.PathLike[str] | BinaryIO, shape: tupl
         picture: a file's bytes, its path, or a file open for reading; PNG, JPEG, WebP, BMP or GIF.
         shape: (C, H, W) with C = 1 or 3.
 
-    Raises DataError where the picture cannot be read or has more than 64 million pixels, and where the shape
-    is out of bounds.
+    Raises DataError where the picture cannot be read or has more than 64 million pixels (24 million where it is no
+    JPEG), and where the shape is out of bounds.
 
     """
     channels, height, width = shape
@@ -44,10 +45,11 @@ def from_picture(picture: bytes | str | os.PathLike[str] | BinaryIO, shape: tupl
 
     try:
         with Image.open(picture, formats=FORMATS) as image:
-            if image.width * image.height > MAX_PIXELS:
+            most = MAX_PIXELS if image.format == "JPEG" else min(MAX_PIXELS, MAX_WHOLE_PIXELS)
+            if image.width * image.height > most:
                 raise DataError(
                     f"{what} is {image.width}×{image.height} = {image.width * image.height:,} pixels; "
-                    f"at most {MAX_PIXELS:,} are decoded"
+                    f"at most {most:,} are decoded of a {image.format}"
                 )
             # A large JPEG is decoded at a half, a quarter or an eighth, which is several times faster.
             image.draft(None, (4 * max(width, height),) * 2)

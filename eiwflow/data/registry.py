@@ -27,7 +27,10 @@ class DataSet(NamedTuple):
 def _bundled(name: str) -> ImageData:
     path = ASSETS / f"{name}.npz"
     if not path.is_file():
-        raise DataError(f"{name!r} comes with the project; its file {path.name!r} is missing in {str(ASSETS)!r}")
+        raise DataError(
+            f"{name!r} lies in assets/data in the folder of the project's source, and not in {str(ASSETS)!r}: work "
+            f"in that folder, or give the path of its file {path.name!r}"
+        )
     return replace(read_npz(path), name=name)
 
 

@@ -30,7 +30,7 @@ MAX_TITLE, MAX_MESSAGE = 60, 2000
 #: More bytes than any of ours has: of a config or a status, of what a resume file says of itself, of a line and of all
 #: lines of metrics.jsonl. What is longer is not ours, and would take thirty times as much memory.
 MAX_DOCUMENT, MAX_HEADER, MAX_LINE, MAX_METRICS = 2**20, 4 * 2**20, 2**20, 128 * 2**20
-MAX_LINES, MAX_STEP = 200_000, 2**53
+MAX_LINES, MAX_STEP, MAX_NUMBER = 50_000, 2**53, 1e300
 #: Below so much free space a run that ended without a word is said to have met a full disk.
 SCARCE_BYTES = 64 * 2**20
 
@@ -337,9 +337,22 @@ def read_records(path: Path) -> list[dict[str, Any]]:
             continue
         with contextlib.suppress(ValueError, RecursionError):
             record = json.loads(line)
-            if isinstance(record, dict) and isinstance(record.get("step"), int) and 0 <= record["step"] < MAX_STEP:
+            if isinstance(record, dict) and _is_step(record.get("step")) and _is_moderate(record):
                 records.append(record)
     return records
+
+
+def _is_step(value: object) -> bool:
+    return isinstance(value, int) and 0 <= value < MAX_STEP
+
+
+def _is_moderate(value: object) -> bool:
+    """Return whether every number in a value of JSON is finite, and a float can hold it."""
+    if isinstance(value, dict):
+        return all(map(_is_moderate, value.values()))
+    if isinstance(value, list):
+        return all(map(_is_moderate, value))
+    return not isinstance(value, (int, float)) or abs(value) < MAX_NUMBER
 
 
 def _document(path: Path) -> Any:  # noqa: ANN401 (whatever JSON can hold)

@@ -16,11 +16,14 @@ if TYPE_CHECKING:
     from ..analysis.anatomy import Anatomy, Inversion
     from ..analysis.curve import TrainingCurve
     from ..analysis.evaluate import Evaluation
+    from ..analysis.verify import Verification
     from ..checkpoint import Checkpoint, CheckpointError
     from .frame import Page
 
 #: Uploaded archives of images that the server remembers, and how large one may be.
 ARCHIVES, MAX_ARCHIVE_MB = 4, 64
+#: Bytes of images that one may unpack to: visitors share the server's memory.
+MAX_UNPACKED = 128 * 2**20
 #: Numbers (bytes of images) that a page scores at most: 1,000 images of 3×32×32.
 MAX_SCORED = 3_072_000
 
@@ -43,6 +46,18 @@ def _anatomy(checkpoint: Checkpoint) -> Anatomy:
     from ..analysis import anatomy
 
     return anatomy.anatomy(checkpoint.flow)
+
+
+def verification(page: Page) -> Verification:
+    """Return whether the flow keeps its promise, level by level, seen on test images."""
+    return _verification(page.checkpoint, page.images)
+
+
+@st.cache_resource(max_entries=16, hash_funcs=loaders.HASHES, show_spinner="Checking every level …")
+def _verification(checkpoint: Checkpoint, images: loaders.Images) -> Verification:
+    from ..analysis.verify import verify
+
+    return verify(checkpoint, images.test, images.name)
 
 
 def inversion(page: Page) -> Inversion:
@@ -166,7 +181,7 @@ def remember_archive(content: bytes, name: str) -> str:
         DataError: it cannot be read as images.
 
     """
-    data.images.check_parts(data.npz.read_npz(content, name))
+    data.images.check_parts(data.npz.read_npz(content, name, MAX_UNPACKED))
     key = hashlib.sha256(content).hexdigest()[:12]
     kept = _archives()
     kept[key] = name, content
@@ -222,7 +237,7 @@ def _own_score(checkpoint: Checkpoint, own: str) -> Evaluation:
     from ..analysis.evaluate import evaluate
 
     name, content = _archives()[own]
-    images = data.images.check_parts(data.npz.read_npz(content, name))
+    images = data.images.check_parts(data.npz.read_npz(content, name, MAX_UNPACKED))
     fitted = data.images.pad_to_multiple(images, 2**checkpoint.flow.config.levels)
     return evaluate(checkpoint.flow, fitted, scored_images(checkpoint))
 

@@ -134,8 +134,8 @@ def begin(
     if not files:
         _links(links, st.query_params.to_dict())
         above.error(
-            "There is no checkpoint to look at: assets/checkpoints holds no .safetensors file and no run is "
-            "finished. Train one with `python -m eiwflow train`, then load this page again."
+            "There is no checkpoint to look at: assets/checkpoints holds no .safetensors file and no run has "
+            "ended. Train one with `python -m eiwflow train`, then load this page again."
         )
         st.stop()
     keys = list(files)
@@ -388,7 +388,7 @@ def _take_photo(key: str) -> None:
         formats = ", ".join(data.picture.FORMATS)
         state.note(
             f"“{upload.name[:60]}” cannot be read as a picture; it must be {formats} of at most "
-            f"{data.picture.MAX_PIXELS:,} pixels."
+            f"{data.picture.MAX_WHOLE_PIXELS:,} pixels (a JPEG of {data.picture.MAX_PIXELS:,})."
         )
 
 

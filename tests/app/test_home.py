@@ -134,21 +134,24 @@ def test_nothing_but_broken_checkpoints_leaves_a_page_that_says_so(bundle: Path)
     assert not at.exception and at.error and "python -m eiwflow train" in at.info[0].value
 
 
-def test_finished_runs_can_be_chosen_and_unfinished_ones_cannot(bundle: Path) -> None:
+def test_runs_at_rest_can_be_chosen_and_one_under_way_cannot(bundle: Path) -> None:
     write_checkpoint(bundle / "one.safetensors")
     runs = {}
-    for state in ("finished", "running"):
+    for state in ("finished", "stopped", "running"):
         run = RunDirectory.create(bundle.parent / "runs", Recipe(), "")
-        write_checkpoint(run.last_checkpoint, small_flow(split="random"))
+        write_checkpoint(run.last_checkpoint, small_flow(split="random", permutation_seed=len(runs)))
         run.set_status(state, 1)
         runs[state] = run
     at = run_app()
-    assert at.selectbox(key="ck").options == ["one", f"run {runs['finished'].path.name}"]
-    at.selectbox(key="ck").select_index(1).run()
+    assert set(at.selectbox(key="ck").options) == {
+        "one",
+        *(f"run {runs[s].path.name}" for s in ("finished", "stopped")),
+    }
+    digest = hashlib.sha256(runs["stopped"].last_checkpoint.read_bytes()).hexdigest()[:12]
+    at.selectbox(key="ck").set_value(digest).run()
     assert_healthy(at)
-    digest = hashlib.sha256(runs["finished"].last_checkpoint.read_bytes()).hexdigest()[:12]
     assert url(at)["ck"] == digest
-    assert f"evaluate {runs['finished'].path}" in at.code[0].value
+    assert f"evaluate {runs['stopped'].path}" in at.code[0].value
 
 
 def test_a_flow_that_gives_no_finite_number_is_a_sentence(bundle: Path) -> None:

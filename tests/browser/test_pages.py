@@ -55,7 +55,8 @@ class Settled(Watched):
         while True:
             self.page.wait_for_function(
                 """document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'
-                   && document.querySelector('.eiw-takeaway, [data-testid=stMain] [data-testid=stAlert]') && !document.querySelector('[data-testid=stSkeleton]')
+                   && document.querySelector('.eiw-takeaway, [data-testid=stMain] [data-testid=stAlert]')
+                   && !document.querySelector('[data-testid=stSkeleton]')
                    && [...document.querySelectorAll('.js-plotly-plot')].every(p => p.querySelector('.main-svg'))"""
             )
             words = self.words()

@@ -19,6 +19,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from eiwflow import cli
+from eiwflow.analysis.curve import load_curve
+from eiwflow.analysis.progress import progress
 from eiwflow.analysis.record import load_record
 from eiwflow.analysis.study_file import StudyError, read_record, read_study
 from eiwflow.checkpoint import CheckpointError, load, save
@@ -141,7 +143,18 @@ def with_tensor(place: float, how: str) -> bytes:
     return joined(json.dumps(header), data)
 
 
-CONFIG_FIELDS = ("shape", "levels", "steps", "width", "split", "prior", "init", "network", "scale_bound", "permutation_seed")
+CONFIG_FIELDS = (
+    "shape",
+    "levels",
+    "steps",
+    "width",
+    "split",
+    "prior",
+    "init",
+    "network",
+    "scale_bound",
+    "permutation_seed",
+)
 checkpoints = st.one_of(
     st.deferred(lambda: spoilt(sound_checkpoint())),
     st.builds(with_header, json_changes),
@@ -188,16 +201,32 @@ def archive(members: dict[str, bytes], compression: int = zipfile.ZIP_STORED) ->
 def described(descr: str, shape: str, data: bytes, other: str) -> bytes:
     """Return an archive whose training part has a header of these words."""
     header = f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}, {other}}}"
-    return archive({"train.npy": npy(header, data), "test.npy": npy("{'descr': '|u1', 'fortran_order': False, 'shape': (1, 8, 8, 3), }", bytes(192))})
+    return archive(
+        {
+            "train.npy": npy(header, data),
+            "test.npy": npy("{'descr': '|u1', 'fortran_order': False, 'shape': (1, 8, 8, 3), }", bytes(192)),
+        }
+    )
 
 
 archives = st.one_of(
     st.deferred(lambda: spoilt(sound_archive(False), sound_archive(True))),
     st.builds(
         described,
-        st.sampled_from(["'|u1'", "'|O'", "'<f8'", "'<U9'", "'|V999999999'", "[('a', '|u1')]", "'<M8[s]'", "None", "'<U999999999'"]),
         st.sampled_from(
-            ["(8, 8, 8, 3)", "()", "(-1, 8, 8)", "(2**62, 8, 8)", "(1000000, 256, 256, 3)", "(0, 8, 8, 3)", "'a'", "None"]
+            ["'|u1'", "'|O'", "'<f8'", "'<U9'", "'|V999999999'", "[('a', '|u1')]", "'<M8[s]'", "None", "'<U999999999'"]
+        ),
+        st.sampled_from(
+            [
+                "(8, 8, 8, 3)",
+                "()",
+                "(-1, 8, 8)",
+                "(2**62, 8, 8)",
+                "(1000000, 256, 256, 3)",
+                "(0, 8, 8, 3)",
+                "'a'",
+                "None",
+            ]
         )
         | st.lists(st.integers(-1, 2**70), max_size=6).map(lambda shape: str(tuple(shape))),
         st.sampled_from([b"", bytes(1536), bytes(100)]),
@@ -211,7 +240,8 @@ def sound_picture(kind: str, mode: str = "RGB") -> bytes:
     """Return a picture of 24×17 pixels as a file's bytes."""
     file = io.BytesIO()
     pixels = np.random.default_rng(0).integers(0, 256, (17, 24, 3), dtype=np.uint8)
-    Image.fromarray(pixels).convert(mode).save(file, kind)
+    deep = Image.fromarray(pixels[..., 0].astype(np.uint16) * 257)
+    (deep if mode == "I;16" else Image.fromarray(pixels).convert(mode)).save(file, kind)
     return file.getvalue()
 
 
@@ -225,7 +255,16 @@ def png(width: int, height: int, depth: int, colour: int, data: bytes = b"") -> 
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
 
 
-KINDS = (("PNG", "RGB"), ("PNG", "P"), ("PNG", "I"), ("JPEG", "RGB"), ("JPEG", "CMYK"), ("WEBP", "RGB"), ("GIF", "P"), ("BMP", "RGB"))
+KINDS = (
+    ("PNG", "RGB"),
+    ("PNG", "P"),
+    ("PNG", "I;16"),
+    ("JPEG", "RGB"),
+    ("JPEG", "CMYK"),
+    ("WEBP", "RGB"),
+    ("GIF", "P"),
+    ("BMP", "RGB"),
+)
 pictures = st.one_of(
     st.deferred(lambda: spoilt(*(sound_picture(*kind) for kind in KINDS))),
     st.builds(
@@ -239,7 +278,9 @@ pictures = st.one_of(
     st.binary(max_size=40),
 )
 file_names = st.one_of(
-    st.sampled_from(["a.png", "b.JPG", "..png", "é.webp", "a\u202egnp.png", "%2e%2e.png", "x" * 200 + ".gif", " .bmp", "-rf.png"]),
+    st.sampled_from(
+        ["a.png", "b.JPG", "..png", "é.webp", "a\u202egnp.png", "%2e%2e.png", "x" * 200 + ".gif", " .bmp", "-rf.png"]
+    ),
     st.text(st.characters(blacklist_characters="/\0", blacklist_categories=["Cs"]), min_size=1, max_size=20).map(
         lambda name: f"{name}.png"
     ),
@@ -280,7 +321,10 @@ def sound_run() -> dict[str, Any]:
         "redundancy": [0.1] * 12, "entropy_rate": [0.2] * 12, "entropy": [1.4] * 12, "log_std": [0.0] * 12,
         "order": [*range(12)], "entropy_order": [*range(12)], "weights_mean": [0.0] * 12, "weights_std": [0.1] * 12,
     }  # fmt: skip
-    lines = [{"step": step, "bits_per_dim": 5.0, "probe_bits_per_dim": 5.0, "levels": [level]} for step in (0, 1)]
+    lines = [
+        {"step": step, "bits_per_dim": 5.0, "lr": 0.1, "seconds": 1.0, "probe_bits_per_dim": 5.0, "levels": [level]}
+        for step in (0, 1)
+    ]
     return {**read, "metrics": lines}
 
 
@@ -328,7 +372,12 @@ def run_directory(given: RunFiles, folder: Path) -> Callable[[], object]:
         run.log_end()
         record = load_record(path / "checkpoints" / "last.safetensors")
         assert record is None or np.isfinite(record.steps.astype(float)).all()
-        return RunDirectory.open(path).config()
+        curve = load_curve(path / "checkpoints" / "last.safetensors")
+        assert curve is None or (np.isfinite(curve.bits_per_dim).all() and curve.in_words())
+        now = progress(RunDirectory.open(path))
+        assert now.in_words() and now.pace_in_words(alive=True) and isinstance(now.table(), list)
+        assert all(level.in_words() for level in now.levels)
+        return now
 
     return ask
 
@@ -414,7 +463,9 @@ def url(parameters: dict[str, str], folder: Path) -> Callable[[], object]:
 words = st.one_of(
     st.text(max_size=40),
     nasty_values.map(str),
-    st.sampled_from(["-1", "1e3", "٣", "²", "0x1", "1_0", " 1", "+1", "NaN", "999999999999", "../../x", "\0", "A" * 10_000]),
+    st.sampled_from(
+        ["-1", "1e3", "٣", "²", "0x1", "1_0", " 1", "+1", "NaN", "999999999999", "../../x", "\0", "A" * 10_000]
+    ),
 )
 
 

@@ -172,7 +172,10 @@ NASTIES: dict[str, dict[str, Callable[[], Any]]] = {
         "two thousand members": lambda: archive({f"{n}.npy": b"" for n in range(2000)}),
         "a header of 4 GiB": lambda: archive({"train.npy": b"\x93NUMPY\x02\x00\xff\xff\xff\xff{", "test.npy": b""}),
         "a header that multiplies": lambda: archive(
-            {n: npy("{'descr': '|u1', 'fortran_order': False, 'shape': (9**9**9,), }") for n in ("train.npy", "test.npy")}
+            {
+                n: npy("{'descr': '|u1', 'fortran_order': False, 'shape': (9**9**9,), }")
+                for n in ("train.npy", "test.npy")
+            }
         ),
         "a name that climbs": lambda: archive({"../../train.npy": b"", "/etc/test.npy": b""}),
         "half of it": lambda: sound_archive(True)[: len(sound_archive(True)) // 2],
@@ -193,7 +196,9 @@ NASTIES: dict[str, dict[str, Callable[[], Any]]] = {
         "a black wall as WebP": lambda: picture_bomb(7900, 8000, "RGB", "WEBP"),
         "a black wall as GIF": lambda: picture_bomb(7900, 8000, "P", "GIF"),
         "a text that inflates": lambda: png_with_text(2**28),
-        "PostScript": lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n(" + str(MARK).encode() + b") (w) file\n",
+        "PostScript": lambda: (
+            b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n(" + str(MARK).encode() + b") (w) file\n"
+        ),
         "an SVG": lambda: b'<svg xmlns="http://www.w3.org/2000/svg"><image href="http://127.0.0.1:9/x"/></svg>',
         "half of it": lambda: sound_picture("JPEG")[:300],
     },
@@ -223,19 +228,24 @@ NASTIES: dict[str, dict[str, Callable[[], Any]]] = {
         "a resume file at step 1e999": lambda: with_run(
             resume=joined(json.dumps({"__metadata__": {"resume": '{"step": 1e999}'}}), b"")
         ),
-        "metrics of 300 MB": lambda: with_run(metrics=b'{"step": 1}\n' * 25 * 10**6),
+        "metrics of 150 MB": lambda: with_run(metrics=(b" " * 10**6 + b"\n") * 150),
         "one line of 100 MB": lambda: with_run(metrics='{"step":1,"x":' + wide_json(100) + "}\n"),
+        "a million records": lambda: with_run(metrics=b'{"step": 1}\n' * 10**6),
         "a deep line": lambda: with_run(metrics="[" * 10**6 + "\n"),
-        "a step of 10**400": lambda: with_run(metrics='{"step":' + "9" * 400 + ',"levels":[],"probe_bits_per_dim":1}\n'),
+        "a step of 10**400": lambda: with_run(
+            metrics='{"step":' + "9" * 400 + ',"levels":[],"probe_bits_per_dim":1}\n'
+        ),
         "a title of zeros": lambda: with_run(title=bytes(10**6)),
-        "a title of 500 MB": lambda: with_run(title=b"x" * 5 * 10**8),
+        "a title of 600 MB": lambda: with_run(title=bytes(6 * 10**8)),
     },
     "a study": {
         "a pickle": lambda: (pickled(), pickled()),
         "a deep file": lambda: ("[" * 10**6, "[" * 10**6),
-        "31 MiB of lists": lambda: (wide_json(31), "{}"),
-        "33 MiB": lambda: (" " * 33 * 2**20, "{}"),
-        "a record of 15 MiB of lists": lambda: (json.dumps(sound_study()), '{"steps":' + wide_json(15) + "}"),
+        "11 MiB of lists": lambda: (wide_json(11), "{}"),
+        "15 MiB of numbers": lambda: ("[" + "1.5," * (15 * 2**18) + "1]", "{}"),
+        "15 MiB of words": lambda: ("[" + '"é",' * (15 * 2**20 // 5) + "1]", "{}"),
+        "40 MiB of nothing": lambda: (" " * 40 * 2**20, "{}"),
+        "a record of 11 MiB of lists": lambda: (json.dumps(sound_study()), '{"steps":' + wide_json(11) + "}"),
         "a recipe of 10**400 seeds": lambda: a_study(recipe={**sound_study()["recipe"], "seeds": 10**400}),
         "a recipe of 10,000 arms": lambda: a_study(
             recipe={**sound_study()["recipe"], "extra": ["weighted/principal"] * 10_000}
@@ -244,7 +254,13 @@ NASTIES: dict[str, dict[str, Callable[[], Any]]] = {
         "an arm that climbs": lambda: a_study(results=[{**sound_study()["results"][0], "split": "../../x"}]),
     },
     "a URL": {
-        "everything wrong": lambda: {"ck": "<b>" * 1000, "vs": "../..", "level": "9" * 10**6, "seed": "-0", "image": "٣"},
+        "everything wrong": lambda: {
+            "ck": "<b>" * 1000,
+            "vs": "../..",
+            "level": "9" * 10**6,
+            "seed": "-0",
+            "image": "٣",
+        },
     },
     "a run's name": {
         "a path": lambda: "../../etc/passwd",

@@ -1,0 +1,239 @@
+"""Whether a checkpoint keeps a flow's promise: that it inverts, and that it says by how much it stretches.
+
+Every level is judged alone, on what the level before gave it: its values, its order, its inverse, its log-determinant
+against its Jacobian, and its conditioning. So a fault has a level.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..checkpoint import Checkpoint, WrongValue, wrong_values
+from ..flow import FlowConfig, NonFiniteError, dequantise
+from ..flow.bijection import generator_for
+from ..flow.level import Level
+from .anatomy import EPSILON, factor, level_anatomy, level_inversion
+
+#: Images that are sent through, and those of them at which Jacobians are taken.
+IMAGES, JACOBIANS = 16, 2
+#: What a level's inverse may be off by, of its input's norm. Rounding alone is near 1e-6; a grey level is 4e-3 of x.
+ROUND_TRIP = 1e-3
+#: What a log-determinant may be off by, in nats a dimension: pages show bits/dim with three decimals.
+LOG_DET = 1e-4
+#: A convolution that makes one rounding larger than ``ROUND_TRIP`` leaves nothing to trust.
+CONDITION = ROUND_TRIP / (EPSILON / 2)
+#: Pixels a side, and dimensions at most, of the window of a level's input that the Jacobian is taken of. A level
+#: is made of convolutions and means over positions: its weights are the same for an image of any size.
+WINDOW, MAX_WINDOW = 4, 512
+
+#: Names of the checks, in the order in which they are made.
+CHECKS = ("values", "order", "round trip", "log-det", "conditioning")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check of one level.
+
+    Attributes:
+        name: one of :data:`CHECKS`.
+        level: from 1.
+        holds: None where it could not be made, because something before it fails.
+        measured: the figure; None where the check has none or was not made. What is not finite fails.
+        bound: the largest figure that holds; None where the check has none.
+        finding: what was found, as the end of a sentence that begins with the level.
+
+    """
+
+    name: str
+    level: int
+    holds: bool | None
+    measured: float | None
+    bound: float | None
+    finding: str
+
+
+@dataclass(frozen=True)
+class Verification:
+    """All checks of a checkpoint.
+
+    Attributes:
+        checkpoint: its name.
+        sha256: of its bytes.
+        images: what was sent through, in words.
+        checks: level by level.
+
+    """
+
+    checkpoint: str
+    sha256: str
+    images: str
+    checks: tuple[Check, ...]
+
+    @property
+    def holds(self) -> bool:
+        """Whether no check fails and none was left out."""
+        return all(check.holds for check in self.checks)
+
+    @property
+    def failed(self) -> tuple[Check, ...]:
+        """The checks that fail."""
+        return tuple(check for check in self.checks if check.holds is False)
+
+    @property
+    def levels_at_fault(self) -> list[int]:
+        """The levels that a check fails in."""
+        return sorted({check.level for check in self.failed})
+
+    def badge(self) -> str:
+        """Return the result in a few words."""
+        if self.holds:
+            return "All checks hold"
+        levels = self.levels_at_fault
+        return f"Level{'s' * (len(levels) > 1)} {' and '.join(map(str, levels))} at fault"
+
+    def in_words(self) -> str:
+        """Return the result in sentences: the worst figures where all holds, else what fails and in which level."""
+        if not self.holds:
+            faults = "; ".join(f"level {check.level} {check.finding}" for check in self.failed)
+            left = sum(check.holds is None for check in self.checks)
+            rest = "" if not left else f" {left} checks behind could not be made."
+            return f"This flow cannot be trusted: {faults}.{rest}"
+        back, log_det, condition = (factor(self._worst(name)) for name in ("round trip", "log-det", "conditioning"))
+        return (
+            f"All values are finite and every order is a permutation; no level's inverse is off by more than {back} of "
+            f"its input's norm (bound {factor(ROUND_TRIP)}), no log-determinant by more than {log_det} nats/dim "
+            f"from that of a Jacobian (bound {factor(LOG_DET)}), and no 1×1 convolution stretches one direction more "
+            f"than {condition} times another (bound {factor(CONDITION)}). Seen on {self.images}."
+        )
+
+    def _worst(self, name: str) -> float:
+        return max(check.measured for check in self.checks if check.name == name and check.measured is not None)
+
+    def table(self) -> list[dict[str, Any]]:
+        """Return one row a check."""
+        return [asdict(check) for check in self.checks]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all of it as what JSON can hold, but for numbers that are not finite."""
+        return {
+            "checkpoint": self.checkpoint,
+            "sha256": self.sha256,
+            "holds": self.holds,
+            "levels_at_fault": self.levels_at_fault,
+            "images": self.images,
+            "checks": self.table(),
+        }
+
+
+@torch.no_grad()
+def verify(checkpoint: Checkpoint, images: Tensor | None = None, name: str = "") -> Verification:
+    """Check every level of a flow; a fault is a result, never an error.
+
+    Arguments:
+        checkpoint: may hold wrong values: read it with ``load(…, trust=False)``.
+        images: uint8 (N, C, H, W) of the flow's shape, of which the first :data:`IMAGES` are used; None for noise.
+        name: the images' data set.
+
+    """
+    flow, config = checkpoint.flow, checkpoint.info.config
+    generator = generator_for(0, "verify")
+    if images is None:
+        images = torch.randint(0, 256, (IMAGES, *config.shape), dtype=torch.uint8, generator=generator)
+        said = f"{len(images)} images of noise"
+    else:
+        images = images[:IMAGES]
+        said = f"{len(images)} test image{'s' * (len(images) != 1)}{f' of {name}' if name else ''}"
+    given: Tensor | None = dequantise(images, generator)
+    checks: list[Check] = []
+    for level in flow.levels:
+        sound = _stored(level)
+        checks += sound
+        conditioning = _conditioning(config, level)
+        if given is None or not all(check.holds for check in sound):
+            checks += [_left_out("round trip", level, ROUND_TRIP), _left_out("log-det", level, LOG_DET), conditioning]
+            given = None
+            continue
+        kept, noise, _, _ = level(given)
+        checks += [_round_trip(level, given, kept, noise), _log_det(level, given[:JACOBIANS]), conditioning]
+        # What is behind an inverse that is off, or gets no numbers, is not to blame for what comes of that.
+        passable = checks[-3].holds and kept is not None and bool(torch.isfinite(kept).all())
+        given = kept if passable else None
+    return Verification(checkpoint.name, checkpoint.sha256, said, tuple(checks))
+
+
+def _stored(level: Level) -> list[Check]:
+    """Return the checks of what the file holds: finite numbers, signs and rows, and the order."""
+    wrong = list(wrong_values({f"levels.{level.number - 1}.{key}": value for key, value in level.state_dict().items()}))
+    orders = [one for one in wrong if one.tensor.endswith("shuffle.order")]
+    checks = [_possible("values", level, [one for one in wrong if one not in orders], "has values that can be")]
+    if level.shuffle is not None:
+        checks.append(_possible("order", level, orders, "has an order that is a permutation"))
+    return checks
+
+
+def _possible(name: str, level: Level, wrong: list[WrongValue], good: str) -> Check:
+    if not wrong:
+        return Check(name, level.number, True, None, None, good)
+    more = f" ({len(wrong)} such tensors in all)" if len(wrong) > 1 else ""
+    bad = f"has the tensor {wrong[0].tensor!r} with {wrong[0].found}, where {wrong[0].expected} must stand{more}"
+    return Check(name, level.number, False, None, None, bad)
+
+
+def _round_trip(level: Level, given: Tensor, kept: Tensor | None, noise: Tensor) -> Check:
+    off = level_inversion(level, given, kept, noise).relative
+    return _measured("round trip", level, off, ROUND_TRIP, "has an inverse that is off by {} of its input's norm")
+
+
+def _log_det(level: Level, given: Tensor) -> Check:
+    double = copy.deepcopy(level).double()
+    side = min(given.shape[2], given.shape[3], WINDOW if given.shape[1] * WINDOW**2 <= MAX_WINDOW else 2)
+    off = max(log_det_error(double, x[None, :, :side, :side].double()) for x in given)
+    return _measured(
+        "log-det", level, off, LOG_DET, "has a log-determinant that is off by {} nats a dimension from its Jacobian's"
+    )
+
+
+@torch.enable_grad()
+def log_det_error(level: Level, x: Tensor) -> float:
+    """Return |log-det that the level states − log|det| of its Jacobian| at x (1, C/4, 2H, 2W), in nats a dimension."""
+    dimensions = x.numel()
+    # One copy of x for every output: one backward pass makes all rows.
+    copies = x.expand(dimensions, *x.shape[1:]).contiguous().requires_grad_()
+    kept, noise, log_det, _ = level(copies)
+    outputs = noise.flatten(1) if kept is None else torch.cat([kept.flatten(1), noise.flatten(1)], dim=1)
+    (jacobian,) = torch.autograd.grad(outputs.diagonal().sum(), copies)
+    if not torch.isfinite(jacobian).all():
+        return math.nan
+    return float((log_det[0].detach() - torch.linalg.slogdet(jacobian.flatten(1)).logabsdet).abs()) / dimensions
+
+
+def _conditioning(config: FlowConfig, level: Level) -> Check:
+    try:
+        condition, at = float((made := level_anatomy(config, level)).condition.max()), made.worst_step
+    except NonFiniteError:
+        return Check("conditioning", level.number, False, None, CONDITION, "has a 1×1 convolution that is not finite")
+    return _measured(
+        "conditioning",
+        level,
+        condition,
+        CONDITION,
+        f"has a 1×1 convolution (step {at}) that stretches one direction {{}} times as much as another",
+    )
+
+
+def _measured(name: str, level: Level, figure: float, bound: float, finding: str) -> Check:
+    """Return a check that holds where the figure is a number within its bound."""
+    finite = math.isfinite(figure)
+    shown = "no finite number" if not finite else factor(figure)
+    words = f"{finding.format(shown)} (at most {factor(bound)})"
+    return Check(name, level.number, finite and figure <= bound, figure, bound, words)
+
+
+def _left_out(name: str, level: Level, bound: float) -> Check:
+    return Check(name, level.number, None, None, bound, "could not be checked")
