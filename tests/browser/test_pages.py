@@ -16,13 +16,13 @@ from eiwflow.ui.navigation import Entry, pages
 from .conftest import PATIENCE_MS, Watched, start_server, write_run
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Download
+    from playwright.sync_api import Browser, BrowserContext, Download
 
     Visit = Callable[..., "Settled"]
 
 MAX_PAYLOAD = 1_500_000
 #: A page at rest sends nothing for so long.
-REST_MS = 1500
+REST_MS = 800
 #: Between two looks at whether its text still changes.
 STILL_MS = 300
 PAGES = pages()
@@ -76,24 +76,39 @@ class Settled(Watched):
         )
 
 
+@pytest.fixture(scope="module")
+def windows(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
+    """Return a function that gives one window a size and theme: it keeps what it has loaded of the app's scripts."""
+    opened: dict[tuple[object, ...], BrowserContext] = {}
+
+    def window(size: tuple[int, int], theme: str) -> BrowserContext:
+        if (size, theme) not in opened:
+            context = browser.new_context(viewport={"width": size[0], "height": size[1]}, color_scheme=theme)
+            context.set_default_timeout(PATIENCE_MS)
+            opened[size, theme] = context
+        return opened[size, theme]
+
+    yield window
+    for context in opened.values():
+        context.close()
+
+
 @pytest.fixture
-def look(browser: Browser, server: str) -> Iterator[Visit]:
-    """Return a function that opens a page on the small flow, in a window of some size and theme."""
-    contexts = []
+def look(windows: Callable[..., BrowserContext], server: str) -> Iterator[Visit]:
+    """Return a function that opens a page on the small flow, in a tab of a window of some size and theme."""
+    tabs = []
 
     def open_page(path: str, size: tuple[int, int] = (1400, 900), theme: str = "light", url: str = "") -> Settled:
-        context = browser.new_context(viewport={"width": size[0], "height": size[1]}, color_scheme=theme)
-        contexts.append(context)
-        context.set_default_timeout(PATIENCE_MS)
         parts = urlsplit(server)
-        found = Settled(context.new_page(), parts.netloc)
+        found = Settled(windows(size, theme).new_page(), parts.netloc)
+        tabs.append(found.page)
         found.page.goto(url or f"{parts.scheme}://{parts.netloc}/{path}?{parts.query}")
         found.settle()
         return found
 
     yield open_page
-    for context in contexts:
-        context.close()
+    for tab in tabs:
+        tab.close()
 
 
 @pytest.mark.parametrize("entry", PAGES, ids=lambda entry: entry.label)
