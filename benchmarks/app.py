@@ -155,7 +155,8 @@ def clicks(browser: Browser, address: str) -> dict[str, float]:
     for turn in range(2):
         for path in [*list(PAGES)[1:], ""]:
             title = page.locator("h1").inner_text()
-            link = page.locator(f"[data-testid=stSidebar] a[href*='/{path}?']").first
+            label = (path or "home").capitalize()
+            link = page.locator("[data-testid=stSidebar]").get_by_role("link", name=label, exact=True)
             started = time.perf_counter()
             link.click()
             page.wait_for_function("old => document.querySelector('h1')?.innerText !== old", arg=title)
