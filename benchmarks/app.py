@@ -33,9 +33,9 @@ CHECKPOINT, SECOND = "photos32-weighted", "photos32-static-last"
 PAGES = {
     "": ("spinbutton", "Test image"),
     "latents": ("spinbutton", "Test image"),
-    "entropy": ("slider", "Level"),
-    "shuffle": ("slider", "Level"),
-    "weights": ("slider", "Level"),
+    "entropy": ("spinbutton", "Test image"),
+    "shuffle": ("spinbutton", "Test image"),
+    "weights": ("spinbutton", "Test image"),
     "space": ("slider", "Level 1"),
     "checkpoint": ("spinbutton", "Test image"),
 }
