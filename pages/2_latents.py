@@ -151,7 +151,7 @@ def files(one: ui.Page, norms: Norms) -> None:
         },
         pictures={"rows": lambda: figures.halvings_png(shown)},
     )
-    loaders.offer(one, {"latents.npz": lambda: loaders.latents_file(one)})
+    ui.offer(one, {"latents.npz": lambda: loaders.latents_file(one)})
 
 
 if comparison is not None:

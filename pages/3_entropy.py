@@ -14,7 +14,6 @@ from eiwflow.figures import steps
 from eiwflow.ui import entropy_loaders as loaders
 from eiwflow.ui import scrubber, texts
 from eiwflow.ui.columns import again, places
-from eiwflow.ui.latent_loaders import offer
 from eiwflow.ui.parts import LESSON_LETTERS
 
 if TYPE_CHECKING:
@@ -287,7 +286,7 @@ def evidence(one: ui.Page, result: Entropies) -> None:
         tables["growth"] = grown[one].table()
     ui.exports(one, tables=tables, pictures={})
     if one in grown and (samples := loaders.samples(one)):
-        offer(one, {"samples.gif": lambda: steps.film_gif(samples)})
+        ui.offer(one, {"samples.gif": lambda: steps.film_gif(samples)})
 
 
 with st.expander("More evidence"):

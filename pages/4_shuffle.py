@@ -14,7 +14,6 @@ from eiwflow.figures import steps
 from eiwflow.ui import scrubber, texts
 from eiwflow.ui import shuffle_loaders as loaders
 from eiwflow.ui.columns import again, places
-from eiwflow.ui.latent_loaders import offer
 
 if TYPE_CHECKING:
     from eiwflow.analysis.permutation import ShuffleReport
@@ -264,7 +263,7 @@ def evidence(one: ui.Page, report: ShuffleReport) -> None:
         tables["steps"] = halves.table()
     ui.exports(one, tables=tables, pictures={})
     if one in rivers and (samples := loaders.record(one).samples):
-        offer(one, {"samples.gif": lambda: steps.film_gif(samples)})
+        ui.offer(one, {"samples.gif": lambda: steps.film_gif(samples)})
 
 
 with st.expander("More evidence"):

@@ -107,7 +107,7 @@ def evidence(one: ui.Page) -> None:
         tables={"moved": way.table(), "norms": way.norms.table()},
         pictures={"strips": lambda: figures.strips_png(way)},
     )
-    loaders.offer(
+    ui.offer(
         one,
         {
             "way.gif": lambda: loaders.moving(one, b, path),

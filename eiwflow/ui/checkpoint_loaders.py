@@ -11,8 +11,11 @@ import streamlit as st
 
 from .. import data
 from . import loaders, weight_loaders
+from .door import door, empty
 
 if TYPE_CHECKING:
+    from streamlit.runtime.uploaded_file_manager import UploadedFile
+
     from ..analysis.anatomy import Anatomy, Inversion
     from ..analysis.curve import TrainingCurve
     from ..analysis.evaluate import Evaluation
@@ -183,11 +186,7 @@ def remember_archive(content: bytes, name: str) -> str:
     """
     data.images.check_parts(data.npz.read_npz(content, name, MAX_UNPACKED))
     key = hashlib.sha256(content).hexdigest()[:12]
-    kept = _archives()
-    kept[key] = name, content
-    kept.move_to_end(key)
-    while len(kept) > ARCHIVES:
-        kept.popitem(last=False)
+    loaders.keep_newest(_archives(), key, (name, content), ARCHIVES)
     return key
 
 
@@ -203,16 +202,8 @@ def own_images() -> str | None:
     if own is not None:
         st.button("Back to the data set", on_click=_drop_archive, width="stretch")
         return own
-    # A new key empties the uploader.
-    key = f"upload-own-{st.session_state.setdefault('_uploads_own', 0)}"
-    st.file_uploader(
-        "Your own images, an .npz of uint8 (N, H, W, C); it stays on this machine.",
-        ["npz"],
-        key=key,
-        on_change=_take_archive,
-        args=(key,),
-        max_upload_size=MAX_ARCHIVE_MB,
-    )
+    label = "Your own images, an .npz of uint8 (N, H, W, C); it stays on this machine."
+    door("upload-own", label, ["npz"], MAX_ARCHIVE_MB, _take_archive)
     return None
 
 
@@ -242,11 +233,10 @@ def _own_score(checkpoint: Checkpoint, own: str) -> Evaluation:
     return evaluate(checkpoint.flow, fitted, scored_images(checkpoint))
 
 
-def _take_archive(key: str) -> None:
-    upload = st.session_state[key]
+def _take_archive(upload: UploadedFile | None) -> None:
     if upload is None:
         return
-    st.session_state["_uploads_own"] += 1
+    empty("upload-own")
     try:
         st.query_params["own"] = remember_archive(upload.getvalue(), upload.name[:60])
     except data.DataError as error:

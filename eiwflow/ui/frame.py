@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Literal, overload
 
@@ -12,8 +14,10 @@ from streamlit.delta_generator import DeltaGenerator
 
 from .. import data
 from . import loaders, navigation, state, texts
+from .door import door, empty
 
 if TYPE_CHECKING:
+    from streamlit.runtime.uploaded_file_manager import UploadedFile
     from torch import Tensor
 
     from ..checkpoint import Checkpoint
@@ -241,11 +245,7 @@ def _beside(
         return page
     if images.note and images.note != page.images.note:
         box.caption(images.note)
-    if page.links["photo"] == NOTHING:
-        number = min(int(page.links["image"]), len(images.test) - 1)
-        image = images.test[number : number + 1]
-    else:
-        image = loaders.photo(loaders.photos()[page.links["photo"]], shape)
+    image = _picked(page.links, images, shape)
     second = replace(page, file=file, checkpoint=other, images=images, image=image, second=True)
     return replace(page, other=second)
 
@@ -269,25 +269,21 @@ def checkpoint_uploader(place: str) -> None:
     """Draw a door for a checkpoint file, which becomes the page's; ``place`` tells it from other doors of a page."""
     from ..checkpoint import MAX_FILE_BYTES
 
-    # A new key empties the uploader.
-    key = f"checkpoint-{place}-{st.session_state.setdefault('_checkpoint_uploads', 0)}"
-    st.file_uploader(
+    door(
+        f"checkpoint-{place}",
         "An eiwflow .safetensors file; it stays on this machine.",
         ["safetensors"],
-        key=key,
-        on_change=_take_checkpoint,
-        args=(key, place),
-        max_upload_size=MAX_FILE_BYTES // 2**20,
+        MAX_FILE_BYTES // 2**20,
+        partial(_take_checkpoint, place),
     )
 
 
-def _take_checkpoint(key: str, place: str) -> None:
+def _take_checkpoint(place: str, upload: UploadedFile | None) -> None:
     from ..checkpoint import CheckpointError
 
-    upload = st.session_state[key]
     if upload is None:
         return
-    st.session_state["_checkpoint_uploads"] += 1
+    empty(f"checkpoint-{place}")
     try:
         taken = loaders.remember_checkpoint(upload.getvalue(), upload.name)
     except CheckpointError as error:
@@ -361,24 +357,27 @@ def _image(shape: tuple[int, int, int], images: loaders.Images, box: DeltaGenera
         name="test image",
     )
     with box.expander("Your own photo", expanded=own):
-        # A new key empties the uploader.
-        key = f"upload-{st.session_state.setdefault('_uploads', 0)}"
-        st.file_uploader(
-            "It stays on this machine.",
-            PICTURE_SUFFIXES,
-            key=key,
-            on_change=_take_photo,
-            args=(key,),
-            max_upload_size=MAX_PHOTO_MB,
-        )
+        photo_door("upload", _take_photo)
         if own:
             st.button("Back to the test images", on_click=_drop_photo, width="stretch")
     picked = {"image": str(number), "photo": photo}
-    return (loaders.photo(photos[photo], shape) if own else images.test[number : number + 1]), picked
+    return _picked(picked, images, shape), picked
 
 
-def _take_photo(key: str) -> None:
-    upload = st.session_state[key]
+def _picked(links: dict[str, str], images: loaders.Images, shape: tuple[int, int, int]) -> Tensor:
+    """Return the image that stands in a link, as a flow of this shape takes it."""
+    if links["photo"] != NOTHING:
+        return loaders.photo(loaders.photos()[links["photo"]], shape)
+    number = min(int(links["image"]), len(images.test) - 1)
+    return images.test[number : number + 1]
+
+
+def photo_door(name: str, take: Callable[[UploadedFile | None], None]) -> None:
+    """Draw a door for a photo; see :func:`.door.door`."""
+    door(name, "It stays on this machine.", PICTURE_SUFFIXES, MAX_PHOTO_MB, take)
+
+
+def _take_photo(upload: UploadedFile | None) -> None:
     if upload is None:
         _drop_photo()
         return
@@ -394,4 +393,4 @@ def _take_photo(key: str) -> None:
 
 def _drop_photo() -> None:
     state.set_choice("photo", NOTHING)
-    st.session_state["_uploads"] += 1
+    empty("upload")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -239,15 +238,3 @@ def latents_file(page: Page, *others: Tensor) -> bytes:
     flow = page.checkpoint.flow
     encoded = encode_image(flow, torch.cat([page.image, *others]), page.seed)
     return latents_npz(flow, encoded, checkpoint=page.checkpoint.sha256, seed=page.seed)
-
-
-def offer(page: Page, files: dict[str, Callable[[], bytes]]) -> None:
-    """Offer files by name and suffix; each is made when it is asked for."""
-    kinds = {"gif": "image/gif", "npz": "application/octet-stream"}
-    with st.container(horizontal=True):
-        for file, make in files.items():
-            what, suffix = file.split(".")
-            label, name = f"{what.capitalize()} ({suffix.upper()})", page.file_name(what, suffix)
-            st.download_button(
-                label, make, name, kinds[suffix], key=page.key(f"save-{what}-{suffix}"), on_click="ignore"
-            )

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import streamlit as st
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from ..analysis.levels import KeptFit, LevelFacts, Passage, Staircase
     from ..checkpoint import Checkpoint
+
+Kept = TypeVar("Kept")
 
 ROOT = Path(__file__).resolve().parents[2]
 BUNDLED = ROOT / "assets" / "checkpoints"
@@ -138,12 +140,16 @@ def remember_checkpoint(content: bytes, name: str) -> str:
     key = load(content, name).sha256[:12]
     path = Path(_folder_of_uploads().name) / f"{key}.safetensors"
     path.write_bytes(content)
-    kept = _uploaded()
-    kept[key] = CheckpointFile(key, f"upload {name[:60]}", path, name)
-    kept.move_to_end(key)
-    while len(kept) > UPLOADS:
-        kept.popitem(last=False)[1].path.unlink(missing_ok=True)
+    for old in keep_newest(_uploaded(), key, CheckpointFile(key, f"upload {name[:60]}", path, name), UPLOADS):
+        old.path.unlink(missing_ok=True)
     return key
+
+
+def keep_newest(kept: OrderedDict[str, Kept], key: str, value: Kept, most: int) -> list[Kept]:
+    """Put a value last; return the first ones, which had to go so that at most so many stay."""
+    kept[key] = value
+    kept.move_to_end(key)
+    return [kept.popitem(last=False)[1] for _ in range(len(kept) - most)]
 
 
 def _stamp(path: Path) -> tuple[int, int]:
@@ -253,11 +259,7 @@ def remember_photo(content: bytes) -> str:
 
     """
     key = hashlib.sha256(content).hexdigest()[:12]
-    kept = _photos()
-    kept[key] = _png(data.from_picture(content, (3, PHOTO_SIDE, PHOTO_SIDE)))
-    kept.move_to_end(key)
-    while len(kept) > PHOTOS:
-        kept.popitem(last=False)
+    keep_newest(_photos(), key, _png(data.from_picture(content, (3, PHOTO_SIDE, PHOTO_SIDE))), PHOTOS)
     return key
 
 

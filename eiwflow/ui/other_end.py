@@ -9,9 +9,11 @@ import streamlit as st
 
 from .. import data
 from . import loaders
-from .frame import MAX_PHOTO_MB, PICTURE_SUFFIXES
+from .door import empty
+from .frame import photo_door
 
 if TYPE_CHECKING:
+    from streamlit.runtime.uploaded_file_manager import UploadedFile
     from torch import Tensor
 
     from .frame import Page
@@ -60,16 +62,7 @@ def other_end(page: Page) -> OtherEnd:
             None, {one: loaders.photo(photos[photo], one.checkpoint.flow.config.shape) for one in _columns(page)}
         )
     with photo_box.popover("Your own photo as B", width="stretch"):
-        # A new key empties the uploader.
-        key = f"upload-b-{st.session_state.setdefault('_uploads_b', 0)}"
-        st.file_uploader(
-            "It stays on this machine.",
-            PICTURE_SUFFIXES,
-            key=key,
-            on_change=_take_photo,
-            args=(key,),
-            max_upload_size=MAX_PHOTO_MB,
-        )
+        photo_door("upload-b", _take_photo)
     return OtherEnd(
         number, {one: one.images.test[min(number, len(one.images.test) - 1)][None] for one in _columns(page)}
     )
@@ -79,8 +72,7 @@ def _columns(page: Page) -> list[Page]:
     return [page] if page.other is None else [page, page.other]
 
 
-def _take_photo(key: str) -> None:
-    upload = st.session_state[key]
+def _take_photo(upload: UploadedFile | None) -> None:
     if upload is None:
         _drop_photo()
         return
@@ -92,4 +84,4 @@ def _take_photo(key: str) -> None:
 
 def _drop_photo() -> None:
     st.query_params.pop("photo_b", None)
-    st.session_state["_uploads_b"] = st.session_state.get("_uploads_b", 0) + 1
+    empty("upload-b")

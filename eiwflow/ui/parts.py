@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: The size of a figure's letters in front of a hall, in pixels.
 LESSON_LETTERS = 20
+#: What a browser is told that an exported file is.
+KINDS = {"csv": "text/csv", "png": "image/png", "gif": "image/gif", "npz": "application/octet-stream"}
 
 
 def takeaway(sentence: str) -> None:
@@ -113,19 +115,23 @@ def _cell(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def exports(page: Page, tables: dict[str, Sequence[dict[str, Any]]], pictures: dict[str, Callable[[], bytes]]) -> None:
+def exports(page: Visit, tables: dict[str, Sequence[dict[str, Any]]], pictures: dict[str, Callable[[], bytes]]) -> None:
     """Offer tables as CSV and pictures as PNG, by what they show; a file is made when it is asked for."""
+    offer(
+        page,
+        {f"{what}.csv": lambda rows=rows: _csv(rows) for what, rows in tables.items()}
+        | {f"{what}.png": draw for what, draw in pictures.items()},
+    )
+
+
+def offer(page: Visit, files: dict[str, Callable[[], bytes]]) -> None:
+    """Offer files by what they show and their suffix; a file is made when it is asked for."""
     with st.container(horizontal=True):
-        for what, rows in tables.items():
-            _download(page, what, "csv", "text/csv", lambda rows=rows: _csv(rows))
-        for what, draw in pictures.items():
-            _download(page, what, "png", "image/png", draw)
-
-
-def _download(page: Visit, what: str, suffix: str, kind: str, make: Callable[[], bytes]) -> None:
-    name = page.file_name(what, suffix)
-    label = f"{what.capitalize()} ({suffix.upper()})"
-    st.download_button(label, make, name, kind, key=page.key(f"save-{what}-{suffix}"), on_click="ignore")
+        for file, make in files.items():
+            what, suffix = file.rsplit(".", 1)
+            label, name = f"{what.capitalize()} ({suffix.upper()})", page.file_name(what, suffix)
+            key = page.key(f"save-{what}-{suffix}")
+            st.download_button(label, make, name, KINDS[suffix], key=key, on_click="ignore")
 
 
 def _csv(rows: Sequence[dict[str, Any]]) -> bytes:

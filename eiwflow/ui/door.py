@@ -1,0 +1,43 @@
+"""A door for one file of a visitor's: what comes in is handed on, and the door can be emptied for the next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+
+def door(
+    name: str, label: str, suffixes: Sequence[str], megabytes: int, take: Callable[[UploadedFile | None], None]
+) -> None:
+    """Draw a door; ``take`` is given each file before the next run, or None where the visitor removes it.
+
+    Arguments:
+        name: of the door, its own on a page.
+        label: what the door says.
+        suffixes: of the files it offers to take.
+        megabytes: the largest file.
+        take: what is done with a file.
+
+    """
+    st.file_uploader(
+        label, list(suffixes), key=_key(name), on_change=_hand_on, args=(name, take), max_upload_size=megabytes
+    )
+
+
+def empty(name: str) -> None:
+    """Make a door stand empty in the next run: an uploader that gets a new key holds nothing."""
+    st.session_state[_count(name)] = st.session_state.get(_count(name), 0) + 1
+
+
+def _hand_on(name: str, take: Callable[[UploadedFile | None], None]) -> None:
+    take(st.session_state[_key(name)])
+
+
+def _count(name: str) -> str:
+    return f"_files_through_{name}"
+
+
+def _key(name: str) -> str:
+    return f"{name}-{st.session_state.get(_count(name), 0)}"
