@@ -75,17 +75,17 @@ class StudyRecipe:
     levels: int = 3
     steps: int = 4
     width: int = 48
-    network: str = "3-1-3"
-    scale_bound: float = 1.0
+    network: str = FlowConfig.network
+    scale_bound: float = FlowConfig.scale_bound
     batch: int = 64
     iterations: int = 500
-    learning_rate: float = 2e-3
-    weight_decay: float = 0.0
-    warmup: int = 100
-    clip: float = 50.0
-    ema: float = 0.999
-    divergence: float = 0.0
-    flip: bool = False
+    learning_rate: float = Recipe.learning_rate
+    weight_decay: float = Recipe.weight_decay
+    warmup: int = Recipe.warmup
+    clip: float = Recipe.clip
+    ema: float = Recipe.ema
+    divergence: float = Recipe.divergence
+    flip: bool = Recipe.flip
 
     def __post_init__(self) -> None:
         """Give policies their names, then hold every field against its bounds."""

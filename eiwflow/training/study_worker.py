@@ -9,16 +9,14 @@ import json
 import os
 import shlex
 import signal
-import subprocess
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import lock
+from . import detached, lock
 
 if TYPE_CHECKING:
     from .study_recipe import StudyRecipe
@@ -27,8 +25,6 @@ if TYPE_CHECKING:
 START_S = 60.0
 WRONG_INPUT = 2
 DEVICE = "cpu"
-#: Where the package lies: the server may have been started elsewhere.
-HOUSE = str(Path(__file__).resolve().parents[2])
 
 
 # ---------------------------------------------------------------------- the page's side
@@ -52,24 +48,13 @@ def start(recipe: StudyRecipe, out: Path) -> None:
         raise RunError(
             "The CPU is taken by a run or a study that was started from the app: stop it first, or wait for it."
         )
-    paths = filter(None, [HOUSE, os.environ.get("PYTHONPATH")])
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with open(log, "wb") as said:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "eiwflow.training.study_worker", str(out.resolve())],
-                stdin=subprocess.PIPE,
-                stdout=said,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-            )
-        with process.stdin as given:
-            given.write(json.dumps(recipe.to_dict()).encode())
+            given = json.dumps(recipe.to_dict()).encode()
+            process = detached.start("eiwflow.training.study_worker", [str(out.resolve())], said, given)
     except OSError as error:
         raise RunError(f"The study cannot be started ({error.strerror}).") from None
-    # Somebody has to take note of its end, or it stays a zombie.
-    threading.Thread(target=process.wait, daemon=True).start()
     end = time.monotonic() + START_S
     while not (out.exists() and alive(out)) and process.returncode is None:
         if time.monotonic() > end:

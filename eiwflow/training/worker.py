@@ -11,14 +11,13 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import lock
+from . import detached, lock
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -31,8 +30,6 @@ START_S = 30.0
 #: Seconds between two words on where it stands.
 HEARTBEAT_S = 1.0
 WRONG_INPUT = 2
-#: Where the package lies: the server may have been started elsewhere.
-HOUSE = str(Path(__file__).resolve().parents[2])
 
 
 # ---------------------------------------------------------------------- the page's side
@@ -146,24 +143,13 @@ def _spawn(run: RunDirectory, device: str, threads: int) -> None:
     from ..checkpoint import write_atomically
     from .run import RunError
 
-    command = [sys.executable, "-m", "eiwflow.training.worker", str(run.path.resolve())]
-    command += ["--device", device, "--threads", str(threads)]
-    paths = filter(None, [HOUSE, os.environ.get("PYTHONPATH")])
+    arguments = [str(run.path.resolve()), "--device", device, "--threads", str(threads)]
     process = None
     with run.held():
         step = run.state().step
         try:
             with open(run.path / "log.txt", "ab") as log:
-                process = subprocess.Popen(
-                    command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                    env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-                )
-            # Somebody has to take note of its end, or it stays a zombie.
-            threading.Thread(target=process.wait, daemon=True).start()
+                process = detached.start("eiwflow.training.worker", arguments, log)
             write_atomically(run.path / "worker.json", json.dumps({"device": device, "threads": threads}).encode())
             run.set_status("starting", step, pid=process.pid)
         except OSError as error:

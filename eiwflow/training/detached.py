@@ -1,0 +1,44 @@
+"""A process of its own that outlives who started it: how the app starts a training, and a study."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+#: Where the package lies: the server may have been started elsewhere.
+HOUSE = str(Path(__file__).resolve().parents[2])
+
+
+def start(module: str, arguments: Sequence[str], said: BinaryIO, given: bytes = b"") -> subprocess.Popen[bytes]:
+    """Start a module of ours in a session of its own and return the process.
+
+    Arguments:
+        module: the module's dotted name, run as ``python -m``.
+        arguments: of its command line.
+        said: takes what it writes.
+        given: what it reads from its standard input.
+
+    Raises:
+        OSError: it cannot be started.
+
+    """
+    paths = filter(None, [HOUSE, os.environ.get("PYTHONPATH")])
+    process = subprocess.Popen(
+        [sys.executable, "-m", module, *arguments],
+        stdin=subprocess.PIPE if given else subprocess.DEVNULL,
+        stdout=said,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+    )
+    # Somebody has to take note of its end, or it stays a zombie.
+    threading.Thread(target=process.wait, daemon=True).start()
+    if given:
+        with process.stdin as standard_input:
+            standard_input.write(given)
+    return process
