@@ -18,6 +18,8 @@ from eiwflow.flow import FlowConfig, MultiScaleFlow
 from eiwflow.ui import loaders
 
 APP = Path(__file__).resolve().parents[2] / "app.py"
+#: A busy machine may take its time.
+PATIENCE_S = 300
 
 
 def small_flow(**changes: object) -> MultiScaleFlow:
@@ -62,6 +64,14 @@ def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
+def two_and_three_levels(bundle: Path) -> Path:
+    """Return the folder with two small checkpoints: one of two levels that weighs, two of three levels, static."""
+    write_checkpoint(bundle / "one.safetensors")
+    write_checkpoint(bundle / "two.safetensors", small_flow(split="static-last", levels=3))
+    return bundle
+
+
+@pytest.fixture
 def open_app(bundle: Path) -> Callable[..., AppTest]:
     """Return a function that opens the front page with a URL's parameters, on two small checkpoints."""
     write_checkpoint(bundle / "one.safetensors")
@@ -73,11 +83,18 @@ def open_app(bundle: Path) -> Callable[..., AppTest]:
     return open_at
 
 
+def visit_page(path: str, /, **url: str) -> AppTest:
+    """Return a page, opened by a link with these parameters, after its first run."""
+    at = AppTest.from_file(str(APP), default_timeout=PATIENCE_S)
+    at.query_params.update(url)
+    if path != APP.name:
+        at.switch_page(path)
+    return at.run()
+
+
 def run_app(**url: str) -> AppTest:
     """Return the front page after its first run."""
-    at = AppTest.from_file(str(APP), default_timeout=60)
-    at.query_params.update(url)
-    return at.run()
+    return visit_page(APP.name, **url)
 
 
 def sentences(at: AppTest) -> str:

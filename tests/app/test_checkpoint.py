@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from eiwflow.data import load as load_data
 from eiwflow.flow.config import NAMED_SPLITS
 from eiwflow.ui import checkpoint_loaders, loaders
 
-from .conftest import APP, sentences, small_flow, url, write_checkpoint
+from .conftest import sentences, small_flow, url, visit_page, write_checkpoint
 
 Open = Callable[..., AppTest]
 
@@ -35,18 +36,13 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def open_page(bundle: Path) -> Open:
+def open_page(two_and_three_levels: Path) -> Open:
     """Return a function that opens the page with a URL's parameters, on two small checkpoints."""
-    write_checkpoint(bundle / "one.safetensors")
-    write_checkpoint(bundle / "two.safetensors", small_flow(split="static-last", levels=3))
     return page_at
 
 
-def page_at(**parameters: str) -> AppTest:
-    at = AppTest.from_file(str(APP), default_timeout=120)
-    at.query_params.update(parameters)
-    at.switch_page("pages/8_checkpoint.py")
-    return at.run()
+#: Opens the page by a link with these parameters.
+page_at = partial(visit_page, "pages/8_checkpoint.py")
 
 
 def upload(at: AppTest, box: str, name: str, content: bytes) -> AppTest:

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from eiwflow import cli, ui
 from eiwflow.training.recipe import Recipe
 from eiwflow.training.run import RunDirectory
 
-from .conftest import APP, write_checkpoint
+from .conftest import visit_page, write_checkpoint
 from .test_shuffle import write_record
 from .test_weights import lively_flow
 
@@ -84,11 +83,7 @@ def test_the_recipe_of_a_page_prints_its_tables(
         exported.update(tables)
 
     monkeypatch.setattr(ui, "exports", take)
-    at = AppTest.from_file(str(APP), default_timeout=300)
-    at.query_params.update(URL | PAGES[page])
-    if page != "app.py":
-        at.switch_page(page)
-    at.run()
+    at = visit_page(page, **URL, **PAGES[page])
     assert not at.exception and not at.error and exported
     printed = []
     for command in at.code[0].value.splitlines():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from eiwflow.ui import compare_loaders
 
 from ..studies import arms, write_study
 from ..training.tiny import write_npz
-from .conftest import APP, sentences, url
+from .conftest import sentences, url, visit_page
 
 MEANS = {
     "static-first/principal": 3.90, "static-last/principal": 4.10, "random/principal": 4.05, "shuffle/principal": 3.90,
@@ -57,10 +58,8 @@ def with_records(studies: Path, recorded: Path) -> Path:
     return studies
 
 
-def visit(**link: str) -> AppTest:
-    at = AppTest.from_file(str(APP), default_timeout=60)
-    at.query_params.update(link)
-    return at.switch_page("pages/6_compare.py").run()
+#: Opens the page by a link with these parameters.
+visit = partial(visit_page, "pages/6_compare.py")
 
 
 def figures(at: AppTest) -> list[dict]:

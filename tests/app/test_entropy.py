@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from eiwflow.analysis import entropy
 from eiwflow.checkpoint import load
 from eiwflow.ui import loaders, weight_loaders
 
-from .conftest import APP, sentences, small_flow, url, write_checkpoint
+from .conftest import sentences, small_flow, url, visit_page, write_checkpoint
 
 Open = Callable[..., AppTest]
 
@@ -27,18 +28,13 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def open_page(bundle: Path) -> Open:
+def open_page(two_and_three_levels: Path) -> Open:
     """Return a function that opens the page with a URL's parameters, on two small checkpoints."""
-    write_checkpoint(bundle / "one.safetensors")
-    write_checkpoint(bundle / "two.safetensors", small_flow(split="static-last", levels=3))
     return page_at
 
 
-def page_at(**parameters: str) -> AppTest:
-    at = AppTest.from_file(str(APP), default_timeout=240)
-    at.query_params.update(parameters)
-    at.switch_page("pages/3_entropy.py")
-    return at.run()
+#: Opens the page by a link with these parameters.
+page_at = partial(visit_page, "pages/3_entropy.py")
 
 
 def write_record(checkpoint: Path, steps: tuple[int, ...] = (0, 1, 8)) -> None:

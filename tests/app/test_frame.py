@@ -11,17 +11,9 @@ from streamlit.testing.v1 import AppTest
 from eiwflow.ui import loaders
 from eiwflow.ui.navigation import pages
 
-from .conftest import APP, picture_bytes, run_app, sentences, small_flow, url, write_checkpoint
+from .conftest import picture_bytes, run_app, sentences, small_flow, url, visit_page, write_checkpoint
 
 SHUFFLE, HOME = "pages/4_shuffle.py", "app.py"
-
-
-def visit(page: str, **query: str) -> AppTest:
-    """Return a page after its first run."""
-    at = AppTest.from_file(str(APP), default_timeout=120)
-    at.query_params.update(query)
-    at.switch_page(page)
-    return at.run()
 
 
 @pytest.fixture
@@ -42,42 +34,42 @@ def names_of_columns(at: AppTest) -> list[str]:
 
 
 def test_a_second_checkpoint_stands_beside_the_first_and_in_the_url(three: Path) -> None:
-    at = visit(SHUFFLE, ck="one")
+    at = visit_page(SHUFFLE, ck="one")
     alone = len(at.get("plotly_chart"))
     assert at.selectbox(key="vs").value == "none" and not names_of_columns(at)
     at.selectbox(key="vs").set_value("two").run()
     assert not at.exception and not at.error
     assert names_of_columns(at) == ["one", "two"] and url(at)["vs"] == "two"
     assert len(at.get("plotly_chart")) > alone
-    assert names_of_columns(visit(SHUFFLE, ck="one", vs="two")) == ["one", "two"]
+    assert names_of_columns(visit_page(SHUFFLE, ck="one", vs="two")) == ["one", "two"]
 
 
 def test_a_checkpoint_is_not_compared_with_itself(three: Path) -> None:
-    at = visit(SHUFFLE, ck="one", vs="two")
+    at = visit_page(SHUFFLE, ck="one", vs="two")
     assert "one" not in at.selectbox(key="vs").options
     at.selectbox(key="ck").set_value("two").run()
     assert not at.exception and url(at)["vs"] == "none" and not names_of_columns(at)
 
 
 def test_a_link_to_a_second_checkpoint_that_is_not_here_says_so(three: Path) -> None:
-    at = visit(SHUFFLE, ck="one", vs="0123456789ab")
+    at = visit_page(SHUFFLE, ck="one", vs="0123456789ab")
     assert "the checkpoint compared with “0123456789ab”" in at.info[0].value and not names_of_columns(at)
 
 
 def test_a_broken_second_checkpoint_leaves_the_first_alone(three: Path) -> None:
     (three / "broken.safetensors").write_bytes(b"\0" * 100)
-    at = visit(SHUFFLE, ck="one", vs="broken")
+    at = visit_page(SHUFFLE, ck="one", vs="broken")
     assert not at.exception and "nothing to compare with" in at.error[0].value and at.get("plotly_chart")
 
 
 def test_the_second_checkpoint_is_kept_on_a_page_that_has_no_place_for_it(three: Path) -> None:
-    at = visit(HOME, ck="one", vs="two", level="3")
+    at = visit_page(HOME, ck="one", vs="two", level="3")
     assert (url(at)["vs"], url(at)["level"]) == ("two", "3") and not at.info
     assert not [box for box in at.selectbox if box.key == "vs"]
 
 
 def test_the_level_wanted_stays_where_a_flow_has_fewer(three: Path) -> None:
-    at = visit(SHUFFLE, ck="two", level="2")
+    at = visit_page(SHUFFLE, ck="two", level="2")
     assert not said_of_levels(at) and at.select_slider(key="level").value == 2
     at.selectbox(key="ck").set_value("one").run()
     assert said_of_levels(at) == ["Level 2 is the last and has no Shuffle: showing level 1."]
@@ -91,9 +83,9 @@ def test_the_level_wanted_stays_where_a_flow_has_fewer(three: Path) -> None:
 
 
 def test_a_level_beyond_those_of_any_flow_is_said(three: Path) -> None:
-    at = visit(SHUFFLE, ck="one", level="5")
+    at = visit_page(SHUFFLE, ck="one", level="5")
     assert said_of_levels(at) == ["Level 5 is not there: showing level 1."] and url(at)["level"] == "5"
-    assert "“99”" in visit(SHUFFLE, ck="one", level="99").info[0].value
+    assert "“99”" in visit_page(SHUFFLE, ck="one", level="99").info[0].value
 
 
 def test_images_follow_a_checkpoint_trained_on_others_unless_chosen(three: Path) -> None:
@@ -146,7 +138,7 @@ LOOKING = [entry.path for entry in pages() if entry.label not in ("Compare", "Tr
 
 @pytest.mark.parametrize("path", LOOKING)
 def test_every_page_says_what_to_do_where_there_is_no_checkpoint(bundle: Path, path: str) -> None:
-    at = visit(path)
+    at = visit_page(path)
     assert not at.exception and at.title and "python -m eiwflow train" in at.error[0].value
     assert not at.get("plotly_chart")
 
@@ -157,7 +149,7 @@ def test_every_page_takes_a_photo_and_a_checkpoint_and_refuses_what_is_neither(
 ) -> None:
     monkeypatch.setattr("eiwflow.analysis.weights.IMAGES", 12)
     write_checkpoint(bundle / "one.safetensors")
-    at = visit(path)
+    at = visit_page(path)
     at.file_uploader(key="upload-0").upload("mine.png", b"no picture", "image/png").run()
     at.file_uploader(key="checkpoint-side-bar-0").upload("mine.safetensors", b"no flow", "").run()
     assert not at.exception and (url(at)["photo"], url(at)["ck"]) == ("none", "one")

@@ -6,6 +6,7 @@ import io
 import json
 import shlex
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,7 +20,7 @@ from eiwflow.analysis import latents
 from eiwflow.flow.config import NAMED_SPLITS
 from eiwflow.ui import latent_loaders, loaders, weight_loaders
 
-from .conftest import APP, picture_bytes, sentences, small_flow, write_checkpoint
+from .conftest import picture_bytes, sentences, small_flow, visit_page, write_checkpoint
 
 
 @pytest.fixture(autouse=True)
@@ -31,12 +32,8 @@ def few_images(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     latent_loaders._survey.clear()
 
 
-def open_latents(**query: str) -> AppTest:
-    """Return the page after its first run."""
-    at = AppTest.from_file(str(APP), default_timeout=120)
-    at.query_params.update(query)
-    at.switch_page("pages/2_latents.py")
-    return at.run()
+#: Opens the page by a link with these parameters.
+open_latents = partial(visit_page, "pages/2_latents.py")
 
 
 def assert_healthy(at: AppTest) -> None:

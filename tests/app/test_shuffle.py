@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from eiwflow.flow import MultiScaleFlow
 from eiwflow.training.record import level_records, write_samples
 
 from ..flow.numerics import perturb
-from .conftest import APP, sentences, small_flow, url, write_checkpoint
+from .conftest import sentences, small_flow, url, visit_page, write_checkpoint
 
 STEPS = (0, 1, 10, 100)
 
@@ -32,12 +33,8 @@ def write_record(folder: Path, flow: MultiScaleFlow, steps: tuple[int, ...] = ST
     (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in reversed(lines)))
 
 
-def visit(**link: str) -> AppTest:
-    """Return the page after its first run, opened by a link."""
-    at = AppTest.from_file(str(APP), default_timeout=120)
-    at.query_params.update(link)
-    at.switch_page("pages/4_shuffle.py")
-    return at.run()
+#: Opens the page by a link with these parameters.
+visit = partial(visit_page, "pages/4_shuffle.py")
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import shlex
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,15 +19,10 @@ from eiwflow import cli, ui
 from eiwflow.flow.config import NAMED_SPLITS
 from eiwflow.ui import latent_loaders, loaders
 
-from .conftest import APP, picture_bytes, sentences, small_flow, url, write_checkpoint
+from .conftest import picture_bytes, sentences, small_flow, url, visit_page, write_checkpoint
 
-
-def open_space(**query: str) -> AppTest:
-    """Return the page after its first run."""
-    at = AppTest.from_file(str(APP), default_timeout=120)
-    at.query_params.update(query)
-    at.switch_page("pages/7_space.py")
-    return at.run()
+#: Opens the page by a link with these parameters.
+open_space = partial(visit_page, "pages/7_space.py")
 
 
 def assert_healthy(at: AppTest) -> None:

@@ -7,6 +7,7 @@ import json
 import shlex
 from collections.abc import Iterator
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ from eiwflow.ui import run_loaders
 
 from ..training.test_resume import signalled_at
 from ..training.tiny import tiny_data, tiny_run
-from .conftest import APP, sentences, url
+from .conftest import sentences, url, visit_page
 
 STEP_S = 0.05
 
@@ -56,12 +57,8 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
     return seen
 
 
-def open_train(**query: str) -> AppTest:
-    """Return the page after its first run."""
-    at = AppTest.from_file(str(APP), default_timeout=120)
-    at.query_params.update(query)
-    at.switch_page("pages/9_train.py")
-    return at.run()
+#: Opens the page by a link with these parameters.
+open_train = partial(visit_page, "pages/9_train.py")
 
 
 def trained(iterations: int = 6, stop_at: int = 0, **fields: object) -> RunDirectory:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from eiwflow.flow import MultiScaleFlow
 from eiwflow.flow.config import NAMED_SPLITS
 from eiwflow.ui import loaders, weight_loaders
 
-from .conftest import APP, picture_bytes, sentences, small_flow, url, write_checkpoint
+from .conftest import picture_bytes, sentences, small_flow, url, visit_page, write_checkpoint
 
 ABLATE, RESAMPLE = "Hold each weight at its mean over images", "Draw each emitted channel anew"
 
@@ -47,12 +48,8 @@ def lively_flow(**changes: object) -> MultiScaleFlow:
     return flow
 
 
-def open_weights(**query: str) -> AppTest:
-    """Return the page after its first run."""
-    at = AppTest.from_file(str(APP), default_timeout=120)
-    at.query_params.update(query)
-    at.switch_page("pages/5_weights.py")
-    return at.run()
+#: Opens the page by a link with these parameters.
+open_weights = partial(visit_page, "pages/5_weights.py")
 
 
 def charts(at: AppTest) -> int:
