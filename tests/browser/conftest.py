@@ -47,14 +47,31 @@ KNOWN_404 = ("/_stcore/health", "/_stcore/host-config")
 
 
 class Watched:
-    """A page in a browser, and all that it should not have done."""
+    """A page in a browser, all that it should not have done, and what went over its wire.
+
+    Attributes:
+        sent: messages to the server.
+        messages, received: the number of messages from the server, and their bytes.
+
+    """
 
     def __init__(self, page: Page, host: str) -> None:
         self.page = page
         self.complaints: list[str] = []
+        self.sent: list[object] = []
+        self.messages = self.received = 0
         page.on("pageerror", lambda error: self.complaints.append(f"pageerror: {error}"))
         page.on("console", self._console)
+        page.on("websocket", self._listen)
         page.on("request", lambda request: self._request(request.url, host))
+
+    def _listen(self, socket: object) -> None:
+        socket.on("framesent", lambda frame: self.sent.append(frame))
+        socket.on("framereceived", self._count)
+
+    def _count(self, frame: bytes | str) -> None:
+        self.messages += 1
+        self.received += len(frame)
 
     def _console(self, message: object) -> None:
         known = "404" in message.text and urlsplit(message.location["url"]).path.endswith(KNOWN_404)

@@ -38,17 +38,7 @@ def path_of(entry: Entry) -> str:
 
 
 class Settled(Watched):
-    """A page that is waited for, and what went over its wire."""
-
-    def __init__(self, *arguments: object) -> None:
-        super().__init__(*arguments)
-        self.received = 0
-        self.messages = 0
-        self.page.on("websocket", lambda socket: socket.on("framereceived", self._count))
-
-    def _count(self, frame: bytes | str) -> None:
-        self.received += len(frame)
-        self.messages += 1
+    """A page that is waited for."""
 
     def settle(self) -> None:
         """Wait until the script has run to its end, all charts stand and the text no longer changes."""

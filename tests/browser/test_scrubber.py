@@ -25,20 +25,7 @@ SHOWN = """[...document.querySelectorAll("[class*='st-key-scrub-'] .js-plotly-pl
 
 
 class Scrubbed(Watched):
-    """A page with a scrubber, and what went over its wire."""
-
-    def __init__(self, *arguments: object) -> None:
-        super().__init__(*arguments)
-        self.sent: list[object] = []
-        self.received = 0
-        self.page.on("websocket", self._listen)
-
-    def _listen(self, socket: object) -> None:
-        socket.on("framesent", lambda frame: self.sent.append(frame))
-        socket.on("framereceived", self._count)
-
-    def _count(self, frame: bytes | str) -> None:
-        self.received += len(frame)
+    """A page with a scrubber that is waited for."""
 
     def settle(self) -> None:
         """Wait until the script has run to its end, and the charts stand at the slider's step."""
