@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 CHECKPOINT, SECOND = "photos32-weighted", "photos32-static-last"
-#: page -> the control that a key is pressed in: a role and a name.
+#: page -> the control that a key is pressed in, a role and a name: its first slider, or the image where it has none.
 PAGES = {
     "": ("spinbutton", "Test image"),
     "latents": ("spinbutton", "Test image"),
-    "entropy": ("spinbutton", "Test image"),
-    "shuffle": ("spinbutton", "Test image"),
-    "weights": ("spinbutton", "Test image"),
+    "entropy": ("slider", "Level"),
+    "shuffle": ("slider", "Level"),
+    "weights": ("slider", "Level"),
     "space": ("slider", "Level 1"),
     "checkpoint": ("spinbutton", "Test image"),
 }
@@ -106,7 +106,7 @@ def wire(page: Page) -> list[int]:
 def moves(page: Page, role: str, name: str, count: int) -> list[float]:
     """Return the seconds from a key press to the settled page, for moves to and fro after one that warms up."""
     page.evaluate(WATCH)
-    control = page.get_by_role(role, name=name, exact=True).first
+    control = page.get_by_role(role, name=name).first
     found = []
     for move in range(count + 2):
         control.press("ArrowRight" if role == "slider" and move % 2 == 0 else
