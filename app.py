@@ -3,6 +3,7 @@
 import streamlit as st
 
 from eiwflow import ui
+from eiwflow.analysis import SURVEY_IMAGES
 from eiwflow.figures import home, slide, strip
 from eiwflow.ui import loaders
 
@@ -47,7 +48,7 @@ with ui.errors_as_sentences():
         ui.recipe(
             f"analyse {page.argument} --what levels --data {page.images.name} --image {page.links['image']} "
             f"--seed {page.seed} --json",
-            f"evaluate {page.argument} --data {page.images.name} --limit {loaders.SURVEY_IMAGES} --json",
+            f"evaluate {page.argument} --data {page.images.name} --limit {SURVEY_IMAGES} --json",
             f"inspect {page.argument} --data {page.images.name} --json",
             f"sample {page.argument} --n {loaders.SAMPLES} --temperature {loaders.TEMPERATURE} --seed {page.seed}",
         )

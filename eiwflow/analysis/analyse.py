@@ -188,7 +188,7 @@ def _channel_weights(subject: Subject, level: int) -> weights.ChannelWeights:
 
 def _shuffle(subject: Subject) -> dict[str, Any]:
     level = subject.level or 1
-    weights.check_level(subject.flow, level)
+    weights.shuffle_at(subject.flow, level)  # refuses a level without one
     trace = levels.trace_of_test_images(subject.flow, subject.test)
     (image,) = levels.traces(subject.flow, subject.image, subject.seed)
     known = None if subject.sources is None else subject.sources[: len(trace.x)]

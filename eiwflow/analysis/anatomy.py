@@ -272,6 +272,7 @@ def inversion(flow: MultiScaleFlow, images: Tensor, batch: int = 32) -> Inversio
         whole.append(_errors(flow.decode(flow.encode(x)), x))
         kept: Tensor | None = x
         for level, seen in zip(flow.levels, of_levels, strict=True):
+            assert kept is not None  # only the last level keeps nothing
             given = kept
             kept, noise, _, _ = level(given)
             seen.append(level_inversion(level, given, kept, noise))
@@ -289,15 +290,16 @@ def level_inversion(level: Level, given: Tensor, kept: Tensor | None, noise: Ten
         mixed = step.mixing(step.actnorm(x)[0])[0]
         scales.append(_range(step.coupling.affine(mixed.chunk(2, dim=1)[0])[0]))
         x = step.coupling(mixed)[0]
-    weighs = level.shuffle is not None and level.shuffle.weights is not None
-    has_prior = level.split is not None and level.split.prior is not None
+    shuffle, split = level.shuffle, level.split
+    log_weights = None if shuffle is None or shuffle.weights is None else shuffle.log_weights(x)
+    log_std = None if split is None or split.prior is None or kept is None else split.parameters_of(kept)[1]
     return LevelInversion(
         number=level.number,
         max_abs=max_abs,
         relative=relative,
         coupling=np.array(scales),
-        weights=_range(level.shuffle.log_weights(x)) if weighs else None,
-        prior=_range(level.split.parameters_of(kept)[1]) if has_prior else None,
+        weights=None if log_weights is None else _range(log_weights),
+        prior=None if log_std is None else _range(log_std),
     )
 
 

@@ -54,7 +54,7 @@ class Estimate:
         return estimate(self.value - other.value, self.draws - other.draws)
 
 
-def estimate(value: float, draws: np.ndarray) -> Estimate:
+def estimate(value: float | np.ndarray, draws: np.ndarray) -> Estimate:
     """Return a figure with the interval that its draws (B,) give it."""
     return Estimate(float(value), float(NORMAL_95 * draws.std(ddof=1)), draws)
 
@@ -75,7 +75,9 @@ def draws(count: int, sources: Sequence[int] | None, resamples: int, seed: int =
         seed: of the draws.
 
     """
-    groups = np.unique(sources, return_inverse=True)[1] if photographs(sources) else np.arange(count)
+    groups = np.arange(count)
+    if sources is not None and photographs(sources):
+        groups = np.unique(sources, return_inverse=True)[1]
     number = int(groups.max()) + 1
     return np.random.default_rng(seed).multinomial(number, np.full(number, 1 / number), size=resamples)[:, groups]
 

@@ -16,7 +16,7 @@ from ..flow import ConfigError, Latents, MultiScaleFlow, quantise
 from ..flow.shuffle import Shuffle
 from ..flow.split import standard_normal_log_prob
 from .levels import to_pixels
-from .weights import BATCH, check_level, dequantised, features_at, interval, resampled, signed
+from .weights import BATCH, dequantised, features_at, interval, resampled, shuffle_at, signed
 
 #: Test images that an ablation is over, and that resampling is over.
 ABLATION_IMAGES, RESAMPLED_IMAGES = 64, 16
@@ -37,6 +37,8 @@ class HeldSolver(nn.Module):
     Shapes: ``held`` (C/2,), or (N, C/2) with a number for each of N images.
     """
 
+    held: Tensor
+
     def __init__(self, solver: nn.Module, held: Tensor) -> None:
         super().__init__()
         self.solver = solver
@@ -54,21 +56,29 @@ def hold(shuffle: Shuffle, held: Tensor) -> Shuffle:
         ConfigError: the Shuffle applies no weights.
 
     """
-    if shuffle.weights is None:
-        raise ConfigError("This flow's split policy applies no weights, so there are none to hold.")
     copied = copy.deepcopy(shuffle)
+    if copied.weights is None:
+        raise ConfigError("This flow's split policy applies no weights, so there are none to hold.")
     kept, emitted = held.chunk(2, dim=-1)
-    copied.weights.kept = HeldSolver(copied.weights.kept, kept)
-    copied.weights.emitted = HeldSolver(copied.weights.emitted, emitted)
+    copied.weights.add_module("kept", HeldSolver(copied.weights.kept, kept))
+    copied.weights.add_module("emitted", HeldSolver(copied.weights.emitted, emitted))
     return copied
 
 
 def with_held_weights(flow: MultiScaleFlow, level: int, held: Tensor) -> MultiScaleFlow:
     """Return a flow that holds log-weights of one level (see :func:`hold`) and is the same otherwise: a density too."""
-    check_level(flow, level)
+    shuffle = shuffle_at(flow, level)
     changed = copy.deepcopy(flow)
-    changed.levels[level - 1].shuffle = hold(flow.levels[level - 1].shuffle, held)
+    changed.levels[level - 1].shuffle = hold(shuffle, held)
     return changed
+
+
+def _log_weights_of(shuffle: Shuffle, features: Tensor) -> Tensor:
+    """Return the log ω (N, C) that a Shuffle with weights applies to features (N, C, H, W)."""
+    found = shuffle.log_weights(features)
+    if found is None:
+        raise ConfigError("This flow's split policy has no weights.")
+    return found
 
 
 # ---------------------------------------------------------------------- ablation
@@ -170,12 +180,11 @@ def ablate(
         ConfigError: the level has no Shuffle, or the split policy applies no weights.
 
     """
-    check_level(flow, level)
-    shuffle, images = flow.levels[level - 1].shuffle, images[:ABLATION_IMAGES]
+    shuffle, images = shuffle_at(flow, level), images[:ABLATION_IMAGES]
     free = torch.full((shuffle.channels,), math.nan, dtype=next(flow.parameters()).dtype)
     before = hold(shuffle, free)  # refuses a Shuffle without weights
     features = torch.cat([features_at(flow, x, level) for x in dequantised(flow, images, seed).split(BATCH)])
-    held = shuffle.log_weights(features).mean(dim=0)
+    held = _log_weights_of(shuffle, features).mean(dim=0)
     alone = torch.where(torch.eye(len(held), dtype=torch.bool), held, free)
     log_probs = [_log_prob_from(flow, features, level, arm) for arm in (before, *(hold(shuffle, h) for h in alone))]
     log_probs.append(_log_prob_from(flow, features, level, hold(shuffle, held)))
@@ -193,10 +202,11 @@ def ablate(
 
 def _log_prob_from(flow: MultiScaleFlow, features: Tensor, level: int, shuffle: Shuffle) -> Tensor:
     """Return log p(x) (N,) less what came before the Shuffle of a level, with ``shuffle`` in its place; float64."""
-    parts = []
+    parts, split = [], flow.levels[level - 1].split
+    assert split is not None  # a level with a Shuffle has a Split
     for x in features.split(BATCH):
         shuffled, log_det = shuffle(x)
-        kept, noise, of_split = flow.levels[level - 1].split.emit(shuffled)
+        kept, noise, of_split = split.emit(shuffled)
         log_prob = log_det.double() + of_split + standard_normal_log_prob(noise.double())
         for behind in flow.levels[level:]:
             kept, noise, log_det, _ = behind(kept)
@@ -319,7 +329,7 @@ def frozen_at(flow: MultiScaleFlow, x: Tensor, level: int) -> MultiScaleFlow:
         ConfigError: the split policy applies no weights.
 
     """
-    return with_held_weights(flow, level, flow.levels[level - 1].shuffle.log_weights(features_at(flow, x, level)))
+    return with_held_weights(flow, level, _log_weights_of(shuffle_at(flow, level), features_at(flow, x, level)))
 
 
 @torch.no_grad()
@@ -346,7 +356,7 @@ def resample_channel(
     x = dequantised(flow, image, seed)
     draws = 1 if zeroed else EPSILON_DRAWS
     latents = Latents([noise.repeat(draws, 1, 1, 1) for noise in flow.encode(x).levels])
-    frozen = frozen and flow.levels[level - 1].shuffle.weights is not None
+    frozen = frozen and shuffle_at(flow, level).weights is not None
     back = frozen_at(flow, x, level) if frozen else flow
     changed = back.decode(replace_channel(latents, level, place, None if zeroed else seed)).clamp(-0.5, 0.5)
     return Resampling(
@@ -418,10 +428,10 @@ def reach(
         NonFiniteError: the flow gives no finite number on the way.
 
     """
-    check_level(flow, level)
+    order = shuffle_at(flow, level).order.tolist()
     x = dequantised(flow, images[:RESAMPLED_IMAGES], seed)
     latents = flow.encode(x)
-    channels = flow.levels[level - 1].shuffle.order.tolist()[latents.levels[level - 1].shape[1] :]
+    channels = order[latents.levels[level - 1].shape[1] :]
     changes = []
     for place in range(len(channels)):
         changed = flow.decode(replace_channel(latents, level, place, seed)).clamp(-0.5, 0.5)
@@ -453,9 +463,10 @@ def report(
 
     """
     reached = reach(flow, images, level, sources=sources)
-    held = ablate(flow, images, level, sources=sources) if flow.levels[level - 1].shuffle.weights is not None else None
+    shuffle = shuffle_at(flow, level)
+    held = None if shuffle.weights is None else ablate(flow, images, level, sources=sources)
     pixels = []
-    for channel in flow.levels[level - 1].shuffle.order.tolist():
+    for channel in shuffle.order.tolist():
         gradient = energy_gradient(flow, image, level, channel, seed)
         change = resample_channel(flow, image, level, channel, seed) if channel in reached.channels else None
         pixels.append(
@@ -483,8 +494,7 @@ def _change(changed: Tensor, x: Tensor) -> Tensor:
 
 def _position(flow: MultiScaleFlow, level: int, channel: int) -> int:
     """Return where a channel stands after the Shuffle."""
-    check_level(flow, level)
-    order = flow.levels[level - 1].shuffle.order.tolist()
+    order = shuffle_at(flow, level).order.tolist()
     if channel not in order:
         raise ConfigError(f"channel is {channel}; level {level} has the channels 0 to {len(order) - 1}.")
     return order.index(channel)

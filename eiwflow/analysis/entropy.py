@@ -170,6 +170,12 @@ class Stage:
     emitted: Half
     gaps: dict[str, Estimate]
 
+    @property
+    def halves(self) -> tuple[Half, Half]:
+        """What leaves and what stays, at a level that splits."""
+        assert self.kept is not None
+        return self.emitted, self.kept
+
 
 @dataclass(frozen=True)
 class Line:
@@ -284,7 +290,7 @@ class Entropies:
         return " ".join(sentence for sentence in sentences if sentence)
 
     def _found(self, level: LevelEntropies) -> str:
-        emitted, kept, gap = level.in_force.emitted, level.in_force.kept, level.in_force.gaps["redundancy"]
+        (emitted, kept), gap = level.in_force.halves, level.in_force.gaps["redundancy"]
         said = (
             f"At level {level.number} the {len(emitted.numbers)} channels that leave have a redundancy of "
             f"{_j(emitted)} nats a pixel, the {len(kept.numbers)} that stay {_j(kept)}"
@@ -295,16 +301,18 @@ class Entropies:
 
     def _otherwise(self, level: LevelEntropies) -> str:
         if (numbered := level.stage("number")) is not None:
-            return f"Halved by channel number, {_j(numbered.emitted)} would leave and {_j(numbered.kept)} stay."
+            emitted, kept = numbered.halves
+            return f"Halved by channel number, {_j(emitted)} would leave and {_j(kept)} stay."
         if (entropy := level.stage("entropy")) is None:
             return ""
         said = f"The split {self.split} does not look at entropy"
-        others = set(entropy.emitted.numbers) - set(level.in_force.emitted.numbers)
+        emitted, kept = entropy.halves
+        others = set(emitted.numbers) - set(level.in_force.emitted.numbers)
         if not others:
             return f"{said}, and yet the order of J would send out the same channels."
         return (
             f"{said}; the order of J would send out {len(others)} other channel{'s' * (len(others) > 1)}, "
-            f"so that {_j(entropy.emitted)} would leave and {_j(entropy.kept)} stay."
+            f"so that {_j(emitted)} would leave and {_j(kept)} stay."
         )
 
     def shape_in_words(self, number: int = 1) -> str:
@@ -314,7 +322,8 @@ class Entropies:
         sentence = f"The values at level {number} are this far from a Gaussian, in nats a value: {', '.join(found)}"
         if level.in_force.name != "weights":
             return f"{sentence}."
-        before = [f"{half.means['negentropy']}" for _, half in _parts(level.stage("order"))]
+        ordered = level.stage("order")
+        before = [f"{half.means['negentropy']}" for _, half in _parts(ordered)] if ordered is not None else []
         return f"{sentence}. Before they were weighed it was {' and '.join(before)}."
 
     def raw_in_words(self) -> str:
@@ -441,12 +450,12 @@ def _joined(batches: list[LevelTrace]) -> _Seen:
 
 
 def _level(seen: _Seen, rule: str, seed: int, sources: Sequence[int] | None) -> LevelEntropies:
-    channels = seen.features.shape[1]
+    channels, height, width = seen.features.shape[1:]
     before, half = measure(seen.features, seed, sources), channels // 2
     if seen.order is None:
         everything = _half(before, range(channels), range(channels))
         stages = [Stage("order", None, everything, {})]
-        return LevelEntropies(seen.number, tuple(seen.features.shape[1:]), tuple(stages), everything, None)
+        return LevelEntropies(seen.number, (channels, height, width), tuple(stages), everything, None)
     order = seen.order.tolist()
     stages = [_stage("order", before, order)]
     if rule == "entropy":
@@ -457,7 +466,7 @@ def _level(seen: _Seen, rule: str, seed: int, sources: Sequence[int] | None) -> 
         stages.append(_stage("entropy", before, entropy_order(seen.features).tolist()))
     return LevelEntropies(
         number=seen.number,
-        shape=tuple(seen.features.shape[1:]),
+        shape=(channels, height, width),
         stages=tuple(stages),
         noise=_half(measure(seen.noise, seed, sources), range(half), order[half:]),
         line=_line(before, order) if rule == "entropy" else None,

@@ -113,9 +113,8 @@ def exactness(
         back = flow.decode(there.latents)
         again = flow.trace(back)
         round_trip = max(round_trip, (back - x).abs().max().item())
-        difference = sum(
-            a.log_det.double() - b.log_det.double() for a, b in zip(there.levels, again.levels, strict=True)
-        )
+        pairs = zip(there.levels, again.levels, strict=True)
+        difference = torch.stack([a.log_det.double() - b.log_det.double() for a, b in pairs]).sum(dim=0)
         gap = max(gap, difference.abs().max().item() / flow.config.dimensions)
         if progress is not None:
             progress(len(part))

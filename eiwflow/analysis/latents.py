@@ -23,6 +23,8 @@ Treatment = Literal["keep", "resample", "zero"]
 TREATMENTS: tuple[Treatment, ...] = ("keep", "resample", "zero")
 #: One treatment a level.
 Way = tuple[Treatment, ...]
+_KEEP: Way = ("keep",)
+_RESAMPLE: Way = ("resample",)
 
 #: How often whatever is resampled is drawn.
 DRAWS = 3
@@ -39,12 +41,12 @@ LEAST_ERROR = 1e-12
 
 def halvings(levels: int) -> tuple[Way, ...]:
     """Return the ways that throw away half of the numbers (z₁), three quarters (z₁ and z₂), …, all of them."""
-    return tuple(("resample",) * gone + ("keep",) * (levels - gone) for gone in range(1, levels + 1))
+    return tuple(_RESAMPLE * gone + _KEEP * (levels - gone) for gone in range(1, levels + 1))
 
 
 def one_level(levels: int, treatment: Treatment) -> tuple[Way, ...]:
     """Return the ways that treat a single level and keep the others, one a level."""
-    return tuple(("keep",) * level + (treatment,) + ("keep",) * (levels - level - 1) for level in range(levels))
+    return tuple(_KEEP * level + (treatment,) + _KEEP * (levels - level - 1) for level in range(levels))
 
 
 def thrown_away(flow: MultiScaleFlow, ways: Sequence[Way]) -> np.ndarray:
@@ -419,7 +421,7 @@ class Comparison:
         if not self.clear[:, self.comparable].any():
             largest = np.abs(self.difference[:, self.comparable]).argmax()
             row, column = np.unravel_index(largest, (len(self.names), len(self.comparable)))
-            stage = self.comparable[column]
+            stage = int(self.comparable[column])
             gone = gone_in_words(self.shares[stage])
             return (
                 f"The rows look alike: no paired difference from {self.short_names[0]} is clear of 0 (largest: "
@@ -712,7 +714,9 @@ def latents_npz(flow: MultiScaleFlow, latents: Latents, **about: str | int | flo
         about: what the document holds beside the flow's ``config``, such as the checkpoint's name.
 
     """
-    arrays = {f"epsilon_{level}": noise.cpu().numpy() for level, noise in enumerate(latents.levels, start=1)}
+    arrays: dict[str, Any] = {"about": json.dumps({"config": flow.config.to_dict(), **about})}
+    for level, noise in enumerate(latents.levels, start=1):
+        arrays[f"epsilon_{level}"] = noise.cpu().numpy()
     file = io.BytesIO()
-    np.savez(file, about=json.dumps({"config": flow.config.to_dict(), **about}), **arrays)
+    np.savez(file, **arrays)
     return file.getvalue()

@@ -700,6 +700,7 @@ def _river_of(record: TrainingRecord | None, level: int, order: np.ndarray) -> R
 def image_orders(trace: Trace, level: int) -> ImageOrders:
     """Return the orders that the traced images would ask for at a level that has a Shuffle."""
     seen = trace.levels[level - 1]
+    assert seen.order is not None  # only the last level has no Shuffle
     return ImageOrders(seen.order.numpy(), redundancy(seen.features).numpy())
 
 

@@ -113,7 +113,8 @@ def _level(recorded: list[dict[str, Any]], index: int) -> LevelRecord:
         return None if values[0] is None else np.array(values)
 
     names = LevelRecord.__dataclass_fields__.keys() - {"number"}
-    return LevelRecord(number=index + 1, **{name: over_steps(name) for name in names})
+    values: dict[str, Any] = {name: over_steps(name) for name in names}
+    return LevelRecord(number=index + 1, **values)
 
 
 def _is_whole(record: TrainingRecord) -> bool:

@@ -146,18 +146,20 @@ def arm_level(arm: Arm, record: TrainingRecord, number: int) -> ArmLevel | None:
     if number not in splitting_levels(record):
         return None
     level = record.levels[number - 1]
-    order, half = level.order[-1], level.order.shape[1] // 2
-    kept, kept_now = (np.argsort(orders, axis=1) < half for orders in (level.order, level.entropy_order))
+    in_force, by_entropy = level.order, level.entropy_order
+    assert in_force is not None and by_entropy is not None  # a level that splits has both
+    half = in_force.shape[1] // 2
+    kept, kept_now = (np.argsort(orders, axis=1) < half for orders in (in_force, by_entropy))
 
     def halves(values: np.ndarray) -> np.ndarray:
-        in_order = np.take_along_axis(values, level.order, axis=1)
+        in_order = np.take_along_axis(values, in_force, axis=1)
         return np.stack([in_order[:, :half].mean(axis=1), in_order[:, half:].mean(axis=1)], axis=1)
 
     return ArmLevel(
         arm=arm,
         number=number,
         steps=record.steps,
-        order=order,
+        order=in_force[-1],
         crossing=kept != kept_now,
         redundancy=None if level.redundancy is None else halves(level.redundancy),
         entropy=halves(level.entropy),

@@ -191,8 +191,8 @@ def _json(name: str, content: bytes) -> Any:  # noqa: ANN401 (whatever JSON can 
 def _run(where: str, result: object) -> Run:
     if not isinstance(result, dict):
         raise StudyError(f"{where} is not an object.")
-    words = [result.get(name) for name in ("split", "init", "prior")]
-    if not all(isinstance(word, str) for word in words):
+    words = [word for name in ("split", "init", "prior") if isinstance(word := result.get(name), str)]
+    if len(words) < 3:
         raise StudyError(f"{where} lacks split, init or prior.")
     numbers = {name: _number(where, name, result.get(name)) for name in BOUNDS}
     return Run(arm=Arm(*words), curve=_curve(where, result.get("curve", [])), **numbers)

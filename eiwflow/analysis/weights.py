@@ -40,13 +40,14 @@ EMITTED_BY = {
 # ---------------------------------------------------------------------- up to a level
 
 
-def check_level(flow: MultiScaleFlow, level: int) -> None:
-    """Raise ConfigError unless the level has a Shuffle: every level has one but the last."""
-    last = flow.config.levels - 1
-    if not last:
+def shuffle_at(flow: MultiScaleFlow, level: int) -> Shuffle:
+    """Return the Shuffle of a level; raise ConfigError where it has none: every level has one but the last."""
+    shuffles = [each.shuffle for each in flow.levels if each.shuffle is not None]
+    if not shuffles:
         raise ConfigError("This flow has one level, which has no Shuffle; weights need at least two levels.")
-    if not 1 <= level <= last:
-        raise ConfigError(f"level is {level}; of this flow's levels, 1 to {last} have a Shuffle.")
+    if not 1 <= level <= len(shuffles):
+        raise ConfigError(f"level is {level}; of this flow's levels, 1 to {len(shuffles)} have a Shuffle.")
+    return shuffles[level - 1]
 
 
 def dequantised(flow: MultiScaleFlow, images: Tensor, seed: int) -> Tensor:
@@ -62,7 +63,7 @@ def features_at(flow: MultiScaleFlow, x: Tensor, level: int) -> Tensor:
         NonFiniteError: they are not finite.
 
     """
-    kept: Tensor | None = x
+    kept = x
     for before in flow.levels[: level - 1]:
         kept = before(kept)[0]
     features, _ = flow.levels[level - 1].features(kept)
@@ -119,6 +120,11 @@ class Channels:
     log_std: np.ndarray
     redundancy: np.ndarray
     entropy_rate: np.ndarray
+
+    def weights(self) -> np.ndarray:
+        """Return log ω (N, C), nats, of a policy that has weights."""
+        assert self.log_weights is not None
+        return self.log_weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -210,17 +216,17 @@ class ChannelWeights:
     @property
     def log_weights(self) -> np.ndarray:
         """Log ω of the image (C,), nats."""
-        return self.image.log_weights[0]
+        return self.image.weights()[0]
 
     @property
     def mean(self) -> np.ndarray:
         """The mean over images of log ω (C,), nats."""
-        return self.images.log_weights.mean(axis=0)
+        return self.images.weights().mean(axis=0)
 
     @property
     def std(self) -> np.ndarray:
         """The standard deviation over images of log ω (C,), nats."""
-        return self.images.log_weights.std(axis=0, ddof=min(1, self.count - 1))
+        return self.images.weights().std(axis=0, ddof=min(1, self.count - 1))
 
     @property
     def relative(self) -> np.ndarray:
@@ -242,7 +248,7 @@ class ChannelWeights:
         pearson, low, high, spearman = (unknown.copy() for _ in range(4))
         varies = (self.std > NO_SPREAD) & (self.images.log_std.std(axis=0) > NO_SPREAD)
         if self.count > 2 and varies.any():
-            a, b = -self.images.log_weights[:, varies], self.images.log_std[:, varies]
+            a, b = -self.images.weights()[:, varies], self.images.log_std[:, varies]
             pearson[varies] = stats.pearsonr(a, b, axis=0).statistic
             spearman[varies] = [stats.spearmanr(x, y).statistic for x, y in zip(a.T, b.T, strict=True)]
             low[varies], high[varies] = interval(_correlation(resampled(self.count, self.sources), a, b))
@@ -261,7 +267,7 @@ class ChannelWeights:
 
     def extremes(self, position: int, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the numbers of the images that turn a channel up the most, and down the most, each (≤ count,)."""
-        rising = self.images.log_weights[:, position].argsort(kind="stable")
+        rising = self.images.weights()[:, position].argsort(kind="stable")
         return rising[::-1][:count], rising[:count]
 
     def loudness_in_words(self, guessed: str) -> str:
@@ -450,8 +456,7 @@ def channel_weights(
         NonFiniteError: the flow gives no finite number for these images.
 
     """
-    check_level(flow, level)
-    shuffle = flow.levels[level - 1].shuffle
+    shuffle = shuffle_at(flow, level)
     return ChannelWeights(
         level=level,
         shape=flow.config.level_shape(level),
@@ -467,15 +472,20 @@ def channel_weights(
 @torch.no_grad()
 def measure(flow: MultiScaleFlow, images: Tensor, level: int, seed: int = 0) -> Channels:
     """Return what is measured of the channels of uint8 images (N, C, H, W) at a level that has a Shuffle."""
-    check_level(flow, level)
-    shuffle, measured = flow.levels[level - 1].shuffle, []
+    shuffle, log_weights, measured = shuffle_at(flow, level), [], []
     for x in dequantised(flow, images, seed).split(BATCH):
         features = features_at(flow, x, level)
         ordered = features[:, shuffle.order]
         log_std = gaussian_entropy(ordered.double()) - GAUSSIAN_ENTROPY
-        measured.append((_log_weights(shuffle, features), log_std, redundancy(ordered), entropy_rate(ordered)))
+        measured.append((log_std, redundancy(ordered), entropy_rate(ordered)))
+        if (found := _log_weights(shuffle, features)) is not None:
+            log_weights.append(found)
+
+    def together(values: Sequence[Tensor]) -> np.ndarray:
+        return torch.cat(list(values)).double().numpy()
+
     return Channels(
-        *(None if values[0] is None else torch.cat(values).double().numpy() for values in zip(*measured, strict=True))
+        together(log_weights) if log_weights else None, *(together(values) for values in zip(*measured, strict=True))
     )
 
 

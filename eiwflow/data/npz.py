@@ -97,7 +97,8 @@ def _read(archive: zipfile.ZipFile, file_name: str, most: int) -> ImageData:
 
     arrays = [_array(archive, member).reshape(-1, *_image_shape(member)) for member in parts.values()]
     if len(arrays) == 2:
-        return ImageData(file_name, *arrays, *_sources(archive, members))
+        train, test = arrays
+        return ImageData(file_name, train, test, *_sources(archive, members))
     (images,) = arrays
     in_test = tenth_by_hash(image.tobytes() for image in images)
     return ImageData(file_name, images[~in_test], images[in_test])

@@ -54,9 +54,10 @@ def from_picture(picture: bytes | str | os.PathLike[str] | BinaryIO, shape: tupl
             # A large JPEG is decoded at a half, a quarter or an eighth, which is several times faster.
             image.draft(None, (4 * max(width, height),) * 2)
             ImageOps.exif_transpose(image, in_place=True)
+            upright: Image.Image = image
             if image.mode.startswith("I"):  # 16-bit grey, which convert would clip instead of scaling
-                image = image.point(lambda value: value / 256).convert("L")
-            fitted = ImageOps.fit(image.convert("RGBA"), (width, height), Image.Resampling.LANCZOS)
+                upright = image.point(lambda value: value / 256).convert("L")
+            fitted = ImageOps.fit(upright.convert("RGBA"), (width, height), Image.Resampling.LANCZOS)
             opaque = Image.alpha_composite(Image.new("RGBA", fitted.size, "white"), fitted)
             pixels = np.array(opaque.convert("L" if channels == 1 else "RGB"))
     except DataError:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from .images import DataError, ImageData, reason
 
 if TYPE_CHECKING:
-    from torch.utils.data import Dataset
+    from PIL import Image
 
 TRAIN_OR_TEST = {"train": True}, {"train": False}
 CELEBA_CROP, CELEBA_SIDE = 148, 64
@@ -48,7 +48,7 @@ def _load(
     name: str,
     class_name: str,
     parts: tuple[dict[str, Any], dict[str, Any]],
-    read: Callable[[Dataset], np.ndarray],
+    read: Callable[[Any], np.ndarray],
     download: bool,
 ) -> ImageData:
     """Return a data set of torchvision's; raise DataError where it, or torchvision, cannot be had."""
@@ -65,13 +65,19 @@ def _load(
     return ImageData(name, train, test)
 
 
-def _whole_array(dataset: Dataset) -> np.ndarray:
+class Held(Protocol):
+    """A data set that torchvision holds as one array or tensor."""
+
+    data: Any
+
+
+def _whole_array(dataset: Held) -> np.ndarray:
     """Return what torchvision already holds as one array or tensor, with the channels last."""
     images = np.asarray(dataset.data)
     return images[..., np.newaxis] if images.ndim == 3 else images
 
 
-def _faces(dataset: Dataset) -> np.ndarray:
+def _faces(dataset: Sequence[tuple[Image.Image, object]]) -> np.ndarray:
     """Return the faces one by one into one array; their background is cut off."""
     from torchvision.transforms import CenterCrop, Compose, Resize
 
