@@ -15,7 +15,7 @@ from eiwflow.ui.prediction import predicted
 from eiwflow.ui.shuffle_loaders import readable
 
 if TYPE_CHECKING:
-    from eiwflow.analysis.latents import Norms
+    from eiwflow.analysis.latents import Norms, Treatment
 
 page = ui.begin("Why a list of latents?", "Latents", compare=True)
 
@@ -58,7 +58,7 @@ if comparison is not None:
     with right:
         if len(like) == 1 or not compared(page):
             st.markdown(comparison.in_words())
-        if len(like) < len(halved):
+        if page.other is not None and len(like) < len(halved):
             st.caption(f"{page.other.file.label} takes images of another size: nothing is paired with it.")
         ui.caveat(
             "PSNR is not likelihood. A flow does well here by sending out first what is faint in the pixels, whether "
@@ -91,10 +91,9 @@ def predict(one: ui.Page) -> None:
     controls, result, *_ = places(one, [1, 1.1, 1.2])
     with controls:
         st.markdown("**Mix your own**")
+        treatments: tuple[Treatment, ...] = ("keep", "resample", "zero")
         way = tuple(
-            st.segmented_control(
-                name, ["keep", "resample", "zero"], default="keep", required=True, key=one.key(f"way {name}")
-            )
+            st.segmented_control(name, treatments, default="keep", required=True, key=one.key(f"way {name}"))
             for name in prediction.names
         )
     with result:
@@ -133,8 +132,8 @@ scales and more flow. Whether the picture itself really travels to the last leve
 """
     )
     st.latex(
-        r"\varepsilon_l \sim \mathcal N(0, I) \text{ for what is gone}, \qquad "
-        r"\mathrm{PSNR} = 10 \log_{10} \frac{1}{\tfrac1D \lVert x - \mathrm{clip}(\hat x) \rVert^2}"
+        r"\begin{gathered} \varepsilon_l \sim \mathcal N(0, I) \text{ for what is gone} \\"
+        r"\mathrm{PSNR} = 10 \log_{10} \frac{1}{\tfrac1D \lVert x - \mathrm{clip}(\hat x) \rVert^2} \end{gathered}"
     )
 
 

@@ -120,8 +120,9 @@ def over_training(one: ui.Page, growth: Growth, measured: str) -> None:
 
 with above:
     if len(found) == 2:
-        names = tuple(one.file.label for one in found)
-        ui.takeaway(EntropyPair(names, tuple(found.values()), tuple(levels.values())).in_words())
+        (first, of_first), (second, of_second) = found.items()
+        names = first.file.label, second.file.label
+        ui.takeaway(EntropyPair(names, (of_first, of_second), (levels[first], levels[second])).in_words())
         ui.caveat(ONE_TRAINING)
     else:
         ui.takeaway("".join(result.in_words(levels[one]) for one, result in found.items()))
@@ -220,8 +221,8 @@ equals its h. Where neighbours tell of each other, the spectrum is uneven, Ĥ is
 looks at places, negentropy at values. *J decides the order*: the half of the channels with the least J leaves.
 
 **The charts.** Large marks are means over the channels of a half, with a 95 % interval; small open ones are single
-channels. *No order* halves the channels by their numbers, the first half stays; *in order* is the order in force; *with
-ω* is the same, weighed; ε is what leaves, standardised by its prior. For a flow without a Shuffle, *as it splits* is
+channels. *As is* halves the channels by their numbers, the first half stays; *in order* is the order in force; *× ω*
+is the same, weighed; ε is what leaves, standardised by its prior. For a flow without a Shuffle, *as it splits* is
 what it does and *by J* what the entropy order would do with the same channels. The last level keeps nothing.
 
 **What the Shuffle can and cannot do.** A permutation changes neither the entropy of all channels together nor the sum
@@ -242,14 +243,15 @@ are not independent witnesses. Everything is measured on test images; the one in
 with log p(x), which the flow computes by another route (its steps run fused).
 """
     )
-    st.latex(r"h = -\!\int\! p \log p, \qquad \mathrm{negentropy} = \tfrac12 \log 2\pi e\, \sigma^2 - h \ge 0")
+    st.latex(r"h = -\!\int\! p \log p")
+    st.latex(r"\mathrm{negentropy} = \tfrac12 \log 2\pi e\, \sigma^2 - h \ge 0")
     st.latex(
-        r"\hat H = \tfrac12 \log 2\pi e + \tfrac12 \operatorname*{mean}_{k \neq 0} \big[\log P(k) + \gamma + "
-        r"\log 2 \cdot 1(k \equiv -k)\big]"
+        r"\begin{aligned} \hat H & = \tfrac12 \log 2\pi e \\[-4pt] & + \tfrac12 \operatorname*{mean}_{k \neq 0} "
+        r"\big[\log P(k) + \gamma \\[-4pt] & \qquad + \log 2 \cdot 1(k \equiv -k)\big] \end{aligned}"
     )
     st.latex(
-        r"J = \tfrac12 \log 2\pi e\, \sigma^2 - \hat H \ge 0, \qquad -\log p(x) + \sum \log|\det| = "
-        r"-\sum_l \log \mathcal N(\varepsilon_l; 0, I)"
+        r"\begin{gathered} J = \tfrac12 \log 2\pi e\, \sigma^2 - \hat H \ge 0 \\"
+        r"-\log p(x) + \sum \log|\det| \\ {} = -\sum_l \log \mathcal N(\varepsilon_l; 0, I) \end{gathered}"
     )
 
 

@@ -29,6 +29,12 @@ RULES = {
     "random": "This flow has no Shuffle that looks at images: its order was drawn once, as a control.",
 }
 
+
+def said_of(rule: str) -> str:
+    """Return what an order is, in a sentence or two."""
+    return RULES.get(rule, f"The order “{rule}” decides.")
+
+
 above, found = st.container(), {}
 with st.container():
     slider, main = scrubber.stays_in_view(), ui.side_by_side(page)
@@ -43,7 +49,7 @@ if not found:
     ui.closing(page, "A permutation needs a level that splits; choose a checkpoint of two levels or more.")
     st.stop()
 rivers = {one: report.river for one, report in found.items() if report.river is not None}
-shared = steps.together(river.steps for river in rivers.values()) if rivers else None
+shared = steps.together(river.steps for river in rivers.values()) if rivers else np.empty(0, dtype=int)
 over_training = figures.redundancy_limits(river.redundancy for river in rivers.values()) if rivers else None
 over_images = figures.redundancy_limits(report.ties.redundancy for report in found.values())
 
@@ -53,7 +59,7 @@ def river(one: ui.Page) -> None:
     ui.chart(figures.rank_river(rivers[one], shared), one, "scrub-river", alt=rivers[one].in_words())
     if page.other is None:
         scrubber.scrubber(shared, under=one.key("scrub-river"))
-    if samples := loaders.record(one).samples:
+    if samples := loaders.samples(one):
         scrubber.film(shared, samples, under=one.key("scrub-river"))
 
 
@@ -61,11 +67,11 @@ def at_this_step(one: ui.Page) -> None:
     """Draw what the slider moves beside the river."""
     views = st.columns([1, 1.7]) if page.other is not None else [st.container(), st.container()]
     with views[0]:
-        if loaders.record(one).samples:
+        if loaders.samples(one):
             scrubber.sample_view("16 samples at this step; ε is the same at every step.", of=one.key("scrub-river"))
     with views[1]:
         bars = figures.redundancy_by_rank(rivers[one], over_training)
-        ui.chart(bars, one, "scrub-redundancy", alt=f"J by rank in level {rivers[one].level}")
+        ui.chart(bars, one, "scrub-redundancy", alt=rivers[one].structure_in_words())
         st.caption("J of the channels at this step. Blue right of the line, hatched left of it: would change sides.")
 
 
@@ -110,11 +116,12 @@ def by_rule(one: ui.Page, report: ShuffleReport, rule: str) -> None:
 
 with above:
     if len(found) == 2:
-        ui.takeaway(ShufflePair(tuple(one.file.label for one in found), tuple(found.values())).in_words())
+        (first, of_first), (second, of_second) = found.items()
+        ui.takeaway(ShufflePair((first.file.label, second.file.label), (of_first, of_second)).in_words())
         ui.caveat(ONE_TRAINING)
     else:
         ui.takeaway("".join(report.in_words() for report in found.values()))
-    rule = "" if page.other is not None else RULES[found[page].rule]
+    rule = "" if page.other is not None else said_of(found[page].rule)
     st.markdown(
         f"At a split half of the channels leave for good, and an order of the channels decides which. {rule} What goes "
         "on moving is the *entropy order*: what sorting would give now."
@@ -138,7 +145,7 @@ for one, place in main:
         elif page.other is not None:
             by_itself(one, report)
         if page.other is not None:
-            st.markdown(f"{report.in_words()} {RULES[report.rule]}")
+            st.markdown(f"{report.in_words()} {said_of(report.rule)}")
 
 for one, place in again(page) if page.other is not None else main:
     if one not in found:
@@ -174,7 +181,7 @@ with ui.errors_as_sentences():
             ["first", "last", "random", "entropy"],
             format_func={
                 "first": "the first half", "last": "the last half", "random": "a random half", "entropy": "the least J",
-            }.get,
+            }.__getitem__,
             default="last",
             required=True,
             key="rule",
@@ -223,12 +230,12 @@ nothing else enters the density. `weighted` goes beyond it and also scales every
 """
     )
     st.latex(
-        r"J_c = \tfrac12 \log \sigma_c^2 - \tfrac12 \operatorname*{mean}_{k \neq 0} \big[\log P_c(k) + \gamma + "
-        r"\log 2 \cdot 1(k \equiv -k)\big]"
+        r"\begin{aligned} J_c & = \tfrac12 \log \sigma_c^2 \\[-4pt] & - \tfrac12 \operatorname*{mean}_{k \neq 0} "
+        r"\big[\log P_c(k) + \gamma \\[-4pt] & \qquad + \log 2 \cdot 1(k \equiv -k)\big] \end{aligned}"
     )
     st.latex(
-        r"\mathrm{churn} = \frac{2m}{C},\; m \sim \mathrm{Hypergeom}\big(C, \tfrac C2, \tfrac C2\big); \qquad "
-        r"\tau = 1 - \frac{4 \cdot \mathrm{inversions}}{C(C-1)}"
+        r"\begin{gathered} \mathrm{churn} = \frac{2m}{C},\; m \sim \mathrm{Hypergeom}\big(C, \tfrac C2, \tfrac C2\big) "
+        r"\\ \tau = 1 - \frac{4 \cdot \mathrm{inversions}}{C(C-1)} \end{gathered}"
     )
     ui.caveat(
         "J is estimated map by map. Where opposite edges of a map do not meet, power leaks between frequencies and J "
@@ -246,9 +253,11 @@ def evidence(one: ui.Page, report: ShuffleReport) -> None:
         st.markdown(f"{report.images.in_words()} What the flow itself does: {facts}")
     with right:
         st.subheader("The image looked at, alone")
-        own = report.image.own_orders[0]
+        image = report.image
+        assert image is not None  # a page has one
         names = ("order in force", "by its own J")
-        ui.chart(figures.slope(report.order, own, names, report.kept), one, "own", alt=report.image.in_words())
+        moved = figures.slope(report.order, image.own_orders[0], names, report.kept)
+        ui.chart(moved, one, "own", alt=image.in_words())
     st.subheader("Near-ties at the split line")
     st.markdown(report.ties.in_words())
     ui.table(loaders.readable(report.ties.table()[:8]))
@@ -262,7 +271,7 @@ def evidence(one: ui.Page, report: ShuffleReport) -> None:
     if not one.second:
         tables["steps"] = halves.table()
     ui.exports(one, tables=tables, pictures={})
-    if one in rivers and (samples := loaders.record(one).samples):
+    if one in rivers and (samples := loaders.samples(one)):
         ui.offer(one, {"samples.gif": lambda: steps.film_gif(samples)})
 
 

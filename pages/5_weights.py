@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import streamlit as st
 
@@ -15,7 +15,14 @@ from eiwflow.ui.columns import compared, places
 from eiwflow.ui.prediction import predicted
 
 if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+    from eiwflow.analysis.channels import Ablation, Reach
     from eiwflow.analysis.weights import ChannelWeights
+    from eiwflow.checkpoint import Checkpoint
+    from eiwflow.ui.loaders import Images
+
+    Result = TypeVar("Result", Ablation, Reach)
 
 page = ui.begin(
     "Which channels does the flow turn up or down, and for which image?", "Weights", level=True, compare=True
@@ -59,8 +66,9 @@ if page.lesson and weighing:
             LOUDNESS,
         )
         told = guess is not None
-        for weights in weighing if told else ():
-            st.markdown(weights.loudness_in_words(guess))
+        if guess is not None:
+            for weights in weighing:
+                st.markdown(weights.loudness_in_words(guess))
 
 
 def bars(one: ui.Page, weights: ChannelWeights) -> None:
@@ -79,14 +87,15 @@ def redundancy(one: ui.Page, weights: ChannelWeights, height: int) -> None:
 def correlation(one: ui.Page, weights: ChannelWeights) -> None:
     """Draw whether quiet channels get large weights."""
     st.markdown("**Over images:** does a quiet channel get a large weight?")
-    ui.chart(figures.correlation(weights), one, "correlation", alt=weights.correlations.in_words())
+    words = f"Over {weights.witnesses}: {weights.correlations.in_words()}"
+    ui.chart(figures.correlation(weights), one, "correlation", alt=words)
 
 
 def entropy_rates(one: ui.Page, weights: ChannelWeights, height: int) -> None:
     """Draw Ĥ of the same channels."""
     st.markdown("**The entropy rate Ĥ** of the same channels")
-    words = f"Ĥ of every channel over {weights.witnesses}"
-    ui.chart(figures.entropy_rates(weights, height, rates), one, "entropy-rates", alt=words)
+    chart = figures.entropy_rates(weights, height, rates)
+    ui.chart(chart, one, "entropy-rates", alt=weights.rates_in_words())
 
 
 def caveat(weights: ChannelWeights) -> None:
@@ -242,14 +251,22 @@ flow.
 pixels, moved a little, would change it. Drawing its ε anew shows the opposite way: which pixels it decides.
 """
     )
-    st.latex(r"y_j = \omega_j(x)\, x_{\pi(j)}, \qquad \log\lvert\det\rvert = HW \sum_j \log \omega_j(x)")
     st.latex(
-        r"\log \omega_b = S_b(\mathrm{pool}(a)), \qquad \log \omega_a = S_a(\mathrm{pool}(\omega_b\, b)), \qquad "
-        r"a \text{ kept}, \; b \text{ emitted}"
+        r"\begin{gathered} y_j = \omega_j(x)\, x_{\pi(j)} \\ \log\lvert\det\rvert = HW \sum_j \log \omega_j(x) \\"
+        r"\log \omega_b = S_b(\mathrm{pool}(a)) \\ \log \omega_a = S_a(\mathrm{pool}(\omega_b\, b)) \\"
+        r"a \text{ kept}, \; b \text{ emitted} \end{gathered}"
     )
 
 
-def investigate(title: str, label: str, what: str, load: Callable, draw: Callable, *, of_weights: bool) -> None:
+def investigate(
+    title: str,
+    label: str,
+    what: str,
+    load: Callable[[Checkpoint, Images, int], Result],
+    draw: Callable[[Result, tuple[float, float] | None], go.Figure],
+    *,
+    of_weights: bool,
+) -> None:
     """Draw what takes seconds, for each checkpoint that it was asked of, on one axis."""
     st.subheader(title)
     results = {}
@@ -301,11 +318,11 @@ if found:
         if pair is not None:
             ui.exports(page, tables={"halves": pair.table()}, pictures={})
         if page.links["photo"] == "none":
+            vs = "" if pair is None or page.other is None else f" --vs {page.other.argument}"
             ui.recipe(
                 *(
                     f"analyse {one.argument} --what weights --level {weights.level} --data {page.images.name} "
-                    f"--image {page.links['image']} --seed {page.seed} --json"
-                    f"{f' --vs {page.other.argument}' if pair is not None and one is page else ''}"
+                    f"--image {page.links['image']} --seed {page.seed} --json{vs if one is page else ''}"
                     for one, (_, weights) in found.items()
                 )
             )

@@ -18,6 +18,8 @@ from eiwflow.ui import new_study, scrubber, texts
 from eiwflow.ui.parts import LESSON_LETTERS
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from eiwflow.analysis.record import TrainingRecord
     from eiwflow.analysis.study import Effect
     from eiwflow.analysis.study_arms import ArmCurve
@@ -40,7 +42,7 @@ COSTS = (
     "`shuffle` hold the fitting of weights that are for display only."
 )
 
-first, second, third, fourth = st.columns([1, 1, 2.2, 0.9], vertical_alignment="bottom")
+first, second, third, fourth = st.columns([0.9, 0.9, 3, 0.9], vertical_alignment="bottom")
 key = loaders.choose_study(first, files)
 try:
     study = loaders.read(files[key])
@@ -119,7 +121,7 @@ def show_equal_cpu() -> None:
     st.subheader("At equal CPU seconds")
     if other is None:
         st.markdown("A step with weights costs a little more. To give every arm the same seconds, run the study again:")
-        st.code(loaders.at_equal_cpu_again(study), language="bash")
+        st.code(loaders.at_equal_cpu_again(study), language="bash", wrap_lines=True)
     elif shown[0] not in subjects(other):
         st.markdown(f"{other.name} gave every arm the same CPU seconds, but has no {names[shown[0]]}.")
     else:
@@ -159,7 +161,7 @@ def show_in_lock_step(called: dict[tuple[str, str], str]) -> None:
         show_halves({arms[arm]: (arm, record) for arm, record in records.items()}, shared)
 
 
-def draw_curves(curves: dict[str, ArmCurve], shared: list[int] | None, apart: bool) -> None:
+def draw_curves(curves: dict[str, ArmCurve], shared: np.ndarray | None, apart: bool) -> None:
     """Draw the curves, or what the others need more than the first, on the axis of the recorded steps."""
     part = "test" if study.recipe.evaluate_on == "test" else "held-out"
     title = f"bits/dim on {part} crops"
@@ -174,7 +176,7 @@ def draw_curves(curves: dict[str, ArmCurve], shared: list[int] | None, apart: bo
     st.caption("Bold: mean over seeds. Faint: each seed, on some of the crops. Samples are of seed 0.")
 
 
-def show_halves(found: dict[str, tuple[Arm, TrainingRecord]], shared: list[int]) -> None:
+def show_halves(found: dict[str, tuple[Arm, TrainingRecord]], shared: np.ndarray) -> None:
     """Draw what the arms keep and send out at a level: structure, channels, weights."""
     with st.container(horizontal=True):
         number = loaders.choose_level(sorted({n for _, record in found.values() for n in splitting_levels(record)}))
@@ -192,7 +194,12 @@ def show_halves(found: dict[str, tuple[Arm, TrainingRecord]], shared: list[int])
     for place, (name, level) in zip(st.columns(max(1, len(weighing))), weighing.items(), strict=False):
         with place:
             st.caption(f"**{name}**: weights, {'applied' if level.weighed else 'trained for display, not applied'}")
-            ui.chart(figures.weights(level, limit), page, f"scrub-weights-{level.arm.split}", alt=f"log ω of {name}")
+            ui.chart(
+                figures.weights(level, limit),
+                page,
+                f"scrub-weights-{level.arm.split}",
+                alt=f"{name}: {level.weights_in_words()}",
+            )
     st.caption(f"After the last step, level {number}: {words}")
 
 
@@ -249,7 +256,8 @@ numbers show, on the way: the schedule is a cosine, so a curve cut short is not 
 """
     )
     st.latex(
-        r"d_s = b_s^{\text{subject}} - b_s^{\text{other}}, \qquad \bar d \pm t_{n-1,\,0.975}\, \frac{s_d}{\sqrt n}"
+        r"\begin{gathered} d_s = b_s^{\text{subject}} - b_s^{\text{other}} \\"
+        r"\bar d \pm t_{n-1,\,0.975}\, \frac{s_d}{\sqrt n} \end{gathered}"
     )
     ui.caveat("an arm that wins at this size and budget need not win at another: see the studies with other sizes.")
 
@@ -270,7 +278,7 @@ if not hidden:
         ui.exports(page, tables=tables | ({"contributions": contributions} if contributions else {}), pictures={})
         ui.recipe(f"study --out {loaders.argument(files[key])} --report --subject {'/'.join(shown[0])} --json")
         st.markdown("What ran it:")
-        st.code(loaders.command(study), language="bash")
+        st.code(loaders.command(study), language="bash", wrap_lines=True)
 
 ui.closing(
     page,

@@ -92,8 +92,9 @@ about the shell, not all of them in it: where a flow fits one badly, its ε are 
 """
     )
     st.latex(
-        r"\varepsilon(t) = \big[(1-t)\lVert a\rVert + t\lVert b\rVert\big]"
-        r"\big(\cos(t\theta)\,u + \sin(t\theta)\,w\big), \qquad \lVert \mathcal N(0, I_d) \rVert \approx \sqrt d"
+        r"\begin{aligned} \varepsilon(t) = {} & \big[(1-t)\lVert a\rVert + t\lVert b\rVert\big] \\[-4pt]"
+        r"& \cdot \big(\cos(t\theta)\,u + \sin(t\theta)\,w\big) \\"
+        r"\lVert \mathcal N&(0, I_d) \rVert \approx \sqrt d \end{aligned}"
     )
 
 

@@ -81,7 +81,7 @@ with ui.errors_as_sentences():
         with left:
             ui.chart(figures.training(curve), page, "training", alt=curve.in_words())
         with right:
-            ui.chart(figures.learning_rate(curve), page, "learning-rate", alt="The learning rate by training step")
+            ui.chart(figures.learning_rate(curve), page, "learning-rate", alt=curve.rate_in_words())
 
     st.subheader("The account from x to ε")
     account = entropy_loaders.account(page)
@@ -134,8 +134,9 @@ window, one-sided at both ends. Marks: the averaged weights, which are those in 
 """
     )
     st.latex(
-        r"\kappa = \frac{\sigma_{\max}(W \operatorname{diag} a)}{\sigma_{\min}(W \operatorname{diag} a)}, \qquad "
-        r"\max_i \frac{\lVert f^{-1}(f(h_i)) - h_i \rVert}{\lVert h_i \rVert}"
+        r"\begin{gathered} \kappa = "
+        r"\frac{\sigma_{\max}(W \operatorname{diag} a)}{\sigma_{\min}(W \operatorname{diag} a)} \\"
+        r"\max_i \frac{\lVert f^{-1}(f(h_i)) - h_i \rVert}{\lVert h_i \rVert} \end{gathered}"
     )
 
 with ui.errors_as_sentences(), st.expander("More evidence"):

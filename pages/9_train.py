@@ -64,7 +64,8 @@ if runs:
             )
             ui.exports(page, tables={"curves": shown.progress.table()}, pictures={})
         st.markdown("The same training without the app, and how to go on with it:")
-        st.code(f"{shown.command}\npython -m eiwflow train --resume {shown.run.path}", language="bash")
+        commands = f"{shown.command}\npython -m eiwflow train --resume {shown.run.path}"
+        st.code(commands, language="bash", wrap_lines=True)
         st.caption("The end of its log:")
         st.code(shown.run.log_end(), language=None, wrap_lines=True)
 

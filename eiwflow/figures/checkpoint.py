@@ -37,7 +37,7 @@ ORDERS = {
 WEIGHTS = {"none": "", "pooled": ", weights ω(x)"}
 #: One a level, so that levels are told apart without their shades.
 PATTERNS = ("", "/", "x", ".", "-", "+")
-_SUBJECT, _SCALES = palette.SUBJECT, "#CC79A7"
+_SUBJECT, _SCALES = palette.ARMS[0], palette.ARMS[3]
 #: So many labels of steps have room at an axis.
 LABELS = 26
 #: The smallest factor that is drawn; an axis of powers has no zero.
@@ -51,8 +51,8 @@ def strip(made: Anatomy) -> str:
     """Return the architecture as HTML: the image, then a column a level; columns wrap where it is narrow."""
     columns = "".join(_level(made, level) for level in made.levels)
     return (
-        '<div class="eiw-frame"><div style="display: grid; gap: 22px 30px; '
-        'grid-template-columns: repeat(auto-fit, minmax(min(13rem, 100%), 1fr))">'
+        '<div class="eiw-frame"><div style="display: grid; gap: 22px 24px; '
+        'grid-template-columns: repeat(auto-fit, minmax(min(11.5rem, 100%), 1fr))">'
         f"{_image(made)}{columns}</div>"
         '<p class="eiw-legend"><span><i class="eiw-key eiw-kept"></i>kept, goes on</span>'
         '<span><i class="eiw-key eiw-emitted"></i>emitted, leaves as ε</span>'
@@ -64,9 +64,14 @@ def _image(made: Anatomy) -> str:
     size = "×".join(map(str, made.config.shape))
     rows = [(name, made.parameters[part]) for part, (name, _) in PARTS.items()]
     return (
-        f"<section><h4>The image</h4><p>{size}</p>{_boxes([('', 1.0)])}"
-        f"<p>{made.config.dimensions:,} numbers</p>{_rows(rows, 'all levels', made.total)}</section>"
+        f"<section><h4>The image</h4><p>{size},<br>{made.config.dimensions:,} numbers</p>{_boxes([('', 1.0)])}"
+        f"<p>all of it goes in</p>{_rows(rows, 'all levels', made.total)}</section>"
     )
+
+
+def _policy_in_words(made: Anatomy) -> str:
+    order, weights = made.config.order, made.config.weights
+    return f"{ORDERS.get(order, f'order {order}')}{WEIGHTS.get(weights, f', weights {weights}')}"
 
 
 def _level(made: Anatomy, level: LevelAnatomy) -> str:
@@ -82,14 +87,14 @@ def _level(made: Anatomy, level: LevelAnatomy) -> str:
     ]
     if level.kept is not None:
         rows += [
-            (f"{ORDERS[config.order]}{WEIGHTS[config.weights]}", counts["shuffle"]),
+            (_policy_in_words(made), counts["shuffle"]),
             (f"{config.prior} prior", counts["prior"]),
         ]
     if level.display:
         rows.append((f"for display only: {level.display:,}", 0))
     stays = f"{_size(level.kept)} stay · " if level.kept is not None else ""
     return (
-        f"<section><h4>Level {level.number}</h4><p>{_size(level.shape_in)}, squeezed to {_size(level.shape)}</p>"
+        f"<section><h4>Level {level.number}</h4><p>{_size(level.shape_in)},<br>squeezed to {_size(level.shape)}</p>"
         f"{_boxes(boxes)}<p>{stays}{leaves}</p>{_rows(rows, f'level {level.number}', level.total)}</section>"
     )
 

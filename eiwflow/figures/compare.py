@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
 #: claim: colour, symbol.
 CLAIMS = {
-    "better": (palette.SUBJECT, "diamond"),
-    "worse": ("#CC79A7", "square"),
-    "no conclusion": (palette.REFERENCE, "circle-open"),
+    "better": (palette.ARMS[0], "diamond"),
+    "worse": (palette.ARMS[3], "square"),
+    "no conclusion": (palette.ARMS[4], "circle-open"),
 }
 #: Colour, dash and symbol of arms, the subject first. None is that of kept or emitted.
 STYLES = (
-    (palette.SUBJECT, "solid", "diamond"),
-    ("#E69F00", "dash", "circle"),
-    ("#56B4E9", "dot", "square"),
-    ("#CC79A7", "dashdot", "triangle-up"),
-    (palette.REFERENCE, "longdash", "x"),
+    (palette.ARMS[0], "solid", "diamond"),
+    (palette.ARMS[1], "dash", "circle"),
+    (palette.ARMS[2], "dot", "square"),
+    (palette.ARMS[3], "dashdot", "triangle-up"),
+    (palette.ARMS[4], "longdash", "x"),
 )
 #: What can be measured of the two halves: title of the axis, what it is of noise, and what that noise is.
 MEASURES = {
@@ -248,7 +248,7 @@ def halves(found: Mapping[str, ArmLevel], shared: np.ndarray, measured: str) -> 
     figure.add_hline(
         y=line,
         line={"width": 1.5, "dash": "dash", "color": palette.REFERENCE},
-        annotation={"text": of_noise, "font": {"color": palette.REFERENCE}},
+        annotation={"text": of_noise},
         annotation_position="bottom right",
     )
     figure.update_layout(
@@ -330,7 +330,8 @@ def weights(level: ArmLevel, limit: float) -> go.Figure:
     half = channels // 2
 
     def bars(place: int) -> list[dict[str, Any]]:
-        mean, spread = (values[place].round(4) for values in (level.weights_mean, level.weights_std))
+        assert level.weights_mean is not None and level.weights_std is not None  # shown of policies that weigh
+        mean, spread = level.weights_mean[place].round(4), level.weights_std[place].round(4)
         return [
             {
                 "type": "bar",

@@ -17,7 +17,8 @@ import plotly.graph_objects as go
 from . import palette, steps
 
 if TYPE_CHECKING:
-    from ..analysis.entropy import Account, Entropies, Estimate, Half, LevelEntropies, LevelGrowth
+    from ..analysis.bootstrap import Estimate
+    from ..analysis.entropy import Account, Entropies, Half, LevelEntropies, LevelGrowth
 
 #: part: colour, dash, symbol, which way its marks are moved aside, and what is said of it.
 PARTS = {
@@ -49,9 +50,9 @@ AXES = {
     "rate": Axis("Ĥ", "nats/pixel", GAUSSIAN, f"white N(0, 1): {GAUSSIAN:.4f}"),
 }
 STAGES = {
-    "number": "no<br>order",
+    "number": "as<br>is",
     "order": "in<br>order",
-    "weights": "with<br>ω",
+    "weights": "× ω",
     "entropy": "by<br>J",
     "noise": "ε",
     "fixed": "as it<br>splits",
@@ -59,7 +60,7 @@ STAGES = {
 }
 #: Room between two levels, in stages, and what a written figure takes of the y axis.
 BETWEEN, _LABEL = 1, 0.09
-_UP, _DOWN, _TOTAL = palette.SUBJECT, "#CC79A7", palette.REFERENCE
+_UP, _DOWN, _TOTAL = palette.ARMS[0], palette.ARMS[3], palette.REFERENCE
 
 
 # ---------------------------------------------------------------------- by level
@@ -110,7 +111,7 @@ def by_level(
         _add_means(figure, part, of_part, measured)
     _add_values(
         figure,
-        {part: [point for point in of_part if point[0] in last] for part, of_part in points.items()},
+        {part: [(x, half) for x, half in found if half is not None and x in last] for part, found in points.items()},
         measured,
         _LABEL * (high - low),
     )
@@ -123,6 +124,7 @@ def by_level(
             "tickvals": list(ticks),
             "ticktext": list(ticks.values()),
             "tickangle": 0,
+            "tickfont": {"size": 11},
             "showgrid": False,
             "zeroline": False,
             "title": {"text": "<br>".join(result.method(measured)), "font": {"size": 11}},
@@ -222,7 +224,7 @@ def _add_values(figure: go.Figure, points: dict[str, list[tuple[float, Half]]], 
             x=[place + 0.3 for place, _ in of_part],
             y=_numbers(written),
             text=[
-                "" if _is_nan(half.means[measured]) else _minus(f"{half.means[measured].value:.2f}")
+                "" if _is_nan(half.means[measured]) else _minus(f"\u2002{half.means[measured].value:.2f}")
                 for _, half in of_part
             ],
             mode="text",
@@ -448,7 +450,7 @@ def _layout(plot: float, above: float, below: float) -> dict[str, Any]:
     """Return what all charts share, given the plot's height and the room around it: below stands also the legend."""
     return {
         "height": round(plot + above + below),
-        "margin": {"l": 8, "r": 16, "t": round(above), "b": round(below)},
+        "margin": {"l": 8, "r": 28, "t": round(above), "b": round(below)},
         "paper_bgcolor": "rgba(0, 0, 0, 0)",
         "plot_bgcolor": "rgba(0, 0, 0, 0)",
         "hovermode": "closest",

@@ -81,7 +81,7 @@ def _add_stairs(
         marker={"color": colour, "symbol": symbol, "size": 9},
         text=[f"{bits:.2f}" for bits in stairs],
         textposition=["top center" if high else "bottom center" for high in above],
-        textfont={"color": colour, "size": 15},
+        textfont={"size": 15},
         cliponaxis=False,
         name=name,
         legendgroup=name,

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from PIL import Image, ImageDraw, ImageFont
 
 from . import palette
-from .pixels import data_uri, picture, png
+from .pixels import appearance, data_uri, picture, png
 
 if TYPE_CHECKING:
     from ..analysis.latents import Comparison, Norms, Treated
@@ -51,7 +51,9 @@ def _row(treated: Treated, captions: Sequence[str]) -> str:
     texts = [
         f"{escape(caption)}<br><b>{decibels}</b>" for caption, decibels in zip(captions, treated.decibels, strict=True)
     ]
-    cells = [("the image", "The image", treated.image), *zip(texts, treated.names, treated.pictures, strict=True)]
+    alts = [f"{name}: {decibels}" for name, decibels in zip(treated.names, treated.decibels, strict=True)]
+    image = ("the image", f"The image: {appearance(treated.image)}", treated.image)
+    cells = [image, *zip(texts, alts, treated.pictures, strict=True)]
     figures = "".join(
         f'<figure><img alt="{escape(alt)}" src="{data_uri(pixels)}"><figcaption>{text}</figcaption></figure>'
         for text, alt, pixels in cells

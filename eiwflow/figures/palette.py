@@ -9,6 +9,10 @@ EMITTED = "#D55E00"
 #: What is neither kept nor emitted: first the thing looked at, then what it is compared with.
 SUBJECT = "#009E73"
 REFERENCE = "#8C8C8C"
+#: What is compared, arm by arm, the subject first; none has the colour of kept or emitted. All stand out from a white
+#: and from a dark page (3:1), which Okabe–Ito's orange and sky blue do not, and from each other for eyes that lack one
+#: kind of cone. By lightness alone they are hard to tell apart, so each arm has a dash and a symbol too.
+ARMS = (SUBJECT, "#827F11", "#A97CF0", "#AE459A", "#646464")
 #: Lines and letters of axes: grey enough for a white and for a black page.
 AXIS = "rgba(128, 128, 128, 0.35)"
 

@@ -3,10 +3,26 @@
 from __future__ import annotations
 
 import base64
+import colorsys
 import io
 
 import numpy as np
 from PIL import Image
+
+#: What a hue in degrees up to the number is called.
+HUES = {20: "red", 45: "orange", 70: "yellow", 165: "green", 200: "cyan", 255: "blue", 320: "violet", 361: "red"}
+#: Below this saturation a picture's average colour is called grey.
+COLOURED = 0.12
+
+
+def appearance(pixels: np.ndarray) -> str:
+    """Return how bytes (H, W, C) look on average, in words for who does not see them: how bright, which colour."""
+    average = pixels.reshape(-1, pixels.shape[-1]).mean(axis=0) / 255
+    hue, saturation, _ = colorsys.rgb_to_hsv(*np.broadcast_to(average, 3).tolist())
+    colour = "grey" if saturation < COLOURED else next(name for end, name in HUES.items() if 360 * hue < end)
+    bright = float(average.mean())
+    tone = "dark" if bright < 0.3 else "bright" if bright > 0.6 else "medium"
+    return f"{tone} {colour} on average, brightness {100 * bright:.0f} of 100"
 
 
 def montage(images: np.ndarray, columns: int) -> np.ndarray:

@@ -364,7 +364,7 @@ def halves_by_steps(halves: HalvesBySteps) -> go.Figure:
     lines = (
         ("kept by the entropy order", halves.entropy, palette.SUBJECT, "solid", "star", 11),
         ("first half (kept by static-last)", halves.first, palette.KEPT, "solid", "circle", 8),
-        ("last half (kept by static-first)", halves.last, "#E69F00", "dot", "diamond", 9),
+        ("last half (kept by static-first)", halves.last, palette.ARMS[1], "dot", "diamond", 9),
     )
     for name, values, colour, dash, symbol, size in lines:
         figure.add_scatter(
@@ -419,7 +419,7 @@ def _names(place: float, ranks: np.ndarray, side: str) -> dict[str, Any]:
         "text": [f" {channel} " for channel in range(len(ranks))],
         "mode": "text",
         "textposition": side,
-        "textfont": {"size": 11 if len(ranks) <= 12 else 9, "color": palette.REFERENCE},
+        "textfont": {"size": 11 if len(ranks) <= 12 else 9},
         "showlegend": False,
         "hoverinfo": "skip",
     }
@@ -472,10 +472,10 @@ def _split_bands(figure: go.Figure, channels: int) -> None:
 
 
 def _side_names(figure: go.Figure) -> None:
-    for y, text, colour in ((0.75, "kept", palette.KEPT), (0.25, "emitted", palette.EMITTED)):
+    for y, text in ((0.75, "kept"), (0.25, "emitted")):
         figure.add_annotation(
             x=1, y=y, xref="paper", yref="paper", xanchor="left", xshift=4, textangle=90,
-            text=f"<b>{text}</b>", font={"color": colour, "size": 13}, showarrow=False,
+            text=f"<b>{text}</b>", font={"size": 13}, showarrow=False,
         )  # fmt: skip
 
 

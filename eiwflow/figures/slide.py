@@ -61,6 +61,6 @@ def strip_png(passage: Passage) -> bytes:
             draw.text((x, TOP + height + BETWEEN // 2), stay, "black", small, anchor="lm")
         share = percent(level.emitted / passage.dimensions)
         leave = f"{level.emitted:,} numbers leave ({share})"
-        draw.text((x, y - BETWEEN + 24), leave, palette.EMITTED, small, anchor="lm")
+        draw.text((x, y - BETWEEN + 24), leave, "black", small, anchor="lm")
         x += wide
     return png(canvas)

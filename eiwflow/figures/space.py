@@ -12,7 +12,7 @@ from PIL import Image
 
 from . import palette
 from .latents import layout, rows_png
-from .pixels import data_uri, montage, picture
+from .pixels import appearance, data_uri, montage, picture
 
 if TYPE_CHECKING:
     from ..analysis.interpolation import Interpolation, NormPaths, Samples
@@ -40,7 +40,7 @@ def strips(interpolation: Interpolation, *, alone: bool = True) -> str:
     """Return a film strip a row as HTML, from A on the left to t = 1 on the right; without ``alone`` the first row."""
     frames = len(interpolation.t)
     strips = [
-        _strip(name, data_uri(montage(images, frames)))
+        _strip(name, f"{appearance(images[0])}; at the end {appearance(images[-1])}", data_uri(montage(images, frames)))
         for name, images in zip(row_names(interpolation), rows(interpolation), strict=True)
     ][: None if alone else 1]
     ends = (
@@ -52,11 +52,11 @@ def strips(interpolation: Interpolation, *, alone: bool = True) -> str:
     return f'<div style="display: grid; gap: 8px">{"".join(strips)}{ends}</div>'
 
 
-def _strip(name: str, uri: str) -> str:
+def _strip(name: str, ends: str, uri: str) -> str:
     return (
         '<div class="eiw-row" style="flex-wrap: wrap; align-items: center; gap: 2px 12px">'
         f'<span style="flex: 0 0 8.5rem">{escape(name)}</span>'
-        f'<img alt="From A towards B: {escape(name)}" src="{uri}" style="flex: 1 1 19rem; min-width: 0"></div>'
+        f'<img alt="From A towards B, {escape(name)}: {ends}" src="{uri}" style="flex: 1 1 19rem; min-width: 0"></div>'
     )
 
 

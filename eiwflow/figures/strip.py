@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from . import palette
-from .pixels import data_uri, montage
+from .pixels import appearance, data_uri, montage
 
 if TYPE_CHECKING:
     from ..analysis.levels import LevelFacts, Passage, Reconstruction
@@ -89,7 +89,7 @@ def _entrance(passage: Passage) -> str:
         '<section class="eiw-station" style="--column: 1"><header><h4>The image</h4><p>'
         f"{channels} colour{'s' * (channels > 1)}, {height}×{width}<br>"
         f"{passage.dimensions:,} numbers</p></header>"
-        f'<div class="eiw-box"><img alt="The image that enters the flow, {height}×{width} pixels" '
+        f'<div class="eiw-box"><img alt="The image that enters the flow, {height}×{width} pixels: {appearance(image)}" '
         f'src="{data_uri(image)}" style="{_size(image)}"></div></section>'
     )
 
@@ -97,7 +97,7 @@ def _entrance(passage: Passage) -> str:
 def _station(passage: Passage, level: LevelFacts, parts: list[Box], column: int) -> str:
     channels, height, width = level.shape
     steps = f"{level.steps} step" + "s" * (level.steps != 1)
-    then = ORDER_WORDS[passage.order_rule] if level.kept else "no split"
+    then = ORDER_WORDS.get(passage.order_rule, f"order {passage.order_rule}") if level.kept else "no split"
     share = percent(level.emitted / passage.dimensions)
     *kept, emitted = (_box(level, box) for box in parts)
     if kept:
@@ -116,19 +116,21 @@ def _station(passage: Passage, level: LevelFacts, parts: list[Box], column: int)
 
 def _return(passage: Passage) -> str:
     result = passage.reconstruction
-    height, width, _ = result.image.shape
+    came_back = f"{result.verdict()}, ±{result.largest()}"
     return (
         '<div class="eiw-arrow eiw-back" style="--column: 2"></div><section class="eiw-return">'
-        f'<div class="eiw-box"><img alt="What the flow makes of all that left, {height}×{width} pixels" '
+        f'<div class="eiw-box"><img alt="What the flow makes of all that left: {came_back}" '
         f'src="{data_uri(result.restored)}" style="{_size(result.restored)}"></div>'
-        f"<p>From all ε, backwards:<br>{result.verdict()}, ±{result.largest()}</p></section>"
+        f"<p>From all ε, backwards:<br>{came_back}</p></section>"
     )
 
 
 def _box(level: LevelFacts, box: Box) -> str:
     cells = "".join(f'<i data-tip="{escape(_tip(level, box.first + n, box.part))}"></i>' for n in range(box.count))
-    leaves = "that goes on" if box.part == "kept" else "that leaves"
-    alt = f"Level {level.number}: {box.count} channel maps of {level.shape[1]}×{level.shape[2]} {leaves}"
+    fate = "go on" if box.part == "kept" else "leave"
+    structure = level.redundancy[0, box.first : box.first + box.count].mean()
+    said = f", J = {structure:.2f} nats/pixel on average".replace("-", "−") if np.isfinite(structure) else ""
+    alt = f"Level {level.number}: {box.count} channel maps of {level.shape[1]}×{level.shape[2]} that {fate}{said}"
     return (
         f'<div class="eiw-box eiw-{box.part}">'
         f'<img alt="{alt}" src="{data_uri(box.pixels)}" style="{_size(box.pixels)}">'
@@ -165,9 +167,13 @@ def reconstruction(result: Reconstruction) -> str:
     height, width, _ = result.image.shape
     scale = result.error / result.max_abs_error if result.max_abs_error else result.error
     panels = (
-        ("the image", "The image", result.image),
-        ("what comes back", "The image that comes back", result.restored),
-        (f"the error, up to {result.largest()}", "The error, amplified", palette.cividis(scale)),
+        ("the image", f"The image: {appearance(result.image)}", result.image),
+        ("what comes back", f"What comes back: {result.verdict()}", result.restored),
+        (
+            f"the error, up to {result.largest()}",
+            f"The error of every pixel, yellow where it is the largest, {result.largest()}",
+            palette.cividis(scale),
+        ),
     )
     figures = "".join(
         f'<figure><img alt="{alt}" src="{data_uri(pixels)}" style="aspect-ratio: {width}/{height}">'
@@ -180,7 +186,7 @@ def reconstruction(result: Reconstruction) -> str:
 def samples(images: np.ndarray, temperature: float) -> str:
     """Return images (N, H, W, C) drawn from a flow as HTML, four a row."""
     drawn = "".join(
-        f'<img alt="Image {number} drawn at temperature {temperature}" src="{data_uri(pixels)}">'
+        f'<img alt="Sample {number} at temperature {temperature}: {appearance(pixels)}" src="{data_uri(pixels)}">'
         for number, pixels in enumerate(images, start=1)
     )
     return f'<div class="eiw-row eiw-four">{drawn}</div>'

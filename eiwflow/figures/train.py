@@ -17,10 +17,9 @@ if TYPE_CHECKING:
     from ..analysis.progress import LevelNow, Progress
 
 _RAW, _SMOOTH, _TEST = "train (faint)", "train, smoothed (bold)", "test, averaged weights"
-#: Of runs that are compared (Okabe–Ito, without what means kept or emitted), each with a dash of its own.
-_RUN_COLOURS = ("#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C8C8C")
+#: Of runs that are compared, each with a colour of its own: a dash.
 _RUN_DASHES = ([1, 0], [8, 3], [3, 3], [10, 3, 2, 3], [2, 5])
-MOST_RUNS = len(_RUN_COLOURS)
+MOST_RUNS = len(palette.ARMS)
 #: A plain wheel scrolls the page.
 _ZOOM = {
     "name": "zoom",
@@ -47,7 +46,7 @@ def curves() -> dict[str, Any]:
             "domain": [_RAW, _SMOOTH, _TEST],
             "range": [palette.REFERENCE, palette.REFERENCE, palette.SUBJECT],
         },
-        "legend": {"orient": "top", "symbolType": "stroke", "symbolStrokeWidth": 3, "labelLimit": 300, "columns": 2},
+        "legend": {"orient": "top", "symbolType": "stroke", "symbolStrokeWidth": 3, "labelLimit": 300, "columns": 1},
     }
     tip = [
         {"field": "line", "title": "curve"},
@@ -88,13 +87,13 @@ def compared(names: list[str]) -> dict[str, Any]:
         "y": _BITS,
         "color": {
             **run,
-            "scale": {"domain": names, "range": list(_RUN_COLOURS[:count])},
+            "scale": {"domain": names, "range": list(palette.ARMS[:count])},
             "legend": {
                 "orient": "top",
                 "symbolType": "stroke",
                 "symbolStrokeWidth": 3,
                 "labelLimit": 400,
-                "columns": 2,
+                "columns": 1,
             },
         },
         "strokeDash": {**run, "scale": {"domain": names, "range": list(_RUN_DASHES[:count])}},
@@ -134,7 +133,7 @@ def channels(level: int) -> dict[str, Any]:
             "x": {
                 "field": "place",
                 "type": "ordinal",
-                "title": f"level {level}: place in force",
+                "title": f"level {level}: place in force, the first half is kept",
                 "axis": {"labelOverlap": True, "labelAngle": 0},
             },
             "y": {"field": "J", "type": "quantitative", "title": "J (nats/pixel)", "axis": {"tickCount": 4}},

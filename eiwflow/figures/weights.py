@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from . import palette
-from .pixels import data_uri, montage
+from .pixels import appearance, data_uri, montage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -173,7 +173,7 @@ def correlation(weights: ChannelWeights, height: int = 215) -> go.Figure:
             text=[
                 f"{_name(weights.order, position)}<br>r = {found.pearson[position]:+.2f} "
                 f"({found.low[position]:+.2f} to {found.high[position]:+.2f}), ρ = {found.spearman[position]:+.2f}"
-                for position in np.flatnonzero(here)
+                for position in np.flatnonzero(here).tolist()
             ],
             hovertemplate="%{text}<extra></extra>",
         )
@@ -257,7 +257,7 @@ def _by_position(order: Sequence[int], split: int | None, title: str, height: in
                 xshift=shift,
                 showarrow=False,
                 text=f"← {part}" if part == "kept" else f"{part} →",
-                font={"color": _LOOKS[part]["colour"], "size": 14},
+                font={"size": 14},
             )
     return figure
 
@@ -316,7 +316,7 @@ def _name(order: Sequence[int], position: int) -> str:
     return f"channel {order[position]}, place {position + 1} of {len(order)}"
 
 
-def _round(values: np.ndarray) -> list[float]:
+def _round(values: np.ndarray | Sequence[float]) -> list[float]:
     return [float(f"{value:.5g}") for value in np.asarray(values, dtype=float)]
 
 
@@ -335,7 +335,7 @@ def scatter(
 
     """
     look = _LOOKS[weights.parts[position]]
-    log_std, quiet = weights.images.log_std[:, position], -weights.images.log_weights[:, position]
+    log_std, quiet = weights.images.log_std[:, position], -weights.images.weights()[:, position]
     own = float(weights.image.log_std[0, position]), float(-weights.log_weights[position])
     ends = np.array([min(log_std.min(), own[0]), max(log_std.max(), own[0])])
     figure = go.Figure()
@@ -384,7 +384,7 @@ def scatter_limits(*shown: tuple[ChannelWeights, int]) -> tuple[tuple[float, flo
     """Return where both axes of :func:`scatter` end that hold the points of these channels, each by its position."""
     parts = [(part, position) for weights, position in shown for part in (weights.images, weights.image)]
     log_std = np.concatenate([part.log_std[:, position] for part, position in parts])
-    quiet = np.concatenate([-part.log_weights[:, position] for part, position in parts])
+    quiet = np.concatenate([-part.weights()[:, position] for part, position in parts])
     return _with_margin(log_std), _with_margin(quiet)
 
 
@@ -398,7 +398,7 @@ def extremes(images: np.ndarray, weights: ChannelWeights, position: int, count: 
         count: images a row.
 
     """
-    log_weights = weights.images.log_weights[:, position]
+    log_weights = weights.images.weights()[:, position]
     relative = np.exp(log_weights - log_weights.mean())
     rows = []
     for way, chosen in zip(("up", "down"), weights.extremes(position, count), strict=True):
@@ -424,26 +424,26 @@ def pixels(image: np.ndarray, gradient: EnergyGradient, change: Resampling | Non
     """
     peak = gradient.gradient.max()
     panels = [
-        ("The image", "The image looked at", image),
+        ("The image", f"The image looked at: {appearance(image)}", image),
         (
             f"Channel {gradient.channel} of level {gradient.level}: its mean ± {GREY_RANGE:.0f} standard deviations",
-            f"The map of channel {gradient.channel}",
+            f"The map of channel {gradient.channel}, {'×'.join(map(str, gradient.map.shape))} numbers",
             _grey(gradient.map),
         ),
         (
             f"Which pixels its energy listens to; yellow = {peak:.2g} a grey level",
-            f"Input gradient of the energy of channel {gradient.channel}",
+            f"The input gradient: {gradient.in_words()}",
             palette.cividis(gradient.gradient / peak if peak else gradient.gradient),
         ),
     ]
     if change is not None:
         how = "zero" if change.zeroed else "drawn anew"
-        largest = change.change.max()
+        changed, largest = f"The image with its ε {how}", change.change.max()
         panels += [
-            (f"The image with its ε {how}", f"The image after the channel's ε is {how}", change.changed),
+            (changed, f"{changed}: {appearance(change.changed)}", change.changed),
             (
                 f"What changed; yellow = {largest:.2g} grey levels",
-                "Change of every pixel, root mean square",
+                f"Change of every pixel. {change.in_words()}",
                 palette.cividis(change.change / largest if largest else change.change),
             ),
         ]

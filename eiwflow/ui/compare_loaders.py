@@ -6,7 +6,7 @@ import dataclasses
 import secrets
 import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -85,7 +85,7 @@ def _read(path: Path, time: int, size: int) -> Study:
     return read_study(path)
 
 
-_HASHES = {"eiwflow.analysis.study_file.Study": lambda study: study.sha256}
+_HASHES: dict[str | type[Any], Callable[[Any], Any]] = {"eiwflow.analysis.study_file.Study": lambda study: study.sha256}
 
 
 @st.cache_resource(max_entries=64, hash_funcs=_HASHES, show_spinner=False)
@@ -163,11 +163,16 @@ def choose_arms(one: DeltaGenerator, others: DeltaGenerator, known: Sequence[tup
         key="against",
         bind="query-params",
     )
-    return [tuple(option.split("/")) for option in (chosen, *against)]
+    return [_subject(option) for option in (chosen, *against)]
 
 
 def _name_of(option: str) -> str:
-    return name(tuple(option.split("/")))
+    return name(_subject(option))
+
+
+def _subject(option: str) -> tuple[str, str]:
+    split, _, init = option.partition("/")
+    return split, init
 
 
 def name(subject: tuple[str, str]) -> str:

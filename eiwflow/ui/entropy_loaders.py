@@ -90,5 +90,4 @@ def growth(page: Page) -> Growth | None:
 
 def samples(page: Page) -> dict[int, bytes]:
     """Return the samples that the training drew on its way, by step."""
-    record = shuffle_loaders.record(page)
-    return {} if record is None else record.samples
+    return shuffle_loaders.samples(page)

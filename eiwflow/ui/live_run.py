@@ -69,8 +69,11 @@ def _say(run: RunDirectory) -> None:
 
 
 def _draw(one: loaders.Listed) -> None:
-    run = one.run
-    now, progress = run.state(), loaders.progress(run)
+    run, look = one.run, loaders.look_at(one.run)
+    if look is None:
+        st.info("This run has been removed meanwhile, here or by someone else; nothing else has changed.")
+        return
+    now, progress = look.state, look.progress
     if one.state.alive and now.name != one.state.name:
         st.rerun()  # other buttons, and no more seconds to count where it has ended
     st.progress(progress.done, f"**{now.name}** · {progress.pace_in_words(now.alive)}")
@@ -81,7 +84,7 @@ def _draw(one: loaders.Listed) -> None:
             figures.curves(),
             key="curve",
             width="stretch",
-            alt=CURVES,
+            alt=CURVES if now.alive else f"{CURVES} {progress.in_words()}",
             on_select=_zoomed,
             selection_mode="zoom",
         )
@@ -98,7 +101,9 @@ def _draw(one: loaders.Listed) -> None:
                 figures.channels(level.number),
                 key=f"channels-{level.number}",
                 width="stretch",
-                alt=f"J of the channels of level {level.number}, in the order in force: the sentence below sums it up.",
+                alt=f"J of the channels of level {level.number}, in the order in force: the sentence below sums it up."
+                if now.alive
+                else f"J of the channels, in the order in force. {level.in_words()}",
             )
             st.caption(level.in_words())
 
@@ -141,7 +146,11 @@ def manage(runs: dict[str, loaders.Listed], name: str) -> None:
         # Two runs may have been given one name.
         together = {f"{runs[key].run.title} ({key[-6:]})": runs[key].progress for key in [name, *others]}
         st.vega_lite_chart(
-            figures.compared_rows(together), figures.compared(list(together)), key="curves-compared", width="stretch"
+            figures.compared_rows(together),
+            figures.compared(list(together)),
+            key="curves-compared",
+            width="stretch",
+            alt=" ".join(f"{name}: {progress.in_words()}" for name, progress in together.items()),
         )
         parts.caveat(
             "one training of each ranks nothing, since chance alone moves a curve; and runs of other image sizes or "

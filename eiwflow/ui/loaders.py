@@ -9,12 +9,14 @@ import gc
 import hashlib
 import io
 import os
+import threading
+import time
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import streamlit as st
@@ -33,11 +35,13 @@ Kept = TypeVar("Kept")
 ROOT = Path(__file__).resolve().parents[2]
 BUNDLED = ROOT / "assets" / "checkpoints"
 SAMPLES, TEMPERATURE = 8, 0.7
+#: Seconds between two times that freed memory is handed back.
+GIVE_BACK_S = 30.0
 #: Uploaded photos that the server remembers, and the side they are kept at; uploaded checkpoints.
 PHOTOS, PHOTO_SIDE, UPLOADS = 16, 256, 8
 
 #: How Streamlit tells apart what the cached functions of all pages are given.
-HASHES = {
+HASHES: dict[str | type[Any], Callable[[Any], Any]] = {
     "eiwflow.checkpoint.Checkpoint": lambda checkpoint: checkpoint.sha256,
     "eiwflow.ui.loaders.Images": lambda images: (images.name, images.test.shape),
     "torch.Tensor": lambda tensor: tensor.numpy().tobytes(),
@@ -57,6 +61,15 @@ def engine() -> None:
         torch.set_num_threads(max(1, (os.cpu_count() or 2) // 2))
     gc.collect()
     gc.freeze()
+    threading.Thread(target=_give_back_now_and_then, daemon=True).start()
+
+
+def _give_back_now_and_then() -> None:
+    """Hand freed memory back to the system: what pages need for a moment would else stay with the server for good."""
+    from ..training.memory import give_back_freed_memory
+
+    while give_back_freed_memory():
+        time.sleep(GIVE_BACK_S)
 
 
 # ---------------------------------------------------------------------- checkpoints

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -21,6 +21,8 @@ from . import run_loaders as loaders
 
 if TYPE_CHECKING:
     from ..training.recipe import Recipe
+
+Number = TypeVar("Number", int, float)
 
 #: The default policy first.
 SPLITS = list(NAMED_SPLITS)[::-1]
@@ -97,11 +99,13 @@ def _answer(device: str, what: str, timings: dict[str, loaders.PresetTime] | Non
 def _own_settings() -> None:
     """Draw every setting with its bounds; :func:`_own_recipe` reads them."""
 
-    def number(box: DeltaGenerator, label: str, name: str, value: float, step: float, **options: str) -> None:
+    def number(
+        box: DeltaGenerator, label: str, name: str, value: Number, step: Number, format: str | None = None
+    ) -> None:
         low, high = {**BOUNDS, **RECIPE_BOUNDS}[name]
         kind = type(value)
         box.number_input(
-            label, kind(low), kind(high), value, step, key=f"own-{name}", help=f"{low:g} to {high:g}", **options
+            label, kind(low), kind(high), value, step, format, key=f"own-{name}", help=f"{low:g} to {high:g}"
         )
 
     first, second, third, fourth = st.columns(4, gap="medium")

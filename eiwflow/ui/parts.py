@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: The size of a figure's letters in front of a hall, in pixels.
 LESSON_LETTERS = 20
+#: From so many letters on what stands in a table wraps.
+LONG_CELL = 40
 #: What a browser is told that an exported file is.
 KINDS = {"csv": "text/csv", "png": "image/png", "gif": "image/gif", "npz": "application/octet-stream"}
 
@@ -71,7 +73,7 @@ def chart(figure: go.Figure, page: Visit, what: str, alt: str) -> None:
     if page.for_print:
         figure.update_layout(template="plotly_white", paper_bgcolor="white")
         suffix = "svg"
-    config = {
+    config: dict[str, Any] = {
         "displaylogo": False,
         "modeBarButtons": [["toImage"]],
         "toImageButtonOptions": {
@@ -80,7 +82,7 @@ def chart(figure: go.Figure, page: Visit, what: str, alt: str) -> None:
             "scale": 2,
         },
     }
-    theme = None if page.for_print else "streamlit"
+    theme: Literal["streamlit"] | None = None if page.for_print else "streamlit"
     st.plotly_chart(figure, key=page.key(what), width="stretch", theme=theme, alt=alt, config=config)
 
 
@@ -100,22 +102,42 @@ def caveat(sentence: str) -> None:
     st.caption(f"**Mind:** {sentence}")
 
 
-def table(rows: Sequence[dict[str, Any]]) -> None:
-    """Show rows as a table whose headings wrap; numbers have three decimals, what is not there is a dash."""
-    head = "".join(f"<th>{escape(name)}</th>" for name in rows[0])
-    body = "".join(f"<tr>{''.join(f'<td>{escape(_cell(value))}</td>' for value in row.values())}</tr>" for row in rows)
-    st.html(f'<div class="eiw-table"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>')
+def table(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Show rows as a table whose headings wrap; numbers have three decimals, what is not there is a dash.
+
+    Words stand at the left, all else at the right. Where it is narrow the table is scrolled, by keys too.
+    """
+    worded = {name for name in rows[0] if all(str(row[name])[:1].isalpha() for row in rows)}
+    head = "".join(_heading(name, "eiw-words" * (name in worded)) for name in rows[0])
+    body = "".join(f"<tr>{''.join(_table_cell(row[name], name in worded) for name in rows[0])}</tr>" for row in rows)
+    label = escape(f"Table: {', '.join(filter(None, rows[0]))}")
+    st.html(
+        f'<div class="eiw-table" tabindex="0" role="group" aria-label="{label}">'
+        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def _heading(name: str, style: str) -> str:
+    return f'<th scope="col" class="{style}">{escape(name)}</th>' if name else "<td></td>"
+
+
+def _table_cell(value: object, worded: bool) -> str:
+    text = _cell(value)
+    style = " ".join(["eiw-words"] * worded + ["eiw-long"] * (len(text) > LONG_CELL))
+    return f'<td class="{style}">{escape(text)}</td>'
 
 
 def _cell(value: object) -> str:
     if isinstance(value, float):
-        return "–" if math.isnan(value) else f"{value:.3f}"
+        return "–" if math.isnan(value) else f"{value:.3f}".replace("-", "−")
     if value is None:
         return "–"
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def exports(page: Visit, tables: dict[str, Sequence[dict[str, Any]]], pictures: dict[str, Callable[[], bytes]]) -> None:
+def exports(
+    page: Visit, tables: Mapping[str, Sequence[dict[str, Any]]], pictures: dict[str, Callable[[], bytes]]
+) -> None:
     """Offer tables as CSV and pictures as PNG, by what they show; a file is made when it is asked for."""
     offer(
         page,
@@ -145,7 +167,7 @@ def _csv(rows: Sequence[dict[str, Any]]) -> bytes:
 def recipe(*commands: str) -> None:
     """Show the command lines that print the same numbers without the app."""
     st.markdown("The same numbers without the app:")
-    st.code("\n".join(f"python -m eiwflow {command}" for command in commands), language="bash")
+    st.code("\n".join(f"python -m eiwflow {command}" for command in commands), language="bash", wrap_lines=True)
 
 
 def closing(page: Visit, sentence: str) -> None:

@@ -13,6 +13,7 @@ import base64
 from collections.abc import Mapping, Sequence
 from html import escape
 
+import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
@@ -47,12 +48,14 @@ function moveChart(gd, step) {
   gd.dispatchEvent(new MouseEvent("mouseup", at));
 }
 
-function moveFilm(film, i, n) {
+function moveFilm(film, i, n, said) {
   film.style.setProperty("--at", i / n);
   const frames = [...film.querySelectorAll("[data-place]")].filter((frame) => +frame.dataset.place <= i);
   const source = frames.at(-1)?.querySelector("img").src;
   for (const view of document.querySelectorAll(VIEWS)) {
     const image = view.querySelector("img");
+    const words = view.dataset.words + said;
+    if (image.alt !== words) image.alt = words;
     if (view.dataset.of === film.dataset.name && source && image.src !== source) image.src = source;
   }
 }
@@ -91,7 +94,7 @@ export default function ({ parentElement, data, setTriggerValue }) {
       out.value = text;
       box.setAttribute("aria-valuetext", "step " + text);
     }
-    for (const film of document.querySelectorAll(FILMS)) moveFilm(film, i, n);
+    for (const film of document.querySelectorAll(FILMS)) moveFilm(film, i, n, text);
     for (const gd of document.querySelectorAll(CHARTS)) moveChart(gd, data.steps[i]);
   };
   const soon = () => { me.frame ??= requestAnimationFrame(() => { me.frame = undefined; show(); }); };
@@ -194,7 +197,7 @@ _CSS = """
 _range = st.components.v2.component("scrubber", html=_HTML, css=_CSS, js=_JS, isolate_styles=False)
 
 
-def scrubber(steps: Sequence[int], start: int | None = None, under: str | None = None) -> int:
+def scrubber(steps: np.ndarray, start: int | None = None, under: str | None = None) -> int:
     """Draw the slider; return the step at which it rests.
 
     Arguments:
@@ -203,16 +206,16 @@ def scrubber(steps: Sequence[int], start: int | None = None, under: str | None =
         under: the key of the chart under whose axis it stands; where None it takes the whole width.
 
     """
-    steps = [int(step) for step in steps]
+    recorded = [int(step) for step in steps]
     asked = st.query_params.get("step")
-    step = next((one for one in steps if str(one) == asked), steps[-1] if start is None else int(start))
-    _range(key="scrubber", data={"steps": steps, "start": step, "under": under}, on_moved_change=_rest)
+    step = next((one for one in recorded if str(one) == asked), recorded[-1] if start is None else int(start))
+    _range(key="scrubber", data={"steps": recorded, "start": step, "under": under}, on_moved_change=_rest)
     if asked != str(step):
         st.query_params["step"] = str(step)
     return step
 
 
-def say_where_steps_differ(steps: Sequence[int], records: Sequence[Sequence[int]]) -> None:
+def say_where_steps_differ(steps: np.ndarray, records: Sequence[np.ndarray]) -> None:
     """Say what the charts of records show that were not made at all of the slider's steps."""
     if any(len(own) < len(steps) for own in records):
         st.caption(
@@ -234,7 +237,7 @@ def stays_in_view() -> DeltaGenerator:
     return st.container(key="stays-in-view")
 
 
-def film(steps: Sequence[int], samples: Mapping[int, bytes], under: str, name: str | None = None) -> None:
+def film(steps: np.ndarray, samples: Mapping[int, bytes], under: str, name: str | None = None) -> None:
     """Draw samples along the steps of a slider; each shows a corner, :func:`sample_view` shows all of it.
 
     Arguments:
@@ -244,25 +247,25 @@ def film(steps: Sequence[int], samples: Mapping[int, bytes], under: str, name: s
         name: tells apart films under one chart; the chart's key where there is one film.
 
     """
+    shown = {place: int(step) for place, step in enumerate(steps) if int(step) in samples}
     frames = "".join(
         f'<span data-place="{place}" hidden><img alt="" src="data:image/webp;base64,{_base64(samples[step])}"></span>'
-        for place, step in enumerate(int(step) for step in steps)
-        if step in samples
+        for place, step in shown.items()
     )
+    words = f"Film of samples at {len(shown)} training steps up to {max(shown.values(), default=0):,}"
     st.html(
         f'<div class="scrub-film" data-under="{escape(under)}" data-name="{escape(name or under)}" role="img" '
-        f'aria-label="Samples along the training steps">{frames}<i></i></div>'
+        f'aria-label="{words}; the slider walks through them">{frames}<i></i></div>'
     )
 
 
 def sample_view(caption: str, of: str, rows: int = 4) -> None:
     """Draw the place where all samples of the slider's step are shown, four in a row, of the film of that name."""
-    image = (
-        f'<img style="aspect-ratio: 4 / {rows}" '
-        f'alt="{4 * rows} samples drawn from the flow at the training step of the slider">'
-    )
+    words = f"{4 * rows} samples drawn from the flow at training step "  # which step, the slider adds
+    image = f'<img style="aspect-ratio: 4 / {rows}" alt="{words}of the slider">'
     st.html(
-        f'<figure class="scrub-view" data-of="{escape(of)}">{image}<figcaption>{escape(caption)}</figcaption></figure>'
+        f'<figure class="scrub-view" data-of="{escape(of)}" data-words="{words}">{image}'
+        f"<figcaption>{escape(caption)}</figcaption></figure>"
     )
 
 

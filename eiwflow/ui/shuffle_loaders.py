@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from ..flow.trace import Trace
     from .frame import Page
 
+#: Words of a heading that are not written as in a file.
+SPELT = {"psnr": "PSNR", "db": "dB", "rms": "RMS", "kendall": "Kendall’s", "tau": "τ"}
+
 
 def record(page: Page) -> TrainingRecord | None:
     """Return the training record of the page's checkpoint, or None where there is none."""
@@ -68,6 +71,12 @@ def _report(
     return permutation.shuffle_report(trace, level, checkpoint.flow.config.order, _record, looked_at, seed, known)
 
 
+def samples(page: Page) -> dict[int, bytes]:
+    """Return the samples that the training drew on its way, by step."""
+    found = record(page)
+    return {} if found is None else found.samples
+
+
 def facts(page: Page, level: int) -> LevelFacts:
     """Return what a level does with the same test images, weights among it."""
     return _facts(page.checkpoint, page.images)[level - 1]
@@ -101,5 +110,8 @@ def summaries(page: Page) -> list[dict[str, Any]]:
 
 
 def readable(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return rows with headings that wrap."""
-    return [{name.replace("_", " "): value for name, value in row.items()} for row in rows]
+    """Return rows with headings that wrap, in the field's spelling."""
+    return [
+        {" ".join(SPELT.get(word, word) for word in name.split("_")): value for name, value in row.items()}
+        for row in rows
+    ]

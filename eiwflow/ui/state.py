@@ -8,7 +8,7 @@ is not what we wrote ourselves; and the URL is always written in full.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import streamlit as st
 
@@ -97,5 +97,6 @@ def _read_url(key: str, options: Sequence[Option], default: Option, name: str) -
 def _find(options: Sequence[Option], text: str) -> Option | None:
     if isinstance(options, range):
         # A range looks a whole number up at once, but walks through itself for anything else.
-        return int(text) if text.isascii() and text.isdigit() and len(text) < 12 and int(text) in options else None
+        number = int(text) if text.isascii() and text.isdigit() and len(text) < 12 else -1
+        return cast("Option", number) if number in options else None
     return next((option for option in options if str(option) == text), None)

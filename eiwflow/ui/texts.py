@@ -50,8 +50,11 @@ the image's bytes from above.
 What is left is the rounding of 32-bit numbers.
 """,
         r"""
-\text{bits/dim}_l = 8 - \frac{1}{D \ln 2} \Big[ \sum_{i \le l} \big( \log|\det\nolimits_i|
-+ \log \mathcal N(\varepsilon_i; 0, I) \big) + \sum_c \log \mathcal N(h_{l,c}; m_{l,c}, s_{l,c}^2) \Big]
+\begin{aligned}
+& \text{bits/dim}_l = 8 - \frac{1}{D \ln 2} \Big[ \textstyle \sum_{i \le l} \log|\det\nolimits_i| \\
+& \quad + \textstyle \sum_{i \le l} \log \mathcal N(\varepsilon_i; 0, I) \\
+& \quad + \textstyle \sum_c \log \mathcal N(h_{l,c}; m_{l,c}, s_{l,c}^2) \Big]
+\end{aligned}
 """,
     ),
 }

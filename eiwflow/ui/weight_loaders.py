@@ -38,16 +38,11 @@ def asked(label: str, page: Page, level: int) -> bool:
 def channel(page: Page, weights: ChannelWeights) -> int:
     """Draw the choice of a channel; return its number. First the emitted one whose weight differs most over images."""
     first = weights.kept + (int(weights.std[weights.kept :].argmax()) if weights.has_weights else 0)
-    options, draw = {"default": weights.order[first], "required": True}, st.segmented_control
+    label, key = "Channel, in order of position: kept ones first", page.key("channel")
     if len(weights.order) > (SIDE_BY_SIDE // 2 if compared(page) else SIDE_BY_SIDE):
-        options, draw = {"index": first}, st.selectbox
-    return draw(
-        "Channel, in order of position: kept ones first",
-        weights.order,
-        key=page.key("channel"),
-        bind="query-params",
-        **options,
-    )
+        return st.selectbox(label, weights.order, index=first, key=key, bind="query-params")
+    usual = weights.order[first]
+    return st.segmented_control(label, weights.order, default=usual, required=True, key=key, bind="query-params")
 
 
 @st.cache_resource(max_entries=64, hash_funcs=loaders.HASHES, show_spinner=False)
@@ -68,6 +63,7 @@ def pair(page: Page, first: ChannelWeights, second: ChannelWeights) -> WeightsPa
     """Return what can be said of the weights of the page's checkpoint and of the one it is compared with."""
     from ..analysis.weights_pair import WeightsPair
 
+    assert page.other is not None  # there is another flow's weights
     return WeightsPair((page.file.label, page.other.file.label), first, second)
 
 

@@ -273,7 +273,7 @@ def test_a_row_that_fails_leaves_the_other_rows(two: Path) -> None:
 
 def test_tables_call_a_checkpoint_as_the_command_line_does(two: Path) -> None:
     at = open_latents(ck=ONE)
-    assert f"<td>{ONE}</td>" in sentences(at) and f"<td>{TWO}</td>" in sentences(at)
+    assert f">{ONE}</td>" in sentences(at) and f">{TWO}</td>" in sentences(at)
 
 
 def test_the_recipe_of_two_columns_prints_the_tables_of_both(

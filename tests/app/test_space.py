@@ -28,7 +28,7 @@ open_space = partial(visit_page, "pages/7_space.py")
 def assert_healthy(at: AppTest) -> None:
     """Strips, a chart, and neither an error nor a traceback."""
     assert not at.exception and not at.error
-    assert "From A towards B: all levels" in sentences(at) and at.get("plotly_chart")
+    assert "From A towards B, all levels" in sentences(at) and at.get("plotly_chart")
 
 
 @pytest.fixture
@@ -171,7 +171,7 @@ def test_two_checkpoints_go_the_same_way_on_the_same_axes(two: Path) -> None:
     at = open_space(ck="one", vs="two", b="7")
     assert_healthy(at)
     said = sentences(at)
-    assert said.count("From A towards B: all levels") == 2 and said.count(">level 3 alone") == 1
+    assert said.count("From A towards B, all levels") == 2 and said.count(">level 3 alone") == 1
     assert " in one (" in said and " in two (" in said and "no verdict" in said
     norms, second = (figures_of(at)[key] for key in ("norms", "norms-second"))
     assert norms["layout"]["yaxis"]["range"] == second["layout"]["yaxis"]["range"] and norms["data"] != second["data"]
@@ -189,7 +189,7 @@ def test_images_of_another_size_go_the_way_too(two: Path) -> None:
     write_checkpoint(two / "small.safetensors", small_flow(shape=(3, 16, 16)))
     at = open_space(ck="one", vs="small", photo_b=loaders.remember_photo(picture_bytes(seed=2)))
     assert_healthy(at)
-    assert sentences(at).count("From A towards B: all levels") == 2 and not at.code
+    assert sentences(at).count("From A towards B, all levels") == 2 and not at.code
 
 
 @pytest.mark.parametrize("columns", [{"ck": "one", "vs": "wild"}, {"ck": "wild", "vs": "one"}])
@@ -200,7 +200,7 @@ def test_one_column_that_fails_leaves_the_other(two: Path, columns: dict[str, st
     write_checkpoint(two / "wild.safetensors", flow)
     at = open_space(**columns)
     assert not at.exception and "not finite" in at.error[0].value
-    assert sentences(at).count("From A towards B: all levels") == 1 and len(figures_of(at)) == 1
+    assert sentences(at).count("From A towards B, all levels") == 1 and len(figures_of(at)) == 1
 
 
 @pytest.mark.parametrize("path", ["arc", "line"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shlex
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import Future
 from functools import partial
@@ -295,6 +296,17 @@ def test_a_run_gets_another_name() -> None:
     at = open_train()
     at.text_input(key=f"title-{run.path.name}").set_value("mine").run()
     assert not at.exception and run.title == "mine" and "“mine”" in sentences(at)
+
+
+def test_a_run_removed_under_the_open_page_is_a_sentence(held: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_page = run_loaders.listed()  # what the parts that draw themselves anew every second go on with
+    shutil.rmtree(held.path)
+    with monkeypatch.context() as patched:
+        patched.setattr(run_loaders, "listed", lambda: open_page)
+        at = open_train()
+        assert not at.exception and "has been removed meanwhile" in at.info[0].value
+    assert not at.run().exception
+    assert "has been removed meanwhile" not in "".join(info.value for info in at.info)
 
 
 def test_deleting_asks_first() -> None:

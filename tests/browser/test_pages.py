@@ -13,6 +13,7 @@ import pytest
 
 from eiwflow.ui.navigation import Entry, pages
 
+from . import accessibility
 from .conftest import PATIENCE_MS, Watched, start_server, write_run
 
 if TYPE_CHECKING:
@@ -103,6 +104,17 @@ def look(windows: Callable[..., BrowserContext], server: str) -> Iterator[Visit]
         tab.close()
 
 
+def assert_it_is_for_everyone(found: Settled) -> None:
+    """Unfold the page and look for what not everyone gets of it."""
+    accessibility.open_everything(found.page)
+    found.settle()
+    assert found.fits()
+    assert accessibility.violations(found.page) == []
+    assert accessibility.faint_letters(found.page) == []
+    assert accessibility.wordless_pictures(found.page) == []
+    assert accessibility.cut(found.page) == []
+
+
 @pytest.mark.parametrize("entry", PAGES, ids=lambda entry: entry.label)
 def test_a_page_opens_without_an_error_and_comes_to_rest(look: Visit, entry: Entry) -> None:
     found = look(path_of(entry))
@@ -118,6 +130,7 @@ def test_a_page_opens_without_an_error_and_comes_to_rest(look: Visit, entry: Ent
     page.wait_for_timeout(REST_MS)
     assert found.messages == before, "something goes on while nobody does anything"
     assert found.received <= MAX_PAYLOAD
+    assert_it_is_for_everyone(found)
     assert found.complaints == []
 
 
@@ -133,6 +146,7 @@ def test_a_page_is_dark_in_the_dark_and_fits_a_telephone(look: Visit, entry: Ent
         )[:3]
     )
     assert max(red, green, blue) < 60
+    assert_it_is_for_everyone(found)
     assert found.complaints == []
 
 

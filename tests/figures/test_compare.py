@@ -42,6 +42,13 @@ def a_level(steps=SHARED, channels=4, weights=True):
     )
 
 
+def test_words_on_weights_are_the_ends_of_both_halves():
+    words = a_level().weights_in_words()
+    last = a_level().weights_mean[-1]
+    assert words.startswith(f"log ω of level 1, mean over images: {last[0]:+.2f} to {last[1]:+.2f} of kept, ")
+    assert a_level(weights=False).weights_in_words() == ""
+
+
 def a_curve(end=3.8, steps=(1, 10, 100), seeds=3):
     values = end + 0.01 * np.arange(seeds)[:, None] + 1 / np.array(steps)
     return ArmCurve(ARM, np.arange(seeds), np.array(steps, dtype=float), values)

@@ -59,6 +59,22 @@ def test_every_map_has_its_channel_and_every_picture_its_words(fields: dict) -> 
     assert html.count("<img ") == len(re.findall(r'<img alt="[^"]{10,}"', html))
     assert all(f"Level {level.number}" in html and f"{level.emitted:,} numbers" in html for level in passed.levels)
     assert "Nothing stays" in html and "nan" not in html
+    for level in filter(lambda level: level.kept, passed.levels):
+        structure = f"{level.redundancy[0, : level.kept_channels].mean():.2f}".replace("-", "−")
+        assert f"channel maps of {level.shape[1]}×{level.shape[2]} that go on, J = {structure} nats/pixel" in html
+
+
+@pytest.mark.parametrize(
+    ("colour", "words"),
+    [
+        ((0, 0, 51), "dark blue on average, brightness 7 of 100"),
+        ((255, 250, 250), "bright grey on average, brightness 99 of 100"),
+        ((200, 90, 30), "medium orange on average, brightness 42 of 100"),
+        ((128,), "medium grey on average, brightness 50 of 100"),
+    ],
+)
+def test_a_picture_is_said_in_words(colour: tuple[int, ...], words: str) -> None:
+    assert pixels.appearance(np.full((4, 4, len(colour)), colour, dtype=np.uint8)) == words
 
 
 @pytest.mark.parametrize("split", NAMED_SPLITS)

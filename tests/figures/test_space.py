@@ -41,7 +41,7 @@ def test_a_strip_a_row_names_the_level_and_its_share_of_the_numbers() -> None:
     html = figures.strips(interpolation())
     assert html.count("<img") == 3 and html.count("data:image/png;base64,") == 3
     assert all(name in html for name in ("all levels", "level 1 alone (20 %)", "level 2 alone (80 %)"))
-    assert len(re.findall(r'alt="From A towards B: [^"]+"', html)) == 3
+    assert len(re.findall(r'alt="From A towards B, [^"]+: [^"]+brightness \d+ of 100; at the end [^"]+"', html)) == 3
 
 
 def test_first_strip_may_stand_without_its_answer() -> None:
