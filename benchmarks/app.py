@@ -55,8 +55,8 @@ STANDS = """() => document.querySelector('[data-testid=stApp]')?.dataset.testScr
 
 
 @contextmanager
-def server() -> Iterator[str]:
-    """Start the app on a free port; yield its address before it answers."""
+def server() -> Iterator[tuple[str, int]]:
+    """Start the app on a free port; yield its address before it answers, and its process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -66,7 +66,7 @@ def server() -> Iterator[str]:
         [*command, *options], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT
     )
     try:
-        yield f"http://127.0.0.1:{port}"
+        yield f"http://127.0.0.1:{port}", process.pid
     finally:
         process.terminate()
         process.wait(timeout=20)
@@ -87,7 +87,7 @@ def cold_start(browser: Browser) -> float:
     """Return the seconds from the start of the server to the first picture of the front page."""
     page = browser.new_page(viewport={"width": 1400, "height": 900})
     started = time.perf_counter()
-    with server() as address:
+    with server() as (address, _):
         answering(address)
         page.goto(f"{address}/?ck={CHECKPOINT}")
         page.wait_for_selector(".eiw-strip img")
@@ -180,7 +180,7 @@ def main() -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=arguments)
         starts = [round(cold_start(browser), 2) for _ in range(options.starts)]
-        with server() as address:
+        with server() as (address, _):
             answering(address)
             opened = clicks(browser, address)
             alone = f"ck={CHECKPOINT}"

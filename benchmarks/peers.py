@@ -2,14 +2,17 @@
 
     pip install normflows FrEIA
     python benchmarks/peers.py
+    python benchmarks/peers.py --train 120 600
 
 All sides are the same size (L = 3, K = 8, 64 hidden channels, 3-1-3 couplings, 3×32×32, batch 16) and take turns in
 one process on one thread, so that a change of the machine's speed falls on each. What is printed are medians of process
-CPU seconds with their quartiles, and medians of the ratios of neighbouring turns.
+CPU seconds with their quartiles, and medians of the ratios of neighbouring turns. The second command trains for so many
+seconds instead (race.py).
 """
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import statistics
 import sys
@@ -22,8 +25,11 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from glow import glow
+
 from eiwflow.flow import FlowConfig, MultiScaleFlow
 from eiwflow.training.memory import keep_freed_memory
+from eiwflow.training.optimiser import FusedAdamW
 
 LEVELS, STEPS, WIDTH, BATCH, SHAPE = 3, 8, 64, 16, (3, 32, 32)
 TURNS = 15
@@ -34,8 +40,8 @@ Side = tuple[dict[str, Callable[[], object]], int]
 
 
 def side(parameters: list[nn.Parameter], log_prob: Callable[[], Tensor], sample: Callable[[], object]) -> Side:
-    """Return a side's three works; every one trains with the same fused AdamW."""
-    optimiser = torch.optim.AdamW(parameters, lr=1e-4, weight_decay=0.0, fused=True)
+    """Return a side's three works; every one trains with this project's AdamW, the fastest at hand."""
+    optimiser = FusedAdamW(parameters, lr=1e-4, weight_decay=0.0)
 
     def train_step() -> None:
         optimiser.zero_grad(set_to_none=True)
@@ -46,9 +52,9 @@ def side(parameters: list[nn.Parameter], log_prob: Callable[[], Tensor], sample:
     return works, sum(parameter.numel() for parameter in parameters)
 
 
-def eiwflow(x: Tensor, split: str) -> Side:
+def eiwflow(x: Tensor, split: str, memory: str = "store") -> Side:
     """Return this project's flow."""
-    config = FlowConfig(shape=SHAPE, levels=LEVELS, steps=STEPS, width=WIDTH, split=split, network="3-1-3")
+    config = FlowConfig(SHAPE, LEVELS, STEPS, WIDTH, split, network="3-1-3", memory=memory)
     flow = MultiScaleFlow(config).to(memory_format=torch.channels_last)
     flow.initialise(x)
     return side(list(flow.density_parameters()), lambda: flow.log_prob(x), lambda: flow.sample(BATCH, 0.7))
@@ -82,23 +88,7 @@ def floor(x: Tensor) -> Side:
 
 def normflows(x: Tensor) -> Side:
     """Return the multi-scale Glow of normflows' documentation at this size."""
-    import normflows as nf
-
-    bases, merges, flows = [], [], []
-    for level in range(LEVELS):
-        channels = SHAPE[0] * 2 ** (LEVELS + 1 - level)
-        blocks = [nf.flows.GlowBlock(channels, WIDTH, split_mode="channel", scale=True) for _ in range(STEPS)]
-        flows.append([*blocks, nf.flows.Squeeze()])
-        side_length = SHAPE[1] // 2 ** (LEVELS - level)
-        if level > 0:
-            merges.append(nf.flows.Merge())
-            shape = (channels // 2, side_length, side_length)
-        else:
-            shape = (channels, side_length, side_length)
-        bases.append(nf.distributions.DiagGaussian(shape, trainable=False))
-    flow = nf.MultiscaleFlow(bases, flows, merges, class_cond=False)
-    with torch.no_grad():
-        flow.log_prob(x, None)
+    flow = glow(x, LEVELS, STEPS, WIDTH, trainable=False)
     return side(list(flow.parameters()), lambda: flow.log_prob(x, None), lambda: flow.sample(BATCH))
 
 
@@ -147,10 +137,18 @@ def freia(x: Tensor) -> Side:
 
 
 def main() -> None:
-    """Time all sides in turns and print one line a work and side."""
+    """Time all sides in turns and print one line a work and side, or train them."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--train", type=float, nargs="+", metavar="SECONDS", help="train for so many CPU seconds")
+    options = parser.parse_args()
     torch.set_num_threads(1)
     # As eiwflow's training does; it holds for the whole process, so every side has the good of it.
     keep_freed_memory()
+    if options.train:
+        import race
+
+        race.train(options.train)
+        return
     torch.manual_seed(0)
     x = torch.rand(BATCH, *SHAPE) - 0.5
     channels_last = x.contiguous(memory_format=torch.channels_last)
@@ -158,13 +156,15 @@ def main() -> None:
         "convolutions": floor(channels_last),
         "eiwflow weighted": eiwflow(channels_last, "weighted"),
         "eiwflow static-last": eiwflow(channels_last, "static-last"),
+        "eiwflow recompute": eiwflow(channels_last, "weighted", "recompute"),
     }
     for name, package, make in (("normflows", "normflows", normflows), ("FrEIA", "FrEIA", freia)):
         if importlib.util.find_spec(package):
             sides[name] = make(x)
     times: dict[str, dict[str, list[float]]] = {work: {name: [] for name in sides} for work in WORKS}
-    for turn in range(TURNS + 1):
-        for work in WORKS:
+    # Work by work: what does not depend on the input is made once by whoever keeps it, as when a trained flow is used.
+    for work in WORKS:
+        for turn in range(TURNS + 1):
             for name, (works, _) in sides.items():
                 started = time.process_time()
                 works[work]()

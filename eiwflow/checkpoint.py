@@ -247,7 +247,7 @@ def _info(header: dict[str, Any], name: str) -> CheckpointInfo:
         if entry.name == "config":
             continue
         value = document.get(entry.name)
-        kind = {"data": str, "command": str, "step": int, "seed": int}.get(entry.name, dict)
+        kind: type[Any] = {"data": str, "command": str, "step": int, "seed": int}.get(entry.name, dict)
         if not isinstance(value, kind) or isinstance(value, bool):
             raise CheckpointError(name, entry.name, f"of type {kind.__name__}", type(value).__name__)
         if kind is int and not 0 <= value < 2**63:

@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from .checkpoint import CheckpointError
     from .data import DataError
     from .flow import ConfigError, NonFiniteError, ShapeError
-    from .training.loop import TrainingFailed
+    from .training.failures import TrainingFailed
     from .training.run import RunError
 
     refusals = (CheckpointError, ConfigError, DataError, NonFiniteError, RunError, ShapeError, StudyError, OSError)
@@ -218,6 +218,12 @@ def _flow_options(parser: Parser) -> None:
     parser.add_argument("--scale-bound", type=float, help="bound of a coupling's log-scale, in nats")
     parser.add_argument("--permutation-seed", type=int, help="draws the permutation of --split random (default: 0)")
     parser.add_argument("--size", type=int, help="training size in pixels; larger images are cropped (default: 32)")
+    parser.add_argument(
+        "--memory",
+        choices=("store", "recompute"),
+        help="what gradients need: stored, or recomputed by inverting the steps: slower, in memory that does not grow "
+        "with them (default: store)",
+    )
 
 
 def _optimiser_options(parser: Parser) -> None:
@@ -330,7 +336,7 @@ def study_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
         return _study_report(options)
     from tqdm import tqdm
 
-    from .training.loop import TrainingFailed
+    from .training.failures import TrainingFailed
     from .training.study import run_study
     from .training.study_recipe import StudyRecipe
 
@@ -375,7 +381,9 @@ def _study_report(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     return result, "\n".join(lines)
 
 
-_FLOW_OPTIONS = ("split", "prior", "init", "levels", "steps", "width", "network", "scale_bound", "permutation_seed")
+_FLOW_OPTIONS = (
+    "split", "prior", "init", "levels", "steps", "width", "network", "scale_bound", "permutation_seed", "memory",
+)  # fmt: skip
 _RECIPE_OPTIONS = (
     "data", "batch", "iterations", "seed", "learning_rate", "weight_decay", "warmup", "clip", "ema", "divergence",
     "precision", "flip", "validation",

@@ -6,13 +6,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from eiwflow import data
+from eiwflow import checkpoint, data
+from eiwflow.analysis.anatomy import anatomy
 from eiwflow.data import registry
 from eiwflow.data.registry import DATASETS, DataSet
-from eiwflow.flow.config import NAMED_SPLITS
+from eiwflow.figures import checkpoint as figures
+from eiwflow.flow import ConfigError, MultiScaleFlow
+from eiwflow.flow.config import NAMED_SPLITS, parse_split
+from eiwflow.flow.shuffle import ORDERS, WEIGHTS, Order, Weights, by_number
 from eiwflow.ui import navigation
 from eiwflow.ui.navigation import Entry
-from tests.training.tiny import tiny_data, tiny_flow, tiny_x
+from tests.training.tiny import tiny_config, tiny_data, tiny_flow, tiny_info, tiny_x
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = """
@@ -29,6 +33,47 @@ def test_a_split_policy_is_a_row(monkeypatch):
     assert (flow.config.split, flow.config.order, flow.config.weights) == ("first-weighted", "first", "pooled")
     x = tiny_x(4, flow.config)
     assert torch.allclose(flow.decode(flow.encode(x)), x, atol=1e-4)
+
+
+def by_loudness(x):
+    return x.var(dim=(0, 2, 3)).argsort(descending=True, stable=True)
+
+
+def test_an_order_is_a_function_and_a_row(monkeypatch, tmp_path):
+    monkeypatch.setitem(ORDERS, "loudest", Order(by_number, sorted=by_loudness))
+    flow = tiny_flow(split="loudest+pooled")
+    x = tiny_x(4, flow.config)
+    assert torch.allclose(flow.decode(flow.encode(x)), x, atol=1e-4)
+    made = MultiScaleFlow(flow.config)
+    made.initialise(x)
+    features = made.levels[0].features(x)[0]
+    assert torch.equal(made.levels[0].shuffle.order, by_loudness(features))
+    checkpoint.save(tmp_path / "it.safetensors", flow, tiny_info(flow))
+    assert torch.equal(checkpoint.load(tmp_path / "it.safetensors").flow.log_prob(x), flow.log_prob(x))
+    assert "order loudest, weights ω(x)" in figures.strip(anatomy(flow))
+    with pytest.raises(ConfigError, match="ORDER in first, last, random, entropy, loudest and"):
+        parse_split("quietest+pooled")
+    assert MultiScaleFlow(tiny_config(split="loudest+none")).levels[0].shuffle.display is not None
+
+
+def test_a_weighting_is_a_class_and_a_row(monkeypatch):
+    class Halved(Weights):
+        """Weighs half as strongly."""
+
+        def log_weights(self, x):
+            log_b = self.emitted(x.chunk(2, dim=1)[0]) / 2
+            return torch.cat([torch.zeros_like(log_b), log_b], dim=1)
+
+        def inverse(self, y):
+            a, b = y.chunk(2, dim=1)
+            return torch.cat([a, b * (-self.emitted(a) / 2).exp()[:, :, None, None]], dim=1)
+
+    monkeypatch.setitem(WEIGHTS, "halved", Halved)
+    flow = tiny_flow(split="first+halved")
+    x = tiny_x(4, flow.config)
+    assert torch.allclose(flow.decode(flow.encode(x)), x, atol=1e-4)
+    assert flow.trace(x).levels[0].log_weights.abs().max() > 0
+    assert "the first half leaves, weights halved" in figures.strip(anatomy(flow))
 
 
 def test_a_data_set_is_a_row(monkeypatch):
@@ -58,7 +103,7 @@ def test_the_files_and_names_that_the_page_sends_one_to_are_there():
     for path in re.findall(r"`((?:eiwflow|tests|pages|assets)/[\w/.]*)`", text):
         assert "NAME" in path or (ROOT / path).exists(), path
     sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "eiwflow").rglob("*.py"))
-    for name in ("NAMED_SPLITS", "DATASETS", "DataSet", "ImageData", "ORDERS", "WEIGHTS", "Shuffle"):
+    for name in ("NAMED_SPLITS", "DATASETS", "DataSet", "ImageData", "ORDERS", "WEIGHTS", "Weights"):
         assert name in text and re.search(rf"\b{name}\b", sources), name
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ..flow import ConfigError, Latents, MultiScaleFlow, quantise
-from ..flow.shuffle import Shuffle
+from ..flow.shuffle import Shuffle, Solver, pool
 from ..flow.split import standard_normal_log_prob
 from .levels import to_pixels
 from .weights import BATCH, dequantised, features_at, interval, resampled, shuffle_at, signed
@@ -39,14 +39,18 @@ class HeldSolver(nn.Module):
 
     held: Tensor
 
-    def __init__(self, solver: nn.Module, held: Tensor) -> None:
+    def __init__(self, solver: Solver, held: Tensor) -> None:
         super().__init__()
         self.solver = solver
         self.register_buffer("held", held)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return log ω (N, C/2) of the half that x is not."""
-        return torch.where(self.held.isnan(), self.solver(x), self.held)
+        return self.solve(pool(x))
+
+    def solve(self, pooled: Tensor) -> Tensor:
+        """Return log ω from the pooled other half."""
+        return torch.where(self.held.isnan(), self.solver.solve(pooled), self.held)
 
 
 def hold(shuffle: Shuffle, held: Tensor) -> Shuffle:

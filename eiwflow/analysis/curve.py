@@ -56,6 +56,14 @@ class TrainingCurve:
             f"{smoothed[-1]:.2f} bits/dim, {smoothed[half] - smoothed[-1]:.2f} of it in the second half{end}."
         ).replace("-", "−")
 
+    def rate_in_words(self) -> str:
+        """Return how the learning rate ran."""
+        rate, peak = self.learning_rate, int(self.learning_rate.argmax())
+        return (
+            f"The learning rate is highest at step {self.steps[peak]:,}, {rate[peak]:.2g}, and ends at {rate[-1]:.2g} "
+            f"at step {self.steps[-1]:,}."
+        )
+
     def table(self) -> list[dict[str, Any]]:
         """Return one row a point."""
         columns = zip(

@@ -15,6 +15,7 @@ from ..flow import MultiScaleFlow, NonFiniteError, dequantise, quantise, to_bits
 from ..flow.entropy import redundancy
 from ..flow.split import standard_normal_log_prob
 from ..flow.trace import LevelTrace, Trace
+from .way_back import way_back
 
 #: Smallest standard deviation of a fitted channel: a constant one stays finite.
 STD_FLOOR = 1e-6
@@ -268,12 +269,14 @@ class Reconstruction:
     Attributes:
         image, restored: bytes (H, W, C).
         error: (H, W), the largest |decode(encode(x)) − x| over colours; x spans [−½, ½], a grey level 1/256.
+        at_fault: what is said of an error beyond rounding, with the level; empty where there is none.
 
     """
 
     image: np.ndarray
     restored: np.ndarray
     error: np.ndarray
+    at_fault: str = ""
 
     @property
     def max_abs_error(self) -> float:
@@ -298,7 +301,7 @@ class Reconstruction:
         """Return one sentence."""
         return (
             f"Run backwards, the flow gives {self.verdict()} back; the largest error is {self.largest()}, "
-            f"where one grey level is {power(1 / 256)}."
+            f"where one grey level is {power(1 / 256)}.{f' {self.at_fault}' if self.at_fault else ''}"
         )
 
 
@@ -404,6 +407,7 @@ def _reconstruct(flow: MultiScaleFlow, trace: Trace, image: Tensor) -> Reconstru
         image=to_pixels(image)[0],
         restored=to_pixels(quantise(restored))[0],
         error=(restored - trace.x)[0].abs().amax(dim=0).double().numpy(),
+        at_fault=way_back(flow, trace).in_words(),
     )
 
 

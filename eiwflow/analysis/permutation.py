@@ -173,6 +173,14 @@ class RankRiver:
             f"{_signed(self.tau[-1])} (random orders: {_signed(tau.low)} to {_signed(tau.high)})."
         )
 
+    def structure_in_words(self) -> str:
+        """Return how J lies on both sides of the split line, sorted anew after the last step."""
+        kept, emitted = np.split(self.redundancy[-1, self.entropy_orders[-1]], 2)
+        return (
+            f"J by rank in level {self.level} at step {self.steps[-1]:,}, in nats/pixel: {_signed(kept[0])} to "
+            f"{_signed(kept[-1])} left of the split line, {_signed(emitted[0])} to {_signed(emitted[-1])} right of it."
+        )
+
     def sorted_anew(self) -> str:
         """Return how many channels would change sides, and when."""
         moved, steps = self.crossing.sum(axis=1), self.steps

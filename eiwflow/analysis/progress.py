@@ -67,7 +67,7 @@ class LevelNow:
         if not self.redundancy:
             return f"Level {self.number} keeps {half} of {2 * half} channels."
         kept, emitted = (_mean(self.redundancy, part) for part in (self.kept, self.emitted))
-        return f"Level {self.number}: J {kept:.2f} kept, {emitted:.2f} emitted (nats/pixel); {moved}."
+        return f"Level {self.number}: J {kept:.2f} kept, {emitted:.2f} emitted (nats/pixel); {moved}.".replace("-", "−")
 
     def row(self) -> dict[str, Any]:
         """Return what the level is like on average."""

@@ -135,6 +135,14 @@ class ArmLevel:
         would = "none" if not crossing else str(crossing)
         return f"{structure}{would} of the {len(self.order) // 2} that leave would stay by J now".replace("-", "−")
 
+    def weights_in_words(self) -> str:
+        """Return how log ω lies in both halves after the last step; empty where the arm has no weights."""
+        if self.weights_mean is None:
+            return ""
+        halves = self.weights_mean[-1].reshape(2, -1)
+        kept, emitted = (f"{half.min():+.2f} to {half.max():+.2f}" for half in halves)
+        return f"log ω of level {self.number}, mean over images: {kept} of kept, {emitted} of emitted channels (nats)"
+
 
 def splitting_levels(record: TrainingRecord) -> list[int]:
     """Return the numbers of the levels that split."""

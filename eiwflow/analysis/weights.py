@@ -185,6 +185,17 @@ class ChannelWeights:
 
     # ------------------------------------------------------------------ channels
 
+    def rates_in_words(self) -> str:
+        """Return between which channels the mean entropy rate lies, and how those of the halves compare."""
+        rates = self.images.entropy_rate.mean(axis=0)
+        low, high = int(rates.argmin()), int(rates.argmax())
+        kept, emitted = rates[: self.kept].mean(), rates[self.kept :].mean()
+        return (
+            f"Ĥ of level {self.level} over {self.witnesses} runs from {rates[low]:.2f} (channel {self.order[low]}) to "
+            f"{rates[high]:.2f} nats/pixel (channel {self.order[high]}): {kept:.2f} on average over kept, "
+            f"{emitted:.2f} over emitted channels."
+        ).replace("-", "−")
+
     @property
     def count(self) -> int:
         """How many images averages are over."""
@@ -324,7 +335,8 @@ class ChannelWeights:
     def in_words(self) -> str:
         """Return the answer to "which channels, and for which image", in one or two sentences."""
         if not self.has_weights:
-            start = f"This checkpoint has no weights: level {self.level} sends out {EMITTED_BY[self.rule]} as they are."
+            emitted = EMITTED_BY.get(self.rule, f"what the order “{self.rule}” puts last")
+            start = f"This checkpoint has no weights: level {self.level} sends out {emitted} as they are."
             return f"{start} {self._static_in_words()}"
         begin = "" if self.weighed else "These weights are trained, not applied. "
         if self.std.max() < NO_SPREAD and np.abs(self.relative).max() < NO_SPREAD:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Generic, TypeVar, overload
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +17,24 @@ class ShapeError(ValueError):
 
 class NotInitialisedError(RuntimeError):
     """A flow was used before :meth:`MultiScaleFlow.initialise` saw data."""
+
+
+#: A class of modules: that of a list's members.
+M = TypeVar("M", bound=nn.Module)
+
+
+class Modules(nn.ModuleList, Generic[M]):
+    """A list of modules of one class, which torch's own list does not tell a type checker."""
+
+    if TYPE_CHECKING:
+
+        def __iter__(self) -> Iterator[M]: ...
+
+        @overload
+        def __getitem__(self, idx: slice) -> Modules[M]: ...
+        @overload
+        def __getitem__(self, idx: int) -> M: ...
+        def __getitem__(self, idx: int | slice) -> M | Modules[M]: ...
 
 
 class Bijection(nn.Module):
@@ -75,7 +95,7 @@ def reset_parameters(root: nn.Module, seed: int) -> None:
             module.draw(generator_for(seed, name))
 
 
-def starts_at_zero(layer: nn.Module) -> nn.Module:
+def starts_at_zero(layer: M) -> M:
     """Mark the last layer of a network that starts as the constant zero: its bijection starts as the identity."""
-    layer.starts_at_zero = True
+    vars(layer)["starts_at_zero"] = True
     return layer

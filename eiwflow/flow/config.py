@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-ORDERS = ("first", "last", "random", "entropy")
-WEIGHTS = ("none", "pooled")
+from .shuffle import ORDERS as ORDERS
+from .shuffle import WEIGHTS as WEIGHTS
+
 PRIORS = ("standard", "conditional")
 INITS = ("principal", "random")
+MEMORIES = ("store", "recompute")
 
 #: The split policies that have a name: name -> (order, weights).
 NAMED_SPLITS: dict[str, tuple[str, str]] = {
@@ -73,6 +75,8 @@ class FlowConfig:
         network: kernel sizes of a coupling network, ``3-1-3`` being Glow's.
         scale_bound: B of a coupling's log-scale B tanh(s/B), in nats.
         permutation_seed: draws the permutation of the order ``random``.
+        memory: what a gradient needs: ``store`` it, or ``recompute`` it by inverting the steps, in memory that does not
+            grow with them. No number of the density depends on it.
 
     Raises:
         ConfigError: a field is out of bounds.
@@ -89,6 +93,7 @@ class FlowConfig:
     network: str = "3-1-3"
     scale_bound: float = 1.0
     permutation_seed: int = 0
+    memory: str = "store"
 
     def __post_init__(self) -> None:
         """Normalise what has two spellings, then hold every field against its bounds."""
@@ -106,7 +111,7 @@ class FlowConfig:
         if isinstance(bound, bool) or not isinstance(bound, (int, float)):
             raise ConfigError(f"scale_bound is {str(bound)[:40]!r}; it must be a number.")
         _check_bounds("scale_bound", bound)
-        for name, allowed in (("prior", PRIORS), ("init", INITS)):
+        for name, allowed in (("prior", PRIORS), ("init", INITS), ("memory", MEMORIES)):
             if getattr(self, name) not in allowed:
                 raise ConfigError(
                     f"{name} is {str(getattr(self, name))[:40]!r}; it must be one of {', '.join(allowed)}."
@@ -147,12 +152,21 @@ class FlowConfig:
         return channels * 2 ** (level + 1), height // 2**level, width // 2**level
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields as what JSON can hold."""
-        return {**dataclasses.asdict(self), "shape": list(self.shape)}
+        """Return the fields as what JSON can hold.
+
+        ``memory`` is left out where it is the default: no number depends on it, and older files do not have it.
+        """
+        fields = {**dataclasses.asdict(self), "shape": list(self.shape)}
+        if self.memory == "store":
+            del fields["memory"]
+        return fields
 
     @classmethod
-    def from_dict(cls, fields: Mapping[str, Any]) -> FlowConfig:
-        """Build a config from :meth:`to_dict`'s result; unknown and missing fields are refused by name."""
+    def from_dict(cls, fields: object) -> FlowConfig:
+        """Build a config from :meth:`to_dict`'s result; unknown and missing fields are refused by name.
+
+        ``memory`` may be missing.
+        """
         if not isinstance(fields, Mapping):
             raise ConfigError(f"config is a {type(fields).__name__}; it must be an object of named fields.")
         known = {field.name for field in dataclasses.fields(cls)}
@@ -160,7 +174,7 @@ class FlowConfig:
             raise ConfigError(
                 f"config has the unknown field {str(unknown[0])[:40]!r}; known are {', '.join(sorted(known))}."
             )
-        if missing := sorted(known - set(fields)):
+        if missing := sorted(known - {"memory"} - set(fields)):
             raise ConfigError(f"config lacks the field {missing[0]!r}.")
         return cls(**fields)
 

@@ -39,7 +39,7 @@ class AffineCoupling(Bijection):
         scale_bound: B in nats.
 
     Attributes:
-        bfloat16: whether the network's convolutions run in bfloat16; what a log-determinant is made of never does.
+        in_bfloat16: whether the network's convolutions run in bfloat16; what a log-determinant is made of never does.
 
     Reference: Dinh et al., Real NVP, 2017, arXiv:1605.08803, section 3.2.
 
@@ -48,12 +48,12 @@ class AffineCoupling(Bijection):
     def __init__(self, channels: int, width: int, kernels: str, scale_bound: float) -> None:
         super().__init__(channels)
         self.scale_bound = scale_bound
-        self.bfloat16 = False
+        self.in_bfloat16 = False
         self.network = coupling_network(channels // 2, channels, width, kernels)
 
     def affine(self, x_a: Tensor) -> tuple[Tensor, Tensor]:
         """Return (log_scale, shift), each (N, C/2, H, W), that the first half decides."""
-        with torch.autocast(x_a.device.type, torch.bfloat16, enabled=self.bfloat16):
+        with torch.autocast(x_a.device.type, torch.bfloat16, enabled=self.in_bfloat16):
             affine = self.network(x_a)
         raw, shift = affine.to(x_a.dtype).chunk(2, dim=1)
         return soft_bound(raw, self.scale_bound), shift

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from .actnorm import ActNorm
-from .bijection import Bijection
+from .bijection import Bijection, Modules
 from .config import FlowConfig
 from .coupling import AffineCoupling
-from .fused import invert_steps, run_steps
-from .mixing import InvertibleConvolution, half_swap, inverse_matrices, matrices, mix, principal_rotation
+from .folding import fold, fold_back
+from .fused import FusedSteps, arrange, run_steps, undo_steps
+from .mixing import InvertibleConvolution, half_swap, matrices, mix, principal_rotation
+from .prepared import prepared
+from .recompute import recomputed
 from .shuffle import Shuffle
 from .split import Split
 from .squeeze import Squeeze
@@ -45,57 +49,74 @@ class Step(Bijection):
         yield from (("actnorm", self.actnorm), ("mixing", self.mixing), ("coupling", self.coupling))
 
 
-def folded(steps: Sequence[Step]) -> tuple[Tensor, Tensor, Tensor]:
-    """Return ActNorm and 1×1 convolution of K steps as one affine map each, all made in one batch.
+#: K steps, of a level or not.
+Steps = Sequence[Step] | Modules[Step]
+
+
+def tensors_of(steps: Steps) -> list[Tensor]:
+    """Return the tensors of K steps as :class:`~.fused.FusedSteps` takes them.
+
+    By their dictionaries, since a module's attributes take long to find.
+    """
+    held: list[Tensor] = []
+    convolutions: list[Tensor] = []
+    for step in steps:
+        actnorm: dict[str, Any] = step.actnorm._parameters
+        mixing: dict[str, Any] = step.mixing._parameters
+        held += [actnorm["log_scale"], actnorm["bias"], mixing["lower"], mixing["upper"], mixing["log_diagonal"]]
+        held += [step.mixing.sign, step.mixing.permutation]
+        for layer in step.coupling.network:
+            convolutions += [tensor for tensor in layer._parameters.values() if tensor is not None]
+    return held + convolutions
+
+
+def folded(steps: Steps) -> tuple[Tensor, Tensor, Tensor]:
+    """Return ActNorm and 1×1 convolution of K steps as one affine map each.
 
     Shapes: matrices (K, C, C), biases (K, C), and the log-determinant of all K maps at one position, a scalar.
     """
-    log_scale = torch.stack([step.actnorm.log_scale for step in steps])
-    bias = torch.stack([step.actnorm.bias for step in steps])
-    mixing = matrices([step.mixing for step in steps])
-    log_det = log_scale.sum() + torch.stack([step.mixing.log_diagonal for step in steps]).sum()
-    return mixing * log_scale.exp()[:, None], (mixing @ bias[:, :, None])[:, :, 0], log_det
+    return fold(arrange(len(steps), tensors_of(steps))[0])[:3]
 
 
-def run(steps: Sequence[Step], x: Tensor) -> tuple[Tensor, Tensor]:
-    """Return (y, log_det) of K steps one after the other."""
+def folded_inverse(steps: Steps) -> tuple[Tensor, Tensor]:
+    """Return the inverses of the affine maps of :func:`folded`: matrices (K, C, C), biases (K, C)."""
+    return fold_back(arrange(len(steps), tensors_of(steps))[0])
+
+
+def run(steps: Steps, x: Tensor, recompute: bool = False) -> tuple[Tensor, Tensor]:
+    """Return (y, log_det) of K steps one after the other.
+
+    With ``recompute``, nothing but y is kept for the gradient; what it needs is found again from y.
+    """
+    tensors, bound = tensors_of(steps), steps[0].coupling.scale_bound
+    learning = torch.is_grad_enabled() and (x.requires_grad or any(tensor.requires_grad for tensor in tensors))
+    if any(step.coupling.in_bfloat16 for step in steps):
+        return recomputed(list(steps), x) if recompute and learning else one_by_one(steps, x)
+    if learning:
+        return FusedSteps.apply(x, bound, recompute, len(steps), *tensors)
+    ready = prepared(steps, len(steps), tensors)
+    y, of_couplings = run_steps(x, ready.maps, bound, ready.networks)
+    return y, of_couplings + x.shape[2] * x.shape[3] * ready.log_det
+
+
+def one_by_one(steps: Steps, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return (y, log_det) of K steps whose networks are modules: in bfloat16, and for gradients of gradients."""
     matrices, biases, of_maps = folded(steps)
-    convolutions = fused_convolutions(steps)
-    if convolutions is None:
-        of_couplings = x.new_zeros(len(x))
-        for step, matrix, bias in zip(steps, matrices, biases, strict=True):
-            x, log_det = step.coupling(mix(x, matrix, bias))
-            of_couplings = of_couplings + log_det
-    else:
-        x, of_couplings = run_steps(x, matrices, biases, steps[0].coupling.scale_bound, convolutions)
-    return x, of_couplings + x.shape[2] * x.shape[3] * of_maps
+    total = x.shape[2] * x.shape[3] * of_maps.expand(len(x))
+    for step, matrix, bias in zip(steps, matrices, biases, strict=True):
+        x, log_det = step.coupling(mix(x, matrix, bias))
+        total = total + log_det
+    return x, total
 
 
-def run_back(steps: Sequence[Step], y: Tensor) -> Tensor:
+def run_back(steps: Steps, y: Tensor) -> Tensor:
     """Return x, by the inverses of K steps from the last to the first."""
-    matrices, biases = folded_inverse(steps)
-    convolutions = fused_convolutions(steps)
-    if convolutions is not None and not torch.is_grad_enabled():
-        return invert_steps(y, matrices, biases, steps[0].coupling.scale_bound, convolutions)
-    for step, matrix, bias in reversed(list(zip(steps, matrices, biases, strict=True))):
+    if not torch.is_grad_enabled() and not any(step.coupling.in_bfloat16 for step in steps):
+        ready = prepared(steps, len(steps), tensors_of(steps))
+        return undo_steps(y, ready.back, steps[0].coupling.scale_bound, ready.networks)
+    for step, matrix, bias in reversed(list(zip(steps, *folded_inverse(steps), strict=True))):
         y = mix(step.coupling.inverse(y), matrix, bias)
     return y
-
-
-def fused_convolutions(steps: Sequence[Step]) -> list[Tensor] | None:
-    """Return weight and bias of every network's convolutions, in turn; None where they run in bfloat16, unfused."""
-    if any(step.coupling.bfloat16 for step in steps):
-        return None
-    layers = (layer for step in steps for layer in step.coupling.network if isinstance(layer, nn.Conv2d))
-    return [tensor for layer in layers for tensor in (layer.weight, layer.bias)]
-
-
-def folded_inverse(steps: Sequence[Step]) -> tuple[Tensor, Tensor]:
-    """Return the inverses of the affine maps of :func:`folded`: matrices (K, C, C), biases (K, C)."""
-    log_scale = torch.stack([step.actnorm.log_scale for step in steps])
-    bias = torch.stack([step.actnorm.bias for step in steps])
-    unscale = (-log_scale).exp()
-    return unscale[:, :, None] * inverse_matrices([step.mixing for step in steps]), -unscale * bias
 
 
 class Level(nn.Module):
@@ -109,8 +130,9 @@ class Level(nn.Module):
         channels = config.level_shape(number)[0]
         self.number = number
         self.principal = config.init == "principal"
+        self.recompute = config.memory == "recompute"
         self.squeeze = Squeeze(channels // 4)
-        self.steps = nn.ModuleList(Step(channels, config) for _ in range(config.steps))
+        self.steps: Modules[Step] = Modules(Step(channels, config) for _ in range(config.steps))
         last = number == config.levels
         self.shuffle = None if last else Shuffle(channels, config.order, config.weights, config.permutation_seed)
         self.split = None if last else Split(channels, config.prior)
@@ -136,7 +158,7 @@ class Level(nn.Module):
 
     def features(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return (features before Shuffle and Split, log_det) of x (N, C/4, 2H, 2W)."""
-        return run(self.steps, self.squeeze(x)[0])
+        return run(self.steps, self.squeeze(x)[0], self.recompute)
 
     def forward(self, x: Tensor, divergence: bool = False) -> tuple[Tensor | None, Tensor, Tensor, Tensor | None]:
         """Return (kept, ε, log_det, the Shuffle's divergence if asked for)."""

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
-from .bijection import NotInitialisedError, ShapeError, reset_parameters
+from .bijection import Modules, NotInitialisedError, ShapeError, reset_parameters
 from .config import FlowConfig
+from .fused import outside
 from .level import Level
 from .split import standard_normal_log_prob
 from .trace import Latents, LevelTrace, Trace
@@ -56,10 +57,12 @@ class MultiScaleFlow(nn.Module):
 
     """
 
+    initialised: Tensor
+
     def __init__(self, config: FlowConfig, seed: int = 0) -> None:
         super().__init__()
         self.config = config
-        self.levels = nn.ModuleList(Level(config, number) for number in range(1, config.levels + 1))
+        self.levels: Modules[Level] = Modules(Level(config, number) for number in range(1, config.levels + 1))
         self.register_buffer("initialised", torch.tensor(False))
         if not self.initialised.is_meta:
             reset_parameters(self, seed)
@@ -81,6 +84,7 @@ class MultiScaleFlow(nn.Module):
             raise ValueError("The batch to initialise from holds values that are not finite.")
         kept: Tensor | None = x
         for level in self.levels:
+            assert kept is not None  # only the last level keeps nothing
             kept = level.initialise(kept)
         self.initialised.fill_(True)
 
@@ -89,13 +93,15 @@ class MultiScaleFlow(nn.Module):
     def forward(self, x: Tensor, divergence: bool = False) -> tuple[Tensor, Tensor | None]:
         """Return (log_prob, divergence of all Shuffles or None), each (N,) in nats."""
         self._ready(x)
-        log_prob, total = x.new_zeros(x.shape[0]), x.new_zeros(x.shape[0])
-        kept: Tensor | None = x
-        for level in self.levels:
-            kept, noise, log_det, of_shuffle = level(kept, divergence)
-            log_prob = log_prob + log_det + standard_normal_log_prob(noise)
-            total = total if of_shuffle is None else total + of_shuffle
-        return log_prob, total if divergence else None
+        # Without gradients every operation is cheaper in inference mode.
+        with torch.inference_mode(not torch.is_grad_enabled()):
+            log_prob, total = x.new_zeros(x.shape[0]), x.new_zeros(x.shape[0])
+            kept: Tensor | None = x
+            for level in self.levels:
+                kept, noise, log_det, of_shuffle = level(kept, divergence)
+                log_prob = log_prob + log_det + standard_normal_log_prob(noise)
+                total = total if of_shuffle is None else total + of_shuffle
+        return outside(log_prob), outside(total) if divergence else None
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Return log p(x), (N,) in nats, of dequantised images x (N, C, H, W)."""
@@ -114,12 +120,13 @@ class MultiScaleFlow(nn.Module):
         self._ready(x)
         noises: list[Tensor] = []
         kept: Tensor | None = x
-        for level in self.levels:
-            kept, noise, _, _ = level(kept)
-            noises.append(_finite(noise, level.number, "encoding"))
-            if kept is not None:
-                _finite(kept, level.number, "encoding")
-        return Latents(noises)
+        with torch.inference_mode():
+            for level in self.levels:
+                kept, noise, _, _ = level(kept)
+                noises.append(_finite(noise, level.number, "encoding"))
+                if kept is not None:
+                    _finite(kept, level.number, "encoding")
+        return Latents([outside(noise) for noise in noises])
 
     @torch.no_grad()
     def decode(self, latents: Latents) -> Tensor:
@@ -138,9 +145,11 @@ class MultiScaleFlow(nn.Module):
         if len(numbers := {noise.shape[0] for noise in latents.levels}) > 1:
             raise ShapeError(f"The latents are of {sorted(numbers)} images; every level must have the same number.")
         x: Tensor | None = None
-        for level, noise in zip(reversed(self.levels), reversed(latents.levels), strict=True):
-            x = _finite(level.inverse(x, noise), level.number, "decoding")
-        return x
+        with torch.inference_mode():
+            for level, noise in zip(reversed(self.levels), reversed(latents.levels), strict=True):
+                x = _finite(level.inverse(x, noise), level.number, "decoding")
+        assert x is not None  # a flow has a level
+        return outside(x)
 
     def latent_shapes(self) -> list[tuple[int, int, int]]:
         """Return (C_l, H_l, W_l) of every ε_l."""
@@ -182,6 +191,7 @@ class MultiScaleFlow(nn.Module):
         levels, log_prob = [], x.new_zeros(x.shape[0])
         kept: Tensor | None = x
         for level in self.levels:
+            assert kept is not None  # only the last level keeps nothing
             seen = trace_level(level, kept)
             levels.append(seen)
             log_prob = log_prob + seen.log_det + standard_normal_log_prob(seen.noise)
@@ -258,6 +268,7 @@ def trace_level(level: Level, x: Tensor) -> LevelTrace:
 
 
 def _finite(x: Tensor, level: int, doing: str) -> Tensor:
-    if not torch.isfinite(x).all():
+    # One value that is not finite makes the sum so; finite ones may, if they are large.
+    if not x.sum().isfinite() and not torch.isfinite(x).all():
         raise NonFiniteError(f"Level {level} of the flow gave a value that is not finite while {doing}.")
     return x

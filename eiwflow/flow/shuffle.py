@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from .bijection import Bijection, generator_for, starts_at_zero
 from .coupling import soft_bound
@@ -15,12 +20,39 @@ LOG_WEIGHT_BOUND = 2.0
 VARIANCE_FLOOR = 1e-4
 
 
+class Moments(torch.autograd.Function):
+    """Spatial mean and variance (N, C) of every channel of x (N, C, H, W).
+
+    In two passes: exact as torch.var_mean, and with channels last several times as fast; one more for the gradient.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ANN401 (torch's own type is too narrow)
+        """Return (mean, variance)."""
+        rows = x.permute(0, 2, 3, 1).flatten(1, 2)
+        mean = rows.mean(dim=1)
+        centred = rows - mean[:, None]
+        ctx.save_for_backward(centred)
+        ctx.size = x.shape[2:]
+        return mean, centred.square().mean(dim=1)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, of_mean: Tensor, of_variance: Tensor) -> Tensor:  # noqa: ANN401
+        """Return the gradient of x; the variance's through the mean is zero."""
+        (centred,) = ctx.saved_tensors
+        pixels = centred.shape[1]
+        of_rows = torch.addcmul((of_mean / pixels)[:, None], centred, (of_variance * (2 / pixels))[:, None])
+        return of_rows.view(len(of_rows), *ctx.size, -1).permute(0, 3, 1, 2)
+
+
 def pool(x: Tensor) -> Tensor:
     """Return spatial mean and log spatial variance of every channel: (N, C, H, W) to (N, 2C)."""
-    # In two passes: exact as torch.var_mean, and with channels last several times as fast.
-    mean = x.mean(dim=(2, 3), keepdim=True)
-    variance = (x - mean).square().mean(dim=(2, 3))
-    return torch.cat([mean.flatten(1), (variance + VARIANCE_FLOOR).log()], dim=1)
+    return _pooled(*Moments.apply(x))
+
+
+def _pooled(mean: Tensor, variance: Tensor) -> Tensor:
+    return torch.cat([mean, (variance + VARIANCE_FLOOR).log()], dim=1)
 
 
 class Solver(nn.Module):
@@ -37,7 +69,11 @@ class Solver(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return log ω of the half that x is not."""
-        return soft_bound(self.out(torch.relu(self.hidden(pool(x)))), LOG_WEIGHT_BOUND)
+        return self.solve(pool(x))
+
+    def solve(self, pooled: Tensor) -> Tensor:
+        """Return log ω from the pooled other half."""
+        return soft_bound(self.out(torch.relu(self.hidden(pooled))), LOG_WEIGHT_BOUND)
 
 
 class Weights(Bijection):
@@ -55,20 +91,18 @@ class Weights(Bijection):
 
     def log_weights(self, x: Tensor) -> Tensor:
         """Return log ω (N, C) for the input x, kept half first."""
-        return self._weigh(x)[1]
-
-    def _weigh(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        a, b = x.chunk(2, dim=1)
-        log_b = self.emitted(a)
-        weighed_b = b * log_b.exp()[:, :, None, None]
-        log_a = self.kept(weighed_b)
-        return torch.cat([a * log_a.exp()[:, :, None, None], weighed_b], dim=1), torch.cat([log_a, log_b], dim=1)
+        (mean_a, mean_b), (variance_a, variance_b) = (moment.chunk(2, dim=1) for moment in Moments.apply(x))
+        log_b = self.emitted.solve(_pooled(mean_a, variance_a))
+        # What b' = ω_b b has follows from what b has: b' itself need not be looked at.
+        weight = log_b.exp()
+        log_a = self.kept.solve(_pooled(weight * mean_b, weight.square() * variance_b))
+        return torch.cat([log_a, log_b], dim=1)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return (y, log_det)."""
         self.check(x)
-        y, log_weights = self._weigh(x)
-        return y, x.shape[2] * x.shape[3] * log_weights.sum(dim=1)
+        log_weights = self.log_weights(x)
+        return x * log_weights.exp()[:, :, None, None], x.shape[2] * x.shape[3] * log_weights.sum(dim=1)
 
     def inverse(self, y: Tensor) -> Tensor:
         """Undo the second pass, then the first: each is decided by what it did not change."""
@@ -87,22 +121,67 @@ class Weights(Bijection):
         return (target.exp() * (target - (self.log_weights(x.detach()) / temperature).log_softmax(dim=1))).sum(dim=1)
 
 
+@dataclass(frozen=True)
+class Order:
+    """How channels are put in order, as their numbers (C,), those that stay first: the first half stays.
+
+    Attributes:
+        made: from C and the permutation seed, before data are seen.
+        sorted: from features (N, C, H, W), once, in the initialising pass; None where an order looks at no data.
+
+    """
+
+    made: Callable[[int, int], Tensor]
+    sorted: Callable[[Tensor], Tensor] | None = None
+
+
+def by_number(channels: int, seed: int = 0) -> Tensor:
+    """Return the channel numbers (C,) as they are: the last half leaves."""
+    del seed
+    return torch.arange(channels)
+
+
+def halves_swapped(channels: int, seed: int = 0) -> Tensor:
+    """Return the channel numbers (C,), the second half first: the first half leaves."""
+    return by_number(channels, seed).roll(channels // 2)
+
+
+def drawn(channels: int, seed: int) -> Tensor:
+    """Return the channel numbers (C,) in an order that depends on (C, seed) alone."""
+    return torch.randperm(channels, generator=generator_for(seed, f"order of {channels} channels"))
+
+
+def entropy_order(x: Tensor) -> Tensor:
+    """Return the channel numbers (C,) of x (N, C, H, W) by mean redundancy, most structure first."""
+    return redundancy(x).mean(dim=0).argsort(descending=True, stable=True)
+
+
+#: The orders and the weightings of split policies by their words: a new one is a row. A weighting is made from C.
+ORDERS: dict[str, Order] = {
+    "first": Order(halves_swapped),
+    "last": Order(by_number),
+    "random": Order(drawn),
+    "entropy": Order(by_number, sorted=entropy_order),
+}
+WEIGHTS: dict[str, Callable[[int], Weights] | None] = {"none": None, "pooled": Weights}
+
+
 class Shuffle(Bijection):
     r"""Orders the channels, kept ones first, and weighs them for every input.
 
     .. math:: y_j = ω_j(x) \, x_{π(j)}, \qquad \log|\det| = HW \sum_j \log ω_j(x)
 
-    The order π is a buffer: set at construction, or, for the order ``entropy``, sorted once from data by
+    The order π is a buffer: made without data, or, for the order ``entropy``, sorted once from them by
     :meth:`initialise`, largest redundancy first; what is nearest to white noise leaves. The weights are
     recomputed by the inverse. Nothing is remembered between calls.
 
-    With the order ``entropy`` and no weights, a Solver stands beside the density for display only: it is fitted by
+    With an order that is sorted and no weights, a Solver stands beside the density for display only: it is fitted by
     :meth:`divergence` on detached features and changes neither output nor log-determinant.
 
     Arguments:
         channels: C, even.
-        order: ``first``, ``last``, ``random`` or ``entropy``: what is emitted.
-        weights: ``none`` or ``pooled``.
+        order: a word of :data:`ORDERS`: what is emitted.
+        weights: a word of :data:`WEIGHTS`.
         permutation_seed: draws the order ``random``.
 
     Shapes: x and y (N, C, H, W); log_det (N,) in nats.
@@ -110,31 +189,27 @@ class Shuffle(Bijection):
 
     """
 
+    order: Tensor
+
     def __init__(self, channels: int, order: str, weights: str, permutation_seed: int = 0) -> None:
         super().__init__(channels)
         self.rule = order
         self.permutation_seed = permutation_seed
         self.register_buffer("order", torch.arange(channels))
-        self.weights = Weights(channels) if weights == "pooled" else None
-        self.display = Weights(channels) if order == "entropy" and weights == "none" else None
+        weighting = WEIGHTS[weights]
+        self.weights = None if weighting is None else weighting(channels)
+        self.display = Weights(channels) if weighting is None and ORDERS[order].sorted is not None else None
 
     def draw(self, generator: torch.Generator) -> None:
         """Set the order that needs no data."""
         del generator  # the permutation has its own seed, so that a study can vary it alone
-        channels = torch.arange(self.channels)
-        if self.rule == "first":
-            channels = channels.roll(self.channels // 2)
-        elif self.rule == "random":
-            channels = torch.randperm(
-                self.channels, generator=generator_for(self.permutation_seed, f"order of {self.channels} channels")
-            )
-        self.order.copy_(channels)
+        self.order.copy_(ORDERS[self.rule].made(self.channels, self.permutation_seed))
 
     @torch.no_grad()
     def initialise(self, x: Tensor) -> None:
-        """Sort the channels of the batch x (N, C, H, W) by redundancy, where this is the rule."""
-        if self.rule == "entropy":
-            self.order.copy_(entropy_order(x))
+        """Sort the channels of the batch x (N, C, H, W), where the order is made from data."""
+        if (order := ORDERS[self.rule].sorted) is not None:
+            self.order.copy_(order(x))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return (y, log_det)."""
@@ -163,11 +238,22 @@ class Shuffle(Bijection):
         return x.new_zeros(x.shape[0])
 
 
-def entropy_order(x: Tensor) -> Tensor:
-    """Return the channel numbers (C,) of x (N, C, H, W) by mean redundancy, most structure first."""
-    return redundancy(x).mean(dim=0).argsort(descending=True, stable=True)
+class InOrder(torch.autograd.Function):
+    """x (N, C, H, W) with its channels in another order; the way back is the order's inverse, not a sum."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, order: Tensor) -> Tensor:  # noqa: ANN401
+        """Return x[:, order], with channels last in memory: what follows would otherwise copy them there."""
+        ctx.save_for_backward(order)
+        return x.permute(0, 2, 3, 1).index_select(3, order).permute(0, 3, 1, 2)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, of_y: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401
+        """Return the gradient of x."""
+        (order,) = ctx.saved_tensors
+        return of_y.permute(0, 2, 3, 1).index_select(3, order.argsort()).permute(0, 3, 1, 2), None
 
 
 def _in_order(x: Tensor, order: Tensor) -> Tensor:
-    # Along the last dimension, so that channels stay last in memory: what follows would otherwise copy them there.
-    return x.permute(0, 2, 3, 1).index_select(3, order).permute(0, 3, 1, 2)
+    return InOrder.apply(x, order)

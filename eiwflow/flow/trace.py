@@ -49,7 +49,8 @@ class LevelTrace:
     @property
     def log_det(self) -> Tensor:
         """The level's log-determinant (N,), nats: the sum over its parts."""
-        return sum(self.log_dets.values())
+        first, *others = self.log_dets.values()
+        return sum(others, start=first)
 
 
 @dataclass(frozen=True, eq=False)

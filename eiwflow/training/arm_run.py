@@ -18,7 +18,9 @@ from ..data import ImageData, corner_crops, to_tensor
 from ..flow import FlowConfig, MultiScaleFlow, dequantise, to_bits_per_dim
 from ..flow.bijection import generator_for
 from ..flow.score import score
-from .loop import Trainer, TrainingFailed
+from .failures import TrainingFailed
+from .loop import Trainer
+from .memory import channels_last
 from .recipe import Recipe, recording_steps
 from .record import PROBE_IMAGES, level_records, sample_montage
 
@@ -108,10 +110,10 @@ def seconds_per_step(configs: dict[str, FlowConfig], batch: int) -> dict[str, fl
     In turns, so that a change of the machine's speed falls on all of them.
     """
     generator = torch.Generator().manual_seed(0)
-    flows, times = {}, {name: [] for name in configs}
+    flows, times = {}, {name: list[float]() for name in configs}
     for name, config in configs.items():
         x = (torch.rand(batch, *config.shape, generator=generator) - 0.5).contiguous(memory_format=torch.channels_last)
-        flow = MultiScaleFlow(config).to(memory_format=torch.channels_last)
+        flow = channels_last(MultiScaleFlow(config))
         flow.initialise(x)
         flows[name] = flow, x, torch.optim.AdamW(flow.density_parameters(), lr=1e-5, fused=True)
     for turn in range(COST_TURNS + 1):

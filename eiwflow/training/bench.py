@@ -17,7 +17,8 @@ from ..flow import FlowConfig, MultiScaleFlow
 from ..flow.level import run
 from ..flow.split import standard_normal_log_prob
 from .batches import training_batch
-from .memory import keep_freed_memory
+from .memory import channels_last, keep_freed_memory
+from .optimiser import FusedAdamW
 
 #: Timings a figure is the median of.
 REPEATS = 7
@@ -110,7 +111,7 @@ def profile(config: FlowConfig, batch: int, seed: int = 0) -> dict[str, float]:
     stored = torch.randint(0, 256, (max(64, batch), *config.shape), generator=generator, dtype=torch.uint8)
     step = _train_step(flow, x)
     step()
-    optimiser = torch.optim.AdamW(flow.density_parameters(), lr=0.0, weight_decay=0.0, fused=True)
+    optimiser = FusedAdamW(flow.density_parameters(), lr=0.0, weight_decay=0.0)
     gradients = {parameter: parameter.grad for parameter in flow.density_parameters()}
 
     def convolutions() -> None:
@@ -122,13 +123,15 @@ def profile(config: FlowConfig, batch: int, seed: int = 0) -> dict[str, float]:
             _pull(*run(level.steps, entry))
 
     def shuffle() -> None:
-        for level, entry in zip(flow.levels[:-1], entries, strict=False):
-            _pull(*level.shuffle(entry))
+        for level, entry in zip(flow.levels, entries, strict=True):
+            if level.shuffle is not None:
+                _pull(*level.shuffle(entry))
 
     def prior() -> None:
-        for level, entry in zip(flow.levels[:-1], entries, strict=False):
-            kept, noise, log_det = level.split.emit(entry)
-            _pull(kept, log_det + standard_normal_log_prob(noise))
+        for level, entry in zip(flow.levels, entries, strict=True):
+            if level.split is not None:
+                kept, noise, log_det = level.split.emit(entry)
+                _pull(kept, log_det + standard_normal_log_prob(noise))
         _pull(standard_normal_log_prob(entries[-1]))
 
     def optimise() -> None:
@@ -163,13 +166,13 @@ def _images(config: FlowConfig, batch: int, generator: torch.Generator) -> Tenso
 
 
 def _flow(config: FlowConfig, x: Tensor, seed: int) -> MultiScaleFlow:
-    flow = MultiScaleFlow(config, seed).to(memory_format=torch.channels_last)
+    flow = channels_last(MultiScaleFlow(config, seed))
     flow.initialise(x)
     return flow
 
 
 def _train_step(flow: MultiScaleFlow, x: Tensor) -> Callable[[], None]:
-    optimiser = torch.optim.AdamW(flow.density_parameters(), lr=1e-4, weight_decay=0.0, fused=True)
+    optimiser = FusedAdamW(flow.density_parameters(), lr=1e-4, weight_decay=0.0)
 
     def train_step() -> None:
         optimiser.zero_grad(set_to_none=True)

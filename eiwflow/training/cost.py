@@ -17,6 +17,7 @@ from ..data import ImageData
 from ..flow import ConfigError, FlowConfig
 from ..flow.score import score
 from .loop import Trainer
+from .memory import give_back_freed_memory
 from .recipe import Recipe, recording_steps
 from .record import PROBE_IMAGES, level_records, sample_montage
 
@@ -59,7 +60,14 @@ class Timing:
 
 
 def time_steps(recipe: Recipe, images: ImageData, device: torch.device) -> Timing:
-    """Train a few steps of a recipe, and forget them."""
+    """Train a few steps of a recipe, and forget them: the memory too, since the server that asks lives on."""
+    try:
+        return _time_steps(recipe, images, device)
+    finally:
+        give_back_freed_memory()
+
+
+def _time_steps(recipe: Recipe, images: ImageData, device: torch.device) -> Timing:
     trainer = Trainer(recipe, images, device)
     steps = [_seconds(trainer.advance, device) for _ in range(WARM_UP + TIMED)][WARM_UP:]
     probe = trainer.batch(0, min(PROBE_IMAGES, len(trainer.train_images)))
@@ -101,12 +109,13 @@ def memory_bytes(recipe: Recipe) -> int:
 
     What a step keeps for the way back (4.0 numbers a feature and 1.8 a hidden unit, for every image), the flow in all
     its states (weights, averages, gradients, moments, and their copies when they are saved), what the recording steps
-    look at, and the process.
+    look at, and the process. With ``memory="recompute"`` it is that of one step of every level.
     """
     features = hidden = 0
+    steps = recipe.flow.steps if recipe.flow.memory == "store" else 1
     for channels, height, width in _levels(recipe.flow):
-        features += recipe.flow.steps * channels * height * width
-        hidden += recipe.flow.steps * recipe.flow.width * height * width
+        features += steps * channels * height * width
+        hidden += steps * recipe.flow.width * height * width
     kept = recipe.batch * (_FEATURES * features + _HIDDEN * hidden) * _PASSING
     probe = _PROBE * PROBE_IMAGES * recipe.flow.dimensions
     return _PROCESS + int(4 * (kept + probe + _STATES * _parameters(recipe.flow)))

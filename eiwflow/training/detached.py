@@ -38,7 +38,7 @@ def start(module: str, arguments: Sequence[str], said: BinaryIO, given: bytes = 
     )
     # Somebody has to take note of its end, or it stays a zombie.
     threading.Thread(target=process.wait, daemon=True).start()
-    if given:
+    if given and process.stdin is not None:
         with process.stdin as standard_input:
             standard_input.write(given)
     return process

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -46,5 +47,18 @@ def held(lock: FileLock) -> bool:
     except Timeout:
         return True
     except OSError:
-        # Whoever may not write there trains nothing there either.
+        return _held_by_another(path)
+
+
+def _held_by_another(path: Path) -> bool:
+    """Return whether a lock is held that this process may read and not write: another user's, on another disk."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
         return False
+    with suppress(OSError), open(path, "rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, cast
 
 import safetensors
 import safetensors.torch
@@ -25,7 +26,8 @@ from . import failures
 from .batches import training_batch
 from .distributed import ALONE, Team
 from .failures import NotFinite, TrainingFailed
-from .memory import keep_freed_memory
+from .memory import channels_last, keep_freed_memory
+from .optimiser import FusedAdamW
 from .recipe import Recipe, recording_steps
 from .record import PROBE_IMAGES, level_records, write_samples
 from .run import RunDirectory, RunError
@@ -36,6 +38,8 @@ INIT_IMAGES = 256
 SAVE_SECONDS = 60.0
 #: Lines of the bits/dim curve over a whole run, beside the recording steps.
 CURVE_POINTS = 400
+#: As the averaging hands over a flow's parameters.
+Tensors = tuple[Tensor, ...] | list[Tensor]
 #: Asks a run to pause; SIGTERM and SIGINT ask it to stop.
 PAUSE: int | None = getattr(signal, "SIGUSR1", None)
 
@@ -85,7 +89,7 @@ class Trainer:
         size = recipe.flow.shape[1:]
         self.train_images = to_tensor(images.train)
         self.test_images = fixed_crops(to_tensor(images.test), size)
-        self.flow = MultiScaleFlow(recipe.flow, recipe.seed).to(self.device, memory_format=torch.channels_last)
+        self.flow = channels_last(MultiScaleFlow(recipe.flow, recipe.seed).to(self.device))
         if team.first:
             self.flow.initialise(self.batch(0, min(INIT_IMAGES, len(self.train_images))))
         self.model = team.join(self.flow)
@@ -94,18 +98,17 @@ class Trainer:
         self.averaged.n_averaged.fill_(1)
         # After the copy: the averaged flow, which is saved and scored, stays in float32.
         for coupling in (step.coupling for level in self.flow.levels for step in level.steps):
-            coupling.bfloat16 = recipe.precision == "bfloat16" and self.device.type == "cuda"
-        groups = [{"params": list(self.flow.density_parameters())}]
+            coupling.in_bfloat16 = recipe.precision == "bfloat16" and self.device.type == "cuda"
+        groups: list[dict[str, Any]] = [{"params": list(self.flow.density_parameters())}]
         if shown := list(self.flow.display_parameters()):
             groups.append({"params": shown, "weight_decay": 0.0})
-        self.optimiser = torch.optim.AdamW(
-            groups, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=self.device.type != "mps"
-        )
+        adamw = torch.optim.AdamW if self.device.type == "mps" else FusedAdamW
+        self.optimiser = adamw(groups, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
         self.step = 0
         #: Bits/dim of the steps since the curve's last point.
         self.since: list[float] = []
 
-    def _average(self, averaged: list[Tensor], current: list[Tensor], count: Tensor | int) -> None:
+    def _average(self, averaged: Tensors, current: Tensors, count: Tensor | int) -> None:
         t = int(count)
         decay = min(self.recipe.ema, (1 + t) / (10 + t))
         torch._foreach_lerp_(averaged, current, 1 - decay)
@@ -113,7 +116,7 @@ class Trainer:
     @property
     def average(self) -> MultiScaleFlow:
         """The flow with averaged weights: what is saved, sampled and scored."""
-        return self.averaged.module
+        return cast("MultiScaleFlow", self.averaged.module)  # a copy of the one that trains
 
     def batch(self, step: int, n: int) -> Tensor:
         """Return x (n, C, H, W), the training images of a step, on the device."""
@@ -167,7 +170,8 @@ class Trainer:
         tensors = {f"flow.{name}": tensor for name, tensor in self.flow.state_dict().items()}
         tensors |= {f"average.{name}": tensor for name, tensor in self.averaged.state_dict().items()}
         for number, entry in self.optimiser.state_dict()["state"].items():
-            tensors |= {f"optimiser.{number}.{name}": tensor for name, tensor in entry.items()}
+            # Parameters share one count of steps, which a file must hold for each.
+            tensors |= {f"optimiser.{number}.{name}": tensor.clone() for name, tensor in entry.items()}
         return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
 
     def restore(self, tensors: dict[str, Tensor], step: int, since: list[float]) -> None:
@@ -276,12 +280,14 @@ def _advance_to_the_end(
     def save() -> CheckpointInfo:
         metrics = {**_latest(run), "cpu_seconds": clock()["cpu_seconds"]}
         info = CheckpointInfo(
-            config=recipe.flow,
+            # A checkpoint is a density, whatever way its gradients were computed.
+            config=dataclasses.replace(recipe.flow, memory="store"),
             data=recipe.data,
             step=trainer.step,
             seed=recipe.seed,
             metrics=metrics,
-            recipe={key: value for key, value in recipe.to_dict().items() if key != "flow"},
+            recipe={key: value for key, value in recipe.to_dict().items() if key != "flow"}
+            | ({} if recipe.flow.memory == "store" else {"memory": recipe.flow.memory}),
             command=command,
             versions=checkpoint.software_versions(),
         )

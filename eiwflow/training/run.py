@@ -95,6 +95,7 @@ class RunDirectory:
             write_atomically(run.path / "config.json", _json_bytes({"recipe": recipe.to_dict(), "command": command}))
             run.set_status("starting", 0)
         except OSError as error:
+            shutil.rmtree(run.path, ignore_errors=True)
             raise RunError(f"The run directory {str(root)[:200]} cannot be written ({error.strerror}).") from None
         return run
 
@@ -160,11 +161,17 @@ class RunDirectory:
         """Hold the run's lock: one process at a time writes here.
 
         Raises:
-            RunError: another process trains this run.
+            RunError: another process trains this run, or nothing can be written there.
 
         """
+        if not self.path.is_dir():
+            raise RunError(f"Run {self.path.name} is gone: its directory has been removed.")
         own = lock.of_run(self.path)
-        if not lock.take(own):
+        try:
+            taken = lock.take(own)
+        except OSError as error:
+            raise RunError(f"Run {self.path.name} cannot be changed ({error.strerror}).") from None
+        if not taken:
             raise RunError(f"Run {self.path.name} is being trained by another process.")
         try:
             yield

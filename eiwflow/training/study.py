@@ -9,7 +9,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager, suppress
@@ -24,7 +24,8 @@ from filelock import FileLock, Timeout
 from ..checkpoint import outline, software_versions, write_atomically
 from ..data import DataError, ImageData
 from .arm_run import run_arm, seconds_per_step
-from .loop import TrainingFailed, load_data
+from .failures import TrainingFailed
+from .loop import load_data
 from .recipe import Recipe
 from .run import RunError
 from .study_recipe import Arm, StudyRecipe, cost_class, relative_costs
@@ -207,7 +208,9 @@ def _fingerprint(images: ImageData) -> str:
 # ---------------------------------------------------------------------- workers
 
 
-def _results(waiting: list[Job], images: ImageData, jobs: int) -> Iterator[tuple[Job, dict[str, Any] | str]]:
+def _results(
+    waiting: list[Job], images: ImageData, jobs: int
+) -> Generator[tuple[Job, dict[str, Any] | str], None, None]:
     """Yield every job with its result, or with the sentence that says why it has none, as they are done."""
     if jobs == 1:
         with _one_thread():

@@ -170,7 +170,10 @@ class StudyRecipe:
             if not _alike(value, defaults[name]):
                 kind = _KINDS[type(defaults[name])]
                 raise ConfigError(f"{name} is {str(value)[:40]!r}; it must be {kind}.")
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()})
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()
+        }
+        return cls(**values)
 
     def difference(self, other: StudyRecipe) -> str:
         """Return the first setting in which another recipe differs, as words; empty where none does."""

@@ -67,9 +67,11 @@ def start(recipe: StudyRecipe, out: Path) -> None:
 
 def alive(out: Path) -> bool:
     """Return whether a process is at work on a study's file, however it was started."""
+    from filelock import FileLock
+
     from .study import lock_file
 
-    return lock.held(lock.FileLock(lock_file(out)))
+    return lock.held(FileLock(lock_file(out)))
 
 
 def stop(out: Path) -> None:

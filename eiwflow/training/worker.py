@@ -198,7 +198,8 @@ def _work(options: argparse.Namespace) -> int:
     import torch
 
     from ..flow import ConfigError
-    from .loop import TrainingFailed, choose_device, train
+    from .failures import TrainingFailed
+    from .loop import choose_device, train
     from .run import RunDirectory, RunError
 
     torch.set_num_threads(options.threads)

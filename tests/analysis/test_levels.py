@@ -187,6 +187,17 @@ def test_every_byte_comes_back(split: str) -> None:
     assert "all 64 bytes" in way.in_words() and "32 after level 1 and 32 after level 2" in way.in_words()
 
 
+@pytest.mark.parametrize("number", [1, 2])
+def test_an_image_that_is_lost_on_the_way_back_is_said_with_the_level(number: int) -> None:
+    flow = ready_flow()
+    level = flow.levels[number - 1]
+    exact = level.inverse
+    level.inverse = lambda kept, noise: exact(kept, noise) * 1.01
+    way = passage(flow, images(1), fit_kept(flow, images(20, seed=1)))
+    assert way.reconstruction.max_abs_error > 1e-3
+    assert f"The inverse of level {number} makes rounding grow" in way.reconstruction.in_words()
+
+
 def test_level_table_has_a_row_a_level_and_says_of_how_many_images() -> None:
     flow, fit = ready_flow(levels=3), fit_kept(ready_flow(levels=3), images(20, seed=1))
     trace = next(traces(flow, images(5)))

@@ -198,6 +198,16 @@ def test_river_says_which_channels_would_cross_and_when() -> None:
     )
 
 
+def test_words_on_structure_are_the_ends_of_both_halves_sorted_anew() -> None:
+    redundancy = np.array([[0.0, 0.0, 0.0, 0.0], [0.1, 0.4, -0.2, 0.3]])
+    anew = np.argsort(-redundancy, axis=1, kind="stable")
+    river = RankRiver(2, np.array([0, 1500]), np.arange(4), anew, redundancy)
+    assert river.structure_in_words() == (
+        "J by rank in level 2 at step 1,500, in nats/pixel: 0.40 to 0.30 left of the split line, 0.10 to −0.20 right "
+        "of it."
+    )
+
+
 @given(pairs)
 def test_as_many_channels_cross_from_one_half_as_from_the_other(pair: tuple[np.ndarray, np.ndarray]) -> None:
     order, anew = pair

@@ -289,6 +289,14 @@ def test_words_name_the_ends_of_what_is_identified() -> None:
     assert "channel 2 up the most, to ×2.00 of its average weight, and channel 1 down the most, to ×0.50" in words
 
 
+def test_words_on_rates_name_the_channels_at_the_ends() -> None:
+    found = made_up()
+    rates = np.tile([0.5, -1.0, 2.0, 0.0], (len(found.images.entropy_rate), 1))
+    words = dataclasses.replace(found, images=dataclasses.replace(found.images, entropy_rate=rates)).rates_in_words()
+    assert "runs from −1.00 (channel 2) to 2.00 nats/pixel (channel 1)" in words
+    assert words.endswith("−0.25 on average over kept, 1.00 over emitted channels.")
+
+
 def test_table_has_a_row_a_position_and_json_holds_it() -> None:
     found = made_up()
     rows = found.table()

@@ -84,7 +84,7 @@ def test_networks_in_bfloat16_leave_everything_else_in_float32():
     exact = flow.log_prob(x)
     for level in flow.levels:
         for step in level.steps:
-            step.coupling.bfloat16 = True
+            step.coupling.in_bfloat16 = True
     log_prob = flow.log_prob(x)
     kept, epsilon, log_det, _ = flow.levels[0](x)
     assert {kept.dtype, epsilon.dtype, log_det.dtype, log_prob.dtype} == {torch.float32}

@@ -13,7 +13,7 @@ from eiwflow.training import worker
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
-    ["tests.conftest", "eiwflow.training.loop", "eiwflow.training.worker", "torchvision.utils"]
+    ["tests.conftest", "eiwflow.training.loop", "eiwflow.training.worker", "scipy.stats", "torchvision.utils"]
 )
 PATIENCE_S = 120
 

@@ -173,6 +173,18 @@ def test_the_checkpoint_holds_the_averaged_weights(tmp_path):
 # ---------------------------------------------------------------------- the curve
 
 
+def test_recomputing_trains_to_the_same_numbers_and_a_checkpoint_that_says_nothing_of_it(tmp_path):
+    stored = trained(8)
+    other = trained(8, memory="recompute")
+    assert other.flow.levels[0].recompute and not stored.flow.levels[0].recompute
+    for name, value in stored.flow.state_dict().items():
+        assert torch.allclose(value.float(), other.flow.state_dict()[name].float(), atol=1e-3), name
+    run = tiny_run(tmp_path, memory="recompute", iterations=2)
+    info = train(run, images=tiny_data())
+    assert (info.config, info.recipe["memory"]) == (tiny_config(), "recompute")
+    assert run.config()[0].flow.memory == "recompute"
+
+
 def test_a_point_of_the_curve_is_the_mean_of_the_steps_since_the_last(tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "recording_steps", lambda iterations: [0, iterations])
     monkeypatch.setattr(loop, "CURVE_POINTS", 2)
@@ -211,7 +223,7 @@ def test_a_device_that_is_not_there_is_refused_with_those_that_are(name):
 
 def test_bfloat16_is_for_cuda_alone():
     trainer = trained(0, precision="bfloat16")
-    assert not any(step.coupling.bfloat16 for level in trainer.flow.levels for step in level.steps)
+    assert not any(step.coupling.in_bfloat16 for level in trainer.flow.levels for step in level.steps)
     assert same_tensors(trained(2, precision="bfloat16").flow.state_dict(), trained(2).flow.state_dict())
 
 

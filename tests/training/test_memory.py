@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from eiwflow.training.memory import keep_freed_memory
+from eiwflow.training.memory import give_back_freed_memory, keep_freed_memory
 
 PROGRAM = """
 import resource
@@ -30,6 +30,33 @@ def test_memory_once_fetched_is_not_fetched_again():
     assert int(result.stdout) < 8192
 
 
+GIVING_BACK = """
+from pathlib import Path
+import torch
+from eiwflow.training.memory import give_back_freed_memory, keep_freed_memory
+def mib():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) // 2**10
+def step():
+    return [torch.ones(2**18) for _ in range(256)]
+keep_freed_memory()
+step()
+kept = mib()
+assert give_back_freed_memory()
+given_back = mib()
+step()
+print(kept - given_back, mib() - given_back)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the setting is glibc's")
+def test_a_process_that_goes_on_as_something_else_gives_memory_back():
+    command = [sys.executable, "-c", GIVING_BACK]
+    result = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    at_once, later = map(int, result.stdout.split())
+    assert at_once > 200 and later < 100  # of 256 MiB
+
+
 def test_without_glibc_nothing_is_changed(monkeypatch):
     monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
-    assert not keep_freed_memory()
+    assert not keep_freed_memory() and not give_back_freed_memory()

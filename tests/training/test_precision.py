@@ -20,7 +20,7 @@ def halved(flow):
     """Let the flow's networks run in bfloat16, as training on CUDA does; return the flow."""
     for module in flow.modules():
         if isinstance(module, AffineCoupling):
-            module.bfloat16 = True
+            module.in_bfloat16 = True
     return flow
 
 

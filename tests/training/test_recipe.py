@@ -10,6 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from eiwflow.flow import ConfigError, FlowConfig
+from eiwflow.flow.config import MEMORIES
 from eiwflow.training.presets import PRESETS
 from eiwflow.training.recipe import BOUNDS, PRECISIONS, Recipe, recording_steps
 
@@ -88,6 +89,7 @@ recipes = st.builds(
         levels=st.integers(1, 3),
         split=st.sampled_from(["weighted", "static-last", "last+pooled"]),
         scale_bound=st.floats(0.1, 4.0),
+        memory=st.sampled_from(MEMORIES),
     ),
     data=st.text(st.characters(exclude_characters="\0"), min_size=1),
     batch=st.integers(1, 4096),

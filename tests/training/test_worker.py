@@ -2,7 +2,6 @@
 
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -25,7 +24,6 @@ from .test_resume import Killed, assert_same_run, killed_at, signalled_at
 from .tiny import tiny_data, tiny_recipe, tiny_run, write_npz
 
 ROOT = Path(__file__).resolve().parents[2]
-KILLS = 24
 
 
 @pytest.fixture
@@ -68,36 +66,6 @@ def assert_no_lock_is_held(run, patience_s=0.0):
 
 
 # ---------------------------------------------------------------------- killed
-
-
-def test_workers_killed_at_random_moments_arrive_where_one_that_was_not_does(tmp_path, data):
-    def fresh():
-        return tiny_run(tmp_path / "runs", iterations=12, data=data)
-
-    whole, run, chance, kills, resumed = fresh(), fresh(), random.Random(0), 0, 0
-    assert ended(begun(os.getpid)) == 0  # the first of all waits for torch
-    began = time.monotonic()
-    assert ended(begun(work, str(whole.path))) == 0
-    seconds = time.monotonic() - began
-    while kills < KILLS or run.state().name != "finished":
-        if run.state().name == "finished":
-            assert_same_run(run, whole)
-            run = fresh()
-        process, saved = begun(work, str(run.path)), run.saved_step()
-        if kills < KILLS:
-            process.join(chance.uniform(0, seconds))
-            process.kill()
-        killed = ended(process) == -signal.SIGKILL
-        assert run.state().name == ("crashed" if killed else "finished")
-        assert_no_lock_is_held(run)
-        kills += killed
-        resumed += bool(saved)
-        assert (run.saved_step() or 0) >= (saved or 0)
-        if saved is not None:
-            assert load(run.last_checkpoint).info.step >= saved
-    assert resumed > KILLS / 4, "hardly a kill came after a save"
-    assert not [path.name for path in run.path.rglob(".*")]
-    assert_same_run(run, whole)
 
 
 def test_a_killed_worker_reads_as_crashed_with_the_step_that_it_goes_on_from(tmp_path):

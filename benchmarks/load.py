@@ -1,0 +1,176 @@
+"""How the app bears a class: ten visitors at once click through all pages, and what of the memory comes back.
+
+The visitors speak the app's own protocol over its websocket and draw nothing: ten browsers would leave a small machine
+no time for the server. A page's time is from the click to the script's last word, drawing not counted.
+
+    python benchmarks/load.py [--visitors 10] [--seconds 180] [--warm-up 90] [--json]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import statistics
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlencode
+
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from websockets.sync.client import ClientConnection, connect
+
+from app import answering, server  # the benchmark beside this one
+
+PAGES = ("", "latents", "entropy", "shuffle", "weights", "compare", "space", "checkpoint", "train")
+CHECKPOINTS = ("photos32-weighted", "photos32-shuffle", "photos32-static-last", "photos32-glow", "emoji32-weighted")
+IMAGES, LEVELS = 48, 2
+#: Seconds that a visitor looks at a page, and after which Streamlit forgets one who has left.
+LOOKS_S, FORGOTTEN_S = 1.0, 130.0
+PATIENCE_S = 120
+
+
+@dataclass
+class Seen:
+    """What visitors met: seconds by page, what went wrong, and bytes from the server."""
+
+    seconds: dict[str, list[float]] = field(default_factory=lambda: {page: [] for page in PAGES})
+    wrong: Counter[str] = field(default_factory=Counter)
+    received: int = 0
+
+
+def url_of(chance: random.Random) -> dict[str, str]:
+    """Return a link's parameters: any checkpoint, image and level, and now and then a second checkpoint."""
+    url = {"ck": chance.choice(CHECKPOINTS), "image": str(chance.randrange(IMAGES))}
+    url["level"] = str(chance.randint(1, LEVELS))
+    if chance.random() < 0.25:
+        url["vs"] = chance.choice(CHECKPOINTS)
+    return url
+
+
+def open_page(line: ClientConnection, page: str, url: dict[str, str], seen: Seen) -> None:
+    """Open a page and wait for its script's end."""
+    asked = BackMsg()
+    asked.rerun_script.query_string, asked.rerun_script.page_name = urlencode(url), page
+    began = time.perf_counter()
+    line.send(asked.SerializeToString())
+    while True:
+        content = line.recv(timeout=PATIENCE_S)
+        message = ForwardMsg.FromString(content if isinstance(content, bytes) else content.encode())
+        seen.received += len(content)
+        if message.WhichOneof("type") == "delta" and message.delta.WhichOneof("type") == "new_element":
+            element = message.delta.new_element
+            if element.WhichOneof("type") == "exception":
+                seen.wrong[f"{page or 'home'}: {element.exception.type} {element.exception.message[:200]}"] += 1
+            elif element.WhichOneof("type") == "alert" and element.alert.format == element.alert.ERROR:
+                seen.wrong[f"{page or 'home'}: {element.alert.body[:200]}"] += 1
+        elif message.WhichOneof("type") == "page_not_found":
+            seen.wrong[f"{page}: not found"] += 1
+        elif message.WhichOneof("type") == "script_finished":
+            if message.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY:
+                seen.seconds[page].append(time.perf_counter() - began)
+                return
+            if message.script_finished == ForwardMsg.FINISHED_WITH_COMPILE_ERROR:
+                seen.wrong[f"{page or 'home'}: does not compile"] += 1
+                return
+
+
+def visit(address: str, number: int, until: float, seen: Seen) -> None:
+    """Click through all pages, again and again, in an order of one's own."""
+    chance = random.Random(number)
+    try:
+        with connect(
+            f"{address.replace('http', 'ws')}/_stcore/stream", subprotocols=["streamlit"], max_size=None
+        ) as to:
+            while True:
+                for page in chance.sample(PAGES, len(PAGES)):
+                    if time.monotonic() > until:
+                        return
+                    open_page(to, page, url_of(chance), seen)
+                    time.sleep(LOOKS_S * chance.uniform(0.5, 1.5))
+    except (OSError, TimeoutError, EOFError) as error:
+        seen.wrong[f"the connection: {type(error).__name__} {error}"] += 1
+
+
+def crowd(address: str, visitors: int, seconds: float, first: int) -> Seen:
+    """Let so many visit at once; return what they met."""
+    each, until = [Seen() for _ in range(visitors)], time.monotonic() + seconds
+    threads = [
+        threading.Thread(target=visit, args=(address, first + number, until, seen)) for number, seen in enumerate(each)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    together = Seen()
+    for seen in each:
+        for page, values in seen.seconds.items():
+            together.seconds[page] += values
+        together.wrong += seen.wrong
+        together.received += seen.received
+    return together
+
+
+def mib(pid: int, what: str = "VmRSS") -> float:
+    """Return the memory that a process holds (``VmRSS``)."""
+    lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace").splitlines()
+    return int(next(line for line in lines if line.startswith(what)).split()[1]) / 2**10
+
+
+def watched(pid: int, stop: threading.Event, found: list[float]) -> None:
+    """Take down a process's memory twice a second."""
+    while not stop.wait(0.5):
+        found.append(mib(pid))
+
+
+def measure(visitors: int, seconds: float, warm_up: float) -> dict[str, object]:
+    """Return times, faults and the server's memory before, while and after so many visit."""
+    with server() as (address, pid):
+        answering(address)
+        empty = mib(pid)
+        crowd(address, visitors, warm_up, 1000)
+        time.sleep(FORGOTTEN_S)
+        before, stop, memory = mib(pid), threading.Event(), list[float]()
+        watcher = threading.Thread(target=watched, args=(pid, stop, memory))
+        watcher.start()
+        seen = crowd(address, visitors, seconds, 0)
+        stop.set()
+        watcher.join()
+        time.sleep(FORGOTTEN_S)
+        after = mib(pid)
+    every = sorted(second for values in seen.seconds.values() for second in values)
+    return {
+        "visitors": visitors,
+        "seconds": seconds,
+        "pages": len(every),
+        "median_s": statistics.median(every),
+        "p95_s": statistics.quantiles(every, n=20)[-1],
+        "median_s_by_page": {page or "home": statistics.median(found) for page, found in seen.seconds.items() if found},
+        "mib_received": seen.received / 2**20,
+        "errors": dict(seen.wrong),
+        "mib": {"no visitor yet": empty, "before": before, "peak": max(memory), "after": after},
+        "after_over_before": after / before,
+    }
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--visitors", type=int, default=10)
+    parser.add_argument("--seconds", type=float, default=180.0)
+    parser.add_argument("--warm-up", type=float, default=90.0, help="seconds of the same before it is measured")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    found = measure(options.visitors, options.seconds, options.warm_up)
+    if options.json:
+        print(json.dumps(found))
+        return
+    for name, value in found.items():
+        print(f"{name}: {value}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,177 @@
+"""Train this project's flow and normflows' multi-scale Glow on photos32 for the same process CPU seconds, one thread.
+
+Called by ``python benchmarks/peers.py --train SECONDS …``. For each number of seconds all sides start afresh and take
+turns, the one that has used least goes next, so that a change of the machine's speed falls on each; every side ends on
+its schedule's last step. Scored are the test images under one fixed dequantisation, outside the seconds.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from glow import glow
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+from eiwflow import data
+from eiwflow.data import ImageData, fixed_crops, to_tensor
+from eiwflow.flow import FlowConfig, MultiScaleFlow, dequantise, to_bits_per_dim
+from eiwflow.training.batches import training_batch
+from eiwflow.training.loop import INIT_IMAGES
+from eiwflow.training.memory import channels_last
+from eiwflow.training.recipe import Recipe
+
+SIZE, DIMENSIONS = (32, 32), 3072
+#: This project's defaults but for the batch; the peer of the same size gets all of it.
+RECIPE = Recipe(batch=16)
+#: Learning rates that normflows is given a part of the time with, on held-out photographs, to choose from.
+RATES, TUNING_S = (5e-4, 1e-3, 2e-3, 4e-3), 60.0
+
+
+@dataclass
+class Racer:
+    """One side: a density on its way.
+
+    Attributes:
+        flow: gives ``log_prob(x)`` (N,) in nats.
+        log_prob: of a flow like it, since an averaged copy is scored.
+        optimiser, learning_rate: what takes the steps, and its peak.
+        batch: images a step.
+        schedule: whether warm-up, cosine, clipping and averaging are used.
+        seconds: the process CPU seconds of every step so far.
+
+    """
+
+    flow: nn.Module
+    log_prob: Callable[[nn.Module, Tensor], Tensor]
+    optimiser: torch.optim.Optimizer
+    learning_rate: float
+    batch: int
+    schedule: bool = True
+    seconds: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Begin the average as the flow itself."""
+        self.averaged = AveragedModel(self.flow, multi_avg_fn=self._average) if self.schedule else None
+        if self.averaged is not None:
+            self.averaged.n_averaged.fill_(1)
+
+    @staticmethod
+    def _average(averaged: list[Tensor], current: list[Tensor], count: Tensor | int) -> None:
+        decay = min(RECIPE.ema, (1 + int(count)) / (10 + int(count)))
+        torch._foreach_lerp_(averaged, current, 1 - decay)
+
+    def rate(self, budget: float) -> float:
+        """Return the learning rate of the next step, by the part of the seconds that is used."""
+        if not self.schedule:
+            return self.learning_rate
+        per_step = statistics.median(self.seconds[-50:] or [budget / 100])
+        done = len(self.seconds)
+        iterations = max(done + 1, done + round((budget - sum(self.seconds)) / per_step))
+        return Recipe(iterations=iterations, learning_rate=self.learning_rate).learning_rate_at(done)
+
+    def step(self, images: Tensor, budget: float) -> None:
+        """Take a step."""
+        started = time.process_time()
+        x = training_batch(images, SIZE, self.batch, 0, len(self.seconds))
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.rate(budget)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss = to_bits_per_dim(self.log_prob(self.flow, x), DIMENSIONS).mean()
+        # The documented training leaves out a step whose loss is not finite.
+        if torch.isfinite(loss):
+            loss.backward()
+            if self.schedule:
+                torch.nn.utils.clip_grad_norm_(list(self.flow.parameters()), RECIPE.clip)
+            self.optimiser.step()
+            if self.averaged is not None:
+                self.averaged.update_parameters(self.flow)
+        self.seconds.append(time.process_time() - started)
+
+    @torch.no_grad()
+    def score(self, images: Tensor) -> float:
+        """Return mean bits/dim of uint8 images under one dequantisation, of the averaged weights where there are."""
+        flow = self.flow if self.averaged is None else self.averaged.module
+        generator = torch.Generator().manual_seed(0)
+        parts = [self.log_prob(flow, dequantise(part, generator)) for part in images.split(64)]
+        return to_bits_per_dim(torch.cat(parts), DIMENSIONS).mean().item()
+
+
+def first_batch(images: Tensor) -> Tensor:
+    """Return the images that every flow sets itself from."""
+    return training_batch(images, SIZE, INIT_IMAGES, 0, 0)
+
+
+def eiwflow(images: Tensor) -> Racer:
+    """Return this project's flow with its defaults."""
+    flow = channels_last(MultiScaleFlow(FlowConfig()))
+    flow.initialise(first_batch(images))
+    optimiser = torch.optim.AdamW(flow.density_parameters(), weight_decay=0.0, fused=True)
+    return Racer(flow, lambda flow, x: flow.log_prob(x), optimiser, RECIPE.learning_rate, RECIPE.batch)
+
+
+def normflows(images: Tensor, learning_rate: float) -> Racer:
+    """Return normflows' multi-scale Glow at our K, width and batch, trained as ours is."""
+    flow = glow(first_batch(images), FlowConfig().levels, FlowConfig().steps, FlowConfig().width, trainable=True)
+    optimiser = torch.optim.AdamW(flow.parameters(), weight_decay=0.0, fused=True)
+    return Racer(flow, lambda flow, x: flow.log_prob(x, None), optimiser, learning_rate, RECIPE.batch)
+
+
+def documented(images: Tensor) -> Racer:
+    """Return normflows' multi-scale Glow as its documentation configures and trains it, without classes."""
+    flow = glow(first_batch(images), levels=3, steps=16, width=256, trainable=True)
+    optimiser = torch.optim.Adamax(flow.parameters(), lr=1e-3, weight_decay=1e-5)
+    return Racer(flow, lambda flow, x: flow.log_prob(x, None), optimiser, 1e-3, batch=128, schedule=False)
+
+
+def race(sides: dict[str, Racer], images: Tensor, budget: float) -> None:
+    """Train all sides for the same process CPU seconds, in turns."""
+    running = dict(sides)
+    while running:
+        name = min(running, key=lambda name: sum(running[name].seconds))
+        racer = running[name]
+        # A step that would go beyond the seconds is not begun; the first is always taken.
+        if racer.seconds and sum(racer.seconds) + statistics.median(racer.seconds[-50:]) > budget:
+            del running[name]
+        else:
+            racer.step(images, budget)
+
+
+def tuned_rate(images: ImageData) -> float:
+    """Return the learning rate that normflows does best with, on photographs held out from the train part."""
+    held = data.hold_out(images)
+    train, judged = to_tensor(held.train), fixed_crops(to_tensor(held.test), SIZE)
+    sides = {f"{rate:g}": normflows(train, rate) for rate in RATES}
+    race(sides, train, TUNING_S)
+    scores = {name: racer.score(judged) for name, racer in sides.items()}
+    for name, bits in scores.items():
+        print(f"normflows at {name}: {bits:.4f} bits/dim on held-out photographs", flush=True)
+    return float(min(scores, key=scores.__getitem__))
+
+
+def train(budgets: list[float]) -> None:
+    """Print the test bits/dim of every side after each number of process CPU seconds."""
+    images = data.load("photos32", multiple=8, size=SIZE[0])
+    train_images, test_images = to_tensor(images.train), fixed_crops(to_tensor(images.test), SIZE)
+    rate = tuned_rate(images)
+    print(f"torch {torch.__version__}, one thread, photos32, {len(test_images)} test images")
+    print(f"normflows trains at {rate:g}, the best on held-out photographs of {', '.join(f'{r:g}' for r in RATES)}")
+    for budget in budgets:
+        sides = {
+            "eiwflow weighted": eiwflow(train_images),
+            "normflows, our K, width, batch": normflows(train_images, rate),
+            "normflows, as documented": documented(train_images),
+        }
+        ours = None
+        head = f"{'steps':>7}{'ms a step':>11}{'bits/dim':>10}{'ours lower by':>15}"
+        print(f"\nafter {budget:g} process CPU seconds{head}")
+        race(sides, train_images, budget)
+        for name, racer in sides.items():
+            bits = racer.score(test_images)
+            ours = bits if ours is None else ours
+            step = 1000 * statistics.median(racer.seconds)
+            print(f"{name:<31}{len(racer.seconds):>7}{step:>11.0f}{bits:>10.4f}{bits - ours:>15.4f}", flush=True)
