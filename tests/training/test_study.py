@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -479,8 +480,9 @@ def test_a_killed_study_leaves_no_worker_and_is_continued_by_the_same_command(tm
     out = tmp_path / "study.json"
     words = command(data, out, "--splits", "static-last,weighted", "--seeds", "6", "--iterations", "60", "--jobs", "2")
     process = subprocess.Popen(
-        [sys.executable, "-m", "eiwflow", *words], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+        [sys.executable, "-m", "eiwflow", *words], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
+    )  # fmt: skip
     begun = until(lambda: out.exists() and json.loads(out.read_bytes())["results"])
     workers = children_of(process.pid)
     assert len(workers) >= 2
