@@ -180,16 +180,19 @@ def test_films_stand_under_their_own_charts(scrub: Callable[..., Scrubbed]) -> N
     watched = scrub(compared=True)
     films = watched.page.locator(".scrub-film")
     assert films.count() == 2
-    for film, key in zip(films.all(), ("scrub-river", "scrub-river-second"), strict=True):
-        left, width = film.evaluate(
-            "f => [parseFloat(f.style.getPropertyValue('--from')), parseFloat(f.style.getPropertyValue('--length'))]"
+    for number, key in enumerate(("scrub-river", "scrub-river-second")):
+        # A film takes its place when its chart has been laid out, which may be after the script has come to its end.
+        watched.page.wait_for_function(
+            """([number, key]) => {
+              const style = document.querySelectorAll('.scrub-film')[number].style;
+              const [from, length] = ['--from', '--length'].map(name => parseFloat(style.getPropertyValue(name)));
+              const x = document.querySelector(`.st-key-${key} .js-plotly-plot`)._fullLayout.xaxis;
+              const [first, last] = [0, 11].map(step => x._offset + x.d2p(step));
+              return Math.abs(from - first) < 1 && Math.abs(from + length - last) < 1;
+            }""",
+            arg=[number, key],
         )
-        axis = watched.page.evaluate(
-            f"""(() => {{ const x = document.querySelector('.st-key-{key} .js-plotly-plot')._fullLayout.xaxis;
-            return [0, 11].map(i => x._offset + x.d2p(i)); }})()"""
-        )
-        assert [left, left + width] == pytest.approx(axis, abs=1)
-        assert film.bounding_box()["x"] == pytest.approx(
+        assert films.nth(number).bounding_box()["x"] == pytest.approx(
             watched.page.locator(f".st-key-{key} .js-plotly-plot").bounding_box()["x"], abs=2
         )
 
