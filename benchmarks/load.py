@@ -114,10 +114,10 @@ def crowd(address: str, visitors: int, seconds: float, first: int) -> Seen:
     return together
 
 
-def mib(pid: int, what: str = "VmRSS") -> float:
-    """Return the memory that a process holds (``VmRSS``)."""
+def mib(pid: int) -> float:
+    """Return the memory that a process holds, in MiB."""
     lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace").splitlines()
-    return int(next(line for line in lines if line.startswith(what)).split()[1]) / 2**10
+    return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 2**10
 
 
 def watched(pid: int, stop: threading.Event, found: list[float]) -> None:

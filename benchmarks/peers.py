@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from glow import glow
 
 from eiwflow.flow import FlowConfig, MultiScaleFlow
-from eiwflow.training.memory import keep_freed_memory
+from eiwflow.training.memory import channels_last, keep_freed_memory
 from eiwflow.training.optimiser import FusedAdamW
 
 LEVELS, STEPS, WIDTH, BATCH, SHAPE = 3, 8, 64, 16, (3, 32, 32)
@@ -55,7 +55,7 @@ def side(parameters: list[nn.Parameter], log_prob: Callable[[], Tensor], sample:
 def eiwflow(x: Tensor, split: str, memory: str = "store") -> Side:
     """Return this project's flow."""
     config = FlowConfig(SHAPE, LEVELS, STEPS, WIDTH, split, network="3-1-3", memory=memory)
-    flow = MultiScaleFlow(config).to(memory_format=torch.channels_last)
+    flow = channels_last(MultiScaleFlow(config))
     flow.initialise(x)
     return side(list(flow.density_parameters()), lambda: flow.log_prob(x), lambda: flow.sample(BATCH, 0.7))
 
@@ -63,7 +63,7 @@ def eiwflow(x: Tensor, split: str, memory: str = "store") -> Side:
 def floor(x: Tensor) -> Side:
     """Return the coupling networks' convolutions alone; their forward pass is the floor of log_prob and of sampling."""
     config = FlowConfig(shape=SHAPE, levels=LEVELS, steps=STEPS, width=WIDTH, network="3-1-3")
-    flow = MultiScaleFlow(config).to(memory_format=torch.channels_last)
+    flow = channels_last(MultiScaleFlow(config))
     networks, entries = [], []
     for level in flow.levels:
         channels, height, width = config.level_shape(level.number)
@@ -151,12 +151,12 @@ def main() -> None:
         return
     torch.manual_seed(0)
     x = torch.rand(BATCH, *SHAPE) - 0.5
-    channels_last = x.contiguous(memory_format=torch.channels_last)
+    laid_out = x.contiguous(memory_format=torch.channels_last)
     sides = {
-        "convolutions": floor(channels_last),
-        "eiwflow weighted": eiwflow(channels_last, "weighted"),
-        "eiwflow static-last": eiwflow(channels_last, "static-last"),
-        "eiwflow recompute": eiwflow(channels_last, "weighted", "recompute"),
+        "convolutions": floor(laid_out),
+        "eiwflow weighted": eiwflow(laid_out, "weighted"),
+        "eiwflow static-last": eiwflow(laid_out, "static-last"),
+        "eiwflow recompute": eiwflow(laid_out, "weighted", "recompute"),
     }
     for name, package, make in (("normflows", "normflows", normflows), ("FrEIA", "FrEIA", freia)):
         if importlib.util.find_spec(package):

@@ -21,7 +21,7 @@ from eiwflow import data
 from eiwflow.data import ImageData, fixed_crops, to_tensor
 from eiwflow.flow import FlowConfig, MultiScaleFlow, dequantise, to_bits_per_dim
 from eiwflow.training.batches import training_batch
-from eiwflow.training.loop import INIT_IMAGES
+from eiwflow.training.loop import INIT_IMAGES, averaging
 from eiwflow.training.memory import channels_last
 from eiwflow.training.recipe import Recipe
 
@@ -56,14 +56,9 @@ class Racer:
 
     def __post_init__(self) -> None:
         """Begin the average as the flow itself."""
-        self.averaged = AveragedModel(self.flow, multi_avg_fn=self._average) if self.schedule else None
+        self.averaged = AveragedModel(self.flow, multi_avg_fn=averaging(RECIPE.ema)) if self.schedule else None
         if self.averaged is not None:
             self.averaged.n_averaged.fill_(1)
-
-    @staticmethod
-    def _average(averaged: list[Tensor], current: list[Tensor], count: Tensor | int) -> None:
-        decay = min(RECIPE.ema, (1 + int(count)) / (10 + int(count)))
-        torch._foreach_lerp_(averaged, current, 1 - decay)
 
     def rate(self, budget: float) -> float:
         """Return the learning rate of the next step, by the part of the seconds that is used."""

@@ -20,6 +20,7 @@ from ..flow.bijection import generator_for
 from ..flow.level import Level
 from .evaluate import Evaluation
 from .levels import power
+from .way_back import EPSILON
 
 #: The parts of a level that have parameters, in forward order.
 PARTS = ("actnorm", "mixing", "coupling", "shuffle", "prior")
@@ -41,8 +42,6 @@ _PLACES = {
 }
 #: Test images that are sent there and back.
 IMAGES = 64
-#: Spacing of the float32 numbers near 1: half of it is what one rounding changes.
-EPSILON = float(torch.finfo(torch.float32).eps)
 
 Shape = tuple[int, int, int]
 

@@ -15,7 +15,7 @@ from ..flow import MultiScaleFlow, NonFiniteError, dequantise, quantise, to_bits
 from ..flow.entropy import redundancy
 from ..flow.split import standard_normal_log_prob
 from ..flow.trace import LevelTrace, Trace
-from .way_back import way_back
+from .way_back import BOUND, way_back
 
 #: Smallest standard deviation of a fitted channel: a constant one stays finite.
 STD_FLOOR = 1e-6
@@ -403,11 +403,13 @@ def _maps(level: LevelTrace, fit: KeptFit) -> np.ndarray:
 
 def _reconstruct(flow: MultiScaleFlow, trace: Trace, image: Tensor) -> Reconstruction:
     restored = flow.decode(trace.latents)
+    error = (restored - trace.x)[0].abs().amax(dim=0).double().numpy()
     return Reconstruction(
         image=to_pixels(image)[0],
         restored=to_pixels(quantise(restored))[0],
-        error=(restored - trace.x)[0].abs().amax(dim=0).double().numpy(),
-        at_fault=way_back(flow, trace).in_words(),
+        error=error,
+        # The level is looked for where there is one to find: it takes the whole way again.
+        at_fault="" if error.max() <= BOUND else way_back(flow, trace).in_words(),
     )
 
 

@@ -18,7 +18,8 @@ from ..flow.trace import Trace
 #: What decode(encode(x)) may be off by, of x in [−½, ½], where a grey level is 4e-3; rounding alone is near 1e-6. Half
 #: of the 1e-3 that is promised: fused and part by part, the same numbers are rounded in other places.
 BOUND = 5e-4
-_EPSILON = float(torch.finfo(torch.float32).eps)
+#: Spacing of the float32 numbers near 1: half of it is what one rounding changes.
+EPSILON = float(torch.finfo(torch.float32).eps)
 
 
 @dataclass(frozen=True)
@@ -53,11 +54,11 @@ class WayBack:
 def way_back(flow: MultiScaleFlow, trace: Trace) -> WayBack:
     """Send a trace's latents back through a flow, and compare every level with what it was given on the way there."""
     back: Tensor | None = None
-    before, worst, at = _EPSILON, 0.0, len(flow.levels)
+    before, worst, at = EPSILON, 0.0, len(flow.levels)
     for level, seen in zip(reversed(flow.levels), reversed(trace.levels), strict=True):
         back = level.inverse(back, seen.noise)
-        error = float((back - seen.input).double().norm() / seen.input.double().norm().clamp_min(_EPSILON))
-        growth = error / max(before, _EPSILON) if math.isfinite(error) else math.inf
+        error = float((back - seen.input).double().norm() / seen.input.double().norm().clamp_min(EPSILON))
+        growth = error / max(before, EPSILON) if math.isfinite(error) else math.inf
         if growth > worst:
             worst, at = growth, level.number
         before = error

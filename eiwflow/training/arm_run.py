@@ -21,6 +21,7 @@ from ..flow.score import score
 from .failures import TrainingFailed
 from .loop import Trainer
 from .memory import channels_last
+from .optimiser import FusedAdamW
 from .recipe import Recipe, recording_steps
 from .record import PROBE_IMAGES, level_records, sample_montage
 
@@ -115,7 +116,7 @@ def seconds_per_step(configs: dict[str, FlowConfig], batch: int) -> dict[str, fl
         x = (torch.rand(batch, *config.shape, generator=generator) - 0.5).contiguous(memory_format=torch.channels_last)
         flow = channels_last(MultiScaleFlow(config))
         flow.initialise(x)
-        flows[name] = flow, x, torch.optim.AdamW(flow.density_parameters(), lr=1e-5, fused=True)
+        flows[name] = flow, x, FusedAdamW(flow.density_parameters(), lr=1e-5)
     for turn in range(COST_TURNS + 1):
         for name, (flow, x, optimiser) in flows.items():
             started = time.process_time()

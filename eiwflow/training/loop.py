@@ -44,6 +44,16 @@ Tensors = tuple[Tensor, ...] | list[Tensor]
 PAUSE: int | None = getattr(signal, "SIGUSR1", None)
 
 
+def averaging(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:
+    """Return how averaged weights take in the current ones at step t: with min(decay, (1 + t) / (10 + t))."""
+
+    def average(averaged: Tensors, current: Tensors, count: Tensor | int) -> None:
+        t = int(count)
+        torch._foreach_lerp_(averaged, current, 1 - min(decay, (1 + t) / (10 + t)))
+
+    return average
+
+
 def choose_device(name: str, local_rank: int = 0) -> torch.device:
     """Return the device called ``auto``, ``cpu``, ``cuda`` or ``mps``; one that is not there is refused.
 
@@ -93,7 +103,7 @@ class Trainer:
         if team.first:
             self.flow.initialise(self.batch(0, min(INIT_IMAGES, len(self.train_images))))
         self.model = team.join(self.flow)
-        self.averaged = AveragedModel(self.flow, multi_avg_fn=self._average)
+        self.averaged = AveragedModel(self.flow, multi_avg_fn=averaging(recipe.ema))
         # The averaged flow starts as the initialised one; its first update then averages instead of copying.
         self.averaged.n_averaged.fill_(1)
         # After the copy: the averaged flow, which is saved and scored, stays in float32.
@@ -107,11 +117,6 @@ class Trainer:
         self.step = 0
         #: Bits/dim of the steps since the curve's last point.
         self.since: list[float] = []
-
-    def _average(self, averaged: Tensors, current: Tensors, count: Tensor | int) -> None:
-        t = int(count)
-        decay = min(self.recipe.ema, (1 + t) / (10 + t))
-        torch._foreach_lerp_(averaged, current, 1 - decay)
 
     @property
     def average(self) -> MultiScaleFlow:
