@@ -1,7 +1,13 @@
 """``python -m eiwflow``."""
 
+import os
 import sys
 
 from .cli import main
 
-sys.exit(main())
+code = main()
+if "TORCHELASTIC_RUN_ID" in os.environ:
+    from .training.distributed import leave
+
+    leave(code)
+sys.exit(code)

@@ -266,14 +266,14 @@ def _words(text: str) -> tuple[str, ...]:
 
 def train_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     """Train, with a progress bar on a terminal."""
-    from .training.distributed import gathered
+    from .training.distributed import gathered, leave
 
     with gathered() as team:
         if team.first:
             return _train_first(options, team)
         _train_beside(options, team)
     # The first process has printed what there is to print.
-    sys.exit(0)
+    leave(0)
 
 
 def _train_first(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any], str]:
