@@ -34,6 +34,16 @@ class Parser(argparse.ArgumentParser):
         self.exit(WRONG_INPUT, f"{self.prog}: {' '.join(message.split())}\n")
 
 
+def run() -> NoReturn:
+    """Run the command of this process and end it with its exit code."""
+    code = main()
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        from .training.distributed import leave
+
+        leave(code)
+    sys.exit(code)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code: 0, 1 (a training or a check failed) or 2 (wrong input)."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
@@ -113,7 +123,7 @@ def build_parser() -> Parser:
     study.add_argument(
         "--splits", type=_words, help="policies, separated by commas (default: the five with a name; with --null none)"
     )
-    study.add_argument("--inits", type=_words, help="principal, random or both (default: principal)")
+    study.add_argument("--inits", type=_words, help="of principal, dealt, random (default: principal)")
     study.add_argument("--priors", type=_words, help="conditional, standard or both (default: conditional)")
     study.add_argument(
         "--arms", type=_words, dest="extra", help="further arms, each SPLIT/INIT (for every prior) or SPLIT/INIT/PRIOR"
@@ -210,7 +220,7 @@ def _flow_options(parser: Parser) -> None:
         help="static-first, static-last, random, shuffle, weighted, or ORDER+WEIGHTS: first+pooled (default: weighted)",
     )
     parser.add_argument("--prior", help="of what is emitted: conditional or standard (default: conditional)")
-    parser.add_argument("--init", help="of the 1×1 convolutions: principal or random (default: principal)")
+    parser.add_argument("--init", help="of the 1×1 convolutions: principal, dealt or random (default: principal)")
     parser.add_argument("--levels", type=int, help="levels (default: 3)")
     parser.add_argument("--steps-per-level", type=int, dest="steps", help="flow steps a level (default: 8)")
     parser.add_argument("--width", type=int, help="hidden channels of a coupling network (default: 64)")

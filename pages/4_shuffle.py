@@ -175,6 +175,12 @@ with ui.errors_as_sentences():
                 "and `static-first`, which sends out the first, does well. With an odd number the *other* static half "
                 "is the good one. The entropy order finds it by itself."
             )
+        elif halves.init == "dealt":
+            st.markdown(
+                "The first step turns the channels so that those of the largest variance come first, and the last two "
+                "couplings are dealt the half that is to stay and the half that is to leave. So the structure ends up "
+                "in the last half whatever the number of steps, and `static-first` does well."
+            )
     with st.container() if page.other is not None else right:
         rule = st.segmented_control(
             "Had another rule made the split, it would have sent out",

@@ -37,7 +37,5 @@ def test_a_bundled_name_is_answered_by_where_the_files_are(installed, words, fol
 
 def test_the_command_that_installing_gives_is_the_one_of_the_module():
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    assert 'eiwflow = "eiwflow.cli:main"' in text
-    from eiwflow.cli import main
-
-    assert callable(main)
+    assert 'eiwflow = "eiwflow.cli:run"' in text
+    assert "from .cli import run" in (ROOT / "eiwflow" / "__main__.py").read_text(encoding="utf-8")

@@ -490,20 +490,30 @@ def halves_by_steps(config: FlowConfig, images: Tensor, seed: int = 0, most: int
     """Initialise level 1 with up to ``most`` steps on uint8 images (N, C, H, W) and measure its halves after each.
 
     A fresh coupling changes nothing, so a flow of K steps is the beginning of a longer one, and its width is of no
-    consequence.
+    consequence; but what is dealt is dealt to K couplings.
     """
-    flow = MultiScaleFlow(replace(config, levels=1, steps=most, width=1), seed)
     x = dequantise(images, torch.Generator().manual_seed(seed))
-    flow.initialise(x)
-    level, means = flow.levels[0], []
-    with torch.no_grad():
-        x, _ = level.squeeze(x)
-        for step in level.steps:
-            x, _ = step(x)
-            means.append(redundancy(x).mean(dim=0).numpy())
+    if config.init == "dealt":
+        means = [
+            _redundancies(replace(config, levels=2, steps=steps, width=1), x, seed)[-1] for steps in range(1, most + 1)
+        ]
+    else:
+        means = _redundancies(replace(config, levels=1, steps=most, width=1), x, seed)
     first, last = np.split(np.stack(means), 2, axis=1)
     by_entropy = -np.sort(-np.stack(means), axis=1)[:, : first.shape[1]]
     return HalvesBySteps(config.init, first.mean(axis=1), last.mean(axis=1), by_entropy.mean(axis=1))
+
+
+def _redundancies(config: FlowConfig, x: Tensor, seed: int) -> list[np.ndarray]:
+    """Return J (C,) behind each step of level 1 of a flow that is initialised from x."""
+    flow, found = MultiScaleFlow(config, seed), []
+    flow.initialise(x)
+    with torch.no_grad():
+        x, _ = flow.levels[0].squeeze(x)
+        for step in flow.levels[0].steps:
+            x, _ = step(x)
+            found.append(redundancy(x).mean(dim=0).numpy())
+    return found
 
 
 # ---------------------------------------------------------------------- all of it

@@ -162,7 +162,12 @@ class Comparisons:
 def subjects(study: Study) -> list[tuple[str, str]]:
     """Return (split, init) of what a study can be read for, the adaptive split first."""
     found = list(dict.fromkeys((arm.split, arm.init) for arm in study.arms))
-    return sorted(found, key=lambda one: one != (ADAPTIVE, "principal"))
+    return sorted(found, key=lambda one: one != (ADAPTIVE, usual_init(study)))
+
+
+def usual_init(study: Study) -> str:
+    """Return the initialisation that a study's splits are compared on: the first that its recipe names."""
+    return study.recipe.inits[0]
 
 
 def comparisons(study: Study, subject: tuple[str, str] | None = None) -> Comparisons:
@@ -204,8 +209,8 @@ class Factorial:
         prior: of the arms.
         order: entropy against each other order, averaged over the weightings that both were run with.
         weights: pooled against none, averaged over orders.
-        init: principal against random, averaged over the policies that were run with both.
-        interaction: what weights gain under the entropy order minus what they gain under the others; what the principal
+        init: the study's initialisation against each other one, averaged over the policies that were run with both.
+        interaction: what weights gain under the entropy order minus what they gain under the others; what the
             initialisation gains for the adaptive split minus what it gains for the static ones.
 
     """
@@ -232,28 +237,40 @@ def factorial(study: Study, prior: str) -> Factorial:
     """Return the factorial reading of a study under a prior; what has no arms is not there."""
     arms = [arm for arm in study.arms if arm.prior == prior and arm.split != AGAIN]
     grid = {(*parse_split(arm.split), arm.init): arm for arm in arms}
+    usual = usual_init(study)
+    others = [init for init in dict.fromkeys(arm.init for arm in arms) if init != usual]
 
     def pairs(*changes: tuple[tuple[str, str, str], tuple[str, str, str]]) -> list[Pair]:
         return [(grid[one], grid[other]) for one, other in changes if one in grid and other in grid]
 
     def against(order: str) -> list[Pair]:
-        return pairs(*((("entropy", one, "principal"), (order, one, "principal")) for one in WEIGHTS))
+        return pairs(*((("entropy", one, usual), (order, one, usual)) for one in WEIGHTS))
 
     ordered = {order: against(order) for order in OTHER_ORDERS}
-    weighed = {order: pairs(((order, "pooled", "principal"), (order, "none", "principal"))) for order in ORDERS}
+    weighed = {order: pairs(((order, "pooled", usual), (order, "none", usual))) for order in ORDERS}
     turned = {
-        (order, weighting): pairs(((order, weighting, "principal"), (order, weighting, "random")))
+        (order, weighting, init): pairs(((order, weighting, usual), (order, weighting, init)))
         for order in ORDERS
         for weighting in WEIGHTS
+        for init in others
     }
     under_others = _all(weighed[order] for order in OTHER_ORDERS)
-    static = _all(turned[order, "none"] for order in ("first", "last"))
+
+    def under(init: str) -> list[Pair]:
+        return _all(found for key, found in turned.items() if key[2] == init)
+
+    def static(init: str) -> list[Pair]:
+        return _all(turned[order, "none", init] for order in ("first", "last"))
+
     order = [_mean_of(study, f"entropy order − {name}", found) for name, found in ordered.items()]
     weights = [_mean_of(study, "weights − none", _all(weighed.values()))]
-    init = [_mean_of(study, "principal − random initialisation", _all(turned.values()))]
+    init = [_mean_of(study, f"{usual} − {other} initialisation", under(other)) for other in others]
     interaction = [
         _mean_of(study, "weights × entropy order", weighed["entropy"], under_others),
-        _mean_of(study, "principal × weighted", turned["entropy", "pooled"], static),
+        *(
+            _mean_of(study, _across(usual, others, one), turned["entropy", "pooled", one], static(one))
+            for one in others
+        ),
     ]
     parts = [order, weights, init, interaction]
     effects = iter(corrected(one for part in parts for one in part))
@@ -261,6 +278,11 @@ def factorial(study: Study, prior: str) -> Factorial:
 
 
 Pair = tuple[Arm, Arm]
+
+
+def _across(usual: str, others: list[str], other: str) -> str:
+    """Return the name of an interaction of initialisation and policy; of several others it says which."""
+    return f"{usual}{f' (over {other})' if len(others) > 1 else ''} × weighted"
 
 
 def _all(found: Iterable[list[Pair]]) -> list[Pair]:

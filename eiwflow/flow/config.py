@@ -12,7 +12,7 @@ from .shuffle import ORDERS as ORDERS
 from .shuffle import WEIGHTS as WEIGHTS
 
 PRIORS = ("standard", "conditional")
-INITS = ("principal", "random")
+INITS = ("principal", "random", "dealt")
 MEMORIES = ("store", "recompute")
 
 #: The split policies that have a name: name -> (order, weights).
@@ -71,10 +71,12 @@ class FlowConfig:
         width: hidden channels of a coupling network.
         split: a name of :data:`NAMED_SPLITS` or ``ORDER+WEIGHTS``.
         prior: of what is emitted: ``standard`` N(0, I) or ``conditional`` N(mu(h), sigma(h)^2) on the kept half h.
-        init: ``principal`` rotates every level to the channels of largest variance, ``random`` is Glow's.
+        init: ``principal`` rotates every level to the channels of largest variance, whose halves change places from
+            coupling to coupling; ``dealt`` does too, but deals them to the couplings (:mod:`.deal`); ``random`` is
+            Glow's.
         network: kernel sizes of a coupling network, ``3-1-3`` being Glow's.
         scale_bound: B of a coupling's log-scale B tanh(s/B), in nats.
-        permutation_seed: draws the permutation of the order ``random``.
+        permutation_seed: draws the permutation of the order ``random``, and what ``dealt`` deals by chance.
         memory: what a gradient needs: ``store`` it, or ``recompute`` it by inverting the steps, in memory that does not
             grow with them. No number of the density depends on it.
 

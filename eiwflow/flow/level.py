@@ -12,12 +12,13 @@ from .actnorm import ActNorm
 from .bijection import Bijection, Modules
 from .config import FlowConfig
 from .coupling import AffineCoupling
+from .deal import in_turn
 from .folding import fold, fold_back
 from .fused import FusedSteps, arrange, run_steps, undo_steps
-from .mixing import InvertibleConvolution, half_swap, matrices, mix, principal_rotation
+from .mixing import InvertibleConvolution, matrices, mix, principal_rotation, rearrangement
 from .prepared import prepared
 from .recompute import recomputed
-from .shuffle import Shuffle
+from .shuffle import ORDERS, Shuffle
 from .split import Split
 from .squeeze import Squeeze
 
@@ -129,7 +130,8 @@ class Level(nn.Module):
         super().__init__()
         channels = config.level_shape(number)[0]
         self.number = number
-        self.principal = config.init == "principal"
+        self.principal, self.seed = config.init != "random", config.permutation_seed
+        self.deal = ORDERS[config.order].dealt if config.init == "dealt" else in_turn
         self.recompute = config.memory == "recompute"
         self.squeeze = Squeeze(channels // 4)
         self.steps: Modules[Step] = Modules(Step(channels, config) for _ in range(config.steps))
@@ -145,11 +147,16 @@ class Level(nn.Module):
     def initialise(self, x: Tensor) -> Tensor | None:
         """Initialise every part from the batch, in order, each on the output of those before; return what is kept."""
         x, _ = self.squeeze(x)
+        stands: list[Tensor] = []
         for number, step in enumerate(self.steps):
             step.actnorm.initialise(x)
-            if self.principal:
-                rotation = principal_rotation(step.actnorm(x)[0]) if number == 0 else half_swap(x.shape[1])
-                step.mixing.set_matrix(rotation)
+            if self.principal and number == 0:
+                normed = step.actnorm(x)[0].double()
+                rotation = principal_rotation(normed)
+                stands = self.deal(mix(normed, rotation), len(self.steps), self.shuffle is not None, self.seed)
+                step.mixing.set_matrix(rotation[stands[0]])
+            elif self.principal:
+                step.mixing.set_matrix(rearrangement(stands[number - 1], stands[number]))
             x, _ = step(x)
         if self.shuffle is None or self.split is None:
             return None

@@ -126,6 +126,6 @@ def principal_rotation(x: Tensor) -> Tensor:
     return rotation * largest.sign()
 
 
-def half_swap(channels: int) -> Tensor:
-    """Return the permutation matrix (C, C) that swaps the two halves of the channels."""
-    return torch.eye(channels, dtype=torch.double).roll(channels // 2, dims=0)
+def rearrangement(before: Tensor, after: Tensor) -> Tensor:
+    """Return the permutation matrix (C, C) that brings channels standing as ``before`` (C,) to stand as ``after``."""
+    return torch.eye(len(before), dtype=torch.double)[before.argsort()[after]]

@@ -12,6 +12,7 @@ from torch.autograd.function import once_differentiable
 
 from .bijection import Bijection, generator_for, starts_at_zero
 from .coupling import soft_bound
+from .deal import Deal, by_chance, by_information
 from .entropy import gaussian_entropy, redundancy
 
 #: log ω never leaves ±LOG_WEIGHT_BOUND (nats): a channel is scaled by at most e² = 7.4.
@@ -128,11 +129,13 @@ class Order:
     Attributes:
         made: from C and the permutation seed, before data are seen.
         sorted: from features (N, C, H, W), once, in the initialising pass; None where an order looks at no data.
+        dealt: how the initialisation ``dealt`` gives a level's channels to its couplings.
 
     """
 
     made: Callable[[int, int], Tensor]
     sorted: Callable[[Tensor], Tensor] | None = None
+    dealt: Deal = by_chance
 
 
 def by_number(channels: int, seed: int = 0) -> Tensor:
@@ -161,7 +164,7 @@ ORDERS: dict[str, Order] = {
     "first": Order(halves_swapped),
     "last": Order(by_number),
     "random": Order(drawn),
-    "entropy": Order(by_number, sorted=entropy_order),
+    "entropy": Order(by_number, sorted=entropy_order, dealt=by_information),
 }
 WEIGHTS: dict[str, Callable[[int], Weights] | None] = {"none": None, "pooled": Weights}
 

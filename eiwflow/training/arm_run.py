@@ -81,9 +81,14 @@ def run_arm(recipe: Recipe, images: ImageData, record: Path | None = None) -> di
         "iterations": recipe.iterations,
         "parameters": trainer.flow.parameter_count(),
         "cpu_s": round(cpu_s, 2),
-        "permutation_seed": recipe.flow.permutation_seed if recipe.flow.order == "random" else None,
+        "permutation_seed": recipe.flow.permutation_seed if _drawn(recipe.flow) else None,
         "curve": curve,
     }
+
+
+def _drawn(flow: FlowConfig) -> bool:
+    """Return whether the permutation seed decides anything of a flow."""
+    return flow.order == "random" or (flow.init == "dealt" and flow.order != "entropy")
 
 
 def scored_crops(images: ImageData, flow: FlowConfig) -> Tensor:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from eiwflow.flow.mixing import InvertibleConvolution, half_swap, principal_rotation
+from eiwflow.flow.mixing import InvertibleConvolution, principal_rotation, rearrangement
 
 from .flows import ready_flow
 from .numerics import largest_difference, noise, perturb
@@ -88,7 +88,9 @@ def test_the_principal_rotation_does_not_depend_on_the_sign_of_the_images():
 
 
 @pytest.mark.parametrize("channels", [2, 4, 12])
-def test_swapping_the_halves_twice_changes_nothing(channels):
-    swap, x = half_swap(channels), torch.arange(channels, dtype=torch.double)
-    assert torch.equal(swap @ x, torch.cat([x[channels // 2 :], x[: channels // 2]]))
-    assert torch.equal(swap @ swap, torch.eye(channels, dtype=torch.double))
+def test_a_rearrangement_brings_channels_from_one_arrangement_to_another_and_back(channels):
+    before, after = (torch.randperm(channels, generator=torch.Generator().manual_seed(seed)) for seed in (0, 1))
+    x = torch.arange(channels, dtype=torch.double)
+    there = rearrangement(before, after)
+    assert torch.equal(there @ x[before], x[after])
+    assert torch.equal(rearrangement(after, before) @ there, torch.eye(channels, dtype=torch.double))

@@ -1,0 +1,162 @@
+r"""Who conditions whom: the halves that a level's channels are dealt to, coupling by coupling, before data train them.
+
+A coupling removes from one half of the channels what the other half tells of it, and a pair of couplings does so both
+ways; what two channels of one half tell of each other, they leave. Halves that only change places, as they do in static
+policies, leave most of it. The alternative is to look what channels tell of each other (:func:`by_information`): every
+pair of couplings is given the halves with the most mutual information between them, and what it has seen counts less
+when the next pair is dealt. :func:`by_chance` deals as often without looking, for comparison.
+
+A deal is a list of K arrangements: the channel numbers (C,) as they stand at each coupling, those that condition first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .bijection import generator_for
+from .entropy import redundancy
+
+#: How far, in pixels, a neighbour may be that tells of a channel: a coupling's first convolution sees as far.
+REACH = 1
+#: What mutual information counts, of its former worth, once a pair of couplings has seen it.
+SEEN_ONCE = 0.3
+#: Assignments that the search starts from; the best end counts.
+STARTS = 16
+#: Added to a channel's unit variance: a field of zeros tells nothing.
+RIDGE = 1e-3
+
+
+#: (channels as the first coupling would get them (N, C, H, W), K, whether the level splits, seed) to K arrangements.
+Deal = Callable[[Tensor, int, bool, int], list[Tensor]]
+
+
+def in_turn(x: Tensor, steps: int, splits: bool, seed: int = 0) -> list[Tensor]:
+    """Return K arrangements of the channels of x: the first half and the second, which change places.
+
+    Shapes: x (N, C, H, W), the level's channels as its first coupling would get them.
+    """
+    del splits, seed
+    channels = torch.arange(x.shape[1])
+    return [channels.roll(step % 2 * (len(channels) // 2)) for step in range(steps)]
+
+
+def by_chance(x: Tensor, steps: int, splits: bool, seed: int = 0) -> list[Tensor]:
+    """Return K arrangements of the channels of x, every pair of random halves that depend on (C, seed) alone.
+
+    Where the level splits, the last pair is of the first half and the second, as :func:`in_turn`'s.
+    """
+    count = x.shape[1]
+    generator = generator_for(seed, f"halves of {count} channels")
+    drawn = [torch.randperm(count, generator=generator) for _ in range(pairs(steps))]
+    halves = [larger_first(torch.isin(torch.arange(count), order[: count // 2])) for order in drawn]
+    return arranged([*halves[1:], torch.arange(count) < count // 2] if splits else halves, steps)
+
+
+def by_information(x: Tensor, steps: int, splits: bool, seed: int = 0) -> list[Tensor]:
+    """Return K arrangements of the channels of x by what they tell of each other.
+
+    Where the level splits, the last pair is of those that will stay, by redundancy, and those that will leave.
+    """
+    del seed  # it decides by the data alone
+    weights, last = dependence(x.double()).cpu(), []
+    if splits:
+        structured = redundancy(x).mean(dim=0).argsort(descending=True, stable=True).cpu()
+        last = [torch.isin(torch.arange(x.shape[1]), structured[: x.shape[1] // 2])]
+    halves: list[Tensor] = []
+    while len(halves) + len(last) < pairs(steps):
+        halves.append(larger_first(best_halves(weights, len(halves))))
+        weights = seen(weights, halves[-1])
+    return arranged([*halves, *last], steps)
+
+
+def pairs(steps: int) -> int:
+    """Return the pairs of K couplings; of an odd number the first coupling has no partner."""
+    return (steps + 1) // 2
+
+
+def larger_first(half: Tensor) -> Tensor:
+    """Return a half (C,) bool or the other: that with more of the channels of large variance, whose numbers are low."""
+    channels = torch.arange(len(half))
+    return half if channels[half].sum() <= channels[~half].sum() else ~half
+
+
+def arranged(halves: list[Tensor], steps: int) -> list[Tensor]:
+    """Return the last K of the arrangements in which every half (C,) bool first conditions and then is conditioned."""
+    channels, stands = torch.arange(len(halves[0])), []
+    for half in halves:
+        stands += [torch.cat([channels[half], channels[~half]]), torch.cat([channels[~half], channels[half]])]
+    return stands[-steps:]
+
+
+def seen(weights: Tensor, half: Tensor) -> Tensor:
+    """Return what is left to tell, (C, C), where a pair of couplings has seen one half (C,) bool and the other."""
+    return torch.where(half[:, None] != half, SEEN_ONCE * weights, weights)
+
+
+def covariances(x: Tensor, reach: int) -> dict[tuple[int, int], Tensor]:
+    """Return E[x_i(p + d) x_j(p)] for every offset d of at most ``reach`` rows and columns, each (C, C).
+
+    Beyond its edges a field is 0, so that every channel's are those of a stationary field.
+
+    Shapes: x (N, C, H, W), means removed.
+    """
+    height, width = x.shape[2:]
+    found = {}
+    for down in range(reach + 1):
+        for right in range(-reach, reach + 1):
+            ahead = x[:, :, down:, max(right, 0) : width + min(right, 0)]
+            here = x[:, :, : max(height - down, 0), max(-right, 0) : max(width - max(right, 0), 0)]
+            rows = [part.permute(1, 0, 2, 3).flatten(1) for part in (ahead, here)]
+            found[down, right] = rows[0] @ rows[1].T * (x.shape[1] / x.numel())
+            found[-down, -right] = found[down, right].T
+    return found
+
+
+def dependence(x: Tensor) -> Tensor:
+    r"""Return what every two channels tell of each other, (C, C) in nats, symmetric, its diagonal 0.
+
+    .. math:: D_{ij} = I(x_i(p + d), |d| ≤ 1; x_j(p)) + I(x_j(p + d), |d| ≤ 1; x_i(p))
+
+    the mutual information of a channel's value with the 3×3 values around the same place of the other channel, as far
+    as it is linear: I = −½ log(1 − R²), with R² from the channels' covariances.
+
+    Shapes: x (N, C, H, W), float64.
+    """
+    x = x - x.mean(dim=(0, 2, 3), keepdim=True)
+    power = x.square().mean(dim=(0, 2, 3), keepdim=True)
+    covariance = covariances(x / (power + RIDGE * power.mean() + torch.finfo(x.dtype).tiny).sqrt(), 2 * REACH)
+    around = [(down, right) for down in range(-REACH, REACH + 1) for right in range(-REACH, REACH + 1)]
+    own = torch.stack(
+        [torch.stack([covariance[a[0] - b[0], a[1] - b[1]].diagonal() for b in around], dim=-1) for a in around], dim=-2
+    )
+    own = own + RIDGE * torch.eye(len(around), dtype=x.dtype, device=x.device)
+    cross = torch.stack([covariance[d] for d in around], dim=1)  # (C of the neighbours, 9, C of the value)
+    explained = (cross * torch.linalg.solve(own, cross)).sum(dim=1)
+    told = -0.5 * torch.log1p(-explained.clamp(0, 1 - RIDGE))
+    return (told + told.T).fill_diagonal_(0)
+
+
+def best_halves(weights: Tensor, draw: int = 0) -> Tensor:
+    """Return the half (C,) bool of the channels that has the largest sum of ``weights`` (C, C) with the other half.
+
+    By ``scipy.optimize.quadratic_assignment`` from :data:`STARTS` random assignments, as good as it finds it: the
+    result depends on (weights, draw) alone.
+    """
+    from scipy.optimize import quadratic_assignment
+
+    channels = len(weights)
+    first = (np.arange(channels) < channels // 2).astype(float)
+    across = np.outer(first, 1 - first) + np.outer(1 - first, first)
+    found = [
+        quadratic_assignment(
+            weights.numpy(),
+            across,
+            options={"maximize": True, "P0": "randomized", "rng": np.random.default_rng([draw, start])},
+        )
+        for start in range(STARTS)
+    ]
+    return torch.as_tensor(max(found, key=lambda one: one.fun).col_ind < channels // 2)
