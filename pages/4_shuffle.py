@@ -203,6 +203,20 @@ with ui.errors_as_sentences():
             "question for Compare."
         )
 
+with ui.errors_as_sentences():
+    st.subheader("Who tells whom? What the couplings get to see")
+    level = found[page].level if page in found else next(iter(found.values())).level
+    deals = loaders.deals(page.checkpoint, page.images, level, page.seed)
+    left, right = st.columns([1, 1.35], gap="large")
+    with left:
+        ui.chart(figures.told(deals), page, "told", alt=deals.in_words())
+    with right:
+        ui.chart(figures.seen(deals), page, "seen", alt=deals.in_words())
+    st.markdown(
+        f"{deals.in_words()} A coupling sees what one half of the channels tells of the other. What two channels of "
+        "one half tell of each other (the framed blocks) stays hidden as long as the halves only change places."
+    )
+
 text, words = st.columns([6, 1])
 words.popover("Words", width="stretch").markdown(texts.WORDS)
 with text.expander("How to read this"):
@@ -228,6 +242,14 @@ at least 95 % of random orders; steps of one training are not independent draws 
 **One order for all images.** π is a list of channel numbers, stored in the checkpoint. It takes no part in the density:
 a permutation has |det| = 1, and its inverse needs only the list. Each image's own order is shown below as evidence, it
 is never used. Sorting every image by its own features would lose which channel is which for the next level.
+
+**Who tells whom.** Before training a level's channels are the principal ones of its input, largest variance first. A
+cell is what two of them tell of each other: the mutual information of one's value with the 3×3 values around the same
+place of the other, both ways, as far as it is linear. The initialisation `principal` lets the halves change places from
+coupling to coupling; `dealt` gives every pair of couplings other halves. A static order deals by chance. The entropy
+order deals by information: the halves that tell most of each other first, then those that tell what is left (what has
+been seen counts 0.3 of its worth), and at last the half that stays and the half that leaves. All this is where training
+begins; it goes on to mix channels by itself.
 
 **The original and this project.** The released code of EIW-Flow sorts channels by softmax weights that a small network
 makes from a constant; nothing ties them to an entropy. `shuffle` here repairs that: channels are sorted by J, and
@@ -275,7 +297,7 @@ def evidence(one: ui.Page, report: ShuffleReport) -> None:
     if one in rivers:
         tables["river"] = rivers[one].table()
     if not one.second:
-        tables["steps"] = halves.table()
+        tables |= {"steps": halves.table(), "couplings": deals.table()}
     ui.exports(one, tables=tables, pictures={})
     if one in rivers and (samples := loaders.samples(one)):
         ui.offer(one, {"samples.gif": lambda: steps.film_gif(samples)})

@@ -12,7 +12,18 @@ from torch import Tensor
 from ..checkpoint import Checkpoint
 from ..data import DataError, ImageData, fixed_crops, to_tensor
 from ..flow import ConfigError, MultiScaleFlow
-from . import REFERENCE_IMAGES, SURVEY_IMAGES, channels, entropy, interpolation, latents, levels, permutation, weights
+from . import (
+    REFERENCE_IMAGES,
+    SURVEY_IMAGES,
+    channels,
+    deals,
+    entropy,
+    interpolation,
+    latents,
+    levels,
+    permutation,
+    weights,
+)
 from .evaluate import images_to_score
 from .record import TrainingRecord
 from .weights_pair import WeightsPair
@@ -195,7 +206,9 @@ def _shuffle(subject: Subject) -> dict[str, Any]:
     config = subject.flow.config
     found = permutation.shuffle_report(trace, level, config.order, subject.record, image, subject.seed, known)
     halves = permutation.halves_by_steps(config, subject.train, subject.seed)
-    return {**found.to_dict(), "halves_by_steps": halves.table()}
+    dealt = deals.deals(config, subject.train, level, subject.seed)
+    of_deals = {"in_words": dealt.in_words(), "couplings": dealt.table(), "told": dealt.told.tolist()}
+    return {**found.to_dict(), "halves_by_steps": halves.table(), "deals": of_deals}
 
 
 def _entropy(subject: Subject) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from . import palette, steps
 from .pixels import data_uri
 
 if TYPE_CHECKING:
+    from ..analysis.deals import Deals
     from ..analysis.permutation import HalvesBySteps, NullBand, RankRiver, ShuffleReport
 
 #: Lines of more channels than these cannot be told apart: a matrix is drawn instead.
@@ -380,6 +381,86 @@ def halves_by_steps(halves: HalvesBySteps) -> go.Figure:
         **_layout(300),
         xaxis={"dtick": 1, "title": {"text": "flow steps a level"}, "showgrid": False, "zeroline": False},
         yaxis={"rangemode": "tozero", "title": {"text": "mean J of the half (nats/pixel)"}, "gridcolor": palette.AXIS},
+    )
+    return figure
+
+
+def told(deals: Deals) -> go.Figure:
+    """Return what every two channels tell of each other; the framed blocks stand in one half when halves change places.
+
+    Blue is strong, the page's own colour is nothing.
+    """
+    channels = len(deals.told)
+    names = [str(channel) for channel in range(channels)]
+    figure = go.Figure(
+        go.Heatmap(
+            z=deals.told.round(4).tolist(),
+            x=list(range(channels)),
+            y=list(range(channels)),
+            colorscale=[[0, "rgba(0, 114, 178, 0)"], [1, palette.KEPT]],
+            colorbar={"title": {"text": "nats", "side": "right"}, "thickness": 12, "len": 0.9},
+            hovertemplate="channels %{x} and %{y}: %{z:.3f} nats<extra></extra>",
+        )
+    )
+    half = channels / 2
+    for start, end in ((0, half), (half, channels)):
+        frame = {"color": palette.EMITTED, "width": 2, "dash": "dot"}
+        figure.add_shape(type="rect", x0=start - 0.5, x1=end - 0.5, y0=start - 0.5, y1=end - 0.5, line=frame)
+    ticks = list(range(0, channels, max(1, channels // 6)))
+    axis = {"tickvals": ticks, "ticktext": [names[tick] for tick in ticks], "showgrid": False, "zeroline": False}
+    figure.update_layout(
+        **_layout(_HELPER),
+        xaxis={**axis, "title": {"text": "principal channel"}, "constrain": "domain"},
+        yaxis={
+            **axis,
+            "title": {"text": "principal channel"},
+            "range": [channels - 0.5, -0.5],
+            "scaleanchor": "x",
+            "constrain": "domain",
+        },
+    )
+    return figure
+
+
+def seen(deals: Deals) -> go.Figure:
+    """Return the part of what channels tell of each other that couplings have seen, deal by deal."""
+    couplings = list(range(1, deals.steps + 1))
+    low, high = np.quantile(deals.by_chance, [0.05, 0.95], axis=0)
+    figure = go.Figure()
+    figure.add_scatter(
+        x=[*couplings, *couplings[::-1]],
+        y=[*high.round(4).tolist(), *low[::-1].round(4).tolist()],
+        mode="lines",
+        fill="toself",
+        fillcolor="rgba(169, 124, 240, 0.25)",
+        line={"width": 0},
+        name=f"90 % of {len(deals.by_chance)} draws",
+        hoverinfo="skip",
+    )
+    lines = (
+        ("by information", deals.by_information, palette.SUBJECT, "solid", "star", 11),
+        ("by chance", deals.by_chance.mean(axis=0), palette.ARMS[2], "dash", "square", 7),
+        ("halves change places", deals.in_turn, palette.REFERENCE, "dot", "circle", 7),
+    )
+    for name, values, colour, dash, symbol, size in lines:
+        figure.add_scatter(
+            x=couplings,
+            y=values.round(4).tolist(),
+            mode="lines+markers",
+            line={"color": colour, "dash": dash, "width": 2.5},
+            marker={"symbol": symbol, "size": size},
+            name=name,
+            hovertemplate="after %{x} couplings: %{y:.0%} seen<extra>" + name + "</extra>",
+        )
+    figure.update_layout(
+        **_layout(_HELPER),
+        xaxis={"dtick": 1, "title": {"text": "couplings so far"}, "showgrid": False, "zeroline": False},
+        yaxis={
+            "range": [0, 1.04],
+            "tickformat": ".0%",
+            "title": {"text": "seen of what is told"},
+            "gridcolor": palette.AXIS,
+        },
     )
     return figure
 

@@ -12,6 +12,7 @@ from . import loaders, weight_loaders
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from ..analysis.deals import Deals
     from ..analysis.levels import LevelFacts
     from ..analysis.permutation import HalvesBySteps, ShuffleReport
     from ..analysis.record import TrainingRecord
@@ -102,6 +103,14 @@ def halves_by_steps(checkpoint: Checkpoint, images: loaders.Images, seed: int) -
     from ..analysis import permutation
 
     return permutation.halves_by_steps(checkpoint.flow.config, images.reference, seed)
+
+
+@st.cache_resource(max_entries=16, hash_funcs=loaders.HASHES, show_spinner="Initialising a flow …")
+def deals(checkpoint: Checkpoint, images: loaders.Images, level: int, seed: int) -> Deals:
+    """Return what a level's couplings would see of what its channels tell of each other, deal by deal."""
+    from ..analysis.deals import deals as found
+
+    return found(checkpoint.flow.config, images.reference, level, seed)
 
 
 def summaries(page: Page) -> list[dict[str, Any]]:

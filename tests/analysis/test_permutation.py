@@ -306,10 +306,11 @@ def test_alternative_random_is_the_flows_own_random_order() -> None:
     assert random.order == tuple(order.tolist())
 
 
+@pytest.mark.parametrize("init", ["principal", "dealt"])
 @pytest.mark.parametrize("steps", [1, 2, 3])
-def test_halves_by_steps_are_those_of_a_flow_of_that_many_steps(steps: int) -> None:
-    halves = halves_by_steps(FlowConfig(shape=(1, 16, 16), levels=2, steps=5, width=4), images(32), most=3)
-    flow = MultiScaleFlow(FlowConfig(shape=(1, 16, 16), levels=2, steps=steps, width=4))
+def test_halves_by_steps_are_those_of_a_flow_of_that_many_steps(steps: int, init: str) -> None:
+    halves = halves_by_steps(FlowConfig(shape=(1, 16, 16), levels=2, steps=5, width=4, init=init), images(32), most=3)
+    flow = MultiScaleFlow(FlowConfig(shape=(1, 16, 16), levels=2, steps=steps, width=4, init=init))
     x = next(traces(flow_of(), images(32))).x
     flow.initialise(x)
     means = redundancy(flow.trace(x).levels[0].features).mean(dim=0).numpy()

@@ -10,6 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
+from eiwflow.analysis.deals import Deals
 from eiwflow.analysis.permutation import (
     HalvesBySteps,
     ImageOrders,
@@ -47,6 +48,16 @@ animated = pytest.mark.parametrize(
 )
 
 
+def deals_of(steps: int = 4) -> Deals:
+    """Return the deals of a level of six channels, of which two tell of each other."""
+    told = np.zeros((6, 6))
+    told[0, 1] = told[1, 0] = 0.5
+    turned = np.array([[step % 2 == 0] * 3 + [step % 2 == 1] * 3 for step in range(steps)])
+    informed = np.array([[step % 2 == 0, step % 2 == 1] * 3 for step in range(steps)])
+    seen = np.ones(steps)
+    return Deals(1, "dealt", True, told, 0 * seen, np.vstack([seen, 0 * seen]), seen, (turned, informed))
+
+
 def all_figures() -> dict[str, go.Figure]:
     """Return every chart of the page."""
     river, report = river_of(), report_of()
@@ -61,6 +72,8 @@ def all_figures() -> dict[str, go.Figure]:
         "images": shuffle.emitted_over_images(report),
         "rule": shuffle.halves_under(report, "last"),
         "steps": shuffle.halves_by_steps(halves),
+        "told": shuffle.told(deals_of()),
+        "seen": shuffle.seen(deals_of()),
     }
 
 
