@@ -20,6 +20,8 @@ from ..flow.mixing import mix, principal_rotation
 
 #: Draws of the deal by chance.
 DRAWS = 20
+#: Couplings of a level that are dealt to; by then nothing is left to see.
+MOST_COUPLINGS = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +50,7 @@ class Deals:
 
     @property
     def steps(self) -> int:
-        """K."""
+        """K, or :data:`MOST_COUPLINGS`."""
         return len(self.in_turn)
 
     def in_words(self) -> str:
@@ -56,7 +58,7 @@ class Deals:
         chance = self.by_chance[:, -1].mean()
         pair = min(1, self.steps - 1)
         return (
-            f"Before training, halves that change places let the couplings see {_percent(self.in_turn[-1])} of what the "
+            f"Before training, halves that change places let couplings see {_percent(self.in_turn[-1])} of what the "
             f"{len(self.told)} channels of level {self.level} tell of each other, however many couplings there are. "
             f"Dealt by chance, {self.steps} of them see {_percent(chance)}; dealt by information "
             f"{_percent(self.by_information[-1])}, and {_percent(self.by_information[pair])} already with the first "
@@ -91,24 +93,27 @@ def _percent(share: float) -> str:
 
 
 def deals(config: FlowConfig, images: Tensor, level: int = 1, seed: int = 0) -> Deals:
-    """Initialise a flow on uint8 images (N, C, H, W), and deal the channels of one of its levels in every way.
+    """Initialise a flow on uint8 images (N, C, H, W) up to a level, and deal the level's channels in every way.
 
-    The width of its networks is of no consequence: a fresh coupling changes nothing.
+    The width of its networks is of no consequence, since a fresh coupling changes nothing; nor are more steps than
+    :data:`MOST_COUPLINGS`, but for which half an even or an odd number brings where.
     """
-    flow = MultiScaleFlow(replace(config, width=1), seed)
+    steps = config.steps if config.steps <= MOST_COUPLINGS else MOST_COUPLINGS - config.steps % 2
+    flow = MultiScaleFlow(replace(config, width=1, steps=steps), seed)
     x = dequantise(images, torch.Generator().manual_seed(seed))
-    flow.initialise(x)
+    for before in flow.levels[: level - 1]:
+        kept = before.initialise(x)
+        assert kept is not None  # only the last level keeps nothing
+        x = kept
+    at = flow.levels[level - 1]
     with torch.no_grad():
-        for before in flow.levels[: level - 1]:
-            kept = before(x)[0]
-            assert kept is not None  # only the last level keeps nothing
-            x = kept
-        at = flow.levels[level - 1]
-        channels = at.steps[0].actnorm(at.squeeze(x)[0])[0].double()
+        x = at.squeeze(x)[0]
+        at.steps[0].actnorm.initialise(x)
+        channels = at.steps[0].actnorm(x)[0].double()
         channels = mix(channels, principal_rotation(channels))
     told, splits = dependence(channels), at.shuffle is not None
-    ways = [deal(channels, config.steps, splits, 0) for deal in (in_turn, by_information)]
-    chance = [by_chance(channels, config.steps, splits, draw) for draw in range(DRAWS)]
+    ways = [deal(channels, steps, splits, 0) for deal in (in_turn, by_information)]
+    chance = [by_chance(channels, steps, splits, draw) for draw in range(DRAWS)]
     turned, informed = (_conditions(stands) for stands in ways)
     return Deals(
         level=level,

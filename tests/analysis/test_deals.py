@@ -62,6 +62,12 @@ def test_words_say_how_the_flow_itself_began(init, split, own):
     assert own in found.in_words() and "level 2" in found.in_words()
 
 
+@pytest.mark.parametrize(("given", "looked_at"), [(16, 16), (17, 15), (64, 16)])
+def test_more_couplings_than_have_something_to_see_are_left_out(given, looked_at):
+    found = deals(FlowConfig(shape=(1, 8, 8), levels=2, steps=given), images(8)[:, :1, :8, :8])
+    assert found.steps == looked_at
+
+
 def test_the_table_has_a_row_a_coupling(found):
     rows = found.table()
     assert [row["coupling"] for row in rows] == [1, 2, 3, 4]
