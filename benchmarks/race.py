@@ -26,10 +26,10 @@ from eiwflow.training.memory import channels_last
 from eiwflow.training.recipe import Recipe
 
 SIZE, DIMENSIONS = (32, 32), 3072
-#: This project's defaults but for the batch; the peer of the same size gets all of it.
+#: This project's defaults but for batch and initialisation; the peer of the same size gets all else of it.
 RECIPE = Recipe(batch=16)
 #: Learning rates that normflows is given a part of the time with, on held-out photographs, to choose from.
-RATES, TUNING_S = (5e-4, 1e-3, 2e-3, 4e-3), 60.0
+RATES, TUNING_S = (5e-4, 1e-3, 2e-3, 4e-3, 8e-3), 60.0
 
 
 @dataclass
@@ -102,8 +102,8 @@ def first_batch(images: Tensor) -> Tensor:
 
 
 def eiwflow(images: Tensor) -> Racer:
-    """Return this project's flow with its defaults."""
-    flow = channels_last(MultiScaleFlow(FlowConfig()))
+    """Return this project's flow with its defaults, its channels dealt: what is best on held-out photographs."""
+    flow = channels_last(MultiScaleFlow(FlowConfig(init="dealt")))
     flow.initialise(first_batch(images))
     optimiser = torch.optim.AdamW(flow.density_parameters(), weight_decay=0.0, fused=True)
     return Racer(flow, lambda flow, x: flow.log_prob(x), optimiser, RECIPE.learning_rate, RECIPE.batch)
