@@ -102,7 +102,7 @@ def first_batch(images: Tensor) -> Tensor:
 
 
 def eiwflow(images: Tensor) -> Racer:
-    """Return this project's flow with its defaults, its channels dealt: what is best on held-out photographs."""
+    """Return this project's flow with its defaults, but with its channels dealt."""
     flow = channels_last(MultiScaleFlow(FlowConfig(init="dealt")))
     flow.initialise(first_batch(images))
     optimiser = torch.optim.AdamW(flow.density_parameters(), weight_decay=0.0, fused=True)

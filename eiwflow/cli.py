@@ -36,7 +36,10 @@ class Parser(argparse.ArgumentParser):
 
 def run() -> NoReturn:
     """Run the command of this process and end it with its exit code."""
-    code = main()
+    try:
+        code = main()
+    except SystemExit as end:  # of a parser, and of a process that trains beside another
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
     if "TORCHELASTIC_RUN_ID" in os.environ:
         from .training.distributed import leave
 
@@ -276,14 +279,14 @@ def _words(text: str) -> tuple[str, ...]:
 
 def train_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     """Train, with a progress bar on a terminal."""
-    from .training.distributed import gathered, leave
+    from .training.distributed import gathered
 
     with gathered() as team:
         if team.first:
             return _train_first(options, team)
         _train_beside(options, team)
     # The first process has printed what there is to print.
-    leave(0)
+    sys.exit(0)
 
 
 def _train_first(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any], str]:

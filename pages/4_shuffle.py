@@ -48,6 +48,7 @@ for one, place in main:
 if not found:
     ui.closing(page, "A permutation needs a level that splits; choose a checkpoint of two levels or more.")
     st.stop()
+subject = page if page in found else next(iter(found))
 rivers = {one: report.river for one, report in found.items() if report.river is not None}
 shared = steps.together(river.steps for river in rivers.values()) if rivers else np.empty(0, dtype=int)
 over_training = figures.redundancy_limits(river.redundancy for river in rivers.values()) if rivers else None
@@ -163,7 +164,7 @@ for one, place in again(page) if page.other is not None else main:
 with ui.errors_as_sentences():
     st.subheader("Why not simply the first half, or the last?")
     left, right = st.columns(2, gap="large")
-    halves = loaders.halves_by_steps(page.checkpoint, page.images, page.seed)
+    halves = loaders.halves_by_steps(subject.checkpoint, subject.images, subject.seed)
     with left:
         ui.chart(figures.halves_by_steps(halves), page, "steps", alt=halves.in_words())
     with right if page.other is not None else left:
@@ -177,9 +178,9 @@ with ui.errors_as_sentences():
             )
         elif halves.init == "dealt":
             st.markdown(
-                "The first step turns the channels so that those of the largest variance come first, and the last two "
-                "couplings are dealt the half that is to stay and the half that is to leave. So the structure ends up "
-                "in the last half whatever the number of steps, and `static-first` does well."
+                "The first step turns the channels so that those of the largest variance come first. Whatever the "
+                "number of steps, the last two couplings are given the same halves: under the entropy order those that "
+                "are to stay and to leave, under any other order those of larger and of smaller variance."
             )
     with st.container() if page.other is not None else right:
         rule = st.segmented_control(
@@ -205,16 +206,16 @@ with ui.errors_as_sentences():
 
 with ui.errors_as_sentences():
     st.subheader("Who tells whom? What the couplings get to see")
-    level = found[page].level if page in found else next(iter(found.values())).level
-    deals = loaders.deals(page.checkpoint, page.images, level, page.seed)
+    deals = loaders.deals(subject.checkpoint, subject.images, found[subject].level, subject.seed)
     left, right = st.columns([1, 1.35], gap="large")
     with left:
-        ui.chart(figures.told(deals), page, "told", alt=deals.in_words())
+        ui.chart(figures.told(deals), page, "told", alt=deals.pairs_in_words())
     with right:
         ui.chart(figures.seen(deals), page, "seen", alt=deals.in_words())
     st.markdown(
-        f"{deals.in_words()} A coupling sees what one half of the channels tells of the other. What two channels of "
-        "one half tell of each other (the framed blocks) stays hidden as long as the halves only change places."
+        f"{deals.in_words()} A coupling sees what the half that conditions tells of the other. What two channels of "
+        "one half tell of each other (the framed blocks) no coupling of this level sees as long as the halves only "
+        "change places."
     )
 
 text, words = st.columns([6, 1])
@@ -244,11 +245,13 @@ a permutation has |det| = 1, and its inverse needs only the list. Each image's o
 is never used. Sorting every image by its own features would lose which channel is which for the next level.
 
 **Who tells whom.** Before training a level's channels are the principal ones of its input, largest variance first. A
-cell is what two of them tell of each other: the mutual information of one's value with the 3×3 values around the same
-place of the other, both ways, as far as it is linear. The initialisation `principal` lets the halves change places from
-coupling to coupling; `dealt` gives every pair of couplings other halves. A static order deals by chance. The entropy
-order deals by information: the halves that tell most of each other first, then those that tell what is left (what has
-been seen counts 0.3 of its worth), and at last the half that stays and the half that leaves. All this is where training
+cell is what one of them tells of another: the mutual information of the other's value with the 3×3 values around the
+same place, as far as it is linear, less what chance would make of it. The share that is *seen* is a part of the sum of
+all cells, so what three channels tell together is not in it. The initialisation `principal` lets the halves change
+places from coupling to coupling; `dealt` gives every pair of couplings other halves, by chance or, under the entropy
+order, by information: the halves that tell most of each other, then those that tell most of what is left (what was seen
+counts 0.3 of its worth), and at last the half that stays and the half that leaves. Deals are made on one half of the
+images and judged on the other. On the few pixels of a deep level the cells are mostly noise. All this is where training
 begins; it goes on to mix channels by itself.
 
 **The original and this project.** The released code of EIW-Flow sorts channels by softmax weights that a small network
@@ -296,7 +299,7 @@ def evidence(one: ui.Page, report: ShuffleReport) -> None:
     tables = {"channels": report.table(), "near-ties": report.ties.table()}
     if one in rivers:
         tables["river"] = rivers[one].table()
-    if not one.second:
+    if one is subject:
         tables |= {"steps": halves.table(), "couplings": deals.table()}
     ui.exports(one, tables=tables, pictures={})
     if one in rivers and (samples := loaders.samples(one)):

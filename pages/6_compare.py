@@ -240,10 +240,12 @@ holds 0, or a p that does not survive Holm's correction over all comparisons of 
 **What each choice contributes.** A policy is an order and a weighting, on an initialisation. Each effect is the mean
 difference over all pairs of arms that differ in this choice alone, again one value a seed. The rows with × are
 interactions: what weights gain under the entropy order minus what they gain under the others, and what the
-initialisation gains for `weighted` minus what it gains for the static splits; left of 0 the former gains more. The
-initialisation `random` starts every 1×1 convolution as a rotation of chance; `principal` turns a level's channels to
-their principal directions and swaps their halves from coupling to coupling; `dealt` does the former, then deals the
-channels to the couplings: static orders by chance, the order by entropy by what the channels tell of each other.
+initialisation gains for `weighted` minus what it gains for the static splits; left of 0 the former gains more.
+
+**Initialisations.** `random` starts every 1×1 convolution as a rotation of chance. `principal` turns a level's
+channels to their principal directions and swaps their halves from coupling to coupling. `dealt` turns them too, then
+deals them to the couplings: the order by entropy by what channels tell of each other, the others by chance (see
+Shuffle). So under `dealt` the effect of the order is that of order and deal together, and nothing is claimed of one.
 
 **Entropy-informed** is claimed only where the entropy order with weights beats *each* of first, last and random with
 weights. Otherwise the gain is that of the weights, of the initialisation, or of a good static half.

@@ -1,8 +1,8 @@
-"""Which of the things that a level's channels tell of each other its couplings get to see, deal by deal.
+"""How much of what a level's channels tell of each other its couplings get to see, deal by deal.
 
-Before training, a level's channels are the principal ones of its input. A coupling sees what one half of them tells of
-the other; two channels that stand in one half at every coupling are never told of each other but by what training makes
-of the 1×1 convolutions. The deals are those of :mod:`..flow.deal`.
+Before training, a level's channels are the principal ones of its input. A coupling sees what the half that conditions
+tells of the other. The deals are those of :mod:`..flow.deal`; they are made from one half of the images, and what their
+couplings see is measured on the other half, or dealing by information would be flattered by what it was fitted to.
 """
 
 from __future__ import annotations
@@ -15,13 +15,18 @@ import torch
 from torch import Tensor
 
 from ..flow import FlowConfig, MultiScaleFlow, dequantise
-from ..flow.deal import by_chance, by_information, dependence, in_turn
+from ..flow.config import ORDERS
+from ..flow.deal import by_chance, by_information, in_turn, told
 from ..flow.mixing import mix, principal_rotation
 
 #: Draws of the deal by chance.
-DRAWS = 20
-#: Couplings of a level that are dealt to; by then nothing is left to see.
+DRAWS = 100
+#: Couplings of a level that are looked at.
 MOST_COUPLINGS = 16
+#: Values of all images together that are looked at; 128 photographs of 64×64 pixels have as many.
+MOST_VALUES = 128 * 3 * 64 * 64
+#: Values that a channel's regression on another has as unknowns.
+UNKNOWNS = 9
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,47 +35,61 @@ class Deals:
 
     Attributes:
         level: from 1.
+        steps: K of the flow.
         init: how the flow's 1×1 convolutions start.
-        adaptive: whether its order looks at data, and so deals by information where the initialisation is ``dealt``.
-        told: what every two principal channels tell of each other, (C, C) nats, largest variance first.
-        in_turn, by_information: the part of all of it that the first 1 … K couplings have seen, (K,).
+        informed: whether the initialisation ``dealt`` deals by information under the flow's order.
+        told: what channel i tells of channel j, (C, C) nats, largest variance first; without what chance alone would
+            make it in the mean.
+        in_turn, by_information: the part of the sum of all of it that the first 1 … K couplings have seen, (K,).
         by_chance: the same, (draws, K).
-        conditions: whether a channel conditions at a coupling, in turn and by information, each (K, C).
 
     """
 
     level: int
+    steps: int
     init: str
-    adaptive: bool
+    informed: bool
     told: np.ndarray
     in_turn: np.ndarray
     by_chance: np.ndarray
     by_information: np.ndarray
-    conditions: tuple[np.ndarray, np.ndarray]
 
     @property
-    def steps(self) -> int:
-        """K, or :data:`MOST_COUPLINGS`."""
+    def couplings(self) -> int:
+        """How many are looked at: K, or :data:`MOST_COUPLINGS`."""
         return len(self.in_turn)
 
     def in_words(self) -> str:
-        """Return how much the couplings see, and which of the deals the flow began with."""
-        chance = self.by_chance[:, -1].mean()
-        pair = min(1, self.steps - 1)
+        """Return how much the couplings see of it, and which of the deals the flow began with."""
+        channels, count = len(self.told), self.couplings
+        if not self.told.any():
+            return f"The {channels} channels of level {self.level} tell nothing of each other on these images."
+        looked_at = f"the first {count} couplings see" if count < self.steps else f"{count} couplings see"
+        looked_at = "1 coupling sees" if self.steps == 1 else looked_at
         return (
-            f"Before training, halves that change places let couplings see {_percent(self.in_turn[-1])} of what the "
-            f"{len(self.told)} channels of level {self.level} tell of each other, however many couplings there are. "
-            f"Dealt by chance, {self.steps} of them see {_percent(chance)}; dealt by information "
-            f"{_percent(self.by_information[-1])}, and {_percent(self.by_information[pair])} already with the first "
-            f"{pair + 1}. {self._own()}"
+            f"Of what the {channels} channels of level {self.level} tell of each other before training, two by two, "
+            f"{looked_at} {_percent(self.in_turn[-1])} where two halves change places, "
+            f"{_percent(self.by_chance[:, -1].mean())} where halves are dealt by chance, and "
+            f"{_percent(self.by_information[-1])} where they are dealt by information. {self._own()}"
+        )
+
+    def pairs_in_words(self) -> str:
+        """Return which two channels tell most of each other, and how much stays within the halves."""
+        both = np.triu(self.told + self.told.T)
+        one, other = divmod(int(both.argmax()), len(both))
+        half = len(both) // 2
+        within = (both[:half, :half].sum() + both[half:, half:].sum()) / max(both.sum(), np.finfo(float).tiny)
+        return (
+            f"Channels {one} and {other} tell most of each other, {both.max():.2f} nats; {_percent(within)} of all is "
+            "told within the two halves."
         )
 
     def _own(self) -> str:
         if self.init == "dealt":
-            return f"This flow began dealt by {'information' if self.adaptive else 'chance'}."
+            return f"This flow began dealt by {'information' if self.informed else 'chance'}."
         if self.init == "principal":
-            return "This flow began with halves that change places; training mixed them further."
-        return "This flow began with random rotations, which mix all channels in every coupling."
+            return "This flow began with halves that change places; training has mixed the channels since."
+        return "This flow began with none of these but with random rotations, which mix all channels at every coupling."
 
     def table(self) -> list[dict[str, Any]]:
         """Return one row a coupling."""
@@ -84,7 +103,7 @@ class Deals:
                 "by_chance_95_percent": float(high[k]),
                 "seen_by_information": float(self.by_information[k]),
             }
-            for k in range(self.steps)
+            for k in range(self.couplings)
         ]
 
 
@@ -93,48 +112,54 @@ def _percent(share: float) -> str:
 
 
 def deals(config: FlowConfig, images: Tensor, level: int = 1, seed: int = 0) -> Deals:
-    """Initialise a flow on uint8 images (N, C, H, W) up to a level, and deal the level's channels in every way.
+    """Initialise a flow on uint8 images (N, C, H, W), N ≥ 2, up to a level, and deal the level's channels in every way.
 
     The width of its networks is of no consequence, since a fresh coupling changes nothing; nor are more steps than
     :data:`MOST_COUPLINGS`, but for which half an even or an odd number brings where.
+
+    Raises:
+        ValueError: the flow has no such level, or there is one image.
+
     """
+    if not 1 <= level <= config.levels or len(images) < 2:
+        raise ValueError(f"Level {level} of {config.levels} and {len(images)} images cannot be dealt.")
+    images = images[: max(2, MOST_VALUES // images[0].numel())]
     steps = config.steps if config.steps <= MOST_COUPLINGS else MOST_COUPLINGS - config.steps % 2
     flow = MultiScaleFlow(replace(config, width=1, steps=steps), seed)
-    x = dequantise(images, torch.Generator().manual_seed(seed))
+    x: Tensor | None = dequantise(images, torch.Generator().manual_seed(seed))
     for before in flow.levels[: level - 1]:
-        kept = before.initialise(x)
-        assert kept is not None  # only the last level keeps nothing
-        x = kept
+        assert x is not None  # only the last level keeps nothing
+        x = before.initialise(x)
+    assert x is not None
     at = flow.levels[level - 1]
     with torch.no_grad():
         x = at.squeeze(x)[0]
         at.steps[0].actnorm.initialise(x)
         channels = at.steps[0].actnorm(x)[0].double()
         channels = mix(channels, principal_rotation(channels))
-    told, splits = dependence(channels), at.shuffle is not None
-    ways = [deal(channels, steps, splits, 0) for deal in (in_turn, by_information)]
-    chance = [by_chance(channels, steps, splits, draw) for draw in range(DRAWS)]
-    turned, informed = (_conditions(stands) for stands in ways)
+    fitted, judged = channels[::2], channels[1::2]
+    # A regression on pure chance explains as much as it has unknowns, in the mean.
+    by_luck = UNKNOWNS / (2 * judged.numel() / judged.shape[1])
+    known = (told(judged).numpy() - by_luck).clip(min=0)
+    np.fill_diagonal(known, 0)
+    splits = at.shuffle is not None
+    chance = [by_chance(fitted, steps, splits, draw) for draw in range(DRAWS)]
     return Deals(
         level=level,
+        steps=config.steps,
         init=config.init,
-        adaptive=config.order == "entropy",
-        told=told.numpy(),
-        in_turn=_seen(told.numpy(), turned),
-        by_chance=np.stack([_seen(told.numpy(), _conditions(stands)) for stands in chance]),
-        by_information=_seen(told.numpy(), informed),
-        conditions=(turned, informed),
+        informed=ORDERS[config.order].dealt is by_information,
+        told=known,
+        in_turn=_seen(known, in_turn(fitted, steps, splits)),
+        by_chance=np.stack([_seen(known, stands) for stands in chance]),
+        by_information=_seen(known, by_information(fitted, steps, splits)),
     )
 
 
-def _conditions(stands: list[Tensor]) -> np.ndarray:
-    """Return whether a channel conditions at a coupling, (K, C)."""
+def _seen(known: np.ndarray, stands: list[Tensor]) -> np.ndarray:
+    """Return the part of what is told by a channel that has conditioned of one that it conditioned, (K,), so far."""
     places = np.stack([stand.argsort().numpy() for stand in stands])
-    return places < places.shape[1] // 2
-
-
-def _seen(told: np.ndarray, conditions: np.ndarray) -> np.ndarray:
-    """Return the part of what is told between channels that stood apart at one of the first 1 … K couplings, (K,)."""
-    apart = np.logical_or.accumulate(conditions[:, :, None] != conditions[:, None, :], axis=0)
-    whole = told.sum()
-    return np.where(apart, told, 0.0).sum(axis=(1, 2)) / whole if whole else np.ones(len(conditions))
+    conditions = places < places.shape[1] // 2
+    told_of = np.logical_or.accumulate(conditions[:, :, None] & ~conditions[:, None, :], axis=0)
+    whole = known.sum()
+    return (told_of * known).sum(axis=(1, 2)) / whole if whole else np.ones(len(conditions))

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from ..flow.config import ORDERS, WEIGHTS, parse_split, split_name
+from ..flow.config import INITS, ORDERS, WEIGHTS, parse_split, split_name
 from ..training.study_recipe import AGAIN, Arm
 from .study_arms import arm_table
 from .study_file import Study, StudyError
@@ -166,8 +166,11 @@ def subjects(study: Study) -> list[tuple[str, str]]:
 
 
 def usual_init(study: Study) -> str:
-    """Return the initialisation that a study's splits are compared on: the first that its recipe names."""
-    return study.recipe.inits[0]
+    """Return the initialisation that a study's splits are compared on.
+
+    Of those that its recipe crosses with the splits, the first of ``flow.config.INITS``; or else that of its first arm.
+    """
+    return min(study.recipe.inits or [study.arms[0].init], key=INITS.index)
 
 
 def comparisons(study: Study, subject: tuple[str, str] | None = None) -> Comparisons:
@@ -207,7 +210,9 @@ class Factorial:
 
     Attributes:
         prior: of the arms.
-        order: entropy against each other order, averaged over the weightings that both were run with.
+        order: entropy against each other order, averaged over the weightings that both were run with. With the
+            initialisation ``dealt`` an order that looks at data deals by information, others by chance, and the effect
+            is that of order and deal together.
         weights: pooled against none, averaged over orders.
         init: the study's initialisation against each other one, averaged over the policies that were run with both.
         interaction: what weights gain under the entropy order minus what they gain under the others; what the
@@ -262,13 +267,14 @@ def factorial(study: Study, prior: str) -> Factorial:
     def static(init: str) -> list[Pair]:
         return _all(turned[order, "none", init] for order in ("first", "last"))
 
-    order = [_mean_of(study, f"entropy order − {name}", found) for name, found in ordered.items()]
+    of_order = "entropy order and deal" if usual == "dealt" else "entropy order"
+    order = [_mean_of(study, f"{of_order} − {name}", found) for name, found in ordered.items()]
     weights = [_mean_of(study, "weights − none", _all(weighed.values()))]
     init = [_mean_of(study, f"{usual} − {other} initialisation", under(other)) for other in others]
     interaction = [
         _mean_of(study, "weights × entropy order", weighed["entropy"], under_others),
         *(
-            _mean_of(study, _across(usual, others, one), turned["entropy", "pooled", one], static(one))
+            _mean_of(study, f"{usual} over {one} × weighted", turned["entropy", "pooled", one], static(one))
             for one in others
         ),
     ]
@@ -278,11 +284,6 @@ def factorial(study: Study, prior: str) -> Factorial:
 
 
 Pair = tuple[Arm, Arm]
-
-
-def _across(usual: str, others: list[str], other: str) -> str:
-    """Return the name of an interaction of initialisation and policy; of several others it says which."""
-    return f"{usual}{f' (over {other})' if len(others) > 1 else ''} × weighted"
 
 
 def _all(found: Iterable[list[Pair]]) -> list[Pair]:
@@ -376,6 +377,8 @@ class Verdict:
 
     def _entropy_informed(self, prior: str) -> str:
         under = f"With the {prior} prior"
+        if self.comparisons.subject[1] == "dealt":
+            return f"{under} {self._dealt(prior)}"
         others = self.comparisons.against(prior)
         names = [split_name(order, "pooled") for order in OTHER_ORDERS]
         init = self.comparisons.subject[1]
@@ -394,6 +397,14 @@ class Verdict:
         return (
             f"{under} the gain is not called entropy-informed, because {ADAPTIVE} does not beat {open_ones}; "
             f"what carries it: {carried or 'nothing that is clear of chance'}."
+        )
+
+    def _dealt(self, prior: str) -> str:
+        effects = self.factorials[prior].order
+        found = ", ".join(f"− {one.name.partition(' − ')[2]} {_signed(one.mean)} ({one.claim})" for one in effects)
+        return (
+            "nothing is claimed of the entropy order by itself: where channels are dealt, it deals by information and "
+            f"the others by chance. Order and deal together: {found or 'not compared'}."
         )
 
 

@@ -386,9 +386,9 @@ def halves_by_steps(halves: HalvesBySteps) -> go.Figure:
 
 
 def told(deals: Deals) -> go.Figure:
-    """Return what every two channels tell of each other; the framed blocks stand in one half when halves change places.
+    """Return what every channel tells of every other; the framed blocks are the two halves that change places.
 
-    Blue is strong, the page's own colour is nothing.
+    Blue is much, the page's own colour is nothing.
     """
     channels = len(deals.told)
     names = [str(channel) for channel in range(channels)]
@@ -399,7 +399,7 @@ def told(deals: Deals) -> go.Figure:
             y=list(range(channels)),
             colorscale=[[0, "rgba(0, 114, 178, 0)"], [1, palette.KEPT]],
             colorbar={"title": {"text": "nats", "side": "right"}, "thickness": 12, "len": 0.9},
-            hovertemplate="channels %{x} and %{y}: %{z:.3f} nats<extra></extra>",
+            hovertemplate="channel %{y} tells %{z:.3f} nats of channel %{x}<extra></extra>",
         )
     )
     half = channels / 2
@@ -410,10 +410,10 @@ def told(deals: Deals) -> go.Figure:
     axis = {"tickvals": ticks, "ticktext": [names[tick] for tick in ticks], "showgrid": False, "zeroline": False}
     figure.update_layout(
         **_layout(_HELPER),
-        xaxis={**axis, "title": {"text": "principal channel"}, "constrain": "domain"},
+        xaxis={**axis, "title": {"text": "… of principal channel"}, "constrain": "domain"},
         yaxis={
             **axis,
-            "title": {"text": "principal channel"},
+            "title": {"text": "what a principal channel tells …"},
             "range": [channels - 0.5, -0.5],
             "scaleanchor": "x",
             "constrain": "domain",
@@ -424,7 +424,7 @@ def told(deals: Deals) -> go.Figure:
 
 def seen(deals: Deals) -> go.Figure:
     """Return the part of what channels tell of each other that couplings have seen, deal by deal."""
-    couplings = list(range(1, deals.steps + 1))
+    couplings = list(range(1, deals.couplings + 1))
     low, high = np.quantile(deals.by_chance, [0.05, 0.95], axis=0)
     figure = go.Figure()
     figure.add_scatter(
@@ -434,7 +434,7 @@ def seen(deals: Deals) -> go.Figure:
         fill="toself",
         fillcolor="rgba(169, 124, 240, 0.25)",
         line={"width": 0},
-        name=f"90 % of {len(deals.by_chance)} draws",
+        name="90 % of chance",
         hoverinfo="skip",
     )
     lines = (

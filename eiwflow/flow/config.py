@@ -72,8 +72,8 @@ class FlowConfig:
         split: a name of :data:`NAMED_SPLITS` or ``ORDER+WEIGHTS``.
         prior: of what is emitted: ``standard`` N(0, I) or ``conditional`` N(mu(h), sigma(h)^2) on the kept half h.
         init: ``principal`` rotates every level to the channels of largest variance, whose halves change places from
-            coupling to coupling; ``dealt`` does too, but deals them to the couplings (:mod:`.deal`); ``random`` is
-            Glow's.
+            coupling to coupling; ``dealt`` rotates too, and gives pairs of couplings other halves (:mod:`.deal`);
+            ``random`` is Glow's.
         network: kernel sizes of a coupling network, ``3-1-3`` being Glow's.
         scale_bound: B of a coupling's log-scale B tanh(s/B), in nats.
         permutation_seed: draws the permutation of the order ``random``, and what ``dealt`` deals by chance.

@@ -130,7 +130,7 @@ class Level(nn.Module):
         super().__init__()
         channels = config.level_shape(number)[0]
         self.number = number
-        self.principal, self.seed = config.init != "random", config.permutation_seed
+        self.rotated, self.dealt_by = config.init != "random", config.permutation_seed
         self.deal = ORDERS[config.order].dealt if config.init == "dealt" else in_turn
         self.recompute = config.memory == "recompute"
         self.squeeze = Squeeze(channels // 4)
@@ -150,12 +150,12 @@ class Level(nn.Module):
         stands: list[Tensor] = []
         for number, step in enumerate(self.steps):
             step.actnorm.initialise(x)
-            if self.principal and number == 0:
+            if self.rotated and number == 0:
                 normed = step.actnorm(x)[0].double()
                 rotation = principal_rotation(normed)
-                stands = self.deal(mix(normed, rotation), len(self.steps), self.shuffle is not None, self.seed)
+                stands = self.deal(mix(normed, rotation), len(self.steps), self.shuffle is not None, self.dealt_by)
                 step.mixing.set_matrix(rotation[stands[0]])
-            elif self.principal:
+            elif self.rotated:
                 step.mixing.set_matrix(rearrangement(stands[number - 1], stands[number]))
             x, _ = step(x)
         if self.shuffle is None or self.split is None:

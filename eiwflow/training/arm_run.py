@@ -17,6 +17,8 @@ from ..checkpoint import write_atomically
 from ..data import ImageData, corner_crops, to_tensor
 from ..flow import FlowConfig, MultiScaleFlow, dequantise, to_bits_per_dim
 from ..flow.bijection import generator_for
+from ..flow.config import ORDERS
+from ..flow.deal import by_chance
 from ..flow.score import score
 from .failures import TrainingFailed
 from .loop import Trainer
@@ -88,7 +90,7 @@ def run_arm(recipe: Recipe, images: ImageData, record: Path | None = None) -> di
 
 def _drawn(flow: FlowConfig) -> bool:
     """Return whether the permutation seed decides anything of a flow."""
-    return flow.order == "random" or (flow.init == "dealt" and flow.order != "entropy")
+    return flow.order == "random" or (flow.init == "dealt" and ORDERS[flow.order].dealt is by_chance)
 
 
 def scored_crops(images: ImageData, flow: FlowConfig) -> Tensor:

@@ -44,7 +44,8 @@ class StudyRecipe:
     """The settings of a study: every arm is trained with every seed, and nothing else differs.
 
     The same seed gives every arm the same initialisation, module by module, the same batches and the same noise of
-    evaluation. An order ``random`` draws its permutation anew for every seed, the same one with and without weights.
+    evaluation. An order ``random`` draws its permutation anew for every seed, the same one with and without weights;
+    so does the initialisation ``dealt`` what it deals by chance.
 
     Arguments:
         splits, inits, priors: arms are all their combinations.

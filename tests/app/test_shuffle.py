@@ -113,6 +113,21 @@ def test_flow_of_one_level_has_nothing_to_show_and_says_so(bundle: Path) -> None
     assert "nothing is split" in sentences(at)
 
 
+def test_flow_of_one_level_beside_a_deeper_one_leaves_the_page_to_that(checkpoints: Path) -> None:
+    write_checkpoint(checkpoints / "flat.safetensors", small_flow(levels=1))
+    at = visit(ck="flat", vs="recorded", level="2")
+    assert not at.exception and not at.error
+    assert "24 channels of level 2 tell of each other" in sentences(at)
+
+
+def test_dealt_flow_says_how_its_channels_were_dealt(checkpoints: Path) -> None:
+    write_checkpoint(checkpoints / "dealt.safetensors", small_flow(init="dealt", steps=3))
+    at = visit(ck="dealt")
+    assert_healthy(at, charts=8)
+    assert "This flow began dealt by information." in sentences(at)
+    assert "the last two couplings are given the same halves" in sentences(at)
+
+
 def test_no_checkpoint_is_said_in_a_sentence(bundle: Path) -> None:
     at = visit()
     assert not at.exception and "no checkpoint" in at.error[0].value

@@ -52,10 +52,8 @@ def deals_of(steps: int = 4) -> Deals:
     """Return the deals of a level of six channels, of which two tell of each other."""
     told = np.zeros((6, 6))
     told[0, 1] = told[1, 0] = 0.5
-    turned = np.array([[step % 2 == 0] * 3 + [step % 2 == 1] * 3 for step in range(steps)])
-    informed = np.array([[step % 2 == 0, step % 2 == 1] * 3 for step in range(steps)])
     seen = np.ones(steps)
-    return Deals(1, "dealt", True, told, 0 * seen, np.vstack([seen, 0 * seen]), seen, (turned, informed))
+    return Deals(1, steps, "dealt", True, told, 0 * seen, np.vstack([seen, 0 * seen]), seen)
 
 
 def all_figures() -> dict[str, go.Figure]:
