@@ -53,9 +53,9 @@ except StudyError as error:
     new_study.draw(files)
     st.stop()
 page = loaders.StudyVisit(**vars(visit), study=study)
-shown = loaders.choose_arms(second, third, subjects(study))
+shown = loaders.choose_arms(second, third, study)
 loaders.offer_null(fourth, study, key, files)
-names = {one: loaders.name(one) for one in shown}
+names = {one: loaders.name(study, one) for one in shown}
 hidden = page.lesson and st.session_state.get("vote") is None
 disguise = loaders.disguised(shown, study)
 found = loaders.verdict(study, shown[0])

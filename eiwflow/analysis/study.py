@@ -192,13 +192,15 @@ def comparisons(study: Study, subject: tuple[str, str] | None = None) -> Compari
         ours = Arm(*chosen, prior)
         for other in study.arms:
             if other.prior == prior and other != ours and ours in study.arms:
-                effects.append(contrast(study, f"{short(ours)} − {short(other)}, {prior}", {ours: 1.0, other: -1.0}))
+                effects.append(
+                    contrast(study, f"{short(study, ours)} − {short(study, other)}, {prior}", {ours: 1.0, other: -1.0})
+                )
     return Comparisons(chosen, corrected(effects))
 
 
-def short(arm: Arm) -> str:
-    """Return an arm's name without its prior, and without the initialisation that is the default."""
-    return arm.split if arm.init == "principal" else f"{arm.split} ({arm.init} init)"
+def short(study: Study, arm: Arm) -> str:
+    """Return an arm's name without its prior, and without the initialisation that is usual in its study."""
+    return arm.split if arm.init == usual_init(study) else f"{arm.split} ({arm.init} init)"
 
 
 # ---------------------------------------------------------------------- what each choice contributes
@@ -347,9 +349,9 @@ class Verdict:
             return self._of_a_null()
         effects = [one for others in self.rivals.values() for one in others.values()]
         seeds = {len(one.values) for one in effects}
-        subject = short(Arm(*self.comparisons.subject, ""))
+        subject = short(self.study, Arm(*self.comparisons.subject, ""))
         clear = ", every 95 % interval clear of 0" if all(one.claim != "no conclusion" for one in effects) else ""
-        said = [_needs(others, prior) for prior, others in self.rivals.items()]
+        said = [_needs(self.study, others, prior) for prior, others in self.rivals.items()]
         return (
             f"{self.answer}: over {_range(seeds)} seed{'s' if seeds != {1} else ''} on {self.study.recipe.data}"
             f"{_where(self.study)}, {subject} needs {'; '.join(said)}{clear}."
@@ -418,10 +420,10 @@ def verdict(study: Study, subject: tuple[str, str] | None = None) -> Verdict:
     return Verdict(study, comparisons(study, subject), {prior: factorial(study, prior) for prior in study.priors})
 
 
-def _needs(others: Mapping[Arm, Effect], prior: str) -> str:
+def _needs(study: Study, others: Mapping[Arm, Effect], prior: str) -> str:
     parts = [
         f"{abs(one.mean):.3f}{'' if number else ' bits/dim'} {'less' if one.mean < 0 else 'more'} than "
-        f"{short(arm)}{_doubt(one)}"
+        f"{short(study, arm)}{_doubt(one)}"
         for number, (arm, one) in enumerate(others.items())
     ]
     return f"{_listed(parts)} with the {prior} prior"
@@ -442,8 +444,9 @@ def _range(numbers: set[int]) -> str:
 
 
 def _where(study: Study) -> str:
+    dealt = " with channels dealt" if usual_init(study) == "dealt" else ""
     held_out = ", on photographs held out from training" if study.recipe.evaluate_on == "validation" else ""
-    return held_out + (", at equal CPU seconds" if study.recipe.equal_cpu else "")
+    return dealt + held_out + (", at equal CPU seconds" if study.recipe.equal_cpu else "")
 
 
 def _signed(value: float) -> str:

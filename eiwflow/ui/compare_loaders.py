@@ -146,10 +146,16 @@ def choose_study(place: DeltaGenerator, known: dict[str, Path]) -> str:
     return place.selectbox("Study", keys, index=first, key="study", bind="query-params", on_change=_forget_arms)
 
 
-def choose_arms(one: DeltaGenerator, others: DeltaGenerator, known: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+def choose_arms(one: DeltaGenerator, others: DeltaGenerator, study: Study) -> list[tuple[str, str]]:
     """Draw the choice of what is compared, and with what; return the subject, then the others."""
-    options = ["/".join(subject) for subject in known]
-    chosen = one.selectbox("Compared", options, format_func=_name_of, key="subject", bind="query-params")
+    from ..analysis.study import subjects
+
+    options = ["/".join(subject) for subject in subjects(study)]
+
+    def name_of(option: str) -> str:
+        return name(study, _subject(option))
+
+    chosen = one.selectbox("Compared", options, format_func=name_of, key="subject", bind="query-params")
     rest = [option for option in options if option != chosen]
     if "against" in st.session_state:
         # What has become the subject cannot stand on the other side any more.
@@ -158,7 +164,7 @@ def choose_arms(one: DeltaGenerator, others: DeltaGenerator, known: Sequence[tup
         f"with (up to {MOST_OTHERS})",
         rest,
         default=_usual(rest, chosen),
-        format_func=_name_of,
+        format_func=name_of,
         max_selections=MOST_OTHERS,
         key="against",
         bind="query-params",
@@ -166,19 +172,17 @@ def choose_arms(one: DeltaGenerator, others: DeltaGenerator, known: Sequence[tup
     return [_subject(option) for option in (chosen, *against)]
 
 
-def _name_of(option: str) -> str:
-    return name(_subject(option))
-
-
 def _subject(option: str) -> tuple[str, str]:
     split, _, init = option.partition("/")
     return split, init
 
 
-def name(subject: tuple[str, str]) -> str:
-    """Return what a split with an initialisation is called."""
-    split, init = subject
-    return split if init == "principal" else f"{split} ({init} init)"
+def name(study: Study, subject: tuple[str, str]) -> str:
+    """Return what a split with an initialisation is called in a study."""
+    from ..analysis.study import short
+    from ..training.study_recipe import Arm
+
+    return short(study, Arm(*subject, ""))
 
 
 def _usual(others: Sequence[str], subject: str) -> list[str]:
