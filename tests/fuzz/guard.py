@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,13 +19,15 @@ FORBIDDEN = re.compile(
     r"|chmod|chown|putenv|kill).*|subprocess\.Popen|socket\..*|shutil\..*|urllib\.Request|ctypes\.dlopen|webbrowser\.open"
 )
 
-_watched: list[tuple[Path | None, list[str]]] = []
+#: Of every door that is open: its thread, where it may write, and what it did. Threads that earlier tests left behind
+#: are none of its business.
+_watched: list[tuple[int, Path | None, list[str]]] = []
 
 
 def _hook(event: str, arguments: tuple[Any, ...]) -> None:
-    if not _watched:
+    if not _watched or _watched[-1][0] != threading.get_ident():
         return
-    allowed, seen = _watched[-1]
+    _, allowed, seen = _watched[-1]
     if event == "open" and isinstance(arguments[2], int) and arguments[2] & 3:  # O_WRONLY, O_RDWR
         inside = allowed is not None and str(arguments[0]).startswith(str(allowed))
         if not inside:
@@ -52,7 +55,7 @@ def answer(
     """
     taken, seen = True, []
     before, started = _reset_peak(), time.process_time()
-    _watched.append((may_write, seen))
+    _watched.append((threading.get_ident(), may_write, seen))
     try:
         door()
     except refusals as error:
