@@ -16,8 +16,9 @@ from torch import Tensor
 
 from ..flow import FlowConfig, MultiScaleFlow, dequantise
 from ..flow.config import ORDERS
-from ..flow.deal import by_chance, by_information, in_turn, told
+from ..flow.deal import NEIGHBOURS, by_chance, by_information, in_turn, told
 from ..flow.mixing import mix, principal_rotation
+from .permutation import percent
 
 #: Draws of the deal by chance.
 DRAWS = 100
@@ -25,8 +26,6 @@ DRAWS = 100
 MOST_COUPLINGS = 16
 #: Values of all images together that are looked at; 128 photographs of 64×64 pixels have as many.
 MOST_VALUES = 128 * 3 * 64 * 64
-#: Values that a channel's regression on another has as unknowns.
-UNKNOWNS = 9
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,9 +67,9 @@ class Deals:
         looked_at = "1 coupling sees" if self.steps == 1 else looked_at
         return (
             f"Of what the {channels} channels of level {self.level} tell of each other before training, two by two, "
-            f"{looked_at} {_percent(self.in_turn[-1])} where two halves change places, "
-            f"{_percent(self.by_chance[:, -1].mean())} where halves are dealt by chance, and "
-            f"{_percent(self.by_information[-1])} where they are dealt by information. {self._own()}"
+            f"{looked_at} {percent(self.in_turn[-1])} where two halves change places, "
+            f"{percent(self.by_chance[:, -1].mean())} where halves are dealt by chance, and "
+            f"{percent(self.by_information[-1])} where they are dealt by information. {self._own()}"
         )
 
     def pairs_in_words(self) -> str:
@@ -80,7 +79,7 @@ class Deals:
         half = len(both) // 2
         within = (both[:half, :half].sum() + both[half:, half:].sum()) / max(both.sum(), np.finfo(float).tiny)
         return (
-            f"Channels {one} and {other} tell most of each other, {both.max():.2f} nats; {_percent(within)} of all is "
+            f"Channels {one} and {other} tell most of each other, {both.max():.2f} nats; {percent(within)} of all is "
             "told within the two halves."
         )
 
@@ -105,10 +104,6 @@ class Deals:
             }
             for k in range(self.couplings)
         ]
-
-
-def _percent(share: float) -> str:
-    return f"{share:.0%}".replace("%", " %")
 
 
 def deals(config: FlowConfig, images: Tensor, level: int = 1, seed: int = 0) -> Deals:
@@ -138,8 +133,8 @@ def deals(config: FlowConfig, images: Tensor, level: int = 1, seed: int = 0) -> 
         channels = at.steps[0].actnorm(x)[0].double()
         channels = mix(channels, principal_rotation(channels))
     fitted, judged = channels[::2], channels[1::2]
-    # A regression on pure chance explains as much as it has unknowns, in the mean.
-    by_luck = UNKNOWNS / (2 * judged.numel() / judged.shape[1])
+    # Regression on pure chance explains, in the mean, as much as it has unknowns.
+    by_luck = len(NEIGHBOURS) / (2 * judged.numel() / judged.shape[1])
     known = (told(judged).numpy() - by_luck).clip(min=0)
     np.fill_diagonal(known, 0)
     splits = at.shuffle is not None

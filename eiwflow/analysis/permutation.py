@@ -168,7 +168,7 @@ class RankRiver:
         """Return what random orders would give."""
         band, tau = self.churn_null, self.tau_null
         return (
-            f"At least {_percent(BAND)} of random orders would move {band.low * self.channels:.0f} to "
+            f"At least {percent(BAND)} of random orders would move {band.low * self.channels:.0f} to "
             f"{band.high * self.channels:.0f} of {self.channels} channels. Kendall’s τ with the order in force ends at "
             f"{_signed(self.tau[-1])} (random orders: {_signed(tau.low)} to {_signed(tau.high)})."
         )
@@ -258,7 +258,7 @@ class ImageOrders:
             f"{channels * self.churn.mean():.1f} of {channels} channels across the split line; "
             f"{int((self.churn == 0).sum())} of {count} images would send out just what is sent out. "
             f"Channel {undecided} is the least decided: "
-            f"{_percent(self.emitted_share[undecided])} of the images would emit it."
+            f"{percent(self.emitted_share[undecided])} of the images would emit it."
         )
 
 
@@ -316,12 +316,12 @@ class NearTies:
             f"By the mean J of these {self.images} images{of_photographs} the split line runs between channel "
             f"{pair.kept} ({self.redundancy[pair.kept]:.3f} nats/pixel) and channel {pair.emitted} "
             f"({self.redundancy[pair.emitted]:.3f}); with {resampled} resampled they swap with probability "
-            f"{_percent(pair.swap)}"
+            f"{percent(pair.swap)}"
         )
         if not self.near:
             return f"{start}: no near-tie."
         pairs = "1 pair is a near-tie" if len(self.near) == 1 else f"{len(self.near)} pairs are near-ties"
-        return f"{start}. Across the line {pairs} (swap at {_percent(NEAR_TIE)} or more)."
+        return f"{start}. Across the line {pairs} (swap at {percent(NEAR_TIE)} or more)."
 
     def table(self) -> list[dict[str, Any]]:
         """Return one row a near-tie, or the pair at the line where there is none."""
@@ -731,7 +731,8 @@ def _of(moved: int, channels: int) -> str:
     return f"{moved} of {channels} channels" if moved else "no channel"
 
 
-def _percent(part: float) -> str:
+def percent(part: float) -> str:
+    """Return a part of 1 as per cent, in words."""
     return f"{100 * part:.0f} %"
 
 

@@ -367,16 +367,8 @@ def halves_by_steps(halves: HalvesBySteps) -> go.Figure:
         ("first half (kept by static-last)", halves.first, palette.KEPT, "solid", "circle", 8),
         ("last half (kept by static-first)", halves.last, palette.ARMS[1], "dot", "diamond", 9),
     )
-    for name, values, colour, dash, symbol, size in lines:
-        figure.add_scatter(
-            x=list(range(1, len(values) + 1)),
-            y=values.round(4).tolist(),
-            mode="lines+markers",
-            line={"color": colour, "dash": dash, "width": 2.5},
-            marker={"symbol": symbol, "size": size},
-            name=name,
-            hovertemplate="%{x} steps: J = %{y:.3f} nats/pixel<extra>" + name + "</extra>",
-        )
+    for line in lines:
+        figure.add_scatter(**_counted("%{x} steps: J = %{y:.3f} nats/pixel", *line))
     figure.update_layout(
         **_layout(300),
         xaxis={"dtick": 1, "title": {"text": "flow steps a level"}, "showgrid": False, "zeroline": False},
@@ -391,13 +383,12 @@ def told(deals: Deals) -> go.Figure:
     Blue is much, the page's own colour is nothing.
     """
     channels = len(deals.told)
-    names = [str(channel) for channel in range(channels)]
     figure = go.Figure(
         go.Heatmap(
             z=deals.told.round(4).tolist(),
             x=list(range(channels)),
             y=list(range(channels)),
-            colorscale=[[0, "rgba(0, 114, 178, 0)"], [1, palette.KEPT]],
+            colorscale=[[0, _faded(palette.KEPT, 0)], [1, palette.KEPT]],
             colorbar={"title": {"text": "nats", "side": "right"}, "thickness": 12, "len": 0.9},
             hovertemplate="channel %{y} tells %{z:.3f} nats of channel %{x}<extra></extra>",
         )
@@ -407,7 +398,7 @@ def told(deals: Deals) -> go.Figure:
         frame = {"color": palette.EMITTED, "width": 2, "dash": "dot"}
         figure.add_shape(type="rect", x0=start - 0.5, x1=end - 0.5, y0=start - 0.5, y1=end - 0.5, line=frame)
     ticks = list(range(0, channels, max(1, channels // 6)))
-    axis = {"tickvals": ticks, "ticktext": [names[tick] for tick in ticks], "showgrid": False, "zeroline": False}
+    axis = {"tickvals": ticks, "showgrid": False, "zeroline": False}
     figure.update_layout(
         **_layout(_HELPER),
         xaxis={**axis, "title": {"text": "… of principal channel"}, "constrain": "domain"},
@@ -432,7 +423,7 @@ def seen(deals: Deals) -> go.Figure:
         y=[*high.round(4).tolist(), *low[::-1].round(4).tolist()],
         mode="lines",
         fill="toself",
-        fillcolor="rgba(169, 124, 240, 0.25)",
+        fillcolor=_faded(palette.ARMS[2], 0.25),
         line={"width": 0},
         name="90 % of chance",
         hoverinfo="skip",
@@ -442,16 +433,8 @@ def seen(deals: Deals) -> go.Figure:
         ("by chance", deals.by_chance.mean(axis=0), palette.ARMS[2], "dash", "square", 7),
         ("halves change places", deals.in_turn, palette.REFERENCE, "dot", "circle", 7),
     )
-    for name, values, colour, dash, symbol, size in lines:
-        figure.add_scatter(
-            x=couplings,
-            y=values.round(4).tolist(),
-            mode="lines+markers",
-            line={"color": colour, "dash": dash, "width": 2.5},
-            marker={"symbol": symbol, "size": size},
-            name=name,
-            hovertemplate="after %{x} couplings: %{y:.0%} seen<extra>" + name + "</extra>",
-        )
+    for line in lines:
+        figure.add_scatter(**_counted("after %{x} couplings: %{y:.0%} seen", *line))
     figure.update_layout(
         **_layout(_HELPER),
         xaxis={"dtick": 1, "title": {"text": "couplings so far"}, "showgrid": False, "zeroline": False},
@@ -466,6 +449,26 @@ def seen(deals: Deals) -> go.Figure:
 
 
 # ---------------------------------------------------------------------- parts
+
+
+def _counted(
+    hover: str, name: str, values: np.ndarray, colour: str, dash: str, symbol: str, size: int
+) -> dict[str, Any]:
+    """Return a line over 1 … K of values (K,)."""
+    return {
+        "x": list(range(1, len(values) + 1)),
+        "y": values.round(4).tolist(),
+        "mode": "lines+markers",
+        "line": {"color": colour, "dash": dash, "width": 2.5},
+        "marker": {"symbol": symbol, "size": size},
+        "name": name,
+        "hovertemplate": f"{hover}<extra>{name}</extra>",
+    }
+
+
+def _faded(colour: str, strength: float) -> str:
+    """Return a colour that lets the page through: 0 is the page's own, 1 the colour."""
+    return f"rgba({', '.join(map(str, _rgb(colour)))}, {strength})"
 
 
 def _two_sides() -> tuple[tuple[bool, str, str], ...]:

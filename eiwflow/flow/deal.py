@@ -25,6 +25,7 @@ from .entropy import redundancy
 
 #: How far, in pixels, a neighbour may be that tells of a channel, whatever a coupling's network looks at.
 REACH = 1
+NEIGHBOURS = [(down, right) for down in range(-REACH, REACH + 1) for right in range(-REACH, REACH + 1)]
 #: What mutual information counts, of its former worth, once a pair of couplings has seen it.
 SEEN_ONCE = 0.3
 #: Assignments that the search starts from, and from how many channels on it starts from fewer; the best end counts.
@@ -143,12 +144,15 @@ def told(x: Tensor) -> Tensor:
     x = x - x.mean(dim=(0, 2, 3), keepdim=True)
     power = x.square().mean(dim=(0, 2, 3), keepdim=True)
     covariance = covariances(x / (power + FAINT * power.mean() + torch.finfo(x.dtype).tiny).sqrt(), 2 * REACH)
-    around = [(down, right) for down in range(-REACH, REACH + 1) for right in range(-REACH, REACH + 1)]
     own = torch.stack(
-        [torch.stack([covariance[a[0] - b[0], a[1] - b[1]].diagonal() for b in around], dim=-1) for a in around], dim=-2
+        [
+            torch.stack([covariance[a[0] - b[0], a[1] - b[1]].diagonal() for b in NEIGHBOURS], dim=-1)
+            for a in NEIGHBOURS
+        ],
+        dim=-2,
     )
-    own = own + RIDGE * torch.eye(len(around), dtype=x.dtype, device=x.device)
-    cross = torch.stack([covariance[d] for d in around], dim=1)  # (C of the neighbours, 9, C of the value)
+    own = own + RIDGE * torch.eye(len(NEIGHBOURS), dtype=x.dtype, device=x.device)
+    cross = torch.stack([covariance[d] for d in NEIGHBOURS], dim=1)  # (C of the neighbours, 9, C of the value)
     explained = (cross * torch.linalg.solve(own, cross)).sum(dim=1)
     return (-0.5 * torch.log1p(-explained.clamp(0, MOST_EXPLAINED))).fill_diagonal_(0)
 
