@@ -169,10 +169,12 @@ def test_every_file_that_a_page_offers_is_saved(look: Visit, entry: Entry, tmp_p
     found.page.locator("[data-testid=stMain] summary", has_text="More evidence").click()
     buttons = found.page.locator("[data-testid=stDownloadButton] button")
     buttons.first.wait_for()
+    # What was folded is drawn only now, and moves the buttons: a click may miss them, a key does not.
+    found.settle()
     names = set()
     for button in buttons.all():
         with found.page.expect_download() as waiting:
-            button.click()
+            button.press("Enter")
         saved: Download = waiting.value
         saved.save_as(tmp_path / saved.suggested_filename)
         assert (tmp_path / saved.suggested_filename).stat().st_size > 50
