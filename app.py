@@ -36,21 +36,22 @@ with ui.errors_as_sentences():
             st.caption(f"{len(drawn)} samples, ε drawn at temperature {loaders.TEMPERATURE}, seed {page.seed}.")
 
     ui.how_to_read("home")
-    with st.expander("More evidence"):
-        rows = way.level_table(facts, average)
-        ui.table(rows)
-        st.markdown("\n".join(f"- {level.in_words()}" for level in facts))
-        ui.exports(
-            page,
-            tables={"levels": rows, "channels": way.channel_table()},
-            pictures={"strip": lambda: slide.strip_png(way)},
-        )
-        ui.recipe(
-            f"analyse {page.argument} --what levels --data {page.images.name} --image {page.links['image']} "
-            f"--seed {page.seed} --json",
-            f"evaluate {page.argument} --data {page.images.name} --limit {SURVEY_IMAGES} --json",
-            f"inspect {page.argument} --data {page.images.name} --json",
-            f"sample {page.argument} --n {loaders.SAMPLES} --temperature {loaders.TEMPERATURE} --seed {page.seed}",
-        )
+    if (more := ui.more_evidence()).open:
+        with more:
+            rows = way.level_table(facts, average)
+            ui.table(rows)
+            st.markdown("\n".join(f"- {level.in_words()}" for level in facts))
+            ui.exports(
+                page,
+                tables={"levels": rows, "channels": way.channel_table()},
+                pictures={"strip": lambda: slide.strip_png(way)},
+            )
+            ui.recipe(
+                f"analyse {page.argument} --what levels --data {page.images.name} --image {page.links['image']} "
+                f"--seed {page.seed} --json",
+                f"evaluate {page.argument} --data {page.images.name} --limit {SURVEY_IMAGES} --json",
+                f"inspect {page.argument} --data {page.images.name} --json",
+                f"sample {page.argument} --n {loaders.SAMPLES} --temperature {loaders.TEMPERATURE} --seed {page.seed}",
+            )
 
 ui.closing(page, "Numbers leave level by level and none is lost: an image becomes a list of ε, one a level.")

@@ -153,8 +153,8 @@ def files(one: ui.Page, norms: Norms) -> None:
     ui.offer(one, {"latents.npz": lambda: loaders.latents_file(one)})
 
 
-if comparison is not None:
-    with st.expander("More evidence"):
+if comparison is not None and (more := ui.more_evidence()).open:
+    with more:
         left, right = places(page, [1, 1])
         with left:
             st.subheader("Is ε where N(0, I) is?")

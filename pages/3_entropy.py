@@ -291,14 +291,18 @@ def evidence(one: ui.Page, result: Entropies) -> None:
         ui.offer(one, {"samples.gif": lambda: steps.film_gif(samples)})
 
 
-with st.expander("More evidence"):
-    for one, place in again(page):
-        if one in found:
-            with place, ui.errors_as_sentences():
-                evidence(one, found[one])
-    ui.recipe(
-        *(f"analyse {one.argument} --what entropy --data {page.images.name} --seed {page.seed} --json" for one in found)
-    )
+if (more := ui.more_evidence()).open:
+    with more:
+        for one, place in again(page):
+            if one in found:
+                with place, ui.errors_as_sentences():
+                    evidence(one, found[one])
+        ui.recipe(
+            *(
+                f"analyse {one.argument} --what entropy --data {page.images.name} --seed {page.seed} --json"
+                for one in found
+            )
+        )
 
 ui.closing(
     page,

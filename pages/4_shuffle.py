@@ -306,18 +306,19 @@ def evidence(one: ui.Page, report: ShuffleReport) -> None:
         ui.offer(one, {"samples.gif": lambda: steps.film_gif(samples)})
 
 
-with st.expander("More evidence"):
-    for one, place in again(page):
-        if one in found:
-            with place, ui.errors_as_sentences():
-                evidence(one, found[one])
-    ui.recipe(
-        *(
-            f"analyse {one.argument} --what shuffle --level {report.level} --data {page.images.name} "
-            f"--image {page.links['image']} --seed {page.seed} --json"
-            for one, report in found.items()
+if (more := ui.more_evidence()).open:
+    with more:
+        for one, place in again(page):
+            if one in found:
+                with place, ui.errors_as_sentences():
+                    evidence(one, found[one])
+        ui.recipe(
+            *(
+                f"analyse {one.argument} --what shuffle --level {report.level} --data {page.images.name} "
+                f"--image {page.links['image']} --seed {page.seed} --json"
+                for one, report in found.items()
+            )
         )
-    )
 
 ui.closing(
     page,

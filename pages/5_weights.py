@@ -287,8 +287,8 @@ def investigate(
         tables[one][what] = result.table()
 
 
-if found:
-    with st.expander("More evidence"):
+if found and (more := ui.more_evidence()).open:
+    with more:
         tables = {one: {"channels": weights.table()} for one, (_, weights) in found.items()}
         left, right = places(page, [1, 1])
         with left:

@@ -266,8 +266,8 @@ numbers show, on the way: the schedule is a cosine, so a curve cut short is not 
     )
     ui.caveat("an arm that wins at this size and budget need not win at another: see the studies with other sizes.")
 
-if not hidden:
-    with st.expander("More evidence"):
+if not hidden and (more := ui.more_evidence()).open:
+    with more:
         st.subheader(f"{names[shown[0]]} against all others")
         ui.table(loaders.rounded(found.comparisons.table()))
         contributions = [row for part in found.factorials.values() for row in part.table()]

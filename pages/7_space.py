@@ -127,15 +127,16 @@ def commands(one: ui.Page) -> list[str]:
     ]
 
 
-with st.expander("More evidence"):
-    for one, place in ui.side_by_side(page):
-        if one in ways:
-            with place:
-                evidence(one)
-    if page.links["photo"] == "none" and other.number is not None:
-        ui.recipe(*(command for one in ways for command in commands(one)))
-    else:
-        st.markdown("The command line looks at test images: go back to two of them to have the same numbers there.")
+if (more := ui.more_evidence()).open:
+    with more:
+        for one, place in ui.side_by_side(page):
+            if one in ways:
+                with place:
+                    evidence(one)
+        if page.links["photo"] == "none" and other.number is not None:
+            ui.recipe(*(command for one in ways for command in commands(one)))
+        else:
+            st.markdown("The command line looks at test images: go back to two of them to have the same numbers there.")
 
 ui.closing(
     page,

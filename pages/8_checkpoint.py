@@ -139,25 +139,26 @@ window, one-sided at both ends. Marks: the averaged weights, which are those in 
         r"\max_i \frac{\lVert f^{-1}(f(h_i)) - h_i \rVert}{\lVert h_i \rVert} \end{gathered}"
     )
 
-with ui.errors_as_sentences(), st.expander("More evidence"):
-    st.subheader("What the file says of itself")
-    facts = loaders.said_of_itself(page.checkpoint)
-    ui.table(facts)
-    st.subheader("All figures")
-    ui.exports(
-        page,
-        tables=loaders.tables(page)
-        | {"checks": checked.table(), "file": facts, "account": account.table()}
-        | ({} if curve is None else {"training": curve.table()}),
-        pictures={},
-    )
-    ui.recipe(
-        f"verify {page.argument} --data {page.images.name} --json",
-        f"inspect {page.argument} --data {page.images.name} --json",
-        f"evaluate {page.argument} --data {shlex.quote(data_name)} "
-        f"--limit {loaders.scored_images(page.checkpoint)} --json",
-        f"analyse {page.argument} --what entropy --data {page.images.name} --seed {page.seed} --json",
-    )
+if (more := ui.more_evidence()).open:
+    with ui.errors_as_sentences(), more:
+        st.subheader("What the file says of itself")
+        facts = loaders.said_of_itself(page.checkpoint)
+        ui.table(facts)
+        st.subheader("All figures")
+        ui.exports(
+            page,
+            tables=loaders.tables(page)
+            | {"checks": checked.table(), "file": facts, "account": account.table()}
+            | ({} if curve is None else {"training": curve.table()}),
+            pictures={},
+        )
+        ui.recipe(
+            f"verify {page.argument} --data {page.images.name} --json",
+            f"inspect {page.argument} --data {page.images.name} --json",
+            f"evaluate {page.argument} --data {shlex.quote(data_name)} "
+            f"--limit {loaders.scored_images(page.checkpoint)} --json",
+            f"analyse {page.argument} --what entropy --data {page.images.name} --seed {page.seed} --json",
+        )
 
 ui.closing(
     page,

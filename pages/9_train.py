@@ -53,8 +53,8 @@ device takes one run at a time from here; trainings started on the command line 
     )
     st.latex(r"\text{bits/dim} = 8 - \frac{\log p(x)}{D \ln 2}")
 
-if runs:
-    with st.expander("More evidence"):
+if runs and (more := ui.more_evidence()).open:
+    with more:
         shown = runs[name]
         if shown.progress.levels:
             ui.table([level.row() for level in shown.progress.levels])

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
+from streamlit.elements.lib.mutable_expander_container import ExpanderContainer
 
 from . import navigation, texts
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 LESSON_LETTERS = 20
 #: From so many letters on what stands in a table wraps.
 LONG_CELL = 40
+#: The key of the folded part of a page, by which a test unfolds it.
+MORE_EVIDENCE = "more-evidence"
 #: What a browser is told that an exported file is.
 KINDS = {"csv": "text/csv", "png": "image/png", "gif": "image/gif", "npz": "application/octet-stream"}
 
@@ -95,6 +98,11 @@ def how_to_read(page_name: str) -> None:
         st.latex(formula)
     with narrow.popover("Words", width="stretch"):
         st.markdown(texts.WORDS)
+
+
+def more_evidence() -> ExpanderContainer:
+    """Draw where more evidence stands, folded; what it holds is worth making only where ``open``."""
+    return st.expander("More evidence", key=MORE_EVIDENCE, on_change="rerun")
 
 
 def caveat(sentence: str) -> None:

@@ -16,6 +16,7 @@ from streamlit.testing.v1 import AppTest
 from eiwflow.checkpoint import CheckpointInfo, save
 from eiwflow.flow import FlowConfig, MultiScaleFlow
 from eiwflow.ui import loaders
+from eiwflow.ui.parts import MORE_EVIDENCE
 
 APP = Path(__file__).resolve().parents[2] / "app.py"
 #: A busy machine may take its time.
@@ -84,9 +85,10 @@ def open_app(bundle: Path) -> Callable[..., AppTest]:
 
 
 def visit_page(path: str, /, **url: str) -> AppTest:
-    """Return a page, opened by a link with these parameters, after its first run."""
+    """Return a page with its evidence unfolded, opened by a link with these parameters, after its first run."""
     at = AppTest.from_file(str(APP), default_timeout=PATIENCE_S)
     at.query_params.update(url)
+    at.session_state[MORE_EVIDENCE] = True
     if path != APP.name:
         at.switch_page(path)
     return at.run()
