@@ -14,6 +14,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from . import palette
+from .layout import layout
 
 if TYPE_CHECKING:
     from ..analysis.anatomy import Anatomy, Inversion, LevelAnatomy
@@ -40,6 +41,8 @@ PATTERNS = ("", "/", "x", ".", "-", "+")
 _SUBJECT, _SCALES = palette.ARMS[0], palette.ARMS[3]
 #: So many labels of steps have room at an axis.
 LABELS = 26
+#: The legend stands below, where it may wrap.
+_LEGEND: dict[str, Any] = {"below": 94, "legend_below": True}
 #: The smallest factor that is drawn; an axis of powers has no zero.
 SMALLEST = 1e-9
 
@@ -162,7 +165,7 @@ def parameters(made: Anatomy, height: int = 300) -> go.Figure:
         hoverinfo="skip",
     )
     figure.update_layout(
-        **_layout(height),
+        **layout(height, **_LEGEND),
         barmode="stack",
         bargap=0.35,
         xaxis={
@@ -207,7 +210,7 @@ def conditioning(made: Anatomy, seen: Inversion, height: int = 330) -> go.Figure
     figure.add_hline(y=1, line={"color": palette.REFERENCE, "width": 1, "dash": "dot"})
     at, every = np.concatenate(places), -(-len(labels) // LABELS)
     figure.update_layout(
-        **_layout(height),
+        **layout(height, **_LEGEND),
         xaxis={
             "range": [-0.7, at[-1] + 0.7],
             "tickvals": at[::every].tolist(),
@@ -296,7 +299,7 @@ def training(curve: TrainingCurve, height: int = 320) -> go.Figure:
         name="averaged weights, on test images",
         hovertemplate="step %{x:,}: %{y:.3f} bits/dim<extra>averaged weights, on test images</extra>",
     )
-    return figure.update_layout(**_layout(height), xaxis=_steps(curve), yaxis=_y("bits/dim"))
+    return figure.update_layout(**layout(height, **_LEGEND), xaxis=_steps(curve), yaxis=_y("bits/dim"))
 
 
 def learning_rate(curve: TrainingCurve, height: int = 320) -> go.Figure:
@@ -311,7 +314,7 @@ def learning_rate(curve: TrainingCurve, height: int = 320) -> go.Figure:
         hovertemplate="step %{x:,}: %{y:.2g}<extra></extra>",
     )
     return figure.update_layout(
-        **_layout(height), xaxis=_steps(curve), yaxis=_y("learning rate") | {"rangemode": "tozero"}
+        **layout(height, **_LEGEND), xaxis=_steps(curve), yaxis=_y("learning rate") | {"rangemode": "tozero"}
     )
 
 
@@ -327,23 +330,3 @@ def _steps(curve: TrainingCurve) -> dict[str, Any]:
 
 def _y(title: str) -> dict[str, Any]:
     return {"title": {"text": title}, "gridcolor": palette.AXIS, "zeroline": False}
-
-
-def _layout(height: int) -> dict[str, Any]:
-    """Return what all charts share; the legend stands below, where it may wrap."""
-    return {
-        "height": height,
-        "margin": {"l": 8, "r": 8, "t": 8, "b": 76},
-        "paper_bgcolor": "rgba(0, 0, 0, 0)",
-        "plot_bgcolor": "rgba(0, 0, 0, 0)",
-        "hovermode": "closest",
-        "dragmode": False,
-        "legend": {
-            "orientation": "h",
-            "x": 0,
-            "y": 0,
-            "yref": "container",
-            "yanchor": "bottom",
-            "traceorder": "normal",
-        },
-    }

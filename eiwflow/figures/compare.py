@@ -13,6 +13,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from . import palette, steps
+from .layout import layout, legend_room
 
 if TYPE_CHECKING:
     from ..analysis.study import Effect
@@ -38,6 +39,8 @@ MEASURES = {
     "entropy": ("h (nats/dim)", 1.4189, "N(0, 1): 1.4189"),
 }
 _ROW, _CURVES, _HALVES = 50, 380, 300
+#: The width of a letter beside an axis, in pixels, amply.
+_LETTER = 6.1
 
 
 # ---------------------------------------------------------------------- differences
@@ -102,8 +105,9 @@ def forest(
             hovertemplate="%{text}<extra></extra>",
         )
     figure.add_vline(x=0, line={"width": 1.5, "color": palette.REFERENCE})
+    longest = max(len(line) for name, one in zip(names, effects, strict=True) for line in (name, _figures(one)))
     figure.update_layout(
-        **_layout(int((125 + _ROW * len(effects)) * letters)),
+        **layout((125 + _ROW * len(effects)) * letters, legend_room(), 86, left=_LETTER * longest * letters),
         xaxis={
             "range": list(limits or span(effects)),
             "title": {"text": title},
@@ -190,7 +194,7 @@ def curves(
         ]
         figure.update_layout(sliders=steps.slider(shared))
     figure.update_layout(
-        **_layout(_CURVES),
+        **layout(_CURVES, legend_room()),
         xaxis=steps.axis(shared, 0.6, 0.6),
         yaxis={"range": ends, "title": {"text": title}, "gridcolor": palette.AXIS, "zeroline": False},
     )
@@ -252,7 +256,7 @@ def halves(found: Mapping[str, ArmLevel], shared: np.ndarray, measured: str) -> 
         annotation_position="bottom right",
     )
     figure.update_layout(
-        **_layout(_HALVES),
+        **layout(_HALVES, legend_room()),
         sliders=steps.slider(shared),
         xaxis={"type": "category", "range": [-0.5, len(names) - 0.5], "showgrid": False},
         yaxis={
@@ -304,7 +308,7 @@ def orders(found: Mapping[str, ArmLevel], shared: np.ndarray) -> go.Figure:
     figure.add_trace(marks(len(shared) - 1))
     figure.frames = [go.Frame(name=str(step), data=[marks(place)], traces=[2]) for place, step in enumerate(shared)]
     figure.update_layout(
-        **_layout(90 + 34 * len(levels)),
+        **layout(90 + 34 * len(levels), legend_room()),
         sliders=steps.slider(shared),
         xaxis={
             "range": [-0.7, channels - 0.3],
@@ -353,7 +357,7 @@ def weights(level: ArmLevel, limit: float) -> go.Figure:
     ]
     figure.add_vline(x=half - 0.5, line={"width": 2, "dash": "dash", "color": palette.REFERENCE})
     figure.update_layout(
-        **_layout(240),
+        **layout(240, legend_room()),
         sliders=steps.slider(level.steps),
         xaxis={"range": [-0.7, channels - 0.3], "title": {"text": "position after the order"}, "showgrid": False},
         yaxis={"range": [-limit, limit], "title": {"text": "log ω (nats)"}, "gridcolor": palette.AXIS},
@@ -373,15 +377,3 @@ def weight_limit(levels: Iterable[ArmLevel]) -> float:
 def _at(own: np.ndarray, shared: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Return what an arm's values (S, …) are at each of the shared steps: those of its latest own step."""
     return values[np.maximum(0, np.searchsorted(own, shared, side="right") - 1)]
-
-
-def _layout(height: int) -> dict[str, Any]:
-    return {
-        "height": height,
-        "margin": {"l": 8, "r": 16, "t": 8, "b": 8},
-        "paper_bgcolor": "rgba(0, 0, 0, 0)",
-        "plot_bgcolor": "rgba(0, 0, 0, 0)",
-        "hovermode": "closest",
-        "dragmode": False,
-        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
-    }

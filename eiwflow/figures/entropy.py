@@ -15,6 +15,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from . import palette, steps
+from .layout import NOTHING, layout
 
 if TYPE_CHECKING:
     from ..analysis.bootstrap import Estimate
@@ -118,7 +119,7 @@ def by_level(
     ends = -0.6, max(last) + 0.9
     _add_line(figure, ends, measured)
     figure.update_layout(
-        **_layout(226, 44 * letters, 130 * letters),
+        **_around(226, 48 * letters, 156 * letters),
         xaxis={
             "range": list(ends),
             "tickvals": list(ticks),
@@ -298,7 +299,7 @@ def account(result: Account, limits: tuple[float, float] | None = None, letters:
         )
     )
     figure.update_layout(
-        **_layout(25 * letters * len(lines), 8, 80 * letters),
+        **_around(25 * letters * len(lines), NOTHING, 97 * letters, left=160),
         xaxis={
             "range": list(limits or account_span([result])),
             "title": {
@@ -383,7 +384,7 @@ def growth(
     margin = 0.04 * (len(shared) + 1)
     _add_line(figure, (-margin, len(shared) - 1 + margin), measured)
     figure.update_layout(
-        **_layout(202, 8, 90 * letters),
+        **_around(202, NOTHING, 98 * letters),
         sliders=steps.slider(own),
         xaxis=steps.axis(shared, margin, margin, ticks=6),
         yaxis={
@@ -446,14 +447,6 @@ def _numbers(values: Sequence[float] | np.ndarray) -> list[float | None]:
     return [round(float(value), 4) if math.isfinite(value) else None for value in values]
 
 
-def _layout(plot: float, above: float, below: float) -> dict[str, Any]:
-    """Return what all charts share, given the plot's height and the room around it: below stands also the legend."""
-    return {
-        "height": round(plot + above + below),
-        "margin": {"l": 8, "r": 28, "t": round(above), "b": round(below)},
-        "paper_bgcolor": "rgba(0, 0, 0, 0)",
-        "plot_bgcolor": "rgba(0, 0, 0, 0)",
-        "hovermode": "closest",
-        "dragmode": False,
-        "legend": {"orientation": "h", "x": 0, "y": 0, "yref": "container", "yanchor": "bottom"},
-    }
+def _around(plot: float, above: float, below: float, **room: float) -> dict[str, Any]:
+    """Return the layout of a chart by the height of its plot; the legend stands below."""
+    return layout(plot + above + below, above, below, right=28, legend_below=True, **room)

@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from . import palette
+from .layout import layout, legend_room
 
 if TYPE_CHECKING:
     from ..analysis.levels import Staircase
@@ -31,13 +32,8 @@ def staircase(image: Staircase, average: Staircase) -> go.Figure:
         x=last + 0.5, y=RAW_BITS, text="raw bytes: 8 bits", showarrow=False, xanchor="right", yanchor="bottom"
     )
     figure.update_layout(
-        height=370,
-        margin={"l": 8, "r": 8, "t": 8, "b": 8},
-        paper_bgcolor="rgba(0, 0, 0, 0)",
-        plot_bgcolor="rgba(0, 0, 0, 0)",
-        hovermode="closest",
-        dragmode=False,
-        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "traceorder": "reversed"},
+        layout(370, legend_room()),
+        legend_traceorder="reversed",
         xaxis={
             "tickvals": list(range(last + 1)),
             "ticktext": [

@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from PIL import Image, ImageDraw, ImageFont
 
 from . import palette
+from .layout import layout, legend_room
 from .pixels import appearance, data_uri, picture, png
 
 if TYPE_CHECKING:
@@ -67,20 +68,6 @@ _HEADING = "margin: 0 0 4px; padding: 0; font-size: 1rem; font-weight: 650"
 # ---------------------------------------------------------------------- charts
 
 
-def layout(height: int, **more: Any) -> dict[str, Any]:  # noqa: ANN401 (plotly's own)
-    """Return what charts have in common: no background, no dragging, the legend above."""
-    return {
-        "height": height,
-        "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
-        "paper_bgcolor": "rgba(0, 0, 0, 0)",
-        "plot_bgcolor": "rgba(0, 0, 0, 0)",
-        "hovermode": "closest",
-        "dragmode": False,
-        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
-        **more,
-    }
-
-
 def psnr_dots(comparison: Comparison) -> go.Figure:
     """Return PSNR with its interval over test images: a row a flow, a marker a stage; the first flow is coloured."""
     figure = go.Figure()
@@ -88,7 +75,7 @@ def psnr_dots(comparison: Comparison) -> go.Figure:
         mean, (low, high) = comparison.mean[:, stage], comparison.interval[:, stage].T
         _dots(figure, comparison.short_names, mean, low, high, stage, caption, "%{x:.1f} dB")
     figure.update_layout(
-        layout(110 + 46 * len(comparison.names)),
+        layout(110 + 46 * len(comparison.names), legend_room()),
         xaxis={"title": {"text": "PSNR, dB: more of the image is left →"}, **_GRID},
         yaxis=_names(comparison.short_names),
     )
@@ -104,7 +91,7 @@ def difference_dots(comparison: Comparison) -> go.Figure:
         _dots(figure, others, mean, low, high, stage, comparison.stages[stage], "%{x:+.2f} dB", first=False)
     figure.add_vline(x=0, line={"color": palette.SUBJECT, "width": 2})
     figure.update_layout(
-        layout(110 + 46 * len(others)),
+        layout(110 + 46 * len(others), legend_room()),
         xaxis={"title": {"text": f"PSNR minus that of {comparison.short_names[0]}, dB"}, **_GRID},
         yaxis=_names(others),
     )
@@ -189,7 +176,7 @@ def norm_dots(norms: Norms, limits: tuple[float, float] | None = None) -> go.Fig
         hovertemplate="%{y:.3f} √d<extra>this image</extra>",
     )
     figure.update_layout(
-        layout(300),
+        layout(300, legend_room()),
         xaxis={
             "tickvals": list(range(1, levels + 1)),
             "ticktext": [f"level {level}<br>d = {d:,}" for level, d in enumerate(norms.dimensions, start=1)],

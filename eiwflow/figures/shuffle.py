@@ -14,6 +14,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from . import palette, steps
+from .layout import layout, legend_room
 from .pixels import data_uri
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ _SYMBOLS = {palette.KEPT: "circle", palette.EMITTED: "diamond"}
 #: Dark on a pale matrix in both themes, and the pixels of one of its cells.
 _INK, _PALE, _CELL = "#1B2430", "#F7F7F7", 6
 _HEIGHT, _HELPER, _SMALL = 460, 320, 260
+#: Right of the plot a step's number may stand out.
+_RIGHT = 24
 
 
 def rank_river(river: RankRiver, shared: np.ndarray | None = None) -> go.Figure:
@@ -79,7 +82,7 @@ def _river(river: RankRiver, shared: np.ndarray) -> go.Figure:
     ]
     _split_bands(figure, channels)
     figure.update_layout(
-        **_layout(_HEIGHT),
+        **layout(_HEIGHT, legend_room(), 84, right=_RIGHT),
         sliders=steps.slider(river.steps),
         xaxis=steps.axis(shared, room - places[0], room),
         yaxis={
@@ -134,7 +137,7 @@ def _matrix(river: RankRiver, shared: np.ndarray) -> go.Figure:
     figure.add_hline(y=river.half + 0.5, line={"width": 2, "dash": "dash", "color": _INK})
     _side_names(figure)
     figure.update_layout(
-        **_layout(_HEIGHT),
+        **layout(_HEIGHT, legend_room(), 84, right=_RIGHT),
         sliders=steps.slider(river.steps),
         xaxis=steps.axis(shared, 0.6, 0.6),
         yaxis={
@@ -175,7 +178,7 @@ def redundancy_by_rank(river: RankRiver, limits: tuple[float, float] | None = No
     ]
     figure.add_vline(x=channels / 2 + 0.5, line={"width": 2, "dash": "dash", "color": palette.REFERENCE})
     figure.update_layout(
-        **_layout(_SMALL),
+        **layout(_SMALL, right=_RIGHT),
         barmode="overlay",
         bargap=0.15,
         showlegend=False,
@@ -221,7 +224,7 @@ def slope(before: np.ndarray, after: np.ndarray, names: tuple[str, str], side: n
     figure.add_scatter(**_names(1.03, ranks[1], "middle right"))
     _split_bands(figure, channels)
     figure.update_layout(
-        **_layout(_HELPER),
+        **layout(_HELPER, below=40, right=_RIGHT),
         showlegend=False,
         xaxis={
             "range": [-0.18, 1.18],
@@ -280,7 +283,7 @@ def _over_training(
         hovertemplate="%{text}: " + name + " %{y:" + form + "}<extra></extra>",
         showlegend=False,
     )
-    figure.update_layout(**_layout(_HELPER), xaxis=steps.axis(shared, 0.6, 0.6, ticks=5))
+    figure.update_layout(**layout(_HELPER, legend_room(), right=_RIGHT), xaxis=steps.axis(shared, 0.6, 0.6, ticks=5))
     return figure
 
 
@@ -315,7 +318,7 @@ def emitted_over_images(report: ShuffleReport) -> go.Figure:
     )
     figure.add_vline(x=half + 0.5, line={"width": 2, "dash": "dash", "color": palette.REFERENCE})
     figure.update_layout(
-        **_layout(300),
+        **layout(300, legend_room(2), right=_RIGHT),
         bargap=0.15,
         xaxis=_channel_axis(order, "channel, by place in force"),
         yaxis={
@@ -351,7 +354,7 @@ def halves_under(report: ShuffleReport, rule: str, limits: tuple[float, float] |
         )
         figure.add_hline(y=average, line={"color": colour, "width": 2, "dash": dash})
     figure.update_layout(
-        **_layout(_SMALL),
+        **layout(_SMALL, legend_room(), right=_RIGHT),
         bargap=0.15,
         xaxis=_channel_axis(order, "channel, by J"),
         yaxis=_redundancy_axis(limits or redundancy_limits([mean])),
@@ -370,7 +373,7 @@ def halves_by_steps(halves: HalvesBySteps) -> go.Figure:
     for line in lines:
         figure.add_scatter(**_counted("%{x} steps: J = %{y:.3f} nats/pixel", *line))
     figure.update_layout(
-        **_layout(300),
+        **layout(300, legend_room(2), right=_RIGHT),
         xaxis={"dtick": 1, "title": {"text": "flow steps a level"}, "showgrid": False, "zeroline": False},
         yaxis={"rangemode": "tozero", "title": {"text": "mean J of the half (nats/pixel)"}, "gridcolor": palette.AXIS},
     )
@@ -400,7 +403,7 @@ def told(deals: Deals) -> go.Figure:
     ticks = list(range(0, channels, max(1, channels // 6)))
     axis = {"tickvals": ticks, "showgrid": False, "zeroline": False}
     figure.update_layout(
-        **_layout(_HELPER),
+        **layout(_HELPER, right=100),
         xaxis={**axis, "title": {"text": "… of principal channel"}, "constrain": "domain"},
         yaxis={
             **axis,
@@ -436,7 +439,7 @@ def seen(deals: Deals) -> go.Figure:
     for line in lines:
         figure.add_scatter(**_counted("after %{x} couplings: %{y:.0%} seen", *line))
     figure.update_layout(
-        **_layout(_HELPER),
+        **layout(_HELPER, legend_room(2), right=_RIGHT),
         xaxis={"dtick": 1, "title": {"text": "couplings so far"}, "showgrid": False, "zeroline": False},
         yaxis={
             "range": [0, 1.04],
@@ -580,15 +583,3 @@ def _channel_axis(order: np.ndarray, title: str) -> dict[str, Any]:
 def _add_tick(figure: go.Figure, place: float, text: str) -> None:
     axis = figure.layout.xaxis
     figure.update_xaxes(tickvals=[float(place), *axis.tickvals], ticktext=[text, *axis.ticktext])
-
-
-def _layout(height: int) -> dict[str, Any]:
-    return {
-        "height": height,
-        "margin": {"l": 8, "r": 24, "t": 8, "b": 8},
-        "paper_bgcolor": "rgba(0, 0, 0, 0)",
-        "plot_bgcolor": "rgba(0, 0, 0, 0)",
-        "hovermode": "closest",
-        "dragmode": False,
-        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
-    }

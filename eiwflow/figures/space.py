@@ -11,7 +11,8 @@ import plotly.graph_objects as go
 from PIL import Image
 
 from . import palette
-from .latents import layout, rows_png
+from .latents import rows_png
+from .layout import layout, legend_room
 from .pixels import appearance, data_uri, montage, picture
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def norm_paths(paths: NormPaths, limits: tuple[float, float] | None = None) -> g
             hovertemplate=f"%{{y:.3f}} √d<extra>{name}, all levels</extra>",
         )  # fmt: skip
     figure.update_layout(
-        layout(320),
+        layout(320, legend_room(2), right=16),
         xaxis={"title": {"text": "t, from A to B"}, "range": [0, 1], "showgrid": False, "zeroline": False},
         yaxis={
             "title": {"text": "‖ε‖ / √d (bold: all levels; thin: each)"},

@@ -9,6 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from . import palette
+from .layout import layout, legend_room
 from .pixels import appearance, data_uri, montage
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ _LOOKS = {
     "emitted": {"colour": palette.EMITTED, "pattern": _HATCHED, "symbol": "diamond"},
 }
 #: Above the chart, where it grows with its letters and covers nothing.
-_LEGEND = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"}
 #: From this height on a chart has a legend, which names the halves; below it their names stand at the split line.
 _WITH_LEGEND = 250
 #: Where two things stand at one place: a bar on the left, what holds for the image looked at on the right.
@@ -225,16 +225,10 @@ def _by_position(order: Sequence[int], split: int | None, title: str, height: in
     named = list(range(0, count, every))
     figure = go.Figure()
     figure.update_layout(
-        height=height,
-        margin={"l": 8, "r": 8, "t": 26 if height < _WITH_LEGEND else 8, "b": 8},
-        paper_bgcolor="rgba(0, 0, 0, 0)",
-        plot_bgcolor="rgba(0, 0, 0, 0)",
-        hovermode="closest",
-        dragmode=False,
+        layout(height, 26 if height < _WITH_LEGEND else legend_room(2)),
         barmode="overlay",
         bargap=0.3,
         showlegend=height >= _WITH_LEGEND,
-        legend=_LEGEND,
         xaxis={
             "range": [-0.6, count - 0.4],
             "tickvals": named,
@@ -366,13 +360,7 @@ def scatter(
     across, up = scatter_limits((weights, position)) if limits is None else limits
     figure.update_xaxes(range=across).update_yaxes(range=up)
     figure.update_layout(
-        height=300,
-        margin={"l": 8, "r": 8, "t": 8, "b": 8},
-        paper_bgcolor="rgba(0, 0, 0, 0)",
-        plot_bgcolor="rgba(0, 0, 0, 0)",
-        hovermode="closest",
-        dragmode=False,
-        legend=_LEGEND,
+        layout(300, legend_room(3)),
         xaxis={"title": {"text": "log standard deviation of the channel (nats)"}, "gridcolor": palette.AXIS},
         yaxis={"title": {"text": "−log ω (nats)"}, "gridcolor": palette.AXIS},
     )
