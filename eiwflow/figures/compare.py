@@ -192,7 +192,6 @@ def curves(
         figure.frames = [
             go.Frame(name=str(step), data=[cursor], traces=moving) for step, cursor in zip(shared, cursors, strict=True)
         ]
-        figure.update_layout(sliders=steps.slider(shared))
     figure.update_layout(
         **layout(_CURVES, legend_room()),
         xaxis=steps.axis(shared, 0.6, 0.6),
@@ -257,7 +256,6 @@ def halves(found: Mapping[str, ArmLevel], shared: np.ndarray, measured: str) -> 
     )
     figure.update_layout(
         **layout(_HALVES, legend_room()),
-        sliders=steps.slider(shared),
         xaxis={"type": "category", "range": [-0.5, len(names) - 0.5], "showgrid": False},
         yaxis={
             "range": [low - room, high + room],
@@ -309,7 +307,6 @@ def orders(found: Mapping[str, ArmLevel], shared: np.ndarray) -> go.Figure:
     figure.frames = [go.Frame(name=str(step), data=[marks(place)], traces=[2]) for place, step in enumerate(shared)]
     figure.update_layout(
         **layout(90 + 34 * len(levels), legend_room()),
-        sliders=steps.slider(shared),
         xaxis={
             "range": [-0.7, channels - 0.3],
             "dtick": 1 if channels <= 24 else 4,
@@ -358,7 +355,6 @@ def weights(level: ArmLevel, limit: float) -> go.Figure:
     figure.add_vline(x=half - 0.5, line={"width": 2, "dash": "dash", "color": palette.REFERENCE})
     figure.update_layout(
         **layout(240, legend_room()),
-        sliders=steps.slider(level.steps),
         xaxis={"range": [-0.7, channels - 0.3], "title": {"text": "position after the order"}, "showgrid": False},
         yaxis={"range": [-limit, limit], "title": {"text": "log ω (nats)"}, "gridcolor": palette.AXIS},
     )

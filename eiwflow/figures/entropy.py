@@ -385,7 +385,6 @@ def growth(
     _add_line(figure, (-margin, len(shared) - 1 + margin), measured)
     figure.update_layout(
         **_around(202, NOTHING, 98 * letters),
-        sliders=steps.slider(own),
         xaxis=steps.axis(shared, margin, margin, ticks=6),
         yaxis={
             "range": list(ends),

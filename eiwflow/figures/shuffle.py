@@ -83,7 +83,6 @@ def _river(river: RankRiver, shared: np.ndarray) -> go.Figure:
     _split_bands(figure, channels)
     figure.update_layout(
         **layout(_HEIGHT, legend_room(), 84, right=_RIGHT),
-        sliders=steps.slider(river.steps),
         xaxis=steps.axis(shared, room - places[0], room),
         yaxis={
             "range": [channels + 0.6, 0.4],
@@ -138,7 +137,6 @@ def _matrix(river: RankRiver, shared: np.ndarray) -> go.Figure:
     _side_names(figure)
     figure.update_layout(
         **layout(_HEIGHT, legend_room(), 84, right=_RIGHT),
-        sliders=steps.slider(river.steps),
         xaxis=steps.axis(shared, 0.6, 0.6),
         yaxis={
             "range": [channels + 0.6, 0.4],
@@ -182,7 +180,6 @@ def redundancy_by_rank(river: RankRiver, limits: tuple[float, float] | None = No
         barmode="overlay",
         bargap=0.15,
         showlegend=False,
-        sliders=steps.slider(river.steps),
         xaxis={
             "range": [0.4, channels + 0.6],
             "tickvals": [1, channels // 2, channels],

@@ -1,4 +1,4 @@
-"""Charts over training: the axis of recorded steps, and the slider over them that the page's scrubber moves.
+"""Charts over training: the axis of recorded steps, and the upright line at one of them.
 
 Recording steps stand at equal distances, since they are log-spaced. Charts of several records share one axis, on which
 all of their steps have a place.
@@ -60,25 +60,6 @@ def cursor(place: int, ends: Sequence[float]) -> dict[str, Any]:
         "showlegend": False,
         "hoverinfo": "skip",
     }
-
-
-def slider(own: np.ndarray) -> list[dict[str, Any]]:
-    """Return the hidden slider over a record's own steps: plotly's takes no keys, so the page's scrubber moves it."""
-    jump = {"mode": "immediate", "frame": {"duration": 0, "redraw": False}, "transition": {"duration": 0}}
-    return [
-        {
-            "active": len(own) - 1,
-            "len": 1,
-            "y": 0.5,  # inside the plot, where it asks for no margin
-            "yanchor": "middle",
-            "pad": {"t": 0, "b": 0},
-            "ticklen": 0,
-            "minorticklen": 0,
-            "currentvalue": {"visible": False},
-            "font": {"size": 1},
-            "steps": [{"label": "", "method": "animate", "args": [[str(step)], jump]} for step in own],
-        }
-    ]
 
 
 def film_gif(samples: Mapping[int, bytes]) -> bytes:

@@ -1,8 +1,8 @@
 """One slider through the training steps that moves every chart and every sample on a page, in the browser.
 
-Charts take part whose key starts with ``scrub-`` and whose figure has one frame a step, named after it, and a slider
-over them (plotly's own cannot be reached by keyboard, so it is hidden and moved from here). Charts of several records
-move in lock-step, each to its latest step up to the slider's. Slider and films of samples stand under the axis of a
+Charts take part whose key starts with ``scrub-`` and whose figure has one frame a step, named after it (plotly's own
+slider over them cannot be reached by keyboard). Charts of several records move in lock-step, each to its latest step up
+to the slider's. Slider and films of samples stand under the axis of a
 chart that counts all steps along x. While the slider moves nothing is sent to the server; when it rests, one message,
 and the step stands in the URL.
 """
@@ -27,25 +27,29 @@ _HTML = """
 </div>
 """
 
-# It leans on plotly's .slider-rail-touch-rect and _fullLayout, so the versions are bounded and a test walks all steps.
+# It leans on the Plotly that Streamlit leaves at window, _transitionData and _fullLayout: the versions are bounded
+# and a test walks all steps.
 _JS = """
 const CHARTS = "[class*='st-key-scrub-'] .js-plotly-plot", FILMS = ".scrub-film", VIEWS = ".scrub-view";
-const INSET = 10, EDGE = 16, THUMB = 64, GAP = 8;    // pixels: plotly's slider, ours, the film's pictures
+const EDGE = 16, THUMB = 64, GAP = 8;                // pixels: the slider, the film's pictures
 const REST = 400, BEAT = 120, CARE = 200;            // milliseconds
+const JUMP = { mode: "immediate", frame: { duration: 0, redraw: false }, transition: { duration: 0 } };
 const known = new WeakMap();                         // what a slider remembers between two runs of the script
+const asked = new WeakMap();                         // the frame that a chart was last asked for
+
+// A chart that is mounted may stand at its last step, or where it stood when it was taken down.
+function stands(gd, frame) {
+  const same = (one, other) => JSON.stringify([one.x, one.y]) === JSON.stringify([other.x, other.y]);
+  return frame.traces.every((trace, k) => same(gd.data[trace], frame.data[k]));
+}
 
 // To the chart's own latest step up to this one: records that stand side by side may have others.
 function moveChart(gd, step) {
-  const rail = gd.querySelector(".slider-rail-touch-rect"), slider = gd._fullLayout?.sliders?.[0];
-  if (!rail || !slider) return;
-  const own = slider.steps.map((one) => +one.args[0][0]), i = Math.max(0, own.findLastIndex((one) => one <= step));
-  if (slider.active === i) return;
-  const r = rail.getBoundingClientRect();
-  if (!r.width) return;                              // it stands in a folded part of the page
-  const x = r.left + INSET + (r.width - 2 * INSET) * i / (own.length - 1), y = r.top + r.height / 2;
-  const at = { bubbles: true, view: window, clientX: x, clientY: y };
-  rail.dispatchEvent(new MouseEvent("mousedown", at));
-  gd.dispatchEvent(new MouseEvent("mouseup", at));
+  const frames = gd._transitionData?._frames ?? [], frame = frames.findLast((one) => +one.name <= step) ?? frames[0];
+  if (!frame || asked.get(gd) === frame) return;
+  const there = !asked.has(gd) && stands(gd, frame);
+  asked.set(gd, frame);
+  if (!there) window.Plotly.animate(gd, [frame.name], JUMP).catch(() => {});  // overtaken by the next
 }
 
 function moveFilm(film, i, n, said) {
@@ -174,7 +178,6 @@ _CSS = """
 .scrub input:focus-visible, .scrub-play:focus-visible {
   outline: 2px solid var(--st-primary-color); outline-offset: 2px;
 }
-[class*='st-key-scrub-'] .slider-container { opacity: 0; pointer-events: none; }
 [data-testid='stLayoutWrapper']:has(> .st-key-stays-in-view) { position: sticky; top: 3.75rem; z-index: 9; }
 .st-key-stays-in-view .scrub { background: var(--st-background-color); }
 .scrub-film { position: relative; height: 64px; overflow: hidden; cursor: pointer; }

@@ -42,6 +42,12 @@ STEPS = (0, 1, 2, 3, 5, 8, 13, 21, 34, 1234)
 PATIENCE_MS = 120_000
 #: With this variable set, a missing browser fails the tests instead of skipping them.
 REQUIRED = "EIWFLOW_REQUIRE_BROWSER"
+#: Of every chart that a scrubber moves: the steps that it has, and which of their frames it shows.
+SCRUBBED = """[...document.querySelectorAll("[class*='st-key-scrub-'] .js-plotly-plot")].map(chart => {
+    const frames = chart._transitionData._frames, drawn = (one) => JSON.stringify([one.x, one.y]);
+    const shown = (frame) => frame.traces.every((trace, k) => drawn(chart.data[trace]) === drawn(frame.data[k]));
+    return [frames.map(frame => +frame.name), frames.flatMap((frame, i) => shown(frame) ? [i] : [])];
+})"""
 #: What Streamlit itself asks for in vain on a deep link.
 KNOWN_404 = ("/_stcore/health", "/_stcore/host-config")
 
