@@ -20,7 +20,7 @@ with ui.errors_as_sentences():
     left, right = st.columns([1.1, 1], gap="large")
     with left:
         st.subheader("Bits/dim if the flow stopped here")
-        ui.chart(home.staircase(way.stairs, average), page, "staircase", alt=way.stairs.in_words())
+        ui.chart(ui.drawn(home.staircase, way.stairs, average), page, "staircase", alt=way.stairs.in_words())
         ui.caveat(
             "this is the price of stopping, never a level's share of the bits. Log-determinants cannot be "
             "shared out: a scale on the kept half, undone by the next level, moves them at will."

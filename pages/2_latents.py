@@ -54,7 +54,7 @@ if comparison is not None:
             ui.takeaway(f"{comparison.pair_in_words()} One training each: no verdict on their splits.")
     left, right = st.columns([1.5, 1], gap="large")
     with left:
-        ui.chart(figures.psnr_dots(comparison), page, "psnr", alt=comparison.in_words())
+        ui.chart(ui.drawn(figures.psnr_dots, comparison), page, "psnr", alt=comparison.in_words())
     with right:
         if len(like) == 1 or not compared(page):
             st.markdown(comparison.in_words())
@@ -166,12 +166,17 @@ if comparison is not None and (more := ui.more_evidence()).open:
             limits = figures.norm_limits(*(norms for _, norms in found.values()))
             for one, (place, norms) in found.items():
                 with place:
-                    ui.chart(figures.norm_dots(norms, limits), one, "norms", alt=norms.in_words())
+                    ui.chart(ui.drawn(figures.norm_dots, norms, limits), one, "norms", alt=norms.in_words())
                     st.caption(norms.in_words())
         with right:
             if len(like) > 1:
                 st.subheader("Paired differences")
-                ui.chart(figures.difference_dots(comparison), page, "differences", alt=comparison.difference_in_words())
+                ui.chart(
+                    ui.drawn(figures.difference_dots, comparison),
+                    page,
+                    "differences",
+                    alt=comparison.difference_in_words(),
+                )
                 ui.caveat(
                     "crops of one photograph are not independent witnesses, so whole photographs are drawn for the "
                     "interval where they are known; few photographs make it a rough one."

@@ -49,7 +49,7 @@ spans = {measured: figures.span(found.values(), measured) for measured in figure
 
 def by_level(one: ui.Page, measured: str) -> None:
     """Draw a measure at every level, on the axis that both columns share."""
-    chart = figures.by_level(found[one], measured, spans[measured], LETTERS)
+    chart = ui.drawn(figures.by_level, found[one], measured, spans[measured], LETTERS)
     ui.chart(chart, one, measured, alt=found[one].describe(measured))
 
 
@@ -114,7 +114,7 @@ def training(one: ui.Page, growth: Growth) -> None:
 def over_training(one: ui.Page, growth: Growth, measured: str) -> None:
     """Draw a measure of the page's level over training, on axes that both columns share."""
     limits = figures.growth_span([each.level(levels[other]) for other, each in grown.items()], measured)
-    chart = figures.growth(growth.level(levels[one]), growth.steps, measured, limits, shared, LETTERS)
+    chart = ui.drawn(figures.growth, growth.level(levels[one]), growth.steps, measured, limits, shared, LETTERS)
     ui.chart(chart, one, f"scrub-{measured}", alt=f"{figures.AXES[measured].symbol}. {growth.in_words(levels[one])}")
 
 
@@ -174,7 +174,7 @@ def account(one: ui.Page, result: Account) -> None:
     left, right = places(one, [1.6, 1])
     with left:
         span = figures.account_span(accounts.values())
-        ui.chart(figures.account(result, span, LETTERS), one, "account", alt=result.in_words())
+        ui.chart(ui.drawn(figures.account, result, span, LETTERS), one, "account", alt=result.in_words())
     with right:
         st.markdown(result.in_words())
         if page.other is None:

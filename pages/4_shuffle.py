@@ -57,7 +57,7 @@ over_images = figures.redundancy_limits(report.ties.redundancy for report in fou
 
 def river(one: ui.Page) -> None:
     """Draw the main view, the slider that moves it where it stands alone, and samples along the way."""
-    ui.chart(figures.rank_river(rivers[one], shared), one, "scrub-river", alt=rivers[one].in_words())
+    ui.chart(ui.drawn(figures.rank_river, rivers[one], shared), one, "scrub-river", alt=rivers[one].in_words())
     if page.other is None:
         scrubber.scrubber(shared, under=one.key("scrub-river"))
     if samples := loaders.samples(one):
@@ -71,7 +71,7 @@ def at_this_step(one: ui.Page) -> None:
         if loaders.samples(one):
             scrubber.sample_view("16 samples at this step; ε is the same at every step.", of=one.key("scrub-river"))
     with views[1]:
-        bars = figures.redundancy_by_rank(rivers[one], over_training)
+        bars = ui.drawn(figures.redundancy_by_rank, rivers[one], over_training)
         ui.chart(bars, one, "scrub-redundancy", alt=rivers[one].structure_in_words())
         st.caption("J of the channels at this step. Blue right of the line, hatched left of it: would change sides.")
 
@@ -83,7 +83,7 @@ def by_itself(one: ui.Page, report: ShuffleReport) -> None:
         "the order in force, and the J of its channels now."
     )
     st.subheader("What it keeps and sends out")
-    bars = figures.halves_under(report, "in force", over_images)
+    bars = ui.drawn(figures.halves_under, report, "in force", over_images)
     ui.chart(bars, one, "halves", alt=report.alternatives[0].in_words())
     st.caption(report.ties.in_words())
 
@@ -92,7 +92,7 @@ def slope(one: ui.Page, report: ShuffleReport) -> None:
     """Draw what the order moves."""
     st.subheader("What the order moves")
     names = ("channel number", "order in force")
-    moved = figures.slope(np.arange(report.channels), report.order, names, report.kept)
+    moved = ui.drawn(figures.slope, np.arange(report.channels), report.order, names, report.kept)
     ui.chart(moved, one, "slope", alt=report.in_words())
 
 
@@ -101,17 +101,17 @@ def beside_chance(one: ui.Page) -> None:
     left, right = st.columns(2)
     with left:
         st.subheader("Churn across the line")
-        ui.chart(figures.churn(rivers[one], shared), one, "churn", alt=rivers[one].in_words())
+        ui.chart(ui.drawn(figures.churn, rivers[one], shared), one, "churn", alt=rivers[one].in_words())
     with right:
         st.subheader("Kendall’s τ")
-        ui.chart(figures.kendall_tau(rivers[one], shared), one, "tau", alt=rivers[one].in_words())
+        ui.chart(ui.drawn(figures.kendall_tau, rivers[one], shared), one, "tau", alt=rivers[one].in_words())
     st.caption(rivers[one].beside_chance())
 
 
 def by_rule(one: ui.Page, report: ShuffleReport, rule: str) -> None:
     """Draw what another rule would keep and send out."""
     other = next(each for each in report.alternatives if each.rule == rule)
-    ui.chart(figures.halves_under(report, rule, over_images), one, "by-rule", alt=other.in_words())
+    ui.chart(ui.drawn(figures.halves_under, report, rule, over_images), one, "by-rule", alt=other.in_words())
     st.markdown(other.in_words())
 
 
@@ -166,7 +166,7 @@ with ui.errors_as_sentences():
     left, right = st.columns(2, gap="large")
     halves = loaders.halves_by_steps(subject.checkpoint, subject.images, subject.seed)
     with left:
-        ui.chart(figures.halves_by_steps(halves), page, "steps", alt=halves.in_words())
+        ui.chart(ui.drawn(figures.halves_by_steps, halves), page, "steps", alt=halves.in_words())
     with right if page.other is not None else left:
         st.markdown(halves.in_words())
         if halves.init == "principal":
@@ -209,9 +209,9 @@ with ui.errors_as_sentences():
     deals = loaders.deals(subject.checkpoint, subject.images, found[subject].level, subject.seed)
     left, right = st.columns([1, 1.35], gap="large")
     with left:
-        ui.chart(figures.told(deals), page, "told", alt=deals.pairs_in_words())
+        ui.chart(ui.drawn(figures.told, deals), page, "told", alt=deals.pairs_in_words())
     with right:
-        ui.chart(figures.seen(deals), page, "seen", alt=deals.in_words())
+        ui.chart(ui.drawn(figures.seen, deals), page, "seen", alt=deals.in_words())
     st.markdown(
         f"{deals.in_words()} A coupling sees what the half that conditions tells of the other. What two channels of "
         "one half tell of each other (the framed blocks) no coupling of this level sees as long as the halves only "
@@ -279,7 +279,7 @@ def evidence(one: ui.Page, report: ShuffleReport) -> None:
     left, right = places(one, [1.4, 1])
     with left:
         st.subheader("The order that each image would ask for")
-        ui.chart(figures.emitted_over_images(report), one, "images", alt=report.images.in_words())
+        ui.chart(ui.drawn(figures.emitted_over_images, report), one, "images", alt=report.images.in_words())
         facts = loaders.facts(one, report.level).in_words()
         st.markdown(f"{report.images.in_words()} What the flow itself does: {facts}")
     with right:
@@ -287,7 +287,7 @@ def evidence(one: ui.Page, report: ShuffleReport) -> None:
         image = report.image
         assert image is not None  # a page has one
         names = ("order in force", "by its own J")
-        moved = figures.slope(report.order, image.own_orders[0], names, report.kept)
+        moved = ui.drawn(figures.slope, report.order, image.own_orders[0], names, report.kept)
         ui.chart(moved, one, "own", alt=image.in_words())
     st.subheader("Near-ties at the split line")
     st.markdown(report.ties.in_words())

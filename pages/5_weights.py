@@ -73,7 +73,7 @@ if page.lesson and weighing:
 
 def bars(one: ui.Page, weights: ChannelWeights) -> None:
     """Draw the main view: log ω of every channel."""
-    ui.chart(figures.bars(weights, span), one, "weights", alt=weights.in_words())
+    ui.chart(ui.drawn(figures.bars, weights, span), one, "weights", alt=weights.in_words())
 
 
 def redundancy(one: ui.Page, weights: ChannelWeights, height: int) -> None:
@@ -81,20 +81,20 @@ def redundancy(one: ui.Page, weights: ChannelWeights, height: int) -> None:
     why = "Why they stand where they stand" if weights.has_weights else "What the data say"
     st.markdown(f"**{why}:** redundancy J, mean over images, and this image (dots)")
     words = weights.ties_in_words() if weights.has_weights else weights.in_words()
-    ui.chart(figures.redundancy(weights, height, limits), one, "redundancy", alt=words)
+    ui.chart(ui.drawn(figures.redundancy, weights, height, limits), one, "redundancy", alt=words)
 
 
 def correlation(one: ui.Page, weights: ChannelWeights) -> None:
     """Draw whether quiet channels get large weights."""
     st.markdown("**Over images:** does a quiet channel get a large weight?")
     words = f"Over {weights.witnesses}: {weights.correlations.in_words()}"
-    ui.chart(figures.correlation(weights), one, "correlation", alt=words)
+    ui.chart(ui.drawn(figures.correlation, weights), one, "correlation", alt=words)
 
 
 def entropy_rates(one: ui.Page, weights: ChannelWeights, height: int) -> None:
     """Draw Ĥ of the same channels."""
     st.markdown("**The entropy rate Ĥ** of the same channels")
-    chart = figures.entropy_rates(weights, height, rates)
+    chart = ui.drawn(figures.entropy_rates, weights, height, rates)
     ui.chart(chart, one, "entropy-rates", alt=weights.rates_in_words())
 
 
@@ -174,7 +174,7 @@ def one_channel(one: ui.Page, weights: ChannelWeights, position: int) -> None:
             st.html(figures.extremes(loaders.pixels(one.images), weights, position, 8))
         with right:
             words = weights.correlation_in_words(position)
-            ui.chart(figures.scatter(weights, position, both_axes), one, "one-channel", alt=words)
+            ui.chart(ui.drawn(figures.scatter, weights, position, both_axes), one, "one-channel", alt=words)
             st.caption(words)
     gradient = loaders.gradient(one.checkpoint, one.image, weights.level, channel, one.seed)
     change = None
@@ -282,7 +282,7 @@ def investigate(
     limits = figures.interval_limits(*(result for _, result in results.values())) if results else None
     for one, (place, result) in results.items():
         with place:
-            ui.chart(draw(result, limits), one, what, alt=result.in_words())
+            ui.chart(ui.drawn(draw, result, limits), one, what, alt=result.in_words())
             st.caption(result.in_words())
         tables[one][what] = result.table()
 

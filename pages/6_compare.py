@@ -71,7 +71,7 @@ def differences(prior: str) -> dict[str, Effect]:
 
 def forest(effects: dict[str, Effect], what: str, title: str, limits: tuple[float, float] | None = None) -> None:
     """Draw effects in rows."""
-    chart = figures.forest(list(effects.values()), list(effects), title, limits, letters)
+    chart = ui.drawn(figures.forest, list(effects.values()), list(effects), title, limits, letters)
     ui.chart(chart, page, what, alt=" ".join(one.in_words() for one in effects.values()))
 
 
@@ -170,7 +170,7 @@ def draw_curves(curves: dict[str, ArmCurve], shared: np.ndarray | None, apart: b
         curves = {name: left for name, curve in rest if (left := curve.minus(first)) is not None}
         title = f"bits/dim more than {base}"
     axis = first.steps if shared is None else shared
-    chart = figures.curves(curves, axis, title, scrubbed=shared is not None, differences=apart)
+    chart = ui.drawn(figures.curves, curves, axis, title, scrubbed=shared is not None, differences=apart)
     words = "; ".join(f"{name} {curve.in_words()}" for name, curve in curves.items())
     ui.chart(chart, page, "scrub-curves", alt=f"{title}: {words}")
     st.caption("Bold: mean over seeds. Faint: each seed, on some of the crops. Samples are of seed 0.")
@@ -185,9 +185,9 @@ def show_halves(found: dict[str, tuple[Arm, TrainingRecord]], shared: np.ndarray
     words = " ".join(f"{name} {level.in_words()}." for name, level in levels.items())
     left, right = st.columns(2, gap="large")
     with left:
-        ui.chart(figures.halves(levels, shared, measured), page, "scrub-halves", alt=words)
+        ui.chart(ui.drawn(figures.halves, levels, shared, measured), page, "scrub-halves", alt=words)
     with right:
-        ui.chart(figures.orders(levels, shared), page, "scrub-orders", alt=words)
+        ui.chart(ui.drawn(figures.orders, levels, shared), page, "scrub-orders", alt=words)
         st.caption("Blue squares stay, vermillion diamonds leave; × where J of this step would decide otherwise.")
     weighing = {name: level for name, level in levels.items() if level.weights_mean is not None}
     limit = figures.weight_limit(weighing.values())
@@ -195,7 +195,7 @@ def show_halves(found: dict[str, tuple[Arm, TrainingRecord]], shared: np.ndarray
         with place:
             st.caption(f"**{name}**: weights, {'applied' if level.weighed else 'trained for display, not applied'}")
             ui.chart(
-                figures.weights(level, limit),
+                ui.drawn(figures.weights, level, limit),
                 page,
                 f"scrub-weights-{level.arm.split}",
                 alt=f"{name}: {level.weights_in_words()}",

@@ -56,7 +56,7 @@ with left:
         if one in ways:
             norms = ways[one].norms
             with place:
-                ui.chart(figures.norm_paths(norms, limits), one, "norms", alt=norms.in_words())
+                ui.chart(ui.drawn(figures.norm_paths, norms, limits), one, "norms", alt=norms.in_words())
                 st.caption(norms.in_words())
 with right:
     st.subheader("Drawn from the flow, a temperature a level")

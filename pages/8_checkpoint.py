@@ -38,10 +38,10 @@ with ui.errors_as_sentences():
     left, right = st.columns([1, 1.3], gap="large")
     with left:
         st.subheader("Where the parameters are")
-        ui.chart(figures.parameters(made), page, "parameters", alt=made.in_words())
+        ui.chart(ui.drawn(figures.parameters, made), page, "parameters", alt=made.in_words())
     with right:
         st.subheader("How evenly a step stretches")
-        ui.chart(figures.conditioning(made, seen), page, "conditioning", alt=made.condition_in_words())
+        ui.chart(ui.drawn(figures.conditioning, made, seen), page, "conditioning", alt=made.condition_in_words())
         st.caption(made.condition_in_words())
 
     st.subheader("There and back")
@@ -79,15 +79,15 @@ with ui.errors_as_sentences():
         st.markdown(curve.in_words())
         left, right = st.columns([1.8, 1], gap="large")
         with left:
-            ui.chart(figures.training(curve), page, "training", alt=curve.in_words())
+            ui.chart(ui.drawn(figures.training, curve), page, "training", alt=curve.in_words())
         with right:
-            ui.chart(figures.learning_rate(curve), page, "learning-rate", alt=curve.rate_in_words())
+            ui.chart(ui.drawn(figures.learning_rate, curve), page, "learning-rate", alt=curve.rate_in_words())
 
     st.subheader("The account from x to ε")
     account = entropy_loaders.account(page)
     left, right = st.columns([1.6, 1], gap="large")
     with left:
-        ui.chart(entropy_figures.account(account), page, "account", alt=account.in_words())
+        ui.chart(ui.drawn(entropy_figures.account, account), page, "account", alt=account.in_words())
     with right:
         st.markdown(account.in_words())
         st.markdown(

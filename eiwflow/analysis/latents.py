@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..flow import Latents, MultiScaleFlow, quantise
 from ..flow.bijection import generator_for
-from .levels import to_pixels, traces
+from .levels import dequantised, to_pixels
 
 #: What may happen to an ε_l: it stays, it is drawn anew from N(0, I), or it becomes 0, the mean of its prior.
 Treatment = Literal["keep", "resample", "zero"]
@@ -194,15 +194,17 @@ def treat_image(flow: MultiScaleFlow, image: Tensor, ways: Sequence[Way], seed: 
         ValueError: a way does not fit the flow.
 
     """
-    (trace,) = traces(flow, image, seed)
+    x, latents = encode(flow, image, seed)
     noise = noise_for(flow, 1, seed)
-    decoded = [decode_all(flow, treat(trace.latents, noise, way)) for way in ways]
+    # All ways in one batch: of so few images a decoding takes little longer than of one.
+    treated = zip(*(treat(latents, noise, way).levels for way in ways), strict=True)
+    decoded = decode_all(flow, Latents([torch.cat(level) for level in treated])).unflatten(0, (len(ways), DRAWS))
     return Treated(
         image=to_pixels(image)[0],
         ways=tuple(ways),
         shares=thrown_away(flow, ways),
-        pictures=to_pixels(quantise(torch.stack([draws[0] for draws in decoded]))),
-        psnr=torch.stack([psnr(trace.x, draws) for draws in decoded]).numpy(),
+        pictures=to_pixels(quantise(decoded[:, 0])),
+        psnr=torch.stack([psnr(x, draws) for draws in decoded]).numpy(),
     )
 
 
@@ -321,9 +323,7 @@ def survey(flow: MultiScaleFlow, images: Tensor, seed: int = 0) -> Survey:
 
     """
     ways = halvings(flow.config.levels)
-    seen = [(trace.x, trace.latents.levels) for trace in traces(flow, images, seed)]
-    x = torch.cat([pixels for pixels, _ in seen])
-    latents = Latents([torch.cat(level) for level in zip(*(levels for _, levels in seen), strict=True)])
+    x, latents = encode(flow, images, seed)
     noise = noise_for(flow, len(x), seed)
     stages = []
     for way in ways:
@@ -617,7 +617,7 @@ def typical_norms(dimensions: np.ndarray) -> np.ndarray:
 
 def norms(flow: MultiScaleFlow, image: Tensor, test: Survey, seed: int = 0) -> Norms:
     """Return the norms of one uint8 image (1, C, H, W) beside those of surveyed test images."""
-    return Norms(test.dimensions, norms_of(encode_image(flow, image, seed))[0], test.norms)
+    return Norms(test.dimensions, norms_of(encode(flow, image, seed)[1])[0], test.norms)
 
 
 # ---------------------------------------------------------------------- all of it, and the way out
@@ -697,10 +697,16 @@ def report(
     )
 
 
-def encode_image(flow: MultiScaleFlow, images: Tensor, seed: int = 0) -> Latents:
-    """Return the latents of uint8 images (N, C, H, W), dequantised with the noise of the seed."""
-    encoded = [trace.latents.levels for trace in traces(flow, images, seed)]
-    return Latents([torch.cat(level) for level in zip(*encoded, strict=True)])
+def encode(flow: MultiScaleFlow, images: Tensor, seed: int = 0) -> tuple[Tensor, Latents]:
+    """Return uint8 images (N, C, H, W), dequantised with the noise of the seed, and their latents.
+
+    Raises:
+        NonFiniteError: a level gives a value that is not finite; the message names it.
+
+    """
+    parts = list(dequantised(flow, images, seed))
+    encoded = [flow.encode(x).levels for x in parts]
+    return torch.cat(parts), Latents([torch.cat(level) for level in zip(*encoded, strict=True)])
 
 
 def latents_npz(flow: MultiScaleFlow, latents: Latents, **about: str | int | float) -> bytes:

@@ -74,18 +74,23 @@ def fit_kept(flow: MultiScaleFlow, reference: Tensor, seed: int = 0) -> KeptFit:
     )
 
 
+def dequantised(flow: MultiScaleFlow, images: Tensor, seed: int = 0, batch: int = 64) -> Iterator[Tensor]:
+    """Yield uint8 images (N, C, H, W) as a flow takes them, ``batch`` at a time, with the noise of ``flow.score``."""
+    generator = torch.Generator().manual_seed(seed)
+    dtype = next(flow.parameters()).dtype
+    for part in images.split(batch):
+        yield dequantise(part, generator, dtype).contiguous(memory_format=torch.channels_last)
+
+
 def traces(flow: MultiScaleFlow, images: Tensor, seed: int = 0, batch: int = 64) -> Iterator[Trace]:
-    """Yield traces of uint8 images (N, C, H, W), ``batch`` at a time, dequantised as ``flow.score`` does.
+    """Yield traces of uint8 images (N, C, H, W), ``batch`` at a time, of their :func:`dequantised`.
 
     Raises:
         NonFiniteError: a level gives a value that is not finite; the message names it.
 
     """
-    generator = torch.Generator().manual_seed(seed)
-    dtype = next(flow.parameters()).dtype
-    for part in images.split(batch):
-        x = dequantise(part, generator, dtype)
-        trace = flow.trace(x.contiguous(memory_format=torch.channels_last))
+    for x in dequantised(flow, images, seed, batch):
+        trace = flow.trace(x)
         for level in trace.levels:
             if not (torch.isfinite(level.features).all() and torch.isfinite(level.noise).all()):
                 raise NonFiniteError(

@@ -233,8 +233,8 @@ def latents_file(page: Page, *others: Tensor) -> bytes:
     """Return the latents of the page's image and of others, uint8 (1, C, H, W) each, as an ``.npz`` archive."""
     import torch
 
-    from ..analysis.latents import encode_image, latents_npz
+    from ..analysis.latents import encode, latents_npz
 
     flow = page.checkpoint.flow
-    encoded = encode_image(flow, torch.cat([page.image, *others]), page.seed)
+    _, encoded = encode(flow, torch.cat([page.image, *others]), page.seed)
     return latents_npz(flow, encoded, checkpoint=page.checkpoint.sha256, seed=page.seed)

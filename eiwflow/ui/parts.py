@@ -7,7 +7,9 @@ import io
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from html import escape
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, Literal
 
 import streamlit as st
@@ -15,6 +17,7 @@ from streamlit.delta_generator import DeltaGenerator
 from streamlit.elements.lib.mutable_expander_container import ExpanderContainer
 
 from . import navigation, texts
+from .loaders import HASHES
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -23,12 +26,18 @@ if TYPE_CHECKING:
 
 #: The size of a figure's letters in front of a hall, in pixels.
 LESSON_LETTERS = 20
+#: Figures that are kept; one with a frame a training step takes about a megabyte.
+FIGURES = 128
 #: From so many letters on what stands in a table wraps.
 LONG_CELL = 40
 #: The key of the folded part of a page, by which a test unfolds it.
 MORE_EVIDENCE = "more-evidence"
 #: What a browser is told that an exported file is.
 KINDS = {"csv": "text/csv", "png": "image/png", "gif": "image/gif", "npz": "application/octet-stream"}
+
+
+def _full_name(function: FunctionType) -> str:
+    return f"{function.__module__}.{function.__qualname__}"
 
 
 def takeaway(sentence: str) -> None:
@@ -64,8 +73,19 @@ def shuffle_level(page: Page) -> int | None:
     return min(page.level, levels - 1)
 
 
+@st.cache_resource(max_entries=FIGURES, show_spinner=False, hash_funcs={**HASHES, FunctionType: _full_name})
+def drawn(draw: Callable[..., go.Figure], *given: object, **named: object) -> go.Figure:
+    """Return ``draw(*given, **named)``; the same again for what has been drawn: plotly checks every number of a figure.
+
+    The figure is shared: it must not be changed.
+    """
+    return draw(*given, **named)
+
+
 def chart(figure: go.Figure, page: Visit, what: str, alt: str) -> None:
     """Show a figure; its camera button saves it under that name. In a lesson its letters are large."""
+    if page.lesson or page.for_print:
+        figure = deepcopy(figure)
     if page.lesson:
         figure.update_layout(font_size=LESSON_LETTERS, legend_font_size=LESSON_LETTERS)
         figure.update_xaxes(tickfont_size=LESSON_LETTERS, title_font_size=LESSON_LETTERS)

@@ -25,7 +25,7 @@ from eiwflow.analysis.interpolation import (
     pair_in_words,
     spherical,
 )
-from eiwflow.analysis.latents import encode_image
+from eiwflow.analysis.latents import encode
 from eiwflow.flow import Latents, quantise
 
 from ..flow.flows import every_policy, ready_flow
@@ -121,7 +121,7 @@ def test_straight_line_between_independent_draws_loses_three_tenths_of_its_norm(
 
 def ends_of(flow: object) -> tuple[Latents, Latents]:
     """Return the latents of two images."""
-    encoded = encode_image(flow, images(2, 0, flow.config.shape)).levels
+    encoded = encode(flow, images(2, 0, flow.config.shape))[1].levels
     return Latents([level[:1] for level in encoded]), Latents([level[1:] for level in encoded])
 
 
@@ -204,7 +204,7 @@ def test_words_name_the_level_that_moves_most() -> None:
 def test_words_of_an_image_and_itself_and_of_one_level() -> None:
     image = images(1)
     flow = ready_flow()
-    same = Latents([level[:1] for level in encode_image(flow, image).levels])
+    same = Latents([level[:1] for level in encode(flow, image)[1].levels])
     np.testing.assert_allclose(norm_paths(same, same).norms["linear"], norm_paths(same, same).norms["spherical"])
     assert "the same image" in interpolate(flow, image, image).in_words()
     one, other = images(2).split(1)

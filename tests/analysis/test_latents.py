@@ -24,7 +24,7 @@ from eiwflow.analysis.latents import (
     Survey,
     compare,
     decode_all,
-    encode_image,
+    encode,
     gone_in_words,
     guess,
     halvings,
@@ -51,7 +51,7 @@ from .test_levels import images
 
 def latents_of(flow: object, n: int = 2, seed: int = 0) -> Latents:
     """Return latents of n images."""
-    return encode_image(flow, images(n, seed, flow.config.shape))
+    return encode(flow, images(n, seed, flow.config.shape))[1]
 
 
 # ---------------------------------------------------------------------- throwing away
@@ -422,7 +422,7 @@ def test_words_name_what_is_left_of_the_image() -> None:
 @given(st.integers(0, 2**31 - 1))
 def test_exported_latents_decode_to_the_image(seed: int) -> None:
     flow = ready_flow(dtype=torch.float32)
-    latents = encode_image(flow, images(1), seed)
+    _, latents = encode(flow, images(1), seed)
     with np.load(io.BytesIO(latents_npz(flow, latents, checkpoint="mine", seed=seed)), allow_pickle=False) as file:
         about = json.loads(str(file["about"]))
         read = Latents([torch.from_numpy(file[f"epsilon_{level}"]) for level in (1, 2)])

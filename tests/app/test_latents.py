@@ -168,7 +168,7 @@ def test_latents_file_holds_the_latents_of_the_image_shown(two: Path) -> None:
     page = SimpleNamespace(checkpoint=checkpoint, image=image, seed=3)
     with np.load(io.BytesIO(latent_loaders.latents_file(page)), allow_pickle=False) as file:
         about = json.loads(str(file["about"]))
-        expected = latents.encode_image(checkpoint.flow, image, 3).levels
+        expected = latents.encode(checkpoint.flow, image, 3)[1].levels
         assert all(np.array_equal(file[f"epsilon_{n}"], level.numpy()) for n, level in enumerate(expected, start=1))
     assert about["checkpoint"] == checkpoint.sha256 and about["seed"] == 3
 
