@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 #: Pixels left of the plot for numbers and a title, under it for the same, and where nothing stands.
-LEFT, BELOW, NOTHING = 84, 70, 8
+LEFT, BELOW, NOTHING = 80, 70, 8
 _ABOVE = {"x": 0, "y": 1.02, "yanchor": "bottom"}
 #: Below the axis' title, where it may wrap.
 _BELOW = {"x": 0, "y": 0, "yref": "container", "yanchor": "bottom", "traceorder": "normal"}
