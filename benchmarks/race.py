@@ -28,7 +28,7 @@ from eiwflow.training.recipe import Recipe
 SIZE, DIMENSIONS = (32, 32), 3072
 #: This project's defaults but for batch and initialisation; the peer of the same size gets all else of it.
 RECIPE = Recipe(batch=16)
-#: Learning rates that normflows is given a part of the time with, on held-out photographs, to choose from.
+#: Learning rates that a side is given this many seconds each with, on held-out photographs, to choose from.
 RATES, TUNING_S = (5e-4, 1e-3, 2e-3, 4e-3, 8e-3), 60.0
 
 
@@ -101,12 +101,12 @@ def first_batch(images: Tensor) -> Tensor:
     return training_batch(images, SIZE, INIT_IMAGES, 0, 0)
 
 
-def eiwflow(images: Tensor) -> Racer:
+def eiwflow(images: Tensor, learning_rate: float) -> Racer:
     """Return this project's flow with its defaults, but with its channels dealt."""
     flow = channels_last(MultiScaleFlow(FlowConfig(init="dealt")))
     flow.initialise(first_batch(images))
     optimiser = torch.optim.AdamW(flow.density_parameters(), weight_decay=0.0, fused=True)
-    return Racer(flow, lambda flow, x: flow.log_prob(x), optimiser, RECIPE.learning_rate, RECIPE.batch)
+    return Racer(flow, lambda flow, x: flow.log_prob(x), optimiser, learning_rate, RECIPE.batch)
 
 
 def normflows(images: Tensor, learning_rate: float) -> Racer:
@@ -136,15 +136,15 @@ def race(sides: dict[str, Racer], images: Tensor, budget: float) -> None:
             racer.step(images, budget)
 
 
-def tuned_rate(images: ImageData) -> float:
-    """Return the learning rate that normflows does best with, on photographs held out from the train part."""
+def tuned_rate(name: str, start: Callable[[Tensor, float], Racer], images: ImageData) -> float:
+    """Return the learning rate that a side does best with, on photographs held out from the train part."""
     held = data.hold_out(images)
     train, judged = to_tensor(held.train), fixed_crops(to_tensor(held.test), SIZE)
-    sides = {f"{rate:g}": normflows(train, rate) for rate in RATES}
+    sides = {f"{rate:g}": start(train, rate) for rate in RATES}
     race(sides, train, TUNING_S)
-    scores = {name: racer.score(judged) for name, racer in sides.items()}
-    for name, bits in scores.items():
-        print(f"normflows at {name}: {bits:.4f} bits/dim on held-out photographs", flush=True)
+    scores = {rate: racer.score(judged) for rate, racer in sides.items()}
+    for rate, bits in scores.items():
+        print(f"{name} at {rate}: {bits:.4f} bits/dim on held-out photographs", flush=True)
     return float(min(scores, key=scores.__getitem__))
 
 
@@ -152,12 +152,14 @@ def train(budgets: list[float]) -> None:
     """Print the test bits/dim of every side after each number of process CPU seconds."""
     images = data.load("photos32", multiple=8, size=SIZE[0])
     train_images, test_images = to_tensor(images.train), fixed_crops(to_tensor(images.test), SIZE)
-    rate = tuned_rate(images)
+    own_rate, rate = tuned_rate("eiwflow", eiwflow, images), tuned_rate("normflows", normflows, images)
     print(f"torch {torch.__version__}, one thread, photos32, {len(test_images)} test images")
-    print(f"normflows trains at {rate:g}, the best on held-out photographs of {', '.join(f'{r:g}' for r in RATES)}")
+    print(
+        f"learning rate of eiwflow {own_rate:g}, of normflows {rate:g}: the best of {', '.join(f'{r:g}' for r in RATES)}"
+    )
     for budget in budgets:
         sides = {
-            "eiwflow weighted": eiwflow(train_images),
+            "eiwflow weighted": eiwflow(train_images, own_rate),
             "normflows, our K, width, batch": normflows(train_images, rate),
             "normflows, as documented": documented(train_images),
         }
