@@ -154,9 +154,8 @@ def train(budgets: list[float]) -> None:
     train_images, test_images = to_tensor(images.train), fixed_crops(to_tensor(images.test), SIZE)
     own_rate, rate = tuned_rate("eiwflow", eiwflow, images), tuned_rate("normflows", normflows, images)
     print(f"torch {torch.__version__}, one thread, photos32, {len(test_images)} test images")
-    print(
-        f"learning rate of eiwflow {own_rate:g}, of normflows {rate:g}: the best of {', '.join(f'{r:g}' for r in RATES)}"
-    )
+    rates = ", ".join(f"{each:g}" for each in RATES)
+    print(f"learning rates: eiwflow {own_rate:g}, normflows {rate:g}, the best on held-out photographs of {rates}")
     for budget in budgets:
         sides = {
             "eiwflow weighted": eiwflow(train_images, own_rate),
