@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import math
+import pickle
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from html import escape
-from types import FunctionType
 from typing import TYPE_CHECKING, Any, Literal
 
 import streamlit as st
@@ -17,7 +17,6 @@ from streamlit.delta_generator import DeltaGenerator
 from streamlit.elements.lib.mutable_expander_container import ExpanderContainer
 
 from . import navigation, texts
-from .loaders import HASHES
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -34,10 +33,6 @@ LONG_CELL = 40
 MORE_EVIDENCE = "more-evidence"
 #: What a browser is told that an exported file is.
 KINDS = {"csv": "text/csv", "png": "image/png", "gif": "image/gif", "npz": "application/octet-stream"}
-
-
-def _full_name(function: FunctionType) -> str:
-    return f"{function.__module__}.{function.__qualname__}"
 
 
 def takeaway(sentence: str) -> None:
@@ -73,13 +68,19 @@ def shuffle_level(page: Page) -> int | None:
     return min(page.level, levels - 1)
 
 
-@st.cache_resource(max_entries=FIGURES, show_spinner=False, hash_funcs={**HASHES, FunctionType: _full_name})
 def drawn(draw: Callable[..., go.Figure], *given: object, **named: object) -> go.Figure:
     """Return ``draw(*given, **named)``; the same again for what has been drawn: plotly checks every number of a figure.
 
     The figure is shared: it must not be changed.
     """
-    return draw(*given, **named)
+    # Pickled, since a result may hold what Streamlit cannot tell apart; nothing is unpickled.
+    return _drawn(pickle.dumps((draw, given, named)), lambda: draw(*given, **named))
+
+
+@st.cache_resource(max_entries=FIGURES, show_spinner=False)
+def _drawn(content: bytes, _draw: Callable[[], go.Figure]) -> go.Figure:
+    del content  # what is drawn
+    return _draw()
 
 
 def chart(figure: go.Figure, page: Visit, what: str, alt: str) -> None:
