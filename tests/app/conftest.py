@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import streamlit as st
 import torch
 from PIL import Image
 from streamlit.testing.v1 import AppTest
@@ -46,6 +47,12 @@ def picture_bytes(kind: str = "PNG", seed: int = 0) -> bytes:
     pixels = np.random.default_rng(seed).integers(0, 256, (40, 60, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(file, kind)
     return file.getvalue()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def nothing_kept() -> None:
+    """Forget what the app has kept: another file's tests may have made it on fewer images."""
+    st.cache_resource.clear()
 
 
 @pytest.fixture(autouse=True)
