@@ -42,7 +42,7 @@ COSTS = (
     "`shuffle` hold the fitting of weights that are for display only."
 )
 
-first, second, third, fourth = st.columns([0.9, 0.9, 3, 0.9], vertical_alignment="bottom")
+first, second, third, fourth = st.columns([1.3, 1, 2.8, 0.9], vertical_alignment="bottom")
 key = loaders.choose_study(first, files)
 try:
     study = loaders.read(files[key])
