@@ -68,8 +68,8 @@ def answer(
         _watched.pop()
     seconds, mib = time.process_time() - started, _peak_mib() - before
     assert not seen, f"side effects: {seen}"
-    assert seconds <= SECONDS, f"{seconds:.1f} s"
     assert mib <= MIB, f"{mib:.0f} MiB"
+    assert seconds <= SECONDS, f"{seconds:.1f} s"
     return taken, seconds, mib
 
 
