@@ -2,9 +2,8 @@
 
 Charts take part whose key starts with ``scrub-`` and whose figure has one frame a step, named after it (plotly's own
 slider over them cannot be reached by keyboard). Charts of several records move in lock-step, each to its latest step up
-to the slider's. Slider and films of samples stand under the axis of a
-chart that counts all steps along x. While the slider moves nothing is sent to the server; when it rests, one message,
-and the step stands in the URL.
+to the slider's. Slider and films of samples stand under the axis of a chart that counts all steps along x. While the
+slider moves nothing is sent to the server; when it rests, one message, and the step stands in the URL.
 """
 
 from __future__ import annotations
@@ -32,12 +31,12 @@ _HTML = """
 _JS = """
 const CHARTS = "[class*='st-key-scrub-'] .js-plotly-plot", FILMS = ".scrub-film", VIEWS = ".scrub-view";
 const EDGE = 16, THUMB = 64, GAP = 8;                // pixels: the slider, the film's pictures
-const REST = 400, BEAT = 120, CARE = 200;            // milliseconds
+const REST = 400, BEAT = 120, CARE = 200, WAY = 500; // milliseconds
 const JUMP = { mode: "immediate", frame: { duration: 0, redraw: false }, transition: { duration: 0 } };
 const known = new WeakMap();                         // what a slider remembers between two runs of the script
-const asked = new WeakMap();                         // the frame that a chart was last asked for
+const asked = new WeakMap();                         // the frame that a chart was last asked for, and when
 
-// A chart that is mounted may stand at its last step, or where it stood when it was taken down.
+// A chart that is mounted stands at its last step, or where it stood when it was taken down.
 function stands(gd, frame) {
   const same = (one, other) => JSON.stringify([one.x, one.y]) === JSON.stringify([other.x, other.y]);
   return frame.traces.every((trace, k) => same(gd.data[trace], frame.data[k]));
@@ -46,10 +45,10 @@ function stands(gd, frame) {
 // To the chart's own latest step up to this one: records that stand side by side may have others.
 function moveChart(gd, step) {
   const frames = gd._transitionData?._frames ?? [], frame = frames.findLast((one) => +one.name <= step) ?? frames[0];
-  if (!frame || asked.get(gd) === frame) return;
-  const there = !asked.has(gd) && stands(gd, frame);
-  asked.set(gd, frame);
-  if (!there) window.Plotly.animate(gd, [frame.name], JUMP).catch(() => {});  // overtaken by the next
+  const now = performance.now(), last = asked.get(gd), onItsWay = last && now - last.at < WAY;
+  if (!frame || (onItsWay ? last.frame === frame : stands(gd, frame))) return;
+  asked.set(gd, { frame, at: now });
+  window.Plotly.animate(gd, [frame.name], JUMP).catch(() => {});   // it may be overtaken by the next
 }
 
 function moveFilm(film, i, n, said) {
