@@ -407,7 +407,7 @@ def _maps(level: LevelTrace, fit: KeptFit) -> np.ndarray:
 
 
 def _reconstruct(flow: MultiScaleFlow, trace: Trace, image: Tensor) -> Reconstruction:
-    restored = flow.decode(trace.latents)
+    restored = flow.decode(flow.encode(trace.x))
     error = (restored - trace.x)[0].abs().amax(dim=0).double().numpy()
     return Reconstruction(
         image=to_pixels(image)[0],
