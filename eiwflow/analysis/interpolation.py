@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from ..flow import Latents, MultiScaleFlow, quantise
-from .latents import decode_all, norms_of, typical_norms
-from .levels import power, to_pixels, traces
+from .latents import decode_all, encode, norms_of, typical_norms
+from .levels import power, to_pixels
 
 #: Pictures from A to B, both ends included; an odd number has one half-way.
 FRAMES = 9
@@ -279,8 +279,8 @@ def interpolate(
 
     """
     ends = torch.cat([a, b])
-    (trace,) = traces(flow, ends, seed)
-    of_a, of_b = (Latents([noise[end : end + 1] for noise in trace.latents.levels]) for end in (0, 1))
+    x, latents = encode(flow, ends, seed)
+    of_a, of_b = (Latents([noise[end : end + 1] for noise in latents.levels]) for end in (0, 1))
     t = torch.linspace(0, 1, frames, dtype=torch.double)
     levels = range(1, len(of_a.levels) + 1)
     together, *alone = (decode_all(flow, between(of_a, of_b, t, path, only)) for only in (None, *levels))
@@ -294,8 +294,8 @@ def interpolate(
         together=to_pixels(quantise(together)),
         alone=np.stack([to_pixels(quantise(row)) for row in alone]),
         norms=norm_paths(of_a, of_b),
-        end_errors=(_largest(together[0] - trace.x[0]), _largest(together[-1] - trace.x[1])),
-        moved=(far_ends - trace.x[0]).double().square().mean(dim=(1, 2, 3)).sqrt().numpy(),
+        end_errors=(_largest(together[0] - x[0]), _largest(together[-1] - x[1])),
+        moved=(far_ends - x[0]).double().square().mean(dim=(1, 2, 3)).sqrt().numpy(),
     )
 
 
