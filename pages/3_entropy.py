@@ -13,7 +13,7 @@ from eiwflow.figures import entropy as figures
 from eiwflow.figures import steps
 from eiwflow.ui import entropy_loaders as loaders
 from eiwflow.ui import scrubber, texts
-from eiwflow.ui.columns import again, places
+from eiwflow.ui.columns import again, draw_each, places
 from eiwflow.ui.parts import LESSON_LETTERS
 
 if TYPE_CHECKING:
@@ -131,16 +131,10 @@ with above:
         "therefore *be* near noise, and what still has structure should stay for more flow. Two gaps to noise know no "
         "scale: **J** asks whether neighbours tell of each other, **negentropy** whether the values are Gaussian."
     )
-for one, place in main:
-    if one in found:
-        with place, ui.errors_as_sentences():
-            gaps(one, found[one])
+draw_each(main, found, gaps)
 
 st.subheader("Raw entropy, which rises by mere scaling")
-for one, place in again(page):
-    if one in found:
-        with place, ui.errors_as_sentences():
-            raw(one, found[one])
+draw_each(again(page), found, raw)
 
 st.subheader("How it came about in training")
 grown = {one: growth for one in found if (growth := loaders.growth(one)) is not None}
@@ -293,10 +287,7 @@ def evidence(one: ui.Page, result: Entropies) -> None:
 
 if (more := ui.more_evidence()).open:
     with more:
-        for one, place in again(page):
-            if one in found:
-                with place, ui.errors_as_sentences():
-                    evidence(one, found[one])
+        draw_each(again(page), found, evidence)
         ui.recipe(
             *(
                 f"analyse {one.argument} --what entropy --data {page.images.name} --seed {page.seed} --json"

@@ -13,7 +13,7 @@ from eiwflow.figures import shuffle as figures
 from eiwflow.figures import steps
 from eiwflow.ui import scrubber, texts
 from eiwflow.ui import shuffle_loaders as loaders
-from eiwflow.ui.columns import again, places
+from eiwflow.ui.columns import again, draw_each, places
 
 if TYPE_CHECKING:
     from eiwflow.analysis.permutation import ShuffleReport
@@ -308,10 +308,7 @@ def evidence(one: ui.Page, report: ShuffleReport) -> None:
 
 if (more := ui.more_evidence()).open:
     with more:
-        for one, place in again(page):
-            if one in found:
-                with place, ui.errors_as_sentences():
-                    evidence(one, found[one])
+        draw_each(again(page), found, evidence)
         ui.recipe(
             *(
                 f"analyse {one.argument} --what shuffle --level {report.level} --data {page.images.name} "

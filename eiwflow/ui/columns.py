@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import streamlit as st
+
+from .parts import errors_as_sentences
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
     from .frame import Page
+
+Found = TypeVar("Found")
 
 
 def compared(page: Page) -> bool:
@@ -32,3 +36,13 @@ def again(page: Page) -> list[tuple[Page, DeltaGenerator]]:
     for one, place in both:
         place.html(f'<p class="eiw-column eiw-again"><b>{escape(one.file.label)}</b></p>')
     return both
+
+
+def draw_each(
+    both: Iterable[tuple[Page, DeltaGenerator]], found: Mapping[Page, Found], draw: Callable[[Page, Found], None]
+) -> None:
+    """Draw what was found of each page into its place; what cannot be drawn is a sentence there."""
+    for one, place in both:
+        if one in found:
+            with place, errors_as_sentences():
+                draw(one, found[one])
