@@ -125,15 +125,17 @@ def step_gradients(
 
 def _convolution_gradients(x: Tensor, weight: Tensor, of_y: Tensor) -> Sequence[Tensor]:
     """Return the gradients of a convolution's input, weight and bias; of 1×1 by products, which is the faster way."""
-    size = weight.shape[2]
+    size, of_rows = weight.shape[2], _rows(of_y.permute(0, 2, 3, 1))
+    # The convolution would sum the bias's in several times as long.
+    of_bias = of_rows.sum(dim=0)
     if size > 1:
-        return torch.ops.aten.convolution_backward(
-            of_y, x, weight, [len(weight)], [1, 1], [size // 2] * 2, [1, 1], False, [0, 0], 1, [True] * 3
+        of_x, of_weight, _ = torch.ops.aten.convolution_backward(
+            of_y, x, weight, None, [1, 1], [size // 2] * 2, [1, 1], False, [0, 0], 1, [True, True, False]
         )
-    rows, of_rows = _rows(x.permute(0, 2, 3, 1)), _rows(of_y.permute(0, 2, 3, 1))
+        return of_x, of_weight, of_bias
     of_x = (of_rows @ weight.flatten(1)).view(len(x), *x.shape[2:], -1).permute(0, 3, 1, 2)
     # With the weight's own strides, as processes that train together want it.
-    return of_x, (of_rows.T @ rows).as_strided(weight.shape, weight.stride()), of_rows.sum(dim=0)
+    return of_x, (of_rows.T @ _rows(x.permute(0, 2, 3, 1))).as_strided(weight.shape, weight.stride()), of_bias
 
 
 def run_steps(x: Tensor, maps: tuple[Tensor, Tensor], bound: float, networks: Networks) -> tuple[Tensor, Tensor]:
