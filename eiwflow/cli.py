@@ -126,7 +126,7 @@ def build_parser() -> Parser:
     study.add_argument(
         "--splits", type=_words, help="policies, separated by commas (default: the five with a name; with --null none)"
     )
-    study.add_argument("--inits", type=_words, help="of principal, dealt, random (default: principal)")
+    study.add_argument("--inits", type=_words, help="of principal, random, dealt, dealt-by-… (default: principal)")
     study.add_argument("--priors", type=_words, help="conditional, standard or both (default: conditional)")
     study.add_argument(
         "--arms", type=_words, dest="extra", help="further arms, each SPLIT/INIT (for every prior) or SPLIT/INIT/PRIOR"
@@ -223,7 +223,11 @@ def _flow_options(parser: Parser) -> None:
         help="static-first, static-last, random, shuffle, weighted, or ORDER+WEIGHTS: first+pooled (default: weighted)",
     )
     parser.add_argument("--prior", help="of what is emitted: conditional or standard (default: conditional)")
-    parser.add_argument("--init", help="of the 1×1 convolutions: principal, dealt or random (default: principal)")
+    parser.add_argument(
+        "--init",
+        help="of the 1×1 convolutions: principal, random, dealt, dealt-by-information, dealt-by-chance "
+        "(default: principal)",
+    )
     parser.add_argument("--levels", type=int, help="levels (default: 3)")
     parser.add_argument("--steps-per-level", type=int, dest="steps", help="flow steps a level (default: 8)")
     parser.add_argument("--width", type=int, help="hidden channels of a coupling network (default: 64)")

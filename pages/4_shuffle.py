@@ -176,7 +176,7 @@ with ui.errors_as_sentences():
                 "and `static-first`, which sends out the first, does well. With an odd number the *other* static half "
                 "is the good one. The entropy order finds it by itself."
             )
-        elif halves.init == "dealt":
+        elif halves.dealt:
             st.markdown(
                 "The first step turns the channels so that those of the largest variance come first. Whatever the "
                 "number of steps, the last two couplings are given the same halves: under the entropy order those that "
@@ -250,9 +250,10 @@ same place, as far as it is linear, less what chance would make of it. The share
 all cells, so what three channels tell together is not in it. The initialisation `principal` lets the halves change
 places from coupling to coupling; `dealt` gives every pair of couplings other halves, by chance or, under the entropy
 order, by information: the halves that tell most of each other, then those that tell most of what is left (what was seen
-counts 0.3 of its worth), and at last the half that stays and the half that leaves. Deals are made on one half of the
-images and judged on the other. On the few pixels of a deep level the cells are mostly noise. All this is where training
-begins; it goes on to mix channels by itself.
+counts 0.3 of its worth), and at last the half that stays and the half that leaves (`dealt-by-chance` and
+`dealt-by-information` do one or the other whatever the order, and at last, where the order looks at no data, give the
+first half and the second). Deals are made on one half of the images and judged on the other. On the few pixels of a
+deep level the cells are mostly noise. All this is where training begins; it goes on to mix channels by itself.
 
 **The original and this project.** The released code of EIW-Flow sorts channels by softmax weights that a small network
 makes from a constant; nothing ties them to an entropy. `shuffle` here repairs that: channels are sorted by J, and

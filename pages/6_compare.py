@@ -245,7 +245,8 @@ initialisation gains for `weighted` minus what it gains for the static splits; l
 **Initialisations.** `random` starts every 1×1 convolution as a rotation of chance. `principal` turns a level's
 channels to their principal directions and swaps their halves from coupling to coupling. `dealt` turns them too, then
 deals them to the couplings: the order by entropy by what channels tell of each other, the others by chance (see
-Shuffle). So under `dealt` the effect of the order is that of order and deal together, and nothing is claimed of one.
+Shuffle). So under `dealt` the effect of the order is that of order and deal together, and nothing is claimed of one;
+`dealt-by-information` and `dealt-by-chance` deal alike whatever the order, and tell the two apart.
 
 **Entropy-informed** is claimed only where the entropy order with weights beats *each* of first, last and random with
 weights. Otherwise the gain is that of the weights, of the initialisation, or of a good static half.

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from ..flow import FlowConfig, MultiScaleFlow, dequantise
-from ..flow.config import ORDERS
 from ..flow.deal import NEIGHBOURS, by_chance, by_information, in_turn, told
 from ..flow.mixing import mix, principal_rotation
+from ..flow.shuffle import DEALS, ORDERS, deal_of
 from .permutation import percent
 
 #: Draws of the deal by chance.
@@ -36,7 +36,7 @@ class Deals:
         level: from 1.
         steps: K of the flow.
         init: how the flow's 1×1 convolutions start.
-        informed: whether the initialisation ``dealt`` deals by information under the flow's order.
+        informed: whether the flow's initialisation, where it deals, dealt by information.
         told: what channel i tells of channel j, (C, C) nats, largest variance first; without what chance alone would
             make it in the mean.
         in_turn, by_information: the part of the sum of all of it that the first 1 … K couplings have seen, (K,).
@@ -84,7 +84,7 @@ class Deals:
         )
 
     def _own(self) -> str:
-        if self.init == "dealt":
+        if self.init in DEALS:
             return f"This flow began dealt by {'information' if self.informed else 'chance'}."
         if self.init == "principal":
             return "This flow began with halves that change places; training has mixed the channels since."
@@ -137,17 +137,17 @@ def deals(config: FlowConfig, images: Tensor, level: int = 1, seed: int = 0) -> 
     by_luck = len(NEIGHBOURS) / (2 * judged.numel() / judged.shape[1])
     known = (told(judged).numpy() - by_luck).clip(min=0)
     np.fill_diagonal(known, 0)
-    splits = at.shuffle is not None
-    chance = [by_chance(fitted, steps, splits, draw) for draw in range(DRAWS)]
+    last = None if at.shuffle is None else ORDERS[config.order].stays(fitted)
+    chance = [by_chance(fitted, steps, last, draw) for draw in range(DRAWS)]
     return Deals(
         level=level,
         steps=config.steps,
         init=config.init,
-        informed=ORDERS[config.order].dealt is by_information,
+        informed=deal_of(config.init, config.order) is by_information,
         told=known,
-        in_turn=_seen(known, in_turn(fitted, steps, splits)),
+        in_turn=_seen(known, in_turn(fitted, steps)),
         by_chance=np.stack([_seen(known, stands) for stands in chance]),
-        by_information=_seen(known, by_information(fitted, steps, splits)),
+        by_information=_seen(known, by_information(fitted, steps, last)),
     )
 
 

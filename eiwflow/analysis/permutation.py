@@ -20,7 +20,7 @@ from torch import Tensor
 
 from ..flow import FlowConfig, MultiScaleFlow, dequantise
 from ..flow.entropy import redundancy
-from ..flow.shuffle import Shuffle
+from ..flow.shuffle import DEALS, Shuffle
 from ..flow.trace import Trace
 from . import bootstrap
 from .bootstrap import Estimate
@@ -453,6 +453,11 @@ class HalvesBySteps:
     entropy: np.ndarray
 
     @property
+    def dealt(self) -> bool:
+        """Whether the initialisation deals channels to couplings."""
+        return self.init in DEALS
+
+    @property
     def changes(self) -> int:
         """How often the half with more structure changes from one number of steps to the next."""
         return int(np.diff(self.first > self.last).sum())
@@ -493,7 +498,7 @@ def halves_by_steps(config: FlowConfig, images: Tensor, seed: int = 0, most: int
     consequence. What is dealt ends with the same halves whatever K is.
     """
     x = dequantise(images, torch.Generator().manual_seed(seed))
-    if config.init == "dealt":
+    if config.init in DEALS:
         means = _redundancies(replace(config, levels=2, steps=1, width=1), x, seed) * most
     else:
         means = _redundancies(replace(config, levels=1, steps=most, width=1), x, seed)

@@ -17,6 +17,7 @@ import numpy as np
 from scipy import stats
 
 from ..flow.config import INITS, ORDERS, WEIGHTS, parse_split, split_name
+from ..flow.shuffle import DEALS
 from ..training.study_recipe import AGAIN, Arm
 from .study_arms import arm_table
 from .study_file import Study, StudyError
@@ -444,7 +445,8 @@ def _range(numbers: set[int]) -> str:
 
 
 def _where(study: Study) -> str:
-    dealt = " with channels dealt" if usual_init(study) == "dealt" else ""
+    init = usual_init(study)
+    dealt = f" with channels {init.replace('-', ' ')}" if init in DEALS else ""
     held_out = ", on photographs held out from training" if study.recipe.evaluate_on == "validation" else ""
     return dealt + held_out + (", at equal CPU seconds" if study.recipe.equal_cpu else "")
 

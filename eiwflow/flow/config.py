@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .shuffle import DEALS
 from .shuffle import ORDERS as ORDERS
 from .shuffle import WEIGHTS as WEIGHTS
 
 PRIORS = ("standard", "conditional")
-INITS = ("principal", "random", "dealt")
+INITS = ("principal", "random", *DEALS)
 MEMORIES = ("store", "recompute")
 
 #: The split policies that have a name: name -> (order, weights).
@@ -72,11 +73,12 @@ class FlowConfig:
         split: a name of :data:`NAMED_SPLITS` or ``ORDER+WEIGHTS``.
         prior: of what is emitted: ``standard`` N(0, I) or ``conditional`` N(mu(h), sigma(h)^2) on the kept half h.
         init: ``principal`` rotates every level to the channels of largest variance, whose halves change places from
-            coupling to coupling; ``dealt`` rotates too, and gives pairs of couplings other halves (:mod:`.deal`);
-            ``random`` is Glow's.
+            coupling to coupling; ``dealt`` rotates too, and gives pairs of couplings other halves (:mod:`.deal`), by
+            information where the order looks at data and else by chance, ``dealt-by-information`` and
+            ``dealt-by-chance`` whatever the order; ``random`` is Glow's.
         network: kernel sizes of a coupling network, ``3-1-3`` being Glow's.
         scale_bound: B of a coupling's log-scale B tanh(s/B), in nats.
-        permutation_seed: draws the permutation of the order ``random``, and what ``dealt`` deals by chance.
+        permutation_seed: draws the permutation of the order ``random``, and what is dealt by chance.
         memory: what a gradient needs: ``store`` it, or ``recompute`` it by inverting the steps, in memory that does not
             grow with them. No number of the density depends on it.
 

@@ -6,8 +6,8 @@ ways; what two channels of one half tell of each other, they leave to others. Ha
 (:func:`by_information`): pairs of couplings are given the halves with the most mutual information between them, and
 what one has seen counts less when the next is dealt. :func:`by_chance` deals as often without looking.
 
-Where a level splits, the last pair is given: what is to stay and what is to leave. The others are dealt as if it saw
-nothing (counting what it sees gained nothing on held-out photographs, over three seeds).
+Where a level splits, the last pair is given by the order of its split: what is to stay and what is to leave. The others
+are dealt as if it saw nothing (counting what it sees gained nothing on held-out photographs, over three seeds).
 
 A deal is a list of K arrangements: the channel numbers (C,) as they stand at each coupling, those that condition first.
 """
@@ -21,7 +21,6 @@ import torch
 from torch import Tensor
 
 from .bijection import generator_for
-from .entropy import redundancy
 
 #: How far, in pixels, a neighbour may be that tells of a channel, whatever a coupling's network looks at.
 REACH = 1
@@ -37,48 +36,46 @@ RIDGE = 1e-3
 #: The largest R² that counts, which ends a channel's information about another at 3.5 nats.
 MOST_EXPLAINED = 0.999
 
-#: (channels as the first coupling would get them (N, C, H, W), K, whether the level splits, seed) to K arrangements.
-Deal = Callable[[Tensor, int, bool, int], list[Tensor]]
+#: (channels as the first coupling would get them (N, C, H, W), K, the half (C,) bool that the last pair is of where the
+#: level splits, seed) to K arrangements.
+Deal = Callable[[Tensor, int, Tensor | None, int], list[Tensor]]
 
 
-def in_turn(x: Tensor, steps: int, splits: bool, seed: int = 0) -> list[Tensor]:
+def in_turn(x: Tensor, steps: int, last: Tensor | None = None, seed: int = 0) -> list[Tensor]:
     """Return K arrangements of the channels of x: the first half and the second, which change places.
 
     Shapes: x (N, C, H, W), the level's channels as its first coupling would get them.
     """
-    del splits, seed
+    del last, seed
     channels = torch.arange(x.shape[1])
     return [channels.roll(step % 2 * (len(channels) // 2)) for step in range(steps)]
 
 
-def by_chance(x: Tensor, steps: int, splits: bool, seed: int = 0) -> list[Tensor]:
+def by_chance(x: Tensor, steps: int, last: Tensor | None = None, seed: int = 0) -> list[Tensor]:
     """Return K arrangements of the channels of x, every pair of random halves that do not depend on what x holds.
 
-    Where the level splits, the last pair is of the first half and the second, as :func:`in_turn`'s.
+    Where it is given, the last pair is of the half ``last`` (C,) bool and the other.
     """
     count = x.shape[1]
     generator = generator_for(seed, f"halves of {count} channels")
     drawn = [torch.randperm(count, generator=generator) for _ in range(pairs(steps))]
     halves = [larger_first(torch.isin(torch.arange(count), order[: count // 2])) for order in drawn]
-    return arranged([*halves[1:], torch.arange(count) < count // 2] if splits else halves, steps)
+    return arranged(halves if last is None else [*halves[1:], last], steps)
 
 
-def by_information(x: Tensor, steps: int, splits: bool, seed: int = 0) -> list[Tensor]:
+def by_information(x: Tensor, steps: int, last: Tensor | None = None, seed: int = 0) -> list[Tensor]:
     """Return K arrangements of the channels of x by what they tell of each other.
 
-    Where the level splits, the last pair is of those that will stay, by redundancy, and those that will leave; two
-    couplings or one are given nothing else.
+    Where it is given, the last pair is of the half ``last`` (C,) bool and the other; two couplings or one are given
+    nothing else.
     """
     del seed  # it decides by the data alone
-    weights, last = dependence(x.double()).cpu(), []
-    if splits:
-        structured = redundancy(x).mean(dim=0).argsort(descending=True, stable=True).cpu()
-        last = [torch.isin(torch.arange(x.shape[1]), structured[: x.shape[1] // 2])]
+    weights, given = dependence(x.double()).cpu(), [] if last is None else [last]
     halves: list[Tensor] = []
-    while len(halves) + len(last) < pairs(steps):
+    while len(halves) + len(given) < pairs(steps):
         halves.append(larger_first(best_halves(weights, len(halves))))
         weights = seen(weights, halves[-1])
-    return arranged([*halves, *last], steps)
+    return arranged([*halves, *given], steps)
 
 
 def pairs(steps: int) -> int:

@@ -12,13 +12,12 @@ from .actnorm import ActNorm
 from .bijection import Bijection, Modules
 from .config import FlowConfig
 from .coupling import AffineCoupling
-from .deal import in_turn
 from .folding import fold, fold_back
 from .fused import FusedSteps, arrange, run_steps, undo_steps
 from .mixing import InvertibleConvolution, matrices, mix, principal_rotation, rearrangement
 from .prepared import prepared
 from .recompute import recomputed
-from .shuffle import ORDERS, Shuffle
+from .shuffle import ORDERS, Shuffle, deal_of
 from .split import Split
 from .squeeze import Squeeze
 
@@ -131,7 +130,7 @@ class Level(nn.Module):
         channels = config.level_shape(number)[0]
         self.number = number
         self.rotated, self.dealt_by = config.init != "random", config.permutation_seed
-        self.deal = ORDERS[config.order].dealt if config.init == "dealt" else in_turn
+        self.order, self.deal = ORDERS[config.order], deal_of(config.init, config.order)
         self.recompute = config.memory == "recompute"
         self.squeeze = Squeeze(channels // 4)
         self.steps: Modules[Step] = Modules(Step(channels, config) for _ in range(config.steps))
@@ -153,7 +152,9 @@ class Level(nn.Module):
             if self.rotated and number == 0:
                 normed = step.actnorm(x)[0].double()
                 rotation = principal_rotation(normed)
-                stands = self.deal(mix(normed, rotation), len(self.steps), self.shuffle is not None, self.dealt_by)
+                principal = mix(normed, rotation)
+                last = None if self.shuffle is None else self.order.stays(principal)
+                stands = self.deal(principal, len(self.steps), last, self.dealt_by)
                 step.mixing.set_matrix(rotation[stands[0]])
             elif self.rotated:
                 step.mixing.set_matrix(rearrangement(stands[number - 1], stands[number]))

@@ -12,7 +12,7 @@ from torch.autograd.function import once_differentiable
 
 from .bijection import Bijection, generator_for, starts_at_zero
 from .coupling import soft_bound
-from .deal import Deal, by_chance, by_information
+from .deal import Deal, by_chance, by_information, in_turn
 from .entropy import gaussian_entropy, redundancy
 
 #: log ω never leaves ±LOG_WEIGHT_BOUND (nats): a channel is scaled by at most e² = 7.4.
@@ -129,13 +129,22 @@ class Order:
     Attributes:
         made: from C and the permutation seed, before data are seen.
         sorted: from features (N, C, H, W), once, in the initialising pass; None where an order looks at no data.
-        dealt: how the initialisation ``dealt`` gives a level's channels to its couplings.
+        dealt: how the initialisation ``dealt`` gives a level's channels to its couplings; see :data:`DEALS`.
 
     """
 
     made: Callable[[int, int], Tensor]
     sorted: Callable[[Tensor], Tensor] | None = None
     dealt: Deal = by_chance
+
+    def stays(self, x: Tensor) -> Tensor:
+        """Return the half (C,) bool that a level's last two couplings are dealt, of channels x (N, C, H, W).
+
+        Of an order that looks at data it is what stays; of any other the first half, whichever leaves.
+        """
+        channels = torch.arange(x.shape[1])
+        order = channels if self.sorted is None else self.sorted(x).cpu()
+        return torch.isin(channels, order[: len(channels) // 2])
 
 
 def by_number(channels: int, seed: int = 0) -> Tensor:
@@ -167,6 +176,17 @@ ORDERS: dict[str, Order] = {
     "entropy": Order(by_number, sorted=entropy_order, dealt=by_information),
 }
 WEIGHTS: dict[str, Callable[[int], Weights] | None] = {"none": None, "pooled": Weights}
+#: How the initialisations that deal give channels to couplings: as the order has it, or all orders alike.
+DEALS: dict[str, Callable[[Order], Deal]] = {
+    "dealt": lambda order: order.dealt,
+    "dealt-by-information": lambda _: by_information,
+    "dealt-by-chance": lambda _: by_chance,
+}
+
+
+def deal_of(init: str, order: str) -> Deal:
+    """Return how an initialisation gives a level's channels to its couplings, where the split has an order."""
+    return DEALS[init](ORDERS[order]) if init in DEALS else in_turn
 
 
 class Shuffle(Bijection):

@@ -17,9 +17,9 @@ from ..checkpoint import write_atomically
 from ..data import ImageData, corner_crops, to_tensor
 from ..flow import FlowConfig, MultiScaleFlow, dequantise, to_bits_per_dim
 from ..flow.bijection import generator_for
-from ..flow.config import ORDERS
 from ..flow.deal import by_chance
 from ..flow.score import score
+from ..flow.shuffle import deal_of
 from .failures import TrainingFailed
 from .loop import Trainer
 from .memory import channels_last
@@ -90,7 +90,7 @@ def run_arm(recipe: Recipe, images: ImageData, record: Path | None = None) -> di
 
 def _drawn(flow: FlowConfig) -> bool:
     """Return whether the permutation seed decides anything of a flow."""
-    return flow.order == "random" or (flow.init == "dealt" and ORDERS[flow.order].dealt is by_chance)
+    return flow.order == "random" or deal_of(flow.init, flow.order) is by_chance
 
 
 def scored_crops(images: ImageData, flow: FlowConfig) -> Tensor:

@@ -45,7 +45,7 @@ class StudyRecipe:
 
     The same seed gives every arm the same initialisation, module by module, the same batches and the same noise of
     evaluation. An order ``random`` draws its permutation anew for every seed, the same one with and without weights;
-    so does the initialisation ``dealt`` what it deals by chance.
+    so do the initialisations that deal, what they deal by chance.
 
     Arguments:
         splits, inits, priors: arms are all their combinations.

@@ -66,6 +66,8 @@ def test_of_channels_that_tell_nothing_information_shows_no_more_than_chance_doe
     [
         ("dealt", "weighted", "dealt by information"),
         ("dealt", "static-first", "dealt by chance"),
+        ("dealt-by-chance", "weighted", "dealt by chance"),
+        ("dealt-by-information", "static-first", "dealt by information"),
         ("principal", "weighted", "halves that change places; training"),
         ("random", "weighted", "random rotations"),
     ],

@@ -186,6 +186,18 @@ def test_the_factorial_reading_is_on_the_initialisation_that_the_recipe_crosses_
     assert "nothing is claimed of the entropy order by itself" in informed and "− first −0.12" in informed
 
 
+def test_where_all_orders_are_dealt_alike_order_and_deal_are_told_apart(study_of):
+    orders = {"first+pooled": 0.05, "last+pooled": 0.2, "random+pooled": 0.1, "weighted": 0.0}
+    deals = {"dealt-by-information": 0.0, "dealt-by-chance": 0.02}
+    made = {f"{split}/{init}": 3.9 + order + deal for split, order in orders.items() for init, deal in deals.items()}
+    study = study_of(arms(made, noise=1e-4), inits=tuple(deals))
+    said = {one.name: one.mean for one in factorial(study, "conditional").effects}
+    assert said["entropy order − first"] == pytest.approx(-0.05, abs=5e-4)
+    assert said["dealt-by-information − dealt-by-chance initialisation"] == pytest.approx(-0.02, abs=5e-4)
+    assert verdict(study).entropy_informed().startswith("With the conditional prior the gain is entropy-informed")
+    assert "with channels dealt by information, weighted needs" in verdict(study).in_words()
+
+
 @pytest.mark.parametrize("inits", [("principal", "dealt"), ("dealt", "principal")])
 def test_which_initialisation_is_asked_for_first_does_not_matter(study_of, inits):
     made = {f"{split}/{init}": 4.0 for split in ("static-first", "weighted") for init in ("dealt", "principal")}

@@ -10,19 +10,20 @@ from torch import Tensor
 
 from eiwflow.flow import FlowConfig, MultiScaleFlow
 from eiwflow.flow.config import INITS, ORDERS, PRIORS, WEIGHTS
+from eiwflow.flow.shuffle import DEALS
 
 from .numerics import noise, perturb
 
 POLICIES = [f"{order}+{weights}" for order in ORDERS for weights in WEIGHTS]
 
-#: Every split policy with every prior and every initialisation; ``dealt``, which only arranges what ``principal`` does
-#: too, with a policy of each deal.
+#: Every split policy with every prior and every initialisation; those that deal, which only arrange what ``principal``
+#: does too, with a policy of each kind.
 ARMS = {
     f"{split}, {prior}, {init}": {"split": split, "prior": prior, "init": init}
     for split in POLICIES
     for prior in PRIORS
     for init in INITS
-    if init != "dealt" or split in ("first+none", "entropy+pooled")
+    if init not in DEALS or split in ("first+none", "entropy+pooled")
 }
 every_arm = pytest.mark.parametrize("arm", ARMS.values(), ids=ARMS.keys())
 every_policy = pytest.mark.parametrize("split", POLICIES)

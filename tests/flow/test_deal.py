@@ -16,6 +16,7 @@ from eiwflow.flow.deal import (
     larger_first,
 )
 from eiwflow.flow.entropy import redundancy
+from eiwflow.flow.shuffle import ORDERS
 
 from .flows import fresh_flow
 from .numerics import largest_difference, noise, sheet
@@ -104,15 +105,18 @@ def test_the_half_with_the_larger_variances_conditions_first():
 # ------------------------------------------------------------------------------ deals
 
 
+FIRST = torch.arange(8) < 4
+
+
 def channels_for_a_deal():
     return sheet(8, 8, 8, n=16) + 0.3 * noise(16, 8, 8, 8, seed=1)
 
 
 @pytest.mark.parametrize("deal", [in_turn, by_chance, by_information])
-@pytest.mark.parametrize("splits", [True, False])
+@pytest.mark.parametrize("last", [None, FIRST])
 @pytest.mark.parametrize("steps", [1, 2, 5, 8])
-def test_a_deal_is_an_arrangement_for_every_coupling_and_turns_every_pair_round(deal, splits, steps):
-    stands = deal(channels_for_a_deal(), steps, splits, 0)
+def test_a_deal_is_an_arrangement_for_every_coupling_and_turns_every_pair_round(deal, last, steps):
+    stands = deal(channels_for_a_deal(), steps, last, 0)
     assert len(stands) == steps
     assert all(sorted(stand.tolist()) == list(range(8)) for stand in stands)
     back = stands[::-1]
@@ -122,24 +126,30 @@ def test_a_deal_is_an_arrangement_for_every_coupling_and_turns_every_pair_round(
 
 
 def test_in_turn_the_halves_change_places():
-    stands = in_turn(channels_for_a_deal(), 3, True)
+    stands = in_turn(channels_for_a_deal(), 3)
     assert [stand.tolist() for stand in stands] == [[*range(8)], [4, 5, 6, 7, 0, 1, 2, 3], [*range(8)]]
 
 
-def test_chance_depends_on_the_seed_alone_and_ends_with_the_first_half_where_a_level_splits():
+def test_chance_depends_on_the_seed_alone_and_ends_with_the_half_that_is_given():
     x = channels_for_a_deal()
-    one, again, other = (by_chance(given, 6, True, seed) for given, seed in ((x, 3), (noise(2, 8, 4, 4), 3), (x, 4)))
+    one, again, other = (by_chance(given, 6, FIRST, seed) for given, seed in ((x, 3), (noise(2, 8, 4, 4), 3), (x, 4)))
     assert all(torch.equal(a, b) for a, b in zip(one, again, strict=True))
     assert any(not torch.equal(a, b) for a, b in zip(one, other, strict=True))
     assert one[-1].tolist() == [4, 5, 6, 7, 0, 1, 2, 3]
 
 
-def test_information_ends_with_the_half_that_stays_transformed_where_a_level_splits():
+@pytest.mark.parametrize("deal", [by_chance, by_information])
+def test_a_deal_ends_with_the_half_that_stays_transformed_where_a_level_splits(deal):
     x = channels_for_a_deal()
     x[:, ::2] = noise(16, 4, 8, 8, seed=2)
-    stands = by_information(x, 4, True)
+    stands = deal(x, 4, ORDERS["entropy"].stays(x))
     structured = redundancy(x).mean(dim=0).argsort(descending=True)[:4]
     assert set(stands[-1][4:].tolist()) == set(structured.tolist()) == {1, 3, 5, 7}
+
+
+@pytest.mark.parametrize("order", ["first", "last", "random"])
+def test_an_order_that_does_not_look_at_data_ends_with_the_first_half_and_the_second(order):
+    assert torch.equal(ORDERS[order].stays(channels_for_a_deal()), FIRST)
 
 
 def test_information_shows_pairs_of_couplings_more_of_what_is_told_than_chance_does():
@@ -154,18 +164,28 @@ def test_information_shows_pairs_of_couplings_more_of_what_is_told_than_chance_d
         return float(weights[seen].sum() / weights.sum())
 
     for steps in (2, 4):
-        chance = [shown(by_chance(x, steps, False, seed)) for seed in range(20)]
-        assert shown(by_information(x, steps, False)) >= max(chance) - 1e-9
+        chance = [shown(by_chance(x, steps, None, seed)) for seed in range(20)]
+        assert shown(by_information(x, steps)) >= max(chance) - 1e-9
 
 
 # ------------------------------------------------------------------------------ in a flow
 
 
-@pytest.mark.parametrize(("split", "deal"), [("static-first", by_chance), ("weighted", by_information)])
+@pytest.mark.parametrize(
+    ("split", "init", "deal"),
+    [
+        ("static-first", "dealt", by_chance),
+        ("weighted", "dealt", by_information),
+        ("static-last", "dealt-by-information", by_information),
+        ("weighted", "dealt-by-information", by_information),
+        ("static-last", "dealt-by-chance", by_chance),
+        ("weighted", "dealt-by-chance", by_chance),
+    ],
+)
 @pytest.mark.parametrize("steps", [3, 4])
 @torch.no_grad()
-def test_a_flow_deals_its_principal_channels(split, deal, steps):
-    flow = fresh_flow(shape=(3, 16, 16), width=6, steps=steps, split=split, init="dealt", permutation_seed=5)
+def test_a_flow_deals_its_principal_channels(split, init, deal, steps):
+    flow = fresh_flow(shape=(3, 16, 16), width=6, steps=steps, split=split, init=init, permutation_seed=5)
     x = 0.3 * sheet(3, 16, 16, n=16) + 0.1 * noise(16, 3, 16, 16, seed=1)
     flow.initialise(x)
     level = flow.levels[0]
@@ -179,6 +199,7 @@ def test_a_flow_deals_its_principal_channels(split, deal, steps):
     principal = into_couplings[0][:, variances.argsort(descending=True)]
     covariance = torch.cov(principal.transpose(0, 1).flatten(1))
     assert largest_difference(covariance, torch.diag(covariance.diagonal())) < 1e-6
-    for arrangement, channels in zip(deal(principal, steps, True, 5), into_couplings, strict=True):
+    last = ORDERS[flow.config.order].stays(principal)
+    for arrangement, channels in zip(deal(principal, steps, last, 5), into_couplings, strict=True):
         both = torch.cat([channels, principal[:, arrangement]], dim=1).transpose(0, 1).flatten(1)
         assert largest_difference(torch.corrcoef(both)[12:, :12], torch.eye(12, dtype=torch.double)) < 1e-6
