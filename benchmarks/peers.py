@@ -2,12 +2,14 @@
 
     pip install normflows FrEIA
     python benchmarks/peers.py
+    python benchmarks/peers.py --compile
     python benchmarks/peers.py --train 120 600
 
 All sides are the same size (L = 3, K = 8, 64 hidden channels, 3-1-3 couplings, 3×32×32, batch 16) and take turns in
 one process on one thread, so that a change of the machine's speed falls on each. What is printed are medians of process
-CPU seconds with their quartiles, and medians of the ratios of neighbouring turns. The second command trains for so many
-seconds instead (race.py).
+CPU seconds with their quartiles, and medians of the ratios of neighbouring turns. The second command also times what
+torch.compile makes of this project's steps, where a C++ compiler is installed; compiling takes minutes. The third
+trains for so many seconds instead (race.py).
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +31,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from glow import glow
 
 from eiwflow.flow import FlowConfig, MultiScaleFlow
+from eiwflow.flow import level as steps_of_a_level
 from eiwflow.training.memory import channels_last, keep_freed_memory
 from eiwflow.training.optimiser import FusedAdamW
 
@@ -58,6 +62,18 @@ def eiwflow(x: Tensor, split: str, memory: str = "store") -> Side:
     flow = channels_last(MultiScaleFlow(config))
     flow.initialise(x)
     return side(list(flow.density_parameters()), lambda: flow.log_prob(x), lambda: flow.sample(BATCH, 0.7))
+
+
+def compiled(x: Tensor) -> Side:
+    """Return this project's flow with its steps as operations that autograd knows one by one, through torch.compile."""
+    works, parameters = eiwflow(x, "weighted")
+    compiled = torch.compile(steps_of_a_level.one_by_one, dynamic=False)
+
+    def through(work: Callable[[], object]) -> Callable[[], object]:
+        return patch.object(steps_of_a_level, "run", lambda steps, x, recompute: compiled(steps, x))(work)
+
+    # Sampling goes the other way, which is not compiled here.
+    return {name: through(work) for name, work in works.items() if name != "sample"}, parameters
 
 
 def floor(x: Tensor) -> Side:
@@ -139,6 +155,7 @@ def freia(x: Tensor) -> Side:
 def main() -> None:
     """Time all sides in turns and print one line a work and side, or train them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--compile", action="store_true", help="also time what torch.compile makes of it")
     parser.add_argument("--train", type=float, nargs="+", metavar="SECONDS", help="train for so many CPU seconds")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -158,14 +175,20 @@ def main() -> None:
         "eiwflow static-last": eiwflow(laid_out, "static-last"),
         "eiwflow recompute": eiwflow(laid_out, "weighted", "recompute"),
     }
+    if options.compile:
+        sides["eiwflow compiled"] = compiled(laid_out)
     for name, package, make in (("normflows", "normflows", normflows), ("FrEIA", "FrEIA", freia)):
         if importlib.util.find_spec(package):
             sides[name] = make(x)
-    times: dict[str, dict[str, list[float]]] = {work: {name: [] for name in sides} for work in WORKS}
+    times: dict[str, dict[str, list[float]]] = {
+        work: {name: [] for name, (works, _) in sides.items() if work in works} for work in WORKS
+    }
     # Work by work: what does not depend on the input is made once by whoever keeps it, as when a trained flow is used.
     for work in WORKS:
         for turn in range(TURNS + 1):
             for name, (works, _) in sides.items():
+                if work not in works:
+                    continue
                 started = time.process_time()
                 works[work]()
                 # The first turn warms caches and the allocator.
