@@ -172,3 +172,32 @@ def test_help_waits_for_no_heavy_library():
     command = [sys.executable, "-c", script]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
     assert done.stderr.strip() == "set()"
+
+
+def test_a_checkpoint_is_opened_without_an_algebra_system():
+    script = (
+        "import sys; from eiwflow.checkpoint import load; load('assets/checkpoints/photos32-weighted.safetensors'); "
+        "sys.exit(str({'torch', 'sympy'} & set(sys.modules)))"
+    )
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    assert done.stderr.strip() == "{'torch'}"
+
+
+def test_the_server_starts_torch_before_a_visitor_comes():
+    script = (
+        "import asyncio, sys, time\n"
+        "from pathlib import Path\n"
+        "from streamlit.web.server.app_discovery import discover_asgi_app\n"
+        "assert discover_asgi_app(Path('app.py')).import_string == 'app:app'\n"
+        "from app import app\n"
+        "assert 'torch' not in sys.modules\n"
+        "from eiwflow.ui import loaders\n"
+        "async def serve():\n"
+        "    async with loaders.while_the_server_runs(app):\n"
+        "        while 'eiwflow.training.run' not in sys.modules: await asyncio.sleep(0.1)\n"
+        "asyncio.run(serve())"
+    )
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr

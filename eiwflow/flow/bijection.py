@@ -95,6 +95,14 @@ def reset_parameters(root: nn.Module, seed: int) -> None:
             module.draw(generator_for(seed, name))
 
 
+def channel_numbers(channels: int) -> Tensor:
+    """Return 0 … C − 1, (C,).
+
+    On the meta device, where a file's flow is built first, torch.arange would import an algebra system, half a second.
+    """
+    return torch.tensor(range(channels))
+
+
 def starts_at_zero(layer: M) -> M:
     """Mark the last layer of a network that starts as the constant zero: its bijection starts as the identity."""
     vars(layer)["starts_at_zero"] = True

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .bijection import Bijection
+from .bijection import Bijection, channel_numbers
 
 
 class InvertibleConvolution(Bijection):
@@ -27,7 +27,7 @@ class InvertibleConvolution(Bijection):
         self.lower = nn.Parameter(torch.zeros(channels, channels))
         self.upper = nn.Parameter(torch.zeros(channels, channels))
         self.log_diagonal = nn.Parameter(torch.zeros(channels))
-        self.register_buffer("permutation", torch.arange(channels))
+        self.register_buffer("permutation", channel_numbers(channels))
         self.register_buffer("sign", torch.ones(channels))
 
     def draw(self, generator: torch.Generator) -> None:

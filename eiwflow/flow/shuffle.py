@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from .bijection import Bijection, generator_for, starts_at_zero
+from .bijection import Bijection, channel_numbers, generator_for, starts_at_zero
 from .coupling import soft_bound
 from .deal import Deal, by_chance, by_information, in_turn
 from .entropy import gaussian_entropy, redundancy
@@ -218,7 +218,7 @@ class Shuffle(Bijection):
         super().__init__(channels)
         self.rule = order
         self.permutation_seed = permutation_seed
-        self.register_buffer("order", torch.arange(channels))
+        self.register_buffer("order", channel_numbers(channels))
         weighting = WEIGHTS[weights]
         self.weights = None if weighting is None else weighting(channels)
         self.display = Weights(channels) if weighting is None and ORDERS[order].sorted is not None else None

@@ -1,6 +1,7 @@
 """Everything slow, once: the engine, checkpoints, data sets, photos, and what the front page makes of them.
 
-Nothing here imports torch before :func:`engine`: the page's first paint does not wait for it.
+Nothing here imports torch but :func:`engine` and, beside the server's start, :func:`while_the_server_runs`: neither the
+server nor a page's first paint waits for it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -48,15 +50,25 @@ HASHES: dict[str | type[Any], Callable[[Any], Any]] = {
 }
 
 
+@asynccontextmanager
+async def while_the_server_runs(_: object) -> AsyncIterator[None]:
+    """Import what is slow to import while the first browser is on its way."""
+    threading.Thread(target=_import_what_is_slow, daemon=True).start()
+    yield
+
+
+def _import_what_is_slow() -> None:
+    from .. import checkpoint  # noqa: F401
+    from ..analysis import levels  # noqa: F401
+    from ..training import run  # noqa: F401
+
+
 @st.cache_resource(show_spinner="Starting torch, once …")
 def engine() -> None:
     """Import what is slow to import, and take it out of the garbage collector's rounds."""
     import torch
 
-    from .. import checkpoint  # noqa: F401
-    from ..analysis import levels  # noqa: F401
-    from ..training import run  # noqa: F401
-
+    _import_what_is_slow()
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(max(1, (os.cpu_count() or 2) // 2))
     gc.collect()
