@@ -13,7 +13,8 @@ from eiwflow.data.registry import DATASETS, DataSet
 from eiwflow.figures import checkpoint as figures
 from eiwflow.flow import ConfigError, MultiScaleFlow
 from eiwflow.flow.config import NAMED_SPLITS, parse_split
-from eiwflow.flow.shuffle import ORDERS, WEIGHTS, Order, Weights, by_number
+from eiwflow.flow.shuffle import ORDERS, WEIGHTS, Order, by_number
+from eiwflow.flow.weights import Weights
 from eiwflow.ui import navigation
 from eiwflow.ui.navigation import Entry
 from tests.training.tiny import tiny_config, tiny_data, tiny_flow, tiny_info, tiny_x

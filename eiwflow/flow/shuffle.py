@@ -1,4 +1,4 @@
-"""The Shuffle: which channels leave, and how each is weighed for each image."""
+"""The Shuffle: which channels leave, after each was weighed for each image."""
 
 from __future__ import annotations
 
@@ -7,119 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from .bijection import Bijection, channel_numbers, generator_for, starts_at_zero
-from .coupling import soft_bound
+from .bijection import Bijection, channel_numbers, generator_for
 from .deal import Deal, by_chance, by_information, in_turn
-from .entropy import gaussian_entropy, redundancy
-
-#: log ω never leaves ±LOG_WEIGHT_BOUND (nats): a channel is scaled by at most e² = 7.4.
-LOG_WEIGHT_BOUND = 2.0
-#: Added to a spatial variance before its logarithm; 8-bit dequantisation noise has 1.3e-6.
-VARIANCE_FLOOR = 1e-4
-
-
-class Moments(torch.autograd.Function):
-    """Spatial mean and variance (N, C) of every channel of x (N, C, H, W).
-
-    In two passes: exact as torch.var_mean, and with channels last several times as fast; one more for the gradient.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ANN401 (torch's own type is too narrow)
-        """Return (mean, variance)."""
-        rows = x.permute(0, 2, 3, 1).flatten(1, 2)
-        mean = rows.mean(dim=1)
-        centred = rows - mean[:, None]
-        ctx.save_for_backward(centred)
-        ctx.size = x.shape[2:]
-        return mean, centred.square().mean(dim=1)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, of_mean: Tensor, of_variance: Tensor) -> Tensor:  # noqa: ANN401
-        """Return the gradient of x; the variance's through the mean is zero."""
-        (centred,) = ctx.saved_tensors
-        pixels = centred.shape[1]
-        of_rows = torch.addcmul((of_mean / pixels)[:, None], centred, (of_variance * (2 / pixels))[:, None])
-        return of_rows.view(len(of_rows), *ctx.size, -1).permute(0, 3, 1, 2)
-
-
-def pool(x: Tensor) -> Tensor:
-    """Return spatial mean and log spatial variance of every channel: (N, C, H, W) to (N, 2C)."""
-    return _pooled(*Moments.apply(x))
-
-
-def _pooled(mean: Tensor, variance: Tensor) -> Tensor:
-    return torch.cat([mean, (variance + VARIANCE_FLOOR).log()], dim=1)
-
-
-class Solver(nn.Module):
-    """Finds one log-weight a channel of one half from the pooled other half; 0 at first, so weights start at 1.
-
-    Shapes: x (N, C/2, H, W) of the other half; result (N, C/2) in nats, within ±:data:`LOG_WEIGHT_BOUND`.
-    """
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        half = channels // 2
-        self.hidden = nn.Linear(2 * half, 2 * channels)
-        self.out = starts_at_zero(nn.Linear(2 * channels, half))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return log ω of the half that x is not."""
-        return self.solve(pool(x))
-
-    def solve(self, pooled: Tensor) -> Tensor:
-        """Return log ω from the pooled other half."""
-        return soft_bound(self.out(torch.relu(self.hidden(pooled))), LOG_WEIGHT_BOUND)
-
-
-class Weights(Bijection):
-    r"""Weighs every channel of every image in two passes, as two couplings do, so that the inverse recomputes them.
-
-    .. math:: b' = ω_b(a) b, \qquad a' = ω_a(b') a, \qquad \log|\det| = H W \sum_c \log ω_c(x)
-
-    a is the first half of the channels (kept), b the second (emitted).
-    """
-
-    def __init__(self, channels: int) -> None:
-        super().__init__(channels)
-        self.kept = Solver(channels)
-        self.emitted = Solver(channels)
-
-    def log_weights(self, x: Tensor) -> Tensor:
-        """Return log ω (N, C) for the input x, kept half first."""
-        (mean_a, mean_b), (variance_a, variance_b) = (moment.chunk(2, dim=1) for moment in Moments.apply(x))
-        log_b = self.emitted.solve(_pooled(mean_a, variance_a))
-        # What b' = ω_b b has follows from what b has: b' itself need not be looked at.
-        weight = log_b.exp()
-        log_a = self.kept.solve(_pooled(weight * mean_b, weight.square() * variance_b))
-        return torch.cat([log_a, log_b], dim=1)
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return (y, log_det)."""
-        self.check(x)
-        log_weights = self.log_weights(x)
-        return x * log_weights.exp()[:, :, None, None], x.shape[2] * x.shape[3] * log_weights.sum(dim=1)
-
-    def inverse(self, y: Tensor) -> Tensor:
-        """Undo the second pass, then the first: each is decided by what it did not change."""
-        self.check(y)
-        weighed_a, weighed_b = y.chunk(2, dim=1)
-        a = weighed_a * (-self.kept(weighed_b)).exp()[:, :, None, None]
-        b = weighed_b * (-self.emitted(a)).exp()[:, :, None, None]
-        return torch.cat([a, b], dim=1)
-
-    def divergence(self, x: Tensor, temperature: float = 1.0) -> Tensor:
-        r"""Return KL(softmax(−h(x)/τ) ‖ softmax(log ω(x)/τ)) per image (N,), h each channel's Gaussian entropy.
-
-        h carries no gradient: the divergence teaches the weights, not the features.
-        """
-        target = (-gaussian_entropy(x.detach()) / temperature).log_softmax(dim=1)
-        return (target.exp() * (target - (self.log_weights(x.detach()) / temperature).log_softmax(dim=1))).sum(dim=1)
+from .entropy import redundancy
+from .weights import Weights
 
 
 @dataclass(frozen=True)

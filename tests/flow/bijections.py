@@ -13,9 +13,10 @@ from eiwflow.flow.config import ORDERS, PRIORS, WEIGHTS
 from eiwflow.flow.coupling import AffineCoupling
 from eiwflow.flow.level import Step
 from eiwflow.flow.mixing import InvertibleConvolution
-from eiwflow.flow.shuffle import Shuffle, Weights
+from eiwflow.flow.shuffle import Shuffle
 from eiwflow.flow.split import Split
 from eiwflow.flow.squeeze import Squeeze
+from eiwflow.flow.weights import Weights
 
 from .numerics import noise, perturb
 

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from eiwflow.flow.bijection import reset_parameters
 from eiwflow.flow.entropy import gaussian_entropy
-from eiwflow.flow.shuffle import Shuffle, Weights
+from eiwflow.flow.shuffle import Shuffle
+from eiwflow.flow.weights import Weights
 
 from .numerics import noise, perturb
 

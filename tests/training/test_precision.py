@@ -5,7 +5,7 @@ import torch
 
 from eiwflow.flow.coupling import AffineCoupling
 from eiwflow.flow.level import Level
-from eiwflow.flow.shuffle import Solver
+from eiwflow.flow.weights import Solver
 from tests.flow.flows import images_for, ready_flow
 
 each_split = pytest.mark.parametrize("split", ("weighted", "shuffle", "static-last"))
