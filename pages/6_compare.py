@@ -197,7 +197,7 @@ def show_halves(found: dict[str, tuple[Arm, TrainingRecord]], shared: np.ndarray
             ui.chart(
                 ui.drawn(figures.weights, level, limit),
                 page,
-                f"scrub-weights-{level.arm.split}",
+                f"scrub-weights-{level.arm.name}",
                 alt=f"{name}: {level.weights_in_words()}",
             )
     st.caption(f"After the last step, level {number}: {words}")

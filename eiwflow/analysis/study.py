@@ -325,13 +325,17 @@ class Verdict:
 
     @property
     def rivals(self) -> dict[str, dict[Arm, Effect]]:
-        """Prior -> what the main question is about: the static splits of the subject's initialisation, or all arms."""
+        """Prior -> what the main question is about.
+
+        The static splits of the subject's initialisation; without one all splits of that initialisation, or all arms.
+        """
         found = {}
         for prior in self.study.priors:
             others = self.comparisons.against(prior)
             init = self.comparisons.subject[1]
-            static = {arm: one for arm, one in others.items() if arm.split in STATIC and arm.init == init}
-            found[prior] = static or others
+            alike = {arm: one for arm, one in others.items() if arm.init == init}
+            static = {arm: one for arm, one in alike.items() if arm.split in STATIC}
+            found[prior] = static or alike or others
         return {prior: others for prior, others in found.items() if others}
 
     @property

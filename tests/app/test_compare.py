@@ -234,6 +234,13 @@ def test_arms_move_in_lock_step(with_records: Path) -> None:
     assert "8 samples drawn from the flow" in html
 
 
+@pytest.mark.parametrize("study", sorted(path.stem for path in compare_loaders.BUNDLED.glob("*.json")))
+def test_every_study_that_comes_with_the_project_is_shown_to_its_last_sentence(study: str) -> None:
+    at = visit(study=study)
+    assert not at.exception and not at.error
+    assert "seed" in sentences(at)
+
+
 def test_a_step_in_the_link_is_where_the_slider_stands(with_records: Path) -> None:
     assert url(visit(study="recorded", step="5"))["step"] == "5"
     assert url(visit(study="recorded", step="999"))["step"] == "25"
