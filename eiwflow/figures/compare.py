@@ -355,7 +355,7 @@ def weights(level: ArmLevel, limit: float) -> go.Figure:
     figure.add_vline(x=half - 0.5, line={"width": 2, "dash": "dash", "color": palette.REFERENCE})
     figure.update_layout(
         **layout(240, legend_room()),
-        xaxis={"range": [-0.7, channels - 0.3], "title": {"text": "position after the order"}, "showgrid": False},
+        xaxis={"range": [-0.7, channels - 0.3], "title": {"text": "place in the order"}, "showgrid": False},
         yaxis={"range": [-limit, limit], "title": {"text": "log ω (nats)"}, "gridcolor": palette.AXIS},
     )
     return figure

@@ -187,9 +187,11 @@ def name(study: Study, subject: tuple[str, str]) -> str:
 
 def _usual(others: Sequence[str], subject: str) -> list[str]:
     """Return what a subject is compared with unless something else is asked for."""
-    init = subject.split("/")[1]
+    own, init = subject.split("/")
     usual = [f"{split}/{init}" for split in USUAL if f"{split}/{init}" in others]
-    return (usual or list(others))[:MOST_OTHERS]
+    # Or else what it shares the initialisation with, and then the split itself with another.
+    alike = sorted(others, key=lambda one: (not one.endswith(f"/{init}"), not one.startswith(f"{own}/")))
+    return (usual or alike)[:MOST_OTHERS]
 
 
 def choose_prior(study: Study) -> str:
