@@ -162,6 +162,12 @@ def test_the_reader_of_imports_finds_them(source, expected):
     assert imported(name, source) == expected
 
 
+def python(script: str) -> subprocess.CompletedProcess[str]:
+    """Run a script in a process of its own, which has imported nothing yet."""
+    command = [sys.executable, "-c", script]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+
+
 def test_help_waits_for_no_heavy_library():
     script = (
         "import sys, eiwflow.cli as cli\n"
@@ -169,9 +175,7 @@ def test_help_waits_for_no_heavy_library():
         "except SystemExit: pass\n"
         "sys.exit(str({'torch', 'numpy', 'scipy', 'streamlit', 'plotly'} & set(sys.modules)))"
     )
-    command = [sys.executable, "-c", script]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
-    assert done.stderr.strip() == "set()"
+    assert python(script).stderr.strip() == "set()"
 
 
 def test_a_checkpoint_is_opened_without_an_algebra_system():
@@ -179,14 +183,12 @@ def test_a_checkpoint_is_opened_without_an_algebra_system():
         "import sys; from eiwflow.checkpoint import load; load('assets/checkpoints/photos32-weighted.safetensors'); "
         "sys.exit(str({'torch', 'sympy'} & set(sys.modules)))"
     )
-    command = [sys.executable, "-c", script]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
-    assert done.stderr.strip() == "{'torch'}"
+    assert python(script).stderr.strip() == "{'torch'}"
 
 
 def test_the_server_starts_torch_before_a_visitor_comes():
     script = (
-        "import asyncio, sys, time\n"
+        "import asyncio, sys\n"
         "from pathlib import Path\n"
         "from streamlit.web.server.app_discovery import discover_asgi_app\n"
         "assert discover_asgi_app(Path('app.py')).import_string == 'app:app'\n"
@@ -198,6 +200,5 @@ def test_the_server_starts_torch_before_a_visitor_comes():
         "        while 'eiwflow.training.run' not in sys.modules: await asyncio.sleep(0.1)\n"
         "asyncio.run(serve())"
     )
-    command = [sys.executable, "-c", script]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    done = python(script)
     assert done.returncode == 0, done.stderr

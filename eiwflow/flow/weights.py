@@ -24,9 +24,15 @@ def moments(x: Tensor) -> tuple[Tensor, Tensor]:
 
     In two passes: exact as torch.var_mean, and with channels last several times as fast.
     """
-    rows = _rows(x)
+    mean, _, variance = _moments(_rows(x))
+    return mean, variance
+
+
+def _moments(rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return means (N, C) of rows (N, H W, C), the rows without them, and variances (N, C)."""
     mean = rows.mean(dim=1)
-    return mean, (rows - mean[:, None]).square().mean(dim=1)
+    centred = rows - mean[:, None]
+    return mean, centred, centred.square().mean(dim=1)
 
 
 def pool(x: Tensor) -> Tensor:
@@ -122,9 +128,7 @@ class FusedWeights(torch.autograd.Function):
         """Return (y, log_det) of x (N, C, H, W) and the tensors of both Solvers, the kept half's first."""
         rows = _rows(x)
         half = rows.shape[2] // 2
-        mean = rows.mean(dim=1)
-        centred = rows - mean[:, None]
-        variance = centred.square().mean(dim=1)
+        mean, centred, variance = _moments(rows)
         log_b, *solved_b = _solve(_pooled(mean[:, :half], variance[:, :half]), parameters[4:])
         weight = log_b.exp()
         mean_b, variance_b = weight * mean[:, half:], weight.square() * variance[:, half:]
