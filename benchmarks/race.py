@@ -23,6 +23,7 @@ from eiwflow.flow import FlowConfig, MultiScaleFlow, dequantise, to_bits_per_dim
 from eiwflow.training.batches import training_batch
 from eiwflow.training.loop import INIT_IMAGES, averaging
 from eiwflow.training.memory import channels_last
+from eiwflow.training.optimiser import FusedAdamW, Muon, optimisers
 from eiwflow.training.recipe import Recipe
 
 SIZE, DIMENSIONS = (32, 32), 3072
@@ -39,7 +40,7 @@ class Racer:
     Attributes:
         flow: gives ``log_prob(x)`` (N,) in nats.
         log_prob: of a flow like it, since an averaged copy is scored.
-        optimiser, learning_rate: what takes the steps, and its peak.
+        optimisers, learning_rate: what takes the steps, and its peak.
         batch: images a step.
         schedule: whether warm-up, cosine, clipping and averaging are used.
         seconds: the process CPU seconds of every step so far.
@@ -48,7 +49,7 @@ class Racer:
 
     flow: nn.Module
     log_prob: Callable[[nn.Module, Tensor], Tensor]
-    optimiser: torch.optim.Optimizer
+    optimisers: list[torch.optim.Optimizer]
     learning_rate: float
     batch: int
     schedule: bool = True
@@ -73,16 +74,18 @@ class Racer:
         """Take a step."""
         started = time.process_time()
         x = training_batch(images, SIZE, self.batch, 0, len(self.seconds))
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.rate(budget)
-        self.optimiser.zero_grad(set_to_none=True)
+        rate = self.rate(budget)
+        for group in (group for optimiser in self.optimisers for group in optimiser.param_groups):
+            group["lr"] = rate
+        self.flow.zero_grad(set_to_none=True)
         loss = to_bits_per_dim(self.log_prob(self.flow, x), DIMENSIONS).mean()
         # The documented training leaves out a step whose loss is not finite.
         if torch.isfinite(loss):
             loss.backward()
             if self.schedule:
                 torch.nn.utils.clip_grad_norm_(list(self.flow.parameters()), RECIPE.clip)
-            self.optimiser.step()
+            for optimiser in self.optimisers:
+                optimiser.step()
             if self.averaged is not None:
                 self.averaged.update_parameters(self.flow)
         self.seconds.append(time.process_time() - started)
@@ -105,22 +108,36 @@ def eiwflow(images: Tensor, learning_rate: float) -> Racer:
     """Return this project's flow with its defaults, but with its channels dealt."""
     flow = channels_last(MultiScaleFlow(FlowConfig(init="dealt")))
     flow.initialise(first_batch(images))
-    optimiser = torch.optim.AdamW(flow.density_parameters(), weight_decay=0.0, fused=True)
-    return Racer(flow, lambda flow, x: flow.log_prob(x), optimiser, learning_rate, RECIPE.batch)
+    steppers = optimisers(flow, RECIPE.optimiser, learning_rate)
+    return Racer(flow, lambda flow, x: flow.log_prob(x), steppers, learning_rate, RECIPE.batch)
 
 
 def normflows(images: Tensor, learning_rate: float) -> Racer:
-    """Return normflows' multi-scale Glow at our K, width and batch, trained as ours is."""
-    flow = glow(first_batch(images), FlowConfig().levels, FlowConfig().steps, FlowConfig().width, trainable=True)
-    optimiser = torch.optim.AdamW(flow.parameters(), weight_decay=0.0, fused=True)
-    return Racer(flow, lambda flow, x: flow.log_prob(x, None), optimiser, learning_rate, RECIPE.batch)
+    """Return normflows' multi-scale Glow at our K, width and batch, trained as ours is but by AdamW alone."""
+    flow = _glow_of_our_size(images)
+    steppers = [FusedAdamW(flow.parameters(), weight_decay=0.0)]
+    return Racer(flow, lambda flow, x: flow.log_prob(x, None), steppers, learning_rate, RECIPE.batch)
+
+
+def normflows_by_muon(images: Tensor, learning_rate: float) -> Racer:
+    """Return the same with this project's optimiser as well, which normflows has none of."""
+    flow = _glow_of_our_size(images)
+    networks = [module.weight for module in flow.modules() if isinstance(module, nn.Conv2d)]
+    taken = {id(weight) for weight in networks}
+    others = FusedAdamW([p for p in flow.parameters() if id(p) not in taken], weight_decay=0.0)
+    steppers = [others, Muon(networks, learning_rate)]
+    return Racer(flow, lambda flow, x: flow.log_prob(x, None), steppers, learning_rate, RECIPE.batch)
+
+
+def _glow_of_our_size(images: Tensor) -> nn.Module:
+    return glow(first_batch(images), FlowConfig().levels, FlowConfig().steps, FlowConfig().width, trainable=True)
 
 
 def documented(images: Tensor) -> Racer:
     """Return normflows' multi-scale Glow as its documentation configures and trains it, without classes."""
     flow = glow(first_batch(images), levels=3, steps=16, width=256, trainable=True)
     optimiser = torch.optim.Adamax(flow.parameters(), lr=1e-3, weight_decay=1e-5)
-    return Racer(flow, lambda flow, x: flow.log_prob(x, None), optimiser, 1e-3, batch=128, schedule=False)
+    return Racer(flow, lambda flow, x: flow.log_prob(x, None), [optimiser], 1e-3, batch=128, schedule=False)
 
 
 def race(sides: dict[str, Racer], images: Tensor, budget: float) -> None:
@@ -152,14 +169,17 @@ def train(budgets: list[float]) -> None:
     """Print the test bits/dim of every side after each number of process CPU seconds."""
     images = data.load("photos32", multiple=8, size=SIZE[0])
     train_images, test_images = to_tensor(images.train), fixed_crops(to_tensor(images.test), SIZE)
-    own_rate, rate = tuned_rate("eiwflow", eiwflow, images), tuned_rate("normflows", normflows, images)
+    starts = {"eiwflow": eiwflow, "normflows": normflows, "normflows by Muon": normflows_by_muon}
+    chosen = {name: tuned_rate(name, start, images) for name, start in starts.items()}
     print(f"torch {torch.__version__}, one thread, photos32, {len(test_images)} test images")
     rates = ", ".join(f"{each:g}" for each in RATES)
-    print(f"learning rates: eiwflow {own_rate:g}, normflows {rate:g}, the best on held-out photographs of {rates}")
+    found = ", ".join(f"{name} {rate:g}" for name, rate in chosen.items())
+    print(f"learning rates: {found}, the best on held-out photographs of {rates}")
     for budget in budgets:
         sides = {
-            "eiwflow weighted": eiwflow(train_images, own_rate),
-            "normflows, our K, width, batch": normflows(train_images, rate),
+            "eiwflow weighted": eiwflow(train_images, chosen["eiwflow"]),
+            "normflows, our K, width, batch": normflows(train_images, chosen["normflows"]),
+            "the same by Muon": normflows_by_muon(train_images, chosen["normflows by Muon"]),
             "normflows, as documented": documented(train_images),
         }
         ours = None

@@ -244,8 +244,12 @@ def _flow_options(parser: Parser) -> None:
 
 
 def _optimiser_options(parser: Parser) -> None:
-    parser.add_argument("--learning-rate", type=float, help="peak learning rate of AdamW (default: 0.002)")
-    parser.add_argument("--weight-decay", type=float, help="of AdamW (default: 0)")
+    parser.add_argument(
+        "--optimiser",
+        help="muon for the coupling networks' weights with AdamW for all else, or adamw for everything (default: muon)",
+    )
+    parser.add_argument("--learning-rate", type=float, help="peak learning rate (default: 0.002)")
+    parser.add_argument("--weight-decay", type=float, help="(default: 0)")
     parser.add_argument("--warmup", type=int, help="steps of warm-up, at most a tenth of all (default: 100)")
     parser.add_argument("--clip", type=float, help="largest gradient norm (default: 50)")
     parser.add_argument("--ema", type=float, help="decay of the averaged weights (default: 0.999)")
@@ -402,8 +406,8 @@ _FLOW_OPTIONS = (
     "split", "prior", "init", "levels", "steps", "width", "network", "scale_bound", "permutation_seed", "memory",
 )  # fmt: skip
 _RECIPE_OPTIONS = (
-    "data", "batch", "iterations", "seed", "learning_rate", "weight_decay", "warmup", "clip", "ema", "divergence",
-    "precision", "flip", "validation",
+    "data", "batch", "iterations", "seed", "optimiser", "learning_rate", "weight_decay", "warmup", "clip", "ema",
+    "divergence", "precision", "flip", "validation",
 )  # fmt: skip
 
 

@@ -169,8 +169,8 @@ def test_every_option_of_train_reaches_the_recipe(place):
     given = {
         "split": "first+pooled", "prior": "standard", "init": "random", "levels": 1, "steps-per-level": 2,
         "width": 6, "network": "3-3", "scale-bound": 1.5, "permutation-seed": 4, "size": 8, "batch": 9,
-        "iterations": 1, "seed": 5, "learning-rate": 0.003, "weight-decay": 0.1, "warmup": 7, "clip": 3.0,
-        "ema": 0.9, "divergence": 0.25, "precision": "bfloat16",
+        "iterations": 1, "seed": 5, "optimiser": "adamw", "learning-rate": 0.003, "weight-decay": 0.1,
+        "warmup": 7, "clip": 3.0, "ema": 0.9, "divergence": 0.25, "precision": "bfloat16",
     }  # fmt: skip
     words = [word for name, value in given.items() for word in (f"--{name}", value)]
     data = place / "large.npz"

@@ -23,7 +23,7 @@ from ..flow.shuffle import deal_of
 from .failures import TrainingFailed
 from .loop import Trainer
 from .memory import channels_last
-from .optimiser import FusedAdamW
+from .optimiser import optimisers
 from .recipe import Recipe, recording_steps
 from .record import PROBE_IMAGES, level_records, sample_montage
 
@@ -112,7 +112,7 @@ def _recording(trainer: Trainer, probe: Tensor) -> dict[str, Any]:
     }
 
 
-def seconds_per_step(configs: dict[str, FlowConfig], batch: int) -> dict[str, float]:
+def seconds_per_step(configs: dict[str, FlowConfig], batch: int, optimiser: str = Recipe.optimiser) -> dict[str, float]:
     """Return the median process CPU seconds of a training step of every config, timed in turns.
 
     In turns, so that a change of the machine's speed falls on all of them.
@@ -123,13 +123,14 @@ def seconds_per_step(configs: dict[str, FlowConfig], batch: int) -> dict[str, fl
         x = (torch.rand(batch, *config.shape, generator=generator) - 0.5).contiguous(memory_format=torch.channels_last)
         flow = channels_last(MultiScaleFlow(config))
         flow.initialise(x)
-        flows[name] = flow, x, FusedAdamW(flow.density_parameters(), lr=1e-5)
+        flows[name] = flow, x, optimisers(flow, optimiser, lr=1e-5, density_only=True)
     for turn in range(COST_TURNS + 1):
-        for name, (flow, x, optimiser) in flows.items():
+        for name, (flow, x, steppers) in flows.items():
             started = time.process_time()
-            optimiser.zero_grad(set_to_none=True)
+            flow.zero_grad(set_to_none=True)
             (-flow.log_prob(x).mean() / flow.config.dimensions).backward()
-            optimiser.step()
+            for stepper in steppers:
+                stepper.step()
             if turn:
                 times[name].append(time.process_time() - started)
     return {name: statistics.median(seconds) for name, seconds in times.items()}

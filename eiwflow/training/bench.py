@@ -18,7 +18,8 @@ from ..flow.level import run
 from ..flow.split import standard_normal_log_prob
 from .batches import training_batch
 from .memory import channels_last, keep_freed_memory
-from .optimiser import FusedAdamW
+from .optimiser import optimisers
+from .recipe import Recipe
 
 #: Timings a figure is the median of.
 REPEATS = 7
@@ -27,11 +28,11 @@ REPEATS = 7
 def bench(config: FlowConfig, batch: int, seed: int = 0) -> dict[str, Any]:
     """Return medians of process CPU seconds for one batch.
 
-    The train step is zero_grad, forward, backward and the optimiser on one fixed float batch; ``convolutions_cpu_s``
-    (forward + backward) and ``convolutions_forward_cpu_s`` are the coupling networks alone, in the same batch size,
-    memory format and thread. ``split_ratio`` is the step's time as a multiple of the same flow's with a static split,
-    ``null_ratio`` that of two flows with one and the same static split: what the noise of the machine alone makes. All
-    are timed in turns, so that a change of the machine's speed falls on each.
+    The train step is zero_grad, forward, backward and the default optimiser on one fixed float batch;
+    ``convolutions_cpu_s`` (forward + backward) and ``convolutions_forward_cpu_s`` are the coupling networks alone, in
+    the same batch size, memory format and thread. ``split_ratio`` is the step's time as a multiple of the same flow's
+    with a static split, ``null_ratio`` that of two flows with one and the same static split: what the noise of the
+    machine alone makes. All are timed in turns, so that a change of the machine's speed falls on each.
 
     Raises:
         ConfigError: the flow is too large for a checkpoint.
@@ -94,8 +95,9 @@ def profile(config: FlowConfig, batch: int, seed: int = 0) -> dict[str, float]:
     """Return the process CPU seconds of each part of a train step, forward and backward, every part on its own.
 
     ``convolutions`` are the coupling networks, ``affine`` what else the levels' steps do, ``shuffle`` the Shuffles,
-    ``prior`` the Splits and the standard normal, ``optimiser`` AdamW with zero_grad, and ``data`` drawing, cutting and
-    dequantising a batch. ``step`` is a whole train step, ``data`` aside: the parts, timed apart, need not add up to it.
+    ``prior`` the Splits and the standard normal, ``optimiser`` the default one with zero_grad, and ``data`` drawing,
+    cutting and dequantising a batch. ``step`` is a whole train step, ``data`` aside: the parts, timed apart, need not
+    add up to it.
 
     Raises:
         ConfigError: the flow is too large for a checkpoint.
@@ -111,7 +113,7 @@ def profile(config: FlowConfig, batch: int, seed: int = 0) -> dict[str, float]:
     stored = torch.randint(0, 256, (max(64, batch), *config.shape), generator=generator, dtype=torch.uint8)
     step = _train_step(flow, x)
     step()
-    optimiser = FusedAdamW(flow.density_parameters(), lr=0.0, weight_decay=0.0)
+    steppers = optimisers(flow, Recipe.optimiser, lr=0.0, density_only=True)
     gradients = {parameter: parameter.grad for parameter in flow.density_parameters()}
 
     def convolutions() -> None:
@@ -137,8 +139,9 @@ def profile(config: FlowConfig, batch: int, seed: int = 0) -> dict[str, float]:
     def optimise() -> None:
         for parameter, gradient in gradients.items():
             parameter.grad = gradient
-        optimiser.step()
-        optimiser.zero_grad(set_to_none=True)
+        for optimiser in steppers:
+            optimiser.step()
+        flow.zero_grad(set_to_none=True)
 
     def load() -> None:
         training_batch(stored, config.shape[1:], batch, seed, 0)
@@ -172,12 +175,13 @@ def _flow(config: FlowConfig, x: Tensor, seed: int) -> MultiScaleFlow:
 
 
 def _train_step(flow: MultiScaleFlow, x: Tensor) -> Callable[[], None]:
-    optimiser = FusedAdamW(flow.density_parameters(), lr=1e-4, weight_decay=0.0)
+    steppers = optimisers(flow, Recipe.optimiser, lr=1e-4, density_only=True)
 
     def train_step() -> None:
-        optimiser.zero_grad(set_to_none=True)
+        flow.zero_grad(set_to_none=True)
         (-flow.log_prob(x).mean() / flow.config.dimensions).backward()
-        optimiser.step()
+        for optimiser in steppers:
+            optimiser.step()
 
     return train_step
 

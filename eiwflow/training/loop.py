@@ -27,7 +27,7 @@ from .batches import training_batch
 from .distributed import ALONE, Team
 from .failures import NotFinite, TrainingFailed
 from .memory import channels_last, keep_freed_memory
-from .optimiser import FusedAdamW
+from .optimiser import optimisers
 from .recipe import Recipe, recording_steps
 from .record import PROBE_IMAGES, level_records, write_samples
 from .run import RunDirectory, RunError
@@ -109,11 +109,10 @@ class Trainer:
         # After the copy: the averaged flow, which is saved and scored, stays in float32.
         for coupling in (step.coupling for level in self.flow.levels for step in level.steps):
             coupling.in_bfloat16 = recipe.precision == "bfloat16" and self.device.type == "cuda"
-        groups: list[dict[str, Any]] = [{"params": list(self.flow.density_parameters())}]
-        if shown := list(self.flow.display_parameters()):
-            groups.append({"params": shown, "weight_decay": 0.0})
-        adamw = torch.optim.AdamW if self.device.type == "mps" else FusedAdamW
-        self.optimiser = adamw(groups, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+        self.optimisers = optimisers(self.flow, recipe.optimiser, recipe.learning_rate, recipe.weight_decay)
+        self.density = list(self.flow.density_parameters())
+        #: Whether there is a Solver that is taught for display alone.
+        self.shown = bool(list(self.flow.display_parameters()))
         self.step = 0
         #: Bits/dim of the steps since the curve's last point.
         self.since: list[float] = []
@@ -138,22 +137,22 @@ class Trainer:
         """
         recipe = self.recipe
         x = self.team.part(self.batch(self.step, recipe.batch))
-        for group in self.optimiser.param_groups:
+        for group in self._groups():
             group["lr"] = recipe.learning_rate_at(self.step)
-        shown = len(self.optimiser.param_groups) > 1
-        self.optimiser.zero_grad(set_to_none=True)
-        log_prob, divergence = self.model(x, divergence=shown or recipe.divergence > 0)
+        self.flow.zero_grad(set_to_none=True)
+        log_prob, divergence = self.model(x, divergence=self.shown or recipe.divergence > 0)
         loss = bits = to_bits_per_dim(log_prob, recipe.flow.dimensions).mean()
         if divergence is not None:
             # A display Solver sees detached features: its term teaches it and moves nothing else.
-            loss = bits + (1.0 if shown else recipe.divergence) * divergence.mean()
+            loss = bits + (1.0 if self.shown else recipe.divergence) * divergence.mean()
         loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(self.optimiser.param_groups[0]["params"], recipe.clip)
+        norm = torch.nn.utils.clip_grad_norm_(self.density, recipe.clip)
         value, norm_value = self.team.mean(bits.item()), norm.item()
         if not (_finite(value) and _finite(norm_value) and _finite(loss.item())):
             what = "bits/dim" if not _finite(value) else "the gradient"
             raise NotFinite(f"At step {self.step + 1} {what} was not finite{self._level_at_fault(x)}.")
-        self.optimiser.step()
+        for optimiser in self.optimisers:
+            optimiser.step()
         self.averaged.update_parameters(self.flow)
         self.step += 1
         return value, norm_value
@@ -168,33 +167,42 @@ class Trainer:
         """Return what the whole team is asked to do before its next step: 0 to go on, 1 to pause, 2 to stop."""
         return self.team.agree(max((1 if number == PAUSE else 2 for number in signals), default=0))
 
+    def _groups(self) -> Iterator[dict[str, Any]]:
+        return (group for optimiser in self.optimisers for group in optimiser.param_groups)
+
     # ------------------------------------------------------------------ state
+
+    def _optimised(self) -> Iterator[tuple[torch.optim.Optimizer, Tensor]]:
+        """Yield every parameter that is trained with its optimiser, in the order that a resume file counts in."""
+        return ((one, p) for one in self.optimisers for group in one.param_groups for p in group["params"])
 
     def state(self) -> dict[str, Tensor]:
         """Return every tensor that the next step depends on, by name."""
         tensors = {f"flow.{name}": tensor for name, tensor in self.flow.state_dict().items()}
         tensors |= {f"average.{name}": tensor for name, tensor in self.averaged.state_dict().items()}
-        for number, entry in self.optimiser.state_dict()["state"].items():
+        for number, (optimiser, parameter) in enumerate(self._optimised()):
             # Parameters share one count of steps, which a file must hold for each.
-            tensors |= {f"optimiser.{number}.{name}": tensor.clone() for name, tensor in entry.items()}
+            state = optimiser.state.get(parameter, {})
+            tensors |= {f"optimiser.{number}.{name}": tensor.clone() for name, tensor in state.items()}
         return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
 
     def restore(self, tensors: dict[str, Tensor], step: int, since: list[float]) -> None:
         """Continue from what :meth:`state` returned at ``step``, with the values ``since`` the curve's last point."""
         self.flow.load_state_dict(_under("flow.", tensors))
         self.averaged.load_state_dict(_under("average.", tensors))
-        parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
+        optimised = list(self._optimised())
         moments: dict[int, dict[str, Tensor]] = {}
         for key, tensor in _under("optimiser.", tensors).items():
             number, _, name = key.partition(".")
             if name != "step":
                 # The fused optimiser walks a parameter's memory and its moments' side by side: they need one layout.
-                tensor = torch.empty_like(parameters[int(number)]).copy_(tensor)
+                tensor = torch.empty_like(optimised[int(number)][1]).copy_(tensor)
             moments.setdefault(int(number), {})[name] = tensor
-        if step > 0 and len(moments) != len(parameters):
-            raise ValueError(f"There are moments of {len(moments)} parameters; the flow has {len(parameters)}.")
-        groups = self.optimiser.state_dict()["param_groups"]
-        self.optimiser.load_state_dict({"state": moments, "param_groups": groups})
+        if step > 0 and len(moments) != len(optimised):
+            raise ValueError(f"There are moments of {len(moments)} parameters; the flow has {len(optimised)}.")
+        for place, entry in moments.items():
+            optimiser, parameter = optimised[place]
+            optimiser.state[parameter] = entry
         self.step, self.since = step, since
 
 

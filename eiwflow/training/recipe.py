@@ -23,6 +23,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "divergence": (0.0, 100.0),
 }
 _WHOLE = ("batch", "iterations", "seed", "warmup")
+OPTIMISERS = ("muon", "adamw")
 PRECISIONS = ("float32", "bfloat16")
 
 
@@ -34,8 +35,9 @@ class Recipe:
         flow: what is trained.
         data: a data set's name, or a path to an ``.npz`` or a folder.
         batch, iterations, seed: images a step, steps, and what everything random is drawn from.
-        learning_rate: of AdamW at its peak; cosine to 0.
-        weight_decay: of AdamW.
+        optimiser: ``muon`` for the coupling networks' weights with AdamW for all else, or ``adamw`` for everything.
+        learning_rate: of both at its peak; cosine to 0.
+        weight_decay: of both.
         warmup: steps of linear warm-up; never more than a tenth of the iterations.
         clip: largest gradient norm.
         ema: d of the averaged weights' decay min(d, (1 + t)/(10 + t)).
@@ -54,6 +56,7 @@ class Recipe:
     batch: int = 32
     iterations: int = 1000
     seed: int = 0
+    optimiser: str = "muon"
     learning_rate: float = 2e-3
     weight_decay: float = 0.0
     warmup: int = 100
@@ -73,8 +76,9 @@ class Recipe:
                 raise ConfigError(f"{name} is {str(value)[:40]!r}; it must be a {'whole ' if whole else ''}number.")
             if not low <= value <= high:
                 raise ConfigError(f"{name} is {str(value)[:40]}; it must be between {low:g} and {high:g}.")
-        if self.precision not in PRECISIONS:
-            raise ConfigError(f"precision is {str(self.precision)[:40]!r}; it must be one of {', '.join(PRECISIONS)}.")
+        for name, allowed in (("optimiser", OPTIMISERS), ("precision", PRECISIONS)):
+            if (value := getattr(self, name)) not in allowed:
+                raise ConfigError(f"{name} is {str(value)[:40]!r}; it must be one of {', '.join(allowed)}.")
         for name in ("flip", "validation"):
             if not isinstance(getattr(self, name), bool):
                 raise ConfigError(f"{name} is {str(getattr(self, name))[:40]!r}; it must be true or false.")
@@ -95,9 +99,13 @@ class Recipe:
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Recipe:
-        """Build a recipe from :meth:`to_dict`'s result; unknown and missing fields are refused by name."""
+        """Build a recipe from :meth:`to_dict`'s result; unknown and missing fields are refused by name.
+
+        ``optimiser`` may be missing: files were written when all was AdamW's.
+        """
         if not isinstance(fields, Mapping):
             raise ConfigError(f"recipe is a {type(fields).__name__}; it must be an object of named fields.")
+        fields = {"optimiser": "adamw", **fields}
         known = {entry.name for entry in dataclasses.fields(cls)}
         if unknown := sorted(set(fields) - known):
             raise ConfigError(f"recipe has the unknown field {str(unknown[0])[:40]!r}.")

@@ -194,7 +194,8 @@ def _job(recipe: StudyRecipe, arm: Arm, seed: int, channels: int, costs: dict[st
 
 def _step_costs(recipe: StudyRecipe, channels: int) -> dict[str, float]:
     flows = [recipe.training(arm, 0, channels).flow for arm in recipe.arms()]
-    return relative_costs(seconds_per_step({cost_class(flow): flow for flow in flows}, recipe.batch))
+    configs = {cost_class(flow): flow for flow in flows}
+    return relative_costs(seconds_per_step(configs, recipe.batch, recipe.optimiser))
 
 
 def _fingerprint(images: ImageData) -> str:

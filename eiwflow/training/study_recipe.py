@@ -80,6 +80,7 @@ class StudyRecipe:
     scale_bound: float = FlowConfig.scale_bound
     batch: int = 64
     iterations: int = 500
+    optimiser: str = Recipe.optimiser
     learning_rate: float = Recipe.learning_rate
     weight_decay: float = Recipe.weight_decay
     warmup: int = Recipe.warmup
@@ -128,7 +129,18 @@ class StudyRecipe:
             permutation_seed=seed + (AGAIN_FROM if arm.split == AGAIN else 0),
             **{name: getattr(self, name) for name in ("levels", "steps", "width", "network", "scale_bound")},
         )
-        same = ("data", "batch", "learning_rate", "weight_decay", "warmup", "clip", "ema", "divergence", "flip")
+        same = (
+            "data",
+            "batch",
+            "optimiser",
+            "learning_rate",
+            "weight_decay",
+            "warmup",
+            "clip",
+            "ema",
+            "divergence",
+            "flip",
+        )
         return Recipe(
             flow=flow,
             seed=seed,
@@ -158,12 +170,15 @@ class StudyRecipe:
     def from_dict(cls, fields: object) -> StudyRecipe:
         """Build a recipe from :meth:`to_dict`'s result; a field that is not there has its default.
 
+        Without ``optimiser`` it is AdamW, which had no other beside it when such files were written.
+
         Raises:
             ConfigError: a field is unknown, of another type or out of its bounds.
 
         """
         if not isinstance(fields, dict):
             raise ConfigError(f"recipe is a {type(fields).__name__}; it must be an object of named fields.")
+        fields = {"optimiser": "adamw", **fields}
         defaults = {field.name: field.default for field in dataclasses.fields(cls)}
         for name, value in fields.items():
             if name not in defaults:

@@ -15,6 +15,7 @@ from ..figures import train as figures
 from ..flow.config import BOUNDS, INITS, NAMED_SPLITS, PRIORS
 from ..training.presets import PRESETS
 from ..training.recipe import BOUNDS as RECIPE_BOUNDS
+from ..training.recipe import OPTIMISERS
 from . import loaders as shared
 from . import parts
 from . import run_loaders as loaders
@@ -26,6 +27,7 @@ Number = TypeVar("Number", int, float)
 
 #: The default policy first.
 SPLITS = list(NAMED_SPLITS)[::-1]
+OPTIMISER = "muon moves the coupling networks' weights by Muon and all else by AdamW; adamw moves everything."
 #: Seconds between two looks at whether the device has been timed.
 WAIT_S = 0.25
 
@@ -119,12 +121,13 @@ def _own_settings() -> None:
     third.selectbox("Initialisation", INITS, key="own-init")
     number(fourth, "Training steps", "iterations", 1000, 100)
     number(fourth, "Images a step", "batch", 64, 8)
+    fourth.selectbox("Optimiser", OPTIMISERS, key="own-optimiser", help=OPTIMISER)
 
 
 def _own_recipe() -> Recipe:
     chosen = st.session_state
     flow = {name: chosen[f"own-{name}"] for name in ("levels", "steps", "width", "prior", "init")}
-    settings = {name: chosen[f"own-{name}"] for name in ("iterations", "batch", "learning_rate", "seed")}
+    settings = {name: chosen[f"own-{name}"] for name in ("iterations", "batch", "optimiser", "learning_rate", "seed")}
     return loaders.recipe(chosen["train-data"], chosen["own-size"], {**flow, "split": chosen["split"]}, settings)
 
 

@@ -1,11 +1,11 @@
-"""The optimiser is torch's, with one count of steps."""
+"""AdamW is torch's, with one count of steps; Muon is torch's, for convolutions of one shape together."""
 
 import copy
 
 import pytest
 import torch
 
-from eiwflow.training.optimiser import FusedAdamW
+from eiwflow.training.optimiser import FusedAdamW, Muon, network_weights, optimisers
 from tests.flow.flows import images_for, ready_flow
 
 
@@ -48,6 +48,61 @@ def test_it_goes_on_from_a_state_of_either():
     assert {int(entry["step"]) for entry in optimiser.state_dict()["state"].values()} == {5}
 
 
-def test_a_closure_is_refused():
+@pytest.mark.parametrize("kind", [FusedAdamW, Muon])
+def test_a_closure_is_refused(kind):
     with pytest.raises(TypeError, match="no closure"):
-        FusedAdamW([torch.nn.Parameter(torch.ones(1))]).step(lambda: 0.0)
+        kind([torch.nn.Parameter(torch.ones(1, 1))], lr=0.1).step(lambda: 0.0)
+
+
+# ---------------------------------------------------------------------------------- Muon
+
+
+def test_muon_takes_the_steps_of_torch_for_convolutions_seen_as_matrices():
+    generator = torch.Generator().manual_seed(0)
+    shapes = [(8, 3, 3, 3), (6, 8, 1, 1), (8, 3, 3, 3), (40, 2, 3, 3)]
+    ours = [torch.nn.Parameter(torch.randn(shape, generator=generator)) for shape in shapes]
+    theirs = [torch.nn.Parameter(weight.detach().flatten(1).clone()) for weight in ours]
+    ours[0].data = ours[0].data.contiguous(memory_format=torch.channels_last)
+    before = [weight.detach().clone() for weight in theirs]
+    muon = Muon(ours, lr=0.02, weight_decay=0.1)
+    settings = {"lr": 0.02, "weight_decay": 0.1, "ns_steps": Muon.ITERATIONS, "adjust_lr_fn": "match_rms_adamw"}
+    torchs = torch.optim.Muon(theirs, **settings)
+    for _ in range(5):
+        for weight, matrix in zip(ours, theirs, strict=True):
+            matrix.grad = torch.randn(matrix.shape, generator=generator)
+            weight.grad = matrix.grad.view(weight.shape).clone()
+        muon.step()
+        torchs.step()
+    for weight, matrix, start in zip(ours, theirs, before, strict=True):
+        # torch's iterates in bfloat16, which has three digits.
+        moved = (matrix - start).norm()
+        assert moved > 0.1
+        assert (weight.flatten(1) - matrix).norm() < 0.01 * moved
+
+
+@pytest.mark.parametrize("shape", [(8, 20), (20, 8), (8, 8)])
+def test_what_muon_steps_along_has_the_singular_vectors_and_values_near_one(shape):
+    matrices = torch.randn(3, *shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    left, values, right = torch.linalg.svd(matrices, full_matrices=False)
+    found = left.mT @ Muon.orthogonal(matrices) @ right.mT
+    drawn = found.diagonal(dim1=1, dim2=2)
+    assert torch.allclose(found, torch.diag_embed(drawn), atol=1e-10)
+    spread, before = ((each.amax(1) / each.amin(1)).max() for each in (drawn, values))
+    assert (drawn > 0.2).all()
+    assert (drawn < 1.3).all()
+    assert spread < before / 2
+
+
+def test_with_muon_every_parameter_has_one_optimiser_and_muon_the_networks_weights():
+    for split in ("weighted", "shuffle"):
+        flow = ready_flow(split=split, dtype=torch.float32)
+        adamw, muon = optimisers(flow, "muon", lr=1e-3, weight_decay=0.1)
+        taken = [p for group in muon.param_groups for p in group["params"]]
+        left = [p for group in adamw.param_groups for p in group["params"]]
+        assert {*map(id, taken)} == {*map(id, network_weights(flow))}
+        assert all(weight.dim() == 4 for weight in taken)
+        assert sorted(map(id, taken + left)) == sorted(map(id, flow.parameters()))
+        (alone,) = optimisers(flow, "adamw", lr=1e-3, weight_decay=0.1)
+        assert sorted(id(p) for g in alone.param_groups for p in g["params"]) == sorted(map(id, flow.parameters()))
+        # A Solver for display alone is never pulled to zero.
+        assert [group["weight_decay"] for group in alone.param_groups] == [0.1, 0.0][: 1 + (split == "shuffle")]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from eiwflow.flow import ConfigError, FlowConfig
 from eiwflow.flow.config import MEMORIES
 from eiwflow.training.presets import PRESETS
-from eiwflow.training.recipe import BOUNDS, PRECISIONS, Recipe, recording_steps
+from eiwflow.training.recipe import BOUNDS, OPTIMISERS, PRECISIONS, Recipe, recording_steps
 
 from .tiny import tiny_recipe
 
@@ -53,6 +53,7 @@ def test_what_is_no_number_is_refused_by_name(name, value):
 
 WORDS = {
     "precision": ["float16", "", None, ["float32"]],
+    "optimiser": ["sgd", "", None, ["muon"]],
     "flip": ["yes", 1, None],
     "validation": ["yes", 0, None],
     "data": ["", "a\0b", "x" * 5000, None, ["photos32"]],
@@ -96,6 +97,7 @@ recipes = st.builds(
     seed=st.integers(0, 2**31 - 1),
     learning_rate=st.floats(1e-6, 1.0),
     precision=st.sampled_from(PRECISIONS),
+    optimiser=st.sampled_from(OPTIMISERS),
     flip=st.booleans(),
 )
 
@@ -105,10 +107,17 @@ def test_a_recipe_comes_back_from_json(recipe):
     assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
 
 
-@pytest.mark.parametrize("name", tiny_recipe().to_dict())
+def without(name):
+    return {field: value for field, value in tiny_recipe().to_dict().items() if field != name}
+
+
+def test_a_recipe_without_an_optimiser_is_of_the_time_when_all_was_adamws():
+    assert Recipe.from_dict(without("optimiser")) == tiny_recipe(optimiser="adamw")
+
+
+@pytest.mark.parametrize("name", without("optimiser"))
 def test_a_missing_field_is_refused_by_name(name):
-    fields = tiny_recipe().to_dict()
-    del fields[name]
+    fields = without(name)
     with pytest.raises(ConfigError, match=f"lacks the field '{name}'"):
         Recipe.from_dict(fields)
 

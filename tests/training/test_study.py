@@ -371,7 +371,7 @@ def test_a_run_that_fails_costs_the_study_no_other_run(tmp_path, data, monkeypat
 
 
 def test_a_study_at_equal_cpu_measures_a_step_once_and_keeps_to_it(tmp_path, data, monkeypatch):
-    monkeypatch.setattr(study, "seconds_per_step", lambda configs, batch: dict(zip(configs, (2.0, 2.5), strict=True)))
+    monkeypatch.setattr(study, "seconds_per_step", lambda configs, *_: dict(zip(configs, (2.0, 2.5), strict=True)))
     recipe, out = tiny_study(data, iterations=10, seeds=1, equal_cpu=True), tmp_path / "study.json"
     document = run_study(recipe, out)
     assert document["step_cost"] == {"none/conditional": 1.0, "pooled/conditional": 1.25}
@@ -407,8 +407,8 @@ RECIPES = {
         "splits": ("random", "random+pooled"), "inits": ("random",), "priors": ("standard", "conditional"),
         "extra": ("weighted/principal/standard",), "null": True, "seeds": 7, "evaluate_on": "validation",
         "equal_cpu": True, "size": 8, "levels": 2, "steps": 2, "width": 9, "network": "3-3", "scale_bound": 1.5,
-        "batch": 7, "iterations": 11, "learning_rate": 1e-3, "weight_decay": 0.1, "warmup": 3, "clip": 2.5,
-        "ema": 0.5, "divergence": 0.25, "flip": True, "data": "emoji32",
+        "batch": 7, "iterations": 11, "optimiser": "adamw", "learning_rate": 1e-3, "weight_decay": 0.1,
+        "warmup": 3, "clip": 2.5, "ema": 0.5, "divergence": 0.25, "flip": True, "data": "emoji32",
     },
     "the null alone": {"splits": (), "null": True},
     "arms alone": {"splits": (), "extra": ("weighted/random",)},
