@@ -23,7 +23,7 @@ from eiwflow.flow import FlowConfig, MultiScaleFlow, dequantise, to_bits_per_dim
 from eiwflow.training.batches import training_batch
 from eiwflow.training.loop import INIT_IMAGES, averaging
 from eiwflow.training.memory import channels_last
-from eiwflow.training.optimiser import FusedAdamW, Muon, optimisers
+from eiwflow.training.optimiser import FusedAdamW, Muon, optimisers, set_learning_rate
 from eiwflow.training.recipe import Recipe
 
 SIZE, DIMENSIONS = (32, 32), 3072
@@ -74,9 +74,7 @@ class Racer:
         """Take a step."""
         started = time.process_time()
         x = training_batch(images, SIZE, self.batch, 0, len(self.seconds))
-        rate = self.rate(budget)
-        for group in (group for optimiser in self.optimisers for group in optimiser.param_groups):
-            group["lr"] = rate
+        set_learning_rate(self.optimisers, self.rate(budget))
         self.flow.zero_grad(set_to_none=True)
         loss = to_bits_per_dim(self.log_prob(self.flow, x), DIMENSIONS).mean()
         # The documented training leaves out a step whose loss is not finite.

@@ -27,7 +27,7 @@ from .batches import training_batch
 from .distributed import ALONE, Team
 from .failures import NotFinite, TrainingFailed
 from .memory import channels_last, keep_freed_memory
-from .optimiser import optimisers
+from .optimiser import optimisers, set_learning_rate
 from .recipe import Recipe, recording_steps
 from .record import PROBE_IMAGES, level_records, write_samples
 from .run import RunDirectory, RunError
@@ -137,8 +137,7 @@ class Trainer:
         """
         recipe = self.recipe
         x = self.team.part(self.batch(self.step, recipe.batch))
-        for group in self._groups():
-            group["lr"] = recipe.learning_rate_at(self.step)
+        set_learning_rate(self.optimisers, recipe.learning_rate_at(self.step))
         self.flow.zero_grad(set_to_none=True)
         log_prob, divergence = self.model(x, divergence=self.shown or recipe.divergence > 0)
         loss = bits = to_bits_per_dim(log_prob, recipe.flow.dimensions).mean()
@@ -166,9 +165,6 @@ class Trainer:
     def asked(self, signals: list[int]) -> int:
         """Return what the whole team is asked to do before its next step: 0 to go on, 1 to pause, 2 to stop."""
         return self.team.agree(max((1 if number == PAUSE else 2 for number in signals), default=0))
-
-    def _groups(self) -> Iterator[dict[str, Any]]:
-        return (group for optimiser in self.optimisers for group in optimiser.param_groups)
 
     # ------------------------------------------------------------------ state
 

@@ -12,6 +12,9 @@ from torch import Tensor, nn
 
 from ..flow import MultiScaleFlow
 
+#: Muon's learning rate over AdamW's. On held-out photographs twice or half as much changes little.
+MUON = 5.0
+
 
 def optimisers(
     flow: MultiScaleFlow, name: str, lr: float, weight_decay: float = 0.0, *, density_only: bool = False
@@ -27,7 +30,14 @@ def optimisers(
         groups.append({"params": shown, "weight_decay": 0.0})
     adamw = torch.optim.AdamW if groups[0]["params"][0].device.type == "mps" else FusedAdamW
     both: list[torch.optim.Optimizer] = [adamw(groups, lr=lr, weight_decay=weight_decay)]
-    return [*both, Muon(networks, lr, weight_decay)] if networks else both
+    return [*both, Muon(networks, MUON * lr, weight_decay)] if networks else both
+
+
+def set_learning_rate(steppers: Iterable[torch.optim.Optimizer], rate: float) -> None:
+    """Set the learning rate of AdamW, and Muon's beside it."""
+    for stepper in steppers:
+        for group in stepper.param_groups:
+            group["lr"] = rate * (MUON if isinstance(stepper, Muon) else 1)
 
 
 def network_weights(flow: MultiScaleFlow) -> list[Tensor]:
@@ -42,19 +52,18 @@ class Muon(torch.optim.Optimizer):
     A weight (O, I, k, k) is taken as a matrix W (O, I k k). With Nesterov momentum M and its singular values drawn near
     to 1 in U,
 
-    .. math:: W \leftarrow (1 - \eta \lambda) W - 0.2 \, \eta \sqrt{\max(O, I k^2)} \, U
+    .. math:: W \leftarrow (1 - \eta \lambda) W - \eta \sqrt{\max(1, O / I k^2)} \, U
 
-    The factor makes a step as long as AdamW's, so that one learning rate η serves both. torch's own Muon takes matrices
-    only, one after the other and in bfloat16; here all weights of one shape go through the iteration together, in
-    float32, which takes a third of the time on a CPU.
+    torch's own Muon takes matrices only, one after the other and in bfloat16; here all weights of one shape go through
+    the iteration together, in float32, which takes a third of the time on a CPU.
 
     Arguments:
         weights: at least two-dimensional, with a gradient at every step.
         lr, weight_decay: η and λ.
         momentum: of M.
 
-    References: Jordan et al., Muon, 2024 (kellerjordan.github.io/posts/muon); Liu et al., Muon is Scalable for LLM
-    Training, 2025, arXiv:2502.16982, section 2.2.
+    Reference: Jordan et al., Muon: An optimizer for hidden layers in neural networks, 2024,
+    kellerjordan.github.io/posts/muon.
 
     """
 
@@ -83,7 +92,7 @@ class Muon(torch.optim.Optimizer):
         torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
         ahead = torch._foreach_lerp(gradients, momenta, group["momentum"])
         steps = self.orthogonal(torch.stack([each.flatten(1) for each in ahead]))
-        length = 0.2 * math.sqrt(max(steps.shape[1:])) * group["lr"]
+        length = group["lr"] * math.sqrt(max(1.0, steps.shape[1] / steps.shape[2]))
         if group["weight_decay"]:
             torch._foreach_mul_(weights, 1 - group["lr"] * group["weight_decay"])
         torch._foreach_add_(weights, [step.view(weights[0].shape) for step in steps], alpha=-length)

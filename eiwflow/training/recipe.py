@@ -36,7 +36,7 @@ class Recipe:
         data: a data set's name, or a path to an ``.npz`` or a folder.
         batch, iterations, seed: images a step, steps, and what everything random is drawn from.
         optimiser: ``muon`` for the coupling networks' weights with AdamW for all else, or ``adamw`` for everything.
-        learning_rate: of both at its peak; cosine to 0.
+        learning_rate: of AdamW at its peak, Muon's being five times as large; cosine to 0.
         weight_decay: of both.
         warmup: steps of linear warm-up; never more than a tenth of the iterations.
         clip: largest gradient norm.

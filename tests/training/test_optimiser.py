@@ -65,7 +65,7 @@ def test_muon_takes_the_steps_of_torch_for_convolutions_seen_as_matrices():
     ours[0].data = ours[0].data.contiguous(memory_format=torch.channels_last)
     before = [weight.detach().clone() for weight in theirs]
     muon = Muon(ours, lr=0.02, weight_decay=0.1)
-    settings = {"lr": 0.02, "weight_decay": 0.1, "ns_steps": Muon.ITERATIONS, "adjust_lr_fn": "match_rms_adamw"}
+    settings = {"lr": 0.02, "weight_decay": 0.1, "ns_steps": Muon.ITERATIONS}
     torchs = torch.optim.Muon(theirs, **settings)
     for _ in range(5):
         for weight, matrix in zip(ours, theirs, strict=True):
