@@ -27,7 +27,7 @@ from eiwflow.training.optimiser import FusedAdamW, Muon, optimisers, set_learnin
 from eiwflow.training.recipe import Recipe
 
 SIZE, DIMENSIONS = (32, 32), 3072
-#: This project's defaults but for batch and initialisation; the peer of the same size gets all else of it.
+#: This project's defaults but for the batch; the peer of the same size gets all else of it.
 RECIPE = Recipe(batch=16)
 #: Learning rates that a side is given this many seconds each with, on held-out photographs, to choose from.
 RATES, TUNING_S = (5e-4, 1e-3, 2e-3, 4e-3, 8e-3), 60.0
@@ -103,8 +103,8 @@ def first_batch(images: Tensor) -> Tensor:
 
 
 def eiwflow(images: Tensor, learning_rate: float) -> Racer:
-    """Return this project's flow with its defaults, but with its channels dealt."""
-    flow = channels_last(MultiScaleFlow(FlowConfig(init="dealt")))
+    """Return this project's flow with its defaults."""
+    flow = channels_last(MultiScaleFlow(FlowConfig()))
     flow.initialise(first_batch(images))
     steppers = optimisers(flow, RECIPE.optimiser, learning_rate)
     return Racer(flow, lambda flow, x: flow.log_prob(x), steppers, learning_rate, RECIPE.batch)

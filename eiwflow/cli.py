@@ -126,7 +126,7 @@ def build_parser() -> Parser:
     study.add_argument(
         "--splits", type=_words, help="policies, separated by commas (default: the five with a name; with --null none)"
     )
-    study.add_argument("--inits", type=_words, help="of principal, random, dealt, dealt-by-… (default: principal)")
+    study.add_argument("--inits", type=_words, help="of dealt, dealt-by-…, principal, random (default: dealt)")
     study.add_argument("--priors", type=_words, help="conditional, standard or both (default: conditional)")
     study.add_argument(
         "--arms", type=_words, dest="extra", help="further arms, each SPLIT/INIT (for every prior) or SPLIT/INIT/PRIOR"
@@ -155,7 +155,7 @@ def build_parser() -> Parser:
     )
     study.add_argument("--jobs", type=int, default=1, help="runs at the same time, one thread each (default: 1)")
     study.add_argument("--report", action="store_true", help="run nothing, say what the file FILE says")
-    study.add_argument("--subject", help="SPLIT/INIT, what --report compares (default: weighted/principal)")
+    study.add_argument("--subject", help="SPLIT/INIT, what --report compares (default: the adaptive one)")
 
     evaluate = _command(
         commands, "evaluate", evaluate_command, "Bits/dim of a checkpoint on test images, and its exactness."
@@ -225,8 +225,8 @@ def _flow_options(parser: Parser) -> None:
     parser.add_argument("--prior", help="of what is emitted: conditional or standard (default: conditional)")
     parser.add_argument(
         "--init",
-        help="of the 1×1 convolutions: principal, random, dealt, dealt-by-information, dealt-by-chance "
-        "(default: principal)",
+        help="of the 1×1 convolutions: dealt, dealt-by-information, dealt-by-chance, principal, random "
+        "(default: dealt)",
     )
     parser.add_argument("--levels", type=int, help="levels (default: 3)")
     parser.add_argument("--steps-per-level", type=int, dest="steps", help="flow steps a level (default: 8)")

@@ -13,7 +13,7 @@ from .shuffle import ORDERS as ORDERS
 from .shuffle import WEIGHTS as WEIGHTS
 
 PRIORS = ("standard", "conditional")
-INITS = ("principal", "random", *DEALS)
+INITS = (*DEALS, "principal", "random")
 MEMORIES = ("store", "recompute")
 
 #: The split policies that have a name: name -> (order, weights).
@@ -72,10 +72,10 @@ class FlowConfig:
         width: hidden channels of a coupling network.
         split: a name of :data:`NAMED_SPLITS` or ``ORDER+WEIGHTS``.
         prior: of what is emitted: ``standard`` N(0, I) or ``conditional`` N(mu(h), sigma(h)^2) on the kept half h.
-        init: ``principal`` rotates every level to the channels of largest variance, whose halves change places from
-            coupling to coupling; ``dealt`` rotates too, and gives pairs of couplings other halves (:mod:`.deal`), by
-            information where the order looks at data and else by chance, ``dealt-by-information`` and
-            ``dealt-by-chance`` whatever the order; ``random`` is Glow's.
+        init: ``dealt`` rotates every level to the channels of largest variance, and gives pairs of couplings other
+            halves (:mod:`.deal`), by information where the order looks at data and else by chance,
+            ``dealt-by-information`` and ``dealt-by-chance`` whatever the order; ``principal`` rotates too, and lets the
+            halves change places from coupling to coupling; ``random`` is Glow's.
         network: kernel sizes of a coupling network, ``3-1-3`` being Glow's.
         scale_bound: B of a coupling's log-scale B tanh(s/B), in nats.
         permutation_seed: draws the permutation of the order ``random``, and what is dealt by chance.
@@ -93,7 +93,7 @@ class FlowConfig:
     width: int = 64
     split: str = "weighted"
     prior: str = "conditional"
-    init: str = "principal"
+    init: str = "dealt"
     network: str = "3-1-3"
     scale_bound: float = 1.0
     permutation_seed: int = 0

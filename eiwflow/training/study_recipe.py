@@ -30,7 +30,7 @@ class Arm:
 
     @property
     def name(self) -> str:
-        """The arm's name in folders and sentences: ``weighted-principal-conditional``."""
+        """The arm's name in folders and sentences: ``weighted-dealt-conditional``."""
         return f"{self.split}-{self.init}-{self.prior}"
 
     @property
@@ -65,7 +65,7 @@ class StudyRecipe:
 
     data: str = "photos32"
     splits: tuple[str, ...] = ("static-first", "static-last", "random", "shuffle", "weighted")
-    inits: tuple[str, ...] = ("principal",)
+    inits: tuple[str, ...] = (FlowConfig.init,)
     priors: tuple[str, ...] = ("conditional",)
     extra: tuple[str, ...] = ()
     null: bool = False

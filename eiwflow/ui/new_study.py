@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from ..flow.config import INITS
+from ..flow.config import INITS, FlowConfig
 from . import compare_loaders, loaders
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def draw(known: dict[str, Path]) -> None:
     first, second, third = st.columns(3)
     data = first.selectbox("Data set", loaders.data_sets(), key="study-data")
     priors = second.multiselect("Priors", ["conditional", "standard"], default=["conditional"], key="study-priors")
-    inits = third.multiselect("Initialisation", INITS, default=["principal"], key="study-inits")
+    inits = third.multiselect("Initialisation", INITS, default=[FlowConfig.init], key="study-inits")
     splits = st.multiselect("Splits", SPLITS, default=["static-first", "static-last", "weighted"], key="study-splits")
     first, second = st.columns(2)
     seeds = first.number_input("Seeds", 1, MOST_SEEDS, 3, key="study-seeds")

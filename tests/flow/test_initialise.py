@@ -40,7 +40,7 @@ def test_every_actnorm_gives_mean_0_and_standard_deviation_1_on_the_batch(arm):
 
 @every_policy
 def test_principal_rotates_every_level_to_uncorrelated_channels_largest_variance_first(split):
-    flow, x = initialised_flow(split=split)
+    flow, x = initialised_flow(split=split, init="principal")
     rotations = list(after_each(flow, x, "mixing"))[:: flow.config.steps]
     assert len(rotations) == 2
     for _, y in rotations:
@@ -50,7 +50,7 @@ def test_principal_rotates_every_level_to_uncorrelated_channels_largest_variance
 
 
 def test_principal_swaps_the_halves_in_every_other_step():
-    flow, _ = initialised_flow(steps=3)
+    flow, _ = initialised_flow(steps=3, init="principal")
     for level in flow.levels:
         y = noise(1, level.steps[0].channels, 2, 2)
         for step in level.steps[1:]:

@@ -58,13 +58,13 @@ def command(data, out, *more):
 def test_arms_are_all_combinations_and_what_was_asked_for_beside_them():
     recipe = StudyRecipe(
         splits=("static-last", "entropy+pooled"), priors=("standard", "conditional"),
-        extra=("static-first/random", "weighted/random/standard", "weighted/principal"),
+        extra=("static-first/random", "weighted/random/standard", "weighted/dealt"),
     )  # fmt: skip
     assert [arm.name for arm in recipe.arms()] == [
-        "static-last-principal-standard",
-        "weighted-principal-standard",
-        "static-last-principal-conditional",
-        "weighted-principal-conditional",
+        "static-last-dealt-standard",
+        "weighted-dealt-standard",
+        "static-last-dealt-conditional",
+        "weighted-dealt-conditional",
         "static-first-random-standard",
         "static-first-random-conditional",
         "weighted-random-standard",
@@ -217,7 +217,7 @@ def test_a_study_has_one_result_a_run_and_a_record_of_seed_0_of_every_arm(tmp_pa
     folders = {path.name for path in (tmp_path / "sub" / "one").iterdir()}
     assert folders == {arm.name for arm in recipe.arms()}
     assert {path.name for path in out.parent.iterdir()} == {"one.json", "one"}
-    record = json.loads((out.with_suffix("") / "weighted-principal-standard" / "record.json").read_bytes())
+    record = json.loads((out.with_suffix("") / "weighted-dealt-standard" / "record.json").read_bytes())
     assert len(record["steps"]) >= 20
     assert (record["steps"][0]["step"], record["steps"][-1]["step"]) == (0, 40)
     for step in record["steps"]:
@@ -362,7 +362,7 @@ def test_a_run_that_fails_costs_the_study_no_other_run(tmp_path, data, monkeypat
     monkeypatch.setattr(study, "run_arm", run)
     recipe, out = tiny_study(data), tmp_path / "study.json"
     with pytest.raises(
-        TrainingFailed, match=r"^1 of 4 runs failed; .*weighted-principal-conditional, seed 0: At step 3"
+        TrainingFailed, match=r"^1 of 4 runs failed; .*weighted-dealt-conditional, seed 0: At step 3"
     ):
         run_study(recipe, out)
     assert len(json.loads(out.read_bytes())["results"]) == 3
