@@ -28,7 +28,8 @@ def document(bits: Mapping[Arm, Sequence[float]], **fields: Any) -> dict[str, An
     extra = tuple(f"{arm.split}/{arm.init}/{arm.prior}" for arm in bits if arm.split != "random-again")
     null = any(arm.split == "random-again" for arm in bits)
     priors = tuple(dict.fromkeys(arm.prior for arm in bits))
-    recipe = StudyRecipe(**{"splits": (), "extra": extra, "priors": priors, "null": null, "seeds": seeds, **fields})
+    settings = {"splits": (), "inits": (next(iter(bits)).init,), "extra": extra, "priors": priors, "null": null}
+    recipe = StudyRecipe(**{**settings, "seeds": seeds, **fields})
     results = [result(arm, seed, value) for arm, values in bits.items() for seed, value in enumerate(values)]
     return {"recipe": recipe.to_dict(), "command": "python -m eiwflow study", "results": results}
 

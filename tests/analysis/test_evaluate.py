@@ -149,7 +149,7 @@ def trained(**fields):
 
 @pytest.mark.parametrize("split", ["weighted", "shuffle", "static-last"])
 def test_the_round_trip_and_the_log_det_gap_are_small(split):
-    result = evaluate(trained(split=split), tiny_data())
+    result = evaluate(trained(split=split, init="principal"), tiny_data())
     assert 0 < result.round_trip_max_abs < 1e-5
     assert 0 < result.log_det_gap < 1e-5
 

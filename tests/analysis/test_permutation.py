@@ -320,7 +320,8 @@ def test_halves_by_steps_are_those_of_a_flow_of_that_many_steps(steps: int, init
 
 
 def test_good_static_half_changes_with_every_step_and_the_entropy_order_does_not_mind() -> None:
-    halves = halves_by_steps(FlowConfig(shape=(1, 16, 16), levels=2, steps=1, width=4), images(32))
+    config = FlowConfig(shape=(1, 16, 16), levels=2, steps=1, width=4, init="principal")
+    halves = halves_by_steps(config, images(32))
     assert halves.changes == len(halves.first) - 1
     assert (halves.entropy >= np.maximum(halves.first, halves.last) - 1e-9).all()
     assert np.ptp(halves.entropy) < 1e-3

@@ -205,7 +205,7 @@ def test_where_all_orders_are_dealt_alike_order_and_deal_are_told_apart(study_of
 def test_which_initialisation_is_asked_for_first_does_not_matter(study_of, inits):
     made = {f"{split}/{init}": 4.0 for split in ("static-first", "weighted") for init in ("dealt", "principal")}
     found = factorial(study_of(arms(made), inits=inits), "conditional")
-    assert [one.name for one in found.init] == ["principal − dealt initialisation"]
+    assert [one.name for one in found.init] == ["dealt − principal initialisation"]
 
 
 def test_a_study_that_crosses_nothing_is_read_on_the_initialisation_of_its_first_arm(study_of):
@@ -560,7 +560,7 @@ def test_the_command_line_reports_what_the_page_shows(real):
     assert said["verdict"] == expected["verdict"] == verdict(study).in_words()
     assert [row["contrast"] for row in said["comparisons"]] == ["weighted − static-last, conditional"]
     assert said["comparisons"][0]["low"] == expected["comparisons"][0]["low"]
-    text = printed("study", "--out", real, "--report", "--subject", "static-last/principal")
+    text = printed("study", "--out", real, "--report", "--subject", "static-last/dealt")
     assert "static-last needs" in text
 
 

@@ -229,8 +229,8 @@ def test_arms_move_in_lock_step(with_records: Path) -> None:
     assert url(at)["step"] == "25"
     html = "\n".join(element.proto.body for element in at.get("html"))
     for split in ("static-last", "weighted", "shuffle"):
-        assert f'data-name="film-{split}-principal-conditional"' in html
-        assert f'data-of="film-{split}-principal-conditional"' in html
+        assert f'data-name="film-{split}-dealt-conditional"' in html
+        assert f'data-of="film-{split}-dealt-conditional"' in html
     assert "8 samples drawn from the flow" in html
 
 

@@ -200,7 +200,7 @@ def axes(figure: dict) -> tuple[object, object]:
 @pytest.fixture
 def pair(weighted: Path) -> Path:
     """Return the folder of checkpoints: ``one`` weighs in three levels, ``two`` for display, ``plain`` not at all."""
-    write_checkpoint(weighted / "two.safetensors", lively_flow(split="shuffle", steps=2))
+    write_checkpoint(weighted / "two.safetensors", lively_flow(split="shuffle", steps=2, init="principal"))
     write_checkpoint(weighted / "plain.safetensors", lively_flow(split="static-last", levels=3))
     return weighted
 

@@ -361,9 +361,7 @@ def test_a_run_that_fails_costs_the_study_no_other_run(tmp_path, data, monkeypat
 
     monkeypatch.setattr(study, "run_arm", run)
     recipe, out = tiny_study(data), tmp_path / "study.json"
-    with pytest.raises(
-        TrainingFailed, match=r"^1 of 4 runs failed; .*weighted-dealt-conditional, seed 0: At step 3"
-    ):
+    with pytest.raises(TrainingFailed, match=r"^1 of 4 runs failed; .*weighted-dealt-conditional, seed 0: At step 3"):
         run_study(recipe, out)
     assert len(json.loads(out.read_bytes())["results"]) == 3
     monkeypatch.setattr(study, "run_arm", run_arm)
