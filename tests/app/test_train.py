@@ -121,7 +121,7 @@ def test_a_device_that_cannot_be_timed_can_be_trained_on(monkeypatch: pytest.Mon
     monkeypatch.setattr(run_loaders, "timings", lambda device: {})
     at = open_train()
     assert not at.exception and not at.error and "Yes, on cpu (" in sentences(at)
-    assert "#### Half hour" in sentences(at) and len(at.button) == len(PRESETS) + 1
+    assert "#### Quarter hour" in sentences(at) and len(at.button) == len(PRESETS) + 1
 
 
 @pytest.mark.parametrize("preset", PRESETS)
