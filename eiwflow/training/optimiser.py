@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..flow import MultiScaleFlow
 
-#: Muon's learning rate over AdamW's. On held-out photographs twice or half as much changes little.
+#: Muon's learning rate over AdamW's. On held-out photographs half or twice as much cost 0.02 to 0.03 bits/dim.
 MUON = 5.0
 
 

@@ -119,9 +119,9 @@ def _own_settings() -> None:
     number(second, "Seed", "seed", 0, 1)
     third.selectbox("Prior of what leaves", PRIORS[::-1], key="own-prior")
     third.selectbox("Initialisation", INITS, key="own-init")
+    third.selectbox("Optimiser", OPTIMISERS, key="own-optimiser", help=OPTIMISER)
     number(fourth, "Training steps", "iterations", 1000, 100)
     number(fourth, "Images a step", "batch", 64, 8)
-    fourth.selectbox("Optimiser", OPTIMISERS, key="own-optimiser", help=OPTIMISER)
 
 
 def _own_recipe() -> Recipe:
