@@ -33,7 +33,7 @@ from glow import glow
 from eiwflow.flow import FlowConfig, MultiScaleFlow
 from eiwflow.flow import level as steps_of_a_level
 from eiwflow.training.memory import channels_last, keep_freed_memory
-from eiwflow.training.optimiser import FusedAdamW
+from eiwflow.training.optimiser import FusedAdamW, optimisers
 
 LEVELS, STEPS, WIDTH, BATCH, SHAPE = 3, 8, 64, 16, (3, 32, 32)
 TURNS = 15
@@ -43,25 +43,33 @@ WORKS = ("train step", "log_prob", "sample")
 Side = tuple[dict[str, Callable[[], object]], int]
 
 
-def side(parameters: list[nn.Parameter], log_prob: Callable[[], Tensor], sample: Callable[[], object]) -> Side:
-    """Return a side's three works; every one trains with this project's AdamW, the fastest at hand."""
-    optimiser = FusedAdamW(parameters, lr=1e-4, weight_decay=0.0)
+def side(
+    parameters: list[nn.Parameter],
+    log_prob: Callable[[], Tensor],
+    sample: Callable[[], object],
+    steppers: list[torch.optim.Optimizer] | None = None,
+) -> Side:
+    """Return a side's three works; it trains with this project's AdamW, the fastest at hand, unless something is said."""
+    steppers = steppers or [FusedAdamW(parameters, lr=1e-4, weight_decay=0.0)]
 
     def train_step() -> None:
-        optimiser.zero_grad(set_to_none=True)
+        for parameter in parameters:
+            parameter.grad = None
         (-log_prob().mean() / (SHAPE[0] * SHAPE[1] * SHAPE[2])).backward()
-        optimiser.step()
+        for stepper in steppers:
+            stepper.step()
 
     works = {"train step": train_step, "log_prob": torch.no_grad()(log_prob), "sample": torch.no_grad()(sample)}
     return works, sum(parameter.numel() for parameter in parameters)
 
 
-def eiwflow(x: Tensor, split: str, memory: str = "store") -> Side:
+def eiwflow(x: Tensor, split: str, memory: str = "store", optimiser: str = "adamw") -> Side:
     """Return this project's flow."""
     config = FlowConfig(SHAPE, LEVELS, STEPS, WIDTH, split, network="3-1-3", memory=memory)
     flow = channels_last(MultiScaleFlow(config))
     flow.initialise(x)
-    return side(list(flow.density_parameters()), lambda: flow.log_prob(x), lambda: flow.sample(BATCH, 0.7))
+    steppers = optimisers(flow, optimiser, lr=1e-4, density_only=True)
+    return side(list(flow.density_parameters()), lambda: flow.log_prob(x), lambda: flow.sample(BATCH, 0.7), steppers)
 
 
 def compiled(x: Tensor) -> Side:
@@ -174,6 +182,7 @@ def main() -> None:
         "eiwflow weighted": eiwflow(laid_out, "weighted"),
         "eiwflow static-last": eiwflow(laid_out, "static-last"),
         "eiwflow recompute": eiwflow(laid_out, "weighted", "recompute"),
+        "eiwflow by Muon": eiwflow(laid_out, "weighted", optimiser="muon"),
     }
     if options.compile:
         sides["eiwflow compiled"] = compiled(laid_out)
