@@ -49,7 +49,7 @@ def side(
     sample: Callable[[], object],
     steppers: list[torch.optim.Optimizer] | None = None,
 ) -> Side:
-    """Return a side's three works; it trains with this project's AdamW, the fastest at hand, unless something is said."""
+    """Return a side's three works; it trains with this project's AdamW, the fastest at hand, or as is said."""
     steppers = steppers or [FusedAdamW(parameters, lr=1e-4, weight_decay=0.0)]
 
     def train_step() -> None:
