@@ -380,21 +380,26 @@ class Verdict:
         """Return whether the order by entropy, with weights, earns its name, or else what carries the gain."""
         if self.comparisons.subject[0] != ADAPTIVE:
             return f"Whether a gain is entropy-informed is asked of {ADAPTIVE}, which is not what is compared here."
-        return " ".join(self._entropy_informed(prior) for prior in self.study.priors)
+        said: dict[str, list[str]] = {}
+        for prior in self.study.priors:
+            said.setdefault(self._entropy_informed(prior), []).append(prior)
+        return " ".join(
+            f"With {'either prior' if len(priors) > 1 else f'the {priors[0]} prior'} {text}"
+            for text, priors in said.items()
+        )
 
     def _entropy_informed(self, prior: str) -> str:
-        under = f"With the {prior} prior"
         if self.comparisons.subject[1] == "dealt":
-            return f"{under} {self._dealt(prior)}"
+            return self._dealt(prior)
         others = self.comparisons.against(prior)
         names = [split_name(order, "pooled") for order in OTHER_ORDERS]
         init = self.comparisons.subject[1]
         found = {arm.split: one for arm, one in others.items() if arm.split in names and arm.init == init}
         if missing := [name for name in names if name not in found]:
-            return f"{under} nothing is claimed of the entropy: this study has no {', '.join(missing)}."
+            return f"nothing is claimed of the entropy: this study has no {', '.join(missing)}."
         if all(one.claim == "better" for one in found.values()):
             gains = ", ".join(f"{name} {_signed(one.mean)}" for name, one in found.items())
-            return f"{under} the gain is entropy-informed: {ADAPTIVE} beats each other order with weights ({gains})."
+            return f"the gain is entropy-informed: {ADAPTIVE} beats each other order with weights ({gains})."
         open_ones = ", ".join(
             f"{name} ({_signed(one.mean)}, {one.claim})" for name, one in found.items() if one.claim != "better"
         )
@@ -402,7 +407,7 @@ class Verdict:
         effects = parts.order + parts.weights + parts.init
         carried = ", ".join(f"{one.name} {_signed(one.mean)}" for one in effects if one.claim == "better")
         return (
-            f"{under} the gain is not called entropy-informed, because {ADAPTIVE} does not beat {open_ones}; "
+            f"the gain is not called entropy-informed, because {ADAPTIVE} does not beat {open_ones}; "
             f"what carries it: {carried or 'nothing that is clear of chance'}."
         )
 
