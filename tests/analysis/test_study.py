@@ -278,6 +278,12 @@ def test_entropy_informed_is_not_claimed_where_an_order_is_missing(study_of):
     assert said == "With the conditional prior nothing is claimed of the entropy: this study has no random+pooled."
 
 
+def test_what_is_said_alike_of_both_priors_is_said_once(study_of):
+    some = {name: mean for name, mean in PRINCIPAL.items() if name != "random+pooled/principal"}
+    said = verdict(study_of({**arms(some), **arms(some, prior="standard")})).entropy_informed()
+    assert said.startswith("With either prior nothing is claimed of the entropy") and said.count("nothing") == 1
+
+
 def test_a_gain_that_nothing_carries_is_said_to_be_of_nothing(study_of):
     said = verdict(study_of(arms(dict.fromkeys(PRINCIPAL, 4.0)))).entropy_informed()
     assert "what carries it: nothing that is clear of chance" in said
