@@ -17,7 +17,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from eiwflow.flow import FlowConfig
-from eiwflow.training.arm_run import seconds_per_step
+from eiwflow.training.bench import seconds_per_step
 
 BATCH = 16
 STEPS, SIDES = (4, 8, 16, 32), (16, 32, 64)

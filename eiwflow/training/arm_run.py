@@ -15,15 +15,13 @@ from torch import Tensor
 
 from ..checkpoint import write_atomically
 from ..data import ImageData, corner_crops, to_tensor
-from ..flow import FlowConfig, MultiScaleFlow, dequantise, to_bits_per_dim
+from ..flow import FlowConfig, dequantise, to_bits_per_dim
 from ..flow.bijection import generator_for
 from ..flow.deal import by_chance
 from ..flow.score import score
 from ..flow.shuffle import deal_of
 from .failures import TrainingFailed
 from .loop import Trainer
-from .memory import channels_last
-from .optimiser import optimisers
 from .recipe import Recipe, recording_steps
 from .record import PROBE_IMAGES, level_records, sample_montage
 
@@ -31,8 +29,6 @@ from .record import PROBE_IMAGES, level_records, sample_montage
 CURVE_POINTS, CURVE_CROPS = 12, 256
 #: Steps that a record is written at, and the samples of each.
 RECORDED_STEPS, RECORDED_SAMPLES = 24, 8
-#: Turns of timing a step of every arm; the first warms up.
-COST_TURNS = 25
 
 
 def run_arm(recipe: Recipe, images: ImageData, record: Path | None = None) -> dict[str, Any]:
@@ -110,27 +106,3 @@ def _recording(trainer: Trainer, probe: Tensor) -> dict[str, Any]:
         "levels": level_records(flow, probe),
         "samples": None if samples is None else base64.b64encode(samples).decode(),
     }
-
-
-def seconds_per_step(configs: dict[str, FlowConfig], batch: int, optimiser: str = Recipe.optimiser) -> dict[str, float]:
-    """Return the median process CPU seconds of a training step of every config, timed in turns.
-
-    In turns, so that a change of the machine's speed falls on all of them.
-    """
-    generator = torch.Generator().manual_seed(0)
-    flows, times = {}, {name: list[float]() for name in configs}
-    for name, config in configs.items():
-        x = (torch.rand(batch, *config.shape, generator=generator) - 0.5).contiguous(memory_format=torch.channels_last)
-        flow = channels_last(MultiScaleFlow(config))
-        flow.initialise(x)
-        flows[name] = flow, x, optimisers(flow, optimiser, lr=1e-5, density_only=True)
-    for turn in range(COST_TURNS + 1):
-        for name, (flow, x, steppers) in flows.items():
-            started = time.process_time()
-            flow.zero_grad(set_to_none=True)
-            (-flow.log_prob(x).mean() / flow.config.dimensions).backward()
-            for stepper in steppers:
-                stepper.step()
-            if turn:
-                times[name].append(time.process_time() - started)
-    return {name: statistics.median(seconds) for name, seconds in times.items()}

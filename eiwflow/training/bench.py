@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import resource
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -21,8 +20,8 @@ from .memory import channels_last, keep_freed_memory
 from .optimiser import optimisers
 from .recipe import Recipe
 
-#: Timings a figure is the median of.
-REPEATS = 7
+#: Timings a figure is the median of, and of a step whose cost is compared with others'.
+REPEATS, COST_REPEATS = 7, 25
 
 
 def bench(config: FlowConfig, batch: int, seed: int = 0) -> dict[str, Any]:
@@ -38,6 +37,8 @@ def bench(config: FlowConfig, batch: int, seed: int = 0) -> dict[str, Any]:
         ConfigError: the flow is too large for a checkpoint.
 
     """
+    import resource  # which Windows has none of; studies time their steps there too
+
     outline(config)
     keep_freed_memory()
     generator = torch.Generator().manual_seed(seed)
@@ -139,8 +140,8 @@ def profile(config: FlowConfig, batch: int, seed: int = 0) -> dict[str, float]:
     def optimise() -> None:
         for parameter, gradient in gradients.items():
             parameter.grad = gradient
-        for optimiser in steppers:
-            optimiser.step()
+        for stepper in steppers:
+            stepper.step()
         flow.zero_grad(set_to_none=True)
 
     def load() -> None:
@@ -163,6 +164,19 @@ def profile(config: FlowConfig, batch: int, seed: int = 0) -> dict[str, float]:
     return parts | {name: seconds[name] for name in ("shuffle", "prior", "optimiser", "data", "step")}
 
 
+def seconds_per_step(configs: dict[str, FlowConfig], batch: int, optimiser: str = Recipe.optimiser) -> dict[str, float]:
+    """Return the median process CPU seconds of a training step of every config, timed in turns.
+
+    In turns, so that a change of the machine's speed falls on all of them.
+    """
+    generator = torch.Generator().manual_seed(0)
+    steps = {}
+    for name, config in configs.items():
+        x = _images(config, batch, generator)
+        steps[name] = _train_step(_flow(config, x, seed=0), x, optimiser)
+    return {name: statistics.median(seconds) for name, seconds in _timed(steps, COST_REPEATS).items()}
+
+
 def _images(config: FlowConfig, batch: int, generator: torch.Generator) -> Tensor:
     x = torch.rand(batch, *config.shape, generator=generator) - 0.5
     return x.contiguous(memory_format=torch.channels_last)
@@ -174,14 +188,14 @@ def _flow(config: FlowConfig, x: Tensor, seed: int) -> MultiScaleFlow:
     return flow
 
 
-def _train_step(flow: MultiScaleFlow, x: Tensor) -> Callable[[], None]:
-    steppers = optimisers(flow, Recipe.optimiser, lr=1e-4, density_only=True)
+def _train_step(flow: MultiScaleFlow, x: Tensor, optimiser: str = Recipe.optimiser) -> Callable[[], None]:
+    steppers = optimisers(flow, optimiser, lr=1e-4, density_only=True)
 
     def train_step() -> None:
         flow.zero_grad(set_to_none=True)
         (-flow.log_prob(x).mean() / flow.config.dimensions).backward()
-        for optimiser in steppers:
-            optimiser.step()
+        for stepper in steppers:
+            stepper.step()
 
     return train_step
 
@@ -209,9 +223,9 @@ def _entry(batch: int, shape: tuple[int, int, int], generator: torch.Generator) 
     return entry.contiguous(memory_format=torch.channels_last).requires_grad_()
 
 
-def _timed(works: Mapping[str, Callable[[], None]]) -> dict[str, list[float]]:
+def _timed(works: Mapping[str, Callable[[], None]], repeats: int = REPEATS) -> dict[str, list[float]]:
     times: dict[str, list[float]] = {name: [] for name in works}
-    for turn in range(REPEATS + 1):
+    for turn in range(repeats + 1):
         for name, work in works.items():
             started = time.process_time()
             work()

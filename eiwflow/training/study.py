@@ -23,7 +23,8 @@ from filelock import FileLock, Timeout
 
 from ..checkpoint import outline, software_versions, write_atomically
 from ..data import DataError, ImageData
-from .arm_run import run_arm, seconds_per_step
+from .arm_run import run_arm
+from .bench import seconds_per_step
 from .failures import TrainingFailed
 from .loop import load_data
 from .recipe import Recipe

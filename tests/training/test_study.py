@@ -19,8 +19,9 @@ from PIL import Image
 
 from eiwflow.flow import ConfigError, MultiScaleFlow
 from eiwflow.training import arm_run, study
-from eiwflow.training.arm_run import run_arm, scored_crops, seconds_per_step
+from eiwflow.training.arm_run import run_arm, scored_crops
 from eiwflow.training.batches import training_batch
+from eiwflow.training.bench import seconds_per_step
 from eiwflow.training.loop import TrainingFailed
 from eiwflow.training.run import RunError
 from eiwflow.training.study import run_study
