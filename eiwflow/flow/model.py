@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from .bijection import Modules, NotInitialisedError, ShapeError, reset_parameters
 from .config import FlowConfig
+from .coupling import AffineCoupling
 from .fused import outside
 from .level import Level
 from .split import standard_normal_log_prob
@@ -199,6 +200,10 @@ class MultiScaleFlow(nn.Module):
         return Trace(x, levels, log_prob)
 
     # ------------------------------------------------------------------ parameters
+
+    def couplings(self) -> list[AffineCoupling]:
+        """Return the couplings of all steps, level by level."""
+        return [step.coupling for level in self.levels for step in level.steps]
 
     def density_parameters(self) -> Iterator[nn.Parameter]:
         """Yield the parameters that the density depends on."""

@@ -207,7 +207,7 @@ def _pull(*outputs: Tensor) -> None:
 
 
 def _networks(flow: MultiScaleFlow) -> list[torch.nn.Module]:
-    return [step.coupling.network for level in flow.levels for step in level.steps]
+    return [coupling.network for coupling in flow.couplings()]
 
 
 def _network_inputs(config: FlowConfig, batch: int, generator: torch.Generator) -> list[Tensor]:

@@ -107,7 +107,7 @@ class Trainer:
         # The averaged flow starts as the initialised one; its first update then averages instead of copying.
         self.averaged.n_averaged.fill_(1)
         # After the copy: the averaged flow, which is saved and scored, stays in float32.
-        for coupling in (step.coupling for level in self.flow.levels for step in level.steps):
+        for coupling in self.flow.couplings():
             coupling.in_bfloat16 = recipe.precision == "bfloat16" and self.device.type == "cuda"
         self.optimisers = optimisers(self.flow, recipe.optimiser, recipe.learning_rate, recipe.weight_decay)
         self.density = list(self.flow.density_parameters())

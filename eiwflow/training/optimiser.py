@@ -29,8 +29,11 @@ def optimisers(
     if not density_only and (shown := list(flow.display_parameters())):
         groups.append({"params": shown, "weight_decay": 0.0})
     adamw = torch.optim.AdamW if groups[0]["params"][0].device.type == "mps" else FusedAdamW
-    both: list[torch.optim.Optimizer] = [adamw(groups, lr=lr, weight_decay=weight_decay)]
-    return [*both, Muon(networks, MUON * lr, weight_decay)] if networks else both
+    steppers: list[torch.optim.Optimizer] = [adamw(groups, lr=lr, weight_decay=weight_decay)]
+    if networks:
+        steppers.append(Muon(networks, lr, weight_decay))
+    set_learning_rate(steppers, lr)
+    return steppers
 
 
 def set_learning_rate(steppers: Iterable[torch.optim.Optimizer], rate: float) -> None:
@@ -42,8 +45,7 @@ def set_learning_rate(steppers: Iterable[torch.optim.Optimizer], rate: float) ->
 
 def network_weights(flow: MultiScaleFlow) -> list[Tensor]:
     """Return the weights of the coupling networks' convolutions."""
-    networks = [step.coupling.network for level in flow.levels for step in level.steps]
-    return [layer.weight for network in networks for layer in network if isinstance(layer, nn.Conv2d)]
+    return [layer.weight for one in flow.couplings() for layer in one.network if isinstance(layer, nn.Conv2d)]
 
 
 class Muon(torch.optim.Optimizer):
