@@ -130,17 +130,9 @@ class StudyRecipe:
             **{name: getattr(self, name) for name in ("levels", "steps", "width", "network", "scale_bound")},
         )
         same = (
-            "data",
-            "batch",
-            "optimiser",
-            "learning_rate",
-            "weight_decay",
-            "warmup",
-            "clip",
-            "ema",
-            "divergence",
+            "data", "batch", "optimiser", "learning_rate", "weight_decay", "warmup", "clip", "ema", "divergence",
             "flip",
-        )
+        )  # fmt: skip
         return Recipe(
             flow=flow,
             seed=seed,
