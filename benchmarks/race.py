@@ -27,8 +27,9 @@ from eiwflow.training.optimiser import FusedAdamW, Muon, optimisers, set_learnin
 from eiwflow.training.recipe import Recipe
 
 SIZE, DIMENSIONS = (32, 32), 3072
-#: This project's defaults but for the batch; the peer of the same size gets all else of it.
-RECIPE = Recipe(batch=16)
+#: This project's defaults but for the batch, half of the images mirrored as for the bundled flows; the peer of the same
+#: size gets all of it.
+RECIPE = Recipe(batch=16, flip=True)
 #: Learning rates that a side is given this many seconds each with, on held-out photographs, to choose from.
 RATES, TUNING_S = (5e-4, 1e-3, 2e-3, 4e-3, 8e-3), 60.0
 
@@ -42,7 +43,7 @@ class Racer:
         log_prob: of a flow like it, since an averaged copy is scored.
         optimisers, learning_rate: what takes the steps, and its peak.
         batch: images a step.
-        schedule: whether warm-up, cosine, clipping and averaging are used.
+        by_recipe: whether warm-up, cosine, clipping, averaging and mirroring are the recipe's, or there are none.
         seconds: the process CPU seconds of every step so far.
 
     """
@@ -52,18 +53,18 @@ class Racer:
     optimisers: list[torch.optim.Optimizer]
     learning_rate: float
     batch: int
-    schedule: bool = True
+    by_recipe: bool = True
     seconds: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Begin the average as the flow itself."""
-        self.averaged = AveragedModel(self.flow, multi_avg_fn=averaging(RECIPE.ema)) if self.schedule else None
+        self.averaged = AveragedModel(self.flow, multi_avg_fn=averaging(RECIPE.ema)) if self.by_recipe else None
         if self.averaged is not None:
             self.averaged.n_averaged.fill_(1)
 
     def rate(self, budget: float) -> float:
         """Return the learning rate of the next step, by the part of the seconds that is used."""
-        if not self.schedule:
+        if not self.by_recipe:
             return self.learning_rate
         per_step = statistics.median(self.seconds[-50:] or [budget / 100])
         done = len(self.seconds)
@@ -73,14 +74,15 @@ class Racer:
     def step(self, images: Tensor, budget: float) -> None:
         """Take a step."""
         started = time.process_time()
-        x = training_batch(images, SIZE, self.batch, 0, len(self.seconds))
+        flip = self.by_recipe and RECIPE.flip
+        x = training_batch(images, SIZE, self.batch, 0, len(self.seconds), flip)
         set_learning_rate(self.optimisers, self.rate(budget))
         self.flow.zero_grad(set_to_none=True)
         loss = to_bits_per_dim(self.log_prob(self.flow, x), DIMENSIONS).mean()
         # The documented training leaves out a step whose loss is not finite.
         if torch.isfinite(loss):
             loss.backward()
-            if self.schedule:
+            if self.by_recipe:
                 torch.nn.utils.clip_grad_norm_(list(self.flow.parameters()), RECIPE.clip)
             for optimiser in self.optimisers:
                 optimiser.step()
@@ -106,24 +108,24 @@ def eiwflow(images: Tensor, learning_rate: float) -> Racer:
     """Return this project's flow with its defaults."""
     flow = channels_last(MultiScaleFlow(FlowConfig()))
     flow.initialise(first_batch(images))
-    steppers = optimisers(flow, RECIPE.optimiser, learning_rate)
+    steppers = optimisers(flow, RECIPE.optimiser, learning_rate, RECIPE.weight_decay)
     return Racer(flow, lambda flow, x: flow.log_prob(x), steppers, learning_rate, RECIPE.batch)
 
 
 def normflows(images: Tensor, learning_rate: float) -> Racer:
     """Return normflows' multi-scale Glow at our K, width and batch, trained as ours is but by AdamW alone."""
     flow = _glow_of_our_size(images)
-    steppers = [FusedAdamW(flow.parameters(), weight_decay=0.0)]
+    networks, others = _parted(flow)
+    decayed = {"params": networks, "weight_decay": RECIPE.weight_decay}
+    steppers = [FusedAdamW([{"params": others}, decayed], weight_decay=0.0)]
     return Racer(flow, lambda flow, x: flow.log_prob(x, None), steppers, learning_rate, RECIPE.batch)
 
 
 def normflows_by_muon(images: Tensor, learning_rate: float) -> Racer:
     """Return the same with this project's optimiser as well, which normflows has none of."""
     flow = _glow_of_our_size(images)
-    networks = [module.weight for module in flow.modules() if isinstance(module, nn.Conv2d)]
-    taken = {id(weight) for weight in networks}
-    others = FusedAdamW([p for p in flow.parameters() if id(p) not in taken], weight_decay=0.0)
-    steppers = [others, Muon(networks, learning_rate)]
+    networks, others = _parted(flow)
+    steppers = [FusedAdamW(others, weight_decay=0.0), Muon(networks, learning_rate, RECIPE.weight_decay)]
     return Racer(flow, lambda flow, x: flow.log_prob(x, None), steppers, learning_rate, RECIPE.batch)
 
 
@@ -131,11 +133,18 @@ def _glow_of_our_size(images: Tensor) -> nn.Module:
     return glow(first_batch(images), FlowConfig().levels, FlowConfig().steps, FlowConfig().width, trainable=True)
 
 
+def _parted(flow: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """Return the coupling networks' weights, and all other parameters."""
+    networks = [module.weight for module in flow.modules() if isinstance(module, nn.Conv2d)]
+    apart = {id(weight) for weight in networks}
+    return networks, [p for p in flow.parameters() if id(p) not in apart]
+
+
 def documented(images: Tensor) -> Racer:
     """Return normflows' multi-scale Glow as its documentation configures and trains it, without classes."""
     flow = glow(first_batch(images), levels=3, steps=16, width=256, trainable=True)
     optimiser = torch.optim.Adamax(flow.parameters(), lr=1e-3, weight_decay=1e-5)
-    return Racer(flow, lambda flow, x: flow.log_prob(x, None), [optimiser], 1e-3, batch=128, schedule=False)
+    return Racer(flow, lambda flow, x: flow.log_prob(x, None), [optimiser], 1e-3, batch=128, by_recipe=False)
 
 
 def race(sides: dict[str, Racer], images: Tensor, budget: float) -> None:

@@ -249,7 +249,7 @@ def _optimiser_options(parser: Parser) -> None:
         help="muon for the coupling networks' weights with AdamW for all else, or adamw for everything (default: muon)",
     )
     parser.add_argument("--learning-rate", type=float, help="peak learning rate (default: 0.002)")
-    parser.add_argument("--weight-decay", type=float, help="(default: 0)")
+    parser.add_argument("--weight-decay", type=float, help="of the coupling networks' weights (default: 0.3)")
     parser.add_argument("--warmup", type=int, help="steps of warm-up, at most a tenth of all (default: 100)")
     parser.add_argument("--clip", type=float, help="largest gradient norm (default: 50)")
     parser.add_argument("--ema", type=float, help="decay of the averaged weights (default: 0.999)")

@@ -21,16 +21,20 @@ def optimisers(
 ) -> list[torch.optim.Optimizer]:
     """Return what trains a flow: AdamW alone, or with ``muon`` AdamW beside :class:`Muon`.
 
-    A Solver that is for display alone has a group of its own, without weight decay; ``density_only`` leaves it out.
+    Only the coupling networks' weights decay: zero is no better place than another for scales, mixings and priors. A
+    Solver that is for display alone has a group of its own; ``density_only`` leaves it out.
     """
-    networks = network_weights(flow) if name == "muon" else []
-    taken = {id(weight) for weight in networks}
-    groups: list[dict[str, Any]] = [{"params": [p for p in flow.density_parameters() if id(p) not in taken]}]
+    by_muon = name == "muon"
+    networks = network_weights(flow) if by_muon or weight_decay else []
+    apart = {id(weight) for weight in networks}
+    groups: list[dict[str, Any]] = [{"params": [p for p in flow.density_parameters() if id(p) not in apart]}]
     if not density_only and (shown := list(flow.display_parameters())):
-        groups.append({"params": shown, "weight_decay": 0.0})
+        groups.append({"params": shown})
+    if networks and not by_muon:
+        groups.append({"params": networks, "weight_decay": weight_decay})
     adamw = torch.optim.AdamW if groups[0]["params"][0].device.type == "mps" else FusedAdamW
-    steppers: list[torch.optim.Optimizer] = [adamw(groups, lr=lr, weight_decay=weight_decay)]
-    if networks:
+    steppers: list[torch.optim.Optimizer] = [adamw(groups, lr=lr, weight_decay=0.0)]
+    if by_muon:
         steppers.append(Muon(networks, lr, weight_decay))
     set_learning_rate(steppers, lr)
     return steppers

@@ -37,7 +37,8 @@ class Recipe:
         batch, iterations, seed: images a step, steps, and what everything random is drawn from.
         optimiser: ``muon`` for the coupling networks' weights with AdamW for all else, or ``adamw`` for everything.
         learning_rate: of AdamW at its peak, Muon's being five times as large; cosine to 0.
-        weight_decay: of both.
+        weight_decay: λ of the coupling networks' weights, of which a step takes off learning rate × λ; under Muon,
+            whose steps are of one size, it keeps their singular values below about 1/λ.
         warmup: steps of linear warm-up; never more than a tenth of the iterations.
         clip: largest gradient norm.
         ema: d of the averaged weights' decay min(d, (1 + t)/(10 + t)).
@@ -58,7 +59,7 @@ class Recipe:
     seed: int = 0
     optimiser: str = "muon"
     learning_rate: float = 2e-3
-    weight_decay: float = 0.0
+    weight_decay: float = 0.3
     warmup: int = 100
     clip: float = 50.0
     ema: float = 0.999

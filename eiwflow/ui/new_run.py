@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -15,19 +15,17 @@ from ..figures import train as figures
 from ..flow.config import BOUNDS, INITS, NAMED_SPLITS, PRIORS
 from ..training.presets import PRESETS
 from ..training.recipe import BOUNDS as RECIPE_BOUNDS
-from ..training.recipe import OPTIMISERS
+from ..training.recipe import OPTIMISERS, Recipe
 from . import loaders as shared
 from . import parts
 from . import run_loaders as loaders
-
-if TYPE_CHECKING:
-    from ..training.recipe import Recipe
 
 Number = TypeVar("Number", int, float)
 
 #: The default policy first.
 SPLITS = list(NAMED_SPLITS)[::-1]
 OPTIMISER = "muon moves the coupling networks' weights by Muon and all else by AdamW; adamw moves everything."
+MIRRORED = "Left to right, each with probability one half: as good as more photographs. Not for letters or digits."
 #: Seconds between two looks at whether the device has been timed.
 WAIT_S = 0.25
 
@@ -113,7 +111,7 @@ def _own_settings() -> None:
     first, second, third, fourth = st.columns(4, gap="medium")
     first.number_input("Image side in pixels", 8, 256, 16, 8, key="own-size", help="Larger images are cropped.")
     number(first, "Levels", "levels", 2, 1)
-    number(first, "Learning rate", "learning_rate", 2e-3, 1e-3, format="%.4f")
+    number(first, "Learning rate", "learning_rate", Recipe.learning_rate, 1e-3, format="%.4f")
     number(second, "Flow steps a level", "steps", 4, 1)
     number(second, "Width of the coupling networks", "width", 32, 8)
     number(second, "Seed", "seed", 0, 1)
@@ -122,12 +120,15 @@ def _own_settings() -> None:
     third.selectbox("Optimiser", OPTIMISERS, key="own-optimiser", help=OPTIMISER)
     number(fourth, "Training steps", "iterations", 1000, 100)
     number(fourth, "Images a step", "batch", 64, 8)
+    number(fourth, "Weight decay", "weight_decay", Recipe.weight_decay, 0.1, format="%.2f")
+    st.toggle("Mirror half of the images", key="own-flip", help=MIRRORED)
 
 
 def _own_recipe() -> Recipe:
     chosen = st.session_state
     flow = {name: chosen[f"own-{name}"] for name in ("levels", "steps", "width", "prior", "init")}
-    settings = {name: chosen[f"own-{name}"] for name in ("iterations", "batch", "optimiser", "learning_rate", "seed")}
+    names = ("iterations", "batch", "optimiser", "learning_rate", "weight_decay", "seed", "flip")
+    settings = {name: chosen[f"own-{name}"] for name in names}
     return loaders.recipe(chosen["train-data"], chosen["own-size"], {**flow, "split": chosen["split"]}, settings)
 
 

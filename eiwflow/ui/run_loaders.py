@@ -219,7 +219,8 @@ def command(chosen: Recipe, device: str) -> str:
         "data": chosen.data, "split": flow.split, "prior": flow.prior, "init": flow.init, "levels": flow.levels,
         "steps-per-level": flow.steps, "width": flow.width, "size": flow.shape[1], "batch": chosen.batch,
         "iterations": chosen.iterations, "seed": chosen.seed, "optimiser": chosen.optimiser,
-        "learning-rate": chosen.learning_rate, "device": device, "threads": threads(),
+        "learning-rate": chosen.learning_rate, "weight-decay": chosen.weight_decay, "device": device,
+        "threads": threads(),
     }  # fmt: skip
     words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
     return shlex.join(["python", "-m", "eiwflow", "train", *words, *(["--flip"] if chosen.flip else [])])

@@ -93,16 +93,29 @@ def test_what_muon_steps_along_has_the_singular_vectors_and_values_near_one(shap
     assert spread < before / 2
 
 
-def test_with_muon_every_parameter_has_one_optimiser_and_muon_the_networks_weights():
-    for split in ("weighted", "shuffle"):
-        flow = ready_flow(split=split, dtype=torch.float32)
-        adamw, muon = optimisers(flow, "muon", lr=1e-3, weight_decay=0.1)
-        taken = [p for group in muon.param_groups for p in group["params"]]
-        left = [p for group in adamw.param_groups for p in group["params"]]
-        assert {*map(id, taken)} == {*map(id, network_weights(flow))}
-        assert all(weight.dim() == 4 for weight in taken)
-        assert sorted(map(id, taken + left)) == sorted(map(id, flow.parameters()))
-        (alone,) = optimisers(flow, "adamw", lr=1e-3, weight_decay=0.1)
-        assert sorted(id(p) for g in alone.param_groups for p in g["params"]) == sorted(map(id, flow.parameters()))
-        # A Solver for display alone is never pulled to zero.
-        assert [group["weight_decay"] for group in alone.param_groups] == [0.1, 0.0][: 1 + (split == "shuffle")]
+@pytest.mark.parametrize("split", ["weighted", "shuffle"])
+@pytest.mark.parametrize("name", ["muon", "adamw"])
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+def test_every_parameter_has_one_optimiser_and_only_the_networks_weights_decay(split, name, decay):
+    flow = ready_flow(split=split, dtype=torch.float32)
+    networks = {id(weight) for weight in network_weights(flow)}
+    assert all(weight.dim() == 4 for weight in network_weights(flow))
+    steppers = optimisers(flow, name, lr=1e-3, weight_decay=decay)
+    decays = {id(p): g["weight_decay"] for one in steppers for g in one.param_groups for p in g["params"]}
+    taken = [id(p) for one in steppers for group in one.param_groups for p in group["params"]]
+    assert sorted(taken) == sorted(map(id, flow.parameters()))
+    assert decays == {number: decay if number in networks else 0.0 for number in taken}
+    by_muon = {id(p) for one in steppers if isinstance(one, Muon) for g in one.param_groups for p in g["params"]}
+    assert by_muon == (networks if name == "muon" else set())
+
+
+def test_under_muon_decay_keeps_singular_values_below_its_reciprocal():
+    generator = torch.Generator().manual_seed(0)
+    weight = torch.nn.Parameter(torch.randn(8, 20, generator=generator))
+    pull = torch.randn(8, 20, generator=generator)
+    muon = Muon([weight], lr=0.05, weight_decay=0.3)
+    for _ in range(400):
+        # A loss that never has enough: without decay the weight would grow by a step's length for ever.
+        weight.grad = -pull
+        muon.step()
+    assert 0.6 / 0.3 < torch.linalg.matrix_norm(weight, 2) < 1.25 / 0.3
