@@ -50,7 +50,7 @@ class TrainingCurve:
     def in_words(self) -> str:
         """Return one sentence."""
         smoothed, half, test = self.smoothed, len(self.steps) // 2, self.test_bits_per_dim
-        end = "" if test is None else f"; at the end its test images cost {test:.3f} bits/dim"
+        end = "" if test is None else f"; the images that it was scored on at the end cost {test:.3f}"
         return (
             f"In {self.steps[-1]:,} steps the training batches went from {self.bits_per_dim[0]:.2f} to "
             f"{smoothed[-1]:.2f} bits/dim, {smoothed[half] - smoothed[-1]:.2f} of it in the second half{end}."

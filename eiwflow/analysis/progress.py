@@ -97,6 +97,7 @@ class Progress:
         test_steps: (M,) recording steps.
         test: (M,) bits/dim of the first test images, with averaged weights.
         final: bits/dim on the whole test part, None before the end.
+        validation: whether images held out from the train part stand in for the test part.
         seconds: that the training has taken.
         per_second: steps a second over the last points, None where there are too few.
         levels: at the newest recording step.
@@ -112,6 +113,7 @@ class Progress:
     test_steps: np.ndarray
     test: np.ndarray
     final: float | None
+    validation: bool
     seconds: float
     per_second: float | None
     levels: tuple[LevelNow, ...]
@@ -136,7 +138,8 @@ class Progress:
         """Say what it has come to."""
         if self.bits is None:
             return "Nothing is recorded yet."
-        whole = "on the test part" if self.final is not None else "on the first test images, with averaged weights"
+        kind, part = ("held-out", "images held out from train") if self.validation else ("test", "the test part")
+        whole = f"on {part}" if self.final is not None else f"on the first {kind} images, with averaged weights"
         gained = f", from {self.test[0]:.2f} at the start" if len(self.test) > 1 else ""
         return f"After {max(0, self.step):,} of {self.iterations:,} steps: {self.bits:.3f} bits/dim {whole}{gained}."
 
@@ -193,6 +196,7 @@ def progress(run: RunDirectory) -> Progress:
         test_steps=np.array([step for step, _ in tests], dtype=int),
         test=np.array([bits for _, bits in tests]),
         final=next((r["test_bits_per_dim"] for r in reversed(records) if _number(r.get("test_bits_per_dim"))), None),
+        validation=recipe.validation,
         seconds=max((r["seconds"] for r in records if _number(r.get("seconds"))), default=0.0),
         per_second=_pace(curve[-PACE_POINTS:]),
         levels=tuple(_level(n, level) for n, level in enumerate(recordings[-1]["levels"], 1)) if recordings else (),

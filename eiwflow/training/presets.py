@@ -6,8 +6,8 @@ from typing import Any
 
 #: preset -> settings of ``train``; what is said beside a preset on the command line wins.
 PRESETS: dict[str, dict[str, Any]] = {
-    "minute": {"levels": 3, "steps": 4, "width": 48, "size": 16, "batch": 64, "iterations": 1000},
-    "five-minutes": {"levels": 3, "steps": 8, "width": 64, "size": 32, "batch": 32, "iterations": 2000},
+    "minute": {"levels": 3, "steps": 4, "width": 48, "size": 16, "batch": 64, "iterations": 1000, "flip": True},
+    "five-minutes": {"levels": 3, "steps": 8, "width": 64, "size": 32, "batch": 32, "iterations": 2000, "flip": True},
     # The settings of the bundled flows.
     "quarter-hour": {"levels": 3, "steps": 8, "width": 64, "size": 32, "batch": 32, "iterations": 5000, "flip": True},
 }

@@ -169,7 +169,8 @@ def score_in_words(page: Page, found: Evaluation) -> str:
     from ..analysis.anatomy import score_in_words
 
     info = page.checkpoint.info
-    return score_in_words(found, info.metrics.get("test_bits_per_dim") if found.data == info.data else None)
+    comparable = found.data == info.data and not info.recipe.get("validation")
+    return score_in_words(found, info.metrics.get("test_bits_per_dim") if comparable else None)
 
 
 @st.cache_resource(show_spinner=False)

@@ -280,7 +280,8 @@ class Listed:
     def row(self) -> dict[str, Any]:
         """Return its line in the list."""
         bits, flow = self.progress.bits, self.recipe.flow
-        whole = "" if self.progress.final is not None else " (first test images)"
+        part = " (held out)" if self.recipe.validation else ""
+        whole = part if self.progress.final is not None else f" (first {'held-out' if part else 'test'} images)"
         return {
             "run": self.run.title,
             "policy": flow.split,

@@ -32,7 +32,7 @@ def test_curve_holds_batches_probes_and_the_end(tmp_path: Path) -> None:
     assert curve.steps.tolist() == [1, 10, 20] and curve.bits_per_dim.tolist() == [5.5, 5.0, 4.0]
     assert curve.learning_rate.tolist() == [0.001, 0.002, 0.0]
     assert curve.probe_steps.tolist() == [0, 1] and curve.probe_bits_per_dim.tolist() == [6.0, 5.4]
-    assert "In 20 steps" in curve.in_words() and "test images cost 4.250 bits/dim" in curve.in_words()
+    assert "In 20 steps" in curve.in_words() and "scored on at the end cost 4.250." in curve.in_words()
     assert curve.rate_in_words() == "The learning rate is highest at step 10, 0.002, and ends at 0 at step 20."
     assert [row["train_bits_per_dim"] for row in curve.table()] == [5.5, 5.0, 4.0]
 

@@ -46,6 +46,17 @@ def test_levels_are_those_of_the_newest_recording(finished):
     assert math.isnan(end.row()["J kept"]) and "all 24 channels leave" in end.in_words()
 
 
+@pytest.mark.parametrize("ended", [True, False])
+def test_images_held_out_are_not_called_the_test_part(tmp_path, ended):
+    run = tiny_run(tmp_path, iterations=2, validation=True)
+    run.append({"step": 0, "probe_bits_per_dim": 6.0})
+    if ended:
+        run.append({"step": 2, "test_bits_per_dim": 4.0})
+    said = progress(run).in_words()
+    assert ("4.000 bits/dim on images held out from train" if ended else "on the first held-out images") in said
+    assert "test" not in said
+
+
 def written(tmp_path, *records):
     """Return a run of 100 steps with these records."""
     run = tiny_run(tmp_path, iterations=100)

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -137,6 +138,10 @@ def test_the_file_is_quoted_beside_what_is_measured(bundle: Path) -> None:
     assert "trained for 700 steps on photos32, seed 5" in sentences(at)
     assert "the command" in sentences(at) and load(bundle / "one.safetensors").sha256 in sentences(at)
     at = page_at(data="emoji32")  # of other images it says nothing
+    assert_healthy(at)
+    assert "4.321, measured" not in sentences(at)
+    save(bundle / "one.safetensors", flow, replace(info, recipe={"validation": True}))
+    at = page_at()  # nor where images held out from train stood in for these
     assert_healthy(at)
     assert "4.321, measured" not in sentences(at)
 
