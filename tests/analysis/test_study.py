@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import math
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -589,3 +590,11 @@ def test_a_bundled_study_is_done_and_has_its_records(path):
         record = read_record(study, arm)
         assert len(record.steps) >= 20
         assert len(record.samples) == len(record.steps)
+
+
+@pytest.mark.parametrize("path", BUNDLED, ids=[path.stem for path in BUNDLED])
+def test_the_command_of_a_bundled_study_runs_its_recipe(path, monkeypatch):
+    study, asked = read_study(path), []
+    monkeypatch.setattr("eiwflow.training.study.run_study", lambda recipe, *_: asked.append(recipe) or {"results": []})
+    printed(*shlex.split(study.command)[3:])
+    assert asked == [study.recipe]
