@@ -23,6 +23,7 @@ from eiwflow import cli
 from eiwflow.checkpoint import load, save
 from eiwflow.flow import quantise
 from eiwflow.training import loop
+from eiwflow.training.failures import TrainingFailed
 from eiwflow.training.run import RunDirectory
 from tests.training.tiny import (
     numbers,
@@ -35,6 +36,7 @@ from tests.training.tiny import (
 )
 
 ROOT = Path(__file__).resolve().parents[1]
+BUNDLED = sorted((ROOT / "assets" / "checkpoints").glob("*.safetensors"))
 COMMANDS = ("train", "study", "evaluate", "inspect", "verify", "analyse", "sample", "bench")
 TINY = shlex.split("--levels 2 --steps-per-level 1 --width 8 --size 8 --batch 8 --threads 1")
 
@@ -422,9 +424,24 @@ def test_a_checkpoint_is_a_file_a_run_or_a_bundled_name(trained, place, monkeypa
     monkeypatch.chdir(place)
     assert cli.find_checkpoint("good.safetensors") == Path("good.safetensors")
     assert cli.find_checkpoint(str(trained[0])) == trained[0] / "checkpoints" / "last.safetensors"
-    for bundled in (ROOT / "assets" / "checkpoints").glob("*.safetensors"):
+    for bundled in BUNDLED:
         assert cli.find_checkpoint(bundled.stem) == bundled
     assert cli.find_checkpoint("../../assets/data/photos32") == Path("../../assets/data/photos32")
+
+
+@pytest.mark.parametrize("path", BUNDLED, ids=[path.stem for path in BUNDLED])
+def test_the_command_of_a_bundled_flow_trains_its_recipe(path, tmp_path, monkeypatch):
+    info, asked = load(path).info, []
+
+    def train(run, **_):
+        asked.append(run.config()[0])
+        raise TrainingFailed("Seen.")
+
+    monkeypatch.setattr(loop, "train", train)
+    code, _, _ = run_main(*shlex.split(info.command)[3:], "--out", tmp_path)
+    recipe = asked[0].to_dict()
+    assert code == 1
+    assert (recipe.pop("flow"), recipe) == (info.config.to_dict(), info.recipe)
 
 
 # ---------------------------------------------------------------------- wrong input
