@@ -7,10 +7,12 @@ its schedule's last step. Scored are the test images under one fixed dequantisat
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import torch
 from glow import glow
@@ -27,9 +29,10 @@ from eiwflow.training.optimiser import FusedAdamW, Muon, optimisers, set_learnin
 from eiwflow.training.recipe import Recipe
 
 SIZE, DIMENSIONS = (32, 32), 3072
-#: This project's defaults but for the batch, half of the images mirrored as for the bundled flows; the peer of the same
-#: size gets all of it.
+#: This project's defaults but for the batch, half of the images mirrored as for the bundled flows.
 RECIPE = Recipe(batch=16, flip=True)
+#: What a peer of the same size gets of it at least.
+PLAIN = replace(RECIPE, flip=False, weight_decay=0.0)
 #: Learning rates that a peer is given this many seconds each with, on held-out photographs, to choose from.
 RATES, TUNING_S = (1e-3, 2e-3, 4e-3, 8e-3), 120.0
 
@@ -43,7 +46,7 @@ class Racer:
         log_prob: of a flow like it, since an averaged copy is scored.
         optimisers, learning_rate: what takes the steps, and its peak.
         batch: images a step.
-        by_recipe: whether warm-up, cosine, clipping, averaging and mirroring are the recipe's, or there are none.
+        recipe: has warm-up and cosine, clipping, averaging and mirroring; without one there are none.
         seconds: the process CPU seconds of every step so far.
 
     """
@@ -53,28 +56,29 @@ class Racer:
     optimisers: list[torch.optim.Optimizer]
     learning_rate: float
     batch: int
-    by_recipe: bool = True
+    recipe: Recipe | None = RECIPE
     seconds: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Begin the average as the flow itself."""
-        self.averaged = AveragedModel(self.flow, multi_avg_fn=averaging(RECIPE.ema)) if self.by_recipe else None
-        if self.averaged is not None:
+        self.averaged: AveragedModel | None = None
+        if self.recipe is not None:
+            self.averaged = AveragedModel(self.flow, multi_avg_fn=averaging(self.recipe.ema))
             self.averaged.n_averaged.fill_(1)
 
     def rate(self, budget: float) -> float:
         """Return the learning rate of the next step, by the part of the seconds that is used."""
-        if not self.by_recipe:
+        if self.recipe is None:
             return self.learning_rate
         per_step = statistics.median(self.seconds[-50:] or [budget / 100])
         done = len(self.seconds)
         iterations = max(done + 1, done + round((budget - sum(self.seconds)) / per_step))
-        return Recipe(iterations=iterations, learning_rate=self.learning_rate).learning_rate_at(done)
+        return replace(self.recipe, iterations=iterations, learning_rate=self.learning_rate).learning_rate_at(done)
 
     def step(self, images: Tensor, budget: float) -> None:
         """Take a step."""
         started = time.process_time()
-        flip = self.by_recipe and RECIPE.flip
+        flip = self.recipe is not None and self.recipe.flip
         x = training_batch(images, SIZE, self.batch, 0, len(self.seconds), flip)
         set_learning_rate(self.optimisers, self.rate(budget))
         self.flow.zero_grad(set_to_none=True)
@@ -82,8 +86,8 @@ class Racer:
         # The documented training leaves out a step whose loss is not finite.
         if torch.isfinite(loss):
             loss.backward()
-            if self.by_recipe:
-                torch.nn.utils.clip_grad_norm_(list(self.flow.parameters()), RECIPE.clip)
+            if self.recipe is not None:
+                torch.nn.utils.clip_grad_norm_(list(self.flow.parameters()), self.recipe.clip)
             for optimiser in self.optimisers:
                 optimiser.step()
             if self.averaged is not None:
@@ -112,13 +116,13 @@ def eiwflow(images: Tensor) -> Racer:
     return Racer(flow, lambda flow, x: flow.log_prob(x), steppers, RECIPE.learning_rate, RECIPE.batch)
 
 
-def normflows(images: Tensor, learning_rate: float) -> Racer:
-    """Return normflows' multi-scale Glow at our K, width and batch, trained as ours is but by AdamW alone."""
+def normflows(images: Tensor, learning_rate: float, recipe: Recipe) -> Racer:
+    """Return normflows' multi-scale Glow at our K, width and batch, trained by a recipe but by AdamW alone."""
     flow = _glow_of_our_size(images)
     networks, others = _parted(flow)
-    decayed = {"params": networks, "weight_decay": RECIPE.weight_decay}
+    decayed = {"params": networks, "weight_decay": recipe.weight_decay}
     steppers = [FusedAdamW([{"params": others}, decayed], weight_decay=0.0)]
-    return Racer(flow, lambda flow, x: flow.log_prob(x, None), steppers, learning_rate, RECIPE.batch)
+    return Racer(flow, lambda flow, x: flow.log_prob(x, None), steppers, learning_rate, recipe.batch, recipe)
 
 
 def normflows_by_muon(images: Tensor, learning_rate: float) -> Racer:
@@ -144,7 +148,7 @@ def documented(images: Tensor) -> Racer:
     """Return normflows' multi-scale Glow as its documentation configures and trains it, without classes."""
     flow = glow(first_batch(images), levels=3, steps=16, width=256, trainable=True)
     optimiser = torch.optim.Adamax(flow.parameters(), lr=1e-3, weight_decay=1e-5)
-    return Racer(flow, lambda flow, x: flow.log_prob(x, None), [optimiser], 1e-3, batch=128, by_recipe=False)
+    return Racer(flow, lambda flow, x: flow.log_prob(x, None), [optimiser], 1e-3, batch=128, recipe=None)
 
 
 def race(sides: dict[str, Racer], images: Tensor, budget: float) -> None:
@@ -169,24 +173,28 @@ def tuned_rate(name: str, start: Callable[[Tensor, float], Racer], images: Image
     scores = {rate: racer.score(judged) for rate, racer in sides.items()}
     for rate, bits in scores.items():
         print(f"{name} at {rate}: {bits:.4f} bits/dim on held-out photographs", flush=True)
-    return float(min(scores, key=scores.__getitem__))
+    # A flow that was lost on the way may have no bits/dim at all.
+    return float(min(scores, key=lambda rate: (math.isnan(scores[rate]), scores[rate])))
 
 
 def train(budgets: list[float]) -> None:
     """Print the test bits/dim of every side after each number of process CPU seconds."""
     images = data.load("photos32", multiple=8, size=SIZE[0])
     train_images, test_images = to_tensor(images.train), fixed_crops(to_tensor(images.test), SIZE)
-    starts = {"normflows": normflows, "normflows by Muon": normflows_by_muon}
-    chosen = {name: tuned_rate(name, start, images) for name, start in starts.items()}
+    peers = {
+        "normflows, our K, width, batch": partial(normflows, recipe=PLAIN),
+        "the same mirrored, with decay": partial(normflows, recipe=RECIPE),
+        "that by Muon": normflows_by_muon,
+    }
+    chosen = {name: tuned_rate(name, start, images) for name, start in peers.items()}
     print(f"torch {torch.__version__}, one thread, photos32, {len(test_images)} test images")
     rates = ", ".join(f"{each:g}" for each in RATES)
-    found = ", ".join(f"{name} {rate:g}" for name, rate in chosen.items())
+    found = "; ".join(f"{name} {rate:g}" for name, rate in chosen.items())
     print(f"learning rates: eiwflow {RECIPE.learning_rate:g}; {found}, the best on held-out photographs of {rates}")
     for budget in budgets:
         sides = {
             "eiwflow weighted": eiwflow(train_images),
-            "normflows, our K, width, batch": normflows(train_images, chosen["normflows"]),
-            "the same by Muon": normflows_by_muon(train_images, chosen["normflows by Muon"]),
+            **{name: start(train_images, chosen[name]) for name, start in peers.items()},
             "normflows, as documented": documented(train_images),
         }
         ours = None
