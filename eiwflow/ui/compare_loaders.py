@@ -129,7 +129,10 @@ def at_equal_cpu(study: Study, known: dict[str, Path]) -> Study | None:
             other = read(path)
         except StudyError:
             continue
-        same = ("data", "size", "levels", "steps", "width", "batch", "iterations", "optimiser", "evaluate_on")
+        same = (
+            "data", "size", "levels", "steps", "width", "batch", "iterations", "optimiser", "weight_decay", "flip",
+            "evaluate_on",
+        )  # fmt: skip
         alike = all(getattr(other.recipe, name) == getattr(study.recipe, name) for name in same)
         if other.recipe.equal_cpu and alike and other.runs:
             return other

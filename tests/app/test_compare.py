@@ -191,6 +191,9 @@ def test_without_a_study_the_page_says_so_and_offers_to_run_one(bundle: Path, mo
 def test_equal_cpu_seconds_are_read_from_the_study_that_was_run_so_or_else_its_command_is_shown(studies: Path) -> None:
     at = visit()
     assert "--equal-cpu" in "".join(code.value for code in at.code)
+    write_study(studies / "photos32-mirrored.json", arms(MEANS), equal_cpu=True, flip=True)  # of another training
+    at = visit()
+    assert "--equal-cpu" in "".join(code.value for code in at.code)
     path = write_study(studies / "photos32-equal-cpu.json", arms(MEANS), equal_cpu=True)
     costs = {"none/conditional": 1.0, "pooled/conditional": 1.034}
     path.write_text(json.dumps({**json.loads(path.read_bytes()), "step_cost": costs}))
