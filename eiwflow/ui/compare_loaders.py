@@ -124,16 +124,14 @@ def at_equal_cpu(study: Study, known: dict[str, Path]) -> Study | None:
     """Return the study that gave the same arms the same CPU seconds, or None where there is none."""
     from ..analysis.study_file import StudyError
 
+    arm = study.recipe.arms()[0]
     for path in known.values():
         try:
             other = read(path)
         except StudyError:
             continue
-        same = (
-            "data", "size", "levels", "steps", "width", "batch", "iterations", "optimiser", "weight_decay", "flip",
-            "evaluate_on",
-        )  # fmt: skip
-        alike = all(getattr(other.recipe, name) == getattr(study.recipe, name) for name in same)
+        # One arm's training holds every setting that trainings have.
+        alike = other.recipe.training(arm, 0) == study.recipe.training(arm, 0)
         if other.recipe.equal_cpu and alike and other.runs:
             return other
     return None
