@@ -54,11 +54,11 @@ def run_step(
         keep: whether a backward pass will follow.
 
     """
-    y = _affine(x, matrix, bias)
-    m_a, m_b = _halves(y)
+    y = F.linear(x, matrix, bias)
+    m_a, m_b = y.chunk(2, dim=3)
     tanh, shift, hidden = _decide(m_a, bound, convolutions, keep)
     log_scale = tanh if bound == 1 else bound * tanh
-    log_det = log_scale.flatten(1).sum(dim=1)
+    log_det = log_scale.sum(dim=(1, 2, 3))
     scale = log_scale.exp()
     activations = (x, tanh, scale, m_b * scale, *hidden) if keep else ()
     torch.addcmul(shift, m_b, scale, out=m_b)
@@ -72,12 +72,12 @@ def undo_step(
 
     y (N, H, W, C) is overwritten; matrix and bias are those of the inverse affine map.
     """
-    y_a, y_b = _halves(y)
+    y_a, y_b = y.chunk(2, dim=3)
     tanh, shift, hidden = _decide(y_a, bound, convolutions, keep)
     scale = (bound * tanh).exp_()
     scaled = y_b - shift
     torch.div(scaled, scale, out=y_b)
-    x = _affine(y, matrix, bias)
+    x = F.linear(y, matrix, bias)
     return x, (x, tanh, scale, scaled, *hidden) if keep else ()
 
 
@@ -92,23 +92,21 @@ def _decide(
         entry = convolution(entry).relu_()
         if keep:
             hidden.append(entry)
-    raw, shift = _halves(last(entry).permute(0, 2, 3, 1))
-    # A copy first: the tanh of what lies apart takes several times as long.
-    return (raw.contiguous() if bound == 1 else raw / bound).tanh_(), shift, hidden
-
-
-def _affine(x: Tensor, matrix: Tensor, bias: Tensor) -> Tensor:
-    """Return W x + b of every pixel of x (N, H, W, C): with few channels two passes are faster than addmm's one."""
-    return (_rows(x) @ matrix.T).add_(bias).view(x.shape)
+    raw, shift = last(entry).permute(0, 2, 3, 1).chunk(2, dim=3)
+    # tanh x = 2σ(2x) − 1: a fifth of tanh's time, to 2e-7 in float32.
+    return (raw * (2 / bound)).sigmoid_().mul_(2).sub_(1), shift, hidden
 
 
 def step_gradients(
     matrix: Tensor, convolutions: Sequence[Convolution], activations: Activations, of_y: Tensor, of_log_det: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:
-    """Return the gradients of x, matrix, bias and convolutions; that of y (N, H, W, C) is overwritten."""
+    """Return the gradients of x, matrix, bias and convolutions.
+
+    That of y (N, H, W, C) is overwritten; that of the log-determinant is (N, 1, 1, 1).
+    """
     x, tanh, scale, scaled, *hidden = activations
-    of_y_a, of_y_b = _halves(of_y)
-    of_log_scale = torch.addcmul(of_log_det[:, None, None, None], of_y_b, scaled)
+    of_y_a, of_y_b = of_y.chunk(2, dim=3)
+    of_log_scale = torch.addcmul(of_log_det, of_y_b, scaled)
     of_raw = torch.ops.aten.tanh_backward(of_log_scale, tanh)
     of_output = torch.cat([of_raw, of_y_b], dim=3).permute(0, 3, 1, 2)
     of_convolutions: list[Tensor] = []
@@ -124,18 +122,12 @@ def step_gradients(
 
 
 def _convolution_gradients(x: Tensor, weight: Tensor, of_y: Tensor) -> Sequence[Tensor]:
-    """Return the gradients of a convolution's input, weight and bias; of 1×1 by products, which is the faster way."""
-    size, of_rows = weight.shape[2], _rows(of_y.permute(0, 2, 3, 1))
+    """Return the gradients of a convolution's input, weight and bias."""
+    of_x, of_weight, _ = torch.ops.aten.convolution_backward(
+        of_y, x, weight, None, [1, 1], [weight.shape[2] // 2] * 2, [1, 1], False, [0, 0], 1, [True, True, False]
+    )
     # The convolution would sum the bias's in several times as long.
-    of_bias = of_rows.sum(dim=0)
-    if size > 1:
-        of_x, of_weight, _ = torch.ops.aten.convolution_backward(
-            of_y, x, weight, None, [1, 1], [size // 2] * 2, [1, 1], False, [0, 0], 1, [True, True, False]
-        )
-        return of_x, of_weight, of_bias
-    of_x = (of_rows @ weight.flatten(1)).view(len(x), *x.shape[2:], -1).permute(0, 3, 1, 2)
-    # With the weight's own strides, as processes that train together want it.
-    return of_x, (of_rows.T @ _rows(x.permute(0, 2, 3, 1))).as_strided(weight.shape, weight.stride()), of_bias
+    return of_x, of_weight, of_y.sum(dim=(0, 2, 3))
 
 
 def run_steps(x: Tensor, maps: tuple[Tensor, Tensor], bound: float, networks: Networks) -> tuple[Tensor, Tensor]:
@@ -221,13 +213,14 @@ class FusedSteps(torch.autograd.Function):
             folded = Folded(*kept[: len(Folded._fields)])
             activations = _groups(kept[len(Folded._fields) :], steps)
         of_x = _own_rows(of_y)
+        of_log_dets = of_log_det[:, None, None, None]
         of_steps: list[list[Any]] = []
         for step in reversed(range(steps)):
             if ctx.recompute:
                 y, of_step = undo_step(y, back[step], back_biases[step], ctx.bound, networks[step], keep=True)
             else:
                 of_step = tuple(activations[step])
-            of_x, *of_rest = step_gradients(folded.matrices[step], networks[step], of_step, of_x, of_log_det)
+            of_x, *of_rest = step_gradients(folded.matrices[step], networks[step], of_step, of_x, of_log_dets)
             of_steps.insert(0, of_rest)
         of_matrices, of_biases, of_networks = zip(*of_steps, strict=True)
         of_maps = fold_gradients(
@@ -251,12 +244,6 @@ def arrange(steps: int, parameters: Sequence[Tensor]) -> tuple[Stacked, Networks
         [Convolution(*network[number : number + 2]) for number in range(0, len(network), 2)]
         for network in _groups(parameters[size:], steps)
     ]
-
-
-def _halves(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the halves of the channels, which come last; views that are cheaper than chunk's."""
-    half = x.shape[3] // 2
-    return x.narrow(3, 0, half), x.narrow(3, half, half)
 
 
 def _rows(x: Tensor) -> Tensor:

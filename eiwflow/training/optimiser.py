@@ -97,11 +97,13 @@ class Muon(torch.optim.Optimizer):
         momenta = [self.state[weight]["momentum"] for weight in weights]
         torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
         ahead = torch._foreach_lerp(gradients, momenta, group["momentum"])
-        steps = self.orthogonal(torch.stack([each.flatten(1) for each in ahead]))
-        length = group["lr"] * math.sqrt(max(1.0, steps.shape[1] / steps.shape[2]))
+        # Columns as channels last lie in memory, so that none is moved: their order plays no part.
+        last = [each.movedim(1, -1) for each in ahead]
+        steps = self.orthogonal(torch.stack([each.flatten(1) for each in last])).unflatten(2, last[0].shape[1:])
+        length = group["lr"] * math.sqrt(max(1.0, len(weights[0]) / weights[0][0].numel()))
         if group["weight_decay"]:
             torch._foreach_mul_(weights, 1 - group["lr"] * group["weight_decay"])
-        torch._foreach_add_(weights, [step.view(weights[0].shape) for step in steps], alpha=-length)
+        torch._foreach_add_(weights, list(steps.movedim(-1, 2)), alpha=-length)
 
     @classmethod
     def orthogonal(cls, matrices: Tensor) -> Tensor:
@@ -110,10 +112,19 @@ class Muon(torch.optim.Optimizer):
             return cls.orthogonal(matrices.mT).mT
         a, b, c = cls.POLYNOMIAL
         x = matrices / matrices.norm(dim=(1, 2), keepdim=True).clamp_min(1e-7)
+        if 2 * x.shape[1] > x.shape[2]:
+            for _ in range(cls.ITERATIONS):
+                gram = x @ x.mT
+                x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+            return x
+        # An iteration is X <- S X with S = aI + bG + cG² and G = X Xᵀ: wide ones leave it to their small G.
+        gram = x @ x.mT
+        product = torch.eye(x.shape[1], dtype=x.dtype, device=x.device).expand_as(gram)
         for _ in range(cls.ITERATIONS):
-            gram = x @ x.mT
-            x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
-        return x
+            step = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
+            step.diagonal(dim1=1, dim2=2).add_(a)
+            product, gram = step @ product, step @ gram @ step
+        return product @ x
 
 
 class FusedAdamW(torch.optim.AdamW):

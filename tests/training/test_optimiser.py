@@ -87,6 +87,10 @@ def test_what_muon_steps_along_has_the_singular_vectors_and_values_near_one(shap
     found = left.mT @ Muon.orthogonal(matrices) @ right.mT
     drawn = found.diagonal(dim1=1, dim2=2)
     assert torch.allclose(found, torch.diag_embed(drawn), atol=1e-10)
+    expected = values / values.norm(dim=1, keepdim=True)
+    for _ in range(Muon.ITERATIONS):
+        expected = sum(c * expected**power for c, power in zip(Muon.POLYNOMIAL, (1, 3, 5), strict=True))
+    assert torch.allclose(drawn, expected)
     spread, before = ((each.amax(1) / each.amin(1)).max() for each in (drawn, values))
     assert (drawn > 0.2).all()
     assert (drawn < 1.3).all()
