@@ -106,6 +106,9 @@ class Trainer:
         self.averaged = AveragedModel(self.flow, multi_avg_fn=averaging(recipe.ema))
         # The averaged flow starts as the initialised one; its first update then averages instead of copying.
         self.averaged.n_averaged.fill_(1)
+        # Found once: to walk through all modules at every step takes longer than to average.
+        self.parameters: list[Tensor] = list(self.flow.parameters())
+        self.averages: list[Tensor] = list(self.average.parameters())
         # After the copy: the averaged flow, which is saved and scored, stays in float32.
         for coupling in self.flow.couplings():
             coupling.in_bfloat16 = recipe.precision == "bfloat16" and self.device.type == "cuda"
@@ -138,7 +141,8 @@ class Trainer:
         recipe = self.recipe
         x = self.team.part(self.batch(self.step, recipe.batch))
         set_learning_rate(self.optimisers, recipe.learning_rate_at(self.step))
-        self.flow.zero_grad(set_to_none=True)
+        for parameter in self.parameters:
+            parameter.grad = None
         log_prob, divergence = self.model(x, divergence=self.shown or recipe.divergence > 0)
         loss = bits = to_bits_per_dim(log_prob, recipe.flow.dimensions).mean()
         if divergence is not None:
@@ -152,9 +156,16 @@ class Trainer:
             raise NotFinite(f"At step {self.step + 1} {what} was not finite{self._level_at_fault(x)}.")
         for optimiser in self.optimisers:
             optimiser.step()
-        self.averaged.update_parameters(self.flow)
+        self._average()
         self.step += 1
         return value, norm_value
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        """Take the current weights into the average, to the numbers of AveragedModel's own update."""
+        assert self.averaged.multi_avg_fn is not None  # it was given
+        self.averaged.multi_avg_fn(self.averages, self.parameters, self.averaged.n_averaged)
+        self.averaged.n_averaged += 1
 
     def _level_at_fault(self, x: Tensor) -> str:
         for level in self.flow.trace(x).levels:
