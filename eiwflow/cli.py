@@ -98,9 +98,9 @@ def build_parser() -> Parser:
     commands = parser.add_subparsers(title="commands", required=True, dest="name", metavar="COMMAND")
 
     train = _command(commands, "train", train_command, "Train a flow; the last line printed is the run directory.")
-    train.add_argument("--preset", choices=PRESETS, help="settings named by the time they take on two CPU cores")
+    train.add_argument("--preset", choices=PRESETS, help="settings named by about how long they take on a CPU")
     train.add_argument(
-        "--resume", metavar="RUN", type=Path, help="continue this run directory; no other setting applies"
+        "--resume", metavar="RUN", type=Path, help="continue this run directory; only --device and --threads apply"
     )
     train.add_argument("--data", help="data set's name, an .npz file or a folder of images (default: photos32)")
     _flow_options(train)
@@ -112,7 +112,7 @@ def build_parser() -> Parser:
         "--precision", choices=("float32", "bfloat16"), help="of the networks, on CUDA (default: float32)"
     )
     train.add_argument(
-        "--validation", action="store_true", default=None, help="score on photographs held out from the train part"
+        "--validation", action="store_true", default=None, help="score on images held out from the train part"
     )
     train.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
     train.add_argument("--threads", type=_count(1024), help="CPU threads (default: all)")
@@ -138,14 +138,14 @@ def build_parser() -> Parser:
     study.add_argument("--levels", type=int, help="levels (default: 3)")
     study.add_argument("--steps-per-level", type=int, dest="steps", help="flow steps a level (default: 4)")
     study.add_argument("--width", type=int, help="hidden channels of a coupling network (default: 48)")
-    study.add_argument("--network", help="kernel sizes of a coupling network, such as 3-1-3")
-    study.add_argument("--scale-bound", type=float, help="bound of a coupling's log-scale, in nats")
+    study.add_argument("--network", help="kernel sizes of a coupling network (default: 3-1-3)")
+    study.add_argument("--scale-bound", type=float, help="bound of a coupling's log-scale, in nats (default: 1)")
     study.add_argument("--size", type=int, help="training size in pixels; larger images are cropped (default: 16)")
     study.add_argument("--batch", type=int, help="images a step (default: 64)")
     study.add_argument("--iterations", type=int, help="training steps of every run (default: 500)")
     _optimiser_options(study)
     study.add_argument(
-        "--evaluate-on", choices=("test", "validation"), help="validation: photographs held out from train"
+        "--evaluate-on", choices=("test", "validation"), help="validation: images held out from train (default: test)"
     )
     study.add_argument(
         "--equal-cpu",
@@ -231,9 +231,11 @@ def _flow_options(parser: Parser) -> None:
     parser.add_argument("--levels", type=int, help="levels (default: 3)")
     parser.add_argument("--steps-per-level", type=int, dest="steps", help="flow steps a level (default: 8)")
     parser.add_argument("--width", type=int, help="hidden channels of a coupling network (default: 64)")
-    parser.add_argument("--network", help="kernel sizes of a coupling network, such as 3-1-3")
-    parser.add_argument("--scale-bound", type=float, help="bound of a coupling's log-scale, in nats")
-    parser.add_argument("--permutation-seed", type=int, help="draws the permutation of --split random (default: 0)")
+    parser.add_argument("--network", help="kernel sizes of a coupling network (default: 3-1-3)")
+    parser.add_argument("--scale-bound", type=float, help="bound of a coupling's log-scale, in nats (default: 1)")
+    parser.add_argument(
+        "--permutation-seed", type=int, help="draws the order random, and what is dealt by chance (default: 0)"
+    )
     parser.add_argument("--size", type=int, help="training size in pixels; larger images are cropped (default: 32)")
     parser.add_argument(
         "--memory",
@@ -254,7 +256,9 @@ def _optimiser_options(parser: Parser) -> None:
     parser.add_argument("--clip", type=float, help="largest gradient norm (default: 50)")
     parser.add_argument("--ema", type=float, help="decay of the averaged weights (default: 0.999)")
     parser.add_argument("--divergence", type=float, help="strength of the Shuffle's KL regulariser (default: 0)")
-    parser.add_argument("--flip", action="store_true", default=None, help="mirror half of the training images")
+    parser.add_argument(
+        "--flip", action=argparse.BooleanOptionalAction, default=None, help="mirror half of the training images"
+    )
 
 
 def _checkpoint_options(parser: Parser) -> None:

@@ -222,8 +222,8 @@ what it does and *by J* what the entropy order would do with the same channels. 
 **What the Shuffle can and cannot do.** A permutation changes neither the entropy of all channels together nor the sum
 of the single ones; it decides who leaves. That matters because the two halves are treated differently: one is scored
 under a Gaussian at once, the other goes through further levels, which can still use its structure. A weight ω(x) turns
-up what is quiet in an image. Raw entropy rises by log ω for that; J does not move; negentropy can fall, because images
-of different loudness become alike.
+a channel of an image up or down. Raw entropy changes by log ω for that; J does not move; negentropy can fall where
+images of different loudness become alike.
 
 **“The entropy increases.”** Taken as raw entropy, this is true of any flow from pixels to N(0, I), with or without a
 Shuffle: the account shows it as a sum of log-determinants. What can be meant beyond that is that J and negentropy of

@@ -178,9 +178,10 @@ with ui.errors_as_sentences():
             )
         elif halves.dealt:
             st.markdown(
-                "The first step turns the channels so that those of the largest variance come first. Whatever the "
-                "number of steps, the last two couplings are given the same halves: under the entropy order those that "
-                "are to stay and to leave, under any other order those of larger and of smaller variance."
+                "The first step turns the channels to their principal directions, and every two couplings are dealt "
+                "other halves of them. Whatever the number of steps, the last two have the same: under the entropy "
+                "order those that are to stay and to leave, under any other order those of larger and of smaller "
+                "variance."
             )
     with st.container() if page.other is not None else right:
         rule = st.segmented_control(

@@ -29,8 +29,8 @@ page = ui.begin(
 )
 
 APPLIED = (
-    "ω ≈ 1/σ: the largest bar is the *quietest* channel, not the most important one. Only the dots are identified: a "
-    "factor that is the same for every image is absorbed by what follows."
+    "only the dots are identified: a factor that is the same for every image is absorbed by what follows, so a large "
+    "bar says neither that a channel is quiet nor that it matters."
 )
 FOR_DISPLAY = (
     "these weights are fitted to the channels' standard deviations for display; the flow does not use them. The fit "
@@ -85,8 +85,8 @@ def redundancy(one: ui.Page, weights: ChannelWeights, height: int) -> None:
 
 
 def correlation(one: ui.Page, weights: ChannelWeights) -> None:
-    """Draw whether quiet channels get large weights."""
-    st.markdown("**Over images:** does a quiet channel get a large weight?")
+    """Draw whether a channel gets a larger weight where it is quiet."""
+    st.markdown("**Over images:** does a channel get a larger weight where it is quiet?")
     words = f"Over {weights.witnesses}: {weights.correlations.in_words()}"
     ui.chart(ui.drawn(figures.correlation, weights), one, "correlation", alt=words)
 
@@ -229,8 +229,10 @@ nothing, since the next ActNorm, or the prior's σ, takes such a factor back.
 
 **Why weights at all.** An emitted channel is scored under a prior, and a prior of fixed width pays for an image whose
 channel is much louder or quieter than usual. Likelihood pushes log ω of an emitted channel towards −log σ, as far as
-the other half lets one guess σ and the prior does not know it yet: *quiet channels are turned up*. The kept half's
-weights have no such target. So a large weight says that a channel is quiet, never that it matters.
+the other half lets one guess σ and the prior does not know it yet: what is quieter in an image than usual would be
+turned up. A conditional prior sees the kept half itself and leaves less of that to the weights; and a kept half's
+weights serve whatever follows. So how far a weight follows its channel's loudness is measured, not assumed: by the
+correlation, and by what the weight is where a channel is twice as loud. That a channel matters it never says.
 
 **How it can be undone.** The emitted half's weights are found from the kept half alone; then the kept half's from the
 emitted half as it now is. Run backwards, each half is what the other was weighed by, and every weight is found again:
@@ -241,7 +243,8 @@ entropy, the half with the least J leaves; ≈ marks channels that other images 
 opposite edges do not meet, which makes J of long-range structure come out too small.
 
 **The correlation** is Pearson's r of −log ω with log σ over test images, its interval a bootstrap that draws whole
-photographs where it is known which crops belong together.
+photographs where it is known which crops belong together. It says how surely the two go together, not how far: that is
+what a weight is where its channel is twice as loud, by least squares of log ω on log σ.
 
 **What matters** is asked under *More evidence* by taking something away: a weight is held at its mean, and bits/dim are
 measured again. The flow stays an exact density. It was not trained again, so this is what the weight is worth to *this*
@@ -331,8 +334,8 @@ if found and (more := ui.more_evidence()).open:
 
 ui.closing(
     page,
-    "Weights turn up what is quiet in an image, so that what leaves has the loudness that its prior expects. Whether "
-    "that makes a better flow than a static split is a question for several seeds."
+    "Weights let an image be louder or quieter than the prior expects. Whether that makes a better flow than a static "
+    "split is a question for several seeds."
     if found and told
     else "Predict, then reveal: the answer is measured in this image."
     if found

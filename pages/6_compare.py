@@ -207,7 +207,12 @@ def show_halves(found: dict[str, tuple[Arm, TrainingRecord]], shared: np.ndarray
 
 if hidden:
     with said:
-        ui.takeaway(f"{len(shown)} flows, one budget: same initialisation, batches and steps. Only the split differs.")
+        budget = "CPU seconds" if study.recipe.equal_cpu else "steps"
+        if len({init for _, init in shown}) == 1:
+            alike = f"same initialisation, batches and {budget}. Only the split differs."
+        else:
+            alike = f"same batches and {budget}. Only split and initialisation differ."
+        ui.takeaway(f"{len(shown)} flows, one budget: {alike}")
         loaders.ask_for_a_vote(disguise)
     show_in_lock_step(dict(sorted(((one, disguise[one]) for one in shown), key=lambda pair: pair[1])))
 else:
@@ -258,7 +263,7 @@ two apart. What the method says there is what it says about nothing.
 The slider moves samples, entropies, orders and weights of all arms together. A *minus* curve shows what the final
 numbers show, on the way: the schedule is a cosine, so a curve cut short is not a shorter training.
 
-**Equal CPU seconds** are had by running again, with iterations divided by what a step costs alone.
+**Equal CPU seconds** are had by running again, with iterations divided by the measured cost of a step.
 """
     )
     st.latex(

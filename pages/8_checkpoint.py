@@ -112,8 +112,8 @@ values say by how much it stretches along its own axes; the largest over the sma
 on an axis of powers a line's length is κ. Undoing the step divides by them, so what was rounded along the strongest
 axis can come back up to κ times as large along the weakest. A rotation has κ = 1. A coupling multiplies by scales
 between e⁻ᴮ and eᴮ, and divides by them on the way back; drawn are the smallest and the largest that the test images
-met. With the initialisation `principal`, the first convolution sorts channels by their variance and the next ActNorm
-makes them equally loud: that is why step 2 often stands out there.
+met. With every initialisation but `random` the first convolution turns channels to their principal directions, of very
+different variance, and the next ActNorm makes them equally loud: that is why step 2 often stands out.
 
 **There and back.** *Largest error* is the largest difference of a single number; *relative error* the largest norm of
 an image's difference over the norm of what went in. Each level is tested alone, on what the level before gave it, and

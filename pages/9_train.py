@@ -35,9 +35,10 @@ with st.expander("How to read this"):
     st.markdown(
         """
 **The curves.** Grey and faint: bits/dim of the training batches since the point before, with the weights of that
-moment; grey and bold: the same under a running mean. Green and broken: bits/dim of the first 128 test images with
-*averaged* weights, which are what is saved, sampled and scored. Averaged weights lag a little and jump less, so the
-green line may lie above the grey one early and below it later. At the end the whole test part is scored once.
+moment; grey and bold: the same under a running mean. Green and broken: bits/dim of the first 128 test images (with
+`--validation`, of those held out) with *averaged* weights, which are what is saved, sampled and scored. Averaged
+weights lag a little and jump less, so the green line may lie above the grey one early and below it later. At the end
+the whole part is scored once.
 
 **Samples** are drawn at temperature 0.7 from the same ε at every step: what changes is the flow.
 

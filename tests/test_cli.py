@@ -183,6 +183,16 @@ def test_every_option_of_train_reaches_the_recipe(place):
     assert recipe == tiny_recipe(data=str(data), **given)
 
 
+def test_a_preset_can_be_told_not_to_mirror(place, monkeypatch):
+    monkeypatch.setitem(
+        cli.PRESETS, "minute", {"size": 8, "levels": 2, "steps": 1, "width": 8, "iterations": 1, "flip": True}
+    )
+    for words, mirrored in (((), True), (("--no-flip",), False)):
+        data, runs = place / "large.npz", place / "runs"
+        out = printed("train", "--preset", "minute", "--data", data, "--batch", 8, *words, "--out", runs)
+        assert RunDirectory.open(out.strip()).config()[0].flip == mirrored
+
+
 def test_what_is_said_beside_a_preset_wins(place, monkeypatch):
     preset = {"levels": 2, "steps": 1, "width": 8, "size": 8, "iterations": 900}
     monkeypatch.setitem(cli.PRESETS, "minute", preset)

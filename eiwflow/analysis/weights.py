@@ -136,6 +136,7 @@ class Correlations:
     Attributes:
         pearson, low, high: r and its 95 % bootstrap interval.
         spearman: ρ, the same of the ranks.
+        slope: least squares, of log ω by log standard deviation: −1 would make every image equally loud.
 
     """
 
@@ -143,16 +144,19 @@ class Correlations:
     low: np.ndarray
     high: np.ndarray
     spearman: np.ndarray
+    slope: np.ndarray
 
     def in_words(self) -> str:
-        """Return one sentence."""
+        """Return two sentences: in how many channels, and by how much."""
         known = np.isfinite(self.pearson)
         if not known.any():
             return "The weights are the same for every image: there is nothing to correlate."
         return (
             f"Over images, −log ω rises with the log standard deviation of its channel in "
             f"{int((self.low > 0).sum())} of {known.sum()} channels and falls in {int((self.high < 0).sum())} "
-            f"(95 % interval away from 0; median r = {signed(np.median(self.pearson[known]), 2)})."
+            f"(95 % interval away from 0; median r = {signed(np.median(self.pearson[known]), 2)}). Where a channel is "
+            f"twice as loud, its weight is ×{2 ** np.median(self.slope[known]):.2f} (median over channels); ×0.50 "
+            f"would make up for it."
         )
 
 
@@ -256,14 +260,15 @@ class ChannelWeights:
     def correlations(self) -> Correlations:
         """How −log ω goes with the channel's log standard deviation, over images."""
         unknown = np.full(self.shape[0], np.nan)
-        pearson, low, high, spearman = (unknown.copy() for _ in range(4))
+        pearson, low, high, spearman, slope = (unknown.copy() for _ in range(5))
         varies = (self.std > NO_SPREAD) & (self.images.log_std.std(axis=0) > NO_SPREAD)
         if self.count > 2 and varies.any():
             a, b = -self.images.weights()[:, varies], self.images.log_std[:, varies]
             pearson[varies] = stats.pearsonr(a, b, axis=0).statistic
             spearman[varies] = [stats.spearmanr(x, y).statistic for x, y in zip(a.T, b.T, strict=True)]
             low[varies], high[varies] = interval(_correlation(resampled(self.count, self.sources), a, b))
-        return Correlations(pearson, low, high, spearman)
+            slope[varies] = -pearson[varies] * a.std(axis=0) / b.std(axis=0)
+        return Correlations(pearson, low, high, spearman, slope)
 
     def correlation_in_words(self, position: int) -> str:
         """Return the correlation of one channel, in one sentence."""
@@ -394,6 +399,7 @@ class ChannelWeights:
                 "pearson_low": self.correlations.low,
                 "pearson_high": self.correlations.high,
                 "spearman_minus_log_weight_log_std": self.correlations.spearman,
+                "slope_log_weight_by_log_std": self.correlations.slope,
             }
         return [
             {

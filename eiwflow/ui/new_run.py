@@ -55,8 +55,8 @@ def draw(said: DeltaGenerator | None) -> Callable[[], None]:
             st.caption(loaders.settings_in_words(preset))
             st.button("Start", key=f"start-{preset}", on_click=_start, args=(preset,), width="stretch")
     st.caption(
-        f"Times are those of {device} as if nothing else ran there, from a few steps that were timed when the app was "
-        f"started: measured, not promised. On the command line the presets are {', '.join(f'`{p}`' for p in PRESETS)}."
+        f"Times are those of {device} as if nothing else ran there, from a few steps timed when this page was first "
+        f"opened: measured, not promised. On the command line the presets are {', '.join(f'`{p}`' for p in PRESETS)}."
     )
     with st.expander("Settings of your own"):
         _own_settings()

@@ -6,7 +6,7 @@ WORDS = """
 **Ĥ** – entropy rate, and **J** – redundancy: how far Ĥ lies below that of white noise of the same power.
 *J decides the order*: what is nearest to white noise leaves.
 
-**−log ω** – *learned, scales each image's channels*.
+**ω** – *learned*: the weight that scales a channel of an image; shown as log ω, in nats.
 
 **ε** – what leaves, standardised by its prior: standard normal noise, if the flow is right.
 

@@ -168,6 +168,7 @@ def test_correlation_is_scipys_and_its_interval_near_fishers() -> None:
         expected = stats.pearsonr(a, b)
         assert found.correlations.pearson[position] == pytest.approx(expected.statistic)
         assert found.correlations.spearman[position] == pytest.approx(stats.spearmanr(a, b).statistic)
+        assert found.correlations.slope[position] == pytest.approx(stats.linregress(b, -a).slope)
         fisher = expected.confidence_interval(0.95)
         assert found.correlations.low[position] == pytest.approx(fisher.low, abs=0.03)
         assert found.correlations.high[position] == pytest.approx(fisher.high, abs=0.03)
@@ -202,8 +203,10 @@ def test_words_count_the_intervals_away_from_zero() -> None:
         low=np.array([0.7, -0.2, -0.9, np.nan]),
         high=np.array([1.0, 0.4, -0.6, np.nan]),
         spearman=np.zeros(4),
+        slope=np.array([-2.0, -1.0, 0.5, np.nan]),
     ).in_words()
     assert "rises" in words and "in 1 of 3 channels and falls in 1" in words and "r = +0.10" in words
+    assert "twice as loud, its weight is ×0.50 (median over channels)" in words
 
 
 def test_interval_of_a_mean_covers_its_standard_error() -> None:

@@ -68,7 +68,7 @@ def test_first_visit_answers_the_question(weighted: Path) -> None:
     assert not at.exception and not at.error and not at.info
     assert "level 1 turns channel" in sentences(at) and "of its average weight" in sentences(at)
     assert charts(at) == 4
-    assert "quietest" in sentences(at) and "entropy of the weights" not in sentences(at)
+    assert "only the dots are identified" in sentences(at) and "entropy of the weights" not in sentences(at)
 
 
 def test_every_choice_moves_the_page(weighted: Path) -> None:
