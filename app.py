@@ -50,6 +50,7 @@ def front_page() -> None:
                     pictures={"strip": lambda: slide.strip_png(way)},
                 )
                 ui.recipe(
+                    page,
                     f"analyse {page.argument} --what levels --data {page.images.name} --image {page.links['image']} "
                     f"--seed {page.seed} --json",
                     f"evaluate {page.argument} --data {page.images.name} --limit {SURVEY_IMAGES} --json",

@@ -187,15 +187,10 @@ if comparison is not None and (more := ui.more_evidence()).open:
             if one in found:
                 with place:
                     files(one, found[one][1])
-        if page.links["photo"] == "none":
-            command = (
-                f"--what latents --data {page.images.name} --image {page.links['image']} --seed {page.seed} --json"
-            )
-            first, *others = like.values()
-            beside = f" --vs {' '.join(other.argument for other in others)}" if others else ""
-            ui.recipe(*(f"analyse {one.argument} {command}{beside if one is first else ''}" for one in found))
-        else:
-            st.markdown("The command line looks at test images: go back to one of them to have the same numbers there.")
+        command = f"--what latents --data {page.images.name} --image {page.links['image']} --seed {page.seed} --json"
+        first, *others = like.values()
+        beside = f" --vs {' '.join(other.argument for other in others)}" if others else ""
+        ui.recipe(page, *(f"analyse {one.argument} {command}{beside if one is first else ''}" for one in found))
 
 ui.closing(
     page,

@@ -289,10 +289,12 @@ if (more := ui.more_evidence()).open:
     with more:
         draw_each(again(page), found, evidence)
         ui.recipe(
+            page,
             *(
                 f"analyse {one.argument} --what entropy --data {page.images.name} --seed {page.seed} --json"
                 for one in found
-            )
+            ),
+            photo=False,  # it is over test images
         )
 
 ui.closing(

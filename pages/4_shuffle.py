@@ -312,11 +312,12 @@ if (more := ui.more_evidence()).open:
     with more:
         draw_each(again(page), found, evidence)
         ui.recipe(
+            page,
             *(
                 f"analyse {one.argument} --what shuffle --level {report.level} --data {page.images.name} "
                 f"--image {page.links['image']} --seed {page.seed} --json"
                 for one, report in found.items()
-            )
+            ),
         )
 
 ui.closing(

@@ -320,17 +320,15 @@ if found and (more := ui.more_evidence()).open:
                     ui.exports(one, tables=tables[one], pictures={})
         if pair is not None:
             ui.exports(page, tables={"halves": pair.table()}, pictures={})
-        if page.links["photo"] == "none":
-            vs = "" if pair is None or page.other is None else f" --vs {page.other.argument}"
-            ui.recipe(
-                *(
-                    f"analyse {one.argument} --what weights --level {weights.level} --data {page.images.name} "
-                    f"--image {page.links['image']} --seed {page.seed} --json{vs if one is page else ''}"
-                    for one, (_, weights) in found.items()
-                )
-            )
-        else:
-            st.markdown("The command line looks at test images: go back to one of them to have the same numbers there.")
+        vs = "" if pair is None or page.other is None else f" --vs {page.other.argument}"
+        ui.recipe(
+            page,
+            *(
+                f"analyse {one.argument} --what weights --level {weights.level} --data {page.images.name} "
+                f"--image {page.links['image']} --seed {page.seed} --json{vs if one is page else ''}"
+                for one, (_, weights) in found.items()
+            ),
+        )
 
 ui.closing(
     page,

@@ -287,7 +287,7 @@ if not hidden and (more := ui.more_evidence()).open:
             st.markdown(alarms.in_words())
         tables = {"comparisons": found.comparisons.table(), "arms": arm_table(study), "runs": loaders.runs(study)}
         ui.exports(page, tables=tables | ({"contributions": contributions} if contributions else {}), pictures={})
-        ui.recipe(f"study --out {loaders.argument(files[key])} --report --subject {'/'.join(shown[0])} --json")
+        ui.recipe(page, f"study --out {loaders.argument(files[key])} --report --subject {'/'.join(shown[0])} --json")
         st.markdown("What ran it:")
         st.code(loaders.command(study), language="bash", wrap_lines=True)
 

@@ -133,10 +133,8 @@ if (more := ui.more_evidence()).open:
             if one in ways:
                 with place:
                     evidence(one)
-        if page.links["photo"] == "none" and other.number is not None:
-            ui.recipe(*(command for one in ways for command in commands(one)))
-        else:
-            st.markdown("The command line looks at test images: go back to two of them to have the same numbers there.")
+        photo = page.photo is not None or other.number is None
+        ui.recipe(page, *(command for one in ways for command in commands(one)), photo=photo)
 
 ui.closing(
     page,

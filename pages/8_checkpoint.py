@@ -57,7 +57,7 @@ with ui.errors_as_sentences():
     cost, door = st.columns([1.7, 1], gap="large")
     with door:
         own = loaders.own_images()
-    data_name = page.images.name if own is None else loaders.own_name(own)
+    data_name = page.images.name if own is None else own.name
     with cost:
         try:
             scored = loaders.score(page) if own is None else loaders.own_score(page, own)
@@ -153,11 +153,13 @@ if (more := ui.more_evidence()).open:
             pictures={},
         )
         ui.recipe(
+            page,
             f"verify {page.argument} --data {page.images.name} --json",
             f"inspect {page.argument} --data {page.images.name} --json",
             f"evaluate {page.argument} --data {shlex.quote(data_name)} "
             f"--limit {loaders.scored_images(page.checkpoint)} --json",
             f"analyse {page.argument} --what entropy --data {page.images.name} --seed {page.seed} --json",
+            photo=False,  # it is over test images, or one's own archive
         )
 
 ui.closing(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -173,8 +174,24 @@ def score_in_words(page: Page, found: Evaluation) -> str:
     return score_in_words(found, info.metrics.get("test_bits_per_dim") if comparable else None)
 
 
+@dataclass(frozen=True)
+class Archive:
+    """Images that were uploaded.
+
+    Attributes:
+        key: a hash of their file.
+        name: the file's, for the visitor's eyes.
+        content: of the file.
+
+    """
+
+    key: str
+    name: str
+    content: bytes
+
+
 @st.cache_resource(show_spinner=False)
-def _archives() -> OrderedDict[str, tuple[str, bytes]]:
+def _archives() -> OrderedDict[str, Archive]:
     return OrderedDict()
 
 
@@ -187,33 +204,29 @@ def remember_archive(content: bytes, name: str) -> str:
     """
     data.images.check_parts(data.npz.read_npz(content, name, MAX_UNPACKED))
     key = hashlib.sha256(content).hexdigest()[:12]
-    loaders.keep_newest(_archives(), key, (name, content), ARCHIVES)
+    loaders.keep_newest(_archives(), key, Archive(key, name, content), ARCHIVES)
     return key
 
 
-def own_images() -> str | None:
-    """Draw the door for one's own images; return the key of those that are to be scored, in the URL as ``own``."""
+def own_images() -> Archive | None:
+    """Draw the door for one's own images; return those that are to be scored, whose key is in the URL as ``own``."""
     own = st.query_params.get("own")
+    # Once: other visitors' images may push these out meanwhile.
+    found = None if own is None else _archives().get(own)
     if sentence := st.session_state.pop("_refused_own", None):
         st.error(sentence)
-    if own is not None and own not in _archives():
+    if own is not None and found is None:
         st.info(f"This link asks for the images “{own[:40]}”, which are not here: showing the data set's.")
         del st.query_params["own"]
-        own = None
-    if own is not None:
+    if found is not None:
         st.button("Back to the data set", on_click=_drop_archive, width="stretch")
-        return own
+        return found
     label = "Your own images, an .npz of uint8 (N, H, W, C); it stays on this machine."
     door("upload-own", label, ["npz"], MAX_ARCHIVE_MB, _take_archive)
     return None
 
 
-def own_name(own: str) -> str:
-    """Return the name of the file that one's own images came in."""
-    return _archives()[own][0]
-
-
-def own_score(page: Page, own: str) -> Evaluation:
+def own_score(page: Page, own: Archive) -> Evaluation:
     """Return bits/dim on one's own images.
 
     Raises:
@@ -224,12 +237,15 @@ def own_score(page: Page, own: str) -> Evaluation:
     return _own_score(page.checkpoint, own)
 
 
-@st.cache_resource(max_entries=16, hash_funcs=loaders.HASHES, show_spinner="Scoring your images …")
-def _own_score(checkpoint: Checkpoint, own: str) -> Evaluation:
+@st.cache_resource(
+    max_entries=16,
+    hash_funcs={**loaders.HASHES, "eiwflow.ui.checkpoint_loaders.Archive": lambda own: (own.key, own.name)},
+    show_spinner="Scoring your images …",
+)
+def _own_score(checkpoint: Checkpoint, own: Archive) -> Evaluation:
     from ..analysis.evaluate import evaluate
 
-    name, content = _archives()[own]
-    images = data.images.check_parts(data.npz.read_npz(content, name, MAX_UNPACKED))
+    images = data.images.check_parts(data.npz.read_npz(own.content, own.name, MAX_UNPACKED))
     fitted = data.images.pad_to_multiple(images, 2**checkpoint.flow.config.levels)
     return evaluate(checkpoint.flow, fitted, scored_images(checkpoint))
 

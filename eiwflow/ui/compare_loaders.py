@@ -121,18 +121,18 @@ def _record(study: Study, arm: Arm) -> TrainingRecord | None:
 
 
 def at_equal_cpu(study: Study, known: dict[str, Path]) -> Study | None:
-    """Return the study that gave the same arms the same CPU seconds, or None where there is none."""
+    """Return the study that gave the same arms, and perhaps more, the same CPU seconds; None where there is none."""
     from ..analysis.study_file import StudyError
 
-    arm = study.recipe.arms()[0]
+    arms = study.recipe.arms()
     for path in known.values():
         try:
             other = read(path)
         except StudyError:
             continue
         # One arm's training holds every setting that trainings have.
-        alike = other.recipe.training(arm, 0) == study.recipe.training(arm, 0)
-        if other.recipe.equal_cpu and alike and other.runs:
+        alike = other.recipe.training(arms[0], 0) == study.recipe.training(arms[0], 0)
+        if other.recipe.equal_cpu and alike and other.runs and {*arms} <= {*other.recipe.arms()}:
             return other
     return None
 

@@ -70,6 +70,7 @@ class Page(Visit):
         checkpoint: the flow, and what its file says.
         images: the data set in the flow's shape.
         image: uint8 (1, C, H, W), the image looked at.
+        photo: the file of one's own photo where that is looked at, None where it is a test image.
         seed: of its dequantisation and of samples.
         level: the level that is wanted, from 1; a flow may have fewer.
         other: the same page of the checkpoint that this one is compared with, or None.
@@ -81,6 +82,7 @@ class Page(Visit):
     checkpoint: Checkpoint
     images: loaders.Images
     image: Tensor
+    photo: bytes | None
     seed: int
     level: int
     other: Page | None = None
@@ -155,7 +157,8 @@ def begin(
     _checkpoint_uploader(box)
     other = _open_other(files[compared], above) if compare and compared != NOTHING else None
     images = _images(checkpoint, box, above)
-    image, picked = _image(checkpoint.info.config.shape, images, box)
+    photo, picked = _choose_image(images, box)
+    image = _picked(photo, picked["image"], images, checkpoint.info.config.shape)
     levels = range(1, 1 + max(one.info.config.levels for one in (checkpoint, other) if one is not None))
     wanted = _level(levels, box, level)
     seed = state.choice(
@@ -174,7 +177,7 @@ def begin(
     _about(box)
     for sentence in state.notes():
         above.info(sentence)
-    page = Page(label, carried, lesson, for_print, file, checkpoint, images, image, seed, wanted)
+    page = Page(label, carried, lesson, for_print, file, checkpoint, images, image, photo, seed, wanted)
     return page if other is None else _beside(page, files[compared], other, box, above)
 
 
@@ -245,7 +248,7 @@ def _beside(
         return page
     if images.note and images.note != page.images.note:
         box.caption(images.note)
-    image = _picked(page.links, images, shape)
+    image = _picked(page.photo, page.links["image"], images, shape)
     second = replace(page, file=file, checkpoint=other, images=images, image=image, second=True)
     return replace(page, other=second)
 
@@ -343,9 +346,9 @@ def _images(checkpoint: Checkpoint, box: DeltaGenerator, above: DeltaGenerator) 
     return images
 
 
-def _image(shape: tuple[int, int, int], images: loaders.Images, box: DeltaGenerator) -> tuple[Tensor, dict[str, str]]:
-    """Draw the choice of an image; return it, and what stands for it in the URL."""
-    photos = loaders.photos()
+def _choose_image(images: loaders.Images, box: DeltaGenerator) -> tuple[bytes | None, dict[str, str]]:
+    """Draw the choice of an image; return one's own photo where it is that, and what stands for it in the URL."""
+    photos = loaders.photos()  # once: other visitors' photos may push this one out meanwhile
     photo = state.hidden_choice("photo", [NOTHING, *photos], NOTHING, name="the photo")
     own = photo != NOTHING
     numbers = range(len(images.test))
@@ -360,15 +363,14 @@ def _image(shape: tuple[int, int, int], images: loaders.Images, box: DeltaGenera
         photo_door("upload", _take_photo)
         if own:
             st.button("Back to the test images", on_click=_drop_photo, width="stretch")
-    picked = {"image": str(number), "photo": photo}
-    return _picked(picked, images, shape), picked
+    return photos.get(photo), {"image": str(number), "photo": photo}
 
 
-def _picked(links: dict[str, str], images: loaders.Images, shape: tuple[int, int, int]) -> Tensor:
-    """Return the image that stands in a link, as a flow of this shape takes it."""
-    if links["photo"] != NOTHING:
-        return loaders.photo(loaders.photos()[links["photo"]], shape)
-    number = min(int(links["image"]), len(images.test) - 1)
+def _picked(photo: bytes | None, image: str, images: loaders.Images, shape: tuple[int, int, int]) -> Tensor:
+    """Return a photo, or else the test image of this number, as a flow of this shape takes it."""
+    if photo is not None:
+        return loaders.photo(photo, shape)
+    number = min(int(image), len(images.test) - 1)
     return images.test[number : number + 1]
 
 

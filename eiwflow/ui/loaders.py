@@ -15,7 +15,7 @@ import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -45,7 +45,8 @@ PHOTOS, PHOTO_SIDE, UPLOADS = 16, 256, 8
 #: How Streamlit tells apart what the cached functions of all pages are given.
 HASHES: dict[str | type[Any], Callable[[Any], Any]] = {
     "eiwflow.checkpoint.Checkpoint": lambda checkpoint: checkpoint.sha256,
-    "eiwflow.ui.loaders.Images": lambda images: (images.name, images.test.shape),
+    # The note is all that was done to a data set's images: of one shape they can be padded or resized.
+    "eiwflow.ui.loaders.Images": lambda images: (images.name, images.test.shape, images.note),
     "torch.Tensor": lambda tensor: tensor.numpy().tobytes(),
 }
 
@@ -92,7 +93,8 @@ class CheckpointFile:
     """A checkpoint that can be chosen.
 
     Attributes:
-        key: stands in the URL: a bundled one's name, or the content hash of a run's or an uploaded one.
+        key: stands in the URL: a bundled one's name, or the content hash of a run's or an uploaded one, with the
+            run's name behind it where a newer run has the same content.
         label: what the side bar shows.
         path: the file.
         argument: names it on the command line; an uploaded one by its file's name.
@@ -118,12 +120,15 @@ def _runs_at_rest() -> list[CheckpointFile]:
     """Return the last checkpoints of runs that nobody trains now."""
     from ..training.run import AT_REST, RunDirectory, runs_root
 
-    found = []
+    found: list[CheckpointFile] = []
     for config in sorted(runs_root().glob("*/config.json"), reverse=True):
         run = RunDirectory(config.parent)
         try:
             if run.status().get("state") in AT_REST and run.last_checkpoint.is_file():
-                found.append(_of_run(run.path, *_stamp(run.last_checkpoint)))
+                file = _of_run(run.path, *stamp(run.last_checkpoint))
+                if any(file.key == other.key for other in found):  # a run's folder was copied
+                    file = replace(file, key=f"{file.key}-{run.path.name}")
+                found.append(file)
         except OSError:  # it was deleted meanwhile
             continue
     return found
@@ -177,7 +182,8 @@ def keep_newest(kept: OrderedDict[str, Kept], key: str, value: Kept, most: int) 
     return [kept.popitem(last=False)[1] for _ in range(len(kept) - most)]
 
 
-def _stamp(path: Path) -> tuple[int, int]:
+def stamp(path: Path) -> tuple[int, int]:
+    """Return a file's time of modification and its size, by which a cached function sees that it was replaced."""
     status = path.stat()
     return status.st_mtime_ns, status.st_size
 
@@ -190,10 +196,10 @@ def open_checkpoint(file: CheckpointFile) -> Checkpoint:
 
     """
     try:
-        stamp = _stamp(file.path)
+        state = stamp(file.path)
     except OSError:
-        stamp = 0, 0  # `load` says what is wrong
-    return _open(file.path, *stamp)
+        state = 0, 0  # `load` says what is wrong
+    return _open(file.path, *state)
 
 
 @st.cache_resource(max_entries=16, show_spinner="Opening the checkpoint …")
@@ -215,7 +221,8 @@ class Images:
         name: the data set's.
         reference: the first training images.
         test: all test images.
-        note: what was done to make them fit; empty where nothing was.
+        note: what was done to them, in sentences; empty where nothing was.
+        remade: whether they were resized and recoloured, which the command line does not do.
 
     """
 
@@ -223,6 +230,7 @@ class Images:
     reference: Tensor
     test: Tensor
     note: str
+    remade: bool
 
 
 def data_sets() -> list[str]:
@@ -244,14 +252,15 @@ def images(name: str, shape: tuple[int, int, int], multiple: int) -> Images:
     channels, height, width = shape
     fits = found.channels == channels and found.size[0] >= height and found.size[1] >= width
     parts = [found.train[:REFERENCE_IMAGES], found.test]
+    note = f"{name}: {found.note}." if found.note else ""
     if fits:
         reference, test = (data.fixed_crops(data.to_tensor(part), (height, width)) for part in parts)
-        return Images(name, reference, test, "")
+        return Images(name, reference, test, note, remade=False)
     test_images = found.test[:: max(1, len(found.test) // 500)]
     reference, test = (data.to_tensor(_remade(part, shape)) for part in (parts[0], test_images))
     size = f"{channels}×{height}×{width}"
-    note = f"This flow takes images of {size}: those of {name} were resized and recoloured."
-    return Images(name, reference, test, note)
+    remark = f"This flow takes images of {size}: those of {name} were resized and recoloured."
+    return Images(name, reference, test, f"{note} {remark}".lstrip(), remade=True)
 
 
 def _remade(part: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:

@@ -16,12 +16,13 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from . import navigation, texts
+from .frame import Page
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
     from streamlit.elements.lib.mutable_expander_container import ExpanderContainer
 
-    from .frame import Page, Visit
+    from .frame import Visit
 
 #: The size of a figure's letters in front of a hall, in pixels.
 LESSON_LETTERS = 20
@@ -31,6 +32,12 @@ FIGURES = 128
 LONG_CELL = 40
 #: The key of the folded part of a page, by which a test unfolds it.
 MORE_EVIDENCE = "more-evidence"
+#: What stands in place of command lines, where the page shows a photo, or images that were made to fit.
+OF_A_PHOTO = "The command line looks at test images: go back to them to have the same numbers there."
+OF_REMADE = (
+    "The command line neither resizes nor recolours images: choose a data set that fits the flow to have the same "
+    "numbers there."
+)
 #: What a browser is told that an exported file is.
 KINDS = {"csv": "text/csv", "png": "image/png", "gif": "image/gif", "npz": "application/octet-stream"}
 
@@ -193,10 +200,28 @@ def _csv(rows: Sequence[dict[str, Any]]) -> bytes:
     return file.getvalue().encode()
 
 
-def recipe(*commands: str) -> None:
-    """Show the command lines that print the same numbers without the app."""
+def recipe(page: Visit, *commands: str, photo: bool | None = None) -> None:
+    """Show the command lines that print the same numbers without the app, or say why there are none.
+
+    Arguments:
+        page: where the numbers are shown.
+        commands: the words after ``python -m eiwflow``.
+        photo: whether the numbers are those of a photo; if not given, whether the page looks at one.
+
+    """
+    if isinstance(page, Page) and (instead := _instead_of_commands(page, photo)):
+        st.markdown(instead)
+        return
     st.markdown("The same numbers without the app:")
     st.code("\n".join(f"python -m eiwflow {command}" for command in commands), language="bash", wrap_lines=True)
+
+
+def _instead_of_commands(page: Page, photo: bool | None) -> str:
+    """Return a sentence where command lines would print other numbers or none, and nothing where they print these."""
+    if page.images.remade or (page.other is not None and page.other.images.remade):
+        return OF_REMADE
+    of_photo = page.photo is not None if photo is None else photo
+    return OF_A_PHOTO if of_photo else ""
 
 
 def closing(page: Visit, sentence: str) -> None:

@@ -7,10 +7,12 @@ import os
 import shlex
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +38,8 @@ TIMED_FOR_CUSTOM = "five-minutes"
 FRESH_S = 20.0
 #: Parts of the page: the run that is shown, and the doors to a new one.
 SHOWN, NEW = "shown", "new"
+#: Files of a folder that are looked at for whether one was changed.
+MAX_LISTED = 100_000
 _FLOW_FIELDS = ("levels", "steps", "width")
 
 
@@ -82,7 +86,7 @@ def _timer(device: str) -> Future[dict[str, PresetTime]]:
     def measure() -> None:
         try:
             timer.set_result(time_presets(device))
-        except (data.DataError, RuntimeError):
+        except Exception:  # the page waits for an answer, whatever went wrong
             timer.set_result({})  # without the photographs, or without memory for them, no time is said
 
     # A daemon, unlike a pool's thread: a server that is told to end does not wait for it.
@@ -122,13 +126,29 @@ def seconds(chosen: Recipe, device: str) -> float | None:
 
 
 def _read(name: str, flow: FlowConfig) -> ImageData:
-    return _read_once(name, 2**flow.levels, flow.shape[1])
+    return _read_once(name, 2**flow.levels, flow.shape[1], _stamp(name))
 
 
-@lru_cache(maxsize=4)
-def _read_once(name: str, multiple: int, size: int) -> ImageData:
+@lru_cache(maxsize=2)  # a set may have 2 GiB
+def _read_once(name: str, multiple: int, size: int, stamp: object) -> ImageData:
     # Not Streamlit's cache: the timer reads too, outside of any page.
+    del stamp  # a file or a folder that was changed is a new key
     return data.load(name, multiple=multiple, size=size, download=False)
+
+
+def _stamp(name: str) -> object:
+    """Return what changes with a data set's file, or with any file in its folder."""
+    path = data.registry.ASSETS / f"{name}.npz" if name in data.DATASETS else Path(os.path.expanduser(name))
+    try:
+        return hash(frozenset(_stamps_in(path))) if path.is_dir() else loaders.stamp(path)
+    except (OSError, ValueError):
+        return None  # reading it says what is wrong
+
+
+def _stamps_in(folder: Path) -> Iterator[tuple[str, int, int]]:
+    for file in islice(folder.rglob("*"), MAX_LISTED):
+        with suppress(OSError):  # a link to nowhere, or what was deleted meanwhile
+            yield str(file), *loaders.stamp(file)
 
 
 def memory(chosen: Recipe, device: str) -> int:

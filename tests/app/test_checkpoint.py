@@ -304,6 +304,23 @@ def test_own_images_are_scored_in_place_of_the_data_set(open_page: Open, tmp_pat
     assert "own" not in url(at) and sentences(at) == before
 
 
+def test_own_images_that_are_forgotten_while_the_page_is_drawn_are_scored_all_the_same(
+    open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = checkpoint_loaders.remember_archive(archive(7), "mine.npz")
+    choose = checkpoint_loaders.own_images
+
+    def choose_and_forget() -> object:
+        chosen = choose()
+        checkpoint_loaders._archives().clear()
+        return chosen
+
+    monkeypatch.setattr(checkpoint_loaders, "own_images", choose_and_forget)
+    at = open_page(own=key)
+    assert_healthy(at)
+    assert "on 12 test images of mine.npz" in sentences(at)
+
+
 @pytest.mark.parametrize(
     ("content", "reason"), [(b"no archive", "cannot be read"), (archive(count=3), "3 images to train on")]
 )

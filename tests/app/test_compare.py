@@ -194,13 +194,25 @@ def test_equal_cpu_seconds_are_read_from_the_study_that_was_run_so_or_else_its_c
     write_study(studies / "photos32-mirrored.json", arms(MEANS), equal_cpu=True, flip=True)  # of another training
     at = visit()
     assert "--equal-cpu" in "".join(code.value for code in at.code)
-    path = write_study(studies / "photos32-equal-cpu.json", arms(MEANS), equal_cpu=True)
-    costs = {"none/conditional": 1.0, "pooled/conditional": 1.034}
+    path = write_study(studies / "photos32-equal-cpu.json", BOTH, equal_cpu=True)
+    costs = {f"{weights}/{prior}": cost for weights, cost in (("none", 1.0), ("pooled", 1.034))
+             for prior in ("conditional", "standard")}  # fmt: skip
     path.write_text(json.dumps({**json.loads(path.read_bytes()), "step_cost": costs}))
     at = visit()
     assert "--equal-cpu" not in "".join(code.value for code in at.code)
     assert "pooled weights, conditional prior ×1.034" in sentences(at)
     assert "at equal CPU seconds, weighted needs" in sentences(at)
+
+
+def test_an_equal_cpu_study_of_other_arms_is_passed_over(studies: Path) -> None:
+    def written(name: str, *splits: str, equal_cpu: bool = True) -> Path:
+        means = {f"{split}/principal": 4.0 for split in splits}
+        return write_study(studies / f"{name}.json", arms(means), equal_cpu=equal_cpu)
+
+    other, same = written("a", "shuffle", "random"), written("b", "static-last", "weighted", "random")
+    study = compare_loaders.read(written("c", "static-last", "weighted", equal_cpu=False))
+    assert compare_loaders.at_equal_cpu(study, {"a": other}) is None
+    assert compare_loaders.at_equal_cpu(study, {"a": other, "b": same}).name == "b"
 
 
 def test_the_page_names_the_command_that_prints_the_same_numbers(studies: Path) -> None:

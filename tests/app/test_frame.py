@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from eiwflow.ui import loaders
+from eiwflow.ui import frame, loaders, parts
 from eiwflow.ui.navigation import pages
 
 from .conftest import picture_bytes, run_app, sentences, small_flow, url, visit_page, write_checkpoint
@@ -133,6 +133,15 @@ def test_only_the_newest_uploads_are_remembered(bundle: Path, tmp_path: Path) ->
     assert list(loaders.checkpoint_files(keys)) == keys[2:]
 
 
+def test_a_photo_that_is_forgotten_while_the_page_is_drawn_is_shown_all_the_same(
+    three: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = loaders.remember_photo(picture_bytes())
+    monkeypatch.setattr(frame, "photo_door", lambda *_: loaders._photos().clear())
+    at = visit_page(SHUFFLE, ck="one", vs="two", photo=key)
+    assert not at.exception and not at.error and url(at)["photo"] == key
+
+
 LOOKING = [entry.path for entry in pages() if entry.label not in ("Compare", "Train")]
 
 
@@ -160,3 +169,20 @@ def test_every_page_takes_a_photo_and_a_checkpoint_and_refuses_what_is_neither(
     assert url(at)["photo"] == hashlib.sha256(picture_bytes()).hexdigest()[:12]
     assert url(at)["ck"] == hashlib.sha256(content).hexdigest()[:12]
     assert at.get("plotly_chart")
+    assert not any("--image" in code.value for code in at.code)
+
+
+@pytest.mark.parametrize("path", LOOKING)
+def test_no_page_names_a_command_for_images_that_were_made_to_fit(
+    bundle: Path, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eiwflow.analysis.weights.IMAGES", 12)
+    write_checkpoint(bundle / "grey.safetensors", small_flow(shape=(1, 16, 16)))
+    at = visit_page(path)
+    assert not at.exception and not at.error and not at.code and parts.OF_REMADE in sentences(at)
+
+
+def test_no_command_is_named_where_the_second_flow_takes_other_images(three: Path) -> None:
+    write_checkpoint(three / "grey.safetensors", small_flow(shape=(1, 16, 16)))
+    at = visit_page(SHUFFLE, ck="one", vs="grey")
+    assert not at.exception and not at.error and not at.code and parts.OF_REMADE in sentences(at)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 from eiwflow.flow.config import NAMED_SPLITS
 from eiwflow.training.recipe import Recipe
 from eiwflow.training.run import RunDirectory
-from eiwflow.ui import loaders
+from eiwflow.ui import loaders, parts
 
 from .conftest import picture_bytes, run_app, sentences, small_flow, url, write_checkpoint
 
@@ -95,6 +97,7 @@ def test_a_photo_is_shown_and_stands_in_the_url_by_its_content(open_app: Open) -
     key = hashlib.sha256(picture_bytes()).hexdigest()[:12]
     assert url(at)["photo"] == key and sentences(at) != before
     assert at.number_input(key="image").disabled
+    assert not at.code and parts.OF_A_PHOTO in sentences(at)
     assert url(run_app(photo=key))["photo"] == key  # another tab of the same server
     at.button[0].click().run()
     assert url(at)["photo"] == "none" and sentences(at) == before
@@ -154,6 +157,21 @@ def test_runs_at_rest_can_be_chosen_and_one_under_way_cannot(bundle: Path) -> No
     assert f"evaluate {runs['stopped'].path}" in at.code[0].value
 
 
+def test_a_run_and_its_copy_can_both_be_chosen(bundle: Path) -> None:
+    run = RunDirectory.create(bundle.parent / "runs", Recipe(), "")
+    write_checkpoint(run.last_checkpoint)
+    run.set_status("finished", 1)
+    copy = RunDirectory(shutil.copytree(run.path, run.path.with_name("a copy")))
+    files = loaders.checkpoint_files()
+    keys = {file.path: key for key, file in files.items()}
+    assert set(keys) == {run.last_checkpoint, copy.last_checkpoint}
+    assert all(file.key == key for key, file in files.items())
+    for one in (run, copy):
+        at = run_app(ck=keys[one.last_checkpoint])
+        assert_healthy(at)
+        assert f"evaluate {shlex.quote(str(one.path))}" in at.code[0].value
+
+
 def test_a_flow_that_gives_no_finite_number_is_a_sentence(bundle: Path) -> None:
     flow = small_flow()
     with torch.no_grad():
@@ -179,6 +197,22 @@ def test_data_are_made_to_fit_a_flow_of_another_shape_and_the_page_says_so(bundl
     at = run_app()
     assert_healthy(at)
     assert "resized and recoloured" in sentences(at) and "trained on /home/someone/photos" in sentences(at)
+    assert not at.code and parts.OF_REMADE in sentences(at)
+
+
+def test_padded_images_are_said_to_be_and_the_command_line_pads_them_too(bundle: Path) -> None:
+    write_checkpoint(bundle / "flow.safetensors", small_flow(shape=(3, 64, 64), levels=6))
+    at = run_app()
+    assert_healthy(at)
+    assert "photos32: 32×32 images are zero-padded to 64×64." in sentences(at)
+    assert "evaluate flow --data photos32" in at.code[0].value
+
+
+def test_images_that_were_padded_and_resized_are_kept_apart() -> None:
+    padded, resized = (loaders.images("photos32", (3, 64, 64), 2**levels) for levels in (6, 5))
+    hashed = loaders.HASHES["eiwflow.ui.loaders.Images"]
+    assert padded.test.shape == resized.test.shape and not torch.equal(padded.test, resized.test)
+    assert hashed(padded) != hashed(resized) and (padded.remade, resized.remade) == (False, True)
 
 
 def test_a_lesson_shows_the_same_page(open_app: Open) -> None:

@@ -125,7 +125,7 @@ def test_dealt_flow_says_how_its_channels_were_dealt(checkpoints: Path) -> None:
     at = visit(ck="dealt")
     assert_healthy(at, charts=8)
     assert "This flow began dealt by information." in sentences(at)
-    assert "the last two couplings are given the same halves" in sentences(at)
+    assert "Whatever the number of steps, the last two have the same" in sentences(at)
 
 
 def test_no_checkpoint_is_said_in_a_sentence(bundle: Path) -> None:

@@ -11,10 +11,13 @@ from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from eiwflow import cli
+from eiwflow.flow import FlowConfig
 from eiwflow.training import worker
 from eiwflow.training.cost import Timing
 from eiwflow.training.distributed import ALONE
@@ -29,6 +32,8 @@ from ..training.tiny import tiny_data, tiny_run
 from .conftest import sentences, url, visit_page
 
 STEP_S = 0.05
+#: The page's own, in whose place every test has another.
+BEGIN_TO_TIME = run_loaders._timer
 
 
 @pytest.fixture(autouse=True)
@@ -124,6 +129,35 @@ def test_a_device_that_cannot_be_timed_can_be_trained_on(monkeypatch: pytest.Mon
     at = open_train()
     assert not at.exception and not at.error and "Yes, on cpu (" in sentences(at)
     assert "#### Quarter hour" in sentences(at) and len(at.button) == len(PRESETS) + 1
+
+
+def test_a_timing_ends_without_times_whatever_goes_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(device: str) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(run_loaders, "time_presets", fail)
+    assert BEGIN_TO_TIME("nowhere").result(timeout=10) == {}
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_images_that_were_replaced_are_read_anew(tmp_path: Path, kind: str) -> None:
+    path, flow = tmp_path / ("images.npz" if kind == "file" else "images"), FlowConfig(shape=(3, 16, 16), levels=2)
+
+    def write(seed: int) -> None:
+        random = np.random.default_rng(seed)
+        pictures = random.integers(0, 256, (40, 16, 16, 3), dtype=np.uint8)
+        if kind == "file":
+            np.savez(path, pictures)
+            return
+        path.mkdir(exist_ok=True)
+        for number, picture in enumerate(pictures):
+            Image.fromarray(picture).save(path / f"{number}.png")
+
+    write(seed=0)
+    first = run_loaders._read(str(path), flow)
+    assert run_loaders._read(str(path), flow) is first
+    write(seed=1)
+    assert not np.array_equal(run_loaders._read(str(path), flow).train[:8], first.train[:8])
 
 
 @pytest.mark.parametrize("preset", PRESETS)
