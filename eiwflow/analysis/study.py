@@ -494,16 +494,17 @@ class FalseAlarms:
 def residuals(study: Study) -> np.ndarray:
     """Return what is left of bits/dim (M,) after the mean of every arm and of every seed, prior by prior.
 
-    Of the arms that were run with all the seeds that any was; scaled to the variance that they had before their means
-    were taken out.
+    Over the seeds that all arms of a prior were run with; scaled to the variance that they had before their means were
+    taken out.
     """
     pool = []
     for prior in study.priors:
-        arms = [arm for arm in study.arms if arm.prior == prior and len(study.of(arm)) == study.recipe.seeds]
-        if len(arms) > 1 and study.recipe.seeds > 1:
-            bits = np.array([[run.bits_per_dim for run in study.of(arm)] for arm in arms])
+        arms = [arm for arm in study.arms if arm.prior == prior]
+        seeds = study.seeds(arms)
+        if len(arms) > 1 and len(seeds) > 1:
+            bits = np.array([[study.runs[arm, seed].bits_per_dim for seed in seeds] for arm in arms])
             left = bits - bits.mean(axis=0) - bits.mean(axis=1, keepdims=True) + bits.mean()
-            freedom = (len(arms) - 1) * (study.recipe.seeds - 1)
+            freedom = (len(arms) - 1) * (len(seeds) - 1)
             pool.append((left * math.sqrt(bits.size / freedom)).ravel())
     return np.concatenate(pool) if pool else np.empty(0)
 

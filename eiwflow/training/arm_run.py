@@ -20,6 +20,7 @@ from ..flow.bijection import generator_for
 from ..flow.deal import by_chance
 from ..flow.score import score
 from ..flow.shuffle import deal_of
+from . import failures
 from .failures import TrainingFailed
 from .loop import Trainer
 from .recipe import Recipe, recording_steps
@@ -44,10 +45,21 @@ def run_arm(recipe: Recipe, images: ImageData, record: Path | None = None) -> di
         record: where to write orders, weights, entropies and samples along the training, if at all.
 
     Raises:
-        TrainingFailed: a value was not finite.
+        TrainingFailed: a value was not finite, or memory ran out.
 
     """
-    trainer = Trainer(recipe, images)
+    trainer: Trainer | None = None
+    try:
+        trainer = Trainer(recipe, images)
+        return _run(trainer, images, record)
+    except (MemoryError, RuntimeError) as error:
+        if not failures.of_memory(error):
+            raise
+        raise TrainingFailed(failures.sentence(error, 0 if trainer is None else trainer.step)) from error
+
+
+def _run(trainer: Trainer, images: ImageData, record: Path | None) -> dict[str, Any]:
+    recipe = trainer.recipe
     crops = scored_crops(images, recipe.flow)
     some = crops[:: math.ceil(len(crops) / CURVE_CROPS)]
     probe = dequantise(trainer.test_images[:PROBE_IMAGES], generator_for(0, "probe"))

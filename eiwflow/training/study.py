@@ -29,7 +29,7 @@ from .failures import TrainingFailed
 from .loop import load_data
 from .recipe import Recipe
 from .run import RunError
-from .study_recipe import Arm, StudyRecipe, cost_class, relative_costs
+from .study_recipe import Arm, StudyError, StudyRecipe, checked, cost_class, relative_costs
 
 FORMAT, VERSION = "eiwflow-study", 1
 MAX_JOBS = 256
@@ -160,30 +160,37 @@ def read_own(out: Path, recipe: StudyRecipe, fingerprint: str) -> dict[str, Any]
         document = json.loads(out.read_bytes())
         if document["format"] != FORMAT or document["version"] != VERSION:
             raise ValueError("another format")
-        difference = recipe.difference(StudyRecipe.from_dict(document["recipe"]))
+        # What goes on is written again: a number that is not finite, in whatever field, must be found now.
+        _content(document)
         images, cost = document["data_sha256"], document["step_cost"]
-        known = {(arm.split, arm.init, arm.prior, seed) for arm, seed in recipe.runs()}
-        runs = [tuple(result[name] for name in ("split", "init", "prior", "seed")) for result in document["results"]]
-        whole = len(set(runs)) == len(runs) and (difference or known.issuperset(runs))
-    except (ValueError, LookupError, TypeError, RecursionError):
+        begun, _, costs = checked(out.name, document)
+    except StudyError as error:
+        raise RunError(f"{out.name} is there already and cannot be continued: {error}") from None
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         raise RunError(f"{out.name} is there already and is not a study's file.") from None
-    if difference:
+    if difference := recipe.difference(begun):
         raise RunError(f"{out.name} holds a study of another recipe, with {difference}.")
     if images != fingerprint:
         raise RunError(f"The images of {recipe.data} are not those that the study {out.name} was begun with.")
-    costs = cost.values() if isinstance(cost, dict) else ()
-    usable = all(isinstance(value, float) and 1 <= value <= 1000 for value in costs)
-    if not whole or recipe.equal_cpu != isinstance(cost, dict) or not usable:
-        raise RunError(f"{out.name} is there already and its results are not those of a study's file.")
+    needed = {cost_class(recipe.training(arm, 0).flow) for arm in recipe.arms()} if recipe.equal_cpu else set()
+    if recipe.equal_cpu != isinstance(cost, dict) or costs.keys() != needed:
+        raise RunError(f"{out.name} is there already and states the cost of other steps than its arms have.")
     return document
 
 
 def _write(out: Path, document: dict[str, Any]) -> None:
-    head = json.dumps({**document, "results": []}, indent=1, ensure_ascii=False, allow_nan=False)
+    write_atomically(out, _content(document))
+
+
+def _content(document: dict[str, Any]) -> bytes:
+    """Return a study's file, or raise ValueError where a number in the document is not finite."""
+    # Results come last, wherever an editor has put them: the head ends with their empty list.
+    rest = {name: value for name, value in document.items() if name != "results"}
+    head = json.dumps({**rest, "results": []}, indent=1, ensure_ascii=False, allow_nan=False)
     # One line a run: a file of hundreds of them stays readable and compares line by line.
     lines = ",\n".join(f"  {json.dumps(result, allow_nan=False)}" for result in document["results"])
     body = f"[\n{lines}\n ]" if lines else "[]"
-    write_atomically(out, f"{head.removesuffix(chr(10) + '}').removesuffix('[]')}{body}\n}}\n".encode())
+    return f"{head.removesuffix(chr(10) + '}').removesuffix('[]')}{body}\n}}\n".encode()
 
 
 def _job(recipe: StudyRecipe, arm: Arm, seed: int, channels: int, costs: dict[str, float] | None, folder: Path) -> Job:

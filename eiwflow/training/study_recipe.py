@@ -1,4 +1,4 @@
-"""What a study is made of: its arms, its seeds, and the one budget that all of them get."""
+"""What a study is made of: its arms, its seeds, the one budget that all of them get, and what its file may hold."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from ..flow import ConfigError, FlowConfig
 from ..flow.config import INITS, PRIORS, parse_split, split_name
@@ -242,3 +244,110 @@ def _named_extra(text: str) -> list[str]:
         split_name(*parse_split(split)),
         *(_one_of(name, value, known) for value, (name, known) in zip(rest, allowed, strict=False)),
     ]
+
+
+# ---------------------------------------------------------------------- what its file may hold
+
+
+MAX_POINTS = 1000
+#: number of a result: (its kind, smallest, largest).
+BOUNDS: dict[str, tuple[type, float, float]] = {
+    "seed": (int, 0, 2**31 - 1),
+    "bits_per_dim": (float, -1000.0, 1000.0),
+    "iterations": (int, 1, 10_000_000),
+    "parameters": (int, 1, 50_000_000),
+    "cpu_s": (float, 0.0, 1e9),
+}
+
+
+class StudyError(ValueError):
+    """A file is not a study that can be trusted; the message is one sentence."""
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One run of a study.
+
+    Attributes:
+        arm, seed: what was run.
+        bits_per_dim: of the averaged weights, on what the study is evaluated on.
+        iterations, parameters: training steps, and numbers that the density depends on.
+        cpu_s: process CPU seconds of the training steps.
+        curve: (P, 3): step, bits/dim of the training batches since the last point, and on some of what the study is
+            evaluated on (NaN where that was not kept).
+
+    """
+
+    arm: Arm
+    seed: int
+    bits_per_dim: float
+    iterations: int
+    parameters: int
+    cpu_s: float
+    curve: np.ndarray
+
+
+def checked(name: str, document: object) -> tuple[StudyRecipe, dict[tuple[Arm, int], Run], dict[str, float]]:
+    """Return recipe, runs and costs of a step (empty where none are stated) of the document of the file ``name``.
+
+    Raises:
+        StudyError: it is not a study's, or a number in it is out of its bounds.
+
+    """
+    if not isinstance(document, dict) or not isinstance(document.get("results"), list) or "recipe" not in document:
+        raise StudyError(f"{name} is not a study's file: it has no recipe and results.")
+    try:
+        recipe = StudyRecipe.from_dict(document["recipe"])
+    except ConfigError as error:
+        raise StudyError(f"The recipe of {name} is refused: {error}") from None
+    known = set(recipe.runs())
+    runs: dict[tuple[Arm, int], Run] = {}
+    for number, result in enumerate(document["results"], start=1):
+        run = _run(f"Result {number} of {name}", result)
+        if (run.arm, run.seed) not in known or (run.arm, run.seed) in runs:
+            again = "is there twice" if (run.arm, run.seed) in runs else "is not in its recipe"
+            raise StudyError(f"Result {number} of {name}, {run.arm.name} with seed {run.seed}, {again}.")
+        runs[run.arm, run.seed] = run
+    return recipe, runs, _step_cost(name, document.get("step_cost"))
+
+
+def _run(where: str, result: object) -> Run:
+    if not isinstance(result, dict):
+        raise StudyError(f"{where} is not an object.")
+    words = [word for name in ("split", "init", "prior") if isinstance(word := result.get(name), str)]
+    if len(words) < 3:
+        raise StudyError(f"{where} lacks split, init or prior.")
+    numbers = {name: _number(where, name, result.get(name)) for name in BOUNDS}
+    return Run(arm=Arm(*words), curve=_curve(where, result.get("curve", [])), **numbers)
+
+
+def _number(where: str, name: str, value: object) -> Any:  # noqa: ANN401 (int or float, by BOUNDS)
+    kind, low, high = BOUNDS[name]
+    if isinstance(value, bool) or not isinstance(value, (int, float) if kind is float else int):
+        raise StudyError(f"{where} has the {name} {str(value)[:40]!r}; it must be a number.")
+    if not low <= value <= high:
+        raise StudyError(f"{where} has the {name} {str(value)[:40]}; it must be between {low:g} and {high:g}.")
+    return kind(value)
+
+
+def _curve(where: str, points: object) -> np.ndarray:
+    if not isinstance(points, list) or len(points) > MAX_POINTS:
+        raise StudyError(f"{where} has a curve that is not a list of at most {MAX_POINTS} points.")
+    rows = []
+    for point in points:
+        if not isinstance(point, list) or len(point) not in (2, 3) or not all(_is_finite(value) for value in point):
+            raise StudyError(f"{where} has a point in its curve that is not two or three finite numbers.")
+        rows.append([*point, math.nan][:3])
+    return np.array(rows, dtype=float).reshape(-1, 3)
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e12
+
+
+def _step_cost(name: str, cost: object) -> dict[str, float]:
+    if cost is None:
+        return {}
+    if not isinstance(cost, dict) or not all(_is_finite(value) and 1 <= value <= 1000 for value in cost.values()):
+        raise StudyError(f"The step_cost of {name} is not one number from 1 to 1000 for every kind of step.")
+    return {str(key)[:60]: float(value) for key, value in cost.items()}

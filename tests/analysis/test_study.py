@@ -372,6 +372,17 @@ def test_a_study_of_one_seed_has_no_residuals(study_of):
     assert len(residuals(study_of(arms(PRINCIPAL, seeds=1)))) == 0
 
 
+@pytest.mark.parametrize("runs", [10, 11])
+def test_residuals_of_a_study_under_way_are_of_the_seeds_that_all_arms_have(tmp_path, runs):
+    names = {f"{split}/principal": mean for split, mean in (("weighted", 3.8), ("shuffle", 3.9))}
+    made = document(arms(names, seeds=8))
+    made["results"] = sorted(made["results"], key=lambda result: result["seed"])[:runs]
+    (tmp_path / "s.json").write_text(json.dumps(made))
+    whole = write_study(tmp_path / "whole.json", {arm: bits[:5] for arm, bits in arms(names, seeds=8).items()})
+    assert residuals(read_study(tmp_path / "s.json")).tolist() == residuals(read_study(whole)).tolist()
+    assert len(residuals(read_study(whole))) == 10
+
+
 # ---------------------------------------------------------------------- arms, one by one
 
 

@@ -22,7 +22,7 @@ from eiwflow.training import arm_run, study
 from eiwflow.training.arm_run import run_arm, scored_crops
 from eiwflow.training.batches import training_batch
 from eiwflow.training.bench import seconds_per_step
-from eiwflow.training.loop import TrainingFailed
+from eiwflow.training.loop import Trainer, TrainingFailed
 from eiwflow.training.run import RunError
 from eiwflow.training.study import run_study
 from eiwflow.training.study_recipe import AGAIN, Arm, StudyRecipe, relative_costs
@@ -203,6 +203,47 @@ def test_a_run_whose_score_is_not_finite_fails_with_a_sentence(monkeypatch):
         run_arm(tiny_recipe(iterations=2), tiny_data())
 
 
+OUT_OF_MEMORY = {
+    "of the CPU": RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."),
+    "of a GPU": torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+    "of Python": MemoryError(),
+}
+
+
+def failing_after(monkeypatch, steps, error):
+    """Let every run with ``weighted`` fail after so many steps."""
+    advance = Trainer.advance
+
+    def failing(trainer):
+        if trainer.step == steps and trainer.recipe.flow.split == "weighted":
+            raise error
+        return advance(trainer)
+
+    monkeypatch.setattr(Trainer, "advance", failing)
+
+
+@pytest.mark.parametrize("error", OUT_OF_MEMORY.values(), ids=OUT_OF_MEMORY.keys())
+def test_a_run_that_memory_is_too_small_for_fails_with_a_sentence(monkeypatch, error):
+    failing_after(monkeypatch, 3, error)
+    with pytest.raises(TrainingFailed, match=r"^At step 4 the run stopped: memory ran out.*\.$"):
+        run_arm(tiny_recipe(split="weighted"), tiny_data())
+
+
+def test_so_does_one_that_cannot_even_begin(monkeypatch):
+    def no_memory(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(arm_run, "Trainer", no_memory)
+    with pytest.raises(TrainingFailed, match="^At step 1 the run stopped: memory ran out"):
+        run_arm(tiny_recipe(), tiny_data())
+
+
+def test_a_mistake_of_the_program_is_not_called_a_failure_of_the_run(monkeypatch):
+    failing_after(monkeypatch, 0, RuntimeError("shapes differ"))
+    with pytest.raises(RuntimeError, match="^shapes differ$"):
+        run_arm(tiny_recipe(split="weighted"), tiny_data())
+
+
 # ---------------------------------------------------------------------- the file
 
 
@@ -319,6 +360,10 @@ def changed(document, **fields):
     return {**document, **fields}
 
 
+def with_result(document, **fields):
+    return changed(document, results=[{**document["results"][0], **fields}])
+
+
 NO_STUDIES = {
     "no JSON": lambda document: "{",
     "deep": lambda document: "[" * 100_000,
@@ -328,10 +373,17 @@ NO_STUDIES = {
     "no results": lambda document: {name: value for name, value in document.items() if name != "results"},
     "results in words": lambda document: changed(document, results=["good"]),
     "one run twice": lambda document: changed(document, results=document["results"] * 2),
-    "a run of another arm": lambda document: changed(
-        document, results=[{**document["results"][0], "split": "shuffle"}]
-    ),
+    "a run of another arm": lambda document: with_result(document, split="shuffle"),
+    "results that are no list": lambda document: changed(document, results={}),
     "a cost that nobody asked for": lambda document: changed(document, step_cost={"none/conditional": 1.0}),
+    "costs of nothing": lambda document: changed(document, step_cost={}),
+    "bits not a number": lambda document: with_result(document, bits_per_dim=float("nan")),
+    "bits in words": lambda document: with_result(document, bits_per_dim="x"),
+    "false for a seed": lambda document: with_result(document, seed=False),
+    "a seed with a point": lambda document: with_result(document, seed=0.0),
+    "a curve of nothing": lambda document: with_result(document, curve=None),
+    "a version without end": lambda document: changed(document, versions={"torch": float("inf")}),
+    "half a letter": lambda document: changed(document, command="\ud800"),
     "null": lambda document: None,
 }
 
@@ -345,6 +397,36 @@ def test_a_file_that_is_no_study_is_refused_and_stays_as_it_is(tmp_path, data, s
     with pytest.raises(RunError, match=r"^study\.json is there already and .*\.$"):
         run_study(recipe, out)
     assert out.read_bytes() == before
+
+
+COSTS = {
+    "none": {},
+    "another step's": {"none/standard": 1.0},
+    "one too many": {"none/conditional": 1.0, "pooled/conditional": 1.25, "none/standard": 1.0},
+    "in words": {"none/conditional": 1.0, "pooled/conditional": "much"},
+    "below 1": {"none/conditional": 1.0, "pooled/conditional": 0.5},
+    "no object": 1.0,
+}
+
+
+@pytest.mark.parametrize("cost", COSTS.values(), ids=COSTS.keys())
+def test_a_study_at_equal_cpu_whose_costs_are_not_those_of_its_steps_is_refused(tmp_path, data, monkeypatch, cost):
+    monkeypatch.setattr(study, "seconds_per_step", lambda configs, *_: dict(zip(configs, (2.0, 2.5), strict=True)))
+    recipe, out = tiny_study(data, iterations=1, seeds=1, equal_cpu=True), tmp_path / "study.json"
+    out.write_text(json.dumps(changed(run_study(recipe, out), step_cost=cost, results=[])))
+    before = out.read_bytes()
+    with pytest.raises(RunError, match=r"^study\.json is there already and .*\.$"):
+        run_study(recipe, out)
+    assert out.read_bytes() == before
+
+
+def test_a_study_whose_parts_an_editor_has_moved_goes_on(tmp_path, data):
+    recipe, out = tiny_study(data, iterations=1), tmp_path / "study.json"
+    whole = run_study(recipe, out)
+    begun = changed(whole, results=whole["results"][:1])
+    out.write_text(json.dumps(dict(sorted(begun.items(), key=lambda part: part[0] != "results"))))
+    run_study(recipe, out)
+    assert without_clock(json.loads(out.read_bytes())) == without_clock(whole)
 
 
 def test_a_second_command_on_the_same_file_is_refused_while_the_first_is_alive(tmp_path, data):
@@ -367,6 +449,14 @@ def test_a_run_that_fails_costs_the_study_no_other_run(tmp_path, data, monkeypat
     assert len(json.loads(out.read_bytes())["results"]) == 3
     monkeypatch.setattr(study, "run_arm", run_arm)
     assert len(run_study(recipe, out)["results"]) == 4
+
+
+def test_a_run_that_memory_is_too_small_for_costs_the_study_no_other_run(tmp_path, data, monkeypatch):
+    failing_after(monkeypatch, 2, OUT_OF_MEMORY["of the CPU"])
+    recipe, out = tiny_study(data), tmp_path / "study.json"
+    with pytest.raises(TrainingFailed, match=r"^2 of 4 runs failed; .*weighted-.* 0: At step 3 .* memory ran out"):
+        run_study(recipe, out)
+    assert [result["split"] for result in json.loads(out.read_bytes())["results"]] == ["static-last"] * 2
 
 
 def test_a_study_at_equal_cpu_measures_a_step_once_and_keeps_to_it(tmp_path, data, monkeypatch):
