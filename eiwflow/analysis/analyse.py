@@ -125,7 +125,8 @@ def analyse(
         )
 
     looked_at = subject(checkpoint, tuple(subject(one) for one in beside))
-    return {"what": what, "data": images.name, "image": image, "seed": seed, **SUBJECTS[what](looked_at)}
+    about = {"what": what, "data": images.name, "note": images.note, "image": image, "seed": seed}
+    return {**about, **SUBJECTS[what](looked_at)}
 
 
 def _trace(subject: Subject) -> dict[str, Any]:

@@ -412,7 +412,8 @@ def score_in_words(found: Evaluation, said: float | None = None) -> str:
         else ""
     )
     beside = "" if said is None else f" The file says {said:.3f}, measured when its training ended."
-    return f"{found.bits_per_dim:.3f}{error} bits/dim on {over}; 8 would be the raw bytes.{beside}"
+    note = f" {found.note[0].upper()}{found.note[1:]}." if found.note else ""
+    return f"{found.bits_per_dim:.3f}{error} bits/dim on {over}; 8 would be the raw bytes.{beside}{note}"
 
 
 def _ends(name: str, ends: tuple[float, float] | None) -> dict[str, float | None]:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..data import DataError, ImageData, fixed_crops, to_tensor
-from ..flow import MultiScaleFlow, dequantise
+from ..flow import MultiScaleFlow, NonFiniteError, dequantise
 from ..flow.bijection import generator_for
 from ..flow.score import score
 
@@ -28,6 +28,7 @@ class Evaluation:
         n: images.
         round_trip_max_abs: largest |decode(encode(x)) − x|, of x in [−½, ½].
         log_det_gap: largest |log-det of x − log-det of decode(encode(x))| / D over images, nats a dimension.
+        note: what a reader should know of the data set; empty where there is nothing.
 
     """
 
@@ -38,6 +39,7 @@ class Evaluation:
     n: int
     round_trip_max_abs: float
     log_det_gap: float
+    note: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the figures as what JSON can hold."""
@@ -65,6 +67,11 @@ def evaluate(
     """Score a flow on the test part of a data set, or on its first ``limit`` images.
 
     ``progress`` is called with (images done since it was last called, images to do in all): each is looked at twice.
+
+    Raises:
+        DataError: the images do not fit the flow.
+        NonFiniteError: the flow gives no finite number for one of them.
+
     """
     tensor = images_to_score(images, flow, limit)
 
@@ -73,6 +80,8 @@ def evaluate(
             progress(count, 2 * len(tensor))
 
     scores = score(flow, tensor, seed, progress=done)
+    if lost := int((~torch.isfinite(scores)).sum()):
+        raise NonFiniteError(f"Bits/dim is not finite on {lost} of {len(tensor)} test images of {images.name}.")
     sources = None if images.test_source is None else np.asarray(images.test_source[:limit])
     round_trip, gap = exactness(flow, tensor, progress=done)
     return Evaluation(
@@ -83,6 +92,7 @@ def evaluate(
         n=len(tensor),
         round_trip_max_abs=round_trip,
         log_det_gap=gap,
+        note=images.note,
     )
 
 
@@ -104,18 +114,19 @@ def standard_error(values: np.ndarray, clusters: np.ndarray | None = None) -> fl
 def exactness(
     flow: MultiScaleFlow, images: Tensor, batch: int = 64, progress: Callable[[int], None] | None = None
 ) -> tuple[float, float]:
-    """Return (largest |decode(encode(x)) − x|, largest log-det gap, nats a dimension) of uint8 images."""
-    round_trip = gap = 0.0
+    """Return (largest |decode(encode(x)) − x|, largest log-det gap, nats a dimension) of uint8 images, or NaN."""
+    round_trips, gaps = [], []
     generator = generator_for(0, "exactness")
     for part in images.split(batch):
         x = dequantise(part, generator)
         there = flow.trace(x)
         back = flow.decode(there.latents)
         again = flow.trace(back)
-        round_trip = max(round_trip, (back - x).abs().max().item())
+        round_trips.append((back - x).abs().max())
         pairs = zip(there.levels, again.levels, strict=True)
         difference = torch.stack([a.log_det.double() - b.log_det.double() for a, b in pairs]).sum(dim=0)
-        gap = max(gap, difference.abs().max().item() / flow.config.dimensions)
+        gaps.append(difference.abs().max() / flow.config.dimensions)
         if progress is not None:
             progress(len(part))
-    return round_trip, gap
+    # Python's max passes over NaN, torch's does not.
+    return torch.stack(round_trips).max().item(), torch.stack(gaps).max().item()

@@ -18,6 +18,7 @@ import torch
 from scipy import stats
 from torch import Tensor
 
+from ..data import DataError
 from ..flow import FlowConfig, MultiScaleFlow, dequantise
 from ..flow.entropy import redundancy
 from ..flow.shuffle import DEALS, Shuffle
@@ -346,10 +347,13 @@ def near_ties(redundancies: np.ndarray, seed: int = 0, sources: Sequence[int] | 
         seed: draws the resamples.
         sources: the photograph (N,) that each image was cut from, where that is known.
 
+    Raises:
+        DataError: there is one image.
+
     """
     count, channels = redundancies.shape
     if count < 2:
-        raise ValueError(f"A bootstrap over images needs at least 2; there is {count}.")
+        raise DataError(f"{count} test image says nothing of near-ties; at least 2 are needed")
     mean = redundancies.mean(axis=0)
     order = _by_redundancy(mean)
     kept, emitted = np.split(order, 2)
@@ -690,7 +694,8 @@ def shuffle_report(
         sources: the photograph that each traced image was cut from, where that is known.
 
     Raises:
-        ValueError: the level has no Shuffle, or there is one image.
+        ValueError: the level has no Shuffle.
+        DataError: there is one image.
 
     """
     order = trace.levels[level - 1].order

@@ -26,7 +26,7 @@ def reason(error: Exception) -> str:
 
 @dataclass(frozen=True, eq=False)
 class ImageData:
-    """Images in two parts that share no content.
+    """Images in two parts that share no content, but for what the note says of an archive that made its own parts.
 
     Attributes:
         name: the data set's name, or the file's or the folder's.
@@ -35,7 +35,7 @@ class ImageData:
         train_source: (N,) integers into ``source_names``, the photograph that an image was cut from, or None.
         test_source: (M,) integers likewise, or None.
         source_names: one name per source; empty where the sources are unknown.
-        note: what was done to the images that a reader should know; empty where nothing was.
+        note: what a reader should know of the images, as what was done to them; empty where there is nothing.
 
     """
 

@@ -63,6 +63,8 @@ def read_npz(archive: Path | bytes, name: str = "", most: int = MAX_BYTES) -> Im
     Images are uint8, (N, H, W) or (N, H, W, C) with C = 1 or 3. A single array is split by a hash of each
     image's bytes, about a tenth to test. ``train_source``, ``test_source`` and ``source_names`` are taken
     along where all three are there and fit; any other array is left alone. Raises DataError otherwise.
+
+    Parts that the archive itself made may share images: the note says how many.
     """
     name = name or (archive.name if isinstance(archive, Path) else "the archive")
     try:
@@ -98,7 +100,7 @@ def _read(archive: zipfile.ZipFile, file_name: str, most: int) -> ImageData:
     arrays = [_array(archive, member).reshape(-1, *_image_shape(member)) for member in parts.values()]
     if len(arrays) == 2:
         train, test = arrays
-        return ImageData(file_name, train, test, *_sources(archive, members))
+        return ImageData(file_name, train, test, *_sources(archive, members), note=_shared(train, test))
     (images,) = arrays
     in_test = tenth_by_hash(image.tobytes() for image in images)
     return ImageData(file_name, images[~in_test], images[in_test])
@@ -157,6 +159,15 @@ def _image_shape(member: Member) -> tuple[int, int, int]:
 def _array(archive: zipfile.ZipFile, member: Member) -> np.ndarray:
     with archive.open(member.info) as file:
         return np.ascontiguousarray(np.lib.format.read_array(file, allow_pickle=False))
+
+
+def _shared(train: np.ndarray, test: np.ndarray) -> str:
+    """Return how many of the test images are in the train part too, in words; empty where none is."""
+    # 64 bits with a key of this process: among a million images no two others pass for equal.
+    in_train = {hash(image.tobytes()) for image in train}
+    shared = sum(hash(image.tobytes()) in in_train for image in test)
+    are = "is" if shared == 1 else "are"
+    return f"{shared:,} of the {len(test):,} test images {are} also in the train part" if shared else ""
 
 
 def _sources(

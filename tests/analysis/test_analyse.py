@@ -37,6 +37,22 @@ def test_every_subject_is_what_json_can_hold(opened, what):
     assert again["image"] == 2
 
 
+NEEDS_MORE = {
+    "shuffle": r"^1 test image .* at least 2 are needed\.$",
+    "entropy": r"^1 images .* at least 32 are needed",
+}
+
+
+@pytest.mark.parametrize("what", SUBJECTS)
+def test_one_test_image_is_enough_or_refused_with_the_bound(opened, what):
+    images = tiny_data(test=1, note="one image")
+    if what in NEEDS_MORE:
+        with pytest.raises(DataError, match=NEEDS_MORE[what]):
+            analyse(opened, images, what)
+    else:
+        assert analyse(opened, images, what, other_image=0)["note"] == "one image"
+
+
 def test_a_trace_accounts_for_the_log_probability(opened):
     found = analyse(opened, tiny_data(), "trace", image=1)
     flow = opened.flow

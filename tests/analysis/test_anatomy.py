@@ -304,6 +304,11 @@ def test_bits_are_said_with_their_error_and_its_kind(
     assert sentence.startswith(expected) and ("The file says 3.500" in sentence) == (said is not None)
 
 
+def test_bits_are_said_with_what_is_to_be_known_of_the_images() -> None:
+    found = Evaluation("faces", 3.459, 0.2, None, 20, 1e-6, 1e-6, "3 of the 20 test images are also in the train part")
+    assert score_in_words(found).endswith("raw bytes. 3 of the 20 test images are also in the train part.")
+
+
 @pytest.mark.parametrize(
     ("number", "text"),
     [(32.52, "32.5"), (1.0, "1"), (1234.5, "1,234"), (2e7, "2.0·10⁷"), (1e-5, "1.0·10⁻⁵"), (math.inf, "not finite")],

@@ -29,6 +29,7 @@ from eiwflow.analysis.permutation import (
     tau_band,
 )
 from eiwflow.analysis.record import LevelRecord, TrainingRecord
+from eiwflow.data import DataError
 from eiwflow.flow import FlowConfig, MultiScaleFlow
 from eiwflow.flow.entropy import redundancy
 from eiwflow.flow.shuffle import entropy_order
@@ -284,7 +285,7 @@ def test_crops_of_one_photograph_count_as_one_witness() -> None:
 
 
 def test_one_image_cannot_be_resampled() -> None:
-    with pytest.raises(ValueError, match="at least 2; there is 1"):
+    with pytest.raises(DataError, match=r"^1 test image .* at least 2 are needed\.$"):
         near_ties(np.zeros((1, 4)))
 
 

@@ -43,6 +43,22 @@ def test_train_and_test_are_taken_as_they_are(tmp_path: Path) -> None:
     assert data.train_source is None and data.test_source is None and data.source_names == ()
 
 
+SHARED = {
+    "one": ([0], "1 of the 4 test images is also in the train part"),
+    "one twice": ([5, 5], "2 of the 4 test images are also in the train part"),
+    "all": ([1, 2, 3, 8], "4 of the 4 test images are also in the train part"),
+}
+
+
+@pytest.mark.parametrize(("places", "note"), SHARED.values(), ids=SHARED.keys())
+def test_images_in_both_parts_are_counted_in_the_note(tmp_path: Path, places: list[int], note: str) -> None:
+    train, test = noise(9, 8, 12, 3), noise(4, 8, 12, 3, seed=1)
+    test[: len(places)] = train[places]
+    path = write_npz(tmp_path, train=train, test=test)
+    assert load(path).note == note
+    assert load(path, multiple=8).note == f"{note}; 8×12 images are zero-padded to 8×16"
+
+
 def test_bytes_are_read_as_their_file_is(tmp_path: Path) -> None:
     path = write_npz(tmp_path, train=noise(9, 8, 12, 3), test=noise(2, 8, 12, 3, seed=1))
     of_file, of_bytes = read_npz(path), read_npz(path.read_bytes(), "mine.npz")
