@@ -11,17 +11,14 @@ import torch
 
 from ..checkpoint import Checkpoint
 from ..data import ImageData
-from ..flow import MultiScaleFlow, dequantise
-from ..flow.bijection import generator_for
+from ..flow import MultiScaleFlow
 from ..flow.entropy import entropy_rate, marginal_entropy, redundancy
-from ..flow.trace import LevelTrace, Trace
+from ..flow.trace import LevelTrace
 from . import anatomy
 from .anatomy import LevelAnatomy, LevelInversion
 from .curve import TrainingCurve
 from .evaluate import images_to_score
-
-#: Test images that the figures are measured on.
-IMAGES = 128
+from .levels import IMAGES, trace_of_test_images
 
 
 def inspect(checkpoint: Checkpoint, images: ImageData | None, curve: TrainingCurve | None = None) -> dict[str, Any]:
@@ -31,7 +28,7 @@ def inspect(checkpoint: Checkpoint, images: ImageData | None, curve: TrainingCur
     """
     flow, info = checkpoint.flow, checkpoint.info
     made = anatomy.anatomy(flow)
-    seen = None if images is None else trace_of_test_images(flow, images).levels
+    seen = None if images is None else trace_of_test_images(flow, images_to_score(images, flow, IMAGES)).levels
     back = None if images is None else anatomy.inversion(flow, images_to_score(images, flow, anatomy.IMAGES))
     return {
         "config": info.config.to_dict(),
@@ -87,11 +84,6 @@ def _plain(value: object) -> str:
     if isinstance(value, list):
         return "×".join(map(str, value))
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
-
-
-def trace_of_test_images(flow: MultiScaleFlow, images: ImageData, limit: int = IMAGES) -> Trace:
-    """Return the trace of the first ``limit`` test images under a fixed-seed dequantisation."""
-    return flow.trace(dequantise(images_to_score(images, flow, limit), generator_for(0, "inspect")))
 
 
 def _stored(flow: MultiScaleFlow, level: LevelAnatomy) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ..flow import Latents, MultiScaleFlow, quantise
 from ..flow.bijection import generator_for
+from . import bootstrap
 from .levels import dequantised, to_pixels
 
 #: What may happen to an ε_l: it stays, it is drawn anew from N(0, I), or it becomes 0, the mean of its prior.
@@ -344,18 +345,18 @@ class Comparison:
     What is drawn anew is the same in all flows, stage by stage, so their results are paired.
 
     The first flow is the one that the others are compared with. Intervals are percentile bootstraps that draw whole
-    photographs where it is known which images were cut from one, else images: 95 % each for the means; for the
-    differences 95 % together, over all flows and all stages that keep something (Bonferroni), since whoever looks at
-    several rows looks for the one that stands out.
+    photographs where there are enough of them, else images: 95 % each for the means; for the differences 95 % together,
+    over all flows and all stages that keep something (Bonferroni), since whoever looks at several rows looks for the
+    one that stands out.
 
     Attributes:
         names: of the flows (P,).
         shares: of the numbers that are thrown away (S,).
         psnr: dB (P, N, S).
         photographs: how many the bootstrap draws from; 0 where it draws images.
-        interval: of the mean over images, dB (P, S, 2); NaN for a single image or photograph.
+        interval: of the mean over images, dB (P, S, 2); NaN for a single image.
         difference: mean paired difference from the first flow, dB (P, S).
-        difference_interval: dB (P, S, 2); NaN for a single image or photograph.
+        difference_interval: dB (P, S, 2); NaN for a single image.
 
     """
 
@@ -417,7 +418,7 @@ class Comparison:
         if not len(self.comparable):
             return "These flows have one level: all of an image leaves at once, and nothing is left to compare."
         if np.isnan(self.interval).all():
-            return "One test image or photograph cannot tell the rows apart."
+            return "One test image cannot tell the rows apart."
         if not self.clear[:, self.comparable].any():
             largest = np.abs(self.difference[:, self.comparable]).argmax()
             row, column = np.unravel_index(largest, (len(self.names), len(self.comparable)))
@@ -506,42 +507,27 @@ def compare(surveys: Mapping[str, Survey], sources: Sequence[int] | None = None)
     values = np.stack([one.psnr[:, np.isin(one.shares, shares)] for one in surveys.values()])
     paired = values - values[:1]
     comparisons = max(1, (len(values) - 1) * int((shares < 1).sum()))
-    clusters = np.arange(values.shape[1]) if sources is None else np.asarray(sources)
+    drawn = bootstrap.draws(values.shape[1], sources, BOOTSTRAP_RESAMPLES)
     return Comparison(
         names=tuple(surveys),
         shares=shares,
         psnr=values,
-        photographs=0 if sources is None else len(np.unique(clusters)),
-        interval=_interval_of_mean(values, clusters, CONFIDENCE),
+        photographs=bootstrap.photographs(sources),
+        interval=_interval_of_mean(values, drawn, CONFIDENCE),
         difference=paired.mean(axis=1),
-        difference_interval=_interval_of_mean(paired, clusters, 1 - (1 - CONFIDENCE) / comparisons),
+        difference_interval=_interval_of_mean(paired, drawn, 1 - (1 - CONFIDENCE) / comparisons),
     )
 
 
-def _interval_of_mean(values: np.ndarray, clusters: np.ndarray, confidence: float) -> np.ndarray:
-    """Return the percentile bootstrap interval (P, S, 2) of the mean over images of values (P, N, S).
+def _interval_of_mean(values: np.ndarray, drawn: np.ndarray, confidence: float) -> np.ndarray:
+    """Return the percentile interval (P, S, 2) of the mean over images of values (P, N, S); NaN for a single image.
 
-    Whole clusters (N,) are drawn, with all of their images.
+    ``drawn`` (B, N) is how often each image is in every draw.
     """
-    numbers, cluster_of = np.unique(clusters, return_inverse=True)
-    if len(numbers) < 2:
+    if values.shape[1] < 2:
         return np.full((values.shape[0], values.shape[2], 2), np.nan)
-    counts = np.bincount(cluster_of)
-    sums = np.stack([values[:, cluster_of == cluster].sum(axis=1) for cluster in range(len(numbers))], axis=-1)
-
-    def mean(drawn: np.ndarray, axis: int) -> np.ndarray:
-        return sums[..., drawn].sum(axis=axis) / counts[drawn].sum(axis=axis)
-
-    result = stats.bootstrap(
-        (np.arange(len(numbers)),),
-        mean,
-        vectorized=True,
-        n_resamples=BOOTSTRAP_RESAMPLES,
-        confidence_level=confidence,
-        method="percentile",
-        rng=np.random.default_rng(0),
-    )
-    return np.stack([result.confidence_interval.low, result.confidence_interval.high], axis=-1)
+    tail = (1 - confidence) / 2
+    return np.moveaxis(np.quantile(bootstrap.means(drawn, values), [tail, 1 - tail], axis=1), 0, -1)
 
 
 def _signed(number: float) -> str:

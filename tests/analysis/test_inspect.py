@@ -11,7 +11,8 @@ import torch
 from eiwflow.analysis import anatomy
 from eiwflow.analysis import inspect as module
 from eiwflow.analysis.evaluate import images_to_score
-from eiwflow.analysis.inspect import IMAGES, inspect, trace_of_test_images
+from eiwflow.analysis.inspect import inspect
+from eiwflow.analysis.levels import IMAGES, level_facts, trace_of_test_images
 from eiwflow.checkpoint import load, save
 from eiwflow.data import DataError
 from eiwflow.flow import FlowConfig
@@ -118,16 +119,23 @@ def test_figures_are_the_same_whenever_they_are_asked_for(checkpoint):
 def test_figures_are_of_the_first_test_images(checkpoint):
     loaded, images = checkpoint(), tiny_data(test=IMAGES + 40)
     first, later = (dataclasses.replace(images, test=images.test[part]) for part in (FIRST, LATER))
-    assert trace_of_test_images(loaded.flow, images).x.shape[0] == IMAGES
     assert inspect(loaded, images) == inspect(loaded, first) != inspect(loaded, later)
 
 
 def test_weights_are_means_and_spreads_of_log_omega_over_images(checkpoint):
     loaded, images = checkpoint(), tiny_data()
-    log_weights = trace_of_test_images(loaded.flow, images).levels[0].log_weights
+    log_weights = trace_of_test_images(loaded.flow, images_to_score(images, loaded.flow)).levels[0].log_weights
     first = inspect(loaded, images)["levels"][0]
     assert first["weights_mean"] == pytest.approx(log_weights.mean(0).tolist(), abs=1e-6)
     assert first["weights_std"] == pytest.approx(log_weights.std(0).tolist(), abs=1e-6)
+
+
+def test_redundancies_are_those_that_the_pages_show(checkpoint):
+    loaded, images = checkpoint(), tiny_data()
+    first = inspect(loaded, images)["levels"][0]
+    facts = level_facts(trace_of_test_images(loaded.flow, images_to_score(images, loaded.flow)))[0]
+    by_position = [first["redundancy"][channel] for channel in first["order"]]
+    assert by_position == pytest.approx(facts.redundancy.mean(axis=0).tolist(), rel=1e-6)
 
 
 def test_data_of_other_channels_are_refused(checkpoint):

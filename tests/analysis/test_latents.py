@@ -14,6 +14,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from eiwflow.analysis import bootstrap
 from eiwflow.analysis.latents import (
     DRAWS,
     LEAST_ERROR,
@@ -279,15 +280,21 @@ def test_photographs_are_drawn_whole_where_they_are_known() -> None:
 
 
 def test_a_large_photograph_weighs_by_its_images() -> None:
-    values = np.array([[1.0] * 3] * 9 + [[2.0] * 3])
-    result = compare({"a": survey_of(values)}, sources=[0] * 9 + [1])
-    assert result.mean[0].tolist() == pytest.approx([1.1] * 3)
-    assert result.interval[0, 0].tolist() == [1.0, 2.0]  # only one of the two photographs was drawn, twice
+    values = np.array([[1.0] * 3] * 9 + [[2.0] * 3] * 3)
+    result = compare({"a": survey_of(values)}, sources=[0] * 9 + [1, 2, 3])
+    assert result.mean[0].tolist() == pytest.approx([1.25] * 3)
+    # Of the four photographs that are drawn, three are the large one, or none is.
+    assert result.interval[0, 0].tolist() == pytest.approx([(27 * 1 + 2) / 28, 2.0])
 
 
-def test_one_photograph_decides_nothing() -> None:
-    result = compare({"a": survey_of(noisy(9, 0, 1)), "b": survey_of(noisy(9, -5, 2))}, sources=[0] * 9)
-    assert np.isnan(result.interval).all() and "cannot tell the rows apart" in result.in_words()
+@pytest.mark.parametrize("number", [1, 3])
+def test_of_few_photographs_images_are_drawn_as_everywhere(number: int) -> None:
+    surveys = {"a": survey_of(noisy(9, 0, 1)), "b": survey_of(noisy(9, -5, 2))}
+    sources = np.arange(9) % number
+    few, none = compare(surveys, sources=sources), compare(surveys)
+    assert few.photographs == bootstrap.photographs(sources) == 0
+    np.testing.assert_array_equal(few.interval, none.interval)
+    assert few.in_words() == none.in_words() and "photograph" not in few.in_words()
 
 
 def test_intervals_of_differences_widen_with_the_number_of_rows() -> None:
@@ -307,7 +314,7 @@ def test_a_difference_where_nothing_is_kept_decides_nothing() -> None:
 def test_one_test_image_gives_no_interval_and_decides_nothing() -> None:
     one = compare({"a": survey_of(noisy(1, 0, 1)), "b": survey_of(noisy(1, -5, 2))})
     assert np.isnan(one.interval).all() and not one.clear.any()
-    assert "One test image or photograph cannot tell the rows apart." in one.in_words() and "nan" not in one.in_words()
+    assert "One test image cannot tell the rows apart." in one.in_words() and "nan" not in one.in_words()
 
 
 def test_words_of_one_flow_give_mean_interval_and_number_of_images() -> None:
