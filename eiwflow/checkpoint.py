@@ -277,6 +277,8 @@ def _json(text: bytes, what: str, name: str) -> dict[str, Any]:
 
     try:
         document = json.loads(text, object_pairs_hook=pairs)
+        # Half of a surrogate pair is JSON and no text: nothing could print it.
+        json.dumps(document, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise CheckpointError(name, what, "JSON", f"not readable as such ({_short(error)})") from None
     if not isinstance(document, dict):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import io
 import json
 import math
 import os
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from .training.distributed import Team
 
 WRONG_INPUT = 2
+#: As a shell says it: 128 and the number of SIGINT.
+INTERRUPTED = 130
 #: What ``analyse`` can be asked for; named here too, so that --help does not wait for torch.
 SUBJECTS = ("trace", "levels", "weights", "shuffle", "entropy", "latents", "space")
 
@@ -36,8 +39,15 @@ class Parser(argparse.ArgumentParser):
 
 def run() -> NoReturn:
     """Run the command of this process and end it with its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # nothing where a program has no terminal
+            # A terminal of few letters is told \u2212 for a minus.
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = main()
+    except KeyboardInterrupt:
+        print("eiwflow: interrupted.", file=sys.stderr)
+        code = INTERRUPTED
     except SystemExit as end:  # of a parser, and of a process that trains beside another
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
     if "TORCHELASTIC_RUN_ID" in os.environ:
@@ -50,6 +60,10 @@ def run() -> NoReturn:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code: 0, 1 (a training or a check failed) or 2 (wrong input)."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    for argument in arguments:
+        if not _is_text(argument):
+            print(f"eiwflow: the argument {argument!a} is not UTF-8.", file=sys.stderr)
+            return WRONG_INPUT
     parser = build_parser()
     options = parser.parse_args(arguments)
     options.arguments = arguments
@@ -58,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from .checkpoint import CheckpointError
     from .data import DataError
     from .flow import ConfigError, NonFiniteError, ShapeError
-    from .training.failures import TrainingFailed
+    from .training.failures import TrainingFailed, of_memory
     from .training.run import RunError
 
     refusals = (CheckpointError, ConfigError, DataError, NonFiniteError, RunError, ShapeError, StudyError, OSError)
@@ -74,11 +88,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except TrainingFailed as error:
         print(f"eiwflow {options.name}: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
+    except (MemoryError, RuntimeError) as error:
+        if not of_memory(error):
+            raise
+        print(f"eiwflow {options.name}: memory ran out; ask for a smaller flow, or for fewer images.", file=sys.stderr)
+        return 1
     try:
         print(json.dumps(_null_for_nan(result), allow_nan=False) if options.json else text, flush=True)
-    except BrokenPipeError:  # the reader, as `head`, has seen enough; Python's own flush at exit must not say so
+    except OSError as error:
+        # Python's own flush at exit must not say it again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):  # of a reader that, as `head`, has seen enough
+            print(f"eiwflow {options.name}: the output cannot be written ({error.strerror}).", file=sys.stderr)
+            return 1
     return int(result.get("holds") is False)
+
+
+def _is_text(argument: str) -> bool:
+    try:
+        argument.encode()
+    except UnicodeEncodeError:  # bytes that the shell passed on and that are no letters
+        return False
+    return True
 
 
 def _null_for_nan(value: Any) -> Any:  # noqa: ANN401 (whatever JSON can hold)
@@ -114,7 +145,7 @@ def build_parser() -> Parser:
     train.add_argument(
         "--validation", action="store_true", default=None, help="score on images held out from the train part"
     )
-    train.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
+    train.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
     train.add_argument("--threads", type=_count(1024), help="CPU threads (default: all)")
     train.add_argument("--out", type=Path, help="folder that the run directory is made in (default: runs)")
 

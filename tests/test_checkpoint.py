@@ -260,6 +260,10 @@ REFUSED = {
     ),
     "a document that is no JSON": (lambda c: with_document(c, "{"), "metadata", "JSON", "not readable"),
     "a deep document": (lambda c: with_document(c, "[" * 50_000), "metadata", "JSON", "recursion"),
+    "a document of half letters": (
+        lambda c: with_document(c, '{"data":"\\ud800",' + json.dumps(document_of(c))[1:].replace('"data"', '"dat"')),
+        "metadata", "JSON", "surrogates",
+    ),
     "a document that is a list": (lambda c: with_document(c, []), "metadata", "object", "list"),
     "a document with a name twice": (
         lambda c: with_document(c, '{"step":1,' + json.dumps(document_of(c))[1:]), "metadata", "JSON", "twice"

@@ -21,7 +21,7 @@ from PIL import Image
 
 from eiwflow import cli
 from eiwflow.checkpoint import load, save
-from eiwflow.flow import quantise
+from eiwflow.flow import MultiScaleFlow, quantise
 from eiwflow.training import loop
 from eiwflow.training.failures import TrainingFailed
 from eiwflow.training.run import RunDirectory
@@ -588,6 +588,34 @@ WRONG = {
 def test_wrong_input_is_refused_in_one_line(place, line):
     arguments = [word.replace("{}", str(place)) for word in shlex.split(line)]
     assert WRONG[line] in refused(*arguments)
+
+
+def test_an_argument_that_is_no_text_is_refused(place):
+    assert "not UTF-8" in refused("study", "--data", "d\udcff/t.npz", "--out", place / "none.json")
+    assert "not UTF-8" in refused("study", "--out", str(place / "\udcff.json"))
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")])
+def test_a_command_that_runs_out_of_memory_says_so(place, monkeypatch, error):
+    def draw(*_):
+        raise error
+
+    monkeypatch.setattr(MultiScaleFlow, "sample", draw)
+    code, out, err = run_main("sample", place / "good.safetensors", "--out", place / "none.png")
+    assert (code, out) == (1, "")
+    assert "memory ran out" in err and err.count("\n") == 1
+
+
+def test_a_terminal_of_few_letters_and_a_full_one_are_answered(place):
+    command = [sys.executable, "-m", "eiwflow", "inspect", str(place / "good.safetensors")]
+    plain = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    shown = subprocess.run(command, env=plain, capture_output=True, check=True, cwd=ROOT)
+    assert shown.stdout and not shown.stderr
+    if Path("/dev/full").exists():
+        with open("/dev/full", "w") as full:
+            done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, cwd=ROOT)
+        assert done.returncode == 1
+        assert done.stderr.count("\n") == 1 and "cannot be written (No space left on device)" in done.stderr
 
 
 def test_a_wrong_setting_is_refused_before_data_are_fetched(monkeypatch):

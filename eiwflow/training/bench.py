@@ -19,6 +19,7 @@ from .batches import training_batch
 from .memory import channels_last, keep_freed_memory
 from .optimiser import optimisers
 from .recipe import Recipe
+from .run import peak_memory_mib
 
 #: Timings a figure is the median of, and of a step whose cost is compared with others'.
 REPEATS, COST_REPEATS = 7, 25
@@ -37,8 +38,6 @@ def bench(config: FlowConfig, batch: int, seed: int = 0) -> dict[str, Any]:
         ConfigError: the flow is too large for a checkpoint.
 
     """
-    import resource  # which Windows has none of; studies time their steps there too
-
     outline(config)
     keep_freed_memory()
     generator = torch.Generator().manual_seed(seed)
@@ -85,7 +84,7 @@ def bench(config: FlowConfig, batch: int, seed: int = 0) -> dict[str, Any]:
         "split_ratio": _ratio(times["train_step"], times["static_step"]),
         "null_ratio": _ratio(times["null_step"], times["static_step"]),
         "round_trip_max_abs": round_trip,
-        "peak_rss_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_rss_mib": peak_memory_mib(),
         "threads": torch.get_num_threads(),
         "batch": batch,
         "config": config.to_dict(),

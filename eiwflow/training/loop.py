@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from .. import checkpoint, data
-from ..checkpoint import CheckpointInfo
+from ..checkpoint import CheckpointError, CheckpointInfo
 from ..data import DataError, ImageData, fixed_crops, to_tensor
 from ..flow import MultiScaleFlow, ShapeError, dequantise, to_bits_per_dim
 from ..flow.bijection import generator_for
@@ -27,7 +27,7 @@ from .batches import training_batch
 from .distributed import ALONE, Team
 from .failures import NotFinite, TrainingFailed
 from .memory import channels_last, keep_freed_memory
-from .optimiser import optimisers, set_learning_rate
+from .optimiser import moments, optimisers, set_learning_rate
 from .recipe import Recipe, recording_steps
 from .record import PROBE_IMAGES, level_records, write_samples
 from .run import RunDirectory, RunError
@@ -55,11 +55,12 @@ def averaging(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:
 
 
 def choose_device(name: str, local_rank: int = 0) -> torch.device:
-    """Return the device called ``auto``, ``cpu``, ``cuda`` or ``mps``; one that is not there is refused.
+    """Return the device called ``auto``, ``cpu`` or ``cuda``; one that is not there is refused.
 
-    With several CUDA devices ``auto`` and ``cuda`` are the one of this process' number on its machine.
+    Apple's MPS is none of them: it has no float64, which initialisation and inverses are computed in. With several CUDA
+    devices ``auto`` and ``cuda`` are the one of this process' number on its machine.
     """
-    here = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    here = {"cuda": torch.cuda.is_available(), "cpu": True}
     devices = [kind for kind, there in here.items() if there]
     if name == "auto":
         name = devices[0]
@@ -198,17 +199,19 @@ class Trainer:
         self.flow.load_state_dict(_under("flow.", tensors))
         self.averaged.load_state_dict(_under("average.", tensors))
         optimised = list(self._optimised())
-        moments: dict[int, dict[str, Tensor]] = {}
+        found: dict[int, dict[str, Tensor]] = {}
         for key, tensor in _under("optimiser.", tensors).items():
             number, _, name = key.partition(".")
             if name != "step":
                 # The fused optimiser walks a parameter's memory and its moments' side by side: they need one layout.
                 tensor = torch.empty_like(optimised[int(number)][1]).copy_(tensor)
-            moments.setdefault(int(number), {})[name] = tensor
-        if step > 0 and len(moments) != len(optimised):
-            raise ValueError(f"There are moments of {len(moments)} parameters; the flow has {len(optimised)}.")
-        for place, entry in moments.items():
+            found.setdefault(int(number), {})[name] = tensor
+        if step > 0 and len(found) != len(optimised):
+            raise ValueError(f"There are moments of {len(found)} parameters; the flow has {len(optimised)}.")
+        for place, entry in found.items():
             optimiser, parameter = optimised[place]
+            if set(entry) != moments(optimiser):
+                raise ValueError(f"The moments {sorted(entry)} are not those of {type(optimiser).__name__}.")
             optimiser.state[parameter] = entry
         self.step, self.since = step, since
 
@@ -246,7 +249,12 @@ def train(
     recipe, command = run.config()
     trainer: Trainer | None = None
     with run.held():
+        if team.size == 1 and (ended := _ended(run, recipe)) is not None:
+            return ended
+        said = run.status()
         try:
+            # From here on who asks the run to pause asks this process, not one that had it before.
+            run.set_status("starting", run.saved_step() or 0)
             run.sweep()
             trainer = Trainer(recipe, images, device, team)
             if (content := team.share(_resume_content(run))) is not None:
@@ -254,6 +262,9 @@ def train(
                 run.forget_after(trainer.step)
             with _stop_signals() as stopped:
                 return _advance_to_the_end(trainer, run, command, progress, stopped)
+        except RunError:
+            run.restore_status(said)
+            raise
         except (DataError, ShapeError, OSError, MemoryError, RuntimeError) as error:
             if not failures.foreseen(error):
                 raise
@@ -288,8 +299,7 @@ def _advance_to_the_end(
     every = max(1, recipe.iterations // CURVE_POINTS)
     probe = _probe(trainer)
     started, cpu_started = time.monotonic(), time.process_time()
-    before = max((record.get("seconds", 0.0) for record in run.records()), default=0.0)
-    cpu_before = max((record.get("cpu_seconds", 0.0) for record in run.records()), default=0.0)
+    before, cpu_before = run.seconds("seconds"), run.seconds("cpu_seconds")
 
     def clock() -> dict[str, float]:
         return {
@@ -349,6 +359,19 @@ def _advance_to_the_end(
     return info
 
 
+def _ended(run: RunDirectory, recipe: Recipe) -> CheckpointInfo | None:
+    """Return what the last checkpoint of a run that has nothing left to do says of itself."""
+    if run.saved_step() != recipe.iterations or "test_bits_per_dim" not in _latest(run):
+        return None
+    with suppress(CheckpointError, OSError):
+        info = checkpoint.load(run.last_checkpoint).info
+        if info.step == recipe.iterations:
+            if run.status().get("state") != "finished":
+                run.set_status("finished", info.step)
+            return info
+    return None
+
+
 def _probe(trainer: Trainer) -> Tensor:
     """Return dequantised test images that recording steps look at, the same at every step."""
     return dequantise(trainer.test_images[:PROBE_IMAGES], generator_for(0, "probe")).to(trainer.device)
@@ -400,11 +423,14 @@ def _restore(trainer: Trainer, content: bytes, name: str) -> None:
     try:
         length = int.from_bytes(content[:8], "little")
         document = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["resume"])
-        step = int(document["step"])
-        if not 0 <= step <= trainer.recipe.iterations:
+        step, since = document["step"], document.get("since", [])
+        if type(step) is not int or not 0 <= step <= trainer.recipe.iterations or not isinstance(since, list):
             raise ValueError("another run's step")
-        trainer.restore(safetensors.torch.load(content), step, [float(value) for value in document.get("since", ())])
-    except (ValueError, LookupError, TypeError, RuntimeError, safetensors.SafetensorError):
+        tensors = safetensors.torch.load(content)
+        if any(checkpoint.wrong_values(tensors)):
+            raise ValueError("no training's values")
+        trainer.restore(tensors, step, [float(value) for value in since])
+    except (ValueError, OverflowError, LookupError, TypeError, RuntimeError, safetensors.SafetensorError):
         raise RunError(f"The resume.safetensors of {name} does not belong to its config.json.") from None
 
 

@@ -32,8 +32,7 @@ def optimisers(
         groups.append({"params": shown})
     if networks and not by_muon:
         groups.append({"params": networks, "weight_decay": weight_decay})
-    adamw = torch.optim.AdamW if groups[0]["params"][0].device.type == "mps" else FusedAdamW
-    steppers: list[torch.optim.Optimizer] = [adamw(groups, lr=lr, weight_decay=0.0)]
+    steppers: list[torch.optim.Optimizer] = [FusedAdamW(groups, lr=lr, weight_decay=0.0)]
     if by_muon:
         steppers.append(Muon(networks, lr, weight_decay))
     set_learning_rate(steppers, lr)
@@ -45,6 +44,11 @@ def set_learning_rate(steppers: Iterable[torch.optim.Optimizer], rate: float) ->
     for stepper in steppers:
         for group in stepper.param_groups:
             group["lr"] = rate * (MUON if isinstance(stepper, Muon) else 1)
+
+
+def moments(stepper: torch.optim.Optimizer) -> set[str]:
+    """Return the names of what an optimiser remembers of every parameter."""
+    return {"momentum"} if isinstance(stepper, Muon) else {"step", "exp_avg", "exp_avg_sq"}
 
 
 def network_weights(flow: MultiScaleFlow) -> list[Tensor]:

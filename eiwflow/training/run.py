@@ -156,6 +156,10 @@ class RunDirectory:
                 return status
         return {}
 
+    def restore_status(self, status: Mapping[str, Any]) -> None:
+        """Write what :meth:`status` returned."""
+        write_atomically(self.path / "status.json", _json_bytes(status))
+
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
         """Hold the run's lock: one process at a time writes here.
@@ -298,12 +302,23 @@ class RunDirectory:
         """Return the records of ``metrics.jsonl``."""
         return read_records(self.path / "metrics.jsonl")
 
+    def seconds(self, name: str) -> float:
+        """Return the most that any record says under ``seconds`` or ``cpu_seconds``, 0 where none does."""
+        return max((float(r[name]) for r in self.records() if isinstance(r.get(name), (int, float))), default=0.0)
+
     def forget_after(self, step: int) -> None:
-        """Drop records and samples of steps after ``step``: a resumed run writes them again."""
-        kept = [record for record in self.records() if record["step"] <= step]
-        write_atomically(self.path / "metrics.jsonl", b"".join(_json_bytes(record) + b"\n" for record in kept))
+        """Drop records and samples of steps after ``step``: a resumed run writes them again.
+
+        Raises:
+            OSError: the records cannot be read, or not be written; they are as before.
+
+        """
+        metrics = self.path / "metrics.jsonl"
+        kept = [record for record in (_records(metrics) if metrics.exists() else []) if record["step"] <= step]
+        write_atomically(metrics, b"".join(_json_bytes(record) + b"\n" for record in kept))
         for sample in self.samples.glob("step_*.webp"):
-            if int(sample.stem.removeprefix("step_")) > step:
+            number = sample.stem.removeprefix("step_")
+            if number.isdecimal() and int(number) > step:
                 sample.unlink()
 
 
@@ -329,15 +344,19 @@ def peak_memory_mib() -> float:
 
 
 def read_records(path: Path) -> list[dict[str, Any]]:
-    """Return the whole lines of a ``metrics.jsonl``; the last may be half written and is then left out.
+    """Return the whole lines of a ``metrics.jsonl``, none of one that cannot be read.
 
-    What no training writes is left out too: lines that are no record of a step, and those beyond all bounds.
+    The last may be half written and is then left out. What no training writes is left out too: lines that are no record
+    of a step, and those beyond all bounds.
     """
-    try:
-        with open(path, "rb") as file:
-            lines: Iterable[bytes] = file.read(MAX_METRICS).split(b"\n", MAX_LINES)[:-1]
-    except OSError:
-        return []
+    with contextlib.suppress(OSError):
+        return _records(path)
+    return []
+
+
+def _records(path: Path) -> list[dict[str, Any]]:
+    with open(path, "rb") as file:
+        lines: Iterable[bytes] = file.read(MAX_METRICS).split(b"\n", MAX_LINES)[:-1]
     records = []
     for line in lines:
         if len(line) > MAX_LINE:
@@ -367,7 +386,10 @@ def _document(path: Path) -> Any:  # noqa: ANN401 (whatever JSON can hold)
         content = file.read(MAX_DOCUMENT + 1)
     if len(content) > MAX_DOCUMENT:
         raise ValueError("too long to be one of ours")
-    return json.loads(content)
+    document = json.loads(content)
+    # Half of a surrogate pair is JSON and no text: nothing could print it.
+    json.dumps(document, ensure_ascii=False).encode()
+    return document
 
 
 def _on_one_line(title: str) -> str:

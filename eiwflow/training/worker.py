@@ -86,6 +86,9 @@ def ask(run: RunDirectory, to_pause: bool = False) -> None:
     state = run.state()
     if not state.alive:
         raise RunError(f"Run {run.title} is {state.name}: nothing is at work.")
+    # 0 is this process' whole group, and 1 no training.
+    if state.pid <= 1:
+        raise RunError(f"Run {run.title} does not say which process trains it: try again in a moment.")
     try:
         os.kill(state.pid, PAUSE if to_pause and PAUSE else signal.SIGTERM)
     except PermissionError:

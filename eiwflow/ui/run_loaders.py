@@ -52,8 +52,6 @@ def devices() -> dict[str, str]:
     import torch
 
     found = {f"cuda:{i}": torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())}
-    if torch.backends.mps.is_available():
-        found["mps"] = "Apple GPU"
     return found | {"cpu": f"{os.cpu_count()} cores, {threads()} of them for training"}
 
 

@@ -1,5 +1,6 @@
 """A run that was stopped or killed continues to the numbers of one that was not."""
 
+import errno
 import json
 import os
 import shutil
@@ -11,6 +12,8 @@ import torch
 
 from eiwflow.checkpoint import load
 from eiwflow.training import loop
+from eiwflow.training import run as run_directory
+from eiwflow.training.failures import TrainingFailed
 from eiwflow.training.loop import train
 from eiwflow.training.run import RunDirectory, RunError
 
@@ -115,6 +118,51 @@ def test_a_run_that_is_finished_stays_as_it_is(tmp_path):
     assert state_of(run) == before
 
 
+def test_a_run_that_is_finished_needs_no_data_any_more(tmp_path, monkeypatch):
+    run = tiny_run(tmp_path, iterations=3)
+    train(run, images=tiny_data())
+    run.set_status("failed", 3, "Of before.")
+    monkeypatch.setattr(loop, "load_data", lambda recipe: pytest.fail("data were read"))
+    assert train(run).step == 3
+    assert run.status()["state"] == "finished"
+
+
+def test_who_asks_a_resumed_run_asks_the_process_that_reads_its_data(tmp_path, monkeypatch):
+    run = resumable(tmp_path)
+    run.set_status("running", 2, pid=2**22 + 1)
+    seen = []
+
+    def read(recipe):
+        seen.append(run.state())
+        return tiny_data()
+
+    monkeypatch.setattr(loop, "load_data", read)
+    train(run)
+    assert [(state.name, state.step, state.pid) for state in seen] == [("starting", 2, os.getpid())]
+
+
+def test_records_that_cannot_be_read_for_a_moment_are_not_forgotten(tmp_path, monkeypatch):
+    run = resumable(tmp_path)
+    metrics = run.path / "metrics.jsonl"
+    before = metrics.read_bytes()
+
+    def too_many_files(path):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(run_directory, "_records", too_many_files)
+    with pytest.raises(TrainingFailed, match="Too many open files"):
+        train(run, images=tiny_data())
+    assert metrics.read_bytes() == before
+
+
+def test_what_else_lies_in_a_run_does_not_keep_it_from_going_on(tmp_path):
+    run = resumable(tmp_path)
+    (run.samples / "step_copy.webp").touch()
+    run.append({"step": 1, "seconds": "long", "cpu_seconds": [1]})
+    assert train(run, images=tiny_data()).step == 4
+    assert (run.samples / "step_copy.webp").exists()
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_finishes_the_step_and_afterwards_means_what_it_meant(tmp_path, number):
     before = signal.getsignal(number)
@@ -166,10 +214,22 @@ WRONG = {
     "a step below 0": lambda run: rewritten(run, step=-1),
     "a step in words": lambda run: rewritten(run, step="two"),
     "a list of steps": lambda run: rewritten(run, step=[2]),
+    "an endless step": lambda run: rewritten(run, step=float("inf")),
+    "a half step": lambda run: rewritten(run, step=1.5),
+    "a step that is a truth value": lambda run: rewritten(run, step=True),
     "a curve in words": lambda run: rewritten(run, since=["low"]),
+    "a curve of letters": lambda run: rewritten(run, since="12"),
+    "a curve beyond all numbers": lambda run: rewritten(run, since=[10**400]),
     "no average": lambda run: rewritten(run, without("average.")),
     "a tensor missing": lambda run: rewritten(run, without("coupling.network.0.bias")),
     "no moments": lambda run: rewritten(run, without("optimiser.")),
+    "half of the moments": lambda run: rewritten(run, without(".exp_avg_sq")),
+    "an average that is no number": lambda run: rewritten(
+        run, lambda t: {k: v.log() if k == "average.module.levels.0.steps.0.actnorm.bias" else v for k, v in t.items()}
+    ),
+    "an order that is none": lambda run: rewritten(
+        run, lambda t: {k: v * 0 if k.endswith("shuffle.order") else v for k, v in t.items()}
+    ),
     "moments of nothing": lambda run: rewritten(run, lambda t: {**t, "optimiser.999.exp_avg": torch.ones(2)}),
     "moments of another shape": lambda run: rewritten(
         run, lambda t: {**t, "optimiser.0.exp_avg": t["optimiser.0.exp_avg"][:5]}

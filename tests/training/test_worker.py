@@ -244,6 +244,16 @@ def test_state_is_the_lock_first_and_then_the_status(tmp_path, written):
         assert run.state().name == expected
 
 
+@pytest.mark.parametrize("status", ["{}", '{"pid": "77"}', '{"pid": 1}', None])
+def test_a_run_that_does_not_say_which_process_has_it_is_not_asked(tmp_path, status):
+    run = tiny_run(tmp_path)
+    (run.path / "status.json").unlink()
+    if status is not None:
+        (run.path / "status.json").write_text(status)
+    with run.held(), pytest.raises(RunError, match="does not say which process"):
+        worker.ask(run)
+
+
 def test_two_processes_never_train_one_run(tmp_path):
     run = tiny_run(tmp_path, iterations=3)
     before = run.status()
