@@ -508,10 +508,12 @@ def evaluate_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
 
         result = evaluate(loaded.flow, images, options.limit, progress=progress)
     clusters = f", {result.clusters} sources" if result.clusters else ""
+    # One image has no standard error.
+    error = f" ± {result.bits_per_dim_stderr:.4f}" if math.isfinite(result.bits_per_dim_stderr) else ""
+    note = f"{images.name}: {result.note}\n" if result.note else ""
     text = (
-        f"{loaded.name} on {result.data}: {result.bits_per_dim:.4f} ± {result.bits_per_dim_stderr:.4f} bits/dim "
-        f"({result.n} images{clusters})\n"
-        f"round trip {result.round_trip_max_abs:.1e}, log-det gap {result.log_det_gap:.1e} nats/dim"
+        f"{loaded.name} on {result.data}: {result.bits_per_dim:.4f}{error} bits/dim ({result.n} images{clusters})\n"
+        f"{note}round trip {result.round_trip_max_abs:.1e}, log-det gap {result.log_det_gap:.1e} nats/dim"
     )
     return result.to_dict(), text
 
