@@ -250,6 +250,8 @@ def _info(header: dict[str, Any], name: str) -> CheckpointInfo:
         kind: type[Any] = {"data": str, "command": str, "step": int, "seed": int}.get(entry.name, dict)
         if not isinstance(value, kind) or isinstance(value, bool):
             raise CheckpointError(name, entry.name, f"of type {kind.__name__}", type(value).__name__)
+        if kind is str and not _is_text(value):
+            raise CheckpointError(name, entry.name, "a text", "half of a surrogate pair")
         if kind is int and not 0 <= value < 2**63:
             raise CheckpointError(name, entry.name, f"between 0 and {2**63 - 1}", _short(value))
         if kind is dict:
@@ -261,12 +263,23 @@ def _info(header: dict[str, Any], name: str) -> CheckpointInfo:
 def _check_plain(values: dict[str, Any], what: str, name: str) -> None:
     """Refuse what is nested or not finite, and metrics that are not numbers: pages print and format these values."""
     for key, value in values.items():
+        if not _is_text(key) or (isinstance(value, str) and not _is_text(value)):
+            raise CheckpointError(name, f"{what} {key[:40]!a}", "a text", "half of a surrogate pair")
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
         if number and not abs(value) <= sys.float_info.max:
             raise CheckpointError(name, f"{what} {key[:40]!r}", "finite", "not finite")
         if not number and (what == "metrics" or not (value is None or isinstance(value, (str, bool)))):
             expected = "a number" if what == "metrics" else "a text, a number or a truth value"
             raise CheckpointError(name, f"{what} {key[:40]!r}", expected, f"of type {type(value).__name__}")
+
+
+def _is_text(value: str) -> bool:
+    """Return whether a text can be written: JSON may hold half of a surrogate pair, which nothing can print."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _json(text: bytes, what: str, name: str) -> dict[str, Any]:
@@ -277,8 +290,6 @@ def _json(text: bytes, what: str, name: str) -> dict[str, Any]:
 
     try:
         document = json.loads(text, object_pairs_hook=pairs)
-        # Half of a surrogate pair is JSON and no text: nothing could print it.
-        json.dumps(document, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise CheckpointError(name, what, "JSON", f"not readable as such ({_short(error)})") from None
     if not isinstance(document, dict):

@@ -366,6 +366,7 @@ def _ended(run: RunDirectory, recipe: Recipe) -> CheckpointInfo | None:
     with suppress(CheckpointError, OSError):
         info = checkpoint.load(run.last_checkpoint).info
         if info.step == recipe.iterations:
+            run.sweep()
             if run.status().get("state") != "finished":
                 run.set_status("finished", info.step)
             return info
