@@ -210,7 +210,9 @@ def build_parser() -> Parser:
     analyse = _command(commands, "analyse", analyse_command, "The figures that a page of the app shows.")
     _checkpoint_options(analyse)
     analyse.add_argument("--what", required=True, choices=SUBJECTS, help="the page's subject")
-    analyse.add_argument("--level", type=_count(6), help="level, from 1 (default: all, or the first)")
+    analyse.add_argument(
+        "--level", type=_count(6), help="level, from 1 (default: all, or the first); latents and space take none"
+    )
     analyse.add_argument("--image", type=int, default=0, help="number of the test image looked at (default: 0)")
     analyse.add_argument("--seed", type=int, default=0, help="of its dequantisation and of what is drawn (default: 0)")
     analyse.add_argument(

@@ -560,6 +560,8 @@ WRONG = {
     "evaluate {}/good.safetensors --data ''": "''",
     "evaluate {}/gone.safetensors": "gone.npz",
     "inspect {}/good.safetensors --data {}/grey.npz": "channels",
+    "analyse {}/good.safetensors --what space --level 1": "--level is 1",
+    "analyse {}/good.safetensors --what latents --level 2": "all levels together",
     "sample {}/good.safetensors --n 0": "'0'",
     "sample {}/good.safetensors --n 100000": "4096",
     "sample {}/good.safetensors --temperature hot": "'hot'",

@@ -32,6 +32,8 @@ from .weights_pair import WeightsPair
 OTHER_IMAGE = 24
 #: The subjects that look at a second checkpoint too.
 COMPARING = ("latents", "weights")
+#: Those that are of all levels together.
+ALL_LEVELS = ("latents", "space")
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,6 +106,8 @@ def analyse(
     if level is not None and not 1 <= level <= flow.config.levels:
         raise ConfigError(f"--level is {level}; this flow has the levels 1 to {flow.config.levels}.")
 
+    if level is not None and what in ALL_LEVELS:
+        raise ConfigError(f"--level is {level}; {' and '.join(ALL_LEVELS)} look at all levels together.")
     if beside and what not in COMPARING:
         raise ConfigError(f"--vs is {beside[0].name}; of the subjects only {' and '.join(COMPARING)} compare.")
 

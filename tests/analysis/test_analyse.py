@@ -7,7 +7,7 @@ import pytest
 
 from eiwflow import checkpoint
 from eiwflow.analysis import channels
-from eiwflow.analysis.analyse import COMPARING, SUBJECTS, analyse
+from eiwflow.analysis.analyse import ALL_LEVELS, COMPARING, SUBJECTS, analyse
 from eiwflow.analysis.evaluate import images_to_score
 from eiwflow.analysis.interpolation import interpolate
 from eiwflow.cli import SUBJECTS as OFFERED
@@ -31,7 +31,7 @@ def test_the_command_line_offers_every_subject():
 
 @pytest.mark.parametrize("what", SUBJECTS)
 def test_every_subject_is_what_json_can_hold(opened, what):
-    found = analyse(opened, tiny_data(test=32), what, image=2, level=1)
+    found = analyse(opened, tiny_data(test=32), what, image=2, level=None if what in ALL_LEVELS else 1)
     again = json.loads(json.dumps(found))
     assert again["what"] == what
     assert again["image"] == 2
