@@ -250,12 +250,12 @@ def _info(header: dict[str, Any], name: str) -> CheckpointInfo:
         kind: type[Any] = {"data": str, "command": str, "step": int, "seed": int}.get(entry.name, dict)
         if not isinstance(value, kind) or isinstance(value, bool):
             raise CheckpointError(name, entry.name, f"of type {kind.__name__}", type(value).__name__)
-        if kind is str and not _is_text(value):
-            raise CheckpointError(name, entry.name, "a text", "half of a surrogate pair")
         if kind is int and not 0 <= value < 2**63:
             raise CheckpointError(name, entry.name, f"between 0 and {2**63 - 1}", _short(value))
         if kind is dict:
             _check_plain(value, entry.name, name)
+        if not is_text(json.dumps(value, ensure_ascii=False)):
+            raise CheckpointError(name, entry.name, "a text", "half of a surrogate pair")
         fields[entry.name] = value
     return CheckpointInfo(config=config, **fields)
 
@@ -263,8 +263,6 @@ def _info(header: dict[str, Any], name: str) -> CheckpointInfo:
 def _check_plain(values: dict[str, Any], what: str, name: str) -> None:
     """Refuse what is nested or not finite, and metrics that are not numbers: pages print and format these values."""
     for key, value in values.items():
-        if not _is_text(key) or (isinstance(value, str) and not _is_text(value)):
-            raise CheckpointError(name, f"{what} {key[:40]!a}", "a text", "half of a surrogate pair")
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
         if number and not abs(value) <= sys.float_info.max:
             raise CheckpointError(name, f"{what} {key[:40]!r}", "finite", "not finite")
@@ -273,8 +271,8 @@ def _check_plain(values: dict[str, Any], what: str, name: str) -> None:
             raise CheckpointError(name, f"{what} {key[:40]!r}", expected, f"of type {type(value).__name__}")
 
 
-def _is_text(value: str) -> bool:
-    """Return whether a text can be written: JSON may hold half of a surrogate pair, which nothing can print."""
+def is_text(value: str) -> bool:
+    """Return whether a text can be written: JSON and arguments may hold half of a surrogate pair, which is none."""
     try:
         value.encode()
     except UnicodeEncodeError:

@@ -60,16 +60,12 @@ def run() -> NoReturn:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code: 0, 1 (a training or a check failed) or 2 (wrong input)."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    for argument in arguments:
-        if not _is_text(argument):
-            print(f"eiwflow: the argument {argument!a} is not UTF-8.", file=sys.stderr)
-            return WRONG_INPUT
     parser = build_parser()
     options = parser.parse_args(arguments)
     options.arguments = arguments
     # Imported here, so that --help does not wait for torch.
     from .analysis.study_file import StudyError
-    from .checkpoint import CheckpointError
+    from .checkpoint import CheckpointError, is_text
     from .data import DataError
     from .flow import ConfigError, NonFiniteError, ShapeError
     from .training.failures import TrainingFailed, of_memory
@@ -77,6 +73,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     refusals = (CheckpointError, ConfigError, DataError, NonFiniteError, RunError, ShapeError, StudyError, OSError)
     try:
+        for argument in arguments:
+            if not is_text(argument):
+                raise ConfigError(f"The argument {argument!a} is not UTF-8.")
         if getattr(options, "threads", None) is not None:
             import torch
 
@@ -102,14 +101,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"eiwflow {options.name}: the output cannot be written ({error.strerror}).", file=sys.stderr)
             return 1
     return int(result.get("holds") is False)
-
-
-def _is_text(argument: str) -> bool:
-    try:
-        argument.encode()
-    except UnicodeEncodeError:  # bytes that the shell passed on and that are no letters
-        return False
-    return True
 
 
 def _null_for_nan(value: Any) -> Any:  # noqa: ANN401 (whatever JSON can hold)

@@ -360,7 +360,7 @@ def _advance_to_the_end(
 
 
 def _ended(run: RunDirectory, recipe: Recipe) -> CheckpointInfo | None:
-    """Return what the last checkpoint of a run that has nothing left to do says of itself."""
+    """Return what the last checkpoint of a run that has nothing left to do says of itself, and tidy the run up."""
     if run.saved_step() != recipe.iterations or "test_bits_per_dim" not in _latest(run):
         return None
     with suppress(CheckpointError, OSError):

@@ -114,21 +114,25 @@ class Muon(torch.optim.Optimizer):
         """Return matrices (N, R, C) of the same singular vectors, the singular values drawn near to 1."""
         if matrices.shape[1] > matrices.shape[2]:
             return cls.orthogonal(matrices.mT).mT
-        a, b, c = cls.POLYNOMIAL
         x = matrices / matrices.norm(dim=(1, 2), keepdim=True).clamp_min(1e-7)
         if 2 * x.shape[1] > x.shape[2]:
             for _ in range(cls.ITERATIONS):
-                gram = x @ x.mT
-                x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+                x = cls._factor(x @ x.mT) @ x
             return x
-        # An iteration is X <- S X with S = aI + bG + cG² and G = X Xᵀ: wide ones leave it to their small G.
+        # An iteration is X <- S(X Xᵀ) X: of wide matrices only the small products P of all S, and P G P, are followed.
         gram = x @ x.mT
-        product = torch.eye(x.shape[1], dtype=x.dtype, device=x.device).expand_as(gram)
-        for _ in range(cls.ITERATIONS):
-            step = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
-            step.diagonal(dim1=1, dim2=2).add_(a)
-            product, gram = step @ product, step @ gram @ step
+        product = cls._factor(gram)
+        for _ in range(cls.ITERATIONS - 1):
+            product = cls._factor(product @ gram @ product) @ product
         return product @ x
+
+    @classmethod
+    def _factor(cls, gram: Tensor) -> Tensor:
+        """Return S(G) = aI + bG + cG² of matrices G (N, R, R)."""
+        a, b, c = cls.POLYNOMIAL
+        factor = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
+        factor.diagonal(dim1=1, dim2=2).add_(a)
+        return factor
 
 
 class FusedAdamW(torch.optim.AdamW):

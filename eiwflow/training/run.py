@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from ..checkpoint import outline, write_atomically
+from ..checkpoint import is_text, outline, write_atomically
 from ..flow import ConfigError
 from . import lock
 from .recipe import Recipe
@@ -387,8 +387,8 @@ def _document(path: Path) -> Any:  # noqa: ANN401 (whatever JSON can hold)
     if len(content) > MAX_DOCUMENT:
         raise ValueError("too long to be one of ours")
     document = json.loads(content)
-    # Half of a surrogate pair is JSON and no text: nothing could print it.
-    json.dumps(document, ensure_ascii=False).encode()
+    if not is_text(json.dumps(document, ensure_ascii=False)):
+        raise ValueError("not a text, though JSON")
     return document
 
 

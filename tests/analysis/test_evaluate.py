@@ -162,9 +162,10 @@ def trained(**fields):
 
 @pytest.mark.parametrize("split", ["weighted", "shuffle", "static-last"])
 def test_the_round_trip_and_the_log_det_gap_are_small(split):
-    result = evaluate(trained(split=split, init="principal"), tiny_data())
+    # Of few images the gap may come out as exactly 0.
+    result = evaluate(trained(split=split, init="principal"), tiny_data(test=64))
     assert 0 < result.round_trip_max_abs < 1e-5
-    assert 0 <= result.log_det_gap < 1e-5  # in float32 it may cancel to nothing
+    assert 0 < result.log_det_gap < 1e-5
 
 
 def test_a_flow_that_does_not_invert_is_found_out(monkeypatch):
