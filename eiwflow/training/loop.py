@@ -365,7 +365,8 @@ def _ended(run: RunDirectory, recipe: Recipe) -> CheckpointInfo | None:
         return None
     with suppress(CheckpointError, OSError):
         info = checkpoint.load(run.last_checkpoint).info
-        if info.step == recipe.iterations:
+        # One that was killed between its last scores and its last save has them in the records alone.
+        if info.step == recipe.iterations and "test_bits_per_dim" in info.metrics:
             run.sweep()
             if run.status().get("state") != "finished":
                 run.set_status("finished", info.step)

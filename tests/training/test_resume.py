@@ -127,6 +127,27 @@ def test_a_run_that_is_finished_needs_no_data_any_more(tmp_path, monkeypatch):
     assert run.status()["state"] == "finished"
 
 
+def test_a_run_that_was_killed_between_its_last_scores_and_its_last_save_still_saves_them(tmp_path, monkeypatch):
+    whole, killed = (tiny_run(tmp_path, iterations=3) for _ in range(2))
+    train(whole, images=tiny_data())
+    append = RunDirectory.append
+
+    def append_and_die(run, record):
+        append(run, record)
+        if "test_bits_per_dim" in record:
+            raise Killed
+
+    monkeypatch.setattr(RunDirectory, "append", append_and_die)
+    with pytest.raises(Killed):
+        train(killed, images=tiny_data())
+    monkeypatch.undo()
+    assert killed.saved_step() == 3
+    assert "test_bits_per_dim" not in load(killed.last_checkpoint).info.metrics
+    train(killed, images=tiny_data())
+    assert killed.status()["state"] == "finished"
+    assert_same_run(killed, whole)
+
+
 def test_who_asks_a_resumed_run_asks_the_process_that_reads_its_data(tmp_path, monkeypatch):
     run = resumable(tmp_path)
     run.set_status("running", 2, pid=2**22 + 1)
