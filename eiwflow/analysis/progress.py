@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -142,6 +142,10 @@ class Progress:
         whole = f"on {part}" if self.final is not None else f"on the first {kind} images, with averaged weights"
         gained = f", from {self.test[0]:.2f} at the start" if len(self.test) > 1 else ""
         return f"After {max(0, self.step):,} of {self.iterations:,} steps: {self.bits:.3f} bits/dim {whole}{gained}."
+
+    def at_longest(self) -> Progress:
+        """Return it as it would stand where :meth:`in_words` says most: before its last scores."""
+        return replace(self, step=self.iterations, test=np.full(2, 10.0), final=None)
 
     def pace_in_words(self, alive: bool) -> str:
         """Say how far it is, and how fast and how long it will go on if it is at work."""

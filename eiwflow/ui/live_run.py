@@ -65,7 +65,7 @@ def takeaway(one: loaders.Listed) -> None:
 
 def _say(run: RunDirectory) -> None:
     if (now := loaders.look_at(run)) is not None:
-        parts.takeaway(now.in_words())
+        parts.takeaway(now.in_words(), now.longest_words() if now.state.alive else "")
 
 
 def _draw(one: loaders.Listed) -> None:

@@ -42,9 +42,12 @@ OF_REMADE = (
 KINDS = {"csv": "text/csv", "png": "image/png", "gif": "image/gif", "npz": "application/octet-stream"}
 
 
-def takeaway(sentence: str) -> None:
-    """Show what the page found, in words made from the data shown."""
-    st.html(f'<p class="eiw-takeaway">{escape(sentence)}</p>')
+def takeaway(sentence: str, longest: str = "") -> None:
+    """Show what the page found, in words made from the data shown.
+
+    What stands below does not move while the sentence grows to the ``longest`` that it may become.
+    """
+    st.html(f'<p class="eiw-takeaway" data-longest="{escape(longest)}"><span>{escape(sentence)}</span></p>')
 
 
 def side_by_side(page: Page) -> list[tuple[Page, DeltaGenerator]]:

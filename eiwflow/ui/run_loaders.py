@@ -295,6 +295,10 @@ class Listed:
         doing = {"running": "is training", "starting": "is being started"}.get(self.state.name, self.state.name)
         return f"“{self.run.title}” ({flow.split} on {self.recipe.data}) {doing}. {self.progress.in_words()}"
 
+    def longest_words(self) -> str:
+        """Return words as long as any of :meth:`in_words` before the end of the run."""
+        return replace(self, state=replace(self.state, name="starting"), progress=self.progress.at_longest()).in_words()
+
     def row(self) -> dict[str, Any]:
         """Return its line in the list."""
         bits, flow = self.progress.bits, self.recipe.flow

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from eiwflow.training.recipe import Recipe
 from eiwflow.training.run import RunDirectory, all_runs
 
 from .conftest import PATIENCE_MS, Watched, start_server
@@ -159,6 +160,32 @@ def test_a_flow_is_trained_from_the_page_whatever_happens_to_the_page(browser: B
         page.get_by_role("button", name="Resume").wait_for()
         assert run.state().name == "paused"
         assert mine.complaints == []
+        page.context.close()
+
+
+@pytest.mark.parametrize("width", [1400, 420])
+def test_what_stands_below_a_living_run_s_sentence_keeps_its_place(browser: Browser, runs: Path, width: int) -> None:
+    run = RunDirectory.create(runs, Recipe(iterations=MANY), "")
+    words = """() => {
+        const range = document.createRange();
+        range.selectNodeContents(document.querySelector('.eiw-takeaway span'));
+        return range.getBoundingClientRect().height;
+    }"""
+    place = "document.querySelector('[data-testid=stProgress]').getBoundingClientRect().y"
+    with run.held(), start_server(runs) as address:
+        run.set_status("running", 0)
+        page = open_train(browser, f"{address}/train").page
+        page.set_viewport_size({"width": width, "height": 900})
+        page.get_by_text("is training. Nothing is recorded yet.").wait_for()
+        page.locator("[data-testid=stProgress]").wait_for()
+        before = page.evaluate(words), page.evaluate(place)
+        for step, bits in ((0, 8.27), (199_999, 3.5)):
+            run.append({"step": step, "probe_bits_per_dim": bits, "seconds": 1.0, "cpu_seconds": 1.0})
+        page.get_by_text("After 199,999 of 200,000 steps: 3.500").wait_for()
+        wait_for_step(page, 199_999)
+        after = page.evaluate(words), page.evaluate(place)
+        assert after[0] > before[0], "the sentence did not grow"
+        assert after[1] == before[1]
         page.context.close()
 
 
