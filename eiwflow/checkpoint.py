@@ -7,6 +7,7 @@ what the next may cost: size, header, config, names with shapes and types, then 
 from __future__ import annotations
 
 import dataclasses
+import glob
 import hashlib
 import json
 import os
@@ -121,6 +122,12 @@ def write_atomically(path: Path, content: bytes) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def remove_leftovers(folder: Path, name: str | None = None) -> None:
+    """Remove what :func:`write_atomically` left half written in a folder where it was killed: of one name, or all."""
+    for leftover in folder.glob(f".{'*' if name is None else glob.escape(name)}.{'[0-9a-f]' * 8}"):
+        leftover.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)

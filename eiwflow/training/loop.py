@@ -361,12 +361,12 @@ def _advance_to_the_end(
 
 def _ended(run: RunDirectory, recipe: Recipe) -> CheckpointInfo | None:
     """Return what the last checkpoint of a run that has nothing left to do says of itself, and tidy the run up."""
-    if run.saved_step() != recipe.iterations or "test_bits_per_dim" not in _latest(run):
+    if run.saved_step() != recipe.iterations:
         return None
     with suppress(CheckpointError, OSError):
         info = checkpoint.load(run.last_checkpoint).info
         # One that was killed between its last scores and its last save has them in the records alone.
-        if info.step == recipe.iterations and "test_bits_per_dim" in info.metrics:
+        if info.step == recipe.iterations and all("test_bits_per_dim" in one for one in (_latest(run), info.metrics)):
             run.sweep()
             if run.status().get("state") != "finished":
                 run.set_status("finished", info.step)
@@ -407,18 +407,21 @@ def _check_scores(trainer: Trainer, *scores: float) -> None:
 
 
 def _latest(run: RunDirectory) -> dict[str, float]:
-    """Return the newest value of every bits/dim in the records."""
+    """Return the newest value of every bits/dim in the records.
+
+    Raises:
+        OSError: they cannot be read.
+
+    """
     names = ("bits_per_dim", "probe_bits_per_dim", "test_bits_per_dim", "train_bits_per_dim")
-    return {name: record[name] for record in run.records() for name in names if name in record}
+    return {name: record[name] for record in run.own_records() for name in names if name in record}
 
 
 def _resume_content(run: RunDirectory) -> bytes | None:
-    """Return the resume file's bytes, none where there is none; what cannot be read is no resume file."""
-    if not run.resume_file.exists():
-        return None
-    with suppress(OSError):
+    """Return the resume file's bytes, None where there is none."""
+    with suppress(FileNotFoundError):
         return run.resume_file.read_bytes()
-    return b""
+    return None
 
 
 def _restore(trainer: Trainer, content: bytes, name: str) -> None:

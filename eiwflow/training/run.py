@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from ..checkpoint import is_text, outline, write_atomically
+from ..checkpoint import is_text, outline, remove_leftovers, write_atomically
 from ..flow import ConfigError
 from . import lock
 from .recipe import Recipe
@@ -266,28 +266,31 @@ class RunDirectory:
         """Return the whole run as a zip file, which is enough to look at it and to resume it elsewhere."""
         file = io.BytesIO()
         with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as whole:
-            for path in sorted(self.path.rglob("*")):
+            # Of a living run the state first: what is newer than that is forgotten when the copy goes on.
+            for path in sorted(self.path.rglob("*"), key=lambda path: (path != self.resume_file, path)):
                 inside = path.relative_to(self.path)
                 if path.is_file() and not inside.name.startswith(".") and inside.suffix != ".lock":
-                    whole.write(path, Path(self.path.name) / inside)
+                    with contextlib.suppress(FileNotFoundError):  # forgotten meanwhile
+                        whole.write(path, Path(self.path.name) / inside)
         return file.getvalue()
 
     def sweep(self) -> None:
         """Remove what a process that was killed while it wrote has left half written."""
         for folder in (self.path, self.checkpoints, self.samples):
-            for leftover in folder.glob(".*.????????"):
-                leftover.unlink(missing_ok=True)
+            remove_leftovers(folder)
 
     # ------------------------------------------------------------------ records
 
     def append(self, record: Mapping[str, Any]) -> None:
-        """Add one line to ``metrics.jsonl``."""
+        """Add one line to ``metrics.jsonl``, on disk before any state that is saved after it."""
         with open(self.path / "metrics.jsonl", "ab") as file:
             file.write(_json_bytes(record) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
 
     def log(self, message: str) -> None:
-        """Add one line to ``log.txt``."""
-        with open(self.path / "log.txt", "a", encoding="utf-8") as file:
+        """Add one line to ``log.txt``; one that finds no room is left out."""
+        with contextlib.suppress(OSError), open(self.path / "log.txt", "a", encoding="utf-8") as file:
             file.write(f"{time.strftime('%H:%M:%S')} {message}\n")
 
     def log_end(self, lines: int = 15) -> str:
@@ -299,12 +302,22 @@ class RunDirectory:
         return ""
 
     def records(self) -> list[dict[str, Any]]:
-        """Return the records of ``metrics.jsonl``."""
+        """Return the records of ``metrics.jsonl``, none where they cannot be read."""
         return read_records(self.path / "metrics.jsonl")
 
+    def own_records(self) -> list[dict[str, Any]]:
+        """Return the records for who goes on writing them.
+
+        Raises:
+            OSError: they cannot be read.
+
+        """
+        metrics = self.path / "metrics.jsonl"
+        return _records(metrics) if metrics.exists() else []
+
     def seconds(self, name: str) -> float:
-        """Return the most that any record says under ``seconds`` or ``cpu_seconds``, 0 where none does."""
-        return max((float(r[name]) for r in self.records() if isinstance(r.get(name), (int, float))), default=0.0)
+        """Return the most that any of :meth:`own_records` says under ``seconds`` or ``cpu_seconds``, 0 for none."""
+        return max((float(r[name]) for r in self.own_records() if isinstance(r.get(name), (int, float))), default=0.0)
 
     def forget_after(self, step: int) -> None:
         """Drop records and samples of steps after ``step``: a resumed run writes them again.
@@ -313,9 +326,8 @@ class RunDirectory:
             OSError: the records cannot be read, or not be written; they are as before.
 
         """
-        metrics = self.path / "metrics.jsonl"
-        kept = [record for record in (_records(metrics) if metrics.exists() else []) if record["step"] <= step]
-        write_atomically(metrics, b"".join(_json_bytes(record) + b"\n" for record in kept))
+        kept = [record for record in self.own_records() if record["step"] <= step]
+        write_atomically(self.path / "metrics.jsonl", b"".join(_json_bytes(record) + b"\n" for record in kept))
         for sample in self.samples.glob("step_*.webp"):
             number = sample.stem.removeprefix("step_")
             if number.isdecimal() and int(number) > step:

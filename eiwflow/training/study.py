@@ -21,11 +21,12 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 
-from ..checkpoint import outline, software_versions, write_atomically
+from ..checkpoint import outline, remove_leftovers, software_versions, write_atomically
 from ..data import DataError, ImageData
 from .arm_run import run_arm
 from .bench import seconds_per_step
 from .failures import TrainingFailed
+from .lock import PATIENCE_S
 from .loop import load_data
 from .recipe import Recipe
 from .run import RunError
@@ -82,10 +83,13 @@ def run_study(
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         lock = lock_file(out)
-        with FileLock(lock, timeout=0):
+        with FileLock(lock, timeout=PATIENCE_S):
             # Whoever wants to stop it reads whom to ask; not every system lets a locked file be written.
             with suppress(OSError):
                 lock.write_text(str(os.getpid()))
+            remove_leftovers(out.parent, out.name)
+            for folder in out.with_suffix("").glob("*/"):
+                remove_leftovers(folder, "record.json")
             document = _run(recipe, out, images, command, jobs, progress)
             lock.unlink(missing_ok=True)
             return document

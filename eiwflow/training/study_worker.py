@@ -9,6 +9,7 @@ import json
 import os
 import shlex
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -44,25 +45,34 @@ def start(recipe: StudyRecipe, out: Path) -> None:
     from .run import RunError
 
     root, log = out.parent.parent, out.with_suffix(".log")
-    if lock.held(lock.of_device(root, DEVICE)):
-        raise RunError(
-            "The CPU is taken by a run or a study that was started from the app: stop it first, or wait for it."
-        )
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        with open(log, "wb") as said:
-            given = json.dumps(recipe.to_dict()).encode()
-            process = detached.start("eiwflow.training.study_worker", [str(out.resolve())], said, given)
+        # One visitor after the other: who comes second must not empty the first one's log.
+        with lock.of_starting(root):
+            if lock.held(lock.of_device(root, DEVICE)):
+                raise RunError(
+                    "The CPU is taken by a run or a study that was started from the app: stop it first, or wait for it."
+                )
+            with open(log, "wb") as said:
+                given = json.dumps(recipe.to_dict()).encode()
+                process = detached.start("eiwflow.training.study_worker", [str(out.resolve())], said, given)
+            _wait_for(out, process)
     except OSError as error:
         raise RunError(f"The study cannot be started ({error.strerror}).") from None
+    if process.returncode:
+        raise RunError(complaint(out) or f"The study ended at once with the exit code {process.returncode}.")
+
+
+def _wait_for(out: Path, process: subprocess.Popen[bytes]) -> None:
+    """Wait until the study's process has its file, or has ended."""
+    from .run import RunError
+
     end = time.monotonic() + START_S
     while not (out.exists() and alive(out)) and process.returncode is None:
         if time.monotonic() > end:
             process.kill()
             raise RunError(f"The study did not start within {START_S:.0f} seconds.")
         time.sleep(0.05)
-    if process.returncode:
-        raise RunError(complaint(out) or f"The study ended at once with the exit code {process.returncode}.")
 
 
 def alive(out: Path) -> bool:

@@ -118,13 +118,12 @@ def checkpoint_files(uploads: Iterable[str] = ()) -> dict[str, CheckpointFile]:
 
 def _runs_at_rest() -> list[CheckpointFile]:
     """Return the last checkpoints of runs that nobody trains now."""
-    from ..training.run import AT_REST, RunDirectory, runs_root
+    from ..training.run import all_runs, runs_root
 
     found: list[CheckpointFile] = []
-    for config in sorted(runs_root().glob("*/config.json"), reverse=True):
-        run = RunDirectory(config.parent)
+    for run in all_runs(runs_root()):
         try:
-            if run.status().get("state") in AT_REST and run.last_checkpoint.is_file():
+            if not run.state().alive and run.last_checkpoint.is_file():
                 file = _of_run(run.path, *stamp(run.last_checkpoint))
                 if any(file.key == other.key for other in found):  # a run's folder was copied
                     file = replace(file, key=f"{file.key}-{run.path.name}")
@@ -165,11 +164,11 @@ def remember_checkpoint(content: bytes, name: str) -> str:
         CheckpointError: the file is not one of ours.
 
     """
-    from ..checkpoint import load
+    from ..checkpoint import load, write_atomically
 
     key = load(content, name).sha256[:12]
     path = Path(_folder_of_uploads().name) / f"{key}.safetensors"
-    path.write_bytes(content)
+    write_atomically(path, content)  # who has loaded the same file reads it meanwhile
     for old in keep_newest(_uploaded(), key, CheckpointFile(key, f"upload {name[:60]}", path, name), UPLOADS):
         old.path.unlink(missing_ok=True)
     return key

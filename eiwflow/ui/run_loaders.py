@@ -377,10 +377,11 @@ def start(make: Callable[[], Recipe], device: str) -> None:
 
 
 def resume(run: RunDirectory, device: str) -> None:
-    """Go on with a run where it was started, or on the device that is chosen now."""
+    """Go on with a run where it was started or, if this machine has no such device, on the one that is chosen now."""
     from ..training import worker
 
-    _try(lambda: worker.resume(run, worker.device_of(run) or device, threads()))
+    before = worker.device_of(run)
+    _try(lambda: worker.resume(run, before if before in devices() else device, threads()))
 
 
 def ask(run: RunDirectory, to_pause: bool) -> None:

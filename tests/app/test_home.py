@@ -138,17 +138,22 @@ def test_nothing_but_broken_checkpoints_leaves_a_page_that_says_so(bundle: Path)
 
 
 def test_runs_at_rest_can_be_chosen_and_one_under_way_cannot(bundle: Path) -> None:
+    """One that was killed while it trained is at rest; one that was killed while it was deleted is none any more."""
     write_checkpoint(bundle / "one.safetensors")
     runs = {}
-    for state in ("finished", "stopped", "running"):
+    for name, state in (("finished", "finished"), ("stopped", "stopped"), ("alive", "running"), ("killed", "running"),
+                        ("half deleted", "finished")):  # fmt: skip
         run = RunDirectory.create(bundle.parent / "runs", Recipe(), "")
         write_checkpoint(run.last_checkpoint, small_flow(split="random", permutation_seed=len(runs)))
         run.set_status(state, 1)
-        runs[state] = run
-    at = run_app()
+        runs[name] = run
+    half = runs["half deleted"].path
+    half.rename(half.with_name(f".{half.name}.0123abcd"))
+    with runs["alive"].held():
+        at = run_app()
     assert set(at.selectbox(key="ck").options) == {
         "one",
-        *(f"run {runs[s].path.name}" for s in ("finished", "stopped")),
+        *(f"run {runs[name].path.name}" for name in ("finished", "stopped", "killed")),
     }
     digest = hashlib.sha256(runs["stopped"].last_checkpoint.read_bytes()).hexdigest()[:12]
     at.selectbox(key="ck").set_value(digest).run()

@@ -294,6 +294,13 @@ def test_a_crashed_run_shows_the_end_of_its_log_and_is_resumed(calls: list[tuple
     assert calls == [("resume", run, "cpu")]
 
 
+def test_a_run_from_another_machine_goes_on_where_this_one_can(calls: list[tuple[object, ...]]) -> None:
+    run = trained(stop_at=3)
+    (run.path / "worker.json").write_text('{"device": "cuda:7", "threads": 1}')
+    open_train().button(key="resume").click().run()
+    assert calls == [("resume", run, "cpu")]
+
+
 def test_a_failed_run_says_what_happened_and_what_to_try() -> None:
     trained(stop_at=3).set_status("failed", 3, "At step 4 it failed.", "Try another seed.")
     assert open_train().error[0].value == "At step 4 it failed. Try another seed."

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+from pathlib import Path
 
 import pytest
 import safetensors.torch
@@ -174,6 +175,62 @@ def test_records_that_cannot_be_read_for_a_moment_are_not_forgotten(tmp_path, mo
     with pytest.raises(TrainingFailed, match="Too many open files"):
         train(run, images=tiny_data())
     assert metrics.read_bytes() == before
+
+
+def test_last_scores_that_cannot_be_read_for_a_moment_are_not_left_out_of_the_checkpoint(tmp_path, monkeypatch):
+    whole, run = (tiny_run(tmp_path, iterations=3) for _ in range(2))
+    train(whole, images=tiny_data())
+    real = run_directory._records
+
+    def too_many_files(path):
+        if b"test_bits_per_dim" in path.read_bytes():
+            raise OSError(errno.EMFILE, "Too many open files")
+        return real(path)
+
+    monkeypatch.setattr(run_directory, "_records", too_many_files)
+    with pytest.raises(TrainingFailed, match="Too many open files"):
+        train(run, images=tiny_data())
+    monkeypatch.undo()
+    assert run.status()["state"] == "failed"
+    train(run, images=tiny_data())
+    assert_same_run(run, whole)
+
+
+def test_a_resume_file_that_cannot_be_read_for_a_moment_is_not_said_to_be_another_s(tmp_path, monkeypatch):
+    run = resumable(tmp_path)
+    read = Path.read_bytes
+
+    def unreadable(path):
+        if path == run.resume_file:
+            raise OSError(errno.EIO, "Input/output error")
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", unreadable)
+    with pytest.raises(TrainingFailed, match="Input/output error"):
+        train(run, images=tiny_data())
+    monkeypatch.undo()
+    assert train(run, images=tiny_data()).step == 4
+
+
+def test_records_are_on_disk_before_the_state_that_stands_after_them(tmp_path, monkeypatch):
+    run = tiny_run(tmp_path, iterations=3)
+    metrics, on_disk, checked = run.path / "metrics.jsonl", [0], []
+    fsync, replace = os.fsync, os.replace
+
+    def syncing(descriptor):
+        fsync(descriptor)
+        if metrics.exists() and os.path.samestat(os.fstat(descriptor), metrics.stat()):
+            on_disk.append(metrics.stat().st_size)
+
+    def replacing(source, target):
+        if target == run.resume_file:
+            checked.append(on_disk[-1] == metrics.stat().st_size > 0)
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", syncing)
+    monkeypatch.setattr(os, "replace", replacing)
+    train(run, images=tiny_data())
+    assert len(checked) >= 4 and all(checked)
 
 
 def test_what_else_lies_in_a_run_does_not_keep_it_from_going_on(tmp_path):

@@ -1,18 +1,24 @@
 """A run directory: what is in it, and what a reader sees while it is written."""
 
+import io
 import json
 import os
+import threading
+import zipfile
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from eiwflow.flow import ConfigError, FlowConfig
+from eiwflow.training import loop
 from eiwflow.training import run as run_module
 from eiwflow.training.loop import train
 from eiwflow.training.recipe import Recipe, recording_steps
 from eiwflow.training.run import RunDirectory, RunError, read_records, runs_root
 
+from .test_resume import assert_same_run
 from .tiny import tiny_data, tiny_recipe, tiny_run
 
 LINES = b'{"step":0,"a":1}\n{"step":1}\n'
@@ -96,6 +102,48 @@ def test_forgetting_drops_later_records_and_samples_and_half_lines(tmp_path):
     run.append({"step": 2})
     assert [record["step"] for record in run.records()] == [0, 1, 2]
     assert sorted(path.name for path in run.samples.iterdir()) == ["step_0000000.webp", "step_0000001.webp"]
+
+
+def test_the_copy_of_a_living_run_goes_on_to_the_same_numbers(tmp_path, monkeypatch):
+    """It saves while it is copied: what the copy has of later steps is forgotten when it goes on."""
+    monkeypatch.setattr(loop, "recording_steps", lambda iterations: [0, 2, 4, iterations])
+    whole, run = (tiny_run(tmp_path / name, iterations=6) for name in ("whole", "run"))
+    train(whole, images=tiny_data())
+    write, saved = zipfile.ZipFile.write, threading.Event()
+    halfway, copies = threading.Event(), []
+
+    def slow(archive, path, *inside):
+        write(archive, path, *inside)
+        if path.name in ("metrics.jsonl", "resume.safetensors") and not halfway.is_set():
+            halfway.set()
+            saved.wait(60)
+
+    monkeypatch.setattr(zipfile.ZipFile, "write", slow)
+    copying = threading.Thread(target=lambda: copies.append(run.archive()))
+
+    def progress(step, bits):
+        if step == 2:
+            copying.start()
+            halfway.wait(60)
+        elif step == 4:
+            saved.set()
+            copying.join()
+
+    train(run, images=tiny_data(), progress=progress)
+    with zipfile.ZipFile(io.BytesIO(copies[0])) as archive:
+        archive.extractall(tmp_path / "there")
+    copy = RunDirectory(tmp_path / "there" / run.path.name)
+    assert copy.saved_step() == 2
+    train(copy, images=tiny_data())
+    assert_same_run(copy, whole)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a file that is always full")
+def test_a_log_that_finds_no_room_does_not_make_a_finished_run_a_failed_one(tmp_path):
+    run = tiny_run(tmp_path, iterations=2)
+    (run.path / "log.txt").symlink_to("/dev/full")
+    train(run, images=tiny_data())
+    assert run.state().name == "finished"
 
 
 def test_a_record_is_json_that_every_reader_knows(tmp_path):

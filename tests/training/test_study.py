@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from functools import partial
 from pathlib import Path
@@ -24,7 +25,7 @@ from eiwflow.training.batches import training_batch
 from eiwflow.training.bench import seconds_per_step
 from eiwflow.training.loop import Trainer, TrainingFailed
 from eiwflow.training.run import RunError
-from eiwflow.training.study import run_study
+from eiwflow.training.study import lock_file, run_study
 from eiwflow.training.study_recipe import AGAIN, Arm, StudyRecipe, relative_costs
 
 from ..test_cli import json_of, refused, run_main
@@ -434,6 +435,23 @@ def test_a_second_command_on_the_same_file_is_refused_while_the_first_is_alive(t
     with FileLock(tmp_path / ".study.json.lock"), pytest.raises(RunError, match="being written by another"):
         run_study(tiny_study(data), out)
     assert not out.exists()
+
+
+def test_who_looks_whether_a_study_is_alive_does_not_keep_it_from_starting(tmp_path, data):
+    glance = FileLock(lock_file(tmp_path / "s.json"), thread_local=False)
+    glance.acquire()
+    threading.Timer(0.1, glance.release).start()
+    assert run_study(tiny_study(data), tmp_path / "s.json", "")["results"]
+
+
+def test_what_a_study_that_was_killed_left_half_written_is_swept(tmp_path, data):
+    mine = [tmp_path / ".s.json.0123abcd", tmp_path / "s" / "weighted" / ".record.json.0123abcd"]
+    others = [tmp_path / ".s.json.settings", tmp_path / ".t.json.0123abcd", tmp_path / "s" / "notes"]
+    mine[1].parent.mkdir(parents=True)
+    for path in (*mine, *others):
+        path.touch()
+    run_study(tiny_study(data), tmp_path / "s.json", "")
+    assert [path.exists() for path in (*mine, *others)] == [False, False, True, True, True]
 
 
 def test_a_run_that_fails_costs_the_study_no_other_run(tmp_path, data, monkeypatch):

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -60,6 +61,27 @@ def test_a_study_that_was_started_is_alive_can_be_ended_and_goes_on(recipe, out)
     assert results(out)[: len(kept)] == kept
     until(lambda: not study_worker.alive(out))
     assert not lock.held(lock.of_device(out.parent.parent, "cpu"))
+
+
+def test_of_two_who_start_a_study_at_once_one_does_and_the_log_stays_his(recipe, out):
+    said = []
+
+    def start():
+        try:
+            study_worker.start(recipe, out)
+            said.append("started")
+        except RunError as error:
+            said.append(str(error))
+
+    both = [threading.Thread(target=start) for _ in range(2)]
+    for one in both:
+        one.start()
+    for one in both:
+        one.join()
+    assert sorted(word[:15] for word in said) == ["The CPU is take", "started"]
+    study_worker.stop(out)
+    until(lambda: not study_worker.alive(out))
+    assert study_worker.complaint(out) == ""
 
 
 def test_a_killed_study_leaves_no_lock(recipe, out):
