@@ -36,7 +36,7 @@ def sentence(error: Exception, step: int) -> str:
     if of_memory(error):
         tried = re.search(r"ried to allocate ([\d.]+ \w+)", what)
         what = f"memory ran out{f' on an attempt to take {tried[1]}' if tried else ''}."
-    return f"At step {step + 1} the run stopped: {what}"
+    return f"After step {step} the run stopped: {what}"
 
 
 def advice(error: BaseException) -> str:

@@ -135,7 +135,7 @@ def test_a_full_disk_stops_the_run_and_keeps_the_last_checkpoint(tmp_path, faili
             images=tiny_data(),
             progress=lambda step, _: patched.setattr(checkpoint, failing, no_space) if step == 3 else None,
         )
-    assert sentence == "At step 5 the run stopped: [Errno 28] No space left on device"
+    assert sentence == "After step 4 the run stopped: [Errno 28] No space left on device"
     assert last.info.step == 3
     assert train(run, images=tiny_data()).step == 8
 
@@ -166,7 +166,7 @@ def test_a_data_set_that_is_gone_fails_the_run_where_it_stood(tmp_path):
     data.unlink()
     before = run.last_checkpoint.read_bytes()
     sentence, last = failure(run)
-    assert sentence.startswith("At step 3 the run stopped: ")
+    assert sentence.startswith("After step 2 the run stopped: ")
     assert "planes.npz" in sentence
     assert run.status()["step"] == last.info.step == 2
     assert run.last_checkpoint.read_bytes() == before
@@ -181,7 +181,7 @@ CHANGED = {"grey": {"channels": 1}, "smaller than the crops": {"size": 8}}
 def test_a_data_set_that_became_another_fails_the_run(tmp_path, fields):
     data = write_npz(tmp_path / "planes.npz", **{"size": 16, "channels": 3, **fields})
     run = tiny_run(tmp_path / "runs", data=str(data), shape=(3, 16, 16))
-    with pytest.raises(TrainingFailed, match="^At step 1 the run stopped: .+") as caught:
+    with pytest.raises(TrainingFailed, match="^After step 0 the run stopped: .+") as caught:
         train(run)
     sentence = str(caught.value)
     assert run.status()["message"] == sentence

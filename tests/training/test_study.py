@@ -226,7 +226,7 @@ def failing_after(monkeypatch, steps, error):
 @pytest.mark.parametrize("error", OUT_OF_MEMORY.values(), ids=OUT_OF_MEMORY.keys())
 def test_a_run_that_memory_is_too_small_for_fails_with_a_sentence(monkeypatch, error):
     failing_after(monkeypatch, 3, error)
-    with pytest.raises(TrainingFailed, match=r"^At step 4 the run stopped: memory ran out.*\.$"):
+    with pytest.raises(TrainingFailed, match=r"^After step 3 the run stopped: memory ran out.*\.$"):
         run_arm(tiny_recipe(split="weighted"), tiny_data())
 
 
@@ -235,7 +235,7 @@ def test_so_does_one_that_cannot_even_begin(monkeypatch):
         raise MemoryError
 
     monkeypatch.setattr(arm_run, "Trainer", no_memory)
-    with pytest.raises(TrainingFailed, match="^At step 1 the run stopped: memory ran out"):
+    with pytest.raises(TrainingFailed, match="^After step 0 the run stopped: memory ran out"):
         run_arm(tiny_recipe(), tiny_data())
 
 
@@ -472,7 +472,7 @@ def test_a_run_that_fails_costs_the_study_no_other_run(tmp_path, data, monkeypat
 def test_a_run_that_memory_is_too_small_for_costs_the_study_no_other_run(tmp_path, data, monkeypatch):
     failing_after(monkeypatch, 2, OUT_OF_MEMORY["of the CPU"])
     recipe, out = tiny_study(data), tmp_path / "study.json"
-    with pytest.raises(TrainingFailed, match=r"^2 of 4 runs failed; .*weighted-.* 0: At step 3 .* memory ran out"):
+    with pytest.raises(TrainingFailed, match=r"^2 of 4 runs failed; .*weighted-.* 0: After step 2 .* memory ran out"):
         run_study(recipe, out)
     assert [result["split"] for result in json.loads(out.read_bytes())["results"]] == ["static-last"] * 2
 

@@ -290,7 +290,7 @@ def test_memory_that_runs_out_is_a_sentence_with_what_to_try(tmp_path, monkeypat
         train(run, images=tiny_data())
     state = run.state()
     assert str(caught.value) == state.message
-    assert state.message == f"At step 5 the run stopped: memory ran out on an attempt to take {2**52} bytes."
+    assert state.message == f"After step 4 the run stopped: memory ran out on an attempt to take {2**52} bytes."
     assert "smaller batch" in state.advice and (state.name, state.step) == ("failed", 4)
     assert load(run.last_checkpoint).info.step == 4
 
