@@ -39,16 +39,18 @@ PAGES = {
     "space": ("slider", "Level 1"),
     "checkpoint": ("spinbutton", "Test image"),
 }
-#: A move has settled when the script has run to its end and the browser has painted twice.
+#: A move has settled with the last change of the page after the script has run to its end: charts are drawn after that.
 WATCH = """() => {
-  const app = document.querySelector('[data-testid=stApp]');
-  window.pressed = window.settled = 0;
+  const app = document.querySelector('[data-testid=stApp]'), all = { subtree: true, childList: true, attributes: true };
+  window.pressed = window.ran = window.settled = 0;
   document.addEventListener('keydown', () => { window.pressed = performance.now(); }, true);
   new MutationObserver(() => {
-    if (app.dataset.testScriptState !== 'notRunning') return;
-    requestAnimationFrame(() => requestAnimationFrame(() => { window.settled = performance.now(); }));
+    if (app.dataset.testScriptState === 'notRunning') window.ran = performance.now();
   }).observe(app, { attributes: true, attributeFilter: ['data-test-script-state'] });
+  new MutationObserver(() => { window.settled = performance.now(); }).observe(app, { ...all, characterData: true });
 }"""
+#: Milliseconds without a change after which none is expected.
+QUIET = 400
 STANDS = """() => document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'
   && document.querySelector('.eiw-takeaway') && !document.querySelector('[data-testid=stSkeleton]')
   && [...document.querySelectorAll('.js-plotly-plot')].every(chart => chart.querySelector('.main-svg'))"""
@@ -111,8 +113,7 @@ def moves(page: Page, role: str, name: str, count: int) -> list[float]:
     for move in range(count + 2):
         control.press("ArrowRight" if role == "slider" and move % 2 == 0 else
                       "ArrowLeft" if role == "slider" else "ArrowUp")  # fmt: skip
-        page.wait_for_function("window.settled > window.pressed")
-        page.wait_for_timeout(250)  # whatever still comes belongs to this move
+        page.wait_for_function(f"window.ran > window.pressed && performance.now() - window.settled > {QUIET}")
         if move >= 2:
             found.append(page.evaluate("(window.settled - window.pressed) / 1000"))
     return found

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Literal, overload
 
@@ -15,6 +16,7 @@ from streamlit.delta_generator import DeltaGenerator
 from .. import data
 from . import loaders, navigation, state, texts
 from .door import door, empty
+from .drawing import draw_charts_once
 
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
@@ -119,12 +121,13 @@ def begin(
         needs_checkpoint: a page without has neither, and a side bar of links alone.
 
     """
-    st.set_page_config(page_title=title, page_icon=str(STYLE / "icon.png"), layout="wide")
+    st.set_page_config(page_title=title, page_icon=_icon(), layout="wide")
     st.html(STYLE / "page.css")
     lesson = st.query_params.get("lesson") == "1"
     if lesson:
         st.html(STYLE / "lesson.css")
     st.title(title)
+    draw_charts_once()
     links, box = st.sidebar.container(), st.sidebar
     above = st.container()  # sentences about what is missing stand under the title, but are known later
     if not needs_checkpoint:
@@ -179,6 +182,12 @@ def begin(
         above.info(sentence)
     page = Page(label, carried, lesson, for_print, file, checkpoint, images, image, photo, seed, wanted)
     return page if other is None else _beside(page, files[compared], other, box, above)
+
+
+@lru_cache
+def _icon() -> str:
+    """Return the page's icon as a URL that holds it: a file of its own may be gone before a slow browser asks."""
+    return f"data:image/png;base64,{base64.b64encode((STYLE / 'icon.png').read_bytes()).decode()}"
 
 
 def _uploads() -> set[str]:

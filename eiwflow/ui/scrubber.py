@@ -88,7 +88,7 @@ function ends(element, under, n) {
 export default function ({ parentElement, data, setTriggerValue }) {
   const root = parentElement.querySelector(".scrub"), box = root.querySelector("input");
   const out = root.querySelector("output"), play = root.querySelector("button"), n = data.steps.length - 1;
-  const me = known.get(box) ?? {};
+  const me = known.get(box) ?? { told: [] };         // told: the steps that were sent and have not come back
   known.set(box, me);
 
   const show = () => {
@@ -103,7 +103,11 @@ export default function ({ parentElement, data, setTriggerValue }) {
   const soon = () => { me.frame ??= requestAnimationFrame(() => { me.frame = undefined; show(); }); };
   const rest = () => {
     clearTimeout(me.late);
-    me.late = setTimeout(() => { me.told = data.steps[+box.value]; setTriggerValue("moved", me.told); }, REST);
+    me.late = setTimeout(() => {
+      const step = data.steps[+box.value];
+      me.told.push(step);
+      setTriggerValue("moved", step);
+    }, REST);
   };
   const label = () => {
     play.textContent = me.playing ? "❚❚" : "▶";
@@ -112,8 +116,11 @@ export default function ({ parentElement, data, setTriggerValue }) {
   const stop = () => { clearInterval(me.playing); me.playing = undefined; label(); };
   const move = (i) => { clearTimeout(me.late); box.value = i; soon(); };
 
-  // A step from the URL moves the slider, unless it is only the echo of what was sent from here.
-  if (me.steps !== String(data.steps) || (data.start !== me.start && data.start !== me.told)) {
+  // A step from the URL moves the slider, unless it is only the echo of what was sent from here; one may come back
+  // after the next has been sent.
+  const echo = me.told.indexOf(data.start);
+  me.told.splice(0, echo + 1);
+  if (me.steps !== String(data.steps) || (data.start !== me.start && echo < 0)) {
     stop();
     clearTimeout(me.late);
     box.max = n;

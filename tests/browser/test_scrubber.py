@@ -17,6 +17,18 @@ if TYPE_CHECKING:
 MAX_PAYLOAD = 1_500_000
 
 
+#: Hands every message from the server on only after window.late milliseconds.
+LATE = """const { set } = Object.getOwnPropertyDescriptor(WebSocket.prototype, "onmessage");
+Object.defineProperty(WebSocket.prototype, "onmessage", { set(heard) {
+    set.call(this, (event) => { setTimeout(() => heard.call(this, event), window.late ?? 0); });
+} });
+const listen = WebSocket.prototype.addEventListener;
+WebSocket.prototype.addEventListener = function (kind, heard, ...more) {
+    const late = (event) => { setTimeout(() => heard.call(this, event), window.late ?? 0); };
+    return listen.call(this, kind, kind === "message" ? late : heard, ...more);
+};"""
+
+
 class Scrubbed(Watched):
     """A page with a scrubber that is waited for."""
 
@@ -67,8 +79,10 @@ def scrub(browser: Browser, shuffle_page: tuple[str, str]) -> Iterator[Callable[
         theme: str = "light",
         page: str = "shuffle",
         compared: bool = False,
+        script: str = "",
     ) -> Scrubbed:
         context = browser.new_context(viewport={"width": size[0], "height": size[1]}, color_scheme=theme)
+        context.add_init_script(script)
         contexts.append(context)
         context.set_default_timeout(PATIENCE_MS)
         watched = Scrubbed(context.new_page(), urlsplit(address).netloc)
@@ -98,6 +112,22 @@ def test_keys_walk_through_all_steps_and_everything_follows(scrub: Callable[...,
     slider.press("ArrowRight")
     assert slider.input_value() == str(len(STEPS) - 1)
     assert watched.complaints == []
+
+
+def test_an_answer_that_comes_late_does_not_move_the_slider_back(scrub: Callable[..., Scrubbed]) -> None:
+    """The server answers a rest after the next one: the slider stays where it was moved to last."""
+    watched = scrub("&step=1", script=LATE)
+    page, slider = watched.page, watched.slider
+    page.evaluate("window.late = 1500")
+    for step in ("2", "3"):
+        heard = len(watched.sent)
+        slider.press("ArrowRight")
+        while len(watched.sent) == heard:
+            page.wait_for_timeout(20)
+        assert slider.input_value() == step
+    page.wait_for_url("**step=3**")  # by the second answer
+    page.wait_for_timeout(500)
+    assert slider.input_value() == "3"
 
 
 def test_server_hears_nothing_while_the_slider_moves_and_once_when_it_rests(scrub: Callable[..., Scrubbed]) -> None:
