@@ -296,7 +296,9 @@ def test_one_image_cannot_be_resampled() -> None:
 def test_no_rule_keeps_more_structure_than_the_entropy_order(numbers: list[float]) -> None:
     mean = np.array(numbers)
     found = {one.rule: one for one in alternatives(mean, np.arange(len(mean)))}
-    assert max(one.kept_redundancy for one in found.values()) == found["entropy"].kept_redundancy
+    # Sums in another order differ in their last digit.
+    most = max(one.kept_redundancy for one in found.values())
+    assert most == pytest.approx(found["entropy"].kept_redundancy, rel=1e-12, abs=1e-12)
     assert found["first"].kept_redundancy == pytest.approx(found["last"].emitted_redundancy)
     assert found["in force"].moved == found["last"].moved == 0 and found["first"].moved == len(mean)
 

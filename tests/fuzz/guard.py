@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import sys
 import threading
@@ -54,6 +55,8 @@ def answer(
 
     """
     taken, seen = True, []
+    # The collector would walk all that pytest holds, again and again: no cost of this input's.
+    gc.freeze()
     before, started = _reset_peak(), time.process_time()
     _watched.append((threading.get_ident(), may_write, seen))
     try:
@@ -66,6 +69,7 @@ def answer(
         assert "Traceback" not in sentence and " object at 0x" not in sentence, sentence
     finally:
         _watched.pop()
+        gc.unfreeze()
     seconds, mib = time.process_time() - started, _peak_mib() - before
     assert not seen, f"side effects: {seen}"
     assert mib <= MIB, f"{mib:.0f} MiB"

@@ -26,7 +26,7 @@ from .tiny import tiny_data, tiny_recipe, tiny_run, write_npz
 
 ROUNDS = int(os.environ.get("EIWFLOW_FAULTS", 20))
 #: A forked worker that has not said its number by then was never born: its server died before.
-BIRTH_S = 0.5
+BIRTH_S = 3.0
 
 
 class Forked:
@@ -79,7 +79,7 @@ def killed(pids):
                 os.kill(int(path.name), signal.SIGKILL)
                 while " Z " not in Path("/proc", path.name, "stat").read_text():
                     time.sleep(0.001)
-        path.unlink()
+        path.unlink(missing_ok=True)  # born at this moment
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs to see when a process that is not its child has ended")
@@ -97,8 +97,11 @@ def test_server_and_worker_killed_at_random_moments_lose_nothing_that_was_saved(
     seconds = time.monotonic() - began
     server.kill()
     killed(pids)
-    saved, resumed = {}, 0
-    for _ in range(ROUNDS):
+    saved, resumed, rounds = {}, 0, 0
+    while rounds < ROUNDS or not resumed:
+        assert rounds < 5 * ROUNDS, "no round ended between a save and the end of a run"
+        rounds += 1
+        before = sum(step or 0 for step in saved.values())
         server = begun(serve, runs, data, pids, iterations)
         first, second = sorted(chance.uniform(0, seconds) for _ in range(2))
         server_first = chance.random() < 0.5
@@ -124,7 +127,11 @@ def test_server_and_worker_killed_at_random_moments_lose_nothing_that_was_saved(
             saved[run.path] = step
             assert not any(lock.held(one) for one in (lock.of_run(run.path), lock.of_device(runs, "cpu")))
         assert not lock.held(lock.of_starting(runs))
-    assert resumed, "no round ended between a save and the end of a run"
+        # The machine may be busier or quieter than when it was timed.
+        if before == (now := sum(step or 0 for step in saved.values())):
+            seconds *= 1.25
+        elif now % iterations == 0:
+            seconds *= 0.8
     for run in all_runs(runs):
         if run.state().name != "finished":
             assert ended(begun(work, str(run.path))) == 0
