@@ -11,14 +11,15 @@ import streamlit as st
 # It leans on the Plotly that Streamlit leaves at window: the versions are bounded and a test counts what is drawn.
 _JS = """
 // Of Plotly's own size: after a tiny one margins come out wrong.
-const EMPTY = { data: [], layout: { width: 700, height: 450 } };
+const SIZE = { width: 700, height: 450 }, none = () => ({ visible: false });
+const empty = (config) => ({ data: [], layout: { ...SIZE, xaxis: none(), yaxis: none() }, config });
 
 function drawOnce(Plotly) {
   const react = Plotly.react;
   Plotly.react = (gd, figure, ...more) => {
     const hidden = !gd._fullLayout && figure?.layout && figure.layout.width === undefined;
     if (hidden) Plotly.react.spared += 1;
-    return react(gd, hidden ? { ...EMPTY, config: figure.config } : figure, ...more);
+    return react(gd, hidden ? empty(figure.config) : figure, ...more);
   };
   Plotly.react.spared = 0;
 }
