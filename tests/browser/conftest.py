@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.error import URLError
@@ -40,6 +40,8 @@ ARGUMENTS = (
 STEPS = (0, 1, 2, 3, 5, 8, 13, 21, 34, 1234)
 #: A busy machine may take its time; a quiet one needs a hundredth of it.
 PATIENCE_MS = 120_000
+#: What Streamlit says, and ends, where another process has taken its port meanwhile; then another port is tried.
+TAKEN, TRIES = "is not available", 3
 #: With this variable set, a missing browser fails the tests instead of skipping them.
 REQUIRED = "EIWFLOW_REQUIRE_BROWSER"
 #: Of every chart that a scrubber moves: the steps that it has, and which of their frames it shows.
@@ -110,26 +112,31 @@ def write_run(runs: Path, flow: MultiScaleFlow | None = None, steps: tuple[int, 
 @contextmanager
 def start_server(runs: Path) -> Iterator[str]:
     """Run the app on a free port, with these runs; yield its address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     log = runs / "server.log"
     command = [sys.executable, "-m", "streamlit", "run", "app.py"]
-    with open(log, "wb") as out:
-        process = subprocess.Popen(
-            [*command, "--server.port", str(port), "--server.headless", "true"],
-            cwd=ROOT,
-            env={**os.environ, "EIWFLOW_RUNS": str(runs)},
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-        )
+    for _ in range(TRIES):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        with open(log, "wb") as out:
+            process = subprocess.Popen(
+                [*command, "--server.port", str(port), "--server.headless", "true"],
+                cwd=ROOT,
+                env={**os.environ, "EIWFLOW_RUNS": str(runs)},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+            )
         try:
-            _wait_for(f"http://127.0.0.1:{port}/_stcore/health", process, log)
-            yield f"http://127.0.0.1:{port}"
+            if _stands(f"http://127.0.0.1:{port}", process, log):
+                yield f"http://127.0.0.1:{port}"
+                return
         finally:
             process.terminate()
             process.wait(timeout=20)
+        if TAKEN not in log.read_text():
+            break
+    raise RuntimeError(f"The app did not start:\n{log.read_text()}")
 
 
 @pytest.fixture(scope="session")
@@ -141,16 +148,17 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield f"{address}/?ck={key}"
 
 
-def _wait_for(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
+def _stands(address: str, process: subprocess.Popen[bytes], log: Path) -> bool:
+    """Wait until the app answers; return whether it does."""
     end = time.monotonic() + PATIENCE_MS / 1000
     while process.poll() is None and time.monotonic() < end:
-        try:
-            urlopen(address, timeout=1).close()
-        except (URLError, OSError):
-            time.sleep(0.1)
-        else:
-            return
-    raise RuntimeError(f"The app did not start:\n{log.read_text()}")
+        # Whoever has taken the port may be in good health too; only its owner says where it can be viewed.
+        if address in log.read_text():
+            with suppress(URLError, OSError):
+                urlopen(f"{address}/_stcore/health", timeout=1).close()
+                return True
+        time.sleep(0.1)
+    return False
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -87,7 +88,9 @@ def test_a_study_is_started_watched_and_shown_from_the_page(watched: Watched, ow
     page.get_by_text("is running: ").first.wait_for()
     (path,) = own.glob("study-*.json")
     page.reload()
+    end = time.monotonic() + PATIENCE_MS / 1000
     while study_worker.alive(path):
+        assert time.monotonic() < end, study_worker.complaint(path) or "the study does not end"
         page.wait_for_timeout(200)
     page.goto(f"{page.url.split('?')[0]}?study={path.stem}")
     page.get_by_text("No conclusion: over 1 seed on photos32").first.wait_for()

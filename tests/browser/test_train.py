@@ -129,7 +129,7 @@ def test_a_flow_is_trained_from_the_page_whatever_happens_to_the_page(browser: B
         assert first_label(page) > 0, "the zoom is lost"
         assert page.locator("svg[data-mine='1']").count() == 1, "the chart was drawn anew"
         assert page.evaluate("window.jumps") < 0.005  # of 0.1, from which on browsers call it a jump
-        assert page.locator("figure img[src^='data:image/webp']").first.evaluate("image => image.naturalWidth") == 64
+        page.wait_for_function("document.querySelector(`figure img[src^='data:image/webp']`)?.naturalWidth === 64")
 
         # It is reloaded, and looked at by a second visitor, who cannot start another.
         page.reload()

@@ -6,6 +6,7 @@ import io
 import json
 import pickle
 import struct
+import tempfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -31,8 +32,10 @@ from .doors import (
 )
 from .mutations import Raw, dumped
 
+#: This process' own, and gone with it: nobody else leaves or removes anything there.
+_PLACE = tempfile.TemporaryDirectory(prefix="eiwflow-fuzz-")
 #: A file that a pickle which is opened would leave behind.
-MARK = Path("/tmp/eiwflow-fuzz-was-unpickled")
+MARK = Path(_PLACE.name, "was-unpickled")
 
 
 class Touch:

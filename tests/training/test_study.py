@@ -585,7 +585,8 @@ def until(condition, seconds=120):
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_a_killed_study_leaves_no_worker_and_is_continued_by_the_same_command(tmp_path, data, number):
     out = tmp_path / "study.json"
-    words = command(data, out, "--splits", "static-last,weighted", "--seeds", "6", "--iterations", "60", "--jobs", "2")
+    # Long enough that runs are left when the first is done and this process has seen it.
+    words = command(data, out, "--splits", "static-last,weighted", "--seeds", "6", "--iterations", "150", "--jobs", "2")
     process = subprocess.Popen(
         [sys.executable, "-m", "eiwflow", *words], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it

@@ -102,8 +102,9 @@ def test_the_end_of_the_server_is_not_the_end_of_the_run(tmp_path, data):
     (run,) = all_runs(tmp_path / "runs")
     state = until(run, {"running"})
     assert os.getsid(state.pid) == state.pid != server.pid
-    step = len(run.records())
+    step, end = len(run.records()), time.monotonic() + PATIENCE_S
     while len(run.records()) <= step:
+        assert run.state().alive and time.monotonic() < end, run.log_end()
         time.sleep(0.02)
     worker.ask(run, to_pause=True)
     until(run, {"paused"})
@@ -116,6 +117,9 @@ def test_the_end_of_the_server_is_not_the_end_of_the_run(tmp_path, data):
 def test_one_run_a_device_and_what_is_asked_before_the_first_step_is_not_lost(tmp_path, data, started):
     root = tmp_path / "runs"
     run = started(root, iterations=100_000, data=data)
+    # Held where it is: two refusals may take longer than it takes to its first step.
+    process = run.state().pid
+    os.kill(process, signal.SIGSTOP)
     assert run.state().name == "starting"
     before = {path: path.read_bytes() for path in root.rglob("*") if path.is_file() and path.name != "log.txt"}
     with pytest.raises(RunError, match=rf"^Run {run.title} is training .* on cpu already: pause or stop it first"):
@@ -124,6 +128,7 @@ def test_one_run_a_device_and_what_is_asked_before_the_first_step_is_not_lost(tm
         worker.resume(run, "cpu", 1)
     assert {path: path.read_bytes() for path in before} == before
     worker.ask(run)
+    os.kill(process, signal.SIGCONT)
     state = until(run, {"stopped"})
     assert run.saved_step() == state.step == 0
     assert_no_lock_is_held(run, PATIENCE_S)
@@ -258,7 +263,9 @@ def test_two_processes_never_train_one_run(tmp_path):
     run = tiny_run(tmp_path, iterations=3)
     before = run.status()
     holder = begun(_hold, str(run.path), str(tmp_path / "held"))
+    end = time.monotonic() + PATIENCE_S
     while not (tmp_path / "held").exists():
+        assert holder.is_alive() and time.monotonic() < end
         time.sleep(0.01)
     with pytest.raises(RunError, match="is being trained by another process"):
         train(run, images=tiny_data())
