@@ -41,13 +41,14 @@ PAGES = {
 }
 #: A move has settled with the last change of the page after the script has run to its end: charts are drawn after that.
 WATCH = """() => {
-  const app = document.querySelector('[data-testid=stApp]'), all = { subtree: true, childList: true, attributes: true };
+  const app = document.querySelector('[data-testid=stApp]');
+  const all = { subtree: true, childList: true, attributes: true, characterData: true };
   window.pressed = window.ran = window.settled = 0;
   document.addEventListener('keydown', () => { window.pressed = performance.now(); }, true);
   new MutationObserver(() => {
     if (app.dataset.testScriptState === 'notRunning') window.ran = performance.now();
   }).observe(app, { attributes: true, attributeFilter: ['data-test-script-state'] });
-  new MutationObserver(() => { window.settled = performance.now(); }).observe(app, { ...all, characterData: true });
+  new MutationObserver(() => { window.settled = performance.now(); }).observe(app, all);
 }"""
 #: Milliseconds without a change after which none is expected.
 QUIET = 400

@@ -49,4 +49,9 @@ def png(image: Image.Image) -> bytes:
 
 def data_uri(pixels: np.ndarray) -> str:
     """Return bytes (H, W) or (H, W, C) as a PNG inside a URI."""
-    return f"data:image/png;base64,{base64.b64encode(png(picture(pixels))).decode()}"
+    return file_uri(png(picture(pixels)), "png")
+
+
+def file_uri(content: bytes, kind: str) -> str:
+    """Return a picture's file of a kind, png or webp, inside a URI."""
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"

@@ -6,12 +6,12 @@ on nothing that grows; data are rows beside it.
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 from . import palette
+from .pixels import file_uri
 
 if TYPE_CHECKING:
     from ..analysis.progress import LevelNow, Progress
@@ -188,7 +188,7 @@ def bought(webp: bytes, words: str) -> str:
     """Return a preset's samples, small, with words at their side."""
     return (
         '<div class="eiw-row" style="align-items: flex-start">'
-        f'<figure style="flex: 2"><img alt="{escape(words)}" src="{_uri(webp)}"></figure>'
+        f'<figure style="flex: 2"><img alt="{escape(words)}" src="{file_uri(webp, "webp")}"></figure>'
         f'<figure style="flex: 3"><figcaption style="padding: 0">{escape(words)}</figcaption></figure></div>'
     )
 
@@ -196,10 +196,6 @@ def bought(webp: bytes, words: str) -> str:
 def samples(webp: bytes, caption: str) -> str:
     """Return a WEBP of samples as a figure of HTML, its pixels enlarged without smoothing."""
     return (
-        f'<div class="eiw-row"><figure><img alt="{escape(caption)}" src="{_uri(webp)}">'
+        f'<div class="eiw-row"><figure><img alt="{escape(caption)}" src="{file_uri(webp, "webp")}">'
         f"<figcaption>{escape(caption)}</figcaption></figure></div>"
     )
-
-
-def _uri(webp: bytes) -> str:
-    return f"data:image/webp;base64,{base64.b64encode(webp).decode()}"

@@ -6,7 +6,8 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -42,3 +43,14 @@ def start(module: str, arguments: Sequence[str], said: BinaryIO, given: bytes = 
         with process.stdin as standard_input:
             standard_input.write(given)
     return process
+
+
+def wait_until(ready: Callable[[], bool], process: subprocess.Popen[bytes], seconds: float) -> bool:
+    """Wait until a process that was started is ready, or has ended; return False, and kill it, where it is too slow."""
+    end = time.monotonic() + seconds
+    while not ready() and process.returncode is None:
+        if time.monotonic() > end:
+            process.kill()
+            return False
+        time.sleep(0.02)
+    return True

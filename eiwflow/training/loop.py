@@ -321,6 +321,7 @@ def _advance_to_the_end(
             command=command,
             versions=checkpoint.software_versions(),
         )
+        run.flush_records()
         checkpoint.save(run.last_checkpoint, trainer.average, info)
         document = json.dumps({"step": trainer.step, "since": trainer.since})
         checkpoint.write_atomically(run.resume_file, safetensors.torch.save(trainer.state(), {"resume": document}))

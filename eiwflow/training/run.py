@@ -282,10 +282,13 @@ class RunDirectory:
     # ------------------------------------------------------------------ records
 
     def append(self, record: Mapping[str, Any]) -> None:
-        """Add one line to ``metrics.jsonl``, on disk before any state that is saved after it."""
+        """Add one line to ``metrics.jsonl``."""
         with open(self.path / "metrics.jsonl", "ab") as file:
             file.write(_json_bytes(record) + b"\n")
-            file.flush()
+
+    def flush_records(self) -> None:
+        """Have the records on disk, before a state that stands after them."""
+        with open(self.path / "metrics.jsonl", "ab") as file:
             os.fsync(file.fileno())
 
     def log(self, message: str) -> None:

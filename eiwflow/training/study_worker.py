@@ -9,9 +9,7 @@ import json
 import os
 import shlex
 import signal
-import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -56,23 +54,12 @@ def start(recipe: StudyRecipe, out: Path) -> None:
             with open(log, "wb") as said:
                 given = json.dumps(recipe.to_dict()).encode()
                 process = detached.start("eiwflow.training.study_worker", [str(out.resolve())], said, given)
-            _wait_for(out, process)
+            if not detached.wait_until(lambda: out.exists() and alive(out), process, START_S):
+                raise RunError(f"The study did not start within {START_S:.0f} seconds.")
     except OSError as error:
         raise RunError(f"The study cannot be started ({error.strerror}).") from None
     if process.returncode:
         raise RunError(complaint(out) or f"The study ended at once with the exit code {process.returncode}.")
-
-
-def _wait_for(out: Path, process: subprocess.Popen[bytes]) -> None:
-    """Wait until the study's process has its file, or has ended."""
-    from .run import RunError
-
-    end = time.monotonic() + START_S
-    while not (out.exists() and alive(out)) and process.returncode is None:
-        if time.monotonic() > end:
-            process.kill()
-            raise RunError(f"The study did not start within {START_S:.0f} seconds.")
-        time.sleep(0.05)
 
 
 def alive(out: Path) -> bool:

@@ -9,19 +9,17 @@ import argparse
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import detached, lock
 
 if TYPE_CHECKING:
-    from filelock import FileLock
-
     from .recipe import Recipe
     from .run import RunDirectory
 
@@ -159,18 +157,8 @@ def _spawn(run: RunDirectory, device: str, threads: int) -> None:
             if process is not None:
                 process.kill()
             raise RunError(f"The training process cannot be started ({error.strerror}).") from None
-        _wait_for(lock.of_device(run.path.parent, device), process)
-    _wait_for(lock.of_run(run.path), process)
-
-
-def _wait_for(wanted: FileLock, process: subprocess.Popen[bytes]) -> None:
-    """Wait until the worker holds a lock, or has ended."""
-    end = time.monotonic() + START_S
-    while not lock.held(wanted) and process.returncode is None:
-        if time.monotonic() > end:
-            process.kill()
-            return
-        time.sleep(0.02)
+        detached.wait_until(partial(lock.held, lock.of_device(run.path.parent, device)), process, START_S)
+    detached.wait_until(partial(lock.held, lock.of_run(run.path)), process, START_S)
 
 
 # ---------------------------------------------------------------------- the worker's side

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from .. import data
+from ..figures.pixels import file_uri
 from . import loaders, navigation, state, texts
 from .door import door, empty
 from .drawing import draw_charts_once
@@ -187,7 +187,7 @@ def begin(
 @lru_cache
 def _icon() -> str:
     """Return the page's icon as a URL that holds it: a file of its own may be gone before a slow browser asks."""
-    return f"data:image/png;base64,{base64.b64encode((STYLE / 'icon.png').read_bytes()).decode()}"
+    return file_uri((STYLE / "icon.png").read_bytes(), "png")
 
 
 def _uploads() -> set[str]:

@@ -8,13 +8,14 @@ slider moves nothing is sent to the server; when it rests, one message, and the 
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from html import escape
 
 import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
+
+from ..figures.pixels import file_uri
 
 _HTML = """
 <div class="scrub">
@@ -258,7 +259,7 @@ def film(steps: np.ndarray, samples: Mapping[int, bytes], under: str, name: str 
     """
     shown = {place: int(step) for place, step in enumerate(steps) if int(step) in samples}
     frames = "".join(
-        f'<span data-place="{place}" hidden><img alt="" src="data:image/webp;base64,{_base64(samples[step])}"></span>'
+        f'<span data-place="{place}" hidden><img alt="" src="{file_uri(samples[step], "webp")}"></span>'
         for place, step in shown.items()
     )
     words = f"Film of samples at {len(shown)} training steps up to {max(shown.values(), default=0):,}"
@@ -276,7 +277,3 @@ def sample_view(caption: str, of: str, rows: int = 4) -> None:
         f'<figure class="scrub-view" data-of="{escape(of)}" data-words="{words}">{image}'
         f"<figcaption>{escape(caption)}</figcaption></figure>"
     )
-
-
-def _base64(content: bytes) -> str:
-    return base64.b64encode(content).decode()

@@ -163,15 +163,24 @@ def test_who_asks_a_resumed_run_asks_the_process_that_reads_its_data(tmp_path, m
     assert [(state.name, state.step, state.pid) for state in seen] == [("starting", 2, os.getpid())]
 
 
+def unreadable(monkeypatch, owner, name, when=lambda path: True):
+    """Let a function that reads a path fail, as it does for a moment where too many files are open."""
+    read = getattr(owner, name)
+
+    def failing(path):
+        if when(path):
+            raise OSError(errno.EMFILE, "Too many open files")
+        return read(path)
+
+    monkeypatch.setattr(owner, name, failing)
+
+
 def test_records_that_cannot_be_read_for_a_moment_are_not_forgotten(tmp_path, monkeypatch):
     run = resumable(tmp_path)
     metrics = run.path / "metrics.jsonl"
     before = metrics.read_bytes()
 
-    def too_many_files(path):
-        raise OSError(errno.EMFILE, "Too many open files")
-
-    monkeypatch.setattr(run_directory, "_records", too_many_files)
+    unreadable(monkeypatch, run_directory, "_records")
     with pytest.raises(TrainingFailed, match="Too many open files"):
         train(run, images=tiny_data())
     assert metrics.read_bytes() == before
@@ -180,14 +189,7 @@ def test_records_that_cannot_be_read_for_a_moment_are_not_forgotten(tmp_path, mo
 def test_last_scores_that_cannot_be_read_for_a_moment_are_not_left_out_of_the_checkpoint(tmp_path, monkeypatch):
     whole, run = (tiny_run(tmp_path, iterations=3) for _ in range(2))
     train(whole, images=tiny_data())
-    real = run_directory._records
-
-    def too_many_files(path):
-        if b"test_bits_per_dim" in path.read_bytes():
-            raise OSError(errno.EMFILE, "Too many open files")
-        return real(path)
-
-    monkeypatch.setattr(run_directory, "_records", too_many_files)
+    unreadable(monkeypatch, run_directory, "_records", lambda path: b"test_bits_per_dim" in path.read_bytes())
     with pytest.raises(TrainingFailed, match="Too many open files"):
         train(run, images=tiny_data())
     monkeypatch.undo()
@@ -198,15 +200,8 @@ def test_last_scores_that_cannot_be_read_for_a_moment_are_not_left_out_of_the_ch
 
 def test_a_resume_file_that_cannot_be_read_for_a_moment_is_not_said_to_be_another_s(tmp_path, monkeypatch):
     run = resumable(tmp_path)
-    read = Path.read_bytes
-
-    def unreadable(path):
-        if path == run.resume_file:
-            raise OSError(errno.EIO, "Input/output error")
-        return read(path)
-
-    monkeypatch.setattr(Path, "read_bytes", unreadable)
-    with pytest.raises(TrainingFailed, match="Input/output error"):
+    unreadable(monkeypatch, Path, "read_bytes", lambda path: path == run.resume_file)
+    with pytest.raises(TrainingFailed, match="Too many open files"):
         train(run, images=tiny_data())
     monkeypatch.undo()
     assert train(run, images=tiny_data()).step == 4

@@ -159,7 +159,7 @@ def test_two_visitors_who_start_at_once_start_one_run(tmp_path, data, monkeypatc
         except RunError as error:
             said.append(str(error))
 
-    monkeypatch.setattr(worker.subprocess, "Popen", Worker)
+    monkeypatch.setattr("subprocess.Popen", Worker)
     visitors = [threading.Thread(target=start) for _ in range(2)]
     for visitor in visitors:
         visitor.start()
