@@ -46,10 +46,11 @@ def draw(said: DeltaGenerator | None) -> Callable[[], None]:
     how.selectbox("Split policy", SPLITS, key="split")
     names = loaders.devices()
     device = where.selectbox("Device", list(names), format_func=lambda name: f"{name}: {names[name]}", key="device")
-    titles = {}
+    titles, known = {}, loaders.timings(device)
     for preset, column in zip(PRESETS, st.columns(len(PRESETS), gap="medium"), strict=True):
         with column, st.container(border=True, height="stretch"):
             titles[preset] = st.empty()
+            titles[preset].markdown(_title(preset, known))  # at once: what stands below it does not move
             if (bought := loaders.bought(preset)) is not None:
                 st.html(figures.bought(*bought))
             st.caption(loaders.settings_in_words(preset))
@@ -65,8 +66,7 @@ def draw(said: DeltaGenerator | None) -> Callable[[], None]:
 
     def say(timings: dict[str, loaders.PresetTime] | None) -> None:
         for preset, title in titles.items():
-            words = preset.replace("-", " ").capitalize()
-            title.markdown(f"#### {f'About {loaders.duration(timings[preset].seconds)}' if timings else words}")
+            title.markdown(_title(preset, timings))
         with estimate:
             _say_estimate(device)
         if said is not None:
@@ -80,8 +80,14 @@ def draw(said: DeltaGenerator | None) -> Callable[[], None]:
             pulse.empty()  # whatever is sent lets Streamlit see whether something was clicked meanwhile
         say(timings)
 
-    say(loaders.timings(device))
+    say(known)
     return wait
+
+
+def _title(preset: str, timings: dict[str, loaders.PresetTime] | None) -> str:
+    """Return what a preset is called: how long it takes, where that is known."""
+    named = preset.replace("-", " ").capitalize()
+    return f"#### {f'About {loaders.duration(timings[preset].seconds)}' if timings else named}"
 
 
 def _answer(device: str, what: str, timings: dict[str, loaders.PresetTime] | None) -> str:
