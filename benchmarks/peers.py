@@ -31,7 +31,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from glow import glow
 
 from eiwflow.flow import FlowConfig, MultiScaleFlow
-from eiwflow.flow import level as steps_of_a_level
+from eiwflow.flow import step as steps_of_a_level
 from eiwflow.training.memory import channels_last, keep_freed_memory
 from eiwflow.training.optimiser import FusedAdamW, optimisers
 

@@ -12,9 +12,9 @@ from eiwflow.data import registry
 from eiwflow.data.registry import DATASETS, DataSet
 from eiwflow.figures import checkpoint as figures
 from eiwflow.flow import ConfigError, MultiScaleFlow
+from eiwflow.flow.channel_weights import Weights
 from eiwflow.flow.config import NAMED_SPLITS, parse_split
-from eiwflow.flow.shuffle import ORDERS, WEIGHTS, Order, by_number
-from eiwflow.flow.weights import Weights
+from eiwflow.flow.policies import ORDERS, WEIGHTS, Order, by_number
 from eiwflow.ui import navigation
 from eiwflow.ui.navigation import Entry
 from tests.training.tiny import tiny_config, tiny_data, tiny_flow, tiny_info, tiny_x

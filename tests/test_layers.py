@@ -38,7 +38,7 @@ MAY_NOT_IMPORT = {
 
 
 def part_of(module):
-    """Return the part that a module of ours belongs to: ``eiwflow.flow.model`` to ``flow``."""
+    """Return the part that a module of ours belongs to: ``eiwflow.flow.multiscale`` to ``flow``."""
     return module.split(".")[1] if "." in module else VERSION
 
 
@@ -146,7 +146,7 @@ def allowed_calls(name):
 
 
 SOURCES = {
-    "import eiwflow.flow.model": {"eiwflow.flow.model"},
+    "import eiwflow.flow.multiscale": {"eiwflow.flow.multiscale"},
     "from . import data": {"eiwflow.data"},
     "from .. import __version__": {"eiwflow"},
     "from ..flow import FlowConfig": {"eiwflow.flow"},

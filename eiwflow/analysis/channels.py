@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from ..flow import ConfigError, Latents, MultiScaleFlow, quantise
+from ..flow.channel_weights import Solver, pool
 from ..flow.shuffle import Shuffle
 from ..flow.split import standard_normal_log_prob
-from ..flow.weights import Solver, pool
 from .levels import to_pixels
 from .weights import BATCH, dequantised, features_at, interval, resampled, shuffle_at, signed
 

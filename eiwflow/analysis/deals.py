@@ -1,8 +1,8 @@
 """How much of what a level's channels tell of each other its couplings get to see, deal by deal.
 
 Before training, a level's channels are the principal ones of its input. A coupling sees what the half that conditions
-tells of the other. The deals are those of :mod:`..flow.deal`; they are made from one half of the images, and what their
-couplings see is measured on the other half, or dealing by information would be flattered by what it was fitted to.
+tells of the other. The partitions are those of :mod:`..flow.partitions`. They are made from one half of the images, and
+what their couplings see is measured on the other half, so that the search does not flatter itself.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ import torch
 from torch import Tensor
 
 from ..flow import FlowConfig, MultiScaleFlow, dequantise
-from ..flow.deal import NEIGHBOURS, by_chance, by_information, in_turn, told
-from ..flow.mixing import mix, principal_rotation
-from ..flow.shuffle import DEALS, ORDERS, deal_of
+from ..flow.conv1x1 import mix
+from ..flow.initialise import principal_rotation
+from ..flow.partitions import NEIGHBOURS, by_chance, by_information, in_turn, told
+from ..flow.policies import DEALS, ORDERS, deal_of
 from .permutation import percent
 
 #: Draws of the deal by chance.

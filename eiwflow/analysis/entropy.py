@@ -24,10 +24,10 @@ from torch import Tensor
 
 from ..data import DataError
 from ..flow import ConfigError, MultiScaleFlow
-from ..flow.entropy import GAUSSIAN_ENTROPY, entropy_rate, redundancy
-from ..flow.shuffle import entropy_order
+from ..flow.information import GAUSSIAN_ENTROPY, entropy_rate, redundancy
+from ..flow.multiscale import LevelTrace
+from ..flow.policies import entropy_order
 from ..flow.split import standard_normal_log_prob
-from ..flow.trace import LevelTrace
 from . import bootstrap
 from .bootstrap import Estimate
 from .levels import power, traces

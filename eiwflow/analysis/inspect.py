@@ -12,8 +12,8 @@ import torch
 from ..checkpoint import Checkpoint
 from ..data import ImageData
 from ..flow import MultiScaleFlow
-from ..flow.entropy import entropy_rate, marginal_entropy, redundancy
-from ..flow.trace import LevelTrace
+from ..flow.information import entropy_rate, marginal_entropy, redundancy
+from ..flow.multiscale import LevelTrace
 from . import anatomy
 from .anatomy import LevelAnatomy, LevelInversion
 from .curve import TrainingCurve

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from ..flow import MultiScaleFlow, NonFiniteError, dequantise, quantise, to_bits_per_dim
-from ..flow.entropy import redundancy
+from ..flow.information import redundancy
+from ..flow.multiscale import LevelTrace, Trace
 from ..flow.split import standard_normal_log_prob
-from ..flow.trace import LevelTrace, Trace
 from .way_back import BOUND, way_back
 
 #: Smallest standard deviation of a fitted channel: a constant one stays finite.

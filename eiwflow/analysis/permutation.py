@@ -20,9 +20,10 @@ from torch import Tensor
 
 from ..data import DataError
 from ..flow import FlowConfig, MultiScaleFlow, dequantise
-from ..flow.entropy import redundancy
-from ..flow.shuffle import DEALS, Shuffle
-from ..flow.trace import Trace
+from ..flow.information import redundancy
+from ..flow.multiscale import Trace
+from ..flow.policies import DEALS
+from ..flow.shuffle import Shuffle
 from . import bootstrap
 from .bootstrap import Estimate
 from .record import TrainingRecord

@@ -17,7 +17,7 @@ import numpy as np
 from scipy import stats
 
 from ..flow.config import INITS, ORDERS, WEIGHTS, parse_split, split_name
-from ..flow.shuffle import DEALS
+from ..flow.policies import DEALS
 from ..training.study_recipe import AGAIN, Arm
 from .study_arms import arm_table
 from .study_file import Study, StudyError

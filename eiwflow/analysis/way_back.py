@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..flow import MultiScaleFlow
-from ..flow.trace import Trace
+from ..flow.multiscale import Trace
 
 #: What decode(encode(x)) may be off by, of x in [−½, ½], where a grey level is 4e-3; rounding alone is near 1e-6. Half
 #: of the 1e-3 that is promised: in a batch of another size the same numbers may be rounded in other places.

@@ -14,7 +14,7 @@ from scipy import stats
 from torch import Tensor
 
 from ..flow import ConfigError, MultiScaleFlow, NonFiniteError, dequantise
-from ..flow.entropy import GAUSSIAN_ENTROPY, entropy_rate, gaussian_entropy, redundancy
+from ..flow.information import GAUSSIAN_ENTROPY, entropy_rate, gaussian_entropy, redundancy
 from ..flow.shuffle import Shuffle
 from . import bootstrap
 from .permutation import NearTies, near_ties

@@ -2,8 +2,16 @@
 
 from .bijection import Bijection, NotInitialisedError, ShapeError
 from .config import ConfigError, FlowConfig
-from .model import MultiScaleFlow, NonFiniteError, dequantise, quantise, to_bits_per_dim
-from .trace import Latents, LevelTrace, Trace
+from .multiscale import (
+    Latents,
+    LevelTrace,
+    MultiScaleFlow,
+    NonFiniteError,
+    Trace,
+    dequantise,
+    quantise,
+    to_bits_per_dim,
+)
 
 __all__ = [
     "Bijection",

@@ -19,6 +19,10 @@ class NotInitialisedError(RuntimeError):
     """A flow was used before :meth:`MultiScaleFlow.initialise` saw data."""
 
 
+class ConfigError(ValueError):
+    """A field of a config is out of its bounds; the message is one sentence naming value and bound."""
+
+
 #: A class of modules: that of a list's members.
 M = TypeVar("M", bound=nn.Module)
 

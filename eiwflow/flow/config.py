@@ -8,22 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .shuffle import DEALS
-from .shuffle import ORDERS as ORDERS
-from .shuffle import WEIGHTS as WEIGHTS
+from .bijection import ConfigError as ConfigError
+from .policies import DEALS, parse_split, split_name
+from .policies import NAMED_SPLITS as NAMED_SPLITS
+from .policies import ORDERS as ORDERS
+from .policies import WEIGHTS as WEIGHTS
 
 PRIORS = ("standard", "conditional")
 INITS = (*DEALS, "principal", "random")
 MEMORIES = ("store", "recompute")
-
-#: The split policies that have a name: name -> (order, weights).
-NAMED_SPLITS: dict[str, tuple[str, str]] = {
-    "static-first": ("first", "none"),
-    "static-last": ("last", "none"),
-    "random": ("random", "none"),
-    "shuffle": ("entropy", "none"),
-    "weighted": ("entropy", "pooled"),
-}
 
 #: Hard bounds of every number in a config; they hold before any memory is taken.
 BOUNDS: dict[str, tuple[float, float]] = {
@@ -38,32 +31,9 @@ BOUNDS: dict[str, tuple[float, float]] = {
 MAX_PARAMETERS = 50_000_000
 
 
-class ConfigError(ValueError):
-    """A field of a config is out of its bounds; the message is one sentence naming value and bound."""
-
-
-def parse_split(split: str) -> tuple[str, str]:
-    """Return ``(order, weights)`` of a split policy given by name or as ``ORDER+WEIGHTS``."""
-    if split in NAMED_SPLITS:
-        return NAMED_SPLITS[split]
-    order, plus, weights = split.partition("+")
-    if plus and order in ORDERS and weights in WEIGHTS:
-        return order, weights
-    raise ConfigError(
-        f"split is {split[:40]!r}; it must be one of {', '.join(NAMED_SPLITS)} or ORDER+WEIGHTS "
-        f"with ORDER in {', '.join(ORDERS)} and WEIGHTS in {', '.join(WEIGHTS)}."
-    )
-
-
-def split_name(order: str, weights: str) -> str:
-    """Return the name of a split policy where it has one, else ``order+weights``."""
-    names = {policy: name for name, policy in NAMED_SPLITS.items()}
-    return names.get((order, weights), f"{order}+{weights}")
-
-
 @dataclass(frozen=True)
 class FlowConfig:
-    """What a :class:`~eiwflow.flow.model.MultiScaleFlow` is made of.
+    """What a :class:`~eiwflow.flow.multiscale.MultiScaleFlow` is made of.
 
     Arguments:
         shape: (C, H, W) of an image; H and W are divisible by 2**levels.
@@ -73,7 +43,7 @@ class FlowConfig:
         split: a name of :data:`NAMED_SPLITS` or ``ORDER+WEIGHTS``.
         prior: of what is emitted: ``standard`` N(0, I) or ``conditional`` N(mu(h), sigma(h)^2) on the kept half h.
         init: ``dealt`` rotates every level to the channels of largest variance, and gives pairs of couplings other
-            halves (:mod:`.deal`), by information where the order looks at data and else by chance,
+            halves (:mod:`.partitions`), by information where the order looks at data and else by chance,
             ``dealt-by-information`` and ``dealt-by-chance`` whatever the order; ``principal`` rotates too, and lets the
             halves change places from coupling to coupling; ``random`` is Glow's.
         network: kernel sizes of a coupling network, ``3-1-3`` being Glow's.

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .mixing import inverse_matrices, product, triangles
+from .conv1x1 import inverse_matrices, product, triangles
 
 
 class Stacked(NamedTuple):

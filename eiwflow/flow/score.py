@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from .model import MultiScaleFlow, dequantise, to_bits_per_dim
+from .multiscale import MultiScaleFlow, dequantise, to_bits_per_dim
 
 
 @torch.no_grad()

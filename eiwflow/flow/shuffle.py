@@ -2,85 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from .bijection import Bijection, channel_numbers, generator_for
-from .deal import Deal, by_chance, by_information, in_turn
-from .entropy import redundancy
-from .weights import Weights
-
-
-@dataclass(frozen=True)
-class Order:
-    """How channels are put in order, as their numbers (C,), those that stay first: the first half stays.
-
-    Attributes:
-        made: from C and the permutation seed, before data are seen.
-        sorted: from features (N, C, H, W), once, in the initialising pass; None where an order looks at no data.
-        dealt: how the initialisation ``dealt`` gives a level's channels to its couplings; see :data:`DEALS`.
-
-    """
-
-    made: Callable[[int, int], Tensor]
-    sorted: Callable[[Tensor], Tensor] | None = None
-    dealt: Deal = by_chance
-
-    def stays(self, x: Tensor) -> Tensor:
-        """Return the half (C,) bool that a level's last two couplings are dealt, of channels x (N, C, H, W).
-
-        Of an order that looks at data it is what stays; of any other the first half, whichever leaves.
-        """
-        channels = torch.arange(x.shape[1])
-        order = channels if self.sorted is None else self.sorted(x).cpu()
-        return torch.isin(channels, order[: len(channels) // 2])
-
-
-def by_number(channels: int, seed: int = 0) -> Tensor:
-    """Return the channel numbers (C,) as they are: the last half leaves."""
-    del seed
-    return torch.arange(channels)
-
-
-def halves_swapped(channels: int, seed: int = 0) -> Tensor:
-    """Return the channel numbers (C,), the second half first: the first half leaves."""
-    return by_number(channels, seed).roll(channels // 2)
-
-
-def drawn(channels: int, seed: int) -> Tensor:
-    """Return the channel numbers (C,) in an order that depends on (C, seed) alone."""
-    return torch.randperm(channels, generator=generator_for(seed, f"order of {channels} channels"))
-
-
-def entropy_order(x: Tensor) -> Tensor:
-    """Return the channel numbers (C,) of x (N, C, H, W) by mean redundancy, most structure first."""
-    return redundancy(x).mean(dim=0).argsort(descending=True, stable=True)
-
-
-#: The orders and the weightings of split policies by their words: a new one is a row. A weighting is made from C.
-ORDERS: dict[str, Order] = {
-    "first": Order(halves_swapped),
-    "last": Order(by_number),
-    "random": Order(drawn),
-    "entropy": Order(by_number, sorted=entropy_order, dealt=by_information),
-}
-WEIGHTS: dict[str, Callable[[int], Weights] | None] = {"none": None, "pooled": Weights}
-#: How the initialisations that deal give channels to couplings: as the order has it, or all orders alike.
-DEALS: dict[str, Callable[[Order], Deal]] = {
-    "dealt": lambda order: order.dealt,
-    "dealt-by-information": lambda _: by_information,
-    "dealt-by-chance": lambda _: by_chance,
-}
-
-
-def deal_of(init: str, order: str) -> Deal:
-    """Return how an initialisation gives a level's channels to its couplings, where the split has an order."""
-    return DEALS[init](ORDERS[order]) if init in DEALS else in_turn
+from .bijection import Bijection, channel_numbers
+from .channel_weights import Weights
+from .policies import ORDERS, WEIGHTS
 
 
 class Shuffle(Bijection):

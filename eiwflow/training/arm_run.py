@@ -17,9 +17,9 @@ from ..checkpoint import write_atomically
 from ..data import ImageData, corner_crops, to_tensor
 from ..flow import FlowConfig, dequantise, to_bits_per_dim
 from ..flow.bijection import generator_for
-from ..flow.deal import by_chance
+from ..flow.partitions import by_chance
+from ..flow.policies import deal_of
 from ..flow.score import score
-from ..flow.shuffle import deal_of
 from . import failures
 from .failures import TrainingFailed
 from .loop import Trainer

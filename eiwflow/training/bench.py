@@ -13,8 +13,8 @@ from torch import Tensor
 
 from ..checkpoint import outline
 from ..flow import FlowConfig, MultiScaleFlow
-from ..flow.level import run
 from ..flow.split import standard_normal_log_prob
+from ..flow.step import run
 from .batches import training_batch
 from .memory import channels_last, keep_freed_memory
 from .optimiser import optimisers

@@ -13,9 +13,9 @@ from torch import Tensor
 from ..checkpoint import write_atomically
 from ..flow import MultiScaleFlow, NonFiniteError, quantise
 from ..flow.bijection import generator_for
-from ..flow.entropy import entropy_rate, marginal_entropy, redundancy
-from ..flow.shuffle import entropy_order
-from ..flow.trace import LevelTrace
+from ..flow.information import entropy_rate, marginal_entropy, redundancy
+from ..flow.multiscale import LevelTrace
+from ..flow.policies import entropy_order
 
 #: Images that a recording step looks at.
 PROBE_IMAGES = 128

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..analysis.permutation import HalvesBySteps, ShuffleReport
     from ..analysis.record import TrainingRecord
     from ..checkpoint import Checkpoint
-    from ..flow.trace import Trace
+    from ..flow.multiscale import Trace
     from .frame import Page
 
 #: Words of a heading that are not written as in a file.

@@ -6,7 +6,7 @@ import torch
 
 from eiwflow.analysis.deals import DRAWS, MOST_COUPLINGS, Deals, deals
 from eiwflow.flow import FlowConfig, MultiScaleFlow, dequantise
-from eiwflow.flow.deal import told
+from eiwflow.flow.partitions import told
 
 SIZE = {"shape": (3, 16, 16), "levels": 2, "steps": 4, "width": 4}
 

@@ -15,7 +15,7 @@ from eiwflow.analysis.record import LevelRecord, TrainingRecord
 from eiwflow.data import DataError
 from eiwflow.flow import ConfigError, MultiScaleFlow
 from eiwflow.flow.config import PRIORS
-from eiwflow.flow.entropy import GAUSSIAN_ENTROPY, entropy_rate, redundancy
+from eiwflow.flow.information import GAUSSIAN_ENTROPY, entropy_rate, redundancy
 
 from ..flow.flows import every_policy, ready_flow
 from ..flow.numerics import noise

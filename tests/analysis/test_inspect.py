@@ -16,8 +16,8 @@ from eiwflow.analysis.levels import IMAGES, level_facts, trace_of_test_images
 from eiwflow.checkpoint import load, save
 from eiwflow.data import DataError
 from eiwflow.flow import FlowConfig
-from eiwflow.flow.entropy import GAUSSIAN_ENTROPY
-from eiwflow.flow.trace import LevelTrace, Trace
+from eiwflow.flow.information import GAUSSIAN_ENTROPY
+from eiwflow.flow.multiscale import LevelTrace, Trace
 from tests.training.tiny import tiny_data, tiny_flow, tiny_info
 
 STORED = {"level", "channels", "size", "parameters", "parts", "order", "condition", "singular_values"}

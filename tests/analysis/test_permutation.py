@@ -31,9 +31,9 @@ from eiwflow.analysis.permutation import (
 from eiwflow.analysis.record import LevelRecord, TrainingRecord
 from eiwflow.data import DataError
 from eiwflow.flow import FlowConfig, MultiScaleFlow
-from eiwflow.flow.entropy import redundancy
-from eiwflow.flow.shuffle import entropy_order
-from eiwflow.flow.trace import Trace
+from eiwflow.flow.information import redundancy
+from eiwflow.flow.multiscale import Trace
+from eiwflow.flow.policies import entropy_order
 
 #: Even numbers of channels, and two orders of as many.
 sizes = some.integers(2, 16).map(lambda half: 2 * half)

@@ -23,9 +23,9 @@ from eiwflow.analysis.weights import (
     signed,
 )
 from eiwflow.flow import ConfigError, NonFiniteError
-from eiwflow.flow.entropy import entropy_rate, redundancy
+from eiwflow.flow.information import entropy_rate, redundancy
+from eiwflow.flow.policies import entropy_order
 from eiwflow.flow.score import score
-from eiwflow.flow.shuffle import entropy_order
 
 from ..flow.flows import POLICIES, every_policy, ready_flow
 from .test_levels import images

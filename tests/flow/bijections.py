@@ -9,14 +9,14 @@ import pytest
 from eiwflow.flow import Bijection, FlowConfig
 from eiwflow.flow.actnorm import ActNorm
 from eiwflow.flow.bijection import reset_parameters
+from eiwflow.flow.channel_weights import Weights
 from eiwflow.flow.config import ORDERS, PRIORS, WEIGHTS
+from eiwflow.flow.conv1x1 import InvertibleConvolution
 from eiwflow.flow.coupling import AffineCoupling
-from eiwflow.flow.level import Step
-from eiwflow.flow.mixing import InvertibleConvolution
 from eiwflow.flow.shuffle import Shuffle
 from eiwflow.flow.split import Split
 from eiwflow.flow.squeeze import Squeeze
-from eiwflow.flow.weights import Weights
+from eiwflow.flow.step import Step
 
 from .numerics import noise, perturb
 

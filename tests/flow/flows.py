@@ -10,7 +10,7 @@ from torch import Tensor
 
 from eiwflow.flow import FlowConfig, MultiScaleFlow
 from eiwflow.flow.config import INITS, ORDERS, PRIORS, WEIGHTS
-from eiwflow.flow.shuffle import DEALS
+from eiwflow.flow.policies import DEALS
 
 from .numerics import noise, perturb
 

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eiwflow.flow.bijection import reset_parameters
-from eiwflow.flow.entropy import gaussian_entropy
+from eiwflow.flow.channel_weights import Weights
+from eiwflow.flow.information import gaussian_entropy
 from eiwflow.flow.shuffle import Shuffle
-from eiwflow.flow.weights import Weights
 
 from .numerics import noise, perturb
 

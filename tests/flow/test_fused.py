@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from eiwflow.flow.level import run, run_back
+from eiwflow.flow.step import run, run_back
 
 from .flows import images_for, ready_flow
 from .numerics import largest_difference, noise

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from eiwflow.flow import Latents, NotInitialisedError, ShapeError, dequantise
-from eiwflow.flow.entropy import redundancy
+from eiwflow.flow.information import redundancy
 
 from .flows import every_arm, every_policy, fresh_flow, images_for
 from .numerics import largest_difference, noise, sheet

@@ -4,10 +4,11 @@ import pytest
 import torch
 
 from eiwflow.flow.bijection import reset_parameters
+from eiwflow.flow.channel_weights import LOG_WEIGHT_BOUND, FusedWeights, Weights, pool
 from eiwflow.flow.config import ORDERS, WEIGHTS
-from eiwflow.flow.entropy import redundancy
-from eiwflow.flow.shuffle import InOrder, Shuffle, entropy_order
-from eiwflow.flow.weights import LOG_WEIGHT_BOUND, FusedWeights, Weights, pool
+from eiwflow.flow.information import redundancy
+from eiwflow.flow.policies import entropy_order
+from eiwflow.flow.shuffle import InOrder, Shuffle
 
 from .flows import every_policy, ready_flow
 from .numerics import largest_difference, noise, perturb, sheet

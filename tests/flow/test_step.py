@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from eiwflow.flow.level import folded, folded_inverse
+from eiwflow.flow.step import folded, folded_inverse
 
 from .flows import fresh_flow, images_for, ready_flow
 from .numerics import largest_difference

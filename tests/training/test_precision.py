@@ -3,9 +3,9 @@
 import pytest
 import torch
 
+from eiwflow.flow.channel_weights import Solver
 from eiwflow.flow.coupling import AffineCoupling
 from eiwflow.flow.level import Level
-from eiwflow.flow.weights import Solver
 from tests.flow.flows import images_for, ready_flow
 
 each_split = pytest.mark.parametrize("split", ("weighted", "shuffle", "static-last"))

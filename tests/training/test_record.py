@@ -11,8 +11,8 @@ from eiwflow.checkpoint import load
 from eiwflow.data import to_tensor
 from eiwflow.flow import dequantise, quantise
 from eiwflow.flow.bijection import generator_for
-from eiwflow.flow.entropy import entropy_rate, redundancy
-from eiwflow.flow.shuffle import entropy_order
+from eiwflow.flow.information import entropy_rate, redundancy
+from eiwflow.flow.policies import entropy_order
 from eiwflow.training.loop import train
 from eiwflow.training.recipe import recording_steps
 from eiwflow.training.record import encode_webp, level_records, montage, sample_montage

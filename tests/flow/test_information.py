@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from eiwflow.flow.entropy import (
+from eiwflow.flow.information import (
     GAUSSIAN_ENTROPY,
     entropy_rate,
     gaussian_entropy,

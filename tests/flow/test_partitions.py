@@ -6,7 +6,8 @@ import math
 import pytest
 import torch
 
-from eiwflow.flow.deal import (
+from eiwflow.flow.information import redundancy
+from eiwflow.flow.partitions import (
     best_halves,
     by_chance,
     by_information,
@@ -15,8 +16,7 @@ from eiwflow.flow.deal import (
     in_turn,
     larger_first,
 )
-from eiwflow.flow.entropy import redundancy
-from eiwflow.flow.shuffle import ORDERS
+from eiwflow.flow.policies import ORDERS
 
 from .flows import fresh_flow
 from .numerics import largest_difference, noise, sheet

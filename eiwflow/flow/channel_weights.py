@@ -11,7 +11,7 @@ from torch.autograd.function import once_differentiable
 
 from .bijection import Bijection, starts_at_zero
 from .coupling import soft_bound
-from .entropy import gaussian_entropy
+from .information import gaussian_entropy
 
 #: log ω never leaves ±LOG_WEIGHT_BOUND (nats): a channel is scaled by at most e² = 7.4.
 LOG_WEIGHT_BOUND = 2.0

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from eiwflow.flow.mixing import InvertibleConvolution, principal_rotation, rearrangement
+from eiwflow.flow.conv1x1 import InvertibleConvolution
+from eiwflow.flow.initialise import principal_rotation, rearrangement
 
 from .flows import ready_flow
 from .numerics import largest_difference, noise, perturb
