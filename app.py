@@ -5,7 +5,7 @@ import streamlit as st
 from eiwflow import ui
 from eiwflow.analysis import SURVEY_IMAGES
 from eiwflow.figures import home, slide, strip
-from eiwflow.ui import loaders
+from eiwflow.ui import loaders, protection
 
 
 def front_page() -> None:
@@ -66,4 +66,4 @@ if __name__ == "__main__":
     front_page()
 else:
     # The server imports this file as it starts, and runs it for every visitor.
-    app = st.App(__file__, lifespan=loaders.while_the_server_runs)
+    app = st.App(__file__, lifespan=loaders.while_the_server_runs, middleware=protection.middleware())
