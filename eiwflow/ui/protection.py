@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 import streamlit as st
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+#: Environment variable with the origins, separated by spaces, that may show the app in a frame: a course page.
+ANCESTORS_VARIABLE = "EIWFLOW_FRAME_ANCESTORS"
+_ORIGIN = re.compile(r"https?://(\*\.)?[A-Za-z0-9.-]+(:\d{1,5})?|\*", re.ASCII)
 
 
 def middleware() -> list[Middleware]:
     """Return what stands between the network and Streamlit, the outermost first."""
-    return [Middleware(AllowedHosts)]
+    return [Middleware(ContentSecurity), Middleware(AllowedHosts)]
 
 
 class AllowedHosts:
@@ -51,4 +57,52 @@ def is_allowed(host: str, allowed: Sequence[str]) -> bool:
     patterns = [pattern.strip().lower().rstrip(".") for pattern in allowed]
     return bool(name) and any(
         pattern in ("*", name) or (pattern.startswith("*.") and name.endswith(pattern[1:])) for pattern in patterns
+    )
+
+
+class ContentSecurity:
+    """Add a Content-Security-Policy to every response.
+
+    Pictures come from the app alone: whatever text a page shows, no visitor's browser calls another host for an image.
+    No foreign page shows the app in a frame and has its visitors press the app's buttons.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        self.policy = policy(os.environ.get(ANCESTORS_VARIABLE, ""))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand a request on, and add the headers to its answer."""
+
+        async def send_with_policy(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers["Content-Security-Policy"] = self.policy
+                headers["X-Content-Type-Options"] = "nosniff"
+            await send(message)
+
+        await self.app(scope, receive, send_with_policy if scope["type"] == "http" else send)
+
+
+def policy(ancestors: str) -> str:
+    """Return the policy; ``ancestors`` lists the origins, beside the app's own, that may show it in a frame.
+
+    Raises:
+        ValueError: one of them is not an origin.
+
+    """
+    origins = ancestors.split()
+    for origin in origins:
+        if not _ORIGIN.fullmatch(origin):
+            raise ValueError(
+                f"{ANCESTORS_VARIABLE} holds {origin[:80]!r}; it must be origins such as https://course.example, "
+                "separated by spaces."
+            )
+    return "; ".join(
+        [
+            "img-src 'self' data: blob:",
+            "object-src 'none'",
+            "base-uri 'self'",
+            " ".join(["frame-ancestors 'self'", *origins]),
+        ]
     )

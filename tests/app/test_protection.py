@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from eiwflow.ui.protection import is_allowed
+from eiwflow.ui.protection import is_allowed, policy
 
 from ..browser.conftest import ROOT, start_server
 
@@ -84,3 +84,28 @@ def test_the_settings_list_the_machines_own_names():
 )
 def test_names_follow_streamlits_rules(host, allowed, expected):
     assert is_allowed(host, allowed) is expected
+
+
+# ---------------------------------------------------------------------- content security
+
+
+@pytest.mark.parametrize("path", ["/", "/train", "/_stcore/health", "/static/no-such-file.js"])
+def test_every_response_limits_pictures_and_frames(address, path):
+    answer = get(address, path)
+    header = answer.getheader("Content-Security-Policy")
+    assert "img-src 'self' data: blob:;" in header
+    assert header.endswith("frame-ancestors 'self'")
+    assert answer.getheader("X-Content-Type-Options") == "nosniff"
+
+
+def test_a_course_page_may_be_allowed_to_frame_the_app(tmp_path, monkeypatch):
+    monkeypatch.setenv("EIWFLOW_FRAME_ANCESTORS", "https://course.example https://*.uni.example:8443")
+    with start_server(tmp_path) as address:
+        header = get(address).getheader("Content-Security-Policy")
+    assert header.endswith("; frame-ancestors 'self' https://course.example https://*.uni.example:8443")
+
+
+@pytest.mark.parametrize("text", ["course.example", "https://a.example;", "https://a.example/page", "'none'"])
+def test_what_is_no_origin_is_refused_in_a_sentence(text):
+    with pytest.raises(ValueError, match=r"^EIWFLOW_FRAME_ANCESTORS holds .*; it must be origins such as"):
+        policy(text)
