@@ -408,7 +408,7 @@ def study_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
 
 
 def _study_report(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
-    from .analysis.study import report
+    from .analysis.compare import report
     from .analysis.study_file import StudyError, read_study
 
     subject = None if options.subject is None else tuple(options.subject.split("/"))

@@ -16,7 +16,7 @@ from eiwflow.ui import shuffle_loaders as loaders
 from eiwflow.ui.columns import again, draw_each, places
 
 if TYPE_CHECKING:
-    from eiwflow.analysis.permutation import ShuffleReport
+    from eiwflow.analysis.shuffle import ShuffleReport
 
 page = ui.begin("What does the permutation move, and when?", "Shuffle", level=True, compare=True)
 

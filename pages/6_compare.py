@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from eiwflow import ui
-from eiwflow.analysis.study import subjects
-from eiwflow.analysis.study_arms import arm_curve, arm_level, arm_table, cost_in_words, splitting_levels
+from eiwflow.analysis.compare import subjects
+from eiwflow.analysis.compare_arms import arm_curve, arm_level, arm_table, cost_in_words, splitting_levels
 from eiwflow.analysis.study_file import StudyError
 from eiwflow.figures import compare as figures
 from eiwflow.figures import steps
@@ -20,9 +20,9 @@ from eiwflow.ui.parts import LESSON_LETTERS
 if TYPE_CHECKING:
     import numpy as np
 
+    from eiwflow.analysis.compare import Effect
+    from eiwflow.analysis.compare_arms import ArmCurve
     from eiwflow.analysis.record import TrainingRecord
-    from eiwflow.analysis.study import Effect
-    from eiwflow.analysis.study_arms import ArmCurve
 
 visit = ui.begin("Is the adaptive split better than the static one?", "Compare", needs_checkpoint=False)
 said, files = st.container(), loaders.files()

@@ -13,7 +13,7 @@ from eiwflow.ui.shuffle_loaders import readable
 
 page = ui.begin("What lies between two images?", "Space", compare=True)
 
-from eiwflow.analysis.interpolation import MAX_TEMPERATURE  # noqa: E402 (the title does not wait for torch)
+from eiwflow.analysis.space import MAX_TEMPERATURE  # noqa: E402 (the title does not wait for torch)
 
 PATHS = {"line": "linear", "arc": "spherical"}
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from eiwflow import checkpoint, data
-from eiwflow.analysis.anatomy import anatomy
+from eiwflow.analysis.checkpoint import anatomy
 from eiwflow.data import registry
 from eiwflow.data.registry import DATASETS, DataSet
 from eiwflow.figures import checkpoint as figures

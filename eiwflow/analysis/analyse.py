@@ -16,12 +16,12 @@ from . import (
     REFERENCE_IMAGES,
     SURVEY_IMAGES,
     channels,
-    deals,
     entropy,
-    interpolation,
     latents,
     levels,
-    permutation,
+    partitions,
+    shuffle,
+    space,
     weights,
 )
 from .evaluate import images_to_score
@@ -92,7 +92,7 @@ def analyse(
         level: from 1; None for all, or for the first where one is meant.
         seed: of the image's dequantisation and of what is drawn.
         other_image: number of the test image that Space goes to, from 0.
-        path: that it takes there, one of ``interpolation.PATHS``.
+        path: that it takes there, one of ``space.PATHS``.
         beside: other checkpoints, that Latents and Weights compare with this one.
 
     Raises:
@@ -209,9 +209,9 @@ def _shuffle(subject: Subject) -> dict[str, Any]:
     (image,) = levels.traces(subject.flow, subject.image, subject.seed)
     known = None if subject.sources is None else subject.sources[: len(trace.x)]
     config = subject.flow.config
-    found = permutation.shuffle_report(trace, level, config.order, subject.record, image, subject.seed, known)
-    halves = permutation.halves_by_steps(config, subject.train, subject.seed)
-    dealt = deals.deals(config, subject.train, level, subject.seed)
+    found = shuffle.shuffle_report(trace, level, config.order, subject.record, image, subject.seed, known)
+    halves = shuffle.halves_by_steps(config, subject.train, subject.seed)
+    dealt = partitions.deals(config, subject.train, level, subject.seed)
     of_deals = {"in_words": dealt.in_words(), "couplings": dealt.table(), "told": dealt.told.tolist()}
     return {**found.to_dict(), "halves_by_steps": halves.table(), "deals": of_deals}
 
@@ -244,7 +244,7 @@ def _space(subject: Subject) -> dict[str, Any]:
     if not 0 <= number <= last:
         raise DataError(f"--other-image is {number}; there are the test images 0 to {last}")
     other = subject.test[number : number + 1]
-    way = interpolation.interpolate(subject.flow, subject.image, other, subject.path, subject.seed)
+    way = space.interpolate(subject.flow, subject.image, other, subject.path, subject.seed)
     return {"other_image": number, **way.to_dict()}
 
 

@@ -20,7 +20,7 @@ from ..flow.bijection import generator_for
 from ..flow.level import Level
 from .evaluate import Evaluation
 from .levels import power
-from .way_back import EPSILON
+from .round_trip import EPSILON
 
 #: The parts of a level that have parameters, in forward order.
 PARTS = ("actnorm", "mixing", "coupling", "shuffle", "prior")

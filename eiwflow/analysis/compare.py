@@ -19,7 +19,7 @@ from scipy import stats
 from ..flow.config import INITS, ORDERS, WEIGHTS, parse_split, split_name
 from ..flow.policies import DEALS
 from ..training.study_recipe import AGAIN, Arm
-from .study_arms import arm_table
+from .compare_arms import arm_table
 from .study_file import Study, StudyError
 
 ALPHA = 0.05

@@ -14,8 +14,8 @@ from ..data import ImageData
 from ..flow import MultiScaleFlow
 from ..flow.information import entropy_rate, marginal_entropy, redundancy
 from ..flow.multiscale import LevelTrace
-from . import anatomy
-from .anatomy import LevelAnatomy, LevelInversion
+from . import checkpoint as anatomy
+from .checkpoint import LevelAnatomy, LevelInversion
 from .curve import TrainingCurve
 from .evaluate import images_to_score
 from .levels import IMAGES, trace_of_test_images

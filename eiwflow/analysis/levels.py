@@ -15,7 +15,7 @@ from ..flow import MultiScaleFlow, NonFiniteError, dequantise, quantise, to_bits
 from ..flow.information import redundancy
 from ..flow.multiscale import LevelTrace, Trace
 from ..flow.split import standard_normal_log_prob
-from .way_back import BOUND, way_back
+from .round_trip import BOUND, way_back
 
 #: Smallest standard deviation of a fitted channel: a constant one stays finite.
 STD_FLOOR = 1e-6

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from .bootstrap import Estimate
 from .entropy import Entropies
-from .permutation import ShuffleReport
+from .shuffle import ShuffleReport
 
 ONE_TRAINING = (
     "this is one training of each. Intervals are over the same test images for both, not over trainings, so nothing "

@@ -19,7 +19,7 @@ from ..flow.conv1x1 import mix
 from ..flow.initialise import principal_rotation
 from ..flow.partitions import NEIGHBOURS, by_chance, by_information, in_turn, told
 from ..flow.policies import DEALS, ORDERS, deal_of
-from .permutation import percent
+from .shuffle import percent
 
 #: Draws of the deal by chance.
 DRAWS = 100

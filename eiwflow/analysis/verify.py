@@ -18,8 +18,8 @@ from ..checkpoint import Checkpoint, WrongValue, wrong_values
 from ..flow import FlowConfig, NonFiniteError, dequantise
 from ..flow.bijection import generator_for
 from ..flow.level import Level
-from .anatomy import factor, level_anatomy, level_inversion
-from .way_back import EPSILON
+from .checkpoint import factor, level_anatomy, level_inversion
+from .round_trip import EPSILON
 
 #: Images that are sent through, and those of them at which Jacobians are taken.
 IMAGES, JACOBIANS = 16, 2

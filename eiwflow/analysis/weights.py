@@ -17,7 +17,7 @@ from ..flow import ConfigError, MultiScaleFlow, NonFiniteError, dequantise
 from ..flow.information import GAUSSIAN_ENTROPY, entropy_rate, gaussian_entropy, redundancy
 from ..flow.shuffle import Shuffle
 from . import bootstrap
-from .permutation import NearTies, near_ties
+from .shuffle import NearTies, near_ties
 
 #: Test images that averages are over.
 IMAGES = 128

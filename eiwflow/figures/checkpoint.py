@@ -17,7 +17,7 @@ from . import palette
 from .layout import layout
 
 if TYPE_CHECKING:
-    from ..analysis.anatomy import Anatomy, Inversion, LevelAnatomy
+    from ..analysis.checkpoint import Anatomy, Inversion, LevelAnatomy
     from ..analysis.curve import TrainingCurve
 
 #: part: its name in the strip, and a shorter one at an axis.

@@ -16,8 +16,8 @@ from . import palette, steps
 from .layout import layout, legend_room
 
 if TYPE_CHECKING:
-    from ..analysis.study import Effect
-    from ..analysis.study_arms import ArmCurve, ArmLevel
+    from ..analysis.compare import Effect
+    from ..analysis.compare_arms import ArmCurve, ArmLevel
 
 #: claim: colour, symbol.
 CLAIMS = {

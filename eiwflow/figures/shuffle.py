@@ -18,8 +18,8 @@ from .layout import layout, legend_room
 from .pixels import data_uri
 
 if TYPE_CHECKING:
-    from ..analysis.deals import Deals
-    from ..analysis.permutation import HalvesBySteps, NullBand, RankRiver, ShuffleReport
+    from ..analysis.partitions import Deals
+    from ..analysis.shuffle import HalvesBySteps, NullBand, RankRiver, ShuffleReport
 
 #: Lines of more channels than these cannot be told apart: a matrix is drawn instead.
 MOST_LINES = 24

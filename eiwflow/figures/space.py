@@ -16,7 +16,7 @@ from .layout import layout, legend_room
 from .pixels import appearance, data_uri, montage, picture
 
 if TYPE_CHECKING:
-    from ..analysis.interpolation import Interpolation, NormPaths, Samples
+    from ..analysis.space import Interpolation, NormPaths, Samples
 
 _BAND = "rgba(0, 158, 115, 0.25)"
 #: How each path is drawn: name, colour, dash.

@@ -14,7 +14,7 @@ from . import palette
 from .pixels import file_uri
 
 if TYPE_CHECKING:
-    from ..analysis.progress import LevelNow, Progress
+    from ..analysis.train import LevelNow, Progress
 
 _RAW, _SMOOTH, _TEST = "train (faint)", "train, smoothed (bold)", "test, averaged weights"
 #: Of runs that are compared, each with a colour of its own: a dash.

@@ -17,7 +17,7 @@ from .door import door, empty
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-    from ..analysis.anatomy import Anatomy, Inversion
+    from ..analysis.checkpoint import Anatomy, Inversion
     from ..analysis.curve import TrainingCurve
     from ..analysis.evaluate import Evaluation
     from ..analysis.verify import Verification
@@ -47,7 +47,7 @@ def anatomy(page: Page) -> Anatomy:
 
 @st.cache_resource(max_entries=16, hash_funcs=loaders.HASHES, show_spinner=False)
 def _anatomy(checkpoint: Checkpoint) -> Anatomy:
-    from ..analysis import anatomy
+    from ..analysis import checkpoint as anatomy
 
     return anatomy.anatomy(checkpoint.flow)
 
@@ -76,21 +76,21 @@ def inversion(page: Page) -> Inversion:
 
 @st.cache_resource(max_entries=16, hash_funcs=loaders.HASHES, show_spinner="Going there and back …")
 def _inversion(checkpoint: Checkpoint, images: loaders.Images) -> Inversion:
-    from ..analysis import anatomy
+    from ..analysis import checkpoint as anatomy
 
     return anatomy.inversion(checkpoint.flow, images.test)
 
 
 def readable(page: Page) -> list[dict[str, str]]:
     """Return inversion and conditioning of every level as a page has room for them."""
-    from ..analysis import anatomy
+    from ..analysis import checkpoint as anatomy
 
     return anatomy.cells(_anatomy(page.checkpoint), inversion(page))
 
 
 def tables(page: Page) -> dict[str, list[dict[str, Any]]]:
     """Return levels, parts and steps with all figures."""
-    from ..analysis import anatomy
+    from ..analysis import checkpoint as anatomy
 
     made, seen = _anatomy(page.checkpoint), inversion(page)
     return {
@@ -167,7 +167,7 @@ def _score(checkpoint: Checkpoint, images: loaders.Images) -> Evaluation:
 
 def score_in_words(page: Page, found: Evaluation) -> str:
     """Return bits/dim in words, beside what the file says where it speaks of the same data set."""
-    from ..analysis.anatomy import score_in_words
+    from ..analysis.checkpoint import score_in_words
 
     info = page.checkpoint.info
     comparable = found.data == info.data and not info.recipe.get("validation")

@@ -19,8 +19,8 @@ from . import loaders
 from .frame import Visit
 
 if TYPE_CHECKING:
+    from ..analysis.compare import FalseAlarms, Verdict
     from ..analysis.record import TrainingRecord
-    from ..analysis.study import FalseAlarms, Verdict
     from ..analysis.study_file import Study
     from ..training.study_recipe import Arm, StudyRecipe
 
@@ -91,7 +91,7 @@ _HASHES: dict[str | type[Any], Callable[[Any], Any]] = {"eiwflow.analysis.study_
 @st.cache_resource(max_entries=64, hash_funcs=_HASHES, show_spinner=False)
 def verdict(study: Study, subject: tuple[str, str]) -> Verdict:
     """Return what may be said of a study."""
-    from ..analysis import study as analysis
+    from ..analysis import compare as analysis
 
     return analysis.verdict(study, subject)
 
@@ -99,7 +99,7 @@ def verdict(study: Study, subject: tuple[str, str]) -> Verdict:
 @st.cache_resource(max_entries=16, hash_funcs=_HASHES, show_spinner="Simulating studies of chance alone …")
 def false_alarms(study: Study) -> FalseAlarms | None:
     """Return how often chance with this study's scatter would be believed, None where there is no scatter."""
-    from ..analysis import study as analysis
+    from ..analysis import compare as analysis
 
     pool = analysis.residuals(study)
     return analysis.false_alarms(pool, study.recipe.seeds) if len(pool) else None
@@ -149,7 +149,7 @@ def choose_study(place: DeltaGenerator, known: dict[str, Path]) -> str:
 
 def choose_arms(one: DeltaGenerator, others: DeltaGenerator, study: Study) -> list[tuple[str, str]]:
     """Draw the choice of what is compared, and with what; return the subject, then the others."""
-    from ..analysis.study import subjects
+    from ..analysis.compare import subjects
 
     options = ["/".join(subject) for subject in subjects(study)]
 
@@ -180,7 +180,7 @@ def _subject(option: str) -> tuple[str, str]:
 
 def name(study: Study, subject: tuple[str, str]) -> str:
     """Return what a split with an initialisation is called in a study."""
-    from ..analysis.study import short
+    from ..analysis.compare import short
     from ..training.study_recipe import Arm
 
     return short(study, Arm(*subject, ""))
@@ -252,7 +252,7 @@ def ask_for_a_vote(letters: dict[tuple[str, str], str]) -> None:
 
 def answer_the_vote(letters: dict[tuple[str, str], str], names: dict[tuple[str, str], str], study: Study) -> None:
     """Say whom the class voted for, who was who, and who needs the fewest bits under the first prior."""
-    from ..analysis.study_arms import arm_table
+    from ..analysis.compare_arms import arm_table
 
     rows = {(row["split"], row["init"]): row for row in arm_table(study) if row["prior"] == study.priors[0]}
     best = letters[min((one for one in letters if one in rows), key=lambda one: rows[one]["bits_per_dim"])]

@@ -13,8 +13,8 @@ from . import loaders, weight_loaders
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ..analysis.interpolation import Interpolation, Samples
     from ..analysis.latents import Comparison, Guess, Norms, Survey, Treated, Treatment, Way
+    from ..analysis.space import Interpolation, Samples
     from ..checkpoint import Checkpoint
     from .frame import Page
 
@@ -175,7 +175,7 @@ def _survey(checkpoint: Checkpoint, images: loaders.Images) -> Survey:
 
 @st.cache_resource(max_entries=32, hash_funcs=loaders.HASHES, show_spinner=False)
 def _way(checkpoint: Checkpoint, a: Tensor, b: Tensor, path: str, seed: int, frames: int) -> Interpolation:
-    from ..analysis.interpolation import interpolate
+    from ..analysis.space import interpolate
 
     return interpolate(checkpoint.flow, a, b, path, seed, frames)
 
@@ -187,14 +187,14 @@ def way(page: Page, other: Tensor, path: str) -> Interpolation:
         NonFiniteError: with one sentence.
 
     """
-    from ..analysis.interpolation import FRAMES
+    from ..analysis.space import FRAMES
 
     return _way(page.checkpoint, page.image, other, path, page.seed, FRAMES)
 
 
 def ways_in_words(ways: dict[Page, Interpolation]) -> str:
     """Return what lies between the images in a flow, or in the two that are compared."""
-    from ..analysis.interpolation import pair_in_words
+    from ..analysis.space import pair_in_words
 
     if len(ways) == 1:
         (way,) = ways.values()
@@ -211,7 +211,7 @@ def moving(page: Page, other: Tensor, path: str) -> bytes:
 
 @st.cache_resource(max_entries=32, hash_funcs=loaders.HASHES, show_spinner=False)
 def _samples(checkpoint: Checkpoint, temperatures: tuple[float, ...], seed: int) -> Samples:
-    from ..analysis.interpolation import draw
+    from ..analysis.space import draw
 
     return draw(checkpoint.flow, SAMPLES, temperatures, seed)
 

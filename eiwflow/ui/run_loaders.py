@@ -23,7 +23,7 @@ from ..training.presets import PRESETS
 from . import loaders, state
 
 if TYPE_CHECKING:
-    from ..analysis.progress import Progress
+    from ..analysis.train import Progress
     from ..data import ImageData
     from ..flow import FlowConfig
     from ..training.cost import Timing
@@ -165,7 +165,7 @@ def memory(chosen: Recipe, device: str) -> int:
 
 def duration(seconds: float) -> str:
     """Return a duration as it is said."""
-    from ..analysis import progress
+    from ..analysis import train as progress
 
     return progress.duration(seconds)
 
@@ -263,7 +263,7 @@ def progress(run: RunDirectory) -> Progress:
 
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _progress(path: Path, time: int, size: int) -> Progress:
-    from ..analysis import progress
+    from ..analysis import train as progress
     from ..training.run import RunDirectory
 
     del time, size  # they are the records' stamp

@@ -12,10 +12,10 @@ from . import loaders, weight_loaders
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ..analysis.deals import Deals
     from ..analysis.levels import LevelFacts
-    from ..analysis.permutation import HalvesBySteps, ShuffleReport
+    from ..analysis.partitions import Deals
     from ..analysis.record import TrainingRecord
+    from ..analysis.shuffle import HalvesBySteps, ShuffleReport
     from ..checkpoint import Checkpoint
     from ..flow.multiscale import Trace
     from .frame import Page
@@ -64,12 +64,12 @@ def _report(
     _record: TrainingRecord | None,
 ) -> ShuffleReport:
     del until  # the last step of the record stands for all of it
-    from ..analysis import levels, permutation
+    from ..analysis import levels, shuffle
 
     trace, (looked_at,) = _trace(checkpoint, images), levels.traces(checkpoint.flow, image, seed)
     sources = weight_loaders.sources(images)
     known = None if sources is None else sources[: len(trace.x)]
-    return permutation.shuffle_report(trace, level, checkpoint.flow.config.order, _record, looked_at, seed, known)
+    return shuffle.shuffle_report(trace, level, checkpoint.flow.config.order, _record, looked_at, seed, known)
 
 
 def samples(page: Page) -> dict[int, bytes]:
@@ -100,15 +100,15 @@ def _trace(checkpoint: Checkpoint, images: loaders.Images) -> Trace:
 @st.cache_resource(max_entries=16, hash_funcs=loaders.HASHES, show_spinner="Initialising a flow …")
 def halves_by_steps(checkpoint: Checkpoint, images: loaders.Images, seed: int) -> HalvesBySteps:
     """Return which half of level 1's channels holds the structure, by the number of steps."""
-    from ..analysis import permutation
+    from ..analysis import shuffle
 
-    return permutation.halves_by_steps(checkpoint.flow.config, images.reference, seed)
+    return shuffle.halves_by_steps(checkpoint.flow.config, images.reference, seed)
 
 
 @st.cache_resource(max_entries=16, hash_funcs=loaders.HASHES, show_spinner="Initialising a flow …")
 def deals(checkpoint: Checkpoint, images: loaders.Images, level: int, seed: int) -> Deals:
     """Return what a level's couplings would see of what its channels tell of each other, deal by deal."""
-    from ..analysis.deals import deals as found
+    from ..analysis.partitions import deals as found
 
     return found(checkpoint.flow.config, images.reference, level, seed)
 

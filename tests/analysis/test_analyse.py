@@ -9,7 +9,7 @@ from eiwflow import checkpoint
 from eiwflow.analysis import channels
 from eiwflow.analysis.analyse import ALL_LEVELS, COMPARING, SUBJECTS, analyse
 from eiwflow.analysis.evaluate import images_to_score
-from eiwflow.analysis.interpolation import interpolate
+from eiwflow.analysis.space import interpolate
 from eiwflow.cli import SUBJECTS as OFFERED
 from eiwflow.data import DataError
 from eiwflow.flow import ConfigError

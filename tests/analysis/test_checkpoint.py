@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from eiwflow.analysis import anatomy as module
-from eiwflow.analysis.anatomy import PARTS, anatomy, cells, inversion, level_table, score_in_words, step_table
+from eiwflow.analysis import checkpoint as module
+from eiwflow.analysis.checkpoint import PARTS, anatomy, cells, inversion, level_table, score_in_words, step_table
 from eiwflow.analysis.evaluate import Evaluation
 from eiwflow.flow import MultiScaleFlow, NonFiniteError, dequantise
 from eiwflow.flow.bijection import generator_for

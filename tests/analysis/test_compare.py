@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from scipy import stats
 
-from eiwflow.analysis.study import (
+from eiwflow.analysis.compare import (
     comparisons,
     contrast,
     corrected,
@@ -24,7 +24,7 @@ from eiwflow.analysis.study import (
     subjects,
     verdict,
 )
-from eiwflow.analysis.study_arms import arm_curve, arm_table
+from eiwflow.analysis.compare_arms import arm_curve, arm_table
 from eiwflow.analysis.study_file import StudyError, read_record, read_study
 from eiwflow.training.study import run_study
 from eiwflow.training.study_recipe import AGAIN, Arm, StudyRecipe

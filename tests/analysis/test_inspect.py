@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from eiwflow.analysis import anatomy
+from eiwflow.analysis import checkpoint as anatomy
 from eiwflow.analysis import inspect as module
 from eiwflow.analysis.evaluate import images_to_score
 from eiwflow.analysis.inspect import inspect

@@ -16,7 +16,7 @@ import pytest
 import torch
 from numpy.random import Generator
 
-from eiwflow.analysis.way_back import way_back
+from eiwflow.analysis.round_trip import way_back
 from eiwflow.checkpoint import load
 from eiwflow.flow import FlowConfig, MultiScaleFlow, NonFiniteError, dequantise
 from eiwflow.flow.config import INITS, ORDERS, PRIORS, WEIGHTS

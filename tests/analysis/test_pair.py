@@ -10,7 +10,7 @@ import pytest
 from eiwflow.analysis.bootstrap import estimate
 from eiwflow.analysis.entropy import MEASURES, Entropies, Half, LevelEntropies, Stage
 from eiwflow.analysis.pair import ONE_TRAINING, EntropyPair, ShufflePair
-from eiwflow.analysis.permutation import ImageOrders, ShuffleReport, alternatives, near_ties
+from eiwflow.analysis.shuffle import ImageOrders, ShuffleReport, alternatives, near_ties
 
 NAMES = ("one", "two")
 NOISE = np.random.default_rng(0).normal(size=50)

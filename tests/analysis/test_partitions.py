@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from eiwflow.analysis.deals import DRAWS, MOST_COUPLINGS, Deals, deals
+from eiwflow.analysis.partitions import DRAWS, MOST_COUPLINGS, Deals, deals
 from eiwflow.flow import FlowConfig, MultiScaleFlow, dequantise
 from eiwflow.flow.partitions import told
 

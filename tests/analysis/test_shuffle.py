@@ -1,4 +1,4 @@
-"""What eiwflow.analysis.permutation says of orders: one against another, over training, over images, by other rules."""
+"""What eiwflow.analysis.shuffle says of orders: one against another, over training, over images, by other rules."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from hypothesis import strategies as some
 from scipy import stats
 
 from eiwflow.analysis.levels import traces
-from eiwflow.analysis.permutation import (
+from eiwflow.analysis.record import LevelRecord, TrainingRecord
+from eiwflow.analysis.shuffle import (
     RankRiver,
     alternatives,
     churn_band,
@@ -28,7 +29,6 @@ from eiwflow.analysis.permutation import (
     split_churn,
     tau_band,
 )
-from eiwflow.analysis.record import LevelRecord, TrainingRecord
 from eiwflow.data import DataError
 from eiwflow.flow import FlowConfig, MultiScaleFlow
 from eiwflow.flow.information import redundancy

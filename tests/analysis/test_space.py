@@ -1,4 +1,4 @@
-"""What eiwflow.analysis.interpolation says of the way between two images."""
+"""What eiwflow.analysis.space says of the way between two images."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from eiwflow.analysis.interpolation import (
+from eiwflow.analysis.latents import encode
+from eiwflow.analysis.space import (
     FRAMES,
     MAX_TEMPERATURE,
     PATHS,
@@ -25,7 +26,6 @@ from eiwflow.analysis.interpolation import (
     pair_in_words,
     spherical,
 )
-from eiwflow.analysis.latents import encode
 from eiwflow.flow import Latents, quantise
 
 from ..flow.flows import every_policy, ready_flow

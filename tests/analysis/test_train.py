@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from eiwflow.analysis.progress import duration, progress
+from eiwflow.analysis.train import duration, progress
 from eiwflow.flow.config import NAMED_SPLITS
 from eiwflow.training.loop import train
 from eiwflow.training.run import RunDirectory

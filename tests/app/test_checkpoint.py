@@ -16,7 +16,8 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from eiwflow import cli
-from eiwflow.analysis import anatomy, entropy
+from eiwflow.analysis import checkpoint as anatomy
+from eiwflow.analysis import entropy
 from eiwflow.analysis.evaluate import evaluate
 from eiwflow.checkpoint import CheckpointInfo, load, save
 from eiwflow.data import load as load_data

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from eiwflow.analysis.study import report
+from eiwflow.analysis.compare import report
 from eiwflow.analysis.study_file import read_study
 from eiwflow.training import study_worker
 from eiwflow.training.run import RunError

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from eiwflow.analysis.anatomy import Anatomy, Inversion, anatomy, inversion
+from eiwflow.analysis.checkpoint import Anatomy, Inversion, anatomy, inversion
 from eiwflow.analysis.curve import TrainingCurve
 from eiwflow.figures import checkpoint as figures
 from eiwflow.figures import palette

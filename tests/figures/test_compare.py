@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from eiwflow.analysis.study import Effect, effect
-from eiwflow.analysis.study_arms import ArmCurve, ArmLevel
+from eiwflow.analysis.compare import Effect, effect
+from eiwflow.analysis.compare_arms import ArmCurve, ArmLevel
 from eiwflow.figures import compare, palette
 from eiwflow.training.study_recipe import Arm
 

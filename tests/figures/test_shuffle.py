@@ -10,8 +10,8 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from eiwflow.analysis.deals import Deals
-from eiwflow.analysis.permutation import (
+from eiwflow.analysis.partitions import Deals
+from eiwflow.analysis.shuffle import (
     HalvesBySteps,
     ImageOrders,
     RankRiver,

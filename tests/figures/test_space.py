@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
-from eiwflow.analysis.interpolation import Interpolation, NormPaths, Samples
+from eiwflow.analysis.space import Interpolation, NormPaths, Samples
 from eiwflow.figures import palette
 from eiwflow.figures import space as figures
 

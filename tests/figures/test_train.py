@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from eiwflow.analysis.progress import progress
+from eiwflow.analysis.train import progress
 from eiwflow.figures import palette, train
 from eiwflow.training.loop import train as train_flow
 

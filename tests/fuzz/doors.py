@@ -20,9 +20,9 @@ from PIL import Image
 
 from eiwflow import cli
 from eiwflow.analysis.curve import load_curve
-from eiwflow.analysis.progress import progress
 from eiwflow.analysis.record import load_record
 from eiwflow.analysis.study_file import StudyError, read_record, read_study
+from eiwflow.analysis.train import progress
 from eiwflow.checkpoint import CheckpointError, load, save
 from eiwflow.data import DataError
 from eiwflow.data.folder import read_folder
