@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from .training.presets import PRESETS
+from .training.presets import PRESETS, preset_settings
 
 if TYPE_CHECKING:
     from .checkpoint import Checkpoint
@@ -364,7 +364,7 @@ def _new_run(options: argparse.Namespace, team: Team) -> tuple[Any, ImageData]:
     from .training.recipe import Recipe
     from .training.run import RunDirectory, runs_root
 
-    settings = {**PRESETS.get(options.preset, {}), **_given(options, *_RECIPE_OPTIONS)}
+    settings = {**preset_settings(options.preset, options.data), **_given(options, *_RECIPE_OPTIONS)}
     size = _given(options, "size").get("size", settings.get("size", 32))
     # A wrong setting is refused before data are read or downloaded; how many channels they have is seen then.
     flow = _flow_config(options, settings, 3, size)
@@ -504,9 +504,15 @@ def evaluate_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     # One image has no standard error.
     error = f" ± {result.bits_per_dim_stderr:.4f}" if math.isfinite(result.bits_per_dim_stderr) else ""
     note = f"{images.name}: {result.note}\n" if result.note else ""
+    floor = (
+        ""
+        if result.floor_bits_per_dim is None
+        else f"floor {result.floor_bits_per_dim:.4f} bits/dim: the entropy of the grain, which no model can beat "
+        "(of values that are not clipped)\n"
+    )
     text = (
         f"{loaded.name} on {result.data}: {result.bits_per_dim:.4f}{error} bits/dim ({result.n} images{clusters})\n"
-        f"{note}round trip {result.round_trip_max_abs:.1e}, log-det gap {result.log_det_gap:.1e} nats/dim"
+        f"{floor}{note}round trip {result.round_trip_max_abs:.1e}, log-det gap {result.log_det_gap:.1e} nats/dim"
     )
     return result.to_dict(), text
 

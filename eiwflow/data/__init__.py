@@ -2,16 +2,18 @@
 
 from .crops import corner_crops, fixed_crops, random_crops, to_tensor
 from .holdout import hold_out
-from .images import DataError, ImageData
+from .images import DataError, Factor, ImageData
 from .picture import from_picture
-from .registry import DATASETS, load
+from .registry import DATASETS, flips, load
 
 __all__ = [
     "DATASETS",
     "DataError",
+    "Factor",
     "ImageData",
     "corner_crops",
     "fixed_crops",
+    "flips",
     "from_picture",
     "hold_out",
     "load",

@@ -7,7 +7,7 @@ from hashlib import sha256
 
 import numpy as np
 
-from .images import ImageData, check_parts
+from .images import Factor, ImageData, check_parts
 from .split import tenth_by_hash
 
 HELD_OUT_SHARE = 0.15
@@ -38,6 +38,7 @@ def hold_out(data: ImageData) -> ImageData:
             train_source=None if source is None else source[~held],
             test_source=None if source is None else source[held],
             note=data.note_with(remark),
+            factors={name: Factor(factor.train[~held], factor.train[held]) for name, factor in data.factors.items()},
         )
     )
 

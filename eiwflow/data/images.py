@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,6 +26,13 @@ def reason(error: Exception) -> str:
     return str(error)[:200] or type(error).__name__
 
 
+class Factor(NamedTuple):
+    """What is known of every image about one thing, as its letter or its grain: an array (N, …) for each part."""
+
+    train: np.ndarray
+    test: np.ndarray
+
+
 @dataclass(frozen=True, eq=False)
 class ImageData:
     """Images in two parts that share no content, but for what the note says of an archive that made its own parts.
@@ -36,6 +45,7 @@ class ImageData:
         test_source: (M,) integers likewise, or None.
         source_names: one name per source; empty where the sources are unknown.
         note: what a reader should know of the images, as what was done to them; empty where there is nothing.
+        factors: what is known of how each image was made, by name; empty for found images.
 
     """
 
@@ -46,6 +56,16 @@ class ImageData:
     test_source: np.ndarray | None = None
     source_names: tuple[str, ...] = ()
     note: str = ""
+    factors: Mapping[str, Factor] = field(default_factory=dict)
+
+    def floor_bits_per_dim(self, limit: int | None = None) -> float | None:
+        """Return the bits/dim of the test images' grain alone, which no model can beat; None where it is not known.
+
+        It holds for values that are not clipped. Clipping lowers it a little where an image touches 0 or 255.
+        """
+        from .camera import floor_bits_per_dim
+
+        return floor_bits_per_dim(self.factors["grain"].test[:limit]) if "grain" in self.factors else None
 
     @property
     def channels(self) -> int:
@@ -87,6 +107,7 @@ def pad_to_multiple(data: ImageData, multiple: int) -> ImageData:
     """Return the data with black borders, so that both sides are divisible by ``multiple``.
 
     The border is even on opposite sides; an odd pixel goes to the bottom or to the right.
+    Factors are left out of padded data: a border has neither grain nor light.
     Raises DataError where the padded images would be out of bounds.
     """
     if not isinstance(multiple, int) or not 1 <= multiple <= MAX_SIDE:
@@ -103,4 +124,5 @@ def pad_to_multiple(data: ImageData, multiple: int) -> ImageData:
         train=np.pad(data.train, border),
         test=np.pad(data.test, border),
         note=data.note_with(f"{height}×{width} images are zero-padded to {padded[0]}×{padded[1]}"),
+        factors={},
     )

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from . import torchvision_sets
+from . import drawn, torchvision_sets
 from .folder import read_folder
 from .images import DataError, ImageData, check_parts, pad_to_multiple
 from .npz import read_npz
@@ -18,29 +18,58 @@ FOLDER_SIZE = 32
 
 
 class DataSet(NamedTuple):
-    """How a data set is loaded, given whether it may be downloaded, and what it is in one sentence."""
+    """A data set.
+
+    Attributes:
+        load: returns it, given whether it may be downloaded.
+        description: in one or two sentences.
+        flips: whether a mirrored image is still one of the set.
+
+    """
 
     load: Callable[[bool], ImageData]
     description: str
+    flips: bool = True
 
 
-def _bundled(name: str) -> ImageData:
+def _bundled_file(name: str) -> Path:
     path = ASSETS / f"{name}.npz"
     if not path.is_file():
         raise DataError(
             f"{name!r} lies in assets/data in the folder of the project's source, and not in {str(ASSETS)!r}: work "
             f"in that folder, or give the path of its file {path.name!r}"
         )
-    return replace(read_npz(path), name=name)
+    return path
+
+
+def _photos32(download: bool) -> ImageData:
+    return replace(read_npz(_bundled_file("photos32")), name="photos32")
+
+
+def _faces16(download: bool) -> ImageData:
+    return drawn.faces16(_bundled_file("faces16").parent)
+
+
+def _letters32(download: bool) -> ImageData:
+    return drawn.letters32(_bundled_file("letters32").parent)
 
 
 DATASETS: dict[str, DataSet] = {
     "photos32": DataSet(
-        lambda download: _bundled("photos32"),
+        _photos32,
         "4,756 colour crops, 32×32, of 17 photographs; the test part is the right-hand fifth of each.",
     ),
+    "faces16": DataSet(
+        _faces16,
+        "14,000 drawn faces, 16×16, in changing light and with grain of known strength.",
+    ),
+    "letters32": DataSet(
+        _letters32,
+        "21,000 capital letters, 32×32, in two inks, changing light and grain; the test part has other typefaces.",
+        flips=False,
+    ),
     "emoji32": DataSet(
-        lambda download: _bundled("emoji32"),
+        lambda download: replace(read_npz(_bundled_file("emoji32")), name="emoji32"),
         "1,641 emoji, 32×32, on white, which makes bits/dim mostly the price of the background.",
     ),
     "cifar10": DataSet(
@@ -56,6 +85,11 @@ DATASETS: dict[str, DataSet] = {
         "182,732 faces, 64×64 from the middle of each portrait; 1.4 GB to download (with the package gdown).",
     ),
 }
+
+
+def flips(name_or_path: str) -> bool:
+    """Return whether a mirrored image is still one of the data set: not so for letters."""
+    return name_or_path not in DATASETS or DATASETS[name_or_path].flips
 
 
 def load(

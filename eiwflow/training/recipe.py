@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..data import flips
 from ..flow import ConfigError, FlowConfig
 
 #: Bounds of every number in a recipe.
@@ -85,6 +86,8 @@ class Recipe:
                 raise ConfigError(f"{name} is {str(getattr(self, name))[:40]!r}; it must be true or false.")
         if not isinstance(self.data, str) or not self.data or "\0" in self.data or len(self.data) > 4096:
             raise ConfigError(f"data is {str(self.data)[:40]!r}; it must be a data set's name or a path.")
+        if self.flip and not flips(self.data):
+            raise ConfigError(f"flip is true; a mirrored image of {self.data} is not one of its images: choose false.")
 
     def learning_rate_at(self, step: int) -> float:
         """Return the learning rate of step ``step`` (from 0): linear warm-up, then cosine to 0."""

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from .. import data
-from ..training.presets import PRESETS
+from ..training.presets import PRESETS, preset_settings
 from . import loaders, state
 
 if TYPE_CHECKING:
@@ -194,7 +194,7 @@ def preset_recipe(preset: str, data_name: str, split: str) -> Recipe:
         ConfigError, DataError: it does not go with these images.
 
     """
-    settings = dict(PRESETS[preset])
+    settings = preset_settings(preset, data_name)
     size = settings.pop("size")
     flow = {name: settings.pop(name) for name in _FLOW_FIELDS}
     return recipe(data_name, size, {**flow, "split": split}, settings)

@@ -31,9 +31,9 @@ def test_emoji32_is_bundled() -> None:
     assert data.source_names == () and data.note == "3 of the 200 test images are also in the train part"
 
 
-def test_every_data_set_is_described_in_one_sentence() -> None:
-    for _, description in DATASETS.values():
-        assert description.endswith(".") and "\n" not in description
+def test_every_data_set_is_described_on_one_line() -> None:
+    for row in DATASETS.values():
+        assert row.description.endswith(".") and "\n" not in row.description
 
 
 def test_a_missing_bundled_file_says_where_it_is_expected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,7 +45,7 @@ def test_a_missing_bundled_file_says_where_it_is_expected(tmp_path: Path, monkey
 
 @pytest.mark.parametrize("name", ["photos", "", "no/such/folder", "~nobody/x.npz", "x" * 5000, "a\0b.npz"])
 def test_an_unknown_name_is_answered_with_the_known_ones(name: str) -> None:
-    with pytest.raises(DataError, match="photos32, emoji32, cifar10, mnist, fashion-mnist, celeba"):
+    with pytest.raises(DataError, match="photos32, faces16, letters32, emoji32, cifar10, mnist, fashion-mnist, celeba"):
         load(name)
 
 
