@@ -1,0 +1,92 @@
+"""The glossary: every entry is complete, and texts of a page can be annotated with it."""
+
+import re
+from html import escape
+from html.parser import HTMLParser
+
+import pytest
+
+from eiwflow.ui import glossary
+
+#: Terms that the lesson and the pages use.
+NEEDED = [
+    *["flow", "multi-scale flow", "level", "squeeze", "flow step", "coupling", "ActNorm", "1×1 convolution", "split"],
+    *["factored out", "passed on", "latent ε", "prior", "bits/dim", "dequantisation", "log-determinant", "Shuffle"],
+    *["channel weight ω", "spectral redundancy", "spectral flatness", "entropy rate", "negentropy"],
+    *["mutual information", "temperature", "PSNR", "AUROC", "A/A control", "paired interval", "entropy floor"],
+]
+
+
+@pytest.mark.parametrize("name", NEEDED)
+def test_terms_of_the_lesson_and_the_pages_are_defined(name):
+    assert glossary.define(name).name == name
+
+
+@pytest.mark.parametrize("term", glossary.terms().values(), ids=glossary.terms())
+def test_a_definition_is_one_sentence_with_a_reference(term):
+    assert term.definition.endswith(".") and len(re.findall(r"[.!?](?:\s|$)", term.definition)) == 1
+    assert len(term.definition.split()) <= 35
+    assert re.search(r", \d{4}$", term.reference) or re.search(r"\b(19|20)\d\d$", term.reference)
+
+
+def test_define_takes_other_forms_and_any_case():
+    assert glossary.define("NORMALIZING FLOWS") is glossary.define("flow")
+    with pytest.raises(KeyError, match="no 'door'"):
+        glossary.define("door")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("**a**: No reference.", "is not"),
+        ("**a**: One. [B, 2000](https://b.org)\n**b** (also A): Two. [B, 2000](https://b.org)", "'A' twice"),
+    ],
+)
+def test_an_incomplete_or_double_entry_is_refused(text, said):
+    with pytest.raises(ValueError, match=said):
+        glossary.parse(text)
+
+
+def test_only_the_first_use_on_a_page_is_marked():
+    seen = set()
+    first = glossary.annotate("Each level has a prior. The next level has another.", seen)
+    assert first.count('class="eiw-term"') == 2 and seen == {"level", "prior"}
+    assert glossary.annotate("A level again.", seen) == "A level again."
+
+
+def test_the_longest_term_wins_and_words_are_whole():
+    html = glossary.annotate("A multi-scale flow, a reflow and photos32-shuffle.")
+    assert re.findall(r'tabindex="0"[^>]*>([^<]+)', html) == ["multi-scale flow"]
+
+
+def test_markup_links_and_code_stay():
+    html = '<p title="a level">A <a href="/level">level</a> of <code>a flow</code>, an <b>AUROC</b>.</p>'
+    marked = glossary.annotate(html)
+    assert marked.startswith('<p title="a level">A <a href="/level">level</a> of <code>a flow</code>, an <b><span')
+    assert marked.count("eiw-term") == 3  # the class, the description it points to, and that one's id
+
+
+class Elements(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.attributes, self.text = [], ""
+
+    def handle_starttag(self, tag, attrs):
+        self.attributes.append(dict(attrs))
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def test_every_term_can_be_focused_and_is_described_by_its_definition():
+    elements = Elements()
+    elements.feed(glossary.annotate(escape(", ".join(glossary.terms()))))
+    triggers = [one for one in elements.attributes if one.get("class") == "eiw-term"]
+    tooltips = [one for one in elements.attributes if one.get("role") == "tooltip"]
+    assert [one["aria-describedby"] for one in triggers] == [one["id"] for one in tooltips]
+    assert len({one["id"] for one in tooltips}) == len(triggers) == len(glossary.terms())
+    assert all(one["tabindex"] == "0" for one in triggers)
+
+
+def test_foreign_text_stays_escaped():
+    assert "<img" not in glossary.annotate(escape("<img src=x> level"))
