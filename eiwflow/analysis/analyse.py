@@ -11,21 +11,11 @@ from torch import Tensor
 
 from ..checkpoint import Checkpoint
 from ..data import DataError, ImageData, fixed_crops, to_tensor
-from ..flow import ConfigError, MultiScaleFlow
-from . import (
-    REFERENCE_IMAGES,
-    SURVEY_IMAGES,
-    channels,
-    entropy,
-    latents,
-    levels,
-    partitions,
-    shuffle,
-    space,
-    weights,
-)
+from ..flow import ConfigError
+from . import REFERENCE_IMAGES, channels, entropy, latents, levels
 from .evaluate import images_to_score
 from .record import TrainingRecord
+from .subjects import Look
 from .weights_pair import WeightsPair
 
 #: The test image that Space goes to where no other is asked for.
@@ -37,36 +27,25 @@ ALL_LEVELS = ("latents", "space")
 
 
 @dataclass(frozen=True, eq=False)
-class Subject:
-    """What is looked at.
+class Request:
+    """What is asked for.
 
     Attributes:
-        flow: of the checkpoint.
+        look: the flow and its images.
         name: of the checkpoint.
-        train, test: uint8 images (N, C, H, W) of the flow's shape.
-        sources: the photograph of each test image, where that is known.
-        record: of the training, where there is one.
-        image: uint8 (1, C, H, W), the test image looked at.
+        level: from 1; None asks for all, or for the first where one is meant.
         other_image: number of the test image that Space goes to.
         path: that it takes there.
         beside: the same of other checkpoints, which this one is compared with.
-        level: from 1; None asks for all, or for the first where one is meant.
-        seed: of the image's dequantisation and of what is drawn.
 
     """
 
-    flow: MultiScaleFlow
+    look: Look
     name: str
-    train: Tensor
-    test: Tensor
-    sources: tuple[int, ...] | None
-    record: TrainingRecord | None
-    image: Tensor
+    level: int | None
     other_image: int
     path: str
-    level: int | None
-    seed: int
-    beside: tuple[Subject, ...] = ()
+    beside: tuple[Request, ...] = ()
 
 
 def analyse(
@@ -111,31 +90,30 @@ def analyse(
     if beside and what not in COMPARING:
         raise ConfigError(f"--vs is {beside[0].name}; of the subjects only {' and '.join(COMPARING)} compare.")
 
-    def subject(one: Checkpoint, others: tuple[Subject, ...] = ()) -> Subject:
+    def request(one: Checkpoint, others: tuple[Request, ...] = ()) -> Request:
         test = images_to_score(images, one.flow)
-        return Subject(
-            flow=one.flow,
-            name=one.name,
+        look = Look(
+            checkpoint=one,
+            data=images.name,
             train=fixed_crops(to_tensor(images.train[:REFERENCE_IMAGES]), one.flow.config.shape[1:]),
             test=test,
             sources=None if images.test_source is None else tuple(images.test_source.tolist()),
-            record=record,
             image=test[image : image + 1],
-            other_image=other_image,
-            path=path,
-            level=level,
+            level=level or 1,
             seed=seed,
-            beside=others,
+            record=record,
         )
+        return Request(look, one.name, level, other_image, path, others)
 
-    looked_at = subject(checkpoint, tuple(subject(one) for one in beside))
+    requested = request(checkpoint, tuple(request(one) for one in beside))
     about = {"what": what, "data": images.name, "note": images.note, "image": image, "seed": seed}
-    return {**about, **SUBJECTS[what](looked_at)}
+    return {**about, **SUBJECTS[what](requested)}
 
 
-def _trace(subject: Subject) -> dict[str, Any]:
-    (trace,) = levels.traces(subject.flow, subject.image, subject.seed)
-    shown = [level for level in trace.levels if subject.level in (None, level.number)]
+def _trace(request: Request) -> dict[str, Any]:
+    look = request.look
+    (trace,) = levels.traces(look.flow, look.image, look.seed)
+    shown = [level for level in trace.levels if request.level in (None, level.number)]
     return {
         "log_prob": trace.log_prob.item(),
         "levels": [
@@ -166,90 +144,83 @@ def _moments(x: Tensor) -> dict[str, Any]:
     return {"shape": list(x.shape[1:]), "mean": mean.tolist(), "std": std.tolist()}
 
 
-def _levels(subject: Subject) -> dict[str, Any]:
-    fit = levels.fit_kept(subject.flow, subject.train)
-    way = levels.passage(subject.flow, subject.image, fit, subject.seed)
-    survey = subject.test[:SURVEY_IMAGES]
-    (trace,) = levels.traces(subject.flow, survey, batch=SURVEY_IMAGES)
-    facts = levels.level_facts(trace)
-    rows = way.level_table(facts, levels.stops(trace, fit))
+def _levels(request: Request) -> dict[str, Any]:
+    passage = request.look.measure("passage")
+    stops, facts = request.look.measure("survey")
+    rows = passage.level_table(facts, stops)
     return {
-        "in_words": way.in_words(),
-        "round_trip_max_abs": way.reconstruction.max_abs_error,
-        "lost_bytes": way.reconstruction.lost_bytes,
-        "bits_per_dim_if_stopped": way.stairs.mean.tolist(),
-        "levels": [row for row in rows if subject.level in (None, row["level"])],
-        "channels": [row for row in way.channel_table() if subject.level in (None, row["level"])],
+        "in_words": passage.in_words(),
+        "round_trip_max_abs": passage.reconstruction.max_abs_error,
+        "lost_bytes": passage.reconstruction.lost_bytes,
+        "bits_per_dim_if_stopped": passage.stairs.mean.tolist(),
+        "levels": [row for row in rows if request.level in (None, row["level"])],
+        "channels": [row for row in passage.channel_table() if request.level in (None, row["level"])],
     }
 
 
-def _weights(subject: Subject) -> dict[str, Any]:
-    level = subject.level or 1
-    found = _channel_weights(subject, level)
-    document = found.to_dict()
-    document |= channels.report(subject.flow, subject.image, subject.test, level, subject.seed, subject.sources)
-    if subject.beside:
+def _weights(request: Request) -> dict[str, Any]:
+    look = request.look
+    found = look.measure("weights")
+    document: dict[str, Any] = found.to_dict()
+    document |= channels.report(look.flow, look.image, look.test, look.level, look.seed, look.sources)
+    if request.beside:
+        others = [
+            (other.name, other.look.at(min(look.level, other.look.flow.config.levels - 1))) for other in request.beside
+        ]
         document["beside"] = [
-            WeightsPair(
-                (subject.name, other.name), found, _channel_weights(other, min(level, other.flow.config.levels - 1))
-            ).to_dict()
-            for other in subject.beside
+            WeightsPair((request.name, name), found, other.measure("weights")).to_dict() for name, other in others
         ]
     return document
 
 
-def _channel_weights(subject: Subject, level: int) -> weights.ChannelWeights:
-    return weights.channel_weights(subject.flow, subject.image, subject.test, level, subject.seed, subject.sources)
+def _shuffle(request: Request) -> dict[str, Any]:
+    look = request.look
+    found = look.measure("shuffle")
+    partitions = look.measure("partitions")
+    of_deals = {
+        "in_words": partitions.in_words(),
+        "couplings": partitions.table(),
+        "told": partitions.told.tolist(),
+    }
+    return {**found.to_dict(), "halves_by_steps": look.measure("halves_by_steps").table(), "deals": of_deals}
 
 
-def _shuffle(subject: Subject) -> dict[str, Any]:
-    level = subject.level or 1
-    weights.shuffle_at(subject.flow, level)  # refuses a level without one
-    trace = levels.trace_of_test_images(subject.flow, subject.test)
-    (image,) = levels.traces(subject.flow, subject.image, subject.seed)
-    known = None if subject.sources is None else subject.sources[: len(trace.x)]
-    config = subject.flow.config
-    found = shuffle.shuffle_report(trace, level, config.order, subject.record, image, subject.seed, known)
-    halves = shuffle.halves_by_steps(config, subject.train, subject.seed)
-    dealt = partitions.deals(config, subject.train, level, subject.seed)
-    of_deals = {"in_words": dealt.in_words(), "couplings": dealt.table(), "told": dealt.told.tolist()}
-    return {**found.to_dict(), "halves_by_steps": halves.table(), "deals": of_deals}
+def _entropy(request: Request) -> dict[str, Any]:
+    look = request.look
+    return entropy.report(look.flow, look.test, look.seed, look.sources, look.record, request.level)
 
 
-def _entropy(subject: Subject) -> dict[str, Any]:
-    return entropy.report(subject.flow, subject.test, subject.seed, subject.sources, subject.record, subject.level)
-
-
-def _latents(subject: Subject) -> dict[str, Any]:
-    for other in subject.beside:
-        if other.image.shape != subject.image.shape:
-            sizes = ["×".join(map(str, one.flow.config.shape)) for one in (other, subject)]
+def _latents(request: Request) -> dict[str, Any]:
+    look = request.look
+    for other in request.beside:
+        if other.look.image.shape != look.image.shape:
+            sizes = ["×".join(map(str, each.flow.config.shape)) for each in (other.look, look)]
             raise DataError(
-                f"{other.name} takes images of {sizes[0]}, {subject.name} of {sizes[1]}; nothing is paired."
+                f"{other.name} takes images of {sizes[0]}, {request.name} of {sizes[1]}; nothing is paired."
             )
     found = latents.report(
-        subject.flow,
-        subject.image,
-        subject.test,
-        subject.seed,
-        subject.name,
-        subject.sources,
-        {other.name: other.flow for other in subject.beside},
+        look.flow,
+        look.image,
+        look.test,
+        look.seed,
+        request.name,
+        look.sources,
+        {other.name: other.look.flow for other in request.beside},
     )
     return found.to_dict()
 
 
-def _space(subject: Subject) -> dict[str, Any]:
-    number, last = subject.other_image, len(subject.test) - 1
+def _space(request: Request) -> dict[str, Any]:
+    look, number = request.look, request.other_image
+    last = len(look.test) - 1
     if not 0 <= number <= last:
         raise DataError(f"--other-image is {number}; there are the test images 0 to {last}")
-    other = subject.test[number : number + 1]
-    way = space.interpolate(subject.flow, subject.image, other, subject.path, subject.seed)
-    return {"other_image": number, **way.to_dict()}
+    found = look.measure("interpolation", other=look.test[number : number + 1], path=request.path)
+    return {"other_image": number, **found.to_dict()}
 
 
 #: subject -> what its page shows.
-SUBJECTS: dict[str, Callable[[Subject], dict[str, Any]]] = {
+SUBJECTS: dict[str, Callable[[Request], dict[str, Any]]] = {
     "trace": _trace,
     "levels": _levels,
     "weights": _weights,

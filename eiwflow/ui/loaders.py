@@ -45,8 +45,7 @@ PHOTOS, PHOTO_SIDE, UPLOADS = 16, 256, 8
 #: How Streamlit tells apart what the cached functions of all pages are given.
 HASHES: dict[str | type[Any], Callable[[Any], Any]] = {
     "eiwflow.checkpoint.Checkpoint": lambda checkpoint: checkpoint.sha256,
-    # The note is all that was done to a data set's images: of one shape they can be padded or resized.
-    "eiwflow.ui.loaders.Images": lambda images: (images.name, images.test.shape, images.note),
+    "eiwflow.ui.loaders.Images": lambda images: images.key,
     "torch.Tensor": lambda tensor: tensor.numpy().tobytes(),
 }
 
@@ -222,6 +221,7 @@ class Images:
         test: all test images.
         note: what was done to them, in sentences; empty where nothing was.
         remade: whether they were resized and recoloured, which the command line does not do.
+        sources: the photograph that each test image was cut from, where that is known.
 
     """
 
@@ -230,6 +230,12 @@ class Images:
     test: Tensor
     note: str
     remade: bool
+    sources: tuple[int, ...] | None = None
+
+    @property
+    def key(self) -> tuple[str, tuple[int, ...], str]:
+        """What tells them from others: the note is all that was done to them, padded or resized."""
+        return self.name, tuple(self.test.shape), self.note
 
 
 def data_sets() -> list[str]:
@@ -254,7 +260,9 @@ def images(name: str, shape: tuple[int, int, int], multiple: int) -> Images:
     note = f"{name}: {found.note}." if found.note else ""
     if fits:
         reference, test = (data.fixed_crops(data.to_tensor(part), (height, width)) for part in parts)
-        return Images(name, reference, test, note, remade=False)
+        # The photographs, where they are known; a selection of images that were made to fit has none.
+        sources = None if found.test_source is None else tuple(np.asarray(found.test_source).tolist())
+        return Images(name, reference, test, note, remade=False, sources=sources)
     test_images = found.test[:: max(1, len(found.test) // 500)]
     reference, test = (data.to_tensor(_remade(part, shape)) for part in (parts[0], test_images))
     size = f"{channels}×{height}×{width}"

@@ -1,0 +1,292 @@
+"""What can be measured of a flow, by name: one table for the command line and for the app.
+
+A measure takes a :class:`Look`, asks it for other measures by :meth:`Look.measure`, and returns numbers. Whoever looks
+may keep results: the app does, in ``ui/cache.py``.
+
+To add a measure, write a function of a look and enter it in :data:`MEASURES` with what it depends on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from torch import Tensor
+
+from ..checkpoint import Checkpoint
+from ..data import ImageData
+from ..flow import MultiScaleFlow
+from . import (
+    SURVEY_IMAGES,
+    channels,
+    entropy,
+    latents,
+    levels,
+    partitions,
+    shuffle,
+    space,
+    verify,
+    weights,
+)
+from . import checkpoint as file
+from .evaluate import Evaluation, evaluate
+from .record import TrainingRecord
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """A flow, and the images under which it is looked at.
+
+    Attributes:
+        checkpoint: the flow, and what its file says.
+        data: name of the data set.
+        train, test: uint8 images (N, C, H, W) of the flow's shape; of the training images the first few.
+        sources: the photograph of each test image, where that is known.
+        image: uint8 (1, C, H, W), the image looked at.
+        level: from 1.
+        seed: of the image's dequantisation and of everything that is drawn.
+        record: of the training, where there is one.
+        keep: called in place of a measure, to return what is known already.
+
+    """
+
+    checkpoint: Checkpoint
+    data: str
+    train: Tensor
+    test: Tensor
+    sources: tuple[int, ...] | None
+    image: Tensor
+    level: int
+    seed: int
+    record: TrainingRecord | None = None
+    keep: Callable[[Look, str, dict[str, Any]], Any] | None = None
+
+    @property
+    def flow(self) -> MultiScaleFlow:
+        """The flow."""
+        return self.checkpoint.flow
+
+    def at(self, level: int) -> Look:
+        """Return the same look at another level."""
+        return replace(self, level=level)
+
+    def first_sources(self, count: int) -> tuple[int, ...] | None:
+        """Return the photographs of the first test images, where they are known."""
+        return None if self.sources is None else self.sources[:count]
+
+    def measure(self, name: str, **choices: Any) -> Any:  # noqa: ANN401 (each measure has a result of its own)
+        """Return a measure of :data:`MEASURES`.
+
+        Raises:
+            NonFiniteError: the flow gives a value that is not finite.
+            ConfigError: the level has no Shuffle, where one is looked at.
+            DataError: there are too few images.
+
+        """
+        if self.keep is None:
+            return MEASURES[name].of(self, **choices)
+        return self.keep(self, name, choices)
+
+
+class Measure(NamedTuple):
+    """A function of a look, and the fields of the look, beside its flow, that its result depends on."""
+
+    of: Callable[..., Any]
+    depends_on: tuple[str, ...] = ()
+
+
+# ---------------------------------------------------------------------- levels
+
+
+def _kept_fit(look: Look) -> levels.KeptFit:
+    """Return the Gaussians that the flow would end with if it stopped early."""
+    return levels.fit_kept(look.flow, look.train)
+
+
+def _passage(look: Look) -> levels.Passage:
+    """Return one image's way through the flow."""
+    return levels.passage(look.flow, look.image, look.measure("kept_fit"), look.seed)
+
+
+def _survey(look: Look) -> tuple[levels.Staircase, tuple[levels.LevelFacts, ...]]:
+    """Return staircase and facts of the first test images, under the noise that ``evaluate`` gives them."""
+    (trace,) = levels.traces(look.flow, look.test[:SURVEY_IMAGES], batch=SURVEY_IMAGES)
+    return levels.stops(trace, look.measure("kept_fit")), levels.level_facts(trace)
+
+
+# ---------------------------------------------------------------------- latents
+
+
+def _halved(look: Look) -> latents.Treated:
+    """Return the image with half, three quarters, … of its values resampled."""
+    return latents.treat_image(look.flow, look.image, latents.halvings(look.flow.config.levels), look.seed)
+
+
+def _one_level(look: Look, treatment: latents.Treatment) -> latents.Treated:
+    """Return the image with one level treated and the others kept, level by level."""
+    ways = latents.one_level(look.flow.config.levels, treatment)
+    return latents.treat_image(look.flow, look.image, ways, look.seed)
+
+
+def _mixed(look: Look, way: latents.Way) -> latents.Treated:
+    """Return the image with every level treated as the way says."""
+    return latents.treat_image(look.flow, look.image, (way,), look.seed)
+
+
+def _latents_survey(look: Look) -> latents.Survey:
+    """Return what resampling leaves of the first test images."""
+    return latents.survey(look.flow, look.test[: latents.SURVEY_IMAGES])
+
+
+def _norms(look: Look) -> latents.Norms:
+    """Return the norms of the image's latents beside those of test images."""
+    return latents.norms(look.flow, look.image, look.measure("latents_survey"), look.seed)
+
+
+# ---------------------------------------------------------------------- entropy
+
+
+def _entropies(look: Look) -> entropy.Entropies:
+    """Return what is passed on and what is factored out at every level, over test images."""
+    return entropy.entropies(look.flow, look.test, look.seed, look.sources)
+
+
+def _account(look: Look) -> entropy.Account:
+    """Return the log-det account over the same images."""
+    return entropy.account(look.flow, look.test, look.seed)
+
+
+def _self_tests(look: Look) -> tuple[entropy.SelfTest, ...]:
+    """Return what the estimators read of N(0, I) in the sizes of the levels."""
+    return entropy.self_test(look.measure("entropies"), seed=look.seed)
+
+
+def _leakages(look: Look) -> tuple[entropy.Leakage, ...]:
+    """Return how much redundancy a field loses that is cut to the sizes of the levels."""
+    return entropy.leakages(look.measure("entropies"))
+
+
+def _growth(look: Look) -> entropy.Growth | None:
+    """Return how entropies changed over the training, where that was recorded."""
+    return None if look.record is None else entropy.growth(look.record)
+
+
+# ---------------------------------------------------------------------- shuffle
+
+
+def _shuffle(look: Look) -> shuffle.ShuffleReport:
+    """Return what the permutation of a level moves."""
+    weights.shuffle_at(look.flow, look.level)  # refuses a level without one
+    trace = look.measure("test_trace")
+    (image,) = levels.traces(look.flow, look.image, look.seed)
+    known = look.first_sources(len(trace.x))
+    order = look.flow.config.order
+    return shuffle.shuffle_report(trace, look.level, order, look.record, image, look.seed, known)
+
+
+def _facts(look: Look) -> tuple[levels.LevelFacts, ...]:
+    """Return what every level does with the same test images."""
+    return levels.level_facts(look.measure("test_trace"))
+
+
+def _halves_by_steps(look: Look) -> shuffle.HalvesBySteps:
+    """Return which half of level 1's channels holds the structure, by the number of steps."""
+    return shuffle.halves_by_steps(look.flow.config, look.train, look.seed)
+
+
+def _partitions(look: Look) -> partitions.Deals:
+    """Return how much of a level's mutual information its couplings see, partition by partition."""
+    return partitions.deals(look.flow.config, look.train, look.level, look.seed)
+
+
+# ---------------------------------------------------------------------- weights
+
+
+def _weights(look: Look) -> weights.ChannelWeights:
+    """Return the weights of a level for one image, beside those of test images."""
+    averages = look.measure("weights_of_test_images")
+    return weights.channel_weights(look.flow, look.image, averages, look.level, look.seed, look.sources)
+
+
+def _weights_of_test_images(look: Look) -> weights.Channels:
+    return weights.measure(look.flow, look.test[: weights.IMAGES], look.level)
+
+
+def _ablation(look: Look) -> channels.Ablation:
+    """Return what each weight of a level is worth."""
+    return channels.ablate(look.flow, look.test, look.level, sources=look.sources)
+
+
+def _reach(look: Look) -> channels.Reach:
+    """Return how much the image changes with each channel that is factored out."""
+    return channels.reach(look.flow, look.test, look.level, sources=look.sources)
+
+
+def _gradient(look: Look, channel: int) -> channels.EnergyGradient:
+    """Return which pixels a channel's energy depends on."""
+    return channels.energy_gradient(look.flow, look.image, look.level, channel, look.seed)
+
+
+def _resampling(look: Look, channel: int, zeroed: bool = False, frozen: bool = False) -> channels.Resampling:
+    """Return the image after a channel that is factored out was resampled, or set to zero."""
+    return channels.resample_channel(look.flow, look.image, look.level, channel, look.seed, zeroed, frozen)
+
+
+# ---------------------------------------------------------------------- space
+
+
+def _interpolation(look: Look, other: Tensor, path: str, frames: int = space.FRAMES) -> space.Interpolation:
+    """Return the way from the image to another, uint8 (1, C, H, W)."""
+    return space.interpolate(look.flow, look.image, other, path, look.seed, frames)
+
+
+def _samples(look: Look, n: int, temperatures: tuple[float, ...]) -> space.Samples:
+    """Return images drawn from the flow, at one temperature a level."""
+    return space.draw(look.flow, n, temperatures, look.seed)
+
+
+# ---------------------------------------------------------------------- checkpoint
+
+
+def _score(look: Look, limit: int) -> Evaluation:
+    """Return bits/dim of at most so many test images."""
+    train, test = (part.permute(0, 2, 3, 1).numpy() for part in (look.train, look.test))
+    sources = None if look.sources is None else np.array(look.sources)
+    return evaluate(look.flow, ImageData(look.data, train, test, test_source=sources), limit)
+
+
+#: name -> its measure.
+MEASURES: dict[str, Measure] = {
+    "kept_fit": Measure(_kept_fit, ("train",)),
+    "passage": Measure(_passage, ("train", "image", "seed")),
+    "survey": Measure(_survey, ("train", "test")),
+    "halved": Measure(_halved, ("image", "seed")),
+    "one_level": Measure(_one_level, ("image", "seed")),
+    "mixed": Measure(_mixed, ("image", "seed")),
+    "latents_survey": Measure(_latents_survey, ("test",)),
+    "norms": Measure(_norms, ("test", "image", "seed")),
+    "entropies": Measure(_entropies, ("test", "seed")),
+    "account": Measure(_account, ("test", "seed")),
+    "self_tests": Measure(_self_tests, ("test", "seed")),
+    "leakages": Measure(_leakages, ("test", "seed")),
+    "growth": Measure(_growth, ("record",)),
+    "test_trace": Measure(lambda look: levels.trace_of_test_images(look.flow, look.test), ("test",)),
+    "shuffle": Measure(_shuffle, ("test", "image", "level", "seed", "record")),
+    "facts": Measure(_facts, ("test",)),
+    "halves_by_steps": Measure(_halves_by_steps, ("train", "seed")),
+    "partitions": Measure(_partitions, ("train", "level", "seed")),
+    "weights": Measure(_weights, ("test", "image", "level", "seed")),
+    "weights_of_test_images": Measure(_weights_of_test_images, ("test", "level")),
+    "ablation": Measure(_ablation, ("test", "level")),
+    "reach": Measure(_reach, ("test", "level")),
+    "gradient": Measure(_gradient, ("image", "level", "seed")),
+    "resampling": Measure(_resampling, ("image", "level", "seed")),
+    "interpolation": Measure(_interpolation, ("image", "seed")),
+    "samples": Measure(_samples, ("seed",)),
+    "anatomy": Measure(lambda look: file.anatomy(look.flow)),
+    "inversion": Measure(lambda look: file.inversion(look.flow, look.test), ("test",)),
+    "verification": Measure(lambda look: verify.verify(look.checkpoint, look.test, look.data), ("test",)),
+    "score": Measure(_score, ("test",)),
+}
