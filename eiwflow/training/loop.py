@@ -22,7 +22,7 @@ from ..data import DataError, ImageData, fixed_crops, to_tensor
 from ..flow import MultiScaleFlow, ShapeError, dequantise, to_bits_per_dim
 from ..flow.bijection import generator_for
 from ..flow.score import score
-from . import failures
+from . import failures, process
 from .batches import training_batch
 from .distributed import ALONE, Team
 from .failures import NotFinite, TrainingFailed
@@ -174,9 +174,16 @@ class Trainer:
                 return f", first in level {level.number}"
         return ""
 
-    def asked(self, signals: list[int]) -> int:
-        """Return what the whole team is asked to do before its next step: 0 to go on, 1 to pause, 2 to stop."""
-        return self.team.agree(max((1 if number == PAUSE else 2 for number in signals), default=0))
+    def asked(self, signals: list[int], by_file: str = "") -> int:
+        """Return what the whole team is asked to do before its next step: 0 to go on, 1 to pause, 2 to stop.
+
+        Arguments:
+            signals: that this process has received.
+            by_file: what the run directory asks for.
+
+        """
+        asked = [1 if number == PAUSE else 2 for number in signals]
+        return self.team.agree(max(asked, default=("", "pause", "stop").index(by_file)))
 
     # ------------------------------------------------------------------ state
 
@@ -232,7 +239,8 @@ def train(
 ) -> CheckpointInfo:
     """Train the run's recipe to its end, from where it stands, and return what the last checkpoint says of itself.
 
-    SIGTERM and SIGINT finish the step, save, and set the state "stopped"; :data:`PAUSE` sets "paused".
+    SIGTERM and SIGINT finish the step, save, and set the state "stopped"; :data:`PAUSE` sets "paused". So does
+    :meth:`.RunDirectory.ask`, also from another machine.
 
     Arguments:
         run: the run directory; one with a ``resume.safetensors`` is continued.
@@ -252,16 +260,19 @@ def train(
         if team.size == 1 and (ended := _ended(run, recipe)) is not None:
             return ended
         said = run.status()
+        if said.get("process") != process.identity():
+            run.forget_asked()  # it was asked of a process that has ended
         try:
             # From here on who asks the run to pause asks this process, not one that had it before.
             run.set_status("starting", run.saved_step() or 0)
-            run.sweep()
-            trainer = Trainer(recipe, images, device, team)
-            if (content := team.share(_resume_content(run))) is not None:
-                _restore(trainer, content, run.path.name)
-                run.forget_after(trainer.step)
-            with _stop_signals() as stopped:
-                return _advance_to_the_end(trainer, run, command, progress, stopped)
+            with process.beating(run.path / "status.json"):
+                run.sweep()
+                trainer = Trainer(recipe, images, device, team)
+                if (content := team.share(_resume_content(run))) is not None:
+                    _restore(trainer, content, run.path.name)
+                    run.forget_after(trainer.step)
+                with _stop_signals() as stopped:
+                    return _advance_to_the_end(trainer, run, command, progress, stopped)
         except RunError:
             run.restore_status(said)
             raise
@@ -275,6 +286,8 @@ def train(
                 run.set_status("failed", step, message, failures.advice(error))
                 run.log(message)
             raise TrainingFailed(message) from error
+        finally:
+            run.forget_asked()
 
 
 def follow(recipe: Recipe, team: Team, device: torch.device, images: ImageData | None = None) -> None:
@@ -335,7 +348,7 @@ def _advance_to_the_end(
     run.log(f"running from step {trainer.step} of {recipe.iterations} on {trainer.device}")
     saved = time.monotonic()
     asked = 0
-    while trainer.step < recipe.iterations and not (asked := trainer.asked(stopped)):
+    while trainer.step < recipe.iterations and not (asked := trainer.asked(stopped, run.asked())):
         value, norm = trainer.advance()
         trainer.since.append(value)
         step = trainer.step

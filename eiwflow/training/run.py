@@ -19,7 +19,7 @@ import torch
 
 from ..checkpoint import is_text, outline, remove_leftovers, write_atomically
 from ..flow import ConfigError
-from . import lock
+from . import lock, process
 from .recipe import Recipe
 
 #: Environment variable that puts runs elsewhere than ``runs/``.
@@ -54,6 +54,7 @@ class RunState:
         message: what happened, in a sentence; empty where nothing did.
         advice: what to try; empty where nothing went wrong.
         pid: of the process that has it, or had it last.
+        silent_s: seconds since the process that has it last gave a sign of life; 0 where none has it.
         memory_mib: the most memory that it had taken when it last said so.
 
     """
@@ -63,7 +64,13 @@ class RunState:
     message: str
     advice: str
     pid: int
+    silent_s: float
     memory_mib: float
+
+    @property
+    def frozen(self) -> bool:
+        """Whether the process that has it has given no sign of life for too long."""
+        return self.silent_s > process.SILENT_S
 
     @property
     def alive(self) -> bool:
@@ -144,7 +151,8 @@ class RunDirectory:
 
         ``pid`` is of the process that has the run, where that is another than this one.
         """
-        status = {"state": state, "step": step, "message": message, "advice": advice, "pid": pid or os.getpid()}
+        status: dict[str, Any] = {"state": state, "step": step, "message": message, "advice": advice}
+        status |= {"pid": pid or os.getpid(), "process": process.identity(pid)}
         status |= {"time": time.time(), "memory_mib": peak_memory_mib() if pid is None else 0.0}
         write_atomically(self.path / "status.json", _json_bytes(status))
 
@@ -198,8 +206,43 @@ class RunDirectory:
             str(status.get("message", ""))[:MAX_MESSAGE],
             str(status.get("advice", ""))[:MAX_MESSAGE],
             _number(status.get("pid")),
+            self._silence() if str(status["state"]) in ("starting", "running") else 0.0,
             float(_number(status.get("memory_mib"))),
         )
+
+    def _silence(self) -> float:
+        """Return the seconds since the process that has the run last touched its status."""
+        with contextlib.suppress(OSError):
+            return max(0.0, time.time() - (self.path / "status.json").stat().st_mtime)
+        return 0.0
+
+    # ------------------------------------------------------------------ what it is asked
+
+    @property
+    def _request(self) -> Path:
+        return self.path / "asked.txt"
+
+    def ask(self, what: str) -> None:
+        """Leave word for the process that trains the run, wherever it is: ``stop`` or ``pause``; stop wins.
+
+        Raises:
+            OSError: it cannot be written.
+
+        """
+        if self.asked() != "stop":
+            write_atomically(self._request, what.encode())
+
+    def asked(self) -> str:
+        """Return what the process that trains the run is asked to do, empty for nothing."""
+        with contextlib.suppress(OSError), open(self._request, "rb") as file:
+            if (text := file.read(16).decode(errors="replace").strip()) in ("stop", "pause"):
+                return text
+        return ""
+
+    def forget_asked(self) -> None:
+        """Take away what was asked of a process that has ended, or has done it."""
+        with contextlib.suppress(OSError):
+            self._request.unlink()
 
     def _last_words(self) -> str:
         saved = "nothing was saved yet" if (step := self.saved_step()) is None else f"the last save is of step {step:,}"

@@ -14,6 +14,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from filelock import FileLock, Timeout
 
 from ..checkpoint import outline, remove_leftovers, software_versions, write_atomically
 from ..data import DataError, ImageData
+from . import process
 from .arm_run import run_arm
 from .bench import seconds_per_step
 from .failures import TrainingFailed
@@ -84,13 +86,14 @@ def run_study(
         out.parent.mkdir(parents=True, exist_ok=True)
         lock = lock_file(out)
         with FileLock(lock, timeout=PATIENCE_S):
-            # Whoever wants to stop it reads whom to ask; not every system lets a locked file be written.
-            with suppress(OSError):
-                lock.write_text(str(os.getpid()))
+            request_file(out).unlink(missing_ok=True)  # it was asked of a process that has ended
+            write_atomically(process_file(out), json.dumps(process.identity()).encode())
             remove_leftovers(out.parent, out.name)
             for folder in out.with_suffix("").glob("*/"):
                 remove_leftovers(folder, "record.json")
-            document = _run(recipe, out, images, command, jobs, progress)
+            with process.beating(process_file(out), partial(_end_if_asked, out)):
+                document = _run(recipe, out, images, command, jobs, progress)
+            process_file(out).unlink(missing_ok=True)
             lock.unlink(missing_ok=True)
             return document
     except Timeout:
@@ -100,8 +103,27 @@ def run_study(
 
 
 def lock_file(out: Path) -> Path:
-    """Return the file that a study's process holds a lock on while it writes ``out``, with its number inside."""
+    """Return the file that a study's process holds a lock on while it writes ``out``."""
     return out.with_name(f".{out.name}.lock")
+
+
+def process_file(out: Path) -> Path:
+    """Return the file that says which process writes ``out``; that process touches it while it is at work."""
+    return out.with_name(f".{out.name}.process")
+
+
+def request_file(out: Path) -> Path:
+    """Return the file by which the process that writes ``out`` is asked to end."""
+    return out.with_name(f".{out.name}.stop")
+
+
+def _end_if_asked(out: Path) -> None:
+    """End this process where it is asked to; what is done is kept, and the same call goes on."""
+    if request_file(out).exists():
+        with suppress(OSError):
+            request_file(out).unlink()
+            process_file(out).unlink()
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _run(

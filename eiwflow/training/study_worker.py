@@ -6,16 +6,15 @@ The page starts it, reads the study's file, and may end it: what is done is kept
 from __future__ import annotations
 
 import json
-import os
 import shlex
-import signal
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import detached, lock
+from . import detached, lock, process
 
 if TYPE_CHECKING:
     from .study_recipe import StudyRecipe
@@ -53,13 +52,13 @@ def start(recipe: StudyRecipe, out: Path) -> None:
                 )
             with open(log, "wb") as said:
                 given = json.dumps(recipe.to_dict()).encode()
-                process = detached.start("eiwflow.training.study_worker", [str(out.resolve())], said, given)
-            if not detached.wait_until(lambda: out.exists() and alive(out), process, START_S):
+                started = detached.start("eiwflow.training.study_worker", [str(out.resolve())], said, given)
+            if not detached.wait_until(lambda: out.exists() and alive(out), started, START_S):
                 raise RunError(f"The study did not start within {START_S:.0f} seconds.")
     except OSError as error:
         raise RunError(f"The study cannot be started ({error.strerror}).") from None
-    if process.returncode:
-        raise RunError(complaint(out) or f"The study ended at once with the exit code {process.returncode}.")
+    if started.returncode:
+        raise RunError(complaint(out) or f"The study ended at once with the exit code {started.returncode}.")
 
 
 def alive(out: Path) -> bool:
@@ -72,14 +71,50 @@ def alive(out: Path) -> bool:
 
 
 def stop(out: Path) -> None:
-    """End the process that is at work on a study; what it has done is kept."""
-    from .study import lock_file
+    """Ask the process that is at work on a study to end, wherever it is; what it has done is kept.
 
-    # Read first, then asked: a process that ends in between leaves no lock, and nobody else gets the signal.
-    with suppress(OSError, ValueError):
-        pid = int(lock_file(out).read_text())
+    Raises:
+        RunError: it cannot be asked.
+
+    """
+    from .run import RunError
+    from .study import request_file
+
+    try:
         if alive(out):
-            os.kill(pid, signal.SIGTERM)
+            request_file(out).touch()
+    except OSError as error:
+        raise RunError(f"The study {out.stem} cannot be asked ({error.strerror}).") from None
+
+
+def silent_s(out: Path) -> float:
+    """Return the seconds since the process that is at work on a study gave a sign of life; 0 where none is."""
+    from .study import process_file
+
+    with suppress(OSError):
+        if alive(out):
+            return max(0.0, time.time() - process_file(out).stat().st_mtime)
+    return 0.0
+
+
+def kill(out: Path) -> None:
+    """End the process of a study that gives no sign of life; what it has done is kept.
+
+    Raises:
+        RunError: it gives signs of life, or cannot be ended from here.
+
+    """
+    from .run import RunError
+    from .study import process_file
+
+    if silent_s(out) <= process.SILENT_S:
+        raise RunError(f"The study {out.stem} answers: use Stop.")
+    try:
+        process.kill(json.loads(process_file(out).read_bytes()))
+    except (OSError, ValueError):
+        raise RunError(f"The study {out.stem} does not say which process it is.") from None
+    except process.NotThatProcess as error:
+        raise RunError(f"The process of the study {out.stem} {error}: it is not touched from here.") from None
 
 
 def complaint(out: Path) -> str:

@@ -1,13 +1,12 @@
 """A training beside the app: a process of its own that outlives the page, the server, and whoever looks at it.
 
-The page starts it, reads the run directory, and sends it signals. Nothing else passes between them.
+The page starts it, reads the run directory, and leaves word there. Nothing else passes between them.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import signal
 import sys
 import time
@@ -17,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import detached, lock
+from . import detached, lock, process
 
 if TYPE_CHECKING:
     from .recipe import Recipe
@@ -78,21 +77,33 @@ def ask(run: RunDirectory, to_pause: bool = False) -> None:
         RunError: nothing is at work.
 
     """
-    from .loop import PAUSE
     from .run import RunError
 
     state = run.state()
     if not state.alive:
         raise RunError(f"Run {run.title} is {state.name}: nothing is at work.")
-    # 0 is this process' whole group, and 1 no training.
-    if state.pid <= 1:
-        raise RunError(f"Run {run.title} does not say which process trains it: try again in a moment.")
     try:
-        os.kill(state.pid, PAUSE if to_pause and PAUSE else signal.SIGTERM)
-    except PermissionError:
-        raise RunError(f"Run {run.title} belongs to another user of this machine, who has to ask it.") from None
-    except ProcessLookupError:
-        pass  # it has just ended by itself
+        run.ask("pause" if to_pause else "stop")
+    except OSError as error:
+        raise RunError(f"Run {run.title} cannot be asked: its directory is not writable ({error.strerror}).") from None
+
+
+def kill(run: RunDirectory) -> None:
+    """End the process of a run that gives no sign of life; its last save stays.
+
+    Raises:
+        RunError: the run is at rest or gives signs of life, or its process cannot be ended from here.
+
+    """
+    from .run import RunError
+
+    state = run.state()
+    if not state.frozen:
+        raise RunError(f"Run {run.title} is {state.name} and answers: use Stop.")
+    try:
+        process.kill(run.status().get("process"))
+    except process.NotThatProcess as error:
+        raise RunError(f"The process of run {run.title} {error}: it is not touched from here.") from None
 
 
 def device_of(run: RunDirectory) -> str | None:
@@ -145,20 +156,21 @@ def _spawn(run: RunDirectory, device: str, threads: int) -> None:
     from .run import RunError
 
     arguments = [str(run.path.resolve()), "--device", device, "--threads", str(threads)]
-    process = None
+    started = None
     with run.held():
+        run.forget_asked()
         step = run.state().step
         try:
             with open(run.path / "log.txt", "ab") as log:
-                process = detached.start("eiwflow.training.worker", arguments, log)
+                started = detached.start("eiwflow.training.worker", arguments, log)
             write_atomically(run.path / "worker.json", json.dumps({"device": device, "threads": threads}).encode())
-            run.set_status("starting", step, pid=process.pid)
+            run.set_status("starting", step, pid=started.pid)
         except OSError as error:
-            if process is not None:
-                process.kill()
+            if started is not None:
+                started.kill()
             raise RunError(f"The training process cannot be started ({error.strerror}).") from None
-        detached.wait_until(partial(lock.held, lock.of_device(run.path.parent, device)), process, START_S)
-    detached.wait_until(partial(lock.held, lock.of_run(run.path)), process, START_S)
+        detached.wait_until(partial(lock.held, lock.of_device(run.path.parent, device)), started, START_S)
+    detached.wait_until(partial(lock.held, lock.of_run(run.path)), started, START_S)
 
 
 # ---------------------------------------------------------------------- the worker's side

@@ -40,6 +40,8 @@ def choice(runs: dict[str, loaders.Listed], device: str) -> str:
             st.button("Pause", on_click=loaders.ask, args=(run, True), key="pause", help="Saves, and frees the device.")
         if now.alive:
             st.button("Stop", on_click=loaders.ask, args=(run, False), key="stop", help="Finishes the step and saves.")
+            if now.frozen:
+                st.button("Kill", on_click=loaders.kill, args=(run,), key="kill", help="Ends its process at once.")
         elif now.name != "finished":
             st.button("Resume", on_click=loaders.resume, args=(run, device), key="resume", type="primary")
     return name
@@ -74,8 +76,10 @@ def _draw(one: loaders.Listed) -> None:
         st.info("This run has been removed meanwhile, here or by someone else; nothing else has changed.")
         return
     now, progress = look.state, look.progress
-    if one.state.alive and now.name != one.state.name:
+    if one.state.alive and (now.name, now.frozen) != (one.state.name, one.state.frozen):
         st.rerun()  # other buttons, and no more seconds to count where it has ended
+    if now.frozen:
+        st.warning(parts.frozen(now.silent_s))
     st.progress(progress.done, f"**{now.name}** · {progress.pace_in_words(now.alive)}")
     left, right = st.columns([2.3, 1], gap="large")
     with left:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from ..flow.config import INITS, FlowConfig
-from . import compare_loaders, loaders
+from . import compare_loaders, loaders, parts
 
 if TYPE_CHECKING:
     from ..training.study_recipe import StudyRecipe
@@ -88,15 +89,19 @@ def _watch(key: str, path: Path) -> None:
 
 
 def _progress(key: str, path: Path) -> None:
-    from ..training import study_worker
+    from ..training import process, study_worker
 
     study, alive = compare_loaders.read(path), study_worker.alive(path)
     total = len(study.recipe.arms()) * study.recipe.seeds
+    if (silent := study_worker.silent_s(path)) > process.SILENT_S:
+        st.warning(parts.frozen(silent))
     state = "is running" if alive else "has been stopped"
     st.progress(len(study.runs) / total, f"{study.name} {state}: {len(study.runs)} of {total} runs are done.")
     with st.container(horizontal=True):
         if alive:
-            st.button("Stop", key=f"stop-{key}", on_click=study_worker.stop, args=(path,))
+            st.button("Stop", key=f"stop-{key}", on_click=_try, args=(study_worker.stop, path))
+            if silent > process.SILENT_S:
+                st.button("Kill", key=f"kill-{key}", on_click=_try, args=(study_worker.kill, path))
         else:
             st.button("Go on", key=f"go-on-{key}", on_click=_start, args=(study.recipe, path))
         if study.runs:
@@ -119,9 +124,14 @@ def _show(key: str) -> None:
 
 def _start(recipe: StudyRecipe, path: Path) -> None:
     from ..training import study_worker
+
+    _try(study_worker.start, recipe, path)
+
+
+def _try(act: Callable[..., None], *arguments: object) -> None:
     from ..training.run import RunError
 
     try:
-        study_worker.start(recipe, path)
+        act(*arguments)
     except RunError as error:
         st.session_state["_study_refused"] = str(error)

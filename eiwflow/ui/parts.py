@@ -247,3 +247,11 @@ def errors_as_sentences() -> Iterator[None]:
         yield
     except NonFiniteError as error:
         st.error(f"{error} Choose another image, seed or checkpoint.")
+
+
+def frozen(seconds: float) -> str:
+    """Say that a process gives no sign of life, and what can be done."""
+    return (
+        f"No word for {seconds:.0f} s: the process hangs, was stopped, or its machine is asleep. "
+        "Wait, or kill it: the last save stays."
+    )

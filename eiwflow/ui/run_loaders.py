@@ -391,6 +391,13 @@ def ask(run: RunDirectory, to_pause: bool) -> None:
     _try(lambda: worker.ask(run, to_pause))
 
 
+def kill(run: RunDirectory) -> None:
+    """End the process of a run that gives no sign of life."""
+    from ..training import worker
+
+    _try(lambda: worker.kill(run))
+
+
 def rename(run: RunDirectory, key: str) -> None:
     """Give a run the name that stands in the text field ``key``."""
     _try(lambda: run.rename(st.session_state[key]))

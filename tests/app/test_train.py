@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import re
 import shlex
 import shutil
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from functools import partial
@@ -270,6 +273,19 @@ def test_a_run_that_trains_can_be_paused_and_stopped_and_not_deleted(
     at.button(key="pause").click().run()
     at.button(key="stop").click().run()
     assert calls == [("ask", held, True), ("ask", held, False)]
+
+
+def test_a_frozen_run_is_reported_and_can_be_killed(held: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+    killed = []
+    monkeypatch.setattr(worker, "kill", killed.append)
+    assert not open_train().warning
+    long_ago = time.time() - 40
+    os.utime(held.path / "status.json", (long_ago, long_ago))
+    at = open_train()
+    assert re.match(r"No word for 4\d s: the process hangs", at.warning[0].value)
+    assert {"Stop", "Kill"} <= labels(at)
+    at.button(key="kill").click().run()
+    assert killed == [held]
 
 
 def test_a_run_that_ended_opens_in_every_page() -> None:

@@ -5,13 +5,13 @@ import os
 import signal
 import threading
 import time
-from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
-from eiwflow.training import lock, study_worker
+from eiwflow.training import lock, process, study_worker
 from eiwflow.training.run import RunError
-from eiwflow.training.study import lock_file
+from eiwflow.training.study import lock_file, process_file, request_file
 from eiwflow.training.study_recipe import StudyRecipe
 
 from .tiny import write_npz
@@ -86,7 +86,7 @@ def test_of_two_who_start_a_study_at_once_one_does_and_the_log_stays_his(recipe,
 
 def test_a_killed_study_leaves_no_lock(recipe, out):
     study_worker.start(recipe, out)
-    os.kill(int(lock_file(out).read_text()), signal.SIGKILL)
+    os.kill(json.loads(process_file(out).read_text())["pid"], signal.SIGKILL)
     until(lambda: not study_worker.alive(out))
     until(lambda: not lock.held(lock.of_device(out.parent.parent, "cpu")))
     study_worker.start(recipe, out)
@@ -112,6 +112,40 @@ def test_a_run_from_the_page_keeps_the_cpu(recipe, out):
 
 def test_to_stop_what_is_not_at_work_ends_nobody(out):
     out.parent.mkdir(parents=True)
-    lock_file(out).write_text(str(os.getpid()))
+    process_file(out).write_text(json.dumps(process.identity()))
     study_worker.stop(out)
-    assert Path(lock_file(out)).exists()
+    assert not request_file(out).exists()
+
+
+def test_a_number_in_a_lock_file_is_never_signalled(out, monkeypatch):
+    """The lock may be held by a process of another container, or the file may say 0: this process' whole group."""
+    out.parent.mkdir(parents=True)
+    for known in ("0", json.dumps({**process.identity(), "pid": 0}), json.dumps(process.identity() | {"boot": "-"})):
+        with FileLock(lock_file(out)):
+            lock_file(out).write_text("0")
+            process_file(out).write_text(known)
+            long_ago = time.time() - 1000
+            os.utime(process_file(out), (long_ago, long_ago))
+            study_worker.stop(out)
+            with pytest.raises(RunError, match="is not touched from here"):
+                study_worker.kill(out)
+        assert request_file(out).exists()
+        request_file(out).unlink()
+
+
+def test_a_frozen_study_is_reported_and_can_be_killed(recipe, out, monkeypatch):
+    study_worker.start(recipe, out)
+    pid = json.loads(process_file(out).read_text())["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    with pytest.raises(RunError, match="answers: use Stop"):
+        study_worker.kill(out)
+    long_ago = time.time() - 40
+    os.utime(process_file(out), (long_ago, long_ago))
+    assert 39 < study_worker.silent_s(out) < 60
+    study_worker.stop(out)
+    assert study_worker.alive(out)  # it cannot hear
+    study_worker.kill(out)
+    until(lambda: not study_worker.alive(out))
+    assert study_worker.silent_s(out) == 0
+    study_worker.start(recipe, out)
+    assert study_worker.alive(out) and not request_file(out).exists()

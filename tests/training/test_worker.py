@@ -14,7 +14,8 @@ import pytest
 import torch
 
 from eiwflow.checkpoint import load
-from eiwflow.training import lock, loop, worker
+from eiwflow.training import lock, loop, process, worker
+from eiwflow.training import run as run_module
 from eiwflow.training.loop import Trainer, TrainingFailed, train
 from eiwflow.training.run import MAX_TITLE, RunDirectory, RunError, all_runs
 
@@ -207,14 +208,96 @@ def test_a_run_at_rest_cannot_be_asked_for_anything(tmp_path):
         worker.ask(run)
 
 
-def test_a_run_of_another_user_is_a_sentence(tmp_path, monkeypatch):
-    def kill(process, number):
-        raise PermissionError
+def test_a_run_whose_directory_cannot_be_written_is_a_sentence(tmp_path, monkeypatch):
+    def refuse(path, content):
+        raise PermissionError(13, "Permission denied")
 
     run = tiny_run(tmp_path)
-    monkeypatch.setattr(worker.os, "kill", kill)
-    with run.held(), pytest.raises(RunError, match="belongs to another user"):
+    monkeypatch.setattr(run_module, "write_atomically", refuse)
+    with run.held(), pytest.raises(RunError, match=r"cannot be asked: .* not writable \(Permission denied\)"):
         worker.ask(run)
+
+
+def test_stop_is_heard_whatever_process_the_status_names(tmp_path, monkeypatch):
+    """As from another container: the number there belongs to somebody else here, or to this process' whole group."""
+    run = tiny_run(tmp_path, iterations=50)
+
+    def ask(step, _):
+        if step == 3:
+            run.restore_status(run.status() | {"pid": 0, "process": {"pid": 0}})
+            worker.ask(run, to_pause=True)
+            worker.ask(run)
+            worker.ask(run, to_pause=True)
+
+    train(run, images=tiny_data(), progress=ask)
+    assert (run.state().name, run.saved_step()) == ("stopped", 3)
+    assert run.asked() == ""
+
+
+def test_word_left_for_a_process_that_has_died_does_not_stop_the_next_one(tmp_path):
+    run = tiny_run(tmp_path, iterations=4)
+    with pytest.raises(Killed):
+        train(run, images=tiny_data(), progress=killed_at(2))
+    run.restore_status(run.status() | {"process": {"pid": 2}})
+    run.ask("stop")
+    train(run, images=tiny_data())
+    assert run.state().name == "finished"
+
+
+def test_a_frozen_worker_is_reported_and_can_be_killed(tmp_path, data, started):
+    run = started(tmp_path / "runs", iterations=100_000, data=data)
+    until(run, {"running"})
+    with pytest.raises(RunError, match="is running and answers: use Stop"):
+        worker.kill(run)
+    os.kill(run.state().pid, signal.SIGSTOP)
+    long_ago = time.time() - 40
+    os.utime(run.path / "status.json", (long_ago, long_ago))
+    assert run.state().frozen and 39 < run.state().silent_s < 60
+    worker.kill(run)
+    state = until(run, {"crashed"})
+    assert not state.frozen
+    assert_no_lock_is_held(run, PATIENCE_S)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"pid": 0}, "does not say which process"),
+        ({"pid": 1}, "does not say which process"),
+        ({"pid": "77"}, "does not say which process"),
+        ({"host": "elsewhere"}, r"another machine or in another container \(elsewhere\)"),
+        ({"namespace": "pid:[1]"}, "another machine or in another container"),
+        ({"boot": "another"}, "has ended"),
+        ({"start": "1"}, "has ended"),
+        ({"start": None}, "does not tell whether that is still the same"),
+    ],
+)
+def test_only_the_process_that_was_written_down_is_killed(tmp_path, change, said):
+    sleeper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    try:
+        run = tiny_run(tmp_path)
+        run.set_status("running", 1)
+        run.restore_status(run.status() | {"process": process.identity(sleeper.pid) | change})
+        long_ago = time.time() - 40
+        os.utime(run.path / "status.json", (long_ago, long_ago))
+        with run.held(), pytest.raises(RunError, match=f"{said}.* is not touched from here"):
+            worker.kill(run)
+        assert sleeper.poll() is None
+        assert process.check(process.identity(sleeper.pid)) == sleeper.pid
+    finally:
+        sleeper.kill()
+        sleeper.wait()
+
+
+def test_a_working_process_gives_signs_of_life(tmp_path):
+    sign = tmp_path / "sign"
+    sign.touch()
+    os.utime(sign, (1, 1))
+    with process.beating(sign):
+        end = time.monotonic() + PATIENCE_S
+        while sign.stat().st_mtime < 2:
+            assert time.monotonic() < end
+            time.sleep(0.02)
 
 
 def test_a_place_where_nothing_can_be_written_is_a_sentence_and_no_run(tmp_path):
@@ -247,16 +330,6 @@ def test_state_is_the_lock_first_and_then_the_status(tmp_path, written):
     with run.held():
         expected = written if at_rest or written == "starting" else "running"
         assert run.state().name == expected
-
-
-@pytest.mark.parametrize("status", ["{}", '{"pid": "77"}', '{"pid": 1}', None])
-def test_a_run_that_does_not_say_which_process_has_it_is_not_asked(tmp_path, status):
-    run = tiny_run(tmp_path)
-    (run.path / "status.json").unlink()
-    if status is not None:
-        (run.path / "status.json").write_text(status)
-    with run.held(), pytest.raises(RunError, match="does not say which process"):
-        worker.ask(run)
 
 
 def test_two_processes_never_train_one_run(tmp_path):

@@ -1,0 +1,120 @@
+"""Which process has a run: a number alone says little, since another machine or container gives it out as well.
+
+A process writes its identity where others read it, and touches that file every second while it runs. Whoever wants
+it to stop leaves a file that it looks for; only a process that no longer looks is ended by a signal, and only where the
+system confirms that it is the one that was written down.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+#: Seconds between two signs of life, and after how many without one a process is reported.
+BEAT_S, SILENT_S = 1.0, 30.0
+
+
+class NotThatProcess(Exception):
+    """A process cannot be ended from here; the message is the end of a sentence that begins with its name."""
+
+
+def identity(pid: int | None = None) -> dict[str, Any]:
+    """Return what tells a process of this machine from all others: its number, and where the system has more, that.
+
+    Arguments:
+        pid: of the process, this one by default.
+
+    """
+    pid = pid or os.getpid()
+    return {"pid": pid, "host": socket.gethostname(), **_kernel(), "start": _start_time(pid)}
+
+
+def _kernel() -> dict[str, str | None]:
+    """Return this boot of the kernel and this process' PID namespace, which a container has to itself."""
+    boot = namespace = None
+    with suppress(OSError):
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        namespace = os.readlink("/proc/self/ns/pid")
+    return {"boot": boot, "namespace": namespace}
+
+
+def _start_time(pid: int) -> str | None:
+    """Return when a process began, in the kernel's ticks since boot; None where the system does not tell."""
+    with suppress(OSError, IndexError):
+        # The command's name stands in brackets, and may hold blanks and brackets itself.
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[19]
+    return None
+
+
+def check(known: object) -> int:
+    """Return the number of a process that was written down, if the system confirms that it is that process.
+
+    Raises:
+        NotThatProcess: it is of another machine or container, has ended, or cannot be told from others.
+
+    """
+    if not isinstance(known, dict) or type(known.get("pid")) is not int or known["pid"] <= 1:
+        raise NotThatProcess("does not say which process it is")
+    pid = known["pid"]
+    here = identity(pid)
+    if known.get("host") != here["host"] or known.get("namespace") != here["namespace"]:
+        raise NotThatProcess(f"is on another machine or in another container ({str(known.get('host'))[:60]})")
+    if here["boot"] is None or known.get("start") is None:
+        raise NotThatProcess(f"may be process {pid}, but this system does not tell whether that is still the same one")
+    if known.get("boot") != here["boot"] or known["start"] != here["start"]:
+        raise NotThatProcess("has ended")
+    return pid
+
+
+def kill(known: object) -> None:
+    """End a process that was written down, at once; nothing is saved.
+
+    Raises:
+        NotThatProcess: see :func:`check`, or it belongs to another user.
+
+    """
+    pid = check(known)
+    try:
+        # By a handle: the number may be given to another process between the check and the signal.
+        handle = os.pidfd_open(pid)
+        try:
+            check(known)
+            signal.pidfd_send_signal(handle, signal.SIGKILL)
+        finally:
+            os.close(handle)
+    except PermissionError:
+        raise NotThatProcess("belongs to another user of this machine") from None
+    except ProcessLookupError:
+        raise NotThatProcess("has ended") from None
+
+
+@contextmanager
+def beating(sign: Path, each_beat: Callable[[], object] = lambda: None) -> Iterator[None]:
+    """Touch a file every :data:`BEAT_S` seconds while the block runs: others see that this process is at work.
+
+    Arguments:
+        sign: the file; where it is not there, nothing is touched.
+        each_beat: called as often.
+
+    """
+    over = threading.Event()
+
+    def beat() -> None:
+        while not over.wait(BEAT_S):
+            with suppress(OSError):
+                os.utime(sign)
+            each_beat()
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
