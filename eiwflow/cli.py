@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from .analysis.words.numbers import counted, signed
 from .training.presets import PRESETS, preset_settings
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             torch.set_num_threads(options.threads)
         result, text = options.command(options)
     except refusals as error:
-        print(f"eiwflow {options.name}: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"eiwflow {options.name}: {' '.join(_sentence(error).split())}", file=sys.stderr)
         return WRONG_INPUT
     except TrainingFailed as error:
         print(f"eiwflow {options.name}: {' '.join(str(error).split())}", file=sys.stderr)
@@ -101,6 +102,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"eiwflow {options.name}: the output cannot be written ({error.strerror}).", file=sys.stderr)
             return 1
     return int(result.get("holds") is False)
+
+
+def _sentence(error: Exception) -> str:
+    """Return what an error says; of the system's errors the file and the reason, without the number."""
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.filename}: {error.strerror}."
+    return str(error)
 
 
 def _null_for_nan(value: Any) -> Any:  # noqa: ANN401 (whatever JSON can hold)
@@ -216,14 +224,16 @@ def build_parser() -> Parser:
         "--path", choices=("linear", "spherical"), default="spherical", help="of space (default: spherical)"
     )
 
-    sample = _command(commands, "sample", sample_command, "Draw images from a checkpoint into a PNG.")
+    sample = _command(commands, "sample", sample_command, "Draw images from a checkpoint into one picture.")
     sample.add_argument("checkpoint", help="a .safetensors file, a run directory or a bundled checkpoint's name")
     sample.add_argument("--n", type=_count(4096), default=16, help="images (default: 16)")
     sample.add_argument(
         "--temperature", default="0.7", help="one number, or one a level separated by commas (default: 0.7)"
     )
     sample.add_argument("--seed", type=int, default=0, help="of the draw (default: 0)")
-    sample.add_argument("--out", type=Path, default=Path("samples.png"), help="the PNG to write (default: samples.png)")
+    sample.add_argument(
+        "--out", type=Path, default=Path("samples.png"), help="the .png, .webp or .jpg to write (default: samples.png)"
+    )
 
     bench = _command(commands, "bench", bench_command, "Process CPU seconds of a step, of scoring and of sampling.")
     _flow_options(bench)
@@ -417,17 +427,28 @@ def _study_report(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     result = report(read_study(options.out), subject)
     lines = [result["verdict"], result["entropy_informed"], ""]
     lines += [
-        f"{row['difference_bits_per_dim']:+.4f}  [{row['low']:+.4f}, {row['high']:+.4f}]  p {row['p_corrected']:.2g}  "
+        f"{signed(row['difference_bits_per_dim'], 4)}  {_interval(row)}  "
         f"{row['claim']:13}  {row['contrast']}{' (' + row['prior'] + ')' if 'prior' in row else ''}"
         for row in [*result["comparisons"], *result["factorial"]]
     ]
     lines += ["", *(
-        f"{row['bits_per_dim']:.4f} ± {row['sd_over_seeds']:.4f}  {row['seeds']} seeds  "
+        f"{row['bits_per_dim']:.4f}{_error(row['sd_over_seeds'])}  {counted(row['seeds'], 'seed')}  "
         f"{row['parameters']:,} parameters  {row['iterations']} steps in {row['cpu_s']:.1f} CPU-s  "
         f"{row['split']}, {row['init']}, {row['prior']}"
         for row in result["arms"]
     )]  # fmt: skip
     return result, "\n".join(lines)
+
+
+def _interval(row: dict[str, Any]) -> str:
+    if not math.isfinite(row["low"]):
+        return "no interval: 1 seed"
+    return f"[{signed(row['low'], 4)}, {signed(row['high'], 4)}]  p {row['p_corrected']:.2g}"
+
+
+def _error(value: float) -> str:
+    """Return a standard deviation or error behind its mean; nothing where one value has none."""
+    return f" ± {value:.4f}" if math.isfinite(value) else ""
 
 
 _FLOW_OPTIONS = (
@@ -500,9 +521,7 @@ def evaluate_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
             bar.update(count)
 
         result = evaluate(loaded.flow, images, options.limit, progress=progress)
-    clusters = f", {result.clusters} sources" if result.clusters else ""
-    # One image has no standard error.
-    error = f" ± {result.bits_per_dim_stderr:.4f}" if math.isfinite(result.bits_per_dim_stderr) else ""
+    over = counted(result.n, "image") + (f", {counted(result.clusters, 'source')}" if result.clusters else "")
     note = f"{images.name}: {result.note}\n" if result.note else ""
     floor = (
         ""
@@ -511,7 +530,8 @@ def evaluate_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
         "(of values that are not clipped)\n"
     )
     text = (
-        f"{loaded.name} on {result.data}: {result.bits_per_dim:.4f}{error} bits/dim ({result.n} images{clusters})\n"
+        f"{loaded.name} on {result.data}: {result.bits_per_dim:.4f}{_error(result.bits_per_dim_stderr)} bits/dim "
+        f"({over})\n"
         f"{floor}{note}round trip {result.round_trip_max_abs:.1e}, log-det gap {result.log_det_gap:.1e} nats/dim"
     )
     return result.to_dict(), text
@@ -615,12 +635,14 @@ def _check_seed(seed: int) -> None:
 
 
 def sample_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
-    """Draw images into a PNG."""
+    """Draw images into one picture."""
     import torch
-    from torchvision.utils import make_grid, save_image
+    from torchvision.transforms.functional import to_pil_image
+    from torchvision.utils import make_grid
 
     from .flow import ConfigError, quantise
 
+    file_format = _picture_format(options.out)
     loaded = _load(options)
     levels = loaded.info.config.levels
     try:
@@ -637,10 +659,28 @@ def sample_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     temperature = temperatures[0] if len(temperatures) == 1 else temperatures
     x = loaded.flow.sample(options.n, temperature, torch.Generator().manual_seed(options.seed))
     grid = make_grid(quantise(x), nrow=math.ceil(math.sqrt(options.n)), padding=2, pad_value=255)
-    save_image(grid.float() / 255, options.out, format="png")
+    to_pil_image(grid).save(options.out, format=file_format, **_SAVING.get(file_format, {}))
     return {"out": str(options.out), "n": options.n, "temperature": temperatures, "seed": options.seed}, str(
         options.out
     )
+
+
+#: Suffix -> what Pillow calls the format; a name without a suffix gets a PNG.
+_PICTURES = {"": "PNG", ".png": "PNG", ".webp": "WEBP", ".jpg": "JPEG", ".jpeg": "JPEG"}
+_SAVING: dict[str, dict[str, Any]] = {"WEBP": {"lossless": True}, "JPEG": {"quality": 95}}
+
+
+def _picture_format(out: Path) -> str:
+    """Return the format that a picture's name asks for, before anything is drawn."""
+    from .flow import ConfigError
+
+    if (suffix := out.suffix.lower()) not in _PICTURES:
+        raise ConfigError(f"--out is {str(out)[:200]!r}; its name must end in .png, .webp, .jpg or .jpeg.")
+    if not os.path.isdir(out.parent):
+        raise ConfigError(f"--out is {str(out)[:200]!r}; the folder {str(out.parent)[:200]!r} does not exist.")
+    if os.path.isdir(out):
+        raise ConfigError(f"--out is {str(out)[:200]!r}, which is a folder; name a file.")
+    return _PICTURES[suffix]
 
 
 def bench_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:

@@ -290,6 +290,14 @@ def test_evaluate_takes_other_data_and_a_limit(place):
     assert (result["n"], result["data"]) == (5, "large.npz")
 
 
+def test_one_image_of_one_source_is_counted_as_one(place):
+    with np.load(place / "planes.npz") as arrays:
+        sources = {f"{part}_source": np.zeros(len(arrays[part]), int) for part in ("train", "test")}
+        np.savez(place / "crops.npz", **arrays, **sources, source_names=np.array(["beach"]))
+    out = printed("evaluate", place / "good.safetensors", "--data", place / "crops.npz", "--limit", 1)
+    assert " bits/dim (1 image, 1 source)\n" in out and "±" not in out
+
+
 def test_the_error_of_a_single_image_is_null(place):
     assert json_of("evaluate", place / "good.safetensors", "--limit", 1)["bits_per_dim_stderr"] is None
 
@@ -399,6 +407,20 @@ def test_sample_depends_on_seed_and_temperature_alone(place):
 def test_grey_flows_are_sampled_too(place):
     grid = sampled(place, "grey", place / "grey.safetensors", "--n", 4)
     assert (grid == grid[..., :1]).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("a.png", "PNG"), ("a.PNG", "PNG"), ("a.jpg", "JPEG"), ("a.jpeg", "JPEG"), ("a.webp", "WEBP"), ("a", "PNG")],
+)
+def test_sample_writes_the_format_of_the_files_name(place, tmp_path, name, kind):
+    out = tmp_path / name
+    printed("sample", place / "good.safetensors", "--n", 4, "--out", out)
+    with Image.open(out) as picture:
+        assert picture.format == kind
+        pixels = np.asarray(picture.convert("RGB"), dtype=int)
+    exact = sampled(place, "exact", place / "good.safetensors", "--n", 4)
+    assert np.abs(pixels - exact).mean() < (40 if kind == "JPEG" else 0.001)
 
 
 def test_sample_with_json_says_what_was_drawn(place):
@@ -575,9 +597,10 @@ WRONG = {
     "sample {}/good.safetensors --seed -1": "seed is -1",
     "sample {}/good.safetensors --seed 9223372036854775808": "seed is 9223372036854775808",
     "sample {}/good.safetensors --seed one": "'one'",
-    "sample {}/good.safetensors --out {}": "directory",
-    "sample {}/good.safetensors --out {}/file/a.png": "Not a directory",
-    "sample {}/good.safetensors --out {}/none/a.png": "No such file",
+    "sample {}/good.safetensors --out {}": "is a folder",
+    "sample {}/good.safetensors --out {}/file/a.png": "does not exist",
+    "sample {}/good.safetensors --out {}/none/a.png": "does not exist",
+    "sample {}/good.safetensors --out {}/a.tiff": "must end in .png, .webp, .jpg or .jpeg",
     "bench --batch 0": "'0'",
     "bench --batch 5000": "4096",
     "bench --size 33": "divisible",

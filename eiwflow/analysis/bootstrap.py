@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from .words.numbers import fixed
+
 #: Of fewer photographs nothing can be drawn: then images are.
 MIN_PHOTOGRAPHS = 4
 #: Half-width of a 95 % interval in standard errors.
@@ -34,8 +36,7 @@ class Estimate:
     def __str__(self) -> str:
         """Return the figure with its interval, in as many places as the interval supports."""
         places = 2 if self.error >= 0.005 else 3
-        value = round(self.value, places) + 0.0  # there is no minus before a zero
-        return f"{value:.{places}f} ± {self.error:.{places}f}".replace("-", "−")
+        return f"{fixed(self.value, places)} ± {fixed(self.error, places)}"
 
     @property
     def is_near_zero(self) -> bool:

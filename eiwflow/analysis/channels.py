@@ -17,7 +17,8 @@ from ..flow.channel_weights import Solver, pool
 from ..flow.shuffle import Shuffle
 from ..flow.split import standard_normal_log_prob
 from .levels import to_pixels
-from .weights import BATCH, dequantised, features_at, interval, resampled, shuffle_at, signed
+from .weights import BATCH, dequantised, features_at, interval, resampled, shuffle_at
+from .words.numbers import signed
 
 #: Test images that an ablation is over, and that resampling is over.
 ABLATION_IMAGES, RESAMPLED_IMAGES = 64, 16

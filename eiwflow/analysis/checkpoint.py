@@ -21,6 +21,7 @@ from ..flow.level import Level
 from .evaluate import Evaluation
 from .levels import power
 from .round_trip import EPSILON
+from .words.numbers import counted
 
 #: The parts of a level that have parameters, in forward order.
 PARTS = ("actnorm", "mixing", "coupling", "shuffle", "prior")
@@ -124,7 +125,7 @@ class Anatomy:
         largest = max(counts, key=counts.__getitem__)
         channels, height, width = config.shape
         return (
-            f"A flow of {_count(config.levels, 'level')} of {_count(config.steps, 'step')} for {channels}×{height}×"
+            f"A flow of {counted(config.levels, 'level')} of {counted(config.steps, 'step')} for {channels}×{height}×"
             f"{width} images, split policy {config.split}, {config.prior} prior: {self.total:,} parameters, "
             f"{100 * counts[largest] / self.total:.3g} % of them in {PART_NAMES[largest]}."
         )
@@ -244,7 +245,7 @@ class Inversion:
             "its input's norm"
         )
         return (
-            f"Over {_count(self.images, 'test image')}, decoding undoes encoding to {_power(self.max_abs)}, where a "
+            f"Over {counted(self.images, 'test image')}, decoding undoes encoding to {_power(self.max_abs)}, where a "
             f"grey level is {power(1 / 256)}{alone}."
         )
 
@@ -404,7 +405,7 @@ def cells(made: Anatomy, there_and_back: Inversion) -> list[dict[str, str]]:
 
 def score_in_words(found: Evaluation, said: float | None = None) -> str:
     """Return one sentence on bits/dim, beside what the file says of its own test images where it says so."""
-    over = f"{_count(found.n, 'test image')} of {found.data}"
+    over = f"{counted(found.n, 'test image')} of {found.data}"
     error = (
         f" ± {found.bits_per_dim_stderr:.3f} (standard error"
         f"{f' over {found.clusters} photographs' if found.clusters else ''})"
@@ -438,7 +439,3 @@ def factor(number: float) -> str:
 
 def _power(number: float) -> str:
     return power(number) if math.isfinite(number) else "not finite"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'s' * (number != 1)}"

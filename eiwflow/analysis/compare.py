@@ -21,6 +21,7 @@ from ..flow.policies import DEALS
 from ..training.study_recipe import AGAIN, Arm
 from .compare_arms import arm_table
 from .study_file import Study, StudyError
+from .words.numbers import signed
 
 ALPHA = 0.05
 #: The policy whose arms a study is read for, where it has them.
@@ -461,7 +462,7 @@ def _where(study: Study) -> str:
 
 
 def _signed(value: float) -> str:
-    return f"{value:+.3f}".replace("-", "−")
+    return signed(value, 3)
 
 
 # ---------------------------------------------------------------------- how often chance alone would be believed

@@ -12,6 +12,7 @@ from ..flow.config import parse_split
 from ..training.study_recipe import Arm
 from .record import TrainingRecord
 from .study_file import Study
+from .words.numbers import fixed, signed
 
 
 def arm_table(study: Study) -> list[dict[str, Any]]:
@@ -70,7 +71,7 @@ class ArmCurve:
 
     def in_words(self) -> str:
         """Return where it begins and ends, to stand behind a name."""
-        first, last = (f"{value:.3f}".replace("-", "−") for value in self.mean[[0, -1]])
+        first, last = (fixed(value, 3) for value in self.mean[[0, -1]])
         return f"from {first} at step {self.steps[0]:,.0f} to {last} at step {self.steps[-1]:,.0f}"
 
     def minus(self, other: ArmCurve) -> ArmCurve | None:
@@ -131,16 +132,19 @@ class ArmLevel:
         structure = ""
         if self.redundancy is not None:
             kept, emitted = self.redundancy[-1]
-            structure = f"keeps channels of J = {kept:.2f} and sends out channels of J = {emitted:.2f} nats/pixel, and "
+            structure = (
+                f"keeps channels of J = {fixed(kept, 2)} and sends out channels of J = {fixed(emitted, 2)} nats/pixel, "
+                "and "
+            )
         would = "none" if not crossing else str(crossing)
-        return f"{structure}{would} of the {len(self.order) // 2} that leave would stay by J now".replace("-", "−")
+        return f"{structure}{would} of the {len(self.order) // 2} that leave would stay by J now"
 
     def weights_in_words(self) -> str:
         """Return how log ω lies in both halves after the last step; empty where the arm has no weights."""
         if self.weights_mean is None:
             return ""
         halves = self.weights_mean[-1].reshape(2, -1)
-        kept, emitted = (f"{half.min():+.2f} to {half.max():+.2f}" for half in halves)
+        kept, emitted = (f"{signed(half.min(), 2)} to {signed(half.max(), 2)}" for half in halves)
         return f"log ω of level {self.number}, mean over images: {kept} of kept, {emitted} of emitted channels (nats)"
 
 

@@ -11,6 +11,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from ..training.run import read_records
 from .record import record_folder
+from .words.numbers import fixed
 
 #: Width of the smoothing (one standard deviation) as a share of the points of a curve.
 SMOOTHING = 0.02
@@ -50,11 +51,12 @@ class TrainingCurve:
     def in_words(self) -> str:
         """Return one sentence."""
         smoothed, half, test = self.smoothed, len(self.steps) // 2, self.test_bits_per_dim
-        end = "" if test is None else f"; the images that it was scored on at the end cost {test:.3f}"
+        end = "" if test is None else f"; the images that it was scored on at the end cost {fixed(test, 3)}"
         return (
-            f"In {self.steps[-1]:,} steps the training batches went from {self.bits_per_dim[0]:.2f} to "
-            f"{smoothed[-1]:.2f} bits/dim, {smoothed[half] - smoothed[-1]:.2f} of it in the second half{end}."
-        ).replace("-", "−")
+            f"In {self.steps[-1]:,} steps the training batches went from {fixed(self.bits_per_dim[0], 2)} to "
+            f"{fixed(smoothed[-1], 2)} bits/dim, {fixed(smoothed[half] - smoothed[-1], 2)} of it in the second "
+            f"half{end}."
+        )
 
     def rate_in_words(self) -> str:
         """Return how the learning rate ran."""

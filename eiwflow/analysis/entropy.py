@@ -32,6 +32,7 @@ from . import bootstrap
 from .bootstrap import Estimate
 from .levels import power, traces
 from .record import LevelRecord, TrainingRecord
+from .words.numbers import fixed, signed
 
 #: What is measured of a channel, all in nats a value: h, the Gaussian entropy of its variance minus h, J and Ĥ.
 MEASURES = ("marginal", "negentropy", "redundancy", "rate")
@@ -331,7 +332,7 @@ class Entropies:
         found = [level.noise.means["marginal"].value for level in self.levels]
         furthest = max(abs(value - GAUSSIAN_ENTROPY) for value in found)
         verdict = "nearly flat, since ActNorm and the prior see to that" if furthest < FLAT else "not flat"
-        values = ", ".join(f"{value:.2f}" for value in found)
+        values = ", ".join(fixed(value, 2) for value in found)
         return (
             f"Standardised by its prior, what leaves has h = {values} nats a value, level by level. That is at most "
             f"{furthest:.2f} from the {GAUSSIAN_ENTROPY:.4f} of N(0, 1): {verdict}."
@@ -648,11 +649,12 @@ class Account:
         """Return one sentence."""
         closes = power(self.gap) if self.gap else "0"
         sentence = (
-            f"From {self.coded:.2f} nats/dim at x, {self.stretched:+.2f} of log|det| make {sum(self.noise):.2f} at ε, "
-            f"where standard normal noise has {GAUSSIAN_ENTROPY:.2f}; the account closes to {closes} in float64, "
+            f"From {fixed(self.coded, 2)} nats/dim at x, {signed(self.stretched, 2)} of log|det| make "
+            f"{fixed(sum(self.noise), 2)} at ε, where standard normal noise has {GAUSSIAN_ENTROPY:.2f}; "
+            f"the account closes to {closes} in float64, "
             f"to {power(self.gap_float32)} in float32."
         )
-        return sentence.replace("-", "−")
+        return sentence
 
     def table(self) -> list[dict[str, Any]]:
         """Return one row a line of the account, from x to ε."""
@@ -764,7 +766,7 @@ class Growth:
         level = self.level(number)
         parts = [("that stay", "kept"), ("that leave", "emitted")] if level.kept_channels else [("", "emitted")]
         moved = [
-            f"from {rows[0]:.2f} to {rows[-1]:.2f} for the channels {which}".strip().replace("-", "−")
+            f"from {fixed(rows[0], 2)} to {fixed(rows[-1], 2)} for the channels {which}".strip()
             for which, part in parts
             if not np.isnan((rows := level.mean("redundancy", part))[[0, -1]]).any()
         ]

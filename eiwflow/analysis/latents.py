@@ -18,6 +18,7 @@ from ..flow import Latents, MultiScaleFlow, quantise
 from ..flow.bijection import generator_for
 from . import bootstrap
 from .levels import dequantised, to_pixels
+from .words.numbers import signed
 
 #: What may happen to an ε_l: it stays, it is drawn anew from N(0, I), or it becomes 0, the mean of its prior.
 Treatment = Literal["keep", "resample", "zero"]
@@ -531,7 +532,7 @@ def _interval_of_mean(values: np.ndarray, drawn: np.ndarray, confidence: float) 
 
 
 def _signed(number: float) -> str:
-    return f"{number:+.2f}".replace("-", "−")
+    return signed(number, 2)
 
 
 # ---------------------------------------------------------------------- norms

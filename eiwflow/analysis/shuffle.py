@@ -27,6 +27,7 @@ from ..flow.shuffle import Shuffle
 from . import bootstrap
 from .bootstrap import Estimate
 from .record import TrainingRecord
+from .words.numbers import fixed
 
 #: The part of all random orders that a null band holds.
 BAND = 0.95
@@ -316,8 +317,8 @@ class NearTies:
             of_photographs, resampled = f" of {self.photographs} photographs", "whole photographs"
         start = (
             f"By the mean J of these {self.images} images{of_photographs} the split line runs between channel "
-            f"{pair.kept} ({self.redundancy[pair.kept]:.3f} nats/pixel) and channel {pair.emitted} "
-            f"({self.redundancy[pair.emitted]:.3f}); with {resampled} resampled they swap with probability "
+            f"{pair.kept} ({fixed(self.redundancy[pair.kept], 3)} nats/pixel) and channel {pair.emitted} "
+            f"({fixed(self.redundancy[pair.emitted], 3)}); with {resampled} resampled they swap with probability "
             f"{percent(pair.swap)}"
         )
         if not self.near:
@@ -410,8 +411,9 @@ class Alternative:
     def in_words(self) -> str:
         """Return one sentence."""
         return (
-            f"The order “{self.rule}” would keep channels of J = {self.kept_redundancy:.2f} nats/pixel on average and "
-            f"send out {self.emitted_redundancy:.2f}; {_of(self.moved, len(self.order))} would change sides."
+            f"The order “{self.rule}” would keep channels of J = {fixed(self.kept_redundancy, 2)} nats/pixel on "
+            f"average and send out {fixed(self.emitted_redundancy, 2)}; {_of(self.moved, len(self.order))} would "
+            "change sides."
         )
 
 
@@ -749,7 +751,7 @@ def percent(part: float) -> str:
 
 def _signed(number: float) -> str:
     """Return a figure of two decimals with the minus sign that print uses."""
-    return f"{number:.2f}".replace("-", "−")
+    return fixed(number, 2)
 
 
 def _no_shuffle(level: int, levels: int) -> str:

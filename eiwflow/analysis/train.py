@@ -11,6 +11,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from ..training.run import RunDirectory
+from .words.numbers import fixed
 
 #: The smoothed curve is a running mean under a Gaussian of this part of the points.
 SMOOTHING = 1 / 60
@@ -67,7 +68,7 @@ class LevelNow:
         if not self.redundancy:
             return f"Level {self.number} keeps {half} of {2 * half} channels."
         kept, emitted = (_mean(self.redundancy, part) for part in (self.kept, self.emitted))
-        return f"Level {self.number}: J {kept:.2f} kept, {emitted:.2f} emitted (nats/pixel); {moved}.".replace("-", "−")
+        return f"Level {self.number}: J {fixed(kept, 2)} kept, {fixed(emitted, 2)} emitted (nats/pixel); {moved}."
 
     def row(self) -> dict[str, Any]:
         """Return what the level is like on average."""

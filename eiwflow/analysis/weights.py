@@ -18,6 +18,7 @@ from ..flow.information import GAUSSIAN_ENTROPY, entropy_rate, gaussian_entropy,
 from ..flow.shuffle import Shuffle
 from . import bootstrap
 from .shuffle import NearTies, near_ties
+from .words.numbers import fixed, signed
 
 #: Test images that averages are over.
 IMAGES = 128
@@ -195,10 +196,10 @@ class ChannelWeights:
         low, high = int(rates.argmin()), int(rates.argmax())
         kept, emitted = rates[: self.kept].mean(), rates[self.kept :].mean()
         return (
-            f"Ĥ of level {self.level} over {self.witnesses} runs from {rates[low]:.2f} (channel {self.order[low]}) to "
-            f"{rates[high]:.2f} nats/pixel (channel {self.order[high]}): {kept:.2f} on average over kept, "
-            f"{emitted:.2f} over emitted channels."
-        ).replace("-", "−")
+            f"Ĥ of level {self.level} over {self.witnesses} runs from {fixed(rates[low], 2)} (channel "
+            f"{self.order[low]}) to {fixed(rates[high], 2)} nats/pixel (channel {self.order[high]}): {fixed(kept, 2)} "
+            f"on average over kept, {fixed(emitted, 2)} over emitted channels."
+        )
 
     @property
     def count(self) -> int:
@@ -510,11 +511,3 @@ def measure(flow: MultiScaleFlow, images: Tensor, level: int, seed: int = 0) -> 
 def _log_weights(shuffle: Shuffle, features: Tensor) -> Tensor | None:
     found = shuffle.log_weights(features)
     return found if found is None or shuffle.weights is not None else found - found.mean(dim=1, keepdim=True)
-
-
-# ---------------------------------------------------------------------- words
-
-
-def signed(number: float, decimals: int) -> str:
-    """Return a number with its sign, the minus being the one that print uses."""
-    return f"{number:+.{decimals}f}".replace("-", "−")

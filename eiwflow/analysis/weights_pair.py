@@ -6,7 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from .weights import ChannelWeights, interval, resampled, signed
+from .weights import ChannelWeights, interval, resampled
+from .words.numbers import signed
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import plotly.graph_objects as go
 
+from ..analysis.words.numbers import signed
 from . import palette, steps
 from .layout import layout, legend_room
 
@@ -76,11 +77,15 @@ def forest(
     figure.add_scatter(
         x=[round(float(value), 5) for one in effects for value in one.values],
         y=[row + 0.22 for row, one in zip(rows, effects, strict=True) for _ in one.values],
-        text=[f"seed {seed}" for one in effects for seed in one.seeds],
+        text=[
+            f"seed {seed}: {signed(value, 4)} bits/dim"
+            for one in effects
+            for seed, value in zip(one.seeds, one.values, strict=True)
+        ],
         mode="markers",
         marker={"color": palette.REFERENCE, "size": 6, "opacity": 0.75},
         name="one seed",
-        hovertemplate="%{text}: %{x:+.4f} bits/dim<extra></extra>",
+        hovertemplate="%{text}<extra></extra>",
     )
     for claim, (colour, symbol) in CLAIMS.items():
         of_claim = [(row, one) for row, one in zip(rows, effects, strict=True) if one.claim == claim]
@@ -131,7 +136,7 @@ def _length(value: float) -> float | None:
 
 def _figures(one: Effect) -> str:
     """Return an effect's mean and interval, and whether it is a conclusion, for the side of its row."""
-    mean = f"{one.mean:+.3f}".replace("-", "−")
+    mean = signed(one.mean, 3)
     if not np.isfinite(one.low):
         return f"{mean}, one seed"
     return f"{mean} ({one.interval})"

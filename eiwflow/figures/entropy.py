@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
+from ..analysis.words.numbers import fixed, signed
 from . import palette, steps
 from .layout import NOTHING, layout
 
@@ -225,7 +226,7 @@ def _add_values(figure: go.Figure, points: dict[str, list[tuple[float, Half]]], 
             x=[place + 0.3 for place, _ in of_part],
             y=_numbers(written),
             text=[
-                "" if _is_nan(half.means[measured]) else _minus(f"\u2002{half.means[measured].value:.2f}")
+                "" if _is_nan(half.means[measured]) else f"\u2002{fixed(half.means[measured].value, 2)}"
                 for _, half in of_part
             ],
             mode="text",
@@ -286,7 +287,7 @@ def account(result: Account, limits: tuple[float, float] | None = None, letters:
             y=list(labels),
             measure=list(kinds),
             x=[round(value, 6) for value in values],
-            text=[_signed(value) if kind == "relative" else _minus(f"{value:.3f}") for _, kind, value in lines],
+            text=[_signed(value) if kind == "relative" else fixed(value, 3) for _, kind, value in lines],
             textposition="outside",
             textfont={"size": 12 * letters},
             cliponaxis=False,
@@ -325,11 +326,7 @@ def account_span(results: Iterable[Account]) -> tuple[float, float]:
 
 
 def _signed(value: float) -> str:
-    return _minus(f"{value:+.3f}") if value else "0"
-
-
-def _minus(text: str) -> str:
-    return text.replace("-", "−")
+    return signed(value, 3) if value else "0"
 
 
 # ---------------------------------------------------------------------- growth over training
@@ -424,7 +421,7 @@ def _now(
                 "type": "scatter",
                 "x": [place],
                 "y": _numbers([value]),
-                "text": [_minus(f" {value:.2f} ")],
+                "text": [f" {fixed(value, 2)} "],
                 "textposition": "top left" if left else "top right",
                 "textfont": {"size": 14},
                 "mode": "markers+text",

@@ -10,6 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 from PIL import Image, ImageDraw, ImageFont
 
+from ..analysis.words.numbers import fixed, signed
 from . import palette
 from .layout import layout, legend_room
 from .pixels import appearance, data_uri, picture, png
@@ -73,7 +74,7 @@ def psnr_dots(comparison: Comparison) -> go.Figure:
     figure = go.Figure()
     for stage, caption in enumerate(comparison.stages):
         mean, (low, high) = comparison.mean[:, stage], comparison.interval[:, stage].T
-        _dots(figure, comparison.short_names, mean, low, high, stage, caption, "%{x:.1f} dB")
+        _dots(figure, comparison.short_names, mean, low, high, stage, caption, 1)
     figure.update_layout(
         layout(110 + 46 * len(comparison.names), legend_room()),
         xaxis={"title": {"text": "PSNR, dB: more of the image is left →"}, **_GRID},
@@ -88,7 +89,7 @@ def difference_dots(comparison: Comparison) -> go.Figure:
     others = comparison.short_names[1:]
     for stage in comparison.comparable:
         mean, (low, high) = comparison.difference[1:, stage], comparison.difference_interval[1:, stage].T
-        _dots(figure, others, mean, low, high, stage, comparison.stages[stage], "%{x:+.2f} dB", first=False)
+        _dots(figure, others, mean, low, high, stage, comparison.stages[stage], 2, first=False)
     figure.add_vline(x=0, line={"color": palette.SUBJECT, "width": 2})
     figure.update_layout(
         layout(110 + 46 * len(others), legend_room()),
@@ -109,10 +110,11 @@ def _dots(
     high: np.ndarray,
     stage: int,
     caption: str,
-    number: str,
+    decimals: int,
     first: bool = True,
 ) -> None:
     colours = [palette.SUBJECT if first and not row else palette.REFERENCE for row in range(len(names))]
+    written = fixed if first else signed
     # One trace a row: an error bar has one colour a trace.
     for row, (name, colour) in enumerate(zip(names, colours, strict=True)):
         figure.add_scatter(
@@ -124,7 +126,7 @@ def _dots(
             name=caption,
             legendgroup=caption,
             showlegend=not row,
-            hovertemplate=f"{number}<extra>{escape(name)}, {escape(caption)}</extra>",
+            hovertemplate=f"{written(mean[row], decimals)} dB<extra>{escape(name)}, {escape(caption)}</extra>",
         )
 
 

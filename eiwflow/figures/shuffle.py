@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import plotly.graph_objects as go
 
+from ..analysis.words.numbers import fixed
 from . import palette, steps
 from .layout import layout, legend_room
 from .pixels import data_uri
@@ -346,7 +347,7 @@ def halves_under(report: ShuffleReport, rule: str, limits: tuple[float, float] |
             text=[f"channel {channel}" for channel in members],
             textposition="none",
             marker=_fill(colour),
-            name=f"{'kept' if kept else 'emitted'}: {average:.2f} on average".replace("-", "−"),
+            name=f"{'kept' if kept else 'emitted'}: {fixed(average, 2)} on average",
             hovertemplate="%{text}: J = %{y:.3f} nats/pixel<extra></extra>",
         )
         figure.add_hline(y=average, line={"color": colour, "width": 2, "dash": dash})

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..analysis.words.numbers import fixed, signed
 from . import palette
 from .pixels import appearance, data_uri, montage
 
@@ -129,7 +130,7 @@ def _box(level: LevelFacts, box: Box) -> str:
     cells = "".join(f'<i data-tip="{escape(_tip(level, box.first + n, box.part))}"></i>' for n in range(box.count))
     fate = "go on" if box.part == "kept" else "leave"
     structure = level.redundancy[0, box.first : box.first + box.count].mean()
-    said = f", J = {structure:.2f} nats/pixel on average".replace("-", "−") if np.isfinite(structure) else ""
+    said = f", J = {fixed(structure, 2)} nats/pixel on average" if np.isfinite(structure) else ""
     alt = f"Level {level.number}: {box.count} channel maps of {level.shape[1]}×{level.shape[2]} that {fate}{said}"
     return (
         f'<div class="eiw-box eiw-{box.part}">'
@@ -142,12 +143,12 @@ def _tip(level: LevelFacts, position: int, part: str) -> str:
     channel = position if level.order is None else level.order[position]
     lines = [f"channel {channel}, {part}, place {position + 1} of {level.shape[0]}"]
     if np.isfinite(level.redundancy[0, position]):
-        lines.append(f"J = {level.redundancy[0, position]:.2f} nats/pixel")
+        lines.append(f"J = {fixed(level.redundancy[0, position], 2)} nats/pixel")
     if level.log_weights is not None:
         log_weight = level.log_weights[0, position]
         unused = "" if level.weighed else ", not applied"
-        lines.append(f"log ω = {log_weight:+.2f} nats (×{np.exp(log_weight):.2f}{unused})")
-    return " · ".join(lines).replace("-", "−")
+        lines.append(f"log ω = {signed(log_weight, 2)} nats (×{np.exp(log_weight):.2f}{unused})")
+    return " · ".join(lines)
 
 
 def _legend() -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import plotly.graph_objects as go
 
+from ..analysis.words.numbers import fixed, signed
 from . import palette
 from .layout import layout, legend_room
 from .pixels import appearance, data_uri, montage
@@ -52,8 +53,8 @@ def bars(weights: ChannelWeights, span: float | None = None) -> go.Figure:
     figure = _by_position(weights.order, weights.kept, "log ω (nats)", height=430)
     values, relative = weights.log_weights, weights.relative
     hover = [
-        f"{_name(weights.order, position)}<br>log ω = {value:+.3f} nats (×{np.exp(value):.2f})<br>"
-        f"minus the mean over images: {rest:+.3f} (×{np.exp(rest):.2f})"
+        f"{_name(weights.order, position)}<br>log ω = {signed(value, 3)} nats (×{np.exp(value):.2f})<br>"
+        f"minus the mean over images: {signed(rest, 3)} (×{np.exp(rest):.2f})"
         for position, (value, rest) in enumerate(zip(values, relative, strict=True))
     ]
     for part in _LOOKS:
@@ -73,9 +74,7 @@ def bars(weights: ChannelWeights, span: float | None = None) -> go.Figure:
     figure.update_yaxes(
         range=[-span, span],
         tickvals=_round(np.array(list(ticks))),
-        ticktext=[
-            f"{text}<br>{value:+.2f}".replace("-", "−") if value else f"{text}<br>0" for value, text in ticks.items()
-        ],
+        ticktext=[f"{text}<br>{signed(value, 2)}" if value else f"{text}<br>0" for value, text in ticks.items()],
     )
     figure.add_hline(y=0, line={"color": palette.REFERENCE, "width": 1.5}, layer="below")
     return figure
@@ -102,7 +101,7 @@ def redundancy(weights: ChannelWeights, height: int = 215, limits: tuple[float, 
         figure, weights.order, weights.parts, weights.redundancy, low, high, "J = %s nats/pixel", **_LEFT
     )
     own = weights.image.redundancy[0]
-    _dots(figure, own, "this image", [f"this image: J = {value:.3f} nats/pixel" for value in own])
+    _dots(figure, own, "this image", [f"this image: J = {fixed(value, 3)} nats/pixel" for value in own])
     for position in np.flatnonzero(weights.near_ties):
         figure.add_annotation(x=int(position), y=float(high[position]), text="≈", showarrow=False, yshift=11)
     if not weights.has_weights:
@@ -145,7 +144,7 @@ def entropy_rates(weights: ChannelWeights, height: int = 215, limits: tuple[floa
             hovertemplate="%{text}<br>Ĥ = %{y:.3f} nats/pixel<extra></extra>",
         )
     own = weights.image.entropy_rate[0]
-    _dots(figure, own, "this image", [f"this image: Ĥ = {value:.3f} nats/pixel" for value in own])
+    _dots(figure, own, "this image", [f"this image: Ĥ = {fixed(value, 3)} nats/pixel" for value in own])
     figure.update_yaxes(range=limits)
     return figure
 
@@ -171,8 +170,9 @@ def correlation(weights: ChannelWeights, height: int = 215) -> go.Figure:
             error_y={"array": _round(high - r), "arrayminus": _round(r - low), "thickness": 2, "width": 4},
             name=part,
             text=[
-                f"{_name(weights.order, position)}<br>r = {found.pearson[position]:+.2f} "
-                f"({found.low[position]:+.2f} to {found.high[position]:+.2f}), ρ = {found.spearman[position]:+.2f}"
+                f"{_name(weights.order, position)}<br>r = {signed(found.pearson[position], 2)} "
+                f"({signed(found.low[position], 2)} to {signed(found.high[position], 2)}), "
+                f"ρ = {signed(found.spearman[position], 2)}"
                 for position in np.flatnonzero(here).tolist()
             ],
             hovertemplate="%{text}<extra></extra>",

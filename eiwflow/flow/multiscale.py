@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from numbers import Real
 
 import torch
 from torch import Tensor, nn
@@ -222,7 +223,9 @@ class MultiScaleFlow(nn.Module):
     ) -> Latents:
         """Return n draws of ε_l ~ N(0, T_l²) for every level; one temperature, or one a level."""
         levels = len(self.levels)
-        temperatures = [temperature] * levels if isinstance(temperature, (int, float)) else list(temperature)
+        if n < 1:
+            raise ValueError(f"n is {n}; at least 1 image can be drawn.")
+        temperatures = [float(t) for t in ([temperature] * levels if isinstance(temperature, Real) else temperature)]
         if len(temperatures) != levels:
             raise ValueError(f"{len(temperatures)} temperatures were given; the flow has {levels} levels.")
         if not all(0 <= t < math.inf for t in temperatures):

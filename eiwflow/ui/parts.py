@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from ..analysis.words.numbers import fixed
 from . import navigation, texts
 from .frame import Page
 
@@ -168,7 +169,7 @@ def _table_cell(value: object, worded: bool) -> str:
 
 def _cell(value: object) -> str:
     if isinstance(value, float):
-        return "–" if math.isnan(value) else f"{value:.3f}".replace("-", "−")
+        return "–" if math.isnan(value) else fixed(value, 3)
     if value is None:
         return "–"
     return f"{value:,}" if isinstance(value, int) else str(value)

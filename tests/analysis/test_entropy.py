@@ -19,7 +19,7 @@ from eiwflow.flow.information import GAUSSIAN_ENTROPY, entropy_rate, redundancy
 
 from ..flow.flows import every_policy, ready_flow
 from ..flow.numerics import noise
-from ..flow.test_entropy import autoregressive_spectrum, field_with
+from ..flow.test_information import autoregressive_spectrum, field_with
 from .test_levels import images
 
 BYTES = images(40)

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from eiwflow.analysis.levels import Passage, Reconstruction, Staircase, fit_kept, passage
+from eiwflow.analysis.words.numbers import fixed
 from eiwflow.figures import home, palette, pixels, slide, strip
 from eiwflow.flow.config import NAMED_SPLITS
 
@@ -60,7 +61,7 @@ def test_every_map_has_its_channel_and_every_picture_its_words(fields: dict) -> 
     assert all(f"Level {level.number}" in html and f"{level.emitted:,} numbers" in html for level in passed.levels)
     assert "Nothing stays" in html and "nan" not in html
     for level in filter(lambda level: level.kept, passed.levels):
-        structure = f"{level.redundancy[0, : level.kept_channels].mean():.2f}".replace("-", "−")
+        structure = fixed(level.redundancy[0, : level.kept_channels].mean(), 2)
         assert f"channel maps of {level.shape[1]}×{level.shape[2]} that go on, J = {structure} nats/pixel" in html
 
 

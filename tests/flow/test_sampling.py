@@ -1,5 +1,6 @@
 """Sampling: seeds, temperatures, and refusals that say what is wrong."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -57,6 +58,19 @@ def test_another_number_of_temperatures_than_levels_is_refused(temperatures):
 def test_a_temperature_that_is_negative_or_not_finite_is_refused(temperature):
     with pytest.raises(ValueError, match="temperature"):
         ready_flow().sample(1, temperature=temperature)
+
+
+@pytest.mark.parametrize("temperature", [np.float32(0.5), np.float64(0.5), np.array([0.5, 0.5]), torch.full((2,), 0.5)])
+def test_a_temperature_of_numpy_or_torch_is_a_temperature(temperature):
+    flow = ready_flow()
+    drawn, expected = (flow.sample(2, t, seeded()) for t in (temperature, 0.5))
+    assert torch.equal(drawn, expected)
+
+
+@pytest.mark.parametrize("n", [0, -1])
+def test_fewer_images_than_one_are_refused(n):
+    with pytest.raises(ValueError, match=f"n is {n}; at least 1"):
+        ready_flow().sample(n)
 
 
 def test_latent_shapes_hold_all_dimensions_of_the_image():
