@@ -24,6 +24,7 @@ from eiwflow.checkpoint import load, save
 from eiwflow.flow import MultiScaleFlow, quantise
 from eiwflow.training import loop
 from eiwflow.training.failures import TrainingFailed
+from eiwflow.training.presets import PRESETS
 from eiwflow.training.run import RunDirectory
 from tests.training.tiny import (
     numbers,
@@ -185,7 +186,7 @@ def test_every_option_of_train_reaches_the_recipe(place):
 
 def test_a_preset_can_be_told_not_to_mirror(place, monkeypatch):
     monkeypatch.setitem(
-        cli.PRESETS, "minute", {"size": 8, "levels": 2, "steps": 1, "width": 8, "iterations": 1, "flip": True}
+        PRESETS, "minute", {"size": 8, "levels": 2, "steps": 1, "width": 8, "iterations": 1, "flip": True}
     )
     for words, mirrored in (((), True), (("--no-flip",), False)):
         data, runs = place / "large.npz", place / "runs"
@@ -195,7 +196,7 @@ def test_a_preset_can_be_told_not_to_mirror(place, monkeypatch):
 
 def test_what_is_said_beside_a_preset_wins(place, monkeypatch):
     preset = {"levels": 2, "steps": 1, "width": 8, "size": 8, "iterations": 900}
-    monkeypatch.setitem(cli.PRESETS, "minute", preset)
+    monkeypatch.setitem(PRESETS, "minute", preset)
     arguments = [
         "train",
         "--preset",

@@ -20,6 +20,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from eiwflow import cli
+from eiwflow.cli import commands
 from eiwflow.flow import FlowConfig
 from eiwflow.training import worker
 from eiwflow.training.cost import Timing
@@ -184,7 +185,7 @@ def test_a_preset_starts_what_the_command_line_would(calls: list[tuple[object, .
     ((_, recipe, device, command),) = calls
     options = cli.build_parser().parse_args(shlex.split(command)[3:])
     options.arguments = []
-    made, _ = cli._new_run(options, ALONE)
+    made, _ = commands._new_run(options, ALONE)
     assert made.config()[0] == recipe and options.device == device == "cpu"
     assert recipe.flow.split == "static-last" and recipe.iterations == PRESETS[preset]["iterations"]
     (run,) = (run for run in all_runs(runs_root()) if run.config()[1] == command)

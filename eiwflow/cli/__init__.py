@@ -1,0 +1,91 @@
+"""The command line: everything the app does, without the app."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from .commands import COMMANDS, find_checkpoint, null_for_nan
+from .parser import WRONG_INPUT, build_parser
+
+__all__ = ["INTERRUPTED", "WRONG_INPUT", "build_parser", "find_checkpoint", "main", "run"]
+
+#: As a shell says it: 128 and the number of SIGINT.
+INTERRUPTED = 130
+
+
+def run() -> NoReturn:
+    """Run the command of this process and end it with its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # nothing where a program has no terminal
+            # A terminal of few letters is told \u2212 for a minus.
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = main()
+    except KeyboardInterrupt:
+        print("eiwflow: interrupted.", file=sys.stderr)
+        code = INTERRUPTED
+    except SystemExit as end:  # of a parser, and of a process that trains beside another
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        from ..training.distributed import leave
+
+        leave(code)
+    sys.exit(code)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit code: 0, 1 (a training or a check failed) or 2 (wrong input)."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    options.arguments = arguments
+    # Imported here, so that --help does not wait for torch.
+    from ..analysis.study_file import StudyError
+    from ..checkpoint import CheckpointError, is_text
+    from ..data import DataError
+    from ..flow import ConfigError, NonFiniteError, ShapeError
+    from ..training.failures import TrainingFailed, of_memory
+    from ..training.run import RunError
+
+    refusals = (CheckpointError, ConfigError, DataError, NonFiniteError, RunError, ShapeError, StudyError, OSError)
+    try:
+        for argument in arguments:
+            if not is_text(argument):
+                raise ConfigError(f"The argument {argument!a} is not UTF-8.")
+        if getattr(options, "threads", None) is not None:
+            import torch
+
+            torch.set_num_threads(options.threads)
+        result, text = COMMANDS[options.name](options)
+    except refusals as error:
+        print(f"eiwflow {options.name}: {' '.join(_sentence(error).split())}", file=sys.stderr)
+        return WRONG_INPUT
+    except TrainingFailed as error:
+        print(f"eiwflow {options.name}: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    except (MemoryError, RuntimeError) as error:
+        if not of_memory(error):
+            raise
+        print(f"eiwflow {options.name}: memory ran out; ask for a smaller flow, or for fewer images.", file=sys.stderr)
+        return 1
+    try:
+        print(json.dumps(null_for_nan(result), allow_nan=False) if options.json else text, flush=True)
+    except OSError as error:
+        # Python's own flush at exit must not say it again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):  # of a reader that, as `head`, has seen enough
+            print(f"eiwflow {options.name}: the output cannot be written ({error.strerror}).", file=sys.stderr)
+            return 1
+    return int(result.get("holds") is False)
+
+
+def _sentence(error: Exception) -> str:
+    """Return what an error says; of the system's errors the file and the reason, without the number."""
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.filename}: {error.strerror}."
+    return str(error)

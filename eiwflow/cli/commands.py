@@ -1,0 +1,431 @@
+"""What every command does: each returns what --json prints and the text that is printed without it."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import math
+import os
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..analysis.words.numbers import counted, signed
+from ..training.presets import preset_settings
+
+if TYPE_CHECKING:
+    from ..checkpoint import Checkpoint
+    from ..data import ImageData
+    from ..flow import FlowConfig
+    from ..training.distributed import Team
+
+_FLOW_OPTIONS = (
+    "split", "prior", "init", "levels", "steps", "width", "network", "scale_bound", "permutation_seed", "memory",
+)  # fmt: skip
+_RECIPE_OPTIONS = (
+    "data", "batch", "iterations", "seed", "optimiser", "learning_rate", "weight_decay", "warmup", "clip", "ema",
+    "divergence", "precision", "flip", "validation",
+)  # fmt: skip
+
+
+def null_for_nan(value: Any) -> Any:  # noqa: ANN401 (whatever JSON can hold)
+    """Return the value with null for every number that JSON has no word for, as the standard error of one image."""
+    if isinstance(value, dict):
+        return {key: null_for_nan(held) for key, held in value.items()}
+    if isinstance(value, list):
+        return [null_for_nan(held) for held in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def train_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    """Train, with a progress bar on a terminal."""
+    from ..training.distributed import gathered
+
+    with gathered() as team:
+        if team.first:
+            return _train_first(options, team)
+        _train_beside(options, team)
+    # The first process has printed what there is to print.
+    sys.exit(0)
+
+
+def _train_first(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any], str]:
+    from tqdm import tqdm
+
+    from ..training.loop import choose_device, train
+    from ..training.run import RunDirectory, RunError
+
+    device = choose_device(options.device, team.local_rank)
+    if options.resume is not None:
+        if given := _given(options, "preset", "size", "out", *_FLOW_OPTIONS, *_RECIPE_OPTIONS):
+            raise RunError(f"--resume continues a run with its own settings; leave out {', '.join(given)}.")
+        run, images = RunDirectory.open(options.resume), None
+    else:
+        run, images = _new_run(options, team)
+    recipe, _ = run.config()
+    team.share(recipe)
+    with tqdm(total=recipe.iterations, unit="step", disable=not sys.stderr.isatty()) as bar:
+
+        def progress(step: int, bits: float) -> None:
+            bar.update(step - bar.n)
+            bar.set_postfix_str(f"{bits:.3f} bits/dim", refresh=False)
+
+        info = train(run, images=images, device=device, progress=progress, team=team)
+    return {"run": str(run.path), "step": info.step, "metrics": info.metrics}, str(run.path)
+
+
+def _train_beside(options: argparse.Namespace, team: Team) -> None:
+    from ..training.loop import choose_device, follow
+
+    device = choose_device(options.device, team.local_rank)
+    if (recipe := team.share(None)) is not None:
+        follow(recipe, team, device)
+
+
+def _new_run(options: argparse.Namespace, team: Team) -> tuple[Any, ImageData]:
+    from ..data import DataError
+    from ..training.loop import load_data
+    from ..training.recipe import Recipe
+    from ..training.run import RunDirectory, runs_root
+
+    settings = {**preset_settings(options.preset, options.data), **_given(options, *_RECIPE_OPTIONS)}
+    size = _given(options, "size").get("size", settings.get("size", 32))
+    # A wrong setting is refused before data are read or downloaded; how many channels they have is seen then.
+    flow = _flow_config(options, settings, 3, size)
+    recipe = Recipe(flow=flow, **{k: v for k, v in settings.items() if k in _RECIPE_OPTIONS})
+    team.check(recipe.batch)
+    images = load_data(recipe)
+    if size > min(images.size):
+        raise DataError(f"--size is {size}; the images of {images.name} have {images.size[0]}×{images.size[1]} pixels.")
+    flow = dataclasses.replace(flow, shape=(images.channels, size, size))
+    recipe = dataclasses.replace(recipe, flow=flow)
+    command = shlex.join(["python", "-m", "eiwflow", *options.arguments])
+    return RunDirectory.create(options.out or runs_root(), recipe, command), images
+
+
+def study_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    """Run a study, with a progress bar on a terminal, or say what its file says."""
+    if options.report:
+        return _study_report(options)
+    from tqdm import tqdm
+
+    from ..training.failures import TrainingFailed
+    from ..training.study import run_study
+    from ..training.study_recipe import StudyRecipe
+
+    settings = _given(options, *(field.name for field in dataclasses.fields(StudyRecipe)))
+    if options.null and options.splits is None:
+        settings["splits"] = ()
+    command = shlex.join(["python", "-m", "eiwflow", *options.arguments])
+    with tqdm(unit="run", disable=not sys.stderr.isatty()) as bar:
+
+        def progress(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        try:
+            document = run_study(StudyRecipe(**settings), options.out, command, options.jobs, progress)
+        except KeyboardInterrupt:
+            raise TrainingFailed(f"Stopped; the same command continues {options.out}.") from None
+    runs = len(document["results"])
+    return {"out": str(options.out), "runs": runs}, f"{runs} runs in {options.out}"
+
+
+def _study_report(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    from ..analysis.compare import report
+    from ..analysis.study_file import StudyError, read_study
+
+    subject = None if options.subject is None else tuple(options.subject.split("/"))
+    if subject is not None and len(subject) != 2:
+        raise StudyError(f"--subject is {options.subject[:60]!r}; it must be SPLIT/INIT.")
+    result = report(read_study(options.out), subject)
+    lines = [result["verdict"], result["entropy_informed"], ""]
+    lines += [
+        f"{signed(row['difference_bits_per_dim'], 4)}  {_interval(row)}  "
+        f"{row['claim']:13}  {row['contrast']}{' (' + row['prior'] + ')' if 'prior' in row else ''}"
+        for row in [*result["comparisons"], *result["factorial"]]
+    ]
+    lines += ["", *(
+        f"{row['bits_per_dim']:.4f}{_error(row['sd_over_seeds'])}  {counted(row['seeds'], 'seed')}  "
+        f"{row['parameters']:,} parameters  {row['iterations']} steps in {row['cpu_s']:.1f} CPU-s  "
+        f"{row['split']}, {row['init']}, {row['prior']}"
+        for row in result["arms"]
+    )]  # fmt: skip
+    return result, "\n".join(lines)
+
+
+def _interval(row: dict[str, Any]) -> str:
+    if not math.isfinite(row["low"]):
+        return "no interval: 1 seed"
+    return f"[{signed(row['low'], 4)}, {signed(row['high'], 4)}]  p {row['p_corrected']:.2g}"
+
+
+def _error(value: float) -> str:
+    """Return a standard deviation or error behind its mean; nothing where one value has none."""
+    return f" ± {value:.4f}" if math.isfinite(value) else ""
+
+
+def _given(options: argparse.Namespace, *names: str) -> dict[str, Any]:
+    return {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+
+
+def _flow_config(options: argparse.Namespace, settings: dict[str, Any], channels: int, size: int) -> FlowConfig:
+    from ..flow import FlowConfig
+
+    preset = {name: value for name, value in settings.items() if name in _FLOW_OPTIONS}
+    return FlowConfig(shape=(channels, size, size), **{**preset, **_given(options, *_FLOW_OPTIONS)})
+
+
+def find_checkpoint(text: str) -> Path:
+    """Return the file of a checkpoint given as a file, a run directory or a bundled checkpoint's name."""
+    path = Path(text)
+    # Not Path's own questions: they raise on names that no file can have.
+    if os.path.isdir(path):
+        return path / "checkpoints" / "last.safetensors"
+    bundled = Path(__file__).resolve().parents[2] / "assets" / "checkpoints" / f"{text}.safetensors"
+    known = {file.stem for file in bundled.parent.glob("*.safetensors")}
+    if not known and not os.path.exists(text) and path.name == text and not path.suffix:
+        from ..checkpoint import CheckpointError
+
+        raise CheckpointError(
+            text[:60],
+            "file",
+            "a path, or a bundled name where the project's files are: assets/checkpoints in the folder of its source",
+            "not here (this is an installed eiwflow, without those files)",
+        )
+    return bundled if not os.path.exists(text) and text in known else path
+
+
+def _load(options: argparse.Namespace) -> Checkpoint:
+    from .. import checkpoint
+
+    return checkpoint.load(find_checkpoint(options.checkpoint))
+
+
+def _images(options: argparse.Namespace, loaded: Checkpoint, download: bool = True) -> ImageData:
+    """Return the data set that was asked for, or the checkpoint's own."""
+    from .. import data
+
+    config = loaded.info.config
+    name = loaded.info.data if options.data is None else options.data
+    return data.load(name, multiple=2**config.levels, size=config.shape[1], download=download)
+
+
+def evaluate_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    """Score a checkpoint, with a progress bar on a terminal."""
+    from tqdm import tqdm
+
+    from ..analysis.evaluate import evaluate
+
+    loaded = _load(options)
+    images = _images(options, loaded)
+    with tqdm(unit="image", disable=not sys.stderr.isatty()) as bar:
+
+        def progress(count: int, total: int) -> None:
+            bar.total = total
+            bar.update(count)
+
+        result = evaluate(loaded.flow, images, options.limit, progress=progress)
+    over = counted(result.n, "image") + (f", {counted(result.clusters, 'source')}" if result.clusters else "")
+    note = f"{images.name}: {result.note}\n" if result.note else ""
+    floor = (
+        ""
+        if result.floor_bits_per_dim is None
+        else f"floor {result.floor_bits_per_dim:.4f} bits/dim: the entropy of the grain, which no model can beat "
+        "(of values that are not clipped)\n"
+    )
+    text = (
+        f"{loaded.name} on {result.data}: {result.bits_per_dim:.4f}{_error(result.bits_per_dim_stderr)} bits/dim "
+        f"({over})\n"
+        f"{floor}{note}round trip {result.round_trip_max_abs:.1e}, log-det gap {result.log_det_gap:.1e} nats/dim"
+    )
+    return result.to_dict(), text
+
+
+def inspect_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    """Describe a checkpoint."""
+    from ..analysis.curve import load_curve
+    from ..analysis.inspect import inspect
+    from ..data import DataError
+
+    loaded = _load(options)
+    try:
+        # Describing a file is no reason to fetch a data set; asking for one by name is.
+        images = _images(options, loaded, download=options.data is not None)
+    except DataError:
+        if options.data is not None:
+            raise
+        images = None
+    result = inspect(loaded, images, load_curve(find_checkpoint(options.checkpoint)))
+    config = loaded.info.config
+    lines = [
+        f"{loaded.name}: {config.split}, prior {config.prior}, init {config.init}, "
+        f"{config.levels} levels × {config.steps} steps, width {config.width}, {result['parameters']:,} parameters",
+        f"trained {loaded.info.step} steps on {loaded.info.data}, seed {loaded.info.seed}",
+    ]
+    lines.append("parameters by part: " + ", ".join(f"{part} {count:,}" for part, count in result["parts"].items()))
+    for level in result["levels"]:
+        order = "" if level["order"] is None else f"; order (kept first): {' '.join(map(str, level['order']))}"
+        back = "" if level["inversion_max_abs"] is None else f", inverse off by {level['inversion_max_abs']:.1e}"
+        lines.append(
+            f"level {level['level']}: {level['channels']} channels, condition number at most "
+            f"{max(level['condition']):.3g}{back}{order}"
+        )
+    return result, "\n".join(lines)
+
+
+def verify_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    """Check what a checkpoint promises, level by level."""
+    from .. import checkpoint
+    from ..analysis.evaluate import images_to_score
+    from ..analysis.verify import IMAGES, verify
+    from ..data import DataError
+
+    loaded = checkpoint.load(find_checkpoint(options.checkpoint), trust=False)
+    shown, name = None, ""
+    try:
+        images = _images(options, loaded, download=options.data is not None)
+        shown, name = images_to_score(images, loaded.flow, IMAGES), images.name
+    except DataError:
+        # Without the images of its training noise will do: a flow inverts on any input.
+        if options.data is not None:
+            raise
+    found = verify(loaded, shown, name)
+    lines = [f"{loaded.name}: {found.badge()}. {found.in_words()}"]
+    lines += [
+        f"level {check.level}  {_ANSWERS[check.holds]:6}  {check.name:12}  it {check.finding}" for check in found.checks
+    ]
+    return found.to_dict(), "\n".join(lines)
+
+
+_ANSWERS = {True: "holds", False: "FAILS", None: "–"}
+
+
+def analyse_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    """Print what a page shows."""
+    from ..analysis.analyse import analyse
+    from ..analysis.record import load_record
+
+    _check_seed(options.seed)
+    loaded, *beside = (_named(text) for text in (options.checkpoint, *options.vs))
+    record = load_record(find_checkpoint(options.checkpoint))
+    images = _images(options, loaded)
+    result = analyse(
+        loaded,
+        images,
+        options.what,
+        record,
+        options.image,
+        options.level,
+        options.seed,
+        options.other_image,
+        options.path,
+        beside,
+    )
+    return result, json.dumps(null_for_nan(result), indent=2, ensure_ascii=False)
+
+
+def _named(text: str) -> Checkpoint:
+    """Return a checkpoint under the name that it was asked for by: the files of all runs are called the same."""
+    from .. import checkpoint
+
+    return dataclasses.replace(checkpoint.load(find_checkpoint(text)), name=text)
+
+
+def _check_seed(seed: int) -> None:
+    from ..flow import ConfigError
+
+    if not 0 <= seed < 2**63:
+        raise ConfigError(f"--seed is {seed}; it must be between 0 and {2**63 - 1}.")
+
+
+def sample_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    """Draw images into one picture."""
+    import torch
+    from torchvision.transforms.functional import to_pil_image
+    from torchvision.utils import make_grid
+
+    from ..flow import ConfigError, quantise
+
+    file_format = _picture_format(options.out)
+    loaded = _load(options)
+    levels = loaded.info.config.levels
+    try:
+        temperatures = [float(part) for part in options.temperature.split(",")]
+    except ValueError:
+        raise ConfigError(
+            f"--temperature is {options.temperature[:40]!r}; it must be a number, or one a level."
+        ) from None
+    if len(temperatures) not in (1, levels) or not all(0 <= t <= 3 for t in temperatures):
+        raise ConfigError(
+            f"--temperature is {options.temperature[:40]!r}; it must be 1 or {levels} numbers between 0 and 3."
+        )
+    _check_seed(options.seed)
+    temperature = temperatures[0] if len(temperatures) == 1 else temperatures
+    x = loaded.flow.sample(options.n, temperature, torch.Generator().manual_seed(options.seed))
+    grid = make_grid(quantise(x), nrow=math.ceil(math.sqrt(options.n)), padding=2, pad_value=255)
+    to_pil_image(grid).save(options.out, format=file_format, **_SAVING.get(file_format, {}))
+    return {"out": str(options.out), "n": options.n, "temperature": temperatures, "seed": options.seed}, str(
+        options.out
+    )
+
+
+#: Suffix -> what Pillow calls the format; a name without a suffix gets a PNG.
+_PICTURES = {"": "PNG", ".png": "PNG", ".webp": "WEBP", ".jpg": "JPEG", ".jpeg": "JPEG"}
+_SAVING: dict[str, dict[str, Any]] = {"WEBP": {"lossless": True}, "JPEG": {"quality": 95}}
+
+
+def _picture_format(out: Path) -> str:
+    """Return the format that a picture's name asks for, before anything is drawn."""
+    from ..flow import ConfigError
+
+    if (suffix := out.suffix.lower()) not in _PICTURES:
+        raise ConfigError(f"--out is {str(out)[:200]!r}; its name must end in .png, .webp, .jpg or .jpeg.")
+    if not os.path.isdir(out.parent):
+        raise ConfigError(f"--out is {str(out)[:200]!r}; the folder {str(out.parent)[:200]!r} does not exist.")
+    if os.path.isdir(out):
+        raise ConfigError(f"--out is {str(out)[:200]!r}, which is a folder; name a file.")
+    return _PICTURES[suffix]
+
+
+def bench_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    """Time a flow."""
+    from ..training.bench import bench, profile
+
+    size = 32 if options.size is None else options.size
+    config = _flow_config(options, {}, 3, size)
+    if options.profile:
+        seconds = profile(config, options.batch)
+        total = sum(part for name, part in seconds.items() if name != "step")
+        shares = [f"{name:<13}{part:.4f}  {part / total:4.0%}" for name, part in seconds.items() if name != "step"]
+        return seconds, "\n".join([*shares, f"{'sum':<13}{total:.4f}", f"{'train step':<13}{seconds['step']:.4f}"])
+    result = bench(config, options.batch)
+    step, log_prob, sample = (result[f"{name}_cpu_s"] for name in ("train_step", "log_prob", "sample"))
+    floor, forward = result["convolutions_cpu_s"], result["convolutions_forward_cpu_s"]
+    text = "\n".join(
+        [
+            f"{result['parameters']:,} parameters, batch {options.batch}, {result['threads']} thread(s), CPU seconds",
+            f"train step {step:.4f} = {step / floor:.2f} × its convolutions ({floor:.4f})",
+            f"log_prob   {log_prob:.4f} = {log_prob / forward:.2f} × theirs ({forward:.4f})",
+            f"sample     {sample:.4f} = {sample / forward:.2f} × theirs",
+            f"split      {result['split_ratio']:.3f} × the step of static-last "
+            f"(static-last against itself: {result['null_ratio']:.3f})",
+            f"round trip {result['round_trip_max_abs']:.1e}, peak memory {result['peak_rss_mib']:.0f} MiB",
+        ]
+    )
+    return result, text
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace], tuple[dict[str, Any], str]]] = {
+    "train": train_command,
+    "study": study_command,
+    "evaluate": evaluate_command,
+    "inspect": inspect_command,
+    "verify": verify_command,
+    "analyse": analyse_command,
+    "sample": sample_command,
+    "bench": bench_command,
+}

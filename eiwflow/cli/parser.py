@@ -1,0 +1,214 @@
+"""Which commands and options there are; imports neither torch nor what runs them, so that --help is quick."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+from ..training.presets import PRESETS
+
+WRONG_INPUT = 2
+#: What ``analyse`` can be asked for; named here too, so that --help does not wait for torch.
+SUBJECTS = ("trace", "levels", "weights", "shuffle", "entropy", "latents", "space")
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong on stderr, without the usage block, and leave with exit code 2."""
+        self.exit(WRONG_INPUT, f"{self.prog}: {' '.join(message.split())}\n")
+
+
+def build_parser() -> Parser:
+    """Return the parser of all commands."""
+    parser = Parser(
+        prog="eiwflow", description="See inside a multi-scale normalizing flow: train one, score it, look at it."
+    )
+    commands = parser.add_subparsers(title="commands", required=True, dest="name", metavar="COMMAND")
+
+    train = _command(commands, "train", "Train a flow; the last line printed is the run directory.")
+    train.add_argument("--preset", choices=PRESETS, help="settings named by about how long they take on a CPU")
+    train.add_argument(
+        "--resume", metavar="RUN", type=Path, help="continue this run directory; only --device and --threads apply"
+    )
+    train.add_argument("--data", help="data set's name, an .npz file or a folder of images (default: photos32)")
+    _flow_options(train)
+    train.add_argument("--batch", type=int, help="images a step (default: 32)")
+    train.add_argument("--iterations", type=int, help="training steps (default: 1000)")
+    train.add_argument("--seed", type=int, help="everything random is drawn from it (default: 0)")
+    _optimiser_options(train)
+    train.add_argument(
+        "--precision", choices=("float32", "bfloat16"), help="of the networks, on CUDA (default: float32)"
+    )
+    train.add_argument(
+        "--validation", action="store_true", default=None, help="score on images held out from the train part"
+    )
+    train.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
+    train.add_argument("--threads", type=_count(1024), help="CPU threads (default: all)")
+    train.add_argument("--out", type=Path, help="folder that the run directory is made in (default: runs)")
+
+    study = _command(commands, "study", "Train every arm with every seed on one budget; the result is one JSON file.")
+    study.add_argument("--out", type=Path, required=True, metavar="FILE", help="the .json file; one begun is continued")
+    study.add_argument("--data", help="data set's name, an .npz file or a folder of images (default: photos32)")
+    study.add_argument(
+        "--splits", type=_words, help="policies, separated by commas (default: the five with a name; with --null none)"
+    )
+    study.add_argument("--inits", type=_words, help="of dealt, dealt-by-…, principal, random (default: dealt)")
+    study.add_argument("--priors", type=_words, help="conditional, standard or both (default: conditional)")
+    study.add_argument(
+        "--arms", type=_words, dest="extra", help="further arms, each SPLIT/INIT (for every prior) or SPLIT/INIT/PRIOR"
+    )
+    study.add_argument(
+        "--null", action="store_true", default=None, help="run the split random against itself: a control"
+    )
+    study.add_argument("--seeds", type=int, help="runs an arm, with the seeds 0 … N-1 (default: 3)")
+    study.add_argument("--levels", type=int, help="levels (default: 3)")
+    study.add_argument("--steps-per-level", type=int, dest="steps", help="flow steps a level (default: 4)")
+    study.add_argument("--width", type=int, help="hidden channels of a coupling network (default: 48)")
+    study.add_argument("--network", help="kernel sizes of a coupling network (default: 3-1-3)")
+    study.add_argument("--scale-bound", type=float, help="bound of a coupling's log-scale, in nats (default: 1)")
+    study.add_argument("--size", type=int, help="training size in pixels; larger images are cropped (default: 16)")
+    study.add_argument("--batch", type=int, help="images a step (default: 64)")
+    study.add_argument("--iterations", type=int, help="training steps of every run (default: 500)")
+    _optimiser_options(study)
+    study.add_argument(
+        "--evaluate-on", choices=("test", "validation"), help="validation: images held out from train (default: test)"
+    )
+    study.add_argument(
+        "--equal-cpu",
+        action="store_true",
+        default=None,
+        help="give every arm the same CPU seconds: its iterations are divided by the measured cost of its step",
+    )
+    study.add_argument("--jobs", type=int, default=1, help="runs at the same time, one thread each (default: 1)")
+    study.add_argument("--report", action="store_true", help="run nothing, say what the file FILE says")
+    study.add_argument("--subject", help="SPLIT/INIT, what --report compares (default: the adaptive one)")
+
+    evaluate = _command(commands, "evaluate", "Bits/dim of a checkpoint on test images, and its exactness.")
+    _checkpoint_options(evaluate)
+    evaluate.add_argument("--limit", type=_count(1_000_000), help="only the first N test images")
+
+    inspect = _command(commands, "inspect", "What a checkpoint holds: config, parts, inversion, orders, entropies.")
+    _checkpoint_options(inspect)
+
+    verify = _command(
+        commands,
+        "verify",
+        "Check that a checkpoint inverts and states its log-determinants; exit code 1 if a level does not.",
+    )
+    _checkpoint_options(verify)
+
+    analyse = _command(commands, "analyse", "The figures that a page of the app shows.")
+    _checkpoint_options(analyse)
+    analyse.add_argument("--what", required=True, choices=SUBJECTS, help="the page's subject")
+    analyse.add_argument(
+        "--level", type=_count(6), help="level, from 1 (default: all, or the first); latents and space take none"
+    )
+    analyse.add_argument("--image", type=int, default=0, help="number of the test image looked at (default: 0)")
+    analyse.add_argument("--seed", type=int, default=0, help="of its dequantisation and of what is drawn (default: 0)")
+    analyse.add_argument(
+        "--other-image", type=int, default=24, help="number of the test image that space goes to (default: 24)"
+    )
+    analyse.add_argument(
+        "--vs", nargs="+", default=[], metavar="CHECKPOINT", help="others, that latents and weights compare it with"
+    )
+    analyse.add_argument(
+        "--path", choices=("linear", "spherical"), default="spherical", help="of space (default: spherical)"
+    )
+
+    sample = _command(commands, "sample", "Draw images from a checkpoint into one picture.")
+    sample.add_argument("checkpoint", help="a .safetensors file, a run directory or a bundled checkpoint's name")
+    sample.add_argument("--n", type=_count(4096), default=16, help="images (default: 16)")
+    sample.add_argument(
+        "--temperature", default="0.7", help="one number, or one a level separated by commas (default: 0.7)"
+    )
+    sample.add_argument("--seed", type=int, default=0, help="of the draw (default: 0)")
+    sample.add_argument(
+        "--out", type=Path, default=Path("samples.png"), help="the .png, .webp or .jpg to write (default: samples.png)"
+    )
+
+    bench = _command(commands, "bench", "Process CPU seconds of a step, of scoring and of sampling.")
+    _flow_options(bench)
+    bench.add_argument("--batch", type=_count(4096), default=16, help="images (default: 16)")
+    bench.add_argument("--threads", type=_count(1024), default=1, help="CPU threads (default: 1)")
+    bench.add_argument("--profile", action="store_true", help="the share of each part of a train step instead")
+    return parser
+
+
+def _command(commands: Any, name: str, text: str) -> Parser:  # noqa: ANN401 (argparse's own type is private)
+    # No abbreviations: a command line kept in a checkpoint must still mean the same when an option is added.
+    parser = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+    parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+    return parser
+
+
+def _flow_options(parser: Parser) -> None:
+    parser.add_argument(
+        "--split",
+        help="static-first, static-last, random, shuffle, weighted, or ORDER+WEIGHTS: first+pooled (default: weighted)",
+    )
+    parser.add_argument("--prior", help="of what is emitted: conditional or standard (default: conditional)")
+    parser.add_argument(
+        "--init",
+        help="of the 1×1 convolutions: dealt, dealt-by-information, dealt-by-chance, principal, random "
+        "(default: dealt)",
+    )
+    parser.add_argument("--levels", type=int, help="levels (default: 3)")
+    parser.add_argument("--steps-per-level", type=int, dest="steps", help="flow steps a level (default: 8)")
+    parser.add_argument("--width", type=int, help="hidden channels of a coupling network (default: 64)")
+    parser.add_argument("--network", help="kernel sizes of a coupling network (default: 3-1-3)")
+    parser.add_argument("--scale-bound", type=float, help="bound of a coupling's log-scale, in nats (default: 1)")
+    parser.add_argument(
+        "--permutation-seed", type=int, help="draws the order random, and what is dealt by chance (default: 0)"
+    )
+    parser.add_argument("--size", type=int, help="training size in pixels; larger images are cropped (default: 32)")
+    parser.add_argument(
+        "--memory",
+        choices=("store", "recompute"),
+        help="what gradients need: stored, or recomputed by inverting the steps: slower, in memory that does not grow "
+        "with them (default: store)",
+    )
+
+
+def _optimiser_options(parser: Parser) -> None:
+    parser.add_argument(
+        "--optimiser",
+        help="muon for the coupling networks' weights with AdamW for all else, or adamw for everything (default: muon)",
+    )
+    parser.add_argument("--learning-rate", type=float, help="peak learning rate (default: 0.002)")
+    parser.add_argument("--weight-decay", type=float, help="of the coupling networks' weights (default: 0.3)")
+    parser.add_argument("--warmup", type=int, help="steps of warm-up, at most a tenth of all (default: 100)")
+    parser.add_argument("--clip", type=float, help="largest gradient norm (default: 50)")
+    parser.add_argument("--ema", type=float, help="decay of the averaged weights (default: 0.999)")
+    parser.add_argument("--divergence", type=float, help="strength of the Shuffle's KL regulariser (default: 0)")
+    parser.add_argument(
+        "--flip", action=argparse.BooleanOptionalAction, default=None, help="mirror half of the training images"
+    )
+
+
+def _checkpoint_options(parser: Parser) -> None:
+    parser.add_argument("checkpoint", help="a .safetensors file, a run directory or a bundled checkpoint's name")
+    parser.add_argument("--data", help="another data set than the checkpoint's own")
+
+
+def _count(most: int) -> Callable[[str], int]:
+    """Return the type of an option that takes a whole number from 1 to ``most``."""
+
+    def read(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = 0
+        if not 1 <= number <= most:
+            raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a whole number between 1 and {most}")
+        return number
+
+    return read
+
+
+def _words(text: str) -> tuple[str, ...]:
+    """Return the words that commas separate."""
+    return tuple(word.strip() for word in text.split(",") if word.strip())
