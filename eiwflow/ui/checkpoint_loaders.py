@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from .. import data
-from . import loaders, weight_loaders
+from . import gone, loaders, weight_loaders
 from .door import door, empty
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ ARCHIVES, MAX_ARCHIVE_MB = 4, 64
 MAX_UNPACKED = 128 * 2**20
 #: Numbers (bytes of images) that a page scores at most: 1,000 images of 3×32×32.
 MAX_SCORED = 3_072_000
+OWN_IMAGES = "Your own images, an .npz of uint8 (N, H, W, C); it stays on this machine."
 
 
 # ---------------------------------------------------------------------- what is in the file
@@ -216,13 +217,14 @@ def own_images() -> Archive | None:
     if sentence := st.session_state.pop("_refused_own", None):
         st.error(sentence)
     if own is not None and found is None:
-        st.info(f"This link asks for the images “{own[:40]}”, which are not here: showing the data set's.")
-        del st.query_params["own"]
+        st.error(gone.images(own))
+        st.button("Back to the data set", on_click=_drop_archive)
+        door("upload-own", OWN_IMAGES, ["npz"], MAX_ARCHIVE_MB, _take_archive)
+        st.stop()
     if found is not None:
         st.button("Back to the data set", on_click=_drop_archive, width="stretch")
         return found
-    label = "Your own images, an .npz of uint8 (N, H, W, C); it stays on this machine."
-    door("upload-own", label, ["npz"], MAX_ARCHIVE_MB, _take_archive)
+    door("upload-own", OWN_IMAGES, ["npz"], MAX_ARCHIVE_MB, _take_archive)
     return None
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from . import loaders
+from . import gone, loaders, state
 from .frame import Visit
 
 if TYPE_CHECKING:
@@ -143,8 +143,17 @@ def at_equal_cpu(study: Study, known: dict[str, Path]) -> Study | None:
 def choose_study(place: DeltaGenerator, known: dict[str, Path]) -> str:
     """Draw the choice of a study; return its key."""
     keys = list(known)
-    first = keys.index(FIRST) if FIRST in keys else 0
-    return place.selectbox("Study", keys, index=first, key="study", bind="query-params", on_change=_forget_arms)
+    if (asked := state.wanted("study")) is not None and asked not in known:
+        gone.stop(st.container(), "study", gone.study(asked), {key: key for key in keys})
+    key = state.choice(
+        "study",
+        keys,
+        FIRST if FIRST in keys else keys[0],
+        lambda: place.selectbox("Study", keys, key="study", on_change=_forget_arms),
+        name="the study",
+    )
+    state.write_url({"study": key})
+    return key
 
 
 def choose_arms(one: DeltaGenerator, others: DeltaGenerator, study: Study) -> list[tuple[str, str]]:
@@ -271,7 +280,7 @@ def disguised(shown: Sequence[tuple[str, str]], study: Study) -> dict[tuple[str,
 
 def show(key: str) -> None:
     """Show another study, from a callback: what was chosen of this one need not be there."""
-    st.session_state["study"] = key
+    state.set_choice("study", key)
     _forget_arms()
 
 

@@ -14,7 +14,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from .. import data
 from ..figures.pixels import file_uri
-from . import loaders, navigation, state, texts
+from . import gone, loaders, navigation, state, texts
 from .door import door, empty
 from .drawing import draw_charts_once
 
@@ -148,6 +148,15 @@ def begin(
         )
         st.stop()
     keys = list(files)
+    labels = {key: file.label for key, file in files.items()}
+    if (asked := state.wanted("ck")) is not None and asked not in files:
+        _links(links, st.query_params.to_dict())
+        _checkpoint_uploader(box)
+        gone.stop(above, "ck", gone.flow(asked), labels)
+    if compare and (second := state.wanted("vs")) not in (None, NOTHING, *files):
+        _links(links, st.query_params.to_dict())
+        _checkpoint_uploader(box)
+        gone.stop(above, "vs", gone.flow(str(second)), {NOTHING: "none", **labels})
     chosen = state.choice(
         "ck",
         keys,
@@ -156,11 +165,12 @@ def begin(
         name="the checkpoint",
     )
     checkpoint, file = _open_or_another(files, chosen, above)
+    gone.remember(files, chosen, st.query_params.get("vs", ""))
     compared = _compared_with(files, chosen, box, compare)
     _checkpoint_uploader(box)
     other = _open_other(files[compared], above) if compare and compared != NOTHING else None
     images = _images(checkpoint, box, above)
-    photo, picked = _choose_image(images, box)
+    photo, picked = _choose_image(images, box, links, above)
     image = _picked(photo, picked["image"], images, checkpoint.info.config.shape)
     levels = range(1, 1 + max(one.info.config.levels for one in (checkpoint, other) if one is not None))
     wanted = _level(levels, box, level)
@@ -221,6 +231,8 @@ def _compared_with(files: dict[str, loaders.CheckpointFile], chosen: str, box: D
     """Draw the choice of a second checkpoint, where the page has a place for one; return its key or ``none``."""
     options = [NOTHING, *(key for key in files if key != chosen)]
     if not drawn:
+        # Also one that is gone: the page that shows it says so.
+        options = [*options, state.wanted("vs") or NOTHING]
         return state.hidden_choice("vs", options, NOTHING, name="the checkpoint compared with")
     return state.choice(
         "vs",
@@ -355,9 +367,18 @@ def _images(checkpoint: Checkpoint, box: DeltaGenerator, above: DeltaGenerator) 
     return images
 
 
-def _choose_image(images: loaders.Images, box: DeltaGenerator) -> tuple[bytes | None, dict[str, str]]:
+def _choose_image(
+    images: loaders.Images, box: DeltaGenerator, links: DeltaGenerator, above: DeltaGenerator
+) -> tuple[bytes | None, dict[str, str]]:
     """Draw the choice of an image; return one's own photo where it is that, and what stands for it in the URL."""
     photos = loaders.photos()  # once: other visitors' photos may push this one out meanwhile
+    if (asked := state.wanted("photo")) not in (None, NOTHING, *photos):
+        _links(links, st.query_params.to_dict())
+        above.error(gone.photo(str(asked)))
+        with above:
+            st.button("Show a test image", on_click=_drop_photo)
+            photo_door("upload", _take_photo)
+        st.stop()
     photo = state.hidden_choice("photo", [NOTHING, *photos], NOTHING, name="the photo")
     own = photo != NOTHING
     numbers = range(len(images.test))

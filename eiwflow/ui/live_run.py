@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from ..figures import train as figures
-from . import parts, state
+from . import gone, parts, state
 from . import run_loaders as loaders
 
 if TYPE_CHECKING:
@@ -22,13 +23,16 @@ CURVES = (
 
 def choice(runs: dict[str, loaders.Listed], device: str) -> str:
     """Draw the choice of a run, the living one first, with the buttons that its state allows; return its name."""
+    if (asked := state.wanted("run")) is not None and asked not in runs:
+        gone.stop(st.container(), "run", gone.run(asked), labels(runs))
     first = next((name for name, one in runs.items() if one.state.alive), next(iter(runs)))
+    called = labels(runs)
     chosen, buttons = st.columns([2.3, 1], gap="large", vertical_alignment="bottom")
     name = state.choice(
         "run",
         list(runs),
         first,
-        lambda: chosen.selectbox("Run", list(runs), format_func=lambda name: runs[name].run.title, key="run"),
+        lambda: chosen.selectbox("Run", list(runs), format_func=lambda name: called[name], key="run"),
         name="the run",
     )
     state.write_url({"run": name})
@@ -45,6 +49,13 @@ def choice(runs: dict[str, loaders.Listed], device: str) -> str:
         elif now.name != "finished":
             st.button("Resume", on_click=loaders.resume, args=(run, device), key="resume", type="primary")
     return name
+
+
+def labels(runs: dict[str, loaders.Listed]) -> dict[str, str]:
+    """Return what each run is called, each differently: Streamlit finds an option by its label."""
+    titles = {name: one.run.title for name, one in runs.items()}
+    several = {title for title, count in Counter(titles.values()).items() if count > 1}
+    return {name: f"{title} ({name[-6:]})" if title in several else title for name, title in titles.items()}
 
 
 def show(one: loaders.Listed, page: Visit) -> None:
@@ -142,7 +153,7 @@ def manage(runs: dict[str, loaders.Listed], name: str) -> None:
     others = st.multiselect(
         "Compare its curves with those of",
         [other for other in runs if other != name],
-        format_func=lambda other: runs[other].run.title,
+        format_func=lambda other: labels(runs)[other],
         max_selections=figures.MOST_RUNS - 1,
         key="compared",
     )

@@ -97,6 +97,7 @@ class CheckpointFile:
         label: what the side bar shows.
         path: the file.
         argument: names it on the command line; an uploaded one by its file's name.
+        run: the run's directory, None where it is of none.
 
     """
 
@@ -104,6 +105,7 @@ class CheckpointFile:
     label: str
     path: Path
     argument: str
+    run: Path | None = None
 
 
 def checkpoint_files(uploads: Iterable[str] = ()) -> dict[str, CheckpointFile]:
@@ -139,7 +141,7 @@ def _of_run(run: Path, time: int, size: int) -> CheckpointFile:
 
     path = RunDirectory(run).last_checkpoint
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-    return CheckpointFile(digest, f"run {run.name}", path, str(run))
+    return CheckpointFile(digest, f"run {run.name}", path, str(run), run)
 
 
 @st.cache_resource(show_spinner=False)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from .. import data
-from . import loaders
+from . import gone, loaders
 from .door import empty
 from .frame import photo_door
 
@@ -42,9 +42,10 @@ def other_end(page: Page) -> OtherEnd:
     if refused := st.session_state.pop("_refused_b", None):
         st.error(refused)
     if photo is not None and photo not in photos:
-        st.info(f"This link asks for the photo B “{photo[:40]}”, which is not here: showing a test image.")
-        del st.query_params["photo_b"]
-        photo = None
+        st.error(gone.photo(photo))
+        st.button("Show a test image as B", on_click=_drop_photo)
+        photo_door("upload-b", _take_photo)
+        st.stop()
     last = len(page.images.test) - 1
     number_box, photo_box = st.columns(2, vertical_alignment="bottom")
     number = number_box.number_input(

@@ -405,7 +405,12 @@ def rename(run: RunDirectory, key: str) -> None:
 
 def delete(run: RunDirectory) -> None:
     """Remove a run; it has been asked for twice."""
-    _try(run.delete)
+
+    def act() -> None:
+        run.delete()
+        state.forget_choice("run")
+
+    _try(act)
 
 
 def _try(act: Callable[[], object], part: str = SHOWN) -> None:

@@ -62,6 +62,28 @@ def hidden_choice(key: str, options: Sequence[Option], default: Option, name: st
 def set_choice(key: str, value: object) -> None:
     """Set a shared choice from a callback, before the next run."""
     st.session_state[key] = st.session_state["_" + key] = value
+    _answer_url(key)
+
+
+def forget_choice(key: str) -> None:
+    """Forget a shared choice from a callback: the visitor has removed what was chosen."""
+    st.session_state.pop(key, None)
+    st.session_state.pop("_" + key, None)
+    _answer_url(key)
+
+
+def _answer_url(key: str) -> None:
+    """Have what the URL says of a choice now count no more."""
+    st.session_state["_url"] = st.session_state.get("_url", {}) | {key: st.query_params.get(key)}
+
+
+def wanted(key: str) -> str | None:
+    """Return which thing the URL or the session asks for, here or not; None where neither does."""
+    url = st.query_params.get(key)
+    if url is not None and url != st.session_state.get("_url", {}).get(key):
+        return url
+    kept = st.session_state.get(key, st.session_state.get("_" + key))
+    return None if kept is None else str(kept)
 
 
 def note(sentence: str) -> None:

@@ -340,12 +340,6 @@ def test_images_that_do_not_fit_the_flow_are_said(open_page: Open, fields: dict,
     assert "test images of photos32" in sentences(at) and "--data photos32 --limit" in at.code[0].value
 
 
-def test_a_link_to_images_that_are_not_here_is_said(open_page: Open) -> None:
-    at = open_page(own="0123456789ab")
-    assert_healthy(at)
-    assert any("0123456789ab" in note.value for note in at.info) and "own" not in url(at)
-
-
 def test_the_server_remembers_few_archives(open_page: Open) -> None:
     keys = [checkpoint_loaders.remember_archive(archive(seed), "mine.npz") for seed in range(6)]
     assert list(checkpoint_loaders._archives()) == keys[-checkpoint_loaders.ARCHIVES :]

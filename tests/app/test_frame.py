@@ -51,11 +51,6 @@ def test_a_checkpoint_is_not_compared_with_itself(three: Path) -> None:
     assert not at.exception and url(at)["vs"] == "none" and not names_of_columns(at)
 
 
-def test_a_link_to_a_second_checkpoint_that_is_not_here_says_so(three: Path) -> None:
-    at = visit_page(SHUFFLE, ck="one", vs="0123456789ab")
-    assert "the checkpoint compared with “0123456789ab”" in at.info[0].value and not names_of_columns(at)
-
-
 def test_a_broken_second_checkpoint_leaves_the_first_alone(three: Path) -> None:
     (three / "broken.safetensors").write_bytes(b"\0" * 100)
     at = visit_page(SHUFFLE, ck="one", vs="broken")

@@ -71,9 +71,8 @@ def test_a_link_opens_what_it_names(open_app: Open) -> None:
 @pytest.mark.parametrize(
     ("key", "text"),
     [
-        ("ck", "nobody"), ("ck", "../../etc/passwd"), ("data", "<b>x</b>"), ("image", "-1"),
+        ("data", "<b>x</b>"), ("image", "-1"),
         ("image", "99999"), ("image", "9" * 40), ("seed", "1.5"), ("seed", "²"), ("seed", ""),
-        ("photo", "0123456789ab"),
     ],
 )  # fmt: skip
 def test_a_link_to_what_is_not_here_is_said_and_something_else_shown(open_app: Open, key: str, text: str) -> None:

@@ -104,12 +104,6 @@ def test_a_file_that_is_no_picture_is_refused_in_a_sentence(one: Path) -> None:
     assert not at.error
 
 
-def test_a_photo_that_this_server_does_not_have_is_said(one: Path) -> None:
-    at = open_space(photo_b="0123456789ab")
-    assert_healthy(at)
-    assert "0123456789ab" in at.info[0].value and "photo_b" not in url(at)
-
-
 def test_an_image_and_itself_have_nothing_between_them(one: Path) -> None:
     at = open_space(image="5", b="5")
     assert_healthy(at)

@@ -323,15 +323,23 @@ def test_a_failed_run_says_what_happened_and_what_to_try() -> None:
     assert open_train().error[0].value == "At step 4 it failed. Try another seed."
 
 
-def test_a_link_shows_the_run_that_it_names_and_a_wrong_one_is_no_error() -> None:
+def test_runs_of_one_name_can_be_told_apart() -> None:
+    runs = [trained(), trained(seed=1)]
+    for run in runs:
+        run.rename("mine")
+    at = open_train()
+    for run in runs:
+        at.selectbox(key="run").set_value(run.path.name).run()
+        assert url(at)["run"] == run.path.name
+    assert len(set(at.selectbox(key="run").options)) == 2
+
+
+def test_a_link_shows_the_run_that_it_names() -> None:
     first, second = trained(), trained(seed=1)
     first.rename("the first")
     second.rename("the second")
     at = open_train(run=first.path.name)
     assert at.selectbox(key="run").value == first.path.name and "“the first”" in sentences(at)
-    at = open_train(run="../../etc")
-    assert "asks for the run “../../etc”, which is not here" in at.info[0].value
-    assert not at.exception and at.selectbox(key="run").value in {first.path.name, second.path.name}
 
 
 def test_a_run_whose_config_is_broken_is_not_listed() -> None:

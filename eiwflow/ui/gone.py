@@ -1,0 +1,93 @@
+"""What a link or a visitor asks for and is not there any more: it is named, and nothing else is shown in its place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NoReturn
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from . import loaders, state
+
+#: Flows that earlier versions brought along; links to them are still about.
+NO_LONGER_BUNDLED = "emoji32-"
+
+
+def stop(place: DeltaGenerator, key: str, sentence: str, instead: Mapping[str, str]) -> NoReturn:
+    """Say what is gone, offer to choose another, and end the page; the URL stays as it is.
+
+    Arguments:
+        place: where the sentence stands.
+        key: of the shared choice.
+        sentence: names what is gone.
+        instead: what can be chosen, and what each is called.
+
+    """
+    place.error(sentence)
+    own = f"{key}-instead"
+    if instead:
+        place.selectbox(
+            "Choose another",
+            list(instead),
+            index=None,
+            format_func=lambda option: instead[option],
+            key=own,
+            on_change=lambda: state.set_choice(key, st.session_state[own]),
+        )
+    st.stop()
+
+
+def flow(key: str) -> str:
+    """Say that a flow is gone, and why where that is known."""
+    file = st.session_state.get("_seen", {}).get(key)
+    if key.startswith(NO_LONGER_BUNDLED):
+        return f"The flow {quoted(key)} is no longer bundled: version 0.2 replaced the emoji by faces and letters."
+    if file is None:
+        return (
+            f"The flow {quoted(key)} is not here: its run was deleted or trained further, or it was uploaded in "
+            "another session."
+        )
+    if file.run is None:
+        return f"The flow {quoted(file.label)} is gone: the server forgot the upload. Upload the file again."
+    return f"The flow of {quoted(file.label)} is gone: {_what_became_of(file)}"
+
+
+def _what_became_of(file: loaders.CheckpointFile) -> str:
+    from ..training.run import RunDirectory
+
+    if file.run is None or not file.run.is_dir():
+        return "the run was deleted."
+    if RunDirectory(file.run).state().alive:
+        return "the run is training again. It can be chosen when it is at rest."
+    return "the run was trained further and has another checkpoint now."
+
+
+def remember(files: Mapping[str, loaders.CheckpointFile], *keys: str) -> None:
+    """Keep what is known of the flows that are shown: it is needed when one of them is gone."""
+    st.session_state.setdefault("_seen", {}).update({key: files[key] for key in keys if key in files})
+
+
+def photo(key: str) -> str:
+    """Say that a photo is gone."""
+    return f"The photo {quoted(key)} is not here: the server forgot it, or has never seen it. Upload it again."
+
+
+def images(key: str) -> str:
+    """Say that uploaded images are gone."""
+    return f"The images {quoted(key)} are not here: the server forgot them, or has never seen them. Upload them again."
+
+
+def run(key: str) -> str:
+    """Say that a run is gone."""
+    return f"The run {quoted(key)} is not here: it was deleted, or is of another folder."
+
+
+def study(key: str) -> str:
+    """Say that a study is gone."""
+    return f"The study {quoted(key)} is not here: it was deleted, or is no longer bundled."
+
+
+def quoted(text: str, most: int = 60) -> str:
+    """Return a text of a stranger's in quotes."""
+    return f"“{text[:most]}”"
