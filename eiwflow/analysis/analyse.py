@@ -12,7 +12,7 @@ from torch import Tensor
 from ..checkpoint import Checkpoint
 from ..data import DataError, ImageData, fixed_crops, to_tensor
 from ..flow import ConfigError
-from . import REFERENCE_IMAGES, channels, entropy, latents, levels
+from . import REFERENCE_IMAGES, attributes, channels, entropy, latents, levels
 from .evaluate import images_to_score
 from .record import TrainingRecord
 from .subjects import Look
@@ -23,7 +23,7 @@ OTHER_IMAGE = 24
 #: The subjects that look at a second checkpoint too.
 COMPARING = ("latents", "weights")
 #: Those that are of all levels together.
-ALL_LEVELS = ("latents", "space")
+ALL_LEVELS = ("attributes", "latents", "space")
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +32,7 @@ class Request:
 
     Attributes:
         look: the flow and its images.
+        images: the data set that they are from.
         name: of the checkpoint.
         level: from 1; None asks for all, or for the first where one is meant.
         other_image: number of the test image that Space goes to.
@@ -41,6 +42,7 @@ class Request:
     """
 
     look: Look
+    images: ImageData
     name: str
     level: int | None
     other_image: int
@@ -86,7 +88,9 @@ def analyse(
         raise ConfigError(f"--level is {level}; this flow has the levels 1 to {flow.config.levels}.")
 
     if level is not None and what in ALL_LEVELS:
-        raise ConfigError(f"--level is {level}; {' and '.join(ALL_LEVELS)} look at all levels together.")
+        raise ConfigError(
+            f"--level is {level}; {', '.join(ALL_LEVELS[:-1])} and {ALL_LEVELS[-1]} look at all levels together."
+        )
     if beside and what not in COMPARING:
         raise ConfigError(f"--vs is {beside[0].name}; of the subjects only {' and '.join(COMPARING)} compare.")
 
@@ -103,7 +107,7 @@ def analyse(
             seed=seed,
             record=record,
         )
-        return Request(look, one.name, level, other_image, path, others)
+        return Request(look, images, one.name, level, other_image, path, others)
 
     requested = request(checkpoint, tuple(request(one) for one in beside))
     about = {"what": what, "data": images.name, "note": images.note, "image": image, "seed": seed}
@@ -219,6 +223,11 @@ def _space(request: Request) -> dict[str, Any]:
     return {"other_image": number, **found.to_dict()}
 
 
+def _attributes(request: Request) -> dict[str, Any]:
+    look = request.look
+    return attributes.measure_attributes(look.flow, request.images, look.seed).to_dict()
+
+
 #: subject -> what its page shows.
 SUBJECTS: dict[str, Callable[[Request], dict[str, Any]]] = {
     "trace": _trace,
@@ -228,4 +237,5 @@ SUBJECTS: dict[str, Callable[[Request], dict[str, Any]]] = {
     "entropy": _entropy,
     "latents": _latents,
     "space": _space,
+    "attributes": _attributes,
 }

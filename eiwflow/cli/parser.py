@@ -11,7 +11,7 @@ from ..training.presets import PRESETS
 
 WRONG_INPUT = 2
 #: What ``analyse`` can be asked for; named here too, so that --help does not wait for torch.
-SUBJECTS = ("trace", "levels", "weights", "shuffle", "entropy", "latents", "space")
+SUBJECTS = ("trace", "levels", "weights", "shuffle", "entropy", "latents", "space", "attributes")
 
 
 class Parser(argparse.ArgumentParser):
@@ -105,7 +105,9 @@ def build_parser() -> Parser:
     _checkpoint_options(analyse)
     analyse.add_argument("--what", required=True, choices=SUBJECTS, help="the page's subject")
     analyse.add_argument(
-        "--level", type=_count(6), help="level, from 1 (default: all, or the first); latents and space take none"
+        "--level",
+        type=_count(6),
+        help="level, from 1 (default: all, or the first); attributes, latents and space take none",
     )
     analyse.add_argument("--image", type=int, default=0, help="number of the test image looked at (default: 0)")
     analyse.add_argument("--seed", type=int, default=0, help="of its dequantisation and of what is drawn (default: 0)")

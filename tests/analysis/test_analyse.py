@@ -25,11 +25,20 @@ def opened(tmp_path_factory):
     return checkpoint.load(path)
 
 
+#: The subjects that need no known factors.
+OF_ANY_IMAGES = [what for what in SUBJECTS if what != "attributes"]
+
+
+def test_attributes_of_images_without_factors_are_refused_with_what_has_them(opened):
+    with pytest.raises(DataError, match="planes has no known factors.* faces16 or letters32"):
+        analyse(opened, tiny_data(), "attributes")
+
+
 def test_the_command_line_offers_every_subject():
     assert set(OFFERED) == set(SUBJECTS)
 
 
-@pytest.mark.parametrize("what", SUBJECTS)
+@pytest.mark.parametrize("what", OF_ANY_IMAGES)
 def test_every_subject_is_what_json_can_hold(opened, what):
     found = analyse(opened, tiny_data(test=32), what, image=2, level=None if what in ALL_LEVELS else 1)
     again = json.loads(json.dumps(found))
@@ -43,7 +52,7 @@ NEEDS_MORE = {
 }
 
 
-@pytest.mark.parametrize("what", SUBJECTS)
+@pytest.mark.parametrize("what", OF_ANY_IMAGES)
 def test_one_test_image_is_enough_or_refused_with_the_bound(opened, what):
     images = tiny_data(test=1, note="one image")
     if what in NEEDS_MORE:

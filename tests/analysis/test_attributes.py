@@ -1,0 +1,138 @@
+"""Attributes: directions, how well they are judged, and edits along them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from eiwflow import checkpoint
+from eiwflow.analysis import attributes
+from eiwflow.analysis.analyse import analyse
+from eiwflow.data import DataError, Factor, ImageData, load, to_tensor
+from eiwflow.flow import Latents, MultiScaleFlow, dequantise
+from eiwflow.flow.bijection import generator_for
+from tests.training.tiny import planes, tiny_flow, tiny_info
+
+FACES = ["glasses", "beard", "hat", "long hair", "smile", "skin", "background"]
+
+
+@pytest.fixture(scope="module")
+def flow() -> MultiScaleFlow:
+    return tiny_flow()
+
+
+@pytest.fixture(scope="module")
+def marked() -> ImageData:
+    """Planes with the factors of faces: who wears glasses has a bright spot, and a pale skin a bright lower half."""
+    random = np.random.default_rng(5)
+    images, factors = [], []
+    for seed, count in ((1, 400), (2, 120)):
+        pixels = planes(count, seed=seed).astype(int)
+        glasses, pale = random.random((2, count)) < 0.4
+        pixels[glasses, 2:4, 2:6] += 60
+        pixels[pale, 4:] += 90
+        images.append(pixels.clip(0, 255).astype(np.uint8))
+        coin = random.random((3, count)) < 0.3
+        factors.append({
+            "glasses": np.where(glasses, "dark01", ""),
+            "beard": np.where(coin[0], "variant01", ""),
+            "hat": np.where(coin[1], "variant02", ""),
+            "hair": np.where(coin[2], "long01", "short01"),
+            "mouth": np.where(coin[0] ^ coin[1], "happy01", "sad01"),
+            "skin_color": np.where(pale, "#f5cfa0", "#8d5524"),
+            "background": np.where(coin[1] ^ coin[2], "#2f3b52", "#ffdfbf"),
+        })  # fmt: skip
+    both = {name: Factor(factors[0][name], factors[1][name]) for name in factors[0]}
+    return ImageData("marked", images[0], images[1], factors=both)
+
+
+def test_a_direction_is_the_difference_of_class_means(flow: MultiScaleFlow, marked: ImageData) -> None:
+    found = attributes.directions(flow, marked, seed=3, limit=200)
+    x = dequantise(to_tensor(marked.train[:200]), generator_for(3, "attributes of train"))
+    glasses = torch.from_numpy(marked.factors["glasses"].train[:200] != "")
+    assert list(found) == FACES
+    for level, direction in zip(flow.encode(x).levels, found["glasses"], strict=True):
+        expected = level[glasses].mean(dim=0) - level[~glasses].mean(dim=0)
+        assert direction.shape == expected.shape
+        assert torch.from_numpy(direction).sub(expected).abs().max() < 1e-4
+
+
+def test_the_direction_of_a_number_is_its_slope(flow: MultiScaleFlow, marked: ImageData) -> None:
+    found = attributes.directions(flow, marked, limit=200)["skin"]
+    x = dequantise(to_tensor(marked.train[:200]), generator_for(0, "attributes of train"))
+    skin = attributes.attribute_values(marked, "train")["skin"][:200]
+    noise = flow.encode(x).levels[1].flatten(1).double().numpy()
+    assert found[1].ravel() == pytest.approx(np.polyfit(skin, noise, 1)[0], abs=1e-5)
+
+
+def test_what_is_in_the_images_is_found_and_what_is_not_is_chance(flow: MultiScaleFlow, marked: ImageData) -> None:
+    found = attributes.measure_attributes(flow, marked)
+    readings = {(reading.attribute, reading.level): reading for reading in found.readings}
+    assert len(readings) == len(found.readings) == len(found.edits) == len(FACES) * 3
+    assert max(readings["glasses", level].low for level in (1, 2, None)) > 0.7
+    assert readings["skin", None].value > 0.2 and readings["skin", 1].metric == "R²"
+    for level in (1, 2, None):
+        chance = readings["beard", level]
+        assert chance.metric == "AUROC" and chance.low < 0.55 and chance.high > 0.45
+    for reading in found.readings:
+        assert reading.low <= reading.value <= reading.high
+    assert found.probes["glasses"] > 0.95 and found.probes["skin"] > 0.8 and found.probes["beard"] < 0.65
+
+
+def test_an_edit_is_seen_by_the_probe(flow: MultiScaleFlow, marked: ImageData) -> None:
+    found = {(edit.attribute, edit.level): edit for edit in attributes.measure_attributes(flow, marked).edits}
+    glasses = found["glasses", None]
+    assert glasses.real is not None and glasses.real > 0.9
+    assert glasses.after - glasses.before > 0.5 and set(glasses.others) == set(FACES) - {"glasses"}
+    assert found["skin", None].real is None
+
+
+def test_an_edit_moves_one_level_by_the_stated_amount(flow: MultiScaleFlow, marked: ImageData) -> None:
+    latents = flow.encode(dequantise(to_tensor(marked.test[:5]), torch.Generator().manual_seed(0)))
+    direction = attributes.directions(flow, marked, limit=200)["glasses"]
+    assert (attributes.edit(flow, latents, direction, 0) == to_tensor(marked.test[:5])).all()
+    moved = Latents([latents.levels[0], latents.levels[1] + 2 * torch.from_numpy(direction[1])])
+    expected = ((flow.decode(moved) + 0.5) * 256).floor().clamp(0, 255).byte()
+    assert (attributes.edit(flow, latents, direction, 2, level=2) == expected).all()
+
+
+def test_auroc_counts_pairs_and_draws_weigh_them() -> None:
+    scores = np.array([0.1, 0.4, 0.35, 0.8, 0.2])
+    truth = np.array([False, False, True, True, True])
+    counts = np.array([[1, 2, 0, 1, 1], [0, 0, 1, 2, 2]])
+    value, spread = attributes._auroc(scores, truth, counts)
+
+    def by_hand(weights: np.ndarray) -> float:
+        pairs = [(i, j) for i in range(5) for j in range(5) if truth[i] and not truth[j]]
+        total = sum(weights[i] * weights[j] for i, j in pairs)
+        return sum(weights[i] * weights[j] * (scores[i] > scores[j]) for i, j in pairs) / total
+
+    assert value == pytest.approx(by_hand(np.ones(5)))
+    assert spread[0] == pytest.approx(by_hand(counts[0])) and np.isnan(spread[1])  # without a negative there is none
+
+
+def test_letters_and_faces_have_the_attributes_that_are_promised() -> None:
+    assert list(attributes.attribute_values(load("faces16"), "train")) == FACES
+    letters = attributes.attribute_values(load("letters32"), "test")
+    assert [name for name in letters if not name.startswith("letter")] == ["ink", "paper", "light", "rotation", "grain"]
+    assert sum(letters[f"letter {letter}"].sum() for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == 1000
+
+
+def test_images_of_another_size_are_refused(flow: MultiScaleFlow) -> None:
+    with pytest.raises(DataError, match="takes images of 3×8×8; attributes need whole images of faces16, 3×16×16"):
+        attributes.directions(flow, load("faces16"))
+
+
+def test_the_command_line_prints_what_json_can_hold(flow: MultiScaleFlow, marked: ImageData, tmp_path: Path) -> None:
+    checkpoint.save(tmp_path / "tiny.safetensors", flow, tiny_info(flow))
+    few = replace(marked, test=marked.test[:40], factors={
+        name: Factor(factor.train, factor.test[:40]) for name, factor in marked.factors.items()
+    })  # fmt: skip
+    found = json.loads(json.dumps(analyse(checkpoint.load(tmp_path / "tiny.safetensors"), few, "attributes")))
+    assert found["what"] == "attributes" and found["test_images"] == 40
+    assert {row["attribute"] for row in found["readings"]} == set(FACES)
