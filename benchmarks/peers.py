@@ -2,14 +2,12 @@
 
     pip install normflows FrEIA
     python benchmarks/peers.py
-    python benchmarks/peers.py --compile
     python benchmarks/peers.py --train 120 600
 
 All sides are the same size (L = 3, K = 8, 64 hidden channels, 3-1-3 couplings, 3×32×32, batch 16) and take turns in
 one process on one thread, so that a change of the machine's speed falls on each. What is printed are medians of process
-CPU seconds with their quartiles, and medians of the ratios of neighbouring turns. The second command also times what
-torch.compile makes of this project's steps, where a C++ compiler is installed; compiling takes minutes. The third
-trains for so many seconds instead (race.py).
+CPU seconds with their quartiles, and medians of the ratios of neighbouring turns. The second command trains for so many
+seconds instead (race.py).
 """
 
 from __future__ import annotations
@@ -21,7 +19,6 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
@@ -31,9 +28,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from glow import glow
 
 from eiwflow.flow import FlowConfig, MultiScaleFlow
-from eiwflow.flow import step as steps_of_a_level
 from eiwflow.training.memory import channels_last, keep_freed_memory
-from eiwflow.training.optimiser import FusedAdamW, optimisers
+from eiwflow.training.optimiser import optimisers
 
 LEVELS, STEPS, WIDTH, BATCH, SHAPE = 3, 8, 64, 16, (3, 32, 32)
 TURNS = 15
@@ -49,8 +45,8 @@ def side(
     sample: Callable[[], object],
     steppers: list[torch.optim.Optimizer] | None = None,
 ) -> Side:
-    """Return a side's three works; it trains with this project's AdamW, the fastest at hand, or as is said."""
-    steppers = steppers or [FusedAdamW(parameters, lr=1e-4, weight_decay=0.0)]
+    """Return a side's three works; without ``steppers`` it trains with torch's fused AdamW."""
+    steppers = steppers or [torch.optim.AdamW(parameters, lr=1e-4, weight_decay=0.0, fused=True)]
 
     def train_step() -> None:
         for parameter in parameters:
@@ -70,18 +66,6 @@ def eiwflow(x: Tensor, split: str, memory: str = "store", optimiser: str = "adam
     flow.initialise(x)
     steppers = optimisers(flow, optimiser, lr=1e-4, density_only=True)
     return side(list(flow.density_parameters()), lambda: flow.log_prob(x), lambda: flow.sample(BATCH, 0.7), steppers)
-
-
-def compiled(x: Tensor) -> Side:
-    """Return this project's flow with its steps as operations that autograd knows one by one, through torch.compile."""
-    works, parameters = eiwflow(x, "weighted")
-    compiled = torch.compile(steps_of_a_level.one_by_one, dynamic=False)
-
-    def through(work: Callable[[], object]) -> Callable[[], object]:
-        return patch.object(steps_of_a_level, "run", lambda steps, x, recompute: compiled(steps, x))(work)
-
-    # Sampling goes the other way, which is not compiled here.
-    return {name: through(work) for name, work in works.items() if name != "sample"}, parameters
 
 
 def floors(x: Tensor) -> tuple[Side, Side]:
@@ -177,7 +161,6 @@ def freia(x: Tensor) -> Side:
 def main() -> None:
     """Time all sides in turns and print one line a work and side, or train them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--compile", action="store_true", help="also time what torch.compile makes of it")
     parser.add_argument("--train", type=float, nargs="+", metavar="SECONDS", help="train for so many CPU seconds")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -200,8 +183,6 @@ def main() -> None:
         "eiwflow recompute": eiwflow(laid_out, "weighted", "recompute"),
         "eiwflow by Muon": eiwflow(laid_out, "weighted", optimiser="muon"),
     }
-    if options.compile:
-        sides["eiwflow compiled"] = compiled(laid_out)
     for name, package, make in (("normflows", "normflows", normflows), ("FrEIA", "FrEIA", freia)):
         if importlib.util.find_spec(package):
             sides[name] = make(x)

@@ -25,7 +25,7 @@ from eiwflow.flow import FlowConfig, MultiScaleFlow, dequantise, to_bits_per_dim
 from eiwflow.training.batches import training_batch
 from eiwflow.training.loop import INIT_IMAGES, averaging
 from eiwflow.training.memory import channels_last
-from eiwflow.training.optimiser import FusedAdamW, Muon, optimisers, set_learning_rate
+from eiwflow.training.optimiser import Muon, optimisers, set_learning_rate
 from eiwflow.training.recipe import Recipe
 
 SIZE, DIMENSIONS = (32, 32), 3072
@@ -121,7 +121,7 @@ def normflows(images: Tensor, learning_rate: float, recipe: Recipe) -> Racer:
     flow = _glow_of_our_size(images)
     networks, others = _parted(flow)
     decayed = {"params": networks, "weight_decay": recipe.weight_decay}
-    steppers = [FusedAdamW([{"params": others}, decayed], weight_decay=0.0)]
+    steppers = [torch.optim.AdamW([{"params": others}, decayed], weight_decay=0.0, fused=True)]
     return Racer(flow, lambda flow, x: flow.log_prob(x, None), steppers, learning_rate, recipe.batch, recipe)
 
 
@@ -129,7 +129,10 @@ def normflows_by_muon(images: Tensor, learning_rate: float) -> Racer:
     """Return the same with this project's optimiser as well, which normflows has none of."""
     flow = _glow_of_our_size(images)
     networks, others = _parted(flow)
-    steppers = [FusedAdamW(others, weight_decay=0.0), Muon(networks, learning_rate, RECIPE.weight_decay)]
+    steppers = [
+        torch.optim.AdamW(others, weight_decay=0.0, fused=True),
+        Muon(networks, learning_rate, RECIPE.weight_decay),
+    ]
     return Racer(flow, lambda flow, x: flow.log_prob(x, None), steppers, learning_rate, RECIPE.batch)
 
 

@@ -49,8 +49,8 @@ class FlowConfig:
         network: kernel sizes of a coupling network, ``3-1-3`` being Glow's.
         scale_bound: B of a coupling's log-scale B tanh(s/B), in nats.
         permutation_seed: draws the permutation of the order ``random``, and what is dealt by chance.
-        memory: what a gradient needs: ``store`` it, or ``recompute`` it by inverting the steps, in memory that does not
-            grow with them. No number of the density depends on it.
+        memory: what a gradient needs: ``store`` everything, or ``recompute`` it from the input of every step. No value
+            of the density depends on it.
 
     Raises:
         ConfigError: a field is out of bounds.

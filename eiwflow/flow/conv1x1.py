@@ -53,7 +53,7 @@ class InvertibleConvolution(Bijection):
 
     def inverse_matrix(self) -> Tensor:
         """Return the inverse of W, (C, C)."""
-        return inverse_matrices(*stacked([self]))[0]
+        return inverse_matrices([self])[0]
 
     def log_det(self, pixels: int) -> Tensor:
         """Return the log-determinant of one image with ``pixels`` = H W positions, a scalar."""
@@ -70,39 +70,30 @@ class InvertibleConvolution(Bijection):
         return mix(y, self.inverse_matrix())
 
 
-def triangles(lower: Tensor, upper: Tensor, log_diagonal: Tensor, sign: Tensor) -> tuple[Tensor, Tensor]:
-    """Return L and U with their diagonals, each (K, C, C), of what K convolutions hold."""
-    identity = torch.eye(lower.shape[-1], dtype=lower.dtype, device=lower.device)
-    return lower.tril(-1) + identity, upper.triu(1) + torch.diag_embed(sign * log_diagonal.exp())
-
-
-def product(lower: Tensor, upper: Tensor, permutation: Tensor) -> Tensor:
-    """Return P L U of K convolutions, (K, C, C), by one batched product; the permutations are (K, C)."""
-    return (lower @ upper).gather(1, permutation[:, :, None].expand_as(lower))
-
-
 def matrices(mixings: Sequence[InvertibleConvolution]) -> Tensor:
-    """Return W of K convolutions, (K, C, C)."""
-    *held, permutation = stacked(mixings)
-    return product(*triangles(*held), permutation)
+    """Return W of K convolutions, (K, C, C), by one batched product."""
+    lower, upper, permutation = _factors(mixings)
+    return torch.baddbmm(upper, lower, upper).gather(1, permutation[:, :, None].expand_as(lower))
 
 
-def stacked(mixings: Sequence[InvertibleConvolution]) -> list[Tensor]:
-    """Return lower, upper, log_diagonal, sign and permutation of K convolutions, each with K in front."""
-    held = ((mixing.lower, mixing.upper, mixing.log_diagonal, mixing.sign, mixing.permutation) for mixing in mixings)
-    return [torch.stack(tensors) for tensors in zip(*held, strict=True)]
-
-
-def inverse_matrices(lower: Tensor, upper: Tensor, log_diagonal: Tensor, sign: Tensor, permutation: Tensor) -> Tensor:
+def inverse_matrices(mixings: Sequence[InvertibleConvolution]) -> Tensor:
     """Return the inverses of W of K convolutions, (K, C, C), by two batched triangular solves in float64."""
-    dtype = lower.dtype
-    lower, upper = triangles(lower, upper, log_diagonal, sign)
+    lower, upper, permutation = _factors(mixings)
     identity = torch.eye(lower.shape[-1], dtype=torch.double, device=lower.device)
     # W^-1 = U^-1 L^-1 P^T, and P^T has its rows at argsort(permutation).
     half_way = torch.linalg.solve_triangular(
         lower.double(), identity[permutation.argsort(dim=1)], upper=False, unitriangular=True
     )
-    return torch.linalg.solve_triangular(upper.double(), half_way, upper=True).to(dtype)
+    return torch.linalg.solve_triangular(upper.double(), half_way, upper=True).to(lower.dtype)
+
+
+def _factors(mixings: Sequence[InvertibleConvolution]) -> tuple[Tensor, Tensor, Tensor]:
+    """Return L without its diagonal of ones, U with its diagonal, each (K, C, C), and the permutations (K, C)."""
+    lower, upper, log_diagonal, sign, permutation = (
+        torch.stack([getattr(mixing, name) for mixing in mixings])
+        for name in ("lower", "upper", "log_diagonal", "sign", "permutation")
+    )
+    return lower.tril(-1), upper.triu(1) + torch.diag_embed(sign * log_diagonal.exp()), permutation
 
 
 def mix(x: Tensor, matrix: Tensor, bias: Tensor | None = None) -> Tensor:

@@ -22,7 +22,8 @@ def coupling_network(channels_in: int, channels_out: int, width: int, kernels: s
 
 def soft_bound(s: Tensor, bound: float) -> Tensor:
     """Return bound · tanh(s / bound): the identity near 0, never beyond ±bound."""
-    return bound * torch.tanh(s / bound)
+    # tanh(x) = 1 − 2 σ(−2x): faster than tanh on a CPU, and equal to 2e-7 in float32.
+    return torch.rsub(torch.sigmoid(s * (-2 / bound)), bound, alpha=2 * bound)
 
 
 class AffineCoupling(Bijection):
@@ -53,9 +54,14 @@ class AffineCoupling(Bijection):
 
     def affine(self, x_a: Tensor) -> tuple[Tensor, Tensor]:
         """Return (log_scale, shift), each (N, C/2, H, W), that the first half decides."""
-        with torch.autocast(x_a.device.type, torch.bfloat16, enabled=self.in_bfloat16):
+        # The convolutions are fastest with channels last, and would otherwise copy the half in both passes.
+        x_a = x_a.contiguous(memory_format=torch.channels_last)
+        if self.in_bfloat16:
+            with torch.autocast(x_a.device.type, torch.bfloat16):
+                affine = self.network(x_a).to(x_a.dtype)
+        else:
             affine = self.network(x_a)
-        raw, shift = affine.to(x_a.dtype).chunk(2, dim=1)
+        raw, shift = affine.chunk(2, dim=1)
         return soft_bound(raw, self.scale_bound), shift
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -63,7 +69,7 @@ class AffineCoupling(Bijection):
         self.check(x)
         x_a, x_b = x.chunk(2, dim=1)
         log_scale, shift = self.affine(x_a)
-        y = torch.cat([x_a, torch.addcmul(shift, x_b, log_scale.exp())], dim=1)
+        y = torch.cat([x_a, x_b * log_scale.exp() + shift], dim=1)
         return y, log_scale.sum(dim=(1, 2, 3))
 
     def inverse(self, y: Tensor) -> Tensor:

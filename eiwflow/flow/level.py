@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from .bijection import Modules
 from .config import FlowConfig
@@ -13,7 +14,7 @@ from .policies import ORDERS, deal_of
 from .shuffle import Shuffle
 from .split import Split
 from .squeeze import Squeeze
-from .step import Step, run, run_back
+from .step import Step, affine_maps, inverse_affine_maps
 
 
 class Level(nn.Module):
@@ -45,7 +46,7 @@ class Level(nn.Module):
         x, _ = self.squeeze(x)
         stands: list[Tensor] = []
         for number, step in enumerate(self.steps):
-            step.actnorm.initialise(x)
+            step.initialise(x)
             if self.rotated and number == 0:
                 normed = step.actnorm(x)[0].double()
                 rotation = principal_rotation(normed)
@@ -63,7 +64,21 @@ class Level(nn.Module):
 
     def features(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return (features before Shuffle and Split, log_det) of x (N, C/4, 2H, 2W)."""
-        return run(self.steps, self.squeeze(x)[0], self.recompute)
+        return self.run_steps(self.squeeze(x)[0])
+
+    def run_steps(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return (y, log_det) of all steps, of x (N, C, H, W).
+
+        With ``memory="recompute"`` a gradient stores the input of every step, and runs the step again for the rest.
+        """
+        total = x.new_zeros(x.shape[0])
+        for step, affine in zip(self.steps, affine_maps(self.steps, x.shape[2] * x.shape[3]), strict=True):
+            if self.recompute and torch.is_grad_enabled():
+                x, log_det = checkpoint(step, x, affine, use_reentrant=False, preserve_rng_state=False)
+            else:
+                x, log_det = step(x, affine)
+            total = total + log_det
+        return x, total
 
     def forward(self, x: Tensor, divergence: bool = False) -> tuple[Tensor | None, Tensor, Tensor, Tensor | None]:
         """Return (kept, ε, log_det, the Shuffle's divergence if asked for)."""
@@ -79,4 +94,6 @@ class Level(nn.Module):
         x = noise
         if self.shuffle is not None and self.split is not None and kept is not None:
             x = self.shuffle.inverse(self.split.join(kept, noise))
-        return self.squeeze.inverse(run_back(self.steps, x))
+        for step, affine in reversed(list(zip(self.steps, inverse_affine_maps(self.steps), strict=True))):
+            x = step.inverse(x, affine)
+        return self.squeeze.inverse(x)

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from .bijection import Modules, NotInitialisedError, ShapeError, reset_parameters
 from .config import FlowConfig
 from .coupling import AffineCoupling
-from .fused import outside
 from .level import Level
 from .split import standard_normal_log_prob
 
@@ -155,15 +154,13 @@ class MultiScaleFlow(nn.Module):
     def forward(self, x: Tensor, divergence: bool = False) -> tuple[Tensor, Tensor | None]:
         """Return (log_prob, divergence of all Shuffles or None), each (N,) in nats."""
         self._ready(x)
-        # Without gradients every operation is cheaper in inference mode.
-        with torch.inference_mode(not torch.is_grad_enabled()):
-            log_prob, total = x.new_zeros(x.shape[0]), x.new_zeros(x.shape[0])
-            kept: Tensor | None = x
-            for level in self.levels:
-                kept, noise, log_det, of_shuffle = level(kept, divergence)
-                log_prob = log_prob + log_det + standard_normal_log_prob(noise)
-                total = total if of_shuffle is None else total + of_shuffle
-        return outside(log_prob), outside(total) if divergence else None
+        log_prob, total = x.new_zeros(x.shape[0]), x.new_zeros(x.shape[0])
+        kept: Tensor | None = x
+        for level in self.levels:
+            kept, noise, log_det, of_shuffle = level(kept, divergence)
+            log_prob = log_prob + log_det + standard_normal_log_prob(noise)
+            total = total if of_shuffle is None else total + of_shuffle
+        return log_prob, total if divergence else None
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Return log p(x), (N,) in nats, of dequantised images x (N, C, H, W)."""
@@ -182,13 +179,12 @@ class MultiScaleFlow(nn.Module):
         self._ready(x)
         noises: list[Tensor] = []
         kept: Tensor | None = x
-        with torch.inference_mode():
-            for level in self.levels:
-                kept, noise, _, _ = level(kept)
-                noises.append(_finite(noise, level.number, "encoding"))
-                if kept is not None:
-                    _finite(kept, level.number, "encoding")
-        return Latents([outside(noise) for noise in noises])
+        for level in self.levels:
+            kept, noise, _, _ = level(kept)
+            noises.append(_finite(noise, level.number, "encoding"))
+            if kept is not None:
+                _finite(kept, level.number, "encoding")
+        return Latents(noises)
 
     @torch.no_grad()
     def decode(self, latents: Latents) -> Tensor:
@@ -207,11 +203,10 @@ class MultiScaleFlow(nn.Module):
         if len(numbers := {noise.shape[0] for noise in latents.levels}) > 1:
             raise ShapeError(f"The latents are of {sorted(numbers)} images; every level must have the same number.")
         x: Tensor | None = None
-        with torch.inference_mode():
-            for level, noise in zip(reversed(self.levels), reversed(latents.levels), strict=True):
-                x = _finite(level.inverse(x, noise), level.number, "decoding")
+        for level, noise in zip(reversed(self.levels), reversed(latents.levels), strict=True):
+            x = _finite(level.inverse(x, noise), level.number, "decoding")
         assert x is not None  # a flow has a level
-        return outside(x)
+        return x
 
     def latent_shapes(self) -> list[tuple[int, int, int]]:
         """Return (C_l, H_l, W_l) of every ε_l."""

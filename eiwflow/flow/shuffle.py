@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from .bijection import Bijection, channel_numbers
 from .channel_weights import Weights
@@ -85,22 +82,6 @@ class Shuffle(Bijection):
         return x.new_zeros(x.shape[0])
 
 
-class InOrder(torch.autograd.Function):
-    """x (N, C, H, W) with its channels in another order; the way back is the order's inverse, not a sum."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, order: Tensor) -> Tensor:  # noqa: ANN401
-        """Return x[:, order], with channels last in memory: what follows would otherwise copy them there."""
-        ctx.save_for_backward(order)
-        return x.permute(0, 2, 3, 1).index_select(3, order).permute(0, 3, 1, 2)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, of_y: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401
-        """Return the gradient of x."""
-        (order,) = ctx.saved_tensors
-        return of_y.permute(0, 2, 3, 1).index_select(3, order.argsort()).permute(0, 3, 1, 2), None
-
-
 def _in_order(x: Tensor, order: Tensor) -> Tensor:
-    return InOrder.apply(x, order)
+    """Return the channels of x (N, C, H, W) in another order, laid out with channels last."""
+    return x.permute(0, 2, 3, 1).index_select(3, order).permute(0, 3, 1, 2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,18 +11,48 @@ from torch import Tensor
 from .actnorm import ActNorm
 from .bijection import Bijection, Modules
 from .config import FlowConfig
-from .conv1x1 import InvertibleConvolution, mix
+from .conv1x1 import InvertibleConvolution, inverse_matrices, matrices, mix
 from .coupling import AffineCoupling
-from .folding import fold, fold_back
-from .fused import FusedSteps, arrange, run_steps, undo_steps
-from .prepared import prepared
-from .recompute import recomputed
+
+
+class AffineMap(NamedTuple):
+    """An affine map of the channels, the same at every position: ActNorm and 1×1 convolution of one step.
+
+    Attributes:
+        matrix: (C, C).
+        bias: (C,).
+        log_det: of an image, all its positions together, a scalar in nats.
+
+    """
+
+    matrix: Tensor
+    bias: Tensor
+    log_det: Tensor
 
 
 class Step(Bijection):
-    """ActNorm, invertible 1×1 convolution, affine coupling.
+    r"""ActNorm, invertible 1×1 convolution, affine coupling: one step of Glow.
 
-    ActNorm and the convolution are both affine a pixel: forward runs them as one convolution.
+    .. math:: y = \mathrm{coupling}(W (e^{a} x + b))
+
+    ActNorm and the convolution are affine at every pixel, so a step applies them as one matrix (:func:`affine_maps`).
+    The coupling is called as a module: replace its network, hook it or parametrize it as any other.
+
+    Args:
+        channels: C of the input, even.
+        config: width and kernel sizes of the network, and the bound of the scale.
+
+    Shapes: x and y (N, C, H, W); log_det (N,) in nats.
+
+    Reference: Kingma and Dhariwal, Glow, 2018, arXiv:1807.03039, section 3.
+
+    >>> step = Step(4, FlowConfig(width=8))
+    >>> x = torch.randn(2, 4, 8, 8)
+    >>> step.initialise(x)
+    >>> y, log_det = step(x)
+    >>> torch.allclose(step.inverse(y), x, atol=1e-5)
+    True
+
     """
 
     def __init__(self, channels: int, config: FlowConfig) -> None:
@@ -31,15 +61,28 @@ class Step(Bijection):
         self.mixing = InvertibleConvolution(channels)
         self.coupling = AffineCoupling(channels, config.width, config.network, config.scale_bound)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return (y, log_det)."""
-        self.check(x)
-        return run([self], x)
+    def initialise(self, x: Tensor) -> None:
+        """Set ActNorm from the batch x (N, C, H, W)."""
+        self.actnorm.initialise(x)
 
-    def inverse(self, y: Tensor) -> Tensor:
-        """Return x."""
+    def forward(self, x: Tensor, affine: AffineMap | None = None) -> tuple[Tensor, Tensor]:
+        """Return (y, log_det).
+
+        Args:
+            x: (N, C, H, W).
+            affine: the step's own map, where it was computed already: a level computes those of all steps at once.
+
+        """
+        self.check(x)
+        matrix, bias, log_det = affine or affine_maps([self], x.shape[2] * x.shape[3])[0]
+        y, of_coupling = self.coupling(mix(x, matrix, bias))
+        return y, of_coupling + log_det
+
+    def inverse(self, y: Tensor, affine: tuple[Tensor, Tensor] | None = None) -> Tensor:
+        """Return x; ``affine`` is the inverse of the step's map, matrix and bias, where it was computed already."""
         self.check(y)
-        return run_back([self], y)
+        matrix, bias = affine or inverse_affine_maps([self])[0]
+        return mix(self.coupling.inverse(y), matrix, bias)
 
     def parts(self) -> Iterator[tuple[str, Bijection]]:
         """Yield (name, bijection) in forward order."""
@@ -50,67 +93,25 @@ class Step(Bijection):
 Steps = Sequence[Step] | Modules[Step]
 
 
-def tensors_of(steps: Steps) -> list[Tensor]:
-    """Return the tensors of K steps as :class:`~.fused.FusedSteps` takes them.
+def affine_maps(steps: Steps, pixels: int) -> list[AffineMap]:
+    """Return ActNorm and 1×1 convolution of K steps as one map each, x ↦ W (exp(a) x + b), by one batched product.
 
-    By their dictionaries, since a module's attributes take long to find.
+    ``pixels`` is H W of the images, for the log-determinants.
     """
-    held: list[Tensor] = []
-    convolutions: list[Tensor] = []
-    for step in steps:
-        actnorm: dict[str, Any] = step.actnorm._parameters
-        mixing: dict[str, Any] = step.mixing._parameters
-        held += [actnorm["log_scale"], actnorm["bias"], mixing["lower"], mixing["upper"], mixing["log_diagonal"]]
-        held += [step.mixing.sign, step.mixing.permutation]
-        for layer in step.coupling.network:
-            convolutions += [tensor for tensor in layer._parameters.values() if tensor is not None]
-    return held + convolutions
+    mixing, log_scale, bias = matrices([step.mixing for step in steps]), *_actnorms(steps)
+    log_diagonal = torch.stack([step.mixing.log_diagonal for step in steps])
+    log_det = pixels * (log_scale + log_diagonal).sum(dim=1)
+    scaled, shift = mixing * log_scale.exp()[:, None], (mixing @ bias[:, :, None])[:, :, 0]
+    return [AffineMap(*each) for each in zip(scaled.unbind(), shift.unbind(), log_det.unbind(), strict=True)]
 
 
-def folded(steps: Steps) -> tuple[Tensor, Tensor, Tensor]:
-    """Return ActNorm and 1×1 convolution of K steps as one affine map each.
-
-    Shapes: matrices (K, C, C), biases (K, C), and the log-determinant of all K maps at one position, a scalar.
-    """
-    return fold(arrange(len(steps), tensors_of(steps))[0])[:3]
-
-
-def folded_inverse(steps: Steps) -> tuple[Tensor, Tensor]:
-    """Return the inverses of the affine maps of :func:`folded`: matrices (K, C, C), biases (K, C)."""
-    return fold_back(arrange(len(steps), tensors_of(steps))[0])
+def inverse_affine_maps(steps: Steps) -> list[tuple[Tensor, Tensor]]:
+    """Return the inverses of :func:`affine_maps`, matrix and bias, by two batched triangular solves in float64."""
+    inverse, log_scale, bias = inverse_matrices([step.mixing for step in steps]), *_actnorms(steps)
+    unscale = (-log_scale).exp()
+    return list(zip((unscale[:, :, None] * inverse).unbind(), (-unscale * bias).unbind(), strict=True))
 
 
-def run(steps: Steps, x: Tensor, recompute: bool = False) -> tuple[Tensor, Tensor]:
-    """Return (y, log_det) of K steps one after the other.
-
-    With ``recompute``, nothing but y is kept for the gradient; what it needs is found again from y.
-    """
-    tensors, bound = tensors_of(steps), steps[0].coupling.scale_bound
-    learning = torch.is_grad_enabled() and (x.requires_grad or any(tensor.requires_grad for tensor in tensors))
-    if any(step.coupling.in_bfloat16 for step in steps):
-        return recomputed(list(steps), x) if recompute and learning else one_by_one(steps, x)
-    if learning:
-        return FusedSteps.apply(x, bound, recompute, len(steps), *tensors)
-    ready = prepared(steps, len(steps), tensors)
-    y, of_couplings = run_steps(x, ready.maps, bound, ready.networks)
-    return y, of_couplings + x.shape[2] * x.shape[3] * ready.log_det
-
-
-def one_by_one(steps: Steps, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Return (y, log_det) of K steps whose networks are modules: in bfloat16, and for gradients of gradients."""
-    matrices, biases, of_maps = folded(steps)
-    total = x.shape[2] * x.shape[3] * of_maps.expand(len(x))
-    for step, matrix, bias in zip(steps, matrices, biases, strict=True):
-        x, log_det = step.coupling(mix(x, matrix, bias))
-        total = total + log_det
-    return x, total
-
-
-def run_back(steps: Steps, y: Tensor) -> Tensor:
-    """Return x, by the inverses of K steps from the last to the first."""
-    if not torch.is_grad_enabled() and not any(step.coupling.in_bfloat16 for step in steps):
-        ready = prepared(steps, len(steps), tensors_of(steps))
-        return undo_steps(y, ready.back, steps[0].coupling.scale_bound, ready.networks)
-    for step, matrix, bias in reversed(list(zip(steps, *folded_inverse(steps), strict=True))):
-        y = mix(step.coupling.inverse(y), matrix, bias)
-    return y
+def _actnorms(steps: Steps) -> tuple[Tensor, Tensor]:
+    """Return log-scales and biases of K ActNorms, each (K, C)."""
+    return torch.stack([step.actnorm.log_scale for step in steps]), torch.stack([step.actnorm.bias for step in steps])

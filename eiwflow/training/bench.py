@@ -14,7 +14,6 @@ from torch import Tensor
 from ..checkpoint import outline
 from ..flow import FlowConfig, MultiScaleFlow
 from ..flow.split import standard_normal_log_prob
-from ..flow.step import run
 from .batches import training_batch
 from .memory import channels_last, keep_freed_memory
 from .optimiser import optimisers
@@ -122,7 +121,7 @@ def profile(config: FlowConfig, batch: int, seed: int = 0) -> dict[str, float]:
 
     def steps() -> None:
         for level, entry in zip(flow.levels, entries, strict=True):
-            _pull(*run(level.steps, entry))
+            _pull(*level.run_steps(entry))
 
     def shuffle() -> None:
         for level, entry in zip(flow.levels, entries, strict=True):

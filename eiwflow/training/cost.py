@@ -109,14 +109,16 @@ def memory_bytes(recipe: Recipe) -> int:
 
     What a step keeps for the way back (4.0 numbers a feature and 1.8 a hidden unit, for every image), the flow in all
     its states (weights, averages, gradients, moments, and their copies when they are saved), what the recording steps
-    look at, and the process. With ``memory="recompute"`` it is that of one step of every level.
+    look at, and the process. With ``memory="recompute"`` a step keeps its input, and one step of a level the rest.
     """
-    features = hidden = 0
-    steps = recipe.flow.steps if recipe.flow.memory == "store" else 1
+    features = hidden = inputs = 0
+    stored = recipe.flow.memory == "store"
+    steps = recipe.flow.steps if stored else 1
     for channels, height, width in _levels(recipe.flow):
         features += steps * channels * height * width
         hidden += steps * recipe.flow.width * height * width
-    kept = recipe.batch * (_FEATURES * features + _HIDDEN * hidden) * _PASSING
+        inputs += 0 if stored else recipe.flow.steps * channels * height * width
+    kept = recipe.batch * (_FEATURES * features + _HIDDEN * hidden + inputs) * _PASSING
     probe = _PROBE * PROBE_IMAGES * recipe.flow.dimensions
     return _PROCESS + int(4 * (kept + probe + _STATES * _parameters(recipe.flow)))
 

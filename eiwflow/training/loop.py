@@ -36,6 +36,8 @@ from .run import RunDirectory, RunError
 INIT_IMAGES = 256
 #: Seconds between two saves, beside the recording steps.
 SAVE_SECONDS = 60.0
+#: What a resume file states of the arithmetic of its steps. It rises when the same step gives other numbers.
+ARITHMETIC = 2
 #: Lines of the bits/dim curve over a whole run, beside the recording steps.
 CURVE_POINTS = 400
 #: As the averaging hands over a flow's parameters.
@@ -210,7 +212,7 @@ class Trainer:
         for key, tensor in _under("optimiser.", tensors).items():
             number, _, name = key.partition(".")
             if name != "step":
-                # The fused optimiser walks a parameter's memory and its moments' side by side: they need one layout.
+                # torch's fused AdamW needs a parameter and its moments in one memory layout.
                 tensor = torch.empty_like(optimised[int(number)][1]).copy_(tensor)
             found.setdefault(int(number), {})[name] = tensor
         if step > 0 and len(found) != len(optimised):
@@ -336,7 +338,7 @@ def _advance_to_the_end(
         )
         run.flush_records()
         checkpoint.save(run.last_checkpoint, trainer.average, info)
-        document = json.dumps({"step": trainer.step, "since": trainer.since})
+        document = json.dumps({"step": trainer.step, "since": trainer.since, "arithmetic": ARITHMETIC})
         checkpoint.write_atomically(run.resume_file, safetensors.torch.save(trainer.state(), {"resume": document}))
         return info
 
@@ -442,7 +444,7 @@ def _restore(trainer: Trainer, content: bytes, name: str) -> None:
     try:
         length = int.from_bytes(content[:8], "little")
         document = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["resume"])
-        step, since = document["step"], document.get("since", [])
+        step, since, arithmetic = document["step"], document.get("since", []), document.get("arithmetic", 1)
         if type(step) is not int or not 0 <= step <= trainer.recipe.iterations or not isinstance(since, list):
             raise ValueError("another run's step")
         tensors = safetensors.torch.load(content)
@@ -451,6 +453,11 @@ def _restore(trainer: Trainer, content: bytes, name: str) -> None:
         trainer.restore(tensors, step, [float(value) for value in since])
     except (ValueError, OverflowError, LookupError, TypeError, RuntimeError, safetensors.SafetensorError):
         raise RunError(f"The resume.safetensors of {name} does not belong to its config.json.") from None
+    if arithmetic != ARITHMETIC:
+        raise RunError(
+            f"{name} was begun by another version of eiwflow, whose steps round differently: resumed here it would end "
+            "with other numbers. Its checkpoint stays usable; to train with these settings, start a new run."
+        )
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

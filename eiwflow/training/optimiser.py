@@ -32,7 +32,7 @@ def optimisers(
         groups.append({"params": shown})
     if networks and not by_muon:
         groups.append({"params": networks, "weight_decay": weight_decay})
-    steppers: list[torch.optim.Optimizer] = [FusedAdamW(groups, lr=lr, weight_decay=0.0)]
+    steppers: list[torch.optim.Optimizer] = [torch.optim.AdamW(groups, lr=lr, weight_decay=0.0, fused=True)]
     if by_muon:
         steppers.append(Muon(networks, lr, weight_decay))
     set_learning_rate(steppers, lr)
@@ -53,7 +53,11 @@ def moments(stepper: torch.optim.Optimizer) -> set[str]:
 
 def network_weights(flow: MultiScaleFlow) -> list[Tensor]:
     """Return the weights of the coupling networks' convolutions."""
-    return [layer.weight for one in flow.couplings() for layer in one.network if isinstance(layer, nn.Conv2d)]
+    layers = (layer for coupling in flow.couplings() for layer in coupling.network.modules())
+    # A parametrized weight is no parameter: what it is computed from is left to AdamW.
+    return [
+        p for p in (getattr(layer, "weight", None) for layer in layers) if isinstance(p, nn.Parameter) and p.dim() > 1
+    ]
 
 
 class Muon(torch.optim.Optimizer):
@@ -133,54 +137,3 @@ class Muon(torch.optim.Optimizer):
         factor = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
         factor.diagonal(dim1=1, dim2=2).add_(a)
         return factor
-
-
-class FusedAdamW(torch.optim.AdamW):
-    """torch's fused AdamW, to the same numbers, for parameters that all have a gradient at every step.
-
-    torch's own keeps a count of steps for each parameter and adds one to each apart, which on a CPU takes as long as
-    the update itself. Here all parameters of a group share one; the state reads as torch's does.
-
-    Reference: Loshchilov and Hutter, Decoupled Weight Decay Regularization, 2019, arXiv:1711.05101.
-    """
-
-    @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]  # takes no closure
-        """Take one step."""
-        if closure is not None:
-            raise TypeError("This optimiser takes no closure.")
-        for group in self.param_groups:
-            parameters = group["params"]
-            states = [self.state[parameter] for parameter in parameters]
-            steps = self._count(parameters, states)
-            beta1, beta2 = group["betas"]
-            torch._fused_adamw_(
-                parameters,
-                [parameter.grad for parameter in parameters],
-                [state["exp_avg"] for state in states],
-                [state["exp_avg_sq"] for state in states],
-                [],
-                [steps] * len(parameters),
-                lr=group["lr"],
-                beta1=beta1,
-                beta2=beta2,
-                weight_decay=group["weight_decay"],
-                eps=group["eps"],
-                amsgrad=False,
-                maximize=False,
-            )
-
-    @staticmethod
-    def _count(parameters: list[Tensor], states: list[dict[str, Any]]) -> Tensor:
-        """Return the group's count of steps, this one included; a state that is new or was read gets to share it."""
-        steps: Any = states[0].get("step")
-        if steps is None:
-            for parameter, state in zip(parameters, states, strict=True):
-                state |= {"exp_avg": torch.zeros_like(parameter), "exp_avg_sq": torch.zeros_like(parameter)}
-            steps = torch.zeros((), dtype=torch.float32, device=parameters[0].device)
-        if states[-1].get("step") is not steps:
-            # What was read from a file may be on another device than the parameters.
-            steps = steps.to(parameters[0].device)
-            for state in states:
-                state["step"] = steps
-        return steps.add_(1)

@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from eiwflow.flow.bijection import reset_parameters
-from eiwflow.flow.channel_weights import LOG_WEIGHT_BOUND, FusedWeights, Weights, pool
+from eiwflow.flow.channel_weights import LOG_WEIGHT_BOUND, Weights, pool
 from eiwflow.flow.config import ORDERS, WEIGHTS
 from eiwflow.flow.information import redundancy
 from eiwflow.flow.policies import entropy_order
-from eiwflow.flow.shuffle import InOrder, Shuffle
+from eiwflow.flow.shuffle import Shuffle
 
 from .flows import every_policy, ready_flow
 from .numerics import largest_difference, noise, perturb, sheet
@@ -147,26 +147,6 @@ def test_shuffle_inverse_is_exact_for_noise_it_never_saw():
     shuffle(noise(2, 8, 4, 4, seed=1))
     y = 5 * noise(4, 8, 4, 4, seed=2)
     assert largest_difference(shuffle(shuffle.inverse(y))[0], y) < 1e-10
-
-
-def test_gradients_of_the_order_are_right():
-    x, order = noise(2, 4, 3, 2).requires_grad_(), torch.tensor([2, 0, 3, 1])
-    assert torch.autograd.gradcheck(lambda x: InOrder.apply(x, order), x)
-
-
-@pytest.mark.parametrize("shape", [(2, 4, 3, 2), (3, 6, 1, 1), (1, 2, 4, 4)])
-def test_fused_weights_are_the_weights_with_their_gradients(shape):
-    weights = Weights(shape[1]).double()
-    with torch.no_grad():
-        perturb(weights, 0.5)
-    x = noise(*shape).requires_grad_()
-    assert torch.autograd.gradcheck(FusedWeights.apply, (x, *weights.kept.tensors(), *weights.emitted.tensors()))
-    y, log_det = weights(x)
-    with torch.no_grad():
-        unfused, of_unfused = weights(x)
-    assert y.requires_grad and not unfused.requires_grad
-    assert largest_difference(y, unfused) < 1e-12
-    assert largest_difference(log_det, of_unfused) < 1e-12
 
 
 def test_pooling_is_mean_and_log_variance_and_stands_a_constant_channel():

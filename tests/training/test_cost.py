@@ -86,10 +86,10 @@ def test_steps_are_timed_and_forgotten():
     assert 0 < timing.step_s < 5 and 0 < timing.recording_s < 20
 
 
-def test_recomputing_takes_memory_that_grows_with_the_steps_by_their_weights_alone():
+def test_recomputing_takes_memory_that_grows_with_the_steps_by_their_inputs_and_parameters_alone():
     few, many = (
         memory_bytes(Recipe(flow=FlowConfig(steps=steps, width=16, memory="recompute"), batch=256)) for steps in (4, 32)
     )
     stored = memory_bytes(Recipe(flow=FlowConfig(steps=32, width=16), batch=256))
-    assert few < many < 1.3 * few
+    assert few < many < 2 * few
     assert many < stored / 2

@@ -322,7 +322,14 @@ def test_a_resume_file_that_does_not_belong_is_refused_and_nothing_is_changed(tm
     assert run.status() == status
 
 
-def test_a_resume_file_of_before_the_curve_was_kept_is_continued(tmp_path):
+@pytest.mark.parametrize("arithmetic", [{}, {"arithmetic": 1}, {"arithmetic": loop.ARITHMETIC + 1}], ids=str)
+def test_a_run_of_another_version_is_refused_and_nothing_is_changed(tmp_path, arithmetic):
     run = resumable(tmp_path)
-    rewritten(run)
+    rewritten(run, **arithmetic)
+    before, status = state_of(run), run.status()
+    with pytest.raises(RunError, match=rf"^{run.path.name} was begun by another version of eiwflow, .* a new run\.$"):
+        train(RunDirectory.open(run.path), images=tiny_data())
+    assert state_of(run) == before
+    assert run.status() == status
+    rewritten(run, arithmetic=loop.ARITHMETIC)
     assert train(RunDirectory.open(run.path), images=tiny_data()).step == 4
