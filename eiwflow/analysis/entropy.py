@@ -677,7 +677,8 @@ class Account:
 def account(flow: MultiScaleFlow, images: Tensor, seed: int = 0) -> Account:
     """Add up every log-determinant between x and ε, in float64, and compare with log p(x).
 
-    The parts are run one by one by a float64 copy of the flow; log p(x) is the copy's own, whose steps run fused.
+    The parts are run one by one by a float64 copy of the flow; log p(x) is the copy's own, whose steps
+    apply ActNorm and 1×1 convolution as one map.
 
     Arguments:
         flow: to look at.

@@ -170,8 +170,8 @@ def _flow_options(parser: Parser) -> None:
     parser.add_argument(
         "--memory",
         choices=("store", "recompute"),
-        help="what gradients need: stored, or recomputed by inverting the steps: slower, in memory that does not grow "
-        "with them (default: store)",
+        help="what gradients need: stored, or recomputed from the input of every step: slower, in less memory "
+        "(default: store)",
     )
 
 
