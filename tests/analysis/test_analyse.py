@@ -10,7 +10,7 @@ from eiwflow.analysis import channels
 from eiwflow.analysis.analyse import ALL_LEVELS, COMPARING, SUBJECTS, analyse
 from eiwflow.analysis.evaluate import images_to_score
 from eiwflow.analysis.space import interpolate
-from eiwflow.cli import SUBJECTS as OFFERED
+from eiwflow.cli.parser import SUBJECTS as OFFERED
 from eiwflow.data import DataError
 from eiwflow.flow import ConfigError
 from tests.training.tiny import tiny_data, tiny_flow, tiny_info
