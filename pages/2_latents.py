@@ -9,7 +9,7 @@ import streamlit as st
 from eiwflow import ui
 from eiwflow.figures import latents as figures
 from eiwflow.ui import latent_loaders as loaders
-from eiwflow.ui import navigation, texts
+from eiwflow.ui import navigation
 from eiwflow.ui.columns import compared, places
 from eiwflow.ui.prediction import predicted
 from eiwflow.ui.shuffle_loaders import readable
@@ -109,32 +109,7 @@ if halved:
             with place, ui.errors_as_sentences():
                 predict(one)
 
-text, words = st.columns([6, 1])
-words.popover("Words", width="stretch").markdown(texts.WORDS)
-with text.expander("How to read this"):
-    st.markdown(
-        """
-**The rows.** Each is one flow: the image, then what comes back when z₁ is drawn anew (half of the numbers), z₁ and z₂
-(three quarters), … With everything drawn anew nothing of the image is left: that is a sample, and its PSNR the floor.
-All rows get the *same* draws ε, so what differs between them is the flow.
-
-**PSNR.** How near what comes back is to the image, in decibels: 6 dB more is half of the (root mean square) error, 20
-dB a tenth. Pixels are clipped to [−½, ½] first, as a screen does. It is the mean over three draws, on this image under
-the pictures and over test images in the chart; whiskers are 95 % bootstrap intervals of that mean, drawing whole
-photographs.
-
-**Alike or not.** Rows are compared image by image (*paired*), since images differ by more than flows do. A difference
-counts where its interval, at 95 % for all of them together, does not hold 0.
-
-**Why portions.** z₁ has passed one level, lives at the finest scale and is drawn under a prior that may look at the
-half that stays: at its best it is texture that could as well have been otherwise. What is left goes on, to coarser
-scales and more flow. Whether the picture itself really travels to the last level is what the prediction asks.
-"""
-    )
-    st.latex(
-        r"\begin{gathered} \varepsilon_l \sim \mathcal N(0, I) \text{ for what is gone} \\"
-        r"\mathrm{PSNR} = 10 \log_{10} \frac{1}{\tfrac1D \lVert x - \mathrm{clip}(\hat x) \rVert^2} \end{gathered}"
-    )
+ui.how_to_read("latents")
 
 
 def files(one: ui.Page, norms: Norms) -> None:

@@ -12,14 +12,14 @@ from eiwflow.data import DataError
 from eiwflow.figures import entropy as figures
 from eiwflow.figures import steps
 from eiwflow.ui import entropy_loaders as loaders
-from eiwflow.ui import scrubber, texts
 from eiwflow.ui.columns import again, draw_each, places
+from eiwflow.ui.components import scrubber
 from eiwflow.ui.parts import LESSON_LETTERS
 
 if TYPE_CHECKING:
     from eiwflow.analysis.entropy import Account, Entropies, Growth
 
-page = ui.begin("Where does the entropy go?", "Entropy", level=True, compare=True)
+page = ui.begin("Where does the entropy go?", "Entropy", level=True, compare=True, image=False)
 
 ORDERED = (
     "an order moves channels from one half to the other and changes none of them: the same small marks stand in both "
@@ -196,57 +196,7 @@ for one, place in closing:
 if page.other is not None:
     account_means()
 
-text, words = st.columns([6, 1])
-words.popover("Words", width="stretch").markdown(texts.WORDS)
-with text.expander("How to read this"):
-    st.markdown(
-        """
-**Entropy, for who knows a Gaussian.** The entropy h of a number says how spread out its values are, in nats:
-½ log 2πe = 1.4189 for N(0, 1), and log σ more for N(0, σ²). Stretching raises it, h(aX) = h(X) + log a, although
-nothing was learnt about X. So on this page raw entropies stand beside their reference, and conclusions are drawn from
-two gaps that stretching cannot change.
-
-**Negentropy.** Of all distributions of one variance the Gaussian has the largest entropy. What a channel's values lack
-to it is their negentropy; it looks at the values of all images and places and forgets where they stood. It rises where
-images differ in loudness: then the values are a mixture of narrow and wide, which no single Gaussian fits.
-
-**Redundancy J.** Of all fields of one power, Gaussian white noise has the largest entropy a pixel: its *entropy rate* Ĥ
-equals its h. Where neighbours tell of each other, the spectrum is uneven, Ĥ is smaller, and J is what is missing. J
-looks at places, negentropy at values. *J decides the order*: the half of the channels with the least J leaves.
-
-**The charts.** Large marks are means over the channels of a half, with a 95 % interval; small open ones are single
-channels. *As is* halves the channels by their numbers, the first half stays; *in order* is the order in force; *× ω*
-is the same, weighed; ε is what leaves, standardised by its prior. For a flow without a Shuffle, *as it splits* is
-what it does and *by J* what the entropy order would do with the same channels. The last level keeps nothing.
-
-**What the Shuffle can and cannot do.** A permutation changes neither the entropy of all channels together nor the sum
-of the single ones; it decides who leaves. That matters because the two halves are treated differently: one is scored
-under a Gaussian at once, the other goes through further levels, which can still use its structure. A weight ω(x) turns
-a channel of an image up or down. Raw entropy changes by log ω for that; J does not move; negentropy can fall where
-images of different loudness become alike.
-
-**“The entropy increases.”** Taken as raw entropy, this is true of any flow from pixels to N(0, I), with or without a
-Shuffle: the account shows it as a sum of log-determinants. What can be meant beyond that is that J and negentropy of
-what leaves are near 0.
-
-**The intervals** come from drawing anew the images, or the whole photographs that they were cut from where these are
-known, a hundred times; ± is 1.96 standard deviations of the results. Values of one image, and crops of one photograph,
-are not independent witnesses. Everything is measured on test images; the one in the side bar plays no part.
-
-**The account.** Means over the same images. The parts are added up one by one in float64 and compared, image by image,
-with log p(x), which the flow computes with ActNorm and 1×1 convolution as one affine map.
-"""
-    )
-    st.latex(r"h = -\!\int\! p \log p")
-    st.latex(r"\mathrm{negentropy} = \tfrac12 \log 2\pi e\, \sigma^2 - h \ge 0")
-    st.latex(
-        r"\begin{aligned} \hat H & = \tfrac12 \log 2\pi e \\[-4pt] & + \tfrac12 \operatorname*{mean}_{k \neq 0} "
-        r"\big[\log P(k) + \gamma \\[-4pt] & \qquad + \log 2 \cdot 1(k \equiv -k)\big] \end{aligned}"
-    )
-    st.latex(
-        r"\begin{gathered} J = \tfrac12 \log 2\pi e\, \sigma^2 - \hat H \ge 0 \\"
-        r"-\log p(x) + \sum \log|\det| \\ {} = -\sum_l \log \mathcal N(\varepsilon_l; 0, I) \end{gathered}"
-    )
+ui.how_to_read("entropy")
 
 
 def evidence(one: ui.Page, result: Entropies) -> None:

@@ -11,9 +11,9 @@ from eiwflow import ui
 from eiwflow.analysis.pair import ONE_TRAINING, ShufflePair
 from eiwflow.figures import shuffle as figures
 from eiwflow.figures import steps
-from eiwflow.ui import scrubber, texts
 from eiwflow.ui import shuffle_loaders as loaders
 from eiwflow.ui.columns import again, draw_each, places
+from eiwflow.ui.components import scrubber
 
 if TYPE_CHECKING:
     from eiwflow.analysis.shuffle import ShuffleReport
@@ -219,61 +219,7 @@ with ui.errors_as_sentences():
         "change places."
     )
 
-text, words = st.columns([6, 1])
-words.popover("Words", width="stretch").markdown(texts.WORDS)
-with text.expander("How to read this"):
-    st.markdown(
-        """
-**The river.** One line a channel. At the left end channels stand in the order *in force*; then, at each recorded step,
-in the entropy order of that moment: rank 1 has the largest J on the run's probe images. Above the split line a channel
-would be kept, below it would leave. Blue (solid, circles) is kept in force, vermillion (broken, diamonds) leaves.
-Where a line is thick, the channel stands on the other side than in force: sorted anew, it would *cross*. Above 24
-channels a matrix takes the river's place: a row a channel, in force from top to bottom, blue where it would be kept and
-orange where it would leave, × where it would cross. Steps are log-spaced, as they were recorded: early training is
-stretched. The slider moves line, bars and samples together; arrow keys move it too.
-
-**J** of a channel is how far its entropy rate lies below that of white noise of the same power, in nats a pixel, from
-the periodogram P of each image's map, averaged over images. Loudness does not count, only predictability: a faint white
-channel is noise too. J of white noise is 0 up to the estimate's error, so it can come out slightly below.
-
-**Churn** is the part of the channels that would change sides. In one half their number is hypergeometric for a random
-order, so the grey band is exact. **Kendall’s τ** compares whole orders: the pairs that stand the same way round minus
-those that do not, over all pairs; its band is exact too (counted from the inversions of random orders). Both bands hold
-at least 95 % of random orders; steps of one training are not independent draws from them.
-
-**One order for all images.** π is a list of channel numbers, stored in the checkpoint. It takes no part in the density:
-a permutation has |det| = 1, and its inverse needs only the list. Each image's own order is shown below as evidence, it
-is never used. Sorting every image by its own features would lose which channel is which for the next level.
-
-**Who tells whom.** Before training a level's channels are the principal ones of its input, largest variance first. A
-cell is what one of them tells of another: the mutual information of the other's value with the 3×3 values around the
-same place, as far as it is linear, less what chance would make of it. The share that is *seen* is a part of the sum of
-all cells, so what three channels tell together is not in it. The initialisation `principal` lets the halves change
-places from coupling to coupling; `dealt` gives every pair of couplings other halves, by chance or, under the entropy
-order, by information: the halves that tell most of each other, then those that tell most of what is left (what was seen
-counts 0.3 of its worth), and at last the half that stays and the half that leaves (`dealt-by-chance` and
-`dealt-by-information` do one or the other whatever the order, and at last, where the order looks at no data, give the
-first half and the second). Deals are made on one half of the images and judged on the other. On the few pixels of a
-deep level the cells are mostly noise. All this is where training begins; it goes on to mix channels by itself.
-
-**The original and this project.** The released code of EIW-Flow sorts channels by softmax weights that a small network
-makes from a constant; nothing ties them to an entropy. `shuffle` here repairs that: channels are sorted by J, and
-nothing else enters the density. `weighted` goes beyond it and also scales every channel of every image by a weight ω
-(see Weights). Its order is made in the same way.
-"""
-    )
-    st.latex(
-        r"\begin{aligned} J_c & = \tfrac12 \log \sigma_c^2 \\[-4pt] & - \tfrac12 \operatorname*{mean}_{k \neq 0} "
-        r"\big[\log P_c(k) + \gamma \\[-4pt] & \qquad + \log 2 \cdot 1(k \equiv -k)\big] \end{aligned}"
-    )
-    st.latex(
-        r"\begin{gathered} \mathrm{churn} = \frac{2m}{C},\; m \sim \mathrm{Hypergeom}\big(C, \tfrac C2, \tfrac C2\big) "
-        r"\\ \tau = 1 - \frac{4 \cdot \mathrm{inversions}}{C(C-1)} \end{gathered}"
-    )
-    ui.caveat(
-        "J is estimated map by map. Where opposite edges of a map do not meet, power leaks between frequencies and J "
-        "comes out too small; and on the few pixels of a deep level one image's J is mostly noise."
-    )
+ui.how_to_read("shuffle")
 
 
 def evidence(one: ui.Page, report: ShuffleReport) -> None:

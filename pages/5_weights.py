@@ -9,7 +9,6 @@ import streamlit as st
 
 from eiwflow import ui
 from eiwflow.figures import weights as figures
-from eiwflow.ui import texts
 from eiwflow.ui import weight_loaders as loaders
 from eiwflow.ui.columns import compared, places
 from eiwflow.ui.prediction import predicted
@@ -213,52 +212,7 @@ if found and told:
         with place, ui.errors_as_sentences():
             one_channel(one, found[one][1], position)
 
-wide, words = st.columns([6, 1])
-words.popover("Words", width="stretch").markdown(texts.WORDS)
-with wide.expander("How to read this"):
-    st.markdown(
-        """
-**The bars.** Before half of the channels leaves, every channel of every image is multiplied by its own weight ω. A bar
-is log ω for this image, from 0: up is louder (×2 at +0.69 nats), down is quieter. Channels stand in the order of the
-Shuffle, which is the same for every image; left of the dashed line they are kept, right of it they leave. A channel's
-number is a name, not a size: nothing runs from one bar to the next.
-
-**The dots** are what this image adds: log ω minus its mean over test images, with the spread of those images (±1
-standard deviation) around 0. They are all that can be interpreted. A weight that is, say, ×1.5 for every image means
-nothing, since the next ActNorm, or the prior's σ, takes such a factor back.
-
-**Why weights at all.** An emitted channel is scored under a prior, and a prior of fixed width pays for an image whose
-channel is much louder or quieter than usual. Likelihood pushes log ω of an emitted channel towards −log σ, as far as
-the other half lets one guess σ and the prior does not know it yet: what is quieter in an image than usual would be
-turned up. A conditional prior sees the kept half itself and leaves less of that to the weights; and a kept half's
-weights serve whatever follows. So how far a weight follows its channel's loudness is measured, not assumed: by the
-correlation, and by what the weight is where a channel is twice as loud. That a channel matters it never says.
-
-**How it can be undone.** The emitted half's weights are found from the kept half alone; then the kept half's from the
-emitted half as it now is. Run backwards, each half is what the other was weighed by, and every weight is found again:
-nothing has to be stored, and the log-determinant is a sum.
-
-**J** is how far a channel's entropy rate lies below that of white noise of the same power. Where the order is by
-entropy, the half with the least J leaves; ≈ marks channels that other images might put on the other side. A map's
-opposite edges do not meet, which makes J of long-range structure come out too small.
-
-**The correlation** is Pearson's r of −log ω with log σ over test images, its interval a bootstrap that draws whole
-photographs where it is known which crops belong together. It says how surely the two go together, not how far: that is
-what a weight is where its channel is twice as loud, by least squares of log ω on log σ.
-
-**What matters** is asked under *More evidence* by taking something away: a weight is held at its mean, and bits/dim are
-measured again. The flow stays an exact density. It was not trained again, so this is what the weight is worth to *this*
-flow.
-
-**To the pixels.** The energy of a channel is the mean square of its map before the Shuffle; the gradient shows which
-pixels, moved a little, would change it. Drawing its ε anew shows the opposite way: which pixels it decides.
-"""
-    )
-    st.latex(
-        r"\begin{gathered} y_j = \omega_j(x)\, x_{\pi(j)} \\ \log\lvert\det\rvert = HW \sum_j \log \omega_j(x) \\"
-        r"\log \omega_b = S_b(\mathrm{pool}(a)) \\ \log \omega_a = S_a(\mathrm{pool}(\omega_b\, b)) \\"
-        r"a \text{ kept}, \; b \text{ emitted} \end{gathered}"
-    )
+ui.how_to_read("weights")
 
 
 def investigate(

@@ -14,7 +14,8 @@ from eiwflow.figures import compare as figures
 from eiwflow.figures import steps
 from eiwflow.training.study_recipe import Arm
 from eiwflow.ui import compare_loaders as loaders
-from eiwflow.ui import new_study, scrubber, texts
+from eiwflow.ui import new_study
+from eiwflow.ui.components import scrubber
 from eiwflow.ui.parts import LESSON_LETTERS
 
 if TYPE_CHECKING:
@@ -231,46 +232,7 @@ else:
 with st.expander("Run a small study of your own"):
     new_study.draw(files)
 
-wide, words = st.columns([6, 1])
-words.popover("Words", width="stretch").markdown(texts.WORDS)
-with wide.expander("How to read this"):
-    st.markdown(
-        """
-**A row** is one comparison. Every tick is a seed: the subject's bits/dim minus the other's, both trained with that
-seed. The same seed gives both the same initialisation, module by module, the same batches and the same noise of
-evaluation, so what the seed does to both cancels. The large mark is the mean, the bar its 95 % t interval over seeds. A
-green diamond says *better*, a purple square *worse*, a hollow grey circle *no conclusion*: one seed, an interval that
-holds 0, or a p that does not survive Holm's correction over all comparisons of the subject in this study, shown or not.
-
-**What each choice contributes.** A policy is an order and a weighting, on an initialisation. Each effect is the mean
-difference over all pairs of arms that differ in this choice alone, again one value a seed. The rows with × are
-interactions: what weights gain under the entropy order minus what they gain under the others, and what the
-initialisation gains for `weighted` minus what it gains for the static splits; left of 0 the former gains more.
-
-**Initialisations.** `random` starts every 1×1 convolution as a rotation of chance. `principal` turns a level's
-channels to their principal directions and swaps their halves from coupling to coupling. `dealt` turns them too, then
-deals them to the couplings: the order by entropy by what channels tell of each other, the others by chance (see
-Shuffle). So under `dealt` the effect of the order is that of order and deal together, and nothing is claimed of one;
-`dealt-by-information` and `dealt-by-chance` deal alike whatever the order, and tell the two apart.
-
-**Entropy-informed** is claimed only where the entropy order with weights beats *each* of first, last and random with
-weights. Otherwise the gain is that of the weights, of the initialisation, or of a good static half.
-
-**The null** trains `random` against `random`, with a permutation of its own for every run: nothing but chance tells the
-two apart. What the method says there is what it says about nothing.
-
-**In lock-step.** Bits/dim of averaged weights, on a part of the test crops, while the arms train; steps are log-spaced.
-The slider moves samples, entropies, orders and weights of all arms together. A *minus* curve shows what the final
-numbers show, on the way: the schedule is a cosine, so a curve cut short is not a shorter training.
-
-**Equal CPU seconds** are had by running again, with iterations divided by the measured cost of a step.
-"""
-    )
-    st.latex(
-        r"\begin{gathered} d_s = b_s^{\text{subject}} - b_s^{\text{other}} \\"
-        r"\bar d \pm t_{n-1,\,0.975}\, \frac{s_d}{\sqrt n} \end{gathered}"
-    )
-    ui.caveat("an arm that wins at this size and budget need not win at another: see the studies with other sizes.")
+ui.how_to_read("compare")
 
 if not hidden and (more := ui.more_evidence()).open:
     with more:

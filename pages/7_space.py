@@ -5,7 +5,6 @@ import streamlit as st
 from eiwflow import ui
 from eiwflow.figures import space as figures
 from eiwflow.ui import latent_loaders as loaders
-from eiwflow.ui import texts
 from eiwflow.ui.columns import compared, places
 from eiwflow.ui.other_end import other_end
 from eiwflow.ui.prediction import predicted
@@ -73,29 +72,7 @@ with right:
         f"be like. The sliders end at {MAX_TEMPERATURE}: beyond, a flow may leave everything it has seen."
     )
 
-text, words = st.columns([6, 1])
-words.popover("Words", width="stretch").markdown(texts.WORDS)
-with text.expander("How to read this"):
-    st.markdown(
-        """
-**The strips.** Both images are encoded, and every ε goes from A's to B's. In the first row all levels go; in the others
-one level goes and the rest stay A's, so the last picture there is A with that level of B. Both ends of the first row
-are the images themselves: decoding undoes encoding.
-
-**Straight line and arc.** A draw of N(0, I) in d dimensions has a norm near √d, whatever its direction: nearly all of
-it lies in a thin shell. Two draws are nearly at right angles, so half-way on the straight line between them the norm is
-√½ = 0.71 of theirs, far inside the shell, where the flow has seen nothing: pictures there turn flat and grey. The arc
-turns the direction and lets the norm go evenly from one end to the other. Each level takes its own arc. Images lie
-about the shell, not all of them in it: where a flow fits one badly, its ε are too long.
-
-**Temperature.** ε is drawn from N(0, T²): at T < 1 the norm shrinks as on the straight line, at T > 1 it grows.
-"""
-    )
-    st.latex(
-        r"\begin{aligned} \varepsilon(t) = {} & \big[(1-t)\lVert a\rVert + t\lVert b\rVert\big] \\[-4pt]"
-        r"& \cdot \big(\cos(t\theta)\,u + \sin(t\theta)\,w\big) \\"
-        r"\lVert \mathcal N&(0, I_d) \rVert \approx \sqrt d \end{aligned}"
-    )
+ui.how_to_read("space")
 
 
 def evidence(one: ui.Page) -> None:

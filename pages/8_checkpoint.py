@@ -9,9 +9,9 @@ from eiwflow.data import DataError
 from eiwflow.figures import checkpoint as figures
 from eiwflow.figures import entropy as entropy_figures
 from eiwflow.ui import checkpoint_loaders as loaders
-from eiwflow.ui import entropy_loaders, texts
+from eiwflow.ui import entropy_loaders
 
-page = ui.begin("What is in this file?", "Checkpoint")
+page = ui.begin("What is in this file?", "Checkpoint", image=False)
 
 said, door = st.columns([1.7, 1], gap="large")
 with door:
@@ -96,48 +96,7 @@ with ui.errors_as_sentences():
         )
         ui.caveat("only the sum means something; no level and no part has a share of the bits.")
 
-text, words = st.columns([6, 1])
-words.popover("Words", width="stretch").markdown(texts.WORDS)
-with text.expander("How to read this"):
-    st.markdown(
-        """
-**The boxes.** The image's box stands for all its numbers. Every level is drawn as wide as what reaches it: half of it
-goes on (blue), half leaves for good (vermillion, dashed), and the last level sends out all it has. Under each box stand
-the level's parts and their parameters. A *step* is ActNorm (a scale and a shift a channel), a 1×1 convolution (one
-matrix for all places, kept as L and U of which a triangle each is used), and a coupling, whose network looks at one
-half of the channels and decides scale and shift of the other.
-
-**How evenly a step stretches.** ActNorm's scale folded into the convolution is one matrix W·diag(a). Its singular
-values say by how much it stretches along its own axes; the largest over the smallest is the *condition number* κ, and
-on an axis of powers a line's length is κ. Undoing the step divides by them, so what was rounded along the strongest
-axis can come back up to κ times as large along the weakest. A rotation has κ = 1. A coupling multiplies by scales
-between e⁻ᴮ and eᴮ, and divides by them on the way back; drawn are the smallest and the largest that the test images
-met. With every initialisation but `random` the first convolution turns channels to their principal directions, of very
-different variance, and the next ActNorm makes them equally loud: that is why step 2 often stands out.
-
-**There and back.** *Largest error* is the largest difference of a single number; *relative error* the largest norm of
-an image's difference over the norm of what went in. Each level is tested alone, on what the level before gave it, and
-the whole flow on the images themselves, all under one dequantisation of a fixed seed. A wrong inverse would be off by
-as much as the numbers themselves; what is seen here is the rounding of 32-bit numbers, made larger by the factors
-above. ω and σ are the other two factors that the way back undoes.
-
-**The badge.** Five checks of every level: its values are finite, signs are ±1 and rows a permutation; its order is a
-permutation; its inverse undoes it; the log-determinant that it states is that of its Jacobian (taken in 64 bits at a
-window of its input, small enough for the matrix of all derivatives); no 1×1 convolution is so uneven that rounding
-alone breaks it. A level at fault is named; those behind it, which it gives no finite numbers, are not judged.
-
-**bits/dim.** 8 − log p(x) / (D ln 2), the mean over test images with one dequantisation of a fixed seed. ± is one
-standard error.
-
-**Training.** Faint: each point is the mean over the batches since the point before. Bold: the same under a Gaussian
-window, one-sided at both ends. Marks: the averaged weights, which are those in the file, on test images.
-"""
-    )
-    st.latex(
-        r"\begin{gathered} \kappa = "
-        r"\frac{\sigma_{\max}(W \operatorname{diag} a)}{\sigma_{\min}(W \operatorname{diag} a)} \\"
-        r"\max_i \frac{\lVert f^{-1}(f(h_i)) - h_i \rVert}{\lVert h_i \rVert} \end{gathered}"
-    )
+ui.how_to_read("checkpoint")
 
 if (more := ui.more_evidence()).open:
     with ui.errors_as_sentences(), more:

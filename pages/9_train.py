@@ -31,28 +31,7 @@ if refused := loaders.refusal(loaders.NEW):
     st.error(refused)
 say_times = new_run.draw(None if runs else said)
 
-with st.expander("How to read this"):
-    st.markdown(
-        """
-**The curves.** Grey and faint: bits/dim of the training batches since the point before, with the weights of that
-moment; grey and bold: the same under a running mean. Green and broken: bits/dim of the first 128 test images (with
-`--validation`, of those held out) with *averaged* weights, which are what is saved, sampled and scored. Averaged
-weights lag a little and jump less, so the green line may lie above the grey one early and below it later. At the end
-the whole part is scored once.
-
-**Samples** are drawn at temperature 0.7 from the same ε at every step: what changes is the flow.
-
-**Channels.** One bar a channel, in the order in force: blue is kept, vermillion leaves. The order was sorted once,
-before the first step. A pale bar with a broken edge stands where the order of J would now put it on the other side.
-Shuffle shows the same over the whole training.
-
-**A run is a process of its own.** It goes on when this page is closed, reloaded or looked at by someone else, and when
-the app is stopped. *Pause* and *Stop* finish the step and save; both can be resumed, to the very numbers of a run that
-was never interrupted. *Crashed* means that its process is gone without a word; what it saved last is still there. A
-device takes one run at a time from here; trainings started on the command line are listed but do not count.
-"""
-    )
-    st.latex(r"\text{bits/dim} = 8 - \frac{\log p(x)}{D \ln 2}")
+ui.how_to_read("train")
 
 if runs and (more := ui.more_evidence()).open:
     with more:

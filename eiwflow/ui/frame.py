@@ -15,8 +15,8 @@ from streamlit.delta_generator import DeltaGenerator
 from .. import data
 from ..figures.pixels import file_uri
 from . import gone, loaders, navigation, state, texts
+from .components.thumbnails import thumbnails
 from .door import door, empty
-from .drawing import draw_charts_once
 
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
@@ -105,11 +105,17 @@ class Page(Visit):
 
 
 @overload
-def begin(title: str, label: str, *, level: bool = ..., compare: bool = ...) -> Page: ...
+def begin(title: str, label: str, *, level: bool = ..., compare: bool = ..., image: bool = ...) -> Page: ...
 @overload
 def begin(title: str, label: str, *, needs_checkpoint: Literal[False]) -> Visit: ...
 def begin(
-    title: str, label: str, *, level: bool = False, compare: bool = False, needs_checkpoint: bool = True
+    title: str,
+    label: str,
+    *,
+    level: bool = False,
+    compare: bool = False,
+    image: bool = True,
+    needs_checkpoint: bool = True,
 ) -> Page | Visit:
     """Start a page; every page calls this first.
 
@@ -118,6 +124,7 @@ def begin(
         label: its name in the side bar.
         level: whether it looks at one level, and lets it be chosen.
         compare: whether it can show a second checkpoint beside the first.
+        image: whether it looks at one image, and lets it be chosen; else it is about all test images.
         needs_checkpoint: a page without has neither, and a side bar of links alone.
 
     """
@@ -127,7 +134,6 @@ def begin(
     if lesson:
         st.html(STYLE / "lesson.css")
     st.title(title)
-    draw_charts_once()
     links, box = st.sidebar.container(), st.sidebar
     above = st.container()  # sentences about what is missing stand under the title, but are known later
     if not needs_checkpoint:
@@ -170,8 +176,8 @@ def begin(
     _checkpoint_uploader(box)
     other = _open_other(files[compared], above) if compare and compared != NOTHING else None
     images = _images(checkpoint, box, above)
-    photo, picked = _choose_image(images, box, links, above)
-    image = _picked(photo, picked["image"], images, checkpoint.info.config.shape)
+    photo, picked = _choose_image(images, above, image, links)
+    looked_at = _picked(photo, picked["image"], images, checkpoint.info.config.shape)
     levels = range(1, 1 + max(one.info.config.levels for one in (checkpoint, other) if one is not None))
     wanted = _level(levels, box, level)
     seed = state.choice(
@@ -190,7 +196,7 @@ def begin(
     _about(box)
     for sentence in state.notes():
         above.info(sentence)
-    page = Page(label, carried, lesson, for_print, file, checkpoint, images, image, photo, seed, wanted)
+    page = Page(label, carried, lesson, for_print, file, checkpoint, images, looked_at, photo, seed, wanted)
     return page if other is None else _beside(page, files[compared], other, box, above)
 
 
@@ -217,7 +223,7 @@ def _for_print(box: DeltaGenerator) -> bool:
 
 def _about(box: DeltaGenerator) -> None:
     with box.expander("About EIW-Flow"):
-        st.markdown(texts.ABOUT)
+        st.markdown(texts.text("about"))
 
 
 def _links(links: DeltaGenerator, carried: dict[str, str]) -> None:
@@ -368,7 +374,7 @@ def _images(checkpoint: Checkpoint, box: DeltaGenerator, above: DeltaGenerator) 
 
 
 def _choose_image(
-    images: loaders.Images, box: DeltaGenerator, links: DeltaGenerator, above: DeltaGenerator
+    images: loaders.Images, above: DeltaGenerator, drawn: bool, links: DeltaGenerator
 ) -> tuple[bytes | None, dict[str, str]]:
     """Draw the choice of an image; return one's own photo where it is that, and what stands for it in the URL."""
     photos = loaders.photos()  # once: other visitors' photos may push this one out meanwhile
@@ -382,17 +388,16 @@ def _choose_image(
     photo = state.hidden_choice("photo", [NOTHING, *photos], NOTHING, name="the photo")
     own = photo != NOTHING
     numbers = range(len(images.test))
-    number = state.choice(
-        "image",
-        numbers,
-        min(FIRST_IMAGE, numbers[-1]),
-        lambda: box.number_input("Test image", 0, numbers[-1], key="image", disabled=own),
-        name="test image",
-    )
-    with box.expander("Your own photo", expanded=own):
-        photo_door("upload", _take_photo)
-        if own:
-            st.button("Back to the test images", on_click=_drop_photo, width="stretch")
+    number = state.hidden_choice("image", numbers, min(FIRST_IMAGE, numbers[-1]), name="test image")
+    if drawn:
+        with above.container(key="image-strip"):
+            strip, upload = st.columns([6, 1.4], vertical_alignment="center")
+        with strip:
+            thumbnails(images.test, number, _take_image, key="thumbnails", label="Test image", live=not own)
+        with upload.popover("Your own photo", width="stretch"):
+            photo_door("upload", _take_photo)
+            if own:
+                st.button("Back to the test images", on_click=_drop_photo, width="stretch")
     return photos.get(photo), {"image": str(number), "photo": photo}
 
 
@@ -421,6 +426,11 @@ def _take_photo(upload: UploadedFile | None) -> None:
             f"“{upload.name[:60]}” cannot be read as a picture; it must be {formats} of at most "
             f"{data.picture.MAX_WHOLE_PIXELS:,} pixels (a JPEG of {data.picture.MAX_PIXELS:,})."
         )
+
+
+def _take_image(number: int) -> None:
+    state.set_choice("image", number)
+    _drop_photo()
 
 
 def _drop_photo() -> None:

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from html import escape
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from ..analysis.words.numbers import fixed
-from . import navigation, texts
+from . import glossary, navigation, texts
 from .frame import Page
 
 if TYPE_CHECKING:
@@ -25,8 +25,12 @@ if TYPE_CHECKING:
 
     from .frame import Visit
 
+Result = TypeVar("Result")
+
 #: The size of a figure's letters in front of a hall, in pixels.
 LESSON_LETTERS = 20
+#: The smallest letters of a figure, in pixels.
+LETTERS = 14
 #: Figures that are kept; one with a frame a training step takes about a megabyte.
 FIGURES = 128
 #: From so many letters on what stands in a table wraps.
@@ -41,6 +45,18 @@ OF_REMADE = (
 )
 #: What a browser is told that an exported file is.
 KINDS = {"csv": "text/csv", "png": "image/png", "gif": "image/gif", "npz": "application/octet-stream"}
+
+
+def each(page: Page, draw: Callable[[Page], Result]) -> dict[Page, Result]:
+    """Draw a page or, side by side, the two that are compared, each by the same function; return what it returned.
+
+    A flow that gives no finite number on the way is a sentence in its column, and not among the results.
+    """
+    results: dict[Page, Result] = {}
+    for one, place in side_by_side(page):
+        with place, errors_as_sentences():
+            results[one] = draw(one)
+    return results
 
 
 def takeaway(sentence: str, longest: str = "") -> None:
@@ -91,7 +107,18 @@ def drawn(draw: Callable[..., go.Figure], *given: object, **named: object) -> go
 @st.cache_resource(max_entries=FIGURES, show_spinner=False)
 def _drawn(content: bytes, _draw: Callable[[], go.Figure]) -> go.Figure:
     del content  # what is drawn
-    return _draw()
+    return _legible(_draw())
+
+
+def _legible(figure: go.Figure) -> go.Figure:
+    """Return a figure in which no letter is smaller than :data:`LETTERS`, whatever Streamlit's theme says."""
+    figure.update_layout(font_size=LETTERS, legend_font_size=LETTERS)
+    for axis in (*figure.select_xaxes(), *figure.select_yaxes()):
+        axis.tickfont.size = max(axis.tickfont.size or 0, LETTERS)
+        axis.title.font.size = max(axis.title.font.size or 0, LETTERS)
+    for annotation in figure.layout.annotations:
+        annotation.font.size = max(annotation.font.size or 0, LETTERS)
+    return figure
 
 
 def chart(figure: go.Figure, page: Visit, what: str, alt: str) -> None:
@@ -123,13 +150,11 @@ def chart(figure: go.Figure, page: Visit, what: str, alt: str) -> None:
 
 def how_to_read(page_name: str) -> None:
     """Show, folded, how a page is read and the formula behind it; beside it the words of all pages."""
-    text, formula = texts.HOW_TO_READ[page_name]
-    wide, narrow = st.columns([6, 1])
+    wide, narrow = st.columns([5, 1])
     with wide.expander("How to read this"):
-        st.markdown(text)
-        st.latex(formula)
-    with narrow.popover("Words", width="stretch"):
-        st.markdown(texts.WORDS)
+        st.markdown(texts.how_to_read(page_name))
+    with narrow.popover("Glossary", width="stretch"):
+        st.markdown(glossary.markdown())
 
 
 def more_evidence() -> ExpanderContainer:
@@ -139,7 +164,7 @@ def more_evidence() -> ExpanderContainer:
 
 def caveat(sentence: str) -> None:
     """Show what must not be concluded."""
-    st.caption(f"**Mind:** {sentence}")
+    st.caption(f"**Caveat:** {sentence[:1].upper()}{sentence[1:]}")
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> None:
@@ -205,7 +230,7 @@ def _csv(rows: Sequence[dict[str, Any]]) -> bytes:
 
 
 def recipe(page: Visit, *commands: str, photo: bool | None = None) -> None:
-    """Show the command lines that print the same numbers without the app, or say why there are none.
+    """Show, folded, the command lines that print the same numbers without the app, or why there are none.
 
     Arguments:
         page: where the numbers are shown.
@@ -213,11 +238,16 @@ def recipe(page: Visit, *commands: str, photo: bool | None = None) -> None:
         photo: whether the numbers are those of a photo; if not given, whether the page looks at one.
 
     """
+    with st.expander("Reproduce this"):
+        _commands(page, commands, photo)
+
+
+def _commands(page: Visit, commands: Sequence[str], photo: bool | None) -> None:
     if isinstance(page, Page) and (instead := _instead_of_commands(page, photo)):
         st.markdown(instead)
         return
-    st.markdown("The same numbers without the app:")
-    st.code("\n".join(f"python -m eiwflow {command}" for command in commands), language="bash", wrap_lines=True)
+    lines = "\n".join(f"python -m eiwflow {command}" for command in commands)
+    st.code(lines, language="bash", wrap_lines=True)
 
 
 def _instead_of_commands(page: Page, photo: bool | None) -> str:

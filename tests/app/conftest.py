@@ -114,3 +114,9 @@ def sentences(at: AppTest) -> str:
 def url(at: AppTest) -> dict[str, str]:
     """Return the parameters that the page's URL holds."""
     return {key: text if isinstance(text, str) else text[-1] for key, text in at.query_params.items()}
+
+
+def choose_image(at: AppTest, number: int) -> AppTest:
+    """Choose a test image, as the strip of thumbnails does when one of them is pressed."""
+    at.session_state["image"] = at.session_state["_image"] = number
+    return at

@@ -19,7 +19,7 @@ from eiwflow import cli, ui
 from eiwflow.flow.config import NAMED_SPLITS
 from eiwflow.ui import latent_loaders, loaders
 
-from .conftest import picture_bytes, sentences, small_flow, url, visit_page, write_checkpoint
+from .conftest import choose_image, picture_bytes, sentences, small_flow, url, visit_page, write_checkpoint
 
 #: Opens the page by a link with these parameters.
 open_space = partial(visit_page, "pages/7_space.py")
@@ -57,7 +57,7 @@ def test_every_choice_moves_the_page(one: Path) -> None:
     at = open_space()
     seen = {sentences(at)}
     moves = {
-        "A": lambda: at.number_input(key="image").set_value(40),
+        "A": lambda: choose_image(at, 40),
         "B": lambda: at.number_input(key="b").set_value(50),
         "path": lambda: at.segmented_control(key="path").set_value("line"),
         "temperature": lambda: at.slider(key="t3").set_value(0.0),

@@ -395,7 +395,7 @@ def test_curves_of_runs_are_laid_over_each_other() -> None:
     before = charts(at)
     at.multiselect(key="compared").set_value([other.path.name]).run()
     assert not at.exception and charts(at) == before + 1
-    assert "one training of each ranks nothing" in sentences(at)
+    assert "One training of each ranks nothing" in sentences(at)
 
 
 def test_the_list_says_what_every_run_is() -> None:

@@ -18,7 +18,7 @@ from eiwflow.flow import MultiScaleFlow
 from eiwflow.flow.config import NAMED_SPLITS
 from eiwflow.ui import loaders, weight_loaders
 
-from .conftest import picture_bytes, sentences, small_flow, url, visit_page, write_checkpoint
+from .conftest import choose_image, picture_bytes, sentences, small_flow, url, visit_page, write_checkpoint
 
 ABLATE, RESAMPLE = "Hold each weight at its mean over images", "Draw each emitted channel anew"
 
@@ -68,14 +68,14 @@ def test_first_visit_answers_the_question(weighted: Path) -> None:
     assert not at.exception and not at.error and not at.info
     assert "level 1 turns channel" in sentences(at) and "of its average weight" in sentences(at)
     assert charts(at) == 4
-    assert "only the dots are identified" in sentences(at) and "entropy of the weights" not in sentences(at)
+    assert "Only the dots are identified" in sentences(at) and "entropy of the weights" not in sentences(at)
 
 
 def test_every_choice_moves_the_page(weighted: Path) -> None:
     at = open_weights()
     seen = {sentences(at)}
     moves = {
-        "image": lambda: at.number_input(key="image").set_value(40),
+        "image": lambda: choose_image(at, 40),
         "seed": lambda: at.number_input(key="seed").set_value(7),
         "data": lambda: at.selectbox(key="data").set_value("emoji32"),
         "level": lambda: at.select_slider(key="level").set_value(2),
@@ -126,7 +126,7 @@ def test_what_costs_seconds_waits_for_a_click_and_then_stays(weighted: Path) -> 
         assert not at.exception and not at.error
     assert charts(at) == 6 and not at.button
     assert "Held at their means" in sentences(at) and "Drawn anew, emitted channel" in sentences(at)
-    at.number_input(key="image").set_value(3).run()
+    choose_image(at, 3).run()
     assert charts(at) == 6
     at.select_slider(key="level").set_value(2).run()
     assert charts(at) == 4 and len(at.button) == 2

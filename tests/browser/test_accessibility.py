@@ -71,7 +71,7 @@ def test_every_control_is_reached_and_worked_by_keys(look: Visit) -> None:
         page.keyboard.press("Enter")
     assert waiting.value.suggested_filename.endswith(".png")
 
-    main.get_by_role("button", name="Words").focus()
+    main.get_by_role("button", name="Glossary").focus()
     page.keyboard.press("Enter")
     page.get_by_test_id("stPopoverBody").get_by_text("redundancy").wait_for()
     page.keyboard.press("Escape")

@@ -72,7 +72,7 @@ def test_keys_move_to_the_next_image_and_back_returns(visit: Visit) -> None:
     watched = visit("&image=20")
     page, picture = watched.page, watched.page.locator(".eiw-strip img").first
     first = picture.get_attribute("src")
-    page.get_by_label("Test image").press("ArrowUp")
+    page.get_by_role("radio", checked=True).and_(page.get_by_label("Test image 20")).press("ArrowRight")
     page.wait_for_function("old => document.querySelector('.eiw-strip img').src !== old", arg=first)
     watched.settle()
     assert "image=21" in page.url

@@ -159,7 +159,7 @@ def test_a_page_is_dark_in_the_dark_and_fits_a_telephone(look: Visit, entry: Ent
 def test_a_copied_link_shows_the_same_page_to_someone_else(look: Visit, entry: Entry) -> None:
     mine = look(path_of(entry))
     before = mine.words()
-    mine.page.get_by_role("spinbutton", name="Test image").press("ArrowUp")
+    mine.page.get_by_label("Test image 13").press("ArrowRight")
     mine.page.wait_for_url("**image=14**")
     mine.settle()
     theirs = look("", url=mine.page.url)

@@ -1,0 +1,20 @@
+"""Components of our own: a folder each with its Python, its JavaScript and its style."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+FOLDER = Path(__file__).parent
+
+
+def declare(name: str, html: str) -> Callable[..., Any]:
+    """Declare the component whose script and style lie in the folder of that name."""
+    script, style = ((FOLDER / name / f"{name}.{kind}").read_text(encoding="utf-8") for kind in ("js", "css"))
+    component: Callable[..., Any] = st.components.v2.component(
+        name, html=html, css=style, js=script, isolate_styles=False
+    )
+    return component

@@ -1,0 +1,104 @@
+"""One slider through the training steps that moves every chart and every sample on a page, in the browser.
+
+Charts take part whose key starts with ``scrub-`` and whose figure has one frame a step, named after it (plotly's own
+slider over them cannot be reached by keyboard). Charts of several records move in lock-step, each to its latest step up
+to the slider's. Slider and films of samples stand under the axis of a chart that counts all steps along x. While the
+slider moves nothing is sent to the server; when it rests, one message, and the step stands in the URL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+
+import numpy as np
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from ....figures.pixels import file_uri
+from .. import declare
+
+_HTML = """
+<div class="scrub">
+  <div class="scrub-head">
+    <button type="button" class="scrub-play"></button>
+    <span>Training step <output aria-hidden="true"></output></span>
+  </div>
+  <input type="range" min="0" step="1" aria-label="Training step">
+</div>
+"""
+
+
+_range = declare("scrubber", _HTML)
+
+
+def scrubber(steps: np.ndarray, start: int | None = None, under: str | None = None) -> int:
+    """Draw the slider; return the step at which it rests.
+
+    Arguments:
+        steps: the recorded training steps, at least two: those of all charts on the page.
+        start: where it stands unless the URL names a recorded step; the last step where None.
+        under: the key of the chart under whose axis it stands; where None it takes the whole width.
+
+    """
+    recorded = [int(step) for step in steps]
+    asked = st.query_params.get("step")
+    step = next((one for one in recorded if str(one) == asked), recorded[-1] if start is None else int(start))
+    _range(key="scrubber", data={"steps": recorded, "start": step, "under": under}, on_moved_change=_rest)
+    if asked != str(step):
+        st.query_params["step"] = str(step)
+    return step
+
+
+def say_where_steps_differ(steps: np.ndarray, records: Sequence[np.ndarray]) -> None:
+    """Say what the charts of records show that were not made at all of the slider's steps."""
+    if any(len(own) < len(steps) for own in records):
+        st.caption(
+            "The two trainings were recorded at other steps: a column shows its latest record up to the slider's step, "
+            "and behind its end the last one."
+        )
+
+
+def _rest() -> None:
+    """Write the step at which the slider rests into the URL before the script runs.
+
+    The script then starts the slider there. A step that lags behind would look like a new one and move it back.
+    """
+    st.query_params["step"] = str(st.session_state["scrubber"].moved)
+
+
+def stays_in_view() -> DeltaGenerator:
+    """Return a place for the slider that stays in view while what it moves is scrolled by, in the same container."""
+    return st.container(key="stays-in-view")
+
+
+def film(steps: np.ndarray, samples: Mapping[int, bytes], under: str, name: str | None = None) -> None:
+    """Draw samples along the steps of a slider; each shows a corner, :func:`sample_view` shows all of it.
+
+    Arguments:
+        steps: those of the slider.
+        samples: step -> WEBP of samples, four in a row.
+        under: the key of the chart under whose axis it stands.
+        name: tells apart films under one chart; the chart's key where there is one film.
+
+    """
+    shown = {place: int(step) for place, step in enumerate(steps) if int(step) in samples}
+    frames = "".join(
+        f'<span data-place="{place}" hidden><img alt="" src="{file_uri(samples[step], "webp")}"></span>'
+        for place, step in shown.items()
+    )
+    words = f"Film of samples at {len(shown)} training steps up to {max(shown.values(), default=0):,}"
+    st.html(
+        f'<div class="scrub-film" data-under="{escape(under)}" data-name="{escape(name or under)}" role="img" '
+        f'aria-label="{words}; the slider walks through them">{frames}<i></i></div>'
+    )
+
+
+def sample_view(caption: str, of: str, rows: int = 4) -> None:
+    """Draw the place where all samples of the slider's step are shown, four in a row, of the film of that name."""
+    words = f"{4 * rows} samples drawn from the flow at training step "  # which step, the slider adds
+    image = f'<img style="aspect-ratio: 4 / {rows}" alt="{words}of the slider">'
+    st.html(
+        f'<figure class="scrub-view" data-of="{escape(of)}" data-words="{words}">{image}'
+        f"<figcaption>{escape(caption)}</figcaption></figure>"
+    )

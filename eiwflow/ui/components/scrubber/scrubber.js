@@ -1,0 +1,140 @@
+// It leans on the Plotly that Streamlit leaves at window, _transitionData and _fullLayout: the versions are bounded
+// and a test walks all steps.
+const CHARTS = "[class*='st-key-scrub-'] .js-plotly-plot", FILMS = ".scrub-film", VIEWS = ".scrub-view";
+const EDGE = 16, THUMB = 64, GAP = 8;                // pixels: the slider, the film's pictures
+const REST = 400, BEAT = 120, CARE = 200, WAY = 500; // milliseconds
+const JUMP = { mode: "immediate", frame: { duration: 0, redraw: false }, transition: { duration: 0 } };
+const known = new WeakMap();                         // what a slider remembers between two runs of the script
+const asked = new WeakMap();                         // the frame that a chart was last asked for, and when
+
+// A chart that is mounted stands at its last step, or where it stood when it was taken down.
+function stands(gd, frame) {
+  const same = (one, other) => JSON.stringify([one.x, one.y]) === JSON.stringify([other.x, other.y]);
+  return frame.traces.every((trace, k) => same(gd.data[trace], frame.data[k]));
+}
+
+// To the chart's own latest step up to this one: records that stand side by side may have others.
+function moveChart(gd, step) {
+  const frames = gd._transitionData?._frames ?? [], frame = frames.findLast((one) => +one.name <= step) ?? frames[0];
+  const now = performance.now(), last = asked.get(gd), onItsWay = last && now - last.at < WAY;
+  if (!frame || (onItsWay ? last.frame === frame : stands(gd, frame))) return;
+  asked.set(gd, { frame, at: now });
+  window.Plotly.animate(gd, [frame.name], JUMP).catch(() => {});   // it may be overtaken by the next
+}
+
+function moveFilm(film, i, n, said) {
+  film.style.setProperty("--at", i / n);
+  const frames = [...film.querySelectorAll("[data-place]")].filter((frame) => +frame.dataset.place <= i);
+  const source = frames.at(-1)?.querySelector("img").src;
+  for (const view of document.querySelectorAll(VIEWS)) {
+    const image = view.querySelector("img");
+    const words = view.dataset.words + said;
+    if (image.alt !== words) image.alt = words;
+    if (view.dataset.of === film.dataset.name && source && image.src !== source) image.src = source;
+  }
+}
+
+// As many pictures as have room, at equal distances, each the latest there; the others wait.
+function layFilm(film, length, n) {
+  if (film.dataset.laid === String(length)) return;
+  const frames = [...film.querySelectorAll("[data-place]")], room = Math.floor((length + THUMB) / (THUMB + GAP));
+  const count = Math.max(2, room), end = +frames.at(-1)?.dataset.place / n, places = new Map();
+  for (let k = 0; k < count; k++) {
+    const place = k / (count - 1), frame = frames.findLast((one) => +one.dataset.place <= Math.round(place * n));
+    if (frame && !places.has(frame)) places.set(frame, Math.min(place, end));   // a shorter training ends sooner
+  }
+  for (const frame of frames) {
+    frame.hidden = !places.has(frame);
+    frame.style.setProperty("--place", places.get(frame) ?? 0);
+  }
+  film.dataset.laid = String(length);
+}
+
+// Where the first and the last step stand: on the axis of the chart above, or, without one, at both edges.
+function ends(element, under, n) {
+  const axis = under && document.querySelector(`.st-key-${under} .js-plotly-plot`)?._fullLayout?.xaxis;
+  return axis ? [axis._offset + axis.d2p(0), axis._offset + axis.d2p(n)] : [EDGE, element.clientWidth - EDGE];
+}
+
+export default function ({ parentElement, data, setTriggerValue }) {
+  const root = parentElement.querySelector(".scrub"), box = root.querySelector("input");
+  const out = root.querySelector("output"), play = root.querySelector("button"), n = data.steps.length - 1;
+  const me = known.get(box) ?? { told: [] };         // told: the steps that were sent and have not come back
+  known.set(box, me);
+
+  const show = () => {
+    const i = +box.value, text = data.steps[i].toLocaleString("en");
+    if (out.value !== text) {
+      out.value = text;
+      box.setAttribute("aria-valuetext", "step " + text);
+    }
+    for (const film of document.querySelectorAll(FILMS)) moveFilm(film, i, n, text);
+    for (const gd of document.querySelectorAll(CHARTS)) moveChart(gd, data.steps[i]);
+  };
+  const soon = () => { me.frame ??= requestAnimationFrame(() => { me.frame = undefined; show(); }); };
+  const rest = () => {
+    clearTimeout(me.late);
+    me.late = setTimeout(() => {
+      const step = data.steps[+box.value];
+      me.told.push(step);
+      setTriggerValue("moved", step);
+    }, REST);
+  };
+  const label = () => {
+    play.textContent = me.playing ? "❚❚" : "▶";
+    play.ariaLabel = me.playing ? "Pause" : "Play the training";
+  };
+  const stop = () => { clearInterval(me.playing); me.playing = undefined; label(); };
+  const move = (i) => { clearTimeout(me.late); box.value = i; soon(); };
+
+  // A step from the URL moves the slider, unless it is only the echo of what was sent from here; one may come back
+  // after the next has been sent.
+  const echo = me.told.indexOf(data.start);
+  me.told.splice(0, echo + 1);
+  if (me.steps !== String(data.steps) || (data.start !== me.start && echo < 0)) {
+    stop();
+    clearTimeout(me.late);
+    box.max = n;
+    box.value = Math.max(0, data.steps.indexOf(data.start));
+  }
+  me.steps = String(data.steps);
+  me.start = data.start;
+  label();
+
+  box.oninput = () => { stop(); move(+box.value); };
+  box.onchange = rest;
+  play.onclick = () => {
+    if (me.playing) { stop(); rest(); return; }
+    if (+box.value === n) move(0);
+    me.playing = setInterval(() => {
+      if (box.isConnected && +box.value < n) { move(+box.value + 1); return; }
+      stop();
+      if (box.isConnected) rest();
+    }, BEAT);
+    label();
+  };
+  // Charts come late, are mounted anew and change their width: they are brought back to the step.
+  const stand = (element, under) => {
+    const [from, to] = ends(element, under, n);
+    element.style.setProperty("--from", `${from}px`);
+    element.style.setProperty("--length", `${to - from}px`);
+    return [from, to - from];
+  };
+  const care = () => {
+    stand(root, data.under);
+    for (const film of document.querySelectorAll(FILMS)) {
+      const [from, length] = stand(film, film.dataset.under);
+      layFilm(film, length, n);
+      film.onclick = (event) => {
+        const place = (event.clientX - film.getBoundingClientRect().left - from) / length;
+        stop();
+        move(Math.round(Math.min(1, Math.max(0, place)) * n));
+        rest();
+      };
+    }
+    show();
+  };
+  care();
+  const watch = setInterval(care, CARE);
+  return () => clearInterval(watch);
+}

@@ -1,0 +1,64 @@
+"""A strip of test images, of which one is chosen: by mouse, by touch, or by the arrow keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from ....figures.pixels import data_uri
+from .. import declare
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+#: Images that are shown at once.
+AT_ONCE = 16
+
+_component = declare("thumbnails", '<div class="thumbnails"></div>')
+
+
+def thumbnails(images: Tensor, chosen: int, choose: Callable[[int], None], key: str, label: str, live: bool) -> None:
+    """Draw the strip around the chosen image.
+
+    Arguments:
+        images: uint8 (N, C, H, W).
+        chosen: number of the image that is chosen, from 0.
+        choose: called with a number when another one is chosen.
+        key: of the element.
+        label: what is chosen, for who does not see it.
+        live: whether the chosen one is looked at; else none is marked.
+
+    """
+    page_key = f"_{key}_page"
+    if st.session_state.get(f"_{key}_chosen") != chosen:  # chosen elsewhere: show where it stands
+        st.session_state[page_key] = chosen // AT_ONCE
+        st.session_state[f"_{key}_chosen"] = chosen
+    pages = -(-len(images) // AT_ONCE)
+    first = AT_ONCE * (min(st.session_state.get(page_key, 0), pages - 1))
+    shown = images[first : first + AT_ONCE].permute(0, 2, 3, 1).numpy()
+
+    def picked() -> None:
+        number = int(st.session_state[key].picked)
+        st.session_state[f"_{key}_chosen"] = number
+        choose(number)
+
+    def turned() -> None:
+        st.session_state[page_key] = int(st.session_state[key].page) % pages
+
+    _component(
+        key=key,
+        data={
+            "sheet": data_uri(np.concatenate(list(shown), axis=1)),
+            "first": first,
+            "shown": len(shown),
+            "total": len(images),
+            "page": first // AT_ONCE,
+            "chosen": chosen if live else -1,
+            "label": label,
+        },
+        on_picked_change=picked,
+        on_page_change=turned,
+    )

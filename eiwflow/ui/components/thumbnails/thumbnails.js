@@ -1,0 +1,51 @@
+// A radio group of thumbnails cut from one sheet, and two buttons that turn to other images.
+
+function button(text, name, act) {
+  const made = document.createElement("button");
+  made.type = "button";
+  made.textContent = text;
+  made.ariaLabel = name;
+  made.onclick = act;
+  return made;
+}
+
+export default function ({ parentElement, data, setTriggerValue }) {
+  const root = parentElement.querySelector(".thumbnails");
+  const refocus = root.contains(document.activeElement) && document.activeElement.dataset.role;
+  const pick = (number) => setTriggerValue("picked", number);
+  const turn = (by) => setTriggerValue("page", data.page + by);
+
+  const strip = document.createElement("div");
+  strip.className = "thumbnails-strip";
+  strip.setAttribute("role", "radiogroup");
+  strip.ariaLabel = data.label;
+  const within = (number) => number >= data.first && number < data.first + data.shown;
+  for (let place = 0; place < data.shown; place++) {
+    const number = data.first + place, cell = button("", `${data.label} ${number}`, () => pick(number));
+    const chosen = number === data.chosen;
+    cell.dataset.role = "image";
+    cell.dataset.number = number;
+    cell.setAttribute("role", "radio");
+    cell.setAttribute("aria-checked", chosen);
+    cell.tabIndex = chosen || (!within(data.chosen) && place === 0) ? 0 : -1;
+    cell.style.backgroundImage = `url("${data.sheet}")`;
+    cell.style.backgroundSize = `${100 * data.shown}% 100%`;
+    cell.style.backgroundPosition = `${data.shown > 1 ? (100 * place) / (data.shown - 1) : 0}% 0`;
+    strip.append(cell);
+  }
+  strip.onkeydown = (event) => {
+    const by = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    if (by === undefined) return;
+    event.preventDefault();
+    const number = +document.activeElement.dataset.number + by;
+    if (number >= 0 && number < data.total) pick(number);
+  };
+
+  const back = button("‹", "Earlier images", () => turn(-1)), on = button("›", "Later images", () => turn(1));
+  back.dataset.role = "back";
+  on.dataset.role = "on";
+  back.title = on.title = `Images ${data.first} to ${data.first + data.shown - 1} of ${data.total}`;
+  root.replaceChildren(...(data.total > data.shown ? [back, strip, on] : [strip]));
+  if (refocus === "image") (strip.querySelector('[tabindex="0"]') ?? strip.firstChild).focus();
+  else if (refocus) root.querySelector(`[data-role="${refocus}"]`).focus();
+}
