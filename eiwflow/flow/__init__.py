@@ -1,7 +1,12 @@
 """The model: bijections, couplings, Shuffle, Split, and the MultiScaleFlow that they make."""
 
+from .actnorm import ActNorm
 from .bijection import Bijection, NotInitialisedError, ShapeError
+from .channel_weights import Solver, Weights
 from .config import ConfigError, FlowConfig
+from .conv1x1 import InvertibleConvolution
+from .coupling import AffineCoupling
+from .level import Level
 from .multiscale import (
     Latents,
     LevelTrace,
@@ -12,18 +17,32 @@ from .multiscale import (
     quantise,
     to_bits_per_dim,
 )
+from .shuffle import Shuffle
+from .split import Split
+from .squeeze import Squeeze
+from .step import Step
 
 __all__ = [
+    "ActNorm",
+    "AffineCoupling",
     "Bijection",
     "ConfigError",
     "FlowConfig",
+    "InvertibleConvolution",
     "Latents",
+    "Level",
     "LevelTrace",
     "MultiScaleFlow",
     "NonFiniteError",
     "NotInitialisedError",
     "ShapeError",
+    "Shuffle",
+    "Solver",
+    "Split",
+    "Squeeze",
+    "Step",
     "Trace",
+    "Weights",
     "dequantise",
     "quantise",
     "to_bits_per_dim",

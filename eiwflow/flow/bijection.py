@@ -12,15 +12,33 @@ from torch import Tensor, nn
 
 
 class ShapeError(ValueError):
-    """An input has another shape than the bijection was made for."""
+    """An input has another shape than the bijection takes.
+
+    >>> ActNorm(3)(torch.zeros(1, 4, 8, 8))
+    Traceback (most recent call last):
+    eiwflow.flow.bijection.ShapeError: ActNorm was given the shape (1, 4, 8, 8); it takes (N, 3, H, W).
+
+    """
 
 
 class NotInitialisedError(RuntimeError):
-    """A flow was used before :meth:`MultiScaleFlow.initialise` saw data."""
+    """A flow was used before :meth:`MultiScaleFlow.initialise` saw data.
+
+    >>> MultiScaleFlow(FlowConfig()).sample(1)
+    Traceback (most recent call last):
+    eiwflow.flow.bijection.NotInitialisedError: This flow is not initialised: call initialise(x) with a batch of ...
+
+    """
 
 
 class ConfigError(ValueError):
-    """A field of a config is out of its bounds; the message is one sentence naming value and bound."""
+    """A field of a config is out of its bounds; the message is one sentence with the value and what is allowed.
+
+    >>> FlowConfig(steps=0)
+    Traceback (most recent call last):
+    eiwflow.flow.bijection.ConfigError: steps is 0; it must be between 1 and 64.
+
+    """
 
 
 #: A class of modules: that of a list's members.
@@ -47,8 +65,17 @@ class Bijection(nn.Module):
     ``forward(x) -> (y, log_det)`` with x (N, C, H, W) and log_det (N,) in nats; ``inverse(y) -> x``.
     Neither changes a buffer; what depends on data is set once by :meth:`initialise`.
 
-    Arguments:
+    Args:
         channels: C of every input, checked by :meth:`check`.
+
+    >>> class Negation(Bijection):
+    ...     def forward(self, x):
+    ...         return -x, x.new_zeros(len(x))
+    ...     def inverse(self, y):
+    ...         return -y
+    >>> y, log_det = Negation(3)(torch.ones(2, 3, 4, 4))
+    >>> log_det
+    tensor([0., 0.])
 
     """
 
@@ -79,14 +106,14 @@ class Bijection(nn.Module):
 def generator_for(seed: int, name: str) -> torch.Generator:
     """Return a generator that depends on (seed, name) alone.
 
-    Every module draws from its own: a module more in one arm of a comparison shifts no other's numbers.
+    Every module draws from its own generator, so an additional module leaves the parameters of the others as they are.
     """
     digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
 
 
 def reset_parameters(root: nn.Module, seed: int) -> None:
-    """Draw every parameter of ``root`` anew, module by module, from (seed, module name)."""
+    """Draw every parameter of ``root``, module by module, from (seed, module name)."""
     for name, module in root.named_modules():
         if isinstance(module, (nn.Conv2d, nn.Linear)):
             generator = generator_for(seed, name)

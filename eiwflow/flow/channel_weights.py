@@ -1,4 +1,4 @@
-"""Weights of channels: one a channel and image, made from channels that the inverse has when it needs them."""
+"""Channel weights: one a channel and image, computed from channels that the inverse knows by then."""
 
 from __future__ import annotations
 
@@ -41,9 +41,16 @@ def _pooled(mean: Tensor, variance: Tensor) -> Tensor:
 
 
 class Solver(nn.Module):
-    """Finds one log-weight a channel of one half from the pooled other half; 0 at first, so weights start at 1.
+    """Compute one log-weight a channel of one half from the pooled other half; 0 at first, so weights start at 1.
+
+    Args:
+        channels: C of both halves together, even.
 
     Shapes: x (N, C/2, H, W) of the other half; result (N, C/2) in nats, within ±:data:`LOG_WEIGHT_BOUND`.
+
+    >>> Solver(4)(torch.randn(3, 2, 8, 8)).shape
+    torch.Size([3, 2])
+
     """
 
     def __init__(self, channels: int) -> None:
@@ -62,11 +69,25 @@ class Solver(nn.Module):
 
 
 class Weights(Bijection):
-    r"""Weighs every channel of every image in two passes, as two couplings do, so that the inverse recomputes them.
+    r"""Multiply every channel of every image by its weight ω, in two passes as two couplings do.
 
     .. math:: b' = ω_b(a) b, \qquad a' = ω_a(b') a, \qquad \log|\det| = H W \sum_c \log ω_c(x)
 
-    a is the first half of the channels (kept), b the second (emitted).
+    a is the first half of the channels (passed on), b the second (factored out). The inverse computes the same weights,
+    each from the half that it has restored already.
+
+    Args:
+        channels: C, even.
+
+    Shapes: x and y (N, C, H, W); log_det (N,) in nats.
+
+    Reference: Chen et al., EIW-Flow, 2024, arXiv:2407.04958, on the Solver.
+
+    >>> weights, x = Weights(4), torch.randn(2, 4, 8, 8)
+    >>> y, log_det = weights(x)
+    >>> torch.allclose(weights.inverse(y), x)
+    True
+
     """
 
     def __init__(self, channels: int) -> None:

@@ -55,6 +55,9 @@ class FlowConfig:
     Raises:
         ConfigError: a field is out of bounds.
 
+    >>> FlowConfig(shape=(3, 32, 32), levels=3).level_shape(1)
+    (12, 16, 16)
+
     """
 
     shape: tuple[int, int, int] = (3, 32, 32)

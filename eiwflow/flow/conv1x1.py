@@ -16,7 +16,19 @@ class InvertibleConvolution(Bijection):
 
     P is a permutation (buffer, as row numbers), L unit lower and U strictly upper triangular, sign is ±1 (buffer).
 
+    Args:
+        channels: C of the input.
+
+    Shapes: x and y (N, C, H, W); log_det (N,) in nats.
+
     Reference: Kingma and Dhariwal, Glow, 2018, arXiv:1807.03039, section 3.2.
+
+    >>> convolution = InvertibleConvolution(2)
+    >>> convolution.set_matrix(torch.tensor([[0.0, 2.0], [1.0, 0.0]]))
+    >>> y, log_det = convolution(torch.ones(1, 2, 4, 4))
+    >>> y[0, :, 0, 0], log_det / 16
+    (tensor([2., 1.], grad_fn=<SelectBackward0>), tensor([0.6931], grad_fn=<DivBackward0>))
+
     """
 
     permutation: Tensor

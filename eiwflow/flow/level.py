@@ -18,9 +18,22 @@ from .step import Step, affine_maps, inverse_affine_maps
 
 
 class Level(nn.Module):
-    """Level ``number`` (from 1) of a flow: takes what the level before kept, gives (kept, ε, log_det).
+    """One level of a flow: squeeze, K steps, and except for the last level Shuffle and Split.
 
-    The last level keeps nothing: its ε is its whole output.
+    The last level passes nothing on: its ε is its whole output.
+
+    Args:
+        config: of the flow.
+        number: of the level, from 1.
+
+    Shapes: x (N, C/4, 2H, 2W); passed on and ε (N, C/2, H, W), ε (N, C, H, W) at the last level; log_det (N,) in nats.
+
+    >>> level = Level(FlowConfig(shape=(1, 8, 8), levels=2, steps=2, width=8), 1)
+    >>> _ = level.initialise(x := torch.randn(16, 1, 8, 8))
+    >>> kept, noise, log_det, _ = level(x)
+    >>> torch.allclose(level.inverse(kept, noise), x, atol=1e-4)
+    True
+
     """
 
     def __init__(self, config: FlowConfig, number: int) -> None:

@@ -1,4 +1,4 @@
-"""MultiScaleFlow: the levels as one density of images."""
+"""MultiScaleFlow: the levels as one density of images, its latents and its trace."""
 
 from __future__ import annotations
 
@@ -18,7 +18,15 @@ from .split import standard_normal_log_prob
 
 
 class NonFiniteError(ArithmeticError):
-    """A value inside a flow is not finite; the message names the level."""
+    """A value inside a flow is not finite; the message names the level.
+
+    >>> flow = MultiScaleFlow(FlowConfig(shape=(1, 8, 8), levels=2, steps=2, width=8))
+    >>> flow.initialise(torch.randn(16, 1, 8, 8))
+    >>> flow.decode(Latents([noise * math.inf for noise in flow.sample_latents(1).levels]))
+    Traceback (most recent call last):
+    eiwflow.flow.multiscale.NonFiniteError: Level 2 of the flow gave a value that is not finite while decoding.
+
+    """
 
 
 def dequantise(images: Tensor, generator: torch.Generator | None = None, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -40,14 +48,26 @@ def quantise(x: Tensor) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Latents:
-    """The standardised latents ε_l of a batch, one tensor (N, C_l, H_l, W_l) a level, all N(0, I) under the flow."""
+    """The standardised latents ε_l of a batch, one tensor (N, C_l, H_l, W_l) a level, all N(0, I) under the flow.
+
+    >>> flow = MultiScaleFlow(FlowConfig(shape=(1, 8, 8), levels=2, steps=2, width=8))
+    >>> [tuple(noise.shape) for noise in flow.sample_latents(3).levels]
+    [(3, 2, 4, 4), (3, 8, 2, 2)]
+
+    """
 
     levels: list[Tensor]
 
 
 @dataclass(frozen=True, eq=False)
 class LevelTrace:
-    """One level's part of a :class:`Trace`. Channels C, pixels H×W are those inside the level.
+    """One level's part of a :class:`Trace`, with C channels of H×W pixels.
+
+    >>> flow = MultiScaleFlow(FlowConfig(shape=(1, 8, 8), levels=2, steps=2, width=8))
+    >>> flow.initialise(x := torch.randn(16, 1, 8, 8))
+    >>> first = flow.trace(x).levels[0]
+    >>> first.features.shape, first.noise.shape
+    (torch.Size([16, 4, 4, 4]), torch.Size([16, 2, 4, 4]))
 
     Attributes:
         number: the level, from 1.
@@ -86,7 +106,14 @@ class LevelTrace:
 
 @dataclass(frozen=True, eq=False)
 class Trace:
-    """The way of a batch x (N, C, H, W) through all levels; ``log_prob`` (N,) is the flow's, in nats."""
+    """Every intermediate result of a batch x (N, C, H, W), level by level; ``log_prob`` (N,) is the flow's, in nats.
+
+    >>> flow = MultiScaleFlow(FlowConfig(shape=(1, 8, 8), levels=2, steps=2, width=8))
+    >>> flow.initialise(x := torch.randn(16, 1, 8, 8))
+    >>> torch.allclose(flow.trace(x).log_prob, flow.log_prob(x), atol=1e-3)
+    True
+
+    """
 
     x: Tensor
     levels: list[LevelTrace]

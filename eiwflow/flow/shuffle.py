@@ -29,7 +29,14 @@ class Shuffle(Bijection):
         permutation_seed: draws the order ``random``.
 
     Shapes: x and y (N, C, H, W); log_det (N,) in nats.
+
     Reference: Chen et al., EIW-Flow, 2024, arXiv:2407.04958, on the Shuffle operation.
+
+    >>> shuffle, x = Shuffle(4, "entropy", "none"), torch.randn(8, 4, 8, 8)
+    >>> shuffle.initialise(x)
+    >>> y, log_det = shuffle(x)
+    >>> torch.equal(y, x[:, shuffle.order])
+    True
 
     """
 

@@ -1,4 +1,4 @@
-"""The Split: half of the channels leaves under a prior."""
+"""The Split: half of the channels is factored out under a prior."""
 
 from __future__ import annotations
 
@@ -20,12 +20,25 @@ def standard_normal_log_prob(z: Tensor) -> Tensor:
 
 
 class Split(Bijection):
-    r"""Standardises the second half of the channels by its prior: ε = (z − μ(h)) / σ(h), log|det| = −Σ log σ(h).
+    r"""Factor out the second half of the channels, standardised by its prior given the first half (Glow's split prior).
 
-    ``standard``: μ = 0, σ = 1. ``conditional``: μ and log σ come from a zero-initialised 3×3 convolution of the kept
-    half h. As a bijection y holds h and ε; :meth:`emit` returns them apart.
+    .. math:: ε = (z − μ(h)) / σ(h), \qquad \log|\det| = −\sum \log σ(h)
 
-    Reference: Dinh et al., 2017, arXiv:1605.08803, section 3.6; Kingma and Dhariwal, 2018, arXiv:1807.03039 (its code).
+    As a bijection y holds h and ε; :meth:`emit` returns them apart.
+
+    Args:
+        channels: C of the input, even.
+        prior: ``standard``: μ = 0 and σ = 1; ``conditional``: a 3×3 convolution of h, zero at first, gives μ and log σ.
+
+    Shapes: x and y (N, C, H, W); h and ε (N, C/2, H, W); log_det (N,) in nats.
+
+    Reference: Dinh et al., Real NVP, 2017, arXiv:1605.08803, section 3.6; Kingma and Dhariwal, Glow, 2018,
+    arXiv:1807.03039, and its code.
+
+    >>> kept, noise, log_det = Split(4, "conditional").emit(torch.randn(2, 4, 8, 8))
+    >>> kept.shape, noise.shape
+    (torch.Size([2, 2, 8, 8]), torch.Size([2, 2, 8, 8]))
+
     """
 
     def __init__(self, channels: int, prior: str) -> None:

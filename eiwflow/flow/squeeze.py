@@ -9,9 +9,19 @@ from .bijection import Bijection, ShapeError
 
 
 class Squeeze(Bijection):
-    """Trades every 2×2 patch of a channel for four channels; a permutation, so log_det is 0.
+    """Turn every 2×2 patch of a channel into four channels; a permutation, so log_det is 0.
+
+    Args:
+        channels: C of the input.
 
     Shapes: x (N, C, 2H, 2W), y (N, 4C, H, W); output channel 4c + 2i + j is row i, column j of channel c's patch.
+
+    Reference: Dinh et al., Real NVP, 2017, arXiv:1605.08803, section 3.6.
+
+    >>> y, log_det = Squeeze(1)(torch.arange(4.0).view(1, 1, 2, 2))
+    >>> y.flatten()
+    tensor([0., 1., 2., 3.])
+
     """
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -22,6 +32,6 @@ class Squeeze(Bijection):
         return F.pixel_unshuffle(x, 2), x.new_zeros(x.shape[0])
 
     def inverse(self, y: Tensor) -> Tensor:
-        """Return the pixels in their places."""
+        """Return x."""
         self.check(y, 4 * self.channels)
         return F.pixel_shuffle(y, 2)

@@ -47,8 +47,7 @@ class Step(Bijection):
     Reference: Kingma and Dhariwal, Glow, 2018, arXiv:1807.03039, section 3.
 
     >>> step = Step(4, FlowConfig(width=8))
-    >>> x = torch.randn(2, 4, 8, 8)
-    >>> step.initialise(x)
+    >>> step.initialise(x := torch.randn(2, 4, 8, 8))
     >>> y, log_det = step(x)
     >>> torch.allclose(step.inverse(y), x, atol=1e-5)
     True
