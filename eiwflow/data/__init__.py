@@ -3,7 +3,7 @@
 from .crops import corner_crops, fixed_crops, random_crops, to_tensor
 from .holdout import hold_out
 from .images import DataError, Factor, ImageData
-from .picture import from_picture
+from .picture import from_picture, png_file, resized
 from .registry import DATASETS, flips, load
 
 __all__ = [
@@ -17,6 +17,8 @@ __all__ = [
     "from_picture",
     "hold_out",
     "load",
+    "png_file",
     "random_crops",
+    "resized",
     "to_tensor",
 ]

@@ -67,3 +67,17 @@ def from_picture(picture: bytes | str | os.PathLike[str] | BinaryIO, shape: tupl
     except Exception as error:  # a decoder fed with damaged bytes may raise anything
         raise DataError(f"{what} cannot be read as {', '.join(FORMATS)}: {reason(error)}") from error
     return pixels.reshape(height, width, channels)
+
+
+def resized(images: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
+    """Return uint8 images (N, H', W', C') as :func:`from_picture` makes them: (N, H, W, C) of the shape (C, H, W)."""
+    return np.stack([from_picture(png_file(image), shape) for image in images])
+
+
+def png_file(image: np.ndarray) -> bytes:
+    """Return an image (H, W, C) uint8 as the bytes of a PNG file, quickly made."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(image.squeeze(-1) if image.shape[2] == 1 else image).save(file, "PNG", compress_level=1)
+    return file.getvalue()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gc
 import hashlib
-import io
 import os
 import threading
 import time
@@ -266,22 +265,10 @@ def images(name: str, shape: tuple[int, int, int], multiple: int) -> Images:
         sources = None if found.test_source is None else tuple(np.asarray(found.test_source).tolist())
         return Images(name, reference, test, note, remade=False, sources=sources)
     test_images = found.test[:: max(1, len(found.test) // 500)]
-    reference, test = (data.to_tensor(_remade(part, shape)) for part in (parts[0], test_images))
+    reference, test = (data.to_tensor(data.resized(part, shape)) for part in (parts[0], test_images))
     size = f"{channels}×{height}×{width}"
     remark = f"This flow takes images of {size}: those of {name} were resized and recoloured."
     return Images(name, reference, test, f"{note} {remark}".lstrip(), remade=True)
-
-
-def _remade(part: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
-    return np.stack([data.from_picture(_png(image), shape) for image in part])
-
-
-def _png(image: np.ndarray) -> bytes:
-    from PIL import Image
-
-    file = io.BytesIO()
-    Image.fromarray(image.squeeze(-1) if image.shape[2] == 1 else image).save(file, "PNG", compress_level=1)
-    return file.getvalue()
 
 
 @st.cache_resource(show_spinner=False)
@@ -302,7 +289,7 @@ def remember_photo(content: bytes) -> str:
 
     """
     key = hashlib.sha256(content).hexdigest()[:12]
-    keep_newest(_photos(), key, _png(data.from_picture(content, (3, PHOTO_SIDE, PHOTO_SIDE))), PHOTOS)
+    keep_newest(_photos(), key, data.png_file(data.from_picture(content, (3, PHOTO_SIDE, PHOTO_SIDE))), PHOTOS)
     return key
 
 
