@@ -23,7 +23,7 @@ OTHER_IMAGE = 24
 #: The subjects that look at a second checkpoint too.
 COMPARING = ("latents", "weights")
 #: Those that are of all levels together.
-ALL_LEVELS = ("attributes", "latents", "space")
+ALL_LEVELS = ("attributes", "latents", "likelihood", "space")
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +37,7 @@ class Request:
         level: from 1; None asks for all, or for the first where one is meant.
         other_image: number of the test image that Space goes to.
         path: that it takes there.
+        also: folders, data sets or ``.npz`` files that Likelihood scores too.
         beside: the same of other checkpoints, which this one is compared with.
 
     """
@@ -47,6 +48,7 @@ class Request:
     level: int | None
     other_image: int
     path: str
+    also: tuple[str, ...]
     beside: tuple[Request, ...] = ()
 
 
@@ -61,6 +63,7 @@ def analyse(
     other_image: int = OTHER_IMAGE,
     path: str = "spherical",
     beside: Sequence[Checkpoint] = (),
+    also: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return what the page of a subject, one of :data:`SUBJECTS`, shows of a checkpoint.
 
@@ -75,6 +78,7 @@ def analyse(
         other_image: number of the test image that Space goes to, from 0.
         path: that it takes there, one of ``space.PATHS``.
         beside: other checkpoints, that Latents and Weights compare with this one.
+        also: folders, data sets or ``.npz`` files that Likelihood scores too.
 
     Raises:
         DataError: there is no such image, or images do not fit the flow.
@@ -93,6 +97,8 @@ def analyse(
         )
     if beside and what not in COMPARING:
         raise ConfigError(f"--vs is {beside[0].name}; of the subjects only {' and '.join(COMPARING)} compare.")
+    if also and what != "likelihood":
+        raise ConfigError(f"--also is {also[0]}; of the subjects only likelihood scores other images.")
 
     def request(one: Checkpoint, others: tuple[Request, ...] = ()) -> Request:
         test = images_to_score(images, one.flow)
@@ -107,7 +113,7 @@ def analyse(
             seed=seed,
             record=record,
         )
-        return Request(look, images, one.name, level, other_image, path, others)
+        return Request(look, images, one.name, level, other_image, path, tuple(also), others)
 
     requested = request(checkpoint, tuple(request(one) for one in beside))
     about = {"what": what, "data": images.name, "note": images.note, "image": image, "seed": seed}
@@ -228,6 +234,10 @@ def _attributes(request: Request) -> dict[str, Any]:
     return attributes.measure_attributes(look.flow, request.images, look.seed).to_dict()
 
 
+def _likelihood(request: Request) -> dict[str, Any]:
+    return request.look.measure("likelihood", extra=request.also).to_dict()
+
+
 #: subject -> what its page shows.
 SUBJECTS: dict[str, Callable[[Request], dict[str, Any]]] = {
     "trace": _trace,
@@ -238,4 +248,5 @@ SUBJECTS: dict[str, Callable[[Request], dict[str, Any]]] = {
     "latents": _latents,
     "space": _space,
     "attributes": _attributes,
+    "likelihood": _likelihood,
 }

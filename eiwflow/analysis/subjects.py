@@ -24,6 +24,7 @@ from . import (
     entropy,
     latents,
     levels,
+    likelihood,
     partitions,
     shuffle,
     space,
@@ -247,6 +248,11 @@ def _samples(look: Look, n: int, temperatures: tuple[float, ...]) -> space.Sampl
     return space.draw(look.flow, n, temperatures, look.seed)
 
 
+def _likelihood(look: Look, extra: tuple[str, ...] = ()) -> likelihood.Likelihood:
+    """Return scores of the own test images and of strange ones, among them those of ``extra`` folders or data sets."""
+    return likelihood.likelihood(look.flow, look.data, look.test, look.sources, extra, look.seed)
+
+
 # ---------------------------------------------------------------------- checkpoint
 
 
@@ -285,6 +291,7 @@ MEASURES: dict[str, Measure] = {
     "resampling": Measure(_resampling, ("image", "level", "seed")),
     "interpolation": Measure(_interpolation, ("image", "seed")),
     "samples": Measure(_samples, ("seed",)),
+    "likelihood": Measure(_likelihood, ("test", "seed")),
     "anatomy": Measure(lambda look: file.anatomy(look.flow)),
     "inversion": Measure(lambda look: file.inversion(look.flow, look.test), ("test",)),
     "verification": Measure(lambda look: verify.verify(look.checkpoint, look.test, look.data), ("test",)),

@@ -324,6 +324,7 @@ def analyse_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
         options.other_image,
         options.path,
         beside,
+        options.also,
     )
     return result, json.dumps(null_for_nan(result), indent=2, ensure_ascii=False)
 

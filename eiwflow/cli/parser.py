@@ -11,7 +11,7 @@ from ..training.presets import PRESETS
 
 WRONG_INPUT = 2
 #: What ``analyse`` can be asked for; named here too, so that --help does not wait for torch.
-SUBJECTS = ("trace", "levels", "weights", "shuffle", "entropy", "latents", "space", "attributes")
+SUBJECTS = ("trace", "levels", "weights", "shuffle", "entropy", "latents", "space", "attributes", "likelihood")
 
 
 class Parser(argparse.ArgumentParser):
@@ -107,7 +107,7 @@ def build_parser() -> Parser:
     analyse.add_argument(
         "--level",
         type=_count(6),
-        help="level, from 1 (default: all, or the first); attributes, latents and space take none",
+        help="level, from 1 (default: all, or the first); attributes, latents, likelihood and space take none",
     )
     analyse.add_argument("--image", type=int, default=0, help="number of the test image looked at (default: 0)")
     analyse.add_argument("--seed", type=int, default=0, help="of its dequantisation and of what is drawn (default: 0)")
@@ -119,6 +119,13 @@ def build_parser() -> Parser:
     )
     analyse.add_argument(
         "--path", choices=("linear", "spherical"), default="spherical", help="of space (default: spherical)"
+    )
+    analyse.add_argument(
+        "--also",
+        nargs="+",
+        default=[],
+        metavar="IMAGES",
+        help="folders of pictures, data sets or .npz files that likelihood scores too",
     )
 
     sample = _command(commands, "sample", "Draw images from a checkpoint into one picture.")

@@ -47,6 +47,7 @@ def test_every_subject_is_what_json_can_hold(opened, what):
 
 
 NEEDS_MORE = {
+    "likelihood": r"^1 test image .* at least 2 are needed\.$",
     "shuffle": r"^1 test image .* at least 2 are needed\.$",
     "entropy": r"^1 images .* at least 32 are needed",
 }

@@ -1,0 +1,532 @@
+"""What a likelihood knows of an image, and what it does not: scores of a flow's own test images and of strange ones.
+
+The groups are the flow's own test images, the other half of them (an A/A control), the same images transformed, the
+test images of other data sets, and pictures from a folder. Every group is scored under the same dequantisation noise.
+
+References:
+    Nalisnick et al., Do Deep Generative Models Know What They Don't Know?, 2019, arXiv:1810.09136.
+    Nalisnick et al., Detecting Out-of-Distribution Inputs Using Typicality, 2019, arXiv:1906.02994.
+    Serrà et al., Input Complexity and Out-of-Distribution Detection, 2020, arXiv:1909.11480.
+    Kirichenko et al., Why Normalizing Flows Fail to Detect Out-of-Distribution Data, 2020, arXiv:2006.08545.
+
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from ..data import DATASETS, DataError, ImageData, fixed_crops, load, resized, to_tensor
+from ..data.folder import read_folder
+from ..data.registry import ASSETS
+from ..flow import MultiScaleFlow, NonFiniteError
+from ..flow.split import standard_normal_log_prob
+from . import bootstrap
+from .bootstrap import Estimate
+from .levels import to_pixels, traces
+
+#: Images scored of each group, spread evenly over it.
+IMAGES = 256
+RESAMPLES = 1000
+#: Random halvings of the own images by which the control is itself checked, and draws of each.
+HALVINGS, HALVING_RESAMPLES = 50, 300
+#: Bars of a histogram.
+BARS = 40
+OWN, CONTROL = "own test images", "own, other half"
+#: Scores that every flow has; a flow of L levels has "noise norm 1" … "noise norm L" as well.
+BITS, TYPICALITY, PNG, WEBP = "bits/dim", "typicality", "minus PNG", "minus WebP"
+SCORES = (BITS, TYPICALITY, PNG, WEBP)
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Images to score.
+
+    Attributes:
+        name: what a reader knows them by.
+        kind: "own", "control", "transformed", "data set" or "folder".
+        images: uint8 (N, H, W, C) of the flow's shape.
+        sources: (N,) the photograph of each image, where that is known; those of transformed images are the originals'.
+        made: what was done to the images, in one clause.
+        of_own: (N,) for a transformed image, the place of its original among the own images; else None.
+
+    """
+
+    name: str
+    kind: str
+    images: np.ndarray
+    sources: np.ndarray | None
+    made: str
+    of_own: np.ndarray | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class GroupScores:
+    """What a flow says of a group.
+
+    Attributes:
+        group: the images.
+        scores: score -> (N,); bits/dim and its differences in bits/dim, norms of noise in √d.
+        codecs: codec -> (N,) bits/dim of each image's file, header included.
+        levels: (N, L) bits/dim of each level: −(log-det + log N(ε; 0, I)) / (D log 2). Their sum is bits/dim − 8.
+        auroc: score -> how often an image of the group scores higher than an own one, with its interval.
+        level_auroc: (L,) the same of the columns of ``levels``.
+        level_difference: (L,) mean of a column of ``levels`` minus that of the own images, with its interval.
+
+    """
+
+    group: Group
+    scores: dict[str, np.ndarray]
+    codecs: dict[str, np.ndarray]
+    levels: np.ndarray
+    auroc: dict[str, Estimate]
+    level_auroc: tuple[Estimate, ...]
+    level_difference: tuple[Estimate, ...]
+
+    @property
+    def bits_per_dim(self) -> float:
+        """Mean over the group's images."""
+        return float(self.scores[BITS].mean())
+
+
+@dataclass(frozen=True, eq=False)
+class Likelihood:
+    """Scores of all groups, side by side.
+
+    Attributes:
+        data: the data set that the own images are from.
+        photographs: how many the bootstrap draws the own images from; 0 where it draws images.
+        own: of the own test images; their AUROCs are empty.
+        groups: all others, the control first.
+        false_alarms: share of A/A comparisons, over random halvings and all scores, that report a difference.
+        seed: of the dequantisation, of shuffled tiles and of noise.
+
+    """
+
+    data: str
+    photographs: int
+    own: GroupScores
+    groups: tuple[GroupScores, ...]
+    false_alarms: float
+    seed: int
+
+    @property
+    def scores(self) -> tuple[str, ...]:
+        """The names of all scores."""
+        return tuple(self.own.scores)
+
+    @property
+    def strange(self) -> tuple[GroupScores, ...]:
+        """All groups but the control."""
+        return tuple(scored for scored in self.groups if scored.group.kind != "control")
+
+    @property
+    def control(self) -> GroupScores | None:
+        """The other half of the own images; None where there are too few of them to halve."""
+        return next((scored for scored in self.groups if scored.group.kind == "control"), None)
+
+    @property
+    def likelier(self) -> tuple[GroupScores, ...]:
+        """The groups that the flow finds likelier than the own images, the likeliest first."""
+        below = [scored for scored in self.strange if differs(scored.auroc[BITS]) and scored.auroc[BITS].value < 0.5]
+        return tuple(sorted(below, key=lambda scored: scored.bits_per_dim))
+
+    def told_apart(self, score: str) -> int:
+        """Return how many groups a score finds stranger than the own images: AUROC above ½ by more than its error."""
+        return sum(differs(scored.auroc[score]) and scored.auroc[score].value > 0.5 for scored in self.strange)
+
+    @cached_property
+    def edges(self) -> np.ndarray:
+        """Edges of the histograms' bars, (BARS + 1,) bits/dim."""
+        every = np.concatenate([scored.scores[BITS] for scored in (self.own, *self.strange)])
+        return np.histogram_bin_edges(every, BARS)
+
+    def histogram(self, scored: GroupScores) -> np.ndarray:
+        """Return the share (BARS,) of a group's images in every bar."""
+        return np.histogram(scored.scores[BITS], self.edges)[0] / len(scored.scores[BITS])
+
+    def auroc_table(self) -> list[dict[str, Any]]:
+        """Return a row for every group and score."""
+        return [
+            {"group": scored.group.name, "score": name, **_interval(estimate)}
+            for scored in self.groups
+            for name, estimate in scored.auroc.items()
+        ]
+
+    def group_table(self) -> list[dict[str, Any]]:
+        """Return a row for every group, the own images first: means over images."""
+        return [
+            {
+                "group": scored.group.name,
+                "kind": scored.group.kind,
+                "images": len(scored.group.images),
+                "photographs": bootstrap.photographs(_listed(scored.group.sources)),
+                "made": scored.group.made,
+                "bits_per_dim": scored.bits_per_dim,
+                **{f"{codec}_bits_per_dim": float(bits.mean()) for codec, bits in scored.codecs.items()},
+                **{name: float(values.mean()) for name, values in scored.scores.items() if name != BITS},
+            }
+            for scored in (self.own, *self.groups)
+        ]
+
+    def level_table(self) -> list[dict[str, Any]]:
+        """Return a row for every group but the own one, and level."""
+        return [
+            {
+                "group": scored.group.name,
+                "level": level,
+                "difference_bits_per_dim": difference.value,
+                "difference_error": difference.error,
+                **_interval(auroc),
+            }
+            for scored in self.groups
+            for level, (difference, auroc) in enumerate(
+                zip(scored.level_difference, scored.level_auroc, strict=True), start=1
+            )
+        ]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as what JSON can hold."""
+        from .words import likelihood as words
+
+        shown = (self.own, *self.strange)
+        return {
+            "data_set": self.data,
+            "images_per_group": IMAGES,
+            "photographs": self.photographs,
+            "false_alarms": self.false_alarms,
+            "takeaway": words.takeaway(self),
+            "in_words": words.sentences(self),
+            "groups": self.group_table(),
+            "auroc": self.auroc_table(),
+            "levels": self.level_table(),
+            "histogram_edges": self.edges.tolist(),
+            "histograms": {scored.group.name: self.histogram(scored).tolist() for scored in shown},
+        }
+
+
+def sharpest_level(scored: GroupScores) -> int:
+    """Return the level, from 1, whose bits/dim tell a group from the own images best, in either direction."""
+    return 1 + int(np.argmax([abs(estimate.value - 0.5) for estimate in scored.level_auroc]))
+
+
+def differs(estimate: Estimate) -> bool:
+    """Return whether an AUROC's interval leaves out ½, which is no difference."""
+    return abs(estimate.value - 0.5) > estimate.error
+
+
+def _interval(auroc: Estimate) -> dict[str, Any]:
+    low, high = np.clip([auroc.value - auroc.error, auroc.value + auroc.error], 0, 1)
+    return {"auroc": auroc.value, "low": float(low), "high": float(high), "differs": differs(auroc)}
+
+
+# ---------------------------------------------------------------------- groups
+
+
+def spread(count: int, most: int = IMAGES) -> np.ndarray:
+    """Return at most ``most`` places among ``count``, evenly spread, in order."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
+
+
+def blurred(images: np.ndarray) -> np.ndarray:
+    """Return uint8 images (N, H, W, C) blurred by a Gaussian whose σ is a twentieth of their height."""
+    from scipy.ndimage import gaussian_filter
+
+    sigma = images.shape[1] / 20
+    soft = gaussian_filter(images.astype(np.float64), (0, sigma, sigma, 0), mode="nearest")
+    return soft.round().clip(0, 255).astype(np.uint8)
+
+
+def flat(images: np.ndarray) -> np.ndarray:
+    """Return uint8 images (N, H, W, C) in which every value is the image's mean."""
+    means = images.mean(axis=(1, 2, 3), keepdims=True).round().astype(np.uint8)
+    return np.ascontiguousarray(np.broadcast_to(means, images.shape))
+
+
+def upside_down(images: np.ndarray) -> np.ndarray:
+    """Return images (N, H, W, C) with their rows in the opposite order."""
+    return np.ascontiguousarray(images[:, ::-1])
+
+
+def tiles_shuffled(images: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Return images (N, H, W, C) whose 4×4 tiles changed places, for each image in another way."""
+    count, height, width, channels = images.shape
+    tiles = images.reshape(count, 4, height // 4, 4, width // 4, channels).swapaxes(2, 3)
+    tiles = tiles.reshape(count, 16, height // 4, width // 4, channels)
+    random = np.random.default_rng(seed)
+    moved = np.stack([of_image[random.permutation(16)] for of_image in tiles])
+    return moved.reshape(count, 4, 4, height // 4, width // 4, channels).swapaxes(2, 3).reshape(images.shape)
+
+
+def noise(images: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Return uint8 images (N, H, W, C) of bytes that are all equally likely and independent."""
+    return np.random.default_rng(seed).integers(0, 256, images.shape, dtype=np.uint8)
+
+
+def transformed(own: Group, seed: int = 0) -> list[Group]:
+    """Return the own images transformed in five ways."""
+    images = own.images
+    sigma = images.shape[1] / 20
+    made = {
+        "blurred": (blurred(images), f"own images under a Gaussian blur of σ = {sigma:.3g} pixels"),
+        "flat grey": (flat(images), "every value is the mean of an own image"),
+        "upside down": (upside_down(images), "own images, first row last"),
+        "tiles shuffled": (tiles_shuffled(images, seed), "own images cut into 4×4 tiles, which change places"),
+    }
+    places = np.arange(len(images))
+    groups = [Group(name, "transformed", changed, own.sources, how, places) for name, (changed, how) in made.items()]
+    return [*groups, Group("uniform noise", "transformed", noise(images, seed), None, "bytes drawn uniformly")]
+
+
+def fitted(images: np.ndarray, shape: tuple[int, int, int]) -> tuple[np.ndarray, str]:
+    """Return images (N, H', W', C') in a flow's shape (C, H, W), laid out (N, H, W, C), and what was done to them.
+
+    Larger ones are cut by fixed-seed crops; smaller ones, and those of other colours, are resized and recoloured.
+    """
+    channels, height, width = shape
+    before = "×".join(map(str, images.shape[1:3]))
+    if images.shape[1:] == (height, width, channels):
+        return images, "as they are"
+    if images.shape[3] == channels and images.shape[1] >= height and images.shape[2] >= width:
+        return to_pixels(fixed_crops(to_tensor(images), (height, width))), f"{before} cut to {height}×{width}"
+    recoloured = "" if images.shape[3] == channels else f" and made {'grey' if channels == 1 else 'RGB'}"
+    return resized(images, shape), f"{before} resized to {height}×{width}{recoloured}"
+
+
+def others(own_name: str, shape: tuple[int, int, int]) -> list[Group]:
+    """Return the test images of all other data sets that are bundled, as a flow of this shape takes them."""
+    names = [name for name in DATASETS if name != own_name and (ASSETS / f"{name}.npz").is_file()]
+    return [_of_data_set(load(name, download=False), shape) for name in names]
+
+
+def also(path: str, shape: tuple[int, int, int]) -> Group:
+    """Return all pictures of a folder, or the test images of a data set or of an ``.npz`` file.
+
+    Raises:
+        DataError: there is nothing of that kind there, or a picture cannot be read.
+
+    """
+    folder = Path(path).expanduser()
+    if path in DATASETS or not folder.is_dir():
+        return _of_data_set(load(path), shape)
+    found = read_folder(folder.resolve(), shape[1])
+    images, how = fitted(np.concatenate([found.train, found.test]), shape)
+    return Group(found.name or str(folder), "folder", images[spread(len(images))], None, f"{found.note}; {how}")
+
+
+def _of_data_set(found: ImageData, shape: tuple[int, int, int]) -> Group:
+    places = spread(len(found.test))
+    images, how = fitted(found.test[places], shape)
+    sources = None if found.test_source is None else np.asarray(found.test_source)[places]
+    return Group(found.name, "data set", images, sources, f"test images, {how}")
+
+
+# ---------------------------------------------------------------------- scores
+
+
+def codec_bits_per_dim(images: np.ndarray, codec: str) -> np.ndarray:
+    """Return bits/dim (N,) of uint8 images (N, H, W, C) in files of a lossless codec, "PNG" or "WebP", header included.
+
+    A WebP file is always in colour, which makes it larger than it need be for grey images.
+    """
+    settings: dict[str, Any] = {"PNG": {"optimize": True}, "WebP": {"lossless": True}}[codec]
+    sizes = []
+    for pixels in images:
+        file = io.BytesIO()
+        image = Image.fromarray(pixels.squeeze(-1) if pixels.shape[2] == 1 else pixels)
+        image.save(file, codec.upper(), **settings)
+        sizes.append(file.tell())
+    return 8 * np.array(sizes, dtype=np.float64) / images[0].size
+
+
+def measure(flow: MultiScaleFlow, group: Group, typical: float | None = None, seed: int = 0) -> GroupScores:
+    """Return the scores of a group, its AUROCs still empty.
+
+    Typicality is the distance from ``typical`` bits/dim; if that is not given, from the group's own mean.
+
+    Raises:
+        NonFiniteError: the flow gives a value that is not finite; the message names the group.
+
+    """
+    dimensions = flow.config.dimensions
+    levels, norms = [], []
+    try:
+        for trace in traces(flow, to_tensor(group.images), seed):
+            log_probs = [level.log_det.double() + standard_normal_log_prob(level.noise) for level in trace.levels]
+            levels.append(-torch.stack(log_probs, dim=1) / (dimensions * math.log(2)))
+            lengths = [level.noise.flatten(1).double().square().mean(dim=1).sqrt() for level in trace.levels]
+            norms.append(torch.stack(lengths, dim=1))
+    except NonFiniteError as error:
+        raise NonFiniteError(f"{group.name}: {error}") from None
+    of_levels = torch.cat(levels).numpy()
+    bits = 8 + of_levels.sum(axis=1)
+    codecs = {codec: codec_bits_per_dim(group.images, codec) for codec in ("PNG", "WebP")}
+    scores = {
+        BITS: bits,
+        TYPICALITY: np.abs(bits - (bits.mean() if typical is None else typical)),
+        PNG: bits - codecs["PNG"],
+        WEBP: bits - codecs["WebP"],
+        **{f"noise norm {level}": norm for level, norm in enumerate(torch.cat(norms).numpy().T, start=1)},
+    }
+    return GroupScores(group, scores, codecs, of_levels, {}, (), ())
+
+
+def auroc(
+    own: np.ndarray, other: np.ndarray, drawn_own: np.ndarray | None = None, drawn_other: np.ndarray | None = None
+) -> Estimate:
+    """Return how often a value of ``other`` (M,) is higher than one of ``own`` (N,); of equal values one in two counts.
+
+    ``drawn_own`` (B, N) and ``drawn_other`` (B, M) say how often each image is drawn, and give the interval.
+    """
+    higher = (other > own[:, None]) + 0.5 * (other == own[:, None])
+    if drawn_own is None or drawn_other is None:
+        return Estimate(float(higher.mean()), math.nan)
+    shares_own, shares_other = (drawn / drawn.sum(axis=1, keepdims=True) for drawn in (drawn_own, drawn_other))
+    return bootstrap.estimate(higher.mean(), ((shares_own @ higher) * shares_other).sum(axis=1))
+
+
+def compare(own: GroupScores, other: GroupScores, seed: int = 0) -> GroupScores:
+    """Return the group's scores with their AUROCs against the own images.
+
+    The photographs of the own images are drawn, and with them the transformed images of the same photographs. The
+    images of another data set are drawn apart from them, by photographs where it has any.
+    """
+    count = len(own.group.images)
+    drawn_own = bootstrap.draws(count, _listed(own.group.sources), RESAMPLES, seed)
+    if other.group.of_own is None:
+        drawn = bootstrap.draws(len(other.group.images), _listed(other.group.sources), RESAMPLES, seed + 1)
+    else:
+        drawn = drawn_own[:, other.group.of_own]
+    return _compared(own, other, drawn_own, drawn)
+
+
+def _compared(own: GroupScores, other: GroupScores, drawn_own: np.ndarray, drawn: np.ndarray) -> GroupScores:
+    level_auroc = tuple(
+        auroc(ours, theirs, drawn_own, drawn) for ours, theirs in zip(own.levels.T, other.levels.T, strict=True)
+    )
+    moved = bootstrap.means(drawn, other.levels) - bootstrap.means(drawn_own, own.levels)
+    difference = other.levels.mean(axis=0) - own.levels.mean(axis=0)
+    return GroupScores(
+        other.group,
+        other.scores,
+        other.codecs,
+        other.levels,
+        {name: auroc(own.scores[name], values, drawn_own, drawn) for name, values in other.scores.items()},
+        level_auroc,
+        tuple(bootstrap.estimate(value, draws) for value, draws in zip(difference, moved.T, strict=True)),
+    )
+
+
+def halves(sources: np.ndarray | None, count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Return the places of two random halves of ``count`` images, each holding half of every photograph's."""
+    shuffled = np.random.default_rng(seed).random(count)
+    order = np.argsort(shuffled) if sources is None else np.lexsort((shuffled, sources))
+    return np.sort(order[::2]), np.sort(order[1::2])
+
+
+def control(own: GroupScores, seed: int = 0) -> GroupScores | None:
+    """Return a random half of the own images as a group, compared with the other half: an A/A control.
+
+    The same photographs are drawn for both halves. None where a half has fewer than 2 images.
+    """
+    sources = own.group.sources
+    count = len(own.group.images)
+    first, second = halves(sources, count, seed)
+    if len(second) < 2:
+        return None
+    group = Group(
+        CONTROL,
+        "control",
+        own.group.images[second],
+        None if sources is None else sources[second],
+        "a random half of the own images, compared with the other half (A/A)",
+        second,
+    )
+    drawn = bootstrap.draws(count, _listed(sources), RESAMPLES)
+    return _compared(_part(own, first, own.group), _part(own, second, group), *_in_halves(drawn, first, second))
+
+
+def false_alarms(own: GroupScores, halvings: int = HALVINGS) -> float:
+    """Return the share of comparisons of two random halves, over all scores, that report a difference.
+
+    With intervals of 95 % about 5 % should. NaN where there are too few images to halve.
+    """
+    sources, count = own.group.sources, len(own.group.images)
+    if count < 4:
+        return math.nan
+    drawn = bootstrap.draws(count, _listed(sources), HALVING_RESAMPLES)
+    alarms = []
+    for seed in range(halvings):
+        first, second = halves(sources, count, seed)
+        drawn_halves = _in_halves(drawn, first, second)
+        alarms += [differs(auroc(values[first], values[second], *drawn_halves)) for values in own.scores.values()]
+    return float(np.mean(alarms))
+
+
+def _in_halves(drawn: np.ndarray, first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return how often each image of two halves is drawn, without the draws in which a half has no image."""
+    halved = drawn[:, first], drawn[:, second]
+    full = (halved[0].sum(axis=1) > 0) & (halved[1].sum(axis=1) > 0)
+    return halved[0][full], halved[1][full]
+
+
+def _part(scored: GroupScores, places: np.ndarray, group: Group) -> GroupScores:
+    scores = {name: values[places] for name, values in scored.scores.items()}
+    codecs = {name: values[places] for name, values in scored.codecs.items()}
+    return GroupScores(group, scores, codecs, scored.levels[places], {}, (), ())
+
+
+def _listed(sources: np.ndarray | None) -> Sequence[int] | None:
+    return None if sources is None else sources.tolist()
+
+
+def likelihood(
+    flow: MultiScaleFlow,
+    data: str,
+    test: torch.Tensor,
+    sources: Sequence[int] | None = None,
+    extra: Iterable[str] = (),
+    seed: int = 0,
+) -> Likelihood:
+    """Score a flow's own test images and strange ones, at most :data:`IMAGES` of each group.
+
+    Args:
+        flow: any flow that is initialised.
+        data: name of the data set that ``test`` is from; it is left out of the other data sets.
+        test: uint8 (N, C, H, W), the own images, N ≥ 2. Typicality is the distance from their mean bits/dim.
+        sources: (N,) the photograph of each test image, where that is known.
+        extra: folders, data sets or ``.npz`` files to score too.
+        seed: of the dequantisation, of shuffled tiles and of noise.
+
+    Raises:
+        DataError: there are fewer than 2 test images, or an extra cannot be read.
+        NonFiniteError: the flow gives a value that is not finite.
+
+    """
+    if len(test) < 2:
+        raise DataError(f"{len(test)} test image cannot be compared with anything; at least 2 are needed")
+    shape = flow.config.shape
+    places = spread(len(test))
+    known = None if sources is None else np.asarray(sources)[places]
+    own_group = Group(OWN, "own", to_pixels(test[places]), known, f"test images of {data}")
+    every = [*transformed(own_group, seed), *others(data, shape), *(also(path, shape) for path in extra)]
+    own = measure(flow, own_group, seed=seed)
+    aa = control(own)
+    compared = [compare(own, measure(flow, group, own.bits_per_dim, seed)) for group in every]
+    return Likelihood(
+        data=data,
+        photographs=bootstrap.photographs(_listed(known)),
+        own=own,
+        groups=(*([] if aa is None else [aa]), *compared),
+        false_alarms=false_alarms(own),
+        seed=seed,
+    )

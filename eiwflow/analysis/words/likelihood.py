@@ -1,0 +1,75 @@
+"""The sentences about likelihoods of strange images."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from ..likelihood import BITS, sharpest_level
+from .numbers import counted, fixed
+
+if TYPE_CHECKING:
+    from ..likelihood import GroupScores, Likelihood
+
+
+def takeaway(result: Likelihood) -> str:
+    """Return the answer to "Is a likely picture a real one?"."""
+    own = fixed(result.own.bits_per_dim, 1)
+    if not result.likelier:
+        return f"Here, yes: the flow finds no group likelier than its own test images ({own} bits/dim)."
+    first = result.likelier[0]
+    return (
+        f"No. The flow finds “{first.group.name}” likelier than its own test images: "
+        f"{fixed(first.bits_per_dim, 1)} against {own} bits/dim."
+    )
+
+
+def sentences(result: Likelihood) -> list[str]:
+    """Return what the scores say, what each level sees, and what the control says."""
+    return [likelier(result), told_apart(result), levels(result), control(result)]
+
+
+def likelier(result: Likelihood) -> str:
+    """Return which groups the flow finds likelier than its own test images, and how often."""
+    if not result.likelier:
+        return "No group is likelier than the own test images in clearly more than half of all pairs."
+    groups = ", ".join(
+        f"{scored.group.name} ({fixed(100 * (1 - scored.auroc[BITS].value), 0)} %)" for scored in result.likelier
+    )
+    return f"Share of pairs in which the strange image is likelier than the own one: {groups}."
+
+
+def told_apart(result: Likelihood) -> str:
+    """Return how many groups each score finds stranger than the own test images."""
+    counts = ", ".join(f"{name} {result.told_apart(name)}" for name in result.scores)
+    return f"Groups that a score finds stranger than the own test images, of {len(result.strange)}: {counts}."
+
+
+def levels(result: Likelihood) -> str:
+    """Return which level tells each group apart best."""
+    return " ".join(_level(scored) for scored in result.strange)
+
+
+def _level(scored: GroupScores) -> str:
+    level = sharpest_level(scored)
+    auroc = scored.level_auroc[level - 1]
+    sees = "strange" if auroc.value > 0.5 else "likely"
+    name = scored.group.name[0].upper() + scored.group.name[1:]
+    return f"{name}: level {level} differs most and finds it {sees} (AUROC {auroc})."
+
+
+def control(result: Likelihood) -> str:
+    """Return what comparing two halves of the own test images says."""
+    if math.isnan(result.false_alarms):
+        return "There are too few test images for an A/A control."
+    return (
+        f"A/A control: a score tells two random halves of the own test images apart in "
+        f"{fixed(100 * result.false_alarms, 0)} % of comparisons; by chance it would be about 5 %."
+    )
+
+
+def images(result: Likelihood) -> str:
+    """Return how many images were scored, and what the intervals are over."""
+    over = counted(result.photographs, "source photograph") if result.photographs else "images"
+    own = counted(len(result.own.group.images), "own test image")
+    return f"{own}, at most as many of each other group. Intervals of 95 % over {over}."

@@ -1,0 +1,211 @@
+"""Scores of strange images: exact small cases, a control that finds nothing, and refusals in a sentence."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from eiwflow import checkpoint
+from eiwflow.analysis import bootstrap, likelihood
+from eiwflow.analysis.analyse import analyse
+from eiwflow.analysis.words import likelihood as words
+from eiwflow.data import DataError, to_tensor
+from eiwflow.flow import ConfigError, NonFiniteError
+from eiwflow.flow.score import score
+from tests.training.tiny import planes, tiny_data, tiny_flow, tiny_info
+
+
+@pytest.fixture
+def alone(monkeypatch):
+    """Leave out the bundled data sets, which take seconds to load."""
+    monkeypatch.setattr(likelihood, "others", lambda name, shape: [])
+
+
+def measured(flow=None, count=32, sources=None, **fields):
+    """Return the scores of planes under a tiny flow."""
+    return likelihood.likelihood(flow or tiny_flow(), "planes", to_tensor(planes(count, seed=2)), sources, **fields)
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "expected"),
+    [
+        ([1, 2], [3, 4], 1.0),
+        ([3, 4], [1, 2], 0.0),
+        ([1, 2], [1, 2], 0.5),
+        ([0, 0, 0], [0, 0], 0.5),
+        ([1, 3], [2], 0.5),
+        ([1, 2, 3, 4], [2.5, 5], 0.75),
+    ],
+)
+def test_auroc_of_known_scores(own, other, expected):
+    assert likelihood.auroc(np.array(own, float), np.array(other, float)).value == expected
+
+
+def test_auroc_of_draws_is_that_of_the_drawn_images():
+    random = np.random.default_rng(0)
+    own, other = random.normal(size=6), random.normal(size=5)
+    drawn = random.integers(1, 4, (4, 6)), random.integers(1, 4, (4, 5))
+    found = likelihood.auroc(own, other, *drawn)
+    for row in range(4):
+        repeated = np.repeat(own, drawn[0][row]), np.repeat(other, drawn[1][row])
+        assert found.draws[row] == pytest.approx(likelihood.auroc(*repeated).value)
+    assert found.error == pytest.approx(bootstrap.NORMAL_95 * found.draws.std(ddof=1))
+
+
+def test_transformations_do_what_their_names_say():
+    images = planes(5, size=16)
+    assert (np.diff(likelihood.flat(images).reshape(5, -1)) == 0).all()
+    assert likelihood.flat(images)[:, 0, 0, 0].tolist() == images.mean(axis=(1, 2, 3)).round().astype(int).tolist()
+    assert np.array_equal(likelihood.upside_down(likelihood.upside_down(images)), images)
+    assert np.array_equal(likelihood.upside_down(images)[:, 0], images[:, -1])
+    rough = likelihood.noise(images)
+    assert likelihood.blurred(rough).std() < 0.7 * rough.std()
+    assert np.array_equal(likelihood.blurred(likelihood.flat(images)), likelihood.flat(images))
+    shuffled = likelihood.tiles_shuffled(rough)
+    assert not np.array_equal(shuffled, rough)
+    for before, after in zip(rough, shuffled, strict=True):
+        cut = [
+            {part[y : y + 4, x : x + 4].tobytes() for y in (0, 4, 8, 12) for x in (0, 4, 8, 12)}
+            for part in (before, after)
+        ]
+        assert cut[0] == cut[1] and len(cut[0]) == 16
+
+
+def test_codecs_count_the_bytes_of_real_files():
+    images = likelihood.noise(np.zeros((2, 16, 16, 3), np.uint8))
+    for codec, settings in (("PNG", {"optimize": True}), ("WebP", {"lossless": True})):
+        for image, bits in zip(images, likelihood.codec_bits_per_dim(images, codec), strict=True):
+            file = io.BytesIO()
+            Image.fromarray(image).save(file, codec, **settings)
+            assert np.array_equal(np.array(Image.open(file)), image)
+            assert bits == 8 * len(file.getvalue()) / 768
+
+
+def test_levels_add_up_to_bits_per_dim(alone):
+    flow = tiny_flow()
+    result = measured(flow)
+    images = to_tensor(planes(32, seed=2))
+    assert result.own.scores["bits/dim"] == pytest.approx(score(flow, images).numpy(), abs=1e-4)
+    for scored in (result.own, *result.groups):
+        assert 8 + scored.levels.sum(axis=1) == pytest.approx(scored.scores["bits/dim"], abs=1e-9)
+    for scored in result.groups[1:]:
+        moved = sum(difference.value for difference in scored.level_difference)
+        assert moved == pytest.approx(scored.bits_per_dim - result.own.bits_per_dim, abs=1e-9)
+
+
+def test_scores_are_what_they_are_said_to_be(alone):
+    flow = tiny_flow()
+    result = measured(flow)
+    flat = next(scored for scored in result.groups if scored.group.name == "flat grey")
+    bits = flat.scores["bits/dim"]
+    assert flat.scores["typicality"] == pytest.approx(abs(bits - result.own.bits_per_dim))
+    assert flat.scores["minus PNG"] == pytest.approx(bits - flat.codecs["PNG"])
+    assert set(flat.scores) == {"bits/dim", "typicality", "minus PNG", "minus WebP", "noise norm 1", "noise norm 2"}
+    x = next(likelihood.traces(flow, to_tensor(flat.group.images)))
+    lengths = x.levels[1].noise.flatten(1).norm(dim=1) / math.sqrt(x.levels[1].noise[0].numel())
+    assert flat.scores["noise norm 2"] == pytest.approx(lengths.numpy(), abs=1e-5)
+
+
+def test_two_halves_of_one_set_are_not_told_apart(alone):
+    sources = np.repeat(np.arange(8), 8).tolist()
+    result = measured(count=64, sources=sources)
+    assert result.photographs == 8 and result.control is not None
+    assert result.false_alarms < 0.12
+    assert sum(likelihood.differs(estimate) for estimate in result.control.auroc.values()) <= 1
+    noise = next(scored for scored in result.groups if scored.group.name == "uniform noise")
+    assert noise.auroc["bits/dim"].value == 1.0 and likelihood.differs(noise.auroc["bits/dim"])
+
+
+def test_halves_share_every_photograph():
+    sources = np.array([2, 0, 0, 1, 2, 1, 1, 0, 0, 1])
+    first, second = likelihood.halves(sources, 10, seed=3)
+    assert sorted([*first, *second]) == list(range(10))
+    for photograph in range(3):
+        assert abs((sources[first] == photograph).sum() - (sources[second] == photograph).sum()) <= 1
+
+
+def test_same_seed_gives_the_same_numbers_and_another_one_others(alone):
+    first, again, other = (measured(seed=seed).to_dict() for seed in (0, 0, 1))
+    assert first == again
+    assert first["groups"][0]["bits_per_dim"] != other["groups"][0]["bits_per_dim"]
+
+
+def test_bundled_sets_are_fitted_and_say_how():
+    groups = {group.name: group for group in likelihood.others("photos32", (3, 16, 16))}
+    assert "photos32" not in groups and "faces16" in groups
+    assert groups["faces16"].made == "test images, as they are"
+    assert groups["letters32"].made == "test images, 32×32 cut to 16×16"
+    assert all(group.images.shape[1:] == (16, 16, 3) for group in groups.values())
+    assert max(len(group.images) for group in groups.values()) == likelihood.IMAGES
+    grey = likelihood.fitted(planes(3, size=8), (1, 16, 16))
+    assert grey[0].shape == (3, 16, 16, 1) and grey[1] == "8×8 resized to 16×16 and made grey"
+
+
+def test_images_are_spread_over_the_set():
+    assert likelihood.spread(3).tolist() == [0, 1, 2]
+    places = likelihood.spread(1000, 256)
+    assert len(places) == 256 and places[0] == 0 and places[-1] == 999 and np.diff(places).max() <= 4
+
+
+def test_a_folder_of_ones_own_is_scored_too(alone, tmp_path):
+    for number, image in enumerate(planes(3, size=20, seed=5)):
+        Image.fromarray(image).save(tmp_path / f"{number}.png")
+    result = measured(extra=[str(tmp_path)])
+    mine = result.groups[-1]
+    assert mine.group.name == tmp_path.name and mine.group.kind == "folder" and len(mine.group.images) == 3
+    assert "resized to 8×8" in mine.group.made
+
+
+def test_a_link_to_nothing_a_bad_picture_and_an_empty_folder_are_refused_in_a_sentence(alone, tmp_path):
+    with pytest.raises(DataError, match="neither one of"):
+        measured(extra=[str(tmp_path / "nowhere")])
+    with pytest.raises(DataError, match="holds 0 pictures"):
+        measured(extra=[str(tmp_path)])
+    (tmp_path / "bad.png").write_bytes(b"not a picture")
+    with pytest.raises(DataError, match=r"bad\.png.* cannot be read"):
+        measured(extra=[str(tmp_path)])
+
+
+def test_one_image_is_refused_and_two_have_no_control(alone):
+    with pytest.raises(DataError, match="1 test image cannot be compared with anything; at least 2 are needed"):
+        measured(count=1)
+    result = measured(count=2)
+    assert result.control is None and math.isnan(result.false_alarms)
+    assert "too few test images" in words.control(result)
+
+
+def test_a_value_that_is_not_finite_names_the_group(alone):
+    flow = tiny_flow()
+    with torch.no_grad():
+        flow.levels[1].steps[0].actnorm.log_scale.fill_(300.0)
+    with pytest.raises(NonFiniteError, match="own test images: Level 2"):
+        measured(flow)
+
+
+def test_takeaway_names_the_likeliest_group_and_is_short(alone):
+    result = measured(count=64)
+    said = words.takeaway(result)
+    assert len(said.split()) <= 20
+    if result.likelier:
+        assert said.startswith("No.") and result.likelier[0].group.name in said
+        assert all(scored.auroc["bits/dim"].value < 0.5 for scored in result.likelier)
+    else:
+        assert said.startswith("Here, yes")
+
+
+def test_the_command_line_prints_every_group_and_only_likelihood_takes_other_images(alone, tmp_path):
+    flow = tiny_flow()
+    checkpoint.save(tmp_path / "tiny.safetensors", flow, tiny_info(flow))
+    opened = checkpoint.load(tmp_path / "tiny.safetensors")
+    found = json.loads(json.dumps(analyse(opened, tiny_data(test=32), "likelihood")))
+    assert [row["group"] for row in found["groups"]][:3] == ["own test images", "own, other half", "blurred"]
+    assert all(sum(shares) == pytest.approx(1) for shares in found["histograms"].values())
+    assert {row["level"] for row in found["levels"]} == {1, 2}
+    with pytest.raises(ConfigError, match="--also is mine; of the subjects only likelihood"):
+        analyse(opened, tiny_data(test=32), "trace", also=["mine"])
