@@ -82,7 +82,7 @@ def files():
 
 
 def prose(path):
-    """Return what a reader reads: markdown without code; of a program the strings that hold a sentence, no docstrings."""
+    """Return what a reader reads: markdown without code, or the strings of a program that are sentences."""
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".md":
         text = re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
