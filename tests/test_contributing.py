@@ -110,5 +110,5 @@ def test_the_files_and_names_that_the_page_sends_one_to_are_there():
 
 def test_a_bundled_data_set_that_is_not_here_says_where_it_is(monkeypatch, tmp_path):
     monkeypatch.setattr(registry, "ASSETS", tmp_path)
-    with pytest.raises(data.DataError, match=r"'photos32' lies in assets/data in the folder of the project's source"):
+    with pytest.raises(data.DataError, match=r"'photos32' is bundled with eiwflow, and its file .* is missing"):
         data.load("photos32")

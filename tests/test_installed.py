@@ -1,41 +1,153 @@
-"""Installed elsewhere, without the project's files, `eiwflow` is a command that says where these are."""
+"""Installed from a wheel, eiwflow brings its app, its flows and its data, and no test tool."""
 
+import json
 import os
+import socket
 import subprocess
 import sys
+import sysconfig
+import time
+import tomllib
+import urllib.request
+import zipfile
 from pathlib import Path
 from shutil import copytree, ignore_patterns
 
 import pytest
 
+from eiwflow import project
+
 ROOT = Path(__file__).resolve().parents[1]
+FLOW = min((ROOT / "assets" / "checkpoints").glob("*.safetensors")).stem
+#: Of pip, to install a wheel where nothing can be fetched.
+ALONE = ("--no-deps", "--no-index", "--disable-pip-version-check", "--quiet")
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory):
-    """The environment of a place that holds the package and nothing else of the project."""
-    place = tmp_path_factory.mktemp("site")
-    copytree(ROOT / "eiwflow", place / "eiwflow", ignore=ignore_patterns("__pycache__"))
-    return {**os.environ, "PYTHONPATH": str(place)}, place
+def wheel(tmp_path_factory):
+    """The wheel, built from a copy: a build leaves folders behind in its source."""
+    place = tmp_path_factory.mktemp("wheel")
+    leave_out = ignore_patterns(".*_cache", ".git", "*venv", "runs", "build", "tests", "screenshots", "*.egg-info")
+    copytree(ROOT, place / "source", ignore=leave_out)
+    command = [sys.executable, "-m", "pip", "wheel", *ALONE, "--no-build-isolation", "-w", place, place / "source"]
+    subprocess.run(command, check=True, timeout=300)
+    return next(place.glob("*.whl"))
 
 
-def run(installed, *arguments):
-    environment, place = installed
-    command = [sys.executable, "-m", "eiwflow", *arguments]
-    return subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, timeout=300, check=False)
+@pytest.fixture(scope="module")
+def installed(wheel, tmp_path_factory):
+    """The folder of commands of a fresh environment with the wheel, which finds the other packages of this one."""
+    place = tmp_path_factory.mktemp("environment")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", place], check=True, timeout=120)
+    bin_folder = place / ("Scripts" if os.name == "nt" else "bin")
+    python = bin_folder / "python"
+    subprocess.run([sys.executable, "-m", "pip", "--python", python, "install", *ALONE, wheel], check=True, timeout=120)
+    site = next(place.rglob("site-packages"))
+    (site / "others.pth").write_text("\n".join({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}))
+    return bin_folder
 
 
-@pytest.mark.parametrize(
-    ("words", "folder"),
-    [("verify photos32-weighted", "assets/checkpoints"), ("train --data photos32 --iterations 1", "assets/data")],
-)
-def test_a_bundled_name_is_answered_by_where_the_files_are(installed, words, folder):
-    done = run(installed, *words.split())
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.count("\n") == 1 and folder in done.stderr and "source" in done.stderr
+def clean_environment():
+    return {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "EIWFLOW_RUNS")}
+
+
+def run(installed, folder, *command):
+    program, *arguments = command
+    return subprocess.run(
+        [installed / program, *arguments],
+        cwd=folder, env=clean_environment(), capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+
+
+def test_the_wheel_holds_what_the_app_needs_and_no_test(wheel):
+    names = set(zipfile.ZipFile(wheel).namelist())
+    for folder in ("checkpoints", "data", "presets", "studies", "style", "texts"):
+        wanted = {path for path in (ROOT / "assets" / folder).rglob("*") if path.is_file()}
+        assert {f"eiwflow/site/{path.relative_to(ROOT).as_posix()}" for path in wanted} <= names
+    pages = {f"eiwflow/site/pages/{path.name}" for path in (ROOT / "pages").glob("*.py")}
+    assert pages | {"eiwflow/site/app.py", "eiwflow/site/.streamlit/config.toml"} <= names
+    beside = {path for path in (ROOT / "eiwflow").rglob("*.*") if path.suffix in (".js", ".css", ".md")}
+    assert {path.relative_to(ROOT).as_posix() for path in beside} <= names
+    assert not [name for name in names if "test" in Path(name).name or "screenshots" in name]
+
+
+def test_installing_brings_no_test_tool(wheel):
+    metadata = next(name for name in zipfile.ZipFile(wheel).namelist() if name.endswith("METADATA"))
+    needed = [
+        line for line in zipfile.ZipFile(wheel).read(metadata).decode().splitlines() if line.startswith("Requires-Dist")
+    ]
+    always = " ".join(line for line in needed if "extra ==" not in line)
+    assert "torch" in always and "streamlit" in always
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    tools = [tool.partition(">")[0] for tool in settings["project"]["optional-dependencies"]["test"]]
+    assert {"pytest", "ruff", "mypy", "playwright"} <= set(tools)
+    assert not [tool for tool in tools if f" {tool}" in always]
+
+
+def test_bundled_flows_and_data_are_found(installed, tmp_path):
+    done = run(installed, tmp_path, "eiwflow", "evaluate", FLOW, "--limit", "2", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["n"] == 2
+
+
+def test_a_preset_trains_into_the_folder_where_it_is_started(installed, tmp_path):
+    done = run(installed, tmp_path, "eiwflow", "train", "--preset", "minute", "--iterations", "2", "--threads", "1")
+    assert (done.returncode, done.stderr) == (0, "")
+    checkpoint = tmp_path / done.stdout.strip() / "checkpoints" / "last.safetensors"
+    assert checkpoint.is_file() and tmp_path in checkpoint.parents
+
+
+def test_the_first_page_is_drawn(installed, tmp_path):
+    program = (
+        "from streamlit.testing.v1 import AppTest; from eiwflow import project;"
+        "at = AppTest.from_file(str(project.ROOT / 'app.py'), default_timeout=120).run();"
+        "print(project.ROOT, len(at.exception), len(at.error), len(at.main))"
+    )
+    done = run(installed, tmp_path, "python", "-c", program)
+    assert done.returncode == 0, done.stderr
+    root, exceptions, errors, elements = done.stdout.split()
+    assert Path(root).parts[-2:] == ("eiwflow", "site") and installed.parent in Path(root).parents
+    assert (exceptions, errors) == ("0", "0") and int(elements) > 3
+
+
+def answers(address, port):
+    with socket.socket() as client:
+        client.settimeout(2)
+        return client.connect_ex((address, port)) == 0
+
+
+def test_the_app_opens_for_this_machine_alone(installed, tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [installed / "eiwflow", "app", "--headless", "--port", str(port)]
+    with (tmp_path / "log").open("wb") as log:
+        server = subprocess.Popen(command, cwd=tmp_path, env=clean_environment(), stdout=log, stderr=log)
+    try:
+        end = time.monotonic() + 120
+        while not answers("127.0.0.1", port) and server.poll() is None and time.monotonic() < end:
+            time.sleep(0.2)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=60) as page:
+            assert page.status == 200
+        if sys.platform == "linux":  # where all of 127.* are addresses of this machine
+            assert not answers("127.0.0.2", port)
+    finally:
+        server.terminate()
+        server.wait(60)
+    assert "Traceback" not in (tmp_path / "log").read_text()
+
+
+def test_a_checkout_uses_its_own_files():
+    assert project.ROOT == ROOT and project.ASSETS == ROOT / "assets"
 
 
 def test_the_command_that_installing_gives_is_the_one_of_the_module():
-    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    assert 'eiwflow = "eiwflow.cli:run"' in text
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert settings["project"]["scripts"]["eiwflow"] == "eiwflow.cli:run"
     assert "from .cli import run" in (ROOT / "eiwflow" / "__main__.py").read_text(encoding="utf-8")
+
+
+def test_requirements_are_those_of_the_package():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert settings["tool"]["setuptools"]["dynamic"]["dependencies"] == {"file": ["requirements.txt"]}
+    assert "pytest" not in (ROOT / "requirements.txt").read_text()

@@ -15,14 +15,15 @@ VERSION = "eiwflow"
 #: part of the package -> the parts of ours that it may import.
 MAY_IMPORT = {
     "flow": set(),
-    "data": {"flow"},
+    "project": set(),
+    "data": {"flow", "project"},
     "checkpoint": {"flow"},
     "training": {"flow", "data", "checkpoint"},
     "analysis": {"flow", "data", "checkpoint", "training"},
     "figures": {"analysis"},
-    "cli": {"flow", "data", "checkpoint", "training", "analysis", "figures"},
+    "cli": {"flow", "data", "checkpoint", "training", "analysis", "figures", "project"},
     "__main__": {"cli"},
-    "ui": {"flow", "data", "checkpoint", "training", "analysis", "figures"},
+    "ui": {"flow", "data", "checkpoint", "training", "analysis", "figures", "project"},
     "__init__": set(),
 }
 #: What a part must never import of others'.

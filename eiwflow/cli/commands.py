@@ -11,8 +11,9 @@ import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from .. import project
 from ..analysis.words.numbers import counted, signed
 from ..training.presets import preset_settings
 
@@ -185,17 +186,8 @@ def find_checkpoint(text: str) -> Path:
     # Not Path's own questions: they raise on names that no file can have.
     if os.path.isdir(path):
         return path / "checkpoints" / "last.safetensors"
-    bundled = Path(__file__).resolve().parents[2] / "assets" / "checkpoints" / f"{text}.safetensors"
+    bundled = project.ASSETS / "checkpoints" / f"{text}.safetensors"
     known = {file.stem for file in bundled.parent.glob("*.safetensors")}
-    if not known and not os.path.exists(text) and path.name == text and not path.suffix:
-        from ..checkpoint import CheckpointError
-
-        raise CheckpointError(
-            text[:60],
-            "file",
-            "a path, or a bundled name where the project's files are: assets/checkpoints in the folder of its source",
-            "not here (this is an installed eiwflow, without those files)",
-        )
     return bundled if not os.path.exists(text) and text in known else path
 
 
@@ -420,7 +412,18 @@ def bench_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     return result, text
 
 
+def app_command(options: argparse.Namespace) -> NoReturn:
+    """Open the app: Streamlit takes the place of this process, with the settings that lie beside app.py."""
+    command = [sys.executable, "-m", "streamlit", "run", str(project.ROOT / "app.py")]
+    if options.port is not None:
+        command += ["--server.port", str(options.port)]
+    if options.headless:
+        command += ["--server.headless", "true"]
+    os.execv(command[0], command)
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace], tuple[dict[str, Any], str]]] = {
+    "app": app_command,
     "train": train_command,
     "study": study_command,
     "evaluate": evaluate_command,

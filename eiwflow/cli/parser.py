@@ -29,6 +29,10 @@ def build_parser() -> Parser:
     )
     commands = parser.add_subparsers(title="commands", required=True, dest="name", metavar="COMMAND")
 
+    app = _without_json(commands, "app", "Open the app in a browser, for this machine alone.")
+    app.add_argument("--port", type=_count(65535), help="of the server (default: 8501)")
+    app.add_argument("--headless", action="store_true", help="open no browser; print the address only")
+
     train = _command(commands, "train", "Train a flow; the last line printed is the run directory.")
     train.add_argument("--preset", choices=PRESETS, help="settings named by about how long they take on a CPU")
     train.add_argument(
@@ -148,9 +152,14 @@ def build_parser() -> Parser:
 
 
 def _command(commands: Any, name: str, text: str) -> Parser:  # noqa: ANN401 (argparse's own type is private)
-    # No abbreviations: a command line kept in a checkpoint must still mean the same when an option is added.
-    parser = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+    parser = _without_json(commands, name, text)
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+    return parser
+
+
+def _without_json(commands: Any, name: str, text: str) -> Parser:  # noqa: ANN401 (see above)
+    # No abbreviations: a command line kept in a checkpoint must still mean the same when an option is added.
+    parser: Parser = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
     return parser
 
 

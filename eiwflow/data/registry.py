@@ -8,12 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from .. import project
 from . import drawn, torchvision_sets
 from .folder import read_folder
 from .images import DataError, ImageData, check_parts, pad_to_multiple
 from .npz import read_npz
 
-ASSETS = Path(__file__).resolve().parents[2] / "assets" / "data"
+ASSETS = project.ASSETS / "data"
 FOLDER_SIZE = 32
 
 
@@ -36,8 +37,7 @@ def _bundled_file(name: str) -> Path:
     path = ASSETS / f"{name}.npz"
     if not path.is_file():
         raise DataError(
-            f"{name!r} lies in assets/data in the folder of the project's source, and not in {str(ASSETS)!r}: work "
-            f"in that folder, or give the path of its file {path.name!r}"
+            f"{name!r} is bundled with eiwflow, and its file {str(path)!r} is missing: install eiwflow again"
         )
     return path
 

@@ -6,9 +6,10 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from html import escape, unescape
-from pathlib import Path
 
-FILE = Path(__file__).resolve().parents[2] / "assets" / "texts" / "glossary.md"
+from .. import project
+
+FILE = project.ASSETS / "texts" / "glossary.md"
 #: One entry: **term** (also other, forms): One sentence. [Reference](https://…)
 _ENTRY = re.compile(
     r"^\*\*(?P<name>[^*]+)\*\*(?: \(also (?P<also>[^)]+)\))?: (?P<definition>.+) "

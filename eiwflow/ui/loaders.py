@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import streamlit as st
 
-from .. import data
+from .. import data, project
 from ..analysis import REFERENCE_IMAGES, SURVEY_IMAGES
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 Kept = TypeVar("Kept")
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = project.ROOT
 BUNDLED = ROOT / "assets" / "checkpoints"
 SAMPLES, TEMPERATURE = 8, 0.7
 #: Seconds between two times that freed memory is handed back.

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from eiwflow import project
 from eiwflow.data import DATASETS, DataError, load, registry
 from eiwflow.data import images as bounds
 
@@ -103,6 +104,6 @@ def test_importing_the_package_imports_none_of_the_heavy_ones() -> None:
         check=True,
         capture_output=True,
         text=True,
-        cwd=registry.ASSETS.parents[1],
+        cwd=project.ROOT,
     )
     assert result.stdout.strip() == "set()"
