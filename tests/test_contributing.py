@@ -1,4 +1,4 @@
-"""What CONTRIBUTING.md promises: a split policy, a data set and a page are one file and one table row each."""
+"""What CONTRIBUTING.md promises: a split policy, a data set, an analysis subject and a page are a table row each."""
 
 import re
 from pathlib import Path
@@ -8,6 +8,7 @@ import torch
 
 from eiwflow import checkpoint, data
 from eiwflow.analysis.checkpoint import anatomy
+from eiwflow.analysis.subjects import MEASURES, Look, Measure
 from eiwflow.data import registry
 from eiwflow.data.registry import DATASETS, DataSet
 from eiwflow.figures import checkpoint as figures
@@ -84,6 +85,18 @@ def test_a_data_set_is_a_row(monkeypatch):
         data.load("not there")
 
 
+def test_an_analysis_subject_is_a_function_and_a_row(monkeypatch):
+    def brightness(look, scale=1.0):
+        return look.test.float().mean().item() * scale
+
+    monkeypatch.setitem(MEASURES, "brightness", Measure(brightness, ("test",)))
+    flow = tiny_flow()
+    test = torch.full((2, *flow.config.shape), 100, dtype=torch.uint8)
+    file = checkpoint.Checkpoint("it", flow, tiny_info(flow), "")
+    look = Look(file, "it", train=test, test=test, sources=None, image=test[:1], level=1, seed=0)
+    assert look.measure("brightness") == 100 and look.measure("brightness", scale=0.5) == 50
+
+
 def test_a_page_is_a_file_and_a_row(monkeypatch, tmp_path):
     (tmp_path / "pages").mkdir()
     page = tmp_path / "pages" / "10_novel.py"
@@ -102,9 +115,20 @@ def test_every_page_on_disk_is_in_the_story():
 def test_the_files_and_names_that_the_page_sends_one_to_are_there():
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     for path in re.findall(r"`((?:eiwflow|tests|pages|assets)/[\w/.]*)`", text):
-        assert "NAME" in path or (ROOT / path).exists(), path
+        assert (ROOT / path).exists(), path
     sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "eiwflow").rglob("*.py"))
-    for name in ("NAMED_SPLITS", "DATASETS", "DataSet", "ImageData", "ORDERS", "WEIGHTS", "Weights"):
+    for name in (
+        "NAMED_SPLITS",
+        "DATASETS",
+        "DataSet",
+        "ImageData",
+        "ORDERS",
+        "WEIGHTS",
+        "Weights",
+        "MEASURES",
+        "Look",
+        "SUBJECTS",
+    ):
         assert name in text and re.search(rf"\b{name}\b", sources), name
 
 
