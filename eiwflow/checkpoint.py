@@ -7,14 +7,11 @@ what the next may cost: size, header, config, names with shapes and types, then 
 from __future__ import annotations
 
 import dataclasses
-import glob
+import errno
 import hashlib
 import json
-import os
 import platform
 import re
-import secrets
-import stat
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -28,6 +25,7 @@ from torch import Tensor
 
 import eiwflow
 
+from . import files
 from .flow import ConfigError, FlowConfig, MultiScaleFlow
 from .flow.config import MAX_PARAMETERS
 
@@ -106,28 +104,7 @@ def save(path: Path | str, flow: MultiScaleFlow, info: CheckpointInfo) -> None:
     document = {"format": FORMAT, "version": VERSION, **dataclasses.asdict(info), "config": info.config.to_dict()}
     document["versions"] = software_versions()
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in flow.state_dict().items()}
-    write_atomically(Path(path), safetensors.torch.save(tensors, {KEY: json.dumps(document, allow_nan=False)}))
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace ``path`` by ``content``, through a temporary file beside it that is flushed to disk first."""
-    # Not tempfile's: its files are for their owner alone, and an app may run as another user than the training.
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        with open(temporary, "xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def remove_leftovers(folder: Path, name: str | None = None) -> None:
-    """Remove what :func:`write_atomically` left half written in a folder where it was killed: of one name, or all."""
-    for leftover in folder.glob(f".{'*' if name is None else glob.escape(name)}.{'[0-9a-f]' * 8}"):
-        leftover.unlink(missing_ok=True)
+    files.write_atomically(Path(path), safetensors.torch.save(tensors, {KEY: json.dumps(document, allow_nan=False)}))
 
 
 @dataclass(frozen=True)
@@ -209,16 +186,18 @@ def outline(config: FlowConfig) -> MultiScaleFlow:
 
 def _read(path: Path, name: str) -> bytes:
     try:
-        status = path.stat()
-        # A pipe or a device may have no end, whatever size it states.
-        if stat.S_ISREG(status.st_mode) and status.st_size <= MAX_FILE_BYTES:
-            return path.read_bytes()
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else _short(error)
-        raise CheckpointError(name, "file", "a readable file", f"unreadable ({reason})") from None
-    if not stat.S_ISREG(status.st_mode):
-        raise CheckpointError(name, "file", "a file", "a directory" if stat.S_ISDIR(status.st_mode) else "a device")
-    raise CheckpointError(name, "size", f"at most {MAX_FILE_BYTES} bytes", f"{status.st_size} bytes")
+        return files.read_bytes(path, MAX_FILE_BYTES)
+    except OSError as error:
+        if error.errno == errno.EFBIG:
+            raise CheckpointError(name, "size", f"at most {MAX_FILE_BYTES} bytes", f"{_size(path)} bytes") from None
+        raise CheckpointError(name, "file", "a readable file", f"unreadable ({files.reason(error)})") from None
+
+
+def _size(path: Path) -> str:
+    try:
+        return str(path.stat().st_size)
+    except OSError:
+        return "more"
 
 
 def _header(content: bytes, name: str) -> dict[str, Any]:
@@ -261,7 +240,7 @@ def _info(header: dict[str, Any], name: str) -> CheckpointInfo:
             raise CheckpointError(name, entry.name, f"between 0 and {2**63 - 1}", _short(value))
         if kind is dict:
             _check_plain(value, entry.name, name)
-        if not is_text(json.dumps(value, ensure_ascii=False)):
+        if not files.is_text(json.dumps(value, ensure_ascii=False)):
             raise CheckpointError(name, entry.name, "a text", "half of a surrogate pair")
         fields[entry.name] = value
     return CheckpointInfo(config=config, **fields)
@@ -276,15 +255,6 @@ def _check_plain(values: dict[str, Any], what: str, name: str) -> None:
         if not number and (what == "metrics" or not (value is None or isinstance(value, (str, bool)))):
             expected = "a number" if what == "metrics" else "a text, a number or a truth value"
             raise CheckpointError(name, f"{what} {key[:40]!r}", expected, f"of type {type(value).__name__}")
-
-
-def is_text(value: str) -> bool:
-    """Return whether a text can be written: JSON and arguments may hold half of a surrogate pair, which is none."""
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _json(text: bytes, what: str, name: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from eiwflow.figures import compare as figures
 from eiwflow.figures import steps
 from eiwflow.training.study_recipe import Arm
 from eiwflow.ui import compare_loaders as loaders
-from eiwflow.ui import new_study
+from eiwflow.ui import foreign, new_study
 from eiwflow.ui.components import scrubber
 from eiwflow.ui.parts import LESSON_LETTERS
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 visit = ui.begin("Is the adaptive split better than the static one?", "Compare", needs_checkpoint=False)
 said, files = st.container(), loaders.files()
+foreign.complaints(st.container(), loaders.complaints())
 if not files:
     said.info("There is no study yet: assets/studies holds none. Run a small one here, or `python -m eiwflow study`.")
     new_study.draw(files)

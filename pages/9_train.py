@@ -3,7 +3,7 @@
 import streamlit as st
 
 from eiwflow import ui
-from eiwflow.ui import live_run
+from eiwflow.ui import foreign, live_run
 from eiwflow.ui import run_loaders as loaders
 
 page = ui.begin("Can I train one now?", "Train", needs_checkpoint=False)
@@ -17,6 +17,7 @@ if started := loaders.started():
     st.toast(f"Started “{started}”: it is shown at the top of this page.")
 
 runs = loaders.listed()
+foreign.complaints(st.container(), loaders.complaints())
 if runs:
     name = live_run.choice(runs, next(iter(loaders.devices())))
     with said:

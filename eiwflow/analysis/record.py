@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ..training.run import read_records
+from ..files import read_bytes
+from ..training.run import MAX_SAMPLES, read_records, sample_files
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +82,7 @@ def _read(checkpoint: Path) -> TrainingRecord | None:
     if not recorded:
         return None
     curve = [line for line in lines if "bits_per_dim" in line]
-    samples = {int(path.stem.removeprefix("step_")): path.read_bytes() for path in folder.glob("samples/step_*.webp")}
+    samples = {step: read_bytes(path, MAX_SAMPLES) for step, path in sample_files(folder / "samples").items()}
     return training_record(recorded, samples, curve)
 
 

@@ -13,12 +13,13 @@ from typing import Any
 
 from PIL import Image
 
-from ..training.study_recipe import Arm, Run, StudyError, StudyRecipe, checked
+from .. import files
+from ..training.study_recipe import MAX_BYTES, Arm, Run, StudyError, StudyRecipe, checked
 from .record import TrainingRecord, training_record
 
 __all__ = ["Run", "Study", "StudyError", "read_record", "read_study"]
 
-MAX_BYTES, MAX_RECORD_BYTES = 16 * 2**20, 16 * 2**20
+MAX_RECORD_BYTES = 16 * 2**20
 #: Lists and objects in a file: empty ones take thirty times as much memory as text, and seconds to read.
 MAX_LISTS = 1_000_000
 MAX_STEPS, MAX_PIXELS = 200, 2**22
@@ -120,15 +121,9 @@ def _webp(text: str) -> bytes:
 
 def _bytes(path: Path, most: int) -> bytes:
     try:
-        with open(path, "rb") as file:
-            content = file.read(most + 1)
+        return files.read_bytes(path, most)
     except OSError as error:
-        raise StudyError(f"{path.name[:60]} cannot be read ({error.strerror}).") from None
-    except ValueError:
-        raise StudyError(f"{path.name[:60]!r} is no file's name.") from None
-    if len(content) > most:
-        raise StudyError(f"{path.name} has more than {most:,} bytes, which is the most that is read.")
-    return content
+        raise StudyError(f"{files.printable(path.name)} cannot be read ({files.reason(error)}).") from None
 
 
 def _json(name: str, content: bytes) -> Any:  # noqa: ANN401 (whatever JSON can hold)

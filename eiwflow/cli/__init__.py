@@ -46,8 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.arguments = arguments
     # Imported here, so that --help does not wait for torch.
     from ..analysis.study_file import StudyError
-    from ..checkpoint import CheckpointError, is_text
+    from ..checkpoint import CheckpointError
     from ..data import DataError
+    from ..files import is_text
     from ..flow import ConfigError, NonFiniteError, ShapeError
     from ..training.failures import TrainingFailed, of_memory
     from ..training.run import RunError

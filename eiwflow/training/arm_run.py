@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..checkpoint import write_atomically
 from ..data import ImageData, corner_crops, to_tensor
+from ..files import write_atomically
 from ..flow import FlowConfig, dequantise, to_bits_per_dim
 from ..flow.bijection import generator_for
 from ..flow.partitions import by_chance

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
-from .. import checkpoint, data
+from .. import checkpoint, data, files
 from ..checkpoint import CheckpointError, CheckpointInfo
 from ..data import DataError, ImageData, fixed_crops, to_tensor
 from ..flow import MultiScaleFlow, ShapeError, dequantise, to_bits_per_dim
@@ -30,7 +30,7 @@ from .memory import channels_last, keep_freed_memory
 from .optimiser import moments, optimisers, set_learning_rate
 from .recipe import Recipe, recording_steps
 from .record import PROBE_IMAGES, level_records, write_samples
-from .run import RunDirectory, RunError
+from .run import MAX_RESUME, RunDirectory, RunError
 
 #: Images that initialise the flow.
 INIT_IMAGES = 256
@@ -339,7 +339,7 @@ def _advance_to_the_end(
         run.flush_records()
         checkpoint.save(run.last_checkpoint, trainer.average, info)
         document = json.dumps({"step": trainer.step, "since": trainer.since, "arithmetic": ARITHMETIC})
-        checkpoint.write_atomically(run.resume_file, safetensors.torch.save(trainer.state(), {"resume": document}))
+        files.write_atomically(run.resume_file, safetensors.torch.save(trainer.state(), {"resume": document}))
         return info
 
     if not run.resume_file.exists():
@@ -436,7 +436,7 @@ def _latest(run: RunDirectory) -> dict[str, float]:
 def _resume_content(run: RunDirectory) -> bytes | None:
     """Return the resume file's bytes, None where there is none."""
     with suppress(FileNotFoundError):
-        return run.resume_file.read_bytes()
+        return files.read_bytes(run.resume_file, MAX_RESUME)
     return None
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..checkpoint import write_atomically
+from ..files import write_atomically
 from ..flow import MultiScaleFlow, NonFiniteError, quantise
 from ..flow.bijection import generator_for
 from ..flow.information import entropy_rate, marginal_entropy, redundancy

@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import secrets
 import shutil
 import time
@@ -17,19 +18,25 @@ from typing import Any
 
 import torch
 
-from ..checkpoint import is_text, outline, remove_leftovers, write_atomically
+from .. import files
+from ..checkpoint import MAX_FILE_BYTES, outline
+from ..files import write_atomically
 from ..flow import ConfigError
 from . import lock, process
 from .recipe import Recipe
 
 #: Environment variable that puts runs elsewhere than ``runs/``.
 RUNS_VARIABLE = "EIWFLOW_RUNS"
+#: The folder of studies among the runs.
+STUDIES = "studies"
 #: States in which no process is expected to be at work; in the others a run without one has crashed.
 AT_REST = ("finished", "stopped", "paused", "failed")
 MAX_TITLE, MAX_MESSAGE = 60, 2000
-#: More bytes than any of ours has: of a config or a status, of what a resume file says of itself, of a line and of all
-#: lines of metrics.jsonl. What is longer is not ours, and would take thirty times as much memory.
-MAX_DOCUMENT, MAX_HEADER, MAX_LINE, MAX_METRICS = 2**20, 4 * 2**20, 2**20, 128 * 2**20
+#: More bytes than any of ours has: of what a resume file says of itself, of a line and of all lines of metrics.jsonl.
+#: What is longer is not ours, and would take thirty times as much memory.
+MAX_HEADER, MAX_LINE, MAX_METRICS = 4 * 2**20, 2**20, 128 * 2**20
+#: Of a resume file: weights, their averages and two moments each; of a montage of samples.
+MAX_RESUME, MAX_SAMPLES = 5 * MAX_FILE_BYTES, 16 * 2**20
 MAX_LINES, MAX_STEP, MAX_NUMBER = 50_000, 2**53, 1e300
 #: Below so much free space a run that ended without a word is said to have met a full disk.
 SCARCE_BYTES = 64 * 2**20
@@ -110,7 +117,7 @@ class RunDirectory:
     def open(cls, path: Path | str) -> RunDirectory:
         """Open an existing run."""
         run = cls(Path(path))
-        if not (run.path / "config.json").is_file():
+        if not (run.path / "config.json").is_file():  # what is wrong with another, :meth:`config` says
             raise RunError(f"{str(path)[:200]} is not a run directory: it has no config.json.")
         return run
 
@@ -137,7 +144,7 @@ class RunDirectory:
     def config(self) -> tuple[Recipe, str]:
         """Return the recipe and the command line that started the run."""
         try:
-            document = _document(self.path / "config.json")
+            document = files.read_json(self.path / "config.json")
             return Recipe.from_dict(document["recipe"]), str(document["command"])
         except ConfigError as error:
             raise RunError(f"The config.json of {self.path.name} is refused: {error}") from None
@@ -159,7 +166,7 @@ class RunDirectory:
     def status(self) -> dict[str, Any]:
         """Return the content of ``status.json``, or an empty dict where it is not there."""
         with contextlib.suppress(OSError, ValueError, RecursionError):
-            status = _document(self.path / "status.json")
+            status = files.read_json(self.path / "status.json")
             if isinstance(status, dict):
                 return status
         return {}
@@ -234,8 +241,8 @@ class RunDirectory:
 
     def asked(self) -> str:
         """Return what the process that trains the run is asked to do, empty for nothing."""
-        with contextlib.suppress(OSError), open(self._request, "rb") as file:
-            if (text := file.read(16).decode(errors="replace").strip()) in ("stop", "pause"):
+        with contextlib.suppress(OSError):
+            if (text := files.read_start(self._request, 16).decode(errors="replace").strip()) in ("stop", "pause"):
                 return text
         return ""
 
@@ -254,8 +261,9 @@ class RunDirectory:
     def saved_step(self) -> int | None:
         """Return the step that a resumed run goes on from, None where nothing is saved."""
         wrong = (OSError, ValueError, LookupError, TypeError, RecursionError)
-        with contextlib.suppress(*wrong), open(self.resume_file, "rb") as file:
-            header = json.loads(file.read(min(MAX_HEADER, int.from_bytes(file.read(8), "little"))))
+        with contextlib.suppress(*wrong):
+            length = int.from_bytes(files.read_start(self.resume_file, 8), "little")
+            header = json.loads(files.read_start(self.resume_file, 8 + min(MAX_HEADER, length))[8:])
             return _number(json.loads(header["__metadata__"]["resume"])["step"])
         return None
 
@@ -265,14 +273,13 @@ class RunDirectory:
     def title(self) -> str:
         """What a user calls the run; where nobody has named it, its policy and when it was made."""
         with contextlib.suppress(OSError):
-            with open(self.path / "title.txt", "rb") as file:
-                text = file.read(4 * MAX_TITLE).decode(errors="replace")
+            text = files.read_start(self.path / "title.txt", 4 * MAX_TITLE).decode(errors="replace")
             if text := _on_one_line(text)[:MAX_TITLE].strip():
                 return text
         with contextlib.suppress(ValueError):
             made = time.strptime(self.path.name[:15], "%Y%m%d-%H%M%S")
             return f"{self.path.name[16:-7]}, {made.tm_mday} {time.strftime('%b %H:%M:%S', made)}"
-        return self.path.name
+        return files.printable(self.path.name)
 
     def rename(self, title: str) -> None:
         """Call the run something else; its directory keeps its name. An empty title brings that back.
@@ -310,9 +317,9 @@ class RunDirectory:
         file = io.BytesIO()
         with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as whole:
             # Of a living run the state first: what is newer than that is forgotten when the copy goes on.
-            for path in sorted(self.path.rglob("*"), key=lambda path: (path != self.resume_file, path)):
+            for path in sorted(files.walk(self.path), key=lambda path: (path != self.resume_file, path)):
                 inside = path.relative_to(self.path)
-                if path.is_file() and not inside.name.startswith(".") and inside.suffix != ".lock":
+                if files.is_text(str(inside)) and not inside.name.startswith(".") and inside.suffix != ".lock":
                     with contextlib.suppress(FileNotFoundError):  # forgotten meanwhile
                         whole.write(path, Path(self.path.name) / inside)
         return file.getvalue()
@@ -320,7 +327,7 @@ class RunDirectory:
     def sweep(self) -> None:
         """Remove what a process that was killed while it wrote has left half written."""
         for folder in (self.path, self.checkpoints, self.samples):
-            remove_leftovers(folder)
+            files.remove_leftovers(folder)
 
     # ------------------------------------------------------------------ records
 
@@ -341,10 +348,9 @@ class RunDirectory:
 
     def log_end(self, lines: int = 15) -> str:
         """Return the last lines of ``log.txt``."""
-        with contextlib.suppress(OSError), open(self.path / "log.txt", "rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - 200 * lines))
-            return "\n".join(file.read().decode(errors="replace").splitlines()[-lines:])
+        with contextlib.suppress(OSError):
+            end = files.read_end(self.path / "log.txt", 200 * lines).decode(errors="replace")
+            return "\n".join(end.splitlines()[-lines:])
         return ""
 
     def records(self) -> list[dict[str, Any]]:
@@ -359,7 +365,7 @@ class RunDirectory:
 
         """
         metrics = self.path / "metrics.jsonl"
-        return _records(metrics) if metrics.exists() else []
+        return _records(metrics) if os.path.lexists(metrics) else []
 
     def seconds(self, name: str) -> float:
         """Return the most that any of :meth:`own_records` says under ``seconds`` or ``cpu_seconds``, 0 for none."""
@@ -374,16 +380,63 @@ class RunDirectory:
         """
         kept = [record for record in self.own_records() if record["step"] <= step]
         write_atomically(self.path / "metrics.jsonl", b"".join(_json_bytes(record) + b"\n" for record in kept))
-        for sample in self.samples.glob("step_*.webp"):
-            number = sample.stem.removeprefix("step_")
-            if number.isdecimal() and int(number) > step:
+        for number, sample in self.sample_files().items():
+            if number > step:
                 sample.unlink()
+
+    def sample_files(self) -> dict[int, Path]:
+        """Return the montages of samples by their step, in the order of steps."""
+        return sample_files(self.samples)
+
+    def complaints(self) -> list[str]:
+        """Return a sentence for every file of the run that cannot be read as what it should be."""
+        bounds: dict[Path, int | None] = {
+            self.path / "config.json": files.MAX_DOCUMENT,
+            self.path / "status.json": files.MAX_DOCUMENT,
+            self.path / "metrics.jsonl": None,
+            self.path / "title.txt": None,
+            self.path / "log.txt": None,
+            self.path / "worker.json": files.MAX_DOCUMENT,
+            self.resume_file: MAX_RESUME,
+            self.last_checkpoint: MAX_FILE_BYTES,
+        }
+        if newest := list(self.sample_files().values())[-1:]:
+            bounds[newest[0]] = MAX_SAMPLES
+        return [
+            f"{path.relative_to(self.path)} of the run {files.printable(self.path.name)} cannot be read: {why}."
+            for path, most in bounds.items()
+            if (why := files.complaint(path, most))
+        ]
+
+
+def sample_files(folder: Path) -> dict[int, Path]:
+    """Return the montages of samples in a folder by their step, in the order of steps; other names are passed over."""
+    found = ((re.fullmatch(r"step_([0-9]{1,15})\.webp", path.name), path) for path in files.entries(folder))
+    return dict(sorted((int(match[1]), path) for match, path in found if match))
 
 
 def all_runs(root: Path) -> list[RunDirectory]:
     """Return the runs in a folder, the newest first."""
-    found = (config.parent for config in root.glob("[!.]*/config.json"))
-    return [RunDirectory(path) for path in sorted(found, reverse=True)]
+    return list_runs(root)[0]
+
+
+def list_runs(root: Path) -> tuple[list[RunDirectory], list[str]]:
+    """Return the runs in a folder, the newest first, and a sentence for everything in it that cannot be read."""
+    runs, complaints = [], []
+    for path in reversed(files.entries(root)):
+        name = files.printable(path.name)
+        if not files.is_text(path.name):
+            complaints.append(f"{name} in {root.name} is left out: its name is not valid UTF-8.")
+        elif path.is_symlink() and not path.exists():
+            complaints.append(f"{name} in {root.name} is left out: it is a link that leads nowhere.")
+        elif path.is_dir() and (path.name != STUDIES or os.path.lexists(path / "config.json")):
+            if os.path.lexists(path / "config.json"):
+                run = RunDirectory(path)
+                runs.append(run)
+                complaints += run.complaints()
+            elif path.exists():
+                complaints.append(f"{name} in {root.name} is left out: it has no config.json, so it is no whole run.")
+    return runs, complaints
 
 
 def peak_memory_mib() -> float:
@@ -413,8 +466,7 @@ def read_records(path: Path) -> list[dict[str, Any]]:
 
 
 def _records(path: Path) -> list[dict[str, Any]]:
-    with open(path, "rb") as file:
-        lines: Iterable[bytes] = file.read(MAX_METRICS).split(b"\n", MAX_LINES)[:-1]
+    lines: Iterable[bytes] = files.read_start(path, MAX_METRICS).split(b"\n", MAX_LINES)[:-1]
     records = []
     for line in lines:
         if len(line) > MAX_LINE:
@@ -437,17 +489,6 @@ def _is_moderate(value: object) -> bool:
     if isinstance(value, list):
         return all(map(_is_moderate, value))
     return not isinstance(value, (int, float)) or abs(value) < MAX_NUMBER
-
-
-def _document(path: Path) -> Any:  # noqa: ANN401 (whatever JSON can hold)
-    with open(path, "rb") as file:
-        content = file.read(MAX_DOCUMENT + 1)
-    if len(content) > MAX_DOCUMENT:
-        raise ValueError("too long to be one of ours")
-    document = json.loads(content)
-    if not is_text(json.dumps(document, ensure_ascii=False)):
-        raise ValueError("not a text, though JSON")
-    return document
 
 
 def _on_one_line(title: str) -> str:

@@ -22,8 +22,9 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 
-from ..checkpoint import outline, remove_leftovers, software_versions, write_atomically
+from ..checkpoint import outline, software_versions
 from ..data import DataError, ImageData
+from ..files import read_json, remove_leftovers, write_atomically
 from . import process
 from .arm_run import run_arm
 from .bench import seconds_per_step
@@ -32,7 +33,7 @@ from .lock import PATIENCE_S
 from .loop import load_data
 from .recipe import Recipe
 from .run import RunError
-from .study_recipe import Arm, StudyError, StudyRecipe, checked, cost_class, relative_costs
+from .study_recipe import MAX_BYTES, Arm, StudyError, StudyRecipe, checked, cost_class, relative_costs
 
 FORMAT, VERSION = "eiwflow-study", 1
 MAX_JOBS = 256
@@ -183,7 +184,7 @@ def read_own(out: Path, recipe: StudyRecipe, fingerprint: str) -> dict[str, Any]
 
     """
     try:
-        document = json.loads(out.read_bytes())
+        document = read_json(out, MAX_BYTES)
         if document["format"] != FORMAT or document["version"] != VERSION:
             raise ValueError("another format")
         # What goes on is written again: a number that is not finite, in whatever field, must be found now.

@@ -14,6 +14,9 @@ from ..flow import ConfigError, FlowConfig
 from ..flow.config import INITS, PRIORS, parse_split, split_name
 from .recipe import Recipe
 
+#: More bytes than the file of any study that we would run.
+MAX_BYTES = 16 * 2**20
+
 EVALUATE_ON = ("test", "validation")
 #: The other arm of a null study: ``random`` once more, with permutations of its own.
 AGAIN = "random-again"

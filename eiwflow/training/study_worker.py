@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .. import files
 from . import detached, lock, process
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def kill(out: Path) -> None:
     if silent_s(out) <= process.SILENT_S:
         raise RunError(f"The study {out.stem} answers: use Stop.")
     try:
-        process.kill(json.loads(process_file(out).read_bytes()))
+        process.kill(files.read_json(process_file(out)))
     except (OSError, ValueError):
         raise RunError(f"The study {out.stem} does not say which process it is.") from None
     except process.NotThatProcess as error:
@@ -120,7 +121,7 @@ def kill(out: Path) -> None:
 def complaint(out: Path) -> str:
     """Return the last line that a study's process left in its log; empty where it left none."""
     with suppress(OSError):
-        lines = out.with_suffix(".log").read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        lines = files.read_end(out.with_suffix(".log"), 2**16).decode(errors="replace").strip().splitlines()
         return lines[-1][:400] if lines else ""
     return ""
 

@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .. import files
 from . import detached, lock, process
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def kill(run: RunDirectory) -> None:
 def device_of(run: RunDirectory) -> str | None:
     """Return the device that a run was last started on from the page, None where it never was."""
     with suppress(OSError, ValueError, LookupError, TypeError):
-        return str(json.loads((run.path / "worker.json").read_bytes())["device"])
+        return str(files.read_json(run.path / "worker.json")["device"])
     return None
 
 
@@ -152,7 +153,6 @@ def _occupant(root: Path, device: str) -> str | None:
 
 def _spawn(run: RunDirectory, device: str, threads: int) -> None:
     """Start the worker; return once it holds its device, and then the run, which is kept for it until then."""
-    from ..checkpoint import write_atomically
     from .run import RunError
 
     arguments = [str(run.path.resolve()), "--device", device, "--threads", str(threads)]
@@ -163,7 +163,9 @@ def _spawn(run: RunDirectory, device: str, threads: int) -> None:
         try:
             with open(run.path / "log.txt", "ab") as log:
                 started = detached.start("eiwflow.training.worker", arguments, log)
-            write_atomically(run.path / "worker.json", json.dumps({"device": device, "threads": threads}).encode())
+            files.write_atomically(
+                run.path / "worker.json", json.dumps({"device": device, "threads": threads}).encode()
+            )
             run.set_status("starting", step, pid=started.pid)
         except OSError as error:
             if started is not None:

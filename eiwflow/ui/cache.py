@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from .. import files
 from . import loaders
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def record(page: Page) -> TrainingRecord | None:
     from ..analysis.record import record_folder
 
     lines = record_folder(page.file.path) / "metrics.jsonl"
-    return _record(page.file.path, *loaders.stamp(lines)) if lines.is_file() else None
+    return _record(page.file.path, *files.stamp(lines)) if lines.is_file() else None
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the training record …")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import secrets
 import shlex
 import time
@@ -15,6 +16,7 @@ import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from ..files import complaint, entries, is_text, printable, stamp
 from . import gone, loaders, state
 from .frame import Visit
 
@@ -57,9 +59,36 @@ def own_folder() -> Path:
 
 def files() -> dict[str, Path]:
     """Return the studies that there are by their key: the bundled ones, then those that were run here, newest first."""
-    bundled = {path.stem: path for path in sorted(BUNDLED.glob("*.json"))}
-    own = sorted(own_folder().glob("*.json"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    bundled = {path.stem: path for path in _studies_in(BUNDLED)}
+    own = sorted(_studies_in(own_folder()), key=_stamp_or_zero, reverse=True)
     return bundled | {(path.stem if path.stem not in bundled else f"own-{path.stem}"): path for path in own}
+
+
+def _studies_in(folder: Path) -> list[Path]:
+    """Return the files of studies in a folder that can be read as files."""
+    return [path for path in _named_as_studies(folder) if not _complaint(path)]
+
+
+def _named_as_studies(folder: Path) -> list[Path]:
+    return [path for path in entries(folder) if path.suffix == ".json"]
+
+
+def _complaint(path: Path) -> str:
+    from ..training.study_recipe import MAX_BYTES
+
+    if not is_text(path.name):
+        return "its name is not valid UTF-8"
+    return complaint(path, MAX_BYTES) if os.path.lexists(path) else "it has been removed"
+
+
+def complaints() -> list[str]:
+    """Return a sentence for every file of a study that cannot be read."""
+    return [
+        f"The study {printable(path.name)} is left out: {why}."
+        for folder in (BUNDLED, own_folder())
+        for path in _named_as_studies(folder)
+        if (why := _complaint(path))
+    ]
 
 
 def read(path: Path) -> Study:
@@ -69,12 +98,14 @@ def read(path: Path) -> Study:
         StudyError: with one sentence.
 
     """
+    return _read(path, *_stamp_or_zero(path))
+
+
+def _stamp_or_zero(path: Path) -> tuple[int, int]:
     try:
-        status = path.stat()
-        stamp = status.st_mtime_ns, status.st_size
+        return stamp(path)
     except OSError:
-        stamp = 0, 0  # reading it says what is wrong
-    return _read(path, *stamp)
+        return 0, 0  # reading it says what is wrong
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)

@@ -14,7 +14,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from .. import data
 from ..figures.pixels import file_uri
-from . import gone, loaders, navigation, state, texts
+from . import foreign, gone, loaders, navigation, state, texts
 from .components.thumbnails import thumbnails
 from .door import door, empty
 
@@ -146,6 +146,7 @@ def begin(
     loaders.engine()
 
     files = loaders.checkpoint_files(_uploads())
+    foreign.complaints(box, loaders.complaints())
     if not files:
         _links(links, st.query_params.to_dict())
         above.error(

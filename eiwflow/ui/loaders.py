@@ -24,6 +24,7 @@ import streamlit as st
 
 from .. import data, project
 from ..analysis import REFERENCE_IMAGES, SURVEY_IMAGES
+from ..files import stamp
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -110,36 +111,44 @@ class CheckpointFile:
 def checkpoint_files(uploads: Iterable[str] = ()) -> dict[str, CheckpointFile]:
     """Return the bundled checkpoints, those of runs at rest, and uploaded ones of these keys, by their key."""
     files = [CheckpointFile(path.stem, path.stem, path, path.stem) for path in sorted(BUNDLED.glob("*.safetensors"))]
-    files += _runs_at_rest()
+    files += _runs_at_rest()[0]
     remembered = _uploaded()
     files += [remembered[key] for key in uploads if key in remembered]
     return {file.key: file for file in files}
 
 
-def _runs_at_rest() -> list[CheckpointFile]:
-    """Return the last checkpoints of runs that nobody trains now."""
-    from ..training.run import all_runs, runs_root
+def complaints() -> list[str]:
+    """Return a sentence for everything in the folder of runs that cannot be read."""
+    return _runs_at_rest()[1]
+
+
+def _runs_at_rest() -> tuple[list[CheckpointFile], list[str]]:
+    """Return the last checkpoints of runs that nobody trains now, and what cannot be read among the runs."""
+    from ..training.run import list_runs, runs_root
 
     found: list[CheckpointFile] = []
-    for run in all_runs(runs_root()):
+    runs, complaints = list_runs(runs_root())
+    for run in runs:
         try:
             if not run.state().alive and run.last_checkpoint.is_file():
                 file = _of_run(run.path, *stamp(run.last_checkpoint))
                 if any(file.key == other.key for other in found):  # a run's folder was copied
                     file = replace(file, key=f"{file.key}-{run.path.name}")
                 found.append(file)
-        except OSError:  # it was deleted meanwhile
+        except OSError:  # it was deleted meanwhile, or is complained of
             continue
-    return found
+    return found, complaints
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _of_run(run: Path, time: int, size: int) -> CheckpointFile:
     del time, size  # they are the file's stamp: a new file is a new key
+    from .. import files
+    from ..checkpoint import MAX_FILE_BYTES
     from ..training.run import RunDirectory
 
     path = RunDirectory(run).last_checkpoint
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    digest = hashlib.sha256(files.read_bytes(path, MAX_FILE_BYTES)).hexdigest()[:12]
     return CheckpointFile(digest, f"run {run.name}", path, str(run), run)
 
 
@@ -164,7 +173,8 @@ def remember_checkpoint(content: bytes, name: str) -> str:
         CheckpointError: the file is not one of ours.
 
     """
-    from ..checkpoint import load, write_atomically
+    from ..checkpoint import load
+    from ..files import write_atomically
 
     key = load(content, name).sha256[:12]
     path = Path(_folder_of_uploads().name) / f"{key}.safetensors"
@@ -179,12 +189,6 @@ def keep_newest(kept: OrderedDict[str, Kept], key: str, value: Kept, most: int) 
     kept[key] = value
     kept.move_to_end(key)
     return [kept.popitem(last=False)[1] for _ in range(len(kept) - most)]
-
-
-def stamp(path: Path) -> tuple[int, int]:
-    """Return a file's time of modification and its size, by which a cached function sees that it was replaced."""
-    status = path.stat()
-    return status.st_mtime_ns, status.st_size
 
 
 def open_checkpoint(file: CheckpointFile) -> Checkpoint:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from .. import data
+from .. import data, files
 from ..training.presets import PRESETS, preset_settings
 from . import loaders, state
 
@@ -138,7 +138,7 @@ def _stamp(name: str) -> object:
     """Return what changes with a data set's file, or with any file in its folder."""
     path = data.registry.ASSETS / f"{name}.npz" if name in data.DATASETS else Path(os.path.expanduser(name))
     try:
-        return hash(frozenset(_stamps_in(path))) if path.is_dir() else loaders.stamp(path)
+        return hash(frozenset(_stamps_in(path))) if path.is_dir() else files.stamp(path)
     except (OSError, ValueError):
         return None  # reading it says what is wrong
 
@@ -146,7 +146,7 @@ def _stamp(name: str) -> object:
 def _stamps_in(folder: Path) -> Iterator[tuple[str, int, int]]:
     for file in islice(folder.rglob("*"), MAX_LISTED):
         with suppress(OSError):  # a link to nowhere, or what was deleted meanwhile
-            yield str(file), *loaders.stamp(file)
+            yield str(file), *files.stamp(file)
 
 
 def memory(chosen: Recipe, device: str) -> int:
@@ -255,10 +255,10 @@ def progress(run: RunDirectory) -> Progress:
 
     """
     try:
-        stamp = (run.path / "metrics.jsonl").stat()
+        stamp = files.stamp(run.path / "metrics.jsonl")
     except OSError:
-        return _progress(run.path, 0, 0)
-    return _progress(run.path, stamp.st_mtime_ns, stamp.st_size)
+        stamp = 0, 0
+    return _progress(run.path, *stamp)
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
@@ -323,6 +323,19 @@ def listed() -> dict[str, Listed]:
     return {name: one for name, one in known.items() if one is not None}
 
 
+def complaints() -> list[str]:
+    """Return a sentence for everything in the folder of runs that cannot be read."""
+    from ..training.run import RunError, list_runs, runs_root
+
+    runs, complaints = list_runs(runs_root())
+    for run in runs:
+        try:
+            run.config()
+        except RunError as error:
+            complaints.append(str(error))
+    return list(dict.fromkeys(complaints))
+
+
 def look_at(run: RunDirectory) -> Listed | None:
     """Return what is known of a run at this moment, None where its config cannot be read."""
     from ..training.run import RunError
@@ -336,9 +349,11 @@ def look_at(run: RunDirectory) -> Listed | None:
 
 def newest_samples(run: RunDirectory) -> tuple[int, bytes] | None:
     """Return the step and the WEBP of the newest samples, None where there are none."""
-    found = sorted(run.samples.glob("step_*.webp"))
+    from ..training.run import MAX_SAMPLES
+
+    found = list(run.sample_files().items())
     try:
-        return (int(found[-1].stem.removeprefix("step_")), found[-1].read_bytes()) if found else None
+        return (found[-1][0], files.read_bytes(found[-1][1], MAX_SAMPLES)) if found else None
     except OSError:
         return None
 

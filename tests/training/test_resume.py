@@ -5,12 +5,12 @@ import json
 import os
 import shutil
 import signal
-from pathlib import Path
 
 import pytest
 import safetensors.torch
 import torch
 
+from eiwflow import files
 from eiwflow.checkpoint import load
 from eiwflow.training import loop
 from eiwflow.training import run as run_directory
@@ -167,10 +167,10 @@ def unreadable(monkeypatch, owner, name, when=lambda path: True):
     """Let a function that reads a path fail, as it does for a moment where too many files are open."""
     read = getattr(owner, name)
 
-    def failing(path):
+    def failing(path, *most):
         if when(path):
             raise OSError(errno.EMFILE, "Too many open files")
-        return read(path)
+        return read(path, *most)
 
     monkeypatch.setattr(owner, name, failing)
 
@@ -200,7 +200,7 @@ def test_last_scores_that_cannot_be_read_for_a_moment_are_not_left_out_of_the_ch
 
 def test_a_resume_file_that_cannot_be_read_for_a_moment_is_not_said_to_be_another_s(tmp_path, monkeypatch):
     run = resumable(tmp_path)
-    unreadable(monkeypatch, Path, "read_bytes", lambda path: path == run.resume_file)
+    unreadable(monkeypatch, files, "read_bytes", lambda path: path == run.resume_file)
     with pytest.raises(TrainingFailed, match="Too many open files"):
         train(run, images=tiny_data())
     monkeypatch.undo()

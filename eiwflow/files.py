@@ -1,0 +1,199 @@
+"""Read what anybody may have left in a folder, and write so that a reader never sees half of it.
+
+Every file in a folder of runs or studies is read here: only regular files, only up to a bound, and without waiting. A
+FIFO, a device, a sparse file of 64 GB or a link in a circle raises ``OSError`` with a reason, and costs nothing.
+"""
+
+from __future__ import annotations
+
+import errno
+import glob
+import json
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+#: The most bytes of a JSON document that is read where no other bound is given: more than any of ours has.
+MAX_DOCUMENT = 2**20
+#: The most entries of one folder that are looked at.
+MAX_ENTRIES = 10_000
+
+
+def open_regular(path: Path, most: int | None = None) -> int:
+    """Open a regular file to be read, and return its descriptor.
+
+    Arguments:
+        path: of the file; links are followed.
+        most: the most bytes that it may have, None for any number.
+
+    Raises:
+        OSError: it cannot be read, is no regular file, or is larger.
+
+    """
+    try:
+        # A FIFO would else be waited for; on a regular file the flag does nothing.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except ValueError as error:  # a zero byte in the name
+        raise OSError(errno.EINVAL, str(error)) from None
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, f"it is {_kind(status.st_mode)}, not a file")
+        if most is not None and status.st_size > most:
+            raise OSError(errno.EFBIG, f"it has {status.st_size:,} bytes; at most {most:,} are read")
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _kind(mode: int) -> str:
+    kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFLNK: "a link"}
+    return kinds.get(stat.S_IFMT(mode), "a device")
+
+
+def read_bytes(path: Path, most: int) -> bytes:
+    """Return the content of a regular file of at most ``most`` bytes.
+
+    Raises:
+        OSError: it cannot be read, is no regular file, or is larger.
+
+    """
+    with open(open_regular(path, most), "rb") as file:
+        content = file.read(most + 1)
+    if len(content) > most:  # it has grown meanwhile
+        raise OSError(errno.EFBIG, f"it has more than {most:,} bytes, the most that are read")
+    return content
+
+
+def read_start(path: Path, most: int) -> bytes:
+    """Return at most the first ``most`` bytes of a regular file, however large it is.
+
+    Raises:
+        OSError: it cannot be read, or is no regular file.
+
+    """
+    with open(open_regular(path), "rb") as file:
+        return file.read(most)
+
+
+def read_end(path: Path, most: int) -> bytes:
+    """Return at most the last ``most`` bytes of a regular file, however large it is.
+
+    Raises:
+        OSError: it cannot be read, or is no regular file.
+
+    """
+    with open(open_regular(path), "rb") as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - most))
+        return file.read(most)
+
+
+def read_json(path: Path, most: int = MAX_DOCUMENT) -> Any:  # noqa: ANN401 (whatever JSON can hold)
+    """Return the document in a JSON file of at most ``most`` bytes.
+
+    Raises:
+        OSError: it cannot be read, is no regular file, or is larger.
+        ValueError: it is not JSON, is nested too deeply, or holds half of a surrogate pair.
+
+    """
+    try:
+        document = json.loads(read_bytes(path, most))
+        if not is_text(json.dumps(document, ensure_ascii=False)):
+            raise ValueError("not a text, though JSON")
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    return document
+
+
+def is_text(value: str) -> bool:
+    """Return whether a text can be written: JSON and arguments may hold half of a surrogate pair, which is none."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def stamp(path: Path) -> tuple[int, int]:
+    """Return a file's time of modification and its size: a cached function sees by them that it was replaced.
+
+    Raises:
+        OSError: it is not there.
+
+    """
+    status = path.stat()
+    return status.st_mtime_ns, status.st_size
+
+
+def entries(folder: Path) -> list[Path]:
+    """Return what lies in a folder, hidden entries left out, by name; a folder that is not there holds nothing."""
+    try:
+        with os.scandir(folder) as found:
+            names = [entry.name for entry, _ in zip(found, range(MAX_ENTRIES), strict=False)]
+    except OSError:
+        return []
+    return [folder / name for name in sorted(names) if not name.startswith(".")]
+
+
+def walk(folder: Path) -> Iterator[Path]:
+    """Yield the regular files below a folder by their paths, no link followed; what vanishes meanwhile is left out."""
+    for place, folders, names in os.walk(folder, followlinks=False):
+        folders.sort()
+        for name in sorted(names):
+            path = Path(place) / name
+            try:
+                if stat.S_ISREG(path.lstat().st_mode):
+                    yield path
+            except OSError:
+                continue
+
+
+def complaint(path: Path, most: int | None = None) -> str:
+    """Return why an entry cannot be read, as the end of a sentence; empty where it can, or where it is not there."""
+    try:
+        if not path.is_symlink() and not path.exists():
+            return ""
+        os.close(open_regular(path, most))
+    except OSError as error:
+        return reason(error)
+    return ""
+
+
+def reason(error: OSError | ValueError) -> str:
+    """Return what went wrong with a file, as the end of a sentence."""
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return text[:200] if text.startswith("it ") else text[:200].lower()
+
+
+def printable(name: str, most: int = 80) -> str:
+    """Return a file's name as it can be shown: no half characters, nothing invisible, not too long."""
+    text = "".join(letter if letter.isprintable() else "�" for letter in name[: most + 1])
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+# ---------------------------------------------------------------------- writing
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace ``path`` by ``content``, through a temporary file beside it that is flushed to disk first."""
+    # Not tempfile's: its files are for their owner alone, and an app may run as another user than the training.
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with open(temporary, "xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def remove_leftovers(folder: Path, name: str | None = None) -> None:
+    """Remove what :func:`write_atomically` left half written in a folder where it was killed: of one name, or all."""
+    for leftover in folder.glob(f".{'*' if name is None else glob.escape(name)}.{'[0-9a-f]' * 8}"):
+        leftover.unlink(missing_ok=True)

@@ -1,0 +1,125 @@
+"""One bad entry among runs or studies costs a sentence about it, and never a page."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from eiwflow.training.loop import train
+from eiwflow.training.run import RunDirectory, runs_root
+from eiwflow.ui import compare_loaders
+
+from ..studies import arms, write_study
+from ..test_files import sparse
+from ..training.test_resume import signalled_at
+from ..training.tiny import tiny_data, tiny_run
+from .conftest import sentences, visit_page, write_checkpoint
+
+HOME, COMPARE, TRAIN = "app.py", "pages/6_compare.py", "pages/9_train.py"
+
+
+def instead(path: Path, make: Callable[[Path], object]) -> None:
+    path.unlink(missing_ok=True)
+    make(path)
+
+
+def nowhere(path: Path) -> None:
+    path.symlink_to("nowhere")
+
+
+def circle(path: Path) -> None:
+    path.symlink_to(path.name)
+
+
+def bad_name(path: Path) -> None:
+    shutil.copytree(path, os.fsdecode(os.fsencode(path.parent) + b"/20261231-\xff\xfe"))
+
+
+#: Spoils a run -> what is said.
+RUNS: dict[str, tuple[Callable[[RunDirectory], object], str]] = {
+    "sparse checkpoint": (lambda run: instead(run.last_checkpoint, sparse), "last.safetensors"),
+    "sparse config": (lambda run: instead(run.path / "config.json", sparse), "config.json"),
+    "sparse sample": (lambda run: sparse(run.samples / "step_0000099.webp"), "step_0000099.webp"),
+    "pipe as config": (lambda run: instead(run.path / "config.json", os.mkfifo), "config.json"),
+    "pipe as status": (lambda run: instead(run.path / "status.json", os.mkfifo), "status.json"),
+    "pipe as metrics": (lambda run: instead(run.path / "metrics.jsonl", os.mkfifo), "metrics.jsonl"),
+    "pipe as title": (lambda run: instead(run.path / "title.txt", os.mkfifo), "title.txt"),
+    "pipe as log": (lambda run: instead(run.path / "log.txt", os.mkfifo), "log.txt"),
+    "pipe as resume file": (lambda run: instead(run.resume_file, os.mkfifo), "resume.safetensors"),
+    "checkpoint in a circle": (lambda run: instead(run.last_checkpoint, circle), "last.safetensors"),
+    "dangling status": (lambda run: instead(run.path / "status.json", nowhere), "status.json"),
+    "no UTF-8 in the name": (lambda run: bad_name(run.path), "not valid UTF-8"),
+    "half deleted": (lambda run: (run.path / "config.json").unlink(), "no config.json"),
+    "dangling run": (lambda run: nowhere(run.path.with_name("20261231-dangling")), "leads nowhere"),
+    "run in a circle": (lambda run: circle(run.path.with_name("20261231-circle")), "leads nowhere"),
+    "a sample of no step": (lambda run: (run.samples / "step_final.webp").touch(), ""),
+    "a file among runs": (lambda run: (run.path.parent / "notes.txt").touch(), ""),
+}
+
+
+@pytest.fixture
+def runs(bundle: Path) -> list[RunDirectory]:
+    """Return two runs that were stopped, the first to be spoilt."""
+    write_checkpoint(bundle / "one.safetensors")
+    found = [tiny_run(runs_root(), iterations=4, seed=seed) for seed in (0, 1)]
+    for run in found:
+        train(run, images=tiny_data(), progress=signalled_at(2))
+    return found
+
+
+@pytest.mark.parametrize("kind", RUNS)
+def test_a_bad_entry_among_the_runs_costs_a_sentence(runs: list[RunDirectory], kind: str) -> None:
+    spoil, said = RUNS[kind]
+    spoil(runs[0])
+    for page in (HOME, TRAIN):
+        at = visit_page(page, **({"run": runs[1].path.name} if page == TRAIN else {}))
+        assert not at.exception and not at.error, (page, [error.value for error in at.error])
+        captions = [caption.value.replace("\\", "") for caption in at.caption]
+        assert not said or any(said in caption for caption in captions), (page, captions)
+        options = at.selectbox(key="run" if page == TRAIN else "ck").options
+        assert any(runs[1].title in option or runs[1].path.name in option for option in options)
+
+
+#: Makes an entry in the folder of studies -> what is said.
+STUDIES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "sparse": (lambda folder: sparse(folder / "bad.json"), "bad.json"),
+    "pipe": (lambda folder: os.mkfifo(folder / "bad.json"), "bad.json"),
+    "dangling": (lambda folder: nowhere(folder / "bad.json"), "bad.json"),
+    "circle": (lambda folder: circle(folder / "bad.json"), "bad.json"),
+    "folder": (lambda folder: (folder / "bad.json").mkdir(), "bad.json"),
+    "no UTF-8": (lambda folder: Path(os.fsdecode(os.fsencode(folder) + b"/\xff.json")).touch(), "not valid UTF-8"),
+}
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["own", "bundled"])
+@pytest.mark.parametrize("kind", STUDIES)
+def test_a_bad_entry_among_the_studies_costs_a_sentence(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch, kind: str, own: bool
+) -> None:
+    folder = bundle.parent / "studies"
+    monkeypatch.setattr(compare_loaders, "BUNDLED", folder)
+    write_study(folder / "photos32.json", arms({"static-first/random": 3.9, "static-last/random": 4.1}))
+    place = compare_loaders.own_folder() if own else folder
+    place.mkdir(parents=True, exist_ok=True)
+    make, said = STUDIES[kind]
+    make(place)
+    at = visit_page(COMPARE)
+    assert not at.exception and not at.error
+    assert any(said in caption.value.replace("\\", "") for caption in at.caption)
+    assert at.selectbox(key="study").value == "photos32" and "over 6 seeds on photos32" in sentences(at)
+
+
+def test_a_study_that_vanishes_while_the_folder_is_listed_is_left_out(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = bundle.parent / "studies"
+    monkeypatch.setattr(compare_loaders, "BUNDLED", folder)
+    write_study(folder / "photos32.json", arms({"static-first/random": 3.9, "static-last/random": 4.1}))
+    listed = compare_loaders._named_as_studies
+    monkeypatch.setattr(compare_loaders, "_named_as_studies", lambda place: [*listed(place), place / "vanished.json"])
+    at = visit_page(COMPARE)
+    assert not at.exception and not at.error and at.selectbox(key="study").options == ["photos32"]
