@@ -11,7 +11,9 @@ from streamlit.web.cli import main_run
 from eiwflow import cli
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md")] + sorted((ROOT / "docs").glob("*.md"))
+PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "benchmarks/README.md")] + sorted(
+    (ROOT / "docs").glob("*.md")
+)
 EIWFLOW = re.compile(r"^(?:torchrun .* -m eiwflow|python -m eiwflow|eiwflow) (.+)$")
 #: Programs that documents name beside our own.
 OTHERS = (
