@@ -1,174 +1,139 @@
-"""Why a flow gives a list of latents: what each of them holds, seen by throwing it away."""
-
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+"""What each level's latent holds, seen by resampling it."""
 
 import streamlit as st
 
 from eiwflow import ui
 from eiwflow.figures import latents as figures
-from eiwflow.ui import latent_loaders as loaders
-from eiwflow.ui import navigation
+from eiwflow.ui import cache, navigation
 from eiwflow.ui.columns import compared, places
 from eiwflow.ui.prediction import predicted
-from eiwflow.ui.shuffle_loaders import readable
+from eiwflow.ui.rows import readable, rows
 
-if TYPE_CHECKING:
-    from eiwflow.analysis.latents import Norms, Treatment
+page = ui.begin("What does each level’s latent hold?", "Latents", compare=True)
 
-page = ui.begin("Why a list of latents?", "Latents", compare=True)
+from eiwflow.analysis import latents  # noqa: E402 (the title does not wait for torch)
+from eiwflow.analysis.words import latents as words  # noqa: E402
 
-rows, above, halved = loaders.rows(page), st.container(), {}
-st.markdown(
-    "A flow turns an image into as many numbers as it has, and they leave in portions: z₁ after level 1, z₂ after "
-    "level 2, and so on. Here they are thrown away in this order: what is gone is drawn anew from its prior, the rest "
-    "stays, and the flow runs backwards."
-)
-if compared(page):
-    for one, place in ui.side_by_side(page):
-        with place, ui.errors_as_sentences():
-            halved[one] = loaders.halved(one)
-            st.html(figures.halving(halved[one]))
-            st.markdown(halved[one].in_words())
-else:
-    for one in rows.values():
-        with ui.errors_as_sentences():
-            halved[one] = loaders.halved(one)
-    named = dict(zip(loaders.short_names(rows), rows.values(), strict=True))
-    st.html(figures.halvings({name: halved[one] for name, one in named.items() if one in halved}))
-    if page in halved:
-        with above:
-            ui.takeaway(halved[page].in_words())
+takeaway = st.container()
+told: dict[ui.Page, str] = {}
 
-# Images of another size are other images: nothing is paired with them.
-shapes = [one.image.shape for one in halved]
-like = {name: one for name, one in rows.items() if one in halved and one.image.shape == shapes[0]}
-comparison = None
-if like:
-    with ui.errors_as_sentences():
-        comparison = loaders.comparison(like)
-if comparison is not None:
-    if compared(page) and len(like) == 2:
-        with above:
-            ui.takeaway(f"{comparison.pair_in_words()} One training each: no verdict on their splits.")
-    left, right = st.columns([1.5, 1], gap="large")
-    with left:
-        ui.chart(ui.drawn(figures.psnr_dots, comparison), page, "psnr", alt=comparison.in_words())
-    with right:
-        if len(like) == 1 or not compared(page):
-            st.markdown(comparison.in_words())
-        if page.other is not None and len(like) < len(halved):
-            st.caption(f"{page.other.file.label} takes images of another size: nothing is paired with it.")
-        ui.caveat(
-            "PSNR is not likelihood. A flow does well here by sending out first what is faint in the pixels, whether "
-            "or not it could be predicted; and a row is one trained flow, not its split policy."
+
+def mix(one: ui.Page) -> None:
+    """Let every level be kept, resampled or zeroed, and show what that makes of the picture."""
+    picture, controls = places(one, [1.9, 1])
+    names = [latents.latent(level + 1) for level in range(one.checkpoint.info.config.levels)]
+    with controls:
+        st.markdown("**Mix your own**")
+        way = tuple(
+            st.segmented_control(name, latents.TREATMENTS, default="keep", required=True, key=one.key(f"way {name}"))
+            for name in names
         )
-        for entry in navigation.pages():
-            if entry.label == "Compare":
-                st.page_link(entry.path, label="The verdict is on Compare", query_params=page.links)
+    result = cache.measure(one, "mixed", way=way)
+    with picture:
+        st.html(figures.large(result))
+        st.caption(words.mixed(result))
 
 
 def predict(one: ui.Page) -> None:
-    """Ask which level holds the picture; answer where something was predicted."""
-    prediction = loaders.prediction(one)
-    st.markdown(f"{prediction.question()} Predict first.")
-    guessed = predicted(one, "Your prediction", prediction.names)
+    """Ask which level holds the picture; show each resampled alone where that was predicted."""
+    resampled = cache.measure(one, "one_level", treatment="resample")
+    guess = latents.guess(one.checkpoint.flow, resampled)
+    guessed = predicted(one, "Which level changes it most?", guess.names)
     if guessed is None:
         return
-    st.markdown(prediction.in_words(guessed))
-    left, right = places(one, [1, 1])
-    with left:
-        st.html(figures.treatments(loaders.one_level(one, "resample")))
-        st.caption("One level drawn anew: its prior knows what usually stands there, not what stood there.")
-    with right:
-        st.html(figures.treatments(loaders.one_level(one, "zero")))
-        st.caption("One level set to 0, the mean of its prior.")
-    ui.caveat(
-        "0 is the likeliest single ε and yet no typical one: a draw of d numbers has a norm near √d, never 0. The flow "
-        "is asked for an image where it has hardly seen any, so drawing anew is the fairer question."
-    )
-    controls, result, *_ = places(one, [1, 1.1, 1.2])
-    with controls:
-        st.markdown("**Mix your own**")
-        treatments: tuple[Treatment, ...] = ("keep", "resample", "zero")
-        way = tuple(
-            st.segmented_control(name, treatments, default="keep", required=True, key=one.key(f"way {name}"))
-            for name in prediction.names
-        )
-    with result:
-        mixed = loaders.mixed(one, way)
-        st.html(figures.treatments(mixed))
-        st.caption(mixed.in_words())
+    told[one] = words.answer(guess, guessed)
+    st.html(figures.treatments(resampled))
+    st.caption("One level resampled at a time, the others kept.")
 
 
-if halved:
-    st.subheader("Which of them holds the picture?")
-    for one, place in ui.side_by_side(page):
-        if one in halved:
-            with place, ui.errors_as_sentences():
-                predict(one)
+ui.each(page, mix)
+ui.each(page, predict)
+with takeaway:
+    ui.takeaway(" ".join(told.values()) if told else words.question())
+
+with st.expander("Half, three quarters, everything resampled", on_change="rerun", key="halvings") as fold:
+    halved: dict[ui.Page, latents.Treated] = {}
+    if fold.open:
+        halved = ui.each(page, lambda one: cache.measure(one, "halved"))
+        for one, place in ui.side_by_side(page):
+            if one in halved:
+                with place:
+                    st.html(figures.halving(halved[one]))
+                    st.markdown(words.halved(halved[one]))
+
+with st.expander("Zero instead of a sample", on_change="rerun", key="zeroed") as fold:
+    if fold.open:
+        ui.each(page, lambda one: st.html(figures.treatments(cache.measure(one, "one_level", treatment="zero"))))
+        ui.caveat("0 is the likeliest single ε, but no typical one: a sample of d values has a norm near √d.")
 
 ui.how_to_read("latents")
 
 
-def files(one: ui.Page, norms: Norms) -> None:
+def evidence() -> None:
+    """Show test images instead of one, the norms of the latents, and all files."""
+    beside = rows(page)
+    # Images of another size are other images: nothing is paired with them.
+    like = {name: one for name, one in beside.items() if one.image.shape == page.image.shape}
+    surveys = {}
+    for name, one in like.items():
+        with ui.errors_as_sentences():
+            surveys[name] = cache.measure(one, "latents_survey")
+    if page.other is not None and len(like) < len(beside):
+        st.caption(f"{page.other.file.label} takes images of another size: nothing is paired with it.")
+    tables = {}
+    if surveys:
+        sources = page.images.sources
+        found = latents.compare(surveys, None if sources is None else sources[: latents.SURVEY_IMAGES])
+        left, right = st.columns(2, gap="large")
+        with left:
+            st.subheader("Over test images")
+            ui.chart(ui.drawn(figures.psnr_dots, found), page, "psnr", alt=found.in_words())
+        if len(surveys) > 1:
+            with right:
+                st.subheader("Paired differences")
+                words_of_it = found.difference_in_words()
+                ui.chart(ui.drawn(figures.difference_dots, found), page, "differences", alt=words_of_it)
+        st.markdown(f"{found.in_words()} {words.pair(found) if compared(page) and len(surveys) == 2 else ''}")
+        ui.caveat("PSNR is not likelihood, and a row is one training, not its split. Compare has the verdict.")
+        for entry in navigation.pages():
+            if entry.label == "Compare":
+                st.page_link(entry.path, label="The verdict is on Compare", query_params=page.links)
+        ui.table(readable(found.table()))
+        tables["test images"] = found.table()
+        ui.exports(page, tables=tables, pictures={})
+    st.subheader("Is ε where N(0, I) is?")
+    norms = ui.each(page, lambda one: cache.measure(one, "norms"))
+    limits = figures.norm_limits(*norms.values()) if norms else None
+    for one, place in ui.side_by_side(page):
+        if one in norms:
+            with place:
+                ui.chart(ui.drawn(figures.norm_dots, norms[one], limits), one, "norms", alt=norms[one].in_words())
+                st.caption(norms[one].in_words())
+                files(one, norms[one], {one.file.argument: one} if compared(page) else like)
+
+
+def files(one: ui.Page, norms: latents.Norms, shown: dict[str, ui.Page]) -> None:
     """Offer what the page shows of a flow, and of those in rows beside it."""
-    beside = {one.file.argument: one} if compared(page) else rows
-    shown = {name: halved[other] for name, other in beside.items() if other in halved}
+    treated = {}
+    for name, other in shown.items():
+        with ui.errors_as_sentences():
+            treated[name] = cache.measure(other, "halved")
+    levels = [row for how in ("resample", "zero") for row in cache.measure(one, "one_level", treatment=how).table()]
     ui.exports(
         one,
-        tables={
-            "image": loaders.halvings_table(shown),
-            "levels": [*loaders.one_level(one, "resample").table(), *loaders.one_level(one, "zero").table()],
-            "norms": norms.table(),
-        },
-        pictures={"rows": lambda: figures.halvings_png(shown)},
+        tables={"image": latents.halvings_table(treated), "levels": levels, "norms": norms.table()},
+        pictures={"rows": lambda: figures.halvings_png(treated)},
     )
-    ui.offer(one, {"latents.npz": lambda: loaders.latents_file(one)})
+    ui.offer(one, {"latents.npz": lambda: latents.of_image(one.checkpoint, [one.image], one.seed)})
 
 
-if comparison is not None and (more := ui.more_evidence()).open:
+if (more := ui.more_evidence()).open:
     with more:
-        left, right = places(page, [1, 1])
-        with left:
-            st.subheader("Is ε where N(0, I) is?")
-            found = {}
-            for one, place in ui.side_by_side(page):
-                if one in halved:
-                    with place, ui.errors_as_sentences():
-                        found[one] = place, loaders.norms(one)
-            limits = figures.norm_limits(*(norms for _, norms in found.values()))
-            for one, (place, norms) in found.items():
-                with place:
-                    ui.chart(ui.drawn(figures.norm_dots, norms, limits), one, "norms", alt=norms.in_words())
-                    st.caption(norms.in_words())
-        with right:
-            if len(like) > 1:
-                st.subheader("Paired differences")
-                ui.chart(
-                    ui.drawn(figures.difference_dots, comparison),
-                    page,
-                    "differences",
-                    alt=comparison.difference_in_words(),
-                )
-                ui.caveat(
-                    "crops of one photograph are not independent witnesses, so whole photographs are drawn for the "
-                    "interval where they are known; few photographs make it a rough one."
-                )
-        ui.table(readable(comparison.table()))
-        ui.exports(page, tables={"test images": comparison.table()}, pictures={})
-        for one, place in ui.side_by_side(page):
-            if one in found:
-                with place:
-                    files(one, found[one][1])
-        command = f"--what latents --data {page.images.name} --image {page.links['image']} --seed {page.seed} --json"
-        first, *others = like.values()
-        beside = f" --vs {' '.join(other.argument for other in others)}" if others else ""
-        ui.recipe(page, *(f"analyse {one.argument} {command}{beside if one is first else ''}" for one in found))
+        evidence()
+    command = f"--what latents --data {page.images.name} --image {page.links['image']} --seed {page.seed} --json"
+    others = [one.argument for one in rows(page).values() if one is not page and one.image.shape == page.image.shape]
+    beside = f" --vs {' '.join(others)}" if others else ""
+    columns = [page] if page.other is None else [page, page.other]
+    ui.recipe(page, *(f"analyse {one.argument} {command}{beside if one is page else ''}" for one in columns))
 
-ui.closing(
-    page,
-    "A list of latents means that half of the numbers leave after one level. Whether it was the right half is "
-    "a question of entropy.",
-)
+ui.closing(page, "Half of the values are factored out after one level. Was it the right half? Entropy asks that.")

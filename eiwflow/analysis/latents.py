@@ -14,6 +14,7 @@ import torch
 from scipy import stats
 from torch import Tensor
 
+from ..checkpoint import Checkpoint
 from ..flow import Latents, MultiScaleFlow, quantise
 from ..flow.bijection import generator_for
 from . import bootstrap
@@ -694,6 +695,12 @@ def encode(flow: MultiScaleFlow, images: Tensor, seed: int = 0) -> tuple[Tensor,
     parts = list(dequantised(flow, images, seed))
     encoded = [flow.encode(x).levels for x in parts]
     return torch.cat(parts), Latents([torch.cat(level) for level in zip(*encoded, strict=True)])
+
+
+def of_image(checkpoint: Checkpoint, images: Sequence[Tensor], seed: int = 0) -> bytes:
+    """Return the latents of images, uint8 (1, C, H, W) each, as an ``.npz`` archive of :func:`latents_npz`."""
+    _, encoded = encode(checkpoint.flow, torch.cat(list(images)), seed)
+    return latents_npz(checkpoint.flow, encoded, checkpoint=checkpoint.sha256, seed=seed)
 
 
 def latents_npz(flow: MultiScaleFlow, latents: Latents, **about: str | int | float) -> bytes:

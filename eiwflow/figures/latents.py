@@ -44,6 +44,11 @@ def halving(treated: Treated) -> str:
     return _row(treated, treated.stages)
 
 
+def large(treated: Treated) -> str:
+    """Return the image and what one way leaves of it, as large as the first screen allows, as HTML."""
+    return f'<div class="eiw-large">{_row(treated, ["your mix"])}</div>'
+
+
 def treatments(treated: Treated) -> str:
     """Return the image and, for each way, what it leaves, in a row as HTML."""
     return _row(treated, treated.names)

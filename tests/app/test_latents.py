@@ -1,4 +1,4 @@
-"""The Latents page: a row a flow, a prediction before its answer, and whatever is missing said in a sentence."""
+"""The Latents page: a mix of one's own, a prediction before its answer, and whatever is missing in a sentence."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ import io
 import json
 import shlex
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,8 +15,9 @@ from streamlit.testing.v1 import AppTest
 
 from eiwflow import cli, ui
 from eiwflow.analysis import latents
+from eiwflow.analysis.words import latents as words
 from eiwflow.flow.config import NAMED_SPLITS
-from eiwflow.ui import latent_loaders, loaders, weight_loaders
+from eiwflow.ui import cache, loaders
 
 from .conftest import choose_image, picture_bytes, sentences, small_flow, visit_page, write_checkpoint
 
@@ -26,14 +25,20 @@ from .conftest import choose_image, picture_bytes, sentences, small_flow, visit_
 @pytest.fixture(autouse=True)
 def few_images(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Averages over a few images: a test does not wait for more. Averages that other tests made are forgotten."""
-    latent_loaders._survey.clear()
+    cache.clear()
     monkeypatch.setattr("eiwflow.analysis.latents.SURVEY_IMAGES", 6)
     yield
-    latent_loaders._survey.clear()
+    cache.clear()
 
 
 #: Opens the page by a link with these parameters.
-open_latents = partial(visit_page, "pages/2_latents.py")
+def open_latents(unfold: bool = True, **link: str) -> AppTest:
+    """Return the page, opened by a link with these parameters, with everything unfolded."""
+    at = visit_page("pages/2_latents.py", **link)
+    if unfold:
+        at.session_state["halvings"] = at.session_state["zeroed"] = True
+        at.run()
+    return at
 
 
 def assert_healthy(at: AppTest) -> None:
@@ -50,32 +55,12 @@ def two(bundle: Path) -> Path:
     return bundle
 
 
-def headings(at: AppTest) -> list[str]:
-    """Return the names of the rows."""
-    (rows,) = (element.proto.body for element in at.get("html") if "<h4" in element.proto.body)
-    return [part.partition("</h4>")[0].rpartition(">")[2] for part in rows.split("<h4")[1:]]
-
-
-def test_first_visit_answers_the_question_with_a_row_a_flow(two: Path) -> None:
-    at = open_latents()
+def test_nothing_gives_the_prediction_away(two: Path) -> None:
+    at = open_latents(unfold=False)
     assert_healthy(at)
-    assert at.title[0].value == "Why a list of latents?"
-    assert headings(at) == ["one", "two"]
-    assert "This image comes back at a PSNR of" in sentences(at) and "half of its numbers" in sentences(at)
-    assert "over 6 test images of " in sentences(at) and "PSNR is not likelihood" in sentences(at)
-    assert "The rows " in sentences(at)
-
-
-def test_the_chosen_flow_stands_first(two: Path) -> None:
-    assert headings(open_latents(ck="photos32-two")) == ["two", "one"]
-
-
-def test_flows_of_another_shape_other_levels_or_other_data_are_no_rows(two: Path) -> None:
-    write_checkpoint(two / "small.safetensors", small_flow(shape=(3, 16, 16), levels=3))
-    write_checkpoint(two / "shallow.safetensors", small_flow(levels=2))
-    write_checkpoint(two / "emoji32-one.safetensors", small_flow(levels=3), data="emoji32")
-    (two / "broken.safetensors").write_bytes(b"\0" * 99)
-    assert headings(open_latents(ck="photos32-one")) == ["one", "two"]
+    first_screen = sentences(at).partition("Half, three quarters")[0]
+    assert "Which level changes this picture most?" in first_screen
+    assert "changes this picture most:" not in first_screen and "resampled</figcaption>" not in first_screen
 
 
 def test_image_and_seed_move_the_page(two: Path) -> None:
@@ -91,38 +76,36 @@ def test_image_and_seed_move_the_page(two: Path) -> None:
 
 def test_the_answer_waits_for_a_prediction_and_then_says_whether_it_was_right(two: Path) -> None:
     at = open_latents()
-    assert at.toggle(key="reveal").disabled and "changes this image most" not in sentences(at)
+    assert at.toggle(key="reveal").disabled and "changes this picture most:" not in sentences(at)
     at.segmented_control(key="guess").set_value("z₂").run()
-    assert not at.toggle(key="reveal").disabled and "changes this image most" not in sentences(at)
+    assert not at.toggle(key="reveal").disabled and "changes this picture most:" not in sentences(at)
     at.toggle(key="reveal").set_value(True).run()
     assert_healthy(at)
-    assert "changes this image most. Drawing one anew leaves" in sentences(at)
-    assert ("Right: z₂" in sentences(at)) != ("No: z" in sentences(at))
+    assert ("Right: z₂ changes this picture most:" in sentences(at)) != ("No: z" in sentences(at))
 
 
 def test_every_level_can_be_kept_resampled_and_zeroed(two: Path) -> None:
     at = open_latents()
-    at.segmented_control(key="guess").set_value("z₁").run()
-    at.toggle(key="reveal").set_value(True).run()
-    assert "everything kept (none of its numbers)" in sentences(at)
+    assert "Everything kept: the picture comes back exactly." in sentences(at)
     at.segmented_control(key="way z₁").set_value("zero").run()
     at.segmented_control(key="way z₃").set_value("resample").run()
     assert_healthy(at)
-    assert "z₃ resampled, z₁ zeroed (three quarters of its numbers)" in sentences(at)
+    assert "Z₃ resampled, z₁ zeroed: " in sentences(at)
 
 
-def test_a_single_flow_has_one_row_and_no_comparison(bundle: Path) -> None:
-    write_checkpoint(bundle / "one.safetensors")
-    at = open_latents()
-    assert_healthy(at)
-    assert headings(at) == ["one"] and "The rows " not in sentences(at)
-
-
-def test_a_flow_of_one_level_says_that_all_leaves_at_once(bundle: Path) -> None:
-    write_checkpoint(bundle / "one.safetensors", small_flow(levels=1))
-    at = open_latents()
-    assert_healthy(at)
-    assert "with z₁ resampled (all of its numbers)" in sentences(at)
+def test_zero_and_a_sample_are_told_apart(two: Path) -> None:
+    """A level set to zero gives other pictures than one that is resampled, in the page as in the measure."""
+    at = open_latents(ck=ONE, image="5", seed="3")
+    checkpoint = loaders.open_checkpoint(loaders.checkpoint_files()[ONE])
+    image = loaders.images("photos32", (3, 32, 32), 8).test[5:6]
+    seen = {}
+    for treatment in ("resample", "zero"):
+        at.segmented_control(key="way z₁").set_value(treatment).run()
+        way = (treatment, "keep", "keep")
+        expected = latents.treat_image(checkpoint.flow, image, (way,), 3)
+        assert f"{expected.names[0].capitalize()}: {expected.decibels[0]}." in sentences(at)
+        seen[treatment] = expected.psnr.mean()
+    assert seen["resample"] != pytest.approx(seen["zero"], abs=1e-3)
 
 
 @pytest.mark.parametrize("split", NAMED_SPLITS)
@@ -147,7 +130,7 @@ def test_a_flow_that_gives_no_finite_number_is_a_sentence(bundle: Path) -> None:
     write_checkpoint(bundle / "wild.safetensors", flow)
     at = open_latents()
     assert not at.exception and "not finite" in at.error[0].value
-    assert at.title[0].value == "Why a list of latents?"
+    assert at.title[0].value == "What does each level’s latent hold?"
 
 
 def test_no_checkpoint_at_all_is_said_with_what_to_do(bundle: Path) -> None:
@@ -166,8 +149,7 @@ def test_latents_file_holds_the_latents_of_the_image_shown(two: Path) -> None:
     checkpoint = loaders.open_checkpoint(loaders.checkpoint_files()["photos32-one"])
     image = loaders.images("photos32", (3, 32, 32), 8).test[5:6]
 
-    page = SimpleNamespace(checkpoint=checkpoint, image=image, seed=3)
-    with np.load(io.BytesIO(latent_loaders.latents_file(page)), allow_pickle=False) as file:
+    with np.load(io.BytesIO(latents.of_image(checkpoint, [image], 3)), allow_pickle=False) as file:
         about = json.loads(str(file["about"]))
         expected = latents.encode(checkpoint.flow, image, 3)[1].levels
         assert all(np.array_equal(file[f"epsilon_{n}"], level.numpy()) for n, level in enumerate(expected, start=1))
@@ -178,9 +160,10 @@ def test_the_page_shows_what_the_report_says(two: Path) -> None:
     at = open_latents(ck="photos32-one", image="5", seed="3")
     checkpoint = loaders.open_checkpoint(loaders.checkpoint_files()["photos32-one"])
     images = loaders.images("photos32", (3, 32, 32), 8)
-    sources = weight_loaders.sources(images)
-    report = latents.report(checkpoint.flow, images.test[5:6], images.test, seed=3, name="one", sources=sources)
-    assert report.thrown_away["one"].in_words() in sentences(at) and report.test.left_in_words() in sentences(at)
+    flow, test = checkpoint.flow, images.test
+    report = latents.report(flow, test[5:6], test, seed=3, name="one", sources=images.sources)
+    assert words.halved(report.thrown_away["one"]) in sentences(at)
+    assert report.test.left_in_words() in sentences(at) and report.norms.in_words() in sentences(at)
     assert at.code[0].value == (
         "python -m eiwflow analyse photos32-one --what latents --data photos32 --image 5 --seed 3 --json "
         "--vs photos32-two"
@@ -203,9 +186,7 @@ def test_a_second_checkpoint_leaves_the_two_of_them_and_says_what_they_differ_by
     at = open_latents(ck=TWO, vs=ONE)
     assert_healthy(at)
     said = sentences(at)
-    assert said.count("the image</figcaption>") == 2 and "photos32-three" not in said
-    assert "with half of the numbers gone at " in said and " dB in two and " in said and "difference: " in said
-    assert "One training each: no verdict" in said
+    assert "photos32-three" not in said and "Without level 1, one keeps " in said
     found = figures_of(at)
     assert found["psnr"]["layout"]["yaxis"]["ticktext"] == ["two", "one"]
     assert {trace["hovertemplate"].partition("<extra>")[2].split(",")[0] for trace in found["differences"]["data"]} == {
@@ -227,18 +208,17 @@ def test_each_column_is_predicted_and_mixed_by_itself(two: Path) -> None:
     at.segmented_control(key="guess-second").set_value("z₂").run()
     assert at.toggle(key="reveal").disabled and not at.toggle(key="reveal-second").disabled
     at.toggle(key="reveal-second").set_value(True).run()
-    assert sentences(at).count("changes this image most. Drawing one anew leaves") == 1
+    assert sentences(at).count("changes this picture most: ") == 1
     at.segmented_control(key="way z₁-second").set_value("zero").run()
     assert_healthy(at)
-    assert "z₁ zeroed (half of its numbers)" in sentences(at)
+    assert "Z₁ zeroed: " in sentences(at)
 
 
 def test_flows_of_other_numbers_of_levels_are_compared_in_the_stages_that_both_have(two: Path) -> None:
     write_checkpoint(two / "shallow.safetensors", small_flow(levels=2))
     at = open_latents(ck=ONE, vs="shallow")
     assert_healthy(at)
-    assert "with half of the numbers gone at " in sentences(at)
-    assert "with three quarters of the numbers gone at" not in sentences(at)
+    assert "Without level 1, shallow keeps " in sentences(at)
     assert len(figures_of(at)["norms"]["layout"]["xaxis"]["tickvals"]) == 3
     assert len(figures_of(at)["norms-second"]["layout"]["xaxis"]["tickvals"]) == 2
 
@@ -248,7 +228,7 @@ def test_nothing_is_paired_with_images_of_another_size(two: Path) -> None:
     at = open_latents(ck=ONE, vs="small")
     assert_healthy(at)
     assert "small takes images of another size: nothing is paired with it." in sentences(at)
-    assert sentences(at).count("the image</figcaption>") == 2 and "differences" not in figures_of(at)
+    assert "differences" not in figures_of(at)
 
 
 @pytest.mark.parametrize("columns", [{"ck": ONE, "vs": "wild"}, {"ck": "wild", "vs": ONE}])
@@ -259,17 +239,7 @@ def test_one_column_that_fails_leaves_the_other(two: Path, columns: dict[str, st
     write_checkpoint(two / "wild.safetensors", flow)
     at = open_latents(**columns)
     assert not at.exception and "not finite" in at.error[0].value
-    assert sentences(at).count("the image</figcaption>") == 1 and "Predict first." in sentences(at)
-    assert len(at.code[0].value.splitlines()) == 1 and figures_of(at).keys() & {"norms", "norms-second"}
-
-
-def test_a_row_that_fails_leaves_the_other_rows(two: Path) -> None:
-    flow = small_flow(levels=3)
-    with torch.no_grad():
-        flow.levels[1].steps[0].actnorm.log_scale.fill_(300.0)
-    write_checkpoint(two / "photos32-wild.safetensors", flow)
-    at = open_latents(ck=ONE)
-    assert not at.exception and len(at.error) == 1 and headings(at) == ["one", "two"] and at.get("plotly_chart")
+    assert "the image</figcaption>" in sentences(at) and figures_of(at).keys() & {"norms", "norms-second"}
 
 
 def test_tables_call_a_checkpoint_as_the_command_line_does(two: Path) -> None:
@@ -282,8 +252,8 @@ def test_the_recipe_of_two_columns_prints_the_tables_of_both(
 ) -> None:
     exported: list[tuple[str, list[dict]]] = []
     monkeypatch.setattr(ui, "exports", lambda page, tables, pictures: exported.extend(tables.items()))
-    monkeypatch.setattr(cli, "find_checkpoint", lambda text: two / f"{text}.safetensors")
-    at = open_latents(ck=ONE, vs=TWO, image="5", seed="3")
+    monkeypatch.setattr("eiwflow.cli.commands.find_checkpoint", lambda text: two / f"{text}.safetensors")
+    at = open_latents(unfold=False, ck=ONE, vs=TWO, image="5", seed="3")
     assert_healthy(at)
     printed = []
     for command in at.code[0].value.splitlines():

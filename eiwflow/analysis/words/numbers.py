@@ -1,5 +1,7 @@
 """Numbers as text: the minus sign of print, no minus before a zero, no plural after a one."""
 
+from collections.abc import Sequence
+
 
 def fixed(value: float, decimals: int) -> str:
     """Return a number with its decimals.
@@ -27,3 +29,22 @@ def counted(count: int, noun: str) -> str:
     ('1 image', '1,000 images')
     """
     return f"{count:,} {noun}{'s' * (count != 1)}"
+
+
+def percent(share: float) -> str:
+    """Return a share in per cent.
+
+    >>> percent(0.305), percent(0.004)
+    ('30 %', '0.4 %')
+    """
+    return f"{100 * share:.1g} %" if 0 < abs(share) < 0.01 else f"{100 * share:.0f} %"
+
+
+def listed(words: Sequence[str]) -> str:
+    """Return words as a list in a sentence.
+
+    >>> listed(["z₁", "z₂", "z₃"])
+    'z₁, z₂ and z₃'
+    """
+    *before, last = words
+    return f"{', '.join(before)} and {last}" if before else last
