@@ -126,7 +126,7 @@ def refusal(source, **named):
 
 
 @pytest.mark.parametrize(("split", "prior"), ARMS)
-def test_a_flow_that_was_saved_and_loaded_has_the_same_log_prob_bit_for_bit(tmp_path, split, prior):
+def test_save_and_load_keep_log_prob_bit_for_bit(tmp_path, split, prior):
     flow = tiny_flow(split=split, prior=prior)
     save(tmp_path / "flow.safetensors", flow, tiny_info(flow))
     loaded = load(tmp_path / "flow.safetensors").flow
@@ -136,13 +136,13 @@ def test_a_flow_that_was_saved_and_loaded_has_the_same_log_prob_bit_for_bit(tmp_
     assert same_tensors(loaded.state_dict(), flow.state_dict())
 
 
-def test_what_a_checkpoint_says_of_itself_comes_back(content):
+def test_metadata_survives_save_and_load(content):
     loaded, flow = load(content), tiny_flow()
     assert loaded.info == tiny_info(flow, versions=checkpoint.software_versions())
     assert loaded.info.versions.keys() == {"eiwflow", "torch", "python"}
 
 
-def test_the_hash_is_that_of_the_files_bytes(content, tmp_path):
+def test_hash_is_sha256_of_the_file(content, tmp_path):
     (tmp_path / "a.safetensors").write_bytes(content)
     loaded = load(tmp_path / "a.safetensors")
     assert loaded.sha256 == load(content).sha256 == hashlib.sha256(content).hexdigest()
@@ -162,20 +162,20 @@ def test_the_metadata_is_one_key_with_a_document_whose_config_has_the_flow_confi
     assert FlowConfig.from_dict(document["config"]) == tiny_config()
 
 
-def test_a_loaded_flow_is_for_looking_at_it_wants_no_gradient(content):
+def test_a_loaded_flow_requires_no_gradient(content):
     flow = load(content).flow
     assert not flow.training
     assert not any(parameter.requires_grad for parameter in flow.parameters())
 
 
-def test_a_flow_that_is_not_initialised_is_not_saved(tmp_path):
+def test_save_refuses_an_uninitialised_flow(tmp_path):
     flow = MultiScaleFlow(tiny_config())
     with pytest.raises(ValueError, match="not initialised"):
         save(tmp_path / "flow.safetensors", flow, tiny_info(flow))
     assert not list(tmp_path.iterdir())
 
 
-def test_a_metric_that_is_not_finite_is_not_saved(tmp_path):
+def test_save_refuses_a_metric_that_is_not_finite(tmp_path):
     flow = tiny_flow()
     info = tiny_info(flow, metrics={"test_bits_per_dim": float("nan")})
     with pytest.raises(ValueError, match="JSON"):
@@ -184,7 +184,7 @@ def test_a_metric_that_is_not_finite_is_not_saved(tmp_path):
 
 
 @pytest.mark.parametrize("failing", ["fsync", "replace"])
-def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path, monkeypatch, failing):
+def test_a_failed_write_keeps_the_old_file(tmp_path, monkeypatch, failing):
     def fail(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -211,7 +211,7 @@ def test_a_reader_never_sees_half_a_file(tmp_path, monkeypatch):
     assert load(after).info.config.split == "random"
 
 
-def test_a_checkpoint_may_be_read_by_whom_the_umask_lets(tmp_path):
+def test_file_permissions_follow_the_umask(tmp_path):
     before = os.umask(0o022)
     try:
         saved(tmp_path)
@@ -360,7 +360,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("change", "field", "expected", "found"), REFUSED.values(), ids=REFUSED.keys())
-def test_a_file_is_refused_by_field_bound_and_what_was_found(content, change, field, expected, found):
+def test_a_refusal_names_field_bound_and_value(content, change, field, expected, found):
     error = refusal(change(content), name="theirs.safetensors")
     assert str(error).startswith("theirs.safetensors is not")
     assert field in error.field
@@ -368,7 +368,7 @@ def test_a_file_is_refused_by_field_bound_and_what_was_found(content, change, fi
     assert found in error.found
 
 
-def test_the_cheapest_check_speaks_first(content):
+def test_the_cheapest_check_runs_first(content):
     faults = [
         (holding("levels.0.shuffle.order", torch.zeros_like), "levels.0.shuffle.order"),
         (lambda c: c[:-1], "layout"),
@@ -408,7 +408,7 @@ def test_bytes_beyond_the_size_cap_are_refused(content, monkeypatch):
     assert str(refusal(content)).startswith("the uploaded file is")
 
 
-def test_what_is_not_a_file_is_refused(tmp_path):
+def test_load_refuses_what_is_not_a_regular_file(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     assert refusal(tmp_path).found == "a directory"
     assert refusal(tmp_path / "pipe").found == "a device"
@@ -419,7 +419,7 @@ def test_what_is_not_a_file_is_refused(tmp_path):
     assert refusal("").found == "a directory"
 
 
-def test_a_name_of_many_lines_stays_one_short_line(content):
+def test_a_multi_line_name_is_shown_on_one_short_line(content):
     error = refusal(b"", name="a\nb" * 200)
     assert len(str(error)) < 200
 
@@ -441,7 +441,7 @@ def test_a_huge_config_is_refused_quickly_and_without_memory(content, fields):
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 * 1024
 
 
-def test_an_outline_is_the_flow_without_its_memory():
+def test_an_outline_allocates_no_parameters():
     outline, flow = checkpoint.outline(tiny_config()).state_dict(), tiny_flow().state_dict()
     assert all(tensor.is_meta for tensor in outline.values())
     assert {name: (t.shape, t.dtype) for name, t in outline.items()} == {
@@ -510,7 +510,7 @@ def is_refused_or_whole(content):
 
 @settings(max_examples=120)
 @given(data=st.data())
-def test_a_flipped_bit_gives_a_refusal_or_a_flow_and_nothing_else(content, data):
+def test_a_flipped_bit_gives_a_refusal_or_a_flow(content, data):
     header_end = 8 + int.from_bytes(content[:8], "little")
     # As often in the few kilobytes of the header as in the numbers.
     place = data.draw(st.integers(0, header_end - 1) | st.integers(header_end, len(content) - 1))
@@ -521,7 +521,7 @@ def test_a_flipped_bit_gives_a_refusal_or_a_flow_and_nothing_else(content, data)
 
 @settings(max_examples=60)
 @given(data=st.data())
-def test_bytes_written_over_gives_a_refusal_or_a_flow_and_nothing_else(content, data):
+def test_overwritten_bytes_give_a_refusal_or_a_flow(content, data):
     place = data.draw(st.integers(0, len(content) - 1))
     written = data.draw(st.binary(min_size=1, max_size=40))
     assert is_refused_or_whole((content[:place] + written + content[place + len(written) :])[: len(content)])

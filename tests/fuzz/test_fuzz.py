@@ -73,13 +73,13 @@ def knocked(door: str, given: object, folder: Path) -> tuple[bool, float, float]
 
 
 @pytest.mark.parametrize(("door", "name"), NAMED)
-def test_a_named_nasty_does_no_harm(door: str, name: str, tmp_path: Path) -> None:
+def test_a_regression_input_does_no_harm(door: str, name: str, tmp_path: Path) -> None:
     knocked(door, NASTIES[door][name](), tmp_path / "place")
     assert not MARK.exists()
 
 
 @pytest.mark.parametrize("door", DOORS)
-def test_no_spoilt_input_does_harm(door: str, tmp_path: Path) -> None:
+def test_a_mutated_input_does_no_harm(door: str, tmp_path: Path) -> None:
     answers: Counter[bool] = Counter()
     worst = [0.0, 0.0]
 
@@ -126,13 +126,13 @@ def write_somewhere() -> None:
 @pytest.mark.parametrize(
     ("harm", "said"), [(unpickle, "side effects"), (too_much_memory, "MiB"), (write_somewhere, "side effects")]
 )
-def test_the_guard_sees_harm(harm: object, said: str) -> None:
+def test_the_guard_detects_harm(harm: object, said: str) -> None:
     with pytest.raises(AssertionError, match=said):
         answer(harm, ())
     MARK.unlink(missing_ok=True)
 
 
-def test_the_guard_lets_no_other_error_and_no_two_sentences_pass() -> None:
+def test_the_guard_accepts_only_expected_errors_of_one_sentence() -> None:
     def fail(error: Exception) -> None:
         raise error
 
