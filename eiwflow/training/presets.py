@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
+_SMALL = {"data": "faces16", "levels": 3, "steps": 4, "width": 48, "size": 16, "batch": 32, "flip": True}
+_LARGE = {"data": "photos32", "levels": 3, "steps": 8, "width": 64, "size": 32, "batch": 32, "flip": True}
 #: preset -> settings of ``train``; what is said beside a preset on the command line wins.
 PRESETS: dict[str, dict[str, Any]] = {
-    "minute": {"levels": 3, "steps": 4, "width": 48, "size": 16, "batch": 64, "iterations": 1000, "flip": True},
-    "five-minutes": {"levels": 3, "steps": 8, "width": 64, "size": 32, "batch": 32, "iterations": 2000, "flip": True},
-    # The settings of the bundled flows.
-    "quarter-hour": {"levels": 3, "steps": 8, "width": 64, "size": 32, "batch": 32, "iterations": 5000, "flip": True},
+    "minute": {**_SMALL, "iterations": 1500},
+    "five-minutes": {**_SMALL, "iterations": 10_000},
+    "quarter-hour": {**_LARGE, "iterations": 5000},
 }
 
 
-def preset_settings(preset: str | None, data: str | None) -> dict[str, Any]:
-    """Return the settings of a preset for a data set, empty without a preset; no ``flip`` where it makes no sense."""
+def preset_settings(preset: str | None, data: str | None = None) -> dict[str, Any]:
+    """Return the settings of a preset, empty without one, for a data set; None stands for the preset's own.
+
+    ``flip`` is off where a mirrored image is not one of the data set.
+    """
     from ..data import flips  # here, since a command line's help waits for no numpy
 
     settings = dict(PRESETS.get(preset or "", {}))
-    if data is not None and not flips(data):
-        settings["flip"] = False
+    if data is not None:
+        settings |= {"data": data} if flips(data) else {"data": data, "flip": False}
     return settings

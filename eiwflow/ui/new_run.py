@@ -26,6 +26,8 @@ Number = TypeVar("Number", int, float)
 SPLITS = list(NAMED_SPLITS)[::-1]
 OPTIMISER = "muon moves the coupling networks' weights by Muon and all else by AdamW; adamw moves everything."
 MIRRORED = "Left to right, each with probability one half: as good as more photographs. Not for letters or digits."
+#: Stands for the data set that a preset names; the one for settings of one's own then.
+PRESETS_OWN, OWN_DATA = "The preset's own", "photos32"
 #: Seconds between two looks at whether the device has been timed.
 WAIT_S = 0.25
 
@@ -38,10 +40,10 @@ def draw(said: DeltaGenerator | None) -> Callable[[], None]:
     what, how, where = st.columns([1.2, 1, 1], gap="medium", vertical_alignment="bottom")
     what.selectbox(
         "Data set, or the path of an .npz file or a folder",
-        shared.data_sets(),
+        [PRESETS_OWN, *shared.data_sets()],
         key="train-data",
         accept_new_options=True,
-        help="Paths are on the machine that runs this app.",
+        help=f"{PRESETS_OWN}: the one on its card, {OWN_DATA} below. Paths are on the machine that runs this app.",
     )
     how.selectbox("Split policy", SPLITS, key="split")
     names = loaders.devices()
@@ -135,16 +137,20 @@ def _own_recipe() -> Recipe:
     flow = {name: chosen[f"own-{name}"] for name in ("levels", "steps", "width", "prior", "init")}
     names = ("iterations", "batch", "optimiser", "learning_rate", "weight_decay", "seed", "flip")
     settings = {name: chosen[f"own-{name}"] for name in names}
-    return loaders.recipe(chosen["train-data"], chosen["own-size"], {**flow, "split": chosen["split"]}, settings)
+    return loaders.recipe(_data_name() or OWN_DATA, chosen["own-size"], {**flow, "split": chosen["split"]}, settings)
+
+
+def _data_name() -> str | None:
+    """Return the data set that was chosen; None for a preset's own."""
+    chosen: str = st.session_state["train-data"]
+    return None if chosen == PRESETS_OWN else chosen
 
 
 def _start(preset: str | None = None) -> None:
     """Start what the widgets say at the click: one that was typed into just before has not been drawn since."""
     chosen = st.session_state
     loaders.start(
-        _own_recipe
-        if preset is None
-        else partial(loaders.preset_recipe, preset, chosen["train-data"], chosen["split"]),
+        _own_recipe if preset is None else partial(loaders.preset_recipe, preset, _data_name(), chosen["split"]),
         chosen["device"],
     )
 

@@ -93,7 +93,7 @@ def _timer(device: str) -> Future[dict[str, PresetTime]]:
 
 
 def time_presets(device: str) -> dict[str, PresetTime]:
-    """Return what every preset takes, on the bundled photographs; presets of one flow are timed once."""
+    """Return what every preset takes on its own data set; presets of one flow are timed once."""
     import torch
 
     from ..training.cost import time_steps
@@ -101,8 +101,8 @@ def time_presets(device: str) -> dict[str, PresetTime]:
     timings: dict[FlowConfig, Timing] = {}
     found = {}
     for preset in PRESETS:
-        chosen = preset_recipe(preset, "photos32", "weighted")
-        images = _read("photos32", chosen.flow)
+        chosen = preset_recipe(preset, None, "weighted")
+        images = _read(chosen.data, chosen.flow)
         if chosen.flow not in timings:
             timings[chosen.flow] = time_steps(chosen, images, torch.device(device))
         timing = timings[chosen.flow]
@@ -183,19 +183,19 @@ def bought(preset: str) -> tuple[bytes, str] | None:
         return None
     return picture, (
         f"What it bought: samples after {said['cpu_seconds'] / 60:.1f} minutes of one core of a 2-core CPU (weighted, "
-        f"photos32); {said['test_bits_per_dim']:.2f} bits/dim on the test part."
+        f"{PRESETS[preset]['data']}); {said['test_bits_per_dim']:.2f} bits/dim on the test part."
     )
 
 
-def preset_recipe(preset: str, data_name: str, split: str) -> Recipe:
-    """Return the recipe of a preset on a data set.
+def preset_recipe(preset: str, data_name: str | None, split: str) -> Recipe:
+    """Return the recipe of a preset on a data set, its own if None is named.
 
     Raises:
         ConfigError, DataError: it does not go with these images.
 
     """
     settings = preset_settings(preset, data_name)
-    size = settings.pop("size")
+    size, data_name = settings.pop("size"), settings.pop("data")
     flow = {name: settings.pop(name) for name in _FLOW_FIELDS}
     return recipe(data_name, size, {**flow, "split": split}, settings)
 
@@ -205,7 +205,8 @@ def settings_in_words(preset: str) -> str:
     settings = PRESETS[preset]
     mirrored = ", half of them mirrored" if settings.get("flip") else ""
     return (
-        f"{settings['size']}×{settings['size']} pixels, {settings['levels']} levels of {settings['steps']} steps, "
+        f"{settings['data']}, {settings['size']}×{settings['size']} pixels, "
+        f"{settings['levels']} levels of {settings['steps']} steps, "
         f"width {settings['width']}; {settings['iterations']:,} training steps of {settings['batch']} images{mirrored}."
     )
 

@@ -105,7 +105,7 @@ def test_without_a_run_or_a_checkpoint_the_page_answers_its_question() -> None:
     assert "the smallest preset, minute, takes about 70 s, judging by a few steps of it." in sentences(at)
     assert {"Start", "Start with these settings"} == labels(at) and len(at.button) == len(PRESETS) + 1
     bought = json.loads((run_loaders.PICTURES / "minute.json").read_bytes())
-    said = f"after {bought['cpu_seconds'] / 60:.1f} minutes of one core of a 2-core CPU (weighted, photos32); "
+    said = f"after {bought['cpu_seconds'] / 60:.1f} minutes of one core of a 2-core CPU (weighted, faces16); "
     assert f"What it bought: samples {said}{bought['test_bits_per_dim']:.2f} bits/dim" in sentences(at)
     assert not charts(at)
 
