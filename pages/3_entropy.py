@@ -14,6 +14,7 @@ from eiwflow.figures import steps
 from eiwflow.ui import entropy_loaders as loaders
 from eiwflow.ui.columns import again, draw_each, places
 from eiwflow.ui.components import scrubber
+from eiwflow.ui.foreign import plain
 from eiwflow.ui.parts import LESSON_LETTERS
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ for one, place in main:
         try:
             found[one] = loaders.entropies(one)
         except DataError as error:
-            st.error(f"{error} Choose another data set.")
+            st.error(f"{plain(error)} Choose another data set.")
 if not found:
     st.stop()
 spans = {measured: figures.span(found.values(), measured) for measured in figures.AXES}

@@ -51,7 +51,7 @@ try:
     if not study.runs:
         raise StudyError(f"{study.name} has no run yet.")
 except StudyError as error:
-    said.error(f"{error} Choose another study.")
+    said.error(f"{foreign.plain(error)} Choose another study.")
     new_study.draw(files)
     st.stop()
 page = loaders.StudyVisit(**vars(visit), study=study)
@@ -125,7 +125,7 @@ def show_equal_cpu() -> None:
         st.markdown("A step with weights costs a little more. To give every arm the same seconds, run the study again:")
         st.code(loaders.at_equal_cpu_again(study), language="bash", wrap_lines=True)
     elif shown[0] not in subjects(other):
-        st.markdown(f"{other.name} gave every arm the same CPU seconds, but has no {names[shown[0]]}.")
+        st.markdown(f"{foreign.plain(other.name)} gave every arm the same CPU seconds, but has no {names[shown[0]]}.")
     else:
         st.markdown(f"{cost_in_words(other)} {loaders.verdict(other, shown[0]).in_words()}")
 

@@ -10,6 +10,7 @@ from eiwflow.figures import checkpoint as figures
 from eiwflow.figures import entropy as entropy_figures
 from eiwflow.ui import checkpoint_loaders as loaders
 from eiwflow.ui import entropy_loaders
+from eiwflow.ui.foreign import plain
 
 page = ui.begin("What is in this file?", "Checkpoint", image=False)
 
@@ -62,7 +63,7 @@ with ui.errors_as_sentences():
         try:
             scored = loaders.score(page) if own is None else loaders.own_score(page, own)
         except DataError as error:
-            st.error(f"{error} Showing {page.images.name} instead.")
+            st.error(f"{plain(error)} Showing {plain(page.images.name)} instead.")
             scored, data_name = loaders.score(page), page.images.name
         ui.takeaway(loaders.score_in_words(page, scored))
         ui.caveat(

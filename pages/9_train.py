@@ -12,9 +12,9 @@ from eiwflow.ui import new_run  # noqa: E402 (the title does not wait for torch)
 
 said = st.empty()
 if refused := loaders.refusal(loaders.SHOWN):
-    st.error(refused)
+    st.error(foreign.plain(refused))
 if started := loaders.started():
-    st.toast(f"Started “{started}”: it is shown at the top of this page.")
+    st.toast(f"Started “{foreign.plain(started)}”: it is shown at the top of this page.")
 
 runs = loaders.listed()
 foreign.complaints(st.container(), loaders.complaints())
@@ -29,7 +29,7 @@ if runs:
 
 st.subheader("Start a run")
 if refused := loaders.refusal(loaders.NEW):
-    st.error(refused)
+    st.error(foreign.plain(refused))
 say_times = new_run.draw(None if runs else said)
 
 ui.how_to_read("train")

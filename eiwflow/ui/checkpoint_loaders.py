@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ import streamlit as st
 from .. import data
 from . import gone, loaders, weight_loaders
 from .door import door, empty
+from .foreign import plain
 
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
@@ -215,7 +217,7 @@ def own_images() -> Archive | None:
     # Once: other visitors' images may push these out meanwhile.
     found = None if own is None else _archives().get(own)
     if sentence := st.session_state.pop("_refused_own", None):
-        st.error(sentence)
+        st.error(plain(sentence))
     if own is not None and found is None:
         st.error(gone.images(own))
         st.button("Back to the data set", on_click=_drop_archive)
@@ -252,12 +254,17 @@ def _own_score(checkpoint: Checkpoint, own: Archive) -> Evaluation:
     return evaluate(checkpoint.flow, fitted, scored_images(checkpoint))
 
 
+def _safe_name(name: str) -> str:
+    """Return an uploaded file's name without what Markdown could take for more than a name: it stands in sentences."""
+    return re.sub(r"[^\w .-]", "_", name)[:60]
+
+
 def _take_archive(upload: UploadedFile | None) -> None:
     if upload is None:
         return
     empty("upload-own")
     try:
-        st.query_params["own"] = remember_archive(upload.getvalue(), upload.name[:60])
+        st.query_params["own"] = remember_archive(upload.getvalue(), _safe_name(upload.name))
     except data.DataError as error:
         st.session_state["_refused_own"] = str(error)
 

@@ -14,11 +14,12 @@ MOST_COMPLAINTS = 5
 
 #: Keeps two characters apart and is not seen: Streamlit makes links, emoji and icons of plain text, escaped or not.
 _JOINER = "\u2060"
-_PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
+_SYNTAX = re.compile(r"([\\`*_\[\]<$~&])")
+_BLOCK = re.compile(r"^([#>+=-])|^(\d+)(?=[.)])")
 _MADE_OF_TEXT = re.compile(r"(:)(?=[\w/+-])|((?<![\w])www)(?=\.)|(@)(?=\w)", re.IGNORECASE)
 
 
-def plain(text: object, most: int = 300) -> str:
+def plain(text: object, most: int = 2000) -> str:
     """Return a stranger's text so that Streamlit's Markdown shows it as it stands: no link, picture, HTML or formula.
 
     Arguments:
@@ -27,8 +28,8 @@ def plain(text: object, most: int = 300) -> str:
 
     """
     apart = _MADE_OF_TEXT.sub(lambda found: found[0] + _JOINER, printable(" ".join(str(text).split()), most))
-    # Not the joiner: it is no punctuation.
-    return _PUNCTUATION.sub(r"\\\1", apart)
+    inline = _SYNTAX.sub(r"\\\1", apart)
+    return _BLOCK.sub(lambda found: f"\\{found[1]}" if found[1] else f"{found[2]}{_JOINER}", inline)
 
 
 def complaints(place: DeltaGenerator, sentences: Sequence[str]) -> None:

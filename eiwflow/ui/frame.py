@@ -17,6 +17,7 @@ from ..figures.pixels import file_uri
 from . import foreign, gone, loaders, navigation, state, texts
 from .components.thumbnails import thumbnails
 from .door import door, empty
+from .foreign import plain
 
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
@@ -272,10 +273,10 @@ def _beside(
     try:
         images = loaders.images(page.images.name, shape, 2**other.info.config.levels)
     except data.DataError as error:
-        above.error(str(error))
+        above.error(plain(error))
         return page
     if images.note and images.note != page.images.note:
-        box.caption(images.note)
+        box.caption(plain(images.note))
     image = _picked(page.photo, page.links["image"], images, shape)
     second = replace(page, file=file, checkpoint=other, images=images, image=image, second=True)
     return replace(page, other=second)
@@ -287,7 +288,7 @@ def _open_other(file: loaders.CheckpointFile, above: DeltaGenerator) -> Checkpoi
     try:
         return loaders.open_checkpoint(file)
     except CheckpointError as error:
-        above.error(f"{error} There is nothing to compare with.")
+        above.error(f"{plain(error)} There is nothing to compare with.")
         return None
 
 
@@ -320,7 +321,7 @@ def _take_checkpoint(place: str, upload: UploadedFile | None) -> None:
     except CheckpointError as error:
         # A page with a door of its own shows why in a table.
         if place == SIDE_BAR:
-            state.note(str(error))
+            state.note(plain(error))
         else:
             st.session_state["_refused_checkpoint"] = error
         return
@@ -342,10 +343,10 @@ def _open_or_another(
             problems.append(str(error))
             continue
         if problems:
-            above.error(f"{problems[0]} Showing {files[key].label} instead.")
+            above.error(f"{plain(problems[0])} Showing {plain(files[key].label)} instead.")
         return checkpoint, files[key]
     for problem in problems:
-        above.error(problem)
+        above.error(plain(problem))
     above.info("No checkpoint can be opened. Train one with `python -m eiwflow train`, then load this page again.")
     st.stop()
 
@@ -365,12 +366,12 @@ def _images(checkpoint: Checkpoint, box: DeltaGenerator, above: DeltaGenerator) 
     try:
         images = loaders.images(name, config.shape, 2**config.levels)
     except data.DataError as error:
-        above.error(str(error))
+        above.error(plain(error))
         st.stop()
     if images.note:
-        box.caption(images.note)
+        box.caption(plain(images.note))
     if trained_on != name:
-        box.caption(f"The checkpoint was trained on {trained_on or 'unnamed images'}.")
+        box.caption(f"The checkpoint was trained on {plain(trained_on, 80) or 'unnamed images'}.")
     return images
 
 
@@ -424,7 +425,7 @@ def _take_photo(upload: UploadedFile | None) -> None:
     except data.DataError:
         formats = ", ".join(data.picture.FORMATS)
         state.note(
-            f"“{upload.name[:60]}” cannot be read as a picture; it must be {formats} of at most "
+            f"“{plain(upload.name, 60)}” cannot be read as a picture; it must be {formats} of at most "
             f"{data.picture.MAX_WHOLE_PIXELS:,} pixels (a JPEG of {data.picture.MAX_PIXELS:,})."
         )
 

@@ -9,6 +9,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from . import loaders, state
+from .foreign import plain
 
 #: Flows that earlier versions brought along; links to them are still about.
 NO_LONGER_BUNDLED = "emoji32-"
@@ -90,4 +91,4 @@ def study(key: str) -> str:
 
 def quoted(text: str, most: int = 60) -> str:
     """Return a text of a stranger's in quotes."""
-    return f"“{text[:most]}”"
+    return f"“{plain(text, most)}”"

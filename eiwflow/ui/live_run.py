@@ -10,6 +10,7 @@ import streamlit as st
 from ..figures import train as figures
 from . import gone, parts, state
 from . import run_loaders as loaders
+from .foreign import plain
 
 if TYPE_CHECKING:
     from ..training.run import RunDirectory
@@ -62,7 +63,7 @@ def show(one: loaders.Listed, page: Visit) -> None:
     """Draw a run: how it ended, if it has; its curves, samples and channels, every second while it lives."""
     run, now = one.run, one.state
     if now.name in ("failed", "crashed"):
-        st.error(f"{now.message} {now.advice}")
+        st.error(f"{plain(now.message)} {plain(now.advice)}")
         if end := run.log_end():
             st.caption("The end of its log:")
             st.code(end, language=None, wrap_lines=True)
@@ -133,7 +134,7 @@ def manage(runs: dict[str, loaders.Listed], name: str) -> None:
 
     one = runs[name]
     parts.table([listed.row() for listed in runs.values()])
-    st.markdown(f"The run that is shown, **{one.run.title}**:")
+    st.markdown(f"The run that is shown, **{plain(one.run.title)}**:")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.text_input(
             "Call it",
@@ -148,7 +149,9 @@ def manage(runs: dict[str, loaders.Listed], name: str) -> None:
             "Export as one ZIP", one.run.archive, f"{name}.zip", "application/zip", key="export", on_click="ignore"
         )
         with st.popover("Delete …", disabled=one.state.alive):
-            st.markdown(f"Delete **{one.run.title}** with its checkpoint, curves and samples? There is no way back.")
+            st.markdown(
+                f"Delete **{plain(one.run.title)}** with its checkpoint, curves and samples? There is no way back."
+            )
             st.button("Delete it for good", on_click=loaders.delete, args=(one.run,), key="delete", type="primary")
     others = st.multiselect(
         "Compare its curves with those of",

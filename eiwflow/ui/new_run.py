@@ -19,6 +19,7 @@ from ..training.recipe import OPTIMISERS, Recipe
 from . import loaders as shared
 from . import parts
 from . import run_loaders as loaders
+from .foreign import plain
 
 Number = TypeVar("Number", int, float)
 
@@ -163,7 +164,7 @@ def _say_estimate(device: str) -> None:
         chosen = _own_recipe()
         needed = loaders.memory(chosen, device)
     except (ConfigError, data.DataError) as error:
-        st.error(str(error))
+        st.error(plain(error))
         return
     took = [f"{needed / 2**20:,.0f} MiB of memory"]
     if (seconds := loaders.seconds(chosen, device)) is not None:

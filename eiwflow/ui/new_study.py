@@ -10,6 +10,7 @@ import streamlit as st
 
 from ..flow.config import INITS, FlowConfig
 from . import compare_loaders, loaders, parts
+from .foreign import plain
 
 if TYPE_CHECKING:
     from ..training.study_recipe import StudyRecipe
@@ -26,9 +27,9 @@ LOOK_S = 2
 def draw(known: dict[str, Path]) -> None:
     """Draw what is under way, and the form for a new study."""
     if refused := st.session_state.pop("_study_refused", ""):
-        st.error(refused)
+        st.error(plain(refused))
     if (ended := st.session_state.get("_study_ended")) in known:
-        st.success(f"{ended} is done.")
+        st.success(f"{plain(ended)} is done.")
         st.button("Show it", key="show-ended", type="primary", on_click=_show, args=(ended,))
     own = {key: path for key, path in known.items() if path.parent == compare_loaders.own_folder()}
     for key, path in own.items():
@@ -83,7 +84,7 @@ def _watch(key: str, path: Path) -> None:
         if compare_loaders.read(path).is_done and not study_worker.alive(path):
             return
     except StudyError as error:
-        st.error(str(error))
+        st.error(plain(error))
         return
     st.fragment(_progress, run_every=LOOK_S if study_worker.alive(path) else None)(key, path)
 
@@ -107,7 +108,7 @@ def _progress(key: str, path: Path) -> None:
         if study.runs:
             st.button("Show it", key=f"show-{key}", on_click=_show, args=(key,))
     if not alive and (said := study_worker.complaint(path)):
-        st.error(said)
+        st.error(plain(said))
     if st.session_state.get(f"_alive-{key}") and not alive:
         # It has just ended: the page is drawn once more, and the look at it comes to an end.
         st.session_state[f"_alive-{key}"] = False

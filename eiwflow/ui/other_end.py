@@ -10,6 +10,7 @@ import streamlit as st
 from .. import data
 from . import gone, loaders
 from .door import empty
+from .foreign import plain
 from .frame import photo_door
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def other_end(page: Page) -> OtherEnd:
     """Draw the choice of image B; return it."""
     photos, photo = loaders.photos(), st.query_params.get("photo_b")
     if refused := st.session_state.pop("_refused_b", None):
-        st.error(refused)
+        st.error(plain(refused))
     if photo is not None and photo not in photos:
         st.error(gone.photo(photo))
         st.button("Show a test image as B", on_click=_drop_photo)

@@ -17,6 +17,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from ..analysis.words.numbers import fixed
 from . import glossary, navigation, texts
+from .foreign import plain
 from .frame import Page
 
 if TYPE_CHECKING:
@@ -225,8 +226,19 @@ def _csv(rows: Sequence[dict[str, Any]]) -> bytes:
     file = io.StringIO()
     writer = csv.DictWriter(file, fieldnames=list(rows[0]))
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({name: _csv_cell(value) for name, value in row.items()} for row in rows)
     return file.getvalue().encode()
+
+
+def _csv_cell(value: object) -> object:
+    """Return a cell that no spreadsheet takes for a formula: such a text begins with an apostrophe."""
+    if not isinstance(value, str) or not value.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return value
+    try:
+        float(value)
+    except ValueError:
+        return f"'{value}"
+    return value
 
 
 def recipe(page: Visit, *commands: str, photo: bool | None = None) -> None:
@@ -277,7 +289,7 @@ def errors_as_sentences() -> Iterator[None]:
     try:
         yield
     except NonFiniteError as error:
-        st.error(f"{error} Choose another image, seed or checkpoint.")
+        st.error(f"{plain(error)} Choose another image, seed or checkpoint.")
 
 
 def frozen(seconds: float) -> str:

@@ -12,6 +12,8 @@ from typing import TypeVar, cast
 
 import streamlit as st
 
+from .foreign import plain
+
 Option = TypeVar("Option")
 
 
@@ -113,7 +115,7 @@ def _read_url(key: str, options: Sequence[Option], default: Option, name: str) -
     st.session_state[key] = value if value in options else default
     if wanted is None and url is not None and url != written:
         shown = st.session_state[key]
-        note(f"This link asks for {name or key} “{url[:40]}”, which is not here: showing {shown}.")
+        note(f"This link asks for {name or key} “{plain(url, 40)}”, which is not here: showing {plain(shown)}.")
 
 
 def _find(options: Sequence[Option], text: str) -> Option | None:

@@ -1,0 +1,146 @@
+"""What a stranger wrote is shown as it stands: no page makes a picture, a link or HTML of it."""
+
+from __future__ import annotations
+
+import ast
+import csv
+import io
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from eiwflow.checkpoint import CheckpointInfo, save
+from eiwflow.training.loop import train
+from eiwflow.training.run import runs_root
+from eiwflow.ui import parts
+from eiwflow.ui.foreign import plain
+from eiwflow.ui.navigation import pages
+
+from ..training.test_resume import signalled_at
+from ..training.tiny import tiny_data, tiny_run
+from .conftest import APP, small_flow, visit_page, write_checkpoint
+
+PICTURE, LINK, HTML = "![x](http://evil.example/p.png)", "[y](http://evil.example)", "<img src=//evil.example/q>"
+HOSTILE = f"{PICTURE}{LINK}{HTML}"
+#: What Streamlit renders as Markdown.
+RENDERED = ("markdown", "caption", "info", "error", "success", "warning", "toast")
+ROOT = APP.parent
+PAGES = [entry.path for entry in pages()]
+
+
+def assert_nothing_raw(at: AppTest) -> None:
+    assert not at.exception
+    for kind in RENDERED:
+        for element in at.get(kind):
+            text = getattr(element, "value", "") or ""
+            for raw in ("![x]", "[y](", "<img src=//", "http://evil"):
+                # In raw HTML of ours (st.html is no Markdown) everything is escaped by another function.
+                assert raw not in text.replace("\\[", "").replace("\\<", ""), (kind, text)
+
+
+@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize(
+    "key", ["ck", "vs", "photo", "photo_b", "own", "run", "study", "data", "image", "seed", "level"]
+)
+def test_a_hostile_link_is_shown_as_text(bundle: Path, path: str, key: str) -> None:
+    write_checkpoint(bundle / "one.safetensors")
+    assert_nothing_raw(visit_page(path, **{"ck": "one", key: HOSTILE}))
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_what_a_hostile_file_says_of_itself_is_shown_as_text(bundle: Path, path: str) -> None:
+    flow = small_flow()
+    info = CheckpointInfo(config=flow.config, data=HOSTILE, command=HOSTILE, recipe={HOSTILE: HOSTILE})
+    save(bundle / "one.safetensors", flow, info)
+    write_checkpoint(bundle / "two.safetensors", data=HOSTILE)
+    at = visit_page(path, ck="one", vs="two")
+    assert_nothing_raw(at)
+
+
+def test_a_hostile_name_of_a_run_is_shown_as_text(bundle: Path) -> None:
+    run = tiny_run(runs_root(), iterations=4)
+    train(run, images=tiny_data(), progress=signalled_at(2))
+    (run.path / "title.txt").write_text("![x](http://evil.example/p.png)")
+    run.set_status("failed", 2, HOSTILE, HOSTILE)
+    at = visit_page("pages/9_train.py")
+    assert any("evil.example" in error.value for error in at.error)
+    assert_nothing_raw(at)
+
+
+def test_a_hostile_file_is_refused_as_text(bundle: Path) -> None:
+    write_checkpoint(bundle / "one.safetensors")
+    at = visit_page("app.py", ck="one")
+    at.file_uploader(key="checkpoint-side-bar-0").upload(f"{PICTURE}.safetensors", b"no flow", "").run()
+    assert any("evil.example" in note.value for note in at.info)
+    assert_nothing_raw(at)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("photos32-weighted", "photos32-weighted"),
+        ("a_b*c`d", r"a\_b\*c\`d"),
+        ("<b>", r"\<b>"),
+        ("$x$ ~y~ &lt;", r"\$x\$ \~y\~ \&lt;"),
+        ("# head", r"\# head"),
+        ("1. one", "1\u2060. one"),
+        ("two\nlines\u202e", "two lines\ufffd"),
+        ("http://a.example", "http:\u2060//a.example"),
+        (":material/bomb:", ":\u2060material/bomb:"),
+        ("www.a.example b@c.example", "www\u2060.a.example b@\u2060c.example"),
+    ],
+)
+def test_text_is_escaped_where_markdown_would_take_it_for_more(text: str, expected: str) -> None:
+    assert plain(text) == expected
+
+
+#: Calls whose text is often a stranger's, and what may stand in it unescaped: text of ours, or of these functions.
+STRICT = {"error", "info", "warning", "success", "toast"}
+ESCAPED = {"plain", "flow", "photo", "images", "run", "study", "quoted", "frozen", "in_words"}
+
+
+def _raw(node: ast.expr) -> list[str]:
+    """Return the parts of an argument that are neither text of ours nor escaped."""
+    if isinstance(node, ast.Constant):
+        return []
+    if isinstance(node, ast.JoinedStr):
+        values = [part for part in node.values if isinstance(part, ast.FormattedValue) and part.format_spec is None]
+        return [raw for part in values for raw in _raw(part.value)]
+    if isinstance(node, ast.Call):
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        return [] if name in ESCAPED else [ast.unparse(node)]
+    return [ast.unparse(node)]
+
+
+#: Ours: sentences that were escaped where they were made, numbers, and words of this file.
+OURS = {"sentence", "levels - 1", "page.level", "there", "len(study.runs)"}
+
+
+def test_no_page_shows_a_raw_string_in_a_message() -> None:
+    sources = [ROOT / "app.py", *(ROOT / "pages").glob("*.py"), *(ROOT / "eiwflow" / "ui").rglob("*.py")]
+    raw = []
+    for path in sources:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in STRICT:
+                raw += [
+                    f"{path.name}: {text}" for argument in node.args[:1] for text in _raw(argument) if text not in OURS
+                ]
+    assert not raw, raw
+
+
+def test_the_check_finds_a_raw_string() -> None:
+    call = ast.parse('st.error(f"{name} is broken: {plain(text)}, {count:,}")').body[0].value
+    assert _raw(call.args[0]) == ["name"]
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [
+        ("=1+1", "'=1+1"), ("+x", "'+x"), ("@SUM(A1)", "'@SUM(A1)"), ("-cmd|x", "'-cmd|x"), ("\tx", "'\tx"),
+        ("-0.5", "-0.5"), (-0.5, "-0.5"), ("static-first", "static-first"), (None, ""),
+    ],
+)  # fmt: skip
+def test_no_cell_of_a_csv_is_a_formula(cell: object, expected: str) -> None:
+    (row,) = csv.DictReader(io.StringIO(parts._csv([{"a": cell}]).decode(), newline=""))
+    assert row["a"] == expected
