@@ -1,0 +1,381 @@
+// A multi-scale flow in plain JavaScript: the same map as eiwflow.flow, image to latents and back.
+// Feature maps are Float64Array in the layout [pixel][channel]; images are RGB bytes [pixel][channel].
+
+const LOG_WEIGHT_BOUND = 2, VARIANCE_FLOOR = 1e-4, PRIOR_BOUND = 4;
+
+/** Read a pack: [u32 length][JSON][blobs]. A reference {at, shape} in the JSON points to float32 values behind it. */
+export function readPack(bytes) {
+  const copy = bytes.slice();                       // its own buffer, so that float32 values are aligned
+  const length = new DataView(copy.buffer).getUint32(0, true);
+  const head = JSON.parse(new TextDecoder().decode(copy.subarray(4, 4 + length)));
+  const start = 4 + length;
+  const floats = ({ at, shape }) => new Float32Array(copy.buffer, start + at, shape.reduce((a, b) => a * b, 1));
+  const blob = ({ at, size }) => copy.subarray(start + at, start + at + size);
+  return { head, floats, blob };
+}
+
+/** Convolution with zero padding and stride 1: x [pixel][inputs] to [pixel][outputs]. */
+export function convolve(x, height, width, layer) {
+  const { kernel, inputs, outputs, weight, bias } = layer, pixels = height * width;
+  const y = new Float64Array(pixels * outputs), reach = kernel >> 1, taps = kernel * kernel * inputs;
+  let columns = x;
+  if (kernel > 1) {
+    columns = new Float64Array(pixels * taps);
+    for (let row = 0; row < height; row++) for (let col = 0; col < width; col++) {
+      let to = (row * width + col) * taps;
+      for (let dy = -reach; dy <= reach; dy++) for (let dx = -reach; dx <= reach; dx++, to += inputs) {
+        const r = row + dy, c = col + dx;
+        if (r < 0 || c < 0 || r >= height || c >= width) continue;
+        const from = (r * width + c) * inputs;
+        for (let i = 0; i < inputs; i++) columns[to + i] = x[from + i];
+      }
+    }
+  }
+  for (let p = 0; p < pixels; p++) {
+    const a = p * taps;
+    let o = 0;
+    for (; o + 4 <= outputs; o += 4) {
+      const w0 = o * taps, w1 = w0 + taps, w2 = w1 + taps, w3 = w2 + taps;
+      let s0 = bias[o], s1 = bias[o + 1], s2 = bias[o + 2], s3 = bias[o + 3];
+      for (let k = 0; k < taps; k++) {
+        const v = columns[a + k];
+        s0 += v * weight[w0 + k]; s1 += v * weight[w1 + k]; s2 += v * weight[w2 + k]; s3 += v * weight[w3 + k];
+      }
+      const at = p * outputs + o;
+      y[at] = s0; y[at + 1] = s1; y[at + 2] = s2; y[at + 3] = s3;
+    }
+    for (; o < outputs; o++) {
+      let s = bias[o];
+      for (let k = 0; k < taps; k++) s += columns[a + k] * weight[o * taps + k];
+      y[p * outputs + o] = s;
+    }
+  }
+  return y;
+}
+
+function network(x, height, width, layers) {
+  let y = x;
+  layers.forEach((layer, number) => {
+    y = convolve(y, height, width, layer);
+    if (number < layers.length - 1) for (let i = 0; i < y.length; i++) if (y[i] < 0) y[i] = 0;
+  });
+  return y;
+}
+
+/** The affine map of ActNorm and 1×1 convolution at every pixel: matrix [out][in], bias [out]. */
+function mix(x, channels, matrix, bias) {
+  const y = new Float64Array(x.length);
+  for (let p = 0; p < x.length; p += channels) for (let o = 0; o < channels; o++) {
+    let s = bias[o];
+    for (let i = 0; i < channels; i++) s += matrix[o * channels + i] * x[p + i];
+    y[p + o] = s;
+  }
+  return y;
+}
+
+/** The first or the second half of the channels. */
+export function half(x, channels, second) {
+  const h = channels / 2, y = new Float64Array(x.length / 2);
+  for (let p = 0, q = second ? h : 0; p < y.length; p += h, q += channels) for (let i = 0; i < h; i++) y[p + i] = x[q + i];
+  return y;
+}
+
+export function join(a, b, channels) {
+  const h = channels / 2, y = new Float64Array(a.length + b.length);
+  for (let p = 0, q = 0; p < a.length; p += h, q += channels) for (let i = 0; i < h; i++) {
+    y[q + i] = a[p + i];
+    y[q + h + i] = b[p + i];
+  }
+  return y;
+}
+
+/** Output channel 4c + 2i + j is row i, column j of the 2×2 patches of channel c. */
+export function squeeze(x, height, width, channels) {
+  const y = new Float64Array(x.length), w = width / 2;
+  for (let r = 0; r < height; r++) for (let c = 0; c < width; c++) for (let k = 0; k < channels; k++)
+    y[((r >> 1) * w + (c >> 1)) * 4 * channels + 4 * k + 2 * (r & 1) + (c & 1)] = x[(r * width + c) * channels + k];
+  return y;
+}
+
+/** The inverse of squeeze; height, width and channels are those of the result. */
+export function unsqueeze(y, height, width, channels) {
+  const x = new Float64Array(y.length), w = width / 2;
+  for (let r = 0; r < height; r++) for (let c = 0; c < width; c++) for (let k = 0; k < channels; k++)
+    x[(r * width + c) * channels + k] = y[((r >> 1) * w + (c >> 1)) * 4 * channels + 4 * k + 2 * (r & 1) + (c & 1)];
+  return x;
+}
+
+function inOrder(x, order) {
+  const y = new Float64Array(x.length), n = order.length;
+  for (let p = 0; p < x.length; p += n) for (let j = 0; j < n; j++) y[p + j] = x[p + order[j]];
+  return y;
+}
+
+function backInOrder(y, order) {
+  const x = new Float64Array(y.length), n = order.length;
+  for (let p = 0; p < y.length; p += n) for (let j = 0; j < n; j++) x[p + order[j]] = y[p + j];
+  return x;
+}
+
+/** log ω of one half from the spatial means and log variances of the other. */
+function solve(x, channels, solver) {
+  const pixels = x.length / channels, pooled = new Float64Array(2 * channels);
+  for (let c = 0; c < channels; c++) {
+    let mean = 0, variance = 0;
+    for (let p = 0; p < pixels; p++) mean += x[p * channels + c];
+    mean /= pixels;
+    for (let p = 0; p < pixels; p++) variance += (x[p * channels + c] - mean) ** 2;
+    pooled[c] = mean;
+    pooled[channels + c] = Math.log(variance / pixels + VARIANCE_FLOOR);
+  }
+  const hidden = convolve(pooled, 1, 1, solver.hidden);
+  for (let i = 0; i < hidden.length; i++) hidden[i] = Math.max(0, hidden[i]);
+  return convolve(hidden, 1, 1, solver.out).map((s) => LOG_WEIGHT_BOUND * Math.tanh(s / LOG_WEIGHT_BOUND));
+}
+
+function scaled(x, logs, sign) {
+  const n = logs.length;
+  return x.map((v, i) => v * Math.exp(sign * logs[i % n]));
+}
+
+/** The inverse of a square matrix [row][column], by elimination with pivots. */
+export function inverted(matrix) {
+  const n = Math.sqrt(matrix.length), a = matrix.slice(), b = new Float64Array(n * n);
+  for (let i = 0; i < n; i++) b[i * n + i] = 1;
+  for (let col = 0; col < n; col++) {
+    let pivot = col;
+    for (let r = col + 1; r < n; r++) if (Math.abs(a[r * n + col]) > Math.abs(a[pivot * n + col])) pivot = r;
+    for (let k = 0; k < n; k++) for (const m of [a, b]) [m[col * n + k], m[pivot * n + k]] = [m[pivot * n + k], m[col * n + k]];
+    const scale = 1 / a[col * n + col];
+    for (let k = 0; k < n; k++) { a[col * n + k] *= scale; b[col * n + k] *= scale; }
+    for (let r = 0; r < n; r++) {
+      const factor = a[r * n + col];
+      if (r === col || !factor) continue;
+      for (let k = 0; k < n; k++) { a[r * n + k] -= factor * a[col * n + k]; b[r * n + k] -= factor * b[col * n + k]; }
+    }
+  }
+  return b;
+}
+
+/** One level of the flow. */
+export class Level {
+  constructor(spec, floats) {
+    const layer = (l) => ({ ...l, weight: Float64Array.from(floats(l.weight)), bias: Float64Array.from(floats(l.bias)) });
+    const map = (m) => {
+      const matrix = Float64Array.from(floats(m.matrix)), bias = Float64Array.from(floats(m.bias)), back = inverted(matrix);
+      return { forward: { matrix, bias }, inverse: { matrix: back, bias: mix(bias, bias.length, back, new Float64Array(bias.length)).map((v) => -v) } };
+    };
+    Object.assign(this, { number: spec.number, channels: spec.channels, height: spec.height, width: spec.width });
+    this.bound = spec.bound;
+    this.order = spec.order;                         // channel numbers, kept first; null at the last level
+    this.steps = spec.steps.map((s) => ({ ...map(s), network: s.network.map(layer) }));
+    const solver = (s) => ({ hidden: layer(s.hidden), out: layer(s.out) });
+    this.weights = spec.weights && { kept: solver(spec.weights.kept), emitted: solver(spec.weights.emitted) };
+    this.prior = spec.prior && layer(spec.prior);
+  }
+
+  /** The coupling's log-scale s and shift t from the half that decides. */
+  affine(step, decides) {
+    const h = this.channels / 2, out = network(decides, this.height, this.width, step.network);
+    const logScale = half(out, this.channels, false), bound = this.bound;
+    for (let i = 0; i < logScale.length; i++) logScale[i] = bound * Math.tanh(logScale[i] / bound);
+    return { logScale, shift: half(out, this.channels, true), half: h };
+  }
+
+  /** Features behind step k, for every k; look, where it is given, is told what each coupling does. */
+  run(x, look) {
+    const seen = [];
+    let y = x;
+    this.steps.forEach((step, number) => {
+      y = mix(y, this.channels, step.forward.matrix, step.forward.bias);
+      const a = half(y, this.channels, false), b = half(y, this.channels, true);
+      const { logScale, shift } = this.affine(step, a);
+      look?.({ number, a, b, logScale, shift });
+      y = join(a, b.map((v, i) => Math.exp(logScale[i]) * v + shift[i]), this.channels);
+      seen.push(y);
+    });
+    return seen;
+  }
+
+  features(x) { return this.run(x).at(-1); }
+
+  /** The level's input (squeezed) from its features. */
+  undo(features) {
+    let y = features;
+    for (let k = this.steps.length - 1; k >= 0; k--) {
+      const step = this.steps[k];
+      const a = half(y, this.channels, false), b = half(y, this.channels, true);
+      const { logScale, shift } = this.affine(step, a);
+      y = join(a, b.map((v, i) => (v - shift[i]) * Math.exp(-logScale[i])), this.channels);
+      y = mix(y, this.channels, step.inverse.matrix, step.inverse.bias);
+    }
+    return y;
+  }
+
+  /** log ω by position after the order, kept half first; null where the flow weights no channel. */
+  logWeights(features) {
+    if (!this.weights) return null;
+    const ordered = inOrder(features, this.order), h = this.channels / 2;
+    const a = half(ordered, this.channels, false), b = half(ordered, this.channels, true);
+    const logB = solve(a, h, this.weights.emitted);
+    const logA = solve(scaled(b, logB, 1), h, this.weights.kept);
+    return Float64Array.from([...logA, ...logB]);
+  }
+
+  priorOf(kept) {
+    if (!this.prior) return { mean: new Float64Array(kept.length), logStd: new Float64Array(kept.length) };
+    const out = convolve(kept, this.height, this.width, this.prior);
+    const logStd = half(out, this.channels, true).map((s) => PRIOR_BOUND * Math.tanh(s / PRIOR_BOUND));
+    return { mean: half(out, this.channels, false), logStd };
+  }
+
+  /** Everything that happens to the squeezed input x. */
+  forward(x) {
+    const steps = this.run(x), features = steps.at(-1);
+    if (!this.order) return { input: x, steps, features, kept: null, emitted: features, noise: features, logWeights: null };
+    const logWeights = this.logWeights(features);
+    let shuffled = inOrder(features, this.order);
+    if (logWeights) shuffled = scaled(shuffled, logWeights, 1);
+    const kept = half(shuffled, this.channels, false), emitted = half(shuffled, this.channels, true);
+    const { mean, logStd } = this.priorOf(kept);
+    const noise = emitted.map((z, i) => (z - mean[i]) * Math.exp(-logStd[i]));
+    return { input: x, steps, features, kept, emitted, noise, logWeights };
+  }
+
+  /** Features from the kept half and the noise. */
+  unsplit(kept, noise) {
+    if (!this.order) return noise;
+    const h = this.channels / 2, { mean, logStd } = this.priorOf(kept);
+    let a = kept, b = noise.map((e, i) => mean[i] + e * Math.exp(logStd[i]));
+    if (this.weights) {
+      a = scaled(a, solve(b, h, this.weights.kept), -1);
+      b = scaled(b, solve(a, h, this.weights.emitted), -1);
+    }
+    return backInOrder(join(a, b, this.channels), this.order);
+  }
+
+  inverse(kept, noise) { return this.undo(this.unsplit(kept, noise)); }
+}
+
+/** A flow from the spec in a pack. */
+export class Flow {
+  constructor(spec, floats) {
+    Object.assign(this, { spec, shape: spec.shape, dimensions: spec.shape.reduce((a, b) => a * b, 1) });
+    this.levels = spec.levels.map((level) => new Level(level, floats));
+  }
+
+  /** Values in −½ … ½ from bytes: each at the middle of its bin. */
+  dequantise(bytes) { return Float64Array.from(bytes, (v) => (v + 0.5) / 256 - 0.5); }
+
+  quantise(x) { return Uint8ClampedArray.from(x, (v) => Math.min(255, Math.max(0, Math.floor((v + 0.5) * 256)))); }
+
+  /** The trace of every level of values x. */
+  encode(x) {
+    const traces = [];
+    let kept = x;
+    for (const level of this.levels) {
+      const squeezed = squeeze(kept, 2 * level.height, 2 * level.width, level.channels / 4);
+      traces.push(level.forward(squeezed));
+      kept = traces.at(-1).kept;
+    }
+    return traces;
+  }
+
+  /** Values from the standardised latents, one array a level; look, where given, sees each level's features. */
+  decode(noises, look) {
+    let kept = null;
+    for (let l = this.levels.length - 1; l >= 0; l--) {
+      const level = this.levels[l], features = level.unsplit(kept, noises[l]);
+      look?.(l, features);
+      kept = unsqueeze(level.undo(features), 2 * level.height, 2 * level.width, level.channels / 4);
+    }
+    return kept;
+  }
+
+  /** The image's values from the features of level 1 alone. */
+  fromFeatures(features) {
+    const level = this.levels[0];
+    return unsqueeze(level.undo(features), 2 * level.height, 2 * level.width, level.channels / 4);
+  }
+}
+
+/** Peak signal-to-noise ratio in dB of values x against bytes, after clipping to 0 … 255. */
+export function psnr(x, bytes) {
+  let sum = 0;
+  for (let i = 0; i < x.length; i++) {
+    const v = Math.min(255, Math.max(0, (x[i] + 0.5) * 256 - 0.5)) - bytes[i];
+    sum += v * v;
+  }
+  return 10 * Math.log10(255 * 255 * x.length / Math.max(sum, 1e-9));
+}
+
+/** Features with some channels replaced by their average over images. */
+export function without(features, average, thrown) {
+  const y = features.slice(), n = thrown.length;
+  for (let i = 0; i < y.length; i++) if (thrown[i % n]) y[i] = average[i];
+  return y;
+}
+
+/** Every choice of half of n channels, as bit masks. */
+export function halves(n) {
+  const masks = [];
+  for (let mask = 0; mask < 1 << n; mask++) {
+    let bits = 0;
+    for (let m = mask; m; m &= m - 1) bits++;
+    if (bits === n / 2) masks.push(mask);
+  }
+  return masks;
+}
+
+export const bitsOf = (mask, n) => Array.from({ length: n }, (_, i) => (mask >> i) & 1);
+
+/** PSNR of the image without these channels of level 1. */
+export function score(flow, features, average, bytes, mask) {
+  const thrown = bitsOf(mask, flow.levels[0].channels);
+  return psnr(flow.fromFeatures(without(features, average, thrown)), bytes);
+}
+
+/** Spectral redundancy of one map [pixel]: −½ log of spectral flatness, unbiased for white noise. */
+export function redundancy(map, height, width) {
+  const n = height * width, mean = map.reduce((a, b) => a + b, 0) / n;
+  let logs = 0, power = 0;
+  for (let u = 0; u < height; u++) for (let v = 0; v < width; v++) {
+    if (!u && !v) continue;
+    let re = 0, im = 0;
+    for (let r = 0; r < height; r++) for (let c = 0; c < width; c++) {
+      const angle = -2 * Math.PI * (u * r / height + v * c / width), value = map[r * width + c] - mean;
+      re += value * Math.cos(angle);
+      im += value * Math.sin(angle);
+    }
+    const p = (re * re + im * im) / n, mirror = (2 * u) % height === 0 && (2 * v) % width === 0;
+    power += p;
+    logs += Math.log(p + 1e-12) + 0.5772156649015329 + (mirror ? Math.LN2 : 0);
+  }
+  const others = n - 1, half = others / 2;
+  return (Math.log(power / others + 1e-12) - (digamma(half) - Math.log(half)) - logs / others) / 2;
+}
+
+function digamma(x) {
+  let sum = 0;
+  for (; x < 8; x++) sum -= 1 / x;
+  const i = 1 / (x * x);
+  return sum + Math.log(x) - 0.5 / x - i * (1 / 12 - i * (1 / 120 - i / 252));
+}
+
+/** Normal numbers that depend on the seed alone. */
+export function normals(seed, count) {
+  let state = (seed * 2654435761 + 1) >>> 0;
+  const uniform = () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = Math.imul(state ^ (state >>> 15), state | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
+  const out = new Float64Array(count);
+  for (let i = 0; i < count; i += 2) {
+    const radius = Math.sqrt(-2 * Math.log(1 - uniform())), angle = 2 * Math.PI * uniform();
+    out[i] = radius * Math.cos(angle);
+    if (i + 1 < count) out[i + 1] = radius * Math.sin(angle);
+  }
+  return out;
+}

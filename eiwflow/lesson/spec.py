@@ -1,0 +1,95 @@
+"""A flow as the stage in the browser runs it: its parameters as arrays, its structure as JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..flow import MultiScaleFlow
+from ..flow.coupling import AffineCoupling
+from ..flow.level import Level
+from .pack import Pack
+
+#: Larger images take a browser longer than a moment.
+MAX_SIDE = 32
+
+
+class LessonError(ValueError):
+    """A flow cannot be shown in the lesson; the message is one sentence."""
+
+
+def check(flow: MultiScaleFlow) -> None:
+    """Raise LessonError unless the stage can draw the images of this flow."""
+    _, height, width = flow.config.shape
+    if height != width or height & (height - 1) or height > MAX_SIDE:
+        raise LessonError(
+            f"This flow takes images of {height}×{width} pixels; the lesson shows square ones of 8, 16 or 32."
+        )
+    if flow.config.levels < 2:
+        raise LessonError("This flow has one level; the lesson shows how a flow splits, which takes two or more.")
+
+
+def flow_spec(pack: Pack, flow: MultiScaleFlow) -> dict[str, Any]:
+    """Add a flow's parameters to a pack; return its structure."""
+    config = flow.config
+    return {
+        "shape": list(config.shape),
+        "split": config.split,
+        "levels": [_level(pack, level, config.level_shape(level.number)) for level in flow.levels],
+    }
+
+
+def _level(pack: Pack, level: Level, shape: tuple[int, int, int]) -> dict[str, Any]:
+    channels, height, width = shape
+    shuffle, split = level.shuffle, level.split
+    weights = None if shuffle is None else shuffle.weights
+    return {
+        "number": level.number,
+        "channels": channels,
+        "height": height,
+        "width": width,
+        "bound": level.steps[0].coupling.scale_bound,
+        "steps": [_step(pack, dict(step.parts()), channels) for step in level.steps],
+        "order": None if shuffle is None else shuffle.order.tolist(),
+        "weights": None
+        if weights is None
+        else {
+            name: {part: _layer(pack, getattr(solver, part)) for part in ("hidden", "out")}
+            for name, solver in (("kept", weights.kept), ("emitted", weights.emitted))
+        },
+        "prior": None if split is None or split.prior is None else _layer(pack, split.prior),
+    }
+
+
+def _step(pack: Pack, parts: dict[str, nn.Module], channels: int) -> dict[str, Any]:
+    """Return one step: all that stands before the coupling is affine at every pixel, so unit vectors tell the map."""
+    seen = torch.cat([torch.zeros(1, channels), torch.eye(channels)])[:, :, None, None]
+    network: list[dict[str, Any]] = []
+    for part in parts.values():
+        if isinstance(part, AffineCoupling):
+            network = [_layer(pack, layer) for layer in part.network if isinstance(layer, nn.Conv2d)]
+        else:
+            seen = part(seen)[0]
+    bias, columns = seen[0, :, 0, 0], seen[1:, :, 0, 0]
+    return {"matrix": _floats(pack, (columns - bias).T), "bias": _floats(pack, bias), "network": network}
+
+
+def _layer(pack: Pack, layer: nn.Module) -> dict[str, Any]:
+    """Return a convolution, or a linear layer as one of a single pixel, with its weight as [out][row][column][in]."""
+    if not isinstance(layer, (nn.Conv2d, nn.Linear)) or layer.bias is None:
+        raise LessonError(f"The lesson cannot run a layer of the class {type(layer).__name__}.")
+    weight = layer.weight if layer.weight.dim() == 4 else layer.weight[:, :, None, None]
+    outputs, inputs, kernel, _ = weight.shape
+    return {
+        "kernel": kernel,
+        "inputs": inputs,
+        "outputs": outputs,
+        "weight": _floats(pack, weight.permute(0, 2, 3, 1)),
+        "bias": _floats(pack, layer.bias),
+    }
+
+
+def _floats(pack: Pack, tensor: Tensor) -> dict[str, Any]:
+    return pack.floats(tensor.detach().cpu().numpy())

@@ -1,0 +1,17 @@
+// Runs the stage's flow on a pack's image and latents; prints what it found as JSON. Arguments: flow.js, pack.
+import { readFileSync } from "node:fs";
+const [, , script, path] = process.argv;
+const { readPack, Flow, redundancy } = await import(script);
+const { head, floats } = readPack(new Uint8Array(readFileSync(path)));
+const flow = new Flow(head.flow, floats);
+const traces = flow.encode(Float64Array.from(floats(head.x)));
+const inputs = [];
+const decoded = flow.decode(head.latents.map((l) => Float64Array.from(floats(l))), (_, features) => inputs.push([...features]));
+const back = flow.decode(traces.map((t) => t.noise));
+const first = flow.levels[0], n = first.channels;
+console.log(JSON.stringify({
+  levels: traces.map((t) => ({ steps: t.steps.map((s) => [...s]), features: [...t.features], kept: t.kept && [...t.kept], noise: [...t.noise],
+    logWeights: t.logWeights && [...t.logWeights] })),
+  decoded: [...decoded], decodedFeatures: inputs.reverse(), back: [...back],
+  redundancy: Array.from({ length: n }, (_, c) => redundancy(traces[0].features.filter((_, i) => i % n === c), first.height, first.width)),
+}));
