@@ -1,0 +1,14 @@
+// The stage inside the app: a component of Streamlit calls this with the pack.
+import { mount } from "./stage.js";
+
+export default function ({ parentElement, data, setStateValue, setTriggerValue }) {
+  const root = parentElement.querySelector(".lesson-root");
+  if (!root) return () => {};
+  const stage = mount(root, data, {
+    home: root.dataset.home === "1",
+    onState: (state) => setStateValue("at", state),
+    onLeave: (page, query) => setTriggerValue("leave", { page, query, n: Date.now() }),
+    onTrain: () => setTriggerValue("train", Date.now()),
+  });
+  return () => { stage.stop(); root.eiwLesson = undefined; };
+}

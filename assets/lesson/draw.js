@@ -1,0 +1,127 @@
+// Small helpers: elements, pixel pictures, colours of the theme.
+
+/** An element with properties, attributes ("aria-…", "data-…", class) and children. */
+export function el(tag, props = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [key, value] of Object.entries(props)) {
+    if (value === undefined || value === null || value === false) continue;
+    if (key.startsWith("on")) node.addEventListener(key.slice(2), value);
+    else if (key === "style") node.style.cssText = value;
+    else if (key in node && !key.includes("-") && key !== "role" && key !== "list") node[key] = value;
+    else node.setAttribute(key === "className" ? "class" : key, value === true ? "" : value);
+  }
+  node.append(...children.filter((child) => child !== null && child !== undefined));
+  return node;
+}
+
+/** A canvas of width × height pixels; paint(i) gives the colour of pixel i as [red, green, blue]. */
+export function pixels(width, height, paint, canvas = document.createElement("canvas")) {
+  if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
+  const context = canvas.getContext("2d"), data = context.createImageData(width, height);
+  for (let i = 0; i < width * height; i++) {
+    const [r, g, b] = paint(i);
+    data.data.set([r, g, b, 255], 4 * i);
+  }
+  context.putImageData(data, 0, 0);
+  return canvas;
+}
+
+/** The picture of bytes [pixel][channel], grey or RGB. */
+export function picture(bytes, shape, canvas) {
+  const [height, width, channels] = shape;
+  return pixels(width, height, (i) => channels === 3 ? bytes.subarray(3 * i, 3 * i + 3) : [bytes[i], bytes[i], bytes[i]], canvas);
+}
+
+/** Feature values [pixel][3 or 1] around 0 as a picture: one standard deviation is 45 grey levels. */
+export function featurePicture(x, shape, canvas) {
+  return picture(Uint8ClampedArray.from(x, (v) => 128 + 45 * v), shape, canvas);
+}
+
+/** One channel of features [pixel][channel] as a grey map, middle grey at its middle. */
+export function greyMap(x, channels, channel, height, width, middle = 0, spread = 1, canvas = undefined) {
+  return pixels(width, height, (i) => {
+    const v = 128 + 52 * (x[i * channels + channel] - middle) / (spread || 1);
+    return [v, v, v];
+  }, canvas);
+}
+
+export function maps(x, channels, height, width, middle, spread) {
+  return Array.from({ length: channels }, (_, c) => greyMap(x, channels, c, height, width, middle?.[c] ?? 0, spread?.[c] ?? 1));
+}
+
+/** Middle and spread of every channel of one image's features. */
+export function own(x, channels) {
+  const n = x.length / channels, middle = new Array(channels).fill(0), spread = new Array(channels).fill(0);
+  for (let i = 0; i < x.length; i++) middle[i % channels] += x[i] / n;
+  for (let i = 0; i < x.length; i++) spread[i % channels] += (x[i] - middle[i % channels]) ** 2 / n;
+  return { middle, spread: spread.map(Math.sqrt) };
+}
+
+export function colours(node) {
+  const style = getComputedStyle(node);
+  const of = (name) => style.getPropertyValue(name).trim();
+  return { ink: style.color, quiet: of("--quiet"), line: of("--line"), accent: of("--accent"), warm: of("--warm"), paper: style.backgroundColor };
+}
+
+/** A canvas that fills its parent, in CSS pixels; draw(context, width, height) is called again when the size changes. */
+export function surface(host, draw, label) {
+  const canvas = el("canvas", { className: "fill", role: "img", "aria-label": label });
+  host.append(canvas);
+  const redraw = () => {
+    const width = canvas.clientWidth, height = canvas.clientHeight, ratio = Math.min(2, devicePixelRatio || 1);
+    if (!width || !height) return;
+    if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio))
+      [canvas.width, canvas.height] = [Math.round(width * ratio), Math.round(height * ratio)];
+    const context = canvas.getContext("2d");
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    context.clearRect(0, 0, width, height);
+    context.imageSmoothingEnabled = false;
+    draw(context, width, height);
+  };
+  const watch = new ResizeObserver(redraw);
+  watch.observe(canvas);
+  return { canvas, redraw, stop: () => watch.disconnect() };
+}
+
+export const ease = (t) => t < 0 ? 0 : t > 1 ? 1 : t * t * (3 - 2 * t);
+export const mixed = (a, b, t) => a + (b - a) * t;
+export const number = (n) => n.toLocaleString("en");
+export const percent = (share) => `${Math.round(100 * share)} %`;
+export const minus = (text) => String(text).replace("-", "−");
+const SMALL = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"];
+export const word = (n) => SMALL[n] ?? String(n);
+
+export function ordinal(n) {
+  const tens = n % 100, end = tens > 10 && tens < 14 ? "th" : ["th", "st", "nd", "rd"][n % 10] ?? "th";
+  return number(n) + end;
+}
+
+/** A labelled slider: {row, input}. */
+export function slider({ label, min = 0, max = 1, step = 0.01, value = 0, text = String, onmove }) {
+  const out = el("output", {}), input = el("input", { type: "range", min, max, step, value, "aria-label": label });
+  const show = () => { out.value = text(+input.value); input.setAttribute("aria-valuetext", text(+input.value)); };
+  input.addEventListener("input", () => { show(); onmove(+input.value); });
+  show();
+  return { row: el("label", { className: "slider" }, el("span", {}, label), input, out), input, show };
+}
+
+/** A row of choices of which one is pressed: {row, press}. */
+export function choices(label, options, onpick, pressed) {
+  const buttons = options.map(([key, text]) => el("button", { type: "button", "aria-pressed": String(key === pressed), onclick: () => pick(key) }, text));
+  const pick = (key, quiet) => {
+    buttons.forEach((button, i) => button.setAttribute("aria-pressed", String(options[i][0] === key)));
+    if (!quiet) onpick(key);
+  };
+  return { row: el("div", { className: "choices", role: "group", "aria-label": label }, ...buttons), pick };
+}
+
+/** Calls step(seconds since the start) every frame until it returns false; returns a function that stops it. */
+export function animate(step) {
+  let frame, start;
+  const tick = (now) => {
+    start ??= now;
+    if (step(Math.max(0, (now - start) / 1000)) !== false) frame = requestAnimationFrame(tick);
+  };
+  frame = requestAnimationFrame(tick);
+  return () => cancelAnimationFrame(frame);
+}

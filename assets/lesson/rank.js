@@ -1,0 +1,59 @@
+// Ranks every half of level 1's channels by the picture that is left: in a Worker, or in slices between frames.
+import { bitsOf, halves, psnr, without } from "./flow.js";
+
+/* global make_flow_js */
+const SLICE_MS = 8;
+
+/** What the Worker runs, next to the flow's source. */
+function work(flowModule) {
+  onmessage = ({ data: { pack, which, bytes } }) => {
+    const { head, floats } = flowModule.readPack(pack), spec = head[which];
+    const flow = new flowModule.Flow(spec, floats), level = flow.levels[0], average = floats(spec.average);
+    const features = flow.encode(flow.dequantise(bytes))[0].features;
+    const scores = flowModule.halves(level.channels).map((mask) => flowModule.score(flow, features, average, bytes, mask));
+    postMessage(Float64Array.from(scores));
+  };
+}
+
+/** Call done(scores of every half, in the order of halves()); returns a function that stops the work. */
+export function scoreAll({ pack, which, flow, features, average, bytes, done }) {
+  if (typeof make_flow_js === "function" && typeof Worker === "function") {
+    try {
+      const source = `(${work})((${make_flow_js})());`;
+      const address = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
+      const worker = new Worker(address);
+      URL.revokeObjectURL(address);
+      let fallback = () => {};
+      worker.onmessage = ({ data }) => { worker.terminate(); done(data); };
+      worker.onerror = (event) => { event.preventDefault(); worker.terminate(); fallback = inSlices({ flow, features, average, bytes, done }); };
+      worker.postMessage({ pack, which, bytes });
+      return () => { worker.terminate(); fallback(); };
+    } catch { /* a policy forbids Workers: slices do it too */ }
+  }
+  return inSlices({ flow, features, average, bytes, done });
+}
+
+function inSlices({ flow, features, average, bytes, done }) {
+  const n = flow.levels[0].channels, masks = halves(n), scores = new Float64Array(masks.length);
+  let at = 0, timer;
+  const slice = () => {
+    const end = performance.now() + SLICE_MS;
+    for (; at < masks.length && performance.now() < end; at++)
+      scores[at] = psnr(flow.fromFeatures(without(features, average, bitsOf(masks[at], n))), bytes);
+    if (at < masks.length) timer = setTimeout(slice, SLICE_MS);
+    else done(scores);
+  };
+  timer = setTimeout(slice, 0);
+  return () => clearTimeout(timer);
+}
+
+/** Rank from 1 of the half with this mask. */
+export function rankOf(scores, n, mask) {
+  const mine = scores[halves(n).indexOf(mask)];
+  return 1 + scores.filter((s) => s > mine + 1e-9).length;
+}
+
+/** The mask of the half that a flow factors out at level 1. */
+export function ownHalf(level) {
+  return level.order.slice(level.channels / 2).reduce((mask, channel) => mask | (1 << channel), 0);
+}

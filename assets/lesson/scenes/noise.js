@@ -1,0 +1,188 @@
+// Scene 1: a picture runs through all levels, halves leave as noise, and everything runs backwards.
+import { animate, colours, ease, el, featurePicture, maps, mixed, number, own, picture, surface } from "../draw.js";
+import { unsqueeze } from "../flow.js";
+
+const BACK_S = 3.6;
+
+/** What one level shows: pictures or maps after each step, channel maps, the half that goes on, the noise. */
+function film(stage) {
+  const { flow, traces, images, image, pack } = stage, channels = flow.shape[0], levels = [];
+  let columns = channels === 3 ? 4 : 2, rows = channels === 3 ? 3 : 2;
+  flow.levels.forEach((level, l) => {
+    const trace = traces[l], n = level.channels, size = [level.height, level.width], whole = [2 * size[0], 2 * size[1]];
+    const of = own(trace.features, n);
+    const steps = trace.steps.map((x) => {
+      const y = unsqueeze(x, ...whole, n / 4);
+      return l ? maps(y, n / 4, ...whole, null, null) : featurePicture(y, [...whole, channels]);
+    });
+    const ownKept = trace.kept && own(trace.kept, n / 2);
+    levels.push({
+      level, columns, rows, steps, order: level.order ?? Array.from({ length: n }, (_, c) => c),
+      channels: maps(trace.features, n, ...size, of.middle, of.spread),
+      kept: trace.kept && maps(trace.kept, n / 2, ...size, ownKept.middle, ownKept.spread),
+      noise: maps(trace.noise, level.order ? n / 2 : n, ...size),
+    });
+    if (trace.kept) [columns, rows] = [columns, 2 * rows];
+  });
+  const bytes = images[image].bytes, decoded = flow.quantise(flow.decode(traces.map((t) => t.noise)));
+  const differ = decoded.reduce((count, v, i) => count + (v !== bytes[i]), 0);
+  return { levels, start: picture(bytes, pack.head.shape), end: picture(decoded, pack.head.shape), differ, size: flow.shape[1], channels };
+}
+
+/** Draws maps in a grid of columns × rows that is `side` wide per map; place(i) is the cell of map i. */
+function grid(context, all, x, y, columns, side, place = (i) => i, alpha = 1, gap = 0) {
+  context.globalAlpha = alpha;
+  all.forEach((map, i) => {
+    const at = place(i), col = at % columns, row = Math.floor(at / columns);
+    context.drawImage(map, x + col * side + gap / 2, y + row * side + gap / 2, side - gap, side - gap);
+  });
+  context.globalAlpha = 1;
+}
+
+export const noise = {
+  number: 1,
+  short: "Noise and back",
+  title: "A flow turns a picture into noise, and back.",
+  notes: "Ask what is lost on the way. Nothing is: every step can be undone. At each level half of the values leave as noise, and the " +
+    "other half goes on. Stop after level 1: grain has left, and the half that goes on still shows the picture. Then let it run backwards.",
+  more: { page: "levels" },
+
+  build(stage) {
+    const { levels, start, end, differ, size, channels } = film(stage), total = stage.flow.dimensions;
+    const value = Math.sqrt(1 / channels);           // side of one value; a pixel has area 1
+    const wide = levels[0].columns * levels[0].level.width * value, high = levels[0].rows * levels[0].level.height * value;
+    const parts = [], ticks = [], add = (seconds, draw, say) => parts.push({ seconds, draw, say });
+    const left = (l) => levels.slice(l).reduce((sum, one) => sum + one.noise.length * one.level.height * one.level.width, 0);
+    const xOfNoise = levels.map((_, l) => levels.slice(0, l).reduce((x, one) => x + blockWidth(one) + 0.7, 0));
+
+    function blockWidth(one) {
+      const map = one.level.width * value;
+      return (one.level.order ? one.columns / 2 : one.columns) * map;
+    }
+    const drawNoise = (g, upTo) => {
+      for (let l = 0; l < upTo; l++) {
+        const one = levels[l], columns = one.level.order ? one.columns / 2 : one.columns;
+        grid(g.context, one.noise, g.rx + xOfNoise[l] * g.u, g.ry, columns, one.level.width * value * g.u);
+      }
+    };
+    const square = (g, map, alpha = 1) => {
+      g.context.globalAlpha = alpha;
+      g.context.drawImage(map, g.lx + (wide - size) / 2 * g.u, g.ly, size * g.u, size * g.u);
+      g.context.globalAlpha = 1;
+    };
+    add(0.9, (g) => square(g, start), `${number(total)} values enter the flow.`);
+    levels.forEach((one, l) => {
+      const { level, columns, rows, steps } = one, map = level.width * value, n = level.channels, before = l ? levels[l - 1].kept : null;
+      const inner = l ? levels[l - 1] : null, gridBefore = (g, all, alpha) =>
+        grid(g.context, all, g.lx, g.ty, inner.columns / 2, inner.level.width * value * g.u, undefined, alpha);
+      ticks.push([parts.reduce((sum, part) => sum + part.seconds, 0), `level ${level.number}`]);
+      const slow = l ? 0.22 : 0.5;
+      steps.forEach((step, k) => add(slow, (g, f) => {
+        drawNoise(g, l);
+        const old = k ? steps[k - 1] : l ? before : start;
+        if (l) { gridBefore(g, old, 1); gridBefore(g, step, ease(f)); } else { square(g, old); square(g, step, ease(f)); }
+      }, l ? `Level ${level.number} works on the ${number(left(l))} values that are left.` : `Step ${k + 1} of ${steps.length}: ` +
+        "one half of the channels changes the other."));
+      add(l ? 0.4 : 0.9, (g, f) => {
+        drawNoise(g, l);
+        if (l) gridBefore(g, steps.at(-1), 1 - ease(f)); else square(g, steps.at(-1), 1 - ease(f));
+        grid(g.context, one.channels, g.lx, g.ty, columns, map * g.u, undefined, ease(f), 2 * ease(f));
+      }, `The same values, as ${n} channels of ${level.height}×${level.width}.`);
+      if (!level.order) {
+        add(0.9, (g, f) => {
+          drawNoise(g, l);
+          const x = mixed(g.lx, g.rx + xOfNoise[l] * g.u, ease(f)), y = mixed(g.ty, g.ry, ease(f));
+          grid(g.context, one.noise, x, y, columns, map * g.u);
+        }, `The last ${number(left(l))} values are noise too.`);
+        return;
+      }
+      const place = new Array(n);                    // the half that goes on stands in the columns to the left
+      level.order.forEach((channel, j) => {
+        const second = j >= n / 2, k = second ? j - n / 2 : j, half = columns / 2;
+        place[channel] = Math.floor(k / half) * columns + (k % half) + (second ? half : 0);
+      });
+      const slide = (g, f) => one.channels.forEach((channel, c) => {
+        const side = map * g.u, from = c, to = place[c], e = ease(f);
+        const x = mixed(from % columns, to % columns, e), y = mixed(Math.floor(from / columns), Math.floor(to / columns), e);
+        g.context.drawImage(channel, g.lx + x * side + 1, g.ty + y * side + 1, side - 2, side - 2);
+      });
+      add(l ? 0.7 : 1.3, (g, f) => { drawNoise(g, l); slide(g, f); }, "The Shuffle sorts: structure to the left, grain to the right.");
+      add(l ? 0.7 : 1.1, (g, f) => {
+        const side = map * g.u, e = ease(f), half = columns / 2;
+        drawNoise(g, l);
+        grid(g.context, one.kept, g.lx, g.ty, half, side, undefined, 1, 2 * (1 - e));
+        grid(g.context, one.noise, mixed(g.lx + half * side, g.rx + xOfNoise[l] * g.u, e), mixed(g.ty, g.ry, e), half, side, undefined, 1, 2 * (1 - e));
+      }, `${number(one.noise.length * level.height * level.width)} values leave as noise.`);
+      add(l ? 0.3 : 2.4, (g) => {
+        drawNoise(g, l + 1);
+        grid(g.context, one.kept, g.lx, g.ty, columns / 2, map * g.u);
+      }, l ? `${number(left(l + 1))} values go on.` : `Half has left as noise. The ${number(left(1))} values that go on still show the picture.`);
+    });
+    add(0.8, (g) => drawNoise(g, levels.length), `All ${number(total)} values are noise now.`);
+    const forward = parts.reduce((sum, part) => sum + part.seconds, 0), length = forward + BACK_S + 0.6;
+    const home = stage.options.home;
+
+    let time = 0, playing = false, stopPlaying = () => {};
+    const view = surface(stage.host, (context, width, height) => {
+      const ink = colours(stage.stage), small = width < 640, text = small ? 16 : 18, foot = home ? 4 : text + 14;
+      const u = small ? width / (wide + 0.2) : Math.min(width / (2 * wide + 3.4), (height - foot) / Math.max(size, high));
+      const g = { context, u, lx: 0, ly: 0, ty: (Math.max(size, high) - high) / 2 * u, rx: width - (wide + 1.4) * u, ry: 0 };
+      if (small) Object.assign(g, { u: Math.min(u, (height - 2 * foot - 8) / (size + high)), rx: 0 });
+      if (small) g.ry = size * g.u + foot;
+      else { g.lx = home ? 0 : Math.max(0, Math.min(width * 0.04, g.rx - wide * u - 2 * u)); g.ry = g.ty; }
+      context.imageSmoothingEnabled = false;
+      context.strokeStyle = ink.line;
+      context.setLineDash([3, 4]);
+      context.strokeRect(g.lx + 0.5, g.ty + 0.5, wide * g.u - 1, high * g.u - 1);
+      levels.forEach((one, l) => context.strokeRect(g.rx + xOfNoise[l] * g.u + 0.5, g.ry + 0.5, blockWidth(one) * g.u - 1, high * g.u - 1));
+      context.setLineDash([]);
+      const at = time <= forward ? time : Math.max(0, forward * (1 - (time - forward) / BACK_S));
+      let before = 0, part = parts[0];
+      for (const one of parts) { part = one; if (at < before + one.seconds) break; before += one.seconds; }
+      if (time >= forward + BACK_S) square(g, end);
+      else part.draw(g, Math.min(1, (at - before) / part.seconds), ink);
+      if (!home) {
+        let gone = 0, sum = 0;
+        for (const one of parts) { sum += one.seconds; if (at >= sum - 1e-9 && one.leaves) gone = one.leaves; }
+        context.fillStyle = ink.quiet;
+        context.font = `${text}px system-ui, sans-serif`;
+        const out = levels.slice(0, goneAt(at)).reduce((n, one) => n + one.noise.length * one.level.height * one.level.width, 0);
+        context.fillText(`${number(total - out)} values in the flow`, g.lx, (small ? size * g.u : Math.max(size, high) * g.u) + text + 4);
+        context.fillText(`${number(out)} values of noise`, g.rx, (small ? g.ry + high * g.u : Math.max(size, high) * g.u) + text + 4);
+      }
+      stage.say(time >= forward + BACK_S ? `And back: ${differ} of ${number(total)} bytes differ.`
+        : time > forward ? "Now every step runs backwards." : part.say);
+    }, "A picture on its way through the levels of the flow: the values still in it to the left, noise to the right");
+    const leftAt = [];
+    let sum = 0;
+    for (const part of parts) { sum += part.seconds; if (/leave as noise|are noise too/.test(part.say)) leftAt.push(sum); }
+    function goneAt(at) { return leftAt.filter((t) => at >= t - 1e-6).length; }
+
+    const icon = () => { button.textContent = playing ? "❚❚" : "▶"; button.setAttribute("aria-label", playing ? "Pause" : "Play"); };
+    const show = (t) => { time = t; bar.value = t; view.redraw(); };
+    const pause = () => { stopPlaying(); playing = false; icon(); };
+    const play = () => {
+      if (playing) return pause();
+      const from = time >= length - 0.01 ? 0 : time;
+      playing = true;
+      icon();
+      stopPlaying = animate((seconds) => {
+        show(Math.min(length, from + seconds));
+        if (time < length) return true;
+        if (home && stage.host.isConnected) { playing = false; setTimeout(() => stage.host.isConnected && !playing && play(), 2600); return false; }
+        playing = false;
+        icon();
+        return false;
+      });
+    };
+    const button = el("button", { type: "button", className: "play", onclick: play });
+    const bar = el("input", { type: "range", min: 0, max: length, step: 0.01, value: 0, "aria-label": "Time", oninput: () => { pause(); show(+bar.value); } });
+    const marks = el("div", { className: "marks", "aria-hidden": "true" },
+      ...[...ticks, [forward, "and back"]].map(([at, text]) => el("span", { style: `left:${100 * at / length}%` }, text)));
+    if (!home) stage.host.append(el("div", { className: "time" }, button, el("div", { className: "bar" }, bar, marks)));
+    icon();
+    if (stage.reduced) show(leftAt[0] + 0.5);
+    else play();
+    return { play, stop: () => { stopPlaying(); playing = true; view.stop(); } };
+  },
+};

@@ -1,0 +1,52 @@
+// Scene 8: throw away latents from the first level on; the picture is decoded with the rest resampled.
+import { choices, el, number, picture, slider } from "../draw.js";
+import { normals, psnr } from "../flow.js";
+
+export const resampling = {
+  number: 8,
+  short: "Half, three quarters, all",
+  title: "Throw away half, three quarters, everything.",
+  notes: "Move slowly to one half: level 1 is gone, and hardly anything changes. Between half and three quarters details go. Beyond that the " +
+    "picture becomes another one, still a plausible one: the flow draws what is missing from its prior.",
+  more: { page: "latents" },
+
+  build(stage) {
+    const image = stage.images[stage.image], total = stage.flow.dimensions, shape = stage.pack.head.shape;
+    const flows = { flow: stage.flow, fixed: stage.fixed };
+    const noises = {};
+    const noise = (name) => noises[name] ??= (name === "flow" ? stage.traces : flows.fixed.encode(flows.fixed.dequantise(image.bytes))).map((t) => t.noise);
+    const fresh = stage.flow.levels.map((level, l) => normals(101 + l, noise("flow")[l].length));
+    let name = "flow", thrown = 0;
+    const before = picture(image.bytes, shape), after = el("canvas", {});
+    before.setAttribute("role", "img");
+    before.setAttribute("aria-label", "The picture");
+    after.setAttribute("role", "img");
+    after.setAttribute("aria-label", "The picture with latents resampled");
+    stage.host.append(el("div", { className: "pair" }, el("figure", {}, before, el("figcaption", {}, "the picture")),
+      el("figure", {}, after, el("figcaption", {}, "what is left of it"))));
+    const draw = () => {
+      const flow = flows[name];
+      let rest = thrown;
+      const latents = noise(name).map((e, l) => {
+        const y = e.slice(), n = y.length / (flow.levels[l].height * flow.levels[l].width), gone = Math.min(rest, y.length), pixels = y.length / n;
+        // The last channels of a level first: they are the nearest to noise.
+        for (let k = 0; k < gone; k++) { const c = n - 1 - Math.floor(k / pixels), p = pixels - 1 - (k % pixels); y[p * n + c] = fresh[l][p * n + c]; }
+        rest -= gone;
+        return y;
+      });
+      const x = flow.decode(latents), db = psnr(x, image.bytes);
+      picture(Uint8Array.from(flow.quantise(x)), shape, after);
+      const word = db > 30 ? "Barely visible." : db > 24 ? "Details change." : db > 18 ? "Parts change." : "Another picture.";
+      stage.say(thrown === 0 ? "Nothing is resampled: the picture is exact." : `${number(thrown)} of ${number(total)} values resampled: ${db.toFixed(1)} dB. ${word}`);
+    };
+    const control = slider({ label: "Resampled", min: 0, max: total, step: 1, value: 0, text: (v) => `${Math.round(100 * v / total)} %`,
+      onmove: (v) => { thrown = v; stage.choose(v); draw(); } });
+    const set = (v) => { thrown = v; control.input.value = v; control.show(); draw(); stage.choose(v); };
+    const stops = el("div", { className: "choices", role: "group", "aria-label": "Resample" },
+      ...[["nothing", 0], ["half", total / 2], ["three quarters", 3 * total / 4], ["everything", total]].map(([text, v]) => el("button", { type: "button", onclick: () => set(v) }, text)));
+    const compare = stage.fixed && choices("Flow", [["flow", "flow that sorts"], ["fixed", "fixed half"]], (key) => { name = key; draw(); }, "flow");
+    stage.host.append(control.row, el("div", { className: "buttons centre" }, stops, compare?.row));
+    set(stage.choice !== "" && +stage.choice >= 0 && +stage.choice <= total ? Math.round(+stage.choice) : total / 2);
+    return { stop() {} };
+  },
+};

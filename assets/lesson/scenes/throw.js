@@ -1,0 +1,172 @@
+// Scene 4: which half of the channels would you throw away? Every answer is ranked among all halves.
+import { colours, el, greyMap, number, ordinal, own, pixels, word } from "../draw.js";
+import { bitsOf, halves, normals, psnr, without } from "../flow.js";
+import { ownHalf, rankOf, scoreAll } from "../rank.js";
+
+const LUCKY = 0.5;                                   // a rank below this part of the usual lower quartile is worth a word
+
+export const throwing = {
+  number: 4,
+  short: "Throw half away",
+  title: "Half must go. Which half would you throw away?",
+  notes: "Let the class vote on every card. The cards are channels of level 1, in mixed order. A thrown channel is replaced by its average " +
+    "over pictures, and the picture is decoded at once. When the half is gone, the rank among all possible halves appears. Then show the flow's choice.",
+  more: { page: "latents", query: { level: "1" } },
+  cannot: ({ flow }) => flow.levels[0].channels > 12 ? "Level 1 has more than twelve channels: too many halves to rank here." : null,
+
+  build(stage) {
+    const { head, floats } = stage.pack, image = stage.images[stage.image], shape = head.shape;
+    const which = (fixed) => {
+      const flow = fixed ? stage.fixed : stage.flow, facts = fixed ? head.fixed : head.flow, n = flow.levels[0].channels;
+      const features = fixed ? flow.encode(flow.dequantise(image.bytes))[0].features : stage.traces[0].features;
+      // The cards' order says nothing of the flow's.
+      const order = normals(image.bytes.reduce((a, b) => a + b, 7), n).map((v, i) => [v, i]);
+      const mixed = Array.from({ length: n }, (_, i) => i).sort((a, b) => keys(order, a) - keys(order, b));
+      return { name: fixed ? "fixed" : "flow", flow, facts, features, average: floats(facts.average), n, mixed, scores: null, own: ownHalf(flow.levels[0]) };
+    };
+    const keys = (order, i) => normals(i * 7919 + Math.round(order.length * 1000), 1)[0];
+    const mine = which(false), half = mine.n / 2, total = halves(mine.n).length;
+    let now = mine, thrown = 0, shown = "mine", stopScores = [], fixedOne = null;
+    const count = (mask) => bitsOf(mask, now.n).reduce((a, b) => a + b, 0);
+
+    const big = el("canvas", { role: "img", "aria-label": "The picture decoded from the channels that are left" });
+    const small = pixels(shape[1], shape[0], (i) => shape[2] === 3 ? image.bytes.subarray(3 * i, 3 * i + 3) : new Array(3).fill(image.bytes[i]));
+    const hand = el("div", { className: "cards", role: "group", "aria-label": "Channels" }), bin = el("div", { className: "cards bin", role: "group", "aria-label": "Thrown away" });
+    const left = el("span", {}), strip = el("canvas", { className: "strip", role: "img" }), marks = el("div", { className: "rank-marks" });
+    const showFlow = el("button", { type: "button", onclick: () => reveal("flow") }, "Show the flow’s choice");
+    const showFixed = stage.fixed && el("button", { type: "button", onclick: () => reveal("fixed") }, "Show a fixed half");
+    const again = el("button", { type: "button", className: "plain", onclick: () => { now = mine; thrown = 0; shown = "mine"; cards(); draw(); } }, "Start over");
+    stage.host.append(el("div", { className: "throw" }, el("div", { className: "big" }, big),
+      el("div", { className: "table" }, hand, el("div", { className: "bin-head" }, el("b", {}, "Thrown away"), left), bin,
+        el("div", { className: "score" }, el("figure", {}, small, el("figcaption", {}, "nothing thrown")),
+          el("div", { className: "ranks" }, marks, strip, el("div", { className: "ends" }, el("span", {}, "1st: best"), el("span", {}, ordinal(total))))),
+        el("div", { className: "buttons" }, showFlow, showFixed, again))));
+
+    const toggle = (channel, byKeyboard) => {
+      if (shown !== "mine") { shown = "mine"; if (now !== mine) { now = mine; thrown = 0; cards(); return draw(); } }
+      const bit = 1 << channel;
+      if (!(thrown & bit) && count(thrown) >= half) return stage.say(`${cap(word(half))} are thrown. Take one back first.`);
+      const before = [...hand.querySelectorAll("button")].findIndex((b) => +b.dataset.channel === channel);
+      thrown ^= bit;
+      stage.choose(`m${thrown.toString(16)}`);
+      place();
+      draw();
+      if (byKeyboard) {
+        const next = [...hand.querySelectorAll("button")];
+        (next[Math.min(Math.max(before, 0), next.length - 1)] ?? showFlow).focus();
+      }
+    };
+
+    let all = [];
+    const cards = () => {
+      const level = now.flow.levels[0], of = own(now.features, now.n);
+      all = now.mixed.map((channel, i) => {
+        const map = greyMap(now.features, now.n, channel, level.height, level.width, of.middle[channel], of.spread[channel]);
+        const card = el("button", { type: "button", className: "card", "data-channel": channel }, map);
+        card.dataset.slot = i;
+        drag(card, channel);
+        card.addEventListener("click", (event) => { if (!card.moved) toggle(channel, event.detail === 0); card.moved = false; });
+        return card;
+      });
+      place();
+    };
+    const place = () => {
+      const slots = (n) => Array.from({ length: n }, () => el("i", { className: "slot" }));
+      const there = slots(now.n), gone = slots(half);
+      let k = 0;
+      all.forEach((card, i) => {
+        const out = Boolean(thrown & (1 << +card.dataset.channel));
+        card.setAttribute("aria-label", `Channel card ${i + 1}, ${out ? "thrown away" : "in the picture"}`);
+        card.setAttribute("aria-pressed", String(out));
+        if (out && k < half) gone[k++] = card; else there[i] = card;
+      });
+      hand.replaceChildren(...there);
+      bin.replaceChildren(...gone);
+    };
+    const drag = (card, channel) => card.addEventListener("pointerdown", (down) => {
+      if (down.button) return;
+      const start = [down.clientX, down.clientY];
+      card.setPointerCapture(down.pointerId);
+      const move = (event) => {
+        const dx = event.clientX - start[0], dy = event.clientY - start[1];
+        if (!card.moved && Math.hypot(dx, dy) < 8) return;
+        card.moved = true;
+        card.style.transform = `translate(${dx}px, ${dy}px)`;
+        card.classList.add("dragged");
+      };
+      const up = (event) => {
+        card.removeEventListener("pointermove", move);
+        card.style.transform = "";
+        card.classList.remove("dragged");
+        if (!card.moved || event.type === "pointercancel") return;
+        const box = bin.getBoundingClientRect(), inBin = event.clientY > box.top - 20 && event.clientY < box.bottom + 20 && event.clientX > box.left - 20 && event.clientX < box.right + 20;
+        if (inBin !== Boolean(thrown & (1 << channel))) toggle(channel, false);
+      };
+      card.addEventListener("pointermove", move);
+      card.addEventListener("pointerup", up, { once: true });
+      card.addEventListener("pointercancel", up, { once: true });
+    });
+
+    const cap = (text) => text[0].toUpperCase() + text.slice(1);
+    const draw = () => {
+      const x = now.flow.fromFeatures(without(now.features, now.average, bitsOf(thrown, now.n))), grey = now.flow.quantise(x), c = shape[2];
+      pixels(shape[1], shape[0], (i) => c === 3 ? grey.subarray(3 * i, 3 * i + 3) : new Array(3).fill(grey[i]), big);
+      const gone = count(thrown), more = half - gone, done = more === 0;
+      left.textContent = done ? "a half" : `${more} more`;
+      showFlow.disabled = !done || shown === "flow";
+      if (showFixed) showFixed.disabled = !done || shown === "fixed";
+      stage.stage.dataset.left = more;
+      const db = psnr(x, image.bytes);
+      if (!done) stage.say(gone === 0 ? `Throw ${word(half)} of ${word(now.n)} cards. How good will your half be?` : `This is what is left. ${cap(word(more))} more must go.`);
+      else if (!now.scores) stage.say(`Ranking all ${number(total)} halves …`);
+      else {
+        const rank = rankOf(now.scores, now.n, thrown), best = Math.max(...now.scores), usual = now.facts.usual;
+        const lucky = usual && rank < LUCKY * usual.low ? " Lucky here." : "";
+        if (shown === "mine") stage.say(rank === 1 ? `Your half ranks 1st of ${number(total)}: none is better.`
+          : `Your half ranks ${ordinal(rank)} of ${number(total)}, ${(best - db).toFixed(1)} dB below the best.`);
+        else if (shown === "flow") stage.say(usual ? `The flow’s half ranks ${ordinal(rank)} here; its median over ${usual.images} pictures is ${ordinal(usual.median)}.${lucky}`
+          : `The flow’s half ranks ${ordinal(rank)} of ${number(total)} for this picture.`);
+        else stage.say(usual ? `A flow with a fixed half: ${ordinal(rank)} here, median ${ordinal(usual.median)} over ${usual.images} pictures.`
+          : `A flow with a fixed half: ${ordinal(rank)} of ${number(total)} for this picture.`);
+      }
+      drawStrip(done);
+    };
+    const drawStrip = (done) => {
+      const ink = colours(stage.stage), sorted = now.scores && [...now.scores].sort((a, b) => b - a);
+      marks.replaceChildren();
+      pixels(total, 1, (i) => {
+        if (!sorted) return [150, 150, 150];
+        const part = (sorted[i] - sorted.at(-1)) / (sorted[0] - sorted.at(-1) || 1);
+        return [0, 114, 178].map((v) => Math.round(v * part + 205 * (1 - part)));
+      }, strip);
+      void ink;
+      strip.setAttribute("aria-label", sorted ? `All ${total} halves from ${sorted[0].toFixed(1)} to ${sorted.at(-1).toFixed(1)} dB` : "All halves");
+      if (!sorted || !done) return;
+      const mark = (mask, text) => {
+        const at = 100 * (rankOf(now.scores, now.n, mask) - 0.5) / total;
+        marks.append(el("span", { style: `left:${at}%`, className: at > 70 ? "end" : "" }, text));
+      };
+      mark(thrown, shown === "mine" ? "yours" : shown === "flow" ? "the flow’s" : "fixed");
+    };
+    const rank = (one) => {
+      stopScores.push(scoreAll({ pack: stage.bytes, which: one.name, flow: one.flow, features: one.features, average: one.average, bytes: image.bytes,
+        done: (scores) => { one.scores = scores; if (one === now) draw(); } }));
+    };
+    const reveal = (kind) => {
+      if (kind === "fixed" && !fixedOne) rank(fixedOne = which(true));
+      const next = kind === "fixed" ? fixedOne : mine;
+      shown = kind;
+      if (next !== now) { now = next; thrown = now.own; cards(); } else { thrown = now.own; place(); }
+      draw();
+    };
+    const asked = /^m([0-9a-f]{1,3})$/.exec(stage.choice);
+    if (asked) {
+      const mask = parseInt(asked[1], 16);
+      if (mask < 1 << mine.n && count(mask) <= half) thrown = mask;
+    }
+    cards();
+    draw();
+    rank(mine);
+    return { stop: () => stopScores.forEach((stop) => stop()) };
+  },
+};

@@ -1,0 +1,151 @@
+"""Build the lesson's pack from flows and images: every fact that a sentence states is computed here or in the browser."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..checkpoint import Checkpoint
+from ..flow import MultiScaleFlow
+from ..flow.information import redundancy
+from .pack import Pack
+from .spec import check, flow_spec
+
+#: Test images that averages of channels are taken over, and that the usual rank of a flow's half is taken over.
+AVERAGED, RANKED = 256, 100
+#: Decoded images a batch, of the 924 halves.
+BATCH = 462
+
+
+def at_bin_centres(images: Tensor) -> Tensor:
+    """Return the values of bytes, each at the middle of its bin: the lesson adds no noise of its own."""
+    return (images.float() + 0.5) / 256 - 0.5
+
+
+@torch.inference_mode()
+def flow_facts(pack: Pack, loaded: Checkpoint, images: Tensor, ranked: int) -> dict[str, Any]:
+    """Return a flow's structure with what the stage says of it.
+
+    Args:
+        pack: takes the arrays.
+        loaded: the flow.
+        images: test images (N, C, H, W) uint8 of the flow's shape.
+        ranked: how many images the usual rank is taken over; 0 leaves it out.
+
+    """
+    flow = loaded.flow
+    check(flow)
+    trace = flow.trace(at_bin_centres(images[:AVERAGED]))
+    first = trace.levels[0].features
+    facts = flow_spec(pack, flow) | {
+        "name": loaded.name.removesuffix(".safetensors"),
+        "average": pack.floats(first.mean(dim=0).permute(1, 2, 0).numpy()),
+        "spread": [_rounded(level.features.std(dim=(0, 2, 3))) for level in trace.levels],
+        "middle": [_rounded(level.features.mean(dim=(0, 2, 3))) for level in trace.levels],
+        "redundancy": _rounded(redundancy(first).mean(dim=0)),
+        "couplings": explained(flow, at_bin_centres(images[:AVERAGED])),
+        "usual": None,
+    }
+    if ranked and first.shape[1] <= 12:
+        ranks = np.array([own_rank(flow, image, first.mean(dim=0)) for image in images[:ranked]])
+        low, median, high = np.quantile(ranks, [0.25, 0.5, 0.75], method="nearest").tolist()
+        facts["usual"] = {"median": median, "low": low, "high": high, "images": len(ranks)}
+    return facts
+
+
+def own_rank(flow: MultiScaleFlow, image: Tensor, average: Tensor) -> int:
+    """Return the rank, from 1, of the half that the flow factors out at level 1, among all halves of its channels.
+
+    Every half is judged by the PSNR, after clipping, of the image decoded with that half at its average over images.
+    """
+    level = flow.levels[0]
+    assert level.shuffle is not None  # a lesson's flow has two levels or more
+    channels = average.shape[0]
+    features = flow.trace(at_bin_centres(image[None])).levels[0].features
+    thrown = torch.zeros(0, channels, dtype=torch.bool)
+    choices = list(combinations(range(channels), channels // 2))
+    thrown = torch.zeros(len(choices), channels, dtype=torch.bool)
+    thrown[torch.arange(len(choices))[:, None], torch.tensor(choices)] = True
+    own = torch.zeros(channels, dtype=torch.bool)
+    own[level.shuffle.order[channels // 2 :]] = True
+    errors = []
+    for part in thrown.split(BATCH):
+        y = torch.where(part[:, :, None, None], average, features)
+        errors.append(_error(decoded(flow, y), image))
+    error = torch.cat(errors)
+    mine = error[(thrown == own).all(dim=1)]
+    return 1 + int((error < mine).sum())
+
+
+def decoded(flow: MultiScaleFlow, features: Tensor) -> Tensor:
+    """Return the images (N, C, H, W) of features (N, 4C, H/2, W/2) of level 1, behind its last step."""
+    level = flow.levels[0]
+    for step in reversed(list(level.steps)):
+        features = step.inverse(features)
+    return level.squeeze.inverse(features)
+
+
+def _error(x: Tensor, image: Tensor) -> Tensor:
+    grey = ((x + 0.5) * 256 - 0.5).clamp(0, 255)
+    return (grey - image.float()).square().mean(dim=(1, 2, 3))
+
+
+def explained(flow: MultiScaleFlow, x: Tensor) -> list[dict[str, Any]]:
+    """Return, of every coupling of level 1, the share of the other half's variance that its shift predicts.
+
+    A coupling maps x_b to e^s (x_b − p) with the prediction p = −t e^(−s), so what is left is x_b − p.
+    """
+    level = flow.levels[0]
+    y = level.squeeze(x)[0]
+    found = []
+    for number, step in enumerate(level.steps):
+        for name, part in step.parts():
+            if name == "coupling":
+                a, b = y.chunk(2, dim=1)
+                log_scale, shift = step.coupling.affine(a)
+                left = b + shift * (-log_scale).exp()
+                share = 1 - _variance(left) / _variance(b)
+                found.append({"level": 1, "step": number, "share": round(float(share), 4)})
+            y = part(y)[0]
+    return found
+
+
+def _variance(x: Tensor) -> Tensor:
+    return (x - x.mean(dim=(0, 2, 3), keepdim=True)).square().mean()
+
+
+def _rounded(x: Tensor) -> list[float]:
+    return [round(value, 5) for value in x.double().tolist()]
+
+
+def build(
+    loaded: Checkpoint, images: Tensor, shown: Sequence[int], fixed: Checkpoint | None = None, ranked: int = RANKED
+) -> Pack:
+    """Return the pack of a flow.
+
+    Args:
+        loaded: the flow that the lesson shows.
+        images: test images (N, C, H, W) uint8.
+        shown: numbers of the images to choose from.
+        fixed: a flow of the same shape whose half is fixed in advance, to compare with.
+        ranked: how many images the usual rank is taken over.
+
+    """
+    pack = Pack()
+    channels, height, width = loaded.flow.config.shape
+    pack.head |= {
+        "version": 1,
+        "shape": [height, width, channels],
+        "flow": flow_facts(pack, loaded, images, ranked),
+        "fixed": None if fixed is None else flow_facts(pack, fixed, images, ranked),
+        "images": [
+            {"number": number, "bytes": pack.data(images[number].permute(1, 2, 0).numpy().tobytes())}
+            for number in shown
+        ],
+    }
+    return pack
