@@ -1,69 +1,11 @@
-"""The front door: one image on its way through the levels of a multi-scale flow."""
+"""Home: the first scene of the lesson running, and the ways on."""
 
 import streamlit as st
 
-from eiwflow import ui
-from eiwflow.analysis import SURVEY_IMAGES
-from eiwflow.figures import home, slide, strip
-from eiwflow.ui import loaders, protection
-
-
-def front_page() -> None:
-    """Draw the page."""
-    page = ui.begin("What happens to an image in a multi-scale flow?", "Home")
-
-    with ui.errors_as_sentences():
-        way = loaders.passage(page.checkpoint, page.images, page.image, page.seed)
-        ui.takeaway(way.in_words())
-        st.html(strip.strip(way))
-
-        average, facts = loaders.survey(page.checkpoint, page.images)
-        st.markdown(facts[0].in_words())
-
-        left, right = st.columns([1.1, 1], gap="large")
-        with left:
-            st.subheader("Bits/dim if the flow stopped here")
-            ui.chart(ui.drawn(home.staircase, way.stairs, average), page, "staircase", alt=way.stairs.in_words())
-            ui.caveat(
-                "this is the price of stopping, never a level's share of the bits. Log-determinants cannot be "
-                "shared out: a scale on the kept half, undone by the next level, moves them at will."
-            )
-        with right:
-            st.subheader("There and back")
-            st.html(strip.reconstruction(way.reconstruction))
-            st.caption(way.reconstruction.in_words())
-            st.subheader("Drawn from the flow")
-            with ui.errors_as_sentences():
-                drawn = loaders.samples(page.checkpoint, page.seed)
-                st.html(strip.samples(drawn, loaders.TEMPERATURE))
-                st.caption(f"{len(drawn)} samples, ε drawn at temperature {loaders.TEMPERATURE}, seed {page.seed}.")
-
-        ui.how_to_read("home")
-        if (more := ui.more_evidence()).open:
-            with more:
-                rows = way.level_table(facts, average)
-                ui.table(rows)
-                st.markdown("\n".join(f"- {level.in_words()}" for level in facts))
-                ui.exports(
-                    page,
-                    tables={"levels": rows, "channels": way.channel_table()},
-                    pictures={"strip": lambda: slide.strip_png(way)},
-                )
-                ui.recipe(
-                    page,
-                    f"analyse {page.argument} --what levels --data {page.images.name} --image {page.links['image']} "
-                    f"--seed {page.seed} --json",
-                    f"evaluate {page.argument} --data {page.images.name} --limit {SURVEY_IMAGES} --json",
-                    f"inspect {page.argument} --data {page.images.name} --json",
-                    f"sample {page.argument} --n {loaders.SAMPLES} --temperature {loaders.TEMPERATURE} "
-                    f"--seed {page.seed}",
-                )
-
-    ui.closing(page, "Numbers leave level by level and none is lost: an image becomes a list of ε, one a level.")
-
+from eiwflow.ui import landing, loaders, protection
 
 if __name__ == "__main__":
-    front_page()
+    landing.page()
 else:
     # The server imports this file as it starts, and runs it for every visitor.
     app = st.App(__file__, lifespan=loaders.while_the_server_runs, middleware=protection.middleware())

@@ -149,3 +149,28 @@ def build(
         ],
     }
     return pack
+
+
+def build_for(loaded: Checkpoint) -> Pack:
+    """Return the pack of any flow, on the bundled images that it was trained on, or on faces.
+
+    Raises:
+        LessonError: the stage cannot draw this flow.
+        DataError: there are no such images.
+
+    """
+    from .. import data
+
+    check(loaded.flow)
+    channels, height, width = loaded.flow.config.shape
+    name = loaded.info.data if (data.registry.ASSETS / f"{loaded.info.data}.npz").is_file() else "faces16"
+    found = data.load(name, download=False)
+    if found.channels == channels and found.size[0] >= height and found.size[1] >= width:
+        images = data.fixed_crops(data.to_tensor(found.test[:AVERAGED]), (height, width))
+    else:
+        from PIL import Image
+
+        pictures = [Image.fromarray(image.squeeze()).convert("RGB" if channels == 3 else "L") for image in found.test[:AVERAGED]]
+        resized = [np.asarray(picture.resize((width, height), Image.Resampling.BOX)) for picture in pictures]
+        images = data.to_tensor(np.stack(resized).reshape(len(resized), height, width, channels))
+    return build(loaded, images, range(min(8, len(images))), ranked=0)

@@ -202,6 +202,20 @@ def begin(
     return page if other is None else _beside(page, files[compared], other, box, above)
 
 
+def begin_landing(title: str) -> None:
+    """Start the front page, which waits neither for torch nor for a checkpoint."""
+    st.set_page_config(page_title=title, page_icon=_icon(), layout="wide")
+    st.html(STYLE / "page.css")
+    _links(st.sidebar.container(), {key: text for key, text in st.query_params.to_dict().items() if key != "lesson"})
+    _about(st.sidebar)
+
+
+def begin_stage(title: str) -> None:
+    """Start a page that is all stage: no side bar, no header."""
+    st.set_page_config(page_title=title, page_icon=_icon(), layout="wide", initial_sidebar_state="collapsed")
+    st.html(STYLE / "stage.css")
+
+
 @lru_cache
 def _icon() -> str:
     """Return the page's icon as a URL that holds it: a file of its own may be gone before a slow browser asks."""

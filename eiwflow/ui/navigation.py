@@ -16,7 +16,9 @@ class Entry(NamedTuple):
 
 
 _STORY = (
-    Entry("Learn", "app.py", "Home"),
+    Entry("Start", "app.py", "Home"),
+    Entry("Start", "pages/0_lesson.py", "Lesson"),
+    Entry("Learn", "pages/1_levels.py", "Levels"),
     Entry("Learn", "pages/2_latents.py", "Latents"),
     Entry("Learn", "pages/3_entropy.py", "Entropy"),
     Entry("Learn", "pages/4_shuffle.py", "Shuffle"),

@@ -81,7 +81,7 @@ def two_and_three_levels(bundle: Path) -> Path:
 
 @pytest.fixture
 def open_app(bundle: Path) -> Callable[..., AppTest]:
-    """Return a function that opens the front page with a URL's parameters, on two small checkpoints."""
+    """Return a function that opens the page Levels with a URL's parameters, on two small checkpoints."""
     write_checkpoint(bundle / "one.safetensors")
     write_checkpoint(bundle / "two.safetensors", small_flow(split="static-last"))
 
@@ -102,8 +102,8 @@ def visit_page(path: str, /, **url: str) -> AppTest:
 
 
 def run_app(**url: str) -> AppTest:
-    """Return the front page after its first run."""
-    return visit_page(APP.name, **url)
+    """Return the page Levels after its first run."""
+    return visit_page("pages/1_levels.py", **url)
 
 
 def sentences(at: AppTest) -> str:

@@ -1,0 +1,96 @@
+"""The lesson's page: which flow its pack is of, and the way to the other pages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from .. import lesson
+from ..lesson import bundle, default, pack
+from . import frame, loaders, navigation
+
+TITLE = "The lesson: multi-scale flows in ten minutes"
+_HTML = '<div class="lesson-root" data-home="{home}"></div>'
+_stage = st.components.v2.component(
+    "eiwflow_lesson", html=_HTML.format(home=0), css=bundle.style(), js=bundle.script("component.js")
+)
+_home = st.components.v2.component(
+    "eiwflow_home", html=_HTML.format(home=1), css=bundle.style(), js=bundle.script("component.js")
+)
+
+
+def page() -> None:
+    """Draw the lesson, of the bundled flow or of the one that the link names (``ck``)."""
+    frame.begin_stage(TITLE)
+    chosen = st.query_params.get("ck", "")
+    content, sentence = _pack_of(chosen)
+    if st.session_state.get("_lesson_of") != chosen:
+        st.session_state["_lesson_of"] = chosen
+    more: dict[str, Any] = {"pages": _pages(), "flow_key": chosen}
+    if sentence:
+        more["note"] = sentence
+    found = _stage(key="lesson", data=pack.with_fields(content, **more), on_at_change=_rest, on_leave_change=_rest)
+    if found.leave:
+        _leave(found.leave, chosen)
+
+
+def animation() -> None:
+    """Draw the first scene, running, as a picture of the front page."""
+    _home(key="home-stage", data=default.pack(), height=430)
+
+
+def _rest() -> None:
+    """Take what the stage says; nothing on this page depends on it."""
+
+
+def _pages() -> list[list[str]]:
+    return [[_name(entry), entry.label] for entry in navigation.pages() if entry.label != "Lesson"]
+
+
+def _name(entry: navigation.Entry) -> str:
+    return entry.path.rpartition("/")[2].removesuffix(".py").split("_", 1)[-1]
+
+
+def _leave(leave: dict[str, Any], chosen: str) -> None:
+    """Open the page that the stage asks for, with the same flow and image."""
+    entries = {_name(entry): entry for entry in navigation.pages()}
+    entry = entries.get(str(leave.get("page")))
+    if entry is None:
+        return
+    asked = leave.get("query")
+    query = {key: str(text)[:40] for key, text in asked.items()} if isinstance(asked, dict) else {}
+    st.switch_page(entry.path, query_params={"ck": chosen or default.flow_name(), **query})
+
+
+def _pack_of(chosen: str) -> tuple[bytes, str]:
+    """Return the pack of a flow, by its key in a link, and a sentence where another is shown instead."""
+    if not chosen or chosen == default.flow_name():
+        return default.pack(), ""
+    uploads = set(st.session_state.get("_uploaded", []))
+    file = loaders.checkpoint_files({*uploads, chosen}).get(chosen)
+    if file is None:
+        return default.pack(), "The flow of this link is not here; this is the bundled one."
+    from ..checkpoint import CheckpointError
+    from ..data import DataError
+    from ..lesson.spec import LessonError
+
+    try:
+        return _built(file.key, *loaders.stamp(file.path), file), ""
+    except (CheckpointError, DataError, LessonError) as error:
+        return default.pack(), f"{error} This is the bundled one."
+
+
+@st.cache_resource(max_entries=4, show_spinner="Preparing the lesson of this flow …")
+def _built(key: str, time: int, size: int, _file: loaders.CheckpointFile) -> bytes:
+    del key, time, size
+    from ..lesson.build import build_for
+
+    return build_for(loaders.open_checkpoint(_file)).to_bytes()
+
+
+@st.cache_data(max_entries=2, show_spinner=False)
+def offline_page(key: str) -> bytes:
+    """Return the lesson as one file, of the bundled flow."""
+    del key
+    return lesson.one_file(default.pack())

@@ -1,0 +1,5 @@
+"""Lesson: the guided tour, full screen."""
+
+from eiwflow.ui import lesson
+
+lesson.page()
