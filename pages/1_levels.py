@@ -52,8 +52,7 @@ with ui.errors_as_sentences():
                 f"--seed {page.seed} --json",
                 f"evaluate {page.argument} --data {page.images.name} --limit {SURVEY_IMAGES} --json",
                 f"inspect {page.argument} --data {page.images.name} --json",
-                f"sample {page.argument} --n {loaders.SAMPLES} --temperature {loaders.TEMPERATURE} "
-                f"--seed {page.seed}",
+                f"sample {page.argument} --n {loaders.SAMPLES} --temperature {loaders.TEMPERATURE} --seed {page.seed}",
             )
 
 ui.closing(page, "Numbers leave level by level and none is lost: an image becomes a list of ε, one a level.")

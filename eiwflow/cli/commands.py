@@ -422,6 +422,19 @@ def app_command(options: argparse.Namespace) -> NoReturn:
     os.execv(command[0], command)
 
 
+def lesson_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    """Write the lesson as one file."""
+    from ..checkpoint import write_atomically
+    from ..lesson import default, one_file
+    from ..lesson.build import build_for
+
+    pack = default.pack() if options.checkpoint is None else build_for(_load(options)).to_bytes()
+    page = one_file(pack)
+    write_atomically(options.out, page)
+    facts = {"path": str(options.out), "bytes": len(page)}
+    return facts, f"{options.out}: {len(page):,} bytes; it opens in any browser, without a network."
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace], tuple[dict[str, Any], str]]] = {
     "app": app_command,
     "train": train_command,
@@ -431,5 +444,6 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], tuple[dict[str, Any], str]]] 
     "verify": verify_command,
     "analyse": analyse_command,
     "sample": sample_command,
+    "lesson": lesson_command,
     "bench": bench_command,
 }

@@ -143,6 +143,16 @@ def build_parser() -> Parser:
         "--out", type=Path, default=Path("samples.png"), help="the .png, .webp or .jpg to write (default: samples.png)"
     )
 
+    lesson = _command(commands, "lesson", "Write the lesson as one HTML file that opens without a network.")
+    lesson.add_argument(
+        "checkpoint",
+        nargs="?",
+        help="a .safetensors file, a run directory or a bundled checkpoint's name (default: the bundled flow of faces)",
+    )
+    lesson.add_argument(
+        "--out", type=Path, default=Path("lesson.html"), help="the file to write (default: lesson.html)"
+    )
+
     bench = _command(commands, "bench", "Process CPU seconds of a step, of scoring and of sampling.")
     _flow_options(bench)
     bench.add_argument("--batch", type=_count(4096), default=16, help="images (default: 16)")

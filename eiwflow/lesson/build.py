@@ -1,4 +1,4 @@
-"""Build the lesson's pack from flows and images: every fact that a sentence states is computed here or in the browser."""
+"""Build the lesson's pack: every fact that a sentence states is computed here or in the browser."""
 
 from __future__ import annotations
 
@@ -170,7 +170,9 @@ def build_for(loaded: Checkpoint) -> Pack:
     else:
         from PIL import Image
 
-        pictures = [Image.fromarray(image.squeeze()).convert("RGB" if channels == 3 else "L") for image in found.test[:AVERAGED]]
+        pictures = [
+            Image.fromarray(image.squeeze()).convert("RGB" if channels == 3 else "L") for image in found.test[:AVERAGED]
+        ]
         resized = [np.asarray(picture.resize((width, height), Image.Resampling.BOX)) for picture in pictures]
         images = data.to_tensor(np.stack(resized).reshape(len(resized), height, width, channels))
     return build(loaded, images, range(min(8, len(images))), ranked=0)

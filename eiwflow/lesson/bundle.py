@@ -28,7 +28,9 @@ def _modules(path: Path, done: dict[Path, str]) -> None:
     for _, target in _IMPORT.findall(text):
         _modules((path.parent / target).resolve(), done)
     text = _IMPORT.sub(
-        lambda match: f"const {{ {match[1].replace(' as ', ': ')} }} = {_identifier((path.parent / match[2]).resolve())};\n",
+        lambda match: (
+            f"const {{ {match[1].replace(' as ', ': ')} }} = {_identifier((path.parent / match[2]).resolve())};\n"
+        ),
         text,
     )
     names = _EXPORT.findall(text)
@@ -37,7 +39,9 @@ def _modules(path: Path, done: dict[Path, str]) -> None:
         text = text.replace(_DEFAULT, "function entry")
         names.append("entry")
     name = _identifier(path)
-    done[path] = f"const make_{name} = () => {{\n{text}return {{ {', '.join(names)} }};\n}};\nconst {name} = make_{name}();\n"
+    done[path] = (
+        f"const make_{name} = () => {{\n{text}return {{ {', '.join(names)} }};\n}};\nconst {name} = make_{name}();\n"
+    )
 
 
 @lru_cache(maxsize=2)
@@ -60,7 +64,7 @@ def page(pack: bytes) -> str:
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; script-src \'unsafe-inline\' blob:; '
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; script-src 'unsafe-inline' blob:; "
         "style-src 'unsafe-inline'; img-src data: blob:; worker-src blob:\">"
         f"<title>{escape(TITLE)}</title>"
         "<style>:root { color-scheme: light dark } body { margin: 0 }</style></head>\n"

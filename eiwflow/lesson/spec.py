@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..flow import MultiScaleFlow
+from ..flow import ConfigError, MultiScaleFlow
 from ..flow.coupling import AffineCoupling
 from ..flow.level import Level
 from .pack import Pack
@@ -16,7 +16,7 @@ from .pack import Pack
 MAX_SIDE = 32
 
 
-class LessonError(ValueError):
+class LessonError(ConfigError):
     """A flow cannot be shown in the lesson; the message is one sentence."""
 
 

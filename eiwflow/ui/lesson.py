@@ -37,7 +37,7 @@ def page() -> None:
 
 def animation() -> None:
     """Draw the first scene, running, as a picture of the front page."""
-    _home(key="home-stage", data=default.pack(), height=430)
+    _home(key="home-stage", data=default.pack())
 
 
 def _rest() -> None:

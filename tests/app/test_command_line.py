@@ -22,7 +22,7 @@ Table = list[dict[str, Any]]
 URL = {"data": "photos32", "image": "5", "seed": "3"}
 TOLERANCE = 1e-5
 PAGES = {
-    "app.py": {},
+    "pages/1_levels.py": {},
     "pages/2_latents.py": {},
     "pages/3_entropy.py": {"level": "2"},
     "pages/4_shuffle.py": {"level": "2"},

@@ -13,7 +13,7 @@ from eiwflow.ui.navigation import pages
 
 from .conftest import picture_bytes, run_app, sentences, small_flow, url, visit_page, write_checkpoint
 
-SHUFFLE, HOME = "pages/4_shuffle.py", "app.py"
+SHUFFLE, LEVELS = "pages/4_shuffle.py", "pages/1_levels.py"
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_a_broken_second_checkpoint_leaves_the_first_alone(three: Path) -> None:
 
 
 def test_the_second_checkpoint_is_kept_on_a_page_that_has_no_place_for_it(three: Path) -> None:
-    at = visit_page(HOME, ck="one", vs="two", level="3")
+    at = visit_page(LEVELS, ck="one", vs="two", level="3")
     assert (url(at)["vs"], url(at)["level"]) == ("two", "3") and not at.info
     assert not [box for box in at.selectbox if box.key == "vs"]
 

@@ -17,7 +17,7 @@ from ..training.test_resume import signalled_at
 from ..training.tiny import tiny_data, tiny_run
 from .conftest import picture_bytes, sentences, small_flow, url, visit_page, write_checkpoint
 
-HOME, SHUFFLE, COMPARE, SPACE = "app.py", "pages/4_shuffle.py", "pages/6_compare.py", "pages/7_space.py"
+LEVELS, SHUFFLE, COMPARE, SPACE = "pages/1_levels.py", "pages/4_shuffle.py", "pages/6_compare.py", "pages/7_space.py"
 CHECKPOINT, TRAIN = "pages/8_checkpoint.py", "pages/9_train.py"
 HASH = "0123456789ab"
 
@@ -61,11 +61,11 @@ def key_of(run: RunDirectory) -> str:
 @pytest.mark.parametrize(
     ("page", "key", "text", "said"),
     [
-        (HOME, "ck", "nobody", "The flow “nobody” is not here"),
-        (HOME, "ck", "../../etc/passwd", "The flow “../../etc/passwd” is not here"),
-        (HOME, "ck", "emoji32-weighted", "The flow “emoji32-weighted” is no longer bundled"),
+        (LEVELS, "ck", "nobody", "The flow “nobody” is not here"),
+        (LEVELS, "ck", "../../etc/passwd", "The flow “../../etc/passwd” is not here"),
+        (LEVELS, "ck", "emoji32-weighted", "The flow “emoji32-weighted” is no longer bundled"),
         (SHUFFLE, "vs", HASH, f"The flow “{HASH}” is not here"),
-        (HOME, "photo", HASH, f"The photo “{HASH}” is not here"),
+        (LEVELS, "photo", HASH, f"The photo “{HASH}” is not here"),
         (SPACE, "photo_b", HASH, f"The photo “{HASH}” is not here"),
         (CHECKPOINT, "own", HASH, f"The images “{HASH}” are not here"),
     ],
@@ -76,16 +76,16 @@ def test_a_link_to_what_is_not_here_stops_the_page(one: Path, page: str, key: st
     assert url(at)[key] == text
     at.run()
     assert said in at.error[0].value and url(at)[key] == text
-    if page == HOME:
+    if page == LEVELS:
         assert_named(at, said, **{key: text})
 
 
 def test_a_page_that_does_not_show_the_second_flow_keeps_it_in_its_links(one: Path) -> None:
-    at = visit_page(HOME, ck="one", vs=HASH)
+    at = visit_page(LEVELS, ck="one", vs=HASH)
     assert not at.error and url(at)["vs"] == HASH
 
 
-@pytest.mark.parametrize(("page", "key"), [(HOME, "ck"), (SHUFFLE, "vs")])
+@pytest.mark.parametrize(("page", "key"), [(LEVELS, "ck"), (SHUFFLE, "vs")])
 def test_another_flow_can_be_chosen_instead(one: Path, page: str, key: str) -> None:
     at = visit_page(page, **{"ck": "one", key: HASH})
     at.selectbox(key=f"{key}-instead").set_value("two").run()
@@ -94,7 +94,7 @@ def test_another_flow_can_be_chosen_instead(one: Path, page: str, key: str) -> N
 
 
 def test_a_test_image_can_be_shown_instead_of_a_photo(one: Path) -> None:
-    at = visit_page(HOME, photo=HASH)
+    at = visit_page(LEVELS, photo=HASH)
     next(button for button in at.button if button.label == "Show a test image").click().run()
     assert not at.error and url(at)["photo"] == "none" and 'class="eiw-strip' in sentences(at)
 
@@ -103,7 +103,7 @@ def test_a_test_image_can_be_shown_instead_of_a_photo(one: Path) -> None:
 
 
 def test_an_uploaded_flow_that_the_server_forgot_is_named(one: Path, tmp_path: Path) -> None:
-    at = visit_page(HOME, ck="one")
+    at = visit_page(LEVELS, ck="one")
     content = write_checkpoint(tmp_path / "mine.safetensors", small_flow(steps=2)).read_bytes()
     at.file_uploader(key="checkpoint-side-bar-0").upload("mine.safetensors", content, "").run()
     key = url(at)["ck"]
@@ -115,7 +115,7 @@ def test_an_uploaded_flow_that_the_server_forgot_is_named(one: Path, tmp_path: P
 def test_the_flow_of_a_deleted_run_is_named(one: Path) -> None:
     run = a_run()
     key = key_of(run)
-    at = visit_page(HOME, ck=key)
+    at = visit_page(LEVELS, ck=key)
     assert not at.error
     run.delete()
     at.run()
@@ -127,7 +127,7 @@ def test_the_flow_of_a_deleted_run_is_named(one: Path) -> None:
 def test_the_flow_of_a_resumed_run_is_named_while_it_trains_and_when_it_has_another(one: Path) -> None:
     run = a_run()
     key = key_of(run)
-    at = visit_page(HOME, ck=key)
+    at = visit_page(LEVELS, ck=key)
     with run.held():
         run.set_status("running", 2)
         at.run()
@@ -150,7 +150,7 @@ def test_a_second_flow_that_is_deleted_is_named(one: Path) -> None:
 
 
 def test_a_bundled_flow_that_is_removed_under_the_page_is_named(one: Path) -> None:
-    at = visit_page(HOME, ck="two")
+    at = visit_page(LEVELS, ck="two")
     (one / "two.safetensors").unlink()
     at.run()
     assert_named(at, "The flow “two” is gone", ck="two")
@@ -158,7 +158,7 @@ def test_a_bundled_flow_that_is_removed_under_the_page_is_named(one: Path) -> No
 
 def test_a_photo_that_the_server_forgot_is_named(one: Path) -> None:
     key = loaders.remember_photo(picture_bytes())
-    at = visit_page(HOME, ck="one", photo=key)
+    at = visit_page(LEVELS, ck="one", photo=key)
     assert not at.error and url(at)["photo"] == key
     loaders._photos().clear()
     at.run()

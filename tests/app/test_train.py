@@ -296,7 +296,7 @@ def test_a_run_that_ended_opens_in_every_page() -> None:
     assert "finished. After 6 of 6 steps" in sentences(at) and "on the test part" in sentences(at)
     digest = hashlib.sha256(run.last_checkpoint.read_bytes()).hexdigest()[:12]
     links = [link.proto.page for link in at.get("page_link") if f"ck={digest}" in link.proto.query_string]
-    assert {"Home", "latents", "weights"} & {*links} or len(links) > 4
+    assert {"Levels", "latents", "weights"} & {*links} or len(links) > 4
     assert not {"Pause", "Stop", "Resume"} & labels(at)
 
 

@@ -141,11 +141,11 @@ def start_server(runs: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Start the app; yield the address of its front page on a small flow of a finished run with a record."""
+    """Start the app; yield the address of the page Levels on a small flow of a finished run with a record."""
     runs = tmp_path_factory.mktemp("runs")
     key = write_run(runs)
     with start_server(runs) as address:
-        yield f"{address}/?ck={key}"
+        yield f"{address}/levels?ck={key}"
 
 
 def _stands(address: str, process: subprocess.Popen[bytes], log: Path) -> bool:
@@ -180,7 +180,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def visit(browser: Browser, server: str) -> Iterator[Callable[..., Watched]]:
-    """Return a function that opens the front page in a window of some size and theme, until it stands."""
+    """Return a function that opens the page Levels in a window of some size and theme, until it stands."""
     contexts = []
 
     def open_page(url: str = "", size: tuple[int, int] = (1400, 900), theme: str = "light") -> Watched:

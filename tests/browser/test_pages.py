@@ -26,11 +26,12 @@ MAX_PAYLOAD = 1_500_000
 REST_MS = 800
 #: Between two looks at whether its text still changes.
 STILL_MS = 300
-PAGES = pages()
+#: Home and the lesson are a stage of their own, tested in test_lesson.
+PAGES = [entry for entry in pages() if entry.label not in ("Home", "Lesson")]
 #: Pages that look at a checkpoint, and so have its choices in their URL.
 LOOKING = [entry for entry in PAGES if entry.label not in ("Compare", "Train")]
 #: Pages whose link is opened by someone else; that every page reads its URL is seen without a browser.
-COPIED = [entry for entry in PAGES if entry.label in ("Home", "Weights", "Space")]
+COPIED = [entry for entry in PAGES if entry.label in ("Levels", "Weights", "Space")]
 
 
 def path_of(entry: Entry) -> str:

@@ -32,7 +32,7 @@ CONFIGS = {
 needs_node = pytest.mark.skipif(NODE is None, reason="node runs the stage's JavaScript, and it is not installed")
 
 
-def in_javascript(folder: Path, flow: MultiScaleFlow, x: Tensor, latents: Latents) -> Any:  # noqa: ANN401 (JSON)
+def in_javascript(folder: Path, flow: MultiScaleFlow, x: Tensor, latents: Latents) -> Any:
     pack = Pack()
     pack.head["flow"] = flow_spec(pack, flow)
     pack.head["x"] = pack.floats(x[0].permute(1, 2, 0).numpy())

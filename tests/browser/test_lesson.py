@@ -1,0 +1,187 @@
+"""The lesson in a real browser: every scene does what is asked of it, from the app's server and from one file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from eiwflow.lesson import MAX_BYTES, default, one_file
+
+from .conftest import PATIENCE_MS, Watched
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+Open = Callable[..., "Page"]
+
+
+@pytest.fixture(scope="module")
+def lesson_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("lesson") / "lesson.html"
+    path.write_bytes(one_file(default.pack()))
+    return path
+
+
+@pytest.fixture
+def scene(browser: Browser, lesson_file: Path) -> Iterator[Open]:
+    """Return a function that opens a scene of the lesson in one file; whatever goes wrong fails the test."""
+    contexts, pages = [], []
+
+    def open_scene(number: int, size: tuple[int, int] = (1280, 720), choice: str = "", **context: str) -> Page:
+        contexts.append(browser.new_context(viewport={"width": size[0], "height": size[1]}, **context))
+        watched = Watched(contexts[-1].new_page(), "")
+        pages.append(watched)
+        watched.page.set_default_timeout(PATIENCE_MS)
+        watched.page.goto(f"{lesson_file.as_uri()}?scene={number}" + (f"&choice={choice}" if choice else ""))
+        watched.page.wait_for_selector("[data-lesson=stage]")
+        return watched.page
+
+    yield open_scene
+    complaints = [
+        one for watched in pages for one in watched.complaints if not one.startswith("request to another host: file:")
+    ]
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def sentence(page: Page) -> str:
+    return page.locator("[data-lesson=sentence]").inner_text()
+
+
+def wait_for(page: Page, text: str) -> None:
+    page.locator("[data-lesson=sentence]", has_text=text).wait_for()
+
+
+def canvas(page: Page, selector: str) -> str:
+    """Return what a canvas shows, as text."""
+    return page.locator(selector).first.evaluate("c => c.toDataURL()")
+
+
+def move(page: Page, label: str, value: float) -> None:
+    page.get_by_label(label, exact=True).evaluate(
+        "(input, value) => { input.value = value; input.dispatchEvent(new Event('input', {bubbles: true})); }", value
+    )
+
+
+def test_the_file_is_small_enough(lesson_file: Path) -> None:
+    assert lesson_file.stat().st_size <= MAX_BYTES
+
+
+def test_the_picture_comes_back_without_a_changed_byte(scene: Open) -> None:
+    page = scene(1)
+    start = sentence(page)
+    page.wait_for_timeout(2000)
+    assert sentence(page) != start  # it moves by itself
+    move(page, "Time", 1000)
+    wait_for(page, "0 of 768 bytes differ")
+
+
+def test_a_pixel_is_found_again_after_the_squeeze(scene: Open) -> None:
+    page = scene(2)
+    before = canvas(page, ".room canvas")
+    move(page, "Squeeze", 1)
+    wait_for(page, "8×8×12")
+    assert canvas(page, ".room canvas") != before
+    page.locator(".original").hover(position={"x": 5, "y": 5})
+    wait_for(page, "Pixel (1, 1) went to channels 1, 5, 9.")
+
+
+def test_a_half_is_ranked_among_all_and_the_flows_choice_shown(scene: Open) -> None:
+    page = scene(4)
+    before = canvas(page, ".big canvas")
+    assert page.get_by_role("button", name="Show the flow’s choice").is_disabled()
+    page.locator(".cards:not(.bin) .card").first.drag_to(page.locator(".bin"))
+    wait_for(page, "Five more must go")
+    assert canvas(page, ".big canvas") != before
+    page.locator(".cards:not(.bin) .card").first.focus()
+    for _ in range(5):
+        page.keyboard.press("Enter")  # the focus goes to the next card
+    wait_for(page, "of 924")
+    assert "choice=m" in page.url
+    page.get_by_role("button", name="Show the flow’s choice").click()
+    wait_for(page, "The flow’s half ranks")
+
+
+def test_cards_slide_and_grain_lands_to_the_right(scene: Open) -> None:
+    page = scene(5)
+    move(page, "Sort", 0)
+    before = canvas(page, ".scene-5 canvas")
+    move(page, "Sort", 1)
+    wait_for(page, "Added grain lands")
+    assert canvas(page, ".scene-5 canvas") != before
+
+
+def test_the_more_is_resampled_the_further_the_picture(scene: Open) -> None:
+    page, decibels = scene(8), []
+    for name in ("half", "three quarters", "everything"):
+        page.get_by_role("button", name=name, exact=True).click()
+        decibels.append(float(sentence(page).split(": ")[1].split(" dB")[0]))
+    assert decibels == sorted(decibels, reverse=True)
+    page.get_by_role("button", name="nothing", exact=True).click()
+    wait_for(page, "the picture is exact")
+
+
+def test_a_click_draws_new_faces_and_a_temperature_changes_them(scene: Open) -> None:
+    page = scene(10)
+    first = canvas(page, ".wall canvas")
+    page.get_by_role("button", name="New faces").click()
+    second = canvas(page, ".wall canvas")
+    move(page, "Level 1", 0)
+    assert len({first, second, canvas(page, ".wall canvas")}) == 3
+
+
+def test_keys_change_the_scene_and_the_url(scene: Open) -> None:
+    page = scene(1)
+    page.keyboard.press("ArrowRight")
+    page.locator("h1", has_text="Squeeze").wait_for()
+    assert "scene=2" in page.url
+    page.get_by_label("Squeeze", exact=True).focus()
+    page.keyboard.press("ArrowRight")  # a slider keeps its arrows
+    assert "scene=2" in page.url
+    page.keyboard.press("PageUp")
+    page.locator("h1", has_text="noise, and back").wait_for()
+    page.keyboard.press("n")
+    assert page.get_by_role("complementary", name="Speaker notes").is_visible()
+
+
+@pytest.mark.parametrize("size", [(1280, 720), (1400, 900), (390, 844)])
+def test_every_scene_fits(scene: Open, size: tuple[int, int]) -> None:
+    page = scene(1, size)
+    while True:
+        over = page.locator("[data-lesson=stage]").evaluate(
+            "s => [s.scrollWidth - s.clientWidth, s.scrollHeight - s.clientHeight]"
+        )
+        assert over[0] <= 0 and (over[1] <= 0 or size[0] < 700), page.locator("h1").inner_text()
+        if page.get_by_role("button", name="Next").is_disabled():
+            break
+        page.keyboard.press("PageDown")
+
+
+def test_the_app_shows_the_lesson_and_leads_on_to_a_page(browser: Browser, server: str) -> None:
+    page = browser.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    page.goto(server.split("/levels?")[0] + "/?lesson=1")  # a link of an older version
+    page.wait_for_url("**/lesson**")
+    page.wait_for_selector("[data-lesson=stage]")
+    page.get_by_role("button", name="See more").click()
+    page.wait_for_url(f"**/levels?*ck={default.flow_name()}*")
+    page.locator(".eiw-strip").wait_for()
+    page.close()
+
+
+def test_home_runs_the_first_scene_and_offers_the_lesson(browser: Browser, server: str) -> None:
+    page = browser.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    page.goto(server.split("/levels?")[0])
+    said = page.locator("[data-lesson=sentence]")
+    said.wait_for()
+    first = said.inner_text()
+    page.wait_for_timeout(2500)
+    assert said.inner_text() != first
+    page.get_by_role("button", name="Start the lesson").click()
+    page.wait_for_url("**/lesson**")
+    page.close()
