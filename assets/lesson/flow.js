@@ -281,6 +281,12 @@ export class Flow {
     return traces;
   }
 
+  /** log ω of level 1 alone, by position after the order. */
+  encode1(x) {
+    const level = this.levels[0];
+    return level.logWeights(level.features(squeeze(x, 2 * level.height, 2 * level.width, level.channels / 4)));
+  }
+
   /** Values from the standardised latents, one array a level; look, where given, sees each level's features. */
   decode(noises, look) {
     let kept = null;

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..analysis.attributes import attribute_values, directions, measure_attributes
+from ..analysis.compare import comparisons
+from ..analysis.record import load_record
+from ..analysis.shuffle import rank_river
+from ..analysis.study_file import read_study
 from ..checkpoint import Checkpoint
+from ..data import ImageData
 from ..flow import MultiScaleFlow
 from ..flow.information import redundancy
 from .pack import Pack
@@ -18,6 +25,8 @@ from .spec import check, flow_spec
 
 #: Test images that averages of channels are taken over, and that the usual rank of a flow's half is taken over.
 AVERAGED, RANKED = 256, 100
+#: Training images that the directions of attributes are from.
+ATTRIBUTE_IMAGES = 4000
 #: Decoded images a batch, of the 924 halves.
 BATCH = 462
 
@@ -67,7 +76,6 @@ def own_rank(flow: MultiScaleFlow, image: Tensor, average: Tensor) -> int:
     assert level.shuffle is not None  # a lesson's flow has two levels or more
     channels = average.shape[0]
     features = flow.trace(at_bin_centres(image[None])).levels[0].features
-    thrown = torch.zeros(0, channels, dtype=torch.bool)
     choices = list(combinations(range(channels), channels // 2))
     thrown = torch.zeros(len(choices), channels, dtype=torch.bool)
     thrown[torch.arange(len(choices))[:, None], torch.tensor(choices)] = True
@@ -113,6 +121,68 @@ def explained(flow: MultiScaleFlow, x: Tensor) -> list[dict[str, Any]]:
                 found.append({"level": 1, "step": number, "share": round(float(share), 4)})
             y = part(y)[0]
     return found
+
+
+def attribute_facts(pack: Pack, flow: MultiScaleFlow, images: ImageData) -> list[dict[str, Any]]:
+    """Return the directions of attributes in every level's latents, and how well each level tells them apart."""
+    found = measure_attributes(flow, images, limit=ATTRIBUTE_IMAGES, edited=1)
+    moved = directions(flow, images, limit=ATTRIBUTE_IMAGES)
+    values = attribute_values(images, "train")
+    facts = []
+    for name, levels in moved.items():
+        readings = {one.level: one for one in found.readings if one.attribute == name}
+        yes_or_no = values[name].dtype == bool
+        facts.append(
+            {
+                "label": name.capitalize() if yes_or_no else f"{name.capitalize()}, lighter",
+                "unit": 1.0 if yes_or_no else round(float(values[name][:ATTRIBUTE_IMAGES].std()), 4),
+                "metric": readings[1].metric,
+                "readings": [round(readings[level].value, 4) for level in range(1, len(levels) + 1)],
+                "directions": [pack.floats(level.transpose(1, 2, 0)) for level in levels],
+            }
+        )
+    return facts
+
+
+def river_facts(pack: Pack, path: Path) -> dict[str, Any] | None:
+    """Return the ranks of the channels of level 1 over a training whose half was fixed, and a few samples."""
+    record = load_record(path)
+    if record is None:
+        return None
+    river = rank_river(record, 1)
+    steps = river.steps.tolist()
+    shown = sorted({min(record.samples, key=lambda step: abs(step - wanted)) for wanted in steps[:: len(steps) // 11]})
+    return {
+        "name": path.stem,
+        "steps": steps,
+        "ranks": river.ranks.tolist(),
+        "kept": river.kept.tolist(),
+        "samples": [{"step": step, "webp": pack.data(record.samples[step])} for step in shown],
+    }
+
+
+def study_facts(folder: Path) -> list[dict[str, Any]]:
+    """Return the lead of the adaptive split over its strongest rival, of every finished study in a folder."""
+    facts = []
+    for path in sorted(folder.glob("*.json")):
+        study = read_study(path)
+        if not study.is_done:
+            continue
+        effects = [one for one in comparisons(study).against(study.priors[-1]).values() if len(one.values) > 1]
+        if not effects:
+            continue
+        rival = max(effects, key=lambda one: one.mean)
+        facts.append(
+            {
+                "name": study.name,
+                "budget": study.recipe.batch * study.recipe.iterations,
+                "lead": round(-rival.mean, 5),
+                "low": round(-rival.high, 5),
+                "high": round(-rival.low, 5),
+                "seeds": len(rival.values),
+            }
+        )
+    return facts
 
 
 def _variance(x: Tensor) -> Tensor:

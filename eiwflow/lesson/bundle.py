@@ -8,7 +8,9 @@ from functools import lru_cache
 from html import escape
 from pathlib import Path
 
-ASSETS = Path(__file__).resolve().parents[2] / "assets" / "lesson"
+from .. import project
+
+ASSETS = project.ASSETS / "lesson"
 TITLE = "Multi-scale flows in ten minutes"
 
 _IMPORT = re.compile(r'^import \{ ([^}]+) \} from "(\.[^"]+)";\n', re.MULTILINE)

@@ -38,18 +38,36 @@ def flow_name() -> str:
     return str(opened(pack())[0]["flow"]["name"])
 
 
-def build(folder: Path, ranked: int | None = None) -> bytes:
-    """Return the pack of the bundled flows in a folder of checkpoints."""
+def build(checkpoints: Path, studies: Path, ranked: int | None = None) -> bytes:
+    """Return the pack of the bundled flows.
+
+    Args:
+        checkpoints: folder of the bundled flows.
+        studies: folder of the bundled studies.
+        ranked: how many images the usual ranks are taken over; by default as many as the shipped pack has.
+
+    """
     from .. import checkpoint, data
     from . import build as of
 
-    images = data.to_tensor(data.load(DATA, download=False).test)
-    beside = folder / f"{FIXED}.safetensors"
+    images = data.load(DATA, download=False)
+    beside = checkpoints / f"{FIXED}.safetensors"
     fixed = checkpoint.load(beside) if beside.is_file() else None
-    flow = checkpoint.load(folder / f"{FLOW}.safetensors")
-    return of.build(flow, images, SHOWN, fixed, of.RANKED if ranked is None else ranked).to_bytes()
+    flow = checkpoint.load(checkpoints / f"{FLOW}.safetensors")
+    pack = of.build(flow, data.to_tensor(images.test), SHOWN, fixed, of.RANKED if ranked is None else ranked)
+    pack.head |= {
+        "attributes": of.attribute_facts(pack, flow.flow, images),
+        "river": next(filter(None, (of.river_facts(pack, path) for path in _static_last(checkpoints))), None),
+        "studies": of.study_facts(studies),
+    }
+    return pack.to_bytes()
+
+
+def _static_last(checkpoints: Path) -> list[Path]:
+    """Return the bundled flows whose half is fixed in advance, that of faces first."""
+    return sorted(checkpoints.glob("*-static-last.safetensors"), key=lambda path: path.stem != FIXED)
 
 
 if __name__ == "__main__":
-    PACK.write_bytes(build(ASSETS.parent / "checkpoints"))
+    PACK.write_bytes(build(ASSETS.parent / "checkpoints", ASSETS.parent / "studies"))
     print(PACK)

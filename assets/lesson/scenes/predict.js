@@ -1,0 +1,50 @@
+// Scene 3: a coupling of the flow: one half of the channels predicts the other, and the prediction is taken away.
+import { animate, el, greyMap, own, percent, slider } from "../draw.js";
+
+export const predicting = {
+  number: 3,
+  short: "One half predicts",
+  title: "One half of the channels predicts the other.",
+  notes: "This is the coupling of level 1 that explains most. The left half goes through a small network, which predicts the other half. " +
+    "Take the prediction away: what is left looks more like noise. The left half is unchanged, so the step can be undone.",
+  more: { page: "entropy", query: { level: "1" } },
+
+  build(stage) {
+    const level = stage.flow.levels[0], n = level.channels / 2, best = stage.pack.head.flow.couplings.reduce((a, b) => b.share > a.share ? b : a);
+    const { height, width } = level;
+    let seen = null;
+    level.run(stage.traces[0].input, (one) => { if (one.number === best.step) seen = one; });
+    const { a, b, logScale, shift } = seen;
+    // y = e^s (b − p): what the shift takes away, in the units of b.
+    const prediction = b.map((_, i) => -shift[i] * Math.exp(-logScale[i])), ofA = own(a, n), ofB = own(b, n);
+    const spread = ofB.spread.map((s) => Math.max(s, 0.2));
+    const left = new Array(n).fill(0).map(() => el("canvas", {}));
+    const block = (name, canvases) => el("figure", { className: "half" }, el("div", { className: "maps", role: "img", "aria-label": name, style: `--n:${n > 3 ? 3 : n}` }, ...canvases), el("figcaption", {}, name));
+    const column = (x, of, s) => Array.from({ length: n }, (_, c) => greyMap(x, n, c, height, width, of.middle[c], s[c]));
+    stage.host.append(el("div", { className: "triple" },
+      block("the half that predicts", column(a, ofA, ofA.spread)), el("b", { "aria-hidden": "true" }, "→"),
+      block("its prediction", column(prediction, ofB, spread)), el("b", { "aria-hidden": "true" }, "→"),
+      block("the other half, less the prediction", left)));
+    const power = (x) => {
+      const { middle } = own(x, n);
+      return x.reduce((sum, v, i) => sum + (v - middle[i % n]) ** 2, 0);
+    };
+    const before = power(b);
+    const draw = (part) => {
+      const rest = b.map((v, i) => v - part * prediction[i]);
+      left.forEach((canvas, c) => greyMap(rest, n, c, height, width, (1 - part) * ofB.middle[c] + part * (ofB.middle[c] - own(prediction, n).middle[c]), spread[c], canvas));
+      const share = 1 - power(rest) / before;
+      stage.say(part === 0 ? "Slide: how much of the other half can be predicted?"
+        : `${percent(part)} of the prediction removes ${share < 0 ? "−" : ""}${percent(Math.abs(share))} of the other half’s variance.`);
+    };
+    const control = slider({ label: "Subtract", value: 0, text: (v) => `${Math.round(100 * v)} %`, onmove: (v) => { stop(); draw(v); stage.choose(v); } });
+    stage.host.append(control.row);
+    let stop = () => {};
+    const set = (v) => { control.input.value = v; control.show(); draw(v); };
+    const play = () => { stop(); stop = animate((s) => { set(Math.min(1, Math.max(0, s - 0.6) / 2.4)); return s < 3; }); };
+    if (stage.choice !== "") set(Math.min(1, Math.max(0, +stage.choice || 0)));
+    else if (stage.reduced) set(1);
+    else play();
+    return { play, stop: () => stop() };
+  },
+};

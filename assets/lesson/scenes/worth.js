@@ -1,0 +1,63 @@
+// Scene 11: the lead of the adaptive split against the training budget, over all bundled studies.
+import { choices, colours, el, minus, number, surface } from "../draw.js";
+
+export const worth = {
+  number: 11,
+  short: "Is it worth it?",
+  title: "Is the adaptive split worth it?",
+  notes: "Vote first. Each dot is a study: the flow that sorts and weights against its strongest rival with the same initialisation, n seeds each. " +
+    "Above the line the adaptive split needs fewer bits. Look to the right, where training was long: that is what lasts.",
+  more: { page: "compare" },
+  cannot: ({ pack }) => pack.head.studies?.length ? null : "There are no studies here.",
+
+  build(stage) {
+    const studies = [...stage.pack.head.studies].sort((a, b) => a.budget - b.budget), budgets = studies.map((one) => one.budget);
+    const low = Math.min(0, ...studies.map((one) => one.low)), high = Math.max(0, ...studies.map((one) => one.high));
+    let voted = stage.choice !== "";
+    const room = el("div", { className: "room" });
+    stage.host.append(room);
+    const view = surface(room, (context, width, height) => {
+      const ink = colours(stage.stage), left = 70, right = 20, top = 12, bottom = 58;
+      const from = Math.log(budgets[0]) - 0.3, to = Math.log(budgets.at(-1)) + 0.3, span = high - low || 1;
+      const x = (b) => left + (width - left - right) * (Math.log(b) - from) / (to - from), y = (v) => top + (height - top - bottom) * (high + 0.06 * span - v) / (1.12 * span);
+      context.font = `${width < 500 ? 16 : 18}px system-ui, sans-serif`;
+      context.fillStyle = ink.quiet;
+      context.strokeStyle = ink.ink;
+      context.lineWidth = 2;
+      context.beginPath();
+      context.moveTo(left, y(0));
+      context.lineTo(width - right, y(0));
+      context.stroke();
+      context.textAlign = "right";
+      for (const v of [low, 0, high]) if (v === 0 || Math.abs(y(v) - y(0)) > 24) context.fillText(minus(v.toFixed(2)), left - 8, y(v) + 6);
+      context.textAlign = "left";
+      context.fillText(number(budgets[0]), left, height - 30);
+      context.textAlign = "right";
+      context.fillText(`${number(budgets.at(-1))} training images seen`, width - right, height - 30);
+      context.textAlign = "left";
+      context.fillText("lead over the strongest rival, bits/dim (95 % interval)", left, height - 6);
+      if (!voted) return;
+      for (const one of studies) {
+        context.strokeStyle = context.fillStyle = one.low > 0 ? ink.accent : one.high < 0 ? ink.warm : ink.quiet;
+        context.lineWidth = 4;
+        context.beginPath();
+        context.moveTo(x(one.budget), y(one.low));
+        context.lineTo(x(one.budget), y(one.high));
+        context.stroke();
+        context.beginPath();
+        context.arc(x(one.budget), y(one.lead), 9, 0, 7);
+        context.fill();
+      }
+    }, "The lead of the adaptive split in every study, against the training budget");
+    const draw = () => {
+      view.redraw();
+      if (!voted) return stage.say("Vote: is the lead large, small, or gone after long training?");
+      const one = studies.at(-1), better = studies.filter((s) => s.low > 0).length;
+      stage.say(`Longest training: ${minus(one.lead.toFixed(3))} bits/dim (${minus(one.low.toFixed(3))} to ${minus(one.high.toFixed(3))}); ahead in ${better} of ${studies.length} studies.`);
+    };
+    const vote = choices("Your vote", [["large", "large"], ["small", "small"], ["gone", "gone"]], (key) => { voted = true; stage.choose(key); draw(); }, stage.choice);
+    stage.host.append(vote.row);
+    draw();
+    return { stop: () => view.stop() };
+  },
+};
