@@ -424,7 +424,7 @@ def app_command(options: argparse.Namespace) -> NoReturn:
 
 def lesson_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     """Write the lesson as one file."""
-    from ..checkpoint import write_atomically
+    from ..files import write_atomically
     from ..lesson import default, one_file
     from ..lesson.build import build_for
 
