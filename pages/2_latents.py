@@ -51,7 +51,7 @@ ui.each(page, predict)
 with takeaway:
     ui.takeaway(" ".join(told.values()) if told else words.question())
 
-with st.expander("Half, three quarters, everything resampled", on_change="rerun", key="halvings") as fold:
+with ui.fold("Half, three quarters, everything resampled", "halvings") as fold:
     halved: dict[ui.Page, latents.Treated] = {}
     if fold.open:
         halved = ui.each(page, lambda one: cache.measure(one, "halved"))
@@ -61,7 +61,7 @@ with st.expander("Half, three quarters, everything resampled", on_change="rerun"
                     st.html(figures.halving(halved[one]))
                     st.markdown(words.halved(halved[one]))
 
-with st.expander("Zero instead of a sample", on_change="rerun", key="zeroed") as fold:
+with ui.fold("Zero instead of a sample", "zeroed") as fold:
     if fold.open:
         ui.each(page, lambda one: st.html(figures.treatments(cache.measure(one, "one_level", treatment="zero"))))
         ui.caveat("0 is the likeliest single ε, but no typical one: a sample of d values has a norm near √d.")

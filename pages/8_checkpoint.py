@@ -8,8 +8,8 @@ from eiwflow import ui
 from eiwflow.data import DataError
 from eiwflow.figures import checkpoint as figures
 from eiwflow.figures import entropy as entropy_figures
+from eiwflow.ui import cache
 from eiwflow.ui import checkpoint_loaders as loaders
-from eiwflow.ui import entropy_loaders
 from eiwflow.ui.foreign import plain
 
 page = ui.begin("What is in this file?", "Checkpoint", image=False)
@@ -85,7 +85,7 @@ with ui.errors_as_sentences():
             ui.chart(ui.drawn(figures.learning_rate, curve), page, "learning-rate", alt=curve.rate_in_words())
 
     st.subheader("The account from x to ε")
-    account = entropy_loaders.account(page)
+    account = cache.measure(page, "account")
     left, right = st.columns([1.6, 1], gap="large")
     with left:
         ui.chart(ui.drawn(entropy_figures.account, account), page, "account", alt=account.in_words())

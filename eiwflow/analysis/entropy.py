@@ -574,6 +574,13 @@ class Leakage:
     measured: float
 
 
+def self_test_table(tests: Sequence[SelfTest]) -> list[dict[str, str]]:
+    """Return what is right, and below it what was read at each level."""
+    right = {SYMBOLS[name]: f"{value:.4f}" if value else "0" for name, value in OF_NOISE.items()}
+    read = [{"": f"level {test.number}", **test.cells()} for test in tests]
+    return [{"": "right", **right}, *read]
+
+
 def leakage_in_words(losses: Sequence[Leakage]) -> str:
     """Return how much J windows of one field, of several sizes, are given."""
     found = ", ".join(f"{one.measured:.2f} at {one.size}×{one.size} pixels" for one in losses)

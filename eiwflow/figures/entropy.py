@@ -17,6 +17,7 @@ import plotly.graph_objects as go
 from ..analysis.words.numbers import fixed, signed
 from . import palette, steps
 from .layout import NOTHING, layout
+from .pixels import data_uri
 
 if TYPE_CHECKING:
     from ..analysis.bootstrap import Estimate
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 
 #: part: colour, dash, symbol, which way its marks are moved aside, and what is said of it.
 PARTS = {
-    "kept": (palette.KEPT, "solid", "circle", -1, "stay (kept)"),
-    "emitted": (palette.EMITTED, "dot", "diamond", 1, "leave (emitted)"),
+    "kept": (palette.KEPT, "solid", "circle", -1, "passed on"),
+    "emitted": (palette.EMITTED, "dot", "diamond", 1, "factored out"),
 }
 
 
@@ -48,17 +49,17 @@ GAUSSIAN = 0.5 * math.log(2 * math.pi * math.e)
 AXES = {
     "marginal": Axis("h", "nats/dim", GAUSSIAN, f"N(0, 1): {GAUSSIAN:.4f}"),
     "negentropy": Axis("negentropy", "nats/dim", 0.0, "Gaussian values: 0"),
-    "redundancy": Axis("J", "nats/pixel", 0.0, "white noise: 0"),
+    "redundancy": Axis("spectral redundancy", "nats/pixel", 0.0, "white noise: 0"),
     "rate": Axis("Ĥ", "nats/pixel", GAUSSIAN, f"white N(0, 1): {GAUSSIAN:.4f}"),
 }
 STAGES = {
     "number": "as<br>is",
     "order": "in<br>order",
     "weights": "× ω",
-    "entropy": "by<br>J",
+    "entropy": "by re-<br>dundancy",
     "noise": "ε",
     "fixed": "as it<br>splits",
-    "last": "all<br>leave",
+    "last": "all<br>out",
 }
 #: Room between two levels, in stages, and what a written figure takes of the y axis.
 BETWEEN, _LABEL = 1, 0.09
@@ -446,3 +447,38 @@ def _numbers(values: Sequence[float] | np.ndarray) -> list[float | None]:
 def _around(plot: float, above: float, below: float, **room: float) -> dict[str, Any]:
     """Return the layout of a chart by the height of its plot; the legend stands below."""
     return layout(plot + above + below, above, below, right=28, legend_below=True, **room)
+
+
+# ---------------------------------------------------------------------- channel maps
+
+
+def sorted_maps(maps: np.ndarray, redundancy: np.ndarray, numbers: Sequence[int], kept: int) -> str:
+    """Return the channel maps of a level as HTML, from structured to noise, with their redundancy as a bar beside each.
+
+    Arguments:
+        maps: grey bytes (C, H, W) by position in the order used.
+        redundancy: nats per pixel (C,), by the same positions.
+        numbers: the channels' numbers, by the same positions.
+        kept: how many of the positions are passed on.
+
+    """
+    largest = max(float(redundancy.max()), 1e-9)
+    cells = []
+    for place in np.argsort(-redundancy, kind="stable"):
+        part, said = ("kept", "passed on") if place < kept else ("emitted", "factored out")
+        value = float(redundancy[place])
+        alt = f"Channel {numbers[place]}, {said}: spectral redundancy {value:.2f} nats per pixel"
+        cells.append(
+            f'<figure class="eiw-map eiw-{part}" style="--share: {max(0.0, value / largest):.3f}">'
+            f'<img alt="{alt}" title="{alt}" src="{data_uri(maps[place])}"><i></i>'
+            f"<figcaption>{fixed(value, 2)}</figcaption></figure>"
+        )
+    legend = "".join(
+        f'<span><i class="eiw-key eiw-{part}"></i>{said}</span>'
+        for part, said in (("kept", "passed on"), ("emitted", "factored out"))
+        if part == "emitted" or kept
+    )
+    return (
+        f'<div class="eiw-frame"><div class="eiw-maps">{"".join(cells)}</div>'
+        f'<p class="eiw-legend">{legend}<span>bar and number: spectral redundancy, nats per pixel</span></p></div>'
+    )

@@ -75,6 +75,12 @@ def _record(path: Path, time: int, size: int) -> TrainingRecord | None:
     return load_record(path)
 
 
+def samples_in_training(page: Page) -> dict[int, bytes]:
+    """Return the samples that the training drew on its way, by step."""
+    found = record(page)
+    return {} if found is None else found.samples
+
+
 def clear() -> None:
     """Forget what was measured."""
     _small.clear()

@@ -163,6 +163,11 @@ def more_evidence() -> ExpanderContainer:
     return st.expander("More evidence", key=MORE_EVIDENCE, on_change="rerun")
 
 
+def fold(label: str, key: str) -> ExpanderContainer:
+    """Draw a fold of a page; what it holds is worth making only where ``open``."""
+    return st.expander(label, key=f"fold-{key}", on_change="rerun")
+
+
 def caveat(sentence: str) -> None:
     """Show what must not be concluded."""
     st.caption(f"**Caveat:** {sentence[:1].upper()}{sentence[1:]}")

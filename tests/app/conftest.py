@@ -22,6 +22,11 @@ from eiwflow.ui.parts import MORE_EVIDENCE
 APP = Path(__file__).resolve().parents[2] / "app.py"
 #: A busy machine may take its time.
 PATIENCE_S = 300
+#: What pages fold beside their evidence.
+FOLDS = (
+    "halvings", "zeroed", "levels", "raw", "training", "rules", "couplings", "order", "pixels", "loudness", "norms",
+    "samples", "architecture", "inversion", "account", "arms",
+)  # fmt: skip
 
 
 def small_flow(**changes: object) -> MultiScaleFlow:
@@ -95,7 +100,8 @@ def visit_page(path: str, /, **url: str) -> AppTest:
     """Return a page with its evidence unfolded, opened by a link with these parameters, after its first run."""
     at = AppTest.from_file(str(APP), default_timeout=PATIENCE_S)
     at.query_params.update(url)
-    at.session_state[MORE_EVIDENCE] = True
+    for fold in (MORE_EVIDENCE, *(f"fold-{name}" for name in FOLDS)):
+        at.session_state[fold] = True
     if path != APP.name:
         at.switch_page(path)
     return at.run()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -12,8 +13,9 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from eiwflow.analysis import entropy
+from eiwflow.analysis.words import entropy as words
 from eiwflow.checkpoint import load
-from eiwflow.ui import loaders, weight_loaders
+from eiwflow.ui import loaders
 
 from .conftest import sentences, small_flow, url, visit_page, write_checkpoint
 
@@ -57,7 +59,7 @@ def charts(at: AppTest) -> dict[str, dict]:
     return {chart.proto.id.split("-", 2)[-1]: json.loads(chart.proto.spec) for chart in at.get("plotly_chart")}
 
 
-def assert_healthy(at: AppTest, drawn: int = 5) -> None:
+def assert_healthy(at: AppTest, drawn: int = 4) -> None:
     """Its charts and neither an error nor a traceback."""
     assert not at.exception and not at.error
     assert len(at.get("plotly_chart")) == drawn
@@ -66,14 +68,15 @@ def assert_healthy(at: AppTest, drawn: int = 5) -> None:
 def test_the_page_answers_its_question_with_the_numbers_of_the_analysis(open_page: Open, bundle: Path) -> None:
     at = open_page(seed="3")
     assert_healthy(at)
-    assert at.title[0].value == "Where does the entropy go?"
+    assert at.title[0].value == "Which channels still have structure?"
     images = loaders.images("photos32", (3, 32, 32), 4)
     flow = load(bundle / "one.safetensors").flow
-    found = entropy.entropies(flow, images.test, 3, weight_loaders.sources(images))
+    found = entropy.entropies(flow, images.test, 3, images.sources)
     said = sentences(at)
-    for sentence in (found.in_words(1), found.shape_in_words(1), found.raw_in_words()):
+    for sentence in (words.structure(found, 1), found.in_words(1), found.shape_in_words(1), found.raw_in_words()):
         assert sentence.replace("'", "&#x27;") in said
-    assert entropy.account(flow, images.test, 3).in_words() in said
+    redundancies = [float(text) for text in re.findall(r"<figcaption>(−?[\d.]+)</figcaption>", said.replace("−", "-"))]
+    assert len(redundancies) == 12 and redundancies == sorted(redundancies, reverse=True)
 
 
 def test_a_checkpoint_without_a_record_says_so_and_one_with_it_has_the_scrubber(bundle: Path) -> None:
@@ -83,7 +86,7 @@ def test_a_checkpoint_without_a_record_says_so_and_one_with_it_has_the_scrubber(
     assert "no training record" in at.info[0].value
     write_record(path)
     at = page_at()
-    assert_healthy(at, drawn=8)
+    assert_healthy(at, drawn=7)
     assert not at.info and "From step 0 to step 8 the mean redundancy at level 1 went" in sentences(at)
 
 
@@ -138,12 +141,11 @@ def test_two_checkpoints_are_drawn_by_the_same_figures_on_the_same_axes(open_pag
     found = charts(at)
     keys = ("redundancy", "negentropy", "marginal", "rate")
     over_training = tuple(f"scrub-{key}" for key in keys if key != "negentropy")
-    assert found.keys() == {key + side for key in (*keys, *over_training, "account") for side in ("", "-second")}
+    assert found.keys() == {key + side for key in (*keys, *over_training) for side in ("", "-second")}
     for key in (*keys, *over_training):
         one, other = (found[each]["layout"] for each in (key, f"{key}-second"))
         assert one["yaxis"]["range"] == other["yaxis"]["range"], key
         assert key in keys or one["xaxis"] == other["xaxis"], key
-    assert found["account"]["layout"]["xaxis"]["range"] == found["account-second"]["layout"]["xaxis"]["range"]
     assert [frame["name"] for frame in found["scrub-redundancy-second"]["frames"]] == ["0", "2", "8", "20"]
     assert url(at)["step"] == "2"
 
@@ -152,7 +154,7 @@ def test_what_differs_is_said_above_the_columns_and_is_no_verdict(open_page: Ope
     at = open_page(ck="one", vs="two", level="1")
     assert not at.exception and not at.error
     said = sentences(at)
-    assert "At level 1 one sends out channels of J = " in said and "one training of each" in said
+    assert "Factored-out channels have spectral redundancy " in said and "ne training of each" in said
     assert "At level 1 the 6 channels that leave" in said and "static-last does not look at entropy" in said
     assert [line.split()[4] for line in at.code[0].value.splitlines()] == ["one", "two"]
 
@@ -162,7 +164,7 @@ def test_a_level_is_clamped_for_each_column_alone(open_page: Open) -> None:
     assert not at.exception and not at.error
     notes = [info.value for info in at.info if info.value.startswith("Level")]
     assert notes == ["Level 2 is the last and has no Shuffle: showing level 1."]
-    assert "nats a pixel at level 2, one of " in sentences(at) and "maps of different sizes" in sentences(at)
+    assert "maps are of different sizes" in sentences(at)
 
 
 def test_one_of_two_without_a_record_says_so_and_the_other_keeps_its_slider(open_page: Open, bundle: Path) -> None:
@@ -182,7 +184,7 @@ def test_a_flow_that_fails_leaves_the_other_column_alone(open_page: Open, bundle
     for ck, vs in (("one", "broken"), ("broken", "one")):
         at = open_page(ck=ck, vs=vs)
         assert not at.exception and len(at.error) == 1 and "not finite" in at.error[0].value
-        assert len(charts(at)) == 5 and "At level 1 the 6 channels that leave" in sentences(at)
+        assert len(charts(at)) == 4 and "At level 1 the 6 channels that leave" in sentences(at)
 
 
 def test_a_flow_that_fails_alone_is_a_sentence(bundle: Path) -> None:

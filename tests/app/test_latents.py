@@ -6,6 +6,7 @@ import io
 import json
 import shlex
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from eiwflow.analysis import latents
 from eiwflow.analysis.words import latents as words
 from eiwflow.flow.config import NAMED_SPLITS
 from eiwflow.ui import cache, loaders
+from eiwflow.ui.parts import MORE_EVIDENCE
 
 from .conftest import choose_image, picture_bytes, sentences, small_flow, visit_page, write_checkpoint
 
@@ -32,13 +34,8 @@ def few_images(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 #: Opens the page by a link with these parameters.
-def open_latents(unfold: bool = True, **link: str) -> AppTest:
-    """Return the page, opened by a link with these parameters, with everything unfolded."""
-    at = visit_page("pages/2_latents.py", **link)
-    if unfold:
-        at.session_state["halvings"] = at.session_state["zeroed"] = True
-        at.run()
-    return at
+#: Opens the page by a link with these parameters.
+open_latents = partial(visit_page, "pages/2_latents.py")
 
 
 def assert_healthy(at: AppTest) -> None:
@@ -56,9 +53,10 @@ def two(bundle: Path) -> Path:
 
 
 def test_nothing_gives_the_prediction_away(two: Path) -> None:
-    at = open_latents(unfold=False)
-    assert_healthy(at)
-    first_screen = sentences(at).partition("Half, three quarters")[0]
+    at = open_latents()
+    at.session_state["fold-halvings"] = at.session_state["fold-zeroed"] = at.session_state[MORE_EVIDENCE] = False
+    at.run()
+    first_screen = sentences(at)
     assert "Which level changes this picture most?" in first_screen
     assert "changes this picture most:" not in first_screen and "resampled</figcaption>" not in first_screen
 
@@ -253,7 +251,7 @@ def test_the_recipe_of_two_columns_prints_the_tables_of_both(
     exported: list[tuple[str, list[dict]]] = []
     monkeypatch.setattr(ui, "exports", lambda page, tables, pictures: exported.extend(tables.items()))
     monkeypatch.setattr("eiwflow.cli.commands.find_checkpoint", lambda text: two / f"{text}.safetensors")
-    at = open_latents(unfold=False, ck=ONE, vs=TWO, image="5", seed="3")
+    at = open_latents(ck=ONE, vs=TWO, image="5", seed="3")
     assert_healthy(at)
     printed = []
     for command in at.code[0].value.splitlines():

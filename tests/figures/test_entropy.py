@@ -69,14 +69,14 @@ def account() -> Account:
 
 def test_what_stays_is_a_blue_solid_circle_and_what_leaves_a_vermillion_dotted_diamond() -> None:
     figure = figures.by_level(entropies(), "redundancy")
-    kept, emitted = named(figure, "stay"), named(figure, "leave")
+    kept, emitted = named(figure, "passed on"), named(figure, "factored out")
     assert (kept.line.color, kept.line.dash, kept.marker.symbol) == (palette.KEPT, "solid", "circle")
     assert (emitted.line.color, emitted.line.dash, emitted.marker.symbol) == (palette.EMITTED, "dot", "diamond")
 
 
 def test_means_carry_their_intervals_and_no_line_runs_from_level_to_level() -> None:
     figure = figures.by_level(entropies(), "redundancy")
-    emitted = named(figure, "leave")
+    emitted = named(figure, "factored out")
     assert emitted.y == (0.2, 1.2, None, 0.3, None)
     assert emitted.error_y.array == (0.02, 0.02, 0, 0.02, 0) and not emitted.connectgaps
     written = [[text.strip() for text in trace.text] for trace in figure.data if trace.mode == "text"]
@@ -123,12 +123,12 @@ def test_redundancy_knows_no_weights_and_marginal_entropy_is_followed_to_the_noi
 
 def test_a_static_split_is_shown_as_it_splits_beside_the_order_by_redundancy() -> None:
     ticks = figures.by_level(entropies("last", "order", "entropy"), "redundancy").layout.xaxis.ticktext
-    assert ticks == ("as it<br>splits", "by<br>J", "all<br>leave")
+    assert ticks == ("as it<br>splits", "by re-<br>dundancy", "all<br>out")
 
 
 def test_levels_without_a_value_are_left_empty() -> None:
     figure = figures.by_level(entropies(second=float("nan")), "redundancy")
-    assert named(figure, "leave").y == (0.2, 1.2, None, None, None)
+    assert named(figure, "factored out").y == (0.2, 1.2, None, None, None)
     assert np.isfinite(figure.layout.yaxis.range).all()
 
 
@@ -206,10 +206,12 @@ def test_axes_hold_all_frames() -> None:
 def test_a_last_level_has_one_line_and_values_that_were_not_recorded_are_gaps() -> None:
     result = growth(kept=0)
     figure = figures.growth(result, STEPS, "marginal")
-    assert len(figure.frames[0].data) == 2 and not any((trace.name or "").startswith("stay") for trace in figure.data)
+    assert len(figure.frames[0].data) == 2 and not any(
+        (trace.name or "").startswith("passed on") for trace in figure.data
+    )
     nothing = dataclasses.replace(result, measures=dict.fromkeys(MEASURES, np.full((5, 4), np.nan)))
     empty = figures.growth(nothing, STEPS)
-    assert named(empty, "leave").y == (None,) * 5 and np.isfinite(empty.layout.yaxis.range).all()
+    assert named(empty, "factored out").y == (None,) * 5 and np.isfinite(empty.layout.yaxis.range).all()
 
 
 def test_two_trainings_can_share_both_axes() -> None:
@@ -219,7 +221,7 @@ def test_two_trainings_can_share_both_axes() -> None:
     assert shared.tolist() == [0, 1, 2, 3, 9, 27, 100, 200] and limits[1] > 9 * 1.9
     drawn = [figures.growth(level, own, limits=limits, shared=shared) for level, own in ((one, STEPS), (other, others))]
     assert drawn[0].layout.xaxis == drawn[1].layout.xaxis and drawn[0].layout.yaxis == drawn[1].layout.yaxis
-    assert [named(figure, "stay").x for figure in drawn] == [(0, 1, 3, 4, 5), (0, 2, 3, 6, 7)]
+    assert [named(figure, "passed on").x for figure in drawn] == [(0, 1, 3, 4, 5), (0, 2, 3, 6, 7)]
     assert [frame.data[0].x[0] for frame in drawn[1].frames] == [0, 2, 3, 6, 7]
     assert [frame.name for frame in drawn[1].frames] == ["0", "2", "3", "100", "200"]
 
