@@ -6,6 +6,7 @@ from eiwflow import ui
 from eiwflow.figures import latents as figures
 from eiwflow.ui import cache, navigation
 from eiwflow.ui.columns import compared, places
+from eiwflow.ui.foreign import plain
 from eiwflow.ui.prediction import predicted
 from eiwflow.ui.rows import readable, rows
 
@@ -79,7 +80,7 @@ def evidence() -> None:
         with ui.errors_as_sentences():
             surveys[name] = cache.measure(one, "latents_survey")
     if page.other is not None and len(like) < len(beside):
-        st.caption(f"{page.other.file.label} takes images of another size: nothing is paired with it.")
+        st.caption(f"{plain(page.other.file.label)} takes images of another size: nothing is paired with it.")
     tables = {}
     if surveys:
         sources = page.images.sources

@@ -56,6 +56,7 @@ async def while_the_server_runs(_: object) -> AsyncIterator[None]:
     """Import what is slow to import while the first browser is on its way."""
     threading.Thread(target=_import_what_is_slow, daemon=True).start()
     yield
+    _folder_of_uploads().cleanup()  # the interpreter does it too, but not where a signal ends it
 
 
 def _import_what_is_slow() -> None:

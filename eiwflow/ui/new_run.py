@@ -111,7 +111,7 @@ def _own_settings() -> None:
     def number(
         box: DeltaGenerator, label: str, name: str, value: Number, step: Number, format: str | None = None
     ) -> None:
-        low, high = {**BOUNDS, **RECIPE_BOUNDS}[name]
+        low, high = {**BOUNDS, **RECIPE_BOUNDS, "iterations": (1, loaders.MOST_ITERATIONS)}[name]
         kind = type(value)
         box.number_input(
             label, kind(low), kind(high), value, step, format, key=f"own-{name}", help=f"{low:g} to {high:g}"

@@ -73,6 +73,7 @@ def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     monkeypatch.setattr(loaders, "BUNDLED", folder)
     monkeypatch.setenv("EIWFLOW_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("EIWFLOW_DATA_ROOTS", str(tmp_path))
     return folder
 
 

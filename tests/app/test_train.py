@@ -21,7 +21,8 @@ from streamlit.testing.v1 import AppTest
 
 from eiwflow import cli
 from eiwflow.cli import commands
-from eiwflow.flow import FlowConfig
+from eiwflow.data import DataError
+from eiwflow.flow import ConfigError, FlowConfig
 from eiwflow.training import worker
 from eiwflow.training.cost import Timing
 from eiwflow.training.distributed import ALONE
@@ -236,10 +237,10 @@ def test_what_is_too_much_is_said_before_it_is_tried_and_refused(
     assert len(at.error) == 2 and sentence in at.error[0].value
 
 
-def test_data_that_are_not_there_are_a_sentence(calls: list[tuple[object, ...]]) -> None:
+def test_data_that_are_not_there_are_a_sentence(tmp_path: Path, calls: list[tuple[object, ...]]) -> None:
     # AppTest does not know options that were typed in.
-    run_loaders.start(lambda: run_loaders.preset_recipe("minute", "/nowhere/at all.npz", "weighted"), "cpu")
-    assert "/nowhere/at all.npz" in run_loaders.refusal(run_loaders.NEW) and not calls
+    run_loaders.start(lambda: run_loaders.preset_recipe("minute", str(tmp_path / "at all.npz"), "weighted"), "cpu")
+    assert "at all.npz" in run_loaders.refusal(run_loaders.NEW) and not calls
     assert run_loaders.refusal(run_loaders.SHOWN) is None
 
 
@@ -404,3 +405,42 @@ def test_the_list_says_what_every_run_is() -> None:
     text = sentences(open_train())
     for cell in ("static-last", "planes", "finished", "stopped", "half way", "2 of 6", "(first test images)"):
         assert cell in text
+
+
+# ---------------------------------------------------------------------- what visitors may read and start
+
+
+@pytest.mark.parametrize("kind", ["a file", "a folder", "nothing", "a link out", "dots out"])
+def test_a_path_outside_of_the_allowed_folders_is_refused_without_a_word_on_what_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    (tmp_path / "allowed").mkdir()
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret" / "family-name.png").write_bytes(b"no picture")
+    (tmp_path / "allowed" / "link").symlink_to(tmp_path / "secret")
+    monkeypatch.setenv("EIWFLOW_DATA_ROOTS", str(tmp_path / "allowed"))
+    path = {
+        "a file": tmp_path / "secret" / "family-name.png", "a folder": tmp_path / "secret",
+        "nothing": tmp_path / "nothing", "a link out": tmp_path / "allowed" / "link",
+        "dots out": f"{tmp_path}/allowed/../secret",
+    }[kind]  # fmt: skip
+    with pytest.raises(DataError, match=r"^This server reads no images there\. EIWFLOW_DATA_ROOTS names") as refused:
+        run_loaders.recipe(str(path), 16, {"levels": 2, "steps": 1, "width": 8}, {})
+    assert "family" not in str(refused.value) and "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("address", "home"), [("127.0.0.1", True), ("localhost", True), ("0.0.0.0", False), ("", False)]
+)
+def test_without_a_setting_the_home_folder_is_read_by_this_machine_alone(
+    monkeypatch: pytest.MonkeyPatch, address: str, home: bool
+) -> None:
+    monkeypatch.delenv("EIWFLOW_DATA_ROOTS")
+    monkeypatch.setattr(run_loaders.st, "get_option", {"server.address": address}.get)
+    assert run_loaders.data_roots() == ([Path.home().resolve()] if home else [])
+
+
+def test_a_run_from_the_page_is_not_endless() -> None:
+    settings = {"iterations": run_loaders.MOST_ITERATIONS + 1, "batch": 8}
+    with pytest.raises(ConfigError, match=r"^iterations is 200,001; a run from this page has at most 200,000"):
+        run_loaders.recipe("photos32", 16, {"levels": 2, "steps": 1, "width": 8}, settings)
