@@ -459,3 +459,11 @@ def test_a_value_that_was_not_finite_when_it_was_recorded_is_a_gap() -> None:
     level = LevelRecord(1, holes, *(seen.levels[0].entropy,) * 3, *(seen.levels[0].order,) * 2, None, None)
     kept = entropy.growth(TrainingRecord(seen.steps, np.zeros(2), [level], {}, np.zeros(0), np.zeros(0)))
     assert np.isnan(kept.levels[0].mean("redundancy", "kept")[0])
+
+
+@pytest.mark.parametrize("measured", MEASURES)
+def test_the_gap_of_a_measure_is_its_mean_over_kept_channels_minus_that_over_emitted(measured: str) -> None:
+    stage = found("shuffle").levels[0].in_force
+    kept, emitted = stage.kept.channels[measured].mean(), stage.emitted.channels[measured].mean()
+    assert stage.gaps[measured].value == pytest.approx(kept - emitted, abs=1e-6)
+    assert abs(kept - emitted) > 1e-4

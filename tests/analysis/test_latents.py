@@ -44,7 +44,7 @@ from eiwflow.analysis.latents import (
     typical_norms,
     way_in_words,
 )
-from eiwflow.flow import Latents, dequantise
+from eiwflow.flow import Latents, dequantise, quantise
 
 from ..flow.flows import every_policy, ready_flow
 from .test_levels import images
@@ -442,3 +442,15 @@ def test_results_are_frozen() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         Guess(np.zeros(1), np.zeros(1)).psnr = np.ones(1)
     assert Comparison.__dataclass_params__.frozen
+
+
+def test_a_level_set_to_zero_is_decoded_from_zeros_and_a_resampled_one_from_draws() -> None:
+    flow, image = ready_flow(levels=3), images(1)
+    zeroed, resampled = (treat_image(flow, image, one_level(3, how), seed=2) for how in ("zero", "resample"))
+    assert (zeroed.psnr == zeroed.psnr[:, :1]).all() and (np.ptp(resampled.psnr, axis=1) > 0).all()
+    latents = encode(flow, image, 2)[1]
+    for level in range(3):
+        levels = [values[:1] * (number != level) for number, values in enumerate(latents.levels)]
+        expected = quantise(flow.decode(Latents(levels)))[0].permute(1, 2, 0).numpy()
+        assert np.array_equal(zeroed.pictures[level], expected)
+        assert not np.array_equal(resampled.pictures[level], expected)

@@ -114,6 +114,12 @@ def a_direction_flattened(flow: MultiScaleFlow, level: int) -> None:
     flow.levels[level].steps[0].actnorm.log_scale[3] = -2000.0
 
 
+def values_that_overflow(flow: MultiScaleFlow, level: int) -> None:
+    """Every parameter is finite and no direction is stretched more than another; e¹²⁰ is beyond float32."""
+    for step in flow.levels[level].steps:
+        step.actnorm.log_scale.fill_(60.0)
+
+
 BROKEN: dict[str, tuple[Callable[[MultiScaleFlow, int], None], str]] = {
     "NaN in a network": (nan_in_a_network, "values"),
     "a sign of 2": (a_sign_of_two, "values"),
@@ -123,6 +129,7 @@ BROKEN: dict[str, tuple[Callable[[MultiScaleFlow, int], None], str]] = {
     "a log-determinant that lies": (a_log_determinant_that_lies, "log-det"),
     "an uneven convolution": (an_uneven_convolution, "conditioning"),
     "a convolution that overflows": (a_convolution_that_overflows, "conditioning"),
+    "values that overflow": (values_that_overflow, "round trip"),
     "a direction flattened": (a_direction_flattened, "conditioning"),
 }
 

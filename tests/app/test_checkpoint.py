@@ -343,3 +343,12 @@ def test_images_that_do_not_fit_the_flow_are_said(open_page: Open, fields: dict,
 def test_the_server_remembers_few_archives(open_page: Open) -> None:
     keys = [checkpoint_loaders.remember_archive(archive(seed), "mine.npz") for seed in range(6)]
     assert list(checkpoint_loaders._archives()) == keys[-checkpoint_loaders.ARCHIVES :]
+
+
+def test_an_archive_beyond_the_limits_is_refused(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    box = next(box for box in open_page().file_uploader if box.key.startswith("upload-own"))
+    assert box.proto.max_upload_size_mb == checkpoint_loaders.MAX_ARCHIVE_MB == 64
+    assert checkpoint_loaders.MAX_UNPACKED == 128 * 2**20
+    monkeypatch.setattr(checkpoint_loaders, "MAX_UNPACKED", 1000)
+    at = upload(open_page(), "upload-own", "mine.npz", archive())
+    assert not at.exception and "1,000" in at.error[0].value and "own" not in url(at)

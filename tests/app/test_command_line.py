@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import math
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import streamlit as st
+import torch
+from PIL import Image
 
-from eiwflow import cli, ui
+from eiwflow import checkpoint, cli, data, ui
+from eiwflow.flow import Latents, quantise
 from eiwflow.training.recipe import Recipe
 from eiwflow.training.run import RunDirectory
 
@@ -94,3 +102,55 @@ def test_the_recipe_of_a_page_prints_its_tables(
             printed += tables_in(json.loads(capsys.readouterr().out))
     missing = [name for name, rows in exported.items() if not printed_somewhere(rows, printed)]
     assert not missing
+
+
+def cells(rows: Table) -> list[dict[str, str]]:
+    """Return rows as a CSV file states them."""
+    return [{name: "" if value is None else str(value) for name, value in row.items()} for row in rows]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_files_of_a_page_hold_its_tables_under_names_that_say_where_from(
+    page: str, run: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tables: dict[str, Table] = {}
+    files: dict[str, Callable[[], bytes]] = {}
+    exports = ui.exports
+
+    def take_tables(page: ui.Page, tables_of_page: dict[str, Table], pictures: dict[str, Callable[[], bytes]]) -> None:
+        tables.update({page.file_name(what, "csv"): rows for what, rows in tables_of_page.items()})
+        exports(page, tables_of_page, pictures)
+
+    monkeypatch.setattr(ui, "exports", lambda page, tables, pictures: take_tables(page, tables, pictures))
+    button = st.download_button
+
+    def take_file(label: str, data: Callable[[], bytes], file_name: str, *rest: Any, **more: Any) -> bool:
+        files[file_name] = data
+        return button(label, data, file_name, *rest, **more)
+
+    monkeypatch.setattr(st, "download_button", take_file)
+    at = visit_page(page, **URL, **PAGES[page])
+    assert not at.exception and not at.error
+    label = "home" if page == "app.py" else page.partition("_")[2].removesuffix(".py")
+    sha256 = checkpoint.load(run.last_checkpoint).sha256
+    for name, make in files.items():
+        start, suffix = f"eiwflow-{label}-", name.rpartition(".")[2]
+        assert name.startswith(start) and name.endswith(f"-{sha256[:8]}-seed3.{suffix}"), name
+        content = make()
+        if suffix == "csv":
+            assert list(csv.DictReader(io.StringIO(content.decode()))) == cells(tables.pop(name))
+        elif suffix == "npz":
+            check_latents(content, run)
+        else:
+            with Image.open(io.BytesIO(content)) as picture:
+                assert picture.format == suffix.upper() and min(picture.size) > 8
+    assert not tables and any(name.endswith(".csv") for name in files)
+
+
+def check_latents(content: bytes, run: RunDirectory) -> None:
+    """Check that an archive holds the latents of the image looked at: decoded they are that image."""
+    with np.load(io.BytesIO(content)) as arrays:
+        levels = [torch.from_numpy(arrays[name][:1]) for name in sorted(arrays) if arrays[name].ndim == 4]
+    loaded = checkpoint.load(run.last_checkpoint)
+    image = quantise(loaded.flow.decode(Latents(levels)))[0].permute(1, 2, 0).numpy()
+    assert np.array_equal(image, data.load("photos32").test[int(URL["image"])])

@@ -1,17 +1,24 @@
 """The loop: it learns, it repeats itself, and what it averages, pairs and shows is what it says."""
 
+import json
+import os
+import signal
+
 import pytest
 import torch
 
+from eiwflow import data
 from eiwflow.checkpoint import load
+from eiwflow.data import to_tensor
 from eiwflow.flow import MultiScaleFlow
 from eiwflow.flow.config import NAMED_SPLITS
 from eiwflow.flow.score import score
 from eiwflow.training import loop
 from eiwflow.training.loop import Trainer, choose_device, train
+from eiwflow.training.recipe import recording_steps
 from eiwflow.training.run import RunError
 
-from .tiny import numbers, same_tensors, tiny_config, tiny_data, tiny_recipe, tiny_run
+from .tiny import numbers, same_tensors, tiny_config, tiny_data, tiny_recipe, tiny_run, write_npz
 
 SPLITS = ("static-last", "shuffle", "weighted")
 each_split = pytest.mark.parametrize("split", SPLITS)
@@ -234,3 +241,92 @@ def test_grey_images_of_another_shape_are_trained_on_too():
     trainer = trained(2, tiny_data(size=16, channels=1), shape=(1, 16, 16), levels=3)
     assert trainer.flow.config == tiny_config(shape=(1, 16, 16), levels=3)
     assert trainer.step == 2
+
+
+# ---------------------------------------------------------------------- what each step is taken with
+
+
+def rates(trainer):
+    """Return the learning rates in force, by the optimiser's name."""
+    return {type(one).__name__: {group["lr"] for group in one.param_groups} for one in trainer.optimisers}
+
+
+@pytest.mark.parametrize("optimiser", ["muon", "adamw"])
+def test_every_step_is_taken_at_the_recipes_learning_rate_and_muons_at_five_times_that(optimiser):
+    trainer = trained(0, iterations=40, warmup=3, learning_rate=0.004, optimiser=optimiser)
+    seen = []
+    for step in range(40):
+        rate = trainer.recipe.learning_rate_at(step)
+        trainer.advance()
+        expected = {"AdamW": {rate}} | ({"Muon": {5 * rate}} if optimiser == "muon" else {})
+        assert rates(trainer) == expected
+        seen.append(rate)
+    assert seen[0] < max(seen) == pytest.approx(0.004, rel=0.1) and seen[-1] < 0.1 * max(seen)
+
+
+def gradient_norm(trainer):
+    return torch.cat([p.grad.flatten() for p in trainer.flow.density_parameters() if p.grad is not None]).norm().item()
+
+
+def test_a_gradient_beyond_the_bound_is_cut_to_it_and_its_own_norm_is_recorded():
+    free, cut = trained(0, clip=1e6), trained(0, clip=0.01)
+    norm = free.advance()[1]
+    assert gradient_norm(free) == pytest.approx(norm, rel=1e-4) and norm > 0.1
+    assert cut.advance()[1] == pytest.approx(norm, rel=1e-4)
+    assert gradient_norm(cut) == pytest.approx(0.01, rel=1e-3)
+
+
+# ---------------------------------------------------------------------- held-out images
+
+
+def test_validation_trains_and_scores_on_images_held_out_from_the_train_part(tmp_path):
+    file = str(write_npz(tmp_path / "planes.npz", train=200))
+    run = tiny_run(tmp_path, iterations=2, data=file, validation=True)
+    info = train(run)
+    whole, held_out = data.load(file), data.hold_out(data.load(file))
+    trainer = Trainer(run.config()[0])
+
+    def images(x):
+        return {image.numpy().tobytes() for image in x}
+
+    def part(x):
+        return images(torch.from_numpy(x).permute(0, 3, 1, 2).contiguous())
+
+    assert images(trainer.train_images) == part(held_out.train) < part(whole.train)
+    assert images(trainer.test_images) == part(held_out.test) < part(whole.train)
+    assert not images(trainer.train_images) & images(trainer.test_images)
+    scored = score(load(run.last_checkpoint).flow, to_tensor(held_out.test)).mean().item()
+    assert info.metrics["test_bits_per_dim"] == pytest.approx(scored, abs=1e-4)
+    on_test_part = score(load(run.last_checkpoint).flow, to_tensor(whole.test)).mean().item()
+    assert abs(info.metrics["test_bits_per_dim"] - on_test_part) > 1e-3
+
+
+# ---------------------------------------------------------------------- what is saved, and when
+
+
+def saves(tmp_path, monkeypatch, seconds):
+    """Return the steps at which a run of 60 steps had just saved."""
+    monkeypatch.setattr(loop, "SAVE_SECONDS", seconds)
+    run, found = tiny_run(tmp_path, iterations=60), []
+    train(run, images=tiny_data(), progress=lambda step, _: run.saved_step() == step and found.append(step))
+    return found
+
+
+def test_a_run_saves_at_every_recording_step_and_whenever_its_time_has_come(tmp_path, monkeypatch):
+    recording = [step for step in recording_steps(60) if step > 0]
+    assert len(recording) < 60
+    assert saves(tmp_path, monkeypatch, 1e9) == recording
+    assert saves(tmp_path, monkeypatch, -1.0) == list(range(1, 61))
+
+
+def test_the_clock_of_a_resumed_run_goes_on_where_it_stood(tmp_path):
+    run = tiny_run(tmp_path, iterations=6)
+    train(run, images=tiny_data(), progress=lambda step, _: os.kill(os.getpid(), signal.SIGTERM) if step == 3 else None)
+    assert run.status()["state"] == "stopped"
+    records = [record | {"seconds": 1000.0, "cpu_seconds": 500.0} for record in run.own_records()]
+    (run.path / "metrics.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    info = train(run, images=tiny_data())
+    last = run.own_records()[-1]
+    assert last["step"] == 6
+    assert 1000 < last["seconds"] < 1300 and 500 < last["cpu_seconds"] < 800
+    assert 500 < info.metrics["cpu_seconds"] < 800

@@ -18,12 +18,15 @@ import torch
 from filelock import FileLock
 from PIL import Image
 
-from eiwflow.flow import ConfigError, MultiScaleFlow
+from eiwflow.flow import ConfigError, MultiScaleFlow, dequantise, to_bits_per_dim
+from eiwflow.flow.bijection import generator_for
+from eiwflow.flow.score import score
 from eiwflow.training import arm_run, study
 from eiwflow.training.arm_run import run_arm, scored_crops
 from eiwflow.training.batches import training_batch
 from eiwflow.training.bench import seconds_per_step
 from eiwflow.training.loop import Trainer, TrainingFailed
+from eiwflow.training.record import level_records
 from eiwflow.training.run import RunError
 from eiwflow.training.study import lock_file, run_study
 from eiwflow.training.study_recipe import AGAIN, Arm, StudyRecipe, relative_costs
@@ -606,3 +609,29 @@ def test_a_killed_study_leaves_no_worker_and_is_continued_by_the_same_command(tm
     results = json.loads(out.read_bytes())["results"]
     assert len(results) == 12
     assert [result for result in results if result in kept] == kept
+
+
+def test_a_study_scores_and_records_the_averaged_parameters(tmp_path, monkeypatch):
+    made = []
+
+    def kept(*arguments):
+        made.append(Trainer(*arguments))
+        return made[-1]
+
+    monkeypatch.setattr(arm_run, "Trainer", kept)
+    recipe, images = tiny_recipe(12, learning_rate=0.01), tiny_data()
+    result = run_arm(recipe, images, tmp_path / "record.json")
+    (trainer,) = made
+    crops = scored_crops(images, recipe.flow)
+    average, current = (score(flow, crops, recipe.seed).mean().item() for flow in (trainer.average, trainer.flow))
+    assert abs(average - current) > 0.01
+    assert result["bits_per_dim"] == pytest.approx(average, abs=1e-4)
+    last = json.loads((tmp_path / "record.json").read_text())["steps"][-1]
+    probe = dequantise(trainer.test_images, generator_for(0, "probe"))
+    average, current = (
+        to_bits_per_dim(flow.log_prob(probe), flow.config.dimensions).mean().item()
+        for flow in (trainer.average, trainer.flow)
+    )
+    assert abs(average - current) > 0.01
+    assert last["probe_bits_per_dim"] == pytest.approx(average, abs=1e-4)
+    assert last["levels"] == level_records(trainer.average, probe) != level_records(trainer.flow, probe)

@@ -483,3 +483,23 @@ def test_a_deleted_run_is_gone_and_no_other(tmp_path):
     train(one, images=tiny_data())
     one.delete()
     assert all_runs(tmp_path) == [two] and [path.name for path in tmp_path.iterdir()] == [two.path.name]
+
+
+def test_a_worker_trains_with_the_threads_that_it_is_given(tmp_path, data, monkeypatch):
+    run = tiny_run(tmp_path / "runs", iterations=1, data=data)
+    seen = []
+    monkeypatch.setattr("torch.set_num_threads", seen.append)
+    assert worker.main([str(run.path), "--threads", "3"]) == 0
+    assert seen == [3]
+
+
+def test_a_run_that_is_started_gives_its_threads_to_the_worker(tmp_path, data):
+    recipe = tiny_recipe(1, data)
+    run = worker.start(recipe, tmp_path / "runs", "cpu", 3, "")
+    command = Path(f"/proc/{run.status()['pid']}/cmdline")
+    document = json.loads((run.path / "worker.json").read_text())
+    assert document["threads"] == 3
+    if command.exists():
+        words = command.read_bytes().decode().split("\0")
+        assert not words[0] or words[words.index("--threads") + 1] == "3"
+    until(run, ["finished"])
