@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from ..flow.config import INITS, ORDERS, WEIGHTS, parse_split, split_name
-from ..flow.policies import DEALS
+from ..flow.config import INITS, ORDERS, WEIGHTS
+from ..flow.policies import DEALS, parse_split, split_name
 from ..training.study_recipe import AGAIN, Arm
 from .compare_arms import arm_table
 from .study_file import Study, StudyError

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..flow.config import parse_split
+from ..flow.policies import parse_split
 from ..training.study_recipe import Arm
 from .record import TrainingRecord
 from .study_file import Study

@@ -247,7 +247,8 @@ class MultiScaleFlow(nn.Module):
         levels = len(self.levels)
         if n < 1:
             raise ValueError(f"n is {n}; at least 1 image can be drawn.")
-        temperatures = [float(t) for t in ([temperature] * levels if isinstance(temperature, Real) else temperature)]
+        each = [temperature] * levels if isinstance(temperature, (float, Real)) else temperature
+        temperatures = [float(t) for t in each]
         if len(temperatures) != levels:
             raise ValueError(f"{len(temperatures)} temperatures were given; the flow has {levels} levels.")
         if not all(0 <= t < math.inf for t in temperatures):

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from ..flow import ConfigError, FlowConfig
-from ..flow.config import INITS, PRIORS, parse_split, split_name
+from ..flow.config import INITS, PRIORS
+from ..flow.policies import parse_split, split_name
 from .recipe import Recipe
 
 #: More bytes than the file of any study that we would run.
