@@ -8,7 +8,7 @@ import click
 import pytest
 from streamlit.web.cli import main_run
 
-from eiwflow import cli
+from eiwflow import checkpoint, cli
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "benchmarks/README.md")] + sorted(
@@ -95,6 +95,23 @@ def test_examples_in_python_run(page, monkeypatch):
     for example in blocks(page, "python"):
         if example.startswith("import") or "checkpoint.load" in example:
             exec(compile(example, str(page), "exec"), {})
+
+
+FLOWS = re.findall(
+    r"^\| `([\w-]+)` \|[^|]+\| ([\d.]+)[^|]*\| ([\d.]+) \| ([\d,]+) \|$",
+    (ROOT / "docs" / "training.md").read_text(encoding="utf-8"),
+    re.MULTILINE,
+)
+
+
+@pytest.mark.parametrize(("name", "test", "train", "parameters"), FLOWS, ids=[row[0] for row in FLOWS])
+def test_figures_of_a_bundled_flow_are_those_of_its_file(name, test, train, parameters):
+    loaded = checkpoint.load(ROOT / "assets" / "checkpoints" / f"{name}.safetensors")
+    metrics = loaded.info.metrics
+    assert [float(test), float(train)] == pytest.approx(
+        [metrics["test_bits_per_dim"], metrics["train_bits_per_dim"]], abs=1e-3
+    )
+    assert int(parameters.replace(",", "")) == loaded.flow.parameter_count()
 
 
 def test_the_readme_is_short():
