@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from .. import data
 from . import gone, loaders, weight_loaders
 from .door import door, empty
 from .foreign import plain
+from .uploads import Shelf, visitor
 
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
@@ -194,8 +194,8 @@ class Archive:
 
 
 @st.cache_resource(show_spinner=False)
-def _archives() -> OrderedDict[str, Archive]:
-    return OrderedDict()
+def _archives() -> Shelf[Archive]:
+    return Shelf("archives", ARCHIVES)
 
 
 def remember_archive(content: bytes, name: str) -> str:
@@ -207,7 +207,7 @@ def remember_archive(content: bytes, name: str) -> str:
     """
     data.images.check_parts(data.npz.read_npz(content, name, MAX_UNPACKED))
     key = hashlib.sha256(content).hexdigest()[:12]
-    loaders.keep_newest(_archives(), key, Archive(key, name, content), ARCHIVES)
+    _archives().keep(key, Archive(key, name, content), visitor())
     return key
 
 
@@ -215,6 +215,8 @@ def own_images() -> Archive | None:
     """Draw the door for one's own images; return those that are to be scored, whose key is in the URL as ``own``."""
     own = st.query_params.get("own")
     # Once: other visitors' images may push these out meanwhile.
+    if own is not None:
+        _archives().hold(own, visitor())
     found = None if own is None else _archives().get(own)
     if sentence := st.session_state.pop("_refused_own", None):
         st.error(plain(sentence))

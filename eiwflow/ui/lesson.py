@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from .. import lesson
+from ..files import stamp
 from ..lesson import bundle, default, pack
 from . import frame, loaders, navigation
 
@@ -76,7 +77,7 @@ def _pack_of(chosen: str) -> tuple[bytes, str]:
     from ..lesson.spec import LessonError
 
     try:
-        return _built(file.key, *loaders.stamp(file.path), file), ""
+        return _built(file.key, *stamp(file.path), file), ""
     except (CheckpointError, DataError, LessonError) as error:
         return default.pack(), f"{error} This is the bundled one."
 

@@ -11,7 +11,6 @@ import hashlib
 import os
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -25,6 +24,7 @@ import streamlit as st
 from .. import data, project
 from ..analysis import REFERENCE_IMAGES, SURVEY_IMAGES
 from ..files import stamp
+from .uploads import Shelf, visitor
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,7 +40,7 @@ BUNDLED = ROOT / "assets" / "checkpoints"
 SAMPLES, TEMPERATURE = 8, 1.0
 #: Seconds between two times that freed memory is handed back.
 GIVE_BACK_S = 30.0
-#: Uploaded photos that the server remembers, and the side they are kept at; uploaded checkpoints.
+#: Uploaded photos that the server remembers for a session, and the side they are kept at; uploaded checkpoints.
 PHOTOS, PHOTO_SIDE, UPLOADS = 16, 256, 8
 
 #: How Streamlit tells apart what the cached functions of all pages are given.
@@ -115,7 +115,10 @@ def checkpoint_files(uploads: Iterable[str] = ()) -> dict[str, CheckpointFile]:
     files = [CheckpointFile(path.stem, path.stem, path, path.stem) for path in sorted(BUNDLED.glob("*.safetensors"))]
     files += _runs_at_rest()[0]
     remembered = _uploaded()
-    files += [remembered[key] for key in uploads if key in remembered]
+    for key in uploads:
+        remembered.hold(key, visitor())  # what a link names too: whoever looks at it keeps it
+        if (file := remembered.get(key)) is not None:
+            files.append(file)
     return {file.key: file for file in files}
 
 
@@ -155,8 +158,8 @@ def _of_run(run: Path, time: int, size: int) -> CheckpointFile:
 
 
 @st.cache_resource(show_spinner=False)
-def _uploaded() -> OrderedDict[str, CheckpointFile]:
-    return OrderedDict()
+def _uploaded() -> Shelf[CheckpointFile]:
+    return Shelf("checkpoints", UPLOADS, lambda file: file.path.unlink(missing_ok=True))
 
 
 @st.cache_resource(show_spinner=False)
@@ -165,7 +168,7 @@ def _folder_of_uploads() -> TemporaryDirectory[str]:
 
 
 def remember_checkpoint(content: bytes, name: str) -> str:
-    """Keep an uploaded checkpoint while the server runs and no newer ones push it out; return its key.
+    """Keep an uploaded checkpoint for this session, until newer ones of its own push it out; return its key.
 
     Arguments:
         content: of the file.
@@ -181,16 +184,8 @@ def remember_checkpoint(content: bytes, name: str) -> str:
     key = load(content, name).sha256[:12]
     path = Path(_folder_of_uploads().name) / f"{key}.safetensors"
     write_atomically(path, content)  # who has loaded the same file reads it meanwhile
-    for old in keep_newest(_uploaded(), key, CheckpointFile(key, f"upload {name[:60]}", path, name), UPLOADS):
-        old.path.unlink(missing_ok=True)
+    _uploaded().keep(key, CheckpointFile(key, f"upload {name[:60]}", path, name), visitor())
     return key
-
-
-def keep_newest(kept: OrderedDict[str, Kept], key: str, value: Kept, most: int) -> list[Kept]:
-    """Put a value last; return the first ones, which had to go so that at most so many stay."""
-    kept[key] = value
-    kept.move_to_end(key)
-    return [kept.popitem(last=False)[1] for _ in range(len(kept) - most)]
 
 
 def open_checkpoint(file: CheckpointFile) -> Checkpoint:
@@ -278,12 +273,14 @@ def images(name: str, shape: tuple[int, int, int], multiple: int) -> Images:
 
 
 @st.cache_resource(show_spinner=False)
-def _photos() -> OrderedDict[str, bytes]:
-    return OrderedDict()
+def _photos() -> Shelf[bytes]:
+    return Shelf("photos", PHOTOS)
 
 
 def photos() -> dict[str, bytes]:
     """Return the photos that the server remembers, by the hash of the file that was uploaded."""
+    for key in (st.query_params.get("photo", ""), st.query_params.get("photo_b", "")):
+        _photos().hold(key, visitor())  # whoever looks at it keeps it
     return dict(_photos())
 
 
@@ -295,7 +292,7 @@ def remember_photo(content: bytes) -> str:
 
     """
     key = hashlib.sha256(content).hexdigest()[:12]
-    keep_newest(_photos(), key, data.png_file(data.from_picture(content, (3, PHOTO_SIDE, PHOTO_SIDE))), PHOTOS)
+    _photos().keep(key, data.png_file(data.from_picture(content, (3, PHOTO_SIDE, PHOTO_SIDE))), visitor())
     return key
 
 

@@ -13,6 +13,8 @@ from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from . import uploads
+
 #: Environment variable with the origins, separated by spaces, that may show the app in a frame: a course page.
 ANCESTORS_VARIABLE = "EIWFLOW_FRAME_ANCESTORS"
 _ORIGIN = re.compile(r"https?://(\*\.)?[A-Za-z0-9.-]+(:\d{1,5})?|\*", re.ASCII)
@@ -20,7 +22,7 @@ _ORIGIN = re.compile(r"https?://(\*\.)?[A-Za-z0-9.-]+(:\d{1,5})?|\*", re.ASCII)
 
 def middleware() -> list[Middleware]:
     """Return what stands between the network and Streamlit, the outermost first."""
-    return [Middleware(ContentSecurity), Middleware(AllowedHosts)]
+    return [Middleware(ContentSecurity), Middleware(AllowedHosts), Middleware(UploadLimit)]
 
 
 class AllowedHosts:
@@ -58,6 +60,22 @@ def is_allowed(host: str, allowed: Sequence[str]) -> bool:
     return bool(name) and any(
         pattern in ("*", name) or (pattern.startswith("*.") and name.endswith(pattern[1:])) for pattern in patterns
     )
+
+
+class UploadLimit:
+    """Refuse a file where its session has too many already: the page's own limits hold for what it draws alone."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or hand it on."""
+        if scope["type"] == "http" and scope["method"] == "PUT":
+            parts = scope["path"].rstrip("/").split("/")
+            if "upload_file" in parts and (sentence := uploads.too_much(parts[-2])):
+                await PlainTextResponse(sentence, status_code=413)(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
 
 
 class ContentSecurity:

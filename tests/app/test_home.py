@@ -78,7 +78,8 @@ def test_a_link_opens_what_it_names(open_app: Open) -> None:
 def test_a_link_to_what_is_not_here_is_said_and_something_else_shown(open_app: Open, key: str, text: str) -> None:
     at = open_app(**{key: text})
     assert_healthy(at)
-    assert len(at.info) == 1 and text[:40] in at.info[0].value
+    assert len(at.info) == 1
+    assert text[:40] in at.info[0].value.replace("\\", "").replace("\u2060", "")
     at.run()
     assert not at.info
 
@@ -111,7 +112,7 @@ def test_a_file_that_is_no_picture_is_refused_in_a_sentence(open_app: Open) -> N
 
 def test_only_the_newest_photos_are_remembered() -> None:
     keys = [loaders.remember_photo(picture_bytes(seed=seed)) for seed in range(loaders.PHOTOS + 2)]
-    assert list(loaders.photos()) == keys[2:]
+    assert list(loaders.photos())[-loaders.PHOTOS :] == keys[2:] and not {*keys[:2]} & loaders.photos().keys()
 
 
 def test_no_checkpoint_at_all_is_said_with_what_to_do(bundle: Path) -> None:
