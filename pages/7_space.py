@@ -8,7 +8,7 @@ from eiwflow.ui import latent_loaders as loaders
 from eiwflow.ui.columns import compared, places
 from eiwflow.ui.other_end import other_end
 from eiwflow.ui.prediction import predicted
-from eiwflow.ui.shuffle_loaders import readable
+from eiwflow.ui.rows import readable
 
 page = ui.begin("What lies between two images?", "Space", compare=True)
 

@@ -57,7 +57,7 @@ def _river(river: RankRiver, shared: np.ndarray) -> go.Figure:
             mode="lines",
             line={"color": colour, "width": 1.6, "dash": dash},
             opacity=0.75,
-            name="kept" if kept else "emitted",
+            name="passed on" if kept else "factored out",
             hovertemplate="%{text}: rank %{y}<extra></extra>",
         )
     for kept, colour, dash in _two_sides():
@@ -68,7 +68,7 @@ def _river(river: RankRiver, shared: np.ndarray) -> go.Figure:
             mode="lines+markers",
             line={"color": colour, "width": 4, "dash": dash},
             marker={"color": colour, "size": 5, "symbol": _SYMBOLS[colour]},
-            name="would leave" if kept else "would stay",
+            name="would be factored out" if kept else "would be passed on",
             showlegend=bool(river.crossing[:, members].any()),
             hoverinfo="skip",
         )
@@ -88,7 +88,7 @@ def _river(river: RankRiver, shared: np.ndarray) -> go.Figure:
         yaxis={
             "range": [channels + 0.6, 0.4],
             "tickvals": [1, channels // 2, channels],
-            "title": {"text": "rank by J"},
+            "title": {"text": "rank by redundancy"},
             "showgrid": False,
             "zeroline": False,
         },
@@ -215,7 +215,7 @@ def slope(before: np.ndarray, after: np.ndarray, names: tuple[str, str], side: n
             mode="lines+markers",
             line={"color": colour, "width": 2, "dash": dash},
             marker={"color": colour, "size": 6, "symbol": _SYMBOLS[colour]},
-            name="kept" if kept else "emitted",
+            name="passed on" if kept else "factored out",
             hovertemplate="%{text}: place %{y}<extra></extra>",
         )
     figure.add_scatter(**_names(-0.03, ranks[0], "middle left"))
@@ -302,8 +302,8 @@ def emitted_over_images(report: ShuffleReport) -> go.Figure:
             text=[f"channel {c}" for c in order[mine]],
             textposition="none",
             marker=_fill(colour),
-            name=f"{'kept' if kept else 'emitted'}: each image alone",
-            hovertemplate="%{text}: emitted by the own J of %{y:.0%} of the images<extra></extra>",
+            name=f"{'passed on' if kept else 'factored out'}: each image alone",
+            hovertemplate="%{text}: factored out by the own order of %{y:.0%} of the images<extra></extra>",
         )
     figure.add_scatter(
         x=places.tolist(),
@@ -311,7 +311,7 @@ def emitted_over_images(report: ShuffleReport) -> go.Figure:
         text=[f"channel {c}" for c in order],
         mode="markers",
         marker={"symbol": "line-ew", "size": 16, "line": {"width": 3, "color": palette.SUBJECT}},
-        name="mean J of all images, resampled",
+        name="mean redundancy of all images, resampled",
         hovertemplate="%{text}: emitted in %{y:.0%} of the resamples<extra></extra>",
     )
     figure.add_vline(x=half + 0.5, line={"width": 2, "dash": "dash", "color": palette.REFERENCE})
@@ -347,14 +347,14 @@ def halves_under(report: ShuffleReport, rule: str, limits: tuple[float, float] |
             text=[f"channel {channel}" for channel in members],
             textposition="none",
             marker=_fill(colour),
-            name=f"{'kept' if kept else 'emitted'}: {fixed(average, 2)} on average",
-            hovertemplate="%{text}: J = %{y:.3f} nats/pixel<extra></extra>",
+            name=f"{'passed on' if kept else 'factored out'}: {fixed(average, 2)} on average",
+            hovertemplate="%{text}: redundancy %{y:.3f} nats/pixel<extra></extra>",
         )
         figure.add_hline(y=average, line={"color": colour, "width": 2, "dash": dash})
     figure.update_layout(
         **layout(_SMALL, legend_room(), right=_RIGHT),
         bargap=0.15,
-        xaxis=_channel_axis(order, "channel, by J"),
+        xaxis=_channel_axis(order, "channel, by redundancy"),
         yaxis=_redundancy_axis(limits or redundancy_limits([mean])),
     )
     return figure
@@ -369,11 +369,11 @@ def halves_by_steps(halves: HalvesBySteps) -> go.Figure:
         ("last half (kept by static-first)", halves.last, palette.ARMS[1], "dot", "diamond", 9),
     )
     for line in lines:
-        figure.add_scatter(**_counted("%{x} steps: J = %{y:.3f} nats/pixel", *line))
+        figure.add_scatter(**_counted("%{x} steps: redundancy %{y:.3f} nats/pixel", *line))
     figure.update_layout(
         **layout(300, legend_room(2), right=_RIGHT),
         xaxis={"dtick": 1, "title": {"text": "flow steps a level"}, "showgrid": False, "zeroline": False},
-        yaxis={"rangemode": "tozero", "title": {"text": "mean J of the half (nats/pixel)"}, "gridcolor": palette.AXIS},
+        yaxis={"rangemode": "tozero", "title": {"text": "mean redundancy, nats/pixel"}, "gridcolor": palette.AXIS},
     )
     return figure
 
@@ -541,7 +541,7 @@ def _bars(river: RankRiver, i: int) -> list[dict[str, Any]]:
             "textposition": "none",
             "marker": _fill(colour),
             "name": "kept in force" if kept else "emitted in force",
-            "hovertemplate": "channel %{text}: J = %{y:.3f} nats/pixel<extra></extra>",
+            "hovertemplate": "channel %{text}: redundancy %{y:.3f} nats/pixel<extra></extra>",
         }
         for kept, colour, _ in _two_sides()
     ]
@@ -557,7 +557,7 @@ def _split_bands(figure: go.Figure, channels: int) -> None:
 
 
 def _side_names(figure: go.Figure) -> None:
-    for y, text in ((0.75, "kept"), (0.25, "emitted")):
+    for y, text in ((0.75, "passed on"), (0.25, "factored out")):
         figure.add_annotation(
             x=1, y=y, xref="paper", yref="paper", xanchor="left", xshift=4, textangle=90,
             text=f"<b>{text}</b>", font={"size": 13}, showarrow=False,

@@ -106,7 +106,9 @@ class Page(Visit):
 
 
 @overload
-def begin(title: str, label: str, *, level: bool = ..., compare: bool = ..., image: bool = ...) -> Page: ...
+def begin(
+    title: str, label: str, *, level: bool = ..., compare: bool = ..., image: bool = ..., beside: str = ...
+) -> Page: ...
 @overload
 def begin(title: str, label: str, *, needs_checkpoint: Literal[False]) -> Visit: ...
 def begin(
@@ -116,6 +118,7 @@ def begin(
     level: bool = False,
     compare: bool = False,
     image: bool = True,
+    beside: str = "",
     needs_checkpoint: bool = True,
 ) -> Page | Visit:
     """Start a page; every page calls this first.
@@ -125,6 +128,8 @@ def begin(
         label: its name in the side bar.
         level: whether it looks at one level, and lets it be chosen.
         compare: whether it can show a second checkpoint beside the first.
+        beside: end of the name of a bundled checkpoint of the same data that stands beside the first where no other
+            is chosen, and until the visitor puts it away.
         image: whether it looks at one image, and lets it be chosen; else it is about all test images.
         needs_checkpoint: a page without has neither, and a side bar of links alone.
 
@@ -176,7 +181,16 @@ def begin(
     gone.remember(files, chosen, st.query_params.get("vs", ""))
     compared = _compared_with(files, chosen, box, compare)
     _checkpoint_uploader(box)
-    other = _open_other(files[compared], above) if compare and compared != NOTHING else None
+    if compare and compared == NOTHING:
+        companion = f"{checkpoint.info.data}-{beside}"
+        offered = bool(beside) and companion in files and companion != chosen
+        if offered and box.toggle(f"Beside {beside}", value=True, key="beside", bind="query-params"):
+            second = companion
+        else:
+            second = NOTHING
+    else:
+        second = compared
+    other = _open_other(files[second], above) if compare and second != NOTHING else None
     images = _images(checkpoint, box, above)
     photo, picked = _choose_image(images, above, image, links)
     looked_at = _picked(photo, picked["image"], images, checkpoint.info.config.shape)
@@ -199,7 +213,7 @@ def begin(
     for sentence in state.notes():
         above.info(sentence)
     page = Page(label, carried, lesson, for_print, file, checkpoint, images, looked_at, photo, seed, wanted)
-    return page if other is None else _beside(page, files[compared], other, box, above)
+    return page if other is None else _beside(page, files[second], other, box, above)
 
 
 def begin_landing(title: str) -> None:

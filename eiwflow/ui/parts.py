@@ -119,6 +119,9 @@ def _legible(figure: go.Figure) -> go.Figure:
         axis.title.font.size = max(axis.title.font.size or 0, LETTERS)
     for annotation in figure.layout.annotations:
         annotation.font.size = max(annotation.font.size or 0, LETTERS)
+    for trace in figure.select_traces({"type": "scatter"}):
+        if trace.mode and "text" in trace.mode:
+            trace.textfont.size = max(LETTERS, trace.textfont.size if isinstance(trace.textfont.size, int) else 0)
     return figure
 
 

@@ -155,7 +155,7 @@ def test_channels_are_emphasised_just_where_they_would_cross() -> None:
     river = river_of()
     thick = [trace for trace in shuffle.rank_river(river).data if trace.line.width == 4]
     assert sum(len(line) for trace in thick for line in lines(trace)) == river.crossing.sum() > 0
-    assert [trace.name for trace in thick] == ["would leave", "would stay"]
+    assert [trace.name for trace in thick] == ["would be factored out", "would be passed on"]
     assert (np.concatenate(lines(thick[0])) > river.half).all() and (
         np.concatenate(lines(thick[1])) <= river.half
     ).all()
