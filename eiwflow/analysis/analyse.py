@@ -235,7 +235,11 @@ def _attributes(request: Request) -> dict[str, Any]:
 
 
 def _likelihood(request: Request) -> dict[str, Any]:
-    return request.look.measure("likelihood", extra=request.also).to_dict()
+    look = request.look
+    return {
+        "image_bits_per_dim": look.measure("bits_per_dim"),
+        **look.measure("likelihood", extra=request.also).to_dict(),
+    }
 
 
 #: subject -> what its page shows.

@@ -146,13 +146,16 @@ class Likelihood:
 
     @cached_property
     def edges(self) -> np.ndarray:
-        """Edges of the histograms' bars, (BARS + 1,) bits/dim."""
-        every = np.concatenate([scored.scores[BITS] for scored in (self.own, *self.strange)])
-        return np.histogram_bin_edges(every, BARS)
+        """Edges of the histograms' bars, (BARS + 1,) bits/dim, which hold the middle 99 % of every group."""
+        shown = [scored.scores[BITS] for scored in (self.own, *self.strange)]
+        ends = np.array([np.percentile(bits, [0.5, 99.5]) for bits in shown])
+        low, high = ends[:, 0].min(), ends[:, 1].max()
+        return np.linspace(low, max(high, low + 0.1), BARS + 1)
 
     def histogram(self, scored: GroupScores) -> np.ndarray:
-        """Return the share (BARS,) of a group's images in every bar."""
-        return np.histogram(scored.scores[BITS], self.edges)[0] / len(scored.scores[BITS])
+        """Return the share (BARS,) of a group's images in every bar; the first and last hold those beyond them too."""
+        inside = scored.scores[BITS].clip(self.edges[0], self.edges[-1])
+        return np.histogram(inside, self.edges)[0] / len(inside)
 
     def auroc_table(self) -> list[dict[str, Any]]:
         """Return a row for every group and score."""

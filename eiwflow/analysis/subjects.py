@@ -18,6 +18,7 @@ from torch import Tensor
 from ..checkpoint import Checkpoint
 from ..data import ImageData
 from ..flow import MultiScaleFlow
+from ..flow.score import score
 from . import (
     SURVEY_IMAGES,
     channels,
@@ -292,6 +293,7 @@ MEASURES: dict[str, Measure] = {
     "interpolation": Measure(_interpolation, ("image", "seed")),
     "samples": Measure(_samples, ("seed",)),
     "likelihood": Measure(_likelihood, ("test", "seed")),
+    "bits_per_dim": Measure(lambda look: score(look.flow, look.image, look.seed).item(), ("image", "seed")),
     "anatomy": Measure(lambda look: file.anatomy(look.flow)),
     "inversion": Measure(lambda look: file.inversion(look.flow, look.test), ("test",)),
     "verification": Measure(lambda look: verify.verify(look.checkpoint, look.test, look.data), ("test",)),

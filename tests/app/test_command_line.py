@@ -37,6 +37,7 @@ PAGES = {
     "pages/5_weights.py": {"level": "2"},
     "pages/7_space.py": {"b": "7"},
     "pages/8_checkpoint.py": {},
+    "pages/10_likelihood.py": {"guess": "blurred"},
 }
 
 

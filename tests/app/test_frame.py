@@ -155,7 +155,7 @@ def test_every_page_takes_a_photo_and_a_checkpoint_and_refuses_what_is_neither(
 ) -> None:
     monkeypatch.setattr("eiwflow.analysis.weights.IMAGES", 12)
     write_checkpoint(bundle / "one.safetensors")
-    at = visit_page(path)
+    at = visit_page(path, guess="blurred")  # a prediction that one page waits for
     of_one_image = path not in OVER_TEST_IMAGES
     if of_one_image:
         at.file_uploader(key="upload-0").upload("mine.png", b"no picture", "image/png").run()

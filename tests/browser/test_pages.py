@@ -36,7 +36,7 @@ COPIED = [entry for entry in PAGES if entry.label in ("Levels", "Weights", "Spac
 
 def path_of(entry: Entry) -> str:
     """Return a page's permalink."""
-    return "" if entry.path == "app.py" else re.sub(r"pages/\d_(.*)\.py", r"\1", entry.path)
+    return "" if entry.path == "app.py" else re.sub(r"pages/\d+_(.*)\.py", r"\1", entry.path)
 
 
 class Settled(Watched):

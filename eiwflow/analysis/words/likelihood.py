@@ -11,6 +11,12 @@ from .numbers import counted, fixed
 if TYPE_CHECKING:
     from ..likelihood import GroupScores, Likelihood
 
+#: What must not be concluded from a level's bits.
+LEVELS_CAVEAT = (
+    "a constant scale that one level applies and the next undoes moves bits between levels, but cancels in these "
+    "differences. A scale that depends on the image does not cancel."
+)
+
 
 def takeaway(result: Likelihood) -> str:
     """Return the answer to "Is a likely picture a real one?"."""

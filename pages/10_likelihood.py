@@ -1,0 +1,63 @@
+"""What a likelihood knows of an image: strange images beside the flow's own, by four scores."""
+
+import streamlit as st
+
+from eiwflow import ui
+from eiwflow.figures import likelihood as figures
+from eiwflow.ui import cache
+
+page = ui.begin("Is a likely picture a real one?", "Likelihood")
+
+from eiwflow.analysis.words import likelihood as words  # noqa: E402 (the title does not wait for torch)
+from eiwflow.data import DataError  # noqa: E402
+
+result = None
+with ui.errors_as_sentences():
+    try:
+        result, bits = cache.measure(page, "likelihood"), cache.measure(page, "bits_per_dim")
+    except DataError as error:
+        st.error(str(error))
+if result is None:
+    st.stop()
+
+st.html(figures.thumbnails(result))
+names = [scored.group.name for scored in (result.own, *result.strange)]
+answer = st.container()
+guess = st.segmented_control("Your prediction", names, key="guess", bind="query-params")
+with answer:
+    ui.takeaway(words.takeaway(result) if guess else "Which of these groups will the flow find likeliest?")
+if guess is not None:
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.subheader("What is likely?")
+        ui.chart(ui.drawn(figures.histograms, result, bits), page, "histograms", alt=words.likelier(result))
+    with right:
+        st.subheader("Which score notices?")
+        ui.chart(ui.drawn(figures.aurocs, result), page, "aurocs", alt=words.told_apart(result))
+
+ui.how_to_read("likelihood")
+if (more := ui.more_evidence()).open:
+    with more:
+        if guess is None:
+            st.info("Make your prediction first.")
+        else:
+            st.markdown("\n".join(f"- {sentence}" for sentence in (*words.sentences(result), words.images(result))))
+            ui.table(result.group_table())
+            ui.table(result.level_table())
+            ui.caveat(words.LEVELS_CAVEAT)
+        ui.exports(
+            page,
+            tables={
+                "groups": result.group_table(),
+                "auroc": result.auroc_table(),
+                "levels": result.level_table(),
+            },
+            pictures={},
+        )
+        ui.recipe(
+            page,
+            f"analyse {page.argument} --what likelihood --data {page.images.name} --image {page.links['image']} "
+            f"--seed {page.seed} --json",
+        )
+
+ui.closing(page, "A likelihood says how well a flow compresses an image, and not whether the image is real.")

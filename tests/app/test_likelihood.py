@@ -1,0 +1,80 @@
+"""The Likelihood page: predict first, then two charts and one sentence."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+from streamlit.testing.v1 import AppTest
+
+from eiwflow.analysis import likelihood
+from eiwflow.ui import loaders
+
+from .conftest import picture_bytes, sentences, small_flow, visit_page, write_checkpoint
+
+#: Opens the page by a link with these parameters.
+open_likelihood = partial(visit_page, "pages/10_likelihood.py")
+
+
+@pytest.fixture
+def one(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the folder of checkpoints with one flow; of every group few images are scored."""
+    monkeypatch.setattr(likelihood, "IMAGES", 24)
+    monkeypatch.setattr(likelihood.spread, "__defaults__", (24,))
+    write_checkpoint(bundle / "one.safetensors")
+    return bundle
+
+
+def assert_answered(at: AppTest) -> None:
+    """Two charts and a takeaway, and no traceback."""
+    assert not at.exception and not at.error
+    assert len(at.get("plotly_chart")) == 2 and 'class="eiw-takeaway"' in sentences(at)
+
+
+def test_answer_is_hidden_until_a_choice_is_made(one: Path) -> None:
+    at = open_likelihood()
+    assert not at.exception and at.title[0].value == "Is a likely picture a real one?"
+    hidden = sentences(at)
+    assert "Which of these groups" in hidden and not at.get("plotly_chart")
+    assert "own test images" in hidden and "AUROC 0" not in hidden and not re.search(r"(No|Here, yes)[.:]", hidden)
+    at.button_group(key="guess").set_value("flat grey").run()
+    assert_answered(at)
+
+
+def test_takeaway_is_short_and_has_at_most_two_numbers(one: Path) -> None:
+    at = open_likelihood(guess="blurred")
+    assert_answered(at)
+    said = re.search(r"class=.eiw-takeaway[^>]*><span>(.*?)</span>", sentences(at), re.S)
+    assert said is not None
+    text = re.sub(r"<[^>]*>", "", said[1])
+    assert len(text.split()) <= 20 and len(re.findall(r"\d+(?:\.\d+)?", text)) <= 2
+
+
+def test_ones_own_photo_is_marked_and_has_no_command_line(one: Path) -> None:
+    at = open_likelihood(guess="blurred", photo=loaders.remember_photo(picture_bytes(seed=1)))
+    assert_answered(at)
+    assert not at.code and "this image" in at.get("plotly_chart")[0].proto.spec
+
+
+@pytest.mark.parametrize("guess", ["unicorns", "", "<b>"])
+def test_a_link_with_another_guess_asks_again(one: Path, guess: str) -> None:
+    at = open_likelihood(guess=guess)
+    assert not at.exception and not at.get("plotly_chart")
+
+
+@pytest.mark.parametrize("changes", [{"shape": (1, 16, 16), "levels": 1}, {"shape": (3, 64, 64), "levels": 4}])
+def test_other_shapes_have_their_page(bundle: Path, one: Path, changes: dict) -> None:
+    write_checkpoint(bundle / "one.safetensors", small_flow(**changes))
+    assert_answered(open_likelihood(guess="blurred"))
+
+
+def test_a_flow_that_gives_no_finite_number_is_a_sentence(one: Path) -> None:
+    flow = small_flow()
+    with torch.no_grad():
+        flow.levels[1].steps[0].actnorm.log_scale.fill_(300.0)
+    write_checkpoint(one / "one.safetensors", flow)
+    at = open_likelihood(guess="blurred")
+    assert not at.exception and "not finite" in at.error[0].value

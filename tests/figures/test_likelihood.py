@@ -1,0 +1,54 @@
+"""What eiwflow.figures.likelihood draws."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from eiwflow.analysis import likelihood
+from eiwflow.analysis.likelihood import Likelihood
+from eiwflow.data import to_tensor
+from eiwflow.figures import likelihood as figures
+from tests.training.tiny import planes, tiny_flow
+
+
+@pytest.fixture
+def result(monkeypatch: pytest.MonkeyPatch) -> Likelihood:
+    """Return the scores of planes and of what becomes of them."""
+    monkeypatch.setattr(likelihood, "others", lambda name, shape: [])
+    return likelihood.likelihood(tiny_flow(), "planes", to_tensor(planes(24, seed=2)))
+
+
+def test_every_group_has_its_thumbnails_with_a_name(result: Likelihood) -> None:
+    html = figures.thumbnails(result)
+    assert html.count("<img") == html.count("alt=") == 6
+    assert all(f">{name}<" in html for name in ("own test images", "blurred", "uniform noise"))
+
+
+def test_every_histogram_is_drawn_on_its_own_line_and_likelier_groups_are_named_so(result: Likelihood) -> None:
+    figure = figures.histograms(result, image=3.0)
+    rows = [trace for trace in figure.data if trace.fill == "toself"]
+    assert len(rows) == 6 and [min(trace.y) for trace in rows] == [5, 4, 3, 2, 1, 0]
+    marked = {name for name in figure.layout.yaxis.ticktext if "◀" in name}
+    assert marked == {f"<b>◀ {scored.group.name}</b>" for scored in result.likelier}
+    (mark,) = [trace for trace in figure.data if trace.text == ("this image",)]
+    assert mark.x[0] == pytest.approx(np.clip(3.0, result.edges[0], result.edges[-1]), abs=1e-3)
+
+
+def test_aurocs_stand_where_they_are_and_bars_end_within_the_axis(result: Likelihood) -> None:
+    figure = figures.aurocs(result)
+    assert [trace.name for trace in figure.data] == list(likelihood.SCORES)
+    assert len({trace.marker.symbol for trace in figure.data}) == len(likelihood.SCORES)
+    for trace in figure.data:
+        values = [scored.auroc[trace.name].value for scored in result.groups]
+        assert list(trace.x) == pytest.approx(values, abs=1e-4)
+        assert all(x + up <= 1.0001 for x, up in zip(trace.x, trace.error_x.array, strict=True))
+        assert all(x - down >= -0.0001 for x, down in zip(trace.x, trace.error_x.arrayminus, strict=True))
+
+
+@pytest.mark.parametrize("draw", [lambda result: figures.histograms(result, 3.0), figures.aurocs])
+def test_letters_can_be_read_from_the_last_row(result: Likelihood, draw) -> None:
+    layout = draw(result).layout
+    assert layout.font.size >= 14
+    assert all(axis.tickfont.size >= 14 and axis.title.font.size >= 14 for axis in (layout.xaxis,))
+    assert layout.yaxis.tickfont.size >= 14
