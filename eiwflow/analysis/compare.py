@@ -44,6 +44,8 @@ class Effect:
         low, high: ends of the 95 % t interval of the mean; NaN for one seed.
         p: two-sided, of a mean of 0; NaN for one seed.
         p_corrected: p after Holm's correction for everything that is looked at together.
+        correlation: of the two arms over seeds; pairing narrows the interval by as much as this is above 0. NaN where
+            there are more than two arms, fewer than three seeds, or no scatter.
 
     """
 
@@ -55,6 +57,7 @@ class Effect:
     high: float
     p: float
     p_corrected: float = math.nan
+    correlation: float = math.nan
 
     @property
     def mean(self) -> float:
@@ -93,6 +96,7 @@ class Effect:
             "seeds": len(self.values),
             "p": self.p,
             "p_corrected": self.p_corrected,
+            "pairing_correlation": self.correlation,
             "claim": self.claim,
         }
 
@@ -102,8 +106,11 @@ def contrast(study: Study, name: str, arms: Mapping[Arm, float]) -> Effect | Non
     seeds = study.seeds(arms)
     if not seeds:
         return None
-    bits = [[study.runs[arm, seed].bits_per_dim for arm in arms] for seed in seeds]
-    return effect(name, arms, np.array(seeds), np.array(bits) @ np.array(list(arms.values())))
+    bits = np.array([[study.runs[arm, seed].bits_per_dim for arm in arms] for seed in seeds])
+    found = effect(name, arms, np.array(seeds), bits @ np.array(list(arms.values())))
+    if len(arms) != 2 or len(seeds) < 3 or (np.ptp(bits, axis=0) == 0).any():
+        return found
+    return replace(found, correlation=float(np.corrcoef(bits.T)[0, 1]))
 
 
 def effect(name: str, arms: Mapping[Arm, float], seeds: np.ndarray, values: np.ndarray) -> Effect:
@@ -326,22 +333,30 @@ class Verdict:
 
     @property
     def rivals(self) -> dict[str, dict[Arm, Effect]]:
-        """Prior -> what the main question is about.
+        """Prior -> what the answer rests on.
 
-        The static splits of the subject's initialisation; without one all splits of that initialisation, or all arms.
+        The static splits of the subject's initialisation and its own order without weights; where there is neither, all
+        splits of that initialisation, or all arms. Beside these every arm, of whatever kind, that is better.
         """
         found = {}
         for prior in self.study.priors:
             others = self.comparisons.against(prior)
-            init = self.comparisons.subject[1]
-            alike = {arm: one for arm, one in others.items() if arm.init == init}
-            static = {arm: one for arm, one in alike.items() if arm.split in STATIC}
-            found[prior] = static or alike or others
+            alike = [arm for arm in others if arm.init == self.comparisons.subject[1]]
+            asked = [arm for arm in alike if arm.split in STATIC or self._differs_by_weights_alone(arm)]
+            chosen = asked or alike or list(others)
+            found[prior] = {arm: one for arm, one in others.items() if arm in chosen or one.claim == "worse"}
         return {prior: others for prior, others in found.items() if others}
+
+    def _differs_by_weights_alone(self, arm: Arm) -> bool:
+        """Return whether an arm is the subject's order without its weights."""
+        if AGAIN in (arm.split, self.comparisons.subject[0]):
+            return False
+        order, weights = parse_split(self.comparisons.subject[0])
+        return weights != "none" and parse_split(arm.split) == (order, "none")
 
     @property
     def answer(self) -> str:
-        """``Yes`` where the subject is better than every rival, ``No`` where it is worse than one, or no conclusion."""
+        """``Yes`` where the subject is better than every rival, ``No`` where one is better, or no conclusion."""
         claims = {one.claim for others in self.rivals.values() for one in others.values()}
         if "worse" in claims:
             return "No"

@@ -161,7 +161,9 @@ def _study_report(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
 def _interval(row: dict[str, Any]) -> str:
     if not math.isfinite(row["low"]):
         return "no interval: 1 seed"
-    return f"[{signed(row['low'], 4)}, {signed(row['high'], 4)}]  p {row['p_corrected']:.2g}"
+    pairing = "" if math.isnan(row["pairing_correlation"]) else f"  pairing r {signed(row['pairing_correlation'], 2)}"
+    over = f"over {counted(row['seeds'], 'seed')}"
+    return f"[{signed(row['low'], 4)}, {signed(row['high'], 4)}] {over}  p {row['p_corrected']:.2g}{pairing}"
 
 
 def _error(value: float) -> str:

@@ -234,7 +234,7 @@ def test_yes_takes_every_static_split_of_the_same_initialisation(study_of):
     found = verdict(study_of(arms(FULL)))
     assert found.answer == "Yes"
     assert {arm.name for arm in found.rivals["conditional"]} == {
-        "static-first-principal-conditional", "static-last-principal-conditional",
+        "static-first-principal-conditional", "static-last-principal-conditional", "shuffle-principal-conditional",
     }  # fmt: skip
     assert "less than static-first" in found.in_words()
 
@@ -247,6 +247,30 @@ def test_one_static_split_that_is_better_is_a_no(study_of):
     found = verdict(study_of(arms({**PRINCIPAL, "static-first/principal": 3.70})))
     assert found.answer == "No"
     assert "more than static-first" in found.in_words()
+
+
+def test_the_same_order_without_weights_is_a_rival_that_yes_has_to_beat(study_of):
+    as_good = verdict(study_of(arms({**PRINCIPAL, "shuffle/principal": 3.84})))
+    assert as_good.answer == "No conclusion" and "than shuffle (" in as_good.in_words()
+    better = verdict(study_of(arms({**PRINCIPAL, "shuffle/principal": 3.70})))
+    assert better.answer == "No" and "more than shuffle" in better.in_words()
+
+
+@pytest.mark.parametrize("rival", ["first+pooled/principal", "random+pooled/principal", "static-first/random"])
+def test_there_is_no_yes_while_any_arm_is_better(study_of, rival):
+    found = verdict(study_of(arms({**FULL, rival: 3.70})))
+    assert found.answer == "No"
+    assert f"more than {rival.split('/')[0]}" in found.in_words()
+
+
+def test_the_correlation_of_paired_arms_is_reported(study_of):
+    study = study_of(arms(PRINCIPAL))
+    row = verdict(study).comparisons.table()[0]
+    ours, theirs = ([run.bits_per_dim for run in study.of(arm)] for arm in verdict(study).comparisons.effects[0].arms)
+    assert row["pairing_correlation"] == pytest.approx(np.corrcoef(ours, theirs)[0, 1])
+    assert 0.5 < row["pairing_correlation"] < 1
+    few = study_of(arms(PRINCIPAL, seeds=2))
+    assert np.isnan(verdict(few).comparisons.table()[0]["pairing_correlation"])
 
 
 def test_one_prior_that_says_no_outweighs_one_that_says_yes(study_of):
@@ -489,7 +513,7 @@ def test_a_file_that_is_too_large_or_not_there_is_refused(tmp_path, monkeypatch)
         read_study(tmp_path / "s.json")
     path = write_study(tmp_path / "s.json", arms({"weighted/principal": 3.8}))
     monkeypatch.setattr("eiwflow.analysis.study_file.MAX_BYTES", 100)
-    with pytest.raises(StudyError, match="more than 100 bytes"):
+    with pytest.raises(StudyError, match="at most 100 are read"):
         read_study(path)
 
 
