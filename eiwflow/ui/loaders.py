@@ -43,6 +43,9 @@ GIVE_BACK_S = 30.0
 #: Uploaded photos that the server remembers for a session, and the side they are kept at; uploaded checkpoints.
 PHOTOS, PHOTO_SIDE, UPLOADS = 16, 256, 8
 
+#: The most memory and seconds of a core that looking at a flow may take, by an estimate.
+MOST_LOOK_BYTES, MOST_LOOK_S = 2 * 2**30, 20.0
+
 #: How Streamlit tells apart what the cached functions of all pages are given.
 HASHES: dict[str | type[Any], Callable[[Any], Any]] = {
     "eiwflow.checkpoint.Checkpoint": lambda checkpoint: checkpoint.sha256,
@@ -181,7 +184,9 @@ def remember_checkpoint(content: bytes, name: str) -> str:
     from ..checkpoint import load
     from ..files import write_atomically
 
-    key = load(content, name).sha256[:12]
+    checkpoint = load(content, name)
+    _admit(checkpoint)
+    key = checkpoint.sha256[:12]
     path = Path(_folder_of_uploads().name) / f"{key}.safetensors"
     write_atomically(path, content)  # who has loaded the same file reads it meanwhile
     _uploaded().keep(key, CheckpointFile(key, f"upload {name[:60]}", path, name), visitor())
@@ -207,7 +212,29 @@ def _open(path: Path, time: int, size: int) -> Checkpoint:
     del time, size
     from ..checkpoint import load
 
-    return load(path)
+    checkpoint = load(path)
+    _admit(checkpoint)
+    return checkpoint
+
+
+def _admit(checkpoint: Checkpoint) -> None:
+    """Refuse a flow that is too costly to be looked at, by an estimate from its config and before any memory is taken.
+
+    Raises:
+        CheckpointError: with the estimate and the bound.
+
+    """
+    from ..checkpoint import CheckpointError
+    from ..training.cost import look
+
+    size, seconds = look(checkpoint.info.config, SURVEY_IMAGES)
+    if size > MOST_LOOK_BYTES or seconds > MOST_LOOK_S:
+        raise CheckpointError(
+            checkpoint.name,
+            f"the cost of looking at {SURVEY_IMAGES} images",
+            f"at most {MOST_LOOK_BYTES / 2**30:.1f} GiB and {MOST_LOOK_S:.0f} s of a processor core",
+            f"about {size / 2**30:.1f} GiB and {seconds:.0f} s",
+        )
 
 
 # ---------------------------------------------------------------------- images

@@ -111,7 +111,7 @@ def test_a_file_that_is_no_picture_is_refused_in_a_sentence(open_app: Open) -> N
 
 
 def test_only_the_newest_photos_are_remembered() -> None:
-    keys = [loaders.remember_photo(picture_bytes(seed=seed)) for seed in range(loaders.PHOTOS + 2)]
+    keys = [loaders.remember_photo(picture_bytes(seed=100 + seed)) for seed in range(loaders.PHOTOS + 2)]
     assert list(loaders.photos())[-loaders.PHOTOS :] == keys[2:] and not {*keys[:2]} & loaders.photos().keys()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,10 +12,13 @@ import streamlit.runtime
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 
+from eiwflow.checkpoint import CheckpointError, load
+from eiwflow.flow import FlowConfig
+from eiwflow.training.cost import look
 from eiwflow.ui import loaders, uploads
 from eiwflow.ui.uploads import Shelf
 
-from .conftest import picture_bytes, url, visit_page, write_checkpoint
+from .conftest import picture_bytes, small_flow, url, visit_page, write_checkpoint
 
 
 def test_nobody_elses_uploads_push_out_what_a_visitor_looks_at(bundle: Path) -> None:
@@ -78,3 +82,22 @@ def test_a_session_may_send_so_many_files_and_no_more(monkeypatch: pytest.Monkey
         manager.add_file("mine", UploadedFileRec(str(number), "a.png", "image/png", b"x"))
     assert uploads.too_much("mine").startswith(f"This session has {uploads.MOST_FILES} files")
     assert uploads.too_much("another") == ""
+
+
+# ---------------------------------------------------------------------- cost
+
+
+def test_a_flow_that_is_too_costly_to_look_at_is_refused_before_memory_is_taken(bundle: Path, tmp_path: Path) -> None:
+    flow = small_flow()
+    content = write_checkpoint(tmp_path / "costly.safetensors", flow).read_bytes()
+    checkpoint = load(content, "costly.safetensors")
+    costly = FlowConfig(shape=(3, 256, 256), levels=1, steps=8, width=256)
+    with pytest.raises(CheckpointError, match=r"cost of looking at .* images is about \d\.\d GiB and \d+ s; expected"):
+        loaders._admit(replace(checkpoint, info=replace(checkpoint.info, config=costly)))
+    loaders._admit(checkpoint)
+
+
+def test_every_bundled_flow_may_be_looked_at() -> None:
+    for path in loaders.BUNDLED.glob("*.safetensors"):
+        size, seconds = look(load(path).info.config, 128)
+        assert size < loaders.MOST_LOOK_BYTES and seconds < loaders.MOST_LOOK_S / 4, path.name
