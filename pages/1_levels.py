@@ -55,4 +55,4 @@ with ui.errors_as_sentences():
                 f"sample {page.argument} --n {loaders.SAMPLES} --temperature {loaders.TEMPERATURE} --seed {page.seed}",
             )
 
-ui.closing(page, "Numbers leave level by level and none is lost: an image becomes a list of ε, one a level.")
+ui.closing(page, "Every level factors out part of the values; together the latents hold the whole image.")
