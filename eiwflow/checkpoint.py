@@ -31,7 +31,9 @@ from .flow.config import MAX_PARAMETERS
 
 KEY = "eiwflow"
 FORMAT = "eiwflow-checkpoint"
-VERSION = 1
+VERSION = 2
+#: Versions that are read; in 1 a config said order, weights, init and partition by two words.
+READABLE = (1, 2)
 MAX_FILE_BYTES = 256 * 2**20
 MAX_HEADER_BYTES = 4 * 2**20
 
@@ -219,9 +221,11 @@ def _info(header: dict[str, Any], name: str) -> CheckpointInfo:
     if not isinstance(text, str):
         raise CheckpointError(name, f"metadata {KEY!r}", "a JSON document (an eiwflow checkpoint)", "absent")
     document = _json(text.encode(errors="replace"), f"metadata {KEY!r}", name)
-    for key, expected in (("format", FORMAT), ("version", VERSION)):
-        if document.get(key) != expected:
-            raise CheckpointError(name, key, repr(expected), _short(repr(document.get(key))))
+    if document.get("format") != FORMAT:
+        raise CheckpointError(name, "format", repr(FORMAT), _short(repr(document.get("format"))))
+    version = document.get("version")
+    if isinstance(version, bool) or version not in READABLE:
+        raise CheckpointError(name, "version", " or ".join(map(str, READABLE)), _short(repr(version)))
     try:
         config = FlowConfig.from_dict(document.get("config"))
     except ConfigError as error:

@@ -157,9 +157,24 @@ def test_the_metadata_is_one_key_with_a_document_whose_config_has_the_flow_confi
     assert list(metadata) == ["eiwflow"]
     document = json.loads(metadata["eiwflow"])
     assert document["format"] == "eiwflow-checkpoint"
-    assert document["version"] == 1
+    assert document["version"] == 2
     assert document["config"] == tiny_config().to_dict()
     assert FlowConfig.from_dict(document["config"]) == tiny_config()
+
+
+@pytest.mark.parametrize(
+    ("split", "init"), [("static-first", "dealt"), ("weighted", "principal"), ("random", "random")]
+)
+def test_a_file_of_version_0_1_is_read_by_its_old_words(tmp_path, split, init):
+    flow, content = tiny_flow(split=split, init=init), saved(tmp_path, split=split, init=init)
+    document = document_of(content)
+    words = {name: value for name, value in document["config"].items() if name not in ("order", "weights", "partition")}
+    old = with_document(
+        content, json.dumps({**document, "version": 1, "config": {**words, "split": split, "init": init}})
+    )
+    loaded = load(old)
+    assert loaded.flow.config == flow.config
+    assert all(torch.equal(tensor, loaded.flow.state_dict()[name]) for name, tensor in flow.state_dict().items())
 
 
 def test_a_loaded_flow_requires_no_gradient(content):
@@ -266,7 +281,8 @@ REFUSED = {
     ),
     "another format": (saying(format="zuko"), "format", "'eiwflow-checkpoint'", "'zuko'"),
     "no format": (without("format"), "format", "'eiwflow-checkpoint'", "None"),
-    "a newer version": (saying(version=2), "version", "1", "2"),
+    "a newer version": (saying(version=3), "version", "1 or 2", "3"),
+    "a version that is a truth value": (saying(version=True), "version", "1 or 2", "True"),
     "a version in words": (saying(version="1"), "version", "1", "'1'"),
     "data of half letters": (saying(data="\ud800"), "data", "a text", "surrogate"),
     "a command of half letters": (saying(command="a\udfff"), "command", "a text", "surrogate"),

@@ -21,6 +21,8 @@ from PIL import Image
 
 from eiwflow import cli
 from eiwflow.checkpoint import load, save
+from eiwflow.cli import commands
+from eiwflow.cli.parser import build_parser
 from eiwflow.flow import MultiScaleFlow, quantise
 from eiwflow.training import loop
 from eiwflow.training.failures import TrainingFailed
@@ -676,3 +678,29 @@ def test_the_process_prints_one_json_object(place):
     here = json_of("evaluate", place / "good.safetensors")
     assert json.loads(done.stdout)["bits_per_dim"] == pytest.approx(here["bits_per_dim"], rel=1e-5)
     assert json.loads(done.stdout).keys() == here.keys()
+
+
+def test_the_four_choices_and_their_old_words_are_one_recipe():
+    def config(*words):
+        return commands._flow_config(build_parser().parse_args(["bench", *words]), {}, 3, 32)
+
+    same = config("--split", "static-first", "--init", "dealt")
+    assert config("--order", "variance", "--weights", "none", "--init", "principal", "--partition", "random") == same
+    assert config("--order", "variance", "--weights", "none") == same
+    assert config() == config("--split", "weighted", "--init", "dealt-by-information")
+    glow = config("--order", "last", "--weights", "none", "--init", "random")
+    assert glow == config("--split", "static-last", "--init", "random")
+
+
+CONTRADICTIONS = {
+    "--split weighted --order first": "--split says order and weights in one word",
+    "--init random --partition information": "--partition has no meaning with --init random",
+    "--init random --order variance": "with init random no channel is a principal one",
+    "--order loudest": "order is 'loudest'; it must be one of first, last, random, entropy, variance, ",
+    "--partition dealt": "partition is 'dealt'; it must be one of alternating, random, information",
+}
+
+
+@pytest.mark.parametrize(("words", "sentence"), CONTRADICTIONS.items())
+def test_choices_that_do_not_go_together_are_refused(words, sentence):
+    assert sentence in refused("bench", *words.split())

@@ -30,9 +30,9 @@ ui.closing(page, "That was all.")
 
 
 def test_a_split_policy_is_a_row(monkeypatch):
-    monkeypatch.setitem(NAMED_SPLITS, "first-weighted", ("first", "pooled"))
-    flow = tiny_flow(split="first-weighted")
-    assert (flow.config.split, flow.config.order, flow.config.weights) == ("first-weighted", "first", "pooled")
+    monkeypatch.setitem(NAMED_SPLITS, "random-weighted", ("random", "pooled"))
+    flow = tiny_flow(split="random-weighted")
+    assert (flow.config.split, flow.config.order, flow.config.weights) == ("random-weighted", "random", "pooled")
     x = tiny_x(4, flow.config)
     assert torch.allclose(flow.decode(flow.encode(x)), x, atol=1e-4)
 
@@ -53,7 +53,9 @@ def test_an_order_is_a_function_and_a_row(monkeypatch, tmp_path):
     checkpoint.save(tmp_path / "it.safetensors", flow, tiny_info(flow))
     assert torch.equal(checkpoint.load(tmp_path / "it.safetensors").flow.log_prob(x), flow.log_prob(x))
     assert "order loudest, weights ω(x)" in figures.strip(anatomy(flow))
-    with pytest.raises(ConfigError, match="ORDER in first, last, random, entropy, loudest and"):
+    with pytest.raises(
+        ConfigError, match="ORDER in first, last, random, entropy, variance, variance-reversed, loudest and"
+    ):
         parse_split("quietest+pooled")
     assert MultiScaleFlow(tiny_config(split="loudest+none")).levels[0].shuffle.display is not None
 
@@ -71,11 +73,11 @@ def test_a_weighting_is_a_class_and_a_row(monkeypatch):
             return torch.cat([a, b * (-self.emitted(a) / 2).exp()[:, :, None, None]], dim=1)
 
     monkeypatch.setitem(WEIGHTS, "halved", Halved)
-    flow = tiny_flow(split="first+halved")
+    flow = tiny_flow(split="random+halved")
     x = tiny_x(4, flow.config)
     assert torch.allclose(flow.decode(flow.encode(x)), x, atol=1e-4)
     assert flow.trace(x).levels[0].log_weights.abs().max() > 0
-    assert "the first half leaves, weights halved" in figures.strip(anatomy(flow))
+    assert "a fixed random order, weights halved" in figures.strip(anatomy(flow))
 
 
 def test_a_data_set_is_a_row(monkeypatch):

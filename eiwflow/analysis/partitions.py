@@ -18,7 +18,7 @@ from ..flow import FlowConfig, MultiScaleFlow, dequantise
 from ..flow.conv1x1 import mix
 from ..flow.initialise import principal_rotation
 from ..flow.partitions import NEIGHBOURS, by_chance, by_information, in_turn, told
-from ..flow.policies import DEALS, ORDERS, deal_of
+from ..flow.policies import ORDERS
 from .shuffle import percent
 
 #: Draws of the deal by chance.
@@ -37,7 +37,7 @@ class Deals:
         level: from 1.
         steps: K of the flow.
         init: how the flow's 1×1 convolutions start.
-        informed: whether the flow's initialisation, where it deals, dealt by information.
+        partition: the flow's own.
         told: what channel i tells of channel j, (C, C) nats, largest variance first; without what chance alone would
             make it in the mean.
         in_turn, by_information: the part of the sum of all of it that the first 1 … K couplings have seen, (K,).
@@ -48,7 +48,7 @@ class Deals:
     level: int
     steps: int
     init: str
-    informed: bool
+    partition: str
     told: np.ndarray
     in_turn: np.ndarray
     by_chance: np.ndarray
@@ -85,8 +85,8 @@ class Deals:
         )
 
     def _own(self) -> str:
-        if self.init in DEALS:
-            return f"This flow began dealt by {'information' if self.informed else 'chance'}."
+        if self.init == "principal" and self.partition != "alternating":
+            return f"This flow began dealt by {'information' if self.partition == 'information' else 'chance'}."
         if self.init == "principal":
             return "This flow began with halves that change places; training has mixed the channels since."
         return "This flow began with none of these but with random rotations, which mix all channels at every coupling."
@@ -144,7 +144,7 @@ def deals(config: FlowConfig, images: Tensor, level: int = 1, seed: int = 0) -> 
         level=level,
         steps=config.steps,
         init=config.init,
-        informed=deal_of(config.init, config.order) is by_information,
+        partition=config.partition,
         told=known,
         in_turn=_seen(known, in_turn(fitted, steps)),
         by_chance=np.stack([_seen(known, stands) for stands in chance]),

@@ -22,7 +22,6 @@ from ..data import DataError
 from ..flow import FlowConfig, MultiScaleFlow, dequantise
 from ..flow.information import redundancy
 from ..flow.multiscale import Trace
-from ..flow.policies import DEALS
 from ..flow.shuffle import Shuffle
 from . import bootstrap
 from .bootstrap import Estimate
@@ -458,11 +457,12 @@ class HalvesBySteps:
     first: np.ndarray
     last: np.ndarray
     entropy: np.ndarray
+    partition: str = "alternating"
 
     @property
     def dealt(self) -> bool:
         """Whether the initialisation deals channels to couplings."""
-        return self.init in DEALS
+        return self.init == "principal" and self.partition != "alternating"
 
     @property
     def changes(self) -> int:
@@ -505,13 +505,13 @@ def halves_by_steps(config: FlowConfig, images: Tensor, seed: int = 0, most: int
     consequence. What is dealt ends with the same halves whatever K is.
     """
     x = dequantise(images, torch.Generator().manual_seed(seed))
-    if config.init in DEALS:
+    if config.init == "principal" and config.partition != "alternating":
         means = _redundancies(replace(config, levels=2, steps=1, width=1), x, seed) * most
     else:
         means = _redundancies(replace(config, levels=1, steps=most, width=1), x, seed)
     first, last = np.split(np.stack(means), 2, axis=1)
     by_entropy = -np.sort(-np.stack(means), axis=1)[:, : first.shape[1]]
-    return HalvesBySteps(config.init, first.mean(axis=1), last.mean(axis=1), by_entropy.mean(axis=1))
+    return HalvesBySteps(config.init, first.mean(axis=1), last.mean(axis=1), by_entropy.mean(axis=1), config.partition)
 
 
 def _redundancies(config: FlowConfig, x: Tensor, seed: int) -> list[np.ndarray]:
@@ -580,6 +580,9 @@ class ShuffleReport:
         static = {
             "first": f"Level {self.level} sends out the first {half} of {channels} channels by rule",
             "last": f"Level {self.level} sends out the last {half} of {channels} channels by rule",
+            "variance": f"Level {self.level} passes on the {half} of {channels} principal channels that vary most",
+            "variance-reversed": f"Level {self.level} passes on the {half} of {channels} principal channels that vary "
+            "least",
             "random": f"Level {self.level} sends out {half} of {channels} channels that were drawn once",
         }
         what = static.get(

@@ -33,6 +33,8 @@ NO_SPREAD = 1e-5
 EMITTED_BY = {
     "first": "the first half of its channels",
     "last": "the last half of its channels",
+    "variance": "the half of smallest variance",
+    "variance-reversed": "the half of largest variance",
     "random": "a random half of its channels",
     "entropy": "the half with the least redundancy",
 }

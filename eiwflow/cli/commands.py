@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from ..training.distributed import Team
 
 _FLOW_OPTIONS = (
-    "split", "prior", "init", "levels", "steps", "width", "network", "scale_bound", "permutation_seed", "memory",
+    "split", "order", "weights", "prior", "init", "partition", "levels", "steps", "width", "network", "scale_bound",
+    "permutation_seed", "memory",
 )  # fmt: skip
 _RECIPE_OPTIONS = (
     "data", "batch", "iterations", "seed", "optimiser", "learning_rate", "weight_decay", "warmup", "clip", "ema",
@@ -176,10 +177,17 @@ def _given(options: argparse.Namespace, *names: str) -> dict[str, Any]:
 
 
 def _flow_config(options: argparse.Namespace, settings: dict[str, Any], channels: int, size: int) -> FlowConfig:
-    from ..flow import FlowConfig
+    from ..flow import ConfigError, FlowConfig
 
     preset = {name: value for name, value in settings.items() if name in _FLOW_OPTIONS}
-    return FlowConfig(shape=(channels, size, size), **{**preset, **_given(options, *_FLOW_OPTIONS)})
+    given = _given(options, *_FLOW_OPTIONS)
+    if "split" in given and (twice := [name for name in ("order", "weights") if name in given]):
+        raise ConfigError(f"--split says order and weights in one word; leave --{twice[0]} or --split out.")
+    if given.get("init") == "random" and "partition" in given:
+        raise ConfigError("--partition has no meaning with --init random; leave one of them out.")
+    if {"order", "weights"} & set(given):
+        preset.pop("split", None)
+    return FlowConfig(shape=(channels, size, size), **{**preset, **given})
 
 
 def find_checkpoint(text: str) -> Path:
@@ -256,7 +264,7 @@ def inspect_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     result = inspect(loaded, images, load_curve(find_checkpoint(options.checkpoint)))
     config = loaded.info.config
     lines = [
-        f"{loaded.name}: {config.split}, prior {config.prior}, init {config.init}, "
+        f"{loaded.name}: {config.split}, prior {config.prior}, init {config.init}, partition {config.partition}, "
         f"{config.levels} levels × {config.steps} steps, width {config.width}, {result['parameters']:,} parameters",
         f"trained {loaded.info.step} steps on {loaded.info.data}, seed {loaded.info.seed}",
     ]

@@ -175,14 +175,25 @@ def _without_json(commands: Any, name: str, text: str) -> Parser:  # noqa: ANN40
 
 def _flow_options(parser: Parser) -> None:
     parser.add_argument(
+        "--order",
+        help="which half of the channels is passed on: entropy, variance, variance-reversed, random, first, last "
+        "(default: entropy)",
+    )
+    parser.add_argument("--weights", help="of the channels: pooled or none (default: pooled)")
+    parser.add_argument(
         "--split",
-        help="static-first, static-last, random, shuffle, weighted, or ORDER+WEIGHTS: first+pooled (default: weighted)",
+        help="order and weights in one word: static-first, static-last, random, shuffle, weighted, or ORDER+WEIGHTS",
     )
     parser.add_argument("--prior", help="of what is emitted: conditional or standard (default: conditional)")
     parser.add_argument(
         "--init",
-        help="of the 1×1 convolutions: dealt, dealt-by-information, dealt-by-chance, principal, random "
-        "(default: dealt)",
+        help="of the 1×1 convolutions: principal or random; dealt, dealt-by-information and dealt-by-chance are "
+        "principal with a partition (default: dealt)",
+    )
+    parser.add_argument(
+        "--partition",
+        help="which channels a coupling computes from: alternating, random, information (default: information for the "
+        "order entropy and random for others; alternating after --init principal)",
     )
     parser.add_argument("--levels", type=int, help="levels (default: 3)")
     parser.add_argument("--steps-per-level", type=int, dest="steps", help="flow steps a level (default: 8)")
@@ -190,7 +201,7 @@ def _flow_options(parser: Parser) -> None:
     parser.add_argument("--network", help="kernel sizes of a coupling network (default: 3-1-3)")
     parser.add_argument("--scale-bound", type=float, help="bound of a coupling's log-scale, in nats (default: 1)")
     parser.add_argument(
-        "--permutation-seed", type=int, help="draws the order random, and what is dealt by chance (default: 0)"
+        "--permutation-seed", type=int, help="draws the order random and the partition random (default: 0)"
     )
     parser.add_argument("--size", type=int, help="training size in pixels; larger images are cropped (default: 32)")
     parser.add_argument(

@@ -32,6 +32,8 @@ PARTS = {
 ORDERS = {
     "entropy": "Shuffle, order by J",
     "random": "a fixed random order",
+    "variance": "largest variance passed on",
+    "variance-reversed": "smallest variance passed on",
     "first": "the first half leaves",
     "last": "the last half leaves",
 }

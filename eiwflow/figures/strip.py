@@ -23,7 +23,14 @@ if TYPE_CHECKING:
 STACKED_FROM = 4
 
 #: How a level decides who leaves, by the policy's order.
-ORDER_WORDS = {"entropy": "Shuffle", "random": "random order", "first": "fixed order", "last": "fixed order"}
+ORDER_WORDS = {
+    "entropy": "Shuffle",
+    "random": "random order",
+    "first": "fixed order",
+    "last": "fixed order",
+    "variance": "order by variance",
+    "variance-reversed": "order by variance",
+}
 
 
 @dataclass(frozen=True)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from .bijection import ConfigError as ConfigError
-from .policies import DEALS, parse_split, split_name
+from .policies import DEALS, PARTITIONS, order_by_variance, partition_for
 from .policies import NAMED_SPLITS as NAMED_SPLITS
 from .policies import ORDERS as ORDERS
 from .policies import WEIGHTS as WEIGHTS
+from .policies import parse_split as parse_split
+from .policies import split_name as split_name
 
 PRIORS = ("standard", "conditional")
+#: The words that ``init`` may be given by; a config holds ``principal`` or ``random``.
 INITS = (*DEALS, "principal", "random")
 MEMORIES = ("store", "recompute")
 
@@ -31,32 +34,44 @@ BOUNDS: dict[str, tuple[float, float]] = {
 MAX_PARAMETERS = 50_000_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class FlowConfig:
     """What a :class:`~eiwflow.flow.multiscale.MultiScaleFlow` is made of.
 
-    Arguments:
+    Which channels a level factors out is said by four choices: ``order`` × ``weights`` × ``init`` × ``partition``.
+
+    Args:
         shape: (C, H, W) of an image; H and W are divisible by 2**levels.
         levels: number of levels L; every level but the last splits.
         steps: flow steps K a level.
         width: hidden channels of a coupling network.
-        split: a name of :data:`NAMED_SPLITS` or ``ORDER+WEIGHTS``.
-        prior: of what is emitted: ``standard`` N(0, I) or ``conditional`` N(mu(h), sigma(h)^2) on the kept half h.
-        init: ``dealt`` rotates every level to the channels of largest variance, and gives pairs of couplings other
-            halves (:mod:`.partitions`), by information where the order looks at data and else by chance,
-            ``dealt-by-information`` and ``dealt-by-chance`` whatever the order; ``principal`` rotates too, and lets the
-            halves change places from coupling to coupling; ``random`` is Glow's.
+        split: order and weights in one word: a name of :data:`NAMED_SPLITS` or ``ORDER+WEIGHTS``.
+        prior: of what is factored out: ``standard`` N(0, I) or ``conditional`` N(mu(h), sigma(h)^2) on the half h that
+            is passed on.
+        init: ``principal``: every level starts from the principal channels of its input; ``random``: from random
+            rotations, as Glow. ``dealt``, ``dealt-by-information`` and ``dealt-by-chance`` are ``principal`` with a
+            partition.
         network: kernel sizes of a coupling network, ``3-1-3`` being Glow's.
         scale_bound: B of a coupling's log-scale B tanh(s/B), in nats.
-        permutation_seed: draws the permutation of the order ``random``, and what is dealt by chance.
+        permutation_seed: draws the order ``random`` and the partition ``random``.
         memory: what a gradient needs: ``store`` everything, or ``recompute`` it from the input of every step. No value
             of the density depends on it.
+        order: which half is passed on. ``entropy``: the channels of largest spectral redundancy; ``variance``: the
+            principal channels of largest variance; ``variance-reversed``: those of smallest; ``random``: drawn once;
+            ``first`` factors out the first half, ``last`` the last (with principal channels these two are orders by
+            variance, and are named so).
+        weights: ``pooled``: every channel is multiplied by a weight for every image; ``none``.
+        partition: which channels each coupling computes from and which it transforms: ``alternating`` halves,
+            ``random`` halves, or by the mutual ``information`` between channels. Random rotations have no partition.
 
     Raises:
         ConfigError: a field is out of bounds.
 
     >>> FlowConfig(shape=(3, 32, 32), levels=3).level_shape(1)
     (12, 16, 16)
+    >>> config = FlowConfig(split="static-first", init="dealt")
+    >>> config.order, config.weights, config.init, config.partition
+    ('variance', 'none', 'principal', 'random')
 
     """
 
@@ -64,16 +79,45 @@ class FlowConfig:
     levels: int = 3
     steps: int = 8
     width: int = 64
-    split: str = "weighted"
+    order: str = "entropy"
+    weights: str = "pooled"
     prior: str = "conditional"
     init: str = "dealt"
+    partition: str = "information"
     network: str = "3-1-3"
     scale_bound: float = 1.0
     permutation_seed: int = 0
     memory: str = "store"
 
-    def __post_init__(self) -> None:
-        """Normalise what has two spellings, then hold every field against its bounds."""
+    def __init__(
+        self,
+        shape: tuple[int, int, int] = shape,
+        levels: int = levels,
+        steps: int = steps,
+        width: int = width,
+        split: str | None = None,
+        prior: str = prior,
+        init: str = init,
+        network: str = network,
+        scale_bound: float = scale_bound,
+        permutation_seed: int = permutation_seed,
+        memory: str = memory,
+        order: str = order,
+        weights: str = weights,
+        partition: str | None = None,
+    ) -> None:
+        fields = {
+            "shape": shape, "levels": levels, "steps": steps, "width": width, "prior": prior, "network": network,
+            "scale_bound": scale_bound, "permutation_seed": permutation_seed, "memory": memory,
+        }  # fmt: skip
+        for name, value in fields.items():
+            object.__setattr__(self, name, value)
+        self._check_fields()
+        for name, value in _choices(split, order, weights, init, partition, steps).items():
+            object.__setattr__(self, name, value)
+
+    def _check_fields(self) -> None:
+        """Hold every field but the four choices against its bounds."""
         shape = self.shape
         if not isinstance(shape, (tuple, list)) or len(shape) != 3 or not all(_is_int(n) for n in shape):
             raise ConfigError(f"shape is {str(shape)[:40]}; it must be three whole numbers (C, H, W).")
@@ -88,14 +132,8 @@ class FlowConfig:
         if isinstance(bound, bool) or not isinstance(bound, (int, float)):
             raise ConfigError(f"scale_bound is {str(bound)[:40]!r}; it must be a number.")
         _check_bounds("scale_bound", bound)
-        for name, allowed in (("prior", PRIORS), ("init", INITS), ("memory", MEMORIES)):
-            if getattr(self, name) not in allowed:
-                raise ConfigError(
-                    f"{name} is {str(getattr(self, name))[:40]!r}; it must be one of {', '.join(allowed)}."
-                )
-        if not isinstance(self.split, str):
-            raise ConfigError(f"split is {str(self.split)[:40]!r}; it must be a text.")
-        object.__setattr__(self, "split", split_name(*parse_split(self.split)))
+        for name, allowed in (("prior", PRIORS), ("memory", MEMORIES)):
+            _check_word(name, getattr(self, name), allowed)
         if not isinstance(self.network, str) or not re.fullmatch(r"[135](-[135]){1,4}", self.network):
             raise ConfigError(
                 f"network is {str(self.network)[:40]!r}; it must be two to five kernel sizes of 1, 3, 5, as 3-1-3."
@@ -108,14 +146,9 @@ class FlowConfig:
                 )
 
     @property
-    def order(self) -> str:
-        """The order of the split policy, one of :data:`ORDERS`."""
-        return parse_split(self.split)[0]
-
-    @property
-    def weights(self) -> str:
-        """The weights of the split policy, one of :data:`WEIGHTS`."""
-        return parse_split(self.split)[1]
+    def split(self) -> str:
+        """Order and weights in one word."""
+        return split_name(self.order, self.weights)
 
     @property
     def dimensions(self) -> int:
@@ -129,31 +162,78 @@ class FlowConfig:
         return channels * 2 ** (level + 1), height // 2**level, width // 2**level
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields as what JSON can hold.
+        """Return the fields as what JSON can hold, with ``split`` beside them.
 
         ``memory`` is left out where it is the default: no number depends on it, and older files do not have it.
         """
-        fields = {**dataclasses.asdict(self), "shape": list(self.shape)}
+        fields = {**dataclasses.asdict(self), "shape": list(self.shape), "split": self.split}
         if self.memory == "store":
             del fields["memory"]
         return fields
 
     @classmethod
     def from_dict(cls, fields: object) -> FlowConfig:
-        """Build a config from :meth:`to_dict`'s result; unknown and missing fields are refused by name.
+        """Build a config from :meth:`to_dict`'s result, of this version or of 0.1.
 
-        ``memory`` may be missing.
+        A config of 0.1 has ``split`` and ``init`` alone for the four choices.
+        Unknown and missing fields are refused by name; ``memory`` may be missing.
         """
         if not isinstance(fields, Mapping):
             raise ConfigError(f"config is a {type(fields).__name__}; it must be an object of named fields.")
-        known = {field.name for field in dataclasses.fields(cls)}
+        known = {field.name for field in dataclasses.fields(cls)} | {"split"}
         if unknown := sorted(set(fields) - known, key=str):
             raise ConfigError(
                 f"config has the unknown field {str(unknown[0])[:40]!r}; known are {', '.join(sorted(known))}."
             )
-        if missing := sorted(known - {"memory"} - set(fields)):
+        # A file of 0.1 says all four by two words.
+        choices = {"order", "weights", "partition"} if set(fields) & {"order", "weights", "partition"} else {"split"}
+        needed = known - {"memory", "order", "weights", "partition", "split"} | choices
+        if missing := sorted(needed - set(fields)):
             raise ConfigError(f"config lacks the field {missing[0]!r}.")
-        return cls(**fields)
+        if "split" in choices and fields["split"] is None:
+            raise ConfigError("split is None; it must be a text.")
+        stated = {name: value for name, value in fields.items() if name != "split" or "split" in choices}
+        config = cls(**stated)
+        if "split" not in choices and "split" in fields and fields["split"] != config.split:
+            raise ConfigError(
+                f"split is {str(fields['split'])[:40]!r}; it must be {config.split!r}, as order and weights say."
+            )
+        return config
+
+
+def _choices(
+    split: str | None, order: str, weights: str, init: str, partition: str | None, steps: int
+) -> dict[str, str]:
+    """Return order, weights, init and partition, from them and the words that state two of them at once."""
+    if split is not None:
+        if not isinstance(split, str):
+            raise ConfigError(f"split is {str(split)[:40]!r}; it must be a text.")
+        order, weights = parse_split(split)
+    _check_word("order", order, ORDERS)
+    _check_word("weights", weights, WEIGHTS)
+    _check_word("init", init, INITS)
+    if partition is not None:
+        _check_word("partition", partition, PARTITIONS)
+    if init in DEALS:
+        init, of_init = DEALS[init]
+        partition = of_init or partition or partition_for(order)
+    if init == "random":
+        if ORDERS[order].by_variance is not None:
+            neutral = ", ".join(name for name, row in ORDERS.items() if row.by_variance is None)
+            raise ConfigError(
+                f"order is {order!r}; with init random no channel is a principal one, so choose one of {neutral}."
+            )
+        partition = "alternating"
+    partition = partition or "alternating"
+    if init == "principal":
+        order = order_by_variance(order, partition, steps)
+    return {"order": order, "weights": weights, "init": init, "partition": partition}
+
+
+def _check_word(name: str, value: object, allowed: Iterable[str]) -> None:
+    words = list(allowed)
+    if value not in words:
+        raise ConfigError(f"{name} is {str(value)[:40]!r}; it must be one of {', '.join(words)}.")
 
 
 def _short(number: float) -> str:

@@ -10,7 +10,7 @@ from .bijection import Modules
 from .config import FlowConfig
 from .conv1x1 import matrices, mix
 from .initialise import principal_rotation, rearrangement
-from .policies import ORDERS, deal_of
+from .policies import ORDERS, PARTITIONS
 from .shuffle import Shuffle
 from .split import Split
 from .squeeze import Squeeze
@@ -40,8 +40,8 @@ class Level(nn.Module):
         super().__init__()
         channels = config.level_shape(number)[0]
         self.number = number
-        self.rotated, self.dealt_by = config.init != "random", config.permutation_seed
-        self.order, self.deal = ORDERS[config.order], deal_of(config.init, config.order)
+        self.rotated, self.permutation_seed = config.init == "principal", config.permutation_seed
+        self.order, self.partition = ORDERS[config.order], PARTITIONS[config.partition]
         self.recompute = config.memory == "recompute"
         self.squeeze = Squeeze(channels // 4)
         self.steps: Modules[Step] = Modules(Step(channels, config) for _ in range(config.steps))
@@ -65,14 +65,14 @@ class Level(nn.Module):
                 rotation = principal_rotation(normed)
                 principal = mix(normed, rotation)
                 last = None if self.shuffle is None else self.order.stays(principal)
-                stands = self.deal(principal, len(self.steps), last, self.dealt_by)
+                stands = self.partition(principal, len(self.steps), last, self.permutation_seed)
                 step.mixing.set_matrix(rotation[stands[0]])
             elif self.rotated:
                 step.mixing.set_matrix(rearrangement(stands[number - 1], stands[number]))
             x, _ = step(x)
         if self.shuffle is None or self.split is None:
             return None
-        self.shuffle.initialise(x)
+        self.shuffle.initialise(x, stands[-1] if stands else None)
         return self.split.emit(self.shuffle(x)[0])[0]
 
     def features(self, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -25,23 +25,24 @@ NAMED_SPLITS: dict[str, tuple[str, str]] = {
 
 @dataclass(frozen=True)
 class Order:
-    """How channels are put in order, as their numbers (C,), those that stay first: the first half stays.
+    """How channels are put in order, as their numbers (C,): the first half of the order is passed on.
 
     Attributes:
         made: from C and the permutation seed, before data are seen.
-        sorted: from features (N, C, H, W), once, in the initialising pass; None where an order looks at no data.
-        dealt: how the initialisation ``dealt`` gives a level's channels to its couplings; see :data:`DEALS`.
+        sorted: from features (N, C, H, W), once, in the initialising pass; None where an order looks at no features.
+        by_variance: from the numbers (C,) of the principal channels, largest variance first, as they stand where the
+            level splits; None for every other order. Only ``init="principal"`` has principal channels.
 
     """
 
     made: Callable[[int, int], Tensor]
     sorted: Callable[[Tensor], Tensor] | None = None
-    dealt: Deal = by_chance
+    by_variance: Callable[[Tensor], Tensor] | None = None
 
     def stays(self, x: Tensor) -> Tensor:
-        """Return the half (C,) bool that a level's last two couplings are dealt, of channels x (N, C, H, W).
+        """Return the half (C,) bool that a level's last two couplings work on, of channels x (N, C, H, W).
 
-        Of an order that looks at data it is what stays; of any other the first half, whichever leaves.
+        Of an order that looks at features it is what is passed on; of any other the half of largest variance.
         """
         channels = torch.arange(x.shape[1])
         order = channels if self.sorted is None else self.sorted(x).cpu()
@@ -69,31 +70,60 @@ def entropy_order(x: Tensor) -> Tensor:
     return redundancy(x).mean(dim=0).argsort(descending=True, stable=True)
 
 
+def largest_variance_first(principal: Tensor) -> Tensor:
+    """Return the order that passes on the half of largest variance, from the channels' principal numbers (C,)."""
+    return principal.argsort()
+
+
+def smallest_variance_first(principal: Tensor) -> Tensor:
+    """Return the order that factors out the half of largest variance, from the channels' principal numbers (C,)."""
+    return principal.argsort().roll(len(principal) // 2)
+
+
 #: The orders and the weightings of split policies by their words: a new one is a row. A weighting is made from C.
 ORDERS: dict[str, Order] = {
     "first": Order(halves_swapped),
     "last": Order(by_number),
     "random": Order(drawn),
-    "entropy": Order(by_number, sorted=entropy_order, dealt=by_information),
+    "entropy": Order(by_number, sorted=entropy_order),
+    "variance": Order(by_number, by_variance=largest_variance_first),
+    "variance-reversed": Order(halves_swapped, by_variance=smallest_variance_first),
 }
 WEIGHTS: dict[str, Callable[[int], Weights] | None] = {"none": None, "pooled": Weights}
-#: How the initialisations that deal give channels to couplings: as the order has it, or all orders alike.
-DEALS: dict[str, Callable[[Order], Deal]] = {
-    "dealt": lambda order: order.dealt,
-    "dealt-by-information": lambda _: by_information,
-    "dealt-by-chance": lambda _: by_chance,
+#: How a level's channels are divided among its couplings, where it starts from principal channels.
+PARTITIONS: dict[str, Deal] = {"alternating": in_turn, "random": by_chance, "information": by_information}
+
+#: The words of ``init`` that state a partition as well, and what they mean: (init, partition). None: by the order.
+DEALS: dict[str, tuple[str, str | None]] = {
+    "dealt": ("principal", None),
+    "dealt-by-information": ("principal", "information"),
+    "dealt-by-chance": ("principal", "random"),
 }
 
 
-def deal_of(init: str, order: str) -> Deal:
-    """Return how an initialisation gives a level's channels to its couplings, where the split has an order."""
-    return DEALS[init](ORDERS[order]) if init in DEALS else in_turn
+def partition_for(order: str) -> str:
+    """Return the partition that goes with an order where none is named: by information for the order ``entropy``."""
+    return "information" if ORDERS[order].sorted is not None else "random"
+
+
+def order_by_variance(order: str, partition: str, steps: int) -> str:
+    """Return what an order does to principal channels: ``first`` and ``last`` are then orders by variance.
+
+    The half of largest variance stands second where a level splits, but for alternating halves and an odd number of
+    steps, where it stands first.
+    """
+    if order not in ("first", "last"):
+        return order
+    stands_first = partition == "alternating" and steps % 2 == 1
+    return "variance" if (order == "first") != stands_first else "variance-reversed"
 
 
 def parse_split(split: str) -> tuple[str, str]:
     """Return ``(order, weights)`` of a split policy given by name or as ``ORDER+WEIGHTS``."""
     if split in NAMED_SPLITS:
         return NAMED_SPLITS[split]
+    if split in ORDERS and ORDERS[split].by_variance is not None:
+        return split, "none"
     order, plus, weights = split.partition("+")
     if plus and order in ORDERS and weights in WEIGHTS:
         return order, weights
@@ -106,4 +136,5 @@ def parse_split(split: str) -> tuple[str, str]:
 def split_name(order: str, weights: str) -> str:
     """Return the name of a split policy where it has one, else ``order+weights``."""
     names = {policy: name for name, policy in NAMED_SPLITS.items()}
+    names |= {(name, "none"): name for name, row in ORDERS.items() if row.by_variance is not None}
     return names.get((order, weights), f"{order}+{weights}")

@@ -57,10 +57,16 @@ class Shuffle(Bijection):
         self.order.copy_(ORDERS[self.rule].made(self.channels, self.permutation_seed))
 
     @torch.no_grad()
-    def initialise(self, x: Tensor) -> None:
-        """Sort the channels of the batch x (N, C, H, W), where the order is made from data."""
-        if (order := ORDERS[self.rule].sorted) is not None:
-            self.order.copy_(order(x))
+    def initialise(self, x: Tensor, principal: Tensor | None = None) -> None:
+        """Sort the channels of the batch x (N, C, H, W), where the order looks at features or variances.
+
+        ``principal`` are the channels' numbers (C,) by variance, where the level starts from principal channels.
+        """
+        rule = ORDERS[self.rule]
+        if rule.sorted is not None:
+            self.order.copy_(rule.sorted(x))
+        elif rule.by_variance is not None and principal is not None:
+            self.order.copy_(rule.by_variance(principal))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return (y, log_det)."""

@@ -17,8 +17,6 @@ from ..data import ImageData, corner_crops, to_tensor
 from ..files import write_atomically
 from ..flow import FlowConfig, dequantise, to_bits_per_dim
 from ..flow.bijection import generator_for
-from ..flow.partitions import by_chance
-from ..flow.policies import deal_of
 from ..flow.score import score
 from . import failures
 from .failures import TrainingFailed
@@ -98,7 +96,7 @@ def _run(trainer: Trainer, images: ImageData, record: Path | None) -> dict[str, 
 
 def _drawn(flow: FlowConfig) -> bool:
     """Return whether the permutation seed decides anything of a flow."""
-    return flow.order == "random" or deal_of(flow.init, flow.order) is by_chance
+    return "random" in (flow.order, flow.partition)
 
 
 def scored_crops(images: ImageData, flow: FlowConfig) -> Tensor:

@@ -42,7 +42,7 @@ def bench(config: FlowConfig, batch: int, seed: int = 0) -> dict[str, Any]:
     generator = torch.Generator().manual_seed(seed)
     x = _images(config, batch, generator)
     flow = _flow(config, x, seed)
-    static = dataclasses.replace(config, split="static-last")
+    static = dataclasses.replace(config, order="last", weights="none")
     inputs = _network_inputs(config, batch, generator)
 
     @torch.no_grad()

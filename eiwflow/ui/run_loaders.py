@@ -277,7 +277,8 @@ def command(chosen: Recipe, device: str) -> str:
     """Return the command line that trains the same."""
     flow = chosen.flow
     options = {
-        "data": chosen.data, "split": flow.split, "prior": flow.prior, "init": flow.init, "levels": flow.levels,
+        "data": chosen.data, "order": flow.order, "weights": flow.weights, "prior": flow.prior, "init": flow.init,
+        **({"partition": flow.partition} if flow.init == "principal" else {}), "levels": flow.levels,
         "steps-per-level": flow.steps, "width": flow.width, "size": flow.shape[1], "batch": chosen.batch,
         "iterations": chosen.iterations, "seed": chosen.seed, "optimiser": chosen.optimiser,
         "learning-rate": chosen.learning_rate, "weight-decay": chosen.weight_decay, "device": device,

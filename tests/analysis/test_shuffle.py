@@ -362,7 +362,11 @@ def test_report_holds_the_river_of_its_own_flow_only() -> None:
 
 @pytest.mark.parametrize(
     ("split", "words"),
-    [("static-first", "the first 2 of 4 channels by rule"), ("static-last", "the last 2"), ("random", "drawn once")],
+    [
+        ("static-first", "2 of 4 principal channels that vary most"),
+        ("static-last", "that vary least"),
+        ("random", "drawn once"),
+    ],
 )
 def test_report_of_a_static_order_does_not_call_it_a_shuffle(split: str, words: str) -> None:
     flow = flow_of(split)

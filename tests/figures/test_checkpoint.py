@@ -60,8 +60,8 @@ def test_every_level_names_its_parts_and_their_parameters(fields: dict) -> None:
 def test_split_policies_are_told_apart(split: str) -> None:
     html = figures.strip(looked_at(split=split)[0])
     words = {
-        "static-first": "the first half leaves",
-        "static-last": "the last half leaves",
+        "static-first": "largest variance passed on",
+        "static-last": "smallest variance passed on",
         "random": "a fixed random order",
         "shuffle": "Shuffle, order by J<",
         "weighted": "Shuffle, order by J, weights ω(x)",

@@ -13,7 +13,7 @@ from eiwflow.flow.config import BOUNDS, INITS, NAMED_SPLITS, ORDERS, PRIORS, WEI
 FIELDS = [field.name for field in dataclasses.fields(FlowConfig)]
 NAN, INF = float("nan"), float("inf")
 
-OTHER = FlowConfig((1, 16, 64), 2, 5, 12, "random+pooled", "standard", "random", "5-1", 0.5, 42, "recompute")
+OTHER = FlowConfig((1, 16, 64), 2, 5, 12, "random+none", "standard", "random", "5-1", 0.5, 42, "recompute")
 
 
 def refusal(**fields):
@@ -39,7 +39,7 @@ def test_equal_configs_are_one_key():
 @pytest.mark.parametrize("config", [FlowConfig(), OTHER])
 def test_a_config_comes_back_from_json(config):
     fields = json.loads(json.dumps(config.to_dict()))
-    assert list(fields) == [field for field in FIELDS if field != "memory" or config.memory != "store"]
+    assert list(fields) == [*(field for field in FIELDS if field != "memory" or config.memory != "store"), "split"]
     assert FlowConfig.from_dict(fields) == config
 
 
@@ -61,7 +61,7 @@ def test_shapes_inside_the_levels_hold_what_each_level_is_given():
 def test_a_named_policy_is_its_order_and_weights_under_either_spelling(name, policy):
     order, weights = policy
     for spelling in (name, f"{order}+{weights}"):
-        config = FlowConfig(split=spelling)
+        config = FlowConfig(split=spelling, init="random")
         assert (config.split, config.order, config.weights) == (name, order, weights)
 
 
@@ -85,6 +85,55 @@ def test_other_policies_are_refused_with_all_that_are_known(split):
     message = refusal(split=split)
     assert message.startswith(f"split is {split!r}; it must be one of ")
     assert all(word in message for word in (*NAMED_SPLITS, *ORDERS, *WEIGHTS))
+
+
+#: (split, init) of version 0.1 -> order, weights, init and partition, with an even number of steps a level.
+OLD_WORDS = {
+    ("static-first", "random"): ("first", "none", "random", "alternating"),
+    ("static-last", "random"): ("last", "none", "random", "alternating"),
+    ("random", "random"): ("random", "none", "random", "alternating"),
+    ("static-first", "dealt"): ("variance", "none", "principal", "random"),
+    ("static-last", "dealt"): ("variance-reversed", "none", "principal", "random"),
+    ("static-first", "principal"): ("variance", "none", "principal", "alternating"),
+    ("first+pooled", "dealt-by-information"): ("variance", "pooled", "principal", "information"),
+    ("shuffle", "dealt"): ("entropy", "none", "principal", "information"),
+    ("weighted", "dealt"): ("entropy", "pooled", "principal", "information"),
+    ("weighted", "dealt-by-chance"): ("entropy", "pooled", "principal", "random"),
+    ("random", "principal"): ("random", "none", "principal", "alternating"),
+    ("random", "dealt"): ("random", "none", "principal", "random"),
+}
+
+
+def choices(config):
+    return config.order, config.weights, config.init, config.partition
+
+
+@pytest.mark.parametrize(("old", "new"), OLD_WORDS.items(), ids=str)
+def test_old_words_are_read_as_the_four_choices(old, new):
+    split, init = old
+    config = FlowConfig(split=split, init=init)
+    assert choices(config) == new
+    order, weights, init, partition = new
+    assert FlowConfig(order=order, weights=weights, init=init, partition=partition) == config
+    written = config.to_dict()
+    before = {name: value for name, value in written.items() if name not in ("order", "weights", "partition")}
+    assert FlowConfig.from_dict({**before, "split": split, "init": old[1]}) == config
+    assert FlowConfig.from_dict(json.loads(json.dumps(written))) == config
+    assert dataclasses.replace(config, width=8).order == config.order
+
+
+def test_with_alternating_halves_an_odd_number_of_steps_turns_the_static_orders():
+    assert choices(FlowConfig(steps=3, split="static-first", init="principal"))[0] == "variance-reversed"
+    assert choices(FlowConfig(steps=3, split="static-first", init="dealt"))[0] == "variance"
+
+
+@pytest.mark.parametrize("order", ["variance", "variance-reversed"])
+def test_orders_by_variance_need_principal_channels(order):
+    assert refusal(order=order, init="random").endswith("so choose one of first, last, random, entropy.")
+
+
+def test_random_rotations_have_no_partition():
+    assert FlowConfig(init="random", partition="information") == FlowConfig(init="random")
 
 
 # ------------------------------------------------------------------------------ bounds
@@ -117,7 +166,10 @@ BAD = {
     "width": [None, True, 64.5, "64", {}],
     "permutation_seed": [None, False, 0.0, "0"],
     "scale_bound": [None, True, "2.0", [2.0], NAN, INF, -INF, 0, -1.0, 4.0001],
-    "split": [None, 1, True, ["weighted"], ("entropy", "pooled"), {}],
+    "split": [1, True, ["weighted"], ("entropy", "pooled"), {}],
+    "order": [None, 0, "", "Entropy", "weighted", ["entropy"], {}],
+    "weights": [None, 0, "", "Pooled", ["none"], {}],
+    "partition": [0, "", "dealt", ["random"], {}],
     "prior": [None, 0, "", "normal", "Standard", ["standard"], {}],
     "init": [None, 0, "", "glow", "Principal", ["random"], {}],
     "memory": [None, 0, "", "swap", "Store", ["store"], {}],
@@ -126,7 +178,7 @@ BAD = {
 
 
 def test_every_field_has_bad_values_here():
-    assert BAD.keys() == set(FIELDS)
+    assert BAD.keys() == {*FIELDS, "split"}
 
 
 @pytest.mark.parametrize(("field", "value"), [(field, value) for field in BAD for value in BAD[field]])

@@ -187,3 +187,28 @@ def test_a_batch_with_fewer_positions_than_channels_fits_its_own_images():
     images = torch.randint(0, 256, (64, 3, 32, 32), dtype=torch.uint8, generator=generator)
     flow.initialise(dequantise(images, generator))
     assert flow.bits_per_dim(images, generator).max().item() < 9
+
+
+@pytest.mark.parametrize("partition", ["alternating", "random", "information"])
+@pytest.mark.parametrize("steps", [2, 3])
+def test_orders_by_variance_pass_on_the_principal_channels_that_vary_most_or_least(partition, steps):
+    images = torch.cumsum(noise(64, 1, 16, 16), dim=2) * torch.tensor([0.2, 1.0]).repeat(8)
+    spread = {}
+    for order in ("variance", "variance-reversed"):
+        flow = fresh_flow(
+            shape=(1, 16, 16), steps=steps, order=order, weights="none", partition=partition, init="principal"
+        )
+        flow.initialise(images)
+        level = flow.levels[0]
+        shuffled, _ = level.shuffle(level.features(images)[0])
+        # ActNorm makes all principal channels equally loud again; before it they are as they were rotated.
+        x = level.steps[0].actnorm(level.squeeze(images)[0])[0]
+        rows = x.permute(1, 0, 2, 3).flatten(1)
+        values, vectors = torch.linalg.eigh(rows.cov(correction=0))
+        principal = torch.einsum("ij,njhw->nihw", vectors.T, x).permute(1, 0, 2, 3).flatten(1)
+        mixed = shuffled.permute(1, 0, 2, 3).flatten(1)
+        correlation = torch.corrcoef(torch.cat([mixed, principal]))[:4, 4:].abs()
+        spread[order] = values[correlation.argmax(dim=1)]
+    largest, smallest = spread["variance"], spread["variance-reversed"]
+    assert largest[:2].min() > largest[2:].max()
+    assert smallest[:2].max() < smallest[2:].min()

@@ -42,11 +42,11 @@ def test_the_config_comes_back(tmp_path):
 
 
 def test_a_new_run_is_starting_under_a_name_of_its_own(tmp_path):
-    runs = [tiny_run(tmp_path, split="last+pooled") for _ in range(4)]
+    runs = [tiny_run(tmp_path, split="random+pooled") for _ in range(4)]
     assert len({run.path for run in runs}) == 4
     for run in runs:
         assert run.path.parent == tmp_path
-        assert "last-pooled" in run.path.name
+        assert "random-pooled" in run.path.name
         assert run.status()["state"] == "starting"
         assert run.status()["pid"] == os.getpid()
         assert not run.records()
