@@ -81,7 +81,7 @@ def scale_kept_half(flow: MultiScaleFlow, factors: Tensor) -> None:
     """
     level, following = flow.levels[0], flow.levels[1]
     step, half = level.steps[-1], len(factors)
-    conditioner = level.shuffle.rule == "last"
+    conditioner = level.shuffle.rule in ("last", "variance-reversed")
     rows = torch.cat([factors, torch.ones(half)] if conditioner else [torch.ones(half), factors])
     step.mixing.set_matrix(rows[:, None] * step.mixing.matrix())
     readers = [level.split.prior] if level.split.prior is not None else []

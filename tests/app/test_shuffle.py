@@ -96,7 +96,7 @@ def test_record_of_another_flow_is_not_shown(checkpoints: Path) -> None:
 def test_static_split_is_not_called_a_shuffle(checkpoints: Path) -> None:
     at = visit(ck="static")
     assert_healthy(at, charts=11)
-    assert "sends out the last 6 of 12 channels by rule" in sentences(at)
+    assert "passes on the 6 of 12 principal channels that vary least" in sentences(at)
     assert "This flow has no Shuffle" in sentences(at)
 
 
@@ -175,7 +175,7 @@ def test_what_differs_is_said_above_the_columns_and_is_no_verdict(checkpoints: P
     said = sentences(at)
     assert "start on the other side of the split than the entropy order" in said
     assert "one training of each" in said and "across the split line, once" in said
-    assert "sends out the last 6 of 12 channels by rule" in said
+    assert "passes on the 6 of 12 principal channels that vary least" in said
     assert len(at.get("button_group")) == 1  # one choice for both columns
     recipe = at.code[0].value.splitlines()
     assert [line.split()[4] for line in recipe] == ["recorded", "static"]

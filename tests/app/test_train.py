@@ -188,7 +188,7 @@ def test_a_preset_starts_what_the_command_line_would(calls: list[tuple[object, .
     options.arguments = []
     made, _ = commands._new_run(options, ALONE)
     assert made.config()[0] == recipe and options.device == device == "cpu"
-    assert recipe.flow.split == "static-last" and recipe.iterations == PRESETS[preset]["iterations"]
+    assert recipe.flow.split == "variance-reversed" and recipe.iterations == PRESETS[preset]["iterations"]
     (run,) = (run for run in all_runs(runs_root()) if run.config()[1] == command)
     assert url(at)["run"] == run.path.name
 
