@@ -12,6 +12,8 @@ RULES = {
     "entropy": "This flow sorted its channels by spectral redundancy, once, when it first saw images.",
     "first": "This flow has no Shuffle: it factors out the first half, whatever it holds.",
     "last": "This flow has no Shuffle: it factors out the last half, whatever it holds.",
+    "variance": "This flow passes on the principal channels that vary most, and factors out the others.",
+    "variance-reversed": "This flow factors out the principal channels that vary most, and passes on the others.",
     "random": "This flow's order was drawn once, as a control.",
 }
 
