@@ -321,6 +321,8 @@ class RunDirectory:
                 inside = path.relative_to(self.path)
                 if files.is_text(str(inside)) and not inside.name.startswith(".") and inside.suffix != ".lock":
                     with contextlib.suppress(FileNotFoundError):  # forgotten meanwhile
+                        if path.stat().st_size > MAX_RESUME:  # none of ours
+                            continue
                         whole.write(path, Path(self.path.name) / inside)
         return file.getvalue()
 

@@ -186,3 +186,16 @@ def test_a_run_is_running_while_it_runs(tmp_path):
     assert seen == {"running"}
     assert "running from step 0 of 2 on cpu" in (run.path / "log.txt").read_text()
     assert "finished at step 2" in (run.path / "log.txt").read_text()
+
+
+def test_an_archive_holds_nothing_from_outside_the_run_and_no_file_beyond_all_bounds(tmp_path):
+    run = tiny_run(tmp_path / "runs")
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret" / "key").write_text("secret")
+    (run.path / "file").symlink_to(tmp_path / "secret" / "key")
+    (run.samples / "folder").symlink_to(tmp_path / "secret")
+    os.mkfifo(run.path / "pipe")
+    with open(run.path / "huge", "wb") as file:
+        file.truncate(64 * 2**30)
+    with zipfile.ZipFile(io.BytesIO(run.archive())) as archive:
+        assert {name.partition("/")[2] for name in archive.namelist()} == {"config.json", "status.json"}
