@@ -23,14 +23,9 @@ if TYPE_CHECKING:
 
     Result = TypeVar("Result", Ablation, Reach)
 
-page = ui.begin(
-    "Which channels does the flow turn up or down, and for which image?", "Weights", level=True, compare=True
-)
+page = ui.begin("Which channels does this picture turn up or down?", "Weights", level=True, compare=True)
 
-APPLIED = (
-    "only the dots are identified: a factor that is the same for every image is absorbed by what follows, so a large "
-    "bar says neither that a channel is quiet nor that it matters."
-)
+APPLIED = "a bar is this image minus the average over images; a factor common to all images means nothing."
 FOR_DISPLAY = (
     "these weights are fitted to the channels' standard deviations for display; the flow does not use them. The fit "
     "compares channels of one image, so bars have mean 0 in every image."
@@ -39,6 +34,8 @@ NO_WEIGHTS = (
     "where J on these images disagrees with the split, a channel is marked *would stay* or *would leave*. The flow was "
     "trained with its own halves; with another order its channels would be others."
 )
+
+from eiwflow.analysis.words import weights as words  # noqa: E402 (the title does not wait for torch)
 
 LOUDNESS = ["louder", "quieter"]
 
@@ -78,16 +75,16 @@ def bars(one: ui.Page, weights: ChannelWeights) -> None:
 def redundancy(one: ui.Page, weights: ChannelWeights, height: int) -> None:
     """Draw J of the same channels."""
     why = "Why they stand where they stand" if weights.has_weights else "What the data say"
-    st.markdown(f"**{why}:** redundancy J, mean over images, and this image (dots)")
-    words = weights.ties_in_words() if weights.has_weights else weights.in_words()
-    ui.chart(ui.drawn(figures.redundancy, weights, height, limits), one, "redundancy", alt=words)
+    st.markdown(f"**{why}:** spectral redundancy, mean over images, and this image (dots)")
+    alt = weights.ties_in_words() if weights.has_weights else weights.in_words()
+    ui.chart(ui.drawn(figures.redundancy, weights, height, limits), one, "redundancy", alt=alt)
 
 
 def correlation(one: ui.Page, weights: ChannelWeights) -> None:
     """Draw whether a channel gets a larger weight where it is quiet."""
     st.markdown("**Over images:** does a channel get a larger weight where it is quiet?")
-    words = f"Over {weights.witnesses}: {weights.correlations.in_words()}"
-    ui.chart(ui.drawn(figures.correlation, weights), one, "correlation", alt=words)
+    alt = f"Over {weights.witnesses}: {weights.correlations.in_words()}"
+    ui.chart(ui.drawn(figures.correlation, weights), one, "correlation", alt=alt)
 
 
 def entropy_rates(one: ui.Page, weights: ChannelWeights, height: int) -> None:
@@ -106,22 +103,24 @@ def caveat(weights: ChannelWeights) -> None:
 def alone(one: ui.Page, weights: ChannelWeights) -> None:
     """Draw one checkpoint over the whole width."""
     if told:
-        ui.takeaway(weights.in_words())
+        ui.takeaway(words.follow_loudness(weights) if weights.has_weights else weights.in_words())
     left, right = st.columns([1.5, 1], gap="large")
     with left:
         if weights.has_weights:
             bars(one, weights)
         else:
-            redundancy(one, weights, 430)
-        if told:
-            caveat(weights)
+            redundancy(one, weights, 400)
     with right:
-        if weights.has_weights:
-            redundancy(one, weights, 215)
         if weights.has_weights and told:
             correlation(one, weights)
         elif not weights.has_weights:
-            entropy_rates(one, weights, 430)
+            entropy_rates(one, weights, 400)
+    with ui.fold("Why the channels stand where they stand", "order") as fold:
+        if fold.open and told:
+            st.markdown(weights.in_words())
+            caveat(weights)
+            if weights.has_weights:
+                redundancy(one, weights, 300)
 
 
 def column(one: ui.Page, weights: ChannelWeights) -> None:
@@ -172,15 +171,15 @@ def one_channel(one: ui.Page, weights: ChannelWeights, position: int) -> None:
             st.markdown("**For which image?** The test images that turn it up and down the most")
             st.html(figures.extremes(loaders.pixels(one.images), weights, position, 8))
         with right:
-            words = weights.correlation_in_words(position)
-            ui.chart(ui.drawn(figures.scatter, weights, position, both_axes), one, "one-channel", alt=words)
-            st.caption(words)
+            alt = weights.correlation_in_words(position)
+            ui.chart(ui.drawn(figures.scatter, weights, position, both_axes), one, "one-channel", alt=alt)
+            st.caption(alt)
     gradient = loaders.gradient(one.checkpoint, one.image, weights.level, channel, one.seed)
     change = None
     if part == "emitted":
         with st.container(horizontal=True, vertical_alignment="bottom"):
             how = st.segmented_control(
-                "Its ε is", ["drawn anew", "set to zero"], default="drawn anew", required=True, key=one.key("epsilon")
+                "Its ε is", ["resampled", "set to zero"], default="resampled", required=True, key=one.key("epsilon")
             )
             frozen = weights.weighed and st.toggle("Freeze the weights at the original image", key=one.key("frozen"))
         with ui.errors_as_sentences():
@@ -199,10 +198,13 @@ def one_channel(one: ui.Page, weights: ChannelWeights, position: int) -> None:
         )
 
 
-if found and told:
-    st.subheader("One channel, for every image and down to the pixels")
+with ui.fold("One channel, for every image and down to the pixels", "pixels") as pixels_fold:
+    details = st.container()
+if found and told and pixels_fold.open:
     chosen = {}
-    for one, place in ui.side_by_side(page):
+    with details:
+        columns = ui.side_by_side(page)
+    for one, place in columns:
         if one in found:
             with place:
                 chosen[one] = place, choose(one, found[one][1])
@@ -260,7 +262,7 @@ if found and (more := ui.more_evidence()).open:
         with right:
             investigate(
                 "Which channels do the pixels need?",
-                "Draw each emitted channel anew",
+                "Resample each factored-out channel",
                 "resampling",
                 loaders.reach,
                 figures.reach,

@@ -32,6 +32,8 @@ _LOOKS = {
     "kept": {"colour": palette.KEPT, "pattern": {"shape": ""}, "symbol": "circle"},
     "emitted": {"colour": palette.EMITTED, "pattern": _HATCHED, "symbol": "diamond"},
 }
+#: What the halves are called.
+_SAID = {"kept": "passed on", "emitted": "factored out"}
 #: Above the chart, where it grows with its letters and covers nothing.
 #: From this height on a chart has a legend, which names the halves; below it their names stand at the split line.
 _WITH_LEGEND = 250
@@ -43,14 +45,16 @@ _LEFT, _RIGHT = {"width": 0.4, "offset": -0.38}, 0.22
 
 
 def bars(weights: ChannelWeights, span: float | None = None) -> go.Figure:
-    """Return bars of the image's log ω from 0, by position after the Shuffle; beside them the image minus the mean.
+    """Return bars of log ω of this image minus its average over images, by position after the Shuffle.
+
+    Only this is identified: what follows absorbs a factor that is the same for every image.
 
     Arguments:
         weights: of a policy that has weights.
         span: the axis ends at ±span nats; where two charts share an axis, :func:`weight_span` of both.
 
     """
-    figure = _by_position(weights.order, weights.kept, "log ω (nats)", height=430)
+    figure = _by_position(weights.order, weights.kept, "log ω minus its average (nats)", height=400)
     values, relative = weights.log_weights, weights.relative
     hover = [
         f"{_name(weights.order, position)}<br>log ω = {signed(value, 3)} nats (×{np.exp(value):.2f})<br>"
@@ -58,9 +62,9 @@ def bars(weights: ChannelWeights, span: float | None = None) -> go.Figure:
         for position, (value, rest) in enumerate(zip(values, relative, strict=True))
     ]
     for part in _LOOKS:
-        figure.add_bar(**_bar(weights.parts, part, values, hover), **_LEFT, name=f"{part}, this image")
+        figure.add_bar(**_bar(weights.parts, part, relative, hover), name=_SAID[part])
     figure.add_scatter(
-        x=_round(np.arange(len(values)) + _RIGHT),
+        x=list(range(len(values))),
         y=[0] * len(values),
         mode="markers",
         marker={"size": 11, "symbol": "line-ns-open", "color": palette.REFERENCE, "line": {"width": 2}},
@@ -68,7 +72,6 @@ def bars(weights: ChannelWeights, span: float | None = None) -> go.Figure:
         name=f"±1 sd over {weights.count} images",
         hoverinfo="skip",
     )
-    _dots(figure, relative, "this image minus the mean", hover)
     span = weight_span(weights) if span is None else span
     ticks = {np.log(factor): text for factor, text in FACTORS.items() if abs(np.log(factor)) <= span}
     figure.update_yaxes(

@@ -20,7 +20,7 @@ from eiwflow.ui import loaders, weight_loaders
 
 from .conftest import choose_image, picture_bytes, sentences, small_flow, url, visit_page, write_checkpoint
 
-ABLATE, RESAMPLE = "Hold each weight at its mean over images", "Draw each emitted channel anew"
+ABLATE, RESAMPLE = "Hold each weight at its mean over images", "Resample each factored-out channel"
 
 
 @pytest.fixture(autouse=True)
@@ -68,7 +68,9 @@ def test_first_visit_answers_the_question(weighted: Path) -> None:
     assert not at.exception and not at.error and not at.info
     assert "level 1 turns channel" in sentences(at) and "of its average weight" in sentences(at)
     assert charts(at) == 4
-    assert "Only the dots are identified" in sentences(at) and "entropy of the weights" not in sentences(at)
+    assert "A bar is this image minus the average over images" in sentences(
+        at
+    ) and "entropy of the weights" not in sentences(at)
 
 
 def test_every_choice_moves_the_page(weighted: Path) -> None:
@@ -287,7 +289,7 @@ def test_a_flow_of_one_level_beside_another_has_nothing_to_weigh(pair: Path) -> 
 
 def test_a_lesson_asks_before_it_tells(weighted: Path) -> None:
     at = open_weights(lesson="1")
-    assert not at.exception and charts(at) == 2 and "of its average weight" not in sentences(at)
+    assert not at.exception and charts(at) == 1 and "of its average weight" not in sentences(at)
     assert at.toggle(key="reveal").disabled
     at.button_group(key="guess").set_value("quieter").run()
     at.toggle(key="reveal").set_value(True).run()
@@ -306,7 +308,7 @@ def test_the_recipe_of_two_columns_prints_the_tables_of_both(
 ) -> None:
     exported: list[list[dict]] = []
     monkeypatch.setattr(ui, "exports", lambda page, tables, pictures: exported.extend(tables.values()))
-    monkeypatch.setattr(cli, "find_checkpoint", lambda text: pair / f"{text}.safetensors")
+    monkeypatch.setattr("eiwflow.cli.commands.find_checkpoint", lambda text: pair / f"{text}.safetensors")
     at = open_weights(ck="one", vs="plain", level="2", image="5", seed="3")
     assert not at.exception and not at.error and len(exported) == 3
     printed = []

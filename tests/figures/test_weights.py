@@ -66,7 +66,8 @@ def test_split_line_stands_between_the_last_kept_and_the_first_emitted_position(
     lines = [shape for shape in figure.layout.shapes if shape.x0 == shape.x1]
     assert [line.x0 for line in lines] == [1.5]
     names = {trace.name for trace in figure.data} if figure.layout.showlegend else texts(figure)
-    assert all(any(part in name for name in names) for part in ("kept", "emitted"))
+    halves = ("passed on", "factored out") if draw is figures.bars else ("kept", "emitted")
+    assert all(any(half in name for name in names) for half in halves)
 
 
 @every_chart
@@ -83,7 +84,7 @@ def test_every_title_of_an_axis_has_its_unit(draw) -> None:
 
 def test_kept_and_emitted_differ_in_colour_and_in_pattern_or_marker() -> None:
     figure = figures.bars(made_up())
-    kept, emitted = (of_part(figure, part).marker for part in ("kept", "emitted"))
+    kept, emitted = (of_part(figure, part).marker for part in ("passed on", "factored out"))
     assert (kept.color, emitted.color) == (palette.KEPT, palette.EMITTED)
     assert (kept.pattern.shape, emitted.pattern.shape) == ("", "/")
     points = figures.correlation(made_up())
@@ -99,14 +100,11 @@ def test_channels_of_a_wide_level_are_named_as_far_as_there_is_room() -> None:
 # ---------------------------------------------------------------------- the main view
 
 
-def test_bars_are_the_images_log_weights_and_dots_what_is_left_without_the_mean() -> None:
+def test_bars_are_the_images_log_weights_without_their_average_over_images() -> None:
     found = made_up()
     figure = figures.bars(found)
-    heights = [*of_part(figure, "kept").y, *of_part(figure, "emitted").y]
-    np.testing.assert_allclose(heights, found.log_weights, rtol=1e-4)
-    dots = named(figure, "minus the mean")
-    np.testing.assert_allclose(dots.y, found.relative, rtol=1e-4)
-    assert dots.marker.color == palette.SUBJECT and "channel 3, place 1 of 4" in dots.text[0]
+    heights = [*of_part(figure, "passed on").y, *of_part(figure, "factored out").y]
+    np.testing.assert_allclose(heights, found.relative, rtol=1e-4)
     np.testing.assert_allclose(named(figure, "sd over").error_y.array, found.std, rtol=1e-4)
 
 
