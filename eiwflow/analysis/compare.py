@@ -375,8 +375,15 @@ class Verdict:
         said = [_needs(self.study, others, prior) for prior, others in self.rivals.items()]
         return (
             f"{self.answer}: over {_range(seeds)} seed{'s' if seeds != {1} else ''} on {self.study.recipe.data}"
-            f"{_where(self.study)}, {subject} needs {'; '.join(said)}{clear}."
+            f"{_where(self.study)}, {subject} needs {'; '.join(said)}{clear}.{self._not_run()}"
         )
+
+    def _not_run(self) -> str:
+        """Return that the rival which tells order and weights apart is missing, where it is."""
+        order, weights = ("", "none") if AGAIN in self.comparisons.subject else parse_split(self.comparisons.subject[0])
+        if weights == "none" or any(map(self._differs_by_weights_alone, self.study.arms)):
+            return ""
+        return f" {split_name(order, 'none')}, the same order without weights, was not run."
 
     def _of_a_null(self) -> str:
         effects = self.comparisons.effects

@@ -256,6 +256,14 @@ def test_the_same_order_without_weights_is_a_rival_that_yes_has_to_beat(study_of
     assert better.answer == "No" and "more than shuffle" in better.in_words()
 
 
+def test_an_answer_says_where_the_same_order_without_weights_was_not_run(study_of):
+    missing = " shuffle, the same order without weights, was not run."
+    without = {name: mean for name, mean in PRINCIPAL.items() if name != "shuffle/principal"}
+    assert verdict(study_of(arms(without))).in_words().endswith(missing)
+    assert "was not run" not in verdict(study_of(arms(PRINCIPAL))).in_words()
+    assert "was not run" not in verdict(study_of(arms(without)), ("static-last", "principal")).in_words()
+
+
 @pytest.mark.parametrize("rival", ["first+pooled/principal", "random+pooled/principal", "static-first/random"])
 def test_there_is_no_yes_while_any_arm_is_better(study_of, rival):
     found = verdict(study_of(arms({**FULL, rival: 3.70})))
