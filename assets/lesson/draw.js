@@ -57,10 +57,11 @@ export function own(x, channels) {
   return { middle, spread: spread.map(Math.sqrt) };
 }
 
+/** The theme's colours as a canvas takes them. */
 export function colours(node) {
-  const style = getComputedStyle(node);
-  const of = (name) => style.getPropertyValue(name).trim();
-  return { ink: style.color, quiet: of("--quiet"), line: of("--line"), accent: of("--accent"), warm: of("--warm"), paper: style.backgroundColor };
+  const probe = node.querySelector(":scope > .probe") ?? node.appendChild(el("i", { className: "probe", hidden: true }));
+  const of = (value) => { probe.style.color = value; return getComputedStyle(probe).color; };
+  return { ink: of("var(--ink)"), quiet: of("var(--quiet)"), line: of("var(--line)"), accent: of("var(--accent)"), warm: of("var(--warm)"), paper: of("var(--paper)") };
 }
 
 /** A canvas that fills its parent, in CSS pixels; draw(context, width, height) is called again when the size changes. */

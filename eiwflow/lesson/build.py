@@ -24,7 +24,7 @@ from .pack import Pack
 from .spec import check, flow_spec
 
 #: Test images that averages of channels are taken over, and that the usual rank of a flow's half is taken over.
-AVERAGED, RANKED = 256, 100
+AVERAGED, RANKED = 256, 50
 #: Training images that the directions of attributes are from.
 ATTRIBUTE_IMAGES = 4000
 #: Decoded images a batch, of the 924 halves.
@@ -83,7 +83,7 @@ def own_rank(flow: MultiScaleFlow, image: Tensor, average: Tensor) -> int:
     own[level.shuffle.order[channels // 2 :]] = True
     errors = []
     for part in thrown.split(BATCH):
-        y = torch.where(part[:, :, None, None], average, features)
+        y = torch.where(part[:, :, None, None], average, features).contiguous(memory_format=torch.channels_last)
         errors.append(_error(decoded(flow, y), image))
     error = torch.cat(errors)
     mine = error[(thrown == own).all(dim=1)]
@@ -166,7 +166,7 @@ def study_facts(folder: Path) -> list[dict[str, Any]]:
     facts = []
     for path in sorted(folder.glob("*.json")):
         study = read_study(path)
-        if not study.is_done:
+        if not study.is_done or study.recipe.null:
             continue
         effects = [one for one in comparisons(study).against(study.priors[-1]).values() if len(one.values) > 1]
         if not effects:

@@ -55,6 +55,8 @@ def build(checkpoints: Path, studies: Path, ranked: int | None = None) -> bytes:
     fixed = checkpoint.load(beside) if beside.is_file() else None
     flow = checkpoint.load(checkpoints / f"{FLOW}.safetensors")
     pack = of.build(flow, data.to_tensor(images.test), SHOWN, fixed, of.RANKED if ranked is None else ranked)
+    for image in pack.head["images"]:
+        image["grain"] = round(float(images.factors["grain"].test[image["number"]]), 3)
     pack.head |= {
         "attributes": of.attribute_facts(pack, flow.flow, images),
         "river": next(filter(None, (of.river_facts(pack, path) for path in _static_last(checkpoints))), None),

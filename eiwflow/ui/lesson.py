@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
 from .. import lesson
 from ..files import stamp
+from ..figures.pixels import file_uri
 from ..lesson import bundle, default, pack
 from . import frame, loaders, navigation
 
@@ -20,20 +22,36 @@ _home = st.components.v2.component(
     "eiwflow_home", html=_HTML.format(home=1), css=bundle.style(), js=bundle.script("component.js")
 )
 
+_live = st.components.v2.component(
+    "eiwflow_lesson_live",
+    html="<span hidden></span>",
+    js="""export default function ({ data }) {
+  window.eiwflowTraining = data;
+  window.dispatchEvent(new CustomEvent("eiwflow-train", { detail: data }));
+}""",
+)
+
 
 def page() -> None:
     """Draw the lesson, of the bundled flow or of the one that the link names (``ck``)."""
     frame.begin_stage(TITLE)
     chosen = st.query_params.get("ck", "")
     content, sentence = _pack_of(chosen)
-    if st.session_state.get("_lesson_of") != chosen:
-        st.session_state["_lesson_of"] = chosen
     more: dict[str, Any] = {"pages": _pages(), "flow_key": chosen}
     if sentence:
         more["note"] = sentence
-    found = _stage(key="lesson", data=pack.with_fields(content, **more), on_at_change=_rest, on_leave_change=_rest)
+    found = _stage(
+        key="lesson",
+        data=pack.with_fields(content, **more),
+        on_at_change=_rest,
+        on_leave_change=_rest,
+        on_train_change=_rest,
+    )
     if found.leave:
         _leave(found.leave, chosen)
+    if found.train:
+        _train()
+    _watch()
 
 
 def animation() -> None:
@@ -43,6 +61,54 @@ def animation() -> None:
 
 def _rest() -> None:
     """Take what the stage says; nothing on this page depends on it."""
+
+
+def _train() -> None:
+    """Start the one-minute preset on faces; what refuses it is said on the stage."""
+    from ..data import DataError
+    from ..training import worker
+    from ..training.run import RunError, runs_root
+    from . import run_loaders
+
+    st.session_state.pop("_lesson_refusal", None)
+    try:
+        recipe = run_loaders.preset_recipe("minute", default.DATA, "weighted")
+        command = run_loaders.command(recipe, "cpu")
+        run = worker.start(recipe, runs_root(), "cpu", run_loaders.threads(), command)
+        st.session_state["_lesson_run"] = run.path
+    except (RunError, DataError, OSError) as error:
+        st.session_state["_lesson_refusal"] = str(error)
+
+
+def _watch() -> None:
+    """Tell the stage, once a second while it runs, how the training goes that was started from it."""
+    path = st.session_state.get("_lesson_run")
+    if refusal := st.session_state.get("_lesson_refusal"):
+        _live(key="lesson-live", data={"error": refusal})
+    elif path is not None:
+        from ..training.run import RunDirectory
+
+        st.fragment(_tell, run_every=1 if RunDirectory(path).state().alive else None)(path)
+
+
+def _tell(path: Path) -> None:
+    from ..training.run import RunDirectory
+    from . import run_loaders
+
+    run = RunDirectory(path)
+    state = run.state()
+    progress = run_loaders.progress(run)
+    samples = run_loaders.newest_samples(run)
+    told: dict[str, Any] = {
+        "alive": state.alive,
+        "step": progress.step,
+        "total": progress.iterations,
+        "bits": float(progress.test[-1]) if len(progress.test) else None,
+        "samples": None if samples is None else file_uri(samples[1], "webp"),
+    }
+    if not state.alive:
+        told["key"] = next((key for key, file in loaders.checkpoint_files().items() if file.run == path), None)
+    _live(key="lesson-live", data=told)
 
 
 def _pages() -> list[list[str]]:

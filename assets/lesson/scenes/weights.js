@@ -2,20 +2,22 @@
 import { choices, colours, el, minus, picture, slider, surface } from "../draw.js";
 import { normals } from "../flow.js";
 
-const FROM = 1, TO = 6, DRAWS = 4;
+const FROM = 1, TO = 6, DRAWS = 4, RANGE = 0.35;
 
 export const weighting = {
   number: 7,
   short: "Weights by picture",
   title: "Each picture weights its own channels.",
-  notes: "The flow multiplies every channel by a weight that it computes from the picture. Ask: if the grain gets six times as loud, are the channels that " +
-    "hold it turned down to a sixth? Vote, then move the slider. The weights follow the grain, but only a part of the way.",
+  notes: "The flow multiplies every channel by a weight that it computes from the picture. Ask: if the grain gets twice as loud, are the channels that " +
+    "hold it turned down to a half? Vote, then move the slider. The weights follow the grain, but only a part of the way.",
   more: { page: "weights", query: { level: "1" } },
   cannot: ({ flow }) => flow.levels[0].weights ? null : "This flow weights no channels; the bundled one does.",
 
   build(stage) {
     const { flow } = stage, level = flow.levels[0], n = level.channels, half = n / 2, shape = stage.pack.head.shape;
-    const bytes = stage.images[stage.image].bytes, x = flow.dequantise(bytes), noise = Array.from({ length: DRAWS }, (_, k) => normals(77 + k, x.length));
+    const { bytes, grain = 0 } = stage.images[stage.image], x = flow.dequantise(bytes), noise = Array.from({ length: DRAWS }, (_, k) => normals(77 + k, x.length));
+    // The picture's own grain counts too, where it is known; independent grains add as squares.
+    const loudness = (sigma) => Math.hypot(grain, sigma);
     const grained = (sigma, k) => x.map((v, i) => v + sigma / 256 * noise[k][i]);
     const weightsAt = (sigma) => {
       const sum = new Float64Array(n);
@@ -28,7 +30,7 @@ export const weighting = {
     const shown = el("canvas", { role: "img", "aria-label": "The picture with grain" }), room = el("div", { className: "room" });
     stage.host.append(el("div", { className: "pair" }, el("figure", {}, shown, el("figcaption", {}, "the picture, with added grain")), room));
     const view = surface(room, (context, width, height) => {
-      const ink = colours(stage.stage), cell = width / n, top = 34, mid = top + (height - top - 34) / 2, scale = (height - top - 34) / 2 / 0.7;
+      const ink = colours(stage.stage), cell = width / n, top = 34, mid = top + (height - top - 34) / 2, scale = (height - top - 34) / 2 / RANGE;
       context.font = `${width < 500 ? 16 : 18}px system-ui, sans-serif`;
       context.fillStyle = ink.quiet;
       context.fillText("goes on", 0, 20);
@@ -36,7 +38,7 @@ export const weighting = {
       context.fillText("factored out", width, 20);
       context.textAlign = "left";
       for (let j = 0; j < n; j++) {
-        const v = Math.max(-0.7, Math.min(0.7, now[j] - base[j]));
+        const v = Math.max(-RANGE, Math.min(RANGE, now[j] - base[j]));
         context.fillStyle = j < half ? ink.accent : ink.warm;
         const h = v * scale;
         context.fillRect(j * cell + 3, Math.min(mid, mid - h), cell - 6, Math.max(3, Math.abs(h)));
@@ -54,16 +56,16 @@ export const weighting = {
     }, "The change of every channel's weight against the least grain");
     const draw = () => {
       picture(Uint8Array.from(flow.quantise(grained(sigma, 0))), shape, shown);
-      if (!voted) return stage.say("Grain six times as loud: how far down do its channels go?");
+      if (!voted) return stage.say(`Grain up to σ = ${TO} grey levels: how far down do its channels go?`);
       now = weightsAt(sigma);
       view.redraw();
-      const change = mean(now) - mean(base), full = Math.log(FROM / sigma);
+      const change = mean(now) - mean(base), full = Math.log(loudness(FROM) / loudness(sigma));
       const share = (v) => minus(`${v > 0 ? "+" : ""}${Math.round(100 * (Math.exp(v) - 1))} %`);
       stage.say(sigma === FROM ? "Slide to add grain; the weights answer at once."
-        : `Grain ×${sigma.toFixed(1)} moves the factored-out weights by ${share(change)}; full compensation: ${share(full)}.`);
+        : `Grain ×${(loudness(sigma) / loudness(FROM)).toFixed(1)} moves the factored-out weights by ${share(change)}; full compensation: ${share(full)}.`);
     };
-    const control = slider({ label: "Added grain σ", min: FROM, max: TO, step: 0.1, value: FROM, text: (v) => v.toFixed(1), onmove: (v) => { sigma = v; draw(); } });
-    const vote = choices("Your guess", [["full", "to a sixth"], ["half", "about half way"], ["little", "only a little"]], (key) => {
+    const control = slider({ label: "Added grain", min: FROM, max: TO, step: 0.1, value: FROM, text: (v) => grain ? `σ ${loudness(v).toFixed(1)} in all` : `σ ${v.toFixed(1)}`, onmove: (v) => { sigma = v; draw(); } });
+    const vote = choices("Your guess", [["full", "by as much as the grain grows"], ["half", "about half way"], ["little", "only a little"]], (key) => {
       voted = true;
       stage.choose(key);
       control.input.disabled = false;
