@@ -22,7 +22,7 @@ class Stage {
     this.fixed = head.fixed && new Flow(head.fixed, floats);
     this.images = head.images.map((image) => ({ ...image, bytes: blob(image.bytes), name: image.name ?? `Image ${image.number}` }));
     const query = new URLSearchParams(options.home ? "" : location.search);
-    const before = root.eiwKept ?? {};
+    const before = root.eiwKept?.flow === head.flow.name ? root.eiwKept : {};
     this.scenes = scenes.filter((scene) => !options.offline || !scene.needsServer);
     this.image = Math.max(0, this.images.findIndex((image) => String(image.number) === (before.image ?? query.get("image"))));
     this.at = Math.max(0, this.scenes.findIndex((scene) => String(scene.number) === String(before.scene ?? query.get("scene"))));
@@ -50,7 +50,7 @@ class Stage {
     this.more = el("button", { type: "button", onclick: () => this.leave(this.scene.more) }, "See more");
     this.thumbs = el("div", { className: "thumbs", role: "group", "aria-label": "The picture" });
     this.stage = el("section", { className: `stage${home ? " home" : ""}`, "data-lesson": "stage", tabIndex: -1, "aria-label": "The lesson" },
-      el("header", {}, el("span", {}, this.count, el("span", { className: "wide" }, "Multi-scale flows in ten minutes")), this.dots, this.menu),
+      el("header", {}, el("span", {}, this.count, el("span", { className: head.note ? "" : "wide" }, head.note ?? "Multi-scale flows in ten minutes")), this.dots, this.menu),
       el("div", { className: "words" }, this.title, this.sentence), this.host, this.notes,
       el("footer", {}, this.back, el("button", { type: "button", className: "wide", onclick: () => this.toggleNotes() }, "Notes (N)"),
         this.options.offline ? null : this.more, this.thumbs, this.next));
@@ -168,7 +168,7 @@ class Stage {
 
   publish() {
     const { scene } = this, image = this.images[this.image];
-    this.root.eiwKept = { scene: scene.number, image: String(image.number), kept: this.kept };
+    this.root.eiwKept = { flow: this.pack.head.flow.name, scene: scene.number, image: String(image.number), kept: this.kept };
     this.channel?.postMessage({ at: this.at });
     if (this.options.home) return;
     const url = new URL(location.href);

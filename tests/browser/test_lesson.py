@@ -90,6 +90,15 @@ def test_a_pixel_is_found_again_after_the_squeeze(scene: Open) -> None:
     wait_for(page, "Pixel (1, 1) went to channels 1, 5, 9.")
 
 
+def test_the_prediction_is_taken_away(scene: Open) -> None:
+    page = scene(3)
+    move(page, "Subtract", 0)
+    before = canvas(page, ".half:last-child canvas")
+    move(page, "Subtract", 1)
+    wait_for(page, "100 % of the prediction removes")
+    assert canvas(page, ".half:last-child canvas") != before
+
+
 def test_a_half_is_ranked_among_all_and_the_flows_choice_shown(scene: Open) -> None:
     page = scene(4)
     before = canvas(page, ".big canvas")
@@ -115,6 +124,25 @@ def test_cards_slide_and_grain_lands_to_the_right(scene: Open) -> None:
     assert canvas(page, ".scene-5 canvas") != before
 
 
+def test_the_river_flows_and_the_samples_follow(scene: Open) -> None:
+    page = scene(6, choice="0")
+    wait_for(page, "Step 0: of the six kept channels")
+    before, first = canvas(page, ".room canvas"), page.locator(".river img").get_attribute("src")
+    move(page, "Training", 47)
+    assert canvas(page, ".room canvas") != before
+    assert page.locator(".river img").get_attribute("src") != first
+    assert not sentence(page).startswith("Step 0:")
+
+
+def test_the_weights_answer_after_a_guess(scene: Open) -> None:
+    page = scene(7)
+    assert page.get_by_label("Added grain", exact=True).is_disabled()
+    before = canvas(page, ".room canvas")
+    page.get_by_role("button", name="only a little").click()
+    wait_for(page, "full compensation")
+    assert canvas(page, ".room canvas") != before
+
+
 def test_the_more_is_resampled_the_further_the_picture(scene: Open) -> None:
     page, decibels = scene(8), []
     for name in ("half", "three quarters", "everything"):
@@ -123,6 +151,25 @@ def test_the_more_is_resampled_the_further_the_picture(scene: Open) -> None:
     assert decibels == sorted(decibels, reverse=True)
     page.get_by_role("button", name="nothing", exact=True).click()
     wait_for(page, "the picture is exact")
+
+
+def test_an_attribute_changes_the_picture_where_its_level_is_on(scene: Open) -> None:
+    page = scene(9)
+    before = canvas(page, ".edit canvas")
+    move(page, "Glasses", 1)
+    assert canvas(page, ".edit canvas") != before
+    wait_for(page, "Glasses: level")
+    for level in (1, 2, 3):
+        page.get_by_role("button", name=f"Level {level}").click()
+    assert canvas(page, ".edit canvas") == before
+
+
+def test_the_lead_is_hidden_until_the_vote(scene: Open) -> None:
+    page = scene(11)
+    before = canvas(page, ".room canvas")
+    page.get_by_role("button", name="small").click()
+    wait_for(page, "Longest training")
+    assert canvas(page, ".room canvas") != before
 
 
 def test_a_click_draws_new_faces_and_a_temperature_changes_them(scene: Open) -> None:

@@ -1,0 +1,94 @@
+"""The shipped pack is what the bundled flows say, and the stage's modules make one script."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from eiwflow import checkpoint, data, project
+from eiwflow.flow import FlowConfig
+from eiwflow.lesson import MAX_BYTES, build, bundle, default, one_file
+from eiwflow.lesson.pack import Pack, opened, with_fields
+
+from .test_flow_js import random_flow
+
+AGAIN = "build it again: python -m eiwflow.lesson.default"
+
+
+def numbers(value: Any, blobs: bytes) -> Iterator[float]:
+    """Yield every number of a part of a pack, arrays included, in the order of its JSON."""
+    if isinstance(value, dict) and set(value) == {"at", "shape"}:
+        count = int(np.prod(value["shape"]))
+        yield from np.frombuffer(blobs, "<f4", count, value["at"]).astype(float).tolist()
+    elif isinstance(value, dict):
+        for part in value.values():
+            yield from numbers(part, blobs)
+    elif isinstance(value, list):
+        for part in value:
+            yield from numbers(part, blobs)
+    elif isinstance(value, (int, float)):
+        yield float(value)
+
+
+def test_the_shipped_pack_holds_what_the_bundled_flow_says() -> None:
+    head, blobs = opened(default.pack())
+    images = data.to_tensor(data.load(default.DATA, download=False).test)
+    flow = checkpoint.load(project.ASSETS / "checkpoints" / f"{default.FLOW}.safetensors")
+    fresh, fresh_blobs = opened(build.build(flow, images, default.SHOWN, ranked=0).to_bytes())
+    for part in (head["flow"], fresh["flow"]):
+        part.pop("usual")
+    shipped, again = (np.array([*numbers(a["flow"], b)]) for a, b in ((head, blobs), (fresh, fresh_blobs)))
+    assert shipped.shape == again.shape, AGAIN
+    np.testing.assert_allclose(shipped, again, atol=1e-3, err_msg=AGAIN)
+
+
+def test_the_shipped_pack_holds_the_bundled_studies() -> None:
+    head, _ = opened(default.pack())
+    assert head["studies"] == build.study_facts(project.ASSETS / "studies"), AGAIN
+
+
+def test_the_shipped_usual_rank_is_of_the_first_test_images() -> None:
+    head, _ = opened(default.pack())
+    usual = head["flow"]["usual"]
+    assert 1 <= usual["low"] <= usual["median"] <= usual["high"] <= 924 and usual["images"] == build.RANKED
+
+
+def test_the_lesson_is_one_small_page_without_an_address_of_another_host() -> None:
+    page = one_file(default.pack())
+    assert len(page) <= MAX_BYTES
+    text = page.decode().split('id="pack"')[0]
+    assert "http:" not in text and "https:" not in text and "import " not in bundle.script("offline.js")
+
+
+def test_fields_are_added_without_a_change_of_the_arrays() -> None:
+    pack = Pack()
+    pack.head["x"] = pack.floats(np.arange(3))
+    head, blobs = opened(with_fields(pack.to_bytes(), note="über"))
+    assert head["note"] == "über" and [*numbers(head["x"], blobs)] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("config", "why"),
+    [
+        (FlowConfig(shape=(3, 16, 8), levels=2, steps=1, width=4), "16×8"),
+        (FlowConfig(shape=(3, 64, 64), levels=2, steps=1, width=4), "64×64"),
+        (FlowConfig(shape=(3, 16, 16), levels=1, steps=1, width=4), "one level"),
+    ],
+)
+def test_a_flow_that_the_stage_cannot_draw_is_refused_in_a_sentence(config: FlowConfig, why: str) -> None:
+    from eiwflow.lesson.spec import LessonError, check
+
+    with pytest.raises(LessonError, match=why):
+        check(random_flow(config))
+
+
+def test_a_flow_of_ones_own_has_a_pack(tmp_path: Path) -> None:
+    flow = random_flow(FlowConfig(shape=(1, 16, 16), levels=2, steps=1, width=4, split="random"))
+    path = tmp_path / "own.safetensors"
+    checkpoint.save(path, flow, checkpoint.CheckpointInfo(config=flow.config, data="faces16"))
+    head, _ = opened(build.build_for(checkpoint.load(path)).to_bytes())
+    assert head["shape"] == [16, 16, 1] and len(head["images"]) == 8 and head["flow"]["usual"] is None
