@@ -61,7 +61,7 @@ export function own(x, channels) {
 export function colours(node) {
   const probe = node.querySelector(":scope > .probe") ?? node.appendChild(el("i", { className: "probe", hidden: true }));
   const of = (value) => { probe.style.color = value; return getComputedStyle(probe).color; };
-  return { ink: of("var(--ink)"), quiet: of("var(--quiet)"), line: of("var(--line)"), accent: of("var(--accent)"), warm: of("var(--warm)"), paper: of("var(--paper)") };
+  return { ink: of("var(--ink)"), quiet: of("var(--quiet)"), line: of("var(--line)"), accent: of("var(--accent)"), warm: of("var(--warm)"), paper: of("var(--paper)"), sans: getComputedStyle(node).fontFamily };
 }
 
 /** A canvas that fills its parent, in CSS pixels; draw(context, width, height) is called again when the size changes. */

@@ -101,7 +101,7 @@ def _tell(path: Path) -> None:
     samples = run_loaders.newest_samples(run)
     told: dict[str, Any] = {
         "alive": state.alive,
-        "step": progress.step,
+        "step": max(0, progress.step),
         "total": progress.iterations,
         "bits": float(progress.test[-1]) if len(progress.test) else None,
         "samples": None if samples is None else file_uri(samples[1], "webp"),

@@ -1,5 +1,5 @@
 // Scene 9: attributes as directions in the latents of every level.
-import { el, picture, slider } from "../draw.js";
+import { animate, el, picture, slider } from "../draw.js";
 
 export const attributes = {
   number: 9,
@@ -31,10 +31,21 @@ export const attributes = {
           el("span", {}, `level ${l + 1}`), el("i", { style: `width:${Math.round(100 * part)}%` }), el("b", {}, value.toFixed(2)));
       }));
     };
-    const rows = list.map((one) => slider({ label: one.label, min: -1.5, max: 1.5, step: 0.05, value: 0, text: (v) => v === 0 ? "as is" : v > 0 ? `+${v.toFixed(1)}` : `−${(-v).toFixed(1)}`,
-      onmove: (v) => { one.at = v; latest = one; draw(); } }).row);
-    stage.host.append(el("div", { className: "pair edit" }, el("figure", {}, shown), el("div", { className: "panel" }, ...rows, bars)));
+    const controls = list.map((one) => slider({ label: one.label, min: -1.5, max: 1.5, step: 0.05, value: 0, text: (v) => v === 0 ? "as is" : v > 0 ? `+${v.toFixed(1)}` : `−${(-v).toFixed(1)}`,
+      onmove: (v) => { stop(); one.at = v; latest = one; draw(); } }));
+    stage.host.append(el("div", { className: "pair edit" }, el("figure", {}, shown), el("div", { className: "panel" }, ...controls.map((one) => one.row), bars)));
+    let stop = () => {};
+    const play = () => {
+      stop();
+      stop = animate((s) => {
+        list[0].at = controls[0].input.value = Math.min(1, s / 1.4);
+        controls[0].show();
+        draw();
+        return s < 1.4;
+      });
+    };
     draw();
-    return { stop() {} };
+    if (!stage.reduced) play();
+    return { play, stop: () => stop() };
   },
 };

@@ -142,10 +142,8 @@ export const noise = {
       if (time >= forward + BACK_S) square(g, end);
       else part.draw(g, Math.min(1, (at - before) / part.seconds), ink);
       if (!home) {
-        let gone = 0, sum = 0;
-        for (const one of parts) { sum += one.seconds; if (at >= sum - 1e-9 && one.leaves) gone = one.leaves; }
         context.fillStyle = ink.quiet;
-        context.font = `${text}px system-ui, sans-serif`;
+        context.font = `${text}px ${ink.sans}`;
         const out = levels.slice(0, goneAt(at)).reduce((n, one) => n + one.noise.length * one.level.height * one.level.width, 0);
         context.fillText(`${number(total - out)} values in the flow`, g.lx, (small ? size * g.u : Math.max(size, high) * g.u) + text + 4);
         context.fillText(`${number(out)} values of noise`, g.rx, (small ? g.ry + high * g.u : Math.max(size, high) * g.u) + text + 4);

@@ -1,5 +1,5 @@
 // Scene 8: throw away latents from the first level on; the picture is decoded with the rest resampled.
-import { choices, el, number, picture, slider } from "../draw.js";
+import { animate, choices, el, number, picture, slider } from "../draw.js";
 import { normals, psnr } from "../flow.js";
 
 export const resampling = {
@@ -16,7 +16,7 @@ export const resampling = {
     const noises = {};
     const noise = (name) => noises[name] ??= (name === "flow" ? stage.traces : flows.fixed.encode(flows.fixed.dequantise(image.bytes))).map((t) => t.noise);
     const fresh = stage.flow.levels.map((level, l) => normals(101 + l, noise("flow")[l].length));
-    let name = "flow", thrown = 0;
+    let name = "flow", thrown = 0, stop = () => {};
     const before = picture(image.bytes, shape), after = el("canvas", {});
     before.setAttribute("role", "img");
     before.setAttribute("aria-label", "The picture");
@@ -40,13 +40,25 @@ export const resampling = {
       stage.say(thrown === 0 ? "Nothing is resampled: the picture is exact." : `${number(thrown)} of ${number(total)} values resampled: ${db.toFixed(1)} dB. ${word}`);
     };
     const control = slider({ label: "Resampled", min: 0, max: total, step: 1, value: 0, text: (v) => `${Math.round(100 * v / total)} %`,
-      onmove: (v) => { thrown = v; stage.choose(v); draw(); } });
-    const set = (v) => { thrown = v; control.input.value = v; control.show(); draw(); stage.choose(v); };
+      onmove: (v) => { stop(); thrown = v; stage.choose(v); draw(); } });
+    const set = (v) => { stop(); thrown = v; control.input.value = v; control.show(); draw(); stage.choose(v); };
     const stops = el("div", { className: "choices", role: "group", "aria-label": "Resample" },
       ...[["nothing", 0], ["half", total / 2], ["three quarters", 3 * total / 4], ["everything", total]].map(([text, v]) => el("button", { type: "button", onclick: () => set(v) }, text)));
     const compare = stage.fixed && choices("Flow", [["flow", "flow that sorts"], ["fixed", "fixed half"]], (key) => { name = key; draw(); }, "flow");
     stage.host.append(control.row, el("div", { className: "buttons centre" }, stops, compare?.row));
-    set(stage.choice !== "" && +stage.choice >= 0 && +stage.choice <= total ? Math.round(+stage.choice) : total / 2);
-    return { stop() {} };
+    const play = () => {
+      stop();
+      stop = animate((s) => {
+        thrown = Math.round(total / 2 * Math.min(1, s / 1.6));
+        control.input.value = thrown;
+        control.show();
+        draw();
+        return s < 1.6;
+      });
+    };
+    if (stage.choice !== "" && +stage.choice >= 0 && +stage.choice <= total) set(Math.round(+stage.choice));
+    else if (stage.reduced) set(total / 2);
+    else play();
+    return { play, stop: () => stop() };
   },
 };

@@ -1,12 +1,12 @@
 // Scene 6: the rank of every channel over a training whose half was fixed in advance.
-import { animate, colours, el, number, slider, surface, word } from "../draw.js";
+import { animate, colours, el, number, slider, surface } from "../draw.js";
 
 export const river = {
   number: 6,
   short: "Fixed in advance",
   title: "Fix the half in advance, and training must rebuild the order.",
   notes: "Here the flow keeps the first half of the channels by their number, whatever they hold. Play the training: lines are channels, the top is " +
-    "structure. Training has to move structure into the half that is kept. The flow that sorts begins where this one ends up.",
+    "structure. To do what the sorting flow does, training would have to lift the blue lines above the dashed one. Read off how far it gets.",
   more: { page: "shuffle" },
   cannot: ({ pack }) => pack.head.river ? null : "There is no record of a training with a fixed half here.",
 
@@ -18,8 +18,8 @@ export const river = {
     const films = samples.map((one) => ({ step: one.step, url: URL.createObjectURL(new Blob([blob(one.webp)], { type: "image/webp" })) }));
     const view = surface(room, (context, width, height) => {
       const ink = colours(stage.stage), pad = 8, left = 120, right = 12, bottom = 30, gap = (height - bottom - 2 * pad) / n;
-      const x = (i) => left + (width - left - right) * i / last, y = (rank) => pad + gap * (rank + 0.5 + (rank >= half ? 0 : 0));
-      context.font = `${width < 500 ? 16 : 18}px system-ui, sans-serif`;
+      const x = (i) => left + (width - left - right) * i / last, y = (rank) => pad + gap * (rank + 0.5);
+      context.font = `${width < 500 ? 16 : 18}px ${ink.sans}`;
       context.fillStyle = ink.quiet;
       context.fillText("structure", 0, y(0) + 6);
       context.fillText("noise", 0, y(n - 1) + 6);
@@ -52,8 +52,9 @@ export const river = {
       view.redraw();
       const film = films.filter((one) => one.step <= steps[at]).at(-1);
       if (film && image.src !== film.url) { image.src = film.url; image.alt = `Samples at step ${film.step}`; caption.textContent = `samples, step ${number(film.step)}`; }
-      const good = kept.reduce((sum, keeps, c) => sum + (keeps && ranks[at][c] < half ? 1 : 0), 0);
-      stage.say(`Step ${number(steps[at])}: of the ${word(half)} kept channels (blue), ${word(good)} are in the structured half.`);
+      const good = (i) => kept.reduce((sum, keeps, c) => sum + (keeps && ranks[i][c] < half ? 1 : 0), 0);
+      stage.say(at ? `Step ${number(steps[at])}: ${good(at)} of ${half} kept channels (blue) are structured; at the start ${good(0)}.`
+        : `Step 0: ${good(0)} of the ${half} kept channels (blue) are in the structured half.`);
     };
     const control = slider({ label: "Training", min: 0, max: last, step: 1, value: 0, text: (v) => `step ${number(steps[v])}`, onmove: (v) => { stop(); at = v; draw(); stage.choose(v); } });
     stage.host.append(control.row);

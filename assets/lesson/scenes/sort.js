@@ -1,6 +1,6 @@
 // Scene 5: the channels slide into the order of the Shuffle, and the split line falls.
 import { animate, colours, ease, greyMap, mixed, own, percent, slider, surface } from "../draw.js";
-import { normals, redundancy } from "../flow.js";
+import { normals } from "../flow.js";
 
 const GRAIN = 2 / 256, DRAWS = 8;
 
@@ -25,14 +25,12 @@ export const sorting = {
 
   build(stage) {
     const level = stage.flow.levels[0], n = level.channels, { features } = stage.traces[0], of = own(features, n);
-    const red = stage.pack.head.flow.redundancy, most = Math.max(...red, 1e-6);
-    const own_ = Array.from({ length: n }, (_, c) => redundancy(features.filter((_, i) => i % n === c), level.height, level.width));
+    const red = stage.pack.head.flow.redundancy, largest = Math.max(...red, 1e-6);
     const cards = Array.from({ length: n }, (_, c) => greyMap(features, n, c, level.height, level.width, of.middle[c], of.spread[c]));
     const start = Array.from({ length: n }, (_, c) => c).sort((a, b) => normals(a * 31 + 5, 1)[0] - normals(b * 31 + 5, 1)[0]);
     const from = new Array(n), to = new Array(n);
     start.forEach((c, i) => { from[c] = i; });
     level.order.forEach((c, i) => { to[c] = i; });
-    void own_;
     let t = 0, stopMotion = () => {}, share = null;
     const view = surface(stage.host, (context, width, height) => {
       const ink = colours(stage.stage), small = width < 640, columns = small ? Math.ceil(n / 2) : n, rows = small ? 2 : 1;
@@ -44,7 +42,7 @@ export const sorting = {
         const e = ease(t), px = mixed(x(from[c]), x(to[c]), e), py = mixed(y(from[c]), y(to[c]), e) - Math.sin(Math.PI * e) * (small ? 0 : (c % 3 - 1) * 26);
         context.drawImage(cards[c], px, py, side, side);
         context.fillStyle = t > 0.9 && to[c] >= n / 2 ? ink.warm : ink.accent;
-        const high = Math.max(2, Math.max(0, red[c]) / most * bar);
+        const high = Math.max(2, Math.max(0, red[c]) / largest * bar);
         context.fillRect(px, py + side + 6, side, high);
       }
       const fall = ease((t - 0.75) / 0.25);
@@ -57,7 +55,7 @@ export const sorting = {
         context.stroke();
         context.globalAlpha = fall;
         context.fillStyle = ink.quiet;
-        context.font = `${small ? 16 : 20}px system-ui, sans-serif`;
+        context.font = `${small ? 16 : 20}px ${ink.sans}`;
         const base = small ? 14 : height - 8;
         context.textAlign = "left";
         context.fillText("goes on", x0, base);
@@ -70,7 +68,8 @@ export const sorting = {
     const say = () => {
       if (t < 0.98) return stage.say(t < 0.02 ? "Long bars mean structure. Which channels are grain?" : "The order used slides the cards into place …");
       share ??= (() => { const r = grainResponse(stage); return level.order.slice(n / 2).reduce((s, c) => s + r[c], 0) / r.reduce((a, b) => a + b, 0); })();
-      stage.say(`Added grain lands ${percent(share)} in the right half, ${percent(1 - share)} in the left.`);
+      const most = [...red.keys()].sort((a, b) => red[b] - red[a]).slice(0, n / 2), kept = most.filter((c) => to[c] < n / 2).length;
+      stage.say(`${kept} of the ${n / 2} most structured channels go on; ${percent(share)} of added grain lands right.`);
     };
     const move = (v) => { t = v; view.redraw(); say(); };
     const control = slider({ label: "Sort", value: 0, text: (v) => `${Math.round(100 * v)} %`, onmove: (v) => { stopMotion(); move(v); stage.choose(v); } });

@@ -34,14 +34,12 @@ export const squeezing = {
       const u = Math.min(width / wide, height / wide), ink = colours(stage.stage);
       const dx = (width - wide * u) / 2, dy = (height - wide * u) / 2;
       context.globalCompositeOperation = channels === 3 ? "lighter" : "source-over";
-      const nudge = t > 0 && t < 1 ? 0.35 : 0.6;      // hides the seams between squares
       for (let row = 0; row < size; row++) for (let col = 0; col < size; col++) for (let c = 0; c < channels; c++) {
         const v = bytes[(row * size + col) * channels + c], [x, y, s] = place(c, row, col);
         context.fillStyle = channels === 3 ? `rgb(${c === 0 ? v : 0},${c === 1 ? v : 0},${c === 2 ? v : 0})` : `rgb(${v},${v},${v})`;
         const x0 = Math.round(dx + x * u), y0 = Math.round(dy + y * u);
         context.fillRect(x0, y0, Math.max(1, Math.round(dx + (x + s) * u) - x0), Math.max(1, Math.round(dy + (y + s) * u) - y0));
       }
-      void nudge;
       context.globalCompositeOperation = "source-over";
       if (picked) for (let c = 0; c < channels; c++) {
         const [x, y, s] = place(c, ...picked);

@@ -1,5 +1,5 @@
 // Scene 4: which half of the channels would you throw away? Every answer is ranked among all halves.
-import { colours, el, greyMap, number, ordinal, own, pixels, word } from "../draw.js";
+import { el, greyMap, number, ordinal, own, pixels, word } from "../draw.js";
 import { bitsOf, halves, normals, psnr, without } from "../flow.js";
 import { ownHalf, rankOf, scoreAll } from "../rank.js";
 
@@ -15,16 +15,15 @@ export const throwing = {
   cannot: ({ flow }) => flow.levels[0].channels > 12 ? "Level 1 has more than twelve channels: too many halves to rank here." : null,
 
   build(stage) {
+    const key = (i) => normals(i * 7919 + 12000, 1)[0];
     const { head, floats } = stage.pack, image = stage.images[stage.image], shape = head.shape;
     const which = (fixed) => {
       const flow = fixed ? stage.fixed : stage.flow, facts = fixed ? head.fixed : head.flow, n = flow.levels[0].channels;
       const features = fixed ? flow.encode(flow.dequantise(image.bytes))[0].features : stage.traces[0].features;
       // The cards' order says nothing of the flow's.
-      const order = normals(image.bytes.reduce((a, b) => a + b, 7), n).map((v, i) => [v, i]);
-      const mixed = Array.from({ length: n }, (_, i) => i).sort((a, b) => keys(order, a) - keys(order, b));
+      const mixed = Array.from({ length: n }, (_, i) => i).sort((a, b) => key(a) - key(b));
       return { name: fixed ? "fixed" : "flow", flow, facts, features, average: floats(facts.average), n, mixed, scores: null, own: ownHalf(flow.levels[0]) };
     };
-    const keys = (order, i) => normals(i * 7919 + Math.round(order.length * 1000), 1)[0];
     const mine = which(false), half = mine.n / 2, total = halves(mine.n).length;
     let now = mine, thrown = 0, shown = "mine", stopScores = [], fixedOne = null;
     const count = (mask) => bitsOf(mask, now.n).reduce((a, b) => a + b, 0);
@@ -132,14 +131,13 @@ export const throwing = {
       drawStrip(done);
     };
     const drawStrip = (done) => {
-      const ink = colours(stage.stage), sorted = now.scores && [...now.scores].sort((a, b) => b - a);
+      const sorted = now.scores && [...now.scores].sort((a, b) => b - a);
       marks.replaceChildren();
       pixels(total, 1, (i) => {
         if (!sorted) return [150, 150, 150];
         const part = (sorted[i] - sorted.at(-1)) / (sorted[0] - sorted.at(-1) || 1);
         return [0, 114, 178].map((v) => Math.round(v * part + 205 * (1 - part)));
       }, strip);
-      void ink;
       strip.setAttribute("aria-label", sorted ? `All ${total} halves from ${sorted[0].toFixed(1)} to ${sorted.at(-1).toFixed(1)} dB` : "All halves");
       if (!sorted || !done) return;
       const mark = (mask, text) => {

@@ -31,7 +31,7 @@ export const weighting = {
     stage.host.append(el("div", { className: "pair" }, el("figure", {}, shown, el("figcaption", {}, "the picture, with added grain")), room));
     const view = surface(room, (context, width, height) => {
       const ink = colours(stage.stage), cell = width / n, top = 34, mid = top + (height - top - 34) / 2, scale = (height - top - 34) / 2 / RANGE;
-      context.font = `${width < 500 ? 16 : 18}px system-ui, sans-serif`;
+      context.font = `${width < 500 ? 16 : 18}px ${ink.sans}`;
       context.fillStyle = ink.quiet;
       context.fillText("goes on", 0, 20);
       context.textAlign = "right";

@@ -18,9 +18,9 @@ export const worth = {
     stage.host.append(room);
     const view = surface(room, (context, width, height) => {
       const ink = colours(stage.stage), left = 70, right = 20, top = 12, bottom = 58;
-      const from = Math.log(budgets[0]) - 0.3, to = Math.log(budgets.at(-1)) + 0.3, span = high - low || 1;
+      const from = Math.log(budgets[0]) - 0.45, to = Math.log(budgets.at(-1)) + 0.45, span = high - low || 1;
       const x = (b) => left + (width - left - right) * (Math.log(b) - from) / (to - from), y = (v) => top + (height - top - bottom) * (high + 0.06 * span - v) / (1.12 * span);
-      context.font = `${width < 500 ? 16 : 18}px system-ui, sans-serif`;
+      context.font = `${width < 500 ? 16 : 18}px ${ink.sans}`;
       context.fillStyle = ink.quiet;
       context.strokeStyle = ink.ink;
       context.lineWidth = 2;
@@ -37,23 +37,27 @@ export const worth = {
       context.textAlign = "left";
       context.fillText("lead over the strongest rival, bits/dim (95 % interval)", left, height - 6);
       if (!voted) return;
+      const apart = Math.min(22, width / 60);          // studies of one budget stand side by side
       for (const one of studies) {
+        const same = studies.filter((other) => other.budget === one.budget), shift = (same.indexOf(one) - (same.length - 1) / 2) * apart;
+        const at = Math.max(left + 8, Math.min(width - right - 8, x(one.budget) + shift));
         context.strokeStyle = context.fillStyle = one.low > 0 ? ink.accent : one.high < 0 ? ink.warm : ink.quiet;
         context.lineWidth = 4;
         context.beginPath();
-        context.moveTo(x(one.budget), y(one.low));
-        context.lineTo(x(one.budget), y(one.high));
+        context.moveTo(at, y(one.low));
+        context.lineTo(at, y(one.high));
         context.stroke();
         context.beginPath();
-        context.arc(x(one.budget), y(one.lead), 9, 0, 7);
+        context.arc(at, y(one.lead), 8, 0, 7);
         context.fill();
       }
     }, "The lead of the adaptive split in every study, against the training budget");
     const draw = () => {
       view.redraw();
       if (!voted) return stage.say("Vote: is the lead large, small, or gone after long training?");
-      const one = studies.at(-1), better = studies.filter((s) => s.low > 0).length;
-      stage.say(`Longest training: ${minus(one.lead.toFixed(3))} bits/dim (${minus(one.low.toFixed(3))} to ${minus(one.high.toFixed(3))}); ahead in ${better} of ${studies.length} studies.`);
+      const longest = studies.filter((s) => s.budget === budgets.at(-1)).map((s) => s.lead), better = studies.filter((s) => s.low > 0).length;
+      const bits = (v) => minus(v.toFixed(3).replace(/^-(0\.0+)$/, "$1")), least = bits(Math.min(...longest)), most = bits(Math.max(...longest));
+      stage.say(`Longest training: lead ${least === most ? most : `${least} to ${most}`} bits/dim; clearly ahead in ${better} of ${studies.length} studies.`);
     };
     const vote = choices("Your vote", [["large", "large"], ["small", "small"], ["gone", "gone"]], (key) => { voted = true; stage.choose(key); draw(); }, stage.choice);
     stage.host.append(vote.row);
