@@ -8,8 +8,8 @@ from typing import Any
 import streamlit as st
 
 from .. import lesson
-from ..files import stamp
 from ..figures.pixels import file_uri
+from ..files import stamp
 from ..lesson import bundle, default, pack
 from . import frame, loaders, navigation
 
@@ -66,6 +66,7 @@ def _rest() -> None:
 def _train() -> None:
     """Start the one-minute preset on faces; what refuses it is said on the stage."""
     from ..data import DataError
+    from ..flow import ConfigError
     from ..training import worker
     from ..training.run import RunError, runs_root
     from . import run_loaders
@@ -76,7 +77,7 @@ def _train() -> None:
         command = run_loaders.command(recipe, "cpu")
         run = worker.start(recipe, runs_root(), "cpu", run_loaders.threads(), command)
         st.session_state["_lesson_run"] = run.path
-    except (RunError, DataError, OSError) as error:
+    except (ConfigError, RunError, DataError, OSError) as error:
         st.session_state["_lesson_refusal"] = str(error)
 
 
@@ -88,7 +89,8 @@ def _watch() -> None:
     elif path is not None:
         from ..training.run import RunDirectory
 
-        st.fragment(_tell, run_every=1 if RunDirectory(path).state().alive else None)(path)
+        alive = st.session_state["_lesson_alive"] = RunDirectory(path).state().alive
+        st.fragment(_tell, run_every=1 if alive else None)(path)
 
 
 def _tell(path: Path) -> None:
@@ -109,6 +111,8 @@ def _tell(path: Path) -> None:
     if not state.alive:
         told["key"] = next((key for key, file in loaders.checkpoint_files().items() if file.run == path), None)
     _live(key="lesson-live", data=told)
+    if not state.alive and st.session_state.pop("_lesson_alive", False):
+        st.rerun()  # ends the timer
 
 
 def _pages() -> list[list[str]]:
