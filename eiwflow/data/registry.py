@@ -68,10 +68,6 @@ DATASETS: dict[str, DataSet] = {
         "21,000 capital letters, 32×32, in two inks, changing light and grain; the test part has other typefaces.",
         flips=False,
     ),
-    "emoji32": DataSet(
-        lambda download: replace(read_npz(_bundled_file("emoji32")), name="emoji32"),
-        "1,641 emoji, 32×32, on white, which makes bits/dim mostly the price of the background.",
-    ),
     "cifar10": DataSet(
         torchvision_sets.cifar10,
         "60,000 colour photographs of ten kinds of thing, 32×32; 170 MB to download.",
@@ -84,6 +80,11 @@ DATASETS: dict[str, DataSet] = {
         torchvision_sets.celeba,
         "182,732 faces, 64×64 from the middle of each portrait; 1.4 GB to download (with the package gdown).",
     ),
+}
+
+#: name of a data set that earlier versions brought along -> what to do without it.
+NO_LONGER_BUNDLED = {
+    "emoji32": "faces16 and letters32 replace it; choose one of these to look at a flow that was trained on it",
 }
 
 
@@ -120,6 +121,8 @@ def load(
         data = read_folder(Path(path).resolve(), FOLDER_SIZE if size is None else size)
     elif os.path.isfile(path) and path.lower().endswith(".npz"):
         data = read_npz(Path(path))
+    elif name_or_path in NO_LONGER_BUNDLED:
+        raise DataError(f"{name_or_path!r} is no longer bundled: {NO_LONGER_BUNDLED[str(name_or_path)]}")
     else:
         raise DataError(f"{str(name_or_path)!r} is neither one of {', '.join(DATASETS)} nor a folder or an .npz file")
     return pad_to_multiple(check_parts(data), multiple)

@@ -138,7 +138,7 @@ def test_the_file_is_quoted_beside_what_is_measured(bundle: Path) -> None:
     assert "The file says 4.321" in sentences(at)
     assert "trained for 700 steps on photos32, seed 5" in sentences(at)
     assert "the command" in sentences(at) and load(bundle / "one.safetensors").sha256 in sentences(at)
-    at = page_at(data="emoji32")  # of other images it says nothing
+    at = page_at(data="faces16")  # of other images it says nothing
     assert_healthy(at)
     assert "4.321, measured" not in sentences(at)
     save(bundle / "one.safetensors", flow, replace(info, recipe={"validation": True}))
@@ -164,7 +164,7 @@ def test_every_choice_moves_the_page(open_page: Open) -> None:
     seen = {sentences(at)}
     moves = {
         "checkpoint": lambda: at.selectbox(key="ck").set_value("two"),
-        "data set": lambda: at.selectbox(key="data").set_value("emoji32"),
+        "data set": lambda: at.selectbox(key="data").set_value("faces16"),
         "seed": lambda: at.number_input(key="seed").set_value(7),
     }
     for name, move in moves.items():

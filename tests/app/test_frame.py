@@ -21,7 +21,7 @@ def three(bundle: Path) -> Path:
     """Return the folder of three checkpoints: of two levels, of three levels, and trained on other images."""
     write_checkpoint(bundle / "one.safetensors")
     write_checkpoint(bundle / "two.safetensors", small_flow(split="static-last", levels=3))
-    write_checkpoint(bundle / "three.safetensors", small_flow(split="random"), data="emoji32")
+    write_checkpoint(bundle / "three.safetensors", small_flow(split="random"), data="faces16")
     return bundle
 
 
@@ -87,12 +87,12 @@ def test_images_follow_a_checkpoint_trained_on_others_unless_chosen(three: Path)
     at = run_app(ck="one")
     assert at.selectbox(key="data").value == "photos32"
     at.selectbox(key="ck").set_value("three").run()
-    assert at.selectbox(key="data").value == "emoji32" and url(at)["data"] == "emoji32"
+    assert at.selectbox(key="data").value == "faces16" and url(at)["data"] == "faces16"
     at.selectbox(key="data").set_value("photos32").run()
     at.selectbox(key="ck").set_value("one").run()
-    at.selectbox(key="data").set_value("emoji32").run()
+    at.selectbox(key="data").set_value("faces16").run()
     at.selectbox(key="ck").set_value("two").run()
-    assert at.selectbox(key="data").value == "emoji32"
+    assert at.selectbox(key="data").value == "faces16"
     assert run_app(ck="three", data="photos32").selectbox(key="data").value == "photos32"
 
 

@@ -43,7 +43,7 @@ def test_every_choice_moves_the_page_and_stands_in_the_url(open_app: Open) -> No
     moves = {
         "image": lambda: choose_image(at, 40),
         "seed": lambda: at.number_input(key="seed").set_value(7),
-        "data": lambda: at.selectbox(key="data").set_value("emoji32"),
+        "data": lambda: at.selectbox(key="data").set_value("faces16"),
         "ck": lambda: at.selectbox(key="ck").set_value("two"),
     }
     for key, move in moves.items():
@@ -54,13 +54,13 @@ def test_every_choice_moves_the_page_and_stands_in_the_url(open_app: Open) -> No
     assert {key: url(at)[key] for key in moves} == {
         "image": "40",
         "seed": "7",
-        "data": "emoji32",
+        "data": "faces16",
         "ck": "two",
     }
 
 
 def test_a_link_opens_what_it_names(open_app: Open) -> None:
-    at = open_app(ck="two", data="emoji32", image="5", seed="3")
+    at = open_app(ck="two", data="faces16", image="5", seed="3")
     assert_healthy(at)
     assert not at.info
     assert at.selectbox(key="ck").value == "two" and at.session_state["image"] == 5

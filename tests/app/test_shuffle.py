@@ -139,7 +139,7 @@ def test_every_choice_moves_the_page(checkpoints: Path) -> None:
         "rule": lambda: at.get("button_group")[0].set_value("random"),
         "seed": lambda: at.number_input(key="seed").set_value(7),
         "level": lambda: at.select_slider(key="level").set_value(2),
-        "data": lambda: at.selectbox(key="data").set_value("emoji32"),
+        "data": lambda: at.selectbox(key="data").set_value("faces16"),
         "ck": lambda: at.selectbox(key="ck").set_value("static"),
     }
     for key, move in moves.items():

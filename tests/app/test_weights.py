@@ -79,7 +79,7 @@ def test_every_choice_moves_the_page(weighted: Path) -> None:
     moves = {
         "image": lambda: choose_image(at, 40),
         "seed": lambda: at.number_input(key="seed").set_value(7),
-        "data": lambda: at.selectbox(key="data").set_value("emoji32"),
+        "data": lambda: at.selectbox(key="data").set_value("faces16"),
         "level": lambda: at.select_slider(key="level").set_value(2),
     }
     for key, move in moves.items():
@@ -165,7 +165,7 @@ def test_a_flow_that_gives_no_finite_number_is_a_sentence(bundle: Path) -> None:
 def test_intervals_know_which_test_images_come_from_one_photograph(weighted: Path) -> None:
     images = loaders.images("photos32", (3, 32, 32), 8)
     assert len(weight_loaders.sources(images)) == len(images.test)
-    assert weight_loaders.sources(loaders.images("emoji32", (3, 32, 32), 8)) is None
+    assert weight_loaders.sources(loaders.images("faces16", (3, 32, 32), 8)) is None
 
 
 def test_the_page_shows_what_the_analysis_says_and_its_recipe_names_it(weighted: Path) -> None:

@@ -26,10 +26,9 @@ def test_photos32_is_the_default_and_knows_its_photographs() -> None:
     assert len(data.source_names) == 17 and data.note == ""
 
 
-def test_emoji32_is_bundled() -> None:
-    data = load("emoji32", multiple=8)
-    assert data.train.shape == (1441, 32, 32, 3) and data.test.shape == (200, 32, 32, 3)
-    assert data.source_names == () and data.note == "3 of the 200 test images are also in the train part"
+def test_a_set_that_is_no_longer_bundled_is_named_with_what_replaces_it() -> None:
+    with pytest.raises(DataError, match="'emoji32' is no longer bundled: faces16 and letters32 replace it"):
+        load("emoji32")
 
 
 def test_every_data_set_is_described_on_one_line() -> None:
@@ -46,7 +45,7 @@ def test_a_missing_bundled_file_says_where_it_is_expected(tmp_path: Path, monkey
 
 @pytest.mark.parametrize("name", ["photos", "", "no/such/folder", "~nobody/x.npz", "x" * 5000, "a\0b.npz"])
 def test_an_unknown_name_is_answered_with_the_known_ones(name: str) -> None:
-    with pytest.raises(DataError, match="photos32, faces16, letters32, emoji32, cifar10, mnist, fashion-mnist, celeba"):
+    with pytest.raises(DataError, match="photos32, faces16, letters32, cifar10, mnist, fashion-mnist, celeba"):
         load(name)
 
 

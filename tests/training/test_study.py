@@ -518,7 +518,7 @@ RECIPES = {
         "extra": ("weighted/principal/standard",), "null": True, "seeds": 7, "evaluate_on": "validation",
         "equal_cpu": True, "size": 8, "levels": 2, "steps": 2, "width": 9, "network": "3-3", "scale_bound": 1.5,
         "batch": 7, "iterations": 11, "optimiser": "adamw", "learning_rate": 1e-3, "weight_decay": 0.1,
-        "warmup": 3, "clip": 2.5, "ema": 0.5, "divergence": 0.25, "flip": True, "data": "emoji32",
+        "warmup": 3, "clip": 2.5, "ema": 0.5, "divergence": 0.25, "flip": True, "data": "faces16",
     },
     "the null alone": {"splits": (), "null": True},
     "arms alone": {"splits": (), "extra": ("weighted/random",)},
