@@ -38,9 +38,7 @@ CASED = {"redundancy J|\\bJ\\b", "Words", "Mind"}
 NOT_YET = {
     "assets/texts/how-to-read-compare.md",
     "assets/texts/how-to-read-entropy.md",
-    "assets/texts/how-to-read-latents.md",
     "assets/texts/how-to-read-shuffle.md",
-    "assets/texts/how-to-read-weights.md",
     "eiwflow/figures/checkpoint.py",
     "eiwflow/figures/compare.py",
     "eiwflow/figures/shuffle.py",
