@@ -12,7 +12,9 @@ from eiwflow.ui import cache
 from eiwflow.ui import checkpoint_loaders as loaders
 from eiwflow.ui.foreign import plain
 
-page = ui.begin("What is in this file?", "Checkpoint", image=False)
+page = ui.begin("What is in this file, and is it sound?", "Checkpoint", image=False)
+
+from eiwflow.analysis.words import checkpoint as words  # noqa: E402 (the title does not wait for torch)
 
 said, door = st.columns([1.7, 1], gap="large")
 with door:
@@ -31,32 +33,8 @@ if refused := st.session_state.get("_refused_checkpoint"):
 
 with ui.errors_as_sentences():
     made = loaders.anatomy(page)
-    with takeaway:
-        ui.takeaway(f"{made.in_words()} {loaders.origin(page.checkpoint)}")
-    st.html(figures.strip(made))
-
-    seen = loaders.inversion(page)
-    left, right = st.columns([1, 1.3], gap="large")
-    with left:
-        st.subheader("Where the parameters are")
-        ui.chart(ui.drawn(figures.parameters, made), page, "parameters", alt=made.in_words())
-    with right:
-        st.subheader("How evenly a step stretches")
-        ui.chart(ui.drawn(figures.conditioning, made, seen), page, "conditioning", alt=made.condition_in_words())
-        st.caption(made.condition_in_words())
-
-    st.subheader("There and back")
-    st.markdown(seen.in_words())
-    st.markdown(f"**{checked.badge()}.** {checked.in_words()}" if checked.holds else f"**{checked.badge()}.**")
-    ui.table(loaders.readable(page))
-    ui.caveat(
-        "exact on images like these is not exact everywhere. Numbers far from any image can meet scales that no image "
-        "met; the couplings are bounded so that this stays within float32, not so that it stays small."
-    )
-
-    st.subheader("What an image costs: bits/dim")
-    cost, door = st.columns([1.7, 1], gap="large")
-    with door:
+    cost, upload = st.columns([1.7, 1], gap="large")
+    with upload.popover("Score your own images", width="stretch"):
         own = loaders.own_images()
     data_name = page.images.name if own is None else own.name
     with cost:
@@ -65,37 +43,51 @@ with ui.errors_as_sentences():
         except DataError as error:
             st.error(f"{plain(error)} Showing {plain(page.images.name)} instead.")
             scored, data_name = loaders.score(page), page.images.name
-        ui.takeaway(loaders.score_in_words(page, scored))
-        ui.caveat(
-            "bits/dim of different data sets are different questions, and a figure on one's own images says little of "
-            "a flow that was trained on others. The standard error is over photographs where these are known: crops "
-            "of one photograph are no independent witnesses."
-        )
+        st.markdown(loaders.score_in_words(page, scored))
+    with takeaway:
+        ui.takeaway(words.sound(scored, checked.holds))
+    st.html(figures.strip(made))
+    st.markdown(f"{made.in_words()} {loaders.origin(page.checkpoint)}")
 
-    st.subheader("How it was trained")
-    curve = loaders.curve(page)
-    if curve is None:
-        st.info("There is no training record beside this file, so nothing is known of its way here but what it says.")
-    else:
-        st.markdown(curve.in_words())
-        left, right = st.columns([1.8, 1], gap="large")
-        with left:
-            ui.chart(ui.drawn(figures.training, curve), page, "training", alt=curve.in_words())
-        with right:
-            ui.chart(ui.drawn(figures.learning_rate, curve), page, "learning-rate", alt=curve.rate_in_words())
+    with ui.fold("Where the parameters are, and how evenly a step stretches", "architecture") as fold:
+        seen = loaders.inversion(page)
+        if fold.open:
+            left, right = st.columns([1, 1.3], gap="large")
+            with left:
+                ui.chart(ui.drawn(figures.parameters, made), page, "parameters", alt=made.in_words())
+            with right:
+                chart = ui.drawn(figures.conditioning, made, seen)
+                ui.chart(chart, page, "conditioning", alt=made.condition_in_words())
+                st.caption(made.condition_in_words())
 
-    st.subheader("The account from x to ε")
-    account = cache.measure(page, "account")
-    left, right = st.columns([1.6, 1], gap="large")
-    with left:
-        ui.chart(ui.drawn(entropy_figures.account, account), page, "account", alt=account.in_words())
-    with right:
-        st.markdown(account.in_words())
-        st.markdown(
-            "Every part says by how much it stretched (log|det|), and all of it together must be what the flow charges "
-            "for an image. If it did not close, some part would be lying about its log-determinant."
-        )
-        ui.caveat("only the sum means something; no level and no part has a share of the bits.")
+    with ui.fold("Is it invertible?", "inversion") as fold:
+        if fold.open:
+            st.markdown(seen.in_words())
+            st.markdown(f"**{checked.badge()}.** {checked.in_words()}" if checked.holds else f"**{checked.badge()}.**")
+            ui.table(loaders.readable(page))
+            ui.caveat("exact on images like these is not exact everywhere: far from any image scales may be larger.")
+
+    with ui.fold("How was it trained?", "training") as fold:
+        curve = loaders.curve(page)
+        if curve is None:
+            st.info("There is no training record beside this file; its training is unknown but for what it says.")
+        elif fold.open:
+            st.markdown(curve.in_words())
+            left, right = st.columns([1.8, 1], gap="large")
+            with left:
+                ui.chart(ui.drawn(figures.training, curve), page, "training", alt=curve.in_words())
+            with right:
+                ui.chart(ui.drawn(figures.learning_rate, curve), page, "learning-rate", alt=curve.rate_in_words())
+
+    with ui.fold("The log-determinant account from x to ε", "account") as fold:
+        account = cache.measure(page, "account")
+        if fold.open:
+            left, right = st.columns([1.6, 1], gap="large")
+            with left:
+                ui.chart(ui.drawn(entropy_figures.account, account), page, "account", alt=account.in_words())
+            with right:
+                st.markdown(account.in_words())
+                ui.caveat("only the sum means something; no level and no part has a share of the bits.")
 
 ui.how_to_read("checkpoint")
 

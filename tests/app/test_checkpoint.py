@@ -81,7 +81,7 @@ def assert_healthy(at: AppTest, charts: int = 3) -> None:
 def test_the_page_answers_its_question_with_the_numbers_of_the_analysis(open_page: Open, bundle: Path) -> None:
     at = open_page(seed="3")
     assert_healthy(at)
-    assert at.title[0].value == "What is in this file?"
+    assert at.title[0].value == "What is in this file, and is it sound?"
     flow, images = load(bundle / "one.safetensors").flow, loaders.images("photos32", (3, 32, 32), 4)
     made, seen = anatomy.anatomy(flow), anatomy.inversion(flow, images.test)
     said = sentences(at).replace("&#x27;", "'")
@@ -271,7 +271,8 @@ def test_a_refused_file_gets_a_table_and_the_page_stays(open_page: Open, content
     assert not at.exception
     said = sentences(at)
     assert all(f">{head}</th>" in said for head in ("field", "expected", "found")) and field in said
-    assert url(at)["ck"] == "two" and "split policy static-last" in said and len(at.get("plotly_chart")) == 3
+    assert url(at)["ck"] == "two" and "split policy variance-reversed" in said
+    assert len(at.get("plotly_chart")) == 3
     next(button for button in at.button if button.label == "Put this away").click().run()
     assert_healthy(at)
     assert sentences(at) == before
