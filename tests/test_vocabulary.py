@@ -55,7 +55,6 @@ NOT_YET = {
     "pages/4_shuffle.py",
     "pages/5_weights.py",
     "pages/6_compare.py",
-    "pages/8_checkpoint.py",
     "pages/9_train.py",
 }
 #: Texts that quote old words on purpose.
