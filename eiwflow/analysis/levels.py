@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..flow import MultiScaleFlow, NonFiniteError, dequantise, quantise, to_bits_per_dim
+from ..flow import MultiScaleFlow, NonFiniteError, dequantise, to_bits_per_dim
 from ..flow.information import redundancy
 from ..flow.multiscale import LevelTrace, Trace
 from ..flow.split import standard_normal_log_prob
@@ -409,9 +409,12 @@ def _maps(level: LevelTrace, fit: KeptFit) -> np.ndarray:
 def _reconstruct(flow: MultiScaleFlow, trace: Trace, image: Tensor) -> Reconstruction:
     restored = flow.decode(flow.encode(trace.x))
     error = (restored - trace.x)[0].abs().amax(dim=0).double().numpy()
+    # Compared before dequantisation: its noise may stand at a byte's edge, where rounding alone would lose the byte.
+    grey_levels = (256 * (restored - trace.x)).nan_to_num().clamp(-255, 255).round()
+    bytes_back = (image + grey_levels).clamp(0, 255).to(torch.uint8)
     return Reconstruction(
         image=to_pixels(image)[0],
-        restored=to_pixels(quantise(restored))[0],
+        restored=to_pixels(bytes_back)[0],
         error=error,
         # The level is looked for where there is one to find: it takes the whole way again.
         at_fault="" if error.max() <= BOUND else way_back(flow, trace).in_words(),
