@@ -2,7 +2,7 @@
 import { el, number, picture, slider } from "../draw.js";
 import { normals } from "../flow.js";
 
-const FACES = 12, FRAME_MS = 10;
+const FACES = 12, FRAME_MS = 6;
 
 export const sampling = {
   number: 10,

@@ -2,7 +2,7 @@
 import { choices, colours, el, minus, picture, slider, surface } from "../draw.js";
 import { normals } from "../flow.js";
 
-const FROM = 1, TO = 6, DRAWS = 4, RANGE = 0.35;
+const FROM = 1, TO = 6, DRAWS = 2, RANGE = 0.35;
 
 export const weighting = {
   number: 7,

@@ -33,9 +33,9 @@ export const worth = {
       context.textAlign = "left";
       context.fillText(number(budgets[0]), left, height - 30);
       context.textAlign = "right";
-      context.fillText(`${number(budgets.at(-1))} training images seen`, width - right, height - 30);
+      context.fillText(`${number(budgets.at(-1))} ${width < 500 ? "images" : "training images seen"}`, width - right, height - 30);
       context.textAlign = "left";
-      context.fillText("lead over the strongest rival, bits/dim (95 % interval)", left, height - 6);
+      context.fillText(width < 500 ? "lead in bits/dim, 95 % interval" : "lead over the strongest rival, bits/dim (95 % interval)", left, height - 6);
       if (!voted) return;
       const apart = Math.min(22, width / 60);          // studies of one budget stand side by side
       for (const one of studies) {
