@@ -124,7 +124,7 @@ class Stage {
     this.count.textContent = `${this.at + 1} of ${this.scenes.length}`;
     this.dots.setAttribute("aria-label", `Scene ${this.at + 1} of ${this.scenes.length}`);
     this.dots.replaceChildren(...this.scenes.map((_, i) => el("i", { className: i === this.at ? "here" : i < this.at ? "done" : "" })));
-    this.title.textContent = scene.title;
+    this.title.textContent = head.attributes ? scene.title : scene.otherTitle ?? scene.title;
     this.notes.textContent = scene.notes;
     this.back.disabled = this.at === 0;
     this.next.disabled = this.at === this.scenes.length - 1;

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .. import project
 from ..analysis.attributes import attribute_values, directions, measure_attributes
 from ..analysis.compare import comparisons
 from ..analysis.record import load_record
@@ -245,4 +246,6 @@ def build_for(loaded: Checkpoint) -> Pack:
         ]
         resized = [np.asarray(picture.resize((width, height), Image.Resampling.BOX)) for picture in pictures]
         images = data.to_tensor(np.stack(resized).reshape(len(resized), height, width, channels))
-    return build(loaded, images, range(min(8, len(images))), ranked=0)
+    pack = build(loaded, images, range(min(8, len(images))), ranked=0)
+    pack.head["studies"] = study_facts(project.ASSETS / "studies")
+    return pack

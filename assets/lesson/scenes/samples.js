@@ -8,6 +8,7 @@ export const sampling = {
   number: 10,
   short: "New faces",
   title: "Noise in, faces out.",
+  otherTitle: "Noise in, pictures out.",                // of a flow that was not trained on faces
   notes: "None of these faces exists. The flow runs backwards from noise. Lower the temperature of one level at a time: level 1 holds grain, " +
     "the last level decides what kind of face it is.",
   more: { page: "checkpoint" },
