@@ -93,7 +93,7 @@ def test_a_checkpoint_without_a_record_says_so_and_one_with_it_has_the_scrubber(
 def test_choices_move_the_page_and_stand_in_its_url(open_page: Open) -> None:
     at = open_page(ck="two", level="2")
     assert_healthy(at)
-    assert "At level 2 " in sentences(at) and "static-last does not look at entropy" in sentences(at)
+    assert "At level 2 " in sentences(at) and "variance-reversed does not look at entropy" in sentences(at)
     at.select_slider(key="level").set_value(1).run()
     assert_healthy(at)
     assert "At level 1 " in sentences(at)
@@ -155,7 +155,7 @@ def test_what_differs_is_said_above_the_columns_and_is_no_verdict(open_page: Ope
     assert not at.exception and not at.error
     said = sentences(at)
     assert "Factored-out channels have spectral redundancy " in said and "ne training of each" in said
-    assert "At level 1 the 6 channels that leave" in said and "static-last does not look at entropy" in said
+    assert "At level 1 the 6 channels that leave" in said and "variance-reversed does not look at entropy" in said
     assert [line.split()[4] for line in at.code[0].value.splitlines()] == ["one", "two"]
 
 
