@@ -260,7 +260,7 @@ def test_words_name_both_halves_with_their_intervals_and_what_the_numbering_woul
 
 def test_words_of_a_static_split_say_what_the_order_by_redundancy_would_send_out() -> None:
     words = found("static-last").in_words(1)
-    assert "The split static-last does not look at entropy" in words and "would send out" in words
+    assert "The split variance-reversed does not look at entropy" in words and "would send out" in words
 
 
 def test_a_near_tie_and_an_outdated_order_are_said() -> None:
