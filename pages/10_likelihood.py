@@ -5,6 +5,7 @@ import streamlit as st
 from eiwflow import ui
 from eiwflow.figures import likelihood as figures
 from eiwflow.ui import cache
+from eiwflow.ui.foreign import plain
 
 page = ui.begin("Is a likely picture a real one?", "Likelihood")
 
@@ -16,7 +17,7 @@ with ui.errors_as_sentences():
     try:
         result, bits = cache.measure(page, "likelihood"), cache.measure(page, "bits_per_dim")
     except DataError as error:
-        st.error(str(error))
+        st.error(plain(error))
 if result is None:
     st.stop()
 
