@@ -667,10 +667,10 @@ class Account:
         """Return one row a line of the account, from x to ε."""
         levels = range(1, len(self.noise) + 1)
         return [
-            {"level": 0, "part": "-log p(x)", "nats_per_dim": self.coded},
+            {"level": 0, "part": "−log p(x)", "nats_per_dim": self.coded},
             *({"level": p.level, "part": f"log|det| {p.part}", "nats_per_dim": p.nats} for p in self.postings),
             *(
-                {"level": level, "part": "-log N(eps; 0, I)", "nats_per_dim": nats}
+                {"level": level, "part": "−log N(eps; 0, I)", "nats_per_dim": nats}
                 for level, nats in zip(levels, self.noise, strict=True)
             ),
         ]

@@ -415,7 +415,7 @@ def test_words_and_table_of_the_account_go_from_x_to_noise() -> None:
     account = entropy.account(ready_flow(dtype=torch.float32), BYTES[:4])
     assert account.in_words().startswith("From ") and "in float64" in account.in_words()
     parts = [row["part"] for row in account.table()]
-    assert parts[0] == "-log p(x)" and parts[-1] == "-log N(eps; 0, I)" and len(parts) == 1 + 5 + 3 + 2
+    assert parts[0] == "−log p(x)" and parts[-1] == "−log N(eps; 0, I)" and len(parts) == 1 + 5 + 3 + 2
     assert json.loads(json.dumps(account.to_dict()))["postings"][0]["part"] == "squeeze"
 
 
