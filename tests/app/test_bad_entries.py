@@ -19,7 +19,8 @@ from ..training.test_resume import signalled_at
 from ..training.tiny import tiny_data, tiny_run
 from .conftest import sentences, visit_page, write_checkpoint
 
-HOME, COMPARE, TRAIN = "app.py", "pages/6_compare.py", "pages/9_train.py"
+HOME, LESSON, LEVELS = "app.py", "pages/0_lesson.py", "pages/1_levels.py"
+COMPARE, TRAIN = "pages/6_compare.py", "pages/9_train.py"
 
 
 def instead(path: Path, make: Callable[[Path], object]) -> None:
@@ -75,13 +76,16 @@ def runs(bundle: Path) -> list[RunDirectory]:
 def test_a_bad_entry_among_the_runs_costs_a_sentence(runs: list[RunDirectory], kind: str) -> None:
     spoil, said = RUNS[kind]
     spoil(runs[0])
-    for page in (HOME, TRAIN):
+    for page in (LEVELS, TRAIN):
         at = visit_page(page, **({"run": runs[1].path.name} if page == TRAIN else {}))
         assert not at.exception and not at.error, (page, [error.value for error in at.error])
         captions = [caption.value.replace("\\", "") for caption in at.caption]
         assert not said or any(said in caption for caption in captions), (page, captions)
         options = at.selectbox(key="run" if page == TRAIN else "ck").options
         assert any(runs[1].title in option or runs[1].path.name in option for option in options)
+    for page in (HOME, LESSON):  # they list no runs
+        at = visit_page(page)
+        assert not at.exception and not at.error, (page, [error.value for error in at.error])
 
 
 #: Makes an entry in the folder of studies -> what is said.
@@ -111,6 +115,9 @@ def test_a_bad_entry_among_the_studies_costs_a_sentence(
     assert not at.exception and not at.error
     assert any(said in caption.value.replace("\\", "") for caption in at.caption)
     assert at.selectbox(key="study").value == "photos32" and "over 6 seeds on photos32" in sentences(at)
+    for page in (HOME, LESSON):
+        at = visit_page(page)
+        assert not at.exception and not at.error, (page, [error.value for error in at.error])
 
 
 def test_a_study_that_vanishes_while_the_folder_is_listed_is_left_out(

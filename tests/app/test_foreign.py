@@ -70,7 +70,7 @@ def test_a_hostile_name_of_a_run_is_shown_as_text(bundle: Path) -> None:
 
 def test_a_hostile_file_is_refused_as_text(bundle: Path) -> None:
     write_checkpoint(bundle / "one.safetensors")
-    at = visit_page("app.py", ck="one")
+    at = visit_page("pages/1_levels.py", ck="one")
     at.file_uploader(key="checkpoint-side-bar-0").upload(f"{PICTURE}.safetensors", b"no flow", "").run()
     assert any("evil.example" in note.value for note in at.info)
     assert_nothing_raw(at)
