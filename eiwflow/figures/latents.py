@@ -58,7 +58,8 @@ def _row(treated: Treated, captions: Sequence[str]) -> str:
     texts = [
         f"{escape(caption)}<br><b>{decibels}</b>" for caption, decibels in zip(captions, treated.decibels, strict=True)
     ]
-    alts = [f"{name}: {decibels}" for name, decibels in zip(treated.names, treated.decibels, strict=True)]
+    left = zip(treated.names, treated.decibels, treated.pictures, strict=True)
+    alts = [f"{name}: {decibels}; {appearance(pixels)}" for name, decibels, pixels in left]
     image = ("the image", f"The image: {appearance(treated.image)}", treated.image)
     cells = [image, *zip(texts, alts, treated.pictures, strict=True)]
     figures = "".join(

@@ -129,7 +129,7 @@ def test_a_page_opens_without_an_error_and_comes_to_rest(look: Visit, entry: Ent
     assert page.locator("[data-testid=stAlertContentError]").count() == 0
     assert page.title() == page.locator("h1").first.inner_text()
     links = page.locator("[data-testid=stSidebar] [data-testid=stPageLink-NavLink]")
-    assert [link.inner_text().strip() for link in links.all() if link.is_visible()] == [one.label for one in PAGES]
+    assert [link.inner_text().strip() for link in links.all() if link.is_visible()] == [one.label for one in pages()]
     assert found.fits()
     page.wait_for_timeout(REST_MS)
     before = found.messages
