@@ -1,4 +1,4 @@
-"""The front page in a real browser."""
+"""The page Levels in a real browser."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_data_are_saved_as_csv_under_a_name_with_checkpoint_and_seed(visit: Visi
     watched.settle()
     with page.expect_download() as download:
         button.press("Enter")
-    assert download.value.suggested_filename.startswith("eiwflow-home-channels-")
+    assert download.value.suggested_filename.startswith("eiwflow-levels-channels-")
     assert download.value.suggested_filename.endswith("-seed4.csv")
     with open(download.value.path(), encoding="utf-8", newline="") as file:
         assert len(list(csv.DictReader(file))) == 12 + 24 + 48
