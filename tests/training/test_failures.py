@@ -7,7 +7,7 @@ import os
 import pytest
 import torch
 
-from eiwflow import checkpoint
+from eiwflow import checkpoint, files
 from eiwflow.checkpoint import load
 from eiwflow.training import loop
 from eiwflow.training.loop import Trainer, TrainingFailed, train
@@ -126,14 +126,14 @@ def no_space(*_):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-@pytest.mark.parametrize("failing", ["save", "write_atomically"])
-def test_a_full_disk_stops_the_run_and_keeps_the_last_checkpoint(tmp_path, failing):
+@pytest.mark.parametrize(("module", "failing"), [(checkpoint, "save"), (files, "write_atomically")])
+def test_a_full_disk_stops_the_run_and_keeps_the_last_checkpoint(tmp_path, module, failing):
     run = tiny_run(tmp_path)
     with pytest.MonkeyPatch.context() as patched:
         sentence, last = failure(
             run,
             images=tiny_data(),
-            progress=lambda step, _: patched.setattr(checkpoint, failing, no_space) if step == 3 else None,
+            progress=lambda step, _: patched.setattr(module, failing, no_space) if step == 3 else None,
         )
     assert sentence == "After step 4 the run stopped: [Errno 28] No space left on device"
     assert last.info.step == 3
@@ -142,13 +142,13 @@ def test_a_full_disk_stops_the_run_and_keeps_the_last_checkpoint(tmp_path, faili
 
 def test_on_a_disk_where_not_even_the_status_can_be_written_the_sentence_still_comes(tmp_path, monkeypatch):
     run = tiny_run(tmp_path)
-    files = set(tmp_path.rglob("*"))
+    present = set(tmp_path.rglob("*"))
     with monkeypatch.context() as patched:
         patched.setattr(os, "fsync", no_space)
         with pytest.raises(TrainingFailed, match="No space left on device"):
             train(run, images=tiny_data())
     assert run.status()["state"] == "starting"
-    assert set(tmp_path.rglob("*")) <= files | {run.path / name for name in ("metrics.jsonl", "log.txt", "run.lock")}
+    assert set(tmp_path.rglob("*")) <= present | {run.path / name for name in ("metrics.jsonl", "log.txt", "run.lock")}
 
 
 def stopped_run(folder, data):

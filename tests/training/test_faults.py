@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from eiwflow import checkpoint
+from eiwflow import files
 from eiwflow.checkpoint import load
 from eiwflow.training import detached, lock, worker
 from eiwflow.training.loop import train
@@ -235,7 +235,7 @@ def test_a_run_that_finds_no_room_is_a_sentence_and_leaves_nothing(tmp_path, mon
     def full(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(checkpoint.os, "fsync", full)
+    monkeypatch.setattr(files.os, "fsync", full)
     with pytest.raises(RunError, match=r"cannot be written \(No space left on device\)\.$"):
         RunDirectory.create(tmp_path / "runs", tiny_recipe(), "")
     assert not list((tmp_path / "runs").iterdir())

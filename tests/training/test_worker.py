@@ -468,14 +468,14 @@ def test_an_exported_run_goes_on_elsewhere(tmp_path):
 
 def test_a_run_is_renamed_and_its_directory_is_not(tmp_path):
     run = tiny_run(tmp_path, split="last+pooled")
-    assert run.title.startswith("last-pooled, ")
+    assert run.title.startswith("variance-reversed-pooled, ")
     run.rename("  my\nfirst  one ")
     assert run.title == "my first one" and RunDirectory.open(run.path).title == "my first one"
     with pytest.raises(RunError, match=f"has {MAX_TITLE + 1} characters; at most {MAX_TITLE}"):
         run.rename("a" * (MAX_TITLE + 1))
     assert run.title == "my first one"
     run.rename("")
-    assert run.title.startswith("last-pooled, ")
+    assert run.title.startswith("variance-reversed-pooled, ")
 
 
 def test_a_deleted_run_is_gone_and_no_other(tmp_path):
