@@ -61,8 +61,9 @@ with takeaway:
         ui.takeaway(words.sorted_anew(found[subject]))
 if rivers:
     scrubber.say_where_steps_differ(shared, [river.steps for river in rivers.values()])
+    alone = next(iter(rivers)).key("scrub-river") if len(rivers) == 1 else None
     with slider:
-        scrubber.scrubber(shared, start=int(shared[0]))
+        scrubber.scrubber(shared, start=int(shared[0]), under=alone)
 for one, column in columns:
     if one not in found:
         continue

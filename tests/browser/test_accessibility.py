@@ -73,10 +73,12 @@ def test_every_control_is_reached_and_worked_by_keys(look: Visit) -> None:
 
     main.get_by_role("button", name="Glossary").focus()
     page.keyboard.press("Enter")
-    page.get_by_test_id("stPopoverBody").get_by_text("redundancy").wait_for()
+    page.get_by_test_id("stPopoverBody").get_by_text("spectral redundancy", exact=True).wait_for()
     page.keyboard.press("Escape")
     page.get_by_test_id("stPopoverBody").wait_for(state="hidden")
 
+    main.locator("summary", has_text="Why not simply the first half").focus()
+    page.keyboard.press("Enter")
     main.get_by_role("radio", name="the last half").focus()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Space")

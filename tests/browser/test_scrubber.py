@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -29,16 +30,25 @@ WebSocket.prototype.addEventListener = function (kind, heard, ...more) {
 };"""
 
 
+IDLE = "document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'"
+#: Begins the name of the fold in which more charts, and the samples, follow the slider, on Shuffle and on Entropy.
+FOLLOWS = re.compile("At this step: |Over training")
+
+
 class Scrubbed(Watched):
     """A page with a scrubber that is waited for."""
 
     def settle(self) -> None:
-        """Wait until the script has run to its end, and the charts stand at the slider's step."""
+        """Unfold what follows the slider; wait until the charts stand at its step and the script has run to its end."""
+        fold = self.page.locator("summary", has_text=FOLLOWS)
+        fold.wait_for()
+        self.page.wait_for_function(IDLE)
+        if not fold.evaluate("fold => fold.parentElement.open"):
+            fold.press("Enter")
         self.page.wait_for_selector(".scrub-film")
-        self.page.wait_for_function(
-            "document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'"
-        )
+        self.page.wait_for_selector(".scrub-view")
         self.rest_at()
+        self.page.wait_for_function(IDLE)
 
     def rest_at(self, step: int | None = None) -> None:
         """Wait until the slider says the step, if one is given, and all charts stand at their latest up to it."""
