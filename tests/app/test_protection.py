@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import tomllib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection, HTTPResponse
 from urllib.parse import urlsplit
 
@@ -43,7 +44,9 @@ def opens_a_session(address: str, host: str) -> bool:
         except InvalidStatus:
             return False
 
-    return asyncio.run(opens())
+    # In a thread of its own: a browser test before this one may have left a loop running here.
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, opens()).result()
 
 
 @pytest.mark.parametrize("name", ["localhost", "127.0.0.1", "[::1]"])

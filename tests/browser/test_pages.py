@@ -199,7 +199,7 @@ def test_every_file_that_a_page_offers_is_saved(look: Visit, entry: Entry, tmp_p
 
 
 def test_a_figure_is_saved_as_png_and_for_print_as_svg(look: Visit, tmp_path: Path) -> None:
-    found = look("entropy", theme="dark")
+    found = look("shuffle", theme="dark")
 
     def save() -> Path:
         with found.page.expect_download() as waiting:
