@@ -111,8 +111,8 @@ def work(flow: FlowConfig) -> int:
 def look(flow: FlowConfig, images: int) -> tuple[int, float]:
     """Return rough estimates of the bytes and CPU seconds that it takes to look at images with a flow.
 
-    The widest level's hidden layers of all images together, and the process; multiplications at a common rate. Measured
-    with 64 images of 3×256×256, 8 steps, width 256: 3.2 GB and 49 s, estimated 3.0 GB and 45 s.
+    The widest level's hidden layers of all images together, and the process; multiplications at a common rate. Fitted
+    to one case, 64 images of 3×256×256, 8 steps, width 256, which took 3.2 GB and 49 s; not checked against others.
     """
     widest = max(2 * (flow.width + channels) * height * width for channels, height, width in _levels(flow))
     return images * 4 * widest + _LOOK_PROCESS, images * work(flow) / _LOOK_RATE
