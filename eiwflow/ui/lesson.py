@@ -25,10 +25,7 @@ _home = st.components.v2.component(
 _live = st.components.v2.component(
     "eiwflow_lesson_live",
     html="<span hidden></span>",
-    js="""export default function ({ data }) {
-  window.eiwflowTraining = data;
-  window.dispatchEvent(new CustomEvent("eiwflow-train", { detail: data }));
-}""",
+    js=(bundle.ASSETS / "live.js").read_text(encoding="utf-8"),
 )
 
 
