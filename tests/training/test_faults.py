@@ -68,6 +68,11 @@ def serve(runs, data, pids, iterations):
         time.sleep(0.01)
 
 
+def is_over(pid):
+    """Return whether a killed process is gone: a thread that outlives the first one still holds the files and locks."""
+    return " Z " in Path("/proc", pid, "stat").read_text() and len(os.listdir(f"/proc/{pid}/task")) == 1
+
+
 def killed(pids):
     """Kill every worker that is left, and wait for its end; one that is just being born is waited for."""
     end = time.monotonic() + BIRTH_S
@@ -77,7 +82,7 @@ def killed(pids):
         with suppress(ProcessLookupError, FileNotFoundError):
             if path.name.isdigit():
                 os.kill(int(path.name), signal.SIGKILL)
-                while " Z " not in Path("/proc", path.name, "stat").read_text():
+                while not is_over(path.name):
                     time.sleep(0.001)
         path.unlink(missing_ok=True)  # born at this moment
 
