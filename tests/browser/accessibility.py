@@ -16,6 +16,9 @@ NOT_OURS: dict[tuple[str, str], str] = {}
 #: Of letters against what is behind them.
 LEAST_CONTRAST = 4.5
 
+#: What a click on a fold brings is there, or on its way, after so long.
+STILL_MS = 400
+
 _FOLDED = "[...document.querySelectorAll('[data-testid=stMain] details:not([open]) > summary')]"
 _FAINT = """least => {
   const parts = colour => (colour.match(/[\\d.]+/g) ?? []).map(Number);
@@ -47,12 +50,22 @@ _CUT = """[...document.querySelectorAll(
 
 
 def open_everything(page: Page) -> None:
-    """Unfold all that is folded in the page."""
-    page.evaluate(f"{_FOLDED}.forEach(summary => summary.click())")
-    page.wait_for_function(
-        f"""{_FOLDED}.length === 0
-            && [...document.querySelectorAll('.js-plotly-plot')].every(chart => chart.querySelector('.main-svg'))"""
-    )
+    """Unfold all that is folded in the page, and what that brings: a fold may hold others, which come with it."""
+    unfolded = f"""() => {{
+        const folded = {_FOLDED};
+        folded.filter(summary => !summary.dataset.clicked).forEach(summary => {{
+            summary.dataset.clicked = true;
+            summary.click();
+        }});
+        return folded.length === 0
+            && document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'
+            && [...document.querySelectorAll('.js-plotly-plot')].every(chart => chart.querySelector('.main-svg'));
+    }}"""
+    while True:
+        page.wait_for_function(unfolded)
+        page.wait_for_timeout(STILL_MS)
+        if page.evaluate(unfolded):
+            return
 
 
 def violations(page: Page) -> list[str]:
