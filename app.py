@@ -2,10 +2,15 @@
 
 import streamlit as st
 
-from eiwflow.ui import landing, loaders, protection
+from eiwflow.ui import landing, loaders, protection, routes
 
 if __name__ == "__main__":
     landing.page()
 else:
     # The server imports this file as it starts, and runs it for every visitor.
-    app = st.App(__file__, lifespan=loaders.while_the_server_runs, middleware=protection.middleware())
+    app = st.App(
+        __file__,
+        lifespan=loaders.while_the_server_runs,
+        middleware=protection.middleware(),
+        routes=routes.routes(),
+    )

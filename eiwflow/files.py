@@ -22,12 +22,13 @@ MAX_DOCUMENT = 2**20
 MAX_ENTRIES = 10_000
 
 
-def open_regular(path: Path, most: int | None = None) -> int:
+def open_regular(path: Path, most: int | None = None, follow: bool = True) -> int:
     """Open a regular file to be read, and return its descriptor.
 
     Arguments:
-        path: of the file; links are followed.
+        path: of the file.
         most: the most bytes that it may have, None for any number.
+        follow: whether a link is followed, or refused.
 
     Raises:
         OSError: it cannot be read, is no regular file, or is larger.
@@ -35,7 +36,8 @@ def open_regular(path: Path, most: int | None = None) -> int:
     """
     try:
         # A FIFO would else be waited for; on a regular file the flag does nothing.
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        flags = ("O_NONBLOCK", "O_BINARY", *(() if follow else ("O_NOFOLLOW",)))
+        descriptor = os.open(path, sum(getattr(os, flag, 0) for flag in flags))  # and O_RDONLY, which is 0
     except ValueError as error:  # a zero byte in the name
         raise OSError(errno.EINVAL, str(error)) from None
     try:

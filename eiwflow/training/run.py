@@ -14,7 +14,7 @@ import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 
@@ -38,8 +38,13 @@ MAX_HEADER, MAX_LINE, MAX_METRICS = 4 * 2**20, 2**20, 128 * 2**20
 #: Of a resume file: weights, their averages and two moments each; of a montage of samples.
 MAX_RESUME, MAX_SAMPLES = 5 * MAX_FILE_BYTES, 16 * 2**20
 MAX_LINES, MAX_STEP, MAX_NUMBER = 50_000, 2**53, 1e300
+#: Bytes that an export reads at once; a zip file's older format holds no larger and no earlier ones (1980-01-02).
+ZIP_PART, MAX_PLAIN_ZIP, EARLIEST_ZIP = 2**18, 2**30, 315_619_200
 #: Below so much free space a run that ended without a word is said to have met a full disk.
 SCARCE_BYTES = 64 * 2**20
+#: Values of a run's files for each parameter of its flow: weights, averages and two moments in the resume file, the
+#: checkpoint, and once more each while it is replaced; and bytes of all else.
+_VALUES_PER_PARAMETER, _OTHER_FILES = 14, 16 * 2**20
 
 
 def runs_root() -> Path:
@@ -49,6 +54,30 @@ def runs_root() -> Path:
 
 class RunError(ValueError):
     """A run directory cannot be made or read; the message is one sentence."""
+
+
+def check_disk(root: Path, recipe: Recipe) -> None:
+    """Refuse a run whose files the disk has no room for; where that cannot be told, nothing is refused.
+
+    Raises:
+        ConfigError: the flow is too large for a checkpoint.
+        RunError: with what it needs and what is free.
+
+    """
+    parameters = sum(parameter.numel() for parameter in outline(recipe.flow).parameters())
+    needed = 4 * _VALUES_PER_PARAMETER * parameters + _OTHER_FILES + SCARCE_BYTES
+    folder = root.absolute()
+    while not os.path.exists(folder) and folder != folder.parent:
+        folder = folder.parent
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError:
+        return
+    if free < needed:
+        raise RunError(
+            f"The disk of {str(root)[:200]} has {free / 2**20:,.0f} MiB free; this run needs "
+            f"{needed / 2**20:,.0f} MiB. Delete runs, or choose a smaller flow."
+        )
 
 
 @dataclass(frozen=True)
@@ -97,10 +126,10 @@ class RunDirectory:
 
         Raises:
             ConfigError: the flow is too large for a checkpoint.
-            RunError: ``root`` cannot be written.
+            RunError: ``root`` cannot be written, or its disk has no room.
 
         """
-        outline(recipe.flow)
+        check_disk(root, recipe)
         name = f"{time.strftime('%Y%m%d-%H%M%S')}-{recipe.flow.split.replace('+', '-')}-{secrets.token_hex(3)}"
         run = cls(root / name)
         try:
@@ -312,19 +341,23 @@ class RunDirectory:
             raise RunError(f"Run {self.path.name} cannot be removed ({error.strerror}).") from None
         shutil.rmtree(doomed, ignore_errors=True)
 
-    def archive(self) -> bytes:
-        """Return the whole run as a zip file, which is enough to look at it and to resume it elsewhere."""
-        file = io.BytesIO()
-        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as whole:
+    def zip_parts(self) -> Iterator[bytes]:
+        """Yield the whole run as the parts of a zip file, which is enough to look at it and to resume it elsewhere.
+
+        At most a part is in memory. Links are not followed, and files beyond all bounds are left out.
+        """
+        sink = _Sink()
+        with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as whole:
             # Of a living run the state first: what is newer than that is forgotten when the copy goes on.
             for path in sorted(files.walk(self.path), key=lambda path: (path != self.resume_file, path)):
                 inside = path.relative_to(self.path)
-                if files.is_text(str(inside)) and not inside.name.startswith(".") and inside.suffix != ".lock":
-                    with contextlib.suppress(FileNotFoundError):  # forgotten meanwhile
-                        if path.stat().st_size > MAX_RESUME:  # none of ours
-                            continue
-                        whole.write(path, Path(self.path.name) / inside)
-        return file.getvalue()
+                if not files.is_text(str(inside)) or inside.name.startswith(".") or inside.suffix == ".lock":
+                    continue
+                with contextlib.suppress(OSError):  # forgotten meanwhile, or none of ours
+                    source = open(files.open_regular(path, MAX_RESUME, follow=False), "rb")  # noqa: SIM115 (closed below)
+                    with source:
+                        yield from _zipped(whole, sink, source, Path(self.path.name) / inside)
+        yield sink.taken()
 
     def sweep(self) -> None:
         """Remove what a process that was killed while it wrote has left half written."""
@@ -409,6 +442,37 @@ class RunDirectory:
             for path, most in bounds.items()
             if (why := files.complaint(path, most))
         ]
+
+
+class _Sink(io.RawIOBase):
+    """Takes what is written, until it is taken."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, content: Any) -> int:  # noqa: ANN401 (whatever has a buffer)
+        self._parts.append(bytes(content))
+        return len(self._parts[-1])
+
+    def taken(self) -> bytes:
+        content, self._parts = b"".join(self._parts), []
+        return content
+
+
+def _zipped(whole: zipfile.ZipFile, sink: _Sink, source: BinaryIO, inside: Path) -> Iterator[bytes]:
+    """Add an open file as long as it is now to a zip file; yield what that writes."""
+    status = os.fstat(source.fileno())
+    entry = zipfile.ZipInfo(inside.as_posix(), time.localtime(max(status.st_mtime, EARLIEST_ZIP))[:6])
+    entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
+    left = status.st_size
+    with whole.open(entry, "w", force_zip64=left > MAX_PLAIN_ZIP) as target:
+        while left > 0 and (content := source.read(min(left, ZIP_PART))):
+            target.write(content)
+            left -= len(content)
+            yield sink.taken()
 
 
 def sample_files(folder: Path) -> dict[int, Path]:

@@ -67,6 +67,9 @@ def resume(run: RunDirectory, device: str, threads: int) -> None:
         RunError: as :func:`start`, or the run is being trained; nothing is changed.
 
     """
+    from .run import check_disk
+
+    check_disk(run.path.parent, run.config()[0])
     with _one_at_a_time(run.path.parent, device):
         _spawn(run, device, threads)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from ..figures import train as figures
-from . import gone, parts, state
+from . import gone, parts, routes, state
 from . import run_loaders as loaders
 from .foreign import plain
 
@@ -145,9 +145,7 @@ def manage(runs: dict[str, loaders.Listed], name: str) -> None:
             args=(one.run, f"title-{name}"),
             width=320,
         )
-        st.download_button(
-            "Export as one ZIP", one.run.archive, f"{name}.zip", "application/zip", key="export", on_click="ignore"
-        )
+        st.link_button("Export as one ZIP", routes.link_to(one.run.path))
         with st.popover("Delete …", disabled=one.state.alive):
             st.markdown(
                 f"Delete **{plain(one.run.title)}** with its checkpoint, curves and samples? There is no way back."

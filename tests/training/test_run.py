@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from eiwflow import files
 from eiwflow.flow import ConfigError, FlowConfig
 from eiwflow.training import loop
 from eiwflow.training import run as run_module
 from eiwflow.training.loop import train
 from eiwflow.training.recipe import Recipe, recording_steps
-from eiwflow.training.run import RunDirectory, RunError, read_records, runs_root
+from eiwflow.training.run import ZIP_PART, RunDirectory, RunError, read_records, runs_root
 
 from .test_resume import assert_same_run
 from .tiny import tiny_data, tiny_recipe, tiny_run
@@ -27,10 +28,10 @@ LINES = b'{"step":0,"a":1}\n{"step":1}\n'
 def test_a_run_that_is_through_has_every_file_of_the_design(tmp_path):
     run = tiny_run(tmp_path, iterations=3)
     train(run, images=tiny_data())
-    files = {str(path.relative_to(run.path)) for path in run.path.rglob("*") if path.is_file()}
+    found = {str(path.relative_to(run.path)) for path in run.path.rglob("*") if path.is_file()}
     samples = {f"samples/step_{step:07d}.webp" for step in recording_steps(3)}
     state = {"metrics.jsonl", "status.json", "log.txt", "resume.safetensors", "checkpoints/last.safetensors"}
-    assert files == {"config.json", "run.lock"} | samples | state
+    assert found == {"config.json", "run.lock"} | samples | state
 
 
 def test_the_config_comes_back(tmp_path):
@@ -109,17 +110,17 @@ def test_the_copy_of_a_living_run_goes_on_to_the_same_numbers(tmp_path, monkeypa
     monkeypatch.setattr(loop, "recording_steps", lambda iterations: [0, 2, 4, iterations])
     whole, run = (tiny_run(tmp_path / name, iterations=6) for name in ("whole", "run"))
     train(whole, images=tiny_data())
-    write, saved = zipfile.ZipFile.write, threading.Event()
+    opened, saved = files.open_regular, threading.Event()
     halfway, copies = threading.Event(), []
 
-    def slow(archive, path, *inside):
-        write(archive, path, *inside)
-        if path.name in ("metrics.jsonl", "resume.safetensors") and not halfway.is_set():
+    def slow(path, *bounds, **more):
+        if not more.get("follow", True) and path.name != "resume.safetensors" and not halfway.is_set():
             halfway.set()
             saved.wait(60)
+        return opened(path, *bounds, **more)
 
-    monkeypatch.setattr(zipfile.ZipFile, "write", slow)
-    copying = threading.Thread(target=lambda: copies.append(run.archive()))
+    monkeypatch.setattr(files, "open_regular", slow)
+    copying = threading.Thread(target=lambda: copies.append(b"".join(run.zip_parts())))
 
     def progress(step, bits):
         if step == 2:
@@ -197,5 +198,39 @@ def test_an_archive_holds_nothing_from_outside_the_run_and_no_file_beyond_all_bo
     os.mkfifo(run.path / "pipe")
     with open(run.path / "huge", "wb") as file:
         file.truncate(64 * 2**30)
-    with zipfile.ZipFile(io.BytesIO(run.archive())) as archive:
+    with zipfile.ZipFile(io.BytesIO(b"".join(run.zip_parts()))) as archive:
         assert {name.partition("/")[2] for name in archive.namelist()} == {"config.json", "status.json"}
+
+
+def test_an_export_is_made_part_by_part(tmp_path):
+    """A file is read as far as it is asked for: the whole is never in memory."""
+    run = tiny_run(tmp_path)
+    content = os.urandom(40 * ZIP_PART)
+    (run.path / "large").write_bytes(content)
+    parts = run.zip_parts()
+    early = [next(parts) for _ in range(5)]
+    (run.path / "large").write_bytes(b"")  # who reads on meets the end of the file
+    assert sum(map(len, early)) < 6 * ZIP_PART
+    assert max(map(len, parts)) < 2 * ZIP_PART
+    (run.path / "large").write_bytes(content)
+    with zipfile.ZipFile(io.BytesIO(b"".join(run.zip_parts()))) as archive:
+        assert archive.testzip() is None and archive.read(f"{run.path.name}/large") == content
+
+
+def test_a_file_that_becomes_a_link_while_it_is_exported_is_left_out(tmp_path, monkeypatch):
+    run = tiny_run(tmp_path / "runs")
+    (tmp_path / "key").write_text("secret")
+    status = run.path / "status.json"
+    found = [*files.walk(run.path)]
+    status.unlink()
+    status.symlink_to(tmp_path / "key")
+    monkeypatch.setattr(files, "walk", lambda folder: iter(found))
+    with zipfile.ZipFile(io.BytesIO(b"".join(run.zip_parts()))) as archive:
+        assert archive.namelist() == [f"{run.path.name}/config.json"]
+
+
+def test_a_disk_without_room_refuses_a_run_before_anything_is_written(tmp_path, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 50 * 2**20}))
+    with pytest.raises(RunError, match=r"has 50 MiB free; this run needs \d+ MiB\. Delete runs"):
+        tiny_run(tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()

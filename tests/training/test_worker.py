@@ -412,6 +412,14 @@ def test_a_crash_on_a_full_disk_names_the_disk(tmp_path, monkeypatch):
     assert "when the disk was full (3 MiB are free); nothing was saved yet." in run.state().message
 
 
+def test_a_run_is_not_resumed_where_the_disk_has_no_room(tmp_path, monkeypatch):
+    run = tiny_run(tmp_path)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 3 * 2**20}))
+    with pytest.raises(RunError, match="has 3 MiB free; this run needs"):
+        worker.resume(run, "cpu", 1)
+    assert not (run.path / "worker.json").exists()
+
+
 def test_a_data_set_that_vanished_stops_a_worker_with_a_sentence_and_is_resumed_when_it_is_back(tmp_path, data):
     run = tiny_run(tmp_path / "runs", iterations=4, data=data)
     train(run, progress=signalled_at(2))
@@ -456,7 +464,7 @@ def test_an_exported_run_goes_on_elsewhere(tmp_path):
     whole, run = (tiny_run(tmp_path / "here", iterations=9) for _ in range(2))
     train(whole, images=tiny_data())
     train(run, images=tiny_data(), progress=signalled_at(4))
-    (tmp_path / "run.zip").write_bytes(run.archive())
+    (tmp_path / "run.zip").write_bytes(b"".join(run.zip_parts()))
     with zipfile.ZipFile(tmp_path / "run.zip") as file:
         assert not [name for name in file.namelist() if name.endswith(".lock")]
         file.extractall(tmp_path / "there")

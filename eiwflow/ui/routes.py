@@ -1,0 +1,49 @@
+"""What the server answers beside the pages: a run as one ZIP file, sent while it is made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import streamlit as st
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+if TYPE_CHECKING:
+    from ..training.run import RunDirectory
+
+#: Below the app's own address. Streamlit's paths begin with ``_stcore``.
+EXPORT = "_export"
+
+
+def routes() -> list[Route]:
+    """Return what :class:`streamlit.App` answers beside Streamlit's own paths."""
+    base = str(st.get_option("server.baseUrlPath") or "").strip("/")
+    prefix = f"/{base}" if base else ""
+    return [Route(f"{prefix}/{EXPORT}/{{name}}.zip", _run, methods=["GET"])]
+
+
+def link_to(run: Path) -> str:
+    """Return the link, seen from any page, that saves a run as one ZIP file."""
+    return f"{EXPORT}/{quote(run.name, safe='')}.zip"
+
+
+def _run(request: Request) -> Response:
+    # Not a coroutine: the server looks at the disk in a thread of its own.
+    run = _known(request.path_params["name"])
+    if run is None:
+        return PlainTextResponse("This run is not here: it was deleted, or is of another folder.", status_code=404)
+    name = f"{run.path.name}.zip"
+    disposition = f"attachment; filename*=UTF-8''{quote(name, safe='')}"
+    return StreamingResponse(
+        run.zip_parts(), media_type="application/zip", headers={"Content-Disposition": disposition}
+    )
+
+
+def _known(name: str) -> RunDirectory | None:
+    """Return the run of this name: one that is listed, so that a name is never a path."""
+    from ..training.run import all_runs, runs_root
+
+    return next((run for run in all_runs(runs_root()) if run.path.name == name), None)

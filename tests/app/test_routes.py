@@ -1,0 +1,76 @@
+"""What the server answers beside the pages, over HTTP."""
+
+from __future__ import annotations
+
+import io
+import os
+import zipfile
+from collections.abc import Iterator
+from http.client import HTTPConnection, HTTPResponse
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from eiwflow.training.run import RunDirectory
+from eiwflow.ui import routes
+
+from ..browser.conftest import start_server
+from ..training.tiny import tiny_run
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.fixture(scope="module")
+def run(runs: Path) -> RunDirectory:
+    run = tiny_run(runs)
+    (runs.parent / "secret").write_text("secret")
+    (run.path / "link").symlink_to(runs.parent / "secret")
+    return run
+
+
+@pytest.fixture(scope="module")
+def address(runs: Path) -> Iterator[str]:
+    with start_server(runs) as address:
+        yield address
+
+
+def ask(address: str, path: str, method: str = "GET", host: str | None = None) -> HTTPResponse:
+    parts = urlsplit(address)
+    connection = HTTPConnection(parts.hostname, parts.port, timeout=60)
+    connection.request(method, path, headers={} if host is None else {"Host": host})
+    return connection.getresponse()
+
+
+def test_a_run_is_saved_under_its_exact_name_without_what_links_lead_to(address: str, run: RunDirectory) -> None:
+    answer = ask(address, f"/{routes.link_to(run.path)}")
+    assert answer.status == 200 and answer.getheader("Content-Type") == "application/zip"
+    assert answer.getheader("Content-Disposition") == f"attachment; filename*=UTF-8''{run.path.name}.zip"
+    assert answer.getheader("Content-Length") is None  # it is sent while it is made
+    with zipfile.ZipFile(io.BytesIO(answer.read())) as archive:
+        assert {*archive.namelist()} == {f"{run.path.name}/config.json", f"{run.path.name}/status.json"}
+
+
+def test_a_run_with_a_name_of_any_letters_is_saved(address: str, run: RunDirectory) -> None:
+    other = run.path.with_name('Übung "1" %2e; a=b\n')
+    os.mkdir(other)
+    (other / "config.json").write_bytes((run.path / "config.json").read_bytes())
+    answer = ask(address, f"/{routes.link_to(other)}")
+    assert answer.status == 200 and answer.getheader("Content-Disposition").endswith(
+        "filename*=UTF-8''%C3%9Cbung%20%221%22%20%252e%3B%20a%3Db%0A.zip"
+    )
+    with zipfile.ZipFile(io.BytesIO(answer.read())) as archive:
+        assert archive.namelist() == [f"{other.name}/config.json"]
+
+
+@pytest.mark.parametrize("name", ["nothing", "..", "%2e%2e", "..%2Fruns", "%2Fetc", "studies", "."])
+def test_what_is_no_run_is_not_saved(address: str, run: RunDirectory, name: str) -> None:
+    answer = ask(address, f"/_export/{name}.zip")
+    assert answer.status in (400, 404) or b"PK" not in answer.read()[:2]
+
+
+def test_a_foreign_host_name_gets_no_run(address: str, run: RunDirectory) -> None:
+    assert ask(address, f"/{routes.link_to(run.path)}", host="evil.example").status == 421
