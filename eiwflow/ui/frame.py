@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from itertools import groupby
@@ -150,26 +151,41 @@ def begin(
         loaders.engine()
         return Visit(label, carried, lesson, for_print)
     loaders.engine()
+    with _links_where_it_stops(links):
+        return _begin(label, lesson, links, above, level=level, compare=compare, image=image, beside=beside)
 
+
+def _begin(
+    label: str,
+    lesson: bool,
+    links: DeltaGenerator,
+    above: DeltaGenerator,
+    *,
+    level: bool,
+    compare: bool,
+    image: bool,
+    beside: str,
+) -> Page:
+    """Draw the side bar of a page that looks at a checkpoint; what the link asks for and is not here ends the page."""
+    box = st.sidebar
     files = loaders.checkpoint_files(_uploads())
     foreign.complaints(box, loaders.complaints())
     if not files:
-        _links(links, st.query_params.to_dict())
         above.error(
             "There is no checkpoint to look at: assets/checkpoints holds no .safetensors file and no run has "
             "ended. Train one with `python -m eiwflow train`, then load this page again."
         )
-        st.stop()
+        raise _Stopped
     keys = list(files)
     labels = {key: file.label for key, file in files.items()}
     if (asked := state.wanted("ck")) is not None and asked not in files:
-        _links(links, st.query_params.to_dict())
         _checkpoint_uploader(box)
-        gone.stop(above, "ck", gone.flow(asked), labels)
+        gone.say(above, "ck", gone.flow(asked), labels)
+        raise _Stopped
     if compare and (second := state.wanted("vs")) not in (None, NOTHING, *files):
-        _links(links, st.query_params.to_dict())
         _checkpoint_uploader(box)
-        gone.stop(above, "vs", gone.flow(str(second)), {NOTHING: "none", **labels})
+        gone.say(above, "vs", gone.flow(str(second)), {NOTHING: "none", **labels})
+        raise _Stopped
     chosen = state.choice(
         "ck",
         keys,
@@ -177,22 +193,19 @@ def begin(
         lambda: box.selectbox("Checkpoint", keys, format_func=lambda key: files[key].label, key="ck"),
         name="the checkpoint",
     )
-    checkpoint, file = _open_or_another(files, chosen, above)
+    checkpoint = _open("ck", files[chosen], above, labels)
     gone.remember(files, chosen, st.query_params.get("vs", ""))
     compared = _compared_with(files, chosen, box, compare)
     _checkpoint_uploader(box)
-    if compare and compared == NOTHING:
-        companion = f"{checkpoint.info.data}-{beside}"
-        offered = bool(beside) and companion in files and companion != chosen
-        if offered and box.toggle(f"Beside {beside}", value=True, key="beside", bind="query-params"):
-            second = companion
-        else:
-            second = NOTHING
-    else:
-        second = compared
-    other = _open_other(files[second], above) if compare and second != NOTHING else None
+    second = compared if compare else NOTHING
+    companion = f"{checkpoint.info.data}-{beside}"
+    other = None
+    if second != NOTHING:
+        other = _open("vs", files[second], above, {NOTHING: "none", **labels})
+    elif compare and beside and companion in files and companion != chosen:
+        second, other = companion, _companion(files[companion], beside, box, above)
     images = _images(checkpoint, box, above)
-    photo, picked = _choose_image(images, above, image, links)
+    photo, picked = _choose_image(images, above, image)
     looked_at = _picked(photo, picked["image"], images, checkpoint.info.config.shape)
     levels = range(1, 1 + max(one.info.config.levels for one in (checkpoint, other) if one is not None))
     wanted = _level(levels, box, level)
@@ -212,8 +225,22 @@ def begin(
     _about(box)
     for sentence in state.notes():
         above.info(sentence)
-    page = Page(label, carried, lesson, for_print, file, checkpoint, images, looked_at, photo, seed, wanted)
+    page = Page(label, carried, lesson, for_print, files[chosen], checkpoint, images, looked_at, photo, seed, wanted)
     return page if other is None else _beside(page, files[second], other, box, above)
+
+
+class _Stopped(Exception):
+    """The page ends here: what is missing has been named."""
+
+
+@contextmanager
+def _links_where_it_stops(links: DeltaGenerator) -> Iterator[None]:
+    """Draw the links to other pages also where a page ends early."""
+    try:
+        yield
+    except _Stopped:
+        _links(links, st.query_params.to_dict())
+        st.stop()
 
 
 def begin_landing(title: str) -> None:
@@ -310,13 +337,29 @@ def _beside(
     return replace(page, other=second)
 
 
-def _open_other(file: loaders.CheckpointFile, above: DeltaGenerator) -> Checkpoint | None:
+def _open(key: str, file: loaders.CheckpointFile, above: DeltaGenerator, instead: Mapping[str, str]) -> Checkpoint:
+    """Open a flow; where its file is broken, name it and end the page: no other flow is shown in its place."""
     from ..checkpoint import CheckpointError
 
     try:
         return loaders.open_checkpoint(file)
     except CheckpointError as error:
-        above.error(f"{plain(error)} There is nothing to compare with.")
+        gone.say(above, key, plain(error), {other: label for other, label in instead.items() if other != file.key})
+        raise _Stopped from error
+
+
+def _companion(
+    file: loaders.CheckpointFile, name: str, box: DeltaGenerator, above: DeltaGenerator
+) -> Checkpoint | None:
+    """Open the flow that stands beside the first unless it is put away; nobody asked for it, so it may be missing."""
+    from ..checkpoint import CheckpointError
+
+    if not box.toggle(f"Beside {name}", value=True, key="beside", bind="query-params"):
+        return None
+    try:
+        return loaders.open_checkpoint(file)
+    except CheckpointError as error:
+        above.error(plain(error))
         return None
 
 
@@ -358,44 +401,26 @@ def _take_checkpoint(place: str, upload: UploadedFile | None) -> None:
     state.set_choice("ck", taken)
 
 
-def _open_or_another(
-    files: dict[str, loaders.CheckpointFile], chosen: str, above: DeltaGenerator
-) -> tuple[Checkpoint, loaders.CheckpointFile]:
-    from ..checkpoint import CheckpointError
-
-    problems = []
-    for key in sorted(files, key=lambda key: key != chosen):
-        try:
-            checkpoint = loaders.open_checkpoint(files[key])
-        except CheckpointError as error:
-            problems.append(str(error))
-            continue
-        if problems:
-            above.error(f"{plain(problems[0])} Showing {plain(files[key].label)} instead.")
-        return checkpoint, files[key]
-    for problem in problems:
-        above.error(plain(problem))
-    above.info("No checkpoint can be opened. Train one with `python -m eiwflow train`, then load this page again.")
-    st.stop()
-
-
 def _images(checkpoint: Checkpoint, box: DeltaGenerator, above: DeltaGenerator) -> loaders.Images:
     names = loaders.data_sets()
     if not names:
         above.error("There is no data set to look at: assets/data holds no .npz file.")
-        st.stop()
+        raise _Stopped
     config, trained_on = checkpoint.info.config, checkpoint.info.data
     default = trained_on if trained_on in names else names[0]
     # Who looked at a flow's own images and turns to another flow looks at that one's.
     before, st.session_state["_trained_on"] = st.session_state.get("_trained_on", default), default
     if before != default and st.session_state.get("_data") == before:
         state.set_choice("data", default)
+    if (asked := state.wanted("data")) not in (None, *names):
+        gone.say(above, "data", gone.data_set(str(asked), names), {name: name for name in names})
+        raise _Stopped
     name = state.choice("data", names, default, lambda: box.selectbox("Data set", names, key="data"), "the data set")
     try:
         images = loaders.images(name, config.shape, 2**config.levels)
     except data.DataError as error:
         above.error(plain(error))
-        st.stop()
+        raise _Stopped from error
     if images.note:
         box.caption(plain(images.note))
     if trained_on != name:
@@ -403,18 +428,15 @@ def _images(checkpoint: Checkpoint, box: DeltaGenerator, above: DeltaGenerator) 
     return images
 
 
-def _choose_image(
-    images: loaders.Images, above: DeltaGenerator, drawn: bool, links: DeltaGenerator
-) -> tuple[bytes | None, dict[str, str]]:
+def _choose_image(images: loaders.Images, above: DeltaGenerator, drawn: bool) -> tuple[bytes | None, dict[str, str]]:
     """Draw the choice of an image; return one's own photo where it is that, and what stands for it in the URL."""
     photos = loaders.photos()  # once: other visitors' photos may push this one out meanwhile
     if (asked := state.wanted("photo")) not in (None, NOTHING, *photos):
-        _links(links, st.query_params.to_dict())
         above.error(gone.photo(str(asked)))
         with above:
             st.button("Show a test image", on_click=_drop_photo)
             photo_door("upload", _take_photo)
-        st.stop()
+        raise _Stopped
     photo = state.hidden_choice("photo", [NOTHING, *photos], NOTHING, name="the photo")
     own = photo != NOTHING
     numbers = range(len(images.test))

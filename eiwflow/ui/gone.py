@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import NoReturn
 
 import streamlit as st
@@ -15,18 +16,38 @@ from .foreign import plain
 NO_LONGER_BUNDLED = "emoji32-"
 
 
-def stop(place: DeltaGenerator, key: str, sentence: str, instead: Mapping[str, str]) -> NoReturn:
-    """Say what is gone, offer to choose another, and end the page; the URL stays as it is.
+def stop(
+    place: DeltaGenerator,
+    key: str,
+    sentence: str,
+    instead: Mapping[str, str],
+    choose: Callable[[str], None] | None = None,
+) -> NoReturn:
+    """Do as :func:`say`, and end the page."""
+    say(place, key, sentence, instead, choose)
+    st.stop()
+
+
+def say(
+    place: DeltaGenerator,
+    key: str,
+    sentence: str,
+    instead: Mapping[str, str],
+    choose: Callable[[str], None] | None = None,
+) -> None:
+    """Say what is gone and offer to choose another; the URL stays as it is.
 
     Arguments:
         place: where the sentence stands.
         key: of the shared choice.
         sentence: names what is gone.
         instead: what can be chosen, and what each is called.
+        choose: called with the choice; if not given, the shared choice is set.
 
     """
     place.error(sentence)
     own = f"{key}-instead"
+    take = choose or partial(state.set_choice, key)
     if instead:
         place.selectbox(
             "Choose another",
@@ -34,9 +55,8 @@ def stop(place: DeltaGenerator, key: str, sentence: str, instead: Mapping[str, s
             index=None,
             format_func=lambda option: instead[option],
             key=own,
-            on_change=lambda: state.set_choice(key, st.session_state[own]),
+            on_change=lambda: take(st.session_state[own]),
         )
-    st.stop()
 
 
 def flow(key: str) -> str:
@@ -77,6 +97,11 @@ def photo(key: str) -> str:
 def images(key: str) -> str:
     """Say that uploaded images are gone."""
     return f"The images {quoted(key)} are not here: the server forgot them, or has never seen them. Upload them again."
+
+
+def data_set(key: str, names: Sequence[str]) -> str:
+    """Say that there is no such data set, and which there are."""
+    return f"The data set {quoted(key)} is not here; choose one of {', '.join(names)}."
 
 
 def run(key: str) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import streamlit as st
 
@@ -11,7 +12,8 @@ from .. import lesson
 from ..figures.pixels import file_uri
 from ..files import stamp
 from ..lesson import bundle, default, pack
-from . import frame, loaders, navigation
+from . import frame, gone, loaders, navigation
+from .foreign import plain
 
 TITLE = "The lesson: multi-scale flows in ten minutes"
 _HTML = '<div class="lesson-root" data-home="{home}"></div>'
@@ -31,9 +33,9 @@ _live = st.components.v2.component(
 
 def page() -> None:
     """Draw the lesson, of the bundled flow or of the one that the link names (``ck``)."""
-    frame.begin_stage(TITLE)
     chosen = st.query_params.get("ck", "")
     content, sentence = _pack_of(chosen)
+    frame.begin_stage(TITLE)
     more: dict[str, Any] = {"pages": _pages(), "flow_key": chosen}
     if sentence:
         more["note"] = sentence
@@ -136,17 +138,28 @@ def _pack_of(chosen: str) -> tuple[bytes, str]:
     if not chosen or chosen == default.flow_name():
         return default.pack(), ""
     uploads = set(st.session_state.get("_uploaded", []))
-    file = loaders.checkpoint_files({*uploads, chosen}).get(chosen)
-    if file is None:
-        return default.pack(), "The flow of this link is not here; this is the bundled one."
+    files = loaders.checkpoint_files({*uploads, chosen})
+    if chosen not in files:
+        _stop(gone.flow(chosen), chosen, files)
     from ..checkpoint import CheckpointError
     from ..data import DataError
     from ..lesson.spec import LessonError
 
+    file = files[chosen]
     try:
         return _built(file.key, *stamp(file.path), file), ""
-    except (CheckpointError, DataError, LessonError) as error:
+    except (CheckpointError, OSError) as error:
+        _stop(plain(error), chosen, files)
+    except (DataError, LessonError) as error:
         return default.pack(), f"{error} This is the bundled one."
+
+
+def _stop(sentence: str, chosen: str, files: Mapping[str, loaders.CheckpointFile]) -> NoReturn:
+    """Say that the flow of the link cannot be opened, and end the page: no other is shown in its place."""
+    frame.begin_landing(TITLE)
+    st.title("The lesson")
+    labels = {key: file.label for key, file in files.items() if key != chosen}
+    gone.stop(st.container(), "ck", sentence, labels, lambda key: st.query_params.update(ck=key))
 
 
 @st.cache_resource(max_entries=4, show_spinner="Preparing the lesson of this flow …")

@@ -52,12 +52,6 @@ def test_a_checkpoint_is_not_compared_with_itself(three: Path) -> None:
     assert not at.exception and url(at)["vs"] == "none" and not names_of_columns(at)
 
 
-def test_a_broken_second_checkpoint_leaves_the_first_alone(three: Path) -> None:
-    (three / "broken.safetensors").write_bytes(b"\0" * 100)
-    at = visit_page(SHUFFLE, ck="one", vs="broken")
-    assert not at.exception and "nothing to compare with" in at.error[0].value and at.get("plotly_chart")
-
-
 def test_the_second_checkpoint_is_kept_on_a_page_that_has_no_place_for_it(three: Path) -> None:
     at = visit_page(LEVELS, ck="one", vs="two", level="3")
     assert (url(at)["vs"], url(at)["level"]) == ("two", "3") and not at.info

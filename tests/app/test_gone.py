@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 from eiwflow.training.recipe import Recipe
 from eiwflow.training.run import RunDirectory
 from eiwflow.ui import checkpoint_loaders, compare_loaders, loaders
+from eiwflow.ui.navigation import pages
 
 from ..studies import arms, write_study
 from ..training.test_resume import signalled_at
@@ -78,6 +79,58 @@ def test_a_link_to_what_is_not_here_stops_the_page(one: Path, page: str, key: st
     assert said in at.error[0].value and url(at)[key] == text
     if page == LEVELS:
         assert_named(at, said, **{key: text})
+
+
+LOOKING = [entry.path for entry in pages() if entry.label not in ("Home", "Lesson", "Compare", "Train")]
+COMPARING = [SHUFFLE, SPACE, "pages/2_latents.py", "pages/3_entropy.py", "pages/5_weights.py"]
+
+
+@pytest.mark.parametrize("path", LOOKING)
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"ck": "broken"}, "broken.safetensors is not a usable checkpoint: "),
+        ({"ck": "nobody"}, "The flow “nobody” is not here"),
+        ({"data": "nothing"}, "The data set “nothing” is not here; choose one of "),
+        ({"photo": HASH}, f"The photo “{HASH}” is not here"),
+    ],
+)
+def test_every_page_names_what_cannot_be_shown_and_shows_nothing_instead(
+    one: Path, path: str, asked: dict[str, str], said: str
+) -> None:
+    (one / "broken.safetensors").write_bytes(b"\0" * 100)
+    at = visit_page(path, **{"ck": "one", **asked})
+    assert_named(at, said, **asked)
+    assert len(at.get("page_link")) >= len(pages()), "the ways to other pages are gone"
+    at.run()
+    assert_named(at, said, **asked)
+
+
+@pytest.mark.parametrize("path", COMPARING)
+def test_a_broken_second_flow_is_named_and_the_first_is_not_shown_alone(one: Path, path: str) -> None:
+    (one / "broken.safetensors").write_bytes(b"\0" * 100)
+    at = visit_page(path, ck="one", vs="broken")
+    assert_named(at, "broken.safetensors is not a usable checkpoint: ", ck="one", vs="broken")
+    at.selectbox(key="vs-instead").set_value("none").run()
+    assert not at.error and url(at)["vs"] == "none"
+
+
+def test_another_data_set_can_be_chosen_instead(one: Path) -> None:
+    at = visit_page(LEVELS, ck="one", data="nothing")
+    at.selectbox(key="data-instead").set_value("photos32").run()
+    assert not at.error and url(at)["data"] == "photos32"
+
+
+@pytest.mark.parametrize(
+    ("key", "said"), [("broken", "is not a usable checkpoint"), ("nobody", "“nobody” is not here")]
+)
+def test_the_lesson_names_a_flow_that_it_cannot_open(one: Path, key: str, said: str) -> None:
+    (one / "broken.safetensors").write_bytes(b"\0" * 100)
+    at = visit_page("pages/0_lesson.py", ck=key)
+    assert_named(at, said, ck=key)
+    assert not at.get("bidi_component"), "no other flow's lesson is shown"
+    at.selectbox(key="ck-instead").set_value("one").run()
+    assert not at.error and url(at)["ck"] == "one" and at.get("bidi_component")
 
 
 def test_a_page_that_does_not_show_the_second_flow_keeps_it_in_its_links(one: Path) -> None:
