@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -49,6 +49,7 @@ class Reading:
         level: from 1; None for all levels together.
         metric: ``AUROC`` for a yes/no attribute (½ is chance), ``R²`` for a number (0 is chance).
         value, low, high: the figure and its 95 % bootstrap interval over test images.
+        length: of the direction in ε; for a number, that of one standard deviation of it.
 
     """
 
@@ -58,6 +59,7 @@ class Reading:
     value: float
     low: float
     high: float
+    length: float
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,7 @@ class Attributes:
         readings: per attribute and level.
         probes: AUROC or R² on test images of the probe on pixels, by attribute: how far it can be trusted.
         edits: per attribute and level.
+        found: the directions, by attribute: one array (C_l, H_l, W_l) a level.
 
     """
 
@@ -105,10 +108,16 @@ class Attributes:
     readings: tuple[Reading, ...]
     probes: dict[str, float]
     edits: tuple[Edit, ...]
+    found: dict[str, list[np.ndarray]]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what JSON can hold."""
-        return asdict(self)
+        """Return what JSON can hold; directions are rounded to five digits after the point."""
+        figures = asdict(replace(self, found={}))
+        del figures["found"]
+        directions = {
+            name: [np.round(d.astype(float), 5).tolist() for d in level] for name, level in self.found.items()
+        }
+        return {**figures, "directions": directions}
 
 
 def attribute_values(images: ImageData, part: str) -> Values:
@@ -200,6 +209,7 @@ def measure_attributes(
         readings=readings,
         probes=probe.scores(images.test, test_values),
         edits=edits,
+        found=found,
     )
 
 
@@ -250,7 +260,10 @@ def _readings(
                 slope, offset = np.polyfit(train_score, train[1][name], 1)
                 metric, value, spread = "R²", *_explained(slope * test_score + offset, truth, drawn)
             low, high = np.nanquantile(spread, [0.025, 0.975])
-            readings.append(Reading(name, level, metric, float(value), float(low), float(high)))
+            unit = 1.0 if truth.dtype == bool else float(train[1][name].std())
+            own = direction if level is None else [direction[level - 1]]
+            length = unit * float(np.sqrt(sum(np.square(d, dtype=float).sum() for d in own)))
+            readings.append(Reading(name, level, metric, float(value), float(low), float(high), length))
     return tuple(readings)
 
 

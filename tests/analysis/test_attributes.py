@@ -136,3 +136,10 @@ def test_the_command_line_prints_what_json_can_hold(flow: MultiScaleFlow, marked
     found = json.loads(json.dumps(analyse(checkpoint.load(tmp_path / "tiny.safetensors"), few, "attributes")))
     assert found["what"] == "attributes" and found["test_images"] == 40
     assert {row["attribute"] for row in found["readings"]} == set(FACES)
+    expected = attributes.directions(flow, few)
+    for name, levels in found["directions"].items():
+        for level, (printed, direction) in enumerate(zip(levels, expected[name], strict=True), 1):
+            assert np.array(printed) == pytest.approx(direction, abs=1e-5)
+            (row,) = (row for row in found["readings"] if (row["attribute"], row["level"]) == (name, level))
+            unit = 1.0 if row["metric"] == "AUROC" else attributes.attribute_values(few, "train")[name].std()
+            assert row["length"] == pytest.approx(unit * np.linalg.norm(direction), rel=1e-3)
