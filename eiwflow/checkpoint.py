@@ -36,6 +36,8 @@ VERSION = 2
 READABLE = (1, 2)
 MAX_FILE_BYTES = 256 * 2**20
 MAX_HEADER_BYTES = 4 * 2**20
+#: The largest sampling temperature that a file may state.
+MAX_TEMPERATURE = 3.0
 
 _DTYPES = {"F32": torch.float32, "I64": torch.int64, "BOOL": torch.bool}
 
@@ -66,6 +68,7 @@ class CheckpointInfo:
         recipe: the training's settings.
         command: the command line that made the file.
         versions: of the software.
+        temperature: whose samples come nearest to training images in power; 1 where the file does not say.
 
     """
 
@@ -77,6 +80,7 @@ class CheckpointInfo:
     recipe: dict[str, Any] = field(default_factory=dict)
     command: str = ""
     versions: dict[str, str] = field(default_factory=dict)
+    temperature: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -234,7 +238,7 @@ def _info(header: dict[str, Any], name: str) -> CheckpointInfo:
         ) from None
     fields: dict[str, Any] = {}
     for entry in dataclasses.fields(CheckpointInfo):
-        if entry.name == "config":
+        if entry.name in ("config", "temperature"):
             continue
         value = document.get(entry.name)
         kind: type[Any] = {"data": str, "command": str, "step": int, "seed": int}.get(entry.name, dict)
@@ -247,7 +251,13 @@ def _info(header: dict[str, Any], name: str) -> CheckpointInfo:
         if not files.is_text(json.dumps(value, ensure_ascii=False)):
             raise CheckpointError(name, entry.name, "a text", "half of a surrogate pair")
         fields[entry.name] = value
-    return CheckpointInfo(config=config, **fields)
+    return CheckpointInfo(config=config, temperature=_temperature(document.get("temperature", 1.0), name), **fields)
+
+
+def _temperature(value: object, name: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= MAX_TEMPERATURE:
+        raise CheckpointError(name, "temperature", f"a number from 0 to {MAX_TEMPERATURE:g}", _short(repr(value)))
+    return float(value)
 
 
 def _check_plain(values: dict[str, Any], what: str, name: str) -> None:

@@ -31,9 +31,10 @@ with ui.errors_as_sentences():
         st.caption(way.reconstruction.in_words())
         st.subheader("Drawn from the flow")
         with ui.errors_as_sentences():
+            temperature = page.checkpoint.info.temperature
             drawn = loaders.samples(page.checkpoint, page.seed)
-            st.html(strip.samples(drawn, loaders.TEMPERATURE))
-            st.caption(f"{len(drawn)} samples, ε drawn at temperature {loaders.TEMPERATURE}, seed {page.seed}.")
+            st.html(strip.samples(drawn, temperature))
+            st.caption(f"{len(drawn)} samples, ε drawn at temperature {temperature:g}, seed {page.seed}.")
 
     ui.how_to_read("home")
     if (more := ui.more_evidence()).open:
@@ -52,7 +53,8 @@ with ui.errors_as_sentences():
                 f"--seed {page.seed} --json",
                 f"evaluate {page.argument} --data {page.images.name} --limit {SURVEY_IMAGES} --json",
                 f"inspect {page.argument} --data {page.images.name} --json",
-                f"sample {page.argument} --n {loaders.SAMPLES} --temperature {loaders.TEMPERATURE} --seed {page.seed}",
+                f"sample {page.argument} --n {loaders.SAMPLES} --temperature {page.checkpoint.info.temperature:g} "
+                f"--seed {page.seed}",
             )
 
 ui.closing(page, "Every level factors out part of the values; together the latents hold the whole image.")

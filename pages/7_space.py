@@ -59,8 +59,9 @@ with left:
                 st.caption(norms.in_words())
 with right:
     st.subheader("Drawn from the flow, a temperature a level")
+    own = min(page.checkpoint.info.temperature, MAX_TEMPERATURE)
     temperatures = tuple(
-        box.slider(f"Level {level}", 0.0, MAX_TEMPERATURE, 0.7, 0.05, key=f"t{level}", bind="query-params")
+        box.slider(f"Level {level}", 0.0, MAX_TEMPERATURE, own, 0.05, key=f"t{level}", bind="query-params")
         for level, box in enumerate(st.columns(levels), start=1)
     )
     for one, place in ui.side_by_side(page):

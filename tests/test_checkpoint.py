@@ -275,6 +275,15 @@ REFUSED = {
     ),
     "a document that is no JSON": (lambda c: with_document(c, "{"), "metadata", "JSON", "not readable"),
     "a deep document": (lambda c: with_document(c, "[" * 50_000), "metadata", "JSON", "recursion"),
+    "a temperature that is no number": (
+        lambda c: with_document(c, {**document_of(c), "temperature": "hot"}), "temperature", "0 to 3", "hot"
+    ),
+    "a temperature that is not finite": (
+        lambda c: with_document(c, {**document_of(c), "temperature": float("nan")}), "temperature", "0 to 3", "nan"
+    ),
+    "a temperature that is too large": (
+        lambda c: with_document(c, {**document_of(c), "temperature": 3.5}), "temperature", "0 to 3", "3.5"
+    ),
     "a document that is a list": (lambda c: with_document(c, []), "metadata", "object", "list"),
     "a document with a name twice": (
         lambda c: with_document(c, '{"step":1,' + json.dumps(document_of(c))[1:]), "metadata", "JSON", "twice"

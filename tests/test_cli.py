@@ -397,14 +397,24 @@ def test_sample_depends_on_seed_and_temperature_alone(place):
         return sampled(place, "pixels", place / "good.safetensors", "--n", 4, *arguments).tobytes()
 
     assert pixels("--seed", 1) == pixels("--seed", 1)
-    assert pixels("--seed", 1, "--temperature", "0.7,0.7") == pixels("--seed", 1)
+    assert pixels("--seed", 1, "--temperature", "1,1") == pixels("--seed", 1)
     others = [
         pixels("--seed", 2),
-        pixels("--seed", 1, "--temperature", "0.7,0.2"),
-        pixels("--temperature", 1),
+        pixels("--seed", 1, "--temperature", "1,0.2"),
+        pixels("--temperature", 0.7),
     ]
     assert len({pixels("--seed", 1), *others}) == 4
     assert pixels("--temperature", 0, "--seed", 1) == pixels("--temperature", 0, "--seed", 2)
+
+
+def test_the_default_temperature_is_the_flows_own(place):
+    opened = load(place / "good.safetensors")
+    warm = place / "warm.safetensors"
+    save(warm, opened.flow, dataclasses.replace(opened.info, temperature=0.65))
+    said = json_of("sample", warm, "--n", 4, "--out", place / "warm.png")
+    assert said["temperature"] == [0.65] and json_of("inspect", warm)["temperature"] == 0.65
+    again = sampled(place, "again", place / "good.safetensors", "--n", 4, "--temperature", 0.65)
+    assert (np.asarray(Image.open(place / "warm.png").convert("RGB")) == again).all()
 
 
 def test_grey_flows_are_sampled_too(place):
@@ -428,7 +438,7 @@ def test_sample_writes_the_format_of_the_files_name(place, tmp_path, name, kind)
 
 def test_sample_with_json_says_what_was_drawn(place):
     result = json_of("sample", place / "good.safetensors", "--n", 3, "--seed", 9, "--out", place / "a.png")
-    assert result == {"out": str(place / "a.png"), "n": 3, "temperature": [0.7], "seed": 9}
+    assert result == {"out": str(place / "a.png"), "n": 3, "temperature": [1.0], "seed": 9}
 
 
 # ---------------------------------------------------------------------- bench

@@ -45,6 +45,7 @@ def inspect(checkpoint: Checkpoint, images: ImageData | None, curve: TrainingCur
         "recipe": info.recipe,
         "command": info.command,
         "versions": info.versions,
+        "temperature": info.temperature,
         "levels": [
             {
                 **_stored(flow, level),
@@ -69,7 +70,7 @@ def file_table(checkpoint: Checkpoint) -> list[dict[str, str]]:
     groups = {
         "flow": info.config.to_dict(),
         "training": {"data": info.data, "step": info.step, "seed": info.seed, **info.recipe},
-        "measured then": info.metrics,
+        "measured then": {**info.metrics, "temperature": info.temperature},
         "software": info.versions,
         "file": {"sha256": checkpoint.sha256, "command": info.command},
     }

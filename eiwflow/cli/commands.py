@@ -351,20 +351,20 @@ def sample_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     from torchvision.transforms.functional import to_pil_image
     from torchvision.utils import make_grid
 
+    from ..checkpoint import MAX_TEMPERATURE
     from ..flow import ConfigError, quantise
 
     file_format = _picture_format(options.out)
     loaded = _load(options)
     levels = loaded.info.config.levels
+    text = str(loaded.info.temperature) if options.temperature is None else options.temperature
     try:
-        temperatures = [float(part) for part in options.temperature.split(",")]
+        temperatures = [float(part) for part in text.split(",")]
     except ValueError:
+        raise ConfigError(f"--temperature is {text[:40]!r}; it must be a number, or one a level.") from None
+    if len(temperatures) not in (1, levels) or not all(0 <= t <= MAX_TEMPERATURE for t in temperatures):
         raise ConfigError(
-            f"--temperature is {options.temperature[:40]!r}; it must be a number, or one a level."
-        ) from None
-    if len(temperatures) not in (1, levels) or not all(0 <= t <= 3 for t in temperatures):
-        raise ConfigError(
-            f"--temperature is {options.temperature[:40]!r}; it must be 1 or {levels} numbers between 0 and 3."
+            f"--temperature is {text[:40]!r}; it must be 1 or {levels} numbers between 0 and {MAX_TEMPERATURE:g}."
         )
     _check_seed(options.seed)
     temperature = temperatures[0] if len(temperatures) == 1 else temperatures

@@ -136,7 +136,7 @@ def build_parser() -> Parser:
     sample.add_argument("checkpoint", help="a .safetensors file, a run directory or a bundled checkpoint's name")
     sample.add_argument("--n", type=_count(4096), default=16, help="images (default: 16)")
     sample.add_argument(
-        "--temperature", default="0.7", help="one number, or one a level separated by commas (default: 0.7)"
+        "--temperature", help="one number, or one a level separated by commas (default: the flow's own, else 1)"
     )
     sample.add_argument("--seed", type=int, default=0, help="of the draw (default: 0)")
     sample.add_argument(

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, cast
 
@@ -31,6 +31,7 @@ from .optimiser import moments, optimisers, set_learning_rate
 from .recipe import Recipe, recording_steps
 from .record import PROBE_IMAGES, level_records, write_samples
 from .run import MAX_RESUME, RunDirectory, RunError
+from .temperature import IMAGES, best_temperature
 
 #: Images that initialise the flow.
 INIT_IMAGES = 256
@@ -42,6 +43,8 @@ ARITHMETIC = 2
 CURVE_POINTS = 400
 #: As the averaging hands over a flow's parameters.
 Tensors = tuple[Tensor, ...] | list[Tensor]
+#: The scores of a record, which a checkpoint repeats.
+SCORES = ("bits_per_dim", "probe_bits_per_dim", "test_bits_per_dim", "train_bits_per_dim")
 #: Asks a run to pause; SIGTERM and SIGINT ask it to stop.
 PAUSE: int | None = getattr(signal, "SIGUSR1", None)
 
@@ -323,7 +326,7 @@ def _advance_to_the_end(
         }
 
     def save() -> CheckpointInfo:
-        metrics = {**_latest(run), "cpu_seconds": clock()["cpu_seconds"]}
+        metrics = {**_latest(run, SCORES), "cpu_seconds": clock()["cpu_seconds"]}
         info = CheckpointInfo(
             # A checkpoint is a density, whatever way its gradients were computed.
             config=dataclasses.replace(recipe.flow, memory="store"),
@@ -335,6 +338,7 @@ def _advance_to_the_end(
             | ({} if recipe.flow.memory == "store" else {"memory": recipe.flow.memory}),
             command=command,
             versions=checkpoint.software_versions(),
+            **_latest(run, ("temperature",)),
         )
         run.flush_records()
         checkpoint.save(run.last_checkpoint, trainer.average, info)
@@ -366,8 +370,8 @@ def _advance_to_the_end(
             saved = time.monotonic()
         if progress is not None:
             progress(step, value)
-    if trainer.step == recipe.iterations and "test_bits_per_dim" not in _latest(run):
-        run.append({"step": trainer.step, **_final_scores(trainer)} | clock())
+    if trainer.step == recipe.iterations and "test_bits_per_dim" not in _latest(run, SCORES):
+        run.append({"step": trainer.step, **_final_scores(trainer), "temperature": _temperature(trainer)} | clock())
     info = save()
     state = "finished" if trainer.step == recipe.iterations else ("", "paused", "stopped")[asked]
     run.set_status(state, trainer.step)
@@ -382,7 +386,9 @@ def _ended(run: RunDirectory, recipe: Recipe) -> CheckpointInfo | None:
     with suppress(CheckpointError, OSError):
         info = checkpoint.load(run.last_checkpoint).info
         # One that was killed between its last scores and its last save has them in the records alone.
-        if info.step == recipe.iterations and all("test_bits_per_dim" in one for one in (_latest(run), info.metrics)):
+        if info.step == recipe.iterations and all(
+            "test_bits_per_dim" in one for one in (_latest(run, SCORES), info.metrics)
+        ):
             run.sweep()
             if run.status().get("state") != "finished":
                 run.set_status("finished", info.step)
@@ -417,19 +423,23 @@ def _final_scores(trainer: Trainer) -> dict[str, float]:
     return {"test_bits_per_dim": round(test, 5), "train_bits_per_dim": round(train, 5)}
 
 
+def _temperature(trainer: Trainer) -> float:
+    """Return the sampling temperature of the averaged weights, chosen on training images."""
+    return best_temperature(trainer.average, fixed_crops(trainer.train_images[:IMAGES], trainer.recipe.flow.shape[1:]))
+
+
 def _check_scores(trainer: Trainer, *scores: float) -> None:
     if not all(_finite(value) for value in scores):
         raise NotFinite(f"After step {trainer.step} the averaged flow's bits/dim was not finite.")
 
 
-def _latest(run: RunDirectory) -> dict[str, float]:
-    """Return the newest value of every bits/dim in the records.
+def _latest(run: RunDirectory, names: Iterable[str]) -> dict[str, float]:
+    """Return the newest value of each of these names in the records, where there is one.
 
     Raises:
         OSError: they cannot be read.
 
     """
-    names = ("bits_per_dim", "probe_bits_per_dim", "test_bits_per_dim", "train_bits_per_dim")
     return {name: record[name] for record in run.own_records() for name in names if name in record}
 
 

@@ -36,8 +36,7 @@ Kept = TypeVar("Kept")
 
 ROOT = project.ROOT
 BUNDLED = ROOT / "assets" / "checkpoints"
-#: Of every bundled flow, samples at 1 come nearest to training images in power (analysis/temperature.py measures it).
-SAMPLES, TEMPERATURE = 8, 1.0
+SAMPLES = 8
 #: Seconds between two times that freed memory is handed back.
 GIVE_BACK_S = 30.0
 #: Uploaded photos that the server remembers for a session, and the side they are kept at; uploaded checkpoints.
@@ -364,7 +363,7 @@ def passage(checkpoint: Checkpoint, images: Images, image: Tensor, seed: int) ->
 
 @st.cache_resource(max_entries=32, hash_funcs=HASHES, show_spinner=False)
 def samples(checkpoint: Checkpoint, seed: int) -> np.ndarray:
-    """Return images (N, H, W, C) uint8 drawn from a flow, those that ``sample`` draws with the same seed.
+    """Return images (N, H, W, C) uint8 drawn from a flow at its own temperature, as ``sample`` draws them.
 
     Raises:
         NonFiniteError: with one sentence.
@@ -376,4 +375,4 @@ def samples(checkpoint: Checkpoint, seed: int) -> np.ndarray:
     from ..flow import quantise
 
     generator = torch.Generator().manual_seed(seed)
-    return to_pixels(quantise(checkpoint.flow.sample(SAMPLES, TEMPERATURE, generator)))
+    return to_pixels(quantise(checkpoint.flow.sample(SAMPLES, checkpoint.info.temperature, generator)))

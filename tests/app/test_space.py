@@ -68,7 +68,7 @@ def test_every_choice_moves_the_page(one: Path) -> None:
         assert_healthy(at)
         assert sentences(at) not in seen, f"{name} changed nothing"
         seen.add(sentences(at))
-    assert "0.7,0.7,0.0" in at.code[0].value
+    assert "1.0,1.0,0.0" in at.code[0].value
 
 
 def test_a_link_opens_what_it_names(one: Path) -> None:

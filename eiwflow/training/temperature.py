@@ -1,4 +1,4 @@
-"""The temperature at which samples have the power spectrum of training images."""
+"""The sampling temperature whose samples have the power spectrum of training images."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
-from ..flow import MultiScaleFlow, quantise
+from ..flow import MultiScaleFlow, NonFiniteError, quantise
 from ..flow.bijection import generator_for
 
-#: Temperatures that are tried, samples drawn at each, and training images. At 1 samples are the flow's own; above 1
-#: they leave what it has learnt, even where that would make up for power it lacks.
+#: Temperatures that are tried, samples drawn at each, and training images. None is above 1: there samples leave what
+#: the flow has learnt, even where that would make up for power they lack.
 TEMPERATURES = tuple(round(0.5 + 0.05 * i, 2) for i in range(11))
 SAMPLES, IMAGES = 128, 1024
+#: The least ratio of powers that counts: flat samples have none, and no logarithm.
+LEAST_RATIO = 1e-6
 
 
 def octave_power(images: Tensor) -> np.ndarray:
@@ -31,8 +33,8 @@ def octave_power(images: Tensor) -> np.ndarray:
 
 def power_ratios(flow: MultiScaleFlow, train: Tensor, temperature: float, seed: int = 0) -> np.ndarray:
     """Return the power of samples over that of training images uint8 (N, C, H, W), by octave, coarse first."""
-    samples = quantise(flow.sample(SAMPLES, temperature, generator_for(seed, "temperature")))
-    return octave_power(samples) / octave_power(train[:IMAGES])
+    samples = quantise(flow.sample(SAMPLES, temperature, generator_for(seed, "temperature")).cpu())
+    return octave_power(samples) / np.maximum(octave_power(train[:IMAGES]), LEAST_RATIO)
 
 
 def best_temperature(
@@ -40,7 +42,21 @@ def best_temperature(
 ) -> float:
     """Return the temperature whose samples come nearest to training images in power.
 
-    Nearest is the smallest mean square of the logarithm of :func:`power_ratios`. Test images are not looked at.
+    Nearest is the smallest mean square of the logarithm of :func:`power_ratios`. Test images are not looked at. Where
+    the samples are finite at no temperature, it is 1.
+
+    Args:
+        flow: to draw from.
+        train: training images uint8 (N, C, H, W) of the flow's shape.
+        temperatures: to choose from.
+        seed: of the samples, the same at every temperature.
+
     """
-    distances = [np.square(np.log(power_ratios(flow, train, t, seed))).mean() for t in temperatures]
-    return temperatures[int(np.argmin(distances))]
+    distances = {}
+    for temperature in temperatures:
+        try:
+            ratios = power_ratios(flow, train, temperature, seed)
+        except NonFiniteError:
+            continue
+        distances[temperature] = np.square(np.log(np.maximum(ratios, LEAST_RATIO))).mean()
+    return min(distances, key=distances.__getitem__, default=1.0)

@@ -1,0 +1,74 @@
+"""The temperature of samples is chosen by their power spectrum."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from eiwflow import checkpoint
+from eiwflow.data import fixed_crops, load, to_tensor
+from eiwflow.flow import MultiScaleFlow, NonFiniteError, quantise
+from eiwflow.training.loop import train
+from eiwflow.training.temperature import IMAGES, best_temperature, octave_power
+from tests.training.tiny import tiny_config, tiny_data, tiny_run
+
+#: The small ones: to draw from the others takes a minute.
+BUNDLED = sorted((Path(__file__).resolve().parents[2] / "assets" / "checkpoints").glob("faces16-*.safetensors"))
+
+
+def flow_and_images() -> tuple[MultiScaleFlow, torch.Tensor]:
+    """Return a flow that is initialised but not trained, and the images it was initialised by."""
+    images = to_tensor(tiny_data().train)
+    flow = MultiScaleFlow(tiny_config())
+    flow.initialise(images / 256 - 0.5)
+    return flow, images
+
+
+def test_white_noise_has_its_variance_in_every_octave() -> None:
+    values = np.random.default_rng(0).normal(128, 20, (400, 3, 16, 16)).clip(0, 255).astype(np.uint8)
+    assert octave_power(torch.from_numpy(values)) == pytest.approx([400, 400, 400, 400], rel=0.1)
+
+
+def test_a_wave_has_its_power_in_its_own_octave() -> None:
+    wave = 128 + 50 * np.sin(2 * np.pi * 5 * np.arange(32) / 32)  # 5 periods: between 4 and 8
+    power = octave_power(torch.from_numpy(np.tile(wave, (2, 1, 32, 1)).astype(np.uint8)))
+    assert power.argmax() == 2 and power[2] > 100 * np.delete(power, 2).max()
+
+
+def test_temperatures_at_which_samples_are_not_finite_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    flow, train = flow_and_images()
+    sample = flow.sample
+
+    def only_cold(n: int, t: float, generator: torch.Generator) -> torch.Tensor:
+        if t > 0.6:
+            raise NonFiniteError("Level 1 of the flow gave a value that is not finite while decoding.")
+        return sample(n, t, generator)
+
+    monkeypatch.setattr(flow, "sample", only_cold)
+    assert best_temperature(flow, train) in (0.5, 0.55, 0.6)
+    assert best_temperature(flow, train, (0.7, 0.8)) == 1.0
+
+
+def test_the_temperature_of_loud_samples_is_the_one_that_makes_them_as_loud_as_the_images() -> None:
+    flow, _ = flow_and_images()
+    generator = torch.Generator().manual_seed(1)
+    quiet = torch.cat([quantise(flow.sample(256, 0.7, generator)) for _ in range(4)])
+    assert best_temperature(flow, quiet) == pytest.approx(0.7, abs=0.051)
+
+
+def test_a_finished_run_states_the_temperature_of_its_averaged_weights(tmp_path: Path) -> None:
+    run = tiny_run(tmp_path, iterations=4)
+    assert train(run, images=tiny_data()).temperature == checkpoint.load(run.last_checkpoint).info.temperature
+    opened = checkpoint.load(run.last_checkpoint)
+    assert opened.info.temperature == best_temperature(opened.flow, to_tensor(tiny_data().train))
+    assert run.records()[-1]["temperature"] == opened.info.temperature
+
+
+@pytest.mark.parametrize("path", BUNDLED, ids=lambda path: path.stem)
+def test_a_bundled_flow_states_the_temperature_nearest_to_training_images(path: Path) -> None:
+    opened = checkpoint.load(path)
+    train_images = fixed_crops(to_tensor(load(opened.info.data).train[:IMAGES]), opened.info.config.shape[1:])
+    assert opened.info.temperature == best_temperature(opened.flow, train_images)
