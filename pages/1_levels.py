@@ -4,6 +4,7 @@ import streamlit as st
 
 from eiwflow import ui
 from eiwflow.analysis import SURVEY_IMAGES
+from eiwflow.analysis.words.numbers import floor_in_words
 from eiwflow.figures import home, slide, strip
 from eiwflow.ui import loaders
 
@@ -20,7 +21,9 @@ with ui.errors_as_sentences():
     left, right = st.columns([1.1, 1], gap="large")
     with left:
         st.subheader("Bits/dim if the flow stopped here")
-        ui.chart(ui.drawn(home.staircase, way.stairs, average), page, "staircase", alt=way.stairs.in_words())
+        floor = page.floor_bits_per_dim()
+        alt = " ".join([way.stairs.in_words(), *([] if floor is None else [floor_in_words(floor)])])
+        ui.chart(ui.drawn(home.staircase, way.stairs, average, floor), page, "staircase", alt=alt)
         ui.caveat(
             "this is the price of stopping, never a level's share of the bits. Log-determinants cannot be "
             "shared out: a scale on the kept half, undone by the next level, moves them at will."

@@ -227,7 +227,7 @@ else:
     show_in_lock_step(names)
     st.subheader("What each costs")
     ui.table(loaders.rounded([row for row in arm_table(study) if (row["split"], row["init"]) in shown]))
-    st.caption(COSTS)
+    st.caption(f"{COSTS} {loaders.floor_in_words(study)}")
     show_equal_cpu()
 
 with st.expander("Run a small study of your own"):

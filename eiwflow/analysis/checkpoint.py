@@ -21,7 +21,7 @@ from ..flow.level import Level
 from .evaluate import Evaluation
 from .levels import power
 from .round_trip import EPSILON
-from .words.numbers import counted
+from .words.numbers import counted, floor_in_words
 
 #: The parts of a level that have parameters, in forward order.
 PARTS = ("actnorm", "mixing", "coupling", "shuffle", "prior")
@@ -414,7 +414,8 @@ def score_in_words(found: Evaluation, said: float | None = None) -> str:
     )
     beside = "" if said is None else f" The file says {said:.3f}, measured when its training ended."
     note = f" {found.note[0].upper()}{found.note[1:]}." if found.note else ""
-    return f"{found.bits_per_dim:.3f}{error} bits/dim on {over}; 8 would be the raw bytes.{beside}{note}"
+    floor = f" {floor_in_words(found.floor_bits_per_dim)}" if found.floor_bits_per_dim is not None else ""
+    return f"{found.bits_per_dim:.3f}{error} bits/dim on {over}; 8 would be the raw bytes.{floor}{beside}{note}"
 
 
 def _ends(name: str, ends: tuple[float, float] | None) -> dict[str, float | None]:

@@ -17,8 +17,15 @@ if TYPE_CHECKING:
 RAW_BITS = 8.0
 
 
-def staircase(image: Staircase, average: Staircase) -> go.Figure:
-    """Return two falling staircases: the image's, and the average of other images."""
+def staircase(image: Staircase, average: Staircase, floor: float | None = None) -> go.Figure:
+    """Return two falling staircases: the image's, and the average of other images.
+
+    Args:
+        image: of one image.
+        average: of others.
+        floor: bits/dim of the image's grain, where it is known: a line that no stair can fall below.
+
+    """
     last = image.bits_per_dim.shape[1] - 1
     higher = image.mean >= average.mean
     figure = go.Figure()
@@ -26,11 +33,17 @@ def staircase(image: Staircase, average: Staircase) -> go.Figure:
     _add_stairs(figure, others, average.mean, ~higher, palette.REFERENCE, "dash", "diamond")
     _add_stairs(figure, "this image", image.mean, higher, palette.SUBJECT, "solid", "circle")
     low, high = min(image.mean.min(), average.mean.min()), max(image.mean.max(), average.mean.max(), RAW_BITS)
+    low = low if floor is None else min(low, floor)
     margin = 0.16 * (high - low)
     figure.add_hline(y=RAW_BITS, line={"color": palette.AXIS, "width": 1, "dash": "dot"})
     figure.add_annotation(
         x=last + 0.5, y=RAW_BITS, text="raw bytes: 8 bits", showarrow=False, xanchor="right", yanchor="bottom"
     )
+    if floor is not None:
+        figure.add_hline(y=floor, line={"color": palette.AXIS, "width": 1, "dash": "dot"})
+        figure.add_annotation(
+            x=-0.5, y=floor, text=f"grain alone: {floor:.2f}", showarrow=False, xanchor="left", yanchor="top"
+        )
     figure.update_layout(
         layout(370, legend_room()),
         legend_traceorder="reversed",

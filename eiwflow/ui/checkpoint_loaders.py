@@ -164,7 +164,13 @@ def _score(checkpoint: Checkpoint, images: loaders.Images) -> Evaluation:
 
     sources = weight_loaders.sources(images)
     train, test = (part.permute(0, 2, 3, 1).numpy() for part in (images.reference, images.test))
-    whole = data.ImageData(images.name, train, test, test_source=None if sources is None else np.array(sources))
+    whole = data.ImageData(
+        images.name,
+        train,
+        test,
+        test_source=None if sources is None else np.array(sources),
+        factors={} if images.grain is None else {"grain": data.Factor(np.empty(0), images.grain)},
+    )
     return evaluate(checkpoint.flow, whole, scored_images(checkpoint))
 
 

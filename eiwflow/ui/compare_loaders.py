@@ -151,6 +151,11 @@ def _record(study: Study, arm: Arm) -> TrainingRecord | None:
     return read_record(study, arm)
 
 
+def floor_in_words(study: Study) -> str:
+    """Return the floor of the images that a study scores, as a sentence; empty where it is not known."""
+    return loaders.floor_in_words(study.recipe.data, study.recipe.evaluate_on == "validation")
+
+
 def at_equal_cpu(study: Study, known: dict[str, Path]) -> Study | None:
     """Return the study that gave the same arms, and perhaps more, the same CPU seconds; None where there is none."""
     from ..analysis.study_file import StudyError

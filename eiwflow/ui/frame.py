@@ -92,6 +92,11 @@ class Page(Visit):
     other: Page | None = None
     second: bool = False
 
+    def floor_bits_per_dim(self) -> float | None:
+        """Return the bits/dim of the grain of the image looked at; None of a photo, and where grain is not known."""
+        number = min(int(self.links["image"]), len(self.images.test) - 1)
+        return None if self.photo is not None else self.images.floor_bits_per_dim(slice(number, number + 1))
+
     @property
     def argument(self) -> str:
         """The checkpoint's name on the command line, quoted for a shell."""

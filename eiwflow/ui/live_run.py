@@ -11,6 +11,7 @@ from ..figures import train as figures
 from . import gone, parts, routes, state
 from . import run_loaders as loaders
 from .foreign import plain
+from .loaders import floor_in_words
 
 if TYPE_CHECKING:
     from ..training.run import RunDirectory
@@ -105,7 +106,9 @@ def _draw(one: loaders.Listed) -> None:
             selection_mode="zoom",
         )
         memory = f"At most {now.memory_mib:,.0f} MiB of memory so far. " if now.memory_mib else ""
-        st.caption(f"{memory}Drag to move, Ctrl and wheel to zoom, double click to go back.")
+        recipe = look.recipe
+        floor = floor_in_words(recipe.data, recipe.validation, 2**recipe.flow.levels)
+        st.caption(f"{floor} {memory}Drag to move, Ctrl and wheel to zoom, double click to go back.")
     with right:
         if (newest := loaders.newest_samples(run)) is not None:
             st.html(figures.samples(newest[1], f"16 samples at step {newest[0]:,}; ε is the same at every step."))

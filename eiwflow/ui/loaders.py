@@ -250,6 +250,7 @@ class Images:
         note: what was done to them, in sentences; empty where nothing was.
         remade: whether they were resized and recoloured, which the command line does not do.
         sources: the photograph that each test image was cut from, where that is known.
+        grain: σ of each test image's grain in grey levels (N,), where that is known.
 
     """
 
@@ -259,6 +260,13 @@ class Images:
     note: str
     remade: bool
     sources: tuple[int, ...] | None = None
+    grain: np.ndarray | None = None
+
+    def floor_bits_per_dim(self, part: slice) -> float | None:
+        """Return the mean floor of some test images, which no model can beat; None where grain is not known."""
+        from ..data.camera import floor_bits_per_dim
+
+        return None if self.grain is None else floor_bits_per_dim(self.grain[part])
 
     @property
     def key(self) -> tuple[str, tuple[int, ...], str]:
@@ -290,12 +298,32 @@ def images(name: str, shape: tuple[int, int, int], multiple: int) -> Images:
         reference, test = (data.fixed_crops(data.to_tensor(part), (height, width)) for part in parts)
         # The photographs, where they are known; a selection of images that were made to fit has none.
         sources = None if found.test_source is None else tuple(np.asarray(found.test_source).tolist())
-        return Images(name, reference, test, note, remade=False, sources=sources)
+        grain = found.factors["grain"].test if "grain" in found.factors else None
+        return Images(name, reference, test, note, remade=False, sources=sources, grain=grain)
     test_images = found.test[:: max(1, len(found.test) // 500)]
     reference, test = (data.to_tensor(data.resized(part, shape)) for part in (parts[0], test_images))
     size = f"{channels}×{height}×{width}"
     remark = f"This flow takes images of {size}: those of {name} were resized and recoloured."
     return Images(name, reference, test, f"{note} {remark}".lstrip(), remade=True)
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def floor_in_words(name: str, validation: bool, multiple: int = 1) -> str:
+    """Return the floor of a bundled set's test part, or of what is held out, as a sentence; empty where not known.
+
+    Args:
+        name: of the data set.
+        validation: whether images held out from the train part stand in for the test part.
+        multiple: what the sides must be divisible by; padded images have no floor.
+
+    """
+    from ..analysis.words.numbers import floor_in_words
+
+    if name not in data_sets():
+        return ""
+    found = data.load(name, multiple=multiple, download=False)
+    floor = (data.hold_out(found) if validation else found).floor_bits_per_dim()
+    return "" if floor is None else floor_in_words(floor)
 
 
 @st.cache_resource(show_spinner=False)

@@ -186,6 +186,15 @@ def test_a_record_is_drawn_and_its_absence_is_said(bundle: Path) -> None:
     assert "Training (CSV)" in {button.label for button in at.get("download_button")}
 
 
+def test_the_floor_stands_beside_the_score_where_grain_is_known(bundle: Path) -> None:
+    write_checkpoint(bundle / "flow.safetensors", small_flow(shape=(3, 16, 16)), data="faces16")
+    at = page_at()
+    assert_healthy(at)
+    scored = checkpoint_loaders.MAX_SCORED // 768
+    floor = load_data("faces16").floor_bits_per_dim(scored)
+    assert f"The grain alone takes {floor:.2f} bits/dim; no model can need less." in sentences(at)
+
+
 @pytest.mark.parametrize("split", NAMED_SPLITS)
 def test_every_split_policy_has_its_page(bundle: Path, split: str) -> None:
     write_checkpoint(bundle / "flow.safetensors", small_flow(split=split))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shlex
 import shutil
 from collections.abc import Callable
@@ -12,6 +13,8 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
+from eiwflow.data import load
+from eiwflow.data.camera import grain_entropy
 from eiwflow.flow.config import NAMED_SPLITS
 from eiwflow.training.recipe import Recipe
 from eiwflow.training.run import RunDirectory
@@ -57,6 +60,17 @@ def test_every_choice_moves_the_page_and_stands_in_the_url(open_app: Open) -> No
         "data": "faces16",
         "ck": "two",
     }
+
+
+def test_the_floor_of_an_image_is_that_of_its_own_grain(bundle: Path) -> None:
+    write_checkpoint(bundle / "faces.safetensors", small_flow(shape=(3, 16, 16)), data="faces16")
+    at = run_app(image="5")
+    assert_healthy(at)
+    floor = grain_entropy(load("faces16").factors["grain"].test[5:6])[0]
+    assert f"grain alone: {floor:.2f}" in json.dumps(json.loads(at.get("plotly_chart")[0].proto.spec))
+    at.selectbox(key="data").set_value("photos32").run()
+    assert_healthy(at)
+    assert "grain alone" not in at.get("plotly_chart")[0].proto.spec
 
 
 def test_a_link_opens_what_it_names(open_app: Open) -> None:

@@ -21,7 +21,7 @@ from streamlit.testing.v1 import AppTest
 
 from eiwflow import cli
 from eiwflow.cli import commands
-from eiwflow.data import DataError
+from eiwflow.data import DataError, hold_out, load
 from eiwflow.flow import ConfigError, FlowConfig
 from eiwflow.training import worker
 from eiwflow.training.cost import Timing
@@ -30,7 +30,7 @@ from eiwflow.training.loop import train
 from eiwflow.training.presets import PRESETS
 from eiwflow.training.recipe import Recipe
 from eiwflow.training.run import RunDirectory, RunError, all_runs, runs_root
-from eiwflow.ui import run_loaders
+from eiwflow.ui import loaders, run_loaders
 
 from ..training.test_resume import signalled_at
 from ..training.tiny import tiny_data, tiny_run
@@ -98,6 +98,15 @@ def held() -> Iterator[RunDirectory]:
 
 
 # ---------------------------------------------------------------------- nothing is there yet
+
+
+def test_the_floor_of_a_runs_images_is_that_of_the_part_that_scores_it() -> None:
+    images = load("faces16")
+    test, held_out = (loaders.floor_in_words("faces16", validation) for validation in (False, True))
+    assert test == f"The grain alone takes {images.floor_bits_per_dim():.2f} bits/dim; no model can need less."
+    assert f"{hold_out(images).floor_bits_per_dim():.2f}" in held_out
+    assert loaders.floor_in_words("photos32", False) == loaders.floor_in_words("no/such/set", False) == ""
+    assert loaders.floor_in_words("faces16", False, multiple=32) == ""
 
 
 def test_without_a_run_or_a_checkpoint_the_page_answers_its_question() -> None:

@@ -124,6 +124,13 @@ def stairs() -> tuple[Staircase, Staircase]:
     return Staircase(np.array([[7.5, 5.0, 4.25]])), Staircase(np.array([[7.0, 5.5, 4.0], [7.4, 5.1, 4.2]]))
 
 
+def test_the_floor_is_a_line_below_every_stair_and_is_named() -> None:
+    figure = home.staircase(*stairs(), floor=3.1)
+    assert [line.y0 for line in figure.layout.shapes] == [8.0, 3.1] and figure.layout.yaxis.range[0] < 3.1
+    assert "grain alone: 3.10" in [note.text for note in figure.layout.annotations]
+    assert all("grain" not in note.text for note in home.staircase(*stairs()).layout.annotations)
+
+
 def test_staircase_falls_from_tread_to_tread_and_labels_each() -> None:
     figure = home.staircase(*stairs())
     average, _, image, labels = figure.data

@@ -31,6 +31,15 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
+def floor_in_words(floor: float) -> str:
+    """Return the floor of bits/dim as a sentence.
+
+    >>> floor_in_words(3.0794)
+    'The grain alone takes 3.08 bits/dim; no model can need less.'
+    """
+    return f"The grain alone takes {fixed(floor, 2)} bits/dim; no model can need less."
+
+
 def percent(share: float) -> str:
     """Return a share in per cent.
 
