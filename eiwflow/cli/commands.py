@@ -11,11 +11,12 @@ import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from .. import project
 from ..analysis.words.numbers import counted, signed
 from ..training.presets import preset_settings
+from .serve import app_command
 
 if TYPE_CHECKING:
     from ..checkpoint import Checkpoint
@@ -420,16 +421,6 @@ def bench_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
         ]
     )
     return result, text
-
-
-def app_command(options: argparse.Namespace) -> NoReturn:
-    """Open the app: Streamlit takes the place of this process, with the settings that lie beside app.py."""
-    command = [sys.executable, "-m", "streamlit", "run", str(project.ROOT / "app.py")]
-    if options.port is not None:
-        command += ["--server.port", str(options.port)]
-    if options.headless:
-        command += ["--server.headless", "true"]
-    os.execv(command[0], command)
 
 
 def lesson_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:

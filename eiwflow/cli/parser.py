@@ -29,9 +29,8 @@ def build_parser() -> Parser:
     )
     commands = parser.add_subparsers(title="commands", required=True, dest="name", metavar="COMMAND")
 
-    app = _without_json(commands, "app", "Open the app in a browser, for this machine alone.")
-    app.add_argument("--port", type=_count(65535), help="of the server (default: 8501)")
-    app.add_argument("--headless", action="store_true", help="open no browser; print the address only")
+    app = _without_json(commands, "app", "Open the app in a browser, for this machine alone or for a class.")
+    _app_options(app)
 
     train = _command(commands, "train", "Train a flow; the last line printed is the run directory.")
     train.add_argument("--preset", choices=PRESETS, help="settings named by about how long they take on a CPU")
@@ -159,6 +158,26 @@ def build_parser() -> Parser:
     bench.add_argument("--threads", type=_count(1024), default=1, help="CPU threads (default: 1)")
     bench.add_argument("--profile", action="store_true", help="the share of each part of a train step instead")
     return parser
+
+
+def _app_options(app: Parser) -> None:
+    app.add_argument("--port", type=_count(65535), help="of the server (default: 8501)")
+    app.add_argument("--headless", action="store_true", help="open no browser; print the address only")
+    app.add_argument("--address", help="the network interface to listen on; 0.0.0.0 for all (default: 127.0.0.1)")
+    mode = app.add_mutually_exclusive_group()
+    mode.add_argument(
+        "--classroom",
+        action="store_true",
+        help="a class joins by a QR code, votes in the lesson and trains in a queue; the teacher has a link of his own",
+    )
+    mode.add_argument("--read-only", action="store_true", help="visitors look at everything and change nothing")
+    app.add_argument("--join-url", help="the address that visitors type, behind a proxy or in a container")
+    app.add_argument("--student-steps", type=_count(1_000_000), help="of one training (default: 2000)")
+    app.add_argument(
+        "--student-minutes", type=_count(1_000_000), help="after which a training is asked to stop (default: 5)"
+    )
+    app.add_argument("--student-disk", type=_count(1_000_000), help="MiB of a student's runs (default: 200)")
+    app.add_argument("--student-uploads", type=_count(1_000_000), help="MiB of a student's uploads (default: 64)")
 
 
 def _command(commands: Any, name: str, text: str) -> Parser:  # noqa: ANN401 (argparse's own type is private)

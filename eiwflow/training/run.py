@@ -56,6 +56,10 @@ class RunError(ValueError):
     """A run directory cannot be made or read; the message is one sentence."""
 
 
+class DeviceTaken(RunError):
+    """A run cannot be started now, because another one has the device."""
+
+
 def check_disk(root: Path, recipe: Recipe) -> None:
     """Refuse a run whose files the disk has no room for; where that cannot be told, nothing is refused.
 
@@ -70,10 +74,11 @@ def check_disk(root: Path, recipe: Recipe) -> None:
     while not os.path.exists(folder) and folder != folder.parent:
         folder = folder.parent
     try:
-        free = shutil.disk_usage(folder).free
+        usage = shutil.disk_usage(folder)
     except OSError:
         return
-    if free < needed:
+    free = usage.free
+    if usage.total and free < needed:  # what is no disk, as /proc, has none
         raise RunError(
             f"The disk of {str(root)[:200]} has {free / 2**20:,.0f} MiB free; this run needs "
             f"{needed / 2**20:,.0f} MiB. Delete runs, or choose a smaller flow."

@@ -120,7 +120,7 @@ def device_of(run: RunDirectory) -> str | None:
 @contextmanager
 def _one_at_a_time(root: Path, device: str) -> Iterator[None]:
     """Let one visitor start a worker, on a device that none has."""
-    from .run import RunError
+    from .run import DeviceTaken, RunError
 
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -129,14 +129,14 @@ def _one_at_a_time(root: Path, device: str) -> Iterator[None]:
     except OSError as error:
         raise RunError(f"The run directory {str(root)[:200]} cannot be written ({error.strerror}).") from None
     if not free:
-        raise RunError("Another run is just being started: try again in a moment.")
+        raise DeviceTaken("Another run is just being started: try again in a moment.")
     try:
         end = time.monotonic() + START_S
         while lock.held(lock.of_device(root, device)):
             occupant = _occupant(root, device)
             if occupant is not None or time.monotonic() > end:
                 who = occupant or "Another run is training"
-                raise RunError(f"{who} on {device} already: pause or stop it first, or wait for it.")
+                raise DeviceTaken(f"{who} on {device} already: pause or stop it first, or wait for it.")
             time.sleep(0.02)  # one that has said its last word is on its way out
         yield
     finally:

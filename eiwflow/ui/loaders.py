@@ -24,6 +24,7 @@ import streamlit as st
 from .. import data, project
 from ..analysis import REFERENCE_IMAGES, SURVEY_IMAGES
 from ..files import stamp
+from .classroom import join
 from .uploads import Shelf, visitor
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ HASHES: dict[str | type[Any], Callable[[Any], Any]] = {
 @asynccontextmanager
 async def while_the_server_runs(_: object) -> AsyncIterator[None]:
     """Import what is slow to import while the first browser is on its way."""
+    join.announce()
     threading.Thread(target=_import_what_is_slow, daemon=True).start()
     yield
     _folder_of_uploads().cleanup()  # the interpreter does it too, but not where a signal ends it

@@ -14,6 +14,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from . import uploads
+from .classroom.web import Visitors
 
 #: Environment variable with the origins, separated by spaces, that may show the app in a frame: a course page.
 ANCESTORS_VARIABLE = "EIWFLOW_FRAME_ANCESTORS"
@@ -22,7 +23,7 @@ _ORIGIN = re.compile(r"https?://(\*\.)?[A-Za-z0-9.-]+(:\d{1,5})?|\*", re.ASCII)
 
 def middleware() -> list[Middleware]:
     """Return what stands between the network and Streamlit, the outermost first."""
-    return [Middleware(ContentSecurity), Middleware(AllowedHosts), Middleware(UploadLimit)]
+    return [Middleware(ContentSecurity), Middleware(AllowedHosts), Middleware(Visitors), Middleware(UploadLimit)]
 
 
 class AllowedHosts:

@@ -1,4 +1,4 @@
-"""What the server answers beside the pages: a run as one ZIP file, sent while it is made."""
+"""What the server answers beside the pages: a run as one ZIP file, sent while it is made, and a class."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from .classroom import people, web
+
 if TYPE_CHECKING:
     from ..training.run import RunDirectory
 
@@ -22,7 +24,7 @@ def routes() -> list[Route]:
     """Return what :class:`streamlit.App` answers beside Streamlit's own paths."""
     base = str(st.get_option("server.baseUrlPath") or "").strip("/")
     prefix = f"/{base}" if base else ""
-    return [Route(f"{prefix}/{EXPORT}/{{name}}.zip", _run, methods=["GET"])]
+    return [Route(f"{prefix}/{EXPORT}/{{name}}.zip", _run, methods=["GET"]), *web.routes(prefix)]
 
 
 def link_to(run: Path) -> str:
@@ -35,6 +37,8 @@ def _run(request: Request) -> Response:
     run = _known(request.path_params["name"])
     if run is None:
         return PlainTextResponse("This run is not here: it was deleted, or is of another folder.", status_code=404)
+    if not people.may_export(run.path, web.cookies_in(request.headers)):
+        return PlainTextResponse("Only the student who started this run or the teacher may export it.", status_code=403)
     name = f"{run.path.name}.zip"
     disposition = f"attachment; filename*=UTF-8''{quote(name, safe='')}"
     return StreamingResponse(

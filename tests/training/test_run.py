@@ -230,7 +230,7 @@ def test_a_file_that_becomes_a_link_while_it_is_exported_is_left_out(tmp_path, m
 
 
 def test_a_disk_without_room_refuses_a_run_before_anything_is_written(tmp_path, monkeypatch):
-    monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 50 * 2**20}))
+    monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 50 * 2**20, "total": 2**40}))
     with pytest.raises(RunError, match=r"has 50 MiB free; this run needs \d+ MiB\. Delete runs"):
         tiny_run(tmp_path / "runs")
     assert not (tmp_path / "runs").exists()

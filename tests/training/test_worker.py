@@ -408,13 +408,13 @@ def test_a_disk_that_fills_up_stops_the_run_and_keeps_its_last_checkpoint(tmp_pa
 
 def test_a_crash_on_a_full_disk_names_the_disk(tmp_path, monkeypatch):
     run = tiny_run(tmp_path)
-    monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 3 * 2**20}))
+    monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 3 * 2**20, "total": 2**40}))
     assert "when the disk was full (3 MiB are free); nothing was saved yet." in run.state().message
 
 
 def test_a_run_is_not_resumed_where_the_disk_has_no_room(tmp_path, monkeypatch):
     run = tiny_run(tmp_path)
-    monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 3 * 2**20}))
+    monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 3 * 2**20, "total": 2**40}))
     with pytest.raises(RunError, match="has 3 MiB free; this run needs"):
         worker.resume(run, "cpu", 1)
     assert not (run.path / "worker.json").exists()

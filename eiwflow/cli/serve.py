@@ -1,0 +1,92 @@
+"""How the app is started for others: the addresses and names of this machine, and what the server is told."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import sys
+from contextlib import suppress
+from typing import NoReturn
+from urllib.parse import urlsplit
+
+from .. import project
+
+PORT = 8501
+_HERE = ("localhost", "127.0.0.1", "::1")
+_EVERYWHERE = ("0.0.0.0", "::")
+#: Options of ``eiwflow app`` -> the environment variables that the server reads.
+VARIABLES = {
+    "student_steps": "EIWFLOW_STUDENT_STEPS",
+    "student_minutes": "EIWFLOW_STUDENT_MINUTES",
+    "student_disk": "EIWFLOW_STUDENT_DISK_MIB",
+    "student_uploads": "EIWFLOW_STUDENT_UPLOADS_MIB",
+}
+
+
+def app_command(options: argparse.Namespace) -> NoReturn:
+    """Open the app: Streamlit takes the place of this process, with the settings that lie beside app.py."""
+    command, environment = server(options)
+    os.execve(command[0], command, {**os.environ, **environment})
+
+
+def server(options: argparse.Namespace) -> tuple[list[str], dict[str, str]]:
+    """Return the server's command line and what its environment holds beside this one's."""
+    command = [sys.executable, "-m", "streamlit", "run", str(project.ROOT / "app.py")]
+    environment = {}
+    shared = options.classroom or options.read_only
+    if options.port is not None or shared:  # a class is told one port, so no other one may be taken
+        command += ["--server.port", str(options.port or PORT)]
+    if options.headless or shared:
+        command += ["--server.headless", "true"]
+    if options.address is not None:
+        command += ["--server.address", options.address]
+    if options.address is not None or options.join_url is not None:
+        for name in names(options.address, options.join_url):
+            command += ["--server.allowedHosts", name]
+    if options.address in _EVERYWHERE:  # or Streamlit asks another host for this machine's address
+        command += ["--browser.serverAddress", reached_at(options.address)]
+    if shared:
+        environment["EIWFLOW_MODE"] = "classroom" if options.classroom else "read-only"
+    if options.join_url is not None:
+        environment["EIWFLOW_JOIN_URL"] = options.join_url
+    elif options.address is not None:
+        environment["EIWFLOW_JOIN_URL"] = f"http://{_in_url(reached_at(options.address))}:{options.port or PORT}"
+    for option, variable in VARIABLES.items():
+        if (value := getattr(options, option)) is not None:
+            environment[variable] = str(value)
+    return command, environment
+
+
+def names(address: str | None, join_url: str | None) -> list[str]:
+    """Return the names under which browsers may reach a server with this address."""
+    found = list(_HERE)
+    if address in _EVERYWHERE:
+        found += [*own_addresses(), socket.gethostname()]
+    elif address is not None:
+        found.append(address)
+    if join_url is not None and (host := urlsplit(join_url).hostname):
+        found.append(host)
+    return list(dict.fromkeys(name.lower() for name in found if name))
+
+
+def reached_at(address: str) -> str:
+    """Return the address that others type for a server that listens on this one."""
+    return address if address not in _EVERYWHERE else next(iter(own_addresses()), "localhost")
+
+
+def own_addresses() -> list[str]:
+    """Return this machine's addresses in its networks, the one that leads to others first; none without a network."""
+    found = []
+    # Nothing is sent: the system only says which of its addresses it would send from (RFC 5737, RFC 3849).
+    for family, other in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
+        with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as line:
+            line.connect((other, 9))
+            found.append(str(line.getsockname()[0]))
+    with suppress(OSError):
+        found += [str(one[4][0]) for one in socket.getaddrinfo(socket.gethostname(), None)]
+    return [one for one in dict.fromkeys(found) if one not in _HERE and not one.startswith(("127.", "fe80:"))]
+
+
+def _in_url(address: str) -> str:
+    return f"[{address}]" if ":" in address else address

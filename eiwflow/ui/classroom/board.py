@@ -1,0 +1,96 @@
+"""What the class and its teacher share while the server runs: the scene, the votes, who is there."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections import Counter, OrderedDict
+from typing import Any
+
+#: Visitors whose votes are kept, the oldest go first; scenes that each votes in.
+MOST_VISITORS, MOST_SCENES = 500, 40
+#: Seconds without a word after which a visitor is no longer counted as there.
+ABSENT_S = 15.0
+_WORD = re.compile(r"[A-Za-z0-9_-]{1,24}", re.ASCII)
+
+
+class Board:
+    """Votes by visitor and scene, and the scene that the teacher shows.
+
+    Example:
+        >>> board = Board()
+        >>> board.vote("ada", "7", "half"), board.vote("bob", "7", "full"), board.vote("ada", "7", "full")
+        (True, True, True)
+        >>> board.tally("7")
+        {'full': 2}
+
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._votes: OrderedDict[str, dict[str, str]] = OrderedDict()
+        self._seen: OrderedDict[str, float] = OrderedDict()
+        self.scene = ""
+
+    def vote(self, visitor: str, scene: object, choice: object) -> bool:
+        """Count a visitor's vote, in place of an earlier one; return whether it counts."""
+        if not (visitor and _is_word(scene) and _is_word(choice)):
+            return False
+        with self._lock:
+            own = self._votes.setdefault(visitor, {})
+            if scene not in own and len(own) >= MOST_SCENES:
+                return False
+            own[str(scene)] = str(choice)
+            while len(self._votes) > MOST_VISITORS:
+                self._votes.popitem(last=False)
+        return True
+
+    def clear(self, scene: object) -> None:
+        """Forget the votes of a scene."""
+        with self._lock:
+            for own in self._votes.values():
+                own.pop(str(scene), None)
+
+    def tally(self, scene: str) -> dict[str, int]:
+        """Return the number of votes for each choice of a scene."""
+        with self._lock:
+            return dict(Counter(own[scene] for own in self._votes.values() if scene in own))
+
+    def show(self, scene: object) -> bool:
+        """Take down the scene that the teacher shows; return whether it is one."""
+        if not _is_word(scene):
+            return False
+        self.scene = str(scene)
+        return True
+
+    def here(self, visitor: str) -> None:
+        """Note that a visitor is there."""
+        if not visitor:
+            return
+        with self._lock:
+            self._seen[visitor] = time.monotonic()
+            self._seen.move_to_end(visitor)
+            while len(self._seen) > MOST_VISITORS:
+                self._seen.popitem(last=False)
+
+    def present(self) -> int:
+        """Return how many visitors were there a moment ago."""
+        with self._lock:
+            return sum(time.monotonic() - when < ABSENT_S for when in self._seen.values())
+
+    def of(self, visitor: str, teacher: bool) -> dict[str, Any]:
+        """Return what a visitor's lesson needs to know."""
+        with self._lock:
+            known: dict[str, Any] = {"scene": self.scene, "votes": dict(self._votes.get(visitor, {}))}
+        if teacher:
+            known |= {"present": self.present(), "tally": self.tally(self.scene)}
+        return known
+
+
+def _is_word(text: object) -> bool:
+    return isinstance(text, str) and bool(_WORD.fullmatch(text))
+
+
+#: The one of this server.
+BOARD = Board()

@@ -1,0 +1,63 @@
+"""How a class comes in: the address, its QR code, and the teacher's own link."""
+
+from __future__ import annotations
+
+import io
+import sys
+from functools import lru_cache
+
+import segno
+import streamlit as st
+
+from .settings import settings, teacher_token
+
+#: Path below the app's address that makes a browser the teacher's, the token behind it.
+TEACHER_PATH = "_class/teacher"
+_HERE = ("127.0.0.1", "localhost", "::1")
+
+
+def address() -> str:
+    """Return the address that the class types, without a slash at its end."""
+    if known := settings().join_url:
+        return known
+    host, port = st.get_option("server.address") or "localhost", st.get_option("server.port")
+    base = str(st.get_option("server.baseUrlPath") or "").strip("/")
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}" + (f"/{base}" if base else "")
+
+
+def teacher_link() -> str:
+    """Return the link that makes a browser the teacher's."""
+    return f"{address()}/{TEACHER_PATH}/{teacher_token()}"
+
+
+@lru_cache(maxsize=4)
+def qr_code(text: str) -> str:
+    """Return a QR code as an SVG picture: black on white in every theme, or a camera would not see it."""
+    file = io.BytesIO()
+    segno.make(text, micro=False, error="m").save(
+        file, kind="svg", scale=8, border=4, dark="#000", light="#fff", xmldecl=False, omitsize=True, title="QR code"
+    )
+    return file.getvalue().decode()
+
+
+def announcement() -> str:
+    """Return what the server prints when it starts, or nothing where no class is to join."""
+    if not settings().classroom:
+        return ""
+    drawn = io.StringIO()
+    segno.make(address(), micro=False, error="m").terminal(drawn, compact=True, border=2)
+    lines = ["", "Classroom mode", f"  Students join at   {address()}", "", drawn.getvalue().rstrip("\n"), ""]
+    if any(f"//{host}" in address() for host in _HERE):
+        lines += [
+            "  Only this machine reaches that address. For a class: eiwflow app --classroom --address 0.0.0.0",
+            "",
+        ]
+    lines += ["  Open this in your own browser, and show it to nobody:", f"  Teacher            {teacher_link()}", ""]
+    return "\n".join(lines)
+
+
+def announce() -> None:
+    """Print it; a terminal of few letters is shown what it can."""
+    if text := announcement():
+        encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+        print(text.encode(encoding, "replace").decode(encoding), flush=True)

@@ -1,0 +1,161 @@
+"""Who asks: the teacher, a student, or anyone; and what they may do.
+
+A browser is known by a cookie that this server has signed: it survives a reload, ends with the server, and can be
+neither guessed nor made by others. The teacher's browser has a second one, in exchange for the token.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Mapping
+from enum import Enum
+from pathlib import Path
+
+import streamlit as st
+
+from .settings import CLASSROOM, READ_ONLY, settings
+
+#: Signs the cookies of this server; a restart forgets who everybody was.
+_KEY = secrets.token_bytes(32)
+VISITOR, TEACHER = "visitor", "teacher"
+
+#: Name of a run's directory -> who started it.
+_OWNERS: dict[str, str] = {}
+MOST_OWNED = 10_000
+
+
+class Role(Enum):
+    """What a visitor is to this server."""
+
+    ANYONE = "anyone"
+    TEACHER = "teacher"
+    STUDENT = "student"
+    GUEST = "guest"
+
+
+# ---------------------------------------------------------------------- cookies
+
+
+def cookie_name(kind: str) -> str:
+    """Return the name of a cookie: browsers send it to every port of a host, so it names the port."""
+    return f"eiwflow-{kind}-{st.get_option('server.port')}"
+
+
+def new_cookie(kind: str) -> str:
+    """Return the value of a new cookie of this kind."""
+    token = secrets.token_hex(16)
+    return f"{token}.{_signature(kind, token)}"
+
+
+def _signature(kind: str, token: str) -> str:
+    return hmac.new(_KEY, f"{kind}:{token}".encode(), hashlib.sha256).hexdigest()
+
+
+def _token(kind: str, cookies: Mapping[str, str]) -> str:
+    """Return the token of a cookie that this server has signed; empty where there is none."""
+    token, _, signature = cookies.get(cookie_name(kind), "").partition(".")
+    right = hmac.compare_digest(_signature(kind, token).encode(), signature.encode(errors="replace"))
+    return token if token and right else ""
+
+
+def visitor_of(cookies: Mapping[str, str]) -> str:
+    """Return what stands for the browser that sent these cookies; empty where it is not known."""
+    token = _token(VISITOR, cookies)
+    return hashlib.sha256(token.encode()).hexdigest()[:16] if token else ""
+
+
+def is_teacher(cookies: Mapping[str, str]) -> bool:
+    """Return whether the teacher's browser sent these cookies."""
+    return settings().classroom and bool(_token(TEACHER, cookies))
+
+
+def _cookies() -> Mapping[str, str]:
+    """Return the cookies of this session."""
+    return st.context.cookies
+
+
+# ---------------------------------------------------------------------- rights
+
+
+def visitor_id() -> str:
+    """Return what stands for this session's browser; empty where it is not known."""
+    return visitor_of(_cookies())
+
+
+def role() -> Role:
+    """Return what this session's visitor is."""
+    return role_of(_cookies()) if settings().mode == CLASSROOM else role_of({})
+
+
+def role_of(cookies: Mapping[str, str]) -> Role:
+    """Return what the visitor is who sent these cookies."""
+    mode = settings().mode
+    if mode == CLASSROOM:
+        return Role.TEACHER if is_teacher(cookies) else Role.STUDENT
+    return Role.GUEST if mode == READ_ONLY else Role.ANYONE
+
+
+def own(run: Path, visitor: str) -> None:
+    """Note who started a run."""
+    while len(_OWNERS) >= MOST_OWNED:
+        _OWNERS.pop(next(iter(_OWNERS)))
+    _OWNERS[run.name] = visitor
+
+
+def owned(visitor: str) -> list[str]:
+    """Return the names of the directories of a visitor's runs."""
+    return [name for name, owner in list(_OWNERS.items()) if visitor and owner == visitor]
+
+
+def may_change(run: Path | None = None) -> bool:
+    """Return whether this visitor may stop, resume, rename, delete or export a run; None stands for a study."""
+    return _may_change(run, _cookies() if settings().mode == CLASSROOM else {})
+
+
+def may_export(run: Path, cookies: Mapping[str, str]) -> bool:
+    """Return whether who sent these cookies may save a run."""
+    return _may_change(run, cookies)
+
+
+def _may_change(run: Path | None, cookies: Mapping[str, str]) -> bool:
+    now = role_of(cookies)
+    if now is Role.STUDENT:
+        visitor = visitor_of(cookies)
+        return run is not None and bool(visitor) and _OWNERS.get(run.name) == visitor
+    return now is not Role.GUEST
+
+
+def may_start() -> bool:
+    """Return whether this visitor may start a run, at once or in the queue."""
+    return role() is not Role.GUEST
+
+
+def check_change(run: Path | None = None) -> None:
+    """Refuse a change that this visitor may not make.
+
+    Raises:
+        RunError: with who may.
+
+    """
+    from ...training.run import RunError
+
+    if not may_change(run):
+        if role() is Role.GUEST:
+            raise RunError("This server is read-only: nothing is changed here.")
+        who = "the teacher" if run is None else "the student who started it or the teacher"
+        raise RunError(f"Only {who} may do that.")
+
+
+def check_start() -> None:
+    """Refuse a start where nobody may start anything.
+
+    Raises:
+        RunError: the server is read-only.
+
+    """
+    from ...training.run import RunError
+
+    if not may_start():
+        raise RunError("This server is read-only: no training is started here. Install eiwflow to train one.")

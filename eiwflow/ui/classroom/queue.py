@@ -1,0 +1,176 @@
+"""The queue of students' trainings: one at a time on a device, one for each student, each short."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ... import files
+from . import people
+from .settings import Settings, settings
+
+if TYPE_CHECKING:
+    from ...training.recipe import Recipe
+    from ...training.run import RunDirectory
+
+#: Trainings that wait at most, and that are remembered after they have ended.
+MOST_WAITING, MOST_ENDED = 60, 200
+#: Seconds between two looks at whether the next one can start.
+LOOK_S = 0.5
+WAITING, RUNNING, ENDED = "waiting", "running", "ended"
+
+
+@dataclass(eq=False)
+class Ticket:
+    """A training that a student asked for.
+
+    Attributes:
+        visitor: who asked.
+        recipe: what is trained.
+        start: starts it, and returns its run.
+        state: waiting, running or ended.
+        run: its run, once it is started.
+        refusal: why it was not started, as a sentence; empty where nothing stood against it.
+
+    """
+
+    visitor: str
+    recipe: Recipe
+    start: Callable[[], RunDirectory]
+    state: str = WAITING
+    run: RunDirectory | None = None
+    refusal: str = ""
+    began: float = field(default=0.0, repr=False)
+
+
+class Queue:
+    """Tickets in the order in which they were asked for; a thread starts the next one when the device is free."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._tickets: list[Ticket] = []
+        self._thread: threading.Thread | None = None
+
+    def ask(self, ticket: Ticket) -> Ticket:
+        """Put a training into the queue.
+
+        Raises:
+            RunError: it is too long, or its visitor or the queue has no room for it.
+
+        """
+        from ...training.run import RunError
+
+        if sentence := self._refusal(ticket, settings()):
+            raise RunError(sentence)
+        with self._lock:
+            if self.of(ticket.visitor) is not None:
+                raise RunError("You have a training in the queue or under way: wait for it, or stop it first.")
+            if len(self.waiting()) >= MOST_WAITING:
+                raise RunError(f"{MOST_WAITING} trainings are waiting: try again later.")
+            self._tickets.append(ticket)
+            ended = [one for one in self._tickets if one.state == ENDED]
+            for old in ended[:-MOST_ENDED]:
+                self._tickets.remove(old)
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._serve, daemon=True)
+                self._thread.start()
+        return ticket
+
+    def _refusal(self, ticket: Ticket, limits: Settings) -> str:
+        if not ticket.visitor:
+            return "This browser sends no cookie, so the app cannot tell you from others. Allow cookies, and reload."
+        if ticket.recipe.iterations > limits.steps:
+            return (
+                f"The training has {ticket.recipe.iterations:,} steps; a student's has at most {limits.steps:,}. "
+                "Choose fewer."
+            )
+        if (taken := bytes_of(ticket.visitor)) > limits.disk_mib * 2**20:
+            return f"Your runs take {taken / 2**20:,.0f} MiB; {limits.disk_mib:,} MiB are allowed. Delete one first."
+        return ""
+
+    def of(self, visitor: str) -> Ticket | None:
+        """Return a visitor's training that waits or runs."""
+        with self._lock:
+            return next((one for one in self._tickets if one.visitor == visitor and one.state != ENDED), None)
+
+    def last_of(self, visitor: str) -> Ticket | None:
+        """Return the newest ticket of a visitor, ended or not."""
+        with self._lock:
+            return next((one for one in reversed(self._tickets) if visitor and one.visitor == visitor), None)
+
+    def waiting(self) -> list[Ticket]:
+        """Return the tickets that wait, the next one first."""
+        with self._lock:
+            return [one for one in self._tickets if one.state == WAITING]
+
+    def running(self) -> Ticket | None:
+        """Return the ticket whose training is under way."""
+        with self._lock:
+            return next((one for one in self._tickets if one.state == RUNNING), None)
+
+    def leave(self, ticket: Ticket) -> None:
+        """Take a training that waits out of the queue."""
+        with self._lock:
+            if ticket.state == WAITING:
+                ticket.state = ENDED
+
+    def _serve(self) -> None:
+        """Start one training after the other until none is left."""
+        while True:
+            with self._lock:
+                current, waiting = self.running(), self.waiting()
+                if current is None and not waiting:
+                    self._thread = None
+                    return
+            if current is not None:
+                self._watch(current)
+            elif waiting:
+                self._try(waiting[0])
+            time.sleep(LOOK_S)
+
+    def _watch(self, ticket: Ticket) -> None:
+        from ...training import worker
+        from ...training.run import RunError
+
+        if ticket.run is None or not ticket.run.path.is_dir() or not ticket.run.state().alive:
+            ticket.state = ENDED
+        elif time.monotonic() - ticket.began > 60 * settings().minutes:
+            with suppress(RunError):
+                worker.ask(ticket.run)
+
+    def _try(self, ticket: Ticket) -> None:
+        from ...data import DataError
+        from ...flow import ConfigError
+        from ...training.run import DeviceTaken, RunError
+
+        try:
+            run = ticket.start()
+        except DeviceTaken:
+            return  # by the teacher's or another's training: it waits
+        except (ConfigError, DataError, RunError, OSError) as error:
+            ticket.refusal, ticket.state = str(error), ENDED
+            return
+        people.own(run.path, ticket.visitor)
+        ticket.run, ticket.state, ticket.began = run, RUNNING, time.monotonic()
+
+
+def bytes_of(visitor: str) -> int:
+    """Return the bytes of a visitor's runs."""
+    from ...training.run import runs_root
+
+    return sum(_size(path) for name in people.owned(visitor) for path in files.walk(runs_root() / name))
+
+
+def _size(path: Path) -> int:
+    with suppress(OSError):
+        return path.lstat().st_size
+    return 0
+
+
+#: The one of this server.
+QUEUE = Queue()

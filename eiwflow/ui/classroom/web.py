@@ -1,0 +1,148 @@
+"""What the server answers to a class beside the pages: the teacher's link, votes, and the scene that is followed.
+
+The lesson asks here once a second, in half a millisecond, where a rerun of its page would take fifty times as long.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections.abc import Awaitable, Callable
+from urllib.parse import urlsplit
+
+import streamlit as st
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from . import people
+from .board import BOARD
+from .join import TEACHER_PATH
+from .settings import settings, teacher_token
+
+MOST_BYTES = 1024
+#: Seconds that a cookie lasts: longer than any class.
+LASTS_S = 24 * 3600
+
+
+class Visitors:
+    """Give every browser that opens a page a cookie by which the server knows it again, in classroom mode."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        settings()  # a wrong setting ends the server at its start, in a sentence
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand a request on, and add the cookie to its answer."""
+        if scope["type"] != "http" or not settings().classroom or not _is_new(scope):
+            await self.app(scope, receive, send)
+            return
+
+        async def send_with_cookie(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.append("Set-Cookie", _cookie(people.VISITOR, scope))
+                headers["Cache-Control"] = "no-store"
+            await send(message)
+
+        await self.app(scope, receive, send_with_cookie)
+
+
+def _is_new(scope: Scope) -> bool:
+    headers = Headers(scope=scope)
+    opens_a_page = scope["method"] == "GET" and "text/html" in headers.get("accept", "")
+    return opens_a_page and not people.visitor_of(cookies_in(headers))
+
+
+def cookies_in(headers: Headers) -> dict[str, str]:
+    """Return the cookies of a request; none of those that cannot be read."""
+    cookies: dict[str, str] = {}
+    for part in headers.get("cookie", "")[:8192].split(";"):
+        name, _, value = part.strip().partition("=")
+        cookies.setdefault(name, value)
+    return cookies
+
+
+def _cookie(kind: str, scope: Scope) -> str:
+    parts = [f"{people.cookie_name(kind)}={people.new_cookie(kind)}", "Path=/", f"Max-Age={LASTS_S}", "HttpOnly"]
+    parts.append("SameSite=Lax")
+    # Behind a proxy with TLS the browser must not send it in the clear.
+    if scope.get("scheme") == "https" or settings().join_url.startswith("https:"):
+        parts.append("Secure")
+    return "; ".join(parts)
+
+
+def routes(prefix: str) -> list[Route]:
+    """Return what is answered below the app's own address."""
+    return [
+        Route(f"{prefix}/{TEACHER_PATH}/{{token}}", _teacher, methods=["GET"]),
+        Route(f"{prefix}/_class/state", _state, methods=["GET"]),
+        Route(f"{prefix}/_class/vote", _told(_vote), methods=["POST"]),
+        Route(f"{prefix}/_class/scene", _told(_scene), methods=["POST"]),
+        Route(f"{prefix}/_class/clear", _told(_clear), methods=["POST"]),
+    ]
+
+
+async def _teacher(request: Request) -> Response:
+    """Make this browser the teacher's, and take the token out of its address."""
+    token = request.path_params["token"]
+    if not settings().classroom:
+        return PlainTextResponse("This server was not started with --classroom.", status_code=404)
+    if not hmac.compare_digest(token.encode(), teacher_token().encode()):
+        return PlainTextResponse("This is not the teacher's link of this server.", status_code=403)
+    base = str(st.get_option("server.baseUrlPath") or "").strip("/")
+    headers = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
+    answer = RedirectResponse(f"/{base}/class" if base else "/class", status_code=303, headers=headers)
+    for kind in (people.TEACHER, people.VISITOR):
+        answer.headers.append("Set-Cookie", _cookie(kind, request.scope))
+    return answer
+
+
+async def _state(request: Request) -> Response:
+    """Answer what a lesson needs to know of its class."""
+    cookies = cookies_in(request.headers)
+    visitor = people.visitor_of(cookies)
+    if not settings().classroom:
+        return Response(status_code=404)
+    BOARD.here(visitor)
+    return JSONResponse(BOARD.of(visitor, people.is_teacher(cookies)), headers={"Cache-Control": "no-store"})
+
+
+def _told(act: Callable[[dict[str, object], dict[str, str]], bool]) -> Callable[[Request], Awaitable[Response]]:
+    """Return what answers a small JSON object that this app's own page has sent."""
+
+    async def answer(request: Request) -> Response:
+        origin = request.headers.get("origin")
+        if not settings().classroom or (origin and urlsplit(origin).netloc != request.headers.get("host")):
+            return Response(status_code=403)
+        content = b""
+        async for part in request.stream():
+            content += part
+            if len(content) > MOST_BYTES:
+                return Response(status_code=413)
+        try:
+            said = json.loads(content)
+        except (ValueError, RecursionError):
+            said = None
+        if not isinstance(said, dict):
+            return Response(status_code=400)
+        return Response(status_code=204 if act(said, cookies_in(request.headers)) else 403)
+
+    return answer
+
+
+def _vote(said: dict[str, object], cookies: dict[str, str]) -> bool:
+    return BOARD.vote(people.visitor_of(cookies), said.get("scene"), said.get("choice"))
+
+
+def _scene(said: dict[str, object], cookies: dict[str, str]) -> bool:
+    return people.is_teacher(cookies) and BOARD.show(said.get("scene"))
+
+
+def _clear(said: dict[str, object], cookies: dict[str, str]) -> bool:
+    if not people.is_teacher(cookies):
+        return False
+    BOARD.clear(said.get("scene"))
+    return True
