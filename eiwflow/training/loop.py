@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -18,7 +19,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from .. import checkpoint, data, files
 from ..checkpoint import CheckpointError, CheckpointInfo
-from ..data import DataError, ImageData, fixed_crops, to_tensor
+from ..data import DataError, ImageData, corner_crops, fixed_crops, to_tensor
 from ..flow import MultiScaleFlow, ShapeError, dequantise, to_bits_per_dim
 from ..flow.bijection import generator_for
 from ..flow.score import score
@@ -28,7 +29,7 @@ from .distributed import ALONE, Team
 from .failures import NotFinite, TrainingFailed
 from .memory import channels_last, keep_freed_memory
 from .optimiser import moments, optimisers, set_learning_rate
-from .recipe import Recipe, recording_steps
+from .recipe import Recipe
 from .record import PROBE_IMAGES, level_records, write_samples
 from .run import MAX_RESUME, RunDirectory, RunError
 from .temperature import IMAGES, best_temperature
@@ -41,6 +42,8 @@ SAVE_SECONDS = 60.0
 ARITHMETIC = 2
 #: Lines of the bits/dim curve over a whole run, beside the recording steps.
 CURVE_POINTS = 400
+#: Crops that the curve of a study's run is scored on.
+CURVE_CROPS = 256
 #: As the averaging hands over a flow's parameters.
 Tensors = tuple[Tensor, ...] | list[Tensor]
 #: The scores of a record, which a checkpoint repeats.
@@ -105,6 +108,7 @@ class Trainer:
         size = recipe.flow.shape[1:]
         self.train_images = to_tensor(images.train)
         self.test_images = fixed_crops(to_tensor(images.test), size)
+        self._whole_test_images = to_tensor(images.test)
         self.flow = channels_last(MultiScaleFlow(recipe.flow, recipe.seed).to(self.device))
         if team.first:
             self.flow.initialise(self.batch(0, min(INIT_IMAGES, len(self.train_images))))
@@ -130,6 +134,12 @@ class Trainer:
     def average(self) -> MultiScaleFlow:
         """The flow with averaged weights: what is saved, sampled and scored."""
         return cast("MultiScaleFlow", self.averaged.module)  # a copy of the one that trains
+
+    @property
+    def crops(self) -> Tensor:
+        """What a study scores, uint8 (N, C, H, W): four corner crops of every test image, or images of that size."""
+        whole, size = self._whole_test_images, self.recipe.flow.shape[1:]
+        return whole if tuple(whole.shape[2:]) == size else corner_crops(whole, size)
 
     def batch(self, step: int, n: int) -> Tensor:
         """Return x (n, C, H, W), the training images of a step, on the device."""
@@ -313,16 +323,20 @@ def _advance_to_the_end(
     stopped: list[int],
 ) -> CheckpointInfo:
     recipe = trainer.recipe
-    recording = set(recording_steps(recipe.iterations))
+    recording = run.recording()
+    recorded_steps, scored_steps = recording.steps_of(recipe.iterations), recording.curve_steps_of(recipe.iterations)
     every = max(1, recipe.iterations // CURVE_POINTS)
     probe = _probe(trainer)
-    started, cpu_started = time.monotonic(), time.process_time()
+    crops = trainer.crops if recording.crops else None
+    started, cpu_started, stepping = time.monotonic(), time.process_time(), 0.0
     before, cpu_before = run.seconds("seconds"), run.seconds("cpu_seconds")
+    stepping_before = run.seconds("step_cpu_seconds")
 
     def clock() -> dict[str, float]:
         return {
             "seconds": round(before + time.monotonic() - started, 2),
             "cpu_seconds": round(cpu_before + time.process_time() - cpu_started, 2),
+            "step_cpu_seconds": round(stepping_before + stepping, 3),
         }
 
     def save() -> CheckpointInfo:
@@ -355,14 +369,18 @@ def _advance_to_the_end(
     saved = time.monotonic()
     asked = 0
     while trainer.step < recipe.iterations and not (asked := trainer.asked(stopped, run.asked())):
+        step_started = time.process_time()
         value, norm = trainer.advance()
+        stepping += time.process_time() - step_started
         trainer.since.append(value)
         step = trainer.step
-        recorded = step in recording
-        if recorded or step % every == 0:
+        recorded = step in recorded_steps
+        if recorded or step % every == 0 or step in scored_steps:
             record: dict[str, Any] = {"step": step, "bits_per_dim": round(sum(trainer.since) / len(trainer.since), 5)}
             record |= {"lr": recipe.learning_rate_at(step - 1), "gradient_norm": round(norm, 4), **clock()}
             trainer.since.clear()
+            if crops is not None and step in scored_steps:
+                record["crops_bits_per_dim"] = _score(trainer, crops[:: math.ceil(len(crops) / CURVE_CROPS)])
             run.append(record | (_recording(trainer, run, probe) if recorded else {}))
         if recorded or time.monotonic() - saved > SAVE_SECONDS:
             save()
@@ -371,7 +389,11 @@ def _advance_to_the_end(
         if progress is not None:
             progress(step, value)
     if trainer.step == recipe.iterations and "test_bits_per_dim" not in _latest(run, SCORES):
-        run.append({"step": trainer.step, **_final_scores(trainer), "temperature": _temperature(trainer)} | clock())
+        # A study needs its own score, and no temperature to draw samples at.
+        own = (
+            {"temperature": _temperature(trainer)} if crops is None else {"crops_bits_per_dim": _score(trainer, crops)}
+        )
+        run.append({"step": trainer.step, **_final_scores(trainer), **own} | clock())
     info = save()
     state = "finished" if trainer.step == recipe.iterations else ("", "paused", "stopped")[asked]
     run.set_status(state, trainer.step)
@@ -381,7 +403,7 @@ def _advance_to_the_end(
 
 def _ended(run: RunDirectory, recipe: Recipe) -> CheckpointInfo | None:
     """Return what the last checkpoint of a run that has nothing left to do says of itself, and tidy the run up."""
-    if run.saved_step() != recipe.iterations:
+    if run.saved_step() not in (recipe.iterations, None):
         return None
     with suppress(CheckpointError, OSError):
         info = checkpoint.load(run.last_checkpoint).info
@@ -426,6 +448,13 @@ def _final_scores(trainer: Trainer) -> dict[str, float]:
 def _temperature(trainer: Trainer) -> float:
     """Return the sampling temperature of the averaged weights, chosen on training images."""
     return best_temperature(trainer.average, fixed_crops(trainer.train_images[:IMAGES], trainer.recipe.flow.shape[1:]))
+
+
+def _score(trainer: Trainer, crops: Tensor) -> float:
+    """Return mean bits/dim of crops (N, C, H, W) uint8 under the averaged parameters, with the noise of the seed."""
+    bits = score(trainer.average, crops, trainer.recipe.seed).mean().item()
+    _check_scores(trainer, bits)
+    return round(bits, 5)
 
 
 def _check_scores(trainer: Trainer, *scores: float) -> None:

@@ -118,6 +118,43 @@ class Recipe:
         return cls(**{**fields, "flow": FlowConfig.from_dict(fields["flow"])})
 
 
+@dataclass(frozen=True)
+class Recording:
+    """What a run records on its way, beside the curve of its training batches.
+
+    Args:
+        steps: recording steps, log-spaced, from 0 to the end.
+        crops: also score the averaged parameters as a study does, with the noise of the run's seed: at the end on the
+            four corner crops of every test image, or on the images themselves where they have the training size, and
+            at :data:`CURVE_STEPS` steps on some of these crops.
+
+    Raises:
+        ValueError: a field is out of its bounds.
+
+    """
+
+    steps: int = 48
+    crops: bool = False
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.steps, int) or not 2 <= self.steps <= 1000 or not isinstance(self.crops, bool):
+            raise ValueError("steps must be between 2 and 1000, crops true or false")
+
+    def steps_of(self, iterations: int) -> set[int]:
+        """Return the recording steps of a run."""
+        return set(recording_steps(iterations, self.steps))
+
+    def curve_steps_of(self, iterations: int) -> set[int]:
+        """Return the steps at which some of the crops are scored."""
+        return set(recording_steps(iterations, CURVE_STEPS)) - {0} if self.crops else set()
+
+
+#: Steps at which a study's run scores some of its crops.
+CURVE_STEPS = 12
+#: What a run records unless it belongs to a study.
+USUAL = Recording()
+
+
 def recording_steps(iterations: int, count: int = 48) -> list[int]:
     """Return log-spaced steps from 0 to ``iterations``, ``count`` of them where there are as many."""
     count = min(count, iterations + 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
 import json
 import os
@@ -14,7 +15,7 @@ import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, ClassVar
 
 import torch
 
@@ -23,7 +24,7 @@ from ..checkpoint import MAX_FILE_BYTES, outline
 from ..files import write_atomically
 from ..flow import ConfigError
 from . import lock, process
-from .recipe import Recipe
+from .recipe import USUAL, Recipe, Recording
 
 #: Environment variable that puts runs elsewhere than ``runs/``.
 RUNS_VARIABLE = "EIWFLOW_RUNS"
@@ -120,72 +121,35 @@ class RunState:
 
 
 @dataclass(frozen=True)
-class RunDirectory:
-    """``config.json``, ``metrics.jsonl``, ``samples/``, ``checkpoints/``, ``resume.safetensors``, ``status.json``."""
+class WorkFolder:
+    """A folder that one process works in and others look at: its lock, its status, and what it is asked.
+
+    :class:`RunDirectory` is one; the folder of a study is another.
+    """
 
     path: Path
 
-    @classmethod
-    def create(cls, root: Path, recipe: Recipe, command: str) -> RunDirectory:
-        """Make a new run under ``root``; its name is generated, never a user's.
+    #: What it is called in sentences, and the module whose process works in it.
+    KIND: ClassVar[str] = "Run"
+    WORKER: ClassVar[str] = "eiwflow.training.worker"
+
+    @property
+    def root(self) -> Path:
+        """The folder of runs that it belongs to, whose devices it shares."""
+        return self.path.parent
+
+    def check_room(self) -> None:
+        """Refuse to go on where the disk has no room for what would be written.
 
         Raises:
-            ConfigError: the flow is too large for a checkpoint.
-            RunError: ``root`` cannot be written, or its disk has no room.
+            RunError: with what it needs and what is free.
 
         """
-        check_disk(root, recipe)
-        name = f"{time.strftime('%Y%m%d-%H%M%S')}-{recipe.flow.split.replace('+', '-')}-{secrets.token_hex(3)}"
-        run = cls(root / name)
-        try:
-            for folder in (run.path, run.samples, run.checkpoints):
-                folder.mkdir(parents=True)
-            write_atomically(run.path / "config.json", _json_bytes({"recipe": recipe.to_dict(), "command": command}))
-            run.set_status("starting", 0)
-        except OSError as error:
-            shutil.rmtree(run.path, ignore_errors=True)
-            raise RunError(f"The run directory {str(root)[:200]} cannot be written ({error.strerror}).") from None
-        return run
-
-    @classmethod
-    def open(cls, path: Path | str) -> RunDirectory:
-        """Open an existing run."""
-        run = cls(Path(path))
-        if not (run.path / "config.json").is_file():  # what is wrong with another, :meth:`config` says
-            raise RunError(f"{str(path)[:200]} is not a run directory: it has no config.json.")
-        return run
 
     @property
-    def samples(self) -> Path:
-        """The folder of sample montages, ``step_*.webp``."""
-        return self.path / "samples"
-
-    @property
-    def checkpoints(self) -> Path:
-        """The folder of checkpoints; ``last.safetensors`` is the newest."""
-        return self.path / "checkpoints"
-
-    @property
-    def last_checkpoint(self) -> Path:
-        """The newest checkpoint."""
-        return self.checkpoints / "last.safetensors"
-
-    @property
-    def resume_file(self) -> Path:
-        """Weights, averages and optimiser of the newest saved step, with its number."""
-        return self.path / "resume.safetensors"
-
-    def config(self) -> tuple[Recipe, str]:
-        """Return the recipe and the command line that started the run."""
-        try:
-            document = files.read_json(self.path / "config.json")
-            return Recipe.from_dict(document["recipe"]), str(document["command"])
-        except ConfigError as error:
-            raise RunError(f"The config.json of {self.path.name} is refused: {error}") from None
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
-            raise RunError(f"The config.json of {self.path.name} is not readable as a run's config.") from None
-
-    # ------------------------------------------------------------------ state
+    def title(self) -> str:
+        """What it is called on a page."""
+        return files.printable(self.path.name)
 
     def set_status(self, state: str, step: int, message: str = "", advice: str = "", pid: int | None = None) -> None:
         """Write ``status.json``: state is starting, running, finished, stopped, paused or failed.
@@ -218,24 +182,30 @@ class RunDirectory:
 
         """
         if not self.path.is_dir():
-            raise RunError(f"Run {self.path.name} is gone: its directory has been removed.")
+            raise RunError(f"{self.KIND} {files.printable(self.path.name)} is gone: its directory has been removed.")
         own = lock.of_run(self.path)
         try:
             taken = lock.take(own)
         except OSError as error:
-            raise RunError(f"Run {self.path.name} cannot be changed ({error.strerror}).") from None
+            raise RunError(
+                f"{self.KIND} {files.printable(self.path.name)} cannot be changed ({error.strerror})."
+            ) from None
         if not taken:
-            raise RunError(f"Run {self.path.name} is being trained by another process.")
+            raise RunError(f"{self.KIND} {files.printable(self.path.name)} is being trained by another process.")
         try:
             yield
         finally:
             own.release()
 
+    def is_held(self) -> bool:
+        """Return whether a process holds the folder."""
+        return lock.held(lock.of_run(self.path))
+
     def state(self) -> RunState:
         """Return where the run stands. It has crashed where no process holds it and none has said why it left."""
         status = self.status()
         if status.get("state") not in AT_REST:
-            held = lock.held(lock.of_run(self.path))
+            held = self.is_held()
             status = self.status()  # again: it may have ended before the lock was looked at
             if not held and status.get("state") not in AT_REST:
                 status |= {"state": "crashed", "message": self._last_words(), "advice": "Resume goes on from there."}
@@ -286,11 +256,109 @@ class RunDirectory:
             self._request.unlink()
 
     def _last_words(self) -> str:
-        saved = "nothing was saved yet" if (step := self.saved_step()) is None else f"the last save is of step {step:,}"
         with contextlib.suppress(OSError):
             if (free := shutil.disk_usage(self.path).free) < SCARCE_BYTES:
-                return f"The process ended when the disk was full ({free / 2**20:.0f} MiB are free); {saved}."
-        return f"The process ended without saying why (killed, or the machine was switched off); {saved}."
+                return f"The process ended when the disk was full ({free / 2**20:.0f} MiB are free); {self._saved()}."
+        return f"The process ended without saying why (killed, or the machine was switched off); {self._saved()}."
+
+    def _saved(self) -> str:
+        """Return what is saved, as the end of a sentence."""
+        return "what was saved stays"
+
+    def log(self, message: str) -> None:
+        """Add one line to ``log.txt``; one that finds no room is left out."""
+        with contextlib.suppress(OSError), open(self.path / "log.txt", "a", encoding="utf-8") as file:
+            file.write(f"{time.strftime('%H:%M:%S')} {message}\n")
+
+    def log_end(self, lines: int = 15) -> str:
+        """Return the last lines of ``log.txt``."""
+        with contextlib.suppress(OSError):
+            end = files.read_end(self.path / "log.txt", 200 * lines).decode(errors="replace")
+            return "\n".join(end.splitlines()[-lines:])
+        return ""
+
+
+@dataclass(frozen=True)
+class RunDirectory(WorkFolder):
+    """``config.json``, ``metrics.jsonl``, ``samples/``, ``checkpoints/``, ``resume.safetensors``, ``status.json``."""
+
+    @classmethod
+    def create(
+        cls, root: Path, recipe: Recipe, command: str, name: str | None = None, recording: Recording = USUAL
+    ) -> RunDirectory:
+        """Make a new run under ``root``; unless a study names it, its name is generated, never a user's.
+
+        Raises:
+            ConfigError: the flow is too large for a checkpoint.
+            RunError: ``root`` cannot be written, or its disk has no room.
+
+        """
+        check_disk(root, recipe)
+        made = f"{time.strftime('%Y%m%d-%H%M%S')}-{recipe.flow.split.replace('+', '-')}-{secrets.token_hex(3)}"
+        run = cls(root / (name or made))
+        config: dict[str, Any] = {"recipe": recipe.to_dict(), "command": command}
+        if recording != USUAL:
+            config["recording"] = dataclasses.asdict(recording)
+        try:
+            for folder in (run.path, run.samples, run.checkpoints):
+                folder.mkdir(parents=True)
+            write_atomically(run.path / "config.json", _json_bytes(config))
+            run.set_status("starting", 0)
+        except OSError as error:
+            shutil.rmtree(run.path, ignore_errors=True)
+            raise RunError(f"The run directory {str(root)[:200]} cannot be written ({error.strerror}).") from None
+        return run
+
+    @classmethod
+    def open(cls, path: Path | str) -> RunDirectory:
+        """Open an existing run."""
+        run = cls(Path(path))
+        if not (run.path / "config.json").is_file():  # what is wrong with another, :meth:`config` says
+            raise RunError(f"{str(path)[:200]} is not a run directory: it has no config.json.")
+        return run
+
+    @property
+    def samples(self) -> Path:
+        """The folder of sample montages, ``step_*.webp``."""
+        return self.path / "samples"
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of checkpoints; ``last.safetensors`` is the newest."""
+        return self.path / "checkpoints"
+
+    @property
+    def last_checkpoint(self) -> Path:
+        """The newest checkpoint."""
+        return self.checkpoints / "last.safetensors"
+
+    @property
+    def resume_file(self) -> Path:
+        """Weights, averages and optimiser of the newest saved step, with its number."""
+        return self.path / "resume.safetensors"
+
+    def config(self) -> tuple[Recipe, str]:
+        """Return the recipe and the command line that started the run."""
+        try:
+            document = files.read_json(self.path / "config.json")
+            return Recipe.from_dict(document["recipe"]), str(document["command"])
+        except ConfigError as error:
+            raise RunError(f"The config.json of {self.path.name} is refused: {error}") from None
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            raise RunError(f"The config.json of {self.path.name} is not readable as a run's config.") from None
+
+    def check_room(self) -> None:
+        """Refuse to go on where the disk has no room for the run's files."""
+        check_disk(self.root, self.config()[0])
+
+    def recording(self) -> Recording:
+        """Return what the run records on its way."""
+        with contextlib.suppress(OSError, ValueError, LookupError, TypeError, RecursionError):
+            return Recording(**files.read_json(self.path / "config.json")["recording"])
+        return USUAL
+
+    def _saved(self) -> str:
+        return "nothing was saved yet" if (step := self.saved_step()) is None else f"the last save is of step {step:,}"
 
     def saved_step(self) -> int | None:
         """Return the step that a resumed run goes on from, None where nothing is saved."""
@@ -380,18 +448,6 @@ class RunDirectory:
         """Have the records on disk, before a state that stands after them."""
         with open(self.path / "metrics.jsonl", "ab") as file:
             os.fsync(file.fileno())
-
-    def log(self, message: str) -> None:
-        """Add one line to ``log.txt``; one that finds no room is left out."""
-        with contextlib.suppress(OSError), open(self.path / "log.txt", "a", encoding="utf-8") as file:
-            file.write(f"{time.strftime('%H:%M:%S')} {message}\n")
-
-    def log_end(self, lines: int = 15) -> str:
-        """Return the last lines of ``log.txt``."""
-        with contextlib.suppress(OSError):
-            end = files.read_end(self.path / "log.txt", 200 * lines).decode(errors="replace")
-            return "\n".join(end.splitlines()[-lines:])
-        return ""
 
     def records(self) -> list[dict[str, Any]]:
         """Return the records of ``metrics.jsonl``, none where they cannot be read."""

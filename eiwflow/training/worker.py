@@ -10,7 +10,7 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from . import detached, lock, process
 
 if TYPE_CHECKING:
     from .recipe import Recipe
-    from .run import RunDirectory
+    from .run import RunDirectory, WorkFolder
 
 #: A worker takes its locks before it imports torch; it has so long for it, even on a busy machine.
 START_S = 30.0
@@ -50,31 +50,29 @@ def start(recipe: Recipe, root: Path, device: str, threads: int, command: str) -
     """
     from .run import RunDirectory, RunError
 
-    with _one_at_a_time(root, device):
+    with one_at_a_time(root, device):
         run = RunDirectory.create(root, recipe, command)
         try:
-            _spawn(run, device, threads)
+            spawn(run, device, threads)
         except RunError:
             run.delete()
             raise
     return run
 
 
-def resume(run: RunDirectory, device: str, threads: int) -> None:
-    """Go on with a run that is at rest or has crashed.
+def resume(run: WorkFolder, device: str, threads: int) -> None:
+    """Go on with a run or a study that is at rest or has crashed.
 
     Raises:
         RunError: as :func:`start`, or the run is being trained; nothing is changed.
 
     """
-    from .run import check_disk
-
-    check_disk(run.path.parent, run.config()[0])
-    with _one_at_a_time(run.path.parent, device):
-        _spawn(run, device, threads)
+    run.check_room()
+    with one_at_a_time(run.root, device):
+        spawn(run, device, threads)
 
 
-def ask(run: RunDirectory, to_pause: bool = False) -> None:
+def ask(run: WorkFolder, to_pause: bool = False) -> None:
     """Ask a run to finish its step, save, and end as "stopped", or as "paused".
 
     Raises:
@@ -85,15 +83,17 @@ def ask(run: RunDirectory, to_pause: bool = False) -> None:
 
     state = run.state()
     if not state.alive:
-        raise RunError(f"Run {run.title} is {state.name}: nothing is at work.")
+        raise RunError(f"{run.KIND} {run.title} is {state.name}: nothing is at work.")
     try:
         run.ask("pause" if to_pause else "stop")
     except OSError as error:
-        raise RunError(f"Run {run.title} cannot be asked: its directory is not writable ({error.strerror}).") from None
+        raise RunError(
+            f"{run.KIND} {run.title} cannot be asked: its directory is not writable ({error.strerror})."
+        ) from None
 
 
-def kill(run: RunDirectory) -> None:
-    """End the process of a run that gives no sign of life; its last save stays.
+def kill(run: WorkFolder) -> None:
+    """End the process of a run or a study that gives no sign of life; its last save stays.
 
     Raises:
         RunError: the run is at rest or gives signs of life, or its process cannot be ended from here.
@@ -103,14 +103,14 @@ def kill(run: RunDirectory) -> None:
 
     state = run.state()
     if not state.frozen:
-        raise RunError(f"Run {run.title} is {state.name} and answers: use Stop.")
+        raise RunError(f"{run.KIND} {run.title} is {state.name} and answers: use Stop.")
     try:
         process.kill(run.status().get("process"))
     except process.NotThatProcess as error:
-        raise RunError(f"The process of run {run.title} {error}: it is not touched from here.") from None
+        raise RunError(f"The process of {run.KIND.lower()} {run.title} {error}: it is not touched from here.") from None
 
 
-def device_of(run: RunDirectory) -> str | None:
+def device_of(run: WorkFolder) -> str | None:
     """Return the device that a run was last started on from the page, None where it never was."""
     with suppress(OSError, ValueError, LookupError, TypeError):
         return str(files.read_json(run.path / "worker.json")["device"])
@@ -118,7 +118,7 @@ def device_of(run: RunDirectory) -> str | None:
 
 
 @contextmanager
-def _one_at_a_time(root: Path, device: str) -> Iterator[None]:
+def one_at_a_time(root: Path, device: str) -> Iterator[None]:
     """Let one visitor start a worker, on a device that none has."""
     from .run import DeviceTaken, RunError
 
@@ -144,9 +144,12 @@ def _one_at_a_time(root: Path, device: str) -> Iterator[None]:
 
 
 def _occupant(root: Path, device: str) -> str | None:
-    """Return a sentence's beginning about the run that is at work on a device, None where none says so."""
-    from .run import all_runs
+    """Return a sentence's beginning about what is at work on a device, None where nothing says so."""
+    from .run import STUDIES, WorkFolder, all_runs
 
+    for path in files.entries(root / STUDIES):
+        if path.is_dir() and device_of(study := WorkFolder(path)) == device and study.is_held():
+            return f"The study {study.title} is being run"
     for run in all_runs(root):
         state = run.state()
         if state.alive and device_of(run) == device:
@@ -154,18 +157,19 @@ def _occupant(root: Path, device: str) -> str | None:
     return None
 
 
-def _spawn(run: RunDirectory, device: str, threads: int) -> None:
+def spawn(run: WorkFolder, device: str, threads: int) -> None:
     """Start the worker; return once it holds its device, and then the run, which is kept for it until then."""
     from .run import RunError
 
     arguments = [str(run.path.resolve()), "--device", device, "--threads", str(threads)]
+    arguments += ["--root", str(run.root.resolve())]
     started = None
     with run.held():
         run.forget_asked()
         step = run.state().step
         try:
             with open(run.path / "log.txt", "ab") as log:
-                started = detached.start("eiwflow.training.worker", arguments, log)
+                started = detached.start(run.WORKER, arguments, log)
             files.write_atomically(
                 run.path / "worker.json", json.dumps({"device": device, "threads": threads}).encode()
             )
@@ -174,29 +178,37 @@ def _spawn(run: RunDirectory, device: str, threads: int) -> None:
             if started is not None:
                 started.kill()
             raise RunError(f"The training process cannot be started ({error.strerror}).") from None
-        detached.wait_until(partial(lock.held, lock.of_device(run.path.parent, device)), started, START_S)
+        detached.wait_until(partial(lock.held, lock.of_device(run.root, device)), started, START_S)
     detached.wait_until(partial(lock.held, lock.of_run(run.path)), started, START_S)
 
 
 # ---------------------------------------------------------------------- the worker's side
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Train the run directory that is given; return 0, 1 (it failed, and says why) or 2 (it cannot be trained)."""
+def main(arguments: Sequence[str] | None = None, work: Callable[[argparse.Namespace], int] | None = None) -> int:
+    """Train the run directory that is given; return 0, 1 (it failed, and says why) or 2 (it cannot be trained).
+
+    Args:
+        arguments: of the command line.
+        work: what to do instead in the folder that is given, once this process holds it.
+
+    """
     parser = argparse.ArgumentParser(prog="python -m eiwflow.training.worker", description=main.__doc__)
     parser.add_argument("run", type=Path)
+    parser.add_argument("--root", type=Path, help="the folder of runs whose devices are shared (default: the run's)")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args(arguments)
     # Before the loop listens there is nothing to save: what is asked until then is held back, not lost.
     with suppress(AttributeError):
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGUSR1})
-    of_device, of_run = lock.of_device(options.run.parent, options.device), lock.of_run(options.run)
+    of_device = lock.of_device(options.root or options.run.parent, options.device)
+    of_run = lock.of_run(options.run)
     if not (lock.take(of_device) and lock.take(of_run, START_S)):
         print(f"Another process trains on {options.device}, or this run.", flush=True)
         return WRONG_INPUT
     try:
-        return _work(options)
+        return (work or _work)(options)
     finally:
         of_run.release()
         of_device.release()

@@ -1,0 +1,493 @@
+"""Where a study is kept: a folder of runs, one packed file, or a file of version 0.1; any of them may come from anyone.
+
+``DIR/study.json`` holds the recipe; ``DIR/ARM/seed-N/`` is the run directory of an arm with a seed, with its result in
+``result.json``. A packed study is one zip file: ``study.json`` with all results, and ``records/ARM.json`` with the
+record of seed 0 of every arm. A study of version 0.1 is one ``.json`` file with its records in a folder beside it.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import math
+import zipfile
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from .. import files
+from ..analysis.record import TrainingRecord, training_record
+from ..flow import ConfigError
+from ..training.run import MAX_SAMPLES, RunDirectory
+from .recipe import AGAIN, Arm, StudyRecipe
+
+FORMAT, VERSION = "eiwflow-study", 2
+SETTINGS, RESULT = "study.json", "result.json"
+#: The suffixes of a packed study, and of a study of version 0.1.
+PACKED, OLD = ".zip", ".json"
+#: More bytes than any of ours has: of a study's file, of its document, of a record.
+MAX_BYTES, MAX_RECORD_BYTES = 16 * 2**20, 16 * 2**20
+#: Lists and objects in a file: empty ones take thirty times as much memory as text, and seconds to read.
+MAX_LISTS = 1_000_000
+#: Entries of a packed study: one for every arm, and its document.
+MAX_ENTRIES = 200
+MAX_STEPS, MAX_PIXELS, MAX_POINTS, MAX_LOOKS = 200, 2**22, 1000, 20
+#: Recording steps of an arm that a packed study keeps.
+PACKED_STEPS = 16
+#: number of a result: (its kind, smallest, largest).
+BOUNDS: dict[str, tuple[type, float, float]] = {
+    "seed": (int, 0, 2**31 - 1),
+    "bits_per_dim": (float, -1000.0, 1000.0),
+    "iterations": (int, 1, 10_000_000),
+    "parameters": (int, 1, 50_000_000),
+    "cpu_s": (float, 0.0, 1e9),
+}
+
+
+class StudyError(ValueError):
+    """A file is not a study that can be trusted; the message is one sentence."""
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One run of a study.
+
+    Attributes:
+        arm, seed: what was run.
+        bits_per_dim: of the averaged parameters, on what the study is evaluated on.
+        iterations, parameters: training steps, and parameters that the density depends on.
+        cpu_s: process CPU seconds of the training steps.
+        curve: (P, 3): step, bits/dim of the training batches since the last point, and on some of what the study is
+            evaluated on (NaN where that was not kept).
+
+    """
+
+    arm: Arm
+    seed: int
+    bits_per_dim: float
+    iterations: int
+    parameters: int
+    cpu_s: float
+    curve: np.ndarray
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the run as a result in a study's file."""
+        numbers = {name: getattr(self, name) for name in BOUNDS}
+        curve = [[int(step), *(value for value in values if math.isfinite(value))] for step, *values in self.curve]
+        return {"arm": self.arm.text, **numbers, "curve": curve}
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """A study, under way or done.
+
+    Attributes:
+        name: of its folder or file, without a suffix.
+        recipe: the settings.
+        command: the command line that began it.
+        step_cost: kind of step -> its cost over that of the cheapest arm; empty unless at equal CPU seconds.
+        runs: (arm, seed) -> run, in the recipe's order.
+        looks: how many seeds there were when the study was reported, or extended, before it had them all.
+        sha256: of what was read.
+        path: where it was read from.
+
+    """
+
+    name: str
+    recipe: StudyRecipe
+    command: str
+    step_cost: dict[str, float]
+    runs: dict[tuple[Arm, int], Run]
+    sha256: str
+    path: Path
+    looks: tuple[int, ...] = ()
+    data_sha256: str = ""
+    versions: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def arms(self) -> list[Arm]:
+        """The arms that have a run, in the recipe's order."""
+        return list(dict.fromkeys(arm for arm, _ in self.runs))
+
+    @property
+    def priors(self) -> list[str]:
+        """The priors of the arms."""
+        return list(dict.fromkeys(arm.prior for arm in self.arms))
+
+    @property
+    def is_done(self) -> bool:
+        """Whether every run is there."""
+        return len(self.runs) == len(self.recipe.arms) * self.recipe.seeds
+
+    @property
+    def title(self) -> str:
+        """What the study is called on pages: ``faces16 at 16×16, 500 steps, 6 seeds``."""
+        recipe = self.recipe
+        name = Path(recipe.data).stem
+        what = [f"{name} at {recipe.size}×{recipe.size}", f"{recipe.iterations:,} steps"]
+        what.append(f"{recipe.seeds} seed{'s' if recipe.seeds > 1 else ''}")
+        what += ["A/A control"] * recipe.is_control
+        what += ["held-out images"] * (recipe.evaluate_on == "validation")
+        what += ["equal CPU"] * recipe.equal_cpu
+        return ", ".join(what)
+
+    def of(self, arm: Arm) -> list[Run]:
+        """Return the runs of an arm, by seed."""
+        return [run for (one, _), run in self.runs.items() if one == arm]
+
+    def seeds(self, arms: Iterable[Arm]) -> list[int]:
+        """Return the seeds that every one of these arms was run with."""
+        arms = list(arms)
+        return [seed for seed in range(self.recipe.seeds) if all((arm, seed) in self.runs for arm in arms)]
+
+
+# ---------------------------------------------------------------------- reading
+
+
+def read_study(path: Path) -> Study:
+    """Read a study: a folder of runs, a packed file or a file of version 0.1.
+
+    Raises:
+        StudyError: it is none, or a number in it is out of its bounds.
+
+    """
+    path = path.parent if path.name == SETTINGS and path.parent.is_dir() else path
+    if path.is_dir():
+        document, digest = _of_folder(path)
+    elif path.suffix == PACKED:
+        content = _bytes(path, MAX_BYTES)
+        document, digest = _json(path.name, _entry(path.name, content, SETTINGS)), sha256(content).hexdigest()
+    else:
+        content = _bytes(path, MAX_BYTES)
+        document, digest = _json(path.name, content), sha256(content).hexdigest()
+    name = path.name if path.is_dir() else path.stem
+    return checked(path.name, document, path, name, digest)
+
+
+def settings_file(path: Path) -> Path:
+    """Return the file of a study that changes whenever the study does."""
+    return path / SETTINGS if path.is_dir() else path
+
+
+def _of_folder(folder: Path) -> tuple[Any, str]:
+    """Return the document of a folder, with the results of its runs, and the digest of all."""
+    content = _bytes(folder / SETTINGS, MAX_BYTES)
+    document = _json(f"{folder.name}/{SETTINGS}", content)
+    digest = sha256(content)
+    if not isinstance(document, dict):
+        raise StudyError(f"{folder.name} is not a study's folder: its {SETTINGS} has no recipe.")
+    try:
+        recipe = StudyRecipe.from_dict(document.get("recipe"))
+    except ConfigError as error:
+        raise StudyError(f"The recipe of {folder.name} is refused: {error}") from None
+    results = list(document.get("results") or [])
+    for arm, seed in recipe.runs():
+        path = run_folder(folder, arm, seed) / RESULT
+        if path.exists():
+            content = _bytes(path, files.MAX_DOCUMENT)
+            digest.update(content)
+            results.append(_json(f"{RESULT} of {arm.name}, seed {seed}", content))
+    return {**document, "results": results}, digest.hexdigest()
+
+
+def run_folder(folder: Path, arm: Arm, seed: int) -> Path:
+    """Return the run directory of an arm with a seed."""
+    return folder / arm.name / f"seed-{seed}"
+
+
+def checked(name: str, document: object, path: Path, stem: str = "", digest: str = "") -> Study:
+    """Return the study of a document that was read from the file or folder ``name``.
+
+    Raises:
+        StudyError: it is not a study's, or a number in it is out of its bounds.
+
+    """
+    if not isinstance(document, dict) or not isinstance(document.get("results"), list) or "recipe" not in document:
+        raise StudyError(f"{name} is not a study's file: it has no recipe and results.")
+    try:
+        recipe = StudyRecipe.from_dict(document["recipe"])
+    except ConfigError as error:
+        raise StudyError(f"The recipe of {name} is refused: {error}") from None
+    places = {run: place for place, run in enumerate(recipe.runs())}
+    runs: dict[tuple[Arm, int], Run] = {}
+    for number, result in enumerate(document["results"], start=1):
+        run = _run(f"Result {number} of {name}", result, recipe.steps)
+        if (run.arm, run.seed) not in places or (run.arm, run.seed) in runs:
+            again = "is there twice" if (run.arm, run.seed) in runs else "is not in its recipe"
+            raise StudyError(f"Result {number} of {name}, {run.arm.text} with seed {run.seed}, {again}.")
+        runs[run.arm, run.seed] = run
+    versions = document.get("versions")
+    return Study(
+        name=stem or path.stem,
+        recipe=recipe,
+        command=str(document.get("command", ""))[:4096],
+        step_cost=_step_cost(name, document.get("step_cost")),
+        runs=dict(sorted(runs.items(), key=lambda item: places[item[0]])),
+        sha256=digest,
+        path=path,
+        looks=_looks(name, document.get("looks")),
+        data_sha256=str(document.get("data_sha256") or "")[:64],
+        versions={str(k)[:40]: str(v)[:40] for k, v in versions.items()} if isinstance(versions, dict) else {},
+    )
+
+
+def read_record(study: Study, arm: Arm) -> TrainingRecord | None:
+    """Return the record of seed 0 of an arm, or None where there is none that can be read."""
+    try:
+        recorded = recorded_steps(study, arm)
+        if not 1 <= len(recorded) <= MAX_STEPS:
+            return None
+        samples = {int(step["step"]): _webp(step["samples"]) for step in recorded if step["samples"] is not None}
+        return training_record(recorded, samples)
+    except (StudyError, LookupError, TypeError, ValueError, AttributeError, OverflowError, OSError):
+        return None
+
+
+def recorded_steps(study: Study, arm: Arm) -> list[dict[str, Any]]:
+    """Return what the run of seed 0 of an arm recorded, step by step, as a packed study holds it.
+
+    Raises:
+        StudyError, OSError, LookupError, ValueError: there is none, or it cannot be read.
+
+    """
+    if study.path.is_dir():
+        run = RunDirectory(run_folder(study.path, arm, 0))
+        if (run.path / RESULT).exists():
+            samples = run.sample_files()
+            return [
+                {
+                    **{name: record[name] for name in ("step", "probe_bits_per_dim", "levels")},
+                    "samples": _samples(samples.get(record["step"])),
+                }
+                for record in run.records()
+                if "levels" in record
+            ]
+        where = study.path
+    elif study.path.suffix == PACKED:
+        content = _bytes(study.path, MAX_BYTES)
+        return _json(arm.name, _entry(study.path.name, content, f"records/{arm.name}.json"))["steps"]
+    else:
+        where = study.path.with_suffix("")
+    for place in (where / name / "record.json" for name in _old_names(arm)):
+        if place.exists():
+            return _json(place.name, _bytes(place, MAX_RECORD_BYTES))["steps"]
+    raise StudyError(f"{study.name} has no record of {arm.text}.")
+
+
+def _samples(path: Path | None) -> str | None:
+    return None if path is None else base64.b64encode(files.read_bytes(path, MAX_SAMPLES)).decode()
+
+
+def _old_names(arm: Arm) -> list[str]:
+    """Return the folders that version 0.1 may have given an arm's record."""
+    if arm.keep != "0.5":
+        return []
+    policy = {
+        ("entropy", "none"): ["shuffle"], ("entropy", "pooled"): ["weighted"], ("random", "none"): ["random"],
+        (AGAIN, "none"): [AGAIN], ("first", "none"): ["static-first"], ("last", "none"): ["static-last"],
+        ("variance", "none"): ["variance", "static-first"],
+        ("variance-reversed", "none"): ["variance-reversed", "static-last"],
+        ("variance", "pooled"): ["variance+pooled", "first+pooled"],
+        ("variance-reversed", "pooled"): ["variance-reversed+pooled", "last+pooled"],
+    }.get((arm.order, arm.weights), [f"{arm.order}+{arm.weights}"])  # fmt: skip
+    inits = {
+        ("random", "alternating"): ["random"],
+        ("principal", "alternating"): ["principal"],
+        ("principal", "information"): ["dealt", "dealt-by-information"],
+        ("principal", "random"): ["dealt", "dealt-by-chance"],
+    }.get((arm.init, arm.partition), [])
+    return [f"{split}-{init}-{arm.prior}" for split in policy for init in inits]
+
+
+def _webp(text: str) -> bytes:
+    content = base64.b64decode(text, validate=True)
+    with Image.open(io.BytesIO(content), formats=["WEBP"]) as image:
+        if image.width * image.height > MAX_PIXELS:
+            raise ValueError("too large a picture")
+    return content
+
+
+# ---------------------------------------------------------------------- packing
+
+
+def pack(studies: Sequence[Study], out: Path) -> Study:
+    """Write studies of one recipe as one file, with results and records only, and return what was written.
+
+    Args:
+        studies: their recipes may differ in arms and seeds. Of a run that is there twice the first one counts.
+        out: the file, which ends in ``.zip``.
+
+    Raises:
+        StudyError: they have different recipes or images, or no run.
+        OSError: the file cannot be written.
+
+    """
+    if out.suffix != PACKED:
+        raise StudyError(f"--pack is {str(out)[:200]!r}; the name of a packed study ends in {PACKED}.")
+    merged = merge(studies)
+    if not merged.runs:
+        raise StudyError(f"{merged.name} has no run yet.")
+    document = {
+        "format": FORMAT,
+        "version": VERSION,
+        "recipe": merged.recipe.to_dict(),
+        "command": merged.command,
+        "data_sha256": merged.data_sha256,
+        "step_cost": merged.step_cost or None,
+        "versions": merged.versions,
+        "looks": list(merged.looks),
+        "results": [run.to_dict() for run in merged.runs.values()],
+    }
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as file:
+        _add(file, SETTINGS, document)
+        for arm in merged.arms:
+            if (steps := _first_record(studies, arm)) is not None:
+                _add(file, f"records/{arm.name}.json", {"steps": _thinned(steps)})
+    files.write_atomically(out, content.getvalue())
+    return read_study(out)
+
+
+def merge(studies: Sequence[Study]) -> Study:
+    """Return studies of one recipe as one; arms without any run are left out.
+
+    Raises:
+        StudyError: they have different recipes or images.
+
+    """
+    first, *others = studies
+    recipe, runs = first.recipe, dict(first.runs)
+    for other in others:
+        if difference := first.recipe.difference(other.recipe):
+            raise StudyError(f"{other.name} is a study of another recipe than {first.name}: it has {difference}.")
+        if other.data_sha256 != first.data_sha256:
+            raise StudyError(f"{other.name} was run on other images than {first.name}.")
+        recipe, runs = recipe.extended(other.recipe), {**other.runs, **runs}
+    present = {arm for arm, _ in runs}
+    recipe = replace(recipe, arms=tuple(arm for arm in recipe.arms if arm in present) or recipe.arms)
+    places = {run: place for place, run in enumerate(recipe.runs())}
+    ordered = dict(sorted(runs.items(), key=lambda item: places[item[0]]))
+    looks = tuple(sorted({look for study in studies for look in study.looks}))
+    return replace(first, recipe=recipe, runs=ordered, looks=looks)
+
+
+def _first_record(studies: Sequence[Study], arm: Arm) -> list[dict[str, Any]] | None:
+    for study in studies:
+        if read_record(study, arm) is not None:
+            return recorded_steps(study, arm)
+    return None
+
+
+def _thinned(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return at most :data:`PACKED_STEPS` of the steps, evenly, first and last among them."""
+    places = np.unique(np.linspace(0, len(steps) - 1, min(len(steps), PACKED_STEPS)).round().astype(int))
+    return [steps[place] for place in places]
+
+
+def _add(file: zipfile.ZipFile, name: str, document: dict[str, Any]) -> None:
+    # A fixed date: the same study gives the same bytes.
+    entry = zipfile.ZipInfo(name, (2026, 1, 1, 0, 0, 0))
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    file.writestr(entry, json.dumps(document, separators=(",", ":"), allow_nan=False))
+
+
+# ---------------------------------------------------------------------- parts of a document
+
+
+def _run(where: str, result: object, steps: int) -> Run:
+    if not isinstance(result, dict):
+        raise StudyError(f"{where} is not an object.")
+    text = result.get("arm")
+    if not isinstance(text, str):
+        words = [word for name in ("split", "init", "prior") if isinstance(word := result.get(name), str)]
+        if len(words) < 3:
+            raise StudyError(f"{where} lacks an arm, or split, init and prior.")
+        text = "/".join(words)
+    try:
+        arm = Arm.parse(text, steps=steps)
+    except ConfigError as error:
+        raise StudyError(f"{where}, {text[:60]}, is not in its recipe: {error}") from None
+    numbers = {name: _number(where, name, result.get(name)) for name in BOUNDS}
+    return Run(arm=arm, curve=_curve(where, result.get("curve", [])), **numbers)
+
+
+def _number(where: str, name: str, value: object) -> Any:  # noqa: ANN401 (int or float, by BOUNDS)
+    kind, low, high = BOUNDS[name]
+    if isinstance(value, bool) or not isinstance(value, (int, float) if kind is float else int):
+        raise StudyError(f"{where} has the {name} {str(value)[:40]!r}; it must be a number.")
+    if not low <= value <= high:
+        raise StudyError(f"{where} has the {name} {str(value)[:40]}; it must be between {low:g} and {high:g}.")
+    return kind(value)
+
+
+def _curve(where: str, points: object) -> np.ndarray:
+    if not isinstance(points, list) or len(points) > MAX_POINTS:
+        raise StudyError(f"{where} has a curve that is not a list of at most {MAX_POINTS} points.")
+    rows = []
+    for point in points:
+        if not isinstance(point, list) or len(point) not in (2, 3) or not all(_is_finite(value) for value in point):
+            raise StudyError(f"{where} has a point in its curve that is not two or three finite numbers.")
+        rows.append([*point, math.nan][:3])
+    return np.array(rows, dtype=float).reshape(-1, 3)
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e12
+
+
+def _step_cost(name: str, cost: object) -> dict[str, float]:
+    if cost is None:
+        return {}
+    if not isinstance(cost, dict) or not all(_is_finite(value) and 1 <= value <= 1000 for value in cost.values()):
+        raise StudyError(f"The step_cost of {name} is not one number from 1 to 1000 for every kind of step.")
+    return {str(key)[:60]: float(value) for key, value in cost.items()}
+
+
+def _looks(name: str, looks: object) -> tuple[int, ...]:
+    if looks is None:
+        return ()
+    if (
+        not isinstance(looks, list)
+        or len(looks) > MAX_LOOKS
+        or not all(type(n) is int and 1 <= n <= 1000 for n in looks)
+    ):
+        raise StudyError(f"The looks of {name} are not at most {MAX_LOOKS} numbers of seeds.")
+    return tuple(sorted(set(looks)))
+
+
+def _bytes(path: Path, most: int) -> bytes:
+    try:
+        return files.read_bytes(path, most)
+    except OSError as error:
+        raise StudyError(f"{files.printable(path.name)} cannot be read ({files.reason(error)}).") from None
+
+
+def _entry(name: str, content: bytes, entry: str) -> bytes:
+    """Return an entry of a packed study's content; what is larger than any of ours is refused."""
+    try:
+        # Counted before zipfile makes an object of each.
+        if content.count(b"PK\x01\x02") > MAX_ENTRIES:
+            raise StudyError(f"{name} has more than {MAX_ENTRIES} entries.")
+        with zipfile.ZipFile(io.BytesIO(content)) as file, file.open(entry) as part:
+            held = part.read(MAX_RECORD_BYTES + 1)
+    except (zipfile.BadZipFile, KeyError, ValueError, RuntimeError, NotImplementedError, EOFError, OSError, zlib.error):
+        raise StudyError(f"{files.printable(name)} is not a packed study: it has no {entry}.") from None
+    if len(held) > MAX_RECORD_BYTES:
+        raise StudyError(f"{entry} of {files.printable(name)} has more than {MAX_RECORD_BYTES:,} bytes.")
+    return held
+
+
+def _json(name: str, content: bytes) -> Any:  # noqa: ANN401 (whatever JSON can hold)
+    if (lists := content.count(b"[") + content.count(b"{")) > MAX_LISTS:
+        raise StudyError(f"{name} has {lists:,} lists and objects; at most {MAX_LISTS:,} are read.")
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        raise StudyError(f"{name} is not a study's file: it is not JSON.") from None

@@ -1,0 +1,417 @@
+"""The recipe of a study: its arms, its seeds, and the one budget that all of them get."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..flow import ConfigError, FlowConfig
+from ..flow.config import INITS, PRIORS
+from ..flow.policies import ORDERS, PARTITIONS, parse_split
+from ..training.recipe import Recipe
+
+EVALUATE_ON = ("test", "validation")
+#: The other arm of an A/A control: the order ``random`` with permutations of its own.
+AGAIN = "random-again"
+#: Permutation seeds of :data:`AGAIN` begin here; those of every other arm are the run's seed.
+AGAIN_FROM = 1_000_000
+MAX_SEEDS, MAX_ARMS, MAX_RUNS = 1000, 100, 5000
+#: The fraction passed on that an arm's name leaves out.
+HALF = "0.5"
+_FRACTIONS = {"¼": "0.25", "1/4": "0.25", "½": "0.5", "1/2": "0.5", "¾": "0.75", "3/4": "0.75"}
+
+
+@dataclass(frozen=True, order=True)
+class Arm:
+    """One of the things that a study compares, in the words of :class:`~eiwflow.flow.FlowConfig`.
+
+    Args:
+        order: which channels are passed on; :data:`AGAIN` stands for ``random`` with other permutations.
+        weights: ``none`` or ``pooled``.
+        init: ``principal`` or ``random``.
+        partition: of the couplings; ``alternating`` where ``init`` is ``random``, which has none.
+        keep: the fraction of its channels that a level passes on, as text, or ``auto``.
+        prior: of what is factored out.
+
+    >>> Arm.parse("weighted/dealt/conditional").text
+    'entropy+pooled/principal-information/conditional'
+    >>> Arm.parse("entropy@1/4/principal-random/standard").name
+    'entropy@0.25-principal-random-standard'
+
+    """
+
+    order: str
+    weights: str = "none"
+    init: str = "principal"
+    partition: str = "random"
+    keep: str = HALF
+    prior: str = "conditional"
+
+    @property
+    def choice(self) -> str:
+        """The arm without its prior, as text: ``ORDER[+WEIGHTS][@KEEP]/INIT[-PARTITION]``."""
+        weights = "" if self.weights == "none" else f"+{self.weights}"
+        keep = "" if self.keep == HALF else f"@{self.keep}"
+        init = self.init if self.init == "random" else f"{self.init}-{self.partition}"
+        return f"{self.order}{weights}{keep}/{init}"
+
+    @property
+    def text(self) -> str:
+        """The arm as text, which :meth:`parse` reads."""
+        return f"{self.choice}/{self.prior}"
+
+    @property
+    def name(self) -> str:
+        """The arm's name in folders."""
+        return self.text.replace("/", "-")
+
+    @property
+    def looks_at_entropy(self) -> bool:
+        """Whether its order is chosen by the entropy of the channels."""
+        return self.order == "entropy"
+
+    def under(self, prior: str) -> Arm:
+        """Return the same arm with another prior."""
+        return dataclasses.replace(self, prior=prior)
+
+    def flow(self, permutation_seed: int = 0, **fields: Any) -> FlowConfig:  # noqa: ANN401 (a config's fields)
+        """Return the flow of the arm; ``fields`` are those of a flow that arms share.
+
+        Raises:
+            ConfigError: no flow has these choices.
+
+        """
+        again = self.order == AGAIN
+        fields = {"weights": self.weights, "init": self.init, "prior": self.prior, **fields}
+        return FlowConfig(
+            order="random" if again else self.order,
+            partition=None if self.init == "random" else self.partition,
+            **({} if self.keep == HALF else {"keep": self.keep if self.keep == "auto" else float(self.keep)}),
+            permutation_seed=permutation_seed + (AGAIN_FROM if again else 0),
+            **fields,
+        )
+
+    @classmethod
+    def parse(cls, text: str, prior: str = "conditional", steps: int = 4) -> Arm:
+        """Read an arm: ``ORDER[+WEIGHTS][@KEEP]/INIT[-PARTITION][/PRIOR]``, or ``SPLIT/INIT[/PRIOR]`` of version 0.1.
+
+        Args:
+            text: of the arm.
+            prior: where the text names none.
+            steps: flow steps a level, which decide whether a split of version 0.1 passes on the larger variances.
+
+        Raises:
+            ConfigError: it is no arm.
+
+        """
+        for fraction, number in _FRACTIONS.items():
+            text = text.replace(f"@{fraction}", f"@{number}")
+        policy, *rest = text.split("/")
+        if len(rest) not in (1, 2):
+            raise ConfigError(
+                f"An arm is {text[:60]!r}; it must be ORDER+WEIGHTS@KEEP/INIT-PARTITION or that with /PRIOR "
+                "(+WEIGHTS and @KEEP may be left out)."
+            )
+        split, at, keep = policy.partition("@")
+        init, *stated = rest[0].rsplit("-", 1) if rest[0].startswith("principal-") else [rest[0]]
+        again = split == AGAIN
+        order, weights = ("random", "none") if again else _policy(split)
+        for name, value, allowed in (
+            ("init", init, INITS), ("partition", stated[0] if stated else "random", PARTITIONS),
+            ("prior", rest[1] if rest[1:] else prior, PRIORS),
+        ):  # fmt: skip
+            if value not in allowed:
+                raise ConfigError(f"An arm has the {name} {value[:40]!r}; it must be one of {', '.join(allowed)}.")
+        config = FlowConfig(
+            steps=steps, order=order, weights=weights, init=init, partition=stated[0] if stated else None,
+            prior=rest[1] if rest[1:] else prior, **({"keep": _keep(keep)} if at else {}),
+        )  # fmt: skip
+        order = AGAIN if again else config.order
+        return cls(
+            order, config.weights, config.init, config.partition, str(getattr(config, "keep", 0.5)), config.prior
+        )
+
+
+def _policy(word: str) -> tuple[str, str]:
+    """Return order and weights of ``ORDER``, ``ORDER+WEIGHTS`` or the name of a split."""
+    return (word, "none") if word in ORDERS else parse_split(word)
+
+
+def _keep(word: str) -> float | str:
+    try:
+        return word if word == "auto" else float(word)
+    except ValueError:
+        raise ConfigError(
+            f"An arm has the fraction {word[:40]!r}; it must be 0.25, 0.5, 0.75 or auto, as in entropy@0.25."
+        ) from None
+
+
+def crossed(
+    orders: Iterable[str],
+    weights: Iterable[str] = ("none",),
+    inits: Iterable[str] = ("principal",),
+    partitions: Iterable[str] = ("random",),
+    keeps: Iterable[str] = (HALF,),
+    priors: Iterable[str] = ("conditional",),
+    steps: int = 4,
+) -> tuple[list[Arm], list[str]]:
+    """Return the arms of all combinations, and a sentence for every combination that no flow can have.
+
+    A partition has no meaning where ``init`` is ``random``: such arms are made once.
+
+    Raises:
+        ConfigError: a word is none of those allowed, or no combination is left.
+
+    """
+    arms: list[Arm] = []
+    refusals: list[str] = []
+    for prior, init, partition, keep, order, weight in itertools.product(
+        priors, inits, partitions, keeps, orders, weights
+    ):
+        word = f"{init}-{partition}" if init == "principal" else init
+        text = f"{order}+{weight}@{keep}/{word}/{prior}"
+        try:
+            arms.append(Arm.parse(text, steps=steps))
+        except ConfigError as error:
+            for value, allowed in (
+                (order, (*ORDERS, AGAIN)), (init, INITS), (partition, PARTITIONS), (prior, PRIORS),
+            ):  # fmt: skip
+                if value not in allowed:
+                    raise
+            refusals.append(f"Left out {text.replace('+none', '')}: {error}")
+    if not arms:
+        raise ConfigError(refusals[0] if refusals else "The study has 0 arms; name at least one order.")
+    return list(dict.fromkeys(arms)), list(dict.fromkeys(refusals))
+
+
+#: What a study compares where nothing is said: each order without weights, and the entropy order with them.
+DEFAULT_ARMS = tuple(
+    Arm(order, weights)
+    for order, weights in (
+        ("entropy", "none"), ("entropy", "pooled"), ("variance", "none"), ("variance-reversed", "none"),
+        ("random", "none"),
+    )
+)  # fmt: skip
+CONTROL = (Arm("random"), Arm(AGAIN))
+
+
+def control(priors: Iterable[str] = ("conditional",)) -> list[Arm]:
+    """Return the arms of an A/A control: the order ``random`` against itself with other permutations."""
+    return [arm.under(prior) for prior in priors for arm in CONTROL]
+
+
+@dataclass(frozen=True)
+class StudyRecipe:
+    """The settings of a study: every arm is trained with every seed, and nothing else differs.
+
+    The same seed gives every arm the same initial parameters, module by module, the same batches and the same noise of
+    evaluation. The order and the partition ``random`` are drawn anew for every seed.
+
+    Args:
+        arms: :class:`Arm` or their texts.
+        seeds: seeds are 0 … seeds − 1.
+        evaluate_on: the ``test`` part, or for decisions ``validation``: photographs held out from train.
+        equal_cpu: divide an arm's iterations by the cost of its step relative to the cheapest arm of its prior.
+        size: training size in pixels; larger images are cropped.
+
+    The others are those of :class:`FlowConfig` and :class:`Recipe`.
+
+    Raises:
+        ConfigError: a field is out of its bounds.
+
+    """
+
+    data: str = "photos32"
+    arms: tuple[Arm, ...] = DEFAULT_ARMS
+    seeds: int = 3
+    evaluate_on: str = "test"
+    equal_cpu: bool = False
+    size: int = 16
+    levels: int = 3
+    steps: int = 4
+    width: int = 48
+    network: str = FlowConfig.network
+    scale_bound: float = FlowConfig.scale_bound
+    batch: int = 64
+    iterations: int = 500
+    optimiser: str = Recipe.optimiser
+    learning_rate: float = Recipe.learning_rate
+    weight_decay: float = Recipe.weight_decay
+    warmup: int = Recipe.warmup
+    clip: float = Recipe.clip
+    ema: float = Recipe.ema
+    divergence: float = Recipe.divergence
+    flip: bool = Recipe.flip
+
+    def __post_init__(self) -> None:
+        """Read the arms, then hold every field against its bounds."""
+        arms = [arm if isinstance(arm, Arm) else Arm.parse(arm, steps=self.steps) for arm in self.arms]
+        object.__setattr__(self, "arms", tuple(dict.fromkeys(arms)))
+        if self.evaluate_on not in EVALUATE_ON:
+            raise ConfigError(
+                f"evaluate_on is {str(self.evaluate_on)[:40]!r}; it must be one of {', '.join(EVALUATE_ON)}."
+            )
+        if not 1 <= self.seeds <= MAX_SEEDS:
+            raise ConfigError(f"seeds is {self.seeds}; it must be between 1 and {MAX_SEEDS}.")
+        if not 1 <= len(self.arms) <= MAX_ARMS:
+            raise ConfigError(f"The study has {len(self.arms)} arms; it must have between 1 and {MAX_ARMS}.")
+        if len(self.arms) * self.seeds > MAX_RUNS:
+            raise ConfigError(f"The study has {len(self.arms) * self.seeds} runs; at most {MAX_RUNS} are allowed.")
+        for arm in self.arms:
+            self.training(arm, 0)
+
+    @property
+    def is_control(self) -> bool:
+        """Whether it is an A/A control and nothing else."""
+        return {arm.order for arm in self.arms} == {arm.order for arm in CONTROL}
+
+    def runs(self) -> Iterator[tuple[Arm, int]]:
+        """Yield every (arm, seed), a seed at a time: what is done of a study is paired at any moment."""
+        return ((arm, seed) for seed in range(self.seeds) for arm in self.arms)
+
+    def training(self, arm: Arm, seed: int, channels: int = 3, cost: float = 1.0) -> Recipe:
+        """Return the recipe of one run on images of so many channels; ``cost`` is that of a step, relative."""
+        flow = arm.flow(
+            permutation_seed=seed,
+            shape=(channels, self.size, self.size),
+            **{name: getattr(self, name) for name in ("levels", "steps", "width", "network", "scale_bound")},
+        )
+        same = (
+            "data", "batch", "optimiser", "learning_rate", "weight_decay", "warmup", "clip", "ema", "divergence",
+            "flip",
+        )  # fmt: skip
+        return Recipe(
+            flow=flow,
+            seed=seed,
+            iterations=max(min(1, self.iterations), round(self.iterations / cost)),
+            validation=self.evaluate_on == "validation",
+            **{name: getattr(self, name) for name in same},
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings as what JSON can hold."""
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {**fields, "arms": [arm.text for arm in self.arms]}
+
+    def arguments(self, out: str, jobs: int = 1) -> list[str]:
+        """Return the words after ``python -m eiwflow`` that run this study."""
+        words = ["study"]
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            option = "--steps-per-level" if field.name == "steps" else f"--{field.name.replace('_', '-')}"
+            if value != field.default:
+                words += [option] if value is True else [option, *([] if field.name == "arms" else [str(value)])]
+            if field.name == "arms" and value != field.default:
+                words += _arms_as_words(value)
+        return [*words, "--jobs", str(jobs), "--out", out]
+
+    @classmethod
+    def from_dict(cls, fields: object) -> StudyRecipe:
+        """Build a recipe from :meth:`to_dict`'s result, of this version or of 0.1; a missing field has its default.
+
+        Version 0.1 has ``splits``, ``inits``, ``priors``, ``extra`` and ``null`` for ``arms``. Without ``optimiser``
+        it is AdamW, which had no other beside it when such files were written.
+
+        Raises:
+            ConfigError: a field is unknown, of another type or out of its bounds.
+
+        """
+        if not isinstance(fields, dict):
+            raise ConfigError(f"recipe is a {type(fields).__name__}; it must be an object of named fields.")
+        fields = {"optimiser": "adamw", **fields}
+        defaults = {field.name: field.default for field in dataclasses.fields(cls)}
+        known = {**defaults, **({} if "arms" in fields else _OLD_ARMS)}
+        for name, value in fields.items():
+            if name not in known:
+                raise ConfigError(f"recipe has the unknown field {str(name)[:40]!r}.")
+            if not _alike(value, known[name]):
+                kind = _KINDS[type(known[name])]
+                raise ConfigError(f"{name} is {str(value)[:40]!r}; it must be {kind}.")
+        if "arms" not in fields:
+            old = {**_OLD_ARMS, **{name: fields.pop(name) for name in _OLD_ARMS if name in fields}}
+            fields["arms"] = arms_by_splits(**old, steps=fields.get("steps", cls.steps))
+        return cls(**{**fields, "arms": tuple(fields["arms"])})
+
+    def difference(self, other: StudyRecipe) -> str:
+        """Return the first setting beside arms and seeds in which another recipe differs; empty where none does."""
+        for name, ours in self.to_dict().items():
+            theirs = getattr(other, name)
+            if name not in ("arms", "seeds") and theirs != ours:
+                return f"{name} {str(theirs)[:200]}, not {str(ours)[:200]}"
+        return ""
+
+    def extended(self, other: StudyRecipe) -> StudyRecipe:
+        """Return this recipe with the arms of another as well, and the larger number of seeds."""
+        arms = tuple(dict.fromkeys([*self.arms, *other.arms]))
+        return dataclasses.replace(self, arms=arms, seeds=max(self.seeds, other.seeds))
+
+
+#: Fields of version 0.1 that stood for ``arms``, and their defaults.
+_OLD_ARMS: dict[str, Any] = {
+    "splits": ("static-first", "static-last", "random", "shuffle", "weighted"),
+    "inits": ("dealt",),
+    "priors": ("conditional",),
+    "extra": (),
+    "null": False,
+}
+
+
+def arms_by_splits(
+    splits: Sequence[str] = _OLD_ARMS["splits"],
+    inits: Sequence[str] = ("dealt",),
+    priors: Sequence[str] = ("conditional",),
+    extra: Sequence[str] = (),
+    null: bool = False,
+    steps: int = 4,
+) -> tuple[Arm, ...]:
+    """Return the arms of all combinations in the words of version 0.1, and the further arms ``extra``.
+
+    Raises:
+        ConfigError: a word is unknown, or no flow has these choices.
+
+    """
+    splits = [*splits, *(("random", AGAIN) if null else ())]
+    texts = [f"{split}/{init}/{prior}" for prior in priors for init in inits for split in splits]
+    for text in extra:
+        texts += [text] if text.count("/") != 1 else [f"{text}/{prior}" for prior in priors]
+    return tuple(dict.fromkeys(Arm.parse(text, steps=steps) for text in texts))
+
+
+def cost_class(flow: FlowConfig) -> str:
+    """Return what a step's cost depends on among the arms of one study: ``pooled/conditional``, ``none@0.25/…``."""
+    weights = flow.order if flow.order == "released" else flow.weights
+    return f"{weights}{'' if getattr(flow, 'keep', 0.5) == 0.5 else f'@{flow.keep}'}/{flow.prior}"
+
+
+def relative_costs(seconds: dict[str, float]) -> dict[str, float]:
+    """Return every class's seconds a step over those of the cheapest class with the same prior, four digits."""
+    cheapest: dict[str, float] = {}
+    for name, value in seconds.items():
+        prior = name.partition("/")[2]
+        cheapest[prior] = min(value, cheapest.get(prior, math.inf))
+    return {name: round(value / cheapest[name.partition("/")[2]], 4) for name, value in seconds.items()}
+
+
+_KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", tuple: "a list of texts"}
+
+
+def _alike(value: object, default: object) -> bool:
+    """Return whether a value of JSON has the type that a field's default has."""
+    if isinstance(default, tuple):
+        return isinstance(value, (list, tuple)) and all(isinstance(entry, str) for entry in value)
+    return isinstance(value, (int, float) if isinstance(default, float) else type(default)) and (
+        isinstance(value, bool) == isinstance(default, bool)
+    )
+
+
+def _arms_as_words(arms: Sequence[Arm]) -> list[str]:
+    """Return ``--arms`` and, where the arms are the same under every prior, ``--priors``."""
+    priors = list(dict.fromkeys(arm.prior for arm in arms))
+    choices = list(dict.fromkeys(arm.choice for arm in arms))
+    if {*arms} == {arm.under(prior) for arm in arms for prior in priors}:
+        return [",".join(choices), *(["--priors", ",".join(priors)] if priors != ["conditional"] else [])]
+    return [",".join(arm.text for arm in arms)]

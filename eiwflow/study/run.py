@@ -1,0 +1,525 @@
+"""Run a study: every arm with every seed, each an ordinary run directory in the study's folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import multiprocessing
+import os
+import re
+import shutil
+import signal
+import threading
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from filelock import FileLock, Timeout
+
+from .. import checkpoint, files
+from ..checkpoint import CheckpointError, outline, software_versions
+from ..data import DataError, ImageData
+from ..files import write_atomically
+from ..training import lock, process
+from ..training.bench import seconds_per_step
+from ..training.failures import TrainingFailed
+from ..training.loop import load_data, train
+from ..training.recipe import Recipe, Recording
+from ..training.run import RunDirectory, RunError, WorkFolder
+from .file import FORMAT, OLD, RESULT, SETTINGS, VERSION, Study, StudyError, read_study, run_folder
+from .recipe import Arm, StudyRecipe, cost_class, relative_costs
+
+MAX_JOBS, MAX_SHARDS = 256, 10_000
+#: Recording steps of the run of seed 0, which pages show, and of every other run.
+RECORDED_STEPS, OTHER_STEPS = 24, 2
+#: Seconds that a process waits while another one writes the study's settings.
+PATIENCE_S = 20.0
+
+
+@dataclass(frozen=True)
+class StudyFolder(WorkFolder):
+    """The folder of a study: ``study.json``, and ``ARM/seed-N``, a run directory each."""
+
+    KIND: ClassVar[str] = "Study"
+    WORKER: ClassVar[str] = "eiwflow.study.worker"
+
+    @property
+    def root(self) -> Path:
+        """The folder of runs: studies lie in a folder of it."""
+        return self.path.parent.parent
+
+    @property
+    def settings_file(self) -> Path:
+        """The file that holds the recipe; it is touched whenever a run is done."""
+        return self.path / SETTINGS
+
+    @classmethod
+    def begin(cls, path: Path, recipe: StudyRecipe, command: str = "") -> tuple[StudyFolder, StudyRecipe]:
+        """Make the folder of a study, or extend the recipe of the one that is there; return folder and recipe.
+
+        Args:
+            path: the folder. A study of version 0.1, a ``.json`` file, goes on in the folder of its name.
+            recipe: it may have further arms and more seeds than the study that is there.
+            command: the command line, kept in the folder.
+
+        Raises:
+            RunError: there is another study, or something else; nothing is changed.
+
+        """
+        if path.suffix == OLD:
+            if not path.exists():
+                raise RunError(f"--out is {str(path)[:200]!r}; a study is a folder: leave {OLD} out.")
+            path, old = path.with_suffix(""), path
+        else:
+            old = path.with_suffix(OLD)
+        folder = cls(path)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            with FileLock(path / ".settings.lock", timeout=PATIENCE_S):
+                files.remove_leftovers(path, SETTINGS)
+                return folder, folder._begin(old, recipe, command)
+        except Timeout:
+            raise RunError(f"The study {path.name} is being changed by another process: try again.") from None
+        except OSError as error:
+            raise RunError(f"The study {str(path)[:200]} cannot be written ({error.strerror}).") from None
+
+    def _begin(self, old: Path, recipe: StudyRecipe, command: str) -> StudyRecipe:
+        if self.settings_file.exists():
+            document, begun = self.document(), self._begun(self.path)
+        elif old.exists():
+            document, begun = self._of_old(old), self._begun(old)
+        elif any(entry.suffix != ".lock" for entry in files.entries(self.path)):
+            raise RunError(f"{self.path.name} is there already and is not a study's folder.")
+        else:
+            document = {
+                "format": FORMAT, "version": VERSION, "recipe": recipe.to_dict(), "command": command,
+                "data_sha256": None, "step_cost": None, "versions": software_versions(), "looks": [], "results": [],
+            }  # fmt: skip
+            self.write(document)
+            return recipe
+        if difference := recipe.difference(begun.recipe):
+            raise RunError(f"{self.path.name} holds a study of another recipe, with {difference}.")
+        extended = begun.recipe.extended(recipe)
+        looks = set(begun.looks)
+        if extended.seeds > begun.recipe.seeds and begun.runs:
+            looks.add(begun.recipe.seeds)  # its results were there to be seen
+        if extended != begun.recipe or not self.settings_file.exists():
+            self.write({**document, "recipe": extended.to_dict(), "looks": sorted(looks)})
+        return extended
+
+    def _begun(self, path: Path) -> Study:
+        try:
+            return read_study(path)
+        except StudyError as error:
+            raise RunError(f"{path.name} is there already and cannot be continued: {error}") from None
+
+    def _of_old(self, path: Path) -> dict[str, Any]:
+        """Return the document of a study of version 0.1, in the words of this one."""
+        study = self._begun(path)
+        return {
+            "format": FORMAT, "version": VERSION, "recipe": study.recipe.to_dict(), "command": study.command,
+            "data_sha256": study.data_sha256, "step_cost": study.step_cost or None, "versions": study.versions,
+            "looks": list(study.looks), "results": [run.to_dict() for run in study.runs.values()],
+        }  # fmt: skip
+
+    def document(self) -> dict[str, Any]:
+        """Return the content of ``study.json``.
+
+        Raises:
+            RunError: it cannot be read.
+
+        """
+        try:
+            document = files.read_json(self.settings_file, 16 * 2**20)
+            if document["format"] != FORMAT or document["version"] not in (1, VERSION):
+                raise ValueError("another format")
+            return dict(document)
+        except (OSError, ValueError, LookupError, TypeError):
+            raise RunError(f"{self.path.name} is there already and is not a study's folder.") from None
+
+    def write(self, document: dict[str, Any]) -> None:
+        """Replace ``study.json``."""
+        write_atomically(self.settings_file, json.dumps(document, indent=1, allow_nan=False).encode())
+
+    def prepare(self, recipe: StudyRecipe, images: ImageData) -> dict[str, float] | None:
+        """Check the images against the study's and return the costs of its steps, once for all its processes.
+
+        Raises:
+            RunError: the study was begun on other images.
+
+        """
+        fingerprint = _fingerprint(images)
+        with FileLock(self.path / ".settings.lock", timeout=10 * PATIENCE_S):
+            document = self.document()
+            if (known := document.get("data_sha256")) and known != fingerprint:
+                raise RunError(f"{self.path.name} holds a study of other images than {recipe.data} has now.")
+            costs = document.get("step_cost")
+            if recipe.equal_cpu:
+                missing = {kind for kind in _kinds(recipe, images.channels) if kind not in (costs or {})}
+                costs = _step_costs(recipe, images.channels) if missing else costs
+            if known is None or costs != document.get("step_cost"):
+                self.write({**document, "data_sha256": fingerprint, "step_cost": costs})
+        return costs
+
+    def look(self, seeds: int) -> None:
+        """Keep in mind that the study was reported when it had so many seeds."""
+        with suppress(OSError, Timeout), FileLock(self.path / ".settings.lock", timeout=PATIENCE_S):
+            document = self.document()
+            if seeds not in (looks := document.get("looks") or []):
+                self.write({**document, "looks": sorted({*looks, seeds})[-20:]})
+
+    def count(self) -> int:
+        """Return how many runs have a result."""
+        with suppress(StudyError):
+            return len(read_study(self.path).runs)
+        return 0
+
+    def is_held(self) -> bool:
+        """Return whether a process works on the study or on a share of it."""
+        return any(lock.held(FileLock(path)) for path in self.path.glob("*.lock"))
+
+    @contextmanager
+    def shared(self, shard: tuple[int, int]) -> Iterator[None]:
+        """Hold a share of the study: (number from 1, of how many); the whole of it for (1, 1)."""
+        if shard == (1, 1):
+            with self.held():
+                yield
+            return
+        own = FileLock(self.path / f"shard-{shard[0]}-of-{shard[1]}.lock")
+        if not lock.take(own):
+            raise RunError(f"Share {shard[0]}/{shard[1]} of {self.path.name} is being run by another process.")
+        try:
+            yield
+        finally:
+            own.release()
+
+    def _saved(self) -> str:
+        return "the runs that are done stay, and the others go on from their last save"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run that is still to be done."""
+
+    folder: Path
+    arm: Arm
+    seed: int
+    recipe: Recipe
+    command: str
+
+
+def parse_shard(text: str) -> tuple[int, int]:
+    """Read a share of a study, ``3/16``: the third of sixteen.
+
+    Raises:
+        RunError: it is none.
+
+    """
+    found = re.fullmatch(r"(\d{1,5})/(\d{1,5})", text)
+    if found is None or not 1 <= int(found[1]) <= int(found[2]) <= MAX_SHARDS:
+        raise RunError(f"--shard is {text[:40]!r}; it must be I/N with I from 1 to N and N at most {MAX_SHARDS:,}.")
+    return int(found[1]), int(found[2])
+
+
+def run_study(
+    recipe: StudyRecipe,
+    out: Path,
+    command: str = "",
+    jobs: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+    shard: tuple[int, int] = (1, 1),
+) -> Study:
+    """Run what is not yet done of a study, and return it.
+
+    The folder is whole at any moment. A study that was killed goes on inside the run where it was, to the same
+    numbers. The same recipe with further arms or more seeds extends the study that is there.
+
+    Args:
+        recipe: the settings.
+        out: the study's folder.
+        command: the command line, kept in the folder.
+        jobs: runs at the same time, each in a process of its own with one thread.
+        progress: called with (runs done, runs in all) of this share, at the start and after every run.
+        shard: (number from 1, of how many): only this share of the runs. Shares may run at the same time.
+
+    Raises:
+        RunError: ``out`` holds another study, is being written by one, or cannot be written; nothing is changed.
+        DataError, ConfigError: the data set or the flow is not usable.
+        TrainingFailed: a run failed, or was stopped; all the others are done, and the same call tries it again.
+
+    """
+    if not 1 <= jobs <= MAX_JOBS:
+        raise RunError(f"--jobs is {jobs}; it must be between 1 and {MAX_JOBS}.")
+    images = load_data(recipe.training(recipe.arms[0], 0))
+    if recipe.size > min(images.size):
+        size = "×".join(map(str, images.size))
+        raise DataError(f"--size is {recipe.size}; the images of {images.name} have {size} pixels.")
+    for arm in recipe.arms:
+        outline(recipe.training(arm, 0, images.channels).flow)
+    folder, recipe = StudyFolder.begin(out, recipe, command)
+    try:
+        with folder.shared(shard):
+            folder.forget_asked()  # it was asked of a process that has ended
+            folder.set_status("running", 0)
+            beating = process.beating(folder.path / "status.json", partial(_end_if_asked, folder))
+            with beating, _stopped_by_a_signal(folder.path):
+                state, message = "stopped", ""
+                try:
+                    _run(folder, recipe, images, command, jobs, progress, shard)
+                    state = "finished"
+                except Stopped:
+                    raise
+                except (TrainingFailed, RunError) as error:
+                    state, message = "failed", str(error)
+                    raise
+                finally:
+                    if shard == (1, 1):
+                        folder.set_status(state, folder.count(), message)
+    except OSError as error:
+        raise RunError(f"The study {str(folder.path)[:200]} cannot be written ({error.strerror}).") from None
+    return read_study(folder.path)
+
+
+class Stopped(TrainingFailed):
+    """A study was asked to stop; what is done is kept."""
+
+
+@contextmanager
+def _stopped_by_a_signal(path: Path) -> Iterator[None]:
+    """Raise :class:`Stopped` on SIGTERM (in the main thread, where Python allows it)."""
+
+    def stop(*_: object) -> None:
+        raise Stopped(f"Stopped; the same command continues {path}.")
+
+    try:
+        previous = signal.signal(signal.SIGTERM, stop)
+        # A worker holds back what comes before there is anything to save.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    except (ValueError, AttributeError):  # outside the main thread; on Windows
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _end_if_asked(folder: StudyFolder) -> None:
+    """Send this process the signal to stop where the study is asked to: the run under way is saved first."""
+    if folder.asked():
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _run(
+    folder: StudyFolder,
+    recipe: StudyRecipe,
+    images: ImageData,
+    command: str,
+    jobs: int,
+    progress: Callable[[int, int], None] | None,
+    shard: tuple[int, int],
+) -> None:
+    costs = folder.prepare(recipe, images)
+    done = set(read_study(folder.path).runs)
+    ours = list(recipe.runs())[shard[0] - 1 :: shard[1]]
+    waiting = [
+        Job(folder.path, arm, seed, _training(recipe, arm, seed, images.channels, costs), command)
+        for arm, seed in ours
+        if (arm, seed) not in done
+    ]
+    count = len(ours) - len(waiting)
+    failures = []
+    if progress is not None:
+        progress(count, len(ours))
+    with closing(_results(waiting, images, jobs)) as results:
+        for job, complaint in results:
+            if complaint == STOPPED:
+                raise Stopped(f"Stopped; the same command continues {folder.path}.")
+            if complaint:
+                failures.append(f"{job.arm.text}, seed {job.seed}: {complaint}")
+                continue
+            count += 1
+            with suppress(OSError):
+                os.utime(folder.settings_file)  # who looks at the study sees that it has changed
+                if shard == (1, 1):
+                    folder.set_status("running", count)
+            if progress is not None:
+                progress(count, len(ours))
+    if failures:
+        raise TrainingFailed(f"{len(failures)} of {len(ours)} runs failed; the first: {failures[0]}")
+
+
+def _training(recipe: StudyRecipe, arm: Arm, seed: int, channels: int, costs: dict[str, float] | None) -> Recipe:
+    training = recipe.training(arm, seed, channels)
+    return training if not costs else recipe.training(arm, seed, channels, costs[cost_class(training.flow)])
+
+
+def _kinds(recipe: StudyRecipe, channels: int) -> dict[str, Any]:
+    flows = [recipe.training(arm, 0, channels).flow for arm in recipe.arms]
+    return {cost_class(flow): flow for flow in flows}
+
+
+def _step_costs(recipe: StudyRecipe, channels: int) -> dict[str, float]:
+    return relative_costs(seconds_per_step(_kinds(recipe, channels), recipe.batch, recipe.optimiser))
+
+
+def _fingerprint(images: ImageData) -> str:
+    digest = hashlib.sha256()
+    for part in (images.train, images.test):
+        digest.update(str(part.shape).encode())
+        digest.update(part.tobytes())
+    return digest.hexdigest()
+
+
+# ---------------------------------------------------------------------- one run
+
+
+#: What :func:`run_job` returns where the run was stopped.
+STOPPED = "stopped"
+
+
+def run_job(job: Job, images: ImageData) -> str:
+    """Train one run to its end and write its result; return why it has none, empty where it has."""
+    try:
+        run = _open(job)
+        info = train(run, images=images)
+        if info.step < job.recipe.iterations:
+            return STOPPED
+        result = result_of(run, job.arm)
+        write_atomically(run.path / RESULT, json.dumps(result, allow_nan=False).encode())
+        # A finished run has nothing to resume, and its optimiser is four times its checkpoint.
+        run.resume_file.unlink(missing_ok=True)
+    except (TrainingFailed, RunError, OSError, CheckpointError) as error:
+        return str(error)
+    return ""
+
+
+def _open(job: Job) -> RunDirectory:
+    """Return the run directory of a job; what was killed while it was made is made again."""
+    path = run_folder(job.folder, job.arm, job.seed)
+    if (path / "config.json").exists():
+        run = RunDirectory.open(path)
+        if run.config()[0] != job.recipe:
+            raise RunError(f"{path.parent.name}/{path.name} holds a run of other settings: move it away.")
+        return run
+    shutil.rmtree(path, ignore_errors=True)
+    recording = Recording(steps=RECORDED_STEPS if job.seed == 0 else OTHER_STEPS, crops=True)
+    return RunDirectory.create(path.parent, job.recipe, job.command, path.name, recording)
+
+
+def result_of(run: RunDirectory, arm: Arm) -> dict[str, Any]:
+    """Return what a study keeps of a finished run.
+
+    ``curve`` has points [step, bits/dim of the batches since the last point, bits/dim on some of the test crops].
+
+    Raises:
+        OSError, CheckpointError: the run cannot be read.
+        TrainingFailed: its records do not hold what a study needs.
+
+    """
+    recipe, _ = run.config()
+    loaded = checkpoint.load(run.last_checkpoint)
+    curve: list[list[float]] = []
+    total, since, last = 0.0, 0, 0
+    records = run.own_records()
+    for record in records:
+        if "bits_per_dim" in record:
+            total += record["bits_per_dim"] * (record["step"] - last)
+            since, last = since + record["step"] - last, record["step"]
+            if "crops_bits_per_dim" in record:
+                curve.append([record["step"], round(total / since, 4), round(record["crops_bits_per_dim"], 4)])
+                total, since = 0.0, 0
+    ends = [
+        record["crops_bits_per_dim"] for record in records if {"test_bits_per_dim", "crops_bits_per_dim"} <= {*record}
+    ]
+    if not ends or not math.isfinite(ends[-1]):
+        raise TrainingFailed("Its records have no score at the end.")
+    return {
+        "arm": arm.text,
+        "seed": recipe.seed,
+        "bits_per_dim": ends[-1],
+        "iterations": recipe.iterations,
+        "parameters": loaded.flow.parameter_count(),
+        "cpu_s": round(run.seconds("step_cpu_seconds"), 2),
+        "permutation_seed": recipe.flow.permutation_seed
+        if "random" in (recipe.flow.order, recipe.flow.partition)
+        else None,
+        "curve": curve,
+    }
+
+
+# ---------------------------------------------------------------------- workers
+
+
+def _results(waiting: list[Job], images: ImageData, jobs: int) -> Generator[tuple[Job, str], None, None]:
+    """Yield every job with the sentence that says why it has no result, empty where it has one, as they are done."""
+    if jobs == 1:
+        with _one_thread():
+            for job in waiting:
+                yield job, run_job(job, images)
+        return
+    others = set(multiprocessing.active_children())
+    # A forked child of a process that has used torch may hang; a spawned one starts clean.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(jobs, max(1, len(waiting))), context, _start_worker, (images,)) as pool:
+        futures = {pool.submit(_do_in_worker, job): job for job in waiting}
+        try:
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        except BrokenProcessPool:
+            raise TrainingFailed(
+                "A worker process was ended from outside, as the system does where memory runs out; what is done is "
+                "kept, and the same command with fewer --jobs goes on."
+            ) from None
+        finally:
+            # Whoever stops listening wants no more results: the pool by itself would wait for those under way.
+            pool.shutdown(wait=False, cancel_futures=True)
+            for child in set(multiprocessing.active_children()) - others:
+                child.terminate()
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+#: A worker's data set, given to it once.
+_images: list[ImageData] = []
+#: Whether this worker was asked to stop: it then begins no other run.
+_stopped: list[bool] = []
+
+
+def _start_worker(images: ImageData) -> None:
+    """Prepare a worker: one thread, deaf to Ctrl-C, which its parent hears, and gone when its parent is."""
+    _images.append(images)
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if (parent := multiprocessing.parent_process()) is not None:
+        threading.Thread(target=_leave_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _leave_with(sentinel: int) -> None:
+    wait([sentinel])
+    os._exit(1)
+
+
+def _do_in_worker(job: Job) -> str:
+    if _stopped:
+        return STOPPED
+    complaint = run_job(job, _images[0])
+    if complaint == STOPPED:
+        _stopped.append(True)
+    return complaint
