@@ -86,11 +86,13 @@ class Arm:
 
         """
         again = self.order == AGAIN
-        fields = {"weights": self.weights, "init": self.init, "prior": self.prior, **fields}
+        keep: dict[str, Any] = {}
+        if self.keep != HALF:
+            keep["keep"] = self.keep if self.keep == "auto" else float(self.keep)
+        fields = {**keep, "weights": self.weights, "init": self.init, "prior": self.prior, **fields}
         return FlowConfig(
             order="random" if again else self.order,
             partition=None if self.init == "random" else self.partition,
-            **({} if self.keep == HALF else {"keep": self.keep if self.keep == "auto" else float(self.keep)}),
             permutation_seed=permutation_seed + (AGAIN_FROM if again else 0),
             **fields,
         )
@@ -108,8 +110,8 @@ class Arm:
             ConfigError: it is no arm.
 
         """
-        for fraction, number in _FRACTIONS.items():
-            text = text.replace(f"@{fraction}", f"@{number}")
+        for written, number in _FRACTIONS.items():
+            text = text.replace(f"@{written}", f"@{number}")
         policy, *rest = text.split("/")
         if len(rest) not in (1, 2):
             raise ConfigError(
@@ -126,9 +128,10 @@ class Arm:
         ):  # fmt: skip
             if value not in allowed:
                 raise ConfigError(f"An arm has the {name} {value[:40]!r}; it must be one of {', '.join(allowed)}.")
+        fraction: dict[str, Any] = {"keep": _keep(keep)} if at else {}
         config = FlowConfig(
             steps=steps, order=order, weights=weights, init=init, partition=stated[0] if stated else None,
-            prior=rest[1] if rest[1:] else prior, **({"keep": _keep(keep)} if at else {}),
+            prior=rest[1] if rest[1:] else prior, **fraction,
         )  # fmt: skip
         order = AGAIN if again else config.order
         return cls(
@@ -383,8 +386,8 @@ def arms_by_splits(
 
 def cost_class(flow: FlowConfig) -> str:
     """Return what a step's cost depends on among the arms of one study: ``pooled/conditional``, ``none@0.25/…``."""
-    weights = flow.order if flow.order == "released" else flow.weights
-    return f"{weights}{'' if getattr(flow, 'keep', 0.5) == 0.5 else f'@{flow.keep}'}/{flow.prior}"
+    weights, keep = flow.order if flow.order == "released" else flow.weights, getattr(flow, "keep", 0.5)
+    return f"{weights}{'' if keep == 0.5 else f'@{keep}'}/{flow.prior}"
 
 
 def relative_costs(seconds: dict[str, float]) -> dict[str, float]:

@@ -196,7 +196,7 @@ def test_recomputing_trains_to_the_same_numbers_and_a_checkpoint_that_says_nothi
 
 
 def test_a_point_of_the_curve_is_the_mean_of_the_steps_since_the_last(tmp_path, monkeypatch):
-    monkeypatch.setattr(loop, "recording_steps", lambda iterations: [0, iterations])
+    monkeypatch.setattr("eiwflow.training.recipe.recording_steps", lambda iterations, *_: [0, iterations])
     monkeypatch.setattr(loop, "CURVE_POINTS", 2)
     run, bits = tiny_run(tmp_path, iterations=7), []
     train(run, images=tiny_data(), progress=lambda step, value: bits.append(value))

@@ -80,7 +80,7 @@ def test_a_run_that_was_stopped_continues_to_the_same_numbers(tmp_path, arm):
 
 
 def test_a_run_that_was_killed_long_after_a_save_continues_to_the_same_numbers(tmp_path, monkeypatch):
-    monkeypatch.setattr(loop, "recording_steps", lambda iterations: [0, 3, 6, iterations])
+    monkeypatch.setattr("eiwflow.training.recipe.recording_steps", lambda iterations, *_: [0, 3, 6, iterations])
     whole, killed = (tiny_run(tmp_path, iterations=ITERATIONS) for _ in range(2))
     train(whole, images=tiny_data())
     with pytest.raises(Killed):
@@ -92,7 +92,7 @@ def test_a_run_that_was_killed_long_after_a_save_continues_to_the_same_numbers(t
 
 
 def test_a_stop_between_two_points_of_the_curve_does_not_move_the_next(tmp_path, monkeypatch):
-    monkeypatch.setattr(loop, "recording_steps", lambda iterations: [0, iterations])
+    monkeypatch.setattr("eiwflow.training.recipe.recording_steps", lambda iterations, *_: [0, iterations])
     monkeypatch.setattr(loop, "CURVE_POINTS", 2)
     whole, stopped = (tiny_run(tmp_path, iterations=ITERATIONS) for _ in range(2))
     train(whole, images=tiny_data())

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from eiwflow import files
 from eiwflow.flow import ConfigError, FlowConfig
-from eiwflow.training import loop
 from eiwflow.training import run as run_module
 from eiwflow.training.loop import train
 from eiwflow.training.recipe import Recipe, recording_steps
@@ -107,7 +106,7 @@ def test_forgetting_drops_later_records_and_samples_and_half_lines(tmp_path):
 
 def test_the_copy_of_a_living_run_goes_on_to_the_same_numbers(tmp_path, monkeypatch):
     """It saves while it is copied: what the copy has of later steps is forgotten when it goes on."""
-    monkeypatch.setattr(loop, "recording_steps", lambda iterations: [0, 2, 4, iterations])
+    monkeypatch.setattr("eiwflow.training.recipe.recording_steps", lambda iterations, *_: [0, 2, 4, iterations])
     whole, run = (tiny_run(tmp_path / name, iterations=6) for name in ("whole", "run"))
     train(whole, images=tiny_data())
     opened, saved = files.open_regular, threading.Event()

@@ -17,7 +17,7 @@ from eiwflow.training.run import RunDirectory
 from tests.flow.numerics import perturb
 
 #: What two runs of the same numbers may differ in.
-CLOCKS = ("seconds", "cpu_seconds")
+CLOCKS = ("seconds", "cpu_seconds", "step_cpu_seconds")
 
 
 def planes(n: int, size: int = 8, channels: int = 3, seed: int = 0) -> np.ndarray:
