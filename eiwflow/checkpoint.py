@@ -31,9 +31,8 @@ from .flow.config import MAX_PARAMETERS
 
 KEY = "eiwflow"
 FORMAT = "eiwflow-checkpoint"
-VERSION = 2
-#: Versions that are read; in 1 a config said order, weights, init and partition by two words.
-READABLE = (1, 2)
+#: Versions that are read: in 1 a config said order, weights, init and partition by two words; 3 has ``keep``.
+READABLE = (1, 2, 3)
 MAX_FILE_BYTES = 256 * 2**20
 MAX_HEADER_BYTES = 4 * 2**20
 #: The largest sampling temperature that a file may state.
@@ -107,7 +106,10 @@ def save(path: Path | str, flow: MultiScaleFlow, info: CheckpointInfo) -> None:
     """
     if not flow.initialised:
         raise ValueError("A flow that is not initialised has nothing to save.")
-    document = {"format": FORMAT, "version": VERSION, **dataclasses.asdict(info), "config": info.config.to_dict()}
+    config = info.config.to_dict()
+    # A file that says nothing new stays readable for version 0.2.
+    version = 3 if "keep" in config else 2
+    document = {"format": FORMAT, "version": version, **dataclasses.asdict(info), "config": config}
     document["versions"] = software_versions()
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in flow.state_dict().items()}
     files.write_atomically(Path(path), safetensors.torch.save(tensors, {KEY: json.dumps(document, allow_nan=False)}))
@@ -175,6 +177,8 @@ def load(source: Path | str | bytes, name: str | None = None, trust: bool = True
 def outline(config: FlowConfig) -> MultiScaleFlow:
     """Return the flow without its memory, on the ``meta`` device: names, shapes and types.
 
+    Where ``keep="auto"`` has not seen data yet, every level passes on as many channels as it may.
+
     Raises:
         ConfigError: it has more parameters than a checkpoint may hold.
 
@@ -183,10 +187,15 @@ def outline(config: FlowConfig) -> MultiScaleFlow:
     count = config.levels * config.steps * config.width**2 * max(0, len(config.network.split("-")) - 2)
     if count <= MAX_PARAMETERS:
         with torch.device("meta"):
-            flow = MultiScaleFlow(config)
+            flow = MultiScaleFlow(dataclasses.replace(config, kept=config.kept if config.resolved else config.counts))
         count = sum(p.numel() for p in flow.parameters())
         if count <= MAX_PARAMETERS:
             return flow
+    if not config.resolved:
+        raise ConfigError(
+            f"With keep auto the flow may have {count} parameters; at most {MAX_PARAMETERS} are allowed. "
+            "Choose fewer levels or a fraction."
+        )
     raise ConfigError(f"The flow has at least {count} parameters; at most {MAX_PARAMETERS} are allowed.")
 
 
@@ -232,6 +241,8 @@ def _info(header: dict[str, Any], name: str) -> CheckpointInfo:
         raise CheckpointError(name, "version", " or ".join(map(str, READABLE)), _short(repr(version)))
     try:
         config = FlowConfig.from_dict(document.get("config"))
+        if not config.resolved:
+            raise ConfigError("config lacks the field 'kept', which keep auto needs.")
     except ConfigError as error:
         raise CheckpointError(
             name, "config", "a flow within its bounds", f"refused ({str(error).rstrip('.')})"

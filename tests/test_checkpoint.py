@@ -177,6 +177,49 @@ def test_a_file_of_version_0_1_is_read_by_its_old_words(tmp_path, split, init):
     assert all(torch.equal(tensor, loaded.flow.state_dict()[name]) for name, tensor in flow.state_dict().items())
 
 
+@pytest.mark.parametrize("keep", [0.25, 0.75, "auto"])
+@pytest.mark.parametrize(("split", "prior"), [("weighted", "conditional"), ("random", "standard")])
+def test_another_keep_is_a_file_of_version_3_with_the_numbers_of_channels(tmp_path, keep, split, prior):
+    fields = {"keep": keep, "split": split, "prior": prior, "levels": 3}
+    flow, content = tiny_flow(**fields), saved(tmp_path, **fields)
+    document = document_of(content)
+    assert document["version"] == 3
+    assert (document["config"]["keep"], document["config"]["kept"]) == (keep, list(flow.config.counts))
+    loaded, x = load(content).flow, tiny_x(5, flow.config)
+    assert loaded.config == flow.config
+    assert torch.equal(loaded.log_prob(x), flow.log_prob(x))
+    assert torch.equal(loaded.decode(loaded.encode(x)), flow.decode(flow.encode(x)))
+
+
+def test_auto_without_its_numbers_is_refused(tmp_path):
+    content = saved(tmp_path, keep="auto")
+    document = document_of(content)
+    del document["config"]["kept"]
+    with pytest.raises(CheckpointError, match="lacks the field 'kept', which keep auto needs"):
+        load(with_document(content, json.dumps(document)))
+
+
+@pytest.mark.parametrize("keep", [0.25, 0.5, 0.75, "auto"])
+def test_a_flow_too_large_is_refused_for_every_keep_before_memory_is_taken(keep):
+    huge = FlowConfig(shape=(3, 256, 256), levels=6, steps=64, width=8, keep=keep)
+    before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+    if keep in (0.25, 0.5):
+        assert checkpoint.outline(huge).parameter_count() < 50_000_000
+    else:
+        with pytest.raises(ConfigError, match="at most 50000000 are allowed"):
+            checkpoint.outline(huge)
+    assert time.process_time() - started < 5
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 * 1024
+
+
+def test_with_auto_the_largest_flow_that_may_come_is_what_is_bounded():
+    asked = FlowConfig(levels=2, keep="auto")
+    most = checkpoint.outline(FlowConfig(levels=2, keep="auto", kept=[11]))
+    assert checkpoint.outline(asked).parameter_count() == most.parameter_count()
+    with pytest.raises(ConfigError, match="With keep auto the flow may have .* Choose fewer levels or a fraction"):
+        checkpoint.outline(FlowConfig(shape=(3, 64, 64), levels=5, keep="auto"))
+
+
 def test_a_loaded_flow_requires_no_gradient(content):
     flow = load(content).flow
     assert not flow.training
@@ -290,7 +333,7 @@ REFUSED = {
     ),
     "another format": (saying(format="zuko"), "format", "'eiwflow-checkpoint'", "'zuko'"),
     "no format": (without("format"), "format", "'eiwflow-checkpoint'", "None"),
-    "a newer version": (saying(version=3), "version", "1 or 2", "3"),
+    "a newer version": (saying(version=4), "version", "1 or 2 or 3", "4"),
     "a version that is a truth value": (saying(version=True), "version", "1 or 2", "True"),
     "a version in words": (saying(version="1"), "version", "1", "'1'"),
     "data of half letters": (saying(data="\ud800"), "data", "a text", "surrogate"),

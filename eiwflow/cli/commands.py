@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _FLOW_OPTIONS = (
     "split", "order", "weights", "prior", "init", "partition", "levels", "steps", "width", "network", "scale_bound",
-    "permutation_seed", "memory",
+    "permutation_seed", "memory", "keep",
 )  # fmt: skip
 _RECIPE_OPTIONS = (
     "data", "batch", "iterations", "seed", "optimiser", "learning_rate", "weight_decay", "warmup", "clip", "ema",

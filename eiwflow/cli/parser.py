@@ -195,7 +195,7 @@ def _without_json(commands: Any, name: str, text: str) -> Parser:  # noqa: ANN40
 def _flow_options(parser: Parser) -> None:
     parser.add_argument(
         "--order",
-        help="which half of the channels is passed on: entropy, variance, variance-reversed, random, first, last "
+        help="which of a level's channels are passed on: entropy, variance, variance-reversed, random, first, last "
         "(default: entropy)",
     )
     parser.add_argument("--weights", help="of the channels: pooled or none (default: pooled)")
@@ -213,6 +213,12 @@ def _flow_options(parser: Parser) -> None:
         "--partition",
         help="which channels a coupling computes from: alternating, random, information (default: information for the "
         "order entropy and random for others; alternating after --init principal)",
+    )
+    parser.add_argument(
+        "--keep",
+        type=_keep,
+        help="fraction of its channels that a level passes on: 0.25, 0.5, 0.75, or auto: those with structure "
+        "(default: 0.5)",
     )
     parser.add_argument("--levels", type=int, help="levels (default: 3)")
     parser.add_argument("--steps-per-level", type=int, dest="steps", help="flow steps a level (default: 8)")
@@ -265,6 +271,14 @@ def _count(most: int) -> Callable[[str], int]:
         return number
 
     return read
+
+
+def _keep(text: str) -> float | str:
+    """Return what ``--keep`` is given: a number where it is one."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def _words(text: str) -> tuple[str, ...]:

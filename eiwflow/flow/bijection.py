@@ -112,9 +112,9 @@ def generator_for(seed: int, name: str) -> torch.Generator:
     return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
 
 
-def reset_parameters(root: nn.Module, seed: int) -> None:
-    """Draw every parameter of ``root``, module by module, from (seed, module name)."""
-    for name, module in root.named_modules():
+def reset_parameters(root: nn.Module, seed: int, prefix: str = "") -> None:
+    """Draw every parameter of ``root``, module by module, from (seed, module name); ``prefix`` is root's own name."""
+    for name, module in root.named_modules(prefix=prefix):
         if isinstance(module, (nn.Conv2d, nn.Linear)):
             generator = generator_for(seed, name)
             nn.init.kaiming_uniform_(module.weight, a=math.sqrt(5), generator=generator)

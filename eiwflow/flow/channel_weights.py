@@ -41,30 +41,31 @@ def _pooled(mean: Tensor, variance: Tensor) -> Tensor:
 
 
 class Solver(nn.Module):
-    """Compute one log-weight a channel of one half from the pooled other half; 0 at first, so weights start at 1.
+    """Compute one log-weight a channel of one part from the pooled other part; 0 at first, so weights start at 1.
 
     Args:
-        channels: C of both halves together, even.
+        channels: C of both parts together.
+        weighted: channels that get a weight; half of them by default.
 
-    Shapes: x (N, C/2, H, W) of the other half; result (N, C/2) in nats, within ±:data:`LOG_WEIGHT_BOUND`.
+    Shapes: x (N, C − weighted, H, W), the other part; result (N, weighted) in nats, within ±:data:`LOG_WEIGHT_BOUND`.
 
     >>> Solver(4)(torch.randn(3, 2, 8, 8)).shape
     torch.Size([3, 2])
 
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, weighted: int | None = None) -> None:
         super().__init__()
-        half = channels // 2
-        self.hidden = nn.Linear(2 * half, 2 * channels)
-        self.out = starts_at_zero(nn.Linear(2 * channels, half))
+        weighted = weighted or channels // 2
+        self.hidden = nn.Linear(2 * (channels - weighted), 2 * channels)
+        self.out = starts_at_zero(nn.Linear(2 * channels, weighted))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return log ω of the half that x is not."""
+        """Return log ω of the part that x is not."""
         return self.solve(pool(x))
 
     def solve(self, pooled: Tensor) -> Tensor:
-        """Return log ω from the pooled other half."""
+        """Return log ω from the pooled other part."""
         return soft_bound(self.out(torch.relu(self.hidden(pooled))), LOG_WEIGHT_BOUND)
 
 
@@ -73,11 +74,12 @@ class Weights(Bijection):
 
     .. math:: b' = ω_b(a) b, \qquad a' = ω_a(b') a, \qquad \log|\det| = H W \sum_c \log ω_c(x)
 
-    a is the first half of the channels (passed on), b the second (factored out). The inverse computes the same weights,
-    each from the half that it has restored already.
+    a are the first channels (passed on), b the others (factored out). The inverse computes the same weights, each from
+    the part that it has restored already.
 
     Args:
-        channels: C, even.
+        channels: C.
+        kept: channels passed on; half of them by default.
 
     Shapes: x and y (N, C, H, W); log_det (N,) in nats.
 
@@ -90,14 +92,16 @@ class Weights(Bijection):
 
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, kept: int | None = None) -> None:
         super().__init__(channels)
-        self.kept = Solver(channels)
-        self.emitted = Solver(channels)
+        kept = kept or channels // 2
+        #: Channels of a and b.
+        self.parts = (kept, channels - kept)
+        self.kept, self.emitted = (Solver(channels, part) for part in self.parts)
 
     def log_weights(self, x: Tensor) -> Tensor:
-        """Return log ω (N, C) for the input x, kept half first."""
-        (mean_a, mean_b), (variance_a, variance_b) = (moment.chunk(2, dim=1) for moment in moments(x))
+        """Return log ω (N, C) for the input x, channels passed on first."""
+        (mean_a, mean_b), (variance_a, variance_b) = (moment.split(self.parts, dim=1) for moment in moments(x))
         log_b = self.emitted.solve(_pooled(mean_a, variance_a))
         # What b' = ω_b b has follows from what b has: b' itself need not be looked at.
         weight = log_b.exp()
@@ -113,9 +117,9 @@ class Weights(Bijection):
     def inverse(self, y: Tensor) -> Tensor:
         """Undo the second pass, then the first: each is decided by what it did not change."""
         self.check(y)
-        weighed_a, weighed_b = y.chunk(2, dim=1)
-        a = weighed_a * (-self.kept(weighed_b)).exp()[:, :, None, None]
-        b = weighed_b * (-self.emitted(a)).exp()[:, :, None, None]
+        weighted_a, weighted_b = y.split(self.parts, dim=1)
+        a = weighted_a * (-self.kept(weighted_b)).exp()[:, :, None, None]
+        b = weighted_b * (-self.emitted(a)).exp()[:, :, None, None]
         return torch.cat([a, b], dim=1)
 
     def divergence(self, x: Tensor, temperature: float = 1.0) -> Tensor:

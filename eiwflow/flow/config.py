@@ -20,6 +20,8 @@ PRIORS = ("standard", "conditional")
 #: The words that ``init`` may be given by; a config holds ``principal`` or ``random``.
 INITS = (*DEALS, "principal", "random")
 MEMORIES = ("store", "recompute")
+#: What ``keep`` may be: the fraction of a level's channels that is passed on, or ``auto``.
+KEEPS: tuple[float | str, ...] = (0.25, 0.5, 0.75, "auto")
 
 #: Hard bounds of every number in a config; they hold before any memory is taken.
 BOUNDS: dict[str, tuple[float, float]] = {
@@ -63,6 +65,11 @@ class FlowConfig:
         weights: ``pooled``: every channel is multiplied by a weight for every image; ``none``.
         partition: which channels each coupling computes from and which it transforms: ``alternating`` halves,
             ``random`` halves, or by the mutual ``information`` between channels. Random rotations have no partition.
+        keep: the fraction of its channels that a level passes on: 0.25, 0.5 or 0.75; ``auto``: as many as have a
+            spectral redundancy above :data:`~eiwflow.flow.policies.AUTO_REDUNDANCY` in the initialising pass, at least
+            one and not all.
+        kept: how many channels every level but the last passes on, for ``auto`` once the flow is initialised; empty for
+            a fraction, which says it already. :attr:`counts` holds the numbers of both.
 
     Raises:
         ConfigError: a field is out of bounds.
@@ -88,6 +95,8 @@ class FlowConfig:
     scale_bound: float = 1.0
     permutation_seed: int = 0
     memory: str = "store"
+    keep: float | str = 0.5
+    kept: tuple[int, ...] = ()
 
     def __init__(
         self,
@@ -105,10 +114,13 @@ class FlowConfig:
         order: str = order,
         weights: str = weights,
         partition: str | None = None,
+        keep: float | str = keep,
+        kept: tuple[int, ...] = kept,
     ) -> None:
         fields = {
             "shape": shape, "levels": levels, "steps": steps, "width": width, "prior": prior, "network": network,
             "scale_bound": scale_bound, "permutation_seed": permutation_seed, "memory": memory,
+            "keep": keep, "kept": kept,
         }  # fmt: skip
         for name, value in fields.items():
             object.__setattr__(self, name, value)
@@ -138,12 +150,47 @@ class FlowConfig:
             raise ConfigError(
                 f"network is {str(self.network)[:40]!r}; it must be two to five kernel sizes of 1, 3, 5, as 3-1-3."
             )
+        if isinstance(self.keep, bool) or self.keep not in KEEPS:
+            raise ConfigError(f"keep is {_text(self.keep)!r}; it must be one of {', '.join(map(str, KEEPS))}.")
+        self._check_kept()
         for side in shape[1:]:
             if side % 2**self.levels:
                 raise ConfigError(
                     f"size is {shape[1]}×{shape[2]}; with levels {self.levels} both sides must be divisible "
                     f"by {2**self.levels}."
                 )
+
+    def _check_kept(self) -> None:
+        """Hold the numbers of channels that ``auto`` has found against those that a level has."""
+        kept, splits = self.kept, self.levels - 1
+        if not isinstance(kept, (tuple, list)) or not all(_is_int(n) for n in kept):
+            raise ConfigError(f"kept is {_text(kept)}; it must be a list of whole numbers.")
+        object.__setattr__(self, "kept", tuple(kept))
+        if kept and self.keep != "auto":
+            raise ConfigError(f"kept is {_text(kept)}; it must be empty, as keep {self.keep} says the numbers.")
+        if kept and len(kept) != splits:
+            raise ConfigError(f"kept has {len(kept)} numbers; with levels {self.levels} it must have {splits}.")
+        channels = 4 * self.shape[0]
+        for level, count in enumerate(kept, start=1):
+            if not 1 <= count < channels:
+                raise ConfigError(f"kept at level {level} is {_short(count)}; it must be between 1 and {channels - 1}.")
+            channels = 4 * count
+
+    @property
+    def resolved(self) -> bool:
+        """Whether it is known how many channels every level passes on: for ``auto`` only once data were seen."""
+        return self.keep != "auto" or len(self.kept) == self.levels - 1
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """How many channels every level but the last passes on; where that is not known yet, at most."""
+        if self.kept:
+            return self.kept
+        counts: list[int] = []
+        for _ in range(self.levels - 1):
+            channels = 4 * (counts[-1] if counts else self.shape[0])
+            counts.append(channels - 1 if isinstance(self.keep, str) else round(channels * self.keep))
+        return tuple(counts)
 
     @property
     def split(self) -> str:
@@ -157,18 +204,32 @@ class FlowConfig:
         return channels * height * width
 
     def level_shape(self, level: int) -> tuple[int, int, int]:
-        """Return (C, H, W) of the features inside level ``level`` (counted from 1), after its squeeze."""
+        """Return (C, H, W) of the features inside level ``level`` (counted from 1), after its squeeze.
+
+        Where it is not known yet how many channels are passed on (see :attr:`resolved`), C is the largest possible.
+        """
         channels, height, width = self.shape
-        return channels * 2 ** (level + 1), height // 2**level, width // 2**level
+        return 4 * (channels, *self.counts)[level - 1], height // 2**level, width // 2**level
+
+    def noise_shape(self, level: int) -> tuple[int, int, int]:
+        """Return (C, H, W) of what level ``level`` (counted from 1) factors out: all of it at the last level."""
+        channels, height, width = self.level_shape(level)
+        return channels - (*self.counts, 0)[level - 1], height, width
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as what JSON can hold, with ``split`` beside them.
 
-        ``memory`` is left out where it is the default: no number depends on it, and older files do not have it.
+        ``memory`` and ``keep`` are left out where they are the default: older files do not have them. Any other
+        ``keep`` has ``kept`` beside it, once that is known.
         """
         fields = {**dataclasses.asdict(self), "shape": list(self.shape), "split": self.split}
         if self.memory == "store":
             del fields["memory"]
+        del fields["kept"]
+        if self.keep == FlowConfig.keep:
+            del fields["keep"]
+        elif self.resolved:
+            fields["kept"] = list(self.counts)
         return fields
 
     @classmethod
@@ -176,7 +237,7 @@ class FlowConfig:
         """Build a config from :meth:`to_dict`'s result, of this version or of 0.1.
 
         A config of 0.1 has ``split`` and ``init`` alone for the four choices.
-        Unknown and missing fields are refused by name; ``memory`` may be missing.
+        Unknown and missing fields are refused by name; ``memory``, ``keep`` and ``kept`` may be missing.
         """
         if not isinstance(fields, Mapping):
             raise ConfigError(f"config is a {type(fields).__name__}; it must be an object of named fields.")
@@ -187,13 +248,17 @@ class FlowConfig:
             )
         # A file of 0.1 says all four by two words.
         choices = {"order", "weights", "partition"} if set(fields) & {"order", "weights", "partition"} else {"split"}
-        needed = known - {"memory", "order", "weights", "partition", "split"} | choices
+        needed = known - {"memory", "keep", "kept", "order", "weights", "partition", "split"} | choices
         if missing := sorted(needed - set(fields)):
             raise ConfigError(f"config lacks the field {missing[0]!r}.")
         if "split" in choices and fields["split"] is None:
             raise ConfigError("split is None; it must be a text.")
         stated = {name: value for name, value in fields.items() if name != "split" or "split" in choices}
+        counted = "kept" in stated and stated.get("keep", cls.keep) != "auto"
+        counts = stated.pop("kept") if counted else None
         config = cls(**stated)
+        if counted and counts != list(config.counts):
+            raise ConfigError(f"kept is {_text(counts)}; with keep {config.keep} it must be {list(config.counts)}.")
         if "split" not in choices and "split" in fields and fields["split"] != config.split:
             raise ConfigError(
                 f"split is {str(fields['split'])[:40]!r}; it must be {config.split!r}, as order and weights say."
@@ -238,6 +303,14 @@ def _check_word(name: str, value: object, allowed: Iterable[str]) -> None:
 
 def _short(number: float) -> str:
     return str(number) if abs(number) < 10**12 or isinstance(number, float) else "a number of more than 12 digits"
+
+
+def _text(value: object) -> str:
+    """Return the beginning of any value as text."""
+    try:
+        return str(value)[:40]
+    except ValueError:  # Python prints no number of more than 4,300 digits
+        return "a number too long to print"
 
 
 def _is_int(number: object) -> bool:

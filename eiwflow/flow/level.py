@@ -26,7 +26,8 @@ class Level(nn.Module):
         config: of the flow.
         number: of the level, from 1.
 
-    Shapes: x (N, C/4, 2H, 2W); passed on and ε (N, C/2, H, W), ε (N, C, H, W) at the last level; log_det (N,) in nats.
+    Shapes: x (N, C/4, 2H, 2W); passed on (N, C_h, H, W) and ε (N, C − C_h, H, W), by ``keep``; at the last level ε
+    (N, C, H, W) alone; log_det (N,) in nats.
 
     >>> level = Level(FlowConfig(shape=(1, 8, 8), levels=2, steps=2, width=8), 1)
     >>> _ = level.initialise(x := torch.randn(16, 1, 8, 8))
@@ -45,17 +46,24 @@ class Level(nn.Module):
         self.recompute = config.memory == "recompute"
         self.squeeze = Squeeze(channels // 4)
         self.steps: Modules[Step] = Modules(Step(channels, config) for _ in range(config.steps))
-        last = number == config.levels
-        self.shuffle = None if last else Shuffle(channels, config.order, config.weights, config.permutation_seed)
-        self.split = None if last else Split(channels, config.prior)
+        self.shuffle: Shuffle | None = None
+        self.split: Split | None = None
+        if number < config.levels:
+            kept = config.counts[number - 1]
+            self.shuffle = Shuffle(channels, config.order, config.weights, config.permutation_seed, kept)
+            self.split = Split(channels, config.prior, kept)
 
     def matrices(self) -> Tensor:
         """Return the 1×1 convolutions of all steps (K, C, C), by one batched product."""
         return matrices([step.mixing for step in self.steps])
 
-    @torch.no_grad()
     def initialise(self, x: Tensor) -> Tensor | None:
         """Initialise every part from the batch, in order, each on the output of those before; return what is kept."""
+        return self.initialise_split(*self.initialise_steps(x))
+
+    @torch.no_grad()
+    def initialise_steps(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Initialise the steps; return the features and, of principal channels, their numbers (C,) as they stand."""
         x, _ = self.squeeze(x)
         stands: list[Tensor] = []
         for number, step in enumerate(self.steps):
@@ -70,10 +78,15 @@ class Level(nn.Module):
             elif self.rotated:
                 step.mixing.set_matrix(rearrangement(stands[number - 1], stands[number]))
             x, _ = step(x)
+        return x, stands[-1] if stands else None
+
+    @torch.no_grad()
+    def initialise_split(self, features: Tensor, principal: Tensor | None) -> Tensor | None:
+        """Initialise the Shuffle from what :meth:`initialise_steps` returned; return what is kept."""
         if self.shuffle is None or self.split is None:
             return None
-        self.shuffle.initialise(x, stands[-1] if stands else None)
-        return self.split.emit(self.shuffle(x)[0])[0]
+        self.shuffle.initialise(features, principal)
+        return self.split.emit(self.shuffle(features)[0])[0]
 
     def features(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return (features before Shuffle and Split, log_det) of x (N, C/4, 2H, 2W)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from .bijection import Modules, NotInitialisedError, ShapeError, reset_parameter
 from .config import FlowConfig
 from .coupling import AffineCoupling
 from .level import Level
+from .policies import structured_channels
 from .split import standard_normal_log_prob
 
 
@@ -76,9 +78,9 @@ class LevelTrace:
         order: (C,) channel numbers, kept first; None at the last level.
         log_weights: (N, C) log ω by position after the order; None where the policy has none.
         weighed: whether log_weights enter the density (for ``shuffle`` they are for display).
-        kept: (N, C/2, H, W), what goes on; None at the last level.
-        emitted: (N, C/2, H, W) z_l before standardising; the whole output at the last level.
-        prior_mean, prior_log_std: of z_l given the kept half, like ``emitted``.
+        kept: (N, C_h, H, W), what is passed on; None at the last level.
+        emitted: (N, C − C_h, H, W) z_l before standardising; the whole output at the last level.
+        prior_mean, prior_log_std: of z_l given ``kept``, like ``emitted``.
         noise: ε_l, like ``emitted``.
         log_dets: (N,) in nats, by part in forward order: ``squeeze``, ``step 1 actnorm``, …, ``shuffle``, ``split``.
 
@@ -149,17 +151,23 @@ class MultiScaleFlow(nn.Module):
 
     def __init__(self, config: FlowConfig, seed: int = 0) -> None:
         super().__init__()
-        self.config = config
-        self.levels: Modules[Level] = Modules(Level(config, number) for number in range(1, config.levels + 1))
+        self.seed = seed
+        # What no data have decided yet is built with halves, to have a place and a type, until it is known.
+        halves = config if config.resolved else dataclasses.replace(config, keep=0.5)
+        self.levels: Modules[Level] = Modules(Level(halves, number) for number in range(1, config.levels + 1))
         self.register_buffer("initialised", torch.tensor(False))
         if not self.initialised.is_meta:
             reset_parameters(self, seed)
+        self.config = config
 
     # ------------------------------------------------------------------ data first
 
     @torch.no_grad()
     def initialise(self, x: Tensor) -> None:
         """Set ActNorms, principal channels and orders from a batch x (N, C, H, W) of dequantised training images.
+
+        With ``keep="auto"`` the batch also decides how many channels every level passes on: ``config`` then holds the
+        numbers, and modules and parameters are new ones.
 
         Raises:
             RuntimeError: the flow is initialised already; doing it again would discard what it learnt.
@@ -170,11 +178,34 @@ class MultiScaleFlow(nn.Module):
         self._check(x)
         if not torch.isfinite(x).all():
             raise ValueError("The batch to initialise from holds values that are not finite.")
+        auto = not self.config.resolved
         kept: Tensor | None = x
-        for level in self.levels:
+        for number in range(1, len(self.levels) + 1):
             assert kept is not None  # only the last level keeps nothing
-            kept = level.initialise(kept)
+            level = self.levels[number - 1]
+            features, places = level.initialise_steps(kept)
+            if auto and number < len(self.levels):
+                self._pass_on(number, structured_channels(features))
+            kept = level.initialise_split(features, places)
         self.initialised.fill_(True)
+
+    def _pass_on(self, number: int, count: int) -> None:
+        """Build anew what follows the steps of level ``number``, which passes on ``count`` channels."""
+        # One channel stands for what is not known yet.
+        later = [1] * (self.config.levels - 1 - number)
+        self.config = dataclasses.replace(self.config, kept=(*self.config.kept[: number - 1], count, *later))
+        place = next(self.parameters())
+        made = [Level(self.config, each).to(place.device, place.dtype) for each in (number, number + 1)]
+        for each in made:
+            reset_parameters(each, self.seed, f"levels.{each.number - 1}")
+        level, self.levels[number] = self.levels[number - 1], made[1]
+        level.shuffle, level.split = made[0].shuffle, made[0].split
+
+    def resolve(self, kept: Sequence[int]) -> None:
+        """Build a flow of ``keep="auto"`` anew, so that every level but the last passes on as many channels."""
+        like = next(self.parameters())
+        resolved = MultiScaleFlow(dataclasses.replace(self.config, kept=tuple(kept)), self.seed)
+        self.config, self.levels = resolved.config, resolved.levels.to(like.device, like.dtype)
 
     # ------------------------------------------------------------------ density
 
@@ -237,8 +268,9 @@ class MultiScaleFlow(nn.Module):
 
     def latent_shapes(self) -> list[tuple[int, int, int]]:
         """Return (C_l, H_l, W_l) of every ε_l."""
-        shapes = [self.config.level_shape(level.number) for level in self.levels]
-        return [(c // 2, h, w) for c, h, w in shapes[:-1]] + [shapes[-1]]
+        if not self.config.resolved:
+            self._check_initialised()
+        return [self.config.noise_shape(level.number) for level in self.levels]
 
     def sample_latents(
         self, n: int, temperature: float | Sequence[float] = 1.0, generator: torch.Generator | None = None

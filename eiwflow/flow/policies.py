@@ -13,6 +13,9 @@ from .channel_weights import Weights
 from .information import redundancy
 from .partitions import Deal, by_chance, by_information, in_turn
 
+#: ``keep="auto"`` passes on the channels of a larger mean spectral redundancy, in nats a pixel; white noise has 0.
+AUTO_REDUNDANCY = 0.3
+
 #: The split policies that have a name: name -> (order, weights).
 NAMED_SPLITS: dict[str, tuple[str, str]] = {
     "static-first": ("first", "none"),
@@ -25,43 +28,47 @@ NAMED_SPLITS: dict[str, tuple[str, str]] = {
 
 @dataclass(frozen=True)
 class Order:
-    """How channels are put in order, as their numbers (C,): the first half of the order is passed on.
+    """How channels are put in order, as their numbers (C,): the first ones are passed on, as many as ``keep`` says.
 
     Attributes:
-        made: from C and the permutation seed, before data are seen.
+        made: from C, the number passed on and the permutation seed, before data are seen.
         sorted: from features (N, C, H, W), once, in the initialising pass; None where an order looks at no features.
         by_variance: from the numbers (C,) of the principal channels, largest variance first, as they stand where the
-            level splits; None for every other order. Only ``init="principal"`` has principal channels.
+            level splits, and the number passed on; None for every other order. Only ``init="principal"`` has principal
+            channels.
 
     """
 
-    made: Callable[[int, int], Tensor]
+    made: Callable[[int, int, int], Tensor]
     sorted: Callable[[Tensor], Tensor] | None = None
-    by_variance: Callable[[Tensor], Tensor] | None = None
+    by_variance: Callable[[Tensor, int], Tensor] | None = None
 
     def stays(self, x: Tensor) -> Tensor:
         """Return the half (C,) bool that a level's last two couplings work on, of channels x (N, C, H, W).
 
-        Of an order that looks at features it is what is passed on; of any other the half of largest variance.
+        Of an order that looks at features it is the first half of the order: with ``keep`` ½ what is passed on, with
+        less it holds all of that, with more it is part of it. Of any other order it is the half of largest variance.
         """
         channels = torch.arange(x.shape[1])
         order = channels if self.sorted is None else self.sorted(x).cpu()
         return torch.isin(channels, order[: len(channels) // 2])
 
 
-def by_number(channels: int, seed: int = 0) -> Tensor:
-    """Return the channel numbers (C,) as they are: the last half leaves."""
-    del seed
+def by_number(channels: int, kept: int = 0, seed: int = 0) -> Tensor:
+    """Return the channel numbers (C,) as they are: the last ones are factored out."""
+    del kept, seed
     return torch.arange(channels)
 
 
-def halves_swapped(channels: int, seed: int = 0) -> Tensor:
-    """Return the channel numbers (C,), the second half first: the first half leaves."""
-    return by_number(channels, seed).roll(channels // 2)
+def last_first(channels: int, kept: int, seed: int = 0) -> Tensor:
+    """Return the channel numbers (C,), the last ``kept`` before the others: the first ones are factored out."""
+    del seed
+    return torch.arange(channels).roll(kept)
 
 
-def drawn(channels: int, seed: int) -> Tensor:
+def drawn(channels: int, kept: int, seed: int) -> Tensor:
     """Return the channel numbers (C,) in an order that depends on (C, seed) alone."""
+    del kept
     return torch.randperm(channels, generator=generator_for(seed, f"order of {channels} channels"))
 
 
@@ -70,26 +77,33 @@ def entropy_order(x: Tensor) -> Tensor:
     return redundancy(x).mean(dim=0).argsort(descending=True, stable=True)
 
 
-def largest_variance_first(principal: Tensor) -> Tensor:
-    """Return the order that passes on the half of largest variance, from the channels' principal numbers (C,)."""
+def largest_variance_first(principal: Tensor, kept: int = 0) -> Tensor:
+    """Return the order that passes on the channels of largest variance, from their principal numbers (C,)."""
+    del kept
     return principal.argsort()
 
 
-def smallest_variance_first(principal: Tensor) -> Tensor:
-    """Return the order that factors out the half of largest variance, from the channels' principal numbers (C,)."""
-    return principal.argsort().roll(len(principal) // 2)
+def smallest_variance_first(principal: Tensor, kept: int) -> Tensor:
+    """Return the order that passes on the ``kept`` channels of smallest variance, from their principal numbers (C,)."""
+    return principal.argsort().roll(kept)
 
 
-#: The orders and the weightings of split policies by their words: a new one is a row. A weighting is made from C.
+def structured_channels(x: Tensor) -> int:
+    """Return how many channels of x (N, C, H, W) ``keep="auto"`` passes on: of the redundant ones 1 to C − 1."""
+    return min(max(int((redundancy(x).mean(dim=0) > AUTO_REDUNDANCY).sum()), 1), x.shape[1] - 1)
+
+
+#: The orders and the weightings of split policies by their words: a new one is a row. A weighting is made from C
+#: and the number of channels passed on.
 ORDERS: dict[str, Order] = {
-    "first": Order(halves_swapped),
+    "first": Order(last_first),
     "last": Order(by_number),
     "random": Order(drawn),
     "entropy": Order(by_number, sorted=entropy_order),
     "variance": Order(by_number, by_variance=largest_variance_first),
-    "variance-reversed": Order(halves_swapped, by_variance=smallest_variance_first),
+    "variance-reversed": Order(last_first, by_variance=smallest_variance_first),
 }
-WEIGHTS: dict[str, Callable[[int], Weights] | None] = {"none": None, "pooled": Weights}
+WEIGHTS: dict[str, Callable[[int, int], Weights] | None] = {"none": None, "pooled": Weights}
 #: How a level's channels are divided among its couplings, where it starts from principal channels.
 PARTITIONS: dict[str, Deal] = {"alternating": in_turn, "random": by_chance, "information": by_information}
 

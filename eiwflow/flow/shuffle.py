@@ -23,10 +23,11 @@ class Shuffle(Bijection):
     :meth:`divergence` on detached features and changes neither output nor log-determinant.
 
     Arguments:
-        channels: C, even.
+        channels: C.
         order: a word of :data:`ORDERS`: what is emitted.
         weights: a word of :data:`WEIGHTS`.
         permutation_seed: draws the order ``random``.
+        kept: channels passed on; half of them by default.
 
     Shapes: x and y (N, C, H, W); log_det (N,) in nats.
 
@@ -42,19 +43,22 @@ class Shuffle(Bijection):
 
     order: Tensor
 
-    def __init__(self, channels: int, order: str, weights: str, permutation_seed: int = 0) -> None:
+    def __init__(
+        self, channels: int, order: str, weights: str, permutation_seed: int = 0, kept: int | None = None
+    ) -> None:
         super().__init__(channels)
+        self.kept = kept or channels // 2
         self.rule = order
         self.permutation_seed = permutation_seed
         self.register_buffer("order", channel_numbers(channels))
         weighting = WEIGHTS[weights]
-        self.weights = None if weighting is None else weighting(channels)
-        self.display = Weights(channels) if weighting is None and ORDERS[order].sorted is not None else None
+        self.weights = None if weighting is None else weighting(channels, self.kept)
+        self.display = Weights(channels, self.kept) if weighting is None and ORDERS[order].sorted is not None else None
 
     def draw(self, generator: torch.Generator) -> None:
         """Set the order that needs no data."""
         del generator  # the permutation has its own seed, so that a study can vary it alone
-        self.order.copy_(ORDERS[self.rule].made(self.channels, self.permutation_seed))
+        self.order.copy_(ORDERS[self.rule].made(self.channels, self.kept, self.permutation_seed))
 
     @torch.no_grad()
     def initialise(self, x: Tensor, principal: Tensor | None = None) -> None:
@@ -66,7 +70,7 @@ class Shuffle(Bijection):
         if rule.sorted is not None:
             self.order.copy_(rule.sorted(x))
         elif rule.by_variance is not None and principal is not None:
-            self.order.copy_(rule.by_variance(principal))
+            self.order.copy_(rule.by_variance(principal, self.kept))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return (y, log_det)."""

@@ -1,4 +1,4 @@
-"""The Split: half of the channels is factored out under a prior."""
+"""The Split: some of the channels are factored out under a prior."""
 
 from __future__ import annotations
 
@@ -20,17 +20,18 @@ def standard_normal_log_prob(z: Tensor) -> Tensor:
 
 
 class Split(Bijection):
-    r"""Factor out the second half of the channels, standardised by its prior given the first half (Glow's split prior).
+    r"""Factor out the last channels, standardised by their prior given the first ones (Glow's split prior).
 
     .. math:: ε = (z − μ(h)) / σ(h), \qquad \log|\det| = −\sum \log σ(h)
 
     As a bijection y holds h and ε; :meth:`emit` returns them apart.
 
     Args:
-        channels: C of the input, even.
+        channels: C of the input.
         prior: ``standard``: μ = 0 and σ = 1; ``conditional``: a 3×3 convolution of h, zero at first, gives μ and log σ.
+        kept: C_h, channels passed on; half of them by default.
 
-    Shapes: x and y (N, C, H, W); h and ε (N, C/2, H, W); log_det (N,) in nats.
+    Shapes: x and y (N, C, H, W); h (N, C_h, H, W) and ε (N, C − C_h, H, W); log_det (N,) in nats.
 
     Reference: Dinh et al., Real NVP, 2017, arXiv:1605.08803, section 3.6; Kingma and Dhariwal, Glow, 2018,
     arXiv:1807.03039, and its code.
@@ -41,28 +42,34 @@ class Split(Bijection):
 
     """
 
-    def __init__(self, channels: int, prior: str) -> None:
+    def __init__(self, channels: int, prior: str, kept: int | None = None) -> None:
         super().__init__(channels)
-        half = channels // 2
-        self.prior = starts_at_zero(nn.Conv2d(half, channels, 3, padding=1)) if prior == "conditional" else None
+        kept = kept or channels // 2
+        #: Channels of h and of ε.
+        self.parts = (kept, channels - kept)
+        conditional = prior == "conditional"
+        self.prior = starts_at_zero(nn.Conv2d(kept, 2 * self.parts[1], 3, padding=1)) if conditional else None
 
     def parameters_of(self, kept: Tensor) -> tuple[Tensor, Tensor]:
-        """Return (μ, log σ) of the emitted half, each like ``kept`` (N, C/2, H, W)."""
+        """Return (μ, log σ) of what is factored out, each (N, C − C_h, H, W), given ``kept`` (N, C_h, H, W)."""
         if self.prior is None:
-            return torch.zeros_like(kept), torch.zeros_like(kept)
+            zeros = kept.new_zeros(kept.shape[0], self.parts[1], *kept.shape[2:])
+            return zeros, zeros.clone()
         mean, raw = self.prior(kept).to(kept.dtype).chunk(2, dim=1)
         return mean, soft_bound(raw, PRIOR_BOUND)
 
     def emit(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return (kept, ε, log_det) of x (N, C, H, W)."""
-        kept, emitted = x.chunk(2, dim=1)
+        kept, emitted = x.split(self.parts, dim=1)
         if self.prior is None:
             return kept, emitted, x.new_zeros(x.shape[0])
         mean, log_std = self.parameters_of(kept)
         return kept, (emitted - mean) * (-log_std).exp(), -log_std.sum(dim=(1, 2, 3))
 
     def join(self, kept: Tensor, noise: Tensor) -> Tensor:
-        """Return x, from the kept half and ε."""
+        """Return x, from what was passed on and ε."""
+        if self.prior is None:
+            return torch.cat([kept, noise], dim=1)
         mean, log_std = self.parameters_of(kept)
         return torch.cat([kept, mean + noise * log_std.exp()], dim=1)
 
@@ -75,4 +82,4 @@ class Split(Bijection):
     def inverse(self, y: Tensor) -> Tensor:
         """Return x."""
         self.check(y)
-        return self.join(*y.chunk(2, dim=1))
+        return self.join(*y.split(self.parts, dim=1))

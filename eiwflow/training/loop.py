@@ -112,6 +112,10 @@ class Trainer:
         self.flow = channels_last(MultiScaleFlow(recipe.flow, recipe.seed).to(self.device))
         if team.first:
             self.flow.initialise(self.batch(0, min(INIT_IMAGES, len(self.train_images))))
+        kept = team.share(self.flow.config.kept)
+        if kept != self.flow.config.kept:
+            self.flow.resolve(kept or ())
+        channels_last(self.flow)  # keep="auto" builds parts anew
         self.model = team.join(self.flow)
         self.averaged = AveragedModel(self.flow, multi_avg_fn=averaging(recipe.ema))
         # The averaged flow starts as the initialised one; its first update then averages instead of copying.
@@ -343,7 +347,7 @@ def _advance_to_the_end(
         metrics = {**_latest(run, SCORES), "cpu_seconds": clock()["cpu_seconds"]}
         info = CheckpointInfo(
             # A checkpoint is a density, whatever way its gradients were computed.
-            config=dataclasses.replace(recipe.flow, memory="store"),
+            config=dataclasses.replace(trainer.flow.config, memory="store"),
             data=recipe.data,
             step=trainer.step,
             seed=recipe.seed,

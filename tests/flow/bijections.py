@@ -37,6 +37,20 @@ BIJECTIONS: dict[str, Callable[[], Bijection]] = {
         for weights in WEIGHTS
     },
     **{f"split {prior}": lambda prior=prior: Split(4, prior) for prior in PRIORS},
+    **{f"weights, {kept} kept": lambda kept=kept: Weights(4, kept) for kept in (1, 3)},
+    **{
+        f"shuffle {order}+{weights}, {kept} kept": lambda order=order, weights=weights, kept=kept: Shuffle(
+            4, order, weights, 7, kept
+        )
+        for order in ORDERS
+        for weights in WEIGHTS
+        for kept in (1, 3)
+    },
+    **{
+        f"split {prior}, {kept} kept": lambda prior=prior, kept=kept: Split(4, prior, kept)
+        for prior in PRIORS
+        for kept in (1, 3)
+    },
 }
 
 every_bijection = pytest.mark.parametrize("make", BIJECTIONS.values(), ids=BIJECTIONS.keys())

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from eiwflow.flow import FlowConfig, MultiScaleFlow
-from eiwflow.flow.config import INITS, ORDERS, PRIORS, WEIGHTS
+from eiwflow.flow.config import INITS, KEEPS, ORDERS, PRIORS, WEIGHTS
 from eiwflow.flow.policies import DEALS
 
 from .numerics import noise, perturb
@@ -27,6 +27,17 @@ ARMS = {
     if ORDERS[split.split("+")[0]].by_variance is None or init != "random"
     if split.split("+")[0] not in ("first", "last") or init == "random"
 }
+#: Every split policy with every prior, for every other number of channels passed on.
+ARMS |= {
+    f"{split}, {prior}, keep {keep}": {
+        "split": split, "prior": prior, "keep": keep,
+        "init": "random" if ORDERS[split.split("+")[0]].by_variance is None else "principal",
+    }
+    for split in POLICIES
+    for prior in PRIORS
+    for keep in KEEPS
+    if keep != 0.5
+}  # fmt: skip
 every_arm = pytest.mark.parametrize("arm", ARMS.values(), ids=ARMS.keys())
 every_policy = pytest.mark.parametrize("split", POLICIES)
 

@@ -10,10 +10,14 @@ from hypothesis import strategies as st
 from eiwflow.flow import ConfigError, FlowConfig
 from eiwflow.flow.config import BOUNDS, INITS, NAMED_SPLITS, ORDERS, PRIORS, WEIGHTS, parse_split, split_name
 
+#: Fields that a file need not have, and has only where they are not the default.
+OPTIONAL = ("memory", "keep", "kept")
 FIELDS = [field.name for field in dataclasses.fields(FlowConfig)]
 NAN, INF = float("nan"), float("inf")
 
-OTHER = FlowConfig((1, 16, 64), 2, 5, 12, "random+none", "standard", "random", "5-1", 0.5, 42, "recompute")
+OTHER = FlowConfig(
+    (1, 16, 64), 2, 5, 12, "random+none", "standard", "random", "5-1", 0.5, 42, "recompute", keep="auto", kept=(3,)
+)
 
 
 def refusal(**fields):
@@ -39,7 +43,7 @@ def test_equal_configs_are_one_key():
 @pytest.mark.parametrize("config", [FlowConfig(), OTHER])
 def test_a_config_comes_back_from_json(config):
     fields = json.loads(json.dumps(config.to_dict()))
-    assert list(fields) == [*(field for field in FIELDS if field != "memory" or config.memory != "store"), "split"]
+    assert set(fields) - {"split"} == (set(FIELDS) if config == OTHER else set(FIELDS) - set(OPTIONAL))
     assert FlowConfig.from_dict(fields) == config
 
 
@@ -52,6 +56,58 @@ def test_shapes_inside_the_levels_hold_what_each_level_is_given():
     config = FlowConfig(shape=(3, 32, 16), levels=3)
     assert config.dimensions == 3 * 32 * 16
     assert [config.level_shape(level) for level in (1, 2, 3)] == [(12, 16, 8), (24, 8, 4), (48, 4, 2)]
+
+
+# ------------------------------------------------------------------------------ keep
+
+
+@pytest.mark.parametrize(("keep", "counts"), [(0.25, (3, 3)), (0.5, (6, 12)), (0.75, (9, 27))])
+def test_a_fraction_says_how_many_channels_every_level_passes_on(keep, counts):
+    config = FlowConfig(keep=keep)
+    assert config.counts == counts and config.resolved
+    assert [config.level_shape(level)[0] for level in (1, 2, 3)] == [12, *(4 * count for count in counts)]
+    noise = [config.noise_shape(level) for level in (1, 2, 3)]
+    assert sum(c * h * w for c, h, w in noise) == config.dimensions
+    fields = config.to_dict()
+    assert keep == 0.5 or (fields["keep"], fields["kept"]) == (keep, list(counts))
+    assert FlowConfig.from_dict(json.loads(json.dumps(fields))) == config
+    assert dataclasses.replace(config, shape=(1, 32, 32)).counts[0] == 4 * keep
+
+
+def test_auto_holds_what_was_asked_and_the_numbers_once_they_are_known():
+    asked = FlowConfig(keep="auto")
+    assert not asked.resolved and asked.to_dict()["keep"] == "auto" and "kept" not in asked.to_dict()
+    assert asked.counts == (11, 43)  # at most
+    known = dataclasses.replace(asked, kept=(2, 5))
+    assert known.resolved and known.counts == (2, 5) and known.level_shape(3) == (20, 4, 4)
+    for config in (asked, known):
+        assert FlowConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+def test_another_fraction_is_refused_with_all_that_are_allowed():
+    assert refusal(keep=0.3) == "keep is '0.3'; it must be one of 0.25, 0.5, 0.75, auto."
+
+
+@pytest.mark.parametrize(
+    ("kept", "sentence"),
+    [
+        ((0, 3), "kept at level 1 is 0; it must be between 1 and 11."),
+        ((2, 8), "kept at level 2 is 8; it must be between 1 and 7."),
+        ((2,), "kept has 1 numbers; with levels 3 it must have 2."),
+        ((2, 1.5), "kept is (2, 1.5); it must be a list of whole numbers."),
+        ("23", "kept is 23; it must be a list of whole numbers."),
+        ((2, 10**5000), "kept at level 2 is a number of more than 12 digits; it must be between 1 and 7."),
+    ],
+    ids=lambda value: str(value)[:20] if isinstance(value, str) else "",
+)
+def test_numbers_that_no_level_can_pass_on_are_refused(kept, sentence):
+    assert refusal(keep="auto", kept=kept) == sentence
+
+
+def test_numbers_beside_a_fraction_must_be_what_it_says():
+    assert refusal(keep=0.25, kept=(3, 3)) == "kept is (3, 3); it must be empty, as keep 0.25 says the numbers."
+    with pytest.raises(ConfigError, match=r"with keep 0.25 it must be \[3, 3\]"):
+        FlowConfig.from_dict({**FlowConfig(keep=0.25).to_dict(), "kept": [3, 4]})
 
 
 # ------------------------------------------------------------------------------ split policies
@@ -173,6 +229,8 @@ BAD = {
     "prior": [None, 0, "", "normal", "Standard", ["standard"], {}],
     "init": [None, 0, "", "glow", "Principal", ["random"], {}],
     "memory": [None, 0, "", "swap", "Store", ["store"], {}],
+    "keep": [None, True, 0, 1, 0.3, "0.5", "half", [0.5], {}, NAN],
+    "kept": [None, True, 3, "33", [3.0, 3], {}, (3, 3)],
     "network": [None, 313, "", "3", "3-", "-3", "3-2-3", "3-1-3-1-3-1", "3 1 3", "3-1-3\n", "7-7", ["3-1-3"]],
 }
 
@@ -181,7 +239,9 @@ def test_every_field_has_bad_values_here():
     assert BAD.keys() == {*FIELDS, "split"}
 
 
-@pytest.mark.parametrize(("field", "value"), [(field, value) for field in BAD for value in BAD[field]])
+@pytest.mark.parametrize(
+    ("field", "value"), [(field, value) for field in BAD for value in BAD[field]], ids=lambda x: None
+)
 def test_a_bad_value_is_refused_in_one_sentence_that_names_the_field(field, value):
     message = refusal(**{field: value})
     assert message.startswith(f"{field} is ")
@@ -197,10 +257,12 @@ def test_sides_that_the_levels_do_not_divide_are_refused_with_the_divisor(shape,
     assert f"divisible by {2**levels}." in message
 
 
-@pytest.mark.parametrize("field", ["levels", "steps", "width", "permutation_seed", "scale_bound", "shape"])
+@pytest.mark.parametrize(
+    "field", ["levels", "steps", "width", "permutation_seed", "scale_bound", "shape", "keep", "kept"]
+)
 @pytest.mark.parametrize("digits", [400, 5000])
 def test_a_number_too_long_to_print_is_refused_in_a_short_sentence(field, digits):
-    huge = 10**digits
+    huge = [10**digits, 0.5] if field == "kept" else 10**digits
     assert len(refusal(**{field: (3, huge, 32) if field == "shape" else huge})) < 300
 
 
@@ -233,7 +295,7 @@ def test_any_json_value_is_a_config_error_or_a_config_that_comes_back(field, val
 # ------------------------------------------------------------------------------ from_dict
 
 
-@pytest.mark.parametrize("field", [field for field in FIELDS if field != "memory"])
+@pytest.mark.parametrize("field", [field for field in FIELDS if field not in OPTIONAL])
 def test_a_missing_field_is_refused_by_name(field):
     fields = FlowConfig().to_dict()
     del fields[field]

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eiwflow.flow import Latents
-from eiwflow.flow.config import INITS, NAMED_SPLITS, PRIORS
+from eiwflow.flow.config import INITS, KEEPS, NAMED_SPLITS, PRIORS
 
 from .flows import images_for, ready_flow
 from .numerics import largest_difference
@@ -24,6 +24,7 @@ def descriptions(draw):
         "prior": draw(st.sampled_from(PRIORS)),
         "init": draw(st.sampled_from(INITS)),
         "network": draw(st.sampled_from(["1-1", "3-1-3", "3-5"])),
+        "keep": draw(st.sampled_from(KEEPS)),
         "scale_bound": draw(st.floats(0.1, 4.0)),
         "permutation_seed": draw(st.integers(0, 2**31 - 1)),
     }
