@@ -27,7 +27,7 @@ from torch import Tensor
 from ..data import DataError, ImageData, to_tensor
 from ..flow import Latents, MultiScaleFlow, dequantise, quantise
 from ..flow.bijection import generator_for
-from .bootstrap import draws
+from .intervals import draws
 
 #: Training images that directions and probes are from, test images that are edited, and bootstrap draws.
 TRAIN_IMAGES, EDITED_IMAGES, RESAMPLES = 8000, 100, 400

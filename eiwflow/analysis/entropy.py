@@ -28,8 +28,8 @@ from ..flow.information import GAUSSIAN_ENTROPY, entropy_rate, redundancy
 from ..flow.multiscale import LevelTrace
 from ..flow.policies import entropy_order
 from ..flow.split import standard_normal_log_prob
-from . import bootstrap
-from .bootstrap import Estimate
+from . import intervals
+from .intervals import Estimate
 from .levels import power, traces
 from .record import LevelRecord, TrainingRecord
 from .words.numbers import fixed, signed
@@ -80,7 +80,7 @@ class Channels:
 
     def _estimate(self, measure: str, statistic: Callable[[np.ndarray], np.ndarray]) -> Estimate:
         row = MEASURES.index(measure)
-        return bootstrap.estimate(statistic(self.values[row]), statistic(self.resampled[:, row]))
+        return intervals.estimate(statistic(self.values[row]), statistic(self.resampled[:, row]))
 
 
 def measure(x: Tensor, seed: int = 0, sources: Sequence[int] | None = None) -> Channels:
@@ -107,7 +107,7 @@ def measure(x: Tensor, seed: int = 0, sources: Sequence[int] | None = None) -> C
         return np.stack([*_marginals(values[:, numbers]), *(rows[numbers].mean(axis=0) for rows in spectral)])
 
     every = np.arange(images)
-    resampled = [of(np.repeat(every, drawn)) for drawn in bootstrap.draws(images, sources, RESAMPLES, seed)]
+    resampled = [of(np.repeat(every, drawn)) for drawn in intervals.draws(images, sources, RESAMPLES, seed)]
     rows = np.stack([of(every), *resampled])
     missing = np.full((len(rows), len(MEASURES) - rows.shape[1], x.shape[1]), np.nan)
     found, *draws = np.concatenate([rows, missing], axis=1)
@@ -428,7 +428,7 @@ def entropies(flow: MultiScaleFlow, images: Tensor, seed: int = 0, sources: Sequ
         _level(_joined([trace.levels[index] for trace in seen]), flow.config.order, seed, sources)
         for index in range(flow.config.levels)
     )
-    return Entropies(flow.config.split, flow.config.order, len(images), bootstrap.photographs(sources), levels)
+    return Entropies(flow.config.split, flow.config.order, len(images), intervals.photographs(sources), levels)
 
 
 @dataclass(frozen=True, eq=False)

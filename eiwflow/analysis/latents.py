@@ -17,7 +17,7 @@ from torch import Tensor
 from ..checkpoint import Checkpoint
 from ..flow import Latents, MultiScaleFlow, quantise
 from ..flow.bijection import generator_for
-from . import bootstrap
+from . import intervals
 from .levels import dequantised, to_pixels
 from .words.numbers import signed
 
@@ -509,12 +509,12 @@ def compare(surveys: Mapping[str, Survey], sources: Sequence[int] | None = None)
     values = np.stack([one.psnr[:, np.isin(one.shares, shares)] for one in surveys.values()])
     paired = values - values[:1]
     comparisons = max(1, (len(values) - 1) * int((shares < 1).sum()))
-    drawn = bootstrap.draws(values.shape[1], sources, BOOTSTRAP_RESAMPLES)
+    drawn = intervals.draws(values.shape[1], sources, BOOTSTRAP_RESAMPLES)
     return Comparison(
         names=tuple(surveys),
         shares=shares,
         psnr=values,
-        photographs=bootstrap.photographs(sources),
+        photographs=intervals.photographs(sources),
         interval=_interval_of_mean(values, drawn, CONFIDENCE),
         difference=paired.mean(axis=1),
         difference_interval=_interval_of_mean(paired, drawn, 1 - (1 - CONFIDENCE) / comparisons),
@@ -529,7 +529,7 @@ def _interval_of_mean(values: np.ndarray, drawn: np.ndarray, confidence: float) 
     if values.shape[1] < 2:
         return np.full((values.shape[0], values.shape[2], 2), np.nan)
     tail = (1 - confidence) / 2
-    return np.moveaxis(np.quantile(bootstrap.means(drawn, values), [tail, 1 - tail], axis=1), 0, -1)
+    return np.moveaxis(np.quantile(intervals.means(drawn, values), [tail, 1 - tail], axis=1), 0, -1)
 
 
 def _signed(number: float) -> str:

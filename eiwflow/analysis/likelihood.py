@@ -30,8 +30,8 @@ from ..data.folder import read_folder
 from ..data.registry import ASSETS
 from ..flow import MultiScaleFlow, NonFiniteError
 from ..flow.split import standard_normal_log_prob
-from . import bootstrap
-from .bootstrap import Estimate
+from . import intervals
+from .intervals import Estimate
 from .levels import to_pixels, traces
 
 #: Images scored of each group, spread evenly over it.
@@ -172,7 +172,7 @@ class Likelihood:
                 "group": scored.group.name,
                 "kind": scored.group.kind,
                 "images": len(scored.group.images),
-                "photographs": bootstrap.photographs(_listed(scored.group.sources)),
+                "photographs": intervals.photographs(_listed(scored.group.sources)),
                 "made": scored.group.made,
                 "bits_per_dim": scored.bits_per_dim,
                 **{f"{codec}_bits_per_dim": float(bits.mean()) for codec, bits in scored.codecs.items()},
@@ -394,7 +394,7 @@ def auroc(
     if drawn_own is None or drawn_other is None:
         return Estimate(float(higher.mean()), math.nan)
     shares_own, shares_other = (drawn / drawn.sum(axis=1, keepdims=True) for drawn in (drawn_own, drawn_other))
-    return bootstrap.estimate(higher.mean(), ((shares_own @ higher) * shares_other).sum(axis=1))
+    return intervals.estimate(higher.mean(), ((shares_own @ higher) * shares_other).sum(axis=1))
 
 
 def compare(own: GroupScores, other: GroupScores, seed: int = 0) -> GroupScores:
@@ -404,9 +404,9 @@ def compare(own: GroupScores, other: GroupScores, seed: int = 0) -> GroupScores:
     images of another data set are drawn apart from them, by photographs where it has any.
     """
     count = len(own.group.images)
-    drawn_own = bootstrap.draws(count, _listed(own.group.sources), RESAMPLES, seed)
+    drawn_own = intervals.draws(count, _listed(own.group.sources), RESAMPLES, seed)
     if other.group.of_own is None:
-        drawn = bootstrap.draws(len(other.group.images), _listed(other.group.sources), RESAMPLES, seed + 1)
+        drawn = intervals.draws(len(other.group.images), _listed(other.group.sources), RESAMPLES, seed + 1)
     else:
         drawn = drawn_own[:, other.group.of_own]
     return _compared(own, other, drawn_own, drawn)
@@ -416,7 +416,7 @@ def _compared(own: GroupScores, other: GroupScores, drawn_own: np.ndarray, drawn
     level_auroc = tuple(
         auroc(ours, theirs, drawn_own, drawn) for ours, theirs in zip(own.levels.T, other.levels.T, strict=True)
     )
-    moved = bootstrap.means(drawn, other.levels) - bootstrap.means(drawn_own, own.levels)
+    moved = intervals.means(drawn, other.levels) - intervals.means(drawn_own, own.levels)
     difference = other.levels.mean(axis=0) - own.levels.mean(axis=0)
     return GroupScores(
         other.group,
@@ -425,7 +425,7 @@ def _compared(own: GroupScores, other: GroupScores, drawn_own: np.ndarray, drawn
         other.levels,
         {name: auroc(own.scores[name], values, drawn_own, drawn) for name, values in other.scores.items()},
         level_auroc,
-        tuple(bootstrap.estimate(value, draws) for value, draws in zip(difference, moved.T, strict=True)),
+        tuple(intervals.estimate(value, draws) for value, draws in zip(difference, moved.T, strict=True)),
     )
 
 
@@ -454,7 +454,7 @@ def control(own: GroupScores, seed: int = 0) -> GroupScores | None:
         "a random half of the own images, compared with the other half (A/A)",
         second,
     )
-    drawn = bootstrap.draws(count, _listed(sources), RESAMPLES)
+    drawn = intervals.draws(count, _listed(sources), RESAMPLES)
     return _compared(_part(own, first, own.group), _part(own, second, group), *_in_halves(drawn, first, second))
 
 
@@ -466,7 +466,7 @@ def false_alarms(own: GroupScores, halvings: int = HALVINGS) -> float:
     sources, count = own.group.sources, len(own.group.images)
     if count < 4:
         return math.nan
-    drawn = bootstrap.draws(count, _listed(sources), HALVING_RESAMPLES)
+    drawn = intervals.draws(count, _listed(sources), HALVING_RESAMPLES)
     alarms = []
     for seed in range(halvings):
         first, second = halves(sources, count, seed)
@@ -527,7 +527,7 @@ def likelihood(
     compared = [compare(own, measure(flow, group, own.bits_per_dim, seed)) for group in every]
     return Likelihood(
         data=data,
-        photographs=bootstrap.photographs(_listed(known)),
+        photographs=intervals.photographs(_listed(known)),
         own=own,
         groups=(*([] if aa is None else [aa]), *compared),
         false_alarms=false_alarms(own),

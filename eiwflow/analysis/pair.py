@@ -10,8 +10,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .bootstrap import Estimate
 from .entropy import Entropies
+from .intervals import Estimate
 from .shuffle import ShuffleReport
 
 ONE_TRAINING = (

@@ -23,8 +23,8 @@ from ..flow import FlowConfig, MultiScaleFlow, dequantise
 from ..flow.information import redundancy
 from ..flow.multiscale import Trace
 from ..flow.shuffle import Shuffle
-from . import bootstrap
-from .bootstrap import Estimate
+from . import intervals
+from .intervals import Estimate
 from .record import TrainingRecord
 from .words.numbers import fixed
 
@@ -359,7 +359,7 @@ def near_ties(redundancies: np.ndarray, seed: int = 0, sources: Sequence[int] | 
     order = _by_redundancy(mean)
     kept, emitted = np.split(order, 2)
     # (C, B); one draw of images for all channels of a resample
-    resampled = bootstrap.means(bootstrap.draws(count, sources, RESAMPLES, seed), redundancies).T
+    resampled = intervals.means(intervals.draws(count, sources, RESAMPLES, seed), redundancies).T
     gaps = resampled[kept][:, None] - resampled[emitted]
     swap = (gaps < 0).mean(axis=-1) + (gaps == 0).mean(axis=-1) / 2
     low, high = np.quantile(gaps, [0.025, 0.975], axis=-1)
@@ -371,7 +371,7 @@ def near_ties(redundancies: np.ndarray, seed: int = 0, sources: Sequence[int] | 
     close = np.argwhere(swap >= NEAR_TIE)
     return NearTies(
         images=count,
-        photographs=bootstrap.photographs(sources),
+        photographs=intervals.photographs(sources),
         order=order,
         redundancy=mean,
         emitted_probability=(ranks_of(_by_redundancy(resampled.T)) >= channels // 2).mean(axis=0),
@@ -567,7 +567,7 @@ class ShuffleReport:
     def mean_redundancy(self, kept: bool) -> Estimate:
         """Return the mean J over the channels that the order in force keeps, or emits, nats a pixel."""
         side = self.kept == kept
-        return bootstrap.estimate(self.ties.redundancy[side].mean(), self.ties.draws[:, side].mean(axis=1))
+        return intervals.estimate(self.ties.redundancy[side].mean(), self.ties.draws[:, side].mean(axis=1))
 
     def moved_now(self) -> str:
         """Return how many channels sorting the traced images anew would take across the split line."""

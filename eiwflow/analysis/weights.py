@@ -16,7 +16,7 @@ from torch import Tensor
 from ..flow import ConfigError, MultiScaleFlow, NonFiniteError, dequantise
 from ..flow.information import GAUSSIAN_ENTROPY, entropy_rate, gaussian_entropy, redundancy
 from ..flow.shuffle import Shuffle
-from . import bootstrap
+from . import intervals
 from .shuffle import NearTies, near_ties
 from .words.numbers import fixed, signed
 
@@ -83,7 +83,7 @@ def resampled(count: int, sources: Sequence[int] | None = None) -> np.ndarray:
 
     With ``sources`` (count,) whole photographs are drawn: crops of one photograph are not independent witnesses.
     """
-    drawn = bootstrap.draws(count, sources, DRAWS)
+    drawn = intervals.draws(count, sources, DRAWS)
     return drawn / drawn.sum(axis=1, keepdims=True)
 
 
@@ -221,7 +221,7 @@ class ChannelWeights:
     @property
     def witnesses(self) -> str:
         """What the averages are over, in words."""
-        photographs = bootstrap.photographs(self.sources)
+        photographs = intervals.photographs(self.sources)
         return f"{self.count} test images{f' of {photographs} photographs' if photographs else ''}"
 
     # ------------------------------------------------------------------ weights
@@ -442,7 +442,7 @@ class ChannelWeights:
             "order_rule": self.rule,
             "weights": ("applied" if self.weighed else "trained, not applied") if self.has_weights else None,
             "images": self.count,
-            "photographs": bootstrap.photographs(self.sources) or None,
+            "photographs": intervals.photographs(self.sources) or None,
             "in_words": self.in_words(),
             "ties_in_words": self.ties_in_words(),
             "halves": self.halves(),

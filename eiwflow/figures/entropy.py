@@ -20,8 +20,8 @@ from .layout import NOTHING, layout
 from .pixels import data_uri
 
 if TYPE_CHECKING:
-    from ..analysis.bootstrap import Estimate
     from ..analysis.entropy import Account, Entropies, Half, LevelEntropies, LevelGrowth
+    from ..analysis.intervals import Estimate
 
 #: part: colour, dash, symbol, which way its marks are moved aside, and what is said of it.
 PARTS = {

@@ -14,7 +14,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eiwflow.analysis import bootstrap
+from eiwflow.analysis import intervals
 from eiwflow.analysis.latents import (
     DRAWS,
     LEAST_ERROR,
@@ -292,7 +292,7 @@ def test_of_few_photographs_images_are_drawn_as_everywhere(number: int) -> None:
     surveys = {"a": survey_of(noisy(9, 0, 1)), "b": survey_of(noisy(9, -5, 2))}
     sources = np.arange(9) % number
     few, none = compare(surveys, sources=sources), compare(surveys)
-    assert few.photographs == bootstrap.photographs(sources) == 0
+    assert few.photographs == intervals.photographs(sources) == 0
     np.testing.assert_array_equal(few.interval, none.interval)
     assert few.in_words() == none.in_words() and "photograph" not in few.in_words()
 

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from eiwflow import checkpoint
-from eiwflow.analysis import bootstrap, likelihood
+from eiwflow.analysis import intervals, likelihood
 from eiwflow.analysis.analyse import analyse
 from eiwflow.analysis.words import likelihood as words
 from eiwflow.data import DataError, to_tensor
@@ -55,7 +55,7 @@ def test_auroc_of_draws_is_that_of_the_drawn_images():
     for row in range(4):
         repeated = np.repeat(own, drawn[0][row]), np.repeat(other, drawn[1][row])
         assert found.draws[row] == pytest.approx(likelihood.auroc(*repeated).value)
-    assert found.error == pytest.approx(bootstrap.NORMAL_95 * found.draws.std(ddof=1))
+    assert found.error == pytest.approx(intervals.NORMAL_95 * found.draws.std(ddof=1))
 
 
 def test_transformations_do_what_their_names_say():

@@ -7,8 +7,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from eiwflow.analysis.bootstrap import estimate
 from eiwflow.analysis.entropy import MEASURES, Entropies, Half, LevelEntropies, Stage
+from eiwflow.analysis.intervals import estimate
 from eiwflow.analysis.pair import ONE_TRAINING, EntropyPair, ShufflePair
 from eiwflow.analysis.shuffle import ImageOrders, ShuffleReport, alternatives, near_ties
 

@@ -1,0 +1,174 @@
+"""All intervals of the project: bootstrap over images, t over seeds, and what several looks at growing data cost.
+
+Over images whole photographs are drawn where they are known, since crops of one photograph are not independent. Draws
+depend on the seed and on which images are of one photograph, and on nothing else. So two flows that look at the same
+images see the same draws, and their difference has an interval of its own, narrower than those of the two.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .words.numbers import fixed
+
+#: Of fewer photographs nothing can be drawn: then images are.
+MIN_PHOTOGRAPHS = 4
+#: Two-sided level of every interval.
+ALPHA = 0.05
+#: Half-width of a 95 % interval in standard errors.
+NORMAL_95 = 1.96
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure and the half-width of its 95 % interval over images, in nats; NaN where there is none.
+
+    Attributes:
+        value, error: the figure, and its interval's half-width.
+        draws: what the figure is in every draw of the images, (B,); None where that is not kept.
+
+    """
+
+    value: float
+    error: float
+    draws: np.ndarray | None = field(default=None, repr=False, compare=False)
+
+    def __str__(self) -> str:
+        """Return the figure with its interval, in as many places as the interval supports."""
+        places = 2 if self.error >= 0.005 else 3
+        return f"{fixed(self.value, places)} ± {fixed(self.error, places)}"
+
+    @property
+    def is_near_zero(self) -> bool:
+        """Whether the interval holds 0."""
+        return abs(self.value) <= self.error
+
+    def minus(self, other: Estimate) -> Estimate:
+        """Return the difference from another estimate over the same images and draws; its interval is the paired one.
+
+        Raises:
+            ValueError: an estimate without draws, or with others, cannot be paired.
+
+        """
+        if self.draws is None or other.draws is None or len(self.draws) != len(other.draws):
+            raise ValueError("A paired difference needs the same draws of the images on both sides.")
+        return estimate(self.value - other.value, self.draws - other.draws)
+
+
+def estimate(value: float | np.ndarray, draws: np.ndarray) -> Estimate:
+    """Return a figure with the interval that its draws (B,) give it."""
+    return Estimate(float(value), float(NORMAL_95 * draws.std(ddof=1)), draws)
+
+
+def photographs(sources: Sequence[int] | None) -> int:
+    """Return how many photographs draws are from, given the photograph (N,) of each image; 0 where images are drawn."""
+    number = 0 if sources is None else len(np.unique(sources))
+    return number if number >= MIN_PHOTOGRAPHS else 0
+
+
+def draws(count: int, sources: Sequence[int] | None, resamples: int, seed: int = 0) -> np.ndarray:
+    """Return how often each of ``count`` images is drawn, (resamples, count) whole numbers.
+
+    Arguments:
+        count: of the images, N.
+        sources: the photograph (N,) that each was cut from, where that is known.
+        resamples: how often images are drawn anew.
+        seed: of the draws.
+
+    """
+    groups = np.arange(count)
+    if sources is not None and photographs(sources):
+        groups = np.unique(sources, return_inverse=True)[1]
+    number = int(groups.max()) + 1
+    return np.random.default_rng(seed).multinomial(number, np.full(number, 1 / number), size=resamples)[:, groups]
+
+
+def means(drawn: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return the mean (B, …) over images of values (N, …) in every draw (B, N)."""
+    return (drawn / drawn.sum(axis=1, keepdims=True)) @ values
+
+
+# ---------------------------------------------------------------------- means over few values
+
+
+@dataclass(frozen=True)
+class Interval:
+    """The ends of an interval of a mean, and the two-sided p of a mean of 0; NaN where one value has none."""
+
+    low: float
+    high: float
+    p: float
+
+
+def of_mean(values: np.ndarray, level: float = ALPHA) -> Interval:
+    """Return the t interval of the mean of values (n,), at the two-sided level; of one value there is none.
+
+    >>> round(of_mean(np.array([0.5, 1.0, 1.5])).low, 2)
+    -0.24
+    """
+    if len(values) < 2:
+        return Interval(math.nan, math.nan, math.nan)
+    if np.ptp(values) == 0:
+        # The t statistic of no scatter is 0/0 or infinite.
+        return Interval(float(values[0]), float(values[0]), 0.0 if values[0] else 1.0)
+    from scipy import stats
+
+    test = stats.ttest_1samp(values, 0.0)
+    low, high = test.confidence_interval(1 - level)
+    return Interval(float(low), float(high), float(test.pvalue))
+
+
+def level_after_looks(counts: Sequence[int], most: int, alpha: float = ALPHA) -> float:
+    """Return the two-sided level of the last of several looks at growing data, so that all of them share ``alpha``.
+
+    The bound is group-sequential: at every look a part of ``alpha`` is spent that depends on how much of the data there
+    is, by the spending function α ln(1 + (e − 1) t) of Lan and DeMets, which is close to Pocock's constant bound. A
+    claim at any of the looks is then false with a probability of at most ``alpha``.
+
+    Args:
+        counts: values at each look, rising; the last one is the look that is asked about.
+        most: values at the last look that there is going to be.
+        alpha: of all looks together.
+
+    Reference: Lan and DeMets, Discrete sequential boundaries for clinical trials, 1983.
+
+    >>> level_after_looks([6], 6)
+    0.05
+    >>> round(level_after_looks([6, 12], 12), 3)
+    0.028
+
+    """
+    from scipy.optimize import brentq
+    from scipy.stats import norm
+
+    times = [count / most for count in counts]
+    if len(times) == 1 and times[0] >= 1:
+        return alpha
+    spent, grid, density, before = 0.0, np.zeros(1), np.ones(1), 0.0
+    level = alpha
+    for time in times:
+        # The sum of the values so far, in units in which its variance is the time, has this density where no earlier
+        # look made a claim.
+        scale = math.sqrt(time - before)
+        spending = alpha * math.log(1 + (math.e - 1) * min(time, 1.0)) - spent
+
+        bound = brentq(_too_much, 1e-6, 10.0, args=(grid, density, scale, spending))
+        level = float(2 * norm.sf(bound / math.sqrt(time)))
+        points, width = np.linspace(-bound, bound, 801, retstep=True)
+        weights = np.full(len(points), width)
+        weights[[0, -1]] /= 2  # the trapezoidal rule
+        density = weights * ((norm.pdf((points[:, None] - grid) / scale) / scale) @ density)
+        grid, before, spent = points, time, spent + spending
+    return level
+
+
+def _too_much(bound: float, grid: np.ndarray, density: np.ndarray, scale: float, spending: float) -> float:
+    """Return by how much the probability of going beyond a bound, from a density on a grid, is above what is spent."""
+    from scipy.stats import norm
+
+    tails = norm.sf((bound - grid) / scale) + norm.cdf((-bound - grid) / scale)
+    return float((density * tails).sum()) - spending

@@ -1,0 +1,112 @@
+"""Draws of images, intervals over seeds, and what several looks at growing data cost."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from eiwflow.analysis import intervals
+from eiwflow.analysis.intervals import Estimate, estimate
+
+
+def test_every_draw_is_of_as_many_images_and_the_same_for_the_same_seed() -> None:
+    drawn = intervals.draws(30, None, 50, seed=4)
+    assert drawn.shape == (50, 30) and (drawn.sum(axis=1) == 30).all() and drawn.max() > 1
+    np.testing.assert_array_equal(drawn, intervals.draws(30, None, 50, seed=4))
+    assert (drawn != intervals.draws(30, None, 50, seed=5)).any()
+
+
+def test_images_of_one_photograph_are_drawn_together() -> None:
+    sources = [7, 7, 2, 2, 5, 9, 9]
+    drawn = intervals.draws(7, sources, 200)
+    for source in set(sources):
+        mine = drawn[:, np.equal(sources, source)]
+        assert (mine == mine[:, :1]).all() and mine.std() > 0
+
+
+def test_of_too_few_photographs_images_are_drawn() -> None:
+    few = np.arange(12) % (intervals.MIN_PHOTOGRAPHS - 1)
+    assert intervals.photographs(few) == intervals.photographs(None) == 0
+    assert intervals.photographs(np.arange(12) % intervals.MIN_PHOTOGRAPHS) == intervals.MIN_PHOTOGRAPHS
+    np.testing.assert_array_equal(intervals.draws(12, few, 20), intervals.draws(12, None, 20))
+
+
+def test_interval_of_a_mean_is_the_one_of_theory() -> None:
+    values = stats.norm.ppf((np.arange(400) + 0.5) / 400)
+    found = estimate(values.mean(), intervals.means(intervals.draws(400, None, 2000), values))
+    assert found.error == pytest.approx(1.96 * values.std() / 20, rel=0.05)
+
+
+def test_means_weigh_images_by_how_often_they_are_drawn() -> None:
+    values = np.arange(6.0).reshape(3, 2)
+    drawn = np.array([[2, 0, 1], [0, 3, 0]])
+    np.testing.assert_allclose(intervals.means(drawn, values), [[4 / 3, 7 / 3], [2, 3]])
+
+
+def test_a_paired_difference_is_narrower_than_its_sides_where_images_move_both() -> None:
+    shared = np.random.default_rng(0).normal(size=64)
+    drawn = intervals.draws(64, None, 500)
+    one, other = (estimate((shared + shift).mean(), intervals.means(drawn, shared + shift)) for shift in (0.0, 0.3))
+    found = other.minus(one)
+    assert found.value == pytest.approx(0.3) and found.error < 0.01 * one.error and not found.is_near_zero
+
+
+def test_what_was_drawn_apart_cannot_be_paired() -> None:
+    with pytest.raises(ValueError, match="the same draws"):
+        Estimate(0.1, 0.1).minus(Estimate(0.2, 0.1))
+    with pytest.raises(ValueError, match="the same draws"):
+        estimate(0.1, np.arange(3.0)).minus(estimate(0.1, np.arange(4.0)))
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "text"),
+    [
+        (0.5, 0.02, "0.50 ± 0.02"),
+        (-0.0012, 0.001, "−0.001 ± 0.001"),
+        (2.0, 0.3, "2.00 ± 0.30"),
+        (-0.004, 0.01, "0.00 ± 0.01"),
+    ],
+)
+def test_a_figure_has_as_many_places_as_its_interval_supports(value: float, error: float, text: str) -> None:
+    assert str(Estimate(value, error)) == text
+
+
+# ---------------------------------------------------------------------- means over seeds, and several looks
+
+
+def test_the_t_interval_is_that_of_scipy():
+    values = np.array([0.1, -0.2, 0.4, 0.3])
+    expected = stats.ttest_1samp(values, 0.0)
+    found = intervals.of_mean(values)
+    assert found.p == pytest.approx(expected.pvalue)
+    assert (found.low, found.high) == pytest.approx(tuple(expected.confidence_interval(0.95)))
+    wider = intervals.of_mean(values, 0.01)
+    assert wider.low < found.low and wider.p == found.p
+
+
+def test_one_value_has_no_interval_and_equal_values_one_of_no_width():
+    assert np.isnan(intervals.of_mean(np.array([1.0])).low)
+    assert intervals.of_mean(np.full(3, -0.1)) == intervals.Interval(-0.1, -0.1, 0.0)
+    assert intervals.of_mean(np.zeros(3)).p == 1.0
+
+
+def test_one_look_at_all_values_keeps_the_level_and_earlier_looks_cost():
+    assert intervals.level_after_looks([6], 6) == 0.05
+    two, three = intervals.level_after_looks([6, 12], 12), intervals.level_after_looks([4, 8, 12], 12)
+    # Pocock's constant levels are 0.0294 and 0.0221.
+    assert (two, three) == pytest.approx((0.0294, 0.0221), abs=0.002)
+    assert intervals.level_after_looks([3], 6) < 0.05
+
+
+@pytest.mark.parametrize("counts", [(6, 12), (4, 8, 12), (10, 11, 12)])
+def test_whoever_looks_several_times_claims_falsely_in_5_percent(counts):
+    values = np.random.default_rng(1).normal(size=(20_000, counts[-1]))
+    claimed, naive = np.zeros(len(values), bool), np.zeros(len(values), bool)
+    for place, count in enumerate(counts):
+        p = stats.ttest_1samp(values[:, :count], 0.0, axis=1).pvalue
+        claimed |= p < intervals.level_after_looks(counts[: place + 1], counts[-1])
+        naive |= p < 0.05
+    # 0.0015 is the standard error; normal bounds on t statistics of so few values spend a little more.
+    assert 0.045 < claimed.mean() < 0.056
+    assert naive.mean() > claimed.mean()
