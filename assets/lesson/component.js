@@ -8,6 +8,7 @@ export default function ({ parentElement, data, setStateValue, setTriggerValue }
     home: root.dataset.home === "1",
     onState: (state) => setStateValue("at", state),
     onLeave: (page, query) => setTriggerValue("leave", { page, query, n: Date.now() }),
+    onPhoto: (photo) => setTriggerValue("photo", photo),
     onTrain: () => setTriggerValue("train", Date.now()),
   });
   return () => { stage.stop(); root.eiwLesson = undefined; };

@@ -14,43 +14,55 @@ export function readPack(bytes) {
   return { head, floats, blob };
 }
 
+let patches = new Float64Array(0);                   // one buffer for all convolutions: each fills it anew
+
+/** The patches under the kernel, [pixel][row][column][input], zero beyond the edges. */
+function patchesOf(x, height, width, reach, inputs) {
+  const taps = (2 * reach + 1) ** 2 * inputs, count = height * width * taps;
+  if (patches.length < count) patches = new Float64Array(count);
+  else patches.fill(0, 0, count);
+  for (let row = 0; row < height; row++) for (let col = 0; col < width; col++) {
+    let to = (row * width + col) * taps;
+    for (let dy = -reach; dy <= reach; dy++) for (let dx = -reach; dx <= reach; dx++, to += inputs) {
+      const r = row + dy, c = col + dx;
+      if (r < 0 || c < 0 || r >= height || c >= width) continue;
+      const from = (r * width + c) * inputs;
+      for (let i = 0; i < inputs; i++) patches[to + i] = x[from + i];
+    }
+  }
+  return patches;
+}
+
 /** Convolution with zero padding and stride 1: x [pixel][inputs] to [pixel][outputs]. */
 export function convolve(x, height, width, layer) {
-  const { kernel, inputs, outputs, weight, bias } = layer, pixels = height * width;
-  const y = new Float64Array(pixels * outputs), reach = kernel >> 1, taps = kernel * kernel * inputs;
-  let columns = x;
-  if (kernel > 1) {
-    columns = new Float64Array(pixels * taps);
-    for (let row = 0; row < height; row++) for (let col = 0; col < width; col++) {
-      let to = (row * width + col) * taps;
-      for (let dy = -reach; dy <= reach; dy++) for (let dx = -reach; dx <= reach; dx++, to += inputs) {
-        const r = row + dy, c = col + dx;
-        if (r < 0 || c < 0 || r >= height || c >= width) continue;
-        const from = (r * width + c) * inputs;
-        for (let i = 0; i < inputs; i++) columns[to + i] = x[from + i];
-      }
-    }
-  }
-  for (let p = 0; p < pixels; p++) {
-    const a = p * taps;
-    let o = 0;
-    for (; o + 4 <= outputs; o += 4) {
-      const w0 = o * taps, w1 = w0 + taps, w2 = w1 + taps, w3 = w2 + taps;
-      let s0 = bias[o], s1 = bias[o + 1], s2 = bias[o + 2], s3 = bias[o + 3];
+  const { kernel, inputs, outputs, weight, bias } = layer, pixels = height * width, taps = kernel * kernel * inputs;
+  const y = new Float64Array(pixels * outputs), columns = kernel > 1 ? patchesOf(x, height, width, kernel >> 1, inputs) : x;
+  let o = 0;
+  for (; o + 4 <= outputs; o += 4) {                 // four outputs of two pixels at once: each weight is read for both
+    const w0 = o * taps, w1 = w0 + taps, w2 = w1 + taps, w3 = w2 + taps;
+    let p = 0;
+    for (; p + 2 <= pixels; p += 2) {
+      const a = p * taps, b = a + taps;
+      let s0 = bias[o], s1 = bias[o + 1], s2 = bias[o + 2], s3 = bias[o + 3], t0 = s0, t1 = s1, t2 = s2, t3 = s3;
       for (let k = 0; k < taps; k++) {
-        const v = columns[a + k];
-        s0 += v * weight[w0 + k]; s1 += v * weight[w1 + k]; s2 += v * weight[w2 + k]; s3 += v * weight[w3 + k];
+        const v = columns[a + k], u = columns[b + k], m0 = weight[w0 + k], m1 = weight[w1 + k], m2 = weight[w2 + k], m3 = weight[w3 + k];
+        s0 += v * m0; s1 += v * m1; s2 += v * m2; s3 += v * m3;
+        t0 += u * m0; t1 += u * m1; t2 += u * m2; t3 += u * m3;
       }
-      const at = p * outputs + o;
+      const at = p * outputs + o, next = at + outputs;
       y[at] = s0; y[at + 1] = s1; y[at + 2] = s2; y[at + 3] = s3;
+      y[next] = t0; y[next + 1] = t1; y[next + 2] = t2; y[next + 3] = t3;
     }
-    for (; o < outputs; o++) {
-      let s = bias[o];
-      for (let k = 0; k < taps; k++) s += columns[a + k] * weight[o * taps + k];
-      y[p * outputs + o] = s;
-    }
+    for (; p < pixels; p++) for (let q = o; q < o + 4; q++) y[p * outputs + q] = dot(columns, p * taps, weight, q * taps, taps, bias[q]);
   }
+  for (; o < outputs; o++) for (let p = 0; p < pixels; p++) y[p * outputs + o] = dot(columns, p * taps, weight, o * taps, taps, bias[o]);
   return y;
+}
+
+function dot(x, a, y, b, count, start) {
+  let s = start;
+  for (let k = 0; k < count; k++) s += x[a + k] * y[b + k];
+  return s;
 }
 
 function network(x, height, width, layers) {
@@ -73,18 +85,22 @@ function mix(x, channels, matrix, bias) {
   return y;
 }
 
-/** The first or the second half of the channels. */
-export function half(x, channels, second) {
-  const h = channels / 2, y = new Float64Array(x.length / 2);
-  for (let p = 0, q = second ? h : 0; p < y.length; p += h, q += channels) for (let i = 0; i < h; i++) y[p + i] = x[q + i];
-  return y;
+/** The first channels, so many of them, and the others. */
+export function cut(x, channels, count) {
+  const pixels = x.length / channels, rest = channels - count, a = new Float64Array(pixels * count), b = new Float64Array(pixels * rest);
+  for (let p = 0; p < pixels; p++) {
+    for (let i = 0; i < count; i++) a[p * count + i] = x[p * channels + i];
+    for (let i = 0; i < rest; i++) b[p * rest + i] = x[p * channels + count + i];
+  }
+  return [a, b];
 }
 
+/** The inverse of cut: the channels of a, then those of b. */
 export function join(a, b, channels) {
-  const h = channels / 2, y = new Float64Array(a.length + b.length);
-  for (let p = 0, q = 0; p < a.length; p += h, q += channels) for (let i = 0; i < h; i++) {
-    y[q + i] = a[p + i];
-    y[q + h + i] = b[p + i];
+  const y = new Float64Array(a.length + b.length), pixels = y.length / channels, count = a.length / pixels, rest = channels - count;
+  for (let p = 0; p < pixels; p++) {
+    for (let i = 0; i < count; i++) y[p * channels + i] = a[p * count + i];
+    for (let i = 0; i < rest; i++) y[p * channels + count + i] = b[p * rest + i];
   }
   return y;
 }
@@ -117,7 +133,7 @@ function backInOrder(y, order) {
   return x;
 }
 
-/** log ω of one half from the spatial means and log variances of the other. */
+/** log ω of one part of the channels from the spatial means and log variances of the other. */
 function solve(x, channels, solver) {
   const pixels = x.length / channels, pooled = new Float64Array(2 * channels);
   for (let c = 0; c < channels; c++) {
@@ -134,8 +150,9 @@ function solve(x, channels, solver) {
 }
 
 function scaled(x, logs, sign) {
-  const n = logs.length;
-  return x.map((v, i) => v * Math.exp(sign * logs[i % n]));
+  const n = logs.length, factors = logs.map((log) => Math.exp(sign * log)), y = new Float64Array(x.length);
+  for (let p = 0; p < x.length; p += n) for (let c = 0; c < n; c++) y[p + c] = x[p + c] * factors[c];
+  return y;
 }
 
 /** The inverse of a square matrix [row][column], by elimination with pivots. */
@@ -157,6 +174,25 @@ export function inverted(matrix) {
   return b;
 }
 
+/** log |det| of a square matrix, by elimination with pivots. */
+export function logDeterminant(matrix) {
+  const n = Math.sqrt(matrix.length), a = matrix.slice();
+  let sum = 0;
+  for (let col = 0; col < n; col++) {
+    let pivot = col;
+    for (let r = col + 1; r < n; r++) if (Math.abs(a[r * n + col]) > Math.abs(a[pivot * n + col])) pivot = r;
+    for (let k = col; k < n; k++) [a[col * n + k], a[pivot * n + k]] = [a[pivot * n + k], a[col * n + k]];
+    sum += Math.log(Math.abs(a[col * n + col]));
+    for (let r = col + 1; r < n; r++) {
+      const factor = a[r * n + col] / a[col * n + col];
+      if (factor) for (let k = col; k < n; k++) a[r * n + k] -= factor * a[col * n + k];
+    }
+  }
+  return sum;
+}
+
+const total = (x) => x.reduce((a, b) => a + b, 0);
+
 /** One level of the flow. */
 export class Level {
   constructor(spec, floats) {
@@ -167,8 +203,11 @@ export class Level {
     };
     Object.assign(this, { number: spec.number, channels: spec.channels, height: spec.height, width: spec.width });
     this.bound = spec.bound;
-    this.order = spec.order;                         // channel numbers, kept first; null at the last level
+    this.kept = spec.order ? spec.kept : 0;          // channels that go on
+    this.gone = spec.channels - this.kept;           // channels that are factored out
+    this.order = spec.order;                         // channel numbers, those that go on first; null at the last level
     this.steps = spec.steps.map((s) => ({ ...map(s), network: s.network.map(layer) }));
+    this.logDetOfMaps = spec.height * spec.width * total(this.steps.map((step) => logDeterminant(step.forward.matrix)));
     const solver = (s) => ({ hidden: layer(s.hidden), out: layer(s.out) });
     this.weights = spec.weights && { kept: solver(spec.weights.kept), emitted: solver(spec.weights.emitted) };
     this.prior = spec.prior && layer(spec.prior);
@@ -176,10 +215,10 @@ export class Level {
 
   /** The coupling's log-scale s and shift t from the half that decides. */
   affine(step, decides) {
-    const h = this.channels / 2, out = network(decides, this.height, this.width, step.network);
-    const logScale = half(out, this.channels, false), bound = this.bound;
+    const out = network(decides, this.height, this.width, step.network), { bound } = this;
+    const [logScale, shift] = cut(out, this.channels, this.channels / 2);
     for (let i = 0; i < logScale.length; i++) logScale[i] = bound * Math.tanh(logScale[i] / bound);
-    return { logScale, shift: half(out, this.channels, true), half: h };
+    return { logScale, shift };
   }
 
   /** Features behind step k, for every k; look, where it is given, is told what each coupling does. */
@@ -188,10 +227,12 @@ export class Level {
     let y = x;
     this.steps.forEach((step, number) => {
       y = mix(y, this.channels, step.forward.matrix, step.forward.bias);
-      const a = half(y, this.channels, false), b = half(y, this.channels, true);
+      const [a, b] = cut(y, this.channels, this.channels / 2);
       const { logScale, shift } = this.affine(step, a);
       look?.({ number, a, b, logScale, shift });
-      y = join(a, b.map((v, i) => Math.exp(logScale[i]) * v + shift[i]), this.channels);
+      const changed = new Float64Array(b.length);
+      for (let i = 0; i < b.length; i++) changed[i] = Math.exp(logScale[i]) * b[i] + shift[i];
+      y = join(a, changed, this.channels);
       seen.push(y);
     });
     return seen;
@@ -204,52 +245,55 @@ export class Level {
     let y = features;
     for (let k = this.steps.length - 1; k >= 0; k--) {
       const step = this.steps[k];
-      const a = half(y, this.channels, false), b = half(y, this.channels, true);
+      const [a, b] = cut(y, this.channels, this.channels / 2);
       const { logScale, shift } = this.affine(step, a);
-      y = join(a, b.map((v, i) => (v - shift[i]) * Math.exp(-logScale[i])), this.channels);
+      for (let i = 0; i < b.length; i++) b[i] = (b[i] - shift[i]) * Math.exp(-logScale[i]);
+      y = join(a, b, this.channels);
       y = mix(y, this.channels, step.inverse.matrix, step.inverse.bias);
     }
     return y;
   }
 
-  /** log ω by position after the order, kept half first; null where the flow weights no channel. */
+  /** log ω by position after the order, channels that go on first; null where the flow weights no channel. */
   logWeights(features) {
     if (!this.weights) return null;
-    const ordered = inOrder(features, this.order), h = this.channels / 2;
-    const a = half(ordered, this.channels, false), b = half(ordered, this.channels, true);
-    const logB = solve(a, h, this.weights.emitted);
-    const logA = solve(scaled(b, logB, 1), h, this.weights.kept);
+    const [a, b] = cut(inOrder(features, this.order), this.channels, this.kept);
+    const logB = solve(a, this.kept, this.weights.emitted);
+    const logA = solve(scaled(b, logB, 1), this.gone, this.weights.kept);
     return Float64Array.from([...logA, ...logB]);
   }
 
   priorOf(kept) {
-    if (!this.prior) return { mean: new Float64Array(kept.length), logStd: new Float64Array(kept.length) };
-    const out = convolve(kept, this.height, this.width, this.prior);
-    const logStd = half(out, this.channels, true).map((s) => PRIOR_BOUND * Math.tanh(s / PRIOR_BOUND));
-    return { mean: half(out, this.channels, false), logStd };
+    const count = this.height * this.width * this.gone;
+    if (!this.prior) return { mean: new Float64Array(count), logStd: new Float64Array(count) };
+    const [mean, logStd] = cut(convolve(kept, this.height, this.width, this.prior), 2 * this.gone, this.gone);
+    for (let i = 0; i < count; i++) logStd[i] = PRIOR_BOUND * Math.tanh(logStd[i] / PRIOR_BOUND);
+    return { mean, logStd };
   }
 
   /** Everything that happens to the squeezed input x. */
   forward(x) {
-    const steps = this.run(x), features = steps.at(-1);
-    if (!this.order) return { input: x, steps, features, kept: null, emitted: features, noise: features, logWeights: null };
+    let logDet = this.logDetOfMaps;
+    const steps = this.run(x, ({ logScale }) => { logDet += total(logScale); }), features = steps.at(-1);
+    if (!this.order) return { input: x, steps, features, kept: null, emitted: features, noise: features, logWeights: null, logDet };
     const logWeights = this.logWeights(features);
     let shuffled = inOrder(features, this.order);
     if (logWeights) shuffled = scaled(shuffled, logWeights, 1);
-    const kept = half(shuffled, this.channels, false), emitted = half(shuffled, this.channels, true);
+    const [kept, emitted] = cut(shuffled, this.channels, this.kept);
     const { mean, logStd } = this.priorOf(kept);
     const noise = emitted.map((z, i) => (z - mean[i]) * Math.exp(-logStd[i]));
-    return { input: x, steps, features, kept, emitted, noise, logWeights };
+    logDet += (logWeights ? this.height * this.width * total(logWeights) : 0) - total(logStd);
+    return { input: x, steps, features, kept, emitted, noise, logWeights, logDet };
   }
 
-  /** Features from the kept half and the noise. */
+  /** Features from what went on and the noise. */
   unsplit(kept, noise) {
     if (!this.order) return noise;
-    const h = this.channels / 2, { mean, logStd } = this.priorOf(kept);
+    const { mean, logStd } = this.priorOf(kept);
     let a = kept, b = noise.map((e, i) => mean[i] + e * Math.exp(logStd[i]));
     if (this.weights) {
-      a = scaled(a, solve(b, h, this.weights.kept), -1);
-      b = scaled(b, solve(a, h, this.weights.emitted), -1);
+      a = scaled(a, solve(b, this.gone, this.weights.kept), -1);
+      b = scaled(b, solve(a, this.kept, this.weights.emitted), -1);
     }
     return backInOrder(join(a, b, this.channels), this.order);
   }
@@ -279,6 +323,12 @@ export class Flow {
       kept = traces.at(-1).kept;
     }
     return traces;
+  }
+
+  /** Bits per dimension of the bytes behind x, given its traces: what x costs as bytes that are 1/256 apart. */
+  bitsPerDim(traces) {
+    const nats = total(traces.map(({ logDet, noise }) => logDet - total(noise.map((e) => e * e)) / 2 - noise.length * Math.log(2 * Math.PI) / 2));
+    return 8 - nats / (this.dimensions * Math.LN2);
   }
 
   /** log ω of level 1 alone, by position after the order. */
@@ -322,13 +372,13 @@ export function without(features, average, thrown) {
   return y;
 }
 
-/** Every choice of half of n channels, as bit masks. */
-export function halves(n) {
+/** Every choice of so many of n channels, as bit masks. */
+export function choicesOf(n, count) {
   const masks = [];
   for (let mask = 0; mask < 1 << n; mask++) {
     let bits = 0;
     for (let m = mask; m; m &= m - 1) bits++;
-    if (bits === n / 2) masks.push(mask);
+    if (bits === count) masks.push(mask);
   }
   return masks;
 }
@@ -368,16 +418,25 @@ function digamma(x) {
   return sum + Math.log(x) - 0.5 / x - i * (1 / 12 - i * (1 / 120 - i / 252));
 }
 
-/** Normal numbers that depend on the seed alone. */
-export function normals(seed, count) {
+/** A function that returns uniform numbers in 0 … 1, the same for a seed. */
+function generator(seed) {
   let state = (seed * 2654435761 + 1) >>> 0;
-  const uniform = () => {
+  return () => {
     state = (state + 0x6d2b79f5) >>> 0;
     let t = Math.imul(state ^ (state >>> 15), state | 1);
     t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
     return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
   };
-  const out = new Float64Array(count);
+}
+
+/** Uniform numbers in 0 … 1 that depend on the seed alone. */
+export function uniforms(seed, count) {
+  return new Float64Array(count).map(generator(seed));
+}
+
+/** Normal numbers that depend on the seed alone. */
+export function normals(seed, count) {
+  const uniform = generator(seed), out = new Float64Array(count);
   for (let i = 0; i < count; i += 2) {
     const radius = Math.sqrt(-2 * Math.log(1 - uniform())), angle = 2 * Math.PI * uniform();
     out[i] = radius * Math.cos(angle);

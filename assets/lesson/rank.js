@@ -1,5 +1,5 @@
-// Ranks every half of level 1's channels by the picture that is left: in a Worker, or in slices between frames.
-import { bitsOf, halves, psnr, without } from "./flow.js";
+// Ranks every choice of level 1's channels by the picture that is left: in a Worker, or in slices between frames.
+import { bitsOf, choicesOf, psnr, without } from "./flow.js";
 
 /* global make_flow_js */
 const SLICE_MS = 8;
@@ -10,12 +10,12 @@ function work(flowModule) {
     const { head, floats } = flowModule.readPack(pack), spec = head[which];
     const flow = new flowModule.Flow(spec, floats), level = flow.levels[0], average = floats(spec.average);
     const features = flow.encode(flow.dequantise(bytes))[0].features;
-    const scores = flowModule.halves(level.channels).map((mask) => flowModule.score(flow, features, average, bytes, mask));
+    const scores = flowModule.choicesOf(level.channels, level.gone).map((mask) => flowModule.score(flow, features, average, bytes, mask));
     postMessage(Float64Array.from(scores));
   };
 }
 
-/** Call done(scores of every half, in the order of halves()); returns a function that stops the work. */
+/** Call done(scores of every choice, in the order of choicesOf()); returns a function that stops the work. */
 export function scoreAll({ pack, which, flow, features, average, bytes, done }) {
   if (typeof make_flow_js === "function" && typeof Worker === "function") {
     try {
@@ -34,7 +34,7 @@ export function scoreAll({ pack, which, flow, features, average, bytes, done }) 
 }
 
 function inSlices({ flow, features, average, bytes, done }) {
-  const n = flow.levels[0].channels, masks = halves(n), scores = new Float64Array(masks.length);
+  const { channels: n, gone } = flow.levels[0], masks = choicesOf(n, gone), scores = new Float64Array(masks.length);
   let at = 0, timer;
   const slice = () => {
     const end = performance.now() + SLICE_MS;
@@ -47,13 +47,13 @@ function inSlices({ flow, features, average, bytes, done }) {
   return () => clearTimeout(timer);
 }
 
-/** Rank from 1 of the half with this mask. */
-export function rankOf(scores, n, mask) {
-  const mine = scores[halves(n).indexOf(mask)];
+/** Rank from 1 of the choice with this mask. */
+export function rankOf(scores, level, mask) {
+  const mine = scores[choicesOf(level.channels, level.gone).indexOf(mask)];
   return 1 + scores.filter((s) => s > mine + 1e-9).length;
 }
 
-/** The mask of the half that a flow factors out at level 1. */
-export function ownHalf(level) {
-  return level.order.slice(level.channels / 2).reduce((mask, channel) => mask | (1 << channel), 0);
+/** The mask of the channels that a flow factors out at level 1. */
+export function ownChoice(level) {
+  return level.order.slice(level.kept).reduce((mask, channel) => mask | (1 << channel), 0);
 }

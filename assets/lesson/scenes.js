@@ -11,5 +11,6 @@ import { attributes } from "./scenes/attributes.js";
 import { sampling } from "./scenes/samples.js";
 import { worth } from "./scenes/worth.js";
 import { training } from "./scenes/train.js";
+import { likely } from "./scenes/likely.js";
 
-export const scenes = [noise, squeezing, predicting, throwing, sorting, river, weighting, resampling, attributes, sampling, worth, training];
+export const scenes = [noise, squeezing, predicting, throwing, sorting, river, weighting, resampling, attributes, sampling, worth, training, likely];

@@ -1,17 +1,40 @@
 // The stage: one scene at a time, full screen. Draws header, sentence, dots, notes, thumbnails; holds keys and URL.
+// The server's word on a training and on an uploaded photo comes as the window's event "eiwflow-live", kept in
+// window.eiwflowLive: {training: {…}, photo: {key, bytes} or {error}}.
 import { Flow, readPack } from "./flow.js";
 import { el, picture } from "./draw.js";
 import { scenes } from "./scenes.js";
 
 const CHANNEL = "eiwflow-lesson", REST_MS = 700;
+/** Number of the visitor's own photo among the images; side of the square that is sent to the server. */
+const OWN = "own", PHOTO_SIDE = 512;
+/** Scenes that a flow just trained is shown in. */
+const TOUR = [1, 5, 10];
 const NEXT = ["ArrowRight", "PageDown"], BACK = ["ArrowLeft", "PageUp"];
 
-/** Put the lesson into an element. Options: offline, home (scene 1 alone), onState(state), onLeave(page, query), photo(file). */
+/** Put the lesson into an element. Options: offline, home (scene 1 alone), onState(state), onLeave(page, query), onPhoto(photo), onTrain(). */
 export function mount(root, bytes, options = {}) {
   root.eiwLesson?.stop();
   const stage = new Stage(root, bytes, options);
   root.eiwLesson = stage;
   return stage;
+}
+
+function ownImage({ key, bytes }) {
+  return { number: OWN, key, bytes: typeof bytes === "string" ? Uint8Array.from(atob(bytes), (c) => c.charCodeAt(0)) : bytes, name: "Your photo" };
+}
+
+/** The middle square of a picture file as a canvas of at most `side` pixels, halved step by step: one large step would skip pixels. */
+async function squareOf(file, side) {
+  const bitmap = await createImageBitmap(file), whole = Math.min(bitmap.width, bitmap.height);
+  let canvas = el("canvas", { width: whole, height: whole }), now = whole;
+  canvas.getContext("2d").drawImage(bitmap, (bitmap.width - whole) / 2, (bitmap.height - whole) / 2, whole, whole, 0, 0, whole, whole);
+  while (now > side) {
+    const to = Math.max(side, now >> 1), small = el("canvas", { width: to, height: to });
+    small.getContext("2d").drawImage(canvas, 0, 0, now, now, 0, 0, to, to);
+    [canvas, now] = [small, to];
+  }
+  return canvas;
 }
 
 class Stage {
@@ -21,10 +44,16 @@ class Stage {
     this.flow = new Flow(head.flow, floats);
     this.fixed = head.fixed && new Flow(head.fixed, floats);
     this.images = head.images.map((image) => ({ ...image, bytes: blob(image.bytes), name: image.name ?? `Image ${image.number}` }));
+    if (head.photo) this.images.push(ownImage(head.photo));
     const query = new URLSearchParams(options.home ? "" : location.search);
     const before = root.eiwKept?.flow === head.flow.name ? root.eiwKept : {};
-    this.scenes = scenes.filter((scene) => !options.offline || !scene.needsServer);
-    this.image = Math.max(0, this.images.findIndex((image) => String(image.number) === (before.image ?? query.get("image"))));
+    if (before.photo && !head.photo) this.images.push(before.photo);
+    this.possible = scenes.filter((scene) => !options.offline || !scene.needsServer);
+    const tour = query.get("scenes")?.split(",");      // a few scenes of a flow of one's own
+    this.scenes = this.possible.filter((scene) => !tour || tour.includes(String(scene.number)));
+    if (!this.scenes.length) this.scenes = this.possible;
+    const asked = before.image ?? (head.photo ? OWN : query.get("image"));
+    this.image = Math.max(0, this.images.findIndex((image) => String(image.number) === asked));
     this.at = Math.max(0, this.scenes.findIndex((scene) => String(scene.number) === String(before.scene ?? query.get("scene"))));
     if (query.get("choice")) this.kept[this.scenes[this.at].number] = query.get("choice");
     Object.assign(this.kept, before.kept);
@@ -40,6 +69,7 @@ class Stage {
     const { head } = this.pack, { home } = this.options;
     this.count = el("b", {});
     this.dots = el("div", { className: "dots", role: "img" });
+    this.status = el("button", { type: "button", className: "status", hidden: true, onclick: () => this.goTo(this.possible.findIndex((scene) => scene.needsServer)) });
     this.title = el("h1", {});
     this.sentence = el("p", { className: "sentence", "data-lesson": "sentence", "aria-live": "polite" });
     this.host = el("div", { className: "picture" });
@@ -50,7 +80,7 @@ class Stage {
     this.more = el("button", { type: "button", onclick: () => this.leave(this.scene.more) }, "See more");
     this.thumbs = el("div", { className: "thumbs", role: "group", "aria-label": "The picture" });
     this.stage = el("section", { className: `stage${home ? " home" : ""}`, "data-lesson": "stage", tabIndex: -1, "aria-label": "The lesson" },
-      el("header", {}, el("span", {}, this.count, el("span", { className: head.note ? "" : "wide" }, head.note ?? "Multi-scale flows in ten minutes")), this.dots, this.menu),
+      el("header", {}, el("span", {}, this.count, el("span", { className: head.note ? "" : "wide" }, head.note ?? "Multi-scale flows in ten minutes")), this.status, this.dots, this.menu),
       el("div", { className: "words" }, this.title, this.sentence), this.host, this.notes,
       el("footer", {}, this.back, el("button", { type: "button", className: "wide", onclick: () => this.toggleNotes() }, "Notes (N)"),
         this.options.offline ? null : this.more, this.thumbs, this.next));
@@ -60,9 +90,12 @@ class Stage {
   }
 
   fillMenu(head) {
-    const list = this.menu.lastChild, item = (text, act) => list.append(el("button", { type: "button", onclick: act }, text));
-    this.scenes.forEach((scene, i) => item(`${scene.number} ${scene.short}`, () => { this.menu.open = false; this.go(i - this.at); }));
+    const list = this.menu.lastChild;
+    list.replaceChildren();
+    const item = (text, act) => list.append(el("button", { type: "button", onclick: act }, text));
+    this.scenes.forEach((scene, i) => item(`${i + 1} ${scene.short}`, () => { this.menu.open = false; this.go(i - this.at); }));
     list.append(el("hr"));
+    if (this.scenes.length < this.possible.length) item("All scenes of this flow", () => this.showAll());
     item("Notes in a second window", () => this.openNotes());
     for (const [path, label] of head.pages ?? []) item(label, () => this.leave({ page: path }));
   }
@@ -79,16 +112,15 @@ class Stage {
     this.thumbs.append(el("button", { type: "button", onclick: () => file.click() }, "Your photo"), file);
   }
 
+  /** Take a photo: with a server, through it, so that all pages show the same; else here. */
   async ownPhoto(file) {
-    const [height, width, channels] = this.pack.head.shape;
+    const [height, width, channels] = this.pack.head.shape, { onPhoto } = this.options;
     try {
-      const bitmap = await createImageBitmap(file), side = Math.min(bitmap.width, bitmap.height);
-      let canvas = el("canvas", { width: side, height: side });
-      canvas.getContext("2d").drawImage(bitmap, (bitmap.width - side) / 2, (bitmap.height - side) / 2, side, side, 0, 0, side, side);
-      for (let now = side; now > width;) {              // halve repeatedly: one large step would skip pixels
-        const to = Math.max(width, now >> 1), small = el("canvas", { width: to, height: to });
-        small.getContext("2d").drawImage(canvas, 0, 0, now, now, 0, 0, to, to);
-        [canvas, now] = [small, to];
+      const canvas = await squareOf(file, onPhoto ? PHOTO_SIDE : width);
+      if (onPhoto) {
+        this.say("Reading your photo …");
+        this.waits = true;
+        return onPhoto({ name: file.name.slice(0, 80), content: canvas.toDataURL("image/png").split(",")[1] });
       }
       const last = el("canvas", { width, height });
       last.getContext("2d").drawImage(canvas, 0, 0, width, height);
@@ -98,17 +130,46 @@ class Stage {
         if (channels === 3) bytes.set([r, g, b], 3 * i);
         else bytes[i] = Math.round(0.299 * r + 0.587 * g + 0.114 * b);
       }
-      this.images = [...this.images.filter((image) => image.number !== "own"), { number: "own", bytes, name: "Your photo" }];
-      this.pickImage(this.images.length - 1);
+      this.takePhoto({ bytes });
     } catch {
       this.say(`“${file.name.slice(0, 40)}” cannot be read as a picture; choose a PNG, JPEG or WebP.`);
     }
   }
 
+  takePhoto(photo) {
+    this.images = [...this.images.filter((image) => image.number !== OWN), ownImage(photo)];
+    this.pickImage(this.images.length - 1);
+  }
+
+  /** Hear what the server says of a training and of a photo. */
+  hear({ training, photo }) {
+    if (photo && this.waits) {
+      this.waits = false;
+      if (photo.error) this.say(photo.error);
+      else this.takePhoto(photo);
+    }
+    this.training = training;
+    this.showTraining();
+    this.live?.hear?.(training);
+  }
+
+  /** The training that was started from here, wherever in the lesson one is by now. */
+  showTraining() {
+    const now = this.training, here = this.scene.needsServer;
+    this.status.hidden = !now || here || !(now.alive || now.key);
+    if (this.status.hidden) return;
+    this.status.textContent = now.alive ? `Training: ${Math.round(100 * now.step / Math.max(1, now.total))} %` : "Your flow is ready";
+  }
+
+  /** Show a few scenes with another flow: the page is opened anew, with that flow. */
+  openFlow(key) {
+    location.search = `?ck=${encodeURIComponent(key)}&scenes=${TOUR.join(",")}&scene=${TOUR[0]}`;
+  }
+
   pickImage(i) {
     this.image = i;
     this.traces_ = undefined;
-    this.kept = {};
+    this.kept = Object.fromEntries(this.scenes.filter((scene) => scene.keepsChoice && this.kept[scene.number]).map((scene) => [scene.number, this.kept[scene.number]]));
     this.fillThumbs();
     this.show();
   }
@@ -141,6 +202,7 @@ class Stage {
       this.say(`This scene cannot be drawn for this flow: ${error.message}.`);
       console.error(error);
     }
+    this.showTraining();
     this.publish();
   }
 
@@ -161,22 +223,40 @@ class Stage {
     this.stage.focus({ preventScroll: true });
   }
 
+  /** Leave a tour of a few scenes for the whole lesson, at scene i of it. */
+  goTo(i) {
+    const to = this.possible[i];
+    if (this.scenes.includes(to)) return this.go(this.scenes.indexOf(to) - this.at);
+    this.showAll(to);
+  }
+
+  showAll(to = this.scene) {
+    this.scenes = this.possible;
+    this.at = this.scenes.indexOf(to);
+    this.menu.open = false;
+    this.fillMenu(this.pack.head);
+    this.show();
+    this.stage.focus({ preventScroll: true });
+  }
+
   leave(more) {
-    const image = this.images[this.image];
-    this.options.onLeave?.(more.page, { ...(image.number === "own" ? {} : { image: String(image.number) }), ...(more.query ?? {}) });
+    const image = this.images[this.image], chosen = image.number !== OWN ? { image: String(image.number) } : image.key ? { photo: image.key } : {};
+    this.options.onLeave?.(more.page, { ...chosen, ...(more.query ?? {}) });
   }
 
   publish() {
     const { scene } = this, image = this.images[this.image];
-    this.root.eiwKept = { flow: this.pack.head.flow.name, scene: scene.number, image: String(image.number), kept: this.kept };
+    const photo = this.images.find((one) => one.number === OWN);
+    this.root.eiwKept = { flow: this.pack.head.flow.name, scene: scene.number, image: String(image.number), photo, kept: this.kept };
     this.channel?.postMessage({ at: this.at });
     if (this.options.home) return;
     const url = new URL(location.href);
     url.searchParams.set("scene", scene.number);
-    if (image.number === "own") url.searchParams.delete("image");
-    else url.searchParams.set("image", image.number);
-    if (this.choice) url.searchParams.set("choice", this.choice);
-    else url.searchParams.delete("choice");
+    const put = (key, text) => text ? url.searchParams.set(key, text) : url.searchParams.delete(key);
+    put("image", image.number === OWN ? "" : String(image.number));
+    put("photo", image.number === OWN ? image.key : "");
+    if (this.scenes === this.possible) url.searchParams.delete("scenes");
+    put("choice", this.choice);
     try { history.replaceState(history.state, "", url); } catch { /* a file opened from disk may not change its address */ }
     clearTimeout(this.late);
     const state = JSON.stringify({ scene: scene.number, image: image.number });
@@ -213,6 +293,10 @@ class Stage {
   listen() {
     if (typeof BroadcastChannel === "function") this.channel = new BroadcastChannel(CHANNEL);
     if (this.options.home) return;
+    const hear = (event) => this.hear(event.detail);
+    window.addEventListener("eiwflow-live", hear);
+    this.cleanup.push(() => window.removeEventListener("eiwflow-live", hear));
+    this.training = window.eiwflowLive?.training;
     const key = (event) => this.key(event);
     window.addEventListener("keydown", key, true);
     const theme = () => this.show(), dark = matchMedia("(prefers-color-scheme: dark)");

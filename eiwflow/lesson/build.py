@@ -26,8 +26,8 @@ from .spec import check, flow_spec
 
 #: Test images that averages of channels are taken over, and that the usual rank of a flow's half is taken over.
 AVERAGED, RANKED = 256, 50
-#: Training images that the directions of attributes are from.
-ATTRIBUTE_IMAGES = 4000
+#: Training images that the directions of attributes are from: of the bundled flow, and of one that somebody waits for.
+ATTRIBUTE_IMAGES, QUICK_ATTRIBUTE_IMAGES = 4000, 1000
 #: Decoded images a batch, of the 924 halves.
 BATCH = 462
 
@@ -69,19 +69,20 @@ def flow_facts(pack: Pack, loaded: Checkpoint, images: Tensor, ranked: int) -> d
 
 
 def own_rank(flow: MultiScaleFlow, image: Tensor, average: Tensor) -> int:
-    """Return the rank, from 1, of the half that the flow factors out at level 1, among all halves of its channels.
+    """Return the rank, from 1, of the channels that the flow factors out at level 1, among all choices of as many.
 
-    Every half is judged by the PSNR, after clipping, of the image decoded with that half at its average over images.
+    A choice is judged by the PSNR, after clipping, of the image decoded with these channels at their average over
+    images.
     """
     level = flow.levels[0]
     assert level.shuffle is not None  # a lesson's flow has two levels or more
-    channels = average.shape[0]
+    channels, gone = average.shape[0], flow.latent_shapes()[0][0]
     features = flow.trace(at_bin_centres(image[None])).levels[0].features
-    choices = list(combinations(range(channels), channels // 2))
+    choices = list(combinations(range(channels), gone))
     thrown = torch.zeros(len(choices), channels, dtype=torch.bool)
     thrown[torch.arange(len(choices))[:, None], torch.tensor(choices)] = True
     own = torch.zeros(channels, dtype=torch.bool)
-    own[level.shuffle.order[channels // 2 :]] = True
+    own[level.shuffle.order[channels - gone :]] = True
     errors = []
     for part in thrown.split(BATCH):
         y = torch.where(part[:, :, None, None], average, features).contiguous(memory_format=torch.channels_last)
@@ -124,10 +125,12 @@ def explained(flow: MultiScaleFlow, x: Tensor) -> list[dict[str, Any]]:
     return found
 
 
-def attribute_facts(pack: Pack, flow: MultiScaleFlow, images: ImageData) -> list[dict[str, Any]]:
+def attribute_facts(
+    pack: Pack, flow: MultiScaleFlow, images: ImageData, limit: int = ATTRIBUTE_IMAGES
+) -> list[dict[str, Any]]:
     """Return the directions of attributes in every level's latents, and how well each level tells them apart."""
-    found = measure_attributes(flow, images, limit=ATTRIBUTE_IMAGES, edited=1)
-    moved = directions(flow, images, limit=ATTRIBUTE_IMAGES)
+    found = measure_attributes(flow, images, limit=limit, edited=1)
+    moved = directions(flow, images, limit=limit)
     values = attribute_values(images, "train")
     facts = []
     for name, levels in moved.items():
@@ -136,7 +139,7 @@ def attribute_facts(pack: Pack, flow: MultiScaleFlow, images: ImageData) -> list
         facts.append(
             {
                 "label": name.capitalize() if yes_or_no else f"{name.capitalize()}, lighter",
-                "unit": 1.0 if yes_or_no else round(float(values[name][:ATTRIBUTE_IMAGES].std()), 4),
+                "unit": 1.0 if yes_or_no else round(float(values[name][:limit].std()), 4),
                 "metric": readings[1].metric,
                 "readings": [round(readings[level].value, 4) for level in range(1, len(levels) + 1)],
                 "directions": [pack.floats(level.transpose(1, 2, 0)) for level in levels],
@@ -222,30 +225,51 @@ def build(
     return pack
 
 
-def build_for(loaded: Checkpoint) -> Pack:
+def build_for(loaded: Checkpoint, path: Path | None = None) -> Pack:
     """Return the pack of any flow, on the bundled images that it was trained on, or on faces.
+
+    A flow of the lesson's own faces gets all scenes; of any other, those that need no known attributes.
+
+    Args:
+        loaded: the flow.
+        path: of its file, beside which the record of its training may stand.
 
     Raises:
         LessonError: the stage cannot draw this flow.
         DataError: there are no such images.
 
     """
-    from .. import data
+    from .. import checkpoint, data
+    from . import default
 
     check(loaded.flow)
-    channels, height, width = loaded.flow.config.shape
-    name = loaded.info.data if (data.registry.ASSETS / f"{loaded.info.data}.npz").is_file() else "faces16"
+    shape = loaded.flow.config.shape
+    name = loaded.info.data if (data.registry.ASSETS / f"{loaded.info.data}.npz").is_file() else default.DATA
     found = data.load(name, download=False)
-    if found.channels == channels and found.size[0] >= height and found.size[1] >= width:
-        images = data.fixed_crops(data.to_tensor(found.test[:AVERAGED]), (height, width))
+    bundled = project.ASSETS / "checkpoints"
+    if name == default.DATA and found.test.shape[1:] == (*shape[1:], shape[0]):
+        beside = bundled / f"{default.FIXED}.safetensors"
+        fixed = checkpoint.load(beside) if beside.is_file() else None
+        pack = build(loaded, data.to_tensor(found.test), default.SHOWN, fixed, ranked=0)
+        pack.head["attributes"] = attribute_facts(pack, loaded.flow, found, QUICK_ATTRIBUTE_IMAGES)
+        grains = found.factors["grain"].test
+        for image in pack.head["images"]:
+            image["grain"] = round(float(grains[image["number"]]), 3)
     else:
-        from PIL import Image
-
-        pictures = [
-            Image.fromarray(image.squeeze()).convert("RGB" if channels == 3 else "L") for image in found.test[:AVERAGED]
-        ]
-        resized = [np.asarray(picture.resize((width, height), Image.Resampling.BOX)) for picture in pictures]
-        images = data.to_tensor(np.stack(resized).reshape(len(resized), height, width, channels))
-    pack = build(loaded, images, range(min(8, len(images))), ranked=0)
-    pack.head["studies"] = study_facts(project.ASSETS / "studies")
+        pack = build(loaded, _fitted(found, shape), range(8), ranked=0)
+    # A training whose half was fixed: this flow's own, or else a bundled one, by its name.
+    own = path if path is not None and loaded.flow.config.order != "entropy" else None
+    rivers = (river_facts(pack, file) for file in (own, *default.fixed_in_advance(bundled)) if file is not None)
+    pack.head |= {"river": next(filter(None, rivers), None), "studies": study_facts(project.ASSETS / "studies")}
     return pack
+
+
+def _fitted(found: ImageData, shape: tuple[int, int, int]) -> Tensor:
+    """Return test images (N, C, H, W) of a data set in a flow's shape: cut, or resized and recoloured."""
+    from ..data import fixed_crops, resized, to_tensor
+
+    channels, height, width = shape
+    images = found.test[:AVERAGED]
+    if found.channels == channels and found.size[0] >= height and found.size[1] >= width:
+        return fixed_crops(to_tensor(images), (height, width))
+    return to_tensor(resized(images, shape))

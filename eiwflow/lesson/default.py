@@ -59,13 +59,13 @@ def build(checkpoints: Path, studies: Path, ranked: int | None = None) -> bytes:
         image["grain"] = round(float(images.factors["grain"].test[image["number"]]), 3)
     pack.head |= {
         "attributes": of.attribute_facts(pack, flow.flow, images),
-        "river": next(filter(None, (of.river_facts(pack, path) for path in _static_last(checkpoints))), None),
+        "river": next(filter(None, (of.river_facts(pack, path) for path in fixed_in_advance(checkpoints))), None),
         "studies": of.study_facts(studies),
     }
     return pack.to_bytes()
 
 
-def _static_last(checkpoints: Path) -> list[Path]:
+def fixed_in_advance(checkpoints: Path) -> list[Path]:
     """Return the bundled flows whose half is fixed in advance, that of faces first."""
     return sorted(checkpoints.glob("*-static-last.safetensors"), key=lambda path: path.stem != FIXED)
 

@@ -37,12 +37,12 @@ def flow_spec(pack: Pack, flow: MultiScaleFlow) -> dict[str, Any]:
     return {
         "shape": list(config.shape),
         "split": config.split,
-        "levels": [_level(pack, level, config.level_shape(level.number)) for level in flow.levels],
+        "levels": [_level(pack, flow, level) for level in flow.levels],
     }
 
 
-def _level(pack: Pack, level: Level, shape: tuple[int, int, int]) -> dict[str, Any]:
-    channels, height, width = shape
+def _level(pack: Pack, flow: MultiScaleFlow, level: Level) -> dict[str, Any]:
+    channels, height, width = flow.config.level_shape(level.number)
     shuffle, split = level.shuffle, level.split
     weights = None if shuffle is None else shuffle.weights
     return {
@@ -53,6 +53,7 @@ def _level(pack: Pack, level: Level, shape: tuple[int, int, int]) -> dict[str, A
         "bound": level.steps[0].coupling.scale_bound,
         "steps": [_step(pack, dict(step.parts()), channels) for step in level.steps],
         "order": None if shuffle is None else shuffle.order.tolist(),
+        "kept": None if split is None else channels - flow.latent_shapes()[level.number - 1][0],
         "weights": None
         if weights is None
         else {

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import base64
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
 import streamlit as st
 
-from .. import lesson
+from .. import data, lesson
 from ..figures.pixels import file_uri
-from ..files import stamp
+from ..files import printable, stamp
 from ..lesson import bundle, default, pack
 from . import frame, gone, loaders, navigation
 from .foreign import plain
 
 TITLE = "The lesson: multi-scale flows in ten minutes"
+#: Characters of a photo that the stage sends: a PNG of 512×512 pixels in base64 has at most 1.4 million.
+MAX_PHOTO_TEXT = 4_000_000
 _HTML = '<div class="lesson-root" data-home="{home}"></div>'
 _stage = st.components.v2.component(
     "eiwflow_lesson", html=_HTML.format(home=0), css=bundle.style(), js=bundle.script("component.js")
@@ -34,22 +38,30 @@ _live = st.components.v2.component(
 def page() -> None:
     """Draw the lesson, of the bundled flow or of the one that the link names (``ck``)."""
     chosen = st.query_params.get("ck", "")
-    content, sentence = _pack_of(chosen)
+    content, label = _pack_of(chosen)
+    more: dict[str, Any] = {"pages": _pages()}
+    if label:
+        more["note"] = label
+    shape = tuple(pack.opened(content)[0]["flow"]["shape"])
+    if (photo := st.query_params.get("photo", frame.NOTHING)) != frame.NOTHING:
+        more["photo"] = _photo(photo, shape) or _stop(gone.photo(photo), "photo", {})
     frame.begin_stage(TITLE)
-    more: dict[str, Any] = {"pages": _pages(), "flow_key": chosen}
-    if sentence:
-        more["note"] = sentence
     found = _stage(
         key="lesson",
         data=pack.with_fields(content, **more),
         on_at_change=_rest,
         on_leave_change=_rest,
+        on_photo_change=_rest,
         on_train_change=_rest,
     )
     if found.leave:
         _leave(found.leave, chosen)
+    if found.photo:
+        _take_photo(found.photo, shape)
     if found.train:
         _train()
+    if taken := st.session_state.get("_lesson_photo"):
+        _live(key="lesson-photo", data={"photo": taken})
     _watch()
 
 
@@ -62,29 +74,48 @@ def _rest() -> None:
     """Take what the stage says; nothing on this page depends on it."""
 
 
+def _photo(key: str, shape: tuple[int, int, int]) -> dict[str, str] | None:
+    """Return a photo that the server remembers, in a flow's shape (C, H, W); None where it is not here."""
+    content = loaders.photos().get(key)
+    if content is None:
+        return None
+    pixels = data.from_picture(content, shape)
+    return {"key": key, "bytes": base64.b64encode(pixels.tobytes()).decode()}
+
+
+def _take_photo(sent: dict[str, Any], shape: tuple[int, int, int]) -> None:
+    """Remember a photo as other pages do; the stage is told its key and how the flow sees it, or why it cannot be."""
+    taken: dict[str, Any]
+    try:
+        content = base64.b64decode(str(sent.get("content", ""))[:MAX_PHOTO_TEXT], validate=True)
+        taken = {**(_photo(loaders.remember_photo(content), shape) or {})}
+    except (ValueError, data.DataError):
+        name = printable(str(sent.get("name", "")), 40)
+        taken = {"error": f"“{name}” cannot be read as a picture; choose a PNG, JPEG or WebP."}
+    # The same photo twice is two answers.
+    taken["count"] = 1 + st.session_state.get("_lesson_photo", {"count": 0})["count"]
+    st.session_state["_lesson_photo"] = taken
+
+
 def _train() -> None:
     """Start the one-minute preset on faces; what refuses it is said on the stage."""
-    from ..data import DataError
-    from ..flow import ConfigError
-    from ..training import worker
-    from ..training.run import RunError, runs_root
+    from ..training.run import RunDirectory, runs_root
     from . import run_loaders
 
     st.session_state.pop("_lesson_refusal", None)
-    try:
-        recipe = run_loaders.preset_recipe("minute", default.DATA, "weighted")
-        command = run_loaders.command(recipe, "cpu")
-        run = worker.start(recipe, runs_root(), "cpu", run_loaders.threads(), command)
-        st.session_state["_lesson_run"] = run.path
-    except (ConfigError, RunError, DataError, OSError) as error:
-        st.session_state["_lesson_refusal"] = str(error)
+    run_loaders.start(lambda: run_loaders.preset_recipe("minute", default.DATA, "weighted"), "cpu")
+    if (refusal := run_loaders.refusal(run_loaders.NEW)) is not None:
+        st.session_state["_lesson_refusal"] = refusal, time.time()
+    else:
+        run_loaders.started()  # the page Train would say it again
+        st.session_state["_lesson_run"] = RunDirectory(runs_root() / st.session_state["run"]).path
 
 
 def _watch() -> None:
     """Tell the stage, once a second while it runs, how the training goes that was started from it."""
     path = st.session_state.get("_lesson_run")
     if refusal := st.session_state.get("_lesson_refusal"):
-        _live(key="lesson-live", data={"error": refusal})
+        _live(key="lesson-live", data={"training": {"error": refusal[0], "at": refusal[1]}})
     elif path is not None:
         from ..training.run import RunDirectory
 
@@ -94,24 +125,35 @@ def _watch() -> None:
 
 def _tell(path: Path) -> None:
     from ..training.run import RunDirectory
+
+    alive = RunDirectory(path).state().alive
+    _live(key="lesson-live", data={"training": _training(path, alive)})
+    if not alive and st.session_state.pop("_lesson_alive", False):
+        st.rerun()  # ends the timer
+
+
+def _training(path: Path, alive: bool) -> dict[str, Any]:
+    """Return how a training goes, as the stage reads it."""
+    from ..training.run import RunDirectory, RunError
     from . import run_loaders
 
     run = RunDirectory(path)
-    state = run.state()
-    progress = run_loaders.progress(run)
+    try:
+        progress = run_loaders.progress(run)
+    except RunError as error:  # it was deleted meanwhile
+        return {"error": str(error), "ended": True}
     samples = run_loaders.newest_samples(run)
     told: dict[str, Any] = {
-        "alive": state.alive,
+        "alive": alive,
         "step": max(0, progress.step),
         "total": progress.iterations,
         "bits": float(progress.test[-1]) if len(progress.test) else None,
         "samples": None if samples is None else file_uri(samples[1], "webp"),
     }
-    if not state.alive:
+    if not alive:
+        told["ended"] = True
         told["key"] = next((key for key, file in loaders.checkpoint_files().items() if file.run == path), None)
-    _live(key="lesson-live", data=told)
-    if not state.alive and st.session_state.pop("_lesson_alive", False):
-        st.rerun()  # ends the timer
+    return told
 
 
 def _pages() -> list[list[str]]:
@@ -134,32 +176,34 @@ def _leave(leave: dict[str, Any], chosen: str) -> None:
 
 
 def _pack_of(chosen: str) -> tuple[bytes, str]:
-    """Return the pack of a flow, by its key in a link, and a sentence where another is shown instead."""
+    """Return the pack of a flow, by its key in a link, and the flow's name; one that is not here ends the page."""
     if not chosen or chosen == default.flow_name():
         return default.pack(), ""
     uploads = set(st.session_state.get("_uploaded", []))
     files = loaders.checkpoint_files({*uploads, chosen})
+    labels = {key: file.label for key, file in files.items() if key != chosen}
     if chosen not in files:
-        _stop(gone.flow(chosen), chosen, files)
+        _stop(gone.flow(chosen), "ck", labels)
     from ..checkpoint import CheckpointError
     from ..data import DataError
     from ..lesson.spec import LessonError
 
     file = files[chosen]
+    gone.remember(files, chosen)
     try:
-        return _built(file.key, *stamp(file.path), file), ""
-    except (CheckpointError, OSError) as error:
-        _stop(plain(error), chosen, files)
-    except (DataError, LessonError) as error:
-        return default.pack(), f"{error} This is the bundled one."
+        return _built(file.key, *stamp(file.path), file), file.label
+    except (CheckpointError, DataError, LessonError, OSError) as error:
+        _stop(plain(error), "ck", labels)
 
 
-def _stop(sentence: str, chosen: str, files: Mapping[str, loaders.CheckpointFile]) -> NoReturn:
-    """Say that the flow of the link cannot be opened, and end the page: no other is shown in its place."""
+def _stop(sentence: str, key: str, instead: Mapping[str, str]) -> NoReturn:
+    """Say what of the link is not here or cannot be shown, and end the page; nothing else is shown in its place."""
     frame.begin_landing(TITLE)
     st.title("The lesson")
-    labels = {key: file.label for key, file in files.items() if key != chosen}
-    gone.stop(st.container(), "ck", sentence, labels, lambda key: st.query_params.update(ck=key))
+    gone.say(st.container(), key, sentence, instead, lambda other: st.query_params.update({key: other}))
+    what = "Show the bundled lesson" if key == "ck" else "Go on without the photo"
+    st.button(what, on_click=lambda: st.query_params.pop(key, None))
+    st.stop()
 
 
 @st.cache_resource(max_entries=4, show_spinner="Preparing the lesson of this flow …")
@@ -167,7 +211,7 @@ def _built(key: str, time: int, size: int, _file: loaders.CheckpointFile) -> byt
     del key, time, size
     from ..lesson.build import build_for
 
-    return build_for(loaders.open_checkpoint(_file)).to_bytes()
+    return build_for(loaders.open_checkpoint(_file), _file.path).to_bytes()
 
 
 @st.cache_data(max_entries=2, show_spinner=False)

@@ -12,6 +12,6 @@ const first = flow.levels[0], n = first.channels;
 console.log(JSON.stringify({
   levels: traces.map((t) => ({ steps: t.steps.map((s) => [...s]), features: [...t.features], kept: t.kept && [...t.kept], noise: [...t.noise],
     logWeights: t.logWeights && [...t.logWeights] })),
-  decoded: [...decoded], decodedFeatures: inputs.reverse(), back: [...back],
+  bitsPerDim: flow.bitsPerDim(traces), decoded: [...decoded], decodedFeatures: inputs.reverse(), back: [...back],
   redundancy: Array.from({ length: n }, (_, c) => redundancy(traces[0].features.filter((_, i) => i % n === c), first.height, first.width)),
 }));

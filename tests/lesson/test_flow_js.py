@@ -16,6 +16,7 @@ from torch import Tensor
 from eiwflow import checkpoint
 from eiwflow.flow import FlowConfig, Latents, MultiScaleFlow
 from eiwflow.flow.information import redundancy
+from eiwflow.flow.multiscale import to_bits_per_dim
 from eiwflow.lesson.pack import Pack
 from eiwflow.lesson.spec import flow_spec
 
@@ -78,6 +79,8 @@ def compare(folder: Path, flow: MultiScaleFlow) -> None:
             close(here["kept"], level.kept)
         if level.log_weights is not None and level.weighed:
             close(here["logWeights"], level.log_weights)
+    bits = to_bits_per_dim(trace.log_prob, flow.config.dimensions)
+    np.testing.assert_allclose(found["bitsPerDim"], float(bits), atol=1e-4)
     decoded = flow.decode(latents)
     close(found["decoded"], decoded)
     again = flow.trace(decoded)

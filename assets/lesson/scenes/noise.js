@@ -15,14 +15,16 @@ function film(stage) {
       const y = unsqueeze(x, ...whole, n / 4);
       return l ? maps(y, n / 4, ...whole, null, null) : featurePicture(y, [...whole, channels]);
     });
-    const ownKept = trace.kept && own(trace.kept, n / 2);
+    const { kept, gone } = level, ownKept = trace.kept && own(trace.kept, kept);
+    // Maps stand in columns of one height: those that go on to the left, the others to the right.
+    const [left, right] = kept ? [Math.ceil(kept / rows), Math.ceil(gone / rows)] : [0, columns];
     levels.push({
-      level, columns, rows, steps, order: level.order ?? Array.from({ length: n }, (_, c) => c),
+      level, columns: Math.max(columns, left + right), rows, left, right, steps, order: level.order ?? Array.from({ length: n }, (_, c) => c),
       channels: maps(trace.features, n, ...size, of.middle, of.spread),
-      kept: trace.kept && maps(trace.kept, n / 2, ...size, ownKept.middle, ownKept.spread),
-      noise: maps(trace.noise, level.order ? n / 2 : n, ...size),
+      kept: trace.kept && maps(trace.kept, kept, ...size, ownKept.middle, ownKept.spread),
+      noise: maps(trace.noise, gone, ...size),
     });
-    if (trace.kept) [columns, rows] = [columns, 2 * rows];
+    [columns, rows] = [2 * left, 2 * rows];
   });
   const bytes = images[image].bytes, decoded = flow.quantise(flow.decode(traces.map((t) => t.noise)));
   const differ = decoded.reduce((count, v, i) => count + (v !== bytes[i]), 0);
@@ -56,13 +58,12 @@ export const noise = {
     const xOfNoise = levels.map((_, l) => levels.slice(0, l).reduce((x, one) => x + blockWidth(one) + 0.7, 0));
 
     function blockWidth(one) {
-      const map = one.level.width * value;
-      return (one.level.order ? one.columns / 2 : one.columns) * map;
+      return one.right * one.level.width * value;
     }
     const drawNoise = (g, upTo) => {
       for (let l = 0; l < upTo; l++) {
-        const one = levels[l], columns = one.level.order ? one.columns / 2 : one.columns;
-        grid(g.context, one.noise, g.rx + xOfNoise[l] * g.u, g.ry, columns, one.level.width * value * g.u);
+        const one = levels[l];
+        grid(g.context, one.noise, g.rx + xOfNoise[l] * g.u, g.ry, one.right, one.level.width * value * g.u);
       }
     };
     const square = (g, map, alpha = 1) => {
@@ -72,9 +73,9 @@ export const noise = {
     };
     add(0.9, (g) => square(g, start), `${number(total)} values enter the flow.`);
     levels.forEach((one, l) => {
-      const { level, columns, rows, steps } = one, map = level.width * value, n = level.channels, before = l ? levels[l - 1].kept : null;
+      const { level, columns, left: keptColumns, right, steps } = one, map = level.width * value, n = level.channels, before = l ? levels[l - 1].kept : null;
       const inner = l ? levels[l - 1] : null, gridBefore = (g, all, alpha) =>
-        grid(g.context, all, g.lx, g.ty, inner.columns / 2, inner.level.width * value * g.u, undefined, alpha);
+        grid(g.context, all, g.lx, g.ty, inner.left, inner.level.width * value * g.u, undefined, alpha);
       ticks.push([parts.reduce((sum, part) => sum + part.seconds, 0), `level ${level.number}`]);
       const slow = l ? 0.22 : 0.5;
       steps.forEach((step, k) => add(slow, (g, f) => {
@@ -96,10 +97,10 @@ export const noise = {
         }, `The last ${number(left(l))} values are noise too.`);
         return;
       }
-      const place = new Array(n);                    // the half that goes on stands in the columns to the left
+      const place = new Array(n);                    // what goes on stands in the columns to the left
       level.order.forEach((channel, j) => {
-        const second = j >= n / 2, k = second ? j - n / 2 : j, half = columns / 2;
-        place[channel] = Math.floor(k / half) * columns + (k % half) + (second ? half : 0);
+        const goes = j < level.kept, k = goes ? j : j - level.kept, wide = goes ? keptColumns : right;
+        place[channel] = Math.floor(k / wide) * columns + (k % wide) + (goes ? 0 : keptColumns);
       });
       const slide = (g, f) => one.channels.forEach((channel, c) => {
         const side = map * g.u, from = c, to = place[c], e = ease(f);
@@ -108,15 +109,15 @@ export const noise = {
       });
       add(l ? 0.7 : 1.3, (g, f) => { drawNoise(g, l); slide(g, f); }, "The Shuffle sorts: structure to the left, grain to the right.");
       add(l ? 0.7 : 1.1, (g, f) => {
-        const side = map * g.u, e = ease(f), half = columns / 2;
+        const side = map * g.u, e = ease(f);
         drawNoise(g, l);
-        grid(g.context, one.kept, g.lx, g.ty, half, side, undefined, 1, 2 * (1 - e));
-        grid(g.context, one.noise, mixed(g.lx + half * side, g.rx + xOfNoise[l] * g.u, e), mixed(g.ty, g.ry, e), half, side, undefined, 1, 2 * (1 - e));
+        grid(g.context, one.kept, g.lx, g.ty, keptColumns, side, undefined, 1, 2 * (1 - e));
+        grid(g.context, one.noise, mixed(g.lx + keptColumns * side, g.rx + xOfNoise[l] * g.u, e), mixed(g.ty, g.ry, e), right, side, undefined, 1, 2 * (1 - e));
       }, `${number(one.noise.length * level.height * level.width)} values leave as noise.`);
       add(l ? 0.3 : 2.4, (g) => {
         drawNoise(g, l + 1);
-        grid(g.context, one.kept, g.lx, g.ty, columns / 2, map * g.u);
-      }, l ? `${number(left(l + 1))} values go on.` : `Half has left as noise. The ${number(left(1))} values that go on still show the picture.`);
+        grid(g.context, one.kept, g.lx, g.ty, keptColumns, map * g.u);
+      }, l ? `${number(left(l + 1))} values go on.` : `${number(total - left(1))} values have left as noise. The ${number(left(1))} that go on still show the picture.`);
     });
     add(0.8, (g) => drawNoise(g, levels.length), `All ${number(total)} values are noise now.`);
     const forward = parts.reduce((sum, part) => sum + part.seconds, 0), length = forward + BACK_S + 0.6;

@@ -19,14 +19,13 @@ export const sampling = {
     const faces = Array.from({ length: FACES }, (_, i) => el("canvas", { role: "img", "aria-label": `Sample ${i + 1}` }));
     const wall = el("button", { type: "button", className: "wall", "aria-label": "New samples", onclick: () => next() }, ...faces);
     stage.host.append(wall);
-    const size = (level, last) => level.height * level.width * (last ? level.channels : level.channels / 2);
     const draw = () => {
       clearTimeout(timer);
       let i = 0;
       const slice = () => {
         const end = performance.now() + FRAME_MS;
         do {
-          const latents = flow.levels.map((level, l) => normals(seed * 1000 + i * 10 + l, size(level, !level.order)).map((v) => v * temperatures[l]));
+          const latents = flow.levels.map((level, l) => normals(seed * 1000 + i * 10 + l, level.height * level.width * level.gone).map((v) => v * temperatures[l]));
           picture(Uint8Array.from(flow.quantise(flow.decode(latents))), shape, faces[i]);
           i++;
         } while (i < FACES && performance.now() < end);

@@ -24,7 +24,7 @@ export const sorting = {
   more: { page: "entropy", query: { level: "1" } },
 
   build(stage) {
-    const level = stage.flow.levels[0], n = level.channels, { features } = stage.traces[0], of = own(features, n);
+    const level = stage.flow.levels[0], n = level.channels, { kept } = level, { features } = stage.traces[0], of = own(features, n);
     const red = stage.pack.head.flow.redundancy, largest = Math.max(...red, 1e-6);
     const cards = Array.from({ length: n }, (_, c) => greyMap(features, n, c, level.height, level.width, of.middle[c], of.spread[c]));
     const start = Array.from({ length: n }, (_, c) => c).sort((a, b) => normals(a * 31 + 5, 1)[0] - normals(b * 31 + 5, 1)[0]);
@@ -41,7 +41,7 @@ export const sorting = {
       for (let c = 0; c < n; c++) {
         const e = ease(t), px = mixed(x(from[c]), x(to[c]), e), py = mixed(y(from[c]), y(to[c]), e) - Math.sin(Math.PI * e) * (small ? 0 : (c % 3 - 1) * 26);
         context.drawImage(cards[c], px, py, side, side);
-        context.fillStyle = t > 0.9 && to[c] >= n / 2 ? ink.warm : ink.accent;
+        context.fillStyle = t > 0.9 && to[c] >= kept ? ink.warm : ink.accent;
         const high = Math.max(2, Math.max(0, red[c]) / largest * bar);
         context.fillRect(px, py + side + 6, side, high);
       }
@@ -51,7 +51,7 @@ export const sorting = {
         context.lineWidth = 3;
         context.beginPath();
         if (small) { const yy = y0 + block + 8; context.moveTo(0, yy); context.lineTo(width * fall, yy); }
-        else { const xx = x0 + n / 2 * step - gap / 2; context.moveTo(xx, 0); context.lineTo(xx, fall * height); }
+        else { const xx = x0 + kept * step - gap / 2; context.moveTo(xx, 0); context.lineTo(xx, fall * height); }
         context.stroke();
         context.globalAlpha = fall;
         context.fillStyle = ink.quiet;
@@ -67,9 +67,9 @@ export const sorting = {
     }, "The channels of level 1 with their spectral redundancy as bars");
     const say = () => {
       if (t < 0.98) return stage.say(t < 0.02 ? "Long bars mean structure. Which channels are grain?" : "The order used slides the cards into place …");
-      share ??= (() => { const r = grainResponse(stage); return level.order.slice(n / 2).reduce((s, c) => s + r[c], 0) / r.reduce((a, b) => a + b, 0); })();
-      const most = [...red.keys()].sort((a, b) => red[b] - red[a]).slice(0, n / 2), kept = most.filter((c) => to[c] < n / 2).length;
-      stage.say(`${kept} of the ${n / 2} most structured channels go on; ${percent(share)} of added grain lands right.`);
+      share ??= (() => { const r = grainResponse(stage); return level.order.slice(kept).reduce((s, c) => s + r[c], 0) / r.reduce((a, b) => a + b, 0); })();
+      const most = [...red.keys()].sort((a, b) => red[b] - red[a]).slice(0, kept), there = most.filter((c) => to[c] < kept).length;
+      stage.say(`${there} of the ${kept} most structured channels go on; ${percent(share)} of added grain lands right.`);
     };
     const move = (v) => { t = v; view.redraw(); say(); };
     const control = slider({ label: "Sort", value: 0, text: (v) => `${Math.round(100 * v)} %`, onmove: (v) => { stopMotion(); move(v); stage.choose(v); } });

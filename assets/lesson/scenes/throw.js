@@ -1,7 +1,7 @@
 // Scene 4: which half of the channels would you throw away? Every answer is ranked among all halves.
 import { el, greyMap, number, ordinal, own, pixels, word } from "../draw.js";
-import { bitsOf, halves, normals, psnr, without } from "../flow.js";
-import { ownHalf, rankOf, scoreAll } from "../rank.js";
+import { bitsOf, choicesOf, normals, psnr, without } from "../flow.js";
+import { ownChoice, rankOf, scoreAll } from "../rank.js";
 
 const LUCKY = 0.5;                                   // a rank below this part of the usual lower quartile is worth a word
 
@@ -22,9 +22,9 @@ export const throwing = {
       const features = fixed ? flow.encode(flow.dequantise(image.bytes))[0].features : stage.traces[0].features;
       // The cards' order says nothing of the flow's.
       const mixed = Array.from({ length: n }, (_, i) => i).sort((a, b) => key(a) - key(b));
-      return { name: fixed ? "fixed" : "flow", flow, facts, features, average: floats(facts.average), n, mixed, scores: null, own: ownHalf(flow.levels[0]) };
+      return { name: fixed ? "fixed" : "flow", flow, facts, features, average: floats(facts.average), n, mixed, scores: null, level: flow.levels[0], own: ownChoice(flow.levels[0]) };
     };
-    const mine = which(false), half = mine.n / 2, total = halves(mine.n).length;
+    const mine = which(false), half = mine.level.gone, total = choicesOf(mine.n, half).length;
     let now = mine, thrown = 0, shown = "mine", stopScores = [], fixedOne = null;
     const count = (mask) => bitsOf(mask, now.n).reduce((a, b) => a + b, 0);
 
@@ -119,7 +119,7 @@ export const throwing = {
       if (!done) stage.say(gone === 0 ? `Throw ${word(half)} of ${word(now.n)} cards. How good will your half be?` : `This is what is left. ${cap(word(more))} more must go.`);
       else if (!now.scores) stage.say(`Ranking all ${number(total)} halves …`);
       else {
-        const rank = rankOf(now.scores, now.n, thrown), best = Math.max(...now.scores), usual = now.facts.usual;
+        const rank = rankOf(now.scores, now.level, thrown), best = Math.max(...now.scores), usual = now.facts.usual;
         const lucky = usual && rank < LUCKY * usual.low ? " Lucky here." : "";
         if (shown === "mine") stage.say(rank === 1 ? `Your half ranks 1st of ${number(total)}: none is better.`
           : `Your half ranks ${ordinal(rank)} of ${number(total)}, ${(best - db).toFixed(1)} dB below the best.`);
@@ -141,7 +141,7 @@ export const throwing = {
       strip.setAttribute("aria-label", sorted ? `All ${total} halves from ${sorted[0].toFixed(1)} to ${sorted.at(-1).toFixed(1)} dB` : "All halves");
       if (!sorted || !done) return;
       const mark = (mask, text) => {
-        const at = 100 * (rankOf(now.scores, now.n, mask) - 0.5) / total;
+        const at = 100 * (rankOf(now.scores, now.level, mask) - 0.5) / total;
         marks.append(el("span", { style: `left:${at}%`, className: at > 70 ? "end" : "" }, text));
       };
       mark(thrown, shown === "mine" ? "yours" : shown === "flow" ? "the flow’s" : "fixed");

@@ -8,13 +8,14 @@ export const weighting = {
   number: 7,
   short: "Weights by picture",
   title: "Each picture weights its own channels.",
+  keepsChoice: true,
   notes: "The flow multiplies every channel by a weight that it computes from the picture. Ask: if the grain gets twice as loud, are the channels that " +
     "hold it turned down to a half? Vote, then move the slider. The weights follow the grain, but only a part of the way.",
   more: { page: "weights", query: { level: "1" } },
   cannot: ({ flow }) => flow.levels[0].weights ? null : "This flow weights no channels; the bundled one does.",
 
   build(stage) {
-    const { flow } = stage, level = flow.levels[0], n = level.channels, half = n / 2, shape = stage.pack.head.shape;
+    const { flow } = stage, level = flow.levels[0], n = level.channels, { kept, gone } = level, shape = stage.pack.head.shape;
     const { bytes, grain = 0 } = stage.images[stage.image], x = flow.dequantise(bytes), noise = Array.from({ length: DRAWS }, (_, k) => normals(77 + k, x.length));
     // The picture's own grain counts too, where it is known; independent grains add as squares.
     const loudness = (sigma) => Math.hypot(grain, sigma);
@@ -24,7 +25,7 @@ export const weighting = {
       for (let k = 0; k < DRAWS; k++) flow.encode1(grained(sigma, k)).forEach((w, j) => { sum[j] += w / DRAWS; });
       return sum;
     };
-    const mean = (w) => w.slice(half).reduce((a, b) => a + b, 0) / half;
+    const mean = (w) => w.slice(kept).reduce((a, b) => a + b, 0) / gone;
     const base = weightsAt(FROM);
     let sigma = FROM, now = base, voted = stage.choice !== "";
     const shown = el("canvas", { role: "img", "aria-label": "The picture with grain" }), room = el("div", { className: "room" });
@@ -39,7 +40,7 @@ export const weighting = {
       context.textAlign = "left";
       for (let j = 0; j < n; j++) {
         const v = Math.max(-RANGE, Math.min(RANGE, now[j] - base[j]));
-        context.fillStyle = j < half ? ink.accent : ink.warm;
+        context.fillStyle = j < kept ? ink.accent : ink.warm;
         const h = v * scale;
         context.fillRect(j * cell + 3, Math.min(mid, mid - h), cell - 6, Math.max(3, Math.abs(h)));
       }
@@ -48,8 +49,8 @@ export const weighting = {
       context.beginPath();
       context.moveTo(0, mid);
       context.lineTo(width, mid);
-      context.moveTo(width / 2, top);
-      context.lineTo(width / 2, height - 30);
+      context.moveTo(kept * cell, top);
+      context.lineTo(kept * cell, height - 30);
       context.stroke();
       context.fillStyle = ink.quiet;
       context.fillText("change of log ω, channel by channel", 0, height - 8);

@@ -5,6 +5,7 @@ export const worth = {
   number: 11,
   short: "Is it worth it?",
   title: "Is the adaptive split worth it?",
+  keepsChoice: true,
   notes: "Vote first. Each dot is a study: the flow that sorts and weights against its strongest rival with the same initialisation, n seeds each. " +
     "Above the line the adaptive split needs fewer bits. Look to the right, where training was long: that is what lasts.",
   more: { page: "compare" },

@@ -1,0 +1,102 @@
+// Scene 13: bits per value of the picture and of strange ones, each scored by the flow in the browser. Predict first.
+import { el, picture } from "../draw.js";
+import { normals, uniforms } from "../flow.js";
+
+const TILES = 4, SLICE_MS = 8, SEED = 4049;
+/** A bar of so many times the picture's own bits fills the height; what needs more is written, not drawn. */
+const MOST = 2.4;
+
+/** Bytes [pixel][channel] under a Gaussian blur of σ = a twentieth of the height, edges repeated. */
+function blurred(bytes, [height, width, channels]) {
+  const sigma = height / 20, reach = Math.floor(4 * sigma + 0.5), weights = [];
+  for (let d = -reach; d <= reach; d++) weights.push(Math.exp(-d * d / (2 * sigma * sigma)));
+  const sum = weights.reduce((a, b) => a + b, 0), inside = (v, size) => Math.min(size - 1, Math.max(0, v));
+  let x = Float64Array.from(bytes);
+  for (const down of [1, 0]) x = x.map((_, i) => {
+    const c = i % channels, p = (i - c) / channels, row = Math.floor(p / width), col = p % width;
+    return weights.reduce((all, weight, k) => {
+      const d = k - reach, r = inside(row + down * d, height), q = inside(col + (1 - down) * d, width);
+      return all + weight / sum * x[(r * width + q) * channels + c];
+    }, 0);
+  });
+  return Uint8Array.from(x, (v) => Math.min(255, Math.max(0, Math.round(v))));
+}
+
+/** The same bytes, cut into 4×4 tiles that change places. */
+function shuffled(bytes, [height, width, channels]) {
+  const [high, wide] = [height / TILES, width / TILES], order = Array.from({ length: TILES * TILES }, (_, i) => i), keys = normals(SEED, order.length);
+  order.sort((a, b) => keys[a] - keys[b]);
+  return bytes.map((_, i) => {
+    const c = i % channels, p = (i - c) / channels, row = Math.floor(p / width), col = p % width;
+    const from = order[Math.floor(row / high) * TILES + Math.floor(col / wide)];
+    return bytes[((Math.floor(from / TILES) * high + row % high) * width + (from % TILES) * wide + col % wide) * channels + c];
+  });
+}
+
+/** What the flow scores: a word for the link, a name, how it is made of the picture. */
+const KINDS = [
+  ["own", "this picture", (bytes) => bytes],
+  ["blurred", "blurred", blurred],
+  ["flat", "flat grey", (bytes) => bytes.map(() => Math.round(bytes.reduce((a, b) => a + b, 0) / bytes.length))],
+  ["tiles", "tiles shuffled", shuffled],
+  ["noise", "pure noise", (bytes) => Uint8Array.from(uniforms(SEED, bytes.length), (u) => 256 * u)],
+];
+
+export const likely = {
+  number: 13,
+  short: "Likely or real?",
+  title: "Is a likely picture a real one?",
+  keepsChoice: true,                                 // a vote is not about one picture
+  notes: "A flow says how likely any picture is: few bits per value mean likely. Let the class vote for the likeliest of the five, then count. " +
+    "A flow that is trained on faces alone may still find an empty picture likelier than any face: likelihood measures how well a picture compresses.",
+  more: { page: "likelihood" },
+
+  build(stage) {
+    const { flow, images, image } = stage, shape = stage.pack.head.shape, all = images.map((one) => KINDS.map(([, , make]) => make(one.bytes, shape)));
+    const bits = images.map(() => []), noise = uniforms(SEED + 1, flow.dimensions);
+    // Bytes become values as in training: with uniform noise as wide as their bin.
+    const score = (bytes) => { const x = Float64Array.from(bytes, (v, i) => (v + noise[i]) / 256 - 0.5); return flow.bitsPerDim(flow.encode(x)); };
+    let voted = KINDS.some(([key]) => key === stage.choice) ? stage.choice : "", timer;
+    const columns = KINDS.map(([key, name], k) => {
+      const bar = el("i", { className: "amount" }), value = el("b", {});
+      const shown = picture(all[image][k], shape);
+      const button = el("button", { type: "button", className: "kind", "aria-pressed": "false", onclick: () => { voted = key; stage.choose(key); draw(); } },
+        shown, el("span", {}, name), el("span", { className: "amounts" }, bar, value));
+      return { button, bar, value };
+    });
+    stage.host.append(el("div", { className: "likely", role: "group", "aria-label": "Which is the likeliest?" }, ...columns.map((one) => one.button)),
+      el("p", { className: "caption" }, "Bits per value: fewer bits mean a likelier picture."));
+    const draw = () => {
+      columns.forEach((one, k) => one.button.setAttribute("aria-pressed", String(KINDS[k][0] === voted)));
+      if (!voted) return stage.say("Which of these does the flow find likeliest? Click it.");
+      const here = bits[image];
+      if (here.length < KINDS.length) return;
+      const best = here.indexOf(Math.min(...here)), top = MOST * here[0];
+      columns.forEach(({ button, bar, value }, k) => {
+        bar.style.height = `${Math.max(1, Math.min(100, 100 * here[k] / top))}%`;
+        value.textContent = here[k].toFixed(1);
+        button.classList.toggle("best", k === best);
+      });
+      // Against the picture's strongest rival; where the picture wins, that is the second.
+      const rival = best || here.indexOf(Math.min(...here.slice(1))), scored = bits.filter((one) => one.length === KINDS.length);
+      const agree = scored.filter((one) => (one[rival] < one[0]) === (best !== 0)).length, name = KINDS[rival][1];
+      const count = scored.length > 1 ? `; true for ${agree} of ${scored.length}.` : ".";
+      stage.say(best ? `${name[0].toUpperCase()}${name.slice(1)} needs ${here[rival].toFixed(1)} bits per value, this picture ${here[0].toFixed(1)}${count}`
+        : `Here it is: this picture needs ${here[0].toFixed(1)} bits per value, ${name} ${here[rival].toFixed(1)}${count}`);
+    };
+    // The picture that is shown first, then all others, in slices between frames.
+    const order = [image, ...images.keys()].filter((one, at, list) => list.indexOf(one) === at);
+    const slice = () => {
+      const end = performance.now() + SLICE_MS;
+      do {
+        const next = order.find((one) => bits[one].length < KINDS.length);
+        if (next === undefined) return draw();
+        bits[next].push(score(all[next][bits[next].length]));
+      } while (performance.now() < end);
+      timer = setTimeout(slice, 0);
+    };
+    timer = setTimeout(slice, 0);
+    draw();
+    return { stop: () => clearTimeout(timer) };
+  },
+};
