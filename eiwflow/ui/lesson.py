@@ -202,8 +202,13 @@ def _stop(sentence: str, key: str, instead: Mapping[str, str]) -> NoReturn:
     st.title("The lesson")
     gone.say(st.container(), key, sentence, instead, lambda other: st.query_params.update({key: other}))
     what = "Show the bundled lesson" if key == "ck" else "Go on without the photo"
-    st.button(what, on_click=lambda: st.query_params.pop(key, None))
+    st.button(what, on_click=_drop, args=(key,))
     st.stop()
+
+
+def _drop(key: str) -> None:
+    """Take a choice out of the URL."""
+    st.query_params.pop(key, None)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Preparing the lesson of this flow …")
