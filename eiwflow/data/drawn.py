@@ -10,6 +10,7 @@ import numpy as np
 
 from .camera import camera_factors, photograph
 from .images import Factor, ImageData
+from .mosaic import read_arrays, write_arrays
 
 FACES_SEED, TRAIN_LETTERS_SEED, TEST_LETTERS_SEED = 16, 32, 64
 TEST_FACES, TRAIN_LETTERS, TEST_LETTERS = 1000, 20_000, 1000
@@ -44,8 +45,7 @@ def letters32(folder: Path) -> ImageData:
     The training part is rendered from the masks in ``folder``, the same at every load, and kept in memory; the test
     part is read from a file, which :func:`write_test_letters` wrote.
     """
-    with np.load(folder / "letters32.npz", allow_pickle=False) as archive:
-        test_factors = {name: archive[name] for name in archive.files}
+    test_factors = read_arrays(folder / "letters32.npz")
     test = test_factors.pop("test")
     train, train_factors = render_letters(folder, "train")
     factors = {name: Factor(values, test_factors[name]) for name, values in train_factors.items()}
@@ -73,9 +73,9 @@ def render_letters(folder: Path, part: str) -> tuple[np.ndarray, dict[str, np.nd
         :func:`~eiwflow.data.camera.camera_factors` draws.
 
     """
-    with np.load(folder / "letters64.npz", allow_pickle=False) as archive:
-        masks, letters, families = archive["mask"], archive["letter"], archive["family"]
-        names, in_test = archive["family_name"], np.isin(families, archive["test_families"])
+    drawn = read_arrays(folder / "letters64.npz")
+    masks, letters, families = drawn["mask"], drawn["letter"], drawn["family"]
+    names, in_test = drawn["family_name"], np.isin(families, drawn["test_families"])
     rng = np.random.default_rng(TRAIN_LETTERS_SEED if part == "train" else TEST_LETTERS_SEED)
     count = TRAIN_LETTERS if part == "train" else TEST_LETTERS
     allowed = np.flatnonzero(in_test == (part == "test"))
@@ -138,4 +138,4 @@ def write_test_letters(folder: Path) -> None:
     """Write the file of the test part of letters32 into the folder of its masks."""
     images, factors = render_letters(folder, "test")
     arrays: dict[str, Any] = {"test": images, **factors}
-    np.savez_compressed(folder / "letters32.npz", **arrays)
+    write_arrays(folder / "letters32.npz", arrays)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +11,7 @@ from .. import project
 from . import drawn, torchvision_sets
 from .folder import read_folder
 from .images import DataError, ImageData, check_parts, pad_to_multiple
+from .mosaic import read_arrays
 from .npz import read_npz
 
 ASSETS = project.ASSETS / "data"
@@ -43,7 +43,9 @@ def _bundled_file(name: str) -> Path:
 
 
 def _photos32(download: bool) -> ImageData:
-    return replace(read_npz(_bundled_file("photos32")), name="photos32")
+    arrays = read_arrays(_bundled_file("photos32"))
+    names = tuple(arrays["source_names"].tolist())
+    return ImageData("photos32", arrays["train"], arrays["test"], arrays["train_source"], arrays["test_source"], names)
 
 
 def _faces16(download: bool) -> ImageData:
