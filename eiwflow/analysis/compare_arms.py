@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -35,6 +36,15 @@ def arm_table(study: Study) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def run_table(study: Study) -> list[dict[str, Any]]:
+    """Return one row a run."""
+    numbers = ("seed", "bits_per_dim", "iterations", "parameters", "cpu_s")
+    return [
+        {**dataclasses.asdict(run.arm), **{number: getattr(run, number) for number in numbers}}
+        for run in study.runs.values()
+    ]
 
 
 def cost_in_words(study: Study) -> str:

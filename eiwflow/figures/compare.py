@@ -1,7 +1,8 @@
-"""The Compare page's charts: paired differences with their seeds, and the arms of a study in lock-step.
+"""The Compare page's charts: the lead in every study, paired differences with their seeds, and arms in training.
 
-An arm has a colour, a dash and a symbol of its own; kept and emitted have theirs on every page. What is better is
-green and a diamond, what is worse purple and a square, and where nothing can be concluded the mark is grey and hollow.
+An arm has a colour, a dash and a symbol of its own; what is passed on and what is factored out have theirs on every
+page. What is better is green and a diamond, what is worse purple and a square, and where nothing can be concluded the
+mark is grey and hollow.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from .layout import layout, legend_room
 if TYPE_CHECKING:
     from ..analysis.compare import Effect
     from ..analysis.compare_arms import ArmCurve, ArmLevel
+    from ..analysis.leads import Lead
 
 #: claim: colour, symbol.
 CLAIMS = {
@@ -36,12 +38,90 @@ STYLES = (
 )
 #: What can be measured of the two halves: title of the axis, what it is of noise, and what that noise is.
 MEASURES = {
-    "redundancy": ("J (nats/pixel)", 0.0, "white noise: 0"),
-    "entropy": ("h (nats/dim)", 1.4189, "N(0, 1): 1.4189"),
+    "redundancy": ("spectral redundancy (nats/pixel)", 0.0, "white noise: 0"),
+    "entropy": ("marginal entropy (nats/dim)", 1.4189, "N(0, 1): 1.4189"),
 }
-_ROW, _CURVES, _HALVES = 50, 380, 300
+_ROW, _CURVES, _HALVES, _LEADS = 50, 380, 300, 370
+#: claim -> what it is called of a lead.
+_OF_LEADS = {"better": "clear lead", "worse": "clearly behind", "no conclusion": "no conclusion"}
+#: How far the studies of one budget are spread, where the next budget stands 1 apart.
+_SPREAD = 0.9
+#: At most so many studies are labelled with their data set.
+_LABELLED = 6
 #: The width of a letter beside an axis, in pixels, amply.
 _LETTER = 6.1
+
+
+# ---------------------------------------------------------------------- the lead in every study
+
+
+def leads(found: Mapping[str, Lead], chosen: str) -> go.Figure:
+    """Return the lead of the adaptive split in every study with its 95 % interval, against the training budget.
+
+    Arguments:
+        found: what a study is called -> its lead.
+        chosen: the study that is looked at: a ring stands around it.
+
+    """
+    budgets = sorted({one.budget for one in found.values()})
+    places: dict[str, float] = {}
+    for number, budget in enumerate(budgets):
+        alike = sorted((name for name, one in found.items() if one.budget == budget), key=lambda name: found[name].lead)
+        places |= dict(
+            zip(alike, number + _SPREAD * (np.arange(1, len(alike) + 1) / (len(alike) + 1) - 0.5), strict=True)
+        )
+    figure = go.Figure()
+    if chosen in found:
+        figure.add_scatter(
+            x=[round(places[chosen], 4)], y=[round(found[chosen].lead, 5)], mode="markers", name="study shown",
+            marker={"size": 24, "symbol": "circle-open", "color": palette.REFERENCE, "line": {"width": 2.5}},
+            hoverinfo="skip",
+        )  # fmt: skip
+    for claim, (colour, symbol) in CLAIMS.items():
+        of_claim = {name: one for name, one in found.items() if one.effect.claim == claim}
+        if not of_claim:
+            continue
+        figure.add_scatter(
+            x=[round(places[name], 4) for name in of_claim],
+            y=[round(one.lead, 5) for one in of_claim.values()],
+            error_y={
+                "type": "data",
+                "symmetric": False,
+                "array": [_length(one.interval[1] - one.lead) for one in of_claim.values()],
+                "arrayminus": [_length(one.lead - one.interval[0]) for one in of_claim.values()],
+                "color": colour,
+                "thickness": 2.5,
+                "width": 5,
+            },
+            customdata=[f"{name}: {signed(one.lead, 3)} bits/dim" for name, one in of_claim.items()],
+            text=[one.study.recipe.data for one in of_claim.values()],
+            textposition="middle right",
+            mode="markers+text" if len(found) <= _LABELLED else "markers",
+            marker={"color": colour, "size": 11, "symbol": symbol, "line": {"width": 2, "color": colour}},
+            name=_OF_LEADS[claim],
+            hovertemplate="%{customdata}<extra></extra>",
+        )
+    figure.add_hline(y=0, line={"width": 1.5, "color": palette.REFERENCE})
+    ends = [0.0, *(end for one in found.values() for end in one.interval)]
+    room = 0.08 * (max(ends) - min(ends)) or 0.01
+    figure.update_layout(
+        **layout(_LEADS, legend_room()),
+        xaxis={
+            "range": [-0.5, len(budgets) - 0.5],
+            "tickvals": list(range(len(budgets))),
+            "ticktext": [f"{budget:,}" for budget in budgets],
+            "title": {"text": "images that one training run sees"},
+            "showgrid": False,
+            "zeroline": False,
+        },
+        yaxis={
+            "range": [min(ends) - room, max(ends) + room],
+            "title": {"text": "lead (bits/dim)"},
+            "gridcolor": palette.AXIS,
+            "zeroline": False,
+        },
+    )
+    return figure
 
 
 # ---------------------------------------------------------------------- differences
@@ -60,7 +140,6 @@ def forest(
     names: Sequence[str],
     title: str,
     limits: tuple[float, float] | None = None,
-    letters: float = 1.0,
 ) -> go.Figure:
     """Return effects in rows: every seed a small mark, the mean a large one with its 95 % interval.
 
@@ -69,7 +148,6 @@ def forest(
         names: what each row is called.
         title: of the axis.
         limits: of the axis, where another chart shares it.
-        letters: how much larger than usual they are; rows get as much more room.
 
     """
     figure = go.Figure()
@@ -112,7 +190,7 @@ def forest(
     figure.add_vline(x=0, line={"width": 1.5, "color": palette.REFERENCE})
     longest = max(len(line) for name, one in zip(names, effects, strict=True) for line in (name, _figures(one)))
     figure.update_layout(
-        **layout((125 + _ROW * len(effects)) * letters, legend_room(), 86, left=_LETTER * longest * letters),
+        **layout(125 + _ROW * len(effects), legend_room(), 86, left=_LETTER * longest),
         xaxis={
             "range": list(limits or span(effects)),
             "title": {"text": title},
@@ -211,7 +289,7 @@ def _between(own: np.ndarray, shared: np.ndarray) -> np.ndarray:
 
 
 def halves(found: Mapping[str, ArmLevel], shared: np.ndarray, measured: str) -> go.Figure:
-    """Return a measure of what arms keep and send out at one level, at the slider's step.
+    """Return a measure of what arms pass on and factor out at one level, at the slider's step.
 
     Arguments:
         found: name -> level.
@@ -273,11 +351,14 @@ def halves(found: Mapping[str, ArmLevel], shared: np.ndarray, measured: str) -> 
 
 
 _HATCHED = {"shape": "/", "size": 6, "solidity": 0.25, "fillmode": "overlay", "fgcolor": "#FFFFFF"}
-_HALF_STYLES = ((palette.KEPT, "circle", "kept"), (palette.EMITTED, "diamond", "emitted"))
+_HALF_STYLES = ((palette.KEPT, "circle", "passed on"), (palette.EMITTED, "diamond", "factored out"))
 
 
 def orders(found: Mapping[str, ArmLevel], shared: np.ndarray) -> go.Figure:
-    """Return which channels arms keep and send out at one level, a row an arm; a cross where J would disagree now."""
+    """Return which channels arms pass on and factor out at one level, a row an arm.
+
+    A cross marks a channel that the spectral redundancy of the slider's step would put on the other side.
+    """
     names, levels = list(found), list(found.values())
     rows = range(len(levels))
     channels = len(levels[0].order)
@@ -303,7 +384,7 @@ def orders(found: Mapping[str, ArmLevel], shared: np.ndarray) -> go.Figure:
             "y": [row for row, found in zip(rows, at, strict=True) for _ in found],
             "mode": "markers",
             "marker": {"symbol": "x-thin", "size": size - 3, "line": {"width": 2, "color": "#FFFFFF"}},
-            "name": "J would put it on the other side",
+            "name": "would change sides now",
             "hoverinfo": "skip",
             "showlegend": False,
         }
@@ -346,7 +427,7 @@ def weights(level: ArmLevel, limit: float) -> go.Figure:
                 "error_y": {"type": "data", "array": spread[part].tolist(), "color": palette.REFERENCE, "width": 2},
                 "text": level.order[part].tolist(),
                 "textposition": "none",
-                "marker": {"color": colour, "pattern": _HATCHED if name == "emitted" else {}},
+                "marker": {"color": colour, "pattern": _HATCHED if name == "factored out" else {}},
                 "name": name,
                 "hovertemplate": "channel %{text}: log ω = %{y:.2f} nats<extra></extra>",
             }

@@ -1,4 +1,4 @@
-"""What pages measure, once for every checkpoint, image, level and seed: the only cached entry to ``analysis``."""
+"""What pages measure, once for every flow, image, level, seed and study: the only cached entry to ``analysis``."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ..analysis.record import TrainingRecord
+    from ..analysis.study_file import Study
     from ..analysis.subjects import Look
     from .frame import Page
 
@@ -81,10 +82,59 @@ def samples_in_training(page: Page) -> dict[int, bytes]:
     return {} if found is None else found.samples
 
 
+# ---------------------------------------------------------------------- studies
+
+
+def study(path: Path) -> Study:
+    """Return the study of a file, read once for every state of it.
+
+    Raises:
+        StudyError: with one sentence.
+
+    """
+    try:
+        state = files.stamp(path)
+    except OSError:
+        state = 0, 0  # reading it says what is wrong
+    return _study(path, *state)
+
+
+def of_study(study: Study, name: str, **choices: Hashable) -> Any:  # noqa: ANN401 (as the measure)
+    """Return a measure of ``analysis.subjects.OF_STUDIES`` of a study.
+
+    Args:
+        study: that is looked at.
+        name: of the measure.
+        choices: what else it is asked for.
+
+    """
+    return _of_study((study.sha256, study.folder, name, tuple(sorted(choices.items()))), study, name, choices)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _study(path: Path, time: int, size: int) -> Study:
+    del time, size  # a file that was written again is a new key
+    from ..analysis.study_file import read_study
+
+    return read_study(path)
+
+
+@st.cache_resource(max_entries=RESULTS, show_spinner=False)
+def _of_study(key: tuple[Hashable, ...], _study: Study, _name: str, _choices: dict[str, Any]) -> Any:  # noqa: ANN401
+    from ..analysis.subjects import OF_STUDIES
+
+    del key
+    return OF_STUDIES[_name](_study, **_choices)
+
+
+# ---------------------------------------------------------------------- keeping
+
+
 def clear() -> None:
     """Forget what was measured."""
     _small.clear()
     _large.clear()
+    _of_study.clear()
 
 
 def _kept(look: Look, images: loaders.Images, name: str, choices: dict[str, Any]) -> Any:  # noqa: ANN401

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +11,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from ..flow.config import INITS, FlowConfig
-from . import compare_loaders, loaders, parts
+from . import cache, loaders, parts, studies
 from .foreign import plain
 
 if TYPE_CHECKING:
@@ -19,6 +21,13 @@ if TYPE_CHECKING:
 SPLITS = (
     "static-first", "static-last", "random", "shuffle", "weighted", "first+pooled", "last+pooled", "random+pooled",
 )  # fmt: skip
+#: Initialisation -> what it is called, where it states a partition as well.
+INIT_WORDS = {
+    "dealt": "principal, partitions by the order",
+    "dealt-by-information": "principal, partitions by information",
+    "dealt-by-chance": "principal, random partitions",
+    "principal": "principal, alternating partitions",
+}
 MOST_SEEDS, MOST_ITERATIONS = 8, 500
 #: Seconds between two looks at a study that is under way.
 LOOK_S = 2
@@ -31,7 +40,7 @@ def draw(known: dict[str, Path]) -> None:
     if (ended := st.session_state.get("_study_ended")) in known:
         st.success(f"{plain(ended)} is done.")
         st.button("Show it", key="show-ended", type="primary", on_click=_show, args=(ended,))
-    own = {key: path for key, path in known.items() if path.parent == compare_loaders.own_folder()}
+    own = {key: path for key, path in known.items() if path.parent == studies.own_folder()}
     for key, path in own.items():
         _watch(key, path)
     st.markdown(
@@ -41,20 +50,26 @@ def draw(known: dict[str, Path]) -> None:
     first, second, third = st.columns(3)
     data = first.selectbox("Data set", loaders.data_sets(), key="study-data")
     priors = second.multiselect("Priors", ["conditional", "standard"], default=["conditional"], key="study-priors")
-    inits = third.multiselect("Initialisation", INITS, default=[FlowConfig.init], key="study-inits")
+    inits = third.multiselect(
+        "Initialisation",
+        INITS,
+        default=[FlowConfig.init],
+        format_func=lambda init: INIT_WORDS.get(init, init),
+        key="study-inits",
+    )
     splits = st.multiselect("Splits", SPLITS, default=["static-first", "static-last", "weighted"], key="study-splits")
     first, second = st.columns(2)
     seeds = first.number_input("Seeds", 1, MOST_SEEDS, 3, key="study-seeds")
     iterations = second.number_input("Iterations", 10, MOST_ITERATIONS, 100, 10, key="study-iterations")
-    null = st.toggle("Also run `random` against itself, as a null", key="study-null")
+    null = st.toggle("Also run `random` against itself (A/A control)", key="study-null")
     recipe = _recipe(data, splits, inits, priors, null, seeds, iterations)
     if recipe is None:
-        st.info("Choose at least one split, one prior and one initialisation, or the null.")
+        st.info("Choose at least one split, one prior and one initialisation, or the A/A control.")
         return
-    runs, minutes = len(recipe.arms()) * recipe.seeds, compare_loaders.minutes(recipe, known)
-    about = "" if minutes is None else f", about {max(0.1, minutes):.1f} minutes by what the bundled study took"
+    runs, minutes = len(recipe.arms()) * recipe.seeds, _minutes(recipe, known)
+    about = "" if minutes is None else f", about {max(0.1, minutes):.1f} minutes as bundled studies took"
     st.markdown(f"{runs} runs{about}. {'One seed is no conclusion.' if recipe.seeds == 1 else ''}")
-    st.button("Start the study", type="primary", on_click=_start, args=(recipe, compare_loaders.new_file()))
+    st.button("Start the study", type="primary", on_click=_start, args=(recipe, _new_file()))
 
 
 def _recipe(
@@ -75,13 +90,30 @@ def _recipe(
     )
 
 
+def _new_file() -> Path:
+    """Return the file of a study that is to be started; its name is generated."""
+    return studies.own_folder() / f"study-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}.json"
+
+
+def _minutes(recipe: StudyRecipe, known: dict[str, Path]) -> float | None:
+    """Return the CPU minutes that a recipe takes, by what an image took in a bundled study of flows of its size."""
+    size = ("size", "levels", "steps", "width", "network")
+    for key, study in studies.readable(known).items():
+        alike = all(getattr(study.recipe, name) == getattr(recipe, name) for name in size)
+        if alike and study.runs and known[key].parent == studies.BUNDLED:
+            seconds = sum(run.cpu_s for run in study.runs.values())
+            images = study.recipe.batch * sum(run.iterations for run in study.runs.values())
+            return len(recipe.arms()) * recipe.seeds * recipe.iterations * recipe.batch * seconds / images / 60
+    return None
+
+
 def _watch(key: str, path: Path) -> None:
     """Draw where a study of one's own stands, unless it is done."""
     from ..analysis.study_file import StudyError
     from ..training import study_worker
 
     try:
-        if compare_loaders.read(path).is_done and not study_worker.alive(path):
+        if cache.study(path).is_done and not study_worker.alive(path):
             return
     except StudyError as error:
         st.error(plain(error))
@@ -92,7 +124,7 @@ def _watch(key: str, path: Path) -> None:
 def _progress(key: str, path: Path) -> None:
     from ..training import process, study_worker
 
-    study, alive = compare_loaders.read(path), study_worker.alive(path)
+    study, alive = cache.study(path), study_worker.alive(path)
     total = len(study.recipe.arms()) * study.recipe.seeds
     if (silent := study_worker.silent_s(path)) > process.SILENT_S:
         st.warning(parts.frozen(silent))
@@ -120,7 +152,7 @@ def _progress(key: str, path: Path) -> None:
 
 def _show(key: str) -> None:
     st.session_state.pop("_study_ended", None)
-    compare_loaders.show(key)
+    studies.show(key)
 
 
 def _start(recipe: StudyRecipe, path: Path) -> None:

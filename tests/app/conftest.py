@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,7 +26,7 @@ PATIENCE_S = 300
 #: What pages fold beside their evidence.
 FOLDS = (
     "halvings", "zeroed", "levels", "raw", "training", "rules", "couplings", "order", "pixels", "loudness", "norms",
-    "samples", "architecture", "inversion", "account", "arms",
+    "samples", "architecture", "inversion", "account", "arms", "verdict", "lock-step",
 )  # fmt: skip
 
 
@@ -116,6 +117,22 @@ def run_app(**url: str) -> AppTest:
 def sentences(at: AppTest) -> str:
     """Return all HTML and Markdown of a page."""
     return "\n".join(element.proto.body for kind in ("html", "markdown", "caption") for element in at.get(kind))
+
+
+def first_screen(at: AppTest) -> tuple[int, int]:
+    """Return the words and the charts that stand before a page's first fold."""
+    words = charts = 0
+    waiting = [at.main]
+    while waiting:
+        node = waiting.pop()
+        if getattr(node, "type", "") == "expander":
+            break
+        waiting += reversed(list(getattr(node, "children", {}).values()))
+        charts += "chart" in getattr(node, "type", "")
+        if getattr(node, "type", "") in ("html", "markdown", "caption", "title"):
+            text = node.value if node.type == "title" else node.proto.body
+            words += len(re.sub(r"<style>.*?</style>|<[^>]+>", " ", text, flags=re.DOTALL).split())
+    return words, charts
 
 
 def url(at: AppTest) -> dict[str, str]:

@@ -11,7 +11,7 @@ import pytest
 
 from eiwflow.training.loop import train
 from eiwflow.training.run import RunDirectory, runs_root
-from eiwflow.ui import compare_loaders
+from eiwflow.ui import studies
 
 from ..studies import arms, write_study
 from ..test_files import sparse
@@ -105,9 +105,9 @@ def test_a_bad_entry_among_the_studies_costs_a_sentence(
     bundle: Path, monkeypatch: pytest.MonkeyPatch, kind: str, own: bool
 ) -> None:
     folder = bundle.parent / "studies"
-    monkeypatch.setattr(compare_loaders, "BUNDLED", folder)
+    monkeypatch.setattr(studies, "BUNDLED", folder)
     write_study(folder / "photos32.json", arms({"static-first/random": 3.9, "static-last/random": 4.1}))
-    place = compare_loaders.own_folder() if own else folder
+    place = studies.own_folder() if own else folder
     place.mkdir(parents=True, exist_ok=True)
     make, said = STUDIES[kind]
     make(place)
@@ -124,9 +124,9 @@ def test_a_study_that_vanishes_while_the_folder_is_listed_is_left_out(
     bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = bundle.parent / "studies"
-    monkeypatch.setattr(compare_loaders, "BUNDLED", folder)
+    monkeypatch.setattr(studies, "BUNDLED", folder)
     write_study(folder / "photos32.json", arms({"static-first/random": 3.9, "static-last/random": 4.1}))
-    listed = compare_loaders._named_as_studies
-    monkeypatch.setattr(compare_loaders, "_named_as_studies", lambda place: [*listed(place), place / "vanished.json"])
+    listed = studies._named_as_studies
+    monkeypatch.setattr(studies, "_named_as_studies", lambda place: [*listed(place), place / "vanished.json"])
     at = visit_page(COMPARE)
-    assert not at.exception and not at.error and at.selectbox(key="study").options == ["photos32"]
+    assert not at.exception and not at.error and len(at.selectbox(key="study").options) == 1

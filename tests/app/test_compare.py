@@ -1,4 +1,4 @@
-"""The page Compare: a verdict that can say no, the null beside it, arms in lock-step, and studies of one's own."""
+"""The page Compare: the lead in every study, a verdict that can say no, arms in training, studies of one's own."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from eiwflow.analysis.compare import report
+from eiwflow.analysis.leads import at_equal_cpu, lead
 from eiwflow.analysis.study_file import read_study
 from eiwflow.training import study_worker
 from eiwflow.training.run import RunError
 from eiwflow.training.study import run_study
 from eiwflow.training.study_recipe import AGAIN, StudyRecipe
-from eiwflow.ui import compare_loaders
+from eiwflow.ui import studies as shown
 
 from ..studies import arms, write_study
 from ..training.tiny import write_npz
-from .conftest import sentences, url, visit_page
+from .conftest import APP, PATIENCE_S, first_screen, sentences, url, visit_page
 
 MEANS = {
     "static-first/principal": 3.90, "static-last/principal": 4.10, "random/principal": 4.05, "shuffle/principal": 3.90,
@@ -34,7 +35,7 @@ NULL = arms({"random/principal": 4.05, f"{AGAIN}/principal": 4.05})
 def studies(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the folder that stands for the bundled studies, with one and its null in it."""
     folder = bundle.parent / "studies"
-    monkeypatch.setattr(compare_loaders, "BUNDLED", folder)
+    monkeypatch.setattr(shown, "BUNDLED", folder)
     write_study(folder / "photos32.json", BOTH)
     write_study(folder / "photos32-null.json", NULL)
     return folder
@@ -79,64 +80,121 @@ def button(at: AppTest, label: str) -> object:
     return next(one for one in at.button if one.label == label)
 
 
-# ---------------------------------------------------------------------- the verdict
+# ---------------------------------------------------------------------- all studies, then one
 
 
-def test_a_bundled_study_shows_its_verdict_at_once(studies: Path) -> None:
+def takeaway(at: AppTest) -> str:
+    return next(element.proto.body for element in at.get("html") if "eiw-takeaway" in element.proto.body)
+
+
+def test_the_page_begins_with_the_lead_in_every_study(studies: Path) -> None:
+    few = {name: mean for name, mean in MEANS.items() if name in ("weighted/principal", "static-first/principal")}
+    write_study(studies / "longer.json", arms(few, seeds=4, noise=0.001), iterations=1000)
     at = visit()
     assert not at.exception and not at.error
+    first = {path.stem: lead(read_study(path)) for path in studies.glob("*.json")}
+    assert first["photos32-null"] is None
+    longer = first["longer"]
+    assert f"After the longest training the adaptive split leads by {longer.lead:.3f} bits/dim; clearly in 2 of 2" in (
+        takeaway(at)
+    )
+    marks = [trace for trace in figures(at)[0]["data"] if trace["name"] == "clear lead"]
+    assert sorted(marks[0]["y"]) == pytest.approx(sorted([longer.lead, first["photos32"].lead]), abs=1e-5)
+    assert at.selectbox(key="study").value == "longer"  # the one with the largest budget
+
+
+def test_the_first_screen_is_lean(studies: Path) -> None:
+    at = AppTest.from_file(str(APP), default_timeout=PATIENCE_S)
+    at.switch_page("pages/6_compare.py").run()
+    assert not at.exception
+    words, charts = first_screen(at)
+    assert 10 < words <= 80 and charts == 2
+
+
+def test_studies_have_human_titles_and_those_of_one_title_say_in_what_they_differ(studies: Path) -> None:
+    write_study(studies / "adamw.json", BOTH, optimiser="adamw")
+    at = visit()
+    assert at.selectbox(key="study").options == [
+        "photos32 at 16×16, 500 steps, 6 seeds, AdamW",
+        "photos32 at 16×16, 500 steps, 6 seeds, Muon",
+        "photos32 at 16×16, 500 steps, 6 seeds, A/A control",
+    ]
+
+
+def test_a_study_says_which_arm_leads(studies: Path) -> None:
+    at = visit()
+    assert "**weighted** needs the fewest bits" in sentences(at)
+    write_study(studies / "close.json", arms({"weighted/principal": 3.9, "shuffle/principal": 3.9}))
+    assert "too close to call" in sentences(visit(study="close"))
+
+
+def test_the_verdict_in_full_is_the_command_lines(studies: Path) -> None:
     expected = report(read_study(studies / "photos32.json"))
     assert expected["verdict"].startswith("Yes: over 6 seeds on photos32, weighted needs 0.0")
-    assert expected["verdict"] in sentences(at)
-    assert expected["entropy_informed"] in sentences(at)
+    said = sentences(visit())
+    assert expected["verdict"] in said and expected["entropy_informed"] in said
 
 
-def test_the_main_view_has_every_seed_a_point_under_both_priors_on_one_axis(studies: Path) -> None:
-    at = visit()
-    conditional, standard = figures(at)[:2]
-    assert rows(conditional) == rows(standard) == ["static-first", "static-last", "random", "shuffle"]
-    assert conditional["layout"]["xaxis"]["range"] == standard["layout"]["xaxis"]["range"]
+def test_every_seed_is_a_point_under_the_prior_that_is_chosen(studies: Path) -> None:
     effects = {row["contrast"]: row for row in report(read_study(studies / "photos32.json"))["comparisons"]}
-    for prior, figure in (("conditional", conditional), ("standard", standard)):
+    for prior in ("conditional", "standard"):
+        figure = figures(visit(study="photos32", prior=prior))[1]
+        assert set(rows(figure)) == {"shuffle", "first+pooled", "static-first", "random+pooled"}
         seeds, means = figure["data"][:2]
         assert len(seeds["x"]) == 4 * 6
         expected = [effects[f"weighted − {name}, {prior}"]["difference_bits_per_dim"] for name in rows(figure)]
         assert means["x"] == pytest.approx(expected, abs=1e-5)
 
 
-def test_the_factorial_reading_stands_beside_it(studies: Path) -> None:
-    at = visit()
+def test_what_each_choice_contributes_is_folded(studies: Path) -> None:
+    at = visit(study="photos32")
     assert rows(figures(at)[2])[:4] == ["entropy order − first", "entropy order − last", "entropy order − random",
                                         "weights − none"]  # fmt: skip
 
 
 def test_one_seed_reads_no_conclusion(studies: Path) -> None:
     write_study(studies / "photos32.json", arms(MEANS, seeds=1))
-    at = visit()
+    at = visit(study="photos32")
     assert not at.exception
     assert "No conclusion: over 1 seed on photos32" in sentences(at)
     assert {trace["name"] for trace in figures(at)[0]["data"]} == {"one seed", "mean: no conclusion"}
 
 
-def test_the_null_is_one_click_away_and_so_is_the_way_back(studies: Path) -> None:
-    at = visit()
-    button(at, "Show the null").click().run()
+def test_a_control_is_a_study_like_others_and_says_what_it_is(studies: Path) -> None:
+    at = visit(study="photos32-null")
     assert not at.exception
-    assert "Two arms that differ by nothing but chance: " in sentences(at)
-    assert rows(figures(at)[0]) == [AGAIN]
-    assert url(at)["study"] == "photos32-null"
-    button(at, "Back").click().run()
-    assert "Yes: over 6 seeds" in sentences(at)
+    said = sentences(at)
+    assert "Two arms that differ by nothing but chance: " in said
+    assert "A/A control: the random order against itself differs by" in said and "as it should be" in said
+
+
+def test_a_short_study_of_ones_own_says_that_it_is_too_short(studies: Path) -> None:
+    for name, changes in {"short": {"iterations": 100}, "long": {}}.items():
+        write_study(shown.own_folder() / f"{name}.json", arms(MEANS), **changes)
+    said = sentences(visit(study="short"))
+    assert "Too short to judge: a run saw 6,400 images, in the bundled studies at least 32,000." in said
+    assert "Too short" not in sentences(visit(study="long"))
+    write_study(shown.own_folder() / "one.json", arms(MEANS, seeds=1))
+    assert "Too short to judge: one seed" in sentences(visit(study="one"))
 
 
 def test_what_is_compared_is_a_choice(studies: Path) -> None:
-    at = visit()
+    at = visit(study="photos32")
     at.selectbox(key="subject").set_value("static-first/principal").run()
     assert not at.exception
     assert "static-first needs" in sentences(at)
-    assert "static-first" not in rows(figures(at)[0])
+    assert "static-first" not in rows(figures(at)[1])
     at.multiselect(key="against").set_value(["weighted/principal", "static-last/random"]).run()
-    assert rows(figures(at)[0]) == ["weighted", "static-last (random init)"]
+    assert rows(figures(at)[1]) == ["weighted", "static-last (random init)"]
+
+
+def test_a_second_run_is_not_told_that_a_widget_has_two_values(studies: Path) -> None:
+    at = visit(study="photos32")
+    for _ in range(2):
+        assert not at.run().warning
+    at.selectbox(key="subject").set_value("shuffle/principal").run()
+    at.multiselect(key="against").set_value(["static-last/principal"]).run()
+    assert not at.run().warning and not at.exception
 
 
 def test_a_link_says_what_is_compared(studies: Path) -> None:
@@ -146,15 +204,15 @@ def test_a_link_says_what_is_compared(studies: Path) -> None:
 
 
 def test_a_subject_that_was_on_the_other_side_changes_sides(studies: Path) -> None:
-    at = visit()
+    at = visit(study="photos32")
     at.multiselect(key="against").set_value(["static-last/principal", "shuffle/principal"]).run()
     at.selectbox(key="subject").set_value("shuffle/principal").run()
     assert not at.exception
-    assert rows(figures(at)[0]) == ["static-last"]
+    assert rows(figures(at)[1]) == ["static-last"]
 
 
 def test_nothing_to_compare_with_is_said(studies: Path) -> None:
-    at = visit()
+    at = visit(study="photos32")
     at.multiselect(key="against").set_value([]).run()
     assert not at.exception
     assert "Choose what to compare with." in [info.value for info in at.info]
@@ -162,11 +220,11 @@ def test_nothing_to_compare_with_is_said(studies: Path) -> None:
 
 def test_another_study_forgets_arms_that_it_may_not_have(studies: Path) -> None:
     write_study(studies / "other.json", arms({"random/principal": 4.0, "shuffle/principal": 4.2}))
-    at = visit()
+    at = visit(study="photos32")
     at.selectbox(key="subject").set_value("last+pooled/principal").run()
     at.selectbox(key="study").set_value("other").run()
     assert not at.exception
-    assert "random needs 0." in sentences(at)
+    assert "shuffle" in rows(figures(at)[1]) or "random" in rows(figures(at)[1])
 
 
 def test_a_file_that_is_no_study_is_an_error_and_the_others_can_be_chosen(studies: Path) -> None:
@@ -177,29 +235,26 @@ def test_a_file_that_is_no_study_is_an_error_and_the_others_can_be_chosen(studie
         "bad.json is not a study's file: it has no recipe and results. Choose another study."
     ]
     at.selectbox(key="study").set_value("photos32").run()
-    assert not at.error and "Yes: over 6 seeds" in sentences(at)
+    assert not at.error and "over 6 seeds on photos32" in sentences(at)
 
 
 def test_without_a_study_the_page_says_so_and_offers_to_run_one(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compare_loaders, "BUNDLED", bundle / "nowhere")
+    monkeypatch.setattr(shown, "BUNDLED", bundle / "nowhere")
     at = visit()
     assert not at.exception
     assert "There is no study yet" in at.info[0].value
     assert button(at, "Start the study")
 
 
-def test_equal_cpu_seconds_are_read_from_the_study_that_was_run_so_or_else_its_command_is_shown(studies: Path) -> None:
-    at = visit()
+def test_equal_cpu_seconds_are_read_from_the_study_that_was_run_so(studies: Path) -> None:
+    at = visit(study="photos32")
     assert "--equal-cpu" in "".join(code.value for code in at.code)
-    write_study(studies / "photos32-mirrored.json", arms(MEANS), equal_cpu=True, flip=True)  # of another training
-    at = visit()
-    assert "--equal-cpu" in "".join(code.value for code in at.code)
+    assert "At equal CPU seconds" not in sentences(at)
     path = write_study(studies / "photos32-equal-cpu.json", BOTH, equal_cpu=True)
     costs = {f"{weights}/{prior}": cost for weights, cost in (("none", 1.0), ("pooled", 1.034))
              for prior in ("conditional", "standard")}  # fmt: skip
     path.write_text(json.dumps({**json.loads(path.read_bytes()), "step_cost": costs}))
-    at = visit()
-    assert "--equal-cpu" not in "".join(code.value for code in at.code)
+    at = visit(study="photos32")
     assert "pooled weights, conditional prior ×1.034" in sentences(at)
     assert "at equal CPU seconds, weighted needs" in sentences(at)
 
@@ -210,9 +265,9 @@ def test_an_equal_cpu_study_of_other_arms_is_passed_over(studies: Path) -> None:
         return write_study(studies / f"{name}.json", arms(means), equal_cpu=equal_cpu)
 
     other, same = written("a", "shuffle", "random"), written("b", "static-last", "weighted", "random")
-    study = compare_loaders.read(written("c", "static-last", "weighted", equal_cpu=False))
-    assert compare_loaders.at_equal_cpu(study, {"a": other}) is None
-    assert compare_loaders.at_equal_cpu(study, {"a": other, "b": same}).name == "b"
+    study, other, same = map(read_study, (written("c", "static-last", "weighted", equal_cpu=False), other, same))
+    assert at_equal_cpu(study, [other]) is None
+    assert at_equal_cpu(study, [other, same]).name == "b"
 
 
 def test_the_page_names_the_command_that_prints_the_same_numbers(studies: Path) -> None:
@@ -226,7 +281,7 @@ def test_what_is_saved_carries_the_study_and_its_hash(studies: Path) -> None:
     study = read_study(studies / "photos32.json")
     names = [one.proto.label for one in visit().get("download_button")]
     assert {"Comparisons (CSV)", "Arms (CSV)", "Runs (CSV)", "Contributions (CSV)"} <= set(names)
-    page = compare_loaders.StudyVisit("Compare", {}, False, False, study)
+    page = shown.StudyVisit("Compare", {}, False, False, study)
     assert page.file_name("runs", "csv") == f"eiwflow-compare-runs-photos32-{study.sha256[:8]}.csv"
 
 
@@ -249,11 +304,11 @@ def test_arms_move_in_lock_step(with_records: Path) -> None:
     assert "8 samples drawn from the flow" in html
 
 
-@pytest.mark.parametrize("study", sorted(path.stem for path in compare_loaders.BUNDLED.glob("*.json")))
+@pytest.mark.parametrize("study", sorted(path.stem for path in shown.BUNDLED.glob("*.json")))
 def test_every_study_that_comes_with_the_project_is_shown_to_its_last_sentence(study: str) -> None:
     at = visit(study=study)
     assert not at.exception and not at.error
-    assert "seed" in sentences(at)
+    assert "needs the fewest bits" in sentences(at)
 
 
 def test_a_step_in_the_link_is_where_the_slider_stands(with_records: Path) -> None:
@@ -262,17 +317,17 @@ def test_a_step_in_the_link_is_where_the_slider_stands(with_records: Path) -> No
 
 
 def test_levels_and_measures_are_a_choice(with_records: Path) -> None:
-    at = visit(study="recorded", measure="h", **{"of-level": "2"})
+    at = visit(study="recorded", measure="entropy", **{"of-level": "2"})
     assert not at.exception
-    halves = next(figure for figure in figures(at) if y_title(figure) == "h (nats/dim)")
+    halves = next(figure for figure in figures(at) if y_title(figure) == "marginal entropy (nats/dim)")
     assert halves["frames"]
     assert "level 2: weighted keeps" in sentences(at)
 
 
 def test_weights_that_are_not_applied_are_said_to_be_for_display(with_records: Path) -> None:
     said = sentences(visit(study="recorded"))
-    assert "**weighted**: weights, applied" in said
-    assert "**shuffle**: weights, trained for display, not applied" in said
+    assert "**weighted**: channel weights\n" in said
+    assert "**shuffle**: channel weights, trained for display, not applied" in said
 
 
 def test_differences_are_drawn_from_the_subject(with_records: Path) -> None:
@@ -286,38 +341,6 @@ def test_a_study_without_records_says_what_is_not_known(studies: Path) -> None:
     assert not at.exception
     assert "No records lie beside this study" in sentences(at)
     assert not [figure for figure in figures(at) if figure.get("frames")]
-
-
-# ---------------------------------------------------------------------- a lesson
-
-
-def drawn(at: AppTest) -> str:
-    """Return all that a page shows, without the controls that choose what is compared."""
-    return sentences(at) + json.dumps(figures(at)) + "".join(info.value for info in at.info)
-
-
-def test_a_lesson_hides_the_names_until_the_class_has_voted(with_records: Path) -> None:
-    at = visit(study="recorded", lesson="1")
-    assert not at.exception
-    shown = drawn(at).split("**In lock-step.**")[0]
-    html = "\n".join(element.proto.body for element in at.get("html") if "scrub" not in element.proto.body)
-    for split in ("static-last", "shuffle"):
-        assert split not in html
-        assert f">{split}<" not in shown and f"**{split}**" not in shown
-    assert not figures(at)
-    vote = next(one for one in at.get("button_group") if one.key == "vote")
-    assert vote.options == ["A", "B", "C"]
-    vote.set_value("B").run()
-    assert not at.exception
-    assert "The class voted for **B**" in sentences(at)
-    assert all(f"is {split}" in sentences(at) for split in ("static-last", "weighted", "shuffle"))
-    assert figures(at)
-
-
-def test_outside_a_lesson_nothing_is_hidden(with_records: Path) -> None:
-    at = visit(study="recorded")
-    assert "The class voted" not in sentences(at)
-    assert rows(figures(at)[0]) == ["static-last", "shuffle"]
 
 
 # ---------------------------------------------------------------------- a study of one's own
@@ -336,12 +359,12 @@ def test_a_study_starts_with_what_was_chosen(studies: Path, started: list) -> No
     at.multiselect(key="study-splits").set_value(["static-last", "weighted"])
     at.number_input(key="study-seeds").set_value(2)
     at.number_input(key="study-iterations").set_value(50).run()
-    assert "4 runs, about 0.2 minutes by what the bundled study took" in sentences(at)
+    assert "4 runs, about 0.2 minutes as bundled studies took" in sentences(at)
     button(at, "Start the study").click().run()
     assert not at.exception
     ((recipe, out),) = started
     assert recipe == StudyRecipe(splits=("static-last", "weighted"), seeds=2, iterations=50)
-    assert out.parent == compare_loaders.own_folder()
+    assert out.parent == shown.own_folder()
 
 
 def test_a_study_of_nothing_cannot_be_started(studies: Path, started: list) -> None:
@@ -365,7 +388,7 @@ def test_a_refused_start_is_a_sentence(studies: Path, monkeypatch: pytest.Monkey
 
 def own_study(done: int) -> Path:
     """Write a study of one's own, with so many of its runs done."""
-    path = write_study(compare_loaders.own_folder() / "mine.json", arms({"weighted/principal": 3.8}, seeds=4))
+    path = write_study(shown.own_folder() / "mine.json", arms({"weighted/principal": 3.8}, seeds=4))
     document = json.loads(path.read_bytes())
     path.write_text(json.dumps({**document, "results": document["results"][:done]}))
     return path
@@ -382,7 +405,7 @@ def test_a_study_that_was_stopped_can_go_on(studies: Path, started: list) -> Non
 def test_a_study_that_is_done_stands_among_the_others_and_nowhere_else(studies: Path) -> None:
     own_study(done=4)
     at = visit()
-    assert "mine" in at.selectbox(key="study").options
+    assert "photos32 at 16×16, 500 steps, 4 seeds (yours)" in at.selectbox(key="study").options
     assert not [one for one in at.button if one.label in ("Go on", "Stop")]
 
 

@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from eiwflow.training.recipe import Recipe
 from eiwflow.training.run import RunDirectory
-from eiwflow.ui import checkpoint_loaders, compare_loaders, loaders
+from eiwflow.ui import checkpoint_loaders, loaders, studies
 from eiwflow.ui.navigation import pages
 
 from ..studies import arms, write_study
@@ -247,7 +247,7 @@ def test_a_run_that_is_deleted_under_its_page_is_named(one: Path) -> None:
 
 def test_a_study_that_is_gone_is_named(one: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "studies"
-    monkeypatch.setattr(compare_loaders, "BUNDLED", folder)
+    monkeypatch.setattr(studies, "BUNDLED", folder)
     for name in ("photos32", "other"):
         write_study(folder / f"{name}.json", arms({"static-first/random": 3.9, "static-last/random": 4.1}))
     at = visit_page(COMPARE, study="other")

@@ -1,0 +1,149 @@
+"""What studies are called, and sentences about who leads in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import PurePath
+from typing import Any
+
+from ...training.study_recipe import AGAIN, StudyRecipe
+from ..compare import Effect, short
+from ..leads import Lead, Ranking
+from ..study_file import Study
+from .numbers import counted, fixed, listed, signed
+
+CAVEAT = (
+    "an interval says where the difference lies for other seeds, on these test images, at this size and budget. It "
+    "knows nothing of other images."
+)
+#: What tells studies apart that have one title: asked in this order, said where the answers differ.
+_DIFFERENCES: tuple[Callable[[StudyRecipe], str], ...] = (
+    lambda recipe: {"muon": "Muon", "adamw": "AdamW"}.get(recipe.optimiser, recipe.optimiser),
+    lambda recipe: f"weight decay {recipe.weight_decay:g}",
+    lambda recipe: "mirrored" if recipe.flip else "not mirrored",
+    lambda recipe: f"init {', '.join(recipe.inits)}",
+    lambda recipe: f"batches of {recipe.batch}",
+    lambda recipe: f"{recipe.levels} levels of {recipe.steps} steps, width {recipe.width}",
+    lambda recipe: f"{recipe.learning_rate:g} learning rate",
+    lambda recipe: counted(len(recipe.arms()), "arm"),
+)
+
+
+def title(recipe: StudyRecipe) -> str:
+    """Return what a study is called.
+
+    >>> title(StudyRecipe(data="faces16", seeds=6))
+    'faces16 at 16×16, 500 steps, 6 seeds'
+    """
+    name = PurePath(recipe.data).stem or recipe.data
+    words = [
+        f"{name} at {recipe.size}×{recipe.size}",
+        counted(recipe.iterations, "step"),
+        counted(recipe.seeds, "seed"),
+    ]
+    if {arm.split for arm in recipe.arms()} == {"random", AGAIN}:
+        words.append("A/A control")
+    if recipe.evaluate_on == "validation":
+        words.append("scored on held-out images")
+    if recipe.equal_cpu:
+        words.append("equal CPU seconds")
+    return ", ".join(words)
+
+
+def titles(studies: Mapping[str, Study]) -> dict[str, str]:
+    """Return key -> title, each a different one: those that share one say in what they differ, or else their key."""
+    alike: dict[str, list[str]] = {}
+    for key, study in studies.items():
+        alike.setdefault(title(study.recipe), []).append(key)
+    found = {}
+    for shared, keys in alike.items():
+        recipes = [studies[key].recipe for key in keys]
+        said = [ask for ask in _DIFFERENCES if len({ask(recipe) for recipe in recipes}) > 1]
+        longer = {key: ", ".join([shared, *(ask(studies[key].recipe) for ask in said)]) for key in keys}
+        for key, text in longer.items():
+            found[key] = text if list(longer.values()).count(text) == 1 else f"{text} ({key})"
+    return {key: found[key] for key in studies}
+
+
+def leads(found: Sequence[Lead]) -> str:
+    """Return how far the adaptive split leads over all studies, first of all where training was longest."""
+    if not found:
+        return "No study here compares the adaptive split with a static one yet."
+    longest = max(one.budget for one in found)
+    there = sorted(one.lead for one in found if one.budget == longest)
+    low, high = fixed(there[0], 3), fixed(there[-1], 3)
+    span = low if low == high else f"{low} to {high}"
+    ahead = sum(one.effect.claim == "better" for one in found)
+    opening = "The" if len({one.budget for one in found}) == 1 else "After the longest training the"
+    studies = "study" if len(found) == 1 else "studies"
+    return f"{opening} adaptive split leads by {span} bits/dim; clearly in {ahead} of {len(found)} {studies}."
+
+
+def ranked(study: Study, found: Ranking) -> str:
+    """Return which arm leads in a study, and which come too close to call."""
+    best = f"**{short(study, found.best)}** needs the fewest bits ({fixed(found.bits_per_dim, 3)})"
+    if not found.close and not found.behind:
+        return f"{best}; no other arm was run."
+    if not found.close:
+        count = len(found.behind)
+        rest = {1: "the other needs", 2: "both others need"}.get(count, f"all {count} others need")
+        return f"{best}; {rest} clearly more."
+    close = (
+        listed([short(study, arm) for arm in found.close])
+        if len(found.close) <= 2
+        else f"{short(study, found.close[0])} and {len(found.close) - 1} more"
+    )
+    verb = "is" if len(found.close) == 1 else "are"
+    return f"{best}; {close} {verb} too close to call."
+
+
+def lead(found: Lead) -> str:
+    """Return the lead of one study with its interval."""
+    low, high = (signed(end, 3) for end in found.interval)
+    seeds = len(found.effect.values)
+    return (
+        f"{short(found.study, found.arm)} leads {short(found.study, found.rival)}, its nearest static rival, by "
+        f"{signed(found.lead, 3)} bits/dim (95 % interval {low} to {high}, n = {seeds} seeds)."
+    )
+
+
+def too_short(study: Study, budgets: Sequence[int]) -> str:
+    """Return why a study of one's own is too short to judge, or nothing where it is as long as the bundled ones.
+
+    Args:
+        study: one's own.
+        budgets: of the bundled studies, in images.
+
+    """
+    if study.recipe.seeds == 1:
+        return "Too short to judge: one seed says nothing about another."
+    budget = study.recipe.batch * study.recipe.iterations
+    if not budgets or budget >= min(budgets):
+        return ""
+    return (
+        f"Too short to judge: a run saw {budget:,} images, in the bundled studies at least {min(budgets):,}. Leads "
+        "shrink as training goes on."
+    )
+
+
+def every(found: Mapping[str, Lead]) -> str:
+    """Return the lead of every study, in words for who does not see the chart."""
+    return " ".join(f"{name}: {signed(one.lead, 3)} bits/dim, {one.effect.claim}." for name, one in found.items())
+
+
+def control(effects: Sequence[Effect]) -> str:
+    """Return what an A/A control says: the random order against itself, with other permutations."""
+    found = listed([f"{signed(one.mean, 3)} ({one.interval})" for one in effects])
+    claimed = any(one.claim != "no conclusion" for one in effects)
+    end = "A difference is claimed where there is none." if claimed else "No difference is claimed, as it should be."
+    return f"A/A control: the random order against itself differs by {found} bits/dim. {end}"
+
+
+def rows(table: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return rows with headings that wrap; small p and CPU seconds are written out, where a table has three places."""
+    shown = []
+    for row in table:
+        small = {key: "< 0.001" for key in ("p", "p_corrected") if row.get(key, 1) < 0.001}
+        seconds = {key: f"{row[key]:.1f}" for key in ("cpu_s",) if key in row}
+        shown.append({key.replace("_", " "): value for key, value in {**row, **small, **seconds}.items()})
+    return shown
