@@ -47,13 +47,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Imported here, so that --help does not wait for torch.
     from ..analysis.study_file import StudyError
     from ..checkpoint import CheckpointError
+    from ..compression import CompressionError
     from ..data import DataError
     from ..files import is_text
     from ..flow import ConfigError, NonFiniteError, ShapeError
     from ..training.failures import TrainingFailed, of_memory
     from ..training.run import RunError
 
-    refusals = (CheckpointError, ConfigError, DataError, NonFiniteError, RunError, ShapeError, StudyError, OSError)
+    refusals = (
+        CheckpointError,
+        CompressionError,
+        ConfigError,
+        DataError,
+        NonFiniteError,
+        RunError,
+        ShapeError,
+        StudyError,
+        OSError,
+    )
     try:
         for argument in arguments:
             if not is_text(argument):

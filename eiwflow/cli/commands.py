@@ -395,6 +395,52 @@ def _picture_format(out: Path) -> str:
     return _PICTURES[suffix]
 
 
+def compress_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    """Compress pictures into one archive."""
+    from ..compression import archive
+    from ..files import write_atomically
+
+    flow = _load(options).flow
+    pictures = archive.gather(options.pictures)
+    others = archive.lossless_sizes(pictures)
+    content, summary = archive.compress(flow, archive.flow_digest(flow), pictures)
+    write_atomically(options.out, content)
+    stated = 8 * summary.stated_bytes / summary.values
+    facts = {
+        "path": str(options.out),
+        **dataclasses.asdict(summary),
+        "bits_per_dim": summary.bits_per_dim,
+        "stated_bits_per_dim": stated,
+        **{f"{name}_bytes": size for name, size in others.items()},
+    }
+    text = "\n".join(
+        [
+            f"{options.out}: {counted(summary.pictures, 'picture')} in {summary.bytes:,} bytes, "
+            f"{summary.bits_per_dim:.3f} bits/dim",
+            f"the flow states {summary.stated_bytes:,.0f} bytes, {stated:.3f} bits/dim; "
+            f"{summary.start_bytes:,} bytes of the file are the digits that the first tile starts from",
+            *(f"lossless {name.upper():<4} {size:,} bytes" for name, size in others.items()),
+            "It was decoded again: every pixel is the same.",
+        ]
+    )
+    return facts, text
+
+
+def decompress_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    """Write the pictures of an archive into a new folder."""
+    from ..compression import CompressionError, archive
+    from ..files import read_bytes, reason
+
+    flow = _load(options).flow
+    try:
+        content = read_bytes(options.archive, archive.MAX_BYTES)
+    except OSError as error:
+        raise CompressionError(f"{options.archive} cannot be read: {reason(error)}.") from None
+    pictures = archive.decompress(flow, archive.flow_digest(flow), content)
+    paths = archive.write_pictures(pictures, options.out)
+    return {"out": str(options.out), "pictures": len(paths)}, f"{counted(len(paths), 'picture')} in {options.out}"
+
+
 def bench_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     """Time a flow."""
     from ..training.bench import bench, profile
@@ -445,6 +491,8 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], tuple[dict[str, Any], str]]] 
     "verify": verify_command,
     "analyse": analyse_command,
     "sample": sample_command,
+    "compress": compress_command,
+    "decompress": decompress_command,
     "lesson": lesson_command,
     "bench": bench_command,
 }

@@ -142,6 +142,18 @@ def build_parser() -> Parser:
         "--out", type=Path, default=Path("samples.png"), help="the .png, .webp or .jpg to write (default: samples.png)"
     )
 
+    compress = _command(commands, "compress", "Compress pictures losslessly, to the bits that a flow states for them.")
+    compress.add_argument("checkpoint", help="a .safetensors file, a run directory or a bundled checkpoint's name")
+    compress.add_argument(
+        "pictures", nargs="+", metavar="PICTURES", help="picture files, folders of them, or data sets (their test part)"
+    )
+    compress.add_argument("--out", type=Path, required=True, metavar="FILE", help="the archive to write")
+
+    decompress = _command(commands, "decompress", "Write the pictures of an archive that compress made.")
+    decompress.add_argument("checkpoint", help="the flow that the archive was made with")
+    decompress.add_argument("archive", type=Path, help="the archive to read")
+    decompress.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="a new folder for the pictures")
+
     lesson = _command(commands, "lesson", "Write the lesson as one HTML file that opens without a network.")
     lesson.add_argument(
         "checkpoint",

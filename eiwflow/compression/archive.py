@@ -1,0 +1,390 @@
+"""An archive of pictures: a file that gives the same pixels back, with the flow that made it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import platform
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from ..data import DATASETS, load
+from ..data.folder import SUFFIXES
+from ..data.picture import FORMATS
+from ..files import read_bytes, reason, walk
+from ..flow import MultiScaleFlow
+from . import CompressionError
+from .grid import Archive, GridFlow
+
+#: First bytes of a file, before the length of its header.
+MAGIC = b"EIWFLOW\x01"
+VERSION = 1
+MAX_HEADER = 4 * 2**20
+#: The most bytes of an archive that is read, and pixels of all its pictures together.
+MAX_BYTES, MAX_PIXELS, MAX_PICTURES = 2**28, 2**26, 100_000
+_NAME = 200
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """One picture: its pixels (H, W, C) uint8, C = 1 or 3, and its name."""
+
+    name: str
+    pixels: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What an archive holds and what it costs.
+
+    Attributes:
+        pictures, tiles: how many; a tile is an image of the flow's size.
+        values: dimensions of all pictures together.
+        bytes: of the file.
+        start_bytes: part of the file that carries nothing: the first tile pops it.
+        stated_bytes: what the flow states for all tiles, in bytes.
+
+    """
+
+    pictures: int
+    tiles: int
+    values: int
+    bytes: int
+    start_bytes: int
+    stated_bytes: float
+
+    @property
+    def bits_per_dim(self) -> float:
+        """Bits of the file for each value of the pictures."""
+        return 8 * self.bytes / self.values
+
+
+def read_picture(content: bytes, name: str) -> Picture:
+    """Return the pixels of a PNG, JPEG, WebP, BMP or GIF file, upright, unchanged.
+
+    Raises:
+        CompressionError: it is no such file, is too large, or has pixels that 8 bits a channel cannot hold.
+
+    """
+    try:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as opened:
+            if opened.width * opened.height > MAX_PIXELS:
+                raise CompressionError(
+                    f"{name} has {opened.width}×{opened.height} pixels; at most {MAX_PIXELS:,} are compressed."
+                )
+            image = ImageOps.exif_transpose(opened)
+            mode = image.mode
+            if mode == "P" and "transparency" not in image.info:
+                image = image.convert("RGB")
+            if image.mode == "1":
+                image = image.convert("L")
+            if image.mode not in ("L", "RGB"):
+                raise CompressionError(
+                    f"{name} has pixels of the kind {mode}; grey and colour pictures of 8 bits, without transparency, "
+                    "are compressed."
+                )
+            pixels = np.array(image)
+    except CompressionError:
+        raise
+    except Exception:  # a decoder fed with damaged bytes may raise anything
+        raise CompressionError(f"{name} cannot be read as {', '.join(FORMATS)}.") from None
+    return Picture(name[-_NAME:], pixels.reshape(*pixels.shape[:2], -1))
+
+
+def flow_digest(flow: MultiScaleFlow) -> str:
+    """Return what an archive knows its flow by: a hash of its config and of every tensor."""
+    digest = hashlib.sha256(json.dumps(flow.config.to_dict(), sort_keys=True).encode())
+    for name, value in sorted(flow.state_dict().items()):
+        digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def gather(names: Sequence[str]) -> list[Picture]:
+    """Return the pictures of files, of folders and all below them, and the test images of data sets named.
+
+    Raises:
+        CompressionError: something is none of these, or cannot be read.
+        DataError: a data set cannot be loaded.
+
+    """
+    pictures: list[Picture] = []
+    for name in names:
+        path = Path(name)
+        if name in DATASETS and not path.exists():
+            test = load(name).test
+            digits = len(str(len(test) - 1))
+            pictures += [Picture(f"{name}-{i:0{digits}}.png", image) for i, image in enumerate(test)]
+        elif path.is_dir():
+            found = [file for file in walk(path) if file.suffix.lower() in SUFFIXES]
+            if not found:
+                raise CompressionError(f"The folder {name[:_NAME]} holds no pictures ({', '.join(sorted(SUFFIXES))}).")
+            pictures += [_read(file, file.relative_to(path).as_posix()) for file in found]
+        else:
+            pictures.append(_read(path, path.name))
+        if len(pictures) > MAX_PICTURES or sum(picture.pixels.size for picture in pictures) > 3 * MAX_PIXELS:
+            raise CompressionError(
+                f"More than {MAX_PICTURES:,} pictures or {MAX_PIXELS:,} pixels were given; compress them in parts."
+            )
+    return pictures
+
+
+def write_pictures(pictures: Sequence[Picture], folder: Path) -> list[Path]:
+    """Write pictures into a new folder as PNG files, and return their paths.
+
+    Raises:
+        CompressionError: the folder exists, or a name in the archive leads out of it.
+
+    """
+    if folder.exists() or folder.is_symlink():
+        raise CompressionError(f"{folder} exists; choose a folder that does not.")
+    paths = []
+    for number, picture in enumerate(pictures):
+        # A name in an archive is as foreign as any: only its last part is used, and only if it is plain.
+        stem = Path(picture.name).stem
+        plain = stem if stem and all(letter.isalnum() or letter in "-_ " for letter in stem) else "picture"
+        name = f"{plain}.png"
+        paths.append(folder / (name if folder / name not in paths else f"{plain}-{number}.png"))
+    folder.mkdir(parents=True)
+    for picture, path in zip(pictures, paths, strict=True):
+        pixels = picture.pixels
+        Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(path, "PNG", optimize=True)
+    return paths
+
+
+def _read(path: Path, name: str) -> Picture:
+    try:
+        return read_picture(read_bytes(path, MAX_BYTES), name)
+    except OSError as error:
+        raise CompressionError(f"{name[:_NAME]} cannot be read: {reason(error)}.") from None
+
+
+def compress(flow: MultiScaleFlow, digest: str, pictures: Sequence[Picture]) -> tuple[bytes, Summary]:
+    """Return an archive of the pictures, and what it costs.
+
+    It is decoded before it is returned: what comes back is the same, pixel by pixel.
+
+    Args:
+        flow: the flow whose density is the code.
+        digest: what its file is known by; :func:`decompress` asks for the same.
+        pictures: of any size; they are cut into tiles of the flow's.
+
+    Raises:
+        CompressionError: there is nothing to compress, or the pictures have colours and the flow has none.
+
+    """
+    if not 1 <= len(pictures) <= MAX_PICTURES:
+        raise CompressionError(f"{len(pictures)} pictures were given; 1 to {MAX_PICTURES:,} can be compressed.")
+    tiles = np.concatenate([_tiles(picture, flow.config.shape) for picture in pictures])
+    code = GridFlow(flow)
+    archive = Archive(start=-(-code.needed(1) // 32))
+    start = archive.bits
+    batches: list[int] = []
+    done = 0
+    with _one_thread():
+        while done < len(tiles):
+            count = code.batch(archive, len(tiles) - done)
+            archive, pushed = _push(code, archive, tiles[done : done + count])
+            batches += pushed
+            done += count
+        header = {
+            "version": VERSION,
+            "flow": digest,
+            "torch": torch.__version__,
+            "machine": platform.machine(),
+            "pictures": [[picture.name, *picture.pixels.shape] for picture in pictures],
+            "batches": batches,
+            "sha256": _digest(pictures),
+        }
+        text = zlib.compress(json.dumps(header, separators=(",", ":")).encode(), 9)
+        content = MAGIC + len(text).to_bytes(4, "little") + text + archive.words().astype("<u4").tobytes()
+        stated = _stated_bits(flow, tiles) / 8
+    for again, picture in zip(decompress(flow, digest, content), pictures, strict=True):
+        if not np.array_equal(again.pixels, picture.pixels):
+            raise CompressionError(f"{picture.name} does not come back as it was; nothing is written.")
+    values = sum(picture.pixels.size for picture in pictures)
+    return content, Summary(len(pictures), len(tiles), values, len(content), start // 8, stated)
+
+
+def decompress(flow: MultiScaleFlow, digest: str, content: bytes) -> list[Picture]:
+    """Return the pictures of an archive that :func:`compress` made with the same flow.
+
+    Raises:
+        CompressionError: it is no archive, was made with another flow, or does not decode to the same pixels here.
+
+    """
+    header, words = _open(content)
+    if header["flow"] != digest:
+        raise CompressionError("This archive was made with another flow; decompress it with that one.")
+    shapes = [(name, (height, width, channels)) for name, height, width, channels in header["pictures"]]
+    config = flow.config.shape
+    counts = [_tile_count(shape, config) for _, shape in shapes]
+    if sum(abs(batch) for batch in header["batches"]) != sum(counts):
+        raise CompressionError("This archive is damaged: its header counts other tiles than its pictures have.")
+    code, archive = GridFlow(flow), Archive(words)
+    parts: list[NDArray[np.uint8]] = []
+    other = (
+        f"It was written with torch {header['torch']} on {header['machine']}; here is torch {torch.__version__} on "
+        f"{platform.machine()}."
+    )
+    try:
+        with _one_thread():
+            for batch in reversed(header["batches"]):
+                parts.append(code.pop(archive, batch) if batch > 0 else archive.pop_bytes((-batch, *config)))
+    except CompressionError:
+        raise CompressionError(f"This archive cannot be decoded here, or is damaged. {other}") from None
+    tiles = np.concatenate(parts[::-1])
+    pictures, begin = [], 0
+    for (name, shape), count in zip(shapes, counts, strict=True):
+        pictures.append(Picture(name, _joined(tiles[begin : begin + count], shape)))
+        begin += count
+    if _digest(pictures) != header["sha256"]:
+        raise CompressionError(f"What this archive decodes to here is not what was compressed. {other}")
+    return pictures
+
+
+def lossless_sizes(pictures: Sequence[Picture]) -> dict[str, int]:
+    """Return the bytes that PNG and WebP, both lossless and at their best, take for the pictures.
+
+    Pictures of one size stand below each other in one file, as one archive has them all: a header for each of a
+    thousand small pictures would say nothing of a codec.
+    """
+    files = [picture.pixels for picture in pictures]
+    if len({pixels.shape for pixels in files}) == 1:
+        width = max(1, round(len(files) ** 0.5))
+        rows = [np.concatenate(files[begin : begin + width], axis=1) for begin in range(0, len(files), width)]
+        full = [row for row in rows if row.shape == rows[0].shape]
+        files = [np.concatenate(full), *rows[len(full) :]]
+    return {name: sum(_file_bytes(pixels, name) for pixels in files) for name in ("png", "webp")}
+
+
+def _file_bytes(pixels: NDArray[np.uint8], kind: str) -> int:
+    file = io.BytesIO()
+    image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+    if kind == "webp":
+        # WebP has at most 16,383 pixels a side.
+        if max(image.size) > 16_383:
+            raise CompressionError(f"A picture has {image.size[0]}×{image.size[1]} pixels; WebP takes 16,383 a side.")
+        image.save(file, "WEBP", lossless=True, quality=100, method=6)
+    else:
+        image.save(file, "PNG", optimize=True)
+    return len(file.getvalue())
+
+
+def _push(code: GridFlow, archive: Archive, tiles: NDArray[np.uint8]) -> tuple[Archive, list[int]]:
+    """Return the archive with the tiles, and the sizes of batches: a tile that the flow cannot hold is −1, as bytes."""
+    before = archive.copy()
+    try:
+        code.push(archive, tiles)
+        return archive, [len(tiles)]
+    except CompressionError:
+        archive = before
+    if len(tiles) == 1:
+        archive.push_bytes(tiles)
+        return archive, [-1]
+    batches: list[int] = []
+    for tile in tiles:
+        archive, pushed = _push(code, archive, tile[None])
+        batches += pushed
+    return archive, batches
+
+
+def _tile_count(shape: tuple[int, int, int], config: tuple[int, int, int]) -> int:
+    rows, columns = -(-shape[0] // config[1]), -(-shape[1] // config[2])
+    return rows * columns
+
+
+def _tiles(picture: Picture, config: tuple[int, int, int]) -> NDArray[np.uint8]:
+    """Return a picture as tiles (N, C, H, W) of the flow's shape: its border is repeated as far as needed."""
+    channels, height, width = config
+    pixels = picture.pixels
+    if pixels.shape[2] > channels:
+        raise CompressionError(f"{picture.name} has colours; this flow takes grey pictures.")
+    pad = [(0, -pixels.shape[0] % height), (0, -pixels.shape[1] % width), (0, 0)]
+    padded = np.broadcast_to(np.pad(pixels, pad, "edge"), (*(pixels.shape[i] + pad[i][1] for i in (0, 1)), channels))
+    rows, columns = padded.shape[0] // height, padded.shape[1] // width
+    split = padded.reshape(rows, height, columns, width, channels).transpose(0, 2, 4, 1, 3)
+    return np.ascontiguousarray(split.reshape(-1, channels, height, width))
+
+
+def _joined(tiles: NDArray[np.uint8], shape: tuple[int, int, int]) -> NDArray[np.uint8]:
+    """Return a picture of ``shape`` (H, W, C) from its tiles (N, C', H', W')."""
+    _, channels, height, width = tiles.shape
+    rows, columns = -(-shape[0] // height), -(-shape[1] // width)
+    grid = tiles.reshape(rows, columns, channels, height, width).transpose(0, 3, 1, 4, 2)
+    whole = grid.reshape(rows * height, columns * width, channels)
+    return np.ascontiguousarray(whole[: shape[0], : shape[1], : shape[2]])
+
+
+def _stated_bits(flow: MultiScaleFlow, tiles: NDArray[np.uint8]) -> float:
+    """Return what the flow states for the tiles in all, in bits, with one dequantisation."""
+    noise = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        each = [flow.bits_per_dim(part, noise).double().sum() for part in torch.from_numpy(tiles).split(64)]
+    return float(sum(each)) * flow.config.dimensions
+
+
+def _digest(pictures: Sequence[Picture]) -> str:
+    digest = hashlib.sha256()
+    for picture in pictures:
+        digest.update(np.ascontiguousarray(picture.pixels).tobytes())
+    return digest.hexdigest()
+
+
+def _open(content: bytes) -> tuple[dict[str, Any], NDArray[np.uint32]]:
+    """Return header and words of an archive, every field of the header checked."""
+    if not content.startswith(MAGIC):
+        raise CompressionError("This is no archive that eiwflow compress has written.")
+    begin = len(MAGIC) + 4
+    length = int.from_bytes(content[len(MAGIC) : begin], "little")
+    words = content[begin + length :]
+    try:
+        if length > MAX_HEADER or len(content) > MAX_BYTES or len(words) % 4 or not words:
+            raise ValueError
+        unpacker = zlib.decompressobj()
+        text = unpacker.decompress(content[begin : begin + length], MAX_HEADER)
+        if not unpacker.eof:
+            raise ValueError
+        header = json.loads(text)
+        pictures, batches = header["pictures"], header["batches"]
+        sound = (
+            header["version"] == VERSION
+            and all(isinstance(header[name], str) for name in ("flow", "torch", "machine", "sha256"))
+            and 1 <= len(pictures) <= MAX_PICTURES
+            and all(_is_picture(*picture) for picture in pictures)
+            and sum(height * width for _, height, width, _ in pictures) <= MAX_PIXELS
+            and all(type(batch) is int and (batch == -1 or 1 <= batch <= 64) for batch in batches)
+        )
+        if not sound:
+            raise ValueError
+    except (ValueError, KeyError, TypeError, RecursionError, zlib.error):
+        raise CompressionError("This archive is damaged: its header cannot be read.") from None
+    return header, np.frombuffer(words, "<u4").astype(np.uint32)
+
+
+def _is_picture(name: object, height: object, width: object, channels: object) -> bool:
+    return (
+        isinstance(name, str)
+        and len(name) <= _NAME
+        and all(type(side) is int and 1 <= side <= MAX_PIXELS for side in (height, width))
+        and channels in (1, 3)
+    )
+
+
+class _one_thread:
+    """One thread of torch: the order of sums, and with it every bit of a network's output, stays the same."""
+
+    def __enter__(self) -> None:
+        self.before = torch.get_num_threads()
+        torch.set_num_threads(1)
+
+    def __exit__(self, *_: object) -> None:
+        torch.set_num_threads(self.before)

@@ -1,0 +1,397 @@
+"""Lossless compression by a flow: images to as many bits as the flow states for them, and back.
+
+A flow gives a density of real numbers, an archive needs whole ones. So every value is a whole number of grid cells,
+:data:`CELL` of them to a byte, and every map of the flow becomes one of whole numbers that can be undone exactly:
+
+- a shift is rounded to the grid;
+- a triangular matrix with ones on its diagonal is a sequence of shifts;
+- a scale s ≈ R / S (whole numbers) takes x to ⌊(x R + r) / S⌋. The digit r < R is *popped* from the archive, the
+  remainder (< S) is *pushed* to it. On average this costs log₂ S − log₂ R bits: the log-determinant, with its sign.
+
+What the flow calls ε is then coded under N(0, I). The digits below a byte (dequantisation) are popped as well, and
+come back when the image is decoded: that is bits-back coding. The first image finds an empty archive and gets digits
+that carry nothing; what they cost is the same for one image and for a thousand.
+
+Encoder and decoder must compute the same networks to the last bit. On another kind of processor, or with another
+version of torch, they may not: the archive then fails its check and nothing is written.
+
+Reference: Ho et al., Compression with Flows via Local Bits-Back Coding, 2019, arXiv:1905.08500; Zhang et al., iFlow:
+Numerically Invertible Flows for Efficient Lossless Compression via a Uniform Coder, 2021, arXiv:2111.00965.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+import constriction
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..flow.actnorm import ActNorm
+from ..flow.channel_weights import Solver
+from ..flow.conv1x1 import InvertibleConvolution
+from ..flow.level import Level
+from ..flow.multiscale import MultiScaleFlow
+from ..flow.split import Split
+from . import CompressionError
+
+Cells = NDArray[np.int64]
+Value = TypeVar("Value", np.int64, np.float64)
+
+#: Binary digits below a byte: the grid of every value is 2**-(8 + DIGITS).
+DIGITS = 8
+CELL = 1 << DIGITS
+UNIT = 1 << (8 + DIGITS)
+#: A scale is a fraction of whole numbers of at most so many binary digits.
+FRACTION = 12
+#: Fixed-point digits of triangular matrices.
+MATRIX = 16
+#: ε is coded in bins of so many cells under N(0, 1), uniform inside a bin, up to ±LIMIT bins.
+BIN = UNIT >> 7
+LIMIT = 1 << 13
+#: Elements that one call scales while the archive is short.
+PIECE = 512
+LARGEST_BATCH = 16
+#: Bits a value by which flows of images stretch what they see; one that stretches more wastes bits, and stays exact.
+STRETCH = 8
+_SEED = 0x5EED
+
+
+class Archive:
+    """A stack of bits: what is popped looks random, what is pushed comes back in reverse order.
+
+    Args:
+        words: 32-bit words of an archive; None for a new one, which starts with digits that carry nothing.
+        start: number of such words.
+
+    """
+
+    def __init__(self, words: NDArray[np.uint32] | None = None, start: int = 0) -> None:
+        if words is None:
+            digits = np.random.default_rng(_SEED).integers(1, 2**32, start, dtype=np.uint32)
+            self._coder = constriction.stream.stack.AnsCoder(digits, seal=True)
+        else:
+            try:
+                self._coder = constriction.stream.stack.AnsCoder(words)
+            except (ValueError, AssertionError):
+                raise CompressionError("This archive is damaged: its bits have no end.") from None
+        self._uniform = constriction.stream.model.Uniform()
+        self._normal = constriction.stream.model.QuantizedGaussian(-LIMIT, LIMIT - 1, -0.5, UNIT / BIN)
+
+    @property
+    def bits(self) -> int:
+        """Number of bits that the archive holds."""
+        return int(self._coder.num_valid_bits())
+
+    def copy(self) -> Archive:
+        """Return another stack of the same bits."""
+        other = Archive.__new__(Archive)
+        other.__dict__ = {**self.__dict__, "_coder": self._coder.clone()}
+        return other
+
+    def words(self) -> NDArray[np.uint32]:
+        """Return the archive as 32-bit words."""
+        words: NDArray[np.uint32] = self._coder.get_compressed()
+        return words
+
+    def pop(self, sizes: Cells) -> Cells:
+        """Return one whole number below each of ``sizes`` (≥ 2)."""
+        symbols: NDArray[np.int32] = self._coder.decode(self._uniform, sizes.astype(np.int32).ravel())
+        return symbols.astype(np.int64).reshape(sizes.shape)
+
+    def push(self, symbols: Cells, sizes: Cells) -> None:
+        """Take one whole number below each of ``sizes``."""
+        self._coder.encode_reverse(symbols.astype(np.int32).ravel(), self._uniform, sizes.astype(np.int32).ravel())
+
+    def push_bytes(self, images: NDArray[np.uint8]) -> None:
+        """Take bytes as they are."""
+        self.push(images.astype(np.int64), np.full(images.shape, 256))
+
+    def pop_bytes(self, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+        """Return the bytes of :meth:`push_bytes`."""
+        return self.pop(np.full(shape, 256)).astype(np.uint8)
+
+    def push_noise(self, noise: Cells) -> None:
+        """Take ε, in cells of the grid."""
+        bins = noise.ravel() // BIN
+        self.push(noise.ravel() - bins * BIN, np.full(noise.size, BIN))
+        self._coder.encode_reverse(bins.astype(np.int32), self._normal)
+
+    def pop_noise(self, shape: tuple[int, ...]) -> Cells:
+        """Return ε of a shape, in cells of the grid."""
+        size = math.prod(shape)
+        bins = self._coder.decode(self._normal, size).astype(np.int64)
+        return (bins * BIN + self.pop(np.full(size, BIN))).reshape(shape)
+
+
+def fraction(log_scale: NDArray[np.float64]) -> tuple[Cells, Cells]:
+    """Return whole numbers R and S, the larger of about 2**FRACTION, with R / S ≈ exp(log_scale)."""
+    scale = np.exp(np.abs(log_scale))
+    # Of a factor s ≥ 1: S is a power of two and R = s S; of one below 1 the two change places.
+    small = np.maximum(2, 1 << np.maximum(0, FRACTION - np.ceil(np.log2(scale)).astype(np.int64)))
+    large = np.rint(scale * small).astype(np.int64)
+    grows = log_scale >= 0
+    return np.where(grows, large, small), np.where(grows, small, large)
+
+
+def _pieces(count: int, whole: bool) -> Iterator[slice]:
+    step = count if whole else PIECE
+    return (slice(begin, begin + step) for begin in range(0, count, step))
+
+
+def scaled(archive: Archive, x: Cells, log_scale: NDArray[np.float64], whole: bool) -> Cells:
+    """Return x times exp(log_scale), both of one shape, on the grid."""
+    numerator, denominator = (each.ravel() for each in fraction(log_scale))
+    flat, result = x.ravel(), np.empty(x.size, np.int64)
+    for piece in _pieces(x.size, whole):
+        total = flat[piece] * numerator[piece] + archive.pop(numerator[piece])
+        result[piece], rest = np.divmod(total, denominator[piece])
+        archive.push(rest, denominator[piece])
+    return result.reshape(x.shape)
+
+
+def unscaled(archive: Archive, y: Cells, log_scale: NDArray[np.float64], whole: bool) -> Cells:
+    """Return x of :func:`scaled`, and leave the archive as it was before."""
+    numerator, denominator = (each.ravel() for each in fraction(log_scale))
+    flat, result = y.ravel(), np.empty(y.size, np.int64)
+    for piece in reversed(list(_pieces(y.size, whole))):
+        total = flat[piece] * denominator[piece] + archive.pop(denominator[piece])
+        result[piece], rest = np.divmod(total, numerator[piece])
+        archive.push(rest, numerator[piece])
+    return result.reshape(y.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class _Affine:
+    """ActNorm and 1×1 convolution of a step on the grid: a scale, two triangular sequences of shifts, a permutation."""
+
+    log_scale: NDArray[np.float64]
+    sign: Cells
+    upper: Cells
+    lower: Cells
+    bias: Cells
+    rows: Cells
+
+    @classmethod
+    def of(cls, actnorm: ActNorm, mixing: InvertibleConvolution) -> _Affine:
+        """Return W (exp(a) x + b) = P L (U + D) (exp(a) x + b) in whole numbers."""
+        lower, upper, log_diagonal, sign, log_scale, bias = (
+            value.detach().double().cpu().numpy()
+            for value in (
+                mixing.lower.tril(-1), mixing.upper.triu(1), mixing.log_diagonal, mixing.sign,
+                actnorm.log_scale, actnorm.bias,
+            )
+        )  # fmt: skip
+        rows = mixing.permutation.cpu().numpy()
+        diagonal = sign * np.exp(log_diagonal)
+        shift = ((lower + np.eye(len(lower))) @ ((upper + np.diag(diagonal)) @ bias))[rows]
+        # The scale comes first, so U's entries are those that act on what is scaled already.
+        entries = [upper / diagonal, lower]
+        if max(np.abs(each).max() for each in entries) > 1 << 14 or not np.isfinite(shift).all():
+            raise CompressionError("A 1×1 convolution of this flow is nearly singular; it cannot compress.")
+        whole = [np.rint(each * (1 << MATRIX)).astype(np.int64) for each in entries]
+        upper_cells, lower_cells = whole
+        return cls(
+            log_scale=log_scale + log_diagonal,
+            sign=sign.astype(np.int64),
+            upper=upper_cells,
+            lower=lower_cells,
+            bias=np.rint(shift * UNIT).astype(np.int64),
+            rows=rows,
+        )
+
+    def forward(self, archive: Archive, x: Cells, whole: bool) -> Cells:
+        """Return y of cells x, both (N, C, H, W)."""
+        x = scaled(archive, x, np.broadcast_to(_channels(self.log_scale), x.shape), whole)
+        x = x * _channels(self.sign)
+        x = x + _product(self.upper, x)
+        x = x + _product(self.lower, x)
+        return x[:, self.rows] + _channels(self.bias)
+
+    def inverse(self, archive: Archive, y: Cells, whole: bool) -> Cells:
+        """Return x of :meth:`forward`."""
+        x = (y - _channels(self.bias))[:, self.rows.argsort()]
+        for row in range(x.shape[1]):
+            x[:, row] -= _product(self.lower[row : row + 1, :row], x[:, :row])[:, 0]
+        for row in reversed(range(x.shape[1])):
+            x[:, row] -= _product(self.upper[row : row + 1, row + 1 :], x[:, row + 1 :])[:, 0]
+        x = x * _channels(self.sign)
+        return unscaled(archive, x, np.broadcast_to(_channels(self.log_scale), x.shape), whole)
+
+
+def _channels(values: NDArray[Value]) -> NDArray[Value]:
+    return values.reshape(1, -1, 1, 1)
+
+
+def _product(matrix: Cells, x: Cells) -> Cells:
+    """Return the fixed-point matrix (C', C) times x (N, C, H, W), rounded down to the grid: exact, in any order."""
+    result: Cells = np.einsum("oc,nchw->nohw", matrix, x) >> MATRIX
+    return result
+
+
+def _floats(x: Cells) -> Tensor:
+    """Return cells as the floats that a network sees."""
+    return torch.from_numpy((x / UNIT).astype(np.float32)).contiguous(memory_format=torch.channels_last)
+
+
+def _cells(x: Tensor) -> Cells:
+    """Return floats as cells of the grid."""
+    if not torch.isfinite(x).all() or x.abs().max() > 2**20:
+        raise CompressionError("A value inside the flow is too large or not finite; these images cannot be compressed.")
+    return np.rint(x.double().numpy() * UNIT).astype(np.int64)
+
+
+Given = Callable[[Tensor], tuple[Tensor, Tensor]]
+
+
+@dataclass(frozen=True, eq=False)
+class _Conditional:
+    """Some channels, y = exp(s) x + t with (s, t) = affine(the other channels), which stay as they are."""
+
+    affine: Given
+    fixed: slice
+    changed: slice
+
+    def _of(self, x: Cells) -> tuple[NDArray[np.float64], Cells]:
+        log_scale, shift = self.affine(_floats(x[:, self.fixed]))
+        shape = x[:, self.changed].shape
+        return log_scale.double().expand(shape).contiguous().numpy(), _cells(shift.expand(shape))
+
+    def forward(self, archive: Archive, x: Cells, whole: bool) -> Cells:
+        """Return y of cells x, both (N, C, H, W)."""
+        log_scale, shift = self._of(x)
+        y = x.copy()
+        y[:, self.changed] = scaled(archive, x[:, self.changed], log_scale, whole) + shift
+        return y
+
+    def inverse(self, archive: Archive, y: Cells, whole: bool) -> Cells:
+        """Return x of :meth:`forward`."""
+        log_scale, shift = self._of(y)
+        x = y.copy()
+        x[:, self.changed] = unscaled(archive, y[:, self.changed] - shift, log_scale, whole)
+        return x
+
+
+@dataclass(frozen=True, eq=False)
+class _Order:
+    """Channels in another order."""
+
+    order: Cells
+
+    def forward(self, archive: Archive, x: Cells, whole: bool) -> Cells:
+        """Return the channels of x (N, C, H, W) in order."""
+        return x[:, self.order]
+
+    def inverse(self, archive: Archive, y: Cells, whole: bool) -> Cells:
+        """Return the channels as they were."""
+        return y[:, self.order.argsort()]
+
+
+Move = _Affine | _Conditional | _Order
+
+
+def _moves(level: Level) -> list[Move]:
+    """Return what a level does after its squeeze, as moves on the grid."""
+    moves: list[Move] = []
+    for step in level.steps:
+        coupling = step.coupling
+        moves += [
+            _Affine.of(step.actnorm, step.mixing),
+            _Conditional(coupling.affine, *_halves(coupling.channels // 2)),
+        ]
+    if level.shuffle is not None and level.split is not None:
+        kept, emitted = _halves(level.shuffle.channels // 2)
+        moves.append(_Order(level.shuffle.order.cpu().numpy()))
+        if (weights := level.shuffle.weights) is not None:
+            moves += [
+                _Conditional(_weighted_by(weights.emitted), kept, emitted),
+                _Conditional(_weighted_by(weights.kept), emitted, kept),
+            ]
+        moves.append(_Conditional(_standardised_by(level.split), kept, emitted))
+    return moves
+
+
+def _halves(first: int) -> tuple[slice, slice]:
+    return slice(0, first), slice(first, None)
+
+
+def _weighted_by(solver: Solver) -> Given:
+    def affine(x: Tensor) -> tuple[Tensor, Tensor]:
+        log_weights = solver(x)[:, :, None, None]
+        return log_weights, torch.zeros_like(log_weights)
+
+    return affine
+
+
+def _standardised_by(split: Split) -> Given:
+    def affine(kept: Tensor) -> tuple[Tensor, Tensor]:
+        mean, log_std = split.parameters_of(kept)
+        return -log_std, -mean * (-log_std).exp()
+
+    return affine
+
+
+class GridFlow:
+    """A flow as a code: images of bytes to an archive, and back."""
+
+    def __init__(self, flow: MultiScaleFlow) -> None:
+        self.flow = flow.eval()
+        self.levels = [_moves(level) for level in flow.levels]
+        self.dimensions = flow.config.dimensions
+
+    def needed(self, count: int) -> int:
+        """Return how many bits an archive must hold before ``count`` images are pushed at once.
+
+        The digits below a byte are popped first, then what the flow stretches (pushed again with ε), and the digits of
+        one scaling are popped before its remainders are pushed.
+        """
+        scaled_at_once = count * self.dimensions if count > 1 else PIECE
+        return (DIGITS + STRETCH) * count * self.dimensions + (FRACTION + 1) * scaled_at_once + 1024
+
+    def batch(self, archive: Archive, left: int) -> int:
+        """Return how many of the images that are left can be pushed at once."""
+        count = min(left, LARGEST_BATCH)
+        while count > 1 and self.needed(count) > archive.bits:
+            count //= 2
+        return count
+
+    @torch.no_grad()
+    def push(self, archive: Archive, images: NDArray[np.uint8]) -> None:
+        """Take images (N, C, H, W)."""
+        whole = len(images) > 1
+        shape = images.shape
+        x = images.astype(np.int64) * CELL + archive.pop(np.full(shape, CELL)) - UNIT // 2
+        noises = []
+        for level, moves in zip(self.flow.levels, self.levels, strict=True):
+            x = level.squeeze(torch.from_numpy(x))[0].numpy()
+            for move in moves:
+                x = move.forward(archive, x, whole)
+            if level.split is not None:
+                x, noise = np.split(x, [x.shape[1] // 2], axis=1)
+                noises.append(noise)
+        for noise in [*noises, x]:
+            if np.abs(noise).max() >= LIMIT * BIN:
+                raise CompressionError("A latent is beyond what this code can hold.")
+            archive.push_noise(noise)
+
+    @torch.no_grad()
+    def pop(self, archive: Archive, count: int) -> NDArray[np.uint8]:
+        """Return the images of one :meth:`push`."""
+        whole = count > 1
+        noises = [archive.pop_noise((count, *shape)) for shape in reversed(self.flow.latent_shapes())]
+        x = noises[0]
+        for number, (level, moves) in enumerate(reversed(list(zip(self.flow.levels, self.levels, strict=True)))):
+            if level.split is not None:
+                x = np.concatenate([x, noises[number]], axis=1)
+            for move in reversed(moves):
+                x = move.inverse(archive, x, whole)
+            x = level.squeeze.inverse(torch.from_numpy(x)).numpy()
+        x = x + UNIT // 2
+        images = x // CELL
+        archive.push(x - images * CELL, np.full(x.shape, CELL))
+        return images.astype(np.uint8)

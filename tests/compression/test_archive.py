@@ -1,0 +1,214 @@
+"""Pictures into an archive and back: every pixel, at the bits that the flow states."""
+
+import io
+import json
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from eiwflow import checkpoint, cli
+from eiwflow.compression import CompressionError
+from eiwflow.compression.archive import (
+    MAGIC,
+    Picture,
+    compress,
+    decompress,
+    flow_digest,
+    gather,
+    lossless_sizes,
+    read_picture,
+    write_pictures,
+)
+from eiwflow.compression.grid import LIMIT, Archive, fraction, scaled, unscaled
+from eiwflow.data import load
+from eiwflow.flow import FlowConfig, MultiScaleFlow
+from eiwflow.project import ASSETS
+
+
+def small_flow(**choices) -> MultiScaleFlow:
+    """A flow that does something: initialised, its zeros replaced by noise."""
+    settings = {"shape": (3, 8, 8), "levels": 2, "steps": 2, "width": 8, **choices}
+    flow = MultiScaleFlow(FlowConfig(**settings), seed=1)
+    noise = torch.Generator().manual_seed(0)
+    flow.initialise(torch.rand(64, *flow.config.shape, generator=noise) * 0.5 - 0.25)
+    with torch.no_grad():
+        for parameter in flow.parameters():
+            parameter += 0.05 * torch.randn(parameter.shape, generator=noise)
+    return flow
+
+
+def pictures(*shapes: tuple[int, int, int], seed: int = 0) -> list[Picture]:
+    noise = np.random.default_rng(seed)
+    smooth = [noise.integers(0, 200, shape[2]) + noise.integers(0, 40, shape) for shape in shapes]
+    return [Picture(f"{i}.png", pixels.astype(np.uint8)) for i, pixels in enumerate(smooth)]
+
+
+@pytest.mark.parametrize("order", ["entropy", "random", "variance"])
+@pytest.mark.parametrize("weights", ["none", "pooled"])
+@pytest.mark.parametrize("prior", ["standard", "conditional"])
+def test_every_policy_gives_the_same_pixels_back(order, weights, prior):
+    flow = small_flow(order=order, weights=weights, prior=prior)
+    given = pictures((8, 8, 3), (20, 13, 3), (9, 1, 3), (16, 24, 1))
+    content, summary = compress(flow, "flow", given)
+    again = decompress(flow, "flow", content)
+    assert [picture.name for picture in again] == [picture.name for picture in given]
+    assert all(np.array_equal(a.pixels, b.pixels) for a, b in zip(given, again, strict=True))
+    assert summary.tiles == 1 + 3 * 2 + 2 + 2 * 3
+    assert summary.bytes == len(content)
+
+
+def test_a_flow_of_grey_images_takes_grey_pictures_alone():
+    flow = small_flow(shape=(1, 8, 8))
+    given = pictures((10, 8, 1))
+    content, _ = compress(flow, "flow", given)
+    assert np.array_equal(decompress(flow, "flow", content)[0].pixels, given[0].pixels)
+    with pytest.raises(CompressionError, match=r"0\.png has colours"):
+        compress(flow, "flow", pictures((8, 8, 3)))
+
+
+def test_a_thousand_faces_take_what_the_flow_states_within_two_percent(tmp_path, capsys):
+    out = tmp_path / "faces.eiw"
+    assert cli.main(["compress", "faces16-weighted", "faces16", "--out", str(out), "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["pictures"] == 1000
+    assert facts["bytes"] == out.stat().st_size
+    assert facts["stated_bytes"] <= facts["bytes"] <= 1.02 * facts["stated_bytes"]
+    assert facts["bytes"] < facts["webp_bytes"] < facts["png_bytes"]
+
+
+def test_the_command_line_writes_the_same_pictures(tmp_path, capsys):
+    faces = load("faces16").test[:3]
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for number, face in enumerate(faces):
+        Image.fromarray(face).save(folder / f"face {number}.png")
+    archive, out = tmp_path / "a.eiw", tmp_path / "out"
+    assert cli.main(["compress", "faces16-weighted", str(folder), "--out", str(archive)]) == 0
+    assert "every pixel is the same" in capsys.readouterr().out
+    assert cli.main(["decompress", "faces16-weighted", str(archive), "--out", str(out)]) == 0
+    for number, face in enumerate(faces):
+        with Image.open(out / f"face {number}.png") as image:
+            assert np.array_equal(np.array(image), face)
+    capsys.readouterr()
+    assert cli.main(["decompress", "faces16-weighted", str(archive), "--out", str(out)]) == cli.WRONG_INPUT
+    assert "choose a folder that does not" in capsys.readouterr().err
+    assert cli.main(["decompress", "faces16-static-last", str(archive), "--out", str(tmp_path / "x")]) == 2
+    assert "made with another flow" in capsys.readouterr().err
+
+
+def test_a_tile_beyond_the_flow_is_kept_as_bytes():
+    flow = small_flow()
+    with torch.no_grad():
+        # Far outside what ε may be: the flow cannot hold this image.
+        flow.levels[-1].steps[-1].actnorm.bias += 2.0 * LIMIT
+    given = pictures((8, 8, 3), (8, 8, 3))
+    content, _ = compress(flow, "flow", given)
+    assert np.array_equal(decompress(flow, "flow", content)[1].pixels, given[1].pixels)
+
+
+def test_changed_archives_are_refused_or_give_the_pixels():
+    flow = small_flow()
+    given = pictures((16, 16, 3))
+    content, _ = compress(flow, "flow", given)
+    noise = np.random.default_rng(3)
+    refused = 0
+    for _ in range(150):
+        changed = bytearray(content)
+        for _ in range(noise.integers(1, 4)):
+            changed[noise.integers(len(changed))] = noise.integers(256)
+        changed = changed[: noise.integers(1, len(changed) + 1)] if noise.random() < 0.3 else changed
+        try:
+            again = decompress(flow, "flow", bytes(changed))
+        except CompressionError as error:
+            refused += 1
+            assert str(error).endswith(".")
+        else:
+            assert np.array_equal(again[0].pixels, given[0].pixels)
+    assert refused > 100
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"[]",
+        b"{" * 100_000,
+        json.dumps({"version": 1}).encode(),
+        b" " * 10_000_000,
+    ],
+)
+def test_a_hostile_header_costs_a_sentence(header):
+    text = zlib.compress(header)
+    content = MAGIC + len(text).to_bytes(4, "little") + text + bytes(8)
+    with pytest.raises(CompressionError, match="header cannot be read"):
+        decompress(small_flow(), "flow", content)
+
+
+def test_names_in_an_archive_never_leave_the_folder(tmp_path):
+    hostile = [Picture(name, np.zeros((1, 1, 3), np.uint8)) for name in ("../../x.png", "a/b.png", "..", "", "<b>.png")]
+    paths = write_pictures(hostile, tmp_path / "out")
+    assert {path.parent for path in paths} == {tmp_path / "out"}
+    assert len(set(paths)) == len(hostile)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(path.name for path in paths)
+
+
+def test_what_cannot_be_compressed_is_named(tmp_path):
+    for mode, allowed in (("RGBA", False), ("L", True), ("P", True), ("1", True), ("I;16", False), ("CMYK", False)):
+        file = io.BytesIO()
+        Image.new(mode, (4, 4)).save(file, "JPEG" if mode == "CMYK" else "PNG")
+        if allowed:
+            assert read_picture(file.getvalue(), "a.png").pixels.shape[:2] == (4, 4)
+        else:
+            with pytest.raises(CompressionError, match=r"a\.png has pixels of the kind"):
+                read_picture(file.getvalue(), "a.png")
+    with pytest.raises(CompressionError, match="cannot be read as PNG"):
+        read_picture(b"nothing", "a.png")
+    with pytest.raises(CompressionError, match="holds no pictures"):
+        gather([str(tmp_path)])
+    with pytest.raises(CompressionError, match="cannot be read: no such file"):
+        gather([str(tmp_path / "none.png")])
+
+
+def test_a_scale_costs_its_log_determinant_and_is_undone_exactly():
+    noise = np.random.default_rng(0)
+    x = noise.normal(0, 30_000, 4000).astype(np.int64)
+    log_scale = noise.normal(0, 1.5, 4000)
+    archive = Archive(start=5000)
+    before = archive.bits
+    y = scaled(archive, x, log_scale, whole=True)
+    assert archive.bits - before == pytest.approx(-log_scale.sum() / np.log(2), abs=100)
+    numerator, denominator = fraction(log_scale)
+    # The digit that is popped is less than the scale, on the grid of y.
+    assert (np.abs(y - x * (numerator / denominator)) <= 1 + numerator / denominator).all()
+    assert np.abs(np.log(numerator / denominator) - log_scale).max() < 1e-3
+    assert np.array_equal(unscaled(archive, y, log_scale, whole=True), x)
+    assert archive.bits == before
+
+
+def test_codecs_are_given_their_best(tmp_path: Path):
+    given = pictures(*[(16, 16, 3)] * 9)
+    alone = {"png": 0, "webp": 0}
+    for picture in given:
+        for kind in alone:
+            file = io.BytesIO()
+            Image.fromarray(picture.pixels).save(file, kind.upper(), lossless=True, optimize=True)
+            alone[kind] += len(file.getvalue())
+    sizes = lossless_sizes(given)
+    assert all(sizes[kind] < alone[kind] for kind in alone)
+
+
+def test_the_digest_of_a_flow_sees_every_value():
+    flow = small_flow()
+    before = flow_digest(flow)
+    assert before == flow_digest(small_flow())
+    with torch.no_grad():
+        flow.levels[0].steps[0].actnorm.bias[0] += 1e-6
+    assert flow_digest(flow) != before
+
+
+def test_a_bundled_flow_has_one_digest_however_it_is_read():
+    path = ASSETS / "checkpoints" / "faces16-weighted.safetensors"
+    assert flow_digest(checkpoint.load(path).flow) == flow_digest(checkpoint.load(path.read_bytes(), name="x").flow)
