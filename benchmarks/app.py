@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 ROOT = Path(__file__).resolve().parents[1]
-CHECKPOINT, SECOND = "photos32-weighted", "photos32-static-last"
+CHECKPOINT, SECOND = "photos32-entropy-weighted", "photos32-variance"
 #: page -> the control that a key is pressed in, a role and a name: its first slider, or the image where it has none.
 PAGES = {
     "": ("spinbutton", "Test image"),

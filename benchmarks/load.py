@@ -26,7 +26,13 @@ from websockets.sync.client import ClientConnection, connect
 from app import answering, server  # the benchmark beside this one
 
 PAGES = ("", "latents", "entropy", "shuffle", "weights", "compare", "space", "checkpoint", "train")
-CHECKPOINTS = ("photos32-weighted", "photos32-shuffle", "photos32-static-last", "photos32-glow", "faces16-weighted")
+CHECKPOINTS = (
+    "photos32-entropy-weighted",
+    "photos32-entropy",
+    "photos32-variance",
+    "photos32-glow",
+    "faces16-entropy-weighted",
+)
 IMAGES, LEVELS = 48, 2
 #: Seconds that a visitor looks at a page, and after which Streamlit forgets one who has left.
 LOOKS_S, FORGOTTEN_S = 1.0, 130.0

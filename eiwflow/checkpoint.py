@@ -25,7 +25,7 @@ from torch import Tensor
 
 import eiwflow
 
-from . import files
+from . import files, project
 from .flow import ConfigError, FlowConfig, MultiScaleFlow
 from .flow.config import MAX_PARAMETERS
 
@@ -149,7 +149,7 @@ def load(source: Path | str | bytes, name: str | None = None, trust: bool = True
 
     """
     name = _short(name or ("the uploaded file" if isinstance(source, bytes) else Path(source).name or Path(source)))
-    content = source if isinstance(source, bytes) else _read(Path(source), name)
+    content = source if isinstance(source, bytes) else _read(project.renamed(Path(source)), name)
     if len(content) > MAX_FILE_BYTES:
         raise CheckpointError(name, "size", f"at most {MAX_FILE_BYTES} bytes", f"{len(content)} bytes")
     header = _header(content, name)

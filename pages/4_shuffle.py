@@ -18,7 +18,8 @@ from eiwflow.ui.rows import readable
 if TYPE_CHECKING:
     from eiwflow.analysis.shuffle import ShuffleReport
 
-page = ui.begin("What does the permutation move, and when?", "Shuffle", level=True, compare=True, beside="static-last")
+BESIDE = ("variance-reversed", "glow")
+page = ui.begin("What does the permutation move, and when?", "Shuffle", level=True, compare=True, beside=BESIDE)
 
 from eiwflow.analysis.pair import ONE_TRAINING  # noqa: E402 (the title does not wait for torch)
 from eiwflow.analysis.words import shuffle as words  # noqa: E402

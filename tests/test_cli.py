@@ -19,7 +19,7 @@ import safetensors.torch
 import torch
 from PIL import Image
 
-from eiwflow import cli
+from eiwflow import cli, project
 from eiwflow.checkpoint import load, save
 from eiwflow.cli import commands
 from eiwflow.cli.parser import build_parser
@@ -471,6 +471,12 @@ def test_a_checkpoint_is_a_file_a_run_or_a_bundled_name(trained, place, monkeypa
     assert cli.find_checkpoint(str(trained[0])) == trained[0] / "checkpoints" / "last.safetensors"
     for bundled in BUNDLED:
         assert cli.find_checkpoint(bundled.stem) == bundled
+    for old, new in project.RENAMED.items():
+        bundled = project.CHECKPOINTS / f"{new}.safetensors"
+        if bundled.is_file():
+            assert cli.find_checkpoint(old) == cli.find_checkpoint(str(bundled.with_stem(old))) == bundled
+            assert load(bundled.with_stem(old)).sha256 == load(bundled).sha256
+    assert cli.find_checkpoint("faces16-weighted").stem == "faces16-entropy-weighted"
     assert cli.find_checkpoint("../../assets/data/photos32") == Path("../../assets/data/photos32")
 
 

@@ -18,7 +18,7 @@ MAY_IMPORT = {
     "flow": set(),
     "project": set(),
     "data": {"files", "flow", "project"},
-    "checkpoint": {"files", "flow"},
+    "checkpoint": {"files", "flow", "project"},
     "training": {"files", "flow", "data", "checkpoint"},
     "analysis": {"files", "flow", "data", "checkpoint", "training"},
     "study": {"files", "flow", "data", "checkpoint", "training", "analysis", "project"},
@@ -186,7 +186,7 @@ def test_help_waits_for_no_heavy_library():
 
 def test_a_checkpoint_is_opened_without_an_algebra_system():
     script = (
-        "import sys; from eiwflow.checkpoint import load; load('assets/checkpoints/photos32-weighted.safetensors'); "
+        "import sys; from eiwflow.checkpoint import load; load('assets/checkpoints/photos32-random.safetensors'); "
         "sys.exit(str({'torch', 'sympy'} & set(sys.modules)))"
     )
     assert python(script).stderr.strip() == "{'torch'}"

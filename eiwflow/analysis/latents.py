@@ -481,7 +481,7 @@ class Comparison:
 def short_names(names: Sequence[str]) -> tuple[str, ...]:
     """Return names of checkpoints as sentences say them: a path's last part, and several without a first word of all.
 
-    Of photos32-weighted and photos32-random that leaves weighted and random.
+    Of photos32-entropy-weighted and photos32-random that leaves entropy-weighted and random.
     """
     names = [PurePath(name).name for name in names]
     word = names[0].partition("-")[0] + "-"

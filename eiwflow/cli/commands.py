@@ -192,14 +192,15 @@ def _flow_config(options: argparse.Namespace, settings: dict[str, Any], channels
 
 
 def find_checkpoint(text: str) -> Path:
-    """Return the file of a checkpoint given as a file, a run directory or a bundled checkpoint's name."""
+    """Return the file of a checkpoint given as a file, a run directory or the name of a bundled one, old or new."""
     path = Path(text)
     # Not Path's own questions: they raise on names that no file can have.
     if os.path.isdir(path):
         return path / "checkpoints" / "last.safetensors"
-    bundled = project.ASSETS / "checkpoints" / f"{text}.safetensors"
-    known = {file.stem for file in bundled.parent.glob("*.safetensors")}
-    return bundled if not os.path.exists(text) and text in known else path
+    if os.path.exists(text):
+        return path
+    known = {file.stem: file for file in project.CHECKPOINTS.glob("*.safetensors")}
+    return known.get(project.RENAMED.get(text, text)) or project.renamed(path)
 
 
 def _load(options: argparse.Namespace) -> Checkpoint:

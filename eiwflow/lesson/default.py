@@ -14,7 +14,7 @@ from .pack import opened
 
 PACK = ASSETS / "faces16.pack"
 #: The bundled flow that the lesson shows, and the one whose half is fixed in advance.
-FLOW, FIXED = "faces16-weighted", "faces16-static-last"
+FLOW, FIXED = "faces16-entropy-weighted", "faces16-variance-reversed"
 DATA = "faces16"
 #: Test images to choose from; the first is shown first.
 SHOWN = (26, 42, 5, 16, 8, 51, 10, 57)
@@ -67,7 +67,7 @@ def build(checkpoints: Path, studies: Path, ranked: int | None = None) -> bytes:
 
 def fixed_in_advance(checkpoints: Path) -> list[Path]:
     """Return the bundled flows whose half is fixed in advance, that of faces first."""
-    return sorted(checkpoints.glob("*-static-last.safetensors"), key=lambda path: path.stem != FIXED)
+    return sorted(checkpoints.glob("*-variance-reversed.safetensors"), key=lambda path: path.stem != FIXED)
 
 
 if __name__ == "__main__":

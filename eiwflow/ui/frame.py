@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, overload
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from .. import data
+from .. import data, project
 from ..figures.pixels import file_uri
 from . import foreign, gone, loaders, navigation, state, texts
 from .components.thumbnails import thumbnails
@@ -30,7 +30,7 @@ STYLE = loaders.ROOT / "assets" / "style"
 PICTURE_SUFFIXES = ["png", "jpg", "jpeg", "webp", "bmp", "gif"]
 MAX_PHOTO_MB = 32
 #: What a first visit shows, where it is there.
-FIRST_CHECKPOINT, FIRST_IMAGE = "photos32-weighted", 13
+FIRST_CHECKPOINT, FIRST_IMAGE = "photos32-entropy-weighted", 13
 MAX_SEED = 2**31 - 1
 #: As many as the flow's config allows.
 MAX_LEVELS = 6
@@ -113,7 +113,7 @@ class Page(Visit):
 
 @overload
 def begin(
-    title: str, label: str, *, level: bool = ..., compare: bool = ..., image: bool = ..., beside: str = ...
+    title: str, label: str, *, level: bool = ..., compare: bool = ..., image: bool = ..., beside: Sequence[str] = ...
 ) -> Page: ...
 @overload
 def begin(title: str, label: str, *, needs_checkpoint: Literal[False]) -> Visit: ...
@@ -124,7 +124,7 @@ def begin(
     level: bool = False,
     compare: bool = False,
     image: bool = True,
-    beside: str = "",
+    beside: Sequence[str] = (),
     needs_checkpoint: bool = True,
 ) -> Page | Visit:
     """Start a page; every page calls this first.
@@ -134,8 +134,8 @@ def begin(
         label: its name in the side bar.
         level: whether it looks at one level, and lets it be chosen.
         compare: whether it can show a second checkpoint beside the first.
-        beside: end of the name of a bundled checkpoint of the same data that stands beside the first where no other
-            is chosen, and until the visitor puts it away.
+        beside: ends of names of bundled checkpoints. The first that there is of the same data stands beside the
+            checkpoint where no other is chosen, and until the visitor puts it away.
         image: whether it looks at one image, and lets it be chosen; else it is about all test images.
         needs_checkpoint: a page without has neither, and a side bar of links alone.
 
@@ -169,7 +169,7 @@ def _begin(
     level: bool,
     compare: bool,
     image: bool,
-    beside: str,
+    beside: Sequence[str],
 ) -> Page:
     """Draw the side bar of a page that looks at a checkpoint; what the link asks for and is not here ends the page."""
     box = st.sidebar
@@ -183,6 +183,7 @@ def _begin(
         raise _Stopped
     keys = list(files)
     labels = {key: file.label for key, file in files.items()}
+    _follow_renamed(files)
     if (asked := state.wanted("ck")) is not None and asked not in files:
         _checkpoint_uploader(box)
         gone.say(above, "ck", gone.flow(asked), labels)
@@ -203,12 +204,13 @@ def _begin(
     compared = _compared_with(files, chosen, box, compare)
     _checkpoint_uploader(box)
     second = compared if compare else NOTHING
-    companion = f"{checkpoint.info.data}-{beside}"
+    names = {f"{checkpoint.info.data}-{end}": end for end in beside}
+    companion = next((name for name in names if name in files and name != chosen), NOTHING)
     other = None
     if second != NOTHING:
         other = _open("vs", files[second], above, {NOTHING: "none", **labels})
-    elif compare and beside and companion in files and companion != chosen:
-        second, other = companion, _companion(files[companion], beside, box, above)
+    elif compare and companion != NOTHING:
+        second, other = companion, _companion(files[companion], names[companion], box, above)
     images = _images(checkpoint, box, above)
     photo, picked = _choose_image(images, above, image)
     looked_at = _picked(photo, picked["image"], images, checkpoint.info.config.shape)
@@ -266,6 +268,14 @@ def begin_stage(title: str) -> None:
 def _icon() -> str:
     """Return the page's icon as a URL that holds it: a file of its own may be gone before a slow browser asks."""
     return file_uri((STYLE / "icon.png").read_bytes(), "png")
+
+
+def _follow_renamed(files: dict[str, loaders.CheckpointFile]) -> None:
+    """Turn the name that a bundled flow had before into the one it has, where a link asks for it."""
+    for key in ("ck", "vs"):
+        old = st.query_params.get(key, "")
+        if old not in files and (new := project.RENAMED.get(old)) in files:
+            st.query_params[key] = new
 
 
 def _uploads() -> set[str]:

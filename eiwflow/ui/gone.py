@@ -12,8 +12,11 @@ from streamlit.delta_generator import DeltaGenerator
 from . import loaders, state
 from .foreign import plain
 
-#: Flows that earlier versions brought along; links to them are still about.
-NO_LONGER_BUNDLED = "emoji32-"
+#: How names of flows begin that earlier versions brought along, and why they went; links to them are still about.
+NO_LONGER_BUNDLED = {
+    "emoji32-": "version 0.2 replaced the emoji by faces and letters",
+    "photos32-static-last": "version 0.2 keeps that order on faces and letters only",
+}
 
 
 def stop(
@@ -62,8 +65,8 @@ def say(
 def flow(key: str) -> str:
     """Say that a flow is gone, and why where that is known."""
     file = st.session_state.get("_seen", {}).get(key)
-    if key.startswith(NO_LONGER_BUNDLED):
-        return f"The flow {quoted(key)} is no longer bundled: version 0.2 replaced the emoji by faces and letters."
+    if (why := next((why for begin, why in NO_LONGER_BUNDLED.items() if key.startswith(begin)), None)) is not None:
+        return f"The flow {quoted(key)} is no longer bundled: {why}."
     if file is None:
         return (
             f"The flow {quoted(key)} is not here: its run was deleted or trained further, or it was uploaded in "

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 Kept = TypeVar("Kept")
 
 ROOT = project.ROOT
-BUNDLED = ROOT / "assets" / "checkpoints"
+BUNDLED = project.CHECKPOINTS
 SAMPLES = 8
 #: Seconds between two times that freed memory is handed back.
 GIVE_BACK_S = 30.0

@@ -45,6 +45,17 @@ def test_a_second_checkpoint_stands_beside_the_first_and_in_the_url(three: Path)
     assert names_of_columns(visit_page(SHUFFLE, ck="one", vs="two")) == names
 
 
+def test_a_link_by_the_name_that_a_flow_had_opens_the_flow(bundle: Path) -> None:
+    write_checkpoint(bundle / "photos32-entropy-weighted.safetensors")
+    write_checkpoint(bundle / "photos32-variance.safetensors", small_flow(split="static-first"))
+    at = visit_page(SHUFFLE, ck="photos32-weighted", vs="photos32-static-first", level="2")
+    assert not at.exception and not at.error
+    assert (url(at)["ck"], url(at)["vs"]) == ("photos32-entropy-weighted", "photos32-variance")
+    assert at.selectbox(key="ck").value == "photos32-entropy-weighted"
+    at.selectbox(key="vs").set_value("none").run()
+    assert url(at)["vs"] == "none" and not at.error
+
+
 def test_a_checkpoint_is_not_compared_with_itself(three: Path) -> None:
     at = visit_page(SHUFFLE, ck="one", vs="two")
     assert "one" not in at.selectbox(key="vs").options

@@ -95,13 +95,13 @@ def test_every_control_is_reached_and_worked_by_keys(look: Visit) -> None:
 @pytest.mark.skipif(not LONG, reason="long: EIWFLOW_ACCESSIBILITY=1")
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("size", [(1280, 800), ZOOMED, (390, 844)], ids=lambda size: str(size[0]))
-@pytest.mark.parametrize("other", ["none", "photos32-static-last"])
+@pytest.mark.parametrize("other", ["none", "photos32-variance"])
 @pytest.mark.parametrize("entry", PAGES, ids=lambda entry: entry.label)
 def test_a_page_on_a_bundled_flow_is_for_everyone(
     look: Visit, server: str, entry: Entry, other: str, size: tuple[int, int], theme: str
 ) -> None:
     address = server.split("/levels?")[0]
-    url = f"{address}/{path_of(entry)}?ck=photos32-weighted&vs={other}"
+    url = f"{address}/{path_of(entry)}?ck=photos32-entropy-weighted&vs={other}"
     found = look("", size=size, theme=theme, url=url)
     assert_it_is_for_everyone(found)
     if theme == "light":

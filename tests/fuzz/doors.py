@@ -437,7 +437,7 @@ studies = st.tuples(
 
 
 OPTIONS: dict[str, tuple[Any, Any]] = {
-    "ck": (["photos32-weighted", "run"], "run"),
+    "ck": (["photos32-entropy-weighted", "run"], "run"),
     "vs": (["none", "run"], "none"),
     "level": (range(1, 7), 1),
     "seed": (range(2**31), 0),
@@ -479,8 +479,8 @@ names = st.one_of(
     words,
     st.sampled_from(
         [
-            "..", ".", "/", "~", "/etc/passwd", "/dev/zero", "/dev/stdin", "/proc/self/mem", "../photos32-weighted",
-            "photos32-weighted/../x", "ph\u043etos32-weighted", "photos32-weighted\0", "a" * 5000, "a/" * 2000, "*", "",
+            "..", ".", "/", "~", "/etc/passwd", "/dev/zero", "/dev/stdin", "/proc/self/mem", "../photos32-random",
+            "photos32-random/../x", "ph\u043etos32-weighted", "photos32-random\0", "a" * 5000, "a/" * 2000, "*", "",
         ]
     ),
 )  # fmt: skip
