@@ -54,7 +54,7 @@ def packed(images: np.ndarray) -> np.ndarray:
     tiles = np.concatenate([images, blank]).reshape(rows, COLUMNS, *images.shape[1:]).swapaxes(1, 2)
     picture = tiles.reshape(rows * images.shape[1], COLUMNS * images.shape[2], *images.shape[3:])
     out = io.BytesIO()
-    Image.fromarray(picture).convert("RGB").save(out, "WEBP", lossless=True, quality=100, method=6)
+    Image.fromarray(picture).convert("RGB").save(out, "WEBP", lossless=True, quality=80, method=4)
     return np.frombuffer(out.getvalue(), np.uint8)
 
 
