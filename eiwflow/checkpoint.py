@@ -27,13 +27,14 @@ import eiwflow
 
 from . import files, project
 from .flow import ConfigError, FlowConfig, MultiScaleFlow
-from .flow.config import MAX_PARAMETERS
+from .flow.config import MAX_PARAMETERS, NEW
 
 KEY = "eiwflow"
 FORMAT = "eiwflow-checkpoint"
-#: Versions that are read: in 1 a config said order, weights, init and partition by two words; 3 has ``keep``.
+#: Versions that are read: in 1 a config said order, weights, init and partition by two words; 3 has fields or words of
+#: a config that 2 does not know.
 READABLE = (1, 2, 3)
-MAX_FILE_BYTES = 256 * 2**20
+MAX_FILE_BYTES = 400_000_000
 MAX_HEADER_BYTES = 4 * 2**20
 #: The largest sampling temperature that a file may state.
 MAX_TEMPERATURE = 3.0
@@ -108,7 +109,7 @@ def save(path: Path | str, flow: MultiScaleFlow, info: CheckpointInfo) -> None:
         raise ValueError("A flow that is not initialised has nothing to save.")
     config = info.config.to_dict()
     # A file that says nothing new stays readable for version 0.2.
-    version = 3 if "keep" in config else 2
+    version = 3 if config.keys() & set(NEW) or info.config.prior not in ("standard", "conditional") else 2
     document = {"format": FORMAT, "version": version, **dataclasses.asdict(info), "config": config}
     document["versions"] = software_versions()
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in flow.state_dict().items()}

@@ -531,8 +531,8 @@ WRONG = {
     "train --scale-bound nan": "scale_bound is nan",
     "train --scale-bound inf": "scale_bound is inf",
     "train --permutation-seed -1": "permutation_seed is -1",
-    "train --levels 6 --size 64 --steps-per-level 64 --width 512 --data {}/planes.npz": "at most 50000000",
-    "bench --levels 3 --steps-per-level 64 --width 512": "at most 50000000",
+    "train --levels 6 --size 64 --steps-per-level 64 --width 512 --data {}/planes.npz": "at most 80000000",
+    "bench --levels 3 --steps-per-level 64 --width 512": "at most 80000000",
     # Settings of the training.
     "train --batch 0": "batch is 0",
     "train --batch 1e3": "'1e3'",

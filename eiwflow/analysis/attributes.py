@@ -222,7 +222,7 @@ def _latents(flow: MultiScaleFlow, images: ImageData, part: str, limit: int, see
             f"this flow takes images of {sizes[0]}; attributes need whole images of {images.name}, {sizes[1]}"
         )
     generator = generator_for(seed, f"attributes of {part}")
-    batches = [flow.encode(dequantise(batch, generator)).levels for batch in pixels.split(BATCH)]
+    batches = [flow.encode(dequantise(batch, generator, bits=flow.config.bits)).levels for batch in pixels.split(BATCH)]
     return [torch.cat(levels) for levels in zip(*batches, strict=True)]
 
 
@@ -379,7 +379,7 @@ def edit(
         noise + amount * torch.from_numpy(d) if level in (None, number) else noise
         for number, (noise, d) in enumerate(zip(latents.levels, direction, strict=True), 1)
     ]
-    return quantise(flow.decode(Latents(moved)))
+    return quantise(flow.decode(Latents(moved)), flow.config.bits)
 
 
 def _edits(
@@ -393,7 +393,7 @@ def _edits(
     def read(images: Tensor) -> np.ndarray:
         return probe.read(images.permute(0, 2, 3, 1).numpy())
 
-    original = read(quantise(flow.decode(Latents(list(latents)))))
+    original = read(quantise(flow.decode(Latents(list(latents))), flow.config.bits))
     edits = []
     for i, (name, direction) in enumerate(found.items()):
         yes_no = values[name].dtype == bool

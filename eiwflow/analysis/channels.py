@@ -371,7 +371,7 @@ def resample_channel(
         zeroed=zeroed,
         frozen=frozen,
         image=to_pixels(image)[0],
-        changed=to_pixels(quantise(changed[:1]))[0],
+        changed=to_pixels(quantise(changed[:1], flow.config.bits))[0],
         change=_change(changed, x).mean(dim=0).sqrt().numpy(),
         draws=draws,
     )

@@ -268,7 +268,7 @@ def inversion(flow: MultiScaleFlow, images: Tensor, batch: int = 32) -> Inversio
     of_levels: list[list[LevelInversion]] = [[] for _ in flow.levels]
     whole = []
     for part in shown.split(batch):
-        x = dequantise(part, generator, next(flow.parameters()).dtype)
+        x = dequantise(part, generator, next(flow.parameters()).dtype, flow.config.bits)
         whole.append(_errors(flow.decode(flow.encode(x)), x))
         kept: Tensor | None = x
         for level, seen in zip(flow.levels, of_levels, strict=True):

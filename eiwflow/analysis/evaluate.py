@@ -123,7 +123,7 @@ def exactness(
     round_trips, gaps = [], []
     generator = generator_for(0, "exactness")
     for part in images.split(batch):
-        x = dequantise(part, generator)
+        x = dequantise(part, generator, bits=flow.config.bits)
         there = flow.trace(x)
         back = flow.decode(there.latents)
         again = flow.trace(back)

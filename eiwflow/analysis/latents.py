@@ -206,7 +206,7 @@ def treat_image(flow: MultiScaleFlow, image: Tensor, ways: Sequence[Way], seed: 
         image=to_pixels(image)[0],
         ways=tuple(ways),
         shares=thrown_away(flow, ways),
-        pictures=to_pixels(quantise(decoded[:, 0])),
+        pictures=to_pixels(quantise(decoded[:, 0], flow.config.bits)),
         psnr=torch.stack([psnr(x, draws) for draws in decoded]).numpy(),
     )
 

@@ -34,11 +34,13 @@ class KeptFit:
 
     Attributes:
         means, stds: for each l one float64 tensor (1, C_l, 1, 1), over reference images and positions.
+        bits: of the images' grey levels.
 
     """
 
     means: tuple[Tensor, ...]
     stds: tuple[Tensor, ...]
+    bits: int = 8
 
     def standardise(self, level: int, kept: Tensor) -> Tensor:
         """Return what level ``level`` kept, (N, C_l, H_l, W_l), in standard deviations of its channels."""
@@ -71,6 +73,7 @@ def fit_kept(flow: MultiScaleFlow, reference: Tensor, seed: int = 0) -> KeptFit:
     return KeptFit(
         means=tuple(mean for _, mean in moments),
         stds=tuple(variance.sqrt().clamp_min(STD_FLOOR) for variance, _ in moments),
+        bits=flow.config.bits,
     )
 
 
@@ -79,7 +82,7 @@ def dequantised(flow: MultiScaleFlow, images: Tensor, seed: int = 0, batch: int 
     generator = torch.Generator().manual_seed(seed)
     dtype = next(flow.parameters()).dtype
     for part in images.split(batch):
-        yield dequantise(part, generator, dtype).contiguous(memory_format=torch.channels_last)
+        yield dequantise(part, generator, dtype, flow.config.bits).contiguous(memory_format=torch.channels_last)
 
 
 def traces(flow: MultiScaleFlow, images: Tensor, seed: int = 0, batch: int = 64) -> Iterator[Trace]:
@@ -147,7 +150,7 @@ def stops(trace: Trace, fit: KeptFit) -> Staircase:
     for level in trace.levels:
         left = left + level.log_det.double() + standard_normal_log_prob(level.noise).double()
         log_probs.append(left if level.kept is None else left + fit.log_prob(level.number, level.kept))
-    return Staircase(to_bits_per_dim(torch.stack(log_probs, dim=1), trace.x[0].numel()).numpy())
+    return Staircase(to_bits_per_dim(torch.stack(log_probs, dim=1), trace.x[0].numel(), fit.bits).numpy())
 
 
 def staircase(flow: MultiScaleFlow, images: Tensor, reference: Tensor | KeptFit, seed: int = 0) -> Staircase:

@@ -122,7 +122,7 @@ def deals(config: FlowConfig, images: Tensor, level: int = 1, seed: int = 0) -> 
     images = images[: max(2, MOST_VALUES // images[0].numel())]
     steps = config.steps if config.steps <= MOST_COUPLINGS else MOST_COUPLINGS - config.steps % 2
     flow = MultiScaleFlow(replace(config, width=1, steps=steps), seed)
-    x: Tensor | None = dequantise(images, torch.Generator().manual_seed(seed))
+    x: Tensor | None = dequantise(images, torch.Generator().manual_seed(seed), bits=config.bits)
     for before in flow.levels[: level - 1]:
         assert x is not None  # only the last level keeps nothing
         x = before.initialise(x)

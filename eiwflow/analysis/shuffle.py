@@ -504,7 +504,7 @@ def halves_by_steps(config: FlowConfig, images: Tensor, seed: int = 0, most: int
     A fresh coupling changes nothing, so a flow of K steps is the beginning of a longer one, and its width is of no
     consequence. What is dealt ends with the same halves whatever K is.
     """
-    x = dequantise(images, torch.Generator().manual_seed(seed))
+    x = dequantise(images, torch.Generator().manual_seed(seed), bits=config.bits)
     if config.init == "principal" and config.partition != "alternating":
         means = _redundancies(replace(config, levels=2, steps=1, width=1), x, seed) * most
     else:

@@ -291,8 +291,8 @@ def interpolate(
         b=pictures[1],
         path=path,
         t=t.numpy(),
-        together=to_pixels(quantise(together)),
-        alone=np.stack([to_pixels(quantise(row)) for row in alone]),
+        together=to_pixels(quantise(together, flow.config.bits)),
+        alone=np.stack([to_pixels(quantise(row, flow.config.bits)) for row in alone]),
         norms=norm_paths(of_a, of_b),
         end_errors=(_largest(together[0] - x[0]), _largest(together[-1] - x[1])),
         moved=(far_ends - x[0]).double().square().mean(dim=(1, 2, 3)).sqrt().numpy(),
@@ -337,4 +337,4 @@ def draw(flow: MultiScaleFlow, n: int, temperatures: Sequence[float], seed: int 
         if not 0 <= temperature <= MAX_TEMPERATURE:
             raise ValueError(f"The temperature is {temperature}; it must be between 0 and {MAX_TEMPERATURE}.")
     latents = flow.sample_latents(n, list(temperatures), torch.Generator().manual_seed(seed))
-    return Samples(to_pixels(quantise(decode_all(flow, latents))), tuple(temperatures))
+    return Samples(to_pixels(quantise(decode_all(flow, latents), flow.config.bits)), tuple(temperatures))

@@ -150,7 +150,7 @@ def verify(checkpoint: Checkpoint, images: Tensor | None = None, name: str = "")
     else:
         images = images[:IMAGES]
         said = f"{len(images)} test image{'s' * (len(images) != 1)}{f' of {name}' if name else ''}"
-    given: Tensor | None = dequantise(images, generator)
+    given: Tensor | None = dequantise(images, generator, bits=flow.config.bits)
     checks: list[Check] = []
     for level in flow.levels:
         sound = _stored(level)

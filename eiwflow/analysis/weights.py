@@ -55,7 +55,7 @@ def shuffle_at(flow: MultiScaleFlow, level: int) -> Shuffle:
 
 def dequantised(flow: MultiScaleFlow, images: Tensor, seed: int) -> Tensor:
     """Return x (N, C, H, W) of uint8 images, under the noise that ``flow.score`` gives them."""
-    x = dequantise(images, torch.Generator().manual_seed(seed), next(flow.parameters()).dtype)
+    x = dequantise(images, torch.Generator().manual_seed(seed), next(flow.parameters()).dtype, flow.config.bits)
     return x.contiguous(memory_format=torch.channels_last)
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _FLOW_OPTIONS = (
     "split", "order", "weights", "prior", "init", "partition", "levels", "steps", "width", "network", "scale_bound",
-    "permutation_seed", "memory", "keep",
+    "permutation_seed", "memory", "keep", "coupling", "top_prior", "padding", "bits",
 )  # fmt: skip
 _RECIPE_OPTIONS = (
     "data", "batch", "iterations", "seed", "optimiser", "learning_rate", "weight_decay", "warmup", "clip", "ema",
@@ -371,7 +371,9 @@ def sample_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     _check_seed(options.seed)
     temperature = temperatures[0] if len(temperatures) == 1 else temperatures
     x = loaded.flow.sample(options.n, temperature, torch.Generator().manual_seed(options.seed))
-    grid = make_grid(quantise(x), nrow=math.ceil(math.sqrt(options.n)), padding=2, pad_value=255)
+    grid = make_grid(
+        quantise(x, loaded.flow.config.bits), nrow=math.ceil(math.sqrt(options.n)), padding=2, pad_value=255
+    )
     to_pil_image(grid).save(options.out, format=file_format, **_SAVING.get(file_format, {}))
     return {"out": str(options.out), "n": options.n, "temperature": temperatures, "seed": options.seed}, str(
         options.out

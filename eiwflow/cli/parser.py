@@ -215,7 +215,9 @@ def _flow_options(parser: Parser) -> None:
         "--split",
         help="order and weights in one word: static-first, static-last, random, shuffle, weighted, or ORDER+WEIGHTS",
     )
-    parser.add_argument("--prior", help="of what is emitted: conditional or standard (default: conditional)")
+    parser.add_argument(
+        "--prior", help="of what is factored out: conditional, standard, unbounded or constant (default: conditional)"
+    )
     parser.add_argument(
         "--init",
         help="of the 1×1 convolutions: principal or random; dealt, dealt-by-information and dealt-by-chance are "
@@ -237,6 +239,16 @@ def _flow_options(parser: Parser) -> None:
     parser.add_argument("--width", type=int, help="hidden channels of a coupling network (default: 64)")
     parser.add_argument("--network", help="kernel sizes of a coupling network (default: 3-1-3)")
     parser.add_argument("--scale-bound", type=float, help="bound of a coupling's log-scale, in nats (default: 1)")
+    parser.add_argument(
+        "--coupling",
+        help="scale of a coupling: bounded, or as other code has it sigmoid, sigmoid-inverse, exp; additive has none "
+        "(default: bounded)",
+    )
+    parser.add_argument("--top-prior", help="of what the last level gives: standard or constant (default: standard)")
+    parser.add_argument(
+        "--padding", help="of the last convolution of couplings and priors: zeros or ones (default: zeros)"
+    )
+    parser.add_argument("--bits", type=int, help="train on 2^BITS grey levels, 1 to 8 (default: 8)")
     parser.add_argument(
         "--permutation-seed", type=int, help="draws the order random and the partition random (default: 0)"
     )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .bijection import ConfigError as ConfigError
+from .coupling import COUPLINGS, PADDINGS
 from .policies import DEALS, PARTITIONS, order_by_variance, partition_for
 from .policies import NAMED_SPLITS as NAMED_SPLITS
 from .policies import ORDERS as ORDERS
@@ -16,7 +17,8 @@ from .policies import WEIGHTS as WEIGHTS
 from .policies import parse_split as parse_split
 from .policies import split_name as split_name
 
-PRIORS = ("standard", "conditional")
+PRIORS = ("standard", "conditional", "unbounded", "constant")
+TOP_PRIORS = ("standard", "constant")
 #: The words that ``init`` may be given by; a config holds ``principal`` or ``random``.
 INITS = (*DEALS, "principal", "random")
 MEMORIES = ("store", "recompute")
@@ -32,8 +34,13 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "width": (1, 512),
     "scale_bound": (0.1, 4.0),
     "permutation_seed": (0, 2**31 - 1),
+    "bits": (1, 8),
 }
-MAX_PARAMETERS = 50_000_000
+MAX_PARAMETERS = 80_000_000
+#: Fields that a file may lack: it was written before they were, or they have their default.
+OPTIONAL = ("memory", "keep", "kept", "coupling", "top_prior", "padding", "bits")
+#: Fields that no file of version 2 has.
+NEW = ("keep", "coupling", "top_prior", "padding", "bits")
 
 
 @dataclass(frozen=True, init=False)
@@ -49,7 +56,8 @@ class FlowConfig:
         width: hidden channels of a coupling network.
         split: order and weights in one word: a name of :data:`NAMED_SPLITS` or ``ORDER+WEIGHTS``.
         prior: of what is factored out: ``standard`` N(0, I) or ``conditional`` N(mu(h), sigma(h)^2) on the half h that
-            is passed on.
+            is passed on. ``unbounded`` is conditional with no bound of log sigma; ``constant`` has a learned mean and
+            sigma of every channel and position.
         init: ``principal``: every level starts from the principal channels of its input; ``random``: from random
             rotations, as Glow. ``dealt``, ``dealt-by-information`` and ``dealt-by-chance`` are ``principal`` with a
             partition.
@@ -70,6 +78,11 @@ class FlowConfig:
             one and not all.
         kept: how many channels every level but the last passes on, for ``auto`` once the flow is initialised; empty for
             a fraction, which says it already. :attr:`counts` holds the numbers of both.
+        coupling: how a coupling's scale follows from its network: ``bounded``, or unbounded as in other code:
+            ``sigmoid`` (Glow's), ``sigmoid-inverse``, ``exp``; ``additive`` has no scale.
+        top_prior: of what the last level gives: ``standard``, or ``constant`` as above.
+        padding: of the last convolution of couplings and priors: ``zeros`` or ``ones``.
+        bits: b; images have 2^b grey levels of the 256 that bytes have.
 
     Raises:
         ConfigError: a field is out of bounds.
@@ -97,6 +110,10 @@ class FlowConfig:
     memory: str = "store"
     keep: float | str = 0.5
     kept: tuple[int, ...] = ()
+    coupling: str = "bounded"
+    top_prior: str = "standard"
+    padding: str = "zeros"
+    bits: int = 8
 
     def __init__(
         self,
@@ -116,11 +133,15 @@ class FlowConfig:
         partition: str | None = None,
         keep: float | str = keep,
         kept: tuple[int, ...] = kept,
+        coupling: str = coupling,
+        top_prior: str = top_prior,
+        padding: str = padding,
+        bits: int = bits,
     ) -> None:
         fields = {
             "shape": shape, "levels": levels, "steps": steps, "width": width, "prior": prior, "network": network,
             "scale_bound": scale_bound, "permutation_seed": permutation_seed, "memory": memory,
-            "keep": keep, "kept": kept,
+            "keep": keep, "kept": kept, "coupling": coupling, "top_prior": top_prior, "padding": padding, "bits": bits,
         }  # fmt: skip
         for name, value in fields.items():
             object.__setattr__(self, name, value)
@@ -136,7 +157,7 @@ class FlowConfig:
         object.__setattr__(self, "shape", tuple(shape))
         for name, number in zip(("channels", "size", "size"), shape, strict=True):
             _check_bounds(name, number)
-        for name in ("levels", "steps", "width", "permutation_seed"):
+        for name in ("levels", "steps", "width", "permutation_seed", "bits"):
             if not _is_int(getattr(self, name)):
                 raise ConfigError(f"{name} is {str(getattr(self, name))[:40]!r}; it must be a whole number.")
             _check_bounds(name, getattr(self, name))
@@ -144,7 +165,10 @@ class FlowConfig:
         if isinstance(bound, bool) or not isinstance(bound, (int, float)):
             raise ConfigError(f"scale_bound is {str(bound)[:40]!r}; it must be a number.")
         _check_bounds("scale_bound", bound)
-        for name, allowed in (("prior", PRIORS), ("memory", MEMORIES)):
+        words = {
+            "prior": PRIORS, "memory": MEMORIES, "coupling": COUPLINGS, "top_prior": TOP_PRIORS, "padding": PADDINGS,
+        }  # fmt: skip
+        for name, allowed in words.items():
             _check_word(name, getattr(self, name), allowed)
         if not isinstance(self.network, str) or not re.fullmatch(r"[135](-[135]){1,4}", self.network):
             raise ConfigError(
@@ -219,25 +243,23 @@ class FlowConfig:
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as what JSON can hold, with ``split`` beside them.
 
-        ``memory`` and ``keep`` are left out where they are the default: older files do not have them. Any other
+        The fields of :data:`OPTIONAL` are left out where they are the default: older files do not have them. Any other
         ``keep`` has ``kept`` beside it, once that is known.
         """
         fields = {**dataclasses.asdict(self), "shape": list(self.shape), "split": self.split}
-        if self.memory == "store":
-            del fields["memory"]
         del fields["kept"]
-        if self.keep == FlowConfig.keep:
-            del fields["keep"]
-        elif self.resolved:
+        if self.keep != FlowConfig.keep and self.resolved:
             fields["kept"] = list(self.counts)
-        return fields
+        return {
+            name: value for name, value in fields.items() if name not in OPTIONAL or value != getattr(FlowConfig, name)
+        }
 
     @classmethod
     def from_dict(cls, fields: object) -> FlowConfig:
         """Build a config from :meth:`to_dict`'s result, of this version or of 0.1.
 
         A config of 0.1 has ``split`` and ``init`` alone for the four choices.
-        Unknown and missing fields are refused by name; ``memory``, ``keep`` and ``kept`` may be missing.
+        Unknown and missing fields are refused by name; those of :data:`OPTIONAL` may be missing.
         """
         if not isinstance(fields, Mapping):
             raise ConfigError(f"config is a {type(fields).__name__}; it must be an object of named fields.")
@@ -248,7 +270,7 @@ class FlowConfig:
             )
         # A file of 0.1 says all four by two words.
         choices = {"order", "weights", "partition"} if set(fields) & {"order", "weights", "partition"} else {"split"}
-        needed = known - {"memory", "keep", "kept", "order", "weights", "partition", "split"} | choices
+        needed = known - {*OPTIONAL, "order", "weights", "partition", "split"} | choices
         if missing := sorted(needed - set(fields)):
             raise ConfigError(f"config lacks the field {missing[0]!r}.")
         if "split" in choices and fields["split"] is None:

@@ -1,23 +1,74 @@
-"""Affine coupling with a bounded scale, and its network."""
+"""Affine coupling, the maps of its scale, and its network."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from .bijection import Bijection, starts_at_zero
 
+#: The unbounded maps from a network's output r to the log-scale, by the words of ``coupling``.
+SCALE_MAPS: dict[str, Callable[[Tensor], Tensor]] = {
+    "sigmoid": lambda raw: F.logsigmoid(raw + 2),
+    "sigmoid-inverse": lambda raw: -F.logsigmoid(raw + 2),
+    "exp": lambda raw: raw,
+}
+COUPLINGS = ("bounded", *SCALE_MAPS, "additive")
+PADDINGS = ("zeros", "ones")
 
-def coupling_network(channels_in: int, channels_out: int, width: int, kernels: str) -> nn.Sequential:
-    """Return a coupling's convolutions, one per kernel size of ``kernels`` ("3-1-3"), ReLU between; zero at first."""
+
+class OnePaddedConvolution(nn.Conv2d):
+    """A convolution whose input goes on with ones beyond its border, so that its outputs can tell where the border is.
+
+    Args:
+        channels_in, channels_out: of input and output.
+        kernel_size: odd.
+
+    Shapes: x (N, C_in, H, W), result (N, C_out, H, W).
+
+    Reference: Kingma and Dhariwal, Glow, 2018, arXiv:1807.03039: its code pads with a channel of such ones.
+
+    >>> convolution = OnePaddedConvolution(1, 1, 3)
+    >>> _ = convolution.weight.data.fill_(1), convolution.bias.data.zero_()
+    >>> convolution(torch.zeros(1, 1, 3, 3))[0, 0]
+    tensor([[5., 3., 5.],
+            [3., 0., 3.],
+            [5., 3., 5.]], grad_fn=<SelectBackward0>)
+
+    """
+
+    def __init__(self, channels_in: int, channels_out: int, kernel_size: int) -> None:
+        super().__init__(channels_in, channels_out, kernel_size)
+        self.border = kernel_size // 2
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the convolution of x."""
+        return super().forward(F.pad(x, [self.border] * 4, value=1.0))
+
+
+def last_convolution(channels_in: int, channels_out: int, kernel_size: int, padding: str) -> nn.Conv2d:
+    """Return the last layer of a network: zero at first, and padded as ``padding`` says."""
+    if padding == "ones":
+        return starts_at_zero(OnePaddedConvolution(channels_in, channels_out, kernel_size))
+    return starts_at_zero(nn.Conv2d(channels_in, channels_out, kernel_size, padding=kernel_size // 2))
+
+
+def coupling_network(
+    channels_in: int, channels_out: int, width: int, kernels: str, padding: str = "zeros"
+) -> nn.Sequential:
+    """Return a coupling's convolutions, one per kernel size of ``kernels`` ("3-1-3"), ReLU between; zero at first.
+
+    ``padding`` is that of the last one; the others are padded with zeros.
+    """
     sizes = [int(size) for size in kernels.split("-")]
-    channels = [channels_in, *[width] * (len(sizes) - 1), channels_out]
+    channels = [channels_in, *[width] * (len(sizes) - 1)]
     layers: list[nn.Module] = []
-    for size, before, after in zip(sizes, channels[:-1], channels[1:], strict=True):
+    for size, before, after in zip(sizes[:-1], channels[:-1], channels[1:], strict=True):
         layers += [nn.Conv2d(before, after, size, padding=size // 2), nn.ReLU(inplace=True)]
-    layers.pop()
-    starts_at_zero(layers[-1])
-    return nn.Sequential(*layers)
+    return nn.Sequential(*layers, last_convolution(channels[-1], channels_out, sizes[-1], padding))
 
 
 def soft_bound(s: Tensor, bound: float) -> Tensor:
@@ -32,12 +83,17 @@ class AffineCoupling(Bijection):
     .. math:: y_b = e^{s(x_a)} x_b + t(x_a), \qquad \log|\det| = \sum s(x_a), \qquad s = B \tanh(\tilde s / B)
 
     The bound B limits a step to a factor e^B, so that a trained flow cannot explode on images unlike its training data.
+    Flows of other code have unbounded maps. Those shift first, y_b = e^s (x_b + t): ``sigmoid`` (Glow's) with
+    s = log σ(r + 2) for the network's output r, ``sigmoid-inverse`` with s = −log σ(r + 2), and ``exp`` with s = r.
+    ``additive`` has s = 0.
 
     Args:
         channels: C, even.
         width: hidden channels of the network.
         kernels: its kernel sizes, as ``3-1-3``.
-        scale_bound: B in nats.
+        scale_bound: B in nats; the other maps have none.
+        coupling: a word of :data:`COUPLINGS`: how the network's output becomes the log-scale.
+        padding: of the network's last convolution, ``zeros`` or ``ones``.
 
     Attributes:
         network: the convolutions, with ``nn.ReLU`` between; any module of the same shapes may take its place.
@@ -45,7 +101,8 @@ class AffineCoupling(Bijection):
 
     Shapes: x and y (N, C, H, W); log_det (N,) in nats.
 
-    Reference: Dinh et al., Real NVP, 2017, arXiv:1605.08803, section 3.2.
+    Reference: Dinh et al., Real NVP, 2017, arXiv:1605.08803, section 3.2; Kingma and Dhariwal, Glow, 2018,
+    arXiv:1807.03039, and its code.
 
     >>> coupling = AffineCoupling(4, width=8, kernels="3-1-3", scale_bound=1.0)
     >>> y, log_det = coupling(x := torch.randn(2, 4, 8, 8))
@@ -54,14 +111,27 @@ class AffineCoupling(Bijection):
 
     """
 
-    def __init__(self, channels: int, width: int, kernels: str, scale_bound: float) -> None:
+    def __init__(
+        self,
+        channels: int,
+        width: int,
+        kernels: str,
+        scale_bound: float,
+        coupling: str = "bounded",
+        padding: str = "zeros",
+    ) -> None:
         super().__init__(channels)
         self.scale_bound = scale_bound
+        self.coupling = coupling
         self.in_bfloat16 = False
-        self.network = coupling_network(channels // 2, channels, width, kernels)
+        half = channels // 2
+        self.network = coupling_network(half, half if coupling == "additive" else channels, width, kernels, padding)
 
     def affine(self, x_a: Tensor) -> tuple[Tensor, Tensor]:
-        """Return (log_scale, shift), each (N, C/2, H, W), that the first half decides."""
+        """Return (log_scale, shift), each (N, C/2, H, W): y_b = exp(log_scale) x_b + shift.
+
+        The first half decides them. Maps that shift before they scale are said in this form too.
+        """
         # The convolutions are fastest with channels last, and would otherwise copy the half in both passes.
         x_a = x_a.contiguous(memory_format=torch.channels_last)
         if self.in_bfloat16:
@@ -69,8 +139,13 @@ class AffineCoupling(Bijection):
                 affine = self.network(x_a).to(x_a.dtype)
         else:
             affine = self.network(x_a)
+        if self.coupling == "additive":
+            return torch.zeros_like(affine), affine
         raw, shift = affine.chunk(2, dim=1)
-        return soft_bound(raw, self.scale_bound), shift
+        if self.coupling == "bounded":
+            return soft_bound(raw, self.scale_bound), shift
+        log_scale = SCALE_MAPS[self.coupling](raw)
+        return log_scale, shift * log_scale.exp()
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return (y, log_det)."""

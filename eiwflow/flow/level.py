@@ -12,7 +12,7 @@ from .conv1x1 import matrices, mix
 from .initialise import principal_rotation, rearrangement
 from .policies import ORDERS, PARTITIONS
 from .shuffle import Shuffle
-from .split import Split
+from .split import Split, TopPrior
 from .squeeze import Squeeze
 from .step import Step, affine_maps, inverse_affine_maps
 
@@ -20,7 +20,7 @@ from .step import Step, affine_maps, inverse_affine_maps
 class Level(nn.Module):
     """One level of a flow: squeeze, K steps, and except for the last level Shuffle and Split.
 
-    The last level passes nothing on: its ε is its whole output.
+    The last level passes nothing on: its ε is its whole output, standardised where the flow has a learned top prior.
 
     Args:
         config: of the flow.
@@ -39,7 +39,7 @@ class Level(nn.Module):
 
     def __init__(self, config: FlowConfig, number: int) -> None:
         super().__init__()
-        channels = config.level_shape(number)[0]
+        channels, height, width = config.level_shape(number)
         self.number = number
         self.rotated, self.permutation_seed = config.init == "principal", config.permutation_seed
         self.order, self.partition = ORDERS[config.order], PARTITIONS[config.partition]
@@ -48,10 +48,13 @@ class Level(nn.Module):
         self.steps: Modules[Step] = Modules(Step(channels, config) for _ in range(config.steps))
         self.shuffle: Shuffle | None = None
         self.split: Split | None = None
+        self.top: TopPrior | None = None
         if number < config.levels:
             kept = config.counts[number - 1]
             self.shuffle = Shuffle(channels, config.order, config.weights, config.permutation_seed, kept)
-            self.split = Split(channels, config.prior, kept)
+            self.split = Split(channels, config.prior, kept, (height, width), config.padding)
+        elif config.top_prior == "constant":
+            self.top = TopPrior(channels, height, width)
 
     def matrices(self) -> Tensor:
         """Return the 1×1 convolutions of all steps (K, C, C), by one batched product."""
@@ -110,7 +113,8 @@ class Level(nn.Module):
         """Return (kept, ε, log_det, the Shuffle's divergence if asked for)."""
         x, log_det = self.features(x)
         if self.shuffle is None or self.split is None:
-            return None, x, log_det, None
+            noise, of_top = (x, 0) if self.top is None else self.top(x)
+            return None, noise, log_det + of_top, None
         shuffled, of_shuffle = self.shuffle(x)
         kept, noise, of_split = self.split.emit(shuffled)
         return kept, noise, log_det + of_shuffle + of_split, self.shuffle.divergence(x) if divergence else None
@@ -120,6 +124,8 @@ class Level(nn.Module):
         x = noise
         if self.shuffle is not None and self.split is not None and kept is not None:
             x = self.shuffle.inverse(self.split.join(kept, noise))
+        elif self.top is not None:
+            x = self.top.inverse(noise)
         for step, affine in reversed(list(zip(self.steps, inverse_affine_maps(self.steps), strict=True))):
             x = step.inverse(x, affine)
         return self.squeeze.inverse(x)

@@ -31,8 +31,13 @@ class NonFiniteError(ArithmeticError):
     """
 
 
-def dequantise(images: Tensor, generator: torch.Generator | None = None, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Return x = (v + u)/256 − ½ with u ~ U[0, 1), from bytes v (N, C, H, W)."""
+def dequantise(
+    images: Tensor, generator: torch.Generator | None = None, dtype: torch.dtype = torch.float32, bits: int = 8
+) -> Tensor:
+    """Return x = (⌊v / 2^(8−b)⌋ + u) / 2^b − ½ with u ~ U[0, 1), from bytes v (N, C, H, W); (v + u)/256 − ½ for b = 8.
+
+    With fewer than 8 ``bits`` b, neighbouring grey levels become one of 2^b.
+    """
     if images.dtype != torch.uint8:
         raise ShapeError(f"Images to dequantise are {images.dtype}; they must be uint8.")
     noise = torch.rand(
@@ -40,12 +45,17 @@ def dequantise(images: Tensor, generator: torch.Generator | None = None, dtype: 
     )
     # The largest u are cut: 255 + u would round up into the next byte's bin.
     noise = noise.clamp_max(1 - 128 * torch.finfo(dtype).eps)
-    return (images.to(dtype) + noise.to(images.device)) / 256 - 0.5
+    return ((images >> (8 - bits)).to(dtype) + noise.to(images.device)) / 2**bits - 0.5
 
 
-def quantise(x: Tensor) -> Tensor:
-    """Return the bytes whose bin holds x: the inverse of :func:`dequantise` up to its noise."""
-    return ((x + 0.5) * 256).floor().clamp(0, 255).to(torch.uint8)
+def quantise(x: Tensor, bits: int = 8) -> Tensor:
+    """Return the bytes whose bin holds x: the inverse of :func:`dequantise` up to its noise.
+
+    With fewer than 8 ``bits`` b the 2^b grey levels are spread from 0 to 255, and each stays in its bin of bytes.
+    """
+    levels = 2**bits
+    grey = ((x + 0.5) * levels).floor().clamp(0, levels - 1)
+    return (grey if bits == 8 else (grey * (255 / (levels - 1))).round()).to(torch.uint8)
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,9 +235,9 @@ class MultiScaleFlow(nn.Module):
         return self(x)[0]
 
     def bits_per_dim(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Return bits/dim (N,) of uint8 images (N, C, H, W): 8 − log p(x) / (D log 2), one dequantisation."""
-        dtype = next(self.parameters()).dtype
-        return to_bits_per_dim(self.log_prob(dequantise(images, generator, dtype)), self.config.dimensions)
+        """Return bits/dim (N,) of uint8 images (N, C, H, W): b − log p(x) / (D log 2), one dequantisation to b bits."""
+        dtype, bits = next(self.parameters()).dtype, self.config.bits
+        return to_bits_per_dim(self.log_prob(dequantise(images, generator, dtype, bits)), self.config.dimensions, bits)
 
     # ------------------------------------------------------------------ latents
 
@@ -354,9 +364,9 @@ class MultiScaleFlow(nn.Module):
         self._check_initialised()
 
 
-def to_bits_per_dim(log_prob: Tensor, dimensions: int) -> Tensor:
-    """Return 8 − log p / (D log 2), from nats of images whose bytes are 1/256 apart."""
-    return 8 - log_prob / (dimensions * math.log(2))
+def to_bits_per_dim(log_prob: Tensor, dimensions: int, bits: int = 8) -> Tensor:
+    """Return b − log p / (D log 2), from nats of images whose grey levels are 2^−b apart: 1/256 for 8 bits."""
+    return bits - log_prob / (dimensions * math.log(2))
 
 
 def trace_level(level: Level, x: Tensor) -> LevelTrace:
@@ -369,8 +379,11 @@ def trace_level(level: Level, x: Tensor) -> LevelTrace:
             x, log_dets[f"step {number} {name}"] = part(x)
     features = x
     if level.shuffle is None or level.split is None:
-        zeros = torch.zeros_like(x)
-        return LevelTrace(level.number, given, features, None, None, False, None, x, zeros, zeros, x, log_dets)
+        mean, log_std, noise = torch.zeros_like(x), torch.zeros_like(x), x
+        if level.top is not None:
+            mean, log_std = level.top.parameters_of(x)
+            noise, log_dets["top prior"] = level.top(x)
+        return LevelTrace(level.number, given, features, None, None, False, None, x, mean, log_std, noise, log_dets)
     shuffled, log_dets["shuffle"] = level.shuffle(x)
     kept, noise, log_dets["split"] = level.split.emit(shuffled)
     mean, log_std = level.split.parameters_of(kept)

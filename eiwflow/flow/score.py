@@ -23,12 +23,12 @@ def score(
     The noise of an image depends on the seed and its place alone, so the first images of a longer set score the same.
     ``progress`` is called after every batch with the number of its images.
     """
-    like = next(flow.parameters())
+    like, bits = next(flow.parameters()), flow.config.bits
     generator = torch.Generator().manual_seed(seed)
     scores = []
     for part in images.split(batch):
-        x = dequantise(part, generator, like.dtype).to(like.device).contiguous(memory_format=torch.channels_last)
-        scores.append(to_bits_per_dim(flow.log_prob(x), flow.config.dimensions).cpu())
+        x = dequantise(part, generator, like.dtype, bits).to(like.device).contiguous(memory_format=torch.channels_last)
+        scores.append(to_bits_per_dim(flow.log_prob(x), flow.config.dimensions, bits).cpu())
         if progress is not None:
             progress(len(part))
     return torch.cat(scores)

@@ -58,7 +58,9 @@ class Step(Bijection):
         super().__init__(channels)
         self.actnorm = ActNorm(channels)
         self.mixing = InvertibleConvolution(channels)
-        self.coupling = AffineCoupling(channels, config.width, config.network, config.scale_bound)
+        self.coupling = AffineCoupling(
+            channels, config.width, config.network, config.scale_bound, config.coupling, config.padding
+        )
 
     def initialise(self, x: Tensor) -> None:
         """Set ActNorm from the batch x (N, C, H, W)."""

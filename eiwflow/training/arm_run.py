@@ -60,7 +60,7 @@ def _run(trainer: Trainer, images: ImageData, record: Path | None) -> dict[str, 
     recipe = trainer.recipe
     crops = scored_crops(images, recipe.flow)
     some = crops[:: math.ceil(len(crops) / CURVE_CROPS)]
-    probe = dequantise(trainer.test_images[:PROBE_IMAGES], generator_for(0, "probe"))
+    probe = dequantise(trainer.test_images[:PROBE_IMAGES], generator_for(0, "probe"), bits=recipe.flow.bits)
     curve_steps = set(recording_steps(recipe.iterations, CURVE_POINTS))
     recording = set() if record is None else set(recording_steps(recipe.iterations, RECORDED_STEPS))
     curve: list[list[float]] = []
@@ -108,7 +108,7 @@ def scored_crops(images: ImageData, flow: FlowConfig) -> Tensor:
 def _recording(trainer: Trainer, probe: Tensor) -> dict[str, Any]:
     flow = trainer.average
     with torch.no_grad():
-        bits = to_bits_per_dim(flow.log_prob(probe), flow.config.dimensions).mean().item()
+        bits = to_bits_per_dim(flow.log_prob(probe), flow.config.dimensions, flow.config.bits).mean().item()
     samples = sample_montage(flow, trainer.recipe.seed, RECORDED_SAMPLES)
     return {
         "step": trainer.step,

@@ -20,15 +20,15 @@ def batch_indices(n: int, batch: int, seed: int, step: int) -> Tensor:
 
 
 def training_batch(
-    images: Tensor, size: tuple[int, int], batch: int, seed: int, step: int, flip: bool = False
+    images: Tensor, size: tuple[int, int], batch: int, seed: int, step: int, flip: bool = False, bits: int = 8
 ) -> Tensor:
-    """Return x (batch, C, *size): images (N, C, H, W) of a step, cropped at random and dequantised.
+    """Return x (batch, C, *size): images (N, C, H, W) of a step, cropped at random and dequantised to ``bits``.
 
     With ``flip``, every image is mirrored left to right with probability ½.
     """
     generator = generator_for(seed, f"batch {step}")
     chosen = images[batch_indices(len(images), batch, seed, step)]
-    x = dequantise(random_crops(chosen, size, generator), generator)
+    x = dequantise(random_crops(chosen, size, generator), generator, bits=bits)
     if flip:
         mirrored = torch.rand(batch, generator=generator) < 0.5
         x = torch.where(mirrored[:, None, None, None], x.flip(3), x)

@@ -149,7 +149,9 @@ class Trainer:
         """Return x (n, C, H, W), the training images of a step, on the device."""
         recipe = self.recipe
         size = recipe.flow.shape[1:]
-        return training_batch(self.train_images, size, n, recipe.seed, step, recipe.flip).to(self.device)
+        return training_batch(self.train_images, size, n, recipe.seed, step, recipe.flip, recipe.flow.bits).to(
+            self.device
+        )
 
     def advance(self) -> tuple[float, float]:
         """Take one step; return (bits/dim of the batch before it, gradient norm).
@@ -164,7 +166,7 @@ class Trainer:
         for parameter in self.parameters:
             parameter.grad = None
         log_prob, divergence = self.model(x, divergence=self.shown or recipe.divergence > 0)
-        loss = bits = to_bits_per_dim(log_prob, recipe.flow.dimensions).mean()
+        loss = bits = to_bits_per_dim(log_prob, recipe.flow.dimensions, recipe.flow.bits).mean()
         if divergence is not None:
             # A display Solver sees detached features: its term teaches it and moves nothing else.
             loss = bits + (1.0 if self.shown else recipe.divergence) * divergence.mean()
@@ -424,13 +426,14 @@ def _ended(run: RunDirectory, recipe: Recipe) -> CheckpointInfo | None:
 
 def _probe(trainer: Trainer) -> Tensor:
     """Return dequantised test images that recording steps look at, the same at every step."""
-    return dequantise(trainer.test_images[:PROBE_IMAGES], generator_for(0, "probe")).to(trainer.device)
+    images, bits = trainer.test_images[:PROBE_IMAGES], trainer.recipe.flow.bits
+    return dequantise(images, generator_for(0, "probe"), bits=bits).to(trainer.device)
 
 
 def _recording(trainer: Trainer, run: RunDirectory, probe: Tensor) -> dict[str, Any]:
     write_samples(run.samples, trainer.average, trainer.recipe.seed, trainer.step)
     log_prob = torch.cat([trainer.average.log_prob(part).detach() for part in probe.split(64)])
-    bits = to_bits_per_dim(log_prob, trainer.recipe.flow.dimensions).mean().item()
+    bits = to_bits_per_dim(log_prob, trainer.recipe.flow.dimensions, trainer.recipe.flow.bits).mean().item()
     _check_scores(trainer, bits)
     return {
         "step": trainer.step,

@@ -72,7 +72,7 @@ def sample_montage(flow: MultiScaleFlow, seed: int, count: int = SAMPLES) -> byt
     """Return samples of fixed ε as one lossy WEBP, four in a row, or None where they are not finite."""
     latents = flow.sample_latents(count, SAMPLE_TEMPERATURE, generator_for(seed, "samples"))
     try:
-        return encode_webp(montage(quantise(flow.decode(latents)).cpu(), columns=4))
+        return encode_webp(montage(quantise(flow.decode(latents), flow.config.bits).cpu(), columns=4))
     except NonFiniteError:
         return None
 

@@ -33,7 +33,8 @@ def octave_power(images: Tensor) -> np.ndarray:
 
 def power_ratios(flow: MultiScaleFlow, train: Tensor, temperature: float, seed: int = 0) -> np.ndarray:
     """Return the power of samples over that of training images uint8 (N, C, H, W), by octave, coarse first."""
-    samples = quantise(flow.sample(SAMPLES, temperature, generator_for(seed, "temperature")).cpu())
+    drawn = flow.sample(SAMPLES, temperature, generator_for(seed, "temperature")).cpu()
+    samples = quantise(drawn, flow.config.bits)
     return octave_power(samples) / np.maximum(octave_power(train[:IMAGES]), LEAST_RATIO)
 
 

@@ -405,4 +405,5 @@ def samples(checkpoint: Checkpoint, seed: int) -> np.ndarray:
     from ..flow import quantise
 
     generator = torch.Generator().manual_seed(seed)
-    return to_pixels(quantise(checkpoint.flow.sample(SAMPLES, checkpoint.info.temperature, generator)))
+    x = checkpoint.flow.sample(SAMPLES, checkpoint.info.temperature, generator)
+    return to_pixels(quantise(x, checkpoint.flow.config.bits))

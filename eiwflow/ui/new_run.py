@@ -12,7 +12,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from .. import data
 from ..figures import train as figures
-from ..flow.config import BOUNDS, INITS, NAMED_SPLITS, PRIORS
+from ..flow.config import BOUNDS, INITS, NAMED_SPLITS
 from ..training.presets import PRESETS
 from ..training.recipe import BOUNDS as RECIPE_BOUNDS
 from ..training.recipe import OPTIMISERS, Recipe
@@ -124,7 +124,7 @@ def _own_settings() -> None:
     number(second, "Flow steps a level", "steps", 4, 1)
     number(second, "Width of the coupling networks", "width", 32, 8)
     number(second, "Seed", "seed", 0, 1)
-    third.selectbox("Prior of what leaves", PRIORS[::-1], key="own-prior")
+    third.selectbox("Prior of what leaves", ("conditional", "standard"), key="own-prior")
     third.selectbox("Initialisation", INITS, key="own-init")
     third.selectbox("Optimiser", OPTIMISERS, key="own-optimiser", help=OPTIMISER)
     number(fourth, "Training steps", "iterations", 1000, 100)

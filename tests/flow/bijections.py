@@ -12,9 +12,9 @@ from eiwflow.flow.bijection import reset_parameters
 from eiwflow.flow.channel_weights import Weights
 from eiwflow.flow.config import ORDERS, PRIORS, WEIGHTS
 from eiwflow.flow.conv1x1 import InvertibleConvolution
-from eiwflow.flow.coupling import AffineCoupling
+from eiwflow.flow.coupling import COUPLINGS, PADDINGS, AffineCoupling
 from eiwflow.flow.shuffle import Shuffle
-from eiwflow.flow.split import Split
+from eiwflow.flow.split import Split, TopPrior
 from eiwflow.flow.squeeze import Squeeze
 from eiwflow.flow.step import Step
 
@@ -29,7 +29,15 @@ BIJECTIONS: dict[str, Callable[[], Bijection]] = {
         f"coupling {kernels}": lambda kernels=kernels: AffineCoupling(4, 5, kernels, scale_bound=1.5)
         for kernels in ("1-1", "3-1-3", "5-3", "3-3-1-1-5")
     },
+    **{
+        f"coupling {coupling}, {padding}": lambda coupling=coupling, padding=padding: AffineCoupling(
+            4, 5, "3-1-3", 1.5, coupling, padding
+        )
+        for coupling in COUPLINGS
+        for padding in PADDINGS
+    },
     "step": lambda: Step(4, FlowConfig(width=5)),
+    "step of other code": lambda: Step(4, FlowConfig(width=5, coupling="sigmoid", padding="ones")),
     "weights": lambda: Weights(4),
     **{
         f"shuffle {order}+{weights}": lambda order=order, weights=weights: Shuffle(4, order, weights, 7)
@@ -51,6 +59,9 @@ BIJECTIONS: dict[str, Callable[[], Bijection]] = {
         for prior in PRIORS
         for kept in (1, 3)
     },
+    "split constant by position": lambda: Split(4, "constant", size=(4, 2)),
+    "split unbounded, ones": lambda: Split(4, "unbounded", padding="ones"),
+    "top prior": lambda: TopPrior(4, 4, 2),
 }
 
 every_bijection = pytest.mark.parametrize("make", BIJECTIONS.values(), ids=BIJECTIONS.keys())

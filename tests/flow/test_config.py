@@ -8,16 +8,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eiwflow.flow import ConfigError, FlowConfig
-from eiwflow.flow.config import BOUNDS, INITS, NAMED_SPLITS, ORDERS, PRIORS, WEIGHTS, parse_split, split_name
+from eiwflow.flow.config import (
+    BOUNDS,
+    INITS,
+    NAMED_SPLITS,
+    OPTIONAL,
+    ORDERS,
+    PRIORS,
+    WEIGHTS,
+    parse_split,
+    split_name,
+)
 
-#: Fields that a file need not have, and has only where they are not the default.
-OPTIONAL = ("memory", "keep", "kept")
 FIELDS = [field.name for field in dataclasses.fields(FlowConfig)]
 NAN, INF = float("nan"), float("inf")
 
 OTHER = FlowConfig(
-    (1, 16, 64), 2, 5, 12, "random+none", "standard", "random", "5-1", 0.5, 42, "recompute", keep="auto", kept=(3,)
-)
+    (1, 16, 64), 2, 5, 12, "random+none", "standard", "random", "5-1", 0.5, 42, "recompute", keep="auto", kept=(3,),
+    coupling="exp", top_prior="constant", padding="ones", bits=5,
+)  # fmt: skip
 
 
 def refusal(**fields):
@@ -47,9 +56,12 @@ def test_a_config_comes_back_from_json(config):
     assert FlowConfig.from_dict(fields) == config
 
 
-def test_what_was_written_before_there_was_a_choice_of_memory_is_read_as_store():
-    assert "memory" not in FlowConfig().to_dict()
-    assert FlowConfig.from_dict(FlowConfig().to_dict()).memory == "store"
+def test_a_file_that_was_written_before_a_field_existed_has_its_default():
+    assert not FlowConfig().to_dict().keys() & set(OPTIONAL)
+    read = FlowConfig.from_dict(FlowConfig().to_dict())
+    assert (read.memory, read.coupling, read.top_prior, read.padding, read.bits) == (
+        "store", "bounded", "standard", "zeros", 8,
+    )  # fmt: skip
 
 
 def test_shapes_inside_the_levels_hold_what_each_level_is_given():
@@ -231,6 +243,10 @@ BAD = {
     "memory": [None, 0, "", "swap", "Store", ["store"], {}],
     "keep": [None, True, 0, 1, 0.3, "0.5", "half", [0.5], {}, NAN],
     "kept": [None, True, 3, "33", [3.0, 3], {}, (3, 3)],
+    "coupling": [None, 0, "", "tanh", "Sigmoid", ["exp"], {}],
+    "top_prior": [None, 0, "", "conditional", "Constant", ["constant"], {}],
+    "padding": [None, 0, "", "same", "Ones", ["ones"], {}],
+    "bits": [None, True, 8.0, "8", [8], NAN],
     "network": [None, 313, "", "3", "3-", "-3", "3-2-3", "3-1-3-1-3-1", "3 1 3", "3-1-3\n", "7-7", ["3-1-3"]],
 }
 
@@ -304,7 +320,7 @@ def test_a_missing_field_is_refused_by_name(field):
 
 
 def test_an_unknown_field_is_refused_by_name_and_cut_short():
-    with pytest.raises(ConfigError, match="unknown field 'depth'.* known are init, levels"):
+    with pytest.raises(ConfigError, match="unknown field 'depth'.* known are bits, coupling"):
         FlowConfig.from_dict({**FlowConfig().to_dict(), "depth": 3})
     with pytest.raises(ConfigError) as refused:
         FlowConfig.from_dict({**FlowConfig().to_dict(), "x" * 10_000: 3})
