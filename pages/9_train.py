@@ -3,8 +3,9 @@
 import streamlit as st
 
 from eiwflow import ui
-from eiwflow.ui import foreign, live_run
+from eiwflow.ui import classroom, foreign, live_run
 from eiwflow.ui import run_loaders as loaders
+from eiwflow.ui.classroom import view
 
 page = ui.begin("Can I train one now?", "Train", needs_checkpoint=False)
 
@@ -30,7 +31,11 @@ if runs:
 st.subheader("Start a run")
 if refused := loaders.refusal(loaders.NEW):
     st.error(foreign.plain(refused))
-say_times = new_run.draw(None if runs else said)
+view.waiting()
+if classroom.may_start():
+    say_times = new_run.draw(None if runs else said)
+else:
+    st.info("This server is read-only. Install eiwflow to train a flow of your own.")
 
 ui.how_to_read("train")
 
@@ -51,5 +56,5 @@ if runs and (more := ui.more_evidence()).open:
         st.code(shown.run.log_end(), language=None, wrap_lines=True)
 
 ui.closing(page, "One training makes a flow to look at. Whether its split is a better one takes several seeds of both.")
-if not (runs and runs[name].state.alive):
+if classroom.may_start() and not (runs and runs[name].state.alive):
     say_times()  # at the end: everything else stands meanwhile, but what moves would have to wait

@@ -14,7 +14,8 @@ from .. import data, lesson
 from ..figures.pixels import file_uri
 from ..files import printable, stamp
 from ..lesson import bundle, default, pack
-from . import frame, gone, loaders, navigation
+from . import classroom, frame, gone, loaders, navigation
+from .classroom import join, queue
 from .foreign import plain
 
 TITLE = "The lesson: multi-scale flows in ten minutes"
@@ -43,6 +44,8 @@ def page() -> None:
     if label:
         more["note"] = label
     shape = tuple(pack.opened(content)[0]["flow"]["shape"])
+    if classroom.settings().classroom:
+        more["class"] = {"teacher": classroom.role() is classroom.Role.TEACHER, "address": join.address()}
     if (photo := st.query_params.get("photo", frame.NOTHING)) != frame.NOTHING:
         more["photo"] = _photo(photo, shape) or _stop(gone.photo(photo), "photo", {})
     frame.begin_stage(TITLE)
@@ -107,8 +110,9 @@ def _train() -> None:
     if (refusal := run_loaders.refusal(run_loaders.NEW)) is not None:
         st.session_state["_lesson_refusal"] = refusal, time.time()
     else:
-        run_loaders.started()  # the page Train would say it again
-        st.session_state["_lesson_run"] = RunDirectory(runs_root() / st.session_state["run"]).path
+        st.session_state["_lesson_waits"] = not run_loaders.started()  # the page Train would say it again
+        if not st.session_state["_lesson_waits"]:
+            st.session_state["_lesson_run"] = RunDirectory(runs_root() / st.session_state["run"]).path
 
 
 def _watch() -> None:
@@ -116,11 +120,28 @@ def _watch() -> None:
     path = st.session_state.get("_lesson_run")
     if refusal := st.session_state.get("_lesson_refusal"):
         _live(key="lesson-live", data={"training": {"error": refusal[0], "at": refusal[1]}})
+    elif st.session_state.get("_lesson_waits"):
+        st.fragment(_wait, run_every=1)()
     elif path is not None:
         from ..training.run import RunDirectory
 
         alive = st.session_state["_lesson_alive"] = RunDirectory(path).state().alive
         st.fragment(_tell, run_every=1 if alive else None)(path)
+
+
+def _wait() -> None:
+    """Tell the stage how many trainings of the class come first."""
+    ticket = queue.own()
+    if ticket is not None and ticket.state == queue.WAITING:
+        _live(key="lesson-live", data={"training": {"waiting": True, "sentence": queue.place_in_words(ticket)}})
+        return
+    st.session_state["_lesson_waits"] = False
+    if ticket is not None and ticket.run is not None:
+        st.session_state["_lesson_run"] = ticket.run.path
+    else:
+        why = ticket.refusal if ticket is not None and ticket.refusal else "The training was taken out of the queue."
+        st.session_state["_lesson_refusal"] = why, time.time()
+    st.rerun()
 
 
 def _tell(path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from ..figures import train as figures
-from . import gone, parts, routes, state
+from . import classroom, gone, parts, routes, state
 from . import run_loaders as loaders
 from .foreign import plain
 from .loaders import floor_in_words
@@ -42,6 +42,8 @@ def choice(runs: dict[str, loaders.Listed], device: str) -> str:
         st.info(sentence)
     run, now = runs[name].run, runs[name].state
     with buttons, st.container(horizontal=True):
+        if not classroom.may_change(run.path):
+            return name
         if now.name == "running":
             st.button("Pause", on_click=loaders.ask, args=(run, True), key="pause", help="Saves, and frees the device.")
         if now.alive:
@@ -133,27 +135,10 @@ def _zoomed() -> None:
 
 def manage(runs: dict[str, loaders.Listed], name: str) -> None:
     """Draw the list of runs; what can be done with the one that is shown; and curves of several together."""
-    from ..training.run import MAX_TITLE
-
     one = runs[name]
     parts.table([listed.row() for listed in runs.values()])
-    st.markdown(f"The run that is shown, **{plain(one.run.title)}**:")
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.text_input(
-            "Call it",
-            one.run.title,
-            max_chars=MAX_TITLE,
-            key=f"title-{name}",
-            on_change=loaders.rename,
-            args=(one.run, f"title-{name}"),
-            width=320,
-        )
-        st.link_button("Export as one ZIP", routes.link_to(one.run.path))
-        with st.popover("Delete …", disabled=one.state.alive):
-            st.markdown(
-                f"Delete **{plain(one.run.title)}** with its checkpoint, curves and samples? There is no way back."
-            )
-            st.button("Delete it for good", on_click=loaders.delete, args=(one.run,), key="delete", type="primary")
+    if classroom.may_change(one.run.path):
+        _change(one, name)
     others = st.multiselect(
         "Compare its curves with those of",
         [other for other in runs if other != name],
@@ -175,3 +160,26 @@ def manage(runs: dict[str, loaders.Listed], name: str) -> None:
             "one training of each ranks nothing, since chance alone moves a curve; and runs of other image sizes or "
             "data have other bits/dim. A verdict takes several seeds on one budget."
         )
+
+
+def _change(one: loaders.Listed, name: str) -> None:
+    """Draw what can be done with the run that is shown, for who may."""
+    from ..training.run import MAX_TITLE
+
+    st.markdown(f"The run that is shown, **{plain(one.run.title)}**:")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.text_input(
+            "Call it",
+            one.run.title,
+            max_chars=MAX_TITLE,
+            key=f"title-{name}",
+            on_change=loaders.rename,
+            args=(one.run, f"title-{name}"),
+            width=320,
+        )
+        st.link_button("Export as one ZIP", routes.link_to(one.run.path))
+        with st.popover("Delete …", disabled=one.state.alive):
+            st.markdown(
+                f"Delete **{plain(one.run.title)}** with its checkpoint, curves and samples? There is no way back."
+            )
+            st.button("Delete it for good", on_click=loaders.delete, args=(one.run,), key="delete", type="primary")

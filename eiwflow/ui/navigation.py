@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from .classroom.settings import settings
 from .loaders import ROOT
 
 
@@ -18,6 +19,7 @@ class Entry(NamedTuple):
 _STORY = (
     Entry("Start", "app.py", "Home"),
     Entry("Start", "pages/0_lesson.py", "Lesson"),
+    Entry("Start", "pages/11_class.py", "Class"),
     Entry("Learn", "pages/1_levels.py", "Levels"),
     Entry("Learn", "pages/2_latents.py", "Latents"),
     Entry("Learn", "pages/3_entropy.py", "Entropy"),
@@ -32,8 +34,9 @@ _STORY = (
 
 
 def pages() -> list[Entry]:
-    """Return the pages that exist."""
-    return [entry for entry in _STORY if (ROOT / entry.path).is_file()]
+    """Return the pages that exist; the class's own only where there is one."""
+    there = [entry for entry in _STORY if (ROOT / entry.path).is_file()]
+    return [entry for entry in there if entry.label != "Class" or settings().classroom]
 
 
 def neighbours(label: str) -> tuple[Entry | None, Entry | None]:

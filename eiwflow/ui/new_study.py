@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from ..flow.config import INITS, FlowConfig
-from . import cache, loaders, parts, studies
+from . import cache, classroom, loaders, parts, studies
 from .foreign import plain
 
 if TYPE_CHECKING:
@@ -43,6 +43,9 @@ def draw(known: dict[str, Path]) -> None:
     own = {key: path for key, path in known.items() if path.parent == studies.own_folder()}
     for key, path in own.items():
         _watch(key, path)
+    if not classroom.may_change():
+        st.info("On this server only the teacher runs studies. What is there can be looked at.")
+        return
     st.markdown(
         "Every arm is trained with every seed on one thread, beside the app; the page may be closed meanwhile. "
         "3 levels of 4 steps, width 48, 16×16 crops, batch 64: larger ones run from the command line."
@@ -131,7 +134,9 @@ def _progress(key: str, path: Path) -> None:
     state = "is running" if alive else "has been stopped"
     st.progress(len(study.runs) / total, f"{study.name} {state}: {len(study.runs)} of {total} runs are done.")
     with st.container(horizontal=True):
-        if alive:
+        if not classroom.may_change():
+            st.caption("Only the teacher may change it.")
+        elif alive:
             st.button("Stop", key=f"stop-{key}", on_click=_try, args=(study_worker.stop, path))
             if silent > process.SILENT_S:
                 st.button("Kill", key=f"kill-{key}", on_click=_try, args=(study_worker.kill, path))
@@ -165,6 +170,7 @@ def _try(act: Callable[..., None], *arguments: object) -> None:
     from ..training.run import RunError
 
     try:
+        classroom.check_change()
         act(*arguments)
     except RunError as error:
         st.session_state["_study_refused"] = str(error)

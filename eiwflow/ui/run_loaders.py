@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ import streamlit as st
 
 from .. import data, files
 from ..training.presets import PRESETS, preset_settings
-from . import loaders, state
+from . import classroom, loaders, state
 
 if TYPE_CHECKING:
     from ..analysis.train import Progress
@@ -422,44 +422,79 @@ def open_links(run: RunDirectory, page: Visit) -> None:
 
 def start(make: Callable[[], Recipe], device: str) -> None:
     """Start a run; what stands against it is kept for :func:`refusal`."""
-    from ..training import worker
-    from ..training.run import runs_root
 
     def act() -> None:
         chosen = make()
         memory(chosen, device)
-        run = worker.start(chosen, runs_root(), device, threads(), command(chosen, device))
-        state.set_choice("run", run.path.name)
-        st.session_state["_started_run"] = run.title
+        if (run := begin(chosen, device)) is not None:
+            state.set_choice("run", run.path.name)
+            st.session_state["_started_run"] = run.title
 
     _try(act, NEW)
+
+
+def begin(chosen: Recipe, device: str) -> RunDirectory | None:
+    """Start a run and return it; None where it has been put into the class's queue.
+
+    Raises:
+        RunError, ConfigError: it is refused; nothing is changed.
+
+    """
+    from ..training import worker
+    from ..training.run import DeviceTaken, RunError, runs_root
+    from .classroom import people
+    from .classroom.queue import QUEUE, Ticket
+
+    classroom.check_start()
+    go = partial(worker.start, chosen, runs_root(), device, threads(), command(chosen, device))
+    if classroom.role() is classroom.Role.STUDENT:
+        most = classroom.settings().minutes
+        if (needed := seconds(chosen, device)) is not None and needed > 60 * most:
+            raise RunError(f"This takes about {duration(needed)}; a student's training has {most} minutes.")
+        QUEUE.ask(Ticket(classroom.visitor_id(), chosen, go))
+        return None
+    try:
+        return go()
+    except DeviceTaken:
+        if QUEUE.running() is None or classroom.role() is not classroom.Role.TEACHER:
+            raise
+        QUEUE.ask(Ticket(people.TEACHER, chosen, go, teacher=True))
+        return None
 
 
 def resume(run: RunDirectory, device: str) -> None:
     """Go on with a run where it was started or, if this machine has no such device, on the one that is chosen now."""
     from ..training import worker
+    from ..training.run import RunError
 
     before = worker.device_of(run)
-    _try(lambda: worker.resume(run, before if before in devices() else device, threads()))
+
+    def act() -> None:
+        classroom.check_change(run.path)
+        if classroom.role() is classroom.Role.STUDENT:
+            raise RunError("A student's training is not resumed: start a new one.")
+        worker.resume(run, before if before in devices() else device, threads())
+
+    _try(act)
 
 
 def ask(run: RunDirectory, to_pause: bool) -> None:
     """Ask a run to pause, or to stop."""
     from ..training import worker
 
-    _try(lambda: worker.ask(run, to_pause))
+    _try(lambda: worker.ask(run, to_pause), run=run)
 
 
 def kill(run: RunDirectory) -> None:
     """End the process of a run that gives no sign of life."""
     from ..training import worker
 
-    _try(lambda: worker.kill(run))
+    _try(lambda: worker.kill(run), run=run)
 
 
 def rename(run: RunDirectory, key: str) -> None:
     """Give a run the name that stands in the text field ``key``."""
-    _try(lambda: run.rename(st.session_state[key]))
+    _try(lambda: run.rename(st.session_state[key]), run=run)
 
 
 def delete(run: RunDirectory) -> None:
@@ -469,15 +504,17 @@ def delete(run: RunDirectory) -> None:
         run.delete()
         state.forget_choice("run")
 
-    _try(act)
+    _try(act, run=run)
 
 
-def _try(act: Callable[[], object], part: str = SHOWN) -> None:
+def _try(act: Callable[[], object], part: str = SHOWN, run: RunDirectory | None = None) -> None:
     from ..flow import ConfigError
     from ..training.run import RunError
 
     st.session_state.pop("_refused", None)
     try:
+        if run is not None:
+            classroom.check_change(run.path)
         act()
     except (ConfigError, RunError, data.DataError) as error:
         st.session_state["_refused"] = part, str(error), time.monotonic()

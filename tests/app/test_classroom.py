@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import json
+import os
 import time
 from collections.abc import Callable, Iterator
+from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from eiwflow.cli import serve
 from eiwflow.cli.parser import build_parser
+from eiwflow.training import worker
 from eiwflow.training.loop import train
 from eiwflow.training.run import DeviceTaken, RunDirectory, RunError
-from eiwflow.ui import classroom
+from eiwflow.ui import classroom, navigation, new_study, run_loaders
 from eiwflow.ui.classroom import join, people
 from eiwflow.ui.classroom import queue as queues
 from eiwflow.ui.classroom.board import MOST_SCENES, MOST_VISITORS, Board
 from eiwflow.ui.classroom.queue import Queue, Ticket
 from eiwflow.ui.classroom.settings import Settings, settings, teacher_token
 
+from ..browser.conftest import start_server
 from ..training.tiny import tiny_data, tiny_recipe, tiny_run
+from .conftest import visit_page
 
 Come = Callable[..., str]
 
@@ -75,8 +83,6 @@ def test_a_token_of_ones_own_is_long_and_leaves_the_environment(monkeypatch: pyt
         teacher_token()
     monkeypatch.setenv("EIWFLOW_TEACHER_TOKEN", "a-token-of-one-s-own")
     assert teacher_token() == "a-token-of-one-s-own"
-    import os
-
     assert "EIWFLOW_TEACHER_TOKEN" not in os.environ
     teacher_token.cache_clear()
     assert len(teacher_token()) >= 32 and teacher_token() == teacher_token()
@@ -338,3 +344,222 @@ def test_the_qr_code_holds_the_address_and_nothing_else() -> None:
 
     code = segno.make("http://192.168.1.20:8501", micro=False, error="m")
     assert code.version == 2 and join.qr_code("http://192.168.1.20:8501").startswith("<svg")
+
+
+# ---------------------------------------------------------------------- pages
+
+TRAIN, CLASS, COMPARE = "pages/9_train.py", "pages/11_class.py", "pages/6_compare.py"
+
+
+@pytest.fixture
+def queue(monkeypatch: pytest.MonkeyPatch) -> Iterator[Queue]:
+    """Return the server's queue, empty, while another training has the device."""
+
+    def taken(*_: object) -> RunDirectory:
+        raise DeviceTaken("busy")
+
+    monkeypatch.setattr(worker, "start", taken)
+    queue = queues.QUEUE
+    queue._tickets.clear()
+    yield queue
+    for one in queue.waiting():
+        queue.leave(one)
+
+
+def shown(at: AppTest) -> str:
+    return " ".join(element.value for kind in (at.info, at.error, at.markdown, at.success) for element in kind)
+
+
+def test_a_students_training_waits_where_everyone_sees_it_and_can_be_left(
+    bundle: Path, come: Come, queue: Queue
+) -> None:
+    student = come()
+    at = visit_page(TRAIN)
+    at.button(key="start-minute").click().run()
+    assert not at.exception and "Yours is the next training." in shown(at)
+    assert queue.of(student).recipe.iterations == 1500
+    at.button(key="start-minute").click().run()
+    assert "You have a training in the queue or under way" in shown(at)
+    assert "1 waits" in shown(visit_page(CLASS))
+    come()
+    second = visit_page(TRAIN)
+    second.button(key="start-minute").click().run()
+    assert "1 training comes before yours." in shown(second)
+    second.button(key="leave-queue").click().run()
+    assert len(queue.waiting()) == 1 and "before yours" not in shown(second)
+    come(people.TEACHER)
+    teacher = visit_page(CLASS)
+    assert "1. weighted on faces16, 1,500 steps" in shown(teacher)
+    next(button for button in teacher.button if button.label == "Remove").click().run()
+    assert queue.waiting() == []
+
+
+def test_a_long_training_is_refused_to_a_student(bundle: Path, come: Come, queue: Queue) -> None:
+    come()
+    at = visit_page(TRAIN)
+    at.button(key="start-five-minutes").click().run()
+    assert "a student's" in shown(at).replace("’", "'") and queue.waiting() == []
+
+
+def test_a_student_sees_no_buttons_for_anothers_run_and_pressing_them_changes_nothing(
+    bundle: Path, come: Come, queue: Queue
+) -> None:
+    root = Path(os.environ["EIWFLOW_RUNS"])
+    run = tiny_run(root)
+    train(run, images=tiny_data())
+    owner = come()
+    people.own(run.path, owner)
+    labels = {"Export as one ZIP", "Delete it for good"}
+
+    def offered(at: AppTest) -> set[str]:
+        links = {element.proto.label for element in at.get("link_button")}
+        return labels & ({button.label for button in at.button} | links)
+
+    assert offered(visit_page(TRAIN)) == labels
+    come()
+    at = visit_page(TRAIN)
+    assert offered(at) == set() and not at.exception
+    for act in (run_loaders.delete, run_loaders.kill, lambda run: run_loaders.ask(run, False)):
+        act(run)
+        assert "Only the student who started it" in run_loaders.st.session_state["_refused"][1]
+    assert run.path.is_dir()
+    come(people.TEACHER)
+    assert offered(visit_page(TRAIN)) == labels
+
+
+def test_studies_are_the_teachers(bundle: Path, come: Come) -> None:
+    come()
+    at = visit_page(COMPARE)
+    assert "only the teacher runs studies" in shown(at)
+    assert not [button for button in at.button if button.label == "Start the study"]
+    new_study._try(lambda: pytest.fail("it was done"))
+    come(people.TEACHER)
+    assert [button for button in visit_page(COMPARE).button if button.label == "Start the study"]
+
+
+def test_a_read_only_app_offers_no_training(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EIWFLOW_MODE", "read-only")
+    at = visit_page(TRAIN)
+    assert "read-only" in shown(at) and not [button for button in at.button if button.label == "Start"]
+    assert "only the teacher runs studies" in shown(visit_page(COMPARE))
+
+
+def test_the_class_has_a_page_only_where_there_is_one(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch, come: Come
+) -> None:
+    monkeypatch.delenv("EIWFLOW_MODE")
+    assert "Class" not in [entry.label for entry in navigation.pages()]
+    assert "was not started for a class" in shown(visit_page(CLASS))
+    monkeypatch.setenv("EIWFLOW_MODE", "classroom")
+    come()
+    assert "Class" in [entry.label for entry in navigation.pages()]
+    at = visit_page(CLASS)
+    assert not at.exception and "teacher’s" not in shown(at) and "are in the lesson" not in shown(at)
+    come(people.TEACHER)
+    assert "This browser is the teacher’s" in shown(visit_page(CLASS))
+
+
+# ---------------------------------------------------------------------- over HTTP
+
+
+@pytest.fixture(scope="module")
+def runs_of_server(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.fixture(scope="module")
+def server(runs_of_server: Path) -> Iterator[str]:
+    settings = {"EIWFLOW_MODE": "classroom", "EIWFLOW_TEACHER_TOKEN": TOKEN}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in settings.items():
+            patch.setenv(name, value)
+        with start_server(runs_of_server) as address:
+            yield address
+
+
+TOKEN = "a-token-for-the-tests"
+
+
+class Browser:
+    """Keeps cookies, and asks."""
+
+    def __init__(self, address: str) -> None:
+        self.at, self.cookies = urlsplit(address), dict[str, str]()
+
+    def ask(self, path: str, said: object = None, **headers: str) -> HTTPResponse:
+        line = HTTPConnection(self.at.hostname, self.at.port, timeout=60)
+        cookie = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+        content = said if isinstance(said, bytes) else None if said is None else json.dumps(said).encode()
+        line.request("GET" if said is None else "POST", path, content, {"Cookie": cookie, **headers})
+        answer = line.getresponse()
+        for name, value in answer.getheaders():
+            if name.lower() == "set-cookie" and value.startswith("eiwflow-"):
+                assert "HttpOnly" in value and "SameSite=Lax" in value
+                self.cookies.update([value.partition(";")[0].split("=", 1)])
+        return answer
+
+    def open(self) -> Browser:
+        assert self.ask("/", Accept="text/html").status == 200
+        return self
+
+    def state(self) -> dict[str, object]:
+        return json.loads(self.ask("/_class/state").read())
+
+
+def test_a_browser_becomes_the_teachers_by_the_token_alone(server: str) -> None:
+    for wrong in ("x", TOKEN[:-1], TOKEN + "x", "%C3%A9"):
+        browser = Browser(server)
+        assert browser.ask(f"/_class/teacher/{wrong}").status == 403 and not browser.cookies
+    teacher = Browser(server)
+    answer = teacher.ask(f"/_class/teacher/{TOKEN}")
+    assert (answer.status, answer.getheader("Location")) == (303, "/class") and len(teacher.cookies) == 2
+    assert answer.getheader("Referrer-Policy") == "no-referrer" and answer.getheader("Cache-Control") == "no-store"
+    assert "tally" in teacher.state() and "tally" not in Browser(server).open().state()
+
+
+def test_a_browser_is_known_again_after_a_reload(server: str) -> None:
+    browser = Browser(server).open()
+    before = dict(browser.cookies)
+    browser.open()
+    assert before and browser.cookies == before
+
+
+def test_votes_are_counted_and_only_the_teacher_leads(server: str) -> None:
+    students, teacher = [Browser(server).open() for _ in range(3)], Browser(server)
+    teacher.ask(f"/_class/teacher/{TOKEN}")
+    assert teacher.ask("/_class/scene", {"scene": "7"}).status == 204
+    for student, choice in zip(students, ("half", "full", "half"), strict=True):
+        assert student.state()["scene"] == "7"
+        assert student.ask("/_class/vote", {"scene": "7", "choice": choice}).status == 204
+    assert teacher.state()["tally"] == {"half": 2, "full": 1} and teacher.state()["present"] >= 3
+    assert students[0].ask("/_class/scene", {"scene": "1"}).status == 403
+    assert students[0].ask("/_class/clear", {"scene": "7"}).status == 403
+    assert students[0].state() == {"scene": "7", "votes": {"7": "half"}}
+    assert teacher.ask("/_class/clear", {"scene": "7"}).status == 204 and teacher.state()["tally"] == {}
+    assert Browser(server).ask("/_class/vote", {"scene": "7", "choice": "half"}).status == 403  # no cookie
+
+
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [
+        (b"", 400), (b"[]", 400), (b"{", 400), (b"\xff", 400), (b"[" * 900, 400), (b"x" * 2000, 413),
+        (b'{"scene":"7","choice":"<img src=x>"}', 403), (b'{"scene":7,"choice":"a"}', 403), (b"{}", 403),
+    ],
+)  # fmt: skip
+def test_a_vote_that_is_none_is_refused(server: str, said: bytes, status: int) -> None:
+    assert Browser(server).open().ask("/_class/vote", said).status == status
+
+
+def test_a_foreign_page_cannot_vote_for_a_student(server: str) -> None:
+    student = Browser(server).open()
+    assert student.ask("/_class/vote", {"scene": "7", "choice": "a"}, Origin="https://evil.example").status == 403
+    own = f"http://{student.at.netloc}"
+    assert student.ask("/_class/vote", {"scene": "7", "choice": "a"}, Origin=own).status == 204
+
+
+def test_a_run_is_exported_for_the_teacher_and_not_for_a_student(server: str, runs_of_server: Path) -> None:
+    run = tiny_run(runs_of_server)
+    student, teacher = Browser(server).open(), Browser(server)
+    teacher.ask(f"/_class/teacher/{TOKEN}")
+    assert student.ask(f"/_export/{run.path.name}.zip").status == 403
+    assert teacher.ask(f"/_export/{run.path.name}.zip").read()[:2] == b"PK"

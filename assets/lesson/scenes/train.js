@@ -32,7 +32,7 @@ export const training = {
       bar.value = now.total ? now.step / now.total : 0;
       const bits = now.bits ? `: ${now.bits.toFixed(1)} bits per value` : "";
       if (now.error) stage.say(now.error);
-      else if (now.waiting) stage.say("Starting the training …");
+      else if (now.waiting) stage.say(now.sentence ?? "Starting the training …");
       else if (now.alive) stage.say(now.step ? `Step ${number(now.step)} of ${number(now.total)}${bits}${left(now)}.` : "The first faces are noise …");
       else if (now.key) stage.say(`Done after ${number(now.step)} steps${bits}. The flow is yours.`);
       else if (now.ended) stage.say(`The training stopped at step ${number(now.step)} of ${number(now.total)} without a flow.`);

@@ -33,6 +33,7 @@ class Ticket:
         visitor: who asked.
         recipe: what is trained.
         start: starts it, and returns its run.
+        teacher: whether the teacher asked: then it is the next one, and has no limits.
         state: waiting, running or ended.
         run: its run, once it is started.
         refusal: why it was not started, as a sentence; empty where nothing stood against it.
@@ -42,6 +43,7 @@ class Ticket:
     visitor: str
     recipe: Recipe
     start: Callable[[], RunDirectory]
+    teacher: bool = False
     state: str = WAITING
     run: RunDirectory | None = None
     refusal: str = ""
@@ -65,14 +67,14 @@ class Queue:
         """
         from ...training.run import RunError
 
-        if sentence := self._refusal(ticket, settings()):
+        if not ticket.teacher and (sentence := self._refusal(ticket, settings())):
             raise RunError(sentence)
         with self._lock:
-            if self.of(ticket.visitor) is not None:
+            if not ticket.teacher and self.of(ticket.visitor) is not None:
                 raise RunError("You have a training in the queue or under way: wait for it, or stop it first.")
             if len(self.waiting()) >= MOST_WAITING:
                 raise RunError(f"{MOST_WAITING} trainings are waiting: try again later.")
-            self._tickets.append(ticket)
+            self._tickets.insert(0 if ticket.teacher else len(self._tickets), ticket)
             ended = [one for one in self._tickets if one.state == ENDED]
             for old in ended[:-MOST_ENDED]:
                 self._tickets.remove(old)
@@ -139,7 +141,7 @@ class Queue:
 
         if ticket.run is None or not ticket.run.path.is_dir() or not ticket.run.state().alive:
             ticket.state = ENDED
-        elif time.monotonic() - ticket.began > 60 * settings().minutes:
+        elif not ticket.teacher and time.monotonic() - ticket.began > 60 * settings().minutes:
             with suppress(RunError):
                 worker.ask(ticket.run)
 
@@ -155,7 +157,8 @@ class Queue:
         except (ConfigError, DataError, RunError, OSError) as error:
             ticket.refusal, ticket.state = str(error), ENDED
             return
-        people.own(run.path, ticket.visitor)
+        if not ticket.teacher:
+            people.own(run.path, ticket.visitor)
         ticket.run, ticket.state, ticket.began = run, RUNNING, time.monotonic()
 
 
@@ -174,3 +177,17 @@ def _size(path: Path) -> int:
 
 #: The one of this server.
 QUEUE = Queue()
+
+
+def own() -> Ticket | None:
+    """Return the newest training that this session's visitor asked for, ended or not."""
+    return QUEUE.last_of(people.TEACHER if people.role() is people.Role.TEACHER else people.visitor_id())
+
+
+def place_in_words(ticket: Ticket) -> str:
+    """Say how many trainings come before one that waits."""
+    waiting = QUEUE.waiting()
+    ahead = waiting.index(ticket) + (QUEUE.running() is not None) if ticket in waiting else 0
+    if not ahead:
+        return "Yours is the next training."
+    return f"{ahead} {'training comes' if ahead == 1 else 'trainings come'} before yours."
