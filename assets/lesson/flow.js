@@ -340,12 +340,15 @@ export class Flow {
   /** Values from the standardised latents, one array a level; look, where given, sees each level's features. */
   decode(noises, look) {
     let kept = null;
-    for (let l = this.levels.length - 1; l >= 0; l--) {
-      const level = this.levels[l], features = level.unsplit(kept, noises[l]);
-      look?.(l, features);
-      kept = unsqueeze(level.undo(features), 2 * level.height, 2 * level.width, level.channels / 4);
-    }
+    for (let l = this.levels.length - 1; l >= 0; l--) kept = this.decodeLevel(l, kept, noises[l], look);
     return kept;
+  }
+
+  /** What level l (from 0) was given, from what it passed on and its noise. */
+  decodeLevel(l, kept, noise, look) {
+    const level = this.levels[l], features = level.unsplit(kept, noise);
+    look?.(l, features);
+    return unsqueeze(level.undo(features), 2 * level.height, 2 * level.width, level.channels / 4);
   }
 
   /** The image's values from the features of level 1 alone. */

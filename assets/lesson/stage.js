@@ -5,14 +5,14 @@ import { Flow, readPack } from "./flow.js";
 import { el, picture } from "./draw.js";
 import { scenes } from "./scenes.js";
 
-const CHANNEL = "eiwflow-lesson", REST_MS = 700;
+const CHANNEL = "eiwflow-lesson", NOTICE_MS = 6000;
 /** Number of the visitor's own photo among the images; side of the square that is sent to the server. */
 const OWN = "own", PHOTO_SIDE = 512;
 /** Scenes that a flow just trained is shown in. */
 const TOUR = [1, 5, 10];
 const NEXT = ["ArrowRight", "PageDown"], BACK = ["ArrowLeft", "PageUp"];
 
-/** Put the lesson into an element. Options: offline, home (scene 1 alone), onState(state), onLeave(page, query), onPhoto(photo), onTrain(). */
+/** Put the lesson into an element. Options: offline, home (scene 1 alone), onLeave(page, query), onPhoto(photo), onTrain(). */
 export function mount(root, bytes, options = {}) {
   root.eiwLesson?.stop();
   const stage = new Stage(root, bytes, options);
@@ -118,7 +118,7 @@ class Stage {
     try {
       const canvas = await squareOf(file, onPhoto ? PHOTO_SIDE : width);
       if (onPhoto) {
-        this.say("Reading your photo …");
+        this.notice("Reading your photo …");
         this.waits = true;
         return onPhoto({ name: file.name.slice(0, 80), content: canvas.toDataURL("image/png").split(",")[1] });
       }
@@ -132,7 +132,7 @@ class Stage {
       }
       this.takePhoto({ bytes });
     } catch {
-      this.say(`“${file.name.slice(0, 40)}” cannot be read as a picture; choose a PNG, JPEG or WebP.`);
+      this.notice(`“${file.name.slice(0, 40)}” cannot be read as a picture; choose a PNG, JPEG or WebP.`);
     }
   }
 
@@ -145,7 +145,7 @@ class Stage {
   hear({ training, photo }) {
     if (photo && this.waits) {
       this.waits = false;
-      if (photo.error) this.say(photo.error);
+      if (photo.error) this.notice(photo.error);
       else this.takePhoto(photo);
     }
     this.training = training;
@@ -181,11 +181,13 @@ class Stage {
 
   show() {
     this.live?.stop?.();
+    clearTimeout(this.noticed);
+    this.noticed = 0;
     const { scene } = this, { head } = this.pack;
     this.count.textContent = `${this.at + 1} of ${this.scenes.length}`;
     this.dots.setAttribute("aria-label", `Scene ${this.at + 1} of ${this.scenes.length}`);
     this.dots.replaceChildren(...this.scenes.map((_, i) => el("i", { className: i === this.at ? "here" : i < this.at ? "done" : "" })));
-    this.title.textContent = head.attributes ? scene.title : scene.otherTitle ?? scene.title;
+    this.title.textContent = scene.titleOf?.(this) ?? (head.attributes ? scene.title : scene.otherTitle ?? scene.title);
     this.notes.textContent = scene.notes;
     this.back.disabled = this.at === 0;
     this.next.disabled = this.at === this.scenes.length - 1;
@@ -206,7 +208,18 @@ class Stage {
     this.publish();
   }
 
-  say(text) { if (this.sentence.textContent !== text) this.sentence.textContent = text; }
+  /** The scene's sentence. */
+  say(text) {
+    this.said = text;
+    if (!this.noticed && this.sentence.textContent !== text) this.sentence.textContent = text;
+  }
+
+  /** A sentence that what the scene says does not cover for a while. */
+  notice(text) {
+    clearTimeout(this.noticed);
+    this.sentence.textContent = text;
+    this.noticed = setTimeout(() => { this.noticed = 0; this.say(this.said); }, NOTICE_MS);
+  }
 
   get choice() { return this.kept[this.scene.number] ?? ""; }
 
@@ -258,11 +271,6 @@ class Stage {
     if (this.scenes === this.possible) url.searchParams.delete("scenes");
     put("choice", this.choice);
     try { history.replaceState(history.state, "", url); } catch { /* a file opened from disk may not change its address */ }
-    clearTimeout(this.late);
-    const state = JSON.stringify({ scene: scene.number, image: image.number });
-    if (this.options.onState) this.late = setTimeout(() => {
-      if (this.told !== state) this.options.onState(JSON.parse(this.told = state));
-    }, REST_MS);
   }
 
   toggleNotes() {
@@ -321,7 +329,7 @@ class Stage {
   }
 
   stop() {
-    clearTimeout(this.late);
+    clearTimeout(this.noticed);
     this.live?.stop?.();
     this.cleanup.forEach((act) => act());
     this.channel?.close();

@@ -38,14 +38,13 @@ def at_bin_centres(images: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def flow_facts(pack: Pack, loaded: Checkpoint, images: Tensor, ranked: int) -> dict[str, Any]:
+def flow_facts(pack: Pack, loaded: Checkpoint, images: Tensor) -> dict[str, Any]:
     """Return a flow's structure with what the stage says of it.
 
     Args:
         pack: takes the arrays.
         loaded: the flow.
         images: test images (N, C, H, W) uint8 of the flow's shape.
-        ranked: how many images the usual rank is taken over; 0 leaves it out.
 
     """
     flow = loaded.flow
@@ -54,6 +53,7 @@ def flow_facts(pack: Pack, loaded: Checkpoint, images: Tensor, ranked: int) -> d
     first = trace.levels[0].features
     facts = flow_spec(pack, flow) | {
         "name": loaded.name.removesuffix(".safetensors"),
+        "sha256": loaded.sha256,
         "average": pack.floats(first.mean(dim=0).permute(1, 2, 0).numpy()),
         "spread": [_rounded(level.features.std(dim=(0, 2, 3))) for level in trace.levels],
         "middle": [_rounded(level.features.mean(dim=(0, 2, 3))) for level in trace.levels],
@@ -61,11 +61,16 @@ def flow_facts(pack: Pack, loaded: Checkpoint, images: Tensor, ranked: int) -> d
         "couplings": explained(flow, at_bin_centres(images[:AVERAGED])),
         "usual": None,
     }
-    if ranked and first.shape[1] <= 12:
-        ranks = np.array([own_rank(flow, image, first.mean(dim=0)) for image in images[:ranked]])
-        low, median, high = np.quantile(ranks, [0.25, 0.5, 0.75], method="nearest").tolist()
-        facts["usual"] = {"median": median, "low": low, "high": high, "images": len(ranks)}
     return facts
+
+
+@torch.inference_mode()
+def usual_rank(flow: MultiScaleFlow, images: Tensor) -> dict[str, int]:
+    """Return the quartiles of :func:`own_rank` over the first test images (N, C, H, W) uint8."""
+    average = flow.trace(at_bin_centres(images[:AVERAGED])).levels[0].features.mean(dim=0)
+    ranks = np.array([own_rank(flow, image, average) for image in images[:RANKED]])
+    low, median, high = np.quantile(ranks, [0.25, 0.5, 0.75], method="nearest").tolist()
+    return {"median": median, "low": low, "high": high, "images": len(ranks)}
 
 
 def own_rank(flow: MultiScaleFlow, image: Tensor, average: Tensor) -> int:
@@ -165,6 +170,19 @@ def river_facts(pack: Pack, path: Path) -> dict[str, Any] | None:
     }
 
 
+def rivers(pack: Pack, paths: Sequence[Path]) -> list[dict[str, Any]]:
+    """Return the recordings of trainings with a fixed half, that in which the order is rebuilt most first."""
+    found = [one for one in (river_facts(pack, path) for path in paths) if one is not None]
+    return sorted(found, key=_rebuilt, reverse=True)
+
+
+def _rebuilt(one: dict[str, Any]) -> int:
+    """Return by how many more of the kept channels are structured at the end of a recording than at its start."""
+    kept, ranks = np.array(one["kept"]), np.array(one["ranks"])
+    structured = ranks < kept.sum()
+    return int((structured[-1] & kept).sum()) - int((structured[0] & kept).sum())
+
+
 def study_facts(folder: Path) -> list[dict[str, Any]]:
     """Return the lead of the adaptive split over its strongest rival, of every finished study in a folder."""
     facts = []
@@ -197,9 +215,7 @@ def _rounded(x: Tensor) -> list[float]:
     return [round(value, 5) for value in x.double().tolist()]
 
 
-def build(
-    loaded: Checkpoint, images: Tensor, shown: Sequence[int], fixed: Checkpoint | None = None, ranked: int = RANKED
-) -> Pack:
+def build(loaded: Checkpoint, images: Tensor, shown: Sequence[int], fixed: Checkpoint | None = None) -> Pack:
     """Return the pack of a flow.
 
     Args:
@@ -207,7 +223,6 @@ def build(
         images: test images (N, C, H, W) uint8.
         shown: numbers of the images to choose from.
         fixed: a flow of the same shape whose half is fixed in advance, to compare with.
-        ranked: how many images the usual rank is taken over.
 
     """
     pack = Pack()
@@ -215,8 +230,8 @@ def build(
     pack.head |= {
         "version": 1,
         "shape": [height, width, channels],
-        "flow": flow_facts(pack, loaded, images, ranked),
-        "fixed": None if fixed is None else flow_facts(pack, fixed, images, ranked),
+        "flow": flow_facts(pack, loaded, images),
+        "fixed": None if fixed is None else flow_facts(pack, fixed, images),
         "images": [
             {"number": number, "bytes": pack.data(images[number].permute(1, 2, 0).numpy().tobytes())}
             for number in shown
@@ -250,17 +265,19 @@ def build_for(loaded: Checkpoint, path: Path | None = None) -> Pack:
     if name == default.DATA and found.test.shape[1:] == (*shape[1:], shape[0]):
         beside = bundled / f"{default.FIXED}.safetensors"
         fixed = checkpoint.load(beside) if beside.is_file() else None
-        pack = build(loaded, data.to_tensor(found.test), default.SHOWN, fixed, ranked=0)
+        pack = build(loaded, data.to_tensor(found.test), default.SHOWN, fixed)
         pack.head["attributes"] = attribute_facts(pack, loaded.flow, found, QUICK_ATTRIBUTE_IMAGES)
         grains = found.factors["grain"].test
         for image in pack.head["images"]:
             image["grain"] = round(float(grains[image["number"]]), 3)
     else:
-        pack = build(loaded, _fitted(found, shape), range(8), ranked=0)
-    # A training whose half was fixed: this flow's own, or else a bundled one, by its name.
-    own = path if path is not None and loaded.flow.config.order != "entropy" else None
-    rivers = (river_facts(pack, file) for file in (own, *default.fixed_in_advance(bundled)) if file is not None)
-    pack.head |= {"river": next(filter(None, rivers), None), "studies": study_facts(project.ASSETS / "studies")}
+        pack = build(loaded, _fitted(found, shape), range(8))
+    # A training whose half was fixed: this flow's own, or else the bundled ones, by their names.
+    own = [path] if path is not None and loaded.flow.config.order != "entropy" else []
+    pack.head |= {
+        "rivers": rivers(pack, own) or rivers(pack, default.fixed_in_advance(bundled)),
+        "studies": study_facts(project.ASSETS / "studies"),
+    }
     return pack
 
 

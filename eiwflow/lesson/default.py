@@ -38,31 +38,39 @@ def flow_name() -> str:
     return str(opened(pack())[0]["flow"]["name"])
 
 
-def build(checkpoints: Path, studies: Path, ranked: int | None = None) -> bytes:
+def build(checkpoints: Path, studies: Path) -> bytes:
     """Return the pack of the bundled flows.
+
+    The usual ranks, which take a minute a flow, are those of the shipped pack where the flow is the same file.
 
     Args:
         checkpoints: folder of the bundled flows.
         studies: folder of the bundled studies.
-        ranked: how many images the usual ranks are taken over; by default as many as the shipped pack has.
 
     """
     from .. import checkpoint, data
     from . import build as of
 
     images = data.load(DATA, download=False)
+    tests = data.to_tensor(images.test)
     beside = checkpoints / f"{FIXED}.safetensors"
     fixed = checkpoint.load(beside) if beside.is_file() else None
     flow = checkpoint.load(checkpoints / f"{FLOW}.safetensors")
-    pack = of.build(flow, data.to_tensor(images.test), SHOWN, fixed, of.RANKED if ranked is None else ranked)
-    for image in pack.head["images"]:
+    made = of.build(flow, tests, SHOWN, fixed)
+    shipped = opened(pack())[0] if PACK.is_file() else {}
+    for part, loaded in (("flow", flow), ("fixed", fixed)):
+        before = shipped.get(part) or {}
+        if loaded is not None:
+            same = before.get("usual") and before.get("sha256") == loaded.sha256
+            made.head[part]["usual"] = before["usual"] if same else of.usual_rank(loaded.flow, tests)
+    for image in made.head["images"]:
         image["grain"] = round(float(images.factors["grain"].test[image["number"]]), 3)
-    pack.head |= {
-        "attributes": of.attribute_facts(pack, flow.flow, images),
-        "river": next(filter(None, (of.river_facts(pack, path) for path in fixed_in_advance(checkpoints))), None),
+    made.head |= {
+        "attributes": of.attribute_facts(made, flow.flow, images),
+        "rivers": of.rivers(made, fixed_in_advance(checkpoints)),
         "studies": of.study_facts(studies),
     }
-    return pack.to_bytes()
+    return made.to_bytes()
 
 
 def fixed_in_advance(checkpoints: Path) -> list[Path]:

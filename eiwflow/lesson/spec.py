@@ -12,8 +12,8 @@ from ..flow.coupling import AffineCoupling
 from ..flow.level import Level
 from .pack import Pack
 
-#: Larger images take a browser longer than a moment.
-MAX_SIDE = 32
+#: Larger images, and flows of more multiplications an image, take a browser longer than a moment.
+MAX_SIDE, MAX_MULTIPLICATIONS = 32, 200_000_000
 
 
 class LessonError(ConfigError):
@@ -29,6 +29,22 @@ def check(flow: MultiScaleFlow) -> None:
         )
     if flow.config.levels < 2:
         raise LessonError("This flow has one level; the lesson shows how a flow splits, which takes two or more.")
+
+    if (needed := multiplications(flow)) > MAX_MULTIPLICATIONS:
+        raise LessonError(
+            f"This flow takes {needed / 1e6:,.0f} million multiplications a picture; the lesson runs flows of up to "
+            f"{MAX_MULTIPLICATIONS / 1e6:.0f} million in the browser."
+        )
+
+
+def multiplications(flow: MultiScaleFlow) -> int:
+    """Return how many multiplications the coupling networks take for one image."""
+    total = 0
+    for level in flow.levels:
+        _, height, width = flow.config.level_shape(level.number)
+        layers = [layer for step in level.steps for layer in step.coupling.modules() if isinstance(layer, nn.Conv2d)]
+        total += height * width * sum(layer.weight.numel() for layer in layers)
+    return total
 
 
 def flow_spec(pack: Pack, flow: MultiScaleFlow) -> dict[str, Any]:

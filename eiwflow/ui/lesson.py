@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -52,17 +53,13 @@ def page() -> None:
     found = _stage(
         key="lesson",
         data=pack.with_fields(content, **more),
-        on_at_change=_rest,
         on_leave_change=_rest,
-        on_photo_change=_rest,
-        on_train_change=_rest,
+        # In callbacks, which no other rerun can break off.
+        on_photo_change=partial(_take_photo, shape),
+        on_train_change=_train,
     )
     if found.leave:
         _leave(found.leave, chosen)
-    if found.photo:
-        _take_photo(found.photo, shape)
-    if found.train:
-        _train()
     if taken := st.session_state.get("_lesson_photo"):
         _live(key="lesson-photo", data={"photo": taken})
     _watch()
@@ -74,7 +71,7 @@ def animation() -> None:
 
 
 def _rest() -> None:
-    """Take what the stage says; nothing on this page depends on it."""
+    """Let the page run: it reads what the stage asks for."""
 
 
 def _photo(key: str, shape: tuple[int, int, int]) -> dict[str, str] | None:
@@ -86,9 +83,12 @@ def _photo(key: str, shape: tuple[int, int, int]) -> dict[str, str] | None:
     return {"key": key, "bytes": base64.b64encode(pixels.tobytes()).decode()}
 
 
-def _take_photo(sent: dict[str, Any], shape: tuple[int, int, int]) -> None:
+def _take_photo(shape: tuple[int, int, int]) -> None:
     """Remember a photo as other pages do; the stage is told its key and how the flow sees it, or why it cannot be."""
     taken: dict[str, Any]
+    sent = st.session_state["lesson"]["photo"]
+    if not isinstance(sent, dict):
+        return
     try:
         content = base64.b64decode(str(sent.get("content", ""))[:MAX_PHOTO_TEXT], validate=True)
         taken = {**(_photo(loaders.remember_photo(content), shape) or {})}

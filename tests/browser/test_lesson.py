@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ import pytest
 
 from eiwflow.lesson import MAX_BYTES, default, one_file
 
+from . import accessibility
 from .conftest import PATIENCE_MS, Watched
 
 if TYPE_CHECKING:
@@ -132,6 +134,49 @@ def test_the_river_flows_and_the_samples_follow(scene: Open) -> None:
     assert canvas(page, ".room canvas") != before
     assert page.locator(".river img").get_attribute("src") != first
     assert not sentence(page).startswith("Step 0:")
+
+
+def test_another_recording_has_its_own_measured_headline(scene: Open) -> None:
+    page = scene(6, reduced_motion="reduce")
+    wait_for(page, "at the start")
+    names = page.get_by_role("group", name="Recording").get_by_role("button")
+    for button in names.all():
+        button.click()
+        rebuilt, before = (int(n) for n in re.findall(r": (\d+) of .* start (\d+)", sentence(page))[0])
+        assert ("must rebuild" in page.locator("h1").inner_text()) == (rebuilt - before > 1)
+    assert names.count() > 1 and "choice=r" in page.url
+
+
+def test_pictures_are_scored_once_a_guess_is_made(scene: Open) -> None:
+    page = scene(13)
+    wait_for(page, "Which of these")
+    assert page.locator(".amounts b").all_inner_texts() == [""] * 5
+    page.get_by_role("button", name="flat grey").click()
+    wait_for(page, "bits per value")
+    wait_for(page, "of 8.")
+    bits = dict(
+        zip(
+            page.locator(".kind > span:first-of-type").all_inner_texts(),
+            page.locator(".amounts b").all_inner_texts(),
+            strict=True,
+        )
+    )
+    assert float(bits["pure noise"]) > float(bits["this picture"]) > 0
+    first = page.locator(".amounts b").first.inner_text()
+    page.locator(".thumb").nth(2).click()  # the guess stands, the numbers are those of another picture
+    page.wait_for_function(
+        "first => ![first, ''].includes(document.getElementById('lesson').shadowRoot.querySelector('.amounts b').textContent)",
+        arg=first,
+    )
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_scene_is_accessible(scene: Open, theme: str) -> None:
+    for number, choice in [(n, {7: "little", 11: "gone", 13: "flat"}.get(n, "")) for n in (*range(1, 12), 13)]:
+        page = scene(number, choice=choice, color_scheme=theme, reduced_motion="reduce")
+        page.keyboard.press("n")  # with its notes
+        assert accessibility.violations(page) == [], page.locator("h1").inner_text()
+        page.close()
 
 
 def test_the_weights_answer_after_a_guess(scene: Open) -> None:

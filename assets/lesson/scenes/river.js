@@ -1,17 +1,27 @@
 // Scene 6: the rank of every channel over a training whose half was fixed in advance.
-import { animate, colours, el, number, slider, surface } from "../draw.js";
+import { animate, choices, colours, el, number, slider, surface } from "../draw.js";
+
+/** How many channels that go on are among the structured ones, at a recording step. */
+const good = ({ kept, ranks }, i) => { const half = kept.filter(Boolean).length; return kept.reduce((sum, keeps, c) => sum + (keeps && ranks[i][c] < half ? 1 : 0), 0); };
+const gain = (one) => one ? good(one, one.steps.length - 1) - good(one, 0) : 0;
+
+/** Which recording is shown: the one that was chosen, or else the first, where the order is rebuilt most. */
+const shownAt = (stage) => Math.min(stage.pack.head.rivers.length - 1, +(/^r(\d+)/.exec(stage.choice)?.[1] ?? 0));
 
 export const river = {
   number: 6,
   short: "Fixed in advance",
   title: "Fix the half in advance, and training must rebuild the order.",
+  titleOf: (stage) => gain(stage.pack.head.rivers?.[shownAt(stage)]) > 1 ? undefined : "Fix the half in advance: this training leaves the order as it was.",
   notes: "Here the flow keeps the first half of the channels by their number, whatever they hold. Play the training: lines are channels, the top is " +
-    "structure. To do what the sorting flow does, training would have to lift the blue lines above the dashed one. Read off how far it gets.",
+    "structure. To do what the sorting flow does, training has to lift the blue lines above the dashed one. Read off how far it gets; then switch to " +
+    "the other recordings: where enough structure was kept from the start, nothing is rebuilt.",
   more: { page: "shuffle" },
-  cannot: ({ pack }) => pack.head.river ? null : "There is no record of a training with a fixed half here.",
+  cannot: ({ pack }) => pack.head.rivers?.length ? null : "There is no record of a training with a fixed half here.",
 
   build(stage) {
-    const { head, blob } = stage.pack, { steps, ranks, kept, samples } = head.river, n = kept.length, half = n / 2, last = steps.length - 1;
+    const { head, blob } = stage.pack, { steps, ranks, kept, samples } = head.rivers[shownAt(stage)], n = kept.length, last = steps.length - 1;
+    const half = kept.filter(Boolean).length;
     let at = 0, stop = () => {};
     const room = el("div", { className: "room" }), image = el("img", { alt: "" }), caption = el("figcaption", {});
     stage.host.append(el("div", { className: "river" }, room, el("figure", {}, image, caption)));
@@ -52,15 +62,18 @@ export const river = {
       view.redraw();
       const film = films.filter((one) => one.step <= steps[at]).at(-1);
       if (film && image.src !== film.url) { image.src = film.url; image.alt = `Samples at step ${film.step}`; caption.textContent = `samples, step ${number(film.step)}`; }
-      const good = (i) => kept.reduce((sum, keeps, c) => sum + (keeps && ranks[i][c] < half ? 1 : 0), 0);
-      stage.say(at ? `Step ${number(steps[at])}: ${good(at)} of ${half} kept channels (blue) are structured; at the start ${good(0)}.`
-        : `Step 0: ${good(0)} of the ${half} kept channels (blue) are in the structured half.`);
+      const here = head.rivers[shownAt(stage)];
+      stage.say(at ? `Step ${number(steps[at])}: ${good(here, at)} of ${half} kept channels (blue) are structured; at the start ${good(here, 0)}.`
+        : `Step 0: ${good(here, 0)} of the ${half} kept channels (blue) are in the structured half.`);
     };
-    const control = slider({ label: "Training", min: 0, max: last, step: 1, value: 0, text: (v) => `step ${number(steps[v])}`, onmove: (v) => { stop(); at = v; draw(); stage.choose(v); } });
-    stage.host.append(control.row);
+    const control = slider({ label: "Training", min: 0, max: last, step: 1, value: 0, text: (v) => `step ${number(steps[v])}`, onmove: (v) => { stop(); at = v; draw(); stage.choose(`r${shownAt(stage)}.${v}`); } });
+    const names = head.rivers.map((one, k) => [String(k), one.name.split("-")[0]]);
+    const which = names.length > 1 && choices("Recording", names, (k) => { stage.choose(`r${k}`); stage.show(); }, String(shownAt(stage)));
+    stage.host.append(control.row, ...(which ? [which.row] : []));
     const set = (v) => { at = v; control.input.value = v; control.show(); draw(); };
     const play = () => { stop(); stop = animate((s) => { const v = Math.min(last, Math.floor(s * last / 7)); if (v !== at || !v) set(v); return v < last; }); };
-    if (stage.choice !== "") set(Math.min(last, Math.max(0, Math.round(+stage.choice) || 0)));
+    const asked = stage.choice.split(".")[1] ?? (/^\d+$/.test(stage.choice) ? stage.choice : undefined);
+    if (asked !== undefined) set(Math.min(last, Math.max(0, Math.round(+asked) || 0)));
     else if (stage.reduced) set(last);
     else play();
     return { play, stop: () => { stop(); view.stop(); films.forEach((one) => URL.revokeObjectURL(one.url)); } };

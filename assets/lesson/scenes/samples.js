@@ -14,29 +14,37 @@ export const sampling = {
   more: { page: "checkpoint" },
 
   build(stage) {
-    const { flow } = stage, shape = stage.pack.head.shape, temperatures = flow.levels.map(() => 1);
-    let seed = Math.max(1, Math.round(+stage.choice) || 1), timer;
-    const faces = Array.from({ length: FACES }, (_, i) => el("canvas", { role: "img", "aria-label": `Sample ${i + 1}` }));
-    const wall = el("button", { type: "button", className: "wall", "aria-label": "New samples", onclick: () => next() }, ...faces);
+    const { flow } = stage, shape = stage.pack.head.shape, top = flow.levels.length - 1, temperatures = flow.levels.map(() => 1);
+    let seed = Math.max(1, Math.round(+stage.choice) || 1), timer, at = 0;
+    // Of every face: its canvas, its noise at temperature 1, what each level above passed down, the highest level to decode anew.
+    const faces = Array.from({ length: FACES }, (_, i) => ({ canvas: el("canvas", { role: "img", "aria-label": `Sample ${i + 1}` }), noise: [], passed: [], stale: -1 }));
+    const wall = el("button", { type: "button", className: "wall", "aria-label": "New samples", onclick: () => next() }, ...faces.map((face) => face.canvas));
     stage.host.append(wall);
-    const draw = () => {
+    const decode = (face) => {
+      for (let l = face.stale; l >= 0; l--) face.passed[l] = flow.decodeLevel(l, face.passed[l + 1] ?? null, face.noise[l].map((v) => v * temperatures[l]));
+      face.stale = -1;
+      picture(Uint8Array.from(flow.quantise(face.passed[0])), shape, face.canvas);
+    };
+    // As many faces as a frame has time for, in turn: while a slider moves, each is drawn again and again.
+    const slice = () => {
+      const end = performance.now() + FRAME_MS;
+      for (let tried = 0; tried < FACES && performance.now() < end; tried++, at = (at + 1) % FACES) if (faces[at].stale >= 0) decode(faces[at]);
       clearTimeout(timer);
-      let i = 0;
-      const slice = () => {
-        const end = performance.now() + FRAME_MS;
-        do {
-          const latents = flow.levels.map((level, l) => normals(seed * 1000 + i * 10 + l, level.height * level.width * level.gone).map((v) => v * temperatures[l]));
-          picture(Uint8Array.from(flow.quantise(flow.decode(latents))), shape, faces[i]);
-          i++;
-        } while (i < FACES && performance.now() < end);
-        if (i < FACES) timer = setTimeout(slice, 0);
-      };
+      if (faces.some((face) => face.stale >= 0)) timer = setTimeout(slice, 0);
+    };
+    const redraw = (level) => {
+      for (const face of faces) face.stale = Math.max(face.stale, level);
       slice();
+    };
+    const draw = () => {
+      faces.forEach((face, i) => { face.noise = flow.levels.map((level, l) => normals(seed * 1000 + i * 10 + l, level.height * level.width * level.gone)); });
+      at = 0;
+      redraw(top);
       stage.say(`${FACES} new pictures, each from ${number(flow.dimensions)} values of noise. Click for more.`);
     };
     const next = () => { seed++; stage.choose(seed); draw(); };
     const rows = flow.levels.map((level, l) => slider({ label: `Level ${level.number}`, min: 0, max: 1.3, step: 0.05, value: 1, text: (v) => `T ${v.toFixed(2)}`,
-      onmove: (v) => { temperatures[l] = v; draw(); } }).row);
+      onmove: (v) => { temperatures[l] = v; redraw(l); } }).row);
     stage.host.append(el("div", { className: "sliders" }, ...rows, el("button", { type: "button", className: "strong", onclick: () => next() }, "New faces")));
     draw();
     return { play: next, stop: () => clearTimeout(timer) };

@@ -1,0 +1,142 @@
+"""The lesson with a server: a training started from it, a flow and a photo of one's own, links to what is gone."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from .conftest import PATIENCE_MS, Watched, start_server, write_run
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+#: Runs where the server starts: it makes the one-minute preset a short one.
+SHORT = """
+from eiwflow.training import presets
+presets.PRESETS["minute"].update(iterations=6, batch=4)
+"""
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """Start a server whose one-minute preset takes seconds; yield its address and the key of a finished run."""
+    folder = tmp_path_factory.mktemp("short")
+    (folder / "sitecustomize.py").write_text(SHORT)
+    runs = folder / "runs"
+    runs.mkdir()
+    key = write_run(runs)
+    before = os.environ.get("PYTHONPATH", "")
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(folder), before]))
+    try:
+        with start_server(runs) as found:
+            yield found, key
+    finally:
+        os.environ["PYTHONPATH"] = before
+
+
+@pytest.fixture
+def lesson(browser: Browser, address: tuple[str, str]) -> Iterator[Page]:
+    """Return a page; what went wrong in it fails the test."""
+    context = browser.new_context(viewport={"width": 1280, "height": 720})
+    context.set_default_timeout(PATIENCE_MS)
+    watched = Watched(context.new_page(), address[0].removeprefix("http://"))
+    yield watched.page
+    complaints = watched.complaints
+    context.close()
+    assert complaints == []
+
+
+def said(page: Page, text: str) -> None:
+    page.locator("[data-lesson=sentence]", has_text=text).wait_for()
+
+
+def photo(path: Path) -> Path:
+    pixels = np.random.default_rng(1).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def test_a_training_is_started_watched_and_its_flow_opened(lesson: Page, address: tuple[str, str]) -> None:
+    page = lesson
+    page.goto(f"{address[0]}/lesson?scene=12")
+    page.get_by_role("button", name="Start the training").click()
+    page.locator(".film:not([hidden])").wait_for()
+    page.keyboard.press("PageDown")  # it goes on while another scene is shown
+    page.locator(".status").wait_for()
+    page.locator(".status", has_text="Your flow is ready").click()
+    said(page, "Done after 6 steps")
+    page.get_by_role("button", name="Open it in the lesson").click()
+    page.wait_for_url("**scenes=1,5,10**")
+    seen = []
+    for number in (1, 5, 10):
+        page.locator("header b", has_text=f"{len(seen) + 1} of 3").wait_for()
+        assert f"scene={number}" in page.url and "ck=" in page.url
+        assert "run " in page.locator("header").inner_text()
+        seen.append(page.locator("h1").inner_text())
+        page.keyboard.press("PageDown")
+    assert seen[2] == "Noise in, faces out." and len(set(seen)) == 3
+    page.locator(".menu summary").click()
+    page.get_by_role("button", name="All scenes of this flow").click()
+    page.locator("header b", has_text="10 of 13").wait_for()
+    assert "scenes=" not in page.url
+
+
+def test_a_photo_is_in_the_link_and_leads_on_with_its_key(
+    lesson: Page, address: tuple[str, str], tmp_path: Path
+) -> None:
+    page = lesson
+    page.goto(f"{address[0]}/lesson?scene=2")
+    page.locator(".hidden-file").set_input_files(photo(tmp_path / "own.png"))
+    page.wait_for_url("**photo=**")
+    page.locator(".thumb[aria-label='Your photo'][aria-pressed=true]").wait_for()
+    shown = page.locator(".original canvas").evaluate("c => c.toDataURL()")
+    link = page.url
+    assert "image=" not in link
+    page.goto(link)  # a new visitor with the same link
+    page.locator(".thumb[aria-label='Your photo'][aria-pressed=true]").wait_for()
+    assert page.locator(".original canvas").evaluate("c => c.toDataURL()") == shown
+    page.get_by_role("button", name="See more").click()
+    page.wait_for_url(f"**/levels?*photo={link.split('photo=')[1][:12]}*")
+
+
+def test_a_file_that_is_no_picture_is_refused_in_a_sentence(lesson: Page, address: tuple[str, str]) -> None:
+    page = lesson
+    page.goto(f"{address[0]}/lesson?scene=2")
+    page.locator(".hidden-file").set_input_files(
+        {"name": "a.png", "mimeType": "image/png", "buffer": io.BytesIO(b"no").read()}
+    )
+    said(page, "“a.png” cannot be read as a picture")
+
+
+@pytest.mark.parametrize("asked", ["ck=nobody", "photo=0123456789ab"])
+def test_what_a_link_asks_for_in_vain_is_named_and_the_url_stays(
+    lesson: Page, address: tuple[str, str], asked: str
+) -> None:
+    page = lesson
+    page.goto(f"{address[0]}/lesson?scene=4&{asked}")
+    page.get_by_text(asked.split("=")[1]).first.wait_for()
+    assert asked in page.url and page.locator("[data-lesson=stage]").count() == 0
+    page.get_by_role("button", name="Show the bundled lesson" if asked[0] == "c" else "Go on without the photo").click()
+    page.locator("[data-lesson=stage]").wait_for()
+    assert asked not in page.url
+
+
+def test_ones_own_flow_goes_through_every_scene(lesson: Page, address: tuple[str, str]) -> None:
+    page = lesson
+    page.goto(f"{address[0]}/lesson?ck={address[1]}")
+    page.locator("[data-lesson=stage]").wait_for()
+    while True:
+        title, sentence = page.locator("h1").inner_text(), page.locator("[data-lesson=sentence]").inner_text()
+        assert "cannot be drawn" not in sentence, f"{title} {sentence}"
+        drawn = page.locator(".picture > *").count()
+        assert drawn or sentence.endswith("."), f"{title}: neither a picture nor a sentence why"
+        if page.get_by_role("button", name="Next").is_disabled():
+            break
+        page.keyboard.press("PageDown")
