@@ -64,7 +64,7 @@ def eiwflow(x: Tensor, split: str, memory: str = "store", optimiser: str = "adam
     config = FlowConfig(SHAPE, LEVELS, STEPS, WIDTH, split, network="3-1-3", memory=memory)
     flow = channels_last(MultiScaleFlow(config))
     flow.initialise(x)
-    steppers = optimisers(flow, optimiser, lr=1e-4, density_only=True)
+    steppers = optimisers(flow, optimiser, lr=1e-4)
     return side(list(flow.density_parameters()), lambda: flow.log_prob(x), lambda: flow.sample(BATCH, 0.7), steppers)
 
 

@@ -34,6 +34,8 @@ FORMAT = "eiwflow-checkpoint"
 #: Versions that are read: in 1 a config said order, weights, init and partition by two words; 3 has fields or words of
 #: a config that 2 does not know.
 READABLE = (1, 2, 3)
+#: Tensors of older files that no flow has any more: weights of channels that were fitted to be shown, and not used.
+FORMER = re.compile(r"levels\.\d+\.shuffle\.display\.[a-z.]+")
 MAX_FILE_BYTES = 400_000_000
 MAX_HEADER_BYTES = 4 * 2**20
 #: The largest sampling temperature that a file may state.
@@ -166,6 +168,7 @@ def load(source: Path | str | bytes, name: str | None = None, trust: bool = True
         tensors = safetensors.torch.load(content)
     except (safetensors.SafetensorError, ValueError, RuntimeError) as error:
         raise CheckpointError(name, "layout", "a whole safetensors file", f"broken ({_short(error)})") from None
+    tensors = {key: tensor for key, tensor in tensors.items() if not FORMER.fullmatch(key)}
     for wrong in wrong_values(tensors):
         if trust or wrong.level is None:
             of_level = "" if wrong.level is None else f" of level {wrong.level}"
@@ -300,7 +303,7 @@ def _json(text: bytes, what: str, name: str) -> dict[str, Any]:
 
 def _check_layout(header: Mapping[str, Any], flow: MultiScaleFlow, name: str) -> None:
     expected = flow.state_dict()
-    found = {key: entry for key, entry in header.items() if key != "__metadata__"}
+    found = {key: entry for key, entry in header.items() if key != "__metadata__" and not _former(key, entry)}
     if missing := sorted(set(expected) - set(found)):
         raise CheckpointError(name, f"tensor {missing[0]!r}", "present", f"missing ({len(missing)} in all)")
     if unknown := sorted(set(found) - set(expected)):
@@ -313,6 +316,10 @@ def _check_layout(header: Mapping[str, Any], flow: MultiScaleFlow, name: str) ->
             raise CheckpointError(
                 name, f"type of {key!r}", str(tensor.dtype).removeprefix("torch."), _short(str(dtype))
             )
+
+
+def _former(key: str, entry: dict[str, Any]) -> bool:
+    return FORMER.fullmatch(key) is not None and entry.get("dtype") == "F32"
 
 
 def wrong_values(tensors: Mapping[str, Tensor]) -> Iterator[WrongValue]:

@@ -26,10 +26,6 @@ if TYPE_CHECKING:
 page = ui.begin("Which channels does this picture turn up or down?", "Weights", level=True, compare=True)
 
 APPLIED = "a bar is this image minus the average over images; a factor common to all images means nothing."
-FOR_DISPLAY = (
-    "these weights are fitted to the channels' standard deviations for display; the flow does not use them. The fit "
-    "compares channels of one image, so bars have mean 0 in every image."
-)
 NO_WEIGHTS = (
     "where J on these images disagrees with the split, a channel is marked *would stay* or *would leave*. The flow was "
     "trained with its own halves; with another order its channels would be others."
@@ -96,7 +92,7 @@ def entropy_rates(one: ui.Page, weights: ChannelWeights, height: int) -> None:
 
 def caveat(weights: ChannelWeights) -> None:
     """Say what must not be concluded, and how sure the split is."""
-    ui.caveat((APPLIED if weights.weighed else FOR_DISPLAY) if weights.has_weights else NO_WEIGHTS)
+    ui.caveat(APPLIED if weights.has_weights else NO_WEIGHTS)
     st.caption(f"Near the split line: {weights.ties_in_words()}")
 
 
@@ -181,7 +177,9 @@ def one_channel(one: ui.Page, weights: ChannelWeights, position: int) -> None:
             how = st.segmented_control(
                 "Its ε is", ["resampled", "set to zero"], default="resampled", required=True, key=one.key("epsilon")
             )
-            frozen = weights.weighed and st.toggle("Freeze the weights at the original image", key=one.key("frozen"))
+            frozen = weights.has_weights and st.toggle(
+                "Freeze the weights at the original image", key=one.key("frozen")
+            )
         with ui.errors_as_sentences():
             change = loaders.resampling(
                 one.checkpoint, one.image, weights.level, channel, one.seed, how == "set to zero", frozen
@@ -190,7 +188,7 @@ def one_channel(one: ui.Page, weights: ChannelWeights, position: int) -> None:
     st.markdown(f"{gradient.in_words()} {change.in_words() if change else ''}")
     if part == "kept":
         st.caption("A kept channel goes on and has no ε of its own here: choose an emitted one to draw it anew.")
-    elif weights.weighed:
+    elif weights.has_weights:
         ui.caveat(
             "what is emitted also decides how the kept half is weighed, so another ε changes the amplitude of every "
             "channel; a channel of zeros is so unlike anything seen that this can be most of the change. *Freeze* "
@@ -234,7 +232,7 @@ def investigate(
             if one not in found:
                 continue
             weights = found[one][1]
-            if of_weights and not weights.weighed:
+            if of_weights and not weights.has_weights:
                 st.markdown("No weight enters this density, so holding one would change nothing.")
             elif loaders.asked(label, one, weights.level):
                 results[one] = place, load(one.checkpoint, one.images, weights.level)

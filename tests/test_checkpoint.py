@@ -220,6 +220,23 @@ def test_with_auto_the_largest_flow_that_may_come_is_what_is_bounded():
         checkpoint.outline(FlowConfig(shape=(3, 64, 64), levels=5, keep="auto"))
 
 
+def with_former(tensors, prefix=""):
+    """Return the tensors of a flow with the weights beside the Shuffle that version 0.1 fitted to be shown."""
+    shown = MultiScaleFlow(tiny_config()).levels[0].shuffle.weights.state_dict()
+    return tensors | {f"{prefix}levels.0.shuffle.display.{name}": tensor for name, tensor in shown.items()}
+
+
+def test_weights_that_an_older_file_only_shows_are_left_out(tmp_path):
+    flow, content = tiny_flow(split="shuffle"), saved(tmp_path, split="shuffle")
+    old = safetensors.torch.save(with_former(flow.state_dict()), parts(content)[0]["__metadata__"])
+    loaded = load(old).flow
+    assert same_tensors(loaded.state_dict(), flow.state_dict())
+    strange = with_former(flow.state_dict())
+    strange["levels.0.shuffle.display.kept.hidden.bias"] = torch.zeros(3, dtype=torch.int64)
+    with pytest.raises(CheckpointError, match="tensor 'levels.0.shuffle.display.kept.hidden.bias'"):
+        load(safetensors.torch.save(strange, parts(content)[0]["__metadata__"]))
+
+
 def test_a_loaded_flow_requires_no_gradient(content):
     flow = load(content).flow
     assert not flow.training

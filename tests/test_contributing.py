@@ -18,7 +18,7 @@ from eiwflow.flow.config import NAMED_SPLITS, parse_split
 from eiwflow.flow.policies import ORDERS, WEIGHTS, Order, by_number
 from eiwflow.ui import navigation
 from eiwflow.ui.navigation import Entry
-from tests.training.tiny import tiny_config, tiny_data, tiny_flow, tiny_info, tiny_x
+from tests.training.tiny import tiny_data, tiny_flow, tiny_info, tiny_x
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = """
@@ -57,7 +57,6 @@ def test_an_order_is_a_function_and_a_row(monkeypatch, tmp_path):
         ConfigError, match="ORDER in first, last, random, entropy, variance, variance-reversed, loudest and"
     ):
         parse_split("quietest+pooled")
-    assert MultiScaleFlow(tiny_config(split="loudest+none")).levels[0].shuffle.display is not None
 
 
 def test_a_weighting_is_a_class_and_a_row(monkeypatch):

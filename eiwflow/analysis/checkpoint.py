@@ -32,13 +32,12 @@ PART_NAMES = {
     "shuffle": "the Shuffle's weights",
     "prior": "the prior",
 }
-#: How a parameter's name inside a level tells its part; Solvers that are fitted for display are in no density.
+#: How a parameter's name inside a level tells its part.
 _PLACES = {
     ".actnorm.": "actnorm",
     ".mixing.": "mixing",
     ".coupling.": "coupling",
     "shuffle.weights.": "shuffle",
-    "shuffle.display.": "display",
     "split.prior.": "prior",
 }
 #: Test images that are sent there and back.
@@ -61,7 +60,6 @@ class LevelAnatomy:
         kept: the shape of what goes on; None at the last level.
         emitted: the shape of what leaves.
         parameters: how many, for each of :data:`PARTS`.
-        display: parameters of a Solver that is fitted for display and is in no density.
         singular_values: (K, C) of each step's 1×1 convolution with ActNorm's scale folded in, largest first.
 
     """
@@ -72,7 +70,6 @@ class LevelAnatomy:
     kept: Shape | None
     emitted: Shape
     parameters: dict[str, int]
-    display: int
     singular_values: np.ndarray
 
     @property
@@ -173,10 +170,9 @@ def level_anatomy(config: FlowConfig, level: Level) -> LevelAnatomy:
     """
     channels, height, width = config.level_shape(level.number)
     half, last = (channels // 2, height, width), level.shuffle is None
-    counts = dict.fromkeys((*PARTS, "display"), 0)
+    counts = dict.fromkeys(PARTS, 0)
     for name, parameter in level.named_parameters():
         counts[next(part for place, part in _PLACES.items() if place in name)] += parameter.numel()
-    display = counts.pop("display")
     scales = torch.stack([step.actnorm.log_scale for step in level.steps]).double().exp()
     folded = torch.stack([step.mixing.matrix() for step in level.steps]).double() * scales[:, None, :]
     if not torch.isfinite(folded).all():
@@ -188,7 +184,6 @@ def level_anatomy(config: FlowConfig, level: Level) -> LevelAnatomy:
         kept=None if last else half,
         emitted=(channels, height, width) if last else half,
         parameters=counts,
-        display=display,
         singular_values=torch.linalg.svdvals(folded).cpu().numpy(),
     )
 

@@ -182,7 +182,6 @@ class LevelFacts:
         order: channel numbers by position, the same for every image; None at the last level.
         redundancy: (N, C) J in nats a pixel by position; NaN where a channel is a single pixel.
         log_weights: (N, C) log ω in nats by position; None where the policy has none.
-        weighed: whether the weights are applied (those of ``shuffle`` are trained for display).
 
     """
 
@@ -193,7 +192,6 @@ class LevelFacts:
     order: tuple[int, ...] | None
     redundancy: np.ndarray
     log_weights: np.ndarray | None
-    weighed: bool
 
     @property
     def emitted_channels(self) -> int:
@@ -239,8 +237,6 @@ class LevelFacts:
         if self.weight_spread is None:
             return f"{start}; it does not weigh them."
         low, high = self.weight_spread
-        if not self.weighed:
-            start += "; weights are trained for display and not applied"
         if low == high:
             return f"{start}; their weights are the same for every image."
         return f"{start}; their weights differ by ×{low:.2g} to ×{high:.2g} between images."
@@ -263,7 +259,6 @@ def _facts(level: LevelTrace) -> LevelFacts:
         order=None if level.order is None else tuple(level.order.tolist()),
         redundancy=np.full(features.shape[:2], np.nan) if single else redundancy(features).numpy(),
         log_weights=None if level.log_weights is None else level.log_weights.double().numpy(),
-        weighed=level.weighed,
     )
 
 

@@ -111,8 +111,7 @@ class Channels:
     """What is measured of N images' channels before they are weighed, each (N, C) by position after the Shuffle.
 
     Attributes:
-        log_weights: log ω, nats; None where the policy has none. Those trained for display are fitted by a softmax over
-            channels, which does not see a constant: they are shown with mean 0 over the channels of each image.
+        log_weights: log ω, nats; None where the policy has none.
         log_std: log standard deviation over positions, nats.
         redundancy: J, nats a pixel.
         entropy_rate: Ĥ, nats a pixel.
@@ -174,7 +173,6 @@ class ChannelWeights:
         shape: (C, H, W) inside the level.
         rule: what is emitted, one of ``flow.config.ORDERS``.
         order: channel numbers by position, the same for every image.
-        weighed: whether the weights are applied; those of ``shuffle`` are trained for display.
         image: of the image looked at, N = 1.
         images: of the images that averages are over.
         sources: the photograph of each of them, where that is known.
@@ -185,7 +183,6 @@ class ChannelWeights:
     shape: tuple[int, int, int]
     rule: str
     order: tuple[int, ...]
-    weighed: bool
     image: Channels
     images: Channels
     sources: tuple[int, ...] | None = None
@@ -228,7 +225,7 @@ class ChannelWeights:
 
     @property
     def has_weights(self) -> bool:
-        """Whether there are weights, applied or for display."""
+        """Whether the policy has weights."""
         return self.image.log_weights is not None
 
     @property
@@ -346,16 +343,14 @@ class ChannelWeights:
             emitted = EMITTED_BY.get(self.rule, f"what the order “{self.rule}” puts last")
             start = f"This checkpoint has no weights: level {self.level} sends out {emitted} as they are."
             return f"{start} {self._static_in_words()}"
-        begin = "" if self.weighed else "These weights are trained, not applied. "
         if self.std.max() < NO_SPREAD and np.abs(self.relative).max() < NO_SPREAD:
-            return f"{begin}Level {self.level} weighs its channels alike for every image."
-        verb = "turns" if self.weighed else "would turn"
+            return f"Level {self.level} weighs its channels alike for every image."
         ends = [
             f"channel {self.order[position]} {way} the most, to ×{math.exp(self.relative[position]):.2f}"
             for way, position in (("up", self.relative.argmax()), ("down", self.relative.argmin()))
         ]
         return (
-            f"{begin}For this image, level {self.level} {verb} {ends[0]} of its average weight, and {ends[1]}. "
+            f"For this image, level {self.level} turns {ends[0]} of its average weight, and {ends[1]}. "
             f"{self.correlations.in_words()}"
         )
 
@@ -440,7 +435,7 @@ class ChannelWeights:
             "level": self.level,
             "shape": list(self.shape),
             "order_rule": self.rule,
-            "weights": ("applied" if self.weighed else "trained, not applied") if self.has_weights else None,
+            "weights": "applied" if self.has_weights else None,
             "images": self.count,
             "photographs": intervals.photographs(self.sources) or None,
             "in_words": self.in_words(),
@@ -483,7 +478,6 @@ def channel_weights(
         shape=flow.config.level_shape(level),
         rule=shuffle.rule,
         order=tuple(shuffle.order.tolist()),
-        weighed=shuffle.weights is not None,
         image=measure(flow, image, level, seed),
         images=images if isinstance(images, Channels) else measure(flow, images[:IMAGES], level),
         sources=None if sources is None else tuple(int(source) for source in sources[:IMAGES]),
@@ -499,7 +493,7 @@ def measure(flow: MultiScaleFlow, images: Tensor, level: int, seed: int = 0) -> 
         ordered = features[:, shuffle.order]
         log_std = gaussian_entropy(ordered.double()) - GAUSSIAN_ENTROPY
         measured.append((log_std, redundancy(ordered), entropy_rate(ordered)))
-        if (found := _log_weights(shuffle, features)) is not None:
+        if (found := shuffle.log_weights(features)) is not None:
             log_weights.append(found)
 
     def together(values: Sequence[Tensor]) -> np.ndarray:
@@ -508,8 +502,3 @@ def measure(flow: MultiScaleFlow, images: Tensor, level: int, seed: int = 0) -> 
     return Channels(
         together(log_weights) if log_weights else None, *(together(values) for values in zip(*measured, strict=True))
     )
-
-
-def _log_weights(shuffle: Shuffle, features: Tensor) -> Tensor | None:
-    found = shuffle.log_weights(features)
-    return found if found is None or shuffle.weights is not None else found - found.mean(dim=1, keepdim=True)

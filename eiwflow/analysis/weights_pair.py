@@ -62,8 +62,7 @@ class WeightsPair:
         if len(without) == 2:
             return "Neither of the two has weights."
         clauses = [
-            f"{name}{'' if one.weighed else ' (trained, not applied)'} by ±{one.spread:.2f} nats "
-            f"(×{math.exp(one.spread):.2f})"
+            f"{name} by ±{one.spread:.2f} nats (×{math.exp(one.spread):.2f})"
             for name, one in zip(self._titles, self.both, strict=True)
             if one.has_weights
         ]

@@ -95,8 +95,6 @@ def _level(made: Anatomy, level: LevelAnatomy) -> str:
             (_policy_in_words(made), counts["shuffle"]),
             (f"{config.prior} prior", counts["prior"]),
         ]
-    if level.display:
-        rows.append((f"for display only: {level.display:,}", 0))
     stays = f"{_size(level.kept)} stay · " if level.kept is not None else ""
     return (
         f"<section><h4>Level {level.number}</h4><p>{_size(level.shape_in)},<br>squeezed to {_size(level.shape)}</p>"

@@ -153,8 +153,7 @@ def _tip(level: LevelFacts, position: int, part: str) -> str:
         lines.append(f"J = {fixed(level.redundancy[0, position], 2)} nats/pixel")
     if level.log_weights is not None:
         log_weight = level.log_weights[0, position]
-        unused = "" if level.weighed else ", not applied"
-        lines.append(f"log ω = {signed(log_weight, 2)} nats (×{np.exp(log_weight):.2f}{unused})")
+        lines.append(f"log ω = {signed(log_weight, 2)} nats (×{np.exp(log_weight):.2f})")
     return " · ".join(lines)
 
 

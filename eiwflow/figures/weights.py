@@ -394,8 +394,7 @@ def extremes(images: np.ndarray, weights: ChannelWeights, position: int, count: 
     rows = []
     for way, chosen in zip(("up", "down"), weights.extremes(position, count), strict=True):
         ends = " to ".join(f"×{relative[number]:.2f}" for number in (chosen[0], chosen[-1]))
-        turned = "turned" if weights.weighed else "would be turned"
-        caption = f"{turned} {way} the most: {ends} of the average weight"
+        caption = f"turned {way} the most: {ends} of the average weight"
         alt = f"{len(chosen)} test images whose channel {weights.order[position]} is {caption}"
         rows.append((caption, alt, montage(images[chosen], len(chosen))))
     return _row(rows, least=400)

@@ -87,7 +87,6 @@ class LevelTrace:
         features: (N, C, H, W), after the last step, before the Shuffle.
         order: (C,) channel numbers, kept first; None at the last level.
         log_weights: (N, C) log ω by position after the order; None where the policy has none.
-        weighed: whether log_weights enter the density (for ``shuffle`` they are for display).
         kept: (N, C_h, H, W), what is passed on; None at the last level.
         emitted: (N, C − C_h, H, W) z_l before standardising; the whole output at the last level.
         prior_mean, prior_log_std: of z_l given ``kept``, like ``emitted``.
@@ -101,7 +100,6 @@ class LevelTrace:
     features: Tensor
     order: Tensor | None
     log_weights: Tensor | None
-    weighed: bool
     kept: Tensor | None
     emitted: Tensor
     prior_mean: Tensor
@@ -114,6 +112,11 @@ class LevelTrace:
         """The level's log-determinant (N,), nats: the sum over its parts."""
         first, *others = self.log_dets.values()
         return sum(others, start=first)
+
+    @property
+    def weighed(self) -> bool:
+        """Whether the level multiplies its channels by weights."""
+        return self.log_weights is not None
 
 
 @dataclass(frozen=True, eq=False)
@@ -334,16 +337,12 @@ class MultiScaleFlow(nn.Module):
         return [step.coupling for level in self.levels for step in level.steps]
 
     def density_parameters(self) -> Iterator[nn.Parameter]:
-        """Yield the parameters that the density depends on."""
-        return (p for name, p in self.named_parameters() if ".display." not in name)
-
-    def display_parameters(self) -> Iterator[nn.Parameter]:
-        """Yield the parameters of Solvers that are fitted for display only."""
-        return (p for name, p in self.named_parameters() if ".display." in name)
+        """Yield the parameters that the density depends on: all of them."""
+        return self.parameters()
 
     def parameter_count(self) -> int:
-        """Return the number of parameters of the density."""
-        return sum(p.numel() for p in self.density_parameters())
+        """Return the number of parameters."""
+        return sum(p.numel() for p in self.parameters())
 
     # ------------------------------------------------------------------ checks
 
@@ -383,7 +382,7 @@ def trace_level(level: Level, x: Tensor) -> LevelTrace:
         if level.top is not None:
             mean, log_std = level.top.parameters_of(x)
             noise, log_dets["top prior"] = level.top(x)
-        return LevelTrace(level.number, given, features, None, None, False, None, x, mean, log_std, noise, log_dets)
+        return LevelTrace(level.number, given, features, None, None, None, x, mean, log_std, noise, log_dets)
     shuffled, log_dets["shuffle"] = level.shuffle(x)
     kept, noise, log_dets["split"] = level.split.emit(shuffled)
     mean, log_std = level.split.parameters_of(kept)
@@ -393,7 +392,6 @@ def trace_level(level: Level, x: Tensor) -> LevelTrace:
         features=features,
         order=level.shuffle.order.clone(),
         log_weights=level.shuffle.log_weights(features),
-        weighed=level.shuffle.weights is not None,
         kept=kept,
         emitted=shuffled[:, kept.shape[1] :],
         prior_mean=mean,

@@ -1,4 +1,4 @@
-"""The Shuffle: which channels leave, after each was weighed for each image."""
+"""The Shuffle: which channels are passed on, and the weight of each for each image."""
 
 from __future__ import annotations
 
@@ -6,25 +6,21 @@ import torch
 from torch import Tensor
 
 from .bijection import Bijection, channel_numbers
-from .channel_weights import Weights
 from .policies import ORDERS, WEIGHTS
 
 
 class Shuffle(Bijection):
-    r"""Orders the channels, kept ones first, and weighs them for every input.
+    r"""Orders the channels, those passed on first, and multiplies each by its weight for every input.
 
     .. math:: y_j = ω_j(x) \, x_{π(j)}, \qquad \log|\det| = HW \sum_j \log ω_j(x)
 
     The order π is a buffer: made without data, or, for the order ``entropy``, sorted once from them by
-    :meth:`initialise`, largest redundancy first; what is nearest to white noise leaves. The weights are
+    :meth:`initialise`, largest redundancy first; what is nearest to white noise is factored out. The weights are
     recomputed by the inverse. Nothing is remembered between calls.
-
-    With an order that is sorted and no weights, a Solver stands beside the density for display only: it is fitted by
-    :meth:`divergence` on detached features and changes neither output nor log-determinant.
 
     Arguments:
         channels: C.
-        order: a word of :data:`ORDERS`: what is emitted.
+        order: a word of :data:`ORDERS`: what is passed on.
         weights: a word of :data:`WEIGHTS`.
         permutation_seed: draws the order ``random``.
         kept: channels passed on; half of them by default.
@@ -53,7 +49,6 @@ class Shuffle(Bijection):
         self.register_buffer("order", channel_numbers(channels))
         weighting = WEIGHTS[weights]
         self.weights = None if weighting is None else weighting(channels, self.kept)
-        self.display = Weights(channels, self.kept) if weighting is None and ORDERS[order].sorted is not None else None
 
     def draw(self, generator: torch.Generator) -> None:
         """Set the order that needs no data."""
@@ -86,17 +81,14 @@ class Shuffle(Bijection):
         return _in_order(y if self.weights is None else self.weights.inverse(y), self.order.argsort())
 
     def log_weights(self, x: Tensor) -> Tensor | None:
-        """Return log ω (N, C) by position after the order: applied, or for display; None where there are none."""
-        weights = self.weights or self.display
-        return None if weights is None else weights.log_weights(_in_order(x, self.order))
+        """Return log ω (N, C) by position after the order; None where there are no weights."""
+        return None if self.weights is None else self.weights.log_weights(_in_order(x, self.order))
 
     def divergence(self, x: Tensor, temperature: float = 1.0) -> Tensor:
-        """Return the divergence (N,) of :meth:`Weights.divergence`; a display Solver sees detached features."""
-        if self.weights is not None:
-            return self.weights.divergence(_in_order(x, self.order), temperature)
-        if self.display is not None:
-            return self.display.divergence(_in_order(x, self.order), temperature)
-        return x.new_zeros(x.shape[0])
+        """Return the divergence (N,) of :meth:`Weights.divergence`; zeros where there are no weights."""
+        if self.weights is None:
+            return x.new_zeros(x.shape[0])
+        return self.weights.divergence(_in_order(x, self.order), temperature)
 
 
 def _in_order(x: Tensor, order: Tensor) -> Tensor:

@@ -112,7 +112,7 @@ def profile(config: FlowConfig, batch: int, seed: int = 0) -> dict[str, float]:
     stored = torch.randint(0, 256, (max(64, batch), *config.shape), generator=generator, dtype=torch.uint8)
     step = _train_step(flow, x)
     step()
-    steppers = optimisers(flow, Recipe.optimiser, lr=0.0, density_only=True)
+    steppers = optimisers(flow, Recipe.optimiser, lr=0.0)
     gradients = {parameter: parameter.grad for parameter in flow.density_parameters()}
 
     def convolutions() -> None:
@@ -187,7 +187,7 @@ def _flow(config: FlowConfig, x: Tensor, seed: int) -> MultiScaleFlow:
 
 
 def _train_step(flow: MultiScaleFlow, x: Tensor, optimiser: str = Recipe.optimiser) -> Callable[[], None]:
-    steppers = optimisers(flow, optimiser, lr=1e-4, density_only=True)
+    steppers = optimisers(flow, optimiser, lr=1e-4)
 
     def train_step() -> None:
         flow.zero_grad(set_to_none=True)

@@ -127,9 +127,6 @@ class Trainer:
         for coupling in self.flow.couplings():
             coupling.in_bfloat16 = recipe.precision == "bfloat16" and self.device.type == "cuda"
         self.optimisers = optimisers(self.flow, recipe.optimiser, recipe.learning_rate, recipe.weight_decay)
-        self.density = list(self.flow.density_parameters())
-        #: Whether there is a Solver that is taught for display alone.
-        self.shown = bool(list(self.flow.display_parameters()))
         self.step = 0
         #: Bits/dim of the steps since the curve's last point.
         self.since: list[float] = []
@@ -165,13 +162,12 @@ class Trainer:
         set_learning_rate(self.optimisers, recipe.learning_rate_at(self.step))
         for parameter in self.parameters:
             parameter.grad = None
-        log_prob, divergence = self.model(x, divergence=self.shown or recipe.divergence > 0)
+        log_prob, divergence = self.model(x, divergence=recipe.divergence > 0)
         loss = bits = to_bits_per_dim(log_prob, recipe.flow.dimensions, recipe.flow.bits).mean()
         if divergence is not None:
-            # A display Solver sees detached features: its term teaches it and moves nothing else.
-            loss = bits + (1.0 if self.shown else recipe.divergence) * divergence.mean()
+            loss = bits + recipe.divergence * divergence.mean()
         loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(self.density, recipe.clip)
+        norm = torch.nn.utils.clip_grad_norm_(self.parameters, recipe.clip)
         value, norm_value = self.team.mean(bits.item()), norm.item()
         if not (_finite(value) and _finite(norm_value) and _finite(loss.item())):
             what = "bits/dim" if not _finite(value) else "the gradient"
@@ -224,6 +220,7 @@ class Trainer:
 
     def restore(self, tensors: dict[str, Tensor], step: int, since: list[float]) -> None:
         """Continue from what :meth:`state` returned at ``step``, with the values ``since`` the curve's last point."""
+        tensors = _without_former(tensors, len(self.optimisers[0].param_groups[0]["params"]))
         self.flow.load_state_dict(_under("flow.", tensors))
         self.averaged.load_state_dict(_under("average.", tensors))
         optimised = list(self._optimised())
@@ -504,6 +501,24 @@ def _restore(trainer: Trainer, content: bytes, name: str) -> None:
             f"{name} was begun by another version of eiwflow, whose steps round differently: resumed here it would end "
             "with other numbers. Its checkpoint stays usable; to train with these settings, start a new run."
         )
+
+
+def _without_former(tensors: dict[str, Tensor], before: int) -> dict[str, Tensor]:
+    """Return the tensors of a resume file without those of weights that were fitted to be shown, and not used.
+
+    They had no part in any other number. Their moments came after those of the first ``before`` parameters.
+    """
+    former = sum(".shuffle.display." in name for name in tensors if name.startswith("flow."))
+    kept = {}
+    for name, tensor in tensors.items():
+        kind, _, rest = name.partition(".")
+        number, _, moment = rest.partition(".")
+        if former and kind == "optimiser" and int(number) >= before:
+            if int(number) >= before + former:
+                kept[f"optimiser.{int(number) - former}.{moment}"] = tensor
+        elif ".shuffle.display." not in name:
+            kept[name] = tensor
+    return kept
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

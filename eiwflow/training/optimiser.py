@@ -16,20 +16,15 @@ from ..flow import MultiScaleFlow
 MUON = 5.0
 
 
-def optimisers(
-    flow: MultiScaleFlow, name: str, lr: float, weight_decay: float = 0.0, *, density_only: bool = False
-) -> list[torch.optim.Optimizer]:
+def optimisers(flow: MultiScaleFlow, name: str, lr: float, weight_decay: float = 0.0) -> list[torch.optim.Optimizer]:
     """Return what trains a flow: AdamW alone, or with ``muon`` AdamW beside :class:`Muon`.
 
-    Only the coupling networks' weights decay: zero is no better place than another for scales, mixings and priors. A
-    Solver that is for display alone has a group of its own; ``density_only`` leaves it out.
+    Only the coupling networks' weights decay: zero is no better place than another for scales, mixings and priors.
     """
     by_muon = name == "muon"
     networks = network_weights(flow) if by_muon or weight_decay else []
     apart = {id(weight) for weight in networks}
-    groups: list[dict[str, Any]] = [{"params": [p for p in flow.density_parameters() if id(p) not in apart]}]
-    if not density_only and (shown := list(flow.display_parameters())):
-        groups.append({"params": shown})
+    groups: list[dict[str, Any]] = [{"params": [p for p in flow.parameters() if id(p) not in apart]}]
     if networks and not by_muon:
         groups.append({"params": networks, "weight_decay": weight_decay})
     steppers: list[torch.optim.Optimizer] = [torch.optim.AdamW(groups, lr=lr, weight_decay=0.0, fused=True)]

@@ -30,7 +30,6 @@ def test_parts_add_up_to_the_parameters_of_the_density(split: str, prior: str) -
     flow = tiny_flow(split=split, prior=prior, levels=3)
     made = anatomy(flow)
     assert made.total == sum(made.parameters.values()) == flow.parameter_count()
-    assert sum(level.display for level in made.levels) == sum(p.numel() for p in flow.display_parameters())
 
 
 def test_parameters_of_a_level_are_those_that_its_make_asks_for() -> None:
@@ -252,7 +251,6 @@ def test_weights_and_prior_are_what_the_level_applies() -> None:
     ("fields", "weights", "prior"), [({"split": "shuffle"}, True, False), ({"prior": "standard"}, False, True)]
 )
 def test_what_a_level_lacks_has_no_factors(fields: dict[str, str], weights: bool, prior: bool) -> None:
-    """A Solver that is fitted for display weighs nothing."""
     first, last = inversion(tiny_flow(**fields), images()).levels
     assert (first.weights is None, first.prior is None) == (weights, prior)
     assert last.weights is None and last.prior is None

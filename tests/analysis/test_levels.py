@@ -44,7 +44,6 @@ def facts(**changes: object) -> LevelFacts:
         "order": (3, 1, 0, 2),
         "redundancy": np.array([[3.0, 1.0, 0.5, 0.1], [3.0, 1.0, 0.5, 0.3]]),
         "log_weights": np.log([[1, 1, 1, 2], [1, 1, 1, 0.5]]),
-        "weighed": True,
     }
     return LevelFacts(**{**fields, **changes})
 
@@ -164,8 +163,7 @@ def test_words_give_the_weights_range_over_images_relative_to_their_mean() -> No
         "Level 1 sends out 2 of 4 channels, the same 2 for every image; "
         "their weights differ by ×0.5 to ×2 between images."
     )
-    assert "does not weigh" in facts(log_weights=None, weighed=False).in_words()
-    assert "not applied" in facts(weighed=False).in_words()
+    assert "does not weigh" in facts(log_weights=None).in_words()
     assert "the same for every image." in facts(log_weights=np.zeros((2, 4))).in_words()
     assert "is the last" in facts(order=None, kept_channels=0).in_words()
 

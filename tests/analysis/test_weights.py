@@ -48,7 +48,6 @@ def made_up(n: int = 40, channels: int = 4, seed: int = 0, **changes: object) ->
         "shape": (channels, 4, 4),
         "rule": "entropy",
         "order": tuple(reversed(range(channels))),
-        "weighed": True,
         "image": Channels(*(getattr(found, field.name)[:1] for field in dataclasses.fields(found))),
         "images": found,
     }
@@ -58,7 +57,7 @@ def made_up(n: int = 40, channels: int = 4, seed: int = 0, **changes: object) ->
 def without_weights(weights: ChannelWeights, **changes: object) -> ChannelWeights:
     """Return the same level of a policy that has no weights."""
     image, others = (dataclasses.replace(part, log_weights=None) for part in (weights.image, weights.images))
-    return dataclasses.replace(weights, image=image, images=others, weighed=False, **changes)
+    return dataclasses.replace(weights, image=image, images=others, **changes)
 
 
 # ---------------------------------------------------------------------- what is measured
@@ -75,12 +74,11 @@ def test_figures_are_those_of_the_trace_by_position(split: str, level: int) -> N
         if trace.log_weights is None:
             assert part.log_weights is None
         else:
-            constant = 0 if trace.weighed else trace.log_weights.mean(dim=1, keepdim=True)
-            np.testing.assert_allclose(part.log_weights, trace.log_weights - constant, atol=1e-12)
+            np.testing.assert_allclose(part.log_weights, trace.log_weights, atol=1e-12)
         np.testing.assert_allclose(part.log_std, ordered.std(dim=(2, 3), correction=0).log(), atol=1e-6)
         np.testing.assert_allclose(part.redundancy, redundancy(ordered), atol=1e-12)
         np.testing.assert_allclose(part.entropy_rate, entropy_rate(ordered), atol=1e-12)
-    assert found.order == tuple(trace.order.tolist()) and found.weighed == trace.weighed
+    assert found.order == tuple(trace.order.tolist()) and found.has_weights == ("pooled" in split)
     assert found.shape == flow.config.level_shape(level)
 
 
@@ -88,17 +86,6 @@ def test_images_have_the_noise_that_scores_give_them() -> None:
     flow = ready_flow(dtype=torch.float32).requires_grad_(False)
     log_prob = flow.log_prob(dequantised(flow, images(70), seed=2))
     np.testing.assert_allclose(score(flow, images(70), seed=2), 8 - log_prob / (64 * np.log(2)), atol=1e-5)
-
-
-def test_display_weights_do_not_depend_on_what_their_fit_cannot_see() -> None:
-    flow = ready_flow(split="shuffle")
-    before = channel_weights(flow, images(1), images(5, seed=1), 1)
-    with torch.no_grad():
-        for solver in (flow.levels[0].shuffle.display.kept, flow.levels[0].shuffle.display.emitted):
-            solver.out.bias += 1e-4  # so little that bound and second pass hardly answer to it
-    after = channel_weights(flow, images(1), images(5, seed=1), 1)
-    np.testing.assert_allclose(after.images.log_weights, before.images.log_weights, rtol=0, atol=2e-5)
-    np.testing.assert_allclose(before.log_weights.mean(), 0, atol=1e-12)
 
 
 def test_batches_make_no_difference() -> None:
@@ -266,11 +253,10 @@ def test_a_long_list_of_channels_is_cut_short() -> None:
 
 
 @every_policy
-def test_words_say_whether_there_are_weights_and_whether_they_are_applied(split: str) -> None:
+def test_words_say_whether_there_are_weights(split: str) -> None:
     found = channel_weights(ready_flow(split=split), images(1), images(5, seed=1), 1)
     words = found.in_words()
     assert ("has no weights" in words) == (not found.has_weights)
-    assert ("trained, not applied" in words) == (split == "entropy+none")
     if split in WEIGHED:
         assert "level 1 turns channel" in words and "entropy" not in words
 

@@ -295,4 +295,3 @@ def test_extremes_are_two_rows_of_images_with_their_weights() -> None:
     assert up.shape == down.shape == (4, 20, 3)
     assert up[0, ::4, 0].tolist() == found.extremes(2, 5)[0].tolist()
     assert ">turned up the most: ×" in html and ">turned down the most: ×" in html
-    assert ">would be turned up the most" in figures.extremes(pixels, made_up(weighed=False), 2, 5)

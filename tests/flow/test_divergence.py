@@ -43,7 +43,7 @@ def test_it_is_the_divergence_of_two_softmaxes():
 
 
 def test_descending_it_gives_the_more_entropic_channel_the_smaller_weight():
-    shuffle = Shuffle(4, "entropy", "none").double()
+    shuffle = Shuffle(4, "entropy", "pooled").double()
     reset_parameters(shuffle, seed=0)
     optimiser = torch.optim.Adam(shuffle.parameters(), 0.02)
     x = noise(16, 4, 4, 4) * torch.tensor([4.0, 1.0, 0.25, 2.0]).view(1, 4, 1, 1)

@@ -24,11 +24,10 @@ def test_two_policies_start_with_the_same_numbers_in_every_module_they_share(one
 
 
 @pytest.mark.parametrize("static", ["static-first", "static-last", "random"])
-def test_shuffle_draws_the_density_parameters_of_the_static_policies(static):
+def test_shuffle_draws_the_parameters_of_the_static_policies(static):
     shuffle, other = fresh_flow(split="shuffle"), fresh_flow(split=static)
-    names = [name for name, _ in shuffle.named_parameters() if ".display." not in name]
-    assert names == [name for name, _ in other.named_parameters()]
-    pairs = zip(shuffle.density_parameters(), other.parameters(), strict=True)
+    assert [name for name, _ in shuffle.named_parameters()] == [name for name, _ in other.named_parameters()]
+    pairs = zip(shuffle.parameters(), other.parameters(), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
 
 

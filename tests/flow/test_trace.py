@@ -73,7 +73,7 @@ def test_weights_count_in_the_density_only_where_the_policy_is_pooled(split):
     flow = ready_flow(split=split)
     seen = flow.trace(images_for(flow, 2)).levels[0]
     assert seen.weighed == ("pooled" in split)
-    assert (seen.log_weights is None) == (split.endswith("+none") and split != "entropy+none")
+    assert (seen.log_weights is None) == split.endswith("+none")
     if not seen.weighed:
         assert not seen.log_dets["shuffle"].any()
 

@@ -10,7 +10,6 @@ import torch
 from eiwflow import data
 from eiwflow.checkpoint import load
 from eiwflow.data import to_tensor
-from eiwflow.flow import MultiScaleFlow
 from eiwflow.flow.config import NAMED_SPLITS
 from eiwflow.flow.score import score
 from eiwflow.training import loop
@@ -30,11 +29,6 @@ def trained(steps, images=None, **fields):
     for _ in range(steps):
         trainer.advance()
     return trainer
-
-
-def density(flow):
-    """Return the tensors that the density depends on, by name."""
-    return {name: tensor for name, tensor in flow.state_dict().items() if ".display." not in name}
 
 
 # ---------------------------------------------------------------------- it learns
@@ -99,7 +93,7 @@ def test_arms_are_paired_they_share_initial_numbers_and_batches(init):
     alike = [name for name, _ in arms[0].flow.named_parameters() if ".coupling." in name]
     # An order may have a deal of its own: then the rotations differ from the first level on.
     if init == "principal":
-        alike += [name for name in density(arms[0].flow) if name.startswith("levels.0.steps.")]
+        alike += [name for name in arms[0].flow.state_dict() if name.startswith("levels.0.steps.")]
     for arm in arms[1:]:
         ours, theirs = arms[0].flow.state_dict(), arm.flow.state_dict()
         assert all(torch.equal(ours[name], theirs[name]) for name in alike)
@@ -107,39 +101,7 @@ def test_arms_are_paired_they_share_initial_numbers_and_batches(init):
             assert torch.equal(arms[0].batch(step, 8), arm.batch(step, 8))
 
 
-# ---------------------------------------------------------------------- the Solver that is for display
-
-
-def without_display(config, seed=0):
-    """Return a flow whose Shuffles have no Solver for display."""
-    flow = MultiScaleFlow(config, seed)
-    for level in flow.levels[:-1]:
-        level.shuffle.display = None
-    return flow
-
-
-def test_shuffle_trains_the_same_density_bit_for_bit_without_its_display_solver(monkeypatch):
-    # A low clip: were the Solver's gradient in the norm, every step would differ.
-    shown = trained(6, split="shuffle", clip=0.01, iterations=6)
-    monkeypatch.setattr(loop, "MultiScaleFlow", without_display)
-    alone = trained(6, split="shuffle", clip=0.01, iterations=6)
-    assert not list(alone.flow.display_parameters())
-    assert same_tensors(density(shown.flow), density(alone.flow))
-    assert same_tensors(density(shown.average), density(alone.average))
-
-
-def test_the_display_solver_itself_is_fitted():
-    trainer = trained(0, split="shuffle", iterations=20, learning_rate=1e-2)
-    x = trainer.batch(0, 64)
-
-    @torch.no_grad()
-    def divergence():
-        return trainer.flow(x, divergence=True)[1].mean().item()
-
-    before = divergence()
-    for _ in range(20):
-        trainer.advance()
-    assert divergence() < before / 2
+# ---------------------------------------------------------------------- the regulariser
 
 
 def test_the_regulariser_moves_the_weights_only_where_it_is_asked_for():
