@@ -54,7 +54,7 @@ def test_an_order_is_a_function_and_a_row(monkeypatch, tmp_path):
     assert torch.equal(checkpoint.load(tmp_path / "it.safetensors").flow.log_prob(x), flow.log_prob(x))
     assert "order loudest, weights ω(x)" in figures.strip(anatomy(flow))
     with pytest.raises(
-        ConfigError, match="ORDER in first, last, random, entropy, variance, variance-reversed, loudest and"
+        ConfigError, match="ORDER in first, last, random, entropy, variance, variance-reversed, released, loudest and"
     ):
         parse_split("quietest+pooled")
 

@@ -207,8 +207,8 @@ def _without_json(commands: Any, name: str, text: str) -> Parser:  # noqa: ANN40
 def _flow_options(parser: Parser) -> None:
     parser.add_argument(
         "--order",
-        help="which of a level's channels are passed on: entropy, variance, variance-reversed, random, first, last "
-        "(default: entropy)",
+        help="which of a level's channels are passed on: entropy, variance, variance-reversed, random, first, last, or "
+        "released, as the published code of EIW-Flow, with --weights none and --prior standard (default: entropy)",
     )
     parser.add_argument("--weights", help="of the channels: pooled or none (default: pooled)")
     parser.add_argument(

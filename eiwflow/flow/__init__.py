@@ -17,6 +17,7 @@ from .multiscale import (
     quantise,
     to_bits_per_dim,
 )
+from .released import ReleasedShuffle
 from .shuffle import Shuffle
 from .split import Split
 from .squeeze import Squeeze
@@ -35,6 +36,7 @@ __all__ = [
     "MultiScaleFlow",
     "NonFiniteError",
     "NotInitialisedError",
+    "ReleasedShuffle",
     "ShapeError",
     "Shuffle",
     "Solver",

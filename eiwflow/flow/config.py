@@ -69,7 +69,8 @@ class FlowConfig:
         order: which half is passed on. ``entropy``: the channels of largest spectral redundancy; ``variance``: the
             principal channels of largest variance; ``variance-reversed``: those of smallest; ``random``: drawn once;
             ``first`` factors out the first half, ``last`` the last (with principal channels these two are orders by
-            variance, and are named so).
+            variance, and are named so); ``released``: by learned weights, as the published code of EIW-Flow
+            (:class:`~eiwflow.flow.released.ReleasedShuffle`), with weights ``none`` and prior ``standard``.
         weights: ``pooled``: every channel is multiplied by a weight for every image; ``none``.
         partition: which channels each coupling computes from and which it transforms: ``alternating`` halves,
             ``random`` halves, or by the mutual ``information`` between channels. Random rotations have no partition.
@@ -148,6 +149,13 @@ class FlowConfig:
         self._check_fields()
         for name, value in _choices(split, order, weights, init, partition, steps).items():
             object.__setattr__(self, name, value)
+        if ORDERS[self.order].learned:
+            for name, word in (("weights", "none"), ("prior", "standard")):
+                if getattr(self, name) != word:
+                    raise ConfigError(
+                        f"{name} is {getattr(self, name)!r}; it must be {word} with the order {self.order}: "
+                        "the published code has no channel weights and latents N(0, I)."
+                    )
 
     def _check_fields(self) -> None:
         """Hold every field but the four choices against its bounds."""

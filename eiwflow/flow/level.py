@@ -11,6 +11,7 @@ from .config import FlowConfig
 from .conv1x1 import matrices, mix
 from .initialise import principal_rotation, rearrangement
 from .policies import ORDERS, PARTITIONS
+from .released import ReleasedShuffle
 from .shuffle import Shuffle
 from .split import Split, TopPrior
 from .squeeze import Squeeze
@@ -51,7 +52,11 @@ class Level(nn.Module):
         self.top: TopPrior | None = None
         if number < config.levels:
             kept = config.counts[number - 1]
-            self.shuffle = Shuffle(channels, config.order, config.weights, config.permutation_seed, kept)
+            self.shuffle = (
+                ReleasedShuffle(channels, kept)
+                if self.order.learned
+                else Shuffle(channels, config.order, config.weights, config.permutation_seed, kept)
+            )
             self.split = Split(channels, config.prior, kept, (height, width), config.padding)
         elif config.top_prior == "constant":
             self.top = TopPrior(channels, height, width)

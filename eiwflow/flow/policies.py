@@ -36,12 +36,19 @@ class Order:
         by_variance: from the numbers (C,) of the principal channels, largest variance first, as they stand where the
             level splits, and the number passed on; None for every other order. Only ``init="principal"`` has principal
             channels.
+        learned: whether the order is a function of parameters, as in :class:`.released.ReleasedShuffle`.
 
     """
 
     made: Callable[[int, int, int], Tensor]
     sorted: Callable[[Tensor], Tensor] | None = None
     by_variance: Callable[[Tensor, int], Tensor] | None = None
+    learned: bool = False
+
+    @property
+    def stands_alone(self) -> bool:
+        """Whether a split is named by the order's own word, and has no weights."""
+        return self.by_variance is not None or self.learned
 
     def stays(self, x: Tensor) -> Tensor:
         """Return the half (C,) bool that a level's last two couplings work on, of channels x (N, C, H, W).
@@ -102,6 +109,7 @@ ORDERS: dict[str, Order] = {
     "entropy": Order(by_number, sorted=entropy_order),
     "variance": Order(by_number, by_variance=largest_variance_first),
     "variance-reversed": Order(last_first, by_variance=smallest_variance_first),
+    "released": Order(by_number, learned=True),
 }
 WEIGHTS: dict[str, Callable[[int, int], Weights] | None] = {"none": None, "pooled": Weights}
 #: How a level's channels are divided among its couplings, where it starts from principal channels.
@@ -136,7 +144,7 @@ def parse_split(split: str) -> tuple[str, str]:
     """Return ``(order, weights)`` of a split policy given by name or as ``ORDER+WEIGHTS``."""
     if split in NAMED_SPLITS:
         return NAMED_SPLITS[split]
-    if split in ORDERS and ORDERS[split].by_variance is not None:
+    if split in ORDERS and ORDERS[split].stands_alone:
         return split, "none"
     order, plus, weights = split.partition("+")
     if plus and order in ORDERS and weights in WEIGHTS:
@@ -150,5 +158,5 @@ def parse_split(split: str) -> tuple[str, str]:
 def split_name(order: str, weights: str) -> str:
     """Return the name of a split policy where it has one, else ``order+weights``."""
     names = {policy: name for name, policy in NAMED_SPLITS.items()}
-    names |= {(name, "none"): name for name, row in ORDERS.items() if row.by_variance is not None}
+    names |= {(name, "none"): name for name, row in ORDERS.items() if row.stands_alone}
     return names.get((order, weights), f"{order}+{weights}")

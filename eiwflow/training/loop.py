@@ -22,6 +22,7 @@ from ..checkpoint import CheckpointError, CheckpointInfo
 from ..data import DataError, ImageData, corner_crops, fixed_crops, to_tensor
 from ..flow import MultiScaleFlow, ShapeError, dequantise, to_bits_per_dim
 from ..flow.bijection import generator_for
+from ..flow.released import RELEASED_STRENGTH
 from ..flow.score import score
 from . import failures, process
 from .batches import training_batch
@@ -162,10 +163,11 @@ class Trainer:
         set_learning_rate(self.optimisers, recipe.learning_rate_at(self.step))
         for parameter in self.parameters:
             parameter.grad = None
-        log_prob, divergence = self.model(x, divergence=recipe.divergence > 0)
+        strength = RELEASED_STRENGTH if recipe.flow.order == "released" else recipe.divergence
+        log_prob, divergence = self.model(x, divergence=strength > 0)
         loss = bits = to_bits_per_dim(log_prob, recipe.flow.dimensions, recipe.flow.bits).mean()
         if divergence is not None:
-            loss = bits + recipe.divergence * divergence.mean()
+            loss = bits + strength * divergence.mean()
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, recipe.clip)
         value, norm_value = self.team.mean(bits.item()), norm.item()

@@ -43,7 +43,8 @@ class Recipe:
         warmup: steps of linear warm-up; never more than a tenth of the iterations.
         clip: largest gradient norm.
         ema: d of the averaged weights' decay min(d, (1 + t)/(10 + t)).
-        divergence: λ of the Shuffle's divergence, for policies whose weights are in the density.
+        divergence: λ of the Shuffle's divergence, for policies with channel weights; the order ``released`` has
+            its own.
         precision: ``bfloat16`` runs the networks' convolutions so, on CUDA only; log-determinants stay float32.
         flip: mirror training images left to right with probability ½.
         validation: train and score on photographs held out from the train part, never on the test part.

@@ -13,6 +13,7 @@ from eiwflow.flow.channel_weights import Weights
 from eiwflow.flow.config import ORDERS, PRIORS, WEIGHTS
 from eiwflow.flow.conv1x1 import InvertibleConvolution
 from eiwflow.flow.coupling import COUPLINGS, PADDINGS, AffineCoupling
+from eiwflow.flow.released import ReleasedShuffle
 from eiwflow.flow.shuffle import Shuffle
 from eiwflow.flow.split import Split, TopPrior
 from eiwflow.flow.squeeze import Squeeze
@@ -43,8 +44,10 @@ BIJECTIONS: dict[str, Callable[[], Bijection]] = {
         f"shuffle {order}+{weights}": lambda order=order, weights=weights: Shuffle(4, order, weights, 7)
         for order in ORDERS
         for weights in WEIGHTS
+        if order != "released"
     },
     **{f"split {prior}": lambda prior=prior: Split(4, prior) for prior in PRIORS},
+    **{f"shuffle released, {kept} kept": lambda kept=kept: ReleasedShuffle(4, kept) for kept in (1, 2, 3)},
     **{f"weights, {kept} kept": lambda kept=kept: Weights(4, kept) for kept in (1, 3)},
     **{
         f"shuffle {order}+{weights}, {kept} kept": lambda order=order, weights=weights, kept=kept: Shuffle(
@@ -53,6 +56,7 @@ BIJECTIONS: dict[str, Callable[[], Bijection]] = {
         for order in ORDERS
         for weights in WEIGHTS
         for kept in (1, 3)
+        if order != "released"
     },
     **{
         f"split {prior}, {kept} kept": lambda prior=prior, kept=kept: Split(4, prior, kept)

@@ -14,7 +14,7 @@ from eiwflow.flow.policies import DEALS
 
 from .numerics import noise, perturb
 
-POLICIES = [f"{order}+{weights}" for order in ORDERS for weights in WEIGHTS]
+POLICIES = [f"{order}+{weights}" for order, row in ORDERS.items() for weights in WEIGHTS if not row.learned]
 
 #: Every split policy with every prior and every initialisation; those that deal, which only arrange what ``principal``
 #: does too, with a policy of each kind.
@@ -38,6 +38,11 @@ ARMS |= {
     for keep in KEEPS
     if keep != 0.5
 }  # fmt: skip
+ARMS |= {
+    f"released, {init}, keep {keep}": {"split": "released", "prior": "standard", "init": init, "keep": keep}
+    for init in ("random", "principal")
+    for keep in KEEPS
+}
 every_arm = pytest.mark.parametrize("arm", ARMS.values(), ids=ARMS.keys())
 every_policy = pytest.mark.parametrize("split", POLICIES)
 

@@ -6,12 +6,11 @@ import pytest
 import torch
 
 from eiwflow.flow import FlowConfig, MultiScaleFlow, NotInitialisedError
-from eiwflow.flow.config import ORDERS, WEIGHTS
 from eiwflow.flow.information import redundancy
 from eiwflow.flow.policies import AUTO_REDUNDANCY, structured_channels
 from eiwflow.flow.shuffle import Shuffle
 
-from .flows import fresh_flow, images_for, ready_flow
+from .flows import POLICIES, fresh_flow, images_for, ready_flow
 from .numerics import noise, sheet
 
 KEPT = {0.25: 1, 0.5: 2, 0.75: 3}
@@ -88,11 +87,10 @@ def test_the_initialising_pass_counts_the_channels_of_every_level(order):
     assert flow.latent_shapes()[0] == (4 - flow.config.kept[0], 8, 8)
 
 
-@pytest.mark.parametrize("weights", WEIGHTS)
-@pytest.mark.parametrize("order", ORDERS)
-def test_it_is_the_flow_that_the_numbers_alone_describe(order, weights):
-    init = "principal" if "variance" in order else "random"
-    flow = auto_flow(order=order, weights=weights, init=init)
+@pytest.mark.parametrize("split", [*POLICIES, "released"])
+def test_it_is_the_flow_that_the_numbers_alone_describe(split):
+    init = "principal" if "variance" in split else "random"
+    flow = auto_flow(split=split, prior="standard", init=init)
     again = MultiScaleFlow(flow.config, seed=3)
     again.initialise(structured())
     assert flow.state_dict().keys() == again.state_dict().keys()

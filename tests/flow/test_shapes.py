@@ -13,6 +13,7 @@ from .numerics import largest_difference
 
 @st.composite
 def descriptions(draw):
+    split = draw(st.sampled_from([*NAMED_SPLITS, "first+pooled", "random+pooled", "released"]))
     levels = draw(st.integers(1, 3))
     sides = st.integers(1, 3).map(lambda n: n * 2**levels)
     return {
@@ -20,8 +21,8 @@ def descriptions(draw):
         "levels": levels,
         "steps": draw(st.integers(1, 3)),
         "width": draw(st.integers(1, 6)),
-        "split": draw(st.sampled_from([*NAMED_SPLITS, "first+pooled", "random+pooled"])),
-        "prior": draw(st.sampled_from(PRIORS)),
+        "split": split,
+        "prior": "standard" if split == "released" else draw(st.sampled_from(PRIORS)),
         "init": draw(st.sampled_from(INITS)),
         "network": draw(st.sampled_from(["1-1", "3-1-3", "3-5"])),
         "keep": draw(st.sampled_from(KEEPS)),
