@@ -45,13 +45,15 @@ if runs and (more := ui.more_evidence()).open:
         if shown.progress.levels:
             ui.table([level.row() for level in shown.progress.levels])
             st.caption(
-                f"Means over channels at step {shown.progress.recorded:,}: J in nats a pixel, h in nats a dimension "
-                "(1.419 is that of N(0, 1)), and the spread over images of log ω in nats."
+                f"Means over channels at step {shown.progress.recorded:,}: spectral redundancy in nats a pixel, "
+                "marginal entropy in nats a dimension (1.419 is that of N(0, 1)), spread over images of log ω in nats."
             )
             ui.exports(page, tables={"curves": shown.progress.table()}, pictures={})
-        st.markdown("The same training without the app, and how to go on with it:")
-        commands = f"{shown.command}\npython -m eiwflow train --resume {shown.run.path}"
-        st.code(commands, language="bash", wrap_lines=True)
+        if shown.state.memory_mib:
+            st.caption(f"It took at most {shown.state.memory_mib:,.0f} MiB of memory so far.")
+        with st.expander("Reproduce this"):
+            commands = f"{shown.command}\npython -m eiwflow train --resume {shown.run.path}"
+            st.code(commands, language="bash", wrap_lines=True)
         st.caption("The end of its log:")
         st.code(shown.run.log_end(), language=None, wrap_lines=True)
 

@@ -42,15 +42,10 @@ NOT_YET = {
     "eiwflow/figures/shuffle.py",
     "eiwflow/figures/slide.py",
     "eiwflow/figures/strip.py",
-    "eiwflow/figures/train.py",
     "eiwflow/figures/weights.py",
-    "eiwflow/ui/live_run.py",
-    "eiwflow/ui/new_run.py",
-    "eiwflow/ui/run_loaders.py",
     "eiwflow/ui/weight_loaders.py",
     "pages/4_shuffle.py",
     "pages/5_weights.py",
-    "pages/9_train.py",
 }
 #: Texts that quote old words on purpose.
 QUOTES = {"docs/migration.md"}

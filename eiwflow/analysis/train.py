@@ -27,11 +27,12 @@ class LevelNow:
 
     Attributes:
         number: from 1.
-        redundancy: J by channel number, nats a pixel; empty where maps have one pixel.
-        entropy: marginal h by channel number, nats a dimension.
-        order: channel numbers in force, kept first; None for the last level, which does not split.
+        redundancy: spectral redundancy by channel number, nats a pixel; empty where maps have one pixel.
+        entropy: marginal entropy by channel number, nats a dimension.
+        order: channel numbers in the order used, those passed on first; None for the last level, which does not split.
         would_stay: by channel number, whether it would be kept if channels were sorted now.
         weight_spread: mean over channels of the standard deviation over images of log ω, nats; None without weights.
+        count: how many channels are passed on.
 
     """
 
@@ -41,34 +42,36 @@ class LevelNow:
     order: tuple[int, ...] | None
     would_stay: tuple[bool, ...]
     weight_spread: float | None
+    count: int
 
     @property
     def kept(self) -> tuple[int, ...]:
-        """The channels in force that stay."""
-        return () if self.order is None else self.order[: len(self.order) // 2]
+        """The channels that are passed on."""
+        return () if self.order is None else self.order[: self.count]
 
     @property
     def emitted(self) -> tuple[int, ...]:
-        """The channels in force that leave."""
-        return tuple(range(len(self.entropy))) if self.order is None else self.order[len(self.order) // 2 :]
+        """The channels that are factored out."""
+        return tuple(range(len(self.entropy))) if self.order is None else self.order[self.count :]
 
     @property
     def crossing(self) -> int:
-        """How many channels would leave that stay in force; as many would stay that leave."""
+        """How many channels that are passed on would be factored out if they were sorted now."""
         return sum(not self.would_stay[channel] for channel in self.kept)
 
     def in_words(self) -> str:
         """Say which half has the structure, and whether the order still holds."""
         if self.order is None:
-            return f"Level {self.number} is the last: all {len(self.entropy)} channels leave."
-        half = len(self.kept)
-        moved = (
-            "the order in force is still that of J" if not self.crossing else f"{self.crossing} of {half} would cross"
-        )
+            return f"Level {self.number} is the last: all {len(self.entropy)} channels are factored out."
         if not self.redundancy:
-            return f"Level {self.number} keeps {half} of {2 * half} channels."
-        kept, emitted = (_mean(self.redundancy, part) for part in (self.kept, self.emitted))
-        return f"Level {self.number}: J {fixed(kept, 2)} kept, {fixed(emitted, 2)} emitted (nats/pixel); {moved}."
+            return f"Level {self.number} passes on {self.count} of {len(self.order)} channels."
+        moved = (
+            "Sorting again would change nothing."
+            if not self.crossing
+            else f"Sorting again would move {self.crossing} of {self.count} across."
+        )
+        kept, emitted = (fixed(_mean(self.redundancy, part), 2) for part in (self.kept, self.emitted))
+        return f"Level {self.number} passes on a redundancy of {kept} and factors out {emitted} nats/pixel. {moved}"
 
     def row(self) -> dict[str, Any]:
         """Return what the level is like on average."""
@@ -76,10 +79,10 @@ class LevelNow:
         return {
             "level": self.number,
             "channels": len(self.entropy),
-            "J kept": _mean(self.redundancy, kept),
-            "J emitted": _mean(self.redundancy, emitted),
-            "h kept": _mean(self.entropy, kept),
-            "h emitted": _mean(self.entropy, emitted),
+            "redundancy passed on": _mean(self.redundancy, kept),
+            "redundancy factored out": _mean(self.redundancy, emitted),
+            "entropy passed on": _mean(self.entropy, kept),
+            "entropy factored out": _mean(self.entropy, emitted),
             "would cross": math.nan if self.order is None else self.crossing,
             "spread of log ω": math.nan if self.weight_spread is None else self.weight_spread,
         }
@@ -96,7 +99,7 @@ class Progress:
         train: (N,) bits/dim of the training batches since the point before, with the weights of the moment.
         smoothed: (N,) the same under a running mean.
         test_steps: (M,) recording steps.
-        test: (M,) bits/dim of the first test images, with averaged weights.
+        test: (M,) bits/dim of the first test images, with averaged parameters.
         final: bits/dim on the whole test part, None before the end.
         validation: whether images held out from the train part stand in for the test part.
         seconds: that the training has taken.
@@ -140,9 +143,16 @@ class Progress:
         if self.bits is None:
             return "Nothing is recorded yet."
         kind, part = ("held-out", "images held out from train") if self.validation else ("test", "the test part")
-        whole = f"on {part}" if self.final is not None else f"on the first {kind} images, with averaged weights"
+        whole = f"on {part}" if self.final is not None else f"on the first {kind} images"
         gained = f", from {self.test[0]:.2f} at the start" if len(self.test) > 1 else ""
         return f"After {max(0, self.step):,} of {self.iterations:,} steps: {self.bits:.3f} bits/dim {whole}{gained}."
+
+    @property
+    def gap(self) -> float | None:
+        """How far the test curve lies above the smoothed training curve where both were recorded last, in bits/dim."""
+        if not len(self.test) or not len(self.steps) or self.test_steps[-1] < self.steps[0]:
+            return None
+        return float(self.test[-1] - np.interp(self.test_steps[-1], self.steps, self.smoothed))
 
     def at_longest(self) -> Progress:
         """Return it as it would stand where :meth:`in_words` says most: before its last scores."""
@@ -204,7 +214,7 @@ def progress(run: RunDirectory) -> Progress:
         validation=recipe.validation,
         seconds=max((r["seconds"] for r in records if _number(r.get("seconds"))), default=0.0),
         per_second=_pace(curve[-PACE_POINTS:]),
-        levels=tuple(_level(n, level) for n, level in enumerate(recordings[-1]["levels"], 1)) if recordings else (),
+        levels=_levels(recordings[-1]["levels"]) if recordings else (),
         recorded=recordings[-1]["step"] if recordings else -1,
     )
 
@@ -235,10 +245,18 @@ def _is_level(record: object) -> bool:
     )
 
 
-def _level(number: int, record: dict[str, Any]) -> LevelNow:
+def _levels(records: list[dict[str, Any]]) -> tuple[LevelNow, ...]:
+    # What a level passes on, the next one squeezes into four times as many channels.
+    counts = [len(record["entropy"]) // 4 for record in records[1:]]
+    return tuple(
+        _level(n, record, count) for n, (record, count) in enumerate(zip(records, [*counts, 0], strict=True), 1)
+    )
+
+
+def _level(number: int, record: dict[str, Any], count: int) -> LevelNow:
     entropy = tuple(_float(value) for value in record["entropy"])
     order, entropy_order = record.get("order"), record.get("entropy_order")
-    stays = set((entropy_order or [])[: len(entropy) // 2])
+    stays = set((entropy_order or [])[:count])
     spread = record.get("weights_std")
     return LevelNow(
         number,
@@ -247,6 +265,7 @@ def _level(number: int, record: dict[str, Any]) -> LevelNow:
         None if order is None else tuple(order),
         tuple(channel in stays for channel in range(len(entropy))),
         None if not spread else float(np.mean([_float(value) for value in spread])),
+        count,
     )
 
 

@@ -6,6 +6,7 @@ on nothing that grows; data are rows beside it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -16,10 +17,12 @@ from .pixels import file_uri
 if TYPE_CHECKING:
     from ..analysis.train import LevelNow, Progress
 
-_RAW, _SMOOTH, _TEST = "train (faint)", "train, smoothed (bold)", "test, averaged weights"
+_RAW, _SMOOTH, _TEST = "train (faint)", "train, smoothed (bold)", "test, averaged parameters"
 #: Of runs that are compared, each with a colour of its own: a dash.
 _RUN_DASHES = ([1, 0], [8, 3], [3, 3], [10, 3, 2, 3], [2, 5])
 MOST_RUNS = len(palette.ARMS)
+#: Bits/dim between which curves stand at least: the raw bytes have 8. No axis ends above the last.
+_LOW, _HIGH, _MOST = 3.0, 8.0, 12.0
 #: A plain wheel scrolls the page.
 _ZOOM = {
     "name": "zoom",
@@ -36,8 +39,23 @@ _BITS = {
 }
 
 
-def curves() -> dict[str, Any]:
-    """Return the description of a run's curves: every batch faint, smoothed bold, test images beside them."""
+def scale(progress: Progress, floor: float | None = None) -> tuple[float, float]:
+    """Return the whole bits between which a run's curves stand: the same for train and test, and while they fall."""
+    values = [
+        *progress.train.tolist(), *progress.test.tolist(), *([] if floor is None else [floor - 0.1]), _LOW, _HIGH
+    ]  # fmt: skip
+    finite = [value for value in values if math.isfinite(value)]
+    return float(max(math.floor(min(finite)), 0)), float(min(math.ceil(max(finite)), _MOST))
+
+
+def curves(ends: tuple[float, float], floor: float | None = None) -> dict[str, Any]:
+    """Return the description of a run's curves: every batch faint, smoothed bold, test images beside them.
+
+    Args:
+        ends: of the axis, see :func:`scale`.
+        floor: bits/dim that no model can beat, where that is known: a line.
+
+    """
     colour = {
         "field": "line",
         "type": "nominal",
@@ -46,22 +64,36 @@ def curves() -> dict[str, Any]:
             "domain": [_RAW, _SMOOTH, _TEST],
             "range": [palette.REFERENCE, palette.REFERENCE, palette.SUBJECT],
         },
-        "legend": {"orient": "top", "symbolType": "stroke", "symbolStrokeWidth": 3, "labelLimit": 300, "columns": 1},
+        "legend": {"orient": "top", "symbolType": "stroke", "symbolStrokeWidth": 3, "labelLimit": 300, "columns": 3},
     }
     tip = [
         {"field": "line", "title": "curve"},
         {"field": "step", "format": ","},
         {"field": "bits", "title": "bits/dim", "format": ".3f"},
     ]
-    shared = {"x": _STEP, "y": _BITS, "color": colour, "tooltip": tip}
-    return {
-        "height": 330,
-        "layer": [
-            _layer(_RAW, {"type": "line", "strokeWidth": 1, "opacity": 0.45}, shared) | {"params": [_ZOOM]},
-            _layer(_SMOOTH, {"type": "line", "strokeWidth": 3}, shared),
-            _layer(_TEST, {"type": "line", "strokeWidth": 2.5, "strokeDash": [6, 3], "point": {"size": 30}}, shared),
-        ],
-    }
+    bits = {**_BITS, "scale": {"domain": list(ends), "nice": False, "zero": False}}
+    shared = {"x": _STEP, "y": bits, "color": colour, "tooltip": tip}
+    layers = [
+        _layer(_RAW, {"type": "line", "strokeWidth": 1, "opacity": 0.45, "clip": True}, shared) | {"params": [_ZOOM]},
+        _layer(_SMOOTH, {"type": "line", "strokeWidth": 3, "clip": True}, shared),
+        _layer(
+            _TEST,
+            {"type": "line", "strokeWidth": 2.5, "strokeDash": [6, 3], "point": {"size": 30}, "clip": True},
+            shared,
+        ),
+    ]
+    if floor is not None:
+        line = {"data": {"values": [{"bits": round(floor, 4)}]}, "encoding": {"y": bits}}
+        words = {
+            "type": "text",
+            "text": f"floor {floor:.2f}: the grain alone",
+            "align": "right",
+            "dy": -8,
+            "fontSize": 13,
+        }
+        layers.append({**line, "mark": {"type": "rule", "strokeDash": [2, 3], "color": palette.REFERENCE}})
+        layers.append({**line, "mark": words, "encoding": {"y": bits, "x": {"value": "width"}}})
+    return {"height": 330, "layer": layers}
 
 
 def curve_rows(progress: Progress) -> list[dict[str, Any]]:
@@ -125,7 +157,7 @@ def _layer(line: str, mark: dict[str, Any], encoding: dict[str, Any]) -> dict[st
 
 
 def channels(level: int) -> dict[str, Any]:
-    """Return the description of a level's channels, in the order in force: bars of J, pale where they would cross."""
+    """Return the description of a level's channels, in the order used: bars, pale where a channel would cross."""
     return {
         "height": 220,
         "mark": {"type": "bar", "stroke": palette.REFERENCE},
@@ -133,36 +165,41 @@ def channels(level: int) -> dict[str, Any]:
             "x": {
                 "field": "place",
                 "type": "ordinal",
-                "title": f"level {level}: place in force, the first half is kept",
+                "title": f"level {level}: place in the order used",
                 "axis": {"labelOverlap": True, "labelAngle": 0},
             },
-            "y": {"field": "J", "type": "quantitative", "title": "J (nats/pixel)", "axis": {"tickCount": 4}},
+            "y": {
+                "field": "redundancy",
+                "type": "quantitative",
+                "title": "redundancy (nats/pixel)",
+                "axis": {"tickCount": 4},
+            },
             "color": {
                 "field": "side",
                 "type": "nominal",
                 "title": None,
-                "scale": {"domain": ["kept", "emitted"], "range": [palette.KEPT, palette.EMITTED]},
+                "scale": {"domain": ["passed on", "factored out"], "range": [palette.KEPT, palette.EMITTED]},
                 "legend": {"orient": "top"},
             },
             "opacity": {
                 "field": "crosses",
                 "type": "nominal",
                 "title": None,
-                "scale": {"domain": ["as in force", "would cross"], "range": [1, 0.35]},
+                "scale": {"domain": ["as used", "would cross"], "range": [1, 0.35]},
                 "legend": None,
             },
             "strokeDash": {
                 "field": "crosses",
                 "type": "nominal",
-                "scale": {"domain": ["as in force", "would cross"], "range": [[1, 0], [3, 2]]},
+                "scale": {"domain": ["as used", "would cross"], "range": [[1, 0], [3, 2]]},
                 "legend": None,
             },
             "tooltip": [
                 {"field": "channel"},
                 {"field": "side"},
                 {"field": "crosses", "title": "sorted now"},
-                {"field": "J", "title": "J (nats/pixel)", "format": ".3f"},
-                {"field": "h", "title": "h (nats/dim)", "format": ".3f"},
+                {"field": "redundancy", "title": "redundancy (nats/pixel)", "format": ".3f"},
+                {"field": "entropy", "title": "marginal entropy (nats/dim)", "format": ".3f"},
             ],
         },
     }
@@ -175,21 +212,20 @@ def channel_rows(level: LevelNow) -> list[dict[str, Any]]:
         {
             "place": place,
             "channel": channel,
-            "side": "kept" if channel in kept else "emitted",
-            "crosses": "as in force" if (channel in kept) == level.would_stay[channel] else "would cross",
-            "J": level.redundancy[channel],
-            "h": level.entropy[channel],
+            "side": "passed on" if channel in kept else "factored out",
+            "crosses": "as used" if (channel in kept) == level.would_stay[channel] else "would cross",
+            "redundancy": level.redundancy[channel],
+            "entropy": level.entropy[channel],
         }
         for place, channel in enumerate((*level.kept, *level.emitted), 1)
     ]
 
 
-def bought(webp: bytes, words: str) -> str:
-    """Return a preset's samples, small, with words at their side."""
+def result(webp: bytes, words: str) -> str:
+    """Return a preset's samples with words below them."""
     return (
-        '<div class="eiw-row" style="align-items: flex-start">'
-        f'<figure style="flex: 2"><img alt="{escape(words)}" src="{file_uri(webp, "webp")}"></figure>'
-        f'<figure style="flex: 3"><figcaption style="padding: 0">{escape(words)}</figcaption></figure></div>'
+        f'<div class="eiw-row"><figure><img alt="{escape(words)}" src="{file_uri(webp, "webp")}" '
+        f'style="max-width: 11rem"><figcaption>{escape(words)}</figcaption></figure></div>'
     )
 
 

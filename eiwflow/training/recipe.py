@@ -24,6 +24,10 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "divergence": (0.0, 100.0),
 }
 _WHOLE = ("batch", "iterations", "seed", "warmup")
+#: Fields that a command line names only where they differ from their default.
+_RARE = (
+    "network", "scale_bound", "permutation_seed", "memory", "keep", "warmup", "clip", "ema", "divergence", "precision",
+)  # fmt: skip
 OPTIMISERS = ("muon", "adamw")
 PRECISIONS = ("float32", "bfloat16")
 
@@ -101,6 +105,23 @@ class Recipe:
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as what JSON can hold."""
         return {**dataclasses.asdict(self), "flow": self.flow.to_dict()}
+
+    def arguments(self) -> list[str]:
+        """Return the words after ``python -m eiwflow`` that train the same, without the device."""
+        flow = {name: value for name, value in dataclasses.asdict(self.flow).items() if name not in ("shape", "kept")}
+        if self.flow.init == "random":
+            del flow["partition"]
+        own = {name: value for name, value in dataclasses.asdict(self).items() if name != "flow"}
+        usual = dataclasses.asdict(Recipe())
+        usual |= usual.pop("flow")
+        words = ["train"]
+        for name, value in {"data": own.pop("data"), **flow, "size": self.flow.shape[1], **own}.items():
+            option = "--steps-per-level" if name == "steps" else f"--{name.replace('_', '-')}"
+            if isinstance(value, bool):
+                words += [option] * value
+            elif name not in _RARE or value != usual[name]:
+                words += [option, str(value)]
+        return words
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Recipe:

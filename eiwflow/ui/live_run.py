@@ -11,9 +11,10 @@ from ..figures import train as figures
 from . import classroom, gone, parts, routes, state
 from . import run_loaders as loaders
 from .foreign import plain
-from .loaders import floor_in_words
+from .loaders import floor
 
 if TYPE_CHECKING:
+    from ..analysis.train import LevelNow
     from ..training.run import RunDirectory
     from .frame import Visit
 
@@ -70,8 +71,7 @@ def show(one: loaders.Listed, page: Visit) -> None:
         if end := run.log_end():
             st.caption("The end of its log:")
             st.code(end, language=None, wrap_lines=True)
-    if not now.alive:
-        loaders.open_links(run, page)
+    loaders.open_links(run, page, now.alive)
     st.fragment(_draw, run_every=1 if now.alive else None)(one)
 
 
@@ -86,6 +86,8 @@ def _say(run: RunDirectory) -> None:
 
 
 def _draw(one: loaders.Listed) -> None:
+    from ..analysis.words import train as words
+
     run, look = one.run, loaders.look_at(one.run)
     if look is None:
         st.info("This run has been removed meanwhile, here or by someone else; nothing else has changed.")
@@ -96,35 +98,40 @@ def _draw(one: loaders.Listed) -> None:
     if now.frozen:
         st.warning(parts.frozen(now.silent_s))
     st.progress(progress.done, f"**{now.name}** · {progress.pace_in_words(now.alive)}")
+    recipe = look.recipe
+    lowest = floor(recipe.data, recipe.validation, 2**recipe.flow.levels)
     left, right = st.columns([2.3, 1], gap="large")
     with left:
         st.vega_lite_chart(
             figures.curve_rows(progress),
-            figures.curves(),
+            figures.curves(figures.scale(progress, lowest), lowest),
             key="curve",
             width="stretch",
             alt=CURVES if now.alive else f"{CURVES} {progress.in_words()}",
             on_select=_zoomed,
             selection_mode="zoom",
         )
-        memory = f"At most {now.memory_mib:,.0f} MiB of memory so far. " if now.memory_mib else ""
-        recipe = look.recipe
-        floor = floor_in_words(recipe.data, recipe.validation, 2**recipe.flow.levels)
-        st.caption(f"{floor} {memory}Drag to move, Ctrl and wheel to zoom, double click to go back.")
+        st.caption(words.gap(progress) or "Train and test share one scale.")
     with right:
         if (newest := loaders.newest_samples(run)) is not None:
-            st.html(figures.samples(newest[1], f"16 samples at step {newest[0]:,}; ε is the same at every step."))
+            st.html(figures.samples(newest[1], f"16 samples at step {newest[0]:,}, of the same ε at every step."))
     splitting = [level for level in progress.levels if level.order is not None and level.redundancy]
-    for level, column in zip(splitting, st.columns(max(1, len(splitting)), gap="large"), strict=False):
+    if splitting:
+        with st.expander("Channels now"):
+            _draw_channels(splitting, now.alive)
+
+
+def _draw_channels(levels: list[LevelNow], alive: bool) -> None:
+    for level, column in zip(levels, st.columns(len(levels), gap="large"), strict=True):
         with column:
             st.vega_lite_chart(
                 figures.channel_rows(level),
                 figures.channels(level.number),
                 key=f"channels-{level.number}",
                 width="stretch",
-                alt=f"J of the channels of level {level.number}, in the order in force: the sentence below sums it up."
-                if now.alive
-                else f"J of the channels, in the order in force. {level.in_words()}",
+                alt=f"Redundancy of the channels of level {level.number}, in the order used: see the sentence below."
+                if alive
+                else f"Redundancy of the channels, in the order used. {level.in_words()}",
             )
             st.caption(level.in_words())
 
@@ -180,6 +187,6 @@ def _change(one: loaders.Listed, name: str) -> None:
         st.link_button("Export as one ZIP", routes.link_to(one.run.path))
         with st.popover("Delete …", disabled=one.state.alive):
             st.markdown(
-                f"Delete **{plain(one.run.title)}** with its checkpoint, curves and samples? There is no way back."
+                f"Delete **{plain(one.run.title)}** with its checkpoint, curves and samples? This cannot be undone."
             )
             st.button("Delete it for good", on_click=loaders.delete, args=(one.run,), key="delete", type="primary")

@@ -310,8 +310,8 @@ def images(name: str, shape: tuple[int, int, int], multiple: int) -> Images:
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
-def floor_in_words(name: str, validation: bool, multiple: int = 1) -> str:
-    """Return the floor of a bundled set's test part, or of what is held out, as a sentence; empty where not known.
+def floor(name: str, validation: bool, multiple: int = 1) -> float | None:
+    """Return the floor of bits/dim of a bundled set's test part, or of what is held out; None where not known.
 
     Args:
         name: of the data set.
@@ -319,13 +319,18 @@ def floor_in_words(name: str, validation: bool, multiple: int = 1) -> str:
         multiple: what the sides must be divisible by; padded images have no floor.
 
     """
+    if name not in data_sets():
+        return None
+    found = data.load(name, multiple=multiple, download=False)
+    return (data.hold_out(found) if validation else found).floor_bits_per_dim()
+
+
+def floor_in_words(name: str, validation: bool, multiple: int = 1) -> str:
+    """Return the same as a sentence; empty where it is not known."""
     from ..analysis.words.numbers import floor_in_words
 
-    if name not in data_sets():
-        return ""
-    found = data.load(name, multiple=multiple, download=False)
-    floor = (data.hold_out(found) if validation else found).floor_bits_per_dim()
-    return "" if floor is None else floor_in_words(floor)
+    found = floor(name, validation, multiple)
+    return "" if found is None else floor_in_words(found)
 
 
 @st.cache_resource(show_spinner=False)

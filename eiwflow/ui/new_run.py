@@ -1,18 +1,25 @@
-"""The doors to a new run on the page Train: presets by the time they take here, and settings of one's own."""
+"""The ways to a new run on the page Train: presets by the time they take here, and settings of one's own.
+
+To add a control, add a row to :data:`CONTROLS`: its key is a field of ``FlowConfig`` or of ``Recipe``.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Any
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from .. import data
 from ..figures import train as figures
-from ..flow.config import BOUNDS, INITS, NAMED_SPLITS
+from ..flow import FlowConfig
+from ..flow.config import BOUNDS, KEEPS, ORDERS, WEIGHTS
+from ..flow.policies import PARTITIONS, split_name
 from ..training.presets import PRESETS
 from ..training.recipe import BOUNDS as RECIPE_BOUNDS
 from ..training.recipe import OPTIMISERS, Recipe
@@ -21,24 +28,107 @@ from . import parts
 from . import run_loaders as loaders
 from .foreign import plain
 
-Number = TypeVar("Number", int, float)
-
-#: The default policy first.
-SPLITS = list(NAMED_SPLITS)[::-1]
-OPTIMISER = "muon moves the coupling networks' weights by Muon and all else by AdamW; adamw moves everything."
-MIRRORED = "Left to right, each with probability one half: as good as more photographs. Not for letters or digits."
 #: Stands for the data set that a preset names; the one for settings of one's own then.
 PRESETS_OWN, OWN_DATA = "The preset's own", "photos32"
+#: Stands for the partition that goes with the order.
+AS_THE_ORDER = "as the order"
 #: Seconds between two looks at whether the device has been timed.
 WAIT_S = 0.25
 
+ORDER_HELP = (
+    "Which half of a level's channels is passed on. entropy: the channels of largest spectral redundancy; variance: "
+    "the principal channels of largest variance; first and last: the half that is factored out."
+)
+WEIGHTS_HELP = "pooled: every channel is multiplied by a weight ω for every image; none."
+PARTITION_HELP = (
+    "Which channels a coupling computes from: alternating halves, random halves, or by mutual information. "
+    "As the order: by information for entropy, random for others. A random init has no partition."
+)
+KEEP_HELP = "The fraction of its channels that a level passes on; auto: those with structure."
+OPTIMISER_HELP = "muon moves the coupling networks' parameters by Muon and all else by AdamW; adamw moves everything."
+MIRROR_HELP = "Left to right, each with probability one half: as good as more photographs. Not for letters or digits."
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number between the bounds that its field has."""
+
+    label: str
+    value: float
+    step: float
+    format: str | None = None
+    bounds: tuple[float, float] | None = None
+    help: str = ""
+
+    def draw(self, box: DeltaGenerator, name: str) -> None:
+        """Draw the control of a field."""
+        kind = type(self.value)
+        low, high = self.bounds or {**BOUNDS, **RECIPE_BOUNDS}[name]
+        said = f"{low:g} to {high:g}. {self.help}".strip()
+        box.number_input(
+            self.label, kind(low), kind(high), self.value, self.step, self.format, key=f"own-{name}", help=said
+        )
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of several words; the first is the default."""
+
+    label: str
+    options: tuple[Any, ...]
+    help: str = ""
+
+    def draw(self, box: DeltaGenerator, name: str) -> None:
+        """Draw the control of a field."""
+        box.selectbox(self.label, self.options, key=f"own-{name}", help=self.help or None)
+
+
+@dataclass(frozen=True)
+class Toggle:
+    """On or off."""
+
+    label: str
+    help: str = ""
+
+    def draw(self, box: DeltaGenerator, name: str) -> None:
+        """Draw the control of a field."""
+        box.toggle(self.label, key=f"own-{name}", help=self.help or None)
+
+
+#: Columns of controls: field -> its control. Order and channel weights stand above, since presets take them too.
+CONTROLS: tuple[Mapping[str, Number | Choice | Toggle], ...] = (
+    {
+        "size": Number("Image side in pixels", 16, 8, bounds=(8, 256), help="Larger images are cropped."),
+        "levels": Number("Levels", 2, 1),
+        "steps": Number("Flow steps a level", 4, 1),
+        "width": Number("Width of the coupling networks", 32, 8),
+    },
+    {
+        "init": Choice("Init", ("principal", "random"), "Of the 1×1 convolutions: principal channels, or as in Glow."),
+        "partition": Choice("Partition", (AS_THE_ORDER, *PARTITIONS), PARTITION_HELP),
+        "keep": Choice("Keep", (FlowConfig.keep, *(keep for keep in KEEPS if keep != FlowConfig.keep)), KEEP_HELP),
+        "prior": Choice("Prior of what is factored out", ("conditional", "standard")),
+    },
+    {
+        "optimiser": Choice("Optimiser", OPTIMISERS, OPTIMISER_HELP),
+        "learning_rate": Number("Learning rate", Recipe.learning_rate, 1e-3, format="%.4f"),
+        "weight_decay": Number("Weight decay", Recipe.weight_decay, 0.1, format="%.2f"),
+        "seed": Number("Seed", 0, 1),
+    },
+    {
+        "iterations": Number("Training steps", 1000, 100, bounds=(1, loaders.MOST_ITERATIONS)),
+        "batch": Number("Images a step", 64, 8),
+        "flip": Toggle("Mirror half of the images", MIRROR_HELP),
+    },
+)
+
 
 def draw(said: DeltaGenerator | None) -> Callable[[], None]:
-    """Draw all doors; return what waits until the device has been timed, and then says how long each would take.
+    """Draw all controls; return what waits until the device has been timed, and then says how long each would take.
 
     ``said`` takes the page's sentence where there is no run that has one.
     """
-    what, how, where = st.columns([1.2, 1, 1], gap="medium", vertical_alignment="bottom")
+    what, order, weights, where = st.columns([1.6, 1, 1, 1.3], gap="medium", vertical_alignment="bottom")
     what.selectbox(
         "Data set, or the path of an .npz file or a folder",
         [PRESETS_OWN, *shared.data_sets()],
@@ -46,7 +136,13 @@ def draw(said: DeltaGenerator | None) -> Callable[[], None]:
         accept_new_options=True,
         help=f"{PRESETS_OWN}: the one on its card, {OWN_DATA} below. Paths are on the machine that runs this app.",
     )
-    how.selectbox("Split policy", SPLITS, key="split")
+    order.selectbox("Order", sorted(ORDERS, key=lambda word: word != FlowConfig.order), key="order", help=ORDER_HELP)
+    weights.selectbox(
+        "Channel weights",
+        sorted(WEIGHTS, key=lambda word: word != FlowConfig.weights),
+        key="weights",
+        help=WEIGHTS_HELP,
+    )
     names = loaders.devices()
     device = where.selectbox("Device", list(names), format_func=lambda name: f"{name}: {names[name]}", key="device")
     titles, known = {}, loaders.timings(device)
@@ -54,14 +150,16 @@ def draw(said: DeltaGenerator | None) -> Callable[[], None]:
         with column, st.container(border=True, height="stretch"):
             titles[preset] = st.empty()
             titles[preset].markdown(_title(preset, known))  # at once: what stands below it does not move
-            if (bought := loaders.bought(preset)) is not None:
-                st.html(figures.bought(*bought))
-            st.caption(loaders.settings_in_words(preset))
-            st.button("Start", key=f"start-{preset}", on_click=_start, args=(preset,), width="stretch")
-    st.caption(
-        f"Times are those of {device} as if nothing else ran there, from a few steps timed when this page was first "
-        f"opened: measured, not promised. On the command line the presets are {', '.join(f'`{p}`' for p in PRESETS)}."
-    )
+            if (result := loaders.result(preset)) is not None:
+                st.html(figures.result(*result))
+            st.button(
+                "Start",
+                key=f"start-{preset}",
+                on_click=_start,
+                args=(preset,),
+                width="stretch",
+                help=f"`{preset}` on the command line: {loaders.settings_in_words(preset)}",
+            )
     with st.expander("Settings of your own"):
         _own_settings()
         estimate = st.empty()
@@ -99,46 +197,27 @@ def _answer(device: str, what: str, timings: dict[str, loaders.PresetTime] | Non
     if not timings:
         return f"Yes, on {device} ({what})."
     seconds, preset = min((timings[preset].seconds, preset) for preset in timings)
-    return (
-        f"Yes: on {device} ({what}) the smallest preset, {preset}, takes about {loaders.duration(seconds)}, judging by "
-        "a few steps of it."
-    )
+    return f"Yes: the preset {preset} takes about {loaders.duration(seconds)} on {device}, by a few timed steps."
 
 
 def _own_settings() -> None:
-    """Draw every setting with its bounds; :func:`_own_recipe` reads them."""
-
-    def number(
-        box: DeltaGenerator, label: str, name: str, value: Number, step: Number, format: str | None = None
-    ) -> None:
-        low, high = {**BOUNDS, **RECIPE_BOUNDS, "iterations": (1, loaders.MOST_ITERATIONS)}[name]
-        kind = type(value)
-        box.number_input(
-            label, kind(low), kind(high), value, step, format, key=f"own-{name}", help=f"{low:g} to {high:g}"
-        )
-
-    first, second, third, fourth = st.columns(4, gap="medium")
-    first.number_input("Image side in pixels", 8, 256, 16, 8, key="own-size", help="Larger images are cropped.")
-    number(first, "Levels", "levels", 2, 1)
-    number(first, "Learning rate", "learning_rate", Recipe.learning_rate, 1e-3, format="%.4f")
-    number(second, "Flow steps a level", "steps", 4, 1)
-    number(second, "Width of the coupling networks", "width", 32, 8)
-    number(second, "Seed", "seed", 0, 1)
-    third.selectbox("Prior of what leaves", ("conditional", "standard"), key="own-prior")
-    third.selectbox("Initialisation", INITS, key="own-init")
-    third.selectbox("Optimiser", OPTIMISERS, key="own-optimiser", help=OPTIMISER)
-    number(fourth, "Training steps", "iterations", 1000, 100)
-    number(fourth, "Images a step", "batch", 64, 8)
-    number(fourth, "Weight decay", "weight_decay", Recipe.weight_decay, 0.1, format="%.2f")
-    st.toggle("Mirror half of the images", key="own-flip", help=MIRRORED)
+    """Draw every control in its column."""
+    for column, controls in zip(st.columns(len(CONTROLS), gap="medium"), CONTROLS, strict=True):
+        for name, control in controls.items():
+            control.draw(column, name)
 
 
 def _own_recipe() -> Recipe:
-    chosen = st.session_state
-    flow = {name: chosen[f"own-{name}"] for name in ("levels", "steps", "width", "prior", "init")}
-    names = ("iterations", "batch", "optimiser", "learning_rate", "weight_decay", "seed", "flip")
-    settings = {name: chosen[f"own-{name}"] for name in names}
-    return loaders.recipe(_data_name() or OWN_DATA, chosen["own-size"], {**flow, "split": chosen["split"]}, settings)
+    """Return what the controls say."""
+    chosen = {name: st.session_state[f"own-{name}"] for controls in CONTROLS for name in controls}
+    chosen |= {"order": st.session_state["order"], "weights": st.session_state["weights"]}
+    size, partition = chosen.pop("size"), chosen.pop("partition")
+    if chosen["init"] == "principal":
+        chosen |= {"init": "dealt"} if partition == AS_THE_ORDER else {"partition": partition}
+    of_flow = {field.name for field in dataclasses.fields(FlowConfig)}
+    flow = {name: value for name, value in chosen.items() if name in of_flow}
+    settings = {name: value for name, value in chosen.items() if name not in of_flow}
+    return loaders.recipe(_data_name() or OWN_DATA, size, flow, settings)
 
 
 def _data_name() -> str | None:
@@ -150,8 +229,9 @@ def _data_name() -> str | None:
 def _start(preset: str | None = None) -> None:
     """Start what the widgets say at the click: one that was typed into just before has not been drawn since."""
     chosen = st.session_state
+    split = split_name(chosen["order"], chosen["weights"])
     loaders.start(
-        _own_recipe if preset is None else partial(loaders.preset_recipe, preset, _data_name(), chosen["split"]),
+        _own_recipe if preset is None else partial(loaders.preset_recipe, preset, _data_name(), split),
         chosen["device"],
     )
 

@@ -180,16 +180,16 @@ def duration(seconds: float) -> str:
 
 
 @st.cache_resource(show_spinner=False)
-def bought(preset: str) -> tuple[bytes, str] | None:
-    """Return what a preset bought when it was trained for this project: samples, and in words; None without them."""
+def result(preset: str) -> tuple[bytes, str] | None:
+    """Return what came of a preset when it was trained for this project: samples, and in words; None without them."""
     try:
         said = json.loads((PICTURES / f"{preset}.json").read_bytes())
         picture = (PICTURES / f"{preset}.webp").read_bytes()
     except OSError:
         return None
     return picture, (
-        f"What it bought: samples after {said['cpu_seconds'] / 60:.1f} minutes of one core of a 2-core CPU (weighted, "
-        f"{PRESETS[preset]['data']}); {said['test_bits_per_dim']:.2f} bits/dim on the test part."
+        f"{PRESETS[preset]['data']}: {said['test_bits_per_dim']:.2f} bits/dim after {said['cpu_seconds'] / 60:.1f} "
+        "minutes of one core."
     )
 
 
@@ -275,17 +275,8 @@ def data_roots() -> list[Path]:
 
 def command(chosen: Recipe, device: str) -> str:
     """Return the command line that trains the same."""
-    flow = chosen.flow
-    options = {
-        "data": chosen.data, "order": flow.order, "weights": flow.weights, "prior": flow.prior, "init": flow.init,
-        **({"partition": flow.partition} if flow.init == "principal" else {}), "levels": flow.levels,
-        "steps-per-level": flow.steps, "width": flow.width, "size": flow.shape[1], "batch": chosen.batch,
-        "iterations": chosen.iterations, "seed": chosen.seed, "optimiser": chosen.optimiser,
-        "learning-rate": chosen.learning_rate, "weight-decay": chosen.weight_decay, "device": device,
-        "threads": threads(),
-    }  # fmt: skip
-    words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
-    return shlex.join(["python", "-m", "eiwflow", "train", *words, *(["--flip"] if chosen.flip else [])])
+    words = ["python", "-m", "eiwflow", *chosen.arguments(), "--device", device, "--threads", str(threads())]
+    return shlex.join(words)
 
 
 # ---------------------------------------------------------------------- runs
@@ -402,19 +393,41 @@ def newest_samples(run: RunDirectory) -> tuple[int, bytes] | None:
         return None
 
 
-def open_links(run: RunDirectory, page: Visit) -> None:
-    """Draw a link to every page that can show the run's checkpoint, where the side bar has it."""
+def open_links(run: RunDirectory, page: Visit, alive: bool) -> None:
+    """Draw the ways to every page that can show the run's flow; while it trains, as it was saved last."""
     from . import navigation
 
+    entries = [entry for entry in navigation.pages() if entry.group in ("Learn", "Look inside")]
+    entries = [entry for entry in entries if entry.label != "Compare"]
+    if alive:
+        with st.container(horizontal=True):
+            st.markdown("Open it as it is now in")
+            for entry in entries:
+                if st.button(entry.label, key=f"open-{entry.label}"):
+                    _open_now(run, entry.path, page.links)
+        return
     file = next((file for file in loaders.checkpoint_files().values() if file.path == run.last_checkpoint), None)
     if file is None:
         return
-    links = {**page.links, "ck": file.key}
     with st.container(horizontal=True):
-        st.markdown("Open its checkpoint in")
-        for entry in navigation.pages():
-            if entry.group != "Work" and entry.label != "Compare":
-                st.page_link(entry.path, label=entry.label, query_params=links)
+        st.markdown("Open it in")
+        for entry in entries:
+            st.page_link(entry.path, label=entry.label, query_params={**page.links, "ck": file.key})
+
+
+def _open_now(run: RunDirectory, path: str, links: dict[str, str]) -> None:
+    """Open a page on what the run saved last: a copy, since the next save would replace what the visitor looks at."""
+    from ..checkpoint import MAX_FILE_BYTES, CheckpointError
+
+    try:
+        content = files.read_bytes(run.last_checkpoint, MAX_FILE_BYTES)
+        key = loaders.remember_checkpoint(content, f"of {run.title} in training")
+    except (OSError, CheckpointError):
+        st.info("Nothing of this run is saved yet: try again in a few seconds.")
+        return
+    st.session_state.setdefault("_uploaded", []).append(key)
+    state.set_choice("ck", key)
+    st.switch_page(path, query_params={**links, "ck": key})
 
 
 # ---------------------------------------------------------------------- what a click does

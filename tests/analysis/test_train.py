@@ -40,10 +40,12 @@ def test_levels_are_those_of_the_newest_recording(finished):
     assert (*split.kept, *split.emitted) == split.order and len(split.kept) == 6
     would_leave = set(last["levels"][0]["entropy_order"][6:])
     assert split.crossing == len(would_leave & set(split.kept))
-    assert split.row()["J kept"] == pytest.approx(np.mean([last["levels"][0]["redundancy"][c] for c in split.kept]))
+    assert split.row()["redundancy passed on"] == pytest.approx(
+        np.mean([last["levels"][0]["redundancy"][c] for c in split.kept])
+    )
     assert (split.weight_spread is None) == (finished.config()[0].flow.split not in ("weighted", "shuffle"))
     assert end.order is None and end.kept == () and len(end.emitted) == 24
-    assert math.isnan(end.row()["J kept"]) and "all 24 channels leave" in end.in_words()
+    assert math.isnan(end.row()["redundancy passed on"]) and "all 24 channels are factored out" in end.in_words()
 
 
 @pytest.mark.parametrize("ended", [True, False])

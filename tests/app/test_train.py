@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -30,11 +31,11 @@ from eiwflow.training.loop import train
 from eiwflow.training.presets import PRESETS
 from eiwflow.training.recipe import Recipe
 from eiwflow.training.run import RunDirectory, RunError, all_runs, runs_root
-from eiwflow.ui import loaders, run_loaders
+from eiwflow.ui import loaders, new_run, run_loaders
 
 from ..training.test_resume import signalled_at
 from ..training.tiny import tiny_data, tiny_run
-from .conftest import sentences, url, visit_page
+from .conftest import APP, PATIENCE_S, first_screen, sentences, url, visit_page
 
 STEP_S = 0.05
 #: The page's own, in whose place every test has another.
@@ -112,11 +113,11 @@ def test_the_floor_of_a_runs_images_is_that_of_the_part_that_scores_it() -> None
 def test_without_a_run_or_a_checkpoint_the_page_answers_its_question() -> None:
     at = open_train()
     assert not at.exception and not at.error
-    assert "the smallest preset, minute, takes about 70 s, judging by a few steps of it." in sentences(at)
+    assert "the preset minute takes about 70 s on cpu, by a few timed steps." in sentences(at)
     assert {"Start", "Start with these settings"} == labels(at) and len(at.button) == len(PRESETS) + 1
-    bought = json.loads((run_loaders.PICTURES / "minute.json").read_bytes())
-    said = f"after {bought['cpu_seconds'] / 60:.1f} minutes of one core of a 2-core CPU (weighted, faces16); "
-    assert f"What it bought: samples {said}{bought['test_bits_per_dim']:.2f} bits/dim" in sentences(at)
+    measured = json.loads((run_loaders.PICTURES / "minute.json").read_bytes())
+    minutes = measured["cpu_seconds"] / 60
+    assert f"faces16: {measured['test_bits_per_dim']:.2f} bits/dim after {minutes:.1f} minutes" in sentences(at)
     assert not charts(at)
 
 
@@ -175,7 +176,7 @@ def test_images_that_were_replaced_are_read_anew(tmp_path: Path, kind: str) -> N
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_what_a_preset_bought_was_measured_with_its_settings(preset: str) -> None:
+def test_the_result_of_a_preset_was_measured_with_its_settings(preset: str) -> None:
     said = json.loads((run_loaders.PICTURES / f"{preset}.json").read_bytes())
     options = cli.build_parser().parse_args(shlex.split(said["command"])[3:])
     given = {**PRESETS.get(options.preset, {}), **{k: v for k, v in vars(options).items() if v is not None}}
@@ -189,7 +190,8 @@ def test_what_a_preset_bought_was_measured_with_its_settings(preset: str) -> Non
 @pytest.mark.parametrize("preset", PRESETS)
 def test_a_preset_starts_what_the_command_line_would(calls: list[tuple[object, ...]], preset: str) -> None:
     at = open_train()
-    at.selectbox(key="split").set_value("static-last").run()
+    at.selectbox(key="order").set_value("last")
+    at.selectbox(key="weights").set_value("none").run()
     at.button(key=f"start-{preset}").click().run()
     assert not at.exception and not at.error
     ((_, recipe, device, command),) = calls
@@ -219,7 +221,8 @@ def test_settings_of_ones_own_are_started(calls: list[tuple[object, ...]]) -> No
 def test_what_is_typed_just_before_the_click_counts(calls: list[tuple[object, ...]]) -> None:
     at = open_train()
     at.number_input(key="own-iterations").set_value(77)
-    at.selectbox(key="split").set_value("random")
+    at.selectbox(key="order").set_value("random")
+    at.selectbox(key="weights").set_value("none")
     at.button(key="start-own").click().run()  # both arrive with the click, and are drawn after it
     assert (calls[0][1].iterations, calls[0][1].flow.split) == (77, "random")
 
@@ -310,6 +313,51 @@ def test_a_run_that_ended_opens_in_every_page() -> None:
     assert not {"Pause", "Stop", "Resume"} & labels(at)
 
 
+def test_a_run_in_training_opens_on_other_pages_as_it_was_saved_last(held: RunDirectory) -> None:
+    at = open_train()
+    assert "Open it as it is now in" in sentences(at)
+    assert {"Levels", "Latents", "Shuffle", "Space"} <= labels(at)
+    saved = held.last_checkpoint.read_bytes()
+    at.button(key="open-Latents").click().run()
+    assert not at.exception
+    key = hashlib.sha256(saved).hexdigest()[:12]
+    assert url(at)["ck"] == key and at.title[0].value.startswith("What does each level")
+    held.last_checkpoint.unlink()  # the next save would replace it: the copy stays
+    assert not at.run().error and url(at)["ck"] == key
+
+
+def test_a_run_without_a_save_says_that_there_is_nothing_to_open_yet(held: RunDirectory) -> None:
+    held.last_checkpoint.unlink()
+    at = open_train()
+    at.button(key="open-Levels").click().run()
+    assert not at.exception and "Nothing of this run is saved yet" in at.info[0].value
+
+
+def test_the_four_choices_are_plain_words_and_reach_the_recipe(calls: list[tuple[object, ...]]) -> None:
+    at = open_train()
+    for key, value in {"order": "variance", "weights": "none", "own-partition": "random", "own-keep": 0.25}.items():
+        at.selectbox(key=key).set_value(value)
+    at.button(key="start-own").click().run()
+    assert not at.exception and not at.error
+    flow, command = calls[0][1].flow, calls[0][3]
+    assert (flow.order, flow.weights, flow.init, flow.partition, flow.keep) == (
+        "variance", "none", "principal", "random", 0.25
+    )  # fmt: skip
+    assert "--order variance --weights none" in command and "--keep 0.25" in command
+
+
+def test_every_control_is_of_a_field_of_the_recipe() -> None:
+    fields = {field.name for kind in (FlowConfig, Recipe) for field in dataclasses.fields(kind)}
+    assert {name for controls in new_run.CONTROLS for name in controls} <= {"size", *fields}
+
+
+def test_the_first_screen_is_lean() -> None:
+    trained()
+    at = AppTest.from_file(str(APP), default_timeout=PATIENCE_S)
+    words, charts = first_screen(at.switch_page("pages/9_train.py").run())
+    assert 10 < words <= 80 and charts <= 2
+
+
 def test_a_crashed_run_shows_the_end_of_its_log_and_is_resumed(calls: list[tuple[object, ...]]) -> None:
     run = trained(stop_at=3)
     run.set_status("running", 3)
@@ -390,7 +438,7 @@ def test_a_run_removed_under_the_open_page_is_a_sentence(held: RunDirectory, mon
 def test_deleting_asks_first() -> None:
     doomed, other = trained(), trained(seed=1)
     at = open_train(run=doomed.path.name)
-    assert "There is no way back." in sentences(at)
+    assert "This cannot be undone." in sentences(at)
     assert {run.path for run in all_runs(runs_root())} == {doomed.path, other.path}
     at.button(key="delete").click().run()
     assert not at.exception and all_runs(runs_root()) == [other]

@@ -2,7 +2,9 @@
 
 import base64
 import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from eiwflow.analysis.train import progress
@@ -19,12 +21,33 @@ def now(tmp_path_factory):
     return progress(run)
 
 
+ENDS = (3.0, 8.0)
+
+
 def lines_of(description):
     return [layer["transform"][0]["filter"]["equal"] for layer in description["layer"]]
 
 
+def test_train_and_test_share_a_scale_that_stays_while_they_fall(now):
+    ends = train.scale(now, 3.08)
+    assert ends[0] <= 3 and ends[1] >= 8 and all(end == int(end) for end in ends)
+    assert train.scale(replace(now, train=now.train - 0.01, test=now.test - 0.01), 3.08) == ends
+    domains = {str(layer["encoding"]["y"]["scale"]["domain"]) for layer in train.curves(ends, 3.08)["layer"]}
+    assert domains == {str(list(ends))}
+
+
+def test_a_diverging_run_keeps_its_scale(now):
+    assert train.scale(replace(now, test=np.array([1e9, np.inf])))[1] == 12
+
+
+def test_the_floor_is_a_line_where_it_is_known(now):
+    rule, words = train.curves(ENDS, 3.0794)["layer"][-2:]
+    assert rule["data"]["values"] == [{"bits": 3.0794}] and words["mark"]["text"] == "floor 3.08: the grain alone"
+    assert len(train.curves(ENDS)["layer"]) == 3
+
+
 def test_every_curve_has_its_rows_and_every_row_its_curve(now):
-    rows, names = train.curve_rows(now), lines_of(train.curves())
+    rows, names = train.curve_rows(now), lines_of(train.curves(ENDS))
     assert {row["line"] for row in rows} == set(names)
     assert [sum(row["line"] == name for row in rows) for name in names] == [6, 6, 7]
     test = [row["bits"] for row in rows if row["line"] == names[2]]
@@ -32,12 +55,12 @@ def test_every_curve_has_its_rows_and_every_row_its_curve(now):
 
 
 def test_descriptions_hold_no_data_and_can_be_sent(now):
-    for description in (train.curves(), train.compared(["a", "b"]), train.channels(1)):
+    for description in (train.curves(ENDS), train.compared(["a", "b"]), train.channels(1)):
         assert "data" not in description and json.loads(json.dumps(description)) == description
 
 
 def test_a_wheel_alone_scrolls_the_page():
-    for description in (train.curves(), train.compared(["a"])):
+    for description in (train.curves(ENDS), train.compared(["a"])):
         assert "wheel![event.ctrlKey || event.metaKey]" in json.dumps(description)
 
 
@@ -53,20 +76,20 @@ def test_compared_runs_have_a_colour_and_a_dash_each_that_mean_nothing_else(now)
     assert {row["line"] for row in rows} == set(lines_of(description))
 
 
-def test_channels_stand_in_the_order_in_force_on_their_side(now):
+def test_channels_stand_in_the_order_used_on_their_side(now):
     level = now.levels[0]
     rows = train.channel_rows(level)
     assert tuple(row["channel"] for row in rows) == level.order
-    assert [row["side"] for row in rows] == ["kept"] * 6 + ["emitted"] * 6
+    assert [row["side"] for row in rows] == ["passed on"] * 6 + ["factored out"] * 6
     assert sum(row["crosses"] == "would cross" for row in rows) == 2 * level.crossing
     colours = train.channels(1)["encoding"]["color"]["scale"]
     assert dict(zip(colours["domain"], colours["range"], strict=True)) == {
-        "kept": palette.KEPT,
-        "emitted": palette.EMITTED,
+        "passed on": palette.KEPT,
+        "factored out": palette.EMITTED,
     }
 
 
-@pytest.mark.parametrize("draw", [train.samples, train.bought])
+@pytest.mark.parametrize("draw", [train.samples, train.result])
 def test_pictures_are_in_the_page_and_words_are_escaped(draw):
     html = draw(b"webp", "a <b> & c")
     assert base64.b64encode(b"webp").decode() in html and "<b>" not in html

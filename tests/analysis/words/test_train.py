@@ -1,0 +1,39 @@
+"""Why the test curve of a training lies where it lies."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from eiwflow.analysis.train import progress
+from eiwflow.analysis.words.train import gap
+from eiwflow.training.loop import train
+
+from ...training.tiny import tiny_data, tiny_run
+
+
+@pytest.fixture(scope="module")
+def now(tmp_path_factory):
+    run = tiny_run(tmp_path_factory.mktemp("runs"), iterations=6)
+    train(run, images=tiny_data())
+    return progress(run)
+
+
+@pytest.mark.parametrize(
+    ("apart", "sentence"),
+    [
+        (-0.05, "Test lies 0.05 below train: it is scored with averaged parameters"),
+        (0.2, "Test lies 0.20 above train: averaged parameters lag early"),
+        (0.001, "Test and train lie together."),
+    ],
+)
+def test_the_gap_is_measured_at_the_newest_score(now, apart, sentence):
+    test = now.test.copy()
+    test[-1] = now.smoothed[-1] + apart
+    assert gap(replace(now, test=test)).startswith(sentence)
+    assert gap(replace(now, test=test, validation=True)).startswith(sentence.replace("Test", "Held-out"))
+
+
+def test_nothing_is_said_before_both_curves_exist(now):
+    assert gap(replace(now, test=np.empty(0), test_steps=np.empty(0, dtype=int))) == ""
+    assert gap(replace(now, steps=np.empty(0, dtype=int), train=np.empty(0), smoothed=np.empty(0))) == ""
