@@ -9,7 +9,9 @@ from eiwflow.ui.foreign import plain
 
 page = ui.begin("Is a likely picture a real one?", "Likelihood")
 
-from eiwflow.analysis.words import likelihood as words  # noqa: E402 (the title does not wait for torch)
+from eiwflow.analysis.words import compression as archive_words  # noqa: E402 (the title does not wait for torch)
+from eiwflow.analysis.words import likelihood as words  # noqa: E402
+from eiwflow.compression import CompressionError  # noqa: E402
 from eiwflow.data import DataError  # noqa: E402
 
 result = None
@@ -60,5 +62,19 @@ if (more := ui.more_evidence()).open:
             f"analyse {page.argument} --what likelihood --data {page.images.name} --image {page.links['image']} "
             f"--seed {page.seed} --json",
         )
+
+if (bits_fold := ui.fold("Bits you can hold", "archive")).open:
+    with bits_fold:
+        try:
+            archive = cache.measure(page, "compressed", photo=page.photo)
+        except CompressionError as error:
+            st.info(plain(error))
+        else:
+            st.markdown(archive_words.takeaway(archive))
+            st.caption(archive_words.account(archive))
+            ui.offer(page, {"archive.eiw": lambda: archive.content})
+            if page.photo is None:
+                st.caption("Choose “Your own photo” to compress that instead.")
+            ui.recipe(page, f"compress {page.argument} {page.images.name} --out archive.eiw")
 
 ui.closing(page, "A likelihood says how well a flow compresses an image, and not whether the image is real.")

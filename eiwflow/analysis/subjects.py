@@ -23,6 +23,7 @@ from . import (
     SURVEY_IMAGES,
     channels,
     compare,
+    compression,
     entropy,
     latents,
     leads,
@@ -267,6 +268,16 @@ def _score(look: Look, limit: int) -> Evaluation:
     return evaluate(look.flow, ImageData(look.data, train, test, test_source=sources), limit)
 
 
+# ---------------------------------------------------------------------- compression
+
+
+def _compressed(look: Look, photo: bytes | None = None) -> compression.Compressed:
+    """Return a photo as an archive, or the first test images."""
+    if photo is None:
+        return compression.compress_images(look.flow, look.test)
+    return compression.compress_photo(look.flow, photo)
+
+
 #: name -> its measure.
 MEASURES: dict[str, Measure] = {
     "kept_fit": Measure(_kept_fit, ("train",)),
@@ -296,6 +307,7 @@ MEASURES: dict[str, Measure] = {
     "interpolation": Measure(_interpolation, ("image", "seed")),
     "samples": Measure(_samples, ("seed",)),
     "likelihood": Measure(_likelihood, ("test", "seed")),
+    "compressed": Measure(_compressed, ("test",)),
     "bits_per_dim": Measure(lambda look: score(look.flow, look.image, look.seed).item(), ("image", "seed")),
     "anatomy": Measure(lambda look: file.anatomy(look.flow)),
     "inversion": Measure(lambda look: file.inversion(look.flow, look.test), ("test",)),

@@ -305,7 +305,7 @@ def _moves(level: Level) -> list[Move]:
             _Conditional(coupling.affine, *_halves(coupling.channels // 2)),
         ]
     if level.shuffle is not None and level.split is not None:
-        kept, emitted = _halves(level.shuffle.channels // 2)
+        kept, emitted = _halves(level.split.parts[0])
         moves.append(_Order(level.shuffle.order.cpu().numpy()))
         if (weights := level.shuffle.weights) is not None:
             moves += [
@@ -372,7 +372,7 @@ class GridFlow:
             for move in moves:
                 x = move.forward(archive, x, whole)
             if level.split is not None:
-                x, noise = np.split(x, [x.shape[1] // 2], axis=1)
+                x, noise = np.split(x, [level.split.parts[0]], axis=1)
                 noises.append(noise)
         for noise in [*noises, x]:
             if np.abs(noise).max() >= LIMIT * BIN:

@@ -45,7 +45,8 @@ OF_REMADE = (
     "numbers there."
 )
 #: What a browser is told that an exported file is.
-KINDS = {"csv": "text/csv", "png": "image/png", "gif": "image/gif", "npz": "application/octet-stream"}
+BYTES = "application/octet-stream"
+KINDS = {"csv": "text/csv", "png": "image/png", "gif": "image/gif", "npz": BYTES, "eiw": BYTES}
 
 
 def each(page: Page, draw: Callable[[Page], Result]) -> dict[Page, Result]:

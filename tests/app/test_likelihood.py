@@ -10,7 +10,9 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from eiwflow.analysis import likelihood
+from eiwflow import checkpoint
+from eiwflow.analysis import compression, likelihood
+from eiwflow.compression.archive import decompress, flow_digest
 from eiwflow.ui import loaders
 
 from .conftest import picture_bytes, sentences, small_flow, visit_page, write_checkpoint
@@ -78,3 +80,18 @@ def test_a_flow_that_gives_no_finite_number_is_a_sentence(one: Path) -> None:
     write_checkpoint(one / "one.safetensors", flow)
     at = open_likelihood(guess="blurred")
     assert not at.exception and "not finite" in at.error[0].value
+
+
+def test_an_archive_of_test_images_and_of_ones_own_photo_holds_what_the_page_says(one: Path) -> None:
+    at = open_likelihood()
+    said = re.search(r"(\d+) test images take ([\d,]+) bytes", sentences(at))
+    assert said is not None and not at.exception
+    key = loaders.remember_photo(picture_bytes(seed=1))
+    at = open_likelihood(photo=key)
+    said = re.search(r"The photo, (\d+)×(\d+) pixels, takes ([\d,]+) bytes; lossless WebP", sentences(at))
+    assert said is not None and not at.exception
+    flow = checkpoint.load(one / "one.safetensors").flow
+    made = compression.compress_photo(flow, loaders.photos()[key])  # as small as the server keeps it
+    (again,) = decompress(flow, flow_digest(flow), made.content)
+    assert f"{len(made.content):,}" == said[3]
+    assert again.pixels.shape[:2] == (int(said[2]), int(said[1]))

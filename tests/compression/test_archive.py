@@ -49,9 +49,9 @@ def pictures(*shapes: tuple[int, int, int], seed: int = 0) -> list[Picture]:
 
 @pytest.mark.parametrize("order", ["entropy", "random", "variance"])
 @pytest.mark.parametrize("weights", ["none", "pooled"])
-@pytest.mark.parametrize("prior", ["standard", "conditional"])
-def test_every_policy_gives_the_same_pixels_back(order, weights, prior):
-    flow = small_flow(order=order, weights=weights, prior=prior)
+@pytest.mark.parametrize(("prior", "keep"), [("standard", 0.5), ("conditional", 0.25), ("conditional", 0.75)])
+def test_every_policy_gives_the_same_pixels_back(order, weights, prior, keep):
+    flow = small_flow(order=order, weights=weights, prior=prior, keep=keep)
     given = pictures((8, 8, 3), (20, 13, 3), (9, 1, 3), (16, 24, 1))
     content, summary = compress(flow, "flow", given)
     again = decompress(flow, "flow", content)
@@ -72,7 +72,7 @@ def test_a_flow_of_grey_images_takes_grey_pictures_alone():
 
 def test_a_thousand_faces_take_what_the_flow_states_within_two_percent(tmp_path, capsys):
     out = tmp_path / "faces.eiw"
-    assert cli.main(["compress", "faces16-weighted", "faces16", "--out", str(out), "--json"]) == 0
+    assert cli.main(["compress", "faces16-entropy-weighted", "faces16", "--out", str(out), "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["pictures"] == 1000
     assert facts["bytes"] == out.stat().st_size
@@ -87,16 +87,16 @@ def test_the_command_line_writes_the_same_pictures(tmp_path, capsys):
     for number, face in enumerate(faces):
         Image.fromarray(face).save(folder / f"face {number}.png")
     archive, out = tmp_path / "a.eiw", tmp_path / "out"
-    assert cli.main(["compress", "faces16-weighted", str(folder), "--out", str(archive)]) == 0
+    assert cli.main(["compress", "faces16-entropy-weighted", str(folder), "--out", str(archive)]) == 0
     assert "every pixel is the same" in capsys.readouterr().out
-    assert cli.main(["decompress", "faces16-weighted", str(archive), "--out", str(out)]) == 0
+    assert cli.main(["decompress", "faces16-entropy-weighted", str(archive), "--out", str(out)]) == 0
     for number, face in enumerate(faces):
         with Image.open(out / f"face {number}.png") as image:
             assert np.array_equal(np.array(image), face)
     capsys.readouterr()
-    assert cli.main(["decompress", "faces16-weighted", str(archive), "--out", str(out)]) == cli.WRONG_INPUT
+    assert cli.main(["decompress", "faces16-entropy-weighted", str(archive), "--out", str(out)]) == cli.WRONG_INPUT
     assert "choose a folder that does not" in capsys.readouterr().err
-    assert cli.main(["decompress", "faces16-static-last", str(archive), "--out", str(tmp_path / "x")]) == 2
+    assert cli.main(["decompress", "faces16-variance-reversed", str(archive), "--out", str(tmp_path / "x")]) == 2
     assert "made with another flow" in capsys.readouterr().err
 
 
@@ -210,5 +210,5 @@ def test_the_digest_of_a_flow_sees_every_value():
 
 
 def test_a_bundled_flow_has_one_digest_however_it_is_read():
-    path = ASSETS / "checkpoints" / "faces16-weighted.safetensors"
+    path = ASSETS / "checkpoints" / "faces16-entropy-weighted.safetensors"
     assert flow_digest(checkpoint.load(path).flow) == flow_digest(checkpoint.load(path.read_bytes(), name="x").flow)

@@ -1,0 +1,83 @@
+"""How many bytes a flow needs for pictures, beside PNG and WebP: measured on an archive that was written and read."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from ..compression import CompressionError
+from ..compression.archive import (
+    Picture,
+    Summary,
+    compress,
+    flow_digest,
+    lossless_sizes,
+    read_picture,
+)
+from ..data.picture import FORMATS
+from ..flow import MultiScaleFlow
+
+#: The longest side of a photo that is compressed while somebody waits, and dimensions of test images.
+LONGEST_SIDE, MOST_VALUES = 256, 200_000
+#: Parameters of the largest flow that compresses while somebody waits.
+MOST_PARAMETERS = 5_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class Compressed:
+    """An archive and what it is compared with.
+
+    Attributes:
+        content: the archive, as ``decompress`` reads it.
+        summary: what it holds and costs.
+        others: bytes of the same pictures as lossless "png" and "webp".
+        size: (height, width) of a single picture; None of several.
+
+    """
+
+    content: bytes
+    summary: Summary
+    others: dict[str, int]
+    size: tuple[int, int] | None
+
+
+def compress_photo(flow: MultiScaleFlow, photo: bytes) -> Compressed:
+    """Return a photo as an archive, made smaller first where a side is longer than :data:`LONGEST_SIDE`.
+
+    Raises:
+        CompressionError: the file is no picture, or the flow is too large or of grey images.
+
+    """
+    try:
+        with Image.open(io.BytesIO(photo), formats=FORMATS) as opened:
+            opened.draft("RGB", (2 * LONGEST_SIDE, 2 * LONGEST_SIDE))
+            image = ImageOps.exif_transpose(opened).convert("RGB")
+            image.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.LANCZOS)
+    except Exception:  # a decoder fed with damaged bytes may raise anything
+        raise CompressionError(f"The photo cannot be read as {', '.join(FORMATS)}.") from None
+    if flow.config.shape[0] == 1:
+        image = image.convert("L")
+    file = io.BytesIO()
+    image.save(file, "PNG", compress_level=0)
+    return _compressed(flow, [read_picture(file.getvalue(), "photo.png")], image.size[::-1])
+
+
+def compress_images(flow: MultiScaleFlow, images: Tensor) -> Compressed:
+    """Return the first images of uint8 (N, C, H, W) as an archive, as many as :data:`MOST_VALUES` allow."""
+    count = max(1, min(len(images), MOST_VALUES // flow.config.dimensions))
+    chosen = images[:count].permute(0, 2, 3, 1).numpy()
+    return _compressed(flow, [Picture(f"{number:04}.png", pixels) for number, pixels in enumerate(chosen)], None)
+
+
+def _compressed(flow: MultiScaleFlow, pictures: Sequence[Picture], size: tuple[int, int] | None) -> Compressed:
+    if (parameters := flow.parameter_count()) > MOST_PARAMETERS:
+        raise CompressionError(
+            f"This flow has {parameters:,} parameters; up to {MOST_PARAMETERS:,} it compresses here. "
+            "The command compress takes any."
+        )
+    content, summary = compress(flow, flow_digest(flow), pictures)
+    return Compressed(content, summary, lossless_sizes(pictures), size)

@@ -1,0 +1,31 @@
+"""The sentences about an archive."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .numbers import counted, fixed, percent
+
+if TYPE_CHECKING:
+    from ..compression import Compressed
+
+
+def takeaway(result: Compressed) -> str:
+    """Return how many bytes the flow needs, beside WebP."""
+    what = counted(result.summary.pictures, "test image")
+    if result.size is not None:
+        height, width = result.size
+        what = f"The photo, {width}×{height} pixels,"
+    verb = "takes" if result.summary.pictures == 1 else "take"
+    return f"{what} {verb} {result.summary.bytes:,} bytes; lossless WebP takes {result.others['webp']:,}."
+
+
+def account(result: Compressed) -> str:
+    """Return what the flow stated, and where the rest goes."""
+    summary = result.summary
+    over = summary.bytes / summary.stated_bytes - 1
+    return (
+        f"The flow states {fixed(summary.stated_bytes, 0)} bytes. The archive has {percent(over)} more: "
+        f"{summary.start_bytes:,} bytes that the first tile starts from, names, and rounding. "
+        f"PNG takes {result.others['png']:,} bytes. Every pixel was compared after decoding."
+    )
