@@ -4,6 +4,7 @@
 import { Flow, readPack } from "./flow.js";
 import { el, picture } from "./draw.js";
 import { scenes } from "./scenes.js";
+import { joinClass } from "./classroom.js";
 
 const CHANNEL = "eiwflow-lesson", NOTICE_MS = 6000;
 /** Number of the visitor's own photo among the images; side of the square that is sent to the server. */
@@ -62,6 +63,7 @@ class Stage {
     this.notesOpen = false;
     this.build();
     this.listen();
+    this.klass = head.class && !options.home ? joinClass(this) : null;
     this.show();
   }
 
@@ -263,6 +265,7 @@ class Stage {
     this.root.eiwKept = { flow: this.pack.head.flow.name, scene: scene.number, image: String(image.number), photo, kept: this.kept };
     this.channel?.postMessage({ at: this.at });
     if (this.options.home) return;
+    this.klass?.moved();
     const url = new URL(location.href);
     url.searchParams.set("scene", scene.number);
     const put = (key, text) => text ? url.searchParams.set(key, text) : url.searchParams.delete(key);

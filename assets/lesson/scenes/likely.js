@@ -45,6 +45,7 @@ const KINDS = [
 export const likely = {
   number: 13,
   short: "Likely or real?",
+  votes: KINDS.map(([key, name]) => [key, name]),
   title: "Is a likely picture a real one?",
   keepsChoice: true,                                 // a vote is not about one picture
   notes: "A flow says how likely any picture is: few bits per value mean likely. Let the class vote for the likeliest of the five, then count. " +

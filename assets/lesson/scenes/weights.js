@@ -4,9 +4,12 @@ import { normals } from "../flow.js";
 
 const FROM = 1, TO = 6, DRAWS = 2, RANGE = 0.35;
 
+const GUESSES = [["full", "by as much as the grain grows"], ["half", "about half way"], ["little", "only a little"]];
+
 export const weighting = {
   number: 7,
   short: "Weights by picture",
+  votes: GUESSES,
   title: "Each picture weights its own channels.",
   keepsChoice: true,
   notes: "The flow multiplies every channel by a weight that it computes from the picture. Ask: if the grain gets twice as loud, are the channels that " +
@@ -66,7 +69,7 @@ export const weighting = {
         : `Grain ×${(loudness(sigma) / loudness(FROM)).toFixed(1)} moves the factored-out weights by ${share(change)}; full compensation: ${share(full)}.`);
     };
     const control = slider({ label: "Added grain", min: FROM, max: TO, step: 0.1, value: FROM, text: (v) => grain ? `σ ${loudness(v).toFixed(1)} in all` : `σ ${v.toFixed(1)}`, onmove: (v) => { sigma = v; draw(); } });
-    const vote = choices("Your guess", [["full", "by as much as the grain grows"], ["half", "about half way"], ["little", "only a little"]], (key) => {
+    const vote = choices("Your guess", GUESSES, (key) => {
       voted = true;
       stage.choose(key);
       control.input.disabled = false;

@@ -1,9 +1,12 @@
 // Scene 11: the lead of the adaptive split against the training budget, over all bundled studies.
 import { choices, colours, el, minus, number, surface } from "../draw.js";
 
+const LEADS = [["large", "large"], ["small", "small"], ["gone", "gone"]];
+
 export const worth = {
   number: 11,
   short: "Is it worth it?",
+  votes: LEADS,
   title: "Is the adaptive split worth it?",
   keepsChoice: true,
   notes: "Vote first. Each dot is a study: the flow that sorts and weights against its strongest rival with the same initialisation, n seeds each. " +
@@ -60,7 +63,7 @@ export const worth = {
       const bits = (v) => minus(v.toFixed(3).replace(/^-(0\.0+)$/, "$1")), least = bits(Math.min(...longest)), most = bits(Math.max(...longest));
       stage.say(`Longest training: lead ${least === most ? most : `${least} to ${most}`} bits/dim; clearly ahead in ${better} of ${studies.length} studies.`);
     };
-    const vote = choices("Your vote", [["large", "large"], ["small", "small"], ["gone", "gone"]], (key) => { voted = true; stage.choose(key); draw(); }, stage.choice);
+    const vote = choices("Your vote", LEADS, (key) => { voted = true; stage.choose(key); draw(); }, stage.choice);
     stage.host.append(vote.row);
     draw();
     return { stop: () => view.stop() };

@@ -106,8 +106,10 @@ async def _state(request: Request) -> Response:
     visitor = people.visitor_of(cookies)
     if not settings().classroom:
         return Response(status_code=404)
-    BOARD.here(visitor)
-    return JSONResponse(BOARD.of(visitor, people.is_teacher(cookies)), headers={"Cache-Control": "no-store"})
+    teacher = people.is_teacher(cookies)
+    if not teacher:
+        BOARD.here(visitor)
+    return JSONResponse(BOARD.of(visitor, teacher), headers={"Cache-Control": "no-store"})
 
 
 def _told(act: Callable[[dict[str, object], dict[str, str]], bool]) -> Callable[[Request], Awaitable[Response]]:

@@ -1,0 +1,100 @@
+"""A class in real browsers: a student votes and follows, the lecturer sees the tally, and only he leads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import pytest
+
+from .conftest import PATIENCE_MS, Watched, start_server
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+TOKEN = "a-token-for-the-tests"
+FULL = "by as much as the grain grows"
+Open = Callable[..., "Page"]
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EIWFLOW_MODE", "classroom")
+        patch.setenv("EIWFLOW_TEACHER_TOKEN", TOKEN)
+        with start_server(tmp_path_factory.mktemp("runs")) as address:
+            yield address
+
+
+@pytest.fixture
+def enter(browser: Browser, address: str) -> Iterator[Open]:
+    """Return a function that opens a path in a browser of its own; whatever goes wrong fails the test."""
+    windows = []
+
+    def open_at(path: str, size: tuple[int, int] = (1280, 720)) -> Page:
+        context = browser.new_context(viewport={"width": size[0], "height": size[1]})
+        context.set_default_timeout(PATIENCE_MS / 3)
+        watched = Watched(context.new_page(), urlsplit(address).netloc)
+        windows.append((context, watched))
+        watched.page.goto(address + path)
+        return watched.page
+
+    yield open_at
+    complaints = [one for _, watched in windows for one in watched.complaints]
+    for context, _ in windows:
+        context.close()
+    assert complaints == []
+
+
+def scene(page: Page) -> str:
+    return page.locator("[data-lesson=stage] h1").inner_text()
+
+
+def test_a_class_votes_and_follows(enter: Open, address: str) -> None:
+    teacher = enter(f"/_class/teacher/{TOKEN}")
+    teacher.get_by_text("This browser is the teacher’s").wait_for()
+    assert TOKEN not in teacher.url and TOKEN not in teacher.content()
+    teacher.locator("img.qr-code").wait_for()
+    teacher.goto(f"{address}/lesson?scene=7")
+    teacher.wait_for_selector("[data-lesson=stage]")
+
+    student = enter("/lesson", (390, 844))
+    student.get_by_role("button", name="Following the lecturer").wait_for()
+    student.get_by_role("button", name="about half way").wait_for()
+    assert scene(student) == scene(teacher)
+    assert student.locator(".tally").count() == 0
+    teacher.get_by_text("0 votes").wait_for()
+    student.get_by_role("button", name="about half way").click()
+    teacher.get_by_role(
+        "img", name="1 vote: by as much as the grain grows 0, about half way 1, only a little 0"
+    ).wait_for()
+    teacher.get_by_text("1 here").wait_for()
+
+    student.get_by_role("button", name="← Back").click()
+    student.get_by_role("button", name="Follow the lecturer").wait_for()
+    alone = scene(student)
+    teacher.keyboard.press("ArrowRight")
+    teacher.wait_for_timeout(2500)
+    assert scene(student) == alone != scene(teacher)
+    student.get_by_role("button", name="Follow the lecturer").click()
+    student.locator("[data-lesson=stage] h1", has_text=scene(teacher)).wait_for()
+
+    student.reload()
+    student.wait_for_selector("[data-lesson=stage]")
+    teacher.keyboard.press("ArrowLeft")
+    student.get_by_role("button", name="about half way", pressed=True).wait_for()
+    student.get_by_role("button", name="only a little").click()  # a vote in place of the first one
+    teacher.get_by_role(
+        "img", name="1 vote: by as much as the grain grows 0, about half way 0, only a little 1"
+    ).wait_for()
+    teacher.get_by_role("button", name="Vote again").click()
+    teacher.get_by_text("0 votes").wait_for()
+
+
+def test_the_page_of_the_class_fits_a_telephone(enter: Open, address: str) -> None:
+    page = enter("/class", (390, 844))
+    page.locator("img.qr-code").wait_for()
+    page.get_by_text(address, exact=True).wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert page.locator("img.qr-code").evaluate("img => img.complete && img.naturalWidth > 0")
