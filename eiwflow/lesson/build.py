@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
@@ -53,7 +54,8 @@ def flow_facts(pack: Pack, loaded: Checkpoint, images: Tensor) -> dict[str, Any]
     first = trace.levels[0].features
     facts = flow_spec(pack, flow) | {
         "name": loaded.name.removesuffix(".safetensors"),
-        "sha256": loaded.sha256,
+        "parameters": parameters_hash(flow),
+        "temperature": round(loaded.info.temperature, 2),
         "average": pack.floats(first.mean(dim=0).permute(1, 2, 0).numpy()),
         "spread": [_rounded(level.features.std(dim=(0, 2, 3))) for level in trace.levels],
         "middle": [_rounded(level.features.mean(dim=(0, 2, 3))) for level in trace.levels],
@@ -62,6 +64,14 @@ def flow_facts(pack: Pack, loaded: Checkpoint, images: Tensor) -> dict[str, Any]
         "usual": None,
     }
     return facts
+
+
+def parameters_hash(flow: MultiScaleFlow) -> str:
+    """Return the SHA-256 of all that a flow's outputs depend on; a file's name and remarks do not count."""
+    found = hashlib.sha256()
+    for name, value in sorted(flow.state_dict().items()):
+        found.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+    return found.hexdigest()
 
 
 @torch.inference_mode()

@@ -41,7 +41,7 @@ def flow_name() -> str:
 def build(checkpoints: Path, studies: Path) -> bytes:
     """Return the pack of the bundled flows.
 
-    The usual ranks, which take a minute a flow, are those of the shipped pack where the flow is the same file.
+    The usual ranks, which take a minute a flow, are those of the shipped pack where the flow is the same.
 
     Args:
         checkpoints: folder of the bundled flows.
@@ -61,7 +61,7 @@ def build(checkpoints: Path, studies: Path) -> bytes:
     for part, loaded in (("flow", flow), ("fixed", fixed)):
         before = shipped.get(part) or {}
         if loaded is not None:
-            same = before.get("usual") and before.get("sha256") == loaded.sha256
+            same = before.get("usual") and before.get("parameters") == made.head[part]["parameters"]
             made.head[part]["usual"] = before["usual"] if same else of.usual_rank(loaded.flow, tests)
     for image in made.head["images"]:
         image["grain"] = round(float(images.factors["grain"].test[image["number"]]), 3)

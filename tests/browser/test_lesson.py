@@ -164,10 +164,8 @@ def test_pictures_are_scored_once_a_guess_is_made(scene: Open) -> None:
     assert float(bits["pure noise"]) > float(bits["this picture"]) > 0
     first = page.locator(".amounts b").first.inner_text()
     page.locator(".thumb").nth(2).click()  # the guess stands, the numbers are those of another picture
-    page.wait_for_function(
-        "first => ![first, ''].includes(document.getElementById('lesson').shadowRoot.querySelector('.amounts b').textContent)",
-        arg=first,
-    )
+    number = "document.getElementById('lesson').shadowRoot.querySelector('.amounts b').textContent"
+    page.wait_for_function(f"first => ![first, ''].includes({number})", arg=first)
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

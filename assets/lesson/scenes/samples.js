@@ -14,7 +14,7 @@ export const sampling = {
   more: { page: "checkpoint" },
 
   build(stage) {
-    const { flow } = stage, shape = stage.pack.head.shape, top = flow.levels.length - 1, temperatures = flow.levels.map(() => 1);
+    const { flow } = stage, shape = stage.pack.head.shape, top = flow.levels.length - 1, start = stage.pack.head.flow.temperature ?? 1, temperatures = flow.levels.map(() => start);
     let seed = Math.max(1, Math.round(+stage.choice) || 1), timer, at = 0;
     // Of every face: its canvas, its noise at temperature 1, what each level above passed down, the highest level to decode anew.
     const faces = Array.from({ length: FACES }, (_, i) => ({ canvas: el("canvas", { role: "img", "aria-label": `Sample ${i + 1}` }), noise: [], passed: [], stale: -1 }));
@@ -43,7 +43,7 @@ export const sampling = {
       stage.say(`${FACES} new pictures, each from ${number(flow.dimensions)} values of noise. Click for more.`);
     };
     const next = () => { seed++; stage.choose(seed); draw(); };
-    const rows = flow.levels.map((level, l) => slider({ label: `Level ${level.number}`, min: 0, max: 1.3, step: 0.05, value: 1, text: (v) => `T ${v.toFixed(2)}`,
+    const rows = flow.levels.map((level, l) => slider({ label: `Level ${level.number}`, min: 0, max: 1.3, step: 0.05, value: start, text: (v) => `T ${v.toFixed(2)}`,
       onmove: (v) => { temperatures[l] = v; redraw(l); } }).row);
     stage.host.append(el("div", { className: "sliders" }, ...rows, el("button", { type: "button", className: "strong", onclick: () => next() }, "New faces")));
     draw();
