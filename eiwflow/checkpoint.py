@@ -71,6 +71,7 @@ class CheckpointInfo:
         command: the command line that made the file.
         versions: of the software.
         temperature: whose samples come nearest to training images in power; 1 where the file does not say.
+        imported: where the flow was trained by other code: from which file of which, and what was assumed.
 
     """
 
@@ -83,6 +84,7 @@ class CheckpointInfo:
     command: str = ""
     versions: dict[str, str] = field(default_factory=dict)
     temperature: float = 1.0
+    imported: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,6 +116,8 @@ def save(path: Path | str, flow: MultiScaleFlow, info: CheckpointInfo) -> None:
     version = 3 if config.keys() & set(NEW) or info.config.prior not in ("standard", "conditional") else 2
     document = {"format": FORMAT, "version": version, **dataclasses.asdict(info), "config": config}
     document["versions"] = software_versions()
+    if not info.imported:
+        del document["imported"]
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in flow.state_dict().items()}
     files.write_atomically(Path(path), safetensors.torch.save(tensors, {KEY: json.dumps(document, allow_nan=False)}))
 
@@ -255,7 +259,7 @@ def _info(header: dict[str, Any], name: str) -> CheckpointInfo:
     for entry in dataclasses.fields(CheckpointInfo):
         if entry.name in ("config", "temperature"):
             continue
-        value = document.get(entry.name)
+        value = document.get(entry.name, {} if entry.name == "imported" else None)
         kind: type[Any] = {"data": str, "command": str, "step": int, "seed": int}.get(entry.name, dict)
         if not isinstance(value, kind) or isinstance(value, bool):
             raise CheckpointError(name, entry.name, f"of type {kind.__name__}", type(value).__name__)

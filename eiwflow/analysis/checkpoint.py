@@ -39,6 +39,7 @@ _PLACES = {
     ".coupling.": "coupling",
     "shuffle.weights.": "shuffle",
     "split.prior.": "prior",
+    "top.prior.": "prior",
 }
 #: Test images that are sent there and back.
 IMAGES = 64

@@ -71,6 +71,7 @@ def file_table(checkpoint: Checkpoint) -> list[dict[str, str]]:
         "flow": info.config.to_dict(),
         "training": {"data": info.data, "step": info.step, "seed": info.seed, **info.recipe},
         "measured then": {**info.metrics, "temperature": info.temperature},
+        "imported": info.imported,
         "software": info.versions,
         "file": {"sha256": checkpoint.sha256, "command": info.command},
     }

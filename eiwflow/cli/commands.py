@@ -214,7 +214,8 @@ def _images(options: argparse.Namespace, loaded: Checkpoint, download: bool = Tr
     from .. import data
 
     config = loaded.info.config
-    name = loaded.info.data if options.data is None else options.data
+    # A file of other code does not say what it was trained on.
+    name = (loaded.info.data or "photos32") if options.data is None else options.data
     return data.load(name, multiple=2**config.levels, size=config.shape[1], download=download)
 
 
@@ -268,7 +269,9 @@ def inspect_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     lines = [
         f"{loaded.name}: {config.split}, prior {config.prior}, init {config.init}, partition {config.partition}, "
         f"{config.levels} levels × {config.steps} steps, width {config.width}, {result['parameters']:,} parameters",
-        f"trained {loaded.info.step} steps on {loaded.info.data}, seed {loaded.info.seed}",
+        f"imported from {loaded.info.imported.get('file')}, a checkpoint of {loaded.info.imported.get('kind')}"
+        if loaded.info.imported
+        else f"trained {loaded.info.step} steps on {loaded.info.data}, seed {loaded.info.seed}",
     ]
     lines.append("parameters by part: " + ", ".join(f"{part} {count:,}" for part, count in result["parts"].items()))
     for level in result["levels"]:
@@ -472,6 +475,26 @@ def bench_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     return result, text
 
 
+def import_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    """Convert a Glow checkpoint of other code."""
+    from ..importing import Options, import_flow
+
+    stated = Options(options.kind, options.size, options.bits, options.scale_map)
+    loaded = import_flow(options.file, options.out, stated)
+    config, facts = loaded.info.config, loaded.info.imported
+    parameters = loaded.flow.parameter_count()
+    size = "×".join(map(str, config.shape))
+    lines = [
+        f"{options.out}: {parameters:,} parameters, {config.levels} levels × {config.steps} steps, "
+        f"width {config.width}, {config.coupling} couplings, images of {size} with {config.bits} bits",
+        f"imported from {facts['file']}, a checkpoint of {facts['kind']}",
+    ]
+    if facts["assumed"]:
+        lines.append(f"assumed: {facts['assumed']}")
+    result = {"out": str(options.out), "parameters": parameters, "config": config.to_dict(), "imported": facts}
+    return result, "\n".join(lines)
+
+
 def lesson_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     """Write the lesson as one file."""
     from ..files import write_atomically
@@ -494,6 +517,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], tuple[dict[str, Any], str]]] 
     "verify": verify_command,
     "analyse": analyse_command,
     "sample": sample_command,
+    "import": import_command,
     "compress": compress_command,
     "decompress": decompress_command,
     "lesson": lesson_command,

@@ -154,6 +154,20 @@ def build_parser() -> Parser:
     decompress.add_argument("archive", type=Path, help="the archive to read")
     decompress.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="a new folder for the pictures")
 
+    imported = _command(commands, "import", "Convert a Glow checkpoint of other code into one of ours.")
+    imported.add_argument("file", type=Path, help="a state dict of a Glow, saved by torch or as .safetensors")
+    imported.add_argument("--out", type=Path, required=True, metavar="FLOW", help="the .safetensors file to write")
+    imported.add_argument(
+        "--from", dest="kind", choices=("y0ast", "rosinality", "normflows"), help="whose code (default: by its names)"
+    )
+    imported.add_argument("--size", type=int, help="side of its images in pixels, where the file does not say it")
+    imported.add_argument(
+        "--bits", type=int, help="it was trained on 2^BITS grey levels, where the file does not say it"
+    )
+    imported.add_argument(
+        "--scale-map", choices=("sigmoid", "exp", "sigmoid_inv"), help="of normflows' couplings, which no file says"
+    )
+
     lesson = _command(commands, "lesson", "Write the lesson as one HTML file that opens without a network.")
     lesson.add_argument(
         "checkpoint",

@@ -357,7 +357,7 @@ def _advance_to_the_end(
             | ({} if recipe.flow.memory == "store" else {"memory": recipe.flow.memory}),
             command=command,
             versions=checkpoint.software_versions(),
-            **_latest(run, ("temperature",)),
+            temperature=_latest(run, ("temperature",)).get("temperature", CheckpointInfo.temperature),
         )
         run.flush_records()
         checkpoint.save(run.last_checkpoint, trainer.average, info)

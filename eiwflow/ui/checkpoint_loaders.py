@@ -122,6 +122,9 @@ def _curve(path: Path, time: int) -> TrainingCurve | None:
 def origin(checkpoint: Checkpoint) -> str:
     """Return where the file says that it comes from, in a sentence; nothing where it says nothing."""
     info = checkpoint.info
+    if info.imported:
+        kind, file, assumed = (str(info.imported.get(key, "")) for key in ("kind", "file", "assumed"))
+        return plain(f"Imported from {file}, a checkpoint of {kind}. {f'Assumed: {assumed}' if assumed else ''}", 600)
     on = f" on {info.data}" if info.data else ""
     return f"The file says: trained for {info.step:,} steps{on}, seed {info.seed}." if info.step else ""
 

@@ -1,0 +1,95 @@
+"""Convert a file of other code: in a child process with limits on memory and time, since it is a pickle."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from .. import checkpoint, files
+from ..checkpoint import Checkpoint, CheckpointError
+from .formats import GlowError, Options
+
+#: The largest file that is read: weights, and an optimiser's state beside them.
+MAX_SOURCE_BYTES = 2_000_000_000
+#: Limits of the child: memory beyond what it has when it starts, processor seconds, and seconds.
+MEMORY, CPU_S, WALL_S = 4 * 2**30, 240, 600
+_CHILD = "eiwflow.importing.child"
+
+
+def import_flow(source: Path, out: Path, options: Options | None = None) -> Checkpoint:
+    """Convert a Glow checkpoint of other code into one of ours, and return it.
+
+    A pickle can run code, and ``torch.load`` is no boundary. So a child process reads it, with ``weights_only=True``
+    and limits on memory and time; this process reads only the ``.safetensors`` that the child wrote, with every check.
+
+    Args:
+        source: the file: a state dict saved by torch, alone or in a dictionary, or as ``.safetensors``.
+        out: the ``.safetensors`` file to write; it is replaced only by a whole new one.
+        options: what the file does not say.
+
+    Raises:
+        GlowError: in one sentence.
+
+    """
+    options = options or Options()
+    if out.suffix != ".safetensors":
+        raise GlowError(f"--out is {str(out)[:200]!r}; its name must end in .safetensors.")
+    if not os.path.isdir(out.parent):
+        raise GlowError(f"--out is {str(out)[:200]!r}; the folder {str(out.parent)[:200]!r} does not exist.")
+    if os.path.isdir(out):
+        raise GlowError(f"--out is {str(out)[:200]!r}, which is a folder; name a file.")
+    name = files.printable(source.name)
+    try:
+        os.close(files.open_regular(source, MAX_SOURCE_BYTES))
+    except OSError as error:
+        raise GlowError(f"{name} cannot be read: {files.reason(error)}.") from None
+    temporary = out.with_name(f".{out.name}.{secrets.token_hex(4)}")
+    request = {"source": str(source.resolve()), "name": name, "out": str(temporary.resolve())}
+    try:
+        _run_child({**request, "options": asdict(options), "memory": MEMORY, "cpu_s": CPU_S}, name)
+        try:
+            imported = checkpoint.load(temporary, out.name)
+        except CheckpointError as error:
+            raise GlowError(
+                f"{name} makes no usable flow: {error.field} is {error.found}; expected {error.expected}."
+            ) from None
+        os.replace(temporary, out)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return imported
+
+
+def _run_child(request: dict[str, object], name: str) -> None:
+    """Let a child convert; raise what it refuses the file with."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        "OMP_NUM_THREADS": "1",
+    }
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", _CHILD],
+            input=json.dumps(request).encode(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=WALL_S,
+            env=environment,
+            start_new_session=True,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise GlowError(f"{name} took more than {WALL_S} seconds to read and was given up.") from None
+    try:
+        answer = json.loads(done.stdout[-4096:])
+        refusal = answer["refusal"]
+    except (ValueError, TypeError, KeyError):
+        raise GlowError(
+            f"{name} cannot be read within {MEMORY / 2**30:g} GiB and {CPU_S} seconds of a processor core."
+        ) from None
+    if refusal is not None:
+        raise GlowError(str(refusal)[:600])

@@ -1,0 +1,565 @@
+"""The three formats: which tensors a file of other code holds, and which of ours they are.
+
+Every format has the same order of parts: ActNorm, 1×1 convolution, coupling. They differ in how an ActNorm, a coupling
+and a prior are written down, which the readers below undo.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..flow import ConfigError, FlowConfig, InvertibleConvolution
+from ..flow.config import BOUNDS
+
+#: kind -> the repository whose files it is.
+KINDS = {
+    "y0ast": "y0ast/Glow-PyTorch",
+    "rosinality": "rosinality/glow-pytorch",
+    "normflows": "VincentStimper/normalizing-flows",
+}
+#: normflows' word for a scale map -> ours.
+SCALE_MAP_WORDS = {"sigmoid": "sigmoid", "exp": "exp", "sigmoid_inv": "sigmoid-inverse"}
+#: Where a training script may have put the state dict.
+_PLACES = 3
+
+
+class GlowError(ConfigError):
+    """A file of other code cannot be imported; the message is one sentence."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user states of a file, where the file itself does not say it.
+
+    Args:
+        kind: a word of :data:`KINDS`; None recognises it by its keys.
+        size: side of the square images, in pixels.
+        bits: b; the flow was trained on 2^b grey levels.
+        scale_map: normflows' word, of :data:`SCALE_MAP_WORDS`.
+
+    """
+
+    kind: str | None = None
+    size: int | None = None
+    bits: int | None = None
+    scale_map: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Converted:
+    """A file as ours: the flow's config, its state, and what was assumed on the way, a sentence each."""
+
+    kind: str
+    config: FlowConfig
+    state: dict[str, Tensor]
+    assumed: list[str]
+
+
+class Source:
+    """The tensors of a file; each is taken once, with its shape, and what is left over is refused."""
+
+    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
+        self._tensors = dict(tensors)
+
+    def has(self, name: str) -> bool:
+        """Return whether a tensor of this name is left."""
+        return name in self._tensors
+
+    def matches(self, pattern: str) -> list[re.Match[str]]:
+        """Return the matches of a pattern with the names that are left."""
+        return [match for name in self._tensors if (match := re.fullmatch(pattern, name)) is not None]
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Return the shape of a tensor."""
+        if name not in self._tensors:
+            raise GlowError(f"The file has no tensor {_short(name)}, which its other tensors need.")
+        return tuple(self._tensors[name].shape)
+
+    def take(self, name: str, *shape: int) -> Tensor:
+        """Return a tensor in float64 and forget it; ``shape`` is what it must have, −1 for any number."""
+        found = self.shape(name)
+        if len(found) != len(shape) or any(want not in (-1, have) for want, have in zip(shape, found, strict=True)):
+            want = "×".join("n" if n == -1 else str(n) for n in shape) or "one number"
+            raise GlowError(f"{_short(name)} has the shape {_by(found)}; it must be {want}.")
+        return self._tensors.pop(name).double()
+
+    def finish(self) -> None:
+        """Refuse what was not taken.
+
+        Raises:
+            GlowError: with the first name that is left.
+
+        """
+        if self._tensors:
+            first = min(self._tensors)
+            raise GlowError(
+                f"The file has the tensor {_short(first)}, which a Glow of this kind has not "
+                f"({len(self._tensors)} such in all): it is another model."
+            )
+
+
+def recognise(content: object, kind: str | None = None) -> tuple[str, dict[str, Tensor]]:
+    """Return the kind of a file and the state dict in what it holds.
+
+    Args:
+        content: what ``torch.load`` gave: a state dict, or dictionaries with one among them.
+        kind: what it is said to be; None to recognise it.
+
+    Raises:
+        GlowError: no state dict of the three kinds is among them.
+
+    """
+    candidates: list[Mapping[Any, Any]] = [content] if isinstance(content, Mapping) else []
+    for _ in range(_PLACES):
+        for mapping in candidates:
+            tensors = {str(name).removeprefix("module."): value for name, value in mapping.items()}
+            found = next((kind for kind, pattern in _SIGNS.items() if any(map(pattern.match, tensors))), None)
+            if found is None:
+                continue
+            if kind not in (None, found):
+                raise GlowError(f"--from is {kind}, but the names in the file are those of {KINDS[found]}.")
+            for name, value in tensors.items():
+                if not isinstance(value, Tensor) or value.is_quantized or value.layout != torch.strided:
+                    raise GlowError(f"{_short(name)} is a {type(value).__name__}; a state dict has dense tensors only.")
+                if value.is_complex():
+                    raise GlowError(f"{_short(name)} has complex numbers; a Glow has real ones.")
+            return found, tensors
+        candidates = [value for mapping in candidates for value in mapping.values() if isinstance(value, Mapping)]
+    kinds = ", ".join(KINDS.values())
+    raise GlowError(f"The file holds no state dict with the names of a Glow of {kinds}.")
+
+
+_SIGNS = {
+    "y0ast": re.compile(r"flow\.layers\.\d+\.actnorm\.logs$"),
+    "rosinality": re.compile(r"blocks\.\d+\.flows\.\d+\.actnorm\.loc$"),
+    "normflows": re.compile(r"flows\.\d+\.\d+\.flows\.\d+\.s$"),
+}
+
+
+def convert(kind: str, tensors: Mapping[str, Tensor], options: Options) -> Converted:
+    """Return a state dict of one of the three kinds as ours.
+
+    Raises:
+        GlowError: in one sentence: it is not what its names say, or something must be stated that it does not say.
+        ConfigError: it is out of the bounds of our flows.
+
+    """
+    if options.bits is not None and not 1 <= options.bits <= 8:
+        raise GlowError(f"--bits is {options.bits}; it must be between 1 and 8.")
+    if options.scale_map is not None and kind != "normflows":
+        raise GlowError(f"--scale-map is for files of normflows; {KINDS[kind]} has one map only, so leave it out.")
+    source = Source(tensors)
+    converted = _READERS[kind](source, options)
+    source.finish()
+    return converted
+
+
+# ---------------------------------------------------------------------- what the formats share
+
+
+@dataclass(eq=False)
+class _Builder:
+    """Collects a flow's state, and sees that all its couplings agree."""
+
+    state: dict[str, Tensor] = field(default_factory=dict)
+    networks: set[tuple[int, str, bool]] = field(default_factory=set)
+
+    def put(self, name: str, value: Tensor) -> None:
+        self.state[name] = value.to(value.dtype if value.dtype in (torch.int64, torch.bool) else torch.float32)
+
+    def actnorm(self, step: str, log_scale: Tensor, bias: Tensor) -> None:
+        self.put(f"{step}.actnorm.log_scale", log_scale.flatten())
+        self.put(f"{step}.actnorm.bias", bias.flatten())
+
+    def mixing(
+        self, step: str, source: Source, names: dict[str, str], matrix: str, channels: int, flip: Tensor
+    ) -> None:
+        """Read a 1×1 convolution, as its factors or as one matrix; ``flip`` (C,) are signs of its columns."""
+        convolution, c = InvertibleConvolution(channels).double(), channels
+        with torch.no_grad():
+            if source.has(matrix):
+                shape = source.shape(matrix)
+                weight = source.take(matrix, c, c, *[1] * (len(shape) - 2)).reshape(c, c) * flip
+                if not torch.isfinite(weight).all():
+                    raise GlowError(f"{_short(matrix)} has values that are not finite.")
+                convolution.set_matrix(weight)
+            else:
+                permutation = source.take(names["p"], c, c)
+                at = permutation.argmax(dim=1)
+                if not torch.equal(permutation, torch.eye(c, dtype=torch.double)[at]) or len(at.unique()) != c:
+                    raise GlowError(f"{_short(names['p'])} is no permutation matrix.")
+                sign = source.take(names["sign"], c)
+                if not (sign.abs() == 1).all():
+                    raise GlowError(f"{_short(names['sign'])} has values other than 1 and −1.")
+                convolution.permutation.copy_(at)
+                convolution.lower.copy_(source.take(names["l"], c, c).tril(-1))
+                convolution.upper.copy_(source.take(names["u"], c, c).triu(1) * flip)
+                convolution.log_diagonal.copy_(source.take(names["log"], c))
+                convolution.sign.copy_(sign * flip)
+        for name, value in convolution.state_dict().items():
+            self.put(f"{step}.mixing.{name}", value)
+
+    def network(self, step: str, convolutions: list[tuple[Tensor, Tensor]], channels: int, name: str) -> None:
+        """Put the three convolutions (weight, bias) of a coupling; the last has its scales first, then its shifts."""
+        for place, (weight, bias) in zip((0, 2, 4), convolutions, strict=True):
+            self.put(f"{step}.coupling.network.{place}.weight", weight)
+            self.put(f"{step}.coupling.network.{place}.bias", bias)
+        kernels = [int(weight.shape[2]) for weight, _ in convolutions]
+        if any(weight.shape[2] != weight.shape[3] or k not in (1, 3, 5) for k, (weight, _) in zip(
+            kernels, convolutions, strict=True
+        )):  # fmt: skip
+            raise GlowError(f"The convolutions of {_short(name)} have kernels other than 1×1, 3×3 and 5×5.")
+        outputs = convolutions[-1][0].shape[0]
+        if outputs not in (channels // 2, channels):
+            raise GlowError(
+                f"The network of {_short(name)} has {outputs} outputs; it must have {channels // 2} or {channels}."
+            )
+        self.networks.add((int(convolutions[0][0].shape[0]), "-".join(map(str, kernels)), outputs == channels))
+
+    def config(self, coupling: str, **fields: Any) -> FlowConfig:  # noqa: ANN401 (as FlowConfig's)
+        """Return the config, with what the couplings have in common."""
+        if len(self.networks) != 1:
+            raise GlowError("The coupling networks differ in width, kernels or outputs; ours are all alike.")
+        width, network, affine = next(iter(self.networks))
+        for level in range(fields["levels"] - 1):
+            channels = fields["shape"][0] * 2 ** (level + 2)
+            self.put(f"levels.{level}.shuffle.order", torch.arange(channels))
+        self.put("initialised", torch.tensor(True))
+        return FlowConfig(
+            split="static-last", init="random", width=width, network=network,
+            coupling=coupling if affine else "additive", **fields,
+        )  # fmt: skip
+
+    def affine(self) -> bool:
+        """Return whether the couplings read so far have a scale."""
+        return all(affine for _, _, affine in self.networks)
+
+
+def _counted(what: str, number: int) -> int:
+    low, high = BOUNDS[what]
+    if not low <= number <= high:
+        raise GlowError(f"The file has {number} {what}; between {low:g} and {high:g} can be opened.")
+    return number
+
+
+def _image_channels(name: str, channels: int) -> int:
+    """Return C of the images, from the channels of the first level."""
+    if channels not in (4, 8, 12):
+        raise GlowError(f"{_short(name)} has {channels} channels; images of 1, 2 or 3 channels have 4, 8 or 12 there.")
+    return channels // 4
+
+
+def _scales_first(weight: Tensor) -> Tensor:
+    """Return the outputs of a coupling's last layer, of which shifts and scales alternate, with the scales first."""
+    return torch.cat([weight[1::2], weight[0::2]])
+
+
+def _asked(options: Options, name: str, why: str) -> int:
+    value = getattr(options, name)
+    if value is None:
+        raise GlowError(f"The file does not say {why}")
+    return int(value)
+
+
+def _side(options: Options) -> int:
+    low, high = BOUNDS["size"]
+    size = _asked(options, "size", "how large its images are; add --size N, the side in pixels.")
+    if not low <= size <= high:
+        raise GlowError(f"--size is {size}; it must be between {low:g} and {high:g}.")
+    return size
+
+
+def _stated_size(options: Options, height: int, width: int) -> tuple[int, int]:
+    if options.size is not None and (height, width) != (options.size, options.size):
+        raise GlowError(f"--size is {options.size}, but the file is for images of {height}×{width} pixels.")
+    return height, width
+
+
+# ---------------------------------------------------------------------- y0ast/Glow-PyTorch
+
+
+def _y0ast(source: Source, options: Options) -> Converted:
+    build = _Builder()
+    assumed: list[str] = []
+    if source.has("project_ycond.linear.weight"):
+        raise GlowError("This Glow is conditional on a class, which is in no image; such flows cannot be opened.")
+    splits = sorted(int(match[1]) for match in source.matches(r"flow\.layers\.(\d{1,4})\.conv\.conv\.weight"))
+    places = sorted(int(match[1]) for match in source.matches(r"flow\.layers\.(\d{1,4})\.actnorm\.logs"))
+    steps = _counted("steps", (splits or [places[-1] + 1])[0] - 1)
+    # A level is a squeeze, its steps and a split.
+    levels = _counted("levels", len(splits) + 1)
+    first = f"flow.layers.{places[0]}.actnorm.logs"
+    image = _image_channels(first, source.shape(first)[1] if len(source.shape(first)) == 4 else 0)
+    for level in range(levels):
+        channels = image * 2 ** (level + 2)
+        for step in range(steps):
+            theirs, ours = f"flow.layers.{level * (steps + 2) + 1 + step}", f"levels.{level}.steps.{step}"
+            logs, bias = (source.take(f"{theirs}.actnorm.{name}", 1, channels, 1, 1) for name in ("logs", "bias"))
+            build.actnorm(ours, logs, bias * logs.exp())
+            names = {"p": "p", "l": "lower", "u": "upper", "log": "log_s", "sign": "sign_s"}
+            names = {ours: f"{theirs}.invconv.{name}" for ours, name in names.items()}
+            if not source.has(names["p"]) and not source.has(f"{theirs}.invconv.weight"):
+                raise GlowError(
+                    f"{_short(theirs)} has no 1×1 convolution: it reverses or shuffles its channels, and the file does "
+                    "not say how."
+                )
+            ones = torch.ones(channels, dtype=torch.double)
+            build.mixing(ours, source, names, f"{theirs}.invconv.weight", channels, ones)
+            build.network(ours, _y0ast_network(source, f"{theirs}.block", channels), channels, theirs)
+        if level < levels - 1:
+            theirs = f"flow.layers.{splits[level]}.conv"
+            scale = (3 * source.take(f"{theirs}.logs", channels, 1, 1)).exp()
+            weight = source.take(f"{theirs}.conv.weight", channels, channels // 2, 3, 3) * scale[..., None]
+            bias = source.take(f"{theirs}.conv.bias", channels) * scale.flatten()
+            # Means and log standard deviations alternate.
+            build.put(f"levels.{level}.split.prior.weight", torch.cat([weight[0::2], weight[1::2]]))
+            build.put(f"levels.{level}.split.prior.bias", torch.cat([bias[0::2], bias[1::2]]))
+    top = image * 2 ** (levels + 1)
+    if source.has("prior_h"):
+        _, _, height, width = shape = source.shape("prior_h")
+        value = source.take("prior_h", 1, 2 * top, -1, -1)
+        if not 0 < max(shape) <= 1024:
+            raise GlowError(f"prior_h has the shape {_by(shape)}, larger than that of any image that can be opened.")
+        height, width = _stated_size(options, height * 2**levels, width * 2**levels)
+    else:
+        height = width = _side(options)
+        value = torch.zeros(1, 2 * top, height // 2**levels, width // 2**levels, dtype=torch.double)
+    if source.has("learn_top_fn.conv.weight"):
+        weight = source.take("learn_top_fn.conv.weight", 2 * top, 2 * top, 3, 3)
+        bias = source.take("learn_top_fn.conv.bias", 2 * top)
+        value = F.conv2d(value, weight, bias, padding=1) * (3 * source.take("learn_top_fn.logs", 2 * top, 1, 1)).exp()
+    learned = bool(value.any())
+    if learned:
+        build.put(f"levels.{levels - 1}.top.prior.value", value[0])
+    bits = 8 if options.bits is None else options.bits
+    if options.bits is None:
+        assumed.append("The flow was trained on 8 bits, as that code does.")
+    config = build.config(
+        "sigmoid", shape=(image, height, width), levels=levels, steps=steps, prior="unbounded",
+        top_prior="constant" if learned else "standard", bits=bits,
+    )  # fmt: skip
+    return Converted("y0ast", config, build.state, assumed)
+
+
+def _y0ast_network(source: Source, block: str, channels: int) -> list[tuple[Tensor, Tensor]]:
+    convolutions, inputs = [], channels // 2
+    for place in (0, 2):
+        weight = source.take(f"{block}.{place}.conv.weight", -1, inputs, -1, -1)
+        inputs = len(weight)
+        logs, bias = (source.take(f"{block}.{place}.actnorm.{name}", 1, inputs, 1, 1) for name in ("logs", "bias"))
+        convolutions.append((weight * logs.exp().view(-1, 1, 1, 1), (bias * logs.exp()).flatten()))
+    weight = source.take(f"{block}.4.conv.weight", -1, inputs, -1, -1)
+    scale = (3 * source.take(f"{block}.4.logs", len(weight), 1, 1)).exp()
+    weight, bias = weight * scale[..., None], source.take(f"{block}.4.conv.bias", len(weight)) * scale.flatten()
+    if len(weight) == channels:
+        weight, bias = _scales_first(weight), _scales_first(bias)
+    return [*convolutions, (weight, bias)]
+
+
+# ---------------------------------------------------------------------- rosinality/glow-pytorch
+
+
+def _rosinality(source: Source, options: Options) -> Converted:
+    build = _Builder()
+    assumed: list[str] = []
+    numbers = [(int(m[1]), int(m[2])) for m in source.matches(r"blocks\.(\d{1,4})\.flows\.(\d{1,4})\.actnorm\.loc")]
+    levels = _counted("levels", 1 + max(level for level, _ in numbers))
+    steps = _counted("steps", 1 + max(step for _, step in numbers))
+    first = "blocks.0.flows.0.actnorm.loc"
+    image = _image_channels(first, source.shape(first)[1] if len(source.shape(first)) == 4 else 0)
+    for level in range(levels):
+        channels = image * 2 ** (level + 2)
+        for step in range(steps):
+            theirs, ours = f"blocks.{level}.flows.{step}", f"levels.{level}.steps.{step}"
+            scale, loc = (source.take(f"{theirs}.actnorm.{name}", 1, channels, 1, 1) for name in ("scale", "loc"))
+            _check_initialised(source, f"{theirs}.actnorm.initialized")
+            # A negative scale changes the sign of a column of the convolution that follows.
+            build.actnorm(ours, scale.abs().log(), scale.abs() * loc)
+            names = {"p": "w_p", "l": "w_l", "u": "w_u", "log": "w_s", "sign": "s_sign"}
+            names = {ours: f"{theirs}.invconv.{name}" for ours, name in names.items()}
+            flip = torch.where(scale.flatten() < 0, -1.0, 1.0).double()
+            build.mixing(ours, source, names, f"{theirs}.invconv.weight", channels, flip)
+            for mask in ("u_mask", "l_mask", "l_eye"):
+                if source.has(f"{theirs}.invconv.{mask}"):
+                    source.take(f"{theirs}.invconv.{mask}", channels, channels)
+            net, convolutions, inputs = f"{theirs}.coupling.net", [], channels // 2
+            for place in (0, 2):
+                weight = source.take(f"{net}.{place}.weight", -1, inputs, -1, -1)
+                inputs = len(weight)
+                convolutions.append((weight, source.take(f"{net}.{place}.bias", inputs)))
+            convolutions.append(_zero_convolution(source, f"{net}.4", inputs))
+            build.network(ours, convolutions, channels, theirs)
+        prior = f"blocks.{level}.prior"
+        weight, bias = _zero_convolution(source, prior, channels // 2 if level < levels - 1 else channels)
+        if weight.shape[0] != 2 * weight.shape[1] or weight.shape[2:] != (3, 3):
+            raise GlowError(f"{prior}.conv.weight has the shape {_by(tuple(weight.shape))}; it must be 2n×n×3×3.")
+        if level < levels - 1:
+            build.put(f"levels.{level}.split.prior.weight", weight)
+            build.put(f"levels.{level}.split.prior.bias", bias)
+    size = _side(options)
+    bits = _asked(options, "bits", "how many bits its images have; add --bits B (that code's default is 5).")
+    side = size // 2**levels
+    if size % 2**levels:
+        raise GlowError(f"--size is {size}; with {levels} levels it must be divisible by {2**levels}.")
+    # Its input is nothing but the border of ones.
+    value = F.conv2d(F.pad(torch.zeros(1, weight.shape[1], side, side).double(), [1, 1, 1, 1], value=1.0), weight, bias)
+    build.put(f"levels.{levels - 1}.top.prior.value", value[0])
+    config = build.config(
+        "sigmoid", shape=(image, size, size), levels=levels, steps=steps, prior="unbounded", top_prior="constant",
+        padding="ones", bits=bits,
+    )  # fmt: skip
+    return Converted("rosinality", config, build.state, assumed)
+
+
+def _zero_convolution(source: Source, name: str, inputs: int) -> tuple[Tensor, Tensor]:
+    weight = source.take(f"{name}.conv.weight", -1, inputs, -1, -1)
+    scale = (3 * source.take(f"{name}.scale", 1, len(weight), 1, 1)).exp().flatten()
+    return weight * scale.view(-1, 1, 1, 1), source.take(f"{name}.conv.bias", len(weight)) * scale
+
+
+def _check_initialised(source: Source, name: str) -> None:
+    if source.has(name) and not source.take(name, *source.shape(name)).all():
+        raise GlowError(f"{_short(name)} is 0: the model was saved before its first batch, and no ActNorm is set.")
+
+
+# ---------------------------------------------------------------------- normflows
+
+
+def _normflows(source: Source, options: Options) -> Converted:
+    build = _Builder()
+    assumed = [
+        "Images are in [0, 1), no transform stands before the flow, and its networks have plain ReLUs.",
+        "Couplings compute from the first half of the channels (split_mode channel).",
+    ]
+    numbers = [(int(m[1]), int(m[2])) for m in source.matches(r"flows\.(\d{1,4})\.(\d{1,4})\.flows\.2\.s")]
+    if not numbers:
+        raise GlowError("The blocks of this model are not normflows' GlowBlocks with ActNorm last.")
+    levels = _counted("levels", 1 + max(level for level, _ in numbers))
+    steps = _counted("steps", 1 + max(step for _, step in numbers))
+    # normflows counts from the latents to the image.
+    first = f"flows.{levels - 1}.{steps - 1}.flows.2.s"
+    image = _image_channels(first, source.shape(first)[1] if len(source.shape(first)) == 4 else 0)
+    shape = _normflows_shape(source, options, image, levels)
+    for level in range(levels):
+        channels = image * 2 ** (level + 2)
+        for step in range(steps):
+            theirs = f"flows.{levels - 1 - level}.{steps - 1 - step}.flows"
+            ours = f"levels.{level}.steps.{step}"
+            s, t = (source.take(f"{theirs}.2.{name}", 1, channels, 1, 1) for name in ("s", "t"))
+            _check_initialised(source, f"{theirs}.2.data_dep_init_done")
+            # Ours are images from −½ to ½.
+            build.actnorm(ours, -s, ((0.5 if (level, step) == (0, 0) else 0.0) - t) * (-s).exp())
+            names = {"p": "P", "l": "L", "u": "U", "log": "log_S", "sign": "sign_S"}
+            names = {ours: f"{theirs}.1.{name}" for ours, name in names.items()}
+            ones = torch.ones(channels, dtype=torch.double)
+            build.mixing(ours, source, names, f"{theirs}.1.W", channels, ones)
+            if source.has(f"{theirs}.1.eye"):
+                source.take(f"{theirs}.1.eye", channels, channels)
+            network = _normflows_network(source, f"{theirs}.0.flows.1.param_map.net", channels)
+            build.network(ours, network, channels, theirs)
+        values = _normflows_base(source, f"q0.{levels - 1 - level}", shape, level, levels)
+        build.put(f"levels.{level}.{'split' if level < levels - 1 else 'top'}.prior.value", values)
+    coupling = "sigmoid"
+    if build.affine():
+        if options.scale_map is None:
+            words = ", ".join(SCALE_MAP_WORDS)
+            raise GlowError(f"The file does not say its scale map; add --scale-map, one of {words} (default: sigmoid).")
+        if options.scale_map not in SCALE_MAP_WORDS:
+            raise GlowError(f"--scale-map is {options.scale_map[:40]!r}; choose one of {', '.join(SCALE_MAP_WORDS)}.")
+        coupling = SCALE_MAP_WORDS[options.scale_map]
+    _encode_couplings(build.state, coupling, affine=build.affine())
+    bits = 8 if options.bits is None else options.bits
+    if options.bits is None:
+        assumed.append("The flow was trained on 8 bits, as in normflows' example.")
+    config = build.config(
+        coupling, shape=shape, levels=levels, steps=steps, prior="constant", top_prior="constant", bits=bits
+    )
+    return Converted("normflows", config, build.state, assumed)
+
+
+def _normflows_network(source: Source, net: str, channels: int) -> list[tuple[Tensor, Tensor]]:
+    """Read a ConvNet2d, with or without ActNorms between its convolutions; its outputs alternate shift and scale."""
+    folded = source.has(f"{net}.1.actNorm.s")
+    convolutions, inputs = [], channels // 2
+    for place in (0, 3) if folded else (0, 2):
+        weight = source.take(f"{net}.{place}.weight", -1, inputs, -1, -1)
+        inputs = len(weight)
+        if folded:
+            s, t = (source.take(f"{net}.{place + 1}.actNorm.{name}", 1, inputs, 1, 1) for name in ("s", "t"))
+            _check_initialised(source, f"{net}.{place + 1}.actNorm.data_dep_init_done")
+            convolutions.append((weight * s.exp().view(-1, 1, 1, 1), t.flatten()))
+        else:
+            convolutions.append((weight, source.take(f"{net}.{place}.bias", inputs)))
+    last = 6 if folded else 4
+    weight = source.take(f"{net}.{last}.weight", -1, inputs, -1, -1)
+    bias = source.take(f"{net}.{last}.bias", len(weight))
+    if len(weight) == channels:
+        weight, bias = _scales_first(weight), _scales_first(bias)
+    return [*convolutions, (weight, bias)]
+
+
+def _encode_couplings(state: dict[str, Tensor], coupling: str, affine: bool) -> None:
+    """Turn couplings that sample into ones that encode: the shift changes its sign, and with ``exp`` the scale too."""
+    for name, value in state.items():
+        if ".coupling.network.4." not in name:
+            continue
+        half = len(value) // 2 if affine and coupling != "exp" else 0
+        state[name] = torch.cat([value[:half], -value[half:]])
+
+
+def _normflows_shape(source: Source, options: Options, image: int, levels: int) -> tuple[int, int, int]:
+    """Return the shape of the images, from the last base where that says it."""
+    if source.matches(r"q0\.\d+\.(loc_cc|log_scale_cc)"):
+        raise GlowError("The bases of this flow are conditional on a class; such flows cannot be opened.")
+    found = source.shape("q0.0.loc")
+    if len(found) != 4 or found[0] != 1:
+        raise GlowError(
+            f"q0.0.loc has the shape {_by(found)}; it must be 1×C×H×W: bases that are conditional on a class, or "
+            "not Gaussian, cannot be opened."
+        )
+    if source.has("q0.0.loc_logs"):
+        size = _side(options)
+        if size % 2**levels:
+            raise GlowError(f"--size is {size}; with {levels} levels it must be divisible by {2**levels}.")
+        return image, size, size
+    if max(found) > 1024:
+        raise GlowError(f"q0.0.loc has the shape {_by(found)}, larger than that of any image that can be opened.")
+    return image, *_stated_size(options, found[2] * 2**levels, found[3] * 2**levels)
+
+
+def _normflows_base(source: Source, name: str, shape: tuple[int, int, int], level: int, levels: int) -> Tensor:
+    """Read a DiagGaussian or a GlowBase: (2C, H, W), means first, then log standard deviations."""
+    channels, height, width = shape[0] * 2 ** (level + 1), shape[1] // 2 ** (level + 1), shape[2] // 2 ** (level + 1)
+    channels = channels if level < levels - 1 else 2 * channels
+    if source.has(f"{name}.loc_logs"):
+        parts = [
+            source.take(f"{name}.{part}", 1, channels, 1, 1)
+            * (3 * source.take(f"{name}.{part}_logs", 1, channels, 1, 1)).exp()
+            for part in ("loc", "log_scale")
+        ]
+        return torch.cat(parts, dim=1)[0].expand(-1, height, width).contiguous()
+    parts = [source.take(f"{name}.{part}", 1, channels, height, width) for part in ("loc", "log_scale")]
+    return torch.cat(parts, dim=1)[0]
+
+
+_READERS: dict[str, Callable[[Source, Options], Converted]] = {
+    "y0ast": _y0ast,
+    "rosinality": _rosinality,
+    "normflows": _normflows,
+}
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return "×".join(map(str, shape))[:40] or "one number"
+
+
+def _short(name: str) -> str:
+    text = "".join(letter if letter.isprintable() else "�" for letter in name[:61])
+    return text if len(text) <= 60 else text[:59] + "…"
