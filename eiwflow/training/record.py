@@ -22,7 +22,7 @@ PROBE_IMAGES = 128
 #: Values a channel that its marginal entropy is estimated from on a recording step.
 RECORDED_VALUES = 4096
 SAMPLES = 16
-SAMPLE_TEMPERATURE = 0.7
+SAMPLE_TEMPERATURE = 1.0
 
 
 @torch.no_grad()
