@@ -1,0 +1,210 @@
+"""The arms of a study one by one: what each cost and reached, and its way there."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..analysis.record import TrainingRecord
+from ..analysis.words.numbers import fixed, signed
+from .file import Study
+from .recipe import Arm
+
+
+def arm_table(study: Study) -> list[dict[str, Any]]:
+    """Return one row an arm: bits/dim over seeds, parameters, iterations, CPU seconds of its training."""
+    rows = []
+    for arm in study.arms:
+        runs = study.of(arm)
+        bits = np.array([run.bits_per_dim for run in runs])
+        rows.append(
+            {
+                **arm_row(arm),
+                "seeds": len(runs),
+                "bits_per_dim": float(bits.mean()),
+                "sd_over_seeds": float(bits.std(ddof=1)) if len(bits) > 1 else math.nan,
+                "parameters": runs[0].parameters,
+                "iterations": runs[0].iterations,
+                "cpu_s": float(np.mean([run.cpu_s for run in runs])),
+                "cpu_s_per_step": float(np.median([run.cpu_s / run.iterations for run in runs])),
+            }
+        )
+    return rows
+
+
+def arm_row(arm: Arm) -> dict[str, Any]:
+    """Return an arm as cells of a table: the whole of it as text, then its choices."""
+    return {"arm": arm.text, **dataclasses.asdict(arm)}
+
+
+def run_table(study: Study) -> list[dict[str, Any]]:
+    """Return one row a run."""
+    numbers = ("seed", "bits_per_dim", "iterations", "parameters", "cpu_s")
+    return [{**arm_row(run.arm), **{number: getattr(run, number) for number in numbers}} for run in study.runs.values()]
+
+
+def cost_in_words(study: Study) -> str:
+    """Return what a step of every kind costs and what that does to iterations, for a study at equal CPU seconds."""
+    costs = ", ".join(f"{kind.replace('/', ' weights, ')} prior ×{cost:.3f}" for kind, cost in study.step_cost.items())
+    iterations = sorted({run.iterations for run in study.runs.values()})
+    return (
+        f"A step costs, relative to the cheapest of its prior and timed in turns before the first run: {costs}. "
+        f"Iterations are divided by that ({', '.join(map(str, iterations))}), each with a whole cosine schedule."
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class ArmCurve:
+    """Bits/dim of an arm while it trained, on some of what the study is evaluated on.
+
+    Attributes:
+        arm: whose.
+        seeds: (n,).
+        steps: (P,) training steps.
+        bits_per_dim: (n, P).
+        seconds_per_step: CPU seconds of a training step, mean over seeds.
+
+    """
+
+    arm: Arm
+    seeds: np.ndarray
+    steps: np.ndarray
+    bits_per_dim: np.ndarray
+    seconds_per_step: float = math.nan
+
+    @property
+    def mean(self) -> np.ndarray:
+        """Mean over seeds (P,)."""
+        return self.bits_per_dim.mean(axis=0)
+
+    @property
+    def cpu_s(self) -> np.ndarray:
+        """CPU seconds of the training steps up to each point (P,), mean over seeds."""
+        return self.steps * self.seconds_per_step
+
+    def in_words(self) -> str:
+        """Return where it begins and ends, to stand behind a name."""
+        first, last = (fixed(value, 3) for value in self.mean[[0, -1]])
+        return f"from {first} at step {self.steps[0]:,.0f} to {last} at step {self.steps[-1]:,.0f}"
+
+    def minus(self, other: ArmCurve) -> ArmCurve | None:
+        """Return the paired difference over the seeds and steps that both have, or None where there are none."""
+        seeds, ours, theirs = np.intersect1d(self.seeds, other.seeds, return_indices=True)
+        steps, at, there = np.intersect1d(self.steps, other.steps, return_indices=True)
+        if not len(seeds) or not len(steps):
+            return None
+        values = self.bits_per_dim[np.ix_(ours, at)] - other.bits_per_dim[np.ix_(theirs, there)]
+        return ArmCurve(self.arm, seeds, steps, values, self.seconds_per_step)
+
+
+def arm_curve(study: Study, arm: Arm) -> ArmCurve | None:
+    """Return the curve of an arm over the seeds whose curves have the same steps, or None where there is none."""
+    runs = [run for run in study.of(arm) if len(run.curve)]
+    runs = [run for run in runs if np.array_equal(run.curve[:, 0], runs[0].curve[:, 0])]
+    if not runs:
+        return None
+    values = np.stack([run.curve[:, 2] for run in runs])
+    # Where the test side was not kept, the training batches stand in for it, for all seeds alike.
+    values = values if np.isfinite(values).all() else np.stack([run.curve[:, 1] for run in runs])
+    step = float(np.mean([run.cpu_s / run.iterations for run in runs]))
+    return ArmCurve(arm, np.array([run.seed for run in runs]), runs[0].curve[:, 0], values, step)
+
+
+# ---------------------------------------------------------------------- on the way: what an arm keeps and sends out
+
+
+@dataclass(frozen=True, eq=False)
+class ArmLevel:
+    """What an arm's split does with the channels of one level, over the S recorded steps of its run of seed 0.
+
+    Attributes:
+        arm, number: whose, and the level from 1.
+        steps: (S,) training steps.
+        order: (C,) channel numbers in force, kept first.
+        crossing: (S, C) which channels, by number, the entropy order of a step would put on the other side.
+        redundancy, entropy: mean over the channels kept and over those emitted (S, 2): J in nats a pixel (None where a
+            map is a single pixel), marginal entropy in nats a dimension.
+        weights_mean, weights_std: log ω over images (S, C) by position after the order; None where the arm has none.
+        weighed: whether these weights are in the density.
+        kept: how many channels are passed on.
+
+    """
+
+    arm: Arm
+    number: int
+    steps: np.ndarray
+    order: np.ndarray
+    crossing: np.ndarray
+    redundancy: np.ndarray | None
+    entropy: np.ndarray
+    weights_mean: np.ndarray | None
+    weights_std: np.ndarray | None
+    weighed: bool
+    kept: int
+
+    def in_words(self) -> str:
+        """Return one sentence on the last step."""
+        crossing = int(self.crossing[-1].sum()) // 2
+        structure = ""
+        if self.redundancy is not None:
+            kept, emitted = self.redundancy[-1]
+            structure = (
+                f"passes on channels of J = {fixed(kept, 2)}, factors out channels of J = {fixed(emitted, 2)} nats/pixel, "
+                "and "
+            )
+        would = "none" if not crossing else str(crossing)
+        leaving = len(self.order) - self.kept
+        return f"{structure}{would} of the {leaving} factored out would be passed on by J now"
+
+    def weights_in_words(self) -> str:
+        """Return how log ω lies in both halves after the last step; empty where the arm has no weights."""
+        if self.weights_mean is None:
+            return ""
+        halves = np.split(self.weights_mean[-1], [self.kept])
+        kept, emitted = (f"{signed(half.min(), 2)} to {signed(half.max(), 2)}" for half in halves)
+        return f"log ω of level {self.number}, mean over images: {kept} passed on, {emitted} factored out (nats)"
+
+
+def kept_channels(arm: Arm, channels: int) -> int:
+    """Return how many of its channels a level passes on, at least 1 and at most all but one."""
+    return min(max(round(channels * float(arm.keep)), 1), channels - 1)
+
+
+def splitting_levels(record: TrainingRecord) -> list[int]:
+    """Return the numbers of the levels that split."""
+    return [level.number for level in record.levels if level.order is not None]
+
+
+def arm_level(arm: Arm, record: TrainingRecord, number: int) -> ArmLevel | None:
+    """Return what an arm's split does at a level, or None where that level does not split."""
+    if number not in splitting_levels(record):
+        return None
+    level = record.levels[number - 1]
+    in_force, by_entropy = level.order, level.entropy_order
+    assert in_force is not None and by_entropy is not None  # a level that splits has both
+    if arm.keep == "auto":
+        return None  # the record does not say how many channels were passed on
+    half = kept_channels(arm, in_force.shape[1])
+    kept, kept_now = (np.argsort(orders, axis=1) < half for orders in (in_force, by_entropy))
+
+    def halves(values: np.ndarray) -> np.ndarray:
+        in_order = np.take_along_axis(values, in_force, axis=1)
+        return np.stack([in_order[:, :half].mean(axis=1), in_order[:, half:].mean(axis=1)], axis=1)
+
+    return ArmLevel(
+        arm=arm,
+        number=number,
+        steps=record.steps,
+        order=in_force[-1],
+        crossing=kept != kept_now,
+        redundancy=None if level.redundancy is None else halves(level.redundancy),
+        entropy=halves(level.entropy),
+        weights_mean=level.weights_mean,
+        weights_std=level.weights_std,
+        weighed=arm.weights != "none",
+        kept=half,
+    )

@@ -1,0 +1,394 @@
+"""Paired differences between arms over seeds, and the part that each choice has in them.
+
+A contrast is a weighted sum of arms whose weights sum to 0. For every seed it has one value, in which initialisation,
+batches and noise of evaluation cancel; over seeds it has a t interval. Of several contrasts that are looked at
+together p is corrected by Holm's method, and a difference is claimed only where the corrected p is below the level.
+Where seeds were added after a look, the level is that of a group-sequential bound (``analysis.intervals``).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ..analysis.intervals import ALPHA, level_after_looks, of_mean
+from ..analysis.words.numbers import counted, signed
+from ..flow.policies import ORDERS
+from .file import Study, StudyError
+from .recipe import AGAIN, HALF, Arm
+
+
+@dataclass(frozen=True, eq=False)
+class Effect:
+    """A contrast of arms over seeds, in bits/dim; below 0, what it is named after needs fewer bits.
+
+    Attributes:
+        name: what is contrasted.
+        arms: arm -> weight; the weights sum to 0.
+        seeds, values: of the n seeds that all these arms were run with.
+        low, high: ends of the interval of the mean over seeds; NaN for one seed.
+        p: two-sided, of a mean of 0; NaN for one seed.
+        p_corrected: p after Holm's correction for everything that is looked at together.
+        correlation: of the two arms over seeds. Pairing narrows the interval where it is above 0. NaN where there are
+            more than two arms, fewer than three seeds, or no scatter.
+        level: two-sided level of interval and claim: 0.05, or less where the study was looked at before.
+
+    """
+
+    name: str
+    arms: Mapping[Arm, float]
+    seeds: np.ndarray
+    values: np.ndarray
+    low: float
+    high: float
+    p: float
+    p_corrected: float = math.nan
+    correlation: float = math.nan
+    level: float = ALPHA
+
+    @property
+    def mean(self) -> float:
+        """The mean over seeds."""
+        return float(self.values.mean())
+
+    @property
+    def claim(self) -> str:
+        """``better``, ``worse``, or ``no conclusion``: one seed, an interval that holds 0, or p too large."""
+        if not (self.p_corrected < self.level and not self.low <= 0 <= self.high):
+            return "no conclusion"
+        return "better" if self.mean < 0 else "worse"
+
+    @property
+    def interval(self) -> str:
+        """The interval as words."""
+        return "no interval" if math.isnan(self.low) else f"{_signed(self.low)} to {_signed(self.high)}"
+
+    @property
+    def over(self) -> str:
+        """What the interval is over: ``6 seeds, paired (r = +0.74)``; paired only where that narrows it."""
+        words = counted(len(self.values), "seed")
+        if math.isnan(self.correlation):
+            return words
+        paired = ", paired" if self.correlation > 0 else ""
+        return f"{words}{paired} (r = {signed(self.correlation, 2)})"
+
+    def in_words(self) -> str:
+        """Return one sentence."""
+        if len(self.values) == 1:
+            return f"{self.name}: {_signed(self.mean)} bits/dim in one seed, which is no conclusion."
+        why = "" if self.claim != "no conclusion" or self.low <= 0 <= self.high else " after correction"
+        looks = "" if self.level == ALPHA else " after several looks"
+        return (
+            f"{self.name}: {_signed(self.mean)} bits/dim (95 % interval{looks} {self.interval}, over {self.over}): "
+            f"{self.claim}{why}."
+        )
+
+    def row(self) -> dict[str, Any]:
+        """Return the effect as a row of a table."""
+        return {
+            "contrast": self.name,
+            "difference_bits_per_dim": self.mean,
+            "low": self.low,
+            "high": self.high,
+            "interval_over": self.over,
+            "seeds": len(self.values),
+            "p": self.p,
+            "p_corrected": self.p_corrected,
+            "pairing_correlation": self.correlation,
+            "level": self.level,
+            "claim": self.claim,
+        }
+
+
+def contrast(study: Study, name: str, arms: Mapping[Arm, float]) -> Effect | None:
+    """Return a contrast over the seeds that all of its arms were run with, or None where there is none."""
+    seeds = study.seeds(arms)
+    if not seeds:
+        return None
+    bits = np.array([[study.runs[arm, seed].bits_per_dim for arm in arms] for seed in seeds])
+    level = level_of(study, len(seeds))
+    found = effect(name, arms, np.array(seeds), bits @ np.array(list(arms.values())), level)
+    if len(arms) != 2 or len(seeds) < 3 or (np.ptp(bits, axis=0) == 0).any():
+        return found
+    return replace(found, correlation=float(np.corrcoef(bits.T)[0, 1]))
+
+
+def level_of(study: Study, seeds: int) -> float:
+    """Return the two-sided level at which so many seeds of a study are judged, by what was looked at before.
+
+    An arm that has fewer seeds than the study's others is judged as if that were all it is going to have.
+    """
+    most = study.recipe.seeds
+    looks = [look for look in study.looks if look < seeds]
+    return level_after_looks([*looks, seeds], most if looks else seeds)
+
+
+def effect(name: str, arms: Mapping[Arm, float], seeds: np.ndarray, values: np.ndarray, level: float = ALPHA) -> Effect:
+    """Return the effect with its t interval and uncorrected p, from its values (n,) over seeds (n,)."""
+    found = of_mean(values, level)
+    return Effect(name, dict(arms), seeds, values, found.low, found.high, found.p, level=level)
+
+
+def corrected(effects: Iterable[Effect | None]) -> tuple[Effect, ...]:
+    """Return effects that are looked at together with Holm's correction; those that are None are left out.
+
+    Reference: Holm, A simple sequentially rejective multiple test procedure, 1979. SciPy has no Holm.
+    """
+    found = [one for one in effects if one is not None]
+    tested = sorted((one.p, place) for place, one in enumerate(found) if not math.isnan(one.p))
+    largest, adjusted = 0.0, {}
+    for rank, (p, place) in enumerate(tested):
+        largest = max(largest, min(1.0, (len(tested) - rank) * p))
+        adjusted[place] = largest
+    return tuple(replace(one, p_corrected=adjusted.get(place, math.nan)) for place, one in enumerate(found))
+
+
+# ---------------------------------------------------------------------- what arms are called
+
+
+def usual_partition(study: Study) -> str:
+    """Return the partition that most arms with principal channels have; of several the first."""
+    partitions = [arm.partition for arm in study.arms if arm.init == "principal"]
+    return max(partitions, key=partitions.count, default="random")
+
+
+def label(study: Study, arm: Arm) -> str:
+    """Return what an arm is called in its study, without its prior and without what is usual there.
+
+    As ``entropy + weights, ¼ passed on (partitions: information)``.
+    """
+    weights = "" if arm.weights == "none" else " + weights"
+    fraction = {"0.25": ", ¼ passed on", "0.75": ", ¾ passed on", "auto": ", fraction by redundancy"}.get(arm.keep, "")
+    if arm.init == "random":
+        init = " (random init)" if any(other.init != "random" for other in study.arms) else ""
+    else:
+        init = "" if arm.partition == usual_partition(study) else f" (partitions: {arm.partition})"
+    return f"{arm.order.replace('-', ' ') if arm.order == AGAIN else arm.order}{weights}{fraction}{init}"
+
+
+# ---------------------------------------------------------------------- an arm against the others
+
+
+@dataclass(frozen=True, eq=False)
+class Comparisons:
+    """An arm against every other arm of the same prior.
+
+    Attributes:
+        subject: the arm that is compared, without a prior (:attr:`.Arm.choice`).
+        effects: subject minus other, for every prior; Holm's correction is over all of them.
+
+    """
+
+    subject: str
+    effects: tuple[Effect, ...]
+
+    def against(self, prior: str) -> dict[Arm, Effect]:
+        """Return other arm -> effect, of a prior."""
+        found = {next(arm for arm, weight in one.arms.items() if weight < 0): one for one in self.effects}
+        return {arm: one for arm, one in found.items() if arm.prior == prior}
+
+    def table(self) -> list[dict[str, Any]]:
+        """Return one row a comparison."""
+        return [one.row() for one in self.effects]
+
+
+def subjects(study: Study) -> list[str]:
+    """Return what a study can be read for, as :attr:`.Arm.choice`: the adaptive arm first.
+
+    That is the entropy order with weights and usual partitions at ½, or else the entropy order without weights.
+    """
+    usual = usual_partition(study)
+    found = list(dict.fromkeys(arm.choice for arm in study.arms))
+    wanted = [Arm("entropy", weights, partition=usual).choice for weights in ("pooled", "none")]
+    return sorted(found, key=lambda choice: wanted.index(choice) if choice in wanted else len(wanted))
+
+
+def comparisons(study: Study, subject: str | None = None) -> Comparisons:
+    """Return a subject against all others; by default the first of :func:`subjects`.
+
+    Args:
+        study: with at least one run.
+        subject: an arm without its prior, also in the words of version 0.1 (``weighted/dealt``).
+
+    Raises:
+        StudyError: the study has no run, or none of the subject.
+        ConfigError: the subject is no arm.
+
+    """
+    known = subjects(study)
+    if not known:
+        raise StudyError(f"{study.name} has no run yet.")
+    chosen = known[0] if subject is None else Arm.parse(subject, steps=study.recipe.steps, prior="standard").choice
+    if chosen not in known:
+        raise StudyError(f"{study.name} has no arm {chosen[:60]}; it has {', '.join(known)}.")
+    effects = []
+    for ours in (arm for arm in study.arms if arm.choice == chosen):
+        for other in study.arms:
+            if other.prior == ours.prior and other != ours:
+                name = f"{label(study, ours)} − {label(study, other)}, {ours.prior}"
+                effects.append(contrast(study, name, {ours: 1.0, other: -1.0}))
+    return Comparisons(chosen, corrected(effects))
+
+
+# ---------------------------------------------------------------------- what each choice contributes
+
+
+@dataclass(frozen=True, eq=False)
+class Factorial:
+    """The parts of an arm under one prior, each averaged over pairs of arms that differ in nothing else.
+
+    Attributes:
+        prior: of the arms.
+        parts: ``order``, ``weights``, ``partition``, ``init``, ``fraction``, ``interaction`` -> effects; Holm's
+            correction is over all of them.
+
+    """
+
+    prior: str
+    parts: Mapping[str, tuple[Effect, ...]]
+
+    @property
+    def effects(self) -> tuple[Effect, ...]:
+        """All of them."""
+        return tuple(one for effects in self.parts.values() for one in effects)
+
+    def table(self) -> list[dict[str, Any]]:
+        """Return one row an effect."""
+        return [
+            {"part": part, "prior": self.prior, **one.row()} for part, effects in self.parts.items() for one in effects
+        ]
+
+
+#: part -> (field of an arm, what is compared with what, name of the contrast).
+_PARTS: dict[str, tuple[str, tuple[tuple[str, str], ...], str]] = {
+    "order": ("order", tuple(("entropy", order) for order in ORDERS if order != "entropy"), "{0} − {1}"),
+    "weights": ("weights", (("pooled", "none"),), "weights − none"),
+    "partition": (
+        "partition",
+        (("information", "random"), ("information", "alternating"), ("random", "alternating")),
+        "partitions: {0} − {1}",
+    ),
+    "init": ("init", (("principal", "random"),), "{0} − {1} initialisation"),
+    "fraction": ("keep", (("0.25", HALF), ("0.75", HALF)), "{0} − {1} passed on"),
+}
+Pair = tuple[Arm, Arm]
+
+
+def factorial(study: Study, prior: str) -> Factorial:
+    """Return what each choice contributes under a prior; what has no arms is not there."""
+    arms = [arm for arm in study.arms if arm.prior == prior and arm.order != AGAIN]
+    found: dict[str, list[Effect | None]] = {
+        part: [
+            _mean_of(study, name.format(one, other), pairs_of(study, arms, field, one, other))
+            for one, other in compared
+        ]
+        for part, (field, compared, name) in _PARTS.items()
+    }
+    weighted = pairs_of(study, arms, "weights", "pooled", "none")
+    by_entropy = [pair for pair in weighted if pair[0].looks_at_entropy]
+    found["interaction"] = [
+        _mean_of(study, "weights × entropy order", by_entropy, [pair for pair in weighted if pair not in by_entropy])
+    ]
+    for keep in ("0.25", "0.75"):
+        ordered = pairs_of(study, arms, "order", "entropy", "variance")
+        halves = {pair[0]: pair for pair in ordered if pair[0].keep == HALF}
+        others = [pair for pair in ordered if pair[0].keep == keep and replace(pair[0], keep=HALF) in halves]
+        same = [halves[replace(pair[0], keep=HALF)] for pair in others]
+        found["interaction"].append(_mean_of(study, f"(entropy − variance) × {keep} passed on", others, same))
+    effects = iter(corrected(one for part in found.values() for one in part))
+    parts = {part: tuple(next(effects) for one in ones if one is not None) for part, ones in found.items()}
+    return Factorial(prior, {part: ones for part, ones in parts.items() if ones})
+
+
+def pairs_of(study: Study, arms: Iterable[Arm], field: str, one: str, other: str) -> list[Pair]:
+    """Return pairs of arms that differ in one field alone, ``one`` first.
+
+    A partition has no meaning where ``init`` is random: with that field the arms of the usual partition are paired.
+    """
+    arms = list(arms)
+    pairs = []
+    for arm in arms:
+        if getattr(arm, field) != one:
+            continue
+        changes: dict[str, str] = {field: other}
+        if field == "init":
+            if arm.partition != usual_partition(study):
+                continue
+            changes["partition"] = "alternating"
+        if (partner := dataclasses.replace(arm, **changes)) in arms:
+            pairs.append((arm, partner))
+    return pairs
+
+
+def _mean_of(study: Study, name: str, ours: list[Pair], theirs: list[Pair] | None = None) -> Effect | None:
+    """Return the mean difference within our pairs, minus that within theirs where they are given."""
+    if not ours or theirs == []:
+        return None
+    weights: dict[Arm, float] = {}
+    for pairs, sign in ((ours, 1.0), (theirs or [], -1.0)):
+        for one, other in pairs:
+            weights[one] = weights.get(one, 0.0) + sign / len(pairs)
+            weights[other] = weights.get(other, 0.0) - sign / len(pairs)
+    return contrast(study, name, weights)
+
+
+# ---------------------------------------------------------------------- how often chance alone would be believed
+
+
+@dataclass(frozen=True)
+class FalseAlarms:
+    """How many of simulated A/A controls are called a difference.
+
+    Attributes:
+        studies: simulated, each of one comparison.
+        seeds: of each.
+        called: how many were not "no conclusion".
+
+    """
+
+    studies: int
+    seeds: int
+    called: int
+
+    def in_words(self) -> str:
+        """Return one sentence."""
+        return (
+            f"Of {self.studies:,} simulated studies of {self.seeds} seeds in which chance alone is at work, with the "
+            f"scatter of this study, {self.called} are called a difference ({ALPHA:.0%} of them would be "
+            f"{ALPHA * self.studies:.0f})."
+        )
+
+
+def residuals(study: Study) -> np.ndarray:
+    """Return what is left of bits/dim (M,) after the mean of every arm and of every seed, prior by prior.
+
+    Over the seeds that all arms of a prior were run with; scaled to the variance that they had before their means were
+    taken out.
+    """
+    pool = []
+    for prior in study.priors:
+        arms = [arm for arm in study.arms if arm.prior == prior]
+        seeds = study.seeds(arms)
+        if len(arms) > 1 and len(seeds) > 1:
+            bits = np.array([[study.runs[arm, seed].bits_per_dim for seed in seeds] for arm in arms])
+            left = bits - bits.mean(axis=0) - bits.mean(axis=1, keepdims=True) + bits.mean()
+            freedom = (len(arms) - 1) * (len(seeds) - 1)
+            pool.append((left * math.sqrt(bits.size / freedom)).ravel())
+    return np.concatenate(pool) if pool else np.empty(0)
+
+
+def false_alarms(pool: np.ndarray, seeds: int, studies: int = 1000, seed: int = 0) -> FalseAlarms:
+    """Return how often two arms whose runs differ by draws from ``pool`` (M,) alone are called different."""
+    drawn = np.random.default_rng(seed).choice(pool, (studies, 2, seeds))
+    values = drawn[:, 0] - drawn[:, 1]
+    claims = [corrected([effect("control", {}, np.arange(seeds), one)])[0].claim for one in values]
+    return FalseAlarms(studies, seeds, sum(claim != "no conclusion" for claim in claims))
+
+
+def _signed(value: float) -> str:
+    return signed(value, 3)
