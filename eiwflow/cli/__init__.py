@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     options.arguments = arguments
     # Imported here, so that --help does not wait for torch.
-    from ..analysis.study_file import StudyError
+    from ..study.file import StudyError
     from ..checkpoint import CheckpointError
     from ..compression import CompressionError
     from ..data import DataError

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import project
-from ..analysis.words.numbers import counted, signed
+from ..analysis.words.numbers import counted
 from ..training.presets import preset_settings
 from .serve import app_command
 
@@ -110,18 +110,26 @@ def _new_run(options: argparse.Namespace, team: Team) -> tuple[Any, ImageData]:
 
 
 def study_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
-    """Run a study, with a progress bar on a terminal, or say what its file says."""
+    """Run a study, with a progress bar on a terminal, or say what there is in one."""
+    if options.line:
+        return _study_line()
+    if options.out is None:
+        from ..training.run import RunError
+
+        raise RunError("--out is missing; name the folder of the study.")
     if options.report:
         return _study_report(options)
+    if options.pack is not None:
+        return _study_pack(options)
     from tqdm import tqdm
 
+    from ..study.recipe import StudyRecipe
+    from ..study.run import parse_shard, run_study
     from ..training.failures import TrainingFailed
-    from ..training.study import run_study
-    from ..training.study_recipe import StudyRecipe
 
-    settings = _given(options, *(field.name for field in dataclasses.fields(StudyRecipe)))
-    if options.null and options.splits is None:
-        settings["splits"] = ()
+    names = (field.name for field in dataclasses.fields(StudyRecipe) if field.name != "arms")
+    settings = {**_given(options, *names), **_study_arms(options)}
+    shard = (1, 1) if options.shard is None else parse_shard(options.shard)
     command = shlex.join(["python", "-m", "eiwflow", *options.arguments])
     with tqdm(unit="run", disable=not sys.stderr.isatty()) as bar:
 
@@ -130,42 +138,68 @@ def study_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
             bar.update(done - bar.n)
 
         try:
-            document = run_study(StudyRecipe(**settings), options.out, command, options.jobs, progress)
+            study = run_study(StudyRecipe(**settings), options.out, command, options.jobs, progress, shard)
         except KeyboardInterrupt:
             raise TrainingFailed(f"Stopped; the same command continues {options.out}.") from None
-    runs = len(document["results"])
-    return {"out": str(options.out), "runs": runs}, f"{runs} runs in {options.out}"
+    return {"out": str(study.path), "runs": len(study.runs)}, f"{counted(len(study.runs), 'run')} in {study.path}"
+
+
+def _study_arms(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the arms that were asked for, as a field of a study's recipe; empty where none were."""
+    from ..study.recipe import HALF, arms_by_splits, control, crossed
+
+    priors, steps = options.priors or ["conditional"], options.steps or 4
+    arms: list[Any] = []
+    lists = (options.orders, options.weights, options.partitions, options.keeps)
+    if options.splits is not None:
+        arms += arms_by_splits(options.splits, options.inits or ["dealt"], priors, steps=steps)
+    elif any(words is not None for words in (*lists, options.inits)):
+        orders = options.orders or ["entropy", "variance", "variance-reversed", "random"]
+        weights, inits = options.weights or ["none"], options.inits or ["principal"]
+        partitions, keeps = options.partitions or ["random"], options.keeps or [HALF]
+        found, left_out = crossed(orders, weights, inits, partitions, keeps, priors, steps)
+        arms += found
+        for sentence in left_out:
+            print(f"eiwflow study: {sentence}", file=sys.stderr)
+    elif options.arms is None and not options.null:
+        if priors == ["conditional"]:
+            return {}
+        from ..study.recipe import DEFAULT_ARMS
+
+        arms += [arm.under(prior) for prior in priors for arm in DEFAULT_ARMS]
+    arms += arms_by_splits((), priors=priors, extra=options.arms or (), steps=steps)
+    arms += control(priors) if options.null else []
+    return {"arms": tuple(arms)}
 
 
 def _study_report(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
-    from ..analysis.compare import report
-    from ..analysis.study_file import StudyError, read_study
+    from ..study.file import read_study
+    from ..study.run import StudyFolder
+    from ..study.verdict import report, report_in_words
 
-    subject = None if options.subject is None else tuple(options.subject.split("/"))
-    if subject is not None and len(subject) != 2:
-        raise StudyError(f"--subject is {options.subject[:60]!r}; it must be SPLIT/INIT.")
-    result = report(read_study(options.out), subject)
-    lines = [result["verdict"], result["entropy_informed"], ""]
-    lines += [
-        f"{signed(row['difference_bits_per_dim'], 4)}  {_interval(row)}  "
-        f"{row['claim']:13}  {row['contrast']}{' (' + row['prior'] + ')' if 'prior' in row else ''}"
-        for row in [*result["comparisons"], *result["factorial"]]
-    ]
-    lines += ["", *(
-        f"{row['bits_per_dim']:.4f}{_error(row['sd_over_seeds'])}  {counted(row['seeds'], 'seed')}  "
-        f"{row['parameters']:,} parameters  {row['iterations']} steps in {row['cpu_s']:.1f} CPU-s  "
-        f"{row['split']}, {row['init']}, {row['prior']}"
-        for row in result["arms"]
-    )]  # fmt: skip
-    return result, "\n".join(lines)
+    study = read_study(options.out)
+    if study.path.is_dir() and not study.is_done and (seeds := len(study.seeds(study.arms))):
+        StudyFolder(study.path).look(seeds)
+        study = read_study(options.out)
+    result = report(study, options.subject)
+    return result, report_in_words(result)
 
 
-def _interval(row: dict[str, Any]) -> str:
-    if not math.isfinite(row["low"]):
-        return "no interval: 1 seed"
-    pairing = "" if math.isnan(row["pairing_correlation"]) else f"  pairing r {signed(row['pairing_correlation'], 2)}"
-    over = f"over {counted(row['seeds'], 'seed')}"
-    return f"[{signed(row['low'], 4)}, {signed(row['high'], 4)}] {over}  p {row['p_corrected']:.2g}{pairing}"
+def _study_pack(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    from ..study.file import pack, read_study
+
+    study = pack([read_study(path) for path in (options.out, *options.also)], options.pack)
+    size = options.pack.stat().st_size
+    facts = {"out": str(options.pack), "runs": len(study.runs), "bytes": size}
+    return facts, f"{options.pack}: {study.title}, {counted(len(study.runs), 'run')}, {size:,} bytes"
+
+
+def _study_line() -> tuple[dict[str, Any], str]:
+    from ..study.file import bundled
+    from ..study.verdict import line
+
+    text = line(bundled())
+    return {"line": text}, text
 
 
 def _error(value: float) -> str:

@@ -53,19 +53,41 @@ def build_parser() -> Parser:
     train.add_argument("--threads", type=_count(1024), help="CPU threads (default: all)")
     train.add_argument("--out", type=Path, help="folder that the run directory is made in (default: runs)")
 
-    study = _command(commands, "study", "Train every arm with every seed on one budget; the result is one JSON file.")
-    study.add_argument("--out", type=Path, required=True, metavar="FILE", help="the .json file; one begun is continued")
+    study = _command(
+        commands, "study", "Train every arm with every seed on one budget, each run in a folder of its own."
+    )
+    study.add_argument(
+        "--out", type=Path, metavar="DIR", help="the study's folder; one that is there is continued or extended"
+    )
     study.add_argument("--data", help="data set's name, an .npz file or a folder of images (default: photos32)")
     study.add_argument(
-        "--splits", type=_words, help="policies, separated by commas (default: the five with a name; with --null none)"
-    )
-    study.add_argument("--inits", type=_words, help="of dealt, dealt-by-…, principal, random (default: dealt)")
-    study.add_argument("--priors", type=_words, help="conditional, standard or both (default: conditional)")
+        "--order", type=_words, dest="orders", metavar="ORDER,…",
+        help="entropy, variance, variance-reversed, random, first, last, released; arms are all combinations of the "
+        "lists (default: each order without weights, and entropy with them)",
+    )  # fmt: skip
+    study.add_argument("--weights", type=_words, metavar="WEIGHTS,…", help="none, pooled (default: none)")
     study.add_argument(
-        "--arms", type=_words, dest="extra", help="further arms, each SPLIT/INIT (for every prior) or SPLIT/INIT/PRIOR"
+        "--init", "--inits", type=_words, dest="inits", metavar="INIT,…", help="principal, random (default: principal)"
     )
     study.add_argument(
-        "--null", action="store_true", default=None, help="run the split random against itself: a control"
+        "--partition", type=_words, dest="partitions", metavar="PARTITION,…",
+        help="random, alternating, information (default: random)",
+    )  # fmt: skip
+    study.add_argument(
+        "--keep", type=_words, dest="keeps", metavar="KEEP,…",
+        help="fractions passed on: 0.25, 0.5, 0.75, auto (default: 0.5)",
+    )  # fmt: skip
+    study.add_argument(
+        "--prior", "--priors", type=_words, dest="priors", metavar="PRIOR,…",
+        help="conditional, standard (default: conditional)",
+    )  # fmt: skip
+    study.add_argument(
+        "--arms", type=_words, metavar="ARM,…",
+        help="further arms, each ORDER+WEIGHTS@KEEP/INIT-PARTITION for every prior, or that with /PRIOR",
+    )  # fmt: skip
+    study.add_argument("--splits", type=_words, help="the words of version 0.1 for --order and --weights in one")
+    study.add_argument(
+        "--null", action="store_true", default=None, help="also run the order random against itself: an A/A control"
     )
     study.add_argument("--seeds", type=int, help="runs an arm, with the seeds 0 … N-1 (default: 3)")
     study.add_argument("--levels", type=int, help="levels (default: 3)")
@@ -87,8 +109,25 @@ def build_parser() -> Parser:
         help="give every arm the same CPU seconds: its iterations are divided by the measured cost of its step",
     )
     study.add_argument("--jobs", type=int, default=1, help="runs at the same time, one thread each (default: 1)")
-    study.add_argument("--report", action="store_true", help="run nothing, say what the file FILE says")
-    study.add_argument("--subject", help="SPLIT/INIT, what --report compares (default: the adaptive one)")
+    study.add_argument(
+        "--shard", metavar="I/N", help="run only the I-th of N shares; shares may run at the same time, on any machines"
+    )
+    study.add_argument("--report", action="store_true", help="run nothing, print what the study in --out says")
+    study.add_argument("--subject", metavar="ARM", help="what --report compares (default: the adaptive arm)")
+    study.add_argument(
+        "--pack", type=Path, metavar="FILE", help="run nothing, write the study in --out as one .zip file"
+    )
+    study.add_argument(
+        "--also",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="STUDY",
+        help="with --pack: studies of the same recipe to add",
+    )
+    study.add_argument(
+        "--line", action="store_true", help="run nothing, print what all bundled studies say in one sentence"
+    )
 
     evaluate = _command(commands, "evaluate", "Bits/dim of a checkpoint on test images, and its exactness.")
     _checkpoint_options(evaluate)

@@ -153,8 +153,8 @@ class ArmLevel:
         if self.redundancy is not None:
             kept, emitted = self.redundancy[-1]
             structure = (
-                f"passes on channels of J = {fixed(kept, 2)}, factors out channels of J = {fixed(emitted, 2)} nats/pixel, "
-                "and "
+                f"passes on channels of J = {fixed(kept, 2)}, factors out channels of J = {fixed(emitted, 2)} "
+                "nats/pixel, and "
             )
         would = "none" if not crossing else str(crossing)
         leaving = len(self.order) - self.kept

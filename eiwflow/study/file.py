@@ -14,6 +14,7 @@ import math
 import zipfile
 import zlib
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
@@ -22,7 +23,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from .. import files
+from .. import files, project
 from ..analysis.record import TrainingRecord, training_record
 from ..flow import ConfigError
 from ..training.run import MAX_SAMPLES, RunDirectory
@@ -169,6 +170,24 @@ def read_study(path: Path) -> Study:
         document, digest = _json(path.name, content), sha256(content).hexdigest()
     name = path.name if path.is_dir() else path.stem
     return checked(path.name, document, path, name, digest)
+
+
+def studies_in(folder: Path) -> list[Path]:
+    """Return the studies in a folder by name: folders of runs, packed files and files of version 0.1."""
+    return [
+        path
+        for path in files.entries(folder)
+        if path.suffix in (PACKED, OLD) or (path.is_dir() and (path / SETTINGS).exists())
+    ]
+
+
+def bundled() -> list[Study]:
+    """Return the studies that come with the project, those that can be read."""
+    found = []
+    for path in studies_in(project.ASSETS / "studies"):
+        with suppress(StudyError):
+            found.append(read_study(path))
+    return found
 
 
 def settings_file(path: Path) -> Path:

@@ -200,12 +200,17 @@ class Comparisons:
 def subjects(study: Study) -> list[str]:
     """Return what a study can be read for, as :attr:`.Arm.choice`: the adaptive arm first.
 
-    That is the entropy order with weights and usual partitions at ½, or else the entropy order without weights.
+    That is the entropy order, if possible with weights, half of the channels passed on and the usual partitions.
     """
     usual = usual_partition(study)
+
+    def rank(arm: Arm) -> tuple[bool, ...]:
+        informed = arm.looks_at_entropy
+        return not informed, not (informed and arm.weights == "pooled"), arm.keep != HALF, arm.partition != usual
+
+    first = min(study.arms, key=rank, default=None)
     found = list(dict.fromkeys(arm.choice for arm in study.arms))
-    wanted = [Arm("entropy", weights, partition=usual).choice for weights in ("pooled", "none")]
-    return sorted(found, key=lambda choice: wanted.index(choice) if choice in wanted else len(wanted))
+    return sorted(found, key=lambda choice: first is None or not first.looks_at_entropy or choice != first.choice)
 
 
 def comparisons(study: Study, subject: str | None = None) -> Comparisons:
