@@ -8,10 +8,9 @@ from eiwflow.ui import arms, cache, foreign, loaders, lock_step, new_study, stud
 
 visit = ui.begin("Is the adaptive split better than the static one?", "Compare", needs_checkpoint=False)
 
-from eiwflow.analysis import compare, compare_arms, leads  # noqa: E402 (the title does not wait for torch)
-from eiwflow.analysis.study_file import StudyError  # noqa: E402
-from eiwflow.analysis.words import compare as words  # noqa: E402
-from eiwflow.training.study_recipe import Arm  # noqa: E402
+from eiwflow.study import arms as compare_arms  # noqa: E402 (the title does not wait for torch)
+from eiwflow.study import leads, statistics, words  # noqa: E402
+from eiwflow.study.file import StudyError  # noqa: E402
 
 said, known = st.container(), studies.files()
 foreign.complaints(st.container(), studies.complaints())
@@ -54,7 +53,8 @@ with st.expander("Compare other arms"):
 names = {one: arms.name(study, one) for one in shown}
 verdict = cache.of_study(study, "verdict", subject=shown[0])
 against = verdict.comparisons.against(prior)
-effects = {names[one]: against[Arm(*one, prior)] for one in shown[1:] if Arm(*one, prior) in against}
+ran = {arm.choice: arm for arm in study.arms if arm.prior == prior}
+effects = {names[one]: against[ran[one]] for one in shown[1:] if ran.get(one) in against}
 with verdict_place:
     short = words.too_short(study, [one.budget for one in found.values()]) if key not in bundled else ""
     ranking = cache.of_study(study, "ranking", prior=prior)
@@ -74,11 +74,11 @@ with chart_place:
 with ui.fold("The verdict in full", "verdict") as fold:
     if fold.open:
         st.markdown(verdict.in_words())
-        if shown[0][0] == compare.ADAPTIVE:
+        if any(arm.choice == shown[0] and arm.looks_at_entropy for arm in study.arms):
             st.markdown(f"**Is the gain entropy-informed?** {verdict.entropy_informed()}")
         if control := cache.of_study(study, "control"):
             st.markdown(words.control(control))
-        if (equal := leads.at_equal_cpu(study, readable.values())) and shown[0] in compare.subjects(equal):
+        if (equal := leads.at_equal_cpu(study, readable.values())) and shown[0] in statistics.subjects(equal):
             equal_verdict = cache.of_study(equal, "verdict", subject=shown[0])
             st.markdown(f"**At equal CPU seconds.** {compare_arms.cost_in_words(equal)} {equal_verdict.in_words()}")
         if parts := verdict.factorials[prior].effects:
@@ -90,7 +90,7 @@ with ui.fold("The verdict in full", "verdict") as fold:
 
 with ui.fold("Side by side in training", "lock-step") as fold:
     if fold.open:
-        lock_step.draw(page, {arm: names[one] for one in shown if (arm := Arm(*one, prior)) in study.arms})
+        lock_step.draw(page, {ran[one]: names[one] for one in shown if one in ran})
 
 with st.expander("Run a small study of your own"):
     new_study.draw(known)
@@ -117,7 +117,7 @@ if (more := ui.more_evidence()).open:
         ui.exports(page, tables={name: rows for name, rows in tables.items() if rows}, pictures={})
     ui.recipe(
         page,
-        f"study --out {studies.argument(known[key])} --report --subject {'/'.join(shown[0])} --json",
+        f"study --out {studies.argument(known[key])} --report --subject {shown[0]} --json",
         *studies.commands(study),
     )
 

@@ -22,11 +22,9 @@ from ..flow.score import score
 from . import (
     SURVEY_IMAGES,
     channels,
-    compare,
     compression,
     entropy,
     latents,
-    leads,
     levels,
     likelihood,
     partitions,
@@ -38,7 +36,6 @@ from . import (
 from . import checkpoint as file
 from .evaluate import Evaluation, evaluate
 from .record import TrainingRecord
-from .study_file import Study, read_record
 
 
 @dataclass(frozen=True, eq=False)
@@ -313,24 +310,4 @@ MEASURES: dict[str, Measure] = {
     "inversion": Measure(lambda look: file.inversion(look.flow, look.test), ("test",)),
     "verification": Measure(lambda look: verify.verify(look.checkpoint, look.test, look.data), ("test",)),
     "score": Measure(_score, ("test",)),
-}
-
-
-# ---------------------------------------------------------------------- studies
-
-
-def _false_alarms(study: Study) -> compare.FalseAlarms | None:
-    """Return how often chance with this study's scatter would be believed, None where there is no scatter."""
-    pool = compare.residuals(study)
-    return compare.false_alarms(pool, study.recipe.seeds) if len(pool) else None
-
-
-#: name -> what can be measured of a study.
-OF_STUDIES: dict[str, Callable[..., Any]] = {
-    "verdict": compare.verdict,
-    "lead": leads.lead,
-    "ranking": leads.ranking,
-    "control": leads.control,
-    "record": read_record,
-    "false_alarms": _false_alarms,
 }

@@ -45,12 +45,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     options.arguments = arguments
     # Imported here, so that --help does not wait for torch.
-    from ..study.file import StudyError
     from ..checkpoint import CheckpointError
     from ..compression import CompressionError
     from ..data import DataError
     from ..files import is_text
     from ..flow import ConfigError, NonFiniteError, ShapeError
+    from ..study.file import StudyError
     from ..training.failures import TrainingFailed, of_memory
     from ..training.run import RunError
 

@@ -18,9 +18,9 @@ from . import palette, steps
 from .layout import layout, legend_room
 
 if TYPE_CHECKING:
-    from ..analysis.compare import Effect
-    from ..analysis.compare_arms import ArmCurve, ArmLevel
-    from ..analysis.leads import Lead
+    from ..study.arms import ArmCurve, ArmLevel
+    from ..study.leads import Lead
+    from ..study.statistics import Effect
 
 #: claim: colour, symbol.
 CLAIMS = {

@@ -14,14 +14,15 @@ from torch import Tensor
 
 from .. import project
 from ..analysis.attributes import attribute_values, directions, measure_attributes
-from ..analysis.compare import comparisons
 from ..analysis.record import load_record
 from ..analysis.shuffle import rank_river
-from ..analysis.study_file import read_study
 from ..checkpoint import Checkpoint
 from ..data import ImageData
 from ..flow import MultiScaleFlow
 from ..flow.information import redundancy
+from ..study.file import read_study, studies_in
+from ..study.recipe import AGAIN
+from ..study.statistics import comparisons
 from .pack import Pack
 from .spec import check, flow_spec
 
@@ -194,19 +195,20 @@ def _rebuilt(one: dict[str, Any]) -> int:
 
 
 def study_facts(folder: Path) -> list[dict[str, Any]]:
-    """Return the lead of the adaptive split over its strongest rival, of every finished study in a folder."""
+    """Return the lead of the adaptive split over its strongest rival, of every study in a folder."""
     facts = []
-    for path in sorted(folder.glob("*.json")):
+    for path in studies_in(folder):
         study = read_study(path)
-        if not study.is_done or study.recipe.null:
+        if not study.runs or study.recipe.is_control:
             continue
-        effects = [one for one in comparisons(study).against(study.priors[-1]).values() if len(one.values) > 1]
+        against = comparisons(study).against(study.priors[-1])
+        effects = [one for arm, one in against.items() if len(one.values) > 1 and arm.order != AGAIN]
         if not effects:
             continue
         rival = max(effects, key=lambda one: one.mean)
         facts.append(
             {
-                "name": study.name,
+                "name": study.title,
                 "budget": study.recipe.batch * study.recipe.iterations,
                 "lead": round(-rival.mean, 5),
                 "low": round(-rival.high, 5),

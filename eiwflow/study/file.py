@@ -27,7 +27,7 @@ from .. import files, project
 from ..analysis.record import TrainingRecord, training_record
 from ..flow import ConfigError
 from ..training.run import MAX_SAMPLES, RunDirectory
-from .recipe import AGAIN, Arm, StudyRecipe
+from .recipe import AGAIN, Arm, StudyRecipe, title
 
 FORMAT, VERSION = "eiwflow-study", 2
 SETTINGS, RESULT = "study.json", "result.json"
@@ -130,14 +130,7 @@ class Study:
     @property
     def title(self) -> str:
         """What the study is called on pages: ``faces16 at 16×16, 500 steps, 6 seeds``."""
-        recipe = self.recipe
-        name = Path(recipe.data).stem
-        what = [f"{name} at {recipe.size}×{recipe.size}", f"{recipe.iterations:,} steps"]
-        what.append(f"{recipe.seeds} seed{'s' if recipe.seeds > 1 else ''}")
-        what += ["A/A control"] * recipe.is_control
-        what += ["held-out images"] * (recipe.evaluate_on == "validation")
-        what += ["equal CPU"] * recipe.equal_cpu
-        return ", ".join(what)
+        return title(self.recipe)
 
     def of(self, arm: Arm) -> list[Run]:
         """Return the runs of an arm, by seed."""
@@ -177,7 +170,10 @@ def studies_in(folder: Path) -> list[Path]:
     return [
         path
         for path in files.entries(folder)
-        if path.suffix in (PACKED, OLD) or (path.is_dir() and (path / SETTINGS).exists())
+        if path.suffix == PACKED
+        or (path.is_dir() and (path / SETTINGS).exists())
+        # One that goes on in a folder of its name is that folder.
+        or (path.suffix == OLD and not (path.with_suffix("") / SETTINGS).exists())
     ]
 
 

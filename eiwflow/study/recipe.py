@@ -7,8 +7,10 @@ import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 
+from ..analysis.words.numbers import counted
 from ..flow import ConfigError, FlowConfig
 from ..flow.config import INITS, PRIORS
 from ..flow.policies import ORDERS, PARTITIONS, parse_split
@@ -86,13 +88,11 @@ class Arm:
 
         """
         again = self.order == AGAIN
-        keep: dict[str, Any] = {}
-        if self.keep != HALF:
-            keep["keep"] = self.keep if self.keep == "auto" else float(self.keep)
-        fields = {**keep, "weights": self.weights, "init": self.init, "prior": self.prior, **fields}
+        fields = {"weights": self.weights, "init": self.init, "prior": self.prior, **fields}
         return FlowConfig(
             order="random" if again else self.order,
             partition=None if self.init == "random" else self.partition,
+            keep=self.keep if self.keep == "auto" else float(self.keep),
             permutation_seed=permutation_seed + (AGAIN_FROM if again else 0),
             **fields,
         )
@@ -128,15 +128,12 @@ class Arm:
         ):  # fmt: skip
             if value not in allowed:
                 raise ConfigError(f"An arm has the {name} {value[:40]!r}; it must be one of {', '.join(allowed)}.")
-        fraction: dict[str, Any] = {"keep": _keep(keep)} if at else {}
         config = FlowConfig(
             steps=steps, order=order, weights=weights, init=init, partition=stated[0] if stated else None,
-            prior=rest[1] if rest[1:] else prior, **fraction,
+            prior=rest[1] if rest[1:] else prior, keep=_keep(keep) if at else 0.5,
         )  # fmt: skip
         order = AGAIN if again else config.order
-        return cls(
-            order, config.weights, config.init, config.partition, str(getattr(config, "keep", 0.5)), config.prior
-        )
+        return cls(order, config.weights, config.init, config.partition, str(config.keep), config.prior)
 
 
 def _policy(word: str) -> tuple[str, str]:
@@ -384,9 +381,30 @@ def arms_by_splits(
     return tuple(dict.fromkeys(Arm.parse(text, steps=steps) for text in texts))
 
 
+def title(recipe: StudyRecipe) -> str:
+    """Return what a study is called.
+
+    >>> title(StudyRecipe(data="faces16", seeds=6))
+    'faces16 at 16×16, 500 steps, 6 seeds'
+    """
+    name = PurePath(recipe.data).stem or recipe.data
+    words = [
+        f"{name} at {recipe.size}×{recipe.size}",
+        counted(recipe.iterations, "step"),
+        counted(recipe.seeds, "seed"),
+    ]
+    if recipe.is_control:
+        words.append("A/A control")
+    if recipe.evaluate_on == "validation":
+        words.append("scored on held-out images")
+    if recipe.equal_cpu:
+        words.append("equal CPU seconds")
+    return ", ".join(words)
+
+
 def cost_class(flow: FlowConfig) -> str:
     """Return what a step's cost depends on among the arms of one study: ``pooled/conditional``, ``none@0.25/…``."""
-    weights, keep = flow.order if flow.order == "released" else flow.weights, getattr(flow, "keep", 0.5)
+    weights, keep = flow.order if flow.order == "released" else flow.weights, flow.keep
     return f"{weights}{'' if keep == 0.5 else f'@{keep}'}/{flow.prior}"
 
 

@@ -33,7 +33,7 @@ from ..training.bench import seconds_per_step
 from ..training.failures import TrainingFailed
 from ..training.loop import load_data, train
 from ..training.recipe import Recipe, Recording
-from ..training.run import RunDirectory, RunError, WorkFolder
+from ..training.run import RunDirectory, RunError, RunState, WorkFolder
 from .file import FORMAT, OLD, RESULT, SETTINGS, VERSION, Study, StudyError, read_study, run_folder
 from .recipe import Arm, StudyRecipe, cost_class, relative_costs
 
@@ -176,6 +176,12 @@ class StudyFolder(WorkFolder):
             if seeds not in (looks := document.get("looks") or []):
                 self.write({**document, "looks": sorted({*looks, seeds})[-20:]})
 
+    def state(self) -> RunState:
+        """Return where the study stands; one whose processes wrote no status is stopped unless one is at work."""
+        if not (self.path / "status.json").exists() and not self.is_held():
+            return RunState("stopped", self.count(), "", "", 0, 0.0, 0.0)
+        return super().state()
+
     def count(self) -> int:
         """Return how many runs have a result."""
         with suppress(StudyError):
@@ -268,7 +274,8 @@ def run_study(
     try:
         with folder.shared(shard):
             folder.forget_asked()  # it was asked of a process that has ended
-            folder.set_status("running", 0)
+            if shard == (1, 1):
+                folder.set_status("running", 0)
             beating = process.beating(folder.path / "status.json", partial(_end_if_asked, folder))
             with beating, _stopped_by_a_signal(folder.path):
                 state, message = "stopped", ""

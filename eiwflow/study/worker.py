@@ -38,10 +38,14 @@ def start(recipe: StudyRecipe, out: Path) -> StudyFolder:
 
 
 def folder(path: Path) -> StudyFolder:
-    """Return the folder of a study, to look at, to stop or to kill by :mod:`eiwflow.training.worker`."""
+    """Return the folder of a study, to look at, to stop or to kill by :mod:`eiwflow.training.worker`.
+
+    That of a file of version 0.1 is the folder in which it would go on.
+    """
+    from .file import OLD
     from .run import StudyFolder
 
-    return StudyFolder(path)
+    return StudyFolder(path.with_suffix("") if path.suffix == OLD else path)
 
 
 # ---------------------------------------------------------------------- the process' side

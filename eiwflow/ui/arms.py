@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 if TYPE_CHECKING:
-    from ..analysis.study_file import Study
+    from ..study.file import Study
 
-#: A split and an initialisation; the prior is chosen apart.
-Subject = tuple[str, str]
 #: Arms beside the first, of which each has a colour of its own.
 MOST_OTHERS = 4
 
 
-def choose(study: Study) -> list[Subject]:
-    """Draw the choice of what is compared, and with what; return the first, then the others."""
-    from ..analysis.compare import subjects
+def choose(study: Study) -> list[str]:
+    """Draw the choice of what is compared, and with what; return the first, then the others.
+
+    Each is an arm without its prior (:attr:`.Arm.choice`): the prior is chosen apart.
+    """
+    from ..study.statistics import subjects
 
     one, others = st.columns([1, 2.5])
-    options = ["/".join(subject) for subject in subjects(study)]
+    options = subjects(study)
+    _translate(study)
     usual = _usual(study)
 
     def name_of(option: str) -> str:
-        return name(study, _subject(option))
+        return name(study, option)
 
     chosen = one.selectbox("Compared", options, format_func=name_of, key="subject", bind="query-params")
     # The session's value is never written: a widget that has a default too would complain of it.
@@ -38,12 +41,25 @@ def choose(study: Study) -> list[Subject]:
         key="against",
         bind="query-params",
     )
-    return [_subject(option) for option in (chosen, *(other for other in against if other != chosen))]
+    return [chosen, *(other for other in against if other != chosen)]
+
+
+def _translate(study: Study) -> None:
+    """Put the arms of a link of version 0.1 (``subject=weighted/dealt``) into today's words."""
+    from ..flow import ConfigError
+    from ..study.recipe import Arm
+
+    for choice in ("subject", "against"):
+        found = st.query_params.get_all(choice)
+        with suppress(ConfigError):
+            now = [Arm.parse(text, prior="standard", steps=study.recipe.steps).choice for text in found]
+            if now != found:
+                st.query_params[choice] = now
 
 
 def choose_prior(study: Study) -> str:
     """Draw the choice of a prior where there are several."""
-    from ..analysis.leads import usual_prior
+    from ..study.leads import usual_prior
 
     if len(study.priors) == 1:
         return study.priors[0]
@@ -52,32 +68,32 @@ def choose_prior(study: Study) -> str:
     )
 
 
-def name(study: Study, subject: Subject) -> str:
-    """Return what a split with an initialisation is called in a study."""
-    from ..analysis.compare import short
-    from ..training.study_recipe import Arm
+def name(study: Study, choice: str) -> str:
+    """Return what an arm without its prior is called in a study."""
+    from ..study.statistics import label
 
-    return short(study, Arm(*subject, ""))
-
-
-def _subject(option: str) -> Subject:
-    split, _, init = option.partition("/")
-    return split, init
+    return label(study, next(arm for arm in study.arms if arm.choice == choice))
 
 
 def _usual(study: Study) -> list[str]:
-    """Return what is shown unless something else is asked for: of each split the arm with the fewest bits."""
-    from ..analysis.compare import subjects
-    from ..analysis.compare_arms import arm_table
-    from ..training.study_recipe import AGAIN
+    """Return what is shown unless something else is asked for: of each order the arm with the fewest bits."""
+    from ..study.arms import arm_table
+    from ..study.recipe import AGAIN, Arm
+    from ..study.statistics import subjects
 
     first, *rest = subjects(study)
-    bits: dict[Subject, float] = {}
+    bits: dict[str, float] = {}
     for row in arm_table(study):
-        bits.setdefault((row["split"], row["init"]), row["bits_per_dim"])
-    best: dict[str, Subject] = {}
-    for subject in sorted(rest, key=lambda one: bits[one]):
-        if subject[0] != first[0]:
-            best.setdefault(subject[0], subject)
-    found: Sequence[Subject] = [one for one in best.values() if one[0] != AGAIN] or rest
-    return ["/".join(one) for one in found[:MOST_OTHERS]]
+        bits.setdefault(Arm.parse(row["arm"]).choice, row["bits_per_dim"])
+    own = _policy(first)
+    best: dict[str, str] = {}
+    for choice in sorted(rest, key=lambda one: bits[one]):
+        if _policy(choice) != own:
+            best.setdefault(_policy(choice), choice)
+    found: Sequence[str] = [one for policy, one in best.items() if policy != AGAIN] or rest
+    return list(found[:MOST_OTHERS])
+
+
+def _policy(choice: str) -> str:
+    """Return order and weights of an arm."""
+    return choice.partition("/")[0].partition("@")[0]

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ..analysis.record import TrainingRecord
-    from ..analysis.study_file import Study
     from ..analysis.subjects import Look
+    from ..study.file import Study
     from .frame import Page
 
 #: Results that are kept; a trace of all test images is large, so few of those.
@@ -92,15 +92,17 @@ def study(path: Path) -> Study:
         StudyError: with one sentence.
 
     """
+    from ..study.file import settings_file
+
     try:
-        state = files.stamp(path)
+        state = files.stamp(settings_file(path))
     except OSError:
         state = 0, 0  # reading it says what is wrong
     return _study(path, *state)
 
 
 def of_study(study: Study, name: str, **choices: Hashable) -> Any:  # noqa: ANN401 (as the measure)
-    """Return a measure of ``analysis.subjects.OF_STUDIES`` of a study.
+    """Return a measure of ``study.measures.MEASURES`` of a study.
 
     Args:
         study: that is looked at.
@@ -108,23 +110,23 @@ def of_study(study: Study, name: str, **choices: Hashable) -> Any:  # noqa: ANN4
         choices: what else it is asked for.
 
     """
-    return _of_study((study.sha256, study.folder, name, tuple(sorted(choices.items()))), study, name, choices)
+    return _of_study((study.sha256, study.path, name, tuple(sorted(choices.items()))), study, name, choices)
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _study(path: Path, time: int, size: int) -> Study:
     del time, size  # a file that was written again is a new key
-    from ..analysis.study_file import read_study
+    from ..study.file import read_study
 
     return read_study(path)
 
 
 @st.cache_resource(max_entries=RESULTS, show_spinner=False)
 def _of_study(key: tuple[Hashable, ...], _study: Study, _name: str, _choices: dict[str, Any]) -> Any:  # noqa: ANN401
-    from ..analysis.subjects import OF_STUDIES
+    from ..study.measures import MEASURES
 
     del key
-    return OF_STUDIES[_name](_study, **_choices)
+    return MEASURES[_name](_study, **_choices)
 
 
 # ---------------------------------------------------------------------- keeping

@@ -16,9 +16,9 @@ from .parts import chart, drawn
 if TYPE_CHECKING:
     import numpy as np
 
-    from ..analysis.compare_arms import ArmCurve, ArmLevel
     from ..analysis.record import TrainingRecord
-    from ..training.study_recipe import Arm
+    from ..study.arms import ArmCurve, ArmLevel
+    from ..study.recipe import Arm
     from .studies import StudyVisit
 
 #: The choice of what is measured of the halves: what it is called in a link -> in the records.
@@ -29,7 +29,7 @@ CURVES = "scrub-curves"
 
 def draw(page: StudyVisit, arms: Mapping[Arm, str]) -> None:
     """Draw arms, by what each is called, under one slider."""
-    from ..analysis.compare_arms import arm_curve
+    from ..study.arms import arm_curve
 
     records = {arm: record for arm in arms if (record := _record(page, arm)) is not None}
     shared = steps.together(record.steps for record in records.values()) if records else None
@@ -90,7 +90,7 @@ def _draw_curves(page: StudyVisit, curves: dict[str, ArmCurve], shared: np.ndarr
 
 def _draw_halves(page: StudyVisit, found: dict[str, tuple[Arm, TrainingRecord]], shared: np.ndarray) -> None:
     """Draw what the arms pass on and factor out at a level: structure, channels, weights."""
-    from ..analysis.compare_arms import arm_level, splitting_levels
+    from ..study.arms import arm_level, splitting_levels
 
     numbers = sorted({number for _, record in found.values() for number in splitting_levels(record)})
     if not numbers:

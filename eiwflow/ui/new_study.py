@@ -10,24 +10,22 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from ..flow.config import INITS, FlowConfig
+from ..flow.config import ORDERS, WEIGHTS
 from . import cache, classroom, loaders, parts, studies
 from .foreign import plain
 
 if TYPE_CHECKING:
-    from ..training.study_recipe import StudyRecipe
+    from ..study.recipe import Arm, StudyRecipe
 
-#: Splits that a study from the page may have, and the most of each of its numbers.
-SPLITS = (
-    "static-first", "static-last", "random", "shuffle", "weighted", "first+pooled", "last+pooled", "random+pooled",
-)  # fmt: skip
-#: Initialisation -> what it is called, where it states a partition as well.
+#: What is said of partitions -> initialisation and partition of an arm.
 INIT_WORDS = {
-    "dealt": "principal, partitions by the order",
-    "dealt-by-information": "principal, partitions by information",
-    "dealt-by-chance": "principal, random partitions",
-    "principal": "principal, alternating partitions",
+    "random partitions": ("principal", "random"),
+    "partitions by information": ("principal", "information"),
+    "alternating partitions": ("principal", "alternating"),
+    "random initialisation (Glow)": ("random", "alternating"),
 }
+#: Fraction passed on -> how it is written.
+KEEPS = {"0.25": "¼", "0.5": "½", "0.75": "¾"}
 MOST_SEEDS, MOST_ITERATIONS = 8, 500
 #: Seconds between two looks at a study that is under way.
 LOOK_S = 2
@@ -52,50 +50,54 @@ def draw(known: dict[str, Path]) -> None:
     )
     first, second, third = st.columns(3)
     data = first.selectbox("Data set", loaders.data_sets(), key="study-data")
-    priors = second.multiselect("Priors", ["conditional", "standard"], default=["conditional"], key="study-priors")
-    inits = third.multiselect(
-        "Initialisation",
-        INITS,
-        default=[FlowConfig.init],
-        format_func=lambda init: INIT_WORDS.get(init, init),
-        key="study-inits",
-    )
-    splits = st.multiselect("Splits", SPLITS, default=["static-first", "static-last", "weighted"], key="study-splits")
+    orders = second.multiselect("Order", ORDERS, default=["entropy", "variance", "random"], key="study-orders")
+    weights = third.multiselect("Channel weights", list(WEIGHTS), default=["none"], key="study-weights")
+    first, second, third = st.columns(3)
+    inits = first.multiselect("Partitions", INIT_WORDS, default=["random partitions"], key="study-inits")
+    keeps = second.multiselect("Passed on", KEEPS, default=["0.5"], format_func=KEEPS.__getitem__, key="study-keeps")
+    priors = third.multiselect("Priors", ["conditional", "standard"], default=["conditional"], key="study-priors")
     first, second = st.columns(2)
     seeds = first.number_input("Seeds", 1, MOST_SEEDS, 3, key="study-seeds")
     iterations = second.number_input("Iterations", 10, MOST_ITERATIONS, 100, 10, key="study-iterations")
     null = st.toggle("Also run `random` against itself (A/A control)", key="study-null")
-    recipe = _recipe(data, splits, inits, priors, null, seeds, iterations)
+    recipe, left_out = _recipe(data, (orders, weights, inits, keeps), priors, null, seeds, iterations)
+    for sentence in left_out:
+        st.caption(plain(sentence))
     if recipe is None:
-        st.info("Choose at least one split, one prior and one initialisation, or the A/A control.")
+        st.info("Choose at least one of each, or the A/A control.")
         return
-    runs, minutes = len(recipe.arms()) * recipe.seeds, _minutes(recipe, known)
+    runs, minutes = len(recipe.arms) * recipe.seeds, _minutes(recipe, known)
     about = "" if minutes is None else f", about {max(0.1, minutes):.1f} minutes as bundled studies took"
     st.markdown(f"{runs} runs{about}. {'One seed is no conclusion.' if recipe.seeds == 1 else ''}")
-    st.button("Start the study", type="primary", on_click=_start, args=(recipe, _new_file()))
+    st.button("Start the study", type="primary", on_click=_start, args=(recipe, _new_folder()))
 
 
 def _recipe(
-    data: str, splits: list[str], inits: list[str], priors: list[str], null: bool, seeds: int, iterations: int
-) -> StudyRecipe | None:
-    from ..training.study_recipe import StudyRecipe
+    data: str, choices: tuple[list[str], ...], priors: list[str], null: bool, seeds: int, iterations: int
+) -> tuple[StudyRecipe | None, list[str]]:
+    """Return the recipe of what was chosen, None where nothing was, and a sentence for every arm that is left out."""
+    from ..flow import ConfigError
+    from ..study.recipe import StudyRecipe, control, crossed
 
-    if not (priors and inits and (splits or null)):
-        return None
-    return StudyRecipe(
-        data=data,
-        splits=tuple(splits),
-        inits=tuple(inits),
-        priors=tuple(priors),
-        null=null,
-        seeds=int(seeds),
-        iterations=int(iterations),
-    )
+    orders, weights, inits, keeps = choices
+    arms: list[Arm] = []
+    left_out: list[str] = []
+    for init, partition in (INIT_WORDS[word] for word in inits):
+        try:
+            found, sentences = crossed(orders, weights, [init], [partition], keeps, priors)
+            arms, left_out = [*arms, *found], [*left_out, *sentences]
+        except ConfigError as error:
+            left_out.append(str(error))
+    arms += control(priors) if null else []
+    if not arms:
+        return None, []
+    recipe = StudyRecipe(data=data, arms=tuple(arms), seeds=int(seeds), iterations=int(iterations))
+    return recipe, left_out
 
 
-def _new_file() -> Path:
-    """Return the file of a study that is to be started; its name is generated."""
-    return studies.own_folder() / f"study-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}.json"
+def _new_folder() -> Path:
+    """Return the folder of a study that is to be started; its name is generated."""
+    return studies.own_folder() / f"study-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
 
 
 def _minutes(recipe: StudyRecipe, known: dict[str, Path]) -> float | None:
@@ -106,46 +108,48 @@ def _minutes(recipe: StudyRecipe, known: dict[str, Path]) -> float | None:
         if alike and study.runs and known[key].parent == studies.BUNDLED:
             seconds = sum(run.cpu_s for run in study.runs.values())
             images = study.recipe.batch * sum(run.iterations for run in study.runs.values())
-            return len(recipe.arms()) * recipe.seeds * recipe.iterations * recipe.batch * seconds / images / 60
+            return len(recipe.arms) * recipe.seeds * recipe.iterations * recipe.batch * seconds / images / 60
     return None
 
 
 def _watch(key: str, path: Path) -> None:
     """Draw where a study of one's own stands, unless it is done."""
-    from ..analysis.study_file import StudyError
-    from ..training import study_worker
+    from ..study.file import StudyError
+    from ..study.worker import folder
 
     try:
-        if cache.study(path).is_done and not study_worker.alive(path):
+        alive = folder(path).state().alive
+        if cache.study(path).is_done and not alive:
             return
     except StudyError as error:
         st.error(plain(error))
         return
-    st.fragment(_progress, run_every=LOOK_S if study_worker.alive(path) else None)(key, path)
+    st.fragment(_progress, run_every=LOOK_S if alive else None)(key, path)
 
 
 def _progress(key: str, path: Path) -> None:
-    from ..training import process, study_worker
+    from ..study.worker import folder
+    from ..training import worker
 
-    study, alive = cache.study(path), study_worker.alive(path)
-    total = len(study.recipe.arms()) * study.recipe.seeds
-    if (silent := study_worker.silent_s(path)) > process.SILENT_S:
-        st.warning(parts.frozen(silent))
-    state = "is running" if alive else "has been stopped"
-    st.progress(len(study.runs) / total, f"{study.name} {state}: {len(study.runs)} of {total} runs are done.")
+    study, state = cache.study(path), folder(path).state()
+    total, alive = len(study.recipe.arms) * study.recipe.seeds, state.alive
+    if state.frozen:
+        st.warning(parts.frozen(state.silent_s))
+    word = "is running" if alive else "has been stopped"
+    st.progress(len(study.runs) / total, f"{study.name} {word}: {len(study.runs)} of {total} runs are done.")
     with st.container(horizontal=True):
         if not classroom.may_change():
             st.caption("Only the teacher may change it.")
         elif alive:
-            st.button("Stop", key=f"stop-{key}", on_click=_try, args=(study_worker.stop, path))
-            if silent > process.SILENT_S:
-                st.button("Kill", key=f"kill-{key}", on_click=_try, args=(study_worker.kill, path))
+            st.button("Stop", key=f"stop-{key}", on_click=_try, args=(worker.ask, folder(path)))
+            if state.frozen:
+                st.button("Kill", key=f"kill-{key}", on_click=_try, args=(worker.kill, folder(path)))
         else:
             st.button("Go on", key=f"go-on-{key}", on_click=_start, args=(study.recipe, path))
         if study.runs:
             st.button("Show it", key=f"show-{key}", on_click=_show, args=(key,))
-    if not alive and (said := study_worker.complaint(path)):
-        st.error(plain(said))
+    if not alive and state.message:
+        st.error(plain(state.message))
     if st.session_state.get(f"_alive-{key}") and not alive:
         # It has just ended: the page is drawn once more, and the look at it comes to an end.
         st.session_state[f"_alive-{key}"] = False
@@ -161,12 +165,12 @@ def _show(key: str) -> None:
 
 
 def _start(recipe: StudyRecipe, path: Path) -> None:
-    from ..training import study_worker
+    from ..study import worker
 
-    _try(study_worker.start, recipe, path)
+    _try(worker.start, recipe, path)
 
 
-def _try(act: Callable[..., None], *arguments: object) -> None:
+def _try(act: Callable[..., object], *arguments: object) -> None:
     from ..training.run import RunError
 
     try:

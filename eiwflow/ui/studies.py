@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from ..files import complaint, entries, is_text, printable, stamp
+from ..files import complaint, is_text, printable, stamp
 from . import cache, gone, loaders, state
 from .foreign import plain
 from .frame import Visit
 
 if TYPE_CHECKING:
-    from ..analysis.study_file import Study
+    from ..study.file import Study
 
 BUNDLED = loaders.ROOT / "assets" / "studies"
 #: Choices that a study brings: another study need not have them.
@@ -62,7 +62,7 @@ def complaints() -> list[str]:
 
 def readable(known: Mapping[str, Path]) -> dict[str, Study]:
     """Return those studies whose file can be read, by their key."""
-    from ..analysis.study_file import StudyError
+    from ..study.file import StudyError
 
     found = {}
     for key, path in known.items():
@@ -111,7 +111,7 @@ def argument(path: Path) -> str:
 def commands(study: Study) -> list[str]:
     """Return the command lines that run a study, and run it at equal CPU seconds, without ``python -m eiwflow``."""
     recipes = {study.name: study.recipe, f"{study.name}-equal-cpu": dataclasses.replace(study.recipe, equal_cpu=True)}
-    return [shlex.join(recipe.arguments(f"{name}.json", 2)) for name, recipe in recipes.items()]
+    return [shlex.join(recipe.arguments(name, 2)) for name, recipe in recipes.items()]
 
 
 def name_of(key: str, titles: Mapping[str, str], known: Mapping[str, Path]) -> str:
@@ -131,19 +131,23 @@ def _studies_in(folder: Path) -> list[Path]:
 
 
 def _named_as_studies(folder: Path) -> list[Path]:
-    return [path for path in entries(folder) if path.suffix == ".json"]
+    from ..study.file import studies_in
+
+    return studies_in(folder)
 
 
 def _complaint(path: Path) -> str:
-    from ..training.study_recipe import MAX_BYTES
+    from ..study.file import MAX_BYTES, settings_file
 
     if not is_text(path.name):
         return "its name is not valid UTF-8"
-    return complaint(path, MAX_BYTES) if os.path.lexists(path) else "it has been removed"
+    return complaint(settings_file(path), MAX_BYTES) if os.path.lexists(path) else "it has been removed"
 
 
 def _when(path: Path) -> tuple[int, int]:
+    from ..study.file import settings_file
+
     try:
-        return stamp(path)
+        return stamp(settings_file(path))
     except OSError:
         return 0, 0  # reading it says what is wrong

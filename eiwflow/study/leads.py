@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..flow.config import FlowConfig
-from ..flow.policies import parse_split
-from ..training.study_recipe import AGAIN, Arm
-from .compare import Effect, comparisons, contrast, corrected, subjects
-from .study_file import Study
+from .file import Study
+from .recipe import AGAIN, Arm
+from .statistics import Effect, comparisons, contrast, corrected, subjects
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,11 +45,6 @@ class Lead:
         return -self.effect.high, -self.effect.low
 
 
-def looks_at_entropy(arm: Arm) -> bool:
-    """Return whether an arm's order is that by entropy."""
-    return parse_split(arm.policy)[0] == "entropy"
-
-
 def usual_prior(study: Study) -> str:
     """Return the prior that a study is read under first: the one that flows have unless told otherwise."""
     return FlowConfig.prior if FlowConfig.prior in study.priors else study.priors[0]
@@ -61,19 +55,20 @@ def lead(study: Study, prior: str | None = None) -> Lead | None:
     if not study.runs:
         return None
     prior = prior or usual_prior(study)
-    adaptive = [one for one in subjects(study) if looks_at_entropy(Arm(*one, prior)) and Arm(*one, prior) in study.arms]
+    arms = {arm.choice: arm for arm in study.arms if arm.prior == prior}
+    adaptive = [arms[choice] for choice in subjects(study) if choice in arms and arms[choice].looks_at_entropy]
     if not adaptive:
         return None
-    against = comparisons(study, adaptive[0]).against(prior)
+    against = comparisons(study, adaptive[0].choice).against(prior)
     rivals = {
         arm: effect
         for arm, effect in against.items()
-        if arm.split != AGAIN and not looks_at_entropy(arm) and len(effect.values) > 1
+        if arm.order != AGAIN and not arm.looks_at_entropy and len(effect.values) > 1
     }
     if not rivals:
         return None
     nearest = max(rivals, key=lambda arm: rivals[arm].mean)
-    return Lead(study, Arm(*adaptive[0], prior), nearest, rivals[nearest])
+    return Lead(study, adaptive[0], nearest, rivals[nearest])
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +96,7 @@ def ranking(study: Study, prior: str | None = None) -> Ranking | None:
     if not means:
         return None
     best = min(means, key=lambda arm: means[arm])
-    against = comparisons(study, (best.split, best.init)).against(prior)
+    against = comparisons(study, best.choice).against(prior)
     nearest = sorted(against, key=lambda arm: -against[arm].mean)
     close = tuple(arm for arm in nearest if against[arm].claim != "better")
     return Ranking(best, means[best], close, tuple(arm for arm in nearest if arm not in close))
@@ -116,17 +111,17 @@ def control(study: Study) -> tuple[Effect, ...]:
     """Return the A/A control of a study, prior by prior: the random order minus itself with other permutations."""
     effects = []
     for arm in study.arms:
-        if arm.split == AGAIN and (same := Arm("random", arm.init, arm.prior)) in study.arms:
+        if arm.order == AGAIN and (same := replace(arm, order="random")) in study.arms:
             effects.append(contrast(study, f"random − random again, {arm.prior}", {same: 1.0, arm: -1.0}))
     return corrected(effects)
 
 
 def at_equal_cpu(study: Study, others: Iterable[Study]) -> Study | None:
     """Return the study that gave the same arms, and perhaps more, the same CPU seconds; None where there is none."""
-    arms = study.recipe.arms()
+    arms = study.recipe.arms
     for other in others:
         # One arm's training holds every setting that trainings have.
         alike = other.recipe.training(arms[0], 0) == study.recipe.training(arms[0], 0)
-        if other.recipe.equal_cpu and alike and other.runs and {*arms} <= {*other.recipe.arms()}:
+        if other.recipe.equal_cpu and alike and other.runs and {*arms} <= {*other.recipe.arms}:
             return other
     return None

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import PurePath
 from typing import Any
 
-from ...training.study_recipe import AGAIN, StudyRecipe
-from ..compare import Effect, short
-from ..leads import Lead, Ranking
-from ..study_file import Study
-from .numbers import counted, fixed, listed, signed
+from ..analysis.words.numbers import counted, fixed, listed, signed
+from .file import Study
+from .leads import Lead, Ranking
+from .recipe import StudyRecipe, title
+from .statistics import Effect
+from .statistics import label as short
 
 CAVEAT = (
     "an interval says where the difference lies for other seeds, on these test images, at this size and budget. It "
@@ -21,33 +21,13 @@ _DIFFERENCES: tuple[Callable[[StudyRecipe], str], ...] = (
     lambda recipe: {"muon": "Muon", "adamw": "AdamW"}.get(recipe.optimiser, recipe.optimiser),
     lambda recipe: f"weight decay {recipe.weight_decay:g}",
     lambda recipe: "mirrored" if recipe.flip else "not mirrored",
-    lambda recipe: f"init {', '.join(recipe.inits)}",
+    lambda recipe: f"init {', '.join(dict.fromkeys(arm.init for arm in recipe.arms))}",
+    lambda recipe: f"partitions {', '.join(dict.fromkeys(arm.partition for arm in recipe.arms))}",
     lambda recipe: f"batches of {recipe.batch}",
     lambda recipe: f"{recipe.levels} levels of {recipe.steps} steps, width {recipe.width}",
     lambda recipe: f"{recipe.learning_rate:g} learning rate",
-    lambda recipe: counted(len(recipe.arms()), "arm"),
+    lambda recipe: counted(len(recipe.arms), "arm"),
 )
-
-
-def title(recipe: StudyRecipe) -> str:
-    """Return what a study is called.
-
-    >>> title(StudyRecipe(data="faces16", seeds=6))
-    'faces16 at 16×16, 500 steps, 6 seeds'
-    """
-    name = PurePath(recipe.data).stem or recipe.data
-    words = [
-        f"{name} at {recipe.size}×{recipe.size}",
-        counted(recipe.iterations, "step"),
-        counted(recipe.seeds, "seed"),
-    ]
-    if {arm.split for arm in recipe.arms()} == {"random", AGAIN}:
-        words.append("A/A control")
-    if recipe.evaluate_on == "validation":
-        words.append("scored on held-out images")
-    if recipe.equal_cpu:
-        words.append("equal CPU seconds")
-    return ", ".join(words)
 
 
 def titles(studies: Mapping[str, Study]) -> dict[str, str]:
