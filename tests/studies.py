@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from eiwflow.training.study_recipe import Arm, StudyRecipe
+from eiwflow.study.recipe import AGAIN, Arm, StudyRecipe
 
 STEPS = (1, 10, 100)
 
@@ -17,19 +17,14 @@ STEPS = (1, 10, 100)
 def result(arm: Arm, seed: int, bits: float, iterations: int = STEPS[-1]) -> dict[str, Any]:
     """Return one run as a study's file has it; its curve falls towards its bits/dim."""
     curve = [[step, round(bits + 0.6 / step, 4), round(bits + 0.5 / step, 4)] for step in STEPS]
-    of_arm = {"split": arm.split, "init": arm.init, "prior": arm.prior, "seed": seed}
-    costs = {"iterations": iterations, "parameters": 1000 + 16 * ("pooled" in arm.split or arm.split == "weighted")}
-    return {**of_arm, "bits_per_dim": float(bits), **costs, "cpu_s": 2.5 + seed, "curve": curve}
+    costs = {"iterations": iterations, "parameters": 1000 + 16 * (arm.weights == "pooled")}
+    return {"arm": arm.text, "seed": seed, "bits_per_dim": float(bits), **costs, "cpu_s": 2.5 + seed, "curve": curve}
 
 
 def document(bits: Mapping[Arm, Sequence[float]], **fields: Any) -> dict[str, Any]:
     """Return a study's document: arm -> bits/dim by seed; ``fields`` go to the recipe."""
     seeds = max(len(values) for values in bits.values())
-    extra = tuple(f"{arm.split}/{arm.init}/{arm.prior}" for arm in bits if arm.split != "random-again")
-    null = any(arm.split == "random-again" for arm in bits)
-    priors = tuple(dict.fromkeys(arm.prior for arm in bits))
-    settings = {"splits": (), "inits": (next(iter(bits)).init,), "extra": extra, "priors": priors, "null": null}
-    recipe = StudyRecipe(**{**settings, "seeds": seeds, **fields})
+    recipe = StudyRecipe(**{"arms": tuple(bits), "seeds": seeds, **fields})
     results = [result(arm, seed, value) for arm, values in bits.items() for seed, value in enumerate(values)]
     return {"recipe": recipe.to_dict(), "command": "python -m eiwflow study", "results": results}
 
@@ -41,11 +36,25 @@ def write_study(path: Path, bits: Mapping[Arm, Sequence[float]], **fields: Any) 
     return path
 
 
+def old_document(bits: Mapping[str, Sequence[float]], **fields: Any) -> dict[str, Any]:
+    """Return the document of a study of version 0.1: ``SPLIT/INIT/PRIOR`` -> bits/dim by seed."""
+    found = document({Arm.parse(name): values for name, values in bits.items()}, **fields)
+    del found["recipe"]["arms"]
+    extra = [name for name in bits if not name.startswith(AGAIN)]
+    null = len(extra) < len(bits)
+    found["recipe"] |= {"splits": [], "inits": [], "priors": ["conditional"], "extra": extra, "null": null}
+    names = [name for name in bits for _ in bits[name]]
+    for result, text in zip(found["results"], names, strict=True):
+        del result["arm"]
+        result |= dict(zip(("split", "init", "prior"), text.split("/"), strict=True))
+    return found
+
+
 def arms(means: Mapping[str, float], seeds: int = 6, noise: float = 0.01, prior: str = "conditional") -> dict[Arm, Any]:
-    """Return arm -> bits/dim by seed, of ``SPLIT/INIT`` -> mean: a share of every seed, and noise of every run."""
+    """Return arm -> bits/dim by seed, of an arm's text -> mean: a share of every seed, and noise of every run."""
     random = np.random.default_rng(3)
     shared = random.normal(0, 0.05, seeds)
     return {
-        Arm(*name.split("/"), prior): (mean + shared + random.normal(0, noise, seeds)).round(5).tolist()
+        Arm.parse(name, prior): (mean + shared + random.normal(0, noise, seeds)).round(5).tolist()
         for name, mean in means.items()
     }

@@ -7,12 +7,12 @@ import threading
 import time
 
 import pytest
+from eiwflow.training.study import lock_file, process_file, request_file
+from eiwflow.training.study_recipe import StudyRecipe
 from filelock import FileLock
 
 from eiwflow.training import lock, process, study_worker
 from eiwflow.training.run import RunError
-from eiwflow.training.study import lock_file, process_file, request_file
-from eiwflow.training.study_recipe import StudyRecipe
 
 from .tiny import write_npz
 

@@ -1,0 +1,353 @@
+"""Where studies are kept: folders, packed files and files of version 0.1, and what a stranger may have put there."""
+
+import base64
+import io
+import json
+import math
+import shlex
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from eiwflow.study import file, run
+from eiwflow.study.file import (
+    SETTINGS,
+    StudyError,
+    merge,
+    pack,
+    read_record,
+    read_study,
+    run_folder,
+    settings_file,
+    studies_in,
+)
+from eiwflow.study.recipe import AGAIN, Arm, StudyRecipe
+from eiwflow.study.run import run_study
+from eiwflow.study.verdict import report, verdict
+
+from ..studies import arms, document, old_document, write_study
+from ..test_cli import json_of, printed, refused
+from ..training.tiny import write_npz
+
+ROOT = Path(__file__).resolve().parents[2]
+BUNDLED = studies_in(ROOT / "assets" / "studies")
+
+
+# ---------------------------------------------------------------------- a stranger's file
+
+
+def changed_result(**fields):
+    def change(made):
+        made["results"][0].update(fields)
+
+    return change
+
+
+def changed_recipe(**fields):
+    def change(made):
+        made["recipe"].update(fields)
+
+    return change
+
+
+SPOILT = {
+    "no recipe": (lambda made: made.pop("recipe"), "has no recipe and results"),
+    "results in words": (changed_recipe(), "has no recipe and results"),
+    "a field of another type": (changed_recipe(seeds="six"), "seeds is 'six'; it must be a whole number"),
+    "a field out of bounds": (changed_recipe(width=10**9), "width"),
+    "a field that is not known": (changed_recipe(colour="red"), "unknown field 'colour'"),
+    "true for a number": (changed_recipe(iterations=True), "iterations"),
+    "arms of numbers": (changed_recipe(arms=[1]), "arms"),
+    "an arm that is none": (changed_recipe(arms=["up/down"]), "up"),
+    "a result that is none": (lambda made: made["results"].append(3), "Result 13 of s.json is not an object"),
+    "no arm": (lambda made: made["results"][0].pop("arm"), "lacks an arm, or split, init and prior"),
+    "an arm of another study": (changed_result(arm="last/random/standard"), "is not in its recipe"),
+    "a path for an arm": (changed_result(arm="../../etc"), "is not in its recipe"),
+    "looks in words": (lambda made: made.update(looks="often"), "looks"),
+    "too many looks": (lambda made: made.update(looks=list(range(1, 22))), "looks"),
+    "bits in words": (changed_result(bits_per_dim="low"), "bits_per_dim 'low'; it must be a number"),
+    "bits not finite": (changed_result(bits_per_dim=math.inf), "between -1000 and 1000"),
+    "bits not a number": (changed_result(bits_per_dim=math.nan), "between -1000 and 1000"),
+    "a seed out of the recipe": (changed_result(seed=6), "is not in its recipe"),
+    "a seed below 0": (changed_result(seed=-1), "seed -1"),
+    "a run twice": (lambda made: made["results"].append(made["results"][0]), "is there twice"),
+    "a curve in words": (changed_result(curve="down"), "not a list"),
+    "a curve too long": (changed_result(curve=[[1, 2, 3]] * 1001), "at most 1000 points"),
+    "a point of one": (changed_result(curve=[[1]]), "not two or three finite numbers"),
+    "a point that is not finite": (changed_result(curve=[[1, math.nan, 2]]), "not two or three finite numbers"),
+    "costs in words": (lambda made: made.update(step_cost="much"), "step_cost"),
+    "costs below 1": (lambda made: made.update(step_cost={"none/standard": 0.1}), "step_cost"),
+}
+
+
+@pytest.mark.parametrize(("spoil", "named"), SPOILT.values(), ids=SPOILT.keys())
+def test_a_file_that_is_not_a_study_is_refused_in_one_sentence(tmp_path, spoil, named):
+    made = document(arms({"entropy+pooled/principal-random": 3.8, "entropy/principal-random": 3.9}))
+    spoil(made)
+    if named.startswith("has no recipe") and "recipe" in made:
+        made["results"] = "good"
+    (tmp_path / "s.json").write_text(json.dumps(made))
+    with pytest.raises(StudyError) as refusal:
+        read_study(tmp_path / "s.json")
+    assert named in str(refusal.value)
+    assert "s.json" in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[" * 100_000, b"\xff\xfe", b"null", b"1" * 5000])
+def test_what_is_not_json_is_refused(tmp_path, content):
+    (tmp_path / "s.json").write_bytes(content)
+    with pytest.raises(StudyError, match=r"^s\.json is not a study's file"):
+        read_study(tmp_path / "s.json")
+
+
+def test_a_file_that_is_too_large_or_not_there_is_refused(tmp_path, monkeypatch):
+    with pytest.raises(StudyError, match="cannot be read"):
+        read_study(tmp_path / "s.json")
+    path = write_study(tmp_path / "s.json", arms({"entropy+pooled/principal-random": 3.8}))
+    monkeypatch.setattr("eiwflow.study.file.MAX_BYTES", 100)
+    with pytest.raises(StudyError, match="at most 100 are read"):
+        read_study(path)
+
+
+def test_a_study_under_way_is_read_as_far_as_it_is(tmp_path):
+    made = document(arms({f"{order}/principal-random": 4.0 for order in ("entropy", "variance", "random")}))
+    made["results"] = made["results"][: len(made["results"]) // 2]
+    (tmp_path / "s.json").write_text(json.dumps(made))
+    study = read_study(tmp_path / "s.json")
+    assert not study.is_done
+    assert len(study.runs) == len(made["results"])
+    with pytest.raises(StudyError, match="no run yet"):
+        (tmp_path / "s.json").write_text(json.dumps({**made, "results": []}))
+        verdict(read_study(tmp_path / "s.json"))
+
+
+# ---------------------------------------------------------------------- studies that were run
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory):
+    """Return the folder of a study that was run, of two arms with weights and without."""
+    folder = tmp_path_factory.mktemp("study")
+    tiny = {"levels": 2, "steps": 1, "width": 8, "size": 8, "batch": 8, "iterations": 25, "seeds": 2}
+    chosen = ("variance-reversed/principal-random", "entropy+pooled@0.25/principal-random")
+    run_study(StudyRecipe(data=str(write_npz(folder / "planes.npz")), arms=chosen, **tiny), folder / "real")
+    return folder / "real"
+
+
+def same_record(one, other):
+    assert one.steps.tolist() == other.steps.tolist() and one.samples == other.samples
+    for ours, theirs in zip(one.levels, other.levels, strict=True):
+        for name, values in vars(ours).items():
+            assert np.array_equal(values, getattr(theirs, name)), name
+
+
+def test_a_study_that_was_run_is_read_with_its_records(real):
+    study = read_study(real)
+    assert study.is_done and study.name == "real" and study.path == real
+    assert study.sha256 == read_study(real / SETTINGS).sha256
+    assert [arm.order for arm in study.arms] == ["variance-reversed", "entropy"]
+    static, weighted = (read_record(study, arm) for arm in study.arms)
+    assert static.steps.tolist() == weighted.steps.tolist()
+    assert len(static.steps) >= 20
+    assert static.levels[0].weights_mean is None
+    assert weighted.levels[0].weights_mean.shape == (len(static.steps), 12)
+    assert static.samples.keys() == set(static.steps.tolist())
+
+
+def test_a_packed_study_is_one_small_file_with_the_same_results_and_thinned_records(real, tmp_path):
+    study = read_study(real)
+    packed = pack([study], tmp_path / "packed.zip")
+    assert (packed.recipe, packed.name) == (study.recipe, "packed")
+    assert [run.to_dict() for run in packed.runs.values()] == [run.to_dict() for run in study.runs.values()]
+    assert verdict(packed).in_words().replace("packed", "real") == verdict(study).in_words()
+    for arm in study.arms:
+        whole, kept = read_record(study, arm), read_record(packed, arm)
+        assert len(kept.steps) == file.PACKED_STEPS and {*kept.steps} <= {*whole.steps}
+        assert kept.steps[-1] == whole.steps[-1] and kept.samples[25] == whole.samples[25]
+    assert (tmp_path / "packed.zip").stat().st_size < 100_000
+    assert pack([study], tmp_path / "again.zip").sha256 == packed.sha256
+    assert pack([packed], tmp_path / "twice.zip").sha256 == packed.sha256
+
+
+def test_the_command_packs_a_study_and_another_of_the_same_recipe(real, tmp_path):
+    study = read_study(real)
+    made = document({Arm("random"): [4.0, 4.1]}, **{**study.recipe.to_dict(), "arms": ("random/principal-random",)})
+    (tmp_path / "more.json").write_text(json.dumps({**made, "data_sha256": study.data_sha256}))
+    said = json_of("study", "--out", real, "--pack", tmp_path / "all.zip", "--also", tmp_path / "more.json")
+    found = read_study(tmp_path / "all.zip")
+    assert said["runs"] == len(found.runs) == 6 and said["bytes"] == (tmp_path / "all.zip").stat().st_size
+    assert [arm.order for arm in found.arms] == ["variance-reversed", "entropy", "random"]
+    (tmp_path / "other.json").write_text(json.dumps({**made, "recipe": {**made["recipe"], "width": 9}}))
+    assert "of another recipe" in refused(
+        "study", "--out", real, "--pack", tmp_path / "x.zip", "--also", tmp_path / "other.json"
+    )
+    (tmp_path / "other.json").write_text(json.dumps({**made, "data_sha256": "0"}))
+    assert "on other images" in refused(
+        "study", "--out", real, "--pack", tmp_path / "x.zip", "--also", tmp_path / "other.json"
+    )
+    assert "ends in .zip" in refused("study", "--out", real, "--pack", tmp_path / "x.json")
+    assert not (tmp_path / "x.zip").exists()
+
+
+def test_of_studies_that_are_merged_arms_without_a_run_are_left_out(tmp_path):
+    made = document({Arm("entropy"): [3.8, 3.9], Arm("variance"): [4.0, 4.1]})
+    made["results"] = [one for one in made["results"] if one["arm"].startswith("entropy")]
+    (tmp_path / "s.json").write_text(json.dumps(made))
+    assert merge([read_study(tmp_path / "s.json")]).recipe.arms == (Arm("entropy"),)
+
+
+def test_a_study_of_version_0_1_is_read_with_its_records_by_their_old_names(real, tmp_path):
+    study = read_study(real)
+    names = ["static-last/dealt/conditional", "weighted/dealt/conditional", f"{AGAIN}/dealt/conditional"]
+    made = old_document({name: [3.9, 4.0] for name in names})
+    (tmp_path / "old.json").write_text(json.dumps(made))
+    steps = file.recorded_steps(study, study.arms[0])
+    for name in names[:2]:
+        folder = tmp_path / "old" / name.replace("/", "-")
+        folder.mkdir(parents=True)
+        (folder / "record.json").write_text(json.dumps({"steps": steps}))
+    old = read_study(tmp_path / "old.json")
+    assert [arm.text for arm in old.arms] == [
+        "variance-reversed/principal-random/conditional", "entropy+pooled/principal-information/conditional",
+        "random-again/principal-random/conditional",
+    ]  # fmt: skip
+    same_record(read_record(old, old.arms[0]), read_record(study, study.arms[0]))
+    assert read_record(old, old.arms[1]) is not None and read_record(old, old.arms[2]) is None
+
+
+def test_a_folder_of_studies_lists_each_once(real, tmp_path):
+    write_study(tmp_path / "a.json", arms({"entropy/principal-random": 3.8}))
+    pack([read_study(real)], tmp_path / "b.zip")
+    (tmp_path / "c").mkdir()
+    (tmp_path / "d").symlink_to(real)
+    (tmp_path / "e.txt").touch()
+    # One of version 0.1 that goes on in a folder is that folder.
+    write_study(tmp_path / "d.json", arms({"entropy/principal-random": 3.8}))
+    assert [path.name for path in studies_in(tmp_path)] == ["a.json", "b.zip", "d"]
+    assert settings_file(tmp_path / "d") == tmp_path / "d" / SETTINGS and settings_file(tmp_path / "b.zip").is_file()
+
+
+def spoilt_record(change):
+    def spoil(path):
+        made = json.loads(path.read_bytes())
+        change(made["steps"])
+        path.write_text(json.dumps(made))
+
+    return spoil
+
+
+def png(step):
+    content = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(content, "PNG")
+    step["samples"] = base64.b64encode(content.getvalue()).decode()
+
+
+SPOILT_RECORDS = {
+    "not there": lambda path: path.unlink(),
+    "no JSON": lambda path: path.write_text("{"),
+    "no steps": spoilt_record(list.clear),
+    "steps that fall": spoilt_record(list.reverse),
+    "an order that is none": spoilt_record(lambda steps: steps[0]["levels"][0].update(order=[0] * 12)),
+    "no finite number": spoilt_record(lambda steps: steps[0]["levels"][0].update(entropy=[math.nan] * 12)),
+    "a level missing": spoilt_record(lambda steps: steps[1]["levels"].pop()),
+    "samples that are no WEBP": spoilt_record(lambda steps: png(steps[0])),
+    "samples in words": spoilt_record(lambda steps: steps[0].update(samples="<script>")),
+}
+
+
+@pytest.mark.parametrize("spoil", SPOILT_RECORDS.values(), ids=SPOILT_RECORDS.keys())
+def test_a_record_that_cannot_be_trusted_is_none(tmp_path, real, spoil):
+    write_study(tmp_path / "s.json", arms({"entropy/principal-random": 3.8}))
+    study = read_study(tmp_path / "s.json")
+    record = tmp_path / "s" / "shuffle-dealt-by-chance-conditional" / "record.json"
+    record.parent.mkdir(parents=True)
+    record.write_text(json.dumps({"steps": file.recorded_steps(read_study(real), read_study(real).arms[0])}))
+    assert read_record(study, study.arms[0]) is not None
+    spoil(record)
+    assert read_record(study, study.arms[0]) is None
+
+
+def zip_with(path, entries, compression=zipfile.ZIP_DEFLATED):
+    with zipfile.ZipFile(path, "w", compression) as made:
+        for name, content in entries.items():
+            made.writestr(name, content)
+    return path
+
+
+BAD_ZIPS = {
+    "no zip": lambda path: path.write_bytes(b"PK nothing"),
+    "empty": lambda path: path.write_bytes(b""),
+    "another zip": lambda path: zip_with(path, {"a.txt": "hello"}),
+    "an entry beyond all bounds": lambda path: zip_with(path, {SETTINGS: b" " * (file.MAX_RECORD_BYTES + 1)}),
+    "many entries": lambda path: zip_with(path, {f"{n}.json": "{}" for n in range(file.MAX_ENTRIES + 1)}),
+    "cut short": lambda path: path.write_bytes(zip_with(path, {SETTINGS: "{}"}).read_bytes()[:-30]),
+    "broken bytes": lambda path: path.write_bytes(
+        zip_with(path, {SETTINGS: json.dumps(list(range(999)))}).read_bytes().replace(b"0", b"1", 3)
+    ),
+    "no JSON": lambda path: zip_with(path, {SETTINGS: "{"}),
+    "a list": lambda path: zip_with(path, {SETTINGS: "[]"}),
+}
+
+
+@pytest.mark.parametrize("make", BAD_ZIPS.values(), ids=BAD_ZIPS.keys())
+def test_a_packed_study_that_is_none_is_refused_in_one_sentence(tmp_path, make):
+    make(tmp_path / "s.zip")
+    with pytest.raises(StudyError, match=r"^[^\n]*(s\.zip)[^\n]*$"):
+        read_study(tmp_path / "s.zip")
+
+
+def test_a_result_of_another_run_in_a_study_s_folder_is_refused(real, tmp_path):
+    run.StudyFolder.begin(tmp_path / "s", StudyRecipe(arms=("entropy/principal-random",)))
+    result = run_folder(tmp_path / "s", Arm("entropy"), 0) / file.RESULT
+    result.parent.mkdir(parents=True)
+    result.write_bytes((run_folder(real, read_study(real).arms[0], 0) / file.RESULT).read_bytes())
+    with pytest.raises(StudyError, match="is not in its recipe"):
+        read_study(tmp_path / "s")
+
+
+# ---------------------------------------------------------------------- the command, and what is bundled
+
+
+def test_the_command_line_reports_what_the_page_shows(real):
+    said = json_of("study", "--out", real, "--report")
+    study = read_study(real)
+    expected = report(study)
+    assert said["verdict"] == expected["verdict"] == verdict(study).in_words()
+    assert [row["contrast"] for row in said["comparisons"]] == [
+        "entropy + weights, ¼ passed on − variance-reversed, conditional"
+    ]
+    assert said["comparisons"][0]["low"] == expected["comparisons"][0]["low"]
+    text = printed("study", "--out", real, "--report", "--subject", "static-last/dealt")
+    assert "variance-reversed needs" in text
+
+
+@pytest.mark.parametrize("subject", ["weighted", "weighted/principal/standard/1", "weighted/random"])
+def test_the_command_line_refuses_a_subject_that_is_none(real, subject):
+    refused("study", "--out", real, "--report", "--subject", subject)
+
+
+def test_the_command_line_refuses_a_report_of_what_is_no_study(tmp_path):
+    (tmp_path / "s.json").write_text("{}")
+    assert "is not a study's file" in refused("study", "--out", tmp_path / "s.json", "--report")
+    assert "cannot be read" in refused("study", "--out", tmp_path / "nothing", "--report")
+
+
+def test_the_command_line_says_what_all_bundled_studies_say():
+    assert json_of("study", "--line")["line"]
+
+
+@pytest.mark.parametrize("path", BUNDLED, ids=[path.stem for path in BUNDLED])
+def test_a_bundled_study_has_the_records_of_its_arms_and_the_command_that_made_it(path):
+    study = read_study(path)
+    assert all(len(study.of(arm)) >= 2 for arm in study.arms)
+    assert all(read_record(study, arm) is not None for arm in study.arms)
+    assert shlex.split(study.command)[:4] == ["python", "-m", "eiwflow", "study"]
+    assert str(ROOT) not in study.command
+
+
+def test_bundled_studies_take_a_few_mb():
+    assert sum(path.stat().st_size for path in BUNDLED) < 8 * 2**20

@@ -1,0 +1,206 @@
+"""A study's recipe: its arms in words old and new, and what makes arms paired."""
+
+import json
+
+import pytest
+
+from eiwflow.flow import ConfigError, MultiScaleFlow
+from eiwflow.study.recipe import (
+    AGAIN,
+    DEFAULT_ARMS,
+    Arm,
+    StudyRecipe,
+    arms_by_splits,
+    control,
+    cost_class,
+    crossed,
+    relative_costs,
+)
+from eiwflow.training.bench import seconds_per_step
+
+from ..training.tiny import tiny_config
+
+TEXTS = {
+    "entropy/principal-random/conditional": Arm("entropy"),
+    "entropy+pooled@0.25/principal-information/standard": Arm(
+        "entropy", "pooled", "principal", "information", "0.25", "standard"
+    ),
+    "variance@auto/principal-alternating/conditional": Arm("variance", partition="alternating", keep="auto"),
+    "first/random/conditional": Arm("first", init="random", partition="alternating"),
+    f"{AGAIN}/principal-random/conditional": Arm(AGAIN),
+}
+OTHER_WORDS = {
+    "weighted/dealt": "entropy+pooled/principal-information/conditional",
+    "shuffle/dealt-by-chance/standard": "entropy/principal-random/standard",
+    "static-first/dealt": "variance/principal-random/conditional",
+    "static-last/principal": "variance-reversed/principal-alternating/conditional",
+    "static-last/random": "last/random/conditional",
+    "first+pooled/dealt": "variance+pooled/principal-random/conditional",
+    "random-again/dealt-by-chance": "random-again/principal-random/conditional",
+    "entropy@¼/principal-random": "entropy@0.25/principal-random/conditional",
+    "entropy+pooled@3/4/principal-random/standard": "entropy+pooled@0.75/principal-random/standard",
+    "variance@½/principal-random": "variance/principal-random/conditional",
+}
+
+
+@pytest.mark.parametrize(("text", "arm"), TEXTS.items())
+def test_an_arm_is_read_from_its_own_text(text, arm):
+    assert Arm.parse(text) == arm
+    assert arm.text == text
+    assert arm.name == text.replace("/", "-")
+
+
+@pytest.mark.parametrize(("text", "expected"), OTHER_WORDS.items())
+def test_an_arm_is_read_from_fractions_and_from_the_words_of_version_0_1(text, expected):
+    assert Arm.parse(text).text == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("entropy", "ORDER"), ("a/b/c/d", "ORDER"), ("middle/principal-random", "middle"), ("entropy/glow", "glow"),
+        ("entropy/principal-odd", "odd"), ("entropy/principal-random/flat", "flat"), ("entropy@x/principal", "'x'"),
+        ("entropy@0.3/principal", "0.3"), ("variance/random", "principal"),
+    ],
+)  # fmt: skip
+def test_a_text_that_is_no_arm_is_refused_by_name(text, named):
+    with pytest.raises(ConfigError, match=named):
+        Arm.parse(text)
+
+
+def test_arms_are_all_combinations_and_impossible_ones_are_left_out_with_a_sentence():
+    arms, left_out = crossed(
+        ["entropy", "variance"], ["none", "pooled"], ["principal", "random"], ["random", "information"], ["0.5", "¼"]
+    )
+    assert len(arms) == 2 * 2 * 2 * 2 + 2 * 2
+    assert all(arm.order == "entropy" for arm in arms if arm.init == "random")
+    # The variance order has no principal channels to go by: once for each weighting and fraction.
+    assert len(left_out) == 4 and all("Left out variance" in text and "init random" in text for text in left_out)
+
+
+@pytest.mark.parametrize("words", [{"orders": ["middle"]}, {"inits": ["zeros"]}, {"priors": ["flat"]}, {"orders": []}])
+def test_a_word_that_no_arm_can_have_is_refused(words):
+    with pytest.raises(ConfigError):
+        crossed(**{"orders": ["entropy"], **words})
+
+
+def test_arms_of_version_0_1_are_all_combinations_and_what_was_asked_for_beside_them():
+    arms = arms_by_splits(
+        ("static-last", "entropy+pooled"), priors=("standard", "conditional"),
+        extra=("static-first/random", "weighted/random/standard", "weighted/dealt"),
+    )  # fmt: skip
+    assert [arm.text for arm in arms] == [
+        "variance-reversed/principal-random/standard",
+        "entropy+pooled/principal-information/standard",
+        "variance-reversed/principal-random/conditional",
+        "entropy+pooled/principal-information/conditional",
+        "first/random/standard",
+        "first/random/conditional",
+        "entropy+pooled/random/standard",
+    ]
+
+
+def test_runs_go_seed_by_seed_so_that_a_study_under_way_is_paired():
+    recipe = StudyRecipe(arms=DEFAULT_ARMS[:2], seeds=3)
+    assert [seed for _, seed in recipe.runs()] == [0, 0, 1, 1, 2, 2]
+    assert len(set(recipe.runs())) == 6
+
+
+def test_a_control_is_random_against_random_with_permutations_drawn_anew_for_every_seed():
+    recipe = StudyRecipe(arms=control(), seeds=4)
+    one, other = recipe.arms
+    assert recipe.is_control and not StudyRecipe(arms=(*control(), DEFAULT_ARMS[0])).is_control
+    ours, theirs = ([recipe.training(arm, seed).flow for seed in range(4)] for arm in (one, other))
+    assert len({flow.permutation_seed for flow in ours + theirs}) == 8
+    assert {(flow.order, flow.weights) for flow in ours + theirs} == {("random", "none")}
+    orders = [MultiScaleFlow(flow).levels[0].shuffle.order.tolist() for flow in ours + theirs]
+    assert len({tuple(order) for order in orders}) == 8
+
+
+def test_weights_are_compared_on_the_same_permutation():
+    recipe = StudyRecipe(arms=("random/principal-random", "random+pooled/principal-random"))
+    for seed in range(3):
+        one, other = (recipe.training(arm, seed).flow.permutation_seed for arm in recipe.arms)
+        assert one == other
+
+
+def test_an_arm_s_flow_has_its_choices():
+    flow = Arm.parse("entropy+pooled@0.25/principal-information/standard").flow(3, shape=(3, 8, 8), levels=2)
+    assert (flow.order, flow.weights, flow.partition, flow.keep, flow.prior) == (
+        "entropy", "pooled", "information", 0.25, "standard",
+    )  # fmt: skip
+    assert flow.permutation_seed == 3
+
+
+WRONG = {
+    "arms": ({"arms": ("static-middle/dealt",)}, "static-middle"),
+    "no arm": ({"arms": ()}, "0 arms"),
+    "no seed": ({"seeds": 0}, "between 1 and 1000"),
+    "seeds": ({"seeds": 1001}, "between 1 and 1000"),
+    "runs": ({"arms": (*DEFAULT_ARMS, *control()), "seeds": 1000}, "6000 runs; at most 5000"),
+    "part": ({"evaluate_on": "train"}, "train"),
+    "iterations": ({"iterations": 0}, "iterations is 0"),
+    "width": ({"width": 0}, "width is 0"),
+    "size": ({"size": 12}, "divisible"),
+}
+
+
+@pytest.mark.parametrize(("fields", "named"), WRONG.values(), ids=WRONG.keys())
+def test_a_setting_out_of_its_bounds_is_refused_by_name(fields, named):
+    with pytest.raises(ConfigError, match=named):
+        StudyRecipe(**fields)
+
+
+RECIPES = {
+    "defaults": {},
+    "all else": {
+        "arms": ("random@0.25/random/standard", "entropy+pooled/principal-information/conditional"), "seeds": 7,
+        "evaluate_on": "validation", "equal_cpu": True, "size": 8, "levels": 2, "steps": 2, "width": 9,
+        "network": "3-3", "scale_bound": 1.5, "batch": 7, "iterations": 11, "optimiser": "adamw",
+        "learning_rate": 1e-3, "weight_decay": 0.1, "warmup": 3, "clip": 2.5, "ema": 0.5, "divergence": 0.25,
+        "flip": True, "data": "faces16",
+    },
+    "both priors": {"arms": tuple(arm.under(prior) for prior in ("standard", "conditional") for arm in DEFAULT_ARMS)},
+    "the control alone": {"arms": control()},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fields", RECIPES.values(), ids=RECIPES.keys())
+def test_a_recipe_survives_its_file(fields):
+    recipe = StudyRecipe(**fields)
+    assert StudyRecipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
+
+
+def test_a_recipe_of_version_0_1_has_its_arms_in_today_s_words():
+    recipe = StudyRecipe.from_dict({"splits": ["static-last", "weighted"], "null": True, "seeds": 2})
+    assert [arm.order for arm in recipe.arms] == ["variance-reversed", "entropy", "random", AGAIN]
+    assert recipe.optimiser == "adamw"
+    assert len(StudyRecipe.from_dict({}).arms) == 5
+
+
+def test_arms_and_seeds_may_be_added_and_nothing_else_may_differ():
+    recipe = StudyRecipe(arms=DEFAULT_ARMS[:2], seeds=2)
+    more = StudyRecipe(arms=DEFAULT_ARMS[1:3], seeds=3)
+    assert recipe.difference(more) == ""
+    assert recipe.extended(more) == StudyRecipe(arms=DEFAULT_ARMS[:3], seeds=3)
+    assert recipe.difference(StudyRecipe(iterations=7)).startswith("iterations 7, not 500")
+
+
+def test_iterations_at_equal_cpu_are_divided_by_the_cost_of_a_step():
+    arm = Arm("entropy", "pooled")
+    assert StudyRecipe(iterations=500).training(arm, 0, cost=1.25).iterations == 400
+    assert StudyRecipe(iterations=1).training(arm, 0, cost=3.0).iterations == 1
+
+
+def test_a_step_costs_relative_to_the_cheapest_arm_of_its_prior():
+    seconds = {"none/standard": 2.0, "pooled/standard": 3.0, "none/conditional": 4.0, "pooled@0.25/conditional": 4.2}
+    expected = {"none/standard": 1.0, "pooled/standard": 1.5, "none/conditional": 1.0, "pooled@0.25/conditional": 1.05}
+    assert relative_costs(seconds) == expected
+    flow = Arm("entropy", "pooled", keep="0.25").flow(shape=(3, 8, 8), levels=2)
+    assert cost_class(flow) == "pooled@0.25/conditional"
+
+
+def test_a_wider_flow_costs_more_a_step():
+    shape = (3, 16, 16)
+    seconds = seconds_per_step({"wide": tiny_config(width=128, shape=shape), "narrow": tiny_config(shape=shape)}, 16)
+    assert seconds["wide"] > seconds["narrow"] > 0

@@ -1,0 +1,533 @@
+"""Running a study: every run an ordinary run directory, and a folder that survives whatever happens to its commands."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from filelock import FileLock
+
+from eiwflow.checkpoint import load
+from eiwflow.flow import MultiScaleFlow
+from eiwflow.flow.score import score
+from eiwflow.study import run as study
+from eiwflow.study.file import RESULT, SETTINGS, read_study, run_folder
+from eiwflow.study.recipe import AGAIN, Arm, StudyRecipe
+from eiwflow.study.run import Job, StudyFolder, parse_shard, run_job, run_study
+from eiwflow.training import loop
+from eiwflow.training.batches import training_batch
+from eiwflow.training.loop import Trainer, TrainingFailed, train
+from eiwflow.training.run import RunDirectory, RunError
+
+from ..studies import old_document
+from ..test_cli import json_of, printed, refused, run_main
+from ..training.tiny import tiny_config, tiny_data, tiny_recipe, write_npz
+
+ROOT = Path(__file__).resolve().parents[2]
+TINY = ("--levels", 2, "--steps-per-level", 1, "--width", 8, "--size", 8, "--batch", 8, "--iterations", 6)
+ARMS = ("variance-reversed/principal-random", "entropy+pooled/principal-information")
+
+
+def tiny_study(data="planes", **fields):
+    tiny = {"arms": ARMS, "seeds": 2, "levels": 2, "steps": 1, "width": 8, "size": 8}
+    return StudyRecipe(**{"data": str(data), **tiny, "batch": 8, "iterations": 6, **fields})
+
+
+@pytest.fixture
+def data(tmp_path):
+    return write_npz(tmp_path / "planes.npz")
+
+
+def numbers(found):
+    """Return the results of a study without what the clock says."""
+    return [{name: value for name, value in run.to_dict().items() if name != "cpu_s"} for run in found.runs.values()]
+
+
+def results_in(folder):
+    return len(list(folder.glob(f"*/seed-*/{RESULT}")))
+
+
+def command(data, out, *more):
+    return [str(part) for part in ("study", "--data", data, "--out", out, *TINY, *more)]
+
+
+def job_of(folder, recipe, arm="entropy+pooled/principal-information"):
+    return Job(folder, Arm.parse(arm), recipe.seed, recipe, "python -m eiwflow study")
+
+
+# ---------------------------------------------------------------------- one run
+
+
+def test_a_run_has_all_that_a_study_keeps_and_only_finite_numbers(tmp_path):
+    recipe = tiny_recipe(iterations=30)
+    assert run_job(job_of(tmp_path, recipe), tiny_data()) == ""
+    result = json.loads((tmp_path / job_of(tmp_path, recipe).arm.name / "seed-0" / RESULT).read_bytes())
+    assert result["iterations"] == 30
+    assert result["parameters"] == MultiScaleFlow(tiny_config()).parameter_count()
+    assert 0 < result["cpu_s"] < 60
+    curve = np.array(result["curve"])
+    assert curve.shape == (11, 3) and np.isfinite(curve).all()
+    assert (curve[0, 0], curve[-1, 0]) == (1, 30)
+
+
+def test_a_study_scores_the_averaged_parameters_on_four_corners_with_the_noise_of_its_seed(tmp_path, monkeypatch):
+    made = []
+
+    def kept(*arguments):
+        made.append(Trainer(*arguments))
+        return made[-1]
+
+    monkeypatch.setattr(loop, "Trainer", kept)
+    images, recipe = tiny_data(size=12, test=5), tiny_recipe(12, learning_rate=0.01, seed=3)
+    job = job_of(tmp_path, recipe)
+    assert run_job(job, images) == ""
+    (trainer,) = made
+    assert trainer.crops.shape == (20, 3, 8, 8)
+    assert np.array_equal(trainer.crops[3].permute(1, 2, 0), images.test[0, 4:, 4:])
+    average, current = (score(flow, trainer.crops, 3).mean().item() for flow in (trainer.average, trainer.flow))
+    assert abs(average - current) > 0.01
+    run = run_folder(tmp_path, job.arm, 3)
+    assert json.loads((run / RESULT).read_bytes())["bits_per_dim"] == pytest.approx(average, abs=1e-4)
+    opened = load(run / "checkpoints" / "last.safetensors").flow
+    assert score(opened, trainer.crops, 3).mean().item() == pytest.approx(average, abs=1e-4)
+
+
+def test_arms_of_one_seed_share_parameters_and_batches(monkeypatch, tmp_path):
+    recipe, images, seen = tiny_study(iterations=2), tiny_data(size=12), []
+
+    def batch(*arguments):
+        seen.append(training_batch(*arguments))
+        return seen[-1]
+
+    monkeypatch.setattr(loop, "training_batch", batch)
+    for arm in recipe.arms:
+        assert run_job(Job(tmp_path, arm, 3, recipe.training(arm, 3), ""), images) == ""
+    half = len(seen) // 2
+    assert half >= 3
+    assert all(torch.equal(one, other) for one, other in zip(seen[:half], seen[half:], strict=True))
+    one, other = (MultiScaleFlow(recipe.training(arm, 3).flow, 3).state_dict() for arm in recipe.arms)
+    assert one.keys() < other.keys()
+    # Beside the weights the order of the channels is what the arms differ in; every other parameter is the same.
+    different = {name for name in one if not torch.equal(one[name], other[name])}
+    assert different == {"levels.0.shuffle.order"}
+
+
+def failing_after(monkeypatch, steps, error):
+    """Let every run with the entropy order fail after so many steps."""
+    advance = Trainer.advance
+
+    def failing(trainer):
+        if trainer.step == steps and trainer.recipe.flow.order == "entropy":
+            raise error
+        return advance(trainer)
+
+    monkeypatch.setattr(Trainer, "advance", failing)
+
+
+def test_a_run_that_memory_is_too_small_for_costs_the_study_no_other_run(tmp_path, data, monkeypatch):
+    with monkeypatch.context() as patch:
+        failing_after(patch, 2, RuntimeError("DefaultCPUAllocator: can't allocate memory"))
+        with pytest.raises(TrainingFailed, match=r"^2 of 4 runs failed; .*entropy.* 0: After step 2 .* memory ran out"):
+            run_study(tiny_study(data), tmp_path / "study")
+    found = read_study(tmp_path / "study")
+    assert [arm.order for arm, _ in found.runs] == ["variance-reversed"] * 2
+    assert StudyFolder(tmp_path / "study").state().name == "failed"
+    assert len(run_study(tiny_study(data), tmp_path / "study").runs) == 4
+
+
+def test_a_mistake_of_the_program_is_not_called_a_failure_of_the_run(tmp_path, monkeypatch):
+    failing_after(monkeypatch, 0, RuntimeError("shapes differ"))
+    with pytest.raises(RuntimeError, match="^shapes differ$"):
+        run_job(job_of(tmp_path, tiny_recipe(split="weighted")), tiny_data())
+
+
+# ---------------------------------------------------------------------- the folder
+
+
+def test_every_run_of_a_study_is_a_run_directory_that_can_be_opened(tmp_path, data):
+    out = tmp_path / "sub" / "one"
+    recipe = tiny_study(
+        data, iterations=40, arms=[f"{arm}/{prior}" for prior in ("standard", "conditional") for arm in ARMS]
+    )
+    found = run_study(recipe, out, "python -m eiwflow study")
+    assert found.is_done and found.recipe == recipe and list(found.runs) == list(recipe.runs())
+    assert {path.name for path in out.iterdir() if path.is_dir()} == {arm.name for arm in recipe.arms}
+    for arm, seed in recipe.runs():
+        run = RunDirectory.open(run_folder(out, arm, seed))
+        assert run.config()[0] == recipe.training(arm, seed)
+        assert run.state().name == "finished"
+        assert load(run.last_checkpoint).info.step == 40
+        assert not run.resume_file.exists()
+        recorded = [record["step"] for record in run.records() if "levels" in record]
+        assert len(recorded) == (24 if seed == 0 else 2) and (recorded[0], recorded[-1]) == (0, 40)
+    # A finished run has nothing left to do, though its optimiser is gone.
+    assert train(run, images=tiny_data()).step == 40
+    said = json_of("inspect", run.path)
+    assert said["step"] == 40
+
+
+def test_two_jobs_give_the_numbers_of_one(tmp_path, data):
+    one, two = (run_study(tiny_study(data), tmp_path / f"{jobs}", jobs=jobs) for jobs in (1, 2))
+    assert numbers(one) == numbers(two)
+
+
+class Killed(BaseException):
+    """Ends a study as a kill would."""
+
+
+def killed_after(runs):
+    def progress(done, total):
+        if done == runs:
+            raise Killed
+
+    return progress
+
+
+def test_a_study_that_was_ended_goes_on_where_it_was(tmp_path, data, monkeypatch):
+    recipe, out = tiny_study(data), tmp_path / "study"
+    whole = run_study(recipe, tmp_path / "whole")
+    with pytest.raises(Killed):
+        run_study(recipe, out, progress=killed_after(3))
+    assert results_in(out) == 3
+    done = []
+    monkeypatch.setattr(study, "run_job", lambda *arguments: done.append(arguments) or run_job(*arguments))
+    assert numbers(run_study(recipe, out)) == numbers(whole)
+    assert len(done) == 1
+
+
+def test_a_killed_study_goes_on_inside_a_run_to_the_same_numbers(tmp_path, data, monkeypatch):
+    recipe = tiny_study(data, seeds=1, iterations=30)
+    whole = run_study(recipe, tmp_path / "whole")
+    monkeypatch.setattr(loop, "SAVE_SECONDS", 0.0)
+    advance, steps = Trainer.advance, []
+
+    def killed(trainer):
+        if trainer.step == 17 and trainer.recipe.flow.order == "entropy":
+            raise Killed
+        return advance(trainer)
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(Trainer, "advance", killed)
+        run_study(recipe, tmp_path / "study")
+    monkeypatch.setattr(Trainer, "advance", lambda trainer: steps.append(trainer.step) or advance(trainer))
+    assert numbers(run_study(recipe, tmp_path / "study")) == numbers(whole)
+    assert steps == list(range(17, 30))
+
+
+def test_a_study_that_is_done_stays_as_it_is(tmp_path, data, monkeypatch):
+    recipe, out = tiny_study(data, seeds=1), tmp_path / "study"
+    run_study(recipe, out)
+    before = {path: path.read_bytes() for path in out.rglob("*.json") if path.name != "status.json"}
+    monkeypatch.setattr(study, "run_job", None)
+    run_study(recipe, out)
+    assert {path: path.read_bytes() for path in before} == before
+
+
+OTHERS = {
+    "iterations": {"iterations": 7},
+    "evaluate_on": {"evaluate_on": "validation"},
+    "flip": {"flip": True},
+    "equal_cpu": {"equal_cpu": True},
+}
+
+
+@pytest.mark.parametrize("fields", OTHERS.values(), ids=OTHERS.keys())
+def test_a_folder_of_another_recipe_is_refused_and_stays_as_it_is(tmp_path, data, fields):
+    folder, _ = StudyFolder.begin(tmp_path / "study", tiny_study(data, iterations=1, seeds=1))
+    before = folder.settings_file.read_bytes()
+    with pytest.raises(RunError, match=r"^study holds a study of another recipe, with \w+ .*, not .*\.$"):
+        run_study(tiny_study(data, **{"iterations": 1, "seeds": 1, **fields}), folder.path)
+    assert folder.settings_file.read_bytes() == before
+
+
+def test_the_same_recipe_with_more_arms_and_seeds_extends_the_study(tmp_path, data, monkeypatch):
+    out, done = tmp_path / "study", []
+    first = run_study(tiny_study(data, arms=ARMS[:1], seeds=1), out)
+    monkeypatch.setattr(
+        study, "run_job", lambda job, *rest: done.append((job.arm.order, job.seed)) or run_job(job, *rest)
+    )
+    more = run_study(tiny_study(data, arms=ARMS[1:], seeds=2), out)
+    assert sorted(done) == [("entropy", 0), ("entropy", 1), ("variance-reversed", 1)]
+    assert more.is_done and len(more.runs) == 4
+    assert numbers(more)[0] == numbers(first)[0]
+    # More seeds were asked for when the results of one were there to be seen.
+    assert more.looks == (1,)
+    whole = run_study(tiny_study(data), tmp_path / "whole")
+    assert numbers(more) == numbers(whole) and whole.looks == ()
+
+
+def test_a_study_does_not_go_on_with_other_images_of_the_same_name(tmp_path, data):
+    recipe, out = tiny_study(data, iterations=1, seeds=1), tmp_path / "study"
+    run_study(recipe, out)
+    write_npz(data, train=63)
+    with pytest.raises(RunError, match="of other images than"):
+        run_study(recipe, out)
+
+
+NO_STUDIES = {
+    "no JSON": lambda document: "{",
+    "deep": lambda document: "[" * 100_000,
+    "a list": lambda document: [document],
+    "another format": lambda document: {**document, "format": "something"},
+    "another version": lambda document: {**document, "version": 99},
+    "no recipe": lambda document: {**document, "recipe": None},
+    "results in words": lambda document: {**document, "results": ["good"]},
+    "looks in words": lambda document: {**document, "looks": ["often"]},
+    "null": lambda document: None,
+}
+
+
+@pytest.mark.parametrize("spoil", NO_STUDIES.values(), ids=NO_STUDIES.keys())
+def test_a_folder_that_is_no_study_s_is_refused_and_stays_as_it_is(tmp_path, data, spoil):
+    folder, recipe = StudyFolder.begin(tmp_path / "study", tiny_study(data, iterations=1, seeds=1))
+    content = spoil(folder.document())
+    folder.settings_file.write_text(content if isinstance(content, str) else json.dumps(content))
+    before = folder.settings_file.read_bytes()
+    with pytest.raises(RunError, match=r"^study is there already and .*\.$"):
+        run_study(recipe, folder.path)
+    assert folder.settings_file.read_bytes() == before
+
+
+def test_a_folder_of_something_else_and_a_new_json_file_are_refused(tmp_path, data):
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures" / "one.png").touch()
+    with pytest.raises(RunError, match="^pictures is there already and is not a study's folder"):
+        run_study(tiny_study(data), tmp_path / "pictures")
+    with pytest.raises(RunError, match=r"a study is a folder: leave \.json out"):
+        run_study(tiny_study(data), tmp_path / "study.json")
+
+
+def test_a_study_begun_as_a_file_goes_on_in_the_folder_of_its_name(tmp_path, data, monkeypatch):
+    recipe = tiny_study(data)
+    whole = run_study(recipe, tmp_path / "whole")
+    made = old_document({"weighted/dealt/conditional": [1.5], "static-last/dealt/conditional": [2.5]})
+    settings = {name: value for name, value in recipe.to_dict().items() if name != "arms"}
+    made["recipe"] = {**settings, "splits": ["static-last", "weighted"], "seeds": 2}
+    made |= {"format": "eiwflow-study", "version": 1, "data_sha256": whole.data_sha256, "step_cost": None}
+    made["results"] = made["results"][:1]  # weighted, seed 0
+    (tmp_path / "old.json").write_text(json.dumps(made))
+    done = []
+    monkeypatch.setattr(
+        study, "run_job", lambda job, *rest: done.append((job.arm.order, job.seed)) or run_job(job, *rest)
+    )
+    found = run_study(recipe, tmp_path / "old.json")
+    assert found.path == tmp_path / "old" and found.is_done
+    assert sorted(done) == [("entropy", 1), ("variance-reversed", 0), ("variance-reversed", 1)]
+    assert found.runs[Arm.parse(ARMS[1]), 0].bits_per_dim == 1.5
+    assert json.loads((tmp_path / "old.json").read_text()) == made
+
+
+def test_two_commands_do_not_run_one_study_at_a_time(tmp_path, data):
+    folder, recipe = StudyFolder.begin(tmp_path / "study", tiny_study(data))
+    with FileLock(folder.path / "run.lock"), pytest.raises(RunError, match="^Study study is being trained by another"):
+        run_study(recipe, folder.path)
+
+
+def test_a_run_that_was_killed_while_it_was_made_is_made_again(tmp_path, data):
+    recipe, out = tiny_study(data, seeds=1), tmp_path / "study"
+    half = run_folder(out, recipe.arms[0], 0) / "samples"
+    StudyFolder.begin(out, recipe)
+    half.mkdir(parents=True)
+    assert run_study(recipe, out).is_done
+
+
+def test_a_study_at_equal_cpu_measures_a_step_once_and_keeps_to_it(tmp_path, data, monkeypatch):
+    monkeypatch.setattr(study, "seconds_per_step", lambda configs, *_: dict(zip(configs, (2.0, 2.5), strict=True)))
+    recipe, out = tiny_study(data, iterations=10, seeds=1, equal_cpu=True), tmp_path / "study"
+    found = run_study(recipe, out)
+    assert found.step_cost == {"none/conditional": 1.0, "pooled/conditional": 1.25}
+    assert [run.iterations for run in found.runs.values()] == [10, 8]
+    monkeypatch.setattr(study, "seconds_per_step", None)
+    assert run_study(recipe, out).step_cost == found.step_cost
+
+
+# ---------------------------------------------------------------------- shares
+
+
+def test_shares_cover_a_study_and_give_its_numbers(tmp_path, data):
+    recipe, out = tiny_study(data, seeds=3), tmp_path / "study"
+    whole = run_study(recipe, tmp_path / "whole")
+    counts = []
+    for number in (2, 1, 3, 4):
+        before = results_in(out)
+        run_study(recipe, out, shard=(number, 4))
+        counts.append(results_in(out) - before)
+    assert sorted(counts) == [1, 1, 2, 2]
+    assert numbers(read_study(out)) == numbers(whole)
+
+
+def test_shares_may_run_at_the_same_time_and_be_killed(tmp_path, data):
+    out = tmp_path / "study"
+    words = [
+        sys.executable,
+        "-m",
+        "eiwflow",
+        *command(data, out, "--arms", ",".join(ARMS), "--seeds", 2, "--iterations", 200),
+    ]
+    start = partial(subprocess.Popen, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    one, two = (start([*words, "--shard", f"{number}/2"]) for number in (1, 2))
+    until(lambda: len(list(out.glob("*/seed-*/config.json"))) >= 2)
+    assert refused(*command(data, out, "--arms", ",".join(ARMS), "--seeds", 2, "--iterations", 200, "--shard", "1/2"))
+    one.kill()
+    one.communicate(timeout=60)
+    said = two.communicate(timeout=200)[1]
+    assert two.returncode == 0, said
+    assert run_main(*words[3:], "--shard", "1/2")[0] == 0
+    assert read_study(out).is_done
+
+
+@pytest.mark.parametrize("text", ["3", "0/2", "3/2", "a/b", "1/99999", "1/2/3", "-1/2"])
+def test_a_share_that_is_none_is_refused(text):
+    with pytest.raises(RunError, match="it must be I/N"):
+        parse_shard(text)
+    assert parse_shard("3/16") == (3, 16)
+
+
+def test_a_share_is_run_by_one_process(tmp_path, data):
+    folder, recipe = StudyFolder.begin(tmp_path / "study", tiny_study(data))
+    with FileLock(folder.path / "shard-1-of-2.lock"), pytest.raises(RunError, match="Share 1/2 of study is being run"):
+        run_study(recipe, folder.path, shard=(1, 2))
+    assert not folder.is_held()
+
+
+# ---------------------------------------------------------------------- the command
+
+
+def test_the_command_runs_what_its_words_say(tmp_path, data):
+    out = tmp_path / "study"
+    words = ("--order", "entropy,variance", "--init", "principal,random", "--keep", "0.25", "--prior", "standard")
+    more = ("--arms", "weighted/random", "--seeds", 1, "--evaluate-on", "validation", "--flip", "--jobs", 2)
+    assert json_of(*command(data, out, *words, *more)) == {"out": str(out), "runs": 4}
+    found = read_study(out)
+    assert [arm.text for arm in found.recipe.arms] == [
+        "entropy@0.25/principal-random/standard", "variance@0.25/principal-random/standard",
+        "entropy@0.25/random/standard", "entropy+pooled/random/standard",
+    ]  # fmt: skip
+    assert (found.recipe.evaluate_on, found.recipe.flip, found.recipe.iterations) == ("validation", True, 6)
+
+
+def asked(monkeypatch, *words):
+    """Return the recipe that the command's words stand for."""
+    seen = []
+    monkeypatch.setattr(study, "run_study", lambda recipe, *_: seen.append(recipe) or 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        run_main("study", "--out", "x", *words)
+    return seen[0]
+
+
+WORDS = {
+    "nothing": ((), 5),
+    "the control alone": (("--null",), 2),
+    "the words of version 0.1": (("--splits", "shuffle,weighted", "--inits", "dealt,random", "--null"), 6),
+    "both priors": (("--priors", "standard,conditional"), 10),
+    "weights of every order": (("--weights", "none,pooled"), 8),
+}
+
+
+@pytest.mark.parametrize(("words", "count"), WORDS.values(), ids=WORDS.keys())
+def test_the_command_has_as_many_arms_as_its_words_say(monkeypatch, words, count):
+    assert len(asked(monkeypatch, *words).arms) == count
+
+
+def test_the_command_of_a_recipe_runs_that_recipe(monkeypatch):
+    from .test_recipe import RECIPES
+
+    for fields in RECIPES.values():
+        recipe = StudyRecipe(**fields)
+        assert asked(monkeypatch, *recipe.arguments("x")[1:]) == recipe
+
+
+def test_an_arm_that_no_flow_can_be_is_left_out_with_a_sentence(monkeypatch, capsys):
+    recipe = asked(monkeypatch, "--order", "first,variance", "--init", "random")
+    assert [arm.order for arm in recipe.arms] == ["first"]
+    assert "Left out variance@0.5/random/conditional: order is 'variance'" in capsys.readouterr().err
+
+
+REFUSED = {
+    "jobs": (["--jobs", "0"], "--jobs is 0"),
+    "size": (["--size", "16"], "have 8×8 pixels"),
+    "order": (["--order", "middle"], "middle"),
+    "arm": (["--arms", "entropy"], "ORDER+WEIGHTS"),
+    "data": (["--data", "nothing"], "nothing"),
+    "shard": (["--shard", "3/2"], "--shard is '3/2'"),
+    "flow": (["--width", "512", "--network", "5-5-5", "--steps-per-level", "64"], "parameters"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "named"), REFUSED.values(), ids=REFUSED.keys())
+def test_the_command_refuses_wrong_input_with_one_line(tmp_path, data, arguments, named):
+    assert named in refused(*command(data, tmp_path / "study", *arguments))
+    assert not (tmp_path / "study").exists()
+
+
+def test_a_study_needs_a_folder():
+    assert "--out is missing" in refused("study")
+
+
+def test_a_report_of_a_study_under_way_is_kept_as_a_look(tmp_path, data):
+    out = tmp_path / "study"
+    with pytest.raises(Killed):
+        run_study(tiny_study(data, seeds=4), out, progress=killed_after(4))
+    assert "needs" in printed("study", "--out", out, "--report")
+    assert json_of("study", "--out", out, "--report")["looks"] == [2]
+    assert run_study(tiny_study(data, seeds=4), out).looks == (2,)
+    assert json.loads((out / SETTINGS).read_bytes())["looks"] == [2]
+
+
+def children_of(pid):
+    """Return the worker processes of a process."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/status"):
+        try:
+            if f"\nPPid:\t{pid}\n" in status.read_text():
+                found.append(int(status.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+def alive(pid):
+    try:
+        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+
+
+def until(condition, seconds=200):
+    ends = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < ends, "it did not happen"
+        time.sleep(0.05)
+    return value
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="looks for processes in /proc")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_a_killed_study_leaves_no_worker_and_is_continued_by_the_same_command(tmp_path, data, number):
+    out = tmp_path / "study"
+    words = command(data, out, "--arms", ",".join(ARMS), "--seeds", "4", "--iterations", "150", "--jobs", "2")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "eiwflow", *words], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
+    )  # fmt: skip
+    until(lambda: results_in(out))
+    workers = children_of(process.pid)
+    assert len(workers) >= 2
+    os.kill(process.pid, number)
+    said = process.communicate(timeout=100)[1]
+    assert process.returncode == (-number if number == signal.SIGKILL else 1)
+    assert "Traceback" not in said
+    until(lambda: not any(alive(pid) for pid in workers))
+    kept = numbers(read_study(out))
+    assert 1 <= len(kept) < 8
+    assert run_main(*words, "--jobs", "1")[0] == 0
+    found = read_study(out)
+    assert found.is_done and all(one in numbers(found) for one in kept)
+    assert AGAIN not in {arm.order for arm in found.arms}

@@ -1,0 +1,451 @@
+"""What a study may say: reading a stranger's file, contrasts over seeds, and a verdict that can say no."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from eiwflow.analysis.intervals import level_after_looks
+from eiwflow.study.arms import arm_curve, arm_table
+from eiwflow.study.file import StudyError, read_study, studies_in
+from eiwflow.study.recipe import AGAIN, Arm
+from eiwflow.study.statistics import (
+    comparisons,
+    contrast,
+    corrected,
+    effect,
+    factorial,
+    false_alarms,
+    label,
+    level_of,
+    residuals,
+    subjects,
+)
+from eiwflow.study.verdict import goal, line, verdict
+
+from ..studies import arms, document, write_study
+
+ROOT = Path(__file__).resolve().parents[2]
+BUNDLED = studies_in(ROOT / "assets" / "studies")
+#: Initialisation and partition that the arms of most studies share.
+P = "principal-random"
+FULL = {
+    f"variance/{P}": 3.90, f"variance-reversed/{P}": 4.10, f"random/{P}": 4.05, f"entropy/{P}": 3.90,
+    f"variance+pooled/{P}": 3.88, f"variance-reversed+pooled/{P}": 4.08, f"random+pooled/{P}": 4.03,
+    f"entropy+pooled/{P}": 3.84, "first/random": 4.10, "last/random": 4.15, "entropy+pooled/random": 4.08,
+}  # fmt: skip
+
+
+@pytest.fixture
+def study_of(tmp_path):
+    """Return a function that writes a study and reads it."""
+
+    def write_and_read(bits, looks=(), **fields):
+        path = write_study(tmp_path / "made-up.json", bits, **fields)
+        path.write_text(json.dumps({**json.loads(path.read_text()), "looks": list(looks)}))
+        return read_study(path)
+
+    return write_and_read
+
+
+# ---------------------------------------------------------------------- one contrast
+
+
+def test_a_contrast_is_the_paired_t_test_of_scipy(study_of):
+    study = study_of(arms(FULL))
+    ours, theirs = Arm("entropy", "pooled"), Arm("variance")
+    one = contrast(study, "", {ours: 1.0, theirs: -1.0})
+    bits = [[run.bits_per_dim for run in study.of(arm)] for arm in (ours, theirs)]
+    test = stats.ttest_rel(*bits)
+    assert one.p == pytest.approx(test.pvalue)
+    assert (one.low, one.high) == pytest.approx(tuple(test.confidence_interval(0.95)))
+    assert one.mean == pytest.approx(np.mean(bits[0]) - np.mean(bits[1]))
+
+
+def test_what_a_seed_shares_leaves_no_trace_in_a_contrast(study_of):
+    weights = {Arm("entropy", "pooled"): 1, Arm("entropy"): -1}
+    bits = arms(FULL)
+    shift = np.linspace(-1, 1, 6)
+    moved = {arm: (np.array(values) + shift).tolist() for arm, values in bits.items()}
+    before, after = (contrast(study_of(values), "", weights) for values in (bits, moved))
+    assert after.values == pytest.approx(before.values)
+    assert (after.low, after.p) == pytest.approx((before.low, before.p))
+
+
+def test_a_contrast_is_over_the_seeds_that_all_its_arms_have(study_of):
+    bits = arms({f"entropy+pooled/{P}": 3.8, f"entropy/{P}": 3.9})
+    short = {arm: values[:4] if arm.weights == "none" else values for arm, values in bits.items()}
+    assert comparisons(study_of(short)).effects[0].seeds.tolist() == [0, 1, 2, 3]
+
+
+def test_one_seed_is_no_conclusion_however_large_the_difference(study_of):
+    found = verdict(study_of(arms(FULL, seeds=1)))
+    assert {one.claim for one in found.comparisons.effects} == {"no conclusion"}
+    assert math.isnan(found.comparisons.effects[0].low)
+    assert found.in_words().startswith("No conclusion: over 1 seed on photos32, entropy + weights needs 0.0")
+    assert "no conclusion" in found.comparisons.effects[0].in_words()
+
+
+def test_an_interval_that_holds_0_is_no_conclusion():
+    one = corrected([effect("", {}, np.arange(4), np.array([-0.02, 0.01, -0.03, 0.01]))])[0]
+    assert one.low < 0 < one.high
+    assert one.claim == "no conclusion"
+
+
+def test_differences_without_scatter_have_an_interval_of_no_width():
+    none, some = (corrected([effect("", {}, np.arange(3), np.full(3, value))])[0] for value in (0.0, -0.1))
+    assert (none.low, none.high, none.p, none.claim) == (0, 0, 1, "no conclusion")
+    assert (some.low, some.p, some.claim) == (-0.1, 0, "better")
+
+
+def with_p(p):
+    """Return an effect of six seeds whose p is near the one given."""
+    base = np.array([-1.0, -0.6, -0.2, 0.2, 0.6, 1.0])
+    t = stats.t.isf(p / 2, 5)
+    return effect("", {}, np.arange(6), base - t * base.std(ddof=1) / math.sqrt(6))
+
+
+def test_holm_s_correction_is_that_of_a_worked_example():
+    # Sorted 0.005, 0.01, 0.03, 0.04 with 4, 3, 2, 1: 0.02, 0.03, 0.06, and 0.04 raised to the 0.06 before it.
+    found = corrected([with_p(0.01), with_p(0.04), None, with_p(0.03), with_p(0.005)])
+    assert [one.p_corrected for one in found] == pytest.approx([0.03, 0.06, 0.06, 0.02], abs=1e-6)
+    assert [one.claim for one in found] == ["better", "no conclusion", "no conclusion", "better"]
+
+
+def test_an_interval_clear_of_0_may_still_be_no_conclusion_among_many():
+    found = corrected([with_p(0.04)] * 3)
+    assert found[0].high < 0
+    assert found[0].claim == "no conclusion"
+    assert "no conclusion after correction" in found[0].in_words()
+
+
+def test_corrected_p_never_fall_below_those_that_are_not():
+    found = corrected([with_p(p) for p in (0.5, 0.001, 0.2, 0.049, 0.9)])
+    assert all(one.p_corrected >= one.p for one in found)
+    assert max(one.p_corrected for one in found) <= 1
+
+
+# ---------------------------------------------------------------------- the factorial reading
+
+
+def test_the_factorial_reading_finds_the_parts_that_the_numbers_were_made_of(study_of):
+    order = {"variance": 0.03, "variance-reversed": 0.2, "random": 0.15, "entropy": 0.0}
+    made = {}
+    for name, cost in order.items():
+        made[f"{name}/{P}"] = 4 + cost
+        made[f"{name}+pooled/{P}"] = 4 + cost - 0.02 - 0.01 * (name == "entropy")
+    made |= {f"entropy@0.25/{P}": 3.95, f"variance@0.25/{P}": 4.06}
+    made |= {"entropy/principal-information": 4.04, "entropy/random": 4.5}
+    found = factorial(study_of(arms(made, noise=1e-4)), "conditional")
+    said = {one.name: one.mean for one in found.effects}
+    assert said == pytest.approx(
+        {
+            "entropy − variance": -(0.03 + 0.04 + 0.11) / 3,
+            "entropy − variance-reversed": -0.205,
+            "entropy − random": -0.155,
+            "weights − none": -0.0225,
+            "partitions: information − random": 0.04,
+            "principal − random initialisation": -0.5,
+            "0.25 − 0.5 passed on": (-0.05 + 0.03) / 2,
+            "weights × entropy order": -0.01,
+            "(entropy − variance) × 0.25 passed on": -0.11 + 0.03,
+        },
+        abs=5e-4,
+    )
+    # Holm's correction is over all that are looked at together.
+    smallest = min(found.effects, key=lambda one: one.p)
+    assert smallest.p_corrected == pytest.approx(len(found.effects) * smallest.p)
+
+
+def test_every_effect_is_a_contrast_whose_weights_sum_to_0(study_of):
+    for one in factorial(study_of(arms(FULL)), "conditional").effects:
+        assert sum(one.arms.values()) == pytest.approx(0)
+        assert sum(abs(weight) for weight in one.arms.values()) > 1
+
+
+def test_what_a_study_has_no_arms_for_is_not_in_the_reading(study_of):
+    found = factorial(study_of(arms({f"variance/{P}": 4.0, f"entropy+pooled/{P}": 3.9})), "conditional")
+    assert found.effects == ()
+    found = factorial(study_of(arms({f"entropy/{P}": 4.0, f"entropy+pooled/{P}": 3.9})), "conditional")
+    assert [one.name for one in found.effects] == ["weights − none"]
+    assert found.table()[0]["part"] == "weights"
+
+
+# ---------------------------------------------------------------------- what arms are called
+
+
+def test_an_arm_is_called_by_what_is_not_usual_in_its_study(study_of):
+    made = {
+        f"entropy/{P}": 4.0, f"entropy+pooled@0.25/{P}": 4.0, "entropy/principal-information": 4.0,
+        "first/random": 4.0, f"{AGAIN}/{P}": 4.0, f"variance@0.75/{P}": 4.0,
+    }  # fmt: skip
+    study = study_of(arms(made))
+    assert [label(study, arm) for arm in study.arms] == [
+        "entropy", "entropy + weights, ¼ passed on", "entropy (partitions: information)", "first (random init)",
+        "random again", "variance, ¾ passed on",
+    ]  # fmt: skip
+    assert label(study_of(arms({"first/random": 4.0})), Arm.parse("first/random")) == "first"
+
+
+# ---------------------------------------------------------------------- looks
+
+
+def test_a_study_that_was_looked_at_before_has_wider_intervals_and_a_smaller_level(study_of):
+    bits = arms({f"entropy/{P}": 3.8, f"variance/{P}": 3.9}, seeds=8)
+    once, twice = (comparisons(study_of(bits, looks=looks)).effects[0] for looks in ((), (4,)))
+    assert once.level == 0.05 and twice.level == level_after_looks([4, 8], 8) < 0.05
+    assert twice.low < once.low and twice.high > once.high and twice.p == once.p
+    assert "after several looks" in twice.in_words()
+
+
+def test_whoever_looks_again_after_adding_seeds_claims_falsely_in_5_percent(study_of):
+    random, called = np.random.default_rng(2), 0
+    pair = (Arm("random"), Arm(AGAIN))
+    base = study_of({arm: [4.0] * 12 for arm in pair}, looks=(6,))
+    levels = {6: level_after_looks([6], 12), 12: level_of(base, 12)}
+    assert levels[12] == level_after_looks([6, 12], 12)
+    for values in random.normal(size=(400, 12)):
+        looks = [
+            corrected([effect("", {}, np.arange(seeds), values[:seeds], level)])[0] for seeds, level in levels.items()
+        ]
+        called += any(one.claim != "no conclusion" for one in looks)
+    # 20 are to be expected; more than 35 of 400 has a probability below 0.001.
+    assert called <= 35
+
+
+# ---------------------------------------------------------------------- the verdict
+
+
+def test_yes_takes_every_order_that_does_not_look_at_entropy_and_the_same_order_without_weights(study_of):
+    found = verdict(study_of(arms(FULL)))
+    assert found.comparisons.subject == f"entropy+pooled/{P}"
+    assert found.answer == "Yes"
+    assert {arm.choice for arm in found.rivals["conditional"]} == {*FULL} - {
+        f"entropy+pooled/{P}", "entropy+pooled/random"
+    }  # fmt: skip
+    assert "less than variance" in found.in_words()
+
+
+@pytest.mark.parametrize("rival", [f"variance/{P}", f"variance+pooled/{P}", f"entropy/{P}", "first/random"])
+def test_one_rival_that_is_as_good_is_no_conclusion_and_one_that_is_better_a_no(study_of, rival):
+    assert verdict(study_of(arms({**FULL, rival: 3.84}))).answer == "No conclusion"
+    found = verdict(study_of(arms({**FULL, rival: 3.70})))
+    assert found.answer == "No"
+    assert f"more than {rival.split('/')[0].replace('+pooled', ' + weights')}" in found.in_words()
+
+
+def test_there_is_no_yes_while_any_arm_is_better(study_of):
+    found = verdict(study_of(arms({**FULL, f"entropy+pooled@0.25/{P}": 3.70})))
+    assert found.answer == "No" and "more than entropy + weights, ¼ passed on" in found.in_words()
+
+
+def test_an_answer_says_where_the_same_order_without_weights_was_not_run(study_of):
+    missing = " The same order without weights was not run."
+    without = {name: mean for name, mean in FULL.items() if name != f"entropy/{P}"}
+    assert verdict(study_of(arms(without))).in_words().endswith(missing)
+    assert "was not run" not in verdict(study_of(arms(FULL))).in_words()
+    assert "was not run" not in verdict(study_of(arms(without)), f"variance/{P}").in_words()
+
+
+def test_the_correlation_of_paired_arms_is_reported_and_paired_is_said_only_where_it_helps(study_of):
+    study = study_of(arms(FULL))
+    row = verdict(study).comparisons.table()[0]
+    ours, theirs = ([run.bits_per_dim for run in study.of(arm)] for arm in verdict(study).comparisons.effects[0].arms)
+    assert row["pairing_correlation"] == pytest.approx(np.corrcoef(ours, theirs)[0, 1])
+    assert 0.5 < row["pairing_correlation"] < 1 and ", paired (r = +0." in row["interval_over"]
+    few = verdict(study_of(arms(FULL, seeds=2))).comparisons.table()[0]
+    assert np.isnan(few["pairing_correlation"]) and few["interval_over"] == "2 seeds"
+    opposite = {Arm("entropy"): [1.0, 2.0, 3.0, 4.2], Arm("variance"): [4.0, 3.0, 2.0, 1.0]}
+    one = comparisons(study_of(opposite)).effects[0]
+    assert one.correlation < 0 and "paired" not in one.over and "r = −1.00" in one.over
+
+
+def test_one_prior_that_says_no_outweighs_one_that_says_yes(study_of):
+    bits = arms(FULL) | arms({**FULL, f"variance/{P}": 3.70}, prior="standard")
+    found = verdict(study_of(bits))
+    assert found.answer == "No"
+    assert "with the conditional prior; " in found.in_words()
+    assert "with the standard prior" in found.in_words()
+
+
+def test_entropy_informed_takes_each_other_order_with_all_else_equal(study_of):
+    said = verdict(study_of(arms(FULL))).entropy_informed()
+    assert "the gain is entropy-informed" in said
+    for order in ("variance", "variance-reversed", "random"):
+        assert f"{order} −0." in said
+
+
+@pytest.mark.parametrize("order", ["variance", "variance-reversed", "random"])
+def test_entropy_informed_is_not_claimed_where_one_other_order_is_as_good(study_of, order):
+    said = verdict(study_of(arms({**FULL, f"{order}+pooled/{P}": 3.84}))).entropy_informed()
+    assert "the gain is not called entropy-informed" in said
+    assert f"{order} " in said and "no conclusion" in said
+    assert "weights − none −0.0" in said
+
+
+def test_entropy_informed_is_not_claimed_where_other_orders_had_other_partitions(study_of):
+    some = {"entropy+pooled/principal-information": 3.8, f"variance+pooled/{P}": 3.9}
+    said = verdict(study_of({**arms(some), **arms(some, prior="standard")})).entropy_informed()
+    assert said.startswith("With either prior nothing is claimed of the entropy") and said.count("nothing") == 1
+
+
+def test_a_gain_that_nothing_carries_is_said_to_be_of_nothing(study_of):
+    said = verdict(study_of(arms(dict.fromkeys(FULL, 4.0)))).entropy_informed()
+    assert "what carries it: nothing that is clear of chance" in said
+
+
+def test_another_subject_is_compared_with_all_others_also_in_the_words_of_version_0_1(study_of):
+    study = study_of(arms(FULL))
+    found = verdict(study, "static-last/random")
+    assert found.comparisons.subject == "last/random"
+    assert len(found.comparisons.effects) == len(FULL) - 1
+    assert all(one.name.startswith("last (random init) − ") for one in found.comparisons.effects)
+    assert "is asked of arms whose order looks at entropy" in found.entropy_informed()
+    assert verdict(study, "weighted/dealt-by-chance").comparisons.subject == f"entropy+pooled/{P}"
+
+
+def test_a_subject_that_the_study_has_not_is_refused(study_of):
+    with pytest.raises(StudyError, match=r"has no arm entropy@0\.75/principal-random; it has entropy\+pooled/"):
+        verdict(study_of(arms(FULL)), f"entropy@0.75/{P}")
+
+
+def test_the_adaptive_arm_is_the_first_subject(study_of):
+    assert subjects(study_of(arms(FULL)))[0] == f"entropy+pooled/{P}"
+    assert subjects(study_of(arms({"random/random": 1.0, "entropy/random": 1.0})))[0] == "entropy/random"
+    assert subjects(study_of(arms({"random/random": 1.0, f"variance/{P}": 1.0})))[0] == "random/random"
+
+
+def test_the_words_say_what_a_study_was_evaluated_on_and_that_cpu_was_equal(study_of):
+    study = study_of(arms(FULL), evaluate_on="validation", equal_cpu=True)
+    said = verdict(study).in_words()
+    assert "on photographs held out from training, at equal CPU seconds, entropy + weights needs" in said
+
+
+def test_the_goal_is_the_best_arm_that_looks_at_entropy_against_the_best_that_does_not(study_of):
+    bits = arms(FULL)
+    bits[Arm("variance", keep="0.25")] = [3.0]  # one lucky seed is not the best
+    found = goal(study_of(bits), "conditional")
+    assert (found.arm, found.rival) == (Arm("entropy", "pooled"), Arm("variance", "pooled"))
+    assert found.effect.mean == pytest.approx(-0.04, abs=0.01)
+    assert goal(study_of(arms({f"entropy/{P}": 3.0})), "conditional") is None
+
+
+def test_the_one_line_is_made_of_the_studies_that_compare_the_orders(study_of):
+    said = line([study_of(arms(FULL)), study_of(arms({f"random/{P}": 4.0}))])
+    assert said.startswith("Ordering channels by entropy instead of variance changes bits/dim by ")
+    assert "on photos32 (500 steps); channel weights beside it change them by −0.0" in said
+    assert line([]).startswith("No study here compares")
+
+
+# ---------------------------------------------------------------------- nulls
+
+
+def null(difference=0.0, seeds=8):
+    return arms({f"random/{P}": 4.0, f"{AGAIN}/{P}": 4.0 + difference}, seeds)
+
+
+def test_a_null_says_that_nothing_is_claimed(study_of):
+    found = verdict(study_of(null()))
+    assert found.answer == "No conclusion"
+    assert found.in_words().startswith("Two arms that differ by nothing but chance: ")
+    assert found.in_words().endswith("with the conditional prior; no difference is claimed, as it should be.")
+
+
+def test_a_null_that_is_called_a_difference_owns_up_to_it(study_of):
+    said = verdict(study_of(null(0.1))).in_words()
+    assert said.endswith("a difference is claimed where there is none, as may happen in 1 study of 20.")
+
+
+def nulls():
+    """Return name -> (what runs differ by, numbers of seeds): made-up scatter, and that of the bundled studies."""
+    random = np.random.default_rng(5)
+    made_up = {
+        "normal": random.normal(0, 0.01, 4000),
+        "heavy tails": stats.t.rvs(4, size=4000, random_state=1) * 0.01,
+        "skewed": random.exponential(0.01, 4000),
+    }
+    found = {name: (pool, (3, 5, 8)) for name, pool in made_up.items()}
+    for study in map(read_study, BUNDLED):
+        found[study.name] = residuals(study), (study.recipe.seeds,)
+    return found
+
+
+NULLS = nulls()
+
+
+@pytest.mark.parametrize(("pool", "numbers"), NULLS.values(), ids=NULLS.keys())
+def test_of_1000_null_studies_at_most_73_are_called_a_difference(pool, numbers):
+    # 50 are to be expected; more than 73 of 1,000 has a probability below 0.001.
+    for seeds in numbers:
+        found = false_alarms(pool, seeds)
+        assert found.studies == 1000
+        assert found.called <= 73
+
+
+def test_false_alarms_are_alarms_that_can_sound():
+    assert false_alarms(np.random.default_rng(0).normal(size=1000), 8).called > 20
+
+
+def test_residuals_have_the_scatter_of_single_runs(study_of):
+    names = {f"{order}/{P}": mean for order, mean in (("variance", 3.8), ("entropy", 3.9), ("random", 4.1))}
+    pool = residuals(study_of(arms(names, seeds=400, noise=0.02)))
+    assert len(pool) == 1200
+    assert pool.std() == pytest.approx(0.02, rel=0.05)
+
+
+def test_a_study_of_one_seed_has_no_residuals(study_of):
+    assert len(residuals(study_of(arms(FULL, seeds=1)))) == 0
+
+
+@pytest.mark.parametrize("runs", [10, 11])
+def test_residuals_of_a_study_under_way_are_of_the_seeds_that_all_arms_have(tmp_path, runs):
+    names = {f"{order}/{P}": mean for order, mean in (("variance", 3.8), ("entropy", 3.9))}
+    made = document(arms(names, seeds=8))
+    made["results"] = sorted(made["results"], key=lambda result: result["seed"])[:runs]
+    (tmp_path / "s.json").write_text(json.dumps(made))
+    whole = write_study(tmp_path / "whole.json", {arm: bits[:5] for arm, bits in arms(names, seeds=8).items()})
+    assert residuals(read_study(tmp_path / "s.json")).tolist() == residuals(read_study(whole)).tolist()
+    assert len(residuals(read_study(whole))) == 10
+
+
+# ---------------------------------------------------------------------- arms, one by one
+
+
+def test_the_table_of_arms_has_what_each_cost_and_reached(study_of):
+    study = study_of(arms({f"entropy+pooled/{P}": 3.8, f"entropy/{P}": 3.9}))
+    row = arm_table(study)[0]
+    bits = [run.bits_per_dim for run in study.of(study.arms[0])]
+    assert row["bits_per_dim"] == pytest.approx(np.mean(bits))
+    assert row["sd_over_seeds"] == pytest.approx(np.std(bits, ddof=1))
+    assert (row["weights"], row["seeds"], row["parameters"], row["cpu_s"]) == ("pooled", 6, 1016, 5.0)
+    assert row["arm"] == study.arms[0].text
+    assert row["cpu_s_per_step"] == pytest.approx(5.0 / 100)
+
+
+def test_curves_are_paired_by_seed_and_step(study_of):
+    study = study_of(arms({f"entropy+pooled/{P}": 3.8, f"entropy/{P}": 3.9}))
+    ours, theirs = (arm_curve(study, arm) for arm in study.arms)
+    apart = ours.minus(theirs)
+    assert apart.steps.tolist() == [1, 10, 100]
+    assert apart.bits_per_dim == pytest.approx(ours.bits_per_dim - theirs.bits_per_dim)
+    assert ours.mean == pytest.approx(ours.bits_per_dim.mean(axis=0))
+    assert ours.cpu_s[-1] == pytest.approx(5.0)
+
+
+def test_curves_of_other_steps_are_not_paired(study_of):
+    study = study_of(arms({f"entropy+pooled/{P}": 3.8, f"entropy/{P}": 3.9}))
+    ours, theirs = (arm_curve(study, arm) for arm in study.arms)
+    theirs.steps[:] = [2, 20, 200]
+    assert ours.minus(theirs) is None
+
+
+def test_a_curve_without_its_test_side_shows_the_training_batches(tmp_path):
+    made = document(arms({f"entropy+pooled/{P}": 3.8}))
+    for one in made["results"]:
+        one["curve"] = [point[:2] for point in one["curve"]]
+    (tmp_path / "s.json").write_text(json.dumps(made))
+    study = read_study(tmp_path / "s.json")
+    assert arm_curve(study, study.arms[0]).bits_per_dim[0, 0] == made["results"][0]["curve"][0][1]
