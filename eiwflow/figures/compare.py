@@ -365,10 +365,10 @@ def orders(found: Mapping[str, ArmLevel], shared: np.ndarray) -> go.Figure:
     figure = go.Figure()
     size = 15 if channels <= 12 else 9
     for half, (colour, symbol, name) in enumerate(_HALF_STYLES):
-        members = [np.sort(level.order.reshape(2, -1)[half]) for level in levels]
+        members = [np.sort(np.split(level.order, [level.kept])[half]) for level in levels]
         figure.add_scatter(
             x=np.concatenate(members).tolist(),
-            y=[row for row in rows for _ in range(channels // 2)],
+            y=[row for row, part in zip(rows, members, strict=True) for _ in part],
             mode="markers",
             marker={"color": colour, "symbol": "square" if symbol == "circle" else symbol, "size": size},
             name=name,
@@ -414,7 +414,7 @@ def orders(found: Mapping[str, ArmLevel], shared: np.ndarray) -> go.Figure:
 def weights(level: ArmLevel, limit: float) -> go.Figure:
     """Return log ω by position after the order: bars of the mean over images, with its spread, at the slider's step."""
     channels = len(level.order)
-    half = channels // 2
+    half = level.kept
 
     def bars(place: int) -> list[dict[str, Any]]:
         assert level.weights_mean is not None and level.weights_std is not None  # shown of policies that weigh

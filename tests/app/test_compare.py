@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from eiwflow.analysis.compare import report
-from eiwflow.analysis.leads import at_equal_cpu, lead
-from eiwflow.analysis.study_file import read_study
-from eiwflow.training import study_worker
+from eiwflow.study import worker
+from eiwflow.study.file import read_study, studies_in
+from eiwflow.study.leads import at_equal_cpu, lead
+from eiwflow.study.recipe import AGAIN, Arm, StudyRecipe, control
+from eiwflow.study.run import run_study
+from eiwflow.study.verdict import report
 from eiwflow.training.run import RunError
-from eiwflow.training.study import run_study
-from eiwflow.training.study_recipe import AGAIN, StudyRecipe
 from eiwflow.ui import studies as shown
 
 from ..studies import arms, write_study
@@ -23,12 +23,12 @@ from ..training.tiny import write_npz
 from .conftest import APP, PATIENCE_S, first_screen, sentences, url, visit_page
 
 MEANS = {
-    "static-first/principal": 3.90, "static-last/principal": 4.10, "random/principal": 4.05, "shuffle/principal": 3.90,
-    "first+pooled/principal": 3.88, "last+pooled/principal": 4.08, "random+pooled/principal": 4.03,
-    "weighted/principal": 3.84, "static-last/random": 4.15,
+    "variance/principal-alternating": 3.90, "variance-reversed/principal-alternating": 4.10, "random/principal-alternating": 4.05, "entropy/principal-alternating": 3.90,
+    "variance+pooled/principal-alternating": 3.88, "variance-reversed+pooled/principal-alternating": 4.08, "random+pooled/principal-alternating": 4.03,
+    "entropy+pooled/principal-alternating": 3.84, "last/random": 4.15,
 }  # fmt: skip
 BOTH = arms(MEANS) | arms(MEANS, prior="standard")
-NULL = arms({"random/principal": 4.05, f"{AGAIN}/principal": 4.05})
+NULL = arms({"random/principal-alternating": 4.05, f"{AGAIN}/principal-alternating": 4.05})
 
 
 @pytest.fixture
@@ -46,16 +46,15 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the file of a study that was run, with the records of its arms beside it."""
     folder = tmp_path_factory.mktemp("recorded")
     tiny = {"levels": 3, "steps": 1, "width": 8, "size": 8, "batch": 8, "iterations": 25, "seeds": 2}
-    splits = ("static-last", "weighted", "shuffle")
-    run_study(StudyRecipe(data=str(write_npz(folder / "planes.npz")), splits=splits, **tiny), folder / "recorded.json")
-    return folder / "recorded.json"
+    chosen = [Arm("variance-reversed"), Arm("entropy", "pooled"), Arm("entropy")]
+    run_study(StudyRecipe(data=str(write_npz(folder / "planes.npz")), arms=chosen, **tiny), folder / "recorded")
+    return folder / "recorded"
 
 
 @pytest.fixture
 def with_records(studies: Path, recorded: Path) -> Path:
     """Put the study that was run among the bundled ones."""
-    for name in ("recorded.json", "recorded"):
-        (studies / name).symlink_to(recorded.parent / name)
+    (studies / "recorded").symlink_to(recorded)
     return studies
 
 
@@ -88,7 +87,11 @@ def takeaway(at: AppTest) -> str:
 
 
 def test_the_page_begins_with_the_lead_in_every_study(studies: Path) -> None:
-    few = {name: mean for name, mean in MEANS.items() if name in ("weighted/principal", "static-first/principal")}
+    few = {
+        name: mean
+        for name, mean in MEANS.items()
+        if name in ("entropy+pooled/principal-alternating", "variance/principal-alternating")
+    }
     write_study(studies / "longer.json", arms(few, seeds=4, noise=0.001), iterations=1000)
     at = visit()
     assert not at.exception and not at.error
@@ -123,14 +126,17 @@ def test_studies_have_human_titles_and_those_of_one_title_say_in_what_they_diffe
 
 def test_a_study_says_which_arm_leads(studies: Path) -> None:
     at = visit()
-    assert "**weighted** needs the fewest bits" in sentences(at)
-    write_study(studies / "close.json", arms({"weighted/principal": 3.9, "shuffle/principal": 3.9}))
+    assert "**entropy + weights** needs the fewest bits" in sentences(at)
+    write_study(
+        studies / "close.json",
+        arms({"entropy+pooled/principal-alternating": 3.9, "entropy/principal-alternating": 3.9}),
+    )
     assert "too close to call" in sentences(visit(study="close"))
 
 
 def test_the_verdict_in_full_is_the_command_lines(studies: Path) -> None:
     expected = report(read_study(studies / "photos32.json"))
-    assert expected["verdict"].startswith("Yes: over 6 seeds on photos32, weighted needs 0.0")
+    assert expected["verdict"].startswith("Yes: over 6 seeds on photos32, entropy + weights needs 0.0")
     said = sentences(visit())
     assert expected["verdict"] in said and expected["entropy_informed"] in said
 
@@ -180,35 +186,37 @@ def test_a_short_study_of_ones_own_says_that_it_is_too_short(studies: Path) -> N
 
 def test_what_is_compared_is_a_choice(studies: Path) -> None:
     at = visit(study="photos32")
-    at.selectbox(key="subject").set_value("static-first/principal").run()
+    at.selectbox(key="subject").set_value("variance/principal-alternating").run()
     assert not at.exception
-    assert "static-first needs" in sentences(at)
-    assert "static-first" not in rows(figures(at)[1])
-    at.multiselect(key="against").set_value(["weighted/principal", "static-last/random"]).run()
-    assert rows(figures(at)[1]) == ["weighted", "static-last (random init)"]
+    assert "variance needs" in sentences(at)
+    assert "variance" not in rows(figures(at)[1])
+    at.multiselect(key="against").set_value(["entropy+pooled/principal-alternating", "last/random"]).run()
+    assert rows(figures(at)[1]) == ["entropy + weights", "last (random init)"]
 
 
 def test_a_second_run_is_not_told_that_a_widget_has_two_values(studies: Path) -> None:
     at = visit(study="photos32")
     for _ in range(2):
         assert not at.run().warning
-    at.selectbox(key="subject").set_value("shuffle/principal").run()
-    at.multiselect(key="against").set_value(["static-last/principal"]).run()
+    at.selectbox(key="subject").set_value("entropy/principal-alternating").run()
+    at.multiselect(key="against").set_value(["variance-reversed/principal-alternating"]).run()
     assert not at.run().warning and not at.exception
 
 
 def test_a_link_says_what_is_compared(studies: Path) -> None:
-    at = visit(study="photos32", subject="static-last (random init)")
+    at = visit(study="photos32", subject="last (random init)")
     assert not at.exception
-    assert "static-last (random init) needs" in sentences(at)
+    assert "last (random init) needs" in sentences(at)
 
 
 def test_a_subject_that_was_on_the_other_side_changes_sides(studies: Path) -> None:
     at = visit(study="photos32")
-    at.multiselect(key="against").set_value(["static-last/principal", "shuffle/principal"]).run()
-    at.selectbox(key="subject").set_value("shuffle/principal").run()
+    at.multiselect(key="against").set_value(
+        ["variance-reversed/principal-alternating", "entropy/principal-alternating"]
+    ).run()
+    at.selectbox(key="subject").set_value("entropy/principal-alternating").run()
     assert not at.exception
-    assert rows(figures(at)[1]) == ["static-last"]
+    assert rows(figures(at)[1]) == ["variance-reversed"]
 
 
 def test_nothing_to_compare_with_is_said(studies: Path) -> None:
@@ -219,12 +227,14 @@ def test_nothing_to_compare_with_is_said(studies: Path) -> None:
 
 
 def test_another_study_forgets_arms_that_it_may_not_have(studies: Path) -> None:
-    write_study(studies / "other.json", arms({"random/principal": 4.0, "shuffle/principal": 4.2}))
+    write_study(
+        studies / "other.json", arms({"random/principal-alternating": 4.0, "entropy/principal-alternating": 4.2})
+    )
     at = visit(study="photos32")
-    at.selectbox(key="subject").set_value("last+pooled/principal").run()
+    at.selectbox(key="subject").set_value("variance-reversed+pooled/principal-alternating").run()
     at.selectbox(key="study").set_value("other").run()
     assert not at.exception
-    assert "shuffle" in rows(figures(at)[1]) or "random" in rows(figures(at)[1])
+    assert "entropy" in rows(figures(at)[1]) or "random" in rows(figures(at)[1])
 
 
 def test_a_file_that_is_no_study_is_an_error_and_the_others_can_be_chosen(studies: Path) -> None:
@@ -256,16 +266,16 @@ def test_equal_cpu_seconds_are_read_from_the_study_that_was_run_so(studies: Path
     path.write_text(json.dumps({**json.loads(path.read_bytes()), "step_cost": costs}))
     at = visit(study="photos32")
     assert "pooled weights, conditional prior ×1.034" in sentences(at)
-    assert "at equal CPU seconds, weighted needs" in sentences(at)
+    assert "at equal CPU seconds, entropy + weights needs" in sentences(at)
 
 
 def test_an_equal_cpu_study_of_other_arms_is_passed_over(studies: Path) -> None:
     def written(name: str, *splits: str, equal_cpu: bool = True) -> Path:
-        means = {f"{split}/principal": 4.0 for split in splits}
+        means = {f"{split}/principal-random": 4.0 for split in splits}
         return write_study(studies / f"{name}.json", arms(means), equal_cpu=equal_cpu)
 
-    other, same = written("a", "shuffle", "random"), written("b", "static-last", "weighted", "random")
-    study, other, same = map(read_study, (written("c", "static-last", "weighted", equal_cpu=False), other, same))
+    other, same = written("a", "entropy", "random"), written("b", "last", "weighted", "random")
+    study, other, same = map(read_study, (written("c", "last", "weighted", equal_cpu=False), other, same))
     assert at_equal_cpu(study, [other]) is None
     assert at_equal_cpu(study, [other, same]).name == "b"
 
@@ -273,8 +283,8 @@ def test_an_equal_cpu_study_of_other_arms_is_passed_over(studies: Path) -> None:
 def test_the_page_names_the_command_that_prints_the_same_numbers(studies: Path) -> None:
     at = visit()
     codes = [code.value for code in at.code]
-    assert any("--report --subject weighted/principal --json" in code for code in codes)
-    assert any("study --splits" in code and "--arms" in code for code in codes)
+    assert any("--report --subject entropy+pooled/principal-alternating --json" in code for code in codes)
+    assert any("study --arms" in code for code in codes)
 
 
 def test_what_is_saved_carries_the_study_and_its_hash(studies: Path) -> None:
@@ -292,19 +302,19 @@ def test_arms_move_in_lock_step(with_records: Path) -> None:
     at = visit(study="recorded")
     assert not at.exception and not at.error
     moving = [figure for figure in figures(at) if figure.get("frames")]
-    assert len(moving) == 5  # curves, halves, orders, and the weights of two arms
+    assert len(moving) == 4  # curves, halves, orders, and the weights of one arm
     steps = [[frame["name"] for frame in figure["frames"]] for figure in moving]
     assert all(one == steps[0] for one in steps)
     assert len(steps[0]) >= 20
     assert url(at)["step"] == "25"
     html = "\n".join(element.proto.body for element in at.get("html"))
-    for split in ("static-last", "weighted", "shuffle"):
-        assert f'data-name="film-{split}-dealt-conditional"' in html
-        assert f'data-of="film-{split}-dealt-conditional"' in html
+    for order in ("variance-reversed", "entropy+pooled", "entropy"):
+        assert f'data-name="film-{order}-principal-random-conditional"' in html
+        assert f'data-of="film-{order}-principal-random-conditional"' in html
     assert "8 samples drawn from the flow" in html
 
 
-@pytest.mark.parametrize("study", sorted(path.stem for path in shown.BUNDLED.glob("*.json")))
+@pytest.mark.parametrize("study", sorted(path.stem for path in studies_in(shown.BUNDLED)))
 def test_every_study_that_comes_with_the_project_is_shown_to_its_last_sentence(study: str) -> None:
     at = visit(study=study)
     assert not at.exception and not at.error
@@ -321,19 +331,18 @@ def test_levels_and_measures_are_a_choice(with_records: Path) -> None:
     assert not at.exception
     halves = next(figure for figure in figures(at) if y_title(figure) == "marginal entropy (nats/dim)")
     assert halves["frames"]
-    assert "level 2: weighted keeps" in sentences(at)
+    assert "level 2: entropy + weights passes on" in sentences(at)
 
 
 def test_weights_that_are_not_applied_are_said_to_be_for_display(with_records: Path) -> None:
     said = sentences(visit(study="recorded"))
-    assert "**weighted**: channel weights\n" in said
-    assert "**shuffle**: channel weights, trained for display, not applied" in said
+    assert "**entropy + weights**: channel weights\n" in said
 
 
 def test_differences_are_drawn_from_the_subject(with_records: Path) -> None:
     at = visit(study="recorded", curves="minus")
     titles = [y_title(figure) for figure in figures(at) if figure.get("frames")]
-    assert titles[0] == "bits/dim more than weighted"
+    assert titles[0] == "bits/dim more than entropy + weights"
 
 
 def test_a_study_without_records_says_what_is_not_known(studies: Path) -> None:
@@ -350,37 +359,37 @@ def test_a_study_without_records_says_what_is_not_known(studies: Path) -> None:
 def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[StudyRecipe, Path]]:
     """Return what would have been started."""
     seen: list[tuple[StudyRecipe, Path]] = []
-    monkeypatch.setattr(study_worker, "start", lambda recipe, out: seen.append((recipe, out)))
+    monkeypatch.setattr(worker, "start", lambda recipe, out: seen.append((recipe, out)))
     return seen
 
 
 def test_a_study_starts_with_what_was_chosen(studies: Path, started: list) -> None:
     at = visit()
-    at.multiselect(key="study-splits").set_value(["static-last", "weighted"])
+    at.multiselect(key="study-orders").set_value(["entropy", "variance"])
     at.number_input(key="study-seeds").set_value(2)
     at.number_input(key="study-iterations").set_value(50).run()
     assert "4 runs, about 0.2 minutes as bundled studies took" in sentences(at)
     button(at, "Start the study").click().run()
     assert not at.exception
     ((recipe, out),) = started
-    assert recipe == StudyRecipe(splits=("static-last", "weighted"), seeds=2, iterations=50)
+    assert recipe == StudyRecipe(arms=(Arm("entropy"), Arm("variance")), seeds=2, iterations=50)
     assert out.parent == shown.own_folder()
 
 
 def test_a_study_of_nothing_cannot_be_started(studies: Path, started: list) -> None:
     at = visit()
-    at.multiselect(key="study-splits").set_value([]).run()
+    at.multiselect(key="study-orders").set_value([]).run()
     assert not [one for one in at.button if one.label == "Start the study"]
     at.toggle(key="study-null").set_value(True).run()
     button(at, "Start the study").click().run()
-    assert started[0][0] == StudyRecipe(splits=(), null=True, seeds=3, iterations=100)
+    assert started[0][0] == StudyRecipe(arms=control(), seeds=3, iterations=100)
 
 
 def test_a_refused_start_is_a_sentence(studies: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(recipe: StudyRecipe, out: Path) -> None:
         raise RunError("The CPU is taken by a run.")
 
-    monkeypatch.setattr(study_worker, "start", refuse)
+    monkeypatch.setattr(worker, "start", refuse)
     at = visit()
     button(at, "Start the study").click().run()
     assert [error.value for error in at.error] == ["The CPU is taken by a run."]
@@ -388,7 +397,7 @@ def test_a_refused_start_is_a_sentence(studies: Path, monkeypatch: pytest.Monkey
 
 def own_study(done: int) -> Path:
     """Write a study of one's own, with so many of its runs done."""
-    path = write_study(shown.own_folder() / "mine.json", arms({"weighted/principal": 3.8}, seeds=4))
+    path = write_study(shown.own_folder() / "mine.json", arms({"entropy+pooled/principal-alternating": 3.8}, seeds=4))
     document = json.loads(path.read_bytes())
     path.write_text(json.dumps({**document, "results": document["results"][:done]}))
     return path
@@ -411,7 +420,9 @@ def test_a_study_that_is_done_stands_among_the_others_and_nowhere_else(studies: 
 
 def test_a_study_under_way_shows_what_it_says_so_far(studies: Path) -> None:
     path = own_study(done=2)
-    write_study(path, arms({"weighted/principal": 3.8, "shuffle/principal": 3.9}, seeds=4))
+    write_study(
+        path, arms({"entropy+pooled/principal-alternating": 3.8, "entropy/principal-alternating": 3.9}, seeds=4)
+    )
     document = json.loads(path.read_bytes())
     path.write_text(json.dumps({**document, "results": document["results"][:6]}))
     at = visit(study="mine")

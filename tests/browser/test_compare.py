@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from eiwflow.training import study_worker
-from eiwflow.training.study import run_study
-from eiwflow.training.study_recipe import StudyRecipe
+from eiwflow.study.recipe import Arm, StudyRecipe
+from eiwflow.study.run import run_study
+from eiwflow.study.worker import folder
 
 from ..training.tiny import write_npz
 from .conftest import PATIENCE_MS, SCRUBBED, Watched, start_server
@@ -20,7 +20,7 @@ from .conftest import PATIENCE_MS, SCRUBBED, Watched, start_server
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-SPLITS = ("static-last", "weighted", "shuffle")
+ARMS = (Arm("variance-reversed"), Arm("entropy", "pooled"), Arm("entropy"))
 VIEWS = "[...document.querySelectorAll('.scrub-view img')].map((image) => image.src)"
 PLACES = f"{SCRUBBED}.map(([, at]) => at)"
 IDLE = "document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'"
@@ -32,7 +32,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
     runs = tmp_path_factory.mktemp("runs")
     tiny = {"levels": 2, "steps": 1, "width": 8, "size": 8, "batch": 8, "iterations": 30, "seeds": 2}
     data = write_npz(runs / "planes.npz")
-    run_study(StudyRecipe(data=str(data), splits=SPLITS, **tiny), runs / "studies" / "recorded.json")
+    run_study(StudyRecipe(data=str(data), arms=ARMS, **tiny), runs / "studies" / "recorded")
     return runs / "studies"
 
 
@@ -40,8 +40,8 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def address(own: Path) -> Iterator[str]:
     with start_server(own.parent) as address:
         yield address
-    for path in own.glob("*.json"):
-        study_worker.stop(path)
+    for path in own.iterdir():
+        folder(path).ask("stop")
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def watched(browser: Browser, address: str) -> Iterator[Watched]:
     watched.page.goto(f"{address}/compare?study=recorded")
     watched.page.wait_for_selector(".scrub-view img[src]")
     watched.page.wait_for_function(
-        f"{IDLE} && {PLACES}.length === 5 && {PLACES}.every((at) => at.some((place) => place > 0))"
+        f"{IDLE} && {PLACES}.length === 4 && {PLACES}.every((at) => at.some((place) => place > 0))"
     )
     yield watched
     context.close()
@@ -62,7 +62,7 @@ def watched(browser: Browser, address: str) -> Iterator[Watched]:
 def test_one_slider_moves_all_arms_in_lock_step_and_rests_in_the_url(watched: Watched) -> None:
     page = watched.page
     before, places = page.evaluate(VIEWS), page.evaluate(PLACES)
-    assert len(before) == len(SPLITS)
+    assert len(before) == len(ARMS)
     last = set.intersection(*map(set, places))
     assert len(last) == 1
     page.locator(".scrub input[type=range]").focus()
@@ -86,11 +86,11 @@ def test_a_study_is_started_watched_and_shown_from_the_page(watched: Watched, ow
     page.wait_for_function(IDLE)
     page.get_by_role("button", name="Start the study").click()
     page.get_by_text("is running: ").first.wait_for()
-    (path,) = own.glob("study-*.json")
+    (path,) = own.glob("study-*")
     page.reload()
     end = time.monotonic() + PATIENCE_MS / 1000
-    while study_worker.alive(path):
-        assert time.monotonic() < end, study_worker.complaint(path) or "the study does not end"
+    while folder(path).state().alive:
+        assert time.monotonic() < end, folder(path).state().message or "the study does not end"
         page.wait_for_timeout(200)
     page.goto(f"{page.url.split('?')[0]}?study={path.stem}")
     page.get_by_text("No conclusion: over 1 seed on photos32").first.wait_for()

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from eiwflow.analysis.compare import Effect, effect
-from eiwflow.analysis.compare_arms import ArmCurve, ArmLevel
 from eiwflow.figures import compare, palette
-from eiwflow.training.study_recipe import Arm
+from eiwflow.study.arms import ArmCurve, ArmLevel
+from eiwflow.study.recipe import Arm
+from eiwflow.study.statistics import Effect, effect
 
-ARM = Arm("weighted", "principal", "conditional")
+ARM = Arm("entropy", "pooled")
 SHARED = np.array([0, 1, 10, 100])
 
 
@@ -39,6 +39,7 @@ def a_level(steps=SHARED, channels=4, weights=True):
         weights_mean=spread - 0.1 if weights else None,
         weights_std=spread / 10 if weights else None,
         weighed=weights,
+        kept=channels // 2,
     )
 
 

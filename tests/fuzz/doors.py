@@ -21,7 +21,6 @@ from PIL import Image
 from eiwflow import cli
 from eiwflow.analysis.curve import load_curve
 from eiwflow.analysis.record import load_record
-from eiwflow.analysis.study_file import StudyError, read_record, read_study
 from eiwflow.analysis.train import progress
 from eiwflow.checkpoint import CheckpointError, load, save
 from eiwflow.data import DataError
@@ -29,8 +28,9 @@ from eiwflow.data.folder import read_folder
 from eiwflow.data.images import check_parts
 from eiwflow.data.npz import read_npz
 from eiwflow.data.picture import from_picture
+from eiwflow.study.file import StudyError, read_record, read_study
+from eiwflow.study.recipe import Arm
 from eiwflow.training.run import RunDirectory, RunError, all_runs
-from eiwflow.training.study_recipe import Arm
 from eiwflow.ui import state
 from tests.studies import arms, document
 from tests.training.tiny import planes, tiny_flow, tiny_info, tiny_run
@@ -402,13 +402,13 @@ def sound_study() -> dict[str, Any]:
     return document(arms({"weighted/principal": 4.0, "random/principal": 4.1}, seeds=2))
 
 
-ARM = Arm("weighted", "principal", "conditional")
+ARM = Arm.parse("weighted/principal")
 
 
 def study(given: tuple[str | bytes, str | bytes], folder: Path) -> Callable[[], object]:
     """Write a study's file and a record beside it; return what reads both."""
-    path = written(folder / "study.json", given[0])
-    written(folder / "study" / ARM.name / "record.json", given[1])
+    path = written(folder / "made.json", given[0])
+    written(folder / "made" / "weighted-principal-conditional" / "record.json", given[1])
 
     def read() -> object:
         found = read_study(path)
