@@ -23,12 +23,12 @@ from ..training.tiny import write_npz
 from .conftest import APP, PATIENCE_S, first_screen, sentences, url, visit_page
 
 MEANS = {
-    "variance/principal-alternating": 3.90, "variance-reversed/principal-alternating": 4.10, "random/principal-alternating": 4.05, "entropy/principal-alternating": 3.90,
-    "variance+pooled/principal-alternating": 3.88, "variance-reversed+pooled/principal-alternating": 4.08, "random+pooled/principal-alternating": 4.03,
-    "entropy+pooled/principal-alternating": 3.84, "last/random": 4.15,
+    "variance/principal": 3.90, "variance-reversed/principal": 4.10, "random/principal": 4.05, "entropy/principal": 3.90,
+    "variance+pooled/principal": 3.88, "variance-reversed+pooled/principal": 4.08, "random+pooled/principal": 4.03,
+    "entropy+pooled/principal": 3.84, "last/random": 4.15,
 }  # fmt: skip
 BOTH = arms(MEANS) | arms(MEANS, prior="standard")
-NULL = arms({"random/principal-alternating": 4.05, f"{AGAIN}/principal-alternating": 4.05})
+NULL = arms({"random/principal": 4.05, f"{AGAIN}/principal": 4.05})
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ def test_a_study_says_which_arm_leads(studies: Path) -> None:
     assert "**entropy + weights** needs the fewest bits" in sentences(at)
     write_study(
         studies / "close.json",
-        arms({"entropy+pooled/principal-alternating": 3.9, "entropy/principal-alternating": 3.9}),
+        arms({"entropy+pooled/principal": 3.9, "entropy/principal": 3.9}),
     )
     assert "too close to call" in sentences(visit(study="close"))
 
@@ -227,9 +227,7 @@ def test_nothing_to_compare_with_is_said(studies: Path) -> None:
 
 
 def test_another_study_forgets_arms_that_it_may_not_have(studies: Path) -> None:
-    write_study(
-        studies / "other.json", arms({"random/principal-alternating": 4.0, "entropy/principal-alternating": 4.2})
-    )
+    write_study(studies / "other.json", arms({"random/principal": 4.0, "entropy/principal": 4.2}))
     at = visit(study="photos32")
     at.selectbox(key="subject").set_value("variance-reversed+pooled/principal-alternating").run()
     at.selectbox(key="study").set_value("other").run()
@@ -397,7 +395,7 @@ def test_a_refused_start_is_a_sentence(studies: Path, monkeypatch: pytest.Monkey
 
 def own_study(done: int) -> Path:
     """Write a study of one's own, with so many of its runs done."""
-    path = write_study(shown.own_folder() / "mine.json", arms({"entropy+pooled/principal-alternating": 3.8}, seeds=4))
+    path = write_study(shown.own_folder() / "mine.json", arms({"entropy+pooled/principal": 3.8}, seeds=4))
     document = json.loads(path.read_bytes())
     path.write_text(json.dumps({**document, "results": document["results"][:done]}))
     return path
@@ -420,9 +418,7 @@ def test_a_study_that_is_done_stands_among_the_others_and_nowhere_else(studies: 
 
 def test_a_study_under_way_shows_what_it_says_so_far(studies: Path) -> None:
     path = own_study(done=2)
-    write_study(
-        path, arms({"entropy+pooled/principal-alternating": 3.8, "entropy/principal-alternating": 3.9}, seeds=4)
-    )
+    write_study(path, arms({"entropy+pooled/principal": 3.8, "entropy/principal": 3.9}, seeds=4))
     document = json.loads(path.read_bytes())
     path.write_text(json.dumps({**document, "results": document["results"][:6]}))
     at = visit(study="mine")
