@@ -23,7 +23,8 @@ from ..training.tiny import write_npz
 from .conftest import APP, PATIENCE_S, first_screen, sentences, url, visit_page
 
 MEANS = {
-    "variance/principal": 3.90, "variance-reversed/principal": 4.10, "random/principal": 4.05, "entropy/principal": 3.90,
+    "variance/principal": 3.90, "variance-reversed/principal": 4.10, "random/principal": 4.05,
+    "entropy/principal": 3.90,
     "variance+pooled/principal": 3.88, "variance-reversed+pooled/principal": 4.08, "random+pooled/principal": 4.03,
     "entropy+pooled/principal": 3.84, "last/random": 4.15,
 }  # fmt: skip
@@ -145,7 +146,7 @@ def test_every_seed_is_a_point_under_the_prior_that_is_chosen(studies: Path) -> 
     effects = {row["contrast"]: row for row in report(read_study(studies / "photos32.json"))["comparisons"]}
     for prior in ("conditional", "standard"):
         figure = figures(visit(study="photos32", prior=prior))[1]
-        assert set(rows(figure)) == {"shuffle", "first+pooled", "static-first", "random+pooled"}
+        assert set(rows(figure)) == {"entropy", "variance + weights", "variance", "random + weights"}
         seeds, means = figure["data"][:2]
         assert len(seeds["x"]) == 4 * 6
         expected = [effects[f"weighted − {name}, {prior}"]["difference_bits_per_dim"] for name in rows(figure)]

@@ -46,7 +46,7 @@ def a_level(steps=SHARED, channels=4, weights=True):
 def test_words_on_weights_are_the_ends_of_both_halves():
     words = a_level().weights_in_words()
     last = a_level().weights_mean[-1]
-    assert words.startswith(f"log ω of level 1, mean over images: {last[0]:+.2f} to {last[1]:+.2f} of kept, ")
+    assert words.startswith(f"log ω of level 1, mean over images: {last[0]:+.2f} to {last[1]:+.2f} passed on, ")
     assert a_level(weights=False).weights_in_words() == ""
 
 
