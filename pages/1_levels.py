@@ -44,7 +44,9 @@ with ui.errors_as_sentences():
         with more:
             rows = way.level_table(facts, average)
             ui.table(rows)
-            st.markdown("\n".join(f"- {level.in_words()}" for level in facts))
+            st.markdown(
+                "\n".join(f"- {said}" for said in (way.parts_in_words(), *(level.in_words() for level in facts)))
+            )
             ui.exports(
                 page,
                 tables={"levels": rows, "channels": way.channel_table()},

@@ -189,7 +189,7 @@ class Stage {
     this.count.textContent = `${this.at + 1} of ${this.scenes.length}`;
     this.dots.setAttribute("aria-label", `Scene ${this.at + 1} of ${this.scenes.length}`);
     this.dots.replaceChildren(...this.scenes.map((_, i) => el("i", { className: i === this.at ? "here" : i < this.at ? "done" : "" })));
-    this.title.textContent = scene.titleOf?.(this) ?? (head.attributes ? scene.title : scene.otherTitle ?? scene.title);
+    this.title.textContent = scene.titleOf?.(this) ?? (head.faces ? scene.title : scene.otherTitle ?? scene.title);
     this.notes.textContent = scene.notes;
     this.back.disabled = this.at === 0;
     this.next.disabled = this.at === this.scenes.length - 1;
@@ -246,6 +246,12 @@ class Stage {
   }
 
   showAll(to = this.scene) {
+    if (this.pack.head.partial) {                    // the other scenes need more of the server
+      const url = new URL(location.href);
+      url.searchParams.delete("scenes");
+      url.searchParams.set("scene", to.number);
+      return location.assign(url);
+    }
     this.scenes = this.possible;
     this.at = this.scenes.indexOf(to);
     this.menu.open = false;

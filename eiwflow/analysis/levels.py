@@ -133,7 +133,8 @@ class Staircase:
         """Return one sentence."""
         first, *between, last = (f"{bits:.2f}" for bits in self.mean)
         stops = "".join(f", {bits} after level {level}" for level, bits in enumerate(between, start=1))
-        return f"Stopped before level 1 the flow needs {first} bits/dim{stops}; run to its end it needs {last}."
+        above = " More than 8 is worse than storing the raw bytes." if self.mean[0] > 8 else ""
+        return f"Stopped before level 1 the flow needs {first} bits/dim{stops}; run to its end it needs {last}.{above}"
 
 
 def stops(trace: Trace, fit: KeptFit) -> Staircase:
@@ -229,13 +230,13 @@ class LevelFacts:
     def in_words(self) -> str:
         """Return one sentence."""
         if self.order is None:
-            return f"Level {self.number} is the last: all of its {self.shape[0]} channels leave."
+            return f"Level {self.number} is the last: it factors out all of its {self.shape[0]} channels."
         start = (
-            f"Level {self.number} sends out {self.emitted_channels} of {self.shape[0]} channels, "
+            f"Level {self.number} factors out {self.emitted_channels} of {self.shape[0]} channels, "
             f"the same {self.emitted_channels} for every image"
         )
         if self.weight_spread is None:
-            return f"{start}; it does not weigh them."
+            return f"{start}; it does not weight them."
         low, high = self.weight_spread
         if low == high:
             return f"{start}; their weights are the same for every image."
@@ -335,14 +336,21 @@ class Passage:
         return self.reconstruction.image.size
 
     def in_words(self) -> str:
-        """Return what happens to the image: how it leaves, that it comes back, and what it costs."""
-        *before, last = (f"{level.emitted:,} after level {level.number}" for level in self.levels)
-        leaves = f"{', '.join(before)} and {last}" if before else last
+        """Return what the image costs with the flow's levels and without them, and why that may be above 8 bits."""
         first_stop, *_, end = self.stairs.mean
+        worse = ", more than its raw bytes: 8" if first_stop > 8 else ""
         return (
-            f"Its {self.dimensions:,} numbers leave in {len(self.levels)} portions: {leaves}. "
-            f"Run backwards, they give {self.reconstruction.verdict()} back. "
-            f"To describe it takes {end:.2f} bits/dim; without the levels it would take {first_stop:.2f}."
+            f"The flow needs {end:.1f} bits per value for this image. "
+            f"A Gaussian per colour needs {first_stop:.1f}{worse}."
+        )
+
+    def parts_in_words(self) -> str:
+        """Return where the values are factored out, and that they give the image back."""
+        *before, last = (f"{level.emitted:,} at level {level.number}" for level in self.levels)
+        parts = f"{', '.join(before)} and {last}" if before else last
+        return (
+            f"Its {self.dimensions:,} values are factored out in {len(self.levels)} parts: {parts}. "
+            f"Run backwards, they give {self.reconstruction.verdict()} back."
         )
 
     def level_table(self, facts: tuple[LevelFacts, ...], average: Staircase) -> list[dict[str, Any]]:

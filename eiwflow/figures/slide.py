@@ -57,10 +57,10 @@ def strip_png(passage: Passage) -> bytes:
             box(part.pixels, x, y, palette.KEPT if part.part == "kept" else palette.EMITTED)
             y += height + BETWEEN
         if level.kept:
-            stay = f"{level.kept_channels} stay, {level.emitted_channels} leave"
+            stay = f"{level.kept_channels} passed on, {level.emitted_channels} factored out"
             draw.text((x, TOP + height + BETWEEN // 2), stay, "black", small, anchor="lm")
         share = percent(level.emitted / passage.dimensions)
-        leave = f"{level.emitted:,} numbers leave ({share})"
+        leave = f"{level.emitted:,} values factored out ({share})"
         draw.text((x, y - BETWEEN + 24), leave, "black", small, anchor="lm")
         x += wide
     return png(canvas)

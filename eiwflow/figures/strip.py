@@ -96,7 +96,7 @@ def _entrance(passage: Passage) -> str:
     return (
         '<section class="eiw-station" style="--column: 1"><header><h4>The image</h4><p>'
         f"{channels} colour{'s' * (channels > 1)}, {height}×{width}<br>"
-        f"{passage.dimensions:,} numbers</p></header>"
+        f"{passage.dimensions:,} values</p></header>"
         f'<div class="eiw-box"><img alt="The image that enters the flow, {height}×{width} pixels: {appearance(image)}" '
         f'src="{data_uri(image)}" style="{_size(image)}"></div></section>'
     )
@@ -109,16 +109,16 @@ def _station(passage: Passage, level: LevelFacts, parts: list[Box], column: int)
     share = percent(level.emitted / passage.dimensions)
     *kept, emitted = (_box(level, box) for box in parts)
     if kept:
-        halves = f"{level.kept_channels} stay · {level.emitted_channels} leave"
+        halves = f"{level.kept_channels} passed on · {level.emitted_channels} factored out"
         stays = f'{kept[0]}<p class="eiw-split"><span>{halves}</span></p>'
     else:
-        stays = '<p class="eiw-nothing">Nothing stays: the last level sends out all it has.</p>'
+        stays = '<p class="eiw-nothing">The last level factors out all it has.</p>'
     return (
         f'<section class="eiw-station" style="--column: {column}"><header><h4>Level {level.number}</h4>'
         f"<p>{channels} channels, {height}×{width}<br>{steps}, {then}</p></header>"
         f'{stays}<div class="eiw-way-out{"" if kept else " eiw-all"}">{emitted}'
         f'<div class="eiw-leaves"><div class="eiw-arrow eiw-out"></div><p><b>ε<sub>{level.number}</sub></b> '
-        f"{level.emitted:,} numbers<br>{share} of all</p></div></div></section>"
+        f"{level.emitted:,} values<br>{share} of all</p></div></div></section>"
     )
 
 
@@ -127,7 +127,7 @@ def _return(passage: Passage) -> str:
     came_back = f"{result.verdict()}, ±{result.largest()}"
     return (
         '<div class="eiw-arrow eiw-back" style="--column: 2"></div><section class="eiw-return">'
-        f'<div class="eiw-box"><img alt="What the flow makes of all that left: {came_back}" '
+        f'<div class="eiw-box"><img alt="What the flow makes of all latents: {came_back}" '
         f'src="{data_uri(result.restored)}" style="{_size(result.restored)}"></div>'
         f"<p>From all ε, backwards:<br>{came_back}</p></section>"
     )
@@ -135,9 +135,9 @@ def _return(passage: Passage) -> str:
 
 def _box(level: LevelFacts, box: Box) -> str:
     cells = "".join(f'<i data-tip="{escape(_tip(level, box.first + n, box.part))}"></i>' for n in range(box.count))
-    fate = "go on" if box.part == "kept" else "leave"
+    fate = "are passed on" if box.part == "kept" else "are factored out"
     structure = level.redundancy[0, box.first : box.first + box.count].mean()
-    said = f", J = {fixed(structure, 2)} nats/pixel on average" if np.isfinite(structure) else ""
+    said = f", spectral redundancy {fixed(structure, 2)} nats/pixel on average" if np.isfinite(structure) else ""
     alt = f"Level {level.number}: {box.count} channel maps of {level.shape[1]}×{level.shape[2]} that {fate}{said}"
     return (
         f'<div class="eiw-box eiw-{box.part}">'
@@ -148,9 +148,10 @@ def _box(level: LevelFacts, box: Box) -> str:
 
 def _tip(level: LevelFacts, position: int, part: str) -> str:
     channel = position if level.order is None else level.order[position]
-    lines = [f"channel {channel}, {part}, place {position + 1} of {level.shape[0]}"]
+    fate = "passed on" if part == "kept" else "factored out"
+    lines = [f"channel {channel}, {fate}, place {position + 1} of {level.shape[0]}"]
     if np.isfinite(level.redundancy[0, position]):
-        lines.append(f"J = {fixed(level.redundancy[0, position], 2)} nats/pixel")
+        lines.append(f"spectral redundancy {fixed(level.redundancy[0, position], 2)} nats/pixel")
     if level.log_weights is not None:
         log_weight = level.log_weights[0, position]
         lines.append(f"log ω = {signed(log_weight, 2)} nats (×{np.exp(log_weight):.2f})")
@@ -159,11 +160,11 @@ def _tip(level: LevelFacts, position: int, part: str) -> str:
 
 def _legend() -> str:
     entries = (
-        '<i class="eiw-key eiw-kept"></i>kept, goes on',
-        '<i class="eiw-key eiw-emitted"></i>emitted, leaves as ε',
+        '<i class="eiw-key eiw-kept"></i>passed on',
+        '<i class="eiw-key eiw-emitted"></i>factored out as ε',
         '<i class="eiw-greys"></i>−3 … +3 standard deviations '
-        "(kept: of its channel over training images, emitted: of its prior)",
-        "area: how many numbers",
+        "(passed on: of its channel over training images, factored out: of its prior)",
+        "area: how many values",
         "point at a map for its channel",
     )
     return f'<p class="eiw-legend">{"".join(f"<span>{entry}</span>" for entry in entries)}</p>'

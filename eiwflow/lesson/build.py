@@ -252,7 +252,7 @@ def build(loaded: Checkpoint, images: Tensor, shown: Sequence[int], fixed: Check
     return pack
 
 
-def build_for(loaded: Checkpoint, path: Path | None = None) -> Pack:
+def build_for(loaded: Checkpoint, path: Path | None = None, whole: bool = True) -> Pack:
     """Return the pack of any flow, on the bundled images that it was trained on, or on faces.
 
     A flow of the lesson's own faces gets all scenes; of any other, those that need no known attributes.
@@ -260,6 +260,7 @@ def build_for(loaded: Checkpoint, path: Path | None = None) -> Pack:
     Args:
         loaded: the flow.
         path: of its file, beside which the record of its training may stand.
+        whole: with what scenes 4, 6, 8, 9 and 11 compare and measure; without it the pack is made in a moment.
 
     Raises:
         LessonError: the stage cannot draw this flow.
@@ -276,14 +277,18 @@ def build_for(loaded: Checkpoint, path: Path | None = None) -> Pack:
     bundled = project.ASSETS / "checkpoints"
     if name == default.DATA and found.test.shape[1:] == (*shape[1:], shape[0]):
         beside = bundled / f"{default.FIXED}.safetensors"
-        fixed = checkpoint.load(beside) if beside.is_file() else None
+        fixed = checkpoint.load(beside) if whole and beside.is_file() else None
         pack = build(loaded, data.to_tensor(found.test), default.SHOWN, fixed)
-        pack.head["attributes"] = attribute_facts(pack, loaded.flow, found, QUICK_ATTRIBUTE_IMAGES)
+        if whole:
+            pack.head["attributes"] = attribute_facts(pack, loaded.flow, found, QUICK_ATTRIBUTE_IMAGES)
         grains = found.factors["grain"].test
         for image in pack.head["images"]:
             image["grain"] = round(float(grains[image["number"]]), 3)
     else:
         pack = build(loaded, _fitted(found, shape), range(8))
+    pack.head |= {"faces": name == default.DATA, "partial": not whole}
+    if not whole:
+        return pack
     # A training whose half was fixed: this flow's own, or else the bundled ones, by their names.
     own = [path] if path is not None and loaded.flow.config.order != "entropy" else []
     pack.head |= {

@@ -66,6 +66,7 @@ def build(checkpoints: Path, studies: Path) -> bytes:
     for image in made.head["images"]:
         image["grain"] = round(float(images.factors["grain"].test[image["number"]]), 3)
     made.head |= {
+        "faces": True,
         "attributes": of.attribute_facts(made, flow.flow, images),
         "rivers": of.rivers(made, fixed_in_advance(checkpoints)),
         "studies": of.study_facts(studies),

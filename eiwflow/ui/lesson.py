@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import streamlit as st
 
-from .. import data, lesson
+from .. import data, lesson, project
 from ..figures.pixels import file_uri
 from ..files import printable, stamp
 from ..lesson import bundle, default, pack
@@ -198,6 +198,7 @@ def _leave(leave: dict[str, Any], chosen: str) -> None:
 
 def _pack_of(chosen: str) -> tuple[bytes, str]:
     """Return the pack of a flow, by its key in a link, and the flow's name; one that is not here ends the page."""
+    chosen = project.RENAMED.get(chosen, chosen)
     if not chosen or chosen == default.flow_name():
         return default.pack(), ""
     uploads = set(st.session_state.get("_uploaded", []))
@@ -212,7 +213,8 @@ def _pack_of(chosen: str) -> tuple[bytes, str]:
     file = files[chosen]
     gone.remember(files, chosen)
     try:
-        return _built(file.key, *stamp(file.path), file), file.label
+        whole = "scenes" not in st.query_params  # a few scenes of a flow just trained are wanted at once
+        return _built(file.key, *stamp(file.path), whole, file), file.label
     except (CheckpointError, DataError, LessonError, OSError) as error:
         _stop(plain(error), "ck", labels)
 
@@ -233,11 +235,11 @@ def _drop(key: str) -> None:
 
 
 @st.cache_resource(max_entries=4, show_spinner="Preparing the lesson of this flow …")
-def _built(key: str, time: int, size: int, _file: loaders.CheckpointFile) -> bytes:
+def _built(key: str, time: int, size: int, whole: bool, _file: loaders.CheckpointFile) -> bytes:
     del key, time, size
     from ..lesson.build import build_for
 
-    return build_for(loaders.open_checkpoint(_file), _file.path).to_bytes()
+    return build_for(loaders.open_checkpoint(_file), _file.path, whole).to_bytes()
 
 
 @st.cache_data(max_entries=2, show_spinner=False)

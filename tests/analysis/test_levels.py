@@ -160,10 +160,10 @@ def test_redundancy_stands_by_position_with_the_kept_half_first() -> None:
 
 def test_words_give_the_weights_range_over_images_relative_to_their_mean() -> None:
     assert facts().in_words() == (
-        "Level 1 sends out 2 of 4 channels, the same 2 for every image; "
+        "Level 1 factors out 2 of 4 channels, the same 2 for every image; "
         "their weights differ by ×0.5 to ×2 between images."
     )
-    assert "does not weigh" in facts(log_weights=None).in_words()
+    assert "does not weight" in facts(log_weights=None).in_words()
     assert "the same for every image." in facts(log_weights=np.zeros((2, 4))).in_words()
     assert "is the last" in facts(order=None, kept_channels=0).in_words()
 
@@ -182,7 +182,7 @@ def test_every_byte_comes_back(split: str) -> None:
     flow = ready_flow(split=split)
     way = passage(flow, images(1), fit_kept(flow, images(20, seed=1)), seed=2)
     assert way.reconstruction.lost_bytes == 0 and way.reconstruction.max_abs_error < 1e-9
-    assert "all 64 bytes" in way.in_words() and "32 after level 1 and 32 after level 2" in way.in_words()
+    assert "all 64 bytes" in way.parts_in_words() and "32 at level 1 and 32 at level 2" in way.parts_in_words()
 
 
 @pytest.mark.parametrize("number", [1, 2])

@@ -58,8 +58,8 @@ def test_every_map_has_its_channel_and_every_picture_its_words(fields: dict) -> 
     channels = sum(level.shape[0] for level in passed.levels)
     assert html.count("data-tip=") == channels
     assert html.count("<img ") == len(re.findall(r'<img alt="[^"]{10,}"', html))
-    assert all(f"Level {level.number}" in html and f"{level.emitted:,} numbers" in html for level in passed.levels)
-    assert "Nothing stays" in html and "nan" not in html
+    assert all(f"Level {level.number}" in html and f"{level.emitted:,} values" in html for level in passed.levels)
+    assert "factors out all it has" in html and "nan" not in html
     for level in filter(lambda level: level.kept, passed.levels):
         structure = fixed(level.redundancy[0, : level.kept_channels].mean(), 2)
         assert f"channel maps of {level.shape[1]}×{level.shape[2]} that go on, J = {structure} nats/pixel" in html

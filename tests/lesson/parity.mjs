@@ -1,7 +1,8 @@
 // Runs the stage's flow on a pack's image and latents; prints what it found as JSON. Arguments: flow.js, pack.
 import { readFileSync } from "node:fs";
 const [, , script, path] = process.argv;
-const { readPack, Flow, redundancy } = await import(script);
+const { readPack, Flow, choicesOf, redundancy, score } = await import(script);
+const { ownChoice, rankOf } = await import(script.replace("flow.js", "rank.js"));
 const { head, floats } = readPack(new Uint8Array(readFileSync(path)));
 const flow = new Flow(head.flow, floats);
 const traces = flow.encode(Float64Array.from(floats(head.x)));
@@ -9,9 +10,11 @@ const inputs = [];
 const decoded = flow.decode(head.latents.map((l) => Float64Array.from(floats(l))), (_, features) => inputs.push([...features]));
 const back = flow.decode(traces.map((t) => t.noise));
 const first = flow.levels[0], n = first.channels;
+const bytes = flow.quantise(Float64Array.from(floats(head.x))), average = floats(head.average), choices = choicesOf(n, first.gone);
+const scores = n > 12 ? [] : choices.map((mask) => score(flow, flow.encode(flow.dequantise(bytes))[0].features, average, bytes, mask));
 console.log(JSON.stringify({
   levels: traces.map((t) => ({ steps: t.steps.map((s) => [...s]), features: [...t.features], kept: t.kept && [...t.kept], noise: [...t.noise],
     logWeights: t.logWeights && [...t.logWeights] })),
-  bitsPerDim: flow.bitsPerDim(traces), decoded: [...decoded], decodedFeatures: inputs.reverse(), back: [...back],
+  choices: choices.length, rank: scores.length ? rankOf(scores, first, ownChoice(first)) : null, bitsPerDim: flow.bitsPerDim(traces), decoded: [...decoded], decodedFeatures: inputs.reverse(), back: [...back],
   redundancy: Array.from({ length: n }, (_, c) => redundancy(traces[0].features.filter((_, i) => i % n === c), first.height, first.width)),
 }));

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from math import comb
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from torch import Tensor
 from eiwflow import checkpoint
 from eiwflow.flow import FlowConfig, Latents, MultiScaleFlow
 from eiwflow.flow.information import redundancy
-from eiwflow.flow.multiscale import to_bits_per_dim
+from eiwflow.flow.multiscale import quantise, to_bits_per_dim
+from eiwflow.lesson import build
 from eiwflow.lesson.pack import Pack
 from eiwflow.lesson.spec import flow_spec
 
@@ -27,6 +29,12 @@ BUNDLED = sorted((ROOT / "assets" / "checkpoints").glob("*-weighted.safetensors"
 CONFIGS = {
     "weighted": FlowConfig(shape=(3, 16, 16), levels=3, steps=3, width=16),
     "grey": FlowConfig(shape=(1, 8, 8), levels=2, steps=2, width=8, split="random", prior="standard"),
+    "a quarter kept": FlowConfig(shape=(3, 16, 16), levels=3, steps=2, width=8, keep=0.25),
+    "three quarters kept": FlowConfig(shape=(1, 16, 16), levels=3, steps=2, width=8, keep=0.75, weights="none"),
+    "as many kept as have structure": FlowConfig(shape=(3, 8, 8), levels=2, steps=2, width=8, keep="auto"),
+    "order of the published code": FlowConfig(
+        shape=(3, 8, 8), levels=2, steps=2, width=8, order="released", weights="none", prior="standard"
+    ),
     "fixed": FlowConfig(shape=(3, 16, 8), levels=2, steps=2, width=8, split="static-first", network="3-3-1-5"),
 }
 
@@ -37,6 +45,7 @@ def in_javascript(folder: Path, flow: MultiScaleFlow, x: Tensor, latents: Latent
     pack = Pack()
     pack.head["flow"] = flow_spec(pack, flow)
     pack.head["x"] = pack.floats(x[0].permute(1, 2, 0).numpy())
+    pack.head["average"] = pack.floats(average_of(flow)[0].permute(1, 2, 0).numpy())
     pack.head["latents"] = [pack.floats(noise[0].permute(1, 2, 0).numpy()) for noise in latents.levels]
     path = folder / "pack"
     path.write_bytes(pack.to_bytes())
@@ -44,6 +53,11 @@ def in_javascript(folder: Path, flow: MultiScaleFlow, x: Tensor, latents: Latent
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
+
+
+def average_of(flow: MultiScaleFlow) -> Tensor:
+    """Return features (1, C, H, W) of level 1 that stand for the average over images."""
+    return flow.trace(torch.zeros(1, *flow.config.shape)).levels[0].features
 
 
 def random_flow(config: FlowConfig) -> MultiScaleFlow:
@@ -88,6 +102,17 @@ def compare(folder: Path, flow: MultiScaleFlow) -> None:
         np.testing.assert_allclose(features, level.features[0].permute(1, 2, 0).flatten().numpy(), atol=1e-4)
     np.testing.assert_allclose(found["back"], x[0].permute(1, 2, 0).flatten().numpy(), atol=1e-6)
     np.testing.assert_allclose(found["redundancy"], redundancy(trace.levels[0].features)[0].numpy(), atol=1e-4)
+
+
+@needs_node
+@pytest.mark.parametrize("name", ["weighted", "a quarter kept", "as many kept as have structure"])
+def test_a_choice_is_ranked_among_all_of_its_size(tmp_path: Path, name: str) -> None:
+    flow = random_flow(CONFIGS[name])
+    x = torch.rand(1, *flow.config.shape, generator=torch.Generator().manual_seed(5)) - 0.5
+    found = in_javascript(tmp_path, flow, x, flow.sample_latents(1))
+    channels, gone = flow.levels[0].shuffle.order.numel(), flow.latent_shapes()[0][0]
+    assert found["choices"] == comb(channels, gone)
+    assert found["rank"] == build.own_rank(flow, quantise(x)[0], average_of(flow)[0])
 
 
 @needs_node

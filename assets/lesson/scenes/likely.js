@@ -38,7 +38,7 @@ const KINDS = [
   ["own", "this picture", (bytes) => bytes],
   ["blurred", "blurred", blurred],
   ["flat", "flat grey", (bytes) => bytes.map(() => Math.round(bytes.reduce((a, b) => a + b, 0) / bytes.length))],
-  ["tiles", "tiles shuffled", shuffled],
+  ["tiles", "shuffled", shuffled],
   ["noise", "pure noise", (bytes) => Uint8Array.from(uniforms(SEED, bytes.length), (u) => 256 * u)],
 ];
 

@@ -3,12 +3,17 @@ import { el, greyMap, number, ordinal, own, pixels, word } from "../draw.js";
 import { bitsOf, choicesOf, normals, psnr, without } from "../flow.js";
 import { ownChoice, rankOf, scoreAll } from "../rank.js";
 
+const cap = (text) => text[0].toUpperCase() + text.slice(1);
 const LUCKY = 0.5;                                   // a rank below this part of the usual lower quartile is worth a word
 
 export const throwing = {
   number: 4,
   short: "Throw half away",
   title: "Half must go. Which half would you throw away?",
+  titleOf: ({ flow }) => {
+    const { channels, gone } = flow.levels[0];
+    return 2 * gone === channels ? undefined : `${cap(word(gone))} of ${word(channels)} channels must go. Which?`;
+  },
   notes: "Let the class vote on every card. The cards are channels of level 1, in mixed order. A thrown channel is replaced by its average " +
     "over pictures, and the picture is decoded at once. When the half is gone, the rank among all possible halves appears. Then show the flow's choice.",
   more: { page: "latents", query: { level: "1" } },
@@ -24,7 +29,7 @@ export const throwing = {
       const mixed = Array.from({ length: n }, (_, i) => i).sort((a, b) => key(a) - key(b));
       return { name: fixed ? "fixed" : "flow", flow, facts, features, average: floats(facts.average), n, mixed, scores: null, level: flow.levels[0], own: ownChoice(flow.levels[0]) };
     };
-    const mine = which(false), half = mine.level.gone, total = choicesOf(mine.n, half).length;
+    const mine = which(false), half = mine.level.gone, noun = 2 * half === mine.n ? "half" : "choice", total = choicesOf(mine.n, half).length;
     let now = mine, thrown = 0, shown = "mine", stopScores = [], fixedOne = null;
     const count = (mask) => bitsOf(mask, now.n).reduce((a, b) => a + b, 0);
 
@@ -33,13 +38,13 @@ export const throwing = {
     const hand = el("div", { className: "cards", role: "group", "aria-label": "Channels" }), bin = el("div", { className: "cards bin", role: "group", "aria-label": "Thrown away" });
     const left = el("span", {}), strip = el("canvas", { className: "strip", role: "img" }), marks = el("div", { className: "rank-marks" });
     const showFlow = el("button", { type: "button", onclick: () => reveal("flow") }, "Show the flow’s choice");
-    const showFixed = stage.fixed && el("button", { type: "button", onclick: () => reveal("fixed") }, "Show a fixed half");
+    const showFixed = stage.fixed?.levels[0].gone === half && el("button", { type: "button", onclick: () => reveal("fixed") }, "Show a fixed half");
     const again = el("button", { type: "button", className: "plain", onclick: () => { now = mine; thrown = 0; shown = "mine"; cards(); draw(); } }, "Start over");
     stage.host.append(el("div", { className: "throw" }, el("div", { className: "big" }, big),
       el("div", { className: "table" }, hand, el("div", { className: "bin-head" }, el("b", {}, "Thrown away"), left), bin,
         el("div", { className: "score" }, el("figure", {}, small, el("figcaption", {}, "nothing thrown")),
           el("div", { className: "ranks" }, marks, strip, el("div", { className: "ends" }, el("span", {}, "1st: best"), el("span", {}, ordinal(total))))),
-        el("div", { className: "buttons" }, showFlow, showFixed, again))));
+        el("div", { className: "buttons" }, showFlow, showFixed || null, again))));
 
     const toggle = (channel, byKeyboard) => {
       if (shown !== "mine") { shown = "mine"; if (now !== mine) { now = mine; thrown = 0; cards(); return draw(); } }
@@ -106,25 +111,24 @@ export const throwing = {
       card.addEventListener("pointercancel", up, { once: true });
     });
 
-    const cap = (text) => text[0].toUpperCase() + text.slice(1);
     const draw = () => {
       const x = now.flow.fromFeatures(without(now.features, now.average, bitsOf(thrown, now.n))), grey = now.flow.quantise(x), c = shape[2];
       pixels(shape[1], shape[0], (i) => c === 3 ? grey.subarray(3 * i, 3 * i + 3) : new Array(3).fill(grey[i]), big);
       const gone = count(thrown), more = half - gone, done = more === 0;
-      left.textContent = done ? "a half" : `${more} more`;
+      left.textContent = done ? `a ${noun}` : `${more} more`;
       showFlow.disabled = !done || shown === "flow";
       if (showFixed) showFixed.disabled = !done || shown === "fixed";
       stage.stage.dataset.left = more;
       const db = psnr(x, image.bytes);
-      if (!done) stage.say(gone === 0 ? `Throw ${word(half)} of ${word(now.n)} cards. How good will your half be?` : `This is what is left. ${cap(word(more))} more must go.`);
-      else if (!now.scores) stage.say(`Ranking all ${number(total)} halves …`);
+      if (!done) stage.say(gone === 0 ? `Throw ${word(half)} of ${word(now.n)} cards. How good will your ${noun} be?` : `This is what is left. ${cap(word(more))} more must go.`);
+      else if (!now.scores) stage.say(`Ranking all ${number(total)} choices …`);
       else {
         const rank = rankOf(now.scores, now.level, thrown), best = Math.max(...now.scores), usual = now.facts.usual;
         const lucky = usual && rank < LUCKY * usual.low ? " Lucky here." : "";
-        if (shown === "mine") stage.say(rank === 1 ? `Your half ranks 1st of ${number(total)}: none is better.`
-          : `Your half ranks ${ordinal(rank)} of ${number(total)}, ${(best - db).toFixed(1)} dB below the best.`);
-        else if (shown === "flow") stage.say(usual ? `The flow’s half ranks ${ordinal(rank)} here; its median over ${usual.images} pictures is ${ordinal(usual.median)}.${lucky}`
-          : `The flow’s half ranks ${ordinal(rank)} of ${number(total)} for this picture.`);
+        if (shown === "mine") stage.say(rank === 1 ? `Your ${noun} ranks 1st of ${number(total)}: none is better.`
+          : `Your ${noun} ranks ${ordinal(rank)} of ${number(total)}, ${(best - db).toFixed(1)} dB below the best.`);
+        else if (shown === "flow") stage.say(usual ? `The flow’s ${noun} ranks ${ordinal(rank)} here; its median over ${usual.images} pictures is ${ordinal(usual.median)}.${lucky}`
+          : `The flow’s ${noun} ranks ${ordinal(rank)} of ${number(total)} for this picture.`);
         else stage.say(usual ? `A flow with a fixed half: ${ordinal(rank)} here, median ${ordinal(usual.median)} over ${usual.images} pictures.`
           : `A flow with a fixed half: ${ordinal(rank)} of ${number(total)} for this picture.`);
       }
@@ -138,7 +142,7 @@ export const throwing = {
         const part = (sorted[i] - sorted.at(-1)) / (sorted[0] - sorted.at(-1) || 1);
         return [0, 114, 178].map((v) => Math.round(v * part + 205 * (1 - part)));
       }, strip);
-      strip.setAttribute("aria-label", sorted ? `All ${total} halves from ${sorted[0].toFixed(1)} to ${sorted.at(-1).toFixed(1)} dB` : "All halves");
+      strip.setAttribute("aria-label", sorted ? `All ${total} choices from ${sorted[0].toFixed(1)} to ${sorted.at(-1).toFixed(1)} dB` : "All choices");
       if (!sorted || !done) return;
       const mark = (mask, text) => {
         const at = 100 * (rankOf(now.scores, now.level, mask) - 0.5) / total;
