@@ -8,13 +8,16 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 import streamlit as st
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from streamlit.proto.BackMsg_pb2 import BackMsg
 
 from . import uploads
-from .classroom.web import Visitors
+from .classroom import people, settings
+from .classroom.web import Visitors, cookies_in
 
 #: Environment variable with the origins, separated by spaces, that may show the app in a frame: a course page.
 ANCESTORS_VARIABLE = "EIWFLOW_FRAME_ANCESTORS"
@@ -23,7 +26,7 @@ _ORIGIN = re.compile(r"https?://(\*\.)?[A-Za-z0-9.-]+(:\d{1,5})?|\*", re.ASCII)
 
 def middleware() -> list[Middleware]:
     """Return what stands between the network and Streamlit, the outermost first."""
-    return [Middleware(ContentSecurity), Middleware(AllowedHosts), Middleware(Visitors), Middleware(UploadLimit)]
+    return [Middleware(kind) for kind in (ContentSecurity, AllowedHosts, Visitors, UploadLimit, Frames)]
 
 
 class AllowedHosts:
@@ -71,12 +74,52 @@ class UploadLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or hand it on."""
-        if scope["type"] == "http" and scope["method"] == "PUT":
-            parts = scope["path"].rstrip("/").split("/")
-            if "upload_file" in parts and (sentence := uploads.too_much(parts[-2])):
-                await PlainTextResponse(sentence, status_code=413)(scope, receive, send)
-                return
-        await self.app(scope, receive, send)
+        parts = scope["path"].rstrip("/").split("/") if scope["type"] == "http" and scope["method"] == "PUT" else []
+        if "upload_file" not in parts:
+            await self.app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        length = headers.get("content-length", "")
+        if not (length.isascii() and length.isdigit() and len(length) < 16):
+            await PlainTextResponse("An upload says how long it is.", status_code=411)(scope, receive, send)
+            return
+        browser = people.visitor_of(cookies_in(headers)) if settings().classroom else ""
+        session, size = parts[-2], int(length)
+        if sentence := uploads.LOAD.come(session, size, browser):
+            await PlainTextResponse(sentence, status_code=413)(scope, receive, send)
+            return
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            uploads.LOAD.arrived(session, size)
+
+
+class Frames:
+    """End a connection that does not speak the app's language: Streamlit would write fifty lines for each message."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand a connection on."""
+
+        async def receive_bytes() -> Message:
+            message = await receive()
+            if message["type"] == "websocket.receive" and not _is_message(message.get("bytes")):
+                return {"type": "websocket.disconnect", "code": 1003}
+            return message
+
+        await self.app(scope, receive_bytes if scope["type"] == "websocket" else receive, send)
+
+
+def _is_message(content: bytes | None) -> bool:
+    """Return whether a frame holds one of Streamlit's messages to the server."""
+    if not content:
+        return False
+    try:
+        return BackMsg.FromString(content).WhichOneof("type") is not None
+    except DecodeError:
+        return False
 
 
 class ContentSecurity:

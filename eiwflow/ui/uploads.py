@@ -12,12 +12,16 @@ from typing import Any, Generic, TypeVar
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
+from .classroom.settings import settings
+
 Kept = TypeVar("Kept")
 
 #: Seconds that what nobody holds is still kept: a page that is loaded again is a new session.
 GRACE_S = 120.0
 #: Files, and bytes of them, that a session may have under way to the server at any moment.
 MOST_FILES, MOST_BYTES = 8, 512 * 2**20
+#: Sessions of which is known whose they are.
+MOST_SESSIONS = 2000
 #: All shelves by their name.
 _SHELVES: dict[str, Shelf[Any]] = {}
 
@@ -109,19 +113,55 @@ def visitor() -> str:
         return ""
 
 
-def too_much(session: str) -> str:
-    """Return why a session may not send another file, as a sentence; empty where it may."""
+class Load:
+    """What sessions have under way to the server, in files and bytes, until they end.
+
+    In classroom mode the tabs of one browser count together, against the limit of a student.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._coming: dict[str, int] = {}  # session -> bytes of files that are just being sent
+        self._owners: OrderedDict[str, str] = OrderedDict()  # session -> browser
+
+    def come(self, session: str, size: int, browser: str = "") -> str:
+        """Take note of a file that is being sent; return why it may not come, as a sentence, and then it does not."""
+        most = settings().uploads_mib * 2**20 if browser else MOST_BYTES
+        with self._lock:
+            if browser:
+                self._owners[session] = browser
+                while len(self._owners) > MOST_SESSIONS:
+                    self._owners.popitem(last=False)
+            count = taken = 0
+            for one in {session, *(other for other, owner in self._owners.items() if browser and owner == browser)}:
+                sizes = _waiting(one)
+                count, taken = count + len(sizes), taken + sum(sizes) + self._coming.get(one, 0)
+            if count >= MOST_FILES or taken + size > most:
+                return (
+                    f"{'You have' if browser else 'This session has'} {count} files of {taken / 2**20:.0f} MiB under "
+                    f"way; at most {MOST_FILES} files and {most / 2**20:.0f} MiB are taken."
+                )
+            self._coming[session] = self._coming.get(session, 0) + size
+        return ""
+
+    def arrived(self, session: str, size: int) -> None:
+        """Take note that a file is here, or will not come."""
+        with self._lock:
+            left = self._coming.pop(session, 0) - size
+            if left > 0:
+                self._coming[session] = left
+
+
+def _waiting(session: str) -> list[int]:
+    """Return the sizes of the files that the server holds for a session's uploaders."""
     from streamlit.runtime import exists, get_instance
     from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 
     manager = get_instance().uploaded_file_mgr if exists() else None
     if not isinstance(manager, MemoryUploadedFileManager):
-        return ""
-    waiting = manager.file_storage.get(session, {})
-    size = sum(len(file.data) for file in waiting.values())
-    if len(waiting) < MOST_FILES and size < MOST_BYTES:
-        return ""
-    return (
-        f"This session has {len(waiting)} files of {size / 2**20:.0f} MiB under way; at most {MOST_FILES} files and "
-        f"{MOST_BYTES / 2**20:.0f} MiB are taken."
-    )
+        return []
+    return [len(file.data) for file in list(manager.file_storage.get(session, {}).values())]
+
+
+#: The one of this server.
+LOAD = Load()

@@ -73,15 +73,42 @@ def test_the_end_of_a_session_frees_what_it_held(monkeypatch: pytest.MonkeyPatch
     assert not shelf
 
 
-def test_a_session_may_send_so_many_files_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def manager(monkeypatch: pytest.MonkeyPatch) -> MemoryUploadedFileManager:
     manager = MemoryUploadedFileManager("/upload")
     monkeypatch.setattr(streamlit.runtime, "exists", lambda: True)
     monkeypatch.setattr(streamlit.runtime, "get_instance", lambda: SimpleNamespace(uploaded_file_mgr=manager))
+    return manager
+
+
+def test_a_session_may_send_so_many_files_and_no_more(manager: MemoryUploadedFileManager) -> None:
+    load = uploads.Load()
     for number in range(uploads.MOST_FILES):
-        assert uploads.too_much("mine") == ""
+        assert load.come("mine", 1) == ""
+        load.arrived("mine", 1)
         manager.add_file("mine", UploadedFileRec(str(number), "a.png", "image/png", b"x"))
-    assert uploads.too_much("mine").startswith(f"This session has {uploads.MOST_FILES} files")
-    assert uploads.too_much("another") == ""
+    assert load.come("mine", 1).startswith(f"This session has {uploads.MOST_FILES} files")
+    assert load.come("another", 1) == ""
+    manager.remove_session_files("mine")  # as Streamlit does when the session ends
+    assert load.come("mine", 1) == ""
+
+
+def test_files_that_are_sent_at_once_count_together(manager: MemoryUploadedFileManager) -> None:
+    load, half = uploads.Load(), uploads.MOST_BYTES // 2
+    assert load.come("mine", half) == "" and load.come("mine", half) == ""
+    assert "512 MiB under way" in load.come("mine", 1)
+    load.arrived("mine", half)
+    assert load.come("mine", 1) == ""
+
+
+def test_the_tabs_of_a_student_count_together(
+    manager: MemoryUploadedFileManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EIWFLOW_STUDENT_UPLOADS_MIB", "10")
+    load = uploads.Load()
+    assert load.come("tab 1", 6 * 2**20, "ada") == ""
+    assert "You have 0 files of 6 MiB under way; at most 8 files and 10 MiB" in load.come("tab 2", 6 * 2**20, "ada")
+    assert load.come("tab 3", 6 * 2**20, "bob") == ""
 
 
 # ---------------------------------------------------------------------- cost

@@ -1,0 +1,155 @@
+"""A running server: uploads over HTTP, junk frames, and what it leaves behind when it is told to end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection, HTTPResponse
+from pathlib import Path
+from urllib.parse import urlencode, urlsplit
+
+import pytest
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from websockets.sync.client import ClientConnection, connect
+
+from ..browser.conftest import ROOT, start_server
+
+BOUNDARY = "eiwflow-test"
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.fixture(scope="module")
+def address(runs: Path) -> Iterator[str]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STREAMLIT_SERVER_ENABLE_XSRF_PROTECTION", "false")  # what stands behind it is tried
+        with start_server(runs) as address:
+            yield address
+
+
+def session(address: str) -> tuple[ClientConnection, str]:
+    """Open the front page as a browser does; return the connection and the session's name."""
+    line = connect(f"{address.replace('http', 'ws')}/_stcore/stream", subprotocols=["streamlit"], max_size=None)
+    asked = BackMsg()
+    asked.rerun_script.query_string, asked.rerun_script.page_name = urlencode({}), ""
+    line.send(asked.SerializeToString())
+    while True:
+        message = ForwardMsg.FromString(line.recv(timeout=120))
+        if message.WhichOneof("type") == "new_session":
+            return line, message.new_session.initialize.session_id
+
+
+def send_file(address: str, session: str, number: int, size: int) -> HTTPResponse:
+    parts = urlsplit(address)
+    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'.encode()
+    content = head + bytes(size) + f"\r\n--{BOUNDARY}--\r\n".encode()
+    line = HTTPConnection(parts.hostname, parts.port, timeout=120)
+    line.request(
+        "PUT",
+        f"/_stcore/upload_file/{session}/file-{number}",
+        content,
+        {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"},
+    )
+    return line.getresponse()
+
+
+def test_a_session_is_refused_its_ninth_file_until_it_ends(address: str) -> None:
+    line, name = session(address)
+    answers = [send_file(address, name, number, 100) for number in range(9)]
+    assert [answer.status for answer in answers] == [204] * 8 + [413]
+    assert "This session has 8 files of 0 MiB under way" in answers[-1].read().decode()
+    other, another = session(address)
+    assert send_file(address, another, 0, 100).status == 204
+    line.close()
+    other.close()
+
+
+def test_a_file_beyond_the_limit_is_refused_before_it_is_read(address: str) -> None:
+    line, name = session(address)
+    parts = urlsplit(address)
+    for length, status in ((f"{600 * 2**20}", 413), (f"{300 * 2**20}", 413), ("many", 400)):
+        sender = HTTPConnection(parts.hostname, parts.port, timeout=60)
+        sender.putrequest("PUT", f"/_stcore/upload_file/{name}/file")
+        sender.putheader("Content-Length", length)
+        sender.endheaders()
+        assert sender.getresponse().status == status
+    sender = HTTPConnection(parts.hostname, parts.port, timeout=60)
+    sender.putrequest("PUT", f"/_stcore/upload_file/{name}/file")
+    sender.putheader("Transfer-Encoding", "chunked")
+    sender.endheaders()
+    assert sender.getresponse().status == 411
+    line.close()
+
+
+def test_junk_frames_write_little_into_the_log(address: str, runs: Path) -> None:
+    before = (runs / "server.log").stat().st_size
+
+    async def junk() -> None:
+        from websockets.asyncio.client import connect as open_line
+        from websockets.exceptions import ConnectionClosed
+
+        for number in range(30):
+            async with open_line(f"{address.replace('http', 'ws')}/_stcore/stream", subprotocols=["streamlit"]) as line:
+                try:
+                    for frame in ("text", b"\xff\xfe" * 50, b"", b"\x00" * 1000, "x" * 1000)[number % 5 :]:
+                        await line.send(frame)
+                    await asyncio.sleep(0.05)
+                except ConnectionClosed:
+                    pass
+
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, junk()).result()
+    time.sleep(1)
+    log = (runs / "server.log").read_text(errors="replace")
+    assert "Traceback" not in log[before:] and len(log) - before < 30 * 500
+    line, name = session(address)  # it still answers
+    assert name
+    line.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGTERM")
+def test_a_server_that_is_told_to_end_takes_its_temporary_files_with_it(tmp_path: Path) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    script = tmp_path / "app"
+    # The app as it is, but for an upload at its start.
+    shutil.copytree(ROOT / ".streamlit", script / ".streamlit")
+    (script / "app.py").write_text(
+        "import streamlit as st\n"
+        "from eiwflow.ui import loaders, protection\n"
+        "if __name__ != '__main__':\n"
+        "    from eiwflow.files import write_atomically\n"
+        "    from pathlib import Path\n"
+        "    write_atomically(Path(loaders._folder_of_uploads().name) / 'mine.safetensors', b'x')\n"
+        "    app = st.App(__file__, lifespan=loaders.while_the_server_runs, middleware=protection.middleware())\n"
+    )
+    with open(tmp_path / "log", "wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "streamlit", "run", str(script / "app.py"), "--server.headless", "true",
+             "--server.port", "0"],
+            cwd=script, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+            env={**os.environ, "TMPDIR": str(temporary), "PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
+    try:
+        end = time.monotonic() + 120
+        while not [*temporary.glob("eiwflow-*/mine.safetensors")] or b"URL" not in (tmp_path / "log").read_bytes():
+            assert time.monotonic() < end and process.poll() is None, (tmp_path / "log").read_text()
+            time.sleep(0.1)
+        assert tempfile.gettempdir() != str(temporary)
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+    finally:
+        process.kill()
+    assert [*temporary.glob("eiwflow-*")] == []
