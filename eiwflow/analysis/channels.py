@@ -34,9 +34,9 @@ GREY_LEVELS = 256
 class HeldSolver(nn.Module):
     """A Solver some of whose log-weights are held at numbers, whatever the image; NaN in ``held`` leaves one free.
 
-    The other half still decides what is free, so the Weights around it stay an exactly invertible map.
+    The other part still decides what is free, so the weights around it stay an exactly invertible map.
 
-    Shapes: ``held`` (C/2,), or (N, C/2) with a number for each of N images.
+    Shapes: ``held`` (C_p,), C_p channels of the Solver, or (N, C_p) with a number for each of N images.
     """
 
     held: Tensor
@@ -47,11 +47,11 @@ class HeldSolver(nn.Module):
         self.register_buffer("held", held)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return log ω (N, C/2) of the half that x is not."""
+        """Return log ω (N, C_p) of the part that x is not."""
         return self.solve(pool(x))
 
     def solve(self, pooled: Tensor) -> Tensor:
-        """Return log ω from the pooled other half."""
+        """Return log ω from the pooled other part."""
         return torch.where(self.held.isnan(), self.solver.solve(pooled), self.held)
 
 
@@ -65,7 +65,7 @@ def hold(shuffle: Shuffle, held: Tensor) -> Shuffle:
     copied = copy.deepcopy(shuffle)
     if copied.weights is None:
         raise ConfigError("This flow's split policy applies no weights, so there are none to hold.")
-    kept, emitted = held.chunk(2, dim=-1)
+    kept, emitted = held.split(copied.weights.parts, dim=-1)
     copied.weights.add_module("kept", HeldSolver(copied.weights.kept, kept))
     copied.weights.add_module("emitted", HeldSolver(copied.weights.emitted, emitted))
     return copied
@@ -98,7 +98,7 @@ class Ablation:
 
     Attributes:
         level: from 1.
-        order: channel numbers by position, kept half first.
+        order: channel numbers by position, those passed on first.
         held: (C,) the means over images that log ω is held at, nats, by position.
         costs: (N, C) bits/dim more than before, per image; negative where the image is better off without.
         costs_of_all: (N,) the same with all weights of the level held.
@@ -112,11 +112,17 @@ class Ablation:
     costs: np.ndarray
     costs_of_all: np.ndarray
     sources: tuple[int, ...] | None = None
+    passed_on: int | None = None
+
+    @property
+    def kept(self) -> int:
+        """How many channels are passed on; half of them where that is not stated."""
+        return self.passed_on or len(self.order) // 2
 
     @property
     def parts(self) -> list[str]:
         """``kept`` or ``emitted``, by position."""
-        return ["kept" if position < len(self.order) // 2 else "emitted" for position in range(len(self.order))]
+        return ["kept" if position < self.kept else "emitted" for position in range(len(self.order))]
 
     @property
     def mean(self) -> np.ndarray:
@@ -202,6 +208,7 @@ def ablate(
         held=held.double().numpy(),
         costs=costs[:, :-1],
         costs_of_all=costs[:, -1],
+        passed_on=shuffle.kept,
         sources=None if sources is None else tuple(int(source) for source in sources[:ABLATION_IMAGES]),
     )
 
@@ -507,9 +514,8 @@ def _position(flow: MultiScaleFlow, level: int, channel: int) -> int:
 
 
 def _emitted_place(flow: MultiScaleFlow, level: int, channel: int) -> int:
-    """Return where a channel stands in the emitted half."""
-    half = flow.config.level_shape(level)[0] // 2
-    place = _position(flow, level, channel) - half
+    """Return where a channel stands among those factored out."""
+    place = _position(flow, level, channel) - shuffle_at(flow, level).kept
     if place < 0:
         raise ConfigError(f"channel is {channel}, which level {level} keeps: only emitted channels have an ε there.")
     return place

@@ -170,7 +170,7 @@ def level_anatomy(config: FlowConfig, level: Level) -> LevelAnatomy:
 
     """
     channels, height, width = config.level_shape(level.number)
-    half, last = (channels // 2, height, width), level.shuffle is None
+    noise, last = config.noise_shape(level.number), level.shuffle is None
     counts = dict.fromkeys(PARTS, 0)
     for name, parameter in level.named_parameters():
         counts[next(part for place, part in _PLACES.items() if place in name)] += parameter.numel()
@@ -182,8 +182,8 @@ def level_anatomy(config: FlowConfig, level: Level) -> LevelAnatomy:
         number=level.number,
         shape_in=(channels // 4, 2 * height, 2 * width),
         shape=(channels, height, width),
-        kept=None if last else half,
-        emitted=(channels, height, width) if last else half,
+        kept=None if last else (channels - noise[0], height, width),
+        emitted=noise,
         parameters=counts,
         singular_values=torch.linalg.svdvals(folded).cpu().numpy(),
     )

@@ -452,37 +452,36 @@ def _joined(batches: list[LevelTrace]) -> _Seen:
 
 def _level(seen: _Seen, rule: str, seed: int, sources: Sequence[int] | None) -> LevelEntropies:
     channels, height, width = seen.features.shape[1:]
-    before, half = measure(seen.features, seed, sources), channels // 2
+    before = measure(seen.features, seed, sources)
     if seen.order is None:
         everything = _half(before, range(channels), range(channels))
         stages = [Stage("order", None, everything, {})]
         return LevelEntropies(seen.number, (channels, height, width), tuple(stages), everything, None)
-    order = seen.order.tolist()
-    stages = [_stage("order", before, order)]
+    order, kept = seen.order.tolist(), channels - seen.noise.shape[1]
+    stages = [_stage("order", before, order, kept)]
     if rule == "entropy":
-        stages.insert(0, _stage("number", before, list(range(channels))))
+        stages.insert(0, _stage("number", before, list(range(channels)), kept))
     if seen.weighed:
-        stages.append(_stage("weights", measure(seen.after, seed, sources), order, moved=True))
+        stages.append(_stage("weights", measure(seen.after, seed, sources), order, kept, moved=True))
     if rule != "entropy" and not np.isnan(before.values[2]).any():
-        stages.append(_stage("entropy", before, entropy_order(seen.features).tolist()))
+        stages.append(_stage("entropy", before, entropy_order(seen.features).tolist(), kept))
     return LevelEntropies(
         number=seen.number,
         shape=(channels, height, width),
         stages=tuple(stages),
-        noise=_half(measure(seen.noise, seed, sources), range(half), order[half:]),
-        line=_line(before, order) if rule == "entropy" else None,
+        noise=_half(measure(seen.noise, seed, sources), range(channels - kept), order[kept:]),
+        line=_line(before, order, kept) if rule == "entropy" else None,
     )
 
 
-def _stage(name: str, channels: Channels, order: list[int], moved: bool = False) -> Stage:
-    """Return the halves of an order; ``moved`` says that the channels stand in it already."""
-    half = len(order) // 2
+def _stage(name: str, channels: Channels, order: list[int], kept: int, moved: bool = False) -> Stage:
+    """Return what an order passes on and factors out; ``moved`` says that the channels stand in it already."""
     places = list(range(len(order))) if moved else order
     return Stage(
         name,
-        kept=_half(channels, places[:half], order[:half]),
-        emitted=_half(channels, places[half:], order[half:]),
-        gaps={measured: channels.difference(measured, places[:half], places[half:]) for measured in MEASURES},
+        kept=_half(channels, places[:kept], order[:kept]),
+        emitted=_half(channels, places[kept:], order[kept:]),
+        gaps={measured: channels.difference(measured, places[:kept], places[kept:]) for measured in MEASURES},
     )
 
 
@@ -492,12 +491,12 @@ def _half(channels: Channels, places: Sequence[int], numbers: Sequence[int]) -> 
     return Half(tuple(numbers), dict(zip(MEASURES, rows, strict=True)), means)
 
 
-def _line(channels: Channels, order: list[int]) -> Line | None:
-    half, redundancies = len(order) // 2, channels.values[MEASURES.index("redundancy")]
+def _line(channels: Channels, order: list[int], kept: int) -> Line | None:
+    redundancies = channels.values[MEASURES.index("redundancy")]
     if np.isnan(redundancies).any():
         return None
-    stays = min(order[:half], key=lambda number: redundancies[number])
-    leaves = max(order[half:], key=lambda number: redundancies[number])
+    stays = min(order[:kept], key=lambda number: redundancies[number])
+    leaves = max(order[kept:], key=lambda number: redundancies[number])
     return Line(stays, leaves, channels.difference("redundancy", [stays], [leaves]))
 
 
@@ -810,7 +809,7 @@ def _growth(level: LevelRecord) -> LevelGrowth:
         name: nothing if rows is None else np.take_along_axis(rows.astype(float), order, axis=1)
         for name, rows in recorded.items()
     }
-    return LevelGrowth(level.number, 0 if level.order is None else channels // 2, order, measures)
+    return LevelGrowth(level.number, level.kept_channels, order, measures)
 
 
 # ---------------------------------------------------------------------- all of it, for the command line

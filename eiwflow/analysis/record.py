@@ -25,6 +25,7 @@ class LevelRecord:
         order: channel numbers in force (S, C), kept first; None at the last level.
         entropy_order: what the order would have been at each step (S, C); None at the last level.
         weights_mean, weights_std: over images, of log ω (S, C) by position after the order; None without weights.
+        passed_on: how many channels are passed on, 0 at the last level; half of them where that is not stated.
 
     """
 
@@ -37,6 +38,14 @@ class LevelRecord:
     entropy_order: np.ndarray | None
     weights_mean: np.ndarray | None
     weights_std: np.ndarray | None
+    passed_on: int | None = None
+
+    @property
+    def kept_channels(self) -> int:
+        """How many channels are passed on: the first ones of the order."""
+        if self.passed_on is not None:
+            return self.passed_on
+        return 0 if self.order is None else self.order.shape[1] // 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,9 +122,11 @@ def _level(recorded: list[dict[str, Any]], index: int) -> LevelRecord:
         values = [line["levels"][index][name] for line in recorded]
         return None if values[0] is None else np.array(values)
 
-    names = LevelRecord.__dataclass_fields__.keys() - {"number"}
+    names = LevelRecord.__dataclass_fields__.keys() - {"number", "passed_on"}
     values: dict[str, Any] = {name: over_steps(name) for name in names}
-    return LevelRecord(number=index + 1, **values)
+    # A level's squeeze makes four channels of each that it was given.
+    later = recorded[0]["levels"][index + 1 :]
+    return LevelRecord(number=index + 1, passed_on=len(later[0]["entropy"]) // 4 if later else 0, **values)
 
 
 def _is_whole(record: TrainingRecord) -> bool:
@@ -126,7 +137,9 @@ def _is_whole(record: TrainingRecord) -> bool:
         for order in (level.order, level.entropy_order):
             if order is not None and not (np.sort(order, axis=1) == channels).all():
                 return False
-        numbers += [values for name, values in vars(level).items() if name != "number" and values is not None]
+        if (level.order is None) != (level.kept_channels == 0) or level.kept_channels >= max(len(channels), 1):
+            return False
+        numbers += [values for values in vars(level).values() if isinstance(values, np.ndarray)]
     return (
         bool(record.levels)
         and record.steps[0] == 0

@@ -45,15 +45,18 @@ def ranks_of(orders: np.ndarray) -> np.ndarray:
     return np.argsort(orders, axis=-1)
 
 
-def crossing(orders: np.ndarray, in_force: np.ndarray) -> np.ndarray:
-    """Return by channel number (…, C) whether orders (…, C) put it on the other side of the split line than (C,)."""
-    half = len(in_force) // 2
-    return (ranks_of(orders) < half) != (ranks_of(in_force) < half)
+def crossing(orders: np.ndarray, in_force: np.ndarray, kept: int | None = None) -> np.ndarray:
+    """Return by channel number (…, C) whether orders (…, C) put it on the other side of the split line than (C,).
+
+    ``kept`` is how many channels are passed on; half of them by default.
+    """
+    line = kept or len(in_force) // 2
+    return (ranks_of(orders) < line) != (ranks_of(in_force) < line)
 
 
-def split_churn(orders: np.ndarray, in_force: np.ndarray) -> np.ndarray:
+def split_churn(orders: np.ndarray, in_force: np.ndarray, kept: int | None = None) -> np.ndarray:
     """Return the part of the channels, 0 to 1, that orders (…, C) put on the other side than the one in force (C,)."""
-    return crossing(orders, in_force).mean(axis=-1)
+    return crossing(orders, in_force, kept).mean(axis=-1)
 
 
 def kendall_tau(orders: np.ndarray, in_force: np.ndarray) -> np.ndarray:
@@ -71,12 +74,12 @@ class NullBand:
     high: float
 
 
-def churn_band(channels: int) -> NullBand:
-    """Return the null band of :func:`split_churn`: the channels that change sides in one half are hypergeometric."""
-    half = channels // 2
-    moved = stats.hypergeom(channels, half, half)
-    low, high = moved.ppf([(1 - BAND) / 2, (1 + BAND) / 2]) / half
-    return NullBand(float(low), float(moved.mean() / half), float(high))
+def churn_band(channels: int, kept: int | None = None) -> NullBand:
+    """Return the null band of :func:`split_churn`: the channels that change from one side are hypergeometric."""
+    line = kept or channels // 2
+    moved = stats.hypergeom(channels, channels - line, line)
+    low, high = 2 * moved.ppf([(1 - BAND) / 2, (1 + BAND) / 2]) / channels
+    return NullBand(float(low), float(2 * moved.mean() / channels), float(high))
 
 
 @lru_cache(maxsize=16)
@@ -108,6 +111,7 @@ class RankRiver:
         order: the order in force (C,).
         entropy_orders: what sorting by J would give at each step, (S, C).
         redundancy: J (S, C) in nats a pixel, mean over the run's probe images.
+        passed_on: how many channels are passed on; half of them where that is not stated.
 
     """
 
@@ -116,6 +120,7 @@ class RankRiver:
     order: np.ndarray
     entropy_orders: np.ndarray
     redundancy: np.ndarray
+    passed_on: int | None = None
 
     @property
     def channels(self) -> int:
@@ -123,14 +128,14 @@ class RankRiver:
         return len(self.order)
 
     @property
-    def half(self) -> int:
-        """How many channels are kept."""
-        return self.channels // 2
+    def kept_channels(self) -> int:
+        """How many channels are passed on: the ranks before the split line."""
+        return self.passed_on or self.channels // 2
 
     @property
     def kept(self) -> np.ndarray:
         """Whether the order in force keeps a channel, (C,)."""
-        return ranks_of(self.order) < self.half
+        return ranks_of(self.order) < self.kept_channels
 
     @cached_property
     def ranks(self) -> np.ndarray:
@@ -140,12 +145,12 @@ class RankRiver:
     @cached_property
     def crossing(self) -> np.ndarray:
         """Whether a channel would now cross the split line, (S, C)."""
-        return crossing(self.entropy_orders, self.order)
+        return crossing(self.entropy_orders, self.order, self.kept_channels)
 
     @cached_property
     def churn(self) -> np.ndarray:
         """The part of the channels that would cross, (S,)."""
-        return split_churn(self.entropy_orders, self.order)
+        return split_churn(self.entropy_orders, self.order, self.kept_channels)
 
     @cached_property
     def tau(self) -> np.ndarray:
@@ -155,7 +160,7 @@ class RankRiver:
     @property
     def churn_null(self) -> NullBand:
         """What random orders give for :attr:`churn`."""
-        return churn_band(self.channels)
+        return churn_band(self.channels, self.kept_channels)
 
     @property
     def tau_null(self) -> NullBand:
@@ -177,7 +182,7 @@ class RankRiver:
 
     def structure_in_words(self) -> str:
         """Return how J lies on both sides of the split line, sorted anew after the last step."""
-        kept, emitted = np.split(self.redundancy[-1, self.entropy_orders[-1]], 2)
+        kept, emitted = np.split(self.redundancy[-1, self.entropy_orders[-1]], [self.kept_channels])
         return (
             f"J by rank in level {self.level} at step {self.steps[-1]:,}, in nats/pixel: {_signed(kept[0])} to "
             f"{_signed(kept[-1])} left of the split line, {_signed(emitted[0])} to {_signed(emitted[-1])} right of it."
@@ -217,7 +222,8 @@ def rank_river(record: TrainingRecord, level: int) -> RankRiver:
     seen = record.levels[level - 1]
     if seen.order is None or seen.entropy_order is None or seen.redundancy is None:
         raise ValueError(_no_shuffle(level, len(record.levels)))
-    return RankRiver(level, record.steps, seen.order[-1], seen.entropy_order, seen.redundancy.astype(float))
+    redundancies = seen.redundancy.astype(float)
+    return RankRiver(level, record.steps, seen.order[-1], seen.entropy_order, redundancies, seen.kept_channels)
 
 
 # ---------------------------------------------------------------------- over images
@@ -230,11 +236,18 @@ class ImageOrders:
     Attributes:
         order: the order in force (C,), one for all images.
         redundancy: J (N, C) in nats a pixel.
+        passed_on: how many channels are passed on; half of them where that is not stated.
 
     """
 
     order: np.ndarray
     redundancy: np.ndarray
+    passed_on: int | None = None
+
+    @property
+    def kept_channels(self) -> int:
+        """How many channels are passed on."""
+        return self.passed_on or len(self.order) // 2
 
     @property
     def own_orders(self) -> np.ndarray:
@@ -244,12 +257,12 @@ class ImageOrders:
     @property
     def emitted_share(self) -> np.ndarray:
         """The part of the images, 0 to 1, whose own order would emit a channel, (C,)."""
-        return (ranks_of(self.own_orders) >= len(self.order) // 2).mean(axis=0)
+        return (ranks_of(self.own_orders) >= self.kept_channels).mean(axis=0)
 
     @property
     def churn(self) -> np.ndarray:
         """The part of the channels on the other side than in the order in force, per image (N,)."""
-        return split_churn(self.own_orders, self.order)
+        return split_churn(self.own_orders, self.order, self.kept_channels)
 
     def in_words(self) -> str:
         """Return what is the same for every image, and what is not."""
@@ -340,33 +353,37 @@ class NearTies:
         ]
 
 
-def near_ties(redundancies: np.ndarray, seed: int = 0, sources: Sequence[int] | None = None) -> NearTies:
+def near_ties(
+    redundancies: np.ndarray, seed: int = 0, sources: Sequence[int] | None = None, kept: int | None = None
+) -> NearTies:
     """Judge J (N, C) of N ≥ 2 images: which pairs across the split line could as well stand the other way round.
 
     Arguments:
         redundancies: nats a pixel, by channel number.
         seed: draws the resamples.
         sources: the photograph (N,) that each image was cut from, where that is known.
+        kept: how many channels are passed on; half of them by default.
 
     Raises:
         DataError: there is one image.
 
     """
     count, channels = redundancies.shape
+    line = kept or channels // 2
     if count < 2:
         raise DataError(f"{count} test image says nothing of near-ties; at least 2 are needed")
     mean = redundancies.mean(axis=0)
     order = _by_redundancy(mean)
-    kept, emitted = np.split(order, 2)
+    passed_on, emitted = np.split(order, [line])
     # (C, B); one draw of images for all channels of a resample
     resampled = intervals.means(intervals.draws(count, sources, RESAMPLES, seed), redundancies).T
-    gaps = resampled[kept][:, None] - resampled[emitted]
+    gaps = resampled[passed_on][:, None] - resampled[emitted]
     swap = (gaps < 0).mean(axis=-1) + (gaps == 0).mean(axis=-1) / 2
     low, high = np.quantile(gaps, [0.025, 0.975], axis=-1)
 
     def tie(k: int, e: int) -> Tie:
-        numbers = mean[kept[k]] - mean[emitted[e]], low[k, e], high[k, e], swap[k, e]
-        return Tie(int(kept[k]), int(emitted[e]), *map(float, numbers))
+        numbers = mean[passed_on[k]] - mean[emitted[e]], low[k, e], high[k, e], swap[k, e]
+        return Tie(int(passed_on[k]), int(emitted[e]), *map(float, numbers))
 
     close = np.argwhere(swap >= NEAR_TIE)
     return NearTies(
@@ -374,9 +391,9 @@ def near_ties(redundancies: np.ndarray, seed: int = 0, sources: Sequence[int] | 
         photographs=intervals.photographs(sources),
         order=order,
         redundancy=mean,
-        emitted_probability=(ranks_of(_by_redundancy(resampled.T)) >= channels // 2).mean(axis=0),
+        emitted_probability=(ranks_of(_by_redundancy(resampled.T)) >= line).mean(axis=0),
         draws=resampled.T,
-        at_line=tie(channels // 2 - 1, 0),
+        at_line=tie(line - 1, 0),
         near=tuple(sorted((tie(k, e) for k, e in close), key=lambda pair: -pair.swap)),
     )
 
@@ -395,8 +412,8 @@ class Alternative:
 
     Attributes:
         rule: ``in force``, or one of ``flow.config.ORDERS``; ``entropy`` sorts anew.
-        order: channel numbers, kept half first.
-        kept_redundancy, emitted_redundancy: mean J of the halves over channels and images, nats a pixel.
+        order: channel numbers, those passed on first.
+        kept_redundancy, emitted_redundancy: mean J of both parts over channels and images, nats a pixel.
         moved: how many channels stand on the other side than in the order in force.
 
     """
@@ -416,40 +433,45 @@ class Alternative:
         )
 
 
-def alternatives(mean: np.ndarray, in_force: np.ndarray, seed: int = 0) -> tuple[Alternative, ...]:
+def alternatives(
+    mean: np.ndarray, in_force: np.ndarray, seed: int = 0, kept: int | None = None
+) -> tuple[Alternative, ...]:
     """Return what every rule would keep and emit of channels whose mean J is given (C,) by channel number.
 
-    ``seed`` draws the order ``random``, as the flow's ``permutation_seed`` does.
+    ``seed`` draws the order ``random``, as the flow's ``permutation_seed`` does; ``kept`` is how many channels are
+    passed on, half of them by default.
     """
+    line = kept or len(mean) // 2
     orders = {"in force": in_force, "entropy": _by_redundancy(mean)}
-    orders |= {rule: _order_by_rule(rule, len(mean), seed) for rule in ("first", "last", "random")}
-    half = len(mean) // 2
+    orders |= {rule: _order_by_rule(rule, len(mean), seed, line) for rule in ("first", "last", "random")}
     return tuple(
         Alternative(
             rule=rule,
             order=tuple(order.tolist()),
-            kept_redundancy=float(mean[order[:half]].mean()),
-            emitted_redundancy=float(mean[order[half:]].mean()),
-            moved=int(crossing(order, in_force).sum()),
+            kept_redundancy=float(mean[order[:line]].mean()),
+            emitted_redundancy=float(mean[order[line:]].mean()),
+            moved=int(crossing(order, in_force, line).sum()),
         )
         for rule, order in orders.items()
     )
 
 
-def _order_by_rule(rule: str, channels: int, seed: int) -> np.ndarray:
-    shuffle = Shuffle(channels, rule, "none", seed)
+def _order_by_rule(rule: str, channels: int, seed: int, kept: int) -> np.ndarray:
+    shuffle = Shuffle(channels, rule, "none", seed, kept)
     shuffle.draw(torch.Generator())
     return shuffle.order.numpy()
 
 
 @dataclass(frozen=True, eq=False)
 class HalvesBySteps:
-    """Mean J of level 1's halves in a flow just initialised, if it had K = 1 … steps a level; nats a pixel, (K,).
+    """Mean J of level 1's channels in a flow just initialised, if it had K = 1 … steps a level; nats a pixel, (K,).
 
     Attributes:
         init: how the 1×1 convolutions start.
-        first, last: of the first and of the last half of the channels; a static split keeps one of them.
-        entropy: of the half that sorting by J keeps.
+        first, last: of the first and of the last channels, as many as are passed on; a static split keeps one of them.
+        entropy: of those that sorting by J keeps.
+        partition: of the couplings.
+        kept, channels: how many channels of how many are passed on.
 
     """
 
@@ -458,6 +480,8 @@ class HalvesBySteps:
     last: np.ndarray
     entropy: np.ndarray
     partition: str = "alternating"
+    kept: int = 1
+    channels: int = 2
 
     @property
     def dealt(self) -> bool:
@@ -466,27 +490,31 @@ class HalvesBySteps:
 
     @property
     def changes(self) -> int:
-        """How often the half with more structure changes from one number of steps to the next."""
+        """How often the end with more structure changes from one number of steps to the next."""
         return int(np.diff(self.first > self.last).sum())
 
     @property
     def gain(self) -> np.ndarray:
-        """What sorting by J keeps more than the worse static half, (K,)."""
+        """What sorting by J keeps more than the worse static split, (K,)."""
         return self.entropy - np.minimum(self.first, self.last)
 
     def in_words(self) -> str:
-        """Return whether the good static half depends on the number of steps."""
+        """Return whether the good static split depends on the number of steps."""
         most = len(self.first)
+        part, static = "half", "static half"
+        if 2 * self.kept != self.channels:
+            part, static = f"{self.kept} of {self.channels}", "static split"
         if self.changes == 0:
             better = "first" if self.first[0] > self.last[0] else "last"
-            return f"Before training, the {better} half of the channels holds more structure with 1 to {most} steps."
+            channels = f"{part} channels hold" if part != "half" else "half of the channels holds"
+            return f"Before training, the {better} {channels} more structure with 1 to {most} steps."
         how = "with every step more" if self.changes == most - 1 else f"{self.changes} times from 1 to {most} steps"
         gain = self.gain
         ends = f"{gain.min():.2f}" + (f" to {gain.max():.2f}" if f"{gain.min():.2f}" != f"{gain.max():.2f}" else "")
         return (
-            f"Before training, the half of the channels that holds more structure changes {how}. Whatever their "
-            f"number, sorting by J keeps {ends} nats/pixel a channel more than the worse static half, and never less "
-            "than the better one."
+            f"Before training, the {'half' if part == 'half' else 'end'} of the channels that holds more structure "
+            f"changes {how}. Whatever their number, sorting by J keeps {ends} nats/pixel a channel more than the worse "
+            f"{static}, and never less than the better one."
         )
 
     def table(self) -> list[dict[str, Any]]:
@@ -505,13 +533,17 @@ def halves_by_steps(config: FlowConfig, images: Tensor, seed: int = 0, most: int
     consequence. What is dealt ends with the same halves whatever K is.
     """
     x = dequantise(images, torch.Generator().manual_seed(seed), bits=config.bits)
+    kept, channels = config.counts[0], config.level_shape(1)[0]
+    # How many channels are passed on does not change the steps before it.
+    config = replace(config, keep=0.5, kept=())
     if config.init == "principal" and config.partition != "alternating":
         means = _redundancies(replace(config, levels=2, steps=1, width=1), x, seed) * most
     else:
         means = _redundancies(replace(config, levels=1, steps=most, width=1), x, seed)
-    first, last = np.split(np.stack(means), 2, axis=1)
-    by_entropy = -np.sort(-np.stack(means), axis=1)[:, : first.shape[1]]
-    return HalvesBySteps(config.init, first.mean(axis=1), last.mean(axis=1), by_entropy.mean(axis=1), config.partition)
+    each = np.stack(means)
+    by_entropy = -np.sort(-each, axis=1)[:, :kept].mean(axis=1)
+    first, last = each[:, :kept].mean(axis=1), each[:, channels - kept :].mean(axis=1)
+    return HalvesBySteps(config.init, first, last, by_entropy, config.partition, kept, channels)
 
 
 def _redundancies(config: FlowConfig, x: Tensor, seed: int) -> list[np.ndarray]:
@@ -562,7 +594,12 @@ class ShuffleReport:
     @property
     def kept(self) -> np.ndarray:
         """Whether the order in force keeps a channel, (C,) by channel number."""
-        return ranks_of(self.order) < self.channels // 2
+        return ranks_of(self.order) < self.kept_channels
+
+    @property
+    def kept_channels(self) -> int:
+        """How many channels are passed on."""
+        return self.images.kept_channels
 
     def mean_redundancy(self, kept: bool) -> Estimate:
         """Return the mean J over the channels that the order in force keeps, or emits, nats a pixel."""
@@ -571,19 +608,20 @@ class ShuffleReport:
 
     def moved_now(self) -> str:
         """Return how many channels sorting the traced images anew would take across the split line."""
-        return _of(int(crossing(self.ties.order, self.order).sum()), self.channels)
+        return _of(int(crossing(self.ties.order, self.order, self.kept_channels).sum()), self.channels)
 
     def in_words(self) -> str:
         """Return the answer to "what does the permutation move, and when"."""
-        channels, half = self.channels, self.channels // 2
-        moved = int(crossing(self.order, np.arange(channels)).sum())
+        channels, kept = self.channels, self.kept_channels
+        emitted, moved = channels - kept, int(crossing(self.order, np.arange(channels), kept).sum())
         static = {
-            "first": f"Level {self.level} sends out the first {half} of {channels} channels by rule",
-            "last": f"Level {self.level} sends out the last {half} of {channels} channels by rule",
-            "variance": f"Level {self.level} passes on the {half} of {channels} principal channels that vary most",
-            "variance-reversed": f"Level {self.level} passes on the {half} of {channels} principal channels that vary "
+            "first": f"Level {self.level} sends out the first {emitted} of {channels} channels by rule",
+            "last": f"Level {self.level} sends out the last {emitted} of {channels} channels by rule",
+            "variance": f"Level {self.level} passes on the {kept} of {channels} principal channels that vary most",
+            "variance-reversed": f"Level {self.level} passes on the {kept} of {channels} principal channels that vary "
             "least",
-            "random": f"Level {self.level} sends out {half} of {channels} channels that were drawn once",
+            "random": f"Level {self.level} sends out {emitted} of {channels} channels that were drawn once",
+            "released": f"Level {self.level} passes on the {kept} of {channels} channels of largest learned weight w",
         }
         what = static.get(
             self.rule,
@@ -597,13 +635,13 @@ class ShuffleReport:
             return f"Sorted by the J of {self.ties.images} test images, {self.moved_now()} would change sides."
         churn, null = self.river.churn, self.river.churn_null
         learnt = self.rule != "entropy" and churn[0] >= null.mean and churn[-1] <= null.low
-        by_itself = " In training the flow brought structure into the half that it keeps." if learnt else ""
+        by_itself = " In training the flow brought structure into the channels that it keeps." if learnt else ""
         return self.river.sorted_anew() + by_itself
 
     def table(self) -> list[dict[str, Any]]:
         """Return one row a channel, by position in the order in force."""
         now, share = ranks_of(self.ties.order), self.images.emitted_share
-        would_cross = crossing(self.ties.order, self.order)
+        would_cross = crossing(self.ties.order, self.order, self.kept_channels)
         return [
             {
                 "position": position + 1,
@@ -708,7 +746,7 @@ def shuffle_report(
     if order is None:
         raise ValueError(_no_shuffle(level, len(trace.levels)))
     images = image_orders(trace, level)
-    ties = near_ties(images.redundancy, seed, sources)
+    ties = near_ties(images.redundancy, seed, sources, images.kept_channels)
     return ShuffleReport(
         level=level,
         rule=rule,
@@ -716,7 +754,7 @@ def shuffle_report(
         river=_river_of(record, level, order.numpy()),
         images=images,
         ties=ties,
-        alternatives=alternatives(ties.redundancy, order.numpy(), seed),
+        alternatives=alternatives(ties.redundancy, order.numpy(), seed, images.kept_channels),
         image=None if image is None else image_orders(image, level),
     )
 
@@ -732,8 +770,8 @@ def _river_of(record: TrainingRecord | None, level: int, order: np.ndarray) -> R
 def image_orders(trace: Trace, level: int) -> ImageOrders:
     """Return the orders that the traced images would ask for at a level that has a Shuffle."""
     seen = trace.levels[level - 1]
-    assert seen.order is not None  # only the last level has no Shuffle
-    return ImageOrders(seen.order.numpy(), redundancy(seen.features).numpy())
+    assert seen.order is not None and seen.kept is not None  # only the last level has no Shuffle
+    return ImageOrders(seen.order.numpy(), redundancy(seen.features).numpy(), seen.kept.shape[1])
 
 
 # ---------------------------------------------------------------------- words

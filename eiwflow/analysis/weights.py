@@ -166,7 +166,7 @@ class Correlations:
 class ChannelWeights:
     """The weights of one level for one image, and over N other images.
 
-    Positions run from 0 to C−1 after the Shuffle, kept half first; ``order`` gives the channel number of each.
+    Positions run from 0 to C−1 after the Shuffle, those passed on first; ``order`` gives the channel number of each.
 
     Attributes:
         level: from 1.
@@ -176,6 +176,7 @@ class ChannelWeights:
         image: of the image looked at, N = 1.
         images: of the images that averages are over.
         sources: the photograph of each of them, where that is known.
+        passed_on: how many channels are passed on; half of them where that is not stated.
 
     """
 
@@ -186,6 +187,7 @@ class ChannelWeights:
     image: Channels
     images: Channels
     sources: tuple[int, ...] | None = None
+    passed_on: int | None = None
 
     # ------------------------------------------------------------------ channels
 
@@ -208,7 +210,7 @@ class ChannelWeights:
     @property
     def kept(self) -> int:
         """How many channels go on: the positions before the split line."""
-        return self.shape[0] // 2
+        return self.passed_on or self.shape[0] // 2
 
     @property
     def parts(self) -> list[str]:
@@ -311,7 +313,7 @@ class ChannelWeights:
 
     @property
     def would_stay(self) -> np.ndarray:
-        """Whether each position's channel is among the half with the most redundancy on these images, (C,) bool."""
+        """Whether redundancy on these images would pass on each position's channel, (C,) bool."""
         ranks = (-self.redundancy).argsort(kind="stable").argsort()
         return ranks < self.kept
 
@@ -319,7 +321,7 @@ class ChannelWeights:
     def ties(self) -> NearTies | None:
         """How firmly J on these images decides the sides; None where there is one image."""
         by_number = self.images.redundancy[:, np.argsort(self.order)]
-        return None if self.count < 2 else near_ties(by_number, sources=self.sources)
+        return None if self.count < 2 else near_ties(by_number, sources=self.sources, kept=self.kept)
 
     @property
     def near_ties(self) -> np.ndarray:
@@ -341,6 +343,11 @@ class ChannelWeights:
         """Return the answer to "which channels, and for which image", in one or two sentences."""
         if not self.has_weights:
             emitted = EMITTED_BY.get(self.rule, f"what the order “{self.rule}” puts last")
+            if 2 * self.kept != self.shape[0]:
+                count = self.shape[0] - self.kept
+                emitted = emitted.replace("half of its channels", f"{count} of its {self.shape[0]} channels")
+                emitted = emitted.replace("the half ", f"the {count} of its {self.shape[0]} channels ")
+                emitted = emitted.replace("a random", "a random choice of")
             start = f"This checkpoint has no weights: level {self.level} sends out {emitted} as they are."
             return f"{start} {self._static_in_words()}"
         if self.std.max() < NO_SPREAD and np.abs(self.relative).max() < NO_SPREAD:
@@ -357,7 +364,7 @@ class ChannelWeights:
     def _static_in_words(self) -> str:
         emitted = np.arange(self.shape[0]) >= self.kept
         if not (spared := emitted & self.would_stay).any():
-            return f"By J on {self.witnesses} the entropy order would send out the same half."
+            return f"By J on {self.witnesses} the entropy order would send out the same channels."
         return (
             f"By J on {self.witnesses} the entropy order would have kept {spared.sum()} of these {emitted.sum()}, "
             f"{self.numbers(spared)}, and sent out {self.numbers(~emitted & ~self.would_stay)} instead."
@@ -372,7 +379,7 @@ class ChannelWeights:
             leaving = self.numbers(~emitted & ~self.would_stay)
             now = f"J on these images would now send out {leaving} in place of {self.numbers(spared)}."
         else:
-            now = "J on these images would send out the same half."
+            now = "J on these images would send out the same channels."
         return now if self.ties is None else f"{now} {self.ties.in_words()}"
 
     def table(self) -> list[dict[str, Any]]:
@@ -411,7 +418,7 @@ class ChannelWeights:
         ]
 
     def halves(self) -> list[dict[str, Any]]:
-        """Return one row a half: the mean J of its channels with its 95 % interval, and how much its weights vary."""
+        """Return a row each for what is passed on and factored out: mean J with its interval, spread of weights."""
         rows = []
         for part, half in (("kept", slice(None, self.kept)), ("emitted", slice(self.kept, None))):
             of_images = self.images.redundancy[:, half].mean(axis=1)
@@ -478,6 +485,7 @@ def channel_weights(
         shape=flow.config.level_shape(level),
         rule=shuffle.rule,
         order=tuple(shuffle.order.tolist()),
+        passed_on=shuffle.kept,
         image=measure(flow, image, level, seed),
         images=images if isinstance(images, Channels) else measure(flow, images[:IMAGES], level),
         sources=None if sources is None else tuple(int(source) for source in sources[:IMAGES]),

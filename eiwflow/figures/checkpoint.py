@@ -34,8 +34,9 @@ ORDERS = {
     "random": "a fixed random order",
     "variance": "largest variance passed on",
     "variance-reversed": "smallest variance passed on",
-    "first": "the first half leaves",
-    "last": "the last half leaves",
+    "first": "the first channels factored out",
+    "last": "the last channels factored out",
+    "released": "the order of the published code",
 }
 WEIGHTS = {"none": "", "pooled": ", weights ω(x)"}
 #: One a level, so that levels are told apart without their shades.

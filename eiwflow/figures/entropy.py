@@ -403,7 +403,7 @@ def growth_span(levels: Iterable[LevelGrowth], measured: str) -> tuple[float, fl
 
 
 def _parts(level: LevelGrowth, measured: str) -> dict[str, np.ndarray]:
-    """Return the rows (S, C/2) of both halves, or (S, C) of the one that there is, by part."""
+    """Return the rows (S, C) of what is passed on and of what is factored out, by part."""
     kept, emitted = np.split(level.measures[measured], [level.kept_channels], axis=1)
     return {part: rows for part, rows in (("kept", kept), ("emitted", emitted)) if rows.shape[1]}
 

@@ -81,13 +81,13 @@ def _river(river: RankRiver, shared: np.ndarray) -> go.Figure:
         go.Frame(name=str(step), data=frame, traces=list(range(moving, moving + 3)))
         for step, frame in zip(river.steps, frames, strict=True)
     ]
-    _split_bands(figure, channels)
+    _split_bands(figure, channels, river.kept_channels)
     figure.update_layout(
         **layout(_HEIGHT, legend_room(), 84, right=_RIGHT),
         xaxis=steps.axis(shared, room - places[0], room),
         yaxis={
             "range": [channels + 0.6, 0.4],
-            "tickvals": [1, channels // 2, channels],
+            "tickvals": [1, river.kept_channels, channels],
             "title": {"text": "rank by redundancy"},
             "showgrid": False,
             "zeroline": False,
@@ -121,7 +121,7 @@ def _matrix(river: RankRiver, shared: np.ndarray) -> go.Figure:
     figure.frames = [
         go.Frame(name=str(step), data=[cursor], traces=[1]) for step, cursor in zip(river.steps, cursors, strict=True)
     ]
-    cells = sides(by_place)[:, steps.latest(river.steps, shared)]
+    cells = sides(by_place, river.kept_channels)[:, steps.latest(river.steps, shared)]
     # A picture, not a heat map: that would be drawn anew, or lost, with every frame.
     figure.add_layout_image(
         source=data_uri(np.kron(cells, np.ones((_CELL, _CELL, 1), dtype=np.uint8))),
@@ -134,14 +134,14 @@ def _matrix(river: RankRiver, shared: np.ndarray) -> go.Figure:
         sizing="stretch",
         layer="below",
     )
-    figure.add_hline(y=river.half + 0.5, line={"width": 2, "dash": "dash", "color": _INK})
-    _side_names(figure)
+    figure.add_hline(y=river.kept_channels + 0.5, line={"width": 2, "dash": "dash", "color": _INK})
+    _side_names(figure, river.kept_channels / channels)
     figure.update_layout(
         **layout(_HEIGHT, legend_room(), 84, right=_RIGHT),
         xaxis=steps.axis(shared, 0.6, 0.6),
         yaxis={
             "range": [channels + 0.6, 0.4],
-            "tickvals": [1, river.half, channels],
+            "tickvals": [1, river.kept_channels, channels],
             "title": {"text": "place in force"},
             "showgrid": False,
             "zeroline": False,
@@ -150,12 +150,13 @@ def _matrix(river: RankRiver, shared: np.ndarray) -> go.Figure:
     return figure
 
 
-def sides(ranks: np.ndarray) -> np.ndarray:
-    """Return colours (…, 3) uint8 of ranks 0 to C − 1, every one of which is there: blue is kept, orange leaves.
+def sides(ranks: np.ndarray, kept: int) -> np.ndarray:
+    """Return colours (…, 3) uint8 of ranks 0 to C − 1, every one of which is there: the first ``kept`` blue.
 
     The nearer to the split line, the paler.
     """
-    across = (ranks + 0.5) / (ranks.max() + 1) * 2 - 1  # −1 … 1, the split line at 0
+    beyond = ranks + 0.5 - kept
+    across = beyond / np.where(beyond < 0, kept, ranks.max() + 1 - kept)  # −1 … 1, the split line at 0
     strength = np.abs(across)[..., np.newaxis] ** 0.7
     hue = np.where((across < 0)[..., np.newaxis], _rgb(palette.KEPT), _rgb(palette.EMITTED))
     return (_rgb(_PALE) * (1 - strength) + hue * strength).round().astype(np.uint8)
@@ -175,7 +176,7 @@ def redundancy_by_rank(river: RankRiver, limits: tuple[float, float] | None = No
     figure.frames = [
         go.Frame(name=str(step), data=_bars(river, i), traces=[0, 1]) for i, step in enumerate(river.steps)
     ]
-    figure.add_vline(x=channels / 2 + 0.5, line={"width": 2, "dash": "dash", "color": palette.REFERENCE})
+    figure.add_vline(x=river.kept_channels + 0.5, line={"width": 2, "dash": "dash", "color": palette.REFERENCE})
     figure.update_layout(
         **layout(_SMALL, right=_RIGHT),
         barmode="overlay",
@@ -183,7 +184,7 @@ def redundancy_by_rank(river: RankRiver, limits: tuple[float, float] | None = No
         showlegend=False,
         xaxis={
             "range": [0.4, channels + 0.6],
-            "tickvals": [1, channels // 2, channels],
+            "tickvals": [1, river.kept_channels, channels],
             "title": {"text": "rank"},
             "showgrid": False,
         },
@@ -220,7 +221,7 @@ def slope(before: np.ndarray, after: np.ndarray, names: tuple[str, str], side: n
         )
     figure.add_scatter(**_names(-0.03, ranks[0], "middle left"))
     figure.add_scatter(**_names(1.03, ranks[1], "middle right"))
-    _split_bands(figure, channels)
+    _split_bands(figure, channels, int(side.sum()))
     figure.update_layout(
         **layout(_HELPER, below=40, right=_RIGHT),
         showlegend=False,
@@ -233,7 +234,7 @@ def slope(before: np.ndarray, after: np.ndarray, names: tuple[str, str], side: n
         },
         yaxis={
             "range": [channels + 0.6, 0.4],
-            "tickvals": [1, channels // 2, channels],
+            "tickvals": [1, int(side.sum()), channels],
             "title": {"text": "place"},
             "showgrid": False,
             "zeroline": False,
@@ -290,12 +291,12 @@ def _over_training(
 
 def emitted_over_images(report: ShuffleReport) -> go.Figure:
     """Return by place in force how often images would emit a channel: each alone, and their mean J resampled."""
-    order, half = report.order, report.channels // 2
+    order, line = report.order, report.kept_channels
     places = np.arange(1, report.channels + 1)
     share, together = report.images.emitted_share[order], report.ties.emitted_probability[order]
     figure = go.Figure()
     for kept, colour, _ in _two_sides():
-        mine = slice(0, half) if kept else slice(half, None)
+        mine = slice(0, line) if kept else slice(line, None)
         figure.add_bar(
             x=places[mine].tolist(),
             y=share[mine].round(4).tolist(),
@@ -314,7 +315,7 @@ def emitted_over_images(report: ShuffleReport) -> go.Figure:
         name="mean redundancy of all images, resampled",
         hovertemplate="%{text}: emitted in %{y:.0%} of the resamples<extra></extra>",
     )
-    figure.add_vline(x=half + 0.5, line={"width": 2, "dash": "dash", "color": palette.REFERENCE})
+    figure.add_vline(x=line + 0.5, line={"width": 2, "dash": "dash", "color": palette.REFERENCE})
     figure.update_layout(
         **layout(300, legend_room(2), right=_RIGHT),
         bargap=0.15,
@@ -335,11 +336,11 @@ def halves_under(report: ShuffleReport, rule: str, limits: tuple[float, float] |
     ``limits`` are :func:`redundancy_limits` of all reports that share the axis.
     """
     chosen = next(alternative for alternative in report.alternatives if alternative.rule == rule)
-    half, order, mean = report.channels // 2, report.ties.order, report.ties.redundancy
+    line, order, mean = report.kept_channels, report.ties.order, report.ties.redundancy
     ranks = np.argsort(order) + 1
     figure = go.Figure()
     for kept, colour, dash in _two_sides():
-        members = np.array(chosen.order[:half] if kept else chosen.order[half:])
+        members = np.array(chosen.order[:line] if kept else chosen.order[line:])
         average = chosen.kept_redundancy if kept else chosen.emitted_redundancy
         figure.add_bar(
             x=ranks[members].tolist(),
@@ -361,12 +362,13 @@ def halves_under(report: ShuffleReport, rule: str, limits: tuple[float, float] |
 
 
 def halves_by_steps(halves: HalvesBySteps) -> go.Figure:
-    """Return mean J of the two static halves and of what sorting keeps, by the number of steps a level."""
+    """Return mean J of what two static splits and sorting keep, by the number of steps a level."""
     figure = go.Figure()
+    part = "half" if 2 * halves.kept == halves.channels else f"{halves.kept} of {halves.channels}"
     lines = (
         ("kept by the entropy order", halves.entropy, palette.SUBJECT, "solid", "star", 11),
-        ("first half (kept by static-last)", halves.first, palette.KEPT, "solid", "circle", 8),
-        ("last half (kept by static-first)", halves.last, palette.ARMS[1], "dot", "diamond", 9),
+        (f"first {part} (kept by static-last)", halves.first, palette.KEPT, "solid", "circle", 8),
+        (f"last {part} (kept by static-first)", halves.last, palette.ARMS[1], "dot", "diamond", 9),
     )
     for line in lines:
         figure.add_scatter(**_counted("%{x} steps: redundancy %{y:.3f} nats/pixel", *line))
@@ -547,17 +549,18 @@ def _bars(river: RankRiver, i: int) -> list[dict[str, Any]]:
     ]
 
 
-def _split_bands(figure: go.Figure, channels: int) -> None:
-    """Shade the two halves and draw the split line between them."""
-    line = channels / 2 + 0.5
+def _split_bands(figure: go.Figure, channels: int, kept: int) -> None:
+    """Shade what is passed on and what is factored out, and draw the split line between them."""
+    line = kept + 0.5
     for y0, y1, colour in ((0.4, line, palette.KEPT), (line, channels + 0.6, palette.EMITTED)):
         figure.add_hrect(y0=y0, y1=y1, fillcolor=colour, opacity=0.1, line_width=0, layer="below")
     figure.add_hline(y=line, line={"width": 2, "dash": "dash", "color": palette.REFERENCE})
-    _side_names(figure)
+    _side_names(figure, kept / channels)
 
 
-def _side_names(figure: go.Figure) -> None:
-    for y, text in ((0.75, "passed on"), (0.25, "factored out")):
+def _side_names(figure: go.Figure, kept: float) -> None:
+    """Name both sides of the split line; ``kept`` is the part of the height that is above it."""
+    for y, text in ((1 - kept / 2, "passed on"), ((1 - kept) / 2, "factored out")):
         figure.add_annotation(
             x=1, y=y, xref="paper", yref="paper", xanchor="left", xshift=4, textangle=90,
             text=f"<b>{text}</b>", font={"size": 13}, showarrow=False,

@@ -190,7 +190,7 @@ def ablation(found: Ablation, limits: tuple[float, float] | None = None) -> go.F
 
     ``limits`` are those of the axis; where two charts share it, :func:`interval_limits` of both.
     """
-    figure = _by_position(found.order, len(found.order) // 2, "cost (bits/dim)", height=300)
+    figure = _by_position(found.order, found.kept, "cost (bits/dim)", height=300)
     low, high = found.interval
     _bars_with_intervals(figure, found.order, found.parts, found.mean, low, high, "%s bits/dim")
     figure.add_hline(y=0, line={"color": palette.REFERENCE, "width": 1.5}, layer="below")

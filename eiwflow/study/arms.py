@@ -169,11 +169,6 @@ class ArmLevel:
         return f"log ω of level {self.number}, mean over images: {kept} passed on, {emitted} factored out (nats)"
 
 
-def kept_channels(arm: Arm, channels: int) -> int:
-    """Return how many of its channels a level passes on, at least 1 and at most all but one."""
-    return min(max(round(channels * float(arm.keep)), 1), channels - 1)
-
-
 def splitting_levels(record: TrainingRecord) -> list[int]:
     """Return the numbers of the levels that split."""
     return [level.number for level in record.levels if level.order is not None]
@@ -186,9 +181,7 @@ def arm_level(arm: Arm, record: TrainingRecord, number: int) -> ArmLevel | None:
     level = record.levels[number - 1]
     in_force, by_entropy = level.order, level.entropy_order
     assert in_force is not None and by_entropy is not None  # a level that splits has both
-    if arm.keep == "auto":
-        return None  # the record does not say how many channels were passed on
-    half = kept_channels(arm, in_force.shape[1])
+    half = level.kept_channels
     kept, kept_now = (np.argsort(orders, axis=1) < half for orders in (in_force, by_entropy))
 
     def halves(values: np.ndarray) -> np.ndarray:

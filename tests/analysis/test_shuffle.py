@@ -213,7 +213,7 @@ def test_words_on_structure_are_the_ends_of_both_halves_sorted_anew() -> None:
 def test_as_many_channels_cross_from_one_half_as_from_the_other(pair: tuple[np.ndarray, np.ndarray]) -> None:
     order, anew = pair
     river = RankRiver(1, np.array([0]), order, anew[np.newaxis], np.zeros((1, len(order))))
-    assert (river.crossing[0] & river.kept).sum() == (river.crossing[0] & ~river.kept).sum() <= river.half
+    assert (river.crossing[0] & river.kept).sum() == (river.crossing[0] & ~river.kept).sum() <= river.kept_channels
 
 
 def test_river_of_an_order_that_stays_says_that_none_would_cross() -> None:
@@ -383,7 +383,7 @@ def test_report_says_where_a_static_flow_has_learnt_to_keep_structure() -> None:
     flow = flow_of("static-last", shape=(3, 16, 16))
     order = list(range(12))
     learning = record_of(level_record(order, [order[::-1], order[::-1], order]))
-    assert "brought structure into the half that it keeps" in report_on_colours(flow, learning)
+    assert "brought structure into the channels that it keeps" in report_on_colours(flow, learning)
     assert "brought" not in report_on_colours(flow, record_of(level_record(order, [order[::-1]] * 3)))
 
 

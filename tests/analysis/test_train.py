@@ -43,7 +43,7 @@ def test_levels_are_those_of_the_newest_recording(finished):
     assert split.row()["redundancy passed on"] == pytest.approx(
         np.mean([last["levels"][0]["redundancy"][c] for c in split.kept])
     )
-    assert (split.weight_spread is None) == (finished.config()[0].flow.split not in ("weighted", "shuffle"))
+    assert (split.weight_spread is None) == (finished.config()[0].flow.split != "weighted")
     assert end.order is None and end.kept == () and len(end.emitted) == 24
     assert math.isnan(end.row()["redundancy passed on"]) and "all 24 channels are factored out" in end.in_words()
 

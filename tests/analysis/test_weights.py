@@ -239,7 +239,7 @@ def test_words_name_the_channels_that_would_change_sides() -> None:
     swapped = found.images.redundancy[:, [2, 1, 0, 3]]
     moved = dataclasses.replace(found, images=dataclasses.replace(found.images, redundancy=swapped))
     assert "would now send out channel 3 in place of channel 1" in moved.ties_in_words()
-    assert "would send out the same half" in found.ties_in_words()
+    assert "would send out the same channels" in found.ties_in_words()
     assert "does not look at J" in dataclasses.replace(found, rule="last").ties_in_words()
 
 
@@ -264,7 +264,7 @@ def test_words_say_whether_there_are_weights(split: str) -> None:
 def test_a_static_split_is_told_what_the_entropy_order_would_have_kept() -> None:
     still = without_weights(made_up(), rule="last")
     assert "last half of its channels as they are" in still.in_words()
-    assert "would send out the same half" in still.in_words()
+    assert "would send out the same channels" in still.in_words()
     swapped = dataclasses.replace(still.images, redundancy=still.images.redundancy[:, [2, 1, 0, 3]])
     words = dataclasses.replace(still, images=swapped, sources=tuple(range(40))).in_words()
     assert "would have kept 1 of these 2, channel 1, and sent out channel 3 instead" in words

@@ -265,7 +265,7 @@ def test_a_level_is_clamped_for_each_column_alone(pair: Path) -> None:
     assert not at.exception and not at.error
     assert [info.value for info in at.info] == ["Level 2 is the last and has no Shuffle: showing level 1."]
     said = sentences(at)
-    assert "level 2 turns channel" in said and "level 1 would turn channel" in said
+    assert "level 2 turns channel" in said and "level 1 turns channel" in said
     assert "one (level 2)" in said and "J is not compared" in said
 
 

@@ -156,8 +156,8 @@ def test_channels_are_emphasised_just_where_they_would_cross() -> None:
     thick = [trace for trace in shuffle.rank_river(river).data if trace.line.width == 4]
     assert sum(len(line) for trace in thick for line in lines(trace)) == river.crossing.sum() > 0
     assert [trace.name for trace in thick] == ["would be factored out", "would be passed on"]
-    assert (np.concatenate(lines(thick[0])) > river.half).all() and (
-        np.concatenate(lines(thick[1])) <= river.half
+    assert (np.concatenate(lines(thick[0])) > river.kept_channels).all() and (
+        np.concatenate(lines(thick[1])) <= river.kept_channels
     ).all()
 
 
@@ -173,7 +173,7 @@ def test_many_channels_are_a_matrix_with_a_mark_where_they_would_cross() -> None
 
 
 def test_matrix_is_blue_above_the_split_line_and_orange_below_it() -> None:
-    red, _, blue = np.moveaxis(shuffle.sides(np.arange(26)).astype(int), -1, 0)
+    red, _, blue = np.moveaxis(shuffle.sides(np.arange(26), 13).astype(int), -1, 0)
     assert (blue[:13] > red[:13]).all() and (red[13:] > blue[13:]).all()
     assert (np.diff(blue - red) < 0).all()  # the farther from the line, the deeper
 

@@ -77,7 +77,9 @@ def test_the_figures_are_those_of_the_trace():
     assert record["entropy_order"] == entropy_order(level.features).tolist()
 
 
-@pytest.mark.parametrize(("split", "weighs"), [("shuffle", True), ("random", False), ("static-last", False)])
+@pytest.mark.parametrize(
+    ("split", "weighs"), [("weighted", True), ("shuffle", False), ("random", False), ("static-last", False)]
+)
 def test_weights_are_recorded_where_a_policy_has_them(split, weighs):
     record = level_records(flow := tiny_flow(split=split), tiny_x(4, flow.config))[0]
     assert [record[name] is not None for name in WEIGHTS] == [weighs, weighs]
