@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,8 @@ from .levels import power, to_pixels
 
 #: Pictures from A to B, both ends included; an odd number has one half-way.
 FRAMES = 9
+#: Pictures from A to B that a slider walks through.
+FINE_FRAMES = 33
 #: Points of a norm's curve: the middle is one of them.
 NORM_POINTS = 41
 #: The sine of an angle near π below which two vectors leave open in which plane an arc between them turns.
@@ -73,7 +75,7 @@ def _perpendicular(u: Tensor) -> Tensor:
 PATHS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {"linear": linear, "spherical": spherical}
 
 
-def between(a: Latents, b: Latents, t: Tensor, path: str, only: int | None = None) -> Latents:
+def between(a: Latents, b: Latents, t: Tensor, path: str, only: int | Collection[int] | None = None) -> Latents:
     """Return T latents on the way from those of one image to those of another.
 
     Arguments:
@@ -81,7 +83,7 @@ def between(a: Latents, b: Latents, t: Tensor, path: str, only: int | None = Non
         b: of the other.
         t: (T,) in [0, 1].
         path: a name in :data:`PATHS`; each level takes its own.
-        only: the level (from 1) that alone goes to b while the others stay those of a; None for all.
+        only: the level (from 1), or the levels, that go to b while the others stay those of a; None for all.
 
     Raises:
         ValueError: there is no such path or level.
@@ -89,11 +91,14 @@ def between(a: Latents, b: Latents, t: Tensor, path: str, only: int | None = Non
     """
     if path not in PATHS:
         raise ValueError(f"The path is {path[:40]!r}; it must be one of {', '.join(PATHS)}.")
-    if only is not None and not 1 <= only <= len(a.levels):
-        raise ValueError(f"The level is {only}; the flow has the levels 1 to {len(a.levels)}.")
+    every = range(1, len(a.levels) + 1)
+    moving = every if only is None else (only,) if isinstance(only, int) else only
+    for level in moving:
+        if level not in every:
+            raise ValueError(f"The level is {level}; the flow has the levels 1 to {len(a.levels)}.")
     return Latents(
         [
-            PATHS[path](start[0], end[0], t) if only in (None, level) else start.repeat(len(t), 1, 1, 1)
+            PATHS[path](start[0], end[0], t) if level in moving else start.repeat(len(t), 1, 1, 1)
             for level, (start, end) in enumerate(zip(a.levels, b.levels, strict=True), start=1)
         ]
     )
@@ -196,7 +201,7 @@ class Interpolation:
 
     @property
     def shares(self) -> np.ndarray:
-        """How many of the numbers each level has (L,), of 1."""
+        """How many of the values each level has (L,), of 1."""
         return self.norms.dimensions / self.norms.dimensions.sum()
 
     def in_words(self) -> str:
@@ -204,12 +209,11 @@ class Interpolation:
         if np.array_equal(self.a, self.b):
             return "A and B are the same image: nothing lies between them."
         if len(self.shares) == 1:
-            return "This flow has one level: all of its numbers go from A to B together."
+            return "This flow has one level: all of its values go from A to B together."
         most = int(self.relative.argmax())
-        each = ", ".join(f"{100 * share:.0f} % (level {level})" for level, share in enumerate(self.relative, start=1))
         return (
-            f"Level {most + 1} moves the picture most, with {100 * self.shares[most]:.3g} % of the numbers. Taken to B "
-            f"alone, a level changes the pixels by so much of what the whole way from A to B does: {each}."
+            f"Level {most + 1} moves the picture most: alone it makes {100 * self.relative[most]:.0f} % of the change "
+            f"from A to B, with {100 * self.shares[most]:.3g} % of the values."
         )
 
     @property
@@ -250,14 +254,54 @@ def pair_in_words(names: Sequence[str], ways: Sequence[Interpolation]) -> str:
     if np.array_equal(ways[0].a, ways[0].b):
         return ways[0].in_words()
     each = [
-        f"level {way.relative.argmax() + 1} in {name} ({100 * way.relative.max():.0f} % of what the whole way "
-        f"changes, with {100 * way.shares[way.relative.argmax()]:.3g} % of the numbers)"
+        f"level {way.relative.argmax() + 1} in {name} ({100 * way.relative.max():.0f} % of the change from A to B)"
         for name, way in zip(names, ways, strict=True)
     ]
     return (
-        f"Of the levels taken to B alone, the one that changes the pixels most is {' and '.join(each)}. "
-        "One pair of images and one training each: no verdict on their splits."
+        f"The level that alone moves the picture most is {' and '.join(each)}. One training each: no verdict on their "
+        "splits."
     )
+
+
+@dataclass(frozen=True, eq=False)
+class Blend:
+    """Pictures from A towards B, of which some levels go and the others stay those of A.
+
+    Attributes:
+        a, b: bytes (H, W, C), the two images.
+        levels: those that go, from 1.
+        images: bytes (T, H, W, C), from t = 0 to t = 1.
+
+    """
+
+    a: np.ndarray
+    b: np.ndarray
+    levels: tuple[int, ...]
+    images: np.ndarray
+
+
+def blend(
+    flow: MultiScaleFlow,
+    a: Tensor,
+    b: Tensor,
+    path: str,
+    levels: Sequence[int],
+    seed: int = 0,
+    frames: int = FINE_FRAMES,
+) -> Blend:
+    """Return pictures on the way from one uint8 image (1, C, H, W) towards another, with only these levels moving.
+
+    Raises:
+        NonFiniteError: the flow gives no finite number for one of them.
+        ValueError: there is no such path or level.
+
+    """
+    ends = torch.cat([a, b])
+    _, latents = encode(flow, ends, seed)
+    of_a, of_b = (Latents([noise[end : end + 1] for noise in latents.levels]) for end in (0, 1))
+    way = between(of_a, of_b, torch.linspace(0, 1, frames, dtype=torch.double), path, levels)
+    first, last = to_pixels(ends)
+    return Blend(first, last, tuple(levels), to_pixels(quantise(decode_all(flow, way))))
 
 
 def interpolate(

@@ -245,6 +245,11 @@ def _interpolation(look: Look, other: Tensor, path: str, frames: int = space.FRA
     return space.interpolate(look.flow, look.image, other, path, look.seed, frames)
 
 
+def _blend(look: Look, other: Tensor, path: str, levels: tuple[int, ...]) -> space.Blend:
+    """Return pictures on the way from the image to another, with only these levels moving."""
+    return space.blend(look.flow, look.image, other, path, levels, look.seed)
+
+
 def _samples(look: Look, n: int, temperatures: tuple[float, ...]) -> space.Samples:
     """Return images drawn from the flow, at one temperature a level."""
     return space.draw(look.flow, n, temperatures, look.seed)
@@ -302,6 +307,7 @@ MEASURES: dict[str, Measure] = {
     "gradient": Measure(_gradient, ("image", "level", "seed")),
     "resampling": Measure(_resampling, ("image", "level", "seed")),
     "interpolation": Measure(_interpolation, ("image", "seed")),
+    "blend": Measure(_blend, ("image", "seed")),
     "samples": Measure(_samples, ("seed",)),
     "likelihood": Measure(_likelihood, ("test", "seed")),
     "compressed": Measure(_compressed, ("test",)),

@@ -27,7 +27,7 @@ _PATHS = {
 
 
 def row_names(interpolation: Interpolation) -> list[str]:
-    """Return the name of each row of :func:`strips`: all levels, then each alone with its share of the numbers."""
+    """Return the name of each row of :func:`strips`: all levels, then each alone with its share of the values."""
     alone = (f"level {level} alone ({100 * share:.3g} %)" for level, share in enumerate(interpolation.shares, start=1))
     return ["all levels", *alone]
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from .. import data
-from . import gone, loaders
+from . import gone, loaders, state
+from .components.thumbnails import thumbnails
 from .door import empty
 from .foreign import plain
 from .frame import photo_door
@@ -47,27 +48,29 @@ def other_end(page: Page) -> OtherEnd:
         st.button("Show a test image as B", on_click=_drop_photo)
         photo_door("upload-b", _take_photo)
         st.stop()
-    last = len(page.images.test) - 1
-    number_box, photo_box = st.columns(2, vertical_alignment="bottom")
-    number = number_box.number_input(
-        "Image B (A is in the side bar)",
-        0,
-        last,
-        min(FIRST_OTHER_IMAGE, last),
-        key="b",
-        bind="query-params",
-        disabled=photo is not None,
-    )
+    numbers = range(len(page.images.test))
+    number = state.hidden_choice("b", numbers, min(FIRST_OTHER_IMAGE, numbers[-1]), name="image B")
+    st.caption("These choose B; those at the top choose A.")
+    strip, upload = st.columns([6, 1.4], vertical_alignment="center")
+    with strip:
+        thumbnails(page.images.test, number, _take_number, key="thumbnails-b", label="Image B", live=photo is None)
+    with upload.popover("Your own photo as B", width="stretch"):
+        photo_door("upload-b", _take_photo)
+        if photo is not None:
+            st.button("B back to the test images", on_click=_drop_photo, width="stretch")
+    state.write_url({"b": str(number)})
     if photo is not None:
-        photo_box.button("B back to the test images", on_click=_drop_photo, width="stretch")
         return OtherEnd(
             None, {one: loaders.photo(photos[photo], one.checkpoint.flow.config.shape) for one in _columns(page)}
         )
-    with photo_box.popover("Your own photo as B", width="stretch"):
-        photo_door("upload-b", _take_photo)
     return OtherEnd(
         number, {one: one.images.test[min(number, len(one.images.test) - 1)][None] for one in _columns(page)}
     )
+
+
+def _take_number(number: int) -> None:
+    state.set_choice("b", number)
+    _drop_photo()
 
 
 def _columns(page: Page) -> list[Page]:

@@ -102,7 +102,8 @@ def write_url(values: dict[str, str]) -> dict[str, str]:
     """Make the URL hold these shared choices; return what links to other pages have to carry."""
     if any(st.query_params.get(key) != text for key, text in values.items()):
         st.query_params.update(values)
-    st.session_state["_url"] = values
+    # Beside what other parts of the page have written: each asks for its own at the next run.
+    st.session_state["_url"] = st.session_state.get("_url", {}) | values
     # What else stands there (a choice that only other pages draw) is carried along.
     return st.query_params.to_dict()
 

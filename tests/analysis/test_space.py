@@ -216,7 +216,7 @@ def test_two_flows_in_words_name_the_level_of_each_that_moves_most() -> None:
     ways = [interpolate(ready_flow(levels=levels), one, other) for levels in (3, 2)]
     words = pair_in_words(["a", "b"], ways)
     for name, way in zip("ab", ways, strict=True):
-        assert f"level {way.relative.argmax() + 1} in {name} ({100 * way.relative.max():.0f} % of what" in words
+        assert f"level {way.relative.argmax() + 1} in {name} ({100 * way.relative.max():.0f} % of the change" in words
     assert "no verdict" in words and "same image" in pair_in_words(
         ["a", "b"], [interpolate(ready_flow(), one, one)] * 2
     )

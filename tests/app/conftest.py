@@ -26,7 +26,7 @@ PATIENCE_S = 300
 #: What pages fold beside their evidence.
 FOLDS = (
     "halvings", "zeroed", "levels", "raw", "training", "rules", "couplings", "order", "pixels", "loudness", "norms",
-    "samples", "architecture", "inversion", "account", "arms", "verdict", "lock-step", "archive",
+    "samples", "architecture", "inversion", "account", "arms", "verdict", "lock-step", "archive", "strips",
 )  # fmt: skip
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import json
 import shlex
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -17,12 +18,29 @@ from streamlit.testing.v1 import AppTest
 
 from eiwflow import cli, ui
 from eiwflow.flow.config import NAMED_SPLITS
-from eiwflow.ui import latent_loaders, loaders
+from eiwflow.ui import loaders
 
-from .conftest import choose_image, picture_bytes, sentences, small_flow, url, visit_page, write_checkpoint
+from .conftest import (
+    APP,
+    PATIENCE_S,
+    choose_image,
+    first_screen,
+    picture_bytes,
+    sentences,
+    small_flow,
+    url,
+    visit_page,
+    write_checkpoint,
+)
 
 #: Opens the page by a link with these parameters.
 open_space = partial(visit_page, "pages/7_space.py")
+
+
+def choose(at: AppTest, key: str, value: int) -> AppTest:
+    """Choose an image, as a strip of thumbnails does when one of them is pressed."""
+    at.session_state[key] = at.session_state[f"_{key}"] = value
+    return at
 
 
 def assert_healthy(at: AppTest) -> None:
@@ -58,7 +76,7 @@ def test_every_choice_moves_the_page(one: Path) -> None:
     seen = {sentences(at)}
     moves = {
         "A": lambda: choose_image(at, 40),
-        "B": lambda: at.number_input(key="b").set_value(50),
+        "B": lambda: choose(at, "b", 50),
         "path": lambda: at.segmented_control(key="path").set_value("line"),
         "temperature": lambda: at.slider(key="t3").set_value(0.0),
         "seed": lambda: at.number_input(key="seed").set_value(7),
@@ -74,7 +92,7 @@ def test_every_choice_moves_the_page(one: Path) -> None:
 def test_a_link_opens_what_it_names(one: Path) -> None:
     at = open_space(image="5", b="7", path="line", t1="0.25")
     assert_healthy(at)
-    assert at.number_input(key="b").value == 7 and at.segmented_control(key="path").value == "line"
+    assert url(at)["b"] == "7" and at.segmented_control(key="path").value == "line"
     assert at.slider(key="t1").value == 0.25
 
 
@@ -90,7 +108,6 @@ def test_both_ends_may_be_ones_own_photos(one: Path) -> None:
     assert_healthy(at)
     key = hashlib.sha256(picture_bytes(seed=2)).hexdigest()[:12]
     assert url(at)["photo_b"] == key and url(at)["photo"] != key and sentences(at) != before
-    assert at.number_input(key="b").disabled
     assert_healthy(open_space(photo_b=key))  # another tab of the same server
     next(button for button in at.button if button.label == "B back to the test images").click().run()
     assert "photo_b" not in url(at) and sentences(at) == before
@@ -138,12 +155,35 @@ def test_files_are_offered_by_what_they_show(one: Path) -> None:
     assert labels == {"Moved (CSV)", "Norms (CSV)", "Strips (PNG)", "Way (GIF)", "Latents (NPZ)"}
 
 
-def test_moving_picture_has_more_frames_than_the_strip(one: Path) -> None:
-    checkpoint = loaders.open_checkpoint(loaders.checkpoint_files()["one"])
-    images = loaders.images("photos32", (3, 32, 32), 8).test
-    page = SimpleNamespace(checkpoint=checkpoint, image=images[5:6], seed=0)
-    content = latent_loaders.moving(page, images[6:7], "spherical")
-    assert Image.open(io.BytesIO(content)).n_frames == 2 * latent_loaders.MOVING_FRAMES - 2
+def blends(at: AppTest) -> list[dict]:
+    """Return what the big pictures are given."""
+    return [json.loads(one.proto.json) for one in at.get("bidi_component") if one.proto.component_name == "blend"]
+
+
+def test_the_big_picture_has_its_frames_ahead_and_stands_where_the_link_says(one: Path) -> None:
+    (shown,) = blends(open_space(t="0.25"))
+    assert shown["last"] == 32 and shown["start"] == 8
+    for bad in ("x", "7", "nan"):
+        assert blends(open_space(t=bad))[0]["start"] == 16
+    sheet = Image.open(io.BytesIO(base64.b64decode(shown["sheet"].split(",")[1])))
+    assert sheet.size == (33 * 32, 32)
+
+
+def test_levels_that_stay_are_those_of_a(one: Path) -> None:
+    at = open_space()
+    whole = blends(at)[0]["sheet"]
+    at.button_group(key="moving").set_value([3]).run()
+    assert not at.exception and blends(at)[0]["sheet"] != whole
+    at.button_group(key="moving").set_value([]).run()
+    sheet = np.asarray(Image.open(io.BytesIO(base64.b64decode(blends(at)[0]["sheet"].split(",")[1]))))
+    frames = np.split(sheet, 33, axis=1)
+    assert all(np.array_equal(frame, frames[0]) for frame in frames)
+
+
+def test_the_first_screen_is_lean(one: Path) -> None:
+    at = AppTest.from_file(str(APP), default_timeout=PATIENCE_S)
+    words, charts = first_screen(at.switch_page("pages/7_space.py").run())
+    assert 10 < words <= 80 and charts == 0
 
 
 # ---------------------------------------------------------------------- beside another checkpoint
@@ -175,8 +215,8 @@ def test_temperatures_are_shared_level_by_level(two: Path) -> None:
     at = open_space(ck="two", vs="one", t1="0.25", t3="0.5")
     assert_healthy(at)
     assert [slider.key for slider in at.slider] == ["t1", "t2", "t3"]
-    assert "temperatures 0.25 (level 1), 0.7 (level 2)." in sentences(at)
-    assert "temperatures 0.25 (level 1), 0.7 (level 2), 0.5 (level 3)." in sentences(at)
+    assert "temperatures 0.25 (level 1), 1 (level 2)." in sentences(at)
+    assert "temperatures 0.25 (level 1), 1 (level 2), 0.5 (level 3)." in sentences(at)
 
 
 def test_images_of_another_size_go_the_way_too(two: Path) -> None:
@@ -219,12 +259,3 @@ def test_the_command_line_prints_what_the_page_shows(
         assert printed["path"] == {"arc": "spherical", "line": "linear"}[path]
         for words in ("words", "norms_in_words", "ends_in_words"):
             assert printed[words] in sentences(at)
-
-
-def test_a_lesson_asks_before_it_tells(one: Path) -> None:
-    at = open_space(lesson="1")
-    assert not at.exception and "level 1 alone" not in sentences(at) and "moves the picture most," not in sentences(at)
-    at.button_group(key="guess").set_value("level 2").run()
-    at.toggle(key="reveal").set_value(True).run()
-    assert_healthy(at)
-    assert ">level 1 alone" in sentences(at) and "moves the picture most" in sentences(at)

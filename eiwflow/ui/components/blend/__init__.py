@@ -1,0 +1,73 @@
+"""One big picture on the way from A to B: a slider, or a drag over the picture, moves t at once, in the browser.
+
+The server decodes all frames ahead. Pictures side by side move together. At rest one message is sent, and t stands in
+the URL.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+
+from ....figures.pixels import data_uri
+from .. import declare
+
+_HTML = """
+<div class="blend">
+  <div class="blend-pictures">
+    <figure><img class="blend-a" alt=""><figcaption>A</figcaption></figure>
+    <canvas role="img"></canvas>
+    <figure><img class="blend-b" alt=""><figcaption>B</figcaption></figure>
+  </div>
+  <div class="blend-bar">
+    <button type="button"></button>
+    <input type="range" min="0" step="1" aria-label="t, from A to B">
+    <output></output>
+  </div>
+</div>
+"""
+
+_component = declare("blend", _HTML)
+#: The parameter of the URL, and where t stands unless it says otherwise.
+PARAMETER, HALF_WAY = "t", 0.5
+
+
+def blend(frames: np.ndarray, a: np.ndarray, b: np.ndarray, words: str, key: str) -> None:
+    """Draw the picture with its slider.
+
+    Args:
+        frames: bytes (T, H, W, C), from t = 0 to t = 1 at equal distances.
+        a: bytes (H, W, C), what stands on the left.
+        b: what stands on the right.
+        words: what the picture shows, for who does not see it; the slider's t stands behind.
+        key: of the element.
+
+    """
+    last = len(frames) - 1
+
+    def rest() -> None:
+        st.query_params[PARAMETER] = f"{int(st.session_state[key].moved) / last:.3g}"
+
+    _component(
+        key=key,
+        data={
+            "sheet": data_uri(np.concatenate(list(frames), axis=1)),
+            "a": data_uri(a),
+            "b": data_uri(b),
+            "height": frames.shape[1],
+            "width": frames.shape[2],
+            "last": last,
+            "start": round(_start() * last),
+            "words": words,
+        },
+        on_moved_change=rest,
+    )
+
+
+def _start() -> float:
+    """Return t as the URL says it, or half-way where it says nothing that can be."""
+    try:
+        t = float(st.query_params.get(PARAMETER, HALF_WAY))
+    except ValueError:
+        return HALF_WAY
+    return t if 0 <= t <= 1 else HALF_WAY
