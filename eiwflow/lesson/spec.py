@@ -27,6 +27,11 @@ def check(flow: MultiScaleFlow) -> None:
         raise LessonError(
             f"This flow takes images of {height}×{width} pixels; the lesson shows square ones of 8, 16 or 32."
         )
+    plain = (flow.config.coupling, flow.config.padding, flow.config.top_prior, flow.config.bits)
+    if plain != ("bounded", "zeros", "standard", 8) or flow.config.prior not in ("standard", "conditional"):
+        raise LessonError(
+            "This flow has couplings, priors or grey levels of other code; the lesson in the browser knows only ours."
+        )
     if flow.config.levels < 2:
         raise LessonError("This flow has one level; the lesson shows how a flow splits, which takes two or more.")
 

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import replace
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -69,8 +75,8 @@ def record(page: Page) -> TrainingRecord | None:
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the training record …")
-def _record(path: Path, time: int, size: int) -> TrainingRecord | None:
-    del time, size  # a record that goes on is a new key
+def _record(path: Path, changed: int, size: int) -> TrainingRecord | None:
+    del changed, size  # a record that goes on is a new key
     from ..analysis.record import load_record
 
     return load_record(path)
@@ -114,8 +120,8 @@ def of_study(study: Study, name: str, **choices: Hashable) -> Any:  # noqa: ANN4
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _study(path: Path, time: int, size: int) -> Study:
-    del time, size  # a file that was written again is a new key
+def _study(path: Path, changed: int, size: int) -> Study:
+    del changed, size  # a file that was written again is a new key
     from ..study.file import read_study
 
     return read_study(path)
@@ -140,21 +146,28 @@ def clear() -> None:
 
 
 def _kept(look: Look, images: loaders.Images, name: str, choices: dict[str, Any]) -> Any:  # noqa: ANN401
+    key = _key(look, images, name, choices)
+    if loaders.is_large(look.checkpoint.info.config):
+        return _watched(key, look, images, name, choices)
+    keep = _large if name in LARGE else _small
+    return keep(key, look, name, choices)
+
+
+def _key(look: Look, images: loaders.Images, name: str, choices: dict[str, Any]) -> tuple[Hashable, ...]:
+    """Return all that a result depends on."""
     from ..analysis.subjects import MEASURES
 
-    steps = None if look.record is None else len(look.record.steps)
     fields: dict[str, Hashable] = {
         "train": images.key,
         "test": images.key,
         "image": _bytes(look.image),
         "level": look.level,
         "seed": look.seed,
-        "record": steps,
+        "record": None if look.record is None else len(look.record.steps),
     }
     depends_on = tuple(fields[field] for field in MEASURES[name].depends_on)
     chosen = tuple((choice, _hashable(value)) for choice, value in sorted(choices.items()))
-    keep = _large if name in LARGE else _small
-    return keep((name, look.checkpoint.sha256, depends_on, chosen), look, name, choices)
+    return name, look.checkpoint.sha256, depends_on, chosen
 
 
 @st.cache_resource(max_entries=RESULTS, show_spinner="Measuring …")
@@ -171,6 +184,80 @@ def _large(key: tuple[Hashable, ...], _look: Look, _name: str, _choices: dict[st
 
     del key
     return MEASURES[_name].of(_look, **_choices)
+
+
+# ---------------------------------------------------------------------- large flows
+
+#: Results of large flows that are kept, and seconds between two signs of life.
+LARGE_FLOW_RESULTS, SIGN_OF_LIFE_S = 128, 0.5
+
+
+class _Background:
+    """Measures large flows one after another beside the scripts, so that a move of a visitor does not lose the work."""
+
+    def __init__(self) -> None:
+        self._results: OrderedDict[tuple[Hashable, ...], Future[Any]] = OrderedDict()
+        self._lock = Lock()
+        # Averages wait for one another; what a visitor moves does not wait for them.
+        self._lanes = {True: ThreadPoolExecutor(1), False: ThreadPoolExecutor(1)}
+
+    def start(self, key: tuple[Hashable, ...], measure: Callable[[], Any], average: bool) -> Future[Any]:
+        """Return the result of a measure, begun now or before."""
+        with self._lock:
+            found = self._results.get(key)
+            if found is None:
+                found = self._results[key] = self._lanes[average].submit(measure)
+            self._results.move_to_end(key)
+            while len(self._results) > LARGE_FLOW_RESULTS:
+                self._results.popitem(last=False)[1].cancel()
+            return found
+
+    def finished(self, key: tuple[Hashable, ...]) -> Future[Any] | None:
+        """Return a result that is there already."""
+        with self._lock:
+            found = self._results.get(key)
+        return found if found is not None and found.done() and not found.cancelled() else None
+
+    def remember(self, key: tuple[Hashable, ...], result: Any) -> None:  # noqa: ANN401
+        """Keep what another measure needed."""
+        done: Future[Any] = Future()
+        done.set_result(result)
+        with self._lock:
+            self._results.setdefault(key, done)
+
+
+@st.cache_resource(show_spinner=False)
+def _background() -> _Background:
+    return _Background()
+
+
+def _watched(key: tuple[Hashable, ...], look: Look, images: loaders.Images, name: str, choices: dict[str, Any]) -> Any:  # noqa: ANN401
+    """Return a measure of a large flow; meanwhile a line shows that it is at work.
+
+    A visitor who moves on stops this script, not the work: whoever asks again finds it further on or done.
+    """
+    from ..analysis.subjects import MEASURES
+
+    background = _background()
+
+    def nested(look: Look, name: str, choices: dict[str, Any]) -> Any:  # noqa: ANN401
+        inner = _key(look, images, name, choices)
+        if (found := background.finished(inner)) is not None:
+            return found.result()
+        result = MEASURES[name].of(look, **choices)
+        background.remember(inner, result)
+        return result
+
+    average = bool({"train", "test"} & set(MEASURES[name].depends_on))
+    future = background.start(key, lambda: MEASURES[name].of(replace(look, keep=nested), **choices), average)
+    started, line = time.monotonic(), st.empty()
+    while not future.done():
+        wait([future], timeout=SIGN_OF_LIFE_S)
+        if not future.done():
+            seconds = time.monotonic() - started
+            line.progress(1 - math.exp(-seconds / 20), f"This flow is large. Measuring, once: {seconds:.0f} s so far.")
+    line.empty()
+    return future.result()
 
 
 def _hashable(value: Any) -> Hashable:  # noqa: ANN401

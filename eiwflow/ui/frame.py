@@ -348,6 +348,7 @@ def _beside(
     if images.note and images.note != page.images.note:
         box.caption(plain(images.note))
     image = _picked(page.photo, page.links["image"], images, shape)
+    images = loaders.few(images, other.info.config)
     second = replace(page, file=file, checkpoint=other, images=images, image=image, second=True)
     return replace(page, other=second)
 
@@ -436,6 +437,7 @@ def _images(checkpoint: Checkpoint, box: DeltaGenerator, above: DeltaGenerator) 
     except data.DataError as error:
         above.error(plain(error))
         raise _Stopped from error
+    images = loaders.few(images, config)
     if images.note:
         box.caption(plain(images.note))
     if trained_on != name:

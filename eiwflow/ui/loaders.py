@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from ..analysis.levels import KeptFit, LevelFacts, Passage, Staircase
     from ..checkpoint import Checkpoint
+    from ..flow import FlowConfig
 
 Kept = TypeVar("Kept")
 
@@ -45,6 +46,8 @@ PHOTOS, PHOTO_SIDE, UPLOADS = 16, 256, 8
 
 #: The most memory and seconds of a core that looking at a flow may take, by an estimate.
 MOST_LOOK_BYTES, MOST_LOOK_S = 2 * 2**30, 20.0
+#: A flow is large where one pass of the first test images takes longer; averages are then over fewer images.
+LARGE_S, FEW_IMAGES = 5.0, 16
 
 #: How Streamlit tells apart what the cached functions of all pages are given.
 HASHES: dict[str | type[Any], Callable[[Any], Any]] = {
@@ -228,14 +231,39 @@ def _admit(checkpoint: Checkpoint) -> None:
     from ..checkpoint import CheckpointError
     from ..training.cost import look
 
-    size, seconds = look(checkpoint.info.config, SURVEY_IMAGES)
+    config = checkpoint.info.config
+    size, _ = look(config, SURVEY_IMAGES)
+    images = FEW_IMAGES if is_large(config) else SURVEY_IMAGES
+    _, seconds = look(config, images)
     if size > MOST_LOOK_BYTES or seconds > MOST_LOOK_S:
         raise CheckpointError(
             checkpoint.name,
-            f"the cost of looking at {SURVEY_IMAGES} images",
+            f"the cost of looking at {images} images",
             f"at most {MOST_LOOK_BYTES / 2**30:.1f} GiB and {MOST_LOOK_S:.0f} s of a processor core",
             f"about {size / 2**30:.1f} GiB and {seconds:.0f} s",
         )
+
+
+def is_large(config: FlowConfig) -> bool:
+    """Return whether a flow is so large that averages over many images take long, by an estimate from its config."""
+    from ..training.cost import look
+
+    return look(config, SURVEY_IMAGES)[1] > LARGE_S
+
+
+def few(images: Images, config: FlowConfig) -> Images:
+    """Return images as they are, or for a large flow the first of them, with a note that says so."""
+    if not is_large(config) or len(images.test) <= FEW_IMAGES:
+        return images
+    remark = f"This flow is large: every average is over the first {FEW_IMAGES} images only, and is computed once."
+    return replace(
+        images,
+        reference=images.reference[:FEW_IMAGES],
+        test=images.test[:FEW_IMAGES],
+        note=f"{images.note} {remark}".lstrip(),
+        sources=None if images.sources is None else images.sources[:FEW_IMAGES],
+        grain=None if images.grain is None else images.grain[:FEW_IMAGES],
+    )
 
 
 # ---------------------------------------------------------------------- images
