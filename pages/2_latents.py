@@ -7,8 +7,8 @@ from eiwflow.figures import latents as figures
 from eiwflow.ui import cache, navigation
 from eiwflow.ui.columns import compared, places
 from eiwflow.ui.foreign import plain
-from eiwflow.ui.prediction import predicted
 from eiwflow.ui.rows import readable, rows
+from eiwflow.ui.widgets import predicted
 
 page = ui.begin("What does each level’s latent hold?", "Latents", compare=True)
 

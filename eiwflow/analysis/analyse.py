@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -12,11 +12,15 @@ from torch import Tensor
 from ..checkpoint import Checkpoint
 from ..data import DataError, ImageData, fixed_crops, to_tensor
 from ..flow import ConfigError
-from . import REFERENCE_IMAGES, attributes, channels, entropy, latents, levels
+from . import REFERENCE_IMAGES, attributes, channels, latents, levels
 from .evaluate import images_to_score
 from .record import TrainingRecord
 from .subjects import Look
-from .weights_pair import WeightsPair
+from .weights import WeightsPair
+from .words import channels as channel_words
+from .words import entropy as entropy_words
+from .words import shuffle as shuffle_words
+from .words import weights as weight_words
 
 #: The test image that Space goes to where no other is asked for.
 OTHER_IMAGE = 24
@@ -171,33 +175,46 @@ def _levels(request: Request) -> dict[str, Any]:
 def _weights(request: Request) -> dict[str, Any]:
     look = request.look
     found = look.measure("weights")
-    document: dict[str, Any] = found.to_dict()
-    document |= channels.report(look.flow, look.image, look.test, look.level, look.seed, look.sources)
+    document: dict[str, Any] = found.to_dict() | {
+        "in_words": weight_words.answer(found),
+        "ties_in_words": weight_words.ties(found),
+    }
+    document |= channel_words.report(
+        channels.report(look.flow, look.image, look.test, look.level, look.seed, look.sources)
+    )
     if request.beside:
         others = [
             (other.name, other.look.at(min(look.level, other.look.flow.config.levels - 1))) for other in request.beside
         ]
-        document["beside"] = [
-            WeightsPair((request.name, name), found, other.measure("weights")).to_dict() for name, other in others
-        ]
+        pairs = [WeightsPair((request.name, name), found, other.measure("weights")) for name, other in others]
+        document["beside"] = [{"in_words": weight_words.pair(pair), "halves": pair.table()} for pair in pairs]
     return document
 
 
 def _shuffle(request: Request) -> dict[str, Any]:
     look = request.look
-    found = look.measure("shuffle")
     partitions = look.measure("partitions")
-    of_deals = {
-        "in_words": partitions.in_words(),
+    coverage = {
+        "in_words": shuffle_words.coverage(partitions),
         "couplings": partitions.table(),
-        "told": partitions.told.tolist(),
+        "told": partitions.information.tolist(),
     }
-    return {**found.to_dict(), "halves_by_steps": look.measure("halves_by_steps").table(), "deals": of_deals}
+    document = shuffle_words.report(look.measure("shuffle"))
+    return {**document, "halves_by_steps": look.measure("halves_by_steps").table(), "deals": coverage}
 
 
 def _entropy(request: Request) -> dict[str, Any]:
-    look = request.look
-    return entropy.report(look.flow, look.test, look.seed, look.sources, look.record, request.level)
+    look, level = request.look, request.level
+    found, account = look.measure("entropies"), look.measure("account")
+    numbers = [each.number for each in found.levels if level in (None, each.number)]
+    growth = look.measure("growth")
+    return found.to_dict(level) | {
+        "in_words": [entropy_words.answer(found, number) for number in numbers],
+        "account": account.to_dict() | {"in_words": entropy_words.account(account)},
+        "self_test": [test.row() for test in look.measure("self_tests") if test.number in numbers],
+        "leakage": [asdict(loss) for loss in look.measure("leakages")],
+        "growth": None if growth is None else [row for row in growth.table() if row["level"] in numbers],
+    }
 
 
 def _latents(request: Request) -> dict[str, Any]:

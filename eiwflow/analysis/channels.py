@@ -1,4 +1,4 @@
-"""One channel at a time: what its weight is worth, and where in the image it is at home."""
+"""One channel at a time: what its weight is worth, and which pixels it depends on and decides."""
 
 from __future__ import annotations
 
@@ -16,9 +16,8 @@ from ..flow import ConfigError, Latents, MultiScaleFlow, quantise
 from ..flow.channel_weights import Solver, pool
 from ..flow.shuffle import Shuffle
 from ..flow.split import standard_normal_log_prob
-from .levels import to_pixels
-from .weights import BATCH, dequantised, features_at, interval, resampled, shuffle_at
-from .words.numbers import signed
+from .levels import dequantised, kept_channels, to_pixels
+from .weights import BATCH, features_at, interval, resampled, shuffle_at
 
 #: Test images that an ablation is over, and that resampling is over.
 ABLATION_IMAGES, RESAMPLED_IMAGES = 64, 16
@@ -34,9 +33,9 @@ GREY_LEVELS = 256
 class HeldSolver(nn.Module):
     """A Solver some of whose log-weights are held at numbers, whatever the image; NaN in ``held`` leaves one free.
 
-    The other part still decides what is free, so the weights around it stay an exactly invertible map.
+    The other half still decides what is free, so the Weights around it stay an exactly invertible map.
 
-    Shapes: ``held`` (C_p,), C_p channels of the Solver, or (N, C_p) with a number for each of N images.
+    Shapes: ``held`` (C_h,), or (N, C_h) with a number for each of N images, of the C_h channels of its half.
     """
 
     held: Tensor
@@ -47,11 +46,11 @@ class HeldSolver(nn.Module):
         self.register_buffer("held", held)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return log ω (N, C_p) of the part that x is not."""
+        """Return log ω (N, C_h) of the half that x is not."""
         return self.solve(pool(x))
 
     def solve(self, pooled: Tensor) -> Tensor:
-        """Return log ω from the pooled other part."""
+        """Return log ω from the pooled other half."""
         return torch.where(self.held.isnan(), self.solver.solve(pooled), self.held)
 
 
@@ -65,7 +64,8 @@ def hold(shuffle: Shuffle, held: Tensor) -> Shuffle:
     copied = copy.deepcopy(shuffle)
     if copied.weights is None:
         raise ConfigError("This flow's split policy applies no weights, so there are none to hold.")
-    kept, emitted = held.split(copied.weights.parts, dim=-1)
+    halves = [solver.out.out_features for solver in (copied.weights.kept, copied.weights.emitted)]
+    kept, emitted = held.split(halves, dim=-1)
     copied.weights.add_module("kept", HeldSolver(copied.weights.kept, kept))
     copied.weights.add_module("emitted", HeldSolver(copied.weights.emitted, emitted))
     return copied
@@ -98,7 +98,8 @@ class Ablation:
 
     Attributes:
         level: from 1.
-        order: channel numbers by position, those passed on first.
+        order: channel numbers by position, kept ones first.
+        kept: how many are passed on.
         held: (C,) the means over images that log ω is held at, nats, by position.
         costs: (N, C) bits/dim more than before, per image; negative where the image is better off without.
         costs_of_all: (N,) the same with all weights of the level held.
@@ -108,16 +109,11 @@ class Ablation:
 
     level: int
     order: tuple[int, ...]
+    kept: int
     held: np.ndarray
     costs: np.ndarray
     costs_of_all: np.ndarray
     sources: tuple[int, ...] | None = None
-    passed_on: int | None = None
-
-    @property
-    def kept(self) -> int:
-        """How many channels are passed on; half of them where that is not stated."""
-        return self.passed_on or len(self.order) // 2
 
     @property
     def parts(self) -> list[str]:
@@ -139,24 +135,6 @@ class Ablation:
         """The mean cost of holding all weights of the level and its 95 % bootstrap interval, bits/dim."""
         low, high = interval(resampled(len(self.costs), self.sources) @ self.costs_of_all)
         return float(self.costs_of_all.mean()), float(low), float(high)
-
-    def in_words(self) -> str:
-        """Return which weights matter, in one or two sentences."""
-        (low, high), mean = self.interval, self.mean
-        all_mean, all_low, all_high = self.of_all
-        total = (
-            f"Held at their means, all weights of level {self.level} together cost {signed(all_mean, 4)} bits/dim "
-            f"(95 % interval {signed(all_low, 4)} to {signed(all_high, 4)})."
-        )
-        if not (low > 0).any():
-            return f"{total} Of no single channel's weight can it be said that it matters: every interval reaches 0."
-        most = int(np.where(low > 0, mean, -np.inf).argmax())
-        ends = f"{signed(low[most], 4)} to {signed(high[most], 4)}"
-        return (
-            f"{total} Of single channels, the weight of channel {self.order[most]} matters most: "
-            f"{signed(mean[most], 4)} ({ends}); {int((low > 0).sum())} of {len(mean)} intervals lie above 0, "
-            f"{int((high < 0).sum())} below."
-        )
 
     def table(self) -> list[dict[str, Any]]:
         """Return one row a channel, by position."""
@@ -195,7 +173,7 @@ def ablate(
     shuffle, images = shuffle_at(flow, level), images[:ABLATION_IMAGES]
     free = torch.full((shuffle.channels,), math.nan, dtype=next(flow.parameters()).dtype)
     before = hold(shuffle, free)  # refuses a Shuffle without weights
-    features = torch.cat([features_at(flow, x, level) for x in dequantised(flow, images, seed).split(BATCH)])
+    features = torch.cat([features_at(flow, x, level) for x in dequantised(flow, images, seed, BATCH)])
     held = _log_weights_of(shuffle, features).mean(dim=0)
     alone = torch.where(torch.eye(len(held), dtype=torch.bool), held, free)
     log_probs = [_log_prob_from(flow, features, level, arm) for arm in (before, *(hold(shuffle, h) for h in alone))]
@@ -205,10 +183,10 @@ def ablate(
     return Ablation(
         level=level,
         order=tuple(shuffle.order.tolist()),
+        kept=kept_channels(flow, level),
         held=held.double().numpy(),
         costs=costs[:, :-1],
         costs_of_all=costs[:, -1],
-        passed_on=shuffle.kept,
         sources=None if sources is None else tuple(int(source) for source in sources[:ABLATION_IMAGES]),
     )
 
@@ -233,7 +211,7 @@ def _log_prob_from(flow: MultiScaleFlow, features: Tensor, level: int, shuffle: 
 
 @dataclass(frozen=True, eq=False)
 class EnergyGradient:
-    """Which pixels a channel's energy listens to. Energy: the mean square of the channel's map before the Shuffle.
+    """Which pixels a channel's energy depends on. Energy: the mean square of the channel's map before the Shuffle.
 
     Attributes:
         level: from 1.
@@ -250,20 +228,15 @@ class EnergyGradient:
     map: np.ndarray
     gradient: np.ndarray
 
-    def in_words(self) -> str:
-        """Return how many pixels hold most of the gradient, in one sentence."""
+    @property
+    def half_of_it(self) -> int:
+        """How many pixels hold half of the squared gradient; 0 where no pixel changes the energy."""
         squares = np.sort(np.square(self.gradient), axis=None)[::-1]
-        if not squares.sum():
-            return f"No pixel moves the energy of channel {self.channel}."
-        needed = int(np.searchsorted(squares.cumsum(), squares.sum() / 2)) + 1
-        return (
-            f"Half of the squared gradient of channel {self.channel}'s energy lies on {needed} of {squares.size:,} "
-            f"pixels ({100 * needed / squares.size:.2g} %)."
-        )
+        return int(np.searchsorted(squares.cumsum(), squares.sum() / 2)) + 1 if squares.sum() else 0
 
 
 def energy_gradient(flow: MultiScaleFlow, image: Tensor, level: int, channel: int, seed: int = 0) -> EnergyGradient:
-    """Return which pixels of one uint8 image (1, C, H, W) the energy of a channel listens to.
+    """Return which pixels of one uint8 image (1, C, H, W) the energy of a channel depends on.
 
     Raises:
         ConfigError: the level has no Shuffle, or no channel of this number.
@@ -271,7 +244,8 @@ def energy_gradient(flow: MultiScaleFlow, image: Tensor, level: int, channel: in
     """
     _position(flow, level, channel)
     with torch.enable_grad():
-        x = dequantised(flow, image, seed).requires_grad_()
+        (x,) = dequantised(flow, image, seed)
+        x.requires_grad_()
         map_ = features_at(flow, x, level)[0, channel]
         energy = map_.square().mean()
         (gradient,) = torch.autograd.grad(energy, x)
@@ -292,7 +266,7 @@ class Resampling:
         level: from 1.
         channel: its number.
         zeroed: whether ε is zero rather than drawn from N(0, 1).
-        frozen: whether the level's weights were held at those of the original image on the way back.
+        frozen: whether the level's weights were held at those of the original image while decoding.
         image, changed: bytes (H, W, C); ``changed`` is the first draw.
         change: (H, W) grey levels, root mean square over colours and draws, of x within the range of bytes.
         draws: how many draws of ε the change is over.
@@ -312,15 +286,6 @@ class Resampling:
     def rms(self) -> float:
         """The change over all pixels, grey levels, root mean square."""
         return float(np.sqrt(np.square(self.change).mean()))
-
-    def in_words(self) -> str:
-        """Return how much the image changes, in one sentence."""
-        how = "set to zero" if self.zeroed else f"drawn anew ({self.draws} draws)"
-        weights = ", the weights frozen at the original image," if self.frozen else ""
-        return (
-            f"With the ε of channel {self.channel} {how}{weights} the image changes by {self.rms:.2g} of "
-            f"{GREY_LEVELS} grey levels (root mean square), {self.change.max():.2g} where it changes most."
-        )
 
 
 def replace_channel(latents: Latents, level: int, place: int, seed: int | None) -> Latents:
@@ -357,16 +322,16 @@ def resample_channel(
 ) -> Resampling:
     """Return one uint8 image (1, C, H, W) after a single emitted channel was given another ε.
 
-    On the way back the kept half's weights are found from what was emitted, and the emitted half's from the kept one:
-    where the policy weighs, another ε also changes the other channels' amplitudes. ``frozen`` holds them.
+    While decoding, the kept half's weights are found from what was emitted, and the emitted half's from the kept one:
+    where the flow has channel weights, another ε also changes the other channels' amplitudes. ``frozen`` holds them.
 
     Raises:
-        ConfigError: the level has no Shuffle, no channel of this number, or keeps it: it has no ε of its own there.
+        ConfigError: the level has no Shuffle, no channel of this number, or passes it on: it has no ε of its own there.
         NonFiniteError: the flow gives no finite number on the way.
 
     """
     place = _emitted_place(flow, level, channel)
-    x = dequantised(flow, image, seed)
+    (x,) = dequantised(flow, image, seed)
     draws = 1 if zeroed else EPSILON_DRAWS
     latents = Latents([noise.repeat(draws, 1, 1, 1) for noise in flow.encode(x).levels])
     frozen = frozen and shuffle_at(flow, level).weights is not None
@@ -386,7 +351,7 @@ def resample_channel(
 
 @dataclass(frozen=True, eq=False)
 class Reach:
-    """How much the image changes when an emitted channel is drawn anew, over images.
+    """How much the image changes when a factored-out channel is resampled, over images.
 
     Attributes:
         level: from 1.
@@ -411,15 +376,6 @@ class Reach:
         """The 95 % bootstrap interval of the mean, two (C/2,)."""
         return interval(resampled(len(self.changes), self.sources) @ self.changes)
 
-    def in_words(self) -> str:
-        """Return which channels the image needs most, in one sentence."""
-        most, least = int(self.mean.argmax()), int(self.mean.argmin())
-        return (
-            f"Drawn anew, emitted channel {self.channels[most]} changes the image the most, by {self.mean[most]:.2g} "
-            f"of {GREY_LEVELS} grey levels, and channel {self.channels[least]} the least, by {self.mean[least]:.2g} "
-            f"(root mean square, mean over {len(self.changes)} images)."
-        )
-
     def table(self) -> list[dict[str, Any]]:
         """Return one row an emitted channel, by position."""
         low, high = self.interval
@@ -442,7 +398,7 @@ def reach(
 
     """
     order = shuffle_at(flow, level).order.tolist()
-    x = dequantised(flow, images[:RESAMPLED_IMAGES], seed)
+    (x,) = dequantised(flow, images[:RESAMPLED_IMAGES], seed, RESAMPLED_IMAGES)
     latents = flow.encode(x)
     channels = order[latents.levels[level - 1].shape[1] :]
     changes = []
@@ -457,10 +413,27 @@ def reach(
     )
 
 
+@dataclass(frozen=True, eq=False)
+class Report:
+    """What is measured of every channel of a level.
+
+    Attributes:
+        ablation: what each weight is worth; None where the flow has none.
+        reach: how much the image changes with each factored-out channel.
+        pixels: by position the channel's energy gradient, and the image after it was resampled; None where the channel
+            is passed on.
+
+    """
+
+    ablation: Ablation | None
+    reach: Reach
+    pixels: tuple[tuple[EnergyGradient, Resampling | None], ...]
+
+
 def report(
     flow: MultiScaleFlow, image: Tensor, images: Tensor, level: int, seed: int = 0, sources: Sequence[int] | None = None
-) -> dict[str, Any]:
-    """Return what each channel of a level is worth and where it is at home, as what JSON can hold.
+) -> Report:
+    """Return what each channel of a level is worth, and which pixels it depends on and decides.
 
     Arguments:
         flow: an initialised one.
@@ -482,22 +455,8 @@ def report(
     for channel in shuffle.order.tolist():
         gradient = energy_gradient(flow, image, level, channel, seed)
         change = resample_channel(flow, image, level, channel, seed) if channel in reached.channels else None
-        pixels.append(
-            {
-                "channel": channel,
-                "energy": gradient.energy,
-                "energy_in_words": gradient.in_words(),
-                "change_grey_levels": None if change is None else change.rms,
-                "change_in_words": None if change is None else change.in_words(),
-            }
-        )
-    return {
-        "ablation_in_words": None if held is None else held.in_words(),
-        "ablation": [] if held is None else held.table(),
-        "resampling_in_words": reached.in_words(),
-        "resampling": reached.table(),
-        "pixels": pixels,
-    }
+        pixels.append((gradient, change))
+    return Report(held, reached, tuple(pixels))
 
 
 def _change(changed: Tensor, x: Tensor) -> Tensor:
@@ -514,8 +473,10 @@ def _position(flow: MultiScaleFlow, level: int, channel: int) -> int:
 
 
 def _emitted_place(flow: MultiScaleFlow, level: int, channel: int) -> int:
-    """Return where a channel stands among those factored out."""
-    place = _position(flow, level, channel) - shuffle_at(flow, level).kept
+    """Return where a channel stands in the emitted half."""
+    place = _position(flow, level, channel) - kept_channels(flow, level)
     if place < 0:
-        raise ConfigError(f"channel is {channel}, which level {level} keeps: only emitted channels have an ε there.")
+        raise ConfigError(
+            f"channel is {channel}, which level {level} passes on: only factored-out channels have an ε there."
+        )
     return place

@@ -7,7 +7,6 @@ that it multiplied by. What comes back is compared with what went in, level by l
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,23 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..flow import FlowConfig, MultiScaleFlow, NonFiniteError, dequantise
-from ..flow.bijection import generator_for
+from ..flow import FlowConfig, MultiScaleFlow, NonFiniteError
 from ..flow.level import Level
-from .evaluate import Evaluation
-from .levels import power
-from .round_trip import EPSILON
-from .words.numbers import counted, floor_in_words
+from .levels import dequantised
 
 #: The parts of a level that have parameters, in forward order.
 PARTS = ("actnorm", "mixing", "coupling", "shuffle", "prior")
-PART_NAMES = {
-    "actnorm": "ActNorm",
-    "mixing": "1×1 convolutions",
-    "coupling": "coupling networks",
-    "shuffle": "the Shuffle's weights",
-    "prior": "the prior",
-}
 #: How a parameter's name inside a level tells its part.
 _PLACES = {
     ".actnorm.": "actnorm",
@@ -58,8 +46,8 @@ class LevelAnatomy:
         number: the level, from 1.
         shape_in: (C/4, 2H, 2W), what the level takes.
         shape: (C, H, W), inside the level, after its squeeze.
-        kept: the shape of what goes on; None at the last level.
-        emitted: the shape of what leaves.
+        kept: the shape of what is passed on; None at the last level.
+        emitted: the shape of what is factored out.
         parameters: how many, for each of :data:`PARTS`.
         singular_values: (K, C) of each step's 1×1 convolution with ActNorm's scale folded in, largest first.
 
@@ -116,30 +104,6 @@ class Anatomy:
     def worst(self) -> LevelAnatomy:
         """The level with the largest condition number."""
         return max(self.levels, key=lambda level: level.condition.max())
-
-    def in_words(self) -> str:
-        """Return one sentence on its make."""
-        config, counts = self.config, self.parameters
-        largest = max(counts, key=counts.__getitem__)
-        channels, height, width = config.shape
-        return (
-            f"A flow of {counted(config.levels, 'level')} of {counted(config.steps, 'step')} for {channels}×{height}×"
-            f"{width} images, split policy {config.split}, {config.prior} prior: {self.total:,} parameters, "
-            f"{100 * counts[largest] / self.total:.3g} % of them in {PART_NAMES[largest]}."
-        )
-
-    def condition_in_words(self) -> str:
-        """Return two sentences on its worst-conditioned step."""
-        level = self.worst
-        condition = level.condition.max()
-        if not math.isfinite(condition):
-            flat = f"Level {level.number}, step {level.worst_step} flattens a direction of channel space"
-            return f"{flat}: it has no inverse."
-        return (
-            f"The worst-conditioned 1×1 convolution is that of level {level.number}, step {level.worst_step}: it "
-            f"stretches one direction of channel space {factor(condition)} times as much as another. Undoing it can "
-            f"make a rounding of {power(EPSILON / 2)} as large as {_power(EPSILON / 2 * condition)}."
-        )
 
     def part_table(self) -> list[dict[str, Any]]:
         """Return one row a level and part, with its parameters."""
@@ -201,8 +165,8 @@ class LevelInversion:
         max_abs: the largest |inverse(forward(h)) − h| of its inputs h.
         relative: the largest ‖inverse(forward(h)) − h‖ / ‖h‖ over images.
         coupling: (K, 2), the smallest and the largest scale eˢ of each step's coupling.
-        weights: the smallest and the largest ω of the Shuffle; None where it weighs nothing.
-        prior: the smallest and the largest σ of what leaves; None where σ is 1.
+        weights: the smallest and the largest channel weight ω; None where there are none.
+        prior: the smallest and the largest σ of the prior; None where σ is 1.
 
     """
 
@@ -231,20 +195,6 @@ class Inversion:
     max_abs: float
     relative: float
 
-    def in_words(self) -> str:
-        """Return one sentence."""
-        least = max(self.levels, key=lambda level: level.relative)
-        alone = (
-            ""
-            if len(self.levels) == 1
-            else f"; level by level, the inverse of level {least.number} is off most, by {_power(least.relative)} of "
-            "its input's norm"
-        )
-        return (
-            f"Over {counted(self.images, 'test image')}, decoding undoes encoding to {_power(self.max_abs)}, where a "
-            f"grey level is {power(1 / 256)}{alone}."
-        )
-
 
 @torch.no_grad()
 def inversion(flow: MultiScaleFlow, images: Tensor, batch: int = 32) -> Inversion:
@@ -259,12 +209,10 @@ def inversion(flow: MultiScaleFlow, images: Tensor, batch: int = 32) -> Inversio
         NonFiniteError: a level gave a value that is not finite.
 
     """
-    generator = generator_for(0, "inversion")
     shown = images[:IMAGES]
     of_levels: list[list[LevelInversion]] = [[] for _ in flow.levels]
     whole = []
-    for part in shown.split(batch):
-        x = dequantise(part, generator, next(flow.parameters()).dtype, flow.config.bits)
+    for x in dequantised(flow, shown, batch=batch):
         whole.append(_errors(flow.decode(flow.encode(x)), x))
         kept: Tensor | None = x
         for level, seen in zip(flow.levels, of_levels, strict=True):
@@ -376,44 +324,6 @@ def step_table(made: Anatomy, there_and_back: Inversion) -> list[dict[str, Any]]
     ]
 
 
-def cells(made: Anatomy, there_and_back: Inversion) -> list[dict[str, str]]:
-    """Return the columns of the table that a page has room for, as people read them, and a row for the whole flow."""
-    rows = [
-        {
-            "": f"level {level.number}",
-            "largest error": _power(seen.max_abs),
-            "relative error": _power(seen.relative),
-            "worst condition number": f"{factor(level.condition.max())} (step {level.worst_step})",
-            "singular values": _from_to(level.singular_values.min(), level.singular_values.max()),
-            "coupling scales seen": _from_to(seen.coupling.min(), seen.coupling.max()),
-            "weights ω seen": "–" if seen.weights is None else _from_to(*seen.weights),
-            "prior σ seen": "–" if seen.prior is None else _from_to(*seen.prior),
-        }
-        for level, seen in zip(made.levels, there_and_back.levels, strict=True)
-    ]
-    errors = {
-        "": "whole flow",
-        "largest error": _power(there_and_back.max_abs),
-        "relative error": _power(there_and_back.relative),
-    }
-    return [*rows, {**dict.fromkeys(rows[0], ""), **errors}]
-
-
-def score_in_words(found: Evaluation, said: float | None = None) -> str:
-    """Return one sentence on bits/dim, beside what the file says of its own test images where it says so."""
-    over = f"{counted(found.n, 'test image')} of {found.data}"
-    error = (
-        f" ± {found.bits_per_dim_stderr:.3f} (standard error"
-        f"{f' over {found.clusters} photographs' if found.clusters else ''})"
-        if math.isfinite(found.bits_per_dim_stderr)
-        else ""
-    )
-    beside = "" if said is None else f" The file says {said:.3f}, measured when its training ended."
-    note = f" {found.note[0].upper()}{found.note[1:]}." if found.note else ""
-    floor = f" {floor_in_words(found.floor_bits_per_dim)}" if found.floor_bits_per_dim is not None else ""
-    return f"{found.bits_per_dim:.3f}{error} bits/dim on {over}; 8 would be the raw bytes.{floor}{beside}{note}"
-
-
 def _ends(name: str, ends: tuple[float, float] | None) -> dict[str, float | None]:
     low, high = ends or (None, None)
     return {f"{name}_min": low, f"{name}_max": high}
@@ -421,18 +331,3 @@ def _ends(name: str, ends: tuple[float, float] | None) -> dict[str, float | None
 
 def _shape(shape: Shape) -> str:
     return "×".join(map(str, shape))
-
-
-def _from_to(low: float, high: float) -> str:
-    return f"{factor(low)} … {factor(high)}"
-
-
-def factor(number: float) -> str:
-    """Return a positive number in three digits, a very large or small one as a power."""
-    if 100 <= number < 1e5:
-        return f"{number:,.0f}"
-    return f"{number:.3g}" if 1e-3 <= number < 100 else _power(number)
-
-
-def _power(number: float) -> str:
-    return power(number) if math.isfinite(number) else "not finite"

@@ -11,7 +11,6 @@ from scipy.ndimage import gaussian_filter1d
 
 from ..training.run import read_records
 from .record import record_folder
-from .words.numbers import fixed
 
 #: Width of the smoothing (one standard deviation) as a share of the points of a curve.
 SMOOTHING = 0.02
@@ -47,24 +46,6 @@ class TrainingCurve:
     def window(self) -> float:
         """The window's standard deviation in points."""
         return max(1.0, SMOOTHING * len(self.steps))
-
-    def in_words(self) -> str:
-        """Return one sentence."""
-        smoothed, half, test = self.smoothed, len(self.steps) // 2, self.test_bits_per_dim
-        end = "" if test is None else f"; the images that it was scored on at the end cost {fixed(test, 3)}"
-        return (
-            f"In {self.steps[-1]:,} steps the training batches went from {fixed(self.bits_per_dim[0], 2)} to "
-            f"{fixed(smoothed[-1], 2)} bits/dim, {fixed(smoothed[half] - smoothed[-1], 2)} of it in the second "
-            f"half{end}."
-        )
-
-    def rate_in_words(self) -> str:
-        """Return how the learning rate ran."""
-        rate, peak = self.learning_rate, int(self.learning_rate.argmax())
-        return (
-            f"The learning rate is highest at step {self.steps[peak]:,}, {rate[peak]:.2g}, and ends at {rate[-1]:.2g} "
-            f"at step {self.steps[-1]:,}."
-        )
 
     def table(self) -> list[dict[str, Any]]:
         """Return one row a point."""

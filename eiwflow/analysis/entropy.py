@@ -5,8 +5,8 @@ h(f(x)) = h(x) + E log|det|, raw entropy rises by mere scaling. So three things 
 entropy a dimension, beside that of N(0, 1); negentropy and redundancy, which know no scale; and the log-det account.
 
 The entropies are estimates from test images. Values of one image are not independent of each other, nor are crops of
-one photograph: intervals come from drawing whole images, or whole photographs where they are known, anew
-(:mod:`.bootstrap`), jointly for all channels of a level.
+one one photograph: intervals come from a bootstrap over whole images, or whole photographs where they are known
+(:mod:`.intervals`), jointly for all channels of a level.
 """
 
 from __future__ import annotations
@@ -30,13 +30,12 @@ from ..flow.policies import entropy_order
 from ..flow.split import standard_normal_log_prob
 from . import intervals
 from .intervals import Estimate
-from .levels import power, traces
+from .levels import traces
 from .record import LevelRecord, TrainingRecord
-from .words.numbers import fixed, signed
 
-#: What is measured of a channel, all in nats a value: h, the Gaussian entropy of its variance minus h, J and Ĥ.
+#: What is measured of a channel, all in nats a value: h, the Gaussian entropy of its variance minus h, spectral
+#: redundancy, and the entropy rate Ĥ.
 MEASURES = ("marginal", "negentropy", "redundancy", "rate")
-SYMBOLS = {"marginal": "h", "negentropy": "negentropy", "redundancy": "J", "rate": "Ĥ"}
 #: What each would be of N(0, I).
 OF_NOISE = {"marginal": GAUSSIAN_ENTROPY, "negentropy": 0.0, "redundancy": 0.0, "rate": GAUSSIAN_ENTROPY}
 ESTIMATORS = {
@@ -50,8 +49,6 @@ ESTIMATORS = {
 IMAGES, VALUES_PER_IMAGE, RESAMPLES = 128, 16, 100
 #: With fewer images an interval over them means nothing; with fewer values h is biased by more than 0.02 nats.
 MIN_IMAGES, MIN_VALUES = 32, 128
-#: Up to this distance from N(0, 1), in nats a value, marginal entropies are called nearly flat.
-FLAT = 0.15
 
 
 # ---------------------------------------------------------------------- channels, with intervals over images
@@ -62,7 +59,7 @@ class Channels:
     """Measures of C channels over N images; the channels keep their places.
 
     Attributes:
-        values: (4, C) in nats a value, one row for each of :data:`MEASURES`; J and Ĥ are NaN for a single pixel.
+        values: (4, C) in nats a value, one row for each of :data:`MEASURES`; the last two are NaN for a single pixel.
         resampled: (B, 4, C), the same for B draws of the images with replacement.
 
     """
@@ -139,7 +136,7 @@ def _marginals(values: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Half:
-    """The channels that share a fate.
+    """The channels that are passed on, or those that are factored out.
 
     Attributes:
         numbers: their numbers before the Shuffle.
@@ -158,10 +155,10 @@ class Stage:
     """A level's two halves at one stage of the Shuffle.
 
     Attributes:
-        name: ``number`` (halves of the channel numbers, no Shuffle), ``order`` (the order in force), ``weights`` (the
-            order in force, and weighed), or ``entropy`` (the order that these images' J would give).
-        kept: None at the last level.
-        emitted: what leaves.
+        name: ``number`` (halves of the channel numbers, no Shuffle), ``order`` (the order used), ``weights`` (the order
+            used, and weighted), or ``entropy`` (the order that sorting by these images' redundancy would give).
+        kept: what is passed on; None at the last level.
+        emitted: what is factored out.
         gaps: each measure's mean over the kept channels minus that over the emitted ones; empty at the last level.
 
     """
@@ -172,33 +169,27 @@ class Stage:
     gaps: dict[str, Estimate]
 
     @property
+    def parts(self) -> list[tuple[str, Half]]:
+        """The halves that there are, by name: ``kept`` and ``emitted``."""
+        return [(part, half) for part, half in (("kept", self.kept), ("emitted", self.emitted)) if half is not None]
+
+    @property
     def halves(self) -> tuple[Half, Half]:
-        """What leaves and what stays, at a level that splits."""
+        """What is factored out and what is passed on, at a level that splits."""
         assert self.kept is not None
         return self.emitted, self.kept
 
 
 @dataclass(frozen=True)
 class Line:
-    """The channel with the least J of those that stay, the one with the most of those that leave, and J's difference.
+    """The least redundant channel that is passed on, the most redundant that is factored out, and their difference.
 
-    It is negative where the order in force, made before the first training step, no longer sorts the two.
+    It is negative where the order used, made before the first training step, no longer sorts the two.
     """
 
-    stays: int
-    leaves: int
+    kept: int
+    emitted: int
     difference: Estimate
-
-    def in_words(self) -> str:
-        """Return one sentence, or nothing where the line is clear."""
-        if self.difference.is_near_zero:
-            return (
-                f"At the split line it is a near-tie: channel {self.stays} stays and channel {self.leaves} leaves, "
-                f"and their J differ by {self.difference}."
-            )
-        if self.difference.value < 0:
-            return f"Sorted anew, channel {self.leaves}, which leaves, would stay before channel {self.stays}."
-        return ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,7 +200,7 @@ class LevelEntropies:
         number: the level, from 1.
         shape: (C, H, W), inside the level.
         stages: in the order in which they happen; the last level has one.
-        noise: ε, what leaves, standardised by its prior.
+        noise: ε, what is factored out, standardised by its prior.
         line: the two channels nearest to crossing the split line, where the order is by entropy; else None.
 
     """
@@ -225,8 +216,8 @@ class LevelEntropies:
         return next((stage for stage in self.stages if stage.name == name), None)
 
     @property
-    def in_force(self) -> Stage:
-        """What the flow really splits: ordered, and weighed where its policy weighs."""
+    def used(self) -> Stage:
+        """What the flow really splits: ordered, and weighted where it has channel weights."""
         return self.stage("weights") or self.stage("order") or self.stages[0]
 
 
@@ -271,99 +262,20 @@ class Entropies:
         over = f"their {self.sources} photographs" if self.sources else "images"
         return f"95 % bootstrap interval over {over}"
 
-    def method(self, measured: str) -> tuple[str, str, str]:
-        """Return what estimates a measure, from how much, and what its intervals are."""
-        counts = sorted({self.values(level.number) for level in self.levels})
-        values = f", {' to '.join(f'{count:,}' for count in {counts[0]: 0, counts[-1]: 0})} values a channel"
-        marginal = measured in ("marginal", "negentropy")
-        return ESTIMATORS[measured], f"{self.images} test images{values if marginal else ''}", self.interval
-
-    def in_words(self, number: int = 1) -> str:
-        """Return what leaves and what stays at a level, in J."""
-        level = self.level(number)
-        emitted, kept = level.in_force.emitted, level.in_force.kept
-        if kept is None:
-            found = "" if math.isnan(_j(emitted).value) else f", with a redundancy of {_j(emitted)} nats a pixel"
-            return f"Level {number} is the last: all {len(emitted.numbers)} channels leave{found}."
-        if math.isnan(_j(emitted).value):
-            return f"At level {number} a channel is a single pixel: it has no redundancy."
-        sentences = [self._found(level), self._otherwise(level), level.line.in_words() if level.line else ""]
-        return " ".join(sentence for sentence in sentences if sentence)
-
-    def _found(self, level: LevelEntropies) -> str:
-        (emitted, kept), gap = level.in_force.halves, level.in_force.gaps["redundancy"]
-        said = (
-            f"At level {level.number} the {len(emitted.numbers)} channels that leave have a redundancy of "
-            f"{_j(emitted)} nats a pixel, the {len(kept.numbers)} that stay {_j(kept)}"
-        )
-        if gap.is_near_zero:
-            return f"{said}: no difference that these images show."
-        return f"{said}." if gap.value > 0 else f"{said}: what has more structure leaves."
-
-    def _otherwise(self, level: LevelEntropies) -> str:
-        if (numbered := level.stage("number")) is not None:
-            emitted, kept = numbered.halves
-            return f"Halved by channel number, {_j(emitted)} would leave and {_j(kept)} stay."
-        if (entropy := level.stage("entropy")) is None:
-            return ""
-        said = f"The split {self.split} does not look at entropy"
-        emitted, kept = entropy.halves
-        others = set(emitted.numbers) - set(level.in_force.emitted.numbers)
-        if not others:
-            return f"{said}, and yet the order of J would send out the same channels."
-        return (
-            f"{said}; the order of J would send out {len(others)} other channel{'s' * (len(others) > 1)}, "
-            f"so that {_j(emitted)} would leave and {_j(kept)} stay."
-        )
-
-    def shape_in_words(self, number: int = 1) -> str:
-        """Return how far the values of both halves of a level are from a Gaussian, and what the weights did to that."""
-        level = self.level(number)
-        found = [f"what {_VERBS[part]} {half.means['negentropy']}" for part, half in _parts(level.in_force)]
-        sentence = f"The values at level {number} are this far from a Gaussian, in nats a value: {', '.join(found)}"
-        if level.in_force.name != "weights":
-            return f"{sentence}."
-        ordered = level.stage("order")
-        before = [f"{half.means['negentropy']}" for _, half in _parts(ordered)] if ordered is not None else []
-        return f"{sentence}. Before they were weighed it was {' and '.join(before)}."
-
-    def raw_in_words(self) -> str:
-        """Return how near the marginal entropy of what leaves is to that of N(0, 1) once its prior has seen it."""
-        found = [level.noise.means["marginal"].value for level in self.levels]
-        furthest = max(abs(value - GAUSSIAN_ENTROPY) for value in found)
-        verdict = "nearly flat, since ActNorm and the prior see to that" if furthest < FLAT else "not flat"
-        values = ", ".join(fixed(value, 2) for value in found)
-        return (
-            f"Standardised by its prior, what leaves has h = {values} nats a value, level by level. That is at most "
-            f"{furthest:.2f} from the {GAUSSIAN_ENTROPY:.4f} of N(0, 1): {verdict}."
-        )
-
-    def describe(self, measured: str) -> str:
-        """Return one sentence on a measure at every level: what a chart of it shows."""
-        parts = []
-        for level in self.levels:
-            found = [f"{part} {half.means[measured]}" for part, half in _parts(level.in_force)]
-            nothing = math.isnan(level.in_force.emitted.means[measured].value)
-            parts.append(f"level {level.number}: {'none' if nothing else ', '.join(found)}")
-        return f"In nats a value, {SYMBOLS[measured]} is at {'; '.join(parts)}."
-
     def table(self) -> list[dict[str, Any]]:
         """Return one row a half, stage and level."""
         rows = []
-        for head, half in self._halves():
+        for head, half in self.halves():
             row = dict(head)
             for name, mean in half.means.items():
                 row |= {f"{name}_nats": mean.value, f"{name}_interval_nats": mean.error}
             rows.append(row)
         return rows
 
-    def cells(self) -> list[dict[str, Any]]:
-        """Return the same rows with each mean and its interval as they are read."""
-        return [head | _cells(half.means) for head, half in self._halves()]
-
-    def _halves(self) -> Iterator[tuple[dict[str, Any], Half]]:
+    def halves(self) -> Iterator[tuple[dict[str, Any], Half]]:
+        """Yield every half of every stage and level, with what it is."""
         for level in self.levels:
-            halves = [(stage.name, part, half) for stage in level.stages for part, half in _parts(stage)]
+            halves = [(stage.name, part, half) for stage in level.stages for part, half in stage.parts]
             for stage, part, half in [*halves, ("standardised", "emitted", level.noise)]:
                 yield {"level": level.number, "stage": stage, "part": part, "channels": len(half.numbers)}, half
 
@@ -374,7 +286,7 @@ class Entropies:
             | {f"{name}_nats": float(values[place]) for name, values in half.channels.items()}
             for level in self.levels
             for stage in level.stages
-            for part, half in _parts(stage)
+            for part, half in stage.parts
             for place, number in enumerate(half.numbers)
         ]
 
@@ -389,27 +301,11 @@ class Entropies:
             "interval": self.interval,
             "halves": [row for row in self.table() if row["level"] in levels],
             "channels": [row for row in self.channel_table() if row["level"] in levels],
-            "in_words": [self.in_words(level) for level in levels],
         }
 
 
-_VERBS = {"kept": "stays", "emitted": "leaves"}
-
-
-def _j(half: Half) -> Estimate:
-    return half.means["redundancy"]
-
-
-def _cells(means: dict[str, Estimate]) -> dict[str, str]:
-    return {SYMBOLS[name]: "–" if math.isnan(mean.value) else str(mean) for name, mean in means.items()}
-
-
-def _parts(stage: Stage) -> list[tuple[str, Half]]:
-    return [(part, half) for part, half in (("kept", stage.kept), ("emitted", stage.emitted)) if half is not None]
-
-
 def entropies(flow: MultiScaleFlow, images: Tensor, seed: int = 0, sources: Sequence[int] | None = None) -> Entropies:
-    """Measure what stays and what leaves at every level.
+    """Measure what is passed on and what is factored out at every level.
 
     Arguments:
         flow: to look at.
@@ -437,7 +333,8 @@ class _Seen:
 
     number: int
     order: Tensor | None
-    weighed: bool
+    weighted: bool
+    kept: int
     features: Tensor
     after: Tensor
     noise: Tensor
@@ -447,21 +344,22 @@ def _joined(batches: list[LevelTrace]) -> _Seen:
     first = batches[0]
     after = [torch.cat([b.emitted] if b.kept is None else [b.kept, b.emitted], dim=1) for b in batches]
     features, noise = torch.cat([b.features for b in batches]), torch.cat([b.noise for b in batches])
-    return _Seen(first.number, first.order, first.weighed, features, torch.cat(after), noise)
+    kept = 0 if first.kept is None else first.kept.shape[1]
+    return _Seen(first.number, first.order, first.log_weights is not None, kept, features, torch.cat(after), noise)
 
 
 def _level(seen: _Seen, rule: str, seed: int, sources: Sequence[int] | None) -> LevelEntropies:
     channels, height, width = seen.features.shape[1:]
-    before = measure(seen.features, seed, sources)
+    before, kept = measure(seen.features, seed, sources), seen.kept
     if seen.order is None:
         everything = _half(before, range(channels), range(channels))
         stages = [Stage("order", None, everything, {})]
         return LevelEntropies(seen.number, (channels, height, width), tuple(stages), everything, None)
-    order, kept = seen.order.tolist(), channels - seen.noise.shape[1]
+    order = seen.order.tolist()
     stages = [_stage("order", before, order, kept)]
     if rule == "entropy":
         stages.insert(0, _stage("number", before, list(range(channels)), kept))
-    if seen.weighed:
+    if seen.weighted:
         stages.append(_stage("weights", measure(seen.after, seed, sources), order, kept, moved=True))
     if rule != "entropy" and not np.isnan(before.values[2]).any():
         stages.append(_stage("entropy", before, entropy_order(seen.features).tolist(), kept))
@@ -475,7 +373,7 @@ def _level(seen: _Seen, rule: str, seed: int, sources: Sequence[int] | None) -> 
 
 
 def _stage(name: str, channels: Channels, order: list[int], kept: int, moved: bool = False) -> Stage:
-    """Return what an order passes on and factors out; ``moved`` says that the channels stand in it already."""
+    """Return the halves of an order; ``moved`` says that the channels stand in it already."""
     places = list(range(len(order))) if moved else order
     return Stage(
         name,
@@ -495,9 +393,9 @@ def _line(channels: Channels, order: list[int], kept: int) -> Line | None:
     redundancies = channels.values[MEASURES.index("redundancy")]
     if np.isnan(redundancies).any():
         return None
-    stays = min(order[:kept], key=lambda number: redundancies[number])
-    leaves = max(order[kept:], key=lambda number: redundancies[number])
-    return Line(stays, leaves, channels.difference("redundancy", [stays], [leaves]))
+    least = min(order[:kept], key=lambda number: redundancies[number])
+    most = max(order[kept:], key=lambda number: redundancies[number])
+    return Line(least, most, channels.difference("redundancy", [least], [most]))
 
 
 # ---------------------------------------------------------------------- is the estimator right?
@@ -522,15 +420,6 @@ class SelfTest:
     def bias(self) -> float:
         """The largest distance from :data:`OF_NOISE`, nats a value."""
         return max(abs(mean.value - OF_NOISE[name]) for name, mean in self.means.items() if not math.isnan(mean.value))
-
-    def in_words(self) -> str:
-        """Return one sentence."""
-        found = ", ".join(f"{SYMBOLS[name]} {mean}" for name, mean in self.means.items() if not math.isnan(mean.value))
-        return f"On N(0, I) in the size of level {self.number} they read {found}: off by {self.bias:.3f} nats at most."
-
-    def cells(self) -> dict[str, str]:
-        """Return the figures with their intervals, as they are read."""
-        return _cells(self.means)
 
     def row(self) -> dict[str, Any]:
         """Return the figures beside what is right."""
@@ -562,8 +451,8 @@ class Leakage:
     Attributes:
         size: side of the window in pixels.
         correlation: between neighbours, of a separable AR(1) field.
-        exact: its J on the plane, −log(1 − a²) nats a pixel.
-        measured: the mean J that windows of it are given.
+        exact: its redundancy on the plane, −log(1 − a²) nats a pixel.
+        measured: the mean redundancy that windows of it are given.
 
     """
 
@@ -573,32 +462,16 @@ class Leakage:
     measured: float
 
 
-def self_test_table(tests: Sequence[SelfTest]) -> list[dict[str, str]]:
-    """Return what is right, and below it what was read at each level."""
-    right = {SYMBOLS[name]: f"{value:.4f}" if value else "0" for name, value in OF_NOISE.items()}
-    read = [{"": f"level {test.number}", **test.cells()} for test in tests]
-    return [{"": "right", **right}, *read]
-
-
-def leakage_in_words(losses: Sequence[Leakage]) -> str:
-    """Return how much J windows of one field, of several sizes, are given."""
-    found = ", ".join(f"{one.measured:.2f} at {one.size}×{one.size} pixels" for one in losses)
-    return (
-        f"Windows cut from a larger field whose neighbours correlate by {losses[0].correlation:g} read J = {found}, "
-        f"where {losses[0].exact:.2f} is right."
-    )
-
-
 def leakages(result: Entropies) -> tuple[Leakage, ...]:
     """Return the leakage at the sizes of a flow's levels, but for single pixels."""
     return tuple(leakage(size) for size in dict.fromkeys(min(level.shape[1:]) for level in result.levels) if size > 1)
 
 
 def leakage(size: int, correlation: float = 0.9, around: int = 128, fields: int = 8, seed: int = 0) -> Leakage:
-    """Measure J in windows of ``size`` pixels a side that tile AR(1) fields on a torus of ``around`` pixels a side.
+    """Measure redundancy in windows of ``size`` pixels a side that tile AR(1) fields on a torus of ``around`` pixels.
 
-    A window's opposite edges do not meet. Its periodogram takes the jump for power at all frequencies, and J, which
-    lives on what the weak frequencies lack, comes out too small.
+    A window's opposite edges do not meet. Its periodogram takes the jump for power at all frequencies, and redundancy,
+    which lives on what the weak frequencies lack, comes out too small.
     """
     windows = _autoregressive(around, correlation, fields, seed).unfold(2, size, size).unfold(3, size, size)
     measured = redundancy(windows.reshape(-1, 1, size, size)).mean()
@@ -651,17 +524,6 @@ class Account:
         """The sum of all log|det|, nats a dimension."""
         return sum(posting.nats for posting in self.postings)
 
-    def in_words(self) -> str:
-        """Return one sentence."""
-        closes = power(self.gap) if self.gap else "0"
-        sentence = (
-            f"From {fixed(self.coded, 2)} nats/dim at x, {signed(self.stretched, 2)} of log|det| make "
-            f"{fixed(sum(self.noise), 2)} at ε, where standard normal noise has {GAUSSIAN_ENTROPY:.2f}; "
-            f"the account closes to {closes} in float64, "
-            f"to {power(self.gap_float32)} in float32."
-        )
-        return sentence
-
     def table(self) -> list[dict[str, Any]]:
         """Return one row a line of the account, from x to ε."""
         levels = range(1, len(self.noise) + 1)
@@ -676,7 +538,7 @@ class Account:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the account as what JSON can hold."""
-        return asdict(self) | {"table": self.table(), "in_words": self.in_words()}
+        return asdict(self) | {"table": self.table()}
 
 
 @torch.no_grad()
@@ -735,11 +597,11 @@ def _part(name: str) -> str:
 
 @dataclass(frozen=True, eq=False)
 class LevelGrowth:
-    """One level over S recording steps, channels by position in the order in force.
+    """One level over S recording steps, channels by position in the order used.
 
     Attributes:
         number: the level, from 1.
-        kept_channels: how many stay; 0 at the last level.
+        kept_channels: how many are passed on; 0 at the last level.
         order: channel numbers by position (S, C).
         measures: ``marginal``, ``redundancy`` and ``rate`` (S, C) in nats a value; NaN where nothing was recorded.
 
@@ -768,22 +630,6 @@ class Growth:
         """Return a level by its number, from 1."""
         return self.levels[number - 1]
 
-    def in_words(self, number: int = 1) -> str:
-        """Return how J of the halves of a level moved between the first and the last recorded step."""
-        level = self.level(number)
-        parts = [("that stay", "kept"), ("that leave", "emitted")] if level.kept_channels else [("", "emitted")]
-        moved = [
-            f"from {fixed(rows[0], 2)} to {fixed(rows[-1], 2)} for the channels {which}".strip()
-            for which, part in parts
-            if not np.isnan((rows := level.mean("redundancy", part))[[0, -1]]).any()
-        ]
-        if not moved:
-            return f"At level {number} a channel is a single pixel: it has no redundancy."
-        return (
-            f"From step {self.steps[0]:,} to step {self.steps[-1]:,} the mean redundancy at level {number} went "
-            f"{' and '.join(moved)}, in nats a pixel."
-        )
-
     def table(self) -> list[dict[str, Any]]:
         """Return one row a step, level and half."""
         return [
@@ -795,12 +641,21 @@ class Growth:
         ]
 
 
-def growth(record: TrainingRecord) -> Growth:
-    """Return what a training record says of the halves of every level."""
-    return Growth(record.steps, tuple(_growth(level) for level in record.levels))
+def growth(record: TrainingRecord, kept: Sequence[int] | None = None) -> Growth:
+    """Return what a training record says of the halves of every level.
+
+    Arguments:
+        record: of the training.
+        kept: how many channels each level passes on; as many as the record says where it is not given.
+
+    """
+    counts = [level.kept_channels for level in record.levels] if kept is None else kept
+    return Growth(
+        record.steps, tuple(_growth(level, count) for level, count in zip(record.levels, counts, strict=True))
+    )
 
 
-def _growth(level: LevelRecord) -> LevelGrowth:
+def _growth(level: LevelRecord, kept: int) -> LevelGrowth:
     steps, channels = level.entropy.shape
     order = np.tile(np.arange(channels), (steps, 1)) if level.order is None else level.order
     recorded = {"marginal": level.entropy, "redundancy": level.redundancy, "rate": level.entropy_rate}
@@ -809,39 +664,4 @@ def _growth(level: LevelRecord) -> LevelGrowth:
         name: nothing if rows is None else np.take_along_axis(rows.astype(float), order, axis=1)
         for name, rows in recorded.items()
     }
-    return LevelGrowth(level.number, level.kept_channels, order, measures)
-
-
-# ---------------------------------------------------------------------- all of it, for the command line
-
-
-def report(
-    flow: MultiScaleFlow,
-    images: Tensor,
-    seed: int = 0,
-    sources: Sequence[int] | None = None,
-    record: TrainingRecord | None = None,
-    level: int | None = None,
-) -> dict[str, Any]:
-    """Return what the page shows, of one level or of all, as what JSON can hold.
-
-    Arguments:
-        flow: to look at.
-        images: uint8 (N, C, H, W) of the flow's shape; the first :data:`IMAGES` are used.
-        seed: of everything that is drawn.
-        sources: the photograph of each of ``images``, where that is known.
-        record: of the training, where there is one.
-        level: its number, from 1; all levels where there is none.
-
-    """
-    found = entropies(flow, images, seed, sources)
-    figures = found.to_dict(level)
-    tests = self_test(found, seed=seed)
-    chosen = [test for test in tests if level in (None, test.number)]
-    grown = None if record is None else growth(record).table()
-    return figures | {
-        "account": account(flow, images, seed).to_dict(),
-        "self_test": [test.row() for test in chosen],
-        "leakage": [asdict(loss) for loss in leakages(found)],
-        "growth": None if grown is None else [row for row in grown if level in (None, row["level"])],
-    }
+    return LevelGrowth(level.number, kept, order, measures)

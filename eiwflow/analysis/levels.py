@@ -16,6 +16,7 @@ from ..flow.information import redundancy
 from ..flow.multiscale import LevelTrace, Trace
 from ..flow.split import standard_normal_log_prob
 from .round_trip import BOUND, way_back
+from .words.numbers import power
 
 #: Smallest standard deviation of a fitted channel: a constant one stays finite.
 STD_FLOOR = 1e-6
@@ -83,6 +84,11 @@ def dequantised(flow: MultiScaleFlow, images: Tensor, seed: int = 0, batch: int 
     dtype = next(flow.parameters()).dtype
     for part in images.split(batch):
         yield dequantise(part, generator, dtype, flow.config.bits).contiguous(memory_format=torch.channels_last)
+
+
+def kept_channels(flow: MultiScaleFlow, level: int) -> int:
+    """Return how many channels a level passes on; 0 at the last."""
+    return flow.config.level_shape(level)[0] - flow.latent_shapes()[level - 1][0]
 
 
 def traces(flow: MultiScaleFlow, images: Tensor, seed: int = 0, batch: int = 64) -> Iterator[Trace]:
@@ -430,11 +436,3 @@ def _reconstruct(flow: MultiScaleFlow, trace: Trace, image: Tensor) -> Reconstru
 def to_pixels(images: Tensor) -> np.ndarray:
     """Return uint8 images (N, C, H, W) as an array (N, H, W, C)."""
     return np.ascontiguousarray(images.permute(0, 2, 3, 1).numpy())
-
-
-def power(number: float) -> str:
-    """Return a small positive number as people write it: 0.0000012 as 1.2·10⁻⁶."""
-    if number == 0:
-        return "0"
-    digits, exponent = f"{number:.1e}".split("e")
-    return f"{digits}·10{str(int(exponent)).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))}"

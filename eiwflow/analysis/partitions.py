@@ -1,8 +1,8 @@
-"""How much of what a level's channels tell of each other its couplings get to see, deal by deal.
+"""How much of the mutual information between a level's channels its couplings see, by channel partition.
 
-Before training, a level's channels are the principal ones of its input. A coupling sees what the half that conditions
-tells of the other. The partitions are those of :mod:`..flow.partitions`. They are made from one half of the images, and
-what their couplings see is measured on the other half, so that the search does not flatter itself.
+Before training, a level's channels are the principal ones of its input. A coupling sees the mutual information between
+the half that conditions and the other. The partitions are those of :mod:`..flow.partitions`. They are made from one
+half of the images and judged on the other, so that the search does not flatter itself.
 """
 
 from __future__ import annotations
@@ -19,9 +19,8 @@ from ..flow.conv1x1 import mix
 from ..flow.initialise import principal_rotation
 from ..flow.partitions import NEIGHBOURS, by_chance, by_information, in_turn, told
 from ..flow.policies import ORDERS
-from .shuffle import percent
 
-#: Draws of the deal by chance.
+#: Draws of random partitions.
 DRAWS = 100
 #: Couplings of a level that are looked at.
 MOST_COUPLINGS = 16
@@ -30,18 +29,18 @@ MOST_VALUES = 128 * 3 * 64 * 64
 
 
 @dataclass(frozen=True, eq=False)
-class Deals:
-    """What couplings see of what channels tell of each other, in a level just initialised.
+class Coverage:
+    """How much of the pairwise mutual information couplings see, in a level just initialised.
 
     Attributes:
         level: from 1.
         steps: K of the flow.
         init: how the flow's 1×1 convolutions start.
         partition: the flow's own.
-        told: what channel i tells of channel j, (C, C) nats, largest variance first; without what chance alone would
-            make it in the mean.
-        in_turn, by_information: the part of the sum of all of it that the first 1 … K couplings have seen, (K,).
-        by_chance: the same, (draws, K).
+        information: mutual information of channel i with channel j around it, (C, C) nats, largest variance first;
+            without what chance alone would make it in the mean.
+        alternating, by_information: the part of the sum of all of it that the first 1 … K couplings have seen, (K,).
+        random: the same, (draws, K).
 
     """
 
@@ -49,56 +48,24 @@ class Deals:
     steps: int
     init: str
     partition: str
-    told: np.ndarray
-    in_turn: np.ndarray
-    by_chance: np.ndarray
+    information: np.ndarray
+    alternating: np.ndarray
+    random: np.ndarray
     by_information: np.ndarray
 
     @property
     def couplings(self) -> int:
         """How many are looked at: K, or :data:`MOST_COUPLINGS`."""
-        return len(self.in_turn)
-
-    def in_words(self) -> str:
-        """Return how much the couplings see of it, and which of the deals the flow began with."""
-        channels, count = len(self.told), self.couplings
-        if not self.told.any():
-            return f"The {channels} channels of level {self.level} tell nothing of each other on these images."
-        looked_at = f"the first {count} couplings see" if count < self.steps else f"{count} couplings see"
-        looked_at = "1 coupling sees" if self.steps == 1 else looked_at
-        return (
-            f"Of what the {channels} channels of level {self.level} tell of each other before training, two by two, "
-            f"{looked_at} {percent(self.in_turn[-1])} where two halves change places, "
-            f"{percent(self.by_chance[:, -1].mean())} where halves are dealt by chance, and "
-            f"{percent(self.by_information[-1])} where they are dealt by information. {self._own()}"
-        )
-
-    def pairs_in_words(self) -> str:
-        """Return which two channels tell most of each other, and how much stays within the halves."""
-        both = np.triu(self.told + self.told.T)
-        one, other = divmod(int(both.argmax()), len(both))
-        half = len(both) // 2
-        within = (both[:half, :half].sum() + both[half:, half:].sum()) / max(both.sum(), np.finfo(float).tiny)
-        return (
-            f"Channels {one} and {other} tell most of each other, {both.max():.2f} nats; {percent(within)} of all is "
-            "told within the two halves."
-        )
-
-    def _own(self) -> str:
-        if self.init == "principal" and self.partition != "alternating":
-            return f"This flow began dealt by {'information' if self.partition == 'information' else 'chance'}."
-        if self.init == "principal":
-            return "This flow began with halves that change places; training has mixed the channels since."
-        return "This flow began with none of these but with random rotations, which mix all channels at every coupling."
+        return len(self.alternating)
 
     def table(self) -> list[dict[str, Any]]:
         """Return one row a coupling."""
-        low, high = np.quantile(self.by_chance, [0.05, 0.95], axis=0)
+        low, high = np.quantile(self.random, [0.05, 0.95], axis=0)
         return [
             {
                 "coupling": k + 1,
-                "seen_in_turn": float(self.in_turn[k]),
-                "seen_by_chance": float(self.by_chance[:, k].mean()),
+                "seen_in_turn": float(self.alternating[k]),
+                "seen_by_chance": float(self.random[:, k].mean()),
                 "by_chance_5_percent": float(low[k]),
                 "by_chance_95_percent": float(high[k]),
                 "seen_by_information": float(self.by_information[k]),
@@ -107,8 +74,8 @@ class Deals:
         ]
 
 
-def deals(config: FlowConfig, images: Tensor, level: int = 1, seed: int = 0) -> Deals:
-    """Initialise a flow on uint8 images (N, C, H, W), N ≥ 2, up to a level, and deal the level's channels in every way.
+def coverage(config: FlowConfig, images: Tensor, level: int = 1, seed: int = 0) -> Coverage:
+    """Initialise a flow on uint8 images (N, C, H, W), N ≥ 2, up to a level; judge every kind of partition there.
 
     The width of its networks is of no consequence, since a fresh coupling changes nothing; nor are more steps than
     :data:`MOST_COUPLINGS`, but for which half an even or an odd number brings where.
@@ -118,7 +85,9 @@ def deals(config: FlowConfig, images: Tensor, level: int = 1, seed: int = 0) -> 
 
     """
     if not 1 <= level <= config.levels or len(images) < 2:
-        raise ValueError(f"Level {level} of {config.levels} and {len(images)} images cannot be dealt.")
+        raise ValueError(
+            f"Level {level} of {config.levels} and {len(images)} images have no channel partitions to judge."
+        )
     images = images[: max(2, MOST_VALUES // images[0].numel())]
     steps = config.steps if config.steps <= MOST_COUPLINGS else MOST_COUPLINGS - config.steps % 2
     flow = MultiScaleFlow(replace(config, width=1, steps=steps), seed)
@@ -140,20 +109,20 @@ def deals(config: FlowConfig, images: Tensor, level: int = 1, seed: int = 0) -> 
     np.fill_diagonal(known, 0)
     last = None if at.shuffle is None else ORDERS[config.order].stays(fitted)
     chance = [by_chance(fitted, steps, last, draw) for draw in range(DRAWS)]
-    return Deals(
+    return Coverage(
         level=level,
         steps=config.steps,
         init=config.init,
         partition=config.partition,
-        told=known,
-        in_turn=_seen(known, in_turn(fitted, steps)),
-        by_chance=np.stack([_seen(known, stands) for stands in chance]),
+        information=known,
+        alternating=_seen(known, in_turn(fitted, steps)),
+        random=np.stack([_seen(known, stands) for stands in chance]),
         by_information=_seen(known, by_information(fitted, steps, last)),
     )
 
 
 def _seen(known: np.ndarray, stands: list[Tensor]) -> np.ndarray:
-    """Return the part of what is told by a channel that has conditioned of one that it conditioned, (K,), so far."""
+    """Return the part of all information between a channel that has conditioned and one that it did, (K,), so far."""
     places = np.stack([stand.argsort().numpy() for stand in stands])
     conditions = places < places.shape[1] // 2
     told_of = np.logical_or.accumulate(conditions[:, :, None] & ~conditions[:, None, :], axis=0)

@@ -1,8 +1,8 @@
 """What a Shuffle's permutation moves: against the entropy order over training and over images, and a static split.
 
-An *order* is a row of channel numbers by position, kept half first; a *rank* is a channel's place in it, from 0. The
-split line lies between the halves. The order *in force* was set before the first training step and stands; the
-*entropy order* is what sorting by redundancy J would give now.
+An *order* is a row of channel numbers by position, those passed on first; a *rank* is a channel's place in it, from 0.
+The split line lies between what is passed on and what is factored out. The *order used* was set before the first
+training step and stands; the *entropy order* is what sorting by spectral redundancy would give now.
 """
 
 from __future__ import annotations
@@ -26,13 +26,14 @@ from ..flow.shuffle import Shuffle
 from . import intervals
 from .intervals import Estimate
 from .record import TrainingRecord
-from .words.numbers import fixed
 
-#: The part of all random orders that a null band holds.
+#: The part of all random orders that a band of chance holds.
 BAND = 0.95
 #: Resamples of the images that a near-tie is judged by, and the probability of a swap from which it is one.
 RESAMPLES = 2000
 NEAR_TIE = 0.05
+#: The rule that a flow follows, beside others.
+USED = "used"
 #: Flow steps a level up to which :func:`halves_by_steps` looks.
 MOST_STEPS = 9
 
@@ -45,23 +46,23 @@ def ranks_of(orders: np.ndarray) -> np.ndarray:
     return np.argsort(orders, axis=-1)
 
 
-def crossing(orders: np.ndarray, in_force: np.ndarray, kept: int | None = None) -> np.ndarray:
+def crossing(orders: np.ndarray, used: np.ndarray, kept: int | None = None) -> np.ndarray:
     """Return by channel number (…, C) whether orders (…, C) put it on the other side of the split line than (C,).
 
-    ``kept`` is how many channels are passed on; half of them by default.
+    ``kept`` channels are passed on, half of them where it is not given.
     """
-    line = kept or len(in_force) // 2
-    return (ranks_of(orders) < line) != (ranks_of(in_force) < line)
+    kept = len(used) // 2 if kept is None else kept
+    return (ranks_of(orders) < kept) != (ranks_of(used) < kept)
 
 
-def split_churn(orders: np.ndarray, in_force: np.ndarray, kept: int | None = None) -> np.ndarray:
-    """Return the part of the channels, 0 to 1, that orders (…, C) put on the other side than the one in force (C,)."""
-    return crossing(orders, in_force, kept).mean(axis=-1)
+def split_churn(orders: np.ndarray, used: np.ndarray, kept: int | None = None) -> np.ndarray:
+    """Return the part of the channels, 0 to 1, that orders (…, C) put on the other side than the one used (C,)."""
+    return crossing(orders, used, kept).mean(axis=-1)
 
 
-def kendall_tau(orders: np.ndarray, in_force: np.ndarray) -> np.ndarray:
-    """Return Kendall's τ (S,) of orders (S, C) with the order in force (C,): 1 for the same, −1 for the reversed."""
-    ranks = ranks_of(in_force)
+def kendall_tau(orders: np.ndarray, used: np.ndarray) -> np.ndarray:
+    """Return Kendall's τ (S,) of orders (S, C) with the order used (C,): 1 for the same, −1 for the reversed."""
+    ranks = ranks_of(used)
     return np.array([stats.kendalltau(row, ranks).statistic for row in ranks_of(orders)])
 
 
@@ -75,16 +76,16 @@ class NullBand:
 
 
 def churn_band(channels: int, kept: int | None = None) -> NullBand:
-    """Return the null band of :func:`split_churn`: the channels that change from one side are hypergeometric."""
-    line = kept or channels // 2
-    moved = stats.hypergeom(channels, channels - line, line)
-    low, high = 2 * moved.ppf([(1 - BAND) / 2, (1 + BAND) / 2]) / channels
-    return NullBand(float(low), float(2 * moved.mean() / channels), float(high))
+    """Return the band of :func:`split_churn` by chance: what is no longer passed on is hypergeometric."""
+    kept = channels // 2 if kept is None else kept
+    moved = stats.hypergeom(channels, kept, channels - kept)
+    low, high = moved.ppf([(1 - BAND) / 2, (1 + BAND) / 2])
+    return NullBand(*(float(2 * each / channels) for each in (low, moved.mean(), high)))
 
 
 @lru_cache(maxsize=16)
 def tau_band(channels: int) -> NullBand:
-    """Return the null band of :func:`kendall_tau`.
+    """Return the band of :func:`kendall_tau` by chance.
 
     The inversions of a random order are a sum of independent uniform numbers: the i-th channel stands before any
     number from 0 to i − 1 of those above it. Their distribution is convolved, then τ = 1 − 4 inversions / C(C − 1).
@@ -103,15 +104,15 @@ def tau_band(channels: int) -> NullBand:
 
 @dataclass(frozen=True, eq=False)
 class RankRiver:
-    """The entropy order of one level at S recording steps beside the order in force; channels C by their number.
+    """The entropy order of one level at S recording steps beside the order used; channels C by their number.
 
     Attributes:
         level: from 1.
         steps: training steps (S,), log-spaced, 0 first.
-        order: the order in force (C,).
-        entropy_orders: what sorting by J would give at each step, (S, C).
-        redundancy: J (S, C) in nats a pixel, mean over the run's probe images.
-        passed_on: how many channels are passed on; half of them where that is not stated.
+        order: the order used (C,).
+        entropy_orders: what sorting by redundancy would give at each step, (S, C).
+        redundancy: (S, C) in nats a pixel, mean over the run's probe images.
+        passed_on: how many channels are passed on.
 
     """
 
@@ -120,7 +121,7 @@ class RankRiver:
     order: np.ndarray
     entropy_orders: np.ndarray
     redundancy: np.ndarray
-    passed_on: int | None = None
+    passed_on: int
 
     @property
     def channels(self) -> int:
@@ -128,14 +129,9 @@ class RankRiver:
         return len(self.order)
 
     @property
-    def kept_channels(self) -> int:
-        """How many channels are passed on: the ranks before the split line."""
-        return self.passed_on or self.channels // 2
-
-    @property
     def kept(self) -> np.ndarray:
-        """Whether the order in force keeps a channel, (C,)."""
-        return ranks_of(self.order) < self.kept_channels
+        """Whether the order used passes a channel on, (C,)."""
+        return ranks_of(self.order) < self.passed_on
 
     @cached_property
     def ranks(self) -> np.ndarray:
@@ -145,58 +141,27 @@ class RankRiver:
     @cached_property
     def crossing(self) -> np.ndarray:
         """Whether a channel would now cross the split line, (S, C)."""
-        return crossing(self.entropy_orders, self.order, self.kept_channels)
+        return crossing(self.entropy_orders, self.order, self.passed_on)
 
     @cached_property
     def churn(self) -> np.ndarray:
         """The part of the channels that would cross, (S,)."""
-        return split_churn(self.entropy_orders, self.order, self.kept_channels)
+        return split_churn(self.entropy_orders, self.order, self.passed_on)
 
     @cached_property
     def tau(self) -> np.ndarray:
-        """Kendall's τ with the order in force, (S,)."""
+        """Kendall's τ with the order used, (S,)."""
         return kendall_tau(self.entropy_orders, self.order)
 
     @property
     def churn_null(self) -> NullBand:
         """What random orders give for :attr:`churn`."""
-        return churn_band(self.channels, self.kept_channels)
+        return churn_band(self.channels, self.passed_on)
 
     @property
     def tau_null(self) -> NullBand:
         """What random orders give for :attr:`tau`."""
         return tau_band(self.channels)
-
-    def in_words(self) -> str:
-        """Return when channels would have crossed, and how near to chance the orders have come."""
-        return f"{self.sorted_anew()} {self.beside_chance()}"
-
-    def beside_chance(self) -> str:
-        """Return what random orders would give."""
-        band, tau = self.churn_null, self.tau_null
-        return (
-            f"At least {percent(BAND)} of random orders would move {band.low * self.channels:.0f} to "
-            f"{band.high * self.channels:.0f} of {self.channels} channels. Kendall’s τ with the order in force ends at "
-            f"{_signed(self.tau[-1])} (random orders: {_signed(tau.low)} to {_signed(tau.high)})."
-        )
-
-    def structure_in_words(self) -> str:
-        """Return how J lies on both sides of the split line, sorted anew after the last step."""
-        kept, emitted = np.split(self.redundancy[-1, self.entropy_orders[-1]], [self.kept_channels])
-        return (
-            f"J by rank in level {self.level} at step {self.steps[-1]:,}, in nats/pixel: {_signed(kept[0])} to "
-            f"{_signed(kept[-1])} left of the split line, {_signed(emitted[0])} to {_signed(emitted[-1])} right of it."
-        )
-
-    def sorted_anew(self) -> str:
-        """Return how many channels would change sides, and when."""
-        moved, steps = self.crossing.sum(axis=1), self.steps
-        if not moved.any():
-            return f"Sorted anew at any recorded step up to {steps[-1]:,}, no channel would change sides."
-        peak = int(moved.argmax())
-        most = f", {moved[peak]} at most (step {steps[peak]:,})" if moved[peak] > max(moved[0], moved[-1]) else ""
-        start = f"Sorted anew, {_of(moved[0], self.channels)} would change sides at step {steps[0]:,}"
-        return f"{start}{most} and {moved[-1] or 'none'} at step {steps[-1]:,}."
 
     def table(self) -> list[dict[str, Any]]:
         """Return one row a step and channel."""
@@ -217,13 +182,14 @@ class RankRiver:
         ]
 
 
-def rank_river(record: TrainingRecord, level: int) -> RankRiver:
-    """Return the rank river of a level that has a Shuffle."""
+def rank_river(record: TrainingRecord, level: int, passed_on: int | None = None) -> RankRiver:
+    """Return the rank river of a level that has a Shuffle; it passes on so many channels, or as the record says."""
     seen = record.levels[level - 1]
     if seen.order is None or seen.entropy_order is None or seen.redundancy is None:
         raise ValueError(_no_shuffle(level, len(record.levels)))
-    redundancies = seen.redundancy.astype(float)
-    return RankRiver(level, record.steps, seen.order[-1], seen.entropy_order, redundancies, seen.kept_channels)
+    order = seen.order[-1]
+    passed_on = seen.kept_channels if passed_on is None else passed_on
+    return RankRiver(level, record.steps, order, seen.entropy_order, seen.redundancy.astype(float), passed_on)
 
 
 # ---------------------------------------------------------------------- over images
@@ -234,47 +200,30 @@ class ImageOrders:
     """The orders that N images would each ask for; channels C by their number.
 
     Attributes:
-        order: the order in force (C,), one for all images.
-        redundancy: J (N, C) in nats a pixel.
-        passed_on: how many channels are passed on; half of them where that is not stated.
+        order: the order used (C,), one for all images.
+        redundancy: (N, C) in nats a pixel.
+        passed_on: how many channels are passed on.
 
     """
 
     order: np.ndarray
     redundancy: np.ndarray
-    passed_on: int | None = None
-
-    @property
-    def kept_channels(self) -> int:
-        """How many channels are passed on."""
-        return self.passed_on or len(self.order) // 2
+    passed_on: int
 
     @property
     def own_orders(self) -> np.ndarray:
-        """The order by each image's own J, (N, C)."""
+        """The order by each image's own redundancy, (N, C)."""
         return _by_redundancy(self.redundancy)
 
     @property
     def emitted_share(self) -> np.ndarray:
-        """The part of the images, 0 to 1, whose own order would emit a channel, (C,)."""
-        return (ranks_of(self.own_orders) >= self.kept_channels).mean(axis=0)
+        """The part of the images, 0 to 1, whose own order would factor a channel out, (C,)."""
+        return (ranks_of(self.own_orders) >= self.passed_on).mean(axis=0)
 
     @property
     def churn(self) -> np.ndarray:
-        """The part of the channels on the other side than in the order in force, per image (N,)."""
-        return split_churn(self.own_orders, self.order, self.kept_channels)
-
-    def in_words(self) -> str:
-        """Return what is the same for every image, and what is not."""
-        count, channels = self.redundancy.shape
-        undecided = int(np.abs(self.emitted_share - 0.5).argmin())
-        return (
-            f"The order in force is the same for every image. Sorted by its own J, an image would on average move "
-            f"{channels * self.churn.mean():.1f} of {channels} channels across the split line; "
-            f"{int((self.churn == 0).sum())} of {count} images would send out just what is sent out. "
-            f"Channel {undecided} is the least decided: "
-            f"{percent(self.emitted_share[undecided])} of the images would emit it."
-        )
+        """The part of the channels on the other side than in the order used, per image (N,)."""
+        return split_churn(self.own_orders, self.order, self.passed_on)
 
 
 class Tie(NamedTuple):
@@ -282,7 +231,7 @@ class Tie(NamedTuple):
 
     Attributes:
         kept, emitted: channel numbers.
-        gap: mean J of the one minus mean J of the other, nats a pixel.
+        gap: mean redundancy of the one minus that of the other, nats a pixel.
         low, high: its 95 % bootstrap interval over images.
         swap: the probability that resampled images sort them the other way round.
 
@@ -303,10 +252,10 @@ class NearTies:
     Attributes:
         images: N.
         photographs: how many they were cut from, where whole photographs are resampled; 0 where images are.
-        order: by mean J over the images, (C,).
+        order: by mean redundancy over the images, (C,).
         redundancy: that mean, (C,) by channel number, nats a pixel.
         emitted_probability: how often a channel is emitted when the images are resampled, (C,) by channel number.
-        draws: the mean J in every draw of the images, (B, C) by channel number.
+        draws: the mean redundancy in every draw of the images, (B, C) by channel number.
         at_line: the last channel kept and the first one emitted.
         near: all pairs across the line that swap with a probability of at least :data:`NEAR_TIE`, likeliest first.
 
@@ -320,23 +269,6 @@ class NearTies:
     draws: np.ndarray
     at_line: Tie
     near: tuple[Tie, ...]
-
-    def in_words(self) -> str:
-        """Return whether the split line is sharp."""
-        pair = self.at_line
-        of_photographs, resampled = "", "the images"
-        if self.photographs:
-            of_photographs, resampled = f" of {self.photographs} photographs", "whole photographs"
-        start = (
-            f"By the mean J of these {self.images} images{of_photographs} the split line runs between channel "
-            f"{pair.kept} ({fixed(self.redundancy[pair.kept], 3)} nats/pixel) and channel {pair.emitted} "
-            f"({fixed(self.redundancy[pair.emitted], 3)}); with {resampled} resampled they swap with probability "
-            f"{percent(pair.swap)}"
-        )
-        if not self.near:
-            return f"{start}: no near-tie."
-        pairs = "1 pair is a near-tie" if len(self.near) == 1 else f"{len(self.near)} pairs are near-ties"
-        return f"{start}. Across the line {pairs} (swap at {percent(NEAR_TIE)} or more)."
 
     def table(self) -> list[dict[str, Any]]:
         """Return one row a near-tie, or the pair at the line where there is none."""
@@ -356,34 +288,34 @@ class NearTies:
 def near_ties(
     redundancies: np.ndarray, seed: int = 0, sources: Sequence[int] | None = None, kept: int | None = None
 ) -> NearTies:
-    """Judge J (N, C) of N ≥ 2 images: which pairs across the split line could as well stand the other way round.
+    """Judge redundancies (N, C) of N ≥ 2 images: which pairs across the split line could stand the other way round.
 
     Arguments:
         redundancies: nats a pixel, by channel number.
         seed: draws the resamples.
         sources: the photograph (N,) that each image was cut from, where that is known.
-        kept: how many channels are passed on; half of them by default.
+        kept: how many channels are passed on, half of them where it is not given.
 
     Raises:
         DataError: there is one image.
 
     """
     count, channels = redundancies.shape
-    line = kept or channels // 2
     if count < 2:
         raise DataError(f"{count} test image says nothing of near-ties; at least 2 are needed")
     mean = redundancies.mean(axis=0)
     order = _by_redundancy(mean)
-    passed_on, emitted = np.split(order, [line])
+    passed_on = channels // 2 if kept is None else kept
+    upper, lower = np.split(order, [passed_on])
     # (C, B); one draw of images for all channels of a resample
     resampled = intervals.means(intervals.draws(count, sources, RESAMPLES, seed), redundancies).T
-    gaps = resampled[passed_on][:, None] - resampled[emitted]
+    gaps = resampled[upper][:, None] - resampled[lower]
     swap = (gaps < 0).mean(axis=-1) + (gaps == 0).mean(axis=-1) / 2
     low, high = np.quantile(gaps, [0.025, 0.975], axis=-1)
 
     def tie(k: int, e: int) -> Tie:
-        numbers = mean[passed_on[k]] - mean[emitted[e]], low[k, e], high[k, e], swap[k, e]
-        return Tie(int(passed_on[k]), int(emitted[e]), *map(float, numbers))
+        numbers = mean[upper[k]] - mean[lower[e]], low[k, e], high[k, e], swap[k, e]
+        return Tie(int(upper[k]), int(lower[e]), *map(float, numbers))
 
     close = np.argwhere(swap >= NEAR_TIE)
     return NearTies(
@@ -391,9 +323,9 @@ def near_ties(
         photographs=intervals.photographs(sources),
         order=order,
         redundancy=mean,
-        emitted_probability=(ranks_of(_by_redundancy(resampled.T)) >= line).mean(axis=0),
+        emitted_probability=(ranks_of(_by_redundancy(resampled.T)) >= passed_on).mean(axis=0),
         draws=resampled.T,
-        at_line=tie(line - 1, 0),
+        at_line=tie(passed_on - 1, 0),
         near=tuple(sorted((tie(k, e) for k, e in close), key=lambda pair: -pair.swap)),
     )
 
@@ -403,7 +335,7 @@ def _by_redundancy(redundancies: np.ndarray) -> np.ndarray:
     return np.argsort(-redundancies, axis=-1, kind="stable")
 
 
-# ---------------------------------------------------------------------- what a static split would have sent out
+# ---------------------------------------------------------------------- what other rules would factor out
 
 
 @dataclass(frozen=True)
@@ -411,10 +343,10 @@ class Alternative:
     """What one rule makes of a level's channels as they are now.
 
     Attributes:
-        rule: ``in force``, or one of ``flow.config.ORDERS``; ``entropy`` sorts anew.
+        rule: :data:`USED`, or one of ``flow.config.ORDERS``; ``entropy`` sorts anew.
         order: channel numbers, those passed on first.
-        kept_redundancy, emitted_redundancy: mean J of both parts over channels and images, nats a pixel.
-        moved: how many channels stand on the other side than in the order in force.
+        kept_redundancy, emitted_redundancy: mean of the halves over channels and images, nats a pixel.
+        moved: how many channels stand on the other side than in the order used.
 
     """
 
@@ -424,53 +356,49 @@ class Alternative:
     emitted_redundancy: float
     moved: int
 
-    def in_words(self) -> str:
-        """Return one sentence."""
-        return (
-            f"The order “{self.rule}” would keep channels of J = {fixed(self.kept_redundancy, 2)} nats/pixel on "
-            f"average and send out {fixed(self.emitted_redundancy, 2)}; {_of(self.moved, len(self.order))} would "
-            "change sides."
-        )
 
+def alternatives(mean: np.ndarray, used: np.ndarray, seed: int = 0, kept: int | None = None) -> tuple[Alternative, ...]:
+    """Return what every rule would pass on and factor out of channels of this mean redundancy (C,), by their number.
 
-def alternatives(
-    mean: np.ndarray, in_force: np.ndarray, seed: int = 0, kept: int | None = None
-) -> tuple[Alternative, ...]:
-    """Return what every rule would keep and emit of channels whose mean J is given (C,) by channel number.
+    Arguments:
+        mean: redundancy, nats a pixel.
+        used: the order used (C,).
+        seed: draws the order ``random``, as the flow's ``permutation_seed`` does.
+        kept: how many channels are passed on, half of them where it is not given.
 
-    ``seed`` draws the order ``random``, as the flow's ``permutation_seed`` does; ``kept`` is how many channels are
-    passed on, half of them by default.
     """
-    line = kept or len(mean) // 2
-    orders = {"in force": in_force, "entropy": _by_redundancy(mean)}
-    orders |= {rule: _order_by_rule(rule, len(mean), seed, line) for rule in ("first", "last", "random")}
+    channels = len(mean)
+    kept = channels // 2 if kept is None else kept
+    drawn = Shuffle(channels, "random", "none", seed)
+    drawn.draw(torch.Generator())
+    orders = {
+        USED: used,
+        "entropy": _by_redundancy(mean),
+        "first": np.roll(np.arange(channels), kept),
+        "last": np.arange(channels),
+        "random": drawn.order.numpy(),
+    }
     return tuple(
         Alternative(
             rule=rule,
             order=tuple(order.tolist()),
-            kept_redundancy=float(mean[order[:line]].mean()),
-            emitted_redundancy=float(mean[order[line:]].mean()),
-            moved=int(crossing(order, in_force, line).sum()),
+            kept_redundancy=float(mean[order[:kept]].mean()),
+            emitted_redundancy=float(mean[order[kept:]].mean()),
+            moved=int(crossing(order, used, kept).sum()),
         )
         for rule, order in orders.items()
     )
 
 
-def _order_by_rule(rule: str, channels: int, seed: int, kept: int) -> np.ndarray:
-    shuffle = Shuffle(channels, rule, "none", seed, kept)
-    shuffle.draw(torch.Generator())
-    return shuffle.order.numpy()
-
-
 @dataclass(frozen=True, eq=False)
 class HalvesBySteps:
-    """Mean J of level 1's channels in a flow just initialised, if it had K = 1 … steps a level; nats a pixel, (K,).
+    """Mean redundancy of level 1's halves in a flow just initialised, if it had K = 1 … steps; nats a pixel, (K,).
 
     Attributes:
         init: how the 1×1 convolutions start.
-        first, last: of the first and of the last channels, as many as are passed on; a static split keeps one of them.
-        entropy: of those that sorting by J keeps.
-        partition: of the couplings.
+        first, last: of the first and of the last channels, as many as are passed on.
+        entropy: of those that sorting by redundancy passes on.
+        partition: the flow's channel partition.
         kept, channels: how many channels of how many are passed on.
 
     """
@@ -484,38 +412,14 @@ class HalvesBySteps:
     channels: int = 2
 
     @property
-    def dealt(self) -> bool:
-        """Whether the initialisation deals channels to couplings."""
-        return self.init == "principal" and self.partition != "alternating"
-
-    @property
     def changes(self) -> int:
-        """How often the end with more structure changes from one number of steps to the next."""
+        """How often the half with more structure changes from one number of steps to the next."""
         return int(np.diff(self.first > self.last).sum())
 
     @property
     def gain(self) -> np.ndarray:
-        """What sorting by J keeps more than the worse static split, (K,)."""
+        """How much more redundancy sorting passes on than the worse static half, (K,)."""
         return self.entropy - np.minimum(self.first, self.last)
-
-    def in_words(self) -> str:
-        """Return whether the good static split depends on the number of steps."""
-        most = len(self.first)
-        part, static = "half", "static half"
-        if 2 * self.kept != self.channels:
-            part, static = f"{self.kept} of {self.channels}", "static split"
-        if self.changes == 0:
-            better = "first" if self.first[0] > self.last[0] else "last"
-            channels = f"{part} channels hold" if part != "half" else "half of the channels holds"
-            return f"Before training, the {better} {channels} more structure with 1 to {most} steps."
-        how = "with every step more" if self.changes == most - 1 else f"{self.changes} times from 1 to {most} steps"
-        gain = self.gain
-        ends = f"{gain.min():.2f}" + (f" to {gain.max():.2f}" if f"{gain.min():.2f}" != f"{gain.max():.2f}" else "")
-        return (
-            f"Before training, the {'half' if part == 'half' else 'end'} of the channels that holds more structure "
-            f"changes {how}. Whatever their number, sorting by J keeps {ends} nats/pixel a channel more than the worse "
-            f"{static}, and never less than the better one."
-        )
 
     def table(self) -> list[dict[str, Any]]:
         """Return one row a number of steps."""
@@ -530,24 +434,21 @@ def halves_by_steps(config: FlowConfig, images: Tensor, seed: int = 0, most: int
     """Initialise level 1 with up to ``most`` steps on uint8 images (N, C, H, W) and measure its halves after each.
 
     A fresh coupling changes nothing, so a flow of K steps is the beginning of a longer one, and its width is of no
-    consequence. What is dealt ends with the same halves whatever K is.
+    consequence. Partitions other than the alternating one end with the same halves whatever K is.
     """
     x = dequantise(images, torch.Generator().manual_seed(seed), bits=config.bits)
-    kept, channels = config.counts[0], config.level_shape(1)[0]
-    # How many channels are passed on does not change the steps before it.
-    config = replace(config, keep=0.5, kept=())
     if config.init == "principal" and config.partition != "alternating":
         means = _redundancies(replace(config, levels=2, steps=1, width=1), x, seed) * most
     else:
         means = _redundancies(replace(config, levels=1, steps=most, width=1), x, seed)
-    each = np.stack(means)
-    by_entropy = -np.sort(-each, axis=1)[:, :kept].mean(axis=1)
+    kept, channels, each = config.counts[0], config.level_shape(1)[0], np.stack(means)
     first, last = each[:, :kept].mean(axis=1), each[:, channels - kept :].mean(axis=1)
+    by_entropy = -np.sort(-each, axis=1)[:, :kept].mean(axis=1)
     return HalvesBySteps(config.init, first, last, by_entropy, config.partition, kept, channels)
 
 
 def _redundancies(config: FlowConfig, x: Tensor, seed: int) -> list[np.ndarray]:
-    """Return J (C,) behind each step of level 1 of a flow that is initialised from x."""
+    """Return redundancies (C,) behind each step of level 1 of a flow that is initialised from x."""
     flow, found = MultiScaleFlow(config, seed), []
     flow.initialise(x)
     with torch.no_grad():
@@ -568,11 +469,12 @@ class ShuffleReport:
     Attributes:
         level: from 1.
         rule: the order's rule, one of ``flow.config.ORDERS``.
-        order: in force, (C,).
+        order: the order used, (C,).
+        passed_on: how many channels are passed on.
         river: over training; None where the checkpoint has no record.
         images: over the traced images.
         ties: how sharp the split line is over them.
-        alternatives: what other rules would keep and emit of them.
+        alternatives: what other rules would pass on and factor out of them.
         image: the image looked at, alone; None where none was given.
 
     """
@@ -580,6 +482,7 @@ class ShuffleReport:
     level: int
     rule: str
     order: np.ndarray
+    passed_on: int
     river: RankRiver | None
     images: ImageOrders
     ties: NearTies
@@ -593,55 +496,22 @@ class ShuffleReport:
 
     @property
     def kept(self) -> np.ndarray:
-        """Whether the order in force keeps a channel, (C,) by channel number."""
-        return ranks_of(self.order) < self.kept_channels
-
-    @property
-    def kept_channels(self) -> int:
-        """How many channels are passed on."""
-        return self.images.kept_channels
+        """Whether the order used passes a channel on, (C,) by channel number."""
+        return ranks_of(self.order) < self.passed_on
 
     def mean_redundancy(self, kept: bool) -> Estimate:
-        """Return the mean J over the channels that the order in force keeps, or emits, nats a pixel."""
+        """Return the mean redundancy of the channels that are passed on, or factored out, nats a pixel."""
         side = self.kept == kept
         return intervals.estimate(self.ties.redundancy[side].mean(), self.ties.draws[:, side].mean(axis=1))
 
-    def moved_now(self) -> str:
-        """Return how many channels sorting the traced images anew would take across the split line."""
-        return _of(int(crossing(self.ties.order, self.order, self.kept_channels).sum()), self.channels)
-
-    def in_words(self) -> str:
-        """Return the answer to "what does the permutation move, and when"."""
-        channels, kept = self.channels, self.kept_channels
-        emitted, moved = channels - kept, int(crossing(self.order, np.arange(channels), kept).sum())
-        static = {
-            "first": f"Level {self.level} sends out the first {emitted} of {channels} channels by rule",
-            "last": f"Level {self.level} sends out the last {emitted} of {channels} channels by rule",
-            "variance": f"Level {self.level} passes on the {kept} of {channels} principal channels that vary most",
-            "variance-reversed": f"Level {self.level} passes on the {kept} of {channels} principal channels that vary "
-            "least",
-            "random": f"Level {self.level} sends out {emitted} of {channels} channels that were drawn once",
-            "released": f"Level {self.level} passes on the {kept} of {channels} channels of largest learned weight w",
-        }
-        what = static.get(
-            self.rule,
-            f"The Shuffle of level {self.level} takes {_of(moved, channels)} across the split line, once, "
-            "before the first training step",
-        )
-        return f"{what}, the same for every image. {self._anew()}"
-
-    def _anew(self) -> str:
-        if self.river is None:
-            return f"Sorted by the J of {self.ties.images} test images, {self.moved_now()} would change sides."
-        churn, null = self.river.churn, self.river.churn_null
-        learnt = self.rule != "entropy" and churn[0] >= null.mean and churn[-1] <= null.low
-        by_itself = " In training the flow brought structure into the channels that it keeps." if learnt else ""
-        return self.river.sorted_anew() + by_itself
+    @property
+    def would_cross(self) -> np.ndarray:
+        """Whether sorting the traced images anew would take a channel across the split line, (C,)."""
+        return crossing(self.ties.order, self.order, self.passed_on)
 
     def table(self) -> list[dict[str, Any]]:
-        """Return one row a channel, by position in the order in force."""
+        """Return one row a channel, by position in the order used."""
         now, share = ranks_of(self.ties.order), self.images.emitted_share
-        would_cross = crossing(self.ties.order, self.order, self.kept_channels)
         return [
             {
                 "position": position + 1,
@@ -649,7 +519,7 @@ class ShuffleReport:
                 "in_force": _side(self.kept[channel]),
                 "redundancy_nats_per_pixel": float(self.ties.redundancy[channel]),
                 "entropy_rank": int(now[channel]) + 1,
-                "would_cross": bool(would_cross[channel]),
+                "would_cross": bool(self.would_cross[channel]),
                 "images_that_would_emit": float(share[channel]),
                 "emitted_in_resamples": float(self.ties.emitted_probability[channel]),
             }
@@ -657,7 +527,7 @@ class ShuffleReport:
         ]
 
     def rules_table(self) -> list[dict[str, Any]]:
-        """Return one row a rule: what it would keep and emit of these channels."""
+        """Return one row a rule: what it would pass on and factor out of these channels."""
         return [
             {
                 "rule": one.rule,
@@ -670,14 +540,14 @@ class ShuffleReport:
 
     def summary(self) -> dict[str, Any]:
         """Return the level as one row beside others; NaN where a training record is needed and there is none."""
-        in_force, river = self.alternatives[0], self.river
+        used, river = self.alternatives[0], self.river
         at_ends = (math.nan,) * 4 if river is None else (*river.churn[[0, -1]], *river.tau[[0, -1]])
         names = ("churn_at_first_step", "churn_at_last_step", "kendall_tau_at_first_step", "kendall_tau_at_last_step")
         return {
             "level": self.level,
             "channels": self.channels,
-            "kept_nats_per_pixel": in_force.kept_redundancy,
-            "emitted_nats_per_pixel": in_force.emitted_redundancy,
+            "kept_nats_per_pixel": used.kept_redundancy,
+            "emitted_nats_per_pixel": used.emitted_redundancy,
             **{name: float(value) for name, value in zip(names, at_ends, strict=True)},
             "near_ties": len(self.ties.near),
             "churn_of_single_images": float(self.images.churn.mean()),
@@ -703,7 +573,6 @@ class ShuffleReport:
             "level": self.level,
             "rule": self.rule,
             "order": self.order.tolist(),
-            "in_words": self.in_words(),
             "channels": self.table(),
             "training": over_training,
             "images": {
@@ -726,7 +595,7 @@ def shuffle_report(
     seed: int = 0,
     sources: Sequence[int] | None = None,
 ) -> ShuffleReport:
-    """Say what the permutation of level ``level`` moves.
+    """Measure what the permutation of level ``level`` moves.
 
     Arguments:
         trace: of at least two test images, as :func:`.levels.trace_of_test_images` makes it.
@@ -746,24 +615,26 @@ def shuffle_report(
     if order is None:
         raise ValueError(_no_shuffle(level, len(trace.levels)))
     images = image_orders(trace, level)
-    ties = near_ties(images.redundancy, seed, sources, images.kept_channels)
+    kept = images.passed_on
+    ties = near_ties(images.redundancy, seed, sources, kept)
     return ShuffleReport(
         level=level,
         rule=rule,
         order=order.numpy(),
-        river=_river_of(record, level, order.numpy()),
+        passed_on=kept,
+        river=_river_of(record, level, order.numpy(), kept),
         images=images,
         ties=ties,
-        alternatives=alternatives(ties.redundancy, order.numpy(), seed, images.kept_channels),
+        alternatives=alternatives(ties.redundancy, order.numpy(), seed, kept),
         image=None if image is None else image_orders(image, level),
     )
 
 
-def _river_of(record: TrainingRecord | None, level: int, order: np.ndarray) -> RankRiver | None:
+def _river_of(record: TrainingRecord | None, level: int, order: np.ndarray, kept: int) -> RankRiver | None:
     """Return the river, or None where the record is not there or is another flow's."""
     if record is None or level > len(record.levels) or record.levels[level - 1].order is None:
         return None
-    river = rank_river(record, level)
+    river = rank_river(record, level, kept)
     return river if np.array_equal(river.order, order) else None
 
 
@@ -774,25 +645,8 @@ def image_orders(trace: Trace, level: int) -> ImageOrders:
     return ImageOrders(seen.order.numpy(), redundancy(seen.features).numpy(), seen.kept.shape[1])
 
 
-# ---------------------------------------------------------------------- words
-
-
 def _side(kept: bool) -> str:
     return "kept" if kept else "emitted"
-
-
-def _of(moved: int, channels: int) -> str:
-    return f"{moved} of {channels} channels" if moved else "no channel"
-
-
-def percent(part: float) -> str:
-    """Return a part of 1 as per cent, in words."""
-    return f"{100 * part:.0f} %"
-
-
-def _signed(number: float) -> str:
-    """Return a figure of two decimals with the minus sign that print uses."""
-    return fixed(number, 2)
 
 
 def _no_shuffle(level: int, levels: int) -> str:

@@ -13,7 +13,8 @@ from torch.nn.functional import normalize
 
 from ..flow import Latents, MultiScaleFlow, quantise
 from .latents import decode_all, encode, norms_of, typical_norms
-from .levels import power, to_pixels
+from .levels import to_pixels
+from .words.numbers import power
 
 #: Pictures from A to B, both ends included; an odd number has one half-way.
 FRAMES = 9

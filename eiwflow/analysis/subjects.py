@@ -16,7 +16,7 @@ import numpy as np
 from torch import Tensor
 
 from ..checkpoint import Checkpoint
-from ..data import ImageData
+from ..data import Factor, ImageData
 from ..flow import MultiScaleFlow
 from ..flow.score import score
 from . import (
@@ -51,6 +51,7 @@ class Look:
         level: from 1.
         seed: of the image's dequantisation and of everything that is drawn.
         record: of the training, where there is one.
+        grain: σ of each test image's grain in grey levels (N,), where that is known.
         keep: called in place of a measure, to return what is known already.
 
     """
@@ -64,6 +65,7 @@ class Look:
     level: int
     seed: int
     record: TrainingRecord | None = None
+    grain: np.ndarray | None = None
     keep: Callable[[Look, str, dict[str, Any]], Any] | None = None
 
     @property
@@ -173,7 +175,10 @@ def _leakages(look: Look) -> tuple[entropy.Leakage, ...]:
 
 def _growth(look: Look) -> entropy.Growth | None:
     """Return how entropies changed over the training, where that was recorded."""
-    return None if look.record is None else entropy.growth(look.record)
+    if look.record is None:
+        return None
+    numbers = range(1, look.flow.config.levels + 1)
+    return entropy.growth(look.record, [levels.kept_channels(look.flow, number) for number in numbers])
 
 
 # ---------------------------------------------------------------------- shuffle
@@ -199,9 +204,9 @@ def _halves_by_steps(look: Look) -> shuffle.HalvesBySteps:
     return shuffle.halves_by_steps(look.flow.config, look.train, look.seed)
 
 
-def _partitions(look: Look) -> partitions.Deals:
+def _partitions(look: Look) -> partitions.Coverage:
     """Return how much of a level's mutual information its couplings see, partition by partition."""
-    return partitions.deals(look.flow.config, look.train, look.level, look.seed)
+    return partitions.coverage(look.flow.config, look.train, look.level, look.seed)
 
 
 # ---------------------------------------------------------------------- weights
@@ -267,7 +272,8 @@ def _score(look: Look, limit: int) -> Evaluation:
     """Return bits/dim of at most so many test images."""
     train, test = (part.permute(0, 2, 3, 1).numpy() for part in (look.train, look.test))
     sources = None if look.sources is None else np.array(look.sources)
-    return evaluate(look.flow, ImageData(look.data, train, test, test_source=sources), limit)
+    factors = {} if look.grain is None else {"grain": Factor(np.empty(0), look.grain)}
+    return evaluate(look.flow, ImageData(look.data, train, test, test_source=sources, factors=factors), limit)
 
 
 # ---------------------------------------------------------------------- compression

@@ -18,8 +18,9 @@ from ..checkpoint import Checkpoint, WrongValue, wrong_values
 from ..flow import FlowConfig, NonFiniteError, dequantise
 from ..flow.bijection import generator_for
 from ..flow.level import Level
-from .checkpoint import factor, level_anatomy, level_inversion
+from .checkpoint import level_anatomy, level_inversion
 from .round_trip import EPSILON
+from .words.numbers import factor
 
 #: Images that are sent through, and those of them at which Jacobians are taken.
 IMAGES, JACOBIANS = 16, 2
@@ -91,29 +92,8 @@ class Verification:
         """The levels that a check fails in."""
         return sorted({check.level for check in self.failed})
 
-    def badge(self) -> str:
-        """Return the result in a few words."""
-        if self.holds:
-            return "All checks hold"
-        levels = self.levels_at_fault
-        return f"Level{'s' * (len(levels) > 1)} {' and '.join(map(str, levels))} at fault"
-
-    def in_words(self) -> str:
-        """Return the result in sentences: the worst figures where all holds, else what fails and in which level."""
-        if not self.holds:
-            faults = "; ".join(f"level {check.level} {check.finding}" for check in self.failed)
-            left = sum(check.holds is None for check in self.checks)
-            rest = "" if not left else f" {left} checks behind could not be made."
-            return f"This flow cannot be trusted: {faults}.{rest}"
-        back, log_det, condition = (factor(self._worst(name)) for name in ("round trip", "log-det", "conditioning"))
-        return (
-            f"All values are finite and every order is a permutation; no level's inverse is off by more than {back} of "
-            f"its input's norm (bound {factor(ROUND_TRIP)}), no log-determinant by more than {log_det} nats/dim "
-            f"from that of a Jacobian (bound {factor(LOG_DET)}), and no 1×1 convolution stretches one direction more "
-            f"than {condition} times another (bound {factor(CONDITION)}). Seen on {self.images}."
-        )
-
-    def _worst(self, name: str) -> float:
+    def worst(self, name: str) -> float:
+        """Return the largest figure of a check over levels."""
         return max(check.measured for check in self.checks if check.name == name and check.measured is not None)
 
     def table(self) -> list[dict[str, Any]]:

@@ -13,32 +13,20 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from ..flow import ConfigError, MultiScaleFlow, NonFiniteError, dequantise
+from ..flow import ConfigError, MultiScaleFlow, NonFiniteError
 from ..flow.information import GAUSSIAN_ENTROPY, entropy_rate, gaussian_entropy, redundancy
 from ..flow.shuffle import Shuffle
 from . import intervals
+from .levels import dequantised, kept_channels
 from .shuffle import NearTies, near_ties
-from .words.numbers import fixed, signed
 
 #: Test images that averages are over.
 IMAGES = 128
 BATCH = 32
 #: Bootstrap: how often images are drawn anew, and what an interval covers.
 DRAWS, CONFIDENCE = 2000, 0.95
-#: A sentence names at most so many channels.
-NAMED = 8
 #: A spread of log ω below this (nats, over images) is float32 noise: the weight is the same for every image.
 NO_SPREAD = 1e-5
-
-EMITTED_BY = {
-    "first": "the first half of its channels",
-    "last": "the last half of its channels",
-    "variance": "the half of smallest variance",
-    "variance-reversed": "the half of largest variance",
-    "random": "a random half of its channels",
-    "entropy": "the half with the least redundancy",
-}
-
 
 # ---------------------------------------------------------------------- up to a level
 
@@ -51,12 +39,6 @@ def shuffle_at(flow: MultiScaleFlow, level: int) -> Shuffle:
     if not 1 <= level <= len(shuffles):
         raise ConfigError(f"level is {level}; of this flow's levels, 1 to {len(shuffles)} have a Shuffle.")
     return shuffles[level - 1]
-
-
-def dequantised(flow: MultiScaleFlow, images: Tensor, seed: int) -> Tensor:
-    """Return x (N, C, H, W) of uint8 images, under the noise that ``flow.score`` gives them."""
-    x = dequantise(images, torch.Generator().manual_seed(seed), next(flow.parameters()).dtype, flow.config.bits)
-    return x.contiguous(memory_format=torch.channels_last)
 
 
 def features_at(flow: MultiScaleFlow, x: Tensor, level: int) -> Tensor:
@@ -94,13 +76,14 @@ def interval(statistics: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return low, high
 
 
-def _correlation(draws: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return Pearson's r (DRAWS, C) of the columns of a and b (N, C) under every row of ``draws`` (DRAWS, N)."""
+def _association(draws: np.ndarray, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return Pearson's r and the least-squares slope of a on b, each (DRAWS, C), of the columns of a and b (N, C)."""
     draws = draws[(draws > 0).sum(axis=1) > 2]  # fewer images have no correlation to speak of
     a, b = a - a.mean(axis=0), b - b.mean(axis=0)
     mean_a, mean_b = draws @ a, draws @ b
-    scale = np.sqrt((draws @ a**2 - mean_a**2) * (draws @ b**2 - mean_b**2))
-    return (draws @ (a * b) - mean_a * mean_b) / scale
+    covariance = draws @ (a * b) - mean_a * mean_b
+    var_a, var_b = draws @ a**2 - mean_a**2, draws @ b**2 - mean_b**2
+    return covariance / np.sqrt(var_a * var_b), covariance / var_b
 
 
 # ---------------------------------------------------------------------- results
@@ -108,12 +91,12 @@ def _correlation(draws: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Channels:
-    """What is measured of N images' channels before they are weighed, each (N, C) by position after the Shuffle.
+    """What is measured of N images' channels before they are weighted, each (N, C) by position after the Shuffle.
 
     Attributes:
-        log_weights: log ω, nats; None where the policy has none.
+        log_weights: log ω, nats; None where the flow does not weight its channels.
         log_std: log standard deviation over positions, nats.
-        redundancy: J, nats a pixel.
+        redundancy: spectral redundancy, nats a pixel.
         entropy_rate: Ĥ, nats a pixel.
 
     """
@@ -138,7 +121,8 @@ class Correlations:
     Attributes:
         pearson, low, high: r and its 95 % bootstrap interval.
         spearman: ρ, the same of the ranks.
-        slope: least squares, of log ω by log standard deviation: −1 would make every image equally loud.
+        slope, slope_low, slope_high: of log ω on log standard deviation by least squares, and its 95 % bootstrap
+            interval: −1 would make every image equally loud.
 
     """
 
@@ -147,60 +131,38 @@ class Correlations:
     high: np.ndarray
     spearman: np.ndarray
     slope: np.ndarray
-
-    def in_words(self) -> str:
-        """Return two sentences: in how many channels, and by how much."""
-        known = np.isfinite(self.pearson)
-        if not known.any():
-            return "The weights are the same for every image: there is nothing to correlate."
-        return (
-            f"Over images, −log ω rises with the log standard deviation of its channel in "
-            f"{int((self.low > 0).sum())} of {known.sum()} channels and falls in {int((self.high < 0).sum())} "
-            f"(95 % interval away from 0; median r = {signed(np.median(self.pearson[known]), 2)}). Where a channel is "
-            f"twice as loud, its weight is ×{2 ** np.median(self.slope[known]):.2f} (median over channels); ×0.50 "
-            f"would make up for it."
-        )
+    slope_low: np.ndarray
+    slope_high: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
 class ChannelWeights:
     """The weights of one level for one image, and over N other images.
 
-    Positions run from 0 to C−1 after the Shuffle, those passed on first; ``order`` gives the channel number of each.
+    Positions run from 0 to C−1 after the Shuffle, kept channels first; ``order`` gives the channel number of each.
 
     Attributes:
         level: from 1.
         shape: (C, H, W) inside the level.
+        kept: how many channels are passed on: the positions before the split line.
         rule: what is emitted, one of ``flow.config.ORDERS``.
         order: channel numbers by position, the same for every image.
         image: of the image looked at, N = 1.
         images: of the images that averages are over.
         sources: the photograph of each of them, where that is known.
-        passed_on: how many channels are passed on; half of them where that is not stated.
 
     """
 
     level: int
     shape: tuple[int, int, int]
+    kept: int
     rule: str
     order: tuple[int, ...]
     image: Channels
     images: Channels
     sources: tuple[int, ...] | None = None
-    passed_on: int | None = None
 
     # ------------------------------------------------------------------ channels
-
-    def rates_in_words(self) -> str:
-        """Return between which channels the mean entropy rate lies, and how those of the halves compare."""
-        rates = self.images.entropy_rate.mean(axis=0)
-        low, high = int(rates.argmin()), int(rates.argmax())
-        kept, emitted = rates[: self.kept].mean(), rates[self.kept :].mean()
-        return (
-            f"Ĥ of level {self.level} over {self.witnesses} runs from {fixed(rates[low], 2)} (channel "
-            f"{self.order[low]}) to {fixed(rates[high], 2)} nats/pixel (channel {self.order[high]}): {fixed(kept, 2)} "
-            f"on average over kept, {fixed(emitted, 2)} over emitted channels."
-        )
 
     @property
     def count(self) -> int:
@@ -208,26 +170,20 @@ class ChannelWeights:
         return len(self.images.redundancy)
 
     @property
-    def kept(self) -> int:
-        """How many channels go on: the positions before the split line."""
-        return self.passed_on or self.shape[0] // 2
-
-    @property
     def parts(self) -> list[str]:
         """``kept`` or ``emitted``, by position."""
         return ["kept" if position < self.kept else "emitted" for position in range(self.shape[0])]
 
     @property
-    def witnesses(self) -> str:
-        """What the averages are over, in words."""
-        photographs = intervals.photographs(self.sources)
-        return f"{self.count} test images{f' of {photographs} photographs' if photographs else ''}"
+    def photographs(self) -> int:
+        """How many photographs the images were cut from; 0 where that is not known or they are too few."""
+        return intervals.photographs(self.sources)
 
     # ------------------------------------------------------------------ weights
 
     @property
     def has_weights(self) -> bool:
-        """Whether the policy has weights."""
+        """Whether the flow weights these channels."""
         return self.image.log_weights is not None
 
     @property
@@ -258,129 +214,60 @@ class ChannelWeights:
         """How much log ω of a channel varies over images: root mean square over channels of their ±1 sd, nats."""
         return float(np.sqrt(np.square(self.std).mean()))
 
+    @property
+    def alike(self) -> bool:
+        """Whether every image has the same weights."""
+        return bool(self.std.max() < NO_SPREAD and np.abs(self.relative).max() < NO_SPREAD)
+
     @cached_property
     def correlations(self) -> Correlations:
         """How −log ω goes with the channel's log standard deviation, over images."""
-        unknown = np.full(self.shape[0], np.nan)
-        pearson, low, high, spearman, slope = (unknown.copy() for _ in range(5))
+        pearson, low, high, spearman, slope, slope_low, slope_high = np.full((7, self.shape[0]), np.nan)
         varies = (self.std > NO_SPREAD) & (self.images.log_std.std(axis=0) > NO_SPREAD)
         if self.count > 2 and varies.any():
-            a, b = -self.images.weights()[:, varies], self.images.log_std[:, varies]
-            pearson[varies] = stats.pearsonr(a, b, axis=0).statistic
-            spearman[varies] = [stats.spearmanr(x, y).statistic for x, y in zip(a.T, b.T, strict=True)]
-            low[varies], high[varies] = interval(_correlation(resampled(self.count, self.sources), a, b))
+            a, b = self.images.weights()[:, varies], self.images.log_std[:, varies]
+            pearson[varies] = -stats.pearsonr(a, b, axis=0).statistic
+            spearman[varies] = [-stats.spearmanr(x, y).statistic for x, y in zip(a.T, b.T, strict=True)]
             slope[varies] = -pearson[varies] * a.std(axis=0) / b.std(axis=0)
-        return Correlations(pearson, low, high, spearman, slope)
-
-    def correlation_in_words(self, position: int) -> str:
-        """Return the correlation of one channel, in one sentence."""
-        found, channel = self.correlations, self.order[position]
-        if not np.isfinite(found.pearson[position]):
-            return f"The weight of channel {channel} is the same for every image."
-        return (
-            f"−log ω of channel {channel} against its log standard deviation over {self.witnesses}: "
-            f"r = {signed(found.pearson[position], 2)} "
-            f"(95 % interval {signed(found.low[position], 2)} to {signed(found.high[position], 2)})."
-        )
+            r, slopes = _association(resampled(self.count, self.sources), a, b)
+            low[varies], high[varies] = interval(-r)
+            slope_low[varies], slope_high[varies] = interval(slopes)
+        return Correlations(pearson, low, high, spearman, slope, slope_low, slope_high)
 
     def extremes(self, position: int, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the numbers of the images that turn a channel up the most, and down the most, each (≤ count,)."""
         rising = self.images.weights()[:, position].argsort(kind="stable")
         return rising[::-1][:count], rising[:count]
 
-    def loudness_in_words(self, guessed: str) -> str:
-        """Return whether the channel that this image turns up the most is ``louder`` or ``quieter`` here than usual."""
-        position = int(self.relative.argmax())
-        usual = float(np.exp(self.image.log_std[0, position] - self.images.log_std[:, position].mean()))
-        answer = "quieter" if usual < 1 else "louder"
-        return (
-            f"{'Right' if guessed == answer else 'No'}: channel {self.order[position]} is {answer} in this image, "
-            f"×{usual:.2f} of its usual standard deviation, and its weight is ×{np.exp(self.relative[position]):.2f} "
-            f"of the average."
-        )
-
     # ------------------------------------------------------------------ why a channel stands where it stands
 
     @property
     def redundancy(self) -> np.ndarray:
-        """The mean over images of J (C,), nats a pixel."""
+        """The mean spectral redundancy over images (C,), nats a pixel."""
         return self.images.redundancy.mean(axis=0)
 
     @cached_property
     def redundancy_interval(self) -> tuple[np.ndarray, np.ndarray]:
-        """The 95 % bootstrap interval of the mean J, two (C,)."""
+        """The 95 % bootstrap interval of that mean, two (C,)."""
         return interval(resampled(self.count, self.sources) @ self.images.redundancy)
 
     @property
     def would_stay(self) -> np.ndarray:
-        """Whether redundancy on these images would pass on each position's channel, (C,) bool."""
+        """Whether the entropy order of these images would pass each position's channel on, (C,) bool."""
         ranks = (-self.redundancy).argsort(kind="stable").argsort()
         return ranks < self.kept
 
     @cached_property
     def ties(self) -> NearTies | None:
-        """How firmly J on these images decides the sides; None where there is one image."""
+        """How firmly redundancy on these images decides the sides; None where there is one image."""
         by_number = self.images.redundancy[:, np.argsort(self.order)]
         return None if self.count < 2 else near_ties(by_number, sources=self.sources, kept=self.kept)
 
     @property
     def near_ties(self) -> np.ndarray:
-        """Whether each position's channel is one of a pair that J on these images might swap, (C,) bool."""
+        """Whether each position's channel is one of a pair that these images might swap, (C,) bool."""
         pairs = () if self.ties is None else self.ties.near
         return np.isin(self.order, [channel for pair in pairs for channel in (pair.kept, pair.emitted)])
-
-    def numbers(self, positions: np.ndarray) -> str:
-        """Return the channel numbers at the positions where a (C,) bool array is true, in words."""
-        chosen = [str(n) for n in sorted(number for number, here in zip(self.order, positions, strict=True) if here)]
-        if len(chosen) > NAMED:
-            chosen[NAMED - 1 :] = [f"{len(chosen) - NAMED + 1} more"]
-        *before, last = chosen
-        return f"channels {', '.join(before)} and {last}" if before else f"channel {last}"
-
-    # ------------------------------------------------------------------ in words
-
-    def in_words(self) -> str:
-        """Return the answer to "which channels, and for which image", in one or two sentences."""
-        if not self.has_weights:
-            emitted = EMITTED_BY.get(self.rule, f"what the order “{self.rule}” puts last")
-            if 2 * self.kept != self.shape[0]:
-                count = self.shape[0] - self.kept
-                emitted = emitted.replace("half of its channels", f"{count} of its {self.shape[0]} channels")
-                emitted = emitted.replace("the half ", f"the {count} of its {self.shape[0]} channels ")
-                emitted = emitted.replace("a random", "a random choice of")
-            start = f"This checkpoint has no weights: level {self.level} sends out {emitted} as they are."
-            return f"{start} {self._static_in_words()}"
-        if self.std.max() < NO_SPREAD and np.abs(self.relative).max() < NO_SPREAD:
-            return f"Level {self.level} weighs its channels alike for every image."
-        ends = [
-            f"channel {self.order[position]} {way} the most, to ×{math.exp(self.relative[position]):.2f}"
-            for way, position in (("up", self.relative.argmax()), ("down", self.relative.argmin()))
-        ]
-        return (
-            f"For this image, level {self.level} turns {ends[0]} of its average weight, and {ends[1]}. "
-            f"{self.correlations.in_words()}"
-        )
-
-    def _static_in_words(self) -> str:
-        emitted = np.arange(self.shape[0]) >= self.kept
-        if not (spared := emitted & self.would_stay).any():
-            return f"By J on {self.witnesses} the entropy order would send out the same channels."
-        return (
-            f"By J on {self.witnesses} the entropy order would have kept {spared.sum()} of these {emitted.sum()}, "
-            f"{self.numbers(spared)}, and sent out {self.numbers(~emitted & ~self.would_stay)} instead."
-        )
-
-    def ties_in_words(self) -> str:
-        """Return where J on these images would draw the split line, and how sure that is."""
-        emitted = np.arange(self.shape[0]) >= self.kept
-        if self.rule != "entropy":
-            now = "This order does not look at J."
-        elif (spared := emitted & self.would_stay).any():
-            leaving = self.numbers(~emitted & ~self.would_stay)
-            now = f"J on these images would now send out {leaving} in place of {self.numbers(spared)}."
-        else:
-            now = "J on these images would send out the same channels."
-        return now if self.ties is None else f"{now} {self.ties.in_words()}"
 
     def table(self) -> list[dict[str, Any]]:
         """Return one row a channel, by position."""
@@ -405,6 +292,8 @@ class ChannelWeights:
                 "pearson_high": self.correlations.high,
                 "spearman_minus_log_weight_log_std": self.correlations.spearman,
                 "slope_log_weight_by_log_std": self.correlations.slope,
+                "slope_low": self.correlations.slope_low,
+                "slope_high": self.correlations.slope_high,
             }
         return [
             {
@@ -417,8 +306,27 @@ class ChannelWeights:
             for position in range(self.shape[0])
         ]
 
+    def short_table(self) -> list[dict[str, Any]]:
+        """Return the columns of the table that a page has room for."""
+        names = {
+            "channel": "channel",
+            "part": "part",
+            "log_weight_minus_mean_nats": "log ω minus its mean",
+            "log_weight_std_nats": "spread over images",
+            "slope_log_weight_by_log_std": "slope on log σ",
+            "log_std_nats": "log σ",
+            "redundancy_nats_per_pixel": "redundancy",
+            "redundancy_mean_nats_per_pixel": "redundancy, mean",
+            "entropy_rate_mean_nats_per_pixel": "entropy rate, mean",
+        }
+        parts: dict[Any, str] = {"kept": "passed on", "emitted": "factored out"}
+        return [
+            {head: parts.get(row[name], row[name]) for name, head in names.items() if name in row}
+            for row in self.table()
+        ]
+
     def halves(self) -> list[dict[str, Any]]:
-        """Return a row each for what is passed on and factored out: mean J with its interval, spread of weights."""
+        """Return one row a half: its mean redundancy with its 95 % interval, and how much its weights vary."""
         rows = []
         for part, half in (("kept", slice(None, self.kept)), ("emitted", slice(self.kept, None))):
             of_images = self.images.redundancy[:, half].mean(axis=1)
@@ -444,12 +352,84 @@ class ChannelWeights:
             "order_rule": self.rule,
             "weights": "applied" if self.has_weights else None,
             "images": self.count,
-            "photographs": intervals.photographs(self.sources) or None,
-            "in_words": self.in_words(),
-            "ties_in_words": self.ties_in_words(),
+            "photographs": self.photographs or None,
             "halves": self.halves(),
             "channels": self.table(),
         }
+
+
+@dataclass(frozen=True, eq=False)
+class WeightsPair:
+    """The weights of one level of two flows, each over the same images.
+
+    A channel's number is each flow's own, so no channel of one stands for a channel of the other. What can be compared
+    is how much the weights vary from image to image, and how much redundancy is factored out.
+
+    Attributes:
+        names: of the two checkpoints.
+        first, second: what was found at a level of each.
+
+    """
+
+    names: tuple[str, str]
+    first: ChannelWeights
+    second: ChannelWeights
+
+    @property
+    def both(self) -> tuple[ChannelWeights, ChannelWeights]:
+        """The first and the second."""
+        return self.first, self.second
+
+    @property
+    def paired(self) -> bool:
+        """Whether their channels are maps of one size, of the same images."""
+        return self.first.shape == self.second.shape and self.first.count == self.second.count
+
+    @property
+    def emitted_redundancy(self) -> tuple[float, float]:
+        """The mean redundancy over factored-out channels and images of each, nats a pixel."""
+        first, second = (float(one.redundancy[one.kept :].mean()) for one in self.both)
+        return first, second
+
+    @property
+    def emitted_difference(self) -> tuple[float, float, float]:
+        """The first's minus the second's factored-out redundancy: its mean over images and 95 % bootstrap interval.
+
+        Nats a pixel; whole photographs are drawn where they are known.
+        """
+        first, second = (one.images.redundancy[:, one.kept :].mean(axis=1) for one in self.both)
+        low, high = interval(resampled(self.first.count, self.first.sources) @ (first - second))
+        return float((first - second).mean()), float(low), float(high)
+
+    @property
+    def titles(self) -> tuple[str, str]:
+        """What the two are called: with their levels, where these differ."""
+        if self.first.level == self.second.level:
+            return self.names
+        first, second = (f"{name} (level {one.level})" for name, one in zip(self.names, self.both, strict=True))
+        return first, second
+
+    def table(self) -> list[dict[str, Any]]:
+        """Return one row a checkpoint and half, and the paired difference of what is factored out."""
+        rows = [
+            {"checkpoint": name, "level": one.level, **row}
+            for name, one in zip(self.names, self.both, strict=True)
+            for row in one.halves()
+        ]
+        if self.paired:
+            mean, low, high = self.emitted_difference
+            rows.append(
+                {
+                    "checkpoint": f"{self.names[0]} minus {self.names[1]}",
+                    "level": self.first.level,
+                    "part": "emitted",
+                    "redundancy_nats_per_pixel": mean,
+                    "redundancy_low": low,
+                    "redundancy_high": high,
+                    "log_weight_spread_nats": math.nan,
+                }
+            )
+        return rows
 
 
 # ---------------------------------------------------------------------- measuring
@@ -483,9 +463,9 @@ def channel_weights(
     return ChannelWeights(
         level=level,
         shape=flow.config.level_shape(level),
+        kept=kept_channels(flow, level),
         rule=shuffle.rule,
         order=tuple(shuffle.order.tolist()),
-        passed_on=shuffle.kept,
         image=measure(flow, image, level, seed),
         images=images if isinstance(images, Channels) else measure(flow, images[:IMAGES], level),
         sources=None if sources is None else tuple(int(source) for source in sources[:IMAGES]),
@@ -496,7 +476,7 @@ def channel_weights(
 def measure(flow: MultiScaleFlow, images: Tensor, level: int, seed: int = 0) -> Channels:
     """Return what is measured of the channels of uint8 images (N, C, H, W) at a level that has a Shuffle."""
     shuffle, log_weights, measured = shuffle_at(flow, level), [], []
-    for x in dequantised(flow, images, seed).split(BATCH):
+    for x in dequantised(flow, images, seed, BATCH):
         features = features_at(flow, x, level)
         ordered = features[:, shuffle.order]
         log_std = gaussian_entropy(ordered.double()) - GAUSSIAN_ENTROPY

@@ -323,6 +323,7 @@ def verify_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     from .. import checkpoint
     from ..analysis.evaluate import images_to_score
     from ..analysis.verify import IMAGES, verify
+    from ..analysis.words import checkpoint as words
     from ..data import DataError
 
     loaded = checkpoint.load(find_checkpoint(options.checkpoint), trust=False)
@@ -335,7 +336,7 @@ def verify_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
         if options.data is not None:
             raise
     found = verify(loaded, shown, name)
-    lines = [f"{loaded.name}: {found.badge()}. {found.in_words()}"]
+    lines = [f"{loaded.name}: {words.badge(found)}. {words.verification(found)}"]
     lines += [
         f"level {check.level}  {_ANSWERS[check.holds]:6}  {check.name:12}  it {check.finding}" for check in found.checks
     ]

@@ -1,7 +1,7 @@
-"""The Checkpoint page's pictures: what a flow is made of, how evenly its steps stretch, and how it was trained.
+"""Pictures of a checkpoint: what a flow is made of, how evenly its steps stretch, and how it was trained.
 
-The strip is plain boxes: a box's area says how many numbers it stands for, as on the front page; what goes on is blue
-and solid, what leaves vermillion and dashed.
+The strip is plain boxes: a box's area says how many values it stands for; what is passed on is blue and solid, what is
+factored out vermillion and dashed.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 PARTS = {
     "coupling": ("coupling networks", "couplings"),
     "mixing": ("1×1 convolutions", "1×1 conv."),
-    "shuffle": ("Shuffle's weights", "Shuffle"),
+    "shuffle": ("channel weights", "weights"),
     "prior": ("prior", "prior"),
     "actnorm": ("ActNorm", "ActNorm"),
 }
 #: What a split does, by the policy's order, and what is done to the channels before, by its weights.
 ORDERS = {
-    "entropy": "Shuffle, order by J",
+    "entropy": "Shuffle, order by redundancy",
     "random": "a fixed random order",
     "variance": "largest variance passed on",
     "variance-reversed": "smallest variance passed on",
@@ -60,9 +60,9 @@ def strip(made: Anatomy) -> str:
         '<div class="eiw-frame"><div style="display: grid; gap: 22px 24px; '
         'grid-template-columns: repeat(auto-fit, minmax(min(11.5rem, 100%), 1fr))">'
         f"{_image(made)}{columns}</div>"
-        '<p class="eiw-legend"><span><i class="eiw-key eiw-kept"></i>kept, goes on</span>'
-        '<span><i class="eiw-key eiw-emitted"></i>emitted, leaves as ε</span>'
-        "<span>area: how many numbers</span><span>figures at the right: parameters</span></p></div>"
+        '<p class="eiw-legend"><span><i class="eiw-key eiw-kept"></i>passed on</span>'
+        '<span><i class="eiw-key eiw-emitted"></i>factored out as ε</span>'
+        "<span>area: how many values</span><span>figures at the right: parameters</span></p></div>"
     )
 
 
@@ -70,7 +70,7 @@ def _image(made: Anatomy) -> str:
     size = "×".join(map(str, made.config.shape))
     rows = [(name, made.parameters[part]) for part, (name, _) in PARTS.items()]
     return (
-        f"<section><h4>The image</h4><p>{size},<br>{made.config.dimensions:,} numbers</p>{_boxes([('', 1.0)])}"
+        f"<section><h4>The image</h4><p>{size},<br>{made.config.dimensions:,} values</p>{_boxes([('', 1.0)])}"
         f"<p>all of it goes in</p>{_rows(rows, 'all levels', made.total)}</section>"
     )
 
@@ -84,7 +84,7 @@ def _level(made: Anatomy, level: LevelAnatomy) -> str:
     config = made.config
     halves = [("kept", level.kept), ("emitted", level.emitted)]
     boxes = [(part, np.prod(shape) / config.dimensions) for part, shape in halves if shape is not None]
-    leaves = f"{_size(level.emitted)} leave" + ("" if level.kept else ", nothing stays")
+    out = f"{_size(level.emitted)} factored out"
     counts, times = level.parameters, f"{level.steps} ×"
     rows: list[tuple[str, int]] = [
         (f"{times} ActNorm", counts["actnorm"]),
@@ -96,15 +96,15 @@ def _level(made: Anatomy, level: LevelAnatomy) -> str:
             (_policy_in_words(made), counts["shuffle"]),
             (f"{config.prior} prior", counts["prior"]),
         ]
-    stays = f"{_size(level.kept)} stay · " if level.kept is not None else ""
+    on = f"{_size(level.kept)} passed on · " if level.kept is not None else ""
     return (
         f"<section><h4>Level {level.number}</h4><p>{_size(level.shape_in)},<br>squeezed to {_size(level.shape)}</p>"
-        f"{_boxes(boxes)}<p>{stays}{leaves}</p>{_rows(rows, f'level {level.number}', level.total)}</section>"
+        f"{_boxes(boxes)}<p>{on}{out}</p>{_rows(rows, f'level {level.number}', level.total)}</section>"
     )
 
 
 def _boxes(parts: Sequence[tuple[str, float]]) -> str:
-    """Return boxes of one height side by side; each is as wide as its share of the image's numbers."""
+    """Return boxes of one height side by side; each is as wide as its share of the image's values."""
     drawn = "".join(
         f'<div class="{f"eiw-{part}" if part else ""}" style="box-sizing: border-box; height: 52px; '
         f'width: {100 * share:.4g}%; border-width: 3px; border-style: {"dashed" if part == "emitted" else "solid"}">'
@@ -274,7 +274,7 @@ def _factors(low: float, high: float) -> dict[str, Any]:
 
 
 def training(curve: TrainingCurve, height: int = 320) -> go.Figure:
-    """Return bits/dim by step: of the batches faint, smoothed bold, of the averaged weights on test images as marks."""
+    """Return bits/dim by step: of the batches faint, smoothed bold, of averaged parameters on test images as marks."""
     figure = go.Figure()
     shared = {"x": curve.steps.tolist(), "mode": "lines"}
     figure.add_scatter(
@@ -297,8 +297,8 @@ def training(curve: TrainingCurve, height: int = 320) -> go.Figure:
         y=curve.probe_bits_per_dim.round(4).tolist(),
         mode="markers",
         marker={"color": _SUBJECT, "symbol": "diamond", "size": 6},
-        name="averaged weights, on test images",
-        hovertemplate="step %{x:,}: %{y:.3f} bits/dim<extra>averaged weights, on test images</extra>",
+        name="averaged parameters, on test images",
+        hovertemplate="step %{x:,}: %{y:.3f} bits/dim<extra>averaged parameters, on test images</extra>",
     )
     return figure.update_layout(**layout(height, **_LEGEND), xaxis=_steps(curve), yaxis=_y("bits/dim"))
 

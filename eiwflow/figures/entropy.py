@@ -1,8 +1,8 @@
-"""The Entropy page's charts: what stays and what leaves by level, the log-det account, and growth over training.
+"""Charts of entropies: by level, the log-det account, over training, and channel maps sorted by redundancy.
 
-What stays is blue, a solid line, a circle; what leaves is vermillion, a dotted line, a diamond. Large marks are means
-with their intervals, small ones single channels. Where two checkpoints stand side by side, an axis takes its limits
-from both.
+What is passed on is blue, a solid line, a circle; what is factored out is vermillion, a dotted line, a diamond. Large
+marks are means with their intervals, small ones single channels. Where two checkpoints stand side by side, an axis
+takes its limits from both.
 """
 
 from __future__ import annotations
@@ -81,16 +81,13 @@ def span(results: Iterable[Entropies], measured: str) -> tuple[float, float]:
     return low - 0.08 * (high - low), high + 0.16 * (high - low)
 
 
-def by_level(
-    result: Entropies, measured: str, limits: tuple[float, float] | None = None, letters: float = 1.0
-) -> go.Figure:
+def by_level(result: Entropies, measured: str, limits: tuple[float, float] | None = None) -> go.Figure:
     """Return a measure of both halves of every level, stage by stage.
 
     Arguments:
         result: what was measured.
-        measured: one of ``analysis.entropy.MEASURES``. J knows no weights; only h is followed to ε.
+        measured: one of ``analysis.entropy.MEASURES``. Redundancy knows no weights; only h is followed to ε.
         limits: of the y axis, where another chart shares it.
-        letters: how much larger than usual they are; what stands around the plot gets as much more room.
 
     """
     figure, ticks, place = go.Figure(), {}, 0
@@ -121,7 +118,7 @@ def by_level(
     ends = -0.6, max(last) + 0.9
     _add_line(figure, ends, measured)
     figure.update_layout(
-        **_around(226, 48 * letters, 156 * letters),
+        **_around(226, 48, 118),
         xaxis={
             "range": list(ends),
             "tickvals": list(ticks),
@@ -130,7 +127,6 @@ def by_level(
             "tickfont": {"size": 11},
             "showgrid": False,
             "zeroline": False,
-            "title": {"text": "<br>".join(result.method(measured)), "font": {"size": 11}},
         },
         yaxis={
             "range": [low, high],
@@ -185,7 +181,7 @@ def _add_channels(figure: go.Figure, part: str, points: list[tuple[float, Half |
         mode="markers",
         marker={"color": colour, "symbol": f"{symbol}-open", "size": 6, "opacity": 0.85},
         showlegend=False,
-        hovertemplate="%{text}: %{y:.3f}<extra>" + part + "</extra>",
+        hovertemplate="%{text}: %{y:.3f}<extra>" + PARTS[part][4] + "</extra>",
     )
 
 
@@ -209,7 +205,7 @@ def _add_means(figure: go.Figure, part: str, points: list[tuple[float, Half | No
         name=name,
         connectgaps=False,
         cliponaxis=False,
-        hovertemplate=f"{AXES[measured].symbol} = %{{customdata}}<extra>{part}, mean</extra>",
+        hovertemplate=f"{AXES[measured].symbol} = %{{customdata}}<extra>{name}, mean</extra>",
     )
 
 
@@ -267,13 +263,12 @@ def _is_nan(mean: Estimate) -> bool:
 # ---------------------------------------------------------------------- the account
 
 
-def account(result: Account, limits: tuple[float, float] | None = None, letters: float = 1.0) -> go.Figure:
+def account(result: Account, limits: tuple[float, float] | None = None) -> go.Figure:
     """Return the log-det account as a waterfall, from −log p(x) down to −log N(ε).
 
     Arguments:
         result: the account.
         limits: of the axis, :func:`account_span` of all accounts that share it.
-        letters: how much larger than usual they are.
 
     """
     lines = [
@@ -288,9 +283,9 @@ def account(result: Account, limits: tuple[float, float] | None = None, letters:
             y=list(labels),
             measure=list(kinds),
             x=[round(value, 6) for value in values],
-            text=[_signed(value) if kind == "relative" else fixed(value, 3) for _, kind, value in lines],
+            text=[signed(value, 3) if kind == "relative" else fixed(value, 3) for _, kind, value in lines],
             textposition="outside",
-            textfont={"size": 12 * letters},
+            textfont={"size": 12},
             cliponaxis=False,
             connector={"line": {"color": palette.AXIS, "width": 1}},
             increasing={"marker": {"color": _UP}},
@@ -301,7 +296,7 @@ def account(result: Account, limits: tuple[float, float] | None = None, letters:
         )
     )
     figure.update_layout(
-        **_around(25 * letters * len(lines), NOTHING, 97 * letters, left=160),
+        **_around(25 * len(lines), NOTHING, 97, left=160),
         xaxis={
             "range": list(limits or account_span([result])),
             "title": {
@@ -326,10 +321,6 @@ def account_span(results: Iterable[Account]) -> tuple[float, float]:
     return float(values.min()) - room, float(values.max()) + room
 
 
-def _signed(value: float) -> str:
-    return signed(value, 3) if value else "0"
-
-
 # ---------------------------------------------------------------------- growth over training
 
 
@@ -339,11 +330,10 @@ def growth(
     measured: str = "redundancy",
     limits: tuple[float, float] | None = None,
     shared: np.ndarray | None = None,
-    letters: float = 1.0,
 ) -> go.Figure:
     """Return a measure of a level's channels over training, with one frame a recording step for the scrubber.
 
-    Thin lines are channels, thick ones the means of those that stay and of those that leave. A frame moves the cursor
+    Thin lines are channels, thick ones the means of those passed on and of those factored out. A frame moves the cursor
     and the means' marks.
 
     Arguments:
@@ -352,7 +342,6 @@ def growth(
         measured: one of ``analysis.entropy.MEASURES`` that are recorded.
         limits: of the y axis, :func:`growth_span` of all levels that share it.
         shared: the steps of the x axis, where they are not ``own``.
-        letters: how much larger than usual they are.
 
     """
     shared = own if shared is None else shared
@@ -371,7 +360,7 @@ def growth(
             mode="lines",
             line={"color": colour, "dash": dash, "width": 3},
             name=name,
-            hovertemplate="%{text}: %{y:.3f}<extra>" + part + ", mean</extra>",
+            hovertemplate="%{text}: %{y:.3f}<extra>" + name + ", mean</extra>",
         )
     moving = list(range(len(figure.data), len(figure.data) + 1 + len(_parts(level, measured))))
     frames = [_now(level, measured, index, int(place), len(shared), ends) for index, place in enumerate(places)]
@@ -382,7 +371,7 @@ def growth(
     margin = 0.04 * (len(shared) + 1)
     _add_line(figure, (-margin, len(shared) - 1 + margin), measured)
     figure.update_layout(
-        **_around(202, NOTHING, 98 * letters),
+        **_around(202, NOTHING, 98),
         xaxis=steps.axis(shared, margin, margin, ticks=6),
         yaxis={
             "range": list(ends),

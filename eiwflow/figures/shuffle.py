@@ -1,8 +1,8 @@
-"""The Shuffle page's charts: the rank river and what stands beside it.
+"""Charts of a permutation: the rank river over training, and what stands beside it.
 
-Kept in force is blue, a solid line, a circle; emitted in force is vermillion, a broken line, a diamond. Charts over
-training share one axis (:mod:`.steps`); the river and the bars carry one frame a recording step. Where two checkpoints
-stand side by side, an axis takes its limits from both.
+What the order used passes on is blue, a solid line, a circle; what it factors out is vermillion, a broken line, a
+diamond. Charts over training share one axis (:mod:`.steps`); the river and the bars carry one frame a recording step.
+Where two checkpoints stand side by side, an axis takes its limits from both.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .layout import layout, legend_room
 from .pixels import data_uri
 
 if TYPE_CHECKING:
-    from ..analysis.partitions import Deals
+    from ..analysis.partitions import Coverage
     from ..analysis.shuffle import HalvesBySteps, NullBand, RankRiver, ShuffleReport
 
 #: Lines of more channels than these cannot be told apart: a matrix is drawn instead.
@@ -44,10 +44,10 @@ def rank_river(river: RankRiver, shared: np.ndarray | None = None) -> go.Figure:
 
 def _river(river: RankRiver, shared: np.ndarray) -> go.Figure:
     last, channels = len(shared) - 1, river.channels
-    places = np.array([_in_force_at(last), *steps.places(river.steps, shared)])
+    places = np.array([_used_at(last), *steps.places(river.steps, shared)])
     room = 0.085 * (last + 2)  # for the channels' names, on both sides
     ranks = np.vstack([np.argsort(river.order), river.ranks]) + 1
-    whens = ["in force", *(f"step {step:,}" for step in river.steps), ""]  # the last is the gap between two lines
+    whens = ["order used", *(f"step {step:,}" for step in river.steps), ""]  # the last is the gap between two lines
     figure = go.Figure()
     for kept, colour, dash in _two_sides():
         members = np.flatnonzero(river.kept == kept)
@@ -81,24 +81,24 @@ def _river(river: RankRiver, shared: np.ndarray) -> go.Figure:
         go.Frame(name=str(step), data=frame, traces=list(range(moving, moving + 3)))
         for step, frame in zip(river.steps, frames, strict=True)
     ]
-    _split_bands(figure, channels, river.kept_channels)
+    _split_bands(figure, channels, river.passed_on)
     figure.update_layout(
         **layout(_HEIGHT, legend_room(), 84, right=_RIGHT),
         xaxis=steps.axis(shared, room - places[0], room),
         yaxis={
             "range": [channels + 0.6, 0.4],
-            "tickvals": [1, river.kept_channels, channels],
+            "tickvals": [1, river.passed_on, channels],
             "title": {"text": "rank by redundancy"},
             "showgrid": False,
             "zeroline": False,
         },
     )
-    _add_tick(figure, places[0], "in<br>force")
+    _add_tick(figure, places[0], "order<br>used")
     return figure
 
 
 def _matrix(river: RankRiver, shared: np.ndarray) -> go.Figure:
-    """Return ranks as colours: a row a channel, from the first place in force to the last."""
+    """Return ranks as colours: a row a channel, from the first place in the order used to the last."""
     channels, at = river.channels, steps.places(river.steps, shared)
     by_place = river.ranks[:, river.order].T
     places, records = np.nonzero(river.crossing[:, river.order].T)
@@ -121,7 +121,7 @@ def _matrix(river: RankRiver, shared: np.ndarray) -> go.Figure:
     figure.frames = [
         go.Frame(name=str(step), data=[cursor], traces=[1]) for step, cursor in zip(river.steps, cursors, strict=True)
     ]
-    cells = sides(by_place, river.kept_channels)[:, steps.latest(river.steps, shared)]
+    cells = sides(by_place, river.passed_on)[:, steps.latest(river.steps, shared)]
     # A picture, not a heat map: that would be drawn anew, or lost, with every frame.
     figure.add_layout_image(
         source=data_uri(np.kron(cells, np.ones((_CELL, _CELL, 1), dtype=np.uint8))),
@@ -134,15 +134,15 @@ def _matrix(river: RankRiver, shared: np.ndarray) -> go.Figure:
         sizing="stretch",
         layer="below",
     )
-    figure.add_hline(y=river.kept_channels + 0.5, line={"width": 2, "dash": "dash", "color": _INK})
-    _side_names(figure, river.kept_channels / channels)
+    figure.add_hline(y=river.passed_on + 0.5, line={"width": 2, "dash": "dash", "color": _INK})
+    _side_names(figure, river.passed_on / channels)
     figure.update_layout(
         **layout(_HEIGHT, legend_room(), 84, right=_RIGHT),
         xaxis=steps.axis(shared, 0.6, 0.6),
         yaxis={
             "range": [channels + 0.6, 0.4],
-            "tickvals": [1, river.kept_channels, channels],
-            "title": {"text": "place in force"},
+            "tickvals": [1, river.passed_on, channels],
+            "title": {"text": "place in the order used"},
             "showgrid": False,
             "zeroline": False,
         },
@@ -150,15 +150,16 @@ def _matrix(river: RankRiver, shared: np.ndarray) -> go.Figure:
     return figure
 
 
-def sides(ranks: np.ndarray, kept: int) -> np.ndarray:
-    """Return colours (…, 3) uint8 of ranks 0 to C − 1, every one of which is there: the first ``kept`` blue.
+def sides(ranks: np.ndarray, passed_on: int) -> np.ndarray:
+    """Return colours (…, 3) uint8 of ranks 0 to C − 1: blue is passed on, vermillion factored out.
 
     The nearer to the split line, the paler.
     """
-    beyond = ranks + 0.5 - kept
-    across = beyond / np.where(beyond < 0, kept, ranks.max() + 1 - kept)  # −1 … 1, the split line at 0
-    strength = np.abs(across)[..., np.newaxis] ** 0.7
-    hue = np.where((across < 0)[..., np.newaxis], _rgb(palette.KEPT), _rgb(palette.EMITTED))
+    channels = ranks.max() + 1
+    above = (passed_on - ranks - 0.5) / passed_on
+    below = (ranks + 0.5 - passed_on) / (channels - passed_on)
+    strength = np.maximum(above, below)[..., np.newaxis] ** 0.7
+    hue = np.where((ranks < passed_on)[..., np.newaxis], _rgb(palette.KEPT), _rgb(palette.EMITTED))
     return (_rgb(_PALE) * (1 - strength) + hue * strength).round().astype(np.uint8)
 
 
@@ -167,7 +168,7 @@ def _rgb(colour: str) -> np.ndarray:
 
 
 def redundancy_by_rank(river: RankRiver, limits: tuple[float, float] | None = None) -> go.Figure:
-    """Return bars of J by rank at one step, the last at first; a bar's colour is its channel's side in force.
+    """Return bars of redundancy by rank at one step, the last at first; the colour is the side in the order used.
 
     ``limits`` are :func:`redundancy_limits` of all rivers that share the axis.
     """
@@ -176,7 +177,7 @@ def redundancy_by_rank(river: RankRiver, limits: tuple[float, float] | None = No
     figure.frames = [
         go.Frame(name=str(step), data=_bars(river, i), traces=[0, 1]) for i, step in enumerate(river.steps)
     ]
-    figure.add_vline(x=river.kept_channels + 0.5, line={"width": 2, "dash": "dash", "color": palette.REFERENCE})
+    figure.add_vline(x=river.passed_on + 0.5, line={"width": 2, "dash": "dash", "color": palette.REFERENCE})
     figure.update_layout(
         **layout(_SMALL, right=_RIGHT),
         barmode="overlay",
@@ -184,7 +185,7 @@ def redundancy_by_rank(river: RankRiver, limits: tuple[float, float] | None = No
         showlegend=False,
         xaxis={
             "range": [0.4, channels + 0.6],
-            "tickvals": [1, river.kept_channels, channels],
+            "tickvals": [1, river.passed_on, channels],
             "title": {"text": "rank"},
             "showgrid": False,
         },
@@ -194,18 +195,18 @@ def redundancy_by_rank(river: RankRiver, limits: tuple[float, float] | None = No
 
 
 def redundancy_limits(shown: Iterable[np.ndarray]) -> tuple[float, float]:
-    """Return where an axis of J ends that holds bars of all of these, and 0."""
+    """Return where an axis of redundancy ends that holds bars of all of these, and 0."""
     values = np.concatenate([each.ravel() for each in shown])
     return 1.15 * min(0.0, float(values.min())), 1.12 * max(0.0, float(values.max()))
 
 
 def _redundancy_axis(limits: tuple[float, float]) -> dict[str, Any]:
-    return {"range": list(limits), "title": {"text": "J (nats/pixel)"}, "gridcolor": palette.AXIS}
+    return {"range": list(limits), "title": {"text": "redundancy (nats/pixel)"}, "gridcolor": palette.AXIS}
 
 
 def slope(before: np.ndarray, after: np.ndarray, names: tuple[str, str], side: np.ndarray) -> go.Figure:
-    """Return a slope chart from one order (C,) to another; ``side`` (C,) says by channel number what is kept."""
-    channels = len(before)
+    """Return a slope chart from one order (C,) to another; ``side`` (C,) says by channel number what is passed on."""
+    channels, passed_on = len(before), int(side.sum())
     ranks = np.vstack([np.argsort(before), np.argsort(after)]) + 1
     figure = go.Figure()
     for kept, colour, dash in _two_sides():
@@ -221,7 +222,7 @@ def slope(before: np.ndarray, after: np.ndarray, names: tuple[str, str], side: n
         )
     figure.add_scatter(**_names(-0.03, ranks[0], "middle left"))
     figure.add_scatter(**_names(1.03, ranks[1], "middle right"))
-    _split_bands(figure, channels, int(side.sum()))
+    _split_bands(figure, channels, passed_on)
     figure.update_layout(
         **layout(_HELPER, below=40, right=_RIGHT),
         showlegend=False,
@@ -234,7 +235,7 @@ def slope(before: np.ndarray, after: np.ndarray, names: tuple[str, str], side: n
         },
         yaxis={
             "range": [channels + 0.6, 0.4],
-            "tickvals": [1, int(side.sum()), channels],
+            "tickvals": [1, passed_on, channels],
             "title": {"text": "place"},
             "showgrid": False,
             "zeroline": False,
@@ -244,7 +245,7 @@ def slope(before: np.ndarray, after: np.ndarray, names: tuple[str, str], side: n
 
 
 def churn(river: RankRiver, shared: np.ndarray | None = None) -> go.Figure:
-    """Return the split churn over training, with the null band of random orders; ``shared`` as in the river."""
+    """Return the split churn over training, with the band of random orders; ``shared`` as in the river."""
     figure = _over_training(river, shared, river.churn, river.churn_null, ".0%", "churn")
     return figure.update_layout(
         yaxis={"range": [-0.04, 1.04], "tickformat": ".0%", "title": {"text": "channels that would cross"}}
@@ -252,7 +253,7 @@ def churn(river: RankRiver, shared: np.ndarray | None = None) -> go.Figure:
 
 
 def kendall_tau(river: RankRiver, shared: np.ndarray | None = None) -> go.Figure:
-    """Return Kendall's τ with the order in force over training, with the null band of random orders."""
+    """Return Kendall's τ with the order used over training, with the band of random orders."""
     figure = _over_training(river, shared, river.tau, river.tau_null, ".2f", "τ")
     return figure.update_layout(yaxis={"range": [-1.06, 1.06], "title": {"text": "Kendall’s τ"}})
 
@@ -290,13 +291,13 @@ def _over_training(
 
 
 def emitted_over_images(report: ShuffleReport) -> go.Figure:
-    """Return by place in force how often images would emit a channel: each alone, and their mean J resampled."""
-    order, line = report.order, report.kept_channels
+    """Return by place how often images would factor a channel out: each alone, and their mean resampled."""
+    order, half = report.order, report.passed_on
     places = np.arange(1, report.channels + 1)
     share, together = report.images.emitted_share[order], report.ties.emitted_probability[order]
     figure = go.Figure()
     for kept, colour, _ in _two_sides():
-        mine = slice(0, line) if kept else slice(line, None)
+        mine = slice(0, half) if kept else slice(half, None)
         figure.add_bar(
             x=places[mine].tolist(),
             y=share[mine].round(4).tolist(),
@@ -313,17 +314,17 @@ def emitted_over_images(report: ShuffleReport) -> go.Figure:
         mode="markers",
         marker={"symbol": "line-ew", "size": 16, "line": {"width": 3, "color": palette.SUBJECT}},
         name="mean redundancy of all images, resampled",
-        hovertemplate="%{text}: emitted in %{y:.0%} of the resamples<extra></extra>",
+        hovertemplate="%{text}: factored out in %{y:.0%} of the resamples<extra></extra>",
     )
-    figure.add_vline(x=line + 0.5, line={"width": 2, "dash": "dash", "color": palette.REFERENCE})
+    figure.add_vline(x=half + 0.5, line={"width": 2, "dash": "dash", "color": palette.REFERENCE})
     figure.update_layout(
         **layout(300, legend_room(2), right=_RIGHT),
         bargap=0.15,
-        xaxis=_channel_axis(order, "channel, by place in force"),
+        xaxis=_channel_axis(order, "channel, by place in the order used"),
         yaxis={
             "range": [0, 1.04],
             "tickformat": ".0%",
-            "title": {"text": "would be emitted"},
+            "title": {"text": "would be factored out"},
             "gridcolor": palette.AXIS,
         },
     )
@@ -331,16 +332,16 @@ def emitted_over_images(report: ShuffleReport) -> go.Figure:
 
 
 def halves_under(report: ShuffleReport, rule: str, limits: tuple[float, float] | None = None) -> go.Figure:
-    """Return bars of J, most structure first, coloured by what an alternative's rule keeps and emits.
+    """Return bars of redundancy, most structure first, coloured by what a rule passes on and factors out.
 
     ``limits`` are :func:`redundancy_limits` of all reports that share the axis.
     """
     chosen = next(alternative for alternative in report.alternatives if alternative.rule == rule)
-    line, order, mean = report.kept_channels, report.ties.order, report.ties.redundancy
+    half, order, mean = report.passed_on, report.ties.order, report.ties.redundancy
     ranks = np.argsort(order) + 1
     figure = go.Figure()
     for kept, colour, dash in _two_sides():
-        members = np.array(chosen.order[:line] if kept else chosen.order[line:])
+        members = np.array(chosen.order[:half] if kept else chosen.order[half:])
         average = chosen.kept_redundancy if kept else chosen.emitted_redundancy
         figure.add_bar(
             x=ranks[members].tolist(),
@@ -362,13 +363,13 @@ def halves_under(report: ShuffleReport, rule: str, limits: tuple[float, float] |
 
 
 def halves_by_steps(halves: HalvesBySteps) -> go.Figure:
-    """Return mean J of what two static splits and sorting keep, by the number of steps a level."""
+    """Return mean redundancy of the two static halves and of what sorting passes on, by the number of steps a level."""
     figure = go.Figure()
     part = "half" if 2 * halves.kept == halves.channels else f"{halves.kept} of {halves.channels}"
     lines = (
-        ("kept by the entropy order", halves.entropy, palette.SUBJECT, "solid", "star", 11),
-        (f"first {part} (kept by static-last)", halves.first, palette.KEPT, "solid", "circle", 8),
-        (f"last {part} (kept by static-first)", halves.last, palette.ARMS[1], "dot", "diamond", 9),
+        ("passed on by the entropy order", halves.entropy, palette.SUBJECT, "solid", "star", 11),
+        (f"first {part}", halves.first, palette.KEPT, "solid", "circle", 8),
+        (f"last {part}", halves.last, palette.ARMS[1], "dot", "diamond", 9),
     )
     for line in lines:
         figure.add_scatter(**_counted("%{x} steps: redundancy %{y:.3f} nats/pixel", *line))
@@ -380,20 +381,20 @@ def halves_by_steps(halves: HalvesBySteps) -> go.Figure:
     return figure
 
 
-def told(deals: Deals) -> go.Figure:
-    """Return what every channel tells of every other; the framed blocks are the two halves that change places.
+def information(coverage: Coverage) -> go.Figure:
+    """Return the mutual information of every channel with every other; the framed blocks are the alternating halves.
 
     Blue is much, the page's own colour is nothing.
     """
-    channels = len(deals.told)
+    channels = len(coverage.information)
     figure = go.Figure(
         go.Heatmap(
-            z=deals.told.round(4).tolist(),
+            z=coverage.information.round(4).tolist(),
             x=list(range(channels)),
             y=list(range(channels)),
             colorscale=[[0, _faded(palette.KEPT, 0)], [1, palette.KEPT]],
             colorbar={"title": {"text": "nats", "side": "right"}, "thickness": 12, "len": 0.9},
-            hovertemplate="channel %{y} tells %{z:.3f} nats of channel %{x}<extra></extra>",
+            hovertemplate="channels %{y} and %{x}: %{z:.3f} nats<extra></extra>",
         )
     )
     half = channels / 2
@@ -404,10 +405,10 @@ def told(deals: Deals) -> go.Figure:
     axis = {"tickvals": ticks, "showgrid": False, "zeroline": False}
     figure.update_layout(
         **layout(_HELPER, right=100),
-        xaxis={**axis, "title": {"text": "… of principal channel"}, "constrain": "domain"},
+        xaxis={**axis, "title": {"text": "… and principal channel"}, "constrain": "domain"},
         yaxis={
             **axis,
-            "title": {"text": "what a principal channel tells …"},
+            "title": {"text": "mutual information of principal channel …"},
             "range": [channels - 0.5, -0.5],
             "scaleanchor": "x",
             "constrain": "domain",
@@ -416,10 +417,10 @@ def told(deals: Deals) -> go.Figure:
     return figure
 
 
-def seen(deals: Deals) -> go.Figure:
-    """Return the part of what channels tell of each other that couplings have seen, deal by deal."""
-    couplings = list(range(1, deals.couplings + 1))
-    low, high = np.quantile(deals.by_chance, [0.05, 0.95], axis=0)
+def seen(coverage: Coverage) -> go.Figure:
+    """Return the part of the mutual information between channels that couplings have seen, by channel partition."""
+    couplings = list(range(1, coverage.couplings + 1))
+    low, high = np.quantile(coverage.random, [0.05, 0.95], axis=0)
     figure = go.Figure()
     figure.add_scatter(
         x=[*couplings, *couplings[::-1]],
@@ -428,13 +429,13 @@ def seen(deals: Deals) -> go.Figure:
         fill="toself",
         fillcolor=_faded(palette.ARMS[2], 0.25),
         line={"width": 0},
-        name="90 % of chance",
+        name="90 % of random partitions",
         hoverinfo="skip",
     )
     lines = (
-        ("by information", deals.by_information, palette.SUBJECT, "solid", "star", 11),
-        ("by chance", deals.by_chance.mean(axis=0), palette.ARMS[2], "dash", "square", 7),
-        ("halves change places", deals.in_turn, palette.REFERENCE, "dot", "circle", 7),
+        ("by mutual information", coverage.by_information, palette.SUBJECT, "solid", "star", 11),
+        ("random", coverage.random.mean(axis=0), palette.ARMS[2], "dash", "square", 7),
+        ("alternating", coverage.alternating, palette.REFERENCE, "dot", "circle", 7),
     )
     for line in lines:
         figure.add_scatter(**_counted("after %{x} couplings: %{y:.0%} seen", *line))
@@ -444,7 +445,7 @@ def seen(deals: Deals) -> go.Figure:
         yaxis={
             "range": [0, 1.04],
             "tickformat": ".0%",
-            "title": {"text": "seen of what is told"},
+            "title": {"text": "mutual information seen"},
             "gridcolor": palette.AXIS,
         },
     )
@@ -479,15 +480,15 @@ def _two_sides() -> tuple[tuple[bool, str, str], ...]:
 
 
 def _fill(colour: str) -> dict[str, Any]:
-    """Return a bar's fill: emitted ones are hatched, so that colour is not the only cue."""
+    """Return a bar's fill: those factored out are hatched, so that colour is not the only cue."""
     if colour == palette.KEPT:
         return {"color": colour}
     pattern = {"shape": "/", "size": 6, "solidity": 0.25, "fillmode": "overlay", "fgcolor": "#FFFFFF"}
     return {"color": colour, "pattern": pattern}
 
 
-def _in_force_at(last: int) -> float:
-    """Return where the order in force stands on the step axis: before step 0, with room for its names."""
+def _used_at(last: int) -> float:
+    """Return where the order used stands on the step axis: before step 0, with room for its names."""
     return -max(1.0, 0.08 * last)
 
 
@@ -542,25 +543,25 @@ def _bars(river: RankRiver, i: int) -> list[dict[str, Any]]:
             "text": order.tolist(),
             "textposition": "none",
             "marker": _fill(colour),
-            "name": "kept in force" if kept else "emitted in force",
+            "name": "passed on" if kept else "factored out",
             "hovertemplate": "channel %{text}: redundancy %{y:.3f} nats/pixel<extra></extra>",
         }
         for kept, colour, _ in _two_sides()
     ]
 
 
-def _split_bands(figure: go.Figure, channels: int, kept: int) -> None:
+def _split_bands(figure: go.Figure, channels: int, passed_on: int) -> None:
     """Shade what is passed on and what is factored out, and draw the split line between them."""
-    line = kept + 0.5
+    line = passed_on + 0.5
     for y0, y1, colour in ((0.4, line, palette.KEPT), (line, channels + 0.6, palette.EMITTED)):
         figure.add_hrect(y0=y0, y1=y1, fillcolor=colour, opacity=0.1, line_width=0, layer="below")
     figure.add_hline(y=line, line={"width": 2, "dash": "dash", "color": palette.REFERENCE})
-    _side_names(figure, kept / channels)
+    _side_names(figure, passed_on / channels)
 
 
-def _side_names(figure: go.Figure, kept: float) -> None:
-    """Name both sides of the split line; ``kept`` is the part of the height that is above it."""
-    for y, text in ((1 - kept / 2, "passed on"), ((1 - kept) / 2, "factored out")):
+def _side_names(figure: go.Figure, share: float) -> None:
+    """Name both sides of the split line, which lies below this share of the channels."""
+    for y, text in ((1 - share / 2, "passed on"), ((1 - share) / 2, "factored out")):
         figure.add_annotation(
             x=1, y=y, xref="paper", yref="paper", xanchor="left", xshift=4, textangle=90,
             text=f"<b>{text}</b>", font={"size": 13}, showarrow=False,

@@ -20,8 +20,8 @@ SCALE, FOOT, FRAME_MS = 3, 36, 150
 
 
 def together(records: Iterable[np.ndarray]) -> np.ndarray:
-    """Return all steps of several records, (S,)."""
-    return np.unique(np.concatenate(list(records)))
+    """Return all steps of several records, (S,); none where there is no record."""
+    return np.unique(np.concatenate([np.empty(0, dtype=int), *records]))
 
 
 def places(own: np.ndarray, steps: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The Weights page: bars of log ω, what is measured of the same channels, and a channel's way to the pixels."""
+"""Charts of channel weights: log ω by channel, its slope on loudness, and single channels down to the pixels."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import plotly.graph_objects as go
 
+from ..analysis.words import channels as words
 from ..analysis.words.numbers import fixed, signed
 from . import palette
 from .layout import layout, legend_room
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 #: ω that are labelled on the axis of log ω; ½ and 2 are always in view.
 FACTORS = {0.25: "×¼", 0.5: "×½", 1.0: "×1", 2.0: "×2", 4.0: "×4"}
 #: So many channel numbers fit under a chart; of more channels every second, third, … is named.
-NAMED_CHANNELS = 24
+NAMED_CHANNELS = 16
 #: A channel's map goes from black to white over ± so many of its standard deviations.
 GREY_RANGE = 3.0
 
@@ -33,8 +34,7 @@ _LOOKS = {
     "emitted": {"colour": palette.EMITTED, "pattern": _HATCHED, "symbol": "diamond"},
 }
 #: What the halves are called.
-_SAID = {"kept": "passed on", "emitted": "factored out"}
-#: Above the chart, where it grows with its letters and covers nothing.
+_NAMES = {"kept": "passed on", "emitted": "factored out"}
 #: From this height on a chart has a legend, which names the halves; below it their names stand at the split line.
 _WITH_LEGEND = 250
 #: Where two things stand at one place: a bar on the left, what holds for the image looked at on the right.
@@ -62,7 +62,7 @@ def bars(weights: ChannelWeights, span: float | None = None) -> go.Figure:
         for position, (value, rest) in enumerate(zip(values, relative, strict=True))
     ]
     for part in _LOOKS:
-        figure.add_bar(**_bar(weights.parts, part, relative, hover), name=_SAID[part])
+        figure.add_bar(**_bar(weights.parts, part, relative, hover), name=_NAMES[part])
     figure.add_scatter(
         x=list(range(len(values))),
         y=[0] * len(values),
@@ -89,8 +89,8 @@ def weight_span(*shown: ChannelWeights) -> float:
     return float(1.12 * max([np.log(2), *(np.abs(each).max() for each in values)]))
 
 
-def redundancy(weights: ChannelWeights, height: int = 215, limits: tuple[float, float] | None = None) -> go.Figure:
-    """Return bars of the mean J with intervals, the image's own J as dots; ≈ marks near-ties at the split line.
+def redundancy(weights: ChannelWeights, height: int = 300, limits: tuple[float, float] | None = None) -> go.Figure:
+    """Return bars of the mean redundancy with intervals, the image's own as dots; ≈ marks near-ties at the split line.
 
     Arguments:
         weights: of any policy.
@@ -98,33 +98,33 @@ def redundancy(weights: ChannelWeights, height: int = 215, limits: tuple[float, 
         limits: of the axis; where two charts share it, :func:`redundancy_limits` of both.
 
     """
-    figure = _by_position(weights.order, weights.kept, "J (nats/pixel)", height)
+    figure = _by_position(weights.order, weights.kept, "redundancy (nats/pixel)", height)
     low, high = weights.redundancy_interval
     _bars_with_intervals(
-        figure, weights.order, weights.parts, weights.redundancy, low, high, "J = %s nats/pixel", **_LEFT
+        figure, weights.order, weights.parts, weights.redundancy, low, high, "redundancy %s nats/pixel", **_LEFT
     )
     own = weights.image.redundancy[0]
-    _dots(figure, own, "this image", [f"this image: J = {fixed(value, 3)} nats/pixel" for value in own])
+    _dots(figure, own, "this image", [f"this image: {fixed(value, 3)} nats/pixel" for value in own])
     for position in np.flatnonzero(weights.near_ties):
         figure.add_annotation(x=int(position), y=float(high[position]), text="≈", showarrow=False, yshift=11)
     if not weights.has_weights:
         for position in np.flatnonzero(weights.would_stay != (np.array(weights.parts) == "kept")):
-            text = "would stay" if weights.would_stay[position] else "would leave"
-            figure.add_annotation(x=int(position), y=float(high[position]), text=text, textangle=-90, yshift=40)
+            text = "would be passed on" if weights.would_stay[position] else "would be factored out"
+            figure.add_annotation(x=int(position), y=float(high[position]), text=text, textangle=-90, yshift=58)
             figure.layout.annotations[-1].update(showarrow=False)
     figure.update_yaxes(range=limits, rangemode="tozero")
     return figure
 
 
 def redundancy_limits(*shown: ChannelWeights) -> tuple[float, float]:
-    """Return where an axis of J ends that holds the bars, intervals and dots of these, and the words above bars."""
+    """Return where an axis of redundancy ends: at bars, intervals and dots of these, and the words above bars."""
     values = np.concatenate([(*one.redundancy_interval, one.image.redundancy[0]) for one in shown], axis=None)
-    above = 0.08 if all(one.has_weights for one in shown) else 0.3
+    above = 0.08 if all(one.has_weights for one in shown) else 0.55
     low, high = min(0.0, float(values.min())), float(values.max())
     return low - 0.03 * (high - low), high + above * (high - low)
 
 
-def entropy_rates(weights: ChannelWeights, height: int = 215, limits: tuple[float, float] | None = None) -> go.Figure:
+def entropy_rates(weights: ChannelWeights, height: int = 300, limits: tuple[float, float] | None = None) -> go.Figure:
     """Return points of the mean entropy rate Ĥ over images, and the image's own.
 
     Arguments:
@@ -133,7 +133,7 @@ def entropy_rates(weights: ChannelWeights, height: int = 215, limits: tuple[floa
         limits: of the axis; where two charts share it, :func:`entropy_rate_limits` of both.
 
     """
-    figure = _by_position(weights.order, weights.kept, "Ĥ (nats/pixel)", height)
+    figure = _by_position(weights.order, weights.kept, "entropy rate (nats/pixel)", height)
     rates = weights.images.entropy_rate.mean(axis=0)
     for part, look in _LOOKS.items():
         here = [position for position, own in enumerate(weights.parts) if own == part]
@@ -142,7 +142,7 @@ def entropy_rates(weights: ChannelWeights, height: int = 215, limits: tuple[floa
             y=_round(rates[here]),
             mode="markers",
             marker={"size": 10, "color": look["colour"], "symbol": look["symbol"]},
-            name=part,
+            name=_NAMES[part],
             text=[_name(weights.order, position) for position in here],
             hovertemplate="%{text}<br>Ĥ = %{y:.3f} nats/pixel<extra></extra>",
         )
@@ -158,31 +158,53 @@ def entropy_rate_limits(*shown: ChannelWeights) -> tuple[float, float]:
     return _with_margin(np.concatenate(values))
 
 
-def correlation(weights: ChannelWeights, height: int = 215) -> go.Figure:
-    """Return Pearson's r of −log ω with the channel's log standard deviation over images, with 95 % intervals."""
-    figure = _by_position(weights.order, weights.kept, "correlation r", height)
+def slopes(weights: ChannelWeights, limits: tuple[float, float] | None = None) -> go.Figure:
+    """Return the slope of log ω on log σ over images by channel, with 95 % intervals: −1 would undo loudness.
+
+    ``limits`` are those of the axis; where two charts share it, :func:`slope_limits` of both.
+    """
+    figure = _by_position(weights.order, weights.kept, "slope of log ω on log σ", height=400)
     found = weights.correlations
     for part, look in _LOOKS.items():
-        here = np.array([own == part for own in weights.parts]) & np.isfinite(found.pearson)
-        r, low, high = found.pearson[here], found.low[here], found.high[here]
+        here = np.array([own == part for own in weights.parts]) & np.isfinite(found.slope)
+        slope, low, high = found.slope[here], found.slope_low[here], found.slope_high[here]
         figure.add_scatter(
             x=np.flatnonzero(here).tolist(),
-            y=_round(r),
+            y=_round(slope),
             mode="markers",
             marker={"size": 9, "color": look["colour"], "symbol": look["symbol"]},
-            error_y={"array": _round(high - r), "arrayminus": _round(r - low), "thickness": 2, "width": 4},
-            name=part,
+            error_y={"array": _round(high - slope), "arrayminus": _round(slope - low), "thickness": 2, "width": 4},
+            name=_NAMES[part],
             text=[
-                f"{_name(weights.order, position)}<br>r = {signed(found.pearson[position], 2)} "
-                f"({signed(found.low[position], 2)} to {signed(found.high[position], 2)}), "
-                f"ρ = {signed(found.spearman[position], 2)}"
+                f"{_name(weights.order, position)}<br>slope {fixed(found.slope[position], 2)} "
+                f"({fixed(found.slope_low[position], 2)} to {fixed(found.slope_high[position], 2)}), "
+                f"r of −log ω with log σ = {signed(found.pearson[position], 2)}"
                 for position in np.flatnonzero(here).tolist()
             ],
             hovertemplate="%{text}<extra></extra>",
         )
-    figure.update_yaxes(range=[-1.08, 1.08], tickvals=[-1, 0, 1])
-    figure.add_hline(y=0, line={"color": palette.REFERENCE, "width": 1.5}, layer="below")
+    figure.update_yaxes(range=slope_limits(weights) if limits is None else limits)
+    for slope, text, place in ((0, "ignores loudness", "bottom left"), (-1, "undoes loudness", "bottom left")):
+        figure.add_hline(
+            y=slope,
+            line={"color": palette.REFERENCE, "width": 1.5, "dash": "dot" if slope else "solid"},
+            layer="below",
+            annotation={"text": text, "font": {"color": palette.REFERENCE}},
+            annotation_position=place,
+        )
     return figure
+
+
+def slope_limits(*shown: ChannelWeights) -> tuple[float, float]:
+    """Return where an axis of slopes ends that holds the intervals of these, 0 and −1 with what is written there."""
+    ends = [
+        end[np.isfinite(end)]
+        for one in shown
+        if one.has_weights
+        for end in (one.correlations.slope_low, one.correlations.slope_high)
+    ]
+    low, high = _with_margin(np.concatenate([(-1.0, 0.0), *ends]))
+    return min(low, -1.2), max(high, 0.1)
 
 
 def ablation(found: Ablation, limits: tuple[float, float] | None = None) -> go.Figure:
@@ -199,7 +221,7 @@ def ablation(found: Ablation, limits: tuple[float, float] | None = None) -> go.F
 
 
 def reach(found: Reach, limits: tuple[float, float] | None = None) -> go.Figure:
-    """Return how much the image changes when each emitted channel is drawn anew, grey levels, with 95 % intervals.
+    """Return how much the image changes when each factored-out channel is resampled, grey levels, with 95 % intervals.
 
     ``limits`` are those of the axis; where two charts share it, :func:`interval_limits` of both.
     """
@@ -236,9 +258,10 @@ def _by_position(order: Sequence[int], split: int | None, title: str, height: in
             "range": [-0.6, count - 0.4],
             "tickvals": named,
             "ticktext": [str(order[position]) for position in named],
+            "tickangle": 0,
             "showgrid": False,
             "zeroline": False,
-            "title": {"text": "channel number, by position"},
+            "title": {"text": "channel, by place after the split order"},
         },
         yaxis={"title": {"text": title}, "gridcolor": palette.AXIS, "zeroline": False},
     )
@@ -253,7 +276,7 @@ def _by_position(order: Sequence[int], split: int | None, title: str, height: in
                 xanchor=anchor,
                 xshift=shift,
                 showarrow=False,
-                text=f"← {part}" if part == "kept" else f"{part} →",
+                text=f"← {_NAMES[part]}" if part == "kept" else f"{_NAMES[part]} →",
                 font={"size": 14},
             )
     return figure
@@ -279,7 +302,7 @@ def _bars_with_intervals(
         here = np.array([own == part for own in parts])
         ends = {"array": _round((high - mean)[here]), "arrayminus": _round((mean - low)[here])}
         error = {**ends, "color": palette.REFERENCE, "thickness": 2, "width": 4}
-        name = f"{part}, mean (95 %)"
+        name = f"{_NAMES[part]}, mean (95 %)"
         figure.add_bar(**_bar(parts, part, mean, hover), **placed, error_y=error, name=name)
 
 
@@ -409,7 +432,7 @@ def pixels(image: np.ndarray, gradient: EnergyGradient, change: Resampling | Non
     Arguments:
         image: bytes (H, W, C).
         gradient: of the channel's energy.
-        change: of the image after resampling the channel; None for a kept channel, which has no ε of its own.
+        change: of the image after resampling the channel; None for one that is passed on, which has no ε of its own.
 
     """
     peak = gradient.gradient.max()
@@ -417,23 +440,23 @@ def pixels(image: np.ndarray, gradient: EnergyGradient, change: Resampling | Non
         ("The image", f"The image looked at: {appearance(image)}", image),
         (
             f"Channel {gradient.channel} of level {gradient.level}: its mean ± {GREY_RANGE:.0f} standard deviations",
-            f"The map of channel {gradient.channel}, {'×'.join(map(str, gradient.map.shape))} numbers",
+            f"The map of channel {gradient.channel}, {'×'.join(map(str, gradient.map.shape))} values",
             _grey(gradient.map),
         ),
         (
-            f"Which pixels its energy listens to; yellow = {peak:.2g} a grey level",
-            f"The input gradient: {gradient.in_words()}",
+            f"Which pixels change its energy; yellow = {peak:.2g} a grey level",
+            f"The input gradient: {words.gradient(gradient)}",
             palette.cividis(gradient.gradient / peak if peak else gradient.gradient),
         ),
     ]
     if change is not None:
-        how = "zero" if change.zeroed else "drawn anew"
+        how = "zero" if change.zeroed else "resampled"
         changed, largest = f"The image with its ε {how}", change.change.max()
         panels += [
             (changed, f"{changed}: {appearance(change.changed)}", change.changed),
             (
                 f"What changed; yellow = {largest:.2g} grey levels",
-                f"Change of every pixel. {change.in_words()}",
+                f"Change of every pixel. {words.change(change)}",
                 palette.cividis(change.change / largest if largest else change.change),
             ),
         ]

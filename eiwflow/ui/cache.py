@@ -18,8 +18,10 @@ from .. import files
 from . import loaders
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
+    from ..analysis.curve import TrainingCurve
     from ..analysis.record import TrainingRecord
     from ..analysis.subjects import Look
     from ..study.file import Study
@@ -62,6 +64,7 @@ def look(page: Page, level: int = 1) -> Look:
         level=level,
         seed=page.seed,
         record=record(page),
+        grain=images.grain,
         keep=lambda look, name, choices: _kept(look, images, name, choices),
     )
 
@@ -82,10 +85,33 @@ def _record(path: Path, changed: int, size: int) -> TrainingRecord | None:
     return load_record(path)
 
 
+def curve(page: Page) -> TrainingCurve | None:
+    """Return the curve of the checkpoint's training, or None where there is no record."""
+    from ..analysis.record import record_folder
+
+    lines = record_folder(page.file.path) / "metrics.jsonl"
+    return _curve(page.file.path, *files.stamp(lines)) if lines.is_file() else None
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _curve(path: Path, time: int, size: int) -> TrainingCurve | None:
+    del time, size
+    from ..analysis.curve import load_curve
+
+    return load_curve(path)
+
+
 def samples_in_training(page: Page) -> dict[int, bytes]:
     """Return the samples that the training drew on its way, by step."""
     found = record(page)
     return {} if found is None else found.samples
+
+
+def pixels(images: Tensor) -> np.ndarray:
+    """Return uint8 images (N, C, H, W) as pictures (N, H, W, C)."""
+    from ..analysis.levels import to_pixels
+
+    return to_pixels(images)
 
 
 # ---------------------------------------------------------------------- studies

@@ -16,7 +16,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from ..analysis.words.numbers import fixed
-from . import glossary, navigation, texts
+from . import cache, glossary, navigation, texts
 from .foreign import plain
 from .frame import Page
 
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from .frame import Visit
 
 Result = TypeVar("Result")
+Pair = TypeVar("Pair")
+#: What was measured of each flow that a page shows.
+Found = dict[Page, Any]
 
 #: The size of a figure's letters in front of a hall, in pixels.
 LESSON_LETTERS = 20
@@ -59,6 +62,59 @@ def each(page: Page, draw: Callable[[Page], Result]) -> dict[Page, Result]:
         with place, errors_as_sentences():
             results[one] = draw(one)
     return results
+
+
+def draw_columns(
+    page: Page, load: Callable[[Page], Result | None], draw: Callable[[Page, dict[Page, Result]], None]
+) -> dict[Page, Result]:
+    """Draw a page or, side by side, the two that are compared, on common axes; return what was loaded of each.
+
+    Arguments:
+        page: with the one that it is compared with.
+        load: called for each in its column; None where there is nothing to draw.
+        draw: called for each of which something was loaded, with what was loaded of both.
+
+    """
+    places, found = side_by_side(page), {}
+    for one, place in places:
+        with place, errors_as_sentences():
+            if (result := load(one)) is not None:
+                found[one] = result
+    for one, place in places:
+        if one in found:
+            with place, errors_as_sentences():
+                draw(one, found)
+    return found
+
+
+def of_level(page: Page, name: str, otherwise: str) -> Any:  # noqa: ANN401 (as the measure)
+    """Return a measure of the level wanted; where the flow splits nothing say ``otherwise`` and return None."""
+    level = shuffle_level(page)
+    if level is None:
+        st.info(plain(otherwise))
+        return None
+    return cache.measure(page, name, level)
+
+
+def folds(
+    page: Page, found: Mapping[Page, Result], drawn: Mapping[str, Callable[[Page, dict[Page, Result]], None]]
+) -> None:
+    """Draw folds by their labels; what one holds is drawn, as :func:`draw_columns` does, where it is open.
+
+    The key of a fold is the name of its function.
+    """
+    for label, draw in drawn.items():
+        with fold(label, draw.__name__.replace("_", "-")) as place:
+            if place.open:
+                draw_columns(page, found.get, draw)
+
+
+def paired(found: Mapping[Page, Result], pair: Callable[[tuple[str, str], tuple[Result, Result]], Pair]) -> Pair | None:
+    """Return what is said of two checkpoints together, or None where there is one."""
+    if len(found) != 2:
+        return None
+    (one, first), (other, second) = found.items()
+    return pair((one.file.label, other.file.label), (first, second))
 
 
 def takeaway(sentence: str, longest: str = "") -> None:

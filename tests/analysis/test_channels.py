@@ -20,7 +20,8 @@ from eiwflow.analysis.channels import (
     resample_channel,
     with_held_weights,
 )
-from eiwflow.analysis.weights import dequantised, features_at
+from eiwflow.analysis.weights import features_at
+from eiwflow.analysis.words import channels as words
 from eiwflow.flow import ConfigError, Latents, MultiScaleFlow, to_bits_per_dim
 from eiwflow.flow.config import PRIORS
 from eiwflow.flow.split import standard_normal_log_prob
@@ -28,10 +29,10 @@ from eiwflow.flow.split import standard_normal_log_prob
 from ..flow.flows import encode_with_gradient, every_policy, images_for, ready_flow
 from ..flow.numerics import largest_difference, log_abs_det
 from .test_levels import images
-from .test_weights import WEIGHED
+from .test_weights import WEIGHTED, dequantised
 
 NAN = math.nan
-weighed_policies = pytest.mark.parametrize("split", WEIGHED)
+weighed_policies = pytest.mark.parametrize("split", WEIGHTED)
 order_only = pytest.mark.parametrize("split", ["first+none", "last+none", "random+none", "entropy+none"])
 
 
@@ -139,14 +140,16 @@ def made_up(costs: list[float], n: int = 30) -> Ablation:
     """Return an ablation of n images whose costs spread by 0.001 bits/dim around ``costs``."""
     spread = 0.001 * np.random.default_rng(0).normal(size=(n, len(costs)))
     every = np.array(costs) + spread - spread.mean(axis=0)
-    return Ablation(1, tuple(reversed(range(len(costs)))), np.zeros(len(costs)), every, every.sum(axis=1))
+    return Ablation(
+        1, tuple(reversed(range(len(costs)))), len(costs) // 2, np.zeros(len(costs)), every, every.sum(axis=1)
+    )
 
 
 def test_matters_is_said_of_intervals_above_zero_only() -> None:
-    words = made_up([0.01, 0.0, -0.005, 0.02]).in_words()
-    assert "channel 0 matters most: +0.0200" in words
-    assert "2 of 4 intervals lie above 0, 1 below" in words
-    assert "every interval reaches 0" in made_up([0.0, 0.0]).in_words()
+    sentence = words.ablation(made_up([0.01, 0.0, -0.005, 0.02]))
+    assert "channel 0 matters most: +0.0200" in sentence
+    assert "2 of 4 intervals lie above 0, 1 below" in sentence
+    assert "every interval reaches 0" in words.ablation(made_up([0.0, 0.0]))
 
 
 def test_ablation_table_has_a_row_a_channel() -> None:
@@ -191,8 +194,8 @@ def test_gradient_needs_no_parameter_gradients() -> None:
 def test_gradient_words_count_the_pixels_that_hold_half_of_it() -> None:
     found = energy_gradient(ready_flow(), images(1), 1, 0)
     one = channels.EnergyGradient(1, 0, 1.0, found.map, np.eye(1, 64).reshape(8, 8))
-    assert "on 1 of 64 pixels" in one.in_words()
-    assert "No pixel" in channels.EnergyGradient(1, 0, 1.0, found.map, np.zeros((8, 8))).in_words()
+    assert "on 1 of 64 pixels" in words.gradient(one)
+    assert "No pixel" in words.gradient(channels.EnergyGradient(1, 0, 1.0, found.map, np.zeros((8, 8))))
 
 
 def test_a_channel_that_is_not_there_is_refused() -> None:
@@ -259,7 +262,7 @@ def test_change_is_that_of_the_decoded_image(split: str, zeroed: bool, frozen: b
     pixels = images(1)
     channel = flow.levels[0].shuffle.order[3].item()
     found = resample_channel(flow, pixels, 1, channel, seed=3, zeroed=zeroed, frozen=frozen)
-    assert found.frozen == (frozen and split in WEIGHED) and found.zeroed == zeroed
+    assert found.frozen == (frozen and split in WEIGHTED) and found.zeroed == zeroed
     assert found.image.shape == found.changed.shape == (8, 8, 1) and found.change.shape == (8, 8)
     assert found.draws == (1 if zeroed else channels.EPSILON_DRAWS)
     if zeroed:
@@ -287,7 +290,7 @@ def test_no_change_of_epsilon_is_no_change_of_the_image() -> None:
 def test_a_kept_channel_has_no_epsilon_to_draw() -> None:
     flow = ready_flow()
     kept = flow.levels[0].shuffle.order[0].item()
-    with pytest.raises(ConfigError, match="only emitted channels have an ε"):
+    with pytest.raises(ConfigError, match="only factored-out channels have an ε"):
         resample_channel(flow, images(1), 1, kept)
 
 
@@ -300,5 +303,5 @@ def test_reach_is_the_change_of_every_emitted_channel_and_image(split: str) -> N
     changed = flow.decode(replace_channel(flow.encode(x), 2, 1, 3)).clamp(-0.5, 0.5)
     expected = (256 * (changed - x)).square().mean(dim=(1, 2, 3)).sqrt()
     np.testing.assert_allclose(found.changes[:, 1], expected, atol=1e-9)
-    assert found.changes.shape == (4, 4) and "grey levels" in found.in_words()
+    assert found.changes.shape == (4, 4) and "grey levels" in words.reach(found)
     assert [row["channel"] for row in found.table()] == list(found.channels)

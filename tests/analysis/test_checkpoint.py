@@ -9,12 +9,13 @@ import pytest
 import torch
 
 from eiwflow.analysis import checkpoint as module
-from eiwflow.analysis.checkpoint import PARTS, anatomy, cells, inversion, level_table, score_in_words, step_table
+from eiwflow.analysis.checkpoint import PARTS, anatomy, inversion, level_table, step_table
 from eiwflow.analysis.evaluate import Evaluation
+from eiwflow.analysis.words import checkpoint as words
+from eiwflow.analysis.words.numbers import factor
 from eiwflow.flow import MultiScaleFlow, NonFiniteError, dequantise
-from eiwflow.flow.bijection import generator_for
 from eiwflow.flow.config import NAMED_SPLITS, PRIORS
-from tests.training.tiny import planes, tiny_flow
+from tests.training.tiny import planes, tiny_flow, tiny_info
 
 
 def images(n: int = 8, size: int = 8, channels: int = 3) -> torch.Tensor:
@@ -102,7 +103,7 @@ def test_the_worst_step_is_found_and_named() -> None:
     assert made.levels[0].condition == pytest.approx([1, 1, 1])
     assert made.levels[1].condition == pytest.approx([1, 40, 1], rel=1e-5)
     assert (made.worst.number, made.worst.worst_step) == (2, 2)
-    assert "level 2, step 2" in made.condition_in_words() and " 40 times" in made.condition_in_words()
+    assert "level 2, step 2" in words.condition(made) and " 40 times" in words.condition(made)
 
 
 def test_a_convolution_that_overflows_is_a_sentence() -> None:
@@ -120,7 +121,7 @@ def test_a_convolution_that_flattens_a_direction_is_said() -> None:
     assert anatomy(flow).worst.condition[0] > 1e9
     with torch.no_grad():
         flow.levels[0].steps[0].actnorm.log_scale.fill_(-2000.0)
-    assert "Level 1, step 1 flattens a direction" in anatomy(flow).condition_in_words()
+    assert "Level 1, step 1 flattens a direction" in words.condition(anatomy(flow))
 
 
 # ---------------------------------------------------------------------- inversion
@@ -156,7 +157,7 @@ def test_a_wrong_inverse_is_found_at_its_level_alone(monkeypatch: pytest.MonkeyP
     assert found.levels[1].max_abs == pytest.approx(0.25, abs=1e-4)
     assert found.levels[0].max_abs < 1e-3 and found.levels[2].max_abs < 1e-3
     assert found.max_abs > 1e-3
-    assert "the inverse of level 2 is off most" in found.in_words()
+    assert "the inverse of level 2 is off most" in words.inversion(found)
 
 
 @pytest.mark.parametrize("batch", [1, 2, 3])
@@ -213,7 +214,7 @@ def test_factors_are_those_of_the_way_that_images_take() -> None:
     for level in flow.levels:
         for step in level.steps:
             step.coupling.register_forward_hook(watch)
-    flow.trace(dequantise(images(), generator_for(0, "inversion")))
+    flow.trace(dequantise(images(), torch.Generator().manual_seed(0)))
     for level, of_level in zip(flow.levels, found.levels, strict=True):
         known = [seen[id(step.coupling)] for step in level.steps]
         assert of_level.coupling == pytest.approx(np.array(known), rel=1e-4)
@@ -275,16 +276,16 @@ def test_tables_hold_a_row_a_level_and_a_step() -> None:
 
 def test_a_page_has_a_row_a_level_and_one_for_the_whole_flow() -> None:
     flow = tiny_flow()
-    rows = cells(anatomy(flow), inversion(flow, images()))
+    rows = words.cells(anatomy(flow), inversion(flow, images()))
     assert [row[""] for row in rows] == ["level 1", "level 2", "whole flow"]
     assert len({tuple(row) for row in rows}) == 1 and rows[1]["prior σ seen"] == "–"
 
 
 def test_words_count_what_is_there() -> None:
     made = anatomy(tiny_flow(levels=1))
-    assert made.in_words().startswith("A flow of 1 level of 1 step for 3×8×8 images, split policy weighted")
-    assert f"{made.total:,} parameters" in made.in_words() and "in coupling networks" in made.in_words()
-    assert "level by level" not in inversion(tiny_flow(levels=1), images()).in_words()
+    assert words.made(made).startswith("A flow of 1 level of 1 step for 3×8×8 images, split policy weighted")
+    assert f"{made.total:,} parameters" in words.made(made) and "in coupling networks" in words.made(made)
+    assert "Level by level" not in words.inversion(inversion(tiny_flow(levels=1), images()))
 
 
 @pytest.mark.parametrize(
@@ -298,13 +299,14 @@ def test_words_count_what_is_there() -> None:
 def test_bits_are_said_with_their_error_and_its_kind(
     stderr: float, clusters: int | None, said: float | None, expected: str
 ) -> None:
-    sentence = score_in_words(Evaluation("faces", 3.459, stderr, clusters, 20, 1e-6, 1e-6), said)
+    info = tiny_info(tiny_flow(), data="faces", metrics={} if said is None else {"test_bits_per_dim": said})
+    sentence = words.score(Evaluation("faces", 3.459, stderr, clusters, 20, 1e-6, 1e-6), info)
     assert sentence.startswith(expected) and ("The file says 3.500" in sentence) == (said is not None)
 
 
 def test_bits_are_said_with_what_is_to_be_known_of_the_images() -> None:
     found = Evaluation("faces", 3.459, 0.2, None, 20, 1e-6, 1e-6, "3 of the 20 test images are also in the train part")
-    assert score_in_words(found).endswith("raw bytes. 3 of the 20 test images are also in the train part.")
+    assert words.score(found).endswith("raw bytes. 3 of the 20 test images are also in the train part.")
 
 
 @pytest.mark.parametrize(
@@ -312,4 +314,4 @@ def test_bits_are_said_with_what_is_to_be_known_of_the_images() -> None:
     [(32.52, "32.5"), (1.0, "1"), (1234.5, "1,234"), (2e7, "2.0·10⁷"), (1e-5, "1.0·10⁻⁵"), (math.inf, "not finite")],
 )
 def test_factors_are_written_as_people_write_them(number: float, text: str) -> None:
-    assert module.factor(number) == text
+    assert factor(number) == text

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from eiwflow.analysis.curve import TrainingCurve, load_curve
+from eiwflow.analysis.words import checkpoint as words
 
 
 def write(folder: Path, rows: list[dict]) -> Path:
@@ -32,14 +33,14 @@ def test_curve_holds_batches_probes_and_the_end(tmp_path: Path) -> None:
     assert curve.steps.tolist() == [1, 10, 20] and curve.bits_per_dim.tolist() == [5.5, 5.0, 4.0]
     assert curve.learning_rate.tolist() == [0.001, 0.002, 0.0]
     assert curve.probe_steps.tolist() == [0, 1] and curve.probe_bits_per_dim.tolist() == [6.0, 5.4]
-    assert "In 20 steps" in curve.in_words() and "scored on at the end cost 4.250." in curve.in_words()
-    assert curve.rate_in_words() == "The learning rate is highest at step 10, 0.002, and ends at 0 at step 20."
+    assert "In 20 steps" in words.training(curve) and "scored on at the end cost 4.250." in words.training(curve)
+    assert words.learning_rate(curve) == "The learning rate is highest at step 10, 0.002, and ends at 0 at step 20."
     assert [row["train_bits_per_dim"] for row in curve.table()] == [5.5, 5.0, 4.0]
 
 
 def test_a_training_that_did_not_end_has_no_test_figure(tmp_path: Path) -> None:
     curve = load_curve(write(tmp_path, ROWS[:-1]))
-    assert curve.test_bits_per_dim is None and "test images" not in curve.in_words()
+    assert curve.test_bits_per_dim is None and "test images" not in words.training(curve)
 
 
 @pytest.mark.parametrize(

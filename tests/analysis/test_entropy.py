@@ -12,6 +12,7 @@ import torch
 from eiwflow.analysis import entropy
 from eiwflow.analysis.entropy import MEASURES, Channels, Entropies, Estimate, Line, measure
 from eiwflow.analysis.record import LevelRecord, TrainingRecord
+from eiwflow.analysis.words import entropy as words
 from eiwflow.data import DataError
 from eiwflow.flow import ConfigError, MultiScaleFlow
 from eiwflow.flow.config import PRIORS
@@ -211,27 +212,27 @@ def test_weights_change_raw_entropies_by_their_logarithm_and_no_redundancy() -> 
 
 
 @every_policy
-def test_every_policy_has_its_stages_and_the_one_in_force_is_what_the_flow_emits(split: str) -> None:
+def test_every_policy_has_its_stages_and_the_one_used_is_what_the_flow_emits(split: str) -> None:
     flow = ready_flow(split=split)
     level = entropy.entropies(flow, BYTES).levels[0]
     order, weights = split.split("+")
     expected = ["number", "order"] if order == "entropy" else ["order"]
     expected += ["weights"] * (weights == "pooled") + ["entropy"] * (order != "entropy")
     assert [stage.name for stage in level.stages] == expected
-    assert level.in_force.name == ("weights" if weights == "pooled" else "order")
+    assert level.used.name == ("weights" if weights == "pooled" else "order")
     (trace,) = entropy.traces(flow, BYTES)
     kept, emitted = measure(trace.levels[0].kept), measure(trace.levels[0].emitted)
-    for half, channels in ((level.in_force.kept, kept), (level.in_force.emitted, emitted)):
+    for half, channels in ((level.used.kept, kept), (level.used.emitted, emitted)):
         for measured in MEASURES:
             np.testing.assert_allclose(half.channels[measured], row(channels, measured), atol=1e-12)
-    in_order = level.in_force.kept.numbers + level.in_force.emitted.numbers
+    in_order = level.used.kept.numbers + level.used.emitted.numbers
     assert list(in_order) == flow.levels[0].shuffle.order.tolist()
 
 
 def test_the_last_level_emits_everything_and_its_noise_is_the_same() -> None:
     level = found().levels[-1]
-    assert level.in_force.kept is None and len(level.in_force.emitted.numbers) == 8
-    assert level.noise is level.in_force.emitted and level.line is None
+    assert level.used.kept is None and len(level.used.emitted.numbers) == 8
+    assert level.noise is level.used.emitted and level.line is None
 
 
 def test_noise_is_measured_after_its_prior() -> None:
@@ -243,31 +244,33 @@ def test_noise_is_measured_after_its_prior() -> None:
 
 def test_the_line_is_the_least_kept_and_the_greatest_emitted_redundancy() -> None:
     level = found("shuffle").levels[0]
-    kept, emitted = (half.channels["redundancy"] for half in (level.in_force.kept, level.in_force.emitted))
+    kept, emitted = (half.channels["redundancy"] for half in (level.used.kept, level.used.emitted))
     assert level.line.difference.value == pytest.approx(kept.min() - emitted.max())
-    assert level.line.stays in level.in_force.kept.numbers and level.line.leaves in level.in_force.emitted.numbers
+    assert level.line.kept in level.used.kept.numbers and level.line.emitted in level.used.emitted.numbers
 
 
 # ---------------------------------------------------------------------- words and tables
 
 
 def test_words_name_both_halves_with_their_intervals_and_what_the_numbering_would_have_done() -> None:
-    words = found("weighted").in_words(1)
-    assert words.startswith("At level 1 the 2 channels that leave have a redundancy of ")
-    assert words.count("±") >= 4 and "the 2 that stay" in words and "Halved by channel number, " in words
-    assert found("weighted").in_words(2).startswith("Level 2 is the last: all 8 channels leave, with a redundancy of")
+    sentence = words.answer(found("weighted"), 1)
+    assert sentence.startswith("At level 1 the 2 channels factored out have a spectral redundancy of ")
+    assert sentence.count("±") >= 4 and "the 2 passed on" in sentence and "Halved by channel number, " in sentence
+    last = words.answer(found("weighted"), 2)
+    assert last.startswith("Level 2 is the last: all 8 channels are factored out, with a spectral redundancy of")
 
 
 def test_words_of_a_static_split_say_what_the_order_by_redundancy_would_send_out() -> None:
-    words = found("static-last").in_words(1)
-    assert "The split variance-reversed does not look at entropy" in words and "would send out" in words
+    sentence = words.answer(found("static-last"), 1)
+    assert "The split variance-reversed does not look at redundancy" in sentence and "would factor out" in sentence
 
 
 def test_a_near_tie_and_an_outdated_order_are_said() -> None:
-    near = Line(3, 1, Estimate(0.01, 0.02)).in_words()
-    assert near.startswith("At the split line it is a near-tie: channel 3 stays and channel 1 leaves")
-    assert Line(3, 1, Estimate(-0.1, 0.02)).in_words().startswith("Sorted anew, channel 1, which leaves, would stay")
-    assert Line(3, 1, Estimate(0.1, 0.02)).in_words() == ""
+    near = words.line(Line(3, 1, Estimate(0.01, 0.02)))
+    assert near.startswith("The split line is a near-tie: channel 3 is passed on, channel 1 factored out")
+    outdated = words.line(Line(3, 1, Estimate(-0.1, 0.02)))
+    assert outdated == "Sorted anew, channel 1 would be passed on before channel 3."
+    assert words.line(Line(3, 1, Estimate(0.1, 0.02))) == ""
 
 
 def test_halves_that_do_not_differ_are_said_not_to() -> None:
@@ -276,13 +279,14 @@ def test_halves_that_do_not_differ_are_said_not_to() -> None:
     with torch.no_grad():
         flow.initialise(noise(200, 1, 8, 8))
     white = torch.randint(0, 256, (64, 1, 8, 8), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
-    words = entropy.entropies(flow, white).in_words(1)
-    assert "no difference that these images show" in words or "what has more structure leaves" in words
+    sentence = words.answer(entropy.entropies(flow, white), 1)
+    assert "no difference that these images show" in sentence or "more structure is factored out" in sentence
 
 
 def test_single_pixels_are_said_to_have_no_redundancy() -> None:
     result = entropy.entropies(ready_flow(levels=3), images(130))
-    assert "all 16 channels leave." in result.in_words(3) and "level 3: none" in result.describe("redundancy")
+    assert "all 16 channels are factored out." in words.answer(result, 3)
+    assert "level 3: none" in words.by_level(result, "redundancy")
 
 
 def test_a_level_that_is_not_there_is_refused_in_a_sentence() -> None:
@@ -291,10 +295,19 @@ def test_a_level_that_is_not_there_is_refused_in_a_sentence() -> None:
 
 
 def test_words_on_shape_say_what_the_weights_did_and_words_on_raw_entropy_whether_it_is_flat() -> None:
-    weighed = found("weighted")
-    assert "Before they were weighed it was " in weighed.shape_in_words(1) and "what stays" in weighed.shape_in_words(1)
-    assert "weighed" not in found("shuffle").shape_in_words(1)
-    assert "the 1.4189 of N(0, 1)" in weighed.raw_in_words() and "flat" in weighed.raw_in_words()
+    weighted = found("weighted")
+    assert "Before the channel weights it was " in words.shape(weighted, 1) and "passed on" in words.shape(weighted, 1)
+    assert "channel weights" not in words.shape(found("shuffle"), 1)
+    assert "the 1.4189 of N(0, 1)" in words.raw(weighted) and "flat" in words.raw(weighted)
+
+
+def test_a_pair_says_whether_the_images_tell_two_flows_apart() -> None:
+    first, second = found("weighted"), found("static-last")
+    sentence = words.pair(("a", "b"), (first, second), (1, 1))
+    difference = second.level(1).used.emitted.means["redundancy"].minus(first.level(1).used.emitted.means["redundancy"])
+    assert ("no clear" if difference.is_near_zero else "a clear") in sentence and " in a and " in sentence
+    assert "no clear difference" in words.pair(("a", "b"), (first, first), (1, 1))
+    assert "maps are of different sizes" in words.pair(("a", "b"), (first, second), (1, 2))
 
 
 def test_tables_have_a_row_for_everything_measured() -> None:
@@ -302,17 +315,10 @@ def test_tables_have_a_row_for_everything_measured() -> None:
     # Three stages of two halves, and ε, of level 1; everything, and ε, of level 2.
     assert len(result.table()) == 3 * 2 + 1 + 2 and len({tuple(row) for row in result.table()}) == 1
     assert len(result.channel_table()) == 3 * 4 + 8
-    assert len(result.cells()) == len(result.table()) and all(" ± " in row["J"] for row in result.cells())
+    cells = words.cells(result)
+    assert len(cells) == len(result.table()) and all(" ± " in row["redundancy"] for row in cells)
+    assert {row["part"] for row in cells} == {"passed on", "factored out"}
     assert all(math.isfinite(value) for row in result.table() for value in row.values() if isinstance(value, float))
-
-
-def test_a_report_is_json_of_one_level_or_of_all() -> None:
-    flow = ready_flow()
-    every, one = entropy.report(flow, BYTES), entropy.report(flow, BYTES, level=1)
-    assert len(json.loads(json.dumps(every))["halves"]) == 9 and len(one["halves"]) == 7
-    assert one["in_words"] == [entropy.entropies(flow, BYTES).in_words(1)] and len(every["in_words"]) == 2
-    assert {"account", "self_test", "leakage", "growth"} <= every.keys()
-    assert one["self_test"][0]["level"] == 1 and len(every["self_test"]) == 2
 
 
 def test_the_same_seed_gives_the_same_figures_and_another_seed_others() -> None:
@@ -325,7 +331,7 @@ def test_no_more_than_128_images_are_looked_at() -> None:
     many = images(140)
     result = entropy.entropies(ready_flow(), many, sources=list(np.arange(140) // 4))
     assert result.images == 128 and result.sources == 32 and result.values(1) == 128 * 16
-    assert "their 32 photographs" in result.interval and "128 test images" in result.method("marginal")[1]
+    assert "their 32 photographs" in result.interval
 
 
 # ---------------------------------------------------------------------- self-test and leakage
@@ -337,17 +343,17 @@ def test_the_self_test_reads_noise_as_noise() -> None:
     for test in entropy.self_test(result, seed=3):
         for measured, mean in test.means.items():
             assert abs(mean.value - entropy.OF_NOISE[measured]) < 2 * mean.error + 0.01
-        assert f"off by {test.bias:.3f}" in test.in_words()
-        assert "J " in test.in_words() and test.row()["marginal_nats_right"] == GAUSSIAN_ENTROPY
+        assert f"off by {test.bias:.3f}" in words.self_test(test)
+        assert "redundancy " in words.self_test(test) and test.row()["marginal_nats_right"] == GAUSSIAN_ENTROPY
 
 
 def test_a_field_cut_from_the_plane_is_given_too_little_redundancy_and_the_text_says_how_much() -> None:
     lost = entropy.leakage(16, 0.9)
     assert lost.exact == pytest.approx(-math.log(1 - 0.81))
     assert 0.3 < lost.exact - lost.measured < 0.8
-    words = entropy.leakage_in_words([lost, entropy.leakage(4, 0.9)])
-    assert f"correlate by 0.9 read J = {lost.measured:.2f} at 16×16 pixels, 0." in words
-    assert words.endswith(" at 4×4 pixels, where 1.66 is right.")
+    sentence = words.leakage([lost, entropy.leakage(4, 0.9)])
+    assert f"correlate by 0.9 read a redundancy of {lost.measured:.2f} at 16×16 pixels, 0." in sentence
+    assert sentence.endswith(" at 4×4 pixels, where 1.66 is right.")
     assert [one.size for one in entropy.leakages(entropy.entropies(ready_flow(levels=3), images(130)))] == [4, 2]
 
 
@@ -413,7 +419,7 @@ def test_scaling_moves_the_account_between_levels_and_leaves_its_ends_alone() ->
 
 def test_words_and_table_of_the_account_go_from_x_to_noise() -> None:
     account = entropy.account(ready_flow(dtype=torch.float32), BYTES[:4])
-    assert account.in_words().startswith("From ") and "in float64" in account.in_words()
+    assert words.account(account).startswith("From ") and "in float64" in words.account(account)
     parts = [row["part"] for row in account.table()]
     assert parts[0] == "−log p(x)" and parts[-1] == "−log N(eps; 0, I)" and len(parts) == 1 + 5 + 3 + 2
     assert json.loads(json.dumps(account.to_dict()))["postings"][0]["part"] == "squeeze"
@@ -430,27 +436,29 @@ def record(order: list[int] | None = None) -> TrainingRecord:
     return TrainingRecord(np.array([0, 10]), np.zeros(2), [level], {}, np.zeros(0), np.zeros(0))
 
 
-def test_growth_follows_the_channels_that_the_order_in_force_keeps() -> None:
+def test_growth_follows_the_channels_that_the_order_used_passes_on() -> None:
     growth = entropy.growth(record([3, 0, 1, 2]))
     np.testing.assert_allclose(growth.levels[0].mean("redundancy", "kept"), [0.25, 0.65])
     np.testing.assert_allclose(growth.levels[0].mean("rate", "emitted"), [1.25, 1.65])
     np.testing.assert_allclose(growth.levels[0].mean("marginal", "emitted"), [2.25, 2.65])
-    assert growth.in_words(1) == (
-        "From step 0 to step 10 the mean redundancy at level 1 went from 0.25 to 0.65 for the channels that stay "
-        "and from 0.25 to 0.65 for the channels that leave, in nats a pixel."
+    assert words.growth(growth, 1) == (
+        "From step 0 to step 10 the mean spectral redundancy at level 1 went from 0.25 to 0.65 for channels passed on "
+        "and from 0.25 to 0.65 for channels factored out, in nats a pixel."
     )
+    quarter = entropy.growth(record([3, 0, 1, 2]), kept=[1])
+    np.testing.assert_allclose(quarter.levels[0].mean("redundancy", "kept"), [0.4, 0.8])
     assert len(growth.table()) == 4 and growth.table()[0]["part"] == "kept"
 
 
 def test_growth_of_a_last_level_has_one_half_and_of_single_pixels_no_redundancy() -> None:
     growth = entropy.growth(record())
     assert [row["part"] for row in growth.table()] == ["emitted", "emitted"]
-    assert growth.in_words(1).endswith("from 0.25 to 0.65 for the channels, in nats a pixel.")
+    assert words.growth(growth, 1).endswith("from 0.25 to 0.65 for channels, in nats a pixel.")
     assert np.isnan(growth.levels[0].mean("redundancy", "kept")).all()
     seen = record().levels[0]
     single = LevelRecord(1, None, None, seen.entropy, seen.log_std, None, None, None, None)
     bare = TrainingRecord(np.array([0, 10]), np.zeros(2), [single], {}, np.zeros(0), np.zeros(0))
-    assert "no redundancy" in entropy.growth(bare).in_words(1)
+    assert "no spectral redundancy" in words.growth(entropy.growth(bare), 1)
 
 
 def test_a_value_that_was_not_finite_when_it_was_recorded_is_a_gap() -> None:
@@ -463,7 +471,7 @@ def test_a_value_that_was_not_finite_when_it_was_recorded_is_a_gap() -> None:
 
 @pytest.mark.parametrize("measured", MEASURES)
 def test_the_gap_of_a_measure_is_its_mean_over_kept_channels_minus_that_over_emitted(measured: str) -> None:
-    stage = found("shuffle").levels[0].in_force
+    stage = found("shuffle").levels[0].used
     kept, emitted = stage.kept.channels[measured].mean(), stage.emitted.channels[measured].mean()
     assert stage.gaps[measured].value == pytest.approx(kept - emitted, abs=1e-6)
     assert abs(kept - emitted) > 1e-4

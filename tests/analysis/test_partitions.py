@@ -1,10 +1,11 @@
-"""What couplings see of what channels tell of each other."""
+"""What couplings see of the mutual information between channels."""
 
 import numpy as np
 import pytest
 import torch
 
-from eiwflow.analysis.partitions import DRAWS, MOST_COUPLINGS, Deals, deals
+from eiwflow.analysis.partitions import DRAWS, MOST_COUPLINGS, Coverage, coverage
+from eiwflow.analysis.words import shuffle as words
 from eiwflow.flow import FlowConfig, MultiScaleFlow, dequantise
 from eiwflow.flow.partitions import told
 
@@ -25,10 +26,10 @@ def unrelated(count: int) -> torch.Tensor:
 
 @pytest.fixture(scope="module")
 def found():
-    return deals(FlowConfig(**SIZE), images(32))
+    return coverage(FlowConfig(**SIZE), images(32))
 
 
-def test_what_is_told_is_that_of_the_channels_that_a_fresh_flow_couples_less_what_luck_makes(found):
+def test_information_is_that_of_the_channels_that_a_fresh_flow_couples_less_what_luck_makes(found):
     flow = MultiScaleFlow(FlowConfig(**SIZE, init="principal"))
     x = dequantise(images(32), torch.Generator().manual_seed(0))
     flow.initialise(x)
@@ -36,45 +37,45 @@ def test_what_is_told_is_that_of_the_channels_that_a_fresh_flow_couples_less_wha
     with torch.no_grad():
         channels = first.mixing(first.actnorm(flow.levels[0].squeeze(x)[0])[0])[0]
     expected = told(channels[1::2].double()).numpy() - 9 / (2 * 16 * 64)
-    assert np.allclose(found.told, np.where(np.eye(12), 0, expected.clip(min=0)), atol=1e-3)
-    assert (found.level, found.couplings, found.by_chance.shape) == (1, 4, (DRAWS, 4))
+    assert np.allclose(found.information, np.where(np.eye(12), 0, expected.clip(min=0)), atol=1e-3)
+    assert (found.level, found.couplings, found.random.shape) == (1, 4, (DRAWS, 4))
 
 
-def test_halves_that_change_places_see_what_is_told_between_them_one_way_and_then_the_other(found):
-    half, whole = len(found.told) // 2, found.told.sum()
-    first, second = found.told[:half, half:].sum() / whole, found.told[half:, :half].sum() / whole
-    assert np.allclose(found.in_turn, [first, *[first + second] * 3])
+def test_alternating_halves_see_the_information_between_them_one_way_and_then_the_other(found):
+    half, whole = len(found.information) // 2, found.information.sum()
+    first, second = found.information[:half, half:].sum() / whole, found.information[half:, :half].sum() / whole
+    assert np.allclose(found.alternating, [first, *[first + second] * 3])
 
 
 def test_what_is_seen_grows_and_information_shows_more_than_chance(found):
-    for seen in (found.by_information, *found.by_chance):
+    for seen in (found.by_information, *found.random):
         assert (np.diff(seen) >= 0).all() and seen[0] >= 0 and seen[-1] <= 1 + 1e-9
-    assert found.by_information[1] > found.by_chance[:, 1].mean()
-    assert found.by_information[-1] > found.in_turn[-1]
-    assert f"{found.by_information[-1]:.0%}".replace("%", " %") in found.in_words()
+    assert found.by_information[1] > found.random[:, 1].mean()
+    assert found.by_information[-1] > found.alternating[-1]
+    assert f"{found.by_information[-1]:.0%}".replace("%", " %") in words.coverage(found)
 
 
-def test_of_channels_that_tell_nothing_information_shows_no_more_than_chance_does():
-    found = deals(FlowConfig(**SIZE), unrelated(64))
-    low, high = np.quantile(found.by_chance[:, -1], [0, 1])
+def test_of_unrelated_channels_a_partition_by_information_shows_no_more_than_chance_does():
+    found = coverage(FlowConfig(**SIZE), unrelated(64))
+    low, high = np.quantile(found.random[:, -1], [0, 1])
     assert low - 0.05 <= found.by_information[-1] <= high + 0.05
-    assert found.told.sum() < 0.1
+    assert found.information.sum() < 0.1
 
 
 @pytest.mark.parametrize(
     ("init", "split", "own"),
     [
-        ("dealt", "weighted", "dealt by information"),
-        ("dealt", "static-first", "dealt by chance"),
-        ("dealt-by-chance", "weighted", "dealt by chance"),
-        ("dealt-by-information", "static-first", "dealt by information"),
-        ("principal", "weighted", "halves that change places; training"),
+        ("dealt", "weighted", "by mutual information."),
+        ("dealt", "static-first", "with partitions at random."),
+        ("dealt-by-chance", "weighted", "with partitions at random."),
+        ("dealt-by-information", "static-first", "by mutual information."),
+        ("principal", "weighted", "alternating halves; training"),
         ("random", "weighted", "random rotations"),
     ],
 )
 def test_words_say_how_the_flow_itself_began(init, split, own):
-    found = deals(FlowConfig(**SIZE, init=init, split=split), images(8), level=2)
-    assert own in found.in_words() and "level 2" in found.in_words()
+    found = coverage(FlowConfig(**SIZE, init=init, split=split), images(8), level=2)
+    assert own in words.coverage(found) and "level 2" in words.coverage(found)
 
 
 @pytest.mark.parametrize(
@@ -88,26 +89,26 @@ def test_words_say_how_the_flow_itself_began(init, split, own):
     ],
 )
 def test_words_say_how_many_couplings_were_looked_at(steps, said):
-    found = deals(FlowConfig(shape=(1, 8, 8), levels=2, steps=steps), images(8, 1, 8))
-    assert said in found.in_words()
+    found = coverage(FlowConfig(shape=(1, 8, 8), levels=2, steps=steps), images(8, 1, 8))
+    assert said in words.coverage(found)
 
 
-def test_of_nothing_told_no_share_is_said():
-    found = Deals(1, 2, "dealt", True, np.zeros((4, 4)), np.ones(2), np.ones((3, 2)), np.ones(2))
-    assert "tell nothing" in found.in_words() and "%" not in found.in_words()
+def test_of_no_information_no_share_is_said():
+    found = Coverage(1, 2, "dealt", True, np.zeros((4, 4)), np.ones(2), np.ones((3, 2)), np.ones(2))
+    assert "share no mutual information" in words.coverage(found) and "%" not in words.coverage(found)
 
 
-def test_the_two_channels_that_tell_most_are_named():
+def test_the_two_channels_that_share_most_are_named():
     known = np.zeros((4, 4))
     known[0, 3], known[2, 3], known[3, 2] = 0.3, 0.2, 0.2
-    found = Deals(1, 2, "dealt", True, known, np.ones(2), np.ones((3, 2)), np.ones(2))
-    assert found.pairs_in_words().startswith("Channels 2 and 3 tell most of each other, 0.40 nats; 57 % of all")
+    found = Coverage(1, 2, "dealt", True, known, np.ones(2), np.ones((3, 2)), np.ones(2))
+    assert words.pairs(found).startswith("Channels 2 and 3 share most, 0.40 nats; 57 % of all")
 
 
 @pytest.mark.parametrize(("level", "count"), [(0, 8), (3, 8), (1, 1)])
 def test_a_level_that_is_not_there_and_a_single_image_are_refused(level, count):
     with pytest.raises(ValueError, match=f"Level {level} of 2 and {count} images"):
-        deals(FlowConfig(**SIZE), images(count), level)
+        coverage(FlowConfig(**SIZE), images(count), level)
 
 
 def test_the_table_has_a_row_a_coupling(found):

@@ -29,6 +29,7 @@ from eiwflow.analysis.shuffle import (
     split_churn,
     tau_band,
 )
+from eiwflow.analysis.words import shuffle as words
 from eiwflow.data import DataError
 from eiwflow.flow import FlowConfig, MultiScaleFlow
 from eiwflow.flow.information import redundancy
@@ -64,7 +65,7 @@ def traced(flow: MultiScaleFlow, n: int = 24) -> Trace:
 
 
 def level_record(order: list[int], entropy_orders: list[list[int]]) -> LevelRecord:
-    """Return a level's record in which J falls by one with each place of the entropy order."""
+    """Return a level's record in which redundancy falls by one with each place of the entropy order."""
     anew = np.array(entropy_orders)
     falling = anew.shape[1] - 1.0 - ranks_of(anew)
     return LevelRecord(
@@ -130,7 +131,7 @@ def test_tau_counts_the_pairs_that_stand_the_other_way_round(pair: tuple[np.ndar
     assert kendall_tau(pair[0][np.newaxis], pair[1])[0] == pytest.approx(1 - 4 * turned / (count * (count - 1)))
 
 
-# ---------------------------------------------------------------------- the null bands
+# ---------------------------------------------------------------------- what chance gives
 
 
 MEASURES = {
@@ -142,7 +143,9 @@ every_measure = pytest.mark.parametrize(("band", "measure"), MEASURES.values(), 
 
 @every_measure
 @pytest.mark.parametrize("channels", [4, 6])
-def test_null_band_is_exact_where_all_orders_can_be_counted(band: object, measure: object, channels: int) -> None:
+def test_the_band_of_chance_is_exact_where_all_orders_can_be_counted(
+    band: object, measure: object, channels: int
+) -> None:
     every = measure(np.array(list(permutations(range(channels)))), channels)
     expected = np.quantile(every, [0.025, 0.975], method="inverted_cdf")
     found = band(channels)
@@ -152,7 +155,7 @@ def test_null_band_is_exact_where_all_orders_can_be_counted(band: object, measur
 
 @every_measure
 @pytest.mark.parametrize("channels", [12, 24, 48])
-def test_null_band_covers_95_percent_of_simulated_random_orders_and_no_more_than_it_must(
+def test_the_band_of_chance_covers_95_percent_of_simulated_random_orders_and_no_more_than_it_must(
     band: object, measure: object, channels: int
 ) -> None:
     drawn = np.random.default_rng(channels).permuted(np.tile(np.arange(channels), (1000, 1)), axis=1)
@@ -194,31 +197,32 @@ def test_river_says_which_channels_would_cross_and_when() -> None:
     np.testing.assert_array_equal(river.crossing[2], [False, True, True, False])
     np.testing.assert_array_equal(river.ranks[1], [2, 3, 0, 1])
     np.testing.assert_allclose(river.tau, [1, -1 / 3, 2 / 3])
-    assert river.in_words().startswith(
-        "Sorted anew, no channel would change sides at step 0, 4 at most (step 10) and 2 at step 100. At least 95 %"
+    assert words.over_training(river) == (
+        "Sorted anew, no channel would change sides at step 0, 4 at most (step 10) and 2 at step 100."
     )
+    assert words.beside_chance(river).startswith("At least 95 % of random orders would move 0 to 4 of 4 channels.")
 
 
 def test_words_on_structure_are_the_ends_of_both_halves_sorted_anew() -> None:
     redundancy = np.array([[0.0, 0.0, 0.0, 0.0], [0.1, 0.4, -0.2, 0.3]])
     anew = np.argsort(-redundancy, axis=1, kind="stable")
-    river = RankRiver(2, np.array([0, 1500]), np.arange(4), anew, redundancy)
-    assert river.structure_in_words() == (
-        "J by rank in level 2 at step 1,500, in nats/pixel: 0.40 to 0.30 left of the split line, 0.10 to −0.20 right "
-        "of it."
+    river = RankRiver(2, np.array([0, 1500]), np.arange(4), anew, redundancy, 2)
+    assert words.by_rank(river) == (
+        "Spectral redundancy by rank in level 2 at step 1,500, in nats/pixel: 0.40 to 0.30 left of the split line, "
+        "0.10 to −0.20 right of it."
     )
 
 
 @given(pairs)
 def test_as_many_channels_cross_from_one_half_as_from_the_other(pair: tuple[np.ndarray, np.ndarray]) -> None:
     order, anew = pair
-    river = RankRiver(1, np.array([0]), order, anew[np.newaxis], np.zeros((1, len(order))))
-    assert (river.crossing[0] & river.kept).sum() == (river.crossing[0] & ~river.kept).sum() <= river.kept_channels
+    river = RankRiver(1, np.array([0]), order, anew[np.newaxis], np.zeros((1, len(order))), len(order) // 2)
+    assert (river.crossing[0] & river.kept).sum() == (river.crossing[0] & ~river.kept).sum() <= river.passed_on
 
 
 def test_river_of_an_order_that_stays_says_that_none_would_cross() -> None:
     quiet = rank_river(record_of(level_record([3, 1, 0, 2], [[1, 3, 0, 2]] * 3)), 1)
-    assert quiet.in_words().startswith("Sorted anew at any recorded step up to 100, no channel would change sides. ")
+    assert words.over_training(quiet) == "Sorted anew at any recorded step up to 100, no channel would change sides."
 
 
 def test_river_has_a_row_a_step_and_channel() -> None:
@@ -230,6 +234,21 @@ def test_river_has_a_row_a_step_and_channel() -> None:
 def test_last_level_has_no_river() -> None:
     with pytest.raises(ValueError, match="Level 2 has no Shuffle; only level 1 has one"):
         rank_river(record_of(DRIFTING), 2)
+
+
+def test_a_split_that_passes_on_a_quarter_has_its_line_there() -> None:
+    order, anew = np.arange(8), np.array([[2, 1, 0, 3, 4, 5, 6, 7]])
+    river = RankRiver(1, np.array([0]), order, anew, np.zeros((1, 8)), 2)
+    np.testing.assert_array_equal(river.kept, [True, True] + 6 * [False])
+    np.testing.assert_array_equal(np.flatnonzero(river.crossing[0]), [0, 2])
+    assert river.churn[0] == 2 / 8 and river.churn_null.high == 2 * 2 / 8
+    ties = near_ties(scattered([3.0, 0.1, 0.0, -3.0]), kept=1)
+    assert (ties.at_line.kept, ties.at_line.emitted) == (0, 1)
+    first, last = (
+        next(one for one in alternatives(np.arange(4.0), np.arange(4), kept=1) if one.rule == rule)
+        for rule in ("first", "last")
+    )
+    assert (first.kept_redundancy, last.kept_redundancy) == (3.0, 0.0)
 
 
 # ---------------------------------------------------------------------- over images
@@ -244,11 +263,11 @@ def test_every_image_has_the_flows_order_and_its_own_entropy_order() -> None:
     for n, own in enumerate(seen.own_orders):
         np.testing.assert_array_equal(own, entropy_order(features[n : n + 1]))
     assert seen.emitted_share.sum() == pytest.approx(2)
-    assert "The order in force is the same for every image" in seen.in_words()
+    assert "The order used is the same for every image" in words.images(seen)
 
 
 def scattered(means: list[float], images: int = 400, spread: float = 1.0) -> np.ndarray:
-    """Return J (N, C) of independent channels around these means, exact in mean and spread."""
+    """Return redundancies (N, C) of independent channels around these means, exact in mean and spread."""
     noise = np.random.default_rng(0).normal(size=(images, len(means)))
     return np.array(means) + spread * (noise - noise.mean(axis=0)) / noise.std(axis=0)
 
@@ -261,13 +280,13 @@ def test_bootstrap_finds_the_probability_of_a_swap_that_theory_has() -> None:
     assert ties.at_line.gap == pytest.approx(0.1)
     assert (ties.at_line.high - ties.at_line.low) / 2 == pytest.approx(1.96 * np.sqrt(2 / 400), rel=0.1)
     np.testing.assert_allclose(ties.emitted_probability, [0, expected, 1 - expected, 1], atol=0.03)
-    assert [tie[:2] for tie in ties.near] == [(1, 2)] and "1 pair is a near-tie" in ties.in_words()
+    assert [tie[:2] for tie in ties.near] == [(1, 2)] and "1 pair is a near-tie" in words.ties(ties)
 
 
 def test_channels_far_apart_are_no_near_tie() -> None:
     ties = near_ties(scattered([3.0, 2.0, 0.0, -1.0], spread=0.1))
     assert ties.near == () and ties.at_line.swap == 0
-    assert "no near-tie" in ties.in_words() and len(ties.table()) == 1
+    assert "no near-tie" in words.ties(ties) and len(ties.table()) == 1
 
 
 def test_channels_that_are_the_same_swap_as_often_as_not() -> None:
@@ -281,7 +300,7 @@ def test_crops_of_one_photograph_count_as_one_witness() -> None:
     crops, sources = np.repeat(four, 100, axis=0), np.repeat(range(4), 100)
     grouped, alone = near_ties(crops, sources=sources), near_ties(crops)
     assert grouped.at_line.swap == near_ties(four).at_line.swap > alone.at_line.swap
-    assert "400 images of 4 photographs" in grouped.in_words() and "photographs" not in alone.in_words()
+    assert "400 images of 4 photographs" in words.ties(grouped) and "photographs" not in words.ties(alone)
 
 
 def test_one_image_cannot_be_resampled() -> None:
@@ -300,7 +319,7 @@ def test_no_rule_keeps_more_structure_than_the_entropy_order(numbers: list[float
     most = max(one.kept_redundancy for one in found.values())
     assert most == pytest.approx(found["entropy"].kept_redundancy, rel=1e-12, abs=1e-12)
     assert found["first"].kept_redundancy == pytest.approx(found["last"].emitted_redundancy)
-    assert found["in force"].moved == found["last"].moved == 0 and found["first"].moved == len(mean)
+    assert found["used"].moved == found["last"].moved == 0 and found["first"].moved == len(mean)
 
 
 def test_alternative_random_is_the_flows_own_random_order() -> None:
@@ -328,7 +347,7 @@ def test_good_static_half_changes_with_every_step_and_the_entropy_order_does_not
     assert halves.changes == len(halves.first) - 1
     assert (halves.entropy >= np.maximum(halves.first, halves.last) - 1e-9).all()
     assert np.ptp(halves.entropy) < 1e-3
-    assert "changes with every step more" in halves.in_words()
+    assert "changes with every step more" in words.halves_by_steps(halves)
     assert [row["steps_per_level"] for row in halves.table()] == list(range(1, len(halves.first) + 1))
 
 
@@ -342,8 +361,9 @@ def test_report_is_plain_json_and_says_that_one_order_serves_all_images() -> Non
     assert held["order"] == flow.levels[0].shuffle.order.tolist()
     assert held["training"] is None and sorted(held["image_order"]) == [0, 1, 2, 3]
     assert [row["in_force"] for row in held["channels"]] == ["kept", "kept", "emitted", "emitted"]
-    assert "once, before the first training step, the same for every image" in report.in_words()
-    assert "Sorted by the J of 24 test images" in report.in_words()
+    assert "once, before the first training step, the same for every image" in words.answer(report)
+    assert "Sorted by the redundancy of 24 test images" in words.answer(report)
+    assert words.report(report)["in_words"] == words.answer(report)
 
 
 def test_report_holds_the_river_of_its_own_flow_only() -> None:
@@ -351,7 +371,7 @@ def test_report_holds_the_river_of_its_own_flow_only() -> None:
     order = flow.levels[0].shuffle.order.tolist()
     ours = record_of(level_record(order, [order, order[::-1], order]))
     report = shuffle_report(traced(flow), 1, "entropy", ours)
-    assert report.river is not None and "4 at most (step 10)" in report.in_words()
+    assert report.river is not None and "4 at most (step 10)" in words.answer(report)
     assert report.to_dict()["training"]["churn"] == [0, 1, 0]
     for another in (
         record_of(level_record(order[::-1], [order] * 3)),
@@ -361,17 +381,17 @@ def test_report_holds_the_river_of_its_own_flow_only() -> None:
 
 
 @pytest.mark.parametrize(
-    ("split", "words"),
+    ("split", "said"),
     [
         ("static-first", "2 of 4 principal channels that vary most"),
         ("static-last", "that vary least"),
         ("random", "drawn once"),
     ],
 )
-def test_report_of_a_static_order_does_not_call_it_a_shuffle(split: str, words: str) -> None:
+def test_report_of_a_static_order_does_not_call_it_a_shuffle(split: str, said: str) -> None:
     flow = flow_of(split)
-    said = shuffle_report(traced(flow), 1, flow.config.order).in_words()
-    assert words in said and "Shuffle" not in said
+    sentence = words.answer(shuffle_report(traced(flow), 1, flow.config.order))
+    assert said in sentence and "Shuffle" not in sentence
 
 
 def test_level_without_a_shuffle_is_refused_by_name() -> None:
@@ -383,11 +403,11 @@ def test_report_says_where_a_static_flow_has_learnt_to_keep_structure() -> None:
     flow = flow_of("static-last", shape=(3, 16, 16))
     order = list(range(12))
     learning = record_of(level_record(order, [order[::-1], order[::-1], order]))
-    assert "brought structure into the channels that it keeps" in report_on_colours(flow, learning)
-    assert "brought" not in report_on_colours(flow, record_of(level_record(order, [order[::-1]] * 3)))
+    assert "Training has moved structure into the channels that are passed on" in report_on_colours(flow, learning)
+    assert "Training has" not in report_on_colours(flow, record_of(level_record(order, [order[::-1]] * 3)))
 
 
 def report_on_colours(flow: MultiScaleFlow, record: TrainingRecord) -> str:
     """Return what is said of level 1 of a flow of coloured images."""
     trace = next(traces(flow, images(8).expand(-1, 3, -1, -1)))
-    return shuffle_report(trace, 1, flow.config.order, record).in_words()
+    return words.answer(shuffle_report(trace, 1, flow.config.order, record))

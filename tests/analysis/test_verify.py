@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from eiwflow.analysis.verify import CHECKS, CONDITION, LOG_DET, ROUND_TRIP, Verification, log_det_error, verify
+from eiwflow.analysis.words import checkpoint as words
 from eiwflow.checkpoint import Checkpoint
 from eiwflow.flow import MultiScaleFlow
 from eiwflow.flow.config import NAMED_SPLITS, PRIORS
@@ -59,9 +60,9 @@ def test_other_shapes_hold(fields: dict) -> None:
 
 def test_words_and_rows_state_the_worst_figures_and_what_was_looked_at() -> None:
     found = verified(three_levels(), images(5))
-    assert found.badge() == "All checks hold"
-    assert "Seen on 5 test images of planes." in found.in_words()
-    assert "noise" in verified(three_levels()).in_words()
+    assert words.badge(found) == "All checks hold"
+    assert "Seen on 5 test images of planes." in words.verification(found)
+    assert "noise" in words.verification(verified(three_levels()))
     assert [row["measured"] for row in found.table()] == [check.measured for check in found.checks]
     assert json.loads(json.dumps(found.to_dict(), allow_nan=False))["holds"] is True
 
@@ -145,7 +146,7 @@ def test_what_is_broken_in_one_level_is_found_there_and_nowhere_else(
     assert not found.holds
     assert found.levels_at_fault == [level + 1]
     assert check in {one.name for one in found.failed}
-    assert found.badge() == f"Level {level + 1} at fault" and f"level {level + 1} has" in found.in_words()
+    assert words.badge(found) == f"Level {level + 1} at fault" and f"level {level + 1} has" in words.verification(found)
 
 
 @pytest.mark.parametrize("name", ["a sign of 2", "an inverse that forgets", "a log-determinant that lies"])
@@ -168,7 +169,7 @@ def test_two_levels_at_fault_are_both_named() -> None:
     for level in (0, 2):
         a_log_determinant_that_lies(flow, level)
     found = verified(flow, images())
-    assert found.badge() == "Levels 1 and 3 at fault"
+    assert words.badge(found) == "Levels 1 and 3 at fault"
 
 
 # ---------------------------------------------------------------------- the bounds

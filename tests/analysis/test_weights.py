@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 
 import numpy as np
 import pytest
 import torch
 from scipy import stats
 
+from eiwflow.analysis.levels import dequantised as batches
 from eiwflow.analysis.weights import (
     Channels,
     ChannelWeights,
     Correlations,
+    WeightsPair,
     channel_weights,
-    dequantised,
     features_at,
     interval,
     measure,
     resampled,
-    signed,
 )
-from eiwflow.flow import ConfigError, NonFiniteError
+from eiwflow.analysis.words import weights as words
+from eiwflow.analysis.words.numbers import signed
+from eiwflow.flow import ConfigError, MultiScaleFlow, NonFiniteError
 from eiwflow.flow.information import entropy_rate, redundancy
 from eiwflow.flow.policies import entropy_order
 from eiwflow.flow.score import score
@@ -30,7 +33,12 @@ from eiwflow.flow.score import score
 from ..flow.flows import POLICIES, every_policy, ready_flow
 from .test_levels import images
 
-WEIGHED = [split for split in POLICIES if split.endswith("pooled")]
+WEIGHTED = [split for split in POLICIES if split.endswith("pooled")]
+
+
+def dequantised(flow: MultiScaleFlow, pixels: torch.Tensor, seed: int) -> torch.Tensor:
+    """Return x of uint8 images in one batch."""
+    return torch.cat(list(batches(flow, pixels, seed)))
 
 
 def made_up(n: int = 40, channels: int = 4, seed: int = 0, **changes: object) -> ChannelWeights:
@@ -46,6 +54,7 @@ def made_up(n: int = 40, channels: int = 4, seed: int = 0, **changes: object) ->
     fields = {
         "level": 1,
         "shape": (channels, 4, 4),
+        "kept": channels // 2,
         "rule": "entropy",
         "order": tuple(reversed(range(channels))),
         "image": Channels(*(getattr(found, field.name)[:1] for field in dataclasses.fields(found))),
@@ -71,14 +80,14 @@ def test_figures_are_those_of_the_trace_by_position(split: str, level: int) -> N
     for part, pixels, seed in ((found.image, images(1), 3), (found.images, images(5, seed=1), 0)):
         trace = flow.trace(dequantised(flow, pixels, seed)).levels[level - 1]
         ordered = trace.features[:, trace.order]
-        if trace.log_weights is None:
+        if not trace.weighed:
             assert part.log_weights is None
         else:
             np.testing.assert_allclose(part.log_weights, trace.log_weights, atol=1e-12)
         np.testing.assert_allclose(part.log_std, ordered.std(dim=(2, 3), correction=0).log(), atol=1e-6)
         np.testing.assert_allclose(part.redundancy, redundancy(ordered), atol=1e-12)
         np.testing.assert_allclose(part.entropy_rate, entropy_rate(ordered), atol=1e-12)
-    assert found.order == tuple(trace.order.tolist()) and found.has_weights == ("pooled" in split)
+    assert found.order == tuple(trace.order.tolist()) and found.has_weights == trace.weighed
     assert found.shape == flow.config.level_shape(level)
 
 
@@ -107,7 +116,7 @@ def test_an_image_among_itself_is_not_turned_at_all() -> None:
     alone = channel_weights(flow, images(1), images(1), 1)
     np.testing.assert_array_equal(alone.relative, 0)
     np.testing.assert_array_equal(alone.std, 0)
-    assert "alike for every image" in alone.in_words()
+    assert "alike for every image" in words.answer(alone)
 
 
 def test_a_constant_factor_on_every_weight_leaves_what_is_identified() -> None:
@@ -116,7 +125,7 @@ def test_a_constant_factor_on_every_weight_leaves_what_is_identified() -> None:
     after = dataclasses.replace(before, image=shifted[0], images=shifted[1])
     np.testing.assert_allclose(after.relative, before.relative, atol=1e-12)
     np.testing.assert_allclose(after.correlations.pearson, before.correlations.pearson, atol=1e-12)
-    assert after.in_words() == before.in_words()
+    assert words.answer(after) == words.answer(before)
 
 
 def test_averages_may_be_measured_beforehand() -> None:
@@ -178,22 +187,49 @@ def test_weights_that_do_not_vary_have_no_correlation() -> None:
     still = {name: dataclasses.replace(part, log_weights=np.full((n, 4), 0.3)) for name, (part, n) in parts.items()}
     flat = dataclasses.replace(found, **still)
     assert np.isnan(flat.correlations.pearson).all() and np.isnan(flat.correlations.low).all()
-    assert flat.in_words() == "Level 1 weighs its channels alike for every image."
-    assert "nothing to correlate" in flat.correlations.in_words()
-    assert flat.correlation_in_words(0) == "The weight of channel 3 is the same for every image."
-    assert f"r = {signed(found.correlations.pearson[0], 2)} (95 % interval" in found.correlation_in_words(0)
+    assert words.answer(flat) == "Level 1 weights its channels alike for every image."
+    assert "nothing to correlate" in words.correlations(flat.correlations)
+    assert "follow nothing" in words.follow_loudness(flat) and "the same for every image" in words.slopes(flat)
+    assert words.correlation(flat, 0) == "The weight of channel 3 is the same for every image."
+    assert f"r = {signed(found.correlations.pearson[0], 2)} (95 % interval" in words.correlation(found, 0)
 
 
 def test_words_count_the_intervals_away_from_zero() -> None:
-    words = Correlations(
+    found = Correlations(
         pearson=np.array([0.9, 0.1, -0.8, np.nan]),
         low=np.array([0.7, -0.2, -0.9, np.nan]),
         high=np.array([1.0, 0.4, -0.6, np.nan]),
         spearman=np.zeros(4),
         slope=np.array([-2.0, -1.0, 0.5, np.nan]),
-    ).in_words()
-    assert "rises" in words and "in 1 of 3 channels and falls in 1" in words and "r = +0.10" in words
-    assert "twice as loud, its weight is ×0.50 (median over channels)" in words
+        slope_low=np.zeros(4),
+        slope_high=np.zeros(4),
+    )
+    sentence = words.correlations(found)
+    assert "falls" in sentence and "in 1 of 3 channels and rises in 1" in sentence and "log σ +0.10)" in sentence
+    assert "twice as loud, its weight is ×0.50 (median over channels)" in sentence
+
+
+def test_the_interval_of_the_slope_is_near_that_of_theory() -> None:
+    found = made_up(n=200)
+    for position in range(4):
+        line = stats.linregress(found.images.log_std[:, position], found.images.log_weights[:, position])
+        half = 1.97 * line.stderr
+        assert found.correlations.slope_low[position] == pytest.approx(line.slope - half, abs=0.03)
+        assert found.correlations.slope_high[position] == pytest.approx(line.slope + half, abs=0.03)
+
+
+def test_the_headline_says_how_far_the_weights_follow_loudness() -> None:
+    found = made_up(n=400)
+    assert words.follow_loudness(found).startswith("The channel weights follow loudness in part: ")
+    closely = dataclasses.replace(found.images, log_weights=-0.9 * found.images.log_std)
+    assert "closely: a channel twice as loud is turned down by 46 %." in words.follow_loudness(
+        dataclasses.replace(found, images=closely)
+    )
+    louder = dataclasses.replace(found.images, log_weights=0.1 * found.images.log_std)
+    assert "only a little: a channel twice as loud is turned up by 7 %." in words.follow_loudness(
+        dataclasses.replace(found, images=louder)
+    )
+    assert "has no channel weights" in words.follow_loudness(without_weights(found))
 
 
 def test_interval_of_a_mean_covers_its_standard_error() -> None:
@@ -216,13 +252,13 @@ def test_channels_that_would_stay_are_those_of_the_entropy_order(split: str) -> 
 
 def test_channels_of_like_redundancy_on_both_sides_are_a_near_tie_and_others_are_not() -> None:
     clear = made_up()
-    assert not clear.near_ties.any() and "no near-tie" in clear.ties_in_words()
+    assert not clear.near_ties.any() and "no near-tie" in words.ties(clear)
     like = clear.images.redundancy.copy()
     like[:, 2] = like[::-1, 1]
     tied = dataclasses.replace(clear, images=dataclasses.replace(clear.images, redundancy=like))
     assert tied.near_ties.tolist() == [False, True, True, False]
     assert {tied.ties.at_line.kept, tied.ties.at_line.emitted} == {1, 2}
-    assert "1 pair is a near-tie" in tied.ties_in_words()
+    assert "1 pair is a near-tie" in words.ties(tied)
     renumbered = dataclasses.replace(tied, order=(1, 3, 0, 2))
     assert {renumbered.ties.at_line.kept, renumbered.ties.at_line.emitted} == {3, 0}
     assert renumbered.ties.order[0] == 1 and renumbered.ties.order[3] == 2
@@ -231,59 +267,60 @@ def test_channels_of_like_redundancy_on_both_sides_are_a_near_tie_and_others_are
 def test_one_image_has_no_ties_to_judge() -> None:
     flow = ready_flow()
     alone = channel_weights(flow, images(1), images(1), 1)
-    assert alone.ties is None and not alone.near_ties.any() and "J on these images" in alone.ties_in_words()
+    assert alone.ties is None and not alone.near_ties.any() and "These images" in words.ties(alone)
 
 
 def test_words_name_the_channels_that_would_change_sides() -> None:
     found = made_up()
     swapped = found.images.redundancy[:, [2, 1, 0, 3]]
     moved = dataclasses.replace(found, images=dataclasses.replace(found.images, redundancy=swapped))
-    assert "would now send out channel 3 in place of channel 1" in moved.ties_in_words()
-    assert "would send out the same channels" in found.ties_in_words()
-    assert "does not look at J" in dataclasses.replace(found, rule="last").ties_in_words()
+    assert "would now factor out channel 3 in place of channel 1" in words.ties(moved)
+    assert "would factor out the same channels" in words.ties(found)
+    assert "does not look at spectral redundancy" in words.ties(dataclasses.replace(found, rule="last"))
 
 
 def test_a_long_list_of_channels_is_cut_short() -> None:
     found = made_up(channels=24)
-    assert found.numbers(np.arange(24) < 3) == "channels 21, 22 and 23"
-    assert found.numbers(np.arange(24) < 20) == "channels 4, 5, 6, 7, 8, 9, 10 and 13 more"
+    assert words.named(found, np.arange(24) < 3) == "channels 21, 22 and 23"
+    assert words.named(found, np.arange(24) < 20) == "channels 4, 5, 6, 7, 8, 9, 10 and 13 more"
+    assert words.named(found, np.arange(24) < 1) == "channel 23"
 
 
 # ---------------------------------------------------------------------- words and tables
 
 
 @every_policy
-def test_words_say_whether_there_are_weights(split: str) -> None:
+def test_words_say_whether_there_are_weights_and_whether_they_are_applied(split: str) -> None:
     found = channel_weights(ready_flow(split=split), images(1), images(5, seed=1), 1)
-    words = found.in_words()
-    assert ("has no weights" in words) == (not found.has_weights)
-    if split in WEIGHED:
-        assert "level 1 turns channel" in words and "entropy" not in words
+    sentence = words.answer(found)
+    assert ("has no channel weights" in sentence) == (not found.has_weights) == (split not in WEIGHTED)
+    if split in WEIGHTED:
+        assert "level 1 turns channel" in sentence and "entropy" not in sentence
 
 
 def test_a_static_split_is_told_what_the_entropy_order_would_have_kept() -> None:
     still = without_weights(made_up(), rule="last")
-    assert "last half of its channels as they are" in still.in_words()
-    assert "would send out the same channels" in still.in_words()
+    assert "factors out the last of its channels" in words.answer(still)
+    assert "would factor out the same channels" in words.answer(still)
     swapped = dataclasses.replace(still.images, redundancy=still.images.redundancy[:, [2, 1, 0, 3]])
-    words = dataclasses.replace(still, images=swapped, sources=tuple(range(40))).in_words()
-    assert "would have kept 1 of these 2, channel 1, and sent out channel 3 instead" in words
-    assert "40 test images of 40 photographs" in words
+    sentence = words.answer(dataclasses.replace(still, images=swapped, sources=tuple(range(40))))
+    assert "would have passed on 1 of these 2, channel 1, and factored out channel 3 instead" in sentence
+    assert "40 test images of 40 photographs" in sentence
 
 
 def test_words_name_the_ends_of_what_is_identified() -> None:
     found = made_up()
     image = dataclasses.replace(found.image, log_weights=found.mean + np.log([[1, 2, 0.5, 1]]))
-    words = dataclasses.replace(found, image=image).in_words()
-    assert "channel 2 up the most, to ×2.00 of its average weight, and channel 1 down the most, to ×0.50" in words
+    sentence = words.answer(dataclasses.replace(found, image=image))
+    assert "channel 2 up the most, to ×2.00 of its average weight, and channel 1 down the most, to ×0.50" in sentence
 
 
 def test_words_on_rates_name_the_channels_at_the_ends() -> None:
     found = made_up()
     rates = np.tile([0.5, -1.0, 2.0, 0.0], (len(found.images.entropy_rate), 1))
-    words = dataclasses.replace(found, images=dataclasses.replace(found.images, entropy_rate=rates)).rates_in_words()
-    assert "runs from −1.00 (channel 2) to 2.00 nats/pixel (channel 1)" in words
-    assert words.endswith("−0.25 on average over kept, 1.00 over emitted channels.")
+    sentence = words.rates(dataclasses.replace(found, images=dataclasses.replace(found.images, entropy_rate=rates)))
+    assert "runs from −1.00 (channel 2) to 2.00 nats/pixel (channel 1)" in sentence
+    assert sentence.endswith("−0.25 on average over channels that are passed on, 1.00 over the others.")
 
 
 def test_table_has_a_row_a_position_and_json_holds_it() -> None:
@@ -300,10 +337,8 @@ def test_table_has_a_row_a_position_and_json_holds_it() -> None:
     assert found.to_dict()["weights"] == "applied"
     bare = without_weights(found)
     assert bare.to_dict()["weights"] is None and not any("weight" in name for name in bare.table()[0])
-
-
-def test_numbers_in_words_have_their_sign() -> None:
-    assert (signed(-0.244, 2), signed(0.0018, 4)) == ("−0.24", "+0.0018")
+    assert list(found.short_table()[0])[:3] == ["channel", "part", "log ω minus its mean"]
+    assert [row["part"] for row in found.short_table()] == ["passed on"] * 2 + ["factored out"] * 2
 
 
 def test_extremes_are_the_images_with_the_greatest_and_the_least_weight() -> None:
@@ -314,11 +349,91 @@ def test_extremes_are_the_images_with_the_greatest_and_the_least_weight() -> Non
     assert weights[up].min() >= np.sort(weights)[-3] and weights[down].max() <= np.sort(weights)[2]
 
 
-def test_words_say_whether_the_channel_turned_up_is_louder_or_quieter_than_usual() -> None:
-    found = made_up()
-    position = int(found.relative.argmax())
-    for log_std, answer in ((-3.0, "quieter"), (3.0, "louder")):
-        found.image.log_std[0, position] = log_std
-        other = {"quieter": "louder", "louder": "quieter"}[answer]
-        assert found.loudness_in_words(answer).startswith(f"Right: channel {found.order[position]} is {answer}")
-        assert found.loudness_in_words(other).startswith(f"No: channel {found.order[position]} is {answer}")
+# ---------------------------------------------------------------------- two flows
+
+
+def with_emitted_redundancy(found: ChannelWeights, value: float, noise: float = 0.0, seed: int = 0) -> ChannelWeights:
+    """Return weights whose factored-out channels have this redundancy in every image, and some noise an image."""
+    redundancy = found.images.redundancy.copy()
+    redundancy[:, found.kept :] = value + noise * np.random.default_rng(seed).normal(size=(len(redundancy), 1))
+    return dataclasses.replace(found, images=dataclasses.replace(found.images, redundancy=redundancy))
+
+
+def pair(first: ChannelWeights, second: ChannelWeights) -> WeightsPair:
+    return WeightsPair(("a", "b"), first, second)
+
+
+def test_difference_is_paired_image_by_image() -> None:
+    """What images share cancels: the interval of the difference is narrower than those of the two."""
+    rng = np.random.default_rng(0)
+    of_images = rng.normal(size=(40, 1))
+    first, second = (
+        dataclasses.replace(one, images=dataclasses.replace(one.images, redundancy=one.images.redundancy + of_images))
+        for one in (made_up(), with_emitted_redundancy(made_up(), 1.0, 0.1))
+    )
+    found = pair(first, second)
+    mean, low, high = found.emitted_difference
+    a, b = found.emitted_redundancy
+    assert mean == pytest.approx(a - b) and low < mean < high
+    alone = first.halves()[1]
+    assert high - low < (alone["redundancy_high"] - alone["redundancy_low"]) / 3
+
+
+def test_words_name_the_flow_that_factors_out_more_structure() -> None:
+    much, little = with_emitted_redundancy(made_up(), 2.0, 0.1), with_emitted_redundancy(made_up(), 0.5, 0.1, 1)
+    assert "a factors out more structure: " in words.pair(pair(much, little))
+    assert "b factors out more structure" in words.pair(pair(little, much))
+    assert "no verdict" in words.pair(pair(much, little))
+
+
+def test_a_difference_that_noise_makes_is_not_clear() -> None:
+    one, other = (with_emitted_redundancy(made_up(), 1.0, 0.2, seed) for seed in (1, 2))
+    assert "Neither clearly factors out more structure" in words.pair(pair(one, other))
+
+
+def test_copies_of_a_photograph_widen_the_interval() -> None:
+    first, second = made_up(seed=1), made_up(seed=2)
+    alone = pair(first, second).emitted_difference
+    twins = np.repeat(np.arange(5), 8)
+    order = first.images.redundancy.mean(axis=1).argsort()
+    images = dataclasses.replace(first.images, redundancy=first.images.redundancy[order])
+    grouped = dataclasses.replace(first, images=images, sources=tuple(twins))
+    wide = pair(grouped, second).emitted_difference
+    assert wide[0] == pytest.approx(alone[0]) and wide[2] - wide[1] > alone[2] - alone[1]
+
+
+def test_weights_are_compared_by_how_much_they_vary() -> None:
+    loud = made_up(seed=1)
+    images = dataclasses.replace(loud.images, log_weights=3 * loud.images.log_weights)
+    louder = dataclasses.replace(loud, images=images)
+    assert louder.spread == pytest.approx(3 * loud.spread)
+    sentence = words.pair(pair(loud, louder))
+    assert f"in a by ±{loud.spread:.2f} nats (×{math.exp(loud.spread):.2f})" in sentence
+    assert f"in b by ±{louder.spread:.2f} nats" in sentence
+
+
+def test_flows_without_weights_say_so() -> None:
+    plain = without_weights(made_up(), rule="last")
+    assert "b has no channel weights." in words.pair(pair(made_up(), plain))
+    assert words.pair(pair(plain, plain)).startswith("Neither of the two has channel weights.")
+
+
+def test_maps_of_other_sizes_are_not_subtracted() -> None:
+    deep = made_up(channels=8, level=2)
+    sentence = words.pair(pair(made_up(), deep))
+    assert "a (level 1) by" in sentence and "b (level 2) by" in sentence
+    assert "maps of other sizes (4×4×4 and 8×4×4), so redundancy is not compared" in sentence
+    assert len(pair(made_up(), deep).table()) == 4
+
+
+def test_table_has_both_halves_of_both_and_the_difference() -> None:
+    found = pair(made_up(), without_weights(made_up(seed=1)))
+    rows = found.table()
+    assert [(row["checkpoint"], row["part"]) for row in rows] == [
+        ("a", "kept"), ("a", "emitted"), ("b", "kept"), ("b", "emitted"), ("a minus b", "emitted")
+    ]  # fmt: skip
+    assert rows[4]["redundancy_nats_per_pixel"] == pytest.approx(
+        rows[1]["redundancy_nats_per_pixel"] - rows[3]["redundancy_nats_per_pixel"]
+    )
+    assert rows[1]["log_weight_spread_nats"] > 0 and math.isnan(rows[3]["log_weight_spread_nats"])
+    assert len({tuple(row) for row in rows}) == 1 and json.dumps(rows)

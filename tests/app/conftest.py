@@ -25,8 +25,9 @@ APP = Path(__file__).resolve().parents[2] / "app.py"
 PATIENCE_S = 300
 #: What pages fold beside their evidence.
 FOLDS = (
-    "halvings", "zeroed", "levels", "raw", "training", "rules", "couplings", "order", "pixels", "loudness", "norms",
-    "samples", "architecture", "inversion", "account", "arms", "verdict", "lock-step", "archive", "strips",
+    "halvings", "zeroed", "all-levels", "raw", "training", "at-this-step", "order", "other-rules", "couplings",
+    "one-channel", "ablation", "reach", "norms", "samples", "architecture", "inversion", "account", "arms",
+    "verdict", "lock-step", "archive", "strips",
 )  # fmt: skip
 
 

@@ -73,7 +73,7 @@ def test_the_page_answers_its_question_with_the_numbers_of_the_analysis(open_pag
     flow = load(bundle / "one.safetensors").flow
     found = entropy.entropies(flow, images.test, 3, images.sources)
     said = sentences(at)
-    for sentence in (words.structure(found, 1), found.in_words(1), found.shape_in_words(1), found.raw_in_words()):
+    for sentence in (words.structure(found, 1), words.answer(found, 1), words.shape(found, 1), words.raw(found)):
         assert sentence.replace("'", "&#x27;") in said
     redundancies = [float(text) for text in re.findall(r"<figcaption>(−?[\d.]+)</figcaption>", said.replace("−", "-"))]
     assert len(redundancies) == 12 and redundancies == sorted(redundancies, reverse=True)
@@ -87,13 +87,13 @@ def test_a_checkpoint_without_a_record_says_so_and_one_with_it_has_the_scrubber(
     write_record(path)
     at = page_at()
     assert_healthy(at, drawn=7)
-    assert not at.info and "From step 0 to step 8 the mean redundancy at level 1 went" in sentences(at)
+    assert not at.info and "From step 0 to step 8 the mean spectral redundancy at level 1 went" in sentences(at)
 
 
 def test_choices_move_the_page_and_stand_in_its_url(open_page: Open) -> None:
     at = open_page(ck="two", level="2")
     assert_healthy(at)
-    assert "At level 2 " in sentences(at) and "variance-reversed does not look at entropy" in sentences(at)
+    assert "At level 2 " in sentences(at) and "variance-reversed does not look at redundancy" in sentences(at)
     at.select_slider(key="level").set_value(1).run()
     assert_healthy(at)
     assert "At level 1 " in sentences(at)
@@ -109,11 +109,11 @@ def test_the_last_level_is_clamped_in_a_sentence(open_page: Open) -> None:
     assert any("no Shuffle" in note.value for note in at.info) and "At level 1 " in sentences(at)
 
 
-def test_a_flow_of_one_level_shows_that_all_of_it_leaves(bundle: Path) -> None:
+def test_a_flow_of_one_level_shows_that_all_of_it_is_factored_out(bundle: Path) -> None:
     write_checkpoint(bundle / "flat.safetensors", small_flow(levels=1))
     at = page_at()
     assert_healthy(at)
-    assert "Level 1 is the last: all 12 channels leave" in sentences(at)
+    assert "Level 1 is the last: all 12 channels are factored out" in sentences(at)
 
 
 def test_too_few_images_are_refused_in_a_sentence(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,8 +154,8 @@ def test_what_differs_is_said_above_the_columns_and_is_no_verdict(open_page: Ope
     at = open_page(ck="one", vs="two", level="1")
     assert not at.exception and not at.error
     said = sentences(at)
-    assert "Factored-out channels have spectral redundancy " in said and "ne training of each" in said
-    assert "At level 1 the 6 channels that leave" in said and "variance-reversed does not look at entropy" in said
+    assert "Factored-out channels have spectral redundancy " in said and "one training of each" in said.lower()
+    assert "At level 1 the 6 channels factored out" in said and "variance-reversed does not look at redundancy" in said
     assert [line.split()[4] for line in at.code[0].value.splitlines()] == ["one", "two"]
 
 
@@ -184,7 +184,7 @@ def test_a_flow_that_fails_leaves_the_other_column_alone(open_page: Open, bundle
     for ck, vs in (("one", "broken"), ("broken", "one")):
         at = open_page(ck=ck, vs=vs)
         assert not at.exception and len(at.error) == 1 and "not finite" in at.error[0].value
-        assert len(charts(at)) == 4 and "At level 1 the 6 channels that leave" in sentences(at)
+        assert len(charts(at)) == 4 and "At level 1 the 6 channels factored out" in sentences(at)
 
 
 def test_a_flow_that_fails_alone_is_a_sentence(bundle: Path) -> None:

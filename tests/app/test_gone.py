@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from eiwflow.training.recipe import Recipe
 from eiwflow.training.run import RunDirectory
-from eiwflow.ui import checkpoint_loaders, loaders, studies
+from eiwflow.ui import loaders, own_images, studies
 from eiwflow.ui.navigation import pages
 
 from ..studies import arms, write_study
@@ -222,10 +222,10 @@ def test_a_photo_that_the_server_forgot_is_named(one: Path) -> None:
 def test_images_that_the_server_forgot_are_named(one: Path) -> None:
     from .test_checkpoint import archive
 
-    key = checkpoint_loaders.remember_archive(archive(7), "mine.npz")
+    key = own_images.remember_archive(archive(7), "mine.npz")
     at = visit_page(CHECKPOINT, ck="one", own=key)
     assert not at.error
-    checkpoint_loaders._archives().clear()
+    own_images._archives().clear()
     at.run()
     assert f"The images “{key}” are not here" in at.error[0].value and url(at)["own"] == key
 

@@ -14,27 +14,23 @@ from streamlit.testing.v1 import AppTest
 
 from eiwflow import cli, ui
 from eiwflow.analysis.weights import channel_weights
+from eiwflow.analysis.words import weights as words
 from eiwflow.flow import MultiScaleFlow
 from eiwflow.flow.config import NAMED_SPLITS
-from eiwflow.ui import loaders, weight_loaders
+from eiwflow.ui import cache, loaders
 
 from .conftest import choose_image, picture_bytes, sentences, small_flow, url, visit_page, write_checkpoint
-
-ABLATE, RESAMPLE = "Hold each weight at its mean over images", "Resample each factored-out channel"
 
 
 @pytest.fixture(autouse=True)
 def few_images(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Averages over a few images: a test does not wait for more. Averages that other tests made are forgotten."""
-    averages = (weight_loaders._averages, weight_loaders.weights, weight_loaders.ablation, weight_loaders.reach)
-    for cached in averages:
-        cached.clear()
+    cache.clear()
     monkeypatch.setattr("eiwflow.analysis.weights.IMAGES", 12)
     monkeypatch.setattr("eiwflow.analysis.channels.ABLATION_IMAGES", 6)
     monkeypatch.setattr("eiwflow.analysis.channels.RESAMPLED_IMAGES", 3)
     yield
-    for cached in averages:
-        cached.clear()
+    cache.clear()
 
 
 def lively_flow(**changes: object) -> MultiScaleFlow:
@@ -67,10 +63,8 @@ def test_first_visit_answers_the_question(weighted: Path) -> None:
     at = open_weights()
     assert not at.exception and not at.error and not at.info
     assert "level 1 turns channel" in sentences(at) and "of its average weight" in sentences(at)
-    assert charts(at) == 4
-    assert "A bar is this image minus the average over images" in sentences(
-        at
-    ) and "entropy of the weights" not in sentences(at)
+    assert charts(at) == 7
+    assert "The channel weights follow loudness" in sentences(at) or "do not follow loudness" in sentences(at)
 
 
 def test_every_choice_moves_the_page(weighted: Path) -> None:
@@ -104,36 +98,30 @@ def test_the_last_level_has_no_shuffle_and_the_page_says_which_it_shows(weighted
 def test_a_flow_of_one_level_has_nothing_to_weigh(bundle: Path) -> None:
     write_checkpoint(bundle / "one.safetensors", small_flow(levels=1))
     at = open_weights()
-    assert not at.exception and not at.error and "nothing is split" in sentences(at) and not charts(at)
+    assert not at.exception and not at.error and "splits nothing" in at.info[0].value and not charts(at)
 
 
 @pytest.mark.parametrize("split", NAMED_SPLITS)
-def test_every_policy_says_whether_it_has_weights(bundle: Path, split: str) -> None:
+def test_every_policy_says_whether_its_weights_are_applied(bundle: Path, split: str) -> None:
     write_checkpoint(bundle / "one.safetensors", lively_flow(split=split))
     at = open_weights()
     assert not at.exception and not at.error
     text = sentences(at)
-    assert ("has no weights" in text) == (split != "weighted")
-    assert ("No weight enters this density" in text) == (split != "weighted")
-    assert charts(at) == (2 if "has no weights" in text else 4)
-    assert ("entropy order would" in text) == ("has no weights" in text)
+    assert ("has no channel weights" in text) == (split != "weighted")
+    assert charts(at) == (3 if "has no channel weights" in text else 7)
+    assert ("entropy order would" in text) == ("has no channel weights" in text)
 
 
-def test_what_costs_seconds_waits_for_a_click_and_then_stays(weighted: Path) -> None:
+def test_what_costs_seconds_is_measured_where_its_fold_is_open(weighted: Path) -> None:
     at = open_weights()
-    assert {button.label for button in at.button} == {ABLATE, RESAMPLE}
-    for label in (ABLATE, RESAMPLE):
-        next(button for button in at.button if button.label == label).click().run()
-        assert not at.exception and not at.error
-    assert charts(at) == 6 and not at.button
-    assert "Held at their means" in sentences(at) and "Drawn anew, emitted channel" in sentences(at)
-    choose_image(at, 3).run()
-    assert charts(at) == 6
-    at.select_slider(key="level").set_value(2).run()
-    assert charts(at) == 4 and len(at.button) == 2
+    assert charts(at) == 7
+    assert "Held at their means" in sentences(at) and "Resampled, factored-out channel" in sentences(at)
+    at.session_state["fold-ablation"] = at.session_state["fold-reach"] = False
+    at.run()
+    assert not at.exception and charts(at) == 5 and "Held at their means" not in sentences(at)
 
 
-def test_an_emitted_channel_can_be_drawn_anew_zeroed_and_frozen_and_a_kept_one_cannot(weighted: Path) -> None:
+def test_a_factored_out_channel_can_be_resampled_zeroed_and_frozen_and_another_cannot(weighted: Path) -> None:
     at = open_weights()
     order = loaders.open_checkpoint(loaders.checkpoint_files()["one"]).flow.levels[0].shuffle.order.tolist()
     channel = at.button_group(key="channel").value
@@ -161,20 +149,12 @@ def test_a_flow_that_gives_no_finite_number_is_a_sentence(bundle: Path) -> None:
     assert not at.exception and "not finite" in at.error[0].value
 
 
-def test_intervals_know_which_test_images_come_from_one_photograph(weighted: Path) -> None:
-    images = loaders.images("photos32", (3, 32, 32), 8)
-    assert len(weight_loaders.sources(images)) == len(images.test)
-    assert weight_loaders.sources(loaders.images("faces16", (3, 32, 32), 8)) is None
-
-
 def test_the_page_shows_what_the_analysis_says_and_its_recipe_names_it(weighted: Path) -> None:
     at = open_weights(level="2", image="5", seed="3")
     checkpoint = loaders.open_checkpoint(loaders.checkpoint_files()["one"])
     images = loaders.images("photos32", (3, 32, 32), 8)
-    found = channel_weights(
-        checkpoint.flow, images.test[5:6], images.test[:12], 2, 3, weight_loaders.sources(images)[:12]
-    )
-    assert found.in_words() in sentences(at).replace("&#x27;", "'")
+    found = channel_weights(checkpoint.flow, images.test[5:6], images.test[:12], 2, 3, images.sources[:12])
+    assert words.answer(found) in sentences(at).replace("&#x27;", "'")
     assert at.code[0].value == (
         "python -m eiwflow analyse one --what weights --level 2 --data photos32 --image 5 --seed 3 --json"
     )
@@ -200,7 +180,7 @@ def axes(figure: dict) -> tuple[object, object]:
 
 @pytest.fixture
 def pair(weighted: Path) -> Path:
-    """Return the folder of checkpoints: ``one`` and ``two`` have weights, ``plain`` has none."""
+    """Return the folder of checkpoints: ``one``, of three levels, and ``two`` have weights, ``plain`` has none."""
     write_checkpoint(weighted / "two.safetensors", lively_flow(steps=2, init="principal"))
     write_checkpoint(weighted / "plain.safetensors", lively_flow(split="static-last", levels=3))
     return weighted
@@ -210,23 +190,12 @@ def test_two_checkpoints_are_drawn_by_the_same_figures_on_the_same_axes(pair: Pa
     at = open_weights(ck="one", vs="two")
     assert not at.exception and not at.error and not at.info
     found = figures_of(at)
-    both = ("weights", "redundancy", "correlation", "one-channel")
+    both = ("weights", "slopes", "redundancy", "entropy-rates", "one-channel", "ablation", "resampling")
     assert found.keys() == {*both, *(f"{key}-second" for key in both)}
     for key in both:
-        assert axes(found[key]) == axes(found[f"{key}-second"]) and None not in axes(found[key]), key
+        if key not in ("one-channel", "ablation", "resampling"):  # of channels that are each flow's own
+            assert axes(found[key]) == axes(found[f"{key}-second"]) and None not in axes(found[key]), key
         assert found[key]["data"] != found[f"{key}-second"]["data"], key
-
-
-def test_what_seconds_answer_stands_on_the_same_axes_too(pair: Path) -> None:
-    write_checkpoint(pair / "two.safetensors", lively_flow(steps=2))
-    at = open_weights(ck="one", vs="two")
-    for label in (ABLATE, RESAMPLE):
-        for _ in range(2):
-            next(button for button in at.button if button.label == label).click().run()
-    assert not at.exception and not at.error and not at.button
-    found = figures_of(at)
-    for key in ("ablation", "resampling"):
-        assert axes(found[key])[1] == axes(found[f"{key}-second"])[1] is not None, key
 
 
 def test_what_differs_is_said_above_the_columns_and_is_no_verdict(pair: Path) -> None:
@@ -240,10 +209,10 @@ def test_what_differs_is_said_above_the_columns_and_is_no_verdict(pair: Path) ->
 
 def test_a_flow_without_weights_beside_one_that_has_some_is_compared_in_what_both_have(pair: Path) -> None:
     at = open_weights(ck="plain", vs="one")
-    assert not at.exception and not at.error and "plain has no weights" in sentences(at)
+    assert not at.exception and not at.error and "plain has no channel weights" in sentences(at)
     found = figures_of(at)
-    assert list(found)[:2] == ["redundancy", "entropy-rates"] and list(found)[2] == "redundancy-second"
-    assert axes(found["redundancy"]) == axes(found["redundancy-second"])
+    assert list(found)[:3] == ["redundancy", "weights-second", "slopes-second"]
+    assert axes(found["entropy-rates"]) == axes(found["entropy-rates-second"])
 
 
 def test_each_column_has_its_own_channel_and_a_link_may_name_both(pair: Path) -> None:
@@ -266,7 +235,7 @@ def test_a_level_is_clamped_for_each_column_alone(pair: Path) -> None:
     assert [info.value for info in at.info] == ["Level 2 is the last and has no Shuffle: showing level 1."]
     said = sentences(at)
     assert "level 2 turns channel" in said and "level 1 turns channel" in said
-    assert "one (level 2)" in said and "J is not compared" in said
+    assert "one (level 2)" in said and "redundancy is not compared" in said
 
 
 @pytest.mark.parametrize("columns", [{"ck": "one", "vs": "wild"}, {"ck": "wild", "vs": "one"}])
@@ -277,29 +246,13 @@ def test_one_column_that_fails_leaves_the_other(pair: Path, columns: dict[str, s
     write_checkpoint(pair / "wild.safetensors", flow)
     at = open_weights(**columns)
     assert not at.exception and "not finite" in at.error[0].value
-    assert charts(at) == 4 and "level 1 turns channel" in sentences(at)
+    assert charts(at) == 7 and "level 1 turns channel" in sentences(at)
 
 
 def test_a_flow_of_one_level_beside_another_has_nothing_to_weigh(pair: Path) -> None:
     write_checkpoint(pair / "flat.safetensors", small_flow(levels=1))
     at = open_weights(ck="one", vs="flat")
-    assert not at.exception and not at.error and charts(at) == 4 and "nothing is split" in sentences(at)
-
-
-def test_a_lesson_asks_before_it_tells(weighted: Path) -> None:
-    at = open_weights(lesson="1")
-    assert not at.exception and charts(at) == 1 and "of its average weight" not in sentences(at)
-    assert at.toggle(key="reveal").disabled
-    at.button_group(key="guess").set_value("quieter").run()
-    at.toggle(key="reveal").set_value(True).run()
-    assert not at.exception and charts(at) == 4 and "of its average weight" in sentences(at)
-    assert ("Right: channel" in sentences(at)) != ("No: channel" in sentences(at))
-    assert not [box for box in open_weights().toggle if box.key == "reveal"]
-
-
-def test_a_lesson_has_nothing_to_ask_of_a_flow_without_weights(pair: Path) -> None:
-    at = open_weights(ck="plain", lesson="1")
-    assert not at.exception and charts(at) == 2 and "has no weights" in sentences(at)
+    assert not at.exception and not at.error and charts(at) == 7 and "splits nothing" in at.info[0].value
 
 
 def test_the_recipe_of_two_columns_prints_the_tables_of_both(
@@ -309,13 +262,14 @@ def test_the_recipe_of_two_columns_prints_the_tables_of_both(
     monkeypatch.setattr(ui, "exports", lambda page, tables, pictures: exported.extend(tables.values()))
     monkeypatch.setattr("eiwflow.cli.commands.find_checkpoint", lambda text: pair / f"{text}.safetensors")
     at = open_weights(ck="one", vs="plain", level="2", image="5", seed="3")
-    assert not at.exception and not at.error and len(exported) == 3
+    assert not at.exception and not at.error and len(exported) == 6
     printed = []
     for command in at.code[0].value.splitlines():
         capsys.readouterr()
         assert cli.main(shlex.split(command)[3:]) == 0
         printed.append(json.loads(capsys.readouterr().out))
-    tables = [printed[0]["channels"], printed[1]["channels"], printed[0]["beside"][0]["halves"]]
+    tables = [printed[0]["ablation"], printed[0]["resampling"], printed[1]["resampling"], printed[0]["channels"]]
+    tables += [printed[1]["channels"], printed[0]["beside"][0]["halves"]]
     for shown, found in zip(exported, tables, strict=True):
         assert len(shown) == len(found)
         for row, other in zip(shown, found, strict=True):

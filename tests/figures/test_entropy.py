@@ -67,7 +67,7 @@ def account() -> Account:
 # ---------------------------------------------------------------------- by level
 
 
-def test_what_stays_is_a_blue_solid_circle_and_what_leaves_a_vermillion_dotted_diamond() -> None:
+def test_passed_on_is_a_blue_solid_circle_and_factored_out_a_vermillion_dotted_diamond() -> None:
     figure = figures.by_level(entropies(), "redundancy")
     kept, emitted = named(figure, "passed on"), named(figure, "factored out")
     assert (kept.line.color, kept.line.dash, kept.marker.symbol) == (palette.KEPT, "solid", "circle")
@@ -103,15 +103,6 @@ def test_every_measure_is_read_against_what_it_is_of_noise(measured: str) -> Non
     assert set(line.y) == {OF_NOISE[measured]} and line.name == figures.AXES[measured].name
     low, high = figure.layout.yaxis.range
     assert low < min(OF_NOISE[measured], 0.1) and high > 1.52
-
-
-@pytest.mark.parametrize("measured", MEASURES)
-def test_estimator_count_and_interval_stand_on_the_figure(measured: str) -> None:
-    title = figures.by_level(entropies(), measured).layout.xaxis.title.text
-    estimator = "periodogram" if measured in ("redundancy", "rate") else "scipy.stats.differential_entropy"
-    assert estimator in title and "64 test images" in title
-    assert "95 % bootstrap interval over their 16 photographs" in title
-    assert ("values a channel" in title) == (measured in ("marginal", "negentropy"))
 
 
 def test_redundancy_knows_no_weights_and_marginal_entropy_is_followed_to_the_noise() -> None:
@@ -158,7 +149,7 @@ def test_the_waterfall_closes_and_names_every_part_with_its_sign() -> None:
     trace = figures.account(account()).data[0]
     assert trace.measure[0] == "absolute" and trace.measure[-1] == "total"
     assert sum(trace.x[:-1]) == pytest.approx(trace.x[-1])
-    assert trace.y[1] == "1 · squeeze" and trace.text[1] == "0"
+    assert trace.y[1] == "1 · squeeze" and trace.text[1] == "0.000"
     assert trace.text[2] == "+3.000" and trace.text[5] == "−0.100" and trace.text[-1] == "1.420"
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from eiwflow.analysis.partitions import Deals
+from eiwflow.analysis.partitions import Coverage
 from eiwflow.analysis.shuffle import (
     HalvesBySteps,
     ImageOrders,
@@ -24,20 +24,22 @@ from eiwflow.figures import palette, shuffle, steps
 
 
 def river_of(channels: int = 12, records: int = 5, seed: int = 0) -> RankRiver:
-    """Return a river whose J, and with it the entropy order, drifts at random."""
+    """Return a river whose redundancy, and with it the entropy order, drifts at random."""
     random = np.random.default_rng(seed)
     redundancy = random.normal(0.3, 0.2, channels) + np.cumsum(random.normal(0, 0.1, (records, channels)), axis=0)
     steps = np.array([0, *np.geomspace(1, 14_000, records - 1).round().astype(int)])
     orders = np.argsort(-redundancy, axis=1)
-    return RankRiver(1, steps, orders[0], orders, redundancy)
+    return RankRiver(1, steps, orders[0], orders, redundancy, orders.shape[1] // 2)
 
 
 def report_of(channels: int = 12, images: int = 20) -> ShuffleReport:
-    """Return a report of J that differs from image to image."""
+    """Return a report of redundancies that differs from image to image."""
     redundancy = np.random.default_rng(1).normal(np.linspace(1, 0, channels), 0.3, (images, channels))
     order, ties = np.arange(channels), near_ties(redundancy)
     others = alternatives(ties.redundancy, order)
-    return ShuffleReport(1, "entropy", order, None, ImageOrders(order, redundancy), ties, others)
+    return ShuffleReport(
+        1, "entropy", order, len(order) // 2, None, ImageOrders(order, redundancy, len(order) // 2), ties, others
+    )
 
 
 ANIMATED = {"lines": shuffle.rank_river, "matrix": shuffle.rank_river, "bars": shuffle.redundancy_by_rank}
@@ -48,12 +50,12 @@ animated = pytest.mark.parametrize(
 )
 
 
-def deals_of(steps: int = 4) -> Deals:
-    """Return the deals of a level of six channels, of which two tell of each other."""
+def coverage_of(steps: int = 4) -> Coverage:
+    """Return the coverage of a level of six channels, of which two share information."""
     told = np.zeros((6, 6))
     told[0, 1] = told[1, 0] = 0.5
     seen = np.ones(steps)
-    return Deals(1, steps, "dealt", True, told, 0 * seen, np.vstack([seen, 0 * seen]), seen)
+    return Coverage(1, steps, "dealt", True, told, 0 * seen, np.vstack([seen, 0 * seen]), seen)
 
 
 def all_figures() -> dict[str, go.Figure]:
@@ -70,8 +72,8 @@ def all_figures() -> dict[str, go.Figure]:
         "images": shuffle.emitted_over_images(report),
         "rule": shuffle.halves_under(report, "last"),
         "steps": shuffle.halves_by_steps(halves),
-        "told": shuffle.told(deals_of()),
-        "seen": shuffle.seen(deals_of()),
+        "told": shuffle.information(coverage_of()),
+        "seen": shuffle.seen(coverage_of()),
     }
 
 
@@ -117,7 +119,7 @@ def test_cursor_and_dots_stand_at_the_step_with_every_channel_on_its_side() -> N
             assert list(dots.y) == (river.ranks[i, side] + 1).tolist() and dots.marker.color == colour
 
 
-def test_bars_fall_with_the_rank_and_have_the_colour_of_their_side_in_force() -> None:
+def test_bars_fall_with_the_rank_and_have_the_colour_of_their_side() -> None:
     river = river_of()
     for i, frame in enumerate(shuffle.redundancy_by_rank(river).frames):
         kept, emitted = (np.array(bars.y, dtype=float) for bars in frame.data)
@@ -143,7 +145,7 @@ def lines(trace: go.Scatter) -> list[np.ndarray]:
     return [part[~np.isnan(part)] for part in parts if not np.isnan(part).all()]
 
 
-def test_every_channel_is_one_line_from_its_place_in_force_through_its_ranks() -> None:
+def test_every_channel_is_one_line_from_its_place_in_the_order_used_through_its_ranks() -> None:
     river = river_of()
     drawn = [line for trace in shuffle.rank_river(river).data[:2] for line in lines(trace)]
     members = [*np.flatnonzero(river.kept), *np.flatnonzero(~river.kept)]
@@ -156,8 +158,8 @@ def test_channels_are_emphasised_just_where_they_would_cross() -> None:
     thick = [trace for trace in shuffle.rank_river(river).data if trace.line.width == 4]
     assert sum(len(line) for trace in thick for line in lines(trace)) == river.crossing.sum() > 0
     assert [trace.name for trace in thick] == ["would be factored out", "would be passed on"]
-    assert (np.concatenate(lines(thick[0])) > river.kept_channels).all() and (
-        np.concatenate(lines(thick[1])) <= river.kept_channels
+    assert (np.concatenate(lines(thick[0])) > river.passed_on).all() and (
+        np.concatenate(lines(thick[1])) <= river.passed_on
     ).all()
 
 
@@ -248,7 +250,7 @@ def test_curves_over_training_stand_before_their_null_band(draw: Any, measured: 
     assert low <= min(*figure.data[0].y, band.low) and max(*figure.data[0].y, band.high) <= high
 
 
-@pytest.mark.parametrize("rule", ["in force", "entropy", "first", "last", "random"])
+@pytest.mark.parametrize("rule", ["used", "entropy", "first", "last", "random"])
 def test_bars_under_a_rule_are_blue_where_it_keeps(rule: str) -> None:
     report = report_of()
     chosen = next(one for one in report.alternatives if one.rule == rule)
@@ -258,7 +260,7 @@ def test_bars_under_a_rule_are_blue_where_it_keeps(rule: str) -> None:
     assert (kept.marker.color, emitted.marker.color) == (palette.KEPT, palette.EMITTED)
 
 
-def test_shares_over_images_stand_in_the_order_in_force() -> None:
+def test_shares_over_images_stand_in_the_order_used() -> None:
     report = report_of()
     kept, emitted, together = shuffle.emitted_over_images(report).data
     np.testing.assert_allclose([*kept.y, *emitted.y], report.images.emitted_share[report.order], atol=1e-4)

@@ -21,7 +21,7 @@ from ..analysis.test_weights import made_up, without_weights
 
 
 def of_part(figure: go.Figure, part: str, kind: str = "bar") -> go.Bar:
-    """Return the trace of kept or of emitted channels."""
+    """Return the trace of channels that are passed on or factored out."""
     (trace,) = (trace for trace in figure.data if trace.type == kind and (trace.name or "").startswith(part))
     return trace
 
@@ -46,7 +46,7 @@ CHARTS = {
     "bars": figures.bars,
     "redundancy": figures.redundancy,
     "entropy rates": figures.entropy_rates,
-    "correlation": figures.correlation,
+    "slopes": figures.slopes,
 }
 every_chart = pytest.mark.parametrize("draw", CHARTS.values(), ids=CHARTS.keys())
 
@@ -66,8 +66,7 @@ def test_split_line_stands_between_the_last_kept_and_the_first_emitted_position(
     lines = [shape for shape in figure.layout.shapes if shape.x0 == shape.x1]
     assert [line.x0 for line in lines] == [1.5]
     names = {trace.name for trace in figure.data} if figure.layout.showlegend else texts(figure)
-    halves = ("passed on", "factored out") if draw is figures.bars else ("kept", "emitted")
-    assert all(any(half in name for name in names) for half in halves)
+    assert all(any(half in name for name in names) for half in ("passed on", "factored out"))
 
 
 @every_chart
@@ -78,8 +77,8 @@ def test_no_line_runs_across_channel_numbers(draw) -> None:
 @every_chart
 def test_every_title_of_an_axis_has_its_unit(draw) -> None:
     figure = draw(made_up())
-    assert re.search(r"nats|correlation r", figure.layout.yaxis.title.text)
-    assert figure.layout.xaxis.title.text == "channel number, by position"
+    assert re.search(r"nats|slope of log ω on log σ", figure.layout.yaxis.title.text)
+    assert figure.layout.xaxis.title.text == "channel, by place after the split order"
 
 
 def test_kept_and_emitted_differ_in_colour_and_in_pattern_or_marker() -> None:
@@ -87,14 +86,14 @@ def test_kept_and_emitted_differ_in_colour_and_in_pattern_or_marker() -> None:
     kept, emitted = (of_part(figure, part).marker for part in ("passed on", "factored out"))
     assert (kept.color, emitted.color) == (palette.KEPT, palette.EMITTED)
     assert (kept.pattern.shape, emitted.pattern.shape) == ("", "/")
-    points = figures.correlation(made_up())
-    kept, emitted = (of_part(points, part, "scatter").marker for part in ("kept", "emitted"))
+    points = figures.slopes(made_up())
+    kept, emitted = (of_part(points, part, "scatter").marker for part in ("passed on", "factored out"))
     assert kept.symbol != emitted.symbol and (kept.color, emitted.color) == (palette.KEPT, palette.EMITTED)
 
 
 def test_channels_of_a_wide_level_are_named_as_far_as_there_is_room() -> None:
     axis = figures.bars(made_up(channels=96)).layout.xaxis
-    assert len(axis.tickvals) == 24 and axis.ticktext[1] == str(95 - 4)
+    assert len(axis.tickvals) == 16 and axis.ticktext[1] == str(95 - 6)
 
 
 # ---------------------------------------------------------------------- the main view
@@ -183,7 +182,7 @@ def test_scatters_that_share_axes_hold_the_points_of_both_channels() -> None:
 
 def test_intervals_that_share_an_axis_are_inside_it_with_0() -> None:
     costs = np.random.default_rng(0).normal(0.01, 0.001, size=(30, 4))
-    few, many = (Ablation(1, (3, 2, 1, 0), np.zeros(4), by * costs, costs.sum(axis=1)) for by in (1, 5))
+    few, many = (Ablation(1, (3, 2, 1, 0), 2, np.zeros(4), by * costs, costs.sum(axis=1)) for by in (1, 5))
     low, high = figures.interval_limits(few, many)
     assert low < 0 < many.interval[1].max() < high
     assert figures.ablation(few, (low, high)).layout.yaxis.range == (low, high)
@@ -196,7 +195,7 @@ def test_redundancy_has_the_means_their_intervals_and_the_images_own() -> None:
     found = made_up()
     figure = figures.redundancy(found)
     low, high = found.redundancy_interval
-    for part, here in (("kept", slice(0, 2)), ("emitted", slice(2, 4))):
+    for part, here in (("passed on", slice(0, 2)), ("factored out", slice(2, 4))):
         bar = of_part(figure, part)
         np.testing.assert_allclose(bar.y, found.redundancy[here], rtol=1e-4)
         np.testing.assert_allclose(np.add(bar.y, bar.error_y.array), high[here], rtol=1e-3)
@@ -220,18 +219,21 @@ def test_near_ties_are_marked_where_they_stand() -> None:
 def test_a_static_split_shows_which_channels_the_entropy_order_would_move() -> None:
     figure = figures.redundancy(swapped(without_weights(made_up(), rule="last"), [2, 1, 0, 3]))
     moved = {mark.text: mark.x for mark in figure.layout.annotations if mark.text.startswith("would")}
-    assert moved == {"would leave": 0, "would stay": 2}
+    assert moved == {"would be factored out": 0, "would be passed on": 2}
     assert not any(text.startswith("would") for text in texts(figures.redundancy(swapped(made_up(), [2, 1, 0, 3]))))
 
 
-def test_correlation_leaves_out_channels_whose_weight_does_not_vary() -> None:
+def test_slopes_leave_out_channels_whose_weight_does_not_vary() -> None:
     found = made_up()
     found.images.log_weights[:, 1] = 0.2
-    figure = figures.correlation(found)
-    assert list(of_part(figure, "kept", "scatter").x) == [0]
-    assert list(of_part(figure, "emitted", "scatter").x) == [2, 3]
-    r = of_part(figure, "kept", "scatter")
-    assert r.y[0] + r.error_y.array[0] == pytest.approx(found.correlations.high[0], rel=1e-3)
+    figure = figures.slopes(found)
+    assert list(of_part(figure, "passed on", "scatter").x) == [0]
+    assert list(of_part(figure, "factored out", "scatter").x) == [2, 3]
+    slope = of_part(figure, "passed on", "scatter")
+    assert slope.y[0] + slope.error_y.array[0] == pytest.approx(found.correlations.slope_high[0], rel=1e-3)
+    assert {shape.y0 for shape in figure.layout.shapes if shape.y0 == shape.y1} == {0, -1}
+    low, high = figures.slope_limits(found, louder(found, 2))
+    assert low < -1 and high > 0 and low <= figures.slope_limits(found)[0]
 
 
 def test_scatter_has_a_point_an_image_and_a_line_of_slope_one_through_their_middle() -> None:
@@ -246,14 +248,16 @@ def test_scatter_has_a_point_an_image_and_a_line_of_slope_one_through_their_midd
 
 def test_ablation_and_reach_have_a_bar_a_channel_with_its_interval() -> None:
     costs = 0.01 + 0.001 * np.random.default_rng(0).normal(size=(30, 4))
-    held = Ablation(1, (3, 2, 1, 0), np.zeros(4), costs, costs.sum(axis=1))
+    held = Ablation(1, (3, 2, 1, 0), 2, np.zeros(4), costs, costs.sum(axis=1))
     figure = figures.ablation(held)
-    np.testing.assert_allclose([*of_part(figure, "kept").y, *of_part(figure, "emitted").y], held.mean, rtol=1e-4)
-    assert "bits/dim" in figure.layout.yaxis.title.text and all(of_part(figure, "kept").error_y.array)
+    np.testing.assert_allclose(
+        [*of_part(figure, "passed on").y, *of_part(figure, "factored out").y], held.mean, rtol=1e-4
+    )
+    assert "bits/dim" in figure.layout.yaxis.title.text and all(of_part(figure, "passed on").error_y.array)
     drawn = Reach(1, (1, 0), 5 + costs[:, :2])
     figure = figures.reach(drawn)
     assert len(figure.data) == 1 and list(figure.layout.xaxis.ticktext) == ["1", "0"]
-    np.testing.assert_allclose(of_part(figure, "emitted").y, drawn.mean, rtol=1e-4)
+    np.testing.assert_allclose(of_part(figure, "factored out").y, drawn.mean, rtol=1e-4)
     assert not [shape for shape in figure.layout.shapes if shape.x0 == shape.x1]
 
 
@@ -273,11 +277,11 @@ def test_a_channels_way_to_the_pixels_has_five_pictures_as_small_as_the_image() 
     np.testing.assert_array_equal(gradient[0, 0], palette.cividis(np.ones((1, 1)))[0, 0])
     np.testing.assert_array_equal(change[0, 1], palette.cividis(np.zeros((1, 1)))[0, 0])
     assert map_[0, 0] < 127 < map_[-1, -1]
-    assert "yellow = 0.01 a grey level" in html and "yellow = 12 grey levels" in html and "drawn anew" in html
+    assert "yellow = 0.01 a grey level" in html and "yellow = 12 grey levels" in html and "resampled" in html
     assert len(re.findall(r'alt="[^"]+"', html)) == 5
 
 
-def test_a_kept_channel_has_no_picture_without_it() -> None:
+def test_a_channel_that_is_passed_on_has_no_picture_without_it() -> None:
     assert len(shown(figures.pixels(np.zeros((8, 8, 1), np.uint8), GRADIENT, None))) == 3
 
 

@@ -1,12 +1,188 @@
-"""Sentences about a checkpoint."""
+"""Sentences about a checkpoint: what it is, whether it is sound, what it costs and how it was trained."""
 
 from __future__ import annotations
 
-from ..evaluate import Evaluation
-from .numbers import fixed
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .numbers import counted, factor, fixed, floor_in_words, listed, percent, power
+
+if TYPE_CHECKING:
+    from ...checkpoint import CheckpointInfo
+    from ..checkpoint import Anatomy, Inversion
+    from ..curve import TrainingCurve
+    from ..evaluate import Evaluation
+    from ..verify import Verification
+
+PARTS = {
+    "actnorm": "ActNorm",
+    "mixing": "1×1 convolutions",
+    "coupling": "coupling networks",
+    "shuffle": "the channel weights",
+    "prior": "the prior",
+}
+#: What one rounding of a float32 changes, relative to its value.
+ROUNDING = 2.0**-24
+NO_RECORD = "There is no training record beside this file."
+ONLY_NEAR = "exact on images like these is not exact everywhere: far from any image scales may be larger."
+ONLY_THE_SUM = "only the sum means something; no level and no part has a share of the bits."
 
 
-def sound(score: Evaluation, holds: bool) -> str:
+def sound(score: Evaluation, found: Verification) -> str:
     """Return what an image costs and whether the flow passes its checks."""
-    checks = "passes every check" if holds else "fails a check: see below"
-    return f"This flow needs {fixed(score.bits_per_dim, 2)} bits per value on {score.data}, and {checks}."
+    checks = "passes every check" if found.holds else "fails a check: see below"
+    grain = "" if score.floor_bits_per_dim is None else f" (grain alone: {fixed(score.floor_bits_per_dim, 2)})"
+    return f"This flow needs {fixed(score.bits_per_dim, 2)} bits per value on {score.data}{grain}, and {checks}."
+
+
+def made(found: Anatomy) -> str:
+    """Return what a flow is made of."""
+    config, counts = found.config, found.parameters
+    largest = max(counts, key=counts.__getitem__)
+    channels, height, width = config.shape
+    return (
+        f"A flow of {counted(config.levels, 'level')} of {counted(config.steps, 'step')} for {channels}×{height}×"
+        f"{width} images, split policy {config.split}, {config.prior} prior: {found.total:,} parameters, "
+        f"{100 * counts[largest] / found.total:.3g} % of them in {PARTS[largest]}."
+    )
+
+
+def origin(info: CheckpointInfo) -> str:
+    """Return where the file says that it comes from; nothing where it says nothing."""
+    if info.imported:
+        kind, file, assumed = (str(info.imported.get(key, "")) for key in ("kind", "file", "assumed"))
+        return f"Imported from {file}, a checkpoint of {kind}. {f'Assumed: {assumed}' if assumed else ''}".rstrip()
+    on = f" on {info.data}" if info.data else ""
+    return f"The file says: trained for {info.step:,} steps{on}, seed {info.seed}." if info.step else ""
+
+
+def condition(found: Anatomy) -> str:
+    """Return which step is conditioned worst."""
+    level = found.worst
+    worst = level.condition.max()
+    if not math.isfinite(worst):
+        flat = f"Level {level.number}, step {level.worst_step} flattens a direction of channel space"
+        return f"{flat}: it has no inverse."
+    return (
+        f"The worst-conditioned 1×1 convolution is that of level {level.number}, step {level.worst_step}: it stretches "
+        f"one direction of channel space {factor(worst)} times as much as another. Undoing it can make a rounding of "
+        f"{power(ROUNDING)} as large as {power(ROUNDING * worst)}."
+    )
+
+
+def inversion(found: Inversion) -> str:
+    """Return how large the round-trip error is, and in which level."""
+    worst = max(found.levels, key=lambda level: level.relative)
+    alone = (
+        ""
+        if len(found.levels) == 1
+        else f" Level by level, the inverse of level {worst.number} is off most, by {power(worst.relative)} of its "
+        "input's norm."
+    )
+    return (
+        f"Over {counted(found.images, 'test image')}, the round-trip error is at most {power(found.max_abs)}; a grey "
+        f"level is {power(1 / 256)}.{alone}"
+    )
+
+
+def cells(anatomy: Anatomy, there_and_back: Inversion) -> list[dict[str, str]]:
+    """Return the columns of the table that a page has room for, and a row for the whole flow."""
+    rows = [
+        {
+            "": f"level {level.number}",
+            "largest error": power(seen.max_abs),
+            "relative error": power(seen.relative),
+            "worst condition number": f"{factor(level.condition.max())} (step {level.worst_step})",
+            "singular values": _from_to(level.singular_values.min(), level.singular_values.max()),
+            "coupling scales seen": _from_to(seen.coupling.min(), seen.coupling.max()),
+            "weights ω seen": "–" if seen.weights is None else _from_to(*seen.weights),
+            "prior σ seen": "–" if seen.prior is None else _from_to(*seen.prior),
+        }
+        for level, seen in zip(anatomy.levels, there_and_back.levels, strict=True)
+    ]
+    errors = {
+        "": "whole flow",
+        "largest error": power(there_and_back.max_abs),
+        "relative error": power(there_and_back.relative),
+    }
+    return [*rows, {**dict.fromkeys(rows[0], ""), **errors}]
+
+
+def score(found: Evaluation, info: CheckpointInfo | None = None) -> str:
+    """Return bits/dim, beside what the file says of its own test images where these are the same."""
+    over = f"{counted(found.n, 'test image')} of {found.data}"
+    error = (
+        f" ± {found.bits_per_dim_stderr:.3f} (standard error"
+        f"{f' over {found.clusters} photographs' if found.clusters else ''})"
+        if math.isfinite(found.bits_per_dim_stderr)
+        else ""
+    )
+    stated = None
+    if info is not None and info.data == found.data and not info.recipe.get("validation"):
+        stated = info.metrics.get("test_bits_per_dim")
+    beside = "" if stated is None else f" The file says {stated:.3f}, measured when its training ended."
+    note = f" {found.note[0].upper()}{found.note[1:]}." if found.note else ""
+    floor = f" {floor_in_words(found.floor_bits_per_dim)}" if found.floor_bits_per_dim is not None else ""
+    return f"{found.bits_per_dim:.3f}{error} bits/dim on {over}; 8 would be the raw bytes.{floor}{beside}{note}"
+
+
+def badge(found: Verification) -> str:
+    """Return the result of all checks in a few words."""
+    if found.holds:
+        return "All checks hold"
+    levels = [str(level) for level in found.levels_at_fault]
+    return f"Level{'s' * (len(levels) > 1)} {listed(levels)} at fault"
+
+
+def verification(found: Verification) -> str:
+    """Return the worst figures where all checks hold, else what fails and in which level."""
+    from ..verify import CONDITION, LOG_DET, ROUND_TRIP
+
+    if not found.holds:
+        faults = "; ".join(f"level {check.level} {check.finding}" for check in found.failed)
+        left = sum(check.holds is None for check in found.checks)
+        rest = "" if not left else f" {left} checks behind could not be made."
+        return f"This flow cannot be trusted: {faults}.{rest}"
+    back, log_det, condition = (factor(found.worst(name)) for name in ("round trip", "log-det", "conditioning"))
+    return (
+        f"All values are finite and every order is a permutation; no level's inverse is off by more than {back} of its "
+        f"input's norm (bound {factor(ROUND_TRIP)}), no log-determinant by more than {log_det} nats/dim from that of a "
+        f"Jacobian (bound {factor(LOG_DET)}), and no 1×1 convolution stretches one direction more than {condition} "
+        f"times another (bound {factor(CONDITION)}). Seen on {found.images}."
+    )
+
+
+def training(found: TrainingCurve) -> str:
+    """Return where the training began and ended."""
+    smoothed, half, test = found.smoothed, len(found.steps) // 2, found.test_bits_per_dim
+    end = "" if test is None else f" The images that it was scored on at the end cost {fixed(test, 3)}."
+    return (
+        f"In {found.steps[-1]:,} steps the training batches went from {fixed(found.bits_per_dim[0], 2)} to "
+        f"{fixed(smoothed[-1], 2)} bits/dim, {fixed(smoothed[half] - smoothed[-1], 2)} of it in the second half.{end}"
+    )
+
+
+def learning_rate(found: TrainingCurve) -> str:
+    """Return how the learning rate ran."""
+    rate, peak = found.learning_rate, int(np.argmax(found.learning_rate))
+    return (
+        f"The learning rate is highest at step {found.steps[peak]:,}, {rate[peak]:.2g}, and ends at {rate[-1]:.2g} at "
+        f"step {found.steps[-1]:,}."
+    )
+
+
+def shares(found: Anatomy) -> str:
+    """Return where the parameters are."""
+    each = [f"{PARTS[part]} {percent(count / found.total)}" for part, count in found.parameters.items() if count]
+    return f"Parameters: {listed(each)}."
+
+
+def refused(error: Any) -> list[dict[str, str]]:  # noqa: ANN401 (a CheckpointError)
+    """Return why a file was refused, as a row."""
+    return [{"field": error.field, "expected": error.expected, "found": error.found}]
+
+
+def _from_to(low: float, high: float) -> str:
+    return f"{factor(low)} … {factor(high)}"

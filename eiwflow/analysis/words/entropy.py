@@ -3,37 +3,207 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from ..entropy import Entropies
-from .numbers import fixed
+import numpy as np
+
+from .numbers import fixed, power, signed
+
+if TYPE_CHECKING:
+    from ..entropy import Account, Entropies, Growth, Half, Leakage, LevelEntropies, Line, SelfTest
+    from ..intervals import Estimate
+
+#: What each measure is called at the head of a column.
+NAMES = {"marginal": "h", "negentropy": "negentropy", "redundancy": "redundancy", "rate": "Ĥ"}
+#: The entropy of N(0, 1), ½ log 2πe nats.
+GAUSSIAN = 0.5 * math.log(2 * math.pi * math.e)
+#: Up to this distance from N(0, 1), in nats a value, marginal entropies are called nearly flat.
+FLAT = 0.15
+PARTS = {"kept": "passed on", "emitted": "factored out"}
+SORTED = "Channels of this level, from structured to noise. Only pattern counts, not loudness."
+NO_RECORD = "This flow has no training record, so nothing is known of its training."
 
 
 def structure(found: Entropies, level: int) -> str:
     """Return which half of a level's channels has more structure."""
-    stage = found.level(level).in_force
-    leaves = stage.emitted.means["redundancy"].value
-    if math.isnan(leaves):
+    stage = found.level(level).used
+    out = _redundancy(stage.emitted).value
+    if math.isnan(out):
         return f"The maps of level {level} are single pixels, which have no spectral redundancy."
     if stage.kept is None:
-        return f"Level {level} is the last: all channels are factored out, spectral redundancy {fixed(leaves, 2)} nats."
-    stays = stage.kept.means["redundancy"].value
-    if stays > leaves:
+        return f"Level {level} is the last: all channels are factored out, spectral redundancy {fixed(out, 2)} nats."
+    on = _redundancy(stage.kept).value
+    if on > out:
         return (
-            f"Structured channels are passed on: mean spectral redundancy {fixed(stays, 2)} nats per pixel, "
-            f"against {fixed(leaves, 2)} factored out."
+            f"Structured channels are passed on: mean spectral redundancy {fixed(on, 2)} nats per pixel, "
+            f"against {fixed(out, 2)} factored out."
         )
     return (
-        f"Structured channels are factored out here: mean spectral redundancy {fixed(leaves, 2)} nats per pixel, "
-        f"against {fixed(stays, 2)} passed on."
+        f"Structured channels are factored out here: mean spectral redundancy {fixed(out, 2)} nats per pixel, "
+        f"against {fixed(on, 2)} passed on."
     )
 
 
 def pair(names: tuple[str, str], found: tuple[Entropies, Entropies], levels: tuple[int, int]) -> str:
-    """Return how much structure two flows factor out."""
-    halves = [
-        fixed(result.level(level).in_force.emitted.means["redundancy"].value, 2)
-        for result, level in zip(found, levels, strict=True)
+    """Return how much structure two flows factor out, and whether the images tell them apart."""
+    first, second = (_redundancy(result.level(level).used.emitted) for result, level in zip(found, levels, strict=True))
+    each = f"{fixed(first.value, 2)} in {names[0]} and {fixed(second.value, 2)} in {names[1]}"
+    sentence = f"Factored-out channels have spectral redundancy {each}"
+    if found[0].level(levels[0]).shape[1:] != found[1].level(levels[1]).shape[1:]:
+        return f"{sentence}. Their maps are of different sizes."
+    difference = second.minus(first)
+    if math.isnan(difference.value):
+        return f"{sentence}."
+    return f"{sentence}: {'no clear' if difference.is_near_zero else 'a clear'} difference over these images."
+
+
+def answer(found: Entropies, number: int = 1) -> str:
+    """Return what is factored out and what is passed on at a level, in spectral redundancy."""
+    level = found.level(number)
+    emitted, kept = level.used.emitted, level.used.kept
+    if kept is None:
+        mean = _redundancy(emitted)
+        end = "" if math.isnan(mean.value) else f", with a spectral redundancy of {mean} nats a pixel"
+        return f"Level {number} is the last: all {len(emitted.numbers)} channels are factored out{end}."
+    if math.isnan(_redundancy(emitted).value):
+        return f"At level {number} a channel is a single pixel: it has no spectral redundancy."
+    sentences = [_halves(level), _otherwise(found, level), line(level.line) if level.line else ""]
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _halves(level: LevelEntropies) -> str:
+    (emitted, kept), gap = level.used.halves, level.used.gaps["redundancy"]
+    sentence = (
+        f"At level {level.number} the {len(emitted.numbers)} channels factored out have a spectral redundancy of "
+        f"{_redundancy(emitted)} nats a pixel, the {len(kept.numbers)} passed on {_redundancy(kept)}"
+    )
+    if gap.is_near_zero:
+        return f"{sentence}: no difference that these images show."
+    return f"{sentence}." if gap.value > 0 else f"{sentence}: the half with more structure is factored out."
+
+
+def _otherwise(found: Entropies, level: LevelEntropies) -> str:
+    if (numbered := level.stage("number")) is not None:
+        emitted, kept = (_redundancy(half) for half in numbered.halves)
+        return f"Halved by channel number, {emitted} would be factored out and {kept} passed on."
+    if (entropy := level.stage("entropy")) is None:
+        return ""
+    sentence = f"The split {found.split} does not look at redundancy"
+    others = set(entropy.emitted.numbers) - set(level.used.emitted.numbers)
+    if not others:
+        return f"{sentence}, and yet the entropy order would factor out the same channels."
+    emitted, kept = (_redundancy(half) for half in entropy.halves)
+    return (
+        f"{sentence}; the entropy order would factor out {len(others)} other channel{'s' * (len(others) > 1)}, "
+        f"of {emitted} against {kept} passed on."
+    )
+
+
+def line(found: Line) -> str:
+    """Return whether the split line is a near-tie, or crossed; nothing where it is clear."""
+    if found.difference.is_near_zero:
+        return (
+            f"The split line is a near-tie: channel {found.kept} is passed on, channel {found.emitted} factored out, "
+            f"and they differ by {found.difference}."
+        )
+    if found.difference.value < 0:
+        return f"Sorted anew, channel {found.emitted} would be passed on before channel {found.kept}."
+    return ""
+
+
+def shape(found: Entropies, number: int = 1) -> str:
+    """Return how far both halves of a level are from a Gaussian, and what the channel weights did to that."""
+    level = found.level(number)
+    each = [f"{PARTS[part]} {half.means['negentropy']}" for part, half in level.used.parts]
+    sentence = f"Negentropy at level {number}, in nats a value: {', '.join(each)}"
+    ordered = level.stage("order")
+    if level.used.name != "weights" or ordered is None:
+        return f"{sentence}."
+    before = [str(half.means["negentropy"]) for _, half in ordered.parts]
+    return f"{sentence}. Before the channel weights it was {' and '.join(before)}."
+
+
+def raw(found: Entropies) -> str:
+    """Return how near the marginal entropy of what is factored out is to that of N(0, 1) after its prior."""
+    each = [level.noise.means["marginal"].value for level in found.levels]
+    furthest = max(abs(value - GAUSSIAN) for value in each)
+    verdict = "nearly flat, as ActNorm and the prior make it" if furthest < FLAT else "not flat"
+    values = ", ".join(fixed(value, 2) for value in each)
+    return (
+        f"Standardised by its prior, what is factored out has h = {values} nats a value, level by level. That is at "
+        f"most {furthest:.2f} from the {GAUSSIAN:.4f} of N(0, 1): {verdict}."
+    )
+
+
+def by_level(found: Entropies, measured: str) -> str:
+    """Return a measure at every level: what a chart of it shows."""
+    parts = []
+    for level in found.levels:
+        each = [f"{PARTS[part]} {half.means[measured]}" for part, half in level.used.parts]
+        nothing = math.isnan(level.used.emitted.means[measured].value)
+        parts.append(f"level {level.number}: {'none' if nothing else ', '.join(each)}")
+    return f"In nats a value, {NAMES[measured]} is at {'; '.join(parts)}."
+
+
+def cells(found: Entropies) -> list[dict[str, Any]]:
+    """Return one row a half, stage and level, with means and intervals as they are read."""
+    return [
+        {name: PARTS.get(value, value) for name, value in head.items()} | _cells(half.means)
+        for head, half in found.halves()
     ]
-    sizes = "" if levels[0] == levels[1] else " Their maps are of different sizes."
-    each = f"{halves[0]} in {names[0]} and {halves[1]} in {names[1]}"
-    return f"Factored-out channels have spectral redundancy {each}.{sizes}"
+
+
+def self_test(found: SelfTest) -> str:
+    """Return what the estimators read of noise."""
+    each = ", ".join(f"{NAMES[name]} {mean}" for name, mean in found.means.items() if not math.isnan(mean.value))
+    return f"On N(0, I) in the size of level {found.number} they read {each}: off by {found.bias:.3f} nats at most."
+
+
+def self_test_cells(tests: Sequence[SelfTest]) -> list[dict[str, str]]:
+    """Return what is right, and below it what was read at each level."""
+    right = {name: "0" if name in ("negentropy", "redundancy") else f"{GAUSSIAN:.4f}" for name in NAMES.values()}
+    return [{"": "right", **right}, *({"": f"level {test.number}", **_cells(test.means)} for test in tests)]
+
+
+def leakage(losses: Sequence[Leakage]) -> str:
+    """Return how much redundancy windows of one field, of several sizes, are given."""
+    each = ", ".join(f"{one.measured:.2f} at {one.size}×{one.size} pixels" for one in losses)
+    return (
+        f"Windows cut from a larger field whose neighbours correlate by {losses[0].correlation:g} read a redundancy of "
+        f"{each}, where {losses[0].exact:.2f} is right."
+    )
+
+
+def account(found: Account) -> str:
+    """Return how −log p(x) becomes −log N(ε), and how exactly the account closes."""
+    return (
+        f"From {fixed(found.coded, 2)} nats/dim at x, {signed(found.stretched, 2)} of log|det| make "
+        f"{fixed(sum(found.noise), 2)} at ε, where standard normal noise has {GAUSSIAN:.2f}; the account closes to "
+        f"{power(found.gap)} in float64, to {power(found.gap_float32)} in float32."
+    )
+
+
+def growth(found: Growth, number: int = 1) -> str:
+    """Return how redundancy of the halves of a level moved between the first and the last recorded step."""
+    level = found.level(number)
+    parts = [("passed on", "kept"), ("factored out", "emitted")] if level.kept_channels else [("", "emitted")]
+    moved = [
+        f"from {fixed(rows[0], 2)} to {fixed(rows[-1], 2)} for channels {name}".strip()
+        for name, part in parts
+        if not np.isnan((rows := level.mean("redundancy", part))[[0, -1]]).any()
+    ]
+    if not moved:
+        return f"At level {number} a channel is a single pixel: it has no spectral redundancy."
+    return (
+        f"From step {found.steps[0]:,} to step {found.steps[-1]:,} the mean spectral redundancy at level {number} went "
+        f"{' and '.join(moved)}, in nats a pixel."
+    )
+
+
+def _redundancy(half: Half) -> Estimate:
+    return half.means["redundancy"]
+
+
+def _cells(means: Mapping[str, Estimate]) -> dict[str, str]:
+    return {NAMES[name]: "–" if math.isnan(mean.value) else str(mean) for name, mean in means.items()}

@@ -1,5 +1,6 @@
 """Numbers as text: the minus sign of print, no minus before a zero, no plural after a one."""
 
+import math
 from collections.abc import Sequence
 
 
@@ -57,3 +58,28 @@ def listed(words: Sequence[str]) -> str:
     """
     *before, last = words
     return f"{', '.join(before)} and {last}" if before else last
+
+
+def power(value: float) -> str:
+    """Return a small or large number as a power of ten.
+
+    >>> power(0.0000012), power(0), power(float("inf"))
+    ('1.2·10⁻⁶', '0', 'not finite')
+    """
+    if not math.isfinite(value):
+        return "not finite"
+    if value == 0:
+        return "0"
+    digits, exponent = f"{value:.1e}".split("e")
+    return f"{digits}·10{str(int(exponent)).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))}"
+
+
+def factor(value: float) -> str:
+    """Return a positive number in three digits, a very large or small one as a power.
+
+    >>> factor(2.5), factor(1234.5), factor(1e-9)
+    ('2.5', '1,234', '1.0·10⁻⁹')
+    """
+    if 100 <= value < 1e5:
+        return f"{value:,.0f}"
+    return f"{value:.3g}" if 1e-3 <= value < 100 else power(value)

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-from ..shuffle import RankRiver, ShuffleReport
-from .numbers import counted
+import numpy as np
+
+from .numbers import counted, fixed, percent
+
+if TYPE_CHECKING:
+    from ..partitions import Coverage
+    from ..shuffle import Alternative, HalvesBySteps, ImageOrders, NearTies, RankRiver, ShuffleReport
 
 #: What an order is, by the flow's rule.
 RULES = {
@@ -16,6 +22,12 @@ RULES = {
     "variance-reversed": "This flow factors out the principal channels that vary most, and passes on the others.",
     "random": "This flow's order was drawn once, as a control.",
 }
+NO_RECORD = "This flow has no training record, so only the trained flow is shown."
+NO_SPLIT = "This flow has one level: it splits nothing, so there is no permutation."
+#: What must not be concluded from other rules.
+OTHER_RULES = "these are the channels of *this* flow. A flow trained under another rule makes other channels."
+#: What must not be concluded from two flows.
+ONE_TRAINING = "this is one training of each flow, so it says nothing about the two splits. See Compare for that."
 
 
 def rule(name: str) -> str:
@@ -41,4 +53,168 @@ def moves(rivers: Mapping[str, RankRiver]) -> str:
 
 def sorted_anew(report: ShuffleReport) -> str:
     """Return how many channels would change sides if they were sorted by the test images."""
-    return f"Sorted anew by these images, {report.moved_now()} would change sides."
+    return f"Sorted anew by these images, {_moved(report)} would change sides."
+
+
+def answer(report: ShuffleReport) -> str:
+    """Return what the permutation of a level moves, and when."""
+    channels, level = report.channels, report.level
+    out = channels - report.passed_on
+    split = {
+        "first": f"Level {level} factors out the first {out} of {channels} channels by rule",
+        "last": f"Level {level} factors out the last {out} of {channels} channels by rule",
+        "variance": f"Level {level} passes on the {report.passed_on} of {channels} principal channels that vary most",
+        "variance-reversed": (
+            f"Level {level} passes on the {report.passed_on} of {channels} principal channels that vary least"
+        ),
+        "random": f"Level {level} factors out {out} of {channels} channels that were drawn once",
+        "released": f"Level {level} passes on the {report.passed_on} of {channels} channels of largest learned weight",
+    }
+    across = int(((np.argsort(report.order) < report.passed_on) != (np.arange(channels) < report.passed_on)).sum())
+    begin = split.get(
+        report.rule,
+        f"The Shuffle of level {level} takes {_of(across, channels)} across the split line, once, before the first "
+        "training step",
+    )
+    if report.river is None:
+        now = f"Sorted by the redundancy of {report.ties.images} test images, {_moved(report)} would change sides."
+    else:
+        churn, chance = report.river.churn, report.river.churn_null
+        learnt = report.rule != "entropy" and churn[0] >= chance.mean and churn[-1] <= chance.low
+        by_itself = " Training has moved structure into the channels that are passed on." if learnt else ""
+        now = over_training(report.river) + by_itself
+    return f"{begin}, the same for every image. {now}"
+
+
+def over_training(river: RankRiver) -> str:
+    """Return how many channels would change sides, and when."""
+    moved, steps = river.crossing.sum(axis=1), river.steps
+    if not moved.any():
+        return f"Sorted anew at any recorded step up to {steps[-1]:,}, no channel would change sides."
+    peak = int(moved.argmax())
+    most = f", {moved[peak]} at most (step {steps[peak]:,})" if moved[peak] > max(moved[0], moved[-1]) else ""
+    start = f"Sorted anew, {_of(moved[0], river.channels)} would change sides at step {steps[0]:,}"
+    return f"{start}{most} and {moved[-1] or 'none'} at step {steps[-1]:,}."
+
+
+def beside_chance(river: RankRiver) -> str:
+    """Return what random orders would give."""
+    band, tau = river.churn_null, river.tau_null
+    return (
+        f"At least 95 % of random orders would move {band.low * river.channels:.0f} to "
+        f"{band.high * river.channels:.0f} of {river.channels} channels. Kendall’s τ with the order used ends at "
+        f"{fixed(river.tau[-1], 2)} (random orders: {fixed(tau.low, 2)} to {fixed(tau.high, 2)})."
+    )
+
+
+def by_rank(river: RankRiver) -> str:
+    """Return how redundancy lies on both sides of the split line, sorted anew after the last step."""
+    kept, emitted = np.split(river.redundancy[-1, river.entropy_orders[-1]], [river.passed_on])
+    return (
+        f"Spectral redundancy by rank in level {river.level} at step {river.steps[-1]:,}, in nats/pixel: "
+        f"{fixed(kept[0], 2)} to {fixed(kept[-1], 2)} left of the split line, {fixed(emitted[0], 2)} to "
+        f"{fixed(emitted[-1], 2)} right of it."
+    )
+
+
+def images(found: ImageOrders) -> str:
+    """Return what is the same for every image, and what is not."""
+    count, channels = found.redundancy.shape
+    undecided = int(np.abs(found.emitted_share - 0.5).argmin())
+    return (
+        f"The order used is the same for every image. Sorted by its own redundancy, an image would on average move "
+        f"{channels * found.churn.mean():.1f} of {channels} channels across the split line; "
+        f"{int((found.churn == 0).sum())} of {count} images would factor out just the same channels. "
+        f"Channel {undecided} is the least decided: {percent(found.emitted_share[undecided])} of the images would "
+        "factor it out."
+    )
+
+
+def ties(found: NearTies) -> str:
+    """Return whether the split line is sharp."""
+    pair = found.at_line
+    of, resampled = "", "the images"
+    if found.photographs:
+        of, resampled = f" of {counted(found.photographs, 'photograph')}", "whole photographs"
+    start = (
+        f"By the mean redundancy of these {counted(found.images, 'image')}{of} the split line runs between channel "
+        f"{pair.kept} ({fixed(found.redundancy[pair.kept], 3)} nats/pixel) and channel {pair.emitted} "
+        f"({fixed(found.redundancy[pair.emitted], 3)}); with {resampled} resampled they swap with probability "
+        f"{percent(pair.swap)}"
+    )
+    if not found.near:
+        return f"{start}: no near-tie."
+    pairs = "1 pair is a near-tie" if len(found.near) == 1 else f"{len(found.near)} pairs are near-ties"
+    return f"{start}. Across the line {pairs} (swap at 5 % or more)."
+
+
+def alternative(found: Alternative) -> str:
+    """Return what a rule would pass on and factor out."""
+    return (
+        f"The order “{found.rule}” would pass on channels of {fixed(found.kept_redundancy, 2)} nats/pixel on average "
+        f"and factor out {fixed(found.emitted_redundancy, 2)}; {_of(found.moved, len(found.order))} would change sides."
+    )
+
+
+def halves_by_steps(found: HalvesBySteps) -> str:
+    """Return whether the good static half depends on the number of steps."""
+    most = len(found.first)
+    if found.changes == 0:
+        better = "first" if found.first[0] > found.last[0] else "last"
+        return f"Before training, the {better} half of the channels holds more structure with 1 to {most} steps."
+    how = "with every step more" if found.changes == most - 1 else f"{found.changes} times from 1 to {most} steps"
+    low, high = fixed(found.gain.min(), 2), fixed(found.gain.max(), 2)
+    return (
+        f"Before training, the half of the channels that holds more structure changes {how}. Whatever their number, "
+        f"sorting by redundancy passes on {low if low == high else f'{low} to {high}'} nats/pixel a channel more than "
+        "the worse static half, and never less than the better one."
+    )
+
+
+def report(found: ShuffleReport) -> dict[str, Any]:
+    """Return everything as what JSON can hold, with its sentence."""
+    return found.to_dict() | {"in_words": answer(found)}
+
+
+def coverage(found: Coverage) -> str:
+    """Return how much mutual information couplings see, and which partition the flow began with."""
+    channels, count = len(found.information), found.couplings
+    if not found.information.any():
+        return f"The {channels} channels of level {found.level} share no mutual information on these images."
+    looked_at = f"the first {count} couplings see" if count < found.steps else f"{count} couplings see"
+    looked_at = "1 coupling sees" if found.steps == 1 else looked_at
+    return (
+        f"Of the pairwise mutual information between the {channels} channels of level {found.level} before training, "
+        f"{looked_at} {percent(found.alternating[-1])} with alternating partitions, "
+        f"{percent(found.random[:, -1].mean())} with random ones, and {percent(found.by_information[-1])} with "
+        f"partitions by mutual information. {_partition(found)}"
+    )
+
+
+def pairs(found: Coverage) -> str:
+    """Return which two channels share most, and how much lies within the halves."""
+    both = np.triu(found.information + found.information.T)
+    one, other = divmod(int(both.argmax()), len(both))
+    half = len(both) // 2
+    within = (both[:half, :half].sum() + both[half:, half:].sum()) / max(both.sum(), np.finfo(float).tiny)
+    return (
+        f"Channels {one} and {other} share most, {both.max():.2f} nats; {percent(within)} of all mutual information "
+        "lies within the two halves."
+    )
+
+
+def _partition(found: Coverage) -> str:
+    if found.init == "principal" and found.partition != "alternating":
+        how = "by mutual information" if found.partition == "information" else "at random"
+        return f"This flow began with partitions {how}."
+    if found.init == "principal":
+        return "This flow began with alternating halves; training has mixed the channels since."
+    return "This flow began with none of these but with random rotations, which mix all channels at every coupling."
+
+
+def _moved(report: ShuffleReport) -> str:
+    return _of(int(report.would_cross.sum()), report.channels)
+
+
+def _of(moved: int, channels: int) -> str:
+    return f"{moved} of {channels} channels" if moved else "no channel"
