@@ -21,8 +21,7 @@ from ..data import ImageData
 from ..flow import MultiScaleFlow
 from ..flow.information import redundancy
 from ..study.file import read_study, studies_in
-from ..study.recipe import AGAIN
-from ..study.statistics import comparisons
+from ..study.leads import lead
 from .pack import Pack
 from .spec import check, flow_spec
 
@@ -195,27 +194,23 @@ def _rebuilt(one: dict[str, Any]) -> int:
 
 
 def study_facts(folder: Path) -> list[dict[str, Any]]:
-    """Return the lead of the adaptive split over its strongest rival, of every study in a folder."""
+    """Return the lead of the adaptive split over its strongest rival, of every study in a folder that has one."""
     facts = []
     for path in studies_in(folder):
         study = read_study(path)
-        if not study.runs or study.recipe.is_control:
-            continue
-        against = comparisons(study).against(study.priors[-1])
-        effects = [one for arm, one in against.items() if len(one.values) > 1 and arm.order != AGAIN]
-        if not effects:
-            continue
-        rival = max(effects, key=lambda one: one.mean)
-        facts.append(
-            {
-                "name": study.title,
-                "budget": study.recipe.batch * study.recipe.iterations,
-                "lead": round(-rival.mean, 5),
-                "low": round(-rival.high, 5),
-                "high": round(-rival.low, 5),
-                "seeds": len(rival.values),
-            }
-        )
+        found = None if study.recipe.is_control else lead(study)
+        if found is not None:
+            low, high = found.interval
+            facts.append(
+                {
+                    "name": study.title,
+                    "budget": found.budget,
+                    "lead": round(found.lead, 5),
+                    "low": round(low, 5),
+                    "high": round(high, 5),
+                    "seeds": len(found.effect.values),
+                }
+            )
     return facts
 
 

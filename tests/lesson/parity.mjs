@@ -10,8 +10,9 @@ const inputs = [];
 const decoded = flow.decode(head.latents.map((l) => Float64Array.from(floats(l))), (_, features) => inputs.push([...features]));
 const back = flow.decode(traces.map((t) => t.noise));
 const first = flow.levels[0], n = first.channels;
-const bytes = flow.quantise(Float64Array.from(floats(head.x))), average = floats(head.average), choices = choicesOf(n, first.gone);
-const scores = n > 12 ? [] : choices.map((mask) => score(flow, flow.encode(flow.dequantise(bytes))[0].features, average, bytes, mask));
+const bytes = flow.quantise(Float64Array.from(floats(head.x))), choices = head.average ? choicesOf(n, first.gone) : [];
+const { features } = flow.encode(flow.dequantise(bytes))[0];
+const scores = choices.map((mask) => score(flow, features, floats(head.average), bytes, mask));
 console.log(JSON.stringify({
   levels: traces.map((t) => ({ steps: t.steps.map((s) => [...s]), features: [...t.features], kept: t.kept && [...t.kept], noise: [...t.noise],
     logWeights: t.logWeights && [...t.logWeights] })),
