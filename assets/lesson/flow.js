@@ -16,11 +16,11 @@ export function readPack(bytes) {
 
 let patches = new Float64Array(0);                   // one buffer for all convolutions: each fills it anew
 
-/** The patches under the kernel, [pixel][row][column][input], zero beyond the edges. */
-function patchesOf(x, height, width, reach, inputs) {
+/** The patches under the kernel, [pixel][row][column][input], `beyond` where they reach beyond the edges. */
+function patchesOf(x, height, width, reach, inputs, beyond) {
   const taps = (2 * reach + 1) ** 2 * inputs, count = height * width * taps;
   if (patches.length < count) patches = new Float64Array(count);
-  else patches.fill(0, 0, count);
+  patches.fill(beyond, 0, count);
   for (let row = 0; row < height; row++) for (let col = 0; col < width; col++) {
     let to = (row * width + col) * taps;
     for (let dy = -reach; dy <= reach; dy++) for (let dx = -reach; dx <= reach; dx++, to += inputs) {
@@ -33,10 +33,10 @@ function patchesOf(x, height, width, reach, inputs) {
   return patches;
 }
 
-/** Convolution with zero padding and stride 1: x [pixel][inputs] to [pixel][outputs]. */
+/** Convolution of stride 1, padded with the layer's value: x [pixel][inputs] to [pixel][outputs]. */
 export function convolve(x, height, width, layer) {
   const { kernel, inputs, outputs, weight, bias } = layer, pixels = height * width, taps = kernel * kernel * inputs;
-  const y = new Float64Array(pixels * outputs), columns = kernel > 1 ? patchesOf(x, height, width, kernel >> 1, inputs) : x;
+  const y = new Float64Array(pixels * outputs), columns = kernel > 1 ? patchesOf(x, height, width, kernel >> 1, inputs, layer.pad) : x;
   let o = 0;
   for (; o + 4 <= outputs; o += 4) {                 // four outputs of two pixels at once: each weight is read for both
     const w0 = o * taps, w1 = w0 + taps, w2 = w1 + taps, w3 = w2 + taps;
@@ -203,6 +203,7 @@ export class Level {
     };
     Object.assign(this, { number: spec.number, channels: spec.channels, height: spec.height, width: spec.width });
     this.bound = spec.bound;
+    this.coupling = spec.coupling;
     this.kept = spec.order ? spec.kept : 0;          // channels that go on
     this.gone = spec.channels - this.kept;           // channels that are factored out
     this.order = spec.order;                         // channel numbers, those that go on first; null at the last level
@@ -210,14 +211,22 @@ export class Level {
     this.logDetOfMaps = spec.height * spec.width * total(this.steps.map((step) => logDeterminant(step.forward.matrix)));
     const solver = (s) => ({ hidden: layer(s.hidden), out: layer(s.out) });
     this.weights = spec.weights && { kept: solver(spec.weights.kept), emitted: solver(spec.weights.emitted) };
-    this.prior = spec.prior && layer(spec.prior);
+    const constant = (values) => { const [mean, logStd] = cut(Float64Array.from(floats(values)), 2 * this.gone, this.gone); return { mean, logStd }; };
+    this.prior = spec.prior?.weight && layer(spec.prior);
+    this.constant = spec.prior?.constant ? constant(spec.prior.constant) : spec.top && constant(spec.top);
   }
 
   /** The coupling's log-scale s and shift t from the half that decides. */
   affine(step, decides) {
-    const out = network(decides, this.height, this.width, step.network), { bound } = this;
+    const out = network(decides, this.height, this.width, step.network), { bound, coupling } = this;
+    if (coupling === "additive") return { logScale: new Float64Array(out.length), shift: out };
     const [logScale, shift] = cut(out, this.channels, this.channels / 2);
-    for (let i = 0; i < logScale.length; i++) logScale[i] = bound * Math.tanh(logScale[i] / bound);
+    for (let i = 0; i < logScale.length; i++) {
+      if (coupling === "bounded") { logScale[i] = bound * Math.tanh(logScale[i] / bound); continue; }
+      // Maps of other code: they shift before they scale.
+      if (coupling !== "exp") logScale[i] = (coupling === "sigmoid" ? -1 : 1) * Math.log1p(Math.exp(-logScale[i] - 2));
+      shift[i] *= Math.exp(logScale[i]);
+    }
     return { logScale, shift };
   }
 
@@ -265,9 +274,10 @@ export class Level {
 
   priorOf(kept) {
     const count = this.height * this.width * this.gone;
+    if (this.constant) return this.constant;
     if (!this.prior) return { mean: new Float64Array(count), logStd: new Float64Array(count) };
     const [mean, logStd] = cut(convolve(kept, this.height, this.width, this.prior), 2 * this.gone, this.gone);
-    for (let i = 0; i < count; i++) logStd[i] = PRIOR_BOUND * Math.tanh(logStd[i] / PRIOR_BOUND);
+    if (this.prior.bounded) for (let i = 0; i < count; i++) logStd[i] = PRIOR_BOUND * Math.tanh(logStd[i] / PRIOR_BOUND);
     return { mean, logStd };
   }
 
@@ -275,7 +285,10 @@ export class Level {
   forward(x) {
     let logDet = this.logDetOfMaps;
     const steps = this.run(x, ({ logScale }) => { logDet += total(logScale); }), features = steps.at(-1);
-    if (!this.order) return { input: x, steps, features, kept: null, emitted: features, noise: features, logWeights: null, logDet };
+    if (!this.order) {
+      const { mean, logStd } = this.priorOf(null), noise = features.map((z, i) => (z - mean[i]) * Math.exp(-logStd[i]));
+      return { input: x, steps, features, kept: null, emitted: features, noise, logWeights: null, logDet: logDet - total(logStd) };
+    }
     const logWeights = this.logWeights(features);
     let shuffled = inOrder(features, this.order);
     if (logWeights) shuffled = scaled(shuffled, logWeights, 1);
@@ -288,9 +301,9 @@ export class Level {
 
   /** Features from what went on and the noise. */
   unsplit(kept, noise) {
-    if (!this.order) return noise;
     const { mean, logStd } = this.priorOf(kept);
     let a = kept, b = noise.map((e, i) => mean[i] + e * Math.exp(logStd[i]));
+    if (!this.order) return b;
     if (this.weights) {
       a = scaled(a, solve(b, this.gone, this.weights.kept), -1);
       b = scaled(b, solve(a, this.kept, this.weights.emitted), -1);

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from ..flow import ConfigError, MultiScaleFlow
-from ..flow.coupling import AffineCoupling
+from ..flow.coupling import AffineCoupling, OnePaddedConvolution
 from ..flow.level import Level
+from ..flow.split import Constant, Split
 from .pack import Pack
 
 #: Larger images, and flows of more multiplications an image, take a browser longer than a moment.
@@ -27,11 +28,8 @@ def check(flow: MultiScaleFlow) -> None:
         raise LessonError(
             f"This flow takes images of {height}×{width} pixels; the lesson shows square ones of 8, 16 or 32."
         )
-    plain = (flow.config.coupling, flow.config.padding, flow.config.top_prior, flow.config.bits)
-    if plain != ("bounded", "zeros", "standard", 8) or flow.config.prior not in ("standard", "conditional"):
-        raise LessonError(
-            "This flow has couplings, priors or grey levels of other code; the lesson in the browser knows only ours."
-        )
+    if flow.config.bits != 8:
+        raise LessonError(f"This flow has images of {flow.config.bits} bits; the lesson shows flows of 8-bit images.")
     if flow.config.levels < 2:
         raise LessonError("This flow has one level; the lesson shows how a flow splits, which takes two or more.")
 
@@ -72,6 +70,7 @@ def _level(pack: Pack, flow: MultiScaleFlow, level: Level) -> dict[str, Any]:
         "height": height,
         "width": width,
         "bound": level.steps[0].coupling.scale_bound,
+        "coupling": level.steps[0].coupling.coupling,
         "steps": [_step(pack, dict(step.parts()), channels) for step in level.steps],
         "order": None if shuffle is None else shuffle.order.tolist(),
         "kept": None if split is None else channels - flow.latent_shapes()[level.number - 1][0],
@@ -81,8 +80,21 @@ def _level(pack: Pack, flow: MultiScaleFlow, level: Level) -> dict[str, Any]:
             name: {part: _layer(pack, getattr(solver, part)) for part in ("hidden", "out")}
             for name, solver in (("kept", weights.kept), ("emitted", weights.emitted))
         },
-        "prior": None if split is None or split.prior is None else _layer(pack, split.prior),
+        "prior": None if split is None else _prior(pack, split, (height, width)),
+        "top": None if level.top is None else _constant(pack, level.top.prior, (height, width)),
     }
+
+
+def _prior(pack: Pack, split: Split, size: tuple[int, int]) -> dict[str, Any] | None:
+    if split.prior is None:
+        return None
+    if isinstance(split.prior, Constant):
+        return {"constant": _constant(pack, split.prior, size)}
+    return {**_layer(pack, split.prior), "bounded": split.bounded}
+
+
+def _constant(pack: Pack, prior: Constant, size: tuple[int, int]) -> dict[str, Any]:
+    return _floats(pack, prior.value.expand(-1, *size).permute(1, 2, 0))
 
 
 def _step(pack: Pack, parts: dict[str, nn.Module], channels: int) -> dict[str, Any]:
@@ -91,7 +103,8 @@ def _step(pack: Pack, parts: dict[str, nn.Module], channels: int) -> dict[str, A
     network: list[dict[str, Any]] = []
     for part in parts.values():
         if isinstance(part, AffineCoupling):
-            network = [_layer(pack, layer) for layer in part.network if isinstance(layer, nn.Conv2d)]
+            layers = [layer for layer in part.network if not isinstance(layer, nn.ReLU)]
+            network = [_layer(pack, layer) for layer in layers]
         else:
             seen = part(seen)[0]
     bias, columns = seen[0, :, 0, 0], seen[1:, :, 0, 0]
@@ -108,6 +121,7 @@ def _layer(pack: Pack, layer: nn.Module) -> dict[str, Any]:
         "kernel": kernel,
         "inputs": inputs,
         "outputs": outputs,
+        "pad": 1 if isinstance(layer, OnePaddedConvolution) else 0,
         "weight": _floats(pack, weight.permute(0, 2, 3, 1)),
         "bias": _floats(pack, layer.bias),
     }

@@ -35,6 +35,22 @@ CONFIGS = {
     "order of the published code": FlowConfig(
         shape=(3, 8, 8), levels=2, steps=2, width=8, order="released", weights="none", prior="standard"
     ),
+    "maps of Glow": FlowConfig(
+        shape=(3, 8, 8),
+        levels=2,
+        steps=2,
+        width=8,
+        weights="none",
+        coupling="sigmoid",
+        padding="ones",
+        prior="unbounded",
+        top_prior="constant",
+    ),
+    "maps of other code": FlowConfig(
+        shape=(3, 8, 8), levels=2, steps=2, width=8, weights="none", coupling="sigmoid-inverse", prior="constant"
+    ),
+    "scale without a bound": FlowConfig(shape=(1, 8, 8), levels=2, steps=2, width=8, coupling="exp"),
+    "additive couplings": FlowConfig(shape=(1, 8, 8), levels=2, steps=2, width=8, coupling="additive"),
     "fixed": FlowConfig(shape=(3, 16, 8), levels=2, steps=2, width=8, split="static-first", network="3-3-1-5"),
 }
 
