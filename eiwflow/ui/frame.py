@@ -390,7 +390,7 @@ def checkpoint_uploader(place: str) -> None:
 
     door(
         f"checkpoint-{place}",
-        "An eiwflow .safetensors file; it stays on this machine.",
+        "An eiwflow .safetensors file, or one that `eiwflow import` wrote of another Glow; it stays on this machine.",
         ["safetensors"],
         MAX_FILE_BYTES // 2**20,
         partial(_take_checkpoint, place),
