@@ -11,6 +11,7 @@ import base64
 import io
 import json
 import math
+import shlex
 import zipfile
 import zlib
 from collections.abc import Iterable, Sequence
@@ -130,7 +131,8 @@ class Study:
     @property
     def title(self) -> str:
         """What the study is called on pages: ``faces16 at 16×16, 500 steps, 6 seeds``."""
-        return title(self.recipe)
+        counts = {len(self.of(arm)) for arm in self.arms} or {0}
+        return title(self.recipe, f"{min(counts)} to " if len(counts) > 1 else "", max(counts))
 
     def of(self, arm: Arm) -> list[Run]:
         """Return the runs of an arm, by seed."""
@@ -353,7 +355,7 @@ def pack(studies: Sequence[Study], out: Path) -> Study:
         "format": FORMAT,
         "version": VERSION,
         "recipe": merged.recipe.to_dict(),
-        "command": merged.command,
+        "command": shlex.join(["python", "-m", "eiwflow", *merged.recipe.arguments(out.stem)]),
         "data_sha256": merged.data_sha256,
         "step_cost": merged.step_cost or None,
         "versions": merged.versions,

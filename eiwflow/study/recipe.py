@@ -381,17 +381,23 @@ def arms_by_splits(
     return tuple(dict.fromkeys(Arm.parse(text, steps=steps) for text in texts))
 
 
-def title(recipe: StudyRecipe) -> str:
+def title(recipe: StudyRecipe, fewest: str = "", seeds: int | None = None) -> str:
     """Return what a study is called.
+
+    Args:
+        recipe: its settings.
+        fewest: words before the number of seeds, where arms have different numbers.
+        seeds: how many there are; by default as many as the recipe asks for.
 
     >>> title(StudyRecipe(data="faces16", seeds=6))
     'faces16 at 16×16, 500 steps, 6 seeds'
+
     """
     name = PurePath(recipe.data).stem or recipe.data
     words = [
         f"{name} at {recipe.size}×{recipe.size}",
         counted(recipe.iterations, "step"),
-        counted(recipe.seeds, "seed"),
+        fewest + counted(recipe.seeds if seeds is None else seeds, "seed"),
     ]
     if recipe.is_control:
         words.append("A/A control")

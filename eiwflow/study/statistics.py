@@ -74,7 +74,7 @@ class Effect:
         words = counted(len(self.values), "seed")
         if math.isnan(self.correlation):
             return words
-        paired = ", paired" if self.correlation > 0 else ""
+        paired = ", paired" if self.correlation >= 0.005 else ""
         return f"{words}{paired} (r = {signed(self.correlation, 2)})"
 
     def in_words(self) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from ..analysis.words.numbers import counted, fixed, listed, signed
 from .file import Study
 from .leads import Lead, Ranking
-from .recipe import StudyRecipe, title
+from .recipe import StudyRecipe
 from .statistics import Effect
 from .statistics import label as short
 
@@ -34,7 +34,7 @@ def titles(studies: Mapping[str, Study]) -> dict[str, str]:
     """Return key -> title, each a different one: those that share one say in what they differ, or else their key."""
     alike: dict[str, list[str]] = {}
     for key, study in studies.items():
-        alike.setdefault(title(study.recipe), []).append(key)
+        alike.setdefault(study.title, []).append(key)
     found = {}
     for shared, keys in alike.items():
         recipes = [studies[key].recipe for key in keys]
