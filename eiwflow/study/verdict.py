@@ -187,6 +187,10 @@ def _where(study: Study) -> str:
 # ---------------------------------------------------------------------- the goal, and the one line
 
 
+#: Seeds below which an arm is not ranked where others have more.
+FEWEST = 3
+
+
 @dataclass(frozen=True, eq=False)
 class Goal:
     """The best arm that looks at entropy against the best arm that does not, at the same prior.
@@ -207,25 +211,25 @@ class Goal:
 def goal(study: Study, prior: str) -> Goal | None:
     """Return the goal of a study under a prior; None where it has no two such arms with two seeds in common.
 
-    Only arms with as many seeds as any is compared: one that is half done is not the best by a lucky seed.
+    Arms are ranked over the seeds that all of them have; those with fewer than :data:`FEWEST` are left out where
+    others have as many, so that none is the best by a lucky seed.
     """
     arms = [arm for arm in study.arms if arm.prior == prior and arm.order != AGAIN]
     if not arms:
         return None
-    most = max(len(study.of(arm)) for arm in arms)
-    means = {arm: _mean(study, arm) for arm in arms if len(study.of(arm)) == most}
+    enough = min(FEWEST, max(len(study.of(arm)) for arm in arms))
+    arms = [arm for arm in arms if len(study.of(arm)) >= enough]
+    seeds = study.seeds(arms)
+    if len(seeds) < 2:
+        return None
+    means = {arm: sum(study.runs[arm, seed].bits_per_dim for seed in seeds) / len(seeds) for arm in arms}
     informed = [arm for arm in means if arm.looks_at_entropy]
     others = [arm for arm in means if not arm.looks_at_entropy]
-    if not informed or not others or most < 2:
+    if not informed or not others:
         return None
     arm, rival = min(informed, key=means.__getitem__), min(others, key=means.__getitem__)
     found = corrected([contrast(study, f"{label(study, arm)} − {label(study, rival)}", {arm: 1.0, rival: -1.0})])
     return Goal(study, arm, rival, found[0])
-
-
-def _mean(study: Study, arm: Arm) -> float:
-    bits = [run.bits_per_dim for run in study.of(arm)]
-    return sum(bits) / len(bits)
 
 
 def line(studies: Sequence[Study], prior: str = "conditional") -> str:

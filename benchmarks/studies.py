@@ -1,0 +1,139 @@
+"""Rewrite the tables of docs/studies.md from the bundled studies.
+
+    python benchmarks/studies.py
+
+What stands between the two markers in the document is replaced: bits/dim of every arm, bits/dim against CPU for every
+fraction passed on, and what the studies say of each hypothesis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from eiwflow.analysis.words.numbers import fixed, signed
+from eiwflow.study.arms import arm_table
+from eiwflow.study.file import Study, bundled
+from eiwflow.study.recipe import AGAIN, HALF, Arm
+from eiwflow.study.statistics import Effect, contrast, corrected, factorial, label
+from eiwflow.study.verdict import goal
+
+DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "studies.md"
+BEGIN, END = "<!-- tables: python benchmarks/studies.py -->", "<!-- end of tables -->"
+#: What every arm is compared with.
+BASE = Arm("entropy")
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:
+    """Yield the lines of a table."""
+    head = list(head)
+    yield f"| {' | '.join(head)} |"
+    yield f"|{'---|' * len(head)}"
+    for row in rows:
+        yield f"| {' | '.join(row)} |"
+
+
+def difference(effect: Effect | None) -> str:
+    """Return a difference with its interval, its seeds and the correlation of its arms."""
+    if effect is None:
+        return "–"
+    if len(effect.values) < 2:
+        return f"{signed(effect.mean, 3)} (1 seed)"
+    return f"{signed(effect.mean, 3)} ({effect.interval}; {effect.over})"
+
+
+def arms(study: Study) -> Iterator[str]:
+    """Yield the table of a study's arms."""
+    rows = []
+    for row in arm_table(study):
+        arm = Arm.parse(row["arm"])
+        base = next((one for one in study.arms if one.order == "entropy" and one.prior == arm.prior), None)
+        base = BASE.under(arm.prior) if BASE.under(arm.prior) in study.arms else base
+        minus = None if base in (None, arm) else contrast(study, "", {arm: 1.0, base: -1.0})
+        scatter = "" if np.isnan(row["sd_over_seeds"]) else f" ± {fixed(row['sd_over_seeds'], 3)}"
+        rows.append(
+            [
+                label(study, arm),
+                arm.prior,
+                f"{fixed(row['bits_per_dim'], 3)}{scatter}",
+                str(row["seeds"]),
+                "base" if arm == base else difference(minus),
+                f"{1000 * row['cpu_s_per_step']:.0f}",
+            ]
+        )
+    yield from table(["arm", "prior", "bits/dim ± sd", "seeds", "− entropy (95 % interval)", "CPU ms a step"], rows)
+
+
+def fractions(study: Study) -> Iterator[str]:
+    """Yield the table of fractions passed on: what a step costs, and bits/dim after the study's steps."""
+    rows = []
+    for order in ("entropy", "variance"):
+        for keep in ("0.25", HALF, "0.75"):
+            runs = study.of(Arm(order, keep=keep))
+            if runs:
+                step = float(np.median([run.cpu_s / run.iterations for run in runs]))
+                bits = float(np.mean([run.bits_per_dim for run in runs]))
+                rows.append(
+                    [order, keep, f"{runs[0].parameters:,}", f"{1000 * step:.0f}", fixed(bits, 3), str(len(runs))]
+                )
+    if {row[1] for row in rows} > {HALF}:
+        yield from table(["order", "passed on", "parameters", "CPU ms a step", "bits/dim", "seeds"], rows)
+
+
+def hypotheses(studies: list[Study], prior: str = "conditional") -> Iterator[str]:
+    """Yield what the studies say of each hypothesis, one line a study."""
+    entropy, variance = BASE.under(prior), Arm("variance", prior=prior)
+    pairs = {
+        "1. Order: entropy − variance": {entropy: 1.0, variance: -1.0},
+        "2. Channel weights: pooled − none": {Arm("entropy", "pooled", prior=prior): 1.0, entropy: -1.0},
+        "3. Partitions: information − random": {
+            Arm("entropy", partition="information", prior=prior): 1.0,
+            entropy: -1.0,
+        },
+    }
+    rows = []
+    for name, weights in pairs.items():
+        for study in studies:
+            if found := corrected([contrast(study, name, weights)]):
+                rows.append([name, study.title, difference(found[0]), found[0].claim])
+    for study in studies:
+        for one in factorial(study, prior).parts.get("interaction", ()):
+            if "passed on" in one.name:
+                rows.append([f"4. {one.name}, minus that at 0.5", study.title, difference(one), one.claim])
+    for study in studies:
+        if (best := goal(study, prior)) is not None:
+            name = f"5. Goal: {label(study, best.arm)} − {label(study, best.rival)}"
+            rows.append([name, study.title, difference(best.effect), best.effect.claim])
+    for study in studies:
+        control = corrected([contrast(study, "", {Arm("random", prior=prior): 1.0, Arm(AGAIN, prior=prior): -1.0})])
+        rows += [["A/A control: random − random again", study.title, difference(one), one.claim] for one in control]
+    yield from table(["question", "study", "difference, bits/dim (95 % interval)", "claim"], rows)
+
+
+def text(studies: list[Study]) -> str:
+    """Return what stands between the markers."""
+    lines = ["### Hypotheses, as measured", "", *hypotheses(studies)]
+    for study in studies:
+        lines += ["", f"### {study.title}", "", *arms(study)]
+        if extra := list(fractions(study)):
+            lines += [
+                "",
+                "Bits/dim and CPU for every fraction passed on (random partitions, conditional prior):",
+                "",
+                *extra,
+            ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Replace what stands between the markers."""
+    before, _, rest = DOCUMENT.read_text(encoding="utf-8").partition(BEGIN)
+    after = rest.partition(END)[2]
+    DOCUMENT.write_text(f"{before}{BEGIN}\n\n{text(bundled())}\n\n{END}{after}", encoding="utf-8")
+    print(f"{DOCUMENT}: {len(bundled())} studies")
+
+
+if __name__ == "__main__":
+    main()
