@@ -24,9 +24,9 @@ import json
 from pathlib import Path
 
 import numpy as np
-from eiwflow.analysis.bootstrap import draws
 
 from eiwflow import checkpoint, data
+from eiwflow.analysis.intervals import draws
 from eiwflow.cli.commands import find_checkpoint
 from eiwflow.flow.score import score
 

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from ..data import DataError
 from ..flow import FlowConfig, MultiScaleFlow, dequantise
+from ..flow.config import ROTATED
 from ..flow.information import redundancy
 from ..flow.multiscale import Trace
 from ..flow.shuffle import Shuffle
@@ -437,7 +438,7 @@ def halves_by_steps(config: FlowConfig, images: Tensor, seed: int = 0, most: int
     consequence. Partitions other than the alternating one end with the same halves whatever K is.
     """
     x = dequantise(images, torch.Generator().manual_seed(seed), bits=config.bits)
-    if config.init == "principal" and config.partition != "alternating":
+    if config.init in ROTATED and config.partition != "alternating":
         means = _redundancies(replace(config, levels=2, steps=1, width=1), x, seed) * most
     else:
         means = _redundancies(replace(config, levels=1, steps=most, width=1), x, seed)

@@ -273,7 +273,7 @@ def _flow_options(parser: Parser) -> None:
     )
     parser.add_argument(
         "--init",
-        help="of the 1×1 convolutions: principal or random; dealt, dealt-by-information and dealt-by-chance are "
+        help="of the first step: principal, linear or random; dealt, dealt-by-information and dealt-by-chance are "
         "principal with a partition (default: dealt)",
     )
     parser.add_argument(

@@ -19,8 +19,10 @@ from .policies import split_name as split_name
 
 PRIORS = ("standard", "conditional", "unbounded", "constant")
 TOP_PRIORS = ("standard", "constant")
-#: The words that ``init`` may be given by; a config holds ``principal`` or ``random``.
-INITS = (*DEALS, "principal", "random")
+#: Initialisations that start from principal channels, so that variances and partitions have a meaning.
+ROTATED = ("principal", "linear")
+#: The words that ``init`` may be given by; a config holds ``principal``, ``linear`` or ``random``.
+INITS = (*DEALS, *ROTATED, "random")
 MEMORIES = ("store", "recompute")
 #: What ``keep`` may be: the fraction of a level's channels that is passed on, or ``auto``.
 KEEPS: tuple[float | str, ...] = (0.25, 0.5, 0.75, "auto")
@@ -58,9 +60,9 @@ class FlowConfig:
         prior: of what is factored out: ``standard`` N(0, I) or ``conditional`` N(mu(h), sigma(h)^2) on the half h that
             is passed on. ``unbounded`` is conditional with no bound of log sigma; ``constant`` has a learned mean and
             sigma of every channel and position.
-        init: ``principal``: every level starts from the principal channels of its input; ``random``: from random
-            rotations, as Glow. ``dealt``, ``dealt-by-information`` and ``dealt-by-chance`` are ``principal`` with a
-            partition.
+        init: ``principal``: every level starts from the principal channels of its input; ``linear``: couplings and
+            priors moreover start as linear predictors of what they change; ``random``: from random rotations, as Glow.
+            ``dealt``, ``dealt-by-information`` and ``dealt-by-chance`` are ``principal`` with a partition.
         network: kernel sizes of a coupling network, ``3-1-3`` being Glow's.
         scale_bound: B of a coupling's log-scale B tanh(s/B), in nats.
         permutation_seed: draws the order ``random`` and the partition ``random``.
@@ -149,6 +151,9 @@ class FlowConfig:
         self._check_fields()
         for name, value in _choices(split, order, weights, init, partition, steps).items():
             object.__setattr__(self, name, value)
+        for name, word in (("coupling", "bounded"), ("padding", "zeros")) if init == "linear" else ():
+            if (value := getattr(self, name)) != word:
+                raise ConfigError(f"{name} is {value!r}; with init linear it must be {word}.")
         if ORDERS[self.order].learned:
             for name, word in (("weights", "none"), ("prior", "standard")):
                 if getattr(self, name) != word:
@@ -319,8 +324,8 @@ def _choices(
                 f"order is {order!r}; with init random no channel is a principal one, so choose one of {neutral}."
             )
         partition = "alternating"
-    partition = partition or "alternating"
-    if init == "principal":
+    partition = partition or (partition_for(order) if init == "linear" else "alternating")
+    if init in ROTATED:
         order = order_by_variance(order, partition, steps)
     return {"order": order, "weights": weights, "init": init, "partition": partition}
 

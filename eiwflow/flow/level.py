@@ -7,13 +7,14 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from .bijection import Modules
-from .config import FlowConfig
+from .config import ROTATED, FlowConfig
 from .conv1x1 import matrices, mix
 from .initialise import principal_rotation, rearrangement
+from .linear import start_coupling, start_prior
 from .policies import ORDERS, PARTITIONS
 from .released import ReleasedShuffle
 from .shuffle import Shuffle
-from .split import Split, TopPrior
+from .split import PRIOR_BOUND, Split, TopPrior
 from .squeeze import Squeeze
 from .step import Step, affine_maps, inverse_affine_maps
 
@@ -42,7 +43,9 @@ class Level(nn.Module):
         super().__init__()
         channels, height, width = config.level_shape(number)
         self.number = number
-        self.rotated, self.permutation_seed = config.init == "principal", config.permutation_seed
+        self.rotated, self.linear = config.init in ROTATED, config.init == "linear"
+        self.linear_prior = self.linear and config.prior == "conditional"
+        self.permutation_seed = config.permutation_seed
         self.order, self.partition = ORDERS[config.order], PARTITIONS[config.partition]
         self.recompute = config.memory == "recompute"
         self.squeeze = Squeeze(channels // 4)
@@ -74,6 +77,7 @@ class Level(nn.Module):
         """Initialise the steps; return the features and, of principal channels, their numbers (C,) as they stand."""
         x, _ = self.squeeze(x)
         stands: list[Tensor] = []
+        matrix = torch.empty(0)
         for number, step in enumerate(self.steps):
             step.initialise(x)
             if self.rotated and number == 0:
@@ -82,9 +86,14 @@ class Level(nn.Module):
                 principal = mix(normed, rotation)
                 last = None if self.shuffle is None else self.order.stays(principal)
                 stands = self.partition(principal, len(self.steps), last, self.permutation_seed)
-                step.mixing.set_matrix(rotation[stands[0]])
+                matrix = rotation[stands[0]]
             elif self.rotated:
-                step.mixing.set_matrix(rearrangement(stands[number - 1], stands[number]))
+                matrix = rearrangement(stands[number - 1], stands[number])
+            if self.rotated:
+                step.mixing.set_matrix(matrix)
+            if self.linear:
+                left = start_coupling(step.coupling.network, step.mixing(step.actnorm(x)[0])[0])
+                step.mixing.set_matrix(matrix / torch.cat([torch.ones_like(left), left])[:, None])
             x, _ = step(x)
         return x, stands[-1] if stands else None
 
@@ -94,7 +103,11 @@ class Level(nn.Module):
         if self.shuffle is None or self.split is None:
             return None
         self.shuffle.initialise(features, principal)
-        return self.split.emit(self.shuffle(features)[0])[0]
+        shuffled = self.shuffle(features)[0]
+        if self.linear_prior and isinstance(self.split.prior, nn.Conv2d):
+            kept, emitted = shuffled.split(self.split.parts, dim=1)
+            start_prior(self.split.prior, kept, emitted, PRIOR_BOUND)
+        return self.split.emit(shuffled)[0]
 
     def features(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return (features before Shuffle and Split, log_det) of x (N, C/4, 2H, 2W)."""

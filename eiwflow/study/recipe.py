@@ -12,7 +12,7 @@ from typing import Any
 
 from ..analysis.words.numbers import counted
 from ..flow import ConfigError, FlowConfig
-from ..flow.config import INITS, PRIORS
+from ..flow.config import INITS, PRIORS, ROTATED
 from ..flow.policies import ORDERS, PARTITIONS, parse_split
 from ..training.recipe import Recipe
 
@@ -34,7 +34,7 @@ class Arm:
     Args:
         order: which channels are passed on; :data:`AGAIN` stands for ``random`` with other permutations.
         weights: ``none`` or ``pooled``.
-        init: ``principal`` or ``random``.
+        init: ``principal``, ``linear`` or ``random``.
         partition: of the couplings; ``alternating`` where ``init`` is ``random``, which has none.
         keep: the fraction of its channels that a level passes on, as text, or ``auto``.
         prior: of what is factored out.
@@ -119,7 +119,9 @@ class Arm:
                 "(+WEIGHTS and @KEEP may be left out)."
             )
         split, at, keep = policy.partition("@")
-        init, *stated = rest[0].rsplit("-", 1) if rest[0].startswith("principal-") else [rest[0]]
+        init, *stated = (
+            rest[0].rsplit("-", 1) if rest[0].startswith(tuple(f"{name}-" for name in ROTATED)) else [rest[0]]
+        )
         again = split == AGAIN
         order, weights = ("random", "none") if again else _policy(split)
         for name, value, allowed in (
@@ -172,7 +174,7 @@ def crossed(
     for prior, init, partition, keep, order, weight in itertools.product(
         priors, inits, partitions, keeps, orders, weights
     ):
-        word = f"{init}-{partition}" if init == "principal" else init
+        word = f"{init}-{partition}" if init in ROTATED else init
         text = f"{order}+{weight}@{keep}/{word}/{prior}"
         try:
             arms.append(Arm.parse(text, steps=steps))

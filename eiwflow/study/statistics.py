@@ -153,7 +153,7 @@ def corrected(effects: Iterable[Effect | None]) -> tuple[Effect, ...]:
 
 def usual_partition(study: Study) -> str:
     """Return the partition that most arms with principal channels have; of several the first."""
-    partitions = [arm.partition for arm in study.arms if arm.init == "principal"]
+    partitions = [arm.partition for arm in study.arms if arm.init != "random"]
     return max(partitions, key=partitions.count, default="random")
 
 

@@ -40,6 +40,7 @@ ORDER_HELP = (
     "the principal channels of largest variance; first and last: the half that is factored out."
 )
 WEIGHTS_HELP = "pooled: every channel is multiplied by a weight ω for every image; none."
+INIT_HELP = "Principal channels; linear: couplings also start as linear predictors; random: rotations, as in Glow."
 PARTITION_HELP = (
     "Which channels a coupling computes from: alternating halves, random halves, or by mutual information. "
     "As the order: by information for entropy, random for others. A random init has no partition."
@@ -104,7 +105,7 @@ CONTROLS: tuple[Mapping[str, Number | Choice | Toggle], ...] = (
         "width": Number("Width of the coupling networks", 32, 8),
     },
     {
-        "init": Choice("Init", ("principal", "random"), "Of the 1×1 convolutions: principal channels, or as in Glow."),
+        "init": Choice("Init", ("principal", "linear", "random"), INIT_HELP),
         "partition": Choice("Partition", (AS_THE_ORDER, *PARTITIONS), PARTITION_HELP),
         "keep": Choice("Keep", (FlowConfig.keep, *(keep for keep in KEEPS if keep != FlowConfig.keep)), KEEP_HELP),
         "prior": Choice("Prior of what is factored out", ("conditional", "standard")),
@@ -212,8 +213,10 @@ def _own_recipe() -> Recipe:
     chosen = {name: st.session_state[f"own-{name}"] for controls in CONTROLS for name in controls}
     chosen |= {"order": st.session_state["order"], "weights": st.session_state["weights"]}
     size, partition = chosen.pop("size"), chosen.pop("partition")
-    if chosen["init"] == "principal":
-        chosen |= {"init": "dealt"} if partition == AS_THE_ORDER else {"partition": partition}
+    if chosen["init"] == "principal" and partition == AS_THE_ORDER:
+        chosen["init"] = "dealt"
+    elif chosen["init"] != "random" and partition != AS_THE_ORDER:
+        chosen["partition"] = partition
     of_flow = {field.name for field in dataclasses.fields(FlowConfig)}
     flow = {name: value for name, value in chosen.items() if name in of_flow}
     settings = {name: value for name, value in chosen.items() if name not in of_flow}

@@ -23,6 +23,7 @@ INIT_WORDS = {
     "partitions by information": ("principal", "information"),
     "alternating partitions": ("principal", "alternating"),
     "random initialisation (Glow)": ("random", "alternating"),
+    "partitions by information, linear start": ("linear", "information"),
 }
 #: Fraction passed on -> how it is written.
 KEEPS = {"0.25": "¼", "0.5": "½", "0.75": "¾"}

@@ -204,10 +204,10 @@ def pairs(found: Coverage) -> str:
 
 
 def _partition(found: Coverage) -> str:
-    if found.init == "principal" and found.partition != "alternating":
+    if found.init != "random" and found.partition != "alternating":
         how = "by mutual information" if found.partition == "information" else "at random"
         return f"This flow began with partitions {how}."
-    if found.init == "principal":
+    if found.init != "random":
         return "This flow began with alternating halves; training has mixed the channels since."
     return "This flow began with none of these but with random rotations, which mix all channels at every coupling."
 

@@ -1,0 +1,117 @@
+r"""Linear predictors as a start: what couplings and priors compute before training is what a regression predicts.
+
+A coupling that starts as the identity has to learn first what a regression already knows: how the channels that it
+changes follow, linearly, from those around the same place that it reads. :func:`start_coupling` sets its shift to minus
+that prediction, and the 1×1 convolution before it scales so that what is left has variance 1. :func:`start_prior` sets
+the mean of a split's prior to the prediction and its scale to what is left.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+#: Part of a neighbour's power that is taken to be noise of its own, so that every system of equations is regular.
+RIDGE = 1e-3
+#: Part of the hidden channels that linear predictions may take; the others start as they are drawn.
+MOST_HIDDEN = 0.5
+#: The least standard deviation of a channel, or of an error.
+LEAST = 1e-3
+
+
+def predictor(source: Tensor, target: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the linear regression of channels on the neighbourhoods of others.
+
+    Beyond its edges a field is 0, as for a convolution.
+
+    Args:
+        source: (N, A, H, W), what is read.
+        target: (N, B, H, W), what is predicted.
+        size: side of the neighbourhood in pixels, odd.
+
+    Returns:
+        weight (B, A, size, size), bias (B,) and the standard deviation (B,) of the errors, all float64.
+
+    """
+    source, target = source.double(), target.double()
+    rows = F.unfold(source, size, padding=size // 2).transpose(1, 2).flatten(0, 1)
+    values = target.flatten(2).transpose(1, 2).flatten(0, 1)
+    row_mean, value_mean = rows.mean(dim=0), values.mean(dim=0)
+    rows, values = rows - row_mean, values - value_mean
+    gram, cross = rows.T @ rows / len(rows), rows.T @ values / len(rows)
+    power = gram.diagonal()
+    gram = gram + torch.diag(RIDGE * power + LEAST**2 * power.mean() + torch.finfo(power.dtype).tiny)
+    weight = torch.linalg.solve(gram, cross)
+    errors = (values - rows @ weight).square().mean(dim=0).sqrt()
+    bias = value_mean - row_mean @ weight
+    return weight.T.reshape(target.shape[1], source.shape[1], size, size), bias, errors.clamp_min(LEAST)
+
+
+@torch.no_grad()
+def start_coupling(network: nn.Sequential, x: Tensor) -> Tensor:
+    """Set a coupling's network to take from the second half of x what the first half predicts.
+
+    What it leaves has variance 1 once the second half was divided by the result.
+
+    The predictions with the largest variance are kept, as many as half of the hidden channels can carry: two each, for
+    the positive and for the negative part.
+
+    Args:
+        network: convolutions with ReLU between; the first hidden channels and the last convolution are replaced.
+        x: what the coupling is given, (N, C, H, W).
+
+    Returns:
+        the standard deviation (C/2,) of what is left of each channel of the second half, float64.
+
+    """
+    first, *middle, last = (layer for layer in network if isinstance(layer, nn.Conv2d))
+    x_a, x_b = x.chunk(2, dim=1)
+    size, half = first.kernel_size[0], x_b.shape[1]
+    weight, bias, _ = predictor(x_a, x_b, size)
+    predicted = F.conv2d(x_a.double(), weight, bias, padding=size // 2)
+    centred = (predicted - predicted.mean(dim=(0, 2, 3), keepdim=True)).transpose(0, 1).flatten(1)
+    scale = x_b.double().std(dim=(0, 2, 3), correction=0).clamp_min(LEAST)
+    centred = centred / scale[:, None]
+    # Few predictions can stand for many: they are those of the principal directions.
+    _, vectors = torch.linalg.eigh(centred @ centred.T / centred.shape[1])
+    count = min(half, int(first.out_channels * MOST_HIDDEN) // 2)
+    vectors = vectors[:, half - count :]
+    rows = torch.einsum("bk,b,bcij->kcij", vectors, 1 / scale, weight)
+    lengths = rows.flatten(1).norm(dim=1).clamp_min(LEAST)
+    offsets = (vectors.T @ (bias / scale)) / lengths
+    rows = rows / lengths[:, None, None, None]
+    pairs = slice(0, 2 * count)
+    first.weight[pairs] = torch.cat([rows, -rows]).to(first.weight)
+    first.bias[pairs] = torch.cat([offsets, -offsets]).to(first.weight)  # type: ignore[index]
+    for layer in middle:
+        centre = layer.kernel_size[0] // 2
+        layer.weight[pairs] = 0
+        layer.bias[pairs] = 0  # type: ignore[index]
+        layer.weight[pairs, pairs, centre, centre] = torch.eye(2 * count).to(layer.weight)
+    back = scale[:, None] * vectors * lengths
+    prediction = back @ F.conv2d(x_a.double(), rows, offsets, padding=size // 2).transpose(0, 1).flatten(1)
+    left = (x_b.double().transpose(0, 1).flatten(1) - prediction).std(dim=1, correction=0).clamp_min(LEAST)
+    back = back / left[:, None]
+    centre = last.kernel_size[0] // 2
+    last.weight.zero_()
+    last.weight[half:, pairs, centre, centre] = torch.cat([-back, back], dim=1).to(last.weight)
+    last.bias.zero_()  # type: ignore[union-attr]
+    return left
+
+
+@torch.no_grad()
+def start_prior(prior: nn.Conv2d, kept: Tensor, emitted: Tensor, bound: float) -> None:
+    """Set a split's prior to the regression of what is factored out on what is passed on.
+
+    Args:
+        prior: gives the mean and, before its bound, the log standard deviation.
+        kept: what is passed on, (N, C_h, H, W).
+        emitted: what is factored out, (N, C − C_h, H, W).
+        bound: of the log standard deviation.
+
+    """
+    weight, bias, errors = predictor(kept, emitted, prior.kernel_size[0])
+    log_std = bound * torch.atanh((errors.log() / bound).clamp(-0.99, 0.99))
+    prior.weight.copy_(torch.cat([weight, torch.zeros_like(weight)]))
+    prior.bias.copy_(torch.cat([bias, log_std]))  # type: ignore[union-attr]
