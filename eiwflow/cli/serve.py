@@ -35,21 +35,22 @@ def server(options: argparse.Namespace) -> tuple[list[str], dict[str, str]]:
     command = [sys.executable, "-m", "streamlit", "run", str(project.ROOT / "app.py")]
     environment = {}
     shared = options.classroom or options.read_only
+    join_url = options.join_url or os.environ.get("EIWFLOW_JOIN_URL")
     if options.port is not None or shared:  # a class is told one port, so no other one may be taken
         command += ["--server.port", str(options.port or PORT)]
     if options.headless or shared:
         command += ["--server.headless", "true"]
     if options.address is not None:
         command += ["--server.address", options.address]
-    if options.address is not None or options.join_url is not None:
-        for name in names(options.address, options.join_url):
+    if options.address is not None or join_url is not None:
+        for name in names(options.address, join_url):
             command += ["--server.allowedHosts", name]
     if options.address in _EVERYWHERE:  # or Streamlit asks another host for this machine's address
         command += ["--browser.serverAddress", reached_at(options.address)]
     if shared:
         environment["EIWFLOW_MODE"] = "classroom" if options.classroom else "read-only"
-    if options.join_url is not None:
-        environment["EIWFLOW_JOIN_URL"] = options.join_url
+    if join_url is not None:
+        environment["EIWFLOW_JOIN_URL"] = join_url
     elif options.address is not None:
         environment["EIWFLOW_JOIN_URL"] = f"http://{_in_url(reached_at(options.address))}:{options.port or PORT}"
     for option, variable in VARIABLES.items():
