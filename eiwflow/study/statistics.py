@@ -167,7 +167,10 @@ def label(study: Study, arm: Arm) -> str:
     if arm.init == "random":
         init = " (random init)" if any(other.init != "random" for other in study.arms) else ""
     else:
-        init = "" if arm.partition == usual_partition(study) else f" (partitions: {arm.partition})"
+        linear = arm.init == "linear" and any(other.init != "linear" for other in study.arms)
+        usual = arm.partition == usual_partition(study)
+        notes = [*(["linear start"] if linear else []), *([] if usual else [f"partitions: {arm.partition}"])]
+        init = f" ({', '.join(notes)})" if notes else ""
     return f"{arm.order.replace('-', ' ') if arm.order == AGAIN else arm.order}{weights}{fraction}{init}"
 
 

@@ -188,6 +188,12 @@ def test_an_arm_is_called_by_what_is_not_usual_in_its_study(study_of):
         "random again", "variance, ¾ passed on",
     ]  # fmt: skip
     assert label(study_of(arms({"first/random": 4.0})), Arm.parse("first/random")) == "first"
+    study = study_of(
+        arms({"entropy/principal-random": 4.0, "entropy/linear-random": 3.9, "entropy/linear-information": 3.9})
+    )
+    assert [label(study, arm) for arm in study.arms] == [
+        "entropy", "entropy (linear start)", "entropy (linear start, partitions: information)",
+    ]  # fmt: skip
 
 
 # ---------------------------------------------------------------------- looks
