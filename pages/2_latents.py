@@ -94,7 +94,8 @@ def evidence() -> None:
                 st.subheader("Paired differences")
                 words_of_it = found.difference_in_words()
                 ui.chart(ui.drawn(figures.difference_dots, found), page, "differences", alt=words_of_it)
-        st.markdown(f"{found.in_words()} {words.pair(found) if compared(page) and len(surveys) == 2 else ''}")
+        both = words.pair(found) if compared(page) and len(surveys) == 2 else ""
+        st.markdown(plain(f"{found.in_words()} {both}"))
         ui.caveat("PSNR is not likelihood, and a row is one training, not its split. Compare has the verdict.")
         for entry in navigation.pages():
             if entry.label == "Compare":

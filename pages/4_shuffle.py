@@ -45,7 +45,7 @@ def main(one: ui.Page, found: ui.Found) -> None:
         ui.chart(ui.drawn(figures.rank_river, river, together(found)), one, "scrub-river", alt=sentence)
         if samples := cache.samples_in_training(one):
             scrubber.film(together(found), samples, under=one.key("scrub-river"))
-    st.caption(words.rule(found[one].rule))
+    st.caption(f"{words.rule(found[one].rule)} {words.THICK if river is not None and river.crossing.any() else ''}")
 
 
 def at_this_step(one: ui.Page, found: ui.Found) -> None:

@@ -45,7 +45,7 @@ def rank_river(river: RankRiver, shared: np.ndarray | None = None) -> go.Figure:
 def _river(river: RankRiver, shared: np.ndarray) -> go.Figure:
     last, channels = len(shared) - 1, river.channels
     places = np.array([_used_at(last), *steps.places(river.steps, shared)])
-    room = 0.085 * (last + 2)  # for the channels' names, on both sides
+    room = 0.12 * (last + 2)  # for the channels' names, on both sides
     ranks = np.vstack([np.argsort(river.order), river.ranks]) + 1
     whens = ["order used", *(f"step {step:,}" for step in river.steps), ""]  # the last is the gap between two lines
     figure = go.Figure()
@@ -69,7 +69,7 @@ def _river(river: RankRiver, shared: np.ndarray) -> go.Figure:
             line={"color": colour, "width": 4, "dash": dash},
             marker={"color": colour, "size": 5, "symbol": _SYMBOLS[colour]},
             name="would be factored out" if kept else "would be passed on",
-            showlegend=bool(river.crossing[:, members].any()),
+            showlegend=False,
             hoverinfo="skip",
         )
     figure.add_scatter(**_names(places[0] - 0.01 * (last + 2), ranks[0], "middle left"))

@@ -46,14 +46,12 @@ class Visit:
     Attributes:
         label: the page's name in the side bar.
         links: what links to other pages carry in their URL.
-        lesson: whether the page is shown to a hall.
         for_print: whether figures are drawn in light colours, to be saved as SVG.
 
     """
 
     label: str
     links: dict[str, str]
-    lesson: bool
     for_print: bool
 
     def file_name(self, what: str, suffix: str) -> str:
@@ -140,11 +138,11 @@ def begin(
         needs_checkpoint: a page without has neither, and a side bar of links alone.
 
     """
+    if st.query_params.get("lesson") == "1":  # a link of an older version
+        carried = st.query_params.to_dict()
+        st.switch_page("pages/0_lesson.py", query_params={key: carried[key] for key in ("ck",) if key in carried})
     st.set_page_config(page_title=title, page_icon=_icon(), layout="wide")
     st.html(STYLE / "page.css")
-    lesson = st.query_params.get("lesson") == "1"
-    if lesson:
-        st.html(STYLE / "lesson.css")
     st.title(title)
     links, box = st.sidebar.container(), st.sidebar
     above = st.container()  # sentences about what is missing stand under the title, but are known later
@@ -154,15 +152,14 @@ def begin(
         for_print = _for_print(box)
         _about(box)
         loaders.engine()
-        return Visit(label, carried, lesson, for_print)
+        return Visit(label, carried, for_print)
     loaders.engine()
     with _links_where_it_stops(links):
-        return _begin(label, lesson, links, above, level=level, compare=compare, image=image, beside=beside)
+        return _begin(label, links, above, level=level, compare=compare, image=image, beside=beside)
 
 
 def _begin(
     label: str,
-    lesson: bool,
     links: DeltaGenerator,
     above: DeltaGenerator,
     *,
@@ -232,7 +229,7 @@ def _begin(
     _about(box)
     for sentence in state.notes():
         above.info(sentence)
-    page = Page(label, carried, lesson, for_print, files[chosen], checkpoint, images, looked_at, photo, seed, wanted)
+    page = Page(label, carried, for_print, files[chosen], checkpoint, images, looked_at, photo, seed, wanted)
     return page if other is None else _beside(page, files[second], other, box, above)
 
 

@@ -11,6 +11,7 @@ from ..figures import compare as figures
 from ..figures import steps
 from . import cache
 from .components import scrubber
+from .foreign import plain
 from .parts import chart, drawn
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def draw(page: StudyVisit, arms: Mapping[Arm, str]) -> None:
         with scrubber.stays_in_view():
             scrubber.scrubber(shared, under=CURVES)
         for arm, record in records.items():
-            st.caption(arms[arm])
+            st.caption(plain(arms[arm]))
             scrubber.film(shared, record.samples, CURVES, _film_of(arm))
     with right:
         st.caption("8 samples of each arm at the slider’s step: the same ε, temperature 0.7, seed 0.")
@@ -119,7 +120,9 @@ def _draw_weights(page: StudyVisit, weighing: dict[str, ArmLevel]) -> None:
     limit = figures.weight_limit(weighing.values())
     for place, (name, level) in zip(st.columns(max(1, len(weighing))), weighing.items(), strict=False):
         with place:
-            st.caption(f"**{name}**: channel weights{'' if level.weighed else ', trained for display, not applied'}")
+            st.caption(
+                f"**{plain(name)}**: channel weights{'' if level.weighed else ', trained for display, not applied'}"
+            )
             chart(
                 drawn(figures.weights, level, limit),
                 page,

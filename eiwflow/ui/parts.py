@@ -31,8 +31,6 @@ Pair = TypeVar("Pair")
 #: What was measured of each flow that a page shows.
 Found = dict[Page, Any]
 
-#: The size of a figure's letters in front of a hall, in pixels.
-LESSON_LETTERS = 20
 #: The smallest letters of a figure, in pixels.
 LETTERS = 14
 #: Figures that are kept; one with a frame a training step takes about a megabyte.
@@ -118,11 +116,12 @@ def paired(found: Mapping[Page, Result], pair: Callable[[tuple[str, str], tuple[
 
 
 def takeaway(sentence: str, longest: str = "") -> None:
-    """Show what the page found, in words made from the data shown.
+    """Show what the page found, in words made from the data shown; a term of the glossary is explained on hover.
 
     What stands below does not move while the sentence grows to the ``longest`` that it may become.
     """
-    st.html(f'<p class="eiw-takeaway" data-longest="{escape(longest)}"><span>{escape(sentence)}</span></p>')
+    explained = glossary.annotate(escape(sentence))
+    st.html(f'<p class="eiw-takeaway" data-longest="{escape(longest)}"><span>{explained}</span></p>')
 
 
 def side_by_side(page: Page) -> list[tuple[Page, DeltaGenerator]]:
@@ -183,15 +182,9 @@ def _legible(figure: go.Figure) -> go.Figure:
 
 
 def chart(figure: go.Figure, page: Visit, what: str, alt: str) -> None:
-    """Show a figure; its camera button saves it under that name. In a lesson its letters are large."""
-    if page.lesson or page.for_print:
+    """Show a figure; its camera button saves it under that name."""
+    if page.for_print:
         figure = deepcopy(figure)
-    if page.lesson:
-        figure.update_layout(font_size=LESSON_LETTERS, legend_font_size=LESSON_LETTERS)
-        figure.update_xaxes(tickfont_size=LESSON_LETTERS, title_font_size=LESSON_LETTERS)
-        figure.update_yaxes(tickfont_size=LESSON_LETTERS, title_font_size=LESSON_LETTERS)
-        figure.update_annotations(font_size=LESSON_LETTERS)
-        figure.update_traces(textfont_size=LESSON_LETTERS, selector={"type": "scatter"})
     suffix = "png"
     if page.for_print:
         figure.update_layout(template="plotly_white", paper_bgcolor="white")
@@ -336,14 +329,11 @@ def _instead_of_commands(page: Page, photo: bool | None) -> str:
 
 
 def closing(page: Visit, sentence: str) -> None:
-    """End the page with one sentence and the way on; in a lesson also the way back."""
-    before, after = navigation.neighbours(page.label)
+    """End the page with one sentence and the way on."""
+    _, after = navigation.neighbours(page.label)
     st.markdown(sentence)
-    with st.container(horizontal=True):
-        if page.lesson and before is not None:
-            st.page_link(before.path, label=f"Back: {before.label}", query_params=page.links)
-        if after is not None:
-            st.page_link(after.path, label=f"Next: {after.label}", query_params=page.links)
+    if after is not None:
+        st.page_link(after.path, label=f"Next: {after.label}", query_params=page.links)
 
 
 @contextmanager

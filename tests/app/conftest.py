@@ -116,8 +116,9 @@ def run_app(**url: str) -> AppTest:
 
 
 def sentences(at: AppTest) -> str:
-    """Return all HTML and Markdown of a page."""
-    return "\n".join(element.proto.body for kind in ("html", "markdown", "caption") for element in at.get(kind))
+    """Return all HTML and Markdown of a page, without the definitions of terms."""
+    text = "\n".join(element.proto.body for kind in ("html", "markdown", "caption") for element in at.get(kind))
+    return re.sub(r'<span class="eiw-term"[^>]*>(.*?)<span class="eiw-definition".*?</span></span>', r"\1", text)
 
 
 def first_screen(at: AppTest) -> tuple[int, int]:

@@ -290,7 +290,7 @@ def test_what_is_saved_carries_the_study_and_its_hash(studies: Path) -> None:
     study = read_study(studies / "photos32.json")
     names = [one.proto.label for one in visit().get("download_button")]
     assert {"Comparisons (CSV)", "Arms (CSV)", "Runs (CSV)", "Contributions (CSV)"} <= set(names)
-    page = shown.StudyVisit("Compare", {}, False, False, study)
+    page = shown.StudyVisit("Compare", {}, False, study)
     assert page.file_name("runs", "csv") == f"eiwflow-compare-runs-photos32-{study.sha256[:8]}.csv"
 
 

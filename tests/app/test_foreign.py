@@ -95,15 +95,33 @@ def test_text_is_escaped_where_markdown_would_take_it_for_more(text: str, expect
     assert plain(text) == expected
 
 
-#: Calls whose text is often a stranger's, and what may stand in it unescaped: text of ours, or of these functions.
+#: Calls whose text Streamlit takes for Markdown, and what may stand in it unescaped: text of ours, or of these
+#: functions.
 STRICT = {"error", "info", "warning", "success", "toast"}
-ESCAPED = {"plain", "flow", "photo", "images", "run", "study", "quoted", "frozen", "in_words"}
+PROSE = {"markdown", "caption", "write"}
+ESCAPED = {"plain", "flow", "photo", "images", "run", "study", "quoted", "frozen", "in_words", "place_in_words"}
+
+
+#: Sentences of ``analysis.words`` that name a file or quote what it says.
+NAMING = {"pair", "moves", "origin", "verification", "refused"}
+
+
+def _of_words(node: ast.expr) -> bool:
+    """Return whether this is text of a module of sentences, and one that quotes no stranger."""
+    if isinstance(node, ast.Call):
+        return _of_words(node.func)
+    ours = isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id.endswith("words")
+    return ours and node.attr not in NAMING
 
 
 def _raw(node: ast.expr) -> list[str]:
     """Return the parts of an argument that are neither text of ours nor escaped."""
-    if isinstance(node, ast.Constant):
+    if isinstance(node, ast.Constant) or _of_words(node):
         return []
+    if isinstance(node, ast.IfExp):
+        return [*_raw(node.body), *_raw(node.orelse)]
+    if isinstance(node, ast.BoolOp):
+        return [raw for value in node.values for raw in _raw(value)]
     if isinstance(node, ast.JoinedStr):
         values = [part for part in node.values if isinstance(part, ast.FormattedValue) and part.format_spec is None]
         return [raw for part in values for raw in _raw(part.value)]
@@ -117,14 +135,28 @@ def _raw(node: ast.expr) -> list[str]:
 OURS = {"sentence", "levels - 1", "page.level", "there", "len(study.runs)"}
 
 
+#: The same of prose: numbers, texts of ours, and names that a config or a list of ours allows.
+OURS_IN_PROSE = OURS | {
+    "'\\n'.join((f'- {sentence}' for sentence in (*words.sentences(result), words.images(result))))",
+    "'\\n'.join((f'- {said}' for said in (way.parts_in_words(), *(level.in_words() for level in facts))))",
+    "len(drawn)", "page.seed", "floor", "verdict.entropy_informed()", "compare_arms.cost_in_words(equal)",
+    "way.ends_in_words()", "space.MAX_TEMPERATURE", "halves(one, found, st.session_state['rule'], 'by-rule')",
+    "here", "trains", "len(waiting)", "limits.minutes", "number", "number + 1", "_what(ticket)",
+    "texts.text('about')", "group", "WHAT", "words", "name", "' and '.join(took)", "device",
+    "_title(preset, known)", "_title(preset, timings)", "runs", "about", "sentence[:1].upper()", "sentence[1:]",
+    "texts.how_to_read(page_name)", "glossary.markdown()", "instead", "short",
+}  # fmt: skip
+
+
 def test_no_page_shows_a_raw_string_in_a_message() -> None:
     sources = [ROOT / "app.py", *(ROOT / "pages").glob("*.py"), *(ROOT / "eiwflow" / "ui").rglob("*.py")]
     raw = []
     for path in sources:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in STRICT:
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in STRICT | PROSE:
+                ours = OURS if node.func.attr in STRICT else OURS_IN_PROSE
                 raw += [
-                    f"{path.name}: {text}" for argument in node.args[:1] for text in _raw(argument) if text not in OURS
+                    f"{path.name}: {text}" for argument in node.args[:1] for text in _raw(argument) if text not in ours
                 ]
     assert not raw, raw
 
@@ -132,6 +164,8 @@ def test_no_page_shows_a_raw_string_in_a_message() -> None:
 def test_the_check_finds_a_raw_string() -> None:
     call = ast.parse('st.error(f"{name} is broken: {plain(text)}, {count:,}")').body[0].value
     assert _raw(call.args[0]) == ["name"]
+    call = ast.parse('st.markdown(f"{words.answer(found)} {words.pair(found)} {file.label if file else WORDS.X}")')
+    assert _raw(call.body[0].value.args[0]) == ["words.pair(found)", "file.label", "WORDS.X"]
 
 
 @pytest.mark.parametrize(

@@ -109,17 +109,3 @@ def test_data_are_saved_as_csv_under_a_name_with_checkpoint_and_seed(visit: Visi
     assert download.value.suggested_filename.endswith("-seed4.csv")
     with open(download.value.path(), encoding="utf-8", newline="") as file:
         assert len(list(csv.DictReader(file))) == 12 + 24 + 48
-
-
-def test_a_lesson_has_no_side_bar_and_no_small_letters(visit: Visit) -> None:
-    watched = visit("&lesson=1")
-    assert not watched.page.locator("[data-testid=stSidebar]").is_visible()
-    small = watched.page.evaluate(
-        """[...document.querySelectorAll('[data-testid=stMain] *')]
-           .filter(e => [...e.childNodes].some(n => n.nodeType === Node.TEXT_NODE && n.data.trim()))
-           .filter(e => e.checkVisibility() && !e.closest('style, sub') && e.getBoundingClientRect().width)
-           .filter(e => parseFloat(getComputedStyle(e).fontSize) < 20)
-           .map(e => `${e.className.baseVal ?? e.className} ${e.textContent.trim().slice(0, 30)}`)"""
-    )
-    assert small == []
-    assert fits(watched)

@@ -23,6 +23,8 @@ RULES = {
     "random": "This flow's order was drawn once, as a control.",
 }
 NO_RECORD = "This flow has no training record, so only the trained flow is shown."
+#: How the river is read.
+THICK = "Thick lines: sorted anew at that step, the channel would change sides."
 NO_SPLIT = "This flow has one level: it splits nothing, so there is no permutation."
 #: What must not be concluded from other rules.
 OTHER_RULES = "these are the channels of *this* flow. A flow trained under another rule makes other channels."
