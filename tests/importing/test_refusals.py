@@ -1,0 +1,130 @@
+"""A file is imported, or refused in one sentence; what is pickled in it is never run."""
+
+import os
+
+import pytest
+import torch
+
+from eiwflow import checkpoint
+from eiwflow.cli import main
+from eiwflow.importing import GlowError, Options, import_flow
+from eiwflow.importing.formats import convert, recognise
+
+from .fuzz import fuzz
+from .models import Normflows, Rosinality, Y0ast
+
+SMALL = {"channels": 1, "levels": 2, "steps": 1, "side": 8}
+
+
+def refusal(state, **options):
+    """Return the sentence that a state dict is refused with."""
+    with pytest.raises(GlowError) as caught:
+        convert(*recognise(state, options.get("kind")), Options(**options))
+    message = str(caught.value)
+    assert message.endswith(".") and "\n" not in message and len(message) < 300
+    return message
+
+
+def test_what_a_file_does_not_say_is_asked_for_in_a_sentence_that_names_the_option():
+    assert "--size" in refusal(Rosinality(**SMALL).state, bits=5)
+    assert "--bits" in refusal(Rosinality(**SMALL).state, size=8)
+    assert "--scale-map" in refusal(Normflows(**SMALL).state)
+    assert "--size" in refusal(Normflows(**SMALL, base="glow").state, scale_map="exp")
+    state = Y0ast(**SMALL, top=False).state
+    del state["prior_h"]
+    assert "--size" in refusal(state)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"size": 16}, "--size is 16"),
+        ({"bits": 9}, "--bits is 9"),
+        ({"kind": "normflows"}, "--from is normflows"),
+        ({"scale_map": "exp"}, "--scale-map is for files of normflows"),
+    ],
+)
+def test_what_contradicts_the_file_is_refused(options, words):
+    assert words in refusal(Y0ast(**SMALL).state, **options)
+
+
+#: name -> (model, a change of its tensors, options, words of the refusal)
+OTHER_MODELS = {
+    "conditional y0ast": (Y0ast, {"project_ycond.linear.weight": torch.zeros(2, 2)}, {}, "class"),
+    "no 1×1 convolution": (Y0ast, {"flow.layers.1.invconv.p": None}, {}, "no 1×1 convolution"),
+    "conditional normflows": (
+        Normflows, {"q0.0.loc": torch.zeros(16, 2, 2, 10)}, {"scale_map": "exp"}, "conditional on a class",
+    ),
+    "a layer of another model": (Y0ast, {"transform.alpha": torch.zeros(1)}, {}, "another model"),
+    "saved before the first batch": (
+        Rosinality, {"blocks.0.flows.0.actnorm.initialized": torch.tensor(0)}, {"size": 8, "bits": 5}, "first batch",
+    ),
+    "no permutation": (Y0ast, {"flow.layers.1.invconv.p": torch.ones(4, 4)}, {}, "permutation"),
+    "a sign of 0": (Y0ast, {"flow.layers.1.invconv.sign_s": torch.zeros(4)}, {}, "1 and −1"),
+    "a missing tensor": (Y0ast, {"flow.layers.1.block.0.conv.weight": None}, {}, "has no tensor"),
+    "a wrong shape": (Y0ast, {"flow.layers.1.actnorm.bias": torch.zeros(4)}, {}, "shape"),
+    "a level too many": (
+        Rosinality, {"blocks.9.flows.0.actnorm.loc": torch.zeros(1, 4, 1, 1)}, {"size": 8, "bits": 5}, "levels",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("model", "change", "options", "words"), OTHER_MODELS.values(), ids=OTHER_MODELS.keys())
+def test_a_model_that_ours_cannot_be_is_refused_by_what_it_has(model, change, options, words):
+    state = {name: value for name, value in (model(**SMALL).state | change).items() if value is not None}
+    assert words in refusal(state, **options)
+
+
+@pytest.mark.parametrize("content", [None, [], {}, {"model": 3}, {"weight": torch.zeros(3)}], ids=str)
+def test_what_is_no_state_dict_of_a_glow_is_refused_with_the_kinds_that_are_known(content):
+    assert "rosinality/glow-pytorch" in refusal(content)
+
+
+class Trap:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = str(path)
+
+    def __reduce__(self):
+        return os.mkdir, (self.path,)
+
+
+def test_the_command_converts_a_file_in_a_child_and_says_what_was_assumed(tmp_path, capsys):
+    torch.save({"optim": {}, "graph": Y0ast(**SMALL).state}, tmp_path / "theirs.pt")
+    out = tmp_path / "ours.safetensors"
+    assert main(["import", str(tmp_path / "theirs.pt"), "--out", str(out), "--bits", "5"]) == 0
+    assert "y0ast/Glow-PyTorch" in capsys.readouterr().out
+    info = checkpoint.load(out).info
+    assert info.imported["file"] == "theirs.pt"
+    assert info.imported["stated"] == "bits 5"
+    assert len(info.imported["sha256"]) == 64
+    assert info.config.bits == 5
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ours.safetensors", "theirs.pt"]
+
+
+def test_a_pickle_that_runs_code_is_refused_unrun_and_the_old_file_stays(tmp_path):
+    torch.save({"state": Trap(tmp_path / "sprung")}, tmp_path / "theirs.pt")
+    out = tmp_path / "ours.safetensors"
+    out.write_text("before")
+    with pytest.raises(GlowError, match=r"^theirs\.pt: .*other objects than tensors.*\.$"):
+        import_flow(tmp_path / "theirs.pt", out)
+    assert out.read_text() == "before"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ours.safetensors", "theirs.pt"]
+
+
+@pytest.mark.parametrize("out", ["flow.pt", "nowhere/flow.safetensors"])
+def test_a_place_that_cannot_be_written_is_refused_first(tmp_path, out):
+    with pytest.raises(GlowError, match="--out is"):
+        import_flow(tmp_path / "missing.pt", tmp_path / out)
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(GlowError, match=r"missing\.pt cannot be read"):
+        import_flow(tmp_path / "missing.pt", tmp_path / "flow.safetensors")
+
+
+def test_spoilt_files_are_sentences_or_flows():
+    answers = fuzz(120, seed=1)
+    assert not answers.keys() - {"sentence", "flow", "limit"}
+    assert answers["sentence"] > 60
