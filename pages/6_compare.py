@@ -25,7 +25,7 @@ readable = studies.readable(known)
 titles = words.titles(readable)
 bundled = {key: one for key, one in readable.items() if known[key].parent == studies.BUNDLED}
 found = {key: one for key, study in bundled.items() if (one := cache.of_study(study, "lead")) is not None}
-first = max(found, key=lambda key: found[key].budget, default=next(iter(known)))
+first = max(found, key=lambda key: (found[key].budget, len(found[key].effect.values)), default=next(iter(known)))
 over_all, of_one = st.columns([1, 1.15], gap="large")
 with of_one:
     key = studies.choose(known, first, lambda key: studies.name_of(key, titles, known))

@@ -3,8 +3,7 @@
 import streamlit as st
 
 from eiwflow import ui
-from eiwflow.ui import classroom, foreign, live_run
-from eiwflow.ui import run_loaders as loaders
+from eiwflow.ui import classroom, foreign, live_run, recipes, runs
 from eiwflow.ui.classroom import view
 
 page = ui.begin("Can I train one now?", "Train", needs_checkpoint=False)
@@ -12,36 +11,36 @@ page = ui.begin("Can I train one now?", "Train", needs_checkpoint=False)
 from eiwflow.ui import new_run  # noqa: E402 (the title does not wait for torch)
 
 said = st.empty()
-if refused := loaders.refusal(loaders.SHOWN):
+if refused := runs.refusal(runs.SHOWN):
     st.error(foreign.plain(refused))
-if started := loaders.started():
+if started := runs.started():
     st.toast(f"Started “{foreign.plain(started)}”: it is shown at the top of this page.")
 
-runs = loaders.listed()
-foreign.complaints(st.container(), loaders.complaints())
-if runs:
-    name = live_run.choice(runs, next(iter(loaders.devices())))
+listed = runs.listed()
+foreign.complaints(st.container(), runs.complaints())
+if listed:
+    name = live_run.choice(listed, next(iter(recipes.devices())))
     with said:
-        live_run.takeaway(runs[name])
-    live_run.show(runs[name], page)
+        live_run.takeaway(listed[name])
+    live_run.show(listed[name], page)
 
-    with st.expander(f"All runs ({len(runs)})"):
-        live_run.manage(runs, name)
+    with st.expander(f"All runs ({len(listed)})"):
+        live_run.manage(listed, name)
 
 st.subheader("Start a run")
-if refused := loaders.refusal(loaders.NEW):
+if refused := runs.refusal(runs.NEW):
     st.error(foreign.plain(refused))
 view.waiting()
 if classroom.may_start():
-    say_times = new_run.draw(None if runs else said)
+    say_times = new_run.draw(None if listed else said)
 else:
     st.info("This server is read-only. Install eiwflow to train a flow of your own.")
 
 ui.how_to_read("train")
 
-if runs and (more := ui.more_evidence()).open:
+if listed and (more := ui.more_evidence()).open:
     with more:
-        shown = runs[name]
+        shown = listed[name]
         if shown.progress.levels:
             ui.table([level.row() for level in shown.progress.levels])
             st.caption(
@@ -58,5 +57,5 @@ if runs and (more := ui.more_evidence()).open:
         st.code(shown.run.log_end(), language=None, wrap_lines=True)
 
 ui.closing(page, "One training makes a flow to look at. Whether its split is a better one takes several seeds of both.")
-if classroom.may_start() and not (runs and runs[name].state.alive):
+if classroom.may_start() and not (listed and listed[name].state.alive):
     say_times()  # at the end: everything else stands meanwhile, but what moves would have to wait

@@ -42,7 +42,7 @@ _BITS = {
 def scale(progress: Progress, floor: float | None = None) -> tuple[float, float]:
     """Return the whole bits between which a run's curves stand: the same for train and test, and while they fall."""
     values = [
-        *progress.train.tolist(), *progress.test.tolist(), *([] if floor is None else [floor - 0.1]), _LOW, _HIGH
+        *progress.train.tolist(), *progress.test.tolist(), *([] if floor is None else [floor]), _LOW, _HIGH
     ]  # fmt: skip
     finite = [value for value in values if math.isfinite(value)]
     return float(max(math.floor(min(finite)), 0)), float(min(math.ceil(max(finite)), _MOST))
@@ -93,7 +93,7 @@ def curves(ends: tuple[float, float], floor: float | None = None) -> dict[str, A
         }
         layers.append({**line, "mark": {"type": "rule", "strokeDash": [2, 3], "color": palette.REFERENCE}})
         layers.append({**line, "mark": words, "encoding": {"y": bits, "x": {"value": "width"}}})
-    return {"height": 330, "layer": layers}
+    return {"height": 290, "layer": layers}
 
 
 def curve_rows(progress: Progress) -> list[dict[str, Any]]:

@@ -103,14 +103,14 @@ def _take_photo(shape: tuple[int, int, int]) -> None:
 def _train() -> None:
     """Start the one-minute preset on faces; what refuses it is said on the stage."""
     from ..training.run import RunDirectory, runs_root
-    from . import run_loaders
+    from . import recipes, runs
 
     st.session_state.pop("_lesson_refusal", None)
-    run_loaders.start(lambda: run_loaders.preset_recipe("minute", default.DATA, "weighted"), "cpu")
-    if (refusal := run_loaders.refusal(run_loaders.NEW)) is not None:
+    runs.start(lambda: recipes.preset_recipe("minute", default.DATA, "weighted"), "cpu")
+    if (refusal := runs.refusal(runs.NEW)) is not None:
         st.session_state["_lesson_refusal"] = refusal, time.time()
     else:
-        st.session_state["_lesson_waits"] = not run_loaders.started()  # the page Train would say it again
+        st.session_state["_lesson_waits"] = not runs.started()  # the page Train would say it again
         if not st.session_state["_lesson_waits"]:
             st.session_state["_lesson_run"] = RunDirectory(runs_root() / st.session_state["run"]).path
 
@@ -156,14 +156,14 @@ def _tell(path: Path) -> None:
 def _training(path: Path, alive: bool) -> dict[str, Any]:
     """Return how a training goes, as the stage reads it."""
     from ..training.run import RunDirectory, RunError
-    from . import run_loaders
+    from . import runs
 
     run = RunDirectory(path)
     try:
-        progress = run_loaders.progress(run)
+        progress = runs.progress(run)
     except RunError as error:  # it was deleted meanwhile
         return {"error": str(error), "ended": True}
-    samples = run_loaders.newest_samples(run)
+    samples = runs.newest_samples(run)
     told: dict[str, Any] = {
         "alive": alive,
         "step": max(0, progress.step),

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from ..figures import train as figures
-from . import classroom, gone, parts, routes, state
-from . import run_loaders as loaders
+from . import classroom, gone, parts, routes, runs, state
 from .foreign import plain
 from .loaders import floor
 
@@ -24,46 +23,46 @@ CURVES = (
 )
 
 
-def choice(runs: dict[str, loaders.Listed], device: str) -> str:
+def choice(known: dict[str, runs.Listed], device: str) -> str:
     """Draw the choice of a run, the living one first, with the buttons that its state allows; return its name."""
-    if (asked := state.wanted("run")) is not None and asked not in runs:
-        gone.stop(st.container(), "run", gone.run(asked), labels(runs))
-    first = next((name for name, one in runs.items() if one.state.alive), next(iter(runs)))
-    called = labels(runs)
+    if (asked := state.wanted("run")) is not None and asked not in known:
+        gone.stop(st.container(), "run", gone.run(asked), labels(known))
+    first = next((name for name, one in known.items() if one.state.alive), next(iter(known)))
+    called = labels(known)
     chosen, buttons = st.columns([2.3, 1], gap="large", vertical_alignment="bottom")
     name = state.choice(
         "run",
-        list(runs),
+        list(known),
         first,
-        lambda: chosen.selectbox("Run", list(runs), format_func=lambda name: called[name], key="run"),
+        lambda: chosen.selectbox("Run", list(known), format_func=lambda name: called[name], key="run"),
         name="the run",
     )
     state.write_url({"run": name})
     for sentence in state.notes():
         st.info(sentence)
-    run, now = runs[name].run, runs[name].state
+    run, now = known[name].run, known[name].state
     with buttons, st.container(horizontal=True):
         if not classroom.may_change(run.path):
             return name
         if now.name == "running":
-            st.button("Pause", on_click=loaders.ask, args=(run, True), key="pause", help="Saves, and frees the device.")
+            st.button("Pause", on_click=runs.ask, args=(run, True), key="pause", help="Saves, and frees the device.")
         if now.alive:
-            st.button("Stop", on_click=loaders.ask, args=(run, False), key="stop", help="Finishes the step and saves.")
+            st.button("Stop", on_click=runs.ask, args=(run, False), key="stop", help="Finishes the step and saves.")
             if now.frozen:
-                st.button("Kill", on_click=loaders.kill, args=(run,), key="kill", help="Ends its process at once.")
+                st.button("Kill", on_click=runs.kill, args=(run,), key="kill", help="Ends its process at once.")
         elif now.name != "finished":
-            st.button("Resume", on_click=loaders.resume, args=(run, device), key="resume", type="primary")
+            st.button("Resume", on_click=runs.resume, args=(run, device), key="resume", type="primary")
     return name
 
 
-def labels(runs: dict[str, loaders.Listed]) -> dict[str, str]:
+def labels(known: dict[str, runs.Listed]) -> dict[str, str]:
     """Return what each run is called, each differently: Streamlit finds an option by its label."""
-    titles = {name: one.run.title for name, one in runs.items()}
+    titles = {name: one.run.title for name, one in known.items()}
     several = {title for title, count in Counter(titles.values()).items() if count > 1}
     return {name: f"{title} ({name[-6:]})" if title in several else title for name, title in titles.items()}
 
 
-def show(one: loaders.Listed, page: Visit) -> None:
+def show(one: runs.Listed, page: Visit) -> None:
     """Draw a run: how it ended, if it has; its curves, samples and channels, every second while it lives."""
     run, now = one.run, one.state
     if now.name in ("failed", "crashed"):
@@ -71,24 +70,24 @@ def show(one: loaders.Listed, page: Visit) -> None:
         if end := run.log_end():
             st.caption("The end of its log:")
             st.code(end, language=None, wrap_lines=True)
-    loaders.open_links(run, page, now.alive)
+    runs.open_links(run, page, now.alive)
     st.fragment(_draw, run_every=1 if now.alive else None)(one)
 
 
-def takeaway(one: loaders.Listed) -> None:
+def takeaway(one: runs.Listed) -> None:
     """Say what has come of a run, every second while it lives."""
     st.fragment(_say, run_every=1 if one.state.alive else None)(one.run)
 
 
 def _say(run: RunDirectory) -> None:
-    if (now := loaders.look_at(run)) is not None:
+    if (now := runs.look_at(run)) is not None:
         parts.takeaway(now.in_words(), now.longest_words() if now.state.alive else "")
 
 
-def _draw(one: loaders.Listed) -> None:
+def _draw(one: runs.Listed) -> None:
     from ..analysis.words import train as words
 
-    run, look = one.run, loaders.look_at(one.run)
+    run, look = one.run, runs.look_at(one.run)
     if look is None:
         st.info("This run has been removed meanwhile, here or by someone else; nothing else has changed.")
         return
@@ -113,7 +112,7 @@ def _draw(one: loaders.Listed) -> None:
         )
         st.caption(words.gap(progress) or "Train and test share one scale.")
     with right:
-        if (newest := loaders.newest_samples(run)) is not None:
+        if (newest := runs.newest_samples(run)) is not None:
             st.html(figures.samples(newest[1], f"16 samples at step {newest[0]:,}, of the same ε at every step."))
     splitting = [level for level in progress.levels if level.order is not None and level.redundancy]
     if splitting:
@@ -140,22 +139,22 @@ def _zoomed() -> None:
     """Do nothing: Streamlit forgets a zoom at the next second's data, unless somebody asks for it."""
 
 
-def manage(runs: dict[str, loaders.Listed], name: str) -> None:
+def manage(known: dict[str, runs.Listed], name: str) -> None:
     """Draw the list of runs; what can be done with the one that is shown; and curves of several together."""
-    one = runs[name]
-    parts.table([listed.row() for listed in runs.values()])
+    one = known[name]
+    parts.table([listed.row() for listed in known.values()])
     if classroom.may_change(one.run.path):
         _change(one, name)
     others = st.multiselect(
         "Compare its curves with those of",
-        [other for other in runs if other != name],
-        format_func=lambda other: labels(runs)[other],
+        [other for other in known if other != name],
+        format_func=lambda other: labels(known)[other],
         max_selections=figures.MOST_RUNS - 1,
         key="compared",
     )
     if others:
         # Two runs may have been given one name.
-        together = {f"{runs[key].run.title} ({key[-6:]})": runs[key].progress for key in [name, *others]}
+        together = {f"{known[key].run.title} ({key[-6:]})": known[key].progress for key in [name, *others]}
         st.vega_lite_chart(
             figures.compared_rows(together),
             figures.compared(list(together)),
@@ -169,7 +168,7 @@ def manage(runs: dict[str, loaders.Listed], name: str) -> None:
         )
 
 
-def _change(one: loaders.Listed, name: str) -> None:
+def _change(one: runs.Listed, name: str) -> None:
     """Draw what can be done with the run that is shown, for who may."""
     from ..training.run import MAX_TITLE
 
@@ -180,7 +179,7 @@ def _change(one: loaders.Listed, name: str) -> None:
             one.run.title,
             max_chars=MAX_TITLE,
             key=f"title-{name}",
-            on_change=loaders.rename,
+            on_change=runs.rename,
             args=(one.run, f"title-{name}"),
             width=320,
         )
@@ -189,4 +188,4 @@ def _change(one: loaders.Listed, name: str) -> None:
             st.markdown(
                 f"Delete **{plain(one.run.title)}** with its checkpoint, curves and samples? This cannot be undone."
             )
-            st.button("Delete it for good", on_click=loaders.delete, args=(one.run,), key="delete", type="primary")
+            st.button("Delete it for good", on_click=runs.delete, args=(one.run,), key="delete", type="primary")

@@ -23,9 +23,7 @@ from ..flow.policies import PARTITIONS, split_name
 from ..training.presets import PRESETS
 from ..training.recipe import BOUNDS as RECIPE_BOUNDS
 from ..training.recipe import OPTIMISERS, Recipe
-from . import loaders as shared
-from . import parts
-from . import run_loaders as loaders
+from . import loaders, parts, recipes, runs
 from .foreign import plain
 
 #: Stands for the data set that a preset names; the one for settings of one's own then.
@@ -117,7 +115,7 @@ CONTROLS: tuple[Mapping[str, Number | Choice | Toggle], ...] = (
         "seed": Number("Seed", 0, 1),
     },
     {
-        "iterations": Number("Training steps", 1000, 100, bounds=(1, loaders.MOST_ITERATIONS)),
+        "iterations": Number("Training steps", 1000, 100, bounds=(1, recipes.MOST_ITERATIONS)),
         "batch": Number("Images a step", 64, 8),
         "flip": Toggle("Mirror half of the images", MIRROR_HELP),
     },
@@ -132,7 +130,7 @@ def draw(said: DeltaGenerator | None) -> Callable[[], None]:
     what, order, weights, where = st.columns([1.6, 1, 1, 1.3], gap="medium", vertical_alignment="bottom")
     what.selectbox(
         "Data set, or the path of an .npz file or a folder",
-        [PRESETS_OWN, *shared.data_sets()],
+        [PRESETS_OWN, *loaders.data_sets()],
         key="train-data",
         accept_new_options=True,
         help=f"{PRESETS_OWN}: the one on its card, {OWN_DATA} below. Paths are on the machine that runs this app.",
@@ -144,14 +142,14 @@ def draw(said: DeltaGenerator | None) -> Callable[[], None]:
         key="weights",
         help=WEIGHTS_HELP,
     )
-    names = loaders.devices()
+    names = recipes.devices()
     device = where.selectbox("Device", list(names), format_func=lambda name: f"{name}: {names[name]}", key="device")
-    titles, known = {}, loaders.timings(device)
+    titles, known = {}, recipes.timings(device)
     for preset, column in zip(PRESETS, st.columns(len(PRESETS), gap="medium"), strict=True):
         with column, st.container(border=True, height="stretch"):
             titles[preset] = st.empty()
             titles[preset].markdown(_title(preset, known))  # at once: what stands below it does not move
-            if (result := loaders.result(preset)) is not None:
+            if (result := recipes.result(preset)) is not None:
                 st.html(figures.result(*result))
             st.button(
                 "Start",
@@ -159,14 +157,14 @@ def draw(said: DeltaGenerator | None) -> Callable[[], None]:
                 on_click=_start,
                 args=(preset,),
                 width="stretch",
-                help=f"`{preset}` on the command line: {loaders.settings_in_words(preset)}",
+                help=f"`{preset}` on the command line: {recipes.settings_in_words(preset)}",
             )
     with st.expander("Settings of your own"):
         _own_settings()
         estimate = st.empty()
         st.button("Start with these settings", key="start-own", on_click=_start)
 
-    def say(timings: dict[str, loaders.PresetTime] | None) -> None:
+    def say(timings: dict[str, recipes.PresetTime] | None) -> None:
         for preset, title in titles.items():
             title.markdown(_title(preset, timings))
         with estimate:
@@ -177,7 +175,7 @@ def draw(said: DeltaGenerator | None) -> Callable[[], None]:
 
     def wait() -> None:
         pulse = st.empty()
-        while (timings := loaders.timings(device)) is None:
+        while (timings := recipes.timings(device)) is None:
             time.sleep(WAIT_S)
             pulse.empty()  # whatever is sent lets Streamlit see whether something was clicked meanwhile
         say(timings)
@@ -186,19 +184,19 @@ def draw(said: DeltaGenerator | None) -> Callable[[], None]:
     return wait
 
 
-def _title(preset: str, timings: dict[str, loaders.PresetTime] | None) -> str:
+def _title(preset: str, timings: dict[str, recipes.PresetTime] | None) -> str:
     """Return what a preset is called: how long it takes, where that is known."""
     named = preset.replace("-", " ").capitalize()
-    return f"#### {f'About {loaders.duration(timings[preset].seconds)}' if timings else named}"
+    return f"#### {f'About {recipes.duration(timings[preset].seconds)}' if timings else named}"
 
 
-def _answer(device: str, what: str, timings: dict[str, loaders.PresetTime] | None) -> str:
+def _answer(device: str, what: str, timings: dict[str, recipes.PresetTime] | None) -> str:
     if timings is None:
         return f"Yes, on {device} ({what}); how long it takes is being measured on a few steps."
     if not timings:
         return f"Yes, on {device} ({what})."
     seconds, preset = min((timings[preset].seconds, preset) for preset in timings)
-    return f"Yes: the preset {preset} takes about {loaders.duration(seconds)} on {device}, by a few timed steps."
+    return f"Yes: the preset {preset} takes about {recipes.duration(seconds)} on {device}, by a few timed steps."
 
 
 def _own_settings() -> None:
@@ -220,7 +218,7 @@ def _own_recipe() -> Recipe:
     of_flow = {field.name for field in dataclasses.fields(FlowConfig)}
     flow = {name: value for name, value in chosen.items() if name in of_flow}
     settings = {name: value for name, value in chosen.items() if name not in of_flow}
-    return loaders.recipe(_data_name() or OWN_DATA, size, flow, settings)
+    return recipes.recipe(_data_name() or OWN_DATA, size, flow, settings)
 
 
 def _data_name() -> str | None:
@@ -233,8 +231,8 @@ def _start(preset: str | None = None) -> None:
     """Start what the widgets say at the click: one that was typed into just before has not been drawn since."""
     chosen = st.session_state
     split = split_name(chosen["order"], chosen["weights"])
-    loaders.start(
-        _own_recipe if preset is None else partial(loaders.preset_recipe, preset, _data_name(), split),
+    runs.start(
+        _own_recipe if preset is None else partial(recipes.preset_recipe, preset, _data_name(), split),
         chosen["device"],
     )
 
@@ -245,11 +243,11 @@ def _say_estimate(device: str) -> None:
 
     try:
         chosen = _own_recipe()
-        needed = loaders.memory(chosen, device)
+        needed = recipes.memory(chosen, device)
     except (ConfigError, data.DataError) as error:
         st.error(plain(error))
         return
     took = [f"{needed / 2**20:,.0f} MiB of memory"]
-    if (seconds := loaders.seconds(chosen, device)) is not None:
-        took.insert(0, loaders.duration(seconds))
+    if (seconds := recipes.seconds(chosen, device)) is not None:
+        took.insert(0, recipes.duration(seconds))
     st.markdown(f"About {' and '.join(took)} on {device}, by what flows of other sizes took: an estimate.")

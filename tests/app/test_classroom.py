@@ -18,7 +18,7 @@ from eiwflow.cli.parser import build_parser
 from eiwflow.training import worker
 from eiwflow.training.loop import train
 from eiwflow.training.run import DeviceTaken, RunDirectory, RunError
-from eiwflow.ui import classroom, navigation, new_study, run_loaders
+from eiwflow.ui import classroom, navigation, new_study, recipes, runs
 from eiwflow.ui.classroom import join, people
 from eiwflow.ui.classroom import queue as queues
 from eiwflow.ui.classroom.board import MOST_SCENES, MOST_VISITORS, Board
@@ -419,9 +419,9 @@ def test_a_student_sees_no_buttons_for_anothers_run_and_pressing_them_changes_no
     come()
     at = visit_page(TRAIN)
     assert offered(at) == set() and not at.exception
-    for act in (run_loaders.delete, run_loaders.kill, lambda run: run_loaders.ask(run, False)):
+    for act in (runs.delete, runs.kill, lambda run: runs.ask(run, False)):
         act(run)
-        assert "Only the student who started it" in run_loaders.st.session_state["_refused"][1]
+        assert "Only the student who started it" in recipes.st.session_state["_refused"][1]
     assert run.path.is_dir()
     come(people.TEACHER)
     assert offered(visit_page(TRAIN)) == labels

@@ -31,7 +31,7 @@ from eiwflow.training.loop import train
 from eiwflow.training.presets import PRESETS
 from eiwflow.training.recipe import Recipe
 from eiwflow.training.run import RunDirectory, RunError, all_runs, runs_root
-from eiwflow.ui import loaders, new_run, run_loaders
+from eiwflow.ui import loaders, new_run, recipes, runs
 
 from ..training.test_resume import signalled_at
 from ..training.tiny import tiny_data, tiny_run
@@ -39,16 +39,16 @@ from .conftest import APP, PATIENCE_S, first_screen, sentences, url, visit_page
 
 STEP_S = 0.05
 #: The page's own, in whose place every test has another.
-BEGIN_TO_TIME = run_loaders._timer
+BEGIN_TO_TIME = recipes._timer
 
 
 @pytest.fixture(autouse=True)
-def timed(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> Future[dict[str, run_loaders.PresetTime]]:
+def timed(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> Future[dict[str, recipes.PresetTime]]:
     """Return what the page takes for a timing of this machine; there is no checkpoint at all."""
-    timer: Future[dict[str, run_loaders.PresetTime]] = Future()
-    timing = Timing(run_loaders.preset_recipe("five-minutes", "photos32", "weighted"), STEP_S, 0.1)
-    timer.set_result({name: run_loaders.PresetTime(timing, 70.0 * i) for i, name in enumerate(PRESETS, 1)})
-    monkeypatch.setattr(run_loaders, "_timer", lambda device: timer)
+    timer: Future[dict[str, recipes.PresetTime]] = Future()
+    timing = Timing(recipes.preset_recipe("five-minutes", "photos32", "weighted"), STEP_S, 0.1)
+    timer.set_result({name: recipes.PresetTime(timing, 70.0 * i) for i, name in enumerate(PRESETS, 1)})
+    monkeypatch.setattr(recipes, "_timer", lambda device: timer)
     return timer
 
 
@@ -115,23 +115,23 @@ def test_without_a_run_or_a_checkpoint_the_page_answers_its_question() -> None:
     assert not at.exception and not at.error
     assert "the preset minute takes about 70 s on cpu, by a few timed steps." in sentences(at)
     assert {"Start", "Start with these settings"} == labels(at) and len(at.button) == len(PRESETS) + 1
-    measured = json.loads((run_loaders.PICTURES / "minute.json").read_bytes())
+    measured = json.loads((recipes.PICTURES / "minute.json").read_bytes())
     minutes = measured["cpu_seconds"] / 60
     assert f"faces16: {measured['test_bits_per_dim']:.2f} bits/dim after {minutes:.1f} minutes" in sentences(at)
     assert not charts(at)
 
 
 def test_while_the_device_is_being_timed_everything_else_stands(
-    timed: Future[dict[str, run_loaders.PresetTime]], monkeypatch: pytest.MonkeyPatch
+    timed: Future[dict[str, recipes.PresetTime]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[str] = []
     asked: list[str] = []
 
-    def timings(device: str) -> dict[str, run_loaders.PresetTime] | None:
+    def timings(device: str) -> dict[str, recipes.PresetTime] | None:
         asked.append(device)
         return None if len(asked) < 4 else timed.result()
 
-    monkeypatch.setattr(run_loaders, "timings", timings)
+    monkeypatch.setattr(recipes, "timings", timings)
     monkeypatch.setattr("eiwflow.ui.new_run.parts.takeaway", said.append)
     at = open_train()
     assert not at.exception and {"Start", "Start with these settings"} == labels(at)
@@ -140,7 +140,7 @@ def test_while_the_device_is_being_timed_everything_else_stands(
 
 
 def test_a_device_that_cannot_be_timed_can_be_trained_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_loaders, "timings", lambda device: {})
+    monkeypatch.setattr(recipes, "timings", lambda device: {})
     at = open_train()
     assert not at.exception and not at.error and "Yes, on cpu (" in sentences(at)
     assert "#### Quarter hour" in sentences(at) and len(at.button) == len(PRESETS) + 1
@@ -150,7 +150,7 @@ def test_a_timing_ends_without_times_whatever_goes_wrong(monkeypatch: pytest.Mon
     def fail(device: str) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(run_loaders, "time_presets", fail)
+    monkeypatch.setattr(recipes, "time_presets", fail)
     assert BEGIN_TO_TIME("nowhere").result(timeout=10) == {}
 
 
@@ -169,15 +169,15 @@ def test_images_that_were_replaced_are_read_anew(tmp_path: Path, kind: str) -> N
             Image.fromarray(picture).save(path / f"{number}.png")
 
     write(seed=0)
-    first = run_loaders._read(str(path), flow)
-    assert run_loaders._read(str(path), flow) is first
+    first = recipes._read(str(path), flow)
+    assert recipes._read(str(path), flow) is first
     write(seed=1)
-    assert not np.array_equal(run_loaders._read(str(path), flow).train[:8], first.train[:8])
+    assert not np.array_equal(recipes._read(str(path), flow).train[:8], first.train[:8])
 
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_the_result_of_a_preset_was_measured_with_its_settings(preset: str) -> None:
-    said = json.loads((run_loaders.PICTURES / f"{preset}.json").read_bytes())
+    said = json.loads((recipes.PICTURES / f"{preset}.json").read_bytes())
     options = cli.build_parser().parse_args(shlex.split(said["command"])[3:])
     given = {**PRESETS.get(options.preset, {}), **{k: v for k, v in vars(options).items() if v is not None}}
     assert {name: given[name] for name in PRESETS[preset]} == PRESETS[preset]
@@ -251,9 +251,9 @@ def test_what_is_too_much_is_said_before_it_is_tried_and_refused(
 
 def test_data_that_are_not_there_are_a_sentence(tmp_path: Path, calls: list[tuple[object, ...]]) -> None:
     # AppTest does not know options that were typed in.
-    run_loaders.start(lambda: run_loaders.preset_recipe("minute", str(tmp_path / "at all.npz"), "weighted"), "cpu")
-    assert "at all.npz" in run_loaders.refusal(run_loaders.NEW) and not calls
-    assert run_loaders.refusal(run_loaders.SHOWN) is None
+    runs.start(lambda: recipes.preset_recipe("minute", str(tmp_path / "at all.npz"), "weighted"), "cpu")
+    assert "at all.npz" in runs.refusal(runs.NEW) and not calls
+    assert runs.refusal(runs.SHOWN) is None
 
 
 def test_a_second_start_is_refused_with_a_sentence_and_changes_nothing(
@@ -268,7 +268,7 @@ def test_a_second_start_is_refused_with_a_sentence_and_changes_nothing(
     at.button(key="start-minute").click().run()
     assert "on cpu already" in at.error[0].value and not at.exception
     assert held.status() == before and all_runs(runs_root()) == [held]
-    monkeypatch.setattr(run_loaders, "FRESH_S", 0.0)
+    monkeypatch.setattr(runs, "FRESH_S", 0.0)
     at.run()
     assert not at.error
 
@@ -425,10 +425,10 @@ def test_a_run_gets_another_name() -> None:
 
 
 def test_a_run_removed_under_the_open_page_is_a_sentence(held: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
-    open_page = run_loaders.listed()  # what the parts that draw themselves anew every second go on with
+    open_page = runs.listed()  # what the parts that draw themselves anew every second go on with
     shutil.rmtree(held.path)
     with monkeypatch.context() as patched:
-        patched.setattr(run_loaders, "listed", lambda: open_page)
+        patched.setattr(runs, "listed", lambda: open_page)
         at = open_train()
         assert not at.exception and "has been removed meanwhile" in at.info[0].value
     assert not at.run().exception
@@ -482,7 +482,7 @@ def test_a_path_outside_of_the_allowed_folders_is_refused_without_a_word_on_what
         "dots out": f"{tmp_path}/allowed/../secret",
     }[kind]  # fmt: skip
     with pytest.raises(DataError, match=r"^This server reads no images there\. EIWFLOW_DATA_ROOTS names") as refused:
-        run_loaders.recipe(str(path), 16, {"levels": 2, "steps": 1, "width": 8}, {})
+        recipes.recipe(str(path), 16, {"levels": 2, "steps": 1, "width": 8}, {})
     assert "family" not in str(refused.value) and "secret" not in str(refused.value)
 
 
@@ -493,11 +493,11 @@ def test_without_a_setting_the_home_folder_is_read_by_this_machine_alone(
     monkeypatch: pytest.MonkeyPatch, address: str, home: bool
 ) -> None:
     monkeypatch.delenv("EIWFLOW_DATA_ROOTS")
-    monkeypatch.setattr(run_loaders.st, "get_option", {"server.address": address}.get)
-    assert run_loaders.data_roots() == ([Path.home().resolve()] if home else [])
+    monkeypatch.setattr(recipes.st, "get_option", {"server.address": address}.get)
+    assert recipes.data_roots() == ([Path.home().resolve()] if home else [])
 
 
 def test_a_run_from_the_page_is_not_endless() -> None:
-    settings = {"iterations": run_loaders.MOST_ITERATIONS + 1, "batch": 8}
+    settings = {"iterations": recipes.MOST_ITERATIONS + 1, "batch": 8}
     with pytest.raises(ConfigError, match=r"^iterations is 200,001; a run from this page has at most 200,000"):
-        run_loaders.recipe("photos32", 16, {"levels": 2, "steps": 1, "width": 8}, settings)
+        recipes.recipe("photos32", 16, {"levels": 2, "steps": 1, "width": 8}, settings)
