@@ -35,9 +35,9 @@ export const worth = {
       context.textAlign = "right";
       for (const v of [low, 0, high]) if (v === 0 || Math.abs(y(v) - y(0)) > 24) context.fillText(minus(v.toFixed(2)), left - 8, y(v) + 6);
       context.textAlign = "left";
-      context.fillText(number(budgets[0]), left, height - 30);
-      context.textAlign = "right";
-      context.fillText(`${number(budgets.at(-1))} ${width < 500 ? "images" : "training images seen"}`, width - right, height - 30);
+      context.textAlign = "center";                  // under the dots
+      if (budgets.at(-1) > budgets[0]) context.fillText(number(budgets[0]), x(budgets[0]), height - 30);
+      context.fillText(`${number(budgets.at(-1))} ${width < 500 ? "images" : "training images seen"}`, Math.min(x(budgets.at(-1)), width - (width < 500 ? 70 : 130)), height - 30);
       context.textAlign = "left";
       context.fillText(width < 500 ? "lead in bits/dim, 95 % interval" : "lead over the strongest rival, bits/dim (95 % interval)", left, height - 6);
       if (!voted) return;
