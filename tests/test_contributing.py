@@ -13,7 +13,7 @@ from eiwflow.data import registry
 from eiwflow.data.registry import DATASETS, DataSet
 from eiwflow.figures import checkpoint as figures
 from eiwflow.flow import ConfigError, MultiScaleFlow
-from eiwflow.flow.channel_weights import Weights
+from eiwflow.flow.channel_weights import ChannelWeights
 from eiwflow.flow.config import NAMED_SPLITS, parse_split
 from eiwflow.flow.policies import ORDERS, WEIGHTS, Order, by_number
 from eiwflow.ui import navigation
@@ -60,7 +60,7 @@ def test_an_order_is_a_function_and_a_row(monkeypatch, tmp_path):
 
 
 def test_a_weighting_is_a_class_and_a_row(monkeypatch):
-    class Halved(Weights):
+    class Halved(ChannelWeights):
         """Weighs half as strongly."""
 
         def log_weights(self, x):
@@ -125,7 +125,7 @@ def test_the_files_and_names_that_the_page_sends_one_to_are_there():
         "ImageData",
         "ORDERS",
         "WEIGHTS",
-        "Weights",
+        "ChannelWeights",
         "MEASURES",
         "Look",
         "SUBJECTS",

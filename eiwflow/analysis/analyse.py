@@ -135,7 +135,7 @@ def _trace(request: Request) -> dict[str, Any]:
                 "level": level.number,
                 "order": None if level.order is None else level.order.tolist(),
                 "log_weights": None if level.log_weights is None else level.log_weights[0].tolist(),
-                "weights_applied": level.weighed,
+                "weights_applied": level.weighted,
                 "log_dets": {name: value.item() for name, value in level.log_dets.items()},
                 **{
                     name: None if tensor is None else _moments(tensor)

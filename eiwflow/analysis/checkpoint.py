@@ -25,7 +25,7 @@ _PLACES = {
     ".actnorm.": "actnorm",
     ".mixing.": "mixing",
     ".coupling.": "coupling",
-    "shuffle.weights.": "shuffle",
+    "shuffle.": "shuffle",
     "split.prior.": "prior",
     "top.prior.": "prior",
 }

@@ -17,7 +17,7 @@ from torch import Tensor
 from ..flow import FlowConfig, MultiScaleFlow, dequantise
 from ..flow.conv1x1 import mix
 from ..flow.initialise import principal_rotation
-from ..flow.partitions import NEIGHBOURS, by_chance, by_information, in_turn, told
+from ..flow.partitions import NEIGHBOURS, alternating, at_random, by_information, told
 from ..flow.policies import ORDERS
 
 #: Draws of random partitions.
@@ -107,15 +107,15 @@ def coverage(config: FlowConfig, images: Tensor, level: int = 1, seed: int = 0) 
     by_luck = len(NEIGHBOURS) / (2 * judged.numel() / judged.shape[1])
     known = (told(judged).numpy() - by_luck).clip(min=0)
     np.fill_diagonal(known, 0)
-    last = None if at.shuffle is None else ORDERS[config.order].stays(fitted)
-    chance = [by_chance(fitted, steps, last, draw) for draw in range(DRAWS)]
+    last = None if at.shuffle is None else ORDERS[config.order].last_half(fitted)
+    chance = [at_random(fitted, steps, last, draw) for draw in range(DRAWS)]
     return Coverage(
         level=level,
         steps=config.steps,
         init=config.init,
         partition=config.partition,
         information=known,
-        alternating=_seen(known, in_turn(fitted, steps)),
+        alternating=_seen(known, alternating(fitted, steps)),
         random=np.stack([_seen(known, stands) for stands in chance]),
         by_information=_seen(known, by_information(fitted, steps, last)),
     )

@@ -2,7 +2,7 @@
 
 from .actnorm import ActNorm
 from .bijection import Bijection, NotInitialisedError, ShapeError
-from .channel_weights import Solver, Weights
+from .channel_weights import ChannelWeights, Solver, Weights
 from .config import ConfigError, FlowConfig
 from .conv1x1 import InvertibleConvolution
 from .coupling import AffineCoupling
@@ -27,6 +27,7 @@ __all__ = [
     "ActNorm",
     "AffineCoupling",
     "Bijection",
+    "ChannelWeights",
     "ConfigError",
     "FlowConfig",
     "InvertibleConvolution",

@@ -69,7 +69,7 @@ class Solver(nn.Module):
         return soft_bound(self.out(torch.relu(self.hidden(pooled))), LOG_WEIGHT_BOUND)
 
 
-class Weights(Bijection):
+class ChannelWeights(Bijection):
     r"""Multiply every channel of every image by its weight ω, in two passes as two couplings do.
 
     .. math:: b' = ω_b(a) b, \qquad a' = ω_a(b') a, \qquad \log|\det| = H W \sum_c \log ω_c(x)
@@ -85,7 +85,7 @@ class Weights(Bijection):
 
     Reference: Chen et al., EIW-Flow, 2024, arXiv:2407.04958, on the Solver.
 
-    >>> weights, x = Weights(4), torch.randn(2, 4, 8, 8)
+    >>> weights, x = ChannelWeights(4), torch.randn(2, 4, 8, 8)
     >>> y, log_det = weights(x)
     >>> torch.allclose(weights.inverse(y), x)
     True
@@ -133,3 +133,7 @@ class Weights(Bijection):
 
 def _rows(x: Tensor) -> Tensor:
     return x.permute(0, 2, 3, 1).reshape(len(x), -1, x.shape[1])
+
+
+#: The name of :class:`ChannelWeights` in version 0.1.
+Weights = ChannelWeights

@@ -10,7 +10,7 @@ from typing import Any
 
 from .bijection import ConfigError as ConfigError
 from .coupling import COUPLINGS, PADDINGS
-from .policies import DEALS, PARTITIONS, order_by_variance, partition_for
+from .policies import INIT_ALIASES, PARTITIONS, order_by_variance, partition_for
 from .policies import NAMED_SPLITS as NAMED_SPLITS
 from .policies import ORDERS as ORDERS
 from .policies import WEIGHTS as WEIGHTS
@@ -22,7 +22,7 @@ TOP_PRIORS = ("standard", "constant")
 #: Initialisations that start from principal channels, so that variances and partitions have a meaning.
 ROTATED = ("principal", "linear")
 #: The words that ``init`` may be given by; a config holds ``principal``, ``linear`` or ``random``.
-INITS = (*DEALS, *ROTATED, "random")
+INITS = (*INIT_ALIASES, *ROTATED, "random")
 MEMORIES = ("store", "recompute")
 #: What ``keep`` may be: the fraction of a level's channels that is passed on, or ``auto``.
 KEEPS: tuple[float | str, ...] = (0.25, 0.5, 0.75, "auto")
@@ -68,9 +68,9 @@ class FlowConfig:
         permutation_seed: draws the order ``random`` and the partition ``random``.
         memory: what a gradient needs: ``store`` everything, or ``recompute`` it from the input of every step. No value
             of the density depends on it.
-        order: which half is passed on. ``entropy``: the channels of largest spectral redundancy; ``variance``: the
+        order: which channels are passed on. ``entropy``: the channels of largest spectral redundancy; ``variance``: the
             principal channels of largest variance; ``variance-reversed``: those of smallest; ``random``: drawn once;
-            ``first`` factors out the first half, ``last`` the last (with principal channels these two are orders by
+            ``first`` factors out the first ones, ``last`` the last (with principal channels these two are orders by
             variance, and are named so); ``released``: by learned weights, as the published code of EIW-Flow
             (:class:`~eiwflow.flow.released.ReleasedShuffle`), with weights ``none`` and prior ``standard``.
         weights: ``pooled``: every channel is multiplied by a weight for every image; ``none``.
@@ -314,8 +314,8 @@ def _choices(
     _check_word("init", init, INITS)
     if partition is not None:
         _check_word("partition", partition, PARTITIONS)
-    if init in DEALS:
-        init, of_init = DEALS[init]
+    if init in INIT_ALIASES:
+        init, of_init = INIT_ALIASES[init]
         partition = of_init or partition or partition_for(order)
     if init == "random":
         if ORDERS[order].by_variance is not None:

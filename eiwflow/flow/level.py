@@ -84,7 +84,7 @@ class Level(nn.Module):
                 normed = step.actnorm(x)[0].double()
                 rotation = principal_rotation(normed)
                 principal = mix(normed, rotation)
-                last = None if self.shuffle is None else self.order.stays(principal)
+                last = None if self.shuffle is None else self.order.last_half(principal)
                 stands = self.partition(principal, len(self.steps), last, self.permutation_seed)
                 matrix = rotation[stands[0]]
             elif self.rotated:

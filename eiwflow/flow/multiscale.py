@@ -114,9 +114,12 @@ class LevelTrace:
         return sum(others, start=first)
 
     @property
-    def weighed(self) -> bool:
+    def weighted(self) -> bool:
         """Whether the level multiplies its channels by weights."""
         return self.log_weights is not None
+
+    #: The name of version 0.1.
+    weighed = weighted
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,15 +1,16 @@
-r"""Who conditions whom: the halves that a level's channels are dealt to, coupling by coupling, before data train them.
+r"""Channel partitions: which half of a level's channels each coupling reads, set before the first training step.
 
-A coupling removes from one half of the channels what the other half tells of it, and a pair of couplings does so both
-ways; what two channels of one half tell of each other, they leave to others. Halves that only change places
-(:func:`in_turn`) leave most of it to all of them. The alternative is to look what channels tell of each other
-(:func:`by_information`): pairs of couplings are given the halves with the most mutual information between them, and
-what one has seen counts less when the next is dealt. :func:`by_chance` deals as often without looking.
+A coupling removes from one half of the channels what the other half predicts of it; two couplings in turn do so both
+ways. Mutual information between two channels of the same half is left to other couplings. With halves that only change
+places (:func:`alternating`) most of it is left by all of them. :func:`by_information` estimates the mutual information
+between channels, and gives pairs of couplings the halves with the most between them; what one pair has seen counts less
+for the next. :func:`at_random` draws as many different halves without an estimate.
 
-Where a level splits, the last pair is given by the order of its split: what is to stay and what is to leave. The others
-are dealt as if it saw nothing (counting what it sees gained nothing on held-out photographs, over three seeds).
+Where a level splits, its last pair of couplings has the halves of the order (:meth:`.policies.Order.last_half`). The
+others are chosen as if it saw nothing: counting what it sees gained nothing on held-out photographs, over three seeds.
 
-A deal is a list of K arrangements: the channel numbers (C,) as they stand at each coupling, those that condition first.
+A partition of K couplings is a list of K arrangements: the channel numbers (C,) as they stand at each coupling, the
+half that it reads first.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ from torch import Tensor
 
 from .bijection import generator_for
 
-#: How far, in pixels, a neighbour may be that tells of a channel, whatever a coupling's network looks at.
+#: How far, in pixels, the neighbours are that predict a channel, whatever a coupling's network looks at.
 REACH = 1
 NEIGHBOURS = [(down, right) for down in range(-REACH, REACH + 1) for right in range(-REACH, REACH + 1)]
 #: What mutual information counts, of its former worth, once a pair of couplings has seen it.
 SEEN_ONCE = 0.3
 #: Assignments that the search starts from, and from how many channels on it starts from fewer; the best end counts.
 STARTS, FEWER_STARTS, MANY = 16, 4, 192
-#: Part of the mean channel's power that every channel is taken to have at least: one far below it tells little.
+#: Part of the mean channel's power that every channel is taken to have at least: one far below it predicts little.
 FAINT = 1e-3
 #: Part of a neighbour's power that is taken to be noise of its own, so that every system of equations is regular.
 RIDGE = 1e-3
@@ -38,10 +39,10 @@ MOST_EXPLAINED = 0.999
 
 #: (channels as the first coupling would get them (N, C, H, W), K, the half (C,) bool that the last pair is of where the
 #: level splits, seed) to K arrangements.
-Deal = Callable[[Tensor, int, Tensor | None, int], list[Tensor]]
+Partition = Callable[[Tensor, int, Tensor | None, int], list[Tensor]]
 
 
-def in_turn(x: Tensor, steps: int, last: Tensor | None = None, seed: int = 0) -> list[Tensor]:
+def alternating(x: Tensor, steps: int, last: Tensor | None = None, seed: int = 0) -> list[Tensor]:
     """Return K arrangements of the channels of x: the first half and the second, which change places.
 
     Shapes: x (N, C, H, W), the level's channels as its first coupling would get them.
@@ -51,7 +52,7 @@ def in_turn(x: Tensor, steps: int, last: Tensor | None = None, seed: int = 0) ->
     return [channels.roll(step % 2 * (len(channels) // 2)) for step in range(steps)]
 
 
-def by_chance(x: Tensor, steps: int, last: Tensor | None = None, seed: int = 0) -> list[Tensor]:
+def at_random(x: Tensor, steps: int, last: Tensor | None = None, seed: int = 0) -> list[Tensor]:
     """Return K arrangements of the channels of x, every pair of random halves that do not depend on what x holds.
 
     Where it is given, the last pair is of the half ``last`` (C,) bool and the other.
@@ -64,7 +65,7 @@ def by_chance(x: Tensor, steps: int, last: Tensor | None = None, seed: int = 0) 
 
 
 def by_information(x: Tensor, steps: int, last: Tensor | None = None, seed: int = 0) -> list[Tensor]:
-    """Return K arrangements of the channels of x by what they tell of each other.
+    """Return K arrangements of the channels of x by the mutual information between them.
 
     Where it is given, the last pair is of the half ``last`` (C,) bool and the other; two couplings or one are given
     nothing else.
@@ -98,7 +99,7 @@ def arranged(halves: list[Tensor], steps: int) -> list[Tensor]:
 
 
 def seen(weights: Tensor, half: Tensor) -> Tensor:
-    """Return what is left to tell, (C, C), where a pair of couplings has seen one half (C,) bool and the other."""
+    """Return the mutual information (C, C) that is left where a pair of couplings has seen one half and the other."""
     return torch.where(half[:, None] != half, SEEN_ONCE * weights, weights)
 
 
@@ -122,13 +123,13 @@ def covariances(x: Tensor, reach: int) -> dict[tuple[int, int], Tensor]:
 
 
 def dependence(x: Tensor) -> Tensor:
-    """Return what every two channels tell of each other, both ways: :func:`told` and its transpose, (C, C) in nats."""
+    """Return the mutual information between every two channels, both ways: :func:`told` and its transpose, in nats."""
     found = told(x)
     return found + found.T
 
 
 def told(x: Tensor) -> Tensor:
-    r"""Return what every channel tells of every other, (C, C) in nats: row i, column j is i of j; the diagonal is 0.
+    r"""Return the mutual information of every channel with every other, (C, C) in nats: row i predicts column j.
 
     .. math:: I(x_i(p + d), |d| ≤ 1; x_j(p)) = −½ \log(1 − R²)
 
@@ -174,3 +175,7 @@ def best_halves(weights: Tensor, draw: int = 0) -> Tensor:
         for start in range(STARTS if channels < MANY else FEWER_STARTS)
     ]
     return torch.as_tensor(max(found, key=lambda one: one.fun).col_ind < channels // 2)
+
+
+#: The names of version 0.1.
+in_turn, by_chance = alternating, at_random

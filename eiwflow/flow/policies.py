@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from .bijection import ConfigError, generator_for
-from .channel_weights import Weights
+from .channel_weights import ChannelWeights
 from .information import redundancy
-from .partitions import Deal, by_chance, by_information, in_turn
+from .partitions import Partition, alternating, at_random, by_information
 
 #: ``keep="auto"`` passes on the channels of a larger mean spectral redundancy, in nats a pixel; white noise has 0.
 AUTO_REDUNDANCY = 0.3
@@ -50,7 +50,7 @@ class Order:
         """Whether a split is named by the order's own word, and has no weights."""
         return self.by_variance is not None or self.learned
 
-    def stays(self, x: Tensor) -> Tensor:
+    def last_half(self, x: Tensor) -> Tensor:
         """Return the half (C,) bool that a level's last two couplings work on, of channels x (N, C, H, W).
 
         Of an order that looks at features it is the first half of the order: with ``keep`` ½ what is passed on, with
@@ -111,12 +111,12 @@ ORDERS: dict[str, Order] = {
     "variance-reversed": Order(last_first, by_variance=smallest_variance_first),
     "released": Order(by_number, learned=True),
 }
-WEIGHTS: dict[str, Callable[[int, int], Weights] | None] = {"none": None, "pooled": Weights}
+WEIGHTS: dict[str, Callable[[int, int], ChannelWeights] | None] = {"none": None, "pooled": ChannelWeights}
 #: How a level's channels are divided among its couplings, where it starts from principal channels.
-PARTITIONS: dict[str, Deal] = {"alternating": in_turn, "random": by_chance, "information": by_information}
+PARTITIONS: dict[str, Partition] = {"alternating": alternating, "random": at_random, "information": by_information}
 
 #: The words of ``init`` that state a partition as well, and what they mean: (init, partition). None: by the order.
-DEALS: dict[str, tuple[str, str | None]] = {
+INIT_ALIASES: dict[str, tuple[str, str | None]] = {
     "dealt": ("principal", None),
     "dealt-by-information": ("principal", "information"),
     "dealt-by-chance": ("principal", "random"),

@@ -85,7 +85,7 @@ class Shuffle(Bijection):
         return None if self.weights is None else self.weights.log_weights(_in_order(x, self.order))
 
     def divergence(self, x: Tensor, temperature: float = 1.0) -> Tensor:
-        """Return the divergence (N,) of :meth:`Weights.divergence`; zeros where there are no weights."""
+        """Return the divergence (N,) of :meth:`ChannelWeights.divergence`; zeros where there are no weights."""
         if self.weights is None:
             return x.new_zeros(x.shape[0])
         return self.weights.divergence(_in_order(x, self.order), temperature)

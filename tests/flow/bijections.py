@@ -9,7 +9,7 @@ import pytest
 from eiwflow.flow import Bijection, FlowConfig
 from eiwflow.flow.actnorm import ActNorm
 from eiwflow.flow.bijection import reset_parameters
-from eiwflow.flow.channel_weights import Weights
+from eiwflow.flow.channel_weights import ChannelWeights
 from eiwflow.flow.config import ORDERS, PRIORS, WEIGHTS
 from eiwflow.flow.conv1x1 import InvertibleConvolution
 from eiwflow.flow.coupling import COUPLINGS, PADDINGS, AffineCoupling
@@ -39,7 +39,7 @@ BIJECTIONS: dict[str, Callable[[], Bijection]] = {
     },
     "step": lambda: Step(4, FlowConfig(width=5)),
     "step of other code": lambda: Step(4, FlowConfig(width=5, coupling="sigmoid", padding="ones")),
-    "weights": lambda: Weights(4),
+    "weights": lambda: ChannelWeights(4),
     **{
         f"shuffle {order}+{weights}": lambda order=order, weights=weights: Shuffle(4, order, weights, 7)
         for order in ORDERS
@@ -48,7 +48,7 @@ BIJECTIONS: dict[str, Callable[[], Bijection]] = {
     },
     **{f"split {prior}": lambda prior=prior: Split(4, prior) for prior in PRIORS},
     **{f"shuffle released, {kept} kept": lambda kept=kept: ReleasedShuffle(4, kept) for kept in (1, 2, 3)},
-    **{f"weights, {kept} kept": lambda kept=kept: Weights(4, kept) for kept in (1, 3)},
+    **{f"weights, {kept} kept": lambda kept=kept: ChannelWeights(4, kept) for kept in (1, 3)},
     **{
         f"shuffle {order}+{weights}, {kept} kept": lambda order=order, weights=weights, kept=kept: Shuffle(
             4, order, weights, 7, kept

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from eiwflow.flow import FlowConfig, MultiScaleFlow
 from eiwflow.flow.config import INITS, KEEPS, ORDERS, PRIORS, WEIGHTS
-from eiwflow.flow.policies import DEALS
+from eiwflow.flow.policies import INIT_ALIASES
 
 from .numerics import noise, perturb
 
@@ -23,7 +23,7 @@ ARMS = {
     for split in POLICIES
     for prior in PRIORS
     for init in INITS
-    if init not in DEALS or split in ("variance+none", "entropy+pooled")
+    if init not in INIT_ALIASES or split in ("variance+none", "entropy+pooled")
     if ORDERS[split.split("+")[0]].by_variance is None or init != "random"
     if split.split("+")[0] not in ("first", "last") or init == "random"
 }

@@ -8,12 +8,12 @@ import torch
 
 from eiwflow.flow.information import redundancy
 from eiwflow.flow.partitions import (
+    alternating,
+    at_random,
     best_halves,
-    by_chance,
     by_information,
     covariances,
     dependence,
-    in_turn,
     larger_first,
 )
 from eiwflow.flow.policies import ORDERS
@@ -112,7 +112,7 @@ def channels_for_a_deal():
     return sheet(8, 8, 8, n=16) + 0.3 * noise(16, 8, 8, 8, seed=1)
 
 
-@pytest.mark.parametrize("deal", [in_turn, by_chance, by_information])
+@pytest.mark.parametrize("deal", [alternating, at_random, by_information])
 @pytest.mark.parametrize("last", [None, FIRST])
 @pytest.mark.parametrize("steps", [1, 2, 5, 8])
 def test_a_deal_is_an_arrangement_for_every_coupling_and_turns_every_pair_round(deal, last, steps):
@@ -126,30 +126,30 @@ def test_a_deal_is_an_arrangement_for_every_coupling_and_turns_every_pair_round(
 
 
 def test_in_turn_the_halves_change_places():
-    stands = in_turn(channels_for_a_deal(), 3)
+    stands = alternating(channels_for_a_deal(), 3)
     assert [stand.tolist() for stand in stands] == [[*range(8)], [4, 5, 6, 7, 0, 1, 2, 3], [*range(8)]]
 
 
 def test_chance_depends_on_the_seed_alone_and_ends_with_the_half_that_is_given():
     x = channels_for_a_deal()
-    one, again, other = (by_chance(given, 6, FIRST, seed) for given, seed in ((x, 3), (noise(2, 8, 4, 4), 3), (x, 4)))
+    one, again, other = (at_random(given, 6, FIRST, seed) for given, seed in ((x, 3), (noise(2, 8, 4, 4), 3), (x, 4)))
     assert all(torch.equal(a, b) for a, b in zip(one, again, strict=True))
     assert any(not torch.equal(a, b) for a, b in zip(one, other, strict=True))
     assert one[-1].tolist() == [4, 5, 6, 7, 0, 1, 2, 3]
 
 
-@pytest.mark.parametrize("deal", [by_chance, by_information])
+@pytest.mark.parametrize("deal", [at_random, by_information])
 def test_a_deal_ends_with_the_half_that_stays_transformed_where_a_level_splits(deal):
     x = channels_for_a_deal()
     x[:, ::2] = noise(16, 4, 8, 8, seed=2)
-    stands = deal(x, 4, ORDERS["entropy"].stays(x))
+    stands = deal(x, 4, ORDERS["entropy"].last_half(x))
     structured = redundancy(x).mean(dim=0).argsort(descending=True)[:4]
     assert set(stands[-1][4:].tolist()) == set(structured.tolist()) == {1, 3, 5, 7}
 
 
 @pytest.mark.parametrize("order", ["first", "last", "random"])
 def test_an_order_that_does_not_look_at_data_ends_with_the_first_half_and_the_second(order):
-    assert torch.equal(ORDERS[order].stays(channels_for_a_deal()), FIRST)
+    assert torch.equal(ORDERS[order].last_half(channels_for_a_deal()), FIRST)
 
 
 def test_information_shows_pairs_of_couplings_more_of_what_is_told_than_chance_does():
@@ -164,7 +164,7 @@ def test_information_shows_pairs_of_couplings_more_of_what_is_told_than_chance_d
         return float(weights[seen].sum() / weights.sum())
 
     for steps in (2, 4):
-        chance = [shown(by_chance(x, steps, None, seed)) for seed in range(20)]
+        chance = [shown(at_random(x, steps, None, seed)) for seed in range(20)]
         assert shown(by_information(x, steps)) >= max(chance) - 1e-9
 
 
@@ -174,12 +174,12 @@ def test_information_shows_pairs_of_couplings_more_of_what_is_told_than_chance_d
 @pytest.mark.parametrize(
     ("split", "init", "deal"),
     [
-        ("static-first", "dealt", by_chance),
+        ("static-first", "dealt", at_random),
         ("weighted", "dealt", by_information),
         ("static-last", "dealt-by-information", by_information),
         ("weighted", "dealt-by-information", by_information),
-        ("static-last", "dealt-by-chance", by_chance),
-        ("weighted", "dealt-by-chance", by_chance),
+        ("static-last", "dealt-by-chance", at_random),
+        ("weighted", "dealt-by-chance", at_random),
     ],
 )
 @pytest.mark.parametrize("steps", [3, 4])
@@ -199,7 +199,7 @@ def test_a_flow_deals_its_principal_channels(split, init, deal, steps):
     principal = into_couplings[0][:, variances.argsort(descending=True)]
     covariance = torch.cov(principal.transpose(0, 1).flatten(1))
     assert largest_difference(covariance, torch.diag(covariance.diagonal())) < 1e-6
-    last = ORDERS[flow.config.order].stays(principal)
+    last = ORDERS[flow.config.order].last_half(principal)
     for arrangement, channels in zip(deal(principal, steps, last, 5), into_couplings, strict=True):
         both = torch.cat([channels, principal[:, arrangement]], dim=1).transpose(0, 1).flatten(1)
         assert largest_difference(torch.corrcoef(both)[12:, :12], torch.eye(12, dtype=torch.double)) < 1e-6

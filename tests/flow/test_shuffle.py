@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from eiwflow.flow.bijection import reset_parameters
-from eiwflow.flow.channel_weights import LOG_WEIGHT_BOUND, Weights, pool
+from eiwflow.flow.channel_weights import LOG_WEIGHT_BOUND, ChannelWeights, pool
 from eiwflow.flow.config import ORDERS, WEIGHTS
 from eiwflow.flow.information import redundancy
 from eiwflow.flow.policies import entropy_order
@@ -123,17 +123,17 @@ def test_the_output_is_the_ordered_input_times_its_weights():
 
 
 def test_weights_depend_on_the_image():
-    log_weights = perturb(Weights(8).double()).log_weights(noise(5, 8, 4, 4))
+    log_weights = perturb(ChannelWeights(8).double()).log_weights(noise(5, 8, 4, 4))
     assert (log_weights.std(dim=0) > 1e-3).all()
 
 
 def test_no_parameters_weigh_beyond_the_bound():
-    log_weights = perturb(Weights(8).double(), 100.0).log_weights(100 * noise(3, 8, 4, 4))
+    log_weights = perturb(ChannelWeights(8).double(), 100.0).log_weights(100 * noise(3, 8, 4, 4))
     assert log_weights.abs().max().item() == pytest.approx(LOG_WEIGHT_BOUND)
 
 
 def test_a_half_is_weighed_from_the_other_half_only():
-    weights, x = perturb(Weights(8).double(), 0.3), noise(2, 8, 4, 4)
+    weights, x = perturb(ChannelWeights(8).double(), 0.3), noise(2, 8, 4, 4)
     other = torch.cat([x[:, :4], noise(2, 4, 4, 4, seed=1)], dim=1)
     assert torch.equal(weights.log_weights(x)[:, 4:], weights.log_weights(other)[:, 4:])
     weighed, _ = weights(x)

@@ -63,7 +63,7 @@ def test_what_is_emitted_is_the_noise_scaled_and_moved_by_its_prior(prior):
 def test_kept_and_emitted_are_the_features_in_the_order_in_force_times_their_weights(split):
     flow = ready_flow(split=split)
     seen = flow.trace(images_for(flow, 2)).levels[0]
-    weights = seen.log_weights.exp()[:, :, None, None] if seen.weighed else 1
+    weights = seen.log_weights.exp()[:, :, None, None] if seen.weighted else 1
     shuffled = torch.cat([seen.kept, seen.emitted], dim=1)
     assert largest_difference(shuffled, weights * seen.features[:, seen.order]) < 1e-12
 
@@ -72,9 +72,9 @@ def test_kept_and_emitted_are_the_features_in_the_order_in_force_times_their_wei
 def test_weights_count_in_the_density_only_where_the_policy_is_pooled(split):
     flow = ready_flow(split=split)
     seen = flow.trace(images_for(flow, 2)).levels[0]
-    assert seen.weighed == ("pooled" in split)
+    assert seen.weighted == ("pooled" in split)
     assert (seen.log_weights is None) == split.endswith("+none")
-    if not seen.weighed:
+    if not seen.weighted:
         assert not seen.log_dets["shuffle"].any()
 
 

@@ -108,7 +108,7 @@ def compare(folder: Path, flow: MultiScaleFlow) -> None:
         close(here["noise"], level.noise)
         if level.kept is not None:
             close(here["kept"], level.kept)
-        if level.log_weights is not None and level.weighed:
+        if level.log_weights is not None and level.weighted:
             close(here["logWeights"], level.log_weights)
     bits = to_bits_per_dim(trace.log_prob, flow.config.dimensions)
     np.testing.assert_allclose(found["bitsPerDim"], float(bits), atol=1e-4)
