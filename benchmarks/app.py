@@ -36,7 +36,7 @@ PAGES = {
     "entropy": ("slider", "Level"),
     "shuffle": ("slider", "Level"),
     "weights": ("slider", "Level"),
-    "space": ("slider", "Level 1"),
+    "space": ("slider", "t, from A to B"),
     "checkpoint": ("spinbutton", "Test image"),
 }
 #: A move has settled with the last change of the page after the script has run to its end: charts are drawn after that.
