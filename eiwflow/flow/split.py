@@ -25,7 +25,7 @@ class Constant(nn.Module):
     Args:
         shape: (C, H, W) of the values, zero at first.
 
-    Shapes: x (N, …), result (N, C, H, W).
+    Shapes: x (N, …, H, W), result (N, C, H, W).
 
     >>> Constant(2, 4, 4)(torch.randn(3, 1, 4, 4)).shape
     torch.Size([3, 2, 4, 4])
@@ -42,8 +42,9 @@ class Constant(nn.Module):
         nn.init.zeros_(self.value)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the values, once for each of the N images."""
-        return self.value.expand(len(x), *self.value.shape)
+        """Return the values, once for each of the N images; where these are cut, the part that is left of them."""
+        value = self.value[:, : x.shape[2], : x.shape[3]]
+        return value.expand(len(x), *value.shape)
 
 
 class TopPrior(Bijection):

@@ -45,9 +45,9 @@ GIVE_BACK_S = 30.0
 PHOTOS, PHOTO_SIDE, UPLOADS = 16, 256, 8
 
 #: The most memory and seconds of a core that looking at a flow may take, by an estimate.
-MOST_LOOK_BYTES, MOST_LOOK_S = 2 * 2**30, 20.0
+MOST_LOOK_BYTES, MOST_LOOK_S = 2 * 2**30, 30.0
 #: A flow is large where one pass of the first test images takes longer; averages are then over fewer images.
-LARGE_S, FEW_IMAGES = 5.0, 16
+LARGE_S, FEW_IMAGES = 5.0, 32
 
 #: How Streamlit tells apart what the cached functions of all pages are given.
 HASHES: dict[str | type[Any], Callable[[Any], Any]] = {

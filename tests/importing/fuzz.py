@@ -12,6 +12,7 @@ import random
 import sys
 import tempfile
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ def spoilt_tensors(state: dict[str, torch.Tensor], dice: random.Random) -> dict[
         name = dice.choice(sorted(map(str, state)))
         value = state.get(name)
         tensor = value if isinstance(value, torch.Tensor) else torch.zeros(2)
-        state[name] = dice.choice([
+        change = dice.choice([
             lambda t: t.reshape(-1, 1),
             lambda t: t.flatten(),
             lambda t: t[None],
@@ -66,7 +67,9 @@ def spoilt_tensors(state: dict[str, torch.Tensor], dice: random.Random) -> dict[
             lambda t: {"deep": t},
             lambda t: None,
             lambda t: 10**400,
-        ])(tensor)  # fmt: skip
+        ])  # fmt: skip
+        with suppress(RuntimeError, NotImplementedError):  # what cannot be done to a tensor changed before
+            state[name] = change(tensor)
         if dice.random() < 0.3:
             state[name.replace(*dice.choice([("0", "1"), ("0", "9999999"), ("1", "-1"), (".", "..")]))] = state[name]
         if dice.random() < 0.3:

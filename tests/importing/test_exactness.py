@@ -5,6 +5,8 @@ import math
 import pytest
 import torch
 
+from eiwflow.analysis.verify import verify
+from eiwflow.checkpoint import Checkpoint, CheckpointInfo
 from eiwflow.flow import Latents, MultiScaleFlow
 from eiwflow.importing import Options
 from eiwflow.importing.formats import convert, recognise
@@ -57,3 +59,12 @@ def test_an_imported_flow_has_the_density_the_latents_and_the_samples_of_its_sou
     drawn = flow.sample_latents(4, 0.7, torch.Generator().manual_seed(2))
     samples = model.decode([noise.double() for noise in drawn.levels]) - 0.5 - model.low
     assert (flow.decode(Latents(drawn.levels)) - samples).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("name", ["y0ast", "rosinality", "normflows, sigmoid"])
+def test_an_imported_flow_passes_the_checks_of_ours(name):
+    make, options = MODELS[name]
+    flow = imported(make(), options)
+    images = torch.randint(0, 256, (2, *flow.config.shape), dtype=torch.uint8)
+    found = verify(Checkpoint("theirs", flow, CheckpointInfo(flow.config), ""), images, "noise")
+    assert found.holds, found
