@@ -10,6 +10,7 @@ from eiwflow.analysis import channels
 from eiwflow.analysis.analyse import ALL_LEVELS, COMPARING, SUBJECTS, analyse
 from eiwflow.analysis.evaluate import images_to_score
 from eiwflow.analysis.space import interpolate
+from eiwflow.analysis.words import channels as words
 from eiwflow.cli.parser import SUBJECTS as OFFERED
 from eiwflow.data import DataError
 from eiwflow.flow import ConfigError
@@ -158,4 +159,4 @@ def test_weights_print_what_each_channel_is_worth_and_where_it_is_at_home(opened
     emitted = [row for row in found["pixels"] if row["change_grey_levels"] is not None]
     assert len(found["pixels"]) == 2 * len(emitted)
     change = channels.resample_channel(flow, test[2:3], 1, emitted[0]["channel"])
-    assert emitted[0]["change_grey_levels"] == change.rms and emitted[0]["change_in_words"] == change.in_words()
+    assert emitted[0]["change_grey_levels"] == change.rms and emitted[0]["change_in_words"] == words.change(change)

@@ -133,7 +133,8 @@ def first_screen(at: AppTest) -> tuple[int, int]:
         charts += "chart" in getattr(node, "type", "")
         if getattr(node, "type", "") in ("html", "markdown", "caption", "title"):
             text = node.value if node.type == "title" else node.proto.body
-            words += len(re.sub(r"<style>.*?</style>|<[^>]+>", " ", text, flags=re.DOTALL).split())
+            hidden = r'<style>.*?</style>|<span class="eiw-definition".*?</span>|<[^>]+>'
+            words += len(re.sub(hidden, " ", text, flags=re.DOTALL).split())
     return words, charts
 
 

@@ -14,7 +14,7 @@ from eiwflow.ui import parts
 from eiwflow.ui.navigation import pages
 from eiwflow.ui.parts import MORE_EVIDENCE
 
-from .conftest import visit_page, write_checkpoint
+from .conftest import first_screen, small_flow, visit_page, write_checkpoint
 
 EVIDENT = [entry.path for entry in pages() if entry.label not in ("Home", "Lesson", "Compare", "Train")]
 
@@ -79,3 +79,11 @@ def test_a_figure_that_is_kept_is_not_changed_by_how_it_is_shown(
     parts.chart(figure, page, "lines", alt="")
     assert figure.to_json() == before
     assert (shown[0].to_json() == before) == (not lesson and not for_print)
+
+
+@pytest.mark.parametrize("path", ["3_entropy", "4_shuffle", "5_weights", "8_checkpoint"])
+def test_a_page_begins_with_few_words_and_at_most_two_charts(bundle, path: str) -> None:
+    write_checkpoint(bundle / "one.safetensors", small_flow(steps=2))
+    at = visit_page(f"pages/{path}.py", ck="one")
+    words, charts = first_screen(at)
+    assert not at.exception and words <= 80 and charts <= 2, (words, charts)

@@ -44,7 +44,7 @@ def made(found: Anatomy) -> str:
     channels, height, width = config.shape
     return (
         f"A flow of {counted(config.levels, 'level')} of {counted(config.steps, 'step')} for {channels}×{height}×"
-        f"{width} images, split policy {config.split}, {found.total:,} parameters "
+        f"{width} images, split {config.split}, {found.total:,} parameters "
         f"({100 * counts[largest] / found.total:.3g} % in {PARTS[largest]})."
     )
 
