@@ -9,6 +9,7 @@ fraction passed on, and what the studies say of each hypothesis.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
