@@ -76,15 +76,15 @@ def test_a_training_is_started_watched_and_its_flow_opened(lesson: Page, address
     page.wait_for_url("**scenes=1,5,10**")
     seen = []
     for number in (1, 5, 10):
-        page.locator("header b", has_text=f"{len(seen) + 1} of 3").wait_for()
+        page.locator(".stage header b", has_text=f"{len(seen) + 1} of 3").wait_for()
         assert f"scene={number}" in page.url and "ck=" in page.url
-        assert "run " in page.locator("header").inner_text()
+        assert "run " in page.locator(".stage header").inner_text()
         seen.append(page.locator("h1").inner_text())
         page.keyboard.press("PageDown")
     assert seen[2] == "Noise in, faces out." and len(set(seen)) == 3
     page.locator(".menu summary").click()
     page.get_by_role("button", name="All scenes of this flow").click()
-    page.locator("header b", has_text="10 of 13").wait_for()
+    page.locator(".stage header b", has_text="10 of 13").wait_for()
     assert "scenes=" not in page.url
 
 
