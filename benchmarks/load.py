@@ -4,20 +4,32 @@ The visitors speak the app's own protocol over its websocket and draw nothing: t
 no time for the server. A page's time is from the click to the script's last word, drawing not counted.
 
     python benchmarks/load.py [--visitors 10] [--seconds 180] [--warm-up 90] [--json]
+
+With --classroom the server is in classroom mode, every visitor also asks for the lecturer's scene once a second, as the
+lesson does, and one flow is trained meanwhile:
+
+    python benchmarks/load.py --classroom --visitors 30 --seconds 300 --warm-up 0
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import statistics
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http.client import HTTPConnection
 from pathlib import Path
-from urllib.parse import urlencode
+from tempfile import TemporaryDirectory
+from urllib.parse import urlencode, urlsplit
 
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
@@ -46,6 +58,7 @@ class Seen:
     seconds: dict[str, list[float]] = field(default_factory=lambda: {page: [] for page in PAGES})
     wrong: Counter[str] = field(default_factory=Counter)
     received: int = 0
+    asked: list[float] = field(default_factory=list)
 
 
 def url_of(chance: random.Random) -> dict[str, str]:
@@ -101,17 +114,39 @@ def visit(address: str, number: int, until: float, seen: Seen) -> None:
         seen.wrong[f"the connection: {type(error).__name__} {error}"] += 1
 
 
-def crowd(address: str, visitors: int, seconds: float, first: int) -> Seen:
+def follow(address: str, until: float, seen: Seen) -> None:
+    """Ask for the lecturer's scene once a second, and vote now and then, as a lesson in a telephone does."""
+    at = urlsplit(address)
+    line = HTTPConnection(str(at.hostname), at.port, timeout=PATIENCE_S)
+    line.request("GET", "/", headers={"Accept": "text/html"})
+    opened = line.getresponse()
+    opened.read()
+    cookie = str(opened.getheader("Set-Cookie")).partition(";")[0]
+    while time.monotonic() < until:
+        for path, said in (("state", None), ("vote", json.dumps({"scene": "7", "choice": "half"}))):
+            began = time.perf_counter()
+            line.request("GET" if said is None else "POST", f"/_class/{path}", said, {"Cookie": cookie})
+            answer = line.getresponse()
+            answer.read()
+            seen.asked.append(time.perf_counter() - began)
+            if answer.status >= 400:
+                seen.wrong[f"_class/{path}: {answer.status}"] += 1
+        time.sleep(1)
+
+
+def crowd(address: str, visitors: int, seconds: float, first: int, classroom: bool = False) -> Seen:
     """Let so many visit at once; return what they met."""
     each, until = [Seen() for _ in range(visitors)], time.monotonic() + seconds
     threads = [
         threading.Thread(target=visit, args=(address, first + number, until, seen)) for number, seen in enumerate(each)
     ]
+    if classroom:
+        threads += [threading.Thread(target=follow, args=(address, until, seen)) for seen in each]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    together = Seen()
+    together = Seen(asked=[second for seen in each for second in seen.asked])
     for seen in each:
         for page, values in seen.seconds.items():
             together.seconds[page] += values
@@ -132,17 +167,36 @@ def watched(pid: int, stop: threading.Event, found: list[float]) -> None:
         found.append(mib(pid))
 
 
-def measure(visitors: int, seconds: float, warm_up: float) -> dict[str, object]:
+@contextmanager
+def training(wanted: bool) -> Iterator[None]:
+    """Train a small flow meanwhile, where it is wanted."""
+    if not wanted:
+        yield
+        return
+    with TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "eiwflow", "train", "--preset", "five-minutes", "--out", folder]
+        process = subprocess.Popen([*command, "--threads", "1"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            yield
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def measure(visitors: int, seconds: float, warm_up: float, classroom: bool) -> dict[str, object]:
     """Return times, faults and the server's memory before, while and after so many visit."""
-    with server() as (address, pid):
+    if classroom:
+        os.environ["EIWFLOW_MODE"] = "classroom"
+    with server() as (address, pid), training(classroom):
         answering(address)
         empty = mib(pid)
-        crowd(address, visitors, warm_up, 1000)
-        time.sleep(FORGOTTEN_S)
+        if warm_up:
+            crowd(address, visitors, warm_up, 1000)
+            time.sleep(FORGOTTEN_S)
         before, stop, memory = mib(pid), threading.Event(), list[float]()
         watcher = threading.Thread(target=watched, args=(pid, stop, memory))
         watcher.start()
-        seen = crowd(address, visitors, seconds, 0)
+        seen = crowd(address, visitors, seconds, 0, classroom)
         stop.set()
         watcher.join()
         time.sleep(FORGOTTEN_S)
@@ -155,6 +209,11 @@ def measure(visitors: int, seconds: float, warm_up: float) -> dict[str, object]:
         "median_s": statistics.median(every),
         "p95_s": statistics.quantiles(every, n=20)[-1],
         "median_s_by_page": {page or "home": statistics.median(found) for page, found in seen.seconds.items() if found},
+        **(
+            {"class_p95_s": statistics.quantiles(seen.asked, n=20)[-1], "class_asked": len(seen.asked)}
+            if classroom
+            else {}
+        ),
         "mib_received": seen.received / 2**20,
         "errors": dict(seen.wrong),
         "mib": {"no visitor yet": empty, "before": before, "peak": max(memory), "after": after},
@@ -168,9 +227,10 @@ def main() -> None:
     parser.add_argument("--visitors", type=int, default=10)
     parser.add_argument("--seconds", type=float, default=180.0)
     parser.add_argument("--warm-up", type=float, default=90.0, help="seconds of the same before it is measured")
+    parser.add_argument("--classroom", action="store_true", help="a class, while one flow is trained")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    found = measure(options.visitors, options.seconds, options.warm_up)
+    found = measure(options.visitors, options.seconds, options.warm_up, options.classroom)
     if options.json:
         print(json.dumps(found))
         return
