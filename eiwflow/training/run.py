@@ -41,6 +41,8 @@ MAX_RESUME, MAX_SAMPLES = 5 * MAX_FILE_BYTES, 16 * 2**20
 MAX_LINES, MAX_STEP, MAX_NUMBER = 50_000, 2**53, 1e300
 #: Bytes that an export reads at once; a zip file's older format holds no larger and no earlier ones (1980-01-02).
 ZIP_PART, MAX_PLAIN_ZIP, EARLIEST_ZIP = 2**18, 2**30, 315_619_200
+#: Bytes that a log may have; of a longer one the last half of them is kept.
+MAX_LOG = 4 * 2**20
 #: Below so much free space a run that ended without a word is said to have met a full disk.
 SCARCE_BYTES = 64 * 2**20
 #: Values of a run's files for each parameter of its flow: weights, averages and two moments in the resume file, the
@@ -269,6 +271,16 @@ class WorkFolder:
         """Add one line to ``log.txt``; one that finds no room is left out."""
         with contextlib.suppress(OSError), open(self.path / "log.txt", "a", encoding="utf-8") as file:
             file.write(f"{time.strftime('%H:%M:%S')} {message}\n")
+
+    def bound_log(self) -> None:
+        """Keep the end of a ``log.txt`` that has grown too long, whoever writes it."""
+        log = self.path / "log.txt"
+        with contextlib.suppress(OSError):
+            if log.stat().st_size > MAX_LOG:
+                end = files.read_end(log, MAX_LOG // 2).partition(b"\n")[2]
+                with open(log, "r+b") as file:
+                    file.write(end)
+                    file.truncate()
 
     def log_end(self, lines: int = 15) -> str:
         """Return the last lines of ``log.txt``."""

@@ -229,6 +229,7 @@ def _work(options: argparse.Namespace) -> int:
         nonlocal last
         if time.monotonic() - last > HEARTBEAT_S:
             run.set_status("running", step)
+            run.bound_log()
             last = time.monotonic()
 
     try:

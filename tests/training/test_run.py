@@ -233,3 +233,20 @@ def test_a_disk_without_room_refuses_a_run_before_anything_is_written(tmp_path, 
     with pytest.raises(RunError, match=r"has 50 MiB free; this run needs \d+ MiB\. Delete runs"):
         tiny_run(tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_log_stays_small_and_keeps_its_end(tmp_path):
+    run = tiny_run(tmp_path)
+    log = run.path / "log.txt"
+    with open(log, "ab") as writer:  # as a worker's standard output
+        for number in range(100):
+            writer.write(b"x" * 60_000 + b" line %d\n" % number)
+        writer.flush()
+        run.bound_log()
+        size = log.stat().st_size
+        assert size <= run_module.MAX_LOG // 2 and run.log_end(1).endswith("line 99")
+        writer.write(b"the next line\n")
+        writer.flush()
+        assert log.stat().st_size == size + len(b"the next line\n") and run.log_end(1) == "the next line"
+    run.bound_log()
+    assert log.stat().st_size == size + len(b"the next line\n")
