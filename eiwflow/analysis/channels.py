@@ -400,7 +400,7 @@ def reach(
     order = shuffle_at(flow, level).order.tolist()
     (x,) = dequantised(flow, images[:RESAMPLED_IMAGES], seed, RESAMPLED_IMAGES)
     latents = flow.encode(x)
-    channels = order[latents.levels[level - 1].shape[1] :]
+    channels = order[shuffle_at(flow, level).kept :]
     changes = []
     for place in range(len(channels)):
         changed = flow.decode(replace_channel(latents, level, place, seed)).clamp(-0.5, 0.5)
