@@ -37,7 +37,7 @@ from ..flow.channel_weights import Solver
 from ..flow.conv1x1 import InvertibleConvolution
 from ..flow.level import Level
 from ..flow.multiscale import MultiScaleFlow
-from ..flow.split import Split
+from ..flow.split import Split, TopPrior
 from . import CompressionError
 
 Cells = NDArray[np.int64]
@@ -49,6 +49,8 @@ CELL = 1 << DIGITS
 UNIT = 1 << (8 + DIGITS)
 #: A scale is a fraction of whole numbers of at most so many binary digits.
 FRACTION = 12
+#: Beyond it the coder has no room for the digits of a scale (2²⁴).
+LARGEST_LOG_SCALE = 15
 #: Fixed-point digits of triangular matrices.
 MATRIX = 16
 #: ε is coded in bins of so many cells under N(0, 1), uniform inside a bin, up to ±LIMIT bins.
@@ -131,6 +133,8 @@ class Archive:
 
 def fraction(log_scale: NDArray[np.float64]) -> tuple[Cells, Cells]:
     """Return whole numbers R and S, the larger of about 2**FRACTION, with R / S ≈ exp(log_scale)."""
+    if not np.abs(log_scale).max(initial=0) < LARGEST_LOG_SCALE:
+        raise CompressionError(f"A part of the flow scales by more than exp({LARGEST_LOG_SCALE}).")
     scale = np.exp(np.abs(log_scale))
     # Of a factor s ≥ 1: S is a power of two and R = s S; of one below 1 the two change places.
     small = np.maximum(2, 1 << np.maximum(0, FRACTION - np.ceil(np.log2(scale)).astype(np.int64)))
@@ -251,7 +255,10 @@ Given = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 @dataclass(frozen=True, eq=False)
 class _Conditional:
-    """Some channels, y = exp(s) x + t with (s, t) = affine(the other channels), which stay as they are."""
+    """Some channels, y = exp(s) x + t with (s, t) = affine(the fixed channels), which stay as they are.
+
+    A map that no channel decides, as a top prior's, may call all channels fixed: only their shape is looked at.
+    """
 
     affine: Given
     fixed: slice
@@ -313,6 +320,8 @@ def _moves(level: Level) -> list[Move]:
                 _Conditional(_weighted_by(weights.kept), emitted, kept),
             ]
         moves.append(_Conditional(_standardised_by(level.split), kept, emitted))
+    elif level.top is not None:
+        moves.append(_Conditional(_standardised_by(level.top), slice(0, None), slice(0, None)))
     return moves
 
 
@@ -328,9 +337,9 @@ def _weighted_by(solver: Solver) -> Given:
     return affine
 
 
-def _standardised_by(split: Split) -> Given:
+def _standardised_by(prior: Split | TopPrior) -> Given:
     def affine(kept: Tensor) -> tuple[Tensor, Tensor]:
-        mean, log_std = split.parameters_of(kept)
+        mean, log_std = prior.parameters_of(kept)
         return -log_std, -mean * (-log_std).exp()
 
     return affine
@@ -340,6 +349,10 @@ class GridFlow:
     """A flow as a code: images of bytes to an archive, and back."""
 
     def __init__(self, flow: MultiScaleFlow) -> None:
+        if flow.config.bits != 8:
+            raise CompressionError(
+                f"This flow sees {2**flow.config.bits} grey levels; only one that sees all 256 can give pictures back."
+            )
         self.flow = flow.eval()
         self.levels = [_moves(level) for level in flow.levels]
         self.dimensions = flow.config.dimensions

@@ -61,6 +61,17 @@ def test_every_policy_gives_the_same_pixels_back(order, weights, prior, keep):
     assert summary.bytes == len(content)
 
 
+@pytest.mark.parametrize("coupling", ["sigmoid", "additive"])
+def test_the_maps_and_priors_of_imported_flows_give_the_same_pixels_back(coupling):
+    flow = small_flow(order="last", weights="none", init="random", coupling=coupling, top_prior="constant")
+    given = pictures((16, 24, 3))
+    content, summary = compress(flow, "flow", given)
+    assert np.array_equal(decompress(flow, "flow", content)[0].pixels, given[0].pixels)
+    assert len(content) - summary.start_bytes < 1.1 * summary.stated_bytes + 400
+    with pytest.raises(CompressionError, match="sees 32 grey levels"):
+        compress(small_flow(bits=5), "flow", given)
+
+
 def test_a_flow_of_grey_images_takes_grey_pictures_alone():
     flow = small_flow(shape=(1, 8, 8))
     given = pictures((10, 8, 1))
