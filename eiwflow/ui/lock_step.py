@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from ..study.recipe import Arm
     from .studies import StudyVisit
 
-#: The choice of what is measured of the halves: what it is called in a link -> in the records.
-MEASURES = {"redundancy": "redundancy", "entropy": "entropy"}
+#: What is measured of the halves, and what links of version 0.1 call it.
+MEASURES = ("redundancy", "entropy")
+OLD_MEASURES = {"J": "redundancy", "h": "entropy"}
 #: The chart under which the slider stands.
 CURVES = "scrub-curves"
 
@@ -100,15 +101,17 @@ def _draw_halves(page: StudyVisit, found: dict[str, tuple[Arm, TrainingRecord]],
         number = st.segmented_control(
             "Level", numbers, default=numbers[0], required=True, key="of-level", bind="query-params"
         )
+        if (old := st.query_params.get("measure", "")) in OLD_MEASURES:
+            st.query_params["measure"] = OLD_MEASURES[old]
         measured = st.segmented_control(
-            "Measure", list(MEASURES), default="redundancy", required=True, key="measure", bind="query-params",
+            "Measure", MEASURES, default="redundancy", required=True, key="measure", bind="query-params",
             help="Spectral redundancy decides the entropy order. Marginal entropy is that of single values.",
         )  # fmt: skip
     levels = {name: level for name, (arm, record) in found.items() if (level := arm_level(arm, record, number))}
     words = " ".join(f"{name} {level.in_words()}." for name, level in levels.items())
     left, right = st.columns(2, gap="large")
     with left:
-        chart(drawn(figures.halves, levels, shared, MEASURES[measured]), page, "scrub-halves", alt=words)
+        chart(drawn(figures.halves, levels, shared, measured), page, "scrub-halves", alt=words)
     with right:
         chart(drawn(figures.orders, levels, shared), page, "scrub-orders", alt=words)
         st.caption("× marks a channel that would change sides if the step’s redundancy decided now.")
