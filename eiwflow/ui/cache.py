@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from .. import files
-from . import loaders
+from . import apart, classroom, loaders
 
 if TYPE_CHECKING:
     import numpy as np
@@ -168,12 +168,16 @@ def clear() -> None:
     """Forget what was measured."""
     _small.clear()
     _large.clear()
+    _apart.clear()
     _of_study.clear()
 
 
 def _kept(look: Look, images: loaders.Images, name: str, choices: dict[str, Any]) -> Any:  # noqa: ANN401
     key = _key(look, images, name, choices)
     if loaders.is_large(look.checkpoint.info.config):
+        # Where strangers come, nobody leaves work behind.
+        if classroom.settings().mode:
+            return _apart(key, look, name, choices)
         return _watched(key, look, images, name, choices)
     keep = _large if name in LARGE else _small
     return keep(key, look, name, choices)
@@ -213,6 +217,13 @@ def _large(key: tuple[Hashable, ...], _look: Look, _name: str, _choices: dict[st
 
 
 # ---------------------------------------------------------------------- large flows
+
+
+@st.cache_resource(max_entries=RESULTS, show_spinner="This flow is large. Measuring, once …")
+def _apart(key: tuple[Hashable, ...], _look: Look, _name: str, _choices: dict[str, Any]) -> Any:  # noqa: ANN401
+    del key
+    return apart.measure(_look, _name, _choices)
+
 
 #: Results of large flows that are kept, and seconds between two signs of life.
 LARGE_FLOW_RESULTS, SIGN_OF_LIFE_S = 128, 0.5
