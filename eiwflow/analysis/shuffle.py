@@ -439,9 +439,9 @@ def halves_by_steps(config: FlowConfig, images: Tensor, seed: int = 0, most: int
     """
     x = dequantise(images, torch.Generator().manual_seed(seed), bits=config.bits)
     if config.init in ROTATED and config.partition != "alternating":
-        means = _redundancies(replace(config, levels=2, steps=1, width=1), x, seed) * most
+        means = _redundancies(replace(config, levels=2, steps=1, width=1, kept=config.kept[:1]), x, seed) * most
     else:
-        means = _redundancies(replace(config, levels=1, steps=most, width=1), x, seed)
+        means = _redundancies(replace(config, levels=1, steps=most, width=1, kept=()), x, seed)
     kept, channels, each = config.counts[0], config.level_shape(1)[0], np.stack(means)
     first, last = each[:, :kept].mean(axis=1), each[:, channels - kept :].mean(axis=1)
     by_entropy = -np.sort(-each, axis=1)[:, :kept].mean(axis=1)

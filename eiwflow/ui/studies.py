@@ -141,7 +141,12 @@ def _complaint(path: Path) -> str:
 
     if not is_text(path.name):
         return "its name is not valid UTF-8"
-    return complaint(settings_file(path), MAX_BYTES) if os.path.lexists(path) else "it has been removed"
+    if not os.path.lexists(path):
+        return "it has been removed"
+    settings = settings_file(path)
+    if path.is_dir() and not os.path.lexists(settings):
+        return f"it is a folder without {settings.name}"
+    return complaint(settings, MAX_BYTES)
 
 
 def _when(path: Path) -> tuple[int, int]:

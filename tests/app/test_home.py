@@ -85,17 +85,24 @@ def test_a_link_opens_what_it_names(open_app: Open) -> None:
 @pytest.mark.parametrize(
     ("key", "text"),
     [
-        ("data", "<b>x</b>"), ("image", "-1"),
-        ("image", "99999"), ("image", "9" * 40), ("seed", "1.5"), ("seed", "²"), ("seed", ""),
+        ("image", "-1"), ("image", "99999"), ("image", "9" * 40), ("seed", "1.5"), ("seed", "²"), ("seed", ""),
     ],
 )  # fmt: skip
-def test_a_link_to_what_is_not_here_is_said_and_something_else_shown(open_app: Open, key: str, text: str) -> None:
+def test_a_link_to_no_such_number_is_said_and_another_shown(open_app: Open, key: str, text: str) -> None:
     at = open_app(**{key: text})
     assert_healthy(at)
     assert len(at.info) == 1
     assert text[:40] in at.info[0].value.replace("\\", "").replace("\u2060", "")
     at.run()
     assert not at.info
+
+
+def test_a_link_to_no_data_set_is_said_and_stops_the_page(open_app: Open) -> None:
+    at = open_app(data="<b>x</b>")
+    assert not at.exception and len(at.error) == 1 and not at.get("plotly_chart")
+    said = at.error[0].value.replace("\\", "").replace("\u2060", "")
+    assert "The data set “<b>x</b>” is not here" in said
+    assert url(at)["data"] == "<b>x</b>"
 
 
 def test_what_other_pages_keep_in_the_url_stays_there(open_app: Open) -> None:
@@ -135,19 +142,23 @@ def test_no_checkpoint_at_all_is_said_with_what_to_do(bundle: Path) -> None:
     assert "python -m eiwflow train" in at.error[0].value
 
 
-def test_a_broken_checkpoint_is_named_and_another_shown(bundle: Path) -> None:
+def test_a_broken_checkpoint_is_named_and_nothing_else_shown(bundle: Path) -> None:
     (bundle / "a.safetensors").write_bytes(b"\0" * 100)
     write_checkpoint(bundle / "b.safetensors")
     at = run_app(ck="a")
-    assert not at.exception and "eiw-strip" in sentences(at)
-    assert "a.safetensors" in at.error[0].value and "Showing b instead" in at.error[0].value
+    assert not at.exception and 'class="eiw-strip' not in sentences(at) and not at.get("plotly_chart")
+    assert len(at.error) == 1 and "a.safetensors is not a usable checkpoint" in at.error[0].value
     assert url(at)["ck"] == "a"
+    at.selectbox(key="ck-instead").set_value("b").run()
+    assert_healthy(at)
+    assert url(at)["ck"] == "b"
 
 
 def test_nothing_but_broken_checkpoints_leaves_a_page_that_says_so(bundle: Path) -> None:
     (bundle / "a.safetensors").write_bytes(b"")
     at = run_app()
-    assert not at.exception and at.error and "python -m eiwflow train" in at.info[0].value
+    assert not at.exception and not at.get("plotly_chart")
+    assert "a.safetensors is not a usable checkpoint" in at.error[0].value
 
 
 def test_runs_at_rest_can_be_chosen_and_one_under_way_cannot(bundle: Path) -> None:

@@ -62,7 +62,8 @@ def test_every_map_has_its_channel_and_every_picture_its_words(fields: dict) -> 
     assert "factors out all it has" in html and "nan" not in html
     for level in filter(lambda level: level.kept, passed.levels):
         structure = fixed(level.redundancy[0, : level.kept_channels].mean(), 2)
-        assert f"channel maps of {level.shape[1]}×{level.shape[2]} that go on, J = {structure} nats/pixel" in html
+        said = f"that are passed on, spectral redundancy {structure} nats/pixel on average"
+        assert f"channel maps of {level.shape[1]}×{level.shape[2]} {said}" in html
 
 
 @pytest.mark.parametrize(
