@@ -42,7 +42,9 @@ def old_document(bits: Mapping[str, Sequence[float]], **fields: Any) -> dict[str
     del found["recipe"]["arms"]
     extra = [name for name in bits if not name.startswith(AGAIN)]
     null = len(extra) < len(bits)
-    found["recipe"] |= {"splits": [], "inits": [], "priors": ["conditional"], "extra": extra, "null": null}
+    # A control is run under each of inits.
+    inits = ["dealt"] if null else []
+    found["recipe"] |= {"splits": [], "inits": inits, "priors": ["conditional"], "extra": extra, "null": null}
     names = [name for name in bits for _ in bits[name]]
     for result, text in zip(found["results"], names, strict=True):
         del result["arm"]

@@ -76,6 +76,8 @@ def start_coupling(network: nn.Sequential, x: Tensor) -> Tensor:
     # Few predictions can stand for many: they are those of the principal directions.
     _, vectors = torch.linalg.eigh(centred @ centred.T / centred.shape[1])
     count = min(half, int(first.out_channels * MOST_HIDDEN) // 2)
+    if count == 0:  # too narrow to carry a prediction
+        return scale
     vectors = vectors[:, half - count :]
     rows = torch.einsum("bk,b,bcij->kcij", vectors, 1 / scale, weight)
     lengths = rows.flatten(1).norm(dim=1).clamp_min(LEAST)

@@ -42,7 +42,7 @@ def checkpoint(tmp_path):
 def test_every_key_of_the_issue_is_there(checkpoint):
     loaded = checkpoint()
     result = inspect(loaded, tiny_data())
-    assert result.keys() == SAID | {"inversion", "levels", "tables"}
+    assert result.keys() == SAID | {"inversion", "levels", "tables", "temperature"}
     assert all(level.keys() == STORED | MEASURED for level in result["levels"])
     assert FlowConfig.from_dict(result["config"]) == loaded.info.config
     assert (result["step"], result["seed"], result["data"]) == (7, 5, "planes")
@@ -159,7 +159,7 @@ def gaussians(std, n=64, channels=4, side=16):
 def test_the_entropies_of_known_gaussians_are_found(checkpoint, monkeypatch):
     features, kept, emitted = gaussians(1.0, channels=8), gaussians(0.5), gaussians(3.0)
     zeros = torch.zeros_like(emitted)
-    level = LevelTrace(1, features, features, torch.arange(8), None, False, kept, emitted, zeros, zeros, emitted, {})
+    level = LevelTrace(1, features, features, torch.arange(8), None, kept, emitted, zeros, zeros, emitted, {})
     monkeypatch.setattr(module, "trace_of_test_images", lambda *_: Trace(features, [level, level], zeros))
     first = inspect(checkpoint(), tiny_data())["levels"][0]
     assert first["entropy_kept"] == pytest.approx(GAUSSIAN_ENTROPY + math.log(0.5), abs=0.03)

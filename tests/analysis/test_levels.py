@@ -95,7 +95,7 @@ def scale_kept_half(flow: MultiScaleFlow, factors: Tensor) -> None:
     following.steps[0].actnorm.log_scale -= factors.log().repeat_interleave(4)
 
 
-@pytest.mark.parametrize("prior", PRIORS)
+@pytest.mark.parametrize("prior", [prior for prior in PRIORS if prior != "constant"])  # it reads nothing of the half
 @pytest.mark.parametrize("split", ["static-last", "static-first"])
 def test_staircase_is_unchanged_when_the_kept_half_is_rescaled_and_the_next_actnorm_undoes_it(
     split: str, prior: str

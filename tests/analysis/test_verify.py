@@ -13,7 +13,7 @@ from eiwflow.analysis.verify import CHECKS, CONDITION, LOG_DET, ROUND_TRIP, Veri
 from eiwflow.analysis.words import checkpoint as words
 from eiwflow.checkpoint import Checkpoint
 from eiwflow.flow import MultiScaleFlow
-from eiwflow.flow.config import NAMED_SPLITS, PRIORS
+from eiwflow.flow.config import NAMED_SPLITS
 from tests.training.tiny import planes, tiny_flow, tiny_info
 
 
@@ -34,7 +34,8 @@ def verified(flow: MultiScaleFlow, shown: torch.Tensor | None = None) -> Verific
 # ---------------------------------------------------------------------- what is sound
 
 
-@pytest.mark.parametrize("prior", PRIORS)
+# An unbounded prior, drawn at random as all parameters here, is not invertible in float32, and is said not to be.
+@pytest.mark.parametrize("prior", ["standard", "conditional", "constant"])
 @pytest.mark.parametrize("split", [*NAMED_SPLITS, "first+pooled"])
 def test_every_policy_holds_on_images_and_on_noise(split: str, prior: str) -> None:
     flow = three_levels(split=split, prior=prior)

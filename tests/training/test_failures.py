@@ -31,8 +31,8 @@ def poisoned_batch(monkeypatch, at_step, value=float("nan")):
     """Put one bad number into the batch of a step."""
     whole = loop.training_batch
 
-    def batch(images, size, n, seed, step, flip):
-        x = whole(images, size, n, seed, step, flip)
+    def batch(images, size, n, seed, step, *others):
+        x = whole(images, size, n, seed, step, *others)
         if step == at_step and n == 8:
             x[3, 1, 2, 2] = value
         return x
@@ -108,9 +108,9 @@ def test_final_scores_that_are_not_finite_fail_the_run(tmp_path, monkeypatch):
 def test_an_averaged_flow_that_is_not_finite_is_not_saved(tmp_path, monkeypatch):
     recorded, calls = loop.to_bits_per_dim, []
 
-    def not_finite_at_step_2(log_prob, dimensions):
+    def not_finite_at_step_2(log_prob, *others):
         calls.append(len(log_prob))
-        bits = recorded(log_prob, dimensions)
+        bits = recorded(log_prob, *others)
         return bits * float("inf") if calls.count(16) == 3 and len(log_prob) == 16 else bits
 
     monkeypatch.setattr(loop, "to_bits_per_dim", not_finite_at_step_2)

@@ -195,7 +195,7 @@ def test_who_resumes_a_run_that_is_just_leaving_waits_for_it(tmp_path, monkeypat
     run.set_status("paused", 3)
     assert lock.take(device)
     waited = []
-    monkeypatch.setattr(worker, "_spawn", lambda *_: waited.append(lock.held(device)))
+    monkeypatch.setattr(worker, "spawn", lambda *_: waited.append(lock.held(device)))
     monkeypatch.setattr(worker.time, "sleep", lambda _: device.release())
     worker.resume(run, "cpu", 1)
     assert waited == [False]
@@ -250,6 +250,7 @@ def test_a_frozen_worker_is_reported_and_can_be_killed(tmp_path, data, started):
     with pytest.raises(RunError, match="is running and answers: use Stop"):
         worker.kill(run)
     os.kill(run.state().pid, signal.SIGSTOP)
+    time.sleep(0.5)  # a word that it was just writing comes first
     long_ago = time.time() - 40
     os.utime(run.path / "status.json", (long_ago, long_ago))
     assert run.state().frozen and 39 < run.state().silent_s < 60
