@@ -95,7 +95,7 @@ def slopes(found: ChannelWeights) -> str:
     """Return between which slopes the channels lie."""
     known = found.correlations.slope[np.isfinite(found.correlations.slope)]
     if not len(known):
-        return "The weights are the same for every image."
+        return f"Over {images(found)}, the weights are the same for every image."
     return (
         f"Slope of log ω on log σ by channel over {images(found)}: {fixed(known.min(), 2)} to {fixed(known.max(), 2)}, "
         f"median {fixed(float(np.median(known)), 2)}. −1 would compensate for loudness."
