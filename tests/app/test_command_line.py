@@ -18,6 +18,7 @@ import torch
 from PIL import Image
 
 from eiwflow import checkpoint, cli, data, ui
+from eiwflow.compression.archive import decompress, flow_digest
 from eiwflow.flow import Latents, quantise
 from eiwflow.training.recipe import Recipe
 from eiwflow.training.run import RunDirectory
@@ -142,6 +143,8 @@ def test_the_files_of_a_page_hold_its_tables_under_names_that_say_where_from(
             assert list(csv.DictReader(io.StringIO(content.decode()))) == cells(tables.pop(name))
         elif suffix == "npz":
             check_latents(content, run)
+        elif suffix == "eiw":
+            check_archive(content, run)
         else:
             with Image.open(io.BytesIO(content)) as picture:
                 assert picture.format == suffix.upper() and min(picture.size) > 8
@@ -155,3 +158,12 @@ def check_latents(content: bytes, run: RunDirectory) -> None:
     loaded = checkpoint.load(run.last_checkpoint)
     image = quantise(loaded.flow.decode(Latents(levels)))[0].permute(1, 2, 0).numpy()
     assert np.array_equal(image, data.load("photos32").test[int(URL["image"])])
+
+
+def check_archive(content: bytes, run: RunDirectory) -> None:
+    """Check that an archive holds the first test images, exactly."""
+    flow = checkpoint.load(run.last_checkpoint).flow
+    pictures = decompress(flow, flow_digest(flow), content)
+    assert pictures
+    for picture, image in zip(pictures, data.load("photos32").test, strict=False):
+        assert np.array_equal(picture.pixels, image)

@@ -14,7 +14,7 @@ from eiwflow.ui import parts
 from eiwflow.ui.navigation import pages
 from eiwflow.ui.parts import MORE_EVIDENCE
 
-from .conftest import first_screen, small_flow, visit_page, write_checkpoint
+from .conftest import FOLDS, first_screen, small_flow, visit_page, write_checkpoint
 
 EVIDENT = [entry.path for entry in pages() if entry.label not in ("Home", "Lesson", "Compare", "Train")]
 
@@ -29,7 +29,8 @@ def test_more_evidence_is_made_when_it_is_unfolded(bundle, monkeypatch: pytest.M
 
     at = visit_page(path)
     assert not at.exception and offered(at) > 1
-    at.session_state[MORE_EVIDENCE] = False
+    for fold in (MORE_EVIDENCE, *(f"fold-{name}" for name in FOLDS)):
+        at.session_state[fold] = False
     at.run()
     assert not at.exception and offered(at) == 0
     assert [one.label for one in at.expander if one.label == "More evidence"] == ["More evidence"]
@@ -65,20 +66,18 @@ def test_a_figure_is_drawn_once_for_what_it_shows() -> None:
     assert others[0].data[0].y == (0.0, 1.0, 2.5) and others[4].data[0].mode == "markers"
 
 
-@pytest.mark.parametrize(("lesson", "for_print"), [(True, False), (False, True), (True, True), (False, False)])
+@pytest.mark.parametrize("for_print", [True, False])
 def test_a_figure_that_is_kept_is_not_changed_by_how_it_is_shown(
-    monkeypatch: pytest.MonkeyPatch, lesson: bool, for_print: bool
+    monkeypatch: pytest.MonkeyPatch, for_print: bool
 ) -> None:
     shown = []
     monkeypatch.setattr(parts.st, "plotly_chart", lambda figure, **_: shown.append(figure))
-    page = SimpleNamespace(
-        lesson=lesson, for_print=for_print, key=str, file_name=lambda what, suffix: f"{what}.{suffix}"
-    )
+    page = SimpleNamespace(for_print=for_print, key=str, file_name=lambda what, suffix: f"{what}.{suffix}")
     figure = parts.drawn(lines, Result(np.arange(4.0), "c"))
     before = figure.to_json()
     parts.chart(figure, page, "lines", alt="")
     assert figure.to_json() == before
-    assert (shown[0].to_json() == before) == (not lesson and not for_print)
+    assert (shown[0].to_json() == before) == (not for_print)
 
 
 @pytest.mark.parametrize("path", ["3_entropy", "4_shuffle", "5_weights", "8_checkpoint"])
