@@ -44,7 +44,7 @@ def measure(look: Look, name: str, choices: dict[str, Any]) -> Any:  # noqa: ANN
     )
     assert child.stdin is not None and child.stdout is not None
     try:
-        child.stdin.write(asked)
+        child.stdin.writelines([asked])
         child.stdin.flush()  # and stays open: its end tells the child that nobody waits any more
         answer = _answer(child)
     except BrokenPipeError:
