@@ -6,6 +6,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from PIL import Image, ImageOps
 from torch import Tensor
 
@@ -16,7 +17,6 @@ from ..compression.archive import (
     compress,
     flow_digest,
     lossless_sizes,
-    read_picture,
 )
 from ..data.picture import FORMATS
 from ..flow import MultiScaleFlow
@@ -61,9 +61,8 @@ def compress_photo(flow: MultiScaleFlow, photo: bytes) -> Compressed:
         raise CompressionError(f"The photo cannot be read as {', '.join(FORMATS)}.") from None
     if flow.config.shape[0] == 1:
         image = image.convert("L")
-    file = io.BytesIO()
-    image.save(file, "PNG", compress_level=0)
-    return _compressed(flow, [read_picture(file.getvalue(), "photo.png")], image.size[::-1])
+    pixels = np.array(image)
+    return _compressed(flow, [Picture("photo.png", pixels.reshape(*pixels.shape[:2], -1))], image.size[::-1])
 
 
 def compress_images(flow: MultiScaleFlow, images: Tensor) -> Compressed:

@@ -23,9 +23,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 
-from ..data import DATASETS, DataError, ImageData, fixed_crops, load, resized, to_tensor
+from ..data import DATASETS, DataError, ImageData, as_picture, fixed_crops, load, resized, to_tensor
 from ..data.folder import read_folder
 from ..data.registry import ASSETS
 from ..flow import MultiScaleFlow, NonFiniteError
@@ -345,7 +344,7 @@ def codec_bits_per_dim(images: np.ndarray, codec: str) -> np.ndarray:
     sizes = []
     for pixels in images:
         file = io.BytesIO()
-        image = Image.fromarray(pixels.squeeze(-1) if pixels.shape[2] == 1 else pixels)
+        image = as_picture(pixels)
         image.save(file, codec.upper(), **settings)
         sizes.append(file.tell())
     return 8 * np.array(sizes, dtype=np.float64) / images[0].size

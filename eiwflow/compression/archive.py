@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from ..data import DATASETS, load
+from ..data import DATASETS, as_picture, load
 from ..data.folder import SUFFIXES
 from ..data.picture import FORMATS
 from ..files import read_bytes, reason, walk
@@ -155,8 +155,7 @@ def write_pictures(pictures: Sequence[Picture], folder: Path) -> list[Path]:
         paths.append(folder / (name if folder / name not in paths else f"{plain}-{number}.png"))
     folder.mkdir(parents=True)
     for picture, path in zip(pictures, paths, strict=True):
-        pixels = picture.pixels
-        Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(path, "PNG", optimize=True)
+        as_picture(picture.pixels).save(path, "PNG", optimize=True)
     return paths
 
 
@@ -268,7 +267,7 @@ def lossless_sizes(pictures: Sequence[Picture]) -> dict[str, int]:
 
 def _file_bytes(pixels: NDArray[np.uint8], kind: str) -> int:
     file = io.BytesIO()
-    image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+    image = as_picture(pixels)
     if kind == "webp":
         # WebP has at most 16,383 pixels a side.
         if max(image.size) > 16_383:

@@ -3,7 +3,7 @@
 from .crops import corner_crops, fixed_crops, random_crops, to_tensor
 from .holdout import hold_out
 from .images import DataError, Factor, ImageData
-from .picture import from_picture, png_file, resized
+from .picture import as_picture, from_picture, png_file, resized
 from .registry import DATASETS, flips, load
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "DataError",
     "Factor",
     "ImageData",
+    "as_picture",
     "corner_crops",
     "fixed_crops",
     "flips",

@@ -5,11 +5,14 @@ from __future__ import annotations
 import io
 import os
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
 from .images import DataError, check_images, reason
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 # Only these decoders are tried: others run programs (EPS) or are seldom looked after.
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
@@ -74,10 +77,15 @@ def resized(images: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
     return np.stack([from_picture(png_file(image), shape) for image in images])
 
 
-def png_file(image: np.ndarray) -> bytes:
-    """Return an image (H, W, C) uint8 as the bytes of a PNG file, quickly made."""
+def as_picture(image: np.ndarray) -> Image.Image:
+    """Return an image (H, W, C) uint8, C = 1 or 3, as a grey or colour picture."""
     from PIL import Image
 
+    return Image.fromarray(image.squeeze(-1) if image.shape[2] == 1 else image)
+
+
+def png_file(image: np.ndarray) -> bytes:
+    """Return an image (H, W, C) uint8 as the bytes of a PNG file, quickly made."""
     file = io.BytesIO()
-    Image.fromarray(image.squeeze(-1) if image.shape[2] == 1 else image).save(file, "PNG", compress_level=1)
+    as_picture(image).save(file, "PNG", compress_level=1)
     return file.getvalue()

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..data import as_picture
 from ..files import write_atomically
 from ..flow import MultiScaleFlow, NonFiniteError, quantise
 from ..flow.bijection import generator_for
@@ -86,11 +87,8 @@ def montage(images: Tensor, columns: int) -> Tensor:
 
 def encode_webp(image: Tensor, quality: int = 85) -> bytes:
     """Return bytes (C, H, W) as a lossy WEBP."""
-    from PIL import Image
-
-    pixels = image.permute(1, 2, 0).numpy()
     out = io.BytesIO()
-    Image.fromarray(pixels.squeeze(-1) if pixels.shape[2] == 1 else pixels).save(out, "WEBP", quality=quality, method=4)
+    as_picture(image.permute(1, 2, 0).numpy()).save(out, "WEBP", quality=quality, method=4)
     return out.getvalue()
 
 
