@@ -101,10 +101,8 @@ def couplings(one: ui.Page, found: ui.Found) -> None:
     ui.exports(one, tables={"couplings": seen.table()}, pictures={})
 
 
-found = ui.draw_columns(page, lambda one: ui.of_level(one, "shuffle", words.NO_SPLIT), main)
-if not found:
-    ui.closing(page, "A permutation needs a level that splits; choose a checkpoint of two levels or more.")
-    st.stop()
+END = "A permutation needs a level that splits; choose a checkpoint of two levels or more."
+found = ui.draw_level(page, "shuffle", main, words.NO_SPLIT, END)
 rivers = {one: report.river for one, report in found.items() if report.river is not None}
 with takeaway:
     if rivers:

@@ -101,10 +101,8 @@ def reach(one: ui.Page, found: ui.Found) -> None:
     ui.exports(one, tables={"resampling": reached.table()}, pictures={})
 
 
-found = ui.draw_columns(page, lambda one: ui.of_level(one, "weights", words.NO_SPLIT), main)
-if not found:
-    ui.closing(page, "Channel weights need a level that splits; choose a checkpoint of two levels or more.")
-    st.stop()
+END = "Channel weights need a level that splits; choose a checkpoint of two levels or more."
+found = ui.draw_level(page, "weights", main, words.NO_SPLIT, END)
 pair = ui.paired(found, lambda names, results: analysis.WeightsPair(names, *results))
 with takeaway:
     ui.takeaway(words.follow_loudness(next(iter(found.values()))) if pair is None else words.pair(pair))

@@ -50,7 +50,6 @@ with ui.errors_as_sentences():
     with found:
         st.markdown(f"{words.made(made)} {plain(words.origin(page.checkpoint.info))}")
         st.markdown(words.score(score, page.checkpoint.info))
-    seen = cache.measure(page, "inversion")
 
     with ui.fold("What it is made of", "architecture") as fold:
         if fold.open:
@@ -59,6 +58,7 @@ with ui.errors_as_sentences():
 
     with ui.fold("Is it invertible?", "inversion") as fold:
         if fold.open:
+            seen = cache.measure(page, "inversion")
             st.markdown(words.inversion(seen))
             st.markdown(plain(words.verification(checked)))
             ui.table(words.cells(made, seen))

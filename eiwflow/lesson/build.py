@@ -247,6 +247,13 @@ def build(loaded: Checkpoint, images: Tensor, shown: Sequence[int], fixed: Check
     return pack
 
 
+def add_grain(pack: Pack, images: ImageData) -> None:
+    """Note the grain of every image to choose from, which its data set knows."""
+    grains = images.factors["grain"].test
+    for image in pack.head["images"]:
+        image["grain"] = round(float(grains[image["number"]]), 3)
+
+
 def build_for(loaded: Checkpoint, path: Path | None = None, whole: bool = True) -> Pack:
     """Return the pack of any flow, on the bundled images that it was trained on, or on faces.
 
@@ -276,9 +283,7 @@ def build_for(loaded: Checkpoint, path: Path | None = None, whole: bool = True) 
         pack = build(loaded, data.to_tensor(found.test), default.SHOWN, fixed)
         if whole:
             pack.head["attributes"] = attribute_facts(pack, loaded.flow, found, QUICK_ATTRIBUTE_IMAGES)
-        grains = found.factors["grain"].test
-        for image in pack.head["images"]:
-            image["grain"] = round(float(grains[image["number"]]), 3)
+        add_grain(pack, found)
     else:
         pack = build(loaded, _fitted(found, shape), range(8))
     pack.head |= {"faces": name == default.DATA, "partial": not whole}

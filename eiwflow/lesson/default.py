@@ -63,8 +63,7 @@ def build(checkpoints: Path, studies: Path) -> bytes:
         if loaded is not None:
             same = before.get("usual") and before.get("parameters") == made.head[part]["parameters"]
             made.head[part]["usual"] = before["usual"] if same else of.usual_rank(loaded.flow, tests)
-    for image in made.head["images"]:
-        image["grain"] = round(float(images.factors["grain"].test[image["number"]]), 3)
+    of.add_grain(made, images)
     made.head |= {
         "faces": True,
         "attributes": of.attribute_facts(made, flow.flow, images),

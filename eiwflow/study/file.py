@@ -17,6 +17,7 @@ import zlib
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -113,15 +114,29 @@ class Study:
     data_sha256: str = ""
     versions: dict[str, str] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def arms(self) -> list[Arm]:
         """The arms that have a run, in the recipe's order."""
         return list(dict.fromkeys(arm for arm, _ in self.runs))
 
-    @property
+    @cached_property
     def priors(self) -> list[str]:
         """The priors of the arms."""
         return list(dict.fromkeys(arm.prior for arm in self.arms))
+
+    def document(self, command: str | None = None) -> dict[str, Any]:
+        """Return the study as its file holds it, with its own command or another."""
+        return {
+            "format": FORMAT,
+            "version": VERSION,
+            "recipe": self.recipe.to_dict(),
+            "command": self.command if command is None else command,
+            "data_sha256": self.data_sha256,
+            "step_cost": self.step_cost or None,
+            "versions": self.versions,
+            "looks": list(self.looks),
+            "results": [run.to_dict() for run in self.runs.values()],
+        }
 
     @property
     def is_done(self) -> bool:
@@ -351,17 +366,7 @@ def pack(studies: Sequence[Study], out: Path) -> Study:
     merged = merge(studies)
     if not merged.runs:
         raise StudyError(f"{merged.name} has no run yet.")
-    document = {
-        "format": FORMAT,
-        "version": VERSION,
-        "recipe": merged.recipe.to_dict(),
-        "command": shlex.join(["python", "-m", "eiwflow", *merged.recipe.arguments(out.stem)]),
-        "data_sha256": merged.data_sha256,
-        "step_cost": merged.step_cost or None,
-        "versions": merged.versions,
-        "looks": list(merged.looks),
-        "results": [run.to_dict() for run in merged.runs.values()],
-    }
+    document = merged.document(shlex.join(["python", "-m", "eiwflow", *merged.recipe.arguments(out.stem)]))
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as file:
         _add(file, SETTINGS, document)

@@ -34,7 +34,7 @@ from ..training.failures import TrainingFailed
 from ..training.loop import load_data, train
 from ..training.recipe import Recipe, Recording
 from ..training.run import RunDirectory, RunError, RunState, WorkFolder
-from .file import FORMAT, OLD, RESULT, SETTINGS, VERSION, Study, StudyError, read_study, run_folder
+from .file import FORMAT, MAX_BYTES, OLD, RESULT, SETTINGS, VERSION, Study, StudyError, read_study, run_folder
 from .recipe import Arm, StudyRecipe, cost_class, relative_costs
 
 MAX_JOBS, MAX_SHARDS = 256, 10_000
@@ -123,12 +123,7 @@ class StudyFolder(WorkFolder):
 
     def _of_old(self, path: Path) -> dict[str, Any]:
         """Return the document of a study of version 0.1, in the words of this one."""
-        study = self._begun(path)
-        return {
-            "format": FORMAT, "version": VERSION, "recipe": study.recipe.to_dict(), "command": study.command,
-            "data_sha256": study.data_sha256, "step_cost": study.step_cost or None, "versions": study.versions,
-            "looks": list(study.looks), "results": [run.to_dict() for run in study.runs.values()],
-        }  # fmt: skip
+        return self._begun(path).document()
 
     def document(self) -> dict[str, Any]:
         """Return the content of ``study.json``.
@@ -138,7 +133,7 @@ class StudyFolder(WorkFolder):
 
         """
         try:
-            document = files.read_json(self.settings_file, 16 * 2**20)
+            document = files.read_json(self.settings_file, MAX_BYTES)
             if document["format"] != FORMAT or document["version"] not in (1, VERSION):
                 raise ValueError("another format")
             return dict(document)

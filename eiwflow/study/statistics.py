@@ -398,5 +398,11 @@ def false_alarms(pool: np.ndarray, seeds: int, studies: int = 1000, seed: int = 
     return FalseAlarms(studies, seeds, sum(claim != "no conclusion" for claim in claims))
 
 
+def alarms_of(study: Study) -> FalseAlarms | None:
+    """Return how often chance with this study's scatter would be believed, None where there is no scatter."""
+    pool = residuals(study)
+    return false_alarms(pool, study.recipe.seeds) if len(pool) else None
+
+
 def _signed(value: float) -> str:
     return signed(value, 3)

@@ -14,13 +14,12 @@ from .statistics import (
     Comparisons,
     Effect,
     Factorial,
+    alarms_of,
     comparisons,
     contrast,
     corrected,
     factorial,
-    false_alarms,
     label,
-    residuals,
 )
 
 
@@ -268,8 +267,7 @@ def line(studies: Sequence[Study], prior: str = "conditional") -> str:
 def report(study: Study, subject: str | None = None) -> dict[str, Any]:
     """Return every number that the page Compare shows of a study."""
     found = verdict(study, subject)
-    pool = residuals(study)
-    calibration = false_alarms(pool, study.recipe.seeds) if len(pool) else None
+    calibration = alarms_of(study)
     goals = {prior: one for prior in study.priors if (one := goal(study, prior)) is not None}
     return {
         "study": study.name,

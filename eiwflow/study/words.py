@@ -77,16 +77,6 @@ def ranked(study: Study, found: Ranking) -> str:
     return f"{best}; {close} {verb} too close to call."
 
 
-def lead(found: Lead) -> str:
-    """Return the lead of one study with its interval."""
-    low, high = (signed(end, 3) for end in found.interval)
-    seeds = len(found.effect.values)
-    return (
-        f"{short(found.study, found.arm)} leads {short(found.study, found.rival)}, its nearest static rival, by "
-        f"{signed(found.lead, 3)} bits/dim (95 % interval {low} to {high}, n = {seeds} seeds)."
-    )
-
-
 def too_short(study: Study, budgets: Sequence[int]) -> str:
     """Return why a study of one's own is too short to judge, or nothing where it is as long as the bundled ones.
 

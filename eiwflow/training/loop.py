@@ -108,8 +108,8 @@ class Trainer:
         images = images or load_data(recipe)
         size = recipe.flow.shape[1:]
         self.train_images = to_tensor(images.train)
-        self.test_images = fixed_crops(to_tensor(images.test), size)
         self._whole_test_images = to_tensor(images.test)
+        self.test_images = fixed_crops(self._whole_test_images, size)
         self.flow = channels_last(MultiScaleFlow(recipe.flow, recipe.seed).to(self.device))
         if team.first:
             self.flow.initialise(self.batch(0, min(INIT_IMAGES, len(self.train_images))))
@@ -345,7 +345,9 @@ def _advance_to_the_end(
         }
 
     def save() -> CheckpointInfo:
-        metrics = {**_latest(run, SCORES), "cpu_seconds": clock()["cpu_seconds"]}
+        latest = _latest(run, (*SCORES, "temperature"))
+        temperature = latest.pop("temperature", CheckpointInfo.temperature)
+        metrics = {**latest, "cpu_seconds": clock()["cpu_seconds"]}
         info = CheckpointInfo(
             # A checkpoint is a density, whatever way its gradients were computed.
             config=dataclasses.replace(trainer.flow.config, memory="store"),
@@ -357,7 +359,7 @@ def _advance_to_the_end(
             | ({} if recipe.flow.memory == "store" else {"memory": recipe.flow.memory}),
             command=command,
             versions=checkpoint.software_versions(),
-            temperature=_latest(run, ("temperature",)).get("temperature", CheckpointInfo.temperature),
+            temperature=temperature,
         )
         run.flush_records()
         checkpoint.save(run.last_checkpoint, trainer.average, info)

@@ -31,20 +31,13 @@ def octave_power(images: Tensor) -> np.ndarray:
     return np.array([power[octave == k].mean() for k in range(int(np.log2(min(values.shape[2:]))))])
 
 
-def power_ratios(flow: MultiScaleFlow, train: Tensor, temperature: float, seed: int = 0) -> np.ndarray:
-    """Return the power of samples over that of training images uint8 (N, C, H, W), by octave, coarse first."""
-    drawn = flow.sample(SAMPLES, temperature, generator_for(seed, "temperature")).cpu()
-    samples = quantise(drawn, flow.config.bits)
-    return octave_power(samples) / np.maximum(octave_power(train[:IMAGES]), LEAST_RATIO)
-
-
 def best_temperature(
     flow: MultiScaleFlow, train: Tensor, temperatures: Sequence[float] = TEMPERATURES, seed: int = 0
 ) -> float:
     """Return the temperature whose samples come nearest to training images in power.
 
-    Nearest is the smallest mean square of the logarithm of :func:`power_ratios`. Test images are not looked at. Where
-    the samples are finite at no temperature, it is 1.
+    Nearest is the smallest mean square of the logarithm of their ratio, octave by octave. Test images are not looked
+    at. Where the samples are finite at no temperature, it is 1.
 
     Args:
         flow: to draw from.
@@ -53,11 +46,13 @@ def best_temperature(
         seed: of the samples, the same at every temperature.
 
     """
+    wanted = np.maximum(octave_power(train[:IMAGES]), LEAST_RATIO)
     distances = {}
     for temperature in temperatures:
         try:
-            ratios = power_ratios(flow, train, temperature, seed)
+            drawn = flow.sample(SAMPLES, temperature, generator_for(seed, "temperature")).cpu()
         except NonFiniteError:
             continue
+        ratios = octave_power(quantise(drawn, flow.config.bits)) / wanted
         distances[temperature] = np.square(np.log(np.maximum(ratios, LEAST_RATIO))).mean()
     return min(distances, key=distances.__getitem__, default=1.0)

@@ -25,10 +25,10 @@ CURVES = (
 
 def choice(known: dict[str, runs.Listed], device: str) -> str:
     """Draw the choice of a run, the living one first, with the buttons that its state allows; return its name."""
-    if (asked := state.wanted("run")) is not None and asked not in known:
-        gone.stop(st.container(), "run", gone.run(asked), labels(known))
-    first = next((name for name, one in known.items() if one.state.alive), next(iter(known)))
     called = labels(known)
+    if (asked := state.wanted("run")) is not None and asked not in known:
+        gone.stop(st.container(), "run", gone.run(asked), called)
+    first = next((name for name, one in known.items() if one.state.alive), next(iter(known)))
     chosen, buttons = st.columns([2.3, 1], gap="large", vertical_alignment="bottom")
     name = state.choice(
         "run",
@@ -145,10 +145,11 @@ def manage(known: dict[str, runs.Listed], name: str) -> None:
     parts.table([listed.row() for listed in known.values()])
     if classroom.may_change(one.run.path):
         _change(one, name)
+    called = labels(known)
     others = st.multiselect(
         "Compare its curves with those of",
         [other for other in known if other != name],
-        format_func=lambda other: labels(known)[other],
+        format_func=called.__getitem__,
         max_selections=figures.MOST_RUNS - 1,
         key="compared",
     )

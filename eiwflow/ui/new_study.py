@@ -104,9 +104,10 @@ def _new_folder() -> Path:
 def _minutes(recipe: StudyRecipe, known: dict[str, Path]) -> float | None:
     """Return the CPU minutes that a recipe takes, by what an image took in a bundled study of flows of its size."""
     size = ("size", "levels", "steps", "width", "network")
-    for key, study in studies.readable(known).items():
+    bundled = {key: path for key, path in known.items() if path.parent == studies.BUNDLED}
+    for study in studies.readable(bundled).values():
         alike = all(getattr(study.recipe, name) == getattr(recipe, name) for name in size)
-        if alike and study.runs and known[key].parent == studies.BUNDLED:
+        if alike and study.runs:
             seconds = sum(run.cpu_s for run in study.runs.values())
             images = study.recipe.batch * sum(run.iterations for run in study.runs.values())
             return len(recipe.arms) * recipe.seeds * recipe.iterations * recipe.batch * seconds / images / 60

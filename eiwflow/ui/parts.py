@@ -85,8 +85,19 @@ def draw_columns(
     return found
 
 
-def of_level(page: Page, name: str, otherwise: str) -> Any:  # noqa: ANN401 (as the measure)
-    """Return a measure of the level wanted; where the flow splits nothing say ``otherwise`` and return None."""
+def draw_level(page: Page, name: str, draw: Callable[[Page, Found], None], otherwise: str, end: str) -> Found:
+    """Draw a measure of the level wanted, as :func:`draw_columns` does.
+
+    A flow that splits nothing gets the sentence ``otherwise``; where no flow splits, the page ends with ``end``.
+    """
+    found = draw_columns(page, lambda one: _of_level(one, name, otherwise), draw)
+    if not found:
+        closing(page, end)
+        st.stop()
+    return found
+
+
+def _of_level(page: Page, name: str, otherwise: str) -> Any:  # noqa: ANN401 (as the measure)
     level = shuffle_level(page)
     if level is None:
         st.info(plain(otherwise))

@@ -37,7 +37,7 @@ function shuffled(bytes, [height, width, channels]) {
 const KINDS = [
   ["own", "this picture", (bytes) => bytes],
   ["blurred", "blurred", blurred],
-  ["flat", "flat grey", (bytes) => bytes.map(() => Math.round(bytes.reduce((a, b) => a + b, 0) / bytes.length))],
+  ["flat", "flat grey", (bytes) => bytes.slice().fill(Math.round(bytes.reduce((a, b) => a + b, 0) / bytes.length))],
   ["tiles", "shuffled", shuffled],
   ["noise", "pure noise", (bytes) => Uint8Array.from(uniforms(SEED, bytes.length), (u) => 256 * u)],
 ];

@@ -6,7 +6,6 @@ import io
 import sys
 from functools import lru_cache
 
-import segno
 import streamlit as st
 
 from .settings import settings, teacher_token
@@ -33,6 +32,8 @@ def teacher_link() -> str:
 @lru_cache(maxsize=4)
 def qr_code(text: str) -> str:
     """Return a QR code as an SVG picture: black on white in every theme, or a camera would not see it."""
+    import segno
+
     file = io.BytesIO()
     segno.make(text, micro=False, error="m").save(
         file, kind="svg", scale=8, border=4, dark="#000", light="#fff", xmldecl=False, omitsize=True, title="QR code"
@@ -44,6 +45,8 @@ def announcement() -> str:
     """Return what the server prints when it starts, or nothing where no class is to join."""
     if not settings().classroom:
         return ""
+    import segno  # here, since an app without a class needs none
+
     drawn = io.StringIO()
     segno.make(address(), micro=False, error="m").terminal(drawn, compact=True, border=2)
     lines = ["", "Classroom mode", f"  Students join at   {address()}", "", drawn.getvalue().rstrip("\n"), ""]
