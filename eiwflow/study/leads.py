@@ -18,7 +18,8 @@ class Lead:
     Attributes:
         study: where both were run.
         arm: the adaptive one: its order looks at entropy.
-        rival: of the arms under the same prior whose order does not look at entropy, the one that comes nearest.
+        rival: of the arms under the same prior that pass on the same fraction and whose order does not look at entropy,
+            the one that comes nearest.
         effect: arm minus rival, in bits/dim: below 0 the adaptive split leads. Holm's correction is over all
             comparisons of the arm.
 
@@ -59,16 +60,17 @@ def lead(study: Study, prior: str | None = None) -> Lead | None:
     adaptive = [arms[choice] for choice in subjects(study) if choice in arms and arms[choice].looks_at_entropy]
     if not adaptive:
         return None
-    against = comparisons(study, adaptive[0].choice).against(prior)
+    subject = adaptive[0]
+    against = comparisons(study, subject.choice).against(prior)
     rivals = {
         arm: effect
         for arm, effect in against.items()
-        if arm.order != AGAIN and not arm.looks_at_entropy and len(effect.values) > 1
+        if arm.order != AGAIN and not arm.looks_at_entropy and arm.keep == subject.keep and len(effect.values) > 1
     }
     if not rivals:
         return None
     nearest = max(rivals, key=lambda arm: rivals[arm].mean)
-    return Lead(study, adaptive[0], nearest, rivals[nearest])
+    return Lead(study, subject, nearest, rivals[nearest])
 
 
 @dataclass(frozen=True, eq=False)
