@@ -22,6 +22,7 @@ from ..data.folder import SUFFIXES
 from ..data.picture import FORMATS
 from ..files import read_bytes, reason, walk
 from ..flow import MultiScaleFlow
+from ..flow.threads import one_thread
 from . import CompressionError
 from .grid import Archive, GridFlow
 
@@ -117,8 +118,9 @@ def gather(names: Sequence[str]) -> list[Picture]:
 
     """
     pictures: list[Picture] = []
+    values = 0
     for name in names:
-        path = Path(name)
+        path, begin = Path(name), len(pictures)
         if name in DATASETS and not path.exists():
             test = load(name).test
             digits = len(str(len(test) - 1))
@@ -130,7 +132,8 @@ def gather(names: Sequence[str]) -> list[Picture]:
             pictures += [_read(file, file.relative_to(path).as_posix()) for file in found]
         else:
             pictures.append(_read(path, path.name))
-        if len(pictures) > MAX_PICTURES or sum(picture.pixels.size for picture in pictures) > 3 * MAX_PIXELS:
+        values += sum(picture.pixels.size for picture in pictures[begin:])
+        if len(pictures) > MAX_PICTURES or values > 3 * MAX_PIXELS:
             raise CompressionError(
                 f"More than {MAX_PICTURES:,} pictures or {MAX_PIXELS:,} pixels were given; compress them in parts."
             )
@@ -146,13 +149,16 @@ def write_pictures(pictures: Sequence[Picture], folder: Path) -> list[Path]:
     """
     if folder.exists() or folder.is_symlink():
         raise CompressionError(f"{folder} exists; choose a folder that does not.")
-    paths = []
+    paths: list[Path] = []
+    taken: set[str] = set()
     for number, picture in enumerate(pictures):
         # A name in an archive is as foreign as any: only its last part is used, and only if it is plain.
         stem = Path(picture.name).stem
-        plain = stem if stem and all(letter.isalnum() or letter in "-_ " for letter in stem) else "picture"
-        name = f"{plain}.png"
-        paths.append(folder / (name if folder / name not in paths else f"{plain}-{number}.png"))
+        name = stem if stem and all(letter.isalnum() or letter in "-_ " for letter in stem) else "picture"
+        while name in taken:
+            name = f"{name}-{number}"
+        taken.add(name)
+        paths.append(folder / f"{name}.png")
     folder.mkdir(parents=True)
     for picture, path in zip(pictures, paths, strict=True):
         as_picture(picture.pixels).save(path, "PNG", optimize=True)
@@ -188,7 +194,7 @@ def compress(flow: MultiScaleFlow, digest: str, pictures: Sequence[Picture]) -> 
     start = archive.bits
     batches: list[int] = []
     done = 0
-    with _one_thread():
+    with one_thread():
         while done < len(tiles):
             count = code.batch(archive, len(tiles) - done)
             archive, pushed = _push(code, archive, tiles[done : done + count])
@@ -206,9 +212,10 @@ def compress(flow: MultiScaleFlow, digest: str, pictures: Sequence[Picture]) -> 
         text = zlib.compress(json.dumps(header, separators=(",", ":")).encode(), 9)
         content = MAGIC + len(text).to_bytes(4, "little") + text + archive.words().astype("<u4").tobytes()
         stated = _stated_bits(flow, tiles) / 8
-    for again, picture in zip(decompress(flow, digest, content), pictures, strict=True):
-        if not np.array_equal(again.pixels, picture.pixels):
-            raise CompressionError(f"{picture.name} does not come back as it was; nothing is written.")
+    try:
+        decompress(flow, digest, content)  # compares a hash of all pixels
+    except CompressionError as error:
+        raise CompressionError(f"The pictures do not come back as they were; nothing is written. {error}") from None
     values = sum(picture.pixels.size for picture in pictures)
     return content, Summary(len(pictures), len(tiles), values, len(content), start // 8, stated)
 
@@ -235,7 +242,7 @@ def decompress(flow: MultiScaleFlow, digest: str, content: bytes) -> list[Pictur
         f"{platform.machine()}."
     )
     try:
-        with _one_thread():
+        with one_thread():
             for batch in reversed(header["batches"]):
                 parts.append(code.pop(archive, batch) if batch > 0 else archive.pop_bytes((-batch, *config)))
     except CompressionError:
@@ -376,14 +383,3 @@ def _is_picture(name: object, height: object, width: object, channels: object) -
         and all(type(side) is int and 1 <= side <= MAX_PIXELS for side in (height, width))
         and channels in (1, 3)
     )
-
-
-class _one_thread:
-    """One thread of torch: the order of sums, and with it every bit of a network's output, stays the same."""
-
-    def __enter__(self) -> None:
-        self.before = torch.get_num_threads()
-        torch.set_num_threads(1)
-
-    def __exit__(self, *_: object) -> None:
-        torch.set_num_threads(self.before)

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-#: Part of a neighbour's power that is taken to be noise of its own, so that every system of equations is regular.
-RIDGE = 1e-3
+from .partitions import RIDGE
+
 #: Part of the hidden channels that linear predictions may take; the others start as they are drawn.
 MOST_HIDDEN = 0.5
 #: The least standard deviation of a channel, or of an error.

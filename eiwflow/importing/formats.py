@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..files import printable
 from ..flow import ConfigError, FlowConfig, InvertibleConvolution
 from ..flow.config import BOUNDS
 
@@ -561,5 +562,4 @@ def _by(shape: tuple[int, ...]) -> str:
 
 
 def _short(name: str) -> str:
-    text = "".join(letter if letter.isprintable() else "�" for letter in name[:61])
-    return text if len(text) <= 60 else text[:59] + "…"
+    return printable(name, 60)

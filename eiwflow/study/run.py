@@ -28,6 +28,7 @@ from .. import checkpoint, files
 from ..checkpoint import CheckpointError, outline, software_versions
 from ..data import DataError, ImageData
 from ..files import write_atomically
+from ..flow.threads import one_thread
 from ..training import lock, process
 from ..training.bench import seconds_per_step
 from ..training.failures import TrainingFailed
@@ -464,7 +465,7 @@ def result_of(run: RunDirectory, arm: Arm) -> dict[str, Any]:
 def _results(waiting: list[Job], images: ImageData, jobs: int) -> Generator[tuple[Job, str], None, None]:
     """Yield every job with the sentence that says why it has no result, empty where it has one, as they are done."""
     if jobs == 1:
-        with _one_thread():
+        with one_thread():
             for job in waiting:
                 yield job, run_job(job, images)
         return
@@ -486,16 +487,6 @@ def _results(waiting: list[Job], images: ImageData, jobs: int) -> Generator[tupl
             pool.shutdown(wait=False, cancel_futures=True)
             for child in set(multiprocessing.active_children()) - others:
                 child.terminate()
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 #: A worker's data set, given to it once.

@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 #: What an order is, by the flow's rule.
 RULES = {
     "entropy": "This flow sorted its channels by spectral redundancy, once, when it first saw images.",
-    "first": "This flow has no Shuffle: it factors out the first half, whatever it holds.",
-    "last": "This flow has no Shuffle: it factors out the last half, whatever it holds.",
+    "first": "This flow has no Shuffle: it factors out the first channels, whatever they hold.",
+    "last": "This flow has no Shuffle: it factors out the last channels, whatever they hold.",
     "variance": "This flow passes on the principal channels that vary most, and factors out the others.",
     "variance-reversed": "This flow factors out the principal channels that vary most, and passes on the others.",
+    "released": "This flow sorts its channels by learned weights, again whenever they change.",
     "random": "This flow's order was drawn once, as a control.",
 }
 NO_RECORD = "This flow has no training record, so only the trained flow is shown."
