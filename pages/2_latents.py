@@ -19,15 +19,19 @@ takeaway = st.container()
 told: dict[ui.Page, str] = {}
 
 
+def names_of_levels(one: ui.Page) -> list[str]:
+    """Return the names of a flow's latents: z₁, z₂ and so on."""
+    return [words.latent(level) for level in range(1, one.checkpoint.info.config.levels + 1)]
+
+
 def mix(one: ui.Page) -> None:
     """Let every level be kept, resampled or zeroed, and show what that makes of the picture."""
     picture, controls = places(one, [1.9, 1])
-    names = [latents.latent(level + 1) for level in range(one.checkpoint.info.config.levels)]
     with controls:
         st.markdown("**Mix your own**")
         way = tuple(
             st.segmented_control(name, latents.TREATMENTS, default="keep", required=True, key=one.key(f"way {name}"))
-            for name in names
+            for name in names_of_levels(one)
         )
     result = cache.measure(one, "mixed", way=way)
     with picture:
@@ -38,11 +42,10 @@ def mix(one: ui.Page) -> None:
 def predict(one: ui.Page) -> None:
     """Ask which level holds the picture; show each resampled alone where that was predicted."""
     resampled = cache.measure(one, "one_level", treatment="resample")
-    guess = latents.guess(one.checkpoint.flow, resampled)
-    guessed = predicted(one, "Which level changes it most?", guess.names)
+    guessed = predicted(one, "Which level changes it most?", names_of_levels(one))
     if guessed is None:
         return
-    told[one] = words.answer(guess, guessed)
+    told[one] = words.answer(resampled, guessed)
     st.html(figures.treatments(resampled))
     st.caption("One level resampled at a time, the others kept.")
 
@@ -50,7 +53,7 @@ def predict(one: ui.Page) -> None:
 ui.each(page, mix)
 ui.each(page, predict)
 with takeaway:
-    ui.takeaway(" ".join(told.values()) if told else words.question())
+    ui.takeaway(" ".join(told.values()) if told else words.QUESTION)
 
 with ui.fold("Half, three quarters, everything resampled", "halvings") as fold:
     halved: dict[ui.Page, latents.Treated] = {}
@@ -88,14 +91,14 @@ def evidence() -> None:
         left, right = st.columns(2, gap="large")
         with left:
             st.subheader("Over test images")
-            ui.chart(ui.drawn(figures.psnr_dots, found), page, "psnr", alt=found.in_words())
+            ui.chart(ui.drawn(figures.psnr_dots, found), page, "psnr", alt=words.comparison(found))
         if len(surveys) > 1:
             with right:
                 st.subheader("Paired differences")
-                words_of_it = found.difference_in_words()
-                ui.chart(ui.drawn(figures.difference_dots, found), page, "differences", alt=words_of_it)
+                differences = words.differences(found)
+                ui.chart(ui.drawn(figures.difference_dots, found), page, "differences", alt=differences)
         both = words.pair(found) if compared(page) and len(surveys) == 2 else ""
-        st.markdown(plain(f"{found.in_words()} {both}"))
+        st.markdown(plain(f"{words.comparison(found)} {both}"))
         ui.caveat("PSNR is not likelihood, and a row is one training, not its split. Compare has the verdict.")
         for entry in navigation.pages():
             if entry.label == "Compare":
@@ -109,8 +112,8 @@ def evidence() -> None:
     for one, place in ui.side_by_side(page):
         if one in norms:
             with place:
-                ui.chart(ui.drawn(figures.norm_dots, norms[one], limits), one, "norms", alt=norms[one].in_words())
-                st.caption(norms[one].in_words())
+                ui.chart(ui.drawn(figures.norm_dots, norms[one], limits), one, "norms", alt=words.norms(norms[one]))
+                st.caption(words.norms(norms[one]))
                 files(one, norms[one], {one.file.argument: one} if compared(page) else like)
 
 

@@ -19,6 +19,7 @@ from .subjects import Look
 from .weights import WeightsPair
 from .words import channels as channel_words
 from .words import entropy as entropy_words
+from .words import latents as latent_words
 from .words import shuffle as shuffle_words
 from .words import weights as weight_words
 
@@ -225,16 +226,17 @@ def _latents(request: Request) -> dict[str, Any]:
             raise DataError(
                 f"{other.name} takes images of {sizes[0]}, {request.name} of {sizes[1]}; nothing is paired."
             )
-    found = latents.report(
-        look.flow,
-        look.image,
-        look.test,
-        look.seed,
-        request.name,
-        look.sources,
-        {other.name: other.look.flow for other in request.beside},
-    )
-    return found.to_dict()
+    shown = (request, *request.beside)
+    surveys = {one.name: one.look.measure("latents_survey") for one in shown}
+    found = latents.compare(surveys, look.first_sources(latents.SURVEY_IMAGES))
+    treatments = ("resample", "zero")
+    return {
+        "words": latent_words.comparison(found),
+        "thrown_away": latents.halvings_table({one.name: one.look.measure("halved") for one in shown}),
+        "levels": [row for how in treatments for row in look.measure("one_level", treatment=how).table()],
+        "test": found.table(),
+        "norms": look.measure("norms").table(),
+    }
 
 
 def _space(request: Request) -> dict[str, Any]:

@@ -6,7 +6,6 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
 from typing import Any, Literal
 
 import numpy as np
@@ -19,7 +18,6 @@ from ..flow import Latents, MultiScaleFlow, quantise
 from ..flow.bijection import generator_for
 from . import intervals
 from .levels import dequantised, to_pixels
-from .words.numbers import signed
 
 #: What may happen to an ε_l: it stays, it is drawn anew from N(0, I), or it becomes 0, the mean of its prior.
 Treatment = Literal["keep", "resample", "zero"]
@@ -153,29 +151,6 @@ class Treated:
         """The mean over draws (K,), dB."""
         return self.psnr.mean(axis=1)
 
-    @property
-    def names(self) -> list[str]:
-        """What each way does: z₁ resampled."""
-        return [way_in_words(way) for way in self.ways]
-
-    @property
-    def stages(self) -> list[str]:
-        """How much each way throws away: 50 % gone."""
-        return [stage_in_words(share) for share in self.shares]
-
-    @property
-    def decibels(self) -> list[str]:
-        """The mean PSNR of each way in words."""
-        return [decibels_in_words(decibels) for decibels in self.mean_psnr]
-
-    def in_words(self) -> str:
-        """Return one sentence: how near to the image each way comes back."""
-        each = [
-            f"{decibels} with {name} ({gone_in_words(share)} of its numbers)"
-            for decibels, name, share in zip(self.decibels, self.names, self.shares, strict=True)
-        ]
-        return f"This image comes back at a PSNR of {_listed(each)}."
-
     def table(self) -> list[dict[str, Any]]:
         """Return one row a way."""
         return [
@@ -209,92 +184,6 @@ def treat_image(flow: MultiScaleFlow, image: Tensor, ways: Sequence[Way], seed: 
         pictures=to_pixels(quantise(decoded[:, 0], flow.config.bits)),
         psnr=torch.stack([psnr(x, draws) for draws in decoded]).numpy(),
     )
-
-
-def way_in_words(way: Way) -> str:
-    """Return a way as words: z₁ and z₂ resampled, z₃ zeroed."""
-    past = {"resample": "resampled", "zero": "zeroed"}
-    parts = []
-    for treatment, word in past.items():
-        levels = [latent(number) for number, how in enumerate(way, start=1) if how == treatment]
-        if levels:
-            parts.append(f"{_listed(levels)} {word}")
-    return ", ".join(parts) or "everything kept"
-
-
-def latent(level: int) -> str:
-    """Return the name of a level's latent: z₁."""
-    return "z" + str(level).translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))
-
-
-def decibels_in_words(decibels: float) -> str:
-    """Return a PSNR with its unit; where only rounding is left to be measured, that it is no less."""
-    most = -10 * np.log10(LEAST_ERROR)
-    return f"{most:.0f} dB or more" if decibels >= most - 0.05 else f"{decibels:.1f} dB"
-
-
-def gone_in_words(share: float) -> str:
-    """Return a share of an image's numbers as people say it."""
-    return {0.0: "none", 0.25: "a quarter", 0.5: "half", 0.75: "three quarters", 1.0: "all"}.get(
-        share, f"{100 * share:.3g} %"
-    )
-
-
-def stage_in_words(share: float) -> str:
-    """Return what a stage throws away, short enough for a caption: 50 % gone."""
-    return "all gone" if share == 1 else f"{100 * share:.3g} % gone"
-
-
-def _listed(words: Sequence[str]) -> str:
-    *before, last = words
-    return f"{', '.join(before)} and {last}" if before else last
-
-
-@dataclass(frozen=True, eq=False)
-class Guess:
-    """Which level alone changes an image most when it is drawn anew: the answer to a prediction.
-
-    Attributes:
-        psnr: in dB, one a level (L,), the mean over draws with only that level resampled.
-        dimensions: how many numbers each level holds (L,).
-
-    """
-
-    psnr: np.ndarray
-    dimensions: np.ndarray
-
-    @property
-    def names(self) -> list[str]:
-        """What can be guessed: z₁, z₂ and so on."""
-        return [latent(level) for level in range(1, len(self.psnr) + 1)]
-
-    @property
-    def answer(self) -> int:
-        """The level, from 1."""
-        return int(self.psnr.argmin()) + 1
-
-    def question(self) -> str:
-        """Return what is to be predicted."""
-        shares = self.dimensions / self.dimensions.sum()
-        each = [f"{latent(level)} is {gone_in_words(share)}" for level, share in enumerate(shares, start=1)]
-        return (
-            f"Of the numbers {_listed(each)}. One of them is drawn anew, the others stay: which changes the image most?"
-        )
-
-    def in_words(self, guessed: str | None = None) -> str:
-        """Return the answer, and whether the one of :attr:`names` that was ``guessed`` is right."""
-        opening = "" if guessed is None else ("Right: " if guessed == latent(self.answer) else "No: ")
-        first, *more = (f"{decibels:.1f} dB" for decibels in self.psnr)
-        each = [
-            f"{first} of PSNR with z₁",
-            *(f"{left} with {latent(level)}" for level, left in enumerate(more, start=2)),
-        ]
-        return f"{opening}{latent(self.answer)} changes this image most. Drawing one anew leaves {_listed(each)}."
-
-
-def guess(flow: MultiScaleFlow, treated: Treated) -> Guess:
-    """Return the answer that an image treated by ``one_level(L, "resample")`` gives."""
-    return Guess(treated.mean_psnr, dimensions(flow))
 
 
 # ---------------------------------------------------------------------- many images
@@ -371,11 +260,6 @@ class Comparison:
     difference_interval: np.ndarray
 
     @property
-    def short_names(self) -> tuple[str, ...]:
-        """The names as sentences and rows say them (P,), by :func:`short_names`."""
-        return short_names(self.names)
-
-    @property
     def mean(self) -> np.ndarray:
         """The mean over images, dB (P, S)."""
         return self.psnr.mean(axis=1)
@@ -387,76 +271,9 @@ class Comparison:
         return (low > 0) | (high < 0)
 
     @property
-    def stages(self) -> list[str]:
-        """How much each stage throws away: 50 % gone."""
-        return [stage_in_words(share) for share in self.shares]
-
-    @property
     def comparable(self) -> np.ndarray:
         """The stages (≤ S,) that keep something, by index: where nothing is kept, nothing is left to compare."""
         return np.flatnonzero(self.shares < 1)
-
-    def in_words(self) -> str:
-        """Return what is left under the first flow and, where there are several, whether they differ in it."""
-        return f"{self.left_in_words()} {self.difference_in_words()}".strip()
-
-    def left_in_words(self) -> str:
-        """Return what is left of an image under the first flow."""
-        left = [
-            f"{mean:.1f} dB{'' if np.isnan(low) else f' ({low:.1f} to {high:.1f})'} with {gone_in_words(share)}"
-            for mean, (low, high), share in zip(self.mean[0], self.interval[0], self.shares, strict=True)
-        ]
-        return f"An image comes back at a PSNR of {_listed(left)} of its numbers drawn anew ({self._among})."
-
-    @property
-    def _among(self) -> str:
-        images, of = self.psnr.shape[1], f" of {self.photographs} photographs" if self.photographs else ""
-        return f"mean and 95 % interval over {images} test images{of}" if images > 1 else "one test image"
-
-    def difference_in_words(self) -> str:
-        """Return whether the rows look alike, or which differ from the first; nothing where there is no other."""
-        if len(self.names) == 1:
-            return ""
-        if not len(self.comparable):
-            return "These flows have one level: all of an image leaves at once, and nothing is left to compare."
-        if np.isnan(self.interval).all():
-            return "One test image cannot tell the rows apart."
-        if not self.clear[:, self.comparable].any():
-            largest = np.abs(self.difference[:, self.comparable]).argmax()
-            row, column = np.unravel_index(largest, (len(self.names), len(self.comparable)))
-            stage = int(self.comparable[column])
-            gone = gone_in_words(self.shares[stage])
-            return (
-                f"The rows look alike: no paired difference from {self.short_names[0]} is clear of 0 (largest: "
-                f"{self.short_names[row]} {self._difference(row, stage)} with {gone} of the numbers gone)."
-            )
-        found = [
-            f"with {gone_in_words(self.shares[stage])} of the numbers gone {self._clear_in_words(stage)}"
-            for stage in self.comparable
-        ]
-        return f"The rows differ. Clear paired differences from {self.short_names[0]}: {'; '.join(found)}."
-
-    def pair_in_words(self) -> str:
-        """Return what is left under each of two flows, and what they differ by."""
-        if np.isnan(self.interval).all() or not len(self.comparable):
-            return self.difference_in_words()
-        first, second = self.short_names
-        each = [
-            f"with {gone_in_words(self.shares[stage])} of the numbers gone at {self.mean[0, stage]:.1f} dB in {first} "
-            f"and {self.mean[1, stage]:.1f} dB in {second}, {'a' if self.clear[1, stage] else 'no'} clear difference: "
-            f"{self._difference(1, stage)}"
-            for stage in self.comparable
-        ]
-        return f"An image comes back {'; '.join(each)} (paired; {self._among})."
-
-    def _clear_in_words(self, stage: int) -> str:
-        rows = np.flatnonzero(self.clear[:, stage])
-        each = [f"{self.short_names[row]} {_signed(self.difference[row, stage])}" for row in rows]
-        return f"{', '.join(each)} dB" if each else "none"
-
-    def _difference(self, row: int, stage: int) -> str:
-        low, high = self.difference_interval[row, stage]
-        return f"{_signed(self.difference[row, stage])} dB ({_signed(low)} to {_signed(high)})"
 
     def table(self) -> list[dict[str, Any]]:
         """Return one row a flow and stage."""
@@ -476,17 +293,6 @@ class Comparison:
             for row, name in enumerate(self.names)
             for stage in range(len(self.shares))
         ]
-
-
-def short_names(names: Sequence[str]) -> tuple[str, ...]:
-    """Return names of checkpoints as sentences say them: a path's last part, and several without a first word of all.
-
-    Of photos32-entropy-weighted and photos32-random that leaves entropy-weighted and random.
-    """
-    names = [PurePath(name).name for name in names]
-    word = names[0].partition("-")[0] + "-"
-    drop = len(names) > 1 and all(name.startswith(word) for name in names)
-    return tuple(name.removeprefix(word) if drop else name for name in names)
 
 
 def compare(surveys: Mapping[str, Survey], sources: Sequence[int] | None = None) -> Comparison:
@@ -532,10 +338,6 @@ def _interval_of_mean(values: np.ndarray, drawn: np.ndarray, confidence: float) 
     return np.moveaxis(np.quantile(intervals.means(drawn, values), [tail, 1 - tail], axis=1), 0, -1)
 
 
-def _signed(number: float) -> str:
-    return signed(number, 2)
-
-
 # ---------------------------------------------------------------------- norms
 
 
@@ -558,20 +360,6 @@ class Norms:
     def typical(self) -> np.ndarray:
         """Where 95 % of the draws of N(0, I) lie (L, 2)."""
         return typical_norms(self.dimensions)
-
-    def in_words(self) -> str:
-        """Return one sentence."""
-        low, high = self.typical.T
-        inside = ((self.test >= low) & (self.test <= high)).mean(axis=0)
-        each = (
-            f"‖ε{latent(level)[1:]}‖ = {norm:.1f} (√d = {np.sqrt(d):.1f})"
-            for level, (norm, d) in enumerate(zip(self.image, self.dimensions, strict=True), start=1)
-        )
-        shares = _listed([f"{100 * share:.0f} %" for share in inside])
-        return (
-            f"This image has {', '.join(each)}; of {len(self.test)} test images {shares} lie where 95 % of "
-            f"N(0, I) does, level by level."
-        )
 
     def table(self) -> list[dict[str, Any]]:
         """Return one row a level."""
@@ -608,81 +396,12 @@ def norms(flow: MultiScaleFlow, image: Tensor, test: Survey, seed: int = 0) -> N
     return Norms(test.dimensions, norms_of(encode(flow, image, seed)[1])[0], test.norms)
 
 
-# ---------------------------------------------------------------------- all of it, and the way out
-
-
-@dataclass(frozen=True, eq=False)
-class LatentsReport:
-    """Everything that the Latents page says of one flow and one image, and of others in rows beside it.
-
-    Attributes:
-        thrown_away: the image after :func:`halvings`, by flow: first the one that is looked at, then those beside it.
-        resampled, zeroed: the image after one level alone was treated.
-        test: test images after :func:`halvings`, under the same flows.
-        norms: of the image's latents, and of the test images'.
-
-    """
-
-    thrown_away: Mapping[str, Treated]
-    resampled: Treated
-    zeroed: Treated
-    test: Comparison
-    norms: Norms
-
-    def in_words(self) -> str:
-        """Return what is left of an image when its numbers are thrown away."""
-        return self.test.in_words()
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the figures as what JSON can hold."""
-        return {
-            "words": self.in_words(),
-            "thrown_away": halvings_table(self.thrown_away),
-            "levels": [*self.resampled.table(), *self.zeroed.table()],
-            "test": self.test.table(),
-            "norms": self.norms.table(),
-        }
+# ---------------------------------------------------------------------- tables and files
 
 
 def halvings_table(rows: Mapping[str, Treated]) -> list[dict[str, Any]]:
     """Return one row a flow, by its name, and a way that it was treated."""
     return [{"checkpoint": name, **row} for name, treated in rows.items() for row in treated.table()]
-
-
-def report(
-    flow: MultiScaleFlow,
-    image: Tensor,
-    test_images: Tensor,
-    seed: int = 0,
-    name: str = "this flow",
-    sources: Sequence[int] | None = None,
-    beside: Mapping[str, MultiScaleFlow] | None = None,
-) -> LatentsReport:
-    """Return everything that the Latents page says of one flow and one uint8 image (1, C, H, W).
-
-    Arguments:
-        flow: that encodes and decodes.
-        image: to take apart.
-        test_images: uint8 (N, C, H, W); of them the first :data:`SURVEY_IMAGES` are used, under the noise of seed 0.
-        seed: of the image's dequantisation and of what is drawn anew for it.
-        name: of the flow, in words and tables.
-        sources: the photograph of each test image, where that is known.
-        beside: other flows of the same images, by name, that this one is compared with.
-
-    Raises:
-        NonFiniteError: a flow gives no finite number for an image.
-
-    """
-    levels, flows = flow.config.levels, {name: flow, **(beside or {})}
-    surveys = {each: survey(one, test_images[:SURVEY_IMAGES]) for each, one in flows.items()}
-    seen = surveys[name]
-    return LatentsReport(
-        thrown_away={each: treat_image(one, image, halvings(one.config.levels), seed) for each, one in flows.items()},
-        resampled=treat_image(flow, image, one_level(levels, "resample"), seed),
-        zeroed=treat_image(flow, image, one_level(levels, "zero"), seed),
-        test=compare(surveys, None if sources is None else sources[: len(seen.psnr)]),
-        norms=norms(flow, image, seen, seed),
-    )
 
 
 def encode(flow: MultiScaleFlow, images: Tensor, seed: int = 0) -> tuple[Tensor, Latents]:

@@ -1,4 +1,4 @@
-"""The pictures of the Latents page: an image whose numbers were thrown away, and how much of it is left."""
+"""Images whose latents were resampled, and charts of how much of them is left."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 from PIL import Image, ImageDraw, ImageFont
 
+from ..analysis.words import latents as words
 from ..analysis.words.numbers import fixed, signed
 from . import palette
 from .layout import layout, legend_room
@@ -29,19 +30,9 @@ _SPREAD = 0.5
 # ---------------------------------------------------------------------- images
 
 
-def halvings(rows: Mapping[str, Treated]) -> str:
-    """Return a row of images a flow as HTML, by its name: the image, then what is left of it stage by stage."""
-    blocks = [
-        f'<section style="min-width: 0"><h4 style="{_HEADING}">{escape(name)}</h4>{halving(treated)}</section>'
-        for name, treated in rows.items()
-    ]
-    columns = "repeat(auto-fit, minmax(min(100%, 26rem), 1fr))"
-    return f'<div style="display: grid; grid-template-columns: {columns}; gap: 1rem 2rem">{"".join(blocks)}</div>'
-
-
 def halving(treated: Treated) -> str:
-    """Return one flow's row of :func:`halvings`, without its name."""
-    return _row(treated, treated.stages)
+    """Return the image, then what is left of it stage by stage, in a row as HTML."""
+    return _row(treated, [words.stage(share) for share in treated.shares])
 
 
 def large(treated: Treated) -> str:
@@ -51,15 +42,16 @@ def large(treated: Treated) -> str:
 
 def treatments(treated: Treated) -> str:
     """Return the image and, for each way, what it leaves, in a row as HTML."""
-    return _row(treated, treated.names)
+    return _row(treated, [words.way(way) for way in treated.ways])
 
 
 def _row(treated: Treated, captions: Sequence[str]) -> str:
-    texts = [
-        f"{escape(caption)}<br><b>{decibels}</b>" for caption, decibels in zip(captions, treated.decibels, strict=True)
+    decibels = [words.decibels(psnr) for psnr in treated.mean_psnr]
+    texts = [f"{escape(caption)}<br><b>{left}</b>" for caption, left in zip(captions, decibels, strict=True)]
+    alts = [
+        f"{words.way(way)}: {left}; {appearance(pixels)}"
+        for way, left, pixels in zip(treated.ways, decibels, treated.pictures, strict=True)
     ]
-    left = zip(treated.names, treated.decibels, treated.pictures, strict=True)
-    alts = [f"{name}: {decibels}; {appearance(pixels)}" for name, decibels, pixels in left]
     image = ("the image", f"The image: {appearance(treated.image)}", treated.image)
     cells = [image, *zip(texts, alts, treated.pictures, strict=True)]
     figures = "".join(
@@ -69,22 +61,19 @@ def _row(treated: Treated, captions: Sequence[str]) -> str:
     return f'<div class="eiw-row">{figures}</div>'
 
 
-_HEADING = "margin: 0 0 4px; padding: 0; font-size: 1rem; font-weight: 650"
-
-
 # ---------------------------------------------------------------------- charts
 
 
 def psnr_dots(comparison: Comparison) -> go.Figure:
     """Return PSNR with its interval over test images: a row a flow, a marker a stage; the first flow is coloured."""
-    figure = go.Figure()
-    for stage, caption in enumerate(comparison.stages):
+    figure, names = go.Figure(), words.short_names(comparison.names)
+    for stage, share in enumerate(comparison.shares):
         mean, (low, high) = comparison.mean[:, stage], comparison.interval[:, stage].T
-        _dots(figure, comparison.short_names, mean, low, high, stage, caption, 1)
+        _dots(figure, names, mean, low, high, stage, words.stage(share), 1)
     figure.update_layout(
-        layout(110 + 46 * len(comparison.names), legend_room()),
+        layout(110 + 46 * len(names), legend_room()),
         xaxis={"title": {"text": "PSNR, dB: more of the image is left →"}, **_GRID},
-        yaxis=_names(comparison.short_names),
+        yaxis=_names(names),
     )
     return figure
 
@@ -92,14 +81,14 @@ def psnr_dots(comparison: Comparison) -> go.Figure:
 def difference_dots(comparison: Comparison) -> go.Figure:
     """Return paired differences from the first flow with their intervals, where something is kept, against 0."""
     figure = go.Figure()
-    others = comparison.short_names[1:]
+    first, *others = words.short_names(comparison.names)
     for stage in comparison.comparable:
         mean, (low, high) = comparison.difference[1:, stage], comparison.difference_interval[1:, stage].T
-        _dots(figure, others, mean, low, high, stage, comparison.stages[stage], 2, first=False)
+        _dots(figure, others, mean, low, high, stage, words.stage(comparison.shares[stage]), 2, first=False)
     figure.add_vline(x=0, line={"color": palette.SUBJECT, "width": 2})
     figure.update_layout(
         layout(110 + 46 * len(others), legend_room()),
-        xaxis={"title": {"text": f"PSNR minus that of {comparison.short_names[0]}, dB"}, **_GRID},
+        xaxis={"title": {"text": f"PSNR minus that of {first}, dB"}, **_GRID},
         yaxis=_names(others),
     )
     return figure
@@ -211,10 +200,10 @@ _SCALE, _GAP, _LABEL, _TOP = 5, 12, 250, 44
 
 
 def halvings_png(rows: Mapping[str, Treated]) -> bytes:
-    """Return :func:`halvings` as a PNG on white."""
+    """Return a row of images for each flow, by its name, as a PNG on white: the image, then what is left of it."""
     (first, *_) = rows.values()
     images = {name: np.concatenate([treated.image[None], treated.pictures]) for name, treated in rows.items()}
-    return rows_png(images, ["the image", *first.stages])
+    return rows_png(images, ["the image", *(words.stage(share) for share in first.shares)])
 
 
 def rows_png(rows: Mapping[str, np.ndarray], columns: Sequence[str]) -> bytes:

@@ -19,15 +19,11 @@ from eiwflow.analysis.latents import (
     DRAWS,
     LEAST_ERROR,
     TREATMENTS,
-    Comparison,
-    Guess,
     Norms,
     Survey,
     compare,
     decode_all,
     encode,
-    gone_in_words,
-    guess,
     halvings,
     latents_npz,
     noise_for,
@@ -35,15 +31,13 @@ from eiwflow.analysis.latents import (
     norms_of,
     one_level,
     psnr,
-    report,
-    short_names,
     survey,
     thrown_away,
     treat,
     treat_image,
     typical_norms,
-    way_in_words,
 )
+from eiwflow.analysis.words import latents as words
 from eiwflow.flow import Latents, dequantise, quantise
 
 from ..flow.flows import every_policy, ready_flow
@@ -93,7 +87,7 @@ def test_halvings_throw_away_a_half_then_three_quarters_then_all() -> None:
     assert halvings(2) == (("resample", "keep"), ("resample", "resample"))
     assert thrown_away(ready_flow(levels=3), halvings(3)).tolist() == [0.5, 0.75, 1.0]
     treated = treat_image(ready_flow(levels=3), images(1), halvings(3))
-    assert treated.stages == ["50 % gone", "75 % gone", "all gone"]
+    assert [words.stage(share) for share in treated.shares] == ["50 % gone", "75 % gone", "all gone"]
     assert thrown_away(ready_flow(levels=3), one_level(3, "zero")).tolist() == [0.5, 0.25, 0.25]
 
 
@@ -146,10 +140,10 @@ def test_psnr_clips_what_a_screen_cannot_show() -> None:
     assert psnr(x, torch.full_like(x, -7.0)).item() == pytest.approx(-20 * math.log10(0.9))
 
 
-def test_an_image_that_comes_back_exactly_is_said_to_do_so_up_to_rounding() -> None:
-    flow = ready_flow()
-    words = treat_image(flow, images(1), [("keep", "keep"), ("zero", "keep")]).in_words()
-    assert "120 dB or more with everything kept" in words and words.count("or more") == 1
+def test_keeping_everything_is_exact_up_to_rounding() -> None:
+    treated = treat_image(ready_flow(), images(1), [("keep", "keep"), ("zero", "keep")])
+    kept, zeroed = (words.decibels(psnr) for psnr in treated.mean_psnr)
+    assert kept == "120 dB or more" == f"{-10 * math.log10(LEAST_ERROR):.0f} dB or more" and "more" not in zeroed
 
 
 def test_psnr_of_the_image_itself_is_finite() -> None:
@@ -184,23 +178,18 @@ def test_one_seed_gives_one_result_and_the_same_noise_in_every_way() -> None:
     assert not np.array_equal(one.psnr[:1], treat_image(flow, images(1), halvings(3)[:1], seed=3).psnr)
 
 
-def test_ways_and_shares_read_as_people_say_them() -> None:
-    assert way_in_words(("resample", "keep", "zero")) == "z₁ resampled, z₃ zeroed"
-    assert way_in_words(("resample", "resample", "keep")) == "z₁ and z₂ resampled"
-    assert way_in_words(("keep",)) == "everything kept"
-    assert [gone_in_words(share) for share in (0.5, 0.75, 0.875, 1.0)] == ["half", "three quarters", "87.5 %", "all"]
+def test_treatments_and_shares_in_words() -> None:
+    assert words.way(("resample", "keep", "zero")) == "z₁ resampled, z₃ zeroed"
+    assert words.way(("keep",)) == "everything kept"
+    assert [words.part(share) for share in (0.5, 0.75, 0.875, 1.0)] == ["half", "three quarters", "87.5 %", "all"]
     assert set(TREATMENTS) == {"keep", "resample", "zero"}
 
 
 def test_the_answer_to_the_prediction_is_the_level_that_leaves_least() -> None:
-    answer = Guess(psnr=np.array([24.0, 26.0, 9.0]), dimensions=np.array([32, 16, 16]))
-    assert answer.answer == 3
-    assert answer.in_words("z₃").startswith("Right: z₃") and answer.in_words("z₁").startswith("No: z₃")
-    assert answer.question().startswith("Of the numbers z₁ is half, z₂ is a quarter and z₃ is a quarter.")
-    assert answer.in_words().endswith("leaves 24.0 dB of PSNR with z₁, 26.0 dB with z₂ and 9.0 dB with z₃.")
-    flow = ready_flow(levels=3)
-    treated = treat_image(flow, images(1), one_level(3, "resample"))
-    assert guess(flow, treated).answer == treated.mean_psnr.argmin() + 1
+    treated = treat_image(ready_flow(levels=3), images(1), one_level(3, "resample"))
+    treated = dataclasses.replace(treated, psnr=np.array([[24.0], [26.0], [9.0]]))
+    assert words.answer(treated, "z₃") == "Right: z₃ changes this picture most: 9.0 dB are left without it."
+    assert words.answer(treated, "z₁").startswith("No: z₃") and words.answer(treated, None).startswith("z₃")
 
 
 # ---------------------------------------------------------------------- many images
@@ -236,7 +225,7 @@ def noisy(n: int, shift: float, seed: int, scale: float = 0.1) -> np.ndarray:
 def test_rows_that_differ_only_by_noise_look_alike() -> None:
     result = compare({"a": survey_of(noisy(40, 0, 1)), "b": survey_of(noisy(40, 0, 2))})
     assert not result.clear.any()
-    assert "The rows look alike: no paired difference from a is clear of 0 (largest: b" in result.in_words()
+    assert "The rows look alike: no paired difference from a is clear of 0 (largest: b" in words.comparison(result)
 
 
 ROWS = (("a", 0, 1), ("b", -0.5, 2), ("c", 0, 3))
@@ -249,17 +238,21 @@ def test_a_paired_difference_is_clear_though_the_images_differ_by_far_more() -> 
     assert result.clear.tolist() == [[False] * 3, [True] * 3, [False] * 3]
     low, high = result.interval[0, 0]
     assert low < result.mean[1, 0] < high  # unpaired, b would pass for a
-    assert "The rows differ. Clear paired differences from a: with half of the numbers gone b −" in result.in_words()
-    assert "; with three quarters of the numbers gone b −" in result.in_words() and "gone c" not in result.in_words()
+    assert (
+        "The rows differ. Clear paired differences from a: with half of the values resampled b −"
+        in words.comparison(result)
+    )
+    assert "; with three quarters of the values resampled b −" in words.comparison(
+        result
+    ) and "resampled c" not in words.comparison(result)
 
 
 def test_a_stage_without_a_clear_difference_is_named_too() -> None:
     values = noisy(40, 0, 2)
     values[:, 0] += 1
-    words = compare({"a": survey_of(noisy(40, 0, 1)), "b": survey_of(values)}).difference_in_words()
-    assert (
-        words.endswith(" dB; with three quarters of the numbers gone none.") and "half of the numbers gone b +" in words
-    )
+    said = words.differences(compare({"a": survey_of(noisy(40, 0, 1)), "b": survey_of(values)}))
+    assert said.endswith(" dB; with three quarters of the values resampled none.")
+    assert "half of the values resampled b +" in said
 
 
 def test_intervals_are_percentile_bootstraps_of_the_mean() -> None:
@@ -275,7 +268,7 @@ def test_photographs_are_drawn_whole_where_they_are_known() -> None:
     few = np.random.default_rng(0).normal(20, 3, (10, 3))
     copies = compare({"a": survey_of(few.repeat(8, axis=0))}, sources=np.arange(10).repeat(8))
     np.testing.assert_allclose(copies.interval, compare({"a": survey_of(few)}).interval)
-    assert copies.photographs == 10 and "over 80 test images of 10 photographs" in copies.in_words()
+    assert copies.photographs == 10 and "over 80 test images of 10 photographs" in words.comparison(copies)
     assert np.ptp(copies.interval[0, 0]) > 2 * np.ptp(compare({"a": survey_of(few.repeat(8, axis=0))}).interval[0, 0])
 
 
@@ -294,7 +287,7 @@ def test_of_few_photographs_images_are_drawn_as_everywhere(number: int) -> None:
     few, none = compare(surveys, sources=sources), compare(surveys)
     assert few.photographs == intervals.photographs(sources) == 0
     np.testing.assert_array_equal(few.interval, none.interval)
-    assert few.in_words() == none.in_words() and "photograph" not in few.in_words()
+    assert words.comparison(few) == words.comparison(none) and "photograph" not in words.comparison(few)
 
 
 def test_intervals_of_differences_widen_with_the_number_of_rows() -> None:
@@ -308,20 +301,19 @@ def test_a_difference_where_nothing_is_kept_decides_nothing() -> None:
     values = noisy(40, 0, 2)
     values[:, 2] -= 5
     result = compare({"a": survey_of(noisy(40, 0, 1)), "b": survey_of(values)})
-    assert result.clear[1].tolist() == [False, False, True] and "look alike" in result.in_words()
+    assert result.clear[1].tolist() == [False, False, True] and "look alike" in words.comparison(result)
 
 
 def test_one_test_image_gives_no_interval_and_decides_nothing() -> None:
     one = compare({"a": survey_of(noisy(1, 0, 1)), "b": survey_of(noisy(1, -5, 2))})
     assert np.isnan(one.interval).all() and not one.clear.any()
-    assert "One test image cannot tell the rows apart." in one.in_words() and "nan" not in one.in_words()
+    assert "One test image cannot tell the rows apart." in words.comparison(one) and "nan" not in words.comparison(one)
 
 
 def test_words_of_one_flow_give_mean_interval_and_number_of_images() -> None:
-    words = compare({"a": survey_of(np.full((40, 3), [24.0, 18.0, 9.0]))}).in_words()
-    assert words == (
-        "An image comes back at a PSNR of 24.0 dB (24.0 to 24.0) with half, 18.0 dB (18.0 to 18.0) with three quarters "
-        "and 9.0 dB (9.0 to 9.0) with all of its numbers drawn anew (mean and 95 % interval over 40 test images)."
+    assert words.comparison(compare({"a": survey_of(np.full((40, 3), [24.0, 18.0, 9.0]))})) == (
+        "An image keeps a PSNR of 24.0 dB (24.0 to 24.0) with half, 18.0 dB (18.0 to 18.0) with three quarters "
+        "and 9.0 dB (9.0 to 9.0) with all of its values resampled (mean and 95 % interval over 40 test images)."
     )
 
 
@@ -344,23 +336,21 @@ def test_images_of_other_sizes_are_not_compared() -> None:
         compare({"a": survey_of(noisy(4, 0, 1)), "b": small})
 
 
-def test_two_flows_in_words_have_both_means_and_their_paired_difference() -> None:
-    words = compare({"set-a": survey_of(noisy(40, 0, 1)), "set-b": survey_of(noisy(40, -0.5, 2))}).pair_in_words()
-    assert re.search(
-        r"half of the numbers gone at \d+\.\d dB in a and \d+\.\d dB in b, a clear difference: −0\.5", words
-    )
-    assert "; with three quarters of the numbers gone at " in words and "over 40 test images" in words
-    alike = compare({"a": survey_of(noisy(40, 0, 1)), "b": survey_of(noisy(40, 0, 2))}).pair_in_words()
-    assert alike.count("no clear difference: ") == 2
-    one = compare({"a": survey_of(noisy(1, 0, 1)), "b": survey_of(noisy(1, -5, 2))})
-    assert "cannot tell the rows apart" in one.pair_in_words() and "nan" not in one.pair_in_words()
+def test_two_flows_in_words_have_their_paired_difference() -> None:
+    def said(shift: float, n: int = 40) -> str:
+        surveys = {"set-a": survey_of(noisy(n, 0, 1)), "set-b": survey_of(noisy(n, shift, 2))}
+        return words.pair(compare(surveys))
+
+    assert re.fullmatch(r"Without level 1, b keeps −0\.5 dB against a: a clear difference\.", said(-0.5))
+    assert said(0).endswith(" dB against a: not a clear difference.")
+    assert said(-5, n=1) == "Nothing can be compared here."
 
 
 def test_names_are_said_without_a_path_and_without_a_word_that_all_begin_with() -> None:
-    assert short_names(["photos32-weighted", "photos32-static-last"]) == ("weighted", "static-last")
-    assert short_names(["photos32-weighted"]) == ("photos32-weighted",)
-    assert short_names(["photos32-weighted", "/somewhere/runs/photos32-x"]) == ("weighted", "x")
-    assert short_names(["one", "two"]) == ("one", "two")
+    assert words.short_names(["photos32-weighted", "photos32-static-last"]) == ("weighted", "static-last")
+    assert words.short_names(["photos32-weighted"]) == ("photos32-weighted",)
+    assert words.short_names(["photos32-weighted", "/somewhere/runs/photos32-x"]) == ("weighted", "x")
+    assert words.short_names(["one", "two"]) == ("one", "two")
     table = compare({"s-a": survey_of(noisy(4, 0, 1)), "s-b": survey_of(noisy(4, 0, 2))}).table()
     assert [row["checkpoint"] for row in table] == ["s-a"] * 3 + ["s-b"] * 3
 
@@ -369,7 +359,9 @@ def test_a_flow_of_one_level_throws_all_away_at_once() -> None:
     flow = ready_flow(levels=1)
     result = compare({"a": survey(flow, images(3)), "b": survey(flow, images(3))})
     assert result.shares.tolist() == [1.0] and not len(result.comparable)
-    assert "with all of its numbers" in result.in_words() and "nothing is left to compare" in result.in_words()
+    assert "with all of its values resampled" in words.comparison(
+        result
+    ) and "nothing is left to compare" in words.comparison(result)
 
 
 # ---------------------------------------------------------------------- norms
@@ -386,7 +378,7 @@ def test_norms_by_hand_and_their_typical_interval() -> None:
 
 def test_norms_count_the_test_images_that_lie_where_draws_do() -> None:
     result = Norms(np.array([100]), np.array([11.0]), np.array([[10.0], [10.1], [20.0], [2.0]]))
-    assert "‖ε₁‖ = 11.0 (√d = 10.0)" in result.in_words() and "of 4 test images 50 % lie" in result.in_words()
+    assert "‖ε₁‖ = 11.0 (√d = 10.0). Of 4 test images, 50 % lie" in words.norms(result)
     assert result.table()[0]["test_max"] == 20.0
 
 
@@ -399,33 +391,6 @@ def test_norms_of_an_image_are_those_of_its_latents() -> None:
 # ---------------------------------------------------------------------- report and export
 
 
-def test_report_says_in_json_what_its_parts_say() -> None:
-    flow = ready_flow(levels=3)
-    found = report(flow, images(1), images(6), seed=1, name="mine")
-    document = json.loads(json.dumps(found.to_dict(), allow_nan=False))
-    assert [row["share_thrown_away"] for row in document["thrown_away"]] == [0.5, 0.75, 1.0]
-    assert document["thrown_away"][0]["psnr_db"] == found.thrown_away["mine"].mean_psnr[0]
-    assert [row["z2"] for row in document["levels"]] == ["keep", "resample", "keep", "keep", "zero", "keep"]
-    assert document["test"][0]["checkpoint"] == "mine" and document["test"][0]["images"] == 6
-    assert document["words"] == compare({"mine": survey(flow, images(6))}).in_words()
-    assert len(document["norms"]) == 3
-
-
-def test_report_of_two_flows_is_that_of_each_and_their_paired_differences() -> None:
-    flow, other = ready_flow(levels=3), ready_flow(levels=3, split="static-last")
-    found = report(flow, images(1), images(6), seed=1, name="mine", beside={"theirs": other}).to_dict()
-    pair = compare({"mine": survey(flow, images(6)), "theirs": survey(other, images(6))})
-    assert found["test"] == pair.table() and found["words"] == pair.in_words()
-    assert [row["checkpoint"] for row in found["thrown_away"]] == ["mine"] * 3 + ["theirs"] * 3
-    alone = treat_image(other, images(1), halvings(3), seed=1).table()
-    assert found["thrown_away"][3:] == [{"checkpoint": "theirs", **row} for row in alone]
-
-
-def test_words_name_what_is_left_of_the_image() -> None:
-    words = treat_image(ready_flow(), images(1), halvings(2)).in_words()
-    assert "dB with z₁ resampled (half of its numbers) and " in words and "z₁ and z₂ resampled (all of" in words
-
-
 @given(st.integers(0, 2**31 - 1))
 def test_exported_latents_decode_to_the_image(seed: int) -> None:
     flow = ready_flow(dtype=torch.float32)
@@ -436,12 +401,6 @@ def test_exported_latents_decode_to_the_image(seed: int) -> None:
     assert about == {"config": flow.config.to_dict(), "checkpoint": "mine", "seed": seed}
     x = dequantise(images(1), torch.Generator().manual_seed(seed))
     assert (flow.decode(read) - x).abs().max() < 1e-4
-
-
-def test_results_are_frozen() -> None:
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        Guess(np.zeros(1), np.zeros(1)).psnr = np.ones(1)
-    assert Comparison.__dataclass_params__.frozen
 
 
 def test_a_level_set_to_zero_is_decoded_from_zeros_and_a_resampled_one_from_draws() -> None:

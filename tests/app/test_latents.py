@@ -101,7 +101,7 @@ def test_zero_and_a_sample_are_told_apart(two: Path) -> None:
         at.segmented_control(key="way z₁").set_value(treatment).run()
         way = (treatment, "keep", "keep")
         expected = latents.treat_image(checkpoint.flow, image, (way,), 3)
-        assert f"{expected.names[0].capitalize()}: {expected.decibels[0]}." in sentences(at)
+        assert words.mixed(expected) in sentences(at)
         seen[treatment] = expected.psnr.mean()
     assert seen["resample"] != pytest.approx(seen["zero"], abs=1e-3)
 
@@ -159,9 +159,11 @@ def test_the_page_shows_what_the_report_says(two: Path) -> None:
     checkpoint = loaders.open_checkpoint(loaders.checkpoint_files()["photos32-one"])
     images = loaders.images("photos32", (3, 32, 32), 8)
     flow, test = checkpoint.flow, images.test
-    report = latents.report(flow, test[5:6], test, seed=3, name="one", sources=images.sources)
-    assert words.halved(report.thrown_away["one"]) in sentences(at)
-    assert report.test.left_in_words() in sentences(at) and report.norms.in_words() in sentences(at)
+    surveyed = latents.survey(flow, test[: latents.SURVEY_IMAGES])
+    assert words.halved(latents.treat_image(flow, test[5:6], latents.halvings(3), 3)) in sentences(at)
+    known = None if images.sources is None else images.sources[: latents.SURVEY_IMAGES]
+    assert words.left(latents.compare({"one": surveyed}, known)) in sentences(at)
+    assert words.norms(latents.norms(flow, test[5:6], surveyed, 3)) in sentences(at)
     assert at.code[0].value == (
         "python -m eiwflow analyse photos32-one --what latents --data photos32 --image 5 --seed 3 --json "
         "--vs photos32-two"

@@ -34,10 +34,9 @@ def comparison(names: str = "abc", n: int = 40) -> Comparison:
 
 
 def test_every_row_shows_the_image_first_and_each_stage_with_its_psnr() -> None:
-    html = figures.halvings({"one": treated(), "other <b>": treated(1)})
-    assert html.count("<img") == 8 and html.count("data:image/png;base64,") == 8
-    assert html.count("<b>25.0 dB</b>") == 2 and html.count("the image</figcaption>") == 2
-    assert "other &lt;b&gt;" in html and "other <b>" not in html
+    html = figures.halving(treated())
+    assert html.count("<img") == 4 and html.count("data:image/png;base64,") == 4
+    assert html.count("<b>25.0 dB</b>") == 1 and html.count("the image</figcaption>") == 1
     assert all(re.findall(r'alt="[^"]+"', html))
 
 
