@@ -27,7 +27,7 @@ import eiwflow
 
 from . import files, project
 from .flow import ConfigError, FlowConfig, MultiScaleFlow
-from .flow.config import MAX_PARAMETERS, NEW
+from .flow.config import MAX_PARAMETERS, NEW, NEW_WORDS
 
 KEY = "eiwflow"
 FORMAT = "eiwflow-checkpoint"
@@ -112,8 +112,9 @@ def save(path: Path | str, flow: MultiScaleFlow, info: CheckpointInfo) -> None:
     if not flow.initialised:
         raise ValueError("A flow that is not initialised has nothing to save.")
     config = info.config.to_dict()
-    # A file that says nothing new stays readable for version 0.2.
-    version = 3 if config.keys() & set(NEW) or info.config.prior not in ("standard", "conditional") else 2
+    # Whoever reads version 2 alone can still read a file that says nothing new.
+    is_new = config.keys() & set(NEW) or any(config[name] == word for name, word in NEW_WORDS)
+    version = 3 if is_new else 2
     document = {"format": FORMAT, "version": version, **dataclasses.asdict(info), "config": config}
     document["versions"] = software_versions()
     if not info.imported:

@@ -191,6 +191,26 @@ def test_another_keep_is_a_file_of_version_3_with_the_numbers_of_channels(tmp_pa
     assert torch.equal(loaded.decode(loaded.encode(x)), flow.decode(flow.encode(x)))
 
 
+@pytest.mark.parametrize(
+    ("fields", "version"),
+    [
+        ({"init": "linear"}, 3),
+        ({"order": "released", "weights": "none", "prior": "standard"}, 3),
+        ({"prior": "unbounded"}, 3),
+        ({"order": "variance", "weights": "none", "init": "principal"}, 2),
+    ],
+)
+def test_a_word_that_version_2_does_not_know_makes_a_file_of_version_3_and_older_files_stay_readable(
+    tmp_path, fields, version
+):
+    content = saved(tmp_path, **fields)
+    document = document_of(content)
+    assert document["version"] == version
+    # Files with these words were once written as version 2.
+    old = load(with_document(content, json.dumps({**document, "version": 2})))
+    assert old.flow.config == load(content).flow.config
+
+
 def test_auto_without_its_numbers_is_refused(tmp_path):
     content = saved(tmp_path, keep="auto")
     document = document_of(content)

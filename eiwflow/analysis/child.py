@@ -9,16 +9,16 @@ import os
 import pickle
 import sys
 import threading
-from pathlib import Path
 from typing import Any
 
+from .. import limits
 from .subjects import MEASURES
 
 
 def main() -> None:
     """Measure what is asked for, and say what came of it: the result, or the exception."""
     look, name, choices, most_bytes, most_s, threads = pickle.load(sys.stdin.buffer)
-    _bound(most_bytes, most_s)
+    limits.bound(most_bytes, most_s)
     threading.Thread(target=_end_with_the_asker, daemon=True).start()
     import torch
 
@@ -29,21 +29,6 @@ def main() -> None:
         answer = False, error
     sys.stdout.buffer.write(pickle.dumps(answer))
     sys.stdout.buffer.flush()
-
-
-def _bound(most_bytes: int, most_s: int) -> None:
-    """Bound this process' own memory and processor time; libraries that it maps do not count."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return
-    resource.setrlimit(resource.RLIMIT_CPU, (most_s, most_s + 5))
-    try:
-        lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
-    except OSError:  # only Linux says how much it has already, and counts it so
-        return
-    taken = next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmData")), 0)
-    resource.setrlimit(resource.RLIMIT_DATA, (taken + most_bytes, taken + most_bytes))
 
 
 def _end_with_the_asker() -> None:

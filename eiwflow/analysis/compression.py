@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
 from ..compression import CompressionError
@@ -18,7 +16,8 @@ from ..compression.archive import (
     flow_digest,
     lossless_sizes,
 )
-from ..data.picture import FORMATS
+from ..data import DataError
+from ..data.picture import on_white, upright
 from ..flow import MultiScaleFlow
 
 #: The longest side of a photo that is compressed while somebody waits, and dimensions of test images.
@@ -53,16 +52,12 @@ def compress_photo(flow: MultiScaleFlow, photo: bytes) -> Compressed:
 
     """
     try:
-        with Image.open(io.BytesIO(photo), formats=FORMATS) as opened:
-            opened.draft("RGB", (2 * LONGEST_SIDE, 2 * LONGEST_SIDE))
-            image = ImageOps.exif_transpose(opened).convert("RGB")
-            image.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.LANCZOS)
-    except Exception:  # a decoder fed with damaged bytes may raise anything
-        raise CompressionError(f"The photo cannot be read as {', '.join(FORMATS)}.") from None
-    if flow.config.shape[0] == 1:
-        image = image.convert("L")
-    pixels = np.array(image)
-    return _compressed(flow, [Picture("photo.png", pixels.reshape(*pixels.shape[:2], -1))], image.size[::-1])
+        picture = upright(photo, 2 * LONGEST_SIDE)
+    except DataError as error:
+        raise CompressionError(f"The photo cannot be compressed: {error}.") from None
+    picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.LANCZOS)
+    pixels = on_white(picture, flow.config.shape[0])
+    return _compressed(flow, [Picture("photo.png", pixels)], pixels.shape[:2])
 
 
 def compress_images(flow: MultiScaleFlow, images: Tensor) -> Compressed:

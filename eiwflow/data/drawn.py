@@ -27,9 +27,8 @@ INK = (0.0, 1.0), (0.4, 1.0), (0.12, 0.55)
 @lru_cache(maxsize=1)
 def faces16(folder: Path) -> ImageData:
     """Return 13,000 + 1,000 faces, 16×16, from the flat ones in ``folder``; the last 1,000 are the test part."""
-    with np.load(folder / "faces16.npz", allow_pickle=False) as archive:
-        flat = archive["image"]
-        attributes = {name: archive[name] for name in archive.files if name != "image"}
+    attributes = read_arrays(folder / "faces16.npz")
+    flat = attributes.pop("image")
     rng = np.random.default_rng(FACES_SEED)
     factors = {**attributes, **camera_factors(len(flat), MAX_FACE_GRAIN, rng)}
     images = photograph(8 + np.float32(0.92) * flat, factors, rng)

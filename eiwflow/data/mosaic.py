@@ -79,16 +79,14 @@ def stitched(images: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
     across = images.shape[2] // TILE
     tiles = images.reshape(len(images), -1, TILE, across, TILE, 3).swapaxes(2, 3)
     tiles = tiles.reshape(len(images), -1, 3 * TILE * TILE)
-    keys = [[tile.tobytes() if np.ptp(tile) else b"" for tile in of_image] for of_image in tiles]
+    raw = [[tile.tobytes() for tile in of_image] for of_image in tiles]
+    varied = np.ptp(tiles, axis=2) > 0
     known: dict[bytes, list[tuple[int, int]]] = defaultdict(list)
-    for image, of_image in enumerate(keys):
-        for tile, key in enumerate(of_image):
-            known[key].append((image, tile))
-    del known[b""]
+    for image, tile in np.argwhere(varied).tolist():
+        known[raw[image][tile]].append((image, tile))
     sheet_of, corner = np.full(len(images), -1), np.zeros((len(images), 2), int)
     sheets: list[dict[tuple[int, int], bytes]] = []
     grid = [divmod(tile, across) for tile in range(tiles.shape[1])]
-    raw = [[tile.tobytes() for tile in of_image] for of_image in tiles]
 
     def join(image: int, row: int, column: int) -> bool:
         laid = {(row + down, column + right): tile for (down, right), tile in zip(grid, raw[image], strict=True)}
@@ -107,8 +105,8 @@ def stitched(images: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
         waiting = [first]
         while waiting:
             image = waiting.pop()
-            for tile, key in enumerate(keys[image]):
-                for other, its in known[key] if key else ():
+            for tile in np.flatnonzero(varied[image]).tolist():
+                for other, its in known[raw[image][tile]]:
                     row, column = corner[image] + np.array(grid[tile]) - grid[its]
                     if sheet_of[other] < 0 and join(other, int(row), int(column)):
                         waiting.append(other)

@@ -20,23 +20,20 @@ FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
 MAX_PIXELS, MAX_WHOLE_PIXELS = 64_000_000, 24_000_000
 
 
-def from_picture(picture: bytes | str | os.PathLike[str] | BinaryIO, shape: tuple[int, int, int]) -> np.ndarray:
-    """Return a picture as an image of shape (C, H, W), laid out (H, W, C), uint8.
+Source = bytes | str | os.PathLike[str] | BinaryIO
 
-    The picture is turned as its EXIF data says and resized (Lanczos) so that it just covers the shape; what
-    stands out on two sides is cut off. Transparent parts become white, C = 1 makes the picture grey, and of
-    an animation the first frame is taken.
 
-    Arguments:
+def upright(picture: Source, fewest: int) -> Image.Image:
+    """Return a picture in RGBA, turned as its EXIF data says; of an animation the first frame.
+
+    Args:
         picture: a file's bytes, its path, or a file open for reading; PNG, JPEG, WebP, BMP or GIF.
-        shape: (C, H, W) with C = 1 or 3.
+        fewest: pixels a side that suffice: a large JPEG is then decoded at a half, a quarter or an eighth.
 
-    Raises DataError where the picture cannot be read or has more than 64 million pixels (24 million where it is no
-    JPEG), and where the shape is out of bounds.
+    Raises:
+        DataError: it cannot be read or has more than 64 million pixels (24 million where it is no JPEG).
 
     """
-    channels, height, width = shape
-    check_images("the shape asked for", 1, height, width, channels)
     if isinstance(picture, bytes):
         picture = io.BytesIO(picture)
     elif isinstance(picture, (str, os.PathLike)):
@@ -54,22 +51,48 @@ def from_picture(picture: bytes | str | os.PathLike[str] | BinaryIO, shape: tupl
                     f"{what} is {image.width}×{image.height} = {image.width * image.height:,} pixels; "
                     f"at most {most:,} are decoded of a {image.format}"
                 )
-            # A large JPEG is decoded at a half, a quarter or an eighth, which is several times faster.
-            image.draft(None, (4 * max(width, height),) * 2)
+            image.draft(None, (fewest, fewest))
             ImageOps.exif_transpose(image, in_place=True)
-            upright: Image.Image = image
             if image.mode.startswith("I"):  # 16-bit grey, which convert would clip instead of scaling
-                upright = image.point(lambda value: value / 256).convert("L")
-            fitted = ImageOps.fit(upright.convert("RGBA"), (width, height), Image.Resampling.LANCZOS)
-            opaque = Image.alpha_composite(Image.new("RGBA", fitted.size, "white"), fitted)
-            pixels = np.array(opaque.convert("L" if channels == 1 else "RGB"))
+                return image.point(lambda value: value / 256).convert("L").convert("RGBA")
+            return image.convert("RGBA")
     except DataError:
         raise
     except UnidentifiedImageError:  # its message names an object in memory
         raise DataError(f"{what} cannot be read as {', '.join(FORMATS)}") from None
     except Exception as error:  # a decoder fed with damaged bytes may raise anything
         raise DataError(f"{what} cannot be read as {', '.join(FORMATS)}: {reason(error)}") from error
-    return pixels.reshape(height, width, channels)
+
+
+def on_white(picture: Image.Image, channels: int) -> np.ndarray:
+    """Return an RGBA picture as an image (H, W, C) uint8, transparent parts white; one channel makes it grey."""
+    from PIL import Image
+
+    opaque = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+    return np.array(opaque.convert("L" if channels == 1 else "RGB")).reshape(picture.height, picture.width, channels)
+
+
+def from_picture(picture: Source, shape: tuple[int, int, int]) -> np.ndarray:
+    """Return a picture as an image of shape (C, H, W), laid out (H, W, C), uint8.
+
+    The picture is turned as its EXIF data says and resized (Lanczos) so that it just covers the shape; what
+    stands out on two sides is cut off. Transparent parts become white, C = 1 makes the picture grey, and of
+    an animation the first frame is taken.
+
+    Arguments:
+        picture: a file's bytes, its path, or a file open for reading; PNG, JPEG, WebP, BMP or GIF.
+        shape: (C, H, W) with C = 1 or 3.
+
+    Raises DataError where the picture cannot be read or has more than 64 million pixels (24 million where it is no
+    JPEG), and where the shape is out of bounds.
+
+    """
+    channels, height, width = shape
+    check_images("the shape asked for", 1, height, width, channels)
+    from PIL import Image, ImageOps
+
+    whole = upright(picture, 4 * max(width, height))
+    return on_white(ImageOps.fit(whole, (width, height), Image.Resampling.LANCZOS), channels)
 
 
 def resized(images: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:

@@ -41,8 +41,9 @@ BOUNDS: dict[str, tuple[float, float]] = {
 MAX_PARAMETERS = 80_000_000
 #: Fields that a file may lack: it was written before they were, or they have their default.
 OPTIONAL = ("memory", "keep", "kept", "coupling", "top_prior", "padding", "bits")
-#: Fields that no file of version 2 has.
+#: Fields that no file of version 2 has, and words of the fields that it does have.
 NEW = ("keep", "coupling", "top_prior", "padding", "bits")
+NEW_WORDS = (("order", "released"), ("init", "linear"), ("prior", "unbounded"), ("prior", "constant"))
 
 
 @dataclass(frozen=True, init=False)

@@ -5,10 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import resource
 import sys
 import warnings
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,7 @@ import safetensors
 import safetensors.torch
 import torch
 
-from .. import checkpoint, files
+from .. import checkpoint, files, limits
 from ..checkpoint import CheckpointInfo
 from ..flow import ConfigError, FlowConfig, MultiScaleFlow
 from ..flow.config import MAX_PARAMETERS
@@ -24,18 +22,6 @@ from .formats import KINDS, GlowError, Options, convert, recognise
 
 #: Of a Glow's tensors there are fewer than this, optimiser and all.
 MAX_TENSORS = 100_000
-
-
-def set_limits(memory: int, cpu_s: int) -> None:
-    """Limit this process to so many bytes beyond those it has, and so many processor seconds beyond those it took."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    limits = {resource.RLIMIT_CPU: int(used.ru_utime + used.ru_stime) + cpu_s, resource.RLIMIT_CORE: 0}
-    # Other systems than Linux do not enforce a limit of addresses.
-    with suppress(OSError):
-        pages = int(Path("/proc/self/statm").read_text().split()[0])
-        limits[resource.RLIMIT_AS] = pages * resource.getpagesize() + memory
-    for limit, value in limits.items():
-        resource.setrlimit(limit, (value, value))
 
 
 def read(path: Path) -> object:
@@ -52,11 +38,9 @@ def read(path: Path) -> object:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return torch.load(path, map_location="cpu", weights_only=True)
-    except MemoryError:
-        raise
     except Exception as error:
         if _of_memory(error):
-            raise MemoryError from None
+            raise
         raise GlowError(f"it cannot be read as weights ({_reason(error)}).") from None
 
 
@@ -68,7 +52,7 @@ def _reason(error: Exception) -> str:
 
 
 def _of_memory(error: Exception) -> bool:
-    return isinstance(error, MemoryError) or "allocate" in str(error) or "Cannot allocate" in str(error)
+    return isinstance(error, MemoryError) or "allocate" in str(error)
 
 
 def run(request: dict[str, Any]) -> str | None:
@@ -84,20 +68,17 @@ def run(request: dict[str, Any]) -> str | None:
             raise GlowError(f"it has {count:,} values; at most {MAX_PARAMETERS:,} parameters can be opened.")
         converted = convert(kind, tensors, options)
         del tensors
-        expected = checkpoint.outline(converted.config).state_dict()
+        flow = checkpoint.outline(converted.config)
+        expected = flow.state_dict()
         wrong = expected.keys() ^ converted.state.keys() or {
             key for key, value in converted.state.items() if value.shape != expected[key].shape
         }
         if wrong:
             raise GlowError(f"its tensors make no flow: {min(wrong)} is missing or has another shape.")
-        with torch.device("meta"):
-            flow = MultiScaleFlow(converted.config)
         flow.load_state_dict(converted.state, assign=True)
         _save(flow, converted.config, request, converted.assumed, kind)
     except (GlowError, ConfigError) as error:
         return f"{name}: {error}"
-    except MemoryError:
-        return f"{name} takes more memory to read than {request['memory'] / 2**30:g} GiB."
     except Exception as error:
         if _of_memory(error):
             return f"{name} takes more memory to read than {request['memory'] / 2**30:g} GiB."
@@ -131,7 +112,7 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     torch.set_num_threads(1)
-    set_limits(request["memory"], request["cpu_s"])
+    limits.bound(request["memory"], request["cpu_s"])
     answers.write(json.dumps({"refusal": run(request)}).encode())
     answers.flush()
 

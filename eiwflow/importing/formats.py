@@ -180,9 +180,9 @@ class _Builder:
         self.put(f"{step}.actnorm.bias", bias.flatten())
 
     def mixing(
-        self, step: str, source: Source, names: dict[str, str], matrix: str, channels: int, flip: Tensor
+        self, step: str, source: Source, names: dict[str, str], matrix: str, channels: int, flip: Tensor | float = 1.0
     ) -> None:
-        """Read a 1×1 convolution, as its factors or as one matrix; ``flip`` (C,) are signs of its columns."""
+        """Read a 1×1 convolution, as its factors or as one matrix; ``flip`` are signs of its columns, (C,) or one."""
         convolution, c = InvertibleConvolution(channels).double(), channels
         with torch.no_grad():
             if source.has(matrix):
@@ -250,8 +250,15 @@ def _counted(what: str, number: int) -> int:
     return number
 
 
-def _image_channels(name: str, channels: int) -> int:
-    """Return C of the images, from the channels of the first level."""
+def _factors(place: str, names: str) -> dict[str, str]:
+    """Return the names of a 1×1 convolution's factors: P, L, U, log diagonal and sign, in this order in ``names``."""
+    return {ours: f"{place}.{name}" for ours, name in zip(("p", "l", "u", "log", "sign"), names.split(), strict=True)}
+
+
+def _image_channels(source: Source, name: str) -> int:
+    """Return C of the images, from the channels of the first level's first ActNorm."""
+    shape = source.shape(name)
+    channels = shape[1] if len(shape) == 4 else 0
     if channels not in (4, 8, 12):
         raise GlowError(f"{_short(name)} has {channels} channels; images of 1, 2 or 3 channels have 4, 8 or 12 there.")
     return channels // 4
@@ -269,12 +276,21 @@ def _asked(options: Options, name: str, why: str) -> int:
     return int(value)
 
 
-def _side(options: Options) -> int:
+def _side(options: Options, levels: int) -> int:
     low, high = BOUNDS["size"]
     size = _asked(options, "size", "how large its images are; add --size N, the side in pixels.")
     if not low <= size <= high:
         raise GlowError(f"--size is {size}; it must be between {low:g} and {high:g}.")
+    if size % 2**levels:
+        raise GlowError(f"--size is {size}; with {levels} levels it must be divisible by {2**levels}.")
     return size
+
+
+def _bits(options: Options, assumed: list[str], as_where: str) -> int:
+    """Return the bits of the images; where nobody stated them they are 8, which ``assumed`` then says."""
+    if options.bits is None:
+        assumed.append(f"The flow was trained on 8 bits, as {as_where}.")
+    return 8 if options.bits is None else options.bits
 
 
 def _stated_size(options: Options, height: int, width: int) -> tuple[int, int]:
@@ -297,22 +313,20 @@ def _y0ast(source: Source, options: Options) -> Converted:
     # A level is a squeeze, its steps and a split.
     levels = _counted("levels", len(splits) + 1)
     first = f"flow.layers.{places[0]}.actnorm.logs"
-    image = _image_channels(first, source.shape(first)[1] if len(source.shape(first)) == 4 else 0)
+    image = _image_channels(source, first)
     for level in range(levels):
         channels = image * 2 ** (level + 2)
         for step in range(steps):
             theirs, ours = f"flow.layers.{level * (steps + 2) + 1 + step}", f"levels.{level}.steps.{step}"
             logs, bias = (source.take(f"{theirs}.actnorm.{name}", 1, channels, 1, 1) for name in ("logs", "bias"))
             build.actnorm(ours, logs, bias * logs.exp())
-            names = {"p": "p", "l": "lower", "u": "upper", "log": "log_s", "sign": "sign_s"}
-            names = {ours: f"{theirs}.invconv.{name}" for ours, name in names.items()}
+            names = _factors(f"{theirs}.invconv", "p lower upper log_s sign_s")
             if not source.has(names["p"]) and not source.has(f"{theirs}.invconv.weight"):
                 raise GlowError(
                     f"{_short(theirs)} has no 1×1 convolution: it reverses or shuffles its channels, and the file does "
                     "not say how."
                 )
-            ones = torch.ones(channels, dtype=torch.double)
-            build.mixing(ours, source, names, f"{theirs}.invconv.weight", channels, ones)
+            build.mixing(ours, source, names, f"{theirs}.invconv.weight", channels)
             build.network(ours, _y0ast_network(source, f"{theirs}.block", channels), channels, theirs)
         if level < levels - 1:
             theirs = f"flow.layers.{splits[level]}.conv"
@@ -330,7 +344,7 @@ def _y0ast(source: Source, options: Options) -> Converted:
             raise GlowError(f"prior_h has the shape {_by(shape)}, larger than that of any image that can be opened.")
         height, width = _stated_size(options, height * 2**levels, width * 2**levels)
     else:
-        height = width = _side(options)
+        height = width = _side(options, levels)
         value = torch.zeros(1, 2 * top, height // 2**levels, width // 2**levels, dtype=torch.double)
     if source.has("learn_top_fn.conv.weight"):
         weight = source.take("learn_top_fn.conv.weight", 2 * top, 2 * top, 3, 3)
@@ -339,9 +353,7 @@ def _y0ast(source: Source, options: Options) -> Converted:
     learned = bool(value.any())
     if learned:
         build.put(f"levels.{levels - 1}.top.prior.value", value[0])
-    bits = 8 if options.bits is None else options.bits
-    if options.bits is None:
-        assumed.append("The flow was trained on 8 bits, as that code does.")
+    bits = _bits(options, assumed, "that code does")
     config = build.config(
         "sigmoid", shape=(image, height, width), levels=levels, steps=steps, prior="unbounded",
         top_prior="constant" if learned else "standard", bits=bits,
@@ -374,7 +386,7 @@ def _rosinality(source: Source, options: Options) -> Converted:
     levels = _counted("levels", 1 + max(level for level, _ in numbers))
     steps = _counted("steps", 1 + max(step for _, step in numbers))
     first = "blocks.0.flows.0.actnorm.loc"
-    image = _image_channels(first, source.shape(first)[1] if len(source.shape(first)) == 4 else 0)
+    image = _image_channels(source, first)
     for level in range(levels):
         channels = image * 2 ** (level + 2)
         for step in range(steps):
@@ -383,8 +395,7 @@ def _rosinality(source: Source, options: Options) -> Converted:
             _check_initialised(source, f"{theirs}.actnorm.initialized")
             # A negative scale changes the sign of a column of the convolution that follows.
             build.actnorm(ours, scale.abs().log(), scale.abs() * loc)
-            names = {"p": "w_p", "l": "w_l", "u": "w_u", "log": "w_s", "sign": "s_sign"}
-            names = {ours: f"{theirs}.invconv.{name}" for ours, name in names.items()}
+            names = _factors(f"{theirs}.invconv", "w_p w_l w_u w_s s_sign")
             flip = torch.where(scale.flatten() < 0, -1.0, 1.0).double()
             build.mixing(ours, source, names, f"{theirs}.invconv.weight", channels, flip)
             for mask in ("u_mask", "l_mask", "l_eye"):
@@ -404,11 +415,9 @@ def _rosinality(source: Source, options: Options) -> Converted:
         if level < levels - 1:
             build.put(f"levels.{level}.split.prior.weight", weight)
             build.put(f"levels.{level}.split.prior.bias", bias)
-    size = _side(options)
+    size = _side(options, levels)
     bits = _asked(options, "bits", "how many bits its images have; add --bits B (that code's default is 5).")
     side = size // 2**levels
-    if size % 2**levels:
-        raise GlowError(f"--size is {size}; with {levels} levels it must be divisible by {2**levels}.")
     # Its input is nothing but the border of ones.
     value = F.conv2d(F.pad(torch.zeros(1, weight.shape[1], side, side).double(), [1, 1, 1, 1], value=1.0), weight, bias)
     build.put(f"levels.{levels - 1}.top.prior.value", value[0])
@@ -446,7 +455,7 @@ def _normflows(source: Source, options: Options) -> Converted:
     steps = _counted("steps", 1 + max(step for _, step in numbers))
     # normflows counts from the latents to the image.
     first = f"flows.{levels - 1}.{steps - 1}.flows.2.s"
-    image = _image_channels(first, source.shape(first)[1] if len(source.shape(first)) == 4 else 0)
+    image = _image_channels(source, first)
     shape = _normflows_shape(source, options, image, levels)
     for level in range(levels):
         channels = image * 2 ** (level + 2)
@@ -457,10 +466,8 @@ def _normflows(source: Source, options: Options) -> Converted:
             _check_initialised(source, f"{theirs}.2.data_dep_init_done")
             # Ours are images from −½ to ½.
             build.actnorm(ours, -s, ((0.5 if (level, step) == (0, 0) else 0.0) - t) * (-s).exp())
-            names = {"p": "P", "l": "L", "u": "U", "log": "log_S", "sign": "sign_S"}
-            names = {ours: f"{theirs}.1.{name}" for ours, name in names.items()}
-            ones = torch.ones(channels, dtype=torch.double)
-            build.mixing(ours, source, names, f"{theirs}.1.W", channels, ones)
+            names = _factors(f"{theirs}.1", "P L U log_S sign_S")
+            build.mixing(ours, source, names, f"{theirs}.1.W", channels)
             if source.has(f"{theirs}.1.eye"):
                 source.take(f"{theirs}.1.eye", channels, channels)
             network = _normflows_network(source, f"{theirs}.0.flows.1.param_map.net", channels)
@@ -476,9 +483,7 @@ def _normflows(source: Source, options: Options) -> Converted:
             raise GlowError(f"--scale-map is {options.scale_map[:40]!r}; choose one of {', '.join(SCALE_MAP_WORDS)}.")
         coupling = SCALE_MAP_WORDS[options.scale_map]
     _encode_couplings(build.state, coupling, affine=build.affine())
-    bits = 8 if options.bits is None else options.bits
-    if options.bits is None:
-        assumed.append("The flow was trained on 8 bits, as in normflows' example.")
+    bits = _bits(options, assumed, "in normflows' example")
     config = build.config(
         coupling, shape=shape, levels=levels, steps=steps, prior="constant", top_prior="constant", bits=bits
     )
@@ -526,9 +531,7 @@ def _normflows_shape(source: Source, options: Options, image: int, levels: int) 
             "not Gaussian, cannot be opened."
         )
     if source.has("q0.0.loc_logs"):
-        size = _side(options)
-        if size % 2**levels:
-            raise GlowError(f"--size is {size}; with {levels} levels it must be divisible by {2**levels}.")
+        size = _side(options, levels)
         return image, size, size
     if max(found) > 1024:
         raise GlowError(f"q0.0.loc has the shape {_by(found)}, larger than that of any image that can be opened.")

@@ -396,7 +396,7 @@ def merge(studies: Sequence[Study]) -> Study:
     recipe = replace(recipe, arms=tuple(arm for arm in recipe.arms if arm in present) or recipe.arms)
     places = {run: place for place, run in enumerate(recipe.runs())}
     ordered = dict(sorted(runs.items(), key=lambda item: places[item[0]]))
-    looks = tuple(sorted({look for study in studies for look in study.looks}))
+    looks = kept_looks(look for study in studies for look in study.looks)
     return replace(first, recipe=recipe, runs=ordered, looks=looks)
 
 
@@ -470,6 +470,11 @@ def _step_cost(name: str, cost: object) -> dict[str, float]:
     if not isinstance(cost, dict) or not all(_is_finite(value) and 1 <= value <= 1000 for value in cost.values()):
         raise StudyError(f"The step_cost of {name} is not one number from 1 to 1000 for every kind of step.")
     return {str(key)[:60]: float(value) for key, value in cost.items()}
+
+
+def kept_looks(looks: Iterable[int]) -> tuple[int, ...]:
+    """Return the looks that a study's file holds: each once, in order, of more than it may hold the latest."""
+    return tuple(sorted({*looks}))[-MAX_LOOKS:]
 
 
 def _looks(name: str, looks: object) -> tuple[int, ...]:

@@ -35,7 +35,19 @@ from ..training.failures import TrainingFailed
 from ..training.loop import load_data, train
 from ..training.recipe import Recipe, Recording
 from ..training.run import RunDirectory, RunError, RunState, WorkFolder
-from .file import FORMAT, MAX_BYTES, OLD, RESULT, SETTINGS, VERSION, Study, StudyError, read_study, run_folder
+from .file import (
+    FORMAT,
+    MAX_BYTES,
+    OLD,
+    RESULT,
+    SETTINGS,
+    VERSION,
+    Study,
+    StudyError,
+    kept_looks,
+    read_study,
+    run_folder,
+)
 from .recipe import Arm, StudyRecipe, cost_class, relative_costs
 
 MAX_JOBS, MAX_SHARDS = 256, 10_000
@@ -113,7 +125,7 @@ class StudyFolder(WorkFolder):
         if extended.seeds > begun.recipe.seeds and begun.runs:
             looks.add(begun.recipe.seeds)  # its results were there to be seen
         if extended != begun.recipe or not self.settings_file.exists():
-            self.write({**document, "recipe": extended.to_dict(), "looks": sorted(looks)})
+            self.write({**document, "recipe": extended.to_dict(), "looks": [*looks]})
         return extended
 
     def _begun(self, path: Path) -> Study:
@@ -142,7 +154,8 @@ class StudyFolder(WorkFolder):
             raise RunError(f"{self.path.name} is there already and is not a study's folder.") from None
 
     def write(self, document: dict[str, Any]) -> None:
-        """Replace ``study.json``."""
+        """Replace ``study.json``; of its looks the latest are kept."""
+        document = {**document, "looks": kept_looks(document.get("looks") or [])}
         write_atomically(self.settings_file, json.dumps(document, indent=1, allow_nan=False).encode())
 
     def prepare(self, recipe: StudyRecipe, images: ImageData) -> dict[str, float] | None:
@@ -170,7 +183,7 @@ class StudyFolder(WorkFolder):
         with suppress(OSError, Timeout), FileLock(self.path / ".settings.lock", timeout=PATIENCE_S):
             document = self.document()
             if seeds not in (looks := document.get("looks") or []):
-                self.write({**document, "looks": sorted({*looks, seeds})[-20:]})
+                self.write({**document, "looks": [*looks, seeds]})
 
     def state(self) -> RunState:
         """Return where the study stands; one whose processes wrote no status is stopped unless one is at work."""

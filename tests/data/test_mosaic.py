@@ -51,6 +51,12 @@ def test_overlapping_crops_are_stitched_and_come_back(tmp_path: Path) -> None:
     assert same({"x": images}, tmp_path / "x.npz")
 
 
+def test_crops_without_a_flat_tile_are_stitched() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)
+    sheets, place = stitched(np.stack([noise[:16, :16], noise[8:, 16:]]))
+    assert len(sheets) == 2 and place[:, 0].tolist() == [0, 1]
+
+
 def test_a_crop_that_contradicts_a_sheet_gets_another(tmp_path: Path) -> None:
     images = crops(20)
     images[5, 0, 0] ^= 1  # every other tile is still that of its neighbours

@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from eiwflow import checkpoint
+from eiwflow import checkpoint, limits
 from eiwflow.importing import child
 
 from .models import Normflows, Rosinality, Y0ast
@@ -122,7 +122,7 @@ def answer(kind: str, content: bytes, folder: Path) -> str:
         quiet = os.open(os.devnull, os.O_WRONLY)
         os.dup2(quiet, 1)
         os.dup2(quiet, 2)
-        child.set_limits(MEMORY, CPU_S)
+        limits.bound(MEMORY, CPU_S)
         os.write(writing, json.dumps({"refusal": child.run(request)}).encode()[:60_000])
         os._exit(0)
     os.close(writing)

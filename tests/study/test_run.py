@@ -20,7 +20,7 @@ from eiwflow.cli.commands import _study_arms
 from eiwflow.flow import MultiScaleFlow
 from eiwflow.flow.score import score
 from eiwflow.study import run as study
-from eiwflow.study.file import RESULT, SETTINGS, read_study, run_folder
+from eiwflow.study.file import RESULT, SETTINGS, merge, read_study, run_folder
 from eiwflow.study.recipe import AGAIN, Arm, StudyRecipe
 from eiwflow.study.run import Job, StudyFolder, parse_shard, run_job, run_study
 from eiwflow.training import loop
@@ -482,6 +482,17 @@ def test_a_report_of_a_study_under_way_is_kept_as_a_look(tmp_path, data):
     assert json_of("study", "--out", out, "--report")["looks"] == [2]
     assert run_study(tiny_study(data, seeds=4), out).looks == (2,)
     assert json.loads((out / SETTINGS).read_bytes())["looks"] == [2]
+
+
+def test_of_more_looks_than_a_study_may_hold_the_latest_are_kept(tmp_path, data):
+    out = tmp_path / "study"
+    folder, _ = StudyFolder.begin(out, tiny_study(data, seeds=100))
+    for seeds in range(1, 26):
+        folder.look(seeds)
+    read = read_study(out)
+    assert read.looks == tuple(range(6, 26))
+    folder.write({**folder.document(), "looks": list(range(40, 60))})
+    assert merge([read, read_study(out)]).looks == tuple(range(40, 60))
 
 
 def children_of(pid):
