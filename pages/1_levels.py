@@ -4,39 +4,40 @@ import streamlit as st
 
 from eiwflow import ui
 from eiwflow.analysis import SURVEY_IMAGES
+from eiwflow.analysis.words import levels as words
 from eiwflow.analysis.words.numbers import floor_in_words
-from eiwflow.figures import home, slide, strip
+from eiwflow.figures import levels as figures
 from eiwflow.ui import loaders
 
 page = ui.begin("What happens to an image in a multi-scale flow?", "Levels")
 
 with ui.errors_as_sentences():
     way = loaders.passage(page.checkpoint, page.images, page.image, page.seed)
-    ui.takeaway(way.in_words())
-    st.html(strip.strip(way))
+    ui.takeaway(words.cost(way))
+    st.html(figures.strip(way))
 
     average, facts = loaders.survey(page.checkpoint, page.images)
-    st.markdown(facts[0].in_words())
+    st.markdown(words.level(facts[0]))
 
     left, right = st.columns([1.1, 1], gap="large")
     with left:
         st.subheader("Bits/dim if the flow stopped here")
         floor = page.floor_bits_per_dim()
-        alt = " ".join([way.stairs.in_words(), *([] if floor is None else [floor_in_words(floor)])])
-        ui.chart(ui.drawn(home.staircase, way.stairs, average, floor), page, "staircase", alt=alt)
+        alt = " ".join([words.stops(way.stairs), *([] if floor is None else [floor_in_words(floor)])])
+        ui.chart(ui.drawn(figures.staircase, way.stairs, average, floor), page, "staircase", alt=alt)
         ui.caveat(
             "this is the price of stopping, never a level's share of the bits. Log-determinants cannot be "
             "shared out: a scale on the kept half, undone by the next level, moves them at will."
         )
     with right:
         st.subheader("There and back")
-        st.html(strip.reconstruction(way.reconstruction))
-        st.caption(way.reconstruction.in_words())
+        st.html(figures.reconstruction(way.reconstruction))
+        st.caption(words.reconstruction(way.reconstruction))
         st.subheader("Drawn from the flow")
         with ui.errors_as_sentences():
             temperature = page.checkpoint.info.temperature
             drawn = loaders.samples(page.checkpoint, page.seed)
-            st.html(strip.samples(drawn, temperature))
+            st.html(figures.samples(drawn, temperature))
             st.caption(f"{len(drawn)} samples, ε drawn at temperature {temperature:g}, seed {page.seed}.")
 
     ui.how_to_read("home")
@@ -45,12 +46,12 @@ with ui.errors_as_sentences():
             rows = way.level_table(facts, average)
             ui.table(rows)
             st.markdown(
-                "\n".join(f"- {said}" for said in (way.parts_in_words(), *(level.in_words() for level in facts)))
+                "\n".join(f"- {sentence}" for sentence in (words.parts(way), *(words.level(level) for level in facts)))
             )
             ui.exports(
                 page,
                 tables={"levels": rows, "channels": way.channel_table()},
-                pictures={"strip": lambda: slide.strip_png(way)},
+                pictures={"strip": lambda: figures.strip_png(way)},
             )
             ui.recipe(
                 page,

@@ -12,6 +12,7 @@ from eiwflow.ui.rows import readable
 page = ui.begin("What lies between two images?", "Space", compare=True)
 
 from eiwflow.analysis import latents, space  # noqa: E402 (the title does not wait for torch)
+from eiwflow.analysis.words import space as words  # noqa: E402
 
 PATHS = {"line": "linear", "arc": "spherical"}
 #: Frames of the GIF, one way; images that are drawn from the flow.
@@ -58,9 +59,7 @@ with pictures:
 if ways:
     names = [one.file.label for one in ways]
     with takeaway:
-        ui.takeaway(
-            next(iter(ways.values())).in_words() if len(ways) == 1 else space.pair_in_words(names, list(ways.values()))
-        )
+        ui.takeaway(words.answer(next(iter(ways.values()))) if len(ways) == 1 else words.pair(names, [*ways.values()]))
 
 with ui.fold("One level at a time", "strips") as fold:
     if fold.open:
@@ -77,8 +76,8 @@ with ui.fold("Why an arc?", "norms") as fold:
             if one in ways:
                 norms = ways[one].norms
                 with place:
-                    ui.chart(ui.drawn(figures.norm_paths, norms, limits), one, "norms", alt=norms.in_words())
-                    st.caption(norms.in_words())
+                    ui.chart(ui.drawn(figures.norm_paths, norms, limits), one, "norms", alt=words.norms(norms))
+                    st.caption(words.norms(norms))
 
 own = min(page.checkpoint.info.temperature, space.MAX_TEMPERATURE)
 temperatures: tuple[float, ...] = (own,) * levels
@@ -109,7 +108,7 @@ def evidence(one: ui.Page) -> None:
     b = other.images[one]
     way = cache.measure(one, "interpolation", other=b, path=path)
     ui.table(readable(way.table()))
-    st.markdown(f"{way.in_words()} {way.ends_in_words()} {way.norms.in_words()}")
+    st.markdown(f"{words.answer(way)} {words.ends(way)} {words.norms(way.norms)}")
     ui.exports(
         one,
         tables={"moved": way.table(), "norms": way.norms.table()},

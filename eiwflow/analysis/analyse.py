@@ -20,7 +20,9 @@ from .weights import WeightsPair
 from .words import channels as channel_words
 from .words import entropy as entropy_words
 from .words import latents as latent_words
+from .words import levels as level_words
 from .words import shuffle as shuffle_words
+from .words import space as space_words
 from .words import weights as weight_words
 
 #: The test image that Space goes to where no other is asked for.
@@ -164,7 +166,7 @@ def _levels(request: Request) -> dict[str, Any]:
     stops, facts = request.look.measure("survey")
     rows = passage.level_table(facts, stops)
     return {
-        "in_words": passage.in_words(),
+        "in_words": level_words.cost(passage),
         "round_trip_max_abs": passage.reconstruction.max_abs_error,
         "lost_bytes": passage.reconstruction.lost_bytes,
         "bits_per_dim_if_stopped": passage.stairs.mean.tolist(),
@@ -245,7 +247,7 @@ def _space(request: Request) -> dict[str, Any]:
     if not 0 <= number <= last:
         raise DataError(f"--other-image is {number}; there are the test images 0 to {last}")
     found = look.measure("interpolation", other=look.test[number : number + 1], path=request.path)
-    return {"other_image": number, **found.to_dict()}
+    return {"other_image": number, **space_words.report(found)}
 
 
 def _attributes(request: Request) -> dict[str, Any]:

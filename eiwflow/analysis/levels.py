@@ -1,4 +1,4 @@
-"""An image's way through the levels: what leaves, what stays, the price of stopping, and the way back."""
+"""An image's way through the levels: what is factored out and passed on, the price of stopping, and the inverse."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from ..flow import MultiScaleFlow, NonFiniteError, dequantise, to_bits_per_dim
 from ..flow.information import redundancy
 from ..flow.multiscale import LevelTrace, Trace
 from ..flow.split import standard_normal_log_prob
-from .round_trip import BOUND, way_back
-from .words.numbers import power
+from .round_trip import unsound_level
 
 #: Smallest standard deviation of a fitted channel: a constant one stays finite.
 STD_FLOOR = 1e-6
@@ -31,7 +30,7 @@ GREY_RANGE = 3.0
 
 @dataclass(frozen=True, eq=False)
 class KeptFit:
-    """One Gaussian a channel of what goes on after each level l = 0 … L−1; l = 0 is the pixels.
+    """One Gaussian a channel of what is passed on after each level l = 0 … L−1; l = 0 is the pixels.
 
     Attributes:
         means, stds: for each l one float64 tensor (1, C_l, 1, 1), over reference images and positions.
@@ -135,13 +134,6 @@ class Staircase:
         """The mean over images, (L+1,)."""
         return self.bits_per_dim.mean(axis=0)
 
-    def in_words(self) -> str:
-        """Return one sentence."""
-        first, *between, last = (f"{bits:.2f}" for bits in self.mean)
-        stops = "".join(f", {bits} after level {level}" for level, bits in enumerate(between, start=1))
-        above = " More than 8 is worse than storing the raw bytes." if self.mean[0] > 8 else ""
-        return f"Stopped before level 1 the flow needs {first} bits/dim{stops}; run to its end it needs {last}.{above}"
-
 
 def stops(trace: Trace, fit: KeptFit) -> Staircase:
     r"""Return bits/dim of a traced batch if the flow stopped after each level.
@@ -174,20 +166,20 @@ def staircase(flow: MultiScaleFlow, images: Tensor, reference: Tensor | KeptFit,
     return Staircase(np.concatenate([stops(trace, fit).bits_per_dim for trace in traces(flow, images, seed)]))
 
 
-# ---------------------------------------------------------------------- what leaves and what stays
+# ---------------------------------------------------------------------- what a level does
 
 
 @dataclass(frozen=True, eq=False)
 class LevelFacts:
-    """What one level does with a batch of N images: C channels of H×W positions, kept ones first.
+    """What one level does with a batch of N images: C channels of H×W positions, those passed on first.
 
     Attributes:
         number: the level, from 1.
         shape: (C, H, W), after the squeeze.
         steps: flow steps.
-        kept_channels: how many go on; 0 at the last level.
+        kept_channels: how many are passed on; 0 at the last level.
         order: channel numbers by position, the same for every image; None at the last level.
-        redundancy: (N, C) J in nats a pixel by position; NaN where a channel is a single pixel.
+        redundancy: (N, C) spectral redundancy in nats a pixel by position; NaN where a channel is a single pixel.
         log_weights: (N, C) log ω in nats by position; None where the policy has none.
 
     """
@@ -202,22 +194,22 @@ class LevelFacts:
 
     @property
     def emitted_channels(self) -> int:
-        """How many channels leave."""
+        """How many channels are factored out."""
         return self.shape[0] - self.kept_channels
 
     @property
     def kept(self) -> int:
-        """How many numbers of an image go on."""
+        """How many values of an image are passed on."""
         return self.kept_channels * self.shape[1] * self.shape[2]
 
     @property
     def emitted(self) -> int:
-        """How many numbers of an image leave."""
+        """How many values of an image are factored out."""
         return self.emitted_channels * self.shape[1] * self.shape[2]
 
     @property
     def mean_redundancy(self) -> tuple[float, float]:
-        """The mean J of the kept and of the emitted channels, nats a pixel; NaN where there are none."""
+        """The mean redundancy of the channels passed on and factored out, nats a pixel; NaN where there are none."""
         kept, emitted = np.split(self.redundancy, [self.kept_channels], axis=1)
         return (float(kept.mean()) if kept.size else math.nan), float(emitted.mean())
 
@@ -232,21 +224,6 @@ class LevelFacts:
         emitted = self.log_weights[:, self.kept_channels :]
         relative = np.exp(emitted - emitted.mean(axis=0))
         return float(relative.min()), float(relative.max())
-
-    def in_words(self) -> str:
-        """Return one sentence."""
-        if self.order is None:
-            return f"Level {self.number} is the last: it factors out all of its {self.shape[0]} channels."
-        start = (
-            f"Level {self.number} factors out {self.emitted_channels} of {self.shape[0]} channels, "
-            f"the same {self.emitted_channels} for every image"
-        )
-        if self.weight_spread is None:
-            return f"{start}; it does not weight them."
-        low, high = self.weight_spread
-        if low == high:
-            return f"{start}; their weights are the same for every image."
-        return f"{start}; their weights differ by ×{low:.2g} to ×{high:.2g} between images."
 
 
 def level_facts(trace: Trace) -> tuple[LevelFacts, ...]:
@@ -279,14 +256,14 @@ class Reconstruction:
     Attributes:
         image, restored: bytes (H, W, C).
         error: (H, W), the largest |decode(encode(x)) − x| over colours; x spans [−½, ½], a grey level 1/256.
-        at_fault: what is said of an error beyond rounding, with the level; empty where there is none.
+        at_fault: the level, from 1, whose inverse makes rounding grow beyond its bound; None where none does.
 
     """
 
     image: np.ndarray
     restored: np.ndarray
     error: np.ndarray
-    at_fault: str = ""
+    at_fault: int | None = None
 
     @property
     def max_abs_error(self) -> float:
@@ -298,35 +275,19 @@ class Reconstruction:
         """How many bytes did not come back."""
         return int((self.image != self.restored).sum())
 
-    def largest(self) -> str:
-        """Return the largest error as people write it."""
-        return power(self.max_abs_error)
-
-    def verdict(self) -> str:
-        """Return what came back, in a few words."""
-        size = f"{self.image.size:,}"
-        return f"all {size} bytes" if not self.lost_bytes else f"{self.image.size - self.lost_bytes:,} of {size} bytes"
-
-    def in_words(self) -> str:
-        """Return one sentence."""
-        return (
-            f"Run backwards, the flow gives {self.verdict()} back; the largest error is {self.largest()}, "
-            f"where one grey level is {power(1 / 256)}.{f' {self.at_fault}' if self.at_fault else ''}"
-        )
-
 
 @dataclass(frozen=True, eq=False)
 class Passage:
     """One image on its way through a flow.
 
     Attributes:
-        order_rule: what is emitted, one of ``flow.config.ORDERS``.
+        order_rule: how the level sorts its channels, one of ``flow.config.ORDERS``.
         levels: facts of every level, with N = 1.
         maps: per level the channels as grey bytes (C, H, W) by position, from −:data:`GREY_RANGE` to
             +:data:`GREY_RANGE`: kept ones in standard deviations of their channel over training images,
             emitted ones as ε.
         stairs: bits/dim if the flow stopped, with N = 1.
-        reconstruction: the way back.
+        reconstruction: what the flow gives back from all latents.
 
     """
 
@@ -338,26 +299,8 @@ class Passage:
 
     @property
     def dimensions(self) -> int:
-        """D, how many numbers the image is."""
+        """D, how many values the image has."""
         return self.reconstruction.image.size
-
-    def in_words(self) -> str:
-        """Return what the image costs with the flow's levels and without them, and why that may be above 8 bits."""
-        first_stop, *_, end = self.stairs.mean
-        worse = ", more than its raw bytes: 8" if first_stop > 8 else ""
-        return (
-            f"The flow needs {end:.1f} bits per value for this image. "
-            f"A Gaussian per colour needs {first_stop:.1f}{worse}."
-        )
-
-    def parts_in_words(self) -> str:
-        """Return where the values are factored out, and that they give the image back."""
-        *before, last = (f"{level.emitted:,} at level {level.number}" for level in self.levels)
-        parts = f"{', '.join(before)} and {last}" if before else last
-        return (
-            f"Its {self.dimensions:,} values are factored out in {len(self.levels)} parts: {parts}. "
-            f"Run backwards, they give {self.reconstruction.verdict()} back."
-        )
 
     def level_table(self, facts: tuple[LevelFacts, ...], average: Staircase) -> list[dict[str, Any]]:
         """Return one row a level: of this image, or where a column says so, of those behind the others."""
@@ -428,8 +371,7 @@ def _reconstruct(flow: MultiScaleFlow, trace: Trace, image: Tensor) -> Reconstru
         image=to_pixels(image)[0],
         restored=to_pixels(bytes_back)[0],
         error=error,
-        # The level is looked for where there is one to find: it takes the whole way again.
-        at_fault="" if error.max() <= BOUND else way_back(flow, trace).in_words(),
+        at_fault=unsound_level(flow, trace, float(error.max())),
     )
 
 

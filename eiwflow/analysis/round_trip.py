@@ -1,4 +1,4 @@
-"""The way back through all levels: how far from its beginning it ends, and which level is to blame.
+"""Which level is to blame where decode(encode(x)) is not x.
 
 A flow inverts exactly on paper. In float32 an image unlike any that it was trained on can take it to where one rounding
 becomes grey levels, though every number is finite and every level alone is off by no more than rounding.
@@ -7,7 +7,6 @@ becomes grey levels, though every number is finite and every level alone is off 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -22,46 +21,24 @@ BOUND = 5e-4
 EPSILON = float(torch.finfo(torch.float32).eps)
 
 
-@dataclass(frozen=True)
-class WayBack:
-    """Where the way back of a batch ends.
-
-    Attributes:
-        max_abs: the largest |decode(encode(x)) − x|.
-        level: the one whose inverse makes the error of the levels behind it grow most.
-
-    """
-
-    max_abs: float
-    level: int
-
-    @property
-    def holds(self) -> bool:
-        """Whether the way back ends where it began; what is no number does not."""
-        return self.max_abs <= BOUND
-
-    def in_words(self) -> str:
-        """Return one sentence where it does not, which names the level; else nothing."""
-        if self.holds:
-            return ""
-        return (
-            f"The inverse of level {self.level} makes rounding grow beyond what can be trusted: this image is unlike "
-            "those that the flow was trained on."
-        )
-
-
 @torch.no_grad()
-def way_back(flow: MultiScaleFlow, trace: Trace) -> WayBack:
-    """Send images there and back, and a trace of them back alone, level by level beside what each was given there.
+def unsound_level(flow: MultiScaleFlow, trace: Trace, max_abs: float | None = None) -> int | None:
+    """Return the level, from 1, whose inverse makes the error of the levels behind it grow most; None within the bound.
 
-    How far off the way is, is asked of ``decode(encode(x))`` itself: part by part, as a trace is made, rounding may be
-    a tenth of that.
+    Arguments:
+        flow: that is inverted.
+        trace: of images, from x to ε.
+        max_abs: the largest |decode(encode(x)) − x|, where it is known. A trace is made part by part, so its own
+            rounding may be a tenth of that.
 
     Raises:
         NonFiniteError: a level gives a value that is not finite; the message names it.
 
     """
-    restored = flow.decode(flow.encode(trace.x))
+    if max_abs is None:
+        max_abs = float((flow.decode(flow.encode(trace.x)) - trace.x).abs().max())
+    if max_abs <= BOUND:
+        return None
     back: Tensor | None = None
     before, worst, at = EPSILON, 0.0, len(flow.levels)
     for level, seen in zip(reversed(flow.levels), reversed(trace.levels), strict=True):
@@ -71,4 +48,4 @@ def way_back(flow: MultiScaleFlow, trace: Trace) -> WayBack:
         if growth > worst:
             worst, at = growth, level.number
         before = error
-    return WayBack(float((restored - trace.x).abs().max()), at)
+    return at

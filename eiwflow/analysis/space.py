@@ -14,7 +14,6 @@ from torch.nn.functional import normalize
 from ..flow import Latents, MultiScaleFlow, quantise
 from .latents import decode_all, encode, norms_of, typical_norms
 from .levels import to_pixels
-from .words.numbers import power
 
 #: Pictures from A to B, both ends included; an odd number has one half-way.
 FRAMES = 9
@@ -132,18 +131,6 @@ class NormPaths:
         """Return the norm of all levels together (T,)."""
         return np.sqrt(np.square(self.norms[path]).sum(axis=1))
 
-    def in_words(self) -> str:
-        """Return how the paths differ half-way."""
-        root = np.sqrt(self.dimensions.sum())
-        middle = int(np.abs(self.t - 0.5).argmin())
-        straight, arc = (self.total(path)[middle] / root for path in ("linear", "spherical"))
-        ends = (self.total("linear")[[0, -1]] / root).tolist()
-        low, high = self.typical_total / root
-        return (
-            f"Half-way the straight line has a norm of {straight:.2f} √d and the arc {arc:.2f} √d, between ends of "
-            f"{ends[0]:.2f} and {ends[1]:.2f}; 95 % of the flow's own draws lie between {low:.2f} and {high:.2f}."
-        )
-
     def table(self) -> list[dict[str, Any]]:
         """Return one row a path, level and t."""
         return [
@@ -205,29 +192,10 @@ class Interpolation:
         """How many of the values each level has (L,), of 1."""
         return self.norms.dimensions / self.norms.dimensions.sum()
 
-    def in_words(self) -> str:
-        """Return which level moves the picture most."""
-        if np.array_equal(self.a, self.b):
-            return "A and B are the same image: nothing lies between them."
-        if len(self.shares) == 1:
-            return "This flow has one level: all of its values go from A to B together."
-        most = int(self.relative.argmax())
-        return (
-            f"Level {most + 1} moves the picture most: alone it makes {100 * self.relative[most]:.0f} % of the change "
-            f"from A to B, with {100 * self.shares[most]:.3g} % of the values."
-        )
-
     @property
     def relative(self) -> np.ndarray:
         """What each level alone changes of the pixels, of what the whole way changes (L,); NaN where A and B agree."""
         return self.moved[:-1] / self.moved[-1] if self.moved[-1] else np.full(len(self.shares), np.nan)
-
-    def ends_in_words(self) -> str:
-        """Return how exactly the ends are the images."""
-        return (
-            f"With all levels on their way both ends are the images themselves, to {power(max(self.end_errors))} "
-            f"(the largest error, where a grey level is {power(1 / 256)})."
-        )
 
     def table(self) -> list[dict[str, Any]]:
         """Return one row a level, and one for all."""
@@ -236,32 +204,6 @@ class Interpolation:
             {"moves": name, "share_of_numbers": float(share), "rms_pixel_change": float(rms)}
             for name, share, rms in zip(names, [*self.shares, 1.0], self.moved, strict=True)
         ]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the figures as what JSON can hold."""
-        return {
-            "words": self.in_words(),
-            "path": self.path,
-            "levels": self.table(),
-            "ends_in_words": self.ends_in_words(),
-            "end_errors": list(self.end_errors),
-            "norms_in_words": self.norms.in_words(),
-            "norms": self.norms.table(),
-        }
-
-
-def pair_in_words(names: Sequence[str], ways: Sequence[Interpolation]) -> str:
-    """Return which level moves the picture most in two flows, on the same way from A to B."""
-    if np.array_equal(ways[0].a, ways[0].b):
-        return ways[0].in_words()
-    each = [
-        f"level {way.relative.argmax() + 1} in {name} ({100 * way.relative.max():.0f} % of the change from A to B)"
-        for name, way in zip(names, ways, strict=True)
-    ]
-    return (
-        f"The level that alone moves the picture most is {' and '.join(each)}. One training each: no verdict on their "
-        "splits."
-    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -363,11 +305,6 @@ class Samples:
 
     images: np.ndarray
     temperatures: tuple[float, ...]
-
-    def in_words(self) -> str:
-        """Return one sentence."""
-        each = ", ".join(f"{temperature:g} (level {level})" for level, temperature in enumerate(self.temperatures, 1))
-        return f"{len(self.images)} images drawn from the flow at the temperatures {each}."
 
 
 def draw(flow: MultiScaleFlow, n: int, temperatures: Sequence[float], seed: int = 0) -> Samples:

@@ -10,6 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 from PIL import Image
 
+from ..analysis.words import space as words
 from . import palette
 from .latents import rows_png
 from .layout import layout, legend_room
@@ -110,10 +111,8 @@ def norm_limits(*shown: NormPaths) -> tuple[float, float]:
 
 def samples(drawn: Samples, columns: int = 8) -> str:
     """Return drawn images as HTML, in rows of ``columns``."""
-    return (
-        f'<div class="eiw-row"><img alt="{escape(drawn.in_words())}" src="{data_uri(montage(drawn.images, columns))}">'
-        "</div>"
-    )
+    picture = f'<img alt="{escape(words.samples(drawn))}" src="{data_uri(montage(drawn.images, columns))}">'
+    return f'<div class="eiw-row">{picture}</div>'
 
 
 def gif(images: np.ndarray, scale: int = 5, milliseconds: int = 80) -> bytes:

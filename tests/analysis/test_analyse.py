@@ -11,6 +11,7 @@ from eiwflow.analysis.analyse import ALL_LEVELS, COMPARING, SUBJECTS, analyse
 from eiwflow.analysis.evaluate import images_to_score
 from eiwflow.analysis.space import interpolate
 from eiwflow.analysis.words import channels as words
+from eiwflow.analysis.words import space as words_of_space
 from eiwflow.cli.parser import SUBJECTS as OFFERED
 from eiwflow.data import DataError
 from eiwflow.flow import ConfigError
@@ -107,7 +108,7 @@ def test_space_goes_to_the_image_and_on_the_path_that_are_asked_for(opened, path
     way = interpolate(opened.flow, test[1:2], test[7:8], path, 3)
     assert (found["other_image"], found["path"]) == (7, path)
     assert found["levels"] == way.table() and found["norms"] == way.norms.table()
-    assert found["words"] == way.in_words()
+    assert found["words"] == words_of_space.answer(way)
 
 
 @pytest.mark.parametrize("number", [-1, 16])

@@ -15,11 +15,11 @@ from eiwflow.analysis.levels import (
     fit_kept,
     level_facts,
     passage,
-    power,
     staircase,
     stops,
     traces,
 )
+from eiwflow.analysis.words import levels as words
 from eiwflow.flow import FlowConfig, MultiScaleFlow, NonFiniteError, dequantise
 from eiwflow.flow.config import PRIORS
 from eiwflow.flow.score import score
@@ -132,16 +132,16 @@ def test_constant_reference_channel_stays_finite() -> None:
 
 
 def test_words_of_a_staircase_name_every_stop() -> None:
-    words = staircase(ready_flow(levels=3), images(3), images(20, seed=1)).in_words()
-    assert "before level 1" in words and "after level 1" in words and "after level 2" in words
-    assert "after level 3" not in words and "to its end" in words
+    said = words.stops(staircase(ready_flow(levels=3), images(3), images(20, seed=1)))
+    assert "before level 1" in said and "after level 1" in said and "after level 2" in said
+    assert "after level 3" not in said and "to its end" in said
 
 
 # ---------------------------------------------------------------------- facts
 
 
 @every_policy
-def test_dimensions_that_leave_add_up_to_the_image(split: str) -> None:
+def test_values_factored_out_add_up_to_the_image(split: str) -> None:
     flow = ready_flow(split=split, levels=3)
     levels = level_facts(next(traces(flow, images(4))))
     assert sum(level.emitted for level in levels) == 64
@@ -159,13 +159,13 @@ def test_redundancy_stands_by_position_with_the_kept_half_first() -> None:
 
 
 def test_words_give_the_weights_range_over_images_relative_to_their_mean() -> None:
-    assert facts().in_words() == (
+    assert words.level(facts()) == (
         "Level 1 factors out 2 of 4 channels, the same 2 for every image; "
         "their weights differ by ×0.5 to ×2 between images."
     )
-    assert "does not weight" in facts(log_weights=None).in_words()
-    assert "the same for every image." in facts(log_weights=np.zeros((2, 4))).in_words()
-    assert "is the last" in facts(order=None, kept_channels=0).in_words()
+    assert "does not weight" in words.level(facts(log_weights=None))
+    assert "the same for every image." in words.level(facts(log_weights=np.zeros((2, 4))))
+    assert "is the last" in words.level(facts(order=None, kept_channels=0))
 
 
 def test_mean_redundancy_of_kept_and_emitted() -> None:
@@ -182,7 +182,7 @@ def test_every_byte_comes_back(split: str) -> None:
     flow = ready_flow(split=split)
     way = passage(flow, images(1), fit_kept(flow, images(20, seed=1)), seed=2)
     assert way.reconstruction.lost_bytes == 0 and way.reconstruction.max_abs_error < 1e-9
-    assert "all 64 bytes" in way.parts_in_words() and "32 at level 1 and 32 at level 2" in way.parts_in_words()
+    assert "all 64 bytes" in words.parts(way) and "32 at level 1 and 32 at level 2" in words.parts(way)
 
 
 @pytest.mark.parametrize("number", [1, 2])
@@ -193,7 +193,7 @@ def test_an_image_that_is_lost_on_the_way_back_is_said_with_the_level(number: in
     level.inverse = lambda kept, noise: exact(kept, noise) * 1.01
     way = passage(flow, images(1), fit_kept(flow, images(20, seed=1)))
     assert way.reconstruction.max_abs_error > 1e-3
-    assert f"The inverse of level {number} makes rounding grow" in way.reconstruction.in_words()
+    assert f"The inverse of level {number} makes rounding grow" in words.reconstruction(way.reconstruction)
 
 
 def test_level_table_has_a_row_a_level_and_says_of_how_many_images() -> None:
@@ -221,10 +221,6 @@ def test_kept_maps_are_grey_in_standard_deviations_over_the_reference() -> None:
     standard = (kept - fit.means[1]) / fit.stds[1]
     expected = (127.5 + 127.5 * (standard / 3).clamp(-1, 1)).round()
     np.testing.assert_array_equal(passage(flow, images(1), fit).maps[0][:2], expected[0].numpy())
-
-
-def test_small_numbers_read_as_powers_of_ten() -> None:
-    assert [power(number) for number in (0, 1.23e-6, 0.05)] == ["0", "1.2·10⁻⁶", "5.0·10⁻²"]
 
 
 def test_a_flow_that_diverged_is_named_by_its_level_before_anything_is_measured() -> None:

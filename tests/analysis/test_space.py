@@ -23,9 +23,9 @@ from eiwflow.analysis.space import (
     interpolate,
     linear,
     norm_paths,
-    pair_in_words,
     spherical,
 )
+from eiwflow.analysis.words import space as words
 from eiwflow.flow import Latents, quantise
 
 from ..flow.flows import every_policy, ready_flow
@@ -194,11 +194,11 @@ def test_moved_is_the_pixel_change_from_a_and_all_of_it_is_the_distance_to_b() -
 def test_words_name_the_level_that_moves_most() -> None:
     one, other = images(2).split(1)
     way = interpolate(ready_flow(levels=3), one, other)
-    assert f"Level {way.moved[:-1].argmax() + 1} moves the picture most" in way.in_words()
+    assert f"Level {way.moved[:-1].argmax() + 1} moves the picture most" in words.answer(way)
     assert [row["moves"] for row in way.table()] == ["1", "2", "3", "all"]
     assert [row["share_of_numbers"] for row in way.table()] == [0.5, 0.25, 0.25, 1.0]
-    assert "a grey level is 3.9·10⁻³" in way.ends_in_words()
-    json.dumps(way.to_dict(), allow_nan=False)
+    assert "a grey level is 3.9·10⁻³" in words.ends(way)
+    json.dumps(words.report(way), allow_nan=False)
 
 
 def test_words_of_an_image_and_itself_and_of_one_level() -> None:
@@ -206,20 +206,18 @@ def test_words_of_an_image_and_itself_and_of_one_level() -> None:
     flow = ready_flow()
     same = Latents([level[:1] for level in encode(flow, image)[1].levels])
     np.testing.assert_allclose(norm_paths(same, same).norms["linear"], norm_paths(same, same).norms["spherical"])
-    assert "the same image" in interpolate(flow, image, image).in_words()
+    assert "the same image" in words.answer(interpolate(flow, image, image))
     one, other = images(2).split(1)
-    assert "has one level" in interpolate(ready_flow(levels=1), one, other).in_words()
+    assert "has one level" in words.answer(interpolate(ready_flow(levels=1), one, other))
 
 
 def test_two_flows_in_words_name_the_level_of_each_that_moves_most() -> None:
     one, other = images(2).split(1)
     ways = [interpolate(ready_flow(levels=levels), one, other) for levels in (3, 2)]
-    words = pair_in_words(["a", "b"], ways)
+    said = words.pair(["a", "b"], ways)
     for name, way in zip("ab", ways, strict=True):
-        assert f"level {way.relative.argmax() + 1} in {name} ({100 * way.relative.max():.0f} % of the change" in words
-    assert "no verdict" in words and "same image" in pair_in_words(
-        ["a", "b"], [interpolate(ready_flow(), one, one)] * 2
-    )
+        assert f"level {way.relative.argmax() + 1} in {name} ({100 * way.relative.max():.0f} % of the change" in said
+    assert "no verdict" in said and "same image" in words.pair(["a", "b"], [interpolate(ready_flow(), one, one)] * 2)
 
 
 # ---------------------------------------------------------------------- norms
@@ -241,7 +239,7 @@ def test_total_norm_is_that_of_all_levels_together() -> None:
         "spherical": np.array([[3.0, 4.0]] * 3),
     })  # fmt: skip
     assert paths.total("linear").tolist() == [5.0, 2.5, 5.0]
-    assert paths.in_words().startswith("Half-way the straight line has a norm of 0.50 √d and the arc 1.00 √d")
+    assert words.norms(paths).startswith("Half-way the straight line has a norm of 0.50 √d and the arc 1.00 √d")
     assert len(paths.table()) == 12
 
 
@@ -255,7 +253,7 @@ def test_temperature_scales_one_level_of_the_same_draw() -> None:
     latents.levels[1], latents.levels[2] = 0.5 * latents.levels[1], 0 * latents.levels[2]
     expected = quantise(flow.decode(latents)).permute(0, 2, 3, 1).numpy()
     np.testing.assert_array_equal(drawn.images, expected)
-    assert "1 (level 1), 0.5 (level 2), 0 (level 3)" in drawn.in_words()
+    assert "1 (level 1), 0.5 (level 2), 0 (level 3)" in words.samples(drawn)
 
 
 @pytest.mark.parametrize("temperature", [-0.1, MAX_TEMPERATURE + 0.01, math.nan])

@@ -138,9 +138,9 @@ OURS = {"sentence", "levels - 1", "page.level", "there", "len(study.runs)"}
 #: The same of prose: numbers, texts of ours, and names that a config or a list of ours allows.
 OURS_IN_PROSE = OURS | {
     "'\\n'.join((f'- {sentence}' for sentence in (*words.sentences(result), words.images(result))))",
-    "'\\n'.join((f'- {said}' for said in (way.parts_in_words(), *(level.in_words() for level in facts))))",
+    "'\\n'.join((f'- {sentence}' for sentence in (words.parts(way), *(words.level(level) for level in facts))))",
     "len(drawn)", "page.seed", "floor", "verdict.entropy_informed()", "compare_arms.cost_in_words(equal)",
-    "way.ends_in_words()", "space.MAX_TEMPERATURE", "halves(one, found, st.session_state['rule'], 'by-rule')",
+    "space.MAX_TEMPERATURE", "halves(one, found, st.session_state['rule'], 'by-rule')",
     "here", "trains", "len(waiting)", "limits.minutes", "number", "number + 1", "_what(ticket)",
     "texts.text('about')", "group", "WHAT", "words", "name", "' and '.join(took)", "device",
     "_title(preset, known)", "_title(preset, timings)", "runs", "about", "sentence[:1].upper()", "sentence[1:]",

@@ -11,8 +11,9 @@ import torch
 from PIL import Image
 
 from eiwflow.analysis.levels import Passage, Reconstruction, Staircase, fit_kept, passage
-from eiwflow.analysis.words.numbers import fixed
-from eiwflow.figures import home, palette, pixels, slide, strip
+from eiwflow.analysis.words.numbers import fixed, power
+from eiwflow.figures import levels as figures
+from eiwflow.figures import palette, pixels
 from eiwflow.flow.config import NAMED_SPLITS
 
 from ..flow.flows import ready_flow
@@ -45,7 +46,7 @@ SHAPES = pytest.mark.parametrize(
 @SHAPES
 def test_dashed_boxes_together_have_the_area_of_the_images_numbers(fields: dict) -> None:
     passed = way(**fields)
-    boxes = [box for parts in strip.boxes(passed) for box in parts]
+    boxes = [box for parts in figures.boxes(passed) for box in parts]
     assert sum(box.pixels.size for box in boxes if box.part == "emitted") == passed.dimensions
     heights = {box.pixels.shape[0] for box in boxes}
     assert heights == {passed.reconstruction.image.shape[0]}
@@ -54,7 +55,7 @@ def test_dashed_boxes_together_have_the_area_of_the_images_numbers(fields: dict)
 @SHAPES
 def test_every_map_has_its_channel_and_every_picture_its_words(fields: dict) -> None:
     passed = way(**fields)
-    html = strip.strip(passed)
+    html = figures.strip(passed)
     channels = sum(level.shape[0] for level in passed.levels)
     assert html.count("data-tip=") == channels
     assert html.count("<img ") == len(re.findall(r'<img alt="[^"]{10,}"', html))
@@ -81,27 +82,27 @@ def test_a_picture_is_said_in_words(colour: tuple[int, ...], words: str) -> None
 
 @pytest.mark.parametrize("split", NAMED_SPLITS)
 def test_tips_give_weights_only_where_there_are_some(split: str) -> None:
-    html = strip.strip(way(split=split))
+    html = figures.strip(way(split=split))
     assert ("log ω" in html) == (split == "weighted")
     assert (", Shuffle" in html) == (split in ("weighted", "shuffle"))
 
 
 def test_maps_stand_in_the_order_of_their_positions() -> None:
     passed = way(levels=2)
-    kept, emitted = strip.boxes(passed)[0]
+    kept, emitted = figures.boxes(passed)[0]
     maps = passed.maps[0]
     np.testing.assert_array_equal(kept.pixels, np.concatenate([maps[0], maps[1]]))
     np.testing.assert_array_equal(emitted.pixels, np.concatenate([maps[2], maps[3]]))
 
 
 def test_many_levels_stand_below_each_other() -> None:
-    assert "stacked" in strip.strip(way(shape=(3, 32, 32), levels=5))
-    assert "stacked" not in strip.strip(way(levels=3))
+    assert "stacked" in figures.strip(way(shape=(3, 32, 32), levels=5))
+    assert "stacked" not in figures.strip(way(levels=3))
 
 
 @SHAPES
 def test_slide_is_a_png_that_holds_both_colours(fields: dict) -> None:
-    image = Image.open(io.BytesIO(slide.strip_png(way(**fields)))).convert("RGB")
+    image = Image.open(io.BytesIO(figures.strip_png(way(**fields)))).convert("RGB")
     colours = {"#{:02X}{:02X}{:02X}".format(*colour) for _, colour in image.getcolors(2**24)}
     assert palette.EMITTED in colours and palette.KEPT in colours
 
@@ -109,12 +110,12 @@ def test_slide_is_a_png_that_holds_both_colours(fields: dict) -> None:
 def test_error_picture_is_brightest_where_the_error_is_largest() -> None:
     image = np.zeros((2, 2, 3), np.uint8)
     for error in (np.zeros((2, 2)), np.array([[0.0, 1e-6], [2e-6, 0.0]])):
-        html = strip.reconstruction(Reconstruction(image, image, error))
-        assert html.count("<img ") == 3 and Reconstruction(image, image, error).largest() in html
+        html = figures.reconstruction(Reconstruction(image, image, error))
+        assert html.count("<img ") == 3 and power(float(error.max())) in html
 
 
 def test_samples_are_separate_pictures() -> None:
-    assert strip.samples(np.zeros((5, 4, 4, 1), np.uint8), 0.7).count("<img ") == 5
+    assert figures.samples(np.zeros((5, 4, 4, 1), np.uint8), 0.7).count("<img ") == 5
 
 
 # ---------------------------------------------------------------------- the staircase
@@ -125,14 +126,14 @@ def stairs() -> tuple[Staircase, Staircase]:
 
 
 def test_the_floor_is_a_line_below_every_stair_and_is_named() -> None:
-    figure = home.staircase(*stairs(), floor=3.1)
+    figure = figures.staircase(*stairs(), floor=3.1)
     assert [line.y0 for line in figure.layout.shapes] == [8.0, 3.1] and figure.layout.yaxis.range[0] < 3.1
     assert "grain alone: 3.10" in [note.text for note in figure.layout.annotations]
-    assert all("grain" not in note.text for note in home.staircase(*stairs()).layout.annotations)
+    assert all("grain" not in note.text for note in figures.staircase(*stairs()).layout.annotations)
 
 
 def test_staircase_falls_from_tread_to_tread_and_labels_each() -> None:
-    figure = home.staircase(*stairs())
+    figure = figures.staircase(*stairs())
     average, _, image, labels = figure.data
     assert list(image.x) == [-0.5, 0.5, 0.5, 1.5, 1.5, 2.5] and list(image.y) == [
         7.5,
@@ -148,12 +149,12 @@ def test_staircase_falls_from_tread_to_tread_and_labels_each() -> None:
 
 
 def test_labels_of_two_stairs_stand_on_different_sides() -> None:
-    _, average, _, image = home.staircase(*stairs()).data
+    _, average, _, image = figures.staircase(*stairs()).data
     assert all(a != b for a, b in zip(average.textposition, image.textposition, strict=True))
 
 
 def test_stairs_differ_in_more_than_colour_and_are_small() -> None:
-    figure = home.staircase(*stairs())
+    figure = figures.staircase(*stairs())
     average, _, image, _ = figure.data
     assert (average.line.color, average.line.dash) != (image.line.color, image.line.dash)
     assert average.line.dash != image.line.dash
@@ -163,7 +164,7 @@ def test_stairs_differ_in_more_than_colour_and_are_small() -> None:
 
 def test_axis_holds_every_stair() -> None:
     for values in ([[9.5, 3.0]], [[1.0, 0.2]]):
-        low, high = home.staircase(Staircase(np.array(values)), stairs_like(values)).layout.yaxis.range
+        low, high = figures.staircase(Staircase(np.array(values)), stairs_like(values)).layout.yaxis.range
         assert low < min(values[0]) and high > max(values[0])
 
 

@@ -1,6 +1,7 @@
-"""The strip of levels: an image enters, halves leave, the rest goes on; a box's area says how many numbers.
+"""The strip of levels, as HTML and as a PNG for slides, and the staircase of bits/dim.
 
-All boxes are as high as the image. A half of level l has C·2^l channels of (H/2^l)×(W/2^l); in 2^l rows they
+An image enters the strip; every level factors out a part and passes on the rest. A box's area says how many values.
+All boxes are as high as the image. Half of level l has C·2^l channels of (H/2^l)×(W/2^l); in 2^l rows they
 fill H × C·W/2^l image pixels, so areas halve from level to level and add up to the image's C colour planes.
 """
 
@@ -11,18 +12,24 @@ from html import escape
 from typing import TYPE_CHECKING
 
 import numpy as np
+import plotly.graph_objects as go
+from PIL import Image, ImageDraw, ImageFont
 
-from ..analysis.words.numbers import fixed, signed
+from ..analysis.words import levels as words
+from ..analysis.words.numbers import fixed, power, signed
 from . import palette
-from .pixels import appearance, data_uri, montage
+from .layout import layout, legend_room
+from .pixels import appearance, data_uri, montage, picture, png
 
 if TYPE_CHECKING:
-    from ..analysis.levels import LevelFacts, Passage, Reconstruction
+    from ..analysis.levels import LevelFacts, Passage, Reconstruction, Staircase
 
 #: From so many levels on they stand below each other: side by side the last is too narrow for its words.
 STACKED_FROM = 4
+#: What an image costs before anything is known of it: a byte is eight bits.
+RAW_BITS = 8.0
 
-#: How a level decides who leaves, by the policy's order.
+#: How a level sorts its channels, by the policy's order.
 ORDER_WORDS = {
     "entropy": "Shuffle",
     "random": "random order",
@@ -35,7 +42,7 @@ ORDER_WORDS = {
 
 @dataclass(frozen=True)
 class Box:
-    """The channel maps of a level that share a fate.
+    """The channel maps that a level passes on, or those that it factors out.
 
     Attributes:
         part: ``kept`` or ``emitted``.
@@ -106,7 +113,7 @@ def _station(passage: Passage, level: LevelFacts, parts: list[Box], column: int)
     channels, height, width = level.shape
     steps = f"{level.steps} step" + "s" * (level.steps != 1)
     then = ORDER_WORDS.get(passage.order_rule, f"order {passage.order_rule}") if level.kept else "no split"
-    share = percent(level.emitted / passage.dimensions)
+    share = _percent(level.emitted / passage.dimensions)
     *kept, emitted = (_box(level, box) for box in parts)
     if kept:
         halves = f"{level.kept_channels} passed on · {level.emitted_channels} factored out"
@@ -124,7 +131,7 @@ def _station(passage: Passage, level: LevelFacts, parts: list[Box], column: int)
 
 def _return(passage: Passage) -> str:
     result = passage.reconstruction
-    came_back = f"{result.verdict()}, ±{result.largest()}"
+    came_back = f"{words.came_back(result)}, ±{power(result.max_abs_error)}"
     return (
         '<div class="eiw-arrow eiw-back" style="--column: 2"></div><section class="eiw-return">'
         f'<div class="eiw-box"><img alt="What the flow makes of all latents: {came_back}" '
@@ -176,10 +183,10 @@ def reconstruction(result: Reconstruction) -> str:
     scale = result.error / result.max_abs_error if result.max_abs_error else result.error
     panels = (
         ("the image", f"The image: {appearance(result.image)}", result.image),
-        ("what comes back", f"What comes back: {result.verdict()}", result.restored),
+        ("what comes back", f"What comes back: {words.came_back(result)}", result.restored),
         (
-            f"the error, up to {result.largest()}",
-            f"The error of every pixel, yellow where it is the largest, {result.largest()}",
+            f"the error, up to {power(result.max_abs_error)}",
+            f"The error of every pixel, yellow where it is the largest, {power(result.max_abs_error)}",
             palette.cividis(scale),
         ),
     )
@@ -204,6 +211,144 @@ def _size(pixels: np.ndarray) -> str:
     return f"--w: {pixels.shape[1]}; --h: {pixels.shape[0]}"
 
 
-def percent(share: float) -> str:
+def _percent(share: float) -> str:
     """Return a share as three digits of percent at most."""
     return f"{100 * share:.3g} %"
+
+
+# ---------------------------------------------------------------------- the strip for a slide
+
+#: Screen pixels an image pixel, and around the boxes. Every length below is in screen pixels.
+_SCALE, _GAP, _TOP, _BETWEEN, _BOTTOM = 8, 90, 96, 44, 64
+#: Room that a level's letters need, where its boxes are narrower.
+_LETTERS = 250
+
+
+def strip_png(passage: Passage) -> bytes:
+    """Return the strip as the bytes of a PNG file."""
+    image = passage.reconstruction.image
+    height, width = image.shape[0] * _SCALE, image.shape[1] * _SCALE
+    levels = boxes(passage)
+    widths = [max(_LETTERS, *(box.pixels.shape[1] * _SCALE for box in parts)) for parts in levels]
+    canvas = Image.new(
+        "RGB", (width + sum(widths) + _GAP * (len(widths) + 1), _TOP + 2 * height + _BETWEEN + _BOTTOM), "white"
+    )
+    draw = ImageDraw.Draw(canvas)
+    large, small = ImageFont.load_default(28), ImageFont.load_default(20)
+
+    def column(x: int, title: str, text: str) -> None:
+        draw.text((x, 16), title, "black", large)
+        draw.text((x, 56), text, "black", small)
+
+    def box(pixels: np.ndarray, x: int, y: int, colour: str) -> None:
+        size = pixels.shape[1] * _SCALE, pixels.shape[0] * _SCALE
+        canvas.paste(picture(pixels).convert("RGB").resize(size, Image.Resampling.NEAREST), (x, y))
+        draw.rectangle((x - 4, y - 4, x + size[0] + 3, y + size[1] + 3), outline=colour, width=4)
+
+    x, middle = _GAP // 2, _TOP + height // 2
+    column(x, "The image", f"{passage.dimensions:,} values")
+    box(image, x, _TOP, "black")
+    x += width
+    for level, parts, wide in zip(passage.levels, levels, widths, strict=True):
+        draw.line((x + 18, middle, x + _GAP - 24, middle), palette.KEPT, 5)
+        draw.regular_polygon((x + _GAP - 26, middle, 12), 3, rotation=270, fill=palette.KEPT)
+        x += _GAP
+        channels, rows, columns = level.shape
+        # Pillow's own font has neither a multiplication sign nor Greek letters.
+        column(x, f"Level {level.number}", f"{channels} channels, {rows} x {columns}")
+        y = _TOP
+        for part in parts:
+            box(part.pixels, x, y, palette.KEPT if part.part == "kept" else palette.EMITTED)
+            y += height + _BETWEEN
+        if level.kept:
+            passed_on = f"{level.kept_channels} passed on, {level.emitted_channels} factored out"
+            draw.text((x, _TOP + height + _BETWEEN // 2), passed_on, "black", small, anchor="lm")
+        share = _percent(level.emitted / passage.dimensions)
+        factored_out = f"{level.emitted:,} values factored out ({share})"
+        draw.text((x, y - _BETWEEN + 24), factored_out, "black", small, anchor="lm")
+        x += wide
+    return png(canvas)
+
+
+# ---------------------------------------------------------------------- bits/dim if the flow stopped
+
+
+def staircase(image: Staircase, average: Staircase, floor: float | None = None) -> go.Figure:
+    """Return two falling staircases: the image's, and the average of other images.
+
+    Args:
+        image: of one image.
+        average: of others.
+        floor: bits/dim of the image's grain, where it is known: a line that no stair can fall below.
+
+    """
+    last = image.bits_per_dim.shape[1] - 1
+    higher = image.mean >= average.mean
+    figure = go.Figure()
+    others = f"average of {len(average.bits_per_dim)} test images"
+    _add_stairs(figure, others, average.mean, ~higher, palette.REFERENCE, "dash", "diamond")
+    _add_stairs(figure, "this image", image.mean, higher, palette.SUBJECT, "solid", "circle")
+    low, high = min(image.mean.min(), average.mean.min()), max(image.mean.max(), average.mean.max(), RAW_BITS)
+    low = low if floor is None else min(low, floor)
+    margin = 0.16 * (high - low)
+    figure.add_hline(y=RAW_BITS, line={"color": palette.AXIS, "width": 1, "dash": "dot"})
+    figure.add_annotation(
+        x=last + 0.5, y=RAW_BITS, text="raw bytes: 8 bits", showarrow=False, xanchor="right", yanchor="bottom"
+    )
+    if floor is not None:
+        figure.add_hline(y=floor, line={"color": palette.AXIS, "width": 1, "dash": "dot"})
+        figure.add_annotation(
+            x=-0.5, y=floor, text=f"grain alone: {floor:.2f}", showarrow=False, xanchor="left", yanchor="top"
+        )
+    figure.update_layout(
+        layout(370, legend_room()),
+        legend_traceorder="reversed",
+        xaxis={
+            "tickvals": list(range(last + 1)),
+            "ticktext": [
+                "no level",
+                *(f"level {level}" for level in range(1, last)),
+                f"level {last}:<br>the flow",
+            ],
+            "range": [-0.6, last + 0.6],
+            "showgrid": False,
+            "zeroline": False,
+            "title": {"text": "stopped after", "standoff": 8},
+        },
+        yaxis={
+            "range": [low - margin, high + margin],
+            "title": {"text": "bits/dim"},
+            "gridcolor": palette.AXIS,
+            "zeroline": False,
+        },
+    )
+    return figure
+
+
+def _add_stairs(
+    figure: go.Figure, name: str, stairs: np.ndarray, above: np.ndarray, colour: str, dash: str, symbol: str
+) -> None:
+    """Add a line from tread to tread, and on each tread its height, ``above`` the line or below it."""
+    treads = np.arange(len(stairs))
+    figure.add_scatter(
+        x=np.stack([treads - 0.5, treads + 0.5], axis=1).ravel().tolist(),
+        y=np.repeat(stairs, 2).round(4).tolist(),
+        mode="lines",
+        line={"color": colour, "dash": dash, "width": 3},
+        legendgroup=name,
+        showlegend=False,
+        hoverinfo="skip",
+    )
+    figure.add_scatter(
+        x=treads.tolist(),
+        y=stairs.round(4).tolist(),
+        mode="markers+text",
+        marker={"color": colour, "symbol": symbol, "size": 9},
+        text=[f"{bits:.2f}" for bits in stairs],
+        textposition=["top center" if high else "bottom center" for high in above],
+        textfont={"size": 15},
+        cliponaxis=False,
+        name=name,
+        legendgroup=name,
+        hovertemplate="%{y:.3f} bits/dim<extra>" + name + "</extra>",
+    )

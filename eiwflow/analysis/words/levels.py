@@ -1,0 +1,75 @@
+"""Sentences about an image's way through the levels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .numbers import counted, listed, power
+
+if TYPE_CHECKING:
+    from ..levels import LevelFacts, Passage, Reconstruction, Staircase
+
+
+def cost(found: Passage) -> str:
+    """Return what the image costs with the flow and without it, and whether that is more than 8 bits."""
+    first_stop, *_, end = found.stairs.mean
+    worse = ", more than its raw bytes: 8" if first_stop > 8 else ""
+    return (
+        f"The flow needs {end:.1f} bits per value for this image. A Gaussian per colour needs {first_stop:.1f}{worse}."
+    )
+
+
+def parts(found: Passage) -> str:
+    """Return where the values are factored out, and that they give the image back."""
+    each = listed([f"{level.emitted:,} at level {level.number}" for level in found.levels])
+    return (
+        f"Its {found.dimensions:,} values are factored out in {counted(len(found.levels), 'part')}: {each}. "
+        f"Run backwards, they give {came_back(found.reconstruction)} back."
+    )
+
+
+def stops(found: Staircase) -> str:
+    """Return bits/dim if the flow stopped after each level."""
+    first, *between, last = (f"{bits:.2f}" for bits in found.mean)
+    each = "".join(f", {bits} after level {level}" for level, bits in enumerate(between, start=1))
+    above = " More than 8 is worse than storing the raw bytes." if found.mean[0] > 8 else ""
+    return f"Stopped before level 1 the flow needs {first} bits/dim{each}; run to its end it needs {last}.{above}"
+
+
+def level(found: LevelFacts) -> str:
+    """Return what a level factors out, and how it weights that."""
+    if found.order is None:
+        return f"Level {found.number} is the last: it factors out all of its {found.shape[0]} channels."
+    start = (
+        f"Level {found.number} factors out {found.emitted_channels} of {found.shape[0]} channels, "
+        f"the same {found.emitted_channels} for every image"
+    )
+    if found.weight_spread is None:
+        return f"{start}; it does not weight them."
+    low, high = found.weight_spread
+    if low == high:
+        return f"{start}; their weights are the same for every image."
+    return f"{start}; their weights differ by ×{low:.2g} to ×{high:.2g} between images."
+
+
+def came_back(found: Reconstruction) -> str:
+    """Return how many bytes came back."""
+    size = f"{found.image.size:,}"
+    return f"all {size} bytes" if not found.lost_bytes else f"{found.image.size - found.lost_bytes:,} of {size} bytes"
+
+
+def reconstruction(found: Reconstruction) -> str:
+    """Return how exactly the flow gives the image back, and which level is to blame where it does not."""
+    blame = "" if found.at_fault is None else f" {unsound(found.at_fault)}"
+    return (
+        f"Run backwards, the flow gives {came_back(found)} back; the largest error is {power(found.max_abs_error)}, "
+        f"where one grey level is {power(1 / 256)}.{blame}"
+    )
+
+
+def unsound(number: int) -> str:
+    """Return that the inverse of a level cannot be trusted for this image."""
+    return (
+        f"The inverse of level {number} makes rounding grow beyond what can be trusted: this image is unlike those "
+        "that the flow was trained on."
+    )

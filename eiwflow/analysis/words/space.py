@@ -1,0 +1,80 @@
+"""Sentences about paths through the latent space."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .numbers import percent, power
+
+if TYPE_CHECKING:
+    from ..space import Interpolation, NormPaths, Samples
+
+
+def answer(found: Interpolation) -> str:
+    """Return which level moves the picture most."""
+    if np.array_equal(found.a, found.b):
+        return "A and B are the same image: nothing lies between them."
+    if len(found.shares) == 1:
+        return "This flow has one level: all of its values go from A to B together."
+    most = int(found.relative.argmax())
+    return (
+        f"Level {most + 1} moves the picture most: alone it makes {percent(found.relative[most])} of the change from "
+        f"A to B, with {100 * found.shares[most]:.3g} % of the values."
+    )
+
+
+def pair(names: Sequence[str], ways: Sequence[Interpolation]) -> str:
+    """Return which level moves the picture most in two flows, between the same images."""
+    if np.array_equal(ways[0].a, ways[0].b):
+        return answer(ways[0])
+    each = [
+        f"level {way.relative.argmax() + 1} in {name} ({percent(way.relative.max())} of the change from A to B)"
+        for name, way in zip(names, ways, strict=True)
+    ]
+    return (
+        f"The level that alone moves the picture most is {' and '.join(each)}. One training each: no verdict on their "
+        "splits."
+    )
+
+
+def ends(found: Interpolation) -> str:
+    """Return how exactly the ends are the images."""
+    return (
+        f"With all levels moving, both ends are the images themselves: the largest error is "
+        f"{power(max(found.end_errors))}, where a grey level is {power(1 / 256)}."
+    )
+
+
+def norms(found: NormPaths) -> str:
+    """Return how the norms of the two paths differ half-way."""
+    root = np.sqrt(found.dimensions.sum())
+    middle = int(np.abs(found.t - 0.5).argmin())
+    straight, arc = (found.total(path)[middle] / root for path in ("linear", "spherical"))
+    first, last = (found.total("linear")[[0, -1]] / root).tolist()
+    low, high = found.typical_total / root
+    return (
+        f"Half-way the straight line has a norm of {straight:.2f} √d and the arc {arc:.2f} √d, between ends of "
+        f"{first:.2f} and {last:.2f}; 95 % of the flow's own draws lie between {low:.2f} and {high:.2f}."
+    )
+
+
+def samples(found: Samples) -> str:
+    """Return at which temperatures images were drawn."""
+    each = ", ".join(f"{temperature:g} (level {level})" for level, temperature in enumerate(found.temperatures, 1))
+    return f"{len(found.images)} images drawn from the flow at the temperatures {each}."
+
+
+def report(found: Interpolation) -> dict[str, Any]:
+    """Return a path's numbers and sentences as what JSON can hold."""
+    return {
+        "words": answer(found),
+        "path": found.path,
+        "levels": found.table(),
+        "ends_in_words": ends(found),
+        "end_errors": list(found.end_errors),
+        "norms_in_words": norms(found.norms),
+        "norms": found.norms.table(),
+    }
