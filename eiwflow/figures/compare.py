@@ -7,6 +7,7 @@ mark is grey and hollow.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,8 @@ MEASURES = {
     "entropy": ("marginal entropy (nats/dim)", 1.4189, "N(0, 1): 1.4189"),
 }
 _ROW, _CURVES, _HALVES, _LEADS = 50, 380, 300, 370
+#: Letters that a line of an axis' title takes beside long names.
+_TITLE_LETTERS = 44
 #: claim -> what it is called of a lead.
 _OF_LEADS = {"better": "clear lead", "worse": "clearly behind", "no conclusion": "no conclusion"}
 #: How far the studies of one budget are spread, where the next budget stands 1 apart.
@@ -189,11 +192,13 @@ def forest(
         )
     figure.add_vline(x=0, line={"width": 1.5, "color": palette.REFERENCE})
     longest = max(len(line) for name, one in zip(names, effects, strict=True) for line in (name, _figures(one)))
+    lines = [line for part in title.split("<br>") for line in textwrap.wrap(part, _TITLE_LETTERS)]
+    below = 50 + 18 * len(lines)
     figure.update_layout(
-        **layout(125 + _ROW * len(effects), legend_room(), 86, left=_LETTER * longest),
+        **layout(39 + below + _ROW * len(effects), legend_room(), below, left=_LETTER * longest),
         xaxis={
             "range": list(limits or span(effects)),
-            "title": {"text": title},
+            "title": {"text": "<br>".join(lines)},
             "gridcolor": palette.AXIS,
             "zeroline": False,
         },

@@ -255,7 +255,7 @@ def test_the_line_is_the_least_kept_and_the_greatest_emitted_redundancy() -> Non
 def test_words_name_both_halves_with_their_intervals_and_what_the_numbering_would_have_done() -> None:
     sentence = words.answer(found("weighted"), 1)
     assert sentence.startswith("At level 1 the 2 channels factored out have a spectral redundancy of ")
-    assert sentence.count("±") >= 4 and "the 2 passed on" in sentence and "Halved by channel number, " in sentence
+    assert sentence.count("±") >= 4 and "the 2 passed on" in sentence and "Split by channel number, " in sentence
     last = words.answer(found("weighted"), 2)
     assert last.startswith("Level 2 is the last: all 8 channels are factored out, with a spectral redundancy of")
 

@@ -26,7 +26,7 @@ NO_RECORD = "This flow has no training record, so nothing is known of its traini
 
 
 def structure(found: Entropies, level: int) -> str:
-    """Return which half of a level's channels has more structure."""
+    """Return which part of a level's channels has more structure."""
     stage = found.level(level).used
     out = _redundancy(stage.emitted).value
     if math.isnan(out):
@@ -68,11 +68,11 @@ def answer(found: Entropies, number: int = 1) -> str:
         return f"Level {number} is the last: all {len(emitted.numbers)} channels are factored out{end}."
     if math.isnan(_redundancy(emitted).value):
         return f"At level {number} a channel is a single pixel: it has no spectral redundancy."
-    sentences = [_halves(level), _otherwise(found, level), line(level.line) if level.line else ""]
+    sentences = [_parts(level), _otherwise(found, level), line(level.line) if level.line else ""]
     return " ".join(sentence for sentence in sentences if sentence)
 
 
-def _halves(level: LevelEntropies) -> str:
+def _parts(level: LevelEntropies) -> str:
     (emitted, kept), gap = level.used.halves, level.used.gaps["redundancy"]
     sentence = (
         f"At level {level.number} the {len(emitted.numbers)} channels factored out have a spectral redundancy of "
@@ -80,13 +80,13 @@ def _halves(level: LevelEntropies) -> str:
     )
     if gap.is_near_zero:
         return f"{sentence}: no difference that these images show."
-    return f"{sentence}." if gap.value > 0 else f"{sentence}: the half with more structure is factored out."
+    return f"{sentence}." if gap.value > 0 else f"{sentence}: the part with more structure is factored out."
 
 
 def _otherwise(found: Entropies, level: LevelEntropies) -> str:
     if (numbered := level.stage("number")) is not None:
         emitted, kept = (_redundancy(half) for half in numbered.halves)
-        return f"Halved by channel number, {emitted} would be factored out and {kept} passed on."
+        return f"Split by channel number, {emitted} would be factored out and {kept} passed on."
     if (entropy := level.stage("entropy")) is None:
         return ""
     sentence = f"The split {found.split} does not look at redundancy"
@@ -113,7 +113,7 @@ def line(found: Line) -> str:
 
 
 def shape(found: Entropies, number: int = 1) -> str:
-    """Return how far both halves of a level are from a Gaussian, and what the channel weights did to that."""
+    """Return how far both parts of a level are from a Gaussian, and what the channel weights did to that."""
     level = found.level(number)
     each = [f"{PARTS[part]} {half.means['negentropy']}" for part, half in level.used.parts]
     sentence = f"Negentropy at level {number}, in nats a value: {', '.join(each)}"

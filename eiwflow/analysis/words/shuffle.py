@@ -160,17 +160,19 @@ def alternative(found: Alternative) -> str:
 
 
 def halves_by_steps(found: HalvesBySteps) -> str:
-    """Return whether the good static half depends on the number of steps."""
+    """Return whether the better static part depends on the number of steps."""
     most = len(found.first)
+    part = "half" if 2 * found.kept == found.channels else f"{found.kept} of {found.channels} channels"
     if found.changes == 0:
         better = "first" if found.first[0] > found.last[0] else "last"
-        return f"Before training, the {better} half of the channels holds more structure with 1 to {most} steps."
+        return f"Before training, more structure is in the {better} {part} with 1 to {most} steps."
     how = "with every step more" if found.changes == most - 1 else f"{found.changes} times from 1 to {most} steps"
     low, high = fixed(found.gain.min(), 2), fixed(found.gain.max(), 2)
+    gain = low if low == high else f"{low} to {high}"
     return (
-        f"Before training, the half of the channels that holds more structure changes {how}. Whatever their number, "
-        f"sorting by redundancy passes on {low if low == high else f'{low} to {high}'} nats/pixel a channel more than "
-        "the worse static half, and never less than the better one."
+        f"Before training, whether more structure is in the first {part} or in the last changes {how}. Sorting by "
+        f"redundancy passes on {gain} nats/pixel a channel more than the worse of the two, and never less than the "
+        "better one."
     )
 
 
