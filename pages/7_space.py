@@ -66,7 +66,7 @@ with ui.fold("One level at a time", "strips") as fold:
         for one, place in ui.side_by_side(page):
             if one in ways:
                 way = cache.measure(one, "interpolation", other=other.images[one], path=path)
-                with place:
+                with place, ui.errors_as_sentences():
                     st.html(figures.strips(way))
 
 with ui.fold("Why an arc?", "norms") as fold:
@@ -75,7 +75,7 @@ with ui.fold("Why an arc?", "norms") as fold:
         for one, place in ui.side_by_side(page):
             if one in ways:
                 norms = ways[one].norms
-                with place:
+                with place, ui.errors_as_sentences():
                     ui.chart(ui.drawn(figures.norm_paths, norms, limits), one, "norms", alt=words.norms(norms))
                     st.caption(words.norms(norms))
 
