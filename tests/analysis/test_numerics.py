@@ -1,12 +1,11 @@
 """Random flows on random and extreme inputs: back to 1e-3, or a sentence that names the level. Never a silent loss.
 
-The long form tries a thousand flows: EIWFLOW_NUMERICS=1000 python -m pytest tests/analysis/test_numerics.py
+The long form tries a thousand flows: EIWFLOW_LONG=1 python -m pytest tests/analysis/test_numerics.py
 """
 
 from __future__ import annotations
 
 import math
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,9 @@ from eiwflow.checkpoint import load
 from eiwflow.flow import FlowConfig, MultiScaleFlow, NonFiniteError, dequantise
 from eiwflow.flow.config import INITS, KEEPS, ORDERS, PRIORS, WEIGHTS
 
-FLOWS = int(os.environ.get("EIWFLOW_NUMERICS", 32))
+from .. import LONG
+
+FLOWS = 1000 if LONG else 32
 BUNDLED = sorted((Path(__file__).resolve().parents[2] / "assets" / "checkpoints").glob("*.safetensors"))
 PROMISE = 1e-3
 KINDS = ("planes", "noise", "extremes", "constant", "black", "white", "board")

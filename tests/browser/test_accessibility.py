@@ -1,17 +1,17 @@
 """Everyone can use it: by keyboard, by ear, with little contrast, and zoomed in.
 
 What axe-core finds, faint letters and pictures without words are looked for wherever ``test_pages`` opens a page. With
-``EIWFLOW_ACCESSIBILITY=1`` this file goes over all pages on the bundled flows too, in both themes, compared, at 200 %.
+``EIWFLOW_LONG=1`` this file goes over all pages on the bundled flows too, in both themes, compared, at 200 %.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
 
+from .. import LONG
 from .test_pages import PAGES, Settled, assert_it_is_for_everyone, look, path_of, windows
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["look", "windows"]
 
 Visit = Callable[..., Settled]
-LONG = os.environ.get("EIWFLOW_ACCESSIBILITY") == "1"
 #: A window of 1280 pixels at 200 % has the room of 640.
 ZOOMED = (640, 400)
 #: All that answers to a press or a key and can be seen, and at which Tab did not stop. Of a group of radio buttons it
@@ -92,7 +91,7 @@ def test_every_control_is_reached_and_worked_by_keys(look: Visit) -> None:
     assert found.complaints == []
 
 
-@pytest.mark.skipif(not LONG, reason="long: EIWFLOW_ACCESSIBILITY=1")
+@pytest.mark.skipif(not LONG, reason="long: EIWFLOW_LONG=1")
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("size", [(1280, 800), ZOOMED, (390, 844)], ids=lambda size: str(size[0]))
 @pytest.mark.parametrize("other", ["none", "photos32-variance"])

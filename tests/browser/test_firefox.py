@@ -1,6 +1,6 @@
 """Firefox opens Home, every scene of the lesson and every page, without an error of a script.
 
-Firefox is driven by WebDriver BiDi, which it speaks itself. All pages of a server take minutes: ``EIWFLOW_FIREFOX=1``.
+Firefox is driven by WebDriver BiDi, which it speaks itself. All pages of a server take minutes: ``EIWFLOW_LONG=1``.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ import pytest
 from eiwflow.lesson import default, one_file
 from eiwflow.ui.navigation import pages
 
+from .. import LONG
 from .conftest import PATIENCE_MS, REQUIRED
 
 FIREFOX = shutil.which("firefox-esr") or shutil.which("firefox")
-LONG = os.environ.get("EIWFLOW_FIREFOX") == "1"
 SCENES = (*range(1, 12), 13)
 SETTINGS = (
     'user_pref("browser.shell.checkDefaultBrowser", false);\nuser_pref("datareporting.policy.firstRunURL", "");\n'
@@ -115,7 +115,7 @@ def test_every_scene_is_drawn_and_moves_without_a_server(firefox: Firefox, tmp_p
     assert firefox.errors == []
 
 
-@pytest.mark.skipif(not LONG, reason="long: EIWFLOW_FIREFOX=1")
+@pytest.mark.skipif(not LONG, reason="long: EIWFLOW_LONG=1")
 @pytest.mark.parametrize("entry", pages(), ids=lambda entry: entry.label)
 def test_a_page_opens(firefox: Firefox, server: str, entry: Any) -> None:
     firefox.errors.clear()

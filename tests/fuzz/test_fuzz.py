@@ -3,7 +3,7 @@
 The short form tries the named nasties that are made at once and some hundreds of spoilt inputs. The long form tries all
 of them, and at least 10,000 spoilt inputs:
 
-    EIWFLOW_FUZZ=10000 python -m pytest tests/fuzz
+    EIWFLOW_LONG=1 python -m pytest tests/fuzz
 
 An input may cost 2 s of processor time and 512 MiB beyond what the process holds when it comes in. Opening a file to
 write, starting a process, a socket, and unpickling are seen by an audit hook, whatever the answer.
@@ -12,7 +12,6 @@ write, starting a process, a socket, and unpickling are seen by an audit hook, w
 from __future__ import annotations
 
 import math
-import os
 import resource
 import shutil
 from collections import Counter
@@ -22,12 +21,13 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
+from .. import LONG
 from .doors import DOORS
 from .guard import SECONDS, answer
 from .nasties import MARK, NASTIES
 
 #: Inputs in all, over all doors.
-INPUTS = int(os.environ.get("EIWFLOW_FUZZ", "270"))
+INPUTS = 10_000 if LONG else 270
 EACH = math.ceil(INPUTS / len(DOORS))
 #: Nasties that take seconds to make are for the long form, but for one of each kind.
 SLOW = (
@@ -46,7 +46,7 @@ NAMED = [
     (door, name)
     for door, nasties in NASTIES.items()
     for name in nasties
-    if "EIWFLOW_FUZZ" in os.environ or not any(word in name for word in SLOW)
+    if LONG or not any(word in name for word in SLOW)
 ]
 #: Address space beyond what is taken at the start: a door that asks for more must not take the machine with it.
 SPACE = 6 * 2**30

@@ -1,6 +1,6 @@
 """Whatever is killed, full, read-only or deleted: nothing that was saved is lost, and what is said is true.
 
-The long form kills server and worker in a hundred rounds instead of twenty: EIWFLOW_FAULTS=100 pytest tests/training.
+The long form kills server and worker in a hundred rounds: EIWFLOW_LONG=1 pytest tests/training.
 """
 
 import errno
@@ -20,11 +20,12 @@ from eiwflow.training import detached, lock, worker
 from eiwflow.training.loop import train
 from eiwflow.training.run import RunDirectory, RunError, all_runs
 
+from .. import LONG
 from .processes import PATIENCE_S, begun, ended, work
 from .test_resume import assert_same_run, signalled_at
 from .tiny import tiny_data, tiny_recipe, tiny_run, write_npz
 
-ROUNDS = int(os.environ.get("EIWFLOW_FAULTS", 20))
+ROUNDS = 100 if LONG else 10
 #: A forked worker that has not said its number by then was never born: its server died before.
 BIRTH_S = 3.0
 
