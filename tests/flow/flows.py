@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from eiwflow.flow import FlowConfig, MultiScaleFlow
 from eiwflow.flow.config import INITS, KEEPS, ORDERS, PRIORS, WEIGHTS
 from eiwflow.flow.policies import INIT_ALIASES
 
+from .. import LONG
 from .numerics import noise, perturb
 
 POLICIES = [f"{order}+{weights}" for order, row in ORDERS.items() for weights in WEIGHTS if not row.learned]
@@ -43,6 +45,21 @@ ARMS |= {
     for init in ("random", "principal")
     for keep in KEEPS
 }
+
+
+def covering(arms: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return few arms that hold every pair of values of two fields that some arm holds."""
+    pairs = {name: {*combinations(sorted({"keep": 0.5, **arm}.items(), key=str), 2)} for name, arm in arms.items()}
+    chosen, missing = {}, set().union(*pairs.values())
+    while missing:
+        name = max(pairs, key=lambda name: len(pairs[name] & missing))
+        chosen[name] = arms[name]
+        missing -= pairs[name]
+    return chosen
+
+
+if not LONG:
+    ARMS = covering(ARMS)
 every_arm = pytest.mark.parametrize("arm", ARMS.values(), ids=ARMS.keys())
 every_policy = pytest.mark.parametrize("split", POLICIES)
 
