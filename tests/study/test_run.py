@@ -28,6 +28,7 @@ from eiwflow.training.batches import training_batch
 from eiwflow.training.loop import Trainer, TrainingFailed, train
 from eiwflow.training.run import RunDirectory, RunError
 
+from .. import LONG
 from ..studies import old_document
 from ..test_cli import json_of, printed, refused, run_main
 from ..training.tiny import tiny_config, tiny_data, tiny_recipe, write_npz
@@ -523,10 +524,10 @@ def until(condition, seconds=200):
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="looks for processes in /proc")
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, *([signal.SIGTERM] if LONG else [])])
 def test_a_killed_study_leaves_no_worker_and_is_continued_by_the_same_command(tmp_path, data, number):
     out = tmp_path / "study"
-    words = command(data, out, "--arms", ",".join(ARMS), "--seeds", "4", "--iterations", "150", "--jobs", "2")
+    words = command(data, out, "--arms", ",".join(ARMS), "--seeds", "4", "--iterations", "100", "--jobs", "2")
     process = subprocess.Popen(
         [sys.executable, "-m", "eiwflow", *words], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
