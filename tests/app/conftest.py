@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from eiwflow.analysis import likelihood
 from eiwflow.checkpoint import CheckpointInfo, save
 from eiwflow.flow import FlowConfig, MultiScaleFlow
 from eiwflow.ui import loaders
@@ -66,6 +67,14 @@ def nothing_kept() -> None:
 def quiet() -> None:
     """Streamlit warns on every run outside a server."""
     logging.getLogger("streamlit").setLevel(logging.ERROR)
+
+
+@pytest.fixture(autouse=True)
+def few_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measure on few images: the same code, and ``analyse`` called from a test measures on as few."""
+    monkeypatch.setattr(likelihood, "IMAGES", 24)
+    monkeypatch.setattr(likelihood.spread, "__defaults__", (24,))
+    monkeypatch.setattr("eiwflow.analysis.weights.IMAGES", 12)
 
 
 @pytest.fixture

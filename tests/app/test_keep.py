@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+from collections.abc import Iterable
+from itertools import cycle, product
 from pathlib import Path
 
 import pytest
@@ -14,8 +16,9 @@ from eiwflow import cli
 from eiwflow.cli.parser import SUBJECTS
 from eiwflow.data import load as load_data
 from eiwflow.flow import FlowConfig, MultiScaleFlow, dequantise
-from tests.flow.numerics import perturb
 
+from .. import LONG
+from ..flow.numerics import perturb
 from .conftest import visit_page, write_checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,6 +33,12 @@ FLOWS = {
 }
 
 
+def every_other(items: Iterable[str]) -> list[tuple[str, str]]:
+    """Pair every item with a flow, in turn; with all of them in the long form."""
+    items = list(items)
+    return list(product(items, FLOWS) if LONG else zip(items, cycle(FLOWS), strict=False))
+
+
 def flow_of(name: str) -> MultiScaleFlow:
     """Return a flow of three levels on faces16 in which every part does something."""
     config = FlowConfig((3, 16, 16), levels=3, steps=2, width=8, **FLOWS[name])
@@ -39,18 +48,18 @@ def flow_of(name: str) -> MultiScaleFlow:
     return perturb(flow, 0.01)
 
 
-@pytest.mark.parametrize("name", FLOWS)
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize(("page", "name"), every_other(PAGES))
 def test_every_page_takes_the_flow(bundle: Path, page: str, name: str) -> None:
     write_checkpoint(bundle / "one.safetensors", flow_of(name), data="faces16")
     at = visit_page(f"pages/{page}", ck="one")
     assert not at.exception and not at.error
 
 
-@pytest.fixture(scope="module", params=FLOWS)
-def file(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the file of a flow."""
-    return write_checkpoint(tmp_path_factory.mktemp("flow") / "one.safetensors", flow_of(request.param), "faces16")
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Return the file of every flow."""
+    folder = tmp_path_factory.mktemp("flows")
+    return {name: write_checkpoint(folder / f"{name}.safetensors", flow_of(name), "faces16") for name in FLOWS}
 
 
 def printed(*words: object) -> str:
@@ -61,12 +70,14 @@ def printed(*words: object) -> str:
     return out.getvalue()
 
 
-@pytest.mark.parametrize("what", SUBJECTS)
-def test_every_subject_takes_the_flow(file: Path, what: str) -> None:
-    assert json.loads(printed("analyse", file, "--what", what, "--json"))
+@pytest.mark.parametrize(("what", "name"), every_other(SUBJECTS))
+def test_every_subject_takes_the_flow(files: dict[str, Path], what: str, name: str) -> None:
+    assert json.loads(printed("analyse", files[name], "--what", what, "--json"))
 
 
-def test_every_command_takes_the_flow(file: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", FLOWS if LONG else ["released"])
+def test_every_command_takes_the_flow(files: dict[str, Path], name: str, tmp_path: Path) -> None:
+    file = files[name]
     assert json.loads(printed("evaluate", file, "--limit", 8, "--json"))["bits_per_dim"] > 0
     assert json.loads(printed("inspect", file, "--json"))["parameters"] > 0
     assert json.loads(printed("verify", file, "--json"))

@@ -11,7 +11,7 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from eiwflow import checkpoint
-from eiwflow.analysis import compression, likelihood
+from eiwflow.analysis import compression
 from eiwflow.compression.archive import decompress, flow_digest
 from eiwflow.ui import loaders
 
@@ -22,10 +22,8 @@ open_likelihood = partial(visit_page, "pages/10_likelihood.py")
 
 
 @pytest.fixture
-def one(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return the folder of checkpoints with one flow; of every group few images are scored."""
-    monkeypatch.setattr(likelihood, "IMAGES", 24)
-    monkeypatch.setattr(likelihood.spread, "__defaults__", (24,))
+def one(bundle: Path) -> Path:
+    """Return the folder of checkpoints with one flow."""
     write_checkpoint(bundle / "one.safetensors")
     return bundle
 
