@@ -43,7 +43,7 @@ MAX_LISTS = 1_000_000
 MAX_ENTRIES = 200
 MAX_STEPS, MAX_PIXELS, MAX_POINTS, MAX_LOOKS = 200, 2**22, 1000, 20
 #: Recording steps of an arm that a packed study keeps.
-PACKED_STEPS = 16
+PACKED_STEPS = 8
 #: number of a result: (its kind, smallest, largest).
 BOUNDS: dict[str, tuple[type, float, float]] = {
     "seed": (int, 0, 2**31 - 1),
