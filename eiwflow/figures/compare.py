@@ -97,7 +97,7 @@ def leads(found: Mapping[str, Lead], chosen: str) -> go.Figure:
                 "width": 5,
             },
             customdata=[f"{name}: {signed(one.lead, 3)} bits/dim" for name, one in of_claim.items()],
-            text=[one.study.recipe.data for one in of_claim.values()],
+            text=[one.study.recipe.data_name for one in of_claim.values()],
             textposition="middle right",
             mode="markers+text" if len(found) <= _LABELLED else "markers",
             marker={"color": colour, "size": 11, "symbol": symbol, "line": {"width": 2, "color": colour}},

@@ -271,6 +271,11 @@ class StudyRecipe:
         """Whether it is an A/A control and nothing else."""
         return {arm.order for arm in self.arms} == {arm.order for arm in CONTROL}
 
+    @property
+    def data_name(self) -> str:
+        """What the data set is called: the name of its file or folder, without a suffix."""
+        return PurePath(self.data).stem or self.data
+
     def runs(self) -> Iterator[tuple[Arm, int]]:
         """Yield every (arm, seed), a seed at a time: what is done of a study is paired at any moment."""
         return ((arm, seed) for seed in range(self.seeds) for arm in self.arms)
@@ -395,9 +400,8 @@ def title(recipe: StudyRecipe, fewest: str = "", seeds: int | None = None) -> st
     'faces16 at 16×16, 500 steps, 6 seeds'
 
     """
-    name = PurePath(recipe.data).stem or recipe.data
     words = [
-        f"{name} at {recipe.size}×{recipe.size}",
+        f"{recipe.data_name} at {recipe.size}×{recipe.size}",
         counted(recipe.iterations, "step"),
         fewest + counted(recipe.seeds if seeds is None else seeds, "seed"),
     ]

@@ -87,7 +87,7 @@ class Verdict:
         clear = ", every 95 % interval clear of 0" if all(one.claim != "no conclusion" for one in effects) else ""
         needs = [_needs(self.study, others, prior) for prior, others in self.rivals.items()]
         return (
-            f"{self.answer}: over {_range(seeds)} seed{'s' if seeds != {1} else ''} on {self.study.recipe.data}"
+            f"{self.answer}: over {_range(seeds)} seed{'s' if seeds != {1} else ''} on {self.study.recipe.data_name}"
             f"{_where(self.study)}, {subject} needs {'; '.join(needs)}{clear}.{self._not_run()}"
         )
 
@@ -248,7 +248,7 @@ def line(studies: Sequence[Study], prior: str = "conditional") -> str:
                 continue
             effects = corrected([contrast(study, name, {one: 1.0, other: -1.0})])
             if effects and len(effects[0].values) > 1:
-                where = f"{study.recipe.data} ({study.recipe.iterations:,} steps)"
+                where = f"{study.recipe.data_name} ({study.recipe.iterations:,} steps)"
                 found.setdefault(name, []).append((where, effects[0]))
     if "order" not in found:
         return "No study here compares the entropy order with the variance order yet."
