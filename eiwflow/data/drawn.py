@@ -16,6 +16,8 @@ FACES_SEED, TRAIN_LETTERS_SEED, TEST_LETTERS_SEED = 16, 32, 64
 TEST_FACES, TRAIN_LETTERS, TEST_LETTERS = 1000, 20_000, 1000
 MAX_FACE_GRAIN, MAX_LETTER_GRAIN = 4.0, 6.0
 LETTER_SIDE, CANVAS = 32, 64
+#: Letters that are drawn at once, to save memory; the result does not depend on it.
+DRAWN_AT_ONCE = 500
 #: Degrees, times, and pixels of the canvas.
 MAX_ROTATION, SIZES, MAX_SHIFT = 8.0, (0.9, 1.15), 2.2
 SWAPPED = 0.35
@@ -97,9 +99,13 @@ def render_letters(folder: Path, part: str) -> tuple[np.ndarray, dict[str, np.nd
         "shift": shift,
         **camera_factors(count, MAX_LETTER_GRAIN, rng),
     }
-    coverage = _coverage(masks, chosen, rotation, size, shift)[..., None]
-    pictures = paper[:, None, None] + coverage * (ink - paper)[:, None, None]
-    return photograph(pictures, factors, rng), factors
+    images = np.empty((count, LETTER_SIDE, LETTER_SIDE, 3), np.uint8)
+    for start in range(0, count, DRAWN_AT_ONCE):  # all at once would take half a gigabyte
+        of = slice(start, start + DRAWN_AT_ONCE)
+        coverage = _coverage(masks, chosen[of], rotation[of], size[of], shift[of])[..., None]
+        pictures = paper[of, None, None] + coverage * (ink - paper)[of, None, None]
+        images[of] = photograph(pictures, {name: values[of] for name, values in factors.items()}, rng)
+    return images, factors
 
 
 def _colours(ranges: tuple[tuple[float, float], ...], count: int, rng: np.random.Generator) -> np.ndarray:
