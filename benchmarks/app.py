@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import socket
 import statistics
@@ -58,16 +59,17 @@ STANDS = """() => document.querySelector('[data-testid=stApp]')?.dataset.testScr
 
 
 @contextmanager
-def server() -> Iterator[tuple[str, int]]:
-    """Start the app on a free port; yield its address before it answers, and its process."""
+def server(log: Path | None = None) -> Iterator[tuple[str, int]]:
+    """Start the app on a free port, what it says into a file; yield its address before it answers, and its process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "streamlit", "run", "app.py"]
     options = ["--server.port", str(port), "--server.headless", "true"]
-    process = subprocess.Popen(
-        [*command, *options], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT
-    )
+    with open(log or os.devnull, "wb") as said:
+        process = subprocess.Popen(
+            [*command, *options], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT
+        )
     try:
         yield f"http://127.0.0.1:{port}", process.pid
     finally:

@@ -3,7 +3,10 @@
 The visitors speak the app's own protocol over its websocket and draw nothing: ten browsers would leave a small machine
 no time for the server. A page's time is from the click to the script's last word, drawing not counted.
 
-    python benchmarks/load.py [--visitors 10] [--seconds 180] [--warm-up 90] [--json]
+    python benchmarks/load.py [--visitors 10] [--seconds 180] [--warm-up 90] [--log FILE] [--json]
+
+First one visitor opens every page once and leaves. Memory is the server's own resident set; that of its children is
+their proportional share. The server's log is kept, and every kind of error is printed with its traceback.
 
 With --classroom the server is in classroom mode, every visitor also asks for the lecturer's scene once a second, as the
 lesson does, and one flow is trained meanwhile:
@@ -17,6 +20,7 @@ import argparse
 import json
 import os
 import random
+import re
 import statistics
 import subprocess
 import sys
@@ -24,11 +28,13 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
+from itertools import takewhile
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from streamlit.proto.BackMsg_pb2 import BackMsg
@@ -37,7 +43,20 @@ from websockets.sync.client import ClientConnection, connect
 
 from app import answering, server  # the benchmark beside this one
 
-PAGES = ("", "latents", "entropy", "shuffle", "weights", "compare", "space", "checkpoint", "train")
+PAGES = (
+    "",
+    "lesson",
+    "levels",
+    "latents",
+    "entropy",
+    "shuffle",
+    "weights",
+    "compare",
+    "space",
+    "likelihood",
+    "checkpoint",
+    "train",
+)
 CHECKPOINTS = (
     "photos32-entropy-weighted",
     "photos32-entropy",
@@ -47,8 +66,10 @@ CHECKPOINTS = (
 )
 IMAGES, LEVELS = 48, 2
 #: Seconds that a visitor looks at a page, and after which Streamlit forgets one who has left.
-LOOKS_S, FORGOTTEN_S = 1.0, 130.0
+LOOKS_S, FORGOTTEN_S = 1.0, 160.0
 PATIENCE_S = 120
+#: Seconds in which a server imports what it needs.
+SETTLES_S = 10
 
 
 @dataclass
@@ -161,10 +182,56 @@ def mib(pid: int) -> float:
     return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 2**10
 
 
-def watched(pid: int, stop: threading.Event, found: list[float]) -> None:
-    """Take down a process's memory twice a second."""
+def children_mib(pid: int) -> float:
+    """Return the proportional share of memory of a process's children and theirs, in MiB."""
+    total = 0.0
+    for thread in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in map(int, thread.read_text().split()):
+            with suppress(OSError, StopIteration):  # it has just ended
+                lines = Path(f"/proc/{child}/smaps_rollup").read_text().splitlines()
+                total += int(next(line for line in lines if line.startswith("Pss:")).split()[1]) / 2**10
+                total += children_mib(child)
+    return total
+
+
+def watched(pid: int, stop: threading.Event, own: list[float], children: list[float]) -> None:
+    """Take down a process's memory, and its children's, twice a second."""
     while not stop.wait(0.5):
-        found.append(mib(pid))
+        own.append(mib(pid))
+        with suppress(OSError):
+            children.append(children_mib(pid))
+
+
+def alone(address: str, seen: Seen) -> None:
+    """Open every page once, in their order."""
+    with connect(f"{address.replace('http', 'ws')}/_stcore/stream", subprotocols=["streamlit"], max_size=None) as to:
+        for page in PAGES:
+            open_page(to, page, {"ck": CHECKPOINTS[0], "image": "3", "level": "1"}, seen)
+            time.sleep(LOOKS_S)
+
+
+def tracebacks(log: Path) -> dict[str, tuple[int, str]]:
+    """Return every kind of error in a server's log by its last line: how often, and the first traceback."""
+    found: dict[str, tuple[int, str]] = {}
+    for part in log.read_text(encoding="utf-8", errors="replace").split("Traceback (most recent call last):\n")[1:]:
+        lines = list(takewhile(lambda line: not re.match(r"\d{4}-\d\d-\d\d ", line), part.splitlines()))
+        last = next((line for line in reversed(lines) if line and not line.startswith(" ")), "")
+        count, first = found.get(last, (0, "\n".join(lines)))
+        found[last] = count + 1, first
+    return found
+
+
+@contextmanager
+def watching(pid: int, own: list[float], children: list[float]) -> Iterator[None]:
+    """Take down memory meanwhile."""
+    stop = threading.Event()
+    watcher = threading.Thread(target=watched, args=(pid, stop, own, children))
+    watcher.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        watcher.join()
 
 
 @contextmanager
@@ -183,22 +250,24 @@ def training(wanted: bool) -> Iterator[None]:
             process.wait()
 
 
-def measure(visitors: int, seconds: float, warm_up: float, classroom: bool) -> dict[str, object]:
+def measure(visitors: int, seconds: float, warm_up: float, classroom: bool, log: Path) -> dict[str, Any]:
     """Return times, faults and the server's memory before, while and after so many visit."""
     if classroom:
         os.environ["EIWFLOW_MODE"] = "classroom"
-    with server() as (address, pid), training(classroom):
+    with server(log) as (address, pid), training(classroom):
         answering(address)
-        empty = mib(pid)
+        time.sleep(SETTLES_S)
+        empty, one, children = mib(pid), list[float](), list[float]()
+        with watching(pid, one, children):
+            alone(address, lone := Seen())
+        time.sleep(FORGOTTEN_S)
+        one_left = mib(pid)
         if warm_up:
             crowd(address, visitors, warm_up, 1000)
             time.sleep(FORGOTTEN_S)
-        before, stop, memory = mib(pid), threading.Event(), list[float]()
-        watcher = threading.Thread(target=watched, args=(pid, stop, memory))
-        watcher.start()
-        seen = crowd(address, visitors, seconds, 0, classroom)
-        stop.set()
-        watcher.join()
+        before, memory = mib(pid), list[float]()
+        with watching(pid, memory, children):
+            seen = crowd(address, visitors, seconds, 0, classroom)
         time.sleep(FORGOTTEN_S)
         after = mib(pid)
     every = sorted(second for values in seen.seconds.values() for second in values)
@@ -215,8 +284,17 @@ def measure(visitors: int, seconds: float, warm_up: float, classroom: bool) -> d
             else {}
         ),
         "mib_received": seen.received / 2**20,
-        "errors": dict(seen.wrong),
-        "mib": {"no visitor yet": empty, "before": before, "peak": max(memory), "after": after},
+        "errors": dict(seen.wrong + lone.wrong),
+        "tracebacks": tracebacks(log),
+        "mib": {
+            "no visitor yet": empty,
+            "peak with one": max(one),
+            "one has left": one_left,
+            "before": before,
+            "peak": max(memory),
+            "after": after,
+            "peak of children": max(children, default=0.0),
+        },
         "after_over_before": after / before,
     }
 
@@ -228,14 +306,19 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=180.0)
     parser.add_argument("--warm-up", type=float, default=90.0, help="seconds of the same before it is measured")
     parser.add_argument("--classroom", action="store_true", help="a class, while one flow is trained")
+    log = Path(gettempdir()) / "eiwflow-load.log"
+    parser.add_argument("--log", type=Path, default=log, help="file for what the server says")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    found = measure(options.visitors, options.seconds, options.warm_up, options.classroom)
+    found = measure(options.visitors, options.seconds, options.warm_up, options.classroom, options.log)
     if options.json:
         print(json.dumps(found))
         return
+    for last, (count, traceback) in found.pop("tracebacks").items():
+        print(f"{count} × {last}\n{traceback}\n")
     for name, value in found.items():
         print(f"{name}: {value}")
+    print(f"log: {options.log}")
 
 
 if __name__ == "__main__":
