@@ -27,6 +27,7 @@ from torch import Tensor
 from ..data import DataError, ImageData, to_tensor
 from ..flow import Latents, MultiScaleFlow, dequantise, quantise
 from ..flow.bijection import generator_for
+from ..flow.score import images_at_once
 from .intervals import draws
 
 #: Training images that directions and probes are from, test images that are edited, and bootstrap draws.
@@ -222,7 +223,8 @@ def _latents(flow: MultiScaleFlow, images: ImageData, part: str, limit: int, see
             f"this flow takes images of {sizes[0]}; attributes need whole images of {images.name}, {sizes[1]}"
         )
     generator = generator_for(seed, f"attributes of {part}")
-    batches = [flow.encode(dequantise(batch, generator, bits=flow.config.bits)).levels for batch in pixels.split(BATCH)]
+    size = images_at_once(flow.config, BATCH)
+    batches = [flow.encode(dequantise(batch, generator, bits=flow.config.bits)).levels for batch in pixels.split(size)]
     return [torch.cat(levels) for levels in zip(*batches, strict=True)]
 
 

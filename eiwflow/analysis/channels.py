@@ -14,8 +14,10 @@ from torch import Tensor, nn
 
 from ..flow import ConfigError, Latents, MultiScaleFlow, quantise
 from ..flow.channel_weights import Solver, pool
+from ..flow.score import images_at_once
 from ..flow.shuffle import Shuffle
 from ..flow.split import standard_normal_log_prob
+from .latents import decode_all
 from .levels import dequantised, kept_channels, to_pixels
 from .weights import BATCH, features_at, interval, resampled, shuffle_at
 
@@ -195,7 +197,7 @@ def _log_prob_from(flow: MultiScaleFlow, features: Tensor, level: int, shuffle: 
     """Return log p(x) (N,) less what came before the Shuffle of a level, with ``shuffle`` in its place; float64."""
     parts, split = [], flow.levels[level - 1].split
     assert split is not None  # a level with a Shuffle has a Split
-    for x in features.split(BATCH):
+    for x in features.split(images_at_once(flow.config, BATCH)):
         shuffled, log_det = shuffle(x)
         kept, noise, of_split = split.emit(shuffled)
         log_prob = log_det.double() + of_split + standard_normal_log_prob(noise.double())
@@ -398,12 +400,13 @@ def reach(
 
     """
     order = shuffle_at(flow, level).order.tolist()
-    (x,) = dequantised(flow, images[:RESAMPLED_IMAGES], seed, RESAMPLED_IMAGES)
-    latents = flow.encode(x)
+    x = torch.cat(list(dequantised(flow, images[:RESAMPLED_IMAGES], seed)))
+    batches = [flow.encode(part).levels for part in x.split(images_at_once(flow.config))]
+    latents = Latents([torch.cat(level) for level in zip(*batches, strict=True)])
     channels = order[shuffle_at(flow, level).kept :]
     changes = []
     for place in range(len(channels)):
-        changed = flow.decode(replace_channel(latents, level, place, seed)).clamp(-0.5, 0.5)
+        changed = decode_all(flow, replace_channel(latents, level, place, seed)).clamp(-0.5, 0.5)
         changes.append(_change(changed, x).mean(dim=(1, 2)).sqrt())
     return Reach(
         level=level,

@@ -14,7 +14,7 @@ from torch import Tensor
 from ..data import DataError, ImageData, fixed_crops, to_tensor
 from ..flow import MultiScaleFlow, NonFiniteError, dequantise
 from ..flow.bijection import generator_for
-from ..flow.score import score
+from ..flow.score import images_at_once, score
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def exactness(
     """Return (largest |decode(encode(x)) − x|, largest log-det gap, nats a dimension) of uint8 images, or NaN."""
     round_trips, gaps = [], []
     generator = generator_for(0, "exactness")
-    for part in images.split(batch):
+    for part in images.split(images_at_once(flow.config, batch)):
         x = dequantise(part, generator, bits=flow.config.bits)
         there = flow.trace(x)
         back = flow.decode(there.latents)

@@ -16,6 +16,7 @@ from torch import Tensor
 from ..checkpoint import Checkpoint
 from ..flow import Latents, MultiScaleFlow, quantise
 from ..flow.bijection import generator_for
+from ..flow.score import images_at_once
 from . import intervals
 from .levels import dequantised, to_pixels
 
@@ -107,7 +108,8 @@ def _treated(kept: Tensor, drawn: Tensor, how: str) -> Tensor:
 
 
 def decode_all(flow: MultiScaleFlow, latents: Latents, batch: int = 64) -> Tensor:
-    """Return the images (N, C, H, W) of latents, decoded ``batch`` at a time."""
+    """Return the images (N, C, H, W) of latents, decoded at most ``batch`` at a time."""
+    batch = images_at_once(flow.config, batch)
     parts = zip(*(noise.split(batch) for noise in latents.levels), strict=True)
     return torch.cat([flow.decode(Latents(list(part))) for part in parts])
 

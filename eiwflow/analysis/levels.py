@@ -14,6 +14,7 @@ from torch import Tensor
 from ..flow import MultiScaleFlow, NonFiniteError, dequantise, to_bits_per_dim
 from ..flow.information import redundancy
 from ..flow.multiscale import LevelTrace, Trace
+from ..flow.score import images_at_once
 from ..flow.split import standard_normal_log_prob
 from .round_trip import unsound_level
 
@@ -78,10 +79,13 @@ def fit_kept(flow: MultiScaleFlow, reference: Tensor, seed: int = 0) -> KeptFit:
 
 
 def dequantised(flow: MultiScaleFlow, images: Tensor, seed: int = 0, batch: int = 64) -> Iterator[Tensor]:
-    """Yield uint8 images (N, C, H, W) as a flow takes them, ``batch`` at a time, with the noise of ``flow.score``."""
+    """Yield uint8 images (N, C, H, W) as a flow takes them, with the noise of ``flow.score``.
+
+    At most ``batch`` at a time: a large flow takes fewer.
+    """
     generator = torch.Generator().manual_seed(seed)
     dtype = next(flow.parameters()).dtype
-    for part in images.split(batch):
+    for part in images.split(images_at_once(flow.config, batch)):
         yield dequantise(part, generator, dtype, flow.config.bits).contiguous(memory_format=torch.channels_last)
 
 
@@ -91,7 +95,7 @@ def kept_channels(flow: MultiScaleFlow, level: int) -> int:
 
 
 def traces(flow: MultiScaleFlow, images: Tensor, seed: int = 0, batch: int = 64) -> Iterator[Trace]:
-    """Yield traces of uint8 images (N, C, H, W), ``batch`` at a time, of their :func:`dequantised`.
+    """Yield traces of uint8 images (N, C, H, W), at most ``batch`` at a time, of their :func:`dequantised`.
 
     Raises:
         NonFiniteError: a level gives a value that is not finite; the message names it.
@@ -109,7 +113,29 @@ def traces(flow: MultiScaleFlow, images: Tensor, seed: int = 0, batch: int = 64)
 
 def trace_of_test_images(flow: MultiScaleFlow, images: Tensor) -> Trace:
     """Return one trace of the first :data:`IMAGES` uint8 images (N, C, H, W), under the noise of seed 0."""
-    return next(traces(flow, images[:IMAGES], batch=IMAGES))
+    return trace_of(flow, images[:IMAGES])
+
+
+def trace_of(flow: MultiScaleFlow, images: Tensor, seed: int = 0) -> Trace:
+    """Return one trace of all these uint8 images (N, C, H, W), whose batches went through the flow one by one."""
+    parts = list(traces(flow, images, seed))
+    if len(parts) == 1:
+        return parts[0]
+    levels = [
+        LevelTrace(**_joined([vars(level) for level in of])) for of in zip(*(p.levels for p in parts), strict=True)
+    ]
+    return Trace(torch.cat([p.x for p in parts]), levels, torch.cat([p.log_prob for p in parts]))
+
+
+def _joined(parts: list[dict[str, Any]]) -> dict[str, Any]:
+    """Join what is of images, and take the rest, the same for all of them, from the first part."""
+    joined = dict(parts[0])
+    for name, value in parts[0].items():
+        if isinstance(value, dict):
+            joined[name] = _joined([part[name] for part in parts])
+        elif isinstance(value, Tensor) and name != "order":
+            joined[name] = torch.cat([part[name] for part in parts])
+    return joined
 
 
 # ---------------------------------------------------------------------- bits/dim if the flow stopped here

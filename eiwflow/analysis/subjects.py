@@ -117,7 +117,7 @@ def _passage(look: Look) -> levels.Passage:
 
 def _survey(look: Look) -> tuple[levels.Staircase, tuple[levels.LevelFacts, ...]]:
     """Return staircase and facts of the first test images, under the noise that ``evaluate`` gives them."""
-    (trace,) = levels.traces(look.flow, look.test[:SURVEY_IMAGES], batch=SURVEY_IMAGES)
+    trace = levels.trace_of(look.flow, look.test[:SURVEY_IMAGES])
     return levels.stops(trace, look.measure("kept_fit")), levels.level_facts(trace)
 
 

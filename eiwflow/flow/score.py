@@ -7,7 +7,29 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from .config import FlowConfig
 from .multiscale import MultiScaleFlow, dequantise, to_bits_per_dim
+
+#: Bytes that the widest activations of a batch may take.
+ACTIVATION_BYTES = 128 * 2**20
+
+
+def activation_bytes(config: FlowConfig) -> int:
+    """Return an estimate of the bytes that an image's widest activations take on their way through a flow."""
+    shapes = (config.level_shape(level) for level in range(1, config.levels + 1))
+    return 4 * max(2 * (config.width + channels) * height * width for channels, height, width in shapes)
+
+
+def images_at_once(config: FlowConfig, most: int = 64) -> int:
+    """Return how many images go through a flow at once: fewer, the larger its activations.
+
+    >>> images_at_once(FlowConfig(shape=(3, 32, 32)))
+    64
+    >>> images_at_once(FlowConfig(shape=(3, 256, 256), width=256))
+    3
+
+    """
+    return max(1, min(most, ACTIVATION_BYTES // activation_bytes(config)))
 
 
 @torch.no_grad()
@@ -21,12 +43,14 @@ def score(
     """Return bits/dim (N,) of uint8 images (N, C, H, W) of the flow's shape.
 
     The noise of an image depends on the seed and its place alone, so the first images of a longer set score the same.
-    ``progress`` is called after every batch with the number of its images.
+    At
+    most ``batch`` go through the flow at once, of a large flow fewer; ``progress`` is called after every batch with the
+    number of its images.
     """
     like, bits = next(flow.parameters()), flow.config.bits
     generator = torch.Generator().manual_seed(seed)
     scores = []
-    for part in images.split(batch):
+    for part in images.split(images_at_once(flow.config, batch)):
         x = dequantise(part, generator, like.dtype, bits).to(like.device).contiguous(memory_format=torch.channels_last)
         scores.append(to_bits_per_dim(flow.log_prob(x), flow.config.dimensions, bits).cpu())
         if progress is not None:

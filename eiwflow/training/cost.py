@@ -15,7 +15,7 @@ import torch
 from ..checkpoint import outline
 from ..data import ImageData
 from ..flow import ConfigError, FlowConfig
-from ..flow.score import score
+from ..flow.score import activation_bytes, score
 from .loop import Trainer
 from .memory import give_back_freed_memory
 from .recipe import Recipe, recording_steps
@@ -114,8 +114,7 @@ def look(flow: FlowConfig, images: int) -> tuple[int, float]:
     The widest level's hidden layers of all images together, and the process; multiplications at a common rate. Fitted
     to one case, 64 images of 3×256×256, 8 steps, width 256, which took 3.2 GB and 49 s; not checked against others.
     """
-    widest = max(2 * (flow.width + channels) * height * width for channels, height, width in _levels(flow))
-    return images * 4 * widest + _LOOK_PROCESS, images * work(flow) / _LOOK_RATE
+    return images * activation_bytes(flow) + _LOOK_PROCESS, images * work(flow) / _LOOK_RATE
 
 
 def memory_bytes(recipe: Recipe) -> int:

@@ -6,9 +6,11 @@ server nor a page's first paint waits for it.
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import hashlib
 import os
+import platform
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -41,6 +43,8 @@ BUNDLED = project.CHECKPOINTS
 SAMPLES = 8
 #: Seconds between two times that freed memory is handed back.
 GIVE_BACK_S = 30.0
+#: Name of malloc.h: how many heaps there may be.
+M_ARENA_MAX = -8
 #: Uploaded photos that the server remembers for a session, and the side they are kept at; uploaded checkpoints.
 PHOTOS, PHOTO_SIDE, UPLOADS = 16, 256, 8
 
@@ -60,14 +64,21 @@ HASHES: dict[str | type[Any], Callable[[Any], Any]] = {
 @asynccontextmanager
 async def while_the_server_runs(_: object) -> AsyncIterator[None]:
     """Import what is slow to import while the first browser is on its way."""
+    _share_heaps()
     join.announce()
     threading.Thread(target=_import_what_is_slow, daemon=True).start()
     yield
     _folder_of_uploads().cleanup()  # the interpreter does it too, but not where a signal ends it
 
 
+def _share_heaps() -> None:
+    """Let all threads share two heaps: with one for each script, what they free lies in many places."""
+    if platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 2)
+
+
 def _import_what_is_slow() -> None:
-    from .. import checkpoint  # noqa: F401
+    from .. import checkpoint, figures  # noqa: F401
     from ..analysis import levels  # noqa: F401
     from ..training import run  # noqa: F401
 
@@ -407,7 +418,7 @@ def survey(checkpoint: Checkpoint, images: Images) -> tuple[Staircase, tuple[Lev
     from ..analysis import levels
 
     fit = kept_fit(checkpoint, images)
-    (trace,) = levels.traces(checkpoint.flow, images.test[:SURVEY_IMAGES], batch=SURVEY_IMAGES)
+    trace = levels.trace_of(checkpoint.flow, images.test[:SURVEY_IMAGES])
     return levels.stops(trace, fit), levels.level_facts(trace)
 
 

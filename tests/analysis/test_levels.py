@@ -17,12 +17,13 @@ from eiwflow.analysis.levels import (
     passage,
     staircase,
     stops,
+    trace_of,
     traces,
 )
 from eiwflow.analysis.words import levels as words
 from eiwflow.flow import FlowConfig, MultiScaleFlow, NonFiniteError, dequantise
 from eiwflow.flow.config import PRIORS
-from eiwflow.flow.score import score
+from eiwflow.flow.score import activation_bytes, score
 
 from ..flow.flows import every_policy, ready_flow
 
@@ -229,3 +230,26 @@ def test_a_flow_that_diverged_is_named_by_its_level_before_anything_is_measured(
         flow.levels[1].steps[0].actnorm.log_scale.fill_(800.0)
     with pytest.raises(NonFiniteError, match="Level 2 of the flow"):
         next(traces(flow, images(2)))
+
+
+def test_batches_shrink_with_the_activations_and_results_stay(monkeypatch):
+    flow = MultiScaleFlow(FlowConfig(shape=(1, 8, 8), levels=2, steps=2, width=8)).eval()
+    images = torch.randint(0, 256, (10, 1, 8, 8), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    flow.initialise(torch.randn(16, 1, 8, 8))
+    sizes = []
+    flow.levels[0].register_forward_pre_hook(lambda _, given: sizes.append(len(given[0])))
+    log_prob, batches = flow.log_prob, []
+    monkeypatch.setattr(flow, "log_prob", lambda x: batches.append(len(x)) or log_prob(x))
+    with torch.no_grad():
+        whole, scores = trace_of(flow, images), score(flow, images)
+        assert set(sizes) == {10}
+        monkeypatch.setattr("eiwflow.flow.score.ACTIVATION_BYTES", 3 * activation_bytes(flow.config))
+        sizes.clear()
+        parts, again = trace_of(flow, images), score(flow, images)
+    assert sizes == [3, 3, 3, 1] and batches == [10, 3, 3, 3, 1]
+    torch.testing.assert_close(again, scores)
+    torch.testing.assert_close(parts.log_prob, whole.log_prob)
+    for part, level in zip(parts.levels, whole.levels, strict=True):
+        torch.testing.assert_close(part.noise, level.noise)
+        torch.testing.assert_close(part.log_dets, level.log_dets)
+        assert (part.order is None) == (level.order is None) and (part.order is None or part.order.equal(level.order))
