@@ -194,6 +194,7 @@ class Stage {
     this.back.disabled = this.at === 0;
     this.next.disabled = this.at === this.scenes.length - 1;
     this.more.hidden = !scene.more;
+    this.thumbs.hidden = Boolean(scene.noPicture);
     this.host.replaceChildren();
     this.host.className = `picture scene-${scene.number}`;
     this.say("");

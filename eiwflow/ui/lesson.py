@@ -44,7 +44,8 @@ def page() -> None:
     more: dict[str, Any] = {"pages": _pages()}
     if label:
         more["note"] = label
-    shape = tuple(pack.opened(content)[0]["flow"]["shape"])
+    head, blobs = pack.opened(content)
+    shape = tuple(head["flow"]["shape"])
     if classroom.settings().classroom:
         more["class"] = {"teacher": classroom.role() is classroom.Role.TEACHER, "address": join.address()}
     if (photo := st.query_params.get("photo", frame.NOTHING)) != frame.NOTHING:
@@ -52,7 +53,7 @@ def page() -> None:
     frame.begin_stage(TITLE)
     found = _stage(
         key="lesson",
-        data=pack.with_fields(content, **more),
+        data=pack.assemble({**head, **more}, blobs),
         on_leave_change=_rest,
         # In callbacks, which no other rerun can break off.
         on_photo_change=partial(_take_photo, shape),

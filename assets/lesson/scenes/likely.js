@@ -81,9 +81,9 @@ export const likely = {
       // Against the picture's strongest rival; where the picture wins, that is the second.
       const rival = best || here.indexOf(Math.min(...here.slice(1))), scored = bits.filter((one) => one.length === KINDS.length);
       const agree = scored.filter((one) => (one[rival] < one[0]) === (best !== 0)).length, name = KINDS[rival][1];
-      const count = scored.length > 1 ? `. ${best ? "Likelier" : "Less likely"} for ${agree} of ${scored.length}.` : ".";
-      stage.say(best ? `${name[0].toUpperCase()}${name.slice(1)} needs ${here[rival].toFixed(1)} bits per value, this picture ${here[0].toFixed(1)}${count}`
-        : `Here it is: this picture needs ${here[0].toFixed(1)} bits per value, ${name} ${here[rival].toFixed(1)}${count}`);
+      const count = scored.length > 1 ? `; in ${agree} of ${scored.length} pictures.` : ".";
+      stage.say(best ? `${name[0].toUpperCase()}${name.slice(1)} is likelier: ${here[rival].toFixed(1)} bits per value against ${here[0].toFixed(1)}${count}`
+        : `This picture is likeliest: ${here[0].toFixed(1)} bits per value against ${here[rival].toFixed(1)}${count}`);
     };
     // The picture that is shown first, then all others, in slices between frames.
     const order = [image, ...images.keys()].filter((one, at, list) => list.indexOf(one) === at);

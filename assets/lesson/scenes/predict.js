@@ -19,7 +19,9 @@ export const predicting = {
     const prediction = b.map((_, i) => -shift[i] * Math.exp(-logScale[i])), ofA = own(a, n), ofB = own(b, n);
     const spread = ofB.spread.map((s) => Math.max(s, 0.2));
     const left = new Array(n).fill(0).map(() => el("canvas", {}));
-    const block = (name, canvases) => el("figure", { className: "half" }, el("div", { className: "maps", role: "img", "aria-label": name, style: `--n:${n > 3 ? 3 : n}` }, ...canvases), el("figcaption", {}, name));
+    // Few columns: three blocks stand side by side, so height is what a map can grow into.
+    const columns = n > 6 ? 3 : Math.min(n, 2);
+    const block = (name, canvases) => el("figure", { className: "half" }, el("div", { className: "maps", role: "img", "aria-label": name, style: `--n:${columns};--rows:${Math.ceil(n / columns)}` }, ...canvases), el("figcaption", {}, name));
     const column = (x, of, s) => Array.from({ length: n }, (_, c) => greyMap(x, n, c, height, width, of.middle[c], s[c]));
     stage.host.append(el("div", { className: "triple" },
       block("the half that predicts", column(a, ofA, ofA.spread)), el("b", { "aria-hidden": "true" }, "→"),

@@ -23,7 +23,7 @@ export const resampling = {
     after.setAttribute("role", "img");
     after.setAttribute("aria-label", "The picture with latents resampled");
     stage.host.append(el("div", { className: "pair" }, el("figure", {}, before, el("figcaption", {}, "the picture")),
-      el("figure", {}, after, el("figcaption", {}, "what is left of it"))));
+      el("figure", {}, after, el("figcaption", {}, "with the rest resampled"))));
     const draw = () => {
       const flow = flows[name];
       let rest = thrown;
@@ -36,8 +36,8 @@ export const resampling = {
       });
       const x = flow.decode(latents), db = psnr(x, image.bytes);
       picture(Uint8Array.from(flow.quantise(x)), shape, after);
-      const word = db > 30 ? "Barely visible." : db > 24 ? "Details change." : db > 18 ? "Parts change." : "Another picture.";
-      stage.say(thrown === 0 ? "Nothing is resampled: the picture is exact." : `${number(thrown)} of ${number(total)} values resampled: ${db.toFixed(1)} dB. ${word}`);
+      const word = db > 30 ? "barely visible" : db > 24 ? "details change" : db > 18 ? "parts change" : "another picture";
+      stage.say(thrown === 0 ? "Nothing is resampled: the picture is exact." : `${number(thrown)} of ${number(total)} values resampled: ${word}, PSNR ${db.toFixed(1)} dB.`);
     };
     const control = slider({ label: "Resampled", min: 0, max: total, step: 1, value: 0, text: (v) => `${Math.round(100 * v / total)} %`,
       onmove: (v) => { stop(); thrown = v; stage.choose(v); draw(); } });

@@ -10,6 +10,7 @@ const shownAt = (stage) => Math.min(stage.pack.head.rivers.length - 1, +(/^r(\d+
 
 export const river = {
   number: 6,
+  noPicture: true,
   short: "Fixed in advance",
   title: "Fix the half in advance, and training must rebuild the order.",
   titleOf: (stage) => gain(stage.pack.head.rivers?.[shownAt(stage)]) > 1 ? undefined : "Fix the half in advance: this training leaves the order as it was.",
@@ -63,11 +64,11 @@ export const river = {
       const film = films.filter((one) => one.step <= steps[at]).at(-1);
       if (film && image.src !== film.url) { image.src = film.url; image.alt = `Samples at step ${film.step}`; caption.textContent = `samples, step ${number(film.step)}`; }
       const here = head.rivers[shownAt(stage)];
-      stage.say(at ? `Step ${number(steps[at])}: ${good(here, at)} of ${half} kept channels (blue) are structured; at the start ${good(here, 0)}.`
+      stage.say(at ? `Step ${number(steps[at])}: ${good(here, at)} of the ${half} kept channels (blue) hold structure; at the start ${good(here, 0)}.`
         : `Step 0: ${good(here, 0)} of the ${half} kept channels (blue) are in the structured half.`);
     };
     const control = slider({ label: "Training", min: 0, max: last, step: 1, value: 0, text: (v) => `step ${number(steps[v])}`, onmove: (v) => { stop(); at = v; draw(); stage.choose(`r${shownAt(stage)}.${v}`); } });
-    const names = head.rivers.map((one, k) => [String(k), one.name.split("-")[0]]);
+    const names = head.rivers.map((one, k) => [String(k), one.name.split("-")[0].replace(/\d+$/, "")]);
     const which = names.length > 1 && choices("Recording", names, (k) => { stage.choose(`r${k}`); stage.show(); }, String(shownAt(stage)));
     stage.host.append(control.row, ...(which ? [which.row] : []));
     const set = (v) => { at = v; control.input.value = v; control.show(); draw(); };

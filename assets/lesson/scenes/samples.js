@@ -6,6 +6,7 @@ const FACES = 12, FRAME_MS = 6;
 
 export const sampling = {
   number: 10,
+  noPicture: true,
   short: "New faces",
   title: "Noise in, faces out.",
   otherTitle: "Noise in, pictures out.",                // of a flow that was not trained on faces

@@ -20,7 +20,8 @@ export const sorting = {
   short: "Sorted by structure",
   title: "The flow sorts channels by structure.",
   notes: "The bar under a card is its spectral redundancy, the mean over test pictures: long bars mean structure, short bars look like white noise. " +
-    "Drag the slider: the cards slide into the order the flow uses, and the right half is factored out. Added grain lands mostly there.",
+    "Drag the slider: the cards slide into the order the flow uses, and the right half is factored out. Added grain lands mostly there. The order was set before " +
+    "training and the bars are measured after it, so a few tall ones may stand to the right.",
   more: { page: "entropy", query: { level: "1" } },
 
   build(stage) {
@@ -36,7 +37,7 @@ export const sorting = {
       const ink = colours(stage.stage), small = width < 640, columns = small ? Math.ceil(n / 2) : n, rows = small ? 2 : 1;
       const gap = small ? 8 : 14, cell = (width - gap * (columns - 1)) / columns, side = Math.min(cell, (height - 60 * rows) / rows / 1.9);
       const step = Math.min(cell + gap, side + gap), x0 = (width - step * columns + gap) / 2, bar = Math.min(side * 0.9, 120), block = side + bar + 24;
-      const y0 = small ? 20 : Math.max(24, (height - block) / 2 - 10);
+      const y0 = small ? 20 : Math.max(40, (height - block) / 2 - 10);
       const x = (slot) => x0 + (slot % columns) * step, y = (slot) => y0 + Math.floor(slot / columns) * (block + 30);
       for (let c = 0; c < n; c++) {
         const e = ease(t), px = mixed(x(from[c]), x(to[c]), e), py = mixed(y(from[c]), y(to[c]), e) - Math.sin(Math.PI * e) * (small ? 0 : (c % 3 - 1) * 26);
@@ -56,7 +57,7 @@ export const sorting = {
         context.globalAlpha = fall;
         context.fillStyle = ink.quiet;
         context.font = `${small ? 16 : 20}px ${ink.sans}`;
-        const base = small ? 14 : height - 8;
+        const base = small ? 14 : y0 - 14;
         context.textAlign = "left";
         context.fillText("goes on", x0, base);
         context.textAlign = "right";
@@ -69,7 +70,7 @@ export const sorting = {
       if (t < 0.98) return stage.say(t < 0.02 ? "Long bars mean structure. Which channels are grain?" : "The order used slides the cards into place …");
       share ??= (() => { const r = grainResponse(stage); return level.order.slice(kept).reduce((s, c) => s + r[c], 0) / r.reduce((a, b) => a + b, 0); })();
       const most = [...red.keys()].sort((a, b) => red[b] - red[a]).slice(0, kept), there = most.filter((c) => to[c] < kept).length;
-      stage.say(`${there} of the ${kept} most structured channels go on; ${percent(share)} of added grain lands right.`);
+      stage.say(`${there} of ${kept} structured channels go on; ${percent(share)} of added grain is factored out.`);
     };
     const move = (v) => { t = v; view.redraw(); say(); };
     const control = slider({ label: "Sort", value: 0, text: (v) => `${Math.round(100 * v)} %`, onmove: (v) => { stopMotion(); move(v); stage.choose(v); } });

@@ -120,7 +120,7 @@ export const throwing = {
       if (showFixed) showFixed.disabled = !done || shown === "fixed";
       stage.stage.dataset.left = more;
       const db = psnr(x, image.bytes);
-      if (!done) stage.say(gone === 0 ? `Throw ${word(half)} of ${word(now.n)} cards. How good will your ${noun} be?` : `This is what is left. ${cap(word(more))} more must go.`);
+      if (!done) stage.say(gone === 0 ? `These ${word(now.n)} channels hold the picture. Throw away the ${word(half)} it needs least.` : `This is what is left. ${cap(word(more))} more must go.`);
       else if (!now.scores) stage.say(`Ranking all ${number(total)} choices …`);
       else {
         const rank = rankOf(now.scores, now.level, thrown), best = Math.max(...now.scores), usual = now.facts.usual;

@@ -3,6 +3,7 @@ import { el, number } from "../draw.js";
 
 export const training = {
   number: 12,
+  noPicture: true,
   short: "Train one",
   title: "Train one now.",
   notes: "Start it and go on to the last scene: the training takes about a minute, and the header tells how far it is. The samples come from the same " +
@@ -14,7 +15,7 @@ export const training = {
     const image = el("img", { className: "film", alt: "" }), bar = el("progress", { max: 1, value: 0, "aria-label": "Training" });
     const start = el("button", { type: "button", className: "strong", onclick: () => { show({ waiting: true }); stage.options.onTrain?.(); } }, "Start the training");
     const open = el("button", { type: "button", className: "strong", hidden: true }, "Open it in the lesson");
-    stage.host.append(el("div", { className: "training" }, el("div", { className: "frame" }, image), bar, el("div", { className: "buttons" }, start, open)));
+    stage.host.append(el("div", { className: "training" }, el("div", { className: "frame" }, el("span", {}, "Faces will appear here."), image), bar, el("div", { className: "buttons" }, start, open)));
     // Time to go, by the pace since the training was first seen.
     const left = (now) => {
       const first = training.first?.total === now.total && training.first.step <= now.step ? training.first : training.first = { ...now, at: Date.now() };

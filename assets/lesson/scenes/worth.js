@@ -5,6 +5,7 @@ const LEADS = [["large", "large"], ["small", "small"], ["gone", "gone"]];
 
 export const worth = {
   number: 11,
+  noPicture: true,
   short: "Is it worth it?",
   votes: LEADS,
   title: "Is the adaptive split worth it?",
@@ -41,7 +42,7 @@ export const worth = {
       context.textAlign = "left";
       context.fillText(width < 500 ? "lead in bits/dim, 95 % interval" : "lead over the strongest rival, bits/dim (95 % interval)", left, height - 6);
       if (!voted) return;
-      const apart = Math.min(22, width / 60);          // studies of one budget stand side by side
+      const most = Math.max(...budgets.map((b) => budgets.filter((other) => other === b).length)), named = width > 900 && 96 * most < 0.45 * width, apart = named ? 96 : Math.min(22, width / 60);          // studies of one budget stand side by side
       for (const one of studies) {
         const same = studies.filter((other) => other.budget === one.budget), shift = (same.indexOf(one) - (same.length - 1) / 2) * apart;
         const at = Math.max(left + 8, Math.min(width - right - 8, x(one.budget) + shift));
@@ -54,6 +55,7 @@ export const worth = {
         context.beginPath();
         context.arc(at, y(one.lead), 8, 0, 7);
         context.fill();
+        if (named) context.fillText(one.name.split(" ")[0], at + 14, y(one.lead) + 6);
       }
     }, "The lead of the adaptive split in every study, against the training budget");
     const draw = () => {
