@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import shlex
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -60,6 +63,15 @@ def threads() -> int:
     return torch.get_num_threads()
 
 
+#: Bytes that a child needs to time the presets, and what it is told.
+TIMING_BYTES = 2**30
+_TIME = """
+import pickle, sys
+from eiwflow.ui.recipes import time_presets
+sys.stdout.buffer.write(pickle.dumps(time_presets(sys.argv[1])))
+"""
+
+
 @dataclass(frozen=True)
 class PresetTime:
     """What a preset takes on a device.
@@ -81,13 +93,38 @@ def _timer(device: str) -> Future[dict[str, PresetTime]]:
 
     def measure() -> None:
         try:
-            timer.set_result(time_presets(device))
+            timer.set_result(timed_apart(device))
         except Exception:  # the page waits for an answer, whatever went wrong
             timer.set_result({})  # without the photographs, or without memory for them, no time is said
 
     # A daemon, unlike a pool's thread: a server that is told to end does not wait for it.
     threading.Thread(target=measure, daemon=True).start()
     return timer
+
+
+def timed_apart(device: str) -> dict[str, PresetTime]:
+    """Return what :func:`time_presets` finds in a child: what a training takes would else stay with the server.
+
+    Empty where there is no room for a child.
+    """
+    import torch
+
+    from ..training.cost import free_bytes
+    from ..training.detached import HOUSE
+
+    if free_bytes(torch.device("cpu")) < TIMING_BYTES:
+        return {}
+    paths = filter(None, [HOUSE, os.environ.get("PYTHONPATH")])
+    done = subprocess.run(
+        [sys.executable, "-c", _TIME, device],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": str(torch.get_num_threads())},
+        check=True,
+    )
+    found: dict[str, PresetTime] = pickle.loads(done.stdout)  # of our own process
+    return found
 
 
 def time_presets(device: str) -> dict[str, PresetTime]:

@@ -9,6 +9,7 @@ import os
 import re
 import shlex
 import shutil
+import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -150,8 +151,15 @@ def test_a_timing_ends_without_times_whatever_goes_wrong(monkeypatch: pytest.Mon
     def fail(device: str) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(recipes, "time_presets", fail)
+    monkeypatch.setattr(recipes, "timed_apart", fail)
     assert BEGIN_TO_TIME("nowhere").result(timeout=10) == {}
+
+
+def test_presets_are_timed_in_a_child_where_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(subprocess.CalledProcessError):  # the child knows no such device
+        recipes.timed_apart("nowhere")
+    monkeypatch.setattr(recipes, "TIMING_BYTES", 2**60)
+    assert recipes.timed_apart("nowhere") == {}
 
 
 @pytest.mark.parametrize("kind", ["file", "folder"])
