@@ -193,9 +193,10 @@ def forest(
     figure.add_vline(x=0, line={"width": 1.5, "color": palette.REFERENCE})
     longest = max(len(line) for name, one in zip(names, effects, strict=True) for line in (name, _figures(one)))
     lines = [line for part in title.split("<br>") for line in textwrap.wrap(part, _TITLE_LETTERS)]
-    below = 50 + 18 * len(lines)
+    # In half a page's width every entry of the legend has a row of its own.
+    above, below = legend_room(len(figure.data)), 50 + 18 * len(lines)
     figure.update_layout(
-        **layout(39 + below + _ROW * len(effects), legend_room(), below, left=_LETTER * longest),
+        **layout(above + below + _ROW * len(effects), above, below, left=_LETTER * longest),
         xaxis={
             "range": list(limits or span(effects)),
             "title": {"text": "<br>".join(lines)},

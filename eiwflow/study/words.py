@@ -51,12 +51,17 @@ def leads(found: Sequence[Lead]) -> str:
         return "No study here compares the adaptive split with a static one yet."
     longest = max(one.budget for one in found)
     there = sorted(one.lead for one in found if one.budget == longest)
-    low, high = fixed(there[0], 3), fixed(there[-1], 3)
-    span = low if low == high else f"{low} to {high}"
-    ahead = sum(one.effect.claim == "better" for one in found)
+    ahead, behind = (sum(one.effect.claim == claim for one in found) for claim in ("better", "worse"))
     opening = "The" if len({one.budget for one in found}) == 1 else "After the longest training the"
+    doing = "leads" if there[-1] > 0 else "is behind"
+    ends = there if there[-1] > 0 else sorted(-lead for lead in there)
+    low, high = fixed(ends[0], 3), fixed(ends[-1], 3)
+    span = low if low == high else f"{low} to {high}"
     studies = "study" if len(found) == 1 else "studies"
-    return f"{opening} adaptive split leads by {span} bits/dim; clearly in {ahead} of {len(found)} {studies}."
+    too = f" and behind in {behind}" if behind else ""
+    return (
+        f"{opening} adaptive split {doing} by {span} bits/dim; clearly ahead in {ahead}{too} of {len(found)} {studies}."
+    )
 
 
 def ranked(study: Study, found: Ranking) -> str:
