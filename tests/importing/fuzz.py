@@ -83,6 +83,8 @@ def spoilt_bytes(content: bytes, dice: random.Random) -> bytes:
     for _ in range(dice.choice([1, 1, 1, 5, 50])):
         # Names and pickles stand at the beginning, the directory of the archive at the end.
         at = dice.choice([dice.randrange(len(content)), dice.randrange(3000), len(content) - 1 - dice.randrange(3000)])
+        if not changed:
+            break
         at = max(0, min(at, len(changed) - 1))
         kind = dice.randrange(4)
         if kind == 0:
