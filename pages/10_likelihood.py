@@ -4,7 +4,7 @@ import streamlit as st
 
 from eiwflow import ui
 from eiwflow.figures import likelihood as figures
-from eiwflow.ui import cache
+from eiwflow.ui import cache, own_pictures
 from eiwflow.ui.foreign import plain
 
 page = ui.begin("Is a likely picture a real one?", "Likelihood")
@@ -14,19 +14,24 @@ from eiwflow.analysis.words import likelihood as words  # noqa: E402
 from eiwflow.compression import CompressionError  # noqa: E402
 from eiwflow.data import DataError  # noqa: E402
 
-result = None
+above, answer = st.container(), st.container()
+choice, mine = st.columns([5, 1], vertical_alignment="bottom")
+result = own = None
 with ui.errors_as_sentences():
     try:
+        with mine:
+            own = own_pictures.own_pictures(page.checkpoint.info.config.shape, above)
         result, bits = cache.measure(page, "likelihood"), cache.measure(page, "bits_per_dim")
+        if own is not None:
+            result = cache.measure(page, "likelihood_beside", pictures=own.images, label=own.name, made=own.made)
     except DataError as error:
         st.error(plain(error))
 if result is None:
     st.stop()
 
-st.html(figures.thumbnails(result))
+above.html(figures.thumbnails(result))
 names = [scored.group.name for scored in (result.own, *result.strange)]
-answer = st.container()
-guess = st.segmented_control("Your prediction", names, key="guess", bind="query-params")
+guess = choice.segmented_control("Your prediction", names, key="guess", bind="query-params")
 with answer:
     ui.takeaway(words.takeaway(result) if guess else "Which of these groups will the flow find likeliest?")
 if guess is not None:
@@ -44,7 +49,7 @@ if (more := ui.more_evidence()).open:
         if guess is None:
             st.info("Make your prediction first.")
         else:
-            st.markdown("\n".join(f"- {sentence}" for sentence in (*words.sentences(result), words.images(result))))
+            st.markdown("\n".join(f"- {sentence}" for sentence in words.sentences(result)))
             ui.table(result.group_table())
             ui.table(result.level_table())
             ui.caveat(words.LEVELS_CAVEAT)
@@ -60,7 +65,7 @@ if (more := ui.more_evidence()).open:
         ui.recipe(
             page,
             f"analyse {page.argument} --what likelihood --data {page.images.name} --image {page.links['image']} "
-            f"--seed {page.seed} --json",
+            f"--seed {page.seed} {'' if own is None else f'--also {own.argument} '}--json",
         )
 
 if (bits_fold := ui.fold("Bits you can hold", "archive")).open:

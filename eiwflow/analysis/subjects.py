@@ -265,6 +265,12 @@ def _likelihood(look: Look, extra: tuple[str, ...] = ()) -> likelihood.Likelihoo
     return likelihood.likelihood(look.flow, look.data, look.test, look.sources, extra, look.seed)
 
 
+def _likelihood_beside(look: Look, pictures: Tensor, label: str, made: str) -> likelihood.Likelihood:
+    """Return the same with a group of a visitor's pictures, uint8 (N, C, H, W), and what was done to them."""
+    group = likelihood.Group(label, "folder", levels.to_pixels(pictures), None, made)
+    return likelihood.beside(look.flow, look.measure("likelihood"), [group])
+
+
 # ---------------------------------------------------------------------- checkpoint
 
 
@@ -316,6 +322,7 @@ MEASURES: dict[str, Measure] = {
     "blend": Measure(_blend, ("image", "seed")),
     "samples": Measure(_samples, ("seed",)),
     "likelihood": Measure(_likelihood, ("test", "seed")),
+    "likelihood_beside": Measure(_likelihood_beside, ("test", "seed")),
     "compressed": Measure(_compressed, ("test",)),
     "bits_per_dim": Measure(lambda look: score(look.flow, look.image, look.seed).item(), ("image", "seed")),
     "anatomy": Measure(lambda look: file.anatomy(look.flow)),

@@ -27,10 +27,7 @@ def read_folder(folder: Path, size: int) -> ImageData:
     what = f"folder {folder.name!r}"
     if not isinstance(size, int):
         raise DataError(f"size is {size!r}; it must be a whole number of pixels")
-    # One more than the bound is enough to know, and the walk ends even where the folder is a whole disk.
-    names = sorted(islice(_picture_names(folder), MAX_IMAGES + 1))
-    if not names:
-        raise DataError(f"{what} holds 0 pictures; their names must end in {', '.join(sorted(SUFFIXES))}")
+    names = picture_names(folder)
     check_images(what, len(names), size, size, 3)
 
     images = np.empty((len(names), size, size, 3), dtype=np.uint8)
@@ -44,6 +41,22 @@ def read_folder(folder: Path, size: int) -> ImageData:
     in_test = tenth_by_hash(keys)
     note = f"pictures are centre-cropped and resized to {size}×{size}"
     return ImageData(folder.name, images[~in_test], images[in_test], note=note)
+
+
+def picture_names(folder: Path) -> list[str]:
+    """Return the paths of the pictures in a folder and below it, sorted; of more than an image set may have, a part.
+
+    Raises:
+        DataError: there is none.
+
+    """
+    # One more than the bound is enough to know, and the walk ends even where the folder is a whole disk.
+    names = sorted(islice(_picture_names(folder), MAX_IMAGES + 1))
+    if not names:
+        raise DataError(
+            f"folder {folder.name!r} holds 0 pictures; their names must end in {', '.join(sorted(SUFFIXES))}"
+        )
+    return names
 
 
 def _picture_names(folder: Path) -> Iterator[str]:

@@ -1,15 +1,20 @@
-"""A door for one file of a visitor's: what comes in is handed on, and the door can be emptied for the next."""
+"""A door for files of a visitor's: what comes in is handed on, and the door can be emptied for the next."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import streamlit as st
-from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 
 def door(
-    name: str, label: str, suffixes: Sequence[str], megabytes: int, take: Callable[[UploadedFile | None], None]
+    name: str,
+    label: str,
+    suffixes: Sequence[str],
+    megabytes: int,
+    take: Callable[[Any], None],
+    several: bool = False,
 ) -> None:
     """Draw a door; ``take`` is given each file before the next run, or None where the visitor removes it.
 
@@ -19,10 +24,17 @@ def door(
         suffixes: of the files it offers to take.
         megabytes: the largest file.
         take: what is done with a file.
+        several: whether several files come together; ``take`` is then given a list.
 
     """
     st.file_uploader(
-        label, list(suffixes), key=_key(name), on_change=_hand_on, args=(name, take), max_upload_size=megabytes
+        label,
+        list(suffixes),
+        accept_multiple_files=several,
+        key=_key(name),
+        on_change=_hand_on,
+        args=(name, take),
+        max_upload_size=megabytes,
     )
 
 
@@ -31,7 +43,7 @@ def empty(name: str) -> None:
     st.session_state[_count(name)] = st.session_state.get(_count(name), 0) + 1
 
 
-def _hand_on(name: str, take: Callable[[UploadedFile | None], None]) -> None:
+def _hand_on(name: str, take: Callable[[Any], None]) -> None:
     take(st.session_state[_key(name)])
 
 

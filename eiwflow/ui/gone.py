@@ -102,6 +102,11 @@ def images(key: str) -> str:
     return f"The images {quoted(key)} are not here: the server forgot them, or has never seen them. Upload them again."
 
 
+def pictures(key: str) -> str:
+    """Say that uploaded pictures are gone."""
+    return f"The pictures {quoted(key)} are not here: they went with the session that uploaded them. Upload them again."
+
+
 def data_set(key: str, names: Sequence[str]) -> str:
     """Say that there is no such data set, and which there are."""
     return f"The data set {quoted(key)} is not here; choose one of {', '.join(names)}."

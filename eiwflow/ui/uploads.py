@@ -19,7 +19,7 @@ Kept = TypeVar("Kept")
 #: Seconds that what nobody holds is still kept: a page that is loaded again is a new session.
 GRACE_S = 120.0
 #: Files, and bytes of them, that a session may have under way to the server at any moment.
-MOST_FILES, MOST_BYTES = 8, 512 * 2**20
+MOST_FILES, MOST_BYTES = 300, 512 * 2**20
 #: Sessions of which is known whose they are.
 MOST_SESSIONS = 2000
 #: All shelves by their name.

@@ -160,6 +160,8 @@ def test_a_folder_of_ones_own_is_scored_too(alone, tmp_path):
     mine = result.groups[-1]
     assert mine.group.name == tmp_path.name and mine.group.kind == "folder" and len(mine.group.images) == 3
     assert "resized to 8×8" in mine.group.made
+    for estimate in (*mine.auroc.values(), *mine.level_auroc):
+        assert not likelihood.differs(estimate) and estimate.error > 0.35  # three pictures tell nothing
 
 
 def test_a_link_to_nothing_a_bad_picture_and_an_empty_folder_are_refused_in_a_sentence(alone, tmp_path):

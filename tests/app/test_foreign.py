@@ -140,7 +140,7 @@ OURS = {"sentence", "levels - 1", "page.level", "there", "len(study.runs)"}
 
 #: The same of prose: numbers, texts of ours, and names that a config or a list of ours allows.
 OURS_IN_PROSE = OURS | {
-    "'\\n'.join((f'- {sentence}' for sentence in (*words.sentences(result), words.images(result))))",
+    "'\\n'.join((f'- {sentence}' for sentence in words.sentences(result)))",
     "'\\n'.join((f'- {sentence}' for sentence in (words.parts(way), *(words.level(level) for level in facts))))",
     "len(drawn)", "page.seed", "floor", "verdict.entropy_informed()", "compare_arms.cost_in_words(equal)",
     "space.MAX_TEMPERATURE", "halves(one, found, st.session_state['rule'], 'by-rule')",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from functools import partial
 from pathlib import Path
@@ -12,8 +13,10 @@ from streamlit.testing.v1 import AppTest
 
 from eiwflow import checkpoint
 from eiwflow.analysis import compression
+from eiwflow.analysis.analyse import analyse
 from eiwflow.compression.archive import decompress, flow_digest
-from eiwflow.ui import loaders
+from eiwflow.data import DataError, load
+from eiwflow.ui import loaders, own_pictures
 
 from .conftest import picture_bytes, sentences, small_flow, visit_page, write_checkpoint
 
@@ -78,6 +81,53 @@ def test_a_flow_that_gives_no_finite_number_is_a_sentence(one: Path) -> None:
     write_checkpoint(one / "one.safetensors", flow)
     at = open_likelihood(guess="blurred")
     assert not at.exception and "not finite" in at.error[0].value
+
+
+def test_ones_own_pictures_stand_beside_the_others_with_the_numbers_of_the_command(
+    one: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {f"{seed}.png": picture_bytes(seed=seed) for seed in (3, 1, 2)}
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    opened = checkpoint.load(one / "one.safetensors")
+    said = analyse(opened, load("photos32"), "likelihood", image=13, also=[str(tmp_path)])
+    rows = [row for row in said["auroc"] if row["group"] == tmp_path.name]
+    assert len(rows) == len(said["auroc"]) // len({row["group"] for row in said["auroc"]})
+    monkeypatch.setenv("EIWFLOW_DATA_ROOTS", str(tmp_path))
+    for also, name in ((own_pictures.remember_pictures(files), "your pictures"), (str(tmp_path), "your folder")):
+        at = open_likelihood(guess=name, also=also)
+        assert_answered(at)
+        assert at.query_params["also"] == also
+        assert f"{name.capitalize()}: 3 pictures. With fewer than 4" in sentences(at)
+        bits, aurocs = (json.loads(chart.proto.spec) for chart in at.get("plotly_chart"))
+        assert any(name in tick for tick in bits["layout"]["yaxis"]["ticktext"])
+        for trace, row in zip((trace for trace in aurocs["data"] if trace.get("error_x")), rows, strict=False):
+            assert (trace["text"][-1], trace["x"][-1]) == (name, round(row["auroc"], 4))
+            assert row["high"] - row["low"] > 0.4  # three pictures tell little
+
+
+def test_own_pictures_that_are_gone_or_refused_are_named_and_the_others_stay(
+    one: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EIWFLOW_DATA_ROOTS", str(tmp_path))
+    for also, words in (
+        ("upload-0123456789ab", "they went with the session"),
+        ("/etc", "reads no images there"),
+        (str(tmp_path), "holds 0 pictures"),
+        ("photos32", "is no folder"),
+    ):
+        at = open_likelihood(guess="blurred", also=also)
+        assert not at.exception and words in at.error[0].value and len(at.get("plotly_chart")) == 2
+    at.button(key="put-away").click().run()
+    assert_answered(at)
+    assert "also" not in at.query_params
+
+
+def test_a_set_of_pictures_has_bounds_and_a_bad_one_is_named() -> None:
+    with pytest.raises(DataError, match=r"bad\.png.* cannot be read"):
+        own_pictures.remember_pictures({"a.png": picture_bytes(seed=1), "bad.png": b"nothing"})
+    with pytest.raises(DataError, match="257 pictures of .* choose at most 256"):
+        own_pictures.remember_pictures({f"{number}.png": b"" for number in range(257)})
 
 
 def test_an_archive_of_test_images_and_of_ones_own_photo_holds_what_the_page_says(one: Path) -> None:

@@ -107,7 +107,7 @@ def test_the_tabs_of_a_student_count_together(
     monkeypatch.setenv("EIWFLOW_STUDENT_UPLOADS_MIB", "10")
     load = uploads.Load()
     assert load.come("tab 1", 6 * 2**20, "ada") == ""
-    assert "You have 0 files of 6 MiB under way; at most 8 files and 10 MiB" in load.come("tab 2", 6 * 2**20, "ada")
+    assert "You have 0 files of 6 MiB under way; at most 300 files and 10 MiB" in load.come("tab 2", 6 * 2**20, "ada")
     assert load.come("tab 3", 6 * 2**20, "bob") == ""
 
 

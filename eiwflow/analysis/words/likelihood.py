@@ -31,8 +31,8 @@ def takeaway(result: Likelihood) -> str:
 
 
 def sentences(result: Likelihood) -> list[str]:
-    """Return what the scores say, what each level sees, and what the control says."""
-    return [likelier(result), told_apart(result), levels(result), control(result)]
+    """Return what the scores say, what each level sees, what the control says, and how many images there are."""
+    return [likelier(result), told_apart(result), levels(result), control(result), *images(result)]
 
 
 def likelier(result: Likelihood) -> str:
@@ -60,8 +60,11 @@ def _level(scored: GroupScores) -> str:
     level = sharpest_level(scored)
     auroc = scored.level_auroc[level - 1]
     sees = "strange" if auroc.value > 0.5 else "likely"
-    name = scored.group.name[0].upper() + scored.group.name[1:]
-    return f"{name}: level {level} differs most and finds it {sees} (AUROC {auroc})."
+    return f"{_capital(scored.group.name)}: level {level} differs most and finds it {sees} (AUROC {auroc})."
+
+
+def _capital(name: str) -> str:
+    return name[0].upper() + name[1:]
 
 
 def control(result: Likelihood) -> str:
@@ -74,8 +77,14 @@ def control(result: Likelihood) -> str:
     )
 
 
-def images(result: Likelihood) -> str:
+def images(result: Likelihood) -> list[str]:
     """Return how many images were scored, and what the intervals are over."""
     over = counted(result.photographs, "source photograph") if result.photographs else "images"
     own = counted(len(result.own.group.images), "own test image")
-    return f"{own}, at most as many of each other group. Intervals of 95 % over {over}."
+    sentences = [f"{own}, at most as many of each other group. Intervals of 95 % over {over}."]
+    for scored in result.strange:
+        if scored.group.kind == "folder":
+            count = len(scored.group.images)
+            too_few = " With fewer than 4 no score can tell a difference." if count < 4 else ""
+            sentences.append(f"{_capital(scored.group.name)}: {counted(count, 'picture')}.{too_few}")
+    return sentences
