@@ -28,7 +28,7 @@ from ..data import DataError, ImageData, to_tensor
 from ..flow import Latents, MultiScaleFlow, dequantise, quantise
 from ..flow.bijection import generator_for
 from ..flow.score import images_at_once
-from .intervals import draws
+from .intervals import draws, percentiles
 
 #: Training images that directions and probes are from, test images that are edited, and bootstrap draws.
 TRAIN_IMAGES, EDITED_IMAGES, RESAMPLES = 8000, 100, 400
@@ -261,7 +261,7 @@ def _readings(
             else:
                 slope, offset = np.polyfit(train_score, train[1][name], 1)
                 metric, value, spread = "R²", *_explained(slope * test_score + offset, truth, drawn)
-            low, high = np.nanquantile(spread, [0.025, 0.975])
+            low, high = percentiles(spread)
             unit = 1.0 if truth.dtype == bool else float(train[1][name].std())
             own = direction if level is None else [direction[level - 1]]
             length = unit * float(np.sqrt(sum(np.square(d, dtype=float).sum() for d in own)))

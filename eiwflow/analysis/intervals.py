@@ -92,6 +92,16 @@ def means(drawn: np.ndarray, values: np.ndarray) -> np.ndarray:
     return (drawn / drawn.sum(axis=1, keepdims=True)) @ values
 
 
+def percentiles(statistics: np.ndarray, axis: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Return the ends (low, high) of the percentile interval of a figure's draws along an axis; NaN draws do not count.
+
+    >>> [float(end) for end in percentiles(np.arange(101.0))]
+    [2.5, 97.5]
+    """
+    low, high = np.nanquantile(statistics, [ALPHA / 2, 1 - ALPHA / 2], axis=axis)
+    return low, high
+
+
 # ---------------------------------------------------------------------- means over few values
 
 

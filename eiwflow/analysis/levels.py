@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..flow import MultiScaleFlow, NonFiniteError, dequantise, to_bits_per_dim
+from ..flow import MultiScaleFlow, dequantise, to_bits_per_dim
 from ..flow.information import redundancy
-from ..flow.multiscale import LevelTrace, Trace
+from ..flow.multiscale import LevelTrace, Trace, finite
 from ..flow.score import images_at_once
 from ..flow.split import standard_normal_log_prob
 from .round_trip import unsound_level
@@ -104,10 +104,8 @@ def traces(flow: MultiScaleFlow, images: Tensor, seed: int = 0, batch: int = 64)
     for x in dequantised(flow, images, seed, batch):
         trace = flow.trace(x)
         for level in trace.levels:
-            if not (torch.isfinite(level.features).all() and torch.isfinite(level.noise).all()):
-                raise NonFiniteError(
-                    f"Level {level.number} of the flow gave a value that is not finite while encoding."
-                )
+            finite(level.features, level.number)
+            finite(level.noise, level.number)
         yield trace
 
 

@@ -312,7 +312,7 @@ def near_ties(
     resampled = intervals.means(intervals.draws(count, sources, RESAMPLES, seed), redundancies).T
     gaps = resampled[upper][:, None] - resampled[lower]
     swap = (gaps < 0).mean(axis=-1) + (gaps == 0).mean(axis=-1) / 2
-    low, high = np.quantile(gaps, [0.025, 0.975], axis=-1)
+    low, high = intervals.percentiles(gaps, axis=-1)
 
     def tie(k: int, e: int) -> Tie:
         numbers = mean[upper[k]] - mean[lower[e]], low[k, e], high[k, e], swap[k, e]

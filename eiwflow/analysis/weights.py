@@ -13,8 +13,9 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from ..flow import ConfigError, MultiScaleFlow, NonFiniteError
+from ..flow import ConfigError, MultiScaleFlow
 from ..flow.information import GAUSSIAN_ENTROPY, entropy_rate, gaussian_entropy, redundancy
+from ..flow.multiscale import finite
 from ..flow.shuffle import Shuffle
 from . import intervals
 from .levels import dequantised, kept_channels
@@ -24,7 +25,7 @@ from .shuffle import NearTies, near_ties
 IMAGES = 128
 BATCH = 32
 #: Bootstrap: how often images are drawn anew, and what an interval covers.
-DRAWS, CONFIDENCE = 2000, 0.95
+DRAWS = 2000
 #: A spread of log ω below this (nats, over images) is float32 noise: the weight is the same for every image.
 NO_SPREAD = 1e-5
 
@@ -52,9 +53,7 @@ def features_at(flow: MultiScaleFlow, x: Tensor, level: int) -> Tensor:
     for before in flow.levels[: level - 1]:
         kept = before(kept)[0]
     features, _ = flow.levels[level - 1].features(kept)
-    if not torch.isfinite(features).all():
-        raise NonFiniteError(f"Level {level} of the flow gave a value that is not finite while encoding.")
-    return features
+    return finite(features, level)
 
 
 # ---------------------------------------------------------------------- intervals
@@ -71,9 +70,7 @@ def resampled(count: int, sources: Sequence[int] | None = None) -> np.ndarray:
 
 def interval(statistics: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the ends (low, high) of the percentile interval of bootstrap statistics (DRAWS, …)."""
-    tail = 100 * (1 - CONFIDENCE) / 2
-    low, high = np.percentile(statistics, [tail, 100 - tail], axis=0)
-    return low, high
+    return intervals.percentiles(statistics)
 
 
 def _association(draws: np.ndarray, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -37,6 +37,11 @@ def dequantise(
     """Return x = (⌊v / 2^(8−b)⌋ + u) / 2^b − ½ with u ~ U[0, 1), from bytes v (N, C, H, W); (v + u)/256 − ½ for b = 8.
 
     With fewer than 8 ``bits`` b, neighbouring grey levels become one of 2^b.
+
+    >>> x = dequantise(torch.full((1, 3, 2, 2), 64, dtype=torch.uint8))
+    >>> bool(((x >= -0.25) & (x < -0.25 + 1 / 256)).all())
+    True
+
     """
     if images.dtype != torch.uint8:
         raise ShapeError(f"Images to dequantise are {images.dtype}; they must be uint8.")
@@ -52,6 +57,11 @@ def quantise(x: Tensor, bits: int = 8) -> Tensor:
     """Return the bytes whose bin holds x: the inverse of :func:`dequantise` up to its noise.
 
     With fewer than 8 ``bits`` b the 2^b grey levels are spread from 0 to 255, and each stays in its bin of bytes.
+
+    >>> images = torch.randint(0, 256, (2, 3, 4, 4), dtype=torch.uint8)
+    >>> torch.equal(quantise(dequantise(images)), images)
+    True
+
     """
     levels = 2**bits
     grey = ((x + 0.5) * levels).floor().clamp(0, levels - 1)
@@ -255,9 +265,9 @@ class MultiScaleFlow(nn.Module):
         kept: Tensor | None = x
         for level in self.levels:
             kept, noise, _, _ = level(kept)
-            noises.append(_finite(noise, level.number, "encoding"))
+            noises.append(finite(noise, level.number))
             if kept is not None:
-                _finite(kept, level.number, "encoding")
+                finite(kept, level.number)
         return Latents(noises)
 
     @torch.no_grad()
@@ -278,7 +288,7 @@ class MultiScaleFlow(nn.Module):
             raise ShapeError(f"The latents are of {sorted(numbers)} images; every level must have the same number.")
         x: Tensor | None = None
         for level, noise in zip(reversed(self.levels), reversed(latents.levels), strict=True):
-            x = _finite(level.inverse(x, noise), level.number, "decoding")
+            x = finite(level.inverse(x, noise), level.number, "decoding")
         assert x is not None  # a flow has a level
         return x
 
@@ -367,7 +377,12 @@ class MultiScaleFlow(nn.Module):
 
 
 def to_bits_per_dim(log_prob: Tensor, dimensions: int, bits: int = 8) -> Tensor:
-    """Return b − log p / (D log 2), from nats of images whose grey levels are 2^−b apart: 1/256 for 8 bits."""
+    """Return b − log p / (D log 2), from nats of images whose grey levels are 2^−b apart: 1/256 for 8 bits.
+
+    >>> to_bits_per_dim(torch.zeros(2), dimensions=3072)
+    tensor([8., 8.])
+
+    """
     return bits - log_prob / (dimensions * math.log(2))
 
 
@@ -404,7 +419,13 @@ def trace_level(level: Level, x: Tensor) -> LevelTrace:
     )
 
 
-def _finite(x: Tensor, level: int, doing: str) -> Tensor:
+def finite(x: Tensor, level: int, doing: str = "encoding") -> Tensor:
+    """Return x where all of its values are finite.
+
+    Raises:
+        NonFiniteError: they are not; the message names the level.
+
+    """
     # One value that is not finite makes the sum so; finite ones may, if they are large.
     if not x.sum().isfinite() and not torch.isfinite(x).all():
         raise NonFiniteError(f"Level {level} of the flow gave a value that is not finite while {doing}.")
