@@ -6,6 +6,7 @@ import io
 import logging
 import re
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +16,16 @@ import torch
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from eiwflow.analysis import likelihood
+from eiwflow.analysis import compression, likelihood
 from eiwflow.checkpoint import CheckpointInfo, save
+from eiwflow.data import drawn
 from eiwflow.flow import FlowConfig, MultiScaleFlow
 from eiwflow.ui import loaders
 from eiwflow.ui.parts import MORE_EVIDENCE
 
 APP = Path(__file__).resolve().parents[2] / "app.py"
+#: Data that take seconds to draw, once for all tests.
+DRAWN = {name: cache(getattr(drawn, name)) for name in ("faces16", "letters32")}
 #: A busy machine may take its time.
 PATIENCE_S = 300
 #: What pages fold beside their evidence.
@@ -75,6 +79,9 @@ def few_images(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(likelihood, "IMAGES", 24)
     monkeypatch.setattr(likelihood.spread, "__defaults__", (24,))
     monkeypatch.setattr("eiwflow.analysis.weights.IMAGES", 12)
+    monkeypatch.setattr(compression, "MOST_VALUES", 40_000)
+    for name, load in DRAWN.items():
+        monkeypatch.setattr(drawn, name, load)
 
 
 @pytest.fixture
