@@ -13,6 +13,7 @@ import pytest
 
 from eiwflow.ui.navigation import Entry, pages
 
+from .. import LONG
 from . import accessibility
 from .conftest import PATIENCE_MS, Watched, start_server, write_run
 
@@ -31,7 +32,7 @@ PAGES = [entry for entry in pages() if entry.label not in ("Home", "Lesson")]
 #: Pages that look at a checkpoint, and so have its choices in their URL.
 LOOKING = [entry for entry in PAGES if entry.label not in ("Compare", "Train")]
 #: Pages whose link is opened by someone else; that every page reads its URL is seen without a browser.
-COPIED = [entry for entry in PAGES if entry.label in ("Levels", "Weights", "Space")]
+COPIED = [entry for entry in PAGES if entry.label in ("Weights", "Space")]
 
 
 def path_of(entry: Entry) -> str:
@@ -129,7 +130,7 @@ def assert_it_is_for_everyone(found: Settled) -> None:
 
 
 @pytest.mark.parametrize("entry", PAGES, ids=lambda entry: entry.label)
-def test_a_page_opens_without_an_error_and_comes_to_rest(look: Visit, entry: Entry) -> None:
+def test_a_page_opens_comes_to_rest_and_saves_its_files(look: Visit, entry: Entry, tmp_path: Path) -> None:
     found = look(path_of(entry))
     page = found.page
     assert page.locator("[data-testid=stException]").count() == 0
@@ -144,7 +145,26 @@ def test_a_page_opens_without_an_error_and_comes_to_rest(look: Visit, entry: Ent
     assert found.messages == before, "something goes on while nobody does anything"
     assert found.received <= MAX_PAYLOAD
     assert_it_is_for_everyone(found)
+    if entry in LOOKING:
+        assert_every_file_is_saved(found, entry, tmp_path)
     assert found.complaints == []
+
+
+def assert_every_file_is_saved(found: Settled, entry: Entry, folder: Path) -> None:
+    """Save every file that an unfolded page offers; what tables hold is tested without a browser."""
+    buttons = found.page.locator("[data-testid=stDownloadButton] button")
+    buttons.first.wait_for()
+    names = set()
+    for button in buttons.all():
+        with found.page.expect_download() as waiting:
+            button.press("Enter")  # a click may miss a button that moves, a key does not
+        saved: Download = waiting.value
+        saved.save_as(folder / saved.suggested_filename)
+        assert (folder / saved.suggested_filename).stat().st_size > 50
+        names.add(saved.suggested_filename)
+    assert len(names) == buttons.count()
+    pattern = rf"eiwflow-{entry.label.lower()}-[a-z0-9 -]+\.(csv|png|gif|npz|eiw)"
+    assert all(re.fullmatch(pattern, name) for name in names)
 
 
 @pytest.mark.parametrize("entry", PAGES, ids=lambda entry: entry.label)
@@ -159,7 +179,8 @@ def test_a_page_is_dark_in_the_dark_and_fits_a_telephone(look: Visit, entry: Ent
         )[:3]
     )
     assert max(red, green, blue) < 60
-    assert_it_is_for_everyone(found)
+    if LONG or entry in PAGES[::2]:
+        assert_it_is_for_everyone(found)
     assert found.complaints == []
 
 
@@ -183,27 +204,6 @@ def test_a_copied_link_shows_the_same_page_to_someone_else(look: Visit, entry: E
     assert theirs.page.url == mine.page.url
     assert theirs.words() == mine.words() and theirs.drawn() == mine.drawn()
     assert (mine.words(), mine.drawn()) != before
-
-
-@pytest.mark.parametrize("entry", LOOKING, ids=lambda entry: entry.label)
-def test_every_file_that_a_page_offers_is_saved(look: Visit, entry: Entry, tmp_path: Path) -> None:
-    found = look(path_of(entry))
-    found.page.locator("[data-testid=stMain] summary", has_text="More evidence").click()
-    buttons = found.page.locator("[data-testid=stDownloadButton] button")
-    buttons.first.wait_for()
-    # What was folded is drawn only now, and moves the buttons: a click may miss them, a key does not.
-    found.settle()
-    names = set()
-    for button in buttons.all():
-        with found.page.expect_download() as waiting:
-            button.press("Enter")
-        saved: Download = waiting.value
-        saved.save_as(tmp_path / saved.suggested_filename)
-        assert (tmp_path / saved.suggested_filename).stat().st_size > 50
-        names.add(saved.suggested_filename)
-    assert len(names) == buttons.count()
-    assert all(re.fullmatch(rf"eiwflow-{entry.label.lower()}-[a-z0-9 -]+\.(csv|png|gif|npz)", name) for name in names)
-    assert found.complaints == []
 
 
 def test_a_figure_is_saved_as_png_and_for_print_as_svg(look: Visit, tmp_path: Path) -> None:

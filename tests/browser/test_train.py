@@ -16,6 +16,7 @@ import pytest
 from eiwflow.training.recipe import Recipe
 from eiwflow.training.run import RunDirectory, all_runs
 
+from .. import LONG
 from .conftest import PATIENCE_MS, Watched, start_server
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ def test_a_flow_is_trained_from_the_page_whatever_happens_to_the_page(browser: B
         page.context.close()
 
 
-@pytest.mark.parametrize("width", [1400, 420])
+@pytest.mark.parametrize("width", [1400, 420] if LONG else [420])
 def test_what_stands_below_a_living_run_s_sentence_keeps_its_place(browser: Browser, runs: Path, width: int) -> None:
     run = RunDirectory.create(runs, Recipe(iterations=MANY), "")
     words = """() => {
