@@ -1,4 +1,4 @@
-"""How fast the app is, in headless Chromium: cold start, pages, moves, and what goes over the wire.
+"""How fast the app is, in headless Chromium: first motion on Home, the stage's answers, pages, moves, the wire.
 
 Needs the packages of the tests and a Chromium on the path. Times are wall-clock: run it on a quiet machine.
 
@@ -32,13 +32,13 @@ ROOT = Path(__file__).resolve().parents[1]
 CHECKPOINT, SECOND = "photos32-entropy-weighted", "photos32-variance"
 #: page -> the control that a key is pressed in, a role and a name: its first slider, or the image where it has none.
 PAGES = {
-    "": ("spinbutton", "Test image"),
-    "latents": ("spinbutton", "Test image"),
+    "levels": ("spinbutton", "Seed"),
+    "latents": ("spinbutton", "Seed"),
     "entropy": ("slider", "Level"),
     "shuffle": ("slider", "Level"),
     "weights": ("slider", "Level"),
     "space": ("slider", "t, from A to B"),
-    "checkpoint": ("spinbutton", "Test image"),
+    "checkpoint": ("spinbutton", "Seed"),
 }
 #: A move has settled with the last change of the page after the script has run to its end: charts are drawn after that.
 WATCH = """() => {
@@ -88,17 +88,66 @@ def answering(address: str) -> None:
             return
 
 
-def cold_start(browser: Browser) -> float:
-    """Return the seconds from the start of the server to the first picture of the front page."""
-    page = browser.new_page(viewport={"width": 1400, "height": 900})
-    started = time.perf_counter()
+def first_motion(browser: Browser) -> tuple[float, float]:
+    """Return the seconds to the first motion on Home: of a server that just answers, and of a warm one."""
+    found = []
     with server() as (address, _):
         answering(address)
-        page.goto(f"{address}/?ck={CHECKPOINT}")
-        page.wait_for_selector(".eiw-strip img")
-        seconds = time.perf_counter() - started
-        page.close()
-    return seconds
+        for _ in range(2):
+            page = browser.new_page(viewport={"width": 1400, "height": 900})
+            started = time.perf_counter()
+            page.goto(address, wait_until="commit")
+            said = page.locator("[data-lesson=sentence]", has_text=" ")
+            said.wait_for()  # the stage says what it shows from its first frame on
+            found.append(time.perf_counter() - started)
+            page.close()
+    return found[0], found[1]
+
+
+#: slider -> scene; each is moved to and fro in the browser alone.
+SLIDERS = {"Time": 1, "Squeeze": 2, "Subtract": 3, "Sort": 5, "Training": 6, "Added grain": 7, "Resampled": 8,
+           "Beard": 9, "Level 1": 10}  # fmt: skip
+ANSWER = """(input, count) => Array.from({ length: count }, (_, i) => {
+  input.value = +input.min + (+input.max - +input.min) * (i % 10 + 1) / 11;
+  const start = performance.now();
+  input.dispatchEvent(new Event('input', { bubbles: true }));
+  return performance.now() - start;
+})"""
+
+
+def stage_answers(browser: Browser, address: str, count: int) -> dict[str, tuple[float, float]]:
+    """Return the milliseconds (median, p95) in which the stage answers a slider, scene by scene."""
+    page, found = browser.new_page(viewport={"width": 1280, "height": 720}), {}
+    for label, scene in SLIDERS.items():
+        page.goto(f"{address}/lesson?scene={scene}&choice={'little' if scene == 7 else ''}")
+        slider = page.get_by_label(label, exact=True)
+        slider.wait_for()
+        page.wait_for_timeout(500)
+        slider.evaluate(ANSWER, 10)  # warms up
+        times = sorted(slider.evaluate(ANSWER, count))
+        found[label] = statistics.median(times), times[int(0.95 * (len(times) - 1))]
+    page.close()
+    return found
+
+
+def photo_answer(browser: Browser, address: str) -> float:
+    """Return the seconds from choosing a photo in the stage, which asks the server, to its picture."""
+    page, times = browser.new_page(), []
+    page.goto(f"{address}/lesson?scene=2")
+    for path in sorted((ROOT / "assets/presets").glob("*.webp")) * 2:
+        page.locator(".hidden-file").wait_for(state="attached")
+        before = page.locator(".original canvas").evaluate("c => c.toDataURL()")
+        started = time.perf_counter()
+        page.locator(".hidden-file").set_input_files(path)
+        page.wait_for_function(
+            """before => {
+              const root = [...document.querySelectorAll('*')].find(e => e.shadowRoot?.querySelector('.stage'));
+              return root.shadowRoot.querySelector('.original canvas').toDataURL() !== before; }""",
+            arg=before,
+        )
+        times.append(time.perf_counter() - started)
+    page.close()
+    return statistics.median(times)
 
 
 def wire(page: Page) -> list[int]:
@@ -153,11 +202,11 @@ def clicks(browser: Browser, address: str) -> dict[str, float]:
     """Return the seconds from a click on a page's link to that page, on a server that has shown it once."""
     page = browser.new_page(viewport={"width": 1400, "height": 900})
     page.set_default_timeout(120_000)
-    page.goto(f"{address}/?ck={CHECKPOINT}")
+    page.goto(f"{address}/levels?ck={CHECKPOINT}")
     page.wait_for_function(STANDS)
     found = {}
     for turn in range(2):
-        for path in [*list(PAGES)[1:], ""]:
+        for path in [*list(PAGES)[1:], next(iter(PAGES))]:
             title = page.locator("h1").inner_text()
             label = (path or "home").capitalize()
             link = page.locator("[data-testid=stSidebar]").get_by_role("link", name=label, exact=True)
@@ -183,9 +232,11 @@ def main() -> None:
     arguments = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=arguments)
-        starts = [round(cold_start(browser), 2) for _ in range(options.starts)]
+        starts = [[round(seconds, 2) for seconds in first_motion(browser)] for _ in range(options.starts)]
         with server() as (address, _):
             answering(address)
+            answers = stage_answers(browser, address, 10 * options.moves)
+            asked = photo_answer(browser, address)
             opened = clicks(browser, address)
             alone = f"ck={CHECKPOINT}"
             rows = [measure(browser, address, page, alone, options.moves) for page in PAGES]
@@ -195,9 +246,18 @@ def main() -> None:
     for row in rows:
         row["click_s"] = opened[row["page"]]
     if options.json:
-        print(json.dumps({"cold_start_s": starts, "pages": rows, "compared": pairs}))
+        print(
+            json.dumps(
+                {"first_motion_s": starts, "stage_ms": answers, "photo_s": asked, "pages": rows, "compared": pairs}
+            )
+        )
         return
-    print(f"start of the server to the first picture: {statistics.median(starts):.2f} s (of {starts})")
+    cold, warm = (statistics.median(times) for times in zip(*starts, strict=True))
+    print(f"first motion on Home: {cold:.2f} s on a server that just started, {warm:.2f} s on a warm one")
+    print("the stage answers, median and p95 in ms:")
+    for label, (median, late) in answers.items():
+        print(f"  {label:12}{median:8.2f}{late:8.2f}")
+    print(f"a photo, by way of the server: {asked:.3f} s")
     for heading, table in (("one checkpoint", rows), ("beside a second one", pairs)):
         print(f"\n{heading}\n{'page':12}{'load':>8}{'click':>8}{'move':>8}{'p95':>8}{'payload':>12}  control")
         for row in table:
