@@ -250,9 +250,11 @@ def _interpolation(look: Look, other: Tensor, path: str, frames: int = space.FRA
     return space.interpolate(look.flow, look.image, other, path, look.seed, frames)
 
 
-def _blend(look: Look, other: Tensor, path: str, levels: tuple[int, ...]) -> space.Blend:
+def _blend(
+    look: Look, other: Tensor, path: str, levels: tuple[int, ...], frames: int = space.FINE_FRAMES
+) -> space.Blend:
     """Return pictures on the way from the image to another, with only these levels moving."""
-    return space.blend(look.flow, look.image, other, path, levels, look.seed)
+    return space.blend(look.flow, look.image, other, path, levels, look.seed, frames)
 
 
 def _samples(look: Look, n: int, temperatures: tuple[float, ...]) -> space.Samples:

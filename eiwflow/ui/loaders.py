@@ -50,8 +50,9 @@ PHOTOS, PHOTO_SIDE, UPLOADS = 16, 256, 8
 
 #: The most memory and seconds of a core that looking at a flow may take, by an estimate.
 MOST_LOOK_BYTES, MOST_LOOK_S = 2 * 2**30, 30.0
-#: A flow is large where one pass of the first test images takes longer; averages are then over fewer images.
-LARGE_S, FEW_IMAGES = 5.0, 32
+#: A flow is large where one pass of the first test images takes longer; averages are then over fewer images, and the
+#: way between two images has fewer pictures.
+LARGE_S, FEW_IMAGES, FEW_FRAMES = 5.0, 32, 9
 
 #: How Streamlit tells apart what the cached functions of all pages are given.
 HASHES: dict[str | type[Any], Callable[[Any], Any]] = {
@@ -266,7 +267,10 @@ def few(images: Images, config: FlowConfig) -> Images:
     """Return images as they are, or for a large flow the first of them, with a note that says so."""
     if not is_large(config) or len(images.test) <= FEW_IMAGES:
         return images
-    remark = f"This flow is large: every average is over the first {FEW_IMAGES} images only, and is computed once."
+    remark = (
+        f"This flow is large: every average is over the first {FEW_IMAGES} images only, and is computed once. "
+        f"Space shows {FEW_FRAMES} pictures on the way."
+    )
     return replace(
         images,
         reference=images.reference[:FEW_IMAGES],
