@@ -15,7 +15,7 @@ from eiwflow.compression import CompressionError  # noqa: E402
 from eiwflow.data import DataError  # noqa: E402
 
 above, answer = st.container(), st.container()
-choice, mine = st.columns([5, 1], vertical_alignment="bottom")
+choice, mine = st.columns([4, 1], vertical_alignment="bottom")
 result = own = None
 with ui.errors_as_sentences():
     try:
