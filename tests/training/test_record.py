@@ -152,8 +152,11 @@ def test_samples_that_are_not_finite_are_left_out():
     assert sample_montage(flow, 0) is None
 
 
-def test_the_probe_is_the_same_test_images_with_the_same_noise_at_every_step(run):
+def test_a_record_is_of_the_averaged_parameters_on_the_same_test_images_with_the_same_noise(run):
     probe = dequantise(to_tensor(tiny_data().test), generator_for(0, "probe"))
     flow = load(run.last_checkpoint).flow
     bits = (8 - flow.log_prob(probe) / (192 * torch.log(torch.tensor(2.0)))).mean().item()
     assert recorded(run)[-1]["probe_bits_per_dim"] == pytest.approx(bits, abs=1e-4)
+    first = level_records(flow, probe)[0]
+    assert recorded(run)[-1]["levels"][0]["log_std"] == pytest.approx(first["log_std"], abs=1e-4)
+    assert recorded(run)[-1]["levels"][0]["weights_std"] == pytest.approx(first["weights_std"], abs=1e-4)
