@@ -21,6 +21,8 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import ClientConnection, connect
 
+from eiwflow.ui.uploads import MOST_FILES
+
 from ..browser.conftest import ROOT, start_server
 
 BOUNDARY = "eiwflow-test"
@@ -65,11 +67,11 @@ def send_file(address: str, session: str, number: int, size: int) -> HTTPRespons
     return line.getresponse()
 
 
-def test_a_session_is_refused_its_ninth_file_until_it_ends(address: str) -> None:
+def test_a_session_is_refused_one_file_too_many_until_it_ends(address: str) -> None:
     line, name = session(address)
-    answers = [send_file(address, name, number, 100) for number in range(9)]
-    assert [answer.status for answer in answers] == [204] * 8 + [413]
-    assert "This session has 8 files of 0 MiB under way" in answers[-1].read().decode()
+    answers = [send_file(address, name, number, 100) for number in range(MOST_FILES + 1)]
+    assert [answer.status for answer in answers] == [204] * MOST_FILES + [413]
+    assert f"This session has {MOST_FILES} files of 0 MiB under way" in answers[-1].read().decode()
     other, another = session(address)
     assert send_file(address, another, 0, 100).status == 204
     line.close()

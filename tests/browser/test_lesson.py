@@ -53,7 +53,9 @@ def scene(browser: Browser, lesson_file: Path) -> Iterator[Open]:
 
 def sentence(page: Page) -> str:
     """Return the scene's sentence, which is short enough to be read from the last row."""
-    text = page.locator("[data-lesson=sentence]").inner_text()
+    said = page.locator("[data-lesson=sentence]", has_text=re.compile(r"\w"))  # a slow machine says it a moment later
+    said.wait_for()
+    text = said.inner_text()
     assert 3 <= len(text.split()) <= 15, text
     return text
 
