@@ -7,16 +7,16 @@ from eiwflow.analysis import SURVEY_IMAGES
 from eiwflow.analysis.words import levels as words
 from eiwflow.analysis.words.numbers import floor_in_words
 from eiwflow.figures import levels as figures
-from eiwflow.ui import loaders
+from eiwflow.ui import cache, loaders
 
 page = ui.begin("What happens to an image in a multi-scale flow?", "Levels")
 
 with ui.errors_as_sentences():
-    way = loaders.passage(page.checkpoint, page.images, page.image, page.seed)
+    way = cache.measure(page, "passage")
     ui.takeaway(words.cost(way))
     st.html(figures.strip(way))
 
-    average, facts = loaders.survey(page.checkpoint, page.images)
+    average, facts = cache.measure(page, "survey")
     st.markdown(words.level(facts[0]))
 
     left, right = st.columns([1.1, 1], gap="large")

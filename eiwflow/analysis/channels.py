@@ -17,9 +17,10 @@ from ..flow.channel_weights import Solver, pool
 from ..flow.score import images_at_once
 from ..flow.shuffle import Shuffle
 from ..flow.split import standard_normal_log_prob
-from .latents import decode_all
+from . import intervals
+from .latents import decode_all, encode
 from .levels import dequantised, kept_channels, to_pixels
-from .weights import BATCH, features_at, interval, resampled, shuffle_at
+from .weights import BATCH, features_at, resampled, shuffle_at
 
 #: Test images that an ablation is over, and that resampling is over.
 ABLATION_IMAGES, RESAMPLED_IMAGES = 64, 16
@@ -130,12 +131,12 @@ class Ablation:
     @property
     def interval(self) -> tuple[np.ndarray, np.ndarray]:
         """The 95 % bootstrap interval of the mean cost, two (C,)."""
-        return interval(resampled(len(self.costs), self.sources) @ self.costs)
+        return intervals.percentiles(resampled(len(self.costs), self.sources) @ self.costs)
 
     @property
     def of_all(self) -> tuple[float, float, float]:
         """The mean cost of holding all weights of the level and its 95 % bootstrap interval, bits/dim."""
-        low, high = interval(resampled(len(self.costs), self.sources) @ self.costs_of_all)
+        low, high = intervals.percentiles(resampled(len(self.costs), self.sources) @ self.costs_of_all)
         return float(self.costs_of_all.mean()), float(low), float(high)
 
     def table(self) -> list[dict[str, Any]]:
@@ -376,7 +377,7 @@ class Reach:
     @property
     def interval(self) -> tuple[np.ndarray, np.ndarray]:
         """The 95 % bootstrap interval of the mean, two (C/2,)."""
-        return interval(resampled(len(self.changes), self.sources) @ self.changes)
+        return intervals.percentiles(resampled(len(self.changes), self.sources) @ self.changes)
 
     def table(self) -> list[dict[str, Any]]:
         """Return one row an emitted channel, by position."""
@@ -400,9 +401,7 @@ def reach(
 
     """
     order = shuffle_at(flow, level).order.tolist()
-    x = torch.cat(list(dequantised(flow, images[:RESAMPLED_IMAGES], seed)))
-    batches = [flow.encode(part).levels for part in x.split(images_at_once(flow.config))]
-    latents = Latents([torch.cat(level) for level in zip(*batches, strict=True)])
+    x, latents = encode(flow, images[:RESAMPLED_IMAGES], seed)
     channels = order[shuffle_at(flow, level).kept :]
     changes = []
     for place in range(len(channels)):

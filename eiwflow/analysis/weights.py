@@ -68,11 +68,6 @@ def resampled(count: int, sources: Sequence[int] | None = None) -> np.ndarray:
     return drawn / drawn.sum(axis=1, keepdims=True)
 
 
-def interval(statistics: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the ends (low, high) of the percentile interval of bootstrap statistics (DRAWS, …)."""
-    return intervals.percentiles(statistics)
-
-
 def _association(draws: np.ndarray, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return Pearson's r and the least-squares slope of a on b, each (DRAWS, C), of the columns of a and b (N, C)."""
     draws = draws[(draws > 0).sum(axis=1) > 2]  # fewer images have no correlation to speak of
@@ -227,8 +222,8 @@ class ChannelWeights:
             spearman[varies] = [-stats.spearmanr(x, y).statistic for x, y in zip(a.T, b.T, strict=True)]
             slope[varies] = -pearson[varies] * a.std(axis=0) / b.std(axis=0)
             r, slopes = _association(resampled(self.count, self.sources), a, b)
-            low[varies], high[varies] = interval(-r)
-            slope_low[varies], slope_high[varies] = interval(slopes)
+            low[varies], high[varies] = intervals.percentiles(-r)
+            slope_low[varies], slope_high[varies] = intervals.percentiles(slopes)
         return Correlations(pearson, low, high, spearman, slope, slope_low, slope_high)
 
     def extremes(self, position: int, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -246,7 +241,7 @@ class ChannelWeights:
     @cached_property
     def redundancy_interval(self) -> tuple[np.ndarray, np.ndarray]:
         """The 95 % bootstrap interval of that mean, two (C,)."""
-        return interval(resampled(self.count, self.sources) @ self.images.redundancy)
+        return intervals.percentiles(resampled(self.count, self.sources) @ self.images.redundancy)
 
     @property
     def would_stay(self) -> np.ndarray:
@@ -327,7 +322,7 @@ class ChannelWeights:
         rows = []
         for part, half in (("kept", slice(None, self.kept)), ("emitted", slice(self.kept, None))):
             of_images = self.images.redundancy[:, half].mean(axis=1)
-            low, high = interval(resampled(self.count, self.sources) @ of_images)
+            low, high = intervals.percentiles(resampled(self.count, self.sources) @ of_images)
             rows.append(
                 {
                     "part": part,
@@ -395,7 +390,7 @@ class WeightsPair:
         Nats a pixel; whole photographs are drawn where they are known.
         """
         first, second = (one.images.redundancy[:, one.kept :].mean(axis=1) for one in self.both)
-        low, high = interval(resampled(self.first.count, self.first.sources) @ (first - second))
+        low, high = intervals.percentiles(resampled(self.first.count, self.first.sources) @ (first - second))
         return float((first - second).mean()), float(low), float(high)
 
     @property

@@ -53,9 +53,3 @@ def opened(pack: bytes) -> tuple[dict[str, Any], bytes]:
     length = int.from_bytes(pack[:4], "little")
     head: dict[str, Any] = json.loads(pack[4 : 4 + length])
     return head, pack[4 + length :]
-
-
-def with_fields(pack: bytes, **fields: object) -> bytes:
-    """Return a pack with these fields in its JSON: what a page adds to a pack that is built once."""
-    head, blobs = opened(pack)
-    return assemble({**head, **fields}, blobs)

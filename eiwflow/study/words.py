@@ -53,9 +53,8 @@ def leads(found: Sequence[Lead]) -> str:
     there = sorted(one.lead for one in found if one.budget == longest)
     ahead, behind = (sum(one.effect.claim == claim for one in found) for claim in ("better", "worse"))
     opening = "The" if len({one.budget for one in found}) == 1 else "After the longest training the"
-    doing = "leads" if there[-1] > 0 else "is behind"
-    ends = there if there[-1] > 0 else sorted(-lead for lead in there)
-    low, high = fixed(ends[0], 3), fixed(ends[-1], 3)
+    doing, sign = ("leads", 1) if there[-1] > 0 else ("is behind", -1)
+    low, high = (fixed(sign * lead, 3) for lead in (there[0], there[-1])[::sign])
     span = low if low == high else f"{low} to {high}"
     studies = "study" if len(found) == 1 else "studies"
     too = f" and behind in {behind}" if behind else ""

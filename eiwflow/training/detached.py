@@ -15,6 +15,12 @@ from typing import BinaryIO
 HOUSE = str(Path(__file__).resolve().parents[2])
 
 
+def environment(**more: str) -> dict[str, str]:
+    """Return the environment in which a process of ours finds this package, with these variables set."""
+    paths = filter(None, [HOUSE, os.environ.get("PYTHONPATH")])
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **more}
+
+
 def start(module: str, arguments: Sequence[str], said: BinaryIO, given: bytes = b"") -> subprocess.Popen[bytes]:
     """Start a module of ours in a session of its own and return the process.
 
@@ -28,14 +34,13 @@ def start(module: str, arguments: Sequence[str], said: BinaryIO, given: bytes = 
         OSError: it cannot be started.
 
     """
-    paths = filter(None, [HOUSE, os.environ.get("PYTHONPATH")])
     process = subprocess.Popen(
         [sys.executable, "-m", module, *arguments],
         stdin=subprocess.PIPE if given else subprocess.DEVNULL,
         stdout=said,
         stderr=subprocess.STDOUT,
         start_new_session=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        env=environment(),
     )
     # Somebody has to take note of its end, or it stays a zombie.
     threading.Thread(target=process.wait, daemon=True).start()

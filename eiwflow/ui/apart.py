@@ -31,16 +31,15 @@ def measure(look: Look, name: str, choices: dict[str, Any]) -> Any:  # noqa: ANN
     import torch
 
     from ..checkpoint import CheckpointError
-    from ..training.detached import HOUSE
+    from ..training.detached import environment
 
     asked = pickle.dumps((replace(look, keep=None), name, choices, MOST_BYTES, MOST_S, torch.get_num_threads()))
-    paths = filter(None, [HOUSE, os.environ.get("PYTHONPATH")])
     child = subprocess.Popen(
         [sys.executable, "-m", "eiwflow.analysis.child"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        env=environment(),
     )
     assert child.stdin is not None and child.stdout is not None
     try:

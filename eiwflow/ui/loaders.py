@@ -13,12 +13,12 @@ import os
 import platform
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import streamlit as st
@@ -32,7 +32,6 @@ from .uploads import Shelf, visitor
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ..analysis.levels import KeptFit, LevelFacts, Passage, Staircase
     from ..checkpoint import Checkpoint
     from ..flow import FlowConfig
 
@@ -53,13 +52,6 @@ MOST_LOOK_BYTES, MOST_LOOK_S = 2 * 2**30, 30.0
 #: A flow is large where one pass of the first test images takes longer; averages are then over fewer images, and the
 #: way between two images has fewer pictures.
 LARGE_S, FEW_IMAGES, FEW_FRAMES = 5.0, 32, 9
-
-#: How Streamlit tells apart what the cached functions of all pages are given.
-HASHES: dict[str | type[Any], Callable[[Any], Any]] = {
-    "eiwflow.checkpoint.Checkpoint": lambda checkpoint: checkpoint.sha256,
-    "eiwflow.ui.loaders.Images": lambda images: images.key,
-    "torch.Tensor": lambda tensor: tensor.numpy().tobytes(),
-}
 
 
 @asynccontextmanager
@@ -408,38 +400,11 @@ def photo(content: bytes, shape: tuple[int, int, int]) -> Tensor:
 # ---------------------------------------------------------------------- the front page
 
 
-@st.cache_resource(max_entries=8, hash_funcs=HASHES, show_spinner="Looking at training images …")
-def kept_fit(checkpoint: Checkpoint, images: Images) -> KeptFit:
-    """Return the Gaussians that a flow would end with if it stopped early."""
-    from ..analysis import levels
-
-    return levels.fit_kept(checkpoint.flow, images.reference)
-
-
-@st.cache_resource(max_entries=8, hash_funcs=HASHES, show_spinner="Looking at test images …")
-def survey(checkpoint: Checkpoint, images: Images) -> tuple[Staircase, tuple[LevelFacts, ...]]:
-    """Return staircase and facts of the first test images, under the noise that ``evaluate`` gives them."""
-    from ..analysis import levels
-
-    fit = kept_fit(checkpoint, images)
-    trace = levels.trace_of(checkpoint.flow, images.test[:SURVEY_IMAGES])
-    return levels.stops(trace, fit), levels.level_facts(trace)
-
-
-@st.cache_resource(max_entries=64, hash_funcs=HASHES, show_spinner=False)
-def passage(checkpoint: Checkpoint, images: Images, image: Tensor, seed: int) -> Passage:
-    """Return one image's way through a flow.
-
-    Raises:
-        NonFiniteError: with one sentence.
-
-    """
-    from ..analysis import levels
-
-    return levels.passage(checkpoint.flow, image, kept_fit(checkpoint, images), seed)
-
-
-@st.cache_resource(max_entries=32, hash_funcs=HASHES, show_spinner=False)
+@st.cache_resource(
+    max_entries=32,
+    hash_funcs={"eiwflow.checkpoint.Checkpoint": lambda checkpoint: checkpoint.sha256},
+    show_spinner=False,
+)
 def samples(checkpoint: Checkpoint, seed: int) -> np.ndarray:
     """Return images (N, H, W, C) uint8 drawn from a flow at its own temperature, as ``sample`` draws them.
 

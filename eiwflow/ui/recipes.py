@@ -110,17 +110,16 @@ def timed_apart(device: str) -> dict[str, PresetTime]:
     import torch
 
     from ..training.cost import free_bytes
-    from ..training.detached import HOUSE
+    from ..training.detached import environment
 
     if free_bytes(torch.device("cpu")) < TIMING_BYTES:
         return {}
-    paths = filter(None, [HOUSE, os.environ.get("PYTHONPATH")])
     done = subprocess.run(
         [sys.executable, "-c", _TIME, device],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": str(torch.get_num_threads())},
+        env=environment(OMP_NUM_THREADS=str(torch.get_num_threads())),
         check=True,
     )
     found: dict[str, PresetTime] = pickle.loads(done.stdout)  # of our own process

@@ -13,6 +13,7 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
+from eiwflow.analysis.subjects import Look
 from eiwflow.data import load
 from eiwflow.data.camera import grain_entropy
 from eiwflow.flow.config import NAMED_SPLITS
@@ -239,9 +240,8 @@ def test_padded_images_are_said_to_be_and_the_command_line_pads_them_too(bundle:
 
 def test_images_that_were_padded_and_resized_are_kept_apart() -> None:
     padded, resized = (loaders.images("photos32", (3, 64, 64), 2**levels) for levels in (6, 5))
-    hashed = loaders.HASHES["eiwflow.ui.loaders.Images"]
     assert padded.test.shape == resized.test.shape and not torch.equal(padded.test, resized.test)
-    assert hashed(padded) != hashed(resized) and (padded.remade, resized.remade) == (False, True)
+    assert padded.key != resized.key and (padded.remade, resized.remade) == (False, True)
 
 
 def test_a_link_of_an_older_lesson_leads_to_the_lesson(open_app: Open) -> None:
@@ -261,6 +261,7 @@ def test_the_recipe_prints_the_average_that_the_page_shows(open_app: Open) -> No
     assert command == f"python -m eiwflow evaluate one --data photos32 --limit {loaders.SURVEY_IMAGES} --json"
     checkpoint = loaders.open_checkpoint(loaders.checkpoint_files()["one"])
     images = loaders.images("photos32", (3, 32, 32), 4)
-    average, _ = loaders.survey(checkpoint, images)
+    look = Look(checkpoint, "photos32", images.reference, images.test, images.sources, images.test[:1], 1, 0)
+    average, _ = look.measure("survey")
     scores = checkpoint.flow.bits_per_dim(images.test[: loaders.SURVEY_IMAGES], torch.Generator().manual_seed(0))
     assert average.mean[-1] == pytest.approx(scores.mean().item(), abs=1e-4)

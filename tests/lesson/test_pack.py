@@ -12,7 +12,7 @@ import pytest
 from eiwflow import checkpoint, data, project
 from eiwflow.flow import FlowConfig
 from eiwflow.lesson import MAX_BYTES, build, bundle, default, one_file
-from eiwflow.lesson.pack import Pack, opened, with_fields
+from eiwflow.lesson.pack import Pack, assemble, opened
 
 from .test_flow_js import random_flow
 
@@ -67,7 +67,8 @@ def test_the_lesson_is_one_small_page_without_an_address_of_another_host() -> No
 def test_fields_are_added_without_a_change_of_the_arrays() -> None:
     pack = Pack()
     pack.head["x"] = pack.floats(np.arange(3))
-    head, blobs = opened(with_fields(pack.to_bytes(), note="über"))
+    head, blobs = opened(pack.to_bytes())
+    head, blobs = opened(assemble({**head, "note": "über"}, blobs))
     assert head["note"] == "über" and [*numbers(head["x"], blobs)] == [0, 1, 2]
 
 
