@@ -176,10 +176,10 @@ def crowd(address: str, visitors: int, seconds: float, first: int, classroom: bo
     return together
 
 
-def mib(pid: int) -> float:
-    """Return the memory that a process holds, in MiB."""
-    lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace").splitlines()
-    return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 2**10
+def mib(pid: int, file: str = "status", field: str = "VmRSS:") -> float:
+    """Return the memory that a process holds, in MiB, from a field of a file about it."""
+    lines = Path(f"/proc/{pid}/{file}").read_text(encoding="ascii", errors="replace").splitlines()
+    return int(next(line for line in lines if line.startswith(field)).split()[1]) / 2**10
 
 
 def children_mib(pid: int) -> float:
@@ -188,9 +188,7 @@ def children_mib(pid: int) -> float:
     for thread in Path(f"/proc/{pid}/task").glob("*/children"):
         for child in map(int, thread.read_text().split()):
             with suppress(OSError, StopIteration):  # it has just ended
-                lines = Path(f"/proc/{child}/smaps_rollup").read_text().splitlines()
-                total += int(next(line for line in lines if line.startswith("Pss:")).split()[1]) / 2**10
-                total += children_mib(child)
+                total += mib(child, "smaps_rollup", "Pss:") + children_mib(child)
     return total
 
 

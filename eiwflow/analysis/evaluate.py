@@ -104,7 +104,7 @@ def evaluate(
 def standard_error(values: np.ndarray, clusters: np.ndarray | None = None) -> float:
     """Return the standard error of the mean of ``values`` (N,).
 
-    With ``clusters`` (N,), images of one source are not independent witnesses: residuals are summed by cluster
+    With ``clusters`` (N,), images of one source are not independent: residuals are summed by cluster
     (Liang and Zeger's sandwich with the factor G/(G−1)). NaN for one value or one cluster.
     """
     n = len(values)

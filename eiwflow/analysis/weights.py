@@ -62,7 +62,7 @@ def features_at(flow: MultiScaleFlow, x: Tensor, level: int) -> Tensor:
 def resampled(count: int, sources: Sequence[int] | None = None) -> np.ndarray:
     """Return (:data:`DRAWS`, count): how much each of ``count`` images counts in a bootstrap draw; rows sum to 1.
 
-    With ``sources`` (count,) whole photographs are drawn: crops of one photograph are not independent witnesses.
+    With ``sources`` (count,) whole photographs are drawn: crops of one photograph are not independent.
     """
     drawn = intervals.draws(count, sources, DRAWS)
     return drawn / drawn.sum(axis=1, keepdims=True)
