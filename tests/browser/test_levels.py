@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import re
 from collections.abc import Callable
 
 import pytest
@@ -19,8 +21,15 @@ def fits(watched: Watched) -> bool:
     )
 
 
-def test_page_opens_with_boxes_whose_areas_are_in_the_ratio_of_their_numbers(visit: Visit) -> None:
-    watched = visit()
+def luminance(watched: Watched, selector: str, style: str) -> float:
+    """Return how bright a colour of an element is, 0 to 255."""
+    colour = watched.page.evaluate(f"getComputedStyle(document.querySelector('{selector}')).{style}")
+    red, green, blue = map(int, re.findall(r"\d+", colour)[:3])
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def test_page_opens_with_boxes_in_the_ratio_of_their_numbers_and_saves_its_channels(visit: Visit) -> None:
+    watched = visit("&seed=4")
     page = watched.page
     assert page.title() == "What happens to an image in a multi-scale flow?"
     assert page.locator("[data-testid=stAlert]").count() == 0
@@ -34,6 +43,17 @@ def test_page_opens_with_boxes_whose_areas_are_in_the_ratio_of_their_numbers(vis
     assert [area / sum(areas) for area in areas] == pytest.approx([0.5, 0.25, 0.25], abs=0.01)
     page.locator("[data-testid=stMain] summary").first.click()
     page.wait_for_selector(".katex-display")
+    page.get_by_text("More evidence").click()
+    button = page.get_by_role("button", name="Channels (CSV)")
+    button.wait_for()
+    # What was folded is drawn only now, and moves the button: a click may miss it, a key does not.
+    watched.settle()
+    with page.expect_download() as download:
+        button.press("Enter")
+    assert download.value.suggested_filename.startswith("eiwflow-levels-channels-")
+    assert download.value.suggested_filename.endswith("-seed4.csv")
+    with open(download.value.path(), encoding="utf-8", newline="") as file:
+        assert len(list(csv.DictReader(file))) == 12 + 24 + 48
     assert watched.complaints == []
 
 
@@ -54,8 +74,8 @@ def test_keys_move_to_the_next_image_and_back_returns(visit: Visit) -> None:
 
 
 def test_pointing_at_a_map_names_its_channel(visit: Visit) -> None:
-    for size in ((1400, 900), (390, 844)):
-        watched = visit(size=size)
+    for size, theme in (((1400, 900), "light"), ((390, 844), "dark")):
+        watched = visit(size=size, theme=theme)
         cells = watched.page.locator(".eiw-cells i")
         for number, words in ((2, "place 3 of 12"), (11, "place 12 of 12"), (83, "place 48 of 48")):
             cells.nth(number).hover()
@@ -64,4 +84,9 @@ def test_pointing_at_a_map_names_its_channel(visit: Visit) -> None:
             assert fits(watched)
     level, image = (watched.page.locator(s).first.bounding_box() for s in (".eiw-kept", ".eiw-strip img"))
     assert level["y"] > image["y"] + image["height"]  # on a telephone they stand one below the other
+    assert luminance(watched, "[data-testid=stApp]", "backgroundColor") < 60
+    assert luminance(watched, "h1", "color") > 180
+    assert luminance(watched, ".eiw-legend", "color") > 180
+    chart = "document.querySelector('.js-plotly-plot .main-svg')"
+    assert watched.page.evaluate(f"getComputedStyle({chart}).backgroundColor") == "rgba(0, 0, 0, 0)"
     assert watched.complaints == []
