@@ -209,6 +209,7 @@ def study_facts(folder: Path) -> list[dict[str, Any]]:
                     "low": round(low, 5),
                     "high": round(high, 5),
                     "seeds": len(found.effect.values),
+                    "claim": found.effect.claim,
                 }
             )
     return facts

@@ -13,6 +13,9 @@ from eiwflow import checkpoint, data, project
 from eiwflow.flow import FlowConfig
 from eiwflow.lesson import MAX_BYTES, build, bundle, default, one_file
 from eiwflow.lesson.pack import Pack, assemble, opened
+from eiwflow.study.file import bundled
+from eiwflow.study.leads import lead
+from eiwflow.study.words import leads
 
 from .test_flow_js import random_flow
 
@@ -49,6 +52,10 @@ def test_the_shipped_pack_holds_what_the_bundled_flow_says() -> None:
 def test_the_shipped_pack_holds_the_bundled_studies() -> None:
     head, _ = opened(default.pack())
     assert head["studies"] == build.study_facts(project.ASSETS / "studies"), AGAIN
+    # The lesson counts clear differences as Compare does.
+    ahead, behind = (sum(one["claim"] == claim for one in head["studies"]) for claim in ("better", "worse"))
+    said = leads([found for study in bundled() if (found := lead(study)) is not None])
+    assert f"clearly ahead in {ahead} and behind in {behind} of {len(head['studies'])} studies" in said
 
 
 def test_the_shipped_usual_rank_is_of_the_first_test_images() -> None:

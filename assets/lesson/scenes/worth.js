@@ -10,8 +10,9 @@ export const worth = {
   votes: LEADS,
   title: "Is the adaptive split worth it?",
   keepsChoice: true,
-  notes: "Vote first. Each dot is a study: the flow that sorts and weights against its strongest rival with the same initialisation, n seeds each. " +
-    "Above the line the adaptive split needs fewer bits. Look to the right, where training was long: that is what lasts.",
+  notes: "Vote first. Each dot is a study: the split by entropy against its strongest rival that does not look at entropy, seed by seed. " +
+    "Above the line the adaptive split needs fewer bits per value. A dot has a colour where the study claims a difference, all its comparisons taken together. " +
+    "To the right training was longest.",
   more: { page: "compare" },
   cannot: ({ pack }) => pack.head.studies?.length ? null : "There are no studies here.",
 
@@ -22,7 +23,7 @@ export const worth = {
     const room = el("div", { className: "room" });
     stage.host.append(room);
     const view = surface(room, (context, width, height) => {
-      const ink = colours(stage.stage), left = 70, right = 20, top = 12, bottom = 58;
+      const ink = colours(stage.stage), left = 70, right = 20, top = 40, bottom = 34;
       const from = Math.log(budgets[0]) - 0.45, to = Math.log(budgets.at(-1)) + 0.45, span = high - low || 1;
       const x = (b) => left + (width - left - right) * (Math.log(b) - from) / (to - from), y = (v) => top + (height - top - bottom) * (high + 0.06 * span - v) / (1.12 * span);
       context.font = `${width < 500 ? 16 : 18}px ${ink.sans}`;
@@ -34,19 +35,20 @@ export const worth = {
       context.lineTo(width - right, y(0));
       context.stroke();
       context.textAlign = "right";
-      for (const v of [low, 0, high]) if (v === 0 || Math.abs(y(v) - y(0)) > 24) context.fillText(minus(v.toFixed(2)), left - 8, y(v) + 6);
-      context.textAlign = "left";
+      const step = [0.01, 0.02, 0.05, 0.1, 0.2].find((one) => span / one <= 5) ?? 0.5;
+      for (let k = Math.ceil(low / step); k * step <= high; k++) context.fillText(minus((k * step).toFixed(2)), left - 8, y(k * step) + 6);
       context.textAlign = "center";                  // under the dots
-      if (budgets.at(-1) > budgets[0]) context.fillText(number(budgets[0]), x(budgets[0]), height - 30);
-      context.fillText(`${number(budgets.at(-1))} ${width < 500 ? "images" : "training images seen"}`, Math.min(x(budgets.at(-1)), width - (width < 500 ? 70 : 130)), height - 30);
+      const end = Math.min(x(budgets.at(-1)), width - (width < 500 ? 70 : 130));
+      for (const budget of new Set(budgets)) if (end - x(budget) > (width < 500 ? 100 : 160)) context.fillText(number(budget), x(budget), height - 6);
+      context.fillText(`${number(budgets.at(-1))} ${width < 500 ? "images" : "training images seen"}`, end, height - 6);
       context.textAlign = "left";
-      context.fillText(width < 500 ? "lead in bits/dim, 95 % interval" : "lead over the strongest rival, bits/dim (95 % interval)", left, height - 6);
+      context.fillText(width < 500 ? "lead in bits/dim, 95 % interval" : "lead over the strongest rival, bits/dim (95 % interval)", left, 20);
       if (!voted) return;
       const most = Math.max(...budgets.map((b) => budgets.filter((other) => other === b).length)), named = width > 900 && 96 * most < 0.45 * width, apart = named ? 96 : Math.min(22, width / 60);          // studies of one budget stand side by side
       for (const one of studies) {
         const same = studies.filter((other) => other.budget === one.budget), shift = (same.indexOf(one) - (same.length - 1) / 2) * apart;
         const at = Math.max(left + 8, Math.min(width - right - 8, x(one.budget) + shift));
-        context.strokeStyle = context.fillStyle = one.low > 0 ? ink.accent : one.high < 0 ? ink.warm : ink.quiet;
+        context.strokeStyle = context.fillStyle = { better: ink.accent, worse: ink.warm }[one.claim] ?? ink.quiet;
         context.lineWidth = 4;
         context.beginPath();
         context.moveTo(at, y(one.low));
@@ -61,9 +63,11 @@ export const worth = {
     const draw = () => {
       view.redraw();
       if (!voted) return stage.say("Vote: is the lead large, small, or gone after long training?");
-      const longest = studies.filter((s) => s.budget === budgets.at(-1)).map((s) => s.lead), better = studies.filter((s) => s.low > 0).length;
-      const bits = (v) => minus(v.toFixed(3).replace(/^-(0\.0+)$/, "$1")), least = bits(Math.min(...longest)), most = bits(Math.max(...longest));
-      stage.say(`Longest training: lead ${least === most ? most : `${least} to ${most}`} bits/dim; clearly ahead in ${better} of ${studies.length} studies.`);
+      const longest = studies.filter((s) => s.budget === budgets.at(-1)).map((s) => s.lead);
+      const [doing, sign] = Math.max(...longest) > 0 ? ["ahead", 1] : ["behind", -1];
+      const bits = (v) => minus(v.toFixed(3).replace(/^-(0\.0+)$/, "$1")), [least, most] = [Math.min, Math.max].map((end) => bits(end(...longest.map((v) => sign * v))));
+      const [ahead, behind] = ["better", "worse"].map((claim) => studies.filter((s) => s.claim === claim).length);
+      stage.say(`Longest training: ${doing} by ${least === most ? most : `${least} to ${most}`} bits/dim; of ${studies.length} studies ${ahead} clearly ahead${behind ? `, ${behind} behind` : ""}.`);
     };
     const vote = choices("Your vote", LEADS, (key) => { voted = true; stage.choose(key); draw(); }, stage.choice);
     stage.host.append(vote.row);
