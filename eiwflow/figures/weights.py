@@ -184,7 +184,7 @@ def slopes(weights: ChannelWeights, limits: tuple[float, float] | None = None) -
             hovertemplate="%{text}<extra></extra>",
         )
     figure.update_yaxes(range=slope_limits(weights) if limits is None else limits)
-    for slope, text, place in ((0, "ignores loudness", "bottom left"), (-1, "undoes loudness", "bottom left")):
+    for slope, text, place in ((0, "ignores loudness", "top left"), (-1, "undoes loudness", "bottom left")):
         figure.add_hline(
             y=slope,
             line={"color": palette.REFERENCE, "width": 1.5, "dash": "dot" if slope else "solid"},
