@@ -57,11 +57,12 @@ export function own(x, channels) {
   return { middle, spread: spread.map(Math.sqrt) };
 }
 
-/** The theme's colours as a canvas takes them. */
+/** The theme's colours as a canvas takes them, its letters and their size in pixels. */
 export function colours(node) {
   const probe = node.querySelector(":scope > .probe") ?? node.appendChild(el("i", { className: "probe", hidden: true }));
   const of = (value) => { probe.style.color = value; return getComputedStyle(probe).color; };
-  return { ink: of("var(--ink)"), quiet: of("var(--quiet)"), line: of("var(--line)"), accent: of("var(--accent)"), warm: of("var(--warm)"), paper: of("var(--paper)"), sans: getComputedStyle(node).fontFamily };
+  const { fontFamily: sans, fontSize } = getComputedStyle(node);
+  return { ink: of("var(--ink)"), quiet: of("var(--quiet)"), line: of("var(--line)"), accent: of("var(--accent)"), warm: of("var(--warm)"), paper: of("var(--paper)"), sans, size: parseFloat(fontSize) };
 }
 
 /** A canvas that fills its parent, in CSS pixels; draw(context, width, height) is called again when the size changes. */
