@@ -88,7 +88,7 @@ export function surface(host, draw, label) {
 export const ease = (t) => t < 0 ? 0 : t > 1 ? 1 : t * t * (3 - 2 * t);
 export const mixed = (a, b, t) => a + (b - a) * t;
 export const number = (n) => n.toLocaleString("en");
-export const percent = (share) => `${Math.round(100 * share)} %`;
+export const percent = (share) => `${Math.round(100 * share)}\u00a0%`;
 export const minus = (text) => String(text).replace("-", "−");
 const SMALL = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"];
 export const word = (n) => SMALL[n] ?? String(n);

@@ -104,8 +104,15 @@ def test_the_prediction_is_taken_away(scene: Open) -> None:
     move(page, "Subtract", 0)
     before = canvas(page, ".half:last-child canvas")
     move(page, "Subtract", 1)
-    wait_for(page, "100 % of the prediction removes")
+    wait_for(page, "It overshoots: 100 % removes")  # of this picture less would remove more, and the sentence says how much
     assert canvas(page, ".half:last-child canvas") != before
+    whole, part, most = (int(n) for n in re.findall(r"removes (\d+).*, (\d+)\s% removes (\d+)", sentence(page))[0])
+    assert whole < most
+    move(page, "Subtract", part / 100)
+    wait_for(page, f"{part} % of the prediction removes {most} %")
+    page.locator(".thumb").nth(1).click()
+    move(page, "Subtract", 1)
+    wait_for(page, "100 % of the prediction removes")
 
 
 def test_a_half_is_ranked_among_all_and_the_flows_choice_shown(scene: Open) -> None:

@@ -6,38 +6,43 @@ export const predicting = {
   short: "One half predicts",
   title: "One half of the channels predicts the other.",
   notes: "This is the coupling of level 1 that explains most. The left half goes through a small network, which predicts the other half. " +
-    "Take the prediction away: what is left looks more like noise. The left half is unchanged, so the step can be undone.",
+    "Take the prediction away: what is left looks more like noise. The left half is unchanged, so the step can be undone. Stumbling block: on one " +
+    "picture less than the whole prediction may remove more, because training fits likelihood over all pictures, not this one’s variance. A white bar is a " +
+    "value that the prediction missed; the coupling also has a scale, which weights such values by how sure the network is.",
   more: { page: "entropy", query: { level: "1" } },
 
   build(stage) {
-    const level = stage.flow.levels[0], n = level.channels / 2, best = stage.pack.head.flow.couplings.reduce((a, b) => b.share > a.share ? b : a);
+    const level = stage.flow.levels[0], n = level.channels / 2, chosen = stage.pack.head.flow.couplings.reduce((a, b) => b.share > a.share ? b : a);
     const { height, width } = level;
     let seen = null;
-    level.run(stage.traces[0].input, (one) => { if (one.number === best.step) seen = one; });
+    level.run(stage.traces[0].input, (one) => { if (one.number === chosen.step) seen = one; });
     const { a, b, logScale, shift } = seen;
     // y = e^s (b − p): what the shift takes away, in the units of b.
-    const prediction = b.map((_, i) => -shift[i] * Math.exp(-logScale[i])), ofA = own(a, n), ofB = own(b, n);
+    const prediction = b.map((_, i) => -shift[i] * Math.exp(-logScale[i])), ofA = own(a, n), ofB = own(b, n), ofP = own(prediction, n);
     const spread = ofB.spread.map((s) => Math.max(s, 0.2));
     const left = new Array(n).fill(0).map(() => el("canvas", {}));
     // Few columns: three blocks stand side by side, so height is what a map can grow into.
-    const columns = n > 6 ? 3 : Math.min(n, 2);
-    const block = (name, canvases) => el("figure", { className: "half" }, el("div", { className: "maps", role: "img", "aria-label": name, style: `--n:${columns};--rows:${Math.ceil(n / columns)}` }, ...canvases), el("figcaption", {}, name));
+    const columns = n > 6 ? 3 : Math.min(n, 2), said = el("figcaption", {});
+    const block = (name, canvases, caption = el("figcaption", {}, name)) => el("figure", { className: "half" },
+      el("div", { className: "maps", role: "img", "aria-label": name, style: `--n:${columns};--rows:${Math.ceil(n / columns)}` }, ...canvases), caption);
     const column = (x, of, s) => Array.from({ length: n }, (_, c) => greyMap(x, n, c, height, width, of.middle[c], s[c]));
     stage.host.append(el("div", { className: "triple" },
-      block("the half that predicts", column(a, ofA, ofA.spread)), el("b", { "aria-hidden": "true" }, "→"),
-      block("its prediction", column(prediction, ofB, spread)), el("b", { "aria-hidden": "true" }, "→"),
-      block("the other half, less the prediction", left)));
-    const power = (x) => {
-      const { middle } = own(x, n);
-      return x.reduce((sum, v, i) => sum + (v - middle[i % n]) ** 2, 0);
-    };
-    const before = power(b);
+      block("half that predicts", column(a, ofA, ofA.spread)), el("b", { "aria-hidden": "true" }, "→"),
+      block("its prediction", column(prediction, ofP, spread)), el("b", { "aria-hidden": "true" }, "→"),
+      block("other half, less the prediction", left, said)));
+    // Variance that is gone when a part t of the prediction is taken away: t(2cov − t·var) / variance of b.
+    const sum = (f) => b.reduce((all, v, i) => all + f(v - ofB.middle[i % n], prediction[i] - ofP.middle[i % n]), 0);
+    const total = sum((v) => v * v), shared = sum((v, p) => v * p), power = sum((_, p) => p * p);
+    const gone = (part) => part * (2 * shared - part * power) / total, best = Math.min(1, Math.max(0, shared / power));
+    const signed = (share) => `${share < 0 ? "−" : ""}${percent(Math.abs(share))}`;
     const draw = (part) => {
       const rest = b.map((v, i) => v - part * prediction[i]);
-      left.forEach((canvas, c) => greyMap(rest, n, c, height, width, (1 - part) * ofB.middle[c] + part * (ofB.middle[c] - own(prediction, n).middle[c]), spread[c], canvas));
-      const share = 1 - power(rest) / before;
+      left.forEach((canvas, c) => greyMap(rest, n, c, height, width, ofB.middle[c] - part * ofP.middle[c], spread[c], canvas));
+      said.textContent = part === 0 ? "other half" : part < 1 ? `other half − ${percent(part)} of the prediction` : "what is left; white or black: missed";
       stage.say(part === 0 ? "Slide: how much of the other half can be predicted?"
-        : `${percent(part)} of the prediction removes ${share < 0 ? "−" : ""}${percent(Math.abs(share))} of the other half’s variance.`);
+        : part === 1 && percent(gone(best)) !== percent(gone(1))
+          ? `It overshoots: 100 % removes ${signed(gone(1))} of the variance, ${percent(best)} removes ${percent(gone(best))}.`
+          : `${percent(part)} of the prediction removes ${signed(gone(part))} of the other half’s variance.`);
     };
     const control = slider({ label: "Subtract", value: 0, text: (v) => `${Math.round(100 * v)} %`, onmove: (v) => { stop(); draw(v); stage.choose(v); } });
     stage.host.append(control.row);
