@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from ..files import complaint, is_text, printable, stamp
+from ..files import complaint, entries, is_text, printable, stamp
 from . import cache, gone, loaders, state
 from .foreign import plain
 from .frame import Visit
@@ -51,11 +51,11 @@ def files() -> dict[str, Path]:
 
 
 def complaints() -> list[str]:
-    """Return a sentence for every file of a study that cannot be read."""
+    """Return a sentence for every entry among the studies that cannot be read."""
     return [
         f"The study {printable(path.name)} is left out: {why}."
         for folder in (BUNDLED, own_folder())
-        for path in _named_as_studies(folder)
+        for path in (*_named_as_studies(folder), *_without_study(folder))
         if (why := _complaint(path))
     ]
 
@@ -134,6 +134,18 @@ def _named_as_studies(folder: Path) -> list[Path]:
     from ..study.file import studies_in
 
     return studies_in(folder)
+
+
+def _without_study(folder: Path) -> list[Path]:
+    """Return folders that hold no study, as one that is half deleted, and links that lead nowhere."""
+    named = _named_as_studies(folder)
+    return [
+        path
+        for path in entries(folder)
+        if path not in named
+        # The records of a study of version 0.1 lie beside its file.
+        and (path.is_symlink() and not path.exists() or path.is_dir() and not path.with_suffix(".json").exists())
+    ]
 
 
 def _complaint(path: Path) -> str:

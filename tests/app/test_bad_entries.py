@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from eiwflow.training import run as run_module
 from eiwflow.training.loop import train
 from eiwflow.training.run import RunDirectory, runs_root
 from eiwflow.ui import studies
@@ -89,6 +90,25 @@ def test_a_bad_entry_among_the_runs_costs_a_sentence(runs: list[RunDirectory], k
         assert not at.exception and not at.error, (page, [error.value for error in at.error])
 
 
+def test_a_run_that_vanishes_while_the_folder_is_listed_is_left_out(
+    runs: list[RunDirectory], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = run_module.list_runs
+    vanished = RunDirectory(runs[0].path.with_name("20261231-vanished"))
+
+    def with_vanished(root: Path) -> tuple[list[RunDirectory], list[str]]:
+        found, complaints = listed(root)
+        return [vanished, *found], complaints
+
+    monkeypatch.setattr(run_module, "list_runs", with_vanished)
+    for page in (LEVELS, TRAIN):
+        at = visit_page(page)
+        assert not at.exception and not at.error, (page, [error.value for error in at.error])
+        options = at.selectbox(key="run" if page == TRAIN else "ck").options
+        assert not any("vanished" in option for option in options)
+        assert any(runs[1].title in option or runs[1].path.name in option for option in options)
+
+
 #: Makes an entry in the folder of studies -> what is said.
 STUDIES: dict[str, tuple[Callable[[Path], object], str]] = {
     "sparse": (lambda folder: sparse(folder / "bad.json"), "bad.json"),
@@ -96,6 +116,8 @@ STUDIES: dict[str, tuple[Callable[[Path], object], str]] = {
     "dangling": (lambda folder: nowhere(folder / "bad.json"), "bad.json"),
     "circle": (lambda folder: circle(folder / "bad.json"), "bad.json"),
     "folder": (lambda folder: (folder / "bad.json").mkdir(), "bad.json"),
+    "half deleted": (lambda folder: (folder / "20261231-half" / "run").mkdir(parents=True), "without study.json"),
+    "dangling study": (lambda folder: nowhere(folder / "20261231-dangling"), "no such file"),
     "no UTF-8": (lambda folder: Path(os.fsdecode(os.fsencode(folder) + b"/\xff.json")).touch(), "not valid UTF-8"),
 }
 

@@ -419,7 +419,11 @@ def test_a_student_sees_no_buttons_for_anothers_run_and_pressing_them_changes_no
     come()
     at = visit_page(TRAIN)
     assert offered(at) == set() and not at.exception
-    for act in (runs.delete, runs.kill, lambda run: runs.ask(run, False)):
+    for act in (
+        runs.delete, runs.kill, lambda run: runs.ask(run, False), lambda run: runs.ask(run, True),
+        lambda run: runs.rename(run, "name"), lambda run: runs.resume(run, "cpu"),
+    ):  # fmt: skip
+        recipes.st.session_state.pop("_refused", None)
         act(run)
         assert "Only the student who started it" in recipes.st.session_state["_refused"][1]
     assert run.path.is_dir()
