@@ -212,15 +212,23 @@ def test_the_more_is_resampled_the_further_the_picture(scene: Open) -> None:
     wait_for(page, "the picture is exact")
 
 
-def test_an_attribute_changes_the_picture_where_its_level_is_on(scene: Open) -> None:
+def test_each_level_is_edited_alone_and_the_one_that_tells_best_is_framed(scene: Open) -> None:
     page = scene(9, reduced_motion="reduce")
-    before = canvas(page, ".edit canvas")
-    move(page, "Glasses", 1)
-    assert canvas(page, ".edit canvas") != before
-    wait_for(page, "Glasses: level")
-    for level in (1, 2, 3):
-        page.get_by_role("button", name=f"Level {level}").click()
-    assert canvas(page, ".edit canvas") == before
+    cells = page.locator(".cell")  # in each row the picture, then one of every level
+    framed = [i for i in range(8) if "best" in cells.nth(i).get_attribute("class")]
+    readings = [float(text) for text in page.locator(".cell b").all_inner_texts()]
+    rows = readings[:3], readings[3:]
+    assert framed == [1 + rows[0].index(max(rows[0])), 5 + rows[1].index(max(rows[1]))]
+    assert framed[0] != framed[1] - 4, "the two attributes shown first are of different levels"
+    level, value = re.findall(r"level (\d) \(AUROC ([\d.]+)\)", sentence(page))[0]
+    assert (int(level), float(value)) == (framed[0], max(rows[0]))
+    before, shown = canvas(page, ".cell canvas"), ".cell.best canvas"
+    assert canvas(page, shown) != before
+    move(page, "Edit", 0)
+    assert canvas(page, shown) == before
+    page.get_by_label("Attribute 1").select_option("Skin, lighter")
+    wait_for(page, "Skin is read best from level 3 (R²")
+    page.get_by_text("R²: 0 is chance").wait_for()
 
 
 def test_the_lead_is_hidden_until_the_vote(scene: Open) -> None:

@@ -1,45 +1,84 @@
-// Scene 9: attributes as directions in the latents of every level.
-import { animate, el, picture, slider } from "../draw.js";
+// Scene 9: two attributes as directions in the latents, each level edited alone.
+import { animate, el, minus, picture, slider } from "../draw.js";
+
+/** An edit goes so far that the level that draws most changes the picture by so many grey levels (root mean square). */
+const VISIBLE = 12, MOST = 4;
+
+/** The level that tells an attribute best, from 0. */
+const bestOf = (one) => one.readings.indexOf(Math.max(...one.readings));
+
+/** Two attributes of different levels where there are such: that of the lowest level, and that told best at the highest. */
+function twoOf(list) {
+  const best = (one) => one.readings[bestOf(one)], sorted = [...list].sort((a, b) => bestOf(a) - bestOf(b) || best(b) - best(a));
+  const top = bestOf(sorted.at(-1));
+  return [sorted[0], sorted.find((one) => bestOf(one) === top && one !== sorted[0]) ?? sorted[0]];
+}
 
 export const attributes = {
   number: 9,
   short: "What a level holds",
   title: "Each level holds other things.",
-  notes: "A slider adds the direction of an attribute to the latents: the mean of pictures with it minus the mean of those without. Switch levels off to see " +
-    "which level draws it. The bars say how well each level alone tells the attribute: one half of the way is chance.",
+  notes: "Each row adds one attribute to the latents, in one level at a time: the mean of faces with it minus the mean of those without. The bar says how well " +
+    "that level alone tells faces with the attribute from those without (AUROC). Stumbling block: to tell is not to draw. A level may give an attribute " +
+    "away and still change few pixels; a small edit is therefore multiplied, as its row says.",
   more: { page: "latents" },
   cannot: ({ pack }) => pack.head.attributes ? null : "The attributes of this flow’s pictures are not known; they are for faces.",
 
   build(stage) {
-    const { head, floats } = stage.pack, { flow } = stage, shape = head.shape, list = head.attributes.map((one) => ({ ...one, at: 0, directions: one.directions.map(floats) }));
-    const on = flow.levels.map(() => true), shown = el("canvas", { role: "img", "aria-label": "The picture, edited" });
-    let latest = list[0];
-    const bars = el("div", { className: "level-bars" });
-    const draw = () => {
-      const latents = stage.traces.map((trace, l) => {
-        const y = trace.noise.slice();
-        if (on[l]) for (const one of list) if (one.at) for (let i = 0; i < y.length; i++) y[i] += one.at * one.unit * one.directions[l][i];
-        return y;
-      });
-      picture(Uint8Array.from(flow.quantise(flow.decode(latents))), shape, shown);
-      const best = latest.readings.reduce((a, b, l) => b > latest.readings[a] ? l : a, 0);
-      stage.say(`${latest.label}: level ${best + 1} alone tells it best, ${latest.metric} ${latest.readings[best].toFixed(2)}.`);
-      bars.replaceChildren(...flow.levels.map((level, l) => {
-        const value = latest.readings[l], part = Math.max(0, latest.metric === "AUROC" ? 2 * value - 1 : value);
-        return el("button", { type: "button", "aria-pressed": String(on[l]), "aria-label": `Level ${l + 1}, ${on[l] ? "edited" : "left alone"}`,
-          onclick: () => { on[l] = !on[l]; draw(); bars.children[l].focus(); } },
-          el("span", {}, `level ${l + 1}`), el("i", { style: `width:${Math.round(100 * part)}%` }), el("b", {}, value.toFixed(2)));
-      }));
+    const { head, floats } = stage.pack, { flow, traces } = stage, shape = head.shape, { bytes } = stage.images[stage.image];
+    const list = head.attributes.map((one) => ({ ...one, name: one.label.split(",")[0], directions: one.directions.map(floats) }));
+    let at = 1;
+    const edited = (one, l, amount) => {
+      let kept = traces[l].kept;
+      for (let k = l; k >= 0; k--) {
+        const noise = k === l ? traces[k].noise.map((v, i) => v + amount * one.unit * one.directions[k][i]) : traces[k].noise;
+        kept = flow.decodeLevel(k, kept, noise);
+      }
+      return flow.quantise(kept);
     };
-    const controls = list.map((one) => slider({ label: one.label, min: -1.5, max: 1.5, step: 0.05, value: 0, text: (v) => v === 0 ? "as is" : v > 0 ? `+${v.toFixed(1)}` : `−${(-v).toFixed(1)}`,
-      onmove: (v) => { stop(); one.at = v; latest = one; draw(); } }));
-    stage.host.append(el("div", { className: "pair edit" }, el("figure", {}, shown), el("div", { className: "panel" }, ...controls.map((one) => one.row), bars)));
+    const change = (decoded) => Math.sqrt(decoded.reduce((sum, v, i) => sum + (v - bytes[i]) ** 2, 0) / bytes.length);
+    const fullOf = (one) => one.full ??= Math.min(MOST, Math.max(1, VISIBLE / Math.max(...flow.levels.map((_, l) => change(edited(one, l, 1))))));
+
+    const rows = twoOf(list).map((first, r) => {
+      const row = { one: first, strength: el("span", {}) };
+      row.select = el("select", { "aria-label": `Attribute ${r + 1}`, onchange: () => { row.one = list[row.select.selectedIndex]; draw(); } },
+        ...list.map((one) => el("option", { selected: one === first }, one.label)));
+      const cell = (label) => el("canvas", { role: "img", "aria-label": label });
+      row.before = picture(bytes, shape, cell("The picture"));
+      row.levels = flow.levels.map((level) => ({ canvas: cell(`Level ${level.number} edited`), value: el("b", {}), bar: el("i", {}) }));
+      row.cells = [el("div", { className: "which" }, row.select, row.strength), el("div", { className: "cell" }, row.before),
+        ...row.levels.map((one) => one.cell = el("div", { className: "cell" }, one.canvas, el("div", { className: "reading" }, one.value, one.bar)))];
+      return row;
+    });
+    const draw = () => {
+      for (const row of rows) {
+        const { one } = row, amount = at * fullOf(one), best = bestOf(one);
+        row.strength.textContent = `${minus(amount.toFixed(1))} × the ${one.metric === "AUROC" ? "average difference" : "standard deviation"}`;
+        row.levels.forEach(({ canvas, cell, value, bar }, l) => {
+          picture(Uint8Array.from(edited(one, l, amount)), shape, canvas);
+          const reading = one.readings[l], part = Math.max(0, one.metric === "AUROC" ? 2 * reading - 1 : reading);
+          value.textContent = reading.toFixed(2);
+          bar.style.setProperty("--part", part);
+          cell.classList.toggle("best", l === best);
+        });
+      }
+      const [a, b] = rows.map(({ one }) => ({ ...one, name: one.name.toLowerCase(), best: bestOf(one) + 1, value: one.readings[bestOf(one)].toFixed(2) }));
+      const metric = b.metric === a.metric ? "" : `${b.metric} `;
+      stage.say(`${a.name[0].toUpperCase()}${a.name.slice(1)} is read best from level ${a.best} (${a.metric} ${a.value}), ${b.name} from level ${b.best} (${metric}${b.value}).`);
+      caption.textContent = [...new Set([a.metric, b.metric])].map((one) => one === "AUROC" ? "AUROC of one level alone: 0.5 is chance, 1 tells every pair apart." : "R²: 0 is chance, 1 is exact.").join(" ");
+    };
+    const caption = el("p", { className: "caption" });
+    const heads = ["", "before", ...flow.levels.map((level) => `edit in level ${level.number}`)].map((text) => el("span", { className: "head" }, text));
+    const table = el("div", { className: "held", style: `--levels:${flow.levels.length}` }, ...heads, ...rows.flatMap((row) => row.cells));
+    const control = slider({ label: "Edit", min: -1, max: 1, step: 0.02, value: 1, text: (v) => `${minus(Math.round(100 * v))} %`, onmove: (v) => { stop(); at = v; draw(); } });
+    stage.host.append(table, caption, control.row);
     let stop = () => {};
     const play = () => {
       stop();
       stop = animate((s) => {
-        list[0].at = controls[0].input.value = Math.min(1, s / 1.4);
-        controls[0].show();
+        at = Math.min(1, s / 1.4);
+        control.input.value = at;
+        control.show();
         draw();
         return s < 1.4;
       });
