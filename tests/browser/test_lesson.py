@@ -104,7 +104,9 @@ def test_the_prediction_is_taken_away(scene: Open) -> None:
     move(page, "Subtract", 0)
     before = canvas(page, ".half:last-child canvas")
     move(page, "Subtract", 1)
-    wait_for(page, "It overshoots: 100 % removes")  # of this picture less would remove more, and the sentence says how much
+    wait_for(
+        page, "It overshoots: 100 % removes"
+    )  # of this picture less would remove more, and the sentence says how much
     assert canvas(page, ".half:last-child canvas") != before
     whole, part, most = (int(n) for n in re.findall(r"removes (\d+).*, (\d+)\s% removes (\d+)", sentence(page))[0])
     assert whole < most
