@@ -200,8 +200,10 @@ def test_the_weights_answer_after_a_guess(scene: Open) -> None:
     assert page.get_by_label("Added grain", exact=True).is_disabled()
     before = canvas(page, ".room canvas")
     page.get_by_role("button", name="only a little").click()
-    wait_for(page, "full compensation")
+    wait_for(page, "six factored-out channels")
     assert canvas(page, ".room canvas") != before
+    grain, measured, full = (float(n) for n in re.findall(r"×([\d.]+).* by (\d+) %; (\d+) %", sentence(page))[0])
+    assert abs(full - 100 * (1 - 1 / grain)) <= 2 and measured < full
 
 
 def test_the_more_is_resampled_the_further_the_picture(scene: Open) -> None:

@@ -1,5 +1,5 @@
 // Scene 7: grain is added to the picture, and the channel weights answer.
-import { choices, colours, el, picture, slider, surface } from "../draw.js";
+import { choices, colours, el, minus, picture, slider, surface, word } from "../draw.js";
 import { normals } from "../flow.js";
 
 const FROM = 1, TO = 6, DRAWS = 2;
@@ -12,8 +12,9 @@ export const weighting = {
   votes: GUESSES,
   title: "Each picture weights its own channels.",
   keepsChoice: true,
-  notes: "The flow multiplies every channel by a weight that it computes from the picture. Ask: if the grain gets twice as loud, are the channels that " +
-    "hold it turned down to a half? Vote, then move the slider. The weights follow the grain, but only a part of the way.",
+  notes: "The flow multiplies every channel by a weight ω that it computes from the picture. Ask: if the grain gets twice as loud, are the channels that " +
+    "hold it turned down to a half? Vote, then move the slider. Stumbling block: the bars stay short, and that is the result. The weights follow the grain " +
+    "only a little, and the longest bar may be a channel that is passed on. Grain is the standard deviation of the noise; each bar averages two draws of it.",
   more: { page: "weights", query: { level: "1" } },
   cannot: ({ flow }) => flow.levels[0].weights ? null : "This flow weights no channels; the bundled one does.",
 
@@ -28,58 +29,67 @@ export const weighting = {
       for (let k = 0; k < DRAWS; k++) flow.encode1(grained(sigma, k)).forEach((w, j) => { sum[j] += w / DRAWS; });
       return sum;
     };
-    const mean = (w) => w.slice(kept).reduce((a, b) => a + b, 0) / gone;
-    const full = (sigma) => Math.log(loudness(FROM) / loudness(sigma)), range = 1.15 * -full(TO);
+    const mean = (w) => w.reduce((a, b) => a + b, 0) / w.length;
+    const share = (v) => Math.exp(v) - 1, inPercent = (v) => minus(Math.round(100 * v) || 0);
+    const full = (sigma) => Math.log(loudness(FROM) / loudness(sigma));
     const base = weightsAt(FROM);
     let sigma = FROM, now = base, voted = stage.choice !== "";
-    const shown = el("canvas", { role: "img", "aria-label": "The picture with grain" }), room = el("div", { className: "room" });
-    stage.host.append(el("div", { className: "pair" }, el("figure", {}, shown, el("figcaption", {}, "the picture, with added grain")), room));
+    const shown = el("canvas", { role: "img", "aria-label": "The picture with grain" }), caption = el("figcaption", {}), room = el("div", { className: "room" });
+    stage.host.append(el("div", { className: "pair" }, el("figure", {}, shown, caption), room));
+    const change = (j) => share(now[j] - base[j]);
+    const averages = () => [[0, kept], [kept, n]].map(([from, to]) => share(mean(now.slice(from, to)) - mean(base.slice(from, to))));
     const view = surface(room, (context, width, height) => {
-      const ink = colours(stage.stage), cell = width / n, top = 34, mid = top + (height - top - 34) / 2, scale = (height - top - 34) / 2 / range;
-      context.font = `${width < 500 ? 16 : 18}px ${ink.sans}`;
+      const ink = colours(stage.stage), cell = width / n, line = 1.25 * ink.size, split = kept * cell;
+      // Bars hang from the zero line, with their numbers above it; under it there is room for a weight that undoes all grain.
+      const top = 2 * line + 6, foot = height - line - 4, zero = top + Math.max(1.6 * line, 0.14 * (foot - top)), scale = (foot - zero - line - 6) / -share(full(TO));
+      const write = (text, x, y, align = "left") => { context.textAlign = align; context.fillText(text, x, y); };
+      context.font = `${ink.size}px ${ink.sans}`;
       context.fillStyle = ink.quiet;
-      context.fillText("goes on", 0, 20);
-      context.textAlign = "right";
-      context.fillText("factored out", width, 20);
-      context.textAlign = "left";
+      const [passed, gone_] = averages();
+      write("passed on", split - 10, ink.size, "right");
+      write("factored out", split + 10, ink.size);
+      if (voted) {
+        write(`average ${inPercent(passed)} %`, split - 10, ink.size + line, "right");
+        write(`average ${inPercent(gone_)} %`, split + 10, ink.size + line);
+      }
       for (let j = 0; j < n; j++) {
-        const v = Math.max(-range, Math.min(range, now[j] - base[j]));
+        const h = Math.min(zero - top - line, Math.max(-(foot - zero), change(j) * scale)), text = inPercent(change(j));
         context.fillStyle = j < kept ? ink.accent : ink.warm;
-        const h = v * scale;
-        context.fillRect(j * cell + 3, Math.min(mid, mid - h), cell - 6, Math.max(3, Math.abs(h)));
+        context.fillRect(j * cell + 3, Math.min(zero, zero - h), cell - 6, Math.max(3, Math.abs(h)));
+        context.fillStyle = ink.ink;
+        if (voted && context.measureText(text).width < cell + 4) write(text, (j + 0.5) * cell, zero - Math.max(0, h) - 7, "center");
       }
       context.strokeStyle = ink.ink;
       context.lineWidth = 2;
       context.beginPath();
-      context.moveTo(0, mid);
-      context.lineTo(width, mid);
-      context.moveTo(kept * cell, top);
-      context.lineTo(kept * cell, height - 30);
+      context.moveTo(0, zero);
+      context.lineTo(width, zero);
+      context.moveTo(split, 0);
+      context.lineTo(split, foot);
       context.stroke();
       context.fillStyle = ink.quiet;
-      context.fillText("change of the channel weights, log ω", 0, height - 8);
-      if (!voted) return;
-      const far = mid - full(sigma) * scale;         // where a weight would be that undoes the grain
+      write("change of each channel’s weight, %", 0, height - 6);
+      if (!voted || sigma === FROM) return;
+      const far = zero - share(full(sigma)) * scale; // where a weight would be that undoes the grain
       context.setLineDash([6, 5]);
       context.beginPath();
-      context.moveTo(kept * cell + 4, far);
+      context.moveTo(split + 4, far);
       context.lineTo(width, far);
       context.stroke();
       context.setLineDash([]);
-      context.textAlign = "right";
-      if (sigma > FROM) context.fillText("full compensation", width, far - 8);
-      context.textAlign = "left";
+      write(`grain undone: ${inPercent(share(full(sigma)))} %`, width, far + line, "right");
     }, "The change of every channel's weight against the least grain");
     const draw = () => {
       picture(Uint8Array.from(flow.quantise(grained(sigma, 0))), shape, shown);
-      if (!voted) return stage.say(`Add grain: by how much does the flow turn its channels down?`);
+      caption.textContent = `grain of ${loudness(sigma).toFixed(1)} grey levels${grain ? " in all" : " added"}`;
+      if (!voted) return stage.say("Add grain: by how much does the flow turn its channels down?");
       now = weightsAt(sigma);
       view.redraw();
-      const change = mean(now) - mean(base), share = (v) => Math.abs(Math.round(100 * (Math.exp(v) - 1)));
+      const [, average] = averages(), percent = (v) => Math.abs(Math.round(100 * v));
       stage.say(sigma === FROM ? "Slide to add grain; the weights answer at once."
-        : `Grain ×${(loudness(sigma) / loudness(FROM)).toFixed(1)}: weights ${change > 0 ? "rise" : "fall"} by ${share(change)} %; full compensation would be ${share(full(sigma))} %.`);
+        : `Grain ×${(loudness(sigma) / loudness(FROM)).toFixed(1)} turns ${word(gone)} factored-out channels ${average > 0 ? "up" : "down"} by ${percent(average)} %; ${percent(share(full(sigma)))} % would undo it.`);
     };
-    const control = slider({ label: "Added grain", min: FROM, max: TO, step: 0.1, value: FROM, text: (v) => grain ? `σ ${loudness(v).toFixed(1)} in all` : `σ ${v.toFixed(1)}`, onmove: (v) => { sigma = v; draw(); } });
+    const control = slider({ label: "Added grain", min: FROM, max: TO, step: 0.1, value: FROM, text: (v) => `+${v.toFixed(1)}`, onmove: (v) => { sigma = v; draw(); } });
     const vote = choices("Your guess", GUESSES, (key) => {
       voted = true;
       stage.choose(key);
