@@ -2,21 +2,28 @@
 import { bitsOf, choicesOf, psnr, without } from "./flow.js";
 
 /* global make_flow_js */
-const SLICE_MS = 8;
+const SLICE_MS = 8, REPORT_EVERY = 32;
 
 /** What the Worker runs, next to the flow's source. */
 function work(flowModule) {
-  onmessage = ({ data: { pack, which, bytes } }) => {
+  onmessage = ({ data: { pack, which, bytes, every } }) => {
     const { head, floats } = flowModule.readPack(pack), spec = head[which];
     const flow = new flowModule.Flow(spec, floats), level = flow.levels[0], average = floats(spec.average);
     const features = flow.encode(flow.dequantise(bytes))[0].features;
-    const scores = flowModule.choicesOf(level.channels, level.gone).map((mask) => flowModule.score(flow, features, average, bytes, mask));
+    const masks = flowModule.choicesOf(level.channels, level.gone);
+    const scores = masks.map((mask, i) => {
+      if (i % every === 0) postMessage(i / masks.length);
+      return flowModule.score(flow, features, average, bytes, mask);
+    });
     postMessage(Float64Array.from(scores));
   };
 }
 
-/** Call done(scores of every choice, in the order of choicesOf()); returns a function that stops the work. */
-export function scoreAll({ pack, which, flow, features, average, bytes, done }) {
+/**
+ * Call part(share of the work that is done) on the way, then done(scores of every choice, in the order of choicesOf()).
+ * Returns a function that stops the work.
+ */
+export function scoreAll({ pack, which, flow, features, average, bytes, part, done }) {
   if (typeof make_flow_js === "function" && typeof Worker === "function") {
     try {
       const source = `(${work})((${make_flow_js})());`;
@@ -24,24 +31,29 @@ export function scoreAll({ pack, which, flow, features, average, bytes, done }) 
       const worker = new Worker(address);
       URL.revokeObjectURL(address);
       let fallback = () => {};
-      worker.onmessage = ({ data }) => { worker.terminate(); done(data); };
-      worker.onerror = (event) => { event.preventDefault(); worker.terminate(); fallback = inSlices({ flow, features, average, bytes, done }); };
-      worker.postMessage({ pack, which, bytes });
+      worker.onmessage = ({ data }) => {
+        if (typeof data === "number") return part(data);
+        worker.terminate();
+        done(data);
+      };
+      worker.onerror = (event) => { event.preventDefault(); worker.terminate(); fallback = inSlices({ flow, features, average, bytes, part, done }); };
+      worker.postMessage({ pack, which, bytes, every: REPORT_EVERY });
       return () => { worker.terminate(); fallback(); };
     } catch { /* a policy forbids Workers: slices do it too */ }
   }
-  return inSlices({ flow, features, average, bytes, done });
+  return inSlices({ flow, features, average, bytes, part, done });
 }
 
-function inSlices({ flow, features, average, bytes, done }) {
+function inSlices({ flow, features, average, bytes, part, done }) {
   const { channels: n, gone } = flow.levels[0], masks = choicesOf(n, gone), scores = new Float64Array(masks.length);
   let at = 0, timer;
   const slice = () => {
     const end = performance.now() + SLICE_MS;
     for (; at < masks.length && performance.now() < end; at++)
       scores[at] = psnr(flow.fromFeatures(without(features, average, bitsOf(masks[at], n))), bytes);
-    if (at < masks.length) timer = setTimeout(slice, SLICE_MS);
-    else done(scores);
+    if (at === masks.length) return done(scores);
+    part(at / masks.length);
+    timer = setTimeout(slice, SLICE_MS);
   };
   timer = setTimeout(slice, 0);
   return () => clearTimeout(timer);

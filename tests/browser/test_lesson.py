@@ -120,7 +120,7 @@ def test_the_prediction_is_taken_away(scene: Open) -> None:
 def test_a_half_is_ranked_among_all_and_the_flows_choice_shown(scene: Open) -> None:
     page = scene(4)
     before = canvas(page, ".big canvas")
-    assert page.get_by_role("button", name="Show the flow’s choice").is_disabled()
+    assert page.get_by_role("button", name="The flow’s choice").is_disabled()
     page.locator(".cards:not(.bin) .card").first.drag_to(page.locator(".bin"))
     wait_for(page, "Five more must go")
     assert canvas(page, ".big canvas") != before
@@ -129,8 +129,16 @@ def test_a_half_is_ranked_among_all_and_the_flows_choice_shown(scene: Open) -> N
         page.keyboard.press("Enter")  # the focus goes to the next card
     wait_for(page, "of 924")
     assert "choice=m" in page.url
-    page.get_by_role("button", name="Show the flow’s choice").click()
+    page.get_by_role("button", name="The flow’s choice").click()
     wait_for(page, "The flow’s half ranks")
+    assert page.get_by_text("This flow’s channels").is_visible() and page.get_by_text("(PSNR)").is_visible()
+    page.get_by_role("button", name="Another flow, half fixed").click()
+    page.get_by_text("Another flow’s channels").wait_for()  # other cards, and the page says so
+    decibels = [float(db) for db in re.findall(r"([\d.]+) dB", sentence(page))]
+    assert len(decibels) == 2 and decibels[0] < decibels[1]
+    page.get_by_role("button", name="Start over").click()
+    page.get_by_text("This flow’s channels").wait_for()
+    wait_for(page, "Throw away the six")
 
 
 def test_cards_slide_and_grain_lands_to_the_right(scene: Open) -> None:

@@ -1,8 +1,8 @@
 // Runs the stage's flow on a pack's image and latents; prints what it found as JSON. Arguments: flow.js, pack.
 import { readFileSync } from "node:fs";
 const [, , script, path] = process.argv;
-const { readPack, Flow, choicesOf, redundancy, score } = await import(script);
-const { ownChoice, rankOf } = await import(script.replace("flow.js", "rank.js"));
+const { readPack, Flow, choicesOf, redundancy } = await import(script);
+const { ownChoice, rankOf, scoreAll } = await import(script.replace("flow.js", "rank.js"));
 const { head, floats } = readPack(new Uint8Array(readFileSync(path)));
 const flow = new Flow(head.flow, floats);
 const traces = flow.encode(Float64Array.from(floats(head.x)));
@@ -12,10 +12,11 @@ const back = flow.decode(traces.map((t) => t.noise));
 const first = flow.levels[0], n = first.channels;
 const bytes = flow.quantise(Float64Array.from(floats(head.x))), choices = head.average ? choicesOf(n, first.gone) : [];
 const { features } = flow.encode(flow.dequantise(bytes))[0];
-const scores = choices.map((mask) => score(flow, features, floats(head.average), bytes, mask));
+const parts = [];
+const scores = choices.length ? await new Promise((done) => scoreAll({ flow, features, average: floats(head.average), bytes, part: (share) => parts.push(share), done })) : [];
 console.log(JSON.stringify({
   levels: traces.map((t) => ({ steps: t.steps.map((s) => [...s]), features: [...t.features], kept: t.kept && [...t.kept], noise: [...t.noise],
     logWeights: t.logWeights && [...t.logWeights] })),
-  choices: choices.length, rank: scores.length ? rankOf(scores, first, ownChoice(first)) : null, bitsPerDim: flow.bitsPerDim(traces), decoded: [...decoded], decodedFeatures: inputs.reverse(), back: [...back],
+  choices: choices.length, parts, rank: scores.length ? rankOf(scores, first, ownChoice(first)) : null, bitsPerDim: flow.bitsPerDim(traces), decoded: [...decoded], decodedFeatures: inputs.reverse(), back: [...back],
   redundancy: Array.from({ length: n }, (_, c) => redundancy(traces[0].features.filter((_, i) => i % n === c), first.height, first.width)),
 }));

@@ -129,6 +129,7 @@ def test_a_choice_is_ranked_among_all_of_its_size(tmp_path: Path, name: str) -> 
     found = in_javascript(tmp_path, flow, x, flow.sample_latents(1), ranked=True)
     channels, gone = flow.levels[0].shuffle.order.numel(), flow.latent_shapes()[0][0]
     assert found["choices"] == comb(channels, gone)
+    assert found["parts"] == sorted(found["parts"]) and all(0 < part < 1 for part in found["parts"])
     assert found["rank"] == build.own_rank(flow, quantise(x)[0], average_of(flow)[0])
 
 

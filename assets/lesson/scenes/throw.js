@@ -1,6 +1,6 @@
 // Scene 4: which half of the channels would you throw away? Every answer is ranked among all halves.
-import { el, greyMap, number, ordinal, own, pixels, word } from "../draw.js";
-import { bitsOf, choicesOf, normals, psnr, without } from "../flow.js";
+import { el, greyMap, number, ordinal, own, percent, pixels, word } from "../draw.js";
+import { bitsOf, choicesOf, normals, psnr, score, without } from "../flow.js";
 import { ownChoice, rankOf, scoreAll } from "../rank.js";
 
 const cap = (text) => text[0].toUpperCase() + text.slice(1);
@@ -15,7 +15,9 @@ export const throwing = {
     return 2 * gone === channels ? undefined : `${cap(word(gone))} of ${word(channels)} channels must go. Which?`;
   },
   notes: "Let the class vote on every card. The cards are channels of level 1, in mixed order. A thrown channel is replaced by its average " +
-    "over pictures, and the picture is decoded at once. When the half is gone, the rank among all possible halves appears. Then show the flow's choice.",
+    "over pictures, and the picture is decoded at once. All halves are ranked by its PSNR, that is, by how close it stays to the original. Then show the " +
+    "flow’s choice. Stumbling block: “Another flow, half fixed” shows other cards, of a flow that was trained with that half. Compare decibels there, " +
+    "not ranks: each flow has its own list of halves.",
   more: { page: "latents", query: { level: "1" } },
   cannot: ({ flow }) => flow.levels[0].channels > 12 ? "Level 1 has more than twelve channels: too many halves to rank here." : null,
 
@@ -27,24 +29,26 @@ export const throwing = {
       const features = fixed ? flow.encode(flow.dequantise(image.bytes))[0].features : stage.traces[0].features;
       // The cards' order says nothing of the flow's.
       const mixed = Array.from({ length: n }, (_, i) => i).sort((a, b) => key(a) - key(b));
-      return { name: fixed ? "fixed" : "flow", flow, facts, features, average: floats(facts.average), n, mixed, scores: null, level: flow.levels[0], own: ownChoice(flow.levels[0]) };
+      return { name: fixed ? "fixed" : "flow", flow, facts, features, average: floats(facts.average), n, mixed, scores: null, part: 0, level: flow.levels[0], own: ownChoice(flow.levels[0]) };
     };
-    const mine = which(false), half = mine.level.gone, noun = 2 * half === mine.n ? "half" : "choice", total = choicesOf(mine.n, half).length;
-    let now = mine, thrown = 0, shown = "mine", stopScores = [], fixedOne = null;
+    const mine = which(false), half = mine.level.gone, [noun, nouns] = 2 * half === mine.n ? ["half", "halves"] : ["choice", "choices"], total = choicesOf(mine.n, half).length;
+    const fixedOne = stage.fixed?.levels[0].gone === half ? which(true) : null, ownDecibels = score(mine.flow, mine.features, mine.average, image.bytes, mine.own);
+    let now = mine, thrown = 0, shown = "mine", stopScores = [];
     const count = (mask) => bitsOf(mask, now.n).reduce((a, b) => a + b, 0);
 
     const big = el("canvas", { role: "img", "aria-label": "The picture decoded from the channels that are left" });
     const small = pixels(shape[1], shape[0], (i) => shape[2] === 3 ? image.bytes.subarray(3 * i, 3 * i + 3) : new Array(3).fill(image.bytes[i]));
     const hand = el("div", { className: "cards", role: "group", "aria-label": "Channels" }), bin = el("div", { className: "cards bin", role: "group", "aria-label": "Thrown away" });
-    const left = el("span", {}), strip = el("canvas", { className: "strip", role: "img" }), marks = el("div", { className: "rank-marks" });
-    const showFlow = el("button", { type: "button", onclick: () => reveal("flow") }, "Show the flow’s choice");
-    const showFixed = stage.fixed?.levels[0].gone === half && el("button", { type: "button", onclick: () => reveal("fixed") }, "Show a fixed half");
+    const whose = el("p", { className: "whose" }), left = el("span", {}), strip = el("canvas", { className: "strip", role: "img" }), marks = el("div", { className: "rank-marks" });
+    const showFlow = el("button", { type: "button", onclick: () => reveal("flow") }, "The flow’s choice");
+    const showFixed = fixedOne && el("button", { type: "button", onclick: () => reveal("fixed") }, "Another flow, half fixed");
     const again = el("button", { type: "button", className: "plain", onclick: () => { now = mine; thrown = 0; shown = "mine"; cards(); draw(); } }, "Start over");
     stage.host.append(el("div", { className: "throw" }, el("div", { className: "big" }, big),
-      el("div", { className: "table" }, hand, el("div", { className: "bin-head" }, el("b", {}, "Thrown away"), left), bin,
-        el("div", { className: "score" }, el("figure", {}, small, el("figcaption", {}, "nothing thrown")),
-          el("div", { className: "ranks" }, marks, strip, el("div", { className: "ends" }, el("span", {}, "1st: best"), el("span", {}, ordinal(total))))),
-        el("div", { className: "buttons" }, showFlow, showFixed || null, again))));
+      el("div", { className: "table" }, whose, hand,
+        el("div", { className: "bin-head" }, el("span", {}, el("b", {}, "Thrown away"), ", replaced by their average over pictures"), left), bin,
+        el("div", { className: "score" }, el("figure", {}, small, el("figcaption", {}, "original")),
+          el("div", { className: "ranks" }, marks, strip, el("div", { className: "ends" }, el("span", {}, "1st: closest to the original (PSNR)"), el("span", {}, ordinal(total))))),
+        el("div", { className: "buttons" }, showFlow, showFixed, again))));
 
     const toggle = (channel, byKeyboard) => {
       if (shown !== "mine") { shown = "mine"; if (now !== mine) { now = mine; thrown = 0; cards(); return draw(); } }
@@ -115,22 +119,23 @@ export const throwing = {
       const x = now.flow.fromFeatures(without(now.features, now.average, bitsOf(thrown, now.n))), grey = now.flow.quantise(x), c = shape[2];
       pixels(shape[1], shape[0], (i) => c === 3 ? grey.subarray(3 * i, 3 * i + 3) : new Array(3).fill(grey[i]), big);
       const gone = count(thrown), more = half - gone, done = more === 0;
+      whose.replaceChildren(...now === mine ? [el("b", {}, "This flow’s channels")] : [el("b", {}, "Another flow’s channels"),
+        `, trained with this ${noun}. On ours, trained with its own ${noun}, the test would be unfair.`]);
       left.textContent = done ? `a ${noun}` : `${more} more`;
       showFlow.disabled = !done || shown === "flow";
       if (showFixed) showFixed.disabled = !done || shown === "fixed";
       stage.stage.dataset.left = more;
       const db = psnr(x, image.bytes);
       if (!done) stage.say(gone === 0 ? `These ${word(now.n)} channels hold the picture. Throw away the ${word(half)} it needs least.` : `This is what is left. ${cap(word(more))} more must go.`);
-      else if (!now.scores) stage.say(`Ranking all ${number(total)} choices …`);
+      else if (shown === "fixed") stage.say(`Another flow, its ${noun} fixed, reaches ${db.toFixed(1)} dB PSNR; this flow’s choice ${ownDecibels.toFixed(1)} dB.`);
+      else if (!now.scores) stage.say(`Ranking all ${number(total)} ${nouns} by PSNR: ${percent(now.part)} done.`);
       else {
         const rank = rankOf(now.scores, now.level, thrown), best = Math.max(...now.scores), usual = now.facts.usual;
         const lucky = usual && rank < LUCKY * usual.low ? " Lucky here." : "";
-        if (shown === "mine") stage.say(rank === 1 ? `Your ${noun} ranks 1st of ${number(total)}: none is better.`
-          : `Your ${noun} ranks ${ordinal(rank)} of ${number(total)}, ${(best - db).toFixed(1)} dB below the best.`);
-        else if (shown === "flow") stage.say(usual ? `The flow’s ${noun} ranks ${ordinal(rank)} here; its median over ${usual.images} pictures is ${ordinal(usual.median)}.${lucky}`
+        if (shown === "mine") stage.say(rank === 1 ? `Your ${noun} ranks 1st of ${number(total)} by PSNR: none is better.`
+          : `Your ${noun} ranks ${ordinal(rank)} of ${number(total)} by PSNR, ${(best - db).toFixed(1)} dB below the best.`);
+        else stage.say(usual ? `The flow’s ${noun} ranks ${ordinal(rank)} here; its median over ${usual.images} pictures is ${ordinal(usual.median)}.${lucky}`
           : `The flow’s ${noun} ranks ${ordinal(rank)} of ${number(total)} for this picture.`);
-        else stage.say(usual ? `A flow with a fixed half: ${ordinal(rank)} here, median ${ordinal(usual.median)} over ${usual.images} pictures.`
-          : `A flow with a fixed half: ${ordinal(rank)} of ${number(total)} for this picture.`);
       }
       drawStrip(done);
     };
@@ -144,18 +149,16 @@ export const throwing = {
       }, strip);
       strip.setAttribute("aria-label", sorted ? `All ${total} choices from ${sorted[0].toFixed(1)} to ${sorted.at(-1).toFixed(1)} dB` : "All choices");
       if (!sorted || !done) return;
-      const mark = (mask, text) => {
-        const at = 100 * (rankOf(now.scores, now.level, mask) - 0.5) / total;
-        marks.append(el("span", { style: `left:${at}%`, className: at > 70 ? "end" : "" }, text));
-      };
-      mark(thrown, shown === "mine" ? "yours" : shown === "flow" ? "the flow’s" : "fixed");
+      const rank = rankOf(now.scores, now.level, thrown), at = 100 * (rank - 0.5) / total;
+      const name = shown === "mine" ? "yours" : shown === "flow" ? "the flow’s" : "of its own list";
+      marks.append(el("span", { style: `left:${at}%`, className: at > 60 ? "end" : "" }, shown === "fixed" ? `${ordinal(rank)} ${name}` : `${name}: ${ordinal(rank)}`));
     };
-    const rank = (one) => {
+    const rank = (one, then) => {
       stopScores.push(scoreAll({ pack: stage.bytes, which: one.name, flow: one.flow, features: one.features, average: one.average, bytes: image.bytes,
-        done: (scores) => { one.scores = scores; if (one === now) draw(); } }));
+        part: (share) => { one.part = share; if (one === now && shown !== "fixed" && count(thrown) === half) draw(); },
+        done: (scores) => { one.scores = scores; if (one === now) draw(); then?.(); } }));
     };
     const reveal = (kind) => {
-      if (kind === "fixed" && !fixedOne) rank(fixedOne = which(true));
       const next = kind === "fixed" ? fixedOne : mine;
       shown = kind;
       if (next !== now) { now = next; thrown = now.own; cards(); } else { thrown = now.own; place(); }
@@ -168,7 +171,7 @@ export const throwing = {
     }
     cards();
     draw();
-    rank(mine);
+    rank(mine, () => { if (fixedOne) rank(fixedOne); });
     return { stop: () => stopScores.forEach((stop) => stop()) };
   },
 };
