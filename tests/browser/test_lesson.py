@@ -177,7 +177,7 @@ def test_pictures_are_scored_once_a_guess_is_made(scene: Open) -> None:
     assert page.locator(".amounts b").all_inner_texts() == [""] * 5
     page.get_by_role("button", name="flat grey").click()
     wait_for(page, "bits per value")
-    wait_for(page, "of 8 pictures.")
+    page.get_by_text("of the 8 pictures below").wait_for()
     bits = dict(
         zip(
             page.locator(".kind > span:first-of-type").all_inner_texts(),
@@ -186,6 +186,8 @@ def test_pictures_are_scored_once_a_guess_is_made(scene: Open) -> None:
         )
     )
     assert float(bits["pure noise"]) > float(bits["this picture"]) > 0
+    likeliest = page.locator(".kind", has=page.get_by_text("likeliest", exact=True).and_(page.locator(":visible")))
+    assert bits[likeliest.locator("> span").first.inner_text()] == min(bits.values(), key=float)
     first = page.locator(".amounts b").first.inner_text()
     page.locator(".thumb").nth(2).click()  # the guess stands, the numbers are those of another picture
     number = "document.getElementById('lesson').shadowRoot.querySelector('.amounts b').textContent"

@@ -5,6 +5,7 @@ import { normals, uniforms } from "../flow.js";
 const TILES = 4, SLICE_MS = 8, SEED = 4049;
 /** A bar of so many times the picture's own bits fills the height; what needs more is written, not drawn. */
 const MOST = 2.4;
+const SHORT = "Short bar = few bits per value = likely.";
 
 /** Bytes [pixel][channel] under a Gaussian blur of σ = a twentieth of the height, edges repeated. */
 function blurred(bytes, [height, width, channels]) {
@@ -33,11 +34,11 @@ function shuffled(bytes, [height, width, channels]) {
   });
 }
 
-/** What the flow scores: a word for the link, a name, how it is made of the picture. */
+/** What the flow scores: a word for the link, a name, how it is made of the picture, and why it may need few bits. */
 const KINDS = [
   ["own", "this picture", (bytes) => bytes],
-  ["blurred", "blurred", blurred],
-  ["flat", "flat grey", (bytes) => bytes.slice().fill(Math.round(bytes.reduce((a, b) => a + b, 0) / bytes.length))],
+  ["blurred", "blurred", blurred, "smooth pictures compress well"],
+  ["flat", "flat grey", (bytes) => bytes.slice().fill(Math.round(bytes.reduce((a, b) => a + b, 0) / bytes.length)), "even areas compress well"],
   ["tiles", "shuffled", shuffled],
   ["noise", "pure noise", (bytes) => Uint8Array.from(uniforms(SEED, bytes.length), (u) => 256 * u)],
 ];
@@ -48,8 +49,9 @@ export const likely = {
   votes: KINDS.map(([key, name]) => [key, name]),
   title: "Is a likely picture a real one?",
   keepsChoice: true,                                 // a vote is not about one picture
-  notes: "A flow says how likely any picture is: few bits per value mean likely. Let the class vote for the likeliest of the five, then count. " +
-    "A flow that is trained on faces alone may still find an empty picture likelier than any face: likelihood measures how well a picture compresses.",
+  notes: "A flow says how likely any picture is. Let the class vote for the likeliest of the five, then look at the bars. First stumbling block: a short bar is a " +
+    "likely picture, because likely pictures need few bits. Second: likely does not mean real. Grain cannot be predicted and costs bits in every picture; an " +
+    "even picture has none, so it may need fewer bits than a face, though the flow has seen only faces.",
   more: { page: "likelihood" },
 
   build(stage) {
@@ -58,15 +60,16 @@ export const likely = {
     // Bytes become values as in training: with uniform noise as wide as their bin.
     const score = (bytes) => { const x = Float64Array.from(bytes, (v, i) => (v + noise[i]) / 256 - 0.5); return flow.bitsPerDim(flow.encode(x)); };
     let voted = KINDS.some(([key]) => key === stage.choice) ? stage.choice : "", timer;
+    const caption = el("p", { className: "caption" }, SHORT);
     const columns = KINDS.map(([key, name], k) => {
-      const bar = el("i", { className: "amount" }), value = el("b", {});
+      const bar = el("i", { className: "amount" }), value = el("b", {}), word = el("span", { className: "wide likeliest" }, "likeliest");
       const shown = picture(all[image][k], shape);
       const button = el("button", { type: "button", className: "kind", "aria-pressed": "false", onclick: () => { voted = key; stage.choose(key); draw(); } },
-        shown, el("span", {}, name), el("span", { className: "amounts" }, bar, value));
+        shown, el("span", {}, name), el("span", { className: "amounts" }, bar, value, word));
       return { button, bar, value };
     });
     stage.host.append(el("div", { className: "likely", role: "group", "aria-label": "Which is the likeliest?" }, ...columns.map((one) => one.button)),
-      el("p", { className: "caption" }, "Bits per value: fewer bits mean a likelier picture."));
+      caption);
     const draw = () => {
       columns.forEach((one, k) => one.button.setAttribute("aria-pressed", String(KINDS[k][0] === voted)));
       if (!voted) return stage.say("Which of these does the flow find likeliest? Click it.");
@@ -80,10 +83,11 @@ export const likely = {
       });
       // Against the picture's strongest rival; where the picture wins, that is the second.
       const rival = best || here.indexOf(Math.min(...here.slice(1))), scored = bits.filter((one) => one.length === KINDS.length);
-      const agree = scored.filter((one) => (one[rival] < one[0]) === (best !== 0)).length, name = KINDS[rival][1];
-      const count = scored.length > 1 ? `; in ${agree} of ${scored.length} pictures.` : ".";
-      stage.say(best ? `${name[0].toUpperCase()}${name.slice(1)} is likelier: ${here[rival].toFixed(1)} bits per value against ${here[0].toFixed(1)}${count}`
-        : `This picture is likeliest: ${here[0].toFixed(1)} bits per value against ${here[rival].toFixed(1)}${count}`);
+      const wins = scored.filter((one) => one[rival] < one[0]).length, [, name, , why] = KINDS[rival], first = (text) => text[0].toUpperCase() + text.slice(1);
+      const digits = here[0].toFixed(1) === here[rival].toFixed(1) ? 2 : 1, [own, other] = [here[0], here[rival]].map((v) => v.toFixed(digits));
+      stage.say(best ? `${first(name)} needs ${other} bits per value, this picture ${own}${why ? `: ${why}` : ""}.`
+        : `This picture is likeliest: ${own} bits per value, ${name} needs ${other}.`);
+      if (scored.length > 1) caption.textContent = `${SHORT} ${first(name)} is likelier for ${wins} of the ${scored.length} pictures below.`;
     };
     // The picture that is shown first, then all others, in slices between frames.
     const order = [image, ...images.keys()].filter((one, at, list) => list.indexOf(one) === at);
