@@ -1,6 +1,12 @@
 """One thread and no deadlines: the tests share a small machine."""
 
 import os
+import subprocess
+import sys
+from pathlib import Path
+from shutil import copytree, ignore_patterns
+
+import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -10,3 +16,18 @@ from hypothesis import settings
 torch.set_num_threads(1)
 settings.register_profile("eiwflow", deadline=None, max_examples=25, derandomize=True)
 settings.load_profile("eiwflow")
+
+ROOT = Path(__file__).resolve().parents[1]
+#: Of pip, to build or install a wheel where nothing can be fetched.
+ALONE = ("--no-deps", "--no-index", "--disable-pip-version-check", "--quiet")
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory):
+    """The wheel, built from a copy: a build leaves folders behind in its source."""
+    place = tmp_path_factory.mktemp("wheel")
+    leave_out = ignore_patterns(".*_cache", ".git", "*venv", "runs", "build", "tests", "screenshots", "*.egg-info")
+    copytree(ROOT, place / "source", ignore=leave_out)
+    command = [sys.executable, "-m", "pip", "wheel", *ALONE, "--no-build-isolation", "-w", place, place / "source"]
+    subprocess.run(command, check=True, timeout=300)
+    return next(place.glob("*.whl"))

@@ -11,27 +11,14 @@ import tomllib
 import urllib.request
 import zipfile
 from pathlib import Path
-from shutil import copytree, ignore_patterns
 
 import pytest
 
 from eiwflow import project
 
-ROOT = Path(__file__).resolve().parents[1]
+from .conftest import ALONE, ROOT
+
 FLOW = min((ROOT / "assets" / "checkpoints").glob("*.safetensors")).stem
-#: Of pip, to install a wheel where nothing can be fetched.
-ALONE = ("--no-deps", "--no-index", "--disable-pip-version-check", "--quiet")
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    """The wheel, built from a copy: a build leaves folders behind in its source."""
-    place = tmp_path_factory.mktemp("wheel")
-    leave_out = ignore_patterns(".*_cache", ".git", "*venv", "runs", "build", "tests", "screenshots", "*.egg-info")
-    copytree(ROOT, place / "source", ignore=leave_out)
-    command = [sys.executable, "-m", "pip", "wheel", *ALONE, "--no-build-isolation", "-w", place, place / "source"]
-    subprocess.run(command, check=True, timeout=300)
-    return next(place.glob("*.whl"))
 
 
 @pytest.fixture(scope="module")
