@@ -220,7 +220,10 @@ def test_the_more_is_resampled_the_further_the_picture(scene: Open) -> None:
     page, decibels = scene(8), []
     for name in ("half", "three quarters", "everything"):
         page.get_by_role("button", name=name, exact=True).click()
-        decibels.append(float(sentence(page).split("PSNR ")[1].split(" dB")[0]))
+        off, db = re.findall(r"off by (\d+) grey levels, PSNR ([\d.]+) dB", sentence(page))[0]
+        assert 255 * 10 ** (-float(db) / 20) == pytest.approx(float(off), abs=1)
+        decibels.append(float(db))
+        assert page.get_by_role("button", name=name, exact=True).get_attribute("aria-pressed") == "true"
     assert decibels == sorted(decibels, reverse=True)
     page.get_by_role("button", name="nothing", exact=True).click()
     wait_for(page, "the picture is exact")

@@ -6,8 +6,9 @@ export const resampling = {
   number: 8,
   short: "Half, three quarters, all",
   title: "Throw away half, three quarters, everything.",
-  notes: "Move slowly to one half: level 1 is gone, and hardly anything changes. Between half and three quarters details go. Beyond that the " +
-    "picture becomes another one, still a plausible one: the flow draws what is missing from its prior.",
+  notes: "Move slowly to one half: level 1 is gone. Speckle appears, yet it is the same face. Between half and three quarters, features change. Beyond that it " +
+    "becomes another picture: the flow draws what is missing from its prior. Stumbling block: thrown away does not mean set to zero. The values are resampled, " +
+    "so even with everything gone a complete picture comes out.",
   more: { page: "latents" },
 
   build(stage) {
@@ -23,7 +24,7 @@ export const resampling = {
     after.setAttribute("role", "img");
     after.setAttribute("aria-label", "The picture with latents resampled");
     stage.host.append(el("div", { className: "pair" }, el("figure", {}, before, el("figcaption", {}, "the picture")),
-      el("figure", {}, after, el("figcaption", {}, "with the rest resampled"))));
+      el("figure", {}, after, el("figcaption", {}, "its thrown-away values resampled"))));
     const draw = () => {
       const flow = flows[name];
       let rest = thrown;
@@ -36,16 +37,18 @@ export const resampling = {
       });
       const x = flow.decode(latents), db = psnr(x, image.bytes);
       picture(Uint8Array.from(flow.quantise(x)), shape, after);
-      const word = db > 30 ? "barely visible" : db > 24 ? "details change" : db > 18 ? "parts change" : "another picture";
-      stage.say(thrown === 0 ? "Nothing is resampled: the picture is exact." : `${number(thrown)} of ${number(total)} values resampled: ${word}, PSNR ${db.toFixed(1)} dB.`);
+      const off = 255 * 10 ** (-db / 20);            // root mean square, in grey levels
+      stage.say(thrown === 0 ? "Nothing is resampled: the picture is exact." : `${number(thrown)} of ${number(total)} values resampled: off by ${off.toFixed(0)} grey levels, PSNR ${db.toFixed(1)} dB.`);
+      stops.forEach(([v, button]) => button.setAttribute("aria-pressed", String(v === thrown)));
     };
     const control = slider({ label: "Resampled", min: 0, max: total, step: 1, value: 0, text: (v) => `${Math.round(100 * v / total)} %`,
       onmove: (v) => { stop(); thrown = v; stage.choose(v); draw(); } });
     const set = (v) => { stop(); thrown = v; control.input.value = v; control.show(); draw(); stage.choose(v); };
-    const stops = el("div", { className: "choices", role: "group", "aria-label": "Resample" },
-      ...[["nothing", 0], ["half", total / 2], ["three quarters", 3 * total / 4], ["everything", total]].map(([text, v]) => el("button", { type: "button", onclick: () => set(v) }, text)));
+    const stops = [["nothing", 0], ["half", total / 2], ["three quarters", 3 * total / 4], ["everything", total]]
+      .map(([text, v]) => [v, el("button", { type: "button", onclick: () => set(v) }, text)]);
     const compare = stage.fixed && choices("Flow", [["flow", "flow that sorts"], ["fixed", "fixed half"]], (key) => { name = key; draw(); }, "flow");
-    stage.host.append(control.row, el("div", { className: "buttons centre" }, stops, compare?.row));
+    stage.host.append(el("p", { className: "caption" }, "PSNR: higher is closer; a difference at 30 dB is hard to see."), control.row,
+      el("div", { className: "buttons centre" }, el("div", { className: "choices", role: "group", "aria-label": "Resample" }, ...stops.map(([, button]) => button)), compare?.row));
     const play = () => {
       stop();
       stop = animate((s) => {
