@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -146,8 +147,27 @@ def test_cards_slide_and_grain_lands_to_the_right(scene: Open) -> None:
     move(page, "Sort", 0)
     before = canvas(page, ".scene-5 canvas")
     move(page, "Sort", 1)
-    wait_for(page, "of added grain is factored out")
+    wait_for(page, "Passed on:")
+    passed, of, grain = (int(n) for n in re.findall(r"\d+", sentence(page)))
+    assert 0 < passed <= of and 50 < grain <= 100
     assert canvas(page, ".scene-5 canvas") != before
+    assert page.get_by_text("Bar: spectral redundancy").is_visible()
+
+
+@pytest.mark.parametrize("size", [(1280, 720), (390, 844)])
+def test_no_card_covers_another_on_its_way(scene: Open, size: tuple[int, int]) -> None:
+    page = scene(5, size, reduced_motion="reduce")
+    page.evaluate(
+        """() => { const drawn = CanvasRenderingContext2D.prototype, draw = drawn.drawImage; window.boxes = [];
+        drawn.drawImage = function (image, ...box) { boxes.push(box); return draw.call(this, image, ...box); }; }"""
+    )
+    for part in range(0, 101, 5):
+        page.evaluate("boxes.length = 0")
+        move(page, "Sort", part / 100)
+        boxes = page.evaluate("boxes")
+        assert len(boxes) == 12
+        for (x, y, w, h), (u, v, a, b) in combinations(boxes, 2):
+            assert x + w <= u + 0.01 or u + a <= x + 0.01 or y + h <= v + 0.01 or v + b <= y + 0.01, part
 
 
 def test_the_river_flows_and_the_samples_follow(scene: Open) -> None:

@@ -1,5 +1,5 @@
 // Scene 5: the channels slide into the order of the Shuffle, and the split line falls.
-import { animate, colours, ease, greyMap, mixed, own, percent, slider, surface } from "../draw.js";
+import { animate, colours, ease, el, greyMap, mixed, own, percent, slider, surface } from "../draw.js";
 import { normals } from "../flow.js";
 
 const GRAIN = 2 / 256, DRAWS = 8;
@@ -19,58 +19,80 @@ export const sorting = {
   number: 5,
   short: "Sorted by structure",
   title: "The flow sorts channels by structure.",
-  notes: "The bar under a card is its spectral redundancy, the mean over test pictures: long bars mean structure, short bars look like white noise. " +
-    "Drag the slider: the cards slide into the order the flow uses, and the right half is factored out. Added grain lands mostly there. The order was set before " +
-    "training and the bars are measured after it, so a few tall ones may stand to the right.",
+  notes: "A bar is the spectral redundancy of a channel, the mean over test pictures: tall means structure, zero means white noise. Slide: the " +
+    "cards go into the order that the flow uses, and the right part is factored out. Stumbling block: a few tall bars may stand on the right. The order is " +
+    "one for all pictures and was set before training, by the first batch; training then changed the channels. Grain is measured in each channel’s own spread.",
   more: { page: "entropy", query: { level: "1" } },
 
   build(stage) {
     const level = stage.flow.levels[0], n = level.channels, { kept } = level, { features } = stage.traces[0], of = own(features, n);
     const red = stage.pack.head.flow.redundancy, largest = Math.max(...red, 1e-6);
     const cards = Array.from({ length: n }, (_, c) => greyMap(features, n, c, level.height, level.width, of.middle[c], of.spread[c]));
-    const start = Array.from({ length: n }, (_, c) => c).sort((a, b) => normals(a * 31 + 5, 1)[0] - normals(b * 31 + 5, 1)[0]);
-    const from = new Array(n), to = new Array(n);
-    start.forEach((c, i) => { from[c] = i; });
+    const to = new Array(n), mixedUp = Array.from({ length: n }, (_, c) => c).sort((a, b) => normals(a * 31 + 5, 1)[0] - normals(b * 31 + 5, 1)[0]);
     level.order.forEach((c, i) => { to[c] = i; });
+    const tick = largest > 1 ? 0.5 : largest > 0.3 ? 0.2 : 0.1;
     let t = 0, stopMotion = () => {}, share = null;
     const view = surface(stage.host, (context, width, height) => {
       const ink = colours(stage.stage), small = width < 640, columns = small ? Math.ceil(n / 2) : n, rows = small ? 2 : 1;
-      const gap = small ? 8 : 14, cell = (width - gap * (columns - 1)) / columns, side = Math.min(cell, (height - 60 * rows) / rows / 1.9);
-      const step = Math.min(cell + gap, side + gap), x0 = (width - step * columns + gap) / 2, bar = Math.min(side * 0.9, 120), block = side + bar + 24;
-      const y0 = small ? 20 : Math.max(40, (height - block) / 2 - 10);
-      const x = (slot) => x0 + (slot % columns) * step, y = (slot) => y0 + Math.floor(slot / columns) * (block + 30);
-      for (let c = 0; c < n; c++) {
-        const e = ease(t), px = mixed(x(from[c]), x(to[c]), e), py = mixed(y(from[c]), y(to[c]), e) - Math.sin(Math.PI * e) * (small ? 0 : (c % 3 - 1) * 26);
-        context.drawImage(cards[c], px, py, side, side);
-        context.fillStyle = t > 0.9 && to[c] >= kept ? ink.warm : ink.accent;
-        const high = Math.max(2, Math.max(0, red[c]) / largest * bar);
-        context.fillRect(px, py + side + 6, side, high);
-      }
-      const fall = ease((t - 0.75) / 0.25);
-      if (fall > 0) {
-        context.strokeStyle = ink.ink;
-        context.lineWidth = 3;
+      const font = `${ink.size}px ${ink.sans}`, title = ink.size + 12, left = 2.4 * ink.size, gap = small ? 6 : 10;
+      const cell = (width - left - gap * (columns - 1)) / columns, room = height / rows - title, side = Math.min(cell, room / 2), step = cell + gap;
+      const bar = Math.min(room - side - 10, 3.2 * side), block = title + bar + 6 + side, top = (height - rows * block) / (rows + 1);
+      const x = (slot) => left + (slot % columns) * step + (cell - side) / 2, floor = (row) => top + row * (block + top) + title + bar;
+      // In two rows, of two cards in a column the upper one has the upper lane, so that none crosses another.
+      const from = new Array(n), above = (c, i) => small && i < columns && i + columns < n && to[mixedUp[i + columns]] < to[c];
+      mixedUp.forEach((c, i) => {
+        const under = i >= columns && above(mixedUp[i - columns], i - columns);
+        from[c] = above(c, i) ? i + columns : under ? i - columns : i;
+      });
+      // Every card shrinks into a lane of its own, slides there, and grows again: none ever covers another, or a bar.
+      const up = ease((t - 0.1) / 0.2) - ease((t - 0.7) / 0.2), across = ease((t - 0.3) / 0.4), fall = ease((t - 0.9) / 0.1), lane = height / n;
+      const tall = 1 - ease(t / 0.1) + fall;
+      context.font = font;
+      context.fillStyle = ink.quiet;
+      context.strokeStyle = ink.line;
+      context.lineWidth = 1;
+      context.textAlign = "right";
+      for (let row = 0; row < rows; row++) for (let v = 0; v <= largest; v += tick) {
+        const y = Math.round(floor(row) - v / largest * bar) + 0.5;
+        context.globalAlpha = tall;
+        context.fillText(v.toFixed(1), left - 10, y + 0.35 * ink.size);
         context.beginPath();
-        if (small) { const yy = y0 + block + 8; context.moveTo(0, yy); context.lineTo(width * fall, yy); }
-        else { const xx = x0 + kept * step - gap / 2; context.moveTo(xx, 0); context.lineTo(xx, fall * height); }
+        context.moveTo(left, y);
+        context.lineTo(width, y);
         context.stroke();
-        context.globalAlpha = fall;
-        context.fillStyle = ink.quiet;
-        context.font = `${small ? 16 : 20}px ${ink.sans}`;
-        const base = small ? 14 : y0 - 14;
-        context.textAlign = "left";
-        context.fillText("goes on", x0, base);
-        context.textAlign = "right";
-        context.fillText("factored out", small ? width : x0 + n * step - gap, small ? y0 + block + 26 : base);
-        context.textAlign = "left";
-        context.globalAlpha = 1;
       }
+      context.globalAlpha = 1;
+      for (let c = 0; c < n; c++) {
+        const slot = across < 0.5 ? from[c] : to[c], base = floor(Math.floor(slot / columns));
+        const size = mixed(side, Math.min(side, lane - 2), up), px = mixed(x(from[c]), x(to[c]), across) + (side - size) / 2, py = mixed(base + 6, lane * to[c] + 1, up);
+        context.drawImage(cards[c], px, py, size, size);
+        context.fillStyle = !fall ? ink.quiet : to[c] < kept ? ink.accent : ink.warm;
+        const high = Math.max(2, Math.max(0, red[c]) / largest * bar) * tall;
+        context.fillRect(px, base - high, size, high);
+      }
+      if (fall <= 0) return;
+      context.strokeStyle = ink.ink;
+      context.lineWidth = 3;
+      const split = left + kept * step - gap / 2;
+      context.beginPath();
+      if (!small) { context.moveTo(split, 0); context.lineTo(split, fall * height); }
+      else { const y = floor(0) + side + 6 + top / 2; context.moveTo(0, y); context.lineTo(width * fall, y); }
+      context.stroke();
+      context.globalAlpha = fall;
+      context.font = `600 ${font}`;
+      const name = (text, colour, at, row) => { context.fillStyle = colour; context.fillText(text, at, floor(row) - bar - 14); };
+      context.textAlign = "left";
+      name("passed on", ink.accent, left, 0);
+      context.textAlign = small ? "left" : "right";
+      name("factored out", ink.warm, small ? left : width, rows - 1);
+      context.globalAlpha = 1;
     }, "The channels of level 1 with their spectral redundancy as bars");
+    stage.host.append(el("p", { className: "caption" }, "Bar: spectral redundancy (nats per value), mean over test pictures. Order: one for all, set before training."));
     const say = () => {
-      if (t < 0.98) return stage.say(t < 0.02 ? "Long bars mean structure. Which channels are grain?" : "The order used slides the cards into place …");
+      if (t < 0.98) return stage.say(t < 0.02 ? "Tall bars mean structure. Slide: which channels does the flow pass on?" : "The flow’s order slides the cards into place …");
       share ??= (() => { const r = grainResponse(stage); return level.order.slice(kept).reduce((s, c) => s + r[c], 0) / r.reduce((a, b) => a + b, 0); })();
       const most = [...red.keys()].sort((a, b) => red[b] - red[a]).slice(0, kept), there = most.filter((c) => to[c] < kept).length;
-      stage.say(`${there} of ${kept} structured channels go on; ${percent(share)} of added grain is factored out.`);
+      stage.say(`Passed on: ${there} of the ${kept} tallest bars. Factored out: ${percent(share)} of added grain.`);
     };
     const move = (v) => { t = v; view.redraw(); say(); };
     const control = slider({ label: "Sort", value: 0, text: (v) => `${Math.round(100 * v)} %`, onmove: (v) => { stopMotion(); move(v); stage.choose(v); } });
