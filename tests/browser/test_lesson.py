@@ -81,13 +81,13 @@ def test_the_file_is_small_enough(lesson_file: Path) -> None:
     assert lesson_file.stat().st_size <= MAX_BYTES
 
 
-def test_the_picture_comes_back_without_a_changed_byte(scene: Open) -> None:
+def test_the_picture_comes_back_without_a_changed_value(scene: Open) -> None:
     page = scene(1)
     start = sentence(page)
     page.wait_for_timeout(2000)
     assert sentence(page) != start  # it moves by itself
     move(page, "Time", 1000)
-    wait_for(page, "0 of 768 bytes differ")
+    wait_for(page, "0 of 768 values differ")
 
 
 def test_a_pixel_is_found_again_after_the_squeeze(scene: Open) -> None:
@@ -281,7 +281,8 @@ def test_a_click_draws_new_faces_and_a_temperature_changes_them(scene: Open) -> 
     first = canvas(page, ".wall canvas")
     page.get_by_role("button", name="New faces").click()
     second = canvas(page, ".wall canvas")
-    move(page, "Level 1", 0)
+    move(page, "Level 1", 0.5)
+    wait_for(page, "Level 1 at temperature 0.50: its noise is multiplied by 0.50.")
     assert len({first, second, canvas(page, ".wall canvas")}) == 3
 
 

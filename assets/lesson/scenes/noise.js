@@ -45,15 +45,16 @@ export const noise = {
   number: 1,
   short: "Noise and back",
   title: "A flow turns a picture into noise, and back.",
-  notes: "Ask what is lost on the way. Nothing is: every step can be undone. At each level half of the values leave as noise, and the " +
-    "other half goes on. Stop after level 1: grain has left, and the half that goes on still shows the picture. Then let it run backwards.",
+  notes: "Ask what is lost on the way. Nothing is: every step can be undone, and at the end no value differs (a value is a byte, 0 to 255). A level is a round: a few " +
+    "steps, then half of the values leave as noise; the field says they are factored out. The other half is passed on. Stop after level 1: grain has left, and " +
+    "the half that is passed on still shows the picture. Stumbling block: the grey noise is not random; it is this picture’s own, and with it the way back is exact.",
   more: { page: "levels" },
 
   build(stage) {
     const { levels, start, end, differ, size, channels } = film(stage), total = stage.flow.dimensions;
     const value = Math.sqrt(1 / channels);           // side of one value; a pixel has area 1
     const wide = levels[0].columns * levels[0].level.width * value, high = levels[0].rows * levels[0].level.height * value;
-    const parts = [], ticks = [], add = (seconds, draw, say) => parts.push({ seconds, draw, say });
+    const parts = [], ticks = [], add = (seconds, draw, say, leaves) => parts.push({ seconds, draw, say, leaves });
     const left = (l) => levels.slice(l).reduce((sum, one) => sum + one.noise.length * one.level.height * one.level.width, 0);
     const xOfNoise = levels.map((_, l) => levels.slice(0, l).reduce((x, one) => x + blockWidth(one) + 0.7, 0));
 
@@ -71,7 +72,7 @@ export const noise = {
       g.context.drawImage(map, g.lx + (wide - size) / 2 * g.u, g.ly, size * g.u, size * g.u);
       g.context.globalAlpha = 1;
     };
-    add(0.9, (g) => square(g, start), `${number(total)} values enter the flow.`);
+    add(0.9, (g) => square(g, start), `${size}×${size} pixels, ${channels === 3 ? "3 colours each" : "one grey each"}: ${number(total)} values enter the flow.`);
     levels.forEach((one, l) => {
       const { level, columns, left: keptColumns, right, steps } = one, map = level.width * value, n = level.channels, before = l ? levels[l - 1].kept : null;
       const inner = l ? levels[l - 1] : null, gridBefore = (g, all, alpha) =>
@@ -82,19 +83,19 @@ export const noise = {
         drawNoise(g, l);
         const old = k ? steps[k - 1] : l ? before : start;
         if (l) { gridBefore(g, old, 1); gridBefore(g, step, ease(f)); } else { square(g, old); square(g, step, ease(f)); }
-      }, l ? `Level ${level.number} works on the ${number(left(l))} values that are left.` : `Step ${k + 1} of ${steps.length}: ` +
-        "one half of the channels changes the other."));
+      }, l ? `Level ${level.number}, the next round, works on the ${number(left(l))} values passed on.`
+        : `Level 1 is a round: ${steps.length} steps, then ${number(total - left(1))} of ${number(total)} values leave.`));
       add(l ? 0.4 : 0.9, (g, f) => {
         drawNoise(g, l);
         if (l) gridBefore(g, steps.at(-1), 1 - ease(f)); else square(g, steps.at(-1), 1 - ease(f));
         grid(g.context, one.channels, g.lx, g.ty, columns, map * g.u, undefined, ease(f), 2 * ease(f));
-      }, `The same values, as ${n} channels of ${level.height}×${level.width}.`);
+      }, `The same values as ${n} small pictures of ${level.height}×${level.width}: its channels.`);
       if (!level.order) {
         add(0.9, (g, f) => {
           drawNoise(g, l);
           const x = mixed(g.lx, g.rx + xOfNoise[l] * g.u, ease(f)), y = mixed(g.ty, g.ry, ease(f));
           grid(g.context, one.noise, x, y, columns, map * g.u);
-        }, `The last ${number(left(l))} values are noise too.`);
+        }, `The last ${number(left(l))} values are noise too.`, true);
         return;
       }
       const place = new Array(n);                    // what goes on stands in the columns to the left
@@ -107,17 +108,17 @@ export const noise = {
         const x = mixed(from % columns, to % columns, e), y = mixed(Math.floor(from / columns), Math.floor(to / columns), e);
         g.context.drawImage(channel, g.lx + x * side + 1, g.ty + y * side + 1, side - 2, side - 2);
       });
-      add(l ? 0.7 : 1.3, (g, f) => { drawNoise(g, l); slide(g, f); }, "The Shuffle sorts: structure to the left, grain to the right.");
+      add(l ? 0.7 : 1.3, (g, f) => { drawNoise(g, l); slide(g, f); }, "The Shuffle sorts the channels: structure to the left, grain to the right.");
       add(l ? 0.7 : 1.1, (g, f) => {
         const side = map * g.u, e = ease(f);
         drawNoise(g, l);
         grid(g.context, one.kept, g.lx, g.ty, keptColumns, side, undefined, 1, 2 * (1 - e));
         grid(g.context, one.noise, mixed(g.lx + keptColumns * side, g.rx + xOfNoise[l] * g.u, e), mixed(g.ty, g.ry, e), right, side, undefined, 1, 2 * (1 - e));
-      }, `${number(one.noise.length * level.height * level.width)} values leave as noise.`);
+      }, `${number(one.noise.length * level.height * level.width)} values leave as noise: they are factored out.`, true);
       add(l ? 0.3 : 2.4, (g) => {
         drawNoise(g, l + 1);
         grid(g.context, one.kept, g.lx, g.ty, keptColumns, map * g.u);
-      }, l ? `${number(left(l + 1))} values go on.` : `${number(total - left(1))} values have left as noise. The ${number(left(1))} that go on still show the picture.`);
+      }, l ? `${number(left(l + 1))} values are passed on.` : `${number(total - left(1))} values have left as noise. The ${number(left(1))} passed on still show the picture.`);
     });
     add(0.8, (g) => drawNoise(g, levels.length), `All ${number(total)} values are noise now.`);
     const forward = parts.reduce((sum, part) => sum + part.seconds, 0), length = forward + BACK_S + 0.6;
@@ -125,7 +126,7 @@ export const noise = {
 
     let time = 0, playing = false, stopPlaying = () => {};
     const view = surface(stage.host, (context, width, height) => {
-      const ink = colours(stage.stage), small = width < 640, text = small ? 16 : 18, foot = home ? 4 : text + 14;
+      const ink = colours(stage.stage), small = width < 640, text = ink.size, foot = home ? 4 : text + 14;
       const u = small ? width / (wide + 0.2) : Math.min(width / (2 * wide + 3.4), (height - foot) / Math.max(size, high));
       const g = { context, u, lx: 0, ly: 0, ty: (Math.max(size, high) - high) / 2 * u, rx: width - (wide + 1.4) * u, ry: 0 };
       if (small) Object.assign(g, { u: Math.min(u, (height - 2 * foot - 8) / (size + high)), rx: 0 });
@@ -149,12 +150,12 @@ export const noise = {
         context.fillText(`${number(total - out)} values in the flow`, g.lx, (small ? size * g.u : Math.max(size, high) * g.u) + text + 4);
         context.fillText(`${number(out)} values of noise`, g.rx, (small ? g.ry + high * g.u : Math.max(size, high) * g.u) + text + 4);
       }
-      stage.say(time >= forward + BACK_S ? `And back: ${differ} of ${number(total)} bytes differ.`
+      stage.say(time >= forward + BACK_S ? `And back: ${differ} of ${number(total)} values differ.`
         : time > forward ? "Now every step runs backwards." : part.say);
     }, "A picture on its way through the levels of the flow: the values still in it to the left, noise to the right");
     const leftAt = [];
     let sum = 0;
-    for (const part of parts) { sum += part.seconds; if (/leave as noise|are noise too/.test(part.say)) leftAt.push(sum); }
+    for (const part of parts) { sum += part.seconds; if (part.leaves) leftAt.push(sum); }
     function goneAt(at) { return leftAt.filter((t) => at >= t - 1e-6).length; }
 
     const icon = () => { button.textContent = playing ? "❚❚" : "▶"; button.setAttribute("aria-label", playing ? "Pause" : "Play"); };
@@ -177,7 +178,7 @@ export const noise = {
     const button = el("button", { type: "button", className: "play", onclick: play });
     const bar = el("input", { type: "range", min: 0, max: length, step: 0.01, value: 0, "aria-label": "Time", oninput: () => { pause(); show(+bar.value); } });
     const marks = el("div", { className: "marks", "aria-hidden": "true" },
-      ...[...ticks, [forward, "and back"]].map(([at, text]) => el("span", { style: `left:${100 * at / length}%` }, text)));
+      ...[...ticks, [forward, "back"]].map(([at, text]) => el("span", { style: `left:${100 * at / length}%` }, text)));
     if (!home) stage.host.append(el("div", { className: "time" }, button, el("div", { className: "bar" }, bar, marks)));
     icon();
     if (stage.reduced) show(leftAt[0] + 0.5);

@@ -10,8 +10,9 @@ export const sampling = {
   short: "New faces",
   title: "Noise in, faces out.",
   otherTitle: "Noise in, pictures out.",                // of a flow that was not trained on faces
-  notes: "None of these faces exists. The flow runs backwards from noise. Lower the temperature of one level at a time: level 1 holds grain, " +
-    "the last level decides what kind of face it is.",
+  notes: "None of these faces exists. The flow runs backwards from noise. The temperature of a level is the factor on its noise: 1 as in training, 0 no " +
+    "noise at all. Lower one level at a time: level 1 holds grain, the last level decides what kind of face it is. Stumbling block: a low " +
+    "temperature looks cleaner, but the faces become alike.",
   more: { page: "checkpoint" },
 
   build(stage) {
@@ -44,9 +45,10 @@ export const sampling = {
       stage.say(`${FACES} new pictures, each from ${number(flow.dimensions)} values of noise. Click for more.`);
     };
     const next = () => { seed++; stage.choose(seed); draw(); };
-    const rows = flow.levels.map((level, l) => slider({ label: `Level ${level.number}`, min: 0, max: 1.3, step: 0.05, value: start, text: (v) => `T ${v.toFixed(2)}`,
-      onmove: (v) => { temperatures[l] = v; redraw(l); } }).row);
-    stage.host.append(el("div", { className: "sliders" }, ...rows, el("button", { type: "button", className: "strong", onclick: () => next() }, "New faces")));
+    const rows = flow.levels.map((level, l) => slider({ label: `Level ${level.number}`, min: 0, max: 1.3, step: 0.05, value: start, text: (v) => v.toFixed(2),
+      onmove: (v) => { temperatures[l] = v; redraw(l); stage.say(`Level ${level.number} at temperature ${v.toFixed(2)}: its noise is ${v ? `multiplied by ${v.toFixed(2)}` : "gone"}.`); } }).row);
+    stage.host.append(el("p", { className: "caption" }, "Temperature: the factor on a level’s noise. 1 as in training, 0 no noise."),
+      el("div", { className: "sliders" }, ...rows, el("button", { type: "button", className: "strong", onclick: () => next() }, "New faces")));
     draw();
     return { play: next, stop: () => clearTimeout(timer) };
   },
