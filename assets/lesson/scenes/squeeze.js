@@ -1,28 +1,28 @@
 // Scene 2: the squeeze, a rearrangement of values that a slider runs.
-import { animate, colours, ease, el, mixed, number, picture, slider, surface } from "../draw.js";
+import { animate, colours, ease, el, mixed, number, picture, slider, surface, word } from "../draw.js";
 
 export const squeezing = {
   number: 2,
   short: "Squeeze",
   title: "Squeeze: one picture becomes many small ones.",
-  notes: "Point at one pixel and ask where its values go. Each 2×2 patch gives one pixel to each of four small pictures, and each colour " +
-    "becomes a channel of its own. Nothing is computed; values only move. More channels give the next steps more to choose from.",
+  notes: "Point at one pixel and ask where its values go. Each 2×2 patch gives one pixel to each of four small pictures, and each colour becomes a picture of its " +
+    "own; each small picture is called a channel. Stumbling block: nothing is computed and nothing gets lost; values only move. More channels give the next " +
+    "steps more to choose from.",
   more: { page: "levels" },
 
   build(stage) {
     const { flow, images, image, pack } = stage, [channels, size] = flow.shape, bytes = images[image].bytes;
-    const small = size / 2, columns = channels === 3 ? 4 : 2, value = Math.sqrt(1 / channels), side = small * value;
+    const small = size / 2, [columns, rows] = channels === 3 ? [4, 3] : [2, 2], value = Math.sqrt(1 / channels), side = small * value;
     const before = `${size}×${size}×${channels}`, after = `${small}×${small}×${4 * channels}`;
-    let t = 0, picked = null, stopMotion = () => {};
+    let t = 0, picked = null, gap = 1, stopMotion = () => {};
 
     // Where the value of channel c at (row, col) stands at time t, in pixels of the picture: x, y and side.
     const place = (c, row, col) => {
       const i = row & 1, j = col & 1, r = row >> 1, q = col >> 1, one = ease(Math.min(1, 2 * t)), two = ease(Math.max(0, 2 * t - 1));
-      const gap = 0.9, x1 = mixed(col, j * (small + gap) + q, one), y1 = mixed(row, i * (small + gap) + r, one);
-      const cell = 2 * i + j, x2 = channels === 3 ? cell * (side + gap) + q * value : x1, y2 = channels === 3 ? c * (side + gap) + r * value : y1;
+      const x1 = mixed(col, j * (small + gap) + q, one), y1 = mixed(row, i * (small + gap) + r, one);
+      const cell = 2 * i + j, x2 = channels === 3 ? cell * (side + gap) + q * value : x1, y2 = gap + (channels === 3 ? c * (side + gap) + r * value : y1);
       return [mixed(x1, x2, two), mixed(y1, y2, two), mixed(1, value, two)];
     };
-    const wide = Math.max(size + 0.9, columns * (side + 0.9));
     const original = el("div", { className: "original" });
     const shown = picture(bytes, pack.head.shape);
     shown.setAttribute("role", "img");
@@ -31,8 +31,10 @@ export const squeezing = {
     const right = el("div", { className: "room" });
     stage.host.append(el("div", { className: "pair" }, original, right));
     const view = surface(right, (context, width, height) => {
-      const u = Math.min(width / wide, height / wide), ink = colours(stage.stage);
-      const dx = (width - wide * u) / 2, dy = (height - wide * u) / 2;
+      const ink = colours(stage.stage), line = 1.15 * ink.size;  // there is room for a channel's number above it
+      const u = Math.min((width - columns * line) / (columns * side), (height - rows * line) / (rows * side), (Math.min(width, height) - line) / size);
+      gap = line / u;
+      const dx = (width - Math.max(size * u + line, columns * (side * u + line))) / 2, dy = (height - Math.max(size * u + line, rows * (side * u + line))) / 2;
       context.globalCompositeOperation = channels === 3 ? "lighter" : "source-over";
       for (let row = 0; row < size; row++) for (let col = 0; col < size; col++) for (let c = 0; c < channels; c++) {
         const v = bytes[(row * size + col) * channels + c], [x, y, s] = place(c, row, col);
@@ -41,6 +43,14 @@ export const squeezing = {
         context.fillRect(x0, y0, Math.max(1, Math.round(dx + (x + s) * u) - x0), Math.max(1, Math.round(dy + (y + s) * u) - y0));
       }
       context.globalCompositeOperation = "source-over";
+      context.font = `${ink.size}px ${ink.sans}`;
+      context.fillStyle = ink.ink;
+      context.globalAlpha = ease((t - 0.85) / 0.15);
+      for (let n = 0; n < 4; n++) for (let c = 0; c < channels; c++) {
+        const [x, y] = place(c, n >> 1, n & 1);
+        context.fillText(4 * c + n + 1, dx + x * u, dy + y * u - 5);
+      }
+      context.globalAlpha = 1;
       if (picked) for (let c = 0; c < channels; c++) {
         const [x, y, s] = place(c, ...picked);
         context.lineWidth = 5;
@@ -59,7 +69,7 @@ export const squeezing = {
         const list = Array.from({ length: channels }, (_, c) => 4 * c + n + 1);
         stage.say(`Pixel (${row + 1}, ${col + 1}) went to channel${channels > 1 ? "s" : ""} ${list.join(", ")}.`);
       } else stage.say(t < 0.02 ? `${before} = ${number(flow.dimensions)} values. Drag to squeeze.`
-        : t > 0.98 ? `${before} became ${after}: the same ${number(flow.dimensions)} values.` : "Each pixel of a 2×2 patch goes to another small picture.");
+        : t > 0.98 ? `${before} became ${after}: the same ${number(flow.dimensions)} values in ${word(4 * channels)} channels.` : "Each pixel of a 2×2 patch goes to another small picture.");
     };
     const pick = (at) => {
       picked = at;
