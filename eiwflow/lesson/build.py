@@ -12,11 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .. import project
+from .. import checkpoint, project
 from ..analysis.attributes import attribute_values, directions, measure_attributes
 from ..analysis.record import load_record
 from ..analysis.shuffle import rank_river
-from ..checkpoint import Checkpoint
 from ..data import ImageData
 from ..flow import MultiScaleFlow
 from ..flow.information import redundancy
@@ -31,6 +30,8 @@ AVERAGED, RANKED = 256, 50
 ATTRIBUTE_IMAGES, QUICK_ATTRIBUTE_IMAGES = 4000, 1000
 #: Decoded images a batch, of the 924 halves.
 BATCH = 462
+#: Moments of a training with a fixed half that the lesson stops at.
+STOPS = 12
 
 
 def at_bin_centres(images: Tensor) -> Tensor:
@@ -39,7 +40,7 @@ def at_bin_centres(images: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def flow_facts(pack: Pack, loaded: Checkpoint, images: Tensor) -> dict[str, Any]:
+def flow_facts(pack: Pack, loaded: checkpoint.Checkpoint, images: Tensor) -> dict[str, Any]:
     """Return a flow's structure with what the stage says of it.
 
     Args:
@@ -164,15 +165,20 @@ def attribute_facts(
 
 
 def river_facts(pack: Pack, path: Path) -> dict[str, Any] | None:
-    """Return the ranks of the channels of level 1 over a training whose half was fixed, and a few samples."""
+    """Return the ranks of the channels of level 1 over a training whose half was fixed, and a few samples.
+
+    The samples are those at :data:`STOPS` recording steps, the first and the last among them.
+    """
     record = load_record(path)
     if record is None:
         return None
     river = rank_river(record, 1)
     steps = river.steps.tolist()
-    shown = sorted({min(record.samples, key=lambda step: abs(step - wanted)) for wanted in steps[:: len(steps) // 11]})
+    wanted = [steps[i] for i in np.linspace(0, len(steps) - 1, STOPS).round().astype(int)]
+    shown = sorted({min(record.samples, key=lambda step: abs(step - one)) for one in wanted})
     return {
         "name": path.stem,
+        "order": checkpoint.load(path).info.config.order,
         "steps": steps,
         "ranks": river.ranks.tolist(),
         "kept": river.kept.tolist(),
@@ -223,7 +229,9 @@ def _rounded(x: Tensor) -> list[float]:
     return [round(value, 5) for value in x.double().tolist()]
 
 
-def build(loaded: Checkpoint, images: Tensor, shown: Sequence[int], fixed: Checkpoint | None = None) -> Pack:
+def build(
+    loaded: checkpoint.Checkpoint, images: Tensor, shown: Sequence[int], fixed: checkpoint.Checkpoint | None = None
+) -> Pack:
     """Return the pack of a flow.
 
     Args:
@@ -255,7 +263,7 @@ def add_grain(pack: Pack, images: ImageData) -> None:
         image["grain"] = round(float(grains[image["number"]]), 3)
 
 
-def build_for(loaded: Checkpoint, path: Path | None = None, whole: bool = True) -> Pack:
+def build_for(loaded: checkpoint.Checkpoint, path: Path | None = None, whole: bool = True) -> Pack:
     """Return the pack of any flow, on the bundled images that it was trained on, or on faces.
 
     A flow of the lesson's own faces gets all scenes; of any other, those that need no known attributes.
@@ -270,7 +278,7 @@ def build_for(loaded: Checkpoint, path: Path | None = None, whole: bool = True) 
         DataError: there are no such images.
 
     """
-    from .. import checkpoint, data
+    from .. import data
     from . import default
 
     check(loaded.flow)

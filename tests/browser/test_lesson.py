@@ -173,21 +173,28 @@ def test_no_card_covers_another_on_its_way(scene: Open, size: tuple[int, int]) -
 def test_the_river_flows_and_the_samples_follow(scene: Open) -> None:
     page = scene(6, choice="0")
     wait_for(page, "Step 0:")
+    wait_for(page, "by chance 3.")
     before, first = canvas(page, ".room canvas"), page.locator(".river img").get_attribute("src")
-    move(page, "Training", 47)
-    assert canvas(page, ".room canvas") != before
-    assert page.locator(".river img").get_attribute("src") != first
-    assert not sentence(page).startswith("Step 0:")
+    last = int(page.get_by_label("Training", exact=True).get_attribute("max") or 0)
+    for stop in range(last + 1):
+        move(page, "Training", stop)
+        step = re.findall(r"Step ([\d,]+):", sentence(page))[0]
+        assert page.locator(".river figcaption").inner_text() == f"samples, step {step}"  # of the step that is shown
+    assert canvas(page, ".room canvas") != before and page.locator(".river img").get_attribute("src") != first
+    assert step == "3,000"
 
 
 def test_another_recording_has_its_own_measured_headline(scene: Open) -> None:
     page = scene(6, reduced_motion="reduce")
-    wait_for(page, "at the start")
+    wait_for(page, "start")
     names = page.get_by_role("group", name="Recording").get_by_role("button")
     for button in names.all():
         button.click()
-        rebuilt, before = (int(n) for n in re.findall(r": (\d+) of .* start (\d+)", sentence(page))[0])
+        rebuilt, before, chance = (
+            int(n) for n in re.findall(r": (\d+) of .*start (\d+), chance (\d+)", sentence(page))[0]
+        )
         assert ("must rebuild" in page.locator("h1").inner_text()) == (rebuilt - before > 1)
+        assert chance == 3 and page.get_by_text("least variance").is_visible()
     assert names.count() > 1 and "choice=r" in page.url
 
 

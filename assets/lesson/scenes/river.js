@@ -1,9 +1,19 @@
 // Scene 6: the rank of every channel over a training whose half was fixed in advance.
-import { animate, choices, colours, el, number, slider, surface } from "../draw.js";
+import { animate, choices, colours, el, number, slider, surface, word } from "../draw.js";
 
 /** How many channels that go on are among the structured ones, at a recording step. */
 const good = ({ kept, ranks }, i) => { const half = kept.filter(Boolean).length; return kept.reduce((sum, keeps, c) => sum + (keeps && ranks[i][c] < half ? 1 : 0), 0); };
 const gain = (one) => one ? good(one, one.steps.length - 1) - good(one, 0) : 0;
+
+/** How many by chance: channels that go on and structured ones are as many, and each could be any. */
+const byChance = ({ kept }) => { const half = kept.filter(Boolean).length, mean = half * half / kept.length; return Number.isInteger(mean) ? mean : mean.toFixed(1); };
+
+/** What the fixed half is, by the word of the order. */
+const HALVES = {
+  "variance-reversed": (half) => `the ${half} channels of least variance at the start, a poor guess on purpose`,
+  variance: (half) => `the ${half} channels of most variance at the start`,
+  random: (half) => `${half} channels drawn at random`,
+};
 
 /** Which recording is shown: the one that was chosen, or else the first, where the order is rebuilt most. */
 const shownAt = (stage) => Math.min(stage.pack.head.rivers.length - 1, +(/^r(\d+)/.exec(stage.choice)?.[1] ?? 0));
@@ -13,70 +23,82 @@ export const river = {
   noPicture: true,
   short: "Fixed in advance",
   title: "Fix the half in advance, and training must rebuild the order.",
-  titleOf: (stage) => gain(stage.pack.head.rivers?.[shownAt(stage)]) > 1 ? undefined : "Fix the half in advance: this training leaves the order as it was.",
-  notes: "Here the flow keeps the first half of the channels by their number, whatever they hold. Play the training: lines are channels, the top is " +
+  titleOf: (stage) => gain(stage.pack.head.rivers?.[shownAt(stage)]) > 1 ? undefined : "Fix the half in advance: this training does not rebuild the order.",
+  notes: "Here the flow passes on a half that was fixed in advance, whatever it holds. Play the training: lines are channels, the top is " +
     "structure. To do what the sorting flow does, training has to lift the blue lines above the dashed one. Read off how far it gets; then switch to " +
-    "the other recordings: where enough structure was kept from the start, nothing is rebuilt.",
+    "the other recording. Stumbling block: the letters start below chance, because the fixed half was chosen badly on purpose; the faces start at chance " +
+    "and stay there. Steps are on a log scale: most of the picture is the first few hundred.",
   more: { page: "shuffle" },
   cannot: ({ pack }) => pack.head.rivers?.length ? null : "There is no record of a training with a fixed half here.",
 
   build(stage) {
-    const { head, blob } = stage.pack, { steps, ranks, kept, samples } = head.rivers[shownAt(stage)], n = kept.length, last = steps.length - 1;
+    const { head, blob } = stage.pack, here = head.rivers[shownAt(stage)], { steps, ranks, kept } = here, n = kept.length, end = steps.at(-1);
     const half = kept.filter(Boolean).length;
-    let at = 0, stop = () => {};
+    // The slider stops where there are samples, so that picture, lines and sentence are of one step.
+    const stops = here.samples.map(({ step, webp }) => ({ step, at: steps.findLastIndex((one) => one <= step), url: URL.createObjectURL(new Blob([blob(webp)], { type: "image/webp" })) }));
+    const last = stops.length - 1;
+    let now = 0, stop = () => {};
     const room = el("div", { className: "room" }), image = el("img", { alt: "" }), caption = el("figcaption", {});
     stage.host.append(el("div", { className: "river" }, room, el("figure", {}, image, caption)));
-    const films = samples.map((one) => ({ step: one.step, url: URL.createObjectURL(new Blob([blob(one.webp)], { type: "image/webp" })) }));
     const view = surface(room, (context, width, height) => {
-      const ink = colours(stage.stage), pad = 8, left = 120, right = 12, bottom = 30, gap = (height - bottom - 2 * pad) / n;
-      const x = (i) => left + (width - left - right) * i / last, y = (rank) => pad + gap * (rank + 0.5);
-      context.font = `${width < 500 ? 16 : 18}px ${ink.sans}`;
-      context.fillStyle = ink.quiet;
-      context.fillText("structure", 0, y(0) + 6);
-      context.fillText("noise", 0, y(n - 1) + 6);
-      context.fillText("step 0", left, height - 6);
-      context.textAlign = "right";
-      context.fillText(`step ${number(steps[last])}`, width - right, height - 6);
-      context.textAlign = "left";
+      const ink = colours(stage.stage), size = (words) => context.measureText(words).width;
+      context.font = `${ink.size}px ${ink.sans}`;
+      const pad = 8, left = size("structure") + 26, right = 12, bottom = 2.6 * ink.size, gap = (height - bottom - 2 * pad) / n;
+      const x = (step) => left + (width - left - right) * Math.log1p(step) / Math.log1p(end), y = (rank) => pad + gap * (rank + 0.5), middle = pad + gap * half;
+      const { at } = stops[now], text = (words, colour, px, py) => { context.fillStyle = colour; context.fillText(words, px, py); };
+      text("structure", ink.quiet, 0, y(0) + 6);
+      text("noise", ink.quiet, 0, y(n - 1) + 6);
+      const base = height - bottom + ink.size;
+      text(number(end), ink.quiet, width - size(number(end)), base);
+      for (let step = 0, free = 0; step < end; step = step ? 10 * step : 1) {
+        const wide = size(number(step)), from = x(step) - wide / 2;
+        if (from < free || from + wide + 10 > width - size(number(end))) continue;
+        text(number(step), ink.quiet, from, base);
+        free = from + wide + 10;
+      }
+      const title = "training step (log scale)";
+      text(title, ink.quiet, (left + width - size(title)) / 2, height - 0.3 * ink.size);
       context.setLineDash([6, 5]);
       context.strokeStyle = ink.ink;
       context.lineWidth = 2;
       context.beginPath();
-      context.moveTo(left - 10, pad + gap * half);
-      context.lineTo(width, pad + gap * half);
+      context.moveTo(left - 10, middle);
+      context.lineTo(width, middle);
       context.stroke();
       context.setLineDash([]);
       for (let c = 0; c < n; c++) {
         context.strokeStyle = kept[c] ? ink.accent : ink.warm;
-        context.lineWidth = 5;
+        context.lineWidth = Math.min(5, 0.3 * gap);
         context.lineJoin = "round";
         context.beginPath();
-        for (let i = 0; i <= at; i++) context.lineTo(x(i), y(ranks[i][c]));
+        for (let i = 0; i <= at; i++) context.lineTo(x(steps[i]), y(ranks[i][c]));
         context.stroke();
         context.fillStyle = context.strokeStyle;
         context.beginPath();
-        context.arc(x(at), y(ranks[at][c]), 8, 0, 7);
+        context.arc(x(steps[at]), y(ranks[at][c]), Math.min(8, 0.42 * gap), 0, 7);
         context.fill();
       }
-    }, "The rank of every channel by structure over the training; blue channels are kept, orange ones factored out");
+    }, "The rank of every channel by structure over the training; blue channels are passed on, orange ones factored out");
     const draw = () => {
+      const { step, at, url } = stops[now];
       view.redraw();
-      const film = films.filter((one) => one.step <= steps[at]).at(-1);
-      if (film && image.src !== film.url) { image.src = film.url; image.alt = `Samples at step ${film.step}`; caption.textContent = `samples, step ${number(film.step)}`; }
-      const here = head.rivers[shownAt(stage)];
-      stage.say(at ? `Step ${number(steps[at])}: ${good(here, at)} of the ${half} kept channels (blue) hold structure; at the start ${good(here, 0)}.`
-        : `Step 0: ${good(here, 0)} of the ${half} kept channels (blue) are in the structured half.`);
+      image.src = url;
+      image.alt = `Samples at step ${step}`;
+      caption.textContent = `samples, step ${number(step)}`;
+      const said = `Step ${number(step)}: ${good(here, at)} of ${half} blue channels in the structured half`;
+      stage.say(at ? `${said} (start ${good(here, 0)}, chance ${byChance(here)}).` : `${said}; by chance ${byChance(here)}.`);
     };
-    const control = slider({ label: "Training", min: 0, max: last, step: 1, value: 0, text: (v) => `step ${number(steps[v])}`, onmove: (v) => { stop(); at = v; draw(); stage.choose(`r${shownAt(stage)}.${v}`); } });
+    const control = slider({ label: "Training", min: 0, max: last, step: 1, value: 0, text: (v) => `step ${number(stops[v].step)}`, onmove: (v) => { stop(); now = v; draw(); stage.choose(`r${shownAt(stage)}.${v}`); } });
     const names = head.rivers.map((one, k) => [String(k), one.name.split("-")[0].replace(/\d+$/, "")]);
     const which = names.length > 1 && choices("Recording", names, (k) => { stage.choose(`r${k}`); stage.show(); }, String(shownAt(stage)));
-    stage.host.append(control.row, ...(which ? [which.row] : []));
-    const set = (v) => { at = v; control.input.value = v; control.show(); draw(); };
-    const play = () => { stop(); stop = animate((s) => { const v = Math.min(last, Math.floor(s * last / 7)); if (v !== at || !v) set(v); return v < last; }); };
+    const fixed = `Blue is passed on: ${HALVES[here.order]?.(word(half)) ?? `${word(half)} channels by their number`}.`;
+    stage.host.append(control.row, el("div", { className: "recordings" }, which ? which.row : null, el("p", { className: "caption" }, fixed)));
+    const set = (v) => { now = v; control.input.value = v; control.show(); draw(); };
+    const play = () => { stop(); stop = animate((s) => { const v = Math.min(last, Math.floor(s * last / 7)); if (v !== now || !v) set(v); return v < last; }); };
     const asked = stage.choice.split(".")[1] ?? (/^\d+$/.test(stage.choice) ? stage.choice : undefined);
     if (asked !== undefined) set(Math.min(last, Math.max(0, Math.round(+asked) || 0)));
     else if (stage.reduced) set(last);
     else play();
-    return { play, stop: () => { stop(); view.stop(); films.forEach((one) => URL.revokeObjectURL(one.url)); } };
+    return { play, stop: () => { stop(); view.stop(); stops.forEach((one) => URL.revokeObjectURL(one.url)); } };
   },
 };
