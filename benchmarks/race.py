@@ -23,10 +23,10 @@ from eiwflow import data
 from eiwflow.data import ImageData, fixed_crops, to_tensor
 from eiwflow.flow import FlowConfig, MultiScaleFlow, dequantise, to_bits_per_dim
 from eiwflow.training.batches import training_batch
-from eiwflow.training.loop import INIT_IMAGES, averaging
 from eiwflow.training.memory import channels_last
 from eiwflow.training.optimiser import Muon, optimisers, set_learning_rate
 from eiwflow.training.recipe import Recipe
+from eiwflow.training.trainer import INIT_IMAGES, averaging
 
 SIZE, DIMENSIONS = (32, 32), 3072
 #: This project's defaults but for the batch, half of the images mirrored as for the bundled flows.

@@ -24,10 +24,10 @@ from eiwflow.checkpoint import load, save
 from eiwflow.cli import commands
 from eiwflow.cli.parser import build_parser
 from eiwflow.flow import MultiScaleFlow, quantise
-from eiwflow.training import loop
+from eiwflow.training import trainer as trainer_module
 from eiwflow.training.failures import TrainingFailed
 from eiwflow.training.presets import PRESETS
-from eiwflow.training.run import RunDirectory
+from eiwflow.training.run_directory import RunDirectory
 from tests.training.tiny import (
     numbers,
     same_tensors,
@@ -225,9 +225,9 @@ def test_images_that_the_levels_do_not_divide_are_padded_alike_when_begun_and_wh
     arguments = ["train", *TINY, "--levels", 1, "--data", place / "eighteen.npz", "--iterations", 4]
     whole = Path(printed(*arguments, "--out", place / "runs").strip())
     recipe, command = RunDirectory.open(whole).config()
-    assert loop.load_data(recipe).size == (18, 18), "two divides eighteen"
+    assert trainer_module.load_data(recipe).size == (18, 18), "two divides eighteen"
     halved = RunDirectory.create(place / "runs", recipe, command)
-    loop.train(halved, progress=lambda step, _: os.kill(os.getpid(), signal.SIGTERM) if step == 2 else None)
+    trainer_module.train(halved, progress=lambda step, _: os.kill(os.getpid(), signal.SIGTERM) if step == 2 else None)
     assert printed("train", "--resume", halved.path) == f"{halved.path}\n"
     ours, theirs = (load(run / "checkpoints" / "last.safetensors") for run in (whole, halved.path))
     assert same_tensors(ours.flow.state_dict(), theirs.flow.state_dict())
@@ -238,8 +238,8 @@ def test_a_training_that_fails_ends_with_1_and_a_sentence(place, monkeypatch):
         return torch.full((8, 3, 8, 8), float("nan"))
 
     run = RunDirectory.create(place / "runs", tiny_recipe(4, str(place / "planes.npz")), "")
-    whole = loop.training_batch
-    monkeypatch.setattr(loop, "training_batch", lambda *args: not_finite() if args[4] == 2 else whole(*args))
+    whole = trainer_module.training_batch
+    monkeypatch.setattr(trainer_module, "training_batch", lambda *args: not_finite() if args[4] == 2 else whole(*args))
     code, out, err = run_main("train", "--resume", run.path)
     assert (code, out) == (1, "")
     assert err == "eiwflow train: At step 3 bits/dim was not finite, first in level 1.\n"
@@ -488,7 +488,7 @@ def test_the_command_of_a_bundled_flow_trains_its_recipe(path, tmp_path, monkeyp
         asked.append(run.config()[0])
         raise TrainingFailed("Seen.")
 
-    monkeypatch.setattr(loop, "train", train)
+    monkeypatch.setattr(trainer_module, "train", train)
     code, _, _ = run_main(*shlex.split(info.command)[3:], "--out", tmp_path)
     recipe = asked[0].to_dict()
     assert code == 1
@@ -663,7 +663,7 @@ def test_a_terminal_of_few_letters_and_a_full_one_are_answered(place):
 
 
 def test_a_wrong_setting_is_refused_before_data_are_fetched(monkeypatch):
-    monkeypatch.setattr(loop, "load_data", lambda recipe: pytest.fail("data were fetched"))
+    monkeypatch.setattr(trainer_module, "load_data", lambda recipe: pytest.fail("data were fetched"))
     for words in (["--learning-rate", "nan"], ["--split", "best"], ["--batch", "0"]):
         refused("train", "--data", "celeba", *words)
 

@@ -116,7 +116,7 @@ def test_a_module_imports_only_what_its_part_may(name):
 
 def test_analysis_reads_what_trainings_leave_and_never_trains():
     of_training = {target for name in MODULES if part_of(name) == "analysis" for target in ours(name)}
-    files = {"eiwflow.training.run"}
+    files = {"eiwflow.training.run_directory"}
     assert {target for target in of_training if part_of(target) == "training"} <= files
 
 
@@ -219,7 +219,7 @@ def test_the_server_starts_torch_before_a_visitor_comes():
         "from eiwflow.ui import loaders\n"
         "async def serve():\n"
         "    async with loaders.while_the_server_runs(app):\n"
-        "        while 'eiwflow.training.run' not in sys.modules: await asyncio.sleep(0.1)\n"
+        "        while 'eiwflow.training.run_directory' not in sys.modules: await asyncio.sleep(0.1)\n"
         "asyncio.run(serve())"
     )
     done = python(script)

@@ -10,7 +10,7 @@ from typing import Any, TypeGuard
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-from ..training.run import RunDirectory
+from ..training.run_directory import RunDirectory
 from .words.numbers import fixed
 
 #: The smoothed curve is a running mean under a Gaussian of this part of the points.

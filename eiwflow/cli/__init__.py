@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from ..flow import ConfigError, NonFiniteError, ShapeError
     from ..study.file import StudyError
     from ..training.failures import TrainingFailed, of_memory
-    from ..training.run import RunError
+    from ..training.run_directory import RunError
 
     refusals = (
         CheckpointError,

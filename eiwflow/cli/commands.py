@@ -58,8 +58,8 @@ def train_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
 def _train_first(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any], str]:
     from tqdm import tqdm
 
-    from ..training.loop import choose_device, train
-    from ..training.run import RunDirectory, RunError
+    from ..training.run_directory import RunDirectory, RunError
+    from ..training.trainer import choose_device, train
 
     device = choose_device(options.device, team.local_rank)
     if options.resume is not None:
@@ -81,7 +81,7 @@ def _train_first(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any
 
 
 def _train_beside(options: argparse.Namespace, team: Team) -> None:
-    from ..training.loop import choose_device, follow
+    from ..training.trainer import choose_device, follow
 
     device = choose_device(options.device, team.local_rank)
     if (recipe := team.share(None)) is not None:
@@ -90,9 +90,9 @@ def _train_beside(options: argparse.Namespace, team: Team) -> None:
 
 def _new_run(options: argparse.Namespace, team: Team) -> tuple[Any, ImageData]:
     from ..data import DataError
-    from ..training.loop import load_data
     from ..training.recipe import Recipe
-    from ..training.run import RunDirectory, runs_root
+    from ..training.run_directory import RunDirectory, runs_root
+    from ..training.trainer import load_data
 
     settings = {**preset_settings(options.preset, options.data), **_given(options, *_RECIPE_OPTIONS)}
     size = _given(options, "size").get("size", settings.get("size", 32))
@@ -114,7 +114,7 @@ def study_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     if options.line:
         return _study_line()
     if options.out is None:
-        from ..training.run import RunError
+        from ..training.run_directory import RunError
 
         raise RunError("--out is missing; name the folder of the study.")
     if options.report:

@@ -28,7 +28,7 @@ from PIL import Image
 from .. import files, project
 from ..analysis.record import TrainingRecord, training_record
 from ..flow import ConfigError
-from ..training.run import MAX_SAMPLES, RunDirectory
+from ..training.run_directory import MAX_SAMPLES, RunDirectory
 from .recipe import AGAIN, Arm, StudyRecipe, title
 
 FORMAT, VERSION = "eiwflow-study", 2

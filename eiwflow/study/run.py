@@ -32,9 +32,9 @@ from ..flow.threads import one_thread
 from ..training import lock, process
 from ..training.bench import seconds_per_step
 from ..training.failures import TrainingFailed
-from ..training.loop import load_data, train
 from ..training.recipe import Recipe, Recording
-from ..training.run import RunDirectory, RunError, RunState, WorkFolder
+from ..training.run_directory import RunDirectory, RunError, RunState, WorkFolder
+from ..training.trainer import load_data, train
 from .file import (
     FORMAT,
     MAX_BYTES,

@@ -60,7 +60,7 @@ def _work(options: argparse.Namespace) -> int:
     from ..data import DataError
     from ..flow import ConfigError
     from ..training.failures import TrainingFailed
-    from ..training.run import RunError
+    from ..training.run_directory import RunError
     from .file import StudyError, read_study
     from .run import Stopped, StudyFolder, run_study
 

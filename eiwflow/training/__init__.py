@@ -1,1 +1,1 @@
-"""Training: the recipe, the loop, the run directory, what is recorded."""
+"""Training: the recipe, the trainer, the run directory, the history."""

@@ -18,7 +18,7 @@ from .batches import training_batch
 from .memory import channels_last, keep_freed_memory
 from .optimiser import optimisers
 from .recipe import Recipe
-from .run import peak_memory_mib
+from .run_directory import peak_memory_mib
 
 #: Timings a figure is the median of, and of a step whose cost is compared with others'.
 REPEATS, COST_REPEATS = 7, 25

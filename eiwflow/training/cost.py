@@ -16,10 +16,10 @@ from ..checkpoint import outline
 from ..data import ImageData
 from ..flow import ConfigError, FlowConfig
 from ..flow.score import activation_bytes, score
-from .loop import Trainer
+from .history import PROBE_IMAGES, level_records, sample_montage
 from .memory import give_back_freed_memory
 from .recipe import Recipe, recording_steps
-from .record import PROBE_IMAGES, level_records, sample_montage
+from .trainer import Trainer
 
 WARM_UP, TIMED = 2, 5
 #: Seconds until the first step: the process, torch, the data.

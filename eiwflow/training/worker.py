@@ -21,7 +21,7 @@ from . import detached, lock, process
 
 if TYPE_CHECKING:
     from .recipe import Recipe
-    from .run import RunDirectory, WorkFolder
+    from .run_directory import RunDirectory, WorkFolder
 
 #: A worker takes its locks before it imports torch; it has so long for it, even on a busy machine.
 START_S = 30.0
@@ -39,7 +39,7 @@ def start(recipe: Recipe, root: Path, device: str, threads: int, command: str) -
     Arguments:
         recipe: what is trained.
         root: the folder that holds the runs.
-        device: as in :func:`~eiwflow.training.loop.choose_device`.
+        device: as in :func:`~eiwflow.training.trainer.choose_device`.
         threads: CPU threads.
         command: the command line that would do the same.
 
@@ -48,7 +48,7 @@ def start(recipe: Recipe, root: Path, device: str, threads: int, command: str) -
         ConfigError: the flow is too large.
 
     """
-    from .run import RunDirectory, RunError
+    from .run_directory import RunDirectory, RunError
 
     with one_at_a_time(root, device):
         run = RunDirectory.create(root, recipe, command)
@@ -79,7 +79,7 @@ def ask(run: WorkFolder, to_pause: bool = False) -> None:
         RunError: nothing is at work.
 
     """
-    from .run import RunError
+    from .run_directory import RunError
 
     state = run.state()
     if not state.alive:
@@ -99,7 +99,7 @@ def kill(run: WorkFolder) -> None:
         RunError: the run is at rest or gives signs of life, or its process cannot be ended from here.
 
     """
-    from .run import RunError
+    from .run_directory import RunError
 
     state = run.state()
     if not state.frozen:
@@ -120,7 +120,7 @@ def device_of(run: WorkFolder) -> str | None:
 @contextmanager
 def one_at_a_time(root: Path, device: str) -> Iterator[None]:
     """Let one visitor start a worker, on a device that none has."""
-    from .run import DeviceTaken, RunError
+    from .run_directory import DeviceTaken, RunError
 
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -145,7 +145,7 @@ def one_at_a_time(root: Path, device: str) -> Iterator[None]:
 
 def _occupant(root: Path, device: str) -> str | None:
     """Return a sentence's beginning about what is at work on a device, None where nothing says so."""
-    from .run import STUDIES, WorkFolder, all_runs
+    from .run_directory import STUDIES, WorkFolder, all_runs
 
     for path in files.entries(root / STUDIES):
         if path.is_dir() and device_of(study := WorkFolder(path)) == device and study.is_held():
@@ -159,7 +159,7 @@ def _occupant(root: Path, device: str) -> str | None:
 
 def spawn(run: WorkFolder, device: str, threads: int) -> None:
     """Start the worker; return once it holds its device, and then the run, which is kept for it until then."""
-    from .run import RunError
+    from .run_directory import RunError
 
     arguments = [str(run.path.resolve()), "--device", device, "--threads", str(threads)]
     arguments += ["--root", str(run.root.resolve())]
@@ -219,8 +219,8 @@ def _work(options: argparse.Namespace) -> int:
 
     from ..flow import ConfigError
     from .failures import TrainingFailed
-    from .loop import choose_device, train
-    from .run import RunDirectory, RunError
+    from .run_directory import RunDirectory, RunError
+    from .trainer import choose_device, train
 
     torch.set_num_threads(options.threads)
     run, last = RunDirectory.open(options.run), time.monotonic()

@@ -78,7 +78,7 @@ def flow(key: str) -> str:
 
 
 def _what_became_of(file: loaders.CheckpointFile) -> str:
-    from ..training.run import RunDirectory
+    from ..training.run_directory import RunDirectory
 
     if file.run is None or not file.run.is_dir():
         return "the run was deleted."

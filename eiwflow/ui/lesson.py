@@ -103,7 +103,7 @@ def _take_photo(shape: tuple[int, int, int]) -> None:
 
 def _train() -> None:
     """Start the one-minute preset on faces; what refuses it is said on the stage."""
-    from ..training.run import RunDirectory, runs_root
+    from ..training.run_directory import RunDirectory, runs_root
     from . import recipes, runs
 
     st.session_state.pop("_lesson_refusal", None)
@@ -124,7 +124,7 @@ def _watch() -> None:
     elif st.session_state.get("_lesson_waits"):
         st.fragment(_wait, run_every=1)()
     elif path is not None:
-        from ..training.run import RunDirectory
+        from ..training.run_directory import RunDirectory
 
         alive = st.session_state["_lesson_alive"] = RunDirectory(path).state().alive
         st.fragment(_tell, run_every=1 if alive else None)(path)
@@ -146,7 +146,7 @@ def _wait() -> None:
 
 
 def _tell(path: Path) -> None:
-    from ..training.run import RunDirectory
+    from ..training.run_directory import RunDirectory
 
     alive = RunDirectory(path).state().alive
     _live(key="lesson-live", data={"training": _training(path, alive)})
@@ -156,7 +156,7 @@ def _tell(path: Path) -> None:
 
 def _training(path: Path, alive: bool) -> dict[str, Any]:
     """Return how a training goes, as the stage reads it."""
-    from ..training.run import RunDirectory, RunError
+    from ..training.run_directory import RunDirectory, RunError
     from . import runs
 
     run = RunDirectory(path)

@@ -14,7 +14,7 @@ from .loaders import floor
 
 if TYPE_CHECKING:
     from ..analysis.train import LevelNow
-    from ..training.run import RunDirectory
+    from ..training.run_directory import RunDirectory
     from .frame import Visit
 
 #: A chart whose description changes is drawn anew and forgets its zoom: the numbers stand in sentences beside it.
@@ -171,7 +171,7 @@ def manage(known: dict[str, runs.Listed], name: str) -> None:
 
 def _change(one: runs.Listed, name: str) -> None:
     """Draw what can be done with the run that is shown, for who may."""
-    from ..training.run import MAX_TITLE
+    from ..training.run_directory import MAX_TITLE
 
     st.markdown(f"The run that is shown, **{plain(one.run.title)}**:")
     with st.container(horizontal=True, vertical_alignment="bottom"):

@@ -73,7 +73,7 @@ def _share_heaps() -> None:
 def _import_what_is_slow() -> None:
     from .. import checkpoint, figures  # noqa: F401
     from ..analysis import levels  # noqa: F401
-    from ..training import run  # noqa: F401
+    from ..training import run_directory  # noqa: F401
 
 
 @st.cache_resource(show_spinner="Starting torch, once …")
@@ -140,7 +140,7 @@ def complaints() -> list[str]:
 
 def _runs_at_rest() -> tuple[list[CheckpointFile], list[str]]:
     """Return the last checkpoints of runs that nobody trains now, and what cannot be read among the runs."""
-    from ..training.run import list_runs, runs_root
+    from ..training.run_directory import list_runs, runs_root
 
     found: list[CheckpointFile] = []
     runs, complaints = list_runs(runs_root())
@@ -161,7 +161,7 @@ def _of_run(run: Path, time: int, size: int) -> CheckpointFile:
     del time, size  # they are the file's stamp: a new file is a new key
     from .. import files
     from ..checkpoint import MAX_FILE_BYTES
-    from ..training.run import RunDirectory
+    from ..training.run_directory import RunDirectory
 
     path = RunDirectory(run).last_checkpoint
     digest = hashlib.sha256(files.read_bytes(path, MAX_FILE_BYTES)).hexdigest()[:12]

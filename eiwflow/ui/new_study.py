@@ -173,7 +173,7 @@ def _start(recipe: StudyRecipe, path: Path) -> None:
 
 
 def _try(act: Callable[..., object], *arguments: object) -> None:
-    from ..training.run import RunError
+    from ..training.run_directory import RunError
 
     try:
         classroom.check_change()

@@ -14,7 +14,7 @@ from starlette.routing import Route
 from .classroom import people, web
 
 if TYPE_CHECKING:
-    from ..training.run import RunDirectory
+    from ..training.run_directory import RunDirectory
 
 #: Below the app's own address. Streamlit's paths begin with ``_stcore``.
 EXPORT = "_export"
@@ -48,6 +48,6 @@ def _run(request: Request) -> Response:
 
 def _known(name: str) -> RunDirectory | None:
     """Return the run of this name: one that is listed, so that a name is never a path."""
-    from ..training.run import all_runs, runs_root
+    from ..training.run_directory import all_runs, runs_root
 
     return next((run for run in all_runs(runs_root()) if run.path.name == name), None)

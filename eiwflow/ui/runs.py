@@ -17,7 +17,7 @@ from . import classroom, loaders, recipes, state
 if TYPE_CHECKING:
     from ..analysis.train import Progress
     from ..training.recipe import Recipe
-    from ..training.run import RunDirectory, RunState
+    from ..training.run_directory import RunDirectory, RunState
     from .frame import Visit
 
 #: Seconds that an answer to a click stands, however often the page is drawn meanwhile.
@@ -46,7 +46,7 @@ def progress(run: RunDirectory) -> Progress:
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _progress(path: Path, time: int, size: int) -> Progress:
     from ..analysis import train as progress
-    from ..training.run import RunDirectory
+    from ..training.run_directory import RunDirectory
 
     del time, size  # they are the records' stamp
     return progress.progress(RunDirectory(path))
@@ -99,7 +99,7 @@ class Listed:
 
 def listed() -> dict[str, Listed]:
     """Return the runs by their directory's name, the newest first, without those whose config cannot be read."""
-    from ..training.run import all_runs, runs_root
+    from ..training.run_directory import all_runs, runs_root
 
     known = {run.path.name: look_at(run) for run in all_runs(runs_root())}
     return {name: one for name, one in known.items() if one is not None}
@@ -107,7 +107,7 @@ def listed() -> dict[str, Listed]:
 
 def complaints() -> list[str]:
     """Return a sentence for everything in the folder of runs that cannot be read."""
-    from ..training.run import RunError, list_runs, runs_root
+    from ..training.run_directory import RunError, list_runs, runs_root
 
     runs, complaints = list_runs(runs_root())
     for run in runs:
@@ -120,7 +120,7 @@ def complaints() -> list[str]:
 
 def look_at(run: RunDirectory) -> Listed | None:
     """Return what is known of a run at this moment, None where its config cannot be read."""
-    from ..training.run import RunError
+    from ..training.run_directory import RunError
 
     try:
         chosen, said = run.config()
@@ -131,7 +131,7 @@ def look_at(run: RunDirectory) -> Listed | None:
 
 def newest_samples(run: RunDirectory) -> tuple[int, bytes] | None:
     """Return the step and the WEBP of the newest samples, None where there are none."""
-    from ..training.run import MAX_SAMPLES
+    from ..training.run_directory import MAX_SAMPLES
 
     found = list(run.sample_files().items())
     try:
@@ -201,7 +201,7 @@ def begin(chosen: Recipe, device: str) -> RunDirectory | None:
 
     """
     from ..training import worker
-    from ..training.run import DeviceTaken, RunError, runs_root
+    from ..training.run_directory import DeviceTaken, RunError, runs_root
     from .classroom import people
     from .classroom.queue import QUEUE, Ticket
 
@@ -225,7 +225,7 @@ def begin(chosen: Recipe, device: str) -> RunDirectory | None:
 def resume(run: RunDirectory, device: str) -> None:
     """Go on with a run where it was started or, if this machine has no such device, on the one that is chosen now."""
     from ..training import worker
-    from ..training.run import RunError
+    from ..training.run_directory import RunError
 
     before = worker.device_of(run)
 
@@ -269,7 +269,7 @@ def delete(run: RunDirectory) -> None:
 
 def _try(act: Callable[[], object], part: str = SHOWN, run: RunDirectory | None = None) -> None:
     from ..flow import ConfigError
-    from ..training.run import RunError
+    from ..training.run_directory import RunError
 
     st.session_state.pop("_refused", None)
     try:

@@ -38,7 +38,7 @@ class StudyVisit(Visit):
 
 def own_folder() -> Path:
     """Return the folder of studies that were run here."""
-    from ..training.run import runs_root
+    from ..training.run_directory import runs_root
 
     return runs_root() / "studies"
 

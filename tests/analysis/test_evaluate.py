@@ -13,7 +13,7 @@ from eiwflow.analysis.evaluate import Evaluation, evaluate, exactness, images_to
 from eiwflow.data import DataError, fixed_crops, to_tensor
 from eiwflow.flow import NonFiniteError
 from eiwflow.flow.score import score
-from eiwflow.training.loop import Trainer
+from eiwflow.training.trainer import Trainer
 from tests.training.tiny import planes, tiny_data, tiny_flow, tiny_info, tiny_recipe
 
 # ---------------------------------------------------------------------- the standard error

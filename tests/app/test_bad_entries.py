@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from eiwflow.training import run as run_module
-from eiwflow.training.loop import train
-from eiwflow.training.run import RunDirectory, runs_root
+from eiwflow.training.trainer import train
+from eiwflow.training.run_directory import RunDirectory, runs_root
 from eiwflow.ui import studies
 
 from .. import LONG

@@ -21,7 +21,7 @@ from eiwflow import checkpoint, cli, data, ui
 from eiwflow.compression.archive import decompress, flow_digest
 from eiwflow.flow import Latents, quantise
 from eiwflow.training.recipe import Recipe
-from eiwflow.training.run import RunDirectory
+from eiwflow.training.run_directory import RunDirectory
 
 from .conftest import visit_page, write_checkpoint
 from .test_shuffle import write_record

@@ -15,7 +15,7 @@ from eiwflow.study.leads import at_equal_cpu, lead
 from eiwflow.study.recipe import AGAIN, Arm, StudyRecipe, control
 from eiwflow.study.run import run_study
 from eiwflow.study.verdict import report
-from eiwflow.training.run import RunError
+from eiwflow.training.run_directory import RunError
 from eiwflow.ui import studies as shown
 
 from ..studies import arms, write_study

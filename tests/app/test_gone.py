@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from eiwflow.training.recipe import Recipe
-from eiwflow.training.run import RunDirectory
+from eiwflow.training.run_directory import RunDirectory
 from eiwflow.ui import loaders, own_images, studies
 from eiwflow.ui.navigation import pages
 
@@ -47,7 +47,7 @@ def a_run(seed: int = 0) -> RunDirectory:
 
 
 def loaders_runs() -> Path:
-    from eiwflow.training.run import runs_root
+    from eiwflow.training.run_directory import runs_root
 
     return runs_root()
 
@@ -231,7 +231,7 @@ def test_images_that_the_server_forgot_are_named(one: Path) -> None:
 
 
 def test_a_run_that_is_deleted_under_its_page_is_named(one: Path) -> None:
-    from eiwflow.training.loop import train
+    from eiwflow.training.trainer import train
 
     runs = [tiny_run(loaders_runs(), iterations=4, seed=seed) for seed in (0, 1)]
     for run in runs:

@@ -18,7 +18,7 @@ from eiwflow.data import load
 from eiwflow.data.camera import grain_entropy
 from eiwflow.flow.config import NAMED_SPLITS
 from eiwflow.training.recipe import Recipe
-from eiwflow.training.run import RunDirectory
+from eiwflow.training.run_directory import RunDirectory
 from eiwflow.ui import loaders, parts
 
 from .conftest import choose_image, picture_bytes, run_app, sentences, small_flow, url, write_checkpoint

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from eiwflow.training.run import RunDirectory
+from eiwflow.training.run_directory import RunDirectory
 from eiwflow.ui import routes
 
 from ..browser.conftest import start_server

@@ -11,7 +11,7 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from eiwflow.flow import MultiScaleFlow
-from eiwflow.training.record import level_records, write_samples
+from eiwflow.training.history import level_records, write_samples
 
 from ..flow.numerics import perturb
 from .conftest import sentences, small_flow, url, visit_page, write_checkpoint

@@ -28,10 +28,10 @@ from eiwflow.flow import ConfigError, FlowConfig
 from eiwflow.training import worker
 from eiwflow.training.cost import Timing
 from eiwflow.training.distributed import ALONE
-from eiwflow.training.loop import train
 from eiwflow.training.presets import PRESETS
 from eiwflow.training.recipe import Recipe
-from eiwflow.training.run import RunDirectory, RunError, all_runs, runs_root
+from eiwflow.training.run_directory import RunDirectory, RunError, all_runs, runs_root
+from eiwflow.training.trainer import train
 from eiwflow.ui import loaders, new_run, recipes, runs
 
 from ..training.test_resume import signalled_at

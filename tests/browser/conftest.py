@@ -20,7 +20,7 @@ from urllib.request import urlopen
 import pytest
 
 from eiwflow.training.recipe import Recipe
-from eiwflow.training.run import RunDirectory
+from eiwflow.training.run_directory import RunDirectory
 
 from ..app.conftest import small_flow, write_checkpoint
 from ..app.test_shuffle import write_record

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from eiwflow.training.recipe import Recipe
-from eiwflow.training.run import RunDirectory, all_runs
+from eiwflow.training.run_directory import RunDirectory, all_runs
 
 from .. import LONG
 from .conftest import PATIENCE_MS, Watched, start_server

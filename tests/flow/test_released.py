@@ -8,7 +8,7 @@ import torch
 from eiwflow.flow import ConfigError, FlowConfig, ReleasedShuffle
 from eiwflow.flow.bijection import reset_parameters
 from eiwflow.flow.released import RELEASED_STRENGTH
-from eiwflow.training.loop import Trainer
+from eiwflow.training.trainer import Trainer
 from tests.training.tiny import tiny_data, tiny_recipe
 
 from .flows import images_for, ready_flow

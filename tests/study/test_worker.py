@@ -13,7 +13,7 @@ from eiwflow.study import worker as study_worker
 from eiwflow.study.recipe import Arm, StudyRecipe
 from eiwflow.study.worker import folder
 from eiwflow.training import lock, process, worker
-from eiwflow.training.run import RunError
+from eiwflow.training.run_directory import RunError
 
 from ..training.tiny import write_npz
 

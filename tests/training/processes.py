@@ -14,7 +14,7 @@ from eiwflow.training import worker
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
-    ["tests.conftest", "eiwflow.training.loop", "eiwflow.training.worker", "scipy.stats", "torchvision.utils"]
+    ["tests.conftest", "eiwflow.training.trainer", "eiwflow.training.worker", "scipy.stats", "torchvision.utils"]
 )
 PATIENCE_S = 120
 #: Gloo looks up the machine's name to find an interface, and complains where that does not resolve.
@@ -62,7 +62,7 @@ def one_of_a_team(rank: int, size: int, port: int, arguments: list[str], out: st
     With ``asked_at`` it gets SIGTERM in the step after that one: who watches it from outside may come too late.
     """
     from eiwflow import cli
-    from eiwflow.training.loop import Trainer
+    from eiwflow.training.trainer import Trainer
 
     step = Trainer.advance
 

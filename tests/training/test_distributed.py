@@ -15,7 +15,7 @@ from eiwflow import cli
 from eiwflow.checkpoint import load
 from eiwflow.flow import ConfigError
 from eiwflow.training.distributed import ALONE, Team
-from eiwflow.training.run import all_runs
+from eiwflow.training.run_directory import all_runs
 
 from .processes import LOOPBACK, begun, ended, one_of_a_team, place_in_a_team
 from .tiny import write_npz

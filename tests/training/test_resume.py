@@ -13,12 +13,12 @@ import torch
 from eiwflow import files
 from eiwflow.checkpoint import load
 from eiwflow.flow import MultiScaleFlow
-from eiwflow.training import loop
-from eiwflow.training import run as run_directory
+from eiwflow.training import run_directory
+from eiwflow.training import trainer as trainer_module
 from eiwflow.training.failures import TrainingFailed
-from eiwflow.training.loop import train
 from eiwflow.training.optimiser import optimisers
-from eiwflow.training.run import RunDirectory, RunError
+from eiwflow.training.run_directory import RunDirectory, RunError
+from eiwflow.training.trainer import train
 
 from .tiny import numbers, same_tensors, tiny_data, tiny_run
 
@@ -96,7 +96,7 @@ def test_a_run_that_was_killed_long_after_a_save_continues_to_the_same_numbers(t
 
 def test_a_stop_between_two_points_of_the_curve_does_not_move_the_next(tmp_path, monkeypatch):
     monkeypatch.setattr("eiwflow.training.recipe.recording_steps", lambda iterations, *_: [0, iterations])
-    monkeypatch.setattr(loop, "CURVE_POINTS", 2)
+    monkeypatch.setattr(trainer_module, "CURVE_POINTS", 2)
     whole, stopped = (tiny_run(tmp_path, iterations=ITERATIONS) for _ in range(2))
     train(whole, images=tiny_data())
     train(stopped, images=tiny_data(), progress=signalled_at(6))
@@ -126,7 +126,7 @@ def test_a_run_that_is_finished_needs_no_data_any_more(tmp_path, monkeypatch):
     run = tiny_run(tmp_path, iterations=3)
     train(run, images=tiny_data())
     run.set_status("failed", 3, "Of before.")
-    monkeypatch.setattr(loop, "load_data", lambda recipe: pytest.fail("data were read"))
+    monkeypatch.setattr(trainer_module, "load_data", lambda recipe: pytest.fail("data were read"))
     assert train(run).step == 3
     assert run.status()["state"] == "finished"
 
@@ -161,7 +161,7 @@ def test_who_asks_a_resumed_run_asks_the_process_that_reads_its_data(tmp_path, m
         seen.append(run.state())
         return tiny_data()
 
-    monkeypatch.setattr(loop, "load_data", read)
+    monkeypatch.setattr(trainer_module, "load_data", read)
     train(run)
     assert [(state.name, state.step, state.pid) for state in seen] == [("starting", 2, os.getpid())]
 
@@ -352,7 +352,7 @@ def test_a_run_begun_with_weights_that_were_only_shown_continues_to_the_same_num
     assert_same_run(old, whole)
 
 
-@pytest.mark.parametrize("arithmetic", [{}, {"arithmetic": 1}, {"arithmetic": loop.ARITHMETIC + 1}], ids=str)
+@pytest.mark.parametrize("arithmetic", [{}, {"arithmetic": 1}, {"arithmetic": trainer_module.ARITHMETIC + 1}], ids=str)
 def test_a_run_of_another_version_is_refused_and_nothing_is_changed(tmp_path, arithmetic):
     run = resumable(tmp_path)
     rewritten(run, **arithmetic)
@@ -361,5 +361,5 @@ def test_a_run_of_another_version_is_refused_and_nothing_is_changed(tmp_path, ar
         train(RunDirectory.open(run.path), images=tiny_data())
     assert state_of(run) == before
     assert run.status() == status
-    rewritten(run, arithmetic=loop.ARITHMETIC)
+    rewritten(run, arithmetic=trainer_module.ARITHMETIC)
     assert train(RunDirectory.open(run.path), images=tiny_data()).step == 4

@@ -14,10 +14,11 @@ import pytest
 import torch
 
 from eiwflow.checkpoint import load
-from eiwflow.training import lock, loop, process, worker
-from eiwflow.training import run as run_module
-from eiwflow.training.loop import Trainer, TrainingFailed, train
-from eiwflow.training.run import MAX_TITLE, RunDirectory, RunError, all_runs
+from eiwflow.training import lock, process, worker
+from eiwflow.training import run_directory as run_module
+from eiwflow.training import trainer as trainer_module
+from eiwflow.training.run_directory import MAX_TITLE, RunDirectory, RunError, all_runs
+from eiwflow.training.trainer import Trainer, TrainingFailed, train
 
 from .processes import PATIENCE_S, begun, ended, work, work_on_a_small_disk
 from .test_failures import poisoned_batch
@@ -173,7 +174,7 @@ def test_two_visitors_who_start_at_once_start_one_run(tmp_path, data, monkeypatc
 def test_a_pause_is_resumed_to_the_same_numbers(tmp_path):
     whole, paused = (tiny_run(tmp_path, iterations=9) for _ in range(2))
     train(whole, images=tiny_data())
-    train(paused, images=tiny_data(), progress=signalled_at(4, loop.PAUSE))
+    train(paused, images=tiny_data(), progress=signalled_at(4, trainer_module.PAUSE))
     assert (paused.state().name, paused.state().step) == ("paused", 4)
     train(paused, images=tiny_data())
     assert_same_run(paused, whole)
@@ -182,7 +183,7 @@ def test_a_pause_is_resumed_to_the_same_numbers(tmp_path):
 def test_who_asks_for_both_stops(tmp_path):
     def progress(step, bits):
         if step == 3:
-            os.kill(os.getpid(), loop.PAUSE)
+            os.kill(os.getpid(), trainer_module.PAUSE)
             os.kill(os.getpid(), signal.SIGTERM)
 
     run = tiny_run(tmp_path)

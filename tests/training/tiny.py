@@ -13,7 +13,7 @@ from eiwflow.checkpoint import CheckpointInfo
 from eiwflow.data import ImageData
 from eiwflow.flow import FlowConfig, MultiScaleFlow
 from eiwflow.training.recipe import Recipe
-from eiwflow.training.run import RunDirectory
+from eiwflow.training.run_directory import RunDirectory
 from tests.flow.numerics import perturb
 
 #: What two runs of the same numbers may differ in.

@@ -139,7 +139,7 @@ def check_change(run: Path | None = None) -> None:
         RunError: with who may.
 
     """
-    from ...training.run import RunError
+    from ...training.run_directory import RunError
 
     if not may_change(run):
         if role() is Role.GUEST:
@@ -155,7 +155,7 @@ def check_start() -> None:
         RunError: the server is read-only.
 
     """
-    from ...training.run import RunError
+    from ...training.run_directory import RunError
 
     if not may_start():
         raise RunError("This server is read-only: no training is started here. Install eiwflow to train one.")

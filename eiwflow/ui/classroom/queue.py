@@ -16,7 +16,7 @@ from .settings import Settings, settings
 
 if TYPE_CHECKING:
     from ...training.recipe import Recipe
-    from ...training.run import RunDirectory
+    from ...training.run_directory import RunDirectory
 
 #: Trainings that wait at most, and that are remembered after they have ended.
 MOST_WAITING, MOST_ENDED = 60, 200
@@ -65,7 +65,7 @@ class Queue:
             RunError: it is too long, or its visitor or the queue has no room for it.
 
         """
-        from ...training.run import RunError
+        from ...training.run_directory import RunError
 
         if not ticket.teacher and (sentence := self._refusal(ticket, settings())):
             raise RunError(sentence)
@@ -137,7 +137,7 @@ class Queue:
 
     def _watch(self, ticket: Ticket) -> None:
         from ...training import worker
-        from ...training.run import RunError
+        from ...training.run_directory import RunError
 
         if ticket.run is None or not ticket.run.path.is_dir() or not ticket.run.state().alive:
             ticket.state = ENDED
@@ -148,7 +148,7 @@ class Queue:
     def _try(self, ticket: Ticket) -> None:
         from ...data import DataError
         from ...flow import ConfigError
-        from ...training.run import DeviceTaken, RunError
+        from ...training.run_directory import DeviceTaken, RunError
 
         try:
             run = ticket.start()
@@ -164,7 +164,7 @@ class Queue:
 
 def bytes_of(visitor: str) -> int:
     """Return the bytes of a visitor's runs."""
-    from ...training.run import runs_root
+    from ...training.run_directory import runs_root
 
     return sum(_size(path) for name in people.owned(visitor) for path in files.walk(runs_root() / name))
 

@@ -12,10 +12,10 @@ from eiwflow.checkpoint import load
 from eiwflow.data import to_tensor
 from eiwflow.flow.config import NAMED_SPLITS
 from eiwflow.flow.score import score
-from eiwflow.training import loop
-from eiwflow.training.loop import Trainer, choose_device, train
+from eiwflow.training import trainer as trainer_module
 from eiwflow.training.recipe import recording_steps
-from eiwflow.training.run import RunError
+from eiwflow.training.run_directory import RunError
+from eiwflow.training.trainer import Trainer, choose_device, train
 
 from .tiny import numbers, same_tensors, tiny_config, tiny_data, tiny_recipe, tiny_run, write_npz
 
@@ -65,7 +65,7 @@ def test_the_bits_per_dim_of_a_step_are_those_before_it():
     trainer = trained(3)
     with torch.no_grad():
         log_prob = trainer.flow.log_prob(trainer.batch(3, 8))
-    before = loop.to_bits_per_dim(log_prob, 192).mean().item()
+    before = trainer_module.to_bits_per_dim(log_prob, 192).mean().item()
     assert trainer.advance()[0] == pytest.approx(before, abs=1e-5)
 
 
@@ -159,7 +159,7 @@ def test_recomputing_trains_to_the_same_numbers_and_a_checkpoint_that_says_nothi
 
 def test_a_point_of_the_curve_is_the_mean_of_the_steps_since_the_last(tmp_path, monkeypatch):
     monkeypatch.setattr("eiwflow.training.recipe.recording_steps", lambda iterations, *_: [0, iterations])
-    monkeypatch.setattr(loop, "CURVE_POINTS", 2)
+    monkeypatch.setattr(trainer_module, "CURVE_POINTS", 2)
     run, bits = tiny_run(tmp_path, iterations=7), []
     train(run, images=tiny_data(), progress=lambda step, value: bits.append(value))
     curve = {record["step"]: record["bits_per_dim"] for record in run.records() if "bits_per_dim" in record}
@@ -268,7 +268,7 @@ def test_validation_trains_and_scores_on_images_held_out_from_the_train_part(tmp
 
 def saves(tmp_path, monkeypatch, seconds):
     """Return the steps at which a run of 60 steps had just saved."""
-    monkeypatch.setattr(loop, "SAVE_SECONDS", seconds)
+    monkeypatch.setattr(trainer_module, "SAVE_SECONDS", seconds)
     run, found = tiny_run(tmp_path, iterations=60), []
     train(run, images=tiny_data(), progress=lambda step, _: run.saved_step() == step and found.append(step))
     return found

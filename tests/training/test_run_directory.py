@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from eiwflow import files
 from eiwflow.flow import ConfigError, FlowConfig
-from eiwflow.training import run as run_module
-from eiwflow.training.loop import train
+from eiwflow.training import run_directory as run_module
 from eiwflow.training.recipe import Recipe, recording_steps
-from eiwflow.training.run import ZIP_PART, RunDirectory, RunError, read_records, runs_root
+from eiwflow.training.run_directory import ZIP_PART, RunDirectory, RunError, read_records, runs_root
+from eiwflow.training.trainer import train
 
 from .test_resume import assert_same_run
 from .tiny import tiny_data, tiny_recipe, tiny_run

@@ -28,11 +28,11 @@ from . import failures, process
 from .batches import training_batch
 from .distributed import ALONE, Team
 from .failures import NotFinite, TrainingFailed
+from .history import PROBE_IMAGES, level_records, write_samples
 from .memory import channels_last, keep_freed_memory
 from .optimiser import moments, optimisers, set_learning_rate
 from .recipe import Recipe
-from .record import PROBE_IMAGES, level_records, write_samples
-from .run import MAX_RESUME, RunDirectory, RunError
+from .run_directory import MAX_RESUME, RunDirectory, RunError
 from .temperature import IMAGES, best_temperature
 
 #: Images that initialise the flow.
