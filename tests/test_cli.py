@@ -24,6 +24,7 @@ from eiwflow.checkpoint import load, save
 from eiwflow.cli import commands
 from eiwflow.cli.parser import build_parser
 from eiwflow.flow import MultiScaleFlow, quantise
+from eiwflow.training import run as run_module
 from eiwflow.training import trainer as trainer_module
 from eiwflow.training.failures import TrainingFailed
 from eiwflow.training.presets import PRESETS
@@ -227,7 +228,7 @@ def test_images_that_the_levels_do_not_divide_are_padded_alike_when_begun_and_wh
     recipe, command = RunDirectory.open(whole).config()
     assert trainer_module.load_data(recipe).size == (18, 18), "two divides eighteen"
     halved = RunDirectory.create(place / "runs", recipe, command)
-    trainer_module.train(halved, progress=lambda step, _: os.kill(os.getpid(), signal.SIGTERM) if step == 2 else None)
+    run_module.train(halved, progress=lambda step, _: os.kill(os.getpid(), signal.SIGTERM) if step == 2 else None)
     assert printed("train", "--resume", halved.path) == f"{halved.path}\n"
     ours, theirs = (load(run / "checkpoints" / "last.safetensors") for run in (whole, halved.path))
     assert same_tensors(ours.flow.state_dict(), theirs.flow.state_dict())
@@ -488,7 +489,7 @@ def test_the_command_of_a_bundled_flow_trains_its_recipe(path, tmp_path, monkeyp
         asked.append(run.config()[0])
         raise TrainingFailed("Seen.")
 
-    monkeypatch.setattr(trainer_module, "train", train)
+    monkeypatch.setattr(run_module, "train", train)
     code, _, _ = run_main(*shlex.split(info.command)[3:], "--out", tmp_path)
     recipe = asked[0].to_dict()
     assert code == 1

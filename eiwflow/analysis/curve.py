@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-from ..training.run_directory import read_records
+from ..training.history import read_records
 from .record import record_folder
 
 #: Width of the smoothing (one standard deviation) as a share of the points of a curve.

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from ..files import read_bytes
-from ..training.run_directory import MAX_SAMPLES, read_records, sample_files
+from ..training.history import read_records, sample_files
+from ..training.run_directory import MAX_SAMPLES
 
 
 @dataclass(frozen=True, eq=False)

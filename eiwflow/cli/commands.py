@@ -58,8 +58,9 @@ def train_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
 def _train_first(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any], str]:
     from tqdm import tqdm
 
+    from ..training.run import train
     from ..training.run_directory import RunDirectory, RunError
-    from ..training.trainer import choose_device, train
+    from ..training.trainer import choose_device
 
     device = choose_device(options.device, team.local_rank)
     if options.resume is not None:
@@ -81,7 +82,8 @@ def _train_first(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any
 
 
 def _train_beside(options: argparse.Namespace, team: Team) -> None:
-    from ..training.trainer import choose_device, follow
+    from ..training.run import follow
+    from ..training.trainer import choose_device
 
     device = choose_device(options.device, team.local_rank)
     if (recipe := team.share(None)) is not None:

@@ -33,8 +33,9 @@ from ..training import lock, process
 from ..training.bench import seconds_per_step
 from ..training.failures import TrainingFailed
 from ..training.recipe import Recipe, Recording
+from ..training.run import train
 from ..training.run_directory import RunDirectory, RunError, RunState, WorkFolder
-from ..training.trainer import load_data, train
+from ..training.trainer import load_data
 from .file import (
     FORMAT,
     MAX_BYTES,

@@ -1,15 +1,20 @@
-"""What a run writes down of its flow on recording steps: orders, weights, entropies, and samples at fixed ε."""
+"""What a run writes down on its way, and how that is read: a line of numbers a step, orders, entropies, samples."""
 
 from __future__ import annotations
 
+import contextlib
 import io
+import json
 import math
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from .. import files
 from ..data import as_picture
 from ..files import write_atomically
 from ..flow import MultiScaleFlow, NonFiniteError, quantise
@@ -22,6 +27,10 @@ from ..flow.policies import entropy_order
 PROBE_IMAGES = 128
 #: Values a channel that its marginal entropy is estimated from on a recording step.
 RECORDED_VALUES = 4096
+#: More bytes than a line and all lines of our metrics.jsonl have: what is longer is not ours, and would take thirty
+#: times as much memory.
+MAX_LINE, MAX_METRICS = 2**20, 128 * 2**20
+MAX_LINES, MAX_STEP, MAX_NUMBER = 50_000, 2**53, 1e300
 SAMPLES = 16
 SAMPLE_TEMPERATURE = 1.0
 
@@ -96,3 +105,52 @@ def write_samples(folder: Path, flow: MultiScaleFlow, seed: int, step: int) -> N
     """Write ``step_*.webp``, unless the samples are not finite."""
     if (content := sample_montage(flow, seed)) is not None:
         write_atomically(folder / f"step_{step:07d}.webp", content)
+
+
+def read_records(path: Path) -> list[dict[str, Any]]:
+    """Return the whole lines of a ``metrics.jsonl``, none of one that cannot be read.
+
+    The last may be half written and is then left out. What no training writes is left out too: lines that are no record
+    of a step, and those beyond all bounds.
+    """
+    with contextlib.suppress(OSError):
+        return strict_records(path)
+    return []
+
+
+def strict_records(path: Path) -> list[dict[str, Any]]:
+    """Return what :func:`read_records` returns.
+
+    Raises:
+        OSError: the file cannot be read.
+
+    """
+    lines: Iterable[bytes] = files.read_start(path, MAX_METRICS).split(b"\n", MAX_LINES)[:-1]
+    records = []
+    for line in lines:
+        if len(line) > MAX_LINE:
+            continue
+        with contextlib.suppress(ValueError, RecursionError):
+            record = json.loads(line)
+            if isinstance(record, dict) and _is_step(record.get("step")) and _is_moderate(record):
+                records.append(record)
+    return records
+
+
+def _is_step(value: object) -> bool:
+    return isinstance(value, int) and 0 <= value < MAX_STEP
+
+
+def _is_moderate(value: object) -> bool:
+    """Return whether every number in a value of JSON is finite, and a float can hold it."""
+    if isinstance(value, dict):
+        return all(map(_is_moderate, value.values()))
+    if isinstance(value, list):
+        return all(map(_is_moderate, value))
+    return not isinstance(value, (int, float)) or abs(value) < MAX_NUMBER
+
+
+def sample_files(folder: Path) -> dict[int, Path]:
+    """Return the montages of samples in a folder by their step, in the order of steps; other names are passed over."""
+    found = ((re.fullmatch(r"step_([0-9]{1,15})\.webp", path.name), path) for path in files.entries(folder))
+    return dict(sorted((int(match[1]), path) for match, path in found if match))

@@ -7,12 +7,11 @@ import dataclasses
 import io
 import json
 import os
-import re
 import secrets
 import shutil
 import time
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
@@ -23,7 +22,8 @@ from .. import files
 from ..checkpoint import MAX_FILE_BYTES, outline
 from ..files import write_atomically
 from ..flow import ConfigError
-from . import lock, process
+from . import history, lock, process
+from .history import MAX_STEP
 from .recipe import USUAL, Recipe, Recording
 
 #: Environment variable that puts runs elsewhere than ``runs/``.
@@ -33,12 +33,10 @@ STUDIES = "studies"
 #: States in which no process is expected to be at work; in the others a run without one has crashed.
 AT_REST = ("finished", "stopped", "paused", "failed")
 MAX_TITLE, MAX_MESSAGE = 60, 2000
-#: More bytes than any of ours has: of what a resume file says of itself, of a line and of all lines of metrics.jsonl.
-#: What is longer is not ours, and would take thirty times as much memory.
-MAX_HEADER, MAX_LINE, MAX_METRICS = 4 * 2**20, 2**20, 128 * 2**20
+#: More bytes than any of our resume files says of itself in: what is longer would take thirty times as much memory.
+MAX_HEADER = 4 * 2**20
 #: Of a resume file: weights, their averages and two moments each; of a montage of samples.
 MAX_RESUME, MAX_SAMPLES = 5 * MAX_FILE_BYTES, 16 * 2**20
-MAX_LINES, MAX_STEP, MAX_NUMBER = 50_000, 2**53, 1e300
 #: Bytes that an export reads at once; a zip file's older format holds no larger and no earlier ones (1980-01-02).
 ZIP_PART, MAX_PLAIN_ZIP, EARLIEST_ZIP = 2**18, 2**30, 315_619_200
 #: Bytes that a log may have; of a longer one the last half of them is kept.
@@ -463,7 +461,7 @@ class RunDirectory(WorkFolder):
 
     def records(self) -> list[dict[str, Any]]:
         """Return the records of ``metrics.jsonl``, none where they cannot be read."""
-        return read_records(self.path / "metrics.jsonl")
+        return history.read_records(self.path / "metrics.jsonl")
 
     def own_records(self) -> list[dict[str, Any]]:
         """Return the records for who goes on writing them.
@@ -473,7 +471,7 @@ class RunDirectory(WorkFolder):
 
         """
         metrics = self.path / "metrics.jsonl"
-        return _records(metrics) if os.path.lexists(metrics) else []
+        return history.strict_records(metrics) if os.path.lexists(metrics) else []
 
     def seconds(self, name: str) -> float:
         """Return the most that any of :meth:`own_records` says under ``seconds`` or ``cpu_seconds``, 0 for none."""
@@ -494,7 +492,7 @@ class RunDirectory(WorkFolder):
 
     def sample_files(self) -> dict[int, Path]:
         """Return the montages of samples by their step, in the order of steps."""
-        return sample_files(self.samples)
+        return history.sample_files(self.samples)
 
     def complaints(self) -> list[str]:
         """Return a sentence for every file of the run that cannot be read as what it should be."""
@@ -548,12 +546,6 @@ def _zipped(whole: zipfile.ZipFile, sink: _Sink, source: BinaryIO, inside: Path)
             yield sink.taken()
 
 
-def sample_files(folder: Path) -> dict[int, Path]:
-    """Return the montages of samples in a folder by their step, in the order of steps; other names are passed over."""
-    found = ((re.fullmatch(r"step_([0-9]{1,15})\.webp", path.name), path) for path in files.entries(folder))
-    return dict(sorted((int(match[1]), path) for match, path in found if match))
-
-
 def all_runs(root: Path) -> list[RunDirectory]:
     """Return the runs in a folder, the newest first."""
     return list_runs(root)[0]
@@ -591,43 +583,6 @@ def peak_memory_mib() -> float:
 
         return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 1)
     return 0.0
-
-
-def read_records(path: Path) -> list[dict[str, Any]]:
-    """Return the whole lines of a ``metrics.jsonl``, none of one that cannot be read.
-
-    The last may be half written and is then left out. What no training writes is left out too: lines that are no record
-    of a step, and those beyond all bounds.
-    """
-    with contextlib.suppress(OSError):
-        return _records(path)
-    return []
-
-
-def _records(path: Path) -> list[dict[str, Any]]:
-    lines: Iterable[bytes] = files.read_start(path, MAX_METRICS).split(b"\n", MAX_LINES)[:-1]
-    records = []
-    for line in lines:
-        if len(line) > MAX_LINE:
-            continue
-        with contextlib.suppress(ValueError, RecursionError):
-            record = json.loads(line)
-            if isinstance(record, dict) and _is_step(record.get("step")) and _is_moderate(record):
-                records.append(record)
-    return records
-
-
-def _is_step(value: object) -> bool:
-    return isinstance(value, int) and 0 <= value < MAX_STEP
-
-
-def _is_moderate(value: object) -> bool:
-    """Return whether every number in a value of JSON is finite, and a float can hold it."""
-    if isinstance(value, dict):
-        return all(map(_is_moderate, value.values()))
-    if isinstance(value, list):
-        return all(map(_is_moderate, value))
-    return not isinstance(value, (int, float)) or abs(value) < MAX_NUMBER
 
 
 def _on_one_line(title: str) -> str:

@@ -219,8 +219,9 @@ def _work(options: argparse.Namespace) -> int:
 
     from ..flow import ConfigError
     from .failures import TrainingFailed
+    from .run import train
     from .run_directory import RunDirectory, RunError
-    from .trainer import choose_device, train
+    from .trainer import choose_device
 
     torch.set_num_threads(options.threads)
     run, last = RunDirectory.open(options.run), time.monotonic()

@@ -7,8 +7,8 @@ import pytest
 
 from eiwflow.analysis.train import duration, progress
 from eiwflow.flow.config import NAMED_SPLITS
+from eiwflow.training.run import train
 from eiwflow.training.run_directory import RunDirectory
-from eiwflow.training.trainer import train
 
 from ..training.tiny import tiny_data, tiny_run
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from eiwflow.training import run as run_module
-from eiwflow.training.trainer import train
+from eiwflow.training import run_directory
+from eiwflow.training.run import train
 from eiwflow.training.run_directory import RunDirectory, runs_root
 from eiwflow.ui import studies
 
@@ -93,14 +93,14 @@ def test_a_bad_entry_among_the_runs_costs_a_sentence(runs: list[RunDirectory], k
 def test_a_run_that_vanishes_while_the_folder_is_listed_is_left_out(
     runs: list[RunDirectory], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    listed = run_module.list_runs
+    listed = run_directory.list_runs
     vanished = RunDirectory(runs[0].path.with_name("20261231-vanished"))
 
     def with_vanished(root: Path) -> tuple[list[RunDirectory], list[str]]:
         found, complaints = listed(root)
         return [vanished, *found], complaints
 
-    monkeypatch.setattr(run_module, "list_runs", with_vanished)
+    monkeypatch.setattr(run_directory, "list_runs", with_vanished)
     for page in (LEVELS, TRAIN):
         at = visit_page(page)
         assert not at.exception and not at.error, (page, [error.value for error in at.error])

@@ -16,8 +16,8 @@ from streamlit.testing.v1 import AppTest
 from eiwflow.cli import serve
 from eiwflow.cli.parser import build_parser
 from eiwflow.training import worker
+from eiwflow.training.run import train
 from eiwflow.training.run_directory import DeviceTaken, RunDirectory, RunError
-from eiwflow.training.trainer import train
 from eiwflow.ui import classroom, navigation, new_study, recipes, runs
 from eiwflow.ui.classroom import join, people
 from eiwflow.ui.classroom import queue as queues

@@ -12,8 +12,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from eiwflow.checkpoint import CheckpointInfo, save
+from eiwflow.training.run import train
 from eiwflow.training.run_directory import runs_root
-from eiwflow.training.trainer import train
 from eiwflow.ui import parts
 from eiwflow.ui.foreign import plain
 from eiwflow.ui.navigation import pages

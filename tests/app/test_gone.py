@@ -231,7 +231,7 @@ def test_images_that_the_server_forgot_are_named(one: Path) -> None:
 
 
 def test_a_run_that_is_deleted_under_its_page_is_named(one: Path) -> None:
-    from eiwflow.training.trainer import train
+    from eiwflow.training.run import train
 
     runs = [tiny_run(loaders_runs(), iterations=4, seed=seed) for seed in (0, 1)]
     for run in runs:

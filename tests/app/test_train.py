@@ -30,8 +30,8 @@ from eiwflow.training.cost import Timing
 from eiwflow.training.distributed import ALONE
 from eiwflow.training.presets import PRESETS
 from eiwflow.training.recipe import Recipe
+from eiwflow.training.run import train
 from eiwflow.training.run_directory import RunDirectory, RunError, all_runs, runs_root
-from eiwflow.training.trainer import train
 from eiwflow.ui import loaders, new_run, recipes, runs
 
 from ..training.test_resume import signalled_at

@@ -9,7 +9,7 @@ import pytest
 
 from eiwflow.analysis.train import progress
 from eiwflow.figures import palette, train
-from eiwflow.training.trainer import train as train_flow
+from eiwflow.training.run import train as train_flow
 
 from ..training.tiny import tiny_data, tiny_run
 

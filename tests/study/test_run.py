@@ -23,10 +23,13 @@ from eiwflow.study import run as study
 from eiwflow.study.file import RESULT, SETTINGS, merge, read_study, run_folder
 from eiwflow.study.recipe import AGAIN, Arm, StudyRecipe
 from eiwflow.study.run import Job, StudyFolder, parse_shard, run_job, run_study
+from eiwflow.training import run as run_module
 from eiwflow.training import trainer as trainer_module
 from eiwflow.training.batches import training_batch
+from eiwflow.training.failures import TrainingFailed
+from eiwflow.training.run import train
 from eiwflow.training.run_directory import RunDirectory, RunError
-from eiwflow.training.trainer import Trainer, TrainingFailed, train
+from eiwflow.training.trainer import Trainer
 
 from .. import LONG
 from ..studies import old_document
@@ -87,7 +90,7 @@ def test_a_study_scores_the_averaged_parameters_on_four_corners_with_the_noise_o
         made.append(Trainer(*arguments))
         return made[-1]
 
-    monkeypatch.setattr(trainer_module, "Trainer", kept)
+    monkeypatch.setattr(run_module, "Trainer", kept)
     images, recipe = tiny_data(size=12, test=5), tiny_recipe(12, learning_rate=0.01, seed=3)
     job = job_of(tmp_path, recipe)
     assert run_job(job, images) == ""
@@ -208,7 +211,7 @@ def test_a_study_that_was_ended_goes_on_where_it_was(tmp_path, data, monkeypatch
 def test_a_killed_study_goes_on_inside_a_run_to_the_same_numbers(tmp_path, data, monkeypatch):
     recipe = tiny_study(data, seeds=1, iterations=30)
     whole = run_study(recipe, tmp_path / "whole")
-    monkeypatch.setattr(trainer_module, "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(run_module, "SAVE_SECONDS", 0.0)
     advance, steps = Trainer.advance, []
 
     def killed(trainer):

@@ -14,7 +14,7 @@ from eiwflow.training import worker
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
-    ["tests.conftest", "eiwflow.training.trainer", "eiwflow.training.worker", "scipy.stats", "torchvision.utils"]
+    ["tests.conftest", "eiwflow.training.run", "eiwflow.training.worker", "scipy.stats", "torchvision.utils"]
 )
 PATIENCE_S = 120
 #: Gloo looks up the machine's name to find an interface, and complains where that does not resolve.

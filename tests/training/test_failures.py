@@ -9,9 +9,12 @@ import torch
 
 from eiwflow import checkpoint, files
 from eiwflow.checkpoint import load
+from eiwflow.training import run as run_module
 from eiwflow.training import trainer as trainer_module
+from eiwflow.training.failures import TrainingFailed
+from eiwflow.training.run import train
 from eiwflow.training.run_directory import RunDirectory, RunError
-from eiwflow.training.trainer import Trainer, TrainingFailed, train
+from eiwflow.training.trainer import Trainer
 
 from .tiny import same_tensors, tiny_config, tiny_data, tiny_recipe, tiny_run, tiny_x, write_npz
 
@@ -68,7 +71,7 @@ def test_a_parameter_that_is_not_finite_is_named_by_its_level(tmp_path, monkeypa
         if step == 3:
             trainers[0].flow.levels[1].steps[0].coupling.network[0].bias[0] = float("nan")
 
-    monkeypatch.setattr(trainer_module, "Trainer", Watched)
+    monkeypatch.setattr(run_module, "Trainer", Watched)
     sentence, last = failure(tiny_run(tmp_path), images=tiny_data(), progress=poison)
     assert sentence == "At step 4 bits/dim was not finite, first in level 2."
     assert last.info.step == 3
@@ -97,7 +100,7 @@ def test_nothing_is_skipped_in_silence_a_failed_run_fails_again(tmp_path, monkey
 
 
 def test_final_scores_that_are_not_finite_fail_the_run(tmp_path, monkeypatch):
-    monkeypatch.setattr(trainer_module, "score", lambda *_: torch.full((16,), float("nan")))
+    monkeypatch.setattr(run_module, "score", lambda *_: torch.full((16,), float("nan")))
     run = tiny_run(tmp_path, iterations=3)
     sentence, last = failure(run, images=tiny_data())
     assert sentence == "After step 3 the averaged flow's bits/dim was not finite."
@@ -106,14 +109,14 @@ def test_final_scores_that_are_not_finite_fail_the_run(tmp_path, monkeypatch):
 
 
 def test_an_averaged_flow_that_is_not_finite_is_not_saved(tmp_path, monkeypatch):
-    recorded, calls = trainer_module.to_bits_per_dim, []
+    recorded, calls = run_module.to_bits_per_dim, []
 
     def not_finite_at_step_2(log_prob, *others):
         calls.append(len(log_prob))
         bits = recorded(log_prob, *others)
         return bits * float("inf") if calls.count(16) == 3 and len(log_prob) == 16 else bits
 
-    monkeypatch.setattr(trainer_module, "to_bits_per_dim", not_finite_at_step_2)
+    monkeypatch.setattr(run_module, "to_bits_per_dim", not_finite_at_step_2)
     sentence, last = failure(tiny_run(tmp_path), images=tiny_data())
     assert sentence == "After step 2 the averaged flow's bits/dim was not finite."
     assert last.info.step == 1

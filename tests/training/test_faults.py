@@ -17,8 +17,8 @@ import pytest
 from eiwflow import files
 from eiwflow.checkpoint import load
 from eiwflow.training import detached, lock, worker
+from eiwflow.training.run import train
 from eiwflow.training.run_directory import RunDirectory, RunError, all_runs
-from eiwflow.training.trainer import train
 
 from .. import LONG
 from .processes import PATIENCE_S, begun, ended, work

@@ -15,7 +15,7 @@ from eiwflow.flow.information import entropy_rate, redundancy
 from eiwflow.flow.policies import entropy_order
 from eiwflow.training.history import encode_webp, level_records, montage, sample_montage
 from eiwflow.training.recipe import recording_steps
-from eiwflow.training.trainer import train
+from eiwflow.training.run import train
 
 from .tiny import planes, tiny_data, tiny_flow, tiny_run, tiny_x
 

@@ -13,12 +13,13 @@ import torch
 from eiwflow import files
 from eiwflow.checkpoint import load
 from eiwflow.flow import MultiScaleFlow
-from eiwflow.training import run_directory
+from eiwflow.training import history
+from eiwflow.training import run as run_module
 from eiwflow.training import trainer as trainer_module
 from eiwflow.training.failures import TrainingFailed
 from eiwflow.training.optimiser import optimisers
+from eiwflow.training.run import train
 from eiwflow.training.run_directory import RunDirectory, RunError
-from eiwflow.training.trainer import train
 
 from .tiny import numbers, same_tensors, tiny_data, tiny_run
 
@@ -96,7 +97,7 @@ def test_a_run_that_was_killed_long_after_a_save_continues_to_the_same_numbers(t
 
 def test_a_stop_between_two_points_of_the_curve_does_not_move_the_next(tmp_path, monkeypatch):
     monkeypatch.setattr("eiwflow.training.recipe.recording_steps", lambda iterations, *_: [0, iterations])
-    monkeypatch.setattr(trainer_module, "CURVE_POINTS", 2)
+    monkeypatch.setattr(run_module, "CURVE_POINTS", 2)
     whole, stopped = (tiny_run(tmp_path, iterations=ITERATIONS) for _ in range(2))
     train(whole, images=tiny_data())
     train(stopped, images=tiny_data(), progress=signalled_at(6))
@@ -183,7 +184,7 @@ def test_records_that_cannot_be_read_for_a_moment_are_not_forgotten(tmp_path, mo
     metrics = run.path / "metrics.jsonl"
     before = metrics.read_bytes()
 
-    unreadable(monkeypatch, run_directory, "_records")
+    unreadable(monkeypatch, history, "strict_records")
     with pytest.raises(TrainingFailed, match="Too many open files"):
         train(run, images=tiny_data())
     assert metrics.read_bytes() == before
@@ -192,7 +193,7 @@ def test_records_that_cannot_be_read_for_a_moment_are_not_forgotten(tmp_path, mo
 def test_last_scores_that_cannot_be_read_for_a_moment_are_not_left_out_of_the_checkpoint(tmp_path, monkeypatch):
     whole, run = (tiny_run(tmp_path, iterations=3) for _ in range(2))
     train(whole, images=tiny_data())
-    unreadable(monkeypatch, run_directory, "_records", lambda path: b"test_bits_per_dim" in path.read_bytes())
+    unreadable(monkeypatch, history, "strict_records", lambda path: b"test_bits_per_dim" in path.read_bytes())
     with pytest.raises(TrainingFailed, match="Too many open files"):
         train(run, images=tiny_data())
     monkeypatch.undo()
@@ -352,7 +353,7 @@ def test_a_run_begun_with_weights_that_were_only_shown_continues_to_the_same_num
     assert_same_run(old, whole)
 
 
-@pytest.mark.parametrize("arithmetic", [{}, {"arithmetic": 1}, {"arithmetic": trainer_module.ARITHMETIC + 1}], ids=str)
+@pytest.mark.parametrize("arithmetic", [{}, {"arithmetic": 1}, {"arithmetic": run_module.ARITHMETIC + 1}], ids=str)
 def test_a_run_of_another_version_is_refused_and_nothing_is_changed(tmp_path, arithmetic):
     run = resumable(tmp_path)
     rewritten(run, **arithmetic)
@@ -361,5 +362,5 @@ def test_a_run_of_another_version_is_refused_and_nothing_is_changed(tmp_path, ar
         train(RunDirectory.open(run.path), images=tiny_data())
     assert state_of(run) == before
     assert run.status() == status
-    rewritten(run, arithmetic=trainer_module.ARITHMETIC)
+    rewritten(run, arithmetic=run_module.ARITHMETIC)
     assert train(RunDirectory.open(run.path), images=tiny_data()).step == 4

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from eiwflow import files
 from eiwflow.flow import ConfigError, FlowConfig
-from eiwflow.training import run_directory as run_module
+from eiwflow.training import run_directory
+from eiwflow.training.history import read_records
 from eiwflow.training.recipe import Recipe, recording_steps
-from eiwflow.training.run_directory import ZIP_PART, RunDirectory, RunError, read_records, runs_root
-from eiwflow.training.trainer import train
+from eiwflow.training.run import train
+from eiwflow.training.run_directory import ZIP_PART, RunDirectory, RunError, runs_root
 
 from .test_resume import assert_same_run
 from .tiny import tiny_data, tiny_recipe, tiny_run
@@ -167,13 +168,13 @@ def test_a_status_that_is_not_there_or_not_whole_is_empty(tmp_path, content):
 
 def test_the_status_is_replaced_whole(tmp_path, monkeypatch):
     run, seen = tiny_run(tmp_path), []
-    write = run_module.write_atomically
+    write = run_directory.write_atomically
 
     def look_and_write(path, content):
         seen.append(json.loads((run.path / "status.json").read_bytes())["state"])
         write(path, content)
 
-    monkeypatch.setattr(run_module, "write_atomically", look_and_write)
+    monkeypatch.setattr(run_directory, "write_atomically", look_and_write)
     run.set_status("running", 1)
     run.set_status("finished", 2)
     assert seen == ["starting", "running"]
@@ -244,7 +245,7 @@ def test_a_log_stays_small_and_keeps_its_end(tmp_path):
         writer.flush()
         run.bound_log()
         size = log.stat().st_size
-        assert size <= run_module.MAX_LOG // 2 and run.log_end(1).endswith("line 99")
+        assert size <= run_directory.MAX_LOG // 2 and run.log_end(1).endswith("line 99")
         writer.write(b"the next line\n")
         writer.flush()
         assert log.stat().st_size == size + len(b"the next line\n") and run.log_end(1) == "the next line"

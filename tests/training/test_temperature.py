@@ -11,8 +11,8 @@ import torch
 from eiwflow import checkpoint
 from eiwflow.data import fixed_crops, load, to_tensor
 from eiwflow.flow import MultiScaleFlow, NonFiniteError, quantise
+from eiwflow.training.run import train
 from eiwflow.training.temperature import IMAGES, best_temperature, octave_power
-from eiwflow.training.trainer import train
 from tests.training.tiny import tiny_config, tiny_data, tiny_run
 
 #: The small ones: to draw from the others takes a minute.

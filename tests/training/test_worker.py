@@ -14,11 +14,12 @@ import pytest
 import torch
 
 from eiwflow.checkpoint import load
-from eiwflow.training import lock, process, worker
-from eiwflow.training import run_directory as run_module
+from eiwflow.training import lock, process, run_directory, worker
 from eiwflow.training import trainer as trainer_module
+from eiwflow.training.failures import TrainingFailed
+from eiwflow.training.run import train
 from eiwflow.training.run_directory import MAX_TITLE, RunDirectory, RunError, all_runs
-from eiwflow.training.trainer import Trainer, TrainingFailed, train
+from eiwflow.training.trainer import Trainer
 
 from .processes import PATIENCE_S, begun, ended, work, work_on_a_small_disk
 from .test_failures import poisoned_batch
@@ -214,7 +215,7 @@ def test_a_run_whose_directory_cannot_be_written_is_a_sentence(tmp_path, monkeyp
         raise PermissionError(13, "Permission denied")
 
     run = tiny_run(tmp_path)
-    monkeypatch.setattr(run_module, "write_atomically", refuse)
+    monkeypatch.setattr(run_directory, "write_atomically", refuse)
     with run.held(), pytest.raises(RunError, match=r"cannot be asked: .* not writable \(Permission denied\)"):
         worker.ask(run)
 

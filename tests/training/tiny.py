@@ -14,6 +14,7 @@ from eiwflow.data import ImageData
 from eiwflow.flow import FlowConfig, MultiScaleFlow
 from eiwflow.training.recipe import Recipe
 from eiwflow.training.run_directory import RunDirectory
+from eiwflow.training.trainer import Trainer
 from tests.flow.numerics import perturb
 
 #: What two runs of the same numbers may differ in.
@@ -86,3 +87,11 @@ def numbers(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def same_tensors(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> bool:
     """Return whether both hold the same names with the same bits."""
     return ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def trained(steps: int, images: ImageData | None = None, **fields: Any) -> Trainer:
+    """Return a trainer that has taken so many steps."""
+    trainer = Trainer(tiny_recipe(**{"iterations": max(steps, 1), **fields}), images or tiny_data())
+    for _ in range(steps):
+        trainer.advance()
+    return trainer

@@ -7,7 +7,7 @@ import pytest
 
 from eiwflow.analysis.train import progress
 from eiwflow.analysis.words.train import gap
-from eiwflow.training.trainer import train
+from eiwflow.training.run import train
 
 from ...training.tiny import tiny_data, tiny_run
 

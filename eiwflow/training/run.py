@@ -1,0 +1,320 @@
+"""A run from where it stands to its end: records, saves, scores, and what it does when it is asked to stop or fails."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import signal
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from .. import checkpoint, files
+from ..checkpoint import CheckpointError, CheckpointInfo
+from ..data import DataError, ImageData, fixed_crops
+from ..flow import ShapeError, dequantise, to_bits_per_dim
+from ..flow.bijection import generator_for
+from ..flow.score import score
+from . import failures, process
+from .distributed import ALONE, Team
+from .failures import NotFinite, TrainingFailed
+from .history import PROBE_IMAGES, level_records, write_samples
+from .recipe import Recipe
+from .run_directory import MAX_RESUME, RunDirectory, RunError
+from .temperature import IMAGES, best_temperature
+from .trainer import PAUSE, Trainer
+
+#: Seconds between two saves, beside the recording steps.
+SAVE_SECONDS = 60.0
+#: What a resume file states of the arithmetic of its steps. It rises when the same step gives other numbers.
+ARITHMETIC = 2
+#: Lines of the bits/dim curve over a whole run, beside the recording steps.
+CURVE_POINTS = 400
+#: Crops that the curve of a study's run is scored on.
+CURVE_CROPS = 256
+#: The scores of a record, which a checkpoint repeats.
+SCORES = ("bits_per_dim", "probe_bits_per_dim", "test_bits_per_dim", "train_bits_per_dim")
+
+
+def train(
+    run: RunDirectory,
+    *,
+    images: ImageData | None = None,
+    device: torch.device | None = None,
+    progress: Callable[[int, float], None] | None = None,
+    team: Team = ALONE,
+) -> CheckpointInfo:
+    """Train the run's recipe to its end, from where it stands, and return what the last checkpoint says of itself.
+
+    SIGTERM and SIGINT finish the step, save, and set the state "stopped"; :data:`PAUSE` sets "paused". So does
+    :meth:`.RunDirectory.ask`, also from another machine.
+
+    Arguments:
+        run: the run directory; one with a ``resume.safetensors`` is continued.
+        images: the data set, where it is in memory already.
+        device: where to train; the CPU by default.
+        progress: called after every step with (step, bits/dim of the batch).
+        team: the processes that train together; this one is the first, the others :func:`follow`.
+
+    Raises:
+        TrainingFailed: a value was not finite, or data, disk or memory failed; the last good checkpoint stays.
+        RunError: the run's config or resume file is not usable, or another process trains it; nothing is changed.
+
+    """
+    recipe, command = run.config()
+    trainer: Trainer | None = None
+    with run.held():
+        if team.size == 1 and (ended := _ended(run, recipe)) is not None:
+            return ended
+        said = run.status()
+        if said.get("process") != process.identity():
+            run.forget_asked()  # it was asked of a process that has ended
+        try:
+            # From here on who asks the run to pause asks this process, not one that had it before.
+            run.set_status("starting", run.saved_step() or 0)
+            with process.beating(run.path / "status.json"):
+                run.sweep()
+                trainer = Trainer(recipe, images, device, team)
+                if (content := team.share(_resume_content(run))) is not None:
+                    _restore(trainer, content, run.path.name)
+                    run.forget_after(trainer.step)
+                with _stop_signals() as stopped:
+                    return _advance_to_the_end(trainer, run, command, progress, stopped)
+        except RunError:
+            run.restore_status(said)
+            raise
+        except (DataError, ShapeError, OSError, MemoryError, RuntimeError) as error:
+            if not failures.foreseen(error):
+                raise
+            step = run.status().get("step", 0) if trainer is None else trainer.step
+            message = str(error) if isinstance(error, TrainingFailed) else failures.sentence(error, step)
+            # On a full disk this may fail as well; the message still reaches the caller.
+            with suppress(OSError):
+                run.set_status("failed", step, message, failures.advice(error))
+                run.log(message)
+            raise TrainingFailed(message) from error
+        finally:
+            run.forget_asked()
+
+
+def follow(recipe: Recipe, team: Team, device: torch.device, images: ImageData | None = None) -> None:
+    """Train beside the team's first process, which has the run directory, to the same end."""
+    trainer = Trainer(recipe, images, device, team)
+    if (content := team.share(None)) is not None:
+        _restore(trainer, content, "the first process")
+    with _stop_signals() as stopped:
+        while trainer.step < recipe.iterations and not trainer.asked(stopped):
+            trainer.advance()
+
+
+def _advance_to_the_end(
+    trainer: Trainer,
+    run: RunDirectory,
+    command: str,
+    progress: Callable[[int, float], None] | None,
+    stopped: list[int],
+) -> CheckpointInfo:
+    recipe = trainer.recipe
+    recording = run.recording()
+    recorded_steps, scored_steps = recording.steps_of(recipe.iterations), recording.curve_steps_of(recipe.iterations)
+    every = max(1, recipe.iterations // CURVE_POINTS)
+    probe = _probe(trainer)
+    crops = trainer.crops if recording.crops else None
+    started, cpu_started, stepping = time.monotonic(), time.process_time(), 0.0
+    before, cpu_before = run.seconds("seconds"), run.seconds("cpu_seconds")
+    stepping_before = run.seconds("step_cpu_seconds")
+
+    def clock() -> dict[str, float]:
+        return {
+            "seconds": round(before + time.monotonic() - started, 2),
+            "cpu_seconds": round(cpu_before + time.process_time() - cpu_started, 2),
+            "step_cpu_seconds": round(stepping_before + stepping, 3),
+        }
+
+    def save() -> CheckpointInfo:
+        latest = _latest(run, (*SCORES, "temperature"))
+        temperature = latest.pop("temperature", CheckpointInfo.temperature)
+        metrics = {**latest, "cpu_seconds": clock()["cpu_seconds"]}
+        info = CheckpointInfo(
+            # A checkpoint is a density, whatever way its gradients were computed.
+            config=dataclasses.replace(trainer.flow.config, memory="store"),
+            data=recipe.data,
+            step=trainer.step,
+            seed=recipe.seed,
+            metrics=metrics,
+            recipe={key: value for key, value in recipe.to_dict().items() if key != "flow"}
+            | ({} if recipe.flow.memory == "store" else {"memory": recipe.flow.memory}),
+            command=command,
+            versions=checkpoint.software_versions(),
+            temperature=temperature,
+        )
+        run.flush_records()
+        checkpoint.save(run.last_checkpoint, trainer.average, info)
+        document = json.dumps({"step": trainer.step, "since": trainer.since, "arithmetic": ARITHMETIC})
+        files.write_atomically(run.resume_file, safetensors.torch.save(trainer.state(), {"resume": document}))
+        return info
+
+    if not run.resume_file.exists():
+        run.forget_after(-1)
+        run.append(_recording(trainer, run, probe) | clock())
+        save()
+    run.set_status("running", trainer.step)
+    run.log(f"running from step {trainer.step} of {recipe.iterations} on {trainer.device}")
+    saved = time.monotonic()
+    asked = 0
+    while trainer.step < recipe.iterations and not (asked := trainer.asked(stopped, run.asked())):
+        step_started = time.process_time()
+        value, norm = trainer.advance()
+        stepping += time.process_time() - step_started
+        trainer.since.append(value)
+        step = trainer.step
+        recorded = step in recorded_steps
+        if recorded or step % every == 0 or step in scored_steps:
+            record: dict[str, Any] = {"step": step, "bits_per_dim": round(sum(trainer.since) / len(trainer.since), 5)}
+            record |= {"lr": recipe.learning_rate_at(step - 1), "gradient_norm": round(norm, 4), **clock()}
+            trainer.since.clear()
+            if crops is not None and step in scored_steps:
+                record["crops_bits_per_dim"] = _score(trainer, crops[:: math.ceil(len(crops) / CURVE_CROPS)])
+            run.append(record | (_recording(trainer, run, probe) if recorded else {}))
+        if recorded or time.monotonic() - saved > SAVE_SECONDS:
+            save()
+            run.set_status("running", step)
+            saved = time.monotonic()
+        if progress is not None:
+            progress(step, value)
+    if trainer.step == recipe.iterations and "test_bits_per_dim" not in _latest(run, SCORES):
+        # A study needs its own score, and no temperature to draw samples at.
+        own = (
+            {"temperature": _temperature(trainer)} if crops is None else {"crops_bits_per_dim": _score(trainer, crops)}
+        )
+        run.append({"step": trainer.step, **_final_scores(trainer), **own} | clock())
+    info = save()
+    state = "finished" if trainer.step == recipe.iterations else ("", "paused", "stopped")[asked]
+    run.set_status(state, trainer.step)
+    run.log(f"{state} at step {trainer.step}")
+    return info
+
+
+def _ended(run: RunDirectory, recipe: Recipe) -> CheckpointInfo | None:
+    """Return what the last checkpoint of a run that has nothing left to do says of itself, and tidy the run up."""
+    if run.saved_step() not in (recipe.iterations, None):
+        return None
+    with suppress(CheckpointError, OSError):
+        info = checkpoint.load(run.last_checkpoint).info
+        # One that was killed between its last scores and its last save has them in the records alone.
+        if info.step == recipe.iterations and all(
+            "test_bits_per_dim" in one for one in (_latest(run, SCORES), info.metrics)
+        ):
+            run.sweep()
+            if run.status().get("state") != "finished":
+                run.set_status("finished", info.step)
+            return info
+    return None
+
+
+def _probe(trainer: Trainer) -> Tensor:
+    """Return dequantised test images that recording steps look at, the same at every step."""
+    images, bits = trainer.test_images[:PROBE_IMAGES], trainer.recipe.flow.bits
+    return dequantise(images, generator_for(0, "probe"), bits=bits).to(trainer.device)
+
+
+def _recording(trainer: Trainer, run: RunDirectory, probe: Tensor) -> dict[str, Any]:
+    write_samples(run.samples, trainer.average, trainer.recipe.seed, trainer.step)
+    log_prob = torch.cat([trainer.average.log_prob(part).detach() for part in probe.split(64)])
+    bits = to_bits_per_dim(log_prob, trainer.recipe.flow.dimensions, trainer.recipe.flow.bits).mean().item()
+    _check_scores(trainer, bits)
+    return {
+        "step": trainer.step,
+        "probe_bits_per_dim": round(bits, 5),
+        "levels": level_records(trainer.average, probe),
+    }
+
+
+def _final_scores(trainer: Trainer) -> dict[str, float]:
+    """Return bits/dim of the averaged weights on the test part, and on as many training images."""
+    size = trainer.recipe.flow.shape[1:]
+    indices = torch.randperm(len(trainer.train_images), generator=generator_for(0, "train part"))
+    train_images = fixed_crops(trainer.train_images[indices[: len(trainer.test_images)]], size)
+    test, train = (score(trainer.average, part).mean().item() for part in (trainer.test_images, train_images))
+    _check_scores(trainer, test, train)
+    return {"test_bits_per_dim": round(test, 5), "train_bits_per_dim": round(train, 5)}
+
+
+def _temperature(trainer: Trainer) -> float:
+    """Return the sampling temperature of the averaged weights, chosen on training images."""
+    return best_temperature(trainer.average, fixed_crops(trainer.train_images[:IMAGES], trainer.recipe.flow.shape[1:]))
+
+
+def _score(trainer: Trainer, crops: Tensor) -> float:
+    """Return mean bits/dim of crops (N, C, H, W) uint8 under the averaged parameters, with the noise of the seed."""
+    bits = score(trainer.average, crops, trainer.recipe.seed).mean().item()
+    _check_scores(trainer, bits)
+    return round(bits, 5)
+
+
+def _check_scores(trainer: Trainer, *scores: float) -> None:
+    if not all(math.isfinite(value) for value in scores):
+        raise NotFinite(f"After step {trainer.step} the averaged flow's bits/dim was not finite.")
+
+
+def _latest(run: RunDirectory, names: Iterable[str]) -> dict[str, float]:
+    """Return the newest value of each of these names in the records, where there is one.
+
+    Raises:
+        OSError: they cannot be read.
+
+    """
+    return {name: record[name] for record in run.own_records() for name in names if name in record}
+
+
+def _resume_content(run: RunDirectory) -> bytes | None:
+    """Return the resume file's bytes, None where there is none."""
+    with suppress(FileNotFoundError):
+        return files.read_bytes(run.resume_file, MAX_RESUME)
+    return None
+
+
+def _restore(trainer: Trainer, content: bytes, name: str) -> None:
+    try:
+        length = int.from_bytes(content[:8], "little")
+        document = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["resume"])
+        step, since, arithmetic = document["step"], document.get("since", []), document.get("arithmetic", 1)
+        if type(step) is not int or not 0 <= step <= trainer.recipe.iterations or not isinstance(since, list):
+            raise ValueError("another run's step")
+        tensors = safetensors.torch.load(content)
+        if any(checkpoint.wrong_values(tensors)):
+            raise ValueError("no training's values")
+        trainer.restore(tensors, step, [float(value) for value in since])
+    except (ValueError, OverflowError, LookupError, TypeError, RuntimeError, safetensors.SafetensorError):
+        raise RunError(f"The resume.safetensors of {name} does not belong to its config.json.") from None
+    if arithmetic != ARITHMETIC:
+        raise RunError(
+            f"{name} was begun by another version of eiwflow, whose steps round differently: resumed here it would end "
+            "with other numbers. Its checkpoint stays usable; to train with these settings, start a new run."
+        )
+
+
+@contextmanager
+def _stop_signals() -> Iterator[list[int]]:
+    """Collect SIGTERM and SIGINT in the list instead of dying of them (in the main thread, where Python allows it)."""
+    seen: list[int] = []
+    previous: dict[int, Any] = {}
+    try:
+        for number in filter(None, (signal.SIGTERM, signal.SIGINT, PAUSE)):
+            previous[number] = signal.signal(number, lambda received, _: seen.append(received))
+        # A worker holds back what comes before the run can be saved.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, previous)
+    except (ValueError, AttributeError):  # outside the main thread; on Windows
+        pass
+    try:
+        yield seen
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
