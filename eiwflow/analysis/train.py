@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeGuard
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from ..training.run_directory import RunDirectory
-from .words.numbers import fixed
 
 #: The smoothed curve is a running mean under a Gaussian of this part of the points.
 SMOOTHING = 1 / 60
@@ -59,30 +58,16 @@ class LevelNow:
         """How many channels that are passed on would be factored out if they were sorted now."""
         return sum(not self.would_stay[channel] for channel in self.kept)
 
-    def in_words(self) -> str:
-        """Say which half has the structure, and whether the order still holds."""
-        if self.order is None:
-            return f"Level {self.number} is the last: all {len(self.entropy)} channels are factored out."
-        if not self.redundancy:
-            return f"Level {self.number} passes on {self.count} of {len(self.order)} channels."
-        moved = (
-            "Sorting again would change nothing."
-            if not self.crossing
-            else f"Sorting again would move {self.crossing} of {self.count} across."
-        )
-        kept, emitted = (fixed(_mean(self.redundancy, part), 2) for part in (self.kept, self.emitted))
-        return f"Level {self.number} passes on a redundancy of {kept} and factors out {emitted} nats/pixel. {moved}"
-
     def row(self) -> dict[str, Any]:
         """Return what the level is like on average."""
         kept, emitted = self.kept, self.emitted
         return {
             "level": self.number,
             "channels": len(self.entropy),
-            "redundancy passed on": _mean(self.redundancy, kept),
-            "redundancy factored out": _mean(self.redundancy, emitted),
-            "entropy passed on": _mean(self.entropy, kept),
-            "entropy factored out": _mean(self.entropy, emitted),
+            "redundancy passed on": mean_of(self.redundancy, kept),
+            "redundancy factored out": mean_of(self.redundancy, emitted),
+            "entropy passed on": mean_of(self.entropy, kept),
+            "entropy factored out": mean_of(self.entropy, emitted),
             "would cross": math.nan if self.order is None else self.crossing,
             "spread of log ω": math.nan if self.weight_spread is None else self.weight_spread,
         }
@@ -138,34 +123,12 @@ class Progress:
         """The newest bits/dim on test images: of the whole part at the end, of the first ones before."""
         return self.final if self.final is not None else (float(self.test[-1]) if len(self.test) else None)
 
-    def in_words(self) -> str:
-        """Say what it has come to."""
-        if self.bits is None:
-            return "Nothing is recorded yet."
-        kind, part = ("held-out", "images held out from train") if self.validation else ("test", "the test part")
-        whole = f"on {part}" if self.final is not None else f"on the first {kind} images"
-        gained = f", from {self.test[0]:.2f} at the start" if len(self.test) > 1 else ""
-        return f"After {max(0, self.step):,} of {self.iterations:,} steps: {self.bits:.3f} bits/dim {whole}{gained}."
-
     @property
     def gap(self) -> float | None:
         """How far the test curve lies above the smoothed training curve where both were recorded last, in bits/dim."""
         if not len(self.test) or not len(self.steps) or self.test_steps[-1] < self.steps[0]:
             return None
         return float(self.test[-1] - np.interp(self.test_steps[-1], self.steps, self.smoothed))
-
-    def at_longest(self) -> Progress:
-        """Return it as it would stand where :meth:`in_words` says most: before its last scores."""
-        return replace(self, step=self.iterations, test=np.full(2, 10.0), final=None)
-
-    def pace_in_words(self, alive: bool) -> str:
-        """Say how far it is, and how fast and how long it will go on if it is at work."""
-        said = [f"step {max(0, self.step):,} of {self.iterations:,}"]
-        if self.per_second is not None:
-            said.append(f"{self.per_second:.1f} steps a second")
-        if alive and self.remaining:
-            said.append(f"about {duration(self.remaining)} to go")
-        return " · ".join([*said, f"{duration(self.seconds)} of training{' so far' * alive}"])
 
     def table(self) -> list[dict[str, Any]]:
         """Return the points of the curves, by step."""
@@ -219,13 +182,6 @@ def progress(run: RunDirectory) -> Progress:
     )
 
 
-def duration(seconds: float) -> str:
-    """Return a duration as it is said."""
-    if seconds < 100:
-        return f"{max(1, round(seconds))} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
 def _pace(points: Sequence[tuple[int, float, float]]) -> float | None:
     if len(points) < 2 or points[-1][2] <= points[0][2]:
         return None
@@ -269,7 +225,8 @@ def _level(number: int, record: dict[str, Any], count: int) -> LevelNow:
     )
 
 
-def _mean(values: Sequence[float], channels: Sequence[int]) -> float:
+def mean_of(values: Sequence[float], channels: Sequence[int]) -> float:
+    """Return the mean of some channels' values, NaN where there are none."""
     return float(np.mean([values[channel] for channel in channels])) if values and channels else math.nan
 
 

@@ -96,7 +96,7 @@ def _draw(one: runs.Listed) -> None:
         st.rerun()  # other buttons, and no more seconds to count where it has ended
     if now.frozen:
         st.warning(parts.frozen(now.silent_s))
-    st.progress(progress.done, f"**{now.name}** · {progress.pace_in_words(now.alive)}")
+    st.progress(progress.done, f"**{now.name}** · {words.pace(progress, now.alive)}")
     recipe = look.recipe
     lowest = floor(recipe.data, recipe.validation, 2**recipe.flow.levels)
     left, right = st.columns([2.3, 1], gap="large")
@@ -106,7 +106,7 @@ def _draw(one: runs.Listed) -> None:
             figures.curves(figures.scale(progress, lowest), lowest),
             key="curve",
             width="stretch",
-            alt=CURVES if now.alive else f"{CURVES} {progress.in_words()}",
+            alt=CURVES if now.alive else f"{CURVES} {words.answer(progress)}",
             on_select=_zoomed,
             selection_mode="zoom",
         )
@@ -121,6 +121,8 @@ def _draw(one: runs.Listed) -> None:
 
 
 def _draw_channels(levels: list[LevelNow], alive: bool) -> None:
+    from ..analysis.words import train as words
+
     for level, column in zip(levels, st.columns(len(levels), gap="large"), strict=True):
         with column:
             st.vega_lite_chart(
@@ -130,9 +132,9 @@ def _draw_channels(levels: list[LevelNow], alive: bool) -> None:
                 width="stretch",
                 alt=f"Redundancy of the channels of level {level.number}, in the order used: see the sentence below."
                 if alive
-                else f"Redundancy of the channels, in the order used. {level.in_words()}",
+                else f"Redundancy of the channels, in the order used. {words.level(level)}",
             )
-            st.caption(level.in_words())
+            st.caption(words.level(level))
 
 
 def _zoomed() -> None:
@@ -141,6 +143,8 @@ def _zoomed() -> None:
 
 def manage(known: dict[str, runs.Listed], name: str) -> None:
     """Draw the list of runs; what can be done with the one that is shown; and curves of several together."""
+    from ..analysis.words import train as words
+
     one = known[name]
     parts.table([listed.row() for listed in known.values()])
     if classroom.may_change(one.run.path):
@@ -161,7 +165,7 @@ def manage(known: dict[str, runs.Listed], name: str) -> None:
             figures.compared(list(together)),
             key="curves-compared",
             width="stretch",
-            alt=" ".join(f"{name}: {progress.in_words()}" for name, progress in together.items()),
+            alt=" ".join(f"{name}: {words.answer(progress)}" for name, progress in together.items()),
         )
         parts.caveat(
             "one training of each ranks nothing, since chance alone moves a curve; and runs of other image sizes or "

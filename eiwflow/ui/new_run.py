@@ -16,6 +16,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from .. import data
+from ..analysis.words.numbers import duration
 from ..figures import train as figures
 from ..flow import FlowConfig
 from ..flow.config import BOUNDS, KEEPS, ORDERS, WEIGHTS
@@ -187,7 +188,7 @@ def draw(said: DeltaGenerator | None) -> Callable[[], None]:
 def _title(preset: str, timings: dict[str, recipes.PresetTime] | None) -> str:
     """Return what a preset is called: how long it takes, where that is known."""
     named = preset.replace("-", " ").capitalize()
-    return f"#### {f'About {recipes.duration(timings[preset].seconds)}' if timings else named}"
+    return f"#### {f'About {duration(timings[preset].seconds)}' if timings else named}"
 
 
 def _answer(device: str, what: str, timings: dict[str, recipes.PresetTime] | None) -> str:
@@ -196,7 +197,7 @@ def _answer(device: str, what: str, timings: dict[str, recipes.PresetTime] | Non
     if not timings:
         return f"Yes, on {device} ({what})."
     seconds, preset = min((timings[preset].seconds, preset) for preset in timings)
-    return f"Yes: the preset {preset} takes about {recipes.duration(seconds)} on {device}, by a few timed steps."
+    return f"Yes: the preset {preset} takes about {duration(seconds)} on {device}, by a few timed steps."
 
 
 def _own_settings() -> None:
@@ -249,5 +250,5 @@ def _say_estimate(device: str) -> None:
         return
     took = [f"{needed / 2**20:,.0f} MiB of memory"]
     if (seconds := recipes.seconds(chosen, device)) is not None:
-        took.insert(0, recipes.duration(seconds))
+        took.insert(0, duration(seconds))
     st.markdown(f"About {' and '.join(took)} on {device}, by what flows of other sizes took: an estimate.")

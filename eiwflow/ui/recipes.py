@@ -197,13 +197,6 @@ def memory(chosen: Recipe, device: str) -> int:
     return check_memory(chosen, torch.device(device))
 
 
-def duration(seconds: float) -> str:
-    """Return a duration as it is said."""
-    from ..analysis import train as progress
-
-    return progress.duration(seconds)
-
-
 # ---------------------------------------------------------------------- recipes
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from .. import data, files
+from ..analysis.words.numbers import duration
 from . import classroom, loaders, recipes, state
 
 if TYPE_CHECKING:
@@ -73,13 +74,18 @@ class Listed:
 
     def in_words(self) -> str:
         """Say what the run is, and what has come of it."""
+        from ..analysis.words import train as words
+
         flow = self.recipe.flow
         doing = {"running": "is training", "starting": "is being started"}.get(self.state.name, self.state.name)
-        return f"“{self.run.title}” ({flow.split} on {self.recipe.data}) {doing}. {self.progress.in_words()}"
+        return f"“{self.run.title}” ({flow.split} on {self.recipe.data}) {doing}. {words.answer(self.progress)}"
 
     def longest_words(self) -> str:
         """Return words as long as any of :meth:`in_words` before the end of the run."""
-        return replace(self, state=replace(self.state, name="starting"), progress=self.progress.at_longest()).in_words()
+        from ..analysis.words import train as words
+
+        longest = replace(self, state=replace(self.state, name="starting"), progress=words.longest(self.progress))
+        return longest.in_words()
 
     def row(self) -> dict[str, Any]:
         """Return its line in the list."""
@@ -210,7 +216,7 @@ def begin(chosen: Recipe, device: str) -> RunDirectory | None:
     if classroom.role() is classroom.Role.STUDENT:
         most = classroom.settings().minutes
         if (needed := recipes.seconds(chosen, device)) is not None and needed > 60 * most:
-            raise RunError(f"This takes about {recipes.duration(needed)}; a student's training has {most} minutes.")
+            raise RunError(f"This takes about {duration(needed)}; a student's training has {most} minutes.")
         QUEUE.ask(Ticket(classroom.visitor_id(), chosen, go))
         return None
     try:

@@ -5,7 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from eiwflow.analysis.train import duration, progress
+from eiwflow.analysis.train import progress
+from eiwflow.analysis.words import train as words
+from eiwflow.analysis.words.numbers import duration
 from eiwflow.flow.config import NAMED_SPLITS
 from eiwflow.training.run import train
 from eiwflow.training.run_directory import RunDirectory
@@ -28,8 +30,8 @@ def test_a_finished_run_has_its_curves_and_its_score(finished):
     assert now.train.tolist() == [r["bits_per_dim"] for r in records if "bits_per_dim" in r]
     assert now.test[0] == records[0]["probe_bits_per_dim"]
     assert now.bits == now.final == records[-1]["test_bits_per_dim"]
-    assert f"{now.final:.3f} bits/dim on the test part" in now.in_words()
-    assert now.remaining == 0.0 and "to go" not in now.pace_in_words(alive=True)
+    assert f"{now.final:.3f} bits/dim on the test part" in words.answer(now)
+    assert now.remaining == 0.0 and "to go" not in words.pace(now, alive=True)
 
 
 def test_levels_are_those_of_the_newest_recording(finished):
@@ -45,7 +47,7 @@ def test_levels_are_those_of_the_newest_recording(finished):
     )
     assert (split.weight_spread is None) == (finished.config()[0].flow.split != "weighted")
     assert end.order is None and end.kept == () and len(end.emitted) == 24
-    assert math.isnan(end.row()["redundancy passed on"]) and "all 24 channels are factored out" in end.in_words()
+    assert math.isnan(end.row()["redundancy passed on"]) and "all 24 channels are factored out" in words.level(end)
 
 
 @pytest.mark.parametrize("ended", [True, False])
@@ -54,7 +56,7 @@ def test_images_held_out_are_not_called_the_test_part(tmp_path, ended):
     run.append({"step": 0, "probe_bits_per_dim": 6.0})
     if ended:
         run.append({"step": 2, "test_bits_per_dim": 4.0})
-    said = progress(run).in_words()
+    said = words.answer(progress(run))
     assert ("4.000 bits/dim on images held out from train" if ended else "on the first held-out images") in said
     assert "test" not in said
 
@@ -70,7 +72,7 @@ def written(tmp_path, *records):
 def test_a_run_without_a_record_says_so(tmp_path):
     now = progress(written(tmp_path))
     assert (now.step, now.bits, now.remaining, now.done) == (-1, None, None, 0.0)
-    assert now.in_words() == "Nothing is recorded yet." and now.table() == []
+    assert words.answer(now) == "Nothing is recorded yet." and now.table() == []
 
 
 def test_pace_is_that_of_the_last_points_and_remaining_time_follows(tmp_path):
@@ -78,10 +80,10 @@ def test_pace_is_that_of_the_last_points_and_remaining_time_follows(tmp_path):
     fast = [{"step": s, "bits_per_dim": 4.0, "seconds": 1000.0 + 0.5 * (s - 10)} for s in range(11, 41)]
     now = progress(written(tmp_path, *slow, *fast))
     assert now.per_second == pytest.approx(2.0) and now.remaining == pytest.approx(30.0)
-    assert now.pace_in_words(alive=True) == (
+    assert words.pace(now, alive=True) == (
         "step 40 of 100 · 2.0 steps a second · about 30 s to go · 17 min of training so far"
     )
-    assert now.pace_in_words(alive=False).endswith("17 min of training")
+    assert words.pace(now, alive=False).endswith("17 min of training")
 
 
 def test_the_smoothed_curve_is_a_mean_that_does_not_lag(tmp_path):
@@ -116,4 +118,4 @@ def test_durations_are_said_as_people_do(seconds, said):
 def test_a_run_that_lies_elsewhere_by_now_is_read_as_well(finished, tmp_path):
     moved = tmp_path / "moved"
     moved.symlink_to(finished.path)
-    assert progress(RunDirectory(moved)).in_words() == progress(finished).in_words()
+    assert words.answer(progress(RunDirectory(moved))) == words.answer(progress(finished))

@@ -22,6 +22,7 @@ from eiwflow import cli
 from eiwflow.analysis.curve import load_curve
 from eiwflow.analysis.record import load_record
 from eiwflow.analysis.train import progress
+from eiwflow.analysis.words import train as train_words
 from eiwflow.analysis.words.checkpoint import training
 from eiwflow.checkpoint import CheckpointError, load, save
 from eiwflow.data import DataError
@@ -376,8 +377,8 @@ def run_directory(given: RunFiles, folder: Path) -> Callable[[], object]:
         curve = load_curve(path / "checkpoints" / "last.safetensors")
         assert curve is None or (np.isfinite(curve.bits_per_dim).all() and training(curve))
         now = progress(RunDirectory.open(path))
-        assert now.in_words() and now.pace_in_words(alive=True) and isinstance(now.table(), list)
-        assert all(level.in_words() for level in now.levels)
+        assert train_words.answer(now) and train_words.pace(now, alive=True) and isinstance(now.table(), list)
+        assert all(train_words.level(level) for level in now.levels)
         return now
 
     return ask

@@ -83,3 +83,10 @@ def factor(value: float) -> str:
     if 100 <= value < 1e5:
         return f"{value:,.0f}"
     return f"{value:.3g}" if 1e-3 <= value < 100 else power(value)
+
+
+def duration(seconds: float) -> str:
+    """Return a duration as it is said."""
+    if seconds < 100:
+        return f"{max(1, round(seconds))} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
