@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from eiwflow.ui import landing, loaders, protection, routes
+from eiwflow.ui import landing, protection, routes, server
 
 if __name__ == "__main__":
     landing.page()
@@ -10,7 +10,7 @@ else:
     # The server imports this file as it starts, and runs it for every visitor.
     app = st.App(
         __file__,
-        lifespan=loaders.while_the_server_runs,
+        lifespan=server.while_the_server_runs,
         middleware=protection.middleware(),
         routes=routes.routes(),
     )

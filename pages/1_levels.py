@@ -7,7 +7,8 @@ from eiwflow.analysis import SURVEY_IMAGES
 from eiwflow.analysis.words import levels as words
 from eiwflow.analysis.words.numbers import floor_in_words
 from eiwflow.figures import levels as figures
-from eiwflow.ui import cache, loaders
+from eiwflow.ui import cache
+from eiwflow.ui.rows import readable
 
 page = ui.begin("What happens to an image in a multi-scale flow?", "Levels")
 
@@ -27,7 +28,7 @@ with ui.errors_as_sentences():
         ui.chart(ui.drawn(figures.staircase, way.stairs, average, floor), page, "staircase", alt=alt)
         ui.caveat(
             "this is the price of stopping, never a level's share of the bits. Log-determinants cannot be "
-            "shared out: a scale on the kept half, undone by the next level, moves them at will."
+            "shared out: a scale on what is passed on, undone by the next level, moves them at will."
         )
     with right:
         st.subheader("There and back")
@@ -36,7 +37,7 @@ with ui.errors_as_sentences():
         st.subheader("Drawn from the flow")
         with ui.errors_as_sentences():
             temperature = page.checkpoint.info.temperature
-            drawn = loaders.samples(page.checkpoint, page.seed)
+            drawn = cache.samples(page.checkpoint, page.seed)
             st.html(figures.samples(drawn, temperature))
             st.caption(f"{len(drawn)} samples, ε drawn at temperature {temperature:g}, seed {page.seed}.")
 
@@ -44,7 +45,7 @@ with ui.errors_as_sentences():
     if (more := ui.more_evidence()).open:
         with more:
             rows = way.level_table(facts, average)
-            ui.table(rows)
+            ui.table(readable(rows))
             st.markdown(
                 "\n".join(f"- {sentence}" for sentence in (words.parts(way), *(words.level(level) for level in facts)))
             )
@@ -59,7 +60,7 @@ with ui.errors_as_sentences():
                 f"--seed {page.seed} --json",
                 f"evaluate {page.argument} --data {page.images.name} --limit {SURVEY_IMAGES} --json",
                 f"inspect {page.argument} --data {page.images.name} --json",
-                f"sample {page.argument} --n {loaders.SAMPLES} --temperature {page.checkpoint.info.temperature:g} "
+                f"sample {page.argument} --n {cache.SAMPLES} --temperature {page.checkpoint.info.temperature:g} "
                 f"--seed {page.seed}",
             )
 

@@ -127,8 +127,7 @@ def evidence(one: ui.Page, found: ui.Found) -> None:
     if (growth := cache.measure(one, "growth")) is not None:
         tables["growth"] = growth.table()
     ui.exports(one, tables=tables, pictures={})
-    if samples := cache.samples_in_training(one):
-        ui.offer(one, {"samples.gif": lambda: steps.film_gif(samples)})
+    ui.offer_film(one)
 
 
 if (more := ui.more_evidence()).open:

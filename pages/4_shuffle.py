@@ -17,7 +17,7 @@ page = ui.begin("What does the permutation move, and when?", "Shuffle", level=Tr
 
 from eiwflow.analysis.words import shuffle as words  # noqa: E402 (the title does not wait for torch)
 
-FACTORED_OUT = {"first": "first half", "last": "last half", "random": "random half", "entropy": "least redundancy"}
+RULES = {"first": "the first", "last": "the last", "random": "random ones", "entropy": "the least redundant"}
 takeaway, slider = st.container(), scrubber.stays_in_view()
 
 
@@ -65,9 +65,8 @@ def at_this_step(one: ui.Page, found: ui.Found) -> None:
 def order(one: ui.Page, found: ui.Found) -> None:
     """Draw what the order moves, and what the image and the other test images ask for."""
     report = found[one]
-    ends = ("channel number", "order used")
-    moved = ui.drawn(figures.slope, np.arange(report.channels), report.order, ends, report.kept)
-    ui.chart(moved, one, "slope", alt=words.answer(report))
+    numbers, ends = np.arange(report.channels), ("channel number", "order used")
+    ui.chart(ui.drawn(figures.slope, numbers, report.order, ends, report.kept), one, "slope", alt=words.answer(report))
     st.markdown(words.answer(report))
     ui.chart(ui.drawn(figures.emitted_over_images, report), one, "images", alt=words.images(report.images))
     st.markdown(words.images(report.images))
@@ -85,8 +84,7 @@ def other_rules(one: ui.Page, found: ui.Found) -> None:
         ui.exports(one, tables={"steps": by_steps.table()}, pictures={})
         st.segmented_control(
             "Another rule would have factored out",
-            FACTORED_OUT, format_func=FACTORED_OUT.__getitem__, default="last", required=True, key="rule",
-            bind="query-params",
+            RULES, format_func=RULES.__getitem__, default="last", required=True, key="rule", bind="query-params",
         )  # fmt: skip
     st.markdown(halves(one, found, st.session_state["rule"], "by-rule"))
     ui.caveat(words.OTHER_RULES)
@@ -123,7 +121,7 @@ ui.folds(
     {
         "At this step: redundancy, samples, churn and Kendall’s τ": at_this_step,
         "What the order moves, and what each image would ask for": order,
-        "Why not simply the first half, or the last?": other_rules,
+        "Why not simply the first channels, or the last?": other_rules,
         "Appendix: which couplings see which channels": couplings,
     },
 )
@@ -134,15 +132,12 @@ def evidence(one: ui.Page, found: ui.Found) -> None:
     """Show near-ties, rules and levels as tables, and offer the files."""
     report, levels = found[one], range(1, one.checkpoint.info.config.levels)
     st.markdown(words.ties(report.ties))
-    ui.table(readable(report.ties.table()[:8]))
-    ui.table(readable(report.rules_table()))
-    ui.table(readable([cache.measure(one, "shuffle", level).summary() for level in levels]))
-    tables = {"channels": report.table(), "near-ties": report.ties.table()}
-    if report.river is not None:
-        tables["river"] = report.river.table()
-    ui.exports(one, tables=tables, pictures={})
-    if samples := cache.samples_in_training(one):
-        ui.offer(one, {"samples.gif": lambda: steps.film_gif(samples)})
+    of_levels = [cache.measure(one, "shuffle", level).summary() for level in levels]
+    for rows in (report.ties.table()[:8], report.rules_table(), of_levels):
+        ui.table(readable(rows))
+    river = {} if report.river is None else {"river": report.river.table()}
+    ui.exports(one, tables={"channels": report.table(), "near-ties": report.ties.table(), **river}, pictures={})
+    ui.offer_film(one)
 
 
 if (more := ui.more_evidence()).open:

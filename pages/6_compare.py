@@ -4,7 +4,7 @@ import streamlit as st
 
 from eiwflow import ui
 from eiwflow.figures import compare as figures
-from eiwflow.ui import arms, cache, foreign, loaders, lock_step, new_study, studies
+from eiwflow.ui import arms, cache, data_sets, foreign, lock_step, new_study, studies
 
 visit = ui.begin("Is the adaptive split better than the static one?", "Compare", needs_checkpoint=False)
 
@@ -106,7 +106,7 @@ if (more := ui.more_evidence()).open:
             ui.table(words.rows(comparisons))
         st.subheader("All arms")
         ui.table(words.rows(arm_rows))
-        floor = loaders.floor_in_words(study.recipe.data, study.recipe.evaluate_on == "validation")
+        floor = data_sets.floor_in_words(study.recipe.data, study.recipe.evaluate_on == "validation")
         st.caption(
             f"CPU seconds are those of the training steps, with as many runs at a time as the study had jobs. {floor}"
         )

@@ -4,7 +4,7 @@ import streamlit as st
 
 from eiwflow import ui
 from eiwflow.figures import space as figures
-from eiwflow.ui import cache, loaders
+from eiwflow.ui import cache, checkpoints
 from eiwflow.ui.components.blend import blend
 from eiwflow.ui.other_end import other_end
 from eiwflow.ui.rows import readable
@@ -48,7 +48,7 @@ with controls:
 def between(one: ui.Page) -> space.Interpolation:
     """Draw the big picture of a flow; return how far each level moves it."""
     own = tuple(level for level in moving if level <= one.checkpoint.info.config.levels)
-    frames = loaders.FEW_FRAMES if loaders.is_large(one.checkpoint.info.config) else space.FINE_FRAMES
+    frames = checkpoints.FEW_FRAMES if checkpoints.is_large(one.checkpoint.info.config) else space.FINE_FRAMES
     found = cache.measure(one, "blend", other=other.images[one], path=path, levels=own, frames=frames)
     said = f"From A towards B with {len(own)} of {one.checkpoint.info.config.levels} levels moving."
     blend(found.images, found.a, found.b, said, key=one.key("blend"))

@@ -2,3 +2,5 @@
 
 #: Training images that the Gaussians of a stopped flow are fitted on, and test images that its averages are over.
 REFERENCE_IMAGES, SURVEY_IMAGES = 128, 64
+#: Number of the test image that Space goes to.
+OTHER_IMAGE = 24

@@ -12,7 +12,7 @@ from torch import Tensor
 from ..checkpoint import Checkpoint
 from ..data import DataError, ImageData, fixed_crops, to_tensor
 from ..flow import ConfigError
-from . import REFERENCE_IMAGES, attributes, channels, latents, levels
+from . import OTHER_IMAGE, REFERENCE_IMAGES, attributes, channels, latents, levels
 from .evaluate import images_to_score
 from .record import TrainingRecord
 from .subjects import Look
@@ -25,8 +25,6 @@ from .words import shuffle as shuffle_words
 from .words import space as space_words
 from .words import weights as weight_words
 
-#: The test image that Space goes to where no other is asked for.
-OTHER_IMAGE = 24
 #: The subjects that look at a second checkpoint too.
 COMPARING = ("latents", "weights")
 #: Those that are of all levels together.

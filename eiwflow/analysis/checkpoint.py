@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ..flow import FlowConfig, MultiScaleFlow, NonFiniteError
 from ..flow.level import Level
+from .exactness import errors
 from .levels import dequantised
 
 #: The parts of a level that have parameters, in forward order.
@@ -213,7 +214,7 @@ def inversion(flow: MultiScaleFlow, images: Tensor, batch: int = 32) -> Inversio
     of_levels: list[list[LevelInversion]] = [[] for _ in flow.levels]
     whole = []
     for x in dequantised(flow, shown, batch=batch):
-        whole.append(_errors(flow.decode(flow.encode(x)), x))
+        whole.append(errors(flow.decode(flow.encode(x)), x))
         kept: Tensor | None = x
         for level, seen in zip(flow.levels, of_levels, strict=True):
             assert kept is not None  # only the last level keeps nothing
@@ -227,7 +228,7 @@ def inversion(flow: MultiScaleFlow, images: Tensor, batch: int = 32) -> Inversio
 @torch.no_grad()
 def level_inversion(level: Level, given: Tensor, kept: Tensor | None, noise: Tensor) -> LevelInversion:
     """Return what a level's inverse makes of (kept, ε), which its forward gave for ``given`` (N, C/4, 2H, 2W)."""
-    max_abs, relative = _errors(level.inverse(kept, noise), given)
+    max_abs, relative = errors(level.inverse(kept, noise), given)
     x, _ = level.squeeze(given)
     scales = []
     for step in level.steps:
@@ -245,12 +246,6 @@ def level_inversion(level: Level, given: Tensor, kept: Tensor | None, noise: Ten
         weights=None if log_weights is None else _range(log_weights),
         prior=None if log_std is None else _range(log_std),
     )
-
-
-def _errors(back: Tensor, x: Tensor) -> tuple[float, float]:
-    """Return the largest difference of two batches, and the largest norm of an image's relative to that of x."""
-    difference = (back - x).flatten(1)
-    return float(difference.abs().max()), float((difference.norm(dim=1) / x.flatten(1).norm(dim=1)).max())
 
 
 def _range(logarithm: Tensor) -> tuple[float, float]:

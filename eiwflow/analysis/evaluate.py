@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -12,9 +11,10 @@ import torch
 from torch import Tensor
 
 from ..data import DataError, ImageData, fixed_crops, to_tensor
-from ..flow import MultiScaleFlow, NonFiniteError, dequantise
-from ..flow.bijection import generator_for
-from ..flow.score import images_at_once, score
+from ..flow import MultiScaleFlow, NonFiniteError
+from ..flow.score import score
+from .exactness import exactness
+from .intervals import standard_error
 
 
 @dataclass(frozen=True)
@@ -99,39 +99,3 @@ def evaluate(
         note=images.note,
         floor_bits_per_dim=images.floor_bits_per_dim(len(tensor)),
     )
-
-
-def standard_error(values: np.ndarray, clusters: np.ndarray | None = None) -> float:
-    """Return the standard error of the mean of ``values`` (N,).
-
-    With ``clusters`` (N,), images of one source are not independent: residuals are summed by cluster
-    (Liang and Zeger's sandwich with the factor G/(G−1)). NaN for one value or one cluster.
-    """
-    n = len(values)
-    residuals = values - values.mean()
-    sums = residuals if clusters is None else np.bincount(np.unique(clusters, return_inverse=True)[1], residuals)
-    if len(sums) < 2:
-        return math.nan
-    return float(np.sqrt(len(sums) / (len(sums) - 1) * np.square(sums).sum()) / n)
-
-
-@torch.no_grad()
-def exactness(
-    flow: MultiScaleFlow, images: Tensor, batch: int = 64, progress: Callable[[int], None] | None = None
-) -> tuple[float, float]:
-    """Return (largest |decode(encode(x)) − x|, largest log-det gap, nats a dimension) of uint8 images, or NaN."""
-    round_trips, gaps = [], []
-    generator = generator_for(0, "exactness")
-    for part in images.split(images_at_once(flow.config, batch)):
-        x = dequantise(part, generator, bits=flow.config.bits)
-        there = flow.trace(x)
-        back = flow.decode(there.latents)
-        again = flow.trace(back)
-        round_trips.append((back - x).abs().max())
-        pairs = zip(there.levels, again.levels, strict=True)
-        difference = torch.stack([a.log_det.double() - b.log_det.double() for a, b in pairs]).sum(dim=0)
-        gaps.append(difference.abs().max() / flow.config.dimensions)
-        if progress is not None:
-            progress(len(part))
-    # Python's max passes over NaN, torch's does not.
-    return torch.stack(round_trips).max().item(), torch.stack(gaps).max().item()

@@ -336,8 +336,7 @@ def _interval_of_mean(values: np.ndarray, drawn: np.ndarray, confidence: float) 
     """
     if values.shape[1] < 2:
         return np.full((values.shape[0], values.shape[2], 2), np.nan)
-    tail = (1 - confidence) / 2
-    return np.moveaxis(np.quantile(intervals.means(drawn, values), [tail, 1 - tail], axis=1), 0, -1)
+    return np.stack(intervals.percentiles(intervals.means(drawn, values), 1, 1 - confidence), axis=-1)
 
 
 # ---------------------------------------------------------------------- norms

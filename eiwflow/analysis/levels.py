@@ -16,7 +16,7 @@ from ..flow.information import redundancy
 from ..flow.multiscale import LevelTrace, Trace, finite
 from ..flow.score import images_at_once
 from ..flow.split import standard_normal_log_prob
-from .round_trip import unsound_level
+from .exactness import unsound_level
 
 #: Smallest standard deviation of a fitted channel: a constant one stays finite.
 STD_FLOOR = 1e-6

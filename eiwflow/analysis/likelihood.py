@@ -412,7 +412,7 @@ def compare(own: GroupScores, other: GroupScores, seed: int = 0) -> GroupScores:
 
     The photographs of the own images are drawn, and with them the transformed images of the same photographs. The
     images of another data set are drawn apart from them, by photographs where it has any. A folder may hold a few
-    pictures, so its intervals are widened: see :func:`widened`.
+    pictures, so its intervals are widened: see :func:`.intervals.widened`.
     """
     count = len(own.group.images)
     drawn_own = intervals.draws(count, _listed(own.group.sources), RESAMPLES, seed)
@@ -426,36 +426,10 @@ def compare(own: GroupScores, other: GroupScores, seed: int = 0) -> GroupScores:
     count = len(other.group.images)
     return replace(
         compared,
-        auroc={name: widened(estimate, count) for name, estimate in compared.auroc.items()},
-        level_auroc=tuple(widened(estimate, count) for estimate in compared.level_auroc),
-        level_difference=tuple(_by_t(estimate, count) for estimate in compared.level_difference),
+        auroc={name: intervals.widened(estimate, count) for name, estimate in compared.auroc.items()},
+        level_auroc=tuple(intervals.widened(estimate, count) for estimate in compared.level_auroc),
+        level_difference=tuple(intervals.by_t(estimate, count) for estimate in compared.level_difference),
     )
-
-
-def widened(auroc: Estimate, count: int) -> Estimate:
-    """Return an AUROC of ``count`` pictures with an interval at least as wide as Wilson's of that many trials.
-
-    The bootstrap of a few pictures that all score higher than the own images has no spread at all. Wilson's interval
-    has: the share of 3 pictures in 3 may be as low as 0.44. With fewer than 4 pictures no difference can be told.
-
-    >>> round(widened(Estimate(1.0, 0.0), 3).error, 2)
-    0.56
-    """
-    square = intervals.NORMAL_95**2
-    centre = (auroc.value + square / (2 * count)) / (1 + square / count)
-    spread = math.sqrt(auroc.value * (1 - auroc.value) * square / count + (square / (2 * count)) ** 2)
-    wilson = abs(auroc.value - centre) + spread / (1 + square / count)
-    return replace(auroc, error=max(auroc.error, wilson))
-
-
-def _by_t(difference: Estimate, count: int) -> Estimate:
-    """Return a difference of means with the interval of Student's t, for ``count`` pictures; one has none."""
-    from scipy import stats
-
-    if count < 2:
-        return replace(difference, error=math.nan)
-    ratio = stats.t.ppf(1 - intervals.ALPHA / 2, count - 1) / intervals.NORMAL_95
-    return replace(difference, error=difference.error * ratio * math.sqrt(count / (count - 1)))
 
 
 def beside(flow: MultiScaleFlow, result: Likelihood, groups: Iterable[Group]) -> Likelihood:

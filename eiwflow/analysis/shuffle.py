@@ -47,16 +47,15 @@ def ranks_of(orders: np.ndarray) -> np.ndarray:
     return np.argsort(orders, axis=-1)
 
 
-def crossing(orders: np.ndarray, used: np.ndarray, kept: int | None = None) -> np.ndarray:
+def crossing(orders: np.ndarray, used: np.ndarray, kept: int) -> np.ndarray:
     """Return by channel number (…, C) whether orders (…, C) put it on the other side of the split line than (C,).
 
-    ``kept`` channels are passed on, half of them where it is not given.
+    ``kept`` channels are passed on.
     """
-    kept = len(used) // 2 if kept is None else kept
     return (ranks_of(orders) < kept) != (ranks_of(used) < kept)
 
 
-def split_churn(orders: np.ndarray, used: np.ndarray, kept: int | None = None) -> np.ndarray:
+def split_churn(orders: np.ndarray, used: np.ndarray, kept: int) -> np.ndarray:
     """Return the part of the channels, 0 to 1, that orders (…, C) put on the other side than the one used (C,)."""
     return crossing(orders, used, kept).mean(axis=-1)
 
@@ -76,9 +75,8 @@ class NullBand:
     high: float
 
 
-def churn_band(channels: int, kept: int | None = None) -> NullBand:
+def churn_band(channels: int, kept: int) -> NullBand:
     """Return the band of :func:`split_churn` by chance: what is no longer passed on is hypergeometric."""
-    kept = channels // 2 if kept is None else kept
     moved = stats.hypergeom(channels, kept, channels - kept)
     low, high = moved.ppf([(1 - BAND) / 2, (1 + BAND) / 2])
     return NullBand(*(float(2 * each / channels) for each in (low, moved.mean(), high)))
@@ -286,28 +284,25 @@ class NearTies:
         ]
 
 
-def near_ties(
-    redundancies: np.ndarray, seed: int = 0, sources: Sequence[int] | None = None, kept: int | None = None
-) -> NearTies:
+def near_ties(redundancies: np.ndarray, kept: int, seed: int = 0, sources: Sequence[int] | None = None) -> NearTies:
     """Judge redundancies (N, C) of N ≥ 2 images: which pairs across the split line could stand the other way round.
 
     Arguments:
         redundancies: nats a pixel, by channel number.
+        kept: how many channels are passed on.
         seed: draws the resamples.
         sources: the photograph (N,) that each image was cut from, where that is known.
-        kept: how many channels are passed on, half of them where it is not given.
 
     Raises:
         DataError: there is one image.
 
     """
-    count, channels = redundancies.shape
+    count = len(redundancies)
     if count < 2:
         raise DataError(f"{count} test image says nothing of near-ties; at least 2 are needed")
     mean = redundancies.mean(axis=0)
     order = _by_redundancy(mean)
-    passed_on = channels // 2 if kept is None else kept
-    upper, lower = np.split(order, [passed_on])
+    upper, lower = np.split(order, [kept])
     # (C, B); one draw of images for all channels of a resample
     resampled = intervals.means(intervals.draws(count, sources, RESAMPLES, seed), redundancies).T
     gaps = resampled[upper][:, None] - resampled[lower]
@@ -324,9 +319,9 @@ def near_ties(
         photographs=intervals.photographs(sources),
         order=order,
         redundancy=mean,
-        emitted_probability=(ranks_of(_by_redundancy(resampled.T)) >= passed_on).mean(axis=0),
+        emitted_probability=(ranks_of(_by_redundancy(resampled.T)) >= kept).mean(axis=0),
         draws=resampled.T,
-        at_line=tie(passed_on - 1, 0),
+        at_line=tie(kept - 1, 0),
         near=tuple(sorted((tie(k, e) for k, e in close), key=lambda pair: -pair.swap)),
     )
 
@@ -358,18 +353,17 @@ class Alternative:
     moved: int
 
 
-def alternatives(mean: np.ndarray, used: np.ndarray, seed: int = 0, kept: int | None = None) -> tuple[Alternative, ...]:
+def alternatives(mean: np.ndarray, used: np.ndarray, kept: int, seed: int = 0) -> tuple[Alternative, ...]:
     """Return what every rule would pass on and factor out of channels of this mean redundancy (C,), by their number.
 
     Arguments:
         mean: redundancy, nats a pixel.
         used: the order used (C,).
+        kept: how many channels are passed on.
         seed: draws the order ``random``, as the flow's ``permutation_seed`` does.
-        kept: how many channels are passed on, half of them where it is not given.
 
     """
     channels = len(mean)
-    kept = channels // 2 if kept is None else kept
     drawn = Shuffle(channels, "random", "none", seed)
     drawn.draw(torch.Generator())
     orders = {
@@ -617,7 +611,7 @@ def shuffle_report(
         raise ValueError(_no_shuffle(level, len(trace.levels)))
     images = image_orders(trace, level)
     kept = images.passed_on
-    ties = near_ties(images.redundancy, seed, sources, kept)
+    ties = near_ties(images.redundancy, kept, seed, sources)
     return ShuffleReport(
         level=level,
         rule=rule,
@@ -626,7 +620,7 @@ def shuffle_report(
         river=_river_of(record, level, order.numpy(), kept),
         images=images,
         ties=ties,
-        alternatives=alternatives(ties.redundancy, order.numpy(), seed, kept),
+        alternatives=alternatives(ties.redundancy, order.numpy(), kept, seed),
         image=None if image is None else image_orders(image, level),
     )
 

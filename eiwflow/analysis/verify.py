@@ -19,7 +19,7 @@ from ..flow import FlowConfig, NonFiniteError, dequantise
 from ..flow.bijection import generator_for
 from ..flow.level import Level
 from .checkpoint import level_anatomy, level_inversion
-from .round_trip import EPSILON
+from .exactness import EPSILON
 from .words.numbers import factor
 
 #: Images that are sent through, and those of them at which Jacobians are taken.

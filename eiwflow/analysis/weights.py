@@ -253,7 +253,7 @@ class ChannelWeights:
     def ties(self) -> NearTies | None:
         """How firmly redundancy on these images decides the sides; None where there is one image."""
         by_number = self.images.redundancy[:, np.argsort(self.order)]
-        return None if self.count < 2 else near_ties(by_number, sources=self.sources, kept=self.kept)
+        return None if self.count < 2 else near_ties(by_number, self.kept, sources=self.sources)
 
     @property
     def near_ties(self) -> np.ndarray:

@@ -151,17 +151,13 @@ def build_parser() -> Parser:
         type=_count(6),
         help="level, from 1 (default: all, or the first); attributes, latents, likelihood and space take none",
     )
-    analyse.add_argument("--image", type=int, default=0, help="number of the test image looked at (default: 0)")
-    analyse.add_argument("--seed", type=int, default=0, help="of its dequantisation and of what is drawn (default: 0)")
-    analyse.add_argument(
-        "--other-image", type=int, default=24, help="number of the test image that space goes to (default: 24)"
-    )
+    analyse.add_argument("--image", type=int, help="number of the test image looked at (default: 0)")
+    analyse.add_argument("--seed", type=int, help="of its dequantisation and of what is drawn (default: 0)")
+    analyse.add_argument("--other-image", type=int, help="number of the test image that space goes to (default: 24)")
     analyse.add_argument(
         "--vs", nargs="+", default=[], metavar="CHECKPOINT", help="others, that latents and weights compare it with"
     )
-    analyse.add_argument(
-        "--path", choices=("linear", "spherical"), default="spherical", help="of space (default: spherical)"
-    )
+    analyse.add_argument("--path", choices=("linear", "spherical"), help="of space (default: spherical)")
     analyse.add_argument(
         "--also",
         nargs="+",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import plotly.graph_objects as go
 
+from ..analysis.words.checkpoint import PARTS
 from . import palette
 from .layout import layout
 
@@ -20,14 +21,8 @@ if TYPE_CHECKING:
     from ..analysis.checkpoint import Anatomy, Inversion, LevelAnatomy
     from ..analysis.curve import TrainingCurve
 
-#: part: its name in the strip, and a shorter one at an axis.
-PARTS = {
-    "coupling": ("coupling networks", "couplings"),
-    "mixing": ("1×1 convolutions", "1×1 conv."),
-    "shuffle": ("channel weights", "weights"),
-    "prior": ("prior", "prior"),
-    "actnorm": ("ActNorm", "ActNorm"),
-}
+#: Shorter names of parts, at an axis.
+SHORT = {"coupling": "couplings", "mixing": "1×1 conv.", "shuffle": "weights"}
 #: What a split does, by the policy's order, and what is done to the channels before, by its weights.
 ORDERS = {
     "entropy": "Shuffle, order by redundancy",
@@ -68,7 +63,7 @@ def strip(made: Anatomy) -> str:
 
 def _image(made: Anatomy) -> str:
     size = "×".join(map(str, made.config.shape))
-    rows = [(name, made.parameters[part]) for part, (name, _) in PARTS.items()]
+    rows = [(name, made.parameters[part]) for part, name in PARTS.items()]
     return (
         f"<section><h4>The image</h4><p>{size},<br>{made.config.dimensions:,} values</p>{_boxes([('', 1.0)])}"
         f"<p>all of it goes in</p>{_rows(rows, 'all levels', made.total)}</section>"
@@ -140,7 +135,7 @@ def _size(shape: tuple[int, int, int]) -> str:
 
 def parameters(made: Anatomy, height: int = 300) -> go.Figure:
     """Return the parameters of each part as bars, a piece a level, with their sum and their share at the end."""
-    figure, names = go.Figure(), [short for _, short in PARTS.values()]
+    figure, names = go.Figure(), [SHORT.get(part, name) for part, name in PARTS.items()]
     for level, pattern in zip(made.levels, PATTERNS, strict=False):
         figure.add_bar(
             orientation="h",

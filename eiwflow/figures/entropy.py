@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
+from ..analysis.words.entropy import PARTS
 from ..analysis.words.numbers import fixed, signed
 from . import palette, steps
 from .layout import NOTHING, layout
@@ -23,11 +24,8 @@ if TYPE_CHECKING:
     from ..analysis.entropy import Account, Entropies, Half, LevelEntropies, LevelGrowth
     from ..analysis.intervals import Estimate
 
-#: part: colour, dash, symbol, which way its marks are moved aside, and what is said of it.
-PARTS = {
-    "kept": (palette.KEPT, "solid", "circle", -1, "passed on"),
-    "emitted": (palette.EMITTED, "dot", "diamond", 1, "factored out"),
-}
+#: part: colour, dash, symbol, and which way its marks are moved aside.
+LOOKS = {"kept": (palette.KEPT, "solid", "circle", -1), "emitted": (palette.EMITTED, "dot", "diamond", 1)}
 
 
 class Axis(NamedTuple):
@@ -166,7 +164,7 @@ def _head(figure: go.Figure, middle: float, level: LevelEntropies) -> None:
 
 
 def _add_channels(figure: go.Figure, part: str, points: list[tuple[float, Half | None]], measured: str) -> None:
-    colour, _, symbol, aside, _ = PARTS[part]
+    colour, _, symbol, aside = LOOKS[part]
     dots = [
         (place + 0.17 * aside, float(value), number)
         for place, half in points
@@ -181,12 +179,12 @@ def _add_channels(figure: go.Figure, part: str, points: list[tuple[float, Half |
         mode="markers",
         marker={"color": colour, "symbol": f"{symbol}-open", "size": 6, "opacity": 0.85},
         showlegend=False,
-        hovertemplate="%{text}: %{y:.3f}<extra>" + PARTS[part][4] + "</extra>",
+        hovertemplate="%{text}: %{y:.3f}<extra>" + PARTS[part] + "</extra>",
     )
 
 
 def _add_means(figure: go.Figure, part: str, points: list[tuple[float, Half | None]], measured: str) -> None:
-    colour, dash, symbol, aside, name = PARTS[part]
+    (colour, dash, symbol, aside), name = LOOKS[part], PARTS[part]
     means = [None if half is None or _is_nan(half.means[measured]) else half.means[measured] for _, half in points]
     figure.add_scatter(
         x=[None if math.isnan(place) else place + 0.05 * aside for place, _ in points],
@@ -348,7 +346,7 @@ def growth(
     places, ends = steps.places(own, shared), limits or growth_span([level], measured)
     figure = go.Figure()
     for part, rows in _parts(level, measured).items():
-        colour, dash, _, _, name = PARTS[part]
+        (colour, dash, _, _), name = LOOKS[part], PARTS[part]
         x, y = _joined(places, rows)
         figure.add_scatter(
             x=x, y=y, mode="lines", line={"color": colour, "width": 1}, opacity=0.5, showlegend=False, hoverinfo="skip"
@@ -404,7 +402,7 @@ def _now(
     left = place > length / 2
     marks = []
     for part, rows in _parts(level, measured).items():
-        colour, _, symbol, _, _ = PARTS[part]
+        colour, _, symbol, _ = LOOKS[part]
         value = float(rows[index].mean())
         marks.append(
             {

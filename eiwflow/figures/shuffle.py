@@ -321,12 +321,7 @@ def emitted_over_images(report: ShuffleReport) -> go.Figure:
         **layout(300, legend_room(2), right=_RIGHT),
         bargap=0.15,
         xaxis=_channel_axis(order, "channel, by place in the order used"),
-        yaxis={
-            "range": [0, 1.04],
-            "tickformat": ".0%",
-            "title": {"text": "would be factored out"},
-            "gridcolor": palette.AXIS,
-        },
+        yaxis=_share_axis("would be factored out"),
     )
     return figure
 
@@ -442,12 +437,7 @@ def seen(coverage: Coverage) -> go.Figure:
     figure.update_layout(
         **layout(_HELPER, legend_room(2), right=_RIGHT),
         xaxis={"dtick": 1, "title": {"text": "couplings so far"}, "showgrid": False, "zeroline": False},
-        yaxis={
-            "range": [0, 1.04],
-            "tickformat": ".0%",
-            "title": {"text": "mutual information seen"},
-            "gridcolor": palette.AXIS,
-        },
+        yaxis=_share_axis("mutual information seen"),
     )
     return figure
 
@@ -566,6 +556,10 @@ def _side_names(figure: go.Figure, share: float) -> None:
             x=1, y=y, xref="paper", yref="paper", xanchor="left", xshift=4, textangle=90,
             text=f"<b>{text}</b>", font={"size": 13}, showarrow=False,
         )  # fmt: skip
+
+
+def _share_axis(title: str) -> dict[str, Any]:
+    return {"range": [0, 1.04], "tickformat": ".0%", "title": {"text": title}, "gridcolor": palette.AXIS}
 
 
 def _channel_axis(order: np.ndarray, title: str) -> dict[str, Any]:

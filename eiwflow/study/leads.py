@@ -33,7 +33,7 @@ class Lead:
     @property
     def budget(self) -> int:
         """How many images one run saw, repetitions counted."""
-        return self.study.recipe.batch * self.study.recipe.iterations
+        return self.study.recipe.budget
 
     @property
     def lead(self) -> float:

@@ -267,6 +267,11 @@ class StudyRecipe:
             self.training(arm, 0)
 
     @property
+    def budget(self) -> int:
+        """How many images one run sees, repetitions counted."""
+        return self.batch * self.iterations
+
+    @property
     def is_control(self) -> bool:
         """Whether it is an A/A control and nothing else."""
         return {arm.order for arm in self.arms} == {arm.order for arm in CONTROL}

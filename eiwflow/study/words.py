@@ -91,7 +91,7 @@ def too_short(study: Study, budgets: Sequence[int]) -> str:
     """
     if study.recipe.seeds == 1:
         return "Too short to judge: one seed says nothing about another."
-    budget = study.recipe.batch * study.recipe.iterations
+    budget = study.recipe.budget
     if not budgets or budget >= min(budgets):
         return ""
     return (

@@ -1,4 +1,4 @@
-"""The only part, besides app.py and pages/, that knows Streamlit: frame, shared choices, loaders, exports."""
+"""The only part, besides app.py and pages/, that knows Streamlit: frame, shared choices, exports."""
 
 from .frame import Page, Visit, begin, checkpoint_uploader
 from .parts import (
@@ -17,6 +17,7 @@ from .parts import (
     how_to_read,
     more_evidence,
     offer,
+    offer_film,
     paired,
     recipe,
     shuffle_level,
@@ -45,6 +46,7 @@ __all__ = [
     "how_to_read",
     "more_evidence",
     "offer",
+    "offer_film",
     "paired",
     "recipe",
     "shuffle_level",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from .. import files
-from . import apart, classroom, loaders
+from . import apart, checkpoints, classroom
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,11 +24,15 @@ if TYPE_CHECKING:
     from ..analysis.curve import TrainingCurve
     from ..analysis.record import TrainingRecord
     from ..analysis.subjects import Look
+    from ..checkpoint import Checkpoint
     from ..study.file import Study
+    from .data_sets import Images
     from .frame import Page
 
 #: Results that are kept; a trace of all test images is large, so few of those.
 RESULTS, LARGE_RESULTS = 512, 4
+#: Images drawn from a flow to be shown.
+SAMPLES = 8
 LARGE = ("test_trace",)
 
 
@@ -107,6 +111,27 @@ def samples_in_training(page: Page) -> dict[int, bytes]:
     return {} if found is None else found.samples
 
 
+@st.cache_resource(
+    max_entries=32,
+    hash_funcs={"eiwflow.checkpoint.Checkpoint": lambda checkpoint: checkpoint.sha256},
+    show_spinner=False,
+)
+def samples(checkpoint: Checkpoint, seed: int) -> np.ndarray:
+    """Return images (N, H, W, C) uint8 drawn from a flow at its own temperature, as ``sample`` draws them.
+
+    Raises:
+        NonFiniteError: with one sentence.
+
+    """
+    import torch
+
+    from ..flow import quantise
+
+    generator = torch.Generator().manual_seed(seed)
+    x = checkpoint.flow.sample(SAMPLES, checkpoint.info.temperature, generator)
+    return pixels(quantise(x, checkpoint.flow.config.bits))
+
+
 def pixels(images: Tensor) -> np.ndarray:
     """Return uint8 images (N, C, H, W) as pictures (N, H, W, C)."""
     from ..analysis.levels import to_pixels
@@ -172,9 +197,9 @@ def clear() -> None:
     _of_study.clear()
 
 
-def _kept(look: Look, images: loaders.Images, name: str, choices: dict[str, Any]) -> Any:  # noqa: ANN401
+def _kept(look: Look, images: Images, name: str, choices: dict[str, Any]) -> Any:  # noqa: ANN401
     key = _key(look, images, name, choices)
-    if loaders.is_large(look.checkpoint.info.config):
+    if checkpoints.is_large(look.checkpoint.info.config):
         # Where strangers come, nobody leaves work behind.
         if classroom.settings().mode:
             return _apart(key, look, name, choices)
@@ -183,7 +208,7 @@ def _kept(look: Look, images: loaders.Images, name: str, choices: dict[str, Any]
     return keep(key, look, name, choices)
 
 
-def _key(look: Look, images: loaders.Images, name: str, choices: dict[str, Any]) -> tuple[Hashable, ...]:
+def _key(look: Look, images: Images, name: str, choices: dict[str, Any]) -> tuple[Hashable, ...]:
     """Return all that a result depends on."""
     from ..analysis.subjects import MEASURES
 
@@ -268,7 +293,7 @@ def _background() -> _Background:
     return _Background()
 
 
-def _watched(key: tuple[Hashable, ...], look: Look, images: loaders.Images, name: str, choices: dict[str, Any]) -> Any:  # noqa: ANN401
+def _watched(key: tuple[Hashable, ...], look: Look, images: Images, name: str, choices: dict[str, Any]) -> Any:  # noqa: ANN401
     """Return a measure of a large flow; meanwhile a line shows that it is at work.
 
     A visitor who moves on stops this script, not the work: whoever asks again finds it further on or done.

@@ -7,6 +7,8 @@ from typing import Any
 
 import streamlit as st
 
+from ..data import DataError
+
 
 def door(
     name: str,
@@ -41,6 +43,27 @@ def door(
 def empty(name: str) -> None:
     """Make a door stand empty in the next run: an uploader that gets a new key holds nothing."""
     st.session_state[_count(name)] = st.session_state.get(_count(name), 0) + 1
+
+
+def into_url(choice: str, keep: Callable[[], str], name: str = "") -> None:
+    """Put what stands for a visitor's files into the URL, or keep for :func:`refusal` why not.
+
+    Arguments:
+        choice: the parameter of the URL.
+        keep: keeps the files and returns what stands for them.
+        name: of the file, where the refusal does not say it.
+
+    """
+    try:
+        st.query_params[choice] = keep()
+    except DataError as error:
+        st.session_state[f"_refused_{choice}"] = f"“{name[:60]}”: {error}" if name else str(error)
+
+
+def refusal(choice: str) -> str:
+    """Return why the newest files were refused, once; empty where they were not."""
+    sentence: str = st.session_state.pop(f"_refused_{choice}", "")
+    return sentence
 
 
 def _hand_on(name: str, take: Callable[[Any], None]) -> None:

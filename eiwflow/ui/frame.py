@@ -15,7 +15,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from .. import data, project
 from ..figures.pixels import file_uri
-from . import foreign, gone, loaders, navigation, state, texts
+from . import checkpoints, data_sets, foreign, gone, navigation, own_photos, server, state, texts
 from .components.thumbnails import thumbnails
 from .door import door, empty
 from .foreign import plain
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from ..checkpoint import Checkpoint
 
-STYLE = loaders.ROOT / "assets" / "style"
+STYLE = project.ROOT / "assets" / "style"
 PICTURE_SUFFIXES = ["png", "jpg", "jpeg", "webp", "bmp", "gif"]
 MAX_PHOTO_MB = 32
 #: What a first visit shows, where it is there.
@@ -80,9 +80,9 @@ class Page(Visit):
 
     """
 
-    file: loaders.CheckpointFile
+    file: checkpoints.CheckpointFile
     checkpoint: Checkpoint
-    images: loaders.Images
+    images: data_sets.Images
     image: Tensor
     photo: bytes | None
     seed: int
@@ -151,9 +151,9 @@ def begin(
         _links(links, carried)
         for_print = _for_print(box)
         _about(box)
-        loaders.engine()
+        server.engine()
         return Visit(label, carried, for_print)
-    loaders.engine()
+    server.engine()
     with _links_where_it_stops(links):
         return _begin(label, links, above, level=level, compare=compare, image=image, beside=beside)
 
@@ -170,8 +170,8 @@ def _begin(
 ) -> Page:
     """Draw the side bar of a page that looks at a checkpoint; what the link asks for and is not here ends the page."""
     box = st.sidebar
-    files = loaders.checkpoint_files(_uploads())
-    foreign.complaints(box, loaders.complaints())
+    files = checkpoints.checkpoint_files(_uploads())
+    foreign.complaints(box, checkpoints.complaints())
     if not files:
         above.error(
             "There is no checkpoint to look at: assets/checkpoints holds no .safetensors file and no run has "
@@ -267,7 +267,7 @@ def _icon() -> str:
     return file_uri((STYLE / "icon.png").read_bytes(), "png")
 
 
-def _follow_renamed(files: dict[str, loaders.CheckpointFile]) -> None:
+def _follow_renamed(files: dict[str, checkpoints.CheckpointFile]) -> None:
     """Turn the name that a bundled flow had before into the one it has, where a link asks for it."""
     for key in ("ck", "vs"):
         old = st.query_params.get(key, "")
@@ -302,7 +302,7 @@ def _links(links: DeltaGenerator, carried: dict[str, str]) -> None:
             links.page_link(entry.path, label=entry.label, query_params=carried)
 
 
-def _compared_with(files: dict[str, loaders.CheckpointFile], chosen: str, box: DeltaGenerator, drawn: bool) -> str:
+def _compared_with(files: dict[str, checkpoints.CheckpointFile], chosen: str, box: DeltaGenerator, drawn: bool) -> str:
     """Draw the choice of a second checkpoint, where the page has a place for one; return its key or ``none``."""
     options = [NOTHING, *(key for key in files if key != chosen)]
     if not drawn:
@@ -333,36 +333,36 @@ def _level(levels: range, box: DeltaGenerator, drawn: bool) -> int:
 
 
 def _beside(
-    page: Page, file: loaders.CheckpointFile, other: Checkpoint, box: DeltaGenerator, above: DeltaGenerator
+    page: Page, file: checkpoints.CheckpointFile, other: Checkpoint, box: DeltaGenerator, above: DeltaGenerator
 ) -> Page:
     """Return the page with the same page of another checkpoint at its side, on the same image as its flow takes it."""
     shape = other.info.config.shape
     try:
-        images = loaders.images(page.images.name, shape, 2**other.info.config.levels)
+        images = data_sets.images(page.images.name, shape, 2**other.info.config.levels)
     except data.DataError as error:
         above.error(plain(error))
         return page
     if images.note and images.note != page.images.note:
         box.caption(plain(images.note))
     image = _picked(page.photo, page.links["image"], images, shape)
-    images = loaders.few(images, other.info.config)
+    images = data_sets.few(images, other.info.config)
     second = replace(page, file=file, checkpoint=other, images=images, image=image, second=True)
     return replace(page, other=second)
 
 
-def _open(key: str, file: loaders.CheckpointFile, above: DeltaGenerator, instead: Mapping[str, str]) -> Checkpoint:
+def _open(key: str, file: checkpoints.CheckpointFile, above: DeltaGenerator, instead: Mapping[str, str]) -> Checkpoint:
     """Open a flow; where its file is broken, name it and end the page: no other flow is shown in its place."""
     from ..checkpoint import CheckpointError
 
     try:
-        return loaders.open_checkpoint(file)
+        return checkpoints.open_checkpoint(file)
     except CheckpointError as error:
         gone.say(above, key, plain(error), {other: label for other, label in instead.items() if other != file.key})
         raise _Stopped from error
 
 
 def _companion(
-    file: loaders.CheckpointFile, name: str, box: DeltaGenerator, above: DeltaGenerator
+    file: checkpoints.CheckpointFile, name: str, box: DeltaGenerator, above: DeltaGenerator
 ) -> Checkpoint | None:
     """Open the flow that stands beside the first unless it is put away; nobody asked for it, so it may be missing."""
     from ..checkpoint import CheckpointError
@@ -370,7 +370,7 @@ def _companion(
     if not box.toggle(f"Beside {name}", value=True, key="beside", bind="query-params"):
         return None
     try:
-        return loaders.open_checkpoint(file)
+        return checkpoints.open_checkpoint(file)
     except CheckpointError as error:
         above.error(plain(error))
         return None
@@ -401,7 +401,7 @@ def _take_checkpoint(place: str, upload: UploadedFile | None) -> None:
         return
     empty(f"checkpoint-{place}")
     try:
-        taken = loaders.remember_checkpoint(upload.getvalue(), upload.name)
+        taken = checkpoints.remember_checkpoint(upload.getvalue(), upload.name)
     except CheckpointError as error:
         # A page with a door of its own shows why in a table.
         if place == SIDE_BAR:
@@ -414,8 +414,8 @@ def _take_checkpoint(place: str, upload: UploadedFile | None) -> None:
     state.set_choice("ck", taken)
 
 
-def _images(checkpoint: Checkpoint, box: DeltaGenerator, above: DeltaGenerator) -> loaders.Images:
-    names = loaders.data_sets()
+def _images(checkpoint: Checkpoint, box: DeltaGenerator, above: DeltaGenerator) -> data_sets.Images:
+    names = data_sets.names()
     if not names:
         above.error("There is no data set to look at: assets/data holds no .npz file.")
         raise _Stopped
@@ -430,11 +430,11 @@ def _images(checkpoint: Checkpoint, box: DeltaGenerator, above: DeltaGenerator) 
         raise _Stopped
     name = state.choice("data", names, default, lambda: box.selectbox("Data set", names, key="data"), "the data set")
     try:
-        images = loaders.images(name, config.shape, 2**config.levels)
+        images = data_sets.images(name, config.shape, 2**config.levels)
     except data.DataError as error:
         above.error(plain(error))
         raise _Stopped from error
-    images = loaders.few(images, config)
+    images = data_sets.few(images, config)
     if images.note:
         box.caption(plain(images.note))
     if trained_on != name:
@@ -442,9 +442,9 @@ def _images(checkpoint: Checkpoint, box: DeltaGenerator, above: DeltaGenerator) 
     return images
 
 
-def _choose_image(images: loaders.Images, above: DeltaGenerator, drawn: bool) -> tuple[bytes | None, dict[str, str]]:
+def _choose_image(images: data_sets.Images, above: DeltaGenerator, drawn: bool) -> tuple[bytes | None, dict[str, str]]:
     """Draw the choice of an image; return one's own photo where it is that, and what stands for it in the URL."""
-    photos = loaders.photos()  # once: other visitors' photos may push this one out meanwhile
+    photos = own_photos.photos()  # once: other visitors' photos may push this one out meanwhile
     if (asked := state.wanted("photo")) not in (None, NOTHING, *photos):
         above.error(gone.photo(str(asked)))
         with above:
@@ -467,10 +467,10 @@ def _choose_image(images: loaders.Images, above: DeltaGenerator, drawn: bool) ->
     return photos.get(photo), {"image": str(number), "photo": photo}
 
 
-def _picked(photo: bytes | None, image: str, images: loaders.Images, shape: tuple[int, int, int]) -> Tensor:
+def _picked(photo: bytes | None, image: str, images: data_sets.Images, shape: tuple[int, int, int]) -> Tensor:
     """Return a photo, or else the test image of this number, as a flow of this shape takes it."""
     if photo is not None:
-        return loaders.photo(photo, shape)
+        return own_photos.photo(photo, shape)
     number = min(int(image), len(images.test) - 1)
     return images.test[number : number + 1]
 
@@ -485,7 +485,7 @@ def _take_photo(upload: UploadedFile | None) -> None:
         _drop_photo()
         return
     try:
-        state.set_choice("photo", loaders.remember_photo(upload.getvalue()))
+        state.set_choice("photo", own_photos.remember_photo(upload.getvalue()))
     except data.DataError:
         formats = ", ".join(data.picture.FORMATS)
         state.note(

@@ -9,7 +9,7 @@ from typing import NoReturn
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from . import loaders, state
+from . import checkpoints, state
 from .foreign import plain
 
 #: How names of flows begin that earlier versions brought along, and why they went; links to them are still about.
@@ -77,7 +77,7 @@ def flow(key: str) -> str:
     return f"The flow of {quoted(file.label)} is gone: {_what_became_of(file)}"
 
 
-def _what_became_of(file: loaders.CheckpointFile) -> str:
+def _what_became_of(file: checkpoints.CheckpointFile) -> str:
     from ..training.run_directory import RunDirectory
 
     if file.run is None or not file.run.is_dir():
@@ -87,7 +87,7 @@ def _what_became_of(file: loaders.CheckpointFile) -> str:
     return "the run was trained further and has another checkpoint now."
 
 
-def remember(files: Mapping[str, loaders.CheckpointFile], *keys: str) -> None:
+def remember(files: Mapping[str, checkpoints.CheckpointFile], *keys: str) -> None:
     """Keep what is known of the flows that are shown: it is needed when one of them is gone."""
     st.session_state.setdefault("_seen", {}).update({key: files[key] for key in keys if key in files})
 

@@ -15,7 +15,7 @@ from .. import data, lesson, project
 from ..figures.pixels import file_uri
 from ..files import printable, stamp
 from ..lesson import bundle, default, pack
-from . import classroom, frame, gone, loaders, navigation
+from . import checkpoints, classroom, frame, gone, navigation, own_photos
 from .classroom import join, queue
 from .foreign import plain
 
@@ -77,7 +77,7 @@ def _rest() -> None:
 
 def _photo(key: str, shape: tuple[int, int, int]) -> dict[str, str] | None:
     """Return a photo that the server remembers, in a flow's shape (C, H, W); None where it is not here."""
-    content = loaders.photos().get(key)
+    content = own_photos.photos().get(key)
     if content is None:
         return None
     pixels = data.from_picture(content, shape)
@@ -92,7 +92,7 @@ def _take_photo(shape: tuple[int, int, int]) -> None:
         return
     try:
         content = base64.b64decode(str(sent.get("content", ""))[:MAX_PHOTO_TEXT], validate=True)
-        taken = {**(_photo(loaders.remember_photo(content), shape) or {})}
+        taken = {**(_photo(own_photos.remember_photo(content), shape) or {})}
     except (ValueError, data.DataError):
         name = printable(str(sent.get("name", "")), 40)
         taken = {"error": f"“{name}” cannot be read as a picture; choose a PNG, JPEG or WebP."}
@@ -174,7 +174,7 @@ def _training(path: Path, alive: bool) -> dict[str, Any]:
     }
     if not alive:
         told["ended"] = True
-        told["key"] = next((key for key, file in loaders.checkpoint_files().items() if file.run == path), None)
+        told["key"] = next((key for key, file in checkpoints.checkpoint_files().items() if file.run == path), None)
     return told
 
 
@@ -203,7 +203,7 @@ def _pack_of(chosen: str) -> tuple[bytes, str]:
     if not chosen or chosen == default.flow_name():
         return default.pack(), ""
     uploads = set(st.session_state.get("_uploaded", []))
-    files = loaders.checkpoint_files({*uploads, chosen})
+    files = checkpoints.checkpoint_files({*uploads, chosen})
     labels = {key: file.label for key, file in files.items() if key != chosen}
     if chosen not in files:
         _stop(gone.flow(chosen), "ck", labels)
@@ -236,11 +236,11 @@ def _drop(key: str) -> None:
 
 
 @st.cache_resource(max_entries=4, show_spinner="Preparing the lesson of this flow …")
-def _built(key: str, time: int, size: int, whole: bool, _file: loaders.CheckpointFile) -> bytes:
+def _built(key: str, time: int, size: int, whole: bool, _file: checkpoints.CheckpointFile) -> bytes:
     del key, time, size
     from ..lesson.build import build_for
 
-    return build_for(loaders.open_checkpoint(_file), _file.path, whole).to_bytes()
+    return build_for(checkpoints.open_checkpoint(_file), _file.path, whole).to_bytes()
 
 
 @st.cache_data(max_entries=2, show_spinner=False)

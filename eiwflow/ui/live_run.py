@@ -9,8 +9,8 @@ import streamlit as st
 
 from ..figures import train as figures
 from . import classroom, gone, parts, routes, runs, state
+from .data_sets import floor
 from .foreign import plain
-from .loaders import floor
 
 if TYPE_CHECKING:
     from ..analysis.train import LevelNow

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from ..project import ROOT
 from .classroom.settings import settings
-from .loaders import ROOT
 
 
 class Entry(NamedTuple):

@@ -24,7 +24,7 @@ from ..flow.policies import PARTITIONS, split_name
 from ..training.presets import PRESETS
 from ..training.recipe import BOUNDS as RECIPE_BOUNDS
 from ..training.recipe import OPTIMISERS, Recipe
-from . import loaders, parts, recipes, runs
+from . import data_sets, parts, recipes, runs
 from .foreign import plain
 
 #: Stands for the data set that a preset names; the one for settings of one's own then.
@@ -35,8 +35,8 @@ AS_THE_ORDER = "as the order"
 WAIT_S = 0.25
 
 ORDER_HELP = (
-    "Which half of a level's channels is passed on. entropy: the channels of largest spectral redundancy; variance: "
-    "the principal channels of largest variance; first and last: the half that is factored out."
+    "Which of a level's channels are passed on. entropy: the channels of largest spectral redundancy; variance: "
+    "the principal channels of largest variance; first and last: those that are factored out."
 )
 WEIGHTS_HELP = "pooled: every channel is multiplied by a weight ω for every image; none."
 INIT_HELP = "Principal channels; linear: couplings also start as linear predictors; random: rotations, as in Glow."
@@ -131,7 +131,7 @@ def draw(said: DeltaGenerator | None) -> Callable[[], None]:
     what, order, weights, where = st.columns([1.6, 1, 1, 1.3], gap="medium", vertical_alignment="bottom")
     what.selectbox(
         "Data set, or the path of an .npz file or a folder",
-        [PRESETS_OWN, *loaders.data_sets()],
+        [PRESETS_OWN, *data_sets.names()],
         key="train-data",
         accept_new_options=True,
         help=f"{PRESETS_OWN}: the one on its card, {OWN_DATA} below. Paths are on the machine that runs this app.",

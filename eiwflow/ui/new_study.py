@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from ..flow.config import ORDERS, WEIGHTS
-from . import cache, classroom, loaders, parts, studies
+from . import cache, classroom, data_sets, parts, studies
 from .foreign import plain
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def draw(known: dict[str, Path]) -> None:
         "3 levels of 4 steps, width 48, 16×16 crops, batch 64: larger ones run from the command line."
     )
     first, second, third = st.columns(3)
-    data = first.selectbox("Data set", loaders.data_sets(), key="study-data")
+    data = first.selectbox("Data set", data_sets.names(), key="study-data")
     orders = second.multiselect("Order", ORDERS, default=["entropy", "variance", "random"], key="study-orders")
     weights = third.multiselect("Channel weights", list(WEIGHTS), default=["none"], key="study-weights")
     first, second, third = st.columns(3)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from .. import data
-from . import gone, loaders, state
+from ..analysis import OTHER_IMAGE
+from . import gone, own_photos, state
 from .components.thumbnails import thumbnails
-from .door import empty
+from .door import empty, into_url, refusal
 from .foreign import plain
 from .frame import photo_door
 
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from .frame import Page
-
-#: The test image that a first visit goes to.
-FIRST_OTHER_IMAGE = 24
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,16 +37,16 @@ class OtherEnd:
 
 def other_end(page: Page) -> OtherEnd:
     """Draw the choice of image B; return it."""
-    photos, photo = loaders.photos(), st.query_params.get("photo_b")
-    if refused := st.session_state.pop("_refused_b", None):
-        st.error(plain(refused))
+    photos, photo = own_photos.photos(), st.query_params.get("photo_b")
+    if sentence := refusal("photo_b"):
+        st.error(plain(sentence))
     if photo is not None and photo not in photos:
         st.error(gone.photo(photo))
         st.button("Show a test image as B", on_click=_drop_photo)
         photo_door("upload-b", _take_photo)
         st.stop()
     numbers = range(len(page.images.test))
-    number = state.hidden_choice("b", numbers, min(FIRST_OTHER_IMAGE, numbers[-1]), name="image B")
+    number = state.hidden_choice("b", numbers, min(OTHER_IMAGE, numbers[-1]), name="image B")
     st.caption("These choose B; those at the top choose A.")
     strip, upload = st.columns([6, 1.4], vertical_alignment="center")
     with strip:
@@ -61,7 +58,7 @@ def other_end(page: Page) -> OtherEnd:
     state.write_url({"b": str(number)})
     if photo is not None:
         return OtherEnd(
-            None, {one: loaders.photo(photos[photo], one.checkpoint.flow.config.shape) for one in _columns(page)}
+            None, {one: own_photos.photo(photos[photo], one.checkpoint.flow.config.shape) for one in _columns(page)}
         )
     return OtherEnd(
         number, {one: one.images.test[min(number, len(one.images.test) - 1)][None] for one in _columns(page)}
@@ -81,10 +78,7 @@ def _take_photo(upload: UploadedFile | None) -> None:
     if upload is None:
         _drop_photo()
         return
-    try:
-        st.query_params["photo_b"] = loaders.remember_photo(upload.getvalue())
-    except data.DataError as error:
-        st.session_state["_refused_b"] = f"“{upload.name[:60]}”: {error}"
+    into_url("photo_b", lambda: own_photos.remember_photo(upload.getvalue()), upload.name)
 
 
 def _drop_photo() -> None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from .. import data
-from . import gone, loaders
-from .door import door, empty
+from . import data_sets, gone
+from .door import door, empty, into_url, refusal
 from .foreign import plain
 from .uploads import Shelf, visitor
 
@@ -67,21 +67,18 @@ def own_images() -> Archive | None:
     """Draw the uploader for one's own images; return those to be scored, whose key is in the URL as ``own``."""
     own = st.query_params.get("own")
     # Once: other visitors' images may push these out meanwhile.
-    if own is not None:
-        _archives().hold(own, visitor())
-    found = None if own is None else _archives().get(own)
-    if sentence := st.session_state.pop("_refused_own", None):
+    found = None if own is None else _archives().hold(own, visitor())
+    if sentence := refusal("own"):
         st.error(plain(sentence))
-    if own is not None and found is None:
-        st.error(gone.images(own))
-        st.button("Back to the data set", on_click=_drop_archive)
-        door("upload-own", OWN_IMAGES, ["npz"], MAX_ARCHIVE_MB, _take_archive)
-        st.stop()
-    if found is not None:
+    if own is not None:
+        if found is None:
+            st.error(gone.images(own))
         st.button("Back to the data set", on_click=_drop_archive, width="stretch")
-        return found
-    door("upload-own", OWN_IMAGES, ["npz"], MAX_ARCHIVE_MB, _take_archive)
-    return None
+    if found is None:
+        door("upload-own", OWN_IMAGES, ["npz"], MAX_ARCHIVE_MB, _take_archive)
+        if own is not None:
+            st.stop()
+    return found
 
 
 def scored(flow: MultiScaleFlow) -> int:
@@ -89,7 +86,7 @@ def scored(flow: MultiScaleFlow) -> int:
     return max(1, MAX_SCORED // flow.config.dimensions)
 
 
-def as_flow_takes_them(own: Archive, flow: MultiScaleFlow) -> loaders.Images:
+def as_flow_takes_them(own: Archive, flow: MultiScaleFlow) -> data_sets.Images:
     """Return one's own images in the shape that a flow takes: padded to its multiple, larger ones cut.
 
     Raises:
@@ -101,7 +98,7 @@ def as_flow_takes_them(own: Archive, flow: MultiScaleFlow) -> loaders.Images:
     read = data.images.check_parts(data.npz.read_npz(own.content, own.name, MAX_UNPACKED))
     fitted = data.images.pad_to_multiple(read, 2**flow.config.levels)
     test = images_to_score(fitted, flow)
-    return loaders.Images(own.name, test, test, f"{fitted.note} ({own.key})", remade=False)
+    return data_sets.Images(own.name, test, test, f"{fitted.note} ({own.key})", remade=False)
 
 
 def _safe_name(name: str) -> str:
@@ -113,10 +110,7 @@ def _take_archive(upload: UploadedFile | None) -> None:
     if upload is None:
         return
     empty("upload-own")
-    try:
-        st.query_params["own"] = remember_archive(upload.getvalue(), _safe_name(upload.name))
-    except data.DataError as error:
-        st.session_state["_refused_own"] = str(error)
+    into_url("own", lambda: remember_archive(upload.getvalue(), _safe_name(upload.name)))
 
 
 def _drop_archive() -> None:

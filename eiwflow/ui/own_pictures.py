@@ -14,7 +14,7 @@ import streamlit as st
 
 from .. import data
 from . import gone, recipes
-from .door import door, empty
+from .door import door, empty, into_url, refusal
 from .foreign import plain
 from .frame import MAX_PHOTO_MB, PICTURE_SUFFIXES
 from .uploads import Shelf, visitor
@@ -93,7 +93,7 @@ def own_pictures(shape: tuple[int, int, int], above: DeltaGenerator) -> OwnPictu
         found = None if asked is None else _found(asked, shape)
     except data.DataError as error:
         above.error(plain(error))
-    if sentence := st.session_state.pop("_refused_pictures", None):
+    if sentence := refusal("also"):
         above.error(plain(sentence))
     with st.popover("Your own pictures"):
         door("upload-pictures", "They stay on this machine.", PICTURE_SUFFIXES, MAX_PHOTO_MB, _take, several=True)
@@ -158,10 +158,7 @@ def _take(uploads: list[UploadedFile]) -> None:
         while name in files:  # two folders may have a file of the same name
             name = f"{name}_"
         files[name] = upload.getvalue()
-    try:
-        st.query_params["also"] = remember_pictures(files)
-    except data.DataError as error:
-        st.session_state["_refused_pictures"] = str(error)
+    into_url("also", lambda: remember_pictures(files))
 
 
 def _take_folder() -> None:

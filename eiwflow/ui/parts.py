@@ -291,6 +291,14 @@ def offer(page: Visit, files: dict[str, Callable[[], bytes]]) -> None:
             st.download_button(label, make, name, KINDS[suffix], key=key, on_click="ignore")
 
 
+def offer_film(page: Page) -> None:
+    """Offer the samples that a training drew on its way as a GIF, where there are some."""
+    from ..figures import steps
+
+    if samples := cache.samples_in_training(page):
+        offer(page, {"samples.gif": lambda: steps.film_gif(samples)})
+
+
 def _csv(rows: Sequence[dict[str, Any]]) -> bytes:
     file = io.StringIO()
     writer = csv.DictWriter(file, fieldnames=list(rows[0]))

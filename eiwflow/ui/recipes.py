@@ -20,9 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from .. import data, files
+from .. import data, files, project
 from ..training.presets import PRESETS, preset_settings
-from . import loaders
 
 if TYPE_CHECKING:
     from ..data import ImageData
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from ..training.cost import Timing
     from ..training.recipe import Recipe
 
-PICTURES = loaders.ROOT / "assets" / "presets"
+PICTURES = project.ROOT / "assets" / "presets"
 #: Which preset's timing stands for other settings: the larger one comes nearer to what takes long.
 TIMED_FOR_CUSTOM = "five-minutes"
 #: Files of a folder that are looked at for whether one was changed.

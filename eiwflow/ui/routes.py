@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-import streamlit as st
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from .classroom import people, web
+from .classroom import join, people, web
 
 if TYPE_CHECKING:
     from ..training.run_directory import RunDirectory
@@ -22,8 +21,7 @@ EXPORT = "_export"
 
 def routes() -> list[Route]:
     """Return what :class:`streamlit.App` answers beside Streamlit's own paths."""
-    base = str(st.get_option("server.baseUrlPath") or "").strip("/")
-    prefix = f"/{base}" if base else ""
+    prefix = join.base_path()
     return [Route(f"{prefix}/{EXPORT}/{{name}}.zip", _run, methods=["GET"]), *web.routes(prefix)]
 
 
@@ -37,7 +35,7 @@ def _run(request: Request) -> Response:
     run = _known(request.path_params["name"])
     if run is None:
         return PlainTextResponse("This run is not here: it was deleted, or is of another folder.", status_code=404)
-    if not people.may_export(run.path, web.cookies_in(request.headers)):
+    if not people.allows(web.cookies_in(request.headers), run.path):
         return PlainTextResponse("Only the student who started this run or the teacher may export it.", status_code=403)
     name = f"{run.path.name}.zip"
     disposition = f"attachment; filename*=UTF-8''{quote(name, safe='')}"

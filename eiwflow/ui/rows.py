@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from . import loaders
+from . import checkpoints
 
 if TYPE_CHECKING:
     from ..checkpoint import Checkpoint
@@ -16,6 +16,13 @@ if TYPE_CHECKING:
 
 #: Words of a heading that are not written as in a file.
 SPELT = {"psnr": "PSNR", "db": "dB", "rms": "RMS", "kendall": "Kendall’s", "tau": "τ"}
+#: Keys of files and of JSON, which stay, and the words that a heading has instead.
+PHRASES = {
+    "numbers that leave": "values factored out",
+    "numbers that stay": "values passed on",
+    "J of what leaves": "redundancy factored out",
+    "J of what stays": "redundancy passed on",
+}
 
 
 def rows(page: Page) -> dict[str, Page]:
@@ -30,19 +37,22 @@ def rows(page: Page) -> dict[str, Page]:
         unlike = name if name != page.file.argument else f"{name} ({page.other.file.key})"
         return {page.file.argument: page, unlike: page.other}
     kind, found = _kind(page.checkpoint), {page.file.argument: page}
-    for file in loaders.checkpoint_files().values():
-        bundled = file.path.parent == loaders.BUNDLED
+    for file in checkpoints.checkpoint_files().values():
+        bundled = file.path.parent == checkpoints.BUNDLED
         if bundled and _kind_of_file(file.path, file.path.stat().st_mtime_ns) == kind:
-            found.setdefault(file.argument, replace(page, file=file, checkpoint=loaders.open_checkpoint(file)))
+            found.setdefault(file.argument, replace(page, file=file, checkpoint=checkpoints.open_checkpoint(file)))
     return found
 
 
 def readable(table: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return a table with headings that wrap, in the field's spelling."""
-    return [
-        {" ".join(SPELT.get(word, word) for word in name.split("_")): value for name, value in row.items()}
-        for row in table
-    ]
+    """Return a table with headings that wrap, in the field's words and spelling."""
+    return [{_heading(name): value for name, value in row.items()} for row in table]
+
+
+def _heading(name: str) -> str:
+    for key, words in PHRASES.items():
+        name = name.replace(key, words)
+    return " ".join(SPELT.get(word, word) for word in name.split("_"))
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)

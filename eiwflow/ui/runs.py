@@ -13,7 +13,7 @@ import streamlit as st
 
 from .. import data, files
 from ..analysis.words.numbers import duration
-from . import classroom, loaders, recipes, state
+from . import checkpoints, classroom, recipes, state
 
 if TYPE_CHECKING:
     from ..analysis.train import Progress
@@ -159,7 +159,7 @@ def open_links(run: RunDirectory, page: Visit, alive: bool) -> None:
                 if st.button(entry.label, key=f"open-{entry.label}"):
                     _open_now(run, entry.path, page.links)
         return
-    file = next((file for file in loaders.checkpoint_files().values() if file.path == run.last_checkpoint), None)
+    file = next((file for file in checkpoints.checkpoint_files().values() if file.path == run.last_checkpoint), None)
     if file is None:
         return
     with st.container(horizontal=True):
@@ -174,7 +174,7 @@ def _open_now(run: RunDirectory, path: str, links: dict[str, str]) -> None:
 
     try:
         content = files.read_bytes(run.last_checkpoint, MAX_FILE_BYTES)
-        key = loaders.remember_checkpoint(content, f"of {run.title} in training")
+        key = checkpoints.remember_checkpoint(content, f"of {run.title} in training")
     except (OSError, CheckpointError):
         st.info("Nothing of this run is saved yet: try again in a few seconds.")
         return

@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from .. import project
 from ..files import complaint, entries, is_text, printable, stamp
-from . import cache, gone, loaders, state
+from . import cache, gone, state
 from .foreign import plain
 from .frame import Visit
 
 if TYPE_CHECKING:
     from ..study.file import Study
 
-BUNDLED = loaders.ROOT / "assets" / "studies"
+BUNDLED = project.ROOT / "assets" / "studies"
 #: Choices that a study brings: another study need not have them.
 OF_A_STUDY = ("subject", "against", "prior", "of-level")
 
@@ -104,8 +105,8 @@ def show(key: str) -> None:
 
 def argument(path: Path) -> str:
     """Return a study's file as the command line takes it, from the project's folder where it lies in there."""
-    inside = path.is_relative_to(loaders.ROOT)
-    return shlex.quote(str(path.relative_to(loaders.ROOT) if inside else path))
+    inside = path.is_relative_to(project.ROOT)
+    return shlex.quote(str(path.relative_to(project.ROOT) if inside else path))
 
 
 def commands(study: Study) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from .loaders import ROOT
+from ..project import ROOT
 
 FOLDER = ROOT / "assets" / "texts"
 

@@ -51,17 +51,18 @@ class Shelf(OrderedDict[str, Kept], Generic[Kept]):
             self.move_to_end(key)
             self.hold(key, visitor)
 
-    def hold(self, key: str, visitor: str) -> None:
-        """Keep a value that is there as long as this visitor stays."""
+    def hold(self, key: str, visitor: str) -> Kept | None:
+        """Keep a value as long as this visitor stays, and return it; None where it is not there."""
         with self._lock:
             self.sweep()
             if key not in self:
-                return
+                return None
             held = [other for other in self._held.get(visitor, []) if other != key] + [key]
             self._held[visitor] = held[-self._most :]
             for old in held[: -self._most]:
                 self._let_go(old, 0.0)
             self.sweep()
+            return self.get(key)
 
     def leave(self, visitor: str) -> None:
         """Let go what a visitor held; it stays for :data:`GRACE_S`."""

@@ -9,7 +9,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eiwflow.analysis.evaluate import Evaluation, evaluate, exactness, images_to_score, standard_error
+from eiwflow.analysis.evaluate import Evaluation, evaluate, images_to_score
+from eiwflow.analysis.exactness import exactness
+from eiwflow.analysis.intervals import standard_error
 from eiwflow.data import DataError, fixed_crops, to_tensor
 from eiwflow.flow import NonFiniteError
 from eiwflow.flow.score import score

@@ -15,7 +15,7 @@ import pytest
 import torch
 from numpy.random import Generator
 
-from eiwflow.analysis.round_trip import unsound_level
+from eiwflow.analysis.exactness import errors, unsound_level
 from eiwflow.checkpoint import load
 from eiwflow.flow import FlowConfig, MultiScaleFlow, NonFiniteError, dequantise
 from eiwflow.flow.config import INITS, KEEPS, ORDERS, PRIORS, WEIGHTS
@@ -91,7 +91,7 @@ def random_flow(chance: Generator, seed: int) -> MultiScaleFlow:
 
 def says_the_level(flow: MultiScaleFlow, x: torch.Tensor) -> bool:
     """Return whether the sentence that stands under an image's way back names a level."""
-    return unsound_level(flow, flow.trace(x)) is not None
+    return unsound_level(flow, flow.trace(x), errors(flow.decode(flow.encode(x)), x)[0]) is not None
 
 
 def loss(flow: MultiScaleFlow, x: torch.Tensor) -> float | None:

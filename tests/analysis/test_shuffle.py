@@ -93,9 +93,9 @@ def test_ranks_undo_the_order(order: np.ndarray) -> None:
 
 @given(orders)
 def test_churn_is_none_for_the_same_order_and_all_for_swapped_halves(order: np.ndarray) -> None:
-    assert split_churn(order, order) == 0
-    assert split_churn(np.roll(order, len(order) // 2), order) == 1
-    assert split_churn(order[::-1], order) == 1
+    assert split_churn(order, order, len(order) // 2) == 0
+    assert split_churn(np.roll(order, len(order) // 2), order, len(order) // 2) == 1
+    assert split_churn(order[::-1], order, len(order) // 2) == 1
 
 
 @given(pairs, some.randoms())
@@ -105,7 +105,7 @@ def test_churn_does_not_see_who_stands_where_within_a_half(pair: tuple[np.ndarra
     kept, emitted = list(one[:half]), list(one[half:])
     random.shuffle(kept)
     random.shuffle(emitted)
-    assert split_churn(np.array(kept + emitted), other) == split_churn(one, other)
+    assert split_churn(np.array(kept + emitted), other, half) == split_churn(one, other, half)
 
 
 @given(triples)
@@ -113,7 +113,7 @@ def test_churn_and_tau_do_not_depend_on_the_names_of_channels_nor_on_which_order
     triple: tuple[np.ndarray, np.ndarray, np.ndarray],
 ) -> None:
     one, other, names = triple
-    for measure in (lambda a, b: split_churn(a, b), lambda a, b: kendall_tau(a[np.newaxis], b)[0]):
+    for measure in (lambda a, b: split_churn(a, b, len(b) // 2), lambda a, b: kendall_tau(a[np.newaxis], b)[0]):
         assert measure(names[one], names[other]) == pytest.approx(measure(one, other))
         assert measure(other, one) == pytest.approx(measure(one, other))
 
@@ -135,7 +135,7 @@ def test_tau_counts_the_pairs_that_stand_the_other_way_round(pair: tuple[np.ndar
 
 
 MEASURES = {
-    "churn": (churn_band, lambda drawn, c: split_churn(drawn, np.arange(c))),
+    "churn": (lambda c: churn_band(c, c // 2), lambda drawn, c: split_churn(drawn, np.arange(c), c // 2)),
     "tau": (tau_band, lambda drawn, c: kendall_tau(drawn, np.arange(c))),
 }
 every_measure = pytest.mark.parametrize(("band", "measure"), MEASURES.values(), ids=MEASURES)
@@ -273,7 +273,7 @@ def scattered(means: list[float], images: int = 400, spread: float = 1.0) -> np.
 
 
 def test_bootstrap_finds_the_probability_of_a_swap_that_theory_has() -> None:
-    ties = near_ties(scattered([3.0, 0.1, 0.0, -3.0]))
+    ties = near_ties(scattered([3.0, 0.1, 0.0, -3.0]), kept=2)
     expected = stats.norm.sf(0.1 / np.sqrt(2 / 400))
     assert (ties.at_line.kept, ties.at_line.emitted) == (1, 2)
     assert ties.at_line.swap == pytest.approx(expected, abs=0.03)
@@ -284,13 +284,13 @@ def test_bootstrap_finds_the_probability_of_a_swap_that_theory_has() -> None:
 
 
 def test_channels_far_apart_are_no_near_tie() -> None:
-    ties = near_ties(scattered([3.0, 2.0, 0.0, -1.0], spread=0.1))
+    ties = near_ties(scattered([3.0, 2.0, 0.0, -1.0], spread=0.1), kept=2)
     assert ties.near == () and ties.at_line.swap == 0
     assert "no near-tie" in words.ties(ties) and len(ties.table()) == 1
 
 
 def test_channels_that_are_the_same_swap_as_often_as_not() -> None:
-    ties = near_ties(scattered([1.0, 0.0, 0.0])[:, [0, 1, 1, 2]])
+    ties = near_ties(scattered([1.0, 0.0, 0.0])[:, [0, 1, 1, 2]], kept=2)
     assert ties.at_line.swap == 0.5
 
 
@@ -298,14 +298,14 @@ def test_crops_of_one_photograph_count_as_one_witness() -> None:
     # A hundred crops of each of four photographs say no more than the four.
     four = scattered([3.0, 0.5, 0.0, -3.0], images=4)
     crops, sources = np.repeat(four, 100, axis=0), np.repeat(range(4), 100)
-    grouped, alone = near_ties(crops, sources=sources), near_ties(crops)
-    assert grouped.at_line.swap == near_ties(four).at_line.swap > alone.at_line.swap
+    grouped, alone = near_ties(crops, 2, sources=sources), near_ties(crops, 2)
+    assert grouped.at_line.swap == near_ties(four, 2).at_line.swap > alone.at_line.swap
     assert "400 images of 4 photographs" in words.ties(grouped) and "photographs" not in words.ties(alone)
 
 
 def test_one_image_cannot_be_resampled() -> None:
     with pytest.raises(DataError, match=r"^1 test image .* at least 2 are needed\.$"):
-        near_ties(np.zeros((1, 4)))
+        near_ties(np.zeros((1, 4)), 2)
 
 
 # ---------------------------------------------------------------------- other rules
@@ -314,7 +314,7 @@ def test_one_image_cannot_be_resampled() -> None:
 @given(some.lists(some.floats(-1, 2), min_size=4, max_size=24).filter(lambda numbers: len(numbers) % 2 == 0))
 def test_no_rule_keeps_more_structure_than_the_entropy_order(numbers: list[float]) -> None:
     mean = np.array(numbers)
-    found = {one.rule: one for one in alternatives(mean, np.arange(len(mean)))}
+    found = {one.rule: one for one in alternatives(mean, np.arange(len(mean)), len(mean) // 2)}
     # Sums in another order differ in their last digit.
     most = max(one.kept_redundancy for one in found.values())
     assert most == pytest.approx(found["entropy"].kept_redundancy, rel=1e-12, abs=1e-12)
@@ -324,7 +324,7 @@ def test_no_rule_keeps_more_structure_than_the_entropy_order(numbers: list[float
 
 def test_alternative_random_is_the_flows_own_random_order() -> None:
     order = flow_of("random", permutation_seed=7).levels[0].shuffle.order
-    (random,) = (one for one in alternatives(np.zeros(4), np.arange(4), seed=7) if one.rule == "random")
+    (random,) = (one for one in alternatives(np.zeros(4), np.arange(4), 2, seed=7) if one.rule == "random")
     assert random.order == tuple(order.tolist())
 
 

@@ -20,7 +20,7 @@ from eiwflow.analysis import compression, likelihood
 from eiwflow.checkpoint import CheckpointInfo, save
 from eiwflow.data import drawn
 from eiwflow.flow import FlowConfig, MultiScaleFlow
-from eiwflow.ui import loaders
+from eiwflow.ui import checkpoints
 from eiwflow.ui.parts import MORE_EVIDENCE
 
 APP = Path(__file__).resolve().parents[2] / "app.py"
@@ -89,7 +89,7 @@ def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return an empty folder that stands for the bundled checkpoints; there are no runs and no photos."""
     folder = tmp_path / "checkpoints"
     folder.mkdir()
-    monkeypatch.setattr(loaders, "BUNDLED", folder)
+    monkeypatch.setattr(checkpoints, "BUNDLED", folder)
     monkeypatch.setenv("EIWFLOW_RUNS", str(tmp_path / "runs"))
     monkeypatch.setenv("EIWFLOW_DATA_ROOTS", str(tmp_path))
     return folder

@@ -17,7 +17,7 @@ from streamlit.runtime.scriptrunner import StopException
 from eiwflow.analysis.subjects import Look
 from eiwflow.checkpoint import Checkpoint, CheckpointError, CheckpointInfo
 from eiwflow.flow import MultiScaleFlow
-from eiwflow.ui import apart, cache, loaders
+from eiwflow.ui import apart, cache, checkpoints, data_sets
 
 from .conftest import small_flow
 
@@ -115,10 +115,10 @@ def test_a_large_flow_is_measured_apart_where_strangers_come(
 ) -> None:
     apart_from: list[str] = []
     monkeypatch.setenv("EIWFLOW_MODE", mode)
-    monkeypatch.setattr(loaders, "is_large", lambda config: True)
+    monkeypatch.setattr(checkpoints, "is_large", lambda config: True)
     monkeypatch.setattr(apart, "measure", lambda look, name, choices: apart_from.append(name))
     look = look_at(small_flow())
-    images = loaders.Images("photos32", look.train, look.test, "", remade=False)
+    images = data_sets.Images("photos32", look.train, look.test, "", remade=False)
     cache.clear()
     cache._kept(look, images, "kept_fit", {})
     assert len(apart_from) == expected

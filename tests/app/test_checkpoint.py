@@ -24,7 +24,7 @@ from eiwflow.analysis.words.entropy import account
 from eiwflow.checkpoint import CheckpointInfo, load, save
 from eiwflow.data import load as load_data
 from eiwflow.flow.config import NAMED_SPLITS
-from eiwflow.ui import loaders, own_images
+from eiwflow.ui import checkpoints, data_sets, own_images
 
 from .conftest import sentences, small_flow, url, visit_page, write_checkpoint
 
@@ -84,7 +84,7 @@ def test_the_page_answers_its_question_with_the_numbers_of_the_analysis(open_pag
     at = open_page(seed="3")
     assert_healthy(at)
     assert at.title[0].value == "What is in this file, and is it sound?"
-    flow, images = load(bundle / "one.safetensors").flow, loaders.images("photos32", (3, 32, 32), 4)
+    flow, images = load(bundle / "one.safetensors").flow, data_sets.images("photos32", (3, 32, 32), 4)
     made, seen = anatomy.anatomy(flow), anatomy.inversion(flow, images.test)
     said = sentences(at).replace("&#x27;", "'")
     for sentence in (words.made(made), words.condition(made), words.inversion(seen)):
@@ -305,7 +305,7 @@ def test_own_images_are_scored_in_place_of_the_data_set(open_page: Open, tmp_pat
     assert url(at)["own"] == key and "on 12 test images of my images.npz" in sentences(at)
     assert "--data 'my images.npz'" in at.code[0].value
     (tmp_path / "my.npz").write_bytes(archive())
-    flow = load(loaders.checkpoint_files()["one"].path).flow
+    flow = load(checkpoints.checkpoint_files()["one"].path).flow
     known = words.score(evaluate(flow, load_data(tmp_path / "my.npz", multiple=4)))
     assert known.split(" bits/dim")[0] in sentences(at)
     assert_healthy(page_at(own=key))  # another tab of the same server

@@ -15,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 from eiwflow.analysis import entropy
 from eiwflow.analysis.words import entropy as words
 from eiwflow.checkpoint import load
-from eiwflow.ui import loaders
+from eiwflow.ui import data_sets
 
 from .conftest import sentences, small_flow, url, visit_page, write_checkpoint
 
@@ -69,7 +69,7 @@ def test_the_page_answers_its_question_with_the_numbers_of_the_analysis(open_pag
     at = open_page(seed="3")
     assert_healthy(at)
     assert at.title[0].value == "Which channels still have structure?"
-    images = loaders.images("photos32", (3, 32, 32), 4)
+    images = data_sets.images("photos32", (3, 32, 32), 4)
     flow = load(bundle / "one.safetensors").flow
     found = entropy.entropies(flow, images.test, 3, images.sources)
     said = sentences(at)

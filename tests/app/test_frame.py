@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from eiwflow.ui import frame, loaders, parts
+from eiwflow.ui import checkpoints, frame, own_photos, parts
 from eiwflow.ui.navigation import pages
 
 from .conftest import picture_bytes, run_app, sentences, small_flow, url, visit_page, write_checkpoint
@@ -128,17 +128,17 @@ def test_a_file_that_is_no_checkpoint_is_refused_in_a_sentence_and_changes_nothi
 
 def test_only_the_newest_uploads_are_remembered(bundle: Path, tmp_path: Path) -> None:
     keys = [
-        loaders.remember_checkpoint(own_checkpoint(tmp_path, width=width), "mine")
-        for width in range(1, loaders.UPLOADS + 3)
+        checkpoints.remember_checkpoint(own_checkpoint(tmp_path, width=width), "mine")
+        for width in range(1, checkpoints.UPLOADS + 3)
     ]
-    assert list(loaders.checkpoint_files(keys)) == keys[2:]
+    assert list(checkpoints.checkpoint_files(keys)) == keys[2:]
 
 
 def test_a_photo_that_is_forgotten_while_the_page_is_drawn_is_shown_all_the_same(
     three: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    key = loaders.remember_photo(picture_bytes())
-    monkeypatch.setattr(frame, "photo_door", lambda *_: loaders._photos().clear())
+    key = own_photos.remember_photo(picture_bytes())
+    monkeypatch.setattr(frame, "photo_door", lambda *_: own_photos._photos().clear())
     at = visit_page(SHUFFLE, ck="one", vs="two", photo=key)
     assert not at.exception and not at.error and url(at)["photo"] == key
 

@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from eiwflow.training.recipe import Recipe
 from eiwflow.training.run_directory import RunDirectory
-from eiwflow.ui import loaders, own_images, studies
+from eiwflow.ui import checkpoints, own_images, own_photos, studies
 from eiwflow.ui.navigation import pages
 
 from ..studies import arms, write_study
@@ -40,20 +40,20 @@ def assert_named(at: AppTest, text: str, **asked: str) -> None:
 
 
 def a_run(seed: int = 0) -> RunDirectory:
-    run = RunDirectory.create(Path(loaders_runs()), Recipe(), "")
+    run = RunDirectory.create(Path(runs_folder()), Recipe(), "")
     write_checkpoint(run.last_checkpoint, small_flow(permutation_seed=seed, split="random"))
     run.set_status("finished", 1)
     return run
 
 
-def loaders_runs() -> Path:
+def runs_folder() -> Path:
     from eiwflow.training.run_directory import runs_root
 
     return runs_root()
 
 
 def key_of(run: RunDirectory) -> str:
-    return next(key for key, file in loaders.checkpoint_files().items() if file.run == run.path)
+    return next(key for key, file in checkpoints.checkpoint_files().items() if file.run == run.path)
 
 
 # ---------------------------------------------------------------------- a link to what was never here
@@ -161,7 +161,7 @@ def test_an_uploaded_flow_that_the_server_forgot_is_named(one: Path, tmp_path: P
     content = write_checkpoint(tmp_path / "mine.safetensors", small_flow(steps=2)).read_bytes()
     at.file_uploader(key="checkpoint-side-bar-0").upload("mine.safetensors", content, "").run()
     key = url(at)["ck"]
-    loaders._uploaded().clear()
+    checkpoints._uploaded().clear()
     at.run()
     assert_named(at, "The flow “upload mine.safetensors” is gone", ck=key)
 
@@ -211,10 +211,10 @@ def test_a_bundled_flow_that_is_removed_under_the_page_is_named(one: Path) -> No
 
 
 def test_a_photo_that_the_server_forgot_is_named(one: Path) -> None:
-    key = loaders.remember_photo(picture_bytes())
+    key = own_photos.remember_photo(picture_bytes())
     at = visit_page(LEVELS, ck="one", photo=key)
     assert not at.error and url(at)["photo"] == key
-    loaders._photos().clear()
+    own_photos._photos().clear()
     at.run()
     assert_named(at, f"The photo “{key}” is not here", photo=key)
 
@@ -233,7 +233,7 @@ def test_images_that_the_server_forgot_are_named(one: Path) -> None:
 def test_a_run_that_is_deleted_under_its_page_is_named(one: Path) -> None:
     from eiwflow.training.run import train
 
-    runs = [tiny_run(loaders_runs(), iterations=4, seed=seed) for seed in (0, 1)]
+    runs = [tiny_run(runs_folder(), iterations=4, seed=seed) for seed in (0, 1)]
     for run in runs:
         train(run, images=tiny_data(), progress=signalled_at(2))
     name = runs[0].path.name

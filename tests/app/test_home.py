@@ -19,7 +19,7 @@ from eiwflow.data.camera import grain_entropy
 from eiwflow.flow.config import NAMED_SPLITS
 from eiwflow.training.recipe import Recipe
 from eiwflow.training.run_directory import RunDirectory
-from eiwflow.ui import loaders, parts
+from eiwflow.ui import checkpoints, data_sets, own_photos, parts
 
 from .conftest import choose_image, picture_bytes, run_app, sentences, small_flow, url, write_checkpoint
 
@@ -133,8 +133,8 @@ def test_a_file_that_is_no_picture_is_refused_in_a_sentence(open_app: Open) -> N
 
 
 def test_only_the_newest_photos_are_remembered() -> None:
-    keys = [loaders.remember_photo(picture_bytes(seed=100 + seed)) for seed in range(loaders.PHOTOS + 2)]
-    assert list(loaders.photos())[-loaders.PHOTOS :] == keys[2:] and not {*keys[:2]} & loaders.photos().keys()
+    keys = [own_photos.remember_photo(picture_bytes(seed=100 + seed)) for seed in range(own_photos.PHOTOS + 2)]
+    assert list(own_photos.photos())[-own_photos.PHOTOS :] == keys[2:] and not {*keys[:2]} & own_photos.photos().keys()
 
 
 def test_no_checkpoint_at_all_is_said_with_what_to_do(bundle: Path) -> None:
@@ -192,7 +192,7 @@ def test_a_run_and_its_copy_can_both_be_chosen(bundle: Path) -> None:
     write_checkpoint(run.last_checkpoint)
     run.set_status("finished", 1)
     copy = RunDirectory(shutil.copytree(run.path, run.path.with_name("a copy")))
-    files = loaders.checkpoint_files()
+    files = checkpoints.checkpoint_files()
     keys = {file.path: key for key, file in files.items()}
     assert set(keys) == {run.last_checkpoint, copy.last_checkpoint}
     assert all(file.key == key for key, file in files.items())
@@ -239,7 +239,7 @@ def test_padded_images_are_said_to_be_and_the_command_line_pads_them_too(bundle:
 
 
 def test_images_that_were_padded_and_resized_are_kept_apart() -> None:
-    padded, resized = (loaders.images("photos32", (3, 64, 64), 2**levels) for levels in (6, 5))
+    padded, resized = (data_sets.images("photos32", (3, 64, 64), 2**levels) for levels in (6, 5))
     assert padded.test.shape == resized.test.shape and not torch.equal(padded.test, resized.test)
     assert padded.key != resized.key and (padded.remade, resized.remade) == (False, True)
 
@@ -258,10 +258,10 @@ def test_files_are_offered_under_names_that_say_where_they_are_from(open_app: Op
 def test_the_recipe_prints_the_average_that_the_page_shows(open_app: Open) -> None:
     at = open_app()
     command = at.code[0].value.splitlines()[1]
-    assert command == f"python -m eiwflow evaluate one --data photos32 --limit {loaders.SURVEY_IMAGES} --json"
-    checkpoint = loaders.open_checkpoint(loaders.checkpoint_files()["one"])
-    images = loaders.images("photos32", (3, 32, 32), 4)
+    assert command == f"python -m eiwflow evaluate one --data photos32 --limit {checkpoints.SURVEY_IMAGES} --json"
+    checkpoint = checkpoints.open_checkpoint(checkpoints.checkpoint_files()["one"])
+    images = data_sets.images("photos32", (3, 32, 32), 4)
     look = Look(checkpoint, "photos32", images.reference, images.test, images.sources, images.test[:1], 1, 0)
     average, _ = look.measure("survey")
-    scores = checkpoint.flow.bits_per_dim(images.test[: loaders.SURVEY_IMAGES], torch.Generator().manual_seed(0))
+    scores = checkpoint.flow.bits_per_dim(images.test[: checkpoints.SURVEY_IMAGES], torch.Generator().manual_seed(0))
     assert average.mean[-1] == pytest.approx(scores.mean().item(), abs=1e-4)

@@ -18,7 +18,7 @@ from eiwflow import cli, ui
 from eiwflow.analysis import latents
 from eiwflow.analysis.words import latents as words
 from eiwflow.flow.config import NAMED_SPLITS
-from eiwflow.ui import cache, loaders
+from eiwflow.ui import cache, checkpoints, data_sets, own_photos
 from eiwflow.ui.parts import MORE_EVIDENCE
 
 from .conftest import choose_image, picture_bytes, sentences, small_flow, visit_page, write_checkpoint
@@ -94,8 +94,8 @@ def test_every_level_can_be_kept_resampled_and_zeroed(two: Path) -> None:
 def test_zero_and_a_sample_are_told_apart(two: Path) -> None:
     """A level set to zero gives other pictures than one that is resampled, in the page as in the measure."""
     at = open_latents(ck=ONE, image="5", seed="3")
-    checkpoint = loaders.open_checkpoint(loaders.checkpoint_files()[ONE])
-    image = loaders.images("photos32", (3, 32, 32), 8).test[5:6]
+    checkpoint = checkpoints.open_checkpoint(checkpoints.checkpoint_files()[ONE])
+    image = data_sets.images("photos32", (3, 32, 32), 8).test[5:6]
     seen = {}
     for treatment in ("resample", "zero"):
         at.segmented_control(key="way z₁").set_value(treatment).run()
@@ -118,7 +118,7 @@ def test_a_grey_flow_has_its_page(bundle: Path) -> None:
 
 
 def test_a_photo_of_ones_own_is_taken_apart(two: Path) -> None:
-    assert_healthy(open_latents(photo=loaders.remember_photo(picture_bytes())))
+    assert_healthy(open_latents(photo=own_photos.remember_photo(picture_bytes())))
 
 
 def test_a_flow_that_gives_no_finite_number_is_a_sentence(bundle: Path) -> None:
@@ -144,8 +144,8 @@ def test_files_are_offered_by_what_they_show(two: Path) -> None:
 
 
 def test_latents_file_holds_the_latents_of_the_image_shown(two: Path) -> None:
-    checkpoint = loaders.open_checkpoint(loaders.checkpoint_files()["photos32-one"])
-    image = loaders.images("photos32", (3, 32, 32), 8).test[5:6]
+    checkpoint = checkpoints.open_checkpoint(checkpoints.checkpoint_files()["photos32-one"])
+    image = data_sets.images("photos32", (3, 32, 32), 8).test[5:6]
 
     with np.load(io.BytesIO(latents.of_image(checkpoint, [image], 3)), allow_pickle=False) as file:
         about = json.loads(str(file["about"]))
@@ -156,8 +156,8 @@ def test_latents_file_holds_the_latents_of_the_image_shown(two: Path) -> None:
 
 def test_the_page_shows_what_the_report_says(two: Path) -> None:
     at = open_latents(ck="photos32-one", image="5", seed="3")
-    checkpoint = loaders.open_checkpoint(loaders.checkpoint_files()["photos32-one"])
-    images = loaders.images("photos32", (3, 32, 32), 8)
+    checkpoint = checkpoints.open_checkpoint(checkpoints.checkpoint_files()["photos32-one"])
+    images = data_sets.images("photos32", (3, 32, 32), 8)
     flow, test = checkpoint.flow, images.test
     surveyed = latents.survey(flow, test[: latents.SURVEY_IMAGES])
     assert words.halved(latents.treat_image(flow, test[5:6], latents.halvings(3), 3)) in sentences(at)

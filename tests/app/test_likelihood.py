@@ -16,7 +16,7 @@ from eiwflow.analysis import compression
 from eiwflow.analysis.analyse import analyse
 from eiwflow.compression.archive import decompress, flow_digest
 from eiwflow.data import DataError, load
-from eiwflow.ui import loaders, own_pictures
+from eiwflow.ui import own_photos, own_pictures
 
 from .conftest import picture_bytes, sentences, small_flow, visit_page, write_checkpoint
 
@@ -57,7 +57,7 @@ def test_takeaway_is_short_and_has_at_most_two_numbers(one: Path) -> None:
 
 
 def test_ones_own_photo_is_marked_and_has_no_command_line(one: Path) -> None:
-    at = open_likelihood(guess="blurred", photo=loaders.remember_photo(picture_bytes(seed=1)))
+    at = open_likelihood(guess="blurred", photo=own_photos.remember_photo(picture_bytes(seed=1)))
     assert_answered(at)
     assert not at.code and "this image" in at.get("plotly_chart")[0].proto.spec
 
@@ -134,12 +134,12 @@ def test_an_archive_of_test_images_and_of_ones_own_photo_holds_what_the_page_say
     at = open_likelihood()
     said = re.search(r"(\d+) test images take ([\d,]+) bytes", sentences(at))
     assert said is not None and not at.exception
-    key = loaders.remember_photo(picture_bytes(seed=1))
+    key = own_photos.remember_photo(picture_bytes(seed=1))
     at = open_likelihood(photo=key)
     said = re.search(r"The photo, (\d+)×(\d+) pixels, takes ([\d,]+) bytes; lossless WebP", sentences(at))
     assert said is not None and not at.exception
     flow = checkpoint.load(one / "one.safetensors").flow
-    made = compression.compress_photo(flow, loaders.photos()[key])  # as small as the server keeps it
+    made = compression.compress_photo(flow, own_photos.photos()[key])  # as small as the server keeps it
     (again,) = decompress(flow, flow_digest(flow), made.content)
     assert f"{len(made.content):,}" == said[3]
     assert again.pixels.shape[:2] == (int(said[2]), int(said[1]))

@@ -130,12 +130,12 @@ def test_a_server_that_is_told_to_end_takes_its_temporary_files_with_it(tmp_path
     shutil.copytree(ROOT / ".streamlit", script / ".streamlit")
     (script / "app.py").write_text(
         "import streamlit as st\n"
-        "from eiwflow.ui import loaders, protection\n"
+        "from eiwflow.ui import protection, server\n"
         "if __name__ != '__main__':\n"
         "    from eiwflow.files import write_atomically\n"
         "    from pathlib import Path\n"
-        "    write_atomically(Path(loaders._folder_of_uploads().name) / 'mine.safetensors', b'x')\n"
-        "    app = st.App(__file__, lifespan=loaders.while_the_server_runs, middleware=protection.middleware())\n"
+        "    write_atomically(Path(checkpoints._folder_of_uploads().name) / 'mine.safetensors', b'x')\n"
+        "    app = st.App(__file__, lifespan=server.while_the_server_runs, middleware=protection.middleware())\n"
     )
     with open(tmp_path / "log", "wb") as log:
         process = subprocess.Popen(

@@ -18,7 +18,7 @@ from streamlit.testing.v1 import AppTest
 
 from eiwflow import cli, ui
 from eiwflow.flow.config import NAMED_SPLITS
-from eiwflow.ui import loaders
+from eiwflow.ui import own_photos
 
 from .conftest import (
     APP,
@@ -102,7 +102,7 @@ def test_a_link_to_what_is_not_here_shows_something_else(one: Path, bad: dict[st
 
 
 def test_both_ends_may_be_ones_own_photos(one: Path) -> None:
-    at = open_space(photo=loaders.remember_photo(picture_bytes(seed=1)))
+    at = open_space(photo=own_photos.remember_photo(picture_bytes(seed=1)))
     before = sentences(at)
     at = upload(at, picture_bytes(seed=2))
     assert_healthy(at)
@@ -221,7 +221,7 @@ def test_temperatures_are_shared_level_by_level(two: Path) -> None:
 
 def test_images_of_another_size_go_the_way_too(two: Path) -> None:
     write_checkpoint(two / "small.safetensors", small_flow(shape=(3, 16, 16)))
-    at = open_space(ck="one", vs="small", photo_b=loaders.remember_photo(picture_bytes(seed=2)))
+    at = open_space(ck="one", vs="small", photo_b=own_photos.remember_photo(picture_bytes(seed=2)))
     assert_healthy(at)
     assert sentences(at).count("From A towards B, all levels") == 2 and not at.code
 

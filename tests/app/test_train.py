@@ -32,7 +32,7 @@ from eiwflow.training.presets import PRESETS
 from eiwflow.training.recipe import Recipe
 from eiwflow.training.run import train
 from eiwflow.training.run_directory import RunDirectory, RunError, all_runs, runs_root
-from eiwflow.ui import loaders, new_run, recipes, runs
+from eiwflow.ui import data_sets, new_run, recipes, runs
 
 from ..training.test_resume import signalled_at
 from ..training.tiny import tiny_data, tiny_run
@@ -104,11 +104,11 @@ def held() -> Iterator[RunDirectory]:
 
 def test_the_floor_of_a_runs_images_is_that_of_the_part_that_scores_it() -> None:
     images = load("faces16")
-    test, held_out = (loaders.floor_in_words("faces16", validation) for validation in (False, True))
+    test, held_out = (data_sets.floor_in_words("faces16", validation) for validation in (False, True))
     assert test == f"The grain alone takes {images.floor_bits_per_dim():.2f} bits/dim; no model can need less."
     assert f"{hold_out(images).floor_bits_per_dim():.2f}" in held_out
-    assert loaders.floor_in_words("photos32", False) == loaders.floor_in_words("no/such/set", False) == ""
-    assert loaders.floor_in_words("faces16", False, multiple=32) == ""
+    assert data_sets.floor_in_words("photos32", False) == data_sets.floor_in_words("no/such/set", False) == ""
+    assert data_sets.floor_in_words("faces16", False, multiple=32) == ""
 
 
 def test_without_a_run_or_a_checkpoint_the_page_answers_its_question() -> None:

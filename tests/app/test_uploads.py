@@ -15,7 +15,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 from eiwflow.checkpoint import CheckpointError, load
 from eiwflow.flow import FlowConfig
 from eiwflow.training.cost import look
-from eiwflow.ui import loaders, uploads
+from eiwflow.ui import checkpoints, own_photos, uploads
 from eiwflow.ui.uploads import Shelf
 
 from .conftest import picture_bytes, small_flow, url, visit_page, write_checkpoint
@@ -23,11 +23,11 @@ from .conftest import picture_bytes, small_flow, url, visit_page, write_checkpoi
 
 def test_nobody_elses_uploads_push_out_what_a_visitor_looks_at(bundle: Path) -> None:
     write_checkpoint(bundle / "one.safetensors")
-    key = loaders.remember_photo(picture_bytes())
+    key = own_photos.remember_photo(picture_bytes())
     at = visit_page("app.py", ck="one", photo=key)
     assert not at.error
-    for seed in range(1, loaders.PHOTOS + 3):
-        loaders._photos().keep(f"other-{seed}", picture_bytes(seed=seed), "another visitor")
+    for seed in range(1, own_photos.PHOTOS + 3):
+        own_photos._photos().keep(f"other-{seed}", picture_bytes(seed=seed), "another visitor")
     at.run()
     assert not at.error and url(at)["photo"] == key
 
@@ -120,11 +120,11 @@ def test_a_flow_that_is_too_costly_to_look_at_is_refused_before_memory_is_taken(
     checkpoint = load(content, "costly.safetensors")
     costly = FlowConfig(shape=(3, 256, 256), levels=1, steps=8, width=256)
     with pytest.raises(CheckpointError, match=r"cost of looking at .* images is about \d\.\d GiB and \d+ s; expected"):
-        loaders._admit(replace(checkpoint, info=replace(checkpoint.info, config=costly)))
-    loaders._admit(checkpoint)
+        checkpoints._admit(replace(checkpoint, info=replace(checkpoint.info, config=costly)))
+    checkpoints._admit(checkpoint)
 
 
 def test_every_bundled_flow_may_be_looked_at() -> None:
-    for path in loaders.BUNDLED.glob("*.safetensors"):
+    for path in checkpoints.BUNDLED.glob("*.safetensors"):
         size, seconds = look(load(path).info.config, 128)
-        assert size < loaders.MOST_LOOK_BYTES and seconds < loaders.MOST_LOOK_S / 4, path.name
+        assert size < checkpoints.MOST_LOOK_BYTES and seconds < checkpoints.MOST_LOOK_S / 4, path.name

@@ -17,7 +17,7 @@ from eiwflow.analysis.weights import channel_weights
 from eiwflow.analysis.words import weights as words
 from eiwflow.flow import MultiScaleFlow
 from eiwflow.flow.config import NAMED_SPLITS
-from eiwflow.ui import cache, loaders
+from eiwflow.ui import cache, checkpoints, data_sets, own_photos
 
 from .conftest import choose_image, picture_bytes, sentences, small_flow, url, visit_page, write_checkpoint
 
@@ -123,7 +123,7 @@ def test_what_costs_seconds_is_measured_where_its_fold_is_open(weighted: Path) -
 
 def test_a_factored_out_channel_can_be_resampled_zeroed_and_frozen_and_another_cannot(weighted: Path) -> None:
     at = open_weights()
-    order = loaders.open_checkpoint(loaders.checkpoint_files()["one"]).flow.levels[0].shuffle.order.tolist()
+    order = checkpoints.open_checkpoint(checkpoints.checkpoint_files()["one"]).flow.levels[0].shuffle.order.tolist()
     channel = at.button_group(key="channel").value
     assert channel in order[6:] and "(8 draws)" in sentences(at)
     at.button_group(key="epsilon").set_value("set to zero").run()
@@ -151,8 +151,8 @@ def test_a_flow_that_gives_no_finite_number_is_a_sentence(bundle: Path) -> None:
 
 def test_the_page_shows_what_the_analysis_says_and_its_recipe_names_it(weighted: Path) -> None:
     at = open_weights(level="2", image="5", seed="3")
-    checkpoint = loaders.open_checkpoint(loaders.checkpoint_files()["one"])
-    images = loaders.images("photos32", (3, 32, 32), 8)
+    checkpoint = checkpoints.open_checkpoint(checkpoints.checkpoint_files()["one"])
+    images = data_sets.images("photos32", (3, 32, 32), 8)
     found = channel_weights(checkpoint.flow, images.test[5:6], images.test[:12], 2, 3, images.sources[:12])
     assert words.answer(found) in sentences(at).replace("&#x27;", "'")
     assert at.code[0].value == (
@@ -161,7 +161,7 @@ def test_the_page_shows_what_the_analysis_says_and_its_recipe_names_it(weighted:
 
 
 def test_ones_own_photo_has_weights_and_no_recipe(weighted: Path) -> None:
-    at = open_weights(photo=loaders.remember_photo(picture_bytes()))
+    at = open_weights(photo=own_photos.remember_photo(picture_bytes()))
     assert not at.exception and not at.info and "level 1 turns channel" in sentences(at)
     assert not at.code and "The command line looks at test images" in sentences(at)
 
@@ -217,7 +217,7 @@ def test_a_flow_without_weights_beside_one_that_has_some_is_compared_in_what_bot
 
 def test_each_column_has_its_own_channel_and_a_link_may_name_both(pair: Path) -> None:
     at = open_weights(ck="one", vs="two")
-    flows = [loaders.open_checkpoint(loaders.checkpoint_files()[name]).flow for name in ("one", "two")]
+    flows = [checkpoints.open_checkpoint(checkpoints.checkpoint_files()[name]).flow for name in ("one", "two")]
     first, second = (flow.levels[0].shuffle.order.tolist()[0] for flow in flows)
     at.button_group(key="channel").set_value(first).run()
     at.button_group(key="channel-second").set_value(second).run()

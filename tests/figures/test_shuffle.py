@@ -35,8 +35,8 @@ def river_of(channels: int = 12, records: int = 5, seed: int = 0) -> RankRiver:
 def report_of(channels: int = 12, images: int = 20) -> ShuffleReport:
     """Return a report of redundancies that differs from image to image."""
     redundancy = np.random.default_rng(1).normal(np.linspace(1, 0, channels), 0.3, (images, channels))
-    order, ties = np.arange(channels), near_ties(redundancy)
-    others = alternatives(ties.redundancy, order)
+    order, ties = np.arange(channels), near_ties(redundancy, channels // 2)
+    others = alternatives(ties.redundancy, order, channels // 2)
     return ShuffleReport(
         1, "entropy", order, len(order) // 2, None, ImageOrders(order, redundancy, len(order) // 2), ties, others
     )

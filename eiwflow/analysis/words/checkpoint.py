@@ -16,12 +16,13 @@ if TYPE_CHECKING:
     from ..evaluate import Evaluation
     from ..verify import Verification
 
+#: Parts of a flow and what they are called.
 PARTS = {
-    "actnorm": "ActNorm",
-    "mixing": "1×1 convolutions",
     "coupling": "coupling networks",
-    "shuffle": "the channel weights",
-    "prior": "the prior",
+    "mixing": "1×1 convolutions",
+    "shuffle": "channel weights",
+    "prior": "prior",
+    "actnorm": "ActNorm",
 }
 #: What one rounding of a float32 changes, relative to its value.
 ROUNDING = 2.0**-24
@@ -45,7 +46,7 @@ def made(found: Anatomy) -> str:
     return (
         f"A flow of {counted(config.levels, 'level')} of {counted(config.steps, 'step')} for {channels}×{height}×"
         f"{width} images, split {config.split}, {found.total:,} parameters "
-        f"({100 * counts[largest] / found.total:.3g} % in {PARTS[largest]})."
+        f"({100 * counts[largest] / found.total:.3g} % in its {PARTS[largest]})."
     )
 
 

@@ -20,8 +20,13 @@ def address() -> str:
     if known := settings().join_url:
         return known
     host, port = st.get_option("server.address") or "localhost", st.get_option("server.port")
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}{base_path()}"
+
+
+def base_path() -> str:
+    """Return what the path of every address of the app begins with: empty, or a slash and a name."""
     base = str(st.get_option("server.baseUrlPath") or "").strip("/")
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}" + (f"/{base}" if base else "")
+    return f"/{base}" if base else ""
 
 
 def teacher_link() -> str:

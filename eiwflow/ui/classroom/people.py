@@ -72,8 +72,8 @@ def is_teacher(cookies: Mapping[str, str]) -> bool:
 
 
 def _cookies() -> Mapping[str, str]:
-    """Return the cookies of this session."""
-    return st.context.cookies
+    """Return the cookies of this session; only in classroom mode they say who it is."""
+    return st.context.cookies if settings().mode == CLASSROOM else {}
 
 
 # ---------------------------------------------------------------------- rights
@@ -86,7 +86,7 @@ def visitor_id() -> str:
 
 def role() -> Role:
     """Return what this session's visitor is."""
-    return role_of(_cookies()) if settings().mode == CLASSROOM else role_of({})
+    return role_of(_cookies())
 
 
 def role_of(cookies: Mapping[str, str]) -> Role:
@@ -111,15 +111,11 @@ def owned(visitor: str) -> list[str]:
 
 def may_change(run: Path | None = None) -> bool:
     """Return whether this visitor may stop, resume, rename, delete or export a run; None stands for a study."""
-    return _may_change(run, _cookies() if settings().mode == CLASSROOM else {})
+    return allows(_cookies(), run)
 
 
-def may_export(run: Path, cookies: Mapping[str, str]) -> bool:
-    """Return whether who sent these cookies may save a run."""
-    return _may_change(run, cookies)
-
-
-def _may_change(run: Path | None, cookies: Mapping[str, str]) -> bool:
+def allows(cookies: Mapping[str, str], run: Path | None) -> bool:
+    """Return whether who sent these cookies may do with a run what :func:`may_change` says."""
     now = role_of(cookies)
     if now is Role.STUDENT:
         visitor = visitor_of(cookies)

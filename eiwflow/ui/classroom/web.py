@@ -10,7 +10,6 @@ import json
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
-import streamlit as st
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
@@ -19,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from . import people
 from .board import BOARD
-from .join import TEACHER_PATH
+from .join import TEACHER_PATH, base_path
 from .settings import settings, teacher_token
 
 MOST_BYTES = 1024
@@ -92,9 +91,8 @@ async def _teacher(request: Request) -> Response:
         return PlainTextResponse("This server was not started with --classroom.", status_code=404)
     if not hmac.compare_digest(token.encode(), teacher_token().encode()):
         return PlainTextResponse("This is not the teacher's link of this server.", status_code=403)
-    base = str(st.get_option("server.baseUrlPath") or "").strip("/")
     headers = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
-    answer = RedirectResponse(f"/{base}/class" if base else "/class", status_code=303, headers=headers)
+    answer = RedirectResponse(f"{base_path()}/class", status_code=303, headers=headers)
     for kind in (people.TEACHER, people.VISITOR):
         answer.headers.append("Set-Cookie", _cookie(kind, request.scope))
     return answer
