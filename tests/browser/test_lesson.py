@@ -368,7 +368,7 @@ def test_the_app_shows_the_lesson_and_leads_on_to_a_page(browser: Browser, serve
 
 
 def test_home_runs_the_first_scene_and_offers_the_lesson(browser: Browser, server: str) -> None:
-    page = browser.new_page()
+    page = browser.new_page(color_scheme="dark")
     page.set_default_timeout(PATIENCE_MS)
     page.goto(server.split("/levels?")[0])
     said = page.locator("[data-lesson=sentence]")
@@ -376,6 +376,9 @@ def test_home_runs_the_first_scene_and_offers_the_lesson(browser: Browser, serve
     first = said.inner_text()
     page.wait_for_timeout(2500)
     assert said.inner_text() != first
+    assert accessibility.violations(page) == []
     page.get_by_role("button", name="Start the lesson").click()
     page.wait_for_url("**/lesson**")
+    page.locator("[data-lesson=stage] h1").wait_for()
+    assert accessibility.violations(page) == []
     page.close()

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from . import accessibility
 from .conftest import PATIENCE_MS, Watched, start_server, write_run
 
 if TYPE_CHECKING:
@@ -66,7 +67,12 @@ def photo(path: Path) -> Path:
 def test_a_training_is_started_watched_and_its_flow_opened(lesson: Page, address: tuple[str, str]) -> None:
     page = lesson
     page.goto(f"{address[0]}/lesson?scene=12")
-    page.get_by_role("button", name="Start the training").click()
+    start = page.get_by_role("button", name="Start the training")
+    start.wait_for()
+    for theme in ("light", "dark"):
+        page.emulate_media(color_scheme=theme)
+        assert accessibility.violations(page) == [], theme
+    start.click()
     page.locator(".film:not([hidden])").wait_for()
     page.keyboard.press("PageDown")  # it goes on while another scene is shown
     page.locator(".status").wait_for()
