@@ -73,6 +73,8 @@ export const throwing = {
         const card = el("button", { type: "button", className: "card", "data-channel": channel }, map);
         card.dataset.slot = i;
         drag(card, channel);
+        // Else Chromium takes a fast throw for a fling and swallows the next tap, wherever that is.
+        card.addEventListener("touchmove", (event) => event.preventDefault(), { passive: false });
         card.addEventListener("click", (event) => { if (!card.moved) toggle(channel, event.detail === 0); card.moved = false; });
         return card;
       });
