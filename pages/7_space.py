@@ -7,6 +7,7 @@ from eiwflow.figures import space as figures
 from eiwflow.ui import cache, checkpoints
 from eiwflow.ui.components.blend import blend
 from eiwflow.ui.other_end import other_end
+from eiwflow.ui.parts import MORE_EVIDENCE
 from eiwflow.ui.rows import readable
 
 page = ui.begin("What lies between two images?", "Space", compare=True)
@@ -15,8 +16,14 @@ from eiwflow.analysis import latents, space  # noqa: E402 (the title does not wa
 from eiwflow.analysis.words import space as words  # noqa: E402
 
 PATHS = {"line": "linear", "arc": "spherical"}
-#: Frames of the GIF, one way; images that are drawn from the flow.
-GIF_FRAMES, SAMPLES = 25, 16
+#: Frames of the GIF, one way; images that are drawn from the flow, fewer from a large one.
+GIF_FRAMES = 25
+large = any(checkpoints.is_large(one.checkpoint.info.config) for one in (page, page.other) if one is not None)
+FRAMES, ALONE, SAMPLES = (
+    (checkpoints.FEW_FRAMES, checkpoints.FEW_ALONE, checkpoints.FEW_SAMPLES)
+    if large
+    else (space.FINE_FRAMES, space.FRAMES, 16)
+)
 
 takeaway, middle = st.container(), st.container()
 other = other_end(page)
@@ -48,11 +55,11 @@ with controls:
 def between(one: ui.Page) -> space.Interpolation:
     """Draw the big picture of a flow; return how far each level moves it."""
     own = tuple(level for level in moving if level <= one.checkpoint.info.config.levels)
-    frames = checkpoints.FEW_FRAMES if checkpoints.is_large(one.checkpoint.info.config) else space.FINE_FRAMES
-    found = cache.measure(one, "blend", other=other.images[one], path=path, levels=own, frames=frames)
+    found = cache.measure(one, "blend", other=other.images[one], path=path, levels=own, frames=FRAMES)
     said = f"From A towards B with {len(own)} of {one.checkpoint.info.config.levels} levels moving."
     blend(found.images, found.a, found.b, said, key=one.key("blend"))
-    return cache.measure(one, "interpolation", other=other.images[one], path=path, frames=2)
+    unfolded = any(st.session_state.get(key) for key in ("fold-strips", MORE_EVIDENCE))
+    return cache.measure(one, "interpolation", other=other.images[one], path=path, frames=ALONE if unfolded else 2)
 
 
 with pictures:
@@ -66,7 +73,7 @@ with ui.fold("One level at a time", "strips") as fold:
     if fold.open:
         for one, place in ui.side_by_side(page):
             if one in ways:
-                way = cache.measure(one, "interpolation", other=other.images[one], path=path)
+                way = cache.measure(one, "interpolation", other=other.images[one], path=path, frames=ALONE)
                 with place, ui.errors_as_sentences():
                     st.html(figures.strips(way))
 
@@ -107,7 +114,7 @@ ui.how_to_read("space")
 def evidence(one: ui.Page) -> None:
     """Show the numbers of the way, and offer its files."""
     b = other.images[one]
-    way = cache.measure(one, "interpolation", other=b, path=path)
+    way = cache.measure(one, "interpolation", other=b, path=path, frames=ALONE)
     ui.table(readable(way.table()))
     st.markdown(f"{words.answer(way)} {words.ends(way)} {words.norms(way.norms)}")
     ui.exports(

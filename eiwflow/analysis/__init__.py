@@ -4,3 +4,5 @@
 REFERENCE_IMAGES, SURVEY_IMAGES = 128, 64
 #: Number of the test image that Space goes to.
 OTHER_IMAGE = 24
+#: Of a large flow: images that Likelihood scores of a group, and draws of what Latents resamples.
+FEW_A_GROUP, FEW_DRAWS = 16, 1

@@ -17,7 +17,7 @@ from ..flow.channel_weights import Solver, pool
 from ..flow.score import images_at_once
 from ..flow.shuffle import Shuffle
 from ..flow.split import standard_normal_log_prob
-from . import intervals
+from . import intervals, progress
 from .latents import decode_all, encode
 from .levels import dequantised, kept_channels, to_pixels
 from .weights import BATCH, features_at, resampled, shuffle_at
@@ -176,6 +176,7 @@ def ablate(
     shuffle, images = shuffle_at(flow, level), images[:ABLATION_IMAGES]
     free = torch.full((shuffle.channels,), math.nan, dtype=next(flow.parameters()).dtype)
     before = hold(shuffle, free)  # refuses a Shuffle without weights
+    progress.expect((3 + shuffle.channels) * len(images))
     features = torch.cat([features_at(flow, x, level) for x in dequantised(flow, images, seed, BATCH)])
     held = _log_weights_of(shuffle, features).mean(dim=0)
     alone = torch.where(torch.eye(len(held), dtype=torch.bool), held, free)
@@ -206,6 +207,7 @@ def _log_prob_from(flow: MultiScaleFlow, features: Tensor, level: int, shuffle: 
             kept, noise, log_det, _ = behind(kept)
             log_prob = log_prob + log_det + standard_normal_log_prob(noise.double())
         parts.append(log_prob)
+        progress.advance(len(x))
     return torch.cat(parts)
 
 
@@ -400,10 +402,10 @@ def reach(
         NonFiniteError: the flow gives no finite number on the way.
 
     """
-    order = shuffle_at(flow, level).order.tolist()
-    x, latents = encode(flow, images[:RESAMPLED_IMAGES], seed)
-    channels = order[shuffle_at(flow, level).kept :]
-    changes = []
+    channels = shuffle_at(flow, level).order.tolist()[shuffle_at(flow, level).kept :]
+    images, changes = images[:RESAMPLED_IMAGES], []
+    progress.expect((1 + len(channels)) * len(images))
+    x, latents = encode(flow, images, seed)
     for place in range(len(channels)):
         changed = decode_all(flow, replace_channel(latents, level, place, seed)).clamp(-0.5, 0.5)
         changes.append(_change(changed, x).mean(dim=(1, 2)).sqrt())

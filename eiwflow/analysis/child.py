@@ -12,6 +12,7 @@ import threading
 from typing import Any
 
 from .. import limits
+from . import progress
 from .subjects import MEASURES
 
 
@@ -23,11 +24,16 @@ def main() -> None:
     import torch
 
     torch.set_num_threads(threads)
+    progress.watch(progress.Progress(changed=lambda now: _say(b"%d %d\n" % (now.done, now.total))))
     try:
         answer: tuple[bool, Any] = True, MEASURES[name].of(look, **choices)
     except Exception as error:  # who asked raises it
         answer = False, error
-    sys.stdout.buffer.write(pickle.dumps(answer))
+    _say(b"\n" + pickle.dumps(answer))
+
+
+def _say(content: bytes) -> None:
+    sys.stdout.buffer.write(content)
     sys.stdout.buffer.flush()
 
 

@@ -17,7 +17,7 @@ from ..checkpoint import Checkpoint
 from ..flow import Latents, MultiScaleFlow, quantise
 from ..flow.bijection import generator_for
 from ..flow.score import images_at_once
-from . import intervals
+from . import intervals, progress
 from .levels import dequantised, to_pixels
 
 #: What may happen to an ε_l: it stays, it is drawn anew from N(0, I), or it becomes 0, the mean of its prior.
@@ -110,8 +110,12 @@ def _treated(kept: Tensor, drawn: Tensor, how: str) -> Tensor:
 def decode_all(flow: MultiScaleFlow, latents: Latents, batch: int = 64) -> Tensor:
     """Return the images (N, C, H, W) of latents, decoded at most ``batch`` at a time."""
     batch = images_at_once(flow.config, batch)
-    parts = zip(*(noise.split(batch) for noise in latents.levels), strict=True)
-    return torch.cat([flow.decode(Latents(list(part))) for part in parts])
+    progress.expect(len(latents.levels[0]))
+    decoded = []
+    for part in zip(*(noise.split(batch) for noise in latents.levels), strict=True):
+        decoded.append(flow.decode(Latents(list(part))))
+        progress.advance(len(decoded[-1]))
+    return torch.cat(decoded)
 
 
 def psnr(x: Tensor, restored: Tensor) -> Tensor:
@@ -166,25 +170,39 @@ class Treated:
         ]
 
 
-def treat_image(flow: MultiScaleFlow, image: Tensor, ways: Sequence[Way], seed: int = 0) -> Treated:
+def treat_image(
+    flow: MultiScaleFlow,
+    image: Tensor,
+    ways: Sequence[Way],
+    seed: int = 0,
+    encoded: tuple[Tensor, Latents] | None = None,
+    draws: int = DRAWS,
+) -> Treated:
     """Decode one uint8 image (1, C, H, W) after treating its latents in several ways, with the same noise in each.
+
+    ``encoded`` is what :func:`encode` makes of the image, where that is known; at most :data:`DRAWS` are ``draws``.
 
     Raises:
         NonFiniteError: the flow gives no finite number for this image.
         ValueError: a way does not fit the flow.
 
     """
-    x, latents = encode(flow, image, seed)
+    x, latents = encoded or encode(flow, image, seed)
     noise = noise_for(flow, 1, seed)
+    # One draw is enough where nothing is drawn.
+    counts = [draws if "resample" in way else 1 for way in ways]
     # All ways in one batch: of so few images a decoding takes little longer than of one.
-    treated = zip(*(treat(latents, noise, way).levels for way in ways), strict=True)
-    decoded = decode_all(flow, Latents([torch.cat(level) for level in treated])).unflatten(0, (len(ways), DRAWS))
+    treated = [
+        treat(latents, [drawn[:count] for drawn in noise], way).levels for way, count in zip(ways, counts, strict=True)
+    ]
+    together = Latents([torch.cat(level) for level in zip(*treated, strict=True)])
+    decoded = decode_all(flow, together).split(counts)
     return Treated(
         image=to_pixels(image)[0],
         ways=tuple(ways),
         shares=thrown_away(flow, ways),
-        pictures=to_pixels(quantise(decoded[:, 0], flow.config.bits)),
-        psnr=torch.stack([psnr(x, draws) for draws in decoded]).numpy(),
+        pictures=to_pixels(quantise(torch.stack([of_way[0] for of_way in decoded]), flow.config.bits)),
+        psnr=torch.stack([psnr(x, of_way).expand(draws) for of_way in decoded]).numpy(),
     )
 
 
@@ -197,7 +215,7 @@ class Survey:
 
     Attributes:
         shares: of the numbers that are thrown away, by stage (S,).
-        psnr: in dB (N, S), the mean over :data:`DRAWS` draws.
+        psnr: in dB (N, S), the mean over draws.
         norms: ‖ε_l‖ (N, L).
         dimensions: how many numbers each ε_l is (L,).
 
@@ -209,7 +227,7 @@ class Survey:
     dimensions: np.ndarray
 
 
-def survey(flow: MultiScaleFlow, images: Tensor, seed: int = 0) -> Survey:
+def survey(flow: MultiScaleFlow, images: Tensor, seed: int = 0, draws: int = DRAWS) -> Survey:
     """Throw away half, three quarters, … of the numbers of uint8 images (N, C, H, W), with the noise of the seed.
 
     Raises:
@@ -217,11 +235,12 @@ def survey(flow: MultiScaleFlow, images: Tensor, seed: int = 0) -> Survey:
 
     """
     ways = halvings(flow.config.levels)
+    progress.expect((1 + len(ways) * draws) * len(images))
     x, latents = encode(flow, images, seed)
-    noise = noise_for(flow, len(x), seed)
+    noise = [drawn[:draws] for drawn in noise_for(flow, len(x), seed)]
     stages = []
     for way in ways:
-        restored = decode_all(flow, treat(latents, noise, way)).unflatten(0, (DRAWS, len(x)))
+        restored = decode_all(flow, treat(latents, noise, way)).unflatten(0, (draws, len(x)))
         stages.append(torch.stack([psnr(x, draw) for draw in restored]).mean(dim=0))
     return Survey(
         shares=thrown_away(flow, ways),
@@ -392,9 +411,9 @@ def typical_norms(dimensions: np.ndarray) -> np.ndarray:
     return np.stack(stats.chi(dimensions).interval(CONFIDENCE), axis=-1)
 
 
-def norms(flow: MultiScaleFlow, image: Tensor, test: Survey, seed: int = 0) -> Norms:
-    """Return the norms of one uint8 image (1, C, H, W) beside those of surveyed test images."""
-    return Norms(test.dimensions, norms_of(encode(flow, image, seed)[1])[0], test.norms)
+def norms(latents: Latents, test: Survey) -> Norms:
+    """Return the norms of one image's latents beside those of surveyed test images."""
+    return Norms(test.dimensions, norms_of(latents)[0], test.norms)
 
 
 # ---------------------------------------------------------------------- tables and files
@@ -412,8 +431,10 @@ def encode(flow: MultiScaleFlow, images: Tensor, seed: int = 0) -> tuple[Tensor,
         NonFiniteError: a level gives a value that is not finite; the message names it.
 
     """
-    parts = list(dequantised(flow, images, seed))
-    encoded = [flow.encode(x).levels for x in parts]
+    parts, encoded = [], []
+    for x in dequantised(flow, images, seed):
+        parts.append(x)
+        encoded.append(flow.encode(x).levels)
     return torch.cat(parts), Latents([torch.cat(level) for level in zip(*encoded, strict=True)])
 
 

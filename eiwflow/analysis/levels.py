@@ -16,6 +16,7 @@ from ..flow.information import redundancy
 from ..flow.multiscale import LevelTrace, Trace, finite
 from ..flow.score import images_at_once
 from ..flow.split import standard_normal_log_prob
+from . import progress
 from .exactness import unsound_level
 
 #: Smallest standard deviation of a fitted channel: a constant one stays finite.
@@ -85,8 +86,10 @@ def dequantised(flow: MultiScaleFlow, images: Tensor, seed: int = 0, batch: int 
     """
     generator = torch.Generator().manual_seed(seed)
     dtype = next(flow.parameters()).dtype
+    progress.expect(len(images))
     for part in images.split(images_at_once(flow.config, batch)):
         yield dequantise(part, generator, dtype, flow.config.bits).contiguous(memory_format=torch.channels_last)
+        progress.advance(len(part))
 
 
 def kept_channels(flow: MultiScaleFlow, level: int) -> int:

@@ -29,11 +29,11 @@ from ..data.folder import picture_names
 from ..data.registry import ASSETS
 from ..flow import MultiScaleFlow, NonFiniteError
 from ..flow.split import standard_normal_log_prob
-from . import intervals
+from . import intervals, progress
 from .intervals import Estimate
 from .levels import to_pixels, traces
 
-#: Images scored of each group, spread evenly over it.
+#: Images scored of each group, spread evenly over it, where nothing else is asked for.
 IMAGES = 256
 RESAMPLES = 1000
 #: Random halvings of the own images by which the control is itself checked, and draws of each.
@@ -234,8 +234,9 @@ def _interval(auroc: Estimate) -> dict[str, Any]:
 # ---------------------------------------------------------------------- groups
 
 
-def spread(count: int, most: int = IMAGES) -> np.ndarray:
-    """Return at most ``most`` places among ``count``, evenly spread, in order."""
+def spread(count: int, most: int | None = None) -> np.ndarray:
+    """Return at most ``most`` places among ``count``, evenly spread, in order; :data:`IMAGES` if not given."""
+    most = IMAGES if most is None else most
     return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
 
 
@@ -304,13 +305,13 @@ def fitted(images: np.ndarray, shape: tuple[int, int, int]) -> tuple[np.ndarray,
     return resized(images, shape), f"{before} resized to {height}×{width}{recoloured}"
 
 
-def others(own_name: str, shape: tuple[int, int, int]) -> list[Group]:
+def others(own_name: str, shape: tuple[int, int, int], most: int | None = None) -> list[Group]:
     """Return the test images of all other data sets that are bundled, as a flow of this shape takes them."""
     names = [name for name in DATASETS if name != own_name and (ASSETS / f"{name}.npz").is_file()]
-    return [_of_data_set(load(name, download=False), shape) for name in names]
+    return [_of_data_set(load(name, download=False), shape, most) for name in names]
 
 
-def also(path: str, shape: tuple[int, int, int]) -> Group:
+def also(path: str, shape: tuple[int, int, int], most: int | None = None) -> Group:
     """Return pictures of a folder, spread evenly over it, or the test images of a data set or of an ``.npz`` file.
 
     Raises:
@@ -319,10 +320,10 @@ def also(path: str, shape: tuple[int, int, int]) -> Group:
     """
     folder = Path(path).expanduser()
     if path in DATASETS or not folder.is_dir():
-        return _of_data_set(load(path), shape)
+        return _of_data_set(load(path), shape, most)
     folder = folder.resolve()
     names = picture_names(folder)
-    return pictures(folder.name or str(folder), [folder / names[place] for place in spread(len(names))], shape)
+    return pictures(folder.name or str(folder), [folder / names[place] for place in spread(len(names), most)], shape)
 
 
 def pictures(name: str, files: Sequence[Path | BinaryIO], shape: tuple[int, int, int]) -> Group:
@@ -336,8 +337,8 @@ def pictures(name: str, files: Sequence[Path | BinaryIO], shape: tuple[int, int,
     return Group(name, "folder", np.stack([from_picture(file, shape) for file in files]), None, made)
 
 
-def _of_data_set(found: ImageData, shape: tuple[int, int, int]) -> Group:
-    places = spread(len(found.test))
+def _of_data_set(found: ImageData, shape: tuple[int, int, int], most: int | None) -> Group:
+    places = spread(len(found.test), most)
     images, how = fitted(found.test[places], shape)
     sources = None if found.test_source is None else np.asarray(found.test_source)[places]
     return Group(found.name, "data set", images, sources, f"test images, {how}")
@@ -531,8 +532,9 @@ def likelihood(
     sources: Sequence[int] | None = None,
     extra: Iterable[str] = (),
     seed: int = 0,
+    most: int | None = None,
 ) -> Likelihood:
-    """Score a flow's own test images and strange ones, at most :data:`IMAGES` of each group.
+    """Score a flow's own test images and strange ones.
 
     Args:
         flow: any flow that is initialised.
@@ -541,6 +543,7 @@ def likelihood(
         sources: (N,) the photograph of each test image, where that is known.
         extra: folders, data sets or ``.npz`` files to score too.
         seed: of the dequantisation, of shuffled tiles and of noise.
+        most: images scored of each group at most; :data:`IMAGES` if not given.
 
     Raises:
         DataError: there are fewer than 2 test images, or an extra cannot be read.
@@ -550,10 +553,11 @@ def likelihood(
     if len(test) < 2:
         raise DataError(f"{len(test)} test image cannot be compared with anything; at least 2 are needed")
     shape = flow.config.shape
-    places = spread(len(test))
+    places = spread(len(test), most)
     known = None if sources is None else np.asarray(sources)[places]
     own_group = Group(OWN, "own", to_pixels(test[places]), known, f"test images of {data}")
-    every = [*transformed(own_group, seed), *others(data, shape), *(also(path, shape) for path in extra)]
+    every = [*transformed(own_group, seed), *others(data, shape, most), *(also(path, shape, most) for path in extra)]
+    progress.expect(sum(len(group.images) for group in (own_group, *every)))
     own = measure(flow, own_group, seed=seed)
     aa = control(own)
     alone = Likelihood(

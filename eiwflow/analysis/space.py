@@ -270,7 +270,11 @@ def interpolate(
     of_a, of_b = (Latents([noise[end : end + 1] for noise in latents.levels]) for end in (0, 1))
     t = torch.linspace(0, 1, frames, dtype=torch.double)
     levels = range(1, len(of_a.levels) + 1)
-    together, *alone = (decode_all(flow, between(of_a, of_b, t, path, only)) for only in (None, *levels))
+    # At t = 0 all ways are at A.
+    ways = [between(of_a, of_b, t, path), *(between(of_a, of_b, t[1:], path, level) for level in levels)]
+    decoded = decode_all(flow, Latents([torch.cat(parts) for parts in zip(*(way.levels for way in ways), strict=True)]))
+    together, *rest = decoded.split([len(t), *[len(t) - 1] * len(levels)])
+    alone = [torch.cat([together[:1], row]) for row in rest]
     far_ends = torch.stack([*(row[-1] for row in alone), together[-1]]).clamp(-0.5, 0.5)
     pictures = to_pixels(ends)
     return Interpolation(

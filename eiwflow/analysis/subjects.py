@@ -8,8 +8,8 @@ To add a measure, write a function of a look and enter it in :data:`MEASURES` wi
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +20,8 @@ from ..data import Factor, ImageData
 from ..flow import MultiScaleFlow
 from ..flow.score import score
 from . import (
+    FEW_A_GROUP,
+    FEW_DRAWS,
     SURVEY_IMAGES,
     channels,
     compression,
@@ -28,6 +30,7 @@ from . import (
     levels,
     likelihood,
     partitions,
+    progress,
     shuffle,
     space,
     verify,
@@ -52,7 +55,9 @@ class Look:
         seed: of the image's dequantisation and of everything that is drawn.
         record: of the training, where there is one.
         grain: σ of each test image's grain in grey levels (N,), where that is known.
-        keep: called in place of a measure, to return what is known already.
+        large: whether the flow is so large that measures take fewer images and draws.
+        known: results of other measures, by name.
+        keep: called in place of a measure that is not known, to return what was measured before.
 
     """
 
@@ -66,6 +71,8 @@ class Look:
     seed: int
     record: TrainingRecord | None = None
     grain: np.ndarray | None = None
+    large: bool = False
+    known: Mapping[str, Any] = field(default_factory=dict)
     keep: Callable[[Look, str, dict[str, Any]], Any] | None = None
 
     @property
@@ -90,16 +97,31 @@ class Look:
             DataError: there are too few images.
 
         """
+        if name in self.known:
+            return self.known[name]
         if self.keep is None:
             return MEASURES[name].of(self, **choices)
         return self.keep(self, name, choices)
 
 
 class Measure(NamedTuple):
-    """A function of a look, and the fields of the look, beside its flow, that its result depends on."""
+    """A function of a look, and what its result depends on.
+
+    Attributes:
+        of: the function.
+        depends_on: the fields of the look, beside its flow.
+        needs: measures that it asks the look for.
+
+    """
 
     of: Callable[..., Any]
     depends_on: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+
+    @property
+    def average(self) -> bool:
+        """Whether it is over many images, whichever is looked at."""
+        return bool({"train", "test"} & {*self.depends_on}) and "image" not in self.depends_on
 
 
 # ---------------------------------------------------------------------- levels
@@ -126,28 +148,35 @@ def _survey(look: Look) -> tuple[levels.Staircase, tuple[levels.LevelFacts, ...]
 
 def _halved(look: Look) -> latents.Treated:
     """Return the image with half, three quarters, … of its values resampled."""
-    return latents.treat_image(look.flow, look.image, latents.halvings(look.flow.config.levels), look.seed)
+    return _treated(look, latents.halvings(look.flow.config.levels))
 
 
 def _one_level(look: Look, treatment: latents.Treatment) -> latents.Treated:
     """Return the image with one level treated and the others kept, level by level."""
-    ways = latents.one_level(look.flow.config.levels, treatment)
-    return latents.treat_image(look.flow, look.image, ways, look.seed)
+    return _treated(look, latents.one_level(look.flow.config.levels, treatment))
 
 
 def _mixed(look: Look, way: latents.Way) -> latents.Treated:
     """Return the image with every level treated as the way says."""
-    return latents.treat_image(look.flow, look.image, (way,), look.seed)
+    return _treated(look, (way,))
+
+
+def _treated(look: Look, ways: Sequence[latents.Way]) -> latents.Treated:
+    return latents.treat_image(look.flow, look.image, ways, look.seed, look.measure("encoded"), _draws(look))
+
+
+def _draws(look: Look) -> int:
+    return FEW_DRAWS if look.large else latents.DRAWS
 
 
 def _latents_survey(look: Look) -> latents.Survey:
     """Return what resampling leaves of the first test images."""
-    return latents.survey(look.flow, look.test[: latents.SURVEY_IMAGES])
+    return latents.survey(look.flow, look.test[: latents.SURVEY_IMAGES], draws=_draws(look))
 
 
 def _norms(look: Look) -> latents.Norms:
     """Return the norms of the image's latents beside those of test images."""
-    return latents.norms(look.flow, look.image, look.measure("latents_survey"), look.seed)
+    return latents.norms(look.measure("encoded")[1], look.measure("latents_survey"))
 
 
 # ---------------------------------------------------------------------- entropy
@@ -219,7 +248,8 @@ def _weights(look: Look) -> weights.ChannelWeights:
 
 
 def _weights_of_test_images(look: Look) -> weights.Channels:
-    return weights.measure(look.flow, look.test[: weights.IMAGES], look.level)
+    weights.shuffle_at(look.flow, look.level)  # refuses a level without one
+    return weights.of_trace(look.measure("test_trace"), look.level)
 
 
 def _ablation(look: Look) -> channels.Ablation:
@@ -264,7 +294,8 @@ def _samples(look: Look, n: int, temperatures: tuple[float, ...]) -> space.Sampl
 
 def _likelihood(look: Look, extra: tuple[str, ...] = ()) -> likelihood.Likelihood:
     """Return scores of the own test images and of strange ones, among them those of ``extra`` folders or data sets."""
-    return likelihood.likelihood(look.flow, look.data, look.test, look.sources, extra, look.seed)
+    most = FEW_A_GROUP if look.large else None
+    return likelihood.likelihood(look.flow, look.data, look.test, look.sources, extra, look.seed, most)
 
 
 def _likelihood_beside(look: Look, pictures: Tensor, label: str, made: str) -> likelihood.Likelihood:
@@ -281,7 +312,9 @@ def _score(look: Look, limit: int) -> Evaluation:
     train, test = (part.permute(0, 2, 3, 1).numpy() for part in (look.train, look.test))
     sources = None if look.sources is None else np.array(look.sources)
     factors = {} if look.grain is None else {"grain": Factor(np.empty(0), look.grain)}
-    return evaluate(look.flow, ImageData(look.data, train, test, test_source=sources, factors=factors), limit)
+    images = ImageData(look.data, train, test, test_source=sources, factors=factors)
+    progress.expect(2 * min(limit, len(test)))
+    return evaluate(look.flow, images, limit, progress=lambda done, _: progress.advance(done))
 
 
 # ---------------------------------------------------------------------- compression
@@ -297,25 +330,26 @@ def _compressed(look: Look, photo: bytes | None = None) -> compression.Compresse
 #: name -> its measure.
 MEASURES: dict[str, Measure] = {
     "kept_fit": Measure(_kept_fit, ("train",)),
-    "passage": Measure(_passage, ("train", "image", "seed")),
-    "survey": Measure(_survey, ("train", "test")),
-    "halved": Measure(_halved, ("image", "seed")),
-    "one_level": Measure(_one_level, ("image", "seed")),
-    "mixed": Measure(_mixed, ("image", "seed")),
+    "passage": Measure(_passage, ("train", "image", "seed"), ("kept_fit",)),
+    "survey": Measure(_survey, ("train", "test"), ("kept_fit",)),
+    "encoded": Measure(lambda look: latents.encode(look.flow, look.image, look.seed), ("image", "seed")),
+    "halved": Measure(_halved, ("image", "seed"), ("encoded",)),
+    "one_level": Measure(_one_level, ("image", "seed"), ("encoded",)),
+    "mixed": Measure(_mixed, ("image", "seed"), ("encoded",)),
     "latents_survey": Measure(_latents_survey, ("test",)),
-    "norms": Measure(_norms, ("test", "image", "seed")),
+    "norms": Measure(_norms, ("test", "image", "seed"), ("encoded", "latents_survey")),
     "entropies": Measure(_entropies, ("test", "seed")),
     "account": Measure(_account, ("test", "seed")),
-    "self_tests": Measure(_self_tests, ("test", "seed")),
-    "leakages": Measure(_leakages, ("test", "seed")),
+    "self_tests": Measure(_self_tests, ("test", "seed"), ("entropies",)),
+    "leakages": Measure(_leakages, ("test", "seed"), ("entropies",)),
     "growth": Measure(_growth, ("record",)),
     "test_trace": Measure(lambda look: levels.trace_of_test_images(look.flow, look.test), ("test",)),
-    "shuffle": Measure(_shuffle, ("test", "image", "level", "seed", "record")),
-    "facts": Measure(_facts, ("test",)),
+    "shuffle": Measure(_shuffle, ("test", "image", "level", "seed", "record"), ("test_trace",)),
+    "facts": Measure(_facts, ("test",), ("test_trace",)),
     "halves_by_steps": Measure(_halves_by_steps, ("train", "seed")),
     "partitions": Measure(_partitions, ("train", "level", "seed")),
-    "weights": Measure(_weights, ("test", "image", "level", "seed")),
-    "weights_of_test_images": Measure(_weights_of_test_images, ("test", "level")),
+    "weights": Measure(_weights, ("test", "image", "level", "seed"), ("weights_of_test_images",)),
+    "weights_of_test_images": Measure(_weights_of_test_images, ("test", "level"), ("test_trace",)),
     "ablation": Measure(_ablation, ("test", "level")),
     "reach": Measure(_reach, ("test", "level")),
     "gradient": Measure(_gradient, ("image", "level", "seed")),
@@ -324,7 +358,7 @@ MEASURES: dict[str, Measure] = {
     "blend": Measure(_blend, ("image", "seed")),
     "samples": Measure(_samples, ("seed",)),
     "likelihood": Measure(_likelihood, ("test", "seed")),
-    "likelihood_beside": Measure(_likelihood_beside, ("test", "seed")),
+    "likelihood_beside": Measure(_likelihood_beside, ("test", "seed"), ("likelihood",)),
     "compressed": Measure(_compressed, ("test",)),
     "bits_per_dim": Measure(lambda look: score(look.flow, look.image, look.seed).item(), ("image", "seed")),
     "anatomy": Measure(lambda look: file.anatomy(look.flow)),

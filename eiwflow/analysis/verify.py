@@ -18,6 +18,7 @@ from ..checkpoint import Checkpoint, WrongValue, wrong_values
 from ..flow import FlowConfig, NonFiniteError, dequantise
 from ..flow.bijection import generator_for
 from ..flow.level import Level
+from . import progress
 from .checkpoint import level_anatomy, level_inversion
 from .exactness import EPSILON
 from .words.numbers import factor
@@ -132,6 +133,7 @@ def verify(checkpoint: Checkpoint, images: Tensor | None = None, name: str = "")
         said = f"{len(images)} test image{'s' * (len(images) != 1)}{f' of {name}' if name else ''}"
     given: Tensor | None = dequantise(images, generator, bits=flow.config.bits)
     checks: list[Check] = []
+    progress.expect(len(images))
     for level in flow.levels:
         sound = _stored(level)
         checks += sound
@@ -145,6 +147,8 @@ def verify(checkpoint: Checkpoint, images: Tensor | None = None, name: str = "")
         # What is behind an inverse that is off, or gets no numbers, is not to blame for what comes of that.
         passable = checks[-3].holds and kept is not None and bool(torch.isfinite(kept).all())
         given = kept if passable else None
+        before, after = (len(images) * number // config.levels for number in (level.number - 1, level.number))
+        progress.advance(after - before)
     return Verification(checkpoint.name, checkpoint.sha256, said, tuple(checks))
 
 

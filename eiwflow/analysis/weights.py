@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..flow import ConfigError, MultiScaleFlow
 from ..flow.information import GAUSSIAN_ENTROPY, entropy_rate, gaussian_entropy, redundancy
-from ..flow.multiscale import finite
+from ..flow.multiscale import Trace, finite
 from ..flow.shuffle import Shuffle
 from . import intervals
 from .levels import dequantised, kept_channels
@@ -467,18 +467,24 @@ def channel_weights(
 @torch.no_grad()
 def measure(flow: MultiScaleFlow, images: Tensor, level: int, seed: int = 0) -> Channels:
     """Return what is measured of the channels of uint8 images (N, C, H, W) at a level that has a Shuffle."""
-    shuffle, log_weights, measured = shuffle_at(flow, level), [], []
+    shuffle, log_weights, parts = shuffle_at(flow, level), [], []
     for x in dequantised(flow, images, seed, BATCH):
         features = features_at(flow, x, level)
-        ordered = features[:, shuffle.order]
-        log_std = gaussian_entropy(ordered.double()) - GAUSSIAN_ENTROPY
-        measured.append((log_std, redundancy(ordered), entropy_rate(ordered)))
+        parts.append(_measured(features[:, shuffle.order]))
         if (found := shuffle.log_weights(features)) is not None:
-            log_weights.append(found)
+            log_weights.append(found.double().numpy())
+    together = (np.concatenate(values) for values in zip(*parts, strict=True))
+    return Channels(np.concatenate(log_weights) if log_weights else None, *together)
 
-    def together(values: Sequence[Tensor]) -> np.ndarray:
-        return torch.cat(list(values)).double().numpy()
 
-    return Channels(
-        together(log_weights) if log_weights else None, *(together(values) for values in zip(*measured, strict=True))
-    )
+def of_trace(trace: Trace, level: int) -> Channels:
+    """Return the same of the first :data:`IMAGES` traced images."""
+    seen = trace.levels[level - 1]
+    log_weights = None if seen.log_weights is None else seen.log_weights[:IMAGES].double().numpy()
+    return Channels(log_weights, *_measured(seen.features[:IMAGES, seen.order]))
+
+
+def _measured(ordered: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return log standard deviation, redundancy and entropy rate (N, C) of features (N, C, H, W) by position."""
+    log_std = gaussian_entropy(ordered.double()) - GAUSSIAN_ENTROPY
+    return log_std.numpy(), redundancy(ordered).double().numpy(), entropy_rate(ordered).double().numpy()

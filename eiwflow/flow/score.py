@@ -12,6 +12,8 @@ from .multiscale import MultiScaleFlow, dequantise, to_bits_per_dim
 
 #: Bytes that the widest activations of a batch may take.
 ACTIVATION_BYTES = 128 * 2**20
+#: Multiplications of a batch, about a second of a core: whoever waits for a large flow sees how far it is.
+BATCH_WORK = 2**35
 
 
 def activation_bytes(config: FlowConfig) -> int:
@@ -20,8 +22,20 @@ def activation_bytes(config: FlowConfig) -> int:
     return 4 * max(2 * (config.width + channels) * height * width for channels, height, width in shapes)
 
 
+def work(flow: FlowConfig) -> int:
+    """Return the multiplications of an image's way through a flow's convolutions."""
+    total = 0
+    for level in range(1, flow.levels + 1):
+        channels, height, width = flow.level_shape(level)
+        kernels = [int(k) for k in flow.network.split("-")]
+        sizes = [channels // 2, *[flow.width] * (len(kernels) - 1), channels]
+        network = sum(k * k * a * b for k, a, b in zip(kernels, sizes[:-1], sizes[1:], strict=True))
+        total += flow.steps * height * width * (network + channels**2)
+    return total
+
+
 def images_at_once(config: FlowConfig, most: int = 64) -> int:
-    """Return how many images go through a flow at once: fewer, the larger its activations.
+    """Return how many images go through a flow at once: fewer, the larger its activations or its work.
 
     >>> images_at_once(FlowConfig(shape=(3, 32, 32)))
     64
@@ -29,7 +43,7 @@ def images_at_once(config: FlowConfig, most: int = 64) -> int:
     3
 
     """
-    return max(1, min(most, ACTIVATION_BYTES // activation_bytes(config)))
+    return max(1, min(most, ACTIVATION_BYTES // activation_bytes(config), BATCH_WORK // work(config)))
 
 
 @torch.no_grad()

@@ -15,7 +15,7 @@ import torch
 from ..checkpoint import outline
 from ..data import ImageData
 from ..flow import ConfigError, FlowConfig
-from ..flow.score import activation_bytes, score
+from ..flow.score import activation_bytes, score, work
 from .history import PROBE_IMAGES, level_records, sample_montage
 from .memory import give_back_freed_memory
 from .recipe import Recipe, recording_steps
@@ -95,17 +95,6 @@ def _seconds(doing: Callable[[], object], device: torch.device) -> float:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter() - started
-
-
-def work(flow: FlowConfig) -> int:
-    """Return the multiplications of an image's way through a flow's convolutions."""
-    total = 0
-    for channels, height, width in _levels(flow):
-        kernels = [int(k) for k in flow.network.split("-")]
-        sizes = [channels // 2, *[flow.width] * (len(kernels) - 1), channels]
-        network = sum(k * k * a * b for k, a, b in zip(kernels, sizes[:-1], sizes[1:], strict=True))
-        total += flow.steps * height * width * (network + channels**2)
-    return total
 
 
 def look(flow: FlowConfig, images: int) -> tuple[int, float]:

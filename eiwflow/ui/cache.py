@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
-import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -15,13 +14,16 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from .. import files
+from ..analysis import FEW_A_GROUP
 from . import apart, checkpoints, classroom
 
 if TYPE_CHECKING:
     import numpy as np
+    from streamlit.delta_generator import DeltaGenerator
     from torch import Tensor
 
     from ..analysis.curve import TrainingCurve
+    from ..analysis.progress import Progress
     from ..analysis.record import TrainingRecord
     from ..analysis.subjects import Look
     from ..checkpoint import Checkpoint
@@ -69,6 +71,7 @@ def look(page: Page, level: int = 1) -> Look:
         seed=page.seed,
         record=record(page),
         grain=images.grain,
+        large=checkpoints.is_large(page.checkpoint.info.config),
         keep=lambda look, name, choices: _kept(look, images, name, choices),
     )
 
@@ -193,17 +196,14 @@ def clear() -> None:
     """Forget what was measured."""
     _small.clear()
     _large.clear()
-    _apart.clear()
+    _large_flows.clear()
     _of_study.clear()
 
 
 def _kept(look: Look, images: Images, name: str, choices: dict[str, Any]) -> Any:  # noqa: ANN401
-    key = _key(look, images, name, choices)
     if checkpoints.is_large(look.checkpoint.info.config):
-        # Where strangers come, nobody leaves work behind.
-        if classroom.settings().mode:
-            return _apart(key, look, name, choices)
-        return _watched(key, look, images, name, choices)
+        return _of_large_flow(look, images, name, choices)
+    key = _key(look, images, name, choices)
     keep = _large if name in LARGE else _small
     return keep(key, look, name, choices)
 
@@ -243,83 +243,100 @@ def _large(key: tuple[Hashable, ...], _look: Look, _name: str, _choices: dict[st
 
 # ---------------------------------------------------------------------- large flows
 
-
-@st.cache_resource(max_entries=RESULTS, show_spinner="This flow is large. Measuring, once …")
-def _apart(key: tuple[Hashable, ...], _look: Look, _name: str, _choices: dict[str, Any]) -> Any:  # noqa: ANN401
-    del key
-    return apart.measure(_look, _name, _choices)
-
-
 #: Results of large flows that are kept, and seconds between two signs of life.
 LARGE_FLOW_RESULTS, SIGN_OF_LIFE_S = 128, 0.5
 
 
-class _Background:
-    """Measures large flows one after another beside the scripts, so that a move of a visitor does not lose the work."""
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """A measure of a large flow: how far it is, and its result."""
+
+    progress: Progress
+    result: Future[Any]
+
+
+class _LargeFlows:
+    """Measures of large flows, each made once for whoever asks."""
 
     def __init__(self) -> None:
-        self._results: OrderedDict[tuple[Hashable, ...], Future[Any]] = OrderedDict()
+        self._jobs: OrderedDict[tuple[Hashable, ...], _Job] = OrderedDict()
         self._lock = Lock()
         # Averages wait for one another; what a visitor moves does not wait for them.
         self._lanes = {True: ThreadPoolExecutor(1), False: ThreadPoolExecutor(1)}
 
-    def start(self, key: tuple[Hashable, ...], measure: Callable[[], Any], average: bool) -> Future[Any]:
-        """Return the result of a measure, begun now or before."""
-        with self._lock:
-            found = self._results.get(key)
-            if found is None:
-                found = self._results[key] = self._lanes[average].submit(measure)
-            self._results.move_to_end(key)
-            while len(self._results) > LARGE_FLOW_RESULTS:
-                self._results.popitem(last=False)[1].cancel()
-            return found
+    def job(self, key: tuple[Hashable, ...]) -> tuple[_Job, bool]:
+        """Return the job of a key, and whether it is new: then whoever asked has to see to it."""
+        from ..analysis.progress import Progress
 
-    def finished(self, key: tuple[Hashable, ...]) -> Future[Any] | None:
-        """Return a result that is there already."""
         with self._lock:
-            found = self._results.get(key)
-        return found if found is not None and found.done() and not found.cancelled() else None
+            if new := key not in self._jobs:
+                self._jobs[key] = _Job(Progress(), Future())
+            self._jobs.move_to_end(key)
+            while len(self._jobs) > LARGE_FLOW_RESULTS:
+                self._jobs.popitem(last=False)
+            return self._jobs[key], new
 
-    def remember(self, key: tuple[Hashable, ...], result: Any) -> None:  # noqa: ANN401
-        """Keep what another measure needed."""
-        done: Future[Any] = Future()
-        done.set_result(result)
-        with self._lock:
-            self._results.setdefault(key, done)
+    def start(self, key: tuple[Hashable, ...], job: _Job, look: Look, name: str, choices: dict[str, Any]) -> None:
+        """Measure beside the scripts: a visitor's move does not lose the work.
+
+        Where strangers come, it is done in a child that ends with the tab: nobody leaves work behind.
+        """
+        from ..analysis import progress
+        from ..analysis.subjects import MEASURES
+
+        session, strangers = apart.session(), bool(classroom.settings().mode)
+
+        def work() -> None:
+            progress.watch(job.progress)
+            try:
+                if strangers:
+                    result = apart.measure(look, name, choices, job.progress, session)
+                else:
+                    result = look.measure(name, **choices)
+                job.result.set_result(result)
+            except BaseException as error:
+                if isinstance(error, apart.LeftError):
+                    with self._lock:
+                        self._jobs.pop(key, None)
+                job.result.set_exception(error)
+
+        self._lanes[MEASURES[name].average].submit(work)
 
 
 @st.cache_resource(show_spinner=False)
-def _background() -> _Background:
-    return _Background()
+def _large_flows() -> _LargeFlows:
+    return _LargeFlows()
 
 
-def _watched(key: tuple[Hashable, ...], look: Look, images: Images, name: str, choices: dict[str, Any]) -> Any:  # noqa: ANN401
-    """Return a measure of a large flow; meanwhile a line shows that it is at work.
-
-    A visitor who moves on stops this script, not the work: whoever asks again finds it further on or done.
-    """
+def _of_large_flow(look: Look, images: Images, name: str, choices: dict[str, Any]) -> Any:  # noqa: ANN401
+    """Return a measure of a large flow; meanwhile a line shows how far it is. Averages have seed 0."""
     from ..analysis.subjects import MEASURES
 
-    background = _background()
+    known = {need: _of_large_flow(look, images, need, {}) for need in MEASURES[name].needs}
+    look = replace(look, seed=0 if MEASURES[name].average else look.seed, known=known, keep=None)
+    key, line = _key(look, images, name, choices), st.empty()
+    try:
+        while True:
+            job, new = _large_flows().job(key)
+            if new:
+                _large_flows().start(key, job, look, name, choices)
+            while not job.result.done():
+                wait([job.result], timeout=SIGN_OF_LIFE_S)
+                if not job.result.done():
+                    _show(line, job.progress)
+            with suppress(apart.LeftError):  # another visitor's tab, which was closed
+                return job.result.result()
+    finally:
+        line.empty()
 
-    def nested(look: Look, name: str, choices: dict[str, Any]) -> Any:  # noqa: ANN401
-        inner = _key(look, images, name, choices)
-        if (found := background.finished(inner)) is not None:
-            return found.result()
-        result = MEASURES[name].of(look, **choices)
-        background.remember(inner, result)
-        return result
 
-    average = bool({"train", "test"} & set(MEASURES[name].depends_on))
-    future = background.start(key, lambda: MEASURES[name].of(replace(look, keep=nested), **choices), average)
-    started, line = time.monotonic(), st.empty()
-    while not future.done():
-        wait([future], timeout=SIGN_OF_LIFE_S)
-        if not future.done():
-            seconds = time.monotonic() - started
-            line.progress(1 - math.exp(-seconds / 20), f"This flow is large. Measuring, once: {seconds:.0f} s so far.")
-    line.empty()
-    return future.result()
+def _show(line: DeltaGenerator, progress: Progress) -> None:
+    """Show how far a measure is: a move of a few images needs no bar."""
+    done, total = progress.done, progress.total
+    if total >= FEW_A_GROUP:
+        line.progress(min(1.0, done / total), f"This flow is large. Measuring, once: {done} of {total} images.")
+    else:
+        line.caption("This flow is large. Measuring …")
 
 
 def _hashable(value: Any) -> Hashable:  # noqa: ANN401

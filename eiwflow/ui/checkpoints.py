@@ -25,9 +25,10 @@ BUNDLED = project.CHECKPOINTS
 UPLOADS = 8
 #: The most memory and seconds of a core that looking at a flow may take, by an estimate.
 MOST_LOOK_BYTES, MOST_LOOK_S = 2 * 2**30, 30.0
-#: A flow is large where one pass of the first test images takes longer; averages are then over fewer images, and the
-#: way between two images has fewer pictures.
-LARGE_S, FEW_IMAGES, FEW_FRAMES = 5.0, 32, 9
+#: A flow is large where one pass of the first test images takes longer, by an estimate.
+LARGE_S = 5.0
+#: Of a large flow: images of an average; on Space pictures on the way, those with one level moving alone, and samples.
+FEW_IMAGES, FEW_FRAMES, FEW_ALONE, FEW_SAMPLES = 32, 7, 3, 4
 
 
 @dataclass(frozen=True)

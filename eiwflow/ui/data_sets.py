@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from .. import data
-from ..analysis import REFERENCE_IMAGES
+from ..analysis import FEW_A_GROUP, REFERENCE_IMAGES
 from ..analysis.words import numbers
 from . import checkpoints
 
@@ -115,8 +115,10 @@ def few(images: Images, config: FlowConfig) -> Images:
         return images
     count = checkpoints.FEW_IMAGES
     remark = (
-        f"This flow is large: every average is over the first {count} images only, and is computed once. "
-        f"Space shows {checkpoints.FEW_FRAMES} pictures on the way."
+        f"This flow is large. Averages are over the first {count} test images with seed 0, computed once. "
+        f"Likelihood scores {FEW_A_GROUP} images a group, Latents draws once. Space shows {checkpoints.FEW_FRAMES} "
+        f"pictures on the way, {checkpoints.FEW_ALONE} where one level moves alone, and {checkpoints.FEW_SAMPLES} "
+        "samples."
     )
     return replace(
         images,

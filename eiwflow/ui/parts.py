@@ -16,7 +16,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from ..analysis.words.numbers import fixed
-from . import cache, glossary, navigation, texts
+from . import cache, checkpoints, glossary, navigation, texts
 from .foreign import plain
 from .frame import Page
 
@@ -45,6 +45,7 @@ OF_REMADE = (
     "The command line neither resizes nor recolours images: choose a data set that fits the flow to have the same "
     "numbers there."
 )
+OF_LARGE = "The command line reduces nothing: it averages over more images, with the seed that is stated."
 #: What a browser is told that an exported file is.
 BYTES = "application/octet-stream"
 KINDS = {"csv": "text/csv", "png": "image/png", "gif": "image/gif", "npz": BYTES, "eiw": BYTES}
@@ -337,6 +338,8 @@ def _commands(page: Visit, commands: Sequence[str], photo: bool | None) -> None:
         return
     lines = "\n".join(f"python -m eiwflow {command}" for command in commands)
     st.code(lines, language="bash", wrap_lines=True)
+    if isinstance(page, Page) and checkpoints.is_large(page.checkpoint.info.config):
+        st.caption(OF_LARGE)
 
 
 def _instead_of_commands(page: Page, photo: bool | None) -> str:

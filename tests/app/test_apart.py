@@ -6,14 +6,15 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import streamlit.runtime
 import torch
-from streamlit.runtime.scriptrunner import StopException
 
+from eiwflow.analysis.progress import Progress
 from eiwflow.analysis.subjects import Look
 from eiwflow.checkpoint import Checkpoint, CheckpointError, CheckpointInfo
 from eiwflow.flow import MultiScaleFlow
@@ -41,7 +42,6 @@ def children(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[subprocess.Popen[
         started.append(popen(*arguments, **settings))
         return started[-1]
 
-    monkeypatch.setattr(apart, "get_script_run_ctx", lambda: SimpleNamespace(session_id="mine", script_requests=None))
     monkeypatch.setattr(apart.subprocess, "Popen", start)
     yield started
     assert all(child.poll() is not None for child in started)
@@ -49,7 +49,9 @@ def children(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[subprocess.Popen[
 
 def test_a_child_measures_the_same(children: list[subprocess.Popen[bytes]]) -> None:
     look = look_at(small_flow())
-    here, there = look.measure("passage"), apart.measure(look, "passage", {})
+    counted = Progress()
+    here, there = look.measure("passage"), apart.measure(look, "passage", {}, counted)
+    assert counted.done == counted.total > len(look.train)
     assert len(children) == 1 and type(here) is type(there)
     assert here.order_rule == there.order_rule and len(here.maps) == len(there.maps)
     assert all(np.array_equal(one, other) for one, other in zip(here.maps, there.maps, strict=True))
@@ -88,8 +90,8 @@ def test_a_child_ends_within_seconds_when_its_tab_is_closed(
         tab.set()
 
     threading.Thread(target=close, daemon=True).start()
-    with pytest.raises(StopException):
-        apart.measure(look, "kept_fit", {})
+    with pytest.raises(apart.LeftError):
+        apart.measure(look, "kept_fit", {}, session="mine")
     assert time.monotonic() - closed[0] < 10 and children[0].poll() is not None
 
 
@@ -116,10 +118,22 @@ def test_a_large_flow_is_measured_apart_where_strangers_come(
     apart_from: list[str] = []
     monkeypatch.setenv("EIWFLOW_MODE", mode)
     monkeypatch.setattr(checkpoints, "is_large", lambda config: True)
-    monkeypatch.setattr(apart, "measure", lambda look, name, choices: apart_from.append(name))
+    monkeypatch.setattr(apart, "measure", lambda look, name, *rest: apart_from.append(name))
     look = look_at(small_flow())
     images = data_sets.Images("photos32", look.train, look.test, "", remade=False)
     cache.clear()
     cache._kept(look, images, "kept_fit", {})
     assert len(apart_from) == expected
+    cache.clear()
+
+
+def test_averages_of_a_large_flow_are_made_once_whatever_the_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoints, "is_large", lambda config: True)
+    look = look_at(small_flow(), images=32)
+    images = data_sets.Images("photos32", look.train, look.test, "", remade=False)
+    cache.clear()
+    first, other = (cache._kept(replace(look, seed=seed), images, "entropies", {}) for seed in (0, 1))
+    assert first is other
+    moved = [cache._kept(replace(look, seed=seed), images, "bits_per_dim", {}) for seed in (0, 1)]
+    assert moved == [replace(look, seed=seed).measure("bits_per_dim") for seed in (0, 1)]
     cache.clear()
