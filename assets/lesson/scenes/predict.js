@@ -40,7 +40,7 @@ export const predicting = {
       left.forEach((canvas, c) => greyMap(rest, n, c, height, width, ofB.middle[c] - part * ofP.middle[c], spread[c], canvas));
       said.textContent = part === 0 ? "other half" : part < 1 ? `other half − ${percent(part)} of the prediction` : "what is left; white or black: missed";
       stage.say(part === 0 ? "Slide: how much of the other half can be predicted?"
-        : part === 1 && percent(gone(best)) !== percent(gone(1))
+        : part === 1 && gone(best) > 0.005 && percent(gone(best)) !== percent(gone(1))
           ? `It overshoots: 100 % removes ${signed(gone(1))} of the variance, ${percent(best)} removes ${percent(gone(best))}.`
           : `${percent(part)} of the prediction removes ${signed(gone(part))} of the other half’s variance.`);
     };

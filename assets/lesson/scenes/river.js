@@ -10,8 +10,8 @@ const byChance = ({ kept }) => { const half = kept.filter(Boolean).length, mean 
 
 /** What the fixed half is, by the word of the order. */
 const HALVES = {
-  "variance-reversed": (half) => `the ${half} channels of least variance at the start, a poor guess on purpose`,
-  variance: (half) => `the ${half} channels of most variance at the start`,
+  "variance-reversed": (half) => `the ${half} channels of least variance in the data, a poor guess on purpose`,
+  variance: (half) => `the ${half} channels of most variance in the data`,
   random: (half) => `${half} channels drawn at random`,
 };
 

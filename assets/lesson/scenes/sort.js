@@ -19,6 +19,8 @@ export const sorting = {
   number: 5,
   short: "Sorted by structure",
   title: "The flow sorts channels by structure.",
+  titleOf: ({ flow: { spec: { split } } }) => /^(shuffle|weighted|entropy)\b/.test(split) ? undefined
+    : split === "released" ? "The flow sorts channels by its learned weights." : "This flow’s half was fixed in advance.",
   notes: "A bar is the spectral redundancy of a channel, the mean over test pictures: tall means structure, zero means white noise. Slide: the " +
     "cards go into the order that the flow uses, and the right part is factored out. Stumbling block: a few tall bars may stand on the right. The order is " +
     "one for all pictures and was set before training, by the first batch; training then changed the channels. Grain is measured in each channel’s own spread.",
@@ -87,7 +89,8 @@ export const sorting = {
       name("factored out", ink.warm, small ? left : width, rows - 1);
       context.globalAlpha = 1;
     }, "The channels of level 1 with their spectral redundancy as bars");
-    stage.host.append(el("p", { className: "caption" }, "Bar: spectral redundancy (nats per value), mean over test pictures. Order: one for all, set before training."));
+    stage.host.append(el("p", { className: "caption" }, "Bar: spectral redundancy (nats per value), mean over test pictures. Order: one for all, " +
+      (stage.flow.spec.split === "released" ? "learned in training." : "set before training.")));
     const say = () => {
       if (t < 0.98) return stage.say(t < 0.02 ? "Tall bars mean structure. Slide: which channels does the flow pass on?" : "The flow’s order slides the cards into place …");
       share ??= (() => { const r = grainResponse(stage); return level.order.slice(kept).reduce((s, c) => s + r[c], 0) / r.reduce((a, b) => a + b, 0); })();

@@ -44,7 +44,7 @@ export const throwing = {
     const showFixed = fixedOne && el("button", { type: "button", onclick: () => reveal("fixed") }, "Another flow, half fixed");
     const again = el("button", { type: "button", className: "plain", onclick: () => { now = mine; thrown = 0; shown = "mine"; cards(); draw(); } }, "Start over");
     stage.host.append(el("div", { className: "throw" }, el("div", { className: "big" }, big),
-      el("div", { className: "table" }, whose, hand,
+      el("div", { className: "table", style: `--rows:${Math.ceil(mine.n / 6) + Math.ceil(half / 6)}` }, whose, hand,
         el("div", { className: "bin-head" }, el("span", {}, el("b", {}, "Thrown away"), ", replaced by their average over pictures"), left), bin,
         el("div", { className: "score" }, el("figure", {}, small, el("figcaption", {}, "original")),
           el("div", { className: "ranks" }, marks, strip, el("div", { className: "ends" }, el("span", {}, "1st: closest to the original (PSNR)"), el("span", {}, ordinal(total))))),
@@ -123,7 +123,7 @@ export const throwing = {
       const gone = count(thrown), more = half - gone, done = more === 0;
       whose.replaceChildren(...now === mine ? [el("b", {}, "This flow’s channels")] : [el("b", {}, "Another flow’s channels"),
         `, trained with this ${noun}. On ours, trained with its own ${noun}, the test would be unfair.`]);
-      left.textContent = done ? `a ${noun}` : `${more} more`;
+      left.textContent = done ? "" : `${more} more`;
       showFlow.disabled = !done || shown === "flow";
       if (showFixed) showFixed.disabled = !done || shown === "fixed";
       stage.stage.dataset.left = more;
