@@ -369,6 +369,22 @@ def test_the_app_shows_the_lesson_and_leads_on_to_a_page(browser: Browser, serve
     page.close()
 
 
+@pytest.mark.parametrize(("number", "choice"), [(8, "384"), (9, ""), (13, "flat")])
+def test_the_file_measures_what_the_app_measures(
+    scene: Open, browser: Browser, server: str, number: int, choice: str
+) -> None:
+    def measured(page: Page) -> str:
+        said = page.locator("[data-lesson=sentence]", has_text=re.compile(r"\d\.\d"))
+        said.wait_for()
+        return said.inner_text()
+
+    page = browser.new_page(reduced_motion="reduce")
+    page.set_default_timeout(PATIENCE_MS)
+    page.goto(f"{server.split('/levels?')[0]}/lesson?scene={number}&choice={choice}")
+    assert measured(page) == measured(scene(number, choice=choice, reduced_motion="reduce"))
+    page.close()
+
+
 def test_home_runs_the_first_scene_and_offers_the_lesson(browser: Browser, server: str) -> None:
     page = browser.new_page(color_scheme="dark")
     page.set_default_timeout(PATIENCE_MS)
