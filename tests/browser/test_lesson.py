@@ -271,7 +271,7 @@ def test_each_level_is_edited_alone_and_the_one_that_tells_best_is_framed(scene:
     move(page, "Edit", 0)
     assert canvas(page, shown) == before
     page.get_by_label("Attribute 1").select_option("Skin, lighter")
-    wait_for(page, "Skin is read best from level 3 (R²")
+    wait_for(page, "Skin is clearest in level 3 (R²")
     page.get_by_text("R²: 0 is chance").wait_for()
 
 

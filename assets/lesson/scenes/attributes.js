@@ -64,7 +64,7 @@ export const attributes = {
       }
       const [a, b] = rows.map(({ one }) => ({ ...one, name: one.name.toLowerCase(), best: bestOf(one) + 1, value: one.readings[bestOf(one)].toFixed(2) }));
       const metric = b.metric === a.metric ? "" : `${b.metric} `;
-      stage.say(`${a.name[0].toUpperCase()}${a.name.slice(1)} is read best from level ${a.best} (${a.metric} ${a.value}), ${b.name} from level ${b.best} (${metric}${b.value}).`);
+      stage.say(`${a.name[0].toUpperCase()}${a.name.slice(1)} is clearest in level ${a.best} (${a.metric} ${a.value}), ${b.name} in level ${b.best} (${metric}${b.value}).`);
       caption.textContent = [...new Set([a.metric, b.metric])].map((one) => one === "AUROC" ? "AUROC of one level alone: 0.5 is chance, 1 tells every pair apart." : "R²: 0 is chance, 1 is exact.").join(" ");
     };
     const caption = el("p", { className: "caption" });

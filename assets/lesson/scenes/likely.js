@@ -49,9 +49,9 @@ export const likely = {
   votes: KINDS.map(([key, name]) => [key, name]),
   title: "Is a likely picture a real one?",
   keepsChoice: true,                                 // a vote is not about one picture
-  notes: "A flow says how likely any picture is. Let the class vote for the likeliest of the five, then look at the bars. First stumbling block: a short bar is a " +
-    "likely picture, because likely pictures need few bits. Second: likely does not mean real. Grain cannot be predicted and costs bits in every picture; an " +
-    "even picture has none, so it may need fewer bits than a face, though the flow has seen only faces.",
+  notes: "A short bar is a likely picture: likely pictures need few bits. Let the class vote for the likeliest of the five, then look at the " +
+    "bars. Stumbling block: likely does not mean real. Grain cannot be predicted and costs bits in every picture; an even picture has none, " +
+    "so it may need fewer bits than the pictures that the flow was trained on.",
   more: { page: "likelihood" },
 
   build(stage) {

@@ -45,9 +45,9 @@ export const noise = {
   number: 1,
   short: "Noise and back",
   title: "A flow turns a picture into noise, and back.",
-  notes: "Ask what is lost on the way. Nothing is: every step can be undone, and at the end no value differs (a value is a byte, 0 to 255). A level is a round: a few " +
-    "steps, then half of the values leave as noise; the field says they are factored out. The other half is passed on. Stop after level 1: grain has left, and " +
-    "the half that is passed on still shows the picture. Stumbling block: the grey noise is not random; it is this picture’s own, and with it the way back is exact.",
+  notes: "Every step can be undone, and at the end no value differs (a value is a byte, 0 to 255). A level is a round: a few steps, then half of " +
+    "the values leave as noise (they are factored out) and the other half is passed on. Stop after level 1: grain has left, and the half " +
+    "passed on still shows the picture. Stumbling block: this noise is not random; it is the picture’s own, so the way back is exact.",
   more: { page: "levels" },
 
   build(stage) {

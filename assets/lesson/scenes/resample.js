@@ -6,9 +6,9 @@ export const resampling = {
   number: 8,
   short: "Half, three quarters, all",
   title: "Throw away half, three quarters, everything.",
-  notes: "Move slowly to one half: level 1 is gone. Speckle appears, yet it is the same face. Between half and three quarters, features change. Beyond that it " +
-    "becomes another picture: the flow draws what is missing from its prior. Stumbling block: thrown away does not mean set to zero. The values are resampled, " +
-    "so even with everything gone a complete picture comes out.",
+  notes: "At one half, level 1 is gone: speckle appears, yet it is the same face. At three quarters features change; beyond, it becomes another " +
+    "picture. Stumbling block: thrown away does not mean set to zero. The values are resampled from the prior, so even with everything gone " +
+    "a complete picture comes out.",
   more: { page: "latents" },
 
   build(stage) {

@@ -12,9 +12,9 @@ export const weighting = {
   votes: GUESSES,
   title: "Each picture weights its own channels.",
   keepsChoice: true,
-  notes: "The flow multiplies every channel by a weight ω that it computes from the picture. Ask: if the grain gets twice as loud, are the channels that " +
-    "hold it turned down to a half? Vote, then move the slider. Stumbling block: the bars stay short, and that is the result. The weights follow the grain " +
-    "only a little, and the longest bar may be a channel that is passed on. Grain is the standard deviation of the noise; each bar averages two draws of it.",
+  notes: "The flow computes a weight ω for every channel from the picture. Ask: if the grain gets twice as loud, are the channels that hold it " +
+    "turned down to a half? Stumbling block: the bars stay short, and that is the result; the longest may be a channel that is passed on. " +
+    "Grain is the standard deviation of the noise; each bar averages two draws of it.",
   more: { page: "weights", query: { level: "1" } },
   cannot: ({ flow }) => flow.levels[0].weights ? null : "This flow weights no channels; the bundled one does.",
 
