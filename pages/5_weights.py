@@ -87,16 +87,19 @@ def ablation(one: ui.Page, found: ui.Found) -> None:
     if not found[one].has_weights:
         st.markdown(words.follow_loudness(found[one]))
         return
-    held = cache.measure(one, "ablation", found[one].level)
-    ui.chart(ui.drawn(figures.ablation, held), one, "ablation", alt=channel_words.ablation(held))
+    weighted = [each for each, weights in found.items() if weights.has_weights]
+    of_all = {each: cache.measure(each, "ablation", found[each].level) for each in weighted}
+    held, limits = of_all[one], figures.interval_limits(*of_all.values())
+    ui.chart(ui.drawn(figures.ablation, held, limits), one, "ablation", alt=channel_words.ablation(held))
     st.caption(channel_words.ablation(held))
     ui.exports(one, tables={"ablation": held.table()}, pictures={})
 
 
 def reach(one: ui.Page, found: ui.Found) -> None:
     """Draw how much the image changes with each factored-out channel."""
-    reached = cache.measure(one, "reach", found[one].level)
-    ui.chart(ui.drawn(figures.reach, reached), one, "resampling", alt=channel_words.reach(reached))
+    of_all = {each: cache.measure(each, "reach", weights.level) for each, weights in found.items()}
+    reached, limits = of_all[one], figures.interval_limits(*of_all.values())
+    ui.chart(ui.drawn(figures.reach, reached, limits), one, "resampling", alt=channel_words.reach(reached))
     st.caption(channel_words.reach(reached))
     ui.exports(one, tables={"resampling": reached.table()}, pictures={})
 

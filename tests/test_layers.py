@@ -15,15 +15,15 @@ VERSION = "eiwflow"
 #: part of the package -> the parts of ours that it may import.
 MAY_IMPORT = {
     "files": set(),
-    "limits": set(),
+    "sandbox": set(),
     "flow": set(),
     "project": set(),
     "data": {"files", "flow", "project"},
     "checkpoint": {"files", "flow", "project"},
     "training": {"files", "flow", "data", "checkpoint"},
     "compression": {"files", "flow", "data"},
-    "analysis": {"files", "limits", "flow", "data", "checkpoint", "training", "compression"},
-    "importing": {"files", "limits", "flow", "checkpoint"},
+    "analysis": {"files", "sandbox", "flow", "data", "checkpoint", "training", "compression"},
+    "importing": {"files", "sandbox", "flow", "checkpoint"},
     "study": {"files", "flow", "data", "checkpoint", "training", "analysis", "project"},
     "figures": {"analysis", "study"},
     "lesson": {"files", "flow", "data", "checkpoint", "training", "analysis", "study", "project"},

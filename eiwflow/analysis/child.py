@@ -11,7 +11,7 @@ import sys
 import threading
 from typing import Any
 
-from .. import limits
+from .. import sandbox
 from . import progress
 from .subjects import MEASURES
 
@@ -19,7 +19,7 @@ from .subjects import MEASURES
 def main() -> None:
     """Measure what is asked for, and say what came of it: the result, or the exception."""
     look, name, choices, most_bytes, most_s, threads = pickle.load(sys.stdin.buffer)
-    limits.bound(most_bytes, most_s)
+    sandbox.bound(most_bytes, most_s)
     threading.Thread(target=_end_with_the_asker, daemon=True).start()
     import torch
 

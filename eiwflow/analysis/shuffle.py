@@ -98,11 +98,34 @@ def tau_band(channels: int) -> NullBand:
     return NullBand(float(low), 0.0, float(high))
 
 
+class _Split:
+    """What has an order and a split line.
+
+    Attributes:
+        order: the order used, (C,).
+        passed_on: how many channels are passed on.
+
+    """
+
+    order: np.ndarray
+    passed_on: int
+
+    @property
+    def channels(self) -> int:
+        """C."""
+        return len(self.order)
+
+    @property
+    def kept(self) -> np.ndarray:
+        """Whether the order used passes a channel on, (C,) by channel number."""
+        return ranks_of(self.order) < self.passed_on
+
+
 # ---------------------------------------------------------------------- over training
 
 
 @dataclass(frozen=True, eq=False)
-class RankRiver:
+class RankRiver(_Split):
     """The entropy order of one level at S recording steps beside the order used; channels C by their number.
 
     Attributes:
@@ -121,16 +144,6 @@ class RankRiver:
     entropy_orders: np.ndarray
     redundancy: np.ndarray
     passed_on: int
-
-    @property
-    def channels(self) -> int:
-        """C."""
-        return len(self.order)
-
-    @property
-    def kept(self) -> np.ndarray:
-        """Whether the order used passes a channel on, (C,)."""
-        return ranks_of(self.order) < self.passed_on
 
     @cached_property
     def ranks(self) -> np.ndarray:
@@ -458,7 +471,7 @@ def _redundancies(config: FlowConfig, x: Tensor, seed: int) -> list[np.ndarray]:
 
 
 @dataclass(frozen=True, eq=False)
-class ShuffleReport:
+class ShuffleReport(_Split):
     """What one level's permutation does, over training, over images, and beside other rules.
 
     Attributes:
@@ -483,16 +496,6 @@ class ShuffleReport:
     ties: NearTies
     alternatives: tuple[Alternative, ...]
     image: ImageOrders | None = None
-
-    @property
-    def channels(self) -> int:
-        """C."""
-        return len(self.order)
-
-    @property
-    def kept(self) -> np.ndarray:
-        """Whether the order used passes a channel on, (C,) by channel number."""
-        return ranks_of(self.order) < self.passed_on
 
     def mean_redundancy(self, kept: bool) -> Estimate:
         """Return the mean redundancy of the channels that are passed on, or factored out, nats a pixel."""

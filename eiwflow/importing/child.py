@@ -14,7 +14,7 @@ import safetensors
 import safetensors.torch
 import torch
 
-from .. import checkpoint, files, limits
+from .. import checkpoint, files, sandbox
 from ..checkpoint import CheckpointInfo
 from ..flow import ConfigError, FlowConfig, MultiScaleFlow
 from ..flow.config import MAX_PARAMETERS
@@ -112,7 +112,7 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     torch.set_num_threads(1)
-    limits.bound(request["memory"], request["cpu_s"])
+    sandbox.bound(request["memory"], request["cpu_s"])
     answers.write(json.dumps({"refusal": run(request)}).encode())
     answers.flush()
 

@@ -17,8 +17,8 @@ from .. import data, project
 from ..figures.pixels import file_uri
 from . import checkpoints, data_sets, foreign, gone, navigation, own_photos, server, state, texts
 from .components.thumbnails import thumbnails
-from .door import door, empty
 from .foreign import plain
+from .uploader import empty, uploader
 
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
@@ -382,10 +382,10 @@ def _checkpoint_uploader(box: DeltaGenerator) -> None:
 
 
 def checkpoint_uploader(place: str) -> None:
-    """Draw a door for a checkpoint file, which becomes the page's; ``place`` tells it from other doors of a page."""
+    """Draw an uploader for a checkpoint file, which becomes the page's; ``place`` tells it from others of a page."""
     from ..checkpoint import MAX_FILE_BYTES
 
-    door(
+    uploader(
         f"checkpoint-{place}",
         "An eiwflow .safetensors file, or one that `eiwflow import` wrote of another Glow; it stays on this machine.",
         ["safetensors"],
@@ -403,7 +403,7 @@ def _take_checkpoint(place: str, upload: UploadedFile | None) -> None:
     try:
         taken = checkpoints.remember_checkpoint(upload.getvalue(), upload.name)
     except CheckpointError as error:
-        # A page with a door of its own shows why in a table.
+        # A page with an uploader of its own shows why in a table.
         if place == SIDE_BAR:
             state.note(plain(error))
         else:
@@ -449,7 +449,7 @@ def _choose_image(images: data_sets.Images, above: DeltaGenerator, drawn: bool) 
         above.error(gone.photo(str(asked)))
         with above:
             st.button("Show a test image", on_click=_drop_photo)
-            photo_door("upload", _take_photo)
+            photo_uploader("upload", _take_photo)
         raise _Stopped
     photo = state.hidden_choice("photo", [NOTHING, *photos], NOTHING, name="the photo")
     own = photo != NOTHING
@@ -461,7 +461,7 @@ def _choose_image(images: data_sets.Images, above: DeltaGenerator, drawn: bool) 
         with strip:
             thumbnails(images.test, number, _take_image, key="thumbnails", label="Test image", live=not own)
         with upload.popover("Your own photo", width="stretch"):
-            photo_door("upload", _take_photo)
+            photo_uploader("upload", _take_photo)
             if own:
                 st.button("Back to the test images", on_click=_drop_photo, width="stretch")
     return photos.get(photo), {"image": str(number), "photo": photo}
@@ -475,9 +475,9 @@ def _picked(photo: bytes | None, image: str, images: data_sets.Images, shape: tu
     return images.test[number : number + 1]
 
 
-def photo_door(name: str, take: Callable[[UploadedFile | None], None]) -> None:
-    """Draw a door for a photo; see :func:`.door.door`."""
-    door(name, "It stays on this machine.", PICTURE_SUFFIXES, MAX_PHOTO_MB, take)
+def photo_uploader(name: str, take: Callable[[UploadedFile | None], None]) -> None:
+    """Draw an uploader for a photo; see :func:`.uploader.uploader`."""
+    uploader(name, "It stays on this machine.", PICTURE_SUFFIXES, MAX_PHOTO_MB, take)
 
 
 def _take_photo(upload: UploadedFile | None) -> None:

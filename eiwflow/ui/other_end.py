@@ -10,9 +10,9 @@ import streamlit as st
 from ..analysis import OTHER_IMAGE
 from . import gone, own_photos, state
 from .components.thumbnails import thumbnails
-from .door import empty, into_url, refusal
 from .foreign import plain
-from .frame import photo_door
+from .frame import photo_uploader
+from .uploader import empty, into_url, refusal
 
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
@@ -43,7 +43,7 @@ def other_end(page: Page) -> OtherEnd:
     if photo is not None and photo not in photos:
         st.error(gone.photo(photo))
         st.button("Show a test image as B", on_click=_drop_photo)
-        photo_door("upload-b", _take_photo)
+        photo_uploader("upload-b", _take_photo)
         st.stop()
     numbers = range(len(page.images.test))
     number = state.hidden_choice("b", numbers, min(OTHER_IMAGE, numbers[-1]), name="image B")
@@ -52,7 +52,7 @@ def other_end(page: Page) -> OtherEnd:
     with strip:
         thumbnails(page.images.test, number, _take_number, key="thumbnails-b", label="Image B", live=photo is None)
     with upload.popover("Your own photo as B", width="stretch"):
-        photo_door("upload-b", _take_photo)
+        photo_uploader("upload-b", _take_photo)
         if photo is not None:
             st.button("B back to the test images", on_click=_drop_photo, width="stretch")
     state.write_url({"b": str(number)})

@@ -11,8 +11,8 @@ import streamlit as st
 
 from .. import data
 from . import data_sets, gone
-from .door import door, empty, into_url, refusal
 from .foreign import plain
+from .uploader import empty, into_url, refusal, uploader
 from .uploads import Shelf, visitor
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def own_images() -> Archive | None:
             st.error(gone.images(own))
         st.button("Back to the data set", on_click=_drop_archive, width="stretch")
     if found is None:
-        door("upload-own", OWN_IMAGES, ["npz"], MAX_ARCHIVE_MB, _take_archive)
+        uploader("upload-own", OWN_IMAGES, ["npz"], MAX_ARCHIVE_MB, _take_archive)
         if own is not None:
             st.stop()
     return found

@@ -14,9 +14,9 @@ import streamlit as st
 
 from .. import data
 from . import gone, recipes
-from .door import door, empty, into_url, refusal
 from .foreign import plain
 from .frame import MAX_PHOTO_MB, PICTURE_SUFFIXES
+from .uploader import empty, into_url, refusal, uploader
 from .uploads import Shelf, visitor
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def own_pictures(shape: tuple[int, int, int], above: DeltaGenerator) -> OwnPictu
     if sentence := refusal("also"):
         above.error(plain(sentence))
     with st.popover("Your own pictures"):
-        door("upload-pictures", "They stay on this machine.", PICTURE_SUFFIXES, MAX_PHOTO_MB, _take, several=True)
+        uploader("upload-pictures", "They stay on this machine.", PICTURE_SUFFIXES, MAX_PHOTO_MB, _take, several=True)
         if recipes.data_roots():
             st.text_input("Or a folder", key="also-folder", placeholder="~/Pictures", on_change=_take_folder)
         if asked is not None:

@@ -138,7 +138,7 @@ def test_a_photo_that_is_forgotten_while_the_page_is_drawn_is_shown_all_the_same
     three: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = own_photos.remember_photo(picture_bytes())
-    monkeypatch.setattr(frame, "photo_door", lambda *_: own_photos._photos().clear())
+    monkeypatch.setattr(frame, "photo_uploader", lambda *_: own_photos._photos().clear())
     at = visit_page(SHUFFLE, ck="one", vs="two", photo=key)
     assert not at.exception and not at.error and url(at)["photo"] == key
 

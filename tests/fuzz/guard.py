@@ -14,14 +14,14 @@ from typing import Any
 SECONDS, MIB = 2.0, 512.0
 #: Longer than any sentence of ours with a path in it.
 MAX_SENTENCE = 1000
-#: Audited events that no door has any business with, whatever it is given.
+#: Audited events that no entry point has any business with, whatever it is given.
 FORBIDDEN = re.compile(
     r"pickle\.find_class|os\.(system|exec|fork|forkpty|posix_spawn|spawn|remove|rename|rmdir|link|symlink|truncate"
     r"|chmod|chown|putenv|kill).*|subprocess\.Popen|socket\..*|shutil\..*|urllib\.Request|ctypes\.dlopen|webbrowser\.open"
 )
 
-#: Of every door that is open: its thread, where it may write, and what it did. Threads that earlier tests left behind
-#: are none of its business.
+#: Of every entry point that is open: its thread, where it may write, and what it did. Threads that earlier tests left
+#: behind are none of its business.
 _watched: list[tuple[int, Path | None, list[str]]] = []
 
 
@@ -41,17 +41,17 @@ sys.addaudithook(_hook)
 
 
 def answer(
-    door: Callable[[], object], refusals: tuple[type[Exception], ...], may_write: Path | None = None
+    entry: Callable[[], object], refusals: tuple[type[Exception], ...], may_write: Path | None = None
 ) -> tuple[bool, float, float]:
-    """Open a door; return whether it took the input, the seconds and the MiB that it cost at its peak.
+    """Open an entry point; return whether it took the input, the seconds and the MiB that it cost at its peak.
 
     Arguments:
-        door: takes the input.
+        entry: takes the input.
         refusals: the errors that it may refuse it with.
         may_write: a folder that it may write and rename in.
 
     Raises:
-        AssertionError: it did what no door may.
+        AssertionError: it did what no entry point may.
 
     """
     taken, seen = True, []
@@ -60,7 +60,7 @@ def answer(
     before, started = _reset_peak(), time.process_time()
     _watched.append((threading.get_ident(), may_write, seen))
     try:
-        door()
+        entry()
     except refusals as error:
         taken = False
         sentence = str(error)

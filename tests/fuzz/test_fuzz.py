@@ -1,7 +1,7 @@
-"""No input does harm: at every door it is taken, or refused in one sentence, fast, small, and without a trace.
+"""No input does harm: at every entry point it is taken, or refused in one sentence, fast, small, and without a trace.
 
-The short form tries the named nasties that are made at once and some hundreds of spoilt inputs. The long form tries all
-of them, and at least 10,000 spoilt inputs:
+The short form tries the named regressions that are made at once and some hundreds of spoilt inputs. The long form tries
+all of them, and at least 10,000 spoilt inputs:
 
     EIWFLOW_LONG=1 python -m pytest tests/fuzz
 
@@ -22,14 +22,14 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from .. import LONG
-from .doors import DOORS
+from .entry_points import ENTRY_POINTS
 from .guard import SECONDS, answer
-from .nasties import MARK, NASTIES
+from .regressions import MARK, REGRESSIONS
 
-#: Inputs in all, over all doors.
+#: Inputs in all, over all entry points.
 INPUTS = 10_000 if LONG else 270
-EACH = math.ceil(INPUTS / len(DOORS))
-#: Nasties that take seconds to make are for the long form, but for one of each kind.
+EACH = math.ceil(INPUTS / len(ENTRY_POINTS))
+#: Regression inputs that take seconds to make are for the long form, but for one of each kind.
 SLOW = (
     "WebP",
     "JPEG",
@@ -43,12 +43,12 @@ SLOW = (
     "inflates",
 )
 NAMED = [
-    (door, name)
-    for door, nasties in NASTIES.items()
-    for name in nasties
+    (entry, name)
+    for entry, regressions in REGRESSIONS.items()
+    for name in regressions
     if LONG or not any(word in name for word in SLOW)
 ]
-#: Address space beyond what is taken at the start: a door that asks for more must not take the machine with it.
+#: Address space beyond what is taken at the start: an entry point that asks for more must not take the machine with it.
 SPACE = 6 * 2**30
 
 
@@ -64,22 +64,22 @@ def bounded() -> Iterator[None]:
     assert not MARK.exists()
 
 
-def knocked(door: str, given: object, folder: Path) -> tuple[bool, float, float]:
+def knocked(entry: str, given: object, folder: Path) -> tuple[bool, float, float]:
     """Return the guard's answer to an input, in a folder that is empty before."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    way = DOORS[door]
+    way = ENTRY_POINTS[entry]
     return answer(way.knock(given, folder), way.refusals, folder if way.writes else None)
 
 
-@pytest.mark.parametrize(("door", "name"), NAMED)
-def test_a_regression_input_does_no_harm(door: str, name: str, tmp_path: Path) -> None:
-    knocked(door, NASTIES[door][name](), tmp_path / "place")
+@pytest.mark.parametrize(("entry", "name"), NAMED)
+def test_a_regression_input_does_no_harm(entry: str, name: str, tmp_path: Path) -> None:
+    knocked(entry, REGRESSIONS[entry][name](), tmp_path / "place")
     assert not MARK.exists()
 
 
-@pytest.mark.parametrize("door", DOORS)
-def test_a_mutated_input_does_no_harm(door: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("entry", ENTRY_POINTS)
+def test_a_mutated_input_does_no_harm(entry: str, tmp_path: Path) -> None:
     answers: Counter[bool] = Counter()
     worst = [0.0, 0.0]
 
@@ -90,15 +90,15 @@ def test_a_mutated_input_does_no_harm(door: str, tmp_path: Path) -> None:
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    @given(DOORS[door].inputs)
+    @given(ENTRY_POINTS[entry].inputs)
     def knock(given: object) -> None:
-        taken, seconds, mib = knocked(door, given, tmp_path / "place")
+        taken, seconds, mib = knocked(entry, given, tmp_path / "place")
         answers[taken] += 1
         worst[:] = max(worst[0], seconds), max(worst[1], mib)
 
     knock()
     print(
-        f"{door}: {sum(answers.values())} inputs, {answers[True]} taken, at most {worst[0]:.2f} s, {worst[1]:.0f} MiB"
+        f"{entry}: {sum(answers.values())} inputs, {answers[True]} taken, at most {worst[0]:.2f} s, {worst[1]:.0f} MiB"
     )
     assert sum(answers.values()) >= min(EACH, 20)
     assert worst[0] <= SECONDS
@@ -110,7 +110,7 @@ def test_a_mutated_input_does_no_harm(door: str, tmp_path: Path) -> None:
 def unpickle() -> None:
     import pickle
 
-    from .nasties import pickled
+    from .regressions import pickled
 
     pickle.loads(pickled()).close()
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from eiwflow import checkpoint, limits
+from eiwflow import checkpoint, sandbox
 from eiwflow.importing import child
 
 from .models import Normflows, Rosinality, Y0ast
@@ -124,7 +124,7 @@ def answer(kind: str, content: bytes, folder: Path) -> str:
         quiet = os.open(os.devnull, os.O_WRONLY)
         os.dup2(quiet, 1)
         os.dup2(quiet, 2)
-        limits.bound(MEMORY, CPU_S)
+        sandbox.bound(MEMORY, CPU_S)
         os.write(writing, json.dumps({"refusal": child.run(request)}).encode()[:60_000])
         os._exit(0)
     os.close(writing)

@@ -1,4 +1,4 @@
-"""A door for files of a visitor's: what comes in is handed on, and the door can be emptied for the next."""
+"""An uploader for files of a visitor's: what comes in is handed on, and the uploader can be emptied for the next."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import streamlit as st
 from ..data import DataError
 
 
-def door(
+def uploader(
     name: str,
     label: str,
     suffixes: Sequence[str],
@@ -18,11 +18,11 @@ def door(
     take: Callable[[Any], None],
     several: bool = False,
 ) -> None:
-    """Draw a door; ``take`` is given each file before the next run, or None where the visitor removes it.
+    """Draw an uploader; ``take`` is given each file before the next run, or None where the visitor removes it.
 
     Arguments:
-        name: of the door, its own on a page.
-        label: what the door says.
+        name: of the uploader, its own on a page.
+        label: what the uploader says.
         suffixes: of the files it offers to take.
         megabytes: the largest file.
         take: what is done with a file.
@@ -41,7 +41,7 @@ def door(
 
 
 def empty(name: str) -> None:
-    """Make a door stand empty in the next run: an uploader that gets a new key holds nothing."""
+    """Make an uploader stand empty in the next run: an uploader that gets a new key holds nothing."""
     st.session_state[_count(name)] = st.session_state.get(_count(name), 0) + 1
 
 

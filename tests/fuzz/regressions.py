@@ -1,4 +1,4 @@
-"""Named nasties: what an attacker would send, made here and not kept as files."""
+"""Named regression inputs: what an attacker would send, made here and not kept as files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from .doors import (
+from .entry_points import (
     RunFiles,
     archive,
     header_and_data,
@@ -149,8 +149,8 @@ def a_study(**fields: Any) -> tuple[str, bytes]:
     return dumped({**sound_study(), **fields}), b"{}"
 
 
-#: door -> name -> what makes the input.
-NASTIES: dict[str, dict[str, Callable[[], Any]]] = {
+#: entry point -> name -> what makes the input.
+REGRESSIONS: dict[str, dict[str, Callable[[], Any]]] = {
     "a checkpoint": {
         "a pickle": pickled,
         "a file of torch.save": torch_file,

@@ -1,4 +1,4 @@
-"""Every door that something from outside comes in by: sound things to start from, how to spoil them, how to knock."""
+"""Every entry point for what is from outside: sound inputs to start from, how to spoil them, how to hand them in."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ from .mutations import byte_changes, changed, dumped, json_changes, nasty_values
 SHAPE = (3, 8, 8)
 
 
-class Door(NamedTuple):
+class EntryPoint(NamedTuple):
     """A way in.
 
     Attributes:
         inputs: what is tried.
-        knock: makes the input ready in a folder and returns what opens the door with it.
+        knock: makes the input ready in a folder and returns what opens the entry point with it.
         refusals: the errors that it may be refused with; with none it must be taken.
-        writes: whether the door may write, into that folder.
+        writes: whether the entry point may write, into that folder.
 
     """
 
@@ -488,16 +488,16 @@ names = st.one_of(
 )  # fmt: skip
 
 
-DOORS: dict[str, Door] = {
-    "a checkpoint": Door(checkpoints, lambda content, folder: lambda: load(content), (CheckpointError,)),
-    "an archive of images": Door(
+ENTRY_POINTS: dict[str, EntryPoint] = {
+    "a checkpoint": EntryPoint(checkpoints, lambda content, folder: lambda: load(content), (CheckpointError,)),
+    "an archive of images": EntryPoint(
         archives, lambda content, folder: lambda: check_parts(read_npz(content, "mine.npz")), (DataError,)
     ),
-    "a picture": Door(pictures, lambda content, folder: lambda: from_picture(content, SHAPE), (DataError,)),
-    "a folder": Door(st.dictionaries(file_names, pictures, max_size=2), folder_of_pictures, (DataError,)),
-    "a run directory": Door(run_files, run_directory, (RunError,), writes=True),
-    "a study": Door(studies, study, (StudyError,)),
-    "a URL": Door(st.dictionaries(st.sampled_from(sorted(OPTIONS)), words), url, ()),
-    "a run's name": Door(words, renamed, (RunError,), writes=True),
-    "a checkpoint's name": Door(names, checkpoint_name, (CheckpointError, OSError)),
+    "a picture": EntryPoint(pictures, lambda content, folder: lambda: from_picture(content, SHAPE), (DataError,)),
+    "a folder": EntryPoint(st.dictionaries(file_names, pictures, max_size=2), folder_of_pictures, (DataError,)),
+    "a run directory": EntryPoint(run_files, run_directory, (RunError,), writes=True),
+    "a study": EntryPoint(studies, study, (StudyError,)),
+    "a URL": EntryPoint(st.dictionaries(st.sampled_from(sorted(OPTIONS)), words), url, ()),
+    "a run's name": EntryPoint(words, renamed, (RunError,), writes=True),
+    "a checkpoint's name": EntryPoint(names, checkpoint_name, (CheckpointError, OSError)),
 }
