@@ -16,6 +16,11 @@ from .record import record_folder
 SMOOTHING = 0.02
 
 
+def smoothed(curve: np.ndarray) -> np.ndarray:
+    """Return the points of a curve (N,) under a running mean: a Gaussian window, one-sided towards both ends."""
+    return gaussian_filter1d(curve, max(1.0, SMOOTHING * len(curve)), mode="nearest") if len(curve) else curve
+
+
 @dataclass(frozen=True, eq=False)
 class TrainingCurve:
     """What a training wrote down of its steps.
@@ -39,13 +44,8 @@ class TrainingCurve:
 
     @property
     def smoothed(self) -> np.ndarray:
-        """The batches' bits/dim (S,) under a Gaussian window; towards both ends it is one-sided."""
-        return gaussian_filter1d(self.bits_per_dim, self.window, mode="nearest")
-
-    @property
-    def window(self) -> float:
-        """The window's standard deviation in points."""
-        return max(1.0, SMOOTHING * len(self.steps))
+        """The batches' bits/dim (S,), :func:`smoothed`."""
+        return smoothed(self.bits_per_dim)
 
     def table(self) -> list[dict[str, Any]]:
         """Return one row a point."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,7 +57,6 @@ class TrainingRecord:
         probe_bits_per_dim: averaged weights on the probe images (S,).
         levels: one :class:`LevelRecord` a level.
         samples: step -> WEBP bytes of 4×4 samples at fixed ε.
-        curve_steps, curve_bits_per_dim: the training batches' bits/dim, averaged since the line before.
 
     """
 
@@ -66,8 +64,6 @@ class TrainingRecord:
     probe_bits_per_dim: np.ndarray
     levels: list[LevelRecord]
     samples: dict[int, bytes]
-    curve_steps: np.ndarray
-    curve_bits_per_dim: np.ndarray
 
 
 def record_folder(checkpoint: Path) -> Path:
@@ -91,15 +87,12 @@ def _read(checkpoint: Path) -> TrainingRecord | None:
     recorded = [line for line in lines if "levels" in line]
     if not recorded:
         return None
-    curve = [line for line in lines if "bits_per_dim" in line]
     samples = {step: read_bytes(path, MAX_SAMPLES) for step, path in sample_files(folder / "samples").items()}
-    return training_record(recorded, samples, curve)
+    return training_record(recorded, samples)
 
 
-def training_record(
-    recorded: list[dict[str, Any]], samples: dict[int, bytes], curve: Sequence[dict[str, Any]] = ()
-) -> TrainingRecord:
-    """Return a record of recording steps, of samples by step, and of points of the batches' curve.
+def training_record(recorded: list[dict[str, Any]], samples: dict[int, bytes]) -> TrainingRecord:
+    """Return a record of recording steps and of samples by step.
 
     Raises:
         LookupError, TypeError, ValueError, OverflowError: they are not what a training writes down.
@@ -110,8 +103,6 @@ def training_record(
         probe_bits_per_dim=np.array([line["probe_bits_per_dim"] for line in recorded]),
         levels=[_level(recorded, index) for index in range(len(recorded[0]["levels"]))],
         samples=dict(sorted(samples.items())),
-        curve_steps=np.array([line["step"] for line in curve]),
-        curve_bits_per_dim=np.array([line["bits_per_dim"] for line in curve]),
     )
     if not _is_whole(record):
         raise ValueError("steps do not rise from 0, a value is no number, or an order is no permutation")
@@ -132,7 +123,7 @@ def _level(recorded: list[dict[str, Any]], index: int) -> LevelRecord:
 
 def _is_whole(record: TrainingRecord) -> bool:
     """Return whether steps rise from 0, every number is one and orders are permutations."""
-    numbers = [record.steps, record.probe_bits_per_dim, record.curve_steps, record.curve_bits_per_dim]
+    numbers = [record.steps, record.probe_bits_per_dim]
     for level in record.levels:
         channels = np.arange(level.entropy.shape[1])
         for order in (level.order, level.entropy_order):

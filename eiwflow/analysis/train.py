@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from typing import Any, TypeGuard
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
 
 from ..training.run_directory import RunDirectory
+from .curve import smoothed
 
-#: The smoothed curve is a running mean under a Gaussian of this part of the points.
-SMOOTHING = 1 / 60
 #: The pace is that of the last so many points of the curve.
 PACE_POINTS = 20
 #: What a level's record has a number a channel of, beside its entropy; some are null.
@@ -170,7 +168,7 @@ def progress(run: RunDirectory) -> Progress:
         step=records[-1]["step"] if records else -1,
         steps=np.array([step for step, _, _ in curve], dtype=int),
         train=train,
-        smoothed=gaussian_filter1d(train, max(0.5, SMOOTHING * len(train)), mode="nearest") if len(train) else train,
+        smoothed=smoothed(train),
         test_steps=np.array([step for step, _ in tests], dtype=int),
         test=np.array([bits for _, bits in tests]),
         final=next((r["test_bits_per_dim"] for r in reversed(records) if _number(r.get("test_bits_per_dim"))), None),

@@ -433,7 +433,7 @@ def record(order: list[int] | None = None) -> TrainingRecord:
     of_channels = np.array([[0.1, 0.2, 0.3, 0.4], [0.5, 0.6, 0.7, 0.8]])
     orders = None if order is None else np.array([order, order])
     level = LevelRecord(1, of_channels, of_channels + 1, of_channels + 2, of_channels, orders, orders, None, None)
-    return TrainingRecord(np.array([0, 10]), np.zeros(2), [level], {}, np.zeros(0), np.zeros(0))
+    return TrainingRecord(np.array([0, 10]), np.zeros(2), [level], {})
 
 
 def test_growth_follows_the_channels_that_the_order_used_passes_on() -> None:
@@ -457,7 +457,7 @@ def test_growth_of_a_last_level_has_one_half_and_of_single_pixels_no_redundancy(
     assert np.isnan(growth.levels[0].mean("redundancy", "kept")).all()
     seen = record().levels[0]
     single = LevelRecord(1, None, None, seen.entropy, seen.log_std, None, None, None, None)
-    bare = TrainingRecord(np.array([0, 10]), np.zeros(2), [single], {}, np.zeros(0), np.zeros(0))
+    bare = TrainingRecord(np.array([0, 10]), np.zeros(2), [single], {})
     assert "no spectral redundancy" in words.growth(entropy.growth(bare), 1)
 
 
@@ -465,7 +465,7 @@ def test_a_value_that_was_not_finite_when_it_was_recorded_is_a_gap() -> None:
     seen = record([0, 1, 2, 3])
     holes = np.array([[None, 0.2, 0.3, 0.4], [0.5, 0.6, 0.7, 0.8]], dtype=object)
     level = LevelRecord(1, holes, *(seen.levels[0].entropy,) * 3, *(seen.levels[0].order,) * 2, None, None)
-    kept = entropy.growth(TrainingRecord(seen.steps, np.zeros(2), [level], {}, np.zeros(0), np.zeros(0)))
+    kept = entropy.growth(TrainingRecord(seen.steps, np.zeros(2), [level], {}))
     assert np.isnan(kept.levels[0].mean("redundancy", "kept")[0])
 
 

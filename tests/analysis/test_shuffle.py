@@ -77,7 +77,7 @@ def record_of(*levels: LevelRecord, steps: tuple[int, ...] = (0, 10, 100)) -> Tr
     """Return a training record, with a last level that has no Shuffle."""
     last = replace(levels[0], order=None, entropy_order=None)
     none = np.zeros(len(steps))
-    return TrainingRecord(np.array(steps), none, [*levels, last], {}, np.array(steps), none)
+    return TrainingRecord(np.array(steps), none, [*levels, last], {})
 
 
 DRIFTING = level_record([0, 1, 2, 3], [[0, 1, 2, 3], [2, 3, 0, 1], [0, 2, 1, 3]])
