@@ -2,10 +2,12 @@
 
 import contextlib
 import dataclasses
+import inspect
 import io
 import json
 import math
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -20,14 +22,17 @@ import torch
 from PIL import Image
 
 from eiwflow import cli, project
+from eiwflow.analysis.analyse import analyse
 from eiwflow.checkpoint import load, save
 from eiwflow.cli import commands
 from eiwflow.cli.parser import build_parser
 from eiwflow.flow import MultiScaleFlow, quantise
+from eiwflow.study.recipe import StudyRecipe
 from eiwflow.training import run as run_module
 from eiwflow.training import trainer as trainer_module
 from eiwflow.training.failures import TrainingFailed
 from eiwflow.training.presets import PRESETS
+from eiwflow.training.recipe import Recipe
 from eiwflow.training.run_directory import RunDirectory
 from tests.training.tiny import (
     numbers,
@@ -721,3 +726,28 @@ CONTRADICTIONS = {
 @pytest.mark.parametrize(("words", "sentence"), CONTRADICTIONS.items())
 def test_choices_that_do_not_go_together_are_refused(words, sentence):
     assert sentence in refused("bench", *words.split())
+
+
+#: Options whose help says in words what is chosen where none is named, or what a command decides by itself.
+IN_WORDS = {"init", "partition", "level", "device", "threads", "out", "subject", "jobs"}
+
+
+@pytest.mark.parametrize("command", ["train", "study", "analyse"])
+def test_help_states_the_defaults_of_what_the_command_calls(command):
+    recipe = Recipe()
+    defaults = {
+        "train": {**vars(recipe.flow), **vars(recipe), "size": recipe.flow.shape[1]},
+        "study": vars(StudyRecipe()),
+        "analyse": {name: one.default for name, one in inspect.signature(analyse).parameters.items()},
+    }[command]
+    commands = next(action.choices for action in build_parser()._actions if action.dest == "name")
+    stated = {
+        action.dest: found[1]
+        for action in commands[command]._actions
+        if (found := re.search(r"\(default: ([^);:]+)", action.help or "")) and action.dest not in IN_WORDS
+    }
+    expected = {name: value for name, value in defaults.items() if name in stated}
+    assert len(expected) >= 4
+    assert {name: stated[name] for name in expected} == {
+        name: f"{value:g}" if isinstance(value, (int, float)) else value for name, value in expected.items()
+    }
