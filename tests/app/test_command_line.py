@@ -83,16 +83,31 @@ def printed_somewhere(rows: Table, printed: list[Table]) -> bool:
     )
 
 
+def cells(rows: Table) -> list[dict[str, str]]:
+    """Return rows as a CSV file states them."""
+    return [{name: "" if value is None else str(value) for name, value in row.items()} for row in rows]
+
+
 @pytest.mark.parametrize("page", PAGES)
-def test_the_recipe_of_a_page_prints_its_tables(
+def test_a_page_s_tables_are_what_its_recipe_prints_and_its_files_hold(
     page: str, run: RunDirectory, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
+    tables: dict[str, Table] = {}
     exported: dict[str, Table] = {}
+    files: dict[str, Callable[[], bytes]] = {}
+    exports, button = ui.exports, st.download_button
 
-    def take(page: object, tables: dict[str, Table], pictures: object) -> None:
-        exported.update(tables)
+    def take_tables(page: ui.Page, tables_of_page: dict[str, Table], pictures: dict[str, Callable[[], bytes]]) -> None:
+        exported.update(tables_of_page)
+        tables.update({page.file_name(what, "csv"): rows for what, rows in tables_of_page.items()})
+        exports(page, tables_of_page, pictures)
 
-    monkeypatch.setattr(ui, "exports", take)
+    def take_file(label: str, data: Callable[[], bytes], file_name: str, *rest: Any, **more: Any) -> bool:
+        files[file_name] = data
+        return button(label, data, file_name, *rest, **more)
+
+    monkeypatch.setattr(ui, "exports", take_tables)
+    monkeypatch.setattr(st, "download_button", take_file)
     at = visit_page(page, **URL, **PAGES[page])
     assert not at.exception and not at.error and exported
     printed = []
@@ -104,35 +119,11 @@ def test_the_recipe_of_a_page_prints_its_tables(
             printed += tables_in(json.loads(capsys.readouterr().out))
     missing = [name for name, rows in exported.items() if not printed_somewhere(rows, printed)]
     assert not missing
+    check_files(page, run, files, tables)
 
 
-def cells(rows: Table) -> list[dict[str, str]]:
-    """Return rows as a CSV file states them."""
-    return [{name: "" if value is None else str(value) for name, value in row.items()} for row in rows]
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_the_files_of_a_page_hold_its_tables_under_names_that_say_where_from(
-    page: str, run: RunDirectory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tables: dict[str, Table] = {}
-    files: dict[str, Callable[[], bytes]] = {}
-    exports = ui.exports
-
-    def take_tables(page: ui.Page, tables_of_page: dict[str, Table], pictures: dict[str, Callable[[], bytes]]) -> None:
-        tables.update({page.file_name(what, "csv"): rows for what, rows in tables_of_page.items()})
-        exports(page, tables_of_page, pictures)
-
-    monkeypatch.setattr(ui, "exports", lambda page, tables, pictures: take_tables(page, tables, pictures))
-    button = st.download_button
-
-    def take_file(label: str, data: Callable[[], bytes], file_name: str, *rest: Any, **more: Any) -> bool:
-        files[file_name] = data
-        return button(label, data, file_name, *rest, **more)
-
-    monkeypatch.setattr(st, "download_button", take_file)
-    at = visit_page(page, **URL, **PAGES[page])
-    assert not at.exception and not at.error
+def check_files(page: str, run: RunDirectory, files: dict[str, Callable[[], bytes]], tables: dict[str, Table]) -> None:
+    """Check that a page's files hold its tables, under names that say where they are from."""
     label = "home" if page == "app.py" else page.partition("_")[2].removesuffix(".py")
     sha256 = checkpoint.load(run.last_checkpoint).sha256
     for name, make in files.items():

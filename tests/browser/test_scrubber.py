@@ -108,10 +108,21 @@ def scrub(browser: Browser, shuffle_page: tuple[str, str]) -> Iterator[Callable[
         context.close()
 
 
+def assert_slider_stands_under_the_steps(watched: Scrubbed) -> None:
+    """Check that the ends of the slider stand under the chart's first and last step."""
+    rail = watched.slider.bounding_box()
+    axis = watched.page.evaluate(
+        """(() => { const c = document.querySelector('.st-key-scrub-river .js-plotly-plot'), x = c._fullLayout.xaxis;
+        return [0, 9].map(i => c.getBoundingClientRect().left + x._offset + x.d2p(i)); })()"""
+    )
+    assert [rail["x"] + 8, rail["x"] + rail["width"] - 8] == pytest.approx(axis, abs=2)
+
+
 def test_keys_walk_through_all_steps_and_everything_follows(scrub: Callable[..., Scrubbed]) -> None:
     watched = scrub()
     page, slider = watched.page, watched.slider
     assert slider.get_attribute("aria-valuetext") == "step 0"
+    assert_slider_stands_under_the_steps(watched)
     pictures = []
     for i, step in enumerate(STEPS):
         watched.rest_at(step)
@@ -141,7 +152,9 @@ def test_an_answer_that_comes_late_does_not_move_the_slider_back(scrub: Callable
     assert slider.input_value() == "3"
 
 
-def test_server_hears_nothing_while_the_slider_moves_and_once_when_it_rests(scrub: Callable[..., Scrubbed]) -> None:
+def test_server_hears_once_when_the_slider_rests_and_play_and_the_film_lead_to_a_step(
+    scrub: Callable[..., Scrubbed],
+) -> None:
     watched = scrub("&step=13")
     page, slider = watched.page, watched.slider
     assert watched.received < MAX_PAYLOAD
@@ -165,21 +178,36 @@ def test_server_hears_nothing_while_the_slider_moves_and_once_when_it_rests(scru
     page.reload()
     watched.settle()
     assert slider.get_attribute("aria-valuetext") == "step 3"
-    assert watched.complaints == []
-
-
-def test_play_runs_to_the_end_and_the_film_is_a_way_to_a_step(scrub: Callable[..., Scrubbed]) -> None:
-    watched = scrub("&step=21")
-    page = watched.page
     page.get_by_role("button", name="Play the training").click()
     page.wait_for_url("**&step=1234*")
-    assert watched.slider.input_value() == str(len(STEPS) - 1)
+    assert slider.input_value() == str(len(STEPS) - 1)
     shown = page.locator(".scrub-film span:not([hidden])").first.bounding_box()
     page.mouse.click(shown["x"] + 32, shown["y"] + 32)
     page.wait_for_url("**&step=0*")
     watched.settle()
     watched.rest_at(0)
     assert watched.complaints == []
+
+
+def assert_films_stand_under_their_charts(watched: Scrubbed) -> None:
+    """Check that each column's film is as wide as its chart and stands under it."""
+    films = watched.page.locator(".scrub-film")
+    assert films.count() == 2
+    for number, key in enumerate(("scrub-river", "scrub-river-second")):
+        # A film takes its place when its chart has been laid out, which may be after the script has come to its end.
+        watched.page.wait_for_function(
+            """([number, key]) => {
+              const style = document.querySelectorAll('.scrub-film')[number].style;
+              const [from, length] = ['--from', '--length'].map(name => parseFloat(style.getPropertyValue(name)));
+              const x = document.querySelector(`.st-key-${key} .js-plotly-plot`)._fullLayout.xaxis;
+              const [first, last] = [0, 11].map(step => x._offset + x.d2p(step));
+              return Math.abs(from - first) < 1 && Math.abs(from + length - last) < 1;
+            }""",
+            arg=[number, key],
+        )
+        assert films.nth(number).bounding_box()["x"] == pytest.approx(
+            watched.page.locator(f".st-key-{key} .js-plotly-plot").bounding_box()["x"], abs=2
+        )
 
 
 @pytest.mark.parametrize(
@@ -191,6 +219,8 @@ def test_charts_of_both_columns_move_together_and_the_server_hears_nothing(
     watched = scrub(page=page, compared=True)
     slider, views = watched.slider, watched.page.locator(".scrub-view img")
     assert watched.received < MAX_PAYLOAD
+    if page == "shuffle":
+        assert_films_stand_under_their_charts(watched)
     together = sorted({*STEPS, *OTHERS})
     assert slider.get_attribute("aria-valuetext") == f"step {start}" and slider.get_attribute("max") == "11"
     before = len(watched.sent)
@@ -212,49 +242,8 @@ def test_charts_of_both_columns_move_together_and_the_server_hears_nothing(
     assert watched.complaints == []
 
 
-def test_films_stand_under_their_own_charts(scrub: Callable[..., Scrubbed]) -> None:
-    watched = scrub(compared=True)
-    films = watched.page.locator(".scrub-film")
-    assert films.count() == 2
-    for number, key in enumerate(("scrub-river", "scrub-river-second")):
-        # A film takes its place when its chart has been laid out, which may be after the script has come to its end.
-        watched.page.wait_for_function(
-            """([number, key]) => {
-              const style = document.querySelectorAll('.scrub-film')[number].style;
-              const [from, length] = ['--from', '--length'].map(name => parseFloat(style.getPropertyValue(name)));
-              const x = document.querySelector(`.st-key-${key} .js-plotly-plot`)._fullLayout.xaxis;
-              const [first, last] = [0, 11].map(step => x._offset + x.d2p(step));
-              return Math.abs(from - first) < 1 && Math.abs(from + length - last) < 1;
-            }""",
-            arg=[number, key],
-        )
-        assert films.nth(number).bounding_box()["x"] == pytest.approx(
-            watched.page.locator(f".st-key-{key} .js-plotly-plot").bounding_box()["x"], abs=2
-        )
-
-
-def test_slider_stands_under_the_steps_of_the_chart(scrub: Callable[..., Scrubbed]) -> None:
-    watched = scrub("&step=0")
-    rail = watched.slider.bounding_box()
-    axis = watched.page.evaluate(
-        """(() => { const c = document.querySelector('.st-key-scrub-river .js-plotly-plot'), x = c._fullLayout.xaxis;
-        return [0, 9].map(i => c.getBoundingClientRect().left + x._offset + x.d2p(i)); })()"""
-    )
-    assert [rail["x"] + 8, rail["x"] + rail["width"] - 8] == pytest.approx(axis, abs=2)
-
-
-def test_a_telephone_needs_no_scrolling_sideways(scrub: Callable[..., Scrubbed]) -> None:
-    watched = scrub(size=(390, 844), theme="dark")
-    assert watched.page.evaluate(
-        "(box => box.scrollWidth <= box.clientWidth)(document.querySelector('[data-testid=stMain]'))"
-    )
-    watched.slider.press("Home")
-    watched.rest_at(0)
-    assert watched.complaints == []
-
-
-def test_slider_of_two_columns_stays_in_view_while_they_are_scrolled_by(scrub: Callable[..., Scrubbed]) -> None:
-    watched = scrub(size=(390, 844), compared=True)
+def test_slider_of_two_columns_stays_in_view_on_a_telephone(scrub: Callable[..., Scrubbed]) -> None:
+    watched = scrub(size=(390, 844), theme="dark", compared=True)
     watched.page.locator(".st-key-scrub-redundancy-second").scroll_into_view_if_needed()
     bar = watched.page.locator(".scrub").bounding_box()
     assert 0 < bar["y"] < 200 and bar["x"] >= 0 and bar["x"] + bar["width"] <= 390
@@ -262,3 +251,6 @@ def test_slider_of_two_columns_stays_in_view_while_they_are_scrolled_by(scrub: C
     assert watched.page.evaluate(
         "(box => box.scrollWidth <= box.clientWidth)(document.querySelector('[data-testid=stMain]'))"
     )
+    watched.slider.press("Home")
+    watched.rest_at(0)
+    assert watched.complaints == []

@@ -20,8 +20,8 @@ from ..training.tiny import write_npz
 
 @pytest.fixture
 def recipe(tmp_path):
-    """Return a study of 10 short runs."""
-    tiny = {"levels": 2, "steps": 1, "width": 8, "size": 8, "batch": 8, "iterations": 60, "seeds": 5}
+    """Return a study of 6 short runs."""
+    tiny = {"levels": 2, "steps": 1, "width": 8, "size": 8, "batch": 8, "iterations": 60, "seeds": 3}
     chosen = (Arm("variance"), Arm("entropy", "pooled"))
     return StudyRecipe(data=str(write_npz(tmp_path / "planes.npz")), arms=chosen, **tiny)
 
@@ -60,10 +60,10 @@ def test_a_study_that_was_started_is_alive_can_be_ended_and_goes_on(recipe, out)
     worker.ask(study)
     until(lambda: at_rest(out))
     kept = done(out)
-    assert 2 <= kept < 10
+    assert 2 <= kept < 6
     assert (study.state().name, study.state().message) == ("stopped", "")
     study_worker.start(recipe, out)
-    until(lambda: done(out) == 10)
+    until(lambda: done(out) == 6)
     until(lambda: at_rest(out))
     assert study.state().name == "finished"
     until(lambda: not lock.held(lock.of_device(out.parent.parent, "cpu")))

@@ -25,7 +25,7 @@ from .processes import PATIENCE_S, begun, ended, work
 from .test_resume import assert_same_run, signalled_at
 from .tiny import tiny_data, tiny_recipe, tiny_run, write_npz
 
-ROUNDS = 100 if LONG else 10
+ROUNDS = 100 if LONG else 4
 #: A forked worker that has not said its number by then was never born: its server died before.
 BIRTH_S = 3.0
 
