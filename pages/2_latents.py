@@ -41,6 +41,8 @@ def mix(one: ui.Page) -> None:
 
 def predict(one: ui.Page) -> None:
     """Ask which level holds the picture; show each resampled alone where that was predicted."""
+    if one not in mixed:
+        return  # the mix said why there is nothing
     resampled = cache.measure(one, "one_level", treatment="resample")
     guessed = predicted(one, "Which level changes it most?", names_of_levels(one))
     if guessed is None:
@@ -50,7 +52,7 @@ def predict(one: ui.Page) -> None:
     st.caption("One level resampled at a time, the others kept.")
 
 
-ui.each(page, mix)
+mixed = ui.each(page, mix)
 ui.each(page, predict)
 with takeaway:
     ui.takeaway(" ".join(told.values()) if told else words.QUESTION)

@@ -231,8 +231,11 @@ def blend(
     levels: Sequence[int],
     seed: int = 0,
     frames: int = FINE_FRAMES,
+    encoded: tuple[Tensor, Latents] | None = None,
 ) -> Blend:
     """Return pictures on the way from one uint8 image (1, C, H, W) towards another, with only these levels moving.
+
+    ``encoded`` is what :func:`.latents.encode` makes of both, where that is known.
 
     Raises:
         NonFiniteError: the flow gives no finite number for one of them.
@@ -240,7 +243,7 @@ def blend(
 
     """
     ends = torch.cat([a, b])
-    _, latents = encode(flow, ends, seed)
+    _, latents = encoded or encode(flow, ends, seed)
     of_a, of_b = (Latents([noise[end : end + 1] for noise in latents.levels]) for end in (0, 1))
     way = between(of_a, of_b, torch.linspace(0, 1, frames, dtype=torch.double), path, levels)
     first, last = to_pixels(ends)
@@ -248,7 +251,13 @@ def blend(
 
 
 def interpolate(
-    flow: MultiScaleFlow, a: Tensor, b: Tensor, path: str = "spherical", seed: int = 0, frames: int = FRAMES
+    flow: MultiScaleFlow,
+    a: Tensor,
+    b: Tensor,
+    path: str = "spherical",
+    seed: int = 0,
+    frames: int = FRAMES,
+    encoded: tuple[Tensor, Latents] | None = None,
 ) -> Interpolation:
     """Go from one uint8 image (1, C, H, W) to another through the latent space.
 
@@ -259,6 +268,7 @@ def interpolate(
         path: a name in :data:`PATHS`; each level takes its own.
         seed: of the dequantisation of both.
         frames: pictures on the way, both ends included.
+        encoded: what :func:`.latents.encode` makes of both, where that is known.
 
     Raises:
         NonFiniteError: the flow gives no finite number for one of them.
@@ -266,7 +276,7 @@ def interpolate(
 
     """
     ends = torch.cat([a, b])
-    x, latents = encode(flow, ends, seed)
+    x, latents = encoded or encode(flow, ends, seed)
     of_a, of_b = (Latents([noise[end : end + 1] for noise in latents.levels]) for end in (0, 1))
     t = torch.linspace(0, 1, frames, dtype=torch.double)
     levels = range(1, len(of_a.levels) + 1)

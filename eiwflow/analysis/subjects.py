@@ -13,11 +13,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from ..checkpoint import Checkpoint
 from ..data import Factor, ImageData
-from ..flow import MultiScaleFlow
+from ..flow import Latents, MultiScaleFlow
 from ..flow.score import score
 from . import (
     FEW_A_GROUP,
@@ -110,7 +111,7 @@ class Measure(NamedTuple):
     Attributes:
         of: the function.
         depends_on: the fields of the look, beside its flow.
-        needs: measures that it asks the look for.
+        needs: measures that it asks the look for, of the same other image where it has one.
 
     """
 
@@ -275,16 +276,23 @@ def _resampling(look: Look, channel: int, zeroed: bool = False, frozen: bool = F
 # ---------------------------------------------------------------------- space
 
 
+def _ends(look: Look, other: Tensor) -> tuple[Tensor, Latents]:
+    """Return the image and another, uint8 (1, C, H, W), dequantised, and their latents."""
+    return latents.encode(look.flow, torch.cat([look.image, other]), look.seed)
+
+
 def _interpolation(look: Look, other: Tensor, path: str, frames: int = space.FRAMES) -> space.Interpolation:
     """Return the way from the image to another, uint8 (1, C, H, W)."""
-    return space.interpolate(look.flow, look.image, other, path, look.seed, frames)
+    encoded = look.measure("ends", other=other)
+    return space.interpolate(look.flow, look.image, other, path, look.seed, frames, encoded)
 
 
 def _blend(
     look: Look, other: Tensor, path: str, levels: tuple[int, ...], frames: int = space.FINE_FRAMES
 ) -> space.Blend:
     """Return pictures on the way from the image to another, with only these levels moving."""
-    return space.blend(look.flow, look.image, other, path, levels, look.seed, frames)
+    encoded = look.measure("ends", other=other)
+    return space.blend(look.flow, look.image, other, path, levels, look.seed, frames, encoded)
 
 
 def _samples(look: Look, n: int, temperatures: tuple[float, ...]) -> space.Samples:
@@ -354,8 +362,9 @@ MEASURES: dict[str, Measure] = {
     "reach": Measure(_reach, ("test", "level")),
     "gradient": Measure(_gradient, ("image", "level", "seed")),
     "resampling": Measure(_resampling, ("image", "level", "seed")),
-    "interpolation": Measure(_interpolation, ("image", "seed")),
-    "blend": Measure(_blend, ("image", "seed")),
+    "ends": Measure(_ends, ("image", "seed")),
+    "interpolation": Measure(_interpolation, ("image", "seed"), ("ends",)),
+    "blend": Measure(_blend, ("image", "seed"), ("ends",)),
     "samples": Measure(_samples, ("seed",)),
     "likelihood": Measure(_likelihood, ("test", "seed")),
     "likelihood_beside": Measure(_likelihood_beside, ("test", "seed"), ("likelihood",)),

@@ -172,16 +172,16 @@ def _possible(name: str, level: Level, wrong: list[WrongValue], good: str) -> Ch
 
 def _round_trip(level: Level, given: Tensor, kept: Tensor | None, noise: Tensor) -> Check:
     off = level_inversion(level, given, kept, noise).relative
-    return _measured("round trip", level, off, ROUND_TRIP, "has an inverse that is off by {} of its input's norm")
+    finding = "has an inverse that is off by {} of its input's norm"
+    return _measured("round trip", level, off, ROUND_TRIP, finding, "has an inverse that overflows")
 
 
 def _log_det(level: Level, given: Tensor) -> Check:
     double = copy.deepcopy(level).double()
     side = min(given.shape[2], given.shape[3], WINDOW if given.shape[1] * WINDOW**2 <= MAX_WINDOW else 2)
     off = max(log_det_error(double, x[None, :, :side, :side].double()) for x in given)
-    return _measured(
-        "log-det", level, off, LOG_DET, "has a log-determinant that is off by {} nats a dimension from its Jacobian's"
-    )
+    finding = "has a log-determinant that is off by {} nats a dimension from its Jacobian's"
+    return _measured("log-det", level, off, LOG_DET, finding, "has a Jacobian that overflows")
 
 
 @torch.enable_grad()
@@ -209,14 +209,14 @@ def _conditioning(config: FlowConfig, level: Level) -> Check:
         condition,
         CONDITION,
         f"has a 1×1 convolution (step {at}) that stretches one direction {{}} times as much as another",
+        f"has a 1×1 convolution (step {at}) that has no inverse",
     )
 
 
-def _measured(name: str, level: Level, figure: float, bound: float, finding: str) -> Check:
-    """Return a check that holds where the figure is a number within its bound."""
+def _measured(name: str, level: Level, figure: float, bound: float, finding: str, otherwise: str) -> Check:
+    """Return a check that holds where the figure is finite and within its bound; ``otherwise`` if it is not finite."""
     finite = math.isfinite(figure)
-    shown = "no finite number" if not finite else factor(figure)
-    words = f"{finding.format(shown)} (at most {factor(bound)})"
+    words = f"{finding.format(factor(figure))} (at most {factor(bound)})" if finite else otherwise
     return Check(name, level.number, finite and figure <= bound, figure, bound, words)
 
 

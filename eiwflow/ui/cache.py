@@ -312,7 +312,8 @@ def _of_large_flow(look: Look, images: Images, name: str, choices: dict[str, Any
     """Return a measure of a large flow; meanwhile a line shows how far it is. Averages have seed 0."""
     from ..analysis.subjects import MEASURES
 
-    known = {need: _of_large_flow(look, images, need, {}) for need in MEASURES[name].needs}
+    shared = {choice: value for choice, value in choices.items() if choice == "other"}
+    known = {need: _of_large_flow(look, images, need, shared) for need in MEASURES[name].needs}
     look = replace(look, seed=0 if MEASURES[name].average else look.seed, known=known, keep=None)
     key, line = _key(look, images, name, choices), st.empty()
     try:

@@ -37,6 +37,7 @@ MAX_LEVELS = 6
 #: Stands in the URL for a choice that was not made.
 NOTHING = "none"
 SIDE_BAR = "side-bar"
+LARGE = "This flow is large: less is measured. The side bar says what."
 
 
 @dataclass(frozen=True, eq=False)
@@ -435,6 +436,8 @@ def _images(checkpoint: Checkpoint, box: DeltaGenerator, above: DeltaGenerator) 
         above.error(plain(error))
         raise _Stopped from error
     images = data_sets.few(images, config)
+    if checkpoints.is_large(config):
+        above.caption(LARGE)
     if images.note:
         box.caption(plain(images.note))
     if trained_on != name:
