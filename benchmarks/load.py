@@ -65,7 +65,7 @@ CHECKPOINTS = (
     "faces16-entropy-weighted",
 )
 IMAGES, LEVELS = 48, 2
-#: Seconds that a visitor looks at a page, and after which Streamlit forgets one who has left.
+#: Seconds that a visitor looks at a page, and after which the server has forgotten all who have left.
 LOOKS_S, FORGOTTEN_S = 1.0, 160.0
 PATIENCE_S = 120
 #: Seconds in which a server imports what it needs.

@@ -200,6 +200,13 @@ def clear() -> None:
     _of_study.clear()
 
 
+def forget() -> None:
+    """Forget what was measured, drawn from a flow or read."""
+    clear()
+    for kept in (samples, _record, _curve, _study):
+        kept.clear()
+
+
 def _kept(look: Look, images: Images, name: str, choices: dict[str, Any]) -> Any:  # noqa: ANN401
     if checkpoints.is_large(look.checkpoint.info.config):
         return _of_large_flow(look, images, name, choices)

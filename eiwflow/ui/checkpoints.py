@@ -161,6 +161,11 @@ def _open(path: Path, time: int, size: int) -> Checkpoint:
     return checkpoint
 
 
+def forget() -> None:
+    """Forget the flows that were opened."""
+    _open.clear()
+
+
 def _admit(checkpoint: Checkpoint) -> None:
     """Refuse a flow that is too costly to be looked at, by an estimate from its config and before any memory is taken.
 

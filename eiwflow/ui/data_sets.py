@@ -87,6 +87,11 @@ def images(name: str, shape: tuple[int, int, int], multiple: int) -> Images:
     return Images(name, reference, test, f"{note} {remark}".lstrip(), remade=True)
 
 
+def forget() -> None:
+    """Forget the images that were read."""
+    images.clear()
+
+
 @st.cache_data(max_entries=8, show_spinner=False)
 def floor(name: str, validation: bool, multiple: int = 1) -> float | None:
     """Return the floor of bits/dim of a bundled set's test part, or of what is held out; None where not known.

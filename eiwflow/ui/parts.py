@@ -179,6 +179,11 @@ def _drawn(content: bytes, _draw: Callable[[], go.Figure]) -> go.Figure:
     return _legible(_draw())
 
 
+def forget() -> None:
+    """Forget the figures that were drawn."""
+    _drawn.clear()
+
+
 def _legible(figure: go.Figure) -> go.Figure:
     """Return a figure in which no letter is smaller than :data:`LETTERS`, whatever Streamlit's theme says."""
     figure.update_layout(font_size=LETTERS, legend_font_size=LETTERS)

@@ -167,6 +167,11 @@ def _read_once(name: str, multiple: int, size: int, stamp: object) -> ImageData:
     return data.load(name, multiple=multiple, size=size, download=False)
 
 
+def forget() -> None:
+    """Forget the images that were read."""
+    _read_once.cache_clear()
+
+
 def _stamp(name: str) -> object:
     """Return what changes with a data set's file, or with any file in its folder."""
     path = data.registry.ASSETS / f"{name}.npz" if name in data.DATASETS else Path(os.path.expanduser(name))

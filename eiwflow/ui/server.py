@@ -20,8 +20,9 @@ import streamlit as st
 from . import checkpoints
 from .classroom import join
 
-#: Seconds between two times that freed memory is handed back.
-GIVE_BACK_S = 30.0
+#: Seconds between two times that freed memory is handed back, and without any visitor until measures are forgotten: a
+#: page that is loaded again, or a telephone that sleeps for a moment, finds them.
+GIVE_BACK_S, FORGET_S = 30.0, 120.0
 #: Name of malloc.h: how many heaps there may be.
 M_ARENA_MAX = -8
 
@@ -62,8 +63,33 @@ def engine() -> None:
 
 
 def _give_back_now_and_then() -> None:
-    """Hand freed memory back to the system: what pages need for a moment would else stay with the server for good."""
+    """Hand freed memory back to the system; when all visitors have left, forget what they looked at.
+
+    What pages need for a moment would else stay with the server for good.
+    """
     from ..training.memory import give_back_freed_memory
 
-    while give_back_freed_memory():
+    alone_s = 0.0
+    while True:
+        give_back_freed_memory()
         time.sleep(GIVE_BACK_S)
+        alone_s = alone_s + GIVE_BACK_S if nobody_is_here() else 0.0
+        if FORGET_S <= alone_s < FORGET_S + GIVE_BACK_S:  # once
+            forget()
+
+
+def nobody_is_here() -> bool:
+    """Return whether no browser has a page open."""
+    from streamlit.runtime import exists, get_instance
+    from streamlit.runtime.runtime import RuntimeState
+
+    return exists() and get_instance().state is RuntimeState.NO_SESSIONS_CONNECTED
+
+
+def forget() -> None:
+    """Forget flows, images, measures and figures: all can be made again. Uploads have a time of their own."""
+    from . import cache, data_sets, parts, recipes
+
+    for module in (cache, checkpoints, data_sets, parts, recipes):
+        module.forget()
+    gc.collect()

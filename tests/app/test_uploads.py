@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 import streamlit.runtime
+from streamlit.runtime.caching import cache_resource_api
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 
@@ -70,6 +71,17 @@ def test_the_end_of_a_session_frees_what_it_held(monkeypatch: pytest.MonkeyPatch
     shelf: Shelf[int] = Shelf("test", 2)
     shelf.keep("a", 1, "me")
     uploads._left("me")
+    assert not shelf
+
+
+def test_streamlit_says_when_a_session_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads, "GRACE_S", -1.0)
+    monkeypatch.setattr(cache_resource_api, "get_session_id_or_throw", lambda: "a session")
+    shelf: Shelf[int] = Shelf("test", 2)
+    shelf.keep("a", 1, uploads.visitor())
+    cache_resource_api.clear_session_cache("another")
+    assert [*shelf] == ["a"]
+    cache_resource_api.clear_session_cache("a session")
     assert not shelf
 
 

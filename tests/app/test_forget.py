@@ -1,0 +1,65 @@
+"""When nobody is here, the server forgets what it can make again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import plotly.graph_objects as go
+import pytest
+
+from eiwflow.ui import cache, checkpoints, data_sets, parts, recipes, server
+
+from ..studies import arms, write_study
+from .conftest import small_flow, write_checkpoint
+from .test_apart import look_at
+
+
+class Over(Exception):
+    """The time of a test is over."""
+
+
+def test_what_is_kept_for_all_visitors_is_forgotten_and_made_again(bundle: Path) -> None:
+    write_checkpoint(bundle / "one.safetensors")
+    study = write_study(bundle / "study.json", arms({"static-first/random": 3.9, "static-last/random": 4.1}))
+
+    look = look_at(small_flow())
+
+    def kept() -> list[object]:
+        return [
+            checkpoints.open_checkpoint(checkpoints.checkpoint_files()["one"]),
+            data_sets.images("photos32", (3, 32, 32), 4),
+            recipes._read_once("photos32", 4, 32, None),
+            cache.study(study),
+            parts.drawn(go.Figure),
+            cache._small(("a key",), look, "passage", {}),
+        ]
+
+    before = kept()
+    assert all(one is again for one, again in zip(before, kept(), strict=True))
+    server.forget()
+    assert all(one is not again for one, again in zip(before, kept(), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("somebody", "expected"),
+    [([], [120]), ([1, 2, 3], [210]), ([3, 7, 11, 15, 19], []), ([9], [120, 390])],
+    ids=["nobody", "at first", "always again", "for a moment"],
+)
+def test_it_forgets_once_when_nobody_has_been_here_for_a_while(
+    monkeypatch: pytest.MonkeyPatch, somebody: list[int], expected: list[int]
+) -> None:
+    seconds = 0.0
+    forgotten: list[float] = []
+
+    def sleep(s: float) -> None:
+        nonlocal seconds
+        seconds += s
+        if seconds > 570:
+            raise Over
+
+    monkeypatch.setattr(server.time, "sleep", sleep)
+    monkeypatch.setattr(server, "nobody_is_here", lambda: seconds / server.GIVE_BACK_S not in somebody)
+    monkeypatch.setattr(server, "forget", lambda: forgotten.append(seconds))
+    with pytest.raises(Over):
+        server._give_back_now_and_then()
+    assert forgotten == expected
