@@ -50,7 +50,7 @@ export const likely = {
   title: "Is a likely picture a real one?",
   keepsChoice: true,                                 // a vote is not about one picture
   notes: "A short bar is a likely picture: likely pictures need few bits. Let the class vote for the likeliest of the five, then look at the " +
-    "bars. Stumbling block: likely does not mean real. Grain cannot be predicted and costs bits in every picture; an even picture has none, " +
+    "bars. Stumbling block: likely does not mean real. Grain cannot be predicted and costs bits in every picture; an even or smooth picture has less, " +
     "so it may need fewer bits than the pictures that the flow was trained on.",
   more: { page: "likelihood" },
 
