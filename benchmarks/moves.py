@@ -3,7 +3,7 @@
 The app runs without a browser. With no file, the flow has the size of the published CIFAR-10 Glow (44 million
 parameters: K = 32, width 512, 3 levels), random but as tame as a trained one.
 
-    python benchmarks/moves.py [FILE.safetensors] [--steps 32] [--width 512] [--pages levels space]
+    python benchmarks/moves.py [FILE.safetensors] [--steps 32] [--width 512] [--pages levels space] [--moves image seed]
 
 """
 
@@ -151,12 +151,14 @@ def tame_flow(steps: int, width: int) -> MultiScaleFlow:
     return flow
 
 
-def measured(page: str, ck: str) -> Iterator[tuple[str, float]]:
-    """Yield every move of a page, the opening first, and its CPU seconds."""
+def measured(page: str, ck: str, only: list[str] | None) -> Iterator[tuple[str, float]]:
+    """Yield every move of a page, or those of these names, the opening first, and its CPU seconds."""
     at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=3600)
     at.query_params.update(ck=ck, data="photos32")
     at.switch_page(f"pages/{page}.py")
     for name, move in {"open": lambda at: None, **PAGES[page]}.items():
+        if only is not None and name not in ("open", *only):
+            continue
         started = cpu_seconds()
         move(at)
         at.run()
@@ -172,6 +174,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=32, help="of a level, where no file is given")
     parser.add_argument("--width", type=int, default=512, help="of its networks, where no file is given")
     parser.add_argument("--pages", nargs="+", default=list(PAGES), help="names of pages, or parts of them")
+    parser.add_argument("--moves", nargs="+", help="names of moves, where not all are made")
     options = parser.parse_args()
     torch.set_num_threads(1)
     logging.disable()  # Streamlit misses its server
@@ -185,7 +188,7 @@ def main() -> None:
             path.symlink_to(options.file.resolve())
         for page in PAGES:
             if any(asked in page for asked in options.pages):
-                for name, seconds in measured(page, "large"):
+                for name, seconds in measured(page, "large", options.moves):
                     print(f"{page:14}{name:22}{seconds:8.2f}", flush=True)
     peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     print(f"peak memory of one process: {peak / 2**20:.2f} GiB")

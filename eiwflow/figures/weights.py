@@ -119,7 +119,7 @@ def redundancy(weights: ChannelWeights, height: int = 300, limits: tuple[float, 
 def redundancy_limits(*shown: ChannelWeights) -> tuple[float, float]:
     """Return where an axis of redundancy ends: at bars, intervals and dots of these, and the words above bars."""
     values = np.concatenate([(*one.redundancy_interval, one.image.redundancy[0]) for one in shown], axis=None)
-    above = 0.08 if all(one.has_weights for one in shown) else 0.55
+    above = 0.08 if all(one.has_weights for one in shown) else 1.1
     low, high = min(0.0, float(values.min())), float(values.max())
     return low - 0.03 * (high - low), high + above * (high - low)
 
