@@ -12,6 +12,8 @@ from eiwflow.ui.rows import readable
 
 page = ui.begin("What happens to an image in a multi-scale flow?", "Levels")
 
+from eiwflow.analysis.levels import HEADINGS  # noqa: E402 (the title does not wait for torch)
+
 with ui.errors_as_sentences():
     way = cache.measure(page, "passage")
     ui.takeaway(words.cost(way))
@@ -45,7 +47,7 @@ with ui.errors_as_sentences():
     if (more := ui.more_evidence()).open:
         with more:
             rows = way.level_table(facts, average)
-            ui.table(readable(rows))
+            ui.table(readable(rows, HEADINGS))
             st.markdown(
                 "\n".join(f"- {sentence}" for sentence in (words.parts(way), *(words.level(level) for level in facts)))
             )

@@ -303,6 +303,15 @@ class Reconstruction:
         return int((self.image != self.restored).sum())
 
 
+#: Keys of the level table in files and in JSON, which stay, and the words that its headings have instead.
+HEADINGS = {
+    "numbers that leave": "values factored out",
+    "numbers that stay": "values passed on",
+    "J of what leaves": "redundancy factored out",
+    "J of what stays": "redundancy passed on",
+}
+
+
 @dataclass(frozen=True, eq=False)
 class Passage:
     """One image on its way through a flow.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,13 +17,6 @@ if TYPE_CHECKING:
 
 #: Words of a heading that are not written as in a file.
 SPELT = {"psnr": "PSNR", "db": "dB", "rms": "RMS", "kendall": "Kendall’s", "tau": "τ"}
-#: Keys of files and of JSON, which stay, and the words that a heading has instead.
-PHRASES = {
-    "numbers that leave": "values factored out",
-    "numbers that stay": "values passed on",
-    "J of what leaves": "redundancy factored out",
-    "J of what stays": "redundancy passed on",
-}
 
 
 def rows(page: Page) -> dict[str, Page]:
@@ -44,13 +38,13 @@ def rows(page: Page) -> dict[str, Page]:
     return found
 
 
-def readable(table: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return a table with headings that wrap, in the field's words and spelling."""
-    return [{_heading(name): value for name, value in row.items()} for row in table]
+def readable(table: list[dict[str, Any]], headings: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
+    """Return a table with headings that wrap, in the field's spelling; ``headings`` are words for parts of its keys."""
+    return [{_heading(name, headings or {}): value for name, value in row.items()} for row in table]
 
 
-def _heading(name: str) -> str:
-    for key, words in PHRASES.items():
+def _heading(name: str, headings: Mapping[str, str]) -> str:
+    for key, words in headings.items():
         name = name.replace(key, words)
     return " ".join(SPELT.get(word, word) for word in name.split("_"))
 

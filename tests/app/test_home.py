@@ -255,6 +255,12 @@ def test_files_are_offered_under_names_that_say_where_they_are_from(open_app: Op
     assert labels == {"Levels (CSV)", "Channels (CSV)", "Strip (PNG)"}
 
 
+def test_the_table_of_levels_is_headed_by_the_fields_words(open_app: Open) -> None:
+    shown = sentences(open_app())
+    assert "values factored out" in shown and "redundancy passed on, nats/pixel" in shown
+    assert "numbers that leave" not in shown and "J of what" not in shown
+
+
 def test_the_recipe_prints_the_average_that_the_page_shows(open_app: Open) -> None:
     at = open_app()
     command = at.code[0].value.splitlines()[1]
