@@ -286,17 +286,20 @@ class _LargeFlows:
     def start(self, key: tuple[Hashable, ...], job: _Job, look: Look, name: str, choices: dict[str, Any]) -> None:
         """Measure beside the scripts: a visitor's move does not lose the work.
 
-        Where strangers come, it is done in a child that ends with the tab: nobody leaves work behind.
+        Where strangers come, long work is done in a child that ends with the tab: nobody leaves it behind. To start
+        one takes longer than a move of most large flows.
         """
         from ..analysis import progress
         from ..analysis.subjects import MEASURES
 
-        session, strangers = apart.session(), bool(classroom.settings().mode)
+        average = MEASURES[name].average
+        session, long = apart.session(), average or checkpoints.is_slow(look.checkpoint.info.config)
+        in_child = long and bool(classroom.settings().mode)
 
         def work() -> None:
             progress.watch(job.progress)
             try:
-                if strangers:
+                if in_child:
                     result = apart.measure(look, name, choices, job.progress, session)
                 else:
                     result = look.measure(name, **choices)
@@ -307,7 +310,7 @@ class _LargeFlows:
                         self._jobs.pop(key, None)
                 job.result.set_exception(error)
 
-        self._lanes[MEASURES[name].average].submit(work)
+        self._lanes[average].submit(work)
 
 
 @st.cache_resource(show_spinner=False)

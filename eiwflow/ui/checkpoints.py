@@ -27,6 +27,8 @@ UPLOADS = 8
 MOST_LOOK_BYTES, MOST_LOOK_S = 2 * 2**30, 30.0
 #: A flow is large where one pass of the first test images takes longer, by an estimate.
 LARGE_S = 5.0
+#: Seconds of one image beyond which a move, too, is long work.
+SLOW_S = 0.5
 #: Of a large flow: images of an average; on Space pictures on the way, those with one level moving alone, and samples.
 FEW_IMAGES, FEW_FRAMES, FEW_ALONE, FEW_SAMPLES = 32, 7, 3, 4
 
@@ -194,3 +196,10 @@ def is_large(config: FlowConfig) -> bool:
     from ..training.cost import look
 
     return look(config, SURVEY_IMAGES)[1] > LARGE_S
+
+
+def is_slow(config: FlowConfig) -> bool:
+    """Return whether a flow is so large that one image takes long, by an estimate from its config."""
+    from ..training.cost import look
+
+    return look(config, 1)[1] > SLOW_S
