@@ -130,7 +130,7 @@ def test_a_server_that_is_told_to_end_takes_its_temporary_files_with_it(tmp_path
     shutil.copytree(ROOT / ".streamlit", script / ".streamlit")
     (script / "app.py").write_text(
         "import streamlit as st\n"
-        "from eiwflow.ui import protection, server\n"
+        "from eiwflow.ui import checkpoints, protection, server\n"
         "if __name__ != '__main__':\n"
         "    from eiwflow.files import write_atomically\n"
         "    from pathlib import Path\n"
