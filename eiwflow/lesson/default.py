@@ -63,6 +63,8 @@ def build(checkpoints: Path, studies: Path) -> bytes:
         if loaded is not None:
             same = before.get("usual") and before.get("parameters") == made.head[part]["parameters"]
             made.head[part]["usual"] = before["usual"] if same else of.usual_rank(loaded.flow, tests)
+    if fixed is not None:
+        made.head["lead"] = of.usual_lead(flow.flow, fixed.flow, tests)
     of.add_grain(made, images)
     made.head |= {
         "faces": True,

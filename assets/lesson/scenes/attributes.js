@@ -17,7 +17,7 @@ function twoOf(list) {
 export const attributes = {
   number: 9,
   short: "What a level holds",
-  title: "Each level holds other things.",
+  title: "Which level holds what?",
   notes: "Each row adds one attribute to the latents, in one level at a time: the mean of faces with it minus the mean of those without. The bar says how well " +
     "that level alone tells faces with the attribute from those without (AUROC). Stumbling block: to tell is not to draw. A level may give an attribute " +
     "away and still change few pixels; a small edit is therefore multiplied, as its row says.",
@@ -65,7 +65,7 @@ export const attributes = {
       const [a, b] = rows.map(({ one }) => ({ ...one, name: one.name.toLowerCase(), best: bestOf(one) + 1, value: one.readings[bestOf(one)].toFixed(2) }));
       const metric = b.metric === a.metric ? "" : `${b.metric} `;
       stage.say(`${a.name[0].toUpperCase()}${a.name.slice(1)} is clearest in level ${a.best} (${a.metric} ${a.value}), ${b.name} in level ${b.best} (${metric}${b.value}).`);
-      caption.textContent = [...new Set([a.metric, b.metric])].map((one) => one === "AUROC" ? "AUROC of one level alone: 0.5 is chance, 1 tells every pair apart." : "R²: 0 is chance, 1 is exact.").join(" ");
+      caption.textContent = [...new Set([a.metric, b.metric])].map((one) => one === "AUROC" ? "AUROC of one level alone, test pictures; empty bar: 0.5, chance; full: 1, tells every pair apart." : "R²: 0 is chance, 1 is exact.").join(" ");
     };
     const caption = el("p", { className: "caption" });
     const heads = ["", "before", ...flow.levels.map((level) => `edit in level ${level.number}`)].map((text) => el("span", { className: "head" }, text));

@@ -37,8 +37,8 @@ function shuffled(bytes, [height, width, channels]) {
 /** What the flow scores: a word for the link, a name, how it is made of the picture, and why it may need few bits. */
 const KINDS = [
   ["own", "this picture", (bytes) => bytes],
-  ["blurred", "blurred", blurred, "smooth pictures compress well"],
-  ["flat", "flat grey", (bytes) => bytes.slice().fill(Math.round(bytes.reduce((a, b) => a + b, 0) / bytes.length)), "even areas compress well"],
+  ["blurred", "blurred", blurred, "likely is not real"],
+  ["flat", "flat grey", (bytes) => bytes.slice().fill(Math.round(bytes.reduce((a, b) => a + b, 0) / bytes.length)), "likely is not real"],
   ["tiles", "shuffled", shuffled],
   ["noise", "pure noise", (bytes) => Uint8Array.from(uniforms(SEED, bytes.length), (u) => 256 * u)],
 ];
@@ -51,7 +51,7 @@ export const likely = {
   keepsChoice: true,                                 // a vote is not about one picture
   notes: "A short bar is a likely picture: likely pictures need few bits. Let the class vote for the likeliest of the five, then look at the " +
     "bars. Stumbling block: likely does not mean real. Grain cannot be predicted and costs bits in every picture; an even or smooth picture has less, " +
-    "so it may need fewer bits than the pictures that the flow was trained on.",
+    "so it may need fewer bits than the pictures that the flow was trained on. It need not: a blurred face has soft edges, which no face in training had.",
   more: { page: "likelihood" },
 
   build(stage) {

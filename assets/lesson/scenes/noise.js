@@ -108,7 +108,7 @@ export const noise = {
         const x = mixed(from % columns, to % columns, e), y = mixed(Math.floor(from / columns), Math.floor(to / columns), e);
         g.context.drawImage(channel, g.lx + x * side + 1, g.ty + y * side + 1, side - 2, side - 2);
       });
-      add(l ? 0.7 : 1.3, (g, f) => { drawNoise(g, l); slide(g, f); }, "The Shuffle sorts the channels: structure to the left, grain to the right.");
+      add(l ? 0.7 : 1.3, (g, f) => { drawNoise(g, l); slide(g, f); }, "The Shuffle orders the channels: the right half will leave.");
       add(l ? 0.7 : 1.1, (g, f) => {
         const side = map * g.u, e = ease(f);
         drawNoise(g, l);

@@ -38,10 +38,10 @@ export const predicting = {
     const draw = (part) => {
       const rest = b.map((v, i) => v - part * prediction[i]);
       left.forEach((canvas, c) => greyMap(rest, n, c, height, width, ofB.middle[c] - part * ofP.middle[c], spread[c], canvas));
-      said.textContent = part === 0 ? "other half" : part < 1 ? `other half − ${percent(part)} of the prediction` : "what is left; white or black: missed";
+      said.textContent = part === 0 ? "other half" : part < 1 ? `other half − ${percent(part)} of the prediction` : "other half − prediction; white or black: missed";
       stage.say(part === 0 ? "Slide: how much of the other half can be predicted?"
         : part === 1 && gone(best) > 0.005 && percent(gone(best)) !== percent(gone(1))
-          ? `It overshoots: 100 % removes ${signed(gone(1))} of the variance, ${percent(best)} removes ${percent(gone(best))}.`
+          ? `100 % removes ${signed(gone(1))} of this picture’s variance; ${percent(best)} removes ${percent(gone(best))}.`
           : `${percent(part)} of the prediction removes ${signed(gone(part))} of the other half’s variance.`);
     };
     const control = slider({ label: "Subtract", value: 0, text: (v) => `${Math.round(100 * v)} %`, onmove: (v) => { stop(); draw(v); stage.choose(v); } });

@@ -22,8 +22,8 @@ export const river = {
   number: 6,
   noPicture: true,
   short: "Fixed in advance",
-  title: "Fix the half in advance, and training must rebuild the order.",
-  titleOf: (stage) => gain(stage.pack.head.rivers?.[shownAt(stage)]) > 1 ? undefined : "Fix the half in advance: this training does not rebuild the order.",
+  title: "Fix a bad half, and training rebuilds the order.",
+  titleOf: (stage) => gain(stage.pack.head.rivers?.[shownAt(stage)]) > 1 ? undefined : "Fix the half: this training does not rebuild the order.",
   notes: "Here the flow passes on a half that was fixed in advance, whatever it holds. Play the training: lines are channels, the top is " +
     "structure. To do what the sorting flow does, training has to lift the blue lines above the dashed one. Read off how far it gets; then switch to " +
     "the other recording. Stumbling block: the letters start below chance, because the fixed half was chosen badly on purpose; the faces start at chance " +

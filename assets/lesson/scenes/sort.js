@@ -17,13 +17,14 @@ export function grainResponse(stage) {
 
 export const sorting = {
   number: 5,
-  short: "Sorted by structure",
-  title: "The flow sorts channels by structure.",
+  short: "Grain goes",
+  title: "The flow factors out the grain.",
   titleOf: ({ flow: { spec: { split } } }) => /^(shuffle|weighted|entropy)\b/.test(split) ? undefined
     : split === "released" ? "The flow sorts channels by its learned weights." : "This flow’s half was fixed in advance.",
   notes: "A bar is the spectral redundancy of a channel, the mean over test pictures: tall means structure, zero means white noise. Slide: the " +
     "cards go into the order that the flow uses, and the right part is factored out. Stumbling block: a few tall bars may stand on the right. The order is " +
-    "one for all pictures and was set before training, by the first batch; training then changed the channels. Grain is measured in each channel’s own spread.",
+    "one for all pictures and was measured once, on the first batch; training then changed the channels. By chance half of the grain would be factored out. " +
+    "Grain is measured in each channel’s own spread.",
   more: { page: "entropy", query: { level: "1" } },
 
   build(stage) {
@@ -90,12 +91,12 @@ export const sorting = {
       context.globalAlpha = 1;
     }, "The channels of level 1 with their spectral redundancy as bars");
     stage.host.append(el("p", { className: "caption" }, "Bar: spectral redundancy (nats per value), mean over test pictures. Order: one for all, " +
-      (stage.flow.spec.split === "released" ? "learned in training." : "set before training.")));
+      (stage.flow.spec.split === "released" ? "learned in training." : "measured once, on the first batch.")));
     const say = () => {
       if (t < 0.98) return stage.say(t < 0.02 ? "Tall bars mean structure. Slide: which channels does the flow pass on?" : "The flow’s order slides the cards into place …");
       share ??= (() => { const r = grainResponse(stage); return level.order.slice(kept).reduce((s, c) => s + r[c], 0) / r.reduce((a, b) => a + b, 0); })();
-      const most = [...red.keys()].sort((a, b) => red[b] - red[a]).slice(0, kept), there = most.filter((c) => to[c] < kept).length;
-      stage.say(`Passed on: ${there} of the ${kept} tallest bars. Factored out: ${percent(share)} of added grain.`);
+      const most = [...red.keys()].sort((a, b) => red[b] - red[a]).slice(0, kept), there = most.filter((c) => to[c] < kept).length, chance = +(kept * kept / n).toFixed(1);
+      stage.say(`Factored out: ${percent(share)} of grain. Passed on: ${there} of ${kept} tallest bars (chance ${chance}).`);
     };
     const move = (v) => { t = v; view.redraw(); say(); };
     const control = slider({ label: "Sort", value: 0, text: (v) => `${Math.round(100 * v)} %`, onmove: (v) => { stopMotion(); move(v); stage.choose(v); } });

@@ -1,5 +1,5 @@
 // Scene 4: which half of the channels would you throw away? Every answer is ranked among all halves.
-import { el, greyMap, number, ordinal, own, percent, pixels, word } from "../draw.js";
+import { el, greyMap, minus, number, ordinal, own, percent, pixels, word } from "../draw.js";
 import { bitsOf, choicesOf, normals, psnr, score, without } from "../flow.js";
 import { ownChoice, rankOf, scoreAll } from "../rank.js";
 
@@ -17,7 +17,8 @@ export const throwing = {
   notes: "Let the class vote on every card. The cards are channels of level 1, in mixed order. A thrown channel is replaced by its average " +
     "over pictures, and the picture is decoded at once. All halves are ranked by its PSNR, that is, by how close it stays to the original. Then show the " +
     "flow’s choice. Stumbling block: “Another flow, half fixed” shows other cards, of a flow that was trained with that half. Compare decibels there, " +
-    "not ranks: each flow has its own list of halves.",
+    "not ranks: each flow has its own list of halves. PSNR adds up squared errors, and is not what the eye judges. Scene 8 does better with the same half: " +
+    "there a prior predicts it from what is passed on.",
   more: { page: "latents", query: { level: "1" } },
   cannot: ({ flow }) => flow.levels[0].channels > 12 ? "Level 1 has more than twelve channels: too many halves to rank here." : null,
 
@@ -33,6 +34,7 @@ export const throwing = {
     };
     const mine = which(false), half = mine.level.gone, [noun, nouns] = 2 * half === mine.n ? ["half", "halves"] : ["choice", "choices"], total = choicesOf(mine.n, half).length;
     const fixedOne = stage.fixed?.levels[0].gone === half ? which(true) : null, ownDecibels = score(mine.flow, mine.features, mine.average, image.bytes, mine.own);
+    const lead = fixedOne && head.lead;
     let now = mine, thrown = 0, shown = "mine", stopScores = [];
     const count = (mask) => bitsOf(mask, now.n).reduce((a, b) => a + b, 0);
 
@@ -47,7 +49,7 @@ export const throwing = {
       el("div", { className: "table", style: `--rows:${Math.ceil(mine.n / 6) + Math.ceil(half / 6)}` }, whose, hand,
         el("div", { className: "bin-head" }, el("span", {}, el("b", {}, "Thrown away"), ", replaced by their average over pictures"), left), bin,
         el("div", { className: "score" }, el("figure", {}, small, el("figcaption", {}, "original")),
-          el("div", { className: "ranks" }, marks, strip, el("div", { className: "ends" }, el("span", {}, "1st: closest to the original (PSNR)"), el("span", {}, ordinal(total))))),
+          el("div", { className: "ranks" }, marks, strip, el("div", { className: "ends" }, el("span", {}, "1st: highest PSNR, closest to the original"), el("span", {}, ordinal(total))))),
         el("div", { className: "buttons" }, showFlow, showFixed, again))));
 
     const toggle = (channel, byKeyboard) => {
@@ -122,14 +124,15 @@ export const throwing = {
       pixels(shape[1], shape[0], (i) => c === 3 ? grey.subarray(3 * i, 3 * i + 3) : new Array(3).fill(grey[i]), big);
       const gone = count(thrown), more = half - gone, done = more === 0;
       whose.replaceChildren(...now === mine ? [el("b", {}, "This flow’s channels")] : [el("b", {}, "Another flow’s channels"),
-        `, trained with this ${noun}. On ours, trained with its own ${noun}, the test would be unfair.`]);
+        `, trained with this ${noun}${stage.fixed.spec.split === "variance-reversed" ? ", of least variance" : ""}. On ours the test would be unfair.`]);
       left.textContent = done ? "" : `${more} more`;
       showFlow.disabled = !done || shown === "flow";
       if (showFixed) showFixed.disabled = !done || shown === "fixed";
       stage.stage.dataset.left = more;
       const db = psnr(x, image.bytes);
       if (!done) stage.say(gone === 0 ? `These ${word(now.n)} channels hold the picture. Throw away the ${word(half)} it needs least.` : `This is what is left. ${cap(word(more))} more must go.`);
-      else if (shown === "fixed") stage.say(`Another flow, its ${noun} fixed, reaches ${db.toFixed(1)} dB PSNR; this flow’s choice ${ownDecibels.toFixed(1)} dB.`);
+      else if (shown === "fixed") stage.say(lead ? `Another flow, ${noun} fixed: ${db.toFixed(1)} dB; ours ${ownDecibels.toFixed(1)}. Median lead over ${lead.images} pictures: ${minus(lead.median.toFixed(1))} dB.`
+        : `Another flow, its ${noun} fixed, reaches ${db.toFixed(1)} dB PSNR; this flow’s choice ${ownDecibels.toFixed(1)} dB.`);
       else if (!now.scores) stage.say(`Ranking all ${number(total)} ${nouns} by PSNR: ${percent(now.part)} done.`);
       else {
         const rank = rankOf(now.scores, now.level, thrown), best = Math.max(...now.scores), usual = now.facts.usual;
@@ -139,9 +142,9 @@ export const throwing = {
         else stage.say(usual ? `The flow’s ${noun} ranks ${ordinal(rank)} here; its median over ${usual.images} pictures is ${ordinal(usual.median)}.${lucky}`
           : `The flow’s ${noun} ranks ${ordinal(rank)} of ${number(total)} for this picture.`);
       }
-      drawStrip(done);
+      drawStrip(done, db);
     };
-    const drawStrip = (done) => {
+    const drawStrip = (done, db) => {
       const sorted = now.scores && [...now.scores].sort((a, b) => b - a);
       marks.replaceChildren();
       pixels(total, 1, (i) => {
@@ -153,7 +156,7 @@ export const throwing = {
       if (!sorted || !done) return;
       const rank = rankOf(now.scores, now.level, thrown), at = 100 * (rank - 0.5) / total;
       const name = shown === "mine" ? "yours" : shown === "flow" ? "the flow’s" : "of its own list";
-      marks.append(el("span", { style: `left:${at}%`, className: at > 60 ? "end" : "" }, shown === "fixed" ? `${ordinal(rank)} ${name}` : `${name}: ${ordinal(rank)}`));
+      marks.append(el("span", { style: `left:${at}%`, className: at > 60 ? "end" : "" }, shown === "fixed" ? `${db.toFixed(1)} dB, ${ordinal(rank)} ${name}` : `${name}: ${db.toFixed(1)} dB, ${ordinal(rank)}`));
     };
     const rank = (one, then) => {
       stopScores.push(scoreAll({ pack: stage.bytes, which: one.name, flow: one.flow, features: one.features, average: one.average, bytes: image.bytes,

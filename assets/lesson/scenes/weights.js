@@ -1,5 +1,5 @@
 // Scene 7: grain is added to the picture, and the channel weights answer.
-import { choices, colours, el, minus, picture, slider, surface, word } from "../draw.js";
+import { choices, colours, el, minus, picture, slider, surface } from "../draw.js";
 import { normals } from "../flow.js";
 
 const FROM = 1, TO = 6, DRAWS = 2;
@@ -10,16 +10,16 @@ export const weighting = {
   number: 7,
   short: "Weights by picture",
   votes: GUESSES,
-  title: "Each picture weights its own channels.",
+  title: "Does grain change the channel weights?",
   keepsChoice: true,
-  notes: "The flow computes a weight ω for every channel from the picture. Ask: if the grain gets twice as loud, are the channels that hold it " +
-    "turned down to a half? Stumbling block: the bars stay short, and that is the result; the longest may be a channel that is passed on. " +
+  notes: "The flow computes a weight ω for every channel from the picture: a factor on the channel before it is split. Ask: if the grain gets twice as loud, are the channels that hold it " +
+    "turned down to a half? Stumbling block: the bars stay short, and that is the result; channels that are passed on fall as much. It is one picture; the page Weights averages over many. " +
     "Grain is the standard deviation of the noise; each bar averages two draws of it.",
   more: { page: "weights", query: { level: "1" } },
   cannot: ({ flow }) => flow.levels[0].weights ? null : "This flow weights no channels; the bundled one does.",
 
   build(stage) {
-    const { flow } = stage, level = flow.levels[0], n = level.channels, { kept, gone } = level, shape = stage.pack.head.shape;
+    const { flow } = stage, level = flow.levels[0], n = level.channels, { kept } = level, shape = stage.pack.head.shape;
     const { bytes, grain = 0 } = stage.images[stage.image], x = flow.dequantise(bytes), noise = Array.from({ length: DRAWS }, (_, k) => normals(77 + k, x.length));
     // The picture's own grain counts too, where it is known; independent grains add as squares.
     const loudness = (sigma) => Math.hypot(grain, sigma);
@@ -30,7 +30,7 @@ export const weighting = {
       return sum;
     };
     const mean = (w) => w.reduce((a, b) => a + b, 0) / w.length;
-    const share = (v) => Math.exp(v) - 1, inPercent = (v) => minus(Math.round(100 * v) || 0);
+    const share = (v) => Math.exp(v) - 1, inPercent = (v) => minus(Math.round(100 * v) || 0), fine = (v) => minus((100 * v).toFixed(Math.abs(v) < 0.0995 ? 1 : 0).replace(/^-(0\.0+)$/, "$1"));
     const full = (sigma) => Math.log(loudness(FROM) / loudness(sigma));
     const base = weightsAt(FROM);
     let sigma = FROM, now = base, voted = stage.choice !== "";
@@ -49,8 +49,8 @@ export const weighting = {
       write("passed on", split - 10, ink.size, "right");
       write("factored out", split + 10, ink.size);
       if (voted) {
-        write(`average ${inPercent(passed)} %`, split - 10, ink.size + line, "right");
-        write(`average ${inPercent(gone_)} %`, split + 10, ink.size + line);
+        write(`average ${fine(passed)} %`, split - 10, ink.size + line, "right");
+        write(`average ${fine(gone_)} %`, split + 10, ink.size + line);
       }
       for (let j = 0; j < n; j++) {
         const h = Math.min(zero - top - line, Math.max(-(foot - zero), change(j) * scale)), text = inPercent(change(j));
@@ -68,7 +68,7 @@ export const weighting = {
       context.lineTo(split, foot);
       context.stroke();
       context.fillStyle = ink.quiet;
-      write("change of each channel’s weight, %", 0, height - 6);
+      write(`change of each weight, % of that at +${FROM.toFixed(1)}`, 0, height - 6);
       if (!voted || sigma === FROM) return;
       const far = zero - share(full(sigma)) * scale; // where a weight would be that undoes the grain
       context.setLineDash([6, 5]);
@@ -85,9 +85,9 @@ export const weighting = {
       if (!voted) return stage.say("Add grain: by how much does the flow turn its channels down?");
       now = weightsAt(sigma);
       view.redraw();
-      const [, average] = averages(), percent = (v) => Math.abs(Math.round(100 * v));
+      const [, average] = averages();
       stage.say(sigma === FROM ? "Slide to add grain; the weights answer at once."
-        : `Grain ×${(loudness(sigma) / loudness(FROM)).toFixed(1)} turns ${word(gone)} factored-out channels ${average > 0 ? "up" : "down"} by ${percent(average)} %; ${percent(share(full(sigma)))} % would undo it.`);
+        : `Grain ×${(loudness(sigma) / loudness(FROM)).toFixed(1)} turns factored-out channels ${average > 0 ? "up" : "down"} by ${fine(Math.abs(average))} % on average; ${inPercent(-share(full(sigma)))} % undoes it.`);
     };
     const control = slider({ label: "Added grain", min: FROM, max: TO, step: 0.1, value: FROM, text: (v) => `+${v.toFixed(1)}`, onmove: (v) => { sigma = v; draw(); } });
     const vote = choices("Your guess", GUESSES, (key) => {

@@ -1,7 +1,7 @@
 // Scene 11: the lead of the adaptive split against the training budget, over all bundled studies.
 import { choices, colours, el, minus, number, surface } from "../draw.js";
 
-const LEADS = [["large", "large"], ["small", "small"], ["gone", "gone"]];
+const LEADS = [["ahead", "ahead"], ["unclear", "no clear difference"], ["behind", "behind"]];
 
 export const worth = {
   number: 11,
@@ -10,9 +10,9 @@ export const worth = {
   votes: LEADS,
   title: "Is the adaptive split worth it?",
   keepsChoice: true,
-  notes: "Vote first. Each dot is a study: the split by entropy against its strongest rival that does not look at entropy, seed by seed. " +
-    "Above the line the adaptive split needs fewer bits per value. A dot has a colour where the study claims a difference, all its comparisons taken together. " +
-    "To the right training was longest.",
+  notes: "Vote first. The adaptive split orders channels by entropy. Each dot is a study: that split against its strongest rival that does not look " +
+    "at entropy, seed by seed; above the line it needs fewer bits per value. Studies of one budget stand side by side. Stumbling block: an interval that " +
+    "excludes zero may be grey, since a claim counts only after all comparisons of its study are corrected together. The longest training here is short.",
   more: { page: "compare" },
   cannot: ({ pack }) => pack.head.studies?.length ? null : "There are no studies here.",
 
@@ -26,7 +26,7 @@ export const worth = {
       const ink = colours(stage.stage), left = 70, right = 20, top = 40, bottom = 34;
       const from = Math.log(budgets[0]) - 0.45, to = Math.log(budgets.at(-1)) + 0.45, span = high - low || 1;
       const x = (b) => left + (width - left - right) * (Math.log(b) - from) / (to - from), y = (v) => top + (height - top - bottom) * (high + 0.06 * span - v) / (1.12 * span);
-      context.font = `${width < 500 ? 16 : 18}px ${ink.sans}`;
+      context.font = `${ink.size}px ${ink.sans}`;
       context.fillStyle = ink.quiet;
       context.strokeStyle = ink.ink;
       context.lineWidth = 2;
@@ -42,7 +42,7 @@ export const worth = {
       for (const budget of new Set(budgets)) if (end - x(budget) > (width < 500 ? 100 : 160)) context.fillText(number(budget), x(budget), height - 6);
       context.fillText(`${number(budgets.at(-1))} ${width < 500 ? "images" : "training images seen"}`, end, height - 6);
       context.textAlign = "left";
-      context.fillText(width < 500 ? "lead in bits/dim, 95 % interval" : "lead over the strongest rival, bits/dim (95 % interval)", left, 20);
+      context.fillText(width < 500 ? "lead in bits/dim, 95 % interval" : "lead of the split by entropy over its strongest rival, bits/dim (95 % interval)", left, 20);
       if (!voted) return;
       const most = Math.max(...budgets.map((b) => budgets.filter((other) => other === b).length)), named = width > 900 && 96 * most < 0.45 * width, apart = named ? 96 : Math.min(22, width / 60);          // studies of one budget stand side by side
       for (const one of studies) {
@@ -62,15 +62,15 @@ export const worth = {
     }, "The lead of the adaptive split in every study, against the training budget");
     const draw = () => {
       view.redraw();
-      if (!voted) return stage.say("Vote: is the lead large, small, or gone after long training?");
-      const longest = studies.filter((s) => s.budget === budgets.at(-1)).map((s) => s.lead);
-      const [doing, sign] = Math.max(...longest) > 0 ? ["ahead", 1] : ["behind", -1];
-      const bits = (v) => minus(v.toFixed(3).replace(/^-(0\.0+)$/, "$1")), [least, most] = [Math.min, Math.max].map((end) => bits(end(...longest.map((v) => sign * v))));
+      if (!voted) return stage.say("Vote: after the longest training, is the split by entropy ahead?");
+      const longest = studies.filter((s) => s.budget === budgets.at(-1));
+      const claims = new Set(longest.map((s) => s.claim)), verdict = claims.size > 1 ? "mixed" : { better: "ahead", worse: "behind" }[[...claims][0]] ?? "no clear difference";
+      const bits = (v) => minus(v.toFixed(3).replace(/^-(0\.0+)$/, "$1")), [least, most] = [Math.min, Math.max].map((end) => bits(end(...longest.map((s) => s.lead))));
       const [ahead, behind] = ["better", "worse"].map((claim) => studies.filter((s) => s.claim === claim).length);
-      stage.say(`Longest training: ${doing} by ${least === most ? most : `${least} to ${most}`} bits/dim; of ${studies.length} studies ${ahead} clearly ahead${behind ? `, ${behind} behind` : ""}.`);
+      stage.say(`Longest training: ${verdict} (${least === most ? most : `${least} to ${most}`}). Of ${studies.length} studies, ${ahead} clearly ahead${behind ? `, ${behind} behind` : ""}.`);
     };
     const vote = choices("Your vote", LEADS, (key) => { voted = true; stage.choose(key); draw(); }, stage.choice);
-    stage.host.append(vote.row);
+    stage.host.append(el("p", { className: "caption" }, "Blue: clearly ahead. Orange: clearly behind. Grey: unclear, all comparisons of the study counted."), vote.row);
     draw();
     return { stop: () => view.stop() };
   },
