@@ -38,6 +38,8 @@ from .record import LevelRecord, TrainingRecord
 MEASURES = ("marginal", "negentropy", "redundancy", "rate")
 #: What each would be of N(0, I).
 OF_NOISE = {"marginal": GAUSSIAN_ENTROPY, "negentropy": 0.0, "redundancy": 0.0, "rate": GAUSSIAN_ENTROPY}
+#: All channels.
+EVERY = slice(None)
 ESTIMATORS = {
     "marginal": "scipy.stats.differential_entropy",
     "negentropy": "scipy.stats.differential_entropy",
@@ -67,7 +69,7 @@ class Channels:
     values: np.ndarray
     resampled: np.ndarray
 
-    def mean(self, measure: str, places: Sequence[int] | slice = slice(None)) -> Estimate:
+    def mean(self, measure: str, places: Sequence[int] | slice = EVERY) -> Estimate:
         """Return the mean of a measure over the channels at these places."""
         return self._estimate(measure, lambda rows: rows[..., places].mean(axis=-1))
 
