@@ -92,15 +92,15 @@ def cells(rows: Table) -> list[dict[str, str]]:
 def test_a_page_s_tables_are_what_its_recipe_prints_and_its_files_hold(
     page: str, run: RunDirectory, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    tables: dict[str, Table] = {}
+    saved: dict[str, Table] = {}
     exported: dict[str, Table] = {}
     files: dict[str, Callable[[], bytes]] = {}
     exports, button = ui.exports, st.download_button
 
-    def take_tables(page: ui.Page, tables_of_page: dict[str, Table], pictures: dict[str, Callable[[], bytes]]) -> None:
-        exported.update(tables_of_page)
-        tables.update({page.file_name(what, "csv"): rows for what, rows in tables_of_page.items()})
-        exports(page, tables_of_page, pictures)
+    def take_tables(page: ui.Page, tables: dict[str, Table], pictures: dict[str, Callable[[], bytes]]) -> None:
+        exported.update(tables)
+        saved.update({page.file_name(what, "csv"): rows for what, rows in tables.items()})
+        exports(page, tables, pictures)
 
     def take_file(label: str, data: Callable[[], bytes], file_name: str, *rest: Any, **more: Any) -> bool:
         files[file_name] = data
@@ -119,7 +119,7 @@ def test_a_page_s_tables_are_what_its_recipe_prints_and_its_files_hold(
             printed += tables_in(json.loads(capsys.readouterr().out))
     missing = [name for name, rows in exported.items() if not printed_somewhere(rows, printed)]
     assert not missing
-    check_files(page, run, files, tables)
+    check_files(page, run, files, saved)
 
 
 def check_files(page: str, run: RunDirectory, files: dict[str, Callable[[], bytes]], tables: dict[str, Table]) -> None:
