@@ -24,7 +24,7 @@ from tests.training.tiny import planes, tiny_data, tiny_flow, tiny_info
 @pytest.fixture
 def alone(monkeypatch):
     """Leave out the bundled data sets, which take seconds to load."""
-    monkeypatch.setattr(likelihood, "others", lambda name, shape: [])
+    monkeypatch.setattr(likelihood, "others", lambda name, shape, most=None: [])
 
 
 def measured(flow=None, count=32, sources=None, **fields):

@@ -163,7 +163,7 @@ def test_the_page_shows_what_the_report_says(two: Path) -> None:
     assert words.halved(latents.treat_image(flow, test[5:6], latents.halvings(3), 3)) in sentences(at)
     known = None if images.sources is None else images.sources[: latents.SURVEY_IMAGES]
     assert words.left(latents.compare({"one": surveyed}, known)) in sentences(at)
-    assert words.norms(latents.norms(flow, test[5:6], surveyed, 3)) in sentences(at)
+    assert words.norms(latents.norms(latents.encode(flow, test[5:6], 3)[1], surveyed)) in sentences(at)
     assert at.code[0].value == (
         "python -m eiwflow analyse photos32-one --what latents --data photos32 --image 5 --seed 3 --json "
         "--vs photos32-two"
