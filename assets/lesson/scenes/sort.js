@@ -90,7 +90,7 @@ export const sorting = {
       name("factored out", ink.warm, small ? left : width, rows - 1);
       context.globalAlpha = 1;
     }, "The channels of level 1 with their spectral redundancy as bars");
-    stage.host.append(el("p", { className: "caption" }, "Bar: spectral redundancy (nats per value), mean over test pictures. Order: one for all, " +
+    stage.host.append(el("p", { className: "caption" }, "Bar: spectral redundancy (nats per value), mean over test pictures. Order: " +
       (stage.flow.spec.split === "released" ? "learned in training." : "measured once, on the first batch.")));
     const say = () => {
       if (t < 0.98) return stage.say(t < 0.02 ? "Tall bars mean structure. Slide: which channels does the flow pass on?" : "The flow’s order slides the cards into place …");
