@@ -385,7 +385,8 @@ def test_shares_may_run_at_the_same_time_and_be_killed(tmp_path, data):
     one.communicate(timeout=60)
     said = two.communicate(timeout=200)[1]
     assert two.returncode == 0, said
-    assert run_main(*words[3:], "--shard", "1/2")[0] == 0
+    code, *printed = run_main(*words[3:], "--shard", "1/2")
+    assert code == 0, printed
     assert read_study(out).is_done
 
 
