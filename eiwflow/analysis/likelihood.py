@@ -24,7 +24,18 @@ from typing import Any, BinaryIO
 import numpy as np
 import torch
 
-from ..data import DATASETS, DataError, ImageData, as_picture, fixed_crops, from_picture, load, resized, to_tensor
+from ..data import (
+    DATASETS,
+    DataError,
+    ImageData,
+    as_picture,
+    fixed_crops,
+    from_picture,
+    load,
+    load_test,
+    resized,
+    to_tensor,
+)
 from ..data.folder import picture_names
 from ..data.registry import ASSETS
 from ..flow import MultiScaleFlow, NonFiniteError
@@ -308,7 +319,7 @@ def fitted(images: np.ndarray, shape: tuple[int, int, int]) -> tuple[np.ndarray,
 def others(own_name: str, shape: tuple[int, int, int], most: int | None = None) -> list[Group]:
     """Return the test images of all other data sets that are bundled, as a flow of this shape takes them."""
     names = [name for name in DATASETS if name != own_name and (ASSETS / f"{name}.npz").is_file()]
-    return [_of_data_set(load(name, download=False), shape, most) for name in names]
+    return [_of_data_set(load_test(name), shape, most) for name in names]
 
 
 def also(path: str, shape: tuple[int, int, int], most: int | None = None) -> Group:

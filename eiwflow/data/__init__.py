@@ -4,7 +4,7 @@ from .crops import corner_crops, fixed_crops, random_crops, to_tensor
 from .holdout import hold_out
 from .images import DataError, Factor, ImageData
 from .picture import as_picture, from_picture, png_file, resized
-from .registry import DATASETS, flips, load
+from .registry import DATASETS, flips, load, load_test
 
 __all__ = [
     "DATASETS",
@@ -18,6 +18,7 @@ __all__ = [
     "from_picture",
     "hold_out",
     "load",
+    "load_test",
     "png_file",
     "random_crops",
     "resized",

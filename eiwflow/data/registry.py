@@ -95,6 +95,13 @@ def flips(name_or_path: str) -> bool:
     return name_or_path not in DATASETS or DATASETS[name_or_path].flips
 
 
+def load_test(name: str) -> ImageData:
+    """Return a bundled data set for its test part; the training part may be empty, where it takes long to make."""
+    if name == "letters32":
+        return drawn.letters32_test(_bundled_file(name).parent)
+    return load(name, download=False)
+
+
 def load(
     name_or_path: str | os.PathLike[str] = "photos32",
     *,

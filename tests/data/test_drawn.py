@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from eiwflow.data import ImageData, drawn, hold_out, load
+from eiwflow.data import ImageData, drawn, hold_out, load, load_test
 from eiwflow.data.camera import camera_factors, grain_entropy, photograph
 from eiwflow.data.registry import ASSETS
 from eiwflow.flow import ConfigError
@@ -57,6 +57,13 @@ def test_faces_are_the_same_when_photographed_again() -> None:
     drawn.faces16.cache_clear()
     again = load("faces16")
     assert again is not first and (again.train == first.train).all() and (again.test == first.test).all()
+
+
+@pytest.mark.parametrize("name", ["photos32", "faces16", "letters32"])
+def test_a_test_part_alone_is_that_of_the_whole(name: str) -> None:
+    whole, alone = load(name), load_test(name)
+    assert np.array_equal(alone.test, whole.test)
+    assert all(np.array_equal(alone.factors[key].test, factor.test) for key, factor in whole.factors.items())
 
 
 def test_the_stored_test_letters_are_those_that_the_masks_give() -> None:
