@@ -148,7 +148,7 @@ OURS_IN_PROSE = OURS | {
     "here", "trains", "len(waiting)", "limits.minutes", "number", "number + 1", "_what(ticket)",
     "texts.text('about')", "group", "WHAT", "words", "name", "' and '.join(took)", "device",
     "_title(preset, known)", "_title(preset, timings)", "runs", "about", "sentence[:1].upper()", "sentence[1:]",
-    "texts.how_to_read(page_name)", "glossary.markdown()", "instead", "short",
+    "texts.how_to_read(page_name)", "glossary.markdown()", "instead", "short", "LARGE", "OF_LARGE",
 }  # fmt: skip
 
 
