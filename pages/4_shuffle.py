@@ -17,7 +17,8 @@ page = ui.begin("What does the permutation move, and when?", "Shuffle", level=Tr
 
 from eiwflow.analysis.words import shuffle as words  # noqa: E402 (the title does not wait for torch)
 
-RULES = {"first": "the first", "last": "the last", "random": "random ones", "entropy": "the least redundant"}
+#: Links hold these words, so they stay, also where it is not a half that is factored out.
+RULES = {"first": "first half", "last": "last half", "random": "random half", "entropy": "least redundancy"}
 takeaway, slider = st.container(), scrubber.stays_in_view()
 
 

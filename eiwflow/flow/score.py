@@ -39,8 +39,8 @@ def images_at_once(config: FlowConfig, most: int = 64) -> int:
 
     >>> images_at_once(FlowConfig(shape=(3, 32, 32)))
     64
-    >>> images_at_once(FlowConfig(shape=(3, 256, 256), width=256))
-    3
+    >>> images_at_once(FlowConfig(shape=(3, 128, 128), width=256))
+    6
 
     """
     return max(1, min(most, ACTIVATION_BYTES // activation_bytes(config), BATCH_WORK // work(config)))

@@ -83,7 +83,7 @@ def nobody_is_here() -> bool:
     from streamlit.runtime import exists, get_instance
     from streamlit.runtime.runtime import RuntimeState
 
-    return exists() and get_instance().state is RuntimeState.NO_SESSIONS_CONNECTED
+    return exists() and getattr(get_instance(), "state", None) is RuntimeState.NO_SESSIONS_CONNECTED
 
 
 def forget() -> None:

@@ -78,7 +78,7 @@ def test_every_control_is_reached_and_worked_by_keys(look: Visit) -> None:
 
     main.locator("summary", has_text="Why not simply the first channels").focus()
     page.keyboard.press("Enter")
-    main.get_by_role("radio", name="the last").focus()
+    main.get_by_role("radio", name="last half").focus()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Space")
     page.wait_for_url("**rule=random+half**")
