@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .camera import CHUNK, camera_factors, photograph
+from .camera import camera_factors, photograph
 from .images import Factor, ImageData
 from .mosaic import read_arrays, write_arrays
 
@@ -16,7 +17,7 @@ FACES_SEED, TRAIN_LETTERS_SEED, TEST_LETTERS_SEED = 16, 32, 64
 TEST_FACES, TRAIN_LETTERS, TEST_LETTERS = 1000, 20_000, 1000
 MAX_FACE_GRAIN, MAX_LETTER_GRAIN = 4.0, 6.0
 LETTER_SIDE, CANVAS = 32, 64
-#: Letters that are drawn at once, to save memory; the result does not depend on it.
+#: Pictures that are drawn at once, to save memory; the result does not depend on it.
 DRAWN_AT_ONCE = 500
 #: Degrees, times, and pixels of the canvas.
 MAX_ROTATION, SIZES, MAX_SHIFT = 8.0, (0.9, 1.15), 2.2
@@ -33,11 +34,7 @@ def faces16(folder: Path) -> ImageData:
     flat = attributes.pop("image")
     rng = np.random.default_rng(FACES_SEED)
     factors = {**attributes, **camera_factors(len(flat), MAX_FACE_GRAIN, rng)}
-    images = np.empty_like(flat)
-    for start in range(0, len(flat), CHUNK):  # all at once would take 43 MB as float32
-        of = slice(start, start + CHUNK)
-        part = {name: values[of] for name, values in factors.items()}
-        images[of] = photograph(8 + np.float32(0.92) * flat[of], part, rng)
+    images = _photographed(flat.shape, lambda of: 8 + np.float32(0.92) * flat[of], factors, rng)
     train, test = slice(None, -TEST_FACES), slice(-TEST_FACES, None)
     parts = {name: Factor(values[train], values[test]) for name, values in factors.items()}
     return _unwritable(ImageData("faces16", images[train], images[test], factors=parts))
@@ -111,13 +108,26 @@ def render_letters(folder: Path, part: str) -> tuple[np.ndarray, dict[str, np.nd
         "shift": shift,
         **camera_factors(count, MAX_LETTER_GRAIN, rng),
     }
-    images = np.empty((count, LETTER_SIDE, LETTER_SIDE, 3), np.uint8)
-    for start in range(0, count, DRAWN_AT_ONCE):  # all at once would take half a gigabyte
-        of = slice(start, start + DRAWN_AT_ONCE)
+
+    def drawn_part(of: slice) -> np.ndarray:
         coverage = _coverage(masks, chosen[of], rotation[of], size[of], shift[of])[..., None]
-        pictures = paper[of, None, None] + coverage * (ink - paper)[of, None, None]
-        images[of] = photograph(pictures, {name: values[of] for name, values in factors.items()}, rng)
-    return images, factors
+        return paper[of, None, None] + coverage * (ink - paper)[of, None, None]
+
+    return _photographed((count, LETTER_SIDE, LETTER_SIDE, 3), drawn_part, factors, rng), factors
+
+
+def _photographed(
+    shape: tuple[int, ...],
+    draw: Callable[[slice], np.ndarray],
+    factors: Mapping[str, np.ndarray],
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Return images (N, H, W, 3) uint8, drawn and photographed in parts: letters at once would take half a gigabyte."""
+    images = np.empty(shape, np.uint8)
+    for start in range(0, len(images), DRAWN_AT_ONCE):
+        of = slice(start, start + DRAWN_AT_ONCE)
+        images[of] = photograph(draw(of), {name: values[of] for name, values in factors.items()}, rng)
+    return images
 
 
 def _colours(ranges: tuple[tuple[float, float], ...], count: int, rng: np.random.Generator) -> np.ndarray:

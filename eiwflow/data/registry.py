@@ -25,12 +25,14 @@ class DataSet(NamedTuple):
         load: returns it, given whether it may be downloaded.
         description: in one or two sentences.
         flips: whether a mirrored image is still one of the set.
+        load_test: returns it with an empty training part, where that takes long to make; None elsewhere.
 
     """
 
     load: Callable[[bool], ImageData]
     description: str
     flips: bool = True
+    load_test: Callable[[], ImageData] | None = None
 
 
 def _bundled_file(name: str) -> Path:
@@ -69,6 +71,7 @@ DATASETS: dict[str, DataSet] = {
         _letters32,
         "21,000 capital letters, 32×32, in two inks, changing light and grain; the test part has other typefaces.",
         flips=False,
+        load_test=lambda: drawn.letters32_test(_bundled_file("letters32").parent),
     ),
     "cifar10": DataSet(
         torchvision_sets.cifar10,
@@ -97,9 +100,8 @@ def flips(name_or_path: str) -> bool:
 
 def load_test(name: str) -> ImageData:
     """Return a bundled data set for its test part; the training part may be empty, where it takes long to make."""
-    if name == "letters32":
-        return drawn.letters32_test(_bundled_file(name).parent)
-    return load(name, download=False)
+    of_test = DATASETS[name].load_test
+    return load(name, download=False) if of_test is None else of_test()
 
 
 def load(
