@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from ..flow import FlowConfig, MultiScaleFlow, NonFiniteError
+from ..flow.bijection import round_trip_error
 from ..flow.level import Level
-from .exactness import errors
 from .levels import dequantised
 
 #: The parts of a level that have parameters, in forward order.
@@ -214,7 +214,7 @@ def inversion(flow: MultiScaleFlow, images: Tensor, batch: int = 32) -> Inversio
     of_levels: list[list[LevelInversion]] = [[] for _ in flow.levels]
     whole = []
     for x in dequantised(flow, shown, batch=batch):
-        whole.append(errors(flow.decode(flow.encode(x)), x))
+        whole.append(round_trip_error(flow.decode(flow.encode(x)), x)[1:])
         kept: Tensor | None = x
         for level, seen in zip(flow.levels, of_levels, strict=True):
             assert kept is not None  # only the last level keeps nothing
@@ -228,7 +228,7 @@ def inversion(flow: MultiScaleFlow, images: Tensor, batch: int = 32) -> Inversio
 @torch.no_grad()
 def level_inversion(level: Level, given: Tensor, kept: Tensor | None, noise: Tensor) -> LevelInversion:
     """Return what a level's inverse makes of (kept, ε), which its forward gave for ``given`` (N, C/4, 2H, 2W)."""
-    max_abs, relative = errors(level.inverse(kept, noise), given)
+    _, max_abs, relative = round_trip_error(level.inverse(kept, noise), given)
     x, _ = level.squeeze(given)
     scales = []
     for step in level.steps:

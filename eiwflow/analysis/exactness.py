@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ..flow import MultiScaleFlow, dequantise
-from ..flow.bijection import generator_for
+from ..flow.bijection import generator_for, round_trip_error
 from ..flow.multiscale import Trace
 from ..flow.score import images_at_once
 
@@ -22,12 +23,6 @@ from ..flow.score import images_at_once
 BOUND = 5e-4
 #: Spacing of the float32 numbers near 1: half of it is what one rounding changes.
 EPSILON = float(torch.finfo(torch.float32).eps)
-
-
-def errors(back: Tensor, x: Tensor) -> tuple[float, float]:
-    """Return the largest difference of two batches, and the largest norm of an image's relative to that of x."""
-    difference = (back - x).flatten(1)
-    return float(difference.abs().max()), float((difference.norm(dim=1) / x.flatten(1).norm(dim=1)).max())
 
 
 @torch.no_grad()
@@ -42,14 +37,14 @@ def exactness(
         there = flow.trace(x)
         back = flow.decode(there.latents)
         again = flow.trace(back)
-        round_trips.append((back - x).abs().max())
+        round_trips.append(round_trip_error(back, x).max_abs)
         pairs = zip(there.levels, again.levels, strict=True)
         difference = torch.stack([a.log_det.double() - b.log_det.double() for a, b in pairs]).sum(dim=0)
-        gaps.append(difference.abs().max() / flow.config.dimensions)
+        gaps.append(float(difference.abs().max()) / flow.config.dimensions)
         if progress is not None:
             progress(len(part))
-    # Python's max passes over NaN, torch's does not.
-    return torch.stack(round_trips).max().item(), torch.stack(gaps).max().item()
+    # Python's max passes over NaN, numpy's does not.
+    return float(np.max(round_trips)), float(np.max(gaps))
 
 
 @torch.no_grad()
@@ -72,7 +67,7 @@ def unsound_level(flow: MultiScaleFlow, trace: Trace, max_abs: float) -> int | N
     before, worst, at = EPSILON, 0.0, len(flow.levels)
     for level, seen in zip(reversed(flow.levels), reversed(trace.levels), strict=True):
         back = level.inverse(back, seen.noise)
-        error = float((back - seen.input).double().norm() / seen.input.double().norm().clamp_min(EPSILON))
+        error = round_trip_error(back, seen.input).relative
         growth = error / max(before, EPSILON) if math.isfinite(error) else math.inf
         if growth > worst:
             worst, at = growth, level.number

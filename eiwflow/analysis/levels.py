@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ..flow import MultiScaleFlow, dequantise, to_bits_per_dim
+from ..flow.bijection import round_trip_error
 from ..flow.information import redundancy
 from ..flow.multiscale import LevelTrace, Trace, finite
 from ..flow.score import images_at_once
@@ -399,15 +400,15 @@ def _maps(level: LevelTrace, fit: KeptFit) -> np.ndarray:
 
 def _reconstruct(flow: MultiScaleFlow, trace: Trace, image: Tensor) -> Reconstruction:
     restored = flow.decode(flow.encode(trace.x))
-    error = (restored - trace.x)[0].abs().amax(dim=0).double().numpy()
+    error = round_trip_error(restored, trace.x)
     # Compared before dequantisation: its noise may stand at a byte's edge, where rounding alone would lose the byte.
     grey_levels = (256 * (restored - trace.x)).nan_to_num().clamp(-255, 255).round()
     bytes_back = (image + grey_levels).clamp(0, 255).to(torch.uint8)
     return Reconstruction(
         image=to_pixels(image)[0],
         restored=to_pixels(bytes_back)[0],
-        error=error,
-        at_fault=unsound_level(flow, trace, float(error.max())),
+        error=error.pixels[0].numpy(),
+        at_fault=unsound_level(flow, trace, error.max_abs),
     )
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from ..flow import Latents, MultiScaleFlow, quantise
+from ..flow.bijection import round_trip_error
 from .latents import decode_all, encode, norms_of, typical_norms
 from .levels import to_pixels
 
@@ -295,13 +296,9 @@ def interpolate(
         together=to_pixels(quantise(together, flow.config.bits)),
         alone=np.stack([to_pixels(quantise(row, flow.config.bits)) for row in alone]),
         norms=norm_paths(of_a, of_b),
-        end_errors=(_largest(together[0] - x[0]), _largest(together[-1] - x[1])),
+        end_errors=(round_trip_error(together[:1], x[:1]).max_abs, round_trip_error(together[-1:], x[1:]).max_abs),
         moved=(far_ends - x[0]).double().square().mean(dim=(1, 2, 3)).sqrt().numpy(),
     )
-
-
-def _largest(difference: Tensor) -> float:
-    return float(difference.abs().max())
 
 
 # ---------------------------------------------------------------------- draws

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar, overload
 
 import torch
 from torch import Tensor, nn
@@ -101,6 +101,35 @@ class Bijection(nn.Module):
             raise ShapeError(
                 f"{type(self).__name__} was given the shape {tuple(x.shape)}; it takes (N, {channels}, H, W)."
             )
+
+
+class RoundTripError(NamedTuple):
+    """How far inverse(forward(x)) is from x.
+
+    Attributes:
+        pixels: (N, H, W), the largest difference over channels.
+        max_abs: the largest difference of all.
+        relative: the largest norm of an image's difference over the norm of the image.
+
+    """
+
+    pixels: Tensor
+    max_abs: float
+    relative: float
+
+
+def round_trip_error(back: Tensor, x: Tensor) -> RoundTripError:
+    """Compare ``back`` = inverse(forward(x)) with x (N, C, H, W) in float64; NaN in one value makes the error NaN.
+
+    >>> round_trip_error(torch.full((1, 3, 2, 2), 1.5), torch.ones(1, 3, 2, 2))[1:]
+    (0.5, 0.5)
+
+    """
+    difference, x = (back.double() - x.double()).abs(), x.double()
+    # An image of zeros has no norm to divide by.
+    norms = x.flatten(1).norm(dim=1).clamp_min(torch.finfo(torch.float32).eps)
+    pixels = difference.amax(dim=1)
+    return RoundTripError(pixels, float(pixels.max()), float((difference.flatten(1).norm(dim=1) / norms).max()))
 
 
 def generator_for(seed: int, name: str) -> torch.Generator:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..checkpoint import outline
 from ..flow import FlowConfig, MultiScaleFlow
+from ..flow.bijection import round_trip_error
 from ..flow.split import standard_normal_log_prob
 from .batches import training_batch
 from .memory import channels_last, keep_freed_memory
@@ -76,7 +77,7 @@ def bench(config: FlowConfig, batch: int, seed: int = 0) -> dict[str, Any]:
     )
     timed = ("train_step", "log_prob", "sample", "convolutions", "convolutions_forward")
     with torch.no_grad():
-        round_trip = (flow.decode(flow.encode(x)) - x).abs().max().item()
+        round_trip = round_trip_error(flow.decode(flow.encode(x)), x).max_abs
     return {
         "parameters": flow.parameter_count(),
         **{f"{name}_cpu_s": statistics.median(times[name]) for name in timed},
