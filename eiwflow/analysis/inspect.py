@@ -16,9 +16,9 @@ from ..flow.information import entropy_rate, marginal_entropy, redundancy
 from ..flow.multiscale import LevelTrace
 from . import checkpoint as anatomy
 from .checkpoint import LevelAnatomy, LevelInversion
-from .curve import TrainingCurve
 from .evaluate import images_to_score
 from .levels import IMAGES, trace_of_test_images
+from .record import TrainingCurve
 
 
 def inspect(checkpoint: Checkpoint, images: ImageData | None, curve: TrainingCurve | None = None) -> dict[str, Any]:

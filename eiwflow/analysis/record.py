@@ -1,16 +1,97 @@
-"""The record of a training as arrays over its recording steps: orders, weights, entropies, samples, curves."""
+"""The record of a training as arrays: its curve by step; orders, weights, entropies and samples by recording step."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
+from scipy.ndimage import gaussian_filter1d
 
 from ..files import read_bytes
 from ..training.history import read_records, sample_files
 from ..training.run_directory import MAX_SAMPLES
+
+#: Width of the smoothing (one standard deviation) as a share of the points of a curve.
+SMOOTHING = 0.02
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingCurve:
+    """What a training wrote down of its steps.
+
+    Attributes:
+        steps: (S,), the last step that each point is of.
+        bits_per_dim: (S,), of the training batches, averaged since the point before.
+        learning_rate: (S,), at each point's step; NaN where it is not recorded.
+        seconds: (S,), that the training has taken by then; 0 where it is not recorded.
+        probe_steps: (R,), recording steps.
+        probe_bits_per_dim: (R,), of the averaged weights on the probe images.
+        test_bits_per_dim: of the averaged weights on the test images at the end; None where it did not end.
+
+    """
+
+    steps: np.ndarray
+    bits_per_dim: np.ndarray
+    learning_rate: np.ndarray
+    seconds: np.ndarray
+    probe_steps: np.ndarray
+    probe_bits_per_dim: np.ndarray
+    test_bits_per_dim: float | None
+
+    @property
+    def smoothed(self) -> np.ndarray:
+        """The batches' bits/dim (S,) under a running mean: a Gaussian window, one-sided towards both ends."""
+        curve = self.bits_per_dim
+        return gaussian_filter1d(curve, max(1.0, SMOOTHING * len(curve)), mode="nearest") if len(curve) else curve
+
+    def table(self) -> list[dict[str, Any]]:
+        """Return one row a point."""
+        columns = zip(
+            self.steps.tolist(),
+            self.bits_per_dim.tolist(),
+            self.smoothed.tolist(),
+            self.learning_rate.tolist(),
+            strict=True,
+        )
+        return [
+            {"step": step, "train_bits_per_dim": bits, "smoothed_bits_per_dim": smooth, "learning_rate": rate}
+            for step, bits, smooth, rate in columns
+        ]
+
+
+def training_curve(records: list[dict[str, Any]]) -> TrainingCurve:
+    """Return the curve that is in the lines of a ``metrics.jsonl``; points that are no number are left out."""
+    curve = [line for line in records if is_number(line.get("bits_per_dim"))]
+    probes = [line for line in records if is_number(line.get("probe_bits_per_dim"))]
+    ends = [float(line["test_bits_per_dim"]) for line in records if is_number(line.get("test_bits_per_dim"))]
+
+    def column(name: str, missing: float) -> np.ndarray:
+        values = (line.get(name) for line in curve)
+        return np.array([value if is_number(value) else missing for value in values], dtype=float)
+
+    return TrainingCurve(
+        steps=np.array([line["step"] for line in curve], dtype=int),
+        bits_per_dim=column("bits_per_dim", math.nan),
+        learning_rate=column("lr", math.nan),
+        seconds=column("seconds", 0.0),
+        probe_steps=np.array([line["step"] for line in probes], dtype=int),
+        probe_bits_per_dim=np.array([line["probe_bits_per_dim"] for line in probes], dtype=float),
+        test_bits_per_dim=ends[-1] if ends else None,
+    )
+
+
+def load_curve(checkpoint: Path) -> TrainingCurve | None:
+    """Return the curve of a checkpoint file's training, or None where no record of it can be read."""
+    curve = training_curve(read_records(record_folder(checkpoint) / "metrics.jsonl"))
+    return curve if len(curve.steps) and np.isfinite(curve.learning_rate).all() else None
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Return whether a value of JSON is a finite number."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,18 +182,39 @@ def training_record(recorded: list[dict[str, Any]], samples: dict[int, bytes]) -
     record = TrainingRecord(
         steps=np.array([line["step"] for line in recorded]),
         probe_bits_per_dim=np.array([line["probe_bits_per_dim"] for line in recorded]),
-        levels=[_level(recorded, index) for index in range(len(recorded[0]["levels"]))],
+        levels=level_records(recorded),
         samples=dict(sorted(samples.items())),
     )
     if not _is_whole(record):
-        raise ValueError("steps do not rise from 0, a value is no number, or an order is no permutation")
+        raise ValueError("steps do not rise from 0, or a value is no number")
     return record
+
+
+def level_records(recorded: list[dict[str, Any]]) -> list[LevelRecord]:
+    """Return the levels of recording steps; a number that was not finite is NaN.
+
+    Raises:
+        LookupError, TypeError, ValueError, OverflowError: they are not what a training writes down.
+
+    """
+    levels = [_level(recorded, index) for index in range(len(recorded[0]["levels"]))]
+    for level in levels:
+        channels = np.arange(level.entropy.shape[1])
+        values = [each for each in vars(level).values() if isinstance(each, np.ndarray)]
+        if any(each.shape != level.entropy.shape for each in values):
+            raise ValueError(f"level {level.number} has lists of several lengths")
+        orders = [order for order in (level.order, level.entropy_order) if order is not None]
+        if any((np.sort(order, axis=1) != channels).any() for order in orders):
+            raise ValueError(f"level {level.number} has an order that is no permutation")
+        if (level.order is None) != (level.kept_channels == 0) or level.kept_channels >= max(len(channels), 1):
+            raise ValueError(f"level {level.number} passes on what it has not")
+    return levels
 
 
 def _level(recorded: list[dict[str, Any]], index: int) -> LevelRecord:
     def over_steps(name: str) -> np.ndarray | None:
         values = [line["levels"][index][name] for line in recorded]
-        return None if values[0] is None else np.array(values)
+        return None if values[0] is None else np.array(values, dtype=int if name.endswith("order") else float)
 
     names = LevelRecord.__dataclass_fields__.keys() - {"number", "passed_on"}
     values: dict[str, Any] = {name: over_steps(name) for name in names}
@@ -122,15 +224,9 @@ def _level(recorded: list[dict[str, Any]], index: int) -> LevelRecord:
 
 
 def _is_whole(record: TrainingRecord) -> bool:
-    """Return whether steps rise from 0, every number is one and orders are permutations."""
+    """Return whether steps rise from 0 and every number is finite."""
     numbers = [record.steps, record.probe_bits_per_dim]
     for level in record.levels:
-        channels = np.arange(level.entropy.shape[1])
-        for order in (level.order, level.entropy_order):
-            if order is not None and not (np.sort(order, axis=1) == channels).all():
-                return False
-        if (level.order is None) != (level.kept_channels == 0) or level.kept_channels >= max(len(channels), 1):
-            return False
         numbers += [values for values in vars(level).values() if isinstance(values, np.ndarray)]
     return (
         bool(record.levels)

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, TypeGuard
+from typing import Any
 
 import numpy as np
 
 from ..training.run_directory import RunDirectory
-from .curve import smoothed
+from .record import LevelRecord, TrainingCurve, is_number, level_records, training_curve
 
 #: The pace is that of the last so many points of the curve.
 PACE_POINTS = 20
-#: What a level's record has a number a channel of, beside its entropy; some are null.
-LISTS = ("redundancy", "order", "entropy_order", "weights_std")
 
 
 @dataclass(frozen=True)
@@ -78,12 +77,7 @@ class Progress:
     Attributes:
         iterations: steps in all.
         step: the newest recorded step; -1 where nothing is recorded.
-        steps: (N,) of the curve's points.
-        train: (N,) bits/dim of the training batches since the point before, with the weights of the moment.
-        smoothed: (N,) the same under a running mean.
-        test_steps: (M,) recording steps.
-        test: (M,) bits/dim of the first test images, with averaged parameters.
-        final: bits/dim on the whole test part, None before the end.
+        curve: of the training batches with the parameters of the moment, of test images with averaged ones.
         validation: whether images held out from the train part stand in for the test part.
         seconds: that the training has taken.
         per_second: steps a second over the last points, None where there are too few.
@@ -94,17 +88,17 @@ class Progress:
 
     iterations: int
     step: int
-    steps: np.ndarray
-    train: np.ndarray
-    smoothed: np.ndarray
-    test_steps: np.ndarray
-    test: np.ndarray
-    final: float | None
+    curve: TrainingCurve
     validation: bool
     seconds: float
     per_second: float | None
     levels: tuple[LevelNow, ...]
     recorded: int
+
+    @property
+    def final(self) -> float | None:
+        """Bits/dim on the whole test part, None before the end."""
+        return self.curve.test_bits_per_dim
 
     @property
     def done(self) -> float:
@@ -119,27 +113,27 @@ class Progress:
     @property
     def bits(self) -> float | None:
         """The newest bits/dim on test images: of the whole part at the end, of the first ones before."""
-        return self.final if self.final is not None else (float(self.test[-1]) if len(self.test) else None)
+        test = self.curve.probe_bits_per_dim
+        return self.final if self.final is not None else (float(test[-1]) if len(test) else None)
 
     @property
     def gap(self) -> float | None:
         """How far the test curve lies above the smoothed training curve where both were recorded last, in bits/dim."""
-        if not len(self.test) or not len(self.steps) or self.test_steps[-1] < self.steps[0]:
+        curve = self.curve
+        if not len(curve.probe_steps) or not len(curve.steps) or curve.probe_steps[-1] < curve.steps[0]:
             return None
-        return float(self.test[-1] - np.interp(self.test_steps[-1], self.steps, self.smoothed))
+        return float(curve.probe_bits_per_dim[-1] - np.interp(curve.probe_steps[-1], curve.steps, curve.smoothed))
 
     def table(self) -> list[dict[str, Any]]:
         """Return the points of the curves, by step."""
-        tests = dict(zip(self.test_steps.tolist(), self.test.tolist(), strict=True))
-        points = {
-            step: (raw, smooth)
-            for step, raw, smooth in zip(self.steps.tolist(), self.train.tolist(), self.smoothed.tolist(), strict=True)
-        }
+        curve = self.curve
+        tests = dict(zip(curve.probe_steps.tolist(), curve.probe_bits_per_dim.tolist(), strict=True))
+        points = {row["step"]: row for row in curve.table()}
         return [
             {
                 "step": step,
-                "train_bits_per_dim": points.get(step, (None,))[0],
-                "train_smoothed_bits_per_dim": points.get(step, (None, None))[1],
+                "train_bits_per_dim": points.get(step, {}).get("train_bits_per_dim"),
+                "train_smoothed_bits_per_dim": points.get(step, {}).get("smoothed_bits_per_dim"),
                 "test_bits_per_dim": tests.get(step),
             }
             for step in sorted({*points, *tests})
@@ -155,82 +149,48 @@ def progress(run: RunDirectory) -> Progress:
     """
     recipe, _ = run.config()
     records = run.records()
-    curve = [
-        (r["step"], r["bits_per_dim"], r["seconds"] if _number(r.get("seconds")) else 0.0)
-        for r in records
-        if _number(r.get("bits_per_dim"))
-    ]
-    tests = [(r["step"], r["probe_bits_per_dim"]) for r in records if _number(r.get("probe_bits_per_dim"))]
-    recordings = [r for r in records if isinstance(r.get("levels"), list) and all(map(_is_level, r["levels"]))]
-    train = np.array([bits for _, bits, _ in curve])
+    curve = training_curve(records)
+    recorded, levels = _newest_levels(records)
     return Progress(
         iterations=recipe.iterations,
         step=records[-1]["step"] if records else -1,
-        steps=np.array([step for step, _, _ in curve], dtype=int),
-        train=train,
-        smoothed=smoothed(train),
-        test_steps=np.array([step for step, _ in tests], dtype=int),
-        test=np.array([bits for _, bits in tests]),
-        final=next((r["test_bits_per_dim"] for r in reversed(records) if _number(r.get("test_bits_per_dim"))), None),
+        curve=curve,
         validation=recipe.validation,
-        seconds=max((r["seconds"] for r in records if _number(r.get("seconds"))), default=0.0),
-        per_second=_pace(curve[-PACE_POINTS:]),
-        levels=_levels(recordings[-1]["levels"]) if recordings else (),
-        recorded=recordings[-1]["step"] if recordings else -1,
+        seconds=max((r["seconds"] for r in records if is_number(r.get("seconds"))), default=0.0),
+        per_second=_pace(curve.steps[-PACE_POINTS:], curve.seconds[-PACE_POINTS:]),
+        levels=levels,
+        recorded=recorded,
     )
 
 
-def _pace(points: Sequence[tuple[int, float, float]]) -> float | None:
-    if len(points) < 2 or points[-1][2] <= points[0][2]:
+def _pace(steps: np.ndarray, seconds: np.ndarray) -> float | None:
+    if len(steps) < 2 or seconds[-1] <= seconds[0]:
         return None
-    return (points[-1][0] - points[0][0]) / (points[-1][2] - points[0][2])
+    return float((steps[-1] - steps[0]) / (seconds[-1] - seconds[0]))
 
 
-def _is_level(record: object) -> bool:
-    """Return whether a level's record is lists of one length, and its orders are permutations."""
-    if not isinstance(record, dict) or not isinstance(record.get("entropy"), list):
-        return False
-    channels = len(record["entropy"])
-    given = {name: record[name] for name in LISTS if record.get(name) is not None}
-    return all(isinstance(values, list) and len(values) == channels for values in given.values()) and all(
-        all(map(_number, given[name])) and sorted(given[name]) == list(range(channels))
-        for name in ("order", "entropy_order")
-        if name in given
-    )
+def _newest_levels(records: list[dict[str, Any]]) -> tuple[int, tuple[LevelNow, ...]]:
+    """Return the newest recording step whose levels can be read, and these; -1 and none where there is none."""
+    for record in reversed(records):
+        with suppress(LookupError, TypeError, ValueError, OverflowError):
+            return record["step"], tuple(_now(level) for level in level_records([record]))
+    return -1, ()
 
 
-def _levels(records: list[dict[str, Any]]) -> tuple[LevelNow, ...]:
-    # What a level passes on, the next one squeezes into four times as many channels.
-    counts = [len(record["entropy"]) // 4 for record in records[1:]]
-    return tuple(
-        _level(n, record, count) for n, (record, count) in enumerate(zip(records, [*counts, 0], strict=True), 1)
-    )
-
-
-def _level(number: int, record: dict[str, Any], count: int) -> LevelNow:
-    entropy = tuple(_float(value) for value in record["entropy"])
-    order, entropy_order = record.get("order"), record.get("entropy_order")
-    stays = set((entropy_order or [])[:count])
-    spread = record.get("weights_std")
+def _now(level: LevelRecord) -> LevelNow:
+    count = level.kept_channels
+    stays = set() if level.entropy_order is None else set(level.entropy_order[-1, :count].tolist())
     return LevelNow(
-        number,
-        tuple(_float(value) for value in record.get("redundancy") or ()),
-        entropy,
-        None if order is None else tuple(order),
-        tuple(channel in stays for channel in range(len(entropy))),
-        None if not spread else float(np.mean([_float(value) for value in spread])),
-        count,
+        level.number,
+        () if level.redundancy is None else tuple(level.redundancy[-1].tolist()),
+        entropy=tuple(level.entropy[-1].tolist()),
+        order=None if level.order is None else tuple(level.order[-1].tolist()),
+        would_stay=tuple(channel in stays for channel in range(level.entropy.shape[1])),
+        weight_spread=None if level.weights_std is None else float(level.weights_std[-1].mean()),
+        count=count,
     )
 
 
 def mean_of(values: Sequence[float], channels: Sequence[int]) -> float:
     """Return the mean of some channels' values, NaN where there are none."""
     return float(np.mean([values[channel] for channel in channels])) if values and channels else math.nan
-
-
-def _float(value: object) -> float:
-    return float(value) if _number(value) else math.nan
-
-
-def _number(value: object) -> TypeGuard[float]:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

@@ -288,8 +288,8 @@ def evaluate_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
 
 def inspect_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     """Describe a checkpoint."""
-    from ..analysis.curve import load_curve
     from ..analysis.inspect import inspect
+    from ..analysis.record import load_curve
     from ..data import DataError
 
     loaded = _load(options)

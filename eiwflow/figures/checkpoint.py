@@ -19,7 +19,7 @@ from .layout import layout
 
 if TYPE_CHECKING:
     from ..analysis.checkpoint import Anatomy, Inversion, LevelAnatomy
-    from ..analysis.curve import TrainingCurve
+    from ..analysis.record import TrainingCurve
 
 #: Shorter names of parts, at an axis.
 SHORT = {"coupling": "couplings", "mixing": "1×1 conv.", "shuffle": "weights"}

@@ -41,9 +41,8 @@ _BITS = {
 
 def scale(progress: Progress, floor: float | None = None) -> tuple[float, float]:
     """Return the whole bits between which a run's curves stand: the same for train and test, and while they fall."""
-    values = [
-        *progress.train.tolist(), *progress.test.tolist(), *([] if floor is None else [floor]), _LOW, _HIGH
-    ]  # fmt: skip
+    train, test = progress.curve.bits_per_dim, progress.curve.probe_bits_per_dim
+    values = [*train.tolist(), *test.tolist(), *([] if floor is None else [floor]), _LOW, _HIGH]
     finite = [value for value in values if math.isfinite(value)]
     return float(max(math.floor(min(finite)), 0)), float(min(math.ceil(max(finite)), _MOST))
 
@@ -98,10 +97,11 @@ def curves(ends: tuple[float, float], floor: float | None = None) -> dict[str, A
 
 def curve_rows(progress: Progress) -> list[dict[str, Any]]:
     """Return the rows of :func:`curves`."""
+    curve = progress.curve
     lines = (
-        (_RAW, progress.steps, progress.train),
-        (_SMOOTH, progress.steps, progress.smoothed),
-        (_TEST, progress.test_steps, progress.test),
+        (_RAW, curve.steps, curve.bits_per_dim),
+        (_SMOOTH, curve.steps, curve.smoothed),
+        (_TEST, curve.probe_steps, curve.probe_bits_per_dim),
     )
     return [
         {"line": name, "step": step, "bits": round(bits, 4)}

@@ -22,9 +22,8 @@ if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
     from torch import Tensor
 
-    from ..analysis.curve import TrainingCurve
     from ..analysis.progress import Progress
-    from ..analysis.record import TrainingRecord
+    from ..analysis.record import TrainingCurve, TrainingRecord
     from ..analysis.subjects import Look
     from ..checkpoint import Checkpoint
     from ..study.file import Study
@@ -103,7 +102,7 @@ def curve(page: Page) -> TrainingCurve | None:
 @st.cache_resource(max_entries=16, show_spinner=False)
 def _curve(path: Path, time: int, size: int) -> TrainingCurve | None:
     del time, size
-    from ..analysis.curve import load_curve
+    from ..analysis.record import load_curve
 
     return load_curve(path)
 

@@ -164,12 +164,12 @@ def _training(path: Path, alive: bool) -> dict[str, Any]:
         progress = runs.progress(run)
     except RunError as error:  # it was deleted meanwhile
         return {"error": str(error), "ended": True}
-    samples = runs.newest_samples(run)
+    samples, test = runs.newest_samples(run), progress.curve.probe_bits_per_dim
     told: dict[str, Any] = {
         "alive": alive,
         "step": max(0, progress.step),
         "total": progress.iterations,
-        "bits": float(progress.test[-1]) if len(progress.test) else None,
+        "bits": float(test[-1]) if len(test) else None,
         "samples": None if samples is None else file_uri(samples[1], "webp"),
     }
     if not alive:

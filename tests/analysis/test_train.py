@@ -26,9 +26,9 @@ def finished(request, tmp_path_factory):
 def test_a_finished_run_has_its_curves_and_its_score(finished):
     now, records = progress(finished), finished.records()
     assert (now.iterations, now.step, now.done) == (12, 12, 1.0)
-    assert now.steps.tolist() == list(range(1, 13)) and now.test_steps.tolist() == list(range(13))
-    assert now.train.tolist() == [r["bits_per_dim"] for r in records if "bits_per_dim" in r]
-    assert now.test[0] == records[0]["probe_bits_per_dim"]
+    assert now.curve.steps.tolist() == list(range(1, 13)) and now.curve.probe_steps.tolist() == list(range(13))
+    assert now.curve.bits_per_dim.tolist() == [r["bits_per_dim"] for r in records if "bits_per_dim" in r]
+    assert now.curve.probe_bits_per_dim[0] == records[0]["probe_bits_per_dim"]
     assert now.bits == now.final == records[-1]["test_bits_per_dim"]
     assert f"{now.final:.3f} bits/dim on the test part" in words.answer(now)
     assert now.remaining == 0.0 and "to go" not in words.pace(now, alive=True)
@@ -89,10 +89,10 @@ def test_pace_is_that_of_the_last_points_and_remaining_time_follows(tmp_path):
 def test_the_smoothed_curve_is_a_mean_that_does_not_lag(tmp_path):
     bits = [5 - 0.01 * s + (0.5 if s % 2 else -0.5) for s in range(100)]
     now = progress(written(tmp_path, *({"step": s, "bits_per_dim": b} for s, b in enumerate(bits, 1))))
-    middle = slice(10, 90)
+    smoothed, middle = now.curve.smoothed, slice(10, 90)
     line = 5 - 0.01 * np.arange(100)
-    assert np.abs(now.smoothed - line)[middle].max() < 0.2 < np.abs(now.train - line)[middle].min()
-    assert abs((now.smoothed - line)[middle].mean()) < 0.01
+    assert np.abs(smoothed - line)[middle].max() < 0.2 < np.abs(now.curve.bits_per_dim - line)[middle].min()
+    assert abs((smoothed - line)[middle].mean()) < 0.01
 
 
 def test_the_table_has_a_row_a_step_with_what_is_known_of_it(tmp_path):
@@ -107,7 +107,7 @@ def test_the_table_has_a_row_a_step_with_what_is_known_of_it(tmp_path):
 def test_numbers_that_are_none_are_left_out(tmp_path):
     broken = {"step": 1, "bits_per_dim": None}, {"step": 2, "bits_per_dim": "low"}, {"step": 3, "levels": None}
     now = progress(written(tmp_path, *broken))
-    assert now.step == 3 and not len(now.train) and now.levels == ()
+    assert now.step == 3 and not len(now.curve.steps) and now.levels == ()
 
 
 @pytest.mark.parametrize(("seconds", "said"), [(0.2, "1 s"), (59, "59 s"), (130, "2 min"), (7200, "2.0 h")])

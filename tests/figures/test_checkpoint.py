@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from eiwflow.analysis.checkpoint import Anatomy, Inversion, anatomy, inversion
-from eiwflow.analysis.curve import TrainingCurve
+from eiwflow.analysis.record import TrainingCurve
 from eiwflow.figures import checkpoint as figures
 from eiwflow.figures import palette
 from eiwflow.flow.config import NAMED_SPLITS
@@ -121,7 +121,7 @@ def curve() -> TrainingCurve:
     """Return a noisy fall over 200 points."""
     steps = np.arange(10, 2010, 10)
     bits = 4 - steps / 2000 + np.random.default_rng(0).normal(0, 0.1, 200)
-    return TrainingCurve(steps, bits, np.linspace(2e-3, 0, 200), steps[::50], bits[::50], 3.1)
+    return TrainingCurve(steps, bits, np.linspace(2e-3, 0, 200), np.zeros(200), steps[::50], bits[::50], 3.1)
 
 
 def test_curve_has_raw_points_faint_and_smoothed_ones_bold() -> None:

@@ -31,13 +31,16 @@ def lines_of(description):
 def test_train_and_test_share_a_scale_that_stays_while_they_fall(now):
     ends = train.scale(now, 3.08)
     assert ends[0] <= 3 and ends[1] >= 8 and all(end == int(end) for end in ends)
-    assert train.scale(replace(now, train=now.train - 0.01, test=now.test - 0.01), 3.08) == ends
+    bits, test = now.curve.bits_per_dim - 0.01, now.curve.probe_bits_per_dim - 0.01
+    fallen = replace(now.curve, bits_per_dim=bits, probe_bits_per_dim=test)
+    assert train.scale(replace(now, curve=fallen), 3.08) == ends
     domains = {str(layer["encoding"]["y"]["scale"]["domain"]) for layer in train.curves(ends, 3.08)["layer"]}
     assert domains == {str(list(ends))}
 
 
 def test_a_diverging_run_keeps_its_scale(now):
-    assert train.scale(replace(now, test=np.array([1e9, np.inf])))[1] == 12
+    diverged = replace(now.curve, probe_bits_per_dim=np.array([1e9, np.inf]))
+    assert train.scale(replace(now, curve=diverged))[1] == 12
 
 
 def test_the_floor_is_a_line_where_it_is_known(now):
@@ -51,7 +54,7 @@ def test_every_curve_has_its_rows_and_every_row_its_curve(now):
     assert {row["line"] for row in rows} == set(names)
     assert [sum(row["line"] == name for row in rows) for name in names] == [6, 6, 7]
     test = [row["bits"] for row in rows if row["line"] == names[2]]
-    assert test == [round(bits, 4) for bits in now.test.tolist()]
+    assert test == [round(bits, 4) for bits in now.curve.probe_bits_per_dim.tolist()]
 
 
 def test_descriptions_hold_no_data_and_can_be_sent(now):

@@ -19,8 +19,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from eiwflow import cli
-from eiwflow.analysis.curve import load_curve
-from eiwflow.analysis.record import load_record
+from eiwflow.analysis.record import load_curve, load_record
 from eiwflow.analysis.train import progress
 from eiwflow.analysis.words import train as train_words
 from eiwflow.analysis.words.checkpoint import training

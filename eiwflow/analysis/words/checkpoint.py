@@ -12,8 +12,8 @@ from .numbers import counted, factor, fixed, floor_in_words, listed, percent, po
 if TYPE_CHECKING:
     from ...checkpoint import CheckpointInfo
     from ..checkpoint import Anatomy, Inversion
-    from ..curve import TrainingCurve
     from ..evaluate import Evaluation
+    from ..record import TrainingCurve
     from ..verify import Verification
 
 #: Parts of a flow and what they are called.

@@ -34,13 +34,15 @@ def answer(found: Progress) -> str:
         return "Nothing is recorded yet."
     kind, part = ("held-out", "images held out from train") if found.validation else ("test", "the test part")
     whole = f"on {part}" if found.final is not None else f"on the first {kind} images"
-    gained = f", from {found.test[0]:.2f} at the start" if len(found.test) > 1 else ""
+    test = found.curve.probe_bits_per_dim
+    gained = f", from {test[0]:.2f} at the start" if len(test) > 1 else ""
     return f"After {max(0, found.step):,} of {found.iterations:,} steps: {found.bits:.3f} bits/dim {whole}{gained}."
 
 
 def longest(found: Progress) -> Progress:
     """Return a training as it would stand where :func:`answer` says most: before its last scores."""
-    return replace(found, step=found.iterations, test=np.full(2, 10.0), final=None)
+    curve = replace(found.curve, probe_bits_per_dim=np.full(2, 10.0), test_bits_per_dim=None)
+    return replace(found, step=found.iterations, curve=curve)
 
 
 def pace(found: Progress, alive: bool) -> str:

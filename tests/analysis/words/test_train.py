@@ -28,12 +28,14 @@ def now(tmp_path_factory):
     ],
 )
 def test_the_gap_is_measured_at_the_newest_score(now, apart, sentence):
-    test = now.test.copy()
-    test[-1] = now.smoothed[-1] + apart
-    assert gap(replace(now, test=test)).startswith(sentence)
-    assert gap(replace(now, test=test, validation=True)).startswith(sentence.replace("Test", "Held-out"))
+    test = now.curve.probe_bits_per_dim.copy()
+    test[-1] = now.curve.smoothed[-1] + apart
+    curve = replace(now.curve, probe_bits_per_dim=test)
+    assert gap(replace(now, curve=curve)).startswith(sentence)
+    assert gap(replace(now, curve=curve, validation=True)).startswith(sentence.replace("Test", "Held-out"))
 
 
 def test_nothing_is_said_before_both_curves_exist(now):
-    assert gap(replace(now, test=np.empty(0), test_steps=np.empty(0, dtype=int))) == ""
-    assert gap(replace(now, steps=np.empty(0, dtype=int), train=np.empty(0), smoothed=np.empty(0))) == ""
+    none, no_steps = np.empty(0), np.empty(0, dtype=int)
+    assert gap(replace(now, curve=replace(now.curve, probe_steps=no_steps, probe_bits_per_dim=none))) == ""
+    assert gap(replace(now, curve=replace(now.curve, steps=no_steps, bits_per_dim=none))) == ""

@@ -1,4 +1,4 @@
-"""The curve of a training is what its record says, smoothed without a shift."""
+"""The curve in a training's record is what the training wrote down, smoothed without a shift."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eiwflow.analysis.curve import TrainingCurve, load_curve
+from eiwflow.analysis.record import TrainingCurve, load_curve
 from eiwflow.analysis.words import checkpoint as words
 
 
@@ -53,7 +53,8 @@ def test_what_is_no_record_is_none(tmp_path: Path, rows: list[dict]) -> None:
 
 def curve_of(bits: np.ndarray) -> TrainingCurve:
     steps = np.arange(1, len(bits) + 1)
-    return TrainingCurve(steps, bits, np.zeros(len(bits)), steps[:0], bits[:0], None)
+    none = np.zeros(len(bits))
+    return TrainingCurve(steps, bits, none, none, steps[:0], bits[:0], None)
 
 
 def test_smoothing_keeps_a_line_and_quiets_noise() -> None:
