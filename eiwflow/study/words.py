@@ -46,20 +46,16 @@ def titles(studies: Mapping[str, Study]) -> dict[str, str]:
 
 
 def leads(found: Sequence[Lead]) -> str:
-    """Return how far the adaptive split leads over all studies, first of all where training was longest."""
+    """Return in how many studies the adaptive split is clearly ahead, clearly behind or neither, and by how much."""
     if not found:
         return "No study here compares the adaptive split with a static one yet."
-    longest = max(one.budget for one in found)
-    there = sorted(one.lead for one in found if one.budget == longest)
     ahead, behind = (sum(one.effect.claim == claim for one in found) for claim in ("better", "worse"))
-    opening = "The" if len({one.budget for one in found}) == 1 else "After the longest training the"
-    doing, sign = ("leads", 1) if there[-1] > 0 else ("is behind", -1)
-    low, high = (fixed(sign * lead, 3) for lead in (there[0], there[-1])[::sign])
-    span = low if low == high else f"{low} to {high}"
-    studies = "study" if len(found) == 1 else "studies"
-    too = f" and behind in {behind}" if behind else ""
+    low, high = (fixed(pick(one.lead for one in found), 3) for pick in (min, max))
+    span = f"lead {low}" if low == high else f"leads from {low} to {high}"
+    close = len(found) - ahead - behind
     return (
-        f"{opening} adaptive split {doing} by {span} bits/dim; clearly ahead in {ahead}{too} of {len(found)} {studies}."
+        f"In {len(found)} {'study' if len(found) == 1 else 'studies'} the adaptive split is clearly ahead in {ahead}, "
+        f"clearly behind in {behind} and too close to call in {close} ({span} bits/dim)."
     )
 
 
