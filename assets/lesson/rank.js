@@ -6,8 +6,8 @@ const SLICE_MS = 8, REPORT_EVERY = 32;
 
 /** What the Worker runs, next to the flow's source. */
 function work(flowModule) {
-  onmessage = ({ data: { pack, which, bytes, every } }) => {
-    const { head, floats } = flowModule.readPack(pack), spec = head[which];
+  onmessage = ({ data: { pack, bytes, every } }) => {
+    const { head, floats } = flowModule.readPack(pack), spec = head.flow;
     const flow = new flowModule.Flow(spec, floats), level = flow.levels[0], average = floats(spec.average);
     const features = flow.encode(flow.dequantise(bytes))[0].features;
     const masks = flowModule.choicesOf(level.channels, level.gone);
@@ -23,7 +23,7 @@ function work(flowModule) {
  * Call part(share of the work that is done) on the way, then done(scores of every choice, in the order of choicesOf()).
  * Returns a function that stops the work.
  */
-export function scoreAll({ pack, which, flow, features, average, bytes, part, done }) {
+export function scoreAll({ pack, flow, features, average, bytes, part, done }) {
   if (typeof make_flow_js === "function" && typeof Worker === "function") {
     try {
       const source = `(${work})((${make_flow_js})());`;
@@ -37,7 +37,7 @@ export function scoreAll({ pack, which, flow, features, average, bytes, part, do
         done(data);
       };
       worker.onerror = (event) => { event.preventDefault(); worker.terminate(); fallback = inSlices({ flow, features, average, bytes, part, done }); };
-      worker.postMessage({ pack, which, bytes, every: REPORT_EVERY });
+      worker.postMessage({ pack, bytes, every: REPORT_EVERY });
       return () => { worker.terminate(); fallback(); };
     } catch { /* a policy forbids Workers: slices do it too */ }
   }

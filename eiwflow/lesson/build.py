@@ -84,22 +84,6 @@ def usual_rank(flow: MultiScaleFlow, images: Tensor) -> dict[str, int]:
     return {"median": median, "low": low, "high": high, "images": len(ranks)}
 
 
-@torch.inference_mode()
-def usual_lead(flow: MultiScaleFlow, fixed: MultiScaleFlow, images: Tensor) -> dict[str, float]:
-    """Return by how many dB of PSNR one flow's own half comes closer than another's, over the first test images.
-
-    Each flow loses the half that it factors out at level 1 itself, as in :func:`own_rank`.
-    """
-    decibels = []
-    for one in (flow, fixed):
-        average = one.trace(at_bin_centres(images[:AVERAGED])).levels[0].features.mean(dim=0)
-        features = one.trace(at_bin_centres(images[:RANKED])).levels[0].features
-        error = _error(decoded(one, torch.where(_own_half(one)[:, None, None], average, features)), images[:RANKED])
-        decibels.append(-10 * torch.log10(error / 255**2))
-    low, median, high = torch.quantile(decibels[0] - decibels[1], torch.tensor([0.25, 0.5, 0.75])).tolist()
-    return {"median": round(median, 2), "low": round(low, 2), "high": round(high, 2), "images": len(decibels[0])}
-
-
 def _own_half(flow: MultiScaleFlow) -> Tensor:
     """Return which channels (C,) bool of level 1 the flow factors out."""
     shuffle, gone = flow.levels[0].shuffle, flow.latent_shapes()[0][0]

@@ -41,7 +41,7 @@ def flow_name() -> str:
 def build(checkpoints: Path, studies: Path) -> bytes:
     """Return the pack of the bundled flows.
 
-    The usual ranks, which take a minute a flow, are those of the shipped pack where the flow is the same.
+    The usual rank, which takes a minute, is that of the shipped pack where the flow is the same.
 
     Args:
         checkpoints: folder of the bundled flows.
@@ -58,13 +58,9 @@ def build(checkpoints: Path, studies: Path) -> bytes:
     flow = checkpoint.load(checkpoints / f"{FLOW}.safetensors")
     made = of.build(flow, tests, SHOWN, fixed)
     shipped = opened(pack())[0] if PACK.is_file() else {}
-    for part, loaded in (("flow", flow), ("fixed", fixed)):
-        before = shipped.get(part) or {}
-        if loaded is not None:
-            same = before.get("usual") and before.get("parameters") == made.head[part]["parameters"]
-            made.head[part]["usual"] = before["usual"] if same else of.usual_rank(loaded.flow, tests)
-    if fixed is not None:
-        made.head["lead"] = of.usual_lead(flow.flow, fixed.flow, tests)
+    before = shipped.get("flow") or {}
+    same = before.get("usual") and before.get("parameters") == made.head["flow"]["parameters"]
+    made.head["flow"]["usual"] = before["usual"] if same else of.usual_rank(flow.flow, tests)
     of.add_grain(made, images)
     made.head |= {
         "faces": True,

@@ -67,15 +67,6 @@ def test_the_shipped_usual_rank_is_of_the_first_test_images() -> None:
     assert 1 <= usual["low"] <= usual["median"] <= usual["high"] <= 924 and usual["images"] == build.RANKED
 
 
-def test_the_shipped_lead_over_the_fixed_half_is_of_the_same_images() -> None:
-    names = (default.FLOW, default.FIXED)
-    flow, fixed = (checkpoint.load(project.ASSETS / "checkpoints" / f"{name}.safetensors").flow for name in names)
-    images = data.to_tensor(data.load(default.DATA, download=False).test)
-    lead = build.usual_lead(flow, fixed, images)
-    assert lead == pytest.approx(opened(default.pack())[0]["lead"], abs=0.02)
-    assert build.usual_lead(flow, flow, images)["median"] == 0
-
-
 def test_the_lesson_is_one_small_page_without_an_address_of_another_host() -> None:
     page = one_file(default.pack())
     assert len(page) <= MAX_BYTES

@@ -7,11 +7,11 @@ const VISIBLE = 12, MOST = 4;
 /** The level that tells an attribute best, from 0. */
 const bestOf = (one) => one.readings.indexOf(Math.max(...one.readings));
 
-/** Two attributes of different levels where there are such: that of the lowest level, and that told best at the highest. */
+/** Two attributes of different levels where there are such: that told best at the highest, then that of the lowest level. */
 function twoOf(list) {
   const best = (one) => one.readings[bestOf(one)], sorted = [...list].sort((a, b) => bestOf(a) - bestOf(b) || best(b) - best(a));
   const top = bestOf(sorted.at(-1));
-  return [sorted[0], sorted.find((one) => bestOf(one) === top && one !== sorted[0]) ?? sorted[0]];
+  return [sorted.find((one) => bestOf(one) === top && one !== sorted[0]) ?? sorted[0], sorted[0]];
 }
 
 export const attributes = {
@@ -64,7 +64,7 @@ export const attributes = {
       }
       const [a, b] = rows.map(({ one }) => ({ ...one, name: one.name.toLowerCase(), best: bestOf(one) + 1, value: one.readings[bestOf(one)].toFixed(2) }));
       const metric = b.metric === a.metric ? "" : `${b.metric} `;
-      stage.say(`${a.name[0].toUpperCase()}${a.name.slice(1)} is clearest in level ${a.best} (${a.metric} ${a.value}), ${b.name} in level ${b.best} (${metric}${b.value}).`);
+      stage.say(`Best told: ${a.name} in level ${a.best} (${a.metric} ${a.value}), ${b.name} in level ${b.best} (${metric}${b.value}).`);
       caption.textContent = [...new Set([a.metric, b.metric])].map((one) => one === "AUROC" ? "AUROC of one level alone, test pictures; empty bar: 0.5, chance; full: 1, tells every pair apart." : "R²: 0 is chance, 1 is exact.").join(" ");
     };
     const caption = el("p", { className: "caption" });

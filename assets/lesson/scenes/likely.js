@@ -51,7 +51,8 @@ export const likely = {
   keepsChoice: true,                                 // a vote is not about one picture
   notes: "A short bar is a likely picture: likely pictures need few bits. Let the class vote for the likeliest of the five, then look at the " +
     "bars. Stumbling block: likely does not mean real. Grain cannot be predicted and costs bits in every picture; an even or smooth picture has less, " +
-    "so it may need fewer bits than the pictures that the flow was trained on. It need not: a blurred face has soft edges, which no face in training had.",
+    "so it may need fewer bits than the pictures that the flow was trained on. It need not: a blurred face has soft edges, which no face in training had. A guess that takes all 256 bytes as equally likely " +
+    "costs 8 bits: noise costs more, since the flow bets on pictures.",
   more: { page: "likelihood" },
 
   build(stage) {

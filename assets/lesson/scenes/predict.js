@@ -5,10 +5,10 @@ export const predicting = {
   number: 3,
   short: "One half predicts",
   title: "One half of the channels predicts the other.",
-  notes: "This is the coupling of level 1 that explains most. The left half goes through a small network, which predicts the other half. " +
+  notes: "This is the coupling of level 1 that explains most; the steps before it have mixed the twelve channels, so they have no colours any more. The left half goes through a small network, which predicts the other half. " +
     "Take the prediction away: what is left looks more like noise. The left half is unchanged, so the step can be undone. Stumbling block: on one " +
-    "picture less than the whole prediction may remove more, because training fits likelihood over all pictures, not this one’s variance. A white bar is a " +
-    "value that the prediction missed; the coupling also has a scale, which weights such values by how sure the network is.",
+    "picture less than the whole prediction may remove more, because training fits likelihood over all pictures, not this one’s variance. A white or black bar is a " +
+    "value that the prediction missed, or saw where there was none; the coupling also has a scale, which weights such values by how sure the network is.",
   more: { page: "entropy", query: { level: "1" } },
 
   build(stage) {
@@ -33,15 +33,14 @@ export const predicting = {
     // Variance that is gone when a part t of the prediction is taken away: t(2cov − t·var) / variance of b.
     const sum = (f) => b.reduce((all, v, i) => all + f(v - ofB.middle[i % n], prediction[i] - ofP.middle[i % n]), 0);
     const total = sum((v) => v * v), shared = sum((v, p) => v * p), power = sum((_, p) => p * p);
-    const gone = (part) => part * (2 * shared - part * power) / total, best = Math.min(1, Math.max(0, shared / power));
+    const gone = (part) => part * (2 * shared - part * power) / total;
     const signed = (share) => `${share < 0 ? "−" : ""}${percent(Math.abs(share))}`;
     const draw = (part) => {
       const rest = b.map((v, i) => v - part * prediction[i]);
       left.forEach((canvas, c) => greyMap(rest, n, c, height, width, ofB.middle[c] - part * ofP.middle[c], spread[c], canvas));
       said.textContent = part === 0 ? "other half" : part < 1 ? `other half − ${percent(part)} of the prediction` : "other half − prediction; white or black: missed";
       stage.say(part === 0 ? "Slide: how much of the other half can be predicted?"
-        : part === 1 && gone(best) > 0.005 && percent(gone(best)) !== percent(gone(1))
-          ? `100 % removes ${signed(gone(1))} of this picture’s variance; ${percent(best)} removes ${percent(gone(best))}.`
+        : part === 1 ? `The prediction removes ${signed(gone(1))} of the other half’s variance (many pictures: ${signed(chosen.share)}).`
           : `${percent(part)} of the prediction removes ${signed(gone(part))} of the other half’s variance.`);
     };
     const control = slider({ label: "Subtract", value: 0, text: (v) => `${Math.round(100 * v)} %`, onmove: (v) => { stop(); draw(v); stage.choose(v); } });

@@ -16,23 +16,27 @@ const HALVES = {
 };
 
 /** Which recording is shown: the one that was chosen, or else the first, where the order is rebuilt most. */
-const shownAt = (stage) => Math.min(stage.pack.head.rivers.length - 1, +(/^r(\d+)/.exec(stage.choice)?.[1] ?? 0));
+const shownAt = (rivers, choice) => Math.min(rivers.length - 1, +(/^r(\d+)/.exec(choice)?.[1] ?? 0));
+
+/** The data of a recording, as a word: letters, faces. */
+const dataOf = (one) => one.name.split("-")[0].replace(/\d+$/, "");
+const headline = (one) => gain(one) > 1 ? `On ${dataOf(one)}, training repairs a half that was badly chosen.` : `On ${dataOf(one)}, training does not reorder a fixed half.`;
 
 export const river = {
   number: 6,
   noPicture: true,
   short: "Fixed in advance",
-  title: "Fix a bad half, and training rebuilds the order.",
-  titleOf: (stage) => gain(stage.pack.head.rivers?.[shownAt(stage)]) > 1 ? undefined : "Fix the half: this training does not rebuild the order.",
+  title: "A half fixed in advance: does training repair it?",
+  titleOf: ({ pack: { head: { rivers } }, choice }) => rivers?.length ? headline(rivers[shownAt(rivers, choice)]) : undefined,
   notes: "Here the flow passes on a half that was fixed in advance, whatever it holds. Play the training: lines are channels, the top is " +
     "structure. To do what the sorting flow does, training has to lift the blue lines above the dashed one. Read off how far it gets; then switch to " +
-    "the other recording. Stumbling block: the letters start below chance, because the fixed half was chosen badly on purpose; the faces start at chance " +
+    "the other recording. Each is one run. Stumbling block: the letters start below chance, because the fixed half was chosen badly on purpose; the faces start at chance " +
     "and stay there. Steps are on a log scale: most of the picture is the first few hundred.",
   more: { page: "shuffle" },
   cannot: ({ pack }) => pack.head.rivers?.length ? null : "There is no record of a training with a fixed half here.",
 
   build(stage) {
-    const { head, blob } = stage.pack, here = head.rivers[shownAt(stage)], { steps, ranks, kept } = here, n = kept.length, end = steps.at(-1);
+    const { head, blob } = stage.pack, shown = shownAt(head.rivers, stage.choice), here = head.rivers[shown], { steps, ranks, kept } = here, n = kept.length, end = steps.at(-1);
     const half = kept.filter(Boolean).length;
     // The slider stops where there are samples, so that picture, lines and sentence are of one step.
     const stops = here.samples.map(({ step, webp }) => ({ step, at: steps.findLastIndex((one) => one <= step), url: URL.createObjectURL(new Blob([blob(webp)], { type: "image/webp" })) }));
@@ -88,10 +92,10 @@ export const river = {
       const said = `Step ${number(step)}: ${good(here, at)} of ${half} blue channels in the structured half`;
       stage.say(at ? `${said} (start ${good(here, 0)}, chance ${byChance(here)}).` : `${said}; by chance ${byChance(here)}.`);
     };
-    const control = slider({ label: "Training", min: 0, max: last, step: 1, value: 0, text: (v) => `step ${number(stops[v].step)}`, onmove: (v) => { stop(); now = v; draw(); stage.choose(`r${shownAt(stage)}.${v}`); } });
-    const names = head.rivers.map((one, k) => [String(k), one.name.split("-")[0].replace(/\d+$/, "")]);
-    const which = names.length > 1 && choices("Recording", names, (k) => { stage.choose(`r${k}`); stage.show(); }, String(shownAt(stage)));
-    const fixed = `Blue is passed on: ${HALVES[here.order]?.(word(half)) ?? `${word(half)} channels by their number`}.`;
+    const control = slider({ label: "Training", min: 0, max: last, step: 1, value: 0, text: (v) => `step ${number(stops[v].step)}`, onmove: (v) => { stop(); now = v; draw(); stage.choose(`r${shown}.${v}`); } });
+    const names = head.rivers.map((one, k) => [String(k), dataOf(one)]);
+    const which = names.length > 1 && choices("Recording", names, (k) => { stage.choose(`r${k}`); stage.show(); }, String(shown));
+    const fixed = `Lines: rank by redundancy. Blue is passed on: ${HALVES[here.order]?.(word(half)) ?? `${word(half)} channels by their number`}.`;
     stage.host.append(control.row, el("div", { className: "recordings" }, which ? which.row : null, el("p", { className: "caption" }, fixed)));
     const set = (v) => { now = v; control.input.value = v; control.show(); draw(); };
     const play = () => { stop(); stop = animate((s) => { const v = Math.min(last, Math.floor(s * last / 7)); if (v !== now || !v) set(v); return v < last; }); };

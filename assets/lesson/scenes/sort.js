@@ -18,13 +18,13 @@ export function grainResponse(stage) {
 export const sorting = {
   number: 5,
   short: "Grain goes",
-  title: "The flow factors out the grain.",
+  title: "The flow factors out most of the grain.",
   titleOf: ({ flow: { spec: { split } } }) => /^(shuffle|weighted|entropy)\b/.test(split) ? undefined
     : split === "released" ? "The flow sorts channels by its learned weights." : "This flow’s half was fixed in advance.",
   notes: "A bar is the spectral redundancy of a channel, the mean over test pictures: tall means structure, zero means white noise. Slide: the " +
-    "cards go into the order that the flow uses, and the right part is factored out. Stumbling block: a few tall bars may stand on the right. The order is " +
-    "one for all pictures and was measured once, on the first batch; training then changed the channels. By chance half of the grain would be factored out. " +
-    "Grain is measured in each channel’s own spread.",
+    "cards go into the order that the flow uses, and the right part is factored out. Grain is noise that was added to every picture: the percentage under a card is its share of what " +
+    "a channel changes when more is added, in units of the channel’s own spread. Stumbling block: a tall bar may stand on the right. The order is " +
+    "one for all pictures and was measured once, on the first batch; training then changed the channels. So some structure leaves with the grain, and scene 8 shows how little it is missed.",
   more: { page: "entropy", query: { level: "1" } },
 
   build(stage) {
@@ -34,12 +34,13 @@ export const sorting = {
     const to = new Array(n), mixedUp = Array.from({ length: n }, (_, c) => c).sort((a, b) => normals(a * 31 + 5, 1)[0] - normals(b * 31 + 5, 1)[0]);
     level.order.forEach((c, i) => { to[c] = i; });
     const tick = largest > 1 ? 0.5 : largest > 0.3 ? 0.2 : 0.1;
-    let t = 0, stopMotion = () => {}, share = null;
+    let t = 0, stopMotion = () => {}, grain = null;
+    const shares = () => { if (!grain) { const r = grainResponse(stage), all = r.reduce((a, b) => a + b, 0); grain = [...r].map((v) => v / all); } return grain; };
     const view = surface(stage.host, (context, width, height) => {
       const ink = colours(stage.stage), small = width < 640, columns = small ? Math.ceil(n / 2) : n, rows = small ? 2 : 1;
-      const font = `${ink.size}px ${ink.sans}`, title = ink.size + 12, left = 2.4 * ink.size, gap = small ? 6 : 10;
+      const font = `${ink.size}px ${ink.sans}`, title = ink.size + 12, foot = small ? 0.8 * ink.size + 4 : ink.size + 6, left = 2.4 * ink.size, gap = small ? 6 : 10;
       const cell = (width - left - gap * (columns - 1)) / columns, room = height / rows - title, side = Math.min(cell, room / 2), step = cell + gap;
-      const bar = Math.min(room - side - 10, 3.2 * side), block = title + bar + 6 + side, top = (height - rows * block) / (rows + 1);
+      const bar = Math.min(room - side - foot - 10, 3.2 * side), block = title + bar + 6 + side + foot, top = (height - rows * block) / (rows + 1);
       const x = (slot) => left + (slot % columns) * step + (cell - side) / 2, floor = (row) => top + row * (block + top) + title + bar;
       // In two rows, of two cards in a column the upper one has the upper lane, so that none crosses another.
       const from = new Array(n), above = (c, i) => small && i < columns && i + columns < n && to[mixedUp[i + columns]] < to[c];
@@ -79,9 +80,13 @@ export const sorting = {
       const split = left + kept * step - gap / 2;
       context.beginPath();
       if (!small) { context.moveTo(split, 0); context.lineTo(split, fall * height); }
-      else { const y = floor(0) + side + 6 + top / 2; context.moveTo(0, y); context.lineTo(width * fall, y); }
+      else { const y = floor(0) + side + foot + 6 + top / 2; context.moveTo(0, y); context.lineTo(width * fall, y); }
       context.stroke();
       context.globalAlpha = fall;
+      context.fillStyle = ink.quiet;
+      context.textAlign = "center";
+      if (small) context.font = `${0.8 * ink.size}px ${ink.sans}`;
+      shares().forEach((share, c) => context.fillText(percent(share), x(to[c]) + side / 2, floor(Math.floor(to[c] / columns)) + 6 + side + foot - 4));
       context.font = `600 ${font}`;
       const name = (text, colour, at, row) => { context.fillStyle = colour; context.fillText(text, at, floor(row) - bar - 14); };
       context.textAlign = "left";
@@ -90,13 +95,12 @@ export const sorting = {
       name("factored out", ink.warm, small ? left : width, rows - 1);
       context.globalAlpha = 1;
     }, "The channels of level 1 with their spectral redundancy as bars");
-    stage.host.append(el("p", { className: "caption" }, "Bar: spectral redundancy (nats per value), mean over test pictures. Order: " +
-      (stage.flow.spec.split === "released" ? "learned in training." : "measured once, on the first batch.")));
+    stage.host.append(el("p", { className: "caption" }, "Bar: spectral redundancy, mean over test pictures; tall is structure. Under a card: its share of the grain."));
     const say = () => {
       if (t < 0.98) return stage.say(t < 0.02 ? "Tall bars mean structure. Slide: which channels does the flow pass on?" : "The flow’s order slides the cards into place …");
-      share ??= (() => { const r = grainResponse(stage); return level.order.slice(kept).reduce((s, c) => s + r[c], 0) / r.reduce((a, b) => a + b, 0); })();
+      const share = level.order.slice(kept).reduce((sum, c) => sum + shares()[c], 0), fair = Math.round(100 * (n - kept) / n);
       const most = [...red.keys()].sort((a, b) => red[b] - red[a]).slice(0, kept), there = most.filter((c) => to[c] < kept).length, chance = +(kept * kept / n).toFixed(1);
-      stage.say(`Factored out: ${percent(share)} of grain. Passed on: ${there} of ${kept} tallest bars (chance ${chance}).`);
+      stage.say(`${percent(share)} of grain leaves (chance ${fair}); ${there} of ${kept} tallest bars stay (chance ${chance}).`);
     };
     const move = (v) => { t = v; view.redraw(); say(); };
     const control = slider({ label: "Sort", value: 0, text: (v) => `${Math.round(100 * v)} %`, onmove: (v) => { stopMotion(); move(v); stage.choose(v); } });

@@ -69,7 +69,7 @@ export const squeezing = {
         const list = Array.from({ length: channels }, (_, c) => 4 * c + n + 1);
         stage.say(`Pixel (${row + 1}, ${col + 1}) went to channel${channels > 1 ? "s" : ""} ${list.join(", ")}.`);
       } else stage.say(t < 0.02 ? `${before} = ${number(flow.dimensions)} values. Drag to squeeze.`
-        : t > 0.98 ? `${before} became ${after}: the same ${number(flow.dimensions)} values in ${word(4 * channels)} channels.` : "Each pixel of a 2×2 patch goes to another small picture.");
+        : t > 0.98 ? `${before} became ${after}: the same ${number(flow.dimensions)} values in ${word(4 * channels)} channels.` : "Each pixel of a 2×2 patch goes to a different small picture.");
     };
     const pick = (at) => {
       picked = at;

@@ -10,10 +10,10 @@ export const weighting = {
   number: 7,
   short: "Weights by picture",
   votes: GUESSES,
-  title: "Does grain change the channel weights?",
+  title: "Does the flow turn noisy channels down?",
   keepsChoice: true,
-  notes: "The flow computes a weight ω for every channel from the picture: a factor on the channel before it is split. Ask: if the grain gets twice as loud, are the channels that hold it " +
-    "turned down to a half? Stumbling block: the bars stay short, and that is the result; channels that are passed on fall as much. It is one picture; the page Weights averages over many. " +
+  notes: "A channel weight is no learned parameter: the flow computes it from the picture, as a factor on a channel before the split. Ask: if the grain gets twice as loud, are the channels that hold it " +
+    "turned down to a half? The dashed line is where a channel of nothing but grain would have to go. Stumbling block: the bars stay short, and that is the result; channels that are passed on fall as much. It is one picture; the page Weights averages over many. " +
     "Grain is the standard deviation of the noise; each bar averages two draws of it.",
   more: { page: "weights", query: { level: "1" } },
   cannot: ({ flow }) => flow.levels[0].weights ? null : "This flow weights no channels; the bundled one does.",
@@ -68,7 +68,7 @@ export const weighting = {
       context.lineTo(split, foot);
       context.stroke();
       context.fillStyle = ink.quiet;
-      write(`change of each weight, % of that at +${FROM.toFixed(1)}`, 0, height - 6);
+      write("change of each channel’s weight, %", 0, height - 6);
       if (!voted || sigma === FROM) return;
       const far = zero - share(full(sigma)) * scale; // where a weight would be that undoes the grain
       context.setLineDash([6, 5]);
@@ -85,9 +85,9 @@ export const weighting = {
       if (!voted) return stage.say("Add grain: by how much does the flow turn its channels down?");
       now = weightsAt(sigma);
       view.redraw();
-      const [, average] = averages();
+      const [passed, average] = averages();
       stage.say(sigma === FROM ? "Slide to add grain; the weights answer at once."
-        : `Grain ×${(loudness(sigma) / loudness(FROM)).toFixed(1)} turns factored-out channels ${average > 0 ? "up" : "down"} by ${fine(Math.abs(average))} % on average; ${inPercent(-share(full(sigma)))} % undoes it.`);
+        : `${Math.abs(average) < -share(full(sigma)) / 4 ? "Hardly: grain" : "Grain"} ×${(loudness(sigma) / loudness(FROM)).toFixed(1)} changes the weights by ${fine(passed)} % (passed on), ${fine(average)} % (factored out).`);
     };
     const control = slider({ label: "Added grain", min: FROM, max: TO, step: 0.1, value: FROM, text: (v) => `+${v.toFixed(1)}`, onmove: (v) => { sigma = v; draw(); } });
     const vote = choices("Your guess", GUESSES, (key) => {
@@ -100,7 +100,7 @@ export const weighting = {
       draw();
     }, stage.choice);
     control.input.disabled = !voted;
-    stage.host.append(vote.row, control.row);
+    stage.host.append(el("p", { className: "caption" }, "Weight: a factor on each channel, which the flow computes from the picture."), vote.row, control.row);
     if (voted) { sigma = TO; control.input.value = TO; control.show(); }
     draw();
     return { stop: () => view.stop() };

@@ -1,76 +1,75 @@
-// Scene 11: the lead of the adaptive split against the training budget, over all bundled studies.
-import { choices, colours, el, minus, number, surface } from "../draw.js";
+// Scene 11: the lead of the adaptive split in every bundled study, from the shortest training to the longest.
+import { choices, colours, el, minus, surface } from "../draw.js";
 
-const LEADS = [["ahead", "ahead"], ["unclear", "no clear difference"], ["behind", "behind"]];
+const ANSWERS = [["ahead", "mostly ahead"], ["unclear", "it depends"], ["behind", "mostly behind"]];
+
+/** What a study is called beside its interval: its data and budget, and what else sets it apart. */
+const short = (name) => name.replace(" at 16×16", "").replace(/, \d+ seeds/, "").replace("scored on held-out images", "held out").replace("equal CPU seconds", "equal CPU");
 
 export const worth = {
   number: 11,
   noPicture: true,
   short: "Is it worth it?",
-  votes: LEADS,
-  title: "Is the adaptive split worth it?",
+  votes: ANSWERS,
+  title: "Is sorting by entropy worth it?",
   keepsChoice: true,
-  notes: "Vote first. The adaptive split orders channels by entropy. Each dot is a study: that split against its strongest rival that does not look " +
-    "at entropy, seed by seed; above the line it needs fewer bits per value. Studies of one budget stand side by side. Stumbling block: an interval that " +
-    "excludes zero may be grey, since a claim counts only after all comparisons of its study are corrected together. The longest training here is short.",
+  notes: "Vote first. Sorting by entropy is the adaptive split of scenes 4 and 5. Each row is a study: that split against its strongest rival that does not look at entropy, " +
+    "seed by seed; to the right of the line it needs fewer bits per value (bits/dim). Rows go from the shortest training to the longest. Stumbling block: do not read a trend " +
+    "with training into so few rows; even the longest is short. An interval that excludes zero may be grey, since a claim counts only after all comparisons of its study are corrected together.",
   more: { page: "compare" },
   cannot: ({ pack }) => pack.head.studies?.length ? null : "There are no studies here.",
 
   build(stage) {
-    const studies = [...stage.pack.head.studies].sort((a, b) => a.budget - b.budget), budgets = studies.map((one) => one.budget);
-    const low = Math.min(0, ...studies.map((one) => one.low)), high = Math.max(0, ...studies.map((one) => one.high));
+    const studies = [...stage.pack.head.studies].sort((a, b) => a.budget - b.budget || a.name.localeCompare(b.name)), seeds = studies.map((one) => one.seeds);
+    const low = Math.min(0, ...studies.map((one) => one.low)), high = Math.max(0, ...studies.map((one) => one.high)), span = high - low || 1;
+    const step = [0.01, 0.02, 0.05, 0.1, 0.2].find((one) => span / one <= 5) ?? 0.5;
     let voted = stage.choice !== "";
     const room = el("div", { className: "room" });
     stage.host.append(room);
     const view = surface(room, (context, width, height) => {
-      const ink = colours(stage.stage), left = 70, right = 20, top = 40, bottom = 34;
-      const from = Math.log(budgets[0]) - 0.45, to = Math.log(budgets.at(-1)) + 0.45, span = high - low || 1;
-      const x = (b) => left + (width - left - right) * (Math.log(b) - from) / (to - from), y = (v) => top + (height - top - bottom) * (high + 0.06 * span - v) / (1.12 * span);
+      // Names stand beside the intervals, on a phone above them.
+      const ink = colours(stage.stage), phone = width < 640, edge = 1.5 * ink.size, row = (height - 2 * edge) / studies.length;
       context.font = `${ink.size}px ${ink.sans}`;
-      context.fillStyle = ink.quiet;
+      const left = phone ? 10 : Math.max(...studies.map((one) => context.measureText(short(one.name)).width)) + 24, right = 24;
+      const x = (v) => left + (width - left - right) * (v - low) / span;
+      context.fillStyle = context.strokeStyle = ink.quiet;
+      context.textAlign = "center";
+      for (let k = Math.ceil(low / step - 1e-9); k * step <= high + 1e-9; k++) context.fillText(minus((k * step).toFixed(2)), x(k * step), height - 4);
       context.strokeStyle = ink.ink;
       context.lineWidth = 2;
       context.beginPath();
-      context.moveTo(left, y(0));
-      context.lineTo(width - right, y(0));
+      context.moveTo(x(0), 0.3 * edge);
+      context.lineTo(x(0), height - edge);
       context.stroke();
       context.textAlign = "right";
-      const step = [0.01, 0.02, 0.05, 0.1, 0.2].find((one) => span / one <= 5) ?? 0.5;
-      for (let k = Math.ceil(low / step); k * step <= high; k++) context.fillText(minus((k * step).toFixed(2)), left - 8, y(k * step) + 6);
-      context.textAlign = "center";                  // under the dots
-      const end = Math.min(x(budgets.at(-1)), width - (width < 500 ? 70 : 130));
-      for (const budget of new Set(budgets)) if (end - x(budget) > (width < 500 ? 100 : 160)) context.fillText(number(budget), x(budget), height - 6);
-      context.fillText(`${number(budgets.at(-1))} ${width < 500 ? "images" : "training images seen"}`, end, height - 6);
+      context.fillText("← behind", x(0) - 10, ink.size);
       context.textAlign = "left";
-      context.fillText(width < 500 ? "lead in bits/dim, 95 % interval" : "lead of the split by entropy over its strongest rival, bits/dim (95 % interval)", left, 20);
-      if (!voted) return;
-      const most = Math.max(...budgets.map((b) => budgets.filter((other) => other === b).length)), named = width > 900 && 96 * most < 0.45 * width, apart = named ? 96 : Math.min(22, width / 60);          // studies of one budget stand side by side
-      for (const one of studies) {
-        const same = studies.filter((other) => other.budget === one.budget), shift = (same.indexOf(one) - (same.length - 1) / 2) * apart;
-        const at = Math.max(left + 8, Math.min(width - right - 8, x(one.budget) + shift));
+      context.fillText("ahead →", x(0) + 10, ink.size);
+      studies.forEach((one, i) => {
+        const top = edge + row * i, middle = top + (phone ? 0.78 : 0.5) * row;
+        context.fillStyle = ink.ink;
+        context.fillText(short(one.name), 0, phone ? top + 0.95 * ink.size : middle + 0.35 * ink.size);
+        if (!voted) return;
         context.strokeStyle = context.fillStyle = { better: ink.accent, worse: ink.warm }[one.claim] ?? ink.quiet;
         context.lineWidth = 4;
         context.beginPath();
-        context.moveTo(at, y(one.low));
-        context.lineTo(at, y(one.high));
+        context.moveTo(x(one.low), middle);
+        context.lineTo(x(one.high), middle);
         context.stroke();
         context.beginPath();
-        context.arc(at, y(one.lead), 8, 0, 7);
+        context.arc(x(one.lead), middle, Math.min(8, 0.3 * row), 0, 7);
         context.fill();
-        if (named) context.fillText(one.name.split(" ")[0], at + 14, y(one.lead) + 6);
-      }
-    }, "The lead of the adaptive split in every study, against the training budget");
+      });
+    }, "The lead of the adaptive split in every study, with its interval");
     const draw = () => {
       view.redraw();
-      if (!voted) return stage.say("Vote: after the longest training, is the split by entropy ahead?");
-      const longest = studies.filter((s) => s.budget === budgets.at(-1));
-      const claims = new Set(longest.map((s) => s.claim)), verdict = claims.size > 1 ? "mixed" : { better: "ahead", worse: "behind" }[[...claims][0]] ?? "no clear difference";
-      const bits = (v) => minus(v.toFixed(3).replace(/^-(0\.0+)$/, "$1")), [least, most] = [Math.min, Math.max].map((end) => bits(end(...longest.map((s) => s.lead))));
+      if (!voted) return stage.say(`Vote: in ${studies.length} studies, is the split by entropy ahead of its strongest rival?`);
       const [ahead, behind] = ["better", "worse"].map((claim) => studies.filter((s) => s.claim === claim).length);
-      stage.say(`Longest training: ${verdict} (${least === most ? most : `${least} to ${most}`}). Of ${studies.length} studies, ${ahead} clearly ahead${behind ? `, ${behind} behind` : ""}.`);
+      stage.say(`Of ${studies.length} studies, ${ahead} clearly ahead, ${behind} clearly behind, ${studies.length - ahead - behind} unclear.`);
     };
-    const vote = choices("Your vote", LEADS, (key) => { voted = true; stage.choose(key); draw(); }, stage.choice);
-    stage.host.append(el("p", { className: "caption" }, "Blue: clearly ahead. Orange: clearly behind. Grey: unclear, all comparisons of the study counted."), vote.row);
+    const vote = choices("Your vote", ANSWERS, (key) => { voted = true; stage.choose(key); draw(); }, stage.choice);
+    const [least, most] = [Math.min(...seeds), Math.max(...seeds)];
+    stage.host.append(el("p", { className: "caption" }, `Lead in bits/dim, 95 % interval over ${least === most ? most : `${least} to ${most}`} seeds. Blue: ahead. Orange: behind. Grey: unclear.`), vote.row);
     draw();
     return { stop: () => view.stop() };
   },
