@@ -20,7 +20,7 @@ from ..flow.split import standard_normal_log_prob
 from . import intervals, progress
 from .latents import decode_all, encode
 from .levels import dequantised, kept_channels, to_pixels
-from .weights import BATCH, features_at, resampled, shuffle_at
+from .weights import BATCH, features_at, shuffle_at
 
 #: Test images that an ablation is over, and that resampling is over.
 ABLATION_IMAGES, RESAMPLED_IMAGES = 64, 16
@@ -131,12 +131,12 @@ class Ablation:
     @property
     def interval(self) -> tuple[np.ndarray, np.ndarray]:
         """The 95 % bootstrap interval of the mean cost, two (C,)."""
-        return intervals.percentiles(resampled(len(self.costs), self.sources) @ self.costs)
+        return intervals.of_mean_over_images(self.costs, self.sources)
 
     @property
     def of_all(self) -> tuple[float, float, float]:
         """The mean cost of holding all weights of the level and its 95 % bootstrap interval, bits/dim."""
-        low, high = intervals.percentiles(resampled(len(self.costs), self.sources) @ self.costs_of_all)
+        low, high = intervals.of_mean_over_images(self.costs_of_all, self.sources)
         return float(self.costs_of_all.mean()), float(low), float(high)
 
     def table(self) -> list[dict[str, Any]]:
@@ -379,7 +379,7 @@ class Reach:
     @property
     def interval(self) -> tuple[np.ndarray, np.ndarray]:
         """The 95 % bootstrap interval of the mean, two (C/2,)."""
-        return intervals.percentiles(resampled(len(self.changes), self.sources) @ self.changes)
+        return intervals.of_mean_over_images(self.changes, self.sources)
 
     def table(self) -> list[dict[str, Any]]:
         """Return one row an emitted channel, by position."""

@@ -20,6 +20,8 @@ from .words.numbers import fixed
 MIN_PHOTOGRAPHS = 4
 #: Two-sided level of every interval.
 ALPHA = 0.05
+#: How often images are drawn for the interval of a mean over them.
+RESAMPLES = 2000
 #: Half-width of a 95 % interval in standard errors.
 NORMAL_95 = 1.96
 
@@ -103,6 +105,11 @@ def percentiles(statistics: np.ndarray, axis: int = 0, level: float = ALPHA) -> 
     """
     low, high = np.nanquantile(statistics, [level / 2, 1 - level / 2], axis=axis)
     return low, high
+
+
+def of_mean_over_images(values: np.ndarray, sources: Sequence[int] | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return the 95 % bootstrap interval (low, high) of the mean over images of values (N, …)."""
+    return percentiles(means(draws(len(values), sources, RESAMPLES), values))
 
 
 # ---------------------------------------------------------------------- means over few values

@@ -58,9 +58,15 @@ class Coverage:
         """How many are looked at: K, or :data:`MOST_COUPLINGS`."""
         return len(self.alternating)
 
+    @property
+    def chance(self) -> tuple[np.ndarray, np.ndarray]:
+        """The ends of the band that holds 90 % of the random partitions, each (K,)."""
+        low, high = np.quantile(self.random, [0.05, 0.95], axis=0)
+        return low, high
+
     def table(self) -> list[dict[str, Any]]:
         """Return one row a coupling."""
-        low, high = np.quantile(self.random, [0.05, 0.95], axis=0)
+        low, high = self.chance
         return [
             {
                 "coupling": k + 1,

@@ -30,8 +30,7 @@ from .record import TrainingRecord
 
 #: The part of all random orders that a band of chance holds.
 BAND = 0.95
-#: Resamples of the images that a near-tie is judged by, and the probability of a swap from which it is one.
-RESAMPLES = 2000
+#: The probability of a swap, over resampled images, from which a pair is a near-tie.
 NEAR_TIE = 0.05
 #: The rule that a flow follows, beside others.
 USED = "used"
@@ -317,7 +316,7 @@ def near_ties(redundancies: np.ndarray, kept: int, seed: int = 0, sources: Seque
     order = _by_redundancy(mean)
     upper, lower = np.split(order, [kept])
     # (C, B); one draw of images for all channels of a resample
-    resampled = intervals.means(intervals.draws(count, sources, RESAMPLES, seed), redundancies).T
+    resampled = intervals.means(intervals.draws(count, sources, intervals.RESAMPLES, seed), redundancies).T
     gaps = resampled[upper][:, None] - resampled[lower]
     swap = (gaps < 0).mean(axis=-1) + (gaps == 0).mean(axis=-1) / 2
     low, high = intervals.percentiles(gaps, axis=-1)

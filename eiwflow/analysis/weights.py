@@ -24,8 +24,6 @@ from .shuffle import NearTies, near_ties
 #: Test images that averages are over.
 IMAGES = 128
 BATCH = 32
-#: Bootstrap: how often images are drawn anew, and what an interval covers.
-DRAWS = 2000
 #: A spread of log ω below this (nats, over images) is float32 noise: the weight is the same for every image.
 NO_SPREAD = 1e-5
 
@@ -59,18 +57,10 @@ def features_at(flow: MultiScaleFlow, x: Tensor, level: int) -> Tensor:
 # ---------------------------------------------------------------------- intervals
 
 
-def resampled(count: int, sources: Sequence[int] | None = None) -> np.ndarray:
-    """Return (:data:`DRAWS`, count): how much each of ``count`` images counts in a bootstrap draw; rows sum to 1.
-
-    With ``sources`` (count,) whole photographs are drawn: crops of one photograph are not independent.
-    """
-    drawn = intervals.draws(count, sources, DRAWS)
-    return drawn / drawn.sum(axis=1, keepdims=True)
-
-
 def _association(draws: np.ndarray, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return Pearson's r and the least-squares slope of a on b, each (DRAWS, C), of the columns of a and b (N, C)."""
+    """Return Pearson's r and the least-squares slope of a on b, each (B, C), of the columns of a and b (N, C)."""
     draws = draws[(draws > 0).sum(axis=1) > 2]  # fewer images have no correlation to speak of
+    draws = draws / draws.sum(axis=1, keepdims=True)
     a, b = a - a.mean(axis=0), b - b.mean(axis=0)
     mean_a, mean_b = draws @ a, draws @ b
     covariance = draws @ (a * b) - mean_a * mean_b
@@ -221,7 +211,7 @@ class ChannelWeights:
             pearson[varies] = -stats.pearsonr(a, b, axis=0).statistic
             spearman[varies] = [-stats.spearmanr(x, y).statistic for x, y in zip(a.T, b.T, strict=True)]
             slope[varies] = -pearson[varies] * a.std(axis=0) / b.std(axis=0)
-            r, slopes = _association(resampled(self.count, self.sources), a, b)
+            r, slopes = _association(intervals.draws(self.count, self.sources, intervals.RESAMPLES), a, b)
             low[varies], high[varies] = intervals.percentiles(-r)
             slope_low[varies], slope_high[varies] = intervals.percentiles(slopes)
         return Correlations(pearson, low, high, spearman, slope, slope_low, slope_high)
@@ -241,7 +231,7 @@ class ChannelWeights:
     @cached_property
     def redundancy_interval(self) -> tuple[np.ndarray, np.ndarray]:
         """The 95 % bootstrap interval of that mean, two (C,)."""
-        return intervals.percentiles(resampled(self.count, self.sources) @ self.images.redundancy)
+        return intervals.of_mean_over_images(self.images.redundancy, self.sources)
 
     @property
     def would_stay(self) -> np.ndarray:
@@ -322,7 +312,7 @@ class ChannelWeights:
         rows = []
         for part, half in (("kept", slice(None, self.kept)), ("emitted", slice(self.kept, None))):
             of_images = self.images.redundancy[:, half].mean(axis=1)
-            low, high = intervals.percentiles(resampled(self.count, self.sources) @ of_images)
+            low, high = intervals.of_mean_over_images(of_images, self.sources)
             rows.append(
                 {
                     "part": part,
@@ -390,7 +380,7 @@ class WeightsPair:
         Nats a pixel; whole photographs are drawn where they are known.
         """
         first, second = (one.images.redundancy[:, one.kept :].mean(axis=1) for one in self.both)
-        low, high = intervals.percentiles(resampled(self.first.count, self.first.sources) @ (first - second))
+        low, high = intervals.of_mean_over_images(first - second, self.first.sources)
         return float((first - second).mean()), float(low), float(high)
 
     @property

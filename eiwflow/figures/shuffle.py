@@ -415,7 +415,7 @@ def information(coverage: Coverage) -> go.Figure:
 def seen(coverage: Coverage) -> go.Figure:
     """Return the part of the mutual information between channels that couplings have seen, by channel partition."""
     couplings = list(range(1, coverage.couplings + 1))
-    low, high = np.quantile(coverage.random, [0.05, 0.95], axis=0)
+    low, high = coverage.chance
     figure = go.Figure()
     figure.add_scatter(
         x=[*couplings, *couplings[::-1]],

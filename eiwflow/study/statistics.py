@@ -66,7 +66,7 @@ class Effect:
     @property
     def interval(self) -> str:
         """The interval as words."""
-        return "no interval" if math.isnan(self.low) else f"{_signed(self.low)} to {_signed(self.high)}"
+        return "no interval" if math.isnan(self.low) else f"{signed(self.low, 3)} to {signed(self.high, 3)}"
 
     @property
     def over(self) -> str:
@@ -80,11 +80,11 @@ class Effect:
     def in_words(self) -> str:
         """Return one sentence."""
         if len(self.values) == 1:
-            return f"{self.name}: {_signed(self.mean)} bits/dim in one seed, which is no conclusion."
+            return f"{self.name}: {signed(self.mean, 3)} bits/dim in one seed, which is no conclusion."
         why = "" if self.claim != "no conclusion" or self.low <= 0 <= self.high else " after correction"
         looks = "" if self.level == ALPHA else " after several looks"
         return (
-            f"{self.name}: {_signed(self.mean)} bits/dim (95 % interval{looks} {self.interval}, over {self.over}): "
+            f"{self.name}: {signed(self.mean, 3)} bits/dim (95 % interval{looks} {self.interval}, over {self.over}): "
             f"{self.claim}{why}."
         )
 
@@ -402,7 +402,3 @@ def alarms_of(study: Study) -> FalseAlarms | None:
     """Return how often chance with this study's scatter would be believed, None where there is no scatter."""
     pool = residuals(study)
     return false_alarms(pool, study.recipe.seeds) if len(pool) else None
-
-
-def _signed(value: float) -> str:
-    return signed(value, 3)

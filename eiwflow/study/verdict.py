@@ -101,7 +101,7 @@ class Verdict:
     def _of_a_control(self) -> str:
         effects = self.comparisons.effects
         found = [
-            f"{_signed(one.mean)}{'' if number else ' bits/dim'} ({one.interval}) with the {arm.prior} prior"
+            f"{signed(one.mean, 3)}{'' if number else ' bits/dim'} ({one.interval}) with the {arm.prior} prior"
             for number, one in enumerate(effects)
             for arm in list(one.arms)[:1]
         ]
@@ -136,11 +136,11 @@ class Verdict:
                 "nothing is claimed of the entropy order by itself: no other order was run with the same weights, "
                 "partitions and fraction."
             )
-        gains = ", ".join(f"{order} {_signed(one.mean)} ({one.claim})" for order, one in others.items())
+        gains = ", ".join(f"{order} {signed(one.mean, 3)} ({one.claim})" for order, one in others.items())
         if all(one.claim == "better" for one in others.values()):
             return f"the gain is entropy-informed: all else equal, the entropy order beats each other order ({gains})."
         carried = ", ".join(
-            f"{one.name} {_signed(one.mean)}" for one in self.factorials[prior].effects if one.claim == "better"
+            f"{one.name} {signed(one.mean, 3)}" for one in self.factorials[prior].effects if one.claim == "better"
         )
         return (
             f"the gain is not called entropy-informed, because all else equal the entropy order does not beat each "
@@ -312,7 +312,3 @@ def _interval(row: Mapping[str, Any]) -> str:
 
 def _scatter(value: float) -> str:
     return "" if value != value else f" ± {value:.4f}"
-
-
-def _signed(value: float) -> str:
-    return signed(value, 3)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from scipy import stats
 
-from eiwflow.analysis.intervals import percentiles
+from eiwflow.analysis.intervals import of_mean_over_images
 from eiwflow.analysis.levels import dequantised as batches
 from eiwflow.analysis.weights import (
     Channels,
@@ -21,7 +21,6 @@ from eiwflow.analysis.weights import (
     channel_weights,
     features_at,
     measure,
-    resampled,
 )
 from eiwflow.analysis.words import weights as words
 from eiwflow.analysis.words.numbers import signed
@@ -234,7 +233,7 @@ def test_the_headline_says_how_far_the_weights_follow_loudness() -> None:
 
 def test_interval_of_a_mean_covers_its_standard_error() -> None:
     values = np.random.default_rng(1).normal(size=(400, 1))
-    low, high = percentiles(resampled(400) @ values)
+    low, high = of_mean_over_images(values, None)
     assert high - low == pytest.approx(2 * 1.96 * values.std() / 20, rel=0.05)
 
 
