@@ -20,28 +20,25 @@ with ui.errors_as_sentences():
     st.html(figures.strip(way))
 
     average, facts = cache.measure(page, "survey")
-    st.markdown(words.level(facts[0]))
-
-    left, right = st.columns([1.1, 1], gap="large")
+    left, right = st.columns([1.8, 1], gap="large", vertical_alignment="center")
     with left:
         st.subheader("Bits/dim if the flow stopped here")
         floor = page.floor_bits_per_dim()
         alt = " ".join([words.stops(way.stairs), *([] if floor is None else [floor_in_words(floor)])])
         ui.chart(ui.drawn(figures.staircase, way.stairs, average, floor), page, "staircase", alt=alt)
-        ui.caveat(
-            "this is the price of stopping, never a level's share of the bits. Log-determinants cannot be "
-            "shared out: a scale on what is passed on, undone by the next level, moves them at will."
-        )
     with right:
-        st.subheader("There and back")
-        st.html(figures.reconstruction(way.reconstruction))
-        st.caption(words.reconstruction(way.reconstruction))
-        st.subheader("Drawn from the flow")
-        with ui.errors_as_sentences():
-            temperature = page.checkpoint.info.temperature
-            drawn = cache.samples(page.checkpoint, page.seed)
-            st.html(figures.samples(drawn, temperature))
-            st.caption(f"{len(drawn)} samples, ε drawn at temperature {temperature:g}, seed {page.seed}.")
+        st.markdown(words.level(facts[0]))
+        ui.caveat("This is the price of stopping, never a level’s share of the bits.")
+
+    if (there_and_back := ui.fold("There and back", "there-and-back")).open:
+        with there_and_back:
+            st.html(figures.reconstruction(way.reconstruction))
+            st.caption(words.reconstruction(way.reconstruction))
+    if (drawn := ui.fold("Drawn from the flow", "drawn")).open:
+        with drawn, ui.errors_as_sentences():
+            images, temperature = cache.samples(page.checkpoint, page.seed), page.checkpoint.info.temperature
+            st.html(figures.samples(images, temperature))
+            st.caption(f"{len(images)} samples, ε drawn at temperature {temperature:g}, seed {page.seed}.")
 
     ui.how_to_read("home")
     if (more := ui.more_evidence()).open:

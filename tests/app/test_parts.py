@@ -80,7 +80,9 @@ def test_a_figure_that_is_kept_is_not_changed_by_how_it_is_shown(
     assert (shown[0].to_json() == before) == (not for_print)
 
 
-@pytest.mark.parametrize("path", ["2_latents", "3_entropy", "4_shuffle", "5_weights", "8_checkpoint", "10_likelihood"])
+@pytest.mark.parametrize(
+    "path", ["1_levels", "2_latents", "3_entropy", "4_shuffle", "5_weights", "8_checkpoint", "10_likelihood"]
+)
 def test_a_page_begins_with_few_words_and_at_most_two_charts(bundle, path: str) -> None:
     write_checkpoint(bundle / "one.safetensors", small_flow(steps=2))
     at = visit_page(f"pages/{path}.py", ck="one")

@@ -41,7 +41,7 @@ def test_page_opens_with_boxes_in_the_ratio_of_their_numbers_and_saves_its_chann
     boxes = [box.bounding_box() for box in page.locator(".eiw-strip .eiw-emitted img").all()]
     areas = [box["width"] * box["height"] for box in boxes]
     assert [area / sum(areas) for area in areas] == pytest.approx([0.5, 0.25, 0.25], abs=0.01)
-    page.locator("[data-testid=stMain] summary").first.click()
+    page.get_by_text("How to read this").click()
     page.wait_for_selector(".katex-display")
     page.get_by_text("More evidence").click()
     button = page.get_by_role("button", name="Channels (CSV)")
