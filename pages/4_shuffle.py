@@ -17,8 +17,6 @@ page = ui.begin("What does the permutation move, and when?", "Shuffle", level=Tr
 
 from eiwflow.analysis.words import shuffle as words  # noqa: E402 (the title does not wait for torch)
 
-#: Links hold these words, so they stay, also where it is not a half that is factored out.
-RULES = {"first": "first half", "last": "last half", "random": "random half", "entropy": "least redundancy"}
 takeaway, slider = st.container(), scrubber.stays_in_view()
 
 
@@ -83,9 +81,10 @@ def other_rules(one: ui.Page, found: ui.Found) -> None:
         ui.chart(ui.drawn(figures.halves_by_steps, by_steps), one, "steps", alt=words.halves_by_steps(by_steps))
         st.markdown(words.halves_by_steps(by_steps))
         ui.exports(one, tables={"steps": by_steps.table()}, pictures={})
+        rules = words.OTHERS
         st.segmented_control(
             "Another rule would have factored out",
-            RULES, format_func=RULES.__getitem__, default="last", required=True, key="rule", bind="query-params",
+            rules, format_func=rules.__getitem__, default="last", required=True, key="rule", bind="query-params",
         )  # fmt: skip
     st.markdown(halves(one, found, st.session_state["rule"], "by-rule"))
     ui.caveat(words.OTHER_RULES)
@@ -100,8 +99,7 @@ def couplings(one: ui.Page, found: ui.Found) -> None:
     ui.exports(one, tables={"couplings": seen.table()}, pictures={})
 
 
-END = "A permutation needs a level that splits; choose a checkpoint of two levels or more."
-found = ui.draw_level(page, "shuffle", main, words.NO_SPLIT, END)
+found = ui.draw_level(page, "shuffle", main, words.NO_SPLIT, words.END)
 rivers = {one: report.river for one, report in found.items() if report.river is not None}
 with takeaway:
     if rivers:

@@ -104,8 +104,7 @@ def reach(one: ui.Page, found: ui.Found) -> None:
     ui.exports(one, tables={"resampling": reached.table()}, pictures={})
 
 
-END = "Channel weights need a level that splits; choose a checkpoint of two levels or more."
-found = ui.draw_level(page, "weights", main, words.NO_SPLIT, END)
+found = ui.draw_level(page, "weights", main, words.NO_SPLIT, words.END)
 pair = ui.paired(found, lambda names, results: analysis.WeightsPair(names, *results))
 with takeaway:
     ui.takeaway(words.follow_loudness(next(iter(found.values()))) if pair is None else words.pair(pair))

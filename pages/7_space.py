@@ -69,24 +69,20 @@ if ways:
     with takeaway:
         ui.takeaway(words.answer(next(iter(ways.values()))) if len(ways) == 1 else words.pair(names, [*ways.values()]))
 
-with ui.fold("One level at a time", "strips") as fold:
-    if fold.open:
-        for one, place in ui.side_by_side(page):
-            if one in ways:
-                way = cache.measure(one, "interpolation", other=other.images[one], path=path, frames=ALONE)
-                with place, ui.errors_as_sentences():
-                    st.html(figures.strips(way))
 
-with ui.fold("Why an arc?", "norms") as fold:
-    if fold.open and ways:
-        limits = figures.norm_limits(*(way.norms for way in ways.values()))
-        for one, place in ui.side_by_side(page):
-            if one in ways:
-                norms = ways[one].norms
-                with place, ui.errors_as_sentences():
-                    ui.chart(ui.drawn(figures.norm_paths, norms, limits), one, "norms", alt=words.norms(norms))
-                    st.caption(words.norms(norms))
+def strips(one: ui.Page, _: ui.Found) -> None:
+    """Draw the way of each level alone."""
+    st.html(figures.strips(cache.measure(one, "interpolation", other=other.images[one], path=path, frames=ALONE)))
 
+
+def norms(one: ui.Page, ways: ui.Found) -> None:
+    """Draw the norms on both paths."""
+    limits, found = figures.norm_limits(*(way.norms for way in ways.values())), ways[one].norms
+    ui.chart(ui.drawn(figures.norm_paths, found, limits), one, "norms", alt=words.norms(found))
+    st.caption(words.norms(found))
+
+
+ui.folds(page, ways, {"One level at a time": strips, "Why an arc?": norms})
 own = min(page.checkpoint.info.temperature, space.MAX_TEMPERATURE)
 temperatures: tuple[float, ...] = (own,) * levels
 if any(f"t{level}" in st.query_params for level in range(1, levels + 1)):
@@ -111,7 +107,7 @@ with ui.fold("Samples, a temperature a level", "samples") as fold:
 ui.how_to_read("space")
 
 
-def evidence(one: ui.Page) -> None:
+def evidence(one: ui.Page, _: ui.Found) -> None:
     """Show the numbers of the way, and offer its files."""
     b = other.images[one]
     way = cache.measure(one, "interpolation", other=b, path=path, frames=ALONE)
@@ -145,10 +141,7 @@ def commands(one: ui.Page) -> list[str]:
 
 if (more := ui.more_evidence()).open:
     with more:
-        for one, place in ui.side_by_side(page):
-            if one in ways:
-                with place, ui.errors_as_sentences():
-                    evidence(one)
+        ui.draw_columns(page, ways.get, evidence)
     photo = page.photo is not None or other.number is None
     ui.recipe(page, *(command for one in ways for command in commands(one)), photo=photo)
 

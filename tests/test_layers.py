@@ -167,6 +167,11 @@ def allowed_calls(name):
     return {"eval"} if "torch" in IMPORTS[name] else set()
 
 
+@pytest.mark.parametrize("page", sorted((ROOT / "pages").glob("*.py")), ids=lambda page: page.stem)
+def test_a_page_is_a_thin_script(page):
+    assert len(page.read_text(encoding="utf-8").splitlines()) <= 150
+
+
 SOURCES = {
     "import eiwflow.flow.multiscale": {"eiwflow.flow.multiscale"},
     "from . import data": {"eiwflow.data"},

@@ -23,10 +23,13 @@ RULES = {
     "released": "This flow sorts its channels by learned weights, again whenever they change.",
     "random": "This flow's order was drawn once, as a control.",
 }
+#: What another rule would factor out. Links hold these words, so they stay, also where it is not a half.
+OTHERS = {"first": "first half", "last": "last half", "random": "random half", "entropy": "least redundancy"}
 NO_RECORD = "This flow has no training record, so only the trained flow is shown."
 #: How the river is read.
 THICK = "Thick lines: sorted anew at that step, the channel would change sides."
 NO_SPLIT = "This flow has one level: it splits nothing, so there is no permutation."
+END = "A permutation needs a level that splits; choose a checkpoint of two levels or more."
 #: What must not be concluded from other rules.
 OTHER_RULES = "these are the channels of *this* flow. A flow trained under another rule makes other channels."
 #: What must not be concluded from two flows.

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 NAMED = 8
 #: Of a flow that splits nothing.
 NO_SPLIT = "This flow has one level: it splits nothing, so there are no channel weights."
+END = "Channel weights need a level that splits; choose a checkpoint of two levels or more."
 #: What must not be concluded.
 APPLIED = "a factor that is the same for every image means nothing: the next ActNorm or the prior undoes it."
 NO_WEIGHTS = "where the spectral redundancy of these images disagrees with the split, a channel is marked."
