@@ -17,7 +17,7 @@ function twoOf(list) {
 export const attributes = {
   number: 9,
   short: "What a level holds",
-  title: "Which level holds what?",
+  title: "Which level tells what?",
   notes: "Each row adds one attribute to the latents, in one level at a time: the mean of faces with it minus the mean of those without. The bar says how well " +
     "that level alone tells faces with the attribute from those without (AUROC). Stumbling block: to tell is not to draw. A level may give an attribute " +
     "away and still change few pixels; a small edit is therefore multiplied, as its row says.",

@@ -5,7 +5,7 @@ export const predicting = {
   number: 3,
   short: "One half predicts",
   title: "One half of the channels predicts the other.",
-  notes: "This is the coupling of level 1 that explains most; the steps before it have mixed the twelve channels, so they have no colours any more. The left half goes through a small network, which predicts the other half. " +
+  notes: "This is the coupling of level 1 that explains most; the steps before it have mixed the twelve channels, so they have no colours any more, and the steps behind it change them again. The left half goes through a small network, which predicts the other half. " +
     "Take the prediction away: what is left looks more like noise. The left half is unchanged, so the step can be undone. Stumbling block: on one " +
     "picture less than the whole prediction may remove more, because training fits likelihood over all pictures, not this one’s variance. A white or black bar is a " +
     "value that the prediction missed, or saw where there was none; the coupling also has a scale, which weights such values by how sure the network is.",
@@ -27,7 +27,7 @@ export const predicting = {
       el("div", { className: "maps", role: "img", "aria-label": name, style: `--n:${columns};--rows:${Math.ceil(n / columns)}` }, ...canvases), caption);
     const column = (x, of, s) => Array.from({ length: n }, (_, c) => greyMap(x, n, c, height, width, of.middle[c], s[c]));
     stage.host.append(el("div", { className: "triple" },
-      block("half that predicts", column(a, ofA, ofA.spread)), el("b", { "aria-hidden": "true" }, "→"),
+      block("half that predicts, in the strongest coupling", column(a, ofA, ofA.spread)), el("b", { "aria-hidden": "true" }, "→"),
       block("its prediction", column(prediction, ofP, spread)), el("b", { "aria-hidden": "true" }, "→"),
       block("other half, less the prediction", left, said)));
     // Variance that is gone when a part t of the prediction is taken away: t(2cov − t·var) / variance of b.

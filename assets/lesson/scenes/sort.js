@@ -1,6 +1,6 @@
 // Scene 5: the channels slide into the order of the Shuffle, and the split line falls.
 import { animate, colours, ease, el, greyMap, mixed, own, percent, slider, surface } from "../draw.js";
-import { normals } from "../flow.js";
+import { bitsOf, choicesOf, normals } from "../flow.js";
 
 const GRAIN = 2 / 256, DRAWS = 8;
 
@@ -15,6 +15,12 @@ export function grainResponse(stage) {
   return sum.map((s, c) => s / stage.pack.head.flow.spread[0][c] ** 2);
 }
 
+/** How many of all choices of so many channels hold this share or more, in words. */
+function chance(shares, gone, share) {
+  const all = choicesOf(shares.length, gone), as = all.filter((mask) => bitsOf(mask, shares.length).reduce((sum, on, c) => sum + on * shares[c], 0) >= share - 1e-9).length / all.length;
+  return as < 0.01 ? "under 1\u00a0%" : percent(as);
+}
+
 export const sorting = {
   number: 5,
   short: "Grain goes",
@@ -24,7 +30,7 @@ export const sorting = {
   notes: "A bar is the spectral redundancy of a channel, the mean over test pictures: tall means structure, zero means white noise. Slide: the " +
     "cards go into the order that the flow uses, and the right part is factored out. Grain is noise that was added to every picture: the percentage under a card is its share of what " +
     "a channel changes when more is added, in units of the channel’s own spread. Stumbling block: a tall bar may stand on the right. The order is " +
-    "one for all pictures and was measured once, on the first batch; training then changed the channels. So some structure leaves with the grain, and scene 8 shows how little it is missed.",
+    "one for all pictures and was measured once, on the first batch; training then changed the channels. So some structure leaves with the grain; scene 8 shows what it costs.",
   more: { page: "entropy", query: { level: "1" } },
 
   build(stage) {
@@ -98,9 +104,8 @@ export const sorting = {
     stage.host.append(el("p", { className: "caption" }, "Bar: spectral redundancy, mean over test pictures; tall is structure. Under a card: its share of the grain."));
     const say = () => {
       if (t < 0.98) return stage.say(t < 0.02 ? "Tall bars mean structure. Slide: which channels does the flow pass on?" : "The flow’s order slides the cards into place …");
-      const share = level.order.slice(kept).reduce((sum, c) => sum + shares()[c], 0), fair = Math.round(100 * (n - kept) / n);
-      const most = [...red.keys()].sort((a, b) => red[b] - red[a]).slice(0, kept), there = most.filter((c) => to[c] < kept).length, chance = +(kept * kept / n).toFixed(1);
-      stage.say(`${percent(share)} of grain leaves (chance ${fair}); ${there} of ${kept} tallest bars stay (chance ${chance}).`);
+      const share = level.order.slice(kept).reduce((sum, c) => sum + shares()[c], 0);
+      stage.say(`${percent(share)} of the grain leaves; ${chance(shares(), n - kept, share)} of all choices remove as much.`);
     };
     const move = (v) => { t = v; view.redraw(); say(); };
     const control = slider({ label: "Sort", value: 0, text: (v) => `${Math.round(100 * v)} %`, onmove: (v) => { stopMotion(); move(v); stage.choose(v); } });

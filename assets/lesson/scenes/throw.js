@@ -16,7 +16,7 @@ export const throwing = {
   },
   notes: "Let the class vote on every card. The cards are channels of level 1, in mixed order. A thrown channel is replaced by its average " +
     "over pictures, and the picture is decoded at once. All halves are ranked by its PSNR, that is, by how close it stays to the original. Then show the " +
-    "flow’s choice. Stumbling block: the throwing is a test of ours; the flow itself loses nothing, since what it factors out leaves as noise. PSNR adds up squared errors, " +
+    "flow’s choice: one for all pictures, by a criterion that scene 5 shows. Its median is over 50 pictures. Stumbling block: the throwing is a test of ours; the flow itself loses nothing, since what it factors out leaves as noise. PSNR adds up squared errors, " +
     "and is not what the eye judges. Scene 8 does better with the same half: there a prior predicts it from what is passed on. Whether a flow that sorts is the better flow " +
     "cannot be read off here: scene 11 compares.",
   more: { page: "latents", query: { level: "1" } },
@@ -40,7 +40,7 @@ export const throwing = {
     const again = el("button", { type: "button", className: "plain", onclick: () => { thrown = 0; shown = "mine"; place(); draw(); } }, "Start over");
     stage.host.append(el("div", { className: "throw" }, el("div", { className: "big" }, big),
       el("div", { className: "table", style: `--rows:${Math.ceil(n / 6) + Math.ceil(half / 6)}` }, hand,
-        el("div", { className: "bin-head" }, el("span", {}, el("b", {}, "Thrown away"), ", replaced by their average over pictures"), left), bin,
+        el("div", { className: "bin-head" }, el("span", {}, el("b", {}, "Thrown away"), " for a test; the flow itself loses nothing"), left), bin,
         el("div", { className: "score" }, el("figure", {}, small, el("figcaption", {}, "original")),
           el("div", { className: "ranks" }, marks, strip, el("div", { className: "ends" }, el("span", {}, "1st: highest PSNR, closest to the original"), el("span", {}, ordinal(total))))),
         el("div", { className: "buttons" }, showFlow, again))));
@@ -120,7 +120,7 @@ export const throwing = {
         const lucky = usual && rank < LUCKY * usual.low ? " Lucky here." : "";
         if (shown === "mine") stage.say(rank === 1 ? `Your ${noun} ranks 1st of ${number(total)} by PSNR: none is better.`
           : `Your ${noun} ranks ${ordinal(rank)} of ${number(total)} by PSNR, ${below} dB below the best.`);
-        else stage.say(usual ? `The flow’s ${noun} ranks ${ordinal(rank)}, ${below} dB below the best (usually ${ordinal(usual.median)}).${lucky}`
+        else stage.say(usual ? `The flow’s ${noun} ranks ${ordinal(rank)}, ${below} dB below the best (median ${ordinal(usual.median)}, chance ${ordinal(Math.ceil(total / 2))}).${lucky}`
           : `The flow’s ${noun} ranks ${ordinal(rank)} of ${number(total)} for this picture.`);
       }
       drawStrip(done, db);

@@ -1,6 +1,7 @@
 // Scene 7: grain is added to the picture, and the channel weights answer.
-import { choices, colours, el, minus, picture, slider, surface } from "../draw.js";
+import { choices, colours, el, greyMap, minus, own, percent, picture, slider, surface } from "../draw.js";
 import { normals } from "../flow.js";
+import { grainResponse } from "./sort.js";
 
 const FROM = 1, TO = 6, DRAWS = 2;
 
@@ -13,8 +14,8 @@ export const weighting = {
   title: "Does the flow turn noisy channels down?",
   keepsChoice: true,
   notes: "A channel weight is no learned parameter: the flow computes it from the picture, as a factor on a channel before the split. Ask: if the grain gets twice as loud, are the channels that hold it " +
-    "turned down to a half? The dashed line is where a channel of nothing but grain would have to go. Stumbling block: the bars stay short, and that is the result; channels that are passed on fall as much. It is one picture; the page Weights averages over many. " +
-    "Grain is the standard deviation of the noise; each bar averages two draws of it.",
+    "turned down to a half? The dashed line is where a channel of nothing but grain would have to go. Grainy channels are those with more than twice an even share of the grain, as in scene 5. Stumbling block: the bars stay short, and that is the result. It is one picture; the page Weights averages over many. " +
+    "Each bar averages two draws of the grain.",
   more: { page: "weights", query: { level: "1" } },
   cannot: ({ flow }) => flow.levels[0].weights ? null : "This flow weights no channels; the bundled one does.",
 
@@ -31,31 +32,35 @@ export const weighting = {
     };
     const mean = (w) => w.reduce((a, b) => a + b, 0) / w.length;
     const share = (v) => Math.exp(v) - 1, inPercent = (v) => minus(Math.round(100 * v) || 0), fine = (v) => minus((100 * v).toFixed(Math.abs(v) < 0.0995 ? 1 : 0).replace(/^-(0\.0+)$/, "$1"));
+    const times = (sigma) => (loudness(sigma) / loudness(FROM)).toFixed(1);
     const full = (sigma) => Math.log(loudness(FROM) / loudness(sigma));
     const base = weightsAt(FROM);
     let sigma = FROM, now = base, voted = stage.choice !== "";
     const shown = el("canvas", { role: "img", "aria-label": "The picture with grain" }), caption = el("figcaption", {}), room = el("div", { className: "room" });
     stage.host.append(el("div", { className: "pair" }, el("figure", {}, shown, caption), room));
     const change = (j) => share(now[j] - base[j]);
-    const averages = () => [[0, kept], [kept, n]].map(([from, to]) => share(mean(now.slice(from, to)) - mean(base.slice(from, to))));
+    // The channels stand in the order of the split, with their share of the grain; grainy is what holds more than twice an even share.
+    const response = grainResponse(stage), total = response.reduce((sum, v) => sum + v, 0), shares = [...level.order].map((c) => response[c] / total), least = Math.min(2 / n, Math.max(...shares));
+    const { features } = stage.traces[0], of = own(features, n), cards = level.order.map((c) => greyMap(features, n, c, level.height, level.width, of.middle[c], of.spread[c]));
+    const averageOf = (grainy) => { const some = [...now.keys()].filter((j) => shares[j] >= least === grainy); return share(mean(some.map((j) => now[j])) - mean(some.map((j) => base[j]))); };
     const view = surface(room, (context, width, height) => {
       const ink = colours(stage.stage), cell = width / n, line = 1.25 * ink.size, split = kept * cell;
       // Bars hang from the zero line, with their numbers above it; under it there is room for a weight that undoes all grain.
-      const top = 2 * line + 6, foot = height - line - 4, zero = top + Math.max(1.6 * line, 0.14 * (foot - top)), scale = (foot - zero - line - 6) / -share(full(TO));
+      const side = cell - 6, top = line + 6, foot = height - side - line - 6, zero = top + Math.max(1.6 * line, 0.14 * (foot - top)), scale = (foot - zero - line - 6) / -share(full(TO));
       const write = (text, x, y, align = "left") => { context.textAlign = align; context.fillText(text, x, y); };
       context.font = `${ink.size}px ${ink.sans}`;
       context.fillStyle = ink.quiet;
-      const [passed, gone_] = averages();
       write("passed on", split - 10, ink.size, "right");
       write("factored out", split + 10, ink.size);
-      if (voted) {
-        write(`average ${fine(passed)} %`, split - 10, ink.size + line, "right");
-        write(`average ${fine(gone_)} %`, split + 10, ink.size + line);
-      }
       for (let j = 0; j < n; j++) {
         const h = Math.min(zero - top - line, Math.max(-(foot - zero), change(j) * scale)), text = inPercent(change(j));
         context.fillStyle = j < kept ? ink.accent : ink.warm;
         context.fillRect(j * cell + 3, Math.min(zero, zero - h), cell - 6, Math.max(3, Math.abs(h)));
+        context.drawImage(cards[j], j * cell + 3, foot + 4, side, side);
+        context.fillStyle = shares[j] >= least ? ink.ink : ink.quiet;
+        context.font = `${shares[j] >= least ? 600 : 400} ${Math.min(ink.size, 0.36 * cell)}px ${ink.sans}`;
+        write(percent(shares[j]), (j + 0.5) * cell, height - 4, "center");
+        context.font = `${ink.size}px ${ink.sans}`;
         context.fillStyle = ink.ink;
         if (voted && context.measureText(text).width < cell + 4) write(text, (j + 0.5) * cell, zero - Math.max(0, h) - 7, "center");
       }
@@ -68,7 +73,6 @@ export const weighting = {
       context.lineTo(split, foot);
       context.stroke();
       context.fillStyle = ink.quiet;
-      write("change of each channel’s weight, %", 0, height - 6);
       if (!voted || sigma === FROM) return;
       const far = zero - share(full(sigma)) * scale; // where a weight would be that undoes the grain
       context.setLineDash([6, 5]);
@@ -85,11 +89,11 @@ export const weighting = {
       if (!voted) return stage.say("Add grain: by how much does the flow turn its channels down?");
       now = weightsAt(sigma);
       view.redraw();
-      const [passed, average] = averages();
+      const [grainy, others] = [averageOf(true), averageOf(false)], most = share(full(sigma)), part = grainy / most;
       stage.say(sigma === FROM ? "Slide to add grain; the weights answer at once."
-        : `${Math.abs(average) < -share(full(sigma)) / 4 ? "Hardly: grain" : "Grain"} ×${(loudness(sigma) / loudness(FROM)).toFixed(1)} changes the weights by ${fine(passed)} % (passed on), ${fine(average)} % (factored out).`);
+        : `${part < 0.05 ? "No" : part < 0.3 ? "A little" : part < 0.8 ? "In part" : "Yes"}: grainy channels ${fine(grainy)} %, others ${fine(others)} %; undoing grain ×${times(sigma)} takes ${inPercent(most)} %.`);
     };
-    const control = slider({ label: "Added grain", min: FROM, max: TO, step: 0.1, value: FROM, text: (v) => `+${v.toFixed(1)}`, onmove: (v) => { sigma = v; draw(); } });
+    const control = slider({ label: "Added grain", min: FROM, max: TO, step: 0.1, value: FROM, text: (v) => `×${times(v)}`, onmove: (v) => { sigma = v; draw(); } });
     const vote = choices("Your guess", GUESSES, (key) => {
       voted = true;
       stage.choose(key);
@@ -100,7 +104,7 @@ export const weighting = {
       draw();
     }, stage.choice);
     control.input.disabled = !voted;
-    stage.host.append(el("p", { className: "caption" }, "Weight: a factor on each channel, which the flow computes from the picture."), vote.row, control.row);
+    stage.host.append(el("p", { className: "caption" }, "Bar: change of a channel’s weight in %, a factor computed from the picture. Under a card: its share of the grain."), vote.row, control.row);
     if (voted) { sigma = TO; control.input.value = TO; control.show(); }
     draw();
     return { stop: () => view.stop() };

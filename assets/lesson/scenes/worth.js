@@ -4,7 +4,7 @@ import { choices, colours, el, minus, surface } from "../draw.js";
 const ANSWERS = [["ahead", "mostly ahead"], ["unclear", "it depends"], ["behind", "mostly behind"]];
 
 /** What a study is called beside its interval: its data and budget, and what else sets it apart. */
-const short = (name) => name.replace(" at 16×16", "").replace(/, \d+ seeds/, "").replace("scored on held-out images", "held out").replace("equal CPU seconds", "equal CPU");
+const short = (name) => name.replace(" at 16×16", "").replace(/, \d+ seeds/, "").replace("scored on held-out images", "new pictures").replace("equal CPU seconds", "equal CPU");
 
 export const worth = {
   number: 11,
@@ -14,7 +14,7 @@ export const worth = {
   title: "Is sorting by entropy worth it?",
   keepsChoice: true,
   notes: "Vote first. Sorting by entropy is the adaptive split of scenes 4 and 5. Each row is a study: that split against its strongest rival that does not look at entropy, " +
-    "seed by seed; to the right of the line it needs fewer bits per value (bits/dim). Rows go from the shortest training to the longest. Stumbling block: do not read a trend " +
+    "seed by seed; to the right of the line it needs fewer bits per value (bits/dim). Rows go from the shortest training to the longest; several share their pictures. “New pictures”: whole photographs were held out; “equal CPU”: each run had as many seconds. A picture here costs about 4 bits per value, so 0.02 is half a percent. Stumbling block: do not read a trend " +
     "with training into so few rows; even the longest is short. An interval that excludes zero may be grey, since a claim counts only after all comparisons of its study are corrected together.",
   more: { page: "compare" },
   cannot: ({ pack }) => pack.head.studies?.length ? null : "There are no studies here.",
@@ -69,7 +69,7 @@ export const worth = {
     };
     const vote = choices("Your vote", ANSWERS, (key) => { voted = true; stage.choose(key); draw(); }, stage.choice);
     const [least, most] = [Math.min(...seeds), Math.max(...seeds)];
-    stage.host.append(el("p", { className: "caption" }, `Lead in bits/dim, 95 % interval over ${least === most ? most : `${least} to ${most}`} seeds. Blue: ahead. Orange: behind. Grey: unclear.`), vote.row);
+    stage.host.append(el("p", { className: "caption" }, `Lead in bits per value, 95 % interval, ${least === most ? most : `${least} to ${most}`} seeds. Grey: unclear once all comparisons are counted.`), vote.row);
     draw();
     return { stop: () => view.stop() };
   },
