@@ -62,13 +62,18 @@ def page() -> None:
     if found.leave:
         _leave(found.leave, chosen)
     if taken := st.session_state.get("_lesson_photo"):
-        _live(key="lesson-photo", data={"photo": taken})
+        _tell_stage("lesson-photo", {"photo": taken})
     _watch()
 
 
 def animation() -> None:
     """Draw the first scene, running, as a picture of the front page."""
     _home(key="home-stage", data=default.pack())
+
+
+def _tell_stage(key: str, known: dict[str, Any]) -> None:
+    """Tell the stage what the server knows."""
+    _live(key=key, data=[known])  # of a mapping alone, Streamlit asks pandas what its values are
 
 
 def _rest() -> None:
@@ -120,7 +125,7 @@ def _watch() -> None:
     """Tell the stage, once a second while it runs, how the training goes that was started from it."""
     path = st.session_state.get("_lesson_run")
     if refusal := st.session_state.get("_lesson_refusal"):
-        _live(key="lesson-live", data={"training": {"error": refusal[0], "at": refusal[1]}})
+        _tell_stage("lesson-live", {"training": {"error": refusal[0], "at": refusal[1]}})
     elif st.session_state.get("_lesson_waits"):
         st.fragment(_wait, run_every=1)()
     elif path is not None:
@@ -134,7 +139,7 @@ def _wait() -> None:
     """Tell the stage how many trainings of the class come first."""
     ticket = queue.own()
     if ticket is not None and ticket.state == queue.WAITING:
-        _live(key="lesson-live", data={"training": {"waiting": True, "sentence": queue.place_in_words(ticket)}})
+        _tell_stage("lesson-live", {"training": {"waiting": True, "sentence": queue.place_in_words(ticket)}})
         return
     st.session_state["_lesson_waits"] = False
     if ticket is not None and ticket.run is not None:
@@ -149,7 +154,7 @@ def _tell(path: Path) -> None:
     from ..training.run_directory import RunDirectory
 
     alive = RunDirectory(path).state().alive
-    _live(key="lesson-live", data={"training": _training(path, alive)})
+    _tell_stage("lesson-live", {"training": _training(path, alive)})
     if not alive and st.session_state.pop("_lesson_alive", False):
         st.rerun()  # ends the timer
 

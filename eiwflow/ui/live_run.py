@@ -101,11 +101,10 @@ def _draw(one: runs.Listed) -> None:
     lowest = floor(recipe.data, recipe.validation, 2**recipe.flow.levels)
     left, right = st.columns([2.3, 1], gap="large")
     with left:
-        st.vega_lite_chart(
+        parts.chart_of_rows(
             figures.curve_rows(progress),
             figures.curves(figures.scale(progress, lowest), lowest),
             key="curve",
-            width="stretch",
             alt=CURVES if now.alive else f"{CURVES} {words.answer(progress)}",
             on_select=_zoomed,
             selection_mode="zoom",
@@ -125,11 +124,10 @@ def _draw_channels(levels: list[LevelNow], alive: bool) -> None:
 
     for level, column in zip(levels, st.columns(len(levels), gap="large"), strict=True):
         with column:
-            st.vega_lite_chart(
+            parts.chart_of_rows(
                 figures.channel_rows(level),
                 figures.channels(level.number),
                 key=f"channels-{level.number}",
-                width="stretch",
                 alt=f"Redundancy of the channels of level {level.number}, in the order used: see the sentence below."
                 if alive
                 else f"Redundancy of the channels, in the order used. {words.level(level)}",
@@ -160,11 +158,10 @@ def manage(known: dict[str, runs.Listed], name: str) -> None:
     if others:
         # Two runs may have been given one name.
         together = {f"{known[key].run.title} ({key[-6:]})": known[key].progress for key in [name, *others]}
-        st.vega_lite_chart(
+        parts.chart_of_rows(
             figures.compared_rows(together),
             figures.compared(list(together)),
             key="curves-compared",
-            width="stretch",
             alt=" ".join(f"{name}: {words.answer(progress)}" for name, progress in together.items()),
         )
         parts.caveat(

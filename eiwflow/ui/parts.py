@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from html import escape
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import streamlit as st
@@ -49,6 +50,9 @@ OF_LARGE = "The command line reduces nothing: it averages over more images, with
 #: What a browser is told that an exported file is.
 BYTES = "application/octet-stream"
 KINDS = {"csv": "text/csv", "png": "image/png", "gif": "image/gif", "npz": BYTES, "eiw": BYTES}
+#: Held by who uses plotly: it looks for pandas among the imported modules, and fails while a thread is half-way
+#: through importing it.
+_PLOTLY = Lock()
 
 
 def each(page: Page, draw: Callable[[Page], Result]) -> dict[Page, Result]:
@@ -176,7 +180,8 @@ def drawn(draw: Callable[..., go.Figure], *given: object, **named: object) -> go
 @st.cache_resource(max_entries=FIGURES, show_spinner=False)
 def _drawn(content: bytes, _draw: Callable[[], go.Figure]) -> go.Figure:
     del content  # what is drawn
-    return _legible(_draw())
+    with _PLOTLY:
+        return _legible(_draw())
 
 
 def forget() -> None:
@@ -200,12 +205,7 @@ def _legible(figure: go.Figure) -> go.Figure:
 
 def chart(figure: go.Figure, page: Visit, what: str, alt: str) -> None:
     """Show a figure; its camera button saves it under that name."""
-    if page.for_print:
-        figure = deepcopy(figure)
-    suffix = "png"
-    if page.for_print:
-        figure.update_layout(template="plotly_white", paper_bgcolor="white")
-        suffix = "svg"
+    suffix = "svg" if page.for_print else "png"
     config: dict[str, Any] = {
         "displaylogo": False,
         "modeBarButtons": [["toImage"]],
@@ -216,7 +216,20 @@ def chart(figure: go.Figure, page: Visit, what: str, alt: str) -> None:
         },
     }
     theme: Literal["streamlit"] | None = None if page.for_print else "streamlit"
-    st.plotly_chart(figure, key=page.key(what), width="stretch", theme=theme, alt=alt, config=config)
+    with _PLOTLY:
+        if page.for_print:
+            figure = deepcopy(figure).update_layout(template="plotly_white", paper_bgcolor="white")
+        st.plotly_chart(figure, key=page.key(what), width="stretch", theme=theme, alt=alt, config=config)
+
+
+def chart_of_rows(rows: Sequence[Mapping[str, Any]], spec: dict[str, Any], key: str, alt: str, **more: Any) -> None:  # noqa: ANN401
+    """Show rows as a description of Vega-Lite says, which takes new rows every second.
+
+    Streamlit makes a data frame of them. Pandas takes 66 MiB, so nothing else imports it.
+    """
+    with _PLOTLY:
+        import pandas  # noqa: F401
+    st.vega_lite_chart(rows, spec, key=key, width="stretch", alt=alt, **more)
 
 
 def how_to_read(page_name: str) -> None:

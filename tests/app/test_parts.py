@@ -1,7 +1,10 @@
-"""The parts of every page: more evidence is made when it is unfolded, and a figure that was drawn is kept unchanged."""
+"""The parts of every page: more evidence is made when it is unfolded; figures are kept, and need no pandas."""
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from dataclasses import dataclass
 from types import SimpleNamespace
 
@@ -14,7 +17,8 @@ from eiwflow.ui import parts
 from eiwflow.ui.navigation import pages
 from eiwflow.ui.parts import MORE_EVIDENCE
 
-from .conftest import FOLDS, first_screen, small_flow, visit_page, write_checkpoint
+from .conftest import APP, FOLDS, PATIENCE_S, first_screen, small_flow, visit_page, write_checkpoint
+from .test_shuffle import write_record
 
 EVIDENT = [entry.path for entry in pages() if entry.label not in ("Home", "Lesson", "Compare", "Train")]
 
@@ -88,3 +92,59 @@ def test_a_page_begins_with_few_words_and_at_most_two_charts(bundle, path: str) 
     at = visit_page(f"pages/{path}.py", ck="one")
     words, charts = first_screen(at)
     assert not at.exception and words <= 80 and charts <= 2, (words, charts)
+
+
+HALF_WAY = """
+import sys, threading, time
+import numpy, plotly.graph_objects as go
+from eiwflow.ui import parts
+
+half_way = threading.Event()
+
+def line():
+    return go.Figure(go.Scatter(x=numpy.arange(3)))
+
+class Slow:
+    def find_spec(self, name, path=None, target=None):
+        if name == "pandas.core":
+            half_way.set()
+            time.sleep(2)
+
+sys.meta_path.insert(0, Slow())
+rows, spec = [{"step": 1, "bits": 3.0}], {"mark": "line", "encoding": {"x": {"field": "step"}, "y": {"field": "bits"}}}
+threading.Thread(target=parts.chart_of_rows, args=(rows, spec, "curve", "A curve.")).start()
+half_way.wait()
+parts.drawn(line)
+print("drawn")
+"""
+
+
+def test_a_figure_is_drawn_while_another_thread_imports_pandas() -> None:
+    done = subprocess.run([sys.executable, "-c", HALF_WAY], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "drawn\n", done.stderr
+
+
+@pytest.fixture
+def without_pandas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "pandas", raising=False)
+
+
+@pytest.mark.usefixtures("without_pandas")
+@pytest.mark.parametrize("path", ["3_entropy", "4_shuffle"])
+def test_a_page_with_a_slider_through_the_training_needs_no_pandas(bundle, path: str) -> None:
+    write_checkpoint(bundle / "one.safetensors")
+    write_record(bundle / "one", small_flow())
+    at = visit_page(f"pages/{path}.py")
+    assert not at.exception and any(part.proto.component_name == "scrubber" for part in at.get("bidi_component"))
+    assert "pandas" not in sys.modules
+
+
+@pytest.mark.usefixtures("without_pandas")
+def test_the_stage_is_told_of_a_photo_without_pandas(bundle) -> None:
+    at = AppTest.from_file(str(APP), default_timeout=PATIENCE_S).switch_page("pages/0_lesson.py")
+    at.session_state["_lesson_photo"] = {"error": "No picture."}
+    at.run()
+    assert not at.exception and json.loads(at.get("bidi_component")[-1].proto.json) == [
+        {"photo": {"error": "No picture."}}
+    ]
+    assert "pandas" not in sys.modules

@@ -41,7 +41,7 @@ def scrubber(steps: np.ndarray, start: int | None = None, under: str | None = No
         under: the key of the chart under whose axis it stands; where None it takes the whole width.
 
     """
-    recorded = [int(step) for step in steps]
+    recorded = tuple(int(step) for step in steps)  # Streamlit asks pandas what a list is
     asked = st.query_params.get("step")
     step = next((one for one in recorded if str(one) == asked), recorded[-1] if start is None else int(start))
     _range(key="scrubber", data={"steps": recorded, "start": step, "under": under}, on_moved_change=_rest)
