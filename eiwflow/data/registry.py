@@ -23,14 +23,12 @@ class DataSet(NamedTuple):
 
     Attributes:
         load: returns it, given whether it may be downloaded.
-        description: in one or two sentences.
         flips: whether a mirrored image is still one of the set.
         load_test: returns it with an empty training part, where that takes long to make; None elsewhere.
 
     """
 
     load: Callable[[bool], ImageData]
-    description: str
     flips: bool = True
     load_test: Callable[[], ImageData] | None = None
 
@@ -59,32 +57,15 @@ def _letters32(download: bool) -> ImageData:
 
 
 DATASETS: dict[str, DataSet] = {
-    "photos32": DataSet(
-        _photos32,
-        "4,756 colour crops, 32×32, of 17 photographs; the test part is the right-hand fifth of each.",
-    ),
-    "faces16": DataSet(
-        _faces16,
-        "14,000 drawn faces, 16×16, in changing light and with grain of known strength.",
-    ),
+    "photos32": DataSet(_photos32),
+    "faces16": DataSet(_faces16),
     "letters32": DataSet(
-        _letters32,
-        "21,000 capital letters, 32×32, in two inks, changing light and grain; the test part has other typefaces.",
-        flips=False,
-        load_test=lambda: drawn.letters32_test(_bundled_file("letters32").parent),
+        _letters32, flips=False, load_test=lambda: drawn.letters32_test(_bundled_file("letters32").parent)
     ),
-    "cifar10": DataSet(
-        torchvision_sets.cifar10,
-        "60,000 colour photographs of ten kinds of thing, 32×32; 170 MB to download.",
-    ),
-    "mnist": DataSet(torchvision_sets.mnist, "70,000 handwritten digits, grey, 28×28; 12 MB to download."),
-    "fashion-mnist": DataSet(
-        torchvision_sets.fashion_mnist, "70,000 pieces of clothing, grey, 28×28; 31 MB to download."
-    ),
-    "celeba": DataSet(
-        torchvision_sets.celeba,
-        "182,732 faces, 64×64 from the middle of each portrait; 1.4 GB to download (with the package gdown).",
-    ),
+    "cifar10": DataSet(torchvision_sets.cifar10),
+    "mnist": DataSet(torchvision_sets.mnist),
+    "fashion-mnist": DataSet(torchvision_sets.fashion_mnist),
+    "celeba": DataSet(torchvision_sets.celeba),
 }
 
 #: name of a data set that earlier versions brought along -> what to do without it.

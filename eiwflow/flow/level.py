@@ -8,7 +8,7 @@ from torch.utils.checkpoint import checkpoint
 
 from .bijection import Modules
 from .config import ROTATED, FlowConfig
-from .conv1x1 import matrices, mix
+from .conv1x1 import mix
 from .initialise import principal_rotation, rearrangement
 from .linear import start_coupling, start_prior
 from .policies import ORDERS, PARTITIONS
@@ -63,10 +63,6 @@ class Level(nn.Module):
             self.split = Split(channels, config.prior, kept, (height, width), config.padding)
         elif config.top_prior == "constant":
             self.top = TopPrior(channels, height, width)
-
-    def matrices(self) -> Tensor:
-        """Return the 1×1 convolutions of all steps (K, C, C), by one batched product."""
-        return matrices([step.mixing for step in self.steps])
 
     def initialise(self, x: Tensor) -> Tensor | None:
         """Initialise every part from the batch, in order, each on the output of those before; return what is kept."""

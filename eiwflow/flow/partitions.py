@@ -175,7 +175,3 @@ def best_halves(weights: Tensor, draw: int = 0) -> Tensor:
         for start in range(STARTS if channels < MANY else FEWER_STARTS)
     ]
     return torch.as_tensor(max(found, key=lambda one: one.fun).col_ind < channels // 2)
-
-
-#: The names of version 0.1.
-in_turn, by_chance = alternating, at_random

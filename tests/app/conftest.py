@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 import re
 from collections.abc import Callable
@@ -155,6 +156,11 @@ def first_screen(at: AppTest) -> tuple[int, int]:
             hidden = r'<style>.*?</style>|<span class="eiw-definition".*?</span>|<[^>]+>'
             words += len(re.sub(hidden, " ", text, flags=re.DOTALL).split())
     return words, charts
+
+
+def figures_of(at: AppTest) -> dict[str, dict]:
+    """Return the figures of a page by their keys, as JSON has them."""
+    return {chart.proto.id.split("-", 2)[-1]: json.loads(chart.proto.spec) for chart in at.get("plotly_chart")}
 
 
 def url(at: AppTest) -> dict[str, str]:

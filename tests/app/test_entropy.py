@@ -17,7 +17,7 @@ from eiwflow.analysis.words import entropy as words
 from eiwflow.checkpoint import load
 from eiwflow.ui import data_sets
 
-from .conftest import sentences, small_flow, url, visit_page, write_checkpoint
+from .conftest import figures_of, sentences, small_flow, url, visit_page, write_checkpoint
 
 Open = Callable[..., AppTest]
 
@@ -52,11 +52,6 @@ def write_record(checkpoint: Path, steps: tuple[int, ...] = (0, 1, 8)) -> None:
     folder = checkpoint.with_suffix("")
     folder.mkdir()
     (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-
-
-def charts(at: AppTest) -> dict[str, dict]:
-    """Return the figures of a page by their keys, as JSON has them."""
-    return {chart.proto.id.split("-", 2)[-1]: json.loads(chart.proto.spec) for chart in at.get("plotly_chart")}
 
 
 def assert_healthy(at: AppTest, drawn: int = 4) -> None:
@@ -138,7 +133,7 @@ def test_two_checkpoints_are_drawn_by_the_same_figures_on_the_same_axes(open_pag
     write_record(bundle / "three.safetensors", (0, 2, 8, 20))
     at = open_page(ck="one", vs="three", step="2")
     assert not at.exception and not at.error
-    found = charts(at)
+    found = figures_of(at)
     keys = ("redundancy", "negentropy", "marginal", "rate")
     over_training = tuple(f"scrub-{key}" for key in keys if key != "negentropy")
     assert found.keys() == {key + side for key in (*keys, *over_training) for side in ("", "-second")}
@@ -173,7 +168,7 @@ def test_one_of_two_without_a_record_says_so_and_the_other_keeps_its_slider(open
         at = open_page(ck=link[0], vs=link[1], level="1")
         assert not at.exception and not at.error and url(at)["step"] == "8"
         assert len([info for info in at.info if "no training record" in info.value]) == 1
-        assert [each for each in charts(at) if each.startswith("scrub-rate")] == [key]
+        assert [each for each in figures_of(at) if each.startswith("scrub-rate")] == [key]
 
 
 def test_a_flow_that_fails_leaves_the_other_column_alone(open_page: Open, bundle: Path) -> None:
@@ -184,7 +179,7 @@ def test_a_flow_that_fails_leaves_the_other_column_alone(open_page: Open, bundle
     for ck, vs in (("one", "broken"), ("broken", "one")):
         at = open_page(ck=ck, vs=vs)
         assert not at.exception and len(at.error) == 1 and "not finite" in at.error[0].value
-        assert len(charts(at)) == 4 and "At level 1 the 6 channels factored out" in sentences(at)
+        assert len(figures_of(at)) == 4 and "At level 1 the 6 channels factored out" in sentences(at)
 
 
 def test_a_flow_that_fails_alone_is_a_sentence(bundle: Path) -> None:
@@ -193,4 +188,4 @@ def test_a_flow_that_fails_alone_is_a_sentence(bundle: Path) -> None:
         flow.levels[0].steps[0].actnorm.log_scale.fill_(300.0)
     write_checkpoint(bundle / "broken.safetensors", flow)
     at = page_at()
-    assert not at.exception and not charts(at) and "not finite" in at.error[0].value
+    assert not at.exception and not figures_of(at) and "not finite" in at.error[0].value

@@ -21,7 +21,7 @@ from eiwflow.flow.config import NAMED_SPLITS
 from eiwflow.ui import cache, checkpoints, data_sets, own_photos
 from eiwflow.ui.parts import MORE_EVIDENCE
 
-from .conftest import choose_image, picture_bytes, sentences, small_flow, visit_page, write_checkpoint
+from .conftest import choose_image, figures_of, picture_bytes, sentences, small_flow, visit_page, write_checkpoint
 
 
 @pytest.fixture(autouse=True)
@@ -171,11 +171,6 @@ def test_the_page_shows_what_the_report_says(two: Path) -> None:
 
 
 # ---------------------------------------------------------------------- beside another checkpoint
-
-
-def figures_of(at: AppTest) -> dict[str, dict]:
-    """Return the figures of a page by their keys, as JSON has them."""
-    return {chart.proto.id.split("-", 2)[-1]: json.loads(chart.proto.spec) for chart in at.get("plotly_chart")}
 
 
 ONE, TWO = "photos32-one", "photos32-two"

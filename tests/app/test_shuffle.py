@@ -14,7 +14,7 @@ from eiwflow.flow import MultiScaleFlow
 from eiwflow.training.history import level_records, write_samples
 
 from ..flow.numerics import perturb
-from .conftest import sentences, small_flow, url, visit_page, write_checkpoint
+from .conftest import figures_of, sentences, small_flow, url, visit_page, write_checkpoint
 
 STEPS = (0, 1, 10, 100)
 
@@ -153,15 +153,10 @@ def test_every_choice_moves_the_page(checkpoints: Path) -> None:
 # ---------------------------------------------------------------------- beside another checkpoint
 
 
-def charts(at: AppTest) -> dict[str, dict]:
-    """Return the figures of a page by their keys, as JSON has them."""
-    return {chart.proto.id.split("-", 2)[-1]: json.loads(chart.proto.spec) for chart in at.get("plotly_chart")}
-
-
 def test_two_checkpoints_are_drawn_by_the_same_figures_on_the_same_axes(checkpoints: Path) -> None:
     at = visit(ck="recorded", vs="static")
     assert not at.exception and not at.error
-    found = charts(at)
+    found = figures_of(at)
     both = ("scrub-river", "scrub-redundancy", "slope", "churn", "tau", "by-rule", "images", "own")
     assert found.keys() == {
         "steps",
@@ -195,7 +190,7 @@ def test_a_level_is_clamped_for_each_column_alone(checkpoints: Path) -> None:
     assert not at.exception and not at.error
     assert [info.value for info in at.info] == ["Level 2 is the last and has no Shuffle: showing level 1."]
     assert "start on the other side of the split" in sentences(at)
-    ranks = [charts(at)[key]["layout"]["yaxis"]["range"] for key in ("scrub-river", "scrub-river-second")]
+    ranks = [figures_of(at)[key]["layout"]["yaxis"]["range"] for key in ("scrub-river", "scrub-river-second")]
     assert ranks == [[24.6, 0.4], [12.6, 0.4]]
 
 
@@ -204,7 +199,7 @@ def test_records_of_other_steps_share_the_slider(checkpoints: Path) -> None:
     write_record(checkpoints / "longer", small_flow(steps=2), (0, 5, 10, 400))
     at = visit(ck="recorded", vs="longer", step="5")
     assert not at.exception and url(at)["step"] == "5"
-    found = charts(at)
+    found = figures_of(at)
     assert [frame["name"] for frame in found["scrub-river"]["frames"]] == ["0", "1", "10", "100"]
     assert [frame["name"] for frame in found["scrub-river-second"]["frames"]] == ["0", "5", "10", "400"]
     assert url(visit(ck="recorded", vs="longer", step="7"))["step"] == "0"
@@ -219,7 +214,7 @@ def test_one_of_two_without_a_record_says_so_and_the_other_keeps_its_slider(
     at = visit(ck=ck, vs=vs)
     assert not at.exception and not at.error
     assert [info.value for info in at.info if "no training record" in info.value] and url(at)["step"] == "0"
-    rivers = [key for key in charts(at) if key.startswith("scrub-river")]
+    rivers = [key for key in figures_of(at) if key.startswith("scrub-river")]
     assert rivers == ["scrub-river" if ck == "recorded" else "scrub-river-second"]
 
 
@@ -227,7 +222,7 @@ def test_two_without_a_record_have_no_slider(checkpoints: Path) -> None:
     write_checkpoint(checkpoints / "bare-too.safetensors", small_flow(steps=2))
     at = visit(ck="bare", vs="bare-too")
     assert not at.exception and not at.error and "step" not in url(at)
-    assert not [key for key in charts(at) if key.startswith("scrub-")]
+    assert not [key for key in figures_of(at) if key.startswith("scrub-")]
 
 
 def test_a_flow_of_one_level_leaves_the_other_column_alone(checkpoints: Path) -> None:
@@ -246,4 +241,4 @@ def test_a_flow_that_fails_leaves_the_other_column_alone(checkpoints: Path) -> N
     for ck, vs, river in (("recorded", "broken", "scrub-river"), ("broken", "recorded", "scrub-river-second")):
         at = visit(ck=ck, vs=vs)
         assert not at.exception and len(at.error) == 1 and "not finite" in at.error[0].value
-        assert river in charts(at) and "across the split line, once" in sentences(at)
+        assert river in figures_of(at) and "across the split line, once" in sentences(at)

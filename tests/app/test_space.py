@@ -24,6 +24,7 @@ from .conftest import (
     APP,
     PATIENCE_S,
     choose_image,
+    figures_of,
     first_screen,
     picture_bytes,
     sentences,
@@ -187,11 +188,6 @@ def test_the_first_screen_is_lean(one: Path) -> None:
 
 
 # ---------------------------------------------------------------------- beside another checkpoint
-
-
-def figures_of(at: AppTest) -> dict[str, dict]:
-    """Return the figures of a page by their keys, as JSON has them."""
-    return {chart.proto.id.split("-", 2)[-1]: json.loads(chart.proto.spec) for chart in at.get("plotly_chart")}
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from eiwflow.flow import MultiScaleFlow
 from eiwflow.flow.config import NAMED_SPLITS
 from eiwflow.ui import cache, checkpoints, data_sets, own_photos
 
-from .conftest import choose_image, picture_bytes, sentences, small_flow, url, visit_page, write_checkpoint
+from .conftest import choose_image, figures_of, picture_bytes, sentences, small_flow, url, visit_page, write_checkpoint
 
 
 @pytest.fixture(autouse=True)
@@ -167,11 +167,6 @@ def test_ones_own_photo_has_weights_and_no_recipe(weighted: Path) -> None:
 
 
 # ---------------------------------------------------------------------- beside another checkpoint
-
-
-def figures_of(at: AppTest) -> dict[str, dict]:
-    """Return the figures of a page by their keys, as JSON has them."""
-    return {chart.proto.id.split("-", 2)[-1]: json.loads(chart.proto.spec) for chart in at.get("plotly_chart")}
 
 
 def axes(figure: dict) -> tuple[object, object]:

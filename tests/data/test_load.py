@@ -31,11 +31,6 @@ def test_a_set_that_is_no_longer_bundled_is_named_with_what_replaces_it() -> Non
         load("emoji32")
 
 
-def test_every_data_set_is_described_on_one_line() -> None:
-    for row in DATASETS.values():
-        assert row.description.endswith(".") and "\n" not in row.description
-
-
 def test_a_missing_bundled_file_says_where_it_is_expected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "ASSETS", tmp_path)
     with pytest.raises(DataError, match="photos32.npz") as refusal:

@@ -61,7 +61,7 @@ def test_principal_swaps_the_halves_in_every_other_step():
 
 def test_random_initialisation_draws_another_rotation_for_every_step():
     flow, _ = initialised_flow(init="random")
-    matrices = [matrix for level in flow.levels[:1] for matrix in level.matrices()]
+    matrices = [step.mixing.matrix() for step in flow.levels[0].steps]
     for matrix in matrices:
         assert largest_difference(matrix @ matrix.T, torch.eye(len(matrix), dtype=torch.double)) < 1e-5
     assert largest_difference(*matrices) > 0.1
