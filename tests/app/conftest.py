@@ -7,6 +7,7 @@ import json
 import logging
 import re
 from collections.abc import Callable
+from concurrent.futures import Future
 from functools import cache
 from pathlib import Path
 
@@ -15,14 +16,18 @@ import pytest
 import streamlit as st
 import torch
 from PIL import Image
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from eiwflow.analysis import compression, likelihood
 from eiwflow.checkpoint import CheckpointInfo, save
 from eiwflow.data import drawn
 from eiwflow.flow import FlowConfig, MultiScaleFlow
-from eiwflow.ui import checkpoints
+from eiwflow.ui import checkpoints, recipes
 from eiwflow.ui.parts import MORE_EVIDENCE
+
+# A test's app looks through all installed packages for components anew, which takes longer than a page.
+manifest_scanner.scan_component_manifests = cache(manifest_scanner.scan_component_manifests)
 
 APP = Path(__file__).resolve().parents[2] / "app.py"
 #: Data that take seconds to draw, once for all tests.
@@ -72,6 +77,14 @@ def nothing_kept() -> None:
 def quiet() -> None:
     """Streamlit warns on every run outside a server."""
     logging.getLogger("streamlit").setLevel(logging.ERROR)
+
+
+@pytest.fixture(autouse=True)
+def untimed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Say no time beside the presets: to measure it takes ten seconds, and only the tests of Train are about it."""
+    none: Future[dict[str, recipes.PresetTime]] = Future()
+    none.set_result({})
+    monkeypatch.setattr(recipes, "_timer", lambda device: none)
 
 
 @pytest.fixture(autouse=True)
