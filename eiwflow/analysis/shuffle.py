@@ -25,7 +25,6 @@ from ..flow.information import redundancy
 from ..flow.multiscale import Trace
 from ..flow.shuffle import Shuffle
 from . import intervals
-from .intervals import Estimate
 from .record import TrainingRecord
 
 #: The part of all random orders that a band of chance holds.
@@ -266,7 +265,6 @@ class NearTies:
         order: by mean redundancy over the images, (C,).
         redundancy: that mean, (C,) by channel number, nats a pixel.
         emitted_probability: how often a channel is emitted when the images are resampled, (C,) by channel number.
-        draws: the mean redundancy in every draw of the images, (B, C) by channel number.
         at_line: the last channel kept and the first one emitted.
         near: all pairs across the line that swap with a probability of at least :data:`NEAR_TIE`, likeliest first.
 
@@ -277,7 +275,6 @@ class NearTies:
     order: np.ndarray
     redundancy: np.ndarray
     emitted_probability: np.ndarray
-    draws: np.ndarray
     at_line: Tie
     near: tuple[Tie, ...]
 
@@ -332,7 +329,6 @@ def near_ties(redundancies: np.ndarray, kept: int, seed: int = 0, sources: Seque
         order=order,
         redundancy=mean,
         emitted_probability=(ranks_of(_by_redundancy(resampled.T)) >= kept).mean(axis=0),
-        draws=resampled.T,
         at_line=tie(kept - 1, 0),
         near=tuple(sorted((tie(k, e) for k, e in close), key=lambda pair: -pair.swap)),
     )
@@ -495,11 +491,6 @@ class ShuffleReport(_Split):
     ties: NearTies
     alternatives: tuple[Alternative, ...]
     image: ImageOrders | None = None
-
-    def mean_redundancy(self, kept: bool) -> Estimate:
-        """Return the mean redundancy of the channels that are passed on, or factored out, nats a pixel."""
-        side = self.kept == kept
-        return intervals.estimate(self.ties.redundancy[side].mean(), self.ties.draws[:, side].mean(axis=1))
 
     @property
     def would_cross(self) -> np.ndarray:
