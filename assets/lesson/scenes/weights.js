@@ -60,10 +60,11 @@ export const weighting = {
         context.fillStyle = shares[j] >= least ? ink.ink : ink.quiet;
         context.font = `${shares[j] >= least ? 600 : 400} ${Math.min(ink.size, 0.36 * cell)}px ${ink.sans}`;
         write(percent(shares[j]), (j + 0.5) * cell, height - 4, "center");
-        context.font = `${ink.size}px ${ink.sans}`;
+        context.font = `${Math.min(ink.size, 0.5 * cell)}px ${ink.sans}`;
         context.fillStyle = ink.ink;
-        if (voted && context.measureText(text).width < cell + 4) write(text, (j + 0.5) * cell, zero - Math.max(0, h) - 7, "center");
+        if (voted) write(text, (j + 0.5) * cell, zero - Math.max(0, h) - 7, "center");
       }
+      context.font = `${ink.size}px ${ink.sans}`;
       context.strokeStyle = ink.ink;
       context.lineWidth = 2;
       context.beginPath();
