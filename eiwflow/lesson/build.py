@@ -51,15 +51,15 @@ def flow_facts(pack: Pack, loaded: checkpoint.Checkpoint, images: Tensor) -> dic
     """
     flow = loaded.flow
     check(flow)
-    trace = flow.trace(at_bin_centres(images[:AVERAGED]))
-    first = trace.levels[0].features
+    features = [level.features for level in flow.trace(at_bin_centres(images[:AVERAGED])).levels]
+    first = features[0]
     facts = flow_spec(pack, flow) | {
         "name": loaded.name.removesuffix(".safetensors"),
         "parameters": parameters_hash(flow),
         "temperature": round(loaded.info.temperature, 2),
         "average": pack.floats(first.mean(dim=0).permute(1, 2, 0).numpy()),
-        "spread": [_rounded(level.features.std(dim=(0, 2, 3))) for level in trace.levels],
-        "middle": [_rounded(level.features.mean(dim=(0, 2, 3))) for level in trace.levels],
+        "spread": [_rounded(level.std(dim=(0, 2, 3))) for level in features],
+        "middle": [_rounded(level.mean(dim=(0, 2, 3))) for level in features],
         "redundancy": _rounded(redundancy(first).mean(dim=0)),
         "couplings": explained(flow, at_bin_centres(images[:AVERAGED])),
         "usual": None,
