@@ -22,7 +22,7 @@ from .classroom import join
 
 #: Seconds between two times that freed memory is handed back, and without any visitor until measures are forgotten: a
 #: page that is loaded again, or a telephone that sleeps for a moment, finds them.
-GIVE_BACK_S, FORGET_S = 30.0, 120.0
+GIVE_BACK_S, FORGET_S = 2.0, 120.0
 #: Name of malloc.h: how many heaps there may be.
 M_ARENA_MAX = -8
 
