@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.stats import differential_entropy
 from torch import Tensor
 
 from ..data import DataError
@@ -131,6 +130,8 @@ def _some_values(x: Tensor, seed: int) -> np.ndarray:
 def _marginals(values: np.ndarray) -> np.ndarray:
     """Return h and negentropy (2, C) of values (C, N, P)."""
     rows = values.reshape(len(values), -1)
+    from scipy.stats import differential_entropy
+
     marginal = differential_entropy(rows, axis=1)
     return np.stack([marginal, GAUSSIAN_ENTROPY + np.log(rows.std(axis=1, ddof=1)) - marginal])
 

@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from scipy import stats
 from torch import Tensor
 
 from ..checkpoint import Checkpoint
@@ -408,6 +407,8 @@ def norms_of(latents: Latents) -> np.ndarray:
 
 def typical_norms(dimensions: np.ndarray) -> np.ndarray:
     """Return the interval (L, 2) that holds the norm of 95 % of the draws of N(0, I) in d dimensions (L,)."""
+    from scipy import stats
+
     return np.stack(stats.chi(dimensions).interval(CONFIDENCE), axis=-1)
 
 

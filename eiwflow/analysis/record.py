@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
 
 from ..files import read_bytes
 from ..training.history import read_records, sample_files
@@ -45,6 +44,8 @@ class TrainingCurve:
     def smoothed(self) -> np.ndarray:
         """The batches' bits/dim (S,) under a running mean: a Gaussian window, one-sided towards both ends."""
         curve = self.bits_per_dim
+        from scipy.ndimage import gaussian_filter1d
+
         return gaussian_filter1d(curve, max(1.0, SMOOTHING * len(curve)), mode="nearest") if len(curve) else curve
 
     def table(self) -> list[dict[str, Any]]:

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from scipy import stats
 from torch import Tensor
 
 from ..data import DataError
@@ -61,6 +60,8 @@ def split_churn(orders: np.ndarray, used: np.ndarray, kept: int) -> np.ndarray:
 def kendall_tau(orders: np.ndarray, used: np.ndarray) -> np.ndarray:
     """Return Kendall's τ (S,) of orders (S, C) with the order used (C,): 1 for the same, −1 for the reversed."""
     ranks = ranks_of(used)
+    from scipy import stats
+
     return np.array([stats.kendalltau(row, ranks).statistic for row in ranks_of(orders)])
 
 
@@ -75,6 +76,8 @@ class NullBand:
 
 def churn_band(channels: int, kept: int) -> NullBand:
     """Return the band of :func:`split_churn` by chance: what is no longer passed on is hypergeometric."""
+    from scipy import stats
+
     moved = stats.hypergeom(channels, kept, channels - kept)
     low, high = moved.ppf([(1 - BAND) / 2, (1 + BAND) / 2])
     return NullBand(*(float(2 * each / channels) for each in (low, moved.mean(), high)))

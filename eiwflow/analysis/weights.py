@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy import stats
 from torch import Tensor
 
 from ..flow import ConfigError, MultiScaleFlow
@@ -204,6 +203,8 @@ class ChannelWeights:
     @cached_property
     def correlations(self) -> Correlations:
         """How −log ω goes with the channel's log standard deviation, over images."""
+        from scipy import stats
+
         pearson, low, high, spearman, slope, slope_low, slope_high = np.full((7, self.shape[0]), np.nan)
         varies = (self.std > NO_SPREAD) & (self.images.log_std.std(axis=0) > NO_SPREAD)
         if self.count > 2 and varies.any():

@@ -12,7 +12,7 @@ import os
 import platform
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import streamlit as st
@@ -44,6 +44,8 @@ def _share_heaps() -> None:
 
 
 def _import_what_is_slow() -> None:
+    import scipy.stats  # noqa: F401
+
     from .. import checkpoint, figures  # noqa: F401
     from ..analysis import levels  # noqa: F401
     from ..training import run_directory  # noqa: F401
@@ -62,7 +64,7 @@ def engine() -> None:
     threading.Thread(target=_give_back_now_and_then, daemon=True).start()
 
 
-def _give_back_now_and_then() -> None:
+def _give_back_now_and_then(sleep: Callable[[float], None] = time.sleep) -> None:
     """Hand freed memory back to the system; when all visitors have left, forget what they looked at.
 
     What pages need for a moment would else stay with the server for good.
@@ -72,7 +74,7 @@ def _give_back_now_and_then() -> None:
     alone_s = 0.0
     while True:
         give_back_freed_memory()
-        time.sleep(GIVE_BACK_S)
+        sleep(GIVE_BACK_S)
         alone_s = alone_s + GIVE_BACK_S if nobody_is_here() else 0.0
         if FORGET_S <= alone_s < FORGET_S + GIVE_BACK_S:  # once
             forget()

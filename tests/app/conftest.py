@@ -89,10 +89,11 @@ def untimed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def few_images(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Measure on few images: the same code, and ``analyse`` called from a test measures on as few."""
+    """Measure on few images and draws: the same code, and ``analyse`` called from a test measures on as few."""
     monkeypatch.setattr(likelihood, "IMAGES", 24)
     monkeypatch.setattr(likelihood.spread, "__defaults__", (24,))
     monkeypatch.setattr("eiwflow.analysis.weights.IMAGES", 12)
+    monkeypatch.setattr("eiwflow.analysis.entropy.RESAMPLES", 10)
     monkeypatch.setattr(compression, "MOST_VALUES", 40_000)
     for name, load in DRAWN.items():
         monkeypatch.setattr(drawn, name, load)

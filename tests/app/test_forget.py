@@ -7,6 +7,7 @@ from pathlib import Path
 import plotly.graph_objects as go
 import pytest
 
+from eiwflow.training import memory
 from eiwflow.ui import cache, checkpoints, data_sets, parts, recipes, server
 
 from ..studies import arms, write_study
@@ -57,9 +58,9 @@ def test_it_forgets_once_when_nobody_has_been_here_for_a_while(
         if seconds > 570:
             raise Over
 
-    monkeypatch.setattr(server.time, "sleep", sleep)
+    monkeypatch.setattr(memory, "give_back_freed_memory", lambda: None)
     monkeypatch.setattr(server, "nobody_is_here", lambda: seconds not in somebody)
     monkeypatch.setattr(server, "forget", lambda: forgotten.append(seconds))
     with pytest.raises(Over):
-        server._give_back_now_and_then()
+        server._give_back_now_and_then(sleep)
     assert forgotten == expected

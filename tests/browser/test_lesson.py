@@ -144,7 +144,7 @@ def test_cards_slide_and_grain_lands_to_the_right(scene: Open) -> None:
     move(page, "Sort", 0)
     before = canvas(page, ".scene-5 canvas")
     move(page, "Sort", 1)
-    wait_for(page, "of the grain leaves")
+    wait_for(page, "of grain leaves")
     grain, as_much = (int(n) for n in re.findall(r"\d+", sentence(page)))
     assert 50 < grain <= 100 and as_much < 50
     assert canvas(page, ".scene-5 canvas") != before

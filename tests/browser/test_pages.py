@@ -31,8 +31,6 @@ STILL_MS = 300
 PAGES = [entry for entry in pages() if entry.label not in ("Home", "Lesson")]
 #: Pages that look at a checkpoint, and so have its choices in their URL.
 LOOKING = [entry for entry in PAGES if entry.label not in ("Compare", "Train")]
-#: Pages that are looked at in the dark on a telephone, the others only by day on a desk; all of them in the long form.
-IN_THE_DARK = PAGES[::2]
 #: Pages whose link is opened by someone else; that every page reads its URL is seen without a browser.
 COPIED = [entry for entry in PAGES if entry.label in (("Weights", "Space") if LONG else ("Space",))]
 
@@ -115,8 +113,8 @@ def look(windows: Callable[..., BrowserContext], server: str) -> Iterator[Visit]
         tab.close()
 
 
-def unfold(found: Settled) -> None:
-    """Unfold the page, and wait for what that brings."""
+def assert_it_is_for_everyone(found: Settled) -> None:
+    """Unfold the page and look for what not everyone gets of it."""
     folded = found.page.locator("summary", has_text="More evidence")
     evidence = found.page.locator("[data-testid=stMain] details", has=folded)
     accessibility.open_everything(found.page)
@@ -124,11 +122,6 @@ def unfold(found: Settled) -> None:
         # The server makes it only now, and has yet to begin: until then the page looks settled.
         evidence.locator("[data-testid=stElementContainer]").first.wait_for(state="attached")
     found.settle()
-
-
-def assert_it_is_for_everyone(found: Settled) -> None:
-    """Unfold the page and look for what not everyone gets of it."""
-    unfold(found)
     assert found.fits()
     assert accessibility.violations(found.page) == []
     assert accessibility.faint_letters(found.page) == []
@@ -136,27 +129,43 @@ def assert_it_is_for_everyone(found: Settled) -> None:
     assert accessibility.cut(found.page) == []
 
 
-@pytest.mark.parametrize("entry", PAGES, ids=lambda entry: entry.label)
+@pytest.mark.parametrize("entry", PAGES if LONG else PAGES[1::2], ids=lambda entry: entry.label)
 def test_a_page_opens_comes_to_rest_and_saves_its_files(look: Visit, entry: Entry, tmp_path: Path) -> None:
     found = look(path_of(entry))
+    links = found.page.locator("[data-testid=stSidebar] [data-testid=stPageLink-NavLink]")
+    assert [link.inner_text().strip() for link in links.all() if link.is_visible()] == [one.label for one in pages()]
+    assert_it_is_at_rest_and_complete(found, entry, tmp_path)
+
+
+@pytest.mark.parametrize("entry", PAGES if LONG else PAGES[::2], ids=lambda entry: entry.label)
+def test_a_page_is_dark_in_the_dark_and_fits_a_telephone(look: Visit, entry: Entry, tmp_path: Path) -> None:
+    found = look(path_of(entry), size=(390, 844), theme="dark")
+    red, green, blue = (
+        int(part)
+        for part in re.findall(
+            r"\d+",
+            found.page.evaluate("getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor"),
+        )[:3]
+    )
+    assert max(red, green, blue) < 60
+    assert_it_is_at_rest_and_complete(found, entry, tmp_path)
+
+
+def assert_it_is_at_rest_and_complete(found: Settled, entry: Entry, folder: Path) -> None:
+    """Look at a page as it opens, then unfold it, look at it for everyone and save its files."""
     page = found.page
     assert page.locator("[data-testid=stException]").count() == 0
     assert page.locator("[data-testid=stAlertContentError]").count() == 0
     assert page.title() == page.locator("h1").first.inner_text()
-    links = page.locator("[data-testid=stSidebar] [data-testid=stPageLink-NavLink]")
-    assert [link.inner_text().strip() for link in links.all() if link.is_visible()] == [one.label for one in pages()]
     assert found.fits()
     page.wait_for_timeout(REST_MS)
     before = found.messages
     page.wait_for_timeout(REST_MS)
     assert found.messages == before, "something goes on while nobody does anything"
     assert found.received <= MAX_PAYLOAD
-    if LONG or entry not in IN_THE_DARK:
-        assert_it_is_for_everyone(found)
-    else:
-        unfold(found)
+    assert_it_is_for_everyone(found)
     if entry in LOOKING:
-        assert_every_file_is_saved(found, entry, tmp_path)
+        assert_every_file_is_saved(found, entry, folder)
     assert found.complaints == []
 
 
@@ -175,22 +184,6 @@ def assert_every_file_is_saved(found: Settled, entry: Entry, folder: Path) -> No
     assert len(names) == buttons.count()
     pattern = rf"eiwflow-{entry.label.lower()}-[a-z0-9 -]+\.(csv|png|gif|npz|eiw)"
     assert all(re.fullmatch(pattern, name) for name in names)
-
-
-@pytest.mark.parametrize("entry", PAGES if LONG else IN_THE_DARK, ids=lambda entry: entry.label)
-def test_a_page_is_dark_in_the_dark_and_fits_a_telephone(look: Visit, entry: Entry) -> None:
-    found = look(path_of(entry), size=(390, 844), theme="dark")
-    assert found.fits()
-    red, green, blue = (
-        int(part)
-        for part in re.findall(
-            r"\d+",
-            found.page.evaluate("getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor"),
-        )[:3]
-    )
-    assert max(red, green, blue) < 60
-    assert_it_is_for_everyone(found)
-    assert found.complaints == []
 
 
 @pytest.mark.parametrize("entry", COPIED, ids=lambda entry: entry.label)

@@ -47,7 +47,7 @@ export const resampling = {
     const stops = [["nothing", 0], ["half", total / 2], ["three quarters", 3 * total / 4], ["everything", total]]
       .map(([text, v]) => [v, el("button", { type: "button", onclick: () => set(v) }, text)]);
     const compare = stage.fixed && choices("Flow", [["flow", "flow that sorts"], ["fixed", "fixed half"]], (key) => { name = key; draw(); }, "flow");
-    stage.host.append(el("p", { className: "caption" }, "PSNR: higher is closer; a difference at 30 dB is hard to see."), control.row,
+    stage.host.append(el("p", { className: "caption" }, "PSNR: higher is closer; 40 dB is hard to tell from the picture. Off by: root mean square."), control.row,
       el("div", { className: "buttons centre" }, el("div", { className: "choices", role: "group", "aria-label": "Resample" }, ...stops.map(([, button]) => button)), compare?.row));
     const play = () => {
       stop();

@@ -30,7 +30,7 @@ export const river = {
   titleOf: ({ pack: { head: { rivers } }, choice }) => rivers?.length ? headline(rivers[shownAt(rivers, choice)]) : undefined,
   notes: "Here the flow passes on a half that was fixed in advance, whatever it holds. Play the training: lines are channels, ranked by redundancy: the top is " +
     "structure. To do what the sorting flow does, training has to lift the blue lines above the dashed one. Read off how far it gets; then switch to " +
-    "the other recording. Each is one run. Stumbling block: the letters start below chance, because the fixed half was chosen badly on purpose; the faces start at chance " +
+    "the other recording. Each is one run. Stumbling block: the letters start below chance, because their half was chosen badly on purpose; the faces start at chance " +
     "and stay there. Steps are on a log scale: most of the picture is the first few hundred.",
   more: { page: "shuffle" },
   cannot: ({ pack }) => pack.head.rivers?.length ? null : "There is no record of a training with a fixed half here.",
@@ -95,7 +95,7 @@ export const river = {
     const control = slider({ label: "Training", min: 0, max: last, step: 1, value: 0, text: (v) => `step ${number(stops[v].step)}`, onmove: (v) => { stop(); now = v; draw(); stage.choose(`r${shown}.${v}`); } });
     const names = head.rivers.map((one, k) => [String(k), dataOf(one)]);
     const which = names.length > 1 && choices("Recording", names, (k) => { stage.choose(`r${k}`); stage.show(); }, String(shown));
-    const fixed = `One run. Blue is passed on: ${HALVES[here.order]?.(word(half)) ?? `${word(half)} channels by their number`}${good(here, 0) < byChance(here) ? ", here a bad guess" : ""}.`;
+    const fixed = `One run. Blue is passed on: ${HALVES[here.order]?.(word(half)) ?? `${word(half)} channels by their number`}${good(here, 0) < byChance(here) ? ", a bad choice" : ""}.`;
     stage.host.append(control.row, el("div", { className: "recordings" }, which ? which.row : null, el("p", { className: "caption" }, fixed)));
     const set = (v) => { now = v; control.input.value = v; control.show(); draw(); };
     const play = () => { stop(); stop = animate((s) => { const v = Math.min(last, Math.floor(s * last / 7)); if (v !== now || !v) set(v); return v < last; }); };

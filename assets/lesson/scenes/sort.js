@@ -27,10 +27,10 @@ export const sorting = {
   title: "The flow factors out most of the grain.",
   titleOf: ({ flow: { spec: { split } } }) => /^(shuffle|weighted|entropy)\b/.test(split) ? undefined
     : split === "released" ? "The flow sorts channels by its learned weights." : "This flow’s half was fixed in advance.",
-  notes: "A bar is the spectral redundancy of a channel, the mean over test pictures: tall means structure, zero means white noise. Slide: the " +
+  notes: "A bar is the spectral redundancy of a channel, the mean over test pictures: tall means structure and low entropy, zero means white noise; to sort by it is to sort by entropy. Slide: the " +
     "cards go into the order that the flow uses, and the right part is factored out. Grain is noise that was added to every picture: the percentage under a card is its share of what " +
     "a channel changes when more is added, in units of the channel’s own spread. Stumbling block: a tall bar may stand on the right. The order is " +
-    "one for all pictures and was measured once, on the first batch; training then changed the channels. So some structure leaves with the grain; scene 8 shows what it costs.",
+    "one for all pictures and was measured once, on the first batch; training then changed the channels. So some structure leaves with the grain; scene 8 shows what it costs. And training shapes the channels around the split: that grain leaves is no proof that sorting is the better choice.",
   more: { page: "entropy", query: { level: "1" } },
 
   build(stage) {
@@ -101,11 +101,11 @@ export const sorting = {
       name("factored out", ink.warm, small ? left : width, rows - 1);
       context.globalAlpha = 1;
     }, "The channels of level 1 with their spectral redundancy as bars");
-    stage.host.append(el("p", { className: "caption" }, "Bar: spectral redundancy, mean over test pictures; tall is structure. Under a card: its share of the grain."));
+    stage.host.append(el("p", { className: "caption" }, "Bar: spectral redundancy, mean over test pictures; tall is structure. Under a card: its share of the grain, relative to its spread."));
     const say = () => {
       if (t < 0.98) return stage.say(t < 0.02 ? "Tall bars mean structure. Slide: which channels does the flow pass on?" : "The flow’s order slides the cards into place …");
       const share = level.order.slice(kept).reduce((sum, c) => sum + shares()[c], 0);
-      stage.say(`${percent(share)} of the grain leaves; ${chance(shares(), n - kept, share)} of all choices remove as much.`);
+      stage.say(`Relative to spread, ${percent(share)} of grain leaves; ${chance(shares(), n - kept, share)} of choices remove as much.`);
     };
     const move = (v) => { t = v; view.redraw(); say(); };
     const control = slider({ label: "Sort", value: 0, text: (v) => `${Math.round(100 * v)} %`, onmove: (v) => { stopMotion(); move(v); stage.choose(v); } });

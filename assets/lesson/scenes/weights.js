@@ -14,7 +14,7 @@ export const weighting = {
   title: "Does the flow turn noisy channels down?",
   keepsChoice: true,
   notes: "A channel weight is no learned parameter: the flow computes it from the picture, as a factor on a channel before the split. Ask: if the grain gets twice as loud, are the channels that hold it " +
-    "turned down to a half? The dashed line is where a channel of nothing but grain would have to go. Grainy channels are those with more than twice an even share of the grain, as in scene 5. Stumbling block: the bars stay short, and that is the result. It is one picture; the page Weights averages over many. " +
+    "turned down to a half? The dashed line is where a channel of nothing but grain would have to go. Grainy channels are those with more than twice an even share of the grain, as in scene 5. Stumbling block: the bars stay short, and that is the result. A channel with hardly any grain may fall most, since a weight answers to the whole picture. It is one picture; the page Weights averages over many. " +
     "Each bar averages two draws of the grain.",
   more: { page: "weights", query: { level: "1" } },
   cannot: ({ flow }) => flow.levels[0].weights ? null : "This flow weights no channels; the bundled one does.",

@@ -14,7 +14,7 @@ export const worth = {
   title: "Is sorting by entropy worth it?",
   keepsChoice: true,
   notes: "Vote first. Sorting by entropy is the adaptive split of scenes 4 and 5. Each row is a study: that split against its strongest rival that does not look at entropy, " +
-    "seed by seed; to the right of the line it needs fewer bits per value (bits/dim). Rows go from the shortest training to the longest; several share their pictures. “New pictures”: whole photographs were held out; “equal CPU”: each run had as many seconds. A picture here costs about 4 bits per value, so 0.02 is half a percent. Stumbling block: do not read a trend " +
+    "seed by seed; to the right of the line it needs fewer bits per value (bits/dim). Rows go from the shortest training to the longest; several share their pictures. “New pictures”: whole photographs were held out; “equal CPU”: each run had as many seconds. Pictures cost 3 to 5 bits per value, so 0.02 is about half a percent. Stumbling block: do not read a trend " +
     "with training into so few rows; even the longest is short. An interval that excludes zero may be grey, since a claim counts only after all comparisons of its study are corrected together.",
   more: { page: "compare" },
   cannot: ({ pack }) => pack.head.studies?.length ? null : "There are no studies here.",
