@@ -28,8 +28,6 @@ from eiwflow.data import load
 from eiwflow.flow import FlowConfig, MultiScaleFlow
 from eiwflow.project import ASSETS
 
-from .. import LONG
-
 
 def small_flow(**choices) -> MultiScaleFlow:
     """A flow that does something: initialised, its zeros replaced by noise."""
@@ -83,7 +81,6 @@ def test_a_flow_of_grey_images_takes_grey_pictures_alone():
         compress(flow, "flow", pictures((8, 8, 3)))
 
 
-@pytest.mark.skipif(not LONG, reason="a quarter of them is in the short form")
 def test_a_thousand_faces_take_what_the_flow_states_within_two_percent(tmp_path, capsys):
     out = tmp_path / "faces.eiw"
     assert cli.main(["compress", "faces16-entropy-weighted", "faces16", "--out", str(out), "--json"]) == 0
@@ -92,15 +89,6 @@ def test_a_thousand_faces_take_what_the_flow_states_within_two_percent(tmp_path,
     assert facts["bytes"] == out.stat().st_size
     assert facts["stated_bytes"] <= facts["bytes"] <= 1.02 * facts["stated_bytes"]
     assert facts["bytes"] < facts["webp_bytes"] < facts["png_bytes"]
-
-
-def test_faces_take_what_the_flow_states_within_three_percent():
-    flow = checkpoint.load(ASSETS / "checkpoints" / "faces16-entropy-weighted.safetensors").flow
-    given = [Picture(str(number), face) for number, face in enumerate(load("faces16").test[:250])]
-    content, facts = compress(flow, "flow", given)
-    others = lossless_sizes(given)
-    assert facts.stated_bytes <= len(content) <= 1.03 * facts.stated_bytes
-    assert len(content) < others["webp"] < others["png"]
 
 
 def test_the_command_line_writes_the_same_pictures(tmp_path, capsys):
