@@ -1,5 +1,8 @@
 // Ranks every choice of level 1's channels by the picture that is left: in a Worker, or in slices between frames.
-import { bitsOf, choicesOf, psnr, without } from "./flow.js";
+import { choicesOf, score } from "./flow.js";
+
+/** Channels of which all choices can be tried in a moment. */
+export const MOST_CHANNELS = 12;
 
 /* global make_flow_js */
 const SLICE_MS = 8, REPORT_EVERY = 32;
@@ -50,7 +53,7 @@ function inSlices({ flow, features, average, bytes, part, done }) {
   const slice = () => {
     const end = performance.now() + SLICE_MS;
     for (; at < masks.length && performance.now() < end; at++)
-      scores[at] = psnr(flow.fromFeatures(without(features, average, bitsOf(masks[at], n))), bytes);
+      scores[at] = score(flow, features, average, bytes, masks[at]);
     if (at === masks.length) return done(scores);
     part(at / masks.length);
     timer = setTimeout(slice, SLICE_MS);

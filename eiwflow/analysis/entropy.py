@@ -129,9 +129,9 @@ def _some_values(x: Tensor, seed: int) -> np.ndarray:
 
 def _marginals(values: np.ndarray) -> np.ndarray:
     """Return h and negentropy (2, C) of values (C, N, P)."""
-    rows = values.reshape(len(values), -1)
     from scipy.stats import differential_entropy
 
+    rows = values.reshape(len(values), -1)
     marginal = differential_entropy(rows, axis=1)
     return np.stack([marginal, GAUSSIAN_ENTROPY + np.log(rows.std(axis=1, ddof=1)) - marginal])
 

@@ -43,9 +43,9 @@ class TrainingCurve:
     @property
     def smoothed(self) -> np.ndarray:
         """The batches' bits/dim (S,) under a running mean: a Gaussian window, one-sided towards both ends."""
-        curve = self.bits_per_dim
         from scipy.ndimage import gaussian_filter1d
 
+        curve = self.bits_per_dim
         return gaussian_filter1d(curve, max(1.0, SMOOTHING * len(curve)), mode="nearest") if len(curve) else curve
 
     def table(self) -> list[dict[str, Any]]:

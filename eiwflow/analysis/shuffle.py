@@ -59,9 +59,9 @@ def split_churn(orders: np.ndarray, used: np.ndarray, kept: int) -> np.ndarray:
 
 def kendall_tau(orders: np.ndarray, used: np.ndarray) -> np.ndarray:
     """Return Kendall's τ (S,) of orders (S, C) with the order used (C,): 1 for the same, −1 for the reversed."""
-    ranks = ranks_of(used)
     from scipy import stats
 
+    ranks = ranks_of(used)
     return np.array([stats.kendalltau(row, ranks).statistic for row in ranks_of(orders)])
 
 

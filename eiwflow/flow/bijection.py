@@ -125,7 +125,8 @@ def round_trip_error(back: Tensor, x: Tensor) -> RoundTripError:
     (0.5, 0.5)
 
     """
-    difference, x = (back.double() - x.double()).abs(), x.double()
+    x = x.double()
+    difference = (back.double() - x).abs()
     # An image of zeros has no norm to divide by.
     norms = x.flatten(1).norm(dim=1).clamp_min(torch.finfo(torch.float32).eps)
     pixels = difference.amax(dim=1)

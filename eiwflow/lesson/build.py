@@ -248,11 +248,13 @@ def build(
     """
     pack = Pack()
     channels, height, width = loaded.flow.config.shape
+    if fixed is not None:
+        check(fixed.flow)
     pack.head |= {
         "version": 1,
         "shape": [height, width, channels],
         "flow": flow_facts(pack, loaded, images),
-        "fixed": None if fixed is None else flow_facts(pack, fixed, images),
+        "fixed": None if fixed is None else flow_spec(pack, fixed.flow),
         "images": [
             {"number": number, "bytes": pack.data(images[number].permute(1, 2, 0).numpy().tobytes())}
             for number in shown

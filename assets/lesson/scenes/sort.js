@@ -1,24 +1,28 @@
 // Scene 5: the channels slide into the order of the Shuffle, and the split line falls.
 import { animate, colours, ease, el, greyMap, mixed, own, percent, slider, surface } from "../draw.js";
 import { bitsOf, choicesOf, normals } from "../flow.js";
+import { MOST_CHANNELS } from "../rank.js";
 
 const GRAIN = 2 / 256, DRAWS = 8;
 
-/** Mean squared change of every channel of level 1 when grain is added to the picture, in units of its spread over pictures. */
-export function grainResponse(stage) {
+/** Share of the grain that every channel of level 1 holds: of the mean squared changes, in units of its spread over pictures, when more is added. */
+export function grainShares(stage) {
   const { flow, traces } = stage, x = flow.dequantise(stage.images[stage.image].bytes), n = flow.levels[0].channels, sum = new Float64Array(n);
   const clean = traces[0].features;
   for (let draw = 1; draw <= DRAWS; draw++) {
     const noise = normals(draw, x.length), f = flow.encode(x.map((v, i) => v + GRAIN * noise[i]))[0].features;
     for (let i = 0; i < f.length; i++) sum[i % n] += (f[i] - clean[i]) ** 2;
   }
-  return sum.map((s, c) => s / stage.pack.head.flow.spread[0][c] ** 2);
+  const response = Array.from(sum, (s, c) => s / stage.pack.head.flow.spread[0][c] ** 2), all = response.reduce((a, b) => a + b, 0);
+  return response.map((v) => v / all);
 }
 
-/** How many of all choices of so many channels hold this share or more, in words. */
-function chance(shares, gone, share) {
-  const all = choicesOf(shares.length, gone), as = all.filter((mask) => bitsOf(mask, shares.length).reduce((sum, on, c) => sum + on * shares[c], 0) >= share - 1e-9).length / all.length;
-  return as < 0.01 ? "under 1\u00a0%" : percent(as);
+/** What is said of the grain that leaves: how much it is, and how many choices of as many channels hold as much. */
+function grainInWords(shares, leaving) {
+  const n = shares.length, share = leaving.reduce((sum, c) => sum + shares[c], 0), said = `Relative to spread, ${percent(share)} of grain leaves`;
+  if (n > MOST_CHANNELS) return `${said}.`;
+  const all = choicesOf(n, leaving.length), part = all.filter((mask) => bitsOf(mask, n).reduce((sum, on, c) => sum + on * shares[c], 0) >= share - 1e-9).length / all.length;
+  return `${said}; ${part < 0.01 ? "under 1\u00a0%" : percent(part)} of choices remove as much.`;
 }
 
 export const sorting = {
@@ -40,8 +44,8 @@ export const sorting = {
     const to = new Array(n), mixedUp = Array.from({ length: n }, (_, c) => c).sort((a, b) => normals(a * 31 + 5, 1)[0] - normals(b * 31 + 5, 1)[0]);
     level.order.forEach((c, i) => { to[c] = i; });
     const tick = largest > 1 ? 0.5 : largest > 0.3 ? 0.2 : 0.1;
-    let t = 0, stopMotion = () => {}, grain = null;
-    const shares = () => { if (!grain) { const r = grainResponse(stage), all = r.reduce((a, b) => a + b, 0); grain = [...r].map((v) => v / all); } return grain; };
+    let t = 0, stopMotion = () => {}, grain = null, sorted = null;
+    const shares = () => grain ??= grainShares(stage);
     const view = surface(stage.host, (context, width, height) => {
       const ink = colours(stage.stage), small = width < 640, columns = small ? Math.ceil(n / 2) : n, rows = small ? 2 : 1;
       const font = `${ink.size}px ${ink.sans}`, title = ink.size + 12, foot = small ? 0.8 * ink.size + 4 : ink.size + 6, left = 2.4 * ink.size, gap = small ? 6 : 10;
@@ -104,8 +108,7 @@ export const sorting = {
     stage.host.append(el("p", { className: "caption" }, "Bar: spectral redundancy, mean over test pictures; tall is structure. Under a card: its share of the grain, relative to its spread."));
     const say = () => {
       if (t < 0.98) return stage.say(t < 0.02 ? "Tall bars mean structure. Slide: which channels does the flow pass on?" : "The flow’s order slides the cards into place …");
-      const share = level.order.slice(kept).reduce((sum, c) => sum + shares()[c], 0);
-      stage.say(`Relative to spread, ${percent(share)} of grain leaves; ${chance(shares(), n - kept, share)} of choices remove as much.`);
+      stage.say(sorted ??= grainInWords(shares(), level.order.slice(kept)));
     };
     const move = (v) => { t = v; view.redraw(); say(); };
     const control = slider({ label: "Sort", value: 0, text: (v) => `${Math.round(100 * v)} %`, onmove: (v) => { stopMotion(); move(v); stage.choose(v); } });

@@ -1,7 +1,7 @@
 // Scene 4: which half of the channels would you throw away? Every answer is ranked among all halves.
 import { el, greyMap, number, ordinal, own, percent, pixels, word } from "../draw.js";
 import { bitsOf, choicesOf, normals, psnr, without } from "../flow.js";
-import { ownChoice, rankOf, scoreAll } from "../rank.js";
+import { MOST_CHANNELS, ownChoice, rankOf, scoreAll } from "../rank.js";
 
 const cap = (text) => text[0].toUpperCase() + text.slice(1);
 const LUCKY = 0.5;                                   // a rank below this part of the usual lower quartile is worth a word
@@ -20,7 +20,7 @@ export const throwing = {
     "and is not what the eye judges. Scene 8 does better with the same half: there a prior predicts it from what is passed on. Whether a flow that sorts is the better flow " +
     "cannot be read off here: scene 11 compares.",
   more: { page: "latents", query: { level: "1" } },
-  cannot: ({ flow }) => flow.levels[0].channels > 12 ? "Level 1 has more than twelve channels: too many halves to rank here." : null,
+  cannot: ({ flow }) => flow.levels[0].channels > MOST_CHANNELS ? "Level 1 has more than twelve channels: too many halves to rank here." : null,
 
   build(stage) {
     const key = (i) => normals(i * 7919 + 12000, 1)[0];

@@ -1,7 +1,7 @@
 // Scene 7: grain is added to the picture, and the channel weights answer.
 import { choices, colours, el, greyMap, minus, own, percent, picture, slider, surface } from "../draw.js";
 import { normals } from "../flow.js";
-import { grainResponse } from "./sort.js";
+import { grainShares } from "./sort.js";
 
 const FROM = 1, TO = 6, DRAWS = 2;
 
@@ -40,7 +40,7 @@ export const weighting = {
     stage.host.append(el("div", { className: "pair" }, el("figure", {}, shown, caption), room));
     const change = (j) => share(now[j] - base[j]);
     // The channels stand in the order of the split, with their share of the grain; grainy is what holds more than twice an even share.
-    const response = grainResponse(stage), total = response.reduce((sum, v) => sum + v, 0), shares = [...level.order].map((c) => response[c] / total), least = Math.min(2 / n, Math.max(...shares));
+    const grains = grainShares(stage), shares = level.order.map((c) => grains[c]), least = Math.min(2 / n, Math.max(...shares));
     const { features } = stage.traces[0], of = own(features, n), cards = level.order.map((c) => greyMap(features, n, c, level.height, level.width, of.middle[c], of.spread[c]));
     const averageOf = (grainy) => { const some = [...now.keys()].filter((j) => shares[j] >= least === grainy); return share(mean(some.map((j) => now[j])) - mean(some.map((j) => base[j]))); };
     const view = surface(room, (context, width, height) => {
@@ -73,8 +73,8 @@ export const weighting = {
       context.moveTo(split, 0);
       context.lineTo(split, foot);
       context.stroke();
-      context.fillStyle = ink.quiet;
       if (!voted || sigma === FROM) return;
+      context.fillStyle = ink.quiet;
       const far = zero - share(full(sigma)) * scale; // where a weight would be that undoes the grain
       context.setLineDash([6, 5]);
       context.beginPath();
