@@ -12,18 +12,25 @@ from filelock import FileLock
 from eiwflow.study import worker as study_worker
 from eiwflow.study.recipe import Arm, StudyRecipe
 from eiwflow.study.worker import folder
-from eiwflow.training import lock, process, worker
+from eiwflow.training import detached, lock, process, worker
 from eiwflow.training.run_directory import RunError
 
+from ..training.processes import start_forked
 from ..training.tiny import write_npz
 
 
 @pytest.fixture
 def recipe(tmp_path):
-    """Return a study of 6 short runs."""
-    tiny = {"levels": 2, "steps": 1, "width": 8, "size": 8, "batch": 8, "iterations": 60, "seeds": 3}
+    """Return a study of 4 short runs."""
+    tiny = {"levels": 2, "steps": 1, "width": 8, "size": 8, "batch": 8, "iterations": 60, "seeds": 2}
     chosen = (Arm("variance"), Arm("entropy", "pooled"))
     return StudyRecipe(data=str(write_npz(tmp_path / "planes.npz")), arms=chosen, **tiny)
+
+
+@pytest.fixture
+def forked(monkeypatch):
+    """Let workers be forked from a process that has torch already."""
+    monkeypatch.setattr(detached, "start", start_forked)
 
 
 @pytest.fixture
@@ -50,26 +57,27 @@ def at_rest(out):
     return not folder(out).is_held()
 
 
-def test_a_study_that_was_started_is_alive_can_be_ended_and_goes_on(recipe, out):
+def test_a_study_that_was_started_is_alive_can_be_ended_and_goes_on(recipe, out, monkeypatch):
     study = study_worker.start(recipe, out)
     assert study.state().alive
     with pytest.raises(RunError, match="already"):
         study_worker.start(recipe, out.with_name("other"))
     assert not out.with_name("other").exists()
-    until(lambda: done(out) >= 2)
+    until(lambda: done(out) >= 1)
     worker.ask(study)
     until(lambda: at_rest(out))
     kept = done(out)
-    assert 2 <= kept < 6
+    assert 1 <= kept < 4
     assert (study.state().name, study.state().message) == ("stopped", "")
+    monkeypatch.setattr(detached, "start", start_forked)
     study_worker.start(recipe, out)
-    until(lambda: done(out) == 6)
+    until(lambda: done(out) == 4)
     until(lambda: at_rest(out))
     assert study.state().name == "finished"
     until(lambda: not lock.held(lock.of_device(out.parent.parent, "cpu")))
 
 
-def test_of_two_who_start_a_study_at_once_one_does(recipe, out):
+def test_of_two_who_start_a_study_at_once_one_does(recipe, out, forked):
     said = []
 
     def start():
@@ -89,7 +97,7 @@ def test_of_two_who_start_a_study_at_once_one_does(recipe, out):
     until(lambda: at_rest(out))
 
 
-def test_a_killed_study_leaves_no_lock_and_says_what_is_kept(recipe, out):
+def test_a_killed_study_leaves_no_lock_and_says_what_is_kept(recipe, out, forked):
     study = study_worker.start(recipe, out)
     until(lambda: study.status().get("state") == "running")
     os.kill(study.status()["pid"], signal.SIGKILL)
@@ -99,7 +107,7 @@ def test_a_killed_study_leaves_no_lock_and_says_what_is_kept(recipe, out):
     assert study_worker.start(recipe, out).state().alive
 
 
-def test_a_study_that_cannot_be_run_says_why(recipe, out):
+def test_a_study_that_cannot_be_run_says_why(recipe, out, forked):
     gone = StudyRecipe.from_dict({**recipe.to_dict(), "data": "/nowhere/at/all.npz"})
     study = study_worker.start(gone, out)
     until(lambda: study.state().name == "failed")
@@ -132,7 +140,7 @@ def test_a_number_in_a_status_is_never_signalled(recipe, out):
                 worker.kill(folder(out))
 
 
-def test_a_frozen_study_is_reported_and_can_be_killed(recipe, out):
+def test_a_frozen_study_is_reported_and_can_be_killed(recipe, out, forked):
     study = study_worker.start(recipe, out)
     until(lambda: study.status().get("state") == "running")
     os.kill(study.status()["pid"], signal.SIGSTOP)

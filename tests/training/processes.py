@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing.process import BaseProcess
-from typing import Any
+from typing import Any, BinaryIO
 
 from eiwflow.training import worker
 
-_CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(
-    ["tests.conftest", "eiwflow.training.run", "eiwflow.training.worker", "scipy.stats", "torchvision.utils"]
-)
+CONTEXT = multiprocessing.get_context("forkserver")
+#: torch imports its compiler, which takes as long as torch itself, when an optimiser is made.
+PRELOADED = ("eiwflow.study.run", "eiwflow.training.run", "eiwflow.training.worker", "torch._dynamo", "scipy.stats")
+CONTEXT.set_forkserver_preload(["tests.conftest", *PRELOADED, "torchvision.utils"])
 PATIENCE_S = 120
 #: Gloo looks up the machine's name to find an interface, and complains where that does not resolve.
 LOOPBACK = {"GLOO_SOCKET_IFNAME": "lo"} if sys.platform == "linux" else {}
@@ -23,7 +24,7 @@ LOOPBACK = {"GLOO_SOCKET_IFNAME": "lo"} if sys.platform == "linux" else {}
 
 def begun(function: Callable[..., Any], *arguments: Any) -> BaseProcess:
     """Return a process that has begun to run the function."""
-    process = _CONTEXT.Process(target=function, args=arguments)
+    process = CONTEXT.Process(target=function, args=arguments)
     process.start()
     return process
 
@@ -33,6 +34,37 @@ def ended(process: BaseProcess) -> int:
     process.join(PATIENCE_S)
     assert process.exitcode is not None, "the process does not end"
     return process.exitcode
+
+
+class Detached:
+    """A forked process in the place of the one that :func:`eiwflow.training.detached.start` returns."""
+
+    def __init__(self, process: BaseProcess) -> None:
+        self.process, self.pid = process, process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        """The exit code, None while it works."""
+        return self.process.exitcode
+
+    def kill(self) -> None:
+        """Kill the process."""
+        self.process.kill()
+
+
+def start_forked(module: str, arguments: Sequence[str], said: BinaryIO, given: bytes = b"") -> Detached:
+    """Start a worker as :func:`eiwflow.training.detached.start` does: in a session of its own, its output in a file."""
+    assert not given
+    return Detached(begun(_be_worker, module, list(arguments), said.name))
+
+
+def _be_worker(module: str, arguments: list[str], said: str) -> None:
+    os.setsid()
+    with open(said, "ab") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    sys.argv = [module, *arguments]
+    sys.exit(importlib.import_module(module).main())
 
 
 def work(run: str) -> None:

@@ -14,14 +14,14 @@ import pytest
 import torch
 
 from eiwflow.checkpoint import load
-from eiwflow.training import lock, process, run_directory, worker
+from eiwflow.training import detached, lock, process, run_directory, worker
 from eiwflow.training import trainer as trainer_module
 from eiwflow.training.failures import TrainingFailed
 from eiwflow.training.run import train
 from eiwflow.training.run_directory import MAX_TITLE, RunDirectory, RunError, all_runs
 from eiwflow.training.trainer import Trainer
 
-from .processes import PATIENCE_S, begun, ended, work, work_on_a_small_disk
+from .processes import PATIENCE_S, begun, ended, start_forked, work, work_on_a_small_disk
 from .test_failures import poisoned_batch
 from .test_resume import Killed, assert_same_run, killed_at, signalled_at
 from .tiny import tiny_data, tiny_recipe, tiny_run, write_npz
@@ -36,8 +36,9 @@ def data(tmp_path):
 
 
 @pytest.fixture
-def started():
+def started(monkeypatch):
     """Return a function that starts a run as the page does; what still trains when the test ends is killed."""
+    monkeypatch.setattr(detached, "start", start_forked)
     runs = []
 
     def start(root, **fields):
