@@ -108,7 +108,7 @@ def first_motion(browser: Browser) -> tuple[float, float]:
 SLIDERS = {"Time": 1, "Squeeze": 2, "Subtract": 3, "Sort": 5, "Training": 6, "Added grain": 7, "Resampled": 8,
            "Edit": 9, "Level 1": 10}  # fmt: skip
 ANSWER = """(input, count) => Array.from({ length: count }, (_, i) => {
-  input.value = +input.min + (+input.max - +input.min) * (i % 10 + 1) / 11;
+  input.value = +input.min + (+input.max - +input.min) * (i * 0.618 % 1);
   const start = performance.now();
   input.dispatchEvent(new Event('input', { bubbles: true }));
   return performance.now() - start;
@@ -122,7 +122,7 @@ def stage_answers(browser: Browser, address: str, count: int) -> dict[str, tuple
         page.goto(f"{address}/lesson?scene={scene}&choice={'little' if scene == 7 else ''}")
         slider = page.get_by_label(label, exact=True)
         slider.wait_for()
-        page.wait_for_timeout(500)
+        page.wait_for_timeout(2500)  # its animation has ended
         slider.evaluate(ANSWER, 10)  # warms up
         times = sorted(slider.evaluate(ANSWER, count))
         found[label] = statistics.median(times), times[int(0.95 * (len(times) - 1))]

@@ -3,6 +3,8 @@ import { animate, el, minus, picture, slider } from "../draw.js";
 
 /** An edit goes so far that the level that draws most changes the picture by so many grey levels (root mean square). */
 const VISIBLE = 12, MOST = 4;
+/** The slider's step, and how many there are from one end to the middle. */
+const STEP = 0.04, STEPS = 25;
 
 /** The level that tells an attribute best, from 0. */
 const bestOf = (one) => one.readings.indexOf(Math.max(...one.readings));
@@ -36,12 +38,20 @@ export const attributes = {
       }
       return flow.quantise(kept);
     };
+    const known = new Map();                          // six pictures are more than a frame's work: each is decoded once
+    const keyOf = (one, step) => `${step} ${one.label}`;
+    /** An attribute's pictures, one a level, at a step of the slider. */
+    const picturesAt = (one, step) => {
+      const key = keyOf(one, step);
+      if (!known.has(key)) known.set(key, flow.levels.map((_, l) => Uint8Array.from(edited(one, l, step * STEP * fullOf(one)))));
+      return known.get(key);
+    };
     const change = (decoded) => Math.sqrt(decoded.reduce((sum, v, i) => sum + (v - bytes[i]) ** 2, 0) / bytes.length);
     const fullOf = (one) => one.full ??= Math.min(MOST, Math.max(1, VISIBLE / Math.max(...flow.levels.map((_, l) => change(edited(one, l, 1))))));
 
     const rows = twoOf(list).map((first, r) => {
       const row = { one: first, strength: el("span", {}) };
-      row.select = el("select", { "aria-label": `Attribute ${r + 1}`, onchange: () => { row.one = list[row.select.selectedIndex]; draw(); } },
+      row.select = el("select", { "aria-label": `Attribute ${r + 1}`, onchange: () => { row.one = list[row.select.selectedIndex]; show(at); } },
         ...list.map((one) => el("option", { selected: one === first }, one.label)));
       const cell = (label) => el("canvas", { role: "img", "aria-label": label });
       row.before = picture(bytes, shape, cell("The picture"));
@@ -52,10 +62,10 @@ export const attributes = {
     });
     const draw = () => {
       for (const row of rows) {
-        const { one } = row, amount = at * fullOf(one), best = bestOf(one);
-        row.strength.textContent = `${minus(amount.toFixed(1))} × the ${one.metric === "AUROC" ? "average difference" : "standard deviation"}`;
+        const { one } = row, best = bestOf(one), pictures = picturesAt(one, Math.round(at / STEP));
+        row.strength.textContent = `${minus((at * fullOf(one)).toFixed(1))} × the ${one.metric === "AUROC" ? "average difference" : "standard deviation"}`;
         row.levels.forEach(({ canvas, cell, value, bar }, l) => {
-          picture(Uint8Array.from(edited(one, l, amount)), shape, canvas);
+          picture(pictures[l], shape, canvas);
           const reading = one.readings[l], part = Math.max(0, one.metric === "AUROC" ? 2 * reading - 1 : reading);
           value.textContent = reading.toFixed(2);
           bar.style.setProperty("--part", part);
@@ -70,20 +80,28 @@ export const attributes = {
     const caption = el("p", { className: "caption" });
     const heads = ["", "before", ...flow.levels.map((level) => `edit in level ${level.number}`)].map((text) => el("span", { className: "head" }, text));
     const table = el("div", { className: "held", style: `--levels:${flow.levels.length}` }, ...heads, ...rows.flatMap((row) => row.cells));
-    const control = slider({ label: "Edit", min: -1, max: 1, step: 0.02, value: 1, text: (v) => `${minus(Math.round(100 * v))} %`, onmove: (v) => { stop(); at = v; draw(); } });
+    const control = slider({ label: "Edit", min: -1, max: 1, step: STEP, value: 1, text: (v) => `${minus(Math.round(100 * v))} %`, onmove: (v) => show(v) });
     stage.host.append(table, caption, control.row);
     let stop = () => {};
+    /** Decode the slider's other pictures while nothing moves, one step of a row each frame. */
+    const workAhead = () => {
+      const steps = Array.from({ length: 2 * STEPS + 1 }, (_, i) => i - STEPS);
+      const waiting = steps.flatMap((step) => rows.map(({ one }) => [one, step])).filter(([one, step]) => !known.has(keyOf(one, step)));
+      stop = animate(() => waiting.length > 0 && Boolean(picturesAt(...waiting.pop())));
+    };
+    const show = (to) => { stop(); at = to; draw(); workAhead(); };
     const play = () => {
       stop();
       stop = animate((s) => {
-        at = Math.min(1, s / 1.4);
-        control.input.value = at;
+        control.input.value = s / 1.4;
+        at = Number(control.input.value);             // a step of the slider
         control.show();
         draw();
+        if (s >= 1.4) workAhead();
         return s < 1.4;
       });
     };
-    draw();
+    show(1);
     if (!stage.reduced) play();
     return { play, stop: () => stop() };
   },
