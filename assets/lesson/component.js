@@ -1,14 +1,18 @@
-// The stage inside the app: a component of Streamlit calls this with the pack.
+// The stage inside the app: a component of Streamlit calls this with a pack, or with the address of one and what the
+// server adds to it.
+import { askForPack } from "./flow.js";
 import { mount } from "./stage.js";
 
 export default function ({ parentElement, data, setTriggerValue }) {
   const root = parentElement.querySelector(".lesson-root");
-  if (!root) return () => {};
-  const stage = mount(root, data, {
-    home: root.dataset.home === "1",
+  let here = true;
+  const show = (bytes, more) => here && mount(root, bytes, {
+    more,
     onLeave: (page, query) => setTriggerValue("leave", { page, query, n: Date.now() }),
     onPhoto: (photo) => setTriggerValue("photo", photo),
     onTrain: () => setTriggerValue("train", Date.now()),
   });
-  return () => { stage.stop(); root.eiwLesson = undefined; };
+  if (Array.isArray(data)) askForPack(new URL(data[0], document.baseURI)).then((bytes) => show(bytes, data[1]));
+  else show(data);
+  return () => { here = false; root.eiwLesson?.stop(); root.eiwLesson = undefined; };
 }

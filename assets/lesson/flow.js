@@ -14,6 +14,11 @@ export function readPack(bytes) {
   return { head, floats, blob };
 }
 
+/** The bytes of the pack at an address. */
+export async function askForPack(url) {
+  return new Uint8Array(await (await fetch(url)).arrayBuffer());
+}
+
 let patches = new Float64Array(0);                   // one buffer for all convolutions: each fills it anew
 
 /** The patches under the kernel, [pixel][row][column][input], `beyond` where they reach beyond the edges. */

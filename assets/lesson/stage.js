@@ -13,7 +13,7 @@ const OWN = "own", PHOTO_SIDE = 512;
 const TOUR = [1, 5, 10];
 const NEXT = ["ArrowRight", "PageDown"], BACK = ["ArrowLeft", "PageUp"];
 
-/** Put the lesson into an element. Options: offline, home (scene 1 alone), onLeave(page, query), onPhoto(photo), onTrain(). */
+/** Put the lesson into an element. Options: more (what is added to the pack's head), offline, home (scene 1 alone), onLeave(page, query), onPhoto(photo), onTrain(). */
 export function mount(root, bytes, options = {}) {
   root.eiwLesson?.stop();
   const stage = new Stage(root, bytes, options);
@@ -42,8 +42,8 @@ class Stage {
   constructor(root, bytes, options) {
     Object.assign(this, { root, bytes, options, pack: readPack(bytes), live: null, kept: {}, cleanup: [] });
     const { head, floats, blob } = this.pack;
+    Object.assign(head, options.more);
     this.flow = new Flow(head.flow, floats);
-    this.fixed = head.fixed && new Flow(head.fixed, floats);
     this.images = head.images.map((image) => ({ ...image, bytes: blob(image.bytes), name: image.name ?? `Image ${image.number}` }));
     if (head.photo) this.images.push(ownImage(head.photo));
     const query = new URLSearchParams(options.home ? "" : location.search);
@@ -175,6 +175,9 @@ class Stage {
     this.fillThumbs();
     this.show();
   }
+
+  /** The flow that is shown beside, whose half is fixed in advance; null without one. */
+  get fixed() { return this.fixed_ ??= this.pack.head.fixed ? new Flow(this.pack.head.fixed, this.pack.floats) : null; }
 
   get scene() { return this.scenes[this.at]; }
 

@@ -38,7 +38,7 @@ def _modules(path: Path, done: dict[Path, str]) -> None:
     names = _EXPORT.findall(text)
     text = _EXPORT.sub("", text)
     if _DEFAULT in text:
-        text = text.replace(_DEFAULT, "function entry")
+        text = re.sub(rf"{_DEFAULT}\w*", "function entry", text)
         names.append("entry")
     name = _identifier(path)
     done[path] = (
@@ -46,13 +46,13 @@ def _modules(path: Path, done: dict[Path, str]) -> None:
     )
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=3)
 def script(entry: str) -> str:
-    """Return ``component.js`` or ``offline.js`` with all modules that it needs, as one module."""
+    """Return ``component.js``, ``home.js`` or ``offline.js`` with all modules that it needs, as one module."""
     done: dict[Path, str] = {}
     _modules(ASSETS / entry, done)
-    text = "".join(done.values())
-    return text + ("export default component_js.entry;\n" if entry == "component.js" else "")
+    text, name = "".join(done.values()), _identifier(ASSETS / entry)
+    return text + (f"export default {name}.entry;\n" if "function entry" in text else "")
 
 
 @lru_cache(maxsize=1)

@@ -6,12 +6,7 @@ import streamlit as st
 
 from ..lesson import default
 from . import frame, lesson
-
-TITLE = "See inside a multi-scale normalizing flow"
-WHAT = (
-    "A flow turns pictures into noise and noise into pictures, exactly. See what it keeps at every scale, "
-    "what it throws away first, and train one yourself."
-)
+from .first import TITLE, WHAT
 
 
 def page() -> None:

@@ -15,21 +15,18 @@ from .. import data, lesson, project
 from ..figures.pixels import file_uri
 from ..files import printable, stamp
 from ..lesson import bundle, default, pack
-from . import checkpoints, classroom, frame, gone, navigation, own_photos
+from . import checkpoints, classroom, first, frame, gone, navigation, own_photos
 from .classroom import join, queue
 from .foreign import plain
 
 TITLE = "The lesson: multi-scale flows in ten minutes"
 #: Characters of a photo that the stage sends: a PNG of 512×512 pixels in base64 has at most 1.4 million.
 MAX_PHOTO_TEXT = 4_000_000
-_HTML = '<div class="lesson-root" data-home="{home}"></div>'
-_stage = st.components.v2.component(
-    "eiwflow_lesson", html=_HTML.format(home=0), css=bundle.style(), js=bundle.script("component.js")
-)
+_ROOT = '<div class="lesson-root"></div>'
+_stage = st.components.v2.component("eiwflow_lesson", html=_ROOT, css=bundle.style(), js=bundle.script("component.js"))
 _home = st.components.v2.component(
-    "eiwflow_home", html=_HTML.format(home=1), css=bundle.style(), js=bundle.script("component.js")
+    "eiwflow_home", html=_ROOT, css=bundle.style(), js=(bundle.ASSETS / "front.js").read_text(encoding="utf-8")
 )
-
 _live = st.components.v2.component(
     "eiwflow_lesson_live",
     html="<span hidden></span>",
@@ -53,7 +50,8 @@ def page() -> None:
     frame.begin_stage(TITLE)
     found = _stage(
         key="lesson",
-        data=pack.assemble({**head, **more}, blobs),
+        # The bundled pack comes by an address that the browser keeps; one of a visitor's flow is nobody else's.
+        data=[first.pack(), more] if content is default.pack() else pack.assemble({**head, **more}, blobs),
         on_leave_change=_rest,
         # In callbacks, which no other rerun can break off.
         on_photo_change=partial(_take_photo, shape),
@@ -68,7 +66,7 @@ def page() -> None:
 
 def animation() -> None:
     """Draw the first scene, running, as a picture of the front page."""
-    _home(key="home-stage", data=default.pack())
+    _home(key="home-stage", data=first.script())
 
 
 def _tell_stage(key: str, known: dict[str, Any]) -> None:

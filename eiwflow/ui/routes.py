@@ -1,4 +1,4 @@
-"""What the server answers beside the pages: a run as one ZIP file, sent while it is made, and a class."""
+"""What the server answers beside the pages: a first screen, a run as one ZIP file, and a class."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from . import first
 from .classroom import join, people, web
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ EXPORT = "_export"
 def routes() -> list[Route]:
     """Return what :class:`streamlit.App` answers beside Streamlit's own paths."""
     prefix = join.base_path()
-    return [Route(f"{prefix}/{EXPORT}/{{name}}.zip", _run, methods=["GET"]), *web.routes(prefix)]
+    return [Route(f"{prefix}/{EXPORT}/{{name}}.zip", _run, methods=["GET"]), *first.routes(prefix), *web.routes(prefix)]
 
 
 def link_to(run: Path) -> str:

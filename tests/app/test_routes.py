@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import zipfile
 from collections.abc import Iterator
 from http.client import HTTPConnection, HTTPResponse
@@ -12,8 +13,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from eiwflow.lesson import default
 from eiwflow.training.run_directory import RunDirectory
-from eiwflow.ui import routes
+from eiwflow.ui import first, routes
 
 from ..browser.conftest import start_server
 from ..training.tiny import tiny_run
@@ -74,3 +76,19 @@ def test_what_is_no_run_is_not_saved(address: str, run: RunDirectory, name: str)
 
 def test_a_foreign_host_name_gets_no_run(address: str, run: RunDirectory) -> None:
     assert ask(address, f"/{routes.link_to(run.path)}", host="evil.example").status == 421
+
+
+def test_the_front_page_asks_first_for_its_scene_and_its_pack_and_the_browser_keeps_them(address: str) -> None:
+    page = ask(address, "/").read().decode()
+    links = re.findall(r'(?:href|src)="\./([^"]+)"', page)
+    assert links[:2] == [first.script(), first.pack()] and page.count(first.WHAT) == 1
+    for link, content in ((first.script(), None), (first.pack(), default.pack())):
+        answer = ask(address, f"/{link}")
+        assert answer.status == 200 and "immutable" in answer.getheader("Cache-Control")
+        assert content is None or answer.read() == content
+    assert "no-cache" in ask(address, "/").getheader("Cache-Control")  # a new version has new addresses
+
+
+@pytest.mark.parametrize("path", ["/?lesson=1", "/levels", "/lesson"])
+def test_a_link_that_leads_elsewhere_begins_without_the_front_page(address: str, path: str) -> None:
+    assert "eiw-first" not in ask(address, path).read().decode()

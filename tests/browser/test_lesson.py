@@ -17,7 +17,7 @@ from . import accessibility
 from .conftest import PATIENCE_MS, Watched
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, Route
 
 Open = Callable[..., "Page"]
 
@@ -385,6 +385,32 @@ def test_the_file_measures_what_the_app_measures(
     page.set_default_timeout(PATIENCE_MS)
     page.goto(f"{server.split('/levels?')[0]}/lesson?scene={number}&choice={choice}")
     assert measured(page) == measured(scene(number, choice=choice, reduced_motion="reduce"))
+    page.close()
+
+
+def test_home_runs_the_first_scene_before_the_app_has_loaded_and_goes_on_with_it(browser: Browser, server: str) -> None:
+    from playwright.sync_api import expect
+
+    page = browser.new_page(viewport={"width": 1400, "height": 900})
+    page.set_default_timeout(PATIENCE_MS)
+    held: list[Route] = []  # the app's scripts
+    page.route("**/static/js/index.*", lambda route: held.append(route))
+    page.goto(server.split("/levels?")[0], wait_until="commit")
+    said = page.locator("[data-lesson=sentence]")
+    expect(said).to_have_text("16×16 pixels, 3 colours each: 768 values enter the flow.")
+    expect(said).to_contain_text("Level 1 is a round")
+    assert page.locator("#root > *").count() == 0
+    stage = said.element_handle()
+    for route in held:
+        route.continue_()
+    page.get_by_role("button", name="Start the lesson").wait_for()
+    expect(page.locator("#eiw-first")).to_have_count(0)
+    placed = page.locator("[data-testid=stMain] [data-lesson=sentence]").element_handle()
+    assert page.evaluate("([first, now]) => first === now", [stage, placed]), "the scene began anew"
+    page.get_by_role("link", name="Compare").click()
+    expect(said).to_have_count(0)
+    page.get_by_role("link", name="Home").click()
+    expect(said).to_contain_text("Level 1 is a round")
     page.close()
 
 
