@@ -17,6 +17,7 @@ from eiwflow.flow import ConfigError
 from eiwflow.training.distributed import ALONE, Team
 from eiwflow.training.run_directory import all_runs
 
+from .. import LONG
 from .processes import LOOPBACK, begun, ended, one_of_a_team, place_in_a_team
 from .tiny import write_npz
 
@@ -73,13 +74,13 @@ def assert_same_training(ours, theirs):
     assert [r["step"] for r in ours.records()] == [r["step"] for r in theirs.records()]
 
 
-def test_torchrun_trains_into_one_directory_to_the_numbers_of_one_process(tmp_path, command, capsys):
-    assert cli.main([*command, "--out", str(tmp_path / "one")]) == 0
+def by_torchrun(command, out):
+    """Train with two processes of torchrun's; return what they print, and what they and torchrun write beside it."""
     # It binds a free port itself, at an address that needs no look-up.
     alone = ["--standalone", "--local-addr", "127.0.0.1"]
     torchrun = [sys.executable, "-m", "torch.distributed.run", *alone, "--nproc-per-node", "2"]
     done = subprocess.run(
-        [*torchrun, "-m", "eiwflow", *command, "--out", str(tmp_path / "two")],
+        [*torchrun, "-m", "eiwflow", *command, "--out", str(out)],
         cwd=ROOT,
         env={**os.environ, **LOOPBACK, "OMP_NUM_THREADS": "1"},
         capture_output=True,
@@ -88,9 +89,22 @@ def test_torchrun_trains_into_one_directory_to_the_numbers_of_one_process(tmp_pa
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    return done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("start", ["what torchrun tells", *(["torchrun"] if LONG else [])])
+def test_two_processes_train_into_one_directory_to_the_numbers_of_one(tmp_path, command, a_team, start):
+    assert cli.main([*command, "--out", str(tmp_path / "one")]) == 0
+    if start == "torchrun":
+        stdout, stderr = by_torchrun(command, tmp_path / "two")
+    else:
+        processes, files = a_team(command, tmp_path / "two")
+        assert [ended(process) for process in processes] == [0, 0]
+        stdout, stderr = (file.read_text() for file in files)
+        assert stderr == ""  # the second process prints nothing
     one, two = only_run(tmp_path / "one"), only_run(tmp_path / "two")
-    assert [json.loads(line)["run"] for line in done.stdout.splitlines()] == [str(two.path)]
-    assert "Warning" not in done.stderr
+    assert [json.loads(line)["run"] for line in stdout.splitlines()] == [str(two.path)]
+    assert "Warning" not in stderr
     assert two.state().name == "finished"
     assert_same_training(two, one)
     # What was initialised, before anything was learnt, is the same to the bit, and was sorted once.

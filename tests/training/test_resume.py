@@ -153,8 +153,7 @@ def test_a_run_that_was_killed_between_its_last_scores_and_its_last_save_still_s
     assert_same_run(killed, whole)
 
 
-def test_who_asks_a_resumed_run_asks_the_process_that_reads_its_data(tmp_path, monkeypatch):
-    run = resumable(tmp_path)
+def test_who_asks_a_resumed_run_asks_the_process_that_reads_its_data(run, monkeypatch):
     run.set_status("running", 2, pid=2**22 + 1)
     seen = []
 
@@ -179,8 +178,7 @@ def unreadable(monkeypatch, owner, name, when=lambda path: True):
     monkeypatch.setattr(owner, name, failing)
 
 
-def test_records_that_cannot_be_read_for_a_moment_are_not_forgotten(tmp_path, monkeypatch):
-    run = resumable(tmp_path)
+def test_records_that_cannot_be_read_for_a_moment_are_not_forgotten(run, monkeypatch):
     metrics = run.path / "metrics.jsonl"
     before = metrics.read_bytes()
 
@@ -202,8 +200,7 @@ def test_last_scores_that_cannot_be_read_for_a_moment_are_not_left_out_of_the_ch
     assert_same_run(run, whole)
 
 
-def test_a_resume_file_that_cannot_be_read_for_a_moment_is_not_said_to_be_another_s(tmp_path, monkeypatch):
-    run = resumable(tmp_path)
+def test_a_resume_file_that_cannot_be_read_for_a_moment_is_not_said_to_be_another_s(run, monkeypatch):
     unreadable(monkeypatch, files, "read_bytes", lambda path: path == run.resume_file)
     with pytest.raises(TrainingFailed, match="Too many open files"):
         train(run, images=tiny_data())
@@ -232,8 +229,7 @@ def test_records_are_on_disk_before_the_state_that_stands_after_them(tmp_path, m
     assert len(checked) >= 4 and all(checked)
 
 
-def test_what_else_lies_in_a_run_does_not_keep_it_from_going_on(tmp_path):
-    run = resumable(tmp_path)
+def test_what_else_lies_in_a_run_does_not_keep_it_from_going_on(run):
     (run.samples / "step_copy.webp").touch()
     run.append({"step": 1, "seconds": "long", "cpu_seconds": [1]})
     assert train(run, images=tiny_data()).step == 4
@@ -265,6 +261,18 @@ def resumable(folder, **fields):
     return run
 
 
+@pytest.fixture(scope="module")
+def stopped_at_2(tmp_path_factory):
+    """A run that was stopped at step 2, to be copied."""
+    return resumable(tmp_path_factory.mktemp("stopped"))
+
+
+@pytest.fixture
+def run(stopped_at_2, tmp_path):
+    """A copy of the run that was stopped at step 2."""
+    return RunDirectory.open(shutil.copytree(stopped_at_2.path, tmp_path / stopped_at_2.path.name))
+
+
 def rewritten(run, change=lambda tensors: tensors, **document):
     """Write the run's resume file anew, with other tensors or another document."""
     tensors = change(safetensors.torch.load_file(run.resume_file))
@@ -282,10 +290,10 @@ WRONG = {
     "cut short": lambda run: run.resume_file.write_bytes(run.resume_file.read_bytes()[:-9]),
     "a checkpoint": lambda run: shutil.copy(run.last_checkpoint, run.resume_file),
     "another flow's": lambda run: shutil.copy(
-        resumable(run.path / "b", width=12).resume_file, run.resume_file
+        resumable(run.path.parent / "b", width=12).resume_file, run.resume_file
     ),
     "another policy's": lambda run: shutil.copy(
-        resumable(run.path / "b", split="shuffle").resume_file, run.resume_file
+        resumable(run.path.parent / "b", split="shuffle").resume_file, run.resume_file
     ),
     "a step beyond the last": lambda run: rewritten(run, step=5),
     "a step below 0": lambda run: rewritten(run, step=-1),
@@ -315,8 +323,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("spoil", WRONG.values(), ids=WRONG.keys())
-def test_a_resume_file_that_does_not_belong_is_refused_and_nothing_is_changed(tmp_path, spoil):
-    run = resumable(tmp_path)
+def test_a_resume_file_that_does_not_belong_is_refused_and_nothing_is_changed(run, spoil):
     before, status = state_of(run), run.status()
     spoil(run)
     sentence = rf"^The resume\.safetensors of {run.path.name} does not belong to its config\.json\.$"
@@ -354,8 +361,7 @@ def test_a_run_begun_with_weights_that_were_only_shown_continues_to_the_same_num
 
 
 @pytest.mark.parametrize("arithmetic", [{}, {"arithmetic": 1}, {"arithmetic": run_module.ARITHMETIC + 1}], ids=str)
-def test_a_run_of_another_version_is_refused_and_nothing_is_changed(tmp_path, arithmetic):
-    run = resumable(tmp_path)
+def test_a_run_of_another_version_is_refused_and_nothing_is_changed(run, arithmetic):
     rewritten(run, **arithmetic)
     before, status = state_of(run), run.status()
     with pytest.raises(RunError, match=rf"^{run.path.name} was begun by another version of eiwflow, .* a new run\.$"):
