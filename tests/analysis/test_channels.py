@@ -26,7 +26,8 @@ from eiwflow.flow import ConfigError, Latents, MultiScaleFlow, to_bits_per_dim
 from eiwflow.flow.config import PRIORS
 from eiwflow.flow.split import standard_normal_log_prob
 
-from ..flow.flows import encode_with_gradient, every_policy, images_for, ready_flow
+from .. import crossed
+from ..flow.flows import POLICIES, encode_with_gradient, every_policy, images_for, ready_flow
 from ..flow.numerics import largest_difference, log_abs_det
 from .test_levels import images
 from .test_weights import WEIGHTED, dequantised
@@ -49,8 +50,7 @@ def lively_flow(split: str = "weighted", **fields: object) -> MultiScaleFlow:
 # ---------------------------------------------------------------------- weights held
 
 
-@weighed_policies
-@pytest.mark.parametrize("prior", PRIORS)
+@crossed(split=WEIGHTED, prior=PRIORS)
 @pytest.mark.parametrize("held", [[0.4, NAN, NAN, NAN], [NAN, NAN, NAN, -0.3], [0.4, NAN, -0.3, NAN], [0.1] * 4])
 def test_a_flow_with_weights_held_is_still_a_density(split: str, prior: str, held: list[float]) -> None:
     flow = with_held_weights(lively_flow(split, prior=prior), 1, torch.tensor(held, dtype=torch.double))
@@ -97,8 +97,7 @@ def test_a_policy_without_applied_weights_has_none_to_hold(split: str) -> None:
 # ---------------------------------------------------------------------- ablation
 
 
-@weighed_policies
-@pytest.mark.parametrize("level", [1, 2])
+@crossed(split=WEIGHTED, level=(1, 2))
 def test_cost_is_the_difference_in_the_whole_flows_bits_per_dim(split: str, level: int) -> None:
     flow = lively_flow(split, levels=3)
     found = ablate(flow, images(5), level, seed=3)
@@ -162,10 +161,9 @@ def test_ablation_table_has_a_row_a_channel() -> None:
 # ---------------------------------------------------------------------- the input gradient
 
 
-@every_policy
-@pytest.mark.parametrize(("level", "channel"), [(1, 3), (2, 0)])
-def test_gradient_is_that_of_finite_differences(split: str, level: int, channel: int) -> None:
-    flow = ready_flow(split=split, shape=(3, 8, 8), levels=3)
+@crossed(split=POLICIES, channel=(3, 0))
+def test_gradient_is_that_of_finite_differences(split: str, channel: int) -> None:
+    flow, level = ready_flow(split=split, shape=(3, 8, 8), levels=3), 1 if channel else 2
     pixels = images(1, shape=(3, 8, 8))
     found = energy_gradient(flow, pixels, level, channel, seed=3)
     x = dequantised(flow, pixels, 3)
@@ -212,8 +210,7 @@ def resampled_latents(flow: MultiScaleFlow, x: Tensor, level: int, place: int) -
     return latents, replace_channel(latents, level, place, seed=9)
 
 
-@every_policy
-@pytest.mark.parametrize("level", [1, 2])
+@crossed(split=POLICIES, level=(1, 2))
 def test_resampling_a_channel_leaves_every_other_epsilon_when_encoded_again(split: str, level: int) -> None:
     flow = lively_flow(split, levels=3)
     latents, changed = resampled_latents(flow, images_for(flow, 3), level, 1)
@@ -254,8 +251,7 @@ def test_frozen_weights_decode_the_image_itself() -> None:
     assert largest_difference(frozen_at(flow, x, 1).decode(flow.encode(x)), x) < 1e-10
 
 
-@every_policy
-@pytest.mark.parametrize("zeroed", [False, True])
+@crossed(split=POLICIES, zeroed=(False, True))
 @pytest.mark.parametrize("frozen", [False, True])
 def test_change_is_that_of_the_decoded_image(split: str, zeroed: bool, frozen: bool) -> None:
     flow = lively_flow(split)

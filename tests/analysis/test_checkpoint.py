@@ -15,6 +15,7 @@ from eiwflow.analysis.words import checkpoint as words
 from eiwflow.analysis.words.numbers import factor
 from eiwflow.flow import MultiScaleFlow, NonFiniteError, dequantise
 from eiwflow.flow.config import NAMED_SPLITS, PRIORS
+from tests import crossed
 from tests.training.tiny import planes, tiny_flow, tiny_info
 
 
@@ -25,8 +26,7 @@ def images(n: int = 8, size: int = 8, channels: int = 3) -> torch.Tensor:
 # ---------------------------------------------------------------------- parts
 
 
-@pytest.mark.parametrize("prior", PRIORS)
-@pytest.mark.parametrize("split", NAMED_SPLITS)
+@crossed(split=NAMED_SPLITS, prior=PRIORS)
 def test_parts_add_up_to_the_parameters_of_the_density(split: str, prior: str) -> None:
     flow = tiny_flow(split=split, prior=prior, levels=3)
     made = anatomy(flow)
@@ -127,8 +127,7 @@ def test_a_convolution_that_flattens_a_direction_is_said() -> None:
 # ---------------------------------------------------------------------- inversion
 
 
-@pytest.mark.parametrize("prior", PRIORS)
-@pytest.mark.parametrize("split", NAMED_SPLITS)
+@crossed(split=NAMED_SPLITS, prior=PRIORS)
 def test_every_level_inverts_to_rounding(split: str, prior: str) -> None:
     flow = tiny_flow(split=split, prior=prior, levels=3)
     rough, exact = inversion(flow, images()), inversion(flow.double(), images())

@@ -40,7 +40,8 @@ from eiwflow.analysis.latents import (
 from eiwflow.analysis.words import latents as words
 from eiwflow.flow import Latents, dequantise, quantise
 
-from ..flow.flows import every_policy, ready_flow
+from .. import crossed
+from ..flow.flows import POLICIES, ready_flow
 from .test_levels import images
 
 
@@ -52,8 +53,7 @@ def latents_of(flow: object, n: int = 2, seed: int = 0) -> Latents:
 # ---------------------------------------------------------------------- throwing away
 
 
-@every_policy
-@pytest.mark.parametrize("level", [1, 2, 3])
+@crossed(split=POLICIES, level=(1, 2, 3))
 def test_resampling_a_level_leaves_the_other_latents_identical_when_encoded_again(split: str, level: int) -> None:
     flow = ready_flow(split=split, levels=3, prior="conditional")
     latents, noise = latents_of(flow), noise_for(flow, 2, seed=5, draws=1)

@@ -25,7 +25,8 @@ from eiwflow.flow import FlowConfig, MultiScaleFlow, NonFiniteError, dequantise
 from eiwflow.flow.config import PRIORS
 from eiwflow.flow.score import activation_bytes, score
 
-from ..flow.flows import every_policy, ready_flow
+from .. import crossed
+from ..flow.flows import POLICIES, every_policy, ready_flow
 
 
 def images(n: int, seed: int = 0, shape: tuple[int, int, int] = (1, 8, 8)) -> Tensor:
@@ -52,8 +53,7 @@ def facts(**changes: object) -> LevelFacts:
 # ---------------------------------------------------------------------- the staircase
 
 
-@every_policy
-@pytest.mark.parametrize("prior", PRIORS)
+@crossed(split=POLICIES, prior=PRIORS)
 def test_last_stair_is_the_flows_own_bits_per_dim(split: str, prior: str) -> None:
     flow = ready_flow(split=split, prior=prior, dtype=torch.float32)
     stairs = staircase(flow, images(5), images(20, seed=1), seed=3)

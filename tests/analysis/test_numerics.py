@@ -23,7 +23,7 @@ from eiwflow.flow.config import INITS, KEEPS, ORDERS, PRIORS, WEIGHTS
 
 from .. import LONG
 
-FLOWS = 1000 if LONG else 32
+FLOWS = 1000 if LONG else 16
 BUNDLED = sorted((Path(__file__).resolve().parents[2] / "assets" / "checkpoints").glob("*.safetensors"))
 PROMISE = 1e-3
 KINDS = ("planes", "noise", "extremes", "constant", "black", "white", "board")

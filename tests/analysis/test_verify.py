@@ -14,6 +14,7 @@ from eiwflow.analysis.words import checkpoint as words
 from eiwflow.checkpoint import Checkpoint
 from eiwflow.flow import MultiScaleFlow
 from eiwflow.flow.config import NAMED_SPLITS
+from tests import crossed
 from tests.training.tiny import planes, tiny_flow, tiny_info
 
 
@@ -35,8 +36,7 @@ def verified(flow: MultiScaleFlow, shown: torch.Tensor | None = None) -> Verific
 
 
 # An unbounded prior, drawn at random as all parameters here, is not invertible in float32, and is said not to be.
-@pytest.mark.parametrize("prior", ["standard", "conditional", "constant"])
-@pytest.mark.parametrize("split", [*NAMED_SPLITS, "first+pooled"])
+@crossed(split=[*NAMED_SPLITS, "first+pooled"], prior=["standard", "conditional", "constant"])
 def test_every_policy_holds_on_images_and_on_noise(split: str, prior: str) -> None:
     flow = three_levels(split=split, prior=prior)
     for found in (verified(flow, images()), verified(flow)):
@@ -136,12 +136,9 @@ BROKEN: dict[str, tuple[Callable[[MultiScaleFlow, int], None], str]] = {
 }
 
 
-@pytest.mark.parametrize("level", [0, 1])
-@pytest.mark.parametrize(("break_it", "check"), BROKEN.values(), ids=BROKEN.keys())
-def test_what_is_broken_in_one_level_is_found_there_and_nowhere_else(
-    break_it: Callable[[MultiScaleFlow, int], None], check: str, level: int
-) -> None:
-    flow = three_levels()
+@crossed(name=BROKEN, level=(0, 1))
+def test_what_is_broken_in_one_level_is_found_there_and_nowhere_else(name: str, level: int) -> None:
+    (break_it, check), flow = BROKEN[name], three_levels()
     break_it(flow, level)
     found = verified(flow, images())
     assert not found.holds

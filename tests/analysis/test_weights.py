@@ -29,6 +29,7 @@ from eiwflow.flow.information import entropy_rate, redundancy
 from eiwflow.flow.policies import entropy_order
 from eiwflow.flow.score import score
 
+from .. import crossed
 from ..flow.flows import POLICIES, every_policy, ready_flow
 from .test_levels import images
 
@@ -71,8 +72,7 @@ def without_weights(weights: ChannelWeights, **changes: object) -> ChannelWeight
 # ---------------------------------------------------------------------- what is measured
 
 
-@every_policy
-@pytest.mark.parametrize("level", [1, 2])
+@crossed(split=POLICIES, level=(1, 2))
 def test_figures_are_those_of_the_trace_by_position(split: str, level: int) -> None:
     flow = ready_flow(split=split, levels=3)
     found = channel_weights(flow, images(1), images(5, seed=1), level, seed=3)

@@ -47,20 +47,24 @@ ARMS |= {
 }
 
 
-def covering(arms: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Return few arms that hold every pair of values of two fields that some arm holds."""
-    pairs = {name: {*combinations(sorted({"keep": 0.5, **arm}.items(), key=str), 2)} for name, arm in arms.items()}
-    chosen, missing = {}, set().union(*pairs.values())
+def covering(arms: dict[str, dict[str, Any]], fields: int) -> dict[str, dict[str, Any]]:
+    """Return few arms that hold every combination of values of so many fields that some arm holds."""
+    held = {name: {*combinations(sorted({"keep": 0.5, **arm}.items(), key=str), fields)} for name, arm in arms.items()}
+    chosen, missing = {}, set().union(*held.values())
     while missing:
-        name = max(pairs, key=lambda name: len(pairs[name] & missing))
+        name = max(held, key=lambda name: len(held[name] & missing))
         chosen[name] = arms[name]
-        missing -= pairs[name]
+        missing -= held[name]
     return chosen
 
 
-if not LONG:
-    ARMS = covering(ARMS)
-every_arm = pytest.mark.parametrize("arm", ARMS.values(), ids=ARMS.keys())
+def arms(fields: int) -> pytest.MarkDecorator:
+    few = ARMS if LONG else covering(ARMS, fields)
+    return pytest.mark.parametrize("arm", few.values(), ids=few.keys())
+
+
+#: In the short form every pair of values of two fields, and every value of every field.
+every_arm, every_value = arms(2), arms(1)
 every_policy = pytest.mark.parametrize("split", POLICIES)
 
 

@@ -57,18 +57,19 @@ def test_an_image_is_mapped_the_same_alone_and_in_a_batch(make):
 
 
 @every_bijection
-@pytest.mark.parametrize("shape", [(2, 3, 4, 2), (2, 6, 4, 2), (4, 4, 2)], ids=str)
-def test_wrong_channels_are_refused_and_the_shape_is_named(make, shape):
-    with pytest.raises(ShapeError, match=re.escape(str(shape))):
-        made(make)(torch.zeros(shape, dtype=torch.double))
+def test_wrong_channels_are_refused_and_the_shape_is_named(make):
+    bijection = made(make)
+    for shape in [(2, 3, 4, 2), (2, 6, 4, 2), (4, 4, 2)]:
+        with pytest.raises(ShapeError, match=re.escape(str(shape))):
+            bijection(torch.zeros(shape, dtype=torch.double))
 
 
 @every_bijection
-@pytest.mark.parametrize("channels", [1, 6, 8])
-def test_the_inverse_refuses_wrong_channels_too(make, channels):
+def test_the_inverse_refuses_wrong_channels_too(make):
     bijection = made(make)
-    with pytest.raises(ShapeError, match=f"{channels}, 4, 2"):
-        bijection.inverse(torch.zeros(1, channels, 4, 2, dtype=torch.double))
+    for channels in (1, 6, 8):
+        with pytest.raises(ShapeError, match=f"{channels}, 4, 2"):
+            bijection.inverse(torch.zeros(1, channels, 4, 2, dtype=torch.double))
 
 
 @every_bijection

@@ -8,7 +8,7 @@ import torch
 from eiwflow.flow import ShapeError
 from eiwflow.flow.split import standard_normal_log_prob
 
-from .flows import decode_with_gradient, encode_with_gradient, every_arm, images_for, ready_flow
+from .flows import decode_with_gradient, encode_with_gradient, every_arm, every_value, images_for, ready_flow
 from .numerics import largest_difference, log_abs_det, noise
 
 
@@ -21,7 +21,7 @@ def test_log_prob_is_the_base_density_plus_the_log_det_of_the_encoding_jacobian(
     assert flow.log_prob(x).item() == pytest.approx((of_base + of_jacobian).item(), abs=1e-8)
 
 
-@every_arm
+@every_value
 def test_the_decoding_jacobian_has_the_opposite_log_det(arm):
     flow = ready_flow(**arm)
     row = noise(1, flow.config.dimensions)
@@ -46,7 +46,7 @@ def test_decoding_an_encoded_image_gives_it_back(arm):
     assert largest_difference(flow.decode(flow.encode(x)), x) < 1e-10
 
 
-@every_arm
+@every_value
 def test_encoding_a_decoded_latent_gives_it_back(arm):
     flow = ready_flow(**arm)
     latents = flow.sample_latents(3, generator=torch.Generator().manual_seed(0))
@@ -54,7 +54,7 @@ def test_encoding_a_decoded_latent_gives_it_back(arm):
         assert largest_difference(given, back) < 1e-10
 
 
-@every_arm
+@every_value
 def test_float32_round_trips_stay_within_1e_4(arm):
     flow = ready_flow(dtype=torch.float32, **arm)
     x = images_for(flow, 8)
@@ -83,7 +83,7 @@ def test_the_density_integrates_to_one(init):
     assert ratios.std().item() / math.sqrt(len(ratios)) < 0.02
 
 
-@every_arm
+@every_value
 def test_every_density_parameter_has_a_gradient(arm):
     flow = ready_flow(**arm)
     flow.log_prob(images_for(flow, 4)).sum().backward()

@@ -6,7 +6,7 @@ import torch
 from eiwflow.flow import Latents, NotInitialisedError, ShapeError, dequantise
 from eiwflow.flow.information import redundancy
 
-from .flows import every_arm, every_policy, fresh_flow, images_for
+from .flows import every_policy, every_value, fresh_flow, images_for
 from .numerics import largest_difference, noise, sheet
 
 
@@ -30,7 +30,7 @@ def after_each(flow, x, wanted):
             x, _, _ = level.split.emit(level.shuffle(x)[0])
 
 
-@every_arm
+@every_value
 def test_every_actnorm_gives_mean_0_and_standard_deviation_1_on_the_batch(arm):
     for _, y in after_each(*initialised_flow(**arm), "actnorm"):
         std, mean = torch.std_mean(y, dim=(0, 2, 3), correction=0)

@@ -8,7 +8,7 @@ import torch
 
 from eiwflow.flow import MultiScaleFlow
 
-from .flows import every_arm, every_policy, fresh_flow, images_for, ready_flow
+from .flows import every_policy, every_value, fresh_flow, images_for, ready_flow
 from .numerics import largest_difference
 
 OPERATIONS = {
@@ -41,7 +41,7 @@ def test_training_and_evaluation_mode_are_the_same(split):
     assert torch.equal(flow.train().decode(latents := flow.encode(x)), flow.eval().decode(latents))
 
 
-@every_arm
+@every_value
 def test_a_saved_and_loaded_flow_is_the_same_density(arm):
     flow, file = ready_flow(**arm), io.BytesIO()
     torch.save(flow.state_dict(), file)

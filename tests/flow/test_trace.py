@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from .flows import every_arm, every_policy, images_for, ready_flow
+from .flows import every_arm, every_policy, every_value, images_for, ready_flow
 from .numerics import largest_difference
 
 
@@ -33,7 +33,7 @@ def test_its_log_dets_are_named_in_forward_order():
     assert all(log_det.shape == (2,) for log_det in first.log_dets.values())
 
 
-@every_arm
+@every_value
 def test_its_latents_are_those_of_encode(arm):
     flow = ready_flow(**arm)
     x = images_for(flow, 3)
