@@ -19,12 +19,13 @@ from PIL import Image
 from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
-from eiwflow.analysis import compression, likelihood
 from eiwflow.checkpoint import CheckpointInfo, save
 from eiwflow.data import drawn
 from eiwflow.flow import FlowConfig, MultiScaleFlow
 from eiwflow.ui import checkpoints, recipes
 from eiwflow.ui.parts import MORE_EVIDENCE
+
+from ..few import use_few_images
 
 # A test's app looks through all installed packages for components anew, which takes longer than a page.
 manifest_scanner.scan_component_manifests = cache(manifest_scanner.scan_component_manifests)
@@ -90,11 +91,7 @@ def untimed(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def few_images(monkeypatch: pytest.MonkeyPatch) -> None:
     """Measure on few images and draws: the same code, and ``analyse`` called from a test measures on as few."""
-    monkeypatch.setattr(likelihood, "IMAGES", 24)
-    monkeypatch.setattr(likelihood.spread, "__defaults__", (24,))
-    monkeypatch.setattr("eiwflow.analysis.weights.IMAGES", 12)
-    monkeypatch.setattr("eiwflow.analysis.entropy.RESAMPLES", 10)
-    monkeypatch.setattr(compression, "MOST_VALUES", 40_000)
+    use_few_images(monkeypatch.setattr)
     for name, load in DRAWN.items():
         monkeypatch.setattr(drawn, name, load)
 

@@ -26,7 +26,7 @@ from ..app.conftest import small_flow, write_checkpoint
 from ..app.test_shuffle import write_record
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, BrowserContext, Page
 
     from eiwflow.flow import MultiScaleFlow
 
@@ -111,9 +111,9 @@ def write_run(runs: Path, flow: MultiScaleFlow | None = None, steps: tuple[int, 
 
 @contextmanager
 def start_server(runs: Path) -> Iterator[str]:
-    """Run the app on a free port, with these runs; yield its address."""
+    """Run the app on a free port, with these runs and presets of seconds; yield its address."""
     log = runs / "server.log"
-    command = [sys.executable, "-m", "streamlit", "run", "app.py"]
+    command = [sys.executable, "-m", f"{__package__}.serve", "run", "app.py"]
     for _ in range(TRIES):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -178,20 +178,18 @@ def browser() -> Iterator[Browser]:
         started.close()
 
 
-@pytest.fixture
-def visit(browser: Browser, server: str) -> Iterator[Callable[..., Watched]]:
-    """Return a function that opens the page Levels in a window of some size and theme, until it stands."""
-    contexts = []
+@pytest.fixture(scope="session")
+def windows(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
+    """Return a function that gives one window a size and theme: it keeps what it has loaded of the app's scripts."""
+    opened: dict[tuple[object, ...], BrowserContext] = {}
 
-    def open_page(url: str = "", size: tuple[int, int] = (1400, 900), theme: str = "light") -> Watched:
-        context = browser.new_context(viewport={"width": size[0], "height": size[1]}, color_scheme=theme)
-        contexts.append(context)
-        context.set_default_timeout(PATIENCE_MS)
-        watched = Watched(context.new_page(), urlsplit(server).netloc)
-        watched.page.goto(server + url)
-        watched.settle()
-        return watched
+    def window(size: tuple[int, int] = (1400, 900), theme: str = "light") -> BrowserContext:
+        if (size, theme) not in opened:
+            context = browser.new_context(viewport={"width": size[0], "height": size[1]}, color_scheme=theme)
+            context.set_default_timeout(PATIENCE_MS)
+            opened[size, theme] = context
+        return opened[size, theme]
 
-    yield open_page
-    for context in contexts:
+    yield window
+    for context in opened.values():
         context.close()

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from .. import LONG
-from .test_pages import PAGES, Settled, assert_it_is_for_everyone, look, path_of, windows
+from .test_pages import PAGES, Settled, assert_it_is_for_everyone, look, path_of, tabs
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
     from eiwflow.ui.navigation import Entry
 
-__all__ = ["look", "windows"]
+__all__ = ["look", "tabs"]
 
 Visit = Callable[..., Settled]
 #: A window of 1280 pixels at 200 % has the room of 640.
@@ -48,8 +48,8 @@ def walk(page: Page) -> list[str]:
     return page.evaluate(_MISSED)
 
 
-def test_every_control_is_reached_and_worked_by_keys(look: Visit) -> None:
-    found = look("shuffle")
+def test_every_control_is_reached_and_worked_by_keys(look: Visit, server: str) -> None:
+    found = look("", url=server.replace("/levels?", "/shuffle?") + "&beside=false")  # one flow: half of the stops
     page = found.page
     main = page.get_by_test_id("stMain")
     evidence = main.locator("summary", has_text="More evidence")

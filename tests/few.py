@@ -1,0 +1,16 @@
+"""Measure on few images and draws: the same code, in a test's process or in a server that a test starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from eiwflow.analysis import compression, entropy, likelihood, weights
+
+
+def use_few_images(replace: Callable[[object, str, object], None] = setattr) -> None:
+    """Lower how much the analysis of a page looks at, with ``setattr`` or a fixture's."""
+    replace(likelihood, "IMAGES", 24)
+    replace(likelihood.spread, "__defaults__", (24,))
+    replace(weights, "IMAGES", 12)
+    replace(entropy, "RESAMPLES", 10)
+    replace(compression, "MOST_VALUES", 40_000)
