@@ -17,6 +17,7 @@ import pytest
 from eiwflow import project
 
 from .conftest import ALONE, ROOT
+from .test_cli import json_of
 
 FLOW = min((ROOT / "assets" / "checkpoints").glob("*.safetensors")).stem
 
@@ -73,12 +74,15 @@ def test_installing_brings_no_test_tool(wheel):
 
 def test_bundled_flows_and_data_are_found(installed, tmp_path):
     done = run(installed, tmp_path, "eiwflow", "evaluate", FLOW, "--limit", "2", "--json")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert json.loads(done.stdout)["n"] == 2
+    assert (done.returncode, done.stderr, done.stdout.count("\n")) == (0, "", 1)
+    there, here = json.loads(done.stdout), json_of("evaluate", FLOW, "--limit", 2)
+    assert there.keys() == here.keys() and there["n"] == 2
+    assert there["bits_per_dim"] == pytest.approx(here["bits_per_dim"], rel=1e-5)
 
 
 def test_a_preset_trains_into_the_folder_where_it_is_started(installed, tmp_path):
-    done = run(installed, tmp_path, "eiwflow", "train", "--preset", "minute", "--iterations", "2", "--threads", "1")
+    small = ("--width", "4", "--steps-per-level", "1", "--iterations", "1", "--threads", "1")
+    done = run(installed, tmp_path, "eiwflow", "train", "--preset", "minute", *small)
     assert (done.returncode, done.stderr) == (0, "")
     checkpoint = tmp_path / done.stdout.strip() / "checkpoints" / "last.safetensors"
     assert checkpoint.is_file() and tmp_path in checkpoint.parents

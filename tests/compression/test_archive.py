@@ -81,13 +81,23 @@ def test_a_flow_of_grey_images_takes_grey_pictures_alone():
         compress(flow, "flow", pictures((8, 8, 3)))
 
 
-def test_a_thousand_faces_take_what_the_flow_states_within_two_percent(tmp_path, capsys):
+def test_a_thousand_faces_take_what_the_flow_states_within_two_percent():
+    flow = checkpoint.load(ASSETS / "checkpoints" / "faces16-entropy-weighted.safetensors").flow
+    faces = gather(["faces16"])
+    content, facts = compress(flow, "flow", faces)
+    assert len(faces) == 1000
+    assert facts.stated_bytes <= len(content) <= 1.02 * facts.stated_bytes
+
+
+def test_the_command_states_that_faces_take_fewer_bytes_than_webp_and_png(tmp_path, capsys):
+    # WebP at its best takes several times as long as the flow: a fifth of the faces is enough to be smaller.
+    for number, face in enumerate(load("faces16").test[:200]):
+        Image.fromarray(face).save(tmp_path / f"{number}.png")
     out = tmp_path / "faces.eiw"
-    assert cli.main(["compress", "faces16-entropy-weighted", "faces16", "--out", str(out), "--json"]) == 0
+    assert cli.main(["compress", "faces16-entropy-weighted", str(tmp_path), "--out", str(out), "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
-    assert facts["pictures"] == 1000
+    assert facts["pictures"] == 200
     assert facts["bytes"] == out.stat().st_size
-    assert facts["stated_bytes"] <= facts["bytes"] <= 1.02 * facts["stated_bytes"]
     assert facts["bytes"] < facts["webp_bytes"] < facts["png_bytes"]
 
 
