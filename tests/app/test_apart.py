@@ -39,8 +39,10 @@ def children(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[subprocess.Popen[
     popen = subprocess.Popen
 
     def start(*arguments: object, **settings: object) -> subprocess.Popen[bytes]:
-        started.append(popen(*arguments, **settings))
-        return started[-1]
+        child = popen(*arguments, **settings)
+        if "eiwflow" in str(arguments[0]):  # an older torch asks lscpu for the processor
+            started.append(child)
+        return child
 
     monkeypatch.setattr(apart.subprocess, "Popen", start)
     yield started

@@ -132,23 +132,23 @@ def test_a_half_is_ranked_among_all_and_the_flows_choice_shown(scene: Open) -> N
     page.get_by_role("button", name="The flow’s choice").click()
     wait_for(page, "The flow’s half ranks")
     assert page.get_by_text("highest PSNR").is_visible()
-    rank, below = re.findall(r"ranks (\d+)\w+, ([\d.]+) dB below the best \(median", sentence(page))[0]
+    rank, below = re.findall(r"ranks (\d+)\w+, ([\d.]+) dB below best \(median of 50", sentence(page))[0]
     assert 1 < int(rank) < 924 and float(below) > 0
     assert page.locator(".rank-marks").inner_text().endswith(re.findall(r"ranks (\w+)", sentence(page))[0])
     page.get_by_role("button", name="Start over").click()
     wait_for(page, "Throw away the six")
 
 
-def test_cards_slide_and_grain_lands_to_the_right(scene: Open) -> None:
+def test_cards_slide_and_structure_lands_to_the_left(scene: Open) -> None:
     page = scene(5)
     move(page, "Sort", 0)
     before = canvas(page, ".scene-5 canvas")
     move(page, "Sort", 1)
-    wait_for(page, "of grain leaves")
-    grain, as_much = (int(n) for n in re.findall(r"\d+", sentence(page)))
-    assert 50 < grain <= 100 and as_much < 50
+    wait_for(page, "of structure is passed on")
+    structure, as_much = (int(n) for n in re.findall(r"\d+", sentence(page)))
+    assert 55 < structure < 100 and as_much < 50
     assert canvas(page, ".scene-5 canvas") != before
-    assert page.get_by_text("Bar: spectral redundancy").is_visible()
+    assert page.get_by_text("Bar: structure").is_visible()
 
 
 @pytest.mark.parametrize("size", [(1280, 720), (390, 844)])
@@ -192,7 +192,7 @@ def test_another_recording_has_its_own_measured_headline(scene: Open) -> None:
         rebuilt, before, chance = (
             int(n) for n in re.findall(r": (\d+) of .*start (\d+), chance (\d+)", sentence(page))[0]
         )
-        assert ("training repairs" in page.locator("h1").inner_text()) == (rebuilt - before > 1)
+        assert ("training lifts" in page.locator("h1").inner_text()) == (rebuilt - before > 1)
         assert chance == 3 and page.get_by_text("least variance").is_visible()
     assert names.count() > 1 and "choice=r" in page.url
 
@@ -280,7 +280,7 @@ def test_each_level_is_edited_alone_and_the_one_that_tells_best_is_framed(scene:
 def test_the_lead_is_hidden_until_the_vote(scene: Open) -> None:
     page = scene(11)
     before = canvas(page, ".room canvas")
-    page.get_by_role("button", name="it depends").click()
+    page.get_by_role("button", name="no clear winner").click()
     wait_for(page, "clearly ahead")
     page.get_by_text("Grey: unclear").wait_for()
     assert canvas(page, ".room canvas") != before
@@ -343,7 +343,7 @@ def test_a_finger_taps_and_drags_cards_into_the_bin(scene: Open) -> None:
     touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
     wait_for(page, "Four more must go")
     page.get_by_role("button", name="Next").tap()  # the first tap after a fast throw counts
-    page.locator("h1", has_text="factors out most of the grain").wait_for()
+    page.locator("h1", has_text="Most structure is passed on").wait_for()
 
 
 @pytest.mark.parametrize("size", [(1280, 720), (390, 844), *([(1400, 900)] if LONG else [])])

@@ -46,7 +46,7 @@ export const noise = {
   short: "Noise and back",
   title: "A flow turns a picture into noise, and back.",
   notes: "Every step can be undone, and at the end no value differs (a value is a byte, 0 to 255). A level is a round: a few steps, then half of " +
-    "the values leave as noise (they are factored out) and the other half is passed on. Stop after level 1: grain has left, and the half " +
+    "the values leave as noise (they are factored out) and the other half is passed on. Stop after level 1: half of the values have left, and the half " +
     "passed on still shows the picture. Stumbling block: this noise is not random; it is the picture’s own, so the way back is exact.",
   more: { page: "levels" },
 
@@ -89,7 +89,7 @@ export const noise = {
         drawNoise(g, l);
         if (l) gridBefore(g, steps.at(-1), 1 - ease(f)); else square(g, steps.at(-1), 1 - ease(f));
         grid(g.context, one.channels, g.lx, g.ty, columns, map * g.u, undefined, ease(f), 2 * ease(f));
-      }, `The same values as ${n} small pictures of ${level.height}×${level.width}: its channels.`);
+      }, `These ${number(n * level.height * level.width)} values, seen as ${n} small pictures of ${level.height}×${level.width}: channels.`);
       if (!level.order) {
         add(0.9, (g, f) => {
           drawNoise(g, l);

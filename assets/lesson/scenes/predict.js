@@ -5,8 +5,8 @@ export const predicting = {
   number: 3,
   short: "One half predicts",
   title: "One half of the channels predicts the other.",
-  notes: "This is the coupling of level 1 that explains most; the steps before it have mixed the twelve channels, so they have no colours any more, and the steps behind it change them again. The left half goes through a small network, which predicts the other half. " +
-    "Take the prediction away: what is left looks more like noise. The left half is unchanged, so the step can be undone. Stumbling block: on one " +
+  notes: "This is the coupling of level 1 that explains most; the steps before it have mixed the twelve channels, so they have no colours any more; those behind it may change them again. The left half goes through a small network, which predicts the other half. " +
+    "Take the prediction away from the other half: what is left looks more like noise. The left half is unchanged, so the prediction can be made again and the step undone. Stumbling block: on one " +
     "picture less than the whole prediction may remove more, because training fits likelihood over all pictures, not this one’s variance. A white or black bar is a " +
     "value that the prediction missed, or saw where there was none; the coupling also has a scale, which weights such values by how sure the network is.",
   more: { page: "entropy", query: { level: "1" } },
@@ -21,15 +21,17 @@ export const predicting = {
     const prediction = b.map((_, i) => -shift[i] * Math.exp(-logScale[i])), ofA = own(a, n), ofB = own(b, n), ofP = own(prediction, n);
     const spread = ofB.spread.map((s) => Math.max(s, 0.2));
     const left = new Array(n).fill(0).map(() => el("canvas", {}));
-    // Few columns: three blocks stand side by side, so height is what a map can grow into.
+    // Few columns: four blocks stand side by side, so height is what a map can grow into.
     const columns = n > 6 ? 3 : Math.min(n, 2), said = el("figcaption", {});
     const block = (name, canvases, caption = el("figcaption", {}, name)) => el("figure", { className: "half" },
       el("div", { className: "maps", role: "img", "aria-label": name, style: `--n:${columns};--rows:${Math.ceil(n / columns)}` }, ...canvases), caption);
+    const sign = (text) => el("b", { "aria-hidden": "true" }, text);
     const column = (x, of, s) => Array.from({ length: n }, (_, c) => greyMap(x, n, c, height, width, of.middle[c], s[c]));
-    stage.host.append(el("div", { className: "triple" },
-      block("half that predicts, in the strongest coupling", column(a, ofA, ofA.spread)), el("b", { "aria-hidden": "true" }, "→"),
-      block("its prediction", column(prediction, ofP, spread)), el("b", { "aria-hidden": "true" }, "→"),
-      block("other half, less the prediction", left, said)));
+    stage.host.append(el("div", { className: "halves" },
+      block("one half, in the strongest coupling", column(a, ofA, ofA.spread)), sign(""),
+      block("the other half", column(b, ofB, spread)), sign("−"),
+      block("what the first predicts of it", column(prediction, ofP, spread)), sign("="),
+      block("what is left", left, said)));
     // Variance that is gone when a part t of the prediction is taken away: t(2cov − t·var) / variance of b.
     const sum = (f) => b.reduce((all, v, i) => all + f(v - ofB.middle[i % n], prediction[i] - ofP.middle[i % n]), 0);
     const total = sum((v) => v * v), shared = sum((v, p) => v * p), power = sum((_, p) => p * p);
@@ -38,7 +40,7 @@ export const predicting = {
     const draw = (part) => {
       const rest = b.map((v, i) => v - part * prediction[i]);
       left.forEach((canvas, c) => greyMap(rest, n, c, height, width, ofB.middle[c] - part * ofP.middle[c], spread[c], canvas));
-      said.textContent = part === 0 ? "other half" : part < 1 ? `other half − ${percent(part)} of the prediction` : "other half − prediction; white or black: missed";
+      said.textContent = part === 0 ? "nothing taken away" : part < 1 ? `${percent(part)} of it taken away` : "what is left; white or black: missed or wrong";
       stage.say(part === 0 ? "Slide: how much of the other half can be predicted?"
         : part === 1 ? `The prediction removes ${signed(gone(1))} of the other half’s variance (many pictures: ${signed(chosen.share)}).`
           : `${percent(part)} of the prediction removes ${signed(gone(part))} of the other half’s variance.`);

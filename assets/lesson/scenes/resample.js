@@ -8,7 +8,7 @@ export const resampling = {
   title: "Throw away half, three quarters, everything.",
   notes: "At one half, level 1 is gone: speckle appears, yet it is the same face. At three quarters features change; beyond, it becomes another " +
     "picture. Stumbling block: thrown away does not mean set to zero. The values are resampled from the prior, so even with everything gone " +
-    "a complete picture comes out. In scene 4 thrown channels became averages; here the prior draws them to fit what is passed on.",
+    "a complete picture comes out. In scene 4 thrown channels became averages; here the prior draws them to fit what is passed on. It is one picture and one draw, no verdict on splits.",
   more: { page: "latents" },
 
   build(stage) {

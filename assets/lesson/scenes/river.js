@@ -20,7 +20,7 @@ const shownAt = (rivers, choice) => Math.min(rivers.length - 1, +(/^r(\d+)/.exec
 
 /** The data of a recording, as a word: letters, faces. */
 const dataOf = (one) => one.name.split("-")[0].replace(/\d+$/, "");
-const headline = (one) => gain(one) > 1 ? `On ${dataOf(one)}, training repairs a half that was badly chosen.` : `On ${dataOf(one)}, ${gain(one) === 0 && good(one, 0) >= byChance(one) ? "a half at chance stays at chance" : "training does not reorder a fixed half"}.`;
+const headline = (one) => gain(one) > 1 ? `On ${dataOf(one)}, training lifts a badly chosen half.` : `On ${dataOf(one)}, ${gain(one) === 0 && good(one, 0) >= byChance(one) ? "a half at chance stays at chance" : "training does not reorder a fixed half"}.`;
 
 export const river = {
   number: 6,
@@ -29,8 +29,8 @@ export const river = {
   title: "A half fixed in advance: does training repair it?",
   titleOf: ({ pack: { head: { rivers } }, choice }) => rivers?.length ? headline(rivers[shownAt(rivers, choice)]) : undefined,
   notes: "Here the flow passes on a half that was fixed in advance, whatever it holds. Play the training: lines are channels, ranked by redundancy: the top is " +
-    "structure. To do what the sorting flow does, training has to lift the blue lines above the dashed one. Read off how far it gets; then switch to " +
-    "the other recording. Each is one run. Stumbling block: the letters start below chance, because their half was chosen badly on purpose; the faces start at chance " +
+    "structure. Blue channels stay the same channels and are passed on from first to last; training changes what they hold. Read off how many rise above the dashed line, and " +
+    "compare with the six tallest bars of scene 5; then switch to the other recording. Each is one run. Stumbling block: a rank says nothing of likelihood. And this does not compare letters with faces: the letters start below chance, because their half was chosen badly on purpose; the faces start at chance " +
     "and stay there. Steps are on a log scale: most of the picture is the first few hundred.",
   more: { page: "shuffle" },
   cannot: ({ pack }) => pack.head.rivers?.length ? null : "There is no record of a training with a fixed half here.",
@@ -95,7 +95,7 @@ export const river = {
     const control = slider({ label: "Training", min: 0, max: last, step: 1, value: 0, text: (v) => `step ${number(stops[v].step)}`, onmove: (v) => { stop(); now = v; draw(); stage.choose(`r${shown}.${v}`); } });
     const names = head.rivers.map((one, k) => [String(k), dataOf(one)]);
     const which = names.length > 1 && choices("Recording", names, (k) => { stage.choose(`r${k}`); stage.show(); }, String(shown));
-    const fixed = `One run. Blue is passed on: ${HALVES[here.order]?.(word(half)) ?? `${word(half)} channels by their number`}${good(here, 0) < byChance(here) ? ", a bad choice" : ""}.`;
+    const fixed = `One run. Blue is always passed on: ${HALVES[here.order]?.(word(half)) ?? `${word(half)} channels by their number`}${good(here, 0) < byChance(here) ? ", a bad choice" : ""}.`;
     stage.host.append(control.row, el("div", { className: "recordings" }, which ? which.row : null, el("p", { className: "caption" }, fixed)));
     const set = (v) => { now = v; control.input.value = v; control.show(); draw(); };
     const play = () => { stop(); stop = animate((s) => { const v = Math.min(last, Math.floor(s * last / 7)); if (v !== now || !v) set(v); return v < last; }); };

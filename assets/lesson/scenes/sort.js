@@ -1,40 +1,33 @@
-// Scene 5: the channels slide into the order of the Shuffle, and the split line falls.
+// Scene 5: the channels slide into the order of the Shuffle, with their structure, and the split line falls.
 import { animate, colours, ease, el, greyMap, mixed, own, percent, slider, surface } from "../draw.js";
 import { bitsOf, choicesOf, normals } from "../flow.js";
 import { MOST_CHANNELS } from "../rank.js";
 
-const GRAIN = 2 / 256, DRAWS = 8;
-
-/** Share of the grain that every channel of level 1 holds: of the mean squared changes, in units of its spread over pictures, when more is added. */
-export function grainShares(stage) {
-  const { flow, traces } = stage, x = flow.dequantise(stage.images[stage.image].bytes), n = flow.levels[0].channels, sum = new Float64Array(n);
-  const clean = traces[0].features;
-  for (let draw = 1; draw <= DRAWS; draw++) {
-    const noise = normals(draw, x.length), f = flow.encode(x.map((v, i) => v + GRAIN * noise[i]))[0].features;
-    for (let i = 0; i < f.length; i++) sum[i % n] += (f[i] - clean[i]) ** 2;
-  }
-  const response = Array.from(sum, (s, c) => s / stage.pack.head.flow.spread[0][c] ** 2), all = response.reduce((a, b) => a + b, 0);
-  return response.map((v) => v / all);
+/** How much of all structure the channels that are passed on hold, from 0 to 1. */
+function structureKept({ pack: { head }, flow: { levels: [{ order, kept }] } }) {
+  const red = head.flow.redundancy.map((v) => Math.max(0, v)), sum = (channels) => channels.reduce((all, c) => all + red[c], 0);
+  return sum(order.slice(0, kept)) / Math.max(1e-9, sum(order));
 }
 
-/** What is said of the grain that leaves: how much it is, and how many choices of as many channels hold as much. */
-function grainInWords(shares, leaving) {
-  const n = shares.length, share = leaving.reduce((sum, c) => sum + shares[c], 0), said = `Relative to spread, ${percent(share)} of grain leaves`;
+/** What is said of the structure that is passed on: how much it is, and how many choices of as many channels pass on as much. */
+function structureInWords(stage) {
+  const { order, kept } = stage.flow.levels[0], n = order.length, share = structureKept(stage), said = `${percent(share)} of structure is passed on`;
   if (n > MOST_CHANNELS) return `${said}.`;
-  const all = choicesOf(n, leaving.length), part = all.filter((mask) => bitsOf(mask, n).reduce((sum, on, c) => sum + on * shares[c], 0) >= share - 1e-9).length / all.length;
-  return `${said}; ${part < 0.01 ? "under 1\u00a0%" : percent(part)} of choices remove as much.`;
+  const red = stage.pack.head.flow.redundancy.map((v) => Math.max(0, v)), all = choicesOf(n, kept), whole = Math.max(1e-9, red.reduce((a, b) => a + b, 0));
+  const part = all.filter((mask) => bitsOf(mask, n).reduce((sum, on, c) => sum + on * red[c], 0) / whole >= share - 1e-9).length / all.length;
+  return `${said}; ${part < 0.01 ? "under 1\u00a0%" : percent(part)} of choices pass on as much.`;
 }
 
 export const sorting = {
   number: 5,
-  short: "Grain goes",
-  title: "The flow factors out most of the grain.",
-  titleOf: ({ flow: { spec: { split } } }) => /^(shuffle|weighted|entropy)\b/.test(split) ? undefined
-    : split === "released" ? "The flow sorts channels by its learned weights." : "This flow’s half was fixed in advance.",
-  notes: "A bar is the spectral redundancy of a channel, the mean over test pictures: tall means structure and low entropy, zero means white noise; to sort by it is to sort by entropy. Slide: the " +
-    "cards go into the order that the flow uses, and the right part is factored out. Grain is noise that was added to every picture: the percentage under a card is its share of what " +
-    "a channel changes when more is added, in units of the channel’s own spread. Stumbling block: a tall bar may stand on the right. The order is " +
-    "one for all pictures and was measured once, on the first batch; training then changed the channels. So some structure leaves with the grain; scene 8 shows what it costs. And training shapes the channels around the split: that grain leaves is no proof that sorting is the better choice.",
+  short: "Sorting",
+  title: "Most structure is passed on, some leaves.",
+  titleOf: (stage) => /^(shuffle|weighted|entropy)\b/.test(stage.flow.spec.split) ? structureKept(stage) > 0.55 ? undefined : "Structure is not told from noise here."
+    : stage.flow.spec.split === "released" ? "The flow sorts channels by its learned weights." : "This flow’s half was fixed in advance.",
+  notes: "A bar is the structure of a channel: its spectral redundancy, the mean over test pictures. Zero means white noise; to sort by it is to sort by entropy. Slide: the " +
+    "cards go into the order that the flow uses, and the right part is factored out. The sentence adds up the bars, and counts how many of all choices pass on as much. " +
+    "Stumbling block: a tall bar stands on the right. The order is one for all pictures and was measured once, on the first batch; training then changed the " +
+    "channels. So some structure leaves; scene 8 shows what it costs. And training shapes the channels around the split: that structure stays is no proof that sorting is the better choice.",
   more: { page: "entropy", query: { level: "1" } },
 
   build(stage) {
@@ -44,11 +37,10 @@ export const sorting = {
     const to = new Array(n), mixedUp = Array.from({ length: n }, (_, c) => c).sort((a, b) => normals(a * 31 + 5, 1)[0] - normals(b * 31 + 5, 1)[0]);
     level.order.forEach((c, i) => { to[c] = i; });
     const tick = largest > 1 ? 0.5 : largest > 0.3 ? 0.2 : 0.1;
-    let t = 0, stopMotion = () => {}, grain = null, sorted = null;
-    const shares = () => grain ??= grainShares(stage);
+    let t = 0, stopMotion = () => {}, sorted = null;
     const view = surface(stage.host, (context, width, height) => {
       const ink = colours(stage.stage), small = width < 640, columns = small ? Math.ceil(n / 2) : n, rows = small ? 2 : 1;
-      const font = `${ink.size}px ${ink.sans}`, title = ink.size + 12, foot = small ? 0.8 * ink.size + 4 : ink.size + 6, left = 2.4 * ink.size, gap = small ? 6 : 10;
+      const font = `${ink.size}px ${ink.sans}`, title = ink.size + 12, foot = 4, left = 2.4 * ink.size, gap = small ? 6 : 10;
       const cell = (width - left - gap * (columns - 1)) / columns, room = height / rows - title, side = Math.min(cell, room / 2), step = cell + gap;
       const bar = Math.min(room - side - foot - 10, 3.2 * side), block = title + bar + 6 + side + foot, top = (height - rows * block) / (rows + 1);
       const x = (slot) => left + (slot % columns) * step + (cell - side) / 2, floor = (row) => top + row * (block + top) + title + bar;
@@ -93,10 +85,6 @@ export const sorting = {
       else { const y = floor(0) + side + foot + 6 + top / 2; context.moveTo(0, y); context.lineTo(width * fall, y); }
       context.stroke();
       context.globalAlpha = fall;
-      context.fillStyle = ink.quiet;
-      context.textAlign = "center";
-      if (small) context.font = `${0.8 * ink.size}px ${ink.sans}`;
-      shares().forEach((share, c) => context.fillText(percent(share), x(to[c]) + side / 2, floor(Math.floor(to[c] / columns)) + 6 + side + foot - 4));
       context.font = `600 ${font}`;
       const name = (text, colour, at, row) => { context.fillStyle = colour; context.fillText(text, at, floor(row) - bar - 14); };
       context.textAlign = "left";
@@ -105,10 +93,10 @@ export const sorting = {
       name("factored out", ink.warm, small ? left : width, rows - 1);
       context.globalAlpha = 1;
     }, "The channels of level 1 with their spectral redundancy as bars");
-    stage.host.append(el("p", { className: "caption" }, "Bar: spectral redundancy, mean over test pictures; tall is structure. Under a card: its share of the grain, relative to its spread."));
+    stage.host.append(el("p", { className: "caption" }, "Bar: structure (mean spectral redundancy); 0 is noise. The order was measured once, before training."));
     const say = () => {
       if (t < 0.98) return stage.say(t < 0.02 ? "Tall bars mean structure. Slide: which channels does the flow pass on?" : "The flow’s order slides the cards into place …");
-      stage.say(sorted ??= grainInWords(shares(), level.order.slice(kept)));
+      stage.say(sorted ??= structureInWords(stage));
     };
     const move = (v) => { t = v; view.redraw(); say(); };
     const control = slider({ label: "Sort", value: 0, text: (v) => `${Math.round(100 * v)} %`, onmove: (v) => { stopMotion(); move(v); stage.choose(v); } });

@@ -17,7 +17,7 @@ export const throwing = {
   notes: "Let the class vote on every card. The cards are channels of level 1, in mixed order. A thrown channel is replaced by its average " +
     "over pictures, and the picture is decoded at once. All halves are ranked by its PSNR, that is, by how close it stays to the original. Then show the " +
     "flow’s choice: one for all pictures, by a criterion that scene 5 shows. Its median is over 50 pictures. Stumbling block: the throwing is a test of ours; the flow itself loses nothing, since what it factors out leaves as noise. PSNR adds up squared errors, " +
-    "and is not what the eye judges. Scene 8 does better with the same half: there a prior predicts it from what is passed on. Whether a flow that sorts is the better flow " +
+    "and is not what the eye judges. Scene 8 does better with the same half: there a prior predicts it from what is passed on. Chance is a weak measure too: training shapes the channels around their split, so a half fixed in advance may beat chance as well. Whether a flow that sorts is the better flow " +
     "cannot be read off here: scene 11 compares.",
   more: { page: "latents", query: { level: "1" } },
   cannot: ({ flow }) => flow.levels[0].channels > MOST_CHANNELS ? "Level 1 has more than twelve channels: too many halves to rank here." : null,
@@ -120,7 +120,7 @@ export const throwing = {
         const lucky = usual && rank < LUCKY * usual.low ? " Lucky here." : "";
         if (shown === "mine") stage.say(rank === 1 ? `Your ${noun} ranks 1st of ${number(total)} by PSNR: none is better.`
           : `Your ${noun} ranks ${ordinal(rank)} of ${number(total)} by PSNR, ${below} dB below the best.`);
-        else stage.say(usual ? `The flow’s ${noun} ranks ${ordinal(rank)}, ${below} dB below the best (median ${ordinal(usual.median)}, chance ${ordinal(Math.ceil(total / 2))}).${lucky}`
+        else stage.say(usual ? `The flow’s ${noun} ranks ${ordinal(rank)}, ${below} dB below best (median of ${usual.images}: ${ordinal(usual.median)}, chance ${ordinal(Math.ceil(total / 2))}).${lucky}`
           : `The flow’s ${noun} ranks ${ordinal(rank)} of ${number(total)} for this picture.`);
       }
       drawStrip(done, db);

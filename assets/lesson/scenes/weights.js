@@ -1,11 +1,24 @@
 // Scene 7: grain is added to the picture, and the channel weights answer.
 import { choices, colours, el, greyMap, minus, own, percent, picture, slider, surface } from "../draw.js";
 import { normals } from "../flow.js";
-import { grainShares } from "./sort.js";
 
 const FROM = 1, TO = 6, DRAWS = 2;
+/** Grain whose share in every channel is measured, and the draws of it. */
+const GRAIN = 2 / 256, GRAINS = 8;
 
 const GUESSES = [["full", "by as much as the grain grows"], ["half", "about half way"], ["little", "only a little"]];
+
+/** Share of the grain that every channel of level 1 holds: of the mean squared changes, in units of its spread over pictures, when more is added. */
+function grainShares(stage) {
+  const { flow, traces } = stage, x = flow.dequantise(stage.images[stage.image].bytes), n = flow.levels[0].channels, sum = new Float64Array(n);
+  const clean = traces[0].features;
+  for (let draw = 1; draw <= GRAINS; draw++) {
+    const noise = normals(draw, x.length), f = flow.encode(x.map((v, i) => v + GRAIN * noise[i]))[0].features;
+    for (let i = 0; i < f.length; i++) sum[i % n] += (f[i] - clean[i]) ** 2;
+  }
+  const response = Array.from(sum, (s, c) => s / stage.pack.head.flow.spread[0][c] ** 2), all = response.reduce((a, b) => a + b, 0);
+  return response.map((v) => v / all);
+}
 
 export const weighting = {
   number: 7,
@@ -14,7 +27,7 @@ export const weighting = {
   title: "Does the flow turn noisy channels down?",
   keepsChoice: true,
   notes: "A channel weight is no learned parameter: the flow computes it from the picture, as a factor on a channel before the split. Ask: if the grain gets twice as loud, are the channels that hold it " +
-    "turned down to a half? The dashed line is where a channel of nothing but grain would have to go. Grainy channels are those with more than twice an even share of the grain, as in scene 5. Stumbling block: the bars stay short, and that is the result. A channel with hardly any grain may fall most, since a weight answers to the whole picture. It is one picture; the page Weights averages over many. " +
+    "turned down to a half? The dashed line is where a channel of nothing but grain would have to go. Grainy channels are those with more than twice an even share of it. Stumbling block: the bars stay short, and that is the result. A channel with hardly any grain may fall most, since a weight answers to the whole picture. It is one picture; the page Weights averages over many. " +
     "Each bar averages two draws of the grain.",
   more: { page: "weights", query: { level: "1" } },
   cannot: ({ flow }) => flow.levels[0].weights ? null : "This flow weights no channels; the bundled one does.",
@@ -105,7 +118,7 @@ export const weighting = {
       draw();
     }, stage.choice);
     control.input.disabled = !voted;
-    stage.host.append(el("p", { className: "caption" }, "Bar: change of a channel’s weight in %, a factor computed from the picture. Under a card: its share of the grain."), vote.row, control.row);
+    stage.host.append(el("p", { className: "caption" }, "Bar: change of a channel’s weight in %, a factor computed from the picture. Under a card: its share of all grain, relative to its spread."), vote.row, control.row);
     if (voted) { sigma = TO; control.input.value = TO; control.show(); }
     draw();
     return { stop: () => view.stop() };

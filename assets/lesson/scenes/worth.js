@@ -1,7 +1,7 @@
-// Scene 11: the lead of the adaptive split in every bundled study, from the shortest training to the longest.
+// Scene 11: the lead of the split by entropy in every bundled study, from the shortest training to the longest.
 import { choices, colours, el, minus, surface } from "../draw.js";
 
-const ANSWERS = [["ahead", "mostly ahead"], ["unclear", "it depends"], ["behind", "mostly behind"]];
+const ANSWERS = [["ahead", "mostly ahead"], ["unclear", "no clear winner"], ["behind", "mostly behind"]];
 
 /** What a study is called beside its interval: its data and budget, and what else sets it apart. */
 const short = (name) => name.replace(" at 16×16", "").replace(/, \d+ seeds/, "").replace("scored on held-out images", "new pictures").replace("equal CPU seconds", "equal CPU");
@@ -13,8 +13,8 @@ export const worth = {
   votes: ANSWERS,
   title: "Is sorting by entropy worth it?",
   keepsChoice: true,
-  notes: "Vote first. Sorting by entropy is the adaptive split of scenes 4 and 5. Each row is a study: that split against its strongest rival that does not look at entropy, " +
-    "seed by seed; to the right of the line it needs fewer bits per value (bits/dim). Rows go from the shortest training to the longest; several share their pictures. “New pictures”: whole photographs were held out; “equal CPU”: each run had as many seconds. Pictures cost 3 to 5 bits per value, so 0.02 is about half a percent. Stumbling block: do not read a trend " +
+  notes: "Vote first. The split by entropy is that of scenes 4 and 5: its order is measured on the first batch. Each row is a study: that split against its strongest rival that does not look at entropy, " +
+    "seed by seed; to the right of the line it needs fewer bits per value (bits/dim). Rows go from the shortest training to the longest; several share their pictures. “New pictures”: whole photographs were held out, where the other rows on photos32 test another part of the same photographs; “equal CPU”: each run had as many seconds. On average pictures cost 3 to 5 bits per value, so 0.02 is about half a percent. Stumbling block: do not read a trend " +
     "with training into so few rows; even the longest is short. An interval that excludes zero may be grey, since a claim counts only after all comparisons of its study are corrected together.",
   more: { page: "compare" },
   cannot: ({ pack }) => pack.head.studies?.length ? null : "There are no studies here.",
@@ -60,7 +60,7 @@ export const worth = {
         context.arc(x(one.lead), middle, Math.min(8, 0.3 * row), 0, 7);
         context.fill();
       });
-    }, "The lead of the adaptive split in every study, with its interval");
+    }, "The lead of the split by entropy in every study, with its interval");
     const draw = () => {
       view.redraw();
       if (!voted) return stage.say(`Vote: in ${studies.length} studies, is the split by entropy ahead of its strongest rival?`);
@@ -69,7 +69,7 @@ export const worth = {
     };
     const vote = choices("Your vote", ANSWERS, (key) => { voted = true; stage.choose(key); draw(); }, stage.choice);
     const [least, most] = [Math.min(...seeds), Math.max(...seeds)];
-    stage.host.append(el("p", { className: "caption" }, `Lead in bits per value, 95 % interval, ${least === most ? most : `${least} to ${most}`} seeds. Grey: unclear once all comparisons are counted.`), vote.row);
+    stage.host.append(el("p", { className: "caption" }, `Lead in bits per value, 95 % interval, ${least === most ? most : `${least} to ${most}`} seeds. Grey: unclear once all comparisons of its study are counted.`), vote.row);
     draw();
     return { stop: () => view.stop() };
   },
