@@ -30,7 +30,7 @@ IDLE = "document.querySelector('[data-testid=stApp]').dataset.testScriptState ==
 def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of studies that were run here, with one in it."""
     runs = tmp_path_factory.mktemp("runs")
-    tiny = {"levels": 2, "steps": 1, "width": 8, "size": 8, "batch": 8, "iterations": 30, "seeds": 2}
+    tiny = {"levels": 2, "steps": 1, "width": 8, "size": 8, "batch": 8, "iterations": 30, "seeds": 1}
     data = write_npz(runs / "planes.npz")
     run_study(StudyRecipe(data=str(data), arms=ARMS, **tiny), runs / "studies" / "recorded")
     return runs / "studies"
@@ -44,7 +44,7 @@ def address(own: Path) -> Iterator[str]:
         folder(path).ask("stop")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def watched(browser: Browser, address: str) -> Iterator[Watched]:
     """Open the page on the study that was run, until its samples stand."""
     context = browser.new_context(viewport={"width": 1400, "height": 1000})

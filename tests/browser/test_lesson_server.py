@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,11 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from .. import LONG
 from . import accessibility
-from .conftest import PATIENCE_MS, Watched, start_server, write_run
+from .conftest import Watched, start_server, write_run
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import BrowserContext, Page
 
 
 @pytest.fixture(scope="module")
@@ -28,15 +28,12 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str
 
 
 @pytest.fixture
-def lesson(browser: Browser, address: tuple[str, str]) -> Iterator[Page]:
+def lesson(windows: Callable[..., BrowserContext], address: tuple[str, str]) -> Iterator[Page]:
     """Return a page; what went wrong in it fails the test."""
-    context = browser.new_context(viewport={"width": 1280, "height": 720})
-    context.set_default_timeout(PATIENCE_MS)
-    watched = Watched(context.new_page(), address[0].removeprefix("http://"))
+    watched = Watched(windows((1280, 720)).new_page(), address[0].removeprefix("http://"))
     yield watched.page
-    complaints = watched.complaints
-    context.close()
-    assert complaints == []
+    watched.page.close()
+    assert watched.complaints == []
 
 
 def said(page: Page, text: str) -> None:
@@ -79,11 +76,14 @@ def test_a_training_is_started_watched_and_its_flow_opened(lesson: Page, address
     assert "scenes=" not in page.url
 
 
-def test_a_photo_is_in_the_link_and_leads_on_with_its_key(
+def test_a_photo_is_in_the_link_and_leads_on_with_its_key_and_what_is_none_is_refused(
     lesson: Page, address: tuple[str, str], tmp_path: Path
 ) -> None:
     page = lesson
     page.goto(f"{address[0]}/lesson?scene=2")
+    no_picture = {"name": "a.png", "mimeType": "image/png", "buffer": b"no"}
+    page.locator(".hidden-file").set_input_files(no_picture)
+    said(page, "“a.png” cannot be read as a picture")
     page.locator(".hidden-file").set_input_files(photo(tmp_path / "own.png"))
     page.wait_for_url("**photo=**")
     page.locator(".thumb[aria-label='Your photo'][aria-pressed=true]").wait_for()
@@ -97,16 +97,8 @@ def test_a_photo_is_in_the_link_and_leads_on_with_its_key(
     page.wait_for_url(f"**/levels?*photo={link.split('photo=')[1][:12]}*")
 
 
-def test_a_file_that_is_no_picture_is_refused_in_a_sentence(lesson: Page, address: tuple[str, str]) -> None:
-    page = lesson
-    page.goto(f"{address[0]}/lesson?scene=2")
-    page.locator(".hidden-file").set_input_files(
-        {"name": "a.png", "mimeType": "image/png", "buffer": io.BytesIO(b"no").read()}
-    )
-    said(page, "“a.png” cannot be read as a picture")
-
-
-@pytest.mark.parametrize("asked", ["ck=nobody", "photo=0123456789ab"])
+# That a flow that is gone is named is tested without a browser too, in tests/app/test_gone.py.
+@pytest.mark.parametrize("asked", [*(["ck=nobody"] if LONG else []), "photo=0123456789ab"])
 def test_what_a_link_asks_for_in_vain_is_named_and_the_url_stays(
     lesson: Page, address: tuple[str, str], asked: str
 ) -> None:

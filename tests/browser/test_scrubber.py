@@ -79,33 +79,39 @@ def shuffle_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str
         yield f"{address}/shuffle?ck={first}", second
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def scrub(browser: Browser, shuffle_page: tuple[str, str]) -> Iterator[Callable[..., Scrubbed]]:
-    """Return a function that opens the page Shuffle, or another, and waits until it stands."""
-    contexts, (address, other) = [], shuffle_page
+    """Return a function that opens the page Shuffle, or another, alone or beside the second flow, once for all tests.
 
-    def open_page(
-        url: str = "",
-        size: tuple[int, int] = (1400, 900),
-        theme: str = "light",
-        page: str = "shuffle",
-        compared: bool = False,
-        script: str = "",
-    ) -> Scrubbed:
-        context = browser.new_context(viewport={"width": size[0], "height": size[1]}, color_scheme=theme)
-        context.add_init_script(script)
-        contexts.append(context)
-        context.set_default_timeout(PATIENCE_MS)
-        watched = Scrubbed(context.new_page(), urlsplit(address).netloc)
-        # Shuffle stands beside another flow of its own accord, until that is put away.
-        versus = f"&vs={other}" if compared else "&beside=false"
-        watched.page.goto(address.replace("/shuffle", f"/{page}") + versus + url)
-        watched.settle()
-        return watched
+    A test begins at the step that the last one left.
+    """
+    tabs, (address, other) = dict[tuple[object, ...], Scrubbed](), shuffle_page
+
+    def open_page(page: str = "shuffle", compared: bool = False) -> Scrubbed:
+        if (page, compared) not in tabs:
+            context = browser.new_context(viewport={"width": 1400, "height": 900})
+            context.add_init_script(LATE)
+            context.set_default_timeout(PATIENCE_MS)
+            watched = tabs[page, compared] = Scrubbed(context.new_page(), urlsplit(address).netloc)
+            # Shuffle stands beside another flow of its own accord, until that is put away.
+            versus = f"&vs={other}" if compared else "&beside=false"
+            watched.page.goto(address.replace("/shuffle", f"/{page}") + versus)
+            watched.settle()
+            assert watched.received < MAX_PAYLOAD
+        return tabs[page, compared]
 
     yield open_page
-    for context in contexts:
-        context.close()
+    for tab in tabs.values():
+        tab.page.context.close()
+
+
+def go_to(watched: Scrubbed, step: int) -> None:
+    """Move the slider by keys until it rests at a step."""
+    watched.slider.press("Home")
+    for _ in range(STEPS.index(step)):
+        watched.slider.press("ArrowRight")
+    watched.page.wait_for_url(f"**step={step}*")
+    watched.settle()
 
 
 def assert_slider_stands_under_the_steps(watched: Scrubbed) -> None:
@@ -138,8 +144,9 @@ def test_keys_walk_through_all_steps_and_everything_follows(scrub: Callable[...,
 
 def test_an_answer_that_comes_late_does_not_move_the_slider_back(scrub: Callable[..., Scrubbed]) -> None:
     """The server answers a rest after the next one: the slider stays where it was moved to last."""
-    watched = scrub("&step=1", script=LATE)
+    watched = scrub()
     page, slider = watched.page, watched.slider
+    go_to(watched, 1)
     page.evaluate("window.late = 1500")
     for step in ("2", "3"):
         heard = len(watched.sent)
@@ -150,14 +157,16 @@ def test_an_answer_that_comes_late_does_not_move_the_slider_back(scrub: Callable
     page.wait_for_url("**step=3**")  # by the second answer
     page.wait_for_timeout(500)
     assert slider.input_value() == "3"
+    page.evaluate("window.late = 0")
+    page.wait_for_timeout(1500)  # until all has come
 
 
 def test_server_hears_once_when_the_slider_rests_and_play_and_the_film_lead_to_a_step(
     scrub: Callable[..., Scrubbed],
 ) -> None:
-    watched = scrub("&step=13")
+    watched = scrub()
     page, slider = watched.page, watched.slider
-    assert watched.received < MAX_PAYLOAD
+    go_to(watched, 13)
     assert slider.get_attribute("aria-valuetext") == "step 13"
     before = len(watched.sent), watched.received
     box = slider.bounding_box()
@@ -216,9 +225,8 @@ def assert_films_stand_under_their_charts(watched: Scrubbed) -> None:
 def test_charts_of_both_columns_move_together_and_the_server_hears_nothing(
     scrub: Callable[..., Scrubbed], page: str, charts: int, start: str
 ) -> None:
-    watched = scrub(page=page, compared=True)
+    watched = scrub(page, compared=True)
     slider, views = watched.slider, watched.page.locator(".scrub-view img")
-    assert watched.received < MAX_PAYLOAD
     if page == "shuffle":
         assert_films_stand_under_their_charts(watched)
     together = sorted({*STEPS, *OTHERS})
@@ -243,7 +251,10 @@ def test_charts_of_both_columns_move_together_and_the_server_hears_nothing(
 
 
 def test_slider_of_two_columns_stays_in_view_on_a_telephone(scrub: Callable[..., Scrubbed]) -> None:
-    watched = scrub(size=(390, 844), theme="dark", compared=True)
+    watched = scrub(compared=True)
+    watched.page.set_viewport_size({"width": 390, "height": 844})
+    watched.page.emulate_media(color_scheme="dark")
+    watched.settle()
     watched.page.locator(".st-key-scrub-redundancy-second").scroll_into_view_if_needed()
     bar = watched.page.locator(".scrub").bounding_box()
     assert 0 < bar["y"] < 200 and bar["x"] >= 0 and bar["x"] + bar["width"] <= 390
