@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -95,11 +96,13 @@ def module(name):
     return name if name in MODULES or f"{name}.__init__" in MODULES else None
 
 
-IMPORTS = {name: imported(name, path.read_text(encoding="utf-8")) for name, path in MODULES.items()}
+@cache
+def imports(name):
+    return imported(name, MODULES[name].read_text(encoding="utf-8"))
 
 
 def ours(name):
-    return {target for target in IMPORTS[name] if target.split(".")[0] == "eiwflow"}
+    return {target for target in imports(name) if target.split(".")[0] == "eiwflow"}
 
 
 def test_every_part_of_the_package_has_its_place_in_the_rule():
@@ -122,7 +125,7 @@ def test_analysis_reads_what_trainings_leave_and_never_trains():
 
 def test_a_module_imports_none_of_the_libraries_that_its_part_must_not_know():
     for name in MODULES:
-        libraries = {target.split(".")[0] for target in IMPORTS[name]}
+        libraries = {target.split(".")[0] for target in imports(name)}
         assert not libraries & MAY_NOT_IMPORT.get(part_of(name), set()), name
 
 
@@ -164,7 +167,7 @@ def test_imports_are_written_where_they_can_be_seen():
 
 def allowed_calls(name):
     """Torch modules have an ``eval`` that is another one than Python's."""
-    return {"eval"} if "torch" in IMPORTS[name] else set()
+    return {"eval"} if "torch" in imports(name) else set()
 
 
 @pytest.mark.parametrize("page", sorted((ROOT / "pages").glob("*.py")), ids=lambda page: page.stem)

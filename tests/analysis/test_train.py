@@ -12,12 +12,13 @@ from eiwflow.flow.config import NAMED_SPLITS
 from eiwflow.training.run import train
 from eiwflow.training.run_directory import RunDirectory
 
+from .. import LONG
 from ..training.tiny import tiny_data, tiny_run
 
 
-@pytest.fixture(scope="module", params=NAMED_SPLITS)
+@pytest.fixture(scope="module", params=NAMED_SPLITS if LONG else ["weighted", "static-first"])
 def finished(request, tmp_path_factory):
-    """Return a run of every policy that went to its end."""
+    """Return a run that went to its end, with weights and without."""
     run = tiny_run(tmp_path_factory.mktemp("runs"), iterations=12, split=request.param)
     train(run, images=tiny_data())
     return run

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from functools import cache
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from eiwflow.flow.config import NAMED_SPLITS
 from ..flow.flows import ready_flow
 
 
+@cache
 def way(**fields: object) -> Passage:
     """Return the passage of an image of noise through a small flow."""
     flow = ready_flow(dtype=torch.float32, **fields)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -58,23 +58,26 @@ def coverage_of(steps: int = 4) -> Coverage:
     return Coverage(1, steps, "dealt", True, told, 0 * seen, np.vstack([seen, 0 * seen]), seen)
 
 
-def all_figures() -> dict[str, go.Figure]:
-    """Return every chart of the page."""
-    river, report = river_of(), report_of()
-    halves = HalvesBySteps("principal", np.array([0.5, 0.1]), np.array([0.1, 0.5]), np.array([0.55, 0.55]))
-    return {
-        "river": shuffle.rank_river(river),
-        "matrix": shuffle.rank_river(river_of(32)),
-        "bars": shuffle.redundancy_by_rank(river),
-        "slope": shuffle.slope(np.arange(12), river.order, ("before", "after"), river.kept),
-        "churn": shuffle.churn(river),
-        "tau": shuffle.kendall_tau(river),
-        "images": shuffle.emitted_over_images(report),
-        "rule": shuffle.halves_under(report, "last"),
-        "steps": shuffle.halves_by_steps(halves),
-        "told": shuffle.information(coverage_of()),
-        "seen": shuffle.seen(coverage_of()),
-    }
+def slope_of(river: RankRiver) -> go.Figure:
+    return shuffle.slope(np.arange(12), river.order, ("before", "after"), river.kept)
+
+
+#: Every chart of the page.
+CHARTS: dict[str, Callable[[], go.Figure]] = {
+    "river": lambda: shuffle.rank_river(river_of()),
+    "matrix": lambda: shuffle.rank_river(river_of(32)),
+    "bars": lambda: shuffle.redundancy_by_rank(river_of()),
+    "slope": lambda: slope_of(river_of()),
+    "churn": lambda: shuffle.churn(river_of()),
+    "tau": lambda: shuffle.kendall_tau(river_of()),
+    "images": lambda: shuffle.emitted_over_images(report_of()),
+    "rule": lambda: shuffle.halves_under(report_of(), "last"),
+    "steps": lambda: shuffle.halves_by_steps(
+        HalvesBySteps("principal", np.array([0.5, 0.1]), np.array([0.1, 0.5]), np.array([0.55, 0.55]))
+    ),
+    "told": lambda: shuffle.information(coverage_of()),
+    "seen": lambda: shuffle.seen(coverage_of()),
+}
 
 
 def values(traces: Any, axis: str) -> Iterator[float]:
@@ -267,9 +270,9 @@ def test_shares_over_images_stand_in_the_order_used() -> None:
     np.testing.assert_allclose(together.y, report.ties.emitted_probability[report.order], atol=1e-4)
 
 
-@pytest.mark.parametrize("name", all_figures())
+@pytest.mark.parametrize("name", CHARTS)
 def test_figures_have_units_on_their_axes_no_title_and_a_second_cue_beside_colour(name: str) -> None:
-    figure = all_figures()[name]
+    figure = CHARTS[name]()
     json.loads(figure.to_json())
     assert figure.layout.title.text is None
     assert figure.layout.yaxis.title.text and (figure.layout.xaxis.title.text or figure.layout.xaxis.ticktext)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from functools import cache
 from itertools import combinations
 from typing import Any
 
@@ -81,6 +83,11 @@ def images_for(flow: MultiScaleFlow, n: int, seed: int = 0) -> Tensor:
 
 def ready_flow(seed: int = 0, dtype: torch.dtype = torch.double, **fields: Any) -> MultiScaleFlow:
     """Return a flow initialised from data with every parameter moved, so that every part does something."""
+    return deepcopy(_ready_flow(seed, dtype, **fields))
+
+
+@cache
+def _ready_flow(seed: int, dtype: torch.dtype, **fields: Any) -> MultiScaleFlow:
     flow = fresh_flow(seed, dtype, **fields)
     flow.initialise(images_for(flow, 64, seed=1000))
     return perturb(flow, 0.05)

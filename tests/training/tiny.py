@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +63,11 @@ def tiny_run(root: Path, **fields: Any) -> RunDirectory:
 
 def tiny_flow(seed: int = 0, **fields: Any) -> MultiScaleFlow:
     """Return a flow in which every part does something."""
+    return deepcopy(_tiny_flow(seed, **fields))
+
+
+@cache
+def _tiny_flow(seed: int, **fields: Any) -> MultiScaleFlow:
     flow = MultiScaleFlow(tiny_config(**fields), seed)
     flow.initialise(tiny_x(32, flow.config))
     return perturb(flow, 0.05)
