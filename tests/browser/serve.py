@@ -14,7 +14,7 @@ from ..few import use_few_images
 SHORT_PRESETS = """
 from eiwflow.training.presets import PRESETS
 for preset in PRESETS.values():
-    preset.update(PRESETS["minute"], iterations=6, batch=4)
+    preset.update(PRESETS["minute"], steps=1, width=8, iterations=6, batch=4)
 """
 
 if __name__ == "__main__":

@@ -132,7 +132,8 @@ def test_a_flow_is_trained_from_the_page_whatever_happens_to_the_page(browser: B
         assert page.evaluate("window.jumps") < 0.005  # of 0.1, from which on browsers call it a jump
         page.wait_for_function("document.querySelector(`figure img[src^='data:image/webp']`)?.naturalWidth === 64")
 
-        # It is reloaded, and looked at by a second visitor, who cannot start another.
+        # It is reloaded, and looked at by a second visitor, who cannot start another. It rests while pages are loaded.
+        os.kill(run.state().pid, signal.SIGSTOP)
         page.reload()
         wait_for_step(page, seen)
         theirs = open_train(browser, f"{address}/train")
@@ -147,9 +148,12 @@ def test_a_flow_is_trained_from_the_page_whatever_happens_to_the_page(browser: B
     # The server is gone, the run is not; a new server finds it.
     assert run.state().name == "running"
     with start_server(runs) as address:
-        mine = open_train(browser, f"{address}/train")
+        mine = open_train(browser, f"{address}/train", theme="dark")
         page = mine.page
         wait_for_step(page, seen)
+        before = step_of(page)
+        os.kill(run.state().pid, signal.SIGCONT)
+        wait_for_step(page, before + 1)
         page.get_by_test_id("stMainBlockContainer").get_by_role("button", name="Stop").click()
         page.get_by_role("button", name="Resume").wait_for()
         stopped = run.saved_step()
@@ -160,6 +164,20 @@ def test_a_flow_is_trained_from_the_page_whatever_happens_to_the_page(browser: B
         page.get_by_role("button", name="Pause").click()
         page.get_by_role("button", name="Resume").wait_for()
         assert run.state().name == "paused"
+
+        # Another run, whose result is one click from here.
+        start_own(page, Levels=2, Flow_steps_a_level=1, Width_of_the_coupling_networks=8, Images_a_step=8,
+                  Training_steps=FEW)  # fmt: skip
+        page.get_by_text(f"After {FEW} of {FEW} steps").first.wait_for()
+        link = page.locator("[data-testid=stMain] [data-testid=stPageLink-NavLink]", has_text="Shuffle")
+        link.click()
+        page.wait_for_url("**/shuffle?**")
+        page.get_by_text("What does the permutation move, and when?").wait_for()
+        page.wait_for_selector(".eiw-takeaway")
+        (other,) = (found for found in all_runs(runs) if found.path != run.path)
+        key = hashlib.sha256(other.last_checkpoint.read_bytes()).hexdigest()[:12]
+        assert f"ck={key}" in page.url
+        assert page.locator("[data-testid=stMain] [data-testid=stAlert]").all_inner_texts() == []
         assert mine.complaints == []
         page.context.close()
 
@@ -187,22 +205,4 @@ def test_what_stands_below_a_living_run_s_sentence_keeps_its_place(browser: Brow
         after = page.evaluate(words), page.evaluate(place)
         assert after[0] > before[0], "the sentence did not grow"
         assert after[1] == before[1]
-        page.context.close()
-
-
-def test_the_result_is_one_click_from_every_page(browser: Browser, runs: Path) -> None:
-    with start_server(runs) as address:
-        mine = open_train(browser, f"{address}/train", theme="dark")
-        page = mine.page
-        start_own(page, Levels=2, Flow_steps_a_level=1, Width_of_the_coupling_networks=8, Images_a_step=8,
-                  Training_steps=FEW)  # fmt: skip
-        link = page.locator("[data-testid=stMain] [data-testid=stPageLink-NavLink]", has_text="Shuffle")
-        link.click()
-        page.wait_for_url("**/shuffle?**")
-        page.get_by_text("What does the permutation move, and when?").wait_for()
-        page.wait_for_selector(".eiw-takeaway")
-        key = hashlib.sha256(only_run(runs).last_checkpoint.read_bytes()).hexdigest()[:12]
-        assert f"ck={key}" in page.url
-        assert page.locator("[data-testid=stMain] [data-testid=stAlert]").all_inner_texts() == []
-        assert mine.complaints == []
         page.context.close()
