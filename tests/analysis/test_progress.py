@@ -10,15 +10,15 @@ from eiwflow.checkpoint import Checkpoint, CheckpointInfo
 from ..flow.flows import ready_flow
 
 AVERAGES = {
-    "kept_fit": 12,
-    "latents_survey": 12 * (1 + 2),
-    "test_trace": 12,
-    "ablation": 12 * (1 + 2 + 12),
-    "reach": 12 * (1 + 6),
-    "inversion": 12,
-    "verification": 12,
-    "account": 12,
-    "score": 2 * 12,
+    "kept_fit": 6,
+    "latents_survey": 6 * (1 + 2),
+    "test_trace": 6,
+    "ablation": 6 * (1 + 2 + 12),
+    "reach": 6 * (1 + 6),
+    "inversion": 6,
+    "verification": 6,
+    "account": 6,
+    "score": 2 * 6,
     "likelihood": None,
 }
 
@@ -27,7 +27,7 @@ AVERAGES = {
 def test_a_measure_ends_with_as_many_images_as_it_announced(monkeypatch, name, images):
     monkeypatch.setattr("eiwflow.flow.score.BATCH_WORK", 0)  # one image at a time
     flow = ready_flow(shape=(3, 16, 16), split="entropy+pooled").float()
-    pixels = torch.randint(0, 256, (12, 3, 16, 16), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    pixels = torch.randint(0, 256, (6, 3, 16, 16), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     checkpoint = Checkpoint("small", flow, CheckpointInfo(flow.config, data="photos32"), "0" * 64)
     seen = []
     watched = progress.Progress(changed=lambda now: seen.append((now.done, now.total)))

@@ -215,6 +215,7 @@ def test_a_study_that_was_ended_goes_on_where_it_was(tmp_path, data, whole, monk
 
 
 def test_a_killed_study_goes_on_inside_a_run_to_the_same_numbers(tmp_path, data, monkeypatch):
+    monkeypatch.setattr(study, "RECORDED_STEPS", 4)
     recipe = tiny_study(data, seeds=1, iterations=16)
     whole = run_study(recipe, tmp_path / "whole")
     monkeypatch.setattr(run_module, "SAVE_SECONDS", 0.0)

@@ -5,6 +5,8 @@ import pytest
 from eiwflow.flow import ConfigError, FlowConfig
 from eiwflow.training.bench import bench, profile
 
+from .. import crossed
+
 TINY = FlowConfig(shape=(3, 8, 8), levels=2, steps=1, width=4)
 PARTS = ["convolutions", "affine", "shuffle", "prior", "optimiser", "data", "step"]
 
@@ -15,8 +17,7 @@ def test_a_split_is_timed_against_a_static_one_with_the_null_beside_it():
     assert 0 < result["null_ratio"] < 20
 
 
-@pytest.mark.parametrize("split", ["weighted", "shuffle", "static-last"])
-@pytest.mark.parametrize("prior", ["standard", "conditional"])
+@crossed(split=["weighted", "shuffle", "static-last"], prior=["standard", "conditional"])
 def test_every_part_of_a_step_is_timed_whatever_the_policy(split, prior):
     seconds = profile(FlowConfig(shape=(3, 8, 8), levels=2, steps=1, width=4, split=split, prior=prior), 4)
     assert list(seconds) == PARTS

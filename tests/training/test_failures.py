@@ -16,6 +16,7 @@ from eiwflow.training.run import train
 from eiwflow.training.run_directory import RunDirectory, RunError
 from eiwflow.training.trainer import Trainer
 
+from .. import crossed
 from .tiny import same_tensors, tiny_config, tiny_data, tiny_recipe, tiny_run, tiny_x, write_npz
 
 
@@ -46,8 +47,7 @@ def poisoned_batch(monkeypatch, at_step, value=float("nan")):
 # ---------------------------------------------------------------------- what is not finite
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
-@pytest.mark.parametrize("split", ["weighted", "shuffle"])
+@crossed(value=[float("nan"), float("inf"), -float("inf")], split=["weighted", "shuffle"])
 def test_a_batch_that_is_not_finite_stops_the_run_and_names_the_step(tmp_path, monkeypatch, value, split):
     poisoned_batch(monkeypatch, at_step=4, value=value)
     run = tiny_run(tmp_path, split=split)

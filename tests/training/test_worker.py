@@ -84,7 +84,7 @@ def test_a_killed_worker_reads_as_crashed_with_the_step_that_it_goes_on_from(tmp
     assert run.log_end().endswith("Mistake: of the program") and run.log_end(1) == "Mistake: of the program"
 
 
-def test_the_end_of_the_server_is_not_the_end_of_the_run(tmp_path, data):
+def test_the_end_of_the_server_is_not_the_end_of_the_run_which_has_the_threads_that_it_was_given(tmp_path, data):
     recipe = tiny_recipe(iterations=100_000, data=data).to_dict()
     server = subprocess.Popen(
         [
@@ -92,7 +92,7 @@ def test_the_end_of_the_server_is_not_the_end_of_the_run(tmp_path, data):
             "-c",
             "import json, sys, time; from pathlib import Path; from eiwflow.training import recipe, worker\n"
             "made = recipe.Recipe.from_dict(json.loads(sys.argv[2]))\n"
-            "worker.start(made, Path(sys.argv[1]), 'cpu', 1, ''); print('started', flush=True); time.sleep(600)",
+            "worker.start(made, Path(sys.argv[1]), 'cpu', 3, ''); print('started', flush=True); time.sleep(600)",
             str(tmp_path / "runs"),
             json.dumps(recipe),
         ],
@@ -106,6 +106,10 @@ def test_the_end_of_the_server_is_not_the_end_of_the_run(tmp_path, data):
     (run,) = all_runs(tmp_path / "runs")
     state = until(run, {"running"})
     assert os.getsid(state.pid) == state.pid != server.pid
+    assert json.loads((run.path / "worker.json").read_text())["threads"] == 3
+    if (command := Path(f"/proc/{state.pid}/cmdline")).exists():
+        words = command.read_bytes().decode().split("\0")
+        assert words[words.index("--threads") + 1] == "3"
     step, end = len(run.records()), time.monotonic() + PATIENCE_S
     while len(run.records()) <= step:
         assert run.state().alive and time.monotonic() < end, run.log_end()
@@ -503,15 +507,3 @@ def test_a_worker_trains_with_the_threads_that_it_is_given(tmp_path, data, monke
     monkeypatch.setattr("torch.set_num_threads", seen.append)
     assert worker.main([str(run.path), "--threads", "3"]) == 0
     assert seen == [3]
-
-
-def test_a_run_that_is_started_gives_its_threads_to_the_worker(tmp_path, data):
-    recipe = tiny_recipe(1, data)
-    run = worker.start(recipe, tmp_path / "runs", "cpu", 3, "")
-    command = Path(f"/proc/{run.status()['pid']}/cmdline")
-    document = json.loads((run.path / "worker.json").read_text())
-    assert document["threads"] == 3
-    if command.exists():
-        words = command.read_bytes().decode().split("\0")
-        assert not words[0] or words[words.index("--threads") + 1] == "3"
-    until(run, ["finished"])
