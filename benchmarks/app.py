@@ -105,7 +105,7 @@ def first_motion(browser: Browser) -> tuple[float, float]:
 
 
 #: slider -> scene; each is moved to and fro in the browser alone.
-SLIDERS = {"Time": 1, "Squeeze": 2, "Subtract": 3, "Sort": 5, "Training": 6, "Added grain": 7, "Resampled": 8,
+SLIDERS = {"Time": 1, "Squeeze": 2, "Subtract": 3, "Sort": 5, "Training": 6, "Grain": 7, "Resampled": 8,
            "Edit": 9, "Level 1": 10}  # fmt: skip
 ANSWER = """(input, count) => Array.from({ length: count }, (_, i) => {
   input.value = +input.min + (+input.max - +input.min) * (i * 0.618 % 1);

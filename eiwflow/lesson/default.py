@@ -13,8 +13,8 @@ from .bundle import ASSETS
 from .pack import opened
 
 PACK = ASSETS / "faces16.pack"
-#: The bundled flow that the lesson shows, and the one whose half is fixed in advance.
-FLOW, FIXED = "faces16-entropy-weighted", "faces16-variance-reversed"
+#: The bundled flows: that which the lesson shows, one whose half goes by position, one whose half was chosen badly.
+FLOW, FIXED, BAD = "faces16-entropy-weighted", "faces16-glow", "faces16-variance-reversed"
 DATA = "faces16"
 #: Test images to choose from; the first is shown first.
 SHOWN = (26, 42, 5, 16, 8, 51, 10, 57)
@@ -73,7 +73,7 @@ def build(checkpoints: Path, studies: Path) -> bytes:
 
 def fixed_in_advance(checkpoints: Path) -> list[Path]:
     """Return the bundled flows whose half is fixed in advance, that of faces first."""
-    return sorted(checkpoints.glob("*-variance-reversed.safetensors"), key=lambda path: path.stem != FIXED)
+    return sorted(checkpoints.glob("*-variance-reversed.safetensors"), key=lambda path: path.stem != BAD)
 
 
 if __name__ == "__main__":

@@ -218,7 +218,7 @@ def test_another_recording_has_its_own_measured_headline(scene: Open) -> None:
             int(n) for n in re.findall(r": (\d+) of .*start (\d+), chance (\d+)", sentence(page))[0]
         )
         assert ("training lifts" in page.locator("h1").inner_text()) == (rebuilt - before > 1)
-        assert chance == 3 and page.get_by_text("least variance").is_visible()
+        assert chance == 3 and page.locator(".caption", has_text="least variance").is_visible()
     assert names.count() > 1 and "choice=r" in page.url
 
 
@@ -247,7 +247,7 @@ def test_pictures_are_scored_once_a_guess_is_made(scene: Open) -> None:
 
 def test_the_weights_answer_after_a_guess(scene: Open) -> None:
     page = scene(7)
-    assert page.get_by_label("Added grain", exact=True).is_disabled()
+    assert page.get_by_label("Grain", exact=True).is_disabled()
     before = canvas(page, ".room canvas")
     page.get_by_role("button", name="only a little").click()
     wait_for(page, "grainy channels")

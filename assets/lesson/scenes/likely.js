@@ -88,7 +88,7 @@ export const likely = {
       const digits = here[0].toFixed(1) === here[rival].toFixed(1) ? 2 : 1, [own, other] = [here[0], here[rival]].map((v) => v.toFixed(digits));
       stage.say(best ? `${first(name)} needs ${other} bits per value, this picture ${own}${why ? `: ${why}` : ""}.`
         : `This picture is likeliest: ${own} bits per value, ${name} needs ${other}.`);
-      if (scored.length > 1) caption.textContent = `${SHORT} ${first(name)} is likelier for ${wins} of the ${scored.length} pictures below.`;
+      if (scored.length > 1) caption.textContent = `${SHORT} ${first(name)} is likelier than ${wins} of the ${scored.length} pictures below.`;
     };
     // The picture that is shown first, then all others, in slices between frames.
     const order = [image, ...images.keys()].filter((one, at, list) => list.indexOf(one) === at);

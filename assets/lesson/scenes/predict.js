@@ -4,10 +4,10 @@ import { animate, el, greyMap, own, percent, slider } from "../draw.js";
 export const predicting = {
   number: 3,
   short: "One half predicts",
-  title: "One half of the channels predicts the other.",
+  title: "Coupling: one half predicts the other.",
   notes: "This is the coupling of level 1 that explains most; the steps before it have mixed the twelve channels, so they have no colours any more; those behind it may change them again. The left half goes through a small network, which predicts the other half. " +
-    "Take the prediction away from the other half: what is left looks more like noise. The left half is unchanged, so the prediction can be made again and the step undone. Stumbling block: on one " +
-    "picture less than the whole prediction may remove more, because training fits likelihood over all pictures, not this one’s variance. A white or black bar is a " +
+    "Take the prediction away from the other half: what is left looks more like noise. The left half is unchanged, so the prediction can be made again and the step undone. These two halves are not those that are passed on and factored out: that comes after all steps. Stumbling block: on one " +
+    "picture less than the whole prediction may remove more, because training is for all pictures. A white or black bar is a " +
     "value that the prediction missed, or saw where there was none; the coupling also has a scale, which weights such values by how sure the network is.",
   more: { page: "entropy", query: { level: "1" } },
 

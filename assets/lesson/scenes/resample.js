@@ -8,7 +8,7 @@ export const resampling = {
   title: "Throw away half, three quarters, everything.",
   notes: "At one half, level 1 is gone: speckle appears, yet it is the same face. At three quarters features change; beyond, it becomes another " +
     "picture. Stumbling block: thrown away does not mean set to zero. The values are resampled from the prior, so even with everything gone " +
-    "a complete picture comes out. In scene 4 thrown channels became averages; here the prior draws them to fit what is passed on. It is one picture and one draw, no verdict on splits.",
+    "a complete picture comes out. In scene 4 thrown channels became averages; here the prior draws them to fit what is passed on. The switch shows another flow, a Glow whose half goes by position. It is one picture and one draw, no verdict on splits: scene 11 compares.",
   more: { page: "latents" },
 
   build(stage) {
@@ -46,7 +46,7 @@ export const resampling = {
     const set = (v) => { stop(); thrown = v; control.input.value = v; control.show(); draw(); stage.choose(v); };
     const stops = [["nothing", 0], ["half", total / 2], ["three quarters", 3 * total / 4], ["everything", total]]
       .map(([text, v]) => [v, el("button", { type: "button", onclick: () => set(v) }, text)]);
-    const compare = stage.fixed && choices("Flow", [["flow", "flow that sorts"], ["fixed", "fixed half"]], (key) => { name = key; draw(); }, "flow");
+    const compare = stage.fixed && choices("Flow", [["flow", "flow that sorts"], ["fixed", "Glow: half by position"]], (key) => { name = key; draw(); }, "flow");
     stage.host.append(el("p", { className: "caption" }, "PSNR: higher is closer; 40 dB is hard to tell from the picture. Off by: root mean square."), control.row,
       el("div", { className: "buttons centre" }, el("div", { className: "choices", role: "group", "aria-label": "Resample" }, ...stops.map(([, button]) => button)), compare?.row));
     const play = () => {

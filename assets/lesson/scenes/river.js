@@ -20,7 +20,7 @@ const shownAt = (rivers, choice) => Math.min(rivers.length - 1, +(/^r(\d+)/.exec
 
 /** The data of a recording, as a word: letters, faces. */
 const dataOf = (one) => one.name.split("-")[0].replace(/\d+$/, "");
-const headline = (one) => gain(one) > 1 ? `On ${dataOf(one)}, training lifts a badly chosen half.` : `On ${dataOf(one)}, ${gain(one) === 0 && good(one, 0) >= byChance(one) ? "a half at chance stays at chance" : "training does not reorder a fixed half"}.`;
+const headline = (one) => gain(one) > 1 ? `On ${dataOf(one)}, training lifts a badly chosen half.` : `On ${dataOf(one)}, ${gain(one) === 0 && good(one, 0) >= byChance(one) ? "a half at chance ends at chance" : "training does not reorder a fixed half"}.`;
 
 export const river = {
   number: 6,
@@ -30,8 +30,8 @@ export const river = {
   titleOf: ({ pack: { head: { rivers } }, choice }) => rivers?.length ? headline(rivers[shownAt(rivers, choice)]) : undefined,
   notes: "Here the flow passes on a half that was fixed in advance, whatever it holds. Play the training: lines are channels, ranked by redundancy: the top is " +
     "structure. Blue channels stay the same channels and are passed on from first to last; training changes what they hold. Read off how many rise above the dashed line, and " +
-    "compare with the six tallest bars of scene 5; then switch to the other recording. Each is one run. Stumbling block: a rank says nothing of likelihood. And this does not compare letters with faces: the letters start below chance, because their half was chosen badly on purpose; the faces start at chance " +
-    "and stay there. Steps are on a log scale: most of the picture is the first few hundred.",
+    "compare with the six tallest bars of scene 5; then switch to the other recording. Each is one run. Stumbling block: a rank says nothing of likelihood, and samples get better under every half. Nor does this compare letters with faces: both pass on the six channels of least variance, which on letters is a bad choice and starts below chance; on faces it starts at chance, " +
+    "moves up and down, and ends there. Steps are on a log scale: most of the picture is the first few hundred.",
   more: { page: "shuffle" },
   cannot: ({ pack }) => pack.head.rivers?.length ? null : "There is no record of a training with a fixed half here.",
 

@@ -15,7 +15,7 @@ function structureInWords(stage) {
   if (n > MOST_CHANNELS) return `${said}.`;
   const red = stage.pack.head.flow.redundancy.map((v) => Math.max(0, v)), all = choicesOf(n, kept), whole = Math.max(1e-9, red.reduce((a, b) => a + b, 0));
   const part = all.filter((mask) => bitsOf(mask, n).reduce((sum, on, c) => sum + on * red[c], 0) / whole >= share - 1e-9).length / all.length;
-  return `${said}; ${part < 0.01 ? "under 1\u00a0%" : percent(part)} of choices pass on as much.`;
+  return `${said}; ${part < 0.01 ? "under 1\u00a0%" : percent(part)} of ${2 * kept === n ? "halves" : "choices"} pass on as much.`;
 }
 
 export const sorting = {
@@ -24,10 +24,10 @@ export const sorting = {
   title: "Most structure is passed on, some leaves.",
   titleOf: (stage) => /^(shuffle|weighted|entropy)\b/.test(stage.flow.spec.split) ? structureKept(stage) > 0.55 ? undefined : "Structure is not told from noise here."
     : stage.flow.spec.split === "released" ? "The flow sorts channels by its learned weights." : "This flow’s half was fixed in advance.",
-  notes: "A bar is the structure of a channel: its spectral redundancy, the mean over test pictures. Zero means white noise; to sort by it is to sort by entropy. Slide: the " +
+  notes: "A bar is the structure of a channel: its spectral redundancy, the mean over test pictures. Zero means white noise. Tall means low entropy (spectral entropy, which ignores scale), so to sort by it is to sort by entropy. Slide: the " +
     "cards go into the order that the flow uses, and the right part is factored out. The sentence adds up the bars, and counts how many of all choices pass on as much. " +
-    "Stumbling block: a tall bar stands on the right. The order is one for all pictures and was measured once, on the first batch; training then changed the " +
-    "channels. So some structure leaves; scene 8 shows what it costs. And training shapes the channels around the split: that structure stays is no proof that sorting is the better choice.",
+    "Stumbling block: the cards on the right are not noise yet: the prior turns them into noise. And a tall bar stands on the right. The order is one for all pictures and was measured once, on the first batch; training then changed the " +
+    "channels. So some structure leaves. And training shapes the channels around the split: that structure stays is no proof that sorting is the better choice.",
   more: { page: "entropy", query: { level: "1" } },
 
   build(stage) {

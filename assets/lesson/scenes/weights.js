@@ -26,8 +26,8 @@ export const weighting = {
   votes: GUESSES,
   title: "Does the flow turn noisy channels down?",
   keepsChoice: true,
-  notes: "A channel weight is no learned parameter: the flow computes it from the picture, as a factor on a channel before the split. Ask: if the grain gets twice as loud, are the channels that hold it " +
-    "turned down to a half? The dashed line is where a channel of nothing but grain would have to go. Grainy channels are those with more than twice an even share of it. Stumbling block: the bars stay short, and that is the result. A channel with hardly any grain may fall most, since a weight answers to the whole picture. It is one picture; the page Weights averages over many. " +
+  notes: "The idea of weights: before the split, turn down what is noise in this picture. A channel weight is no learned parameter: the flow computes it from the picture, as a factor on a channel before the split. Ask: if the grain gets twice as loud, are the channels that hold it " +
+    "turned down to a half? The dashed line is where a channel of nothing but grain would have to go: the most that a weight could fall. Grainy channels are those with more than twice an even share of it. Stumbling block: the bars stay short, and that is the result. A channel with hardly any grain may fall most, since a weight answers to the whole picture. It is one picture; the page Weights averages over many. " +
     "Each bar averages two draws of the grain.",
   more: { page: "weights", query: { level: "1" } },
   cannot: ({ flow }) => flow.levels[0].weights ? null : "This flow weights no channels; the bundled one does.",
@@ -107,7 +107,7 @@ export const weighting = {
       stage.say(sigma === FROM ? "Slide to add grain; the weights answer at once."
         : `${part < 0.05 ? "No" : part < 0.3 ? "A little" : part < 0.8 ? "In part" : "Yes"}: grainy channels ${fine(grainy)} %, others ${fine(others)} %; undoing grain ×${times(sigma)} takes ${inPercent(most)} %.`);
     };
-    const control = slider({ label: "Added grain", min: FROM, max: TO, step: 0.1, value: FROM, text: (v) => `×${times(v)}`, onmove: (v) => { sigma = v; draw(); } });
+    const control = slider({ label: "Grain", min: FROM, max: TO, step: 0.1, value: FROM, text: (v) => `×${times(v)}`, onmove: (v) => { sigma = v; draw(); } });
     const vote = choices("Your guess", GUESSES, (key) => {
       voted = true;
       stage.choose(key);
