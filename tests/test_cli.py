@@ -38,6 +38,7 @@ from tests.training.tiny import (
     numbers,
     same_tensors,
     tiny_config,
+    tiny_data,
     tiny_flow,
     tiny_info,
     tiny_recipe,
@@ -494,6 +495,10 @@ def test_the_command_of_a_bundled_flow_trains_its_recipe(path, tmp_path, monkeyp
         asked.append(run.config()[0])
         raise TrainingFailed("Seen.")
 
+    def images(recipe):
+        return tiny_data(size=recipe.flow.shape[1], channels=info.config.shape[0])
+
+    monkeypatch.setattr(trainer_module, "load_data", images)
     monkeypatch.setattr(run_module, "train", train)
     code, _, _ = run_main(*shlex.split(info.command)[3:], "--out", tmp_path)
     recipe = asked[0].to_dict()

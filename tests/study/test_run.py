@@ -167,7 +167,7 @@ def test_a_mistake_of_the_program_is_not_called_a_failure_of_the_run(tmp_path, m
 
 def test_every_run_of_a_study_is_a_run_directory_that_can_be_opened(tmp_path, data):
     out = tmp_path / "sub" / "one"
-    recipe = tiny_study(data, iterations=40, arms=[f"{ARMS[0]}/standard", f"{ARMS[1]}/conditional"])
+    recipe = tiny_study(data, iterations=25, arms=[f"{ARMS[0]}/standard", f"{ARMS[1]}/conditional"])
     found = run_study(recipe, out, "python -m eiwflow study")
     assert found.is_done and found.recipe == recipe and list(found.runs) == list(recipe.runs())
     assert {path.name for path in out.iterdir() if path.is_dir()} == {arm.name for arm in recipe.arms}
@@ -175,14 +175,14 @@ def test_every_run_of_a_study_is_a_run_directory_that_can_be_opened(tmp_path, da
         run = RunDirectory.open(run_folder(out, arm, seed))
         assert run.config()[0] == recipe.training(arm, seed)
         assert run.state().name == "finished"
-        assert load(run.last_checkpoint).info.step == 40
+        assert load(run.last_checkpoint).info.step == 25
         assert not run.resume_file.exists()
         recorded = [record["step"] for record in run.records() if "levels" in record]
-        assert len(recorded) == (24 if seed == 0 else 2) and (recorded[0], recorded[-1]) == (0, 40)
+        assert len(recorded) == (24 if seed == 0 else 2) and (recorded[0], recorded[-1]) == (0, 25)
     # A finished run has nothing left to do, though its optimiser is gone.
-    assert train(run, images=tiny_data()).step == 40
+    assert train(run, images=tiny_data()).step == 25
     said = json_of("inspect", run.path)
-    assert said["step"] == 40
+    assert said["step"] == 25
 
 
 def test_two_jobs_give_the_numbers_of_one(tmp_path, data, whole, monkeypatch):
