@@ -31,7 +31,7 @@ def layout(
     """Return a chart's layout, given its height and the room around its plot, in pixels."""
     return {
         "height": round(height),
-        "margin": {"l": left, "r": right, "t": round(above), "b": round(below)},
+        "margin": {"l": left, "r": right, "t": round(above), "b": round(below), "pad": 8},
         "paper_bgcolor": "rgba(0, 0, 0, 0)",
         "plot_bgcolor": "rgba(0, 0, 0, 0)",
         "hovermode": "closest",

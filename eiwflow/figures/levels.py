@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw, ImageFont
 from ..analysis.words import levels as words
 from ..analysis.words.numbers import fixed, power, signed
 from . import palette
-from .layout import layout, legend_room
+from .layout import BELOW, layout, legend_room
 from .pixels import appearance, data_uri, montage, picture, png
 
 if TYPE_CHECKING:
@@ -284,25 +284,29 @@ def staircase(image: Staircase, average: Staircase, floor: float | None = None) 
     """
     last = image.bits_per_dim.shape[1] - 1
     higher = image.mean >= average.mean
-    figure = go.Figure()
     others = f"average of {len(average.bits_per_dim)} test images"
-    _add_stairs(figure, others, average.mean, ~higher, palette.REFERENCE, "dash", "diamond")
-    _add_stairs(figure, "this image", image.mean, higher, palette.SUBJECT, "solid", "circle")
+    figure = go.Figure(
+        [
+            *_stairs(others, average.mean, ~higher, palette.REFERENCE, "dash", "diamond"),
+            *_stairs("this image", image.mean, higher, palette.SUBJECT, "solid", "circle"),
+        ]
+    )
     low, high = min(image.mean.min(), average.mean.min()), max(image.mean.max(), average.mean.max(), RAW_BITS)
     low = low if floor is None else min(low, floor)
     margin = 0.16 * (high - low)
-    figure.add_hline(y=RAW_BITS, line={"color": palette.AXIS, "width": 1, "dash": "dot"})
-    figure.add_annotation(
-        x=last + 0.5, y=RAW_BITS, text="raw bytes: 8 bits", showarrow=False, xanchor="right", yanchor="bottom"
-    )
-    if floor is not None:
-        figure.add_hline(y=floor, line={"color": palette.AXIS, "width": 1, "dash": "dot"})
-        figure.add_annotation(
-            x=-0.5, y=floor, text=f"grain alone: {floor:.2f}", showarrow=False, xanchor="left", yanchor="top"
-        )
+    names = [
+        {"x": last + 0.5, "y": RAW_BITS, "text": "raw bytes: 8 bits", "xanchor": "right", "yanchor": "bottom"},
+        *(
+            []
+            if floor is None
+            else [{"x": -0.5, "y": floor, "text": f"grain alone: {floor:.2f}", "xanchor": "left", "yanchor": "top"}]
+        ),
+    ]
     figure.update_layout(
-        layout(370, legend_room()),
+        layout(370, legend_room(), below=BELOW + 4),
         legend_traceorder="reversed",
+        annotations=[{**name, "showarrow": False} for name in names],
+        shapes=[_across(name["y"]) for name in names],
         xaxis={
             "tickvals": list(range(last + 1)),
             "ticktext": [
@@ -325,30 +329,37 @@ def staircase(image: Staircase, average: Staircase, floor: float | None = None) 
     return figure
 
 
-def _add_stairs(
-    figure: go.Figure, name: str, stairs: np.ndarray, above: np.ndarray, colour: str, dash: str, symbol: str
-) -> None:
-    """Add a line from tread to tread, and on each tread its height, ``above`` the line or below it."""
+def _across(y: float) -> dict[str, Any]:
+    """Return a line from the left to the right of a plot."""
+    line = {"color": palette.AXIS, "width": 1, "dash": "dot"}
+    return {"type": "line", "xref": "x domain", "x0": 0, "x1": 1, "y0": y, "y1": y, "line": line}
+
+
+def _stairs(
+    name: str, stairs: np.ndarray, above: np.ndarray, colour: str, dash: str, symbol: str
+) -> list[dict[str, Any]]:
+    """Return a line from tread to tread, and on each tread its height, ``above`` the line or below it."""
     treads = np.arange(len(stairs))
-    figure.add_scatter(
-        x=np.stack([treads - 0.5, treads + 0.5], axis=1).ravel().tolist(),
-        y=np.repeat(stairs, 2).round(4).tolist(),
-        mode="lines",
-        line={"color": colour, "dash": dash, "width": 3},
-        legendgroup=name,
-        showlegend=False,
-        hoverinfo="skip",
-    )
-    figure.add_scatter(
-        x=treads.tolist(),
-        y=stairs.round(4).tolist(),
-        mode="markers+text",
-        marker={"color": colour, "symbol": symbol, "size": 9},
-        text=[f"{bits:.2f}" for bits in stairs],
-        textposition=["top center" if high else "bottom center" for high in above],
-        textfont={"size": 15},
-        cliponaxis=False,
-        name=name,
-        legendgroup=name,
-        hovertemplate="%{y:.3f} bits/dim<extra>" + name + "</extra>",
-    )
+    line = {
+        "x": np.stack([treads - 0.5, treads + 0.5], axis=1).ravel().tolist(),
+        "y": np.repeat(stairs, 2).round(4).tolist(),
+        "mode": "lines",
+        "line": {"color": colour, "dash": dash, "width": 3},
+        "legendgroup": name,
+        "showlegend": False,
+        "hoverinfo": "skip",
+    }
+    heights = {
+        "x": treads.tolist(),
+        "y": stairs.round(4).tolist(),
+        "mode": "markers+text",
+        "marker": {"color": colour, "symbol": symbol, "size": 9},
+        "text": [f"{bits:.2f}" for bits in stairs],
+        "textposition": ["top center" if high else "bottom center" for high in above],
+        "textfont": {"size": 15},
+        "cliponaxis": False,
+        "name": name,
+        "legendgroup": name,
+        "hovertemplate": "%{y:.3f} bits/dim<extra>" + name + "</extra>",
+    }
+    return [line, heights]

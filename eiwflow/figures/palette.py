@@ -13,8 +13,11 @@ REFERENCE = "#8C8C8C"
 #: and from a dark page (3:1), which Okabe–Ito's orange and sky blue do not, and from each other for eyes that lack one
 #: kind of cone. By lightness alone they are hard to tell apart, so each arm has a dash and a symbol too.
 ARMS = (SUBJECT, "#827F11", "#A97CF0", "#AE459A", "#646464")
-#: Lines and letters of axes: grey enough for a white and for a black page.
-AXIS = "rgba(128, 128, 128, 0.35)"
+#: Lines of axes, and letters where a figure is exported: grey enough for a white and for a black page. Letters of a
+#: chart that stands on a page have the page's colour.
+AXIS, LETTERS = "rgba(128, 128, 128, 0.35)", "#767676"
+#: What is shown while something is pointed at, under white letters; page.css has the same.
+TIP = "#16202B"
 
 _CIVIDIS = (
     (0, 32, 76), (0, 42, 102), (0, 52, 110), (39, 63, 108), (60, 74, 107), (76, 85, 107), (91, 95, 109),

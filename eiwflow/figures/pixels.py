@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import colorsys
 import io
+from functools import lru_cache
 
 import numpy as np
 from PIL import Image
@@ -48,8 +49,13 @@ def png(image: Image.Image) -> bytes:
 
 
 def data_uri(pixels: np.ndarray) -> str:
-    """Return bytes (H, W) or (H, W, C) as a PNG inside a URI."""
-    return file_uri(png(picture(pixels)), "png")
+    """Return bytes (H, W) or (H, W, C) as a PNG inside a URI; a move shows most pictures of a page again."""
+    return _data_uri(pixels.tobytes(), pixels.shape)
+
+
+@lru_cache(maxsize=128)
+def _data_uri(content: bytes, shape: tuple[int, ...]) -> str:
+    return file_uri(png(picture(np.frombuffer(content, np.uint8).reshape(shape))), "png")
 
 
 def file_uri(content: bytes, kind: str) -> str:

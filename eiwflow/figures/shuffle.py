@@ -76,14 +76,14 @@ def _river(river: RankRiver, shared: np.ndarray) -> go.Figure:
     figure.add_scatter(**_names(places[-1] + 0.03 * (last + 2), ranks[-1], "middle right"))
     moving = len(figure.data)
     frames = [_now(river, i, int(place)) for i, place in enumerate(places[1:])]
-    figure.add_traces(frames[-1])
+    figure.add_traces(frames[0])
     figure.frames = [
         go.Frame(name=str(step), data=frame, traces=list(range(moving, moving + 3)))
         for step, frame in zip(river.steps, frames, strict=True)
     ]
     _split_bands(figure, channels, river.passed_on)
     figure.update_layout(
-        **layout(_HEIGHT, legend_room(), 84, right=_RIGHT),
+        **layout(_HEIGHT, legend_room() + 4, 90, right=_RIGHT),
         xaxis=steps.axis(shared, room - places[0], room),
         yaxis={
             "range": [channels + 0.6, 0.4],
@@ -117,7 +117,7 @@ def _matrix(river: RankRiver, shared: np.ndarray) -> go.Figure:
         hovertemplate="%{text}<extra></extra>",
     )
     cursors = [steps.cursor(int(place), (0.4, channels + 0.6)) for place in at]
-    figure.add_scatter(**cursors[-1])
+    figure.add_scatter(**cursors[0])
     figure.frames = [
         go.Frame(name=str(step), data=[cursor], traces=[1]) for step, cursor in zip(river.steps, cursors, strict=True)
     ]
@@ -137,7 +137,7 @@ def _matrix(river: RankRiver, shared: np.ndarray) -> go.Figure:
     figure.add_hline(y=river.passed_on + 0.5, line={"width": 2, "dash": "dash", "color": _INK})
     _side_names(figure, river.passed_on / channels)
     figure.update_layout(
-        **layout(_HEIGHT, legend_room(), 84, right=_RIGHT),
+        **layout(_HEIGHT, legend_room() + 4, 90, right=_RIGHT),
         xaxis=steps.axis(shared, 0.6, 0.6),
         yaxis={
             "range": [channels + 0.6, 0.4],
@@ -168,12 +168,12 @@ def _rgb(colour: str) -> np.ndarray:
 
 
 def redundancy_by_rank(river: RankRiver, limits: tuple[float, float] | None = None) -> go.Figure:
-    """Return bars of redundancy by rank at one step, the last at first; the colour is the side in the order used.
+    """Return bars of redundancy by rank at one step, the first at first; the colour is the side in the order used.
 
     ``limits`` are :func:`redundancy_limits` of all rivers that share the axis.
     """
     channels = river.channels
-    figure = go.Figure(_bars(river, len(river.steps) - 1))
+    figure = go.Figure(_bars(river, 0))
     figure.frames = [
         go.Frame(name=str(step), data=_bars(river, i), traces=[0, 1]) for i, step in enumerate(river.steps)
     ]

@@ -8,15 +8,15 @@ import math
 import pickle
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from copy import deepcopy
 from html import escape
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from ..analysis.words.numbers import fixed
+from ..figures import palette
 from . import cache, checkpoints, glossary, navigation, texts
 from .foreign import plain
 from .frame import Page
@@ -181,7 +181,10 @@ def drawn(draw: Callable[..., go.Figure], *given: object, **named: object) -> go
 def _drawn(content: bytes, _draw: Callable[[], go.Figure]) -> go.Figure:
     del content  # what is drawn
     with _PLOTLY:
-        return _legible(_draw())
+        figure = _draw()
+        finished = _finished(figure.to_dict())
+    figure.to_dict = lambda: finished  # Streamlit neither copies nor checks it again
+    return figure
 
 
 def forget() -> None:
@@ -189,18 +192,42 @@ def forget() -> None:
     _drawn.clear()
 
 
-def _legible(figure: go.Figure) -> go.Figure:
-    """Return a figure in which no letter is smaller than :data:`LETTERS`, whatever Streamlit's theme says."""
-    figure.update_layout(font_size=LETTERS, legend_font_size=LETTERS)
-    for axis in (*figure.select_xaxes(), *figure.select_yaxes()):
-        axis.tickfont.size = max(axis.tickfont.size or 0, LETTERS)
-        axis.title.font.size = max(axis.title.font.size or 0, LETTERS)
-    for annotation in figure.layout.annotations:
-        annotation.font.size = max(annotation.font.size or 0, LETTERS)
-    for trace in figure.select_traces({"type": "scatter"}):
-        if trace.mode and "text" in trace.mode:
-            trace.textfont.size = max(LETTERS, trace.textfont.size if isinstance(trace.textfont.size, int) else 0)
+def _finished(figure: dict[str, Any]) -> dict[str, Any]:
+    """Return a figure in the page's letters, none smaller than :data:`LETTERS`, that is drawn once.
+
+    Streamlit hands a figure to plotly twice, and plotly draws it twice if anything differs. A template always counts as
+    another, and so do numbers without a revision. A figure that changes is a new element: its revision never rises.
+    """
+    layout, family, tip = figure["layout"], '"Source Sans", sans-serif', palette.TIP
+    layout.pop("template", None)
+    layout["autosize"] = True
+    layout["font"] = {"family": family, "size": LETTERS, "color": palette.LETTERS}
+    layout["hoverlabel"] = {"bgcolor": tip, "bordercolor": tip, "font": {"family": family, "color": "white"}}
+    layout.setdefault("legend", {})["font"] = {"size": LETTERS}
+    axes = [layout.setdefault(name, {}) for name in ("xaxis", "yaxis")]
+    if all(None not in axis.get("range", (None,)) for axis in axes):
+        layout["datarevision"] = 1  # a range that plotly finds for itself would be lost
+    for axis, up in zip(axes, (False, True), strict=True):
+        grid = axis.setdefault("showgrid", up)
+        for name, usual in {"zeroline": grid and up, "gridcolor": palette.AXIS, "zerolinecolor": palette.AXIS}.items():
+            axis.setdefault(name, usual)
+        axis["automargin"] = True
+        title = axis.setdefault("title", {})
+        title.setdefault("standoff", 20)
+        _enlarge(axis, "tickfont")
+        _enlarge(title, "font")
+    for annotation in layout.get("annotations", ()):
+        _enlarge(annotation, "font")
+    for trace in figure["data"]:
+        if "text" in trace.get("mode", ""):
+            _enlarge(trace, "textfont")
     return figure
+
+
+def _enlarge(text: dict[str, Any], font: str) -> None:
+    """Make letters as large as they have to be."""
+    letters = text.setdefault(font, {})
+    letters["size"] = max(LETTERS, letters.get("size", 0))
 
 
 def chart(figure: go.Figure, page: Visit, what: str, alt: str) -> None:
@@ -215,11 +242,17 @@ def chart(figure: go.Figure, page: Visit, what: str, alt: str) -> None:
             "scale": 2,
         },
     }
-    theme: Literal["streamlit"] | None = None if page.for_print else "streamlit"
     with _PLOTLY:
         if page.for_print:
-            figure = deepcopy(figure).update_layout(template="plotly_white", paper_bgcolor="white")
-        st.plotly_chart(figure, key=page.key(what), width="stretch", theme=theme, alt=alt, config=config)
+            figure = _for_print(figure)
+        st.plotly_chart(figure, key=page.key(what), width="stretch", theme=None, alt=alt, config=config)
+
+
+def _for_print(figure: go.Figure) -> go.Figure:
+    """Return a figure in light colours on white."""
+    import plotly.graph_objects as go
+
+    return go.Figure(figure.to_dict()).update_layout(template="plotly_white", paper_bgcolor="white", font_color="black")
 
 
 def chart_of_rows(rows: Sequence[Mapping[str, Any]], spec: dict[str, Any], key: str, alt: str, **more: Any) -> None:  # noqa: ANN401

@@ -98,10 +98,10 @@ def test_there_is_a_frame_for_every_step(draw: Any, river: RankRiver) -> None:
 
 
 @animated
-def test_figure_shows_at_first_what_its_last_frame_shows(draw: Any, river: RankRiver) -> None:
+def test_figure_shows_at_first_what_its_first_frame_shows(draw: Any, river: RankRiver) -> None:
     figure = draw(river)
-    last = figure.frames[-1]
-    for index, moved in zip(last.traces, last.data, strict=True):
+    first = figure.frames[0]
+    for index, moved in zip(first.traces, first.data, strict=True):
         assert list(figure.data[index].y) == list(moved.y) and list(figure.data[index].x) == list(moved.x)
 
 
