@@ -8,8 +8,10 @@ import logging
 import re
 from collections.abc import Callable
 from concurrent.futures import Future
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -20,18 +22,23 @@ from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from eiwflow.checkpoint import CheckpointInfo, save
-from eiwflow.data import drawn
+from eiwflow.data import drawn, registry
 from eiwflow.flow import FlowConfig, MultiScaleFlow
+from eiwflow.training.run import train
+from eiwflow.training.run_directory import RunDirectory, runs_root
 from eiwflow.ui import checkpoints, recipes
 from eiwflow.ui.parts import MORE_EVIDENCE
 
 from ..few import use_few_images
+from ..training.test_resume import signalled_at
+from ..training.tiny import tiny_data, tiny_run
 
 # A test's app looks through all installed packages for components anew, which takes longer than a page.
 manifest_scanner.scan_component_manifests = cache(manifest_scanner.scan_component_manifests)
 
 APP = Path(__file__).resolve().parents[2] / "app.py"
-#: Data that take seconds to draw, once for all tests.
+#: Data that take long to read or to draw, once for all tests.
+READ = cache(registry.read_arrays)
 DRAWN = {name: cache(getattr(drawn, name)) for name in ("faces16", "letters32")}
 #: A busy machine may take its time.
 PATIENCE_S = 300
@@ -45,11 +52,31 @@ FOLDS = (
 
 def small_flow(**changes: object) -> MultiScaleFlow:
     """Return an initialised flow of 3×32×32 images with two levels, or as ``changes`` say."""
-    settings = {"shape": (3, 32, 32), "levels": 2, "steps": 1, "width": 4, **changes}
-    flow = MultiScaleFlow(FlowConfig(**settings))
+    return deepcopy(_initialised(FlowConfig(**{"shape": (3, 32, 32), "levels": 2, "steps": 1, "width": 4, **changes})))
+
+
+@cache
+def _initialised(config: FlowConfig) -> MultiScaleFlow:
+    flow = MultiScaleFlow(config)
     generator = torch.Generator().manual_seed(0)
-    flow.initialise(torch.rand(8, *flow.config.shape, generator=generator) - 0.5)
+    flow.initialise(torch.rand(8, *config.shape, generator=generator) - 0.5)
     return flow
+
+
+def trained_run(iterations: int, stop_at: int = 0, **fields: object) -> RunDirectory:
+    """Return a tiny run that went to its end, or was stopped, in the folder for runs; all tests share one training."""
+    run = tiny_run(runs_root(), iterations=iterations, **fields)
+    for name, content in _files_of_run(iterations, stop_at, **fields).items():
+        (run.path / name).write_bytes(content)
+    return run
+
+
+@cache
+def _files_of_run(iterations: int, stop_at: int, **fields: object) -> dict[str, bytes]:
+    with TemporaryDirectory() as root:
+        run = tiny_run(Path(root), iterations=iterations, **fields)
+        train(run, images=tiny_data(), progress=signalled_at(stop_at))
+        return {str(path.relative_to(run.path)): path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
 
 
 def write_checkpoint(path: Path, flow: MultiScaleFlow | None = None, data: str = "photos32") -> Path:
@@ -92,6 +119,7 @@ def untimed(monkeypatch: pytest.MonkeyPatch) -> None:
 def few_images(monkeypatch: pytest.MonkeyPatch) -> None:
     """Measure on few images and draws: the same code, and ``analyse`` called from a test measures on as few."""
     use_few_images(monkeypatch.setattr)
+    monkeypatch.setattr(registry, "read_arrays", READ)
     for name, load in DRAWN.items():
         monkeypatch.setattr(drawn, name, load)
 

@@ -17,7 +17,7 @@ import torch
 from eiwflow.analysis.progress import Progress
 from eiwflow.analysis.subjects import Look
 from eiwflow.checkpoint import Checkpoint, CheckpointError, CheckpointInfo
-from eiwflow.flow import MultiScaleFlow
+from eiwflow.flow import FlowConfig, MultiScaleFlow
 from eiwflow.ui import apart, cache, checkpoints, data_sets
 
 from .conftest import small_flow
@@ -74,7 +74,9 @@ def test_a_child_ends_within_seconds_when_its_tab_is_closed(
     children: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """3×256×256, 8 steps, width 256: it burned 49 s of a core after its tab was closed."""
-    look = look_at(small_flow(shape=(3, 256, 256), levels=1, steps=8, width=256), images=16)
+    flow = MultiScaleFlow(FlowConfig((3, 256, 256), levels=1, steps=8, width=256))
+    flow.initialise(torch.rand(1, 3, 256, 256) - 0.5)
+    look = look_at(flow, images=16)
     monkeypatch.setattr(apart, "MOST_BYTES", 16 * 2**30)  # time alone ends it here
     tab = threading.Event()
     monkeypatch.setattr(streamlit.runtime, "exists", lambda: True)
@@ -87,7 +89,7 @@ def test_a_child_ends_within_seconds_when_its_tab_is_closed(
     def close() -> None:
         while not children:
             time.sleep(0.05)
-        time.sleep(1.0)
+        time.sleep(0.5)
         closed.append(time.monotonic())
         tab.set()
 

@@ -10,16 +10,13 @@ from pathlib import Path
 import pytest
 
 from eiwflow.training import run_directory
-from eiwflow.training.run import train
-from eiwflow.training.run_directory import RunDirectory, runs_root
+from eiwflow.training.run_directory import RunDirectory
 from eiwflow.ui import studies
 
 from .. import LONG
 from ..studies import arms, write_study
 from ..test_files import sparse
-from ..training.test_resume import signalled_at
-from ..training.tiny import tiny_data, tiny_run
-from .conftest import sentences, visit_page, write_checkpoint
+from .conftest import sentences, trained_run, visit_page, write_checkpoint
 
 HOME, LESSON, LEVELS = "app.py", "pages/0_lesson.py", "pages/1_levels.py"
 COMPARE, TRAIN = "pages/6_compare.py", "pages/9_train.py"
@@ -68,10 +65,7 @@ RUNS: dict[str, tuple[Callable[[RunDirectory], object], str]] = {
 def runs(bundle: Path) -> list[RunDirectory]:
     """Return two runs that were stopped, the first to be spoilt."""
     write_checkpoint(bundle / "one.safetensors")
-    found = [tiny_run(runs_root(), iterations=4, seed=seed) for seed in (0, 1)]
-    for run in found:
-        train(run, images=tiny_data(), progress=signalled_at(2))
-    return found
+    return [trained_run(4, stop_at=2, seed=seed) for seed in (0, 1)]
 
 
 @pytest.mark.parametrize("kind", RUNS)

@@ -12,16 +12,12 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from eiwflow.checkpoint import CheckpointInfo, save
-from eiwflow.training.run import train
-from eiwflow.training.run_directory import runs_root
 from eiwflow.ui import parts
 from eiwflow.ui.foreign import plain
 from eiwflow.ui.navigation import pages
 
 from .. import LONG
-from ..training.test_resume import signalled_at
-from ..training.tiny import tiny_data, tiny_run
-from .conftest import APP, small_flow, visit_page, write_checkpoint
+from .conftest import APP, small_flow, trained_run, visit_page, write_checkpoint
 
 PICTURE, LINK, HTML = "![x](http://evil.example/p.png)", "[y](http://evil.example)", "<img src=//evil.example/q>"
 HOSTILE = f"{PICTURE}{LINK}{HTML}"
@@ -63,8 +59,7 @@ def test_what_a_hostile_file_says_of_itself_is_shown_as_text(bundle: Path, path:
 
 
 def test_a_hostile_name_of_a_run_is_shown_as_text(bundle: Path) -> None:
-    run = tiny_run(runs_root(), iterations=4)
-    train(run, images=tiny_data(), progress=signalled_at(2))
+    run = trained_run(4, stop_at=2)
     (run.path / "title.txt").write_text("![x](http://evil.example/p.png)")
     run.set_status("failed", 2, HOSTILE, HOSTILE)
     at = visit_page("pages/9_train.py")

@@ -14,9 +14,7 @@ from eiwflow.ui import checkpoints, own_images, own_photos, studies
 from eiwflow.ui.navigation import pages
 
 from ..studies import arms, write_study
-from ..training.test_resume import signalled_at
-from ..training.tiny import tiny_data, tiny_run
-from .conftest import picture_bytes, sentences, small_flow, url, visit_page, write_checkpoint
+from .conftest import picture_bytes, sentences, small_flow, trained_run, url, visit_page, write_checkpoint
 
 LEVELS, SHUFFLE, COMPARE, SPACE = "pages/1_levels.py", "pages/4_shuffle.py", "pages/6_compare.py", "pages/7_space.py"
 CHECKPOINT, TRAIN = "pages/8_checkpoint.py", "pages/9_train.py"
@@ -231,11 +229,7 @@ def test_images_that_the_server_forgot_are_named(one: Path) -> None:
 
 
 def test_a_run_that_is_deleted_under_its_page_is_named(one: Path) -> None:
-    from eiwflow.training.run import train
-
-    runs = [tiny_run(runs_folder(), iterations=4, seed=seed) for seed in (0, 1)]
-    for run in runs:
-        train(run, images=tiny_data(), progress=signalled_at(2))
+    runs = [trained_run(4, stop_at=2, seed=seed) for seed in (0, 1)]
     name = runs[0].path.name
     at = visit_page(TRAIN, run=name)
     assert not at.error

@@ -24,15 +24,16 @@ EVIDENT = [entry.path for entry in pages() if entry.label not in ("Home", "Lesso
 
 
 @pytest.mark.parametrize("path", EVIDENT)
-def test_more_evidence_is_made_when_it_is_unfolded(bundle, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
-    monkeypatch.setattr("eiwflow.analysis.weights.IMAGES", 12)
-    write_checkpoint(bundle / "one.safetensors")
+def test_more_evidence_is_made_when_it_is_unfolded_below_a_lean_first_screen(bundle, path: str) -> None:
+    write_checkpoint(bundle / "one.safetensors", small_flow(steps=2))
 
     def offered(at: AppTest) -> int:
         return len(at.get("download_button")) + len(at.get("code"))
 
     at = visit_page(path)
     assert not at.exception and offered(at) > 1
+    words, charts = first_screen(at)
+    assert words <= 80 and charts <= 2, (words, charts)
     for fold in (MORE_EVIDENCE, *(f"fold-{name}" for name in FOLDS)):
         at.session_state[fold] = False
     at.run()
@@ -82,16 +83,6 @@ def test_a_figure_that_is_kept_is_not_changed_by_how_it_is_shown(
     parts.chart(figure, page, "lines", alt="")
     assert figure.to_json() == before
     assert (shown[0].to_json() == before) == (not for_print)
-
-
-@pytest.mark.parametrize(
-    "path", ["1_levels", "2_latents", "3_entropy", "4_shuffle", "5_weights", "8_checkpoint", "10_likelihood"]
-)
-def test_a_page_begins_with_few_words_and_at_most_two_charts(bundle, path: str) -> None:
-    write_checkpoint(bundle / "one.safetensors", small_flow(steps=2))
-    at = visit_page(f"pages/{path}.py", ck="one")
-    words, charts = first_screen(at)
-    assert not at.exception and words <= 80 and charts <= 2, (words, charts)
 
 
 HALF_WAY = """

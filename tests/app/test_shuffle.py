@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
+from eiwflow.compression.archive import flow_digest
 from eiwflow.flow import MultiScaleFlow
 from eiwflow.training.history import level_records, write_samples
 
@@ -19,10 +22,25 @@ from .conftest import figures_of, sentences, small_flow, url, visit_page, write_
 STEPS = (0, 1, 10, 100)
 
 
+#: What was written once for a flow and its steps: name -> content.
+RECORDS: dict[tuple[str, tuple[int, ...]], dict[str, bytes]] = {}
+
+
 def write_record(folder: Path, flow: MultiScaleFlow, steps: tuple[int, ...] = STEPS) -> None:
     """Write a training record of a flow whose parameters wander away from its own, back in time."""
-    probe = torch.rand(16, *flow.config.shape, generator=torch.Generator().manual_seed(1)) - 0.5
+    if (key := (flow_digest(flow), steps)) not in RECORDS:
+        with TemporaryDirectory() as made:
+            _record(Path(made), deepcopy(flow), steps)
+            paths = [path for path in Path(made).rglob("*") if path.is_file()]
+            RECORDS[key] = {str(path.relative_to(made)): path.read_bytes() for path in paths}
     (folder / "samples").mkdir(parents=True, exist_ok=True)
+    for name, content in RECORDS[key].items():
+        (folder / name).write_bytes(content)
+
+
+def _record(folder: Path, flow: MultiScaleFlow, steps: tuple[int, ...]) -> None:
+    probe = torch.rand(16, *flow.config.shape, generator=torch.Generator().manual_seed(1)) - 0.5
+    (folder / "samples").mkdir()
     lines = []
     with torch.no_grad():
         for step in reversed(steps):

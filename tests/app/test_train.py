@@ -30,13 +30,10 @@ from eiwflow.training.cost import Timing
 from eiwflow.training.distributed import ALONE
 from eiwflow.training.presets import PRESETS
 from eiwflow.training.recipe import Recipe
-from eiwflow.training.run import train
 from eiwflow.training.run_directory import RunDirectory, RunError, all_runs, runs_root
 from eiwflow.ui import data_sets, new_run, recipes, runs
 
-from ..training.test_resume import signalled_at
-from ..training.tiny import tiny_data, tiny_run
-from .conftest import APP, PATIENCE_S, first_screen, sentences, url, visit_page
+from .conftest import APP, PATIENCE_S, first_screen, sentences, trained_run, url, visit_page
 
 STEP_S = 0.05
 #: The page's own, in whose place every test has another.
@@ -74,13 +71,6 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
 open_train = partial(visit_page, "pages/9_train.py")
 
 
-def trained(iterations: int = 6, stop_at: int = 0, **fields: object) -> RunDirectory:
-    """Return a run that went to its end, or was stopped."""
-    run = tiny_run(runs_root(), iterations=iterations, **fields)
-    train(run, images=tiny_data(), progress=signalled_at(stop_at))
-    return run
-
-
 def labels(at: AppTest) -> set[str]:
     return {button.label for button in at.button}
 
@@ -92,8 +82,7 @@ def charts(at: AppTest) -> int:
 @pytest.fixture
 def held() -> Iterator[RunDirectory]:
     """Return a run that is being trained, as far as anybody can see."""
-    run = tiny_run(runs_root(), iterations=100)
-    train(run, images=tiny_data(), progress=signalled_at(5))
+    run = trained_run(100, stop_at=5)
     run.set_status("running", 5)
     with run.held():
         yield run
@@ -311,7 +300,7 @@ def test_a_frozen_run_is_reported_and_can_be_killed(held: RunDirectory, monkeypa
 
 
 def test_a_run_that_ended_opens_in_every_page() -> None:
-    run = trained()
+    run = trained_run(6)
     at = open_train()
     assert not at.exception and not at.error
     assert "finished. After 6 of 6 steps" in sentences(at) and "on the test part" in sentences(at)
@@ -360,14 +349,14 @@ def test_every_control_is_of_a_field_of_the_recipe() -> None:
 
 
 def test_the_first_screen_is_lean() -> None:
-    trained()
+    trained_run(6)
     at = AppTest.from_file(str(APP), default_timeout=PATIENCE_S)
     words, charts = first_screen(at.switch_page("pages/9_train.py").run())
     assert 10 < words <= 80 and charts <= 2
 
 
 def test_a_crashed_run_shows_the_end_of_its_log_and_is_resumed(calls: list[tuple[object, ...]]) -> None:
-    run = trained(stop_at=3)
+    run = trained_run(6, stop_at=3)
     run.set_status("running", 3)
     run.log("a last word")
     at = open_train()
@@ -378,19 +367,19 @@ def test_a_crashed_run_shows_the_end_of_its_log_and_is_resumed(calls: list[tuple
 
 
 def test_a_run_from_another_machine_goes_on_where_this_one_can(calls: list[tuple[object, ...]]) -> None:
-    run = trained(stop_at=3)
+    run = trained_run(6, stop_at=3)
     (run.path / "worker.json").write_text('{"device": "cuda:7", "threads": 1}')
     open_train().button(key="resume").click().run()
     assert calls == [("resume", run, "cpu")]
 
 
 def test_a_failed_run_says_what_happened_and_what_to_try() -> None:
-    trained(stop_at=3).set_status("failed", 3, "At step 4 it failed.", "Try another seed.")
+    trained_run(6, stop_at=3).set_status("failed", 3, "At step 4 it failed.", "Try another seed.")
     assert open_train().error[0].value == "At step 4 it failed. Try another seed."
 
 
 def test_runs_of_one_name_can_be_told_apart() -> None:
-    runs = [trained(), trained(seed=1)]
+    runs = [trained_run(6), trained_run(6, seed=1)]
     for run in runs:
         run.rename("mine")
     at = open_train()
@@ -401,7 +390,7 @@ def test_runs_of_one_name_can_be_told_apart() -> None:
 
 
 def test_a_link_shows_the_run_that_it_names() -> None:
-    first, second = trained(), trained(seed=1)
+    first, second = trained_run(6), trained_run(6, seed=1)
     first.rename("the first")
     second.rename("the second")
     at = open_train(run=first.path.name)
@@ -409,14 +398,14 @@ def test_a_link_shows_the_run_that_it_names() -> None:
 
 
 def test_a_run_whose_config_is_broken_is_not_listed() -> None:
-    good, broken = trained(), trained()
+    good, broken = trained_run(6), trained_run(6)
     (broken.path / "config.json").write_text("{")
     at = open_train()
     assert not at.exception and at.selectbox(key="run").options == [good.title]
 
 
 def test_the_commands_shown_are_those_that_train_the_same_and_go_on(calls: list[tuple[object, ...]]) -> None:
-    run = trained(stop_at=2)
+    run = trained_run(6, stop_at=2)
     at = open_train()
     shown = next(code.value for code in at.code if "--resume" in code.value)
     assert shown == f"{run.config()[1]}\npython -m eiwflow train --resume {run.path}"
@@ -426,7 +415,7 @@ def test_the_commands_shown_are_those_that_train_the_same_and_go_on(calls: list[
 
 
 def test_a_run_gets_another_name() -> None:
-    run = trained()
+    run = trained_run(6)
     at = open_train()
     at.text_input(key=f"title-{run.path.name}").set_value("mine").run()
     assert not at.exception and run.title == "mine" and "“mine”" in sentences(at)
@@ -444,7 +433,7 @@ def test_a_run_removed_under_the_open_page_is_a_sentence(held: RunDirectory, mon
 
 
 def test_deleting_asks_first() -> None:
-    doomed, other = trained(), trained(seed=1)
+    doomed, other = trained_run(6), trained_run(6, seed=1)
     at = open_train(run=doomed.path.name)
     assert "This cannot be undone." in sentences(at)
     assert {run.path for run in all_runs(runs_root())} == {doomed.path, other.path}
@@ -454,7 +443,7 @@ def test_deleting_asks_first() -> None:
 
 
 def test_curves_of_runs_are_laid_over_each_other() -> None:
-    shown, other = trained(), trained(seed=1)
+    shown, other = trained_run(6), trained_run(6, seed=1)
     for run in (shown, other):
         run.rename("one name for both")
     at = open_train(run=shown.path.name)
@@ -465,8 +454,8 @@ def test_curves_of_runs_are_laid_over_each_other() -> None:
 
 
 def test_the_list_says_what_every_run_is() -> None:
-    trained(split="static-last")
-    trained(stop_at=2).rename("half way")
+    trained_run(6, split="static-last")
+    trained_run(6, stop_at=2).rename("half way")
     text = sentences(open_train())
     for cell in ("static-last", "planes", "finished", "stopped", "half way", "2 of 6", "(first test images)"):
         assert cell in text
