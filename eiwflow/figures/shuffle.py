@@ -93,7 +93,7 @@ def _river(river: RankRiver, shared: np.ndarray) -> go.Figure:
             "zeroline": False,
         },
     )
-    _add_tick(figure, places[0], "order<br>used")
+    _add_tick(figure, places[0], "<br>order used")
     return figure
 
 
