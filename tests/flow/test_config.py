@@ -20,6 +20,8 @@ from eiwflow.flow.config import (
     split_name,
 )
 
+from .. import LONG
+
 FIELDS = [field.name for field in dataclasses.fields(FlowConfig)]
 NAN, INF = float("nan"), float("inf")
 
@@ -297,7 +299,7 @@ NEARLY_RIGHT = st.one_of(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=200 if LONG else 20)
 @pytest.mark.parametrize("field", FIELDS)
 @given(value=JSON | NEARLY_RIGHT)
 def test_any_json_value_is_a_config_error_or_a_config_that_comes_back(field, value):

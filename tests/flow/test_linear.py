@@ -13,6 +13,8 @@ from eiwflow.flow.coupling import AffineCoupling
 from eiwflow.flow.linear import predictor, start_coupling, start_prior
 from eiwflow.flow.split import Split
 
+from .. import crossed
+
 SIZES = {"3-1-3": 3, "5-3": 5, "1-3-1": 1}
 
 
@@ -67,8 +69,7 @@ def test_a_prior_starts_as_the_regression_and_its_errors() -> None:
     assert log_det.mean().item() == pytest.approx(-64 * np.log(0.2 * 0.5), rel=0.02)
 
 
-@pytest.mark.parametrize("prior", ["conditional", "standard"])
-@pytest.mark.parametrize("keep", [0.25, 0.5, "auto"])
+@crossed(keep=[0.25, 0.5, "auto"], prior=["conditional", "standard"])
 def test_a_flow_that_starts_linear_needs_fewer_bits_before_training_and_is_invertible(
     prior: str, keep: float | str
 ) -> None:
