@@ -71,7 +71,8 @@ def run_in(root, *command, **settings):
     return subprocess.run(["unshare", "--mount", "sh", "-ec", *script], check=True, **settings)
 
 
-def test_a_clean_debian_installs_and_starts_the_app(debian, wheel):
+def test_a_clean_debian_installs_and_starts_the_app(debian, request):
+    wheel = request.getfixturevalue("wheel")  # built only where there is a Debian: a fixture of the session comes first
     (debian / "src").mkdir(exist_ok=True)
     shutil.copy(SCRIPT, debian / "src")
     shutil.copy(wheel, debian / "src")
