@@ -24,13 +24,13 @@ __all__ = ["look", "tabs"]
 Visit = Callable[..., Settled]
 #: A window of 1280 pixels at 200 % has the room of 640.
 ZOOMED = (640, 400)
-#: All that answers to a press or a key and can be seen, and at which Tab did not stop. Of a group of radio buttons it
+#: All that answers to a press or a key and can be seen, and at which Tab did not stop. Of radio buttons or a toolbar it
 #: stops at one; arrows reach the others.
 _MISSED = """[...document.querySelectorAll(
     'button, input, select, textarea, summary, a[href], [role=slider], [role=combobox], [tabindex="0"]')]
   .filter(control => control.checkVisibility({ visibilityProperty: true }) && !control.disabled
     && control.tabIndex >= 0 && control.getBoundingClientRect().width && !control.dataset.reached
-    && !(control.role === 'radio' && control.closest('[role=radiogroup]').querySelector('[data-reached]')))
+    && !control.closest('[role=radiogroup], [role=toolbar]')?.querySelector('[data-reached]'))
   .map(control => control.outerHTML.slice(0, 160))"""
 _AT_END = "(here => { here.dataset.reached = '1'; return here === document.body; })(document.activeElement)"
 #: More than any page has.
