@@ -19,7 +19,7 @@ import streamlit as st
 import torch
 from PIL import Image
 from streamlit.components.v2 import manifest_scanner
-from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1 import AppTest, local_script_runner
 
 from eiwflow.checkpoint import CheckpointInfo, save
 from eiwflow.data import drawn, registry
@@ -35,6 +35,9 @@ from ..training.tiny import tiny_data, tiny_run
 
 # A test's app looks through all installed packages for components anew, which takes longer than a page.
 manifest_scanner.scan_component_manifests = cache(manifest_scanner.scan_component_manifests)
+
+# The same of the pages' compiled scripts, of which a test's app has its own.
+local_script_runner.ScriptCache = cache(local_script_runner.ScriptCache)
 
 APP = Path(__file__).resolve().parents[2] / "app.py"
 #: Data that take long to read or to draw, once for all tests.

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from .conftest import PATIENCE_MS, Watched, start_server
+from .conftest import PATIENCE_MS, STILL, Watched, start_server
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -33,7 +33,7 @@ def enter(browser: Browser, address: str) -> Iterator[Open]:
     windows = []
 
     def open_at(path: str, size: tuple[int, int] = (1280, 720)) -> Page:
-        context = browser.new_context(viewport={"width": size[0], "height": size[1]})
+        context = browser.new_context(viewport={"width": size[0], "height": size[1]}, reduced_motion=STILL)
         context.set_default_timeout(PATIENCE_MS / 3)
         watched = Watched(context.new_page(), urlsplit(address).netloc)
         windows.append((context, watched))

@@ -15,7 +15,7 @@ from eiwflow.study.run import run_study
 from eiwflow.study.worker import folder
 
 from ..training.tiny import write_npz
-from .conftest import PATIENCE_MS, SCRUBBED, Watched, start_server
+from .conftest import PATIENCE_MS, SCRUBBED, STILL, Watched, start_server
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -47,7 +47,7 @@ def address(own: Path) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def watched(browser: Browser, address: str) -> Iterator[Watched]:
     """Open the page on the study that was run, until its samples stand."""
-    context = browser.new_context(viewport={"width": 1400, "height": 1000})
+    context = browser.new_context(viewport={"width": 1400, "height": 1000}, reduced_motion=STILL)
     context.set_default_timeout(PATIENCE_MS)
     watched = Watched(context.new_page(), urlsplit(address).netloc)
     watched.page.goto(f"{address}/compare?study=recorded")

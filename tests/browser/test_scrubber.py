@@ -11,7 +11,7 @@ import pytest
 
 from .. import LONG
 from ..app.conftest import small_flow
-from .conftest import PATIENCE_MS, SCRUBBED, STEPS, Watched, start_server, write_run
+from .conftest import PATIENCE_MS, SCRUBBED, STEPS, STILL, Watched, start_server, write_run
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator
@@ -89,7 +89,7 @@ def scrub(browser: Browser, shuffle_page: tuple[str, str]) -> Iterator[Callable[
 
     def open_page(page: str = "shuffle", compared: bool = False) -> Scrubbed:
         if (page, compared) not in tabs:
-            context = browser.new_context(viewport={"width": 1400, "height": 900})
+            context = browser.new_context(viewport={"width": 1400, "height": 900}, reduced_motion=STILL)
             context.add_init_script(LATE)
             context.set_default_timeout(PATIENCE_MS)
             watched = tabs[page, compared] = Scrubbed(context.new_page(), urlsplit(address).netloc)

@@ -17,7 +17,7 @@ from eiwflow.training.recipe import Recipe
 from eiwflow.training.run_directory import RunDirectory, all_runs
 
 from .. import LONG
-from .conftest import PATIENCE_MS, Watched, start_server
+from .conftest import PATIENCE_MS, STILL, Watched, start_server
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
@@ -36,7 +36,7 @@ def runs(tmp_path: Path) -> Iterator[Path]:
 
 
 def open_train(browser: Browser, address: str, theme: str = "light") -> Watched:
-    context = browser.new_context(viewport={"width": 1400, "height": 900}, color_scheme=theme)
+    context = browser.new_context(viewport={"width": 1400, "height": 900}, color_scheme=theme, reduced_motion=STILL)
     context.set_default_timeout(PATIENCE_MS)
     found = Watched(context.new_page(), urlsplit(address).netloc)
     found.page.goto(address)
@@ -132,10 +132,8 @@ def test_a_flow_is_trained_from_the_page_whatever_happens_to_the_page(browser: B
         assert page.evaluate("window.jumps") < 0.005  # of 0.1, from which on browsers call it a jump
         page.wait_for_function("document.querySelector(`figure img[src^='data:image/webp']`)?.naturalWidth === 64")
 
-        # It is reloaded, and looked at by a second visitor, who cannot start another. It rests while pages are loaded.
+        # A second visitor finds it, and cannot start another. It rests while pages are loaded.
         os.kill(run.state().pid, signal.SIGSTOP)
-        page.reload()
-        wait_for_step(page, seen)
         theirs = open_train(browser, f"{address}/train")
         wait_for_step(theirs.page, seen)
         theirs.page.get_by_role("button", name="Start", exact=True).first.click()
