@@ -2,7 +2,8 @@
 
 Streamlit drops the key of a widget that a page does not draw, and strips keys bound to the URL from links to
 other pages. So a shared choice keeps a second key, ``"_" + key``, that survives; the URL wins only where it
-is not what we wrote ourselves; and the URL is always written in full.
+is not what we wrote ourselves and nobody has moved the widget; and the URL is always written in full. Moves in quick
+succession come with the URL of an earlier run.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def choice(key: str, options: Sequence[Option], default: Option, draw: Callable[
         name: of the choice in a sentence, where it is not the key.
 
     """
-    _read_url(key, options, default, name)
+    _put(key, _asked(key, options, default, name, shown=st.session_state.get("_" + key)))
     st.session_state["_" + key] = draw()
     return st.session_state["_" + key]
 
@@ -45,19 +46,18 @@ def clamped_choice(key: str, options: range, shown: range, default: int, draw: C
 
     """
     on_screen = f"_shown_{key}"
-    if st.session_state.get(key) == st.session_state.get(on_screen):
-        st.session_state.pop(key, None)  # nobody moved it: what was wanted stands, also where it was not shown
-    _read_url(key, options, default, key)
-    wanted = st.session_state["_" + key] = st.session_state[key]
-    st.session_state[key] = st.session_state[on_screen] = min(wanted, shown[-1])
+    # Where nobody moved it what was wanted stands, also where it was not shown.
+    wanted = _asked(key, options, default, key, shown=st.session_state.get(on_screen))
+    st.session_state["_" + key] = wanted
+    st.session_state[on_screen] = min(wanted, shown[-1])
+    _put(key, st.session_state[on_screen])
     draw()
     return wanted
 
 
 def hidden_choice(key: str, options: Sequence[Option], default: Option, name: str = "") -> Option:
     """Return a shared choice that no widget shows; :func:`set_choice` changes it."""
-    _read_url(key, options, default, name)
-    st.session_state["_" + key] = st.session_state[key]
+    st.session_state[key] = st.session_state["_" + key] = _asked(key, options, default, name, shown=None)
     return st.session_state[key]
 
 
@@ -100,23 +100,36 @@ def notes() -> list[str]:
 
 def write_url(values: dict[str, str]) -> dict[str, str]:
     """Make the URL hold these shared choices; return what links to other pages have to carry."""
+    # Beside what other parts of the page have written: each asks for its own at the next run. A move may end this run
+    # as soon as the URL is written.
+    st.session_state["_url"] = st.session_state.get("_url", {}) | values
     if any(st.query_params.get(key) != text for key, text in values.items()):
         st.query_params.update(values)
-    # Beside what other parts of the page have written: each asks for its own at the next run.
-    st.session_state["_url"] = st.session_state.get("_url", {}) | values
     # What else stands there (a choice that only other pages draw) is carried along.
     return st.query_params.to_dict()
 
 
-def _read_url(key: str, options: Sequence[Option], default: Option, name: str) -> None:
-    """Set ``st.session_state[key]`` to an option: the URL's, or else what survived of earlier runs."""
+def _put(key: str, value: object) -> None:
+    """Make a widget show a value. One that it shows is not written: that would undo a move made meanwhile."""
+    if key not in st.session_state or st.session_state[key] != value:
+        st.session_state[key] = value
+
+
+def _asked(key: str, options: Sequence[Option], default: Option, name: str, shown: object) -> Option:
+    """Return the option that is asked for: the widget's where it was moved, or else the URL's, or what survived.
+
+    What the widget has ``shown``, and what survived, is no move.
+    """
+    survived = st.session_state.get("_" + key, st.session_state.get(key, default))
+    if (there := st.session_state.get(key, survived)) not in (shown, survived) and there in options:
+        return there
     url, written = st.query_params.get(key), st.session_state.get("_url", {}).get(key)
     wanted = None if url is None or url == written else _find(options, url)
-    value = wanted if wanted is not None else st.session_state.get(key, st.session_state.get("_" + key, default))
-    st.session_state[key] = value if value in options else default
+    value = survived if wanted is None else wanted
+    chosen = value if value in options else default
     if wanted is None and url is not None and url != written:
-        shown = st.session_state[key]
-        note(f"This link asks for {name or key} “{plain(url, 40)}”, which is not here: showing {plain(shown)}.")
+        note(f"This link asks for {name or key} “{plain(url, 40)}”, which is not here: showing {plain(chosen)}.")
+    return chosen
 
 
 def _find(options: Sequence[Option], text: str) -> Option | None:

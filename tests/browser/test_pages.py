@@ -222,6 +222,34 @@ def test_a_copied_link_shows_the_same_page_to_someone_else(look: Visit, entry: E
     assert (mine.words(), mine.drawn()) != before
 
 
+def test_quick_moves_end_where_their_link_leads(look: Visit) -> None:
+    found = look("levels")
+    seed = found.page.get_by_role("spinbutton", name="Seed")
+    for _ in range(12):
+        seed.press("ArrowUp")
+    found.page.wait_for_url("**seed=12*")
+    found.settle()
+    theirs = look("", url=found.page.url)
+    assert theirs.words() == found.words() and theirs.drawn() == found.drawn()
+    assert theirs.page.get_by_role("spinbutton", name="Seed").input_value() == seed.input_value() == "12"
+
+
+def test_a_key_held_on_a_slider_tells_where_it_is_let_go(look: Visit) -> None:
+    found = look("space")
+    slider = found.page.get_by_role("slider", name="t, from A to B")
+    slider.focus()
+    start, before = int(slider.input_value()), found.messages
+    for _ in range(5):
+        found.page.keyboard.down("ArrowRight")
+        found.page.wait_for_timeout(30)
+    assert found.messages == before
+    found.page.keyboard.up("ArrowRight")
+    last = int(slider.get_attribute("max") or 0)
+    found.page.wait_for_url(f"**t={(start + 5) / last:.3g}*")
+    found.settle()
+    assert int(slider.input_value()) == start + 5
+
+
 def test_a_figure_is_saved_as_png_and_for_print_as_svg(look: Visit, tmp_path: Path) -> None:
     found = look("shuffle")
     found.page.emulate_media(color_scheme="dark")
