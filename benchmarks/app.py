@@ -44,13 +44,12 @@ PAGES = {
 WATCH = """() => {
   const app = document.querySelector('[data-testid=stApp]');
   const all = { subtree: true, childList: true, attributes: true, characterData: true };
-  window.pressed = window.ran = window.settled = 0;
+  window.pressed = window.settled = 0;
   document.addEventListener('keydown', () => { window.pressed = performance.now(); }, true);
-  new MutationObserver(() => {
-    if (app.dataset.testScriptState === 'notRunning') window.ran = performance.now();
-  }).observe(app, { attributes: true, attributeFilter: ['data-test-script-state'] });
   new MutationObserver(() => { window.settled = performance.now(); }).observe(app, all);
 }"""
+SETTLED = """quiet => document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'
+  && window.settled > window.pressed && performance.now() - window.settled > quiet"""
 #: Milliseconds without a change after which none is expected.
 QUIET = 400
 STANDS = """() => document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'
@@ -157,15 +156,22 @@ def wire(page: Page) -> list[int]:
     return sizes
 
 
-def moves(page: Page, role: str, name: str, count: int) -> list[float]:
-    """Return the seconds from a key press to the settled page, for moves to and fro after one that warms up."""
+def moves(page: Page, role: str, name: str, count: int, answers: list[int]) -> list[float]:
+    """Return the seconds from a key press to the settled page, for moves to and fro after one that warms up.
+
+    The server's ``answers`` say that the script runs: a short run begins and ends between two changes of the page.
+    """
     page.evaluate(WATCH)
     control = page.get_by_role(role, name=name).first
     found = []
     for move in range(count + 2):
+        answers.clear()
         control.press("ArrowRight" if role == "slider" and move % 2 == 0 else
                       "ArrowLeft" if role == "slider" else "ArrowUp")  # fmt: skip
-        page.wait_for_function(f"window.ran > window.pressed && performance.now() - window.settled > {QUIET}")
+        while not answers:
+            page.wait_for_timeout(5)
+        page.wait_for_timeout(QUIET)
+        page.wait_for_function(SETTLED, arg=QUIET)
         if move >= 2:
             found.append(page.evaluate("(window.settled - window.pressed) / 1000"))
     return found
@@ -186,7 +192,7 @@ def measure(browser: Browser, address: str, path: str, query: str, count: int) -
         loads.append(time.perf_counter() - started)
         page.wait_for_timeout(500)
     payload = sum(sizes)
-    times = sorted(moves(page, role, name, count))
+    times = sorted(moves(page, role, name, count, sizes))
     page.close()
     return {
         "page": path or "home",

@@ -1,5 +1,6 @@
 // A picture that follows a slider through frames which lie side by side in one sheet.
-const REST = 400, BEAT = 45;                 // milliseconds: until a move is told, between two frames of a play
+// Milliseconds until a move is told that has no end, such as that of a screen reader; between two frames of a play.
+const REST = 400, BEAT = 45;
 const known = new WeakMap();                 // what a slider remembers between two runs of the script
 const TOGETHER = "eiwflow-blend";            // pictures side by side move together
 
@@ -20,10 +21,11 @@ export default function ({ parentElement, data, setTriggerValue }) {
     box.setAttribute("aria-valuetext", "t = " + t);
     canvas.setAttribute("aria-label", data.words + " Shown at t = " + t + ".");
   };
-  const rest = () => {
+  const tell = () => {
     clearTimeout(me.late);
-    me.late = setTimeout(() => setTriggerValue("moved", +box.value), REST);
+    if (me.told !== +box.value) setTriggerValue("moved", (me.told = +box.value));
   };
+  const rest = () => { clearTimeout(me.late); me.late = setTimeout(tell, REST); };
   const label = () => {
     play.textContent = me.playing ? "❚❚" : "▶";
     play.ariaLabel = me.playing ? "Pause" : "Play from A to B";
@@ -39,7 +41,7 @@ export default function ({ parentElement, data, setTriggerValue }) {
   root.querySelector(".blend-a").src = data.a;
   root.querySelector(".blend-b").src = data.b;
   box.max = data.last;
-  if (first) box.value = data.start;
+  if (first) me.told = +(box.value = data.start);
   if (canvas.width !== data.width || canvas.height !== data.height) {
     canvas.width = data.width;
     canvas.height = data.height;
@@ -54,6 +56,7 @@ export default function ({ parentElement, data, setTriggerValue }) {
 
   box.oninput = () => { stop(); move(+box.value); };
   box.onchange = rest;
+  box.onkeyup = box.onpointerup = tell;      // what is held tells nothing until it is let go
   const drag = (event) => {
     const place = canvas.getBoundingClientRect();
     stop();
@@ -61,7 +64,7 @@ export default function ({ parentElement, data, setTriggerValue }) {
   };
   canvas.onpointerdown = (event) => { canvas.setPointerCapture(event.pointerId); drag(event); };
   canvas.onpointermove = (event) => { if (event.buttons) drag(event); };
-  canvas.onpointerup = rest;
+  canvas.onpointerup = tell;
   play.onclick = () => {
     if (me.playing) { stop(); rest(); return; }
     if (+box.value === data.last) move(0);
