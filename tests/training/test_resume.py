@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+from functools import partial
 
 import pytest
 import safetensors.torch
@@ -21,8 +22,11 @@ from eiwflow.training.optimiser import optimisers
 from eiwflow.training.run import train
 from eiwflow.training.run_directory import RunDirectory, RunError
 
-from .tiny import numbers, same_tensors, tiny_data, tiny_run
+from .tiny import numbers, same_tensors, tiny_data
+from .tiny import tiny_run as any_run
 
+#: Of few recorded steps: a run is stopped at one, and between two.
+tiny_run = partial(any_run, recorded=4)
 ITERATIONS = 9
 ARMS = {
     "weighted": {"split": "weighted"},

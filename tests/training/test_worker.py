@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -24,9 +25,12 @@ from eiwflow.training.trainer import Trainer
 from .processes import PATIENCE_S, begun, ended, start_forked, work, work_on_a_small_disk
 from .test_failures import poisoned_batch
 from .test_resume import Killed, assert_same_run, killed_at, signalled_at
-from .tiny import tiny_data, tiny_recipe, tiny_run, write_npz
+from .tiny import tiny_data, tiny_recipe, write_npz
+from .tiny import tiny_run as any_run
 
 ROOT = Path(__file__).resolve().parents[2]
+#: Of few recorded steps.
+tiny_run = partial(any_run, recorded=4)
 
 
 @pytest.fixture
@@ -73,7 +77,7 @@ def assert_no_lock_is_held(run, patience_s=0.0):
 
 
 def test_a_killed_worker_reads_as_crashed_with_the_step_that_it_goes_on_from(tmp_path):
-    run = tiny_run(tmp_path)
+    run = any_run(tmp_path)
     with pytest.raises(Killed):
         train(run, images=tiny_data(), progress=killed_at(5))
     (run.path / "log.txt").write_text("Traceback\nMistake: of the program\n")
@@ -368,7 +372,7 @@ def _hold(path, sign):
 
 
 def test_memory_that_runs_out_is_a_sentence_with_what_to_try(tmp_path, monkeypatch):
-    run, step = tiny_run(tmp_path), Trainer.advance
+    run, step = any_run(tmp_path), Trainer.advance
 
     def advance(self):
         return torch.empty(2**50) if self.step == 4 else step(self)

@@ -14,7 +14,7 @@ from torch import Tensor
 from eiwflow.checkpoint import CheckpointInfo
 from eiwflow.data import ImageData
 from eiwflow.flow import FlowConfig, MultiScaleFlow
-from eiwflow.training.recipe import Recipe
+from eiwflow.training.recipe import Recipe, Recording
 from eiwflow.training.run_directory import RunDirectory
 from eiwflow.training.trainer import Trainer
 from tests.flow.numerics import perturb
@@ -56,9 +56,10 @@ def tiny_recipe(iterations: int = 8, data: str = "planes", **fields: Any) -> Rec
     return Recipe(**{"batch": 8, **ours}, flow=tiny_config(**fields), iterations=iterations, data=data)
 
 
-def tiny_run(root: Path, **fields: Any) -> RunDirectory:
-    """Return the directory of a run that has not begun."""
-    return RunDirectory.create(root, tiny_recipe(**fields), "python -m eiwflow train")
+def tiny_run(root: Path, recorded: int = 48, **fields: Any) -> RunDirectory:
+    """Return the directory of a run that has not begun; it will record levels and samples at so many steps."""
+    command = "python -m eiwflow train"
+    return RunDirectory.create(root, tiny_recipe(**fields), command, recording=Recording(recorded))
 
 
 def tiny_flow(seed: int = 0, **fields: Any) -> MultiScaleFlow:
