@@ -112,8 +112,8 @@ def write_run(runs: Path, flow: MultiScaleFlow | None = None, steps: tuple[int, 
 
 
 @contextmanager
-def start_server(runs: Path) -> Iterator[str]:
-    """Run the app on a free port, with these runs and presets of seconds; yield its address."""
+def start_server(runs: Path, *, timed: bool = False) -> Iterator[str]:
+    """Run the app on a free port, with these runs and presets of seconds, timed or not; yield its address."""
     log = runs / "server.log"
     command = [sys.executable, "-m", f"{__package__}.serve", "run", "app.py"]
     for _ in range(TRIES):
@@ -124,7 +124,7 @@ def start_server(runs: Path) -> Iterator[str]:
             process = subprocess.Popen(
                 [*command, "--server.port", str(port), "--server.headless", "true"],
                 cwd=ROOT,
-                env={**os.environ, "EIWFLOW_RUNS": str(runs)},
+                env={**os.environ, "EIWFLOW_RUNS": str(runs), "TIMED": str(timed)},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
@@ -146,7 +146,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Start the app; yield the address of the page Levels on a small flow of a finished run with a record."""
     runs = tmp_path_factory.mktemp("runs")
     key = write_run(runs)
-    with start_server(runs) as address:
+    with start_server(runs, timed=True) as address:
         yield f"{address}/levels?ck={key}"
 
 
