@@ -6,6 +6,7 @@ const REST = 400, BEAT = 120, CARE = 200, WAY = 500; // milliseconds
 const JUMP = { mode: "immediate", frame: { duration: 0, redraw: false }, transition: { duration: 0 } };
 const known = new WeakMap();                         // what a slider remembers between two runs of the script
 const asked = new WeakMap();                         // the frame that a chart was last asked for, and when
+const stood = new WeakMap();                         // where the ends of a slider or a film stood
 
 // A chart that is mounted stands at its last step, or where it stood when it was taken down.
 function stands(gd, frame) {
@@ -50,10 +51,12 @@ function layFilm(film, length, n) {
   film.dataset.laid = String(length);
 }
 
-// Where the first and the last step stand: on the axis of the chart above, or, without one, at both edges.
+// Where the first and the last step stand: on the axis of the chart above, or, without one, at both edges. While the
+// chart is mounted anew they stand where they stood.
 function ends(element, under, n) {
   const axis = under && document.querySelector(`.st-key-${under} .js-plotly-plot`)?._fullLayout?.xaxis;
-  return axis ? [axis._offset + axis.d2p(0), axis._offset + axis.d2p(n)] : [EDGE, element.clientWidth - EDGE];
+  if (axis) stood.set(element, [axis._offset + axis.d2p(0), axis._offset + axis.d2p(n)]);
+  return (under && stood.get(element)) ?? [EDGE, element.clientWidth - EDGE];
 }
 
 export default function ({ parentElement, data, setTriggerValue }) {
