@@ -78,7 +78,7 @@ def _river(river: RankRiver, shared: np.ndarray) -> go.Figure:
     frames = [_now(river, i, int(place)) for i, place in enumerate(places[1:])]
     figure.add_traces(frames[0])
     figure.frames = [
-        go.Frame(name=str(step), data=frame, traces=list(range(moving, moving + 3)))
+        steps.frame(step, frame, list(range(moving, moving + 3)))
         for step, frame in zip(river.steps, frames, strict=True)
     ]
     _split_bands(figure, channels, river.passed_on)
@@ -118,9 +118,7 @@ def _matrix(river: RankRiver, shared: np.ndarray) -> go.Figure:
     )
     cursors = [steps.cursor(int(place), (0.4, channels + 0.6)) for place in at]
     figure.add_scatter(**cursors[0])
-    figure.frames = [
-        go.Frame(name=str(step), data=[cursor], traces=[1]) for step, cursor in zip(river.steps, cursors, strict=True)
-    ]
+    figure.frames = [steps.frame(step, [cursor], [1]) for step, cursor in zip(river.steps, cursors, strict=True)]
     cells = sides(by_place, river.passed_on)[:, steps.latest(river.steps, shared)]
     # A picture, not a heat map: that would be drawn anew, or lost, with every frame.
     figure.add_layout_image(
@@ -174,9 +172,7 @@ def redundancy_by_rank(river: RankRiver, limits: tuple[float, float] | None = No
     """
     channels = river.channels
     figure = go.Figure(_bars(river, 0))
-    figure.frames = [
-        go.Frame(name=str(step), data=_bars(river, i), traces=[0, 1]) for i, step in enumerate(river.steps)
-    ]
+    figure.frames = [steps.frame(step, _bars(river, i), [0, 1]) for i, step in enumerate(river.steps)]
     figure.add_vline(x=river.passed_on + 0.5, line={"width": 2, "dash": "dash", "color": palette.REFERENCE})
     figure.update_layout(
         **layout(_SMALL, right=_RIGHT),

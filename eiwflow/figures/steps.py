@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import plotly.graph_objects as go
 from PIL import Image, ImageDraw, ImageFont
 
 from . import palette
@@ -60,6 +61,12 @@ def cursor(place: int, ends: Sequence[float]) -> dict[str, Any]:
         "showlegend": False,
         "hoverinfo": "skip",
     }
+
+
+def frame(step: int, traces: Sequence[dict[str, Any]], at: list[int]) -> go.Frame:
+    """Return the frame of a step: what moves of the traces at these places of a figure, and not how they look."""
+    moved = [{name: trace[name] for name in ("type", "x", "y", "text") if name in trace} for trace in traces]
+    return go.Frame(name=str(step), data=moved, traces=at)
 
 
 def film_gif(samples: Mapping[int, bytes]) -> bytes:

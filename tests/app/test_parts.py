@@ -71,6 +71,17 @@ def test_a_figure_is_drawn_once_for_what_it_shows() -> None:
     assert others[0].data[0].y == (0.0, 1.0, 2.5) and others[4].data[0].mode == "markers"
 
 
+def ranged(result: Result) -> go.Figure:
+    return lines(result).update_xaxes(range=[0, 2])
+
+
+def test_only_what_plotly_need_not_range_has_a_revision() -> None:
+    """By it plotly knows that nothing has changed, draws nothing, and forgets the ranges that it found itself."""
+    half, whole = (parts.drawn(draw, Result(np.arange(3.0), "a")).to_dict()["layout"] for draw in (lines, ranged))
+    assert "datarevision" not in half and whole["datarevision"] == 1
+    assert "template" not in half and "template" not in whole
+
+
 @pytest.mark.parametrize("for_print", [True, False])
 def test_a_figure_that_is_kept_is_not_changed_by_how_it_is_shown(
     monkeypatch: pytest.MonkeyPatch, for_print: bool

@@ -115,11 +115,14 @@ def test_axes_hold_every_frame(draw: Any, river: RankRiver) -> None:
 
 def test_cursor_and_dots_stand_at_the_step_with_every_channel_on_its_side() -> None:
     river = river_of()
-    for i, frame in enumerate(shuffle.rank_river(river).frames):
-        cursor, kept, emitted = frame.data
+    figure = shuffle.rank_river(river)
+    for i, frame in enumerate(figure.frames):
+        cursor, *dots = frame.data
         assert list(cursor.x) == [i, i]
-        for dots, side, colour in ((kept, river.kept, palette.KEPT), (emitted, ~river.kept, palette.EMITTED)):
-            assert list(dots.y) == (river.ranks[i, side] + 1).tolist() and dots.marker.color == colour
+        for own, side in zip(dots, (river.kept, ~river.kept), strict=True):
+            assert list(own.y) == (river.ranks[i, side] + 1).tolist()
+    moved = [figure.data[place] for place in figure.frames[0].traces]
+    assert [own.marker.color for own in moved[1:]] == [palette.KEPT, palette.EMITTED]
 
 
 def test_bars_fall_with_the_rank_and_have_the_colour_of_their_side() -> None:
