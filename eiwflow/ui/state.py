@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar, cast
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from .foreign import plain
 
@@ -29,7 +30,7 @@ def choice(key: str, options: Sequence[Option], default: Option, draw: Callable[
         name: of the choice in a sentence, where it is not the key.
 
     """
-    _put(key, _asked(key, options, default, name, shown=st.session_state.get("_" + key)))
+    _put(key, _asked(key, options, default, name, shown=st.session_state.get("_" + key)), options)
     st.session_state["_" + key] = draw()
     return st.session_state["_" + key]
 
@@ -50,7 +51,7 @@ def clamped_choice(key: str, options: range, shown: range, default: int, draw: C
     wanted = _asked(key, options, default, key, shown=st.session_state.get(on_screen))
     st.session_state["_" + key] = wanted
     st.session_state[on_screen] = min(wanted, shown[-1])
-    _put(key, st.session_state[on_screen])
+    _put(key, st.session_state[on_screen], shown)
     draw()
     return wanted
 
@@ -109,10 +110,19 @@ def write_url(values: dict[str, str]) -> dict[str, str]:
     return st.query_params.to_dict()
 
 
-def _put(key: str, value: object) -> None:
-    """Make a widget show a value. One that it shows is not written: that would undo a move made meanwhile."""
-    if key not in st.session_state or st.session_state[key] != value:
+def _put(key: str, value: object, *choices: Sequence[object]) -> None:
+    """Make a widget of these choices show a value.
+
+    A widget that stood on this page in the run before, with the same choices and this value, is not written: that would
+    undo a move made meanwhile. On another page, or with other choices, it is a new widget that knows no value.
+    """
+    context = get_script_run_ctx()
+    page = context.page_script_hash if context else ""
+    here = (page, *(some if isinstance(some, range) else tuple(some) for some in choices))
+    stood = st.session_state.setdefault("_stood", {})
+    if stood.get(key) != here or key not in st.session_state or st.session_state[key] != value:
         st.session_state[key] = value
+    stood[key] = here
 
 
 def _asked(key: str, options: Sequence[Option], default: Option, name: str, shown: object) -> Option:

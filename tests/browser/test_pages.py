@@ -278,9 +278,9 @@ def test_a_link_with_every_choice_is_opened_and_the_choices_go_along(look: Visit
     assert found.page.locator("h1").inner_text().startswith("Which channels")
     assert found.page.locator(".eiw-column b").all_inner_texts()[1] == "photos32-glow"
     key = address.partition("?")[2]
-    assert all(part in found.page.url for part in (key, *choices))
+    assert [part for part in (key, *choices) if part not in found.page.url] == [], found.page.url
     found.page.locator("[data-testid=stSidebar]").get_by_text("Latents", exact=True).click()
     found.page.wait_for_url("**/latents?**")
     found.settle()
-    assert all(part in found.page.url for part in (key, *choices))
+    assert [part for part in (key, *choices) if part not in found.page.url] == [], found.page.url
     assert found.complaints == []

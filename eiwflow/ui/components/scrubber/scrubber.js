@@ -8,7 +8,7 @@ const known = new WeakMap();                         // what a slider remembers 
 const asked = new WeakMap();                         // the frame that a chart was last asked for, and when
 const stood = new WeakMap();                         // where the ends of a slider or a film stood
 
-// A chart that is mounted stands at its last step, or where it stood when it was taken down.
+// A chart that is mounted stands at the step that it was drawn for, or where it stood when it was taken down.
 function stands(gd, frame) {
   const same = (one, other) => JSON.stringify([one.x, one.y]) === JSON.stringify([other.x, other.y]);
   return frame.traces.every((trace, k) => same(gd.data[trace], frame.data[k]));
