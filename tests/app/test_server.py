@@ -43,7 +43,9 @@ def address(runs: Path) -> Iterator[str]:
 
 def session(address: str) -> tuple[ClientConnection, str]:
     """Open the front page as a browser does; return the connection and the session's name."""
-    line = connect(f"{address.replace('http', 'ws')}/_stcore/stream", subprotocols=["streamlit"], max_size=None)
+    url = f"{address.replace('http', 'ws')}/_stcore/stream"
+    # Without a bound on what is not read yet: behind one, its end would wait ten seconds for the server's answer.
+    line = connect(url, subprotocols=["streamlit"], max_size=None, max_queue=None)
     asked = BackMsg()
     asked.rerun_script.query_string, asked.rerun_script.page_name = urlencode({}), ""
     line.send(asked.SerializeToString())
