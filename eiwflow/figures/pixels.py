@@ -14,6 +14,8 @@ from PIL import Image
 HUES = {20: "red", 45: "orange", 70: "yellow", 165: "green", 200: "cyan", 255: "blue", 320: "violet", 361: "red"}
 #: Below this saturation a picture's average colour is called grey.
 COLOURED = 0.12
+#: Pictures of so many bytes are encoded once for all moves that show them again; larger ones would fill the memory.
+KEPT_BYTES = 2**18
 
 
 def appearance(pixels: np.ndarray) -> str:
@@ -50,12 +52,18 @@ def png(image: Image.Image) -> bytes:
 
 def data_uri(pixels: np.ndarray) -> str:
     """Return bytes (H, W) or (H, W, C) as a PNG inside a URI; a move shows most pictures of a page again."""
-    return _data_uri(pixels.tobytes(), pixels.shape)
+    encode = _kept if pixels.nbytes <= KEPT_BYTES else _kept.__wrapped__
+    return encode(pixels.tobytes(), pixels.shape)
 
 
 @lru_cache(maxsize=128)
-def _data_uri(content: bytes, shape: tuple[int, ...]) -> str:
+def _kept(content: bytes, shape: tuple[int, ...]) -> str:
     return file_uri(png(picture(np.frombuffer(content, np.uint8).reshape(shape))), "png")
+
+
+def forget() -> None:
+    """Forget the pictures that were encoded."""
+    _kept.cache_clear()
 
 
 def file_uri(content: bytes, kind: str) -> str:

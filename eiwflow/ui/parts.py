@@ -16,7 +16,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from ..analysis.words.numbers import fixed
-from ..figures import palette
+from ..figures import palette, pixels
 from . import cache, checkpoints, glossary, navigation, texts
 from .foreign import plain
 from .frame import Page
@@ -188,8 +188,9 @@ def _drawn(content: bytes, _draw: Callable[[], go.Figure]) -> go.Figure:
 
 
 def forget() -> None:
-    """Forget the figures that were drawn."""
+    """Forget the figures that were drawn, and the pictures in them."""
     _drawn.clear()
+    pixels.forget()
 
 
 def _finished(figure: dict[str, Any]) -> dict[str, Any]:

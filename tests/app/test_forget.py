@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import plotly.graph_objects as go
 import pytest
 
+from eiwflow.figures import pixels
 from eiwflow.training import memory
 from eiwflow.ui import cache, checkpoints, data_sets, parts, recipes, server
 
@@ -32,6 +34,7 @@ def test_what_is_kept_for_all_visitors_is_forgotten_and_made_again(bundle: Path)
             recipes._read_once("photos32", 4, 32, None),
             cache.study(study),
             parts.drawn(go.Figure),
+            pixels.data_uri(np.zeros((2, 2, 3), np.uint8)),
             cache._small(("a key",), look, "passage", {}),
         ]
 
