@@ -14,5 +14,5 @@ export default function ({ parentElement, data, setTriggerValue }) {
   });
   if (Array.isArray(data)) askForPack(new URL(data[0], document.baseURI)).then((bytes) => show(bytes, data[1]));
   else show(data);
-  return () => { here = false; root.eiwLesson?.stop(); root.eiwLesson = undefined; };
+  return () => { here = false; root.eiwLesson?.stop(); };
 }

@@ -31,6 +31,5 @@ export default function take(parent) {
   return () => {
     there = false;
     root.eiwLesson?.stop();
-    root.eiwLesson = undefined;
   };
 }

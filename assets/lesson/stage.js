@@ -341,7 +341,9 @@ class Stage {
     else if (event.key === "Escape") this.menu.open = false;
   }
 
+  /** End it; another may be put in its place. */
   stop() {
+    this.root.eiwLesson = undefined;
     clearTimeout(this.noticed);
     this.live?.stop?.();
     this.cleanup.forEach((act) => act());

@@ -40,7 +40,7 @@ def pack() -> str:
 
 @lru_cache(maxsize=1)
 def _version() -> str:
-    return "v=" + hashlib.sha256(bundle.script(SCRIPT).encode() + default.pack()).hexdigest()[:12]
+    return "v=" + hashlib.sha256((bundle.script(SCRIPT) + default.key()).encode()).hexdigest()[:12]
 
 
 def routes(prefix: str) -> list[Route]:
@@ -53,16 +53,16 @@ def routes(prefix: str) -> list[Route]:
 
 
 async def _front_page(request: Request) -> Response:
+    # A link of an older version leads on to the lesson.
+    return HTMLResponse(_html(with_scene="lesson" not in request.query_params), headers={"Cache-Control": "no-cache"})
+
+
+@lru_cache(maxsize=2)
+def _html(with_scene: bool) -> str:
+    """Return Streamlit's page, with the scene first in its head, so that no other script comes before it, and body."""
     page = (Path(get_static_dir()) / "index.html").read_text(encoding="utf-8")
-    if "lesson" not in request.query_params:  # a link of an older version, which leads on
-        head, body = _first_screen()
-        page = page.replace("<head>", f"<head>{head}", 1).replace("<body>", f"<body>{body}", 1)
-    return HTMLResponse(page, headers={"Cache-Control": "no-cache"})
-
-
-@lru_cache(maxsize=1)
-def _first_screen() -> tuple[str, str]:
-    """Return what stands first in the head, so that no other script comes before it, and first in the body."""
+    if not with_scene:
+        return page
     style = (project.ASSETS / "style/first.css").read_text(encoding="utf-8") + bundle.style()
     head = (
         f'<link rel="modulepreload" crossorigin fetchpriority="high" href="./{script()}">'
@@ -73,7 +73,7 @@ def _first_screen() -> tuple[str, str]:
         f"<main><h1>{escape(TITLE)}</h1><p>{escape(WHAT)}</p></main></template></div>"
         f'<script type="module" async crossorigin fetchpriority="high" src="./{script()}"></script>'
     )
-    return head, body
+    return page.replace("<head>", f"<head>{head}", 1).replace("<body>", f"<body>{body}", 1)
 
 
 async def _script(_: Request) -> Response:

@@ -30,7 +30,7 @@ def choice(key: str, options: Sequence[Option], default: Option, draw: Callable[
         name: of the choice in a sentence, where it is not the key.
 
     """
-    _put(key, _asked(key, options, default, name, shown=st.session_state.get("_" + key)), options)
+    _put(key, _asked(key, options, default, name), options)
     st.session_state["_" + key] = draw()
     return st.session_state["_" + key]
 
@@ -58,7 +58,7 @@ def clamped_choice(key: str, options: range, shown: range, default: int, draw: C
 
 def hidden_choice(key: str, options: Sequence[Option], default: Option, name: str = "") -> Option:
     """Return a shared choice that no widget shows; :func:`set_choice` changes it."""
-    st.session_state[key] = st.session_state["_" + key] = _asked(key, options, default, name, shown=None)
+    st.session_state[key] = st.session_state["_" + key] = _asked(key, options, default, name)
     return st.session_state[key]
 
 
@@ -125,10 +125,10 @@ def _put(key: str, value: object, *choices: Sequence[object]) -> None:
     stood[key] = here
 
 
-def _asked(key: str, options: Sequence[Option], default: Option, name: str, shown: object) -> Option:
+def _asked(key: str, options: Sequence[Option], default: Option, name: str, shown: object = None) -> Option:
     """Return the option that is asked for: the widget's where it was moved, or else the URL's, or what survived.
 
-    What the widget has ``shown``, and what survived, is no move.
+    What survived is no move, nor what the widget has ``shown`` where that is another.
     """
     survived = st.session_state.get("_" + key, st.session_state.get(key, default))
     if (there := st.session_state.get(key, survived)) not in (shown, survived) and there in options:

@@ -3,8 +3,8 @@ import { animate, el, minus, picture, slider } from "../draw.js";
 
 /** An edit goes so far that the level that draws most changes the picture by so many grey levels (root mean square). */
 const VISIBLE = 12, MOST = 4;
-/** The slider's step, and how many there are from one end to the middle. */
-const STEP = 0.04, STEPS = 25;
+/** The slider's steps from one end to the middle. */
+const STEPS = 25;
 
 /** The level that tells an attribute best, from 0. */
 const bestOf = (one) => one.readings.indexOf(Math.max(...one.readings));
@@ -43,7 +43,7 @@ export const attributes = {
     /** An attribute's pictures, one a level, at a step of the slider. */
     const picturesAt = (one, step) => {
       const key = keyOf(one, step);
-      if (!known.has(key)) known.set(key, flow.levels.map((_, l) => Uint8Array.from(edited(one, l, step * STEP * fullOf(one)))));
+      if (!known.has(key)) known.set(key, flow.levels.map((_, l) => Uint8Array.from(edited(one, l, step / STEPS * fullOf(one)))));
       return known.get(key);
     };
     const change = (decoded) => Math.sqrt(decoded.reduce((sum, v, i) => sum + (v - bytes[i]) ** 2, 0) / bytes.length);
@@ -62,7 +62,7 @@ export const attributes = {
     });
     const draw = () => {
       for (const row of rows) {
-        const { one } = row, best = bestOf(one), pictures = picturesAt(one, Math.round(at / STEP));
+        const { one } = row, best = bestOf(one), pictures = picturesAt(one, Math.round(at * STEPS));
         row.strength.textContent = `${minus((at * fullOf(one)).toFixed(1))} × the ${one.metric === "AUROC" ? "average difference" : "standard deviation"}`;
         row.levels.forEach(({ canvas, cell, value, bar }, l) => {
           picture(pictures[l], shape, canvas);
@@ -80,7 +80,7 @@ export const attributes = {
     const caption = el("p", { className: "caption" });
     const heads = ["", "before", ...flow.levels.map((level) => `edit in level ${level.number}`)].map((text) => el("span", { className: "head" }, text));
     const table = el("div", { className: "held", style: `--levels:${flow.levels.length}` }, ...heads, ...rows.flatMap((row) => row.cells));
-    const control = slider({ label: "Edit", min: -1, max: 1, step: STEP, value: 1, text: (v) => `${minus(Math.round(100 * v))} %`, onmove: (v) => show(v) });
+    const control = slider({ label: "Edit", min: -1, max: 1, step: 1 / STEPS, value: 1, text: (v) => `${minus(Math.round(100 * v))} %`, onmove: (v) => show(v) });
     stage.host.append(table, caption, control.row);
     let stop = () => {};
     /** Decode the slider's other pictures while nothing moves, one step of a row each frame. */

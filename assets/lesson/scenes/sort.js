@@ -3,18 +3,19 @@ import { animate, colours, ease, el, greyMap, mixed, own, percent, slider, surfa
 import { bitsOf, choicesOf, normals } from "../flow.js";
 import { MOST_CHANNELS } from "../rank.js";
 
-/** How much of all structure the channels that are passed on hold, from 0 to 1. */
-function structureKept({ pack: { head }, flow: { levels: [{ order, kept }] } }) {
-  const red = head.flow.redundancy.map((v) => Math.max(0, v)), sum = (channels) => channels.reduce((all, c) => all + red[c], 0);
-  return sum(order.slice(0, kept)) / Math.max(1e-9, sum(order));
+/** How much of all structure channels hold, from 0 to 1: a function of their list. */
+function shareOfStructure({ pack: { head } }) {
+  const red = head.flow.redundancy.map((v) => Math.max(0, v)), all = Math.max(1e-9, red.reduce((a, b) => a + b, 0));
+  return (channels) => channels.reduce((sum, c) => sum + red[c], 0) / all;
 }
+
+const passedOn = ({ flow: { levels: [{ order, kept }] } }) => order.slice(0, kept);
 
 /** What is said of the structure that is passed on: how much it is, and how many choices of as many channels pass on as much. */
 function structureInWords(stage) {
-  const { order, kept } = stage.flow.levels[0], n = order.length, share = structureKept(stage), said = `${percent(share)} of structure is passed on`;
+  const { order: { length: n }, kept } = stage.flow.levels[0], share = shareOfStructure(stage), own = share(passedOn(stage)), said = `${percent(own)} of structure is passed on`;
   if (n > MOST_CHANNELS) return `${said}.`;
-  const red = stage.pack.head.flow.redundancy.map((v) => Math.max(0, v)), all = choicesOf(n, kept), whole = Math.max(1e-9, red.reduce((a, b) => a + b, 0));
-  const part = all.filter((mask) => bitsOf(mask, n).reduce((sum, on, c) => sum + on * red[c], 0) / whole >= share - 1e-9).length / all.length;
+  const all = choicesOf(n, kept).map((mask) => share(bitsOf(mask, n).flatMap((on, c) => on ? [c] : []))), part = all.filter((one) => one >= own - 1e-9).length / all.length;
   return `${said}; ${part < 0.01 ? "under 1\u00a0%" : percent(part)} of ${2 * kept === n ? "halves" : "choices"} pass on as much.`;
 }
 
@@ -22,7 +23,7 @@ export const sorting = {
   number: 5,
   short: "Sorting",
   title: "Most structure is passed on, some leaves.",
-  titleOf: (stage) => /^(shuffle|weighted|entropy)\b/.test(stage.flow.spec.split) ? structureKept(stage) > 0.55 ? undefined : "Structure is not told from noise here."
+  titleOf: (stage) => /^(shuffle|weighted|entropy)\b/.test(stage.flow.spec.split) ? shareOfStructure(stage)(passedOn(stage)) > 0.55 ? undefined : "Structure is not told from noise here."
     : stage.flow.spec.split === "released" ? "The flow sorts channels by its learned weights." : "This flow’s half was fixed in advance.",
   notes: "A bar is the structure of a channel: its spectral redundancy, the mean over test pictures. Zero means white noise. Tall means low entropy (spectral entropy, which ignores scale), so to sort by it is to sort by entropy. Slide: the " +
     "cards go into the order that the flow uses, and the right part is factored out. The sentence adds up the bars, and counts how many of all choices pass on as much. " +
