@@ -21,8 +21,8 @@ export const attributes = {
   short: "What a level holds",
   title: "Which level tells what?",
   notes: "Each row adds one attribute to the latents, in one level at a time: the mean of faces with it minus the mean of those without. The bar says how well " +
-    "that level alone tells faces with the attribute from those without (AUROC). Stumbling block: to tell is not to draw. And level 1 holds more than grain, if it tells the smile. A level may give an attribute " +
-    "away and still change few pixels, as level 1 in the first row; a small edit is therefore multiplied, as its row says.",
+    "that level alone tells faces with the attribute from those without (AUROC). Stumbling block: to tell is not to draw. A level may give an attribute " +
+    "away and still change few pixels, as level 1 in the first row; a small edit is therefore multiplied, as its row says. And if level 1 tells the smile, it holds more than grain.",
   more: { page: "latents" },
   cannot: ({ pack }) => pack.head.attributes ? null : "The attributes of this flow’s pictures are not known; they are for faces.",
 

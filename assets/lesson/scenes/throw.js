@@ -17,7 +17,7 @@ export const throwing = {
   notes: "Let the class vote on every card. The cards are channels of level 1, in mixed order. A thrown channel is replaced by its average " +
     "over pictures, and the picture is decoded at once. All halves are ranked by its PSNR, that is, by how close it stays to the original. Then show the " +
     "flow’s choice: one for all pictures, by a criterion that scene 5 shows. Its median is over 50 pictures. Stumbling block: the throwing is a test of ours; the flow itself loses nothing. What it factors out is first predicted from what is passed on, by the prior, and what the prior misses leaves as noise. PSNR adds up squared errors, " +
-    "and is not what the eye judges. Scene 8 does better with the same half: there a prior predicts it from what is passed on. Chance is a weak measure too: training shapes the channels around their split, so a half fixed by position beats chance too, and Glow’s even comes closer in this test than this flow’s. Whether a flow that sorts is the better flow " +
+    "and is not what the eye judges. Scene 8 does better with the same half: there a prior predicts it from what is passed on. Chance is a weak measure: training shapes the channels around their split, so a half fixed by position beats chance as well, and that of a Glow even comes closer in this test than this flow’s. Whether a flow that sorts is the better flow " +
     "cannot be read off here: scene 11 compares.",
   more: { page: "latents", query: { level: "1" } },
   cannot: ({ flow }) => flow.levels[0].channels > MOST_CHANNELS ? "Level 1 has more than twelve channels: too many halves to rank here." : null,

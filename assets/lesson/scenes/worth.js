@@ -14,7 +14,7 @@ export const worth = {
   title: "Is sorting by entropy worth it?",
   keepsChoice: true,
   notes: "Vote first. The split by entropy is that of scenes 4 and 5: its order is measured on the first batch. Each row is a study: that split against its strongest rival that does not look at entropy, " +
-    "seed by seed; the rival was picked by these same results, which favours it; to the right of the line it needs fewer bits per value (bits/dim). Rows go from the shortest training to the longest; several share their pictures. “New pictures”: whole photographs were held out, where the other rows on photos32 test another part of the same photographs; “equal CPU”: each run had as many seconds. On average pictures cost 3 to 5 bits per value, so 0.02 is about half a percent. Stumbling block: do not read a trend " +
+    "seed by seed. To the right of the line the split by entropy needs fewer bits per value (bits/dim). The rival was picked by these same results, which favours it. Rows go from the shortest training to the longest; several share their pictures. “New pictures”: whole photographs were held out, where the other rows on photos32 test another part of the same photographs; “equal CPU”: each run had as many seconds. On average pictures cost 3 to 5 bits per value, so 0.02 is about half a percent. Stumbling block: do not read a trend " +
     "with training into so few rows; even the longest is short. An interval that excludes zero may be grey, since a claim counts only after all comparisons of its study are corrected together; nothing corrects across the studies.",
   more: { page: "compare" },
   cannot: ({ pack }) => pack.head.studies?.length ? null : "There are no studies here.",
