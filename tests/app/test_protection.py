@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import tomllib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -99,6 +100,11 @@ def test_every_response_limits_pictures_and_frames(address, path):
     assert "img-src 'self' data: blob:;" in header
     assert header.endswith("frame-ancestors 'self'")
     assert answer.getheader("X-Content-Type-Options") == "nosniff"
+
+
+def test_no_other_window_may_send_the_app_messages(address):
+    """A page that frames the app could stop its script, and a site of Streamlit's cloud is listed by default."""
+    assert json.load(get(address, "/_stcore/host-config"))["allowedOrigins"] == []
 
 
 def test_a_course_page_may_be_allowed_to_frame_the_app(tmp_path, monkeypatch):
