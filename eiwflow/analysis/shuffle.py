@@ -74,6 +74,7 @@ class NullBand:
     high: float
 
 
+@lru_cache(maxsize=16)
 def churn_band(channels: int, kept: int) -> NullBand:
     """Return the band of :func:`split_churn` by chance: what is no longer passed on is hypergeometric."""
     from scipy import stats

@@ -61,25 +61,24 @@ def _river(river: RankRiver, shared: np.ndarray) -> go.Figure:
             hovertemplate="%{text}: rank %{y}<extra></extra>",
         )
     for kept, colour, dash in _two_sides():
-        members = np.flatnonzero(river.kept == kept)
-        across = np.where(river.crossing[:, members], river.ranks[:, members] + 1.0, np.nan)
-        figure.add_scatter(
-            **_joined(places[1:], across),
-            mode="lines+markers",
-            line={"color": colour, "width": 4, "dash": dash},
-            marker={"color": colour, "size": 5, "symbol": _SYMBOLS[colour]},
-            name="would be factored out" if kept else "would be passed on",
-            showlegend=False,
-            hoverinfo="skip",
-        )
-    figure.add_scatter(**_names(places[0] - 0.01 * (last + 2), ranks[0], "middle left"))
-    figure.add_scatter(**_names(places[-1] + 0.03 * (last + 2), ranks[-1], "middle right"))
+        members = np.flatnonzero((river.kept == kept) & river.crossing.any(axis=0))
+        if members.size:
+            across = np.where(river.crossing[:, members], river.ranks[:, members] + 1.0, np.nan)
+            figure.add_scatter(
+                **_joined(places[1:], across),
+                mode="lines+markers",
+                line={"color": colour, "width": 4, "dash": dash},
+                marker={"color": colour, "size": 5, "symbol": _SYMBOLS[colour]},
+                name="would be factored out" if kept else "would be passed on",
+                showlegend=False,
+                hoverinfo="skip",
+            )
+    figure.add_scatter(**_names(places[0] - 0.01 * (last + 2), ranks[0], places[-1] + 0.03 * (last + 2), ranks[-1]))
     moving = len(figure.data)
     frames = [_now(river, i, int(place)) for i, place in enumerate(places[1:])]
     figure.add_traces(frames[0])
     figure.frames = [
-        steps.frame(step, frame, list(range(moving, moving + 3)))
-        for step, frame in zip(river.steps, frames, strict=True)
+        steps.frame(step, frame, [moving, moving + 1]) for step, frame in zip(river.steps, frames, strict=True)
     ]
     _split_bands(figure, channels, river.passed_on)
     figure.update_layout(
@@ -216,8 +215,7 @@ def slope(before: np.ndarray, after: np.ndarray, names: tuple[str, str], side: n
             name="passed on" if kept else "factored out",
             hovertemplate="%{text}: place %{y}<extra></extra>",
         )
-    figure.add_scatter(**_names(-0.03, ranks[0], "middle left"))
-    figure.add_scatter(**_names(1.03, ranks[1], "middle right"))
+    figure.add_scatter(**_names(-0.03, ranks[0], 1.03, ranks[1]))
     _split_bands(figure, channels, passed_on)
     figure.update_layout(
         **layout(_HELPER, below=40, right=_RIGHT),
@@ -485,15 +483,16 @@ def _joined(places: np.ndarray, ranks: np.ndarray) -> dict[str, list[float | Non
     return {"x": x.tolist(), "y": [None if np.isnan(rank) else int(rank) for rank in gaps], "connectgaps": False}
 
 
-def _names(place: float, ranks: np.ndarray, side: str) -> dict[str, Any]:
-    """Return the channel numbers beside the ends of their lines."""
+def _names(left: float, left_ranks: np.ndarray, right: float, right_ranks: np.ndarray) -> dict[str, Any]:
+    """Return the channel numbers beside both ends of their lines."""
+    channels = len(left_ranks)
     return {
-        "x": [float(place)] * len(ranks),
-        "y": ranks.tolist(),
-        "text": [f" {channel} " for channel in range(len(ranks))],
+        "x": [float(left)] * channels + [float(right)] * channels,
+        "y": [*left_ranks.tolist(), *right_ranks.tolist()],
+        "text": [f" {channel} " for channel in range(channels)] * 2,
         "mode": "text",
-        "textposition": side,
-        "textfont": {"size": 11 if len(ranks) <= 12 else 9},
+        "textposition": ["middle left"] * channels + ["middle right"] * channels,
+        "textfont": {"size": 11 if channels <= 12 else 9},
         "showlegend": False,
         "hoverinfo": "skip",
     }
@@ -501,21 +500,17 @@ def _names(place: float, ranks: np.ndarray, side: str) -> dict[str, Any]:
 
 def _now(river: RankRiver, i: int, place: int) -> list[dict[str, Any]]:
     """Return what the scrubber moves on the river: a line at the step, and every channel's place on it."""
-    dots = []
-    for kept, colour, _ in _two_sides():
-        ranks = river.ranks[i, river.kept == kept] + 1
-        dots.append(
-            {
-                "type": "scatter",
-                "x": [place] * len(ranks),
-                "y": ranks.tolist(),
-                "mode": "markers",
-                "marker": {"color": colour, "symbol": _SYMBOLS[colour], "size": 9},
-                "showlegend": False,
-                "hoverinfo": "skip",
-            }
-        )
-    return [steps.cursor(place, (0.4, river.channels + 0.6)), *dots]
+    colours = np.where(river.kept, palette.KEPT, palette.EMITTED).tolist()
+    dots = {
+        "type": "scatter",
+        "x": [place] * river.channels,
+        "y": (river.ranks[i] + 1).tolist(),
+        "mode": "markers",
+        "marker": {"color": colours, "symbol": [_SYMBOLS[colour] for colour in colours], "size": 9},
+        "showlegend": False,
+        "hoverinfo": "skip",
+    }
+    return [steps.cursor(place, (0.4, river.channels + 0.6)), dots]
 
 
 def _bars(river: RankRiver, i: int) -> list[dict[str, Any]]:

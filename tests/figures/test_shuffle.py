@@ -117,12 +117,12 @@ def test_cursor_and_dots_stand_at_the_step_with_every_channel_on_its_side() -> N
     river = river_of()
     figure = shuffle.rank_river(river)
     for i, frame in enumerate(figure.frames):
-        cursor, *dots = frame.data
+        cursor, dots = frame.data
         assert list(cursor.x) == [i, i]
-        for own, side in zip(dots, (river.kept, ~river.kept), strict=True):
-            assert list(own.y) == (river.ranks[i, side] + 1).tolist()
-    moved = [figure.data[place] for place in figure.frames[0].traces]
-    assert [own.marker.color for own in moved[1:]] == [palette.KEPT, palette.EMITTED]
+        assert list(dots.x) == [i] * river.channels and list(dots.y) == (river.ranks[i] + 1).tolist()
+    marker = figure.data[figure.frames[0].traces[1]].marker
+    sides = np.where(river.kept, palette.KEPT, palette.EMITTED).tolist()
+    assert list(marker.color) == sides and len(set(zip(marker.color, marker.symbol, strict=True))) == 2
 
 
 def test_bars_fall_with_the_rank_and_have_the_colour_of_their_side() -> None:
@@ -190,7 +190,9 @@ def test_matrix_is_blue_above_the_split_line_and_orange_below_it() -> None:
 def test_names_of_channels_stand_inside_the_river_on_both_sides(records: int) -> None:
     figure = shuffle.rank_river(river_of(24, records))
     low, high = figure.layout.xaxis.range
-    left, right = (trace.x[0] for trace in figure.data if trace.mode == "text")
+    (names,) = (trace for trace in figure.data if trace.mode == "text")
+    left, right = names.x[0], names.x[-1]
+    assert list(names.text[:24]) == list(names.text[24:]) and len(set(names.text)) == 24
     width = high - low
     assert left - low > 0.045 * width and high - right > 0.025 * width
 
