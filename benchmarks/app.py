@@ -52,6 +52,9 @@ SETTLED = """quiet => document.querySelector('[data-testid=stApp]').dataset.test
   && window.settled > window.pressed && performance.now() - window.settled > quiet"""
 #: Milliseconds without a change after which none is expected.
 QUIET = 400
+ALL_THERE = "document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'"
+#: The server imports torch beside its first visitor: after so many milliseconds it is warm.
+WARMING_MS = 5000
 STANDS = """() => document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'
   && document.querySelector('.eiw-takeaway') && !document.querySelector('[data-testid=stSkeleton]')
   && [...document.querySelectorAll('.js-plotly-plot')].every(chart => chart.querySelector('.main-svg'))"""
@@ -88,7 +91,7 @@ def answering(address: str) -> None:
 
 
 def first_motion(browser: Browser) -> tuple[float, float]:
-    """Return the seconds to the first motion on Home: of a server that just answers, and of a warm one."""
+    """Return the seconds to the first motion on Home: of a server that just answers, and of one that has shown it."""
     found = []
     with server() as (address, _):
         answering(address)
@@ -99,12 +102,14 @@ def first_motion(browser: Browser) -> tuple[float, float]:
             said = page.locator("[data-lesson=sentence]", has_text=" ")
             said.wait_for()  # the stage says what it shows from its first frame on
             found.append(time.perf_counter() - started)
+            page.wait_for_function(ALL_THERE)
+            page.wait_for_timeout(WARMING_MS)
             page.close()
     return found[0], found[1]
 
 
 #: slider -> scene; each is moved to and fro in the browser alone.
-SLIDERS = {"Time": 1, "Squeeze": 2, "Subtract": 3, "Sort": 5, "Training": 6, "Grain": 7, "Resampled": 8,
+SLIDERS = {"Time": 1, "Squeeze": 2, "Subtract": 3, "Flow’s order": 5, "Training": 6, "Grain": 7, "Resampled": 8,
            "Edit": 9, "Level 1": 10}  # fmt: skip
 ANSWER = """(input, count) => Array.from({ length: count }, (_, i) => {
   input.value = +input.min + (+input.max - +input.min) * (i * 0.618 % 1);
