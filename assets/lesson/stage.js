@@ -78,7 +78,7 @@ class Stage {
     this.notes = el("aside", { className: "notes", "aria-label": "Speaker notes", hidden: true });
     this.menu = el("details", { className: "menu" }, el("summary", {}, "Menu"), el("div", { className: "menu-list" }));
     this.back = el("button", { type: "button", onclick: () => this.go(-1) }, "← Back");
-    this.next = el("button", { type: "button", className: "next", onclick: () => this.go(1) }, "Next →");
+    this.next = el("button", { type: "button", className: "next", onclick: () => this.isLast ? this.leave({ page: "levels" }) : this.go(1) }, "Next →");
     this.more = el("button", { type: "button", onclick: () => this.leave(this.scene.more) }, "See more");
     this.thumbs = el("div", { className: "thumbs", role: "group", "aria-label": "The picture" });
     this.stage = el("section", { className: `stage${home ? " home" : ""}`, "data-lesson": "stage", tabIndex: -1, "aria-label": "The lesson" },
@@ -181,6 +181,8 @@ class Stage {
 
   get scene() { return this.scenes[this.at]; }
 
+  get isLast() { return this.at === this.scenes.length - 1; }
+
   /** The trace of the current picture, computed once. */
   get traces() { return this.traces_ ??= this.flow.encode(this.flow.dequantise(this.images[this.image].bytes)); }
 
@@ -195,7 +197,8 @@ class Stage {
     this.title.textContent = scene.titleOf?.(this) ?? (head.faces ? scene.title : scene.otherTitle ?? scene.title);
     this.notes.textContent = scene.notes;
     this.back.disabled = this.at === 0;
-    this.next.disabled = this.at === this.scenes.length - 1;
+    this.next.disabled = this.isLast && Boolean(this.options.offline);
+    this.next.textContent = this.isLast && !this.options.offline ? "Explore →" : "Next →";
     this.more.hidden = !scene.more;
     this.thumbs.hidden = Boolean(scene.noPicture);
     this.host.replaceChildren();

@@ -41,7 +41,7 @@ def flow_name() -> str:
 def build(checkpoints: Path, studies: Path) -> bytes:
     """Return the pack of the bundled flows.
 
-    The usual rank, which takes a minute, is that of the shipped pack where the flow is the same.
+    The usual ranks, which take a minute each, are those of the shipped pack where the flows are the same.
 
     Args:
         checkpoints: folder of the bundled flows.
@@ -58,9 +58,12 @@ def build(checkpoints: Path, studies: Path) -> bytes:
     flow = checkpoint.load(checkpoints / f"{FLOW}.safetensors")
     made = of.build(flow, tests, SHOWN, fixed)
     shipped = opened(pack())[0] if PACK.is_file() else {}
-    before = shipped.get("flow") or {}
-    same = before.get("usual") and before.get("parameters") == made.head["flow"]["parameters"]
-    made.head["flow"]["usual"] = before["usual"] if same else of.usual_rank(flow.flow, tests)
+    for name, one in (("flow", flow), ("fixed", fixed)):
+        if one is not None:
+            before, parameters = shipped.get(name) or {}, of.parameters_hash(one.flow)
+            same = before.get("usual") and before.get("parameters") == parameters
+            usual = before["usual"] if same else of.usual_rank(one.flow, tests)
+            made.head[name] |= {"parameters": parameters, "usual": usual}
     of.add_grain(made, images)
     made.head |= {
         "faces": True,

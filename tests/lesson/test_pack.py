@@ -61,9 +61,12 @@ def test_the_shipped_pack_holds_the_bundled_studies() -> None:
     )
 
 
-def test_the_shipped_usual_rank_is_of_the_first_test_images() -> None:
+@pytest.mark.parametrize(("name", "file"), [("flow", default.FLOW), ("fixed", default.FIXED)])
+def test_the_shipped_usual_rank_is_of_the_first_test_images(name: str, file: str) -> None:
     head, _ = opened(default.pack())
-    usual = head["flow"]["usual"]
+    flow = checkpoint.load(project.ASSETS / "checkpoints" / f"{file}.safetensors").flow
+    assert head[name]["parameters"] == build.parameters_hash(flow), AGAIN
+    usual = head[name]["usual"]
     assert 1 <= usual["low"] <= usual["median"] <= usual["high"] <= 924 and usual["images"] == build.RANKED
 
 

@@ -75,7 +75,7 @@ export const attributes = {
       const [a, b] = rows.map(({ one }) => ({ ...one, name: one.name.toLowerCase(), best: bestOf(one) + 1, value: one.readings[bestOf(one)].toFixed(2) }));
       const metric = b.metric === a.metric ? "" : `${b.metric} `;
       stage.say(`Best told: ${a.name} in level ${a.best} (${a.metric} ${a.value}), ${b.name} in level ${b.best} (${metric}${b.value}).`);
-      caption.textContent = [...new Set([a.metric, b.metric])].map((one) => one === "AUROC" ? "AUROC of one level alone, test pictures; empty bar: 0.5, chance; full: 1, tells every pair apart." : "R²: 0 is chance, 1 is exact.").join(" ");
+      caption.textContent = [...new Set([a.metric, b.metric])].map((one) => one === "AUROC" ? "Bar: how well a level alone tells it on test pictures (AUROC); empty: 0.5, chance; full: 1, always." : "R²: 0 is chance, 1 is exact.").join(" ");
     };
     const caption = el("p", { className: "caption" });
     const heads = ["", "before", ...flow.levels.map((level) => `edit in level ${level.number}`)].map((text) => el("span", { className: "head" }, text));

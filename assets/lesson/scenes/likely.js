@@ -5,7 +5,7 @@ import { normals, uniforms } from "../flow.js";
 const TILES = 4, SLICE_MS = 8, SEED = 4049;
 /** A bar of so many times the picture's own bits fills the height; what needs more is written, not drawn. */
 const MOST = 2.4;
-const SHORT = "Short bar = few bits per value = likely.";
+const SHORT = "Short bar = few bits per value = likely. A blind guess needs 8.";
 
 /** Bytes [pixel][channel] under a Gaussian blur of σ = a twentieth of the height, edges repeated. */
 function blurred(bytes, [height, width, channels]) {
@@ -37,8 +37,8 @@ function shuffled(bytes, [height, width, channels]) {
 /** What the flow scores: a word for the link, a name, how it is made of the picture, and why it may need few bits. */
 const KINDS = [
   ["own", "this picture", (bytes) => bytes],
-  ["blurred", "blurred", blurred, "likely is not real"],
-  ["flat", "flat grey", (bytes) => bytes.slice().fill(Math.round(bytes.reduce((a, b) => a + b, 0) / bytes.length)), "likely is not real"],
+  ["blurred", "blurred", blurred, "likely need not be real"],
+  ["flat", "flat grey", (bytes) => bytes.slice().fill(Math.round(bytes.reduce((a, b) => a + b, 0) / bytes.length)), "likely need not be real"],
   ["tiles", "shuffled", shuffled],
   ["noise", "pure noise", (bytes) => Uint8Array.from(uniforms(SEED, bytes.length), (u) => 256 * u)],
 ];

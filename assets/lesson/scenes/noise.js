@@ -91,11 +91,15 @@ export const noise = {
         grid(g.context, one.channels, g.lx, g.ty, columns, map * g.u, undefined, ease(f), 2 * ease(f));
       }, `These ${number(n * level.height * level.width)} values, seen as ${n} small pictures of ${level.height}×${level.width}: channels.`);
       if (!level.order) {
-        add(0.9, (g, f) => {
+        add(0.9, (g, f, ink) => {
           drawNoise(g, l);
           const x = mixed(g.lx, g.rx + xOfNoise[l] * g.u, ease(f)), y = mixed(g.ty, g.ry, ease(f));
           grid(g.context, one.noise, x, y, columns, map * g.u);
-        }, `The last ${number(left(l))} values are noise too.`, true);
+          g.context.save();
+          Object.assign(g.context, { strokeStyle: ink.accent, lineWidth: 3 }); // it passes over noise that looks the same
+          if (f < 1) g.context.strokeRect(x, y, columns * map * g.u, one.rows * map * g.u);
+          g.context.restore();
+        }, `The last ${number(left(l))} values become noise too.`, true);
         return;
       }
       const place = new Array(n);                    // what goes on stands in the columns to the left
@@ -155,7 +159,7 @@ export const noise = {
     }, "A picture on its way through the levels of the flow: the values still in it to the left, noise to the right");
     const leftAt = [];
     let sum = 0;
-    for (const part of parts) { sum += part.seconds; if (part.leaves) leftAt.push(sum); }
+    for (const part of parts) { sum += part.seconds; if (part.leaves) leftAt.push(sum - part.seconds / 2); } // half-way out
     function goneAt(at) { return leftAt.filter((t) => at >= t - 1e-6).length; }
 
     const icon = () => { button.textContent = playing ? "❚❚" : "▶"; button.setAttribute("aria-label", playing ? "Pause" : "Play"); };
@@ -181,7 +185,7 @@ export const noise = {
       ...[...ticks, [forward, "back"]].map(([at, text]) => el("span", { style: `left:${100 * at / length}%` }, text)));
     if (!home) stage.host.append(el("div", { className: "time" }, button, el("div", { className: "bar" }, bar, marks)));
     icon();
-    if (stage.reduced) show(leftAt[0] + 0.5);
+    if (stage.reduced) show(leftAt[0] + 1);
     else play();
     return { play, stop: () => { stopPlaying(); playing = true; view.stop(); } };
   },

@@ -7,7 +7,7 @@ export const predicting = {
   title: "Coupling: one half predicts the other.",
   notes: "This is the coupling of level 1 that explains most; the steps before it have mixed the twelve channels, so they have no colours any more; those behind it may change them again. The left half goes through a small network, which predicts the other half. " +
     "Take the prediction away from the other half: what is left looks more like noise. The left half is unchanged, so the prediction can be made again and the step undone. These two halves are not those that are passed on and factored out: that comes after all steps. Stumbling block: on one " +
-    "picture less than the whole prediction may remove more, because training is for all pictures. A white or black bar is a " +
+    "picture less than the whole prediction may remove more: training is for all pictures, and for likelihood. A white or black bar is a " +
     "value that the prediction missed, or saw where there was none; the coupling also has a scale, which weights such values by how sure the network is.",
   more: { page: "entropy", query: { level: "1" } },
 
@@ -28,7 +28,7 @@ export const predicting = {
     const sign = (text) => el("b", { "aria-hidden": "true" }, text);
     const column = (x, of, s) => Array.from({ length: n }, (_, c) => greyMap(x, n, c, height, width, of.middle[c], s[c]));
     stage.host.append(el("div", { className: "halves" },
-      block("one half, in the strongest coupling", column(a, ofA, ofA.spread)), sign(""),
+      block("one half, unchanged (strongest coupling)", column(a, ofA, ofA.spread)), sign(""),
       block("the other half", column(b, ofB, spread)), sign("−"),
       block("what the first predicts of it", column(prediction, ofP, spread)), sign("="),
       block("what is left", left, said)));
@@ -40,7 +40,7 @@ export const predicting = {
     const draw = (part) => {
       const rest = b.map((v, i) => v - part * prediction[i]);
       left.forEach((canvas, c) => greyMap(rest, n, c, height, width, ofB.middle[c] - part * ofP.middle[c], spread[c], canvas));
-      said.textContent = part === 0 ? "nothing taken away" : part < 1 ? `${percent(part)} of it taken away` : "what is left; white or black: missed or wrong";
+      said.textContent = part === 0 ? "nothing taken away" : part < 1 ? `${percent(part)} of it taken away` : "what is left";
       stage.say(part === 0 ? "Slide: how much of the other half can be predicted?"
         : part === 1 ? `The prediction removes ${signed(gone(1))} of the other half’s variance (many pictures: ${signed(chosen.share)}).`
           : `${percent(part)} of the prediction removes ${signed(gone(part))} of the other half’s variance.`);

@@ -8,7 +8,7 @@ export const resampling = {
   title: "Throw away half, three quarters, everything.",
   notes: "At one half, level 1 is gone: speckle appears, yet it is the same face. At three quarters features change; beyond, it becomes another " +
     "picture. Stumbling block: thrown away does not mean set to zero. The values are resampled from the prior, so even with everything gone " +
-    "a complete picture comes out. In scene 4 thrown channels became averages; here the prior draws them to fit what is passed on. The switch shows another flow, a Glow whose half goes by position. It is one picture and one draw, no verdict on splits: scene 11 compares.",
+    "a complete picture comes out. In scene 4 thrown channels became averages; here the prior draws them to fit what is passed on. The switch shows another flow, a Glow whose half goes by position. It is one picture and one draw (off by: root mean square), no verdict on splits: scene 11 compares.",
   more: { page: "latents" },
 
   build(stage) {
@@ -25,6 +25,13 @@ export const resampling = {
     after.setAttribute("aria-label", "The picture with latents resampled");
     stage.host.append(el("div", { className: "pair" }, el("figure", {}, before, el("figcaption", {}, "the picture")),
       el("figure", {}, after, el("figcaption", {}, "its thrown-away values resampled"))));
+    // What is resampled: whole levels by their names, else a count of values.
+    const what = (count) => {
+      let sum = 0;
+      const whole = stage.flow.levels.findIndex((_, l) => (sum += noise("flow")[l].length) === count) + 1;
+      return whole === 1 ? `Level 1 resampled, ${number(count)} values` : whole === 2 && count < total ? `Levels 1 and 2 resampled, ${number(count)} values`
+        : count === total ? `All ${number(count)} values resampled` : `${number(count)} of ${number(total)} values resampled`;
+    };
     const draw = () => {
       const flow = flows[name];
       let rest = thrown;
@@ -38,7 +45,7 @@ export const resampling = {
       const x = flow.decode(latents), db = psnr(x, image.bytes);
       picture(Uint8Array.from(flow.quantise(x)), shape, after);
       const off = 255 * 10 ** (-db / 20);            // root mean square, in grey levels
-      stage.say(thrown === 0 ? "Nothing is resampled: the picture is exact." : `${number(thrown)} of ${number(total)} values resampled: off by ${off.toFixed(0)} grey levels, PSNR ${db.toFixed(1)} dB.`);
+      stage.say(thrown === 0 ? "Nothing is resampled: the picture is exact." : `${what(thrown)}: off by ${off.toFixed(0)} grey levels, PSNR ${db.toFixed(1)} dB.`);
       stops.forEach(([v, button]) => button.setAttribute("aria-pressed", String(v === thrown)));
     };
     const control = slider({ label: "Resampled", min: 0, max: total, step: 1, value: 0, text: (v) => `${Math.round(100 * v / total)} %`,
@@ -47,7 +54,7 @@ export const resampling = {
     const stops = [["nothing", 0], ["half", total / 2], ["three quarters", 3 * total / 4], ["everything", total]]
       .map(([text, v]) => [v, el("button", { type: "button", onclick: () => set(v) }, text)]);
     const compare = stage.fixed && choices("Flow", [["flow", "flow that sorts"], ["fixed", "Glow: half by position"]], (key) => { name = key; draw(); }, "flow");
-    stage.host.append(el("p", { className: "caption" }, "PSNR: higher is closer; 40 dB is hard to tell from the picture. Off by: root mean square."), control.row,
+    stage.host.append(el("p", { className: "caption" }, "The prior draws what fits the values passed on. PSNR: higher is closer. One draw: no verdict on splits."), control.row,
       el("div", { className: "buttons centre" }, el("div", { className: "choices", role: "group", "aria-label": "Resample" }, ...stops.map(([, button]) => button)), compare?.row));
     const play = () => {
       stop();

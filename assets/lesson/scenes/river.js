@@ -20,7 +20,8 @@ const shownAt = (rivers, choice) => Math.min(rivers.length - 1, +(/^r(\d+)/.exec
 
 /** The data of a recording, as a word: letters, faces. */
 const dataOf = (one) => one.name.split("-")[0].replace(/\d+$/, "");
-const headline = (one) => gain(one) > 1 ? `On ${dataOf(one)}, training lifts a badly chosen half.` : `On ${dataOf(one)}, ${gain(one) === 0 && good(one, 0) >= byChance(one) ? "a half at chance ends at chance" : "training does not reorder a fixed half"}.`;
+const headline = (one) => gain(one) > 1 ? `A half that starts ${good(one, 0) < byChance(one) ? "below chance" : "low"} can rise.`
+  : Math.abs(good(one, 0) - byChance(one)) < 1 ? "A half that starts at chance can stay near it." : "A half that starts low can stay low.";
 
 export const river = {
   number: 6,
@@ -28,10 +29,10 @@ export const river = {
   short: "Fixed in advance",
   title: "A half fixed in advance: does training repair it?",
   titleOf: ({ pack: { head: { rivers } }, choice }) => rivers?.length ? headline(rivers[shownAt(rivers, choice)]) : undefined,
-  notes: "Here the flow passes on a half that was fixed in advance, whatever it holds. Play the training: lines are channels, ranked by redundancy: the top is " +
-    "structure. Blue channels stay the same channels and are passed on from first to last; training changes what they hold. Read off how many rise above the dashed line, and " +
-    "compare with the six tallest bars of scene 5; then switch to the other recording. Each is one run. Stumbling block: a rank says nothing of likelihood, and samples get better under every half. Nor does this compare letters with faces: both pass on the six channels of least variance, which on letters is a bad choice and starts below chance; on faces it starts at chance, " +
-    "moves up and down, and ends there. Steps are on a log scale: most of the picture is the first few hundred.",
+  notes: "Here the flow passes on a half that was fixed in advance, whatever it holds. Press space, and the training plays: lines are channels, ranked by redundancy: the top has the most " +
+    "structure. Blue channels stay the same channels and are passed on from first to last; training changes what they hold. Read off how many rise above the dashed line, then " +
+    "switch to the other recording. Each is one run; of random halves 4 % have five blue channels or more above the line, 28 % four or more. Stumbling block: a rank says nothing of likelihood, and samples get better under every half. Nor does this compare letters with faces: both pass on the six channels of least variance, which on letters starts below chance; on faces it starts at chance, " +
+    "moves up and down by one, and ends there. Steps are on a log scale: most of the picture is the first few hundred.",
   more: { page: "shuffle" },
   cannot: ({ pack }) => pack.head.rivers?.length ? null : "There is no record of a training with a fixed half here.",
 
@@ -47,11 +48,13 @@ export const river = {
     const view = surface(room, (context, width, height) => {
       const ink = colours(stage.stage), size = (words) => context.measureText(words).width;
       context.font = `${ink.size}px ${ink.sans}`;
-      const pad = 8, left = size("structure") + 26, right = 12, bottom = 2.6 * ink.size, gap = (height - bottom - 2 * pad) / n;
+      const pad = 8, left = size("upper half") + 26, right = 12, bottom = 2.6 * ink.size, gap = (height - bottom - 2 * pad) / n;
       const x = (step) => left + (width - left - right) * Math.log1p(step) / Math.log1p(end), y = (rank) => pad + gap * (rank + 0.5), middle = pad + gap * half;
       const { at } = stops[now], text = (words, colour, px, py) => { context.fillStyle = colour; context.fillText(words, px, py); };
-      text("structure", ink.quiet, 0, y(0) + 6);
-      text("noise", ink.quiet, 0, y(n - 1) + 6);
+      text("most", ink.quiet, 0, y(0) + 6);
+      text("structure", ink.quiet, 0, y(0) + 6 + 1.1 * ink.size);
+      text("upper half", ink.quiet, 0, middle - 6);
+      text("least", ink.quiet, 0, y(n - 1) + 6);
       const base = height - bottom + ink.size;
       text(number(end), ink.quiet, width - size(number(end)), base);
       for (let step = 0, free = 0; step < end; step = step ? 10 * step : 1) {
@@ -89,13 +92,13 @@ export const river = {
       image.src = url;
       image.alt = `Samples at step ${step}`;
       caption.textContent = `samples, step ${number(step)}`;
-      const said = `Step ${number(step)}: ${good(here, at)} of ${half} blue channels in the structured half`;
+      const said = `Step ${number(step)}: ${good(here, at)} of ${half} blue channels in the upper half`;
       stage.say(at ? `${said} (start ${good(here, 0)}, chance ${byChance(here)}).` : `${said}; by chance ${byChance(here)}.`);
     };
     const control = slider({ label: "Training", min: 0, max: last, step: 1, value: 0, text: (v) => `step ${number(stops[v].step)}`, onmove: (v) => { stop(); now = v; draw(); stage.choose(`r${shown}.${v}`); } });
     const names = head.rivers.map((one, k) => [String(k), dataOf(one)]);
     const which = names.length > 1 && choices("Recording", names, (k) => { stage.choose(`r${k}`); stage.show(); }, String(shown));
-    const fixed = `One run. Blue is always passed on: ${HALVES[here.order]?.(word(half)) ?? `${word(half)} channels by their number`}${good(here, 0) < byChance(here) ? ", a bad choice" : ""}.`;
+    const fixed = `One run. Blue is always passed on: ${HALVES[here.order]?.(word(half)) ?? `${word(half)} channels by their number`}. Training changes what they hold.`;
     stage.host.append(control.row, el("div", { className: "recordings" }, which ? which.row : null, el("p", { className: "caption" }, fixed)));
     const set = (v) => { now = v; control.input.value = v; control.show(); draw(); };
     const play = () => { stop(); stop = animate((s) => { const v = Math.min(last, Math.floor(s * last / 7)); if (v !== now || !v) set(v); return v < last; }); };

@@ -10,7 +10,7 @@ export const sampling = {
   short: "New faces",
   title: "Noise in, faces out.",
   otherTitle: "Noise in, pictures out.",                // of a flow that was not trained on faces
-  notes: "None of these faces exists: the flow runs backwards from noise. The temperature of a level is the factor on its noise, 1 as in " +
+  notes: "The flow runs backwards, from fresh noise: every click gives other faces. The temperature of a level is the factor on its noise, 1 as in " +
     "training, 0 none. Lower one level at a time and ask what changes. Stumbling block: a low " +
     "temperature looks cleaner, but with all levels low the faces become alike.",
   more: { page: "checkpoint" },

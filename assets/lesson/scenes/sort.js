@@ -1,7 +1,6 @@
 // Scene 5: the channels slide into the order of the Shuffle, with their structure, and the split line falls.
 import { animate, colours, ease, el, greyMap, mixed, own, percent, slider, surface } from "../draw.js";
-import { bitsOf, choicesOf, normals } from "../flow.js";
-import { MOST_CHANNELS } from "../rank.js";
+import { normals } from "../flow.js";
 
 /** How much of all structure channels hold, from 0 to 1: a function of their list. */
 function shareOfStructure({ pack: { head } }) {
@@ -11,22 +10,21 @@ function shareOfStructure({ pack: { head } }) {
 
 const passedOn = ({ flow: { levels: [{ order, kept }] } }) => order.slice(0, kept);
 
-/** What is said of the structure that is passed on: how much it is, and how many choices of as many channels pass on as much. */
+/** What is said of the structure that is passed on: how much it is, by chance, and at best. */
 function structureInWords(stage) {
-  const { order: { length: n }, kept } = stage.flow.levels[0], share = shareOfStructure(stage), own = share(passedOn(stage)), said = `${percent(own)} of structure is passed on`;
-  if (n > MOST_CHANNELS) return `${said}.`;
-  const all = choicesOf(n, kept).map((mask) => share(bitsOf(mask, n).flatMap((on, c) => on ? [c] : []))), part = all.filter((one) => one >= own - 1e-9).length / all.length;
-  return `${said}; ${part < 0.01 ? "under 1\u00a0%" : percent(part)} of ${2 * kept === n ? "halves" : "choices"} pass on as much.`;
+  const { order: { length: n }, kept } = stage.flow.levels[0], share = shareOfStructure(stage), red = stage.pack.head.flow.redundancy;
+  const best = [...red.keys()].sort((a, b) => red[b] - red[a]).slice(0, kept);
+  return `${percent(share(passedOn(stage)))} of structure is passed on (chance ${percent(kept / n)}, best ${2 * kept === n ? "half" : "choice"} ${percent(share(best))}).`;
 }
 
 export const sorting = {
   number: 5,
   short: "Sorting",
-  title: "Most structure is passed on, some leaves.",
+  title: "Most structure is passed on.",
   titleOf: (stage) => /^(shuffle|weighted|entropy)\b/.test(stage.flow.spec.split) ? shareOfStructure(stage)(passedOn(stage)) > 0.55 ? undefined : "Structure is not told from noise here."
     : stage.flow.spec.split === "released" ? "The flow sorts channels by its learned weights." : "This flow’s half was fixed in advance.",
   notes: "A bar is the structure of a channel: its spectral redundancy, the mean over test pictures. Zero means white noise. Tall means low entropy (spectral entropy, which ignores scale), so to sort by it is to sort by entropy. Slide: the " +
-    "cards go into the order that the flow uses, and the right part is factored out. The sentence adds up the bars, and counts how many of all choices pass on as much. " +
+    "cards go into the order that the flow uses, and the right part is factored out. The sentence adds up the bars: of the order used, of a half drawn at random, and of the six tallest. " +
     "Stumbling block: the cards on the right are not noise yet: the prior turns them into noise. And a tall bar stands on the right. The order is one for all pictures and was measured once, on the first batch; training then changed the " +
     "channels. So some structure leaves. And training shapes the channels around the split: that structure stays is no proof that sorting is the better choice.",
   more: { page: "entropy", query: { level: "1" } },
@@ -91,16 +89,16 @@ export const sorting = {
       context.textAlign = "left";
       name("passed on", ink.accent, left, 0);
       context.textAlign = small ? "left" : "right";
-      name("factored out", ink.warm, small ? left : width, rows - 1);
+      name(small ? "factored out" : "factored out: its prior makes it noise", ink.warm, small ? left : width, rows - 1);
       context.globalAlpha = 1;
     }, "The channels of level 1 with their spectral redundancy as bars");
-    stage.host.append(el("p", { className: "caption" }, "Bar: structure (mean spectral redundancy); 0 is noise. The order was measured once, before training."));
+    stage.host.append(el("p", { className: "caption" }, "Tall bar: structure, low entropy (mean spectral redundancy); 0: white noise. Order measured before training."));
     const say = () => {
       if (t < 0.98) return stage.say(t < 0.02 ? "Tall bars mean structure. Slide: which channels does the flow pass on?" : "The flow’s order slides the cards into place …");
       stage.say(sorted ??= structureInWords(stage));
     };
     const move = (v) => { t = v; view.redraw(); say(); };
-    const control = slider({ label: "Sort", value: 0, text: (v) => `${Math.round(100 * v)} %`, onmove: (v) => { stopMotion(); move(v); stage.choose(v); } });
+    const control = slider({ label: "Flow’s order", value: 0, text: (v) => `${Math.round(100 * v)} %`, onmove: (v) => { stopMotion(); move(v); stage.choose(v); } });
     stage.host.append(control.row);
     const set = (v) => { control.input.value = v; control.show(); move(v); };
     const play = () => { stopMotion(); stopMotion = animate((s) => { set(Math.min(1, Math.max(0, s - 0.7) / 2.6)); return s < 3.3; }); };

@@ -15,9 +15,9 @@ export const throwing = {
     return 2 * gone === channels ? undefined : `${cap(word(gone))} of ${word(channels)} channels must go. Which?`;
   },
   notes: "Let the class vote on every card. The cards are channels of level 1, in mixed order. A thrown channel is replaced by its average " +
-    "over pictures, and the picture is decoded at once. All halves are ranked by its PSNR, that is, by how close it stays to the original. Then show the " +
-    "flow’s choice: one for all pictures, by a criterion that scene 5 shows. Its median is over 50 pictures. Stumbling block: the throwing is a test of ours; the flow itself loses nothing. What it factors out is first predicted from what is passed on, by the prior, and what the prior misses leaves as noise. PSNR adds up squared errors, " +
-    "and is not what the eye judges. Scene 8 does better with the same half: there a prior predicts it from what is passed on. Chance is a weak measure: training shapes the channels around their split, so a half fixed by position beats chance as well, and that of a Glow even comes closer in this test than this flow’s. Whether a flow that sorts is the better flow " +
+    "over pictures, and the picture is decoded at once. All 924 halves (six of twelve) are ranked by its PSNR, that is, by how close it stays to the original. Then show the " +
+    "flow’s choice: one for all pictures, by a criterion that scene 5 shows. The medians are over 50 pictures. Stumbling block: the throwing is a test of ours; the flow itself loses nothing. What it factors out is first predicted from what is passed on, by the prior, and what the prior misses leaves as noise. PSNR adds up squared errors, " +
+    "and is not what the eye judges. Scene 8 does better with the same half: there a prior predicts it from what is passed on. Chance is a weak measure: training shapes the channels around their split. The half of a Glow, fixed by position, ranks higher still among Glow’s own halves, so a good rank does not speak for sorting. Whether a flow that sorts is the better flow " +
     "cannot be read off here: scene 11 compares.",
   more: { page: "latents", query: { level: "1" } },
   cannot: ({ flow }) => flow.levels[0].channels > MOST_CHANNELS ? "Level 1 has more than twelve channels: too many halves to rank here." : null,
@@ -25,22 +25,22 @@ export const throwing = {
   build(stage) {
     const key = (i) => normals(i * 7919 + 12000, 1)[0];
     const { head, floats } = stage.pack, image = stage.images[stage.image], shape = head.shape;
-    const { flow } = stage, level = flow.levels[0], { features } = stage.traces[0], n = level.channels, half = level.gone, average = floats(head.flow.average), usual = head.flow.usual;
+    const { flow } = stage, level = flow.levels[0], { features } = stage.traces[0], n = level.channels, half = level.gone, average = floats(head.flow.average), usual = head.flow.usual, other = head.fixed?.usual;
     // The cards' order says nothing of the flow's.
     const mixed = Array.from({ length: n }, (_, i) => i).sort((a, b) => key(a) - key(b)), flows = ownChoice(level);
     const [noun, nouns] = 2 * half === n ? ["half", "halves"] : ["choice", "choices"], total = choicesOf(n, half).length;
-    let scores = null, part = 0, thrown = 0, shown = "mine";
+    let scores = null, part = 0, thrown = 0, mine = 0, shown = "mine";
     const count = (mask) => bitsOf(mask, n).reduce((a, b) => a + b, 0);
 
     const big = el("canvas", { role: "img", "aria-label": "The picture decoded from the channels that are left" });
     const small = pixels(shape[1], shape[0], (i) => shape[2] === 3 ? image.bytes.subarray(3 * i, 3 * i + 3) : new Array(3).fill(image.bytes[i]));
     const hand = el("div", { className: "cards", role: "group", "aria-label": "Channels" }), bin = el("div", { className: "cards bin", role: "group", "aria-label": "Thrown away" });
     const left = el("span", {}), strip = el("canvas", { className: "strip", role: "img" }), marks = el("div", { className: "rank-marks" });
-    const showFlow = el("button", { type: "button", onclick: () => { shown = "flow"; thrown = flows; place(); draw(); } }, "The flow’s choice");
+    const showFlow = el("button", { type: "button", onclick: () => { shown = "flow"; mine = thrown; thrown = flows; place(); draw(); } }, "The flow’s choice");
     const again = el("button", { type: "button", className: "plain", onclick: () => { thrown = 0; shown = "mine"; place(); draw(); } }, "Start over");
     stage.host.append(el("div", { className: "throw" }, el("div", { className: "big" }, big),
       el("div", { className: "table", style: `--rows:${Math.ceil(n / 6) + Math.ceil(half / 6)}` }, hand,
-        el("div", { className: "bin-head" }, el("span", {}, el("b", {}, "Thrown away"), " for a test; the flow itself loses nothing"), left), bin,
+        el("div", { className: "bin-head" }, el("span", {}, el("b", {}, "Thrown away"), ": set to its average; the flow itself loses nothing"), left), bin,
         el("div", { className: "score" }, el("figure", {}, small, el("figcaption", {}, "original")),
           el("div", { className: "ranks" }, marks, strip, el("div", { className: "ends" }, el("span", {}, "1st: highest PSNR, closest to the original"), el("span", {}, ordinal(total))))),
         el("div", { className: "buttons" }, showFlow, again))));
@@ -120,12 +120,12 @@ export const throwing = {
         const lucky = usual && rank < LUCKY * usual.low ? " Lucky here." : "";
         if (shown === "mine") stage.say(rank === 1 ? `Your ${noun} ranks 1st of ${number(total)} by PSNR: none is better.`
           : `Your ${noun} ranks ${ordinal(rank)} of ${number(total)} by PSNR, ${below} dB below the best.`);
-        else stage.say(usual ? `The flow’s ${noun} ranks ${ordinal(rank)}, ${below} dB below best (median of ${usual.images}: ${ordinal(usual.median)}, chance ${ordinal(Math.ceil(total / 2))}).${lucky}`
+        else stage.say(usual ? `The flow’s ${noun} ranks ${ordinal(rank)} (medians: ${ordinal(usual.median)}, ${other ? `Glow’s ${ordinal(other.median)}, ` : ""}chance ${ordinal(Math.ceil(total / 2))}).${lucky}`
           : `The flow’s ${noun} ranks ${ordinal(rank)} of ${number(total)} for this picture.`);
       }
-      drawStrip(done, db);
+      drawStrip(done);
     };
-    const drawStrip = (done, db) => {
+    const drawStrip = (done) => {
       const sorted = scores && [...scores].sort((a, b) => b - a);
       marks.replaceChildren();
       pixels(total, 1, (i) => {
@@ -135,8 +135,12 @@ export const throwing = {
       }, strip);
       strip.setAttribute("aria-label", sorted ? `All ${total} choices from ${sorted[0].toFixed(1)} to ${sorted.at(-1).toFixed(1)} dB` : "All choices");
       if (!sorted || !done) return;
-      const rank = rankOf(scores, level, thrown), at = 100 * (rank - 0.5) / total;
-      marks.append(el("span", { style: `left:${at}%`, className: at > 60 ? "end" : "" }, `${shown === "mine" ? "yours" : "the flow’s"}: ${db.toFixed(1)} dB, ${ordinal(rank)}`));
+      const mark = (who, rank, above) => {
+        const at = 100 * (rank - 0.5) / total, value = sorted[rank - 1].toFixed(1);
+        marks.append(el("span", { style: `left:${at}%`, className: `${at > 50 ? "end" : ""} ${above}` }, `${who}: ${value} dB, ${ordinal(rank)}`));
+      };
+      if (shown === "flow") mark("yours", rankOf(scores, level, mine), "above");
+      mark(shown === "mine" ? "yours" : "the flow’s", rankOf(scores, level, thrown), "");
     };
     all.forEach((card) => drag(card, +card.dataset.channel));
     const asked = /^m([0-9a-f]{1,3})$/.exec(stage.choice);

@@ -4,7 +4,7 @@ import { choices, colours, el, minus, surface } from "../draw.js";
 const ANSWERS = [["ahead", "mostly ahead"], ["unclear", "no clear winner"], ["behind", "mostly behind"]];
 
 /** What a study is called beside its interval: its data and budget, and what else sets it apart. */
-const short = (name) => name.replace(" at ", ", ").replace(/, \d+ seeds/, "").replace(/(\d+ steps)(?=, equal CPU)/, "about $1").replace("scored on held-out images", "new pictures").replace("equal CPU seconds", "equal CPU");
+const short = (name) => name.replace(/^(\D+)\d+(?= at )/, "$1").replace(" at ", ", ").replace(/, \d+ seeds/, "").replace(/(\d+ steps)(?=, equal CPU)/, "about $1").replace("scored on held-out images", "new pictures").replace("equal CPU seconds", "equal CPU");
 
 export const worth = {
   number: 11,
@@ -14,7 +14,7 @@ export const worth = {
   title: "Is sorting by entropy worth it?",
   keepsChoice: true,
   notes: "Vote first. The split by entropy is that of scenes 4 and 5: its order is measured on the first batch. Each row is a study: that split against its strongest rival that does not look at entropy, " +
-    "seed by seed. To the right of the line the split by entropy needs fewer bits per value (bits/dim). The rival was picked by these same results, which favours it. Rows go from the shortest training to the longest; several share their pictures. “New pictures”: whole photographs were held out, where the other rows on photos32 test another part of the same photographs; “equal CPU”: each run had as many seconds. On average pictures cost 3 to 5 bits per value, so 0.02 is about half a percent. Stumbling block: do not read a trend " +
+    "seed by seed. To the right of the line the split by entropy needs fewer bits per value (bits/dim). The rival was picked by these same results, which favours it. Rows go from the shortest training to the longest; several share their pictures. “New pictures”: whole photographs were held out, where the other rows on photos test another part of the same photographs; “equal CPU”: each run had as many seconds. On average pictures cost 3 to 5 bits per value, so 0.02 is about half a percent. Stumbling block: do not read a trend " +
     "with training into so few rows; even the longest is short. An interval that excludes zero may be grey, since a claim counts only after all comparisons of its study are corrected together; nothing corrects across the studies.",
   more: { page: "compare" },
   cannot: ({ pack }) => pack.head.studies?.length ? null : "There are no studies here.",
@@ -63,13 +63,13 @@ export const worth = {
     }, "The lead of the split by entropy in every study, with its interval");
     const draw = () => {
       view.redraw();
-      if (!voted) return stage.say(`Vote: in ${studies.length} studies, is the split by entropy ahead of its strongest rival?`);
+      if (!voted) return stage.say(`Vote: in ${studies.length} studies, is the split by entropy ahead of its best rival?`);
       const [ahead, behind] = ["better", "worse"].map((claim) => studies.filter((s) => s.claim === claim).length);
-      stage.say(`Of ${studies.length} studies, ${ahead} clearly ahead, ${behind} clearly behind, ${studies.length - ahead - behind} unclear.`);
+      stage.say(`Against its best rival: ${ahead} studies clearly ahead, ${behind} clearly behind, ${studies.length - ahead - behind} unclear.`);
     };
     const vote = choices("Your vote", ANSWERS, (key) => { voted = true; stage.choose(key); draw(); }, stage.choice);
     const [least, most] = [Math.min(...seeds), Math.max(...seeds)];
-    stage.host.append(el("p", { className: "caption" }, `Lead in bits per value, 95 % interval, ${least === most ? most : `${least} to ${most}`} seeds. Grey: unclear once all comparisons of its study are counted.`), vote.row);
+    stage.host.append(el("p", { className: "caption" }, `Lead in bits per value over the rival that did best here; 95 % interval, ${least === most ? most : `${least} to ${most}`} seeds. Grey: unclear.`), vote.row);
     draw();
     return { stop: () => view.stop() };
   },
