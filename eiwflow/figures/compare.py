@@ -278,9 +278,7 @@ def curves(
         cursors = [steps.cursor(place, ends) for place in range(len(shared))]
         figure.add_scatter(**cursors[-1])
         moving = [len(figure.data) - 1]
-        figure.frames = [
-            go.Frame(name=str(step), data=[cursor], traces=moving) for step, cursor in zip(shared, cursors, strict=True)
-        ]
+        figure.frames = [steps.frame(step, [cursor], moving) for step, cursor in zip(shared, cursors, strict=True)]
     figure.update_layout(
         **layout(_CURVES, legend_room()),
         xaxis=steps.axis(shared, 0.6, 0.6),
@@ -336,7 +334,7 @@ def halves(found: Mapping[str, ArmLevel], shared: np.ndarray, measured: str) -> 
         ]
 
     figure = go.Figure(data=marks(len(shared) - 1))
-    figure.frames = [go.Frame(name=str(step), data=marks(place), traces=[0, 1, 2]) for place, step in enumerate(shared)]
+    figure.frames = [steps.frame(step, marks(place), [0, 1, 2]) for place, step in enumerate(shared)]
     figure.add_hline(
         y=line,
         line={"width": 1.5, "dash": "dash", "color": palette.REFERENCE},
@@ -396,7 +394,7 @@ def orders(found: Mapping[str, ArmLevel], shared: np.ndarray) -> go.Figure:
         }
 
     figure.add_trace(marks(len(shared) - 1))
-    figure.frames = [go.Frame(name=str(step), data=[marks(place)], traces=[2]) for place, step in enumerate(shared)]
+    figure.frames = [steps.frame(step, [marks(place)], [2]) for place, step in enumerate(shared)]
     figure.update_layout(
         **layout(90 + 34 * len(levels), legend_room()),
         xaxis={
@@ -441,9 +439,7 @@ def weights(level: ArmLevel, limit: float) -> go.Figure:
         ]
 
     figure = go.Figure(data=bars(-1))
-    figure.frames = [
-        go.Frame(name=str(step), data=bars(place), traces=[0, 1]) for place, step in enumerate(level.steps)
-    ]
+    figure.frames = [steps.frame(step, bars(place), [0, 1]) for place, step in enumerate(level.steps)]
     figure.add_vline(x=half - 0.5, line={"width": 2, "dash": "dash", "color": palette.REFERENCE})
     figure.update_layout(
         **layout(240, legend_room()),

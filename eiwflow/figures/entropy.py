@@ -363,9 +363,7 @@ def growth(
     moving = list(range(len(figure.data), len(figure.data) + 1 + len(_parts(level, measured))))
     frames = [_now(level, measured, index, int(place), len(shared), ends) for index, place in enumerate(places)]
     figure.add_traces(frames[-1])
-    figure.frames = [
-        go.Frame(name=str(step), data=frame, traces=moving) for step, frame in zip(own, frames, strict=True)
-    ]
+    figure.frames = [steps.frame(step, frame, moving) for step, frame in zip(own, frames, strict=True)]
     margin = 0.04 * (len(shared) + 1)
     _add_line(figure, (-margin, len(shared) - 1 + margin), measured)
     figure.update_layout(

@@ -18,6 +18,8 @@ from . import palette
 
 #: Of an exported film: screen pixels a sample's pixel, room for the step's number in pixels, milliseconds a frame.
 SCALE, FOOT, FRAME_MS = 3, 36, 150
+#: What of a trace may differ from step to step.
+MOVING = ("type", "x", "y", "text", "textposition", "error_y")
 
 
 def together(records: Iterable[np.ndarray]) -> np.ndarray:
@@ -65,7 +67,7 @@ def cursor(place: int, ends: Sequence[float]) -> dict[str, Any]:
 
 def frame(step: int, traces: Sequence[dict[str, Any]], at: list[int]) -> go.Frame:
     """Return the frame of a step: what moves of the traces at these places of a figure, and not how they look."""
-    moved = [{name: trace[name] for name in ("type", "x", "y", "text") if name in trace} for trace in traces]
+    moved = [{name: trace[name] for name in MOVING if name in trace} for trace in traces]
     return go.Frame(name=str(step), data=moved, traces=at)
 
 

@@ -138,8 +138,9 @@ def test_halves_stand_at_what_each_arm_has_at_the_step():
     assert kept.y == pytest.approx([0.5, 0.5])
     assert emitted.y == pytest.approx([0.0, 0.0])
     assert figure.frames[2].data[1].y == pytest.approx([0.1 + 0.4 * 2 / 3, 0.5], abs=1e-4)
-    assert (kept.marker.color, emitted.marker.color) == (palette.KEPT, palette.EMITTED)
-    assert kept.marker.symbol != emitted.marker.symbol
+    markers = [trace.marker for trace in figure.data[1:]]
+    assert [marker.color for marker in markers] == [palette.KEPT, palette.EMITTED]
+    assert markers[0].symbol != markers[1].symbol
 
 
 def test_orders_mark_the_channels_that_would_change_sides_at_the_step():
