@@ -163,6 +163,8 @@ def attribute_facts(
                 "unit": 1.0 if yes_or_no else round(float(values[name][:limit].std()), 4),
                 "metric": readings[1].metric,
                 "readings": [round(readings[level].value, 4) for level in range(1, len(levels) + 1)],
+                "images": found.test_images,
+                "error": round(max(one.high - one.low for one in readings.values()) / 2, 4),
                 "directions": [pack.floats(level.transpose(1, 2, 0)) for level in levels],
             }
         )

@@ -203,13 +203,14 @@ class Comparisons:
 def subjects(study: Study) -> list[str]:
     """Return what a study can be read for, as :attr:`.Arm.choice`: the adaptive arm first.
 
-    That is the entropy order, if possible with weights, half of the channels passed on and the usual partitions.
+    That is the entropy order, if possible with half of the channels passed on, the usual partitions and weights: a
+    study that lacks weights with these partitions is read for the order alone, not for two changes at once.
     """
     usual = usual_partition(study)
 
     def rank(arm: Arm) -> tuple[bool, ...]:
         informed = arm.looks_at_entropy
-        return not informed, not (informed and arm.weights == "pooled"), arm.keep != HALF, arm.partition != usual
+        return not informed, arm.keep != HALF, arm.partition != usual, not (informed and arm.weights == "pooled")
 
     first = min(study.arms, key=rank, default=None)
     found = list(dict.fromkeys(arm.choice for arm in study.arms))
