@@ -1,5 +1,5 @@
 // Scene 9: two attributes as directions in the latents, each level edited alone.
-import { animate, el, minus, picture, slider } from "../draw.js";
+import { animate, el, minus, number, picture, slider } from "../draw.js";
 
 /** An edit goes so far that the level that draws most changes the picture by so many grey levels (root mean square). */
 const VISIBLE = 12, MOST = 4;
@@ -21,7 +21,7 @@ export const attributes = {
   short: "What a level holds",
   title: "Which level tells what?",
   notes: "Each row adds one attribute to the latents, in one level at a time: the mean of faces with it minus the mean of those without. The bar says how well " +
-    "that level alone tells faces with the attribute from those without (AUROC). Stumbling block: to tell is not to draw. A level may give an attribute " +
+    "that level alone tells faces with the attribute from those without (AUROC, with its 95 % interval), by where their latents lie along that difference. Level 1 has twice the values of the others. Stumbling block: to tell is not to draw. A level may give an attribute " +
     "away and still change few pixels, as level 1 in the first row; a small edit is therefore multiplied, as its row says. And if level 1 tells the smile, it holds more than grain.",
   more: { page: "latents" },
   cannot: ({ pack }) => pack.head.attributes ? null : "The attributes of this flow’s pictures are not known; they are for faces.",
@@ -75,7 +75,9 @@ export const attributes = {
       const [a, b] = rows.map(({ one }) => ({ ...one, name: one.name.toLowerCase(), best: bestOf(one) + 1, value: one.readings[bestOf(one)].toFixed(2) }));
       const metric = b.metric === a.metric ? "" : `${b.metric} `;
       stage.say(`Best told: ${a.name} in level ${a.best} (${a.metric} ${a.value}), ${b.name} in level ${b.best} (${metric}${b.value}).`);
-      caption.textContent = [...new Set([a.metric, b.metric])].map((one) => one === "AUROC" ? "Bar: how well a level alone tells it on test pictures (AUROC); empty: 0.5, chance; full: 1, always." : "R²: 0 is chance, 1 is exact.").join(" ");
+      const told = [a, b].filter((one) => one.metric === "AUROC"), sure = Math.max(0, ...told.map((one) => one.error)).toFixed(2);
+      caption.textContent = [told.length > 0 && `Bar: how well a level alone tells it (AUROC ±${sure} on ${number(told[0].images)} pictures; empty: 0.5, chance). To tell is not to draw.`,
+        told.length < 2 && "R²: 0 is chance, 1 is exact."].filter(Boolean).join(" ");
     };
     const caption = el("p", { className: "caption" });
     const heads = ["", "before", ...flow.levels.map((level) => `edit in level ${level.number}`)].map((text) => el("span", { className: "head" }, text));

@@ -5,9 +5,9 @@ import { normals, psnr } from "../flow.js";
 export const resampling = {
   number: 8,
   short: "Half, three quarters, all",
-  title: "Throw away half, three quarters, everything.",
+  title: "Resample half, three quarters, everything.",
   notes: "At one half, level 1 is gone: speckle appears, yet it is the same face. At three quarters features change; beyond, it becomes another " +
-    "picture. Stumbling block: thrown away does not mean set to zero. The values are resampled from the prior, so even with everything gone " +
+    "picture. Stumbling block: resampled does not mean set to zero. The values are drawn from the prior, so even with everything gone " +
     "a complete picture comes out. In scene 4 thrown channels became averages; here the prior draws them to fit what is passed on. The switch shows another flow, a Glow whose half goes by position. It is one picture and one draw (off by: root mean square), no verdict on splits: scene 11 compares.",
   more: { page: "latents" },
 
@@ -24,7 +24,7 @@ export const resampling = {
     after.setAttribute("role", "img");
     after.setAttribute("aria-label", "The picture with latents resampled");
     stage.host.append(el("div", { className: "pair" }, el("figure", {}, before, el("figcaption", {}, "the picture")),
-      el("figure", {}, after, el("figcaption", {}, "its thrown-away values resampled"))));
+      el("figure", {}, after, el("figcaption", {}, "with values resampled"))));
     // What is resampled: whole levels by their names, else a count of values.
     const what = (count) => {
       let sum = 0;

@@ -14,7 +14,9 @@ const passedOn = ({ flow: { levels: [{ order, kept }] } }) => order.slice(0, kep
 function structureInWords(stage) {
   const { order: { length: n }, kept } = stage.flow.levels[0], share = shareOfStructure(stage), red = stage.pack.head.flow.redundancy;
   const best = [...red.keys()].sort((a, b) => red[b] - red[a]).slice(0, kept);
-  return `${percent(share(passedOn(stage)))} of structure is passed on (chance ${percent(kept / n)}, best ${2 * kept === n ? "half" : "choice"} ${percent(share(best))}).`;
+  // The standard deviation of what a choice at random passes on: a sum drawn without replacement.
+  const parts = red.map((_, c) => share([c])), spread = Math.sqrt(kept * (n - kept) / (n - 1) * parts.reduce((sum, p) => sum + (p - 1 / n) ** 2, 0) / n);
+  return `${percent(share(passedOn(stage)))} of structure is passed on (chance ${Math.round(100 * kept / n)}±${percent(spread)}, best ${2 * kept === n ? "half" : "choice"} ${percent(share(best))}).`;
 }
 
 export const sorting = {
@@ -24,8 +26,8 @@ export const sorting = {
   titleOf: (stage) => /^(shuffle|weighted|entropy)\b/.test(stage.flow.spec.split) ? shareOfStructure(stage)(passedOn(stage)) > 0.55 ? undefined : "Structure is not told from noise here."
     : stage.flow.spec.split === "released" ? "The flow sorts channels by its learned weights." : "This flow’s half was fixed in advance.",
   notes: "A bar is the structure of a channel: its spectral redundancy, the mean over test pictures. Zero means white noise. Tall means low entropy (spectral entropy, which ignores scale), so to sort by it is to sort by entropy. Slide: the " +
-    "cards go into the order that the flow uses, and the right part is factored out. The sentence adds up the bars: of the order used, of a half drawn at random, and of the six tallest. " +
-    "Stumbling block: the cards on the right are not noise yet: the prior turns them into noise. And a tall bar stands on the right. The order is one for all pictures and was measured once, on the first batch; training then changed the " +
+    "cards go into the order that the flow uses, and the right part is factored out. The sentence adds up the bars: of the order used, of a half drawn at random (± one standard deviation), and of the six tallest. It counts each channel by itself. " +
+    "Stumbling block: the cards on the right are not noise yet: the prior predicts them from the left, and the rest that leaves is noise. And a tall bar stands on the right. The order is one for all pictures and was measured once, on the first batch; training then changed the " +
     "channels. So some structure leaves. And training shapes the channels around the split: that structure stays is no proof that sorting is the better choice.",
   more: { page: "entropy", query: { level: "1" } },
 
@@ -89,10 +91,10 @@ export const sorting = {
       context.textAlign = "left";
       name("passed on", ink.accent, left, 0);
       context.textAlign = small ? "left" : "right";
-      name(small ? "factored out" : "factored out: its prior makes it noise", ink.warm, small ? left : width, rows - 1);
+      name(small ? "factored out" : "factored out: its unpredicted rest is noise", ink.warm, small ? left : width, rows - 1);
       context.globalAlpha = 1;
     }, "The channels of level 1 with their spectral redundancy as bars");
-    stage.host.append(el("p", { className: "caption" }, "Tall bar: structure, low entropy (mean spectral redundancy); 0: white noise. Order measured before training."));
+    stage.host.append(el("p", { className: "caption" }, "Tall bar: structure, low entropy (mean over test pictures); 0: white noise. Order measured before training."));
     const say = () => {
       if (t < 0.98) return stage.say(t < 0.02 ? "Tall bars mean structure. Slide: which channels does the flow pass on?" : "The flow’s order slides the cards into place …");
       stage.say(sorted ??= structureInWords(stage));

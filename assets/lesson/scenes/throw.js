@@ -35,14 +35,14 @@ export const throwing = {
     const big = el("canvas", { role: "img", "aria-label": "The picture decoded from the channels that are left" });
     const small = pixels(shape[1], shape[0], (i) => shape[2] === 3 ? image.bytes.subarray(3 * i, 3 * i + 3) : new Array(3).fill(image.bytes[i]));
     const hand = el("div", { className: "cards", role: "group", "aria-label": "Channels" }), bin = el("div", { className: "cards bin", role: "group", "aria-label": "Thrown away" });
-    const left = el("span", {}), strip = el("canvas", { className: "strip", role: "img" }), marks = el("div", { className: "rank-marks" });
+    const left = el("span", {}), strip = el("canvas", { className: "strip", role: "img" }), marks = el("div", { className: "rank-marks" }), first = el("span", {});
     const showFlow = el("button", { type: "button", onclick: () => { shown = "flow"; mine = thrown; thrown = flows; place(); draw(); } }, "The flow’s choice");
     const again = el("button", { type: "button", className: "plain", onclick: () => { thrown = 0; shown = "mine"; place(); draw(); } }, "Start over");
     stage.host.append(el("div", { className: "throw" }, el("div", { className: "big" }, big),
       el("div", { className: "table", style: `--rows:${Math.ceil(n / 6) + Math.ceil(half / 6)}` }, hand,
-        el("div", { className: "bin-head" }, el("span", {}, el("b", {}, "Thrown away"), ": set to its average; the flow itself loses nothing"), left), bin,
+        el("div", { className: "bin-head" }, el("span", {}, el("b", {}, "Thrown away"), " in our test; the flow loses nothing"), left), bin,
         el("div", { className: "score" }, el("figure", {}, small, el("figcaption", {}, "original")),
-          el("div", { className: "ranks" }, marks, strip, el("div", { className: "ends" }, el("span", {}, "1st: highest PSNR, closest to the original"), el("span", {}, ordinal(total))))),
+          el("div", { className: "ranks" }, marks, strip, el("div", { className: "ends" }, first, el("span", {}, ordinal(total))))),
         el("div", { className: "buttons" }, showFlow, again))));
 
     const toggle = (channel, byKeyboard) => {
@@ -113,14 +113,14 @@ export const throwing = {
       showFlow.disabled = !done || shown === "flow";
       stage.stage.dataset.left = more;
       const db = psnr(x, image.bytes);
-      if (!done) stage.say(gone === 0 ? `These ${word(n)} channels hold the picture. Throw away the ${word(half)} it needs least.` : `This is what is left. ${cap(word(more))} more must go.`);
+      if (!done) stage.say(gone === 0 ? `These ${word(n)} channels hold the picture. Throw away the ${word(half)} it needs least.` : `What is thrown is set to its average. ${cap(word(more))} more must go.`);
       else if (!scores) stage.say(`Ranking all ${number(total)} ${nouns} by PSNR: ${percent(part)} done.`);
       else {
         const rank = rankOf(scores, level, thrown), below = (Math.max(...scores) - db).toFixed(1);
         const lucky = usual && rank < LUCKY * usual.low ? " Lucky here." : "";
         if (shown === "mine") stage.say(rank === 1 ? `Your ${noun} ranks 1st of ${number(total)} by PSNR: none is better.`
           : `Your ${noun} ranks ${ordinal(rank)} of ${number(total)} by PSNR, ${below} dB below the best.`);
-        else stage.say(usual ? `The flow’s ${noun} ranks ${ordinal(rank)} (medians: ${ordinal(usual.median)}, ${other ? `Glow’s ${ordinal(other.median)}, ` : ""}chance ${ordinal(Math.ceil(total / 2))}).${lucky}`
+        else stage.say(usual ? `The flow’s ${noun}: ${ordinal(rank)} (medians: ${ordinal(usual.median)}; ${other ? `a Glow’s, among its own, ${ordinal(other.median)}; ` : ""}chance ${ordinal(Math.ceil(total / 2))}).${lucky}`
           : `The flow’s ${noun} ranks ${ordinal(rank)} of ${number(total)} for this picture.`);
       }
       drawStrip(done);
@@ -128,6 +128,7 @@ export const throwing = {
     const drawStrip = (done) => {
       const sorted = scores && [...scores].sort((a, b) => b - a);
       marks.replaceChildren();
+      first.textContent = `1st: ${sorted ? `${sorted[0].toFixed(1)} dB` : "highest"} PSNR, closest to the original`;
       pixels(total, 1, (i) => {
         if (!sorted) return [150, 150, 150];
         const part = (sorted[i] - sorted.at(-1)) / (sorted[0] - sorted.at(-1) || 1);

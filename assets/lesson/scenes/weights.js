@@ -27,7 +27,7 @@ export const weighting = {
   title: "Does the flow turn noisy channels down?",
   keepsChoice: true,
   notes: "The idea of weights: before the split, turn down what is noise in this picture. A channel weight is no learned parameter: the flow computes it from the picture, as a factor on a channel before the split. Ask: if the grain gets twice as loud, are the channels that hold it " +
-    "turned down to a half? The dashed line is how far a channel of nothing but grain would have to fall. Under each card stands its share of all grain, measured relative to the channel’s own spread; grainy channels are those with more than twice an even share. Stumbling block: the bars stay short, and that is the result. A channel with hardly any grain may fall most, since a weight answers to the whole picture. This is one picture, and no average over many. " +
+    "turned down to a half? Grain is fine noise in the picture; the slider adds more. The dashed line is how far a channel of nothing but grain would have to fall. Under each card stands its share of all grain, measured relative to the channel’s own spread; grainy channels are those with more than twice an even share. Stumbling block: the bars stay short, and that is the result. A channel with hardly any grain may fall most, since a weight answers to the whole picture. This is one picture, and no average over many. " +
     "Each bar averages two draws of the grain.",
   more: { page: "weights", query: { level: "1" } },
   cannot: ({ flow }) => flow.levels[0].weights ? null : "This flow weights no channels; the bundled one does.",
@@ -91,7 +91,7 @@ export const weighting = {
       const far = zero - share(full(sigma)) * scale; // where a weight would be that undoes the grain
       context.setLineDash([6, 5]);
       context.beginPath();
-      context.moveTo(split + 4, far);
+      context.moveTo(0, far);
       context.lineTo(width, far);
       context.stroke();
       context.setLineDash([]);
@@ -99,13 +99,13 @@ export const weighting = {
     }, "The change of every channel's weight against the least grain");
     const draw = () => {
       picture(Uint8Array.from(flow.quantise(grained(sigma, 0))), shape, shown);
-      caption.textContent = `grain of ${loudness(sigma).toFixed(1)} grey levels${grain ? " in all" : " added"}`;
+      caption.textContent = `${loudness(sigma).toFixed(1)} grey levels of fine noise (grain)${grain ? "" : " added"}`;
       if (!voted) return stage.say(`Guess: grain grows ×${times(TO)}. How far are grainy channels turned down?`);
       now = weightsAt(sigma);
       view.redraw();
       const [grainy, others] = [averageOf(true), averageOf(false)], most = share(full(sigma)), part = grainy / most;
       stage.say(sigma === FROM ? "Slide to add grain; the weights answer at once."
-        : `${part < 0.05 ? "No" : part < 0.3 ? "A little" : part < 0.8 ? "In part" : "Yes"}: grainy channels ${fine(grainy)} %, others ${fine(others)} %; pure grain would need ${inPercent(most)} %.`);
+        : `${part < 0.05 ? "Not here" : part < 0.3 ? "Here a little" : part < 0.8 ? "Here in part" : "Here, yes"}: grainy channels ${fine(grainy)} %, others ${fine(others)} %; pure grain needs ${inPercent(most)} %.`);
     };
     const control = slider({ label: "Grain", min: FROM, max: TO, step: 0.1, value: FROM, text: (v) => `×${times(v)}`, onmove: (v) => { sigma = v; draw(); } });
     const vote = choices("Your guess", GUESSES, (key) => {
@@ -118,7 +118,7 @@ export const weighting = {
       draw();
     }, stage.choice);
     control.input.disabled = !voted;
-    stage.host.append(el("p", { className: "caption" }, "A weight is a channel’s factor, computed from the picture. Bar: its change in %. Under a card: share of grain."), vote.row, control.row);
+    stage.host.append(el("p", { className: "caption" }, "A weight is a channel’s factor, computed from the picture. Bar: change in %. Under cards: share of all grain."), vote.row, control.row);
     if (voted) { sigma = TO; control.input.value = TO; control.show(); }
     draw();
     return { stop: () => view.stop() };
