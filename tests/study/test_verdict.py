@@ -318,6 +318,11 @@ def test_a_subject_that_the_study_has_not_is_refused(study_of):
         verdict(study_of(arms(FULL)), f"entropy@0.75/{P}")
 
 
+def test_a_study_is_not_read_for_two_changes_at_once(study_of):
+    means = {f"entropy/{P}": 1.0, f"variance/{P}": 1.0, "entropy+pooled/principal-information": 1.0}
+    assert subjects(study_of(arms(means)))[0] == f"entropy/{P}"  # of the rival's partitions, though without weights
+
+
 def test_the_adaptive_arm_is_the_first_subject(study_of):
     assert subjects(study_of(arms(FULL)))[0] == f"entropy+pooled/{P}"
     assert subjects(study_of(arms({"random/random": 1.0, "entropy/random": 1.0})))[0] == "entropy/random"
