@@ -31,8 +31,8 @@ SETTINGS = (
 SENTENCE = (
     "[...document.querySelectorAll('*')].map(e => e.shadowRoot?.querySelector('[data-lesson=sentence]')).find(Boolean)"
 )
-#: What Streamlit itself asks for in vain on a deep link.
-KNOWN = re.compile(r"_stcore/(health|host-config)")
+#: What Streamlit itself asks for in vain on a deep link, and a font that was on its way when the page was left.
+KNOWN = re.compile(r"_stcore/(health|host-config)|download failed.*status=2152398850")
 
 
 class Firefox:
