@@ -21,7 +21,7 @@ export const attributes = {
   short: "What a level holds",
   title: "Which level tells what?",
   notes: "Each row adds one attribute to the latents, in one level at a time: the mean of faces with it minus the mean of those without. The bar says how well " +
-    "that level alone tells faces with the attribute from those without (AUROC, with its 95 % interval), by where their latents lie along that difference. Level 1 has twice the values of the others. Stumbling block: to tell is not to draw. A level may give an attribute " +
+    "that level alone tells faces with the attribute from those without (AUROC, with its 95 % interval), by where their latents (the values of noise) lie along that difference, which comes from other pictures than those tested. Level 1 has twice the values of the others. Stumbling block: to tell is not to draw. A level may give an attribute " +
     "away and still change few pixels, as level 1 in the first row; a small edit is therefore multiplied, as its row says. And if level 1 tells the smile, it holds more than grain.",
   more: { page: "latents" },
   cannot: ({ pack }) => pack.head.attributes ? null : "The attributes of this flow’s pictures are not known; they are for faces.",
@@ -63,7 +63,7 @@ export const attributes = {
     const draw = () => {
       for (const row of rows) {
         const { one } = row, best = bestOf(one), pictures = picturesAt(one, Math.round(at * STEPS));
-        row.strength.textContent = `${minus((at * fullOf(one)).toFixed(1))} × the ${one.metric === "AUROC" ? "average difference" : "standard deviation"}`;
+        row.strength.textContent = `${minus((at * fullOf(one)).toFixed(1))} × ${one.metric === "AUROC" ? "(mean with it − mean without)" : "the standard deviation"}`;
         row.levels.forEach(({ canvas, cell, value, bar }, l) => {
           picture(pictures[l], shape, canvas);
           const reading = one.readings[l], part = Math.max(0, one.metric === "AUROC" ? 2 * reading - 1 : reading);
@@ -76,7 +76,7 @@ export const attributes = {
       const metric = b.metric === a.metric ? "" : `${b.metric} `;
       stage.say(`Best told: ${a.name} in level ${a.best} (${a.metric} ${a.value}), ${b.name} in level ${b.best} (${metric}${b.value}).`);
       const told = [a, b].filter((one) => one.metric === "AUROC"), sure = Math.max(0, ...told.map((one) => one.error)).toFixed(2);
-      caption.textContent = [told.length > 0 && `Bar: how well a level alone tells it (AUROC ±${sure} on ${number(told[0].images)} pictures; empty: 0.5, chance). To tell is not to draw.`,
+      caption.textContent = [told.length > 0 && `Bar: how well a level alone tells it (AUROC, at most ±${sure} on ${number(told[0].images)} pictures; empty: chance). To tell is not to draw.`,
         told.length < 2 && "R²: 0 is chance, 1 is exact."].filter(Boolean).join(" ");
     };
     const caption = el("p", { className: "caption" });

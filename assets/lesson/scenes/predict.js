@@ -4,11 +4,11 @@ import { animate, el, greyMap, own, percent, slider } from "../draw.js";
 export const predicting = {
   number: 3,
   short: "One half predicts",
-  title: "Coupling: one half predicts the other.",
+  title: "Coupling: one half predicts part of the other.",
   notes: "This is the coupling of level 1 that explains most; the steps before it have mixed the twelve channels, so they have no colours any more; those behind it may change them again. The left half goes through a small network, which predicts the other half. " +
     "Take the prediction away from the other half: what is left looks more like noise. The left half is unchanged, so the prediction can be made again and the step undone. These two halves are not those that are passed on and factored out: that comes after all steps. Stumbling block: on one " +
-    "picture less than the whole prediction may remove more: training is for all pictures, and for likelihood. A white or black bar is a " +
-    "value that the prediction missed, or saw where there was none; the coupling also has a scale, which weights such values by how sure the network is.",
+    "picture less than the whole prediction may remove more, since it is made for all pictures. A white or black value is one that the " +
+    "prediction missed, or saw where there was none; a coupling also has a scale, which plays down what the network is unsure of.",
   more: { page: "entropy", query: { level: "1" } },
 
   build(stage) {

@@ -91,10 +91,10 @@ export const sorting = {
       context.textAlign = "left";
       name("passed on", ink.accent, left, 0);
       context.textAlign = small ? "left" : "right";
-      name(small ? "factored out" : "factored out: its unpredicted rest is noise", ink.warm, small ? left : width, rows - 1);
+      name(small ? "factored out" : "factored out: leaves as noise once predicted", ink.warm, small ? left : width, rows - 1);
       context.globalAlpha = 1;
     }, "The channels of level 1 with their spectral redundancy as bars");
-    stage.host.append(el("p", { className: "caption" }, "Tall bar: structure, low entropy (mean over test pictures); 0: white noise. Order measured before training."));
+    stage.host.append(el("p", { className: "caption" }, "Tall bar: structure, low entropy (spectral redundancy, test pictures); 0: white noise. Order fixed before training."));
     const say = () => {
       if (t < 0.98) return stage.say(t < 0.02 ? "Tall bars mean structure. Slide: which channels does the flow pass on?" : "The flow’s order slides the cards into place …");
       stage.say(sorted ??= structureInWords(stage));

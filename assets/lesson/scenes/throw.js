@@ -16,8 +16,8 @@ export const throwing = {
   },
   notes: "Let the class vote on every card. The cards are channels of level 1, in mixed order. A thrown channel is replaced by its average " +
     "over pictures, and the picture is decoded at once. All 924 halves (six of twelve) are ranked by its PSNR, that is, by how close it stays to the original. Then show the " +
-    "flow’s choice: one for all pictures, by a criterion that scene 5 shows. The medians are over 50 pictures. Stumbling block: the throwing is a test of ours; the flow itself loses nothing. What it factors out is first predicted from what is passed on, by the prior, and what the prior misses leaves as noise. PSNR adds up squared errors, " +
-    "and is not what the eye judges. Scene 8 does better with the same half: there a prior predicts it from what is passed on. Chance is a weak measure: training shapes the channels around their split. The half of a Glow, fixed by position, ranks higher still among Glow’s own halves, so a good rank does not speak for sorting. Whether a flow that sorts is the better flow " +
+    "flow’s choice, which is one for all pictures, by a criterion that scene 5 shows. The medians are over 50 pictures. Stumbling block: the throwing is a test of ours; the flow itself loses nothing. What it factors out is first predicted from what is passed on, by the prior, and what the prior misses leaves as noise. PSNR adds up squared errors, " +
+    "and is not what the eye judges. Scene 8 does better with the same half: there a prior predicts it from what is passed on. Chance is a weak measure: training shapes the channels around their split. The half of another flow, a Glow, fixed by position, ranks higher still among Glow’s own halves. So a good rank does not speak for sorting, and ranks of two flows do not compare them. Whether a flow that sorts is the better flow " +
     "cannot be read off here: scene 11 compares.",
   more: { page: "latents", query: { level: "1" } },
   cannot: ({ flow }) => flow.levels[0].channels > MOST_CHANNELS ? "Level 1 has more than twelve channels: too many halves to rank here." : null,
@@ -35,7 +35,7 @@ export const throwing = {
     const big = el("canvas", { role: "img", "aria-label": "The picture decoded from the channels that are left" });
     const small = pixels(shape[1], shape[0], (i) => shape[2] === 3 ? image.bytes.subarray(3 * i, 3 * i + 3) : new Array(3).fill(image.bytes[i]));
     const hand = el("div", { className: "cards", role: "group", "aria-label": "Channels" }), bin = el("div", { className: "cards bin", role: "group", "aria-label": "Thrown away" });
-    const left = el("span", {}), strip = el("canvas", { className: "strip", role: "img" }), marks = el("div", { className: "rank-marks" }), first = el("span", {});
+    const left = el("span", {}), strip = el("canvas", { className: "strip", role: "img" }), marks = el("div", { className: "rank-marks" }), first = el("span", {}), beside = el("span", { className: "beside" });
     const showFlow = el("button", { type: "button", onclick: () => { shown = "flow"; mine = thrown; thrown = flows; place(); draw(); } }, "The flow’s choice");
     const again = el("button", { type: "button", className: "plain", onclick: () => { thrown = 0; shown = "mine"; place(); draw(); } }, "Start over");
     stage.host.append(el("div", { className: "throw" }, el("div", { className: "big" }, big),
@@ -43,7 +43,7 @@ export const throwing = {
         el("div", { className: "bin-head" }, el("span", {}, el("b", {}, "Thrown away"), " in our test; the flow loses nothing"), left), bin,
         el("div", { className: "score" }, el("figure", {}, small, el("figcaption", {}, "original")),
           el("div", { className: "ranks" }, marks, strip, el("div", { className: "ends" }, first, el("span", {}, ordinal(total))))),
-        el("div", { className: "buttons" }, showFlow, again))));
+        el("div", { className: "buttons" }, showFlow, again, beside))));
 
     const toggle = (channel, byKeyboard) => {
       shown = "mine";
@@ -111,6 +111,7 @@ export const throwing = {
       const gone = count(thrown), more = half - gone, done = more === 0;
       left.textContent = done ? "" : `${more} more`;
       showFlow.disabled = !done || shown === "flow";
+      beside.textContent = shown === "flow" && other ? `Glow’s half by position: median ${ordinal(other.median)}, among its own` : "";
       stage.stage.dataset.left = more;
       const db = psnr(x, image.bytes);
       if (!done) stage.say(gone === 0 ? `These ${word(n)} channels hold the picture. Throw away the ${word(half)} it needs least.` : `What is thrown is set to its average. ${cap(word(more))} more must go.`);
@@ -120,7 +121,7 @@ export const throwing = {
         const lucky = usual && rank < LUCKY * usual.low ? " Lucky here." : "";
         if (shown === "mine") stage.say(rank === 1 ? `Your ${noun} ranks 1st of ${number(total)} by PSNR: none is better.`
           : `Your ${noun} ranks ${ordinal(rank)} of ${number(total)} by PSNR, ${below} dB below the best.`);
-        else stage.say(usual ? `The flow’s ${noun}: ${ordinal(rank)} (medians: ${ordinal(usual.median)}; ${other ? `a Glow’s, among its own, ${ordinal(other.median)}; ` : ""}chance ${ordinal(Math.ceil(total / 2))}).${lucky}`
+        else stage.say(usual ? `The flow’s ${noun}: ${ordinal(rank)} of ${number(total)} (median over ${usual.images} pictures ${ordinal(usual.median)}, chance ${ordinal(Math.ceil(total / 2))}).${lucky}`
           : `The flow’s ${noun} ranks ${ordinal(rank)} of ${number(total)} for this picture.`);
       }
       drawStrip(done);

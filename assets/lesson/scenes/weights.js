@@ -27,7 +27,7 @@ export const weighting = {
   title: "Does the flow turn noisy channels down?",
   keepsChoice: true,
   notes: "The idea of weights: before the split, turn down what is noise in this picture. A channel weight is no learned parameter: the flow computes it from the picture, as a factor on a channel before the split. Ask: if the grain gets twice as loud, are the channels that hold it " +
-    "turned down to a half? Grain is fine noise in the picture; the slider adds more. The dashed line is how far a channel of nothing but grain would have to fall. Under each card stands its share of all grain, measured relative to the channel’s own spread; grainy channels are those with more than twice an even share. Stumbling block: the bars stay short, and that is the result. A channel with hardly any grain may fall most, since a weight answers to the whole picture. This is one picture, and no average over many. " +
+    "turned down to a half? Grain is fine noise in the picture; the slider adds more. The dashed line is a reference: how far a channel of nothing but grain would fall if the flow undid it all. Under each card stands its share of all grain, measured relative to the channel’s own spread; grainy channels are those with more than twice an even share. Each half of the channels is weighted by what the other half holds, so that the way back can compute the weights again. Stumbling block: the bars stay short, and that is the result. A channel with hardly any grain may fall most, since a weight answers to the whole picture. This is one picture, and no average over many. " +
     "Each bar averages two draws of the grain.",
   more: { page: "weights", query: { level: "1" } },
   cannot: ({ flow }) => flow.levels[0].weights ? null : "This flow weights no channels; the bundled one does.",
@@ -95,7 +95,7 @@ export const weighting = {
       context.lineTo(width, far);
       context.stroke();
       context.setLineDash([]);
-      write(`pure grain: ${inPercent(share(full(sigma)))} %`, width, far + line, "right");
+      write(`pure grain: ${inPercent(share(full(sigma)))} % (÷${times(sigma)})`, width, far + line, "right");
     }, "The change of every channel's weight against the least grain");
     const draw = () => {
       picture(Uint8Array.from(flow.quantise(grained(sigma, 0))), shape, shown);
@@ -104,8 +104,9 @@ export const weighting = {
       now = weightsAt(sigma);
       view.redraw();
       const [grainy, others] = [averageOf(true), averageOf(false)], most = share(full(sigma)), part = grainy / most;
+      const furthest = Math.min(...[...now.keys()].filter((j) => shares[j] < least).map((j) => share(now[j] - base[j]))), one = furthest < grainy ? ` (one ${inPercent(furthest)} %)` : "";
       stage.say(sigma === FROM ? "Slide to add grain; the weights answer at once."
-        : `${part < 0.05 ? "Not here" : part < 0.3 ? "Here a little" : part < 0.8 ? "Here in part" : "Here, yes"}: grainy channels ${fine(grainy)} %, others ${fine(others)} %; pure grain needs ${inPercent(most)} %.`);
+        : `${part < 0.05 ? "Not here" : part < 0.3 ? "Here a little" : part < 0.8 ? "Here in part" : "Here, yes"}: grainy ${fine(grainy)} %, others ${fine(others)} %${one}, of ${inPercent(most)} %.`);
     };
     const control = slider({ label: "Grain", min: FROM, max: TO, step: 0.1, value: FROM, text: (v) => `×${times(v)}`, onmove: (v) => { sigma = v; draw(); } });
     const vote = choices("Your guess", GUESSES, (key) => {

@@ -1,4 +1,4 @@
-// Scene 11: the lead of the adaptive split in every bundled study, from the shortest training to the longest.
+// Scene 11: the lead of the entropy-informed split in every bundled study, from the shortest training to the longest.
 import { choices, colours, el, minus, surface } from "../draw.js";
 
 const ANSWERS = [["ahead", "mostly ahead"], ["unclear", "no clear winner"], ["behind", "mostly behind"]];
@@ -11,10 +11,10 @@ export const worth = {
   noPicture: true,
   short: "Is it worth it?",
   votes: ANSWERS,
-  title: "Is the adaptive split worth it?",
+  title: "Is the entropy-informed split worth it?",
   keepsChoice: true,
-  notes: "Vote first. The adaptive split sorts by entropy, as in scenes 4 and 5, and has the channel weights of scene 7 where a study has them. Each row is a study: that split against the best split that does not look at entropy, " +
-    "seed by seed, with four to six seeds. To the right of the line the adaptive split needs fewer bits per value (bits/dim). The rival was picked by these same results, which favours it. Rows go from the shortest training to the longest; several share their pictures. “New pictures”: whole photographs were held out, where the other rows on photos test another part of the same photographs; “equal CPU”: each run had as many seconds. On average pictures cost 3 to 5 bits per value, so 0.02 is about half a percent. Stumbling block: do not read a trend " +
+  notes: "Vote first. The entropy-informed split sorts by entropy, as in scenes 4 and 5, and has the channel weights of scene 7 where a study has them. Each row is a study: that split against the best split that does not look at entropy, " +
+    "seed by seed, with four to six seeds. To the right of the line the entropy-informed split needs fewer bits per value (bits/dim). The rival was picked by these same results, which favours it. Rows go from the shortest training to the longest; several share their pictures. “New pictures”: whole photographs were held out, where the other rows on photos test another part of the same photographs; “equal CPU”: each run had as many seconds. On average pictures cost 3 to 5 bits per value, so 0.02 is about half a percent. Stumbling block: do not read a trend " +
     "with training into so few rows; even the longest is short. An interval that excludes zero may be grey, since a claim counts only after the split’s comparisons in its study are corrected together; nothing corrects across the studies.",
   more: { page: "compare" },
   cannot: ({ pack }) => pack.head.studies?.length ? null : "There are no studies here.",
@@ -60,15 +60,15 @@ export const worth = {
         context.arc(x(one.lead), middle, Math.min(8, 0.3 * row), 0, 7);
         context.fill();
       });
-    }, "The lead of the adaptive split in every study, with its interval");
+    }, "The lead of the entropy-informed split in every study, with its interval");
     const draw = () => {
       view.redraw();
-      if (!voted) return stage.say(`Vote: in ${studies.length} studies, do sorting and weights beat the best other split?`);
+      if (!voted) return stage.say(`Vote: in ${studies.length} studies, does it beat the best other split?`);
       const [ahead, behind] = ["better", "worse"].map((claim) => studies.filter((s) => s.claim === claim).length);
       stage.say(`Against the best other split: ${ahead} of ${studies.length} clearly ahead, ${behind} clearly behind, ${studies.length - ahead - behind} unclear.`);
     };
     const vote = choices("Your vote", ANSWERS, (key) => { voted = true; stage.choose(key); draw(); }, stage.choice);
-    stage.host.append(el("p", { className: "caption" }, "Lead in bits per value over the split that did best without entropy; 95 % interval. Grey: unclear after correction."), vote.row);
+    stage.host.append(el("p", { className: "caption" }, "Lead in bits per value over the best other split, picked afterwards; 95 % interval. Grey: unclear after correction."), vote.row);
     draw();
     return { stop: () => view.stop() };
   },
