@@ -160,7 +160,7 @@ def test_a_half_is_ranked_among_all_and_the_flows_choice_shown(scene: Open) -> N
     ranks = r"half: (\d+)\w+ of 924 \(median over 50 pictures (\d+)\w+, chance 462nd"
     rank, usual = (int(n) for n in re.findall(ranks, sentence(page))[0])
     assert 1 < rank < 924 and 1 < usual < 462
-    assert re.fullmatch(r"Glow’s half by position: median \d+\w+, among its own", page.locator(".beside").inner_text())
+    assert re.fullmatch(r"Another flow \(Glow\): median \d+\w+ of its own", page.locator(".beside").inner_text())
     yours, flows = page.locator(".rank-marks span").all_inner_texts()  # both stay, to be compared
     assert yours.startswith("yours") and flows.endswith(re.findall(r"half: (\w+)", sentence(page))[0])
     page.get_by_role("button", name="Start over").click()
@@ -176,7 +176,7 @@ def test_cards_slide_and_structure_lands_to_the_left(scene: Open) -> None:
     structure, chance, spread, best = (int(n) for n in re.findall(r"\d+", sentence(page)))
     assert chance == 50 < structure < best < 100 and 0 < spread < 20
     assert canvas(page, ".scene-5 canvas") != before
-    assert page.get_by_text("Tall bar: structure").is_visible()
+    assert page.get_by_text("Tall: structure").is_visible()
 
 
 @pytest.mark.parametrize("size", [(1280, 720), (390, 844)])
@@ -256,9 +256,9 @@ def test_the_weights_answer_after_a_guess(scene: Open) -> None:
     wait_for(page, "grainy −")
     assert canvas(page, ".room canvas") != before
     times = float((page.get_by_label("Grain", exact=True).get_attribute("aria-valuetext") or "").strip("×"))
-    grainy, full = (float(n) for n in re.findall(r"grainy −([\d.]+) %.*, of −(\d+)", sentence(page))[0])
+    grainy, full = (float(n) for n in re.findall(r"grainy −([\d.]+) %.*, pure grain −(\d+)", sentence(page))[0])
     assert abs(full - 100 * (1 - 1 / times)) <= 2 and 0.05 * full < grainy < 0.3 * full
-    assert sentence(page).startswith("Here a little")
+    assert sentence(page).startswith("Little here")
 
 
 def test_the_more_is_resampled_the_further_the_picture(scene: Open) -> None:

@@ -53,7 +53,7 @@ export const resampling = {
     const set = (v) => { stop(); thrown = v; control.input.value = v; control.show(); draw(); stage.choose(v); };
     const stops = [["nothing", 0], ["half", total / 2], ["three quarters", 3 * total / 4], ["everything", total]]
       .map(([text, v]) => [v, el("button", { type: "button", onclick: () => set(v) }, text)]);
-    const compare = stage.fixed && choices("Flow", [["flow", "flow that sorts"], ["fixed", "Glow: half by position"]], (key) => { name = key; draw(); }, "flow");
+    const compare = stage.fixed && choices("Flow", [["flow", /^(shuffle|weighted|entropy)\b/.test(stage.flow.spec.split) ? "half by entropy" : "this flow"], ["fixed", "Glow: half by position"]], (key) => { name = key; draw(); }, "flow");
     stage.host.append(el("p", { className: "caption" }, "The prior, a network, draws what fits the values passed on, if any. PSNR: higher is closer. One draw: no verdict."), control.row,
       el("div", { className: "buttons centre" }, el("div", { className: "choices", role: "group", "aria-label": "Resample" }, ...stops.map(([, button]) => button)), compare?.row));
     const play = () => {

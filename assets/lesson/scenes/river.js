@@ -24,11 +24,11 @@ export const river = {
   number: 6,
   noPicture: true,
   short: "Fixed in advance",
-  title: "Does training lift a fixed half?",
-  notes: "The flow of scene 5 looked at structure once, and fixed its half by that. Here another flow passes on a half that was fixed by variance, whatever its structure. Press space, and the training plays: lines are channels, ranked by redundancy: the top has the most " +
+  title: "Does training lift a blindly chosen half?",
+  notes: "The flow of scene 5 looked at structure once, and fixed its half by that. Here another flow passes on a half that was chosen by variance, blindly to structure. Press space, and the training plays: lines are channels, ranked by redundancy: the top has the most " +
     "structure. Blue channels stay the same channels and are passed on from first to last; training changes what they hold. Read off how many rise above the dashed line, then " +
     "switch to the other recording. Each is one run; of random halves 4 % have five blue channels or more above the line, 28 % four or more. Stumbling block: a rank says nothing of likelihood, and samples get better under every half. Nor does this compare letters with faces: both pass on the six channels of least variance, which on letters starts below chance; on faces it starts at chance, " +
-    "moves up and down by one, and ends there. Steps are on a log scale: most of the picture is the first few hundred.",
+    "moves up and down by one, and ends there. So the answer of these two runs is: from below chance yes, from chance no. Steps are on a log scale: most of the picture is the first few hundred.",
   more: { page: "shuffle" },
   cannot: ({ pack }) => pack.head.rivers?.length ? null : "There is no record of a training with a fixed half here.",
 
@@ -94,7 +94,7 @@ export const river = {
     const control = slider({ label: "Training", min: 0, max: last, step: 1, value: 0, text: (v) => `step ${number(stops[v].step)}`, onmove: (v) => { stop(); now = v; draw(); stage.choose(`r${shown}.${v}`); } });
     const names = head.rivers.map((one, k) => [String(k), dataOf(one)]);
     const which = names.length > 1 && choices("Recording", names, (k) => { stage.choose(`r${k}`); stage.show(); }, String(shown));
-    const fixed = `One run of another flow. Blue: passed on, fixed beforehand: ${HALVES[here.order]?.(word(half)) ?? `${word(half)} channels by their number`}.`;
+    const fixed = `One run of another flow, no comparison. Blue: passed on, chosen beforehand: ${HALVES[here.order]?.(word(half)) ?? `${word(half)} channels by their number`}.`;
     stage.host.append(control.row, el("div", { className: "recordings" }, which ? which.row : null, el("p", { className: "caption" }, fixed)));
     const set = (v) => { now = v; control.input.value = v; control.show(); draw(); };
     const play = () => { stop(); stop = animate((s) => { const v = Math.min(last, Math.floor(s * last / 7)); if (v !== now || !v) set(v); return v < last; }); };

@@ -26,7 +26,7 @@ export const sorting = {
   titleOf: (stage) => /^(shuffle|weighted|entropy)\b/.test(stage.flow.spec.split) ? shareOfStructure(stage)(passedOn(stage)) > 0.55 ? undefined : "Structure is not told from noise here."
     : stage.flow.spec.split === "released" ? "The flow sorts channels by its learned weights." : "This flow’s half was fixed in advance.",
   notes: "A bar is the structure of a channel: its spectral redundancy, the mean over test pictures. Zero means white noise. Tall means low entropy (spectral entropy, which ignores scale), so to sort by it is to sort by entropy. Slide: the " +
-    "cards go into the order that the flow uses, and the right part is factored out. The sentence adds up the bars: of the order used, of a half drawn at random (± one standard deviation), and of the six tallest. It counts each channel by itself. " +
+    "cards go into the order that the flow uses, and the right part is factored out: the entropy-informed split. The sentence adds up the bars: of the order used, of a half drawn at random (± one standard deviation), and of the six tallest. It counts each channel by itself. " +
     "Stumbling block: the cards on the right are not noise yet: the prior predicts them from the left, and the rest that leaves is noise. And a tall bar stands on the right. The order is one for all pictures and was measured once, on the first batch; training then changed the " +
     "channels. So some structure leaves. And training shapes the channels around the split: that structure stays is no proof that sorting is the better choice.",
   more: { page: "entropy", query: { level: "1" } },
@@ -94,7 +94,7 @@ export const sorting = {
       name(small ? "factored out" : "factored out: leaves as noise once predicted", ink.warm, small ? left : width, rows - 1);
       context.globalAlpha = 1;
     }, "The channels of level 1 with their spectral redundancy as bars");
-    stage.host.append(el("p", { className: "caption" }, "Tall bar: structure, low entropy (spectral redundancy, test pictures); 0: white noise. Order fixed before training."));
+    stage.host.append(el("p", { className: "caption" }, "Tall: structure, low entropy (spectral redundancy, test pictures); 0: white noise. Order measured before training."));
     const say = () => {
       if (t < 0.98) return stage.say(t < 0.02 ? "Tall bars mean structure. Slide: which channels does the flow pass on?" : "The flow’s order slides the cards into place …");
       stage.say(sorted ??= structureInWords(stage));

@@ -111,7 +111,7 @@ export const throwing = {
       const gone = count(thrown), more = half - gone, done = more === 0;
       left.textContent = done ? "" : `${more} more`;
       showFlow.disabled = !done || shown === "flow";
-      beside.textContent = shown === "flow" && other ? `Glow’s half by position: median ${ordinal(other.median)}, among its own` : "";
+      beside.textContent = shown === "flow" && other ? `Another flow (Glow): median ${ordinal(other.median)} of its own` : "";
       stage.stage.dataset.left = more;
       const db = psnr(x, image.bytes);
       if (!done) stage.say(gone === 0 ? `These ${word(n)} channels hold the picture. Throw away the ${word(half)} it needs least.` : `What is thrown is set to its average. ${cap(word(more))} more must go.`);

@@ -26,7 +26,7 @@ export const weighting = {
   votes: GUESSES,
   title: "Does the flow turn noisy channels down?",
   keepsChoice: true,
-  notes: "The idea of weights: before the split, turn down what is noise in this picture. A channel weight is no learned parameter: the flow computes it from the picture, as a factor on a channel before the split. Ask: if the grain gets twice as loud, are the channels that hold it " +
+  notes: "The idea of weights: before the split, turn down what is noise in this picture. A channel weight is no learned parameter: the flow computes it from the picture. Which half leaves stays as it is. Ask: if the grain gets twice as loud, are the channels that hold it " +
     "turned down to a half? Grain is fine noise in the picture; the slider adds more. The dashed line is a reference: how far a channel of nothing but grain would fall if the flow undid it all. Under each card stands its share of all grain, measured relative to the channel’s own spread; grainy channels are those with more than twice an even share. Each half of the channels is weighted by what the other half holds, so that the way back can compute the weights again. Stumbling block: the bars stay short, and that is the result. A channel with hardly any grain may fall most, since a weight answers to the whole picture. This is one picture, and no average over many. " +
     "Each bar averages two draws of the grain.",
   more: { page: "weights", query: { level: "1" } },
@@ -106,7 +106,7 @@ export const weighting = {
       const [grainy, others] = [averageOf(true), averageOf(false)], most = share(full(sigma)), part = grainy / most;
       const furthest = Math.min(...[...now.keys()].filter((j) => shares[j] < least).map((j) => share(now[j] - base[j]))), one = furthest < grainy ? ` (one ${inPercent(furthest)} %)` : "";
       stage.say(sigma === FROM ? "Slide to add grain; the weights answer at once."
-        : `${part < 0.05 ? "Not here" : part < 0.3 ? "Here a little" : part < 0.8 ? "Here in part" : "Here, yes"}: grainy ${fine(grainy)} %, others ${fine(others)} %${one}, of ${inPercent(most)} %.`);
+        : `${part < 0.05 ? "Not here" : part < 0.3 ? "Little here" : part < 0.8 ? "Partly here" : "Yes, here"}: grainy ${fine(grainy)} %, others ${fine(others)} %${one}, pure grain ${inPercent(most)} %.`);
     };
     const control = slider({ label: "Grain", min: FROM, max: TO, step: 0.1, value: FROM, text: (v) => `×${times(v)}`, onmove: (v) => { sigma = v; draw(); } });
     const vote = choices("Your guess", GUESSES, (key) => {
@@ -119,7 +119,7 @@ export const weighting = {
       draw();
     }, stage.choice);
     control.input.disabled = !voted;
-    stage.host.append(el("p", { className: "caption" }, "A weight is a channel’s factor, computed from the picture. Bar: change in %. Under cards: share of all grain."), vote.row, control.row);
+    stage.host.append(el("p", { className: "caption" }, "A weight, computed from each picture, multiplies a channel. Bar: its change in %. Under cards: share of all grain."), vote.row, control.row);
     if (voted) { sigma = TO; control.input.value = TO; control.show(); }
     draw();
     return { stop: () => view.stop() };
