@@ -95,7 +95,7 @@ export const weighting = {
       context.lineTo(width, far);
       context.stroke();
       context.setLineDash([]);
-      write(`pure grain: ${inPercent(share(full(sigma)))} % (÷${times(sigma)})`, width, far + line, "right");
+      write(`if pure grain: ${inPercent(share(full(sigma)))} %`, width, far + line, "right");
     }, "The change of every channel's weight against the least grain");
     const draw = () => {
       picture(Uint8Array.from(flow.quantise(grained(sigma, 0))), shape, shown);
