@@ -44,7 +44,8 @@ def main(one: ui.Page, found: ui.Found) -> None:
         ui.chart(ui.drawn(figures.rank_river, river, together(found)), one, "scrub-river", alt=sentence)
         if samples := cache.samples_in_training(one):
             scrubber.film(together(found), samples, under=one.key("scrub-river"))
-    st.caption(f"{words.rule(found[one].rule)} {words.THICK if river is not None and river.crossing.any() else ''}")
+    thick = [each for each, report in found.items() if report.river is not None and report.river.crossing.any()]
+    st.caption(f"{words.rule(found[one].rule)} {words.THICK if one in thick[-1:] else ''}")
 
 
 def at_this_step(one: ui.Page, found: ui.Found) -> None:

@@ -17,7 +17,7 @@ from eiwflow.flow import MultiScaleFlow
 from eiwflow.training.history import level_records, write_samples
 
 from ..flow.numerics import perturb
-from .conftest import figures_of, sentences, small_flow, url, visit_page, write_checkpoint
+from .conftest import figures_of, first_screen, sentences, small_flow, url, visit_page, write_checkpoint
 
 STEPS = (0, 1, 10, 100)
 
@@ -115,7 +115,7 @@ def test_static_split_is_not_called_a_shuffle(checkpoints: Path) -> None:
     at = visit(ck="static")
     assert_healthy(at, charts=11)
     assert "passes on the 6 of 12 principal channels that vary least" in sentences(at)
-    assert "This flow factors out the principal channels that vary most" in sentences(at)
+    assert "The principal channels that vary most are factored out" in sentences(at)
     assert "sorted its channels" not in sentences(at)
 
 
@@ -198,6 +198,8 @@ def test_what_differs_is_said_above_the_columns_and_is_no_verdict(checkpoints: P
     assert "start on the other side of the split than the entropy order" in said
     assert "one training of each" in said.lower() and "across the split line, once" in said
     assert "passes on the 6 of 12 principal channels that vary least" in said
+    words, charts = first_screen(at)
+    assert words <= 80 and charts == 2, words
     assert len(at.get("button_group")) == 1  # one choice for both columns
     recipe = at.code[0].value.splitlines()
     assert [line.split()[4] for line in recipe] == ["recorded", "static"]

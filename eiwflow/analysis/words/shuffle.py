@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 #: What an order is, by the flow's rule.
 RULES = {
-    "entropy": "This flow sorted its channels by spectral redundancy, once, when it first saw images.",
-    "first": "This flow has no Shuffle: it factors out the first channels, whatever they hold.",
-    "last": "This flow has no Shuffle: it factors out the last channels, whatever they hold.",
-    "variance": "This flow passes on the principal channels that vary most, and factors out the others.",
-    "variance-reversed": "This flow factors out the principal channels that vary most, and passes on the others.",
+    "entropy": "Channels were sorted once, by spectral redundancy of the first batch.",
+    "first": "No Shuffle: the first channels are factored out.",
+    "last": "No Shuffle: the last channels are factored out.",
+    "variance": "The principal channels that vary most are passed on.",
+    "variance-reversed": "The principal channels that vary most are factored out.",
     "released": "This flow sorts its channels by learned weights, again whenever they change.",
     "random": "This flow's order was drawn once, as a control.",
 }
@@ -27,13 +27,13 @@ RULES = {
 OTHERS = {"first": "first half", "last": "last half", "random": "random half", "entropy": "least redundancy"}
 NO_RECORD = "This flow has no training record, so only the trained flow is shown."
 #: How the river is read.
-THICK = "Thick lines: sorted anew at that step, the channel would change sides."
+THICK = "Thick: would change sides, if sorted anew."
 NO_SPLIT = "This flow has one level: it splits nothing, so there is no permutation."
 END = "A permutation needs a level that splits; choose a checkpoint of two levels or more."
 #: What must not be concluded from other rules.
 OTHER_RULES = "these are the channels of *this* flow. A flow trained under another rule makes other channels."
 #: What must not be concluded from two flows.
-ONE_TRAINING = "this is one training of each flow, so it says nothing about the two splits. See Compare for that."
+ONE_TRAINING = "one training of each is no verdict; see Compare."
 
 
 def rule(name: str) -> str:
