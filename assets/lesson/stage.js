@@ -13,6 +13,9 @@ const OWN = "own", PHOTO_SIDE = 512;
 const TOUR = [1, 5, 10];
 const NEXT = ["ArrowRight", "PageDown"], BACK = ["ArrowLeft", "PageUp"];
 
+/** What a speaker says of a scene, and what else may be asked. */
+const notesOf = ({ notes, asked }) => [el("p", {}, notes), ...(asked ? [el("p", { className: "asked" }, el("b", {}, "If asked: "), asked)] : [])];
+
 /** Put the lesson into an element. Options: more (what is added to the pack's head), offline, home (scene 1 alone), onLeave(page, query), onPhoto(photo), onTrain(). */
 export function mount(root, bytes, options = {}) {
   root.eiwLesson?.stop();
@@ -195,7 +198,7 @@ class Stage {
     this.dots.setAttribute("aria-label", `Scene ${this.at + 1} of ${this.scenes.length}`);
     this.dots.replaceChildren(...this.scenes.map((_, i) => el("i", { className: i === this.at ? "here" : i < this.at ? "done" : "" })));
     this.title.textContent = scene.titleOf?.(this) ?? (head.faces ? scene.title : scene.otherTitle ?? scene.title);
-    this.notes.textContent = scene.notes;
+    this.notes.replaceChildren(...notesOf(scene));
     this.back.disabled = this.at === 0;
     this.next.disabled = this.isLast && Boolean(this.options.offline);
     this.next.textContent = this.isLast && !this.options.offline ? "Explore →" : "Next →";
@@ -301,11 +304,9 @@ class Stage {
     const body = other.document.body, write = () => {
       body.style.cssText = "font:24px/1.5 system-ui,sans-serif;margin:32px;max-width:36em";
       body.replaceChildren();
-      const h = other.document.createElement("h1"), p = other.document.createElement("p"), s = other.document.createElement("p");
-      h.style.fontSize = "28px";
-      [h.textContent, p.textContent] = [`${this.at + 1}. ${this.scene.title}`, this.scene.notes];
-      s.textContent = this.scenes[this.at + 1] ? `Next: ${this.scenes[this.at + 1].title}` : "This is the last scene.";
-      body.append(h, p, s);
+      const next = this.scenes[this.at + 1];
+      body.append(el("h1", { style: "font-size: 28px" }, `${this.at + 1}. ${this.scene.title}`), ...notesOf(this.scene),
+        el("p", {}, next ? `Next: ${next.title}` : "This is the last scene."));
     };
     write();
     const follow = new BroadcastChannel(CHANNEL);

@@ -312,6 +312,16 @@ def test_a_click_draws_new_faces_and_a_temperature_changes_them(scene: Open) -> 
     assert len({first, second, canvas(page, ".wall canvas")}) == 3
 
 
+def test_what_a_speaker_says_of_a_scene_is_two_to_four_sentences(scene: Open) -> None:
+    page, seen = scene(1, reduced_motion="reduce"), []
+    page.keyboard.press("n")
+    while not page.get_by_role("button", name="Next →").is_disabled():
+        page.keyboard.press("PageDown")
+        seen.append(page.locator(".notes p").first.inner_text())
+        assert 2 <= len(re.findall(r"[.?](?= |$)", seen[-1])) <= 4, seen[-1]
+    assert len(set(seen)) == 11
+
+
 def test_keys_change_the_scene_and_the_url(scene: Open) -> None:
     page = scene(1)
     page.keyboard.press("ArrowRight")

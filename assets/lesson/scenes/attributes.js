@@ -20,9 +20,12 @@ export const attributes = {
   number: 9,
   short: "What a level holds",
   title: "Which level tells what?",
-  notes: "Each row adds one attribute to the latents, in one level at a time: the mean of faces with it minus the mean of those without. The bar says how well " +
-    "that level alone tells faces with the attribute from those without (AUROC, with its 95 % interval), by where their latents (the values of noise) lie along that difference, which comes from other pictures than those tested. Level 1 has twice the values of the others. Stumbling block: to tell is not to draw. A level may give an attribute " +
-    "away and still change few pixels, as level 1 in the first row; a small edit is therefore multiplied, as its row says. And if level 1 tells the smile, it holds more than grain.",
+  notes: "Each row adds one attribute to the latents (the values of noise), in one level at a time: the mean of faces with it minus the " +
+    "mean of those without. The bar says how well that level alone tells faces with the attribute from those without. To tell is not " +
+    "to draw: a level may give an attribute away and still change few pixels.",
+  asked: "It is told by where a face’s latents lie along that difference, which comes from other pictures than those tested; the AUROC has" +
+    " its 95 % interval. Level 1 has twice the values of the others. A small edit is multiplied, as its row says. If level 1 tells " +
+    "the smile, it holds more than grain.",
   more: { page: "latents" },
   cannot: ({ pack }) => pack.head.attributes ? null : "The attributes of this flow’s pictures are not known; they are for faces.",
 

@@ -25,10 +25,14 @@ export const river = {
   noPicture: true,
   short: "Fixed in advance",
   title: "Does training lift a blindly chosen half?",
-  notes: "The flow of scene 5 looked at structure once, and fixed its half by that. Here another flow passes on a half that was chosen by variance, blindly to structure. Press space, and the training plays: lines are channels, ranked by redundancy: the top has the most " +
-    "structure. Blue channels stay the same channels and are passed on from first to last; training changes what they hold. Read off how many rise above the dashed line, then " +
-    "switch to the other recording. Each is one run; of random halves 4 % have five blue channels or more above the line, 28 % four or more. Stumbling block: a rank says nothing of likelihood, and samples get better under every half. Nor does this compare letters with faces: both pass on the six channels of least variance, which on letters starts below chance; on faces it starts at chance, " +
-    "moves up and down by one, and ends there. So the answer of these two runs is: from below chance yes, from chance no. Steps are on a log scale: most of the picture is the first few hundred.",
+  notes: "The flow of scene 5 looked at structure once, and fixed its half by that; here another flow passes on a half that was chosen by " +
+    "variance, blindly to structure. Press space: lines are channels, and blue ones are passed on from first to last while training " +
+    "changes what they hold. Read off how many rise above the dashed line, then switch to the other recording. The answer of these " +
+    "two runs: from below chance yes, from chance no.",
+  asked: "Each is one run. Of random halves 4 % have five blue channels or more above the line, 28 % four or more. This does not compare " +
+    "letters with faces: both pass on the six channels of least variance, which on letters start below chance and on faces at chance." +
+    " A rank says nothing of likelihood, and samples get better under every half. Steps are on a log scale: most of the picture is " +
+    "the first few hundred.",
   more: { page: "shuffle" },
   cannot: ({ pack }) => pack.head.rivers?.length ? null : "There is no record of a training with a fixed half here.",
 

@@ -10,9 +10,9 @@ export const sampling = {
   short: "New faces",
   title: "Noise in, faces out.",
   otherTitle: "Noise in, pictures out.",                // of a flow that was not trained on faces
-  notes: "The flow runs backwards, from fresh noise: every click gives other faces. The temperature of a level is the factor on its noise, 1 as in " +
-    "training, 0 none. Lower one level at a time and ask what changes. Stumbling block: a low " +
-    "temperature looks cleaner, but with all levels low the faces become alike.",
+  notes: "The flow runs backwards, from fresh noise: every click gives other faces. Lower the temperature of one level at a time and ask " +
+    "what changes. A low temperature looks cleaner, but with all levels low the faces become alike.",
+  asked: "The temperature of a level is the factor on its noise: 1 as in training, 0 none.",
   more: { page: "checkpoint" },
 
   build(stage) {

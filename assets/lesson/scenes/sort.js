@@ -25,10 +25,13 @@ export const sorting = {
   title: "Most structure is passed on.",
   titleOf: (stage) => /^(shuffle|weighted|entropy)\b/.test(stage.flow.spec.split) ? shareOfStructure(stage)(passedOn(stage)) > 0.55 ? undefined : "Structure is not told from noise here."
     : stage.flow.spec.split === "released" ? "The flow sorts channels by its learned weights." : "This flow’s half was fixed in advance.",
-  notes: "A bar is the structure of a channel: its spectral redundancy, the mean over test pictures. Zero means white noise. Tall means low entropy (spectral entropy, which ignores scale), so to sort by it is to sort by entropy. Slide: the " +
-    "cards go into the order that the flow uses, and the right part is factored out: the entropy-informed split. The sentence adds up the bars: of the order used, of a half drawn at random (± one standard deviation), and of the six tallest. It counts each channel by itself. " +
-    "Stumbling block: the cards on the right are not noise yet: the prior predicts them from the left, and the rest that leaves is noise. And a tall bar stands on the right. The order is one for all pictures and was measured once, on the first batch; training then changed the " +
-    "channels. So some structure leaves. And training shapes the channels around the split: that structure stays is no proof that sorting is the better choice.",
+  notes: "A bar is the structure of a channel: tall means low entropy, zero means white noise. Slide: the cards go into the order that the" +
+    " flow uses, and the right part is factored out; this is the entropy-informed split. The order is one for all pictures and was " +
+    "measured once, on the first batch; training then changed the channels, so some structure leaves.",
+  asked: "Structure is spectral redundancy, the mean over test pictures; its entropy ignores scale. The sentence adds up the bars: of the " +
+    "order used, of a half drawn at random (± one standard deviation), and of the tallest. It counts each channel by itself. The " +
+    "cards on the right are not noise yet: the prior predicts them from the left, and the rest that leaves is noise. Training shapes " +
+    "the channels around the split: that structure stays is no proof that sorting is the better choice.",
   more: { page: "entropy", query: { level: "1" } },
 
   build(stage) {

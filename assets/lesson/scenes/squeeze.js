@@ -5,9 +5,10 @@ export const squeezing = {
   number: 2,
   short: "Squeeze",
   title: "Squeeze: one picture becomes many small ones.",
-  notes: "Point at one pixel and ask where its values go. Each 2×2 patch gives one pixel to each of four small pictures, and each colour becomes a picture of its " +
-    "own; each small picture is called a channel. Stumbling block: nothing is computed and nothing gets lost; values only move. More channels give the next " +
-    "steps more to choose from.",
+  notes: "Point at one pixel and ask where its values go. Each 2×2 patch gives one pixel to each of four small pictures, and each colour " +
+    "becomes a picture of its own; each small picture is called a channel. Nothing is computed and nothing gets lost; values only " +
+    "move.",
+  asked: "More channels give the next steps more to choose from.",
   more: { page: "levels" },
 
   build(stage) {

@@ -14,11 +14,14 @@ export const throwing = {
     const { channels, gone } = flow.levels[0];
     return 2 * gone === channels ? undefined : `${cap(word(gone))} of ${word(channels)} channels must go. Which?`;
   },
-  notes: "Let the class vote on every card. The cards are channels of level 1, in mixed order. A thrown channel is replaced by its average " +
-    "over pictures, and the picture is decoded at once. All 924 halves (six of twelve) are ranked by its PSNR, that is, by how close it stays to the original. Then show the " +
-    "flow’s choice, which is one for all pictures, by a criterion that scene 5 shows. The medians are over 50 pictures. Stumbling block: the throwing is a test of ours; the flow itself loses nothing. What it factors out is first predicted from what is passed on, by the prior, and what the prior misses leaves as noise. PSNR adds up squared errors, " +
-    "and is not what the eye judges. Scene 8 does better with the same half: there a prior predicts it from what is passed on. Chance is a weak measure: training shapes the channels around their split. The half of another flow, a Glow, fixed by position, ranks higher still among Glow’s own halves. So a good rank does not speak for sorting, and ranks of two flows do not compare them. Whether a flow that sorts is the better flow " +
-    "cannot be read off here: scene 11 compares.",
+  notes: "Let the class vote on every card; all 924 halves (six of twelve) are ranked by how close the picture stays to the original. Then" +
+    " show the flow’s choice, which is one for all pictures. Throwing away is a test of ours: the flow itself loses nothing.",
+  asked: "The cards are channels of level 1, in mixed order. A thrown channel is replaced by its average over pictures, and the picture is" +
+    " decoded at once. Scene 5 shows by which criterion the flow chooses. What a flow factors out is first predicted from what is " +
+    "passed on, by the prior; what the prior misses leaves as noise, so scene 8 does better with the same half. PSNR adds up squared " +
+    "errors, and is not what the eye judges. Chance is a weak measure: training shapes the channels around their split. The half of " +
+    "another flow, a Glow, fixed by position, ranks higher still among Glow’s own halves. So a good rank does not speak for sorting, " +
+    "and ranks of two flows do not compare them: scene 11 does.",
   more: { page: "latents", query: { level: "1" } },
   cannot: ({ flow }) => flow.levels[0].channels > MOST_CHANNELS ? "Level 1 has more than twelve channels: too many halves to rank here." : null,
 

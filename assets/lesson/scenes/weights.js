@@ -26,9 +26,14 @@ export const weighting = {
   votes: GUESSES,
   title: "Does the flow turn noisy channels down?",
   keepsChoice: true,
-  notes: "The idea of weights: before the split, turn down what is noise in this picture. A channel weight is no learned parameter: the flow computes it from the picture. Which half leaves stays as it is. Ask: if the grain gets twice as loud, are the channels that hold it " +
-    "turned down to a half? Grain is fine noise in the picture; the slider adds more. The dashed line is a reference: how far a channel of nothing but grain would fall if the flow undid it all. Under each card stands its share of all grain, measured relative to the channel’s own spread; grainy channels are those with more than twice an even share. Each half of the channels is weighted by what the other half holds, so that the way back can compute the weights again. Stumbling block: the bars stay short, and that is the result. A channel with hardly any grain may fall most, since a weight answers to the whole picture. This is one picture, and no average over many. " +
-    "Each bar averages two draws of the grain.",
+  notes: "The idea of weights: before the split, turn down what is noise in this picture. Ask: if the grain, fine noise in the picture, " +
+    "gets twice as loud, are the channels that hold it turned down to a half? The bars stay short, and that is the result.",
+  asked: "A channel weight is no learned parameter: the flow computes it from the picture. Which half leaves stays as it is. Each half of " +
+    "the channels is weighted by what the other half holds, so that the way back can compute the weights again. The dashed line is a " +
+    "reference: how far a channel of nothing but grain would fall if the flow undid it all. Under each card stands its share of all " +
+    "grain, relative to the channel’s own spread; grainy channels are those with more than twice an even share. A channel with hardly" +
+    " any grain may fall most, since a weight answers to the whole picture. This is one picture and no average over many; each bar " +
+    "averages two draws of the grain.",
   more: { page: "weights", query: { level: "1" } },
   cannot: ({ flow }) => flow.levels[0].weights ? null : "This flow weights no channels; the bundled one does.",
 
