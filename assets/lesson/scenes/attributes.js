@@ -23,9 +23,9 @@ export const attributes = {
   notes: "Each row adds one attribute to the latents (the values of noise), in one level at a time: the mean of faces with it minus the " +
     "mean of those without. The bar says how well that level alone tells faces with the attribute from those without. To tell is not " +
     "to draw: a level may give an attribute away and still change few pixels.",
-  asked: "It is told by where a face’s latents lie along that difference, which comes from other pictures than those tested; the AUROC has" +
-    " its 95 % interval. Level 1 has twice the values of the others. A small edit is multiplied, as its row says. If level 1 tells " +
-    "the smile, it holds more than grain.",
+  asked: "It is told by where a face’s latents lie along that difference, which comes from other pictures than those tested; the caption’s" +
+    " ± is half of the widest 95 % interval. Level 1 has twice the values of the others. A small edit is multiplied, as its row says." +
+    " If level 1 tells the smile, it holds more than grain.",
   more: { page: "latents" },
   cannot: ({ pack }) => pack.head.attributes ? null : "The attributes of this flow’s pictures are not known; they are for faces.",
 

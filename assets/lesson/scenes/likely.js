@@ -50,11 +50,10 @@ export const likely = {
   title: "Is a likely picture a real one?",
   keepsChoice: true,                                 // a vote is not about one picture
   notes: "A short bar is a likely picture: likely pictures need few bits. Let the class vote for the likeliest of the five, then look at " +
-    "the bars. Likely does not mean real: grain cannot be predicted and costs bits in every picture, and an even or smooth picture " +
-    "has less.",
-  asked: "An even picture may need fewer bits than those that the flow was trained on. It need not: a blurred face has soft edges, which " +
-    "no face in training had. A guess that takes all 256 bytes as equally likely costs 8 bits: noise costs more, since the flow bets " +
-    "on pictures.",
+    "the bars. Likely does not mean real: grain cannot be predicted and costs bits, and flat grey has none.",
+  asked: "So flat grey may need fewer bits than the pictures that the flow was trained on. A blurred picture need not: a blurred face has " +
+    "soft edges, which no face in training had. A guess that takes all 256 values of a byte as equally likely costs 8 bits: noise " +
+    "costs more, since the flow bets on pictures.",
   more: { page: "likelihood" },
 
   build(stage) {

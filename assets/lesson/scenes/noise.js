@@ -45,9 +45,9 @@ export const noise = {
   number: 1,
   short: "Noise and back",
   title: "A flow turns a picture into noise, and back.",
-  notes: "Every step can be undone, and at the end no value differs (a value is a byte, 0 to 255). Stop after level 1: half of the values " +
-    "have left as noise (they are factored out), and the half passed on still shows the picture. This noise is not random: it is the " +
-    "picture’s own, so the way back is exact.",
+  notes: "Stop after level 1: half of the values have left as noise (they are factored out), and the half passed on still shows the " +
+    "picture. Every step can be undone, and at the end no value differs (a value is a byte, 0 to 255). This noise is not random: it " +
+    "is the picture’s own, so the way back is exact.",
   asked: "A level is a round: a few steps, then half of the values leave and the other half is passed on. Training asks one thing: that " +
     "pictures become likely, that is, that their noise looks like plain normal noise.",
   more: { page: "levels" },

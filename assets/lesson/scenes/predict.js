@@ -5,13 +5,13 @@ export const predicting = {
   number: 3,
   short: "One half predicts",
   title: "Coupling: one half predicts part of the other.",
-  notes: "The left half goes through a small network, which predicts the other half. Take the prediction away: what is left looks more " +
-    "like noise. The left half is unchanged, so the prediction can be made again and the step undone.",
+  notes: "The first half goes through a small network, which predicts the other half. Take the prediction away: what remains varies less. " +
+    "The first half is unchanged, so the prediction can be made again and the step undone.",
   asked: "This is the coupling of level 1 that explains most. The steps before it have mixed the twelve channels, so they have no colours " +
     "any more; those behind it may change them again. These two halves are not those that are passed on and factored out: that comes " +
-    "after all steps. On one picture less than the whole prediction may remove more, since it is made for all pictures. A white or " +
-    "black value is one that the prediction missed, or saw where there was none; a coupling also has a scale, which plays down what " +
-    "the network is unsure of.",
+    "after all steps. On one picture, subtracting less than the whole prediction may remove more, since it is made for all pictures. " +
+    "A white or black value in what is left is one that the prediction missed or got wrong; a coupling also has a scale, which plays " +
+    "down what the network is unsure of.",
   more: { page: "entropy", query: { level: "1" } },
 
   build(stage) {

@@ -6,11 +6,11 @@ export const resampling = {
   number: 8,
   short: "Half, three quarters, all",
   title: "Resample half, three quarters, everything.",
-  notes: "At one half, level 1 is gone: speckle appears, yet it is the same face. At three quarters features change; beyond, it becomes " +
-    "another picture. Resampled does not mean set to zero: the prior draws values that fit what is passed on.",
-  asked: "Even with everything gone a complete picture comes out. In scene 4 thrown channels became averages. The switch shows another " +
-    "flow, a Glow whose half goes by position. It is one picture and one draw, no verdict on splits: scene 11 compares. Off by: root " +
-    "mean square.",
+  notes: "At one half, level 1 is resampled: speckle appears, yet it is the same face. At three quarters features change; beyond, it " +
+    "becomes another picture. Resampled does not mean set to zero: the prior draws values that fit what is passed on.",
+  asked: "Even with everything resampled a complete picture comes out. In scene 4 thrown channels became averages. The switch shows " +
+    "another flow, a Glow whose half goes by position. It is one picture and one draw, no verdict on splits: scene 11 compares. Off " +
+    "by: root mean square.",
   more: { page: "latents" },
 
   build(stage) {

@@ -26,13 +26,13 @@ export const river = {
   short: "Fixed in advance",
   title: "Does training lift a blindly chosen half?",
   notes: "The flow of scene 5 looked at structure once, and fixed its half by that; here another flow passes on a half that was chosen by " +
-    "variance, blindly to structure. Press space: lines are channels, and blue ones are passed on from first to last while training " +
-    "changes what they hold. Read off how many rise above the dashed line, then switch to the other recording. The answer of these " +
-    "two runs: from below chance yes, from chance no.",
+    "variance, blind to structure. Press space: lines are channels, and blue ones are passed on from first to last while training " +
+    "changes what they hold. Read off how many rise above the dashed line, then switch to the other recording. The letters started " +
+    "below chance and rose; the faces started at chance and stayed near it.",
   asked: "Each is one run. Of random halves 4 % have five blue channels or more above the line, 28 % four or more. This does not compare " +
     "letters with faces: both pass on the six channels of least variance, which on letters start below chance and on faces at chance." +
-    " A rank says nothing of likelihood, and samples get better under every half. Steps are on a log scale: most of the picture is " +
-    "the first few hundred.",
+    " A rank says nothing of likelihood, and samples get better under every half. Steps are on a log scale: most of the plot’s width " +
+    "is the first few hundred.",
   more: { page: "shuffle" },
   cannot: ({ pack }) => pack.head.rivers?.length ? null : "There is no record of a training with a fixed half here.",
 

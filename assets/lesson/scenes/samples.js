@@ -12,7 +12,7 @@ export const sampling = {
   otherTitle: "Noise in, pictures out.",                // of a flow that was not trained on faces
   notes: "The flow runs backwards, from fresh noise: every click gives other faces. Lower the temperature of one level at a time and ask " +
     "what changes. A low temperature looks cleaner, but with all levels low the faces become alike.",
-  asked: "The temperature of a level is the factor on its noise: 1 as in training, 0 none.",
+  asked: "The temperature of a level is the factor on its noise: 1 as in training, 0 none, above 1 more.",
   more: { page: "checkpoint" },
 
   build(stage) {

@@ -27,11 +27,11 @@ export const sorting = {
     : stage.flow.spec.split === "released" ? "The flow sorts channels by its learned weights." : "This flow’s half was fixed in advance.",
   notes: "A bar is the structure of a channel: tall means low entropy, zero means white noise. Slide: the cards go into the order that the" +
     " flow uses, and the right part is factored out; this is the entropy-informed split. The order is one for all pictures and was " +
-    "measured once, on the first batch; training then changed the channels, so some structure leaves.",
-  asked: "Structure is spectral redundancy, the mean over test pictures; its entropy ignores scale. The sentence adds up the bars: of the " +
-    "order used, of a half drawn at random (± one standard deviation), and of the tallest. It counts each channel by itself. The " +
-    "cards on the right are not noise yet: the prior predicts them from the left, and the rest that leaves is noise. Training shapes " +
-    "the channels around the split: that structure stays is no proof that sorting is the better choice.",
+    "measured once, on the first batch; training then changed the channels, so some tall bars stand on the right.",
+  asked: "Structure is spectral redundancy, the mean over test pictures; this kind of entropy ignores scale. The sentence adds up the " +
+    "bars: of the order used, of a half drawn at random (± one standard deviation), and of the tallest. It counts each channel by " +
+    "itself. The cards on the right are not noise yet: the prior predicts them from the left, and the rest that leaves is noise. " +
+    "Training shapes the channels around the split: that structure stays is no proof that sorting is the better choice.",
   more: { page: "entropy", query: { level: "1" } },
 
   build(stage) {

@@ -6,9 +6,9 @@ export const squeezing = {
   short: "Squeeze",
   title: "Squeeze: one picture becomes many small ones.",
   notes: "Point at one pixel and ask where its values go. Each 2×2 patch gives one pixel to each of four small pictures, and each colour " +
-    "becomes a picture of its own; each small picture is called a channel. Nothing is computed and nothing gets lost; values only " +
+    "becomes a picture of its own; each of these twelve is called a channel. Nothing is computed and nothing gets lost; values only " +
     "move.",
-  asked: "More channels give the next steps more to choose from.",
+  asked: "More channels give the next steps more to mix and to halve.",
   more: { page: "levels" },
 
   build(stage) {

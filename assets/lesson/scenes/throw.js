@@ -20,8 +20,8 @@ export const throwing = {
     " decoded at once. Scene 5 shows by which criterion the flow chooses. What a flow factors out is first predicted from what is " +
     "passed on, by the prior; what the prior misses leaves as noise, so scene 8 does better with the same half. PSNR adds up squared " +
     "errors, and is not what the eye judges. Chance is a weak measure: training shapes the channels around their split. The half of " +
-    "another flow, a Glow, fixed by position, ranks higher still among Glow’s own halves. So a good rank does not speak for sorting, " +
-    "and ranks of two flows do not compare them: scene 11 does.",
+    "another flow, a Glow, fixed by position, ranks higher still among Glow’s own halves. So a good rank does not speak for a choice " +
+    "by entropy, and ranks of two flows do not compare them: scene 11 does.",
   more: { page: "latents", query: { level: "1" } },
   cannot: ({ flow }) => flow.levels[0].channels > MOST_CHANNELS ? "Level 1 has more than twelve channels: too many halves to rank here." : null,
 

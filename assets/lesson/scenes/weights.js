@@ -27,13 +27,14 @@ export const weighting = {
   title: "Does the flow turn noisy channels down?",
   keepsChoice: true,
   notes: "The idea of weights: before the split, turn down what is noise in this picture. Ask: if the grain, fine noise in the picture, " +
-    "gets twice as loud, are the channels that hold it turned down to a half? The bars stay short, and that is the result.",
-  asked: "A channel weight is no learned parameter: the flow computes it from the picture. Which half leaves stays as it is. Each half of " +
-    "the channels is weighted by what the other half holds, so that the way back can compute the weights again. The dashed line is a " +
-    "reference: how far a channel of nothing but grain would fall if the flow undid it all. Under each card stands its share of all " +
-    "grain, relative to the channel’s own spread; grainy channels are those with more than twice an even share. A channel with hardly" +
-    " any grain may fall most, since a weight answers to the whole picture. This is one picture and no average over many; each bar " +
-    "averages two draws of the grain.",
+    "gets twice as loud, are the channels that hold it turned down as much, half way, or only a little? The bars stay short, and that" +
+    " is the result.",
+  asked: "A channel weight is no learned parameter: the flow computes it from the picture. Weights do not change which half leaves. Each " +
+    "half of the channels is weighted by what the other half holds, so that the way back can compute the weights again. The dashed " +
+    "line is a reference: how far a channel of nothing but grain would fall if the flow undid it all. Under each card stands its " +
+    "share of all grain, relative to the channel’s own spread; grainy channels are those with more than twice an even share. A " +
+    "channel with hardly any grain may fall most, since a weight answers to more than its own channel. This is one picture and no " +
+    "average over many; each bar averages two draws of the grain.",
   more: { page: "weights", query: { level: "1" } },
   cannot: ({ flow }) => flow.levels[0].weights ? null : "This flow weights no channels; the bundled one does.",
 

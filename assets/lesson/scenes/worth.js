@@ -14,13 +14,14 @@ export const worth = {
   title: "Is the entropy-informed split worth it?",
   keepsChoice: true,
   notes: "Vote first. Each row is a study: the entropy-informed split against the best split that does not look at entropy; to the right " +
-    "of the line it needs fewer bits per value. On average pictures cost 3 to 5 bits per value, so 0.02 is about half a percent.",
+    "of the line it needs fewer bits per value. On average pictures cost 3 to 5 bits per value, so 0.02 is about half a percent: " +
+    "there is no clear winner.",
   asked: "The split sorts by entropy, as in scenes 4 and 5, and has the channel weights of scene 7 where a study has them. Two flows are " +
     "compared seed by seed, with four to six seeds. The rival was picked by these same results, which favours it. Rows go from the " +
     "shortest training to the longest; several share their pictures. “New pictures”: whole photographs were held out, where the other" +
-    " rows on photos test another part of the same photographs; “equal CPU”: each run had as many seconds. Do not read a trend with " +
-    "training into so few rows; even the longest is short. An interval that excludes zero may be grey, since a claim counts only " +
-    "after the split’s comparisons in its study are corrected together; nothing corrects across the studies.",
+    " rows on photos test another part of the same photographs; “equal CPU”: each run had the same number of seconds. Do not read a " +
+    "trend with training into so few rows; even the longest is short. An interval that excludes zero may be grey, since a claim " +
+    "counts only after the split’s comparisons in its study are corrected together; nothing corrects across the studies.",
   more: { page: "compare" },
   cannot: ({ pack }) => pack.head.studies?.length ? null : "There are no studies here.",
 
