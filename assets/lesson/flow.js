@@ -326,6 +326,9 @@ export class Flow {
     this.levels = spec.levels.map((level) => new Level(level, floats));
   }
 
+  /** Whether its order of channels looks at their entropy. */
+  get sortsByEntropy() { return /^(shuffle|weighted|entropy)\b/.test(this.spec.split); }
+
   /** Values in −½ … ½ from bytes: each at the middle of its bin. */
   dequantise(bytes) { return Float64Array.from(bytes, (v) => (v + 0.5) / 256 - 0.5); }
 

@@ -221,7 +221,6 @@ def study_facts(folder: Path) -> list[dict[str, Any]]:
                     "lead": round(found.lead, 5),
                     "low": round(low, 5),
                     "high": round(high, 5),
-                    "seeds": len(found.effect.values),
                     "claim": found.effect.claim,
                 }
             )

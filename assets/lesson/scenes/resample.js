@@ -28,12 +28,9 @@ export const resampling = {
     stage.host.append(el("div", { className: "pair" }, el("figure", {}, before, el("figcaption", {}, "the picture")),
       el("figure", {}, after, el("figcaption", {}, "with values resampled"))));
     // What is resampled: whole levels by their names, else a count of values.
-    const what = (count) => {
-      let sum = 0;
-      const whole = stage.flow.levels.findIndex((_, l) => (sum += noise("flow")[l].length) === count) + 1;
-      return whole === 1 ? `Level 1 resampled, ${number(count)} values` : whole === 2 && count < total ? `Levels 1 and 2 resampled, ${number(count)} values`
-        : count === total ? `All ${number(count)} values resampled` : `${number(count)} of ${number(total)} values resampled`;
-    };
+    const [first, second] = noise("flow").map((e) => e.length);
+    const what = (count) => count === total ? `All ${number(count)} values resampled` : count === first ? `Level 1 resampled, ${number(count)} values`
+      : count === first + second ? `Levels 1 and 2 resampled, ${number(count)} values` : `${number(count)} of ${number(total)} values resampled`;
     const draw = () => {
       const flow = flows[name];
       let rest = thrown;
@@ -55,7 +52,7 @@ export const resampling = {
     const set = (v) => { stop(); thrown = v; control.input.value = v; control.show(); draw(); stage.choose(v); };
     const stops = [["nothing", 0], ["half", total / 2], ["three quarters", 3 * total / 4], ["everything", total]]
       .map(([text, v]) => [v, el("button", { type: "button", onclick: () => set(v) }, text)]);
-    const compare = stage.fixed && choices("Flow", [["flow", /^(shuffle|weighted|entropy)\b/.test(stage.flow.spec.split) ? "half by entropy" : "this flow"], ["fixed", "Glow: half by position"]], (key) => { name = key; draw(); }, "flow");
+    const compare = stage.fixed && choices("Flow", [["flow", stage.flow.sortsByEntropy ? "half by entropy" : "this flow"], ["fixed", "Glow: half by position"]], (key) => { name = key; draw(); }, "flow");
     stage.host.append(el("p", { className: "caption" }, "The prior, a network, draws what fits the values passed on, if any. PSNR: higher is closer. One draw: no verdict."), control.row,
       el("div", { className: "buttons centre" }, el("div", { className: "choices", role: "group", "aria-label": "Resample" }, ...stops.map(([, button]) => button)), compare?.row));
     const play = () => {

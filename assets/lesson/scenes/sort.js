@@ -23,7 +23,7 @@ export const sorting = {
   number: 5,
   short: "Sorting",
   title: "Most structure is passed on.",
-  titleOf: (stage) => /^(shuffle|weighted|entropy)\b/.test(stage.flow.spec.split) ? shareOfStructure(stage)(passedOn(stage)) > 0.55 ? undefined : "Structure is not told from noise here."
+  titleOf: (stage) => stage.flow.sortsByEntropy ? shareOfStructure(stage)(passedOn(stage)) > 0.55 ? undefined : "Structure is not told from noise here."
     : stage.flow.spec.split === "released" ? "The flow sorts channels by its learned weights." : "This flow’s half was fixed in advance.",
   notes: "A bar is the structure of a channel: tall means low entropy, zero means white noise. Slide: the cards go into the order that the" +
     " flow uses, and the right part is factored out; this is the entropy-informed split. The order is one for all pictures and was " +

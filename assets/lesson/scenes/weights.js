@@ -110,7 +110,7 @@ export const weighting = {
       now = weightsAt(sigma);
       view.redraw();
       const [grainy, others] = [averageOf(true), averageOf(false)], most = share(full(sigma)), part = grainy / most;
-      const furthest = Math.min(...[...now.keys()].filter((j) => shares[j] < least).map((j) => share(now[j] - base[j]))), one = furthest < grainy ? ` (one ${inPercent(furthest)} %)` : "";
+      const furthest = Math.min(...[...now.keys()].filter((j) => shares[j] < least).map(change)), one = furthest < grainy ? ` (one ${inPercent(furthest)} %)` : "";
       stage.say(sigma === FROM ? "Slide to add grain; the weights answer at once."
         : `${part < 0.05 ? "Not here" : part < 0.3 ? "Little here" : part < 0.8 ? "Partly here" : "Yes, here"}: grainy ${fine(grainy)} %, others ${fine(others)} %${one}, pure grain ${inPercent(most)} %.`);
     };
