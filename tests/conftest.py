@@ -27,6 +27,12 @@ ROOT = Path(__file__).resolve().parents[1]
 ALONE = ("--no-deps", "--no-index", "--disable-pip-version-check", "--quiet")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Let every test draw the same numbers, whichever tests its worker ran before."""
+    torch.manual_seed(0)
+
+
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory):
     """The wheel, built from a copy: a build leaves folders behind in its source."""

@@ -32,5 +32,6 @@ def test_density_and_samples_are_those_of_version_0_1(policy, expected):
             parameter.add_(0.03 * torch.randn(parameter.shape, generator=generator))
     bits = to_bits_per_dim(flow.log_prob(images(3, 9)), flow.config.dimensions)
     spread = flow.sample(2, 0.7, torch.Generator().manual_seed(5)).std(dim=(1, 2, 3))
-    assert bits.tolist() == pytest.approx(expected[0], abs=1e-5)
-    assert spread.tolist() == pytest.approx(expected[1], abs=1e-5)
+    # Sums are in another order on other processors.
+    assert bits.tolist() == pytest.approx(expected[0], abs=5e-5)
+    assert spread.tolist() == pytest.approx(expected[1], abs=5e-5)
