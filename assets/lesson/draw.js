@@ -92,6 +92,7 @@ export const percent = (share) => `${Math.round(100 * share)}\u00a0%`;
 export const minus = (text) => String(text).replace("-", "−");
 const SMALL = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"];
 export const word = (n) => SMALL[n] ?? String(n);
+export const cap = (text) => text[0].toUpperCase() + text.slice(1);
 
 export function ordinal(n) {
   const tens = n % 100, end = tens > 10 && tens < 14 ? "th" : ["th", "st", "nd", "rd"][n % 10] ?? "th";

@@ -22,6 +22,7 @@ from ..flow.information import redundancy
 from ..study.file import read_study, studies_in
 from ..study.leads import lead
 from .pack import Pack
+from .seeds import before_and_after, counts
 from .spec import check, flow_spec
 
 #: Test images that averages of channels are taken over, and that the usual rank of a flow's half is taken over.
@@ -189,6 +190,7 @@ def river_facts(pack: Pack, path: Path) -> dict[str, Any] | None:
         "steps": steps,
         "ranks": river.ranks.tolist(),
         "kept": river.kept.tolist(),
+        "seeds": counts(path),
         "samples": [{"step": step, "webp": pack.data(record.samples[step])} for step in shown],
     }
 
@@ -201,9 +203,8 @@ def rivers(pack: Pack, paths: Sequence[Path]) -> list[dict[str, Any]]:
 
 def _rebuilt(one: dict[str, Any]) -> int:
     """Return by how many more of the kept channels are structured at the end of a recording than at its start."""
-    kept, ranks = np.array(one["kept"]), np.array(one["ranks"])
-    structured = ranks < kept.sum()
-    return int((structured[-1] & kept).sum()) - int((structured[0] & kept).sum())
+    before, after = before_and_after(np.array(one["kept"]), np.array(one["ranks"]))
+    return after - before
 
 
 def study_facts(folder: Path) -> list[dict[str, Any]]:
@@ -222,6 +223,8 @@ def study_facts(folder: Path) -> list[dict[str, Any]]:
                     "low": round(low, 5),
                     "high": round(high, 5),
                     "claim": found.effect.claim,
+                    "weighted": found.arm.weights != "none",
+                    "rival": found.rival.order,
                 }
             )
     return facts

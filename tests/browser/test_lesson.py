@@ -157,10 +157,13 @@ def test_a_half_is_ranked_among_all_and_the_flows_choice_shown(scene: Open) -> N
     page.get_by_role("button", name="The flow’s choice").click()
     wait_for(page, "The flow’s half:")
     assert page.get_by_text(re.compile(r"1st: [\d.]+ dB PSNR, closest")).is_visible()
-    ranks = r"half: (\d+)\w+ of 924 \(median over 50 pictures (\d+)\w+, chance 462nd"
-    rank, usual = (int(n) for n in re.findall(ranks, sentence(page))[0])
+    ranks = r"half: (\d+)\w+ of 924, ([\d.]+) dB below the best \(median (\d+)\w+, chance 462nd"
+    rank, below, usual = (float(n) for n in re.findall(ranks, sentence(page))[0])
     assert 1 < rank < 924 and 1 < usual < 462
-    assert re.fullmatch(r"Another flow \(Glow\): median \d+\w+ of its own", page.locator(".beside").inner_text())
+    decibels = [page.get_by_text(re.compile(text)).inner_text() for text in ("1st:", "flow’s:")]
+    best, own = (float(re.findall(r"([\d.]+) dB", text)[0]) for text in decibels)
+    assert below == round(best - own, 1)  # as the strip says
+    assert re.fullmatch(r"Glow, half by position: median \d+\w+ of its own", page.locator(".beside").inner_text())
     yours, flows = page.locator(".rank-marks span").all_inner_texts()  # both stay, to be compared
     assert yours.startswith("yours") and flows.endswith(re.findall(r"half: (\w+)", sentence(page))[0])
     page.get_by_role("button", name="Start over").click()
@@ -205,10 +208,11 @@ def test_the_river_flows_and_the_samples_follow(scene: Open) -> None:
     last = int(page.get_by_label("Training", exact=True).get_attribute("max") or 0)
     for stop in range(last + 1):
         move(page, "Training", stop)
-        step = re.findall(r"Step ([\d,]+):", sentence(page))[0]
-        assert page.locator(".river figcaption").inner_text() == f"samples, step {step}"  # of the step that is shown
+        step = page.get_by_label("Training", exact=True).get_attribute("aria-valuetext")
+        assert page.locator(".river figcaption").inner_text() == f"samples, {step}"  # of the step that is shown
+        assert stop == last or sentence(page).startswith(f"S{step[1:]}:")
     assert canvas(page, ".room canvas") != before and page.locator(".river img").get_attribute("src") != first
-    assert step == "3,000"
+    assert step == "step 3,000"
 
 
 def test_another_recording_has_its_own_measured_headline(scene: Open) -> None:
@@ -253,12 +257,12 @@ def test_the_weights_answer_after_a_guess(scene: Open) -> None:
     assert page.get_by_label("Grain", exact=True).is_disabled()
     before = canvas(page, ".room canvas")
     page.get_by_role("button", name="only a little").click()
-    wait_for(page, "grainy −")
+    wait_for(page, "grainy channels −")
     assert canvas(page, ".room canvas") != before
     times = float((page.get_by_label("Grain", exact=True).get_attribute("aria-valuetext") or "").strip("×"))
-    grainy, full = (float(n) for n in re.findall(r"grainy −([\d.]+) %.*, pure grain −(\d+)", sentence(page))[0])
-    assert abs(full - 100 * (1 - 1 / times)) <= 2 and 0.05 * full < grainy < 0.3 * full
-    assert sentence(page).startswith("Little here")
+    grainy, undone = float(re.findall(r"grainy channels −([\d.]+) %", sentence(page))[0]), 100 * (1 - 1 / times)
+    assert 0.05 * undone < grainy < 0.3 * undone
+    assert sentence(page).startswith("Only a little here")
 
 
 def test_the_more_is_resampled_the_further_the_picture(scene: Open) -> None:
@@ -298,7 +302,7 @@ def test_the_lead_is_hidden_until_the_vote(scene: Open) -> None:
     before = canvas(page, ".room canvas")
     page.get_by_role("button", name="no clear winner").click()
     wait_for(page, "clearly ahead")
-    page.get_by_text("Grey: unclear").wait_for()
+    page.get_by_text("always the split by variance").wait_for()
     assert canvas(page, ".room canvas") != before
 
 
@@ -308,8 +312,12 @@ def test_a_click_draws_new_faces_and_a_temperature_changes_them(scene: Open) -> 
     page.get_by_role("button", name="New faces").click()
     second = canvas(page, ".wall canvas")
     move(page, "Level 1", 0.5)
-    wait_for(page, "Level 1 at temperature 0.50: its noise is multiplied by 0.50.")
+    wait_for(page, "Level 1 at temperature 0.50: the pictures move by")
     assert len({first, second, canvas(page, ".wall canvas")}) == 3
+    assert int(re.findall(r"move by (\d+)", sentence(page))[0]) > 0
+    move(page, "Level 1", 1)
+    wait_for(page, "Level 1 at temperature 1.00: the pictures move by 0 grey levels.")
+    assert canvas(page, ".wall canvas") == second
 
 
 def test_what_a_speaker_says_of_a_scene_is_two_to_four_sentences(scene: Open) -> None:

@@ -79,7 +79,7 @@ export const attributes = {
       const metric = b.metric === a.metric ? "" : `${b.metric} `;
       stage.say(`Best told: ${a.name} in level ${a.best} (${a.metric} ${a.value}), ${b.name} in level ${b.best} (${metric}${b.value}).`);
       const told = [a, b].filter((one) => one.metric === "AUROC"), sure = Math.max(0, ...told.map((one) => one.error)).toFixed(2);
-      caption.textContent = [told.length > 0 && `Bar: how well a level alone tells it (AUROC, at most ±${sure} on ${number(told[0].images)} pictures; empty: chance). To tell is not to draw.`,
+      caption.textContent = [told.length > 0 && `Bar: how well a level alone tells it (AUROC, at most ±${sure} on ${number(told[0].images)} pictures; empty: chance). Telling is not drawing.`,
         told.length < 2 && "R²: 0 is chance, 1 is exact."].filter(Boolean).join(" ");
     };
     const caption = el("p", { className: "caption" });

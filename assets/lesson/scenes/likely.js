@@ -1,5 +1,5 @@
 // Scene 13: bits per value of the picture and of strange ones, each scored by the flow in the browser. Predict first.
-import { el, picture } from "../draw.js";
+import { cap, el, picture } from "../draw.js";
 import { normals, uniforms } from "../flow.js";
 
 const TILES = 4, SLICE_MS = 8, SEED = 4049;
@@ -85,11 +85,11 @@ export const likely = {
       });
       // Against the picture's strongest rival; where the picture wins, that is the second.
       const rival = best || here.indexOf(Math.min(...here.slice(1))), scored = bits.filter((one) => one.length === KINDS.length);
-      const wins = scored.filter((one) => one[rival] < one[0]).length, [, name, , why] = KINDS[rival], first = (text) => text[0].toUpperCase() + text.slice(1);
+      const wins = scored.filter((one) => one[rival] < one[0]).length, [, name, , why] = KINDS[rival];
       const digits = here[0].toFixed(1) === here[rival].toFixed(1) ? 2 : 1, [own, other] = [here[0], here[rival]].map((v) => v.toFixed(digits));
-      stage.say(best ? `${first(name)} needs ${other} bits per value, this picture ${own}${why ? `: ${why}` : ""}.`
+      stage.say(best ? `${cap(name)} needs ${other} bits per value, this picture ${own}${why ? `: ${why}` : ""}.`
         : `This picture is likeliest: ${own} bits per value, ${name} needs ${other}.`);
-      if (scored.length > 1) caption.textContent = `${SHORT} ${first(name)} is likelier than ${wins} of the ${scored.length} pictures below.`;
+      if (scored.length > 1) caption.textContent = `${SHORT} ${cap(name)} is likelier than ${wins} of the ${scored.length} pictures below.`;
     };
     // The picture that is shown first, then all others, in slices between frames.
     const order = [image, ...images.keys()].filter((one, at, list) => list.indexOf(one) === at);

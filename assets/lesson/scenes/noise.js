@@ -57,6 +57,8 @@ export const noise = {
     const value = Math.sqrt(1 / channels);           // side of one value; a pixel has area 1
     const wide = levels[0].columns * levels[0].level.width * value, high = levels[0].rows * levels[0].level.height * value;
     const parts = [], ticks = [], add = (seconds, draw, say, leaves) => parts.push({ seconds, draw, say, leaves });
+    const until = () => parts.reduce((sum, part) => sum + part.seconds, 0);
+    let wholeUntil = 0;                              // a picture in one piece has another shape than its channels
     const left = (l) => levels.slice(l).reduce((sum, one) => sum + one.noise.length * one.level.height * one.level.width, 0);
     const xOfNoise = levels.map((_, l) => levels.slice(0, l).reduce((x, one) => x + blockWidth(one) + 0.7, 0));
 
@@ -79,7 +81,7 @@ export const noise = {
       const { level, columns, left: keptColumns, right, steps } = one, map = level.width * value, n = level.channels, before = l ? levels[l - 1].kept : null;
       const inner = l ? levels[l - 1] : null, gridBefore = (g, all, alpha) =>
         grid(g.context, all, g.lx, g.ty, inner.left, inner.level.width * value * g.u, undefined, alpha);
-      ticks.push([parts.reduce((sum, part) => sum + part.seconds, 0), `level ${level.number}`]);
+      ticks.push([until(), `level ${level.number}`]);
       const slow = l ? 0.22 : 0.5;
       steps.forEach((step, k) => add(slow, (g, f) => {
         drawNoise(g, l);
@@ -87,6 +89,7 @@ export const noise = {
         if (l) { gridBefore(g, old, 1); gridBefore(g, step, ease(f)); } else { square(g, old); square(g, step, ease(f)); }
       }, l ? `Level ${level.number}, the next round, works on the ${number(left(l))} values passed on.`
         : `Level 1 is a round: ${steps.length} steps, then ${number(total - left(1))} of ${number(total)} values leave.`));
+      if (!l) wholeUntil = until();
       add(l ? 0.4 : 0.9, (g, f) => {
         drawNoise(g, l);
         if (l) gridBefore(g, steps.at(-1), 1 - ease(f)); else square(g, steps.at(-1), 1 - ease(f));
@@ -127,7 +130,7 @@ export const noise = {
       }, l ? `${number(left(l + 1))} values are passed on.` : `${number(total - left(1))} values have left as noise. The ${number(left(1))} passed on still show the picture.`);
     });
     add(0.8, (g) => drawNoise(g, levels.length), `All ${number(total)} values are noise now.`);
-    const forward = parts.reduce((sum, part) => sum + part.seconds, 0), length = forward + BACK_S + 0.6;
+    const forward = until(), length = forward + BACK_S + 0.6;
     const home = stage.options.home;
 
     let time = 0, playing = false, stopPlaying = () => {};
@@ -141,10 +144,10 @@ export const noise = {
       context.imageSmoothingEnabled = false;
       context.strokeStyle = ink.line;
       context.setLineDash([3, 4]);
-      context.strokeRect(g.lx + 0.5, g.ty + 0.5, wide * g.u - 1, high * g.u - 1);
+      const at = time <= forward ? time : Math.max(0, forward * (1 - (time - forward) / BACK_S));
+      if (at >= wholeUntil) context.strokeRect(g.lx + 0.5, g.ty + 0.5, wide * g.u - 1, high * g.u - 1);
       levels.forEach((one, l) => context.strokeRect(g.rx + xOfNoise[l] * g.u + 0.5, g.ry + 0.5, blockWidth(one) * g.u - 1, high * g.u - 1));
       context.setLineDash([]);
-      const at = time <= forward ? time : Math.max(0, forward * (1 - (time - forward) / BACK_S));
       let before = 0, part = parts[0];
       for (const one of parts) { part = one; if (at < before + one.seconds) break; before += one.seconds; }
       if (time >= forward + BACK_S) square(g, end);

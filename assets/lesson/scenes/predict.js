@@ -31,9 +31,9 @@ export const predicting = {
     const sign = (text) => el("b", { "aria-hidden": "true" }, text);
     const column = (x, of, s) => Array.from({ length: n }, (_, c) => greyMap(x, n, c, height, width, of.middle[c], s[c]));
     stage.host.append(el("div", { className: "halves" },
-      block("one half, unchanged (not yet the split)", column(a, ofA, ofA.spread)), sign(""),
-      block("the other half, in the strongest coupling", column(b, ofB, spread)), sign("−"),
-      block("what the first predicts of it", column(prediction, ofP, spread)), sign("="),
+      block("one half, unchanged, so this can be undone", column(a, ofA, ofA.spread)), sign(""),
+      block("the other half (strongest coupling)", column(b, ofB, spread)), sign("−"),
+      block("what the first half predicts of it", column(prediction, ofP, spread)), sign("="),
       block("what is left", left, said)));
     // Variance that is gone when a part t of the prediction is taken away: t(2cov − t·var) / variance of b.
     const sum = (f) => b.reduce((all, v, i) => all + f(v - ofB.middle[i % n], prediction[i] - ofP.middle[i % n]), 0);

@@ -1,5 +1,5 @@
 // Scene 6: the rank of every channel over a training whose half was fixed in advance.
-import { animate, choices, colours, el, number, slider, surface, word } from "../draw.js";
+import { animate, cap, choices, colours, el, number, slider, surface, word } from "../draw.js";
 
 /** How many channels that go on are among the structured ones, at a recording step. */
 const good = ({ kept, ranks }, i) => { const half = kept.filter(Boolean).length; return kept.reduce((sum, keeps, c) => sum + (keeps && ranks[i][c] < half ? 1 : 0), 0); };
@@ -9,10 +9,13 @@ const byChance = ({ kept }) => { const half = kept.filter(Boolean).length, mean 
 
 /** What the fixed half is, by the word of the order. */
 const HALVES = {
-  "variance-reversed": (half) => `the ${half} channels of least variance`,
-  variance: (half) => `the ${half} channels of most variance`,
-  random: (half) => `${half} channels drawn at random`,
+  "variance-reversed": (half) => `the ${half} of least variance`,
+  variance: (half) => `the ${half} of most variance`,
+  random: (half) => `${half} drawn at random`,
 };
+
+/** How many on average over the runs with other seeds, before (0) and after (1) training. */
+const overRuns = ({ seeds }, when) => (seeds.reduce((sum, one) => sum + one[when], 0) / seeds.length).toFixed(1);
 
 /** Which recording is shown: the one that was chosen, or else the first, where the order is rebuilt most. */
 const shownAt = (rivers, choice) => Math.min(rivers.length - 1, +(/^r(\d+)/.exec(choice)?.[1] ?? 0));
@@ -24,7 +27,7 @@ export const river = {
   number: 6,
   noPicture: true,
   short: "Fixed in advance",
-  title: "Does training lift a blindly chosen half?",
+  title: "Does training lift a half chosen in advance?",
   notes: "The flow of scene 5 looked at structure once, and fixed its half by that; here another flow passes on a half that was chosen by " +
     "variance, blind to structure. Press space: lines are channels, and blue ones are passed on from first to last while training " +
     "changes what they hold. Read off how many rise above the dashed line, then switch to the other recording. The letters started " +
@@ -41,7 +44,7 @@ export const river = {
     const half = kept.filter(Boolean).length;
     // The slider stops where there are samples, so that picture, lines and sentence are of one step.
     const stops = here.samples.map(({ step, webp }) => ({ step, at: steps.findLastIndex((one) => one <= step), url: URL.createObjectURL(new Blob([blob(webp)], { type: "image/webp" })) }));
-    const last = stops.length - 1;
+    const last = stops.length - 1, runs = here.seeds?.length ?? 0;
     let now = 0, stop = () => {};
     const room = el("div", { className: "room" }), image = el("img", { alt: "" }), caption = el("figcaption", {});
     stage.host.append(el("div", { className: "river" }, room, el("figure", {}, image, caption)));
@@ -85,20 +88,23 @@ export const river = {
         context.arc(x(steps[at]), y(ranks[at][c]), Math.min(8, 0.42 * gap), 0, 7);
         context.fill();
       }
-    }, "The rank of every channel by structure over the training; blue channels are passed on, orange ones factored out");
+    }, "The rank of every channel by structure over the training; channels in blue are passed on, those in orange factored out");
     const draw = () => {
       const { step, at, url } = stops[now];
       view.redraw();
       image.src = url;
       image.alt = `Samples at step ${step}`;
       caption.textContent = `samples, step ${number(step)}`;
-      const said = `Step ${number(step)}: ${good(here, at)} of ${half} blue channels in the upper half`;
-      stage.say(at ? `${said} (start ${good(here, 0)}, chance ${byChance(here)}).` : `${said}; by chance ${byChance(here)}.`);
+      const said = `Step ${number(step)}: ${good(here, at)} of ${half} blue lines in the upper half`;
+      if (now === last && runs > 1) stage.say(`${cap(word(runs))} runs on ${dataOf(here)}: ${overRuns(here, 0)} of ${half} blue lines in the upper half before, ${overRuns(here, 1)} after.`);
+      else stage.say(at ? `${said} (start ${good(here, 0)}, chance ${byChance(here)}).` : `${said}; by chance ${byChance(here)}.`);
     };
     const control = slider({ label: "Training", min: 0, max: last, step: 1, value: 0, text: (v) => `step ${number(stops[v].step)}`, onmove: (v) => { stop(); now = v; draw(); stage.choose(`r${shown}.${v}`); } });
     const names = head.rivers.map((one, k) => [String(k), dataOf(one)]);
     const which = names.length > 1 && choices("Recording", names, (k) => { stage.choose(`r${k}`); stage.show(); }, String(shown));
-    const fixed = `One run of another flow, no comparison. Blue: passed on, chosen beforehand: ${HALVES[here.order]?.(word(half)) ?? `${word(half)} channels by their number`}.`;
+    const several = head.rivers.filter((one) => one.seeds?.length > 1).map((one) => `${dataOf(one)} ${overRuns(one, 0)} → ${overRuns(one, 1)}`);
+    const fixed = `Blue: channels passed on, chosen beforehand: ${HALVES[here.order]?.(word(half)) ?? `${word(half)} by their number`}. ` +
+      (runs > 1 ? `Drawn: one of ${word(runs)} runs; mean of all: ${several.join(", ")}.` : "One run.");
     stage.host.append(control.row, el("div", { className: "recordings" }, which ? which.row : null, el("p", { className: "caption" }, fixed)));
     const set = (v) => { now = v; control.input.value = v; control.show(); draw(); };
     const play = () => { stop(); stop = animate((s) => { const v = Math.min(last, Math.floor(s * last / 7)); if (v !== now || !v) set(v); return v < last; }); };

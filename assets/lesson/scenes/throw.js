@@ -1,9 +1,8 @@
 // Scene 4: which half of the channels would you throw away? Every answer is ranked among all halves.
-import { el, greyMap, number, ordinal, own, percent, pixels, word } from "../draw.js";
+import { cap, el, greyMap, number, ordinal, own, percent, pixels, word } from "../draw.js";
 import { bitsOf, choicesOf, normals, psnr, without } from "../flow.js";
 import { MOST_CHANNELS, ownChoice, rankOf, scoreAll } from "../rank.js";
 
-const cap = (text) => text[0].toUpperCase() + text.slice(1);
 const LUCKY = 0.5;                                   // a rank below this part of the usual lower quartile is worth a word
 
 export const throwing = {
@@ -16,12 +15,12 @@ export const throwing = {
   },
   notes: "Let the class vote on every card; all 924 halves (six of twelve) are ranked by how close the picture stays to the original. Then" +
     " show the flow’s choice, which is one for all pictures. Throwing away is a test of ours: the flow itself loses nothing.",
-  asked: "The cards are channels of level 1, in mixed order. A thrown channel is replaced by its average over pictures, and the picture is" +
-    " decoded at once. Scene 5 shows by which criterion the flow chooses. What a flow factors out is first predicted from what is " +
+  asked: "The cards are channels of level 1, in mixed order. A thrown channel is replaced by its average over pictures, and the picture " +
+    "is decoded at once. Scene 5 shows by which criterion the flow chooses. What a flow factors out is first predicted from what is " +
     "passed on, by the prior; what the prior misses leaves as noise, so scene 8 does better with the same half. PSNR adds up squared " +
-    "errors, and is not what the eye judges. Chance is a weak measure: training shapes the channels around their split. The half of " +
-    "another flow, a Glow, fixed by position, ranks higher still among Glow’s own halves. So a good rank does not speak for a choice " +
-    "by entropy, and ranks of two flows do not compare them: scene 11 does.",
+    "errors, and is not what the eye judges. Medians are over 50 test pictures. Chance is a weak measure: training shapes the " +
+    "channels around their split. The half of another flow, a Glow, fixed by position, ranks higher still among Glow’s own halves. " +
+    "So a good rank does not speak for a choice by entropy, and ranks of two flows do not compare them: scene 11 does.",
   more: { page: "latents", query: { level: "1" } },
   cannot: ({ flow }) => flow.levels[0].channels > MOST_CHANNELS ? "Level 1 has more than twelve channels: too many halves to rank here." : null,
 
@@ -114,18 +113,17 @@ export const throwing = {
       const gone = count(thrown), more = half - gone, done = more === 0;
       left.textContent = done ? "" : `${more} more`;
       showFlow.disabled = !done || shown === "flow";
-      beside.textContent = shown === "flow" && other ? `Another flow (Glow): median ${ordinal(other.median)} of its own` : "";
+      beside.textContent = shown === "flow" && other ? `Glow, half by position: median ${ordinal(other.median)} of its own` : "";
       stage.stage.dataset.left = more;
       const db = psnr(x, image.bytes);
       if (!done) stage.say(gone === 0 ? `These ${word(n)} channels hold the picture. Throw away the ${word(half)} it needs least.` : `What is thrown is set to its average. ${cap(word(more))} more must go.`);
       else if (!scores) stage.say(`Ranking all ${number(total)} ${nouns} by PSNR: ${percent(part)} done.`);
       else {
-        const rank = rankOf(scores, level, thrown), below = (Math.max(...scores) - db).toFixed(1);
-        const lucky = usual && rank < LUCKY * usual.low ? " Lucky here." : "";
+        const rank = rankOf(scores, level, thrown), below = `${(Math.max(...scores).toFixed(1) - db.toFixed(1)).toFixed(1)} dB below the best`; // as the strip rounds them
         if (shown === "mine") stage.say(rank === 1 ? `Your ${noun} ranks 1st of ${number(total)} by PSNR: none is better.`
-          : `Your ${noun} ranks ${ordinal(rank)} of ${number(total)} by PSNR, ${below} dB below the best.`);
-        else stage.say(usual ? `The flow’s ${noun}: ${ordinal(rank)} of ${number(total)} (median over ${usual.images} pictures ${ordinal(usual.median)}, chance ${ordinal(Math.ceil(total / 2))}).${lucky}`
-          : `The flow’s ${noun} ranks ${ordinal(rank)} of ${number(total)} for this picture.`);
+          : `Your ${noun} ranks ${ordinal(rank)} of ${number(total)} by PSNR, ${below}.`);
+        else stage.say(usual ? `The flow’s ${noun}: ${ordinal(rank)} of ${number(total)}, ${rank < LUCKY * usual.low ? "lucky here" : below} (median ${ordinal(usual.median)}, chance ${ordinal(Math.ceil(total / 2))}).`
+          : `The flow’s ${noun} ranks ${ordinal(rank)} of ${number(total)} for this picture, ${below}.`);
       }
       drawStrip(done);
     };

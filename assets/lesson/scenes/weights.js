@@ -31,10 +31,10 @@ export const weighting = {
     " is the result.",
   asked: "A channel weight is no learned parameter: the flow computes it from the picture. Weights do not change which half leaves. Each " +
     "half of the channels is weighted by what the other half holds, so that the way back can compute the weights again. The dashed " +
-    "line is a reference: how far a channel of nothing but grain would fall if the flow undid it all. Under each card stands its " +
-    "share of all grain, relative to the channel’s own spread; grainy channels are those with more than twice an even share. A " +
-    "channel with hardly any grain may fall most, since a weight answers to more than its own channel. This is one picture and no " +
-    "average over many; each bar averages two draws of the grain.",
+    "line was not measured: so far a channel of nothing but grain would fall if its weight undid all that was added. Under each card " +
+    "stands its share of all grain, relative to the channel’s own spread; grainy channels are those with more than twice an even " +
+    "share. A channel with hardly any grain may fall most, since a weight answers to more than its own channel. This is one picture " +
+    "and no average over many; each bar averages two draws of the grain.",
   more: { page: "weights", query: { level: "1" } },
   cannot: ({ flow }) => flow.levels[0].weights ? null : "This flow weights no channels; the bundled one does.",
 
@@ -101,7 +101,7 @@ export const weighting = {
       context.lineTo(width, far);
       context.stroke();
       context.setLineDash([]);
-      write(`if pure grain: ${inPercent(share(full(sigma)))} %`, width, far + line, "right");
+      write(`to undo all grain: ${inPercent(share(full(sigma)))} %`, width, far + line, "right");
     }, "The change of every channel's weight against the least grain");
     const draw = () => {
       picture(Uint8Array.from(flow.quantise(grained(sigma, 0))), shape, shown);
@@ -110,9 +110,9 @@ export const weighting = {
       now = weightsAt(sigma);
       view.redraw();
       const [grainy, others] = [averageOf(true), averageOf(false)], most = share(full(sigma)), part = grainy / most;
-      const furthest = Math.min(...[...now.keys()].filter((j) => shares[j] < least).map(change)), one = furthest < grainy ? ` (one ${inPercent(furthest)} %)` : "";
+      const furthest = Math.min(...[...now.keys()].filter((j) => shares[j] < least).map(change)), one = furthest < grainy ? ` (one even ${inPercent(furthest)} %)` : "";
       stage.say(sigma === FROM ? "Slide to add grain; the weights answer at once."
-        : `${part < 0.05 ? "Not here" : part < 0.3 ? "Little here" : part < 0.8 ? "Partly here" : "Yes, here"}: grainy ${fine(grainy)} %, others ${fine(others)} %${one}, pure grain ${inPercent(most)} %.`);
+        : `${part < 0.05 ? "Not here" : part < 0.3 ? "Only a little here" : part < 0.8 ? "Partly here" : "Yes, here"}: grainy channels ${fine(grainy)} %, others ${fine(others)} %${one}.`);
     };
     const control = slider({ label: "Grain", min: FROM, max: TO, step: 0.1, value: FROM, text: (v) => `×${times(v)}`, onmove: (v) => { sigma = v; draw(); } });
     const vote = choices("Your guess", GUESSES, (key) => {

@@ -16,12 +16,13 @@ export const worth = {
   notes: "Vote first. Each row is a study: the entropy-informed split against the best split that does not look at entropy; to the right " +
     "of the line it needs fewer bits per value. On average pictures cost 3 to 5 bits per value, so 0.02 is about half a percent: " +
     "there is no clear winner.",
-  asked: "The split sorts by entropy, as in scenes 4 and 5, and has the channel weights of scene 7 where a study has them. Two flows are " +
-    "compared seed by seed, with four to six seeds. The rival was picked by these same results, which favours it. Rows go from the " +
-    "shortest training to the longest; several share their pictures. “New pictures”: whole photographs were held out, where the other" +
-    " rows on photos test another part of the same photographs; “equal CPU”: each run had the same number of seconds. Do not read a " +
-    "trend with training into so few rows; even the longest is short. An interval that excludes zero may be grey, since a claim " +
-    "counts only after the split’s comparisons in its study are corrected together; nothing corrects across the studies.",
+  asked: "The split sorts by entropy, as in scenes 4 and 5; where it has the channel weights of scene 7, the row is of both. The rival " +
+    "has none. Two flows are compared seed by seed, with four to six seeds. The rival was picked by these same results, which " +
+    "favours it. Rows go from the shortest training to the longest; several share their pictures. “New pictures”: whole photographs " +
+    "were held out, where the other rows on photos test another part of the same photographs; “equal CPU”: each run had the same " +
+    "number of seconds. Do not read a trend with training into so few rows; even the longest is short. An interval that excludes " +
+    "zero may be grey, since a claim counts only after the split’s comparisons in its study are corrected together; nothing corrects " +
+    "across the studies.",
   more: { page: "compare" },
   cannot: ({ pack }) => pack.head.studies?.length ? null : "There are no studies here.",
 
@@ -29,6 +30,8 @@ export const worth = {
     const studies = [...stage.pack.head.studies].sort((a, b) => a.budget - b.budget || a.name.localeCompare(b.name));
     const low = Math.min(0, ...studies.map((one) => one.low)), high = Math.max(0, ...studies.map((one) => one.high)), span = high - low || 1;
     const step = [0.01, 0.02, 0.05, 0.1, 0.2].find((one) => span / one <= 5) ?? 0.5;
+    const weighted = studies.filter((one) => one.weighted).length, rivals = new Set(studies.map((one) => one.rival));
+    const always = rivals.size === 1 && rivals.has("variance") ? " (always the split by variance)" : "";
     let voted = stage.choice !== "";
     const room = el("div", { className: "room" });
     stage.host.append(room);
@@ -69,12 +72,12 @@ export const worth = {
     }, "The lead of the entropy-informed split in every study, with its interval");
     const draw = () => {
       view.redraw();
-      if (!voted) return stage.say(`Vote: in ${studies.length} studies, does it beat the best other split?`);
+      if (!voted) return stage.say(`Vote: in our ${studies.length} short studies, does it beat the best other split?`);
       const [ahead, behind] = ["better", "worse"].map((claim) => studies.filter((s) => s.claim === claim).length);
-      stage.say(`Against the best other split: ${ahead} of ${studies.length} clearly ahead, ${behind} clearly behind, ${studies.length - ahead - behind} unclear.`);
+      stage.say(`Our ${studies.length} short studies: ${ahead} clearly ahead of the best rival, ${behind} behind, ${studies.length - ahead - behind} unclear.`);
     };
     const vote = choices("Your vote", ANSWERS, (key) => { voted = true; stage.choose(key); draw(); }, stage.choice);
-    stage.host.append(el("p", { className: "caption" }, "Lead in bits per value over the best other split, picked afterwards; 95 % interval. Grey: unclear after correction."), vote.row);
+    stage.host.append(el("p", { className: "caption" }, `Lead in bits per value over the best rival, picked afterwards${always}; 95 % interval. ${weighted} of ${studies.length} rows have channel weights. Grey: unclear after correction.`), vote.row);
     draw();
     return { stop: () => view.stop() };
   },
