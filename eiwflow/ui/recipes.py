@@ -52,7 +52,7 @@ def devices() -> dict[str, str]:
     import torch
 
     found = {f"cuda:{i}": torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())}
-    return found | {"cpu": f"{os.cpu_count()} cores, {threads()} of them for training"}
+    return found | {"cpu": f"{threads()} of {os.cpu_count()} cores"}
 
 
 def threads() -> int:

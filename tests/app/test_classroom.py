@@ -453,7 +453,7 @@ def test_the_class_has_a_page_only_where_there_is_one(
 ) -> None:
     monkeypatch.delenv("EIWFLOW_MODE")
     assert "Class" not in [entry.label for entry in navigation.pages()]
-    assert "was not started for a class" in shown(visit_page(CLASS))
+    assert "No class is running here" in shown(visit_page(CLASS))
     monkeypatch.setenv("EIWFLOW_MODE", "classroom")
     come()
     assert "Class" in [entry.label for entry in navigation.pages()]

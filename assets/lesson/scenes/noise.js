@@ -135,7 +135,7 @@ export const noise = {
 
     let time = 0, playing = false, stopPlaying = () => {};
     const view = surface(stage.host, (context, width, height) => {
-      const ink = colours(stage.stage), small = width < 640, text = ink.size, foot = home ? 4 : text + 14;
+      const ink = colours(stage.stage), small = width < 640, text = ink.size, foot = text + 14;
       const u = small ? width / (wide + 0.2) : Math.min(width / (2 * wide + 3.4), (height - foot) / Math.max(size, high));
       const g = { context, u, lx: 0, ly: 0, ty: (Math.max(size, high) - high) / 2 * u, rx: width - (wide + 1.4) * u, ry: 0 };
       if (small) Object.assign(g, { u: Math.min(u, (height - 2 * foot - 8) / (size + high)), rx: 0 });
@@ -152,13 +152,11 @@ export const noise = {
       for (const one of parts) { part = one; if (at < before + one.seconds) break; before += one.seconds; }
       if (time >= forward + BACK_S) square(g, end);
       else part.draw(g, Math.min(1, (at - before) / part.seconds), ink);
-      if (!home) {
-        context.fillStyle = ink.quiet;
-        context.font = `${text}px ${ink.sans}`;
-        const out = levels.slice(0, goneAt(at)).reduce((n, one) => n + one.noise.length * one.level.height * one.level.width, 0);
-        context.fillText(`${number(total - out)} values in the flow`, g.lx, (small ? size * g.u : Math.max(size, high) * g.u) + text + 4);
-        context.fillText(`${number(out)} values of noise`, g.rx, (small ? g.ry + high * g.u : Math.max(size, high) * g.u) + text + 4);
-      }
+      context.fillStyle = ink.quiet;
+      context.font = `${text}px ${ink.sans}`;
+      const out = levels.slice(0, goneAt(at)).reduce((n, one) => n + one.noise.length * one.level.height * one.level.width, 0);
+      context.fillText(`${number(total - out)} values in the flow`, g.lx, (small ? size * g.u : Math.max(size, high) * g.u) + text + 4);
+      context.fillText(`${number(out)} values of noise`, g.rx, (small ? g.ry + high * g.u : Math.max(size, high) * g.u) + text + 4);
       stage.say(time >= forward + BACK_S ? `And back: ${differ} of ${number(total)} values differ.`
         : time > forward ? "Now every step runs backwards." : part.say);
     }, "A picture on its way through the levels of the flow: the values still in it to the left, noise to the right");

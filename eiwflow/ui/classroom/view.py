@@ -22,7 +22,7 @@ def page() -> None:
     """Draw the page of the class."""
     limits = settings()
     if not limits.classroom:
-        st.info("This app was not started for a class. `eiwflow app --classroom --address 0.0.0.0` does that.")
+        st.info("No class is running here. A lecturer starts one with `eiwflow app --classroom --address 0.0.0.0`.")
         return
     teacher = people.role() is people.Role.TEACHER
     code, words = st.columns([1, 1.4], gap="large", vertical_alignment="center")
