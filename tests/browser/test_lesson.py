@@ -246,6 +246,16 @@ def test_pictures_are_scored_once_a_guess_is_made(scene: Open) -> None:
     assert float(bits["pure noise"]) > float(bits["this picture"]) > 0
     likeliest = page.locator(".kind", has=page.get_by_text("likeliest", exact=True).and_(page.locator(":visible")))
     assert bits[likeliest.locator("> span").first.inner_text()] == min(bits.values(), key=float)
+    for width, height in ((390, 844), (1280, 720)):  # bars of one scale, also where a name takes two lines
+        page.set_viewport_size({"width": width, "height": height})
+        page.wait_for_timeout(400)  # bars grow slowly
+        bars = [box for bar in page.locator(".amount").all() if (box := bar.bounding_box())]
+        scale = [bar["height"] / float(needed) for bar, needed in zip(bars, bits.values(), strict=True)]
+        assert max(scale) < 1.05 * min(scale)
+        guess = [box["y"] for line in page.locator(".blind").all() if (box := line.bounding_box())]
+        assert max(guess) - min(guess) < 1
+        foot = bars[0]["y"] + bars[0]["height"]
+        assert foot - guess[0] == pytest.approx(8 * scale[0], rel=0.05)
     first = page.locator(".amounts b").first.inner_text()
     page.locator(".thumb").nth(2).click()  # the guess stands, the numbers are those of another picture
     number = "document.getElementById('lesson').shadowRoot.querySelector('.amounts b').textContent"

@@ -5,7 +5,7 @@ import { normals, uniforms } from "../flow.js";
 const TILES = 4, SLICE_MS = 8, SEED = 4049;
 /** A bar of so many times the picture's own bits fills the height; what needs more is written, not drawn. */
 const MOST = 2.4;
-const SHORT = "Short bar = few bits per value = likely. A blind guess needs 8.";
+const BLIND = 8, SHORT = `Short bar = few bits = likely. Dashed: blind guess, ${BLIND} bits.`;
 
 /** Bytes [pixel][channel] under a Gaussian blur of σ = a twentieth of the height, edges repeated. */
 function blurred(bytes, [height, width, channels]) {
@@ -67,7 +67,7 @@ export const likely = {
       const bar = el("i", { className: "amount" }), value = el("b", {}), word = el("span", { className: "wide likeliest" }, "likeliest");
       const shown = picture(all[image][k], shape);
       const button = el("button", { type: "button", className: "kind", "aria-pressed": "false", onclick: () => { voted = key; stage.choose(key); draw(); } },
-        shown, el("span", {}, name), el("span", { className: "amounts" }, bar, value, word));
+        shown, el("span", {}, name), el("span", { className: "amounts" }, bar, value, word, el("u", { className: "blind" })));
       return { button, bar, value };
     });
     stage.host.append(el("div", { className: "likely", role: "group", "aria-label": "Which is the likeliest?" }, ...columns.map((one) => one.button)),
@@ -81,6 +81,7 @@ export const likely = {
       columns.forEach(({ button, bar, value }, k) => {
         bar.style.height = `${Math.max(1, Math.min(100, 100 * here[k] / top))}%`;
         value.textContent = here[k].toFixed(1);
+        button.style.setProperty("--blind", Math.min(1, BLIND / top));
         button.classList.toggle("best", k === best);
       });
       // Against the picture's strongest rival; where the picture wins, that is the second.

@@ -1,5 +1,5 @@
 // Scene 3: a coupling of the flow: one half of the channels predicts the other, and the prediction is taken away.
-import { animate, el, greyMap, own, percent, slider } from "../draw.js";
+import { animate, el, greyMap, own, percent, slider, word } from "../draw.js";
 
 export const predicting = {
   number: 3,
@@ -48,6 +48,7 @@ export const predicting = {
         : part === 1 ? `The prediction removes ${signed(gone(1))} of the other half’s variance (many pictures: ${signed(chosen.share)}).`
           : `${percent(part)} of the prediction removes ${signed(gone(part))} of the other half’s variance.`);
     };
+    stage.host.append(el("p", { className: "caption" }, `The steps before have mixed the ${word(2 * n)} small pictures (channels): they have no colours any more.`));
     const control = slider({ label: "Subtract", value: 0, text: (v) => `${Math.round(100 * v)} %`, onmove: (v) => { stop(); draw(v); stage.choose(v); } });
     stage.host.append(control.row);
     let stop = () => {};

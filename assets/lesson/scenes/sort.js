@@ -97,7 +97,7 @@ export const sorting = {
       name(small ? "factored out" : "factored out: leaves as noise once predicted", ink.warm, small ? left : width, rows - 1);
       context.globalAlpha = 1;
     }, "The channels of level 1 with their spectral redundancy as bars");
-    stage.host.append(el("p", { className: "caption" }, "Tall: structure, low entropy (spectral redundancy, test pictures); 0: white noise. Order measured before training."));
+    stage.host.append(el("p", { className: "caption" }, "Tall: structure, low entropy (spectral redundancy); 0: white noise. Order set before training, which moved the bars."));
     const say = () => {
       if (t < 0.98) return stage.say(t < 0.02 ? "Tall bars mean structure. Slide: which channels does the flow pass on?" : "The flow’s order slides the cards into place …");
       stage.say(sorted ??= structureInWords(stage));
