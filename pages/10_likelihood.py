@@ -82,4 +82,5 @@ if (bits_fold := ui.fold("Bits you can hold", "archive")).open:
                 st.caption("Choose “Your own photo” to compress that instead.")
             ui.recipe(page, f"compress {page.argument} {page.images.name} --out archive.eiw")
 
-ui.closing(page, "A likelihood says how well a flow compresses an image, and not whether the image is real.")
+meaning = "A likelihood says how well a flow compresses an image, and not whether the image is real."
+ui.closing(page, "Make your prediction to see the answer." if guess is None else meaning)

@@ -43,8 +43,11 @@ def test_answer_is_hidden_until_a_choice_is_made(one: Path) -> None:
     hidden = sentences(at)
     assert "Which of these groups" in hidden and not at.get("plotly_chart")
     assert "own test images" in hidden and "AUROC 0" not in hidden and not re.search(r"(No|Here, yes)[.:]", hidden)
+    meaning = "not whether the image is real"
+    assert meaning not in hidden
     at.button_group(key="guess").set_value("flat grey").run()
     assert_answered(at)
+    assert meaning in sentences(at)
 
 
 def test_takeaway_is_short_and_has_at_most_two_numbers(one: Path) -> None:
