@@ -63,7 +63,7 @@ with verdict_place:
         st.caption(f"The study is not done: this is what its first {len(study.runs)} runs say.")
 with chart_place:
     if effects:
-        title = f"{names[shown[0]]} − other (bits/dim)<br>left of 0: {names[shown[0]]} needs fewer"
+        title = f"lead of {names[shown[0]]} (bits/dim)<br>right of 0: {names[shown[0]]} needs fewer"
         chart = ui.drawn(figures.forest, list(effects.values()), list(effects), title)
         ui.chart(chart, page, f"differences-{prior}", alt=" ".join(one.in_words() for one in effects.values()))
     else:
@@ -83,8 +83,8 @@ with ui.fold("The verdict in full", "verdict") as fold:
             st.markdown(f"**At equal CPU seconds.** {compare_arms.cost_in_words(equal)} {equal_verdict.in_words()}")
         if parts := verdict.factorials[prior].effects:
             st.subheader("What each choice contributes")
-            title = "effect (bits/dim)<br>left of 0: fewer bits"
-            chart = ui.drawn(figures.forest, parts, [one.name for one in parts], title)
+            title = "lead of the first (bits/dim)<br>right of 0: the first needs fewer"
+            chart = ui.drawn(figures.forest, parts, [one.lead_name for one in parts], title)
             ui.chart(chart, page, f"contributions-{prior}", alt=" ".join(one.in_words() for one in parts))
         ui.caveat(words.CAVEAT)
 
@@ -104,6 +104,7 @@ if (more := ui.more_evidence()).open:
         st.subheader(f"{names[shown[0]]} against all others")
         if comparisons:
             ui.table(words.rows(comparisons))
+            st.caption(words.DIFFERENCE)
         st.subheader("All arms")
         ui.table(words.rows(arm_rows))
         floor = data_sets.floor_in_words(study.recipe.data, study.recipe.evaluate_on == "validation")

@@ -131,8 +131,8 @@ def leads(found: Mapping[str, Lead], chosen: str) -> go.Figure:
 
 
 def span(effects: Iterable[Effect]) -> tuple[float, float]:
-    """Return a range of bits/dim that holds 0, every seed and every interval: an axis that charts share."""
-    ends = [0.0, *(value for one in effects for value in (*one.values, one.low, one.high))]
+    """Return a range of bits/dim that holds 0, every seed's lead and every interval: an axis that charts share."""
+    ends = [0.0, *(value for one in effects for value in (*-one.values, *one.lead_interval))]
     low, high = float(np.nanmin(ends)), float(np.nanmax(ends))
     room = 0.06 * (high - low) or 0.01
     return low - room, high + room
@@ -144,10 +144,12 @@ def forest(
     title: str,
     limits: tuple[float, float] | None = None,
 ) -> go.Figure:
-    """Return effects in rows: every seed a small mark, the mean a large one with its 95 % interval.
+    """Return leads in rows: every seed a small mark, the mean a large one with its 95 % interval.
+
+    Right of 0 what an effect is named after needs fewer bits, as above 0 in :func:`leads`.
 
     Arguments:
-        effects: in bits/dim, from top to bottom.
+        effects: whose leads are drawn, in bits/dim, from top to bottom.
         names: what each row is called.
         title: of the axis.
         limits: of the axis, where another chart shares it.
@@ -156,10 +158,10 @@ def forest(
     figure = go.Figure()
     rows = range(len(effects))
     figure.add_scatter(
-        x=[round(float(value), 5) for one in effects for value in one.values],
+        x=[round(-float(value), 5) for one in effects for value in one.values],
         y=[row + 0.22 for row, one in zip(rows, effects, strict=True) for _ in one.values],
         text=[
-            f"seed {seed}: {signed(value, 4)} bits/dim"
+            f"seed {seed}: lead {signed(-value, 4)} bits/dim"
             for one in effects
             for seed, value in zip(one.seeds, one.values, strict=True)
         ],
@@ -173,13 +175,13 @@ def forest(
         if not of_claim:
             continue
         figure.add_scatter(
-            x=[round(one.mean, 5) for _, one in of_claim],
+            x=[round(one.lead, 5) for _, one in of_claim],
             y=[row - 0.1 for row, _ in of_claim],
             error_x={
                 "type": "data",
                 "symmetric": False,
-                "array": [_length(one.high - one.mean) for _, one in of_claim],
-                "arrayminus": [_length(one.mean - one.low) for _, one in of_claim],
+                "array": [_length(one.mean - one.low) for _, one in of_claim],
+                "arrayminus": [_length(one.high - one.mean) for _, one in of_claim],
                 "color": colour,
                 "thickness": 2.5,
                 "width": 6,
@@ -191,7 +193,7 @@ def forest(
             hovertemplate="%{text}<extra></extra>",
         )
     figure.add_vline(x=0, line={"width": 1.5, "color": palette.REFERENCE})
-    longest = max(len(line) for name, one in zip(names, effects, strict=True) for line in (name, _figures(one)))
+    longest = max(len(line) for name, one in zip(names, effects, strict=True) for line in (name, one.lead_in_figures))
     lines = [line for part in title.split("<br>") for line in textwrap.wrap(part, _TITLE_LETTERS)]
     # In half a page's width every entry of the legend has a row of its own.
     above, below = legend_room(len(figure.data)), 50 + 18 * len(lines)
@@ -206,7 +208,7 @@ def forest(
         yaxis={
             "range": [len(effects) - 0.4, -0.6],
             "tickvals": list(rows),
-            "ticktext": [f"<b>{name}</b><br>{_figures(one)}" for name, one in zip(names, effects, strict=True)],
+            "ticktext": [f"<b>{name}</b><br>{one.lead_in_figures}" for name, one in zip(names, effects, strict=True)],
             "showgrid": False,
             "zeroline": False,
         },
@@ -216,14 +218,6 @@ def forest(
 
 def _length(value: float) -> float | None:
     return round(value, 5) if np.isfinite(value) else None
-
-
-def _figures(one: Effect) -> str:
-    """Return an effect's mean and interval, and whether it is a conclusion, for the side of its row."""
-    mean = signed(one.mean, 3)
-    if not np.isfinite(one.low):
-        return f"{mean}, one seed"
-    return f"{mean} ({one.interval})"
 
 
 # ---------------------------------------------------------------------- in lock-step

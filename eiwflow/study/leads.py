@@ -38,12 +38,12 @@ class Lead:
     @property
     def lead(self) -> float:
         """How many bits/dim less the adaptive split needs, on average over seeds."""
-        return -self.effect.mean
+        return self.effect.lead
 
     @property
     def interval(self) -> tuple[float, float]:
         """The 95 % interval of the lead."""
-        return -self.effect.high, -self.effect.low
+        return self.effect.lead_interval
 
 
 def usual_prior(study: Study) -> str:

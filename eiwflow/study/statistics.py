@@ -64,9 +64,34 @@ class Effect:
         return "better" if self.mean < 0 else "worse"
 
     @property
+    def lead(self) -> float:
+        """The mean with the other sign, as pages show it: above 0, what the effect is named after needs fewer bits."""
+        return -self.mean
+
+    @property
+    def lead_interval(self) -> tuple[float, float]:
+        """The interval of the lead."""
+        return -self.high, -self.low
+
+    @property
+    def lead_name(self) -> str:
+        """What leads over what: ``entropy over variance`` where the contrast is ``entropy − variance``."""
+        return self.name.replace(" − ", " over ")
+
+    @property
     def interval(self) -> str:
         """The interval as words."""
         return "no interval" if math.isnan(self.low) else f"{signed(self.low, 3)} to {signed(self.high, 3)}"
+
+    @property
+    def lead_range(self) -> str:
+        """The interval of the lead as words."""
+        return "no interval" if math.isnan(self.low) else " to ".join(signed(end, 3) for end in self.lead_interval)
+
+    @property
+    def lead_in_figures(self) -> str:
+        """The lead with its interval: ``+0.018 (−0.010 to +0.047)``."""
+        return f"{signed(self.lead, 3)}{', one seed' if math.isnan(self.low) else f' ({self.lead_range})'}"
 
     @property
     def over(self) -> str:
@@ -78,15 +103,13 @@ class Effect:
         return f"{words}{paired} (r = {signed(self.correlation, 2)})"
 
     def in_words(self) -> str:
-        """Return one sentence."""
+        """Return one sentence about the lead."""
+        start = f"{self.lead_name}: lead {signed(self.lead, 3)} bits/dim"
         if len(self.values) == 1:
-            return f"{self.name}: {signed(self.mean, 3)} bits/dim in one seed, which is no conclusion."
+            return f"{start} in one seed, which is no conclusion."
         why = "" if self.claim != "no conclusion" or self.low <= 0 <= self.high else " after correction"
         looks = "" if self.level == ALPHA else " after several looks"
-        return (
-            f"{self.name}: {signed(self.mean, 3)} bits/dim (95 % interval{looks} {self.interval}, over {self.over}): "
-            f"{self.claim}{why}."
-        )
+        return f"{start} (95 % interval{looks} {self.lead_range}, over {self.over}): {self.claim}{why}."
 
     def row(self) -> dict[str, Any]:
         """Return the effect as a row of a table."""

@@ -100,17 +100,13 @@ class Verdict:
 
     def _of_a_control(self) -> str:
         effects = self.comparisons.effects
-        found = [
-            f"{signed(one.mean, 3)}{'' if number else ' bits/dim'} ({one.interval}) with the {arm.prior} prior"
-            for number, one in enumerate(effects)
-            for arm in list(one.arms)[:1]
-        ]
+        found = [f"{one.lead_in_figures} with the {arm.prior} prior" for one in effects for arm in list(one.arms)[:1]]
         end = (
             "no difference is claimed, as it should be"
             if all(one.claim == "no conclusion" for one in effects)
             else "a difference is claimed where there is none, as may happen in 1 study of 20"
         )
-        return f"Two arms that differ by nothing but chance: {listed(found)}; {end}."
+        return f"Two arms that differ by nothing but chance, lead in bits/dim: {listed(found)}; {end}."
 
     def entropy_informed(self) -> str:
         """Return whether the order by entropy carries a gain of its own, or else what does."""
@@ -136,15 +132,15 @@ class Verdict:
                 "nothing is claimed of the entropy order by itself: no other order was run with the same weights, "
                 "partitions and fraction."
             )
-        gains = ", ".join(f"{order} {signed(one.mean, 3)} ({one.claim})" for order, one in others.items())
+        leads = ", ".join(f"{signed(one.lead, 3)} over {order}: {one.claim}" for order, one in others.items())
         if all(one.claim == "better" for one in others.values()):
-            return f"the gain is entropy-informed: all else equal, the entropy order beats each other order ({gains})."
+            return f"the gain is entropy-informed: all else equal, entropy beats each other order (lead {leads})."
         carried = ", ".join(
-            f"{one.name} {signed(one.mean, 3)}" for one in self.factorials[prior].effects if one.claim == "better"
+            f"{one.lead_name} {signed(one.lead, 3)}" for one in self.factorials[prior].effects if one.claim == "better"
         )
         return (
             f"the gain is not called entropy-informed, because all else equal the entropy order does not beat each "
-            f"other order ({gains}); what carries it: {carried or 'nothing that is clear of chance'}."
+            f"other order (lead {leads}); what carries it: {carried or 'nothing that is clear of chance'}."
         )
 
 
@@ -170,7 +166,7 @@ def _needs(study: Study, others: Mapping[Arm, Effect], prior: str) -> str:
 
 def _doubt(one: Effect) -> str:
     # Of one seed the sentence has said so already.
-    return f" ({one.interval}: no conclusion)" if one.claim == "no conclusion" and len(one.values) > 1 else ""
+    return f" (lead {one.lead_range}: no conclusion)" if one.claim == "no conclusion" and len(one.values) > 1 else ""
 
 
 def _range(numbers: set[int]) -> str:

@@ -16,6 +16,8 @@ CAVEAT = (
     "an interval says where the difference lies for other seeds, on these test images, at this size and budget. It "
     "knows nothing of other images."
 )
+#: How the sign of the differences in tables and files is read, beside charts that show leads.
+DIFFERENCE = "A difference is the first arm minus the second: below 0 the first needs fewer bits. A lead is minus that."
 #: What tells studies apart that have one title: asked in this order, said where the answers differ.
 _DIFFERENCES: tuple[Callable[[StudyRecipe], str], ...] = (
     lambda recipe: {"muon": "Muon", "adamw": "AdamW"}.get(recipe.optimiser, recipe.optimiser),
@@ -103,10 +105,10 @@ def every(found: Mapping[str, Lead]) -> str:
 
 def control(effects: Sequence[Effect]) -> str:
     """Return what an A/A control says: the random order against itself, with other permutations."""
-    found = listed([f"{signed(one.mean, 3)} ({one.interval})" for one in effects])
+    found = listed([one.lead_in_figures for one in effects])
     claimed = any(one.claim != "no conclusion" for one in effects)
     end = "A difference is claimed where there is none." if claimed else "No difference is claimed, as it should be."
-    return f"A/A control: the random order against itself differs by {found} bits/dim. {end}"
+    return f"A/A control: the lead of the random order over itself is {found} bits/dim. {end}"
 
 
 def rows(table: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -149,14 +149,16 @@ def test_every_seed_is_a_point_under_the_prior_that_is_chosen(studies: Path) -> 
         assert set(rows(figure)) == {"entropy", "variance + weights", "variance", "random + weights"}
         seeds, means = figure["data"][:2]
         assert len(seeds["x"]) == 4 * 6
-        expected = [effects[f"entropy + weights − {name}, {prior}"]["difference_bits_per_dim"] for name in rows(figure)]
+        expected = [
+            -effects[f"entropy + weights − {name}, {prior}"]["difference_bits_per_dim"] for name in rows(figure)
+        ]
         assert means["x"] == pytest.approx(expected, abs=1e-5)
 
 
 def test_what_each_choice_contributes_is_folded(studies: Path) -> None:
     at = visit(study="photos32")
     assert rows(figures(at)[2])[:4] == [
-        "entropy − random", "entropy − variance", "entropy − variance-reversed", "weights − none",
+        "entropy over random", "entropy over variance", "entropy over variance-reversed", "weights over none",
     ]  # fmt: skip
 
 
@@ -172,8 +174,8 @@ def test_a_control_is_a_study_like_others_and_says_what_it_is(studies: Path) -> 
     at = visit(study="photos32-null")
     assert not at.exception
     said = sentences(at)
-    assert "Two arms that differ by nothing but chance: " in said
-    assert "A/A control: the random order against itself differs by" in said and "as it should be" in said
+    assert "Two arms that differ by nothing but chance, lead in bits/dim: " in said
+    assert "A/A control: the lead of the random order over itself is" in said and "as it should be" in said
 
 
 def test_a_short_study_of_ones_own_says_that_it_is_too_short(studies: Path) -> None:

@@ -61,15 +61,17 @@ def a_curve(end=3.8, steps=(1, 10, 100), seeds=3):
 def test_every_seed_is_a_point_of_its_row():
     figure = compare.forest([BETTER, OPEN], ["first", "last"], "Δ")
     seeds = figure.data[0]
-    assert seeds.x == pytest.approx([*BETTER.values, *OPEN.values])
+    assert seeds.x == pytest.approx([*-BETTER.values, *-OPEN.values])
     assert np.round(np.array(seeds.y)).tolist() == [0, 0, 0, 1, 1, 1]
 
 
-def test_means_stand_in_their_intervals():
+def test_means_stand_in_their_intervals_and_what_needs_fewer_bits_stands_right_of_0():
     figure = compare.forest([BETTER], ["first"], "Δ")
     mean = figure.data[1]
-    assert mean.x[0] - mean.error_x.arrayminus[0] == pytest.approx(BETTER.low, abs=1e-4)
-    assert mean.x[0] + mean.error_x.array[0] == pytest.approx(BETTER.high, abs=1e-4)
+    low, high = mean.x[0] - mean.error_x.arrayminus[0], mean.x[0] + mean.error_x.array[0]
+    assert 0 < low == pytest.approx(-BETTER.high, abs=1e-4) and high == pytest.approx(-BETTER.low, abs=1e-4)
+    assert figure.layout.yaxis.ticktext == ("<b>first</b><br>+0.035 (+0.023 to +0.047)",)
+    assert "weighted over other: lead +0.035 bits/dim" in mean.text[0]
 
 
 def test_what_is_claimed_has_a_colour_and_a_shape():
@@ -84,15 +86,15 @@ def test_one_seed_has_a_mean_and_no_interval():
     figure = compare.forest([ONE], ["first"], "Δ")
     assert figure.data[1].name == "mean: no conclusion"
     assert figure.data[1].error_x.array == (None,)
-    assert figure.layout.yaxis.ticktext == ("<b>first</b><br>−0.030, one seed",)
+    assert figure.layout.yaxis.ticktext == ("<b>first</b><br>+0.030, one seed",)
 
 
 def test_the_axis_holds_0_every_seed_and_every_interval():
     low, high = compare.span([BETTER, ONE])
-    assert low < min(BETTER.low, *BETTER.values)
-    assert high > 0
+    assert low < 0
+    assert high > max(-BETTER.low, *-BETTER.values)
     low, high = compare.span([OPEN])
-    assert low < OPEN.low < OPEN.high < high
+    assert low < -OPEN.high < -OPEN.low < high
 
 
 # ---------------------------------------------------------------------- in lock-step
