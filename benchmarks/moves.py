@@ -95,7 +95,7 @@ def folds(*names: str) -> dict[str, Move]:
 PAGES: dict[str, dict[str, Move]] = {
     "1_levels": {"image": image, "seed": seed, **EVIDENCE, "image, all open": image, "seed, all open": seed},
     "2_latents": {
-        "image": image, "seed": seed, "mix": pressed("way z₁", "resample"), "guess": pressed("guess", "z₁"),
+        "image": image, "seed": seed, "mix": pressed("z1", "zero"), "guess": pressed("guess", "Level 1 (z₁)"),
         "reveal": toggled("reveal"), **folds("halvings", "zeroed"), **EVIDENCE, "image, all open": image,
         "seed, all open": seed,
     },

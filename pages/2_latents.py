@@ -16,27 +16,30 @@ from eiwflow.analysis import latents  # noqa: E402 (the title does not wait for 
 from eiwflow.analysis.words import latents as words  # noqa: E402
 
 takeaway = st.container()
-told: dict[ui.Page, str] = {}
+said: dict[ui.Page, str] = {}
 
 
 def names_of_levels(one: ui.Page) -> list[str]:
-    """Return the names of a flow's latents: z₁, z₂ and so on."""
-    return [words.latent(level) for level in range(1, one.checkpoint.info.config.levels + 1)]
+    """Return the names of a flow's levels, with their latents."""
+    return [words.named(level) for level in range(1, one.checkpoint.info.config.levels + 1)]
 
 
 def mix(one: ui.Page) -> None:
-    """Let every level be kept, resampled or zeroed, and show what that makes of the picture."""
+    """Show a mix of levels kept, resampled or zeroed; it opens with level 1 resampled."""
     picture, controls = places(one, [1.9, 1])
     with controls:
         st.markdown("**Mix your own**")
         way = tuple(
-            st.segmented_control(name, latents.TREATMENTS, default="keep", required=True, key=one.key(f"way {name}"))
-            for name in names_of_levels(one)
-        )
+            st.segmented_control(
+                name, latents.TREATMENTS, default="resample" if level == 1 else "keep", required=True,
+                key=one.key(f"z{level}"), bind="query-params",
+            )
+            for level, name in enumerate(names_of_levels(one), start=1)
+        )  # fmt: skip
     result = cache.measure(one, "mixed", way=way)
     with picture:
         st.html(figures.large(result))
-        st.caption(words.mixed(result))
+    said[one] = words.mixed(result)
 
 
 def predict(one: ui.Page) -> None:
@@ -44,18 +47,20 @@ def predict(one: ui.Page) -> None:
     if one not in mixed:
         return  # the mix said why there is nothing
     resampled = cache.measure(one, "one_level", treatment="resample")
-    guessed = predicted(one, "Which level changes it most?", names_of_levels(one))
+    guessed = predicted(one, words.QUESTION, names_of_levels(one))
     if guessed is None:
         return
-    told[one] = words.answer(resampled, guessed)
+    said[one] = words.answer(resampled, guessed)
     st.html(figures.treatments(resampled))
     st.caption("One level resampled at a time, the others kept.")
 
 
 mixed = ui.each(page, mix)
 ui.each(page, predict)
-with takeaway:
-    ui.takeaway(" ".join(told.values()) if told else words.QUESTION)
+if said:
+    with takeaway:
+        names = {one: f"{one.file.label}: " if page.other else "" for one in said}
+        ui.takeaway(" ".join(f"{names[one]}{sentence}" for one, sentence in said.items()))
 
 with ui.fold("Half, three quarters, everything resampled", "halvings") as fold:
     halved: dict[ui.Page, latents.Treated] = {}

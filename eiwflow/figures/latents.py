@@ -37,7 +37,7 @@ def halving(treated: Treated) -> str:
 
 def large(treated: Treated) -> str:
     """Return the image and what one way leaves of it, as large as the first screen allows, as HTML."""
-    return f'<div class="eiw-large">{_row(treated, ["your mix"])}</div>'
+    return f'<div class="eiw-large">{treatments(treated)}</div>'
 
 
 def treatments(treated: Treated) -> str:

@@ -57,8 +57,9 @@ def test_nothing_gives_the_prediction_away(two: Path) -> None:
     at.session_state["fold-halvings"] = at.session_state["fold-zeroed"] = at.session_state[MORE_EVIDENCE] = False
     at.run()
     first_screen = sentences(at)
-    assert "Which level changes this picture most?" in first_screen
-    assert "changes this picture most:" not in first_screen and "resampled</figcaption>" not in first_screen
+    assert at.segmented_control(key="guess").label == words.QUESTION
+    assert "changes this picture most:" not in first_screen
+    assert first_screen.count(" resampled<br>") == 1 and "level 1 resampled<br>" in first_screen
 
 
 def test_image_and_seed_move_the_page(two: Path) -> None:
@@ -75,20 +76,27 @@ def test_image_and_seed_move_the_page(two: Path) -> None:
 def test_the_answer_waits_for_a_prediction_and_then_says_whether_it_was_right(two: Path) -> None:
     at = open_latents()
     assert at.toggle(key="reveal").disabled and "changes this picture most:" not in sentences(at)
-    at.segmented_control(key="guess").set_value("z₂").run()
+    at.segmented_control(key="guess").set_value("Level 2 (z₂)").run()
     assert not at.toggle(key="reveal").disabled and "changes this picture most:" not in sentences(at)
     at.toggle(key="reveal").set_value(True).run()
     assert_healthy(at)
-    assert ("Right: z₂ changes this picture most:" in sentences(at)) != ("No: z" in sentences(at))
+    assert ("Right: Level 2 (z₂) changes this picture most:" in sentences(at)) != ("No: Level " in sentences(at))
 
 
 def test_every_level_can_be_kept_resampled_and_zeroed(two: Path) -> None:
     at = open_latents()
-    assert "Everything kept: the picture comes back exactly." in sentences(at)
-    at.segmented_control(key="way z₁").set_value("zero").run()
-    at.segmented_control(key="way z₃").set_value("resample").run()
+    assert "Level 1 resampled, the rest kept: this " in sentences(at)
+    at.segmented_control(key="z1").set_value("zero").run()
+    at.segmented_control(key="z3").set_value("resample").run()
     assert_healthy(at)
-    assert "Z₃ resampled, z₁ zeroed: " in sentences(at)
+    assert "Level 3 resampled, level 1 zeroed, the rest kept: this " in sentences(at)
+
+
+def test_a_link_opens_its_mix(two: Path) -> None:
+    at = open_latents(z1="keep")
+    assert_healthy(at)
+    assert "Every level kept: the same picture." in sentences(at)
+    assert "Level 2 zeroed, the rest kept: this " in sentences(open_latents(z1="keep", z2="zero"))
 
 
 def test_zero_and_a_sample_are_told_apart(two: Path) -> None:
@@ -98,7 +106,7 @@ def test_zero_and_a_sample_are_told_apart(two: Path) -> None:
     image = data_sets.images("photos32", (3, 32, 32), 8).test[5:6]
     seen = {}
     for treatment in ("resample", "zero"):
-        at.segmented_control(key="way z₁").set_value(treatment).run()
+        at.segmented_control(key="z1").set_value(treatment).run()
         way = (treatment, "keep", "keep")
         expected = latents.treat_image(checkpoint.flow, image, (way,), 3)
         assert words.mixed(expected) in sentences(at)
@@ -200,13 +208,15 @@ def test_two_checkpoints_are_drawn_by_the_same_figures_on_the_same_axes(two: Pat
 
 def test_each_column_is_predicted_and_mixed_by_itself(two: Path) -> None:
     at = open_latents(ck=ONE, vs=TWO)
-    at.segmented_control(key="guess-second").set_value("z₂").run()
+    at.segmented_control(key="guess-second").set_value("Level 2 (z₂)").run()
     assert at.toggle(key="reveal").disabled and not at.toggle(key="reveal-second").disabled
     at.toggle(key="reveal-second").set_value(True).run()
     assert sentences(at).count("changes this picture most: ") == 1
-    at.segmented_control(key="way z₁-second").set_value("zero").run()
+    at.toggle(key="reveal-second").set_value(False).run()
+    at.segmented_control(key="z1-second").set_value("zero").run()
     assert_healthy(at)
-    assert "Z₁ zeroed: " in sentences(at)
+    said = sentences(at)
+    assert f"{ONE}: Level 1 resampled, the rest kept: " in said and f"{TWO}: Level 1 zeroed, the rest kept: " in said
 
 
 def test_flows_of_other_numbers_of_levels_are_compared_in_the_stages_that_both_have(two: Path) -> None:
@@ -267,11 +277,11 @@ def test_the_recipe_of_two_columns_prints_the_tables_of_both(
 
 def test_the_images_were_treated_as_the_page_says(two: Path) -> None:
     at = open_latents()
-    at.segmented_control(key="guess").set_value("z₁").run()
+    at.segmented_control(key="guess").set_value("Level 1 (z₁)").run()
     at.toggle(key="reveal").set_value(True).run()
     texts = [element.proto.body for element in at.main if element.type in ("html", "markdown", "caption")]
     (place,) = (number for number, text in enumerate(texts) if text.startswith("One level resampled at a time"))
-    assert all(f"z{level} resampled" in texts[place - 1] for level in "₁₂") and "zeroed" not in texts[place - 1]
+    assert all(f"level {level} resampled" in texts[place - 1] for level in "12") and "zeroed" not in texts[place - 1]
     zeroed = [text for text in texts if "zeroed" in text]
-    assert all(any(f"z{level} zeroed" in text for text in zeroed) for level in "₁₂")
+    assert all(any(f"level {level} zeroed" in text for text in zeroed) for level in "12")
     assert not any("resampled" in text for text in zeroed)

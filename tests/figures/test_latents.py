@@ -42,7 +42,7 @@ def test_every_row_shows_the_image_first_and_each_stage_with_its_psnr() -> None:
 
 def test_treatments_stand_in_one_row() -> None:
     html = figures.treatments(treated())
-    assert html.count("<figure>") == 4 and "z₁ and z₂ resampled<br><b>18.0 dB</b>" in html
+    assert html.count("<figure>") == 4 and "levels 1 and 2 resampled<br><b>18.0 dB</b>" in html
 
 
 def test_dots_stand_at_the_mean_and_bars_reach_the_ends_of_the_interval() -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 SEEN = ((30.0, "hardly shows"), (24.0, "barely shows"), (17.0, "shows"))
 CHANGES = "changes the picture"
 #: What is to be predicted.
-QUESTION = "One level is resampled from its prior, the others stay. Which level changes this picture most?"
+QUESTION = "Resampled alone, which level changes this picture most?"
 #: The PSNR of float32's own rounding, dB.
 EXACT = 120.0
 
@@ -40,28 +40,37 @@ def latent(level: int) -> str:
     return "z" + str(level).translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))
 
 
+def named(level: int) -> str:
+    """Return a level with its latent.
+
+    >>> named(1)
+    'Level 1 (z₁)'
+    """
+    return f"Level {level} ({latent(level)})"
+
+
 def way(treatments: Way) -> str:
     """Return what is done to the levels.
 
     >>> way(("resample", "resample", "zero"))
-    'z₁ and z₂ resampled, z₃ zeroed'
+    'levels 1 and 2 resampled, level 3 zeroed'
     """
     past = {"resample": "resampled", "zero": "zeroed"}
     parts = []
     for treatment, word in past.items():
-        levels = [latent(number) for number, how in enumerate(treatments, start=1) if how == treatment]
+        levels = [str(number) for number, how in enumerate(treatments, start=1) if how == treatment]
         if levels:
-            parts.append(f"{listed(levels)} {word}")
-    return ", ".join(parts) or "everything kept"
+            parts.append(f"level{'s' * (len(levels) > 1)} {listed(levels)} {word}")
+    return ", ".join(parts) or "every level kept"
 
 
 def decibels(psnr: float) -> str:
-    """Return a PSNR with its unit; where only rounding is measured, that it is at least as much.
+    """Return a PSNR with its unit; where only rounding is measured, that the picture is the same.
 
     >>> decibels(24.04), decibels(120)
-    ('24.0 dB', '120 dB or more')
+    ('24.0 dB', 'the same picture')
     """
-    return f"{EXACT:.0f} dB or more" if psnr >= EXACT - 0.05 else f"{psnr:.1f} dB"
+    return "the same picture" if psnr >= EXACT - 0.05 else f"{psnr:.1f} dB"
 
 
 def part(share: float) -> str:
@@ -101,7 +110,7 @@ def short_names(names: Sequence[str]) -> tuple[str, ...]:
 def answer(resampled: Treated, guessed: str | None) -> str:
     """Return which level alone changes the picture most, and whether that was predicted."""
     most = int(resampled.mean_psnr.argmin())
-    name, left = latent(most + 1), resampled.mean_psnr[most]
+    name, left = named(most + 1), resampled.mean_psnr[most]
     opening = "" if guessed is None else ("Right: " if guessed == name else "No: ")
     return f"{opening}{name} changes this picture most: {left:.1f} dB are left without it."
 
@@ -116,10 +125,13 @@ def halved(found: Treated) -> str:
 
 
 def mixed(found: Treated) -> str:
-    """Return how near a mix of one's own comes to the image."""
-    if set(found.ways[0]) == {"keep"}:
-        return "Everything kept: the picture comes back exactly."
-    return f"{way(found.ways[0]).capitalize()}: {decibels(found.mean_psnr[0])}."
+    """Return what a mix of one's own does to the image, and whether that is seen."""
+    treatments, psnr = found.ways[0], found.mean_psnr[0]
+    done = way(treatments).capitalize()
+    if (left := decibels(psnr)) == decibels(EXACT):
+        return f"{done}: {left}."
+    rest = ", the rest kept" if "keep" in treatments and set(treatments) != {"keep"} else ""
+    return f"{done}{rest}: this {shows(psnr)} (PSNR {left})."
 
 
 def norms(found: Norms) -> str:
