@@ -438,7 +438,9 @@ def _around(plot: float, above: float, below: float, **room: float) -> dict[str,
 
 
 def sorted_maps(maps: np.ndarray, redundancy: np.ndarray, numbers: Sequence[int], kept: int) -> str:
-    """Return the channel maps of a level as HTML, from structured to noise, with their redundancy as a bar beside each.
+    """Return the channel maps of a level as HTML, with their redundancy as a bar beside each.
+
+    Those passed on stand above those factored out, each from structured to noise.
 
     Arguments:
         maps: grey bytes (C, H, W) by position in the order used.
@@ -448,22 +450,22 @@ def sorted_maps(maps: np.ndarray, redundancy: np.ndarray, numbers: Sequence[int]
 
     """
     largest = max(float(redundancy.max()), 1e-9)
-    cells = []
+    cells: dict[str, list[str]] = {part: [] for part in PARTS}
     for place in np.argsort(-redundancy, kind="stable"):
-        part, said = ("kept", "passed on") if place < kept else ("emitted", "factored out")
+        part = "kept" if place < kept else "emitted"
         value = float(redundancy[place])
-        alt = f"Channel {numbers[place]}, {said}: spectral redundancy {value:.2f} nats per pixel"
-        cells.append(
+        alt = f"Channel {numbers[place]}, {PARTS[part]}: spectral redundancy {value:.2f} nats per pixel"
+        cells[part].append(
             f'<figure class="eiw-map eiw-{part}" style="--share: {max(0.0, value / largest):.3f}">'
             f'<img alt="{alt}" title="{alt}" src="{data_uri(maps[place])}"><i></i>'
             f"<figcaption>{fixed(value, 2)}</figcaption></figure>"
         )
-    legend = "".join(
-        f'<span><i class="eiw-key eiw-{part}"></i>{said}</span>'
-        for part, said in (("kept", "passed on"), ("emitted", "factored out"))
-        if part == "emitted" or kept
+    rows = "".join(
+        f'<section class="eiw-part"><h4>{PARTS[part]}</h4><div class="eiw-maps">{"".join(maps)}</div></section>'
+        for part, maps in cells.items()
+        if maps
     )
     return (
-        f'<div class="eiw-frame"><div class="eiw-maps">{"".join(cells)}</div>'
-        f'<p class="eiw-legend">{legend}<span>bar and number: spectral redundancy, nats per pixel</span></p></div>'
+        f'<div class="eiw-frame">{rows}'
+        '<p class="eiw-legend">bar and number: spectral redundancy, nats per pixel</p></div>'
     )

@@ -284,6 +284,22 @@ def test_halves_that_do_not_differ_are_said_not_to() -> None:
     assert "no difference that these images show" in sentence or "more structure is factored out" in sentence
 
 
+@pytest.mark.parametrize(
+    ("on", "out", "start"),
+    [
+        (0.43, 0.01, "Structured channels are passed on (mean spectral redundancy 0.43 nats per pixel), noise is "),
+        (0.22, 0.17, "Channels with more structure are passed on (mean"),
+        (0.17, 0.22, "Channels with less structure are passed on (mean"),
+        (0.22, 0.215, "These images show no clear difference in structure: "),
+    ],
+)
+def test_the_first_sentence_says_which_channels_have_structure(on: float, out: float, start: str) -> None:
+    kept, emitted = (entropy.Half((0, 1), {}, {"redundancy": Estimate(value, 0.01)}) for value in (on, out))
+    stage = entropy.Stage("order", kept, emitted, {"redundancy": Estimate(on - out, 0.01)})
+    level = entropy.LevelEntropies(1, (4, 8, 8), (stage,), emitted, None)
+    assert words.structure(entropy.Entropies("shuffle", "entropy", 64, 16, (level,)), 1).startswith(start)
+
+
 def test_single_pixels_are_said_to_have_no_redundancy() -> None:
     result = entropy.entropies(ready_flow(levels=3), images(130))
     assert "all 16 channels are factored out." in words.answer(result, 3)

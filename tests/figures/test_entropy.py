@@ -222,3 +222,15 @@ def test_figures_are_light_enough_to_send() -> None:
     level = LevelGrowth(1, 24, np.tile(np.arange(48), (60, 1)), dict.fromkeys(MEASURES, rows))
     figure = figures.growth(level, np.arange(60))
     assert len(figure.to_json()) < 150_000 and json.loads(figure.to_json())
+
+
+# ---------------------------------------------------------------------- channel maps
+
+
+def test_maps_passed_on_stand_above_those_factored_out_each_from_structured_to_noise() -> None:
+    maps, redundancy = np.zeros((4, 2, 2), np.uint8), np.array([0.1, 0.4, 0.3, 0.2])
+    html = figures.sorted_maps(maps, redundancy, numbers=[7, 5, 6, 4], kept=2)
+    order = ["<h4>passed on</h4>", "Channel 5, ", "Channel 7, ", "<h4>factored out</h4>", "Channel 6, ", "Channel 4, "]
+    places = [html.index(part) for part in order]
+    assert places == sorted(places)
+    assert "passed on" not in figures.sorted_maps(maps, redundancy, numbers=[7, 5, 6, 4], kept=0)

@@ -21,7 +21,9 @@ GAUSSIAN = 0.5 * math.log(2 * math.pi * math.e)
 #: Up to this distance from N(0, 1), in nats a value, marginal entropies are called nearly flat.
 FLAT = 0.15
 PARTS = {"kept": "passed on", "emitted": "factored out"}
-SORTED = "Channels of this level, from structured to noise. Only pattern counts, not loudness."
+#: A spectral redundancy below this, in nats per pixel, is called noise: along a line, neighbours that correlate by 0.2.
+NOISE = 0.02
+SORTED = "From structured to noise. Only pattern counts, not loudness."
 NO_RECORD = "This flow has no training record, so nothing is known of its training."
 
 
@@ -34,15 +36,17 @@ def structure(found: Entropies, level: int) -> str:
     if stage.kept is None:
         return f"Level {level} is the last: all channels are factored out, spectral redundancy {fixed(out, 2)} nats."
     on = _redundancy(stage.kept).value
-    if on > out:
+    if stage.gaps["redundancy"].is_near_zero:
         return (
-            f"Structured channels are passed on: mean spectral redundancy {fixed(on, 2)} nats per pixel, "
-            f"against {fixed(out, 2)} factored out."
+            "These images show no clear difference in structure: mean spectral redundancy "
+            f"{fixed(on, 2)} nats per pixel passed on, {fixed(out, 2)} factored out."
         )
-    return (
-        f"Structured channels are factored out here: mean spectral redundancy {fixed(out, 2)} nats per pixel, "
-        f"against {fixed(on, 2)} passed on."
-    )
+    first, second = f"(mean spectral redundancy {fixed(on, 2)} nats per pixel)", f"({fixed(out, 2)})"
+    if on < out:
+        return f"Channels with less structure are passed on {first}, those with more are factored out {second}."
+    if out < NOISE <= on:
+        return f"Structured channels are passed on {first}, noise is factored out {second}."
+    return f"Channels with more structure are passed on {first}, those with less are factored out {second}."
 
 
 def pair(names: tuple[str, str], found: tuple[Entropies, Entropies], levels: tuple[int, int]) -> str:
