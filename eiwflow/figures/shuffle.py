@@ -28,7 +28,9 @@ MOST_LINES = 24
 _SYMBOLS = {palette.KEPT: "circle", palette.EMITTED: "diamond"}
 #: Dark on a pale matrix in both themes, and the pixels of one of its cells.
 _INK, _PALE, _CELL = "#1B2430", "#F7F7F7", 6
-_HEIGHT, _HELPER, _SMALL = 460, 320, 260
+_HELPER, _SMALL = 320, 260
+#: Of the river: of few channels it stands, axis and all, on a screen of 720 pixels.
+_FEW, _HEIGHTS = 12, (376, 460)
 #: Right of the plot a step's number may stand out.
 _RIGHT = 24
 
@@ -82,7 +84,7 @@ def _river(river: RankRiver, shared: np.ndarray) -> go.Figure:
     ]
     _split_bands(figure, channels, river.passed_on)
     figure.update_layout(
-        **layout(_HEIGHT, legend_room() + 4, 90, right=_RIGHT),
+        **layout(_HEIGHTS[channels > _FEW], 40, 84, right=_RIGHT),
         xaxis=steps.axis(shared, room - places[0], room),
         yaxis={
             "range": [channels + 0.6, 0.4],
@@ -134,7 +136,7 @@ def _matrix(river: RankRiver, shared: np.ndarray) -> go.Figure:
     figure.add_hline(y=river.passed_on + 0.5, line={"width": 2, "dash": "dash", "color": _INK})
     _side_names(figure, river.passed_on / channels)
     figure.update_layout(
-        **layout(_HEIGHT, legend_room() + 4, 90, right=_RIGHT),
+        **layout(_HEIGHTS[channels > _FEW], 40, 84, right=_RIGHT),
         xaxis=steps.axis(shared, 0.6, 0.6),
         yaxis={
             "range": [channels + 0.6, 0.4],
@@ -544,7 +546,7 @@ def _side_names(figure: go.Figure, share: float) -> None:
     """Name both sides of the split line, which lies below this share of the channels."""
     for y, text in ((1 - share / 2, "passed on"), ((1 - share) / 2, "factored out")):
         figure.add_annotation(
-            x=1, y=y, xref="paper", yref="paper", xanchor="left", xshift=4, textangle=90,
+            x=1, y=y, xref="paper", yref="paper", xanchor="left", yanchor="middle", xshift=4, textangle=90,
             text=f"<b>{text}</b>", font={"size": 13}, showarrow=False,
         )  # fmt: skip
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from ..analysis.words.numbers import fixed
+from ..analysis.words.checkpoint import split
+from ..analysis.words.numbers import counted, fixed
 from ..figures import palette, pixels
 from . import cache, checkpoints, glossary, navigation, texts
 from .foreign import plain
@@ -141,19 +142,18 @@ def takeaway(sentence: str, longest: str = "") -> None:
 
 
 def side_by_side(page: Page) -> list[tuple[Page, DeltaGenerator]]:
-    """Return the page and its place; where checkpoints are compared both, in two columns under their names.
+    """Return the page and its place; where checkpoints are compared both, in two columns under name and split.
 
     A page draws into each place by the same functions, on axes of the same range.
     """
     if page.other is None:
         return [(page, st.container())]
     both = list(zip((page, page.other), st.columns(2, gap="large"), strict=True))
-    for one, place in both:
-        config = one.checkpoint.info.config
-        place.html(
-            f'<p class="eiw-column"><b>{escape(one.file.label)}</b> split {escape(config.split)}, '
-            f"{config.levels} levels of {config.steps} steps</p>"
-        )
+    configs = [one.checkpoint.info.config for one, _ in both]
+    sizes = [(counted(config.levels, "level"), counted(config.steps, "step")) for config in configs]
+    for (one, place), config, size in zip(both, configs, sizes, strict=True):
+        said = [split(config), *(part for part, *others in zip(size, *sizes, strict=True) if len({*others}) > 1)]
+        place.html(f'<p class="eiw-column"><b>{escape(one.file.label)}</b> {escape(", ".join(said))}</p>')
     return both
 
 

@@ -282,7 +282,7 @@ def test_a_page_has_a_row_a_level_and_one_for_the_whole_flow() -> None:
 
 def test_words_count_what_is_there() -> None:
     made = anatomy(tiny_flow(levels=1))
-    assert words.made(made).startswith("A flow of 1 level of 1 step for 3×8×8 images, split weighted")
+    assert words.made(made).startswith("A flow of 1 level of 1 step for 3×8×8 images, order entropy + weights")
     assert f"{made.total:,} parameters" in words.made(made) and "% in its coupling networks" in words.made(made)
     assert "Level by level" not in words.inversion(inversion(tiny_flow(levels=1), images()))
 

@@ -203,6 +203,32 @@ def test_river_says_which_channels_would_cross_and_when() -> None:
     assert words.beside_chance(river).startswith("At least 95 % of random orders would move 0 to 4 of 4 channels.")
 
 
+WHERE = "on the side of the split where entropy would put it"
+ELSEWHERE = "on the other side of the split than entropy would put them"
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "said"),
+    [
+        ("", "", f"every channel starts and ends {WHERE}."),
+        ("", "04", f"every channel starts {WHERE}; after training 2 no longer do."),
+        ("04", "", f"2 channels start {ELSEWHERE}; after training none do."),
+        ("04", "0415", f"2 channels start {ELSEWHERE}; after training 4 do."),
+        ("04", "15", f"2 channels are {ELSEWHERE}, before and after training."),
+    ],
+)
+def test_the_headline_counts_the_channels_that_entropy_would_put_elsewhere(start: str, end: str, said: str) -> None:
+    def anew(swapped: str) -> list[int]:
+        """Return the order 0 to 5 with these channels of the first half in place of those of the last, and back."""
+        order = list(range(6))
+        for one, other in zip(swapped[::2], swapped[1::2], strict=True):
+            order[int(one)], order[int(other)] = int(other), int(one)
+        return order
+
+    river = RankRiver(1, np.array([0, 10]), np.arange(6), np.array([anew(start), anew(end)]), np.zeros((2, 6)), 3)
+    assert words.moves({"a": river}) == f"a: {said}"
+
+
 def test_words_on_structure_are_the_ends_of_both_halves_sorted_anew() -> None:
     redundancy = np.array([[0.0, 0.0, 0.0, 0.0], [0.1, 0.4, -0.2, 0.3]])
     anew = np.argsort(-redundancy, axis=1, kind="stable")

@@ -258,13 +258,13 @@ def test_an_accepted_file_becomes_the_page_and_stands_in_its_url(open_page: Open
     at = upload(open_page(), "checkpoint-page", "mine.safetensors", content)
     assert_healthy(at)
     key = hashlib.sha256(content).hexdigest()[:12]
-    assert url(at)["ck"] == key and "split random" in sentences(at)
+    assert url(at)["ck"] == key and "order random" in sentences(at)
     again = page_at(ck=key)  # another tab of the same server
     assert_healthy(again)
-    assert "split random" in sentences(again)
+    assert "order random" in sentences(again)
     at.selectbox(key="ck").set_value("one").run()
     assert_healthy(at)
-    assert "split weighted" in sentences(at)
+    assert "order entropy + weights" in sentences(at)
 
 
 @pytest.mark.parametrize(
@@ -278,7 +278,7 @@ def test_a_refused_file_gets_a_table_and_the_page_stays(open_page: Open, content
     assert not at.exception
     said = sentences(at)
     assert all(f">{head}</th>" in said for head in ("field", "expected", "found")) and field in said
-    assert url(at)["ck"] == "two" and "split variance-reversed" in said
+    assert url(at)["ck"] == "two" and "order variance-reversed" in said
     assert len(at.get("plotly_chart")) == 3
     next(button for button in at.button if button.label == "Put this away").click().run()
     assert_healthy(at)
@@ -290,7 +290,7 @@ def test_a_refused_file_is_forgotten_when_another_is_accepted(open_page: Open, t
     content = write_checkpoint(tmp_path / "mine.safetensors", small_flow(split="random")).read_bytes()
     at = upload(at, "checkpoint-page", "mine.safetensors", content)
     assert_healthy(at)
-    assert ">found</th>" not in sentences(at) and "split random" in sentences(at)
+    assert ">found</th>" not in sentences(at) and "order random" in sentences(at)
 
 
 # ---------------------------------------------------------------------- images of one's own

@@ -195,7 +195,7 @@ def test_two_checkpoints_are_drawn_by_the_same_figures_on_the_same_axes(checkpoi
 def test_what_differs_is_said_above_the_columns_and_is_no_verdict(checkpoints: Path) -> None:
     at = visit(ck="recorded", vs="static")
     said = sentences(at)
-    assert "start on the other side of the split than the entropy order" in said
+    assert "of the split than entropy would put them" in said and "after training" in said
     assert "one training of each" in said.lower() and "across the split line, once" in said
     assert "passes on the 6 of 12 principal channels that vary least" in said
     words, charts = first_screen(at)
@@ -209,7 +209,7 @@ def test_a_level_is_clamped_for_each_column_alone(checkpoints: Path) -> None:
     at = visit(ck="recorded", vs="static", level="2")
     assert not at.exception and not at.error
     assert [info.value for info in at.info] == ["Level 2 is the last and has no Shuffle: showing level 1."]
-    assert "start on the other side of the split" in sentences(at)
+    assert "of the split than entropy would put them" in sentences(at)
     ranks = [figures_of(at)[key]["layout"]["yaxis"]["range"] for key in ("scrub-river", "scrub-river-second")]
     assert ranks == [[24.6, 0.4], [12.6, 0.4]]
 

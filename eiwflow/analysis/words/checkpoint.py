@@ -11,6 +11,7 @@ from .numbers import counted, factor, fixed, floor_in_words, listed, percent, po
 
 if TYPE_CHECKING:
     from ...checkpoint import CheckpointInfo
+    from ...flow.config import FlowConfig
     from ..checkpoint import Anatomy, Inversion
     from ..evaluate import Evaluation
     from ..record import TrainingCurve
@@ -38,6 +39,11 @@ def sound(score: Evaluation, found: Verification) -> str:
     return f"This flow needs {fixed(score.bits_per_dim, 2)} bits per value on {score.data}{grain}, and {checks}."
 
 
+def split(config: FlowConfig) -> str:
+    """Return how a flow splits: by which order, and whether with channel weights."""
+    return f"order {config.order}{'' if config.weights == 'none' else ' + weights'}"
+
+
 def made(found: Anatomy) -> str:
     """Return what a flow is made of."""
     config, counts = found.config, found.parameters
@@ -45,7 +51,7 @@ def made(found: Anatomy) -> str:
     channels, height, width = config.shape
     return (
         f"A flow of {counted(config.levels, 'level')} of {counted(config.steps, 'step')} for {channels}×{height}×"
-        f"{width} images, split {config.split}, {found.total:,} parameters "
+        f"{width} images, {split(config)}, {found.total:,} parameters "
         f"({100 * counts[largest] / found.total:.3g} % in its {PARTS[largest]})."
     )
 

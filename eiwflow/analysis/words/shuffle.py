@@ -42,7 +42,7 @@ def rule(name: str) -> str:
 
 
 def moves(rivers: Mapping[str, RankRiver]) -> str:
-    """Return how many channels start on another side of the split than the entropy order, and how many end there.
+    """Return how many channels start on the side of the split where entropy would not put them, and how many end there.
 
     Of several flows it is said of the one that moves most.
     """
@@ -50,11 +50,15 @@ def moves(rivers: Mapping[str, RankRiver]) -> str:
     river = rivers[name]
     start, end = (round(river.channels * float(share)) for share in (river.churn[0], river.churn[-1]))
     if start == end == 0:
-        return f"In {name} every channel starts and ends on the side of the split that the entropy order asks for."
-    return (
-        f"In {name} {counted(start, 'channel')} start on the other side of the split than the entropy order; "
-        f"training leaves {end}."
-    )
+        return f"{name}: every channel starts and ends on the side of the split where entropy would put it."
+    if start == 0:
+        side = "on the side of the split where entropy would put it"
+        return f"{name}: every channel starts {side}; after training {end} no longer do."
+    # As many cross from one side as from the other: there is no single channel.
+    side = "on the other side of the split than entropy would put them"
+    if start == end:
+        return f"{name}: {start} channels are {side}, before and after training."
+    return f"{name}: {start} channels start {side}; after training {end or 'none'} do."
 
 
 def sorted_anew(report: ShuffleReport) -> str:
