@@ -16,7 +16,7 @@ from eiwflow.analysis.levels import HEADINGS  # noqa: E402 (the title does not w
 
 with ui.errors_as_sentences():
     way = cache.measure(page, "passage")
-    ui.takeaway(words.cost(way))
+    ui.takeaway(words.happens(way))
     st.html(figures.strip(way))
 
     average, facts = cache.measure(page, "survey")
@@ -27,7 +27,7 @@ with ui.errors_as_sentences():
         alt = " ".join([words.stops(way.stairs), *([] if floor is None else [floor_in_words(floor)])])
         ui.chart(ui.drawn(figures.staircase, way.stairs, average, floor), page, "staircase", alt=alt)
     with right:
-        st.markdown(words.level(facts[0]))
+        st.markdown(words.cost(way))
         ui.caveat("This is the price of stopping, never a level’s share of the bits.")
 
     if (there_and_back := ui.fold("There and back", "there-and-back")).open:

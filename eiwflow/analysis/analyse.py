@@ -164,7 +164,7 @@ def _levels(request: Request) -> dict[str, Any]:
     stops, facts = request.look.measure("survey")
     rows = passage.level_table(facts, stops)
     return {
-        "in_words": level_words.cost(passage),
+        "in_words": f"{level_words.happens(passage)} {level_words.cost(passage)}",
         "round_trip_max_abs": passage.reconstruction.max_abs_error,
         "lost_bytes": passage.reconstruction.lost_bytes,
         "bits_per_dim_if_stopped": passage.stairs.mean.tolist(),

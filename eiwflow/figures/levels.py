@@ -169,8 +169,7 @@ def _legend() -> str:
     entries = (
         '<i class="eiw-key eiw-kept"></i>passed on',
         '<i class="eiw-key eiw-emitted"></i>factored out as ε',
-        '<i class="eiw-greys"></i>−3 … +3 standard deviations '
-        "(passed on: of its channel over training images, factored out: of its prior)",
+        '<i class="eiw-greys"></i>−3 … +3 standard deviations',
         "area: how many values",
         "point at a map for its channel",
     )

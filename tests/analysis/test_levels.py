@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -184,6 +185,9 @@ def test_every_byte_comes_back(split: str) -> None:
     way = passage(flow, images(1), fit_kept(flow, images(20, seed=1)), seed=2)
     assert way.reconstruction.lost_bytes == 0 and way.reconstruction.max_abs_error < 1e-9
     assert "all 64 bytes" in words.parts(way) and "32 at level 1 and 32 at level 2" in words.parts(way)
+    assert words.happens(way) == (
+        "Each level factors out half of its values, the last one all. From these the image comes back exactly."
+    )
 
 
 @pytest.mark.parametrize("number", [1, 2])
@@ -195,6 +199,25 @@ def test_an_image_that_is_lost_on_the_way_back_is_said_with_the_level(number: in
     way = passage(flow, images(1), fit_kept(flow, images(20, seed=1)))
     assert way.reconstruction.max_abs_error > 1e-3
     assert f"The inverse of level {number} makes rounding grow" in words.reconstruction(way.reconstruction)
+    assert re.search(r"From these \d+ of 64 bytes come back\.$", words.happens(way))
+
+
+@pytest.mark.parametrize(
+    ("fields", "start"),
+    [
+        ({"levels": 1}, "One level factors out all."),
+        ({"keep": 0.75}, "Each level factors out a quarter of its values, the last one all."),
+        (
+            {"shape": (1, 8, 8), "levels": 3, "keep": "auto", "kept": (3, 2)},
+            "Each level factors out some of its values",
+        ),
+    ],
+    ids=str,
+)
+def test_the_share_factored_out_is_that_of_the_flow(fields: dict, start: str) -> None:
+    flow = ready_flow(**fields)
+    sample = torch.randint(256, (20, *flow.config.shape), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    assert words.happens(passage(flow, sample[:1], fit_kept(flow, sample))).startswith(start)
 
 
 def test_level_table_has_a_row_a_level_and_says_of_how_many_images() -> None:

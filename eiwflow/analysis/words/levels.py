@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .latents import part
 from .numbers import counted, listed, power
 
 if TYPE_CHECKING:
     from ..levels import LevelFacts, Passage, Reconstruction, Staircase
+
+
+def happens(found: Passage) -> str:
+    """Return what levels do to the image's values, and whether they give the image back."""
+    shares = {level.emitted / (level.emitted + level.kept) for level in found.levels[:-1]}
+    share = part(*shares) if len(shares) == 1 else "some"
+    first = f"Each level factors out {share} of its values, the last one all" if shares else "One level factors out all"
+    lost = found.reconstruction.lost_bytes
+    back = f"{came_back(found.reconstruction)} come back" if lost else "the image comes back exactly"
+    return f"{first}. From these {back}."
 
 
 def cost(found: Passage) -> str:
