@@ -1,4 +1,4 @@
-"""Which channels this picture turns up or down, how far that follows loudness, and what single channels decide."""
+"""How far a picture turns its loud channels down, which ones, and what single channels decide."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from eiwflow.ui.columns import places
 from eiwflow.ui.rows import readable
 from eiwflow.ui.widgets import channel
 
-page = ui.begin("Which channels does this picture turn up or down?", "Weights", level=True, compare=True)
+page = ui.begin("Does a picture turn its loud channels down?", "Weights", level=True, compare=True)
 
 from eiwflow.analysis import weights as analysis  # noqa: E402 (the title does not wait for torch)
 from eiwflow.analysis.words import channels as channel_words  # noqa: E402
@@ -24,6 +24,7 @@ def main(one: ui.Page, found: ui.Found) -> None:
     """Draw the weights of this image, and how far they follow loudness; without weights what decides the split."""
     if not found[one].has_weights:
         redundancy(one, found)
+        st.caption(words.MARKED)
         return
     left, right = places(one, [1.4, 1])
     with left:
@@ -85,7 +86,7 @@ def one_channel(one: ui.Page, found: ui.Found) -> None:
 def ablation(one: ui.Page, found: ui.Found) -> None:
     """Draw what it costs to hold each weight at its mean."""
     if not found[one].has_weights:
-        st.markdown(words.follow_loudness(found[one]))
+        st.markdown(words.NO_WEIGHTS)
         return
     weighted = [each for each, weights in found.items() if weights.has_weights]
     of_all = {each: cache.measure(each, "ablation", found[each].level) for each in weighted}
@@ -107,8 +108,9 @@ def reach(one: ui.Page, found: ui.Found) -> None:
 found = ui.draw_level(page, "weights", main, words.NO_SPLIT, words.END)
 pair = ui.paired(found, lambda names, results: analysis.WeightsPair(names, *results))
 with takeaway:
-    ui.takeaway(words.follow_loudness(next(iter(found.values()))) if pair is None else words.pair(pair))
-    ui.caveat(words.APPLIED if any(one.has_weights for one in found.values()) else words.NO_WEIGHTS)
+    ui.takeaway(words.headline({one.file.label: weights for one, weights in found.items()}))
+if pair is not None:
+    st.markdown(words.pair(pair))
 
 ui.folds(
     page,

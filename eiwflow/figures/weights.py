@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from ..analysis.words import channels as words
 from ..analysis.words.numbers import fixed, signed
 from . import palette
-from .layout import layout, legend_room
+from .layout import LEFT, layout, legend_room
 from .pixels import appearance, data_uri, montage
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ _LOOKS = {
 _NAMES = {"kept": "passed on", "emitted": "factored out"}
 #: From this height on a chart has a legend, which names the halves; below it their names stand at the split line.
 _WITH_LEGEND = 250
+#: Pixels left of a plot whose axis has a title of two lines.
+_TWO_LINES = LEFT + 18
 #: Where two things stand at one place: a bar on the left, what holds for the image looked at on the right.
 _LEFT, _RIGHT = {"width": 0.4, "offset": -0.38}, 0.22
 
@@ -54,7 +56,8 @@ def bars(weights: ChannelWeights, span: float | None = None) -> go.Figure:
         span: the axis ends at ±span nats; where two charts share an axis, :func:`weight_span` of both.
 
     """
-    figure = _by_position(weights.order, weights.kept, "log ω minus its average (nats)", height=400)
+    title = "turned down ← this picture → turned up<br>(log ω minus its average, nats)"
+    figure = _by_position(weights.order, weights.kept, title, height=400, left=_TWO_LINES)
     values, relative = weights.log_weights, weights.relative
     hover = [
         f"{_name(weights.order, position)}<br>log ω = {signed(value, 3)} nats (×{np.exp(value):.2f})<br>"
@@ -163,7 +166,8 @@ def slopes(weights: ChannelWeights, limits: tuple[float, float] | None = None) -
 
     ``limits`` are those of the axis; where two charts share it, :func:`slope_limits` of both.
     """
-    figure = _by_position(weights.order, weights.kept, "slope of log ω on log σ", height=400)
+    title = "change of weight with loudness<br>(slope of log ω on log σ)"
+    figure = _by_position(weights.order, weights.kept, title, height=400, left=_TWO_LINES)
     found = weights.correlations
     for part, look in _LOOKS.items():
         here = np.array([own == part for own in weights.parts]) & np.isfinite(found.slope)
@@ -184,19 +188,22 @@ def slopes(weights: ChannelWeights, limits: tuple[float, float] | None = None) -
             hovertemplate="%{text}<extra></extra>",
         )
     figure.update_yaxes(range=slope_limits(weights) if limits is None else limits)
-    for slope, text, place in ((0, "ignores loudness", "top left"), (-1, "undoes loudness", "bottom left")):
-        figure.add_hline(
-            y=slope,
-            line={"color": palette.REFERENCE, "width": 1.5, "dash": "dot" if slope else "solid"},
-            layer="below",
-            annotation={"text": text, "font": {"color": palette.REFERENCE}},
-            annotation_position=place,
-        )
+    for slope, text, end, side in (
+        (0, "ignores loudness", np.nanmax([0, *found.slope_high]), "bottom"),
+        (-1, "undoes loudness", np.nanmin([-1, *found.slope_low]), "top"),
+    ):
+        dash = "dot" if slope else "solid"
+        figure.add_hline(y=slope, line={"color": palette.REFERENCE, "width": 1.5, "dash": dash}, layer="below")
+        # Beyond every interval, where it crosses none.
+        figure.add_annotation(
+            x=0, xref="paper", xanchor="left", y=float(end), yanchor=side, text=text, showarrow=False,
+            font={"color": palette.REFERENCE},
+        )  # fmt: skip
     return figure
 
 
 def slope_limits(*shown: ChannelWeights) -> tuple[float, float]:
-    """Return where an axis of slopes ends that holds the intervals of these, 0 and −1 with what is written there."""
+    """Return where an axis of slopes ends that holds the intervals of these, 0 and −1, and the words beyond them."""
     ends = [
         end[np.isfinite(end)]
         for one in shown
@@ -204,7 +211,8 @@ def slope_limits(*shown: ChannelWeights) -> tuple[float, float]:
         for end in (one.correlations.slope_low, one.correlations.slope_high)
     ]
     low, high = _with_margin(np.concatenate([(-1.0, 0.0), *ends]))
-    return min(low, -1.2), max(high, 0.1)
+    room = 0.08 * (high - low)
+    return low - room, high + room
 
 
 def ablation(found: Ablation, limits: tuple[float, float] | None = None) -> go.Figure:
@@ -243,14 +251,14 @@ def _with_margin(values: np.ndarray) -> tuple[float, float]:
     return float(values.min() - margin), float(values.max() + margin)
 
 
-def _by_position(order: Sequence[int], split: int | None, title: str, height: int) -> go.Figure:
+def _by_position(order: Sequence[int], split: int | None, title: str, height: int, left: int = LEFT) -> go.Figure:
     """Return an empty chart: places after the Shuffle, labelled by channel number, and the split line between two."""
     count = len(order)
     every = -(-count // NAMED_CHANNELS)
     named = list(range(0, count, every))
     figure = go.Figure()
     figure.update_layout(
-        layout(height, 26 if height < _WITH_LEGEND else legend_room(2)),
+        layout(height, 26 if height < _WITH_LEGEND else legend_room(2), left=left),
         barmode="overlay",
         bargap=0.3,
         showlegend=height >= _WITH_LEGEND,

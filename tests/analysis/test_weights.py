@@ -188,7 +188,11 @@ def test_weights_that_do_not_vary_have_no_correlation() -> None:
     assert np.isnan(flat.correlations.pearson).all() and np.isnan(flat.correlations.low).all()
     assert words.answer(flat) == "Level 1 weights its channels alike for every image."
     assert "nothing to correlate" in words.correlations(flat.correlations)
-    assert "follow nothing" in words.follow_loudness(flat) and "the same for every image" in words.slopes(flat)
+    assert words.follow_loudness(
+        flat
+    ) == "No: these channel weights are the same for every picture." and "the same for every image" in words.slopes(
+        flat
+    )
     assert words.correlation(flat, 0) == "The weight of channel 3 is the same for every image."
     assert f"r = {signed(found.correlations.pearson[0], 2)} (95 % interval" in words.correlation(found, 0)
 
@@ -217,18 +221,27 @@ def test_the_interval_of_the_slope_is_near_that_of_theory() -> None:
         assert found.correlations.slope_high[position] == pytest.approx(line.slope + half, abs=0.03)
 
 
-def test_the_headline_says_how_far_the_weights_follow_loudness() -> None:
+@pytest.mark.parametrize(
+    ("slope", "said"),
+    [
+        (0.1, "No, the reverse: a channel twice as loud is turned up by 7 %."),
+        (0.02, "No: a channel twice as loud is turned up by only 1 %."),
+        (0.003, "No: a channel twice as loud keeps its weight."),
+        (-0.03, "No: a channel twice as loud is turned down by only 2 %."),
+        (-0.08, "Only a little: a channel twice as loud is turned down by 5 %."),
+        (-0.3, "Partly: a channel twice as loud is turned down by 19 %."),
+        (-0.9, "Yes: a channel twice as loud is turned down by 46 %."),
+    ],
+)
+def test_the_headline_says_how_far_loud_channels_are_turned_down(slope: float, said: str) -> None:
     found = made_up(n=400)
-    assert words.follow_loudness(found).startswith("The channel weights follow loudness in part: ")
-    closely = dataclasses.replace(found.images, log_weights=-0.9 * found.images.log_std)
-    assert "closely: a channel twice as loud is turned down by 46 %." in words.follow_loudness(
-        dataclasses.replace(found, images=closely)
-    )
-    louder = dataclasses.replace(found.images, log_weights=0.1 * found.images.log_std)
-    assert "only a little: a channel twice as loud is turned up by 7 %." in words.follow_loudness(
-        dataclasses.replace(found, images=louder)
-    )
-    assert "has no channel weights" in words.follow_loudness(without_weights(found))
+    weighted = dataclasses.replace(found.images, log_weights=slope * found.images.log_std)
+    followed = dataclasses.replace(found, images=weighted)
+    assert words.follow_loudness(followed) == said
+    assert words.headline({"a": followed}) == said
+    without = without_weights(found)
+    assert words.follow_loudness(without).startswith("No: this flow has no channel weights")
+    assert words.headline({"a": followed, "b": without}).startswith(f"In a, {said[0].lower()}{said[1:]} In b, no: this")
 
 
 def test_interval_of_a_mean_covers_its_standard_error() -> None:

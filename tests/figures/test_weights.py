@@ -232,6 +232,10 @@ def test_slopes_leave_out_channels_whose_weight_does_not_vary() -> None:
     slope = of_part(figure, "passed on", "scatter")
     assert slope.y[0] + slope.error_y.array[0] == pytest.approx(found.correlations.slope_high[0], rel=1e-3)
     assert {shape.y0 for shape in figure.layout.shapes if shape.y0 == shape.y1} == {0, -1}
+    places = {text.text: text.y for text in figure.layout.annotations}
+    low, high = figure.layout.yaxis.range
+    assert high > places["ignores loudness"] == max(0, np.nanmax(found.correlations.slope_high))
+    assert low < places["undoes loudness"] == min(-1, np.nanmin(found.correlations.slope_low))
     low, high = figures.slope_limits(found, louder(found, 2))
     assert low < -1 and high > 0 and low <= figures.slope_limits(found)[0]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,9 +19,9 @@ NAMED = 8
 #: Of a flow that splits nothing.
 NO_SPLIT = "This flow has one level: it splits nothing, so there are no channel weights."
 END = "Channel weights need a level that splits; choose a checkpoint of two levels or more."
-#: What must not be concluded.
-APPLIED = "a factor that is the same for every image means nothing: the next ActNorm or the prior undoes it."
-NO_WEIGHTS = "where the spectral redundancy of these images disagrees with the split, a channel is marked."
+#: Of a flow without weights.
+NO_WEIGHTS = "This flow has no channel weights."
+MARKED = "Where the spectral redundancy of these images disagrees with the split, a channel is marked."
 
 #: What an order factors out.
 FACTORED_OUT = {
@@ -41,25 +42,37 @@ def images(found: ChannelWeights) -> str:
 
 
 def follow_loudness(found: ChannelWeights) -> str:
-    """Return how far the weights follow a channel's loudness over images: 50 % a doubling would undo it.
+    """Return whether a picture turns its loud channels down, and by how much.
 
-    The slope of log ω against the channel's log standard deviation is the median over channels.
+    The slope of log ω against the channel's log standard deviation is the median over channels. The shares of a full
+    compensation, which halves the weight of a channel twice as loud, are called as in the lesson's scene on weights.
     """
     if not found.has_weights:
-        return "This flow has no channel weights: it takes every picture's channels as loud as they are."
+        return "No: this flow has no channel weights, so it turns nothing down."
     slopes = found.correlations.slope
     known = slopes[np.isfinite(slopes)]
     if not len(known):
-        return "These channel weights are the same for every image, so they follow nothing."
+        return "No: these channel weights are the same for every picture."
     change = 2 ** float(np.median(known)) - 1
     if abs(change) < 0.005:
-        return "The channel weights do not follow loudness: a channel twice as loud keeps its weight."
-    much = "only a little" if abs(change) < 0.15 else "in part" if abs(change) < 0.4 else "closely"
-    turned = "down" if change < 0 else "up"
-    return (
-        f"The channel weights follow loudness {much}: a channel twice as loud is turned {turned} by "
-        f"{percent(abs(change))}."
-    )
+        return "No: a channel twice as loud keeps its weight."
+    share = change / -0.5
+    if abs(share) < 0.05:
+        much = "No"
+    elif share < 0:
+        much = "No, the reverse"
+    else:
+        much = "Only a little" if share < 0.3 else "Partly" if share < 0.8 else "Yes"
+    turned = f"turned {'down' if change < 0 else 'up'} by{' only' if much == 'No' else ''} {percent(abs(change))}"
+    return f"{much}: a channel twice as loud is {turned}."
+
+
+def headline(found: Mapping[str, ChannelWeights]) -> str:
+    """Return :func:`follow_loudness` of a flow, or of several by their names."""
+    said = {name: follow_loudness(one) for name, one in found.items()}
+    if len(said) == 1:
+        return next(iter(said.values()))
+    return " ".join(f"In {name}, {sentence[0].lower()}{sentence[1:]}" for name, sentence in said.items())
 
 
 def answer(found: ChannelWeights) -> str:
