@@ -47,8 +47,7 @@ def predict(one: ui.Page) -> None:
     if one not in mixed:
         return  # the mix said why there is nothing
     resampled = cache.measure(one, "one_level", treatment="resample")
-    guessed = predicted(one, words.QUESTION, names_of_levels(one))
-    if guessed is None:
+    if (guessed := predicted(one, words.QUESTION, names_of_levels(one))) is None:
         return
     said[one] = words.answer(resampled, guessed)
     st.html(figures.treatments(resampled))
