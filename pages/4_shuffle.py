@@ -13,7 +13,7 @@ from eiwflow.ui.components import scrubber
 from eiwflow.ui.rows import readable
 
 BESIDE = ("variance-reversed", "glow")
-page = ui.begin("What does the permutation move, and when?", "Shuffle", level=True, compare=True, beside=BESIDE)
+page = ui.begin("How does training change the order of channels?", "Shuffle", level=True, compare=True, beside=BESIDE)
 
 from eiwflow.analysis.words import shuffle as words  # noqa: E402 (the title does not wait for torch)
 

@@ -21,19 +21,19 @@ takeaway = st.container()
 
 
 def main(one: ui.Page, found: ui.Found) -> None:
-    """Draw the weights of this image, and how far they follow loudness; without weights what decides the split."""
+    """Draw how far the weights follow loudness, and those of this image; without weights what decides the split."""
     if not found[one].has_weights:
         redundancy(one, found)
         st.caption(words.MARKED)
         return
-    left, right = places(one, [1.4, 1])
+    left, right = places(one, [1, 1])
     with left:
+        slopes = ui.drawn(figures.slopes, found[one], figures.slope_limits(*found.values()))
+        ui.chart(slopes, one, "slopes", alt=words.slopes(found[one]))
+    with right:
         span = figures.weight_span(*found.values())
         bars = ui.drawn(figures.bars, found[one], span)
         ui.chart(bars, one, "weights", alt=words.answer(found[one]))
-    with right:
-        slopes = ui.drawn(figures.slopes, found[one], figures.slope_limits(*found.values()))
-        ui.chart(slopes, one, "slopes", alt=words.slopes(found[one]))
 
 
 def redundancy(one: ui.Page, found: ui.Found) -> None:

@@ -46,7 +46,7 @@ _ROW, _CURVES, _HALVES, _LEADS = 50, 380, 300, 370
 #: Letters that a line of an axis' title takes beside long names.
 _TITLE_LETTERS = 44
 #: claim -> what it is called of a lead.
-_OF_LEADS = {"better": "clear lead", "worse": "clearly behind", "no conclusion": "no conclusion"}
+_OF_LEADS = {"better": "clear lead", "worse": "clearly behind", "no conclusion": "unclear (corrected)"}
 #: How far the studies of one budget are spread, where the next budget stands 1 apart.
 _SPREAD = 0.9
 #: At most so many studies are labelled with their data set.

@@ -196,8 +196,8 @@ def _answer(device: str, what: str, timings: dict[str, recipes.PresetTime] | Non
         return f"Yes, on {device} ({what}); how long it takes is being measured on a few steps."
     if not timings:
         return f"Yes, on {device} ({what})."
-    seconds, preset = min((timings[preset].seconds, preset) for preset in timings)
-    return f"Yes: the preset {preset} takes about {duration(seconds)} on {device}, by a few timed steps."
+    seconds = min(timing.seconds for timing in timings.values())
+    return f"Yes: the shortest takes about {duration(seconds)} on {device}, estimated from a few steps."
 
 
 def _own_settings() -> None:

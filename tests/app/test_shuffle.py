@@ -76,7 +76,7 @@ def test_page_says_what_moves_and_when(checkpoints: Path) -> None:
     at = visit(ck="recorded")
     assert_healthy(at, charts=11)
     said = sentences(at)
-    assert at.title[0].value == "What does the permutation move, and when?"
+    assert at.title[0].value == "How does training change the order of channels?"
     assert "across the split line, once, before the first training step, the same for every image" in said
     assert "Sorted anew" in said and "step 100" in said
     assert "The order used is the same for every image" in said

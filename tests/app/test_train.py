@@ -103,7 +103,7 @@ def test_the_floor_of_a_runs_images_is_that_of_the_part_that_scores_it() -> None
 def test_without_a_run_or_a_checkpoint_the_page_answers_its_question() -> None:
     at = open_train()
     assert not at.exception and not at.error
-    assert "the preset minute takes about 70 s on cpu, by a few timed steps." in sentences(at)
+    assert "the shortest takes about 70 s on cpu, estimated from a few steps." in sentences(at)
     assert {"Start", "Start with these settings"} == labels(at) and len(at.button) == len(PRESETS) + 1
     measured = json.loads((recipes.PICTURES / "minute.json").read_bytes())
     minutes = measured["cpu_seconds"] / 60

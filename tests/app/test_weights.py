@@ -208,7 +208,7 @@ def test_a_flow_without_weights_beside_one_that_has_some_is_compared_in_what_bot
     at = open_weights(ck="plain", vs="one")
     assert not at.exception and not at.error and "plain has no channel weights" in sentences(at)
     found = figures_of(at)
-    assert list(found)[:3] == ["redundancy", "weights-second", "slopes-second"]
+    assert list(found)[:3] == ["redundancy", "slopes-second", "weights-second"]
     assert axes(found["entropy-rates"]) == axes(found["entropy-rates-second"])
 
 

@@ -170,7 +170,7 @@ def test_a_flow_is_trained_from_the_page_whatever_happens_to_the_page(browser: B
         link = page.locator("[data-testid=stMain] [data-testid=stPageLink-NavLink]", has_text="Shuffle")
         link.click()
         page.wait_for_url("**/shuffle?**")
-        page.get_by_text("What does the permutation move, and when?").wait_for()
+        page.get_by_text("How does training change the order of channels?").wait_for()
         page.wait_for_selector(".eiw-takeaway")
         (other,) = (found for found in all_runs(runs) if found.path != run.path)
         key = hashlib.sha256(other.last_checkpoint.read_bytes()).hexdigest()[:12]
