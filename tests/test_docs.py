@@ -58,6 +58,9 @@ def test_a_command_is_one_that_its_program_takes(line):
         script, *options = shlex.split(line)[1:]
         source = (ROOT / script).read_text(encoding="utf-8")
         assert all(f'"{option}"' in source for option in options if option.startswith("--"))
+    elif line.startswith("python -m eiwflow."):
+        module = ROOT / f"{line.split()[2].replace('.', '/')}.py"
+        assert '__name__ == "__main__"' in module.read_text(encoding="utf-8")
     else:
         assert line.startswith(OTHERS), f"no test knows the program of {line!r}"
 

@@ -22,7 +22,7 @@ from ..flow.information import redundancy
 from ..study.file import read_study, studies_in
 from ..study.leads import lead
 from .pack import Pack
-from .seeds import before_and_after, counts
+from .seeds import before_and_after, counts, lifts
 from .spec import check, flow_spec
 
 #: Test images that averages of channels are taken over, and that the usual rank of a flow's half is taken over.
@@ -180,7 +180,7 @@ def river_facts(pack: Pack, path: Path) -> dict[str, Any] | None:
     record = load_record(path)
     if record is None:
         return None
-    river = rank_river(record, 1)
+    river, counted = rank_river(record, 1), counts(path)
     steps = river.steps.tolist()
     wanted = [steps[i] for i in np.linspace(0, len(steps) - 1, STOPS).round().astype(int)]
     shown = sorted({min(record.samples, key=lambda step: abs(step - one)) for one in wanted})
@@ -190,7 +190,8 @@ def river_facts(pack: Pack, path: Path) -> dict[str, Any] | None:
         "steps": steps,
         "ranks": river.ranks.tolist(),
         "kept": river.kept.tolist(),
-        "seeds": counts(path),
+        "seeds": counted,
+        "lifts": lifts(counted) if len(counted) > 1 else "unclear",
         "samples": [{"step": step, "webp": pack.data(record.samples[step])} for step in shown],
     }
 

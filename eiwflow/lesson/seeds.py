@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import checkpoint
+from ..analysis.intervals import of_mean
 from ..analysis.record import load_record
 from ..analysis.shuffle import rank_river
 from .bundle import ASSETS
@@ -30,6 +31,16 @@ def counts(path: Path) -> list[list[int]]:
     """Return [before, after] of every seed that was counted, of a bundled flow's file; none of any other file."""
     counted = json.loads(FILE.read_text()).get(path.stem, {})
     return list(counted.values()) if path.parent == FOLDER else []
+
+
+def lifts(counted: list[list[int]]) -> str:
+    """Return whether more are structured after than before, by the 95 % interval over runs: yes, no or unclear.
+
+    >>> lifts([[1, 5], [1, 4], [2, 5]]), lifts([[3, 3], [2, 5]])
+    ('yes', 'unclear')
+    """
+    change = of_mean(np.diff(np.array(counted, dtype=float))[:, 0])
+    return "yes" if change.low > 0 else "no" if change.high < 0 else "unclear"
 
 
 def count(runs: list[Path], bundled: list[Path]) -> dict[str, dict[str, list[int]]]:

@@ -217,15 +217,16 @@ def test_the_river_flows_and_the_samples_follow(scene: Open) -> None:
 
 def test_another_recording_has_its_own_measured_headline(scene: Open) -> None:
     page = scene(6, reduced_motion="reduce")
-    wait_for(page, "start")
+    wait_for(page, "runs")
     names = page.get_by_role("group", name="Recording").get_by_role("button")
+    said = r"(Yes|No|Unclear) \(six runs\): ([\d.]+) of 6 blue lines start in the upper half, ([\d.]+) end\."
     for button in names.all():
         button.click()
-        rebuilt, before, chance = (
-            int(n) for n in re.findall(r": (\d+) of .*start (\d+), chance (\d+)", sentence(page))[0]
-        )
-        assert rebuilt >= max(before, chance)
-        assert chance == 3 and page.locator(".caption", has_text="least variance").is_visible()
+        verdict, before, after = re.findall(said, sentence(page))[0]
+        assert verdict != "Yes" or float(after) > float(before)
+        means = f"{button.inner_text()} {before} → {after}"  # of both recordings, whichever is shown
+        assert page.locator(".caption", has_text=means).is_visible()
+        assert page.locator(".caption", has_text="least variance").is_visible()
     assert names.count() > 1 and "choice=r" in page.url
 
 
