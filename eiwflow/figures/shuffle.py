@@ -31,6 +31,8 @@ _INK, _PALE, _CELL = "#1B2430", "#F7F7F7", 6
 _HELPER, _SMALL = 320, 260
 #: Of the river: of few channels it stands, axis and all, on a screen of 720 pixels.
 _FEW, _HEIGHTS = 12, (376, 460)
+#: Below it: with less than its axis takes plotly makes room by drawing twice.
+_BELOW = 90
 #: Right of the plot a step's number may stand out.
 _RIGHT = 24
 
@@ -84,7 +86,7 @@ def _river(river: RankRiver, shared: np.ndarray) -> go.Figure:
     ]
     _split_bands(figure, channels, river.passed_on)
     figure.update_layout(
-        **layout(_HEIGHTS[channels > _FEW], 40, 84, right=_RIGHT),
+        **layout(_HEIGHTS[channels > _FEW], 40, _BELOW, right=_RIGHT),
         xaxis=steps.axis(shared, room - places[0], room),
         yaxis={
             "range": [channels + 0.6, 0.4],
@@ -136,7 +138,7 @@ def _matrix(river: RankRiver, shared: np.ndarray) -> go.Figure:
     figure.add_hline(y=river.passed_on + 0.5, line={"width": 2, "dash": "dash", "color": _INK})
     _side_names(figure, river.passed_on / channels)
     figure.update_layout(
-        **layout(_HEIGHTS[channels > _FEW], 40, 84, right=_RIGHT),
+        **layout(_HEIGHTS[channels > _FEW], 40, _BELOW, right=_RIGHT),
         xaxis=steps.axis(shared, 0.6, 0.6),
         yaxis={
             "range": [channels + 0.6, 0.4],
