@@ -219,7 +219,7 @@ def test_another_recording_has_its_own_measured_headline(scene: Open) -> None:
     page = scene(6, reduced_motion="reduce")
     wait_for(page, "runs")
     names = page.get_by_role("group", name="Recording").get_by_role("button")
-    said = r"(Yes|No|Unclear) \(six runs\): ([\d.]+) of 6 blue lines start in the upper half, ([\d.]+) end\."
+    said = r"(Yes|No|Unclear), mean of six runs: ([\d.]+) of 6 start in the upper half, ([\d.]+) end\."
     for button in names.all():
         button.click()
         verdict, before, after = re.findall(said, sentence(page))[0]

@@ -23,9 +23,9 @@ export const attributes = {
   notes: "Each row adds one attribute to the latents (the values of noise), in one level at a time: the mean of faces with it minus the " +
     "mean of those without. The bar says how well that level alone tells faces with the attribute from those without. To tell is not " +
     "to draw: a level may give an attribute away and still change few pixels.",
-  asked: "It is told by where a face’s latents lie along that difference, which comes from other pictures than those tested; the caption’s" +
-    " ± is half of the widest 95 % interval. Level 1 has twice the values of the others. A small edit is multiplied, as its row says." +
-    " If level 1 tells the smile, it holds more than grain.",
+  asked: "It is told by where a face’s latents lie along that difference, which comes from other pictures than those tested; the " +
+    "caption’s ± is half of the widest 95 % interval. An AUROC of 0.5 is guessing, 1 is never wrong. Level 1 has twice the values of " +
+    "the others. A small edit is multiplied, as its row says. If level 1 tells the smile, it holds more than grain.",
   more: { page: "latents" },
   cannot: ({ pack }) => pack.head.attributes ? null : "The attributes of this flow’s pictures are not known; they are for faces.",
 
@@ -79,7 +79,7 @@ export const attributes = {
       const metric = b.metric === a.metric ? "" : `${b.metric} `;
       stage.say(`Best told: ${a.name} in level ${a.best} (${a.metric} ${a.value}), ${b.name} in level ${b.best} (${metric}${b.value}).`);
       const told = [a, b].filter((one) => one.metric === "AUROC"), sure = Math.max(0, ...told.map((one) => one.error)).toFixed(2);
-      caption.textContent = [told.length > 0 && `Bar: how well a level alone tells it (AUROC, at most ±${sure} on ${number(told[0].images)} pictures; empty: chance). Telling is not drawing.`,
+      caption.textContent = [told.length > 0 && `Bar: how well a level alone tells it (AUROC ±${sure}, ${number(told[0].images)} pictures; empty: chance). Telling is not drawing.`,
         told.length < 2 && "R²: 0 is chance, 1 is exact."].filter(Boolean).join(" ");
     };
     const caption = el("p", { className: "caption" });

@@ -51,9 +51,9 @@ export const likely = {
   keepsChoice: true,                                 // a vote is not about one picture
   notes: "A short bar is a likely picture: likely pictures need few bits. Let the class vote for the likeliest of the five, then look at " +
     "the bars. Likely does not mean real: grain cannot be predicted and costs bits, and flat grey has none.",
-  asked: "So flat grey may need fewer bits than the pictures that the flow was trained on. A blurred picture need not: a blurred face has " +
-    "soft edges, which no face in training had. A guess that takes all 256 values of a byte as equally likely costs 8 bits: noise " +
-    "costs more, since the flow bets on pictures.",
+  asked: "So flat grey may need fewer bits than the pictures that the flow was trained on. A blurred picture need not, probably because a " +
+    "blurred face has soft edges, which no face in training had. A guess that takes all 256 values of a byte as equally likely costs " +
+    "8 bits: noise costs more, since the flow bets on pictures.",
   more: { page: "likelihood" },
 
   build(stage) {

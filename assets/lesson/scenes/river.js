@@ -30,13 +30,14 @@ export const river = {
   title: "Does training lift a half chosen in advance?",
   notes: "The flow of scene 5 looked at structure once, and fixed its half by that; here another flow passes on a half that was chosen by " +
     "variance, blind to structure. Press space: lines are channels, and blue ones are passed on from first to last while training " +
-    "changes what they hold. Count the blue lines above the dashed one, then switch to the other pictures. One run is drawn; the " +
-    "sentence at the end is the mean over all runs.",
+    "changes what they hold. Count the blue lines above the dashed one, then switch to the other pictures. One run is drawn, on " +
+    "faces one that ends as it began; the sentence at the end is the mean over all runs.",
   asked: "The runs differ by their seed alone; yes, no or unclear is by the 95 % interval of their change. To rise from below chance to " +
-    "chance needs no cause, to rise above it does. Of random halves 4 % have five blue lines or more above the dashed one, 28 % four " +
-    "or more. This does not compare letters with faces: both pass on the six channels of least variance, which on letters start " +
-    "further below chance. A rank says nothing of likelihood, and samples get better under every half. Steps are on a log scale: " +
-    "most of the plot’s width is the first few hundred.",
+    "chance needs no cause, to rise above it does; on faces the mean at the end is hardly above (95 % interval 3.04 to 4.62). Of " +
+    "random halves 4 % have five blue lines or more above the dashed one, 28 % four or more. This does not compare letters with " +
+    "faces: both pass on the six channels of least variance, which on letters start further below chance. A rank says nothing of " +
+    "likelihood, and samples get better under every half. Steps are on a log scale: most of the plot’s width is the first few " +
+    "hundred.",
   more: { page: "shuffle" },
   cannot: ({ pack }) => pack.head.rivers?.length ? null : "There is no record of a training with a fixed half here.",
 
@@ -97,7 +98,7 @@ export const river = {
       image.alt = `Samples at step ${step}`;
       caption.textContent = `samples, step ${number(step)}`;
       const said = `Step ${number(step)}: ${good(here, at)} of ${half} blue lines in the upper half`;
-      if (now === last && runs > 1) stage.say(`${cap(here.lifts)} (${word(runs)} runs): ${overRuns(here, 0)} of ${half} blue lines start in the upper half, ${overRuns(here, 1)} end.`);
+      if (now === last && runs > 1) stage.say(`${cap(here.lifts)}, mean of ${word(runs)} runs: ${overRuns(here, 0)} of ${half} start in the upper half, ${overRuns(here, 1)} end.`);
       else stage.say(at ? `${said} (start ${good(here, 0)}, chance ${byChance(here)}).` : `${said}; by chance ${byChance(here)}.`);
     };
     const control = slider({ label: "Training", min: 0, max: last, step: 1, value: 0, text: (v) => `step ${number(stops[v].step)}`, onmove: (v) => { stop(); now = v; draw(); stage.choose(`r${shown}.${v}`); } });
@@ -105,7 +106,7 @@ export const river = {
     const which = names.length > 1 && choices("Recording", names, (k) => { stage.choose(`r${k}`); stage.show(); }, String(shown));
     const several = head.rivers.filter((one) => one.seeds?.length > 1).map((one) => `${dataOf(one)} ${overRuns(one, 0)} → ${overRuns(one, 1)}`);
     const fixed = `Blue: passed on, chosen beforehand: ${HALVES[here.order]?.(word(half)) ?? `${word(half)} by their number`}. ` +
-      (runs > 1 ? `Drawn: one of ${word(runs)} runs. Their means: ${several.join(", ")} (by chance ${byChance(here)}).` : "One run.");
+      (runs > 1 ? `Drawn: one run (${good(here, 0)} → ${good(here, steps.length - 1)}). Means: ${several.join(", ")}; by chance ${byChance(here)}.` : "One run.");
     stage.host.append(control.row, el("div", { className: "recordings" }, which ? which.row : null, el("p", { className: "caption" }, fixed)));
     const set = (v) => { now = v; control.input.value = v; control.show(); draw(); };
     const play = () => { stop(); stop = animate((s) => { const v = Math.min(last, Math.floor(s * last / 7)); if (v !== now || !v) set(v); return v < last; }); };

@@ -15,14 +15,14 @@ export const worth = {
   keepsChoice: true,
   notes: "Vote first. Each row is a study: the entropy-informed split against the best split that does not look at entropy; to the right " +
     "of the line it needs fewer bits per value. On average pictures cost 3 to 5 bits per value, so 0.02 is about half a percent: " +
-    "there is no clear winner.",
-  asked: "The split sorts by entropy, as in scenes 4 and 5; where it has the channel weights of scene 7, the row is of both. The rival " +
-    "has none. Two flows are compared seed by seed, with four to six seeds. The rival was picked by these same results, which " +
-    "favours it. Rows go from the shortest training to the longest; several share their pictures. “New pictures”: whole photographs " +
-    "were held out, where the other rows on photos test another part of the same photographs; “equal CPU”: each run had the same " +
-    "number of seconds. Do not read a trend with training into so few rows; even the longest is short. An interval that excludes " +
-    "zero may be grey, since a claim counts only after the split’s comparisons in its study are corrected together; nothing corrects " +
-    "across the studies.",
+    "there is no clear winner. In most rows the split has channel weights too, which the rival never has.",
+  asked: "The split sorts by entropy, as in scenes 4 and 5; where it has the channel weights of scene 7, the row is of both together. The " +
+    "studies test this project’s reading of the paper, with one order, set on the first batch. Two flows are compared seed by seed, " +
+    "with four to six seeds. The rival was picked by these same results, which favours it. Rows go from the shortest training to the " +
+    "longest; several share their pictures. “New pictures”: whole photographs were held out, where the other rows on photos test " +
+    "another part of the same photographs; “equal CPU”: each run had the same number of seconds. Do not read a trend with training " +
+    "into so few rows; even the longest is short. An interval that excludes zero may be grey, since a claim counts only after the " +
+    "split’s comparisons in its study are corrected together; nothing corrects across the studies.",
   more: { page: "compare" },
   cannot: ({ pack }) => pack.head.studies?.length ? null : "There are no studies here.",
 
@@ -74,10 +74,10 @@ export const worth = {
       view.redraw();
       if (!voted) return stage.say(`Vote: in our ${studies.length} short studies, does it beat the best other split?`);
       const [ahead, behind] = ["better", "worse"].map((claim) => studies.filter((s) => s.claim === claim).length);
-      stage.say(`Our ${studies.length} short studies: ${ahead} clearly ahead of the best rival, ${behind} behind, ${studies.length - ahead - behind} unclear.`);
+      stage.say(`${studies.length} short studies against the best rival: ${ahead} clearly ahead, ${behind} clearly behind, ${studies.length - ahead - behind} unclear.`);
     };
     const vote = choices("Your vote", ANSWERS, (key) => { voted = true; stage.choose(key); draw(); }, stage.choice);
-    stage.host.append(el("p", { className: "caption" }, `Lead in bits per value over the best rival, picked afterwards${always}; 95 % interval. ${weighted} of ${studies.length} rows have channel weights. Grey: unclear after correction.`), vote.row);
+    stage.host.append(el("p", { className: "caption" }, `Lead in bits per value over the best rival, picked afterwards${always}; 95 % interval; grey: unclear after correction. In ${weighted} of ${studies.length} rows the split has channel weights too, the rival never.`), vote.row);
     draw();
     return { stop: () => view.stop() };
   },
