@@ -8,6 +8,7 @@ from eiwflow import ui
 from eiwflow.figures import weights as figures
 from eiwflow.ui import cache
 from eiwflow.ui.columns import places
+from eiwflow.ui.foreign import plain
 from eiwflow.ui.rows import readable
 from eiwflow.ui.widgets import channel
 
@@ -110,7 +111,7 @@ pair = ui.paired(found, lambda names, results: analysis.WeightsPair(names, *resu
 with takeaway:
     ui.takeaway(words.headline({one.file.label: weights for one, weights in found.items()}))
 if pair is not None:
-    st.markdown(words.pair(pair))
+    st.markdown(plain(words.pair(pair)))
 
 ui.folds(
     page,
