@@ -14,8 +14,8 @@ from torch import Tensor
 
 from .. import checkpoint, project
 from ..analysis.attributes import attribute_values, directions, measure_attributes
-from ..analysis.record import load_record
-from ..analysis.shuffle import rank_river
+from ..analysis.record import TrainingRecord, load_record
+from ..analysis.shuffle import RankRiver, rank_river
 from ..data import ImageData
 from ..flow import MultiScaleFlow
 from ..flow.information import redundancy
@@ -172,16 +172,12 @@ def attribute_facts(
     return facts
 
 
-def river_facts(pack: Pack, path: Path) -> dict[str, Any] | None:
+def river_facts(pack: Pack, path: Path, record: TrainingRecord, river: RankRiver) -> dict[str, Any]:
     """Return the ranks of the channels of level 1 over a training whose half was fixed, and a few samples.
 
     The samples are those at :data:`STOPS` recording steps, the first and the last among them.
     """
-    record = load_record(path)
-    if record is None:
-        return None
-    river, counted = rank_river(record, 1), counts(path)
-    steps = river.steps.tolist()
+    counted, steps = counts(path), river.steps.tolist()
     wanted = [steps[i] for i in np.linspace(0, len(steps) - 1, STOPS).round().astype(int)]
     shown = sorted({min(record.samples, key=lambda step: abs(step - one)) for one in wanted})
     return {
@@ -198,14 +194,10 @@ def river_facts(pack: Pack, path: Path) -> dict[str, Any] | None:
 
 def rivers(pack: Pack, paths: Sequence[Path]) -> list[dict[str, Any]]:
     """Return the recordings of trainings with a fixed half, that in which the order is rebuilt most first."""
-    found = [one for one in (river_facts(pack, path) for path in paths) if one is not None]
-    return sorted(found, key=_rebuilt, reverse=True)
-
-
-def _rebuilt(one: dict[str, Any]) -> int:
-    """Return by how many more of the kept channels are structured at the end of a recording than at its start."""
-    before, after = before_and_after(np.array(one["kept"]), np.array(one["ranks"]))
-    return after - before
+    records = [(path, record) for path in paths if (record := load_record(path)) is not None]
+    found = [(path, record, rank_river(record, 1)) for path, record in records]
+    found.sort(key=lambda one: int(np.diff(before_and_after(one[2]))[0]), reverse=True)
+    return [river_facts(pack, *one) for one in found]
 
 
 def study_facts(folder: Path) -> list[dict[str, Any]]:

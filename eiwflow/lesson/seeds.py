@@ -15,16 +15,15 @@ import numpy as np
 from .. import checkpoint
 from ..analysis.intervals import of_mean
 from ..analysis.record import load_record
-from ..analysis.shuffle import rank_river
+from ..analysis.shuffle import RankRiver, rank_river
 from .bundle import ASSETS
 
 FILE, FOLDER = ASSETS / "seeds.json", ASSETS.parent / "checkpoints"
 
 
-def before_and_after(kept: np.ndarray, ranks: np.ndarray) -> list[int]:
-    """Return how many of the channels passed on (C,) are among as many of lowest rank (S, C), first and last."""
-    structured = ranks < kept.sum()
-    return [int((structured[step] & kept).sum()) for step in (0, -1)]
+def before_and_after(river: RankRiver) -> list[int]:
+    """Return how many of the channels passed on are among as many most structured ones, first and last."""
+    return [int((river.kept & ~river.crossing[step]).sum()) for step in (0, -1)]
 
 
 def counts(path: Path) -> list[list[int]]:
@@ -59,8 +58,7 @@ def count(runs: list[Path], bundled: list[Path]) -> dict[str, dict[str, list[int
         if record is None or name is None:
             raise ValueError(f"{path} has no record, or is no finished run of a bundled flow’s command.")
         kinds.setdefault(name, kind)
-        river = rank_river(record, 1)
-        found.setdefault(name, {})[str(info.seed)] = before_and_after(river.kept, river.ranks)
+        found.setdefault(name, {})[str(info.seed)] = before_and_after(rank_river(record, 1))
     return {name: dict(sorted(seeds.items(), key=lambda one: int(one[0]))) for name, seeds in found.items()}
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from eiwflow import checkpoint
+from eiwflow.analysis.shuffle import RankRiver
 from eiwflow.flow import FlowConfig
 from eiwflow.lesson import default, seeds
 
@@ -16,9 +17,11 @@ BUNDLED = default.fixed_in_advance(seeds.FOLDER)
 
 
 def test_channels_passed_on_are_counted_first_and_last() -> None:
-    ranks = np.array([[0, 1, 2, 3], [3, 0, 1, 2], [2, 3, 1, 0]])
-    assert seeds.before_and_after(np.array([True, True, False, False]), ranks) == [2, 0]
-    assert seeds.before_and_after(np.array([False, False, True, True]), ranks) == [0, 2]
+    asked = np.array([[0, 1, 2, 3], [1, 2, 3, 0], [3, 2, 0, 1]])
+    orders = [0, 1, 2, 3], [2, 3, 0, 1]
+    first, last = (RankRiver(1, np.arange(3), np.array(order), asked, np.zeros((3, 4)), 2) for order in orders)
+    assert seeds.before_and_after(first) == [2, 0]
+    assert seeds.before_and_after(last) == [0, 2]
 
 
 def test_the_shipped_counts_hold_those_of_the_bundled_flows() -> None:
