@@ -1,22 +1,42 @@
 // A class in the lesson: votes go to the server, the lecturer's scene comes from it. Without a class nothing is asked.
 import { el } from "./draw.js";
 
-const EVERY_MS = 1000, KEY = "eiwflow-follow";
+const EVERY_MS = 1000,
+  KEY = "eiwflow-follow";
 
-/** Connect a stage to its class; the pack says {teacher, address}. Returns {moved()}, called after every change of the stage. */
+/**
+ * Connect a stage to its class; the pack says {teacher, address}. Returns {moved()}, called after every change of the
+ * stage.
+ */
 export function joinClass(stage) {
-  const { teacher, address } = stage.pack.head.class, kept = root(stage);
-  let lecturer = "", led = false, follows = !teacher && read() !== "no";
+  const { teacher, address } = stage.pack.head.class,
+    kept = root(stage);
+  let lecturer = "",
+    led = false,
+    follows = !teacher && read() !== "no";
   const follow = el("button", { type: "button", className: "follow", onclick: () => set(!follows) });
   const here = el("span", { className: "here" });
   const tally = el("div", { className: "tally", role: "img", hidden: true });
-  const clear = el("button", { type: "button", className: "plain", hidden: true, onclick: () => send("clear", { scene: String(stage.scene.number) }).then(ask) }, "Vote again");
+  const clear = el(
+    "button",
+    {
+      type: "button",
+      className: "plain",
+      hidden: true,
+      onclick: () => send("clear", { scene: String(stage.scene.number) }).then(ask),
+    },
+    "Vote again",
+  );
   stage.status.after(teacher ? here : follow);
   if (teacher) stage.sentence.after(tally, clear);
 
   function set(now) {
     follows = now;
-    try { sessionStorage.setItem(KEY, now ? "yes" : "no"); } catch { /* a browser may allow no storage */ }
+    try {
+      sessionStorage.setItem(KEY, now ? "yes" : "no");
+    } catch {
+      /* a browser may allow no storage */
+    }
     label();
     if (now) catchUp();
   }
@@ -34,15 +54,29 @@ export function joinClass(stage) {
   }
   function count(known) {
     here.textContent = `${known.present} here · ${address.replace(/^https?:\/\//, "")}`;
-    const options = stage.scene.votes, votes = known.scene === String(stage.scene.number) ? known.tally : {};
+    const options = stage.scene.votes,
+      votes = known.scene === String(stage.scene.number) ? known.tally : {};
     tally.hidden = clear.hidden = !options;
     if (!options) return;
     const all = options.reduce((sum, [key]) => sum + (votes[key] ?? 0), 0);
     const counted = all === 1 ? "1 vote" : `${all} votes`;
     clear.hidden = !all;
-    tally.setAttribute("aria-label", `${counted}: ${options.map(([key, name]) => `${name} ${votes[key] ?? 0}`).join(", ")}`);
-    tally.replaceChildren(el("b", {}, counted), ...options.map(([key, name]) => el("span", {},
-      `${name} `, el("i", { style: `--share:${all ? (votes[key] ?? 0) / all : 0}` }), el("b", {}, String(votes[key] ?? 0)))));
+    tally.setAttribute(
+      "aria-label",
+      `${counted}: ${options.map(([key, name]) => `${name} ${votes[key] ?? 0}`).join(", ")}`,
+    );
+    tally.replaceChildren(
+      el("b", {}, counted),
+      ...options.map(([key, name]) =>
+        el(
+          "span",
+          {},
+          `${name} `,
+          el("i", { style: `--share:${all ? (votes[key] ?? 0) / all : 0}` }),
+          el("b", {}, String(votes[key] ?? 0)),
+        ),
+      ),
+    );
   }
   async function ask() {
     if (document.hidden && !teacher) return;
@@ -56,7 +90,9 @@ export function joinClass(stage) {
       lecturer = known.scene;
       label();
       if (follows && moved) catchUp();
-    } catch { /* the network is away; the next second asks again */ }
+    } catch {
+      /* the network is away; the next second asks again */
+    }
   }
   /** After a reload the server still knows one's votes. */
   function remember(votes) {
@@ -67,7 +103,11 @@ export function joinClass(stage) {
     }
   }
   function send(what, said) {
-    return fetch(`_class/${what}`, { method: "POST", body: JSON.stringify(said), headers: { "Content-Type": "application/json" } }).catch(() => {});
+    return fetch(`_class/${what}`, {
+      method: "POST",
+      body: JSON.stringify(said),
+      headers: { "Content-Type": "application/json" },
+    }).catch(() => {});
   }
 
   label();
@@ -76,21 +116,29 @@ export function joinClass(stage) {
   stage.cleanup.push(() => clearInterval(timer));
   return {
     moved() {
-      const scene = String(stage.scene.number), choice = stage.choice;
+      const scene = String(stage.scene.number),
+        choice = stage.choice;
       if (teacher) {
-        if (kept.scene !== scene) send("scene", { scene: kept.scene = scene }).then(ask);
+        if (kept.scene !== scene) send("scene", { scene: (kept.scene = scene) }).then(ask);
         return;
       }
       if (follows && !led && lecturer && scene !== lecturer && scene !== kept.scene) set(false);
       kept.scene = scene;
-      if (stage.scene.votes?.some(([key]) => key === choice) && kept[scene] !== choice) send("vote", { scene, choice: kept[scene] = choice });
+      if (stage.scene.votes?.some(([key]) => key === choice) && kept[scene] !== choice)
+        send("vote", { scene, choice: (kept[scene] = choice) });
     },
   };
 }
 
 /** What was sent already, kept when the stage is built anew. */
-function root(stage) { return stage.root.eiwClass ??= {}; }
+function root(stage) {
+  return (stage.root.eiwClass ??= {});
+}
 
 function read() {
-  try { return sessionStorage.getItem(KEY); } catch { return null; }
+  try {
+    return sessionStorage.getItem(KEY);
+  } catch {
+    return null;
+  }
 }

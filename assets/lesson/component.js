@@ -6,13 +6,18 @@ import { mount } from "./stage.js";
 export default function ({ parentElement, data, setTriggerValue }) {
   const root = parentElement.querySelector(".lesson-root");
   let here = true;
-  const show = (bytes, more) => here && mount(root, bytes, {
-    more,
-    onLeave: (page, query) => setTriggerValue("leave", { page, query, n: Date.now() }),
-    onPhoto: (photo) => setTriggerValue("photo", photo),
-    onTrain: () => setTriggerValue("train", Date.now()),
-  });
+  const show = (bytes, more) =>
+    here &&
+    mount(root, bytes, {
+      more,
+      onLeave: (page, query) => setTriggerValue("leave", { page, query, n: Date.now() }),
+      onPhoto: (photo) => setTriggerValue("photo", photo),
+      onTrain: () => setTriggerValue("train", Date.now()),
+    });
   if (Array.isArray(data)) askForPack(new URL(data[0], document.baseURI)).then((bytes) => show(bytes, data[1]));
   else show(data);
-  return () => { here = false; root.eiwLesson?.stop(); };
+  return () => {
+    here = false;
+    root.eiwLesson?.stop();
+  };
 }

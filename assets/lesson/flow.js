@@ -1,15 +1,22 @@
 // A multi-scale flow in plain JavaScript: the same map as eiwflow.flow, image to latents and back.
 // Feature maps are Float64Array in the layout [pixel][channel]; images are RGB bytes [pixel][channel].
 
-const LOG_WEIGHT_BOUND = 2, VARIANCE_FLOOR = 1e-4, PRIOR_BOUND = 4;
+const LOG_WEIGHT_BOUND = 2,
+  VARIANCE_FLOOR = 1e-4,
+  PRIOR_BOUND = 4;
 
 /** Read a pack: [u32 length][JSON][blobs]. A reference {at, shape} in the JSON points to float32 values behind it. */
 export function readPack(bytes) {
-  const copy = bytes.slice();                       // its own buffer, so that float32 values are aligned
+  const copy = bytes.slice(); // its own buffer, so that float32 values are aligned
   const length = new DataView(copy.buffer).getUint32(0, true);
   const head = JSON.parse(new TextDecoder().decode(copy.subarray(4, 4 + length)));
   const start = 4 + length;
-  const floats = ({ at, shape }) => new Float32Array(copy.buffer, start + at, shape.reduce((a, b) => a * b, 1));
+  const floats = ({ at, shape }) =>
+    new Float32Array(
+      copy.buffer,
+      start + at,
+      shape.reduce((a, b) => a * b, 1),
+    );
   const blob = ({ at, size }) => copy.subarray(start + at, start + at + size);
   return { head, floats, blob };
 }
@@ -19,48 +26,87 @@ export async function askForPack(url) {
   return new Uint8Array(await (await fetch(url)).arrayBuffer());
 }
 
-let patches = new Float64Array(0);                   // one buffer for all convolutions: each fills it anew
+let patches = new Float64Array(0); // one buffer for all convolutions: each fills it anew
 
 /** The patches under the kernel, [pixel][row][column][input], `beyond` where they reach beyond the edges. */
 function patchesOf(x, height, width, reach, inputs, beyond) {
-  const taps = (2 * reach + 1) ** 2 * inputs, count = height * width * taps;
+  const taps = (2 * reach + 1) ** 2 * inputs,
+    count = height * width * taps;
   if (patches.length < count) patches = new Float64Array(count);
   patches.fill(beyond, 0, count);
-  for (let row = 0; row < height; row++) for (let col = 0; col < width; col++) {
-    let to = (row * width + col) * taps;
-    for (let dy = -reach; dy <= reach; dy++) for (let dx = -reach; dx <= reach; dx++, to += inputs) {
-      const r = row + dy, c = col + dx;
-      if (r < 0 || c < 0 || r >= height || c >= width) continue;
-      const from = (r * width + c) * inputs;
-      for (let i = 0; i < inputs; i++) patches[to + i] = x[from + i];
+  for (let row = 0; row < height; row++)
+    for (let col = 0; col < width; col++) {
+      let to = (row * width + col) * taps;
+      for (let dy = -reach; dy <= reach; dy++)
+        for (let dx = -reach; dx <= reach; dx++, to += inputs) {
+          const r = row + dy,
+            c = col + dx;
+          if (r < 0 || c < 0 || r >= height || c >= width) continue;
+          const from = (r * width + c) * inputs;
+          for (let i = 0; i < inputs; i++) patches[to + i] = x[from + i];
+        }
     }
-  }
   return patches;
 }
 
 /** Convolution of stride 1, padded with the layer's value: x [pixel][inputs] to [pixel][outputs]. */
 export function convolve(x, height, width, layer) {
-  const { kernel, inputs, outputs, weight, bias } = layer, pixels = height * width, taps = kernel * kernel * inputs;
-  const y = new Float64Array(pixels * outputs), columns = kernel > 1 ? patchesOf(x, height, width, kernel >> 1, inputs, layer.pad) : x;
+  const { kernel, inputs, outputs, weight, bias } = layer,
+    pixels = height * width,
+    taps = kernel * kernel * inputs;
+  const y = new Float64Array(pixels * outputs),
+    columns = kernel > 1 ? patchesOf(x, height, width, kernel >> 1, inputs, layer.pad) : x;
   let o = 0;
-  for (; o + 4 <= outputs; o += 4) {                 // four outputs of two pixels at once: each weight is read for both
-    const w0 = o * taps, w1 = w0 + taps, w2 = w1 + taps, w3 = w2 + taps;
+  for (; o + 4 <= outputs; o += 4) {
+    // four outputs of two pixels at once: each weight is read for both
+    const w0 = o * taps,
+      w1 = w0 + taps,
+      w2 = w1 + taps,
+      w3 = w2 + taps;
     let p = 0;
     for (; p + 2 <= pixels; p += 2) {
-      const a = p * taps, b = a + taps;
-      let s0 = bias[o], s1 = bias[o + 1], s2 = bias[o + 2], s3 = bias[o + 3], t0 = s0, t1 = s1, t2 = s2, t3 = s3;
+      const a = p * taps,
+        b = a + taps;
+      let s0 = bias[o],
+        s1 = bias[o + 1],
+        s2 = bias[o + 2],
+        s3 = bias[o + 3],
+        t0 = s0,
+        t1 = s1,
+        t2 = s2,
+        t3 = s3;
       for (let k = 0; k < taps; k++) {
-        const v = columns[a + k], u = columns[b + k], m0 = weight[w0 + k], m1 = weight[w1 + k], m2 = weight[w2 + k], m3 = weight[w3 + k];
-        s0 += v * m0; s1 += v * m1; s2 += v * m2; s3 += v * m3;
-        t0 += u * m0; t1 += u * m1; t2 += u * m2; t3 += u * m3;
+        const v = columns[a + k],
+          u = columns[b + k],
+          m0 = weight[w0 + k],
+          m1 = weight[w1 + k],
+          m2 = weight[w2 + k],
+          m3 = weight[w3 + k];
+        s0 += v * m0;
+        s1 += v * m1;
+        s2 += v * m2;
+        s3 += v * m3;
+        t0 += u * m0;
+        t1 += u * m1;
+        t2 += u * m2;
+        t3 += u * m3;
       }
-      const at = p * outputs + o, next = at + outputs;
-      y[at] = s0; y[at + 1] = s1; y[at + 2] = s2; y[at + 3] = s3;
-      y[next] = t0; y[next + 1] = t1; y[next + 2] = t2; y[next + 3] = t3;
+      const at = p * outputs + o,
+        next = at + outputs;
+      y[at] = s0;
+      y[at + 1] = s1;
+      y[at + 2] = s2;
+      y[at + 3] = s3;
+      y[next] = t0;
+      y[next + 1] = t1;
+      y[next + 2] = t2;
+      y[next + 3] = t3;
     }
-    for (; p < pixels; p++) for (let q = o; q < o + 4; q++) y[p * outputs + q] = dot(columns, p * taps, weight, q * taps, taps, bias[q]);
+    for (; p < pixels; p++)
+      for (let q = o; q < o + 4; q++) y[p * outputs + q] = dot(columns, p * taps, weight, q * taps, taps, bias[q]);
   }
-  for (; o < outputs; o++) for (let p = 0; p < pixels; p++) y[p * outputs + o] = dot(columns, p * taps, weight, o * taps, taps, bias[o]);
+  for (; o < outputs; o++)
+    for (let p = 0; p < pixels; p++) y[p * outputs + o] = dot(columns, p * taps, weight, o * taps, taps, bias[o]);
   return y;
 }
 
@@ -82,17 +128,21 @@ function network(x, height, width, layers) {
 /** The affine map of ActNorm and 1×1 convolution at every pixel: matrix [out][in], bias [out]. */
 function mix(x, channels, matrix, bias) {
   const y = new Float64Array(x.length);
-  for (let p = 0; p < x.length; p += channels) for (let o = 0; o < channels; o++) {
-    let s = bias[o];
-    for (let i = 0; i < channels; i++) s += matrix[o * channels + i] * x[p + i];
-    y[p + o] = s;
-  }
+  for (let p = 0; p < x.length; p += channels)
+    for (let o = 0; o < channels; o++) {
+      let s = bias[o];
+      for (let i = 0; i < channels; i++) s += matrix[o * channels + i] * x[p + i];
+      y[p + o] = s;
+    }
   return y;
 }
 
 /** The first channels, so many of them, and the others. */
 export function cut(x, channels, count) {
-  const pixels = x.length / channels, rest = channels - count, a = new Float64Array(pixels * count), b = new Float64Array(pixels * rest);
+  const pixels = x.length / channels,
+    rest = channels - count,
+    a = new Float64Array(pixels * count),
+    b = new Float64Array(pixels * rest);
   for (let p = 0; p < pixels; p++) {
     for (let i = 0; i < count; i++) a[p * count + i] = x[p * channels + i];
     for (let i = 0; i < rest; i++) b[p * rest + i] = x[p * channels + count + i];
@@ -102,7 +152,10 @@ export function cut(x, channels, count) {
 
 /** The inverse of cut: the channels of a, then those of b. */
 export function join(a, b, channels) {
-  const y = new Float64Array(a.length + b.length), pixels = y.length / channels, count = a.length / pixels, rest = channels - count;
+  const y = new Float64Array(a.length + b.length),
+    pixels = y.length / channels,
+    count = a.length / pixels,
+    rest = channels - count;
   for (let p = 0; p < pixels; p++) {
     for (let i = 0; i < count; i++) y[p * channels + i] = a[p * count + i];
     for (let i = 0; i < rest; i++) y[p * channels + count + i] = b[p * rest + i];
@@ -112,37 +165,47 @@ export function join(a, b, channels) {
 
 /** Output channel 4c + 2i + j is row i, column j of the 2×2 patches of channel c. */
 export function squeeze(x, height, width, channels) {
-  const y = new Float64Array(x.length), w = width / 2;
-  for (let r = 0; r < height; r++) for (let c = 0; c < width; c++) for (let k = 0; k < channels; k++)
-    y[((r >> 1) * w + (c >> 1)) * 4 * channels + 4 * k + 2 * (r & 1) + (c & 1)] = x[(r * width + c) * channels + k];
+  const y = new Float64Array(x.length),
+    w = width / 2;
+  for (let r = 0; r < height; r++)
+    for (let c = 0; c < width; c++)
+      for (let k = 0; k < channels; k++)
+        y[((r >> 1) * w + (c >> 1)) * 4 * channels + 4 * k + 2 * (r & 1) + (c & 1)] = x[(r * width + c) * channels + k];
   return y;
 }
 
 /** The inverse of squeeze; height, width and channels are those of the result. */
 export function unsqueeze(y, height, width, channels) {
-  const x = new Float64Array(y.length), w = width / 2;
-  for (let r = 0; r < height; r++) for (let c = 0; c < width; c++) for (let k = 0; k < channels; k++)
-    x[(r * width + c) * channels + k] = y[((r >> 1) * w + (c >> 1)) * 4 * channels + 4 * k + 2 * (r & 1) + (c & 1)];
+  const x = new Float64Array(y.length),
+    w = width / 2;
+  for (let r = 0; r < height; r++)
+    for (let c = 0; c < width; c++)
+      for (let k = 0; k < channels; k++)
+        x[(r * width + c) * channels + k] = y[((r >> 1) * w + (c >> 1)) * 4 * channels + 4 * k + 2 * (r & 1) + (c & 1)];
   return x;
 }
 
 function inOrder(x, order) {
-  const y = new Float64Array(x.length), n = order.length;
+  const y = new Float64Array(x.length),
+    n = order.length;
   for (let p = 0; p < x.length; p += n) for (let j = 0; j < n; j++) y[p + j] = x[p + order[j]];
   return y;
 }
 
 function backInOrder(y, order) {
-  const x = new Float64Array(y.length), n = order.length;
+  const x = new Float64Array(y.length),
+    n = order.length;
   for (let p = 0; p < y.length; p += n) for (let j = 0; j < n; j++) x[p + order[j]] = y[p + j];
   return x;
 }
 
 /** log ω of one part of the channels from the spatial means and log variances of the other. */
 function solve(x, channels, solver) {
-  const pixels = x.length / channels, pooled = new Float64Array(2 * channels);
+  const pixels = x.length / channels,
+    pooled = new Float64Array(2 * channels);
   for (let c = 0; c < channels; c++) {
-    let mean = 0, variance = 0;
+    let mean = 0,
+      variance = 0;
     for (let p = 0; p < pixels; p++) mean += x[p * channels + c];
     mean /= pixels;
     for (let p = 0; p < pixels; p++) variance += (x[p * channels + c] - mean) ** 2;
@@ -155,25 +218,36 @@ function solve(x, channels, solver) {
 }
 
 function scaled(x, logs, sign) {
-  const n = logs.length, factors = logs.map((log) => Math.exp(sign * log)), y = new Float64Array(x.length);
+  const n = logs.length,
+    factors = logs.map((log) => Math.exp(sign * log)),
+    y = new Float64Array(x.length);
   for (let p = 0; p < x.length; p += n) for (let c = 0; c < n; c++) y[p + c] = x[p + c] * factors[c];
   return y;
 }
 
 /** The inverse of a square matrix [row][column], by elimination with pivots. */
 export function inverted(matrix) {
-  const n = Math.sqrt(matrix.length), a = matrix.slice(), b = new Float64Array(n * n);
+  const n = Math.sqrt(matrix.length),
+    a = matrix.slice(),
+    b = new Float64Array(n * n);
   for (let i = 0; i < n; i++) b[i * n + i] = 1;
   for (let col = 0; col < n; col++) {
     let pivot = col;
     for (let r = col + 1; r < n; r++) if (Math.abs(a[r * n + col]) > Math.abs(a[pivot * n + col])) pivot = r;
-    for (let k = 0; k < n; k++) for (const m of [a, b]) [m[col * n + k], m[pivot * n + k]] = [m[pivot * n + k], m[col * n + k]];
+    for (let k = 0; k < n; k++)
+      for (const m of [a, b]) [m[col * n + k], m[pivot * n + k]] = [m[pivot * n + k], m[col * n + k]];
     const scale = 1 / a[col * n + col];
-    for (let k = 0; k < n; k++) { a[col * n + k] *= scale; b[col * n + k] *= scale; }
+    for (let k = 0; k < n; k++) {
+      a[col * n + k] *= scale;
+      b[col * n + k] *= scale;
+    }
     for (let r = 0; r < n; r++) {
       const factor = a[r * n + col];
       if (r === col || !factor) continue;
-      for (let k = 0; k < n; k++) { a[r * n + k] -= factor * a[col * n + k]; b[r * n + k] -= factor * b[col * n + k]; }
+      for (let k = 0; k < n; k++) {
+        a[r * n + k] -= factor * a[col * n + k];
+        b[r * n + k] -= factor * b[col * n + k];
+      }
     }
   }
   return b;
@@ -181,7 +255,8 @@ export function inverted(matrix) {
 
 /** log |det| of a square matrix, by elimination with pivots. */
 export function logDeterminant(matrix) {
-  const n = Math.sqrt(matrix.length), a = matrix.slice();
+  const n = Math.sqrt(matrix.length),
+    a = matrix.slice();
   let sum = 0;
   for (let col = 0; col < n; col++) {
     let pivot = col;
@@ -201,33 +276,52 @@ const total = (x) => x.reduce((a, b) => a + b, 0);
 /** One level of the flow. */
 export class Level {
   constructor(spec, floats) {
-    const layer = (l) => ({ ...l, weight: Float64Array.from(floats(l.weight)), bias: Float64Array.from(floats(l.bias)) });
+    const layer = (l) => ({
+      ...l,
+      weight: Float64Array.from(floats(l.weight)),
+      bias: Float64Array.from(floats(l.bias)),
+    });
     const map = (m) => {
-      const matrix = Float64Array.from(floats(m.matrix)), bias = Float64Array.from(floats(m.bias)), back = inverted(matrix);
-      return { forward: { matrix, bias }, inverse: { matrix: back, bias: mix(bias, bias.length, back, new Float64Array(bias.length)).map((v) => -v) } };
+      const matrix = Float64Array.from(floats(m.matrix)),
+        bias = Float64Array.from(floats(m.bias)),
+        back = inverted(matrix);
+      return {
+        forward: { matrix, bias },
+        inverse: { matrix: back, bias: mix(bias, bias.length, back, new Float64Array(bias.length)).map((v) => -v) },
+      };
     };
-    Object.assign(this, { number: spec.number, channels: spec.channels, height: spec.height, width: spec.width });
+    this.number = spec.number;
+    this.channels = spec.channels;
+    this.height = spec.height;
+    this.width = spec.width;
     this.bound = spec.bound;
     this.coupling = spec.coupling;
-    this.kept = spec.order ? spec.kept : 0;          // channels that go on
-    this.gone = spec.channels - this.kept;           // channels that are factored out
-    this.order = spec.order;                         // channel numbers, those that go on first; null at the last level
+    this.kept = spec.order ? spec.kept : 0; // channels that go on
+    this.gone = spec.channels - this.kept; // channels that are factored out
+    this.order = spec.order; // channel numbers, those that go on first; null at the last level
     this.steps = spec.steps.map((s) => ({ ...map(s), network: s.network.map(layer) }));
     this.logDetOfMaps = spec.height * spec.width * total(this.steps.map((step) => logDeterminant(step.forward.matrix)));
     const solver = (s) => ({ hidden: layer(s.hidden), out: layer(s.out) });
     this.weights = spec.weights && { kept: solver(spec.weights.kept), emitted: solver(spec.weights.emitted) };
-    const constant = (values) => { const [mean, logStd] = cut(Float64Array.from(floats(values)), 2 * this.gone, this.gone); return { mean, logStd }; };
+    const constant = (values) => {
+      const [mean, logStd] = cut(Float64Array.from(floats(values)), 2 * this.gone, this.gone);
+      return { mean, logStd };
+    };
     this.prior = spec.prior?.weight && layer(spec.prior);
     this.constant = spec.prior?.constant ? constant(spec.prior.constant) : spec.top && constant(spec.top);
   }
 
   /** The coupling's log-scale s and shift t from the half that decides. */
   affine(step, decides) {
-    const out = network(decides, this.height, this.width, step.network), { bound, coupling } = this;
+    const out = network(decides, this.height, this.width, step.network),
+      { bound, coupling } = this;
     if (coupling === "additive") return { logScale: new Float64Array(out.length), shift: out };
     const [logScale, shift] = cut(out, this.channels, this.channels / 2);
     for (let i = 0; i < logScale.length; i++) {
-      if (coupling === "bounded") { logScale[i] = bound * Math.tanh(logScale[i] / bound); continue; }
+      if (coupling === "bounded") {
+        logScale[i] = bound * Math.tanh(logScale[i] / bound);
+        continue;
+      }
       // Maps of other code: they shift before they scale.
       if (coupling !== "exp") logScale[i] = (coupling === "sigmoid" ? -1 : 1) * Math.log1p(Math.exp(-logScale[i] - 2));
       shift[i] *= Math.exp(logScale[i]);
@@ -252,7 +346,9 @@ export class Level {
     return seen;
   }
 
-  features(x) { return this.run(x).at(-1); }
+  features(x) {
+    return this.run(x).at(-1);
+  }
 
   /** The level's input (squeezed) from its features. */
   undo(features) {
@@ -282,17 +378,31 @@ export class Level {
     if (this.constant) return this.constant;
     if (!this.prior) return { mean: new Float64Array(count), logStd: new Float64Array(count) };
     const [mean, logStd] = cut(convolve(kept, this.height, this.width, this.prior), 2 * this.gone, this.gone);
-    if (this.prior.bounded) for (let i = 0; i < count; i++) logStd[i] = PRIOR_BOUND * Math.tanh(logStd[i] / PRIOR_BOUND);
+    if (this.prior.bounded)
+      for (let i = 0; i < count; i++) logStd[i] = PRIOR_BOUND * Math.tanh(logStd[i] / PRIOR_BOUND);
     return { mean, logStd };
   }
 
   /** Everything that happens to the squeezed input x. */
   forward(x) {
     let logDet = this.logDetOfMaps;
-    const steps = this.run(x, ({ logScale }) => { logDet += total(logScale); }), features = steps.at(-1);
+    const steps = this.run(x, ({ logScale }) => {
+        logDet += total(logScale);
+      }),
+      features = steps.at(-1);
     if (!this.order) {
-      const { mean, logStd } = this.priorOf(null), noise = features.map((z, i) => (z - mean[i]) * Math.exp(-logStd[i]));
-      return { input: x, steps, features, kept: null, emitted: features, noise, logWeights: null, logDet: logDet - total(logStd) };
+      const { mean, logStd } = this.priorOf(null),
+        noise = features.map((z, i) => (z - mean[i]) * Math.exp(-logStd[i]));
+      return {
+        input: x,
+        steps,
+        features,
+        kept: null,
+        emitted: features,
+        noise,
+        logWeights: null,
+        logDet: logDet - total(logStd),
+      };
     }
     const logWeights = this.logWeights(features);
     let shuffled = inOrder(features, this.order);
@@ -307,7 +417,8 @@ export class Level {
   /** Features from what went on and the noise. */
   unsplit(kept, noise) {
     const { mean, logStd } = this.priorOf(kept);
-    let a = kept, b = noise.map((e, i) => mean[i] + e * Math.exp(logStd[i]));
+    let a = kept,
+      b = noise.map((e, i) => mean[i] + e * Math.exp(logStd[i]));
     if (!this.order) return b;
     if (this.weights) {
       a = scaled(a, solve(b, this.gone, this.weights.kept), -1);
@@ -316,23 +427,33 @@ export class Level {
     return backInOrder(join(a, b, this.channels), this.order);
   }
 
-  inverse(kept, noise) { return this.undo(this.unsplit(kept, noise)); }
+  inverse(kept, noise) {
+    return this.undo(this.unsplit(kept, noise));
+  }
 }
 
 /** A flow from the spec in a pack. */
 export class Flow {
   constructor(spec, floats) {
-    Object.assign(this, { spec, shape: spec.shape, dimensions: spec.shape.reduce((a, b) => a * b, 1) });
+    this.spec = spec;
+    this.shape = spec.shape;
+    this.dimensions = spec.shape.reduce((a, b) => a * b, 1);
     this.levels = spec.levels.map((level) => new Level(level, floats));
   }
 
   /** Whether its order of channels looks at their entropy. */
-  get sortsByEntropy() { return /^(shuffle|weighted|entropy)\b/.test(this.spec.split); }
+  get sortsByEntropy() {
+    return /^(shuffle|weighted|entropy)\b/.test(this.spec.split);
+  }
 
   /** Values in −½ … ½ from bytes: each at the middle of its bin. */
-  dequantise(bytes) { return Float64Array.from(bytes, (v) => (v + 0.5) / 256 - 0.5); }
+  dequantise(bytes) {
+    return Float64Array.from(bytes, (v) => (v + 0.5) / 256 - 0.5);
+  }
 
-  quantise(x) { return Uint8ClampedArray.from(x, (v) => Math.min(255, Math.max(0, Math.floor((v + 0.5) * 256)))); }
+  quantise(x) {
+    return Uint8ClampedArray.from(x, (v) => Math.min(255, Math.max(0, Math.floor((v + 0.5) * 256))));
+  }
 
   /** The trace of every level of values x. */
   encode(x) {
@@ -348,7 +469,11 @@ export class Flow {
 
   /** Bits per dimension of the bytes behind x, given its traces: what x costs as bytes that are 1/256 apart. */
   bitsPerDim(traces) {
-    const nats = total(traces.map(({ logDet, noise }) => logDet - total(noise.map((e) => e * e)) / 2 - noise.length * Math.log(2 * Math.PI) / 2));
+    const nats = total(
+      traces.map(
+        ({ logDet, noise }) => logDet - total(noise.map((e) => e * e)) / 2 - (noise.length * Math.log(2 * Math.PI)) / 2,
+      ),
+    );
     return 8 - nats / (this.dimensions * Math.LN2);
   }
 
@@ -367,7 +492,8 @@ export class Flow {
 
   /** What level l (from 0) was given, from what it passed on and its noise. */
   decodeLevel(l, kept, noise, look) {
-    const level = this.levels[l], features = level.unsplit(kept, noise);
+    const level = this.levels[l],
+      features = level.unsplit(kept, noise);
     look?.(l, features);
     return unsqueeze(level.undo(features), 2 * level.height, 2 * level.width, level.channels / 4);
   }
@@ -386,12 +512,13 @@ export function psnr(x, bytes) {
     const v = Math.min(255, Math.max(0, (x[i] + 0.5) * 256 - 0.5)) - bytes[i];
     sum += v * v;
   }
-  return 10 * Math.log10(255 * 255 * x.length / Math.max(sum, 1e-9));
+  return 10 * Math.log10((255 * 255 * x.length) / Math.max(sum, 1e-9));
 }
 
 /** Features with some channels replaced by their average over images. */
 export function without(features, average, thrown) {
-  const y = features.slice(), n = thrown.length;
+  const y = features.slice(),
+    n = thrown.length;
   for (let i = 0; i < y.length; i++) if (thrown[i % n]) y[i] = average[i];
   return y;
 }
@@ -415,33 +542,6 @@ export function score(flow, features, average, bytes, mask) {
   return psnr(flow.fromFeatures(without(features, average, thrown)), bytes);
 }
 
-/** Spectral redundancy of one map [pixel]: −½ log of spectral flatness, unbiased for white noise. */
-export function redundancy(map, height, width) {
-  const n = height * width, mean = map.reduce((a, b) => a + b, 0) / n;
-  let logs = 0, power = 0;
-  for (let u = 0; u < height; u++) for (let v = 0; v < width; v++) {
-    if (!u && !v) continue;
-    let re = 0, im = 0;
-    for (let r = 0; r < height; r++) for (let c = 0; c < width; c++) {
-      const angle = -2 * Math.PI * (u * r / height + v * c / width), value = map[r * width + c] - mean;
-      re += value * Math.cos(angle);
-      im += value * Math.sin(angle);
-    }
-    const p = (re * re + im * im) / n, mirror = (2 * u) % height === 0 && (2 * v) % width === 0;
-    power += p;
-    logs += Math.log(p + 1e-12) + 0.5772156649015329 + (mirror ? Math.LN2 : 0);
-  }
-  const others = n - 1, half = others / 2;
-  return (Math.log(power / others + 1e-12) - (digamma(half) - Math.log(half)) - logs / others) / 2;
-}
-
-function digamma(x) {
-  let sum = 0;
-  for (; x < 8; x++) sum -= 1 / x;
-  const i = 1 / (x * x);
-  return sum + Math.log(x) - 0.5 / x - i * (1 / 12 - i * (1 / 120 - i / 252));
-}
-
 /** A function that returns uniform numbers in 0 … 1, the same for a seed. */
 function generator(seed) {
   let state = (seed * 2654435761 + 1) >>> 0;
@@ -460,9 +560,11 @@ export function uniforms(seed, count) {
 
 /** Normal numbers that depend on the seed alone. */
 export function normals(seed, count) {
-  const uniform = generator(seed), out = new Float64Array(count);
+  const uniform = generator(seed),
+    out = new Float64Array(count);
   for (let i = 0; i < count; i += 2) {
-    const radius = Math.sqrt(-2 * Math.log(1 - uniform())), angle = 2 * Math.PI * uniform();
+    const radius = Math.sqrt(-2 * Math.log(1 - uniform())),
+      angle = 2 * Math.PI * uniform();
     out[i] = radius * Math.cos(angle);
     if (i + 1 < count) out[i + 1] = radius * Math.sin(angle);
   }

@@ -1,5 +1,5 @@
-// The first scene on the front page. The HTML of that page loads this itself, so that the scene moves before the app has
-// loaded; the app's component (front.js) then takes the moving stage to its place.
+// The first scene on the front page. The HTML of that page loads this itself, so that the scene moves before the app
+// has loaded; the app's component (front.js) then takes the moving stage to its place.
 import { el } from "./draw.js";
 import { askForPack } from "./flow.js";
 import { mount } from "./stage.js";
@@ -8,7 +8,8 @@ import { mount } from "./stage.js";
 const LONGEST_MS = 15000;
 
 const pack = askForPack(new URL(`faces16.pack${new URL(import.meta.url).search}`, import.meta.url));
-const root = el("div", {}), first = document.getElementById("eiw-first");
+const root = el("div", {}),
+  first = document.getElementById("eiw-first");
 let there = false;
 
 async function show() {

@@ -4,14 +4,17 @@ import { choicesOf, score } from "./flow.js";
 /** Channels of which all choices can be tried in a moment. */
 export const MOST_CHANNELS = 12;
 
-/* global make_flow_js */
-const SLICE_MS = 8, REPORT_EVERY = 32;
+const SLICE_MS = 8,
+  REPORT_EVERY = 32;
 
 /** What the Worker runs, next to the flow's source. */
 function work(flowModule) {
-  onmessage = ({ data: { pack, bytes, every } }) => {
-    const { head, floats } = flowModule.readPack(pack), spec = head.flow;
-    const flow = new flowModule.Flow(spec, floats), level = flow.levels[0], average = floats(spec.average);
+  self.onmessage = ({ data: { pack, bytes, every } }) => {
+    const { head, floats } = flowModule.readPack(pack),
+      spec = head.flow;
+    const flow = new flowModule.Flow(spec, floats),
+      level = flow.levels[0],
+      average = floats(spec.average);
     const features = flow.encode(flow.dequantise(bytes))[0].features;
     const masks = flowModule.choicesOf(level.channels, level.gone);
     const scores = masks.map((mask, i) => {
@@ -39,17 +42,29 @@ export function scoreAll({ pack, flow, features, average, bytes, part, done }) {
         worker.terminate();
         done(data);
       };
-      worker.onerror = (event) => { event.preventDefault(); worker.terminate(); fallback = inSlices({ flow, features, average, bytes, part, done }); };
+      worker.onerror = (event) => {
+        event.preventDefault();
+        worker.terminate();
+        fallback = inSlices({ flow, features, average, bytes, part, done });
+      };
       worker.postMessage({ pack, bytes, every: REPORT_EVERY });
-      return () => { worker.terminate(); fallback(); };
-    } catch { /* a policy forbids Workers: slices do it too */ }
+      return () => {
+        worker.terminate();
+        fallback();
+      };
+    } catch {
+      /* a policy forbids Workers: slices do it too */
+    }
   }
   return inSlices({ flow, features, average, bytes, part, done });
 }
 
 function inSlices({ flow, features, average, bytes, part, done }) {
-  const { channels: n, gone } = flow.levels[0], masks = choicesOf(n, gone), scores = new Float64Array(masks.length);
-  let at = 0, timer;
+  const { channels: n, gone } = flow.levels[0],
+    masks = choicesOf(n, gone),
+    scores = new Float64Array(masks.length);
+  let at = 0,
+    timer;
   const slice = () => {
     const end = performance.now() + SLICE_MS;
     for (; at < masks.length && performance.now() < end; at++)

@@ -1,16 +1,51 @@
 // The scenes in their order.
-import { noise } from "./scenes/noise.js";
-import { squeezing } from "./scenes/squeeze.js";
-import { predicting } from "./scenes/predict.js";
-import { throwing } from "./scenes/throw.js";
-import { sorting } from "./scenes/sort.js";
-import { river } from "./scenes/river.js";
-import { weighting } from "./scenes/weights.js";
-import { resampling } from "./scenes/resample.js";
-import { attributes } from "./scenes/attributes.js";
-import { sampling } from "./scenes/samples.js";
-import { worth } from "./scenes/worth.js";
-import { training } from "./scenes/train.js";
-import { likely } from "./scenes/likely.js";
 
-export const scenes = [noise, squeezing, predicting, throwing, sorting, river, weighting, resampling, attributes, sampling, worth, training, likely];
+import { attributes } from "./scenes/attributes.js";
+import { likely } from "./scenes/likely.js";
+import { noise } from "./scenes/noise.js";
+import { predicting } from "./scenes/predict.js";
+import { resampling } from "./scenes/resample.js";
+import { river } from "./scenes/river.js";
+import { sampling } from "./scenes/samples.js";
+import { sorting } from "./scenes/sort.js";
+import { squeezing } from "./scenes/squeeze.js";
+import { throwing } from "./scenes/throw.js";
+import { training } from "./scenes/train.js";
+import { weighting } from "./scenes/weights.js";
+import { worth } from "./scenes/worth.js";
+
+/**
+ * A scene. build() draws it into the stage's host and returns what runs: play() for the space bar, stop() at the end.
+ * @typedef {object} Scene
+ * @property {number} number its place in the lesson and in the URL
+ * @property {string} short its name in the menu
+ * @property {string} title its headline
+ * @property {string} [otherTitle] the headline for flows that were not trained on faces
+ * @property {(stage: any) => string | undefined} [titleOf] the headline for a flow; undefined where title holds
+ * @property {string} notes what a speaker says
+ * @property {string} [asked] what a speaker answers
+ * @property {{page: string, query?: Record<string, string>}} [more] the page behind "See more"
+ * @property {string[][]} [votes] the choices that a class votes on: a word for the link and a label
+ * @property {boolean} [noPicture] whether the row of pictures is hidden
+ * @property {boolean} [keepsChoice] whether the choice stays when the picture changes
+ * @property {boolean} [needsServer] whether the lesson in one file leaves it out
+ * @property {(stage: any) => string | null} [cannot] why this flow cannot be shown here; null where it can
+ * @property {(stage: any) => {play?: () => void, stop?: () => void, hear?: (training: any) => void}} build
+ */
+
+/** @type {Scene[]} */
+export const scenes = [
+  noise,
+  squeezing,
+  predicting,
+  throwing,
+  sorting,
+  river,
+  weighting,
+  resampling,
+  attributes,
+  sampling,
+  worth,
+  training,
+  likely,
+];

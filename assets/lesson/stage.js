@@ -1,22 +1,35 @@
 // The stage: one scene at a time, full screen. Draws header, sentence, dots, notes, thumbnails; holds keys and URL.
 // The server's word on a training and on an uploaded photo comes as the window's event "eiwflow-live", kept in
 // window.eiwflowLive: {training: {…}, photo: {key, bytes} or {error}}.
-import { Flow, readPack } from "./flow.js";
-import { el, picture } from "./draw.js";
-import { scenes } from "./scenes.js";
-import { joinClass } from "./classroom.js";
 
-const CHANNEL = "eiwflow-lesson", NOTICE_MS = 6000;
+import { joinClass } from "./classroom.js";
+import { el, picture } from "./draw.js";
+import { Flow, readPack } from "./flow.js";
+import { scenes } from "./scenes.js";
+
+const CHANNEL = "eiwflow-lesson",
+  NOTICE_MS = 6000;
 /** Number of the visitor's own photo among the images; side of the square that is sent to the server. */
-const OWN = "own", PHOTO_SIDE = 512;
+const OWN = "own",
+  PHOTO_SIDE = 512;
 /** Scenes that a flow just trained is shown in. */
 const TOUR = [1, 5, 10];
-const NEXT = ["ArrowRight", "PageDown"], BACK = ["ArrowLeft", "PageUp"];
+const NEXT = ["ArrowRight", "PageDown"],
+  BACK = ["ArrowLeft", "PageUp"];
 
-/** What a speaker says of a scene, and what else may be asked. */
-const notesOf = ({ notes, asked }) => [el("p", {}, notes), ...(asked ? [el("p", { className: "asked" }, el("b", {}, "If asked: "), asked)] : [])];
+/**
+ * What a speaker says of a scene, and what else may be asked.
+ * @param {import("./scenes.js").Scene} scene
+ */
+const notesOf = ({ notes, asked }) => [
+  el("p", {}, notes),
+  ...(asked ? [el("p", { className: "asked" }, el("b", {}, "If asked: "), asked)] : []),
+];
 
-/** Put the lesson into an element. Options: more (what is added to the pack's head), offline, home (scene 1 alone), onLeave(page, query), onPhoto(photo), onTrain(). */
+/**
+ * Put the lesson into an element. Options: more (what is added to the pack's head), offline, home (scene 1 alone),
+ * onLeave(page, query), onPhoto(photo), onTrain().
+ */
 export function mount(root, bytes, options = {}) {
   root.eiwLesson?.stop();
   const stage = new Stage(root, bytes, options);
@@ -25,16 +38,29 @@ export function mount(root, bytes, options = {}) {
 }
 
 function ownImage({ key, bytes }) {
-  return { number: OWN, key, bytes: typeof bytes === "string" ? Uint8Array.from(atob(bytes), (c) => c.charCodeAt(0)) : bytes, name: "Your photo" };
+  return {
+    number: OWN,
+    key,
+    bytes: typeof bytes === "string" ? Uint8Array.from(atob(bytes), (c) => c.charCodeAt(0)) : bytes,
+    name: "Your photo",
+  };
 }
 
-/** The middle square of a picture file as a canvas of at most `side` pixels, halved step by step: one large step would skip pixels. */
+/**
+ * The middle square of a picture file as a canvas of at most `side` pixels, halved step by step: one large step would
+ * skip pixels.
+ */
 async function squareOf(file, side) {
-  const bitmap = await createImageBitmap(file), whole = Math.min(bitmap.width, bitmap.height);
-  let canvas = el("canvas", { width: whole, height: whole }), now = whole;
-  canvas.getContext("2d").drawImage(bitmap, (bitmap.width - whole) / 2, (bitmap.height - whole) / 2, whole, whole, 0, 0, whole, whole);
+  const bitmap = await createImageBitmap(file),
+    whole = Math.min(bitmap.width, bitmap.height);
+  let canvas = el("canvas", { width: whole, height: whole }),
+    now = whole;
+  canvas
+    .getContext("2d")
+    .drawImage(bitmap, (bitmap.width - whole) / 2, (bitmap.height - whole) / 2, whole, whole, 0, 0, whole, whole);
   while (now > side) {
-    const to = Math.max(side, now >> 1), small = el("canvas", { width: to, height: to });
+    const to = Math.max(side, now >> 1),
+      small = el("canvas", { width: to, height: to });
     small.getContext("2d").drawImage(canvas, 0, 0, now, now, 0, 0, to, to);
     [canvas, now] = [small, to];
   }
@@ -43,22 +69,39 @@ async function squareOf(file, side) {
 
 class Stage {
   constructor(root, bytes, options) {
-    Object.assign(this, { root, bytes, options, pack: readPack(bytes), live: null, kept: {}, cleanup: [] });
+    this.root = root;
+    this.bytes = bytes;
+    this.options = options;
+    this.pack = readPack(bytes);
+    this.live = null;
+    this.kept = {};
+    this.cleanup = [];
+    this.fixedFlow = null;
     const { head, floats, blob } = this.pack;
     Object.assign(head, options.more);
     this.flow = new Flow(head.flow, floats);
-    this.images = head.images.map((image) => ({ ...image, bytes: blob(image.bytes), name: image.name ?? `Image ${image.number}` }));
+    this.images = head.images.map((image) => ({
+      ...image,
+      bytes: blob(image.bytes),
+      name: image.name ?? `Image ${image.number}`,
+    }));
     if (head.photo) this.images.push(ownImage(head.photo));
     const query = new URLSearchParams(options.home ? "" : location.search);
     const before = root.eiwKept?.flow === head.flow.name ? root.eiwKept : {};
     if (before.photo && !head.photo) this.images.push(before.photo);
     this.possible = scenes.filter((scene) => !options.offline || !scene.needsServer);
-    const tour = query.get("scenes")?.split(",");      // a few scenes of a flow of one's own
+    const tour = query.get("scenes")?.split(","); // a few scenes of a flow of one's own
     this.scenes = this.possible.filter((scene) => !tour || tour.includes(String(scene.number)));
     if (!this.scenes.length) this.scenes = this.possible;
     const asked = before.image ?? (head.photo ? OWN : query.get("image"));
-    this.image = Math.max(0, this.images.findIndex((image) => String(image.number) === asked));
-    this.at = Math.max(0, this.scenes.findIndex((scene) => String(scene.number) === String(before.scene ?? query.get("scene"))));
+    this.image = Math.max(
+      0,
+      this.images.findIndex((image) => String(image.number) === asked),
+    );
+    this.at = Math.max(
+      0,
+      this.scenes.findIndex((scene) => String(scene.number) === String(before.scene ?? query.get("scene"))),
+    );
     if (query.get("choice")) this.kept[this.scenes[this.at].number] = query.get("choice");
     Object.assign(this.kept, before.kept);
     this.reduced = matchMedia("(prefers-reduced-motion: reduce)").matches;
@@ -71,24 +114,58 @@ class Stage {
   }
 
   build() {
-    const { head } = this.pack, { home } = this.options;
+    const { head } = this.pack,
+      { home } = this.options;
     this.count = el("b", {});
     this.dots = el("div", { className: "dots", role: "img" });
-    this.status = el("button", { type: "button", className: "status", hidden: true, onclick: () => this.goTo(this.possible.findIndex((scene) => scene.needsServer)) });
+    this.status = el("button", {
+      type: "button",
+      className: "status",
+      hidden: true,
+      onclick: () => this.goTo(this.possible.findIndex((scene) => scene.needsServer)),
+    });
     this.title = el("h1", {});
     this.sentence = el("p", { className: "sentence", "data-lesson": "sentence", "aria-live": "polite" });
     this.host = el("div", { className: "picture" });
     this.notes = el("aside", { className: "notes", "aria-label": "Speaker notes", hidden: true });
     this.menu = el("details", { className: "menu" }, el("summary", {}, "Menu"), el("div", { className: "menu-list" }));
     this.back = el("button", { type: "button", onclick: () => this.go(-1) }, "← Back");
-    this.next = el("button", { type: "button", className: "next", onclick: () => this.isLast ? this.leave({ page: "levels" }) : this.go(1) }, "Next →");
+    this.next = el(
+      "button",
+      { type: "button", className: "next", onclick: () => (this.isLast ? this.leave({ page: "levels" }) : this.go(1)) },
+      "Next →",
+    );
     this.more = el("button", { type: "button", onclick: () => this.leave(this.scene.more) }, "See more");
     this.thumbs = el("div", { className: "thumbs", role: "group", "aria-label": "The picture" });
-    this.stage = el("section", { className: `stage${home ? " home" : ""}`, "data-lesson": "stage", tabIndex: -1, "aria-label": "The lesson" },
-      el("header", {}, el("span", {}, this.count, el("span", { className: head.note ? "" : "wide" }, head.note ?? "Multi-scale flows in ten minutes")), this.status, this.dots, this.menu),
-      el("div", { className: "words" }, this.title, this.sentence), this.host, this.notes,
-      el("footer", {}, this.back, el("button", { type: "button", className: "wide", onclick: () => this.toggleNotes() }, "Notes (N)"),
-        this.options.offline ? null : this.more, this.thumbs, this.next));
+    this.stage = el(
+      "section",
+      { className: `stage${home ? " home" : ""}`, "data-lesson": "stage", tabIndex: -1, "aria-label": "The lesson" },
+      el(
+        "header",
+        {},
+        el(
+          "span",
+          {},
+          this.count,
+          el("span", { className: head.note ? "" : "wide" }, head.note ?? "Multi-scale flows in ten minutes"),
+        ),
+        this.status,
+        this.dots,
+        this.menu,
+      ),
+      el("div", { className: "words" }, this.title, this.sentence),
+      this.host,
+      this.notes,
+      el(
+        "footer",
+        {},
+        this.back,
+        el("button", { type: "button", className: "wide", onclick: () => this.toggleNotes() }, "Notes (N)"),
+        this.options.offline ? null : this.more,
+        this.thumbs,
+        this.next,
+      ),
+    );
     this.root.replaceChildren(this.stage);
     this.fillMenu(head);
     this.fillThumbs();
@@ -98,7 +175,12 @@ class Stage {
     const list = this.menu.lastChild;
     list.replaceChildren();
     const item = (text, act) => list.append(el("button", { type: "button", onclick: act }, text));
-    this.scenes.forEach((scene, i) => item(`${i + 1} ${scene.short}`, () => { this.menu.open = false; this.go(i - this.at); }));
+    this.scenes.forEach((scene, i) =>
+      item(`${i + 1} ${scene.short}`, () => {
+        this.menu.open = false;
+        this.go(i - this.at);
+      }),
+    );
     list.append(el("hr"));
     if (this.scenes.length < this.possible.length) item("All scenes of this flow", () => this.showAll());
     item("Notes in a second window", () => this.openNotes());
@@ -107,19 +189,37 @@ class Stage {
 
   fillThumbs() {
     const shape = this.pack.head.shape;
-    this.thumbs.replaceChildren(...this.images.map((image, i) => {
-      const button = el("button", { type: "button", className: "thumb", "aria-label": image.name, "aria-pressed": String(i === this.image),
-        onclick: () => this.pickImage(i) }, picture(image.bytes, shape));
-      return button;
-    }));
-    const file = el("input", { type: "file", accept: "image/*", className: "hidden-file", tabIndex: -1, "aria-label": "Your own photo",
-      onchange: () => file.files[0] && this.ownPhoto(file.files[0]) });
+    this.thumbs.replaceChildren(
+      ...this.images.map((image, i) => {
+        const button = el(
+          "button",
+          {
+            type: "button",
+            className: "thumb",
+            "aria-label": image.name,
+            "aria-pressed": String(i === this.image),
+            onclick: () => this.pickImage(i),
+          },
+          picture(image.bytes, shape),
+        );
+        return button;
+      }),
+    );
+    const file = el("input", {
+      type: "file",
+      accept: "image/*",
+      className: "hidden-file",
+      tabIndex: -1,
+      "aria-label": "Your own photo",
+      onchange: () => file.files[0] && this.ownPhoto(file.files[0]),
+    });
     this.thumbs.append(el("button", { type: "button", onclick: () => file.click() }, "Your photo"), file);
   }
 
   /** Take a photo: with a server, through it, so that all pages show the same; else here. */
   async ownPhoto(file) {
-    const [height, width, channels] = this.pack.head.shape, { onPhoto } = this.options;
+    const [height, width, channels] = this.pack.head.shape,
+      { onPhoto } = this.options;
     try {
       const canvas = await squareOf(file, onPhoto ? PHOTO_SIDE : width);
       if (onPhoto) {
@@ -129,7 +229,8 @@ class Stage {
       }
       const last = el("canvas", { width, height });
       last.getContext("2d").drawImage(canvas, 0, 0, width, height);
-      const { data } = last.getContext("2d").getImageData(0, 0, width, height), bytes = new Uint8Array(width * height * channels);
+      const { data } = last.getContext("2d").getImageData(0, 0, width, height),
+        bytes = new Uint8Array(width * height * channels);
       for (let i = 0; i < width * height; i++) {
         const [r, g, b] = data.subarray(4 * i, 4 * i + 3);
         if (channels === 3) bytes.set([r, g, b], 3 * i);
@@ -160,10 +261,13 @@ class Stage {
 
   /** The training that was started from here, wherever in the lesson one is by now. */
   showTraining() {
-    const now = this.training, here = this.scene.needsServer;
+    const now = this.training,
+      here = this.scene.needsServer;
     this.status.hidden = !now || here || !(now.alive || now.key);
     if (this.status.hidden) return;
-    this.status.textContent = now.alive ? `Training: ${Math.round(100 * now.step / Math.max(1, now.total))} %` : "Your flow is ready";
+    this.status.textContent = now.alive
+      ? `Training: ${Math.round((100 * now.step) / Math.max(1, now.total))} %`
+      : "Your flow is ready";
   }
 
   /** Show a few scenes with another flow: the page is opened anew, with that flow. */
@@ -174,30 +278,46 @@ class Stage {
   pickImage(i) {
     this.image = i;
     this.traces_ = undefined;
-    this.kept = Object.fromEntries(this.scenes.filter((scene) => scene.keepsChoice && this.kept[scene.number]).map((scene) => [scene.number, this.kept[scene.number]]));
+    this.kept = Object.fromEntries(
+      this.scenes
+        .filter((scene) => scene.keepsChoice && this.kept[scene.number])
+        .map((scene) => [scene.number, this.kept[scene.number]]),
+    );
     this.fillThumbs();
     this.show();
   }
 
   /** The flow that is shown beside, whose half is fixed in advance; null without one. */
-  get fixed() { return this.fixed_ ??= this.pack.head.fixed ? new Flow(this.pack.head.fixed, this.pack.floats) : null; }
+  get fixed() {
+    this.fixedFlow ??= this.pack.head.fixed ? new Flow(this.pack.head.fixed, this.pack.floats) : null;
+    return this.fixedFlow;
+  }
 
-  get scene() { return this.scenes[this.at]; }
+  get scene() {
+    return this.scenes[this.at];
+  }
 
-  get isLast() { return this.at === this.scenes.length - 1; }
+  get isLast() {
+    return this.at === this.scenes.length - 1;
+  }
 
   /** The trace of the current picture, computed once. */
-  get traces() { return this.traces_ ??= this.flow.encode(this.flow.dequantise(this.images[this.image].bytes)); }
+  get traces() {
+    return (this.traces_ ??= this.flow.encode(this.flow.dequantise(this.images[this.image].bytes)));
+  }
 
   show() {
     this.live?.stop?.();
     clearTimeout(this.noticed);
     this.noticed = 0;
-    const { scene } = this, { head } = this.pack;
+    const { scene } = this,
+      { head } = this.pack;
     this.count.textContent = `${this.at + 1} of ${this.scenes.length}`;
     this.dots.setAttribute("aria-label", `Scene ${this.at + 1} of ${this.scenes.length}`);
-    this.dots.replaceChildren(...this.scenes.map((_, i) => el("i", { className: i === this.at ? "here" : i < this.at ? "done" : "" })));
-    this.title.textContent = scene.titleOf?.(this) ?? (head.faces ? scene.title : scene.otherTitle ?? scene.title);
+    this.dots.replaceChildren(
+      ...this.scenes.map((_, i) => el("i", { className: i === this.at ? "here" : i < this.at ? "done" : "" })),
+    );
+    this.title.textContent = scene.titleOf?.(this) ?? (head.faces ? scene.title : (scene.otherTitle ?? scene.title));
     this.notes.replaceChildren(...notesOf(scene));
     this.back.disabled = this.at === 0;
     this.next.disabled = this.isLast && Boolean(this.options.offline);
@@ -230,10 +350,15 @@ class Stage {
   notice(text) {
     clearTimeout(this.noticed);
     this.sentence.textContent = text;
-    this.noticed = setTimeout(() => { this.noticed = 0; this.say(this.said); }, NOTICE_MS);
+    this.noticed = setTimeout(() => {
+      this.noticed = 0;
+      this.say(this.said);
+    }, NOTICE_MS);
   }
 
-  get choice() { return this.kept[this.scene.number] ?? ""; }
+  get choice() {
+    return this.kept[this.scene.number] ?? "";
+  }
 
   choose(text) {
     this.kept[this.scene.number] = String(text);
@@ -256,10 +381,11 @@ class Stage {
   }
 
   showAll(to = this.scene) {
-    if (this.pack.head.partial) {                    // the other scenes need more of the server
+    if (this.pack.head.partial) {
+      // the other scenes need more of the server
       const url = new URL(location.href);
       url.searchParams.delete("scenes");
-      url.searchParams.set("scene", to.number);
+      url.searchParams.set("scene", String(to.number));
       return location.assign(url);
     }
     this.scenes = this.possible;
@@ -271,25 +397,37 @@ class Stage {
   }
 
   leave(more) {
-    const image = this.images[this.image], chosen = image.number !== OWN ? { image: String(image.number) } : image.key ? { photo: image.key } : {};
+    const image = this.images[this.image],
+      chosen = image.number !== OWN ? { image: String(image.number) } : image.key ? { photo: image.key } : {};
     this.options.onLeave?.(more.page, { ...chosen, ...(more.query ?? {}) });
   }
 
   publish() {
-    const { scene } = this, image = this.images[this.image];
+    const { scene } = this,
+      image = this.images[this.image];
     const photo = this.images.find((one) => one.number === OWN);
-    this.root.eiwKept = { flow: this.pack.head.flow.name, scene: scene.number, image: String(image.number), photo, kept: this.kept };
+    this.root.eiwKept = {
+      flow: this.pack.head.flow.name,
+      scene: scene.number,
+      image: String(image.number),
+      photo,
+      kept: this.kept,
+    };
     this.channel?.postMessage({ at: this.at });
     if (this.options.home) return;
     this.klass?.moved();
     const url = new URL(location.href);
-    url.searchParams.set("scene", scene.number);
-    const put = (key, text) => text ? url.searchParams.set(key, text) : url.searchParams.delete(key);
+    url.searchParams.set("scene", String(scene.number));
+    const put = (key, text) => (text ? url.searchParams.set(key, text) : url.searchParams.delete(key));
     put("image", image.number === OWN ? "" : String(image.number));
     put("photo", image.number === OWN ? image.key : "");
     if (this.scenes === this.possible) url.searchParams.delete("scenes");
     put("choice", this.choice);
-    try { history.replaceState(history.state, "", url); } catch { /* a file opened from disk may not change its address */ }
+    try {
+      history.replaceState(history.state, "", url);
+    } catch {
+      /* a file opened from disk may not change its address */
+    }
   }
 
   toggleNotes() {
@@ -301,16 +439,20 @@ class Stage {
     const other = window.open("", "eiwflow-notes", "width=720,height=420");
     if (!other) return this.toggleNotes();
     other.document.title = "Speaker notes";
-    const body = other.document.body, write = () => {
-      body.style.cssText = "font:24px/1.5 system-ui,sans-serif;margin:32px;max-width:36em";
-      body.replaceChildren();
-      const next = this.scenes[this.at + 1];
-      body.append(el("h1", { style: "font-size: 28px" }, `${this.at + 1}. ${this.scene.title}`), ...notesOf(this.scene),
-        el("p", {}, next ? `Next: ${next.title}` : "This is the last scene."));
-    };
+    const body = other.document.body,
+      write = () => {
+        body.style.cssText = "font:24px/1.5 system-ui,sans-serif;margin:32px;max-width:36em";
+        body.replaceChildren();
+        const next = this.scenes[this.at + 1];
+        body.append(
+          el("h1", { style: "font-size: 28px" }, `${this.at + 1}. ${this.scene.title}`),
+          ...notesOf(this.scene),
+          el("p", {}, next ? `Next: ${next.title}` : "This is the last scene."),
+        );
+      };
     write();
     const follow = new BroadcastChannel(CHANNEL);
-    follow.onmessage = () => other.closed ? follow.close() : write();
+    follow.onmessage = () => (other.closed ? follow.close() : write());
     other.addEventListener("keydown", (event) => this.key(event));
     this.menu.open = false;
   }
@@ -324,25 +466,47 @@ class Stage {
     this.training = window.eiwflowLive?.training;
     const key = (event) => this.key(event);
     window.addEventListener("keydown", key, true);
-    const theme = () => this.show(), dark = matchMedia("(prefers-color-scheme: dark)");
+    const theme = () => this.show(),
+      dark = matchMedia("(prefers-color-scheme: dark)");
     dark.addEventListener("change", theme);
-    this.cleanup.push(() => window.removeEventListener("keydown", key, true), () => dark.removeEventListener("change", theme));
+    this.cleanup.push(
+      () => window.removeEventListener("keydown", key, true),
+      () => dark.removeEventListener("change", theme),
+    );
     this.stage.focus({ preventScroll: true });
   }
 
   key(event) {
     if (event.ctrlKey || event.altKey || event.metaKey || event.defaultPrevented) return;
-    const target = event.composedPath()[0], tag = target.tagName;
-    const typing = tag === "INPUT" && target.type === "range" || tag === "SELECT" || tag === "TEXTAREA";
-    const take = () => { event.preventDefault(); event.stopPropagation(); };
-    if (event.key === "PageDown" || event.key === "PageUp") { take(); this.go(event.key === "PageDown" ? 1 : -1); }
-    else if (typing) return;
-    else if (NEXT.includes(event.key)) { take(); this.go(1); }
-    else if (BACK.includes(event.key)) { take(); this.go(-1); }
-    else if (event.key === "Home") { take(); this.kept = {}; this.at = 0; this.show(); }
-    else if (event.key === " " && tag !== "BUTTON" && tag !== "SUMMARY") { take(); this.live?.play?.(); }
-    else if (event.key === "n" || event.key === "N") { take(); this.toggleNotes(); }
-    else if (event.key === "Escape") this.menu.open = false;
+    const target = event.composedPath()[0],
+      tag = target.tagName;
+    const typing = (tag === "INPUT" && target.type === "range") || tag === "SELECT" || tag === "TEXTAREA";
+    const take = () => {
+      event.preventDefault();
+      event.stopPropagation();
+    };
+    if (event.key === "PageDown" || event.key === "PageUp") {
+      take();
+      this.go(event.key === "PageDown" ? 1 : -1);
+    } else if (typing) return;
+    else if (NEXT.includes(event.key)) {
+      take();
+      this.go(1);
+    } else if (BACK.includes(event.key)) {
+      take();
+      this.go(-1);
+    } else if (event.key === "Home") {
+      take();
+      this.kept = {};
+      this.at = 0;
+      this.show();
+    } else if (event.key === " " && tag !== "BUTTON" && tag !== "SUMMARY") {
+      take();
+      this.live?.play?.();
+    } else if (event.key === "n" || event.key === "N") {
+      take();
+      this.toggleNotes();
+    } else if (event.key === "Escape") this.menu.open = false;
   }
 
   /** End it; another may be put in its place. */

@@ -1,7 +1,7 @@
 // Runs the stage's flow on a pack's image and latents; prints what it found as JSON. Arguments: flow.js, pack.
 import { readFileSync } from "node:fs";
 const [, , script, path] = process.argv;
-const { readPack, Flow, choicesOf, redundancy } = await import(script);
+const { readPack, Flow, choicesOf } = await import(script);
 const { ownChoice, rankOf, scoreAll } = await import(script.replace("flow.js", "rank.js"));
 const { head, floats } = readPack(new Uint8Array(readFileSync(path)));
 const flow = new Flow(head.flow, floats);
@@ -18,5 +18,4 @@ console.log(JSON.stringify({
   levels: traces.map((t) => ({ steps: t.steps.map((s) => [...s]), features: [...t.features], kept: t.kept && [...t.kept], noise: [...t.noise],
     logWeights: t.logWeights && [...t.logWeights] })),
   choices: choices.length, parts, rank: scores.length ? rankOf(scores, first, ownChoice(first)) : null, bitsPerDim: flow.bitsPerDim(traces), decoded: [...decoded], decodedFeatures: inputs.reverse(), back: [...back],
-  redundancy: Array.from({ length: n }, (_, c) => redundancy(traces[0].features.filter((_, i) => i % n === c), first.height, first.width)),
 }));

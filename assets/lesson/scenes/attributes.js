@@ -2,16 +2,21 @@
 import { animate, el, minus, number, picture, slider } from "../draw.js";
 
 /** An edit goes so far that the level that draws most changes the picture by so many grey levels (root mean square). */
-const VISIBLE = 12, MOST = 4;
+const VISIBLE = 12,
+  MOST = 4;
 /** The slider's steps from one end to the middle. */
 const STEPS = 25;
 
 /** The level that tells an attribute best, from 0. */
 const bestOf = (one) => one.readings.indexOf(Math.max(...one.readings));
 
-/** Two attributes of different levels where there are such: that told best at the highest, then that of the lowest level. */
+/**
+ * Two attributes of different levels where there are such: that told best at the highest, then that of the lowest
+ * level.
+ */
 function twoOf(list) {
-  const best = (one) => one.readings[bestOf(one)], sorted = [...list].sort((a, b) => bestOf(a) - bestOf(b) || best(b) - best(a));
+  const best = (one) => one.readings[bestOf(one)],
+    sorted = [...list].sort((a, b) => bestOf(a) - bestOf(b) || best(b) - best(a));
   const top = bestOf(sorted.at(-1));
   return [sorted.find((one) => bestOf(one) === top && one !== sorted[0]) ?? sorted[0], sorted[0]];
 }
@@ -20,86 +25,168 @@ export const attributes = {
   number: 9,
   short: "What a level holds",
   title: "Which level tells what?",
-  notes: "Each row adds one attribute to the latents (the values of noise), in one level at a time: the mean of faces with it minus the " +
-    "mean of those without. The bar says how well that level alone tells faces with the attribute from those without. To tell is not " +
-    "to draw: a level may give an attribute away and still change few pixels.",
-  asked: "It is told by where a face’s latents lie along that difference, which comes from other pictures than those tested; the " +
-    "caption’s ± is half of the widest 95 % interval. An AUROC of 0.5 is guessing, 1 is never wrong. Level 1 has twice the values of " +
-    "the others. A small edit is multiplied, as its row says. If level 1 tells the smile, it holds more than grain.",
+  notes:
+    "Each row adds one attribute to the latents (the values of noise), in one level at a time: the mean of faces " +
+    "with it minus the mean of those without. The bar says how well that level alone tells faces with the attribute " +
+    "from those without. To tell is not to draw: a level may give an attribute away and still change few pixels.",
+  asked:
+    "It is told by where a face’s latents lie along that difference, which comes from other pictures than those " +
+    "tested; the caption’s ± is half of the widest 95 % interval. An AUROC of 0.5 is guessing, 1 is never wrong. " +
+    "Level 1 has twice the values of the others. A small edit is multiplied, as its row says. If level 1 tells the " +
+    "smile, it holds more than grain.",
   more: { page: "latents" },
-  cannot: ({ pack }) => pack.head.attributes ? null : "The attributes of this flow’s pictures are not known; they are for faces.",
+  cannot: ({ pack }) =>
+    pack.head.attributes ? null : "The attributes of this flow’s pictures are not known; they are for faces.",
 
   build(stage) {
-    const { head, floats } = stage.pack, { flow, traces } = stage, shape = head.shape, { bytes } = stage.images[stage.image];
-    const list = head.attributes.map((one) => ({ ...one, name: one.label.split(",")[0], directions: one.directions.map(floats) }));
+    const { head, floats } = stage.pack,
+      { flow, traces } = stage,
+      shape = head.shape,
+      { bytes } = stage.images[stage.image];
+    const list = head.attributes.map((one) => ({
+      ...one,
+      name: one.label.split(",")[0],
+      directions: one.directions.map(floats),
+    }));
     let at = 1;
     const edited = (one, l, amount) => {
       let kept = traces[l].kept;
       for (let k = l; k >= 0; k--) {
-        const noise = k === l ? traces[k].noise.map((v, i) => v + amount * one.unit * one.directions[k][i]) : traces[k].noise;
+        const noise =
+          k === l ? traces[k].noise.map((v, i) => v + amount * one.unit * one.directions[k][i]) : traces[k].noise;
         kept = flow.decodeLevel(k, kept, noise);
       }
       return flow.quantise(kept);
     };
-    const known = new Map();                          // six pictures are more than a frame's work: each is decoded once
+    const known = new Map(); // six pictures are more than a frame's work: each is decoded once
     const keyOf = (one, step) => `${step} ${one.label}`;
     /** An attribute's pictures, one a level, at a step of the slider. */
     const picturesAt = (one, step) => {
       const key = keyOf(one, step);
-      if (!known.has(key)) known.set(key, flow.levels.map((_, l) => Uint8Array.from(edited(one, l, step / STEPS * fullOf(one)))));
+      if (!known.has(key))
+        known.set(
+          key,
+          flow.levels.map((_, l) => Uint8Array.from(edited(one, l, (step / STEPS) * fullOf(one)))),
+        );
       return known.get(key);
     };
     const change = (decoded) => Math.sqrt(decoded.reduce((sum, v, i) => sum + (v - bytes[i]) ** 2, 0) / bytes.length);
-    const fullOf = (one) => one.full ??= Math.min(MOST, Math.max(1, VISIBLE / Math.max(...flow.levels.map((_, l) => change(edited(one, l, 1))))));
+    const fullOf = (one) =>
+      (one.full ??= Math.min(
+        MOST,
+        Math.max(1, VISIBLE / Math.max(...flow.levels.map((_, l) => change(edited(one, l, 1))))),
+      ));
 
     const rows = twoOf(list).map((first, r) => {
       const row = { one: first, strength: el("span", {}) };
-      row.select = el("select", { "aria-label": `Attribute ${r + 1}`, onchange: () => { row.one = list[row.select.selectedIndex]; show(at); } },
-        ...list.map((one) => el("option", { selected: one === first }, one.label)));
+      row.select = el(
+        "select",
+        {
+          "aria-label": `Attribute ${r + 1}`,
+          onchange: () => {
+            row.one = list[row.select.selectedIndex];
+            show(at);
+          },
+        },
+        ...list.map((one) => el("option", { selected: one === first }, one.label)),
+      );
       const cell = (label) => el("canvas", { role: "img", "aria-label": label });
       row.before = picture(bytes, shape, cell("The picture"));
-      row.levels = flow.levels.map((level) => ({ canvas: cell(`Level ${level.number} edited`), value: el("b", {}), bar: el("i", {}) }));
-      row.cells = [el("div", { className: "which" }, row.select, row.strength), el("div", { className: "cell" }, row.before),
-        ...row.levels.map((one) => one.cell = el("div", { className: "cell" }, one.canvas, el("div", { className: "reading" }, one.value, one.bar)))];
+      row.levels = flow.levels.map((level) => ({
+        canvas: cell(`Level ${level.number} edited`),
+        value: el("b", {}),
+        bar: el("i", {}),
+      }));
+      row.cells = [
+        el("div", { className: "which" }, row.select, row.strength),
+        el("div", { className: "cell" }, row.before),
+        ...row.levels.map(
+          (one) =>
+            (one.cell = el(
+              "div",
+              { className: "cell" },
+              one.canvas,
+              el("div", { className: "reading" }, one.value, one.bar),
+            )),
+        ),
+      ];
       return row;
     });
     const draw = () => {
       for (const row of rows) {
-        const { one } = row, best = bestOf(one), pictures = picturesAt(one, Math.round(at * STEPS));
+        const { one } = row,
+          best = bestOf(one),
+          pictures = picturesAt(one, Math.round(at * STEPS));
         row.strength.textContent = `${minus((at * fullOf(one)).toFixed(1))} × ${one.metric === "AUROC" ? "(mean with it − mean without)" : "the standard deviation"}`;
         row.levels.forEach(({ canvas, cell, value, bar }, l) => {
           picture(pictures[l], shape, canvas);
-          const reading = one.readings[l], part = Math.max(0, one.metric === "AUROC" ? 2 * reading - 1 : reading);
+          const reading = one.readings[l],
+            part = Math.max(0, one.metric === "AUROC" ? 2 * reading - 1 : reading);
           value.textContent = reading.toFixed(2);
           bar.style.setProperty("--part", part);
           cell.classList.toggle("best", l === best);
         });
       }
-      const [a, b] = rows.map(({ one }) => ({ ...one, name: one.name.toLowerCase(), best: bestOf(one) + 1, value: one.readings[bestOf(one)].toFixed(2) }));
+      const [a, b] = rows.map(({ one }) => ({
+        ...one,
+        name: one.name.toLowerCase(),
+        best: bestOf(one) + 1,
+        value: one.readings[bestOf(one)].toFixed(2),
+      }));
       const metric = b.metric === a.metric ? "" : `${b.metric} `;
-      stage.say(`Best told: ${a.name} in level ${a.best} (${a.metric} ${a.value}), ${b.name} in level ${b.best} (${metric}${b.value}).`);
-      const told = [a, b].filter((one) => one.metric === "AUROC"), sure = Math.max(0, ...told.map((one) => one.error)).toFixed(2);
-      caption.textContent = [told.length > 0 && `Bar: how well a level alone tells it (AUROC ±${sure}, ${number(told[0].images)} pictures; empty: chance). Telling is not drawing.`,
-        told.length < 2 && "R²: 0 is chance, 1 is exact."].filter(Boolean).join(" ");
+      stage.say(
+        `Best told: ${a.name} in level ${a.best} (${a.metric} ${a.value}), ${b.name} in level ${b.best} (${metric}${b.value}).`,
+      );
+      const told = [a, b].filter((one) => one.metric === "AUROC"),
+        sure = Math.max(0, ...told.map((one) => one.error)).toFixed(2);
+      caption.textContent = [
+        told.length > 0 &&
+          `Bar: how well a level alone tells it (AUROC ±${sure}, ${number(told[0].images)} pictures; empty: chance). Telling is not drawing.`,
+        told.length < 2 && "R²: 0 is chance, 1 is exact.",
+      ]
+        .filter(Boolean)
+        .join(" ");
     };
     const caption = el("p", { className: "caption" });
-    const heads = ["", "before", ...flow.levels.map((level) => `edit in level ${level.number}`)].map((text) => el("span", { className: "head" }, text));
-    const table = el("div", { className: "held", style: `--levels:${flow.levels.length}` }, ...heads, ...rows.flatMap((row) => row.cells));
-    const control = slider({ label: "Edit", min: -1, max: 1, step: 1 / STEPS, value: 1, text: (v) => `${minus(Math.round(100 * v))} %`, onmove: (v) => show(v) });
+    const heads = ["", "before", ...flow.levels.map((level) => `edit in level ${level.number}`)].map((text) =>
+      el("span", { className: "head" }, text),
+    );
+    const table = el(
+      "div",
+      { className: "held", style: `--levels:${flow.levels.length}` },
+      ...heads,
+      ...rows.flatMap((row) => row.cells),
+    );
+    const control = slider({
+      label: "Edit",
+      min: -1,
+      max: 1,
+      step: 1 / STEPS,
+      value: 1,
+      text: (v) => `${minus(Math.round(100 * v))} %`,
+      onmove: (v) => show(v),
+    });
     stage.host.append(table, caption, control.row);
     let stop = () => {};
     /** Decode the slider's other pictures while nothing moves, one step of a row each frame. */
     const workAhead = () => {
       const steps = Array.from({ length: 2 * STEPS + 1 }, (_, i) => i - STEPS);
-      const waiting = steps.flatMap((step) => rows.map(({ one }) => [one, step])).filter(([one, step]) => !known.has(keyOf(one, step)));
+      const waiting = steps
+        .flatMap((step) => rows.map(({ one }) => [one, step]))
+        .filter(([one, step]) => !known.has(keyOf(one, step)));
       stop = animate(() => waiting.length > 0 && Boolean(picturesAt(...waiting.pop())));
     };
-    const show = (to) => { stop(); at = to; draw(); workAhead(); };
+    const show = (to) => {
+      stop();
+      at = to;
+      draw();
+      workAhead();
+    };
     const play = () => {
       stop();
       stop = animate((s) => {
         control.input.value = s / 1.4;
-        at = Number(control.input.value);             // a step of the slider
+        at = Number(control.input.value); // a step of the slider
         control.show();
         draw();
         if (s >= 1.4) workAhead();

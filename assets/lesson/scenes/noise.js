@@ -6,36 +6,59 @@ const BACK_S = 3.6;
 
 /** What one level shows: pictures or maps after each step, channel maps, the half that goes on, the noise. */
 function film(stage) {
-  const { flow, traces, images, image, pack } = stage, channels = flow.shape[0], levels = [];
-  let columns = channels === 3 ? 4 : 2, rows = channels === 3 ? 3 : 2;
+  const { flow, traces, images, image, pack } = stage,
+    channels = flow.shape[0],
+    levels = [];
+  let columns = channels === 3 ? 4 : 2,
+    rows = channels === 3 ? 3 : 2;
   flow.levels.forEach((level, l) => {
-    const trace = traces[l], n = level.channels, size = [level.height, level.width], whole = [2 * size[0], 2 * size[1]];
+    const trace = traces[l],
+      n = level.channels,
+      size = [level.height, level.width],
+      whole = [2 * size[0], 2 * size[1]];
     const of = own(trace.features, n);
     const steps = trace.steps.map((x) => {
       const y = unsqueeze(x, ...whole, n / 4);
       return l ? maps(y, n / 4, ...whole, null, null) : featurePicture(y, [...whole, channels]);
     });
-    const { kept, gone } = level, ownKept = trace.kept && own(trace.kept, kept);
+    const { kept, gone } = level,
+      ownKept = trace.kept && own(trace.kept, kept);
     // Maps stand in columns of one height: those that go on to the left, the others to the right.
     const [left, right] = kept ? [Math.ceil(kept / rows), Math.ceil(gone / rows)] : [0, columns];
     levels.push({
-      level, columns: Math.max(columns, left + right), rows, left, right, steps, order: level.order ?? Array.from({ length: n }, (_, c) => c),
+      level,
+      columns: Math.max(columns, left + right),
+      rows,
+      left,
+      right,
+      steps,
+      order: level.order ?? Array.from({ length: n }, (_, c) => c),
       channels: maps(trace.features, n, ...size, of.middle, of.spread),
       kept: trace.kept && maps(trace.kept, kept, ...size, ownKept.middle, ownKept.spread),
       noise: maps(trace.noise, gone, ...size),
     });
     [columns, rows] = [2 * left, 2 * rows];
   });
-  const bytes = images[image].bytes, decoded = flow.quantise(flow.decode(traces.map((t) => t.noise)));
+  const bytes = images[image].bytes,
+    decoded = flow.quantise(flow.decode(traces.map((t) => t.noise)));
   const differ = decoded.reduce((count, v, i) => count + (v !== bytes[i]), 0);
-  return { levels, start: picture(bytes, pack.head.shape), end: picture(decoded, pack.head.shape), differ, size: flow.shape[1], channels };
+  return {
+    levels,
+    start: picture(bytes, pack.head.shape),
+    end: picture(decoded, pack.head.shape),
+    differ,
+    size: flow.shape[1],
+    channels,
+  };
 }
 
 /** Draws maps in a grid of columns × rows that is `side` wide per map; place(i) is the cell of map i. */
 function grid(context, all, x, y, columns, side, place = (i) => i, alpha = 1, gap = 0) {
   context.globalAlpha = alpha;
   all.forEach((map, i) => {
-    const at = place(i), col = at % columns, row = Math.floor(at / columns);
+    const at = place(i),
+      col = at % columns,
+      row = Math.floor(at / columns);
     context.drawImage(map, x + col * side + gap / 2, y + row * side + gap / 2, side - gap, side - gap);
   });
   context.globalAlpha = 1;
@@ -45,21 +68,28 @@ export const noise = {
   number: 1,
   short: "Noise and back",
   title: "A flow turns a picture into noise, and back.",
-  notes: "Stop after level 1: half of the values have left as noise (they are factored out), and the half passed on still shows the " +
-    "picture. Every step can be undone, and at the end no value differs (a value is a byte, 0 to 255). This noise is not random: it " +
-    "is the picture’s own, so the way back is exact.",
-  asked: "A level is a round: a few steps, then half of the values leave and the other half is passed on. Training asks one thing: that " +
-    "pictures become likely, that is, that their noise looks like plain normal noise.",
+  notes:
+    "Stop after level 1: half of the values have left as noise (they are factored out), and the half passed on still " +
+    "shows the picture. Every step can be undone, and at the end no value differs (a value is a byte, 0 to 255). " +
+    "This noise is not random: it is the picture’s own, so the way back is exact.",
+  asked:
+    "A level is a round: a few steps, then half of the values leave and the other half is passed on. Training asks " +
+    "one thing: that pictures become likely, that is, that their noise looks like plain normal noise.",
   more: { page: "levels" },
 
   build(stage) {
-    const { levels, start, end, differ, size, channels } = film(stage), total = stage.flow.dimensions;
-    const value = Math.sqrt(1 / channels);           // side of one value; a pixel has area 1
-    const wide = levels[0].columns * levels[0].level.width * value, high = levels[0].rows * levels[0].level.height * value;
-    const parts = [], ticks = [], add = (seconds, draw, say, leaves) => parts.push({ seconds, draw, say, leaves });
+    const { levels, start, end, differ, size, channels } = film(stage),
+      total = stage.flow.dimensions;
+    const value = Math.sqrt(1 / channels); // side of one value; a pixel has area 1
+    const wide = levels[0].columns * levels[0].level.width * value,
+      high = levels[0].rows * levels[0].level.height * value;
+    const parts = [],
+      ticks = [],
+      add = (seconds, draw, say, leaves) => parts.push({ seconds, draw, say, leaves });
     const until = () => parts.reduce((sum, part) => sum + part.seconds, 0);
-    let wholeUntil = 0;                              // a picture in one piece has another shape than its channels
-    const left = (l) => levels.slice(l).reduce((sum, one) => sum + one.noise.length * one.level.height * one.level.width, 0);
+    let wholeUntil = 0; // a picture in one piece has another shape than its channels
+    const left = (l) =>
+      levels.slice(l).reduce((sum, one) => sum + one.noise.length * one.level.height * one.level.width, 0);
     const xOfNoise = levels.map((_, l) => levels.slice(0, l).reduce((x, one) => x + blockWidth(one) + 0.7, 0));
 
     function blockWidth(one) {
@@ -73,101 +103,230 @@ export const noise = {
     };
     const square = (g, map, alpha = 1) => {
       g.context.globalAlpha = alpha;
-      g.context.drawImage(map, g.lx + (wide - size) / 2 * g.u, g.ly, size * g.u, size * g.u);
+      g.context.drawImage(map, g.lx + ((wide - size) / 2) * g.u, g.ly, size * g.u, size * g.u);
       g.context.globalAlpha = 1;
     };
-    add(0.9, (g) => square(g, start), `${size}×${size} pixels, ${channels === 3 ? "3 colours each" : "one grey each"}: ${number(total)} values enter the flow.`);
+    add(
+      0.9,
+      (g) => square(g, start),
+      `${size}×${size} pixels, ${channels === 3 ? "3 colours each" : "one grey each"}: ${number(total)} values enter the flow.`,
+    );
     levels.forEach((one, l) => {
-      const { level, columns, left: keptColumns, right, steps } = one, map = level.width * value, n = level.channels, before = l ? levels[l - 1].kept : null;
-      const inner = l ? levels[l - 1] : null, gridBefore = (g, all, alpha) =>
-        grid(g.context, all, g.lx, g.ty, inner.left, inner.level.width * value * g.u, undefined, alpha);
+      const { level, columns, left: keptColumns, right, steps } = one,
+        map = level.width * value,
+        n = level.channels,
+        before = l ? levels[l - 1].kept : null;
+      const inner = l ? levels[l - 1] : null,
+        gridBefore = (g, all, alpha) =>
+          grid(g.context, all, g.lx, g.ty, inner.left, inner.level.width * value * g.u, undefined, alpha);
       ticks.push([until(), `level ${level.number}`]);
       const slow = l ? 0.22 : 0.5;
-      steps.forEach((step, k) => add(slow, (g, f) => {
-        drawNoise(g, l);
-        const old = k ? steps[k - 1] : l ? before : start;
-        if (l) { gridBefore(g, old, 1); gridBefore(g, step, ease(f)); } else { square(g, old); square(g, step, ease(f)); }
-      }, l ? `Level ${level.number}, the next round, works on the ${number(left(l))} values passed on.`
-        : `Level 1 is a round: ${steps.length} steps, then ${number(total - left(1))} of ${number(total)} values leave.`));
+      steps.forEach((step, k) =>
+        add(
+          slow,
+          (g, f) => {
+            drawNoise(g, l);
+            const old = k ? steps[k - 1] : l ? before : start;
+            if (l) {
+              gridBefore(g, old, 1);
+              gridBefore(g, step, ease(f));
+            } else {
+              square(g, old);
+              square(g, step, ease(f));
+            }
+          },
+          l
+            ? `Level ${level.number}, the next round, works on the ${number(left(l))} values passed on.`
+            : `Level 1 is a round: ${steps.length} steps, then ${number(total - left(1))} of ${number(total)} values leave.`,
+        ),
+      );
       if (!l) wholeUntil = until();
-      add(l ? 0.4 : 0.9, (g, f) => {
-        drawNoise(g, l);
-        if (l) gridBefore(g, steps.at(-1), 1 - ease(f)); else square(g, steps.at(-1), 1 - ease(f));
-        grid(g.context, one.channels, g.lx, g.ty, columns, map * g.u, undefined, ease(f), 2 * ease(f));
-      }, `These ${number(n * level.height * level.width)} values, seen as ${n} small pictures of ${level.height}×${level.width}: channels.`);
-      if (!level.order) {
-        add(0.9, (g, f, ink) => {
+      add(
+        l ? 0.4 : 0.9,
+        (g, f) => {
           drawNoise(g, l);
-          const x = mixed(g.lx, g.rx + xOfNoise[l] * g.u, ease(f)), y = mixed(g.ty, g.ry, ease(f));
-          grid(g.context, one.noise, x, y, columns, map * g.u);
-          g.context.save();
-          Object.assign(g.context, { strokeStyle: ink.accent, lineWidth: 3 }); // it passes over noise that looks the same
-          if (f < 1) g.context.strokeRect(x, y, columns * map * g.u, one.rows * map * g.u);
-          g.context.restore();
-        }, `The last ${number(left(l))} values become noise too.`, true);
+          if (l) gridBefore(g, steps.at(-1), 1 - ease(f));
+          else square(g, steps.at(-1), 1 - ease(f));
+          grid(g.context, one.channels, g.lx, g.ty, columns, map * g.u, undefined, ease(f), 2 * ease(f));
+        },
+        `These ${number(n * level.height * level.width)} values, seen as ${n} small pictures of ${level.height}×${level.width}: channels.`,
+      );
+      if (!level.order) {
+        add(
+          0.9,
+          (g, f, ink) => {
+            drawNoise(g, l);
+            const x = mixed(g.lx, g.rx + xOfNoise[l] * g.u, ease(f)),
+              y = mixed(g.ty, g.ry, ease(f));
+            grid(g.context, one.noise, x, y, columns, map * g.u);
+            g.context.save();
+            Object.assign(g.context, { strokeStyle: ink.accent, lineWidth: 3 }); // it passes over noise that looks the same
+            if (f < 1) g.context.strokeRect(x, y, columns * map * g.u, one.rows * map * g.u);
+            g.context.restore();
+          },
+          `The last ${number(left(l))} values become noise too.`,
+          true,
+        );
         return;
       }
-      const place = new Array(n);                    // what goes on stands in the columns to the left
+      const place = new Array(n); // what goes on stands in the columns to the left
       level.order.forEach((channel, j) => {
-        const goes = j < level.kept, k = goes ? j : j - level.kept, wide = goes ? keptColumns : right;
+        const goes = j < level.kept,
+          k = goes ? j : j - level.kept,
+          wide = goes ? keptColumns : right;
         place[channel] = Math.floor(k / wide) * columns + (k % wide) + (goes ? 0 : keptColumns);
       });
-      const slide = (g, f) => one.channels.forEach((channel, c) => {
-        const side = map * g.u, from = c, to = place[c], e = ease(f);
-        const x = mixed(from % columns, to % columns, e), y = mixed(Math.floor(from / columns), Math.floor(to / columns), e);
-        g.context.drawImage(channel, g.lx + x * side + 1, g.ty + y * side + 1, side - 2, side - 2);
-      });
-      add(l ? 0.7 : 1.3, (g, f) => { drawNoise(g, l); slide(g, f); }, "The Shuffle orders the channels: the right half will leave.");
-      add(l ? 0.7 : 1.1, (g, f) => {
-        const side = map * g.u, e = ease(f);
-        drawNoise(g, l);
-        grid(g.context, one.kept, g.lx, g.ty, keptColumns, side, undefined, 1, 2 * (1 - e));
-        grid(g.context, one.noise, mixed(g.lx + keptColumns * side, g.rx + xOfNoise[l] * g.u, e), mixed(g.ty, g.ry, e), right, side, undefined, 1, 2 * (1 - e));
-      }, `${number(one.noise.length * level.height * level.width)} values leave as noise: they are factored out.`, true);
-      add(l ? 0.3 : 2.4, (g) => {
-        drawNoise(g, l + 1);
-        grid(g.context, one.kept, g.lx, g.ty, keptColumns, map * g.u);
-      }, l ? `${number(left(l + 1))} values are passed on.` : `${number(total - left(1))} values have left as noise. The ${number(left(1))} passed on still show the picture.`);
+      const slide = (g, f) =>
+        one.channels.forEach((channel, c) => {
+          const side = map * g.u,
+            from = c,
+            to = place[c],
+            e = ease(f);
+          const x = mixed(from % columns, to % columns, e),
+            y = mixed(Math.floor(from / columns), Math.floor(to / columns), e);
+          g.context.drawImage(channel, g.lx + x * side + 1, g.ty + y * side + 1, side - 2, side - 2);
+        });
+      add(
+        l ? 0.7 : 1.3,
+        (g, f) => {
+          drawNoise(g, l);
+          slide(g, f);
+        },
+        "The Shuffle orders the channels: the right half will leave.",
+      );
+      add(
+        l ? 0.7 : 1.1,
+        (g, f) => {
+          const side = map * g.u,
+            e = ease(f);
+          drawNoise(g, l);
+          grid(g.context, one.kept, g.lx, g.ty, keptColumns, side, undefined, 1, 2 * (1 - e));
+          grid(
+            g.context,
+            one.noise,
+            mixed(g.lx + keptColumns * side, g.rx + xOfNoise[l] * g.u, e),
+            mixed(g.ty, g.ry, e),
+            right,
+            side,
+            undefined,
+            1,
+            2 * (1 - e),
+          );
+        },
+        `${number(one.noise.length * level.height * level.width)} values leave as noise: they are factored out.`,
+        true,
+      );
+      add(
+        l ? 0.3 : 2.4,
+        (g) => {
+          drawNoise(g, l + 1);
+          grid(g.context, one.kept, g.lx, g.ty, keptColumns, map * g.u);
+        },
+        l
+          ? `${number(left(l + 1))} values are passed on.`
+          : `${number(total - left(1))} values have left as noise. The ${number(left(1))} passed on still show the picture.`,
+      );
     });
     add(0.8, (g) => drawNoise(g, levels.length), `All ${number(total)} values are noise now.`);
-    const forward = until(), length = forward + BACK_S + 0.6;
+    const forward = until(),
+      length = forward + BACK_S + 0.6;
     const home = stage.options.home;
 
-    let time = 0, playing = false, stopPlaying = () => {};
-    const view = surface(stage.host, (context, width, height) => {
-      const ink = colours(stage.stage), small = width < 640, text = ink.size, foot = text + 14;
-      const u = small ? width / (wide + 0.2) : Math.min(width / (2 * wide + 3.4), (height - foot) / Math.max(size, high));
-      const g = { context, u, lx: 0, ly: 0, ty: (Math.max(size, high) - high) / 2 * u, rx: width - (wide + 1.4) * u, ry: 0 };
-      if (small) Object.assign(g, { u: Math.min(u, (height - 2 * foot - 8) / (size + high)), rx: 0 });
-      if (small) g.ry = size * g.u + foot;
-      else { g.lx = home ? 0 : Math.max(0, Math.min(width * 0.04, g.rx - wide * u - 2 * u)); g.ry = g.ty; }
-      context.imageSmoothingEnabled = false;
-      context.strokeStyle = ink.line;
-      context.setLineDash([3, 4]);
-      const at = time <= forward ? time : Math.max(0, forward * (1 - (time - forward) / BACK_S));
-      if (at >= wholeUntil) context.strokeRect(g.lx + 0.5, g.ty + 0.5, wide * g.u - 1, high * g.u - 1);
-      levels.forEach((one, l) => context.strokeRect(g.rx + xOfNoise[l] * g.u + 0.5, g.ry + 0.5, blockWidth(one) * g.u - 1, high * g.u - 1));
-      context.setLineDash([]);
-      let before = 0, part = parts[0];
-      for (const one of parts) { part = one; if (at < before + one.seconds) break; before += one.seconds; }
-      if (time >= forward + BACK_S) square(g, end);
-      else part.draw(g, Math.min(1, (at - before) / part.seconds), ink);
-      context.fillStyle = ink.quiet;
-      context.font = `${text}px ${ink.sans}`;
-      const out = levels.slice(0, goneAt(at)).reduce((n, one) => n + one.noise.length * one.level.height * one.level.width, 0);
-      context.fillText(`${number(total - out)} values in the flow`, g.lx, (small ? size * g.u : Math.max(size, high) * g.u) + text + 4);
-      context.fillText(`${number(out)} values of noise`, g.rx, (small ? g.ry + high * g.u : Math.max(size, high) * g.u) + text + 4);
-      stage.say(time >= forward + BACK_S ? `And back: ${differ} of ${number(total)} values differ.`
-        : time > forward ? "Now every step runs backwards." : part.say);
-    }, "A picture on its way through the levels of the flow: the values still in it to the left, noise to the right");
+    let time = 0,
+      playing = false,
+      stopPlaying = () => {};
+    const view = surface(
+      stage.host,
+      (context, width, height) => {
+        const ink = colours(stage.stage),
+          small = width < 640,
+          text = ink.size,
+          foot = text + 14;
+        const u = small
+          ? width / (wide + 0.2)
+          : Math.min(width / (2 * wide + 3.4), (height - foot) / Math.max(size, high));
+        const g = {
+          context,
+          u,
+          lx: 0,
+          ly: 0,
+          ty: ((Math.max(size, high) - high) / 2) * u,
+          rx: width - (wide + 1.4) * u,
+          ry: 0,
+        };
+        if (small) Object.assign(g, { u: Math.min(u, (height - 2 * foot - 8) / (size + high)), rx: 0 });
+        if (small) g.ry = size * g.u + foot;
+        else {
+          g.lx = home ? 0 : Math.max(0, Math.min(width * 0.04, g.rx - wide * u - 2 * u));
+          g.ry = g.ty;
+        }
+        context.imageSmoothingEnabled = false;
+        context.strokeStyle = ink.line;
+        context.setLineDash([3, 4]);
+        const at = time <= forward ? time : Math.max(0, forward * (1 - (time - forward) / BACK_S));
+        if (at >= wholeUntil) context.strokeRect(g.lx + 0.5, g.ty + 0.5, wide * g.u - 1, high * g.u - 1);
+        levels.forEach((one, l) =>
+          context.strokeRect(g.rx + xOfNoise[l] * g.u + 0.5, g.ry + 0.5, blockWidth(one) * g.u - 1, high * g.u - 1),
+        );
+        context.setLineDash([]);
+        let before = 0,
+          part = parts[0];
+        for (const one of parts) {
+          part = one;
+          if (at < before + one.seconds) break;
+          before += one.seconds;
+        }
+        if (time >= forward + BACK_S) square(g, end);
+        else part.draw(g, Math.min(1, (at - before) / part.seconds), ink);
+        context.fillStyle = ink.quiet;
+        context.font = `${text}px ${ink.sans}`;
+        const out = levels
+          .slice(0, goneAt(at))
+          .reduce((n, one) => n + one.noise.length * one.level.height * one.level.width, 0);
+        context.fillText(
+          `${number(total - out)} values in the flow`,
+          g.lx,
+          (small ? size * g.u : Math.max(size, high) * g.u) + text + 4,
+        );
+        context.fillText(
+          `${number(out)} values of noise`,
+          g.rx,
+          (small ? g.ry + high * g.u : Math.max(size, high) * g.u) + text + 4,
+        );
+        stage.say(
+          time >= forward + BACK_S
+            ? `And back: ${differ} of ${number(total)} values differ.`
+            : time > forward
+              ? "Now every step runs backwards."
+              : part.say,
+        );
+      },
+      "A picture on its way through the levels of the flow: the values still in it to the left, noise to the right",
+    );
     const leftAt = [];
     let sum = 0;
-    for (const part of parts) { sum += part.seconds; if (part.leaves) leftAt.push(sum - part.seconds / 2); } // half-way out
-    function goneAt(at) { return leftAt.filter((t) => at >= t - 1e-6).length; }
+    for (const part of parts) {
+      sum += part.seconds;
+      if (part.leaves) leftAt.push(sum - part.seconds / 2);
+    } // half-way out
+    function goneAt(at) {
+      return leftAt.filter((t) => at >= t - 1e-6).length;
+    }
 
-    const icon = () => { button.textContent = playing ? "❚❚" : "▶"; button.setAttribute("aria-label", playing ? "Pause" : "Play"); };
-    const show = (t) => { time = t; bar.value = t; view.redraw(); };
-    const pause = () => { stopPlaying(); playing = false; icon(); };
+    const icon = () => {
+      button.textContent = playing ? "❚❚" : "▶";
+      button.setAttribute("aria-label", playing ? "Pause" : "Play");
+    };
+    const show = (t) => {
+      time = t;
+      bar.value = t;
+      view.redraw();
+    };
+    const pause = () => {
+      stopPlaying();
+      playing = false;
+      icon();
+    };
     const play = () => {
       if (playing) return pause();
       const from = time >= length - 0.01 ? 0 : time;
@@ -176,20 +335,45 @@ export const noise = {
       stopPlaying = animate((seconds) => {
         show(Math.min(length, from + seconds));
         if (time < length) return true;
-        if (home && stage.host.isConnected) { playing = false; setTimeout(() => stage.host.isConnected && !playing && play(), 2600); return false; }
+        if (home && stage.host.isConnected) {
+          playing = false;
+          setTimeout(() => stage.host.isConnected && !playing && play(), 2600);
+          return false;
+        }
         playing = false;
         icon();
         return false;
       });
     };
     const button = el("button", { type: "button", className: "play", onclick: play });
-    const bar = el("input", { type: "range", min: 0, max: length, step: 0.01, value: 0, "aria-label": "Time", oninput: () => { pause(); show(+bar.value); } });
-    const marks = el("div", { className: "marks", "aria-hidden": "true" },
-      ...[...ticks, [forward, "back"]].map(([at, text]) => el("span", { style: `left:${100 * at / length}%` }, text)));
+    const bar = el("input", {
+      type: "range",
+      min: 0,
+      max: length,
+      step: 0.01,
+      value: 0,
+      "aria-label": "Time",
+      oninput: () => {
+        pause();
+        show(+bar.value);
+      },
+    });
+    const marks = el(
+      "div",
+      { className: "marks", "aria-hidden": "true" },
+      ...[...ticks, [forward, "back"]].map(([at, text]) => el("span", { style: `left:${(100 * at) / length}%` }, text)),
+    );
     if (!home) stage.host.append(el("div", { className: "time" }, button, el("div", { className: "bar" }, bar, marks)));
     icon();
     if (stage.reduced) show(leftAt[0] + 1);
     else play();
-    return { play, stop: () => { stopPlaying(); playing = true; view.stop(); } };
+    return {
+      play,
+      stop: () => {
+        stopPlaying();
+        playing = true;
+        view.stop();
+      },
+    };
   },
 };

@@ -2,10 +2,17 @@
 import { animate, cap, choices, colours, el, number, slider, surface, word } from "../draw.js";
 
 /** How many channels that go on are among the structured ones, at a recording step. */
-const good = ({ kept, ranks }, i) => { const half = kept.filter(Boolean).length; return kept.reduce((sum, keeps, c) => sum + (keeps && ranks[i][c] < half ? 1 : 0), 0); };
+const good = ({ kept, ranks }, i) => {
+  const half = kept.filter(Boolean).length;
+  return kept.reduce((sum, keeps, c) => sum + (keeps && ranks[i][c] < half ? 1 : 0), 0);
+};
 
 /** How many by chance: channels that go on and structured ones are as many, and each could be any. */
-const byChance = ({ kept }) => { const half = kept.filter(Boolean).length, mean = half * half / kept.length; return Number.isInteger(mean) ? mean : mean.toFixed(1); };
+const byChance = ({ kept }) => {
+  const half = kept.filter(Boolean).length,
+    mean = (half * half) / kept.length;
+  return Number.isInteger(mean) ? mean : mean.toFixed(1);
+};
 
 /** What the fixed half is, by the word of the order. */
 const HALVES = {
@@ -28,69 +35,102 @@ export const river = {
   noPicture: true,
   short: "Fixed in advance",
   title: "Does training lift a half chosen in advance?",
-  notes: "The flow of scene 5 looked at structure once, and fixed its half by that; here another flow passes on a half that was chosen by " +
-    "variance, blind to structure. Press space: lines are channels, and blue ones are passed on from first to last while training " +
-    "changes what they hold. Count the blue lines above the dashed one, then switch to the other pictures. One run is drawn, on " +
-    "faces one that ends as it began; the sentence at the end is the mean over all runs.",
-  asked: "The runs differ by their seed alone; yes, no or unclear is by the 95 % interval of their change. To rise from below chance to " +
-    "chance needs no cause, to rise above it does; on faces the mean at the end is hardly above (95 % interval 3.04 to 4.62). Of " +
-    "random halves 4 % have five blue lines or more above the dashed one, 28 % four or more. This does not compare letters with " +
-    "faces: both pass on the six channels of least variance, which on letters start further below chance. A rank says nothing of " +
-    "likelihood, and samples get better under every half. Steps are on a log scale: most of the plot’s width is the first few " +
-    "hundred.",
+  notes:
+    "The flow of scene 5 looked at structure once, and fixed its half by that; here another flow passes on a half " +
+    "that was chosen by variance, blind to structure. Press space: lines are channels, and blue ones are passed on " +
+    "from first to last while training changes what they hold. Count the blue lines above the dashed one, then " +
+    "switch to the other pictures. One run is drawn, on faces one that ends as it began; the sentence at the end is " +
+    "the mean over all runs.",
+  asked:
+    "The runs differ by their seed alone; yes, no or unclear is by the 95 % interval of their change. To rise from " +
+    "below chance to chance needs no cause, to rise above it does; on faces the mean at the end is hardly above (95 " +
+    "% interval 3.04 to 4.62). Of random halves 4 % have five blue lines or more above the dashed one, 28 % four or " +
+    "more. This does not compare letters with faces: both pass on the six channels of least variance, which on " +
+    "letters start further below chance. A rank says nothing of likelihood, and samples get better under every half. " +
+    "Steps are on a log scale: most of the plot’s width is the first few hundred.",
   more: { page: "shuffle" },
-  cannot: ({ pack }) => pack.head.rivers?.length ? null : "There is no record of a training with a fixed half here.",
+  cannot: ({ pack }) => (pack.head.rivers?.length ? null : "There is no record of a training with a fixed half here."),
 
   build(stage) {
-    const { head, blob } = stage.pack, shown = shownAt(head.rivers, stage.choice), here = head.rivers[shown], { steps, ranks, kept } = here, n = kept.length, end = steps.at(-1);
+    const { head, blob } = stage.pack,
+      shown = shownAt(head.rivers, stage.choice),
+      here = head.rivers[shown],
+      { steps, ranks, kept } = here,
+      n = kept.length,
+      end = steps.at(-1);
     const half = kept.filter(Boolean).length;
     // The slider stops where there are samples, so that picture, lines and sentence are of one step.
-    const stops = here.samples.map(({ step, webp }) => ({ step, at: steps.findLastIndex((one) => one <= step), url: URL.createObjectURL(new Blob([blob(webp)], { type: "image/webp" })) }));
-    const last = stops.length - 1, runs = here.seeds?.length ?? 0;
-    let now = 0, stop = () => {};
-    const room = el("div", { className: "room" }), image = el("img", { alt: "" }), caption = el("figcaption", {});
+    const stops = here.samples.map(({ step, webp }) => ({
+      step,
+      at: steps.findLastIndex((one) => one <= step),
+      url: URL.createObjectURL(new Blob([blob(webp)], { type: "image/webp" })),
+    }));
+    const last = stops.length - 1,
+      runs = here.seeds?.length ?? 0;
+    let now = 0,
+      stop = () => {};
+    const room = el("div", { className: "room" }),
+      image = el("img", { alt: "" }),
+      caption = el("figcaption", {});
     stage.host.append(el("div", { className: "river" }, room, el("figure", {}, image, caption)));
-    const view = surface(room, (context, width, height) => {
-      const ink = colours(stage.stage), size = (words) => context.measureText(words).width;
-      context.font = `${ink.size}px ${ink.sans}`;
-      const pad = 8, left = size("upper half") + 26, right = 12, bottom = 2.6 * ink.size, gap = (height - bottom - 2 * pad) / n;
-      const x = (step) => left + (width - left - right) * Math.log1p(step) / Math.log1p(end), y = (rank) => pad + gap * (rank + 0.5), middle = pad + gap * half;
-      const { at } = stops[now], text = (words, colour, px, py) => { context.fillStyle = colour; context.fillText(words, px, py); };
-      text("most", ink.quiet, 0, y(0) + 6);
-      text("structure", ink.quiet, 0, y(0) + 6 + 1.1 * ink.size);
-      text("upper half", ink.quiet, 0, middle - 6);
-      text("least", ink.quiet, 0, y(n - 1) + 6);
-      const base = height - bottom + ink.size;
-      text(number(end), ink.quiet, width - size(number(end)), base);
-      for (let step = 0, free = 0; step < end; step = step ? 10 * step : 1) {
-        const wide = size(number(step)), from = x(step) - wide / 2;
-        if (from < free || from + wide + 10 > width - size(number(end))) continue;
-        text(number(step), ink.quiet, from, base);
-        free = from + wide + 10;
-      }
-      const title = "training step (log scale)";
-      text(title, ink.quiet, (left + width - size(title)) / 2, height - 0.3 * ink.size);
-      context.setLineDash([6, 5]);
-      context.strokeStyle = ink.ink;
-      context.lineWidth = 2;
-      context.beginPath();
-      context.moveTo(left - 10, middle);
-      context.lineTo(width, middle);
-      context.stroke();
-      context.setLineDash([]);
-      for (let c = 0; c < n; c++) {
-        context.strokeStyle = kept[c] ? ink.accent : ink.warm;
-        context.lineWidth = Math.min(5, 0.3 * gap);
-        context.lineJoin = "round";
+    const view = surface(
+      room,
+      (context, width, height) => {
+        const ink = colours(stage.stage),
+          size = (words) => context.measureText(words).width;
+        context.font = `${ink.size}px ${ink.sans}`;
+        const pad = 8,
+          left = size("upper half") + 26,
+          right = 12,
+          bottom = 2.6 * ink.size,
+          gap = (height - bottom - 2 * pad) / n;
+        const x = (step) => left + ((width - left - right) * Math.log1p(step)) / Math.log1p(end),
+          y = (rank) => pad + gap * (rank + 0.5),
+          middle = pad + gap * half;
+        const { at } = stops[now],
+          text = (words, colour, px, py) => {
+            context.fillStyle = colour;
+            context.fillText(words, px, py);
+          };
+        text("most", ink.quiet, 0, y(0) + 6);
+        text("structure", ink.quiet, 0, y(0) + 6 + 1.1 * ink.size);
+        text("upper half", ink.quiet, 0, middle - 6);
+        text("least", ink.quiet, 0, y(n - 1) + 6);
+        const base = height - bottom + ink.size;
+        text(number(end), ink.quiet, width - size(number(end)), base);
+        for (let step = 0, free = 0; step < end; step = step ? 10 * step : 1) {
+          const wide = size(number(step)),
+            from = x(step) - wide / 2;
+          if (from < free || from + wide + 10 > width - size(number(end))) continue;
+          text(number(step), ink.quiet, from, base);
+          free = from + wide + 10;
+        }
+        const title = "training step (log scale)";
+        text(title, ink.quiet, (left + width - size(title)) / 2, height - 0.3 * ink.size);
+        context.setLineDash([6, 5]);
+        context.strokeStyle = ink.ink;
+        context.lineWidth = 2;
         context.beginPath();
-        for (let i = 0; i <= at; i++) context.lineTo(x(steps[i]), y(ranks[i][c]));
+        context.moveTo(left - 10, middle);
+        context.lineTo(width, middle);
         context.stroke();
-        context.fillStyle = context.strokeStyle;
-        context.beginPath();
-        context.arc(x(steps[at]), y(ranks[at][c]), Math.min(8, 0.42 * gap), 0, 7);
-        context.fill();
-      }
-    }, "The rank of every channel by structure over the training; channels in blue are passed on, those in orange factored out");
+        context.setLineDash([]);
+        for (let c = 0; c < n; c++) {
+          context.strokeStyle = kept[c] ? ink.accent : ink.warm;
+          context.lineWidth = Math.min(5, 0.3 * gap);
+          context.lineJoin = "round";
+          context.beginPath();
+          for (let i = 0; i <= at; i++) context.lineTo(x(steps[i]), y(ranks[i][c]));
+          context.stroke();
+          context.fillStyle = context.strokeStyle;
+          context.beginPath();
+          context.arc(x(steps[at]), y(ranks[at][c]), Math.min(8, 0.42 * gap), 0, 7);
+          context.fill();
+        }
+      },
+      "The rank of every channel by structure over the training; channels in blue are passed on, those in orange " +
+        "factored out",
+    );
     const draw = () => {
       const { step, at, url } = stops[now];
       view.redraw();
@@ -98,22 +138,78 @@ export const river = {
       image.alt = `Samples at step ${step}`;
       caption.textContent = `samples, step ${number(step)}`;
       const said = `Step ${number(step)}: ${good(here, at)} of ${half} blue lines in the upper half`;
-      if (now === last && runs > 1) stage.say(`${cap(here.lifts)}, mean of ${word(runs)} runs: ${overRuns(here, 0)} of ${half} start in the upper half, ${overRuns(here, 1)} end.`);
-      else stage.say(at ? `${said} (start ${good(here, 0)}, chance ${byChance(here)}).` : `${said}; by chance ${byChance(here)}.`);
+      if (now === last && runs > 1)
+        stage.say(
+          `${cap(here.lifts)}, mean of ${word(runs)} runs: ${overRuns(here, 0)} of ${half} start in the upper half, ${overRuns(here, 1)} end.`,
+        );
+      else
+        stage.say(
+          at ? `${said} (start ${good(here, 0)}, chance ${byChance(here)}).` : `${said}; by chance ${byChance(here)}.`,
+        );
     };
-    const control = slider({ label: "Training", min: 0, max: last, step: 1, value: 0, text: (v) => `step ${number(stops[v].step)}`, onmove: (v) => { stop(); now = v; draw(); stage.choose(`r${shown}.${v}`); } });
+    const control = slider({
+      label: "Training",
+      min: 0,
+      max: last,
+      step: 1,
+      value: 0,
+      text: (v) => `step ${number(stops[v].step)}`,
+      onmove: (v) => {
+        stop();
+        now = v;
+        draw();
+        stage.choose(`r${shown}.${v}`);
+      },
+    });
     const names = head.rivers.map((one, k) => [String(k), dataOf(one)]);
-    const which = names.length > 1 && choices("Recording", names, (k) => { stage.choose(`r${k}`); stage.show(); }, String(shown));
-    const several = head.rivers.filter((one) => one.seeds?.length > 1).map((one) => `${dataOf(one)} ${overRuns(one, 0)} → ${overRuns(one, 1)}`);
-    const fixed = `Blue: passed on, chosen beforehand: ${HALVES[here.order]?.(word(half)) ?? `${word(half)} by their number`}. ` +
-      (runs > 1 ? `Drawn: one run (${good(here, 0)} → ${good(here, steps.length - 1)}). Means: ${several.join(", ")}; by chance ${byChance(here)}.` : "One run.");
-    stage.host.append(control.row, el("div", { className: "recordings" }, which ? which.row : null, el("p", { className: "caption" }, fixed)));
-    const set = (v) => { now = v; control.input.value = v; control.show(); draw(); };
-    const play = () => { stop(); stop = animate((s) => { const v = Math.min(last, Math.floor(s * last / 7)); if (v !== now || !v) set(v); return v < last; }); };
+    const which =
+      names.length > 1 &&
+      choices(
+        "Recording",
+        names,
+        (k) => {
+          stage.choose(`r${k}`);
+          stage.show();
+        },
+        String(shown),
+      );
+    const several = head.rivers
+      .filter((one) => one.seeds?.length > 1)
+      .map((one) => `${dataOf(one)} ${overRuns(one, 0)} → ${overRuns(one, 1)}`);
+    const fixed =
+      `Blue: passed on, chosen beforehand: ${HALVES[here.order]?.(word(half)) ?? `${word(half)} by their number`}. ` +
+      (runs > 1
+        ? `Drawn: one run (${good(here, 0)} → ${good(here, steps.length - 1)}). Means: ${several.join(", ")}; by chance ${byChance(here)}.`
+        : "One run.");
+    stage.host.append(
+      control.row,
+      el("div", { className: "recordings" }, which ? which.row : null, el("p", { className: "caption" }, fixed)),
+    );
+    const set = (v) => {
+      now = v;
+      control.input.value = v;
+      control.show();
+      draw();
+    };
+    const play = () => {
+      stop();
+      stop = animate((s) => {
+        const v = Math.min(last, Math.floor((s * last) / 7));
+        if (v !== now || !v) set(v);
+        return v < last;
+      });
+    };
     const asked = stage.choice.split(".")[1] ?? (/^\d+$/.test(stage.choice) ? stage.choice : undefined);
     if (asked !== undefined) set(Math.min(last, Math.max(0, Math.round(+asked) || 0)));
     else if (stage.reduced) set(last);
     else play();
-    return { play, stop: () => { stop(); view.stop(); stops.forEach((one) => URL.revokeObjectURL(one.url)); } };
+    return {
+      play,
+      stop: () => {
+        stop();
+        view.stop();
+        stops.forEach((one) => URL.revokeObjectURL(one.url));
+      },
+    };
   },
 };

@@ -2,40 +2,71 @@
 import { el, number, picture, slider } from "../draw.js";
 import { normals } from "../flow.js";
 
-const FACES = 12, FRAME_MS = 6;
+const FACES = 12,
+  FRAME_MS = 6;
 
 export const sampling = {
   number: 10,
   noPicture: true,
   short: "New faces",
   title: "Noise in, faces out.",
-  otherTitle: "Noise in, pictures out.",                // of a flow that was not trained on faces
-  notes: "The flow runs backwards, from fresh noise: every click gives other faces. Lower the temperature of one level at a time and ask " +
-    "what changes. A low temperature looks cleaner, but with all levels low the faces become alike.",
+  otherTitle: "Noise in, pictures out.", // of a flow that was not trained on faces
+  notes:
+    "The flow runs backwards, from fresh noise: every click gives other faces. Lower the temperature of one level at " +
+    "a time and ask what changes. A low temperature looks cleaner, but with all levels low the faces become alike.",
   asked: "The temperature of a level is the factor on its noise: 1 as in training, 0 none, above 1 more.",
   more: { page: "checkpoint" },
 
   build(stage) {
-    const { flow } = stage, shape = stage.pack.head.shape, top = flow.levels.length - 1, start = stage.pack.head.flow.temperature ?? 1, temperatures = flow.levels.map(() => start);
-    let seed = Math.max(1, Math.round(+stage.choice) || 1), timer, at = 0;
-    // Of every face: its canvas, its noise at temperature 1, what each level above passed down, the highest level to decode anew,
-    // its bytes now and as it first was.
-    const faces = Array.from({ length: FACES }, (_, i) => ({ canvas: el("canvas", { role: "img", "aria-label": `Sample ${i + 1}` }), noise: [], passed: [], stale: -1, bytes: [], first: null }));
-    const wall = el("button", { type: "button", className: "wall", "aria-label": "New samples", onclick: () => next() }, ...faces.map((face) => face.canvas));
+    const { flow } = stage,
+      shape = stage.pack.head.shape,
+      top = flow.levels.length - 1,
+      start = stage.pack.head.flow.temperature ?? 1,
+      temperatures = flow.levels.map(() => start);
+    let seed = Math.max(1, Math.round(+stage.choice) || 1),
+      timer,
+      at = 0;
+    // Of every face: its canvas, its noise at temperature 1, what each level above passed down, the highest level to
+    // decode anew, its bytes now and as it first was.
+    const faces = Array.from({ length: FACES }, (_, i) => ({
+      canvas: el("canvas", { role: "img", "aria-label": `Sample ${i + 1}` }),
+      noise: [],
+      passed: [],
+      stale: -1,
+      bytes: [],
+      first: null,
+    }));
+    const wall = el(
+      "button",
+      { type: "button", className: "wall", "aria-label": "New samples", onclick: () => next() },
+      ...faces.map((face) => face.canvas),
+    );
     stage.host.append(wall);
     const decode = (face) => {
-      for (let l = face.stale; l >= 0; l--) face.passed[l] = flow.decodeLevel(l, face.passed[l + 1] ?? null, face.noise[l].map((v) => v * temperatures[l]));
+      for (let l = face.stale; l >= 0; l--)
+        face.passed[l] = flow.decodeLevel(
+          l,
+          face.passed[l + 1] ?? null,
+          face.noise[l].map((v) => v * temperatures[l]),
+        );
       face.stale = -1;
       face.bytes = Uint8Array.from(flow.quantise(face.passed[0]));
       face.first ??= face.bytes;
       picture(face.bytes, shape, face.canvas);
     };
-    const moved = () => Math.sqrt(faces.reduce((sum, { bytes, first }) => sum + bytes.reduce((all, v, i) => all + (v - first[i]) ** 2, 0) / bytes.length, 0) / FACES);
+    const moved = () =>
+      Math.sqrt(
+        faces.reduce(
+          (sum, { bytes, first }) => sum + bytes.reduce((all, v, i) => all + (v - first[i]) ** 2, 0) / bytes.length,
+          0,
+        ) / FACES,
+      );
     let said = "";
     // As many faces as a frame has time for, in turn: while a slider moves, each is drawn again and again.
     const slice = () => {
       const end = performance.now() + FRAME_MS;
-      for (let tried = 0; tried < FACES && performance.now() < end; tried++, at = (at + 1) % FACES) if (faces[at].stale >= 0) decode(faces[at]);
+      for (let tried = 0; tried < FACES && performance.now() < end; tried++, at = (at + 1) % FACES)
+        if (faces[at].stale >= 0) decode(faces[at]);
       clearTimeout(timer);
       if (faces.some((face) => face.stale >= 0)) timer = setTimeout(slice, 0);
       else if (said) stage.say(`${said}: the pictures move by ${moved().toFixed(0)} grey levels.`);
@@ -46,16 +77,46 @@ export const sampling = {
     };
     const draw = () => {
       said = "";
-      faces.forEach((face, i) => { face.first = null; face.noise = flow.levels.map((level, l) => normals(seed * 1000 + i * 10 + l, level.height * level.width * level.gone)); });
+      faces.forEach((face, i) => {
+        face.first = null;
+        face.noise = flow.levels.map((level, l) =>
+          normals(seed * 1000 + i * 10 + l, level.height * level.width * level.gone),
+        );
+      });
       at = 0;
       redraw(top);
       stage.say(`${FACES} new pictures, each from ${number(flow.dimensions)} values of noise. Click for more.`);
     };
-    const next = () => { seed++; stage.choose(seed); draw(); };
-    const rows = flow.levels.map((level, l) => slider({ label: `Level ${level.number}`, min: 0, max: 1.3, step: 0.05, value: start, text: (v) => v.toFixed(2),
-      onmove: (v) => { temperatures[l] = v; stage.say(`${said = `Level ${level.number} at temperature ${v.toFixed(2)}`}.`); redraw(l); } }).row);
-    stage.host.append(el("p", { className: "caption" }, "Temperature: the factor on a level’s noise. 1 as in training, 0 no noise."),
-      el("div", { className: "sliders" }, ...rows, el("button", { type: "button", className: "strong", onclick: () => next() }, "New faces")));
+    const next = () => {
+      seed++;
+      stage.choose(seed);
+      draw();
+    };
+    const rows = flow.levels.map(
+      (level, l) =>
+        slider({
+          label: `Level ${level.number}`,
+          min: 0,
+          max: 1.3,
+          step: 0.05,
+          value: start,
+          text: (v) => v.toFixed(2),
+          onmove: (v) => {
+            temperatures[l] = v;
+            stage.say(`${(said = `Level ${level.number} at temperature ${v.toFixed(2)}`)}.`);
+            redraw(l);
+          },
+        }).row,
+    );
+    stage.host.append(
+      el("p", { className: "caption" }, "Temperature: the factor on a level’s noise. 1 as in training, 0 no noise."),
+      el(
+        "div",
+        { className: "sliders" },
+        ...rows,
+        el("button", { type: "button", className: "strong", onclick: () => next() }, "New faces"),
+      ),
+    );
     draw();
     return { play: next, stop: () => clearTimeout(timer) };
   },

@@ -3,7 +3,7 @@ import { cap, el, greyMap, number, ordinal, own, percent, pixels, word } from ".
 import { bitsOf, choicesOf, normals, psnr, without } from "../flow.js";
 import { MOST_CHANNELS, ownChoice, rankOf, scoreAll } from "../rank.js";
 
-const LUCKY = 0.5;                                   // a rank below this part of the usual lower quartile is worth a word
+const LUCKY = 0.5; // a rank below this part of the usual lower quartile is worth a word
 
 export const throwing = {
   number: 4,
@@ -13,44 +13,126 @@ export const throwing = {
     const { channels, gone } = flow.levels[0];
     return 2 * gone === channels ? undefined : `${cap(word(gone))} of ${word(channels)} channels must go. Which?`;
   },
-  notes: "Let the class vote on every card; all 924 halves (six of twelve) are ranked by how close the picture stays to the original. Then" +
-    " show the flow’s choice, which is one for all pictures. Throwing away is a test of ours: the flow itself loses nothing.",
-  asked: "The cards are channels of level 1, in mixed order. A thrown channel is replaced by its average over pictures, and the picture " +
-    "is decoded at once. Scene 5 shows by which criterion the flow chooses. What a flow factors out is first predicted from what is " +
-    "passed on, by the prior; what the prior misses leaves as noise, so scene 8 does better with the same half. PSNR adds up squared " +
-    "errors, and is not what the eye judges. Medians are over 50 test pictures. Chance is a weak measure: training shapes the " +
-    "channels around their split. The half of another flow, a Glow, fixed by position, ranks higher still among Glow’s own halves. " +
-    "So a good rank does not speak for a choice by entropy, and ranks of two flows do not compare them: scene 11 does.",
+  notes:
+    "Let the class vote on every card; all 924 halves (six of twelve) are ranked by how close the picture stays to " +
+    "the original. Then show the flow’s choice, which is one for all pictures. Throwing away is a test of ours: the " +
+    "flow itself loses nothing.",
+  asked:
+    "The cards are channels of level 1, in mixed order. A thrown channel is replaced by its average over pictures, " +
+    "and the picture is decoded at once. Scene 5 shows by which criterion the flow chooses. What a flow factors out " +
+    "is first predicted from what is passed on, by the prior; what the prior misses leaves as noise, so scene 8 does " +
+    "better with the same half. PSNR adds up squared errors, and is not what the eye judges. Medians are over 50 " +
+    "test pictures. Chance is a weak measure: training shapes the channels around their split. The half of another " +
+    "flow, a Glow, fixed by position, ranks higher still among Glow’s own halves. So a good rank does not speak for " +
+    "a choice by entropy, and ranks of two flows do not compare them: scene 11 does.",
   more: { page: "latents", query: { level: "1" } },
-  cannot: ({ flow }) => flow.levels[0].channels > MOST_CHANNELS ? "Level 1 has more than twelve channels: too many halves to rank here." : null,
+  cannot: ({ flow }) =>
+    flow.levels[0].channels > MOST_CHANNELS
+      ? "Level 1 has more than twelve channels: too many halves to rank here."
+      : null,
 
   build(stage) {
     const key = (i) => normals(i * 7919 + 12000, 1)[0];
-    const { head, floats } = stage.pack, image = stage.images[stage.image], shape = head.shape;
-    const { flow } = stage, level = flow.levels[0], { features } = stage.traces[0], n = level.channels, half = level.gone, average = floats(head.flow.average), usual = head.flow.usual, other = head.fixed?.usual;
+    const { head, floats } = stage.pack,
+      image = stage.images[stage.image],
+      shape = head.shape;
+    const { flow } = stage,
+      level = flow.levels[0],
+      { features } = stage.traces[0],
+      n = level.channels,
+      half = level.gone,
+      average = floats(head.flow.average),
+      usual = head.flow.usual,
+      other = head.fixed?.usual;
     // The cards' order says nothing of the flow's.
-    const mixed = Array.from({ length: n }, (_, i) => i).sort((a, b) => key(a) - key(b)), flows = ownChoice(level);
-    const [noun, nouns] = 2 * half === n ? ["half", "halves"] : ["choice", "choices"], total = choicesOf(n, half).length;
-    let scores = null, part = 0, thrown = 0, mine = 0, shown = "mine";
+    const mixed = Array.from({ length: n }, (_, i) => i).sort((a, b) => key(a) - key(b)),
+      flows = ownChoice(level);
+    const [noun, nouns] = 2 * half === n ? ["half", "halves"] : ["choice", "choices"],
+      total = choicesOf(n, half).length;
+    let scores = null,
+      part = 0,
+      thrown = 0,
+      mine = 0,
+      shown = "mine";
     const count = (mask) => bitsOf(mask, n).reduce((a, b) => a + b, 0);
 
     const big = el("canvas", { role: "img", "aria-label": "The picture decoded from the channels that are left" });
-    const small = pixels(shape[1], shape[0], (i) => shape[2] === 3 ? image.bytes.subarray(3 * i, 3 * i + 3) : new Array(3).fill(image.bytes[i]));
-    const hand = el("div", { className: "cards", role: "group", "aria-label": "Channels" }), bin = el("div", { className: "cards bin", role: "group", "aria-label": "Thrown away" });
-    const left = el("span", {}), strip = el("canvas", { className: "strip", role: "img" }), marks = el("div", { className: "rank-marks" }), first = el("span", {}), beside = el("span", { className: "beside" });
-    const showFlow = el("button", { type: "button", onclick: () => { shown = "flow"; mine = thrown; thrown = flows; place(); draw(); } }, "The flow’s choice");
-    const again = el("button", { type: "button", className: "plain", onclick: () => { thrown = 0; shown = "mine"; place(); draw(); } }, "Start over");
-    stage.host.append(el("div", { className: "throw" }, el("div", { className: "big" }, big),
-      el("div", { className: "table", style: `--rows:${Math.ceil(n / 6) + Math.ceil(half / 6)}` }, hand,
-        el("div", { className: "bin-head" }, el("span", {}, el("b", {}, "Thrown away"), " in our test; the flow loses nothing"), left), bin,
-        el("div", { className: "score" }, el("figure", {}, small, el("figcaption", {}, "original")),
-          el("div", { className: "ranks" }, marks, strip, el("div", { className: "ends" }, first, el("span", {}, ordinal(total))))),
-        el("div", { className: "buttons" }, showFlow, again, beside))));
+    const small = pixels(shape[1], shape[0], (i) =>
+      shape[2] === 3 ? image.bytes.subarray(3 * i, 3 * i + 3) : new Array(3).fill(image.bytes[i]),
+    );
+    const hand = el("div", { className: "cards", role: "group", "aria-label": "Channels" }),
+      bin = el("div", { className: "cards bin", role: "group", "aria-label": "Thrown away" });
+    const left = el("span", {}),
+      strip = el("canvas", { className: "strip", role: "img" }),
+      marks = el("div", { className: "rank-marks" }),
+      first = el("span", {}),
+      beside = el("span", { className: "beside" });
+    const showFlow = el(
+      "button",
+      {
+        type: "button",
+        onclick: () => {
+          shown = "flow";
+          mine = thrown;
+          thrown = flows;
+          place();
+          draw();
+        },
+      },
+      "The flow’s choice",
+    );
+    const again = el(
+      "button",
+      {
+        type: "button",
+        className: "plain",
+        onclick: () => {
+          thrown = 0;
+          shown = "mine";
+          place();
+          draw();
+        },
+      },
+      "Start over",
+    );
+    stage.host.append(
+      el(
+        "div",
+        { className: "throw" },
+        el("div", { className: "big" }, big),
+        el(
+          "div",
+          { className: "table", style: `--rows:${Math.ceil(n / 6) + Math.ceil(half / 6)}` },
+          hand,
+          el(
+            "div",
+            { className: "bin-head" },
+            el("span", {}, el("b", {}, "Thrown away"), " in our test; the flow loses nothing"),
+            left,
+          ),
+          bin,
+          el(
+            "div",
+            { className: "score" },
+            el("figure", {}, small, el("figcaption", {}, "original")),
+            el(
+              "div",
+              { className: "ranks" },
+              marks,
+              strip,
+              el("div", { className: "ends" }, first, el("span", {}, ordinal(total))),
+            ),
+          ),
+          el("div", { className: "buttons" }, showFlow, again, beside),
+        ),
+      ),
+    );
 
     const toggle = (channel, byKeyboard) => {
       shown = "mine";
       const bit = 1 << channel;
-      if (!(thrown & bit) && count(thrown) >= half) return stage.say(`${cap(word(half))} are thrown. Take one back first.`);
+      if (!(thrown & bit) && count(thrown) >= half)
+        return stage.say(`${cap(word(half))} are thrown. Take one back first.`);
       const before = [...hand.querySelectorAll("button")].findIndex((b) => +b.dataset.channel === channel);
       thrown ^= bit;
       stage.choose(`m${thrown.toString(16)}`);
@@ -62,68 +144,104 @@ export const throwing = {
       }
     };
 
-    const of = own(features, n), all = mixed.map((channel, i) => {
-      const card = el("button", { type: "button", className: "card", "data-channel": channel }, greyMap(features, n, channel, level.height, level.width, of.middle[channel], of.spread[channel]));
-      card.dataset.slot = i;
-      // Else Chromium takes a fast throw for a fling and swallows the next tap, wherever that is.
-      card.addEventListener("touchmove", (event) => event.preventDefault(), { passive: false });
-      card.addEventListener("click", (event) => { if (!card.moved) toggle(channel, event.detail === 0); card.moved = false; });
-      return card;
-    });
+    const of = own(features, n),
+      all = mixed.map((channel, i) => {
+        const card = el(
+          "button",
+          { type: "button", className: "card", "data-channel": channel },
+          greyMap(features, n, channel, level.height, level.width, of.middle[channel], of.spread[channel]),
+        );
+        card.dataset.slot = i;
+        // Else Chromium takes a fast throw for a fling and swallows the next tap, wherever that is.
+        card.addEventListener("touchmove", (event) => event.preventDefault(), { passive: false });
+        card.addEventListener("click", (event) => {
+          if (!card.moved) toggle(channel, event.detail === 0);
+          card.moved = false;
+        });
+        return card;
+      });
     const place = () => {
       const slots = (n) => Array.from({ length: n }, () => el("i", { className: "slot" }));
-      const there = slots(n), gone = slots(half);
+      const there = slots(n),
+        gone = slots(half);
       let k = 0;
       all.forEach((card, i) => {
         const out = Boolean(thrown & (1 << +card.dataset.channel));
         card.setAttribute("aria-label", `Channel card ${i + 1}, ${out ? "thrown away" : "in the picture"}`);
         card.setAttribute("aria-pressed", String(out));
-        if (out && k < half) gone[k++] = card; else there[i] = card;
+        if (out && k < half) gone[k++] = card;
+        else there[i] = card;
       });
       hand.replaceChildren(...there);
       bin.replaceChildren(...gone);
     };
-    const drag = (card, channel) => card.addEventListener("pointerdown", (down) => {
-      if (down.button) return;
-      const start = [down.clientX, down.clientY];
-      card.setPointerCapture(down.pointerId);
-      const move = (event) => {
-        const dx = event.clientX - start[0], dy = event.clientY - start[1];
-        if (!card.moved && Math.hypot(dx, dy) < 8) return;
-        card.moved = true;
-        card.style.transform = `translate(${dx}px, ${dy}px)`;
-        card.classList.add("dragged");
-      };
-      const up = (event) => {
-        card.removeEventListener("pointermove", move);
-        card.style.transform = "";
-        card.classList.remove("dragged");
-        if (!card.moved || event.type === "pointercancel") return;
-        const box = bin.getBoundingClientRect(), inBin = event.clientY > box.top - 20 && event.clientY < box.bottom + 20 && event.clientX > box.left - 20 && event.clientX < box.right + 20;
-        if (inBin !== Boolean(thrown & (1 << channel))) toggle(channel, false);
-      };
-      card.addEventListener("pointermove", move);
-      card.addEventListener("pointerup", up, { once: true });
-      card.addEventListener("pointercancel", up, { once: true });
-    });
+    const drag = (card, channel) =>
+      card.addEventListener("pointerdown", (down) => {
+        if (down.button) return;
+        const start = [down.clientX, down.clientY];
+        card.setPointerCapture(down.pointerId);
+        const move = (event) => {
+          const dx = event.clientX - start[0],
+            dy = event.clientY - start[1];
+          if (!card.moved && Math.hypot(dx, dy) < 8) return;
+          card.moved = true;
+          card.style.transform = `translate(${dx}px, ${dy}px)`;
+          card.classList.add("dragged");
+        };
+        const up = (event) => {
+          card.removeEventListener("pointermove", move);
+          card.style.transform = "";
+          card.classList.remove("dragged");
+          if (!card.moved || event.type === "pointercancel") return;
+          const box = bin.getBoundingClientRect(),
+            inBin =
+              event.clientY > box.top - 20 &&
+              event.clientY < box.bottom + 20 &&
+              event.clientX > box.left - 20 &&
+              event.clientX < box.right + 20;
+          if (inBin !== Boolean(thrown & (1 << channel))) toggle(channel, false);
+        };
+        card.addEventListener("pointermove", move);
+        card.addEventListener("pointerup", up, { once: true });
+        card.addEventListener("pointercancel", up, { once: true });
+      });
 
     const draw = () => {
-      const x = flow.fromFeatures(without(features, average, bitsOf(thrown, n))), grey = flow.quantise(x), c = shape[2];
-      pixels(shape[1], shape[0], (i) => c === 3 ? grey.subarray(3 * i, 3 * i + 3) : new Array(3).fill(grey[i]), big);
-      const gone = count(thrown), more = half - gone, done = more === 0;
+      const x = flow.fromFeatures(without(features, average, bitsOf(thrown, n))),
+        grey = flow.quantise(x),
+        c = shape[2];
+      pixels(shape[1], shape[0], (i) => (c === 3 ? grey.subarray(3 * i, 3 * i + 3) : new Array(3).fill(grey[i])), big);
+      const gone = count(thrown),
+        more = half - gone,
+        done = more === 0;
       left.textContent = done ? "" : `${more} more`;
       showFlow.disabled = !done || shown === "flow";
-      beside.textContent = shown === "flow" && other ? `Glow, half by position: median ${ordinal(other.median)} of its own` : "";
+      beside.textContent =
+        shown === "flow" && other ? `Glow, half by position: median ${ordinal(other.median)} of its own` : "";
       stage.stage.dataset.left = more;
       const db = psnr(x, image.bytes);
-      if (!done) stage.say(gone === 0 ? `These ${word(n)} channels hold the picture. Throw away the ${word(half)} it needs least.` : `What is thrown is set to its average. ${cap(word(more))} more must go.`);
+      if (!done)
+        stage.say(
+          gone === 0
+            ? `These ${word(n)} channels hold the picture. Throw away the ${word(half)} it needs least.`
+            : `What is thrown is set to its average. ${cap(word(more))} more must go.`,
+        );
       else if (!scores) stage.say(`Ranking all ${number(total)} ${nouns} by PSNR: ${percent(part)} done.`);
       else {
-        const rank = rankOf(scores, level, thrown), below = `${(Math.max(...scores).toFixed(1) - db.toFixed(1)).toFixed(1)} dB below the best`; // as the strip rounds them
-        if (shown === "mine") stage.say(rank === 1 ? `Your ${noun} ranks 1st of ${number(total)} by PSNR: none is better.`
-          : `Your ${noun} ranks ${ordinal(rank)} of ${number(total)} by PSNR, ${below}.`);
-        else stage.say(usual ? `The flow’s ${noun}: ${ordinal(rank)} of ${number(total)}, ${rank < LUCKY * usual.low ? "lucky here" : below} (median ${ordinal(usual.median)}, chance ${ordinal(Math.ceil(total / 2))}).`
-          : `The flow’s ${noun} ranks ${ordinal(rank)} of ${number(total)} for this picture, ${below}.`);
+        const rank = rankOf(scores, level, thrown),
+          below = `${(+Math.max(...scores).toFixed(1) - +db.toFixed(1)).toFixed(1)} dB below the best`; // as the strip rounds them
+        if (shown === "mine")
+          stage.say(
+            rank === 1
+              ? `Your ${noun} ranks 1st of ${number(total)} by PSNR: none is better.`
+              : `Your ${noun} ranks ${ordinal(rank)} of ${number(total)} by PSNR, ${below}.`,
+          );
+        else
+          stage.say(
+            usual
+              ? `The flow’s ${noun}: ${ordinal(rank)} of ${number(total)}, ${rank < LUCKY * usual.low ? "lucky here" : below} (median ${ordinal(usual.median)}, chance ${ordinal(Math.ceil(total / 2))}).`
+              : `The flow’s ${noun} ranks ${ordinal(rank)} of ${number(total)} for this picture, ${below}.`,
+          );
       }
       drawStrip(done);
     };
@@ -131,16 +249,31 @@ export const throwing = {
       const sorted = scores && [...scores].sort((a, b) => b - a);
       marks.replaceChildren();
       first.textContent = `1st: ${sorted ? `${sorted[0].toFixed(1)} dB` : "highest"} PSNR, closest to the original`;
-      pixels(total, 1, (i) => {
-        if (!sorted) return [150, 150, 150];
-        const part = (sorted[i] - sorted.at(-1)) / (sorted[0] - sorted.at(-1) || 1);
-        return [0, 114, 178].map((v) => Math.round(v * part + 205 * (1 - part)));
-      }, strip);
-      strip.setAttribute("aria-label", sorted ? `All ${total} choices from ${sorted[0].toFixed(1)} to ${sorted.at(-1).toFixed(1)} dB` : "All choices");
+      pixels(
+        total,
+        1,
+        (i) => {
+          if (!sorted) return [150, 150, 150];
+          const part = (sorted[i] - sorted.at(-1)) / (sorted[0] - sorted.at(-1) || 1);
+          return [0, 114, 178].map((v) => Math.round(v * part + 205 * (1 - part)));
+        },
+        strip,
+      );
+      strip.setAttribute(
+        "aria-label",
+        sorted ? `All ${total} choices from ${sorted[0].toFixed(1)} to ${sorted.at(-1).toFixed(1)} dB` : "All choices",
+      );
       if (!sorted || !done) return;
       const mark = (who, rank, above) => {
-        const at = 100 * (rank - 0.5) / total, value = sorted[rank - 1].toFixed(1);
-        marks.append(el("span", { style: `left:${at}%`, className: `${at > 50 ? "end" : ""} ${above}` }, `${who}: ${value} dB, ${ordinal(rank)}`));
+        const at = (100 * (rank - 0.5)) / total,
+          value = sorted[rank - 1].toFixed(1);
+        marks.append(
+          el(
+            "span",
+            { style: `left:${at}%`, className: `${at > 50 ? "end" : ""} ${above}` },
+            `${who}: ${value} dB, ${ordinal(rank)}`,
+          ),
+        );
       };
       if (shown === "flow") mark("yours", rankOf(scores, level, mine), "above");
       mark(shown === "mine" ? "yours" : "the flow’s", rankOf(scores, level, thrown), "");
@@ -153,9 +286,21 @@ export const throwing = {
     }
     place();
     draw();
-    const stop = scoreAll({ pack: stage.bytes, flow, features, average, bytes: image.bytes,
-      part: (share) => { part = share; if (count(thrown) === half) draw(); },
-      done: (all) => { scores = all; draw(); } });
+    const stop = scoreAll({
+      pack: stage.bytes,
+      flow,
+      features,
+      average,
+      bytes: image.bytes,
+      part: (share) => {
+        part = share;
+        if (count(thrown) === half) draw();
+      },
+      done: (all) => {
+        scores = all;
+        draw();
+      },
+    });
     return { stop };
   },
 };
