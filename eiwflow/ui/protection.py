@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
+import time
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
@@ -21,6 +23,10 @@ from .classroom.web import Visitors, cookies_in
 
 #: Environment variable with the origins, separated by spaces, that may show the app in a frame: a course page.
 ANCESTORS_VARIABLE = "EIWFLOW_FRAME_ANCESTORS"
+#: Messages that a connection may send a second for long, and at once. A control that is moved sends about five.
+MESSAGES_S, MESSAGES_AT_ONCE = 20, 60
+#: Delayed messages in a row after which a connection is closed: it has sent too many for half a minute.
+MOST_DELAYED = 600
 _ORIGIN = re.compile(r"https?://(\*\.)?[A-Za-z0-9.-]+(:\d{1,5})?|\*", re.ASCII)
 
 
@@ -95,21 +101,33 @@ class UploadLimit:
 
 
 class Frames:
-    """End a connection that does not speak the app's language: Streamlit would write fifty lines for each message."""
+    """Bound what a connection sends: too many messages are delayed, and a message in another language ends it.
+
+    Streamlit reads all messages that have arrived without a pause: a flood of them would stop the server for everybody.
+    For a message that it cannot read, it would write fifty lines into the log.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand a connection on."""
+        due, delayed = 0.0, 0
 
-        async def receive_bytes() -> Message:
+        async def receive_at_pace() -> Message:
+            nonlocal due, delayed
             message = await receive()
-            if message["type"] == "websocket.receive" and not _is_message(message.get("bytes")):
-                return {"type": "websocket.disconnect", "code": 1003}
+            if message["type"] != "websocket.receive":
+                return message
+            now = time.monotonic()
+            due = max(due, now - MESSAGES_AT_ONCE / MESSAGES_S) + 1 / MESSAGES_S
+            delayed = delayed + 1 if due > now else 0
+            if delayed > MOST_DELAYED or not _is_message(message.get("bytes")):
+                return {"type": "websocket.disconnect", "code": 1008 if delayed > MOST_DELAYED else 1003}
+            await asyncio.sleep(max(0.0, due - now))  # other connections are served even where there is no delay
             return message
 
-        await self.app(scope, receive_bytes if scope["type"] == "websocket" else receive, send)
+        await self.app(scope, receive_at_pace if scope["type"] == "websocket" else receive, send)
 
 
 def _is_message(content: bytes | None) -> bool:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
+import time
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from http.client import HTTPConnection, HTTPResponse
 from urllib.parse import urlsplit
 
 import pytest
+from streamlit.proto.BackMsg_pb2 import BackMsg
 
+from eiwflow.ui import protection
 from eiwflow.ui.protection import is_allowed, policy
 
 from ..browser.conftest import ROOT, start_server
@@ -88,6 +93,67 @@ def test_the_settings_list_the_machines_own_names():
 )
 def test_names_follow_streamlits_rules(host, allowed, expected):
     assert is_allowed(host, allowed) is expected
+
+
+# ---------------------------------------------------------------------- floods
+
+
+def test_a_flood_of_messages_on_one_connection_keeps_nobody_else_waiting(address):
+    """A loop in a browser's console: each message asks for a run of the page."""
+    from websockets.exceptions import ConnectionClosed
+    from websockets.sync.client import connect
+
+    parts = urlsplit(address)
+    rerun, over = BackMsg(rerun_script={"query_string": ""}).SerializeToString(), threading.Event()
+
+    def flood() -> None:
+        with (
+            suppress(ConnectionClosed),
+            connect(f"ws://{parts.netloc}/_stcore/stream", origin=address, close_timeout=1) as line,
+        ):
+            while not over.is_set():
+                line.send(rerun)
+
+    flooding = threading.Thread(target=flood)
+    flooding.start()
+    try:
+        waits = []
+        for _ in range(20):
+            time.sleep(0.1)
+            before = time.monotonic()
+            assert get(address, "/_stcore/health").status == 200
+            waits.append(time.monotonic() - before)
+    finally:
+        over.set()
+        flooding.join(60)
+    assert sorted(waits)[10] < 1 and max(waits) < 10, (
+        waits
+    )  # 0.1 s on an idle machine; the server imports torch meanwhile
+
+
+@pytest.mark.parametrize(("pause", "seconds", "end"), [(0.06, 36.0, "receive"), (0.0, 27.0, "disconnect")])
+def test_messages_above_the_pace_are_delayed_and_end_their_connection(monkeypatch, pause, seconds, end):
+    """A message every 0.06 s is within the pace of 20 a second; 600 without a pause take 30 s less the first 60."""
+    now, message = [1000.0], BackMsg(stop_script=True).SerializeToString()
+
+    async def sleep(delay: float) -> None:
+        now[0] += delay
+
+    async def receive() -> dict[str, object]:
+        now[0] += pause
+        return {"type": "websocket.receive", "bytes": message}
+
+    last = {}
+
+    async def app(scope: object, receive: Callable[[], Awaitable[dict[str, object]]], send: object) -> None:
+        for _ in range(600):
+            last.update(await receive())
+
+    monkeypatch.setattr(protection, "MOST_DELAYED", 539)
+    monkeypatch.setattr(protection.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(protection.asyncio, "sleep", sleep)
+    asyncio.run(protection.Frames(app)({"type": "websocket"}, receive, None))
+    assert last["type"] == f"websocket.{end}" and now[0] - 1000 == pytest.approx(seconds, abs=0.1)
 
 
 # ---------------------------------------------------------------------- content security
