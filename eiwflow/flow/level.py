@@ -84,7 +84,7 @@ class Level(nn.Module):
                 stands = self.partition(principal, len(self.steps), last, self.permutation_seed)
                 matrix = rotation[stands[0]]
             elif self.rotated:
-                matrix = rearrangement(stands[number - 1], stands[number])
+                matrix = rearrangement(stands[number - 1], stands[number]).to(x.device)
             if self.rotated:
                 step.mixing.set_matrix(matrix)
             if self.linear:

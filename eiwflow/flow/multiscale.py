@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from numbers import Real
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -173,18 +174,42 @@ class MultiScaleFlow(nn.Module):
 
     """
 
-    initialised: Tensor
-
     def __init__(self, config: FlowConfig, seed: int = 0) -> None:
         super().__init__()
         self.seed = seed
+        #: Whether :meth:`initialise` has seen data. A Python bool, so that no forward pass waits for the device; a
+        #: state dict holds it as a tensor of the same name.
+        self.initialised = False
         # What no data have decided yet is built with halves, to have a place and a type, until it is known.
         halves = config if config.resolved else dataclasses.replace(config, keep=0.5)
         self.levels: Modules[Level] = Modules(Level(halves, number) for number in range(1, config.levels + 1))
-        self.register_buffer("initialised", torch.tensor(False))
-        if not self.initialised.is_meta:
+        if not next(self.parameters()).is_meta:
             reset_parameters(self, seed)
         self.config = config
+
+    def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        destination[f"{prefix}initialised"] = torch.tensor(self.initialised, device=next(self.parameters()).device)
+
+    def _load_from_state_dict(
+        self,
+        state_dict: dict[str, Any],
+        prefix: str,
+        local_metadata: dict[str, Any],
+        strict: bool,
+        missing_keys: list[str],
+        unexpected_keys: list[str],
+        error_msgs: list[str],
+    ) -> None:
+        # Taken out first: torch knows no parameter or buffer of that name.
+        initialised = state_dict.pop(f"{prefix}initialised", None)
+        if initialised is not None:
+            self.initialised = bool(initialised)
+        elif strict:
+            missing_keys.append(f"{prefix}initialised")
+        super()._load_from_state_dict(
+            state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
+        )
 
     # ------------------------------------------------------------------ data first
 
@@ -213,7 +238,7 @@ class MultiScaleFlow(nn.Module):
             if auto and number < len(self.levels):
                 self._pass_on(number, structured_channels(features))
             kept = level.initialise_split(features, places)
-        self.initialised.fill_(True)
+        self.initialised = True
 
     def _pass_on(self, number: int, count: int) -> None:
         """Build anew what follows the steps of level ``number``, which passes on ``count`` channels."""

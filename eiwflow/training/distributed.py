@@ -7,6 +7,7 @@ cannot know: the recipe, and where a resumed run stands.
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
 from collections.abc import Iterator
@@ -56,7 +57,14 @@ class Team:
         """Return the flow with gradients that are means over the team, after all have taken the first one's state."""
         if self.size == 1:
             return flow
-        return nn.parallel.DistributedDataParallel(flow, gradient_as_bucket_view=True)
+        # No buffer changes while a flow trains: they are sent once, not before every forward pass.
+        for buffer in flow.buffers():
+            dist.broadcast(buffer, src=0)
+        parallel = nn.parallel.DistributedDataParallel
+        # The name of before torch 2.13 warns there.
+        names = inspect.signature(parallel).parameters
+        name = next(each for each in ("forward_sync_buffers", "broadcast_buffers") if each in names)
+        return parallel(flow, gradient_as_bucket_view=True, **{name: False})  # type: ignore[arg-type]
 
     def mean(self, value: float) -> float:
         """Return the mean of a number over the team."""

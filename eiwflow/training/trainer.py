@@ -96,6 +96,7 @@ class Trainer:
             self.flow.resolve(kept or ())
         channels_last(self.flow)  # keep="auto" builds parts anew
         self.model = team.join(self.flow)
+        self.flow.initialised = True  # by the first process, whose state all have now
         self.averaged = AveragedModel(self.flow, multi_avg_fn=averaging(recipe.ema))
         # The averaged flow starts as the initialised one; its first update then averages instead of copying.
         self.averaged.n_averaged.fill_(1)

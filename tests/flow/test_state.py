@@ -5,6 +5,7 @@ import io
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from eiwflow.flow import MultiScaleFlow
 
@@ -98,3 +99,33 @@ def test_the_memory_layout_of_the_images_changes_nothing():
     x = images_for(flow, 4)
     channels_last = x.contiguous(memory_format=torch.channels_last)
     assert largest_difference(flow.log_prob(channels_last), flow.log_prob(x)) < 1e-5 * flow.config.dimensions
+
+
+class Questions(TorchDispatchMode):
+    """Counts how often Python asks for a tensor's value, for which a GPU would have to finish its work first."""
+
+    count = 0
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        self.count += operation is torch.ops.aten._local_scalar_dense.default
+        return operation(*args, **(kwargs or {}))
+
+
+@every_value
+def test_a_training_step_asks_no_tensor_for_its_value(arm):
+    flow = ready_flow(**arm).requires_grad_()
+    x = images_for(flow, 3)
+    with Questions() as questions:
+        log_prob, divergence = flow(x, divergence=True)
+        (log_prob.sum() + divergence.sum()).backward()
+    assert questions.count == 0
+    with Questions() as questions:
+        flow.encode(x)  # says by name which level is not finite
+    assert questions.count > 0
+
+
+def test_a_state_without_the_word_initialised_is_refused():
+    state = ready_flow().state_dict()
+    assert state.pop("initialised").dtype == torch.bool
+    with pytest.raises(RuntimeError, match="initialised"):
+        fresh_flow().load_state_dict(state)
