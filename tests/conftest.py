@@ -27,6 +27,12 @@ ROOT = Path(__file__).resolve().parents[1]
 ALONE = ("--no-deps", "--no-index", "--disable-pip-version-check", "--quiet")
 
 
+def pytest_addoption(parser, pluginmanager):
+    """Accept xdist's option, which pyproject.toml names, where ``-p no:xdist`` leaves that plugin out."""
+    if not pluginmanager.hasplugin("xdist"):
+        parser.addoption("--no-loadscope-reorder", action="store_true", help="has no effect without pytest-xdist")
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup() -> None:
     """Let every test draw the same numbers, whichever tests its worker ran before."""
