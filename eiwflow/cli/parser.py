@@ -239,6 +239,7 @@ def _app_options(app: Parser) -> None:
     )
     app.add_argument("--student-disk", type=_count(1_000_000), help="MiB of a student's runs (default: 200)")
     app.add_argument("--student-uploads", type=_count(1_000_000), help="MiB of a student's uploads (default: 64)")
+    app.add_argument("--uploads", type=_count(1_000_000), help="MiB of all visitors' uploads (default: 1024)")
 
 
 def _command(commands: Any, name: str, text: str) -> Parser:  # noqa: ANN401 (argparse's own type is private)

@@ -21,6 +21,7 @@ VARIABLES = {
     "student_minutes": "EIWFLOW_STUDENT_MINUTES",
     "student_disk": "EIWFLOW_STUDENT_DISK_MIB",
     "student_uploads": "EIWFLOW_STUDENT_UPLOADS_MIB",
+    "uploads": "EIWFLOW_UPLOADS_MIB",
 }
 
 

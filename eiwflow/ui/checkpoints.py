@@ -44,6 +44,7 @@ class CheckpointFile:
         path: the file.
         argument: names it on the command line; an uploaded one by its file's name.
         run: the run's directory, None where it is of none.
+        size: bytes of an uploaded one.
 
     """
 
@@ -52,6 +53,7 @@ class CheckpointFile:
     path: Path
     argument: str
     run: Path | None = None
+    size: int = 0
 
 
 def checkpoint_files(uploads: Iterable[str] = ()) -> dict[str, CheckpointFile]:
@@ -103,7 +105,7 @@ def _of_run(run: Path, time: int, size: int) -> CheckpointFile:
 
 @st.cache_resource(show_spinner=False)
 def _uploaded() -> Shelf[CheckpointFile]:
-    return Shelf("checkpoints", UPLOADS, lambda file: file.path.unlink(missing_ok=True))
+    return Shelf("checkpoints", UPLOADS, lambda file: file.size, lambda file: file.path.unlink(missing_ok=True))
 
 
 @st.cache_resource(show_spinner=False)
@@ -135,7 +137,7 @@ def remember_checkpoint(content: bytes, name: str) -> str:
     key = checkpoint.sha256[:12]
     path = Path(_folder_of_uploads().name) / f"{key}.safetensors"
     write_atomically(path, content)  # who has loaded the same file reads it meanwhile
-    _uploaded().keep(key, CheckpointFile(key, f"upload {name[:60]}", path, name), visitor())
+    _uploaded().keep(key, CheckpointFile(key, f"upload {name[:60]}", path, name, size=len(content)), visitor())
     return key
 
 

@@ -47,7 +47,7 @@ class Archive:
 
 @st.cache_resource(show_spinner=False)
 def _archives() -> Shelf[Archive]:
-    return Shelf("archives", ARCHIVES)
+    return Shelf("archives", ARCHIVES, lambda archive: len(archive.content))
 
 
 def remember_archive(content: bytes, name: str) -> str:

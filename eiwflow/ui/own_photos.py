@@ -20,7 +20,7 @@ PHOTOS, PHOTO_SIDE = 16, 256
 
 @st.cache_resource(show_spinner=False)
 def _photos() -> Shelf[bytes]:
-    return Shelf("photos", PHOTOS)
+    return Shelf("photos", PHOTOS, len)
 
 
 def photos() -> dict[str, bytes]:

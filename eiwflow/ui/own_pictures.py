@@ -52,7 +52,7 @@ class OwnPictures:
 
 @st.cache_resource(show_spinner=False)
 def _sets() -> Shelf[tuple[tuple[str, bytes], ...]]:
-    return Shelf("pictures", SETS)
+    return Shelf("pictures", SETS, lambda files: sum(len(content) for _, content in files))
 
 
 def remember_pictures(files: dict[str, bytes]) -> str:

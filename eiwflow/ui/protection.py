@@ -89,9 +89,11 @@ class UploadLimit:
         if not (length.isascii() and length.isdigit() and len(length) < 16):
             await PlainTextResponse("An upload says how long it is.", status_code=411)(scope, receive, send)
             return
-        browser = people.visitor_of(cookies_in(headers)) if settings().classroom else ""
-        session, size = parts[-2], int(length)
-        if sentence := uploads.LOAD.come(session, size, browser):
+        cookies, session, size = cookies_in(headers), parts[-2], int(length)
+        teacher = people.is_teacher(cookies)
+        # All browsers without a cookie count as one student.
+        student = people.visitor_of(cookies) if settings().classroom and not teacher else None
+        if sentence := uploads.LOAD.come(session, size, student, teacher):
             await PlainTextResponse(sentence, status_code=413)(scope, receive, send)
             return
         try:

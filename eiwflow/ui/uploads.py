@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import secrets
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Generic, TypeVar
 
 import streamlit as st
-from streamlit.errors import StreamlitAPIException
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from .classroom.settings import settings
 
@@ -32,13 +31,20 @@ class Shelf(OrderedDict[str, Kept], Generic[Kept]):
     Arguments:
         name: of the shelf; a new one takes the place of an old one of the same name.
         most: values that a session holds; its oldest go first.
+        size: returns the bytes that a value takes.
         discard: what is done with a value that nobody holds any more.
 
     """
 
-    def __init__(self, name: str, most: int, discard: Callable[[Kept], object] = lambda _: None) -> None:
+    def __init__(
+        self,
+        name: str,
+        most: int,
+        size: Callable[[Kept], int],
+        discard: Callable[[Kept], object] = lambda _: None,
+    ) -> None:
         super().__init__()
-        self._most, self._discard = most, discard
+        self._most, self._size, self._discard = most, size, discard
         self._held: dict[str, list[str]] = {}  # visitor -> keys, the newest last
         self._free_at: dict[str, float] = {}
         self._lock = threading.RLock()
@@ -58,11 +64,22 @@ class Shelf(OrderedDict[str, Kept], Generic[Kept]):
             if key not in self:
                 return None
             held = [other for other in self._held.get(visitor, []) if other != key] + [key]
-            self._held[visitor] = held[-self._most :]
-            for old in held[: -self._most]:
-                self._let_go(old, 0.0)
+            self._held[visitor] = held
+            while len(held) > self._most:
+                self._let_go(held.pop(0), 0.0)
+            tabs, most = LOAD.allowed(visitor)
+            for tab in sorted(tabs, key=visitor.__eq__):  # what was just put there goes last
+                own = self._held.get(tab, [])
+                while own and own != [key] and self.taken(tabs) > most:
+                    self._let_go(own.pop(0), 0.0)
             self.sweep()
             return self.get(key)
+
+    def taken(self, visitors: Collection[str] | None = None) -> int:
+        """Return the bytes of what these visitors hold, each value once; of all that is here without visitors."""
+        with self._lock:
+            keys = set(self) if visitors is None else {key for one in visitors for key in self._held.get(one, [])}
+            return sum(self._size(self[key]) for key in keys if key in self)
 
     def leave(self, visitor: str) -> None:
         """Let go what a visitor held; it stays for :data:`GRACE_S`."""
@@ -102,20 +119,18 @@ def _sweep() -> None:
 
 
 @st.cache_resource(scope="session", on_release=_left, show_spinner=False)
-def _token() -> str:
-    return secrets.token_hex(8)
+def _session(name: str) -> str:
+    return name  # in the cache of the session: Streamlit says when it ends
 
 
 def visitor() -> str:
-    """Return what stands for this session; outside of one, what stands for none."""
-    try:
-        return _token()
-    except StreamlitAPIException:
-        return ""
+    """Return the name of this session; outside of one, what stands for none."""
+    context = get_script_run_ctx()
+    return "" if context is None else _session(context.session_id)
 
 
 class Load:
-    """What sessions have under way to the server, in files and bytes, until they end.
+    """What sessions have sent to the server and have under way, in files and bytes, until they end.
 
     In classroom mode the tabs of one browser count together, against the limit of a student.
     """
@@ -123,27 +138,53 @@ class Load:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._coming: dict[str, int] = {}  # session -> bytes of files that are just being sent
-        self._owners: OrderedDict[str, str] = OrderedDict()  # session -> browser
+        self._owners: OrderedDict[str, str] = OrderedDict()  # session -> student
 
-    def come(self, session: str, size: int, browser: str = "") -> str:
-        """Take note of a file that is being sent; return why it may not come, as a sentence, and then it does not."""
-        most = settings().uploads_mib * 2**20 if browser else MOST_BYTES
+    def come(self, session: str, size: int, student: str | None = None, teacher: bool = False) -> str:
+        """Take note of a file that is being sent; return why it may not come, as a sentence, and then it does not.
+
+        Args:
+            session: that sends it.
+            size: in bytes.
+            student: whose session it is, empty for all whose browser is not known; None where no class is taught.
+            teacher: whether it is the teacher's: then other visitors' files do not stand against it.
+
+        """
         with self._lock:
-            if browser:
-                self._owners[session] = browser
+            if student is not None:
+                self._owners[session] = student
                 while len(self._owners) > MOST_SESSIONS:
                     self._owners.popitem(last=False)
-            count = taken = 0
-            for one in {session, *(other for other, owner in self._owners.items() if browser and owner == browser)}:
-                sizes = _waiting(one)
-                count, taken = count + len(sizes), taken + sum(sizes) + self._coming.get(one, 0)
-            if count >= MOST_FILES or taken + size > most:
+        tabs, most = self.allowed(session)
+        everything = settings().all_uploads_mib * 2**20
+        kept = sum(shelf.taken() for shelf in _SHELVES.values())
+        with self._lock:
+            waiting = _waiting()
+            sizes = [one for tab in tabs for one in waiting.get(tab, [])]
+            taken = sum(sizes) + sum(self._coming.get(tab, 0) for tab in tabs)
+            if len(sizes) >= MOST_FILES or taken + size > most:
                 return (
-                    f"{'You have' if browser else 'This session has'} {count} files of {taken / 2**20:.0f} MiB under "
-                    f"way; at most {MOST_FILES} files and {most / 2**20:.0f} MiB are taken."
+                    f"{'This session has' if student is None else 'You have'} {len(sizes)} files of "
+                    f"{taken / 2**20:.0f} MiB under way; at most {MOST_FILES} files and {most / 2**20:.0f} MiB are "
+                    "taken."
+                )
+            taken = kept + sum(map(sum, waiting.values())) + sum(self._coming.values())
+            if not teacher and taken + size > everything:
+                return (
+                    f"The server holds {taken / 2**20:.0f} MiB of uploads of all visitors; at most "
+                    f"{everything / 2**20:.0f} MiB are taken. Try again in some minutes."
                 )
             self._coming[session] = self._coming.get(session, 0) + size
         return ""
+
+    def allowed(self, session: str) -> tuple[set[str], int]:
+        """Return the sessions that count together with one, and the bytes that they may have."""
+        with self._lock:
+            student = self._owners.get(session)
+            if student is None:
+                return {session}, MOST_BYTES
+            tabs = {other for other, owner in self._owners.items() if owner == student}
+        return tabs, settings().uploads_mib * 2**20
 
     def arrived(self, session: str, size: int) -> None:
         """Take note that a file is here, or will not come."""
@@ -153,15 +194,16 @@ class Load:
                 self._coming[session] = left
 
 
-def _waiting(session: str) -> list[int]:
-    """Return the sizes of the files that the server holds for a session's uploaders."""
+def _waiting() -> dict[str, list[int]]:
+    """Return the sizes of the files that the server holds for uploaders, by session."""
     from streamlit.runtime import exists, get_instance
     from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 
     manager = get_instance().uploaded_file_mgr if exists() else None
     if not isinstance(manager, MemoryUploadedFileManager):
-        return []
-    return [len(file.data) for file in list(manager.file_storage.get(session, {}).values())]
+        return {}
+    stored = list(manager.file_storage.items())
+    return {session: [len(file.data) for file in list(files.values())] for session, files in stored}
 
 
 #: The one of this server.

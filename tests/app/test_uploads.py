@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import streamlit.runtime
@@ -16,7 +19,8 @@ from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 from eiwflow.checkpoint import CheckpointError, load
 from eiwflow.flow import FlowConfig
 from eiwflow.training.cost import look
-from eiwflow.ui import checkpoints, own_photos, uploads
+from eiwflow.ui import checkpoints, own_photos, protection, uploads
+from eiwflow.ui.classroom import people
 from eiwflow.ui.uploads import Shelf
 
 from .conftest import picture_bytes, small_flow, url, visit_page, write_checkpoint
@@ -35,7 +39,7 @@ def test_nobody_elses_uploads_push_out_what_a_visitor_looks_at(bundle: Path) -> 
 
 def test_a_visitor_keeps_the_newest_of_his_own() -> None:
     gone: list[int] = []
-    shelf: Shelf[int] = Shelf("test", 2, gone.append)
+    shelf: Shelf[int] = Shelf("test", 2, abs, gone.append)
     for number in range(4):
         shelf.keep(str(number), number, "me")
         shelf.keep(f"other-{number}", 100 + number, "other")
@@ -47,7 +51,7 @@ def test_what_two_look_at_stays_until_both_have_gone(monkeypatch: pytest.MonkeyP
     now = time.monotonic()
     monkeypatch.setattr(uploads.time, "monotonic", lambda: now)
     gone: list[int] = []
-    shelf: Shelf[int] = Shelf("test", 2, gone.append)
+    shelf: Shelf[int] = Shelf("test", 2, abs, gone.append)
     shelf.keep("a", 1, "owner")
     shelf.hold("a", "guest")
     shelf.leave("owner")
@@ -68,7 +72,7 @@ def test_what_two_look_at_stays_until_both_have_gone(monkeypatch: pytest.MonkeyP
 
 def test_the_end_of_a_session_frees_what_it_held(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uploads, "GRACE_S", -1.0)
-    shelf: Shelf[int] = Shelf("test", 2)
+    shelf: Shelf[int] = Shelf("test", 2, abs)
     shelf.keep("a", 1, "me")
     uploads._left("me")
     assert not shelf
@@ -77,7 +81,8 @@ def test_the_end_of_a_session_frees_what_it_held(monkeypatch: pytest.MonkeyPatch
 def test_streamlit_says_when_a_session_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uploads, "GRACE_S", -1.0)
     monkeypatch.setattr(cache_resource_api, "get_session_id_or_throw", lambda: "a session")
-    shelf: Shelf[int] = Shelf("test", 2)
+    monkeypatch.setattr(uploads, "get_script_run_ctx", lambda: SimpleNamespace(session_id="a session"))
+    shelf: Shelf[int] = Shelf("test", 2, abs)
     shelf.keep("a", 1, uploads.visitor())
     cache_resource_api.clear_session_cache("another")
     assert [*shelf] == ["a"]
@@ -121,6 +126,81 @@ def test_the_tabs_of_a_student_count_together(
     assert load.come("tab 1", 6 * 2**20, "ada") == ""
     assert "You have 0 files of 6 MiB under way; at most 300 files and 10 MiB" in load.come("tab 2", 6 * 2**20, "ada")
     assert load.come("tab 3", 6 * 2**20, "bob") == ""
+
+
+Put = Callable[..., int]
+
+
+@pytest.fixture
+def put(manager: MemoryUploadedFileManager, monkeypatch: pytest.MonkeyPatch) -> Put:
+    """Return a function that sends 0.6 MiB to a session and returns the status; a student may have 1 MiB."""
+    monkeypatch.setenv("EIWFLOW_STUDENT_UPLOADS_MIB", "1")
+    monkeypatch.setattr(uploads, "LOAD", uploads.Load())
+
+    async def streamlit(scope: dict[str, Any], receive: object, send: Callable[..., Awaitable[None]]) -> None:
+        session, file = scope["path"].split("/")[-2:]
+        manager.add_file(session, UploadedFileRec(file, "a.png", "image/png", bytes(int(0.6 * 2**20))))
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+
+    def send_file(session: str, *kinds: str, **headers: str) -> int:
+        cookies = "; ".join(f"{people.cookie_name(kind)}={people.new_cookie(kind)}" for kind in kinds)
+        said = {"content-length": str(int(0.6 * 2**20)), "cookie": cookies, **headers}
+        scope = {
+            "type": "http",
+            "method": "PUT",
+            "path": f"/_stcore/upload_file/{session}/file",
+            "headers": [(name.encode(), value.encode()) for name, value in said.items()],
+        }
+        statuses: list[int] = []
+
+        async def receive() -> dict[str, object]:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message: dict[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                statuses.append(message["status"])
+
+        asyncio.run(protection.UploadLimit(streamlit)(scope, receive, send))
+        return statuses[0]
+
+    return send_file
+
+
+def test_sessions_without_a_cookie_count_as_one_student(put: Put, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EIWFLOW_MODE", "classroom")
+    assert [put(f"nameless {number}") for number in range(3)] == [204, 413, 413]
+    assert [put(f"student {number}", people.VISITOR) for number in range(3)] == [204, 204, 204]
+    assert [put("teacher", people.TEACHER) for _ in range(2)] == [204, 204]
+
+
+@pytest.mark.parametrize("mode", ["", "read-only", "classroom"])
+def test_the_uploads_of_all_sessions_are_bounded_together(
+    put: Put, manager: MemoryUploadedFileManager, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    monkeypatch.setenv("EIWFLOW_MODE", mode)
+    monkeypatch.setenv("EIWFLOW_UPLOADS_MIB", "2")
+    shelf: Shelf[bytes] = Shelf("test", 2, len)
+    shelf.keep("kept by a page", bytes(2**20), "a page")
+    assert [put(session, people.VISITOR) for session in "ab"] == [204, 413]
+    assert put("teacher", people.TEACHER) == (204 if mode == "classroom" else 413)
+    manager.remove_session_files("a")
+    manager.remove_session_files("teacher")
+    assert put("c", people.VISITOR) == 204
+    shelf.clear()
+
+
+def test_what_pages_keep_of_a_students_tabs_is_bounded_too(put: Put, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EIWFLOW_MODE", "classroom")
+    cookie = {"cookie": f"{people.cookie_name(people.VISITOR)}={people.new_cookie(people.VISITOR)}"}
+    assert [put(tab, **cookie) for tab in ("one", "two")] == [204, 413]  # and both are known to be the student's
+    shelf: Shelf[bytes] = Shelf("test", 9, len)
+    for key in "abc":
+        shelf.keep(key, bytes(400_000), "one")
+    assert [*shelf] == ["b", "c"]
+    shelf.keep("d", bytes(400_000), "another")
+    shelf.keep("e", bytes(900_000), "two")
+    assert [*shelf] == ["d", "e"]
+    shelf.clear()
 
 
 # ---------------------------------------------------------------------- cost

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import lru_cache
 
 #: ``classroom``, ``read-only``, or nothing: everyone who reaches the app may do everything.
@@ -17,8 +17,14 @@ JOIN_VARIABLE = "EIWFLOW_JOIN_URL"
 TOKEN_VARIABLE = "EIWFLOW_TEACHER_TOKEN"
 #: A token has no fewer characters: it can be tried as often as the network allows.
 SHORTEST_TOKEN = 16
-#: The variable of a limit is this and the limit's name in capitals.
-LIMIT_PREFIX = "EIWFLOW_STUDENT_"
+#: Limits, and the variable that sets each.
+LIMITS = {
+    "steps": "EIWFLOW_STUDENT_STEPS",
+    "minutes": "EIWFLOW_STUDENT_MINUTES",
+    "disk_mib": "EIWFLOW_STUDENT_DISK_MIB",
+    "uploads_mib": "EIWFLOW_STUDENT_UPLOADS_MIB",
+    "all_uploads_mib": "EIWFLOW_UPLOADS_MIB",
+}
 _URL = re.compile(r"https?://[^\s/?#\"'<>]+(/[^\s?#\"'<>]*)?", re.ASCII)
 
 
@@ -33,6 +39,7 @@ class Settings:
         minutes: after so many a student's run is asked to stop.
         disk_mib: that the runs of one student take at most.
         uploads_mib: that the files of one student take in memory at most, over all tabs.
+        all_uploads_mib: that the files of all visitors take together, in every mode.
 
     """
 
@@ -42,14 +49,12 @@ class Settings:
     minutes: int = 5
     disk_mib: int = 200
     uploads_mib: int = 64
+    all_uploads_mib: int = 1024
 
     @property
     def classroom(self) -> bool:
         """Whether a class joins."""
         return self.mode == CLASSROOM
-
-
-LIMITS = [field.name for field in fields(Settings) if isinstance(field.default, int)]
 
 
 def settings() -> Settings:
@@ -69,7 +74,7 @@ def settings() -> Settings:
 
 
 def _limit(name: str) -> int:
-    variable = LIMIT_PREFIX + name.upper()
+    variable = LIMITS[name]
     text = os.environ.get(variable, "")
     if not text:
         return int(getattr(Settings, name))
