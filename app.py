@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from eiwflow.ui import landing, protection, routes, server
+from eiwflow.ui.server import lifespan, protection, routes
+from eiwflow.ui.stage import landing
 
 if __name__ == "__main__":
     landing.page()
@@ -10,7 +11,7 @@ else:
     # The server imports this file as it starts, and runs it for every visitor.
     app = st.App(
         __file__,
-        lifespan=server.while_the_server_runs,
+        lifespan=lifespan.while_the_server_runs,
         middleware=protection.middleware(),
         routes=routes.routes(),
     )

@@ -27,7 +27,7 @@ from streamlit.testing.v1 import AppTest
 from eiwflow import checkpoint
 from eiwflow.checkpoint import CheckpointInfo
 from eiwflow.flow import FlowConfig, MultiScaleFlow
-from eiwflow.ui import checkpoints
+from eiwflow.ui.sources import checkpoints
 
 ROOT = Path(__file__).resolve().parents[1]
 Move = Callable[[AppTest], object]

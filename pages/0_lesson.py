@@ -1,5 +1,5 @@
 """Lesson: the guided tour, full screen."""
 
-from eiwflow.ui import lesson
+from eiwflow.ui.stage import lesson
 
 lesson.page()

@@ -4,8 +4,9 @@ import streamlit as st
 
 from eiwflow import ui
 from eiwflow.figures import likelihood as figures
-from eiwflow.ui import cache, own_pictures
-from eiwflow.ui.foreign import plain
+from eiwflow.ui.common.untrusted import plain
+from eiwflow.ui.own import pictures as own_pictures
+from eiwflow.ui.sources import cache
 
 page = ui.begin("Is a likely picture a real one?", "Likelihood")
 

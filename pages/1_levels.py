@@ -7,8 +7,8 @@ from eiwflow.analysis import SURVEY_IMAGES
 from eiwflow.analysis.words import levels as words
 from eiwflow.analysis.words.numbers import floor_in_words
 from eiwflow.figures import levels as figures
-from eiwflow.ui import cache
-from eiwflow.ui.rows import readable
+from eiwflow.ui.shell.rows import readable
+from eiwflow.ui.sources import cache
 
 page = ui.begin("What happens to an image in a multi-scale flow?", "Levels")
 

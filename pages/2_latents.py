@@ -4,11 +4,11 @@ import streamlit as st
 
 from eiwflow import ui
 from eiwflow.figures import latents as figures
-from eiwflow.ui import cache, navigation
-from eiwflow.ui.columns import compared, places
-from eiwflow.ui.foreign import plain
-from eiwflow.ui.rows import readable, rows
-from eiwflow.ui.widgets import predicted
+from eiwflow.ui.access import navigation
+from eiwflow.ui.common.untrusted import plain
+from eiwflow.ui.shell.rows import readable, rows
+from eiwflow.ui.shell.widgets import compared, places, predicted
+from eiwflow.ui.sources import cache
 
 page = ui.begin("What does each level’s latent hold?", "Latents", compare=True)
 

@@ -9,10 +9,10 @@ from eiwflow import ui
 from eiwflow.data import DataError
 from eiwflow.figures import entropy as figures
 from eiwflow.figures import steps
-from eiwflow.ui import cache
-from eiwflow.ui.columns import places
+from eiwflow.ui.common.untrusted import plain
 from eiwflow.ui.components import scrubber
-from eiwflow.ui.foreign import plain
+from eiwflow.ui.shell.widgets import places
+from eiwflow.ui.sources import cache
 
 page = ui.begin("Which channels still have structure?", "Entropy", level=True, compare=True)
 

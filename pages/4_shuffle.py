@@ -8,9 +8,9 @@ import streamlit as st
 from eiwflow import ui
 from eiwflow.figures import shuffle as figures
 from eiwflow.figures import steps
-from eiwflow.ui import cache
 from eiwflow.ui.components import scrubber
-from eiwflow.ui.rows import readable
+from eiwflow.ui.shell.rows import readable
+from eiwflow.ui.sources import cache
 
 BESIDE = ("variance-reversed", "glow")
 page = ui.begin("How does training change the order of channels?", "Shuffle", level=True, compare=True, beside=BESIDE)

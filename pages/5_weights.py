@@ -6,11 +6,10 @@ import streamlit as st
 
 from eiwflow import ui
 from eiwflow.figures import weights as figures
-from eiwflow.ui import cache
-from eiwflow.ui.columns import places
-from eiwflow.ui.foreign import plain
-from eiwflow.ui.rows import readable
-from eiwflow.ui.widgets import channel
+from eiwflow.ui.common.untrusted import plain
+from eiwflow.ui.shell.rows import readable
+from eiwflow.ui.shell.widgets import channel, places
+from eiwflow.ui.sources import cache
 
 page = ui.begin("Does a picture turn its loud channels down?", "Weights", level=True, compare=True)
 

@@ -4,7 +4,9 @@ import streamlit as st
 
 from eiwflow import ui
 from eiwflow.figures import compare as figures
-from eiwflow.ui import arms, cache, data_sets, foreign, lock_step, new_study, studies
+from eiwflow.ui.common import untrusted
+from eiwflow.ui.jobs import arm_curves, arms, new_study, studies
+from eiwflow.ui.sources import cache, data_sets
 
 visit = ui.begin("Is the adaptive split better than the static one?", "Compare", needs_checkpoint=False)
 
@@ -13,7 +15,7 @@ from eiwflow.study import leads, statistics, words  # noqa: E402
 from eiwflow.study.file import StudyError  # noqa: E402
 
 said, known = st.container(), studies.files()
-foreign.complaints(st.container(), studies.complaints())
+untrusted.complaints(st.container(), studies.complaints())
 if not known:
     said.info("There is no study yet: assets/studies holds none. Run a small one here, or `python -m eiwflow study`.")
     new_study.draw(known)
@@ -34,7 +36,7 @@ with of_one:
         if not study.runs:
             raise StudyError(f"{study.name} has no run yet.")
     except StudyError as error:
-        said.error(f"{foreign.plain(error)} Choose another study.")
+        said.error(f"{untrusted.plain(error)} Choose another study.")
         new_study.draw(known)
         st.stop()
 page = studies.StudyVisit(**vars(visit), study=study)
@@ -90,7 +92,7 @@ with ui.fold("The verdict in full", "verdict") as fold:
 
 with ui.fold("Side by side in training", "lock-step") as fold:
     if fold.open:
-        lock_step.draw(page, {ran[one]: names[one] for one in shown if one in ran})
+        arm_curves.draw(page, {ran[one]: names[one] for one in shown if one in ran})
 
 with st.expander("Run a small study of your own"):
     new_study.draw(known)

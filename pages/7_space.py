@@ -4,11 +4,11 @@ import streamlit as st
 
 from eiwflow import ui
 from eiwflow.figures import space as figures
-from eiwflow.ui import cache, checkpoints
 from eiwflow.ui.components.blend import blend
-from eiwflow.ui.other_end import other_end
-from eiwflow.ui.parts import MORE_EVIDENCE
-from eiwflow.ui.rows import readable
+from eiwflow.ui.shell.parts import MORE_EVIDENCE
+from eiwflow.ui.shell.rows import readable
+from eiwflow.ui.shell.second_image import other_end
+from eiwflow.ui.sources import cache, checkpoints
 
 page = ui.begin("What lies between two images?", "Space", compare=True)
 

@@ -9,8 +9,9 @@ from eiwflow import ui
 from eiwflow.data import DataError
 from eiwflow.figures import checkpoint as figures
 from eiwflow.figures import entropy as entropy_figures
-from eiwflow.ui import cache, own_images
-from eiwflow.ui.foreign import plain
+from eiwflow.ui.common.untrusted import plain
+from eiwflow.ui.own import images as own_images
+from eiwflow.ui.sources import cache
 
 page = ui.begin("What is in this file, and is it sound?", "Checkpoint", image=False)
 

@@ -3,21 +3,23 @@
 import streamlit as st
 
 from eiwflow import ui
-from eiwflow.ui import classroom, foreign, live_run, recipes, runs
+from eiwflow.ui import access
 from eiwflow.ui.classroom import view
+from eiwflow.ui.common import untrusted
+from eiwflow.ui.jobs import live_run, recipes, runs
 
 page = ui.begin("Can I train one now?", "Train", needs_checkpoint=False)
 
-from eiwflow.ui import new_run  # noqa: E402 (the title does not wait for torch)
+from eiwflow.ui.jobs import new_run  # noqa: E402 (the title does not wait for torch)
 
 said = st.empty()
 if refused := runs.refusal(runs.SHOWN):
-    st.error(foreign.plain(refused))
+    st.error(untrusted.plain(refused))
 if started := runs.started():
-    st.toast(f"Started “{foreign.plain(started)}”: it is shown at the top of this page.")
+    st.toast(f"Started “{untrusted.plain(started)}”: it is shown at the top of this page.")
 
 listed = runs.listed()
-foreign.complaints(st.container(), runs.complaints())
+untrusted.complaints(st.container(), runs.complaints())
 if listed:
     name = live_run.choice(listed, next(iter(recipes.devices())))
     with said:
@@ -29,9 +31,9 @@ if listed:
 
 st.subheader("Start a run")
 if refused := runs.refusal(runs.NEW):
-    st.error(foreign.plain(refused))
+    st.error(untrusted.plain(refused))
 view.waiting()
-if classroom.may_start():
+if access.may_start():
     say_times = new_run.draw(None if listed else said)
 else:
     st.info("This server is read-only. Install eiwflow to train a flow of your own.")
@@ -57,5 +59,5 @@ if listed and (more := ui.more_evidence()).open:
         st.code(shown.run.log_end(), language=None, wrap_lines=True)
 
 ui.closing(page, "One training makes a flow to look at. Whether its split is a better one takes several seeds of both.")
-if classroom.may_start() and not (listed and listed[name].state.alive):
+if access.may_start() and not (listed and listed[name].state.alive):
     say_times()  # at the end: everything else stands meanwhile, but what moves would have to wait

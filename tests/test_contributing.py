@@ -16,8 +16,8 @@ from eiwflow.flow import ConfigError, MultiScaleFlow
 from eiwflow.flow.channel_weights import ChannelWeights
 from eiwflow.flow.config import NAMED_SPLITS, parse_split
 from eiwflow.flow.policies import ORDERS, WEIGHTS, Order, by_number
-from eiwflow.ui import navigation
-from eiwflow.ui.navigation import Entry
+from eiwflow.ui.access import navigation
+from eiwflow.ui.access.navigation import Entry
 from tests.training.tiny import tiny_data, tiny_flow, tiny_info, tiny_x
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from eiwflow.ui import glossary
+from eiwflow.ui.common import glossary
 
 #: Terms that the lesson and the pages use.
 NEEDED = [

@@ -224,9 +224,9 @@ def test_the_server_starts_torch_before_a_visitor_comes():
         "assert discover_asgi_app(Path('app.py')).import_string == 'app:app'\n"
         "from app import app\n"
         "assert 'torch' not in sys.modules\n"
-        "from eiwflow.ui import server\n"
+        "from eiwflow.ui.server import lifespan\n"
         "async def serve():\n"
-        "    async with server.while_the_server_runs(app):\n"
+        "    async with lifespan.while_the_server_runs(app):\n"
         "        while 'eiwflow.training.run_directory' not in sys.modules: await asyncio.sleep(0.1)\n"
         "asyncio.run(serve())"
     )

@@ -1,4 +1,4 @@
-"""What can be measured of a study, by name: the app keeps the results, in ``ui/cache.py``."""
+"""What can be measured of a study, by name: the app keeps the results, in ``ui/sources/cache.py``."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The only part, besides app.py and pages/, that knows Streamlit: frame, shared choices, exports."""
 
-from .frame import Page, Visit, begin, checkpoint_uploader
-from .parts import (
+from .shell.frame import Page, Visit, begin, checkpoint_uploader
+from .shell.parts import (
     Found,
     caveat,
     chart,

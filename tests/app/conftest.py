@@ -26,8 +26,9 @@ from eiwflow.data import drawn, registry
 from eiwflow.flow import FlowConfig, MultiScaleFlow
 from eiwflow.training.run import train
 from eiwflow.training.run_directory import RunDirectory, runs_root
-from eiwflow.ui import checkpoints, recipes
-from eiwflow.ui.parts import MORE_EVIDENCE
+from eiwflow.ui.jobs import recipes
+from eiwflow.ui.shell.parts import MORE_EVIDENCE
+from eiwflow.ui.sources import checkpoints
 
 from ..few import use_few_images
 from ..training.test_resume import signalled_at

@@ -11,7 +11,7 @@ import pytest
 
 from eiwflow.training import run_directory
 from eiwflow.training.run_directory import RunDirectory
-from eiwflow.ui import studies
+from eiwflow.ui.jobs import studies
 
 from .. import LONG
 from ..studies import arms, write_study

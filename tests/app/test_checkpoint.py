@@ -24,7 +24,8 @@ from eiwflow.analysis.words.entropy import account
 from eiwflow.checkpoint import CheckpointInfo, load, save
 from eiwflow.data import load as load_data
 from eiwflow.flow.config import NAMED_SPLITS
-from eiwflow.ui import checkpoints, data_sets, own_images
+from eiwflow.ui.own import images as own_images
+from eiwflow.ui.sources import checkpoints, data_sets
 
 from .conftest import sentences, small_flow, url, visit_page, write_checkpoint
 

@@ -18,12 +18,14 @@ from eiwflow.cli.parser import build_parser
 from eiwflow.training import worker
 from eiwflow.training.run import train
 from eiwflow.training.run_directory import DeviceTaken, RunDirectory, RunError
-from eiwflow.ui import classroom, navigation, new_study, recipes, runs
-from eiwflow.ui.classroom import join, people
+from eiwflow.ui import access
+from eiwflow.ui.access import navigation, roles
+from eiwflow.ui.access.settings import Settings, settings, teacher_token
+from eiwflow.ui.classroom import join
 from eiwflow.ui.classroom import queue as queues
 from eiwflow.ui.classroom.board import MOST_SCENES, MOST_VISITORS, Board
 from eiwflow.ui.classroom.queue import Queue, Ticket
-from eiwflow.ui.classroom.settings import Settings, settings, teacher_token
+from eiwflow.ui.jobs import new_study, recipes, runs
 
 from ..browser.conftest import start_server
 from ..training.tiny import tiny_data, tiny_recipe, tiny_run
@@ -38,9 +40,9 @@ def come(monkeypatch: pytest.MonkeyPatch) -> Come:
     monkeypatch.setenv("EIWFLOW_MODE", "classroom")
 
     def as_one(*kinds: str) -> str:
-        cookies = {people.cookie_name(kind): people.new_cookie(kind) for kind in (people.VISITOR, *kinds)}
-        monkeypatch.setattr(people, "_cookies", lambda: cookies)
-        return people.visitor_of(cookies)
+        cookies = {roles.cookie_name(kind): roles.new_cookie(kind) for kind in (roles.VISITOR, *kinds)}
+        monkeypatch.setattr(roles, "_cookies", lambda: cookies)
+        return roles.visitor_of(cookies)
 
     return as_one
 
@@ -70,9 +72,9 @@ def test_a_wrong_setting_is_named_with_what_is_allowed(
 def test_without_a_setting_everything_is_as_it_was(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("EIWFLOW_MODE", raising=False)
     assert settings() == Settings()
-    assert classroom.role() is classroom.Role.ANYONE
-    classroom.check_start()
-    classroom.check_change(tmp_path)
+    assert access.role() is access.Role.ANYONE
+    access.check_start()
+    access.check_change(tmp_path)
     assert join.announcement() == ""
 
 
@@ -93,48 +95,48 @@ def test_a_token_of_ones_own_is_long_and_leaves_the_environment(monkeypatch: pyt
 
 
 def test_a_cookie_is_known_again_and_cannot_be_made_up(come: Come) -> None:
-    cookie = people.new_cookie(people.VISITOR)
-    name = people.cookie_name(people.VISITOR)
-    visitor = people.visitor_of({name: cookie})
-    assert visitor and visitor == people.visitor_of({name: cookie}) and visitor not in cookie
+    cookie = roles.new_cookie(roles.VISITOR)
+    name = roles.cookie_name(roles.VISITOR)
+    visitor = roles.visitor_of({name: cookie})
+    assert visitor and visitor == roles.visitor_of({name: cookie}) and visitor not in cookie
     token, signature = cookie.split(".")
     changed = token[:-1] + ("1" if token[-1] == "0" else "0")
     forgeries = ["", token, f"{token}.", f"{changed}.{signature}", f"{token}.{signature[:-1]}é", f".{signature}"]
-    assert [people.visitor_of({name: forged}) for forged in forgeries] == [""] * len(forgeries)
+    assert [roles.visitor_of({name: forged}) for forged in forgeries] == [""] * len(forgeries)
 
 
 def test_a_students_cookie_is_not_a_teachers(come: Come) -> None:
-    assert not people.is_teacher({people.cookie_name(people.TEACHER): people.new_cookie(people.VISITOR)})
-    assert people.is_teacher({people.cookie_name(people.TEACHER): people.new_cookie(people.TEACHER)})
+    assert not roles.is_teacher({roles.cookie_name(roles.TEACHER): roles.new_cookie(roles.VISITOR)})
+    assert roles.is_teacher({roles.cookie_name(roles.TEACHER): roles.new_cookie(roles.TEACHER)})
 
 
 def test_a_run_is_changed_by_who_started_it_and_by_the_teacher(come: Come, tmp_path: Path) -> None:
     mine, theirs = tmp_path / "mine", tmp_path / "theirs"
-    people.own(theirs, come())
-    people.own(mine, come())
-    classroom.check_change(mine)
+    roles.own(theirs, come())
+    roles.own(mine, come())
+    access.check_change(mine)
     for run in (theirs, tmp_path / "of-the-command-line"):
         with pytest.raises(RunError, match="Only the student who started it or the teacher may do that"):
-            classroom.check_change(run)
+            access.check_change(run)
     with pytest.raises(RunError, match="Only the teacher may do that"):
-        classroom.check_change(None)  # a study
-    come(people.TEACHER)
+        access.check_change(None)  # a study
+    come(roles.TEACHER)
     for run in (mine, theirs, None):
-        classroom.check_change(run)
+        access.check_change(run)
 
 
 def test_a_browser_without_cookies_owns_nothing(come: Come, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(people, "_cookies", dict)
-    people.own(tmp_path / "run", "")
-    assert not classroom.may_change(tmp_path / "run")
+    monkeypatch.setattr(roles, "_cookies", dict)
+    roles.own(tmp_path / "run", "")
+    assert not access.may_change(tmp_path / "run")
 
 
 def test_where_everything_is_read_only_nobody_changes_anything(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("EIWFLOW_MODE", "read-only")
     with pytest.raises(RunError, match="read-only"):
-        classroom.check_start()
+        access.check_start()
     with pytest.raises(RunError, match="read-only"):
-        classroom.check_change(tmp_path)
+        access.check_change(tmp_path)
 
 
 # ---------------------------------------------------------------------- votes
@@ -230,7 +232,7 @@ def test_trainings_start_one_after_the_other_in_their_order(device: Device) -> N
     device.end()
     until(lambda: queue.running() is third)
     assert first.state == "ended" and second.run is None and third.run == device.started[1]
-    assert people._OWNERS[first.run.path.name] == "a" and people._OWNERS[third.run.path.name] == "c"
+    assert roles._OWNERS[first.run.path.name] == "a" and roles._OWNERS[third.run.path.name] == "c"
     device.end()
     until(lambda: queue.running() is None)
 
@@ -262,7 +264,7 @@ def test_a_long_training_and_a_full_allowance_are_refused(device: Device, monkey
     with pytest.raises(RunError, match="sends no cookie"):
         queue.ask(ticket(device, ""))
     run = tiny_run(device.root)
-    people.own(run.path, "a")
+    roles.own(run.path, "a")
     with open(run.path / "large", "wb") as file:
         file.truncate(201 * 2**20)
     with pytest.raises(RunError, match="Your runs take 201 MiB; 200 MiB are allowed"):
@@ -387,7 +389,7 @@ def test_a_students_training_waits_where_everyone_sees_it_and_can_be_left(
     assert "1 training comes before yours." in shown(second)
     second.button(key="leave-queue").click().run()
     assert len(queue.waiting()) == 1 and "before yours" not in shown(second)
-    come(people.TEACHER)
+    come(roles.TEACHER)
     teacher = visit_page(CLASS)
     assert "1. weighted on faces16, 1,500 steps" in shown(teacher)
     next(button for button in teacher.button if button.label == "Remove").click().run()
@@ -408,7 +410,7 @@ def test_a_student_sees_no_buttons_for_anothers_run_and_pressing_them_changes_no
     run = tiny_run(root)
     train(run, images=tiny_data())
     owner = come()
-    people.own(run.path, owner)
+    roles.own(run.path, owner)
     labels = {"Export as one ZIP", "Delete it for good"}
 
     def offered(at: AppTest) -> set[str]:
@@ -427,7 +429,7 @@ def test_a_student_sees_no_buttons_for_anothers_run_and_pressing_them_changes_no
         act(run)
         assert "Only the student who started it" in recipes.st.session_state["_refused"][1]
     assert run.path.is_dir()
-    come(people.TEACHER)
+    come(roles.TEACHER)
     assert offered(visit_page(TRAIN)) == labels
 
 
@@ -437,7 +439,7 @@ def test_studies_are_the_teachers(bundle: Path, come: Come) -> None:
     assert "only the teacher runs studies" in shown(at)
     assert not [button for button in at.button if button.label == "Start the study"]
     new_study._try(lambda: pytest.fail("it was done"))
-    come(people.TEACHER)
+    come(roles.TEACHER)
     assert [button for button in visit_page(COMPARE).button if button.label == "Start the study"]
 
 
@@ -459,7 +461,7 @@ def test_the_class_has_a_page_only_where_there_is_one(
     assert "Class" in [entry.label for entry in navigation.pages()]
     at = visit_page(CLASS)
     assert not at.exception and "teacher’s" not in shown(at) and "are in the lesson" not in shown(at)
-    come(people.TEACHER)
+    come(roles.TEACHER)
     assert "This browser is the teacher’s" in shown(visit_page(CLASS))
 
 

@@ -17,7 +17,7 @@ from eiwflow.study.recipe import AGAIN, Arm, StudyRecipe, control
 from eiwflow.study.run import run_study
 from eiwflow.study.verdict import report
 from eiwflow.training.run_directory import RunError
-from eiwflow.ui import studies as shown
+from eiwflow.ui.jobs import studies as shown
 
 from .. import LONG
 from ..studies import arms, write_study

@@ -15,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 from eiwflow.analysis import entropy
 from eiwflow.analysis.words import entropy as words
 from eiwflow.checkpoint import load
-from eiwflow.ui import data_sets
+from eiwflow.ui.sources import data_sets
 
 from .conftest import figures_of, sentences, small_flow, url, visit_page, write_checkpoint
 

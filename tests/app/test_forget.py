@@ -10,11 +10,14 @@ import pytest
 
 from eiwflow.figures import pixels
 from eiwflow.training import memory
-from eiwflow.ui import cache, checkpoints, data_sets, parts, recipes, server
+from eiwflow.ui.jobs import recipes
+from eiwflow.ui.server import lifespan
+from eiwflow.ui.shell import parts
+from eiwflow.ui.sources import cache, checkpoints, data_sets
 
 from ..studies import arms, write_study
 from .conftest import small_flow, write_checkpoint
-from .test_apart import look_at
+from .test_child import look_at
 
 
 class Over(Exception):
@@ -40,7 +43,7 @@ def test_what_is_kept_for_all_visitors_is_forgotten_and_made_again(bundle: Path)
 
     before = kept()
     assert all(one is again for one, again in zip(before, kept(), strict=True))
-    server.forget()
+    lifespan.forget()
     assert all(one is not again for one, again in zip(before, kept(), strict=True))
 
 
@@ -62,8 +65,8 @@ def test_it_forgets_once_when_nobody_has_been_here_for_a_while(
             raise Over
 
     monkeypatch.setattr(memory, "give_back_freed_memory", lambda: None)
-    monkeypatch.setattr(server, "nobody_is_here", lambda: seconds not in somebody)
-    monkeypatch.setattr(server, "forget", lambda: forgotten.append(seconds))
+    monkeypatch.setattr(lifespan, "nobody_is_here", lambda: seconds not in somebody)
+    monkeypatch.setattr(lifespan, "forget", lambda: forgotten.append(seconds))
     with pytest.raises(Over):
-        server._give_back_now_and_then(sleep)
+        lifespan._give_back_now_and_then(sleep)
     assert forgotten == expected

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from eiwflow.ui import checkpoints, frame, own_photos, parts
-from eiwflow.ui.navigation import pages
+from eiwflow.ui.access.navigation import pages
+from eiwflow.ui.own import photos as own_photos
+from eiwflow.ui.shell import frame, parts
+from eiwflow.ui.sources import checkpoints
 
 from .conftest import picture_bytes, run_app, sentences, small_flow, url, visit_page, write_checkpoint
 

@@ -19,7 +19,9 @@ from eiwflow.data.camera import grain_entropy
 from eiwflow.flow.config import NAMED_SPLITS
 from eiwflow.training.recipe import Recipe
 from eiwflow.training.run_directory import RunDirectory
-from eiwflow.ui import checkpoints, data_sets, own_photos, parts
+from eiwflow.ui.own import photos as own_photos
+from eiwflow.ui.shell import parts
+from eiwflow.ui.sources import checkpoints, data_sets
 
 from .conftest import choose_image, picture_bytes, run_app, sentences, small_flow, url, write_checkpoint
 

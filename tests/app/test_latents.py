@@ -18,8 +18,9 @@ from eiwflow import cli, ui
 from eiwflow.analysis import latents
 from eiwflow.analysis.words import latents as words
 from eiwflow.flow.config import NAMED_SPLITS
-from eiwflow.ui import cache, checkpoints, data_sets, own_photos
-from eiwflow.ui.parts import MORE_EVIDENCE
+from eiwflow.ui.own import photos as own_photos
+from eiwflow.ui.shell.parts import MORE_EVIDENCE
+from eiwflow.ui.sources import cache, checkpoints, data_sets
 
 from .conftest import choose_image, figures_of, picture_bytes, sentences, small_flow, visit_page, write_checkpoint
 

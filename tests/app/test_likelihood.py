@@ -16,7 +16,8 @@ from eiwflow.analysis import compression
 from eiwflow.analysis.analyse import analyse
 from eiwflow.compression.archive import decompress, flow_digest
 from eiwflow.data import DataError, load
-from eiwflow.ui import own_photos, own_pictures
+from eiwflow.ui.own import photos as own_photos
+from eiwflow.ui.own import pictures as own_pictures
 
 from .conftest import picture_bytes, sentences, small_flow, visit_page, write_checkpoint
 

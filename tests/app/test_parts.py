@@ -13,9 +13,9 @@ import plotly.graph_objects as go
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from eiwflow.ui import parts
-from eiwflow.ui.navigation import pages
-from eiwflow.ui.parts import MORE_EVIDENCE
+from eiwflow.ui.access.navigation import pages
+from eiwflow.ui.shell import parts
+from eiwflow.ui.shell.parts import MORE_EVIDENCE
 
 from .conftest import APP, FOLDS, PATIENCE_S, first_screen, small_flow, visit_page, write_checkpoint
 from .test_shuffle import write_record
@@ -99,7 +99,7 @@ def test_a_figure_that_is_kept_is_not_changed_by_how_it_is_shown(
 HALF_WAY = """
 import sys, threading, time
 import numpy, plotly.graph_objects as go
-from eiwflow.ui import parts
+from eiwflow.ui.shell import parts
 
 half_way = threading.Event()
 

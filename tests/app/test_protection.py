@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 import pytest
 from streamlit.proto.BackMsg_pb2 import BackMsg
 
-from eiwflow.ui import protection
-from eiwflow.ui.protection import is_allowed, policy
+from eiwflow.ui.server import protection
+from eiwflow.ui.server.protection import is_allowed, policy
 
 from ..browser.conftest import ROOT, start_server
 

@@ -15,7 +15,7 @@ import pytest
 
 from eiwflow.lesson import default
 from eiwflow.training.run_directory import RunDirectory
-from eiwflow.ui import first, routes
+from eiwflow.ui.server import front_page, routes
 
 from ..browser.conftest import start_server
 from ..training.tiny import tiny_run
@@ -81,8 +81,8 @@ def test_a_foreign_host_name_gets_no_run(address: str, run: RunDirectory) -> Non
 def test_the_front_page_asks_first_for_its_scene_and_its_pack_and_the_browser_keeps_them(address: str) -> None:
     page = ask(address, "/").read().decode()
     links = re.findall(r'(?:href|src)="\./([^"]+)"', page)
-    assert links[:2] == [first.script(), first.pack()] and page.count(first.WHAT) == 1
-    for link, content in ((first.script(), None), (first.pack(), default.pack())):
+    assert links[:2] == [front_page.script(), front_page.pack()] and page.count(front_page.WHAT) == 1
+    for link, content in ((front_page.script(), None), (front_page.pack(), default.pack())):
         answer = ask(address, f"/{link}")
         assert answer.status == 200 and "immutable" in answer.getheader("Cache-Control")
         assert content is None or answer.read() == content

@@ -21,7 +21,7 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import ClientConnection, connect
 
-from eiwflow.ui.uploads import MOST_FILES
+from eiwflow.ui.common.uploads import MOST_FILES
 
 from ..browser.conftest import ROOT, start_server
 
@@ -132,12 +132,13 @@ def test_a_server_that_is_told_to_end_takes_its_temporary_files_with_it(tmp_path
     shutil.copytree(ROOT / ".streamlit", script / ".streamlit")
     (script / "app.py").write_text(
         "import streamlit as st\n"
-        "from eiwflow.ui import checkpoints, protection, server\n"
+        "from eiwflow.ui.server import lifespan, protection\n"
+        "from eiwflow.ui.sources import checkpoints\n"
         "if __name__ != '__main__':\n"
         "    from eiwflow.files import write_atomically\n"
         "    from pathlib import Path\n"
         "    write_atomically(Path(checkpoints._folder_of_uploads().name) / 'mine.safetensors', b'x')\n"
-        "    app = st.App(__file__, lifespan=server.while_the_server_runs, middleware=protection.middleware())\n"
+        "    app = st.App(__file__, lifespan=lifespan.while_the_server_runs, middleware=protection.middleware())\n"
     )
     with open(tmp_path / "log", "wb") as log:
         process = subprocess.Popen(

@@ -18,7 +18,7 @@ from streamlit.testing.v1 import AppTest
 
 from eiwflow import cli, ui
 from eiwflow.flow.config import NAMED_SPLITS
-from eiwflow.ui import own_photos
+from eiwflow.ui.own import photos as own_photos
 
 from .conftest import (
     APP,

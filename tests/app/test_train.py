@@ -31,7 +31,8 @@ from eiwflow.training.distributed import ALONE
 from eiwflow.training.presets import PRESETS
 from eiwflow.training.recipe import Recipe
 from eiwflow.training.run_directory import RunDirectory, RunError, all_runs, runs_root
-from eiwflow.ui import data_sets, new_run, recipes, runs
+from eiwflow.ui.jobs import new_run, recipes, runs
+from eiwflow.ui.sources import data_sets
 
 from .conftest import APP, PATIENCE_S, first_screen, sentences, trained_run, url, visit_page
 
@@ -122,7 +123,7 @@ def test_while_the_device_is_being_timed_everything_else_stands(
         return None if len(asked) < 4 else timed.result()
 
     monkeypatch.setattr(recipes, "timings", timings)
-    monkeypatch.setattr("eiwflow.ui.new_run.parts.takeaway", said.append)
+    monkeypatch.setattr("eiwflow.ui.jobs.new_run.parts.takeaway", said.append)
     at = open_train()
     assert not at.exception and {"Start", "Start with these settings"} == labels(at)
     assert "is being measured on a few steps" in said[0] and "takes about 70 s" in said[-1]

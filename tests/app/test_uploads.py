@@ -19,9 +19,12 @@ from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 from eiwflow.checkpoint import CheckpointError, load
 from eiwflow.flow import FlowConfig
 from eiwflow.training.cost import look
-from eiwflow.ui import checkpoints, own_photos, protection, uploads
-from eiwflow.ui.classroom import people
-from eiwflow.ui.uploads import Shelf
+from eiwflow.ui.access import roles
+from eiwflow.ui.common import uploads
+from eiwflow.ui.common.uploads import Shelf
+from eiwflow.ui.own import photos as own_photos
+from eiwflow.ui.server import protection
+from eiwflow.ui.sources import checkpoints
 
 from .conftest import picture_bytes, small_flow, url, visit_page, write_checkpoint
 
@@ -143,7 +146,7 @@ def put(manager: MemoryUploadedFileManager, monkeypatch: pytest.MonkeyPatch) -> 
         await send({"type": "http.response.start", "status": 204, "headers": []})
 
     def send_file(session: str, *kinds: str, **headers: str) -> int:
-        cookies = "; ".join(f"{people.cookie_name(kind)}={people.new_cookie(kind)}" for kind in kinds)
+        cookies = "; ".join(f"{roles.cookie_name(kind)}={roles.new_cookie(kind)}" for kind in kinds)
         said = {"content-length": str(int(0.6 * 2**20)), "cookie": cookies, **headers}
         scope = {
             "type": "http",
@@ -169,8 +172,8 @@ def put(manager: MemoryUploadedFileManager, monkeypatch: pytest.MonkeyPatch) -> 
 def test_sessions_without_a_cookie_count_as_one_student(put: Put, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EIWFLOW_MODE", "classroom")
     assert [put(f"nameless {number}") for number in range(3)] == [204, 413, 413]
-    assert [put(f"student {number}", people.VISITOR) for number in range(3)] == [204, 204, 204]
-    assert [put("teacher", people.TEACHER) for _ in range(2)] == [204, 204]
+    assert [put(f"student {number}", roles.VISITOR) for number in range(3)] == [204, 204, 204]
+    assert [put("teacher", roles.TEACHER) for _ in range(2)] == [204, 204]
 
 
 @pytest.mark.parametrize("mode", ["", "read-only", "classroom"])
@@ -181,17 +184,17 @@ def test_the_uploads_of_all_sessions_are_bounded_together(
     monkeypatch.setenv("EIWFLOW_UPLOADS_MIB", "2")
     shelf: Shelf[bytes] = Shelf("test", 2, len)
     shelf.keep("kept by a page", bytes(2**20), "a page")
-    assert [put(session, people.VISITOR) for session in "ab"] == [204, 413]
-    assert put("teacher", people.TEACHER) == (204 if mode == "classroom" else 413)
+    assert [put(session, roles.VISITOR) for session in "ab"] == [204, 413]
+    assert put("teacher", roles.TEACHER) == (204 if mode == "classroom" else 413)
     manager.remove_session_files("a")
     manager.remove_session_files("teacher")
-    assert put("c", people.VISITOR) == 204
+    assert put("c", roles.VISITOR) == 204
     shelf.clear()
 
 
 def test_what_pages_keep_of_a_students_tabs_is_bounded_too(put: Put, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EIWFLOW_MODE", "classroom")
-    cookie = {"cookie": f"{people.cookie_name(people.VISITOR)}={people.new_cookie(people.VISITOR)}"}
+    cookie = {"cookie": f"{roles.cookie_name(roles.VISITOR)}={roles.new_cookie(roles.VISITOR)}"}
     assert [put(tab, **cookie) for tab in ("one", "two")] == [204, 413]  # and both are known to be the student's
     shelf: Shelf[bytes] = Shelf("test", 9, len)
     for key in "abc":

@@ -17,7 +17,8 @@ from eiwflow.analysis.weights import channel_weights
 from eiwflow.analysis.words import weights as words
 from eiwflow.flow import MultiScaleFlow
 from eiwflow.flow.config import NAMED_SPLITS
-from eiwflow.ui import cache, checkpoints, data_sets, own_photos
+from eiwflow.ui.own import photos as own_photos
+from eiwflow.ui.sources import cache, checkpoints, data_sets
 
 from .conftest import choose_image, figures_of, picture_bytes, sentences, small_flow, url, visit_page, write_checkpoint
 

@@ -7,7 +7,7 @@ import os
 
 from streamlit.web import cli
 
-from eiwflow.ui import recipes
+from eiwflow.ui.jobs import recipes
 
 from .. import LONG
 from ..few import use_few_images

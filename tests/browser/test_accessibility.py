@@ -17,7 +17,7 @@ from .test_pages import PAGES, Settled, assert_it_is_for_everyone, look, path_of
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-    from eiwflow.ui.navigation import Entry
+    from eiwflow.ui.access.navigation import Entry
 
 __all__ = ["look", "tabs"]
 

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from eiwflow.lesson import default, one_file
-from eiwflow.ui.navigation import pages
+from eiwflow.ui.access.navigation import pages
 
 from .. import LONG
 from .conftest import PATIENCE_MS, REQUIRED

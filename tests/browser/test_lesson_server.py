@@ -97,7 +97,7 @@ def test_a_photo_is_in_the_link_and_leads_on_with_its_key_and_what_is_none_is_re
     page.wait_for_url(f"**/levels?*photo={link.split('photo=')[1][:12]}*")
 
 
-# That a flow that is gone is named is tested without a browser too, in tests/app/test_gone.py.
+# That a flow that is gone is named is tested without a browser too, in tests/app/test_missing.py.
 @pytest.mark.parametrize("asked", [*(["ck=nobody"] if LONG else []), "photo=0123456789ab"])
 def test_what_a_link_asks_for_in_vain_is_named_and_the_url_stays(
     lesson: Page, address: tuple[str, str], asked: str

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from eiwflow.ui.navigation import Entry, pages
+from eiwflow.ui.access.navigation import Entry, pages
 
 from .. import LONG
 from . import accessibility

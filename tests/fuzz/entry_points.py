@@ -32,7 +32,7 @@ from eiwflow.data.picture import from_picture
 from eiwflow.study.file import StudyError, read_record, read_study
 from eiwflow.study.recipe import Arm
 from eiwflow.training.run_directory import RunDirectory, RunError, all_runs
-from eiwflow.ui import state
+from eiwflow.ui.common import state
 from tests.studies import arms, document
 from tests.training.tiny import planes, tiny_flow, tiny_info, tiny_run
 

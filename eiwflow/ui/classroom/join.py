@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import streamlit as st
 
-from .settings import settings, teacher_token
+from ..access.settings import settings, teacher_token
 
 #: Path below the app's address that makes a browser the teacher's, the token behind it.
 TEACHER_PATH = "_class/teacher"

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ... import files
-from . import people
-from .settings import Settings, settings
+from ..access import roles
+from ..access.settings import Settings, settings
 
 if TYPE_CHECKING:
     from ...training.recipe import Recipe
@@ -158,7 +158,7 @@ class Queue:
             ticket.refusal, ticket.state = str(error), ENDED
             return
         if not ticket.teacher:
-            people.own(run.path, ticket.visitor)
+            roles.own(run.path, ticket.visitor)
         ticket.run, ticket.state, ticket.began = run, RUNNING, time.monotonic()
 
 
@@ -166,7 +166,7 @@ def bytes_of(visitor: str) -> int:
     """Return the bytes of a visitor's runs."""
     from ...training.run_directory import runs_root
 
-    return sum(_size(path) for name in people.owned(visitor) for path in files.walk(runs_root() / name))
+    return sum(_size(path) for name in roles.owned(visitor) for path in files.walk(runs_root() / name))
 
 
 def _size(path: Path) -> int:
@@ -181,7 +181,7 @@ QUEUE = Queue()
 
 def own() -> Ticket | None:
     """Return the newest training that this session's visitor asked for, ended or not."""
-    return QUEUE.last_of(people.TEACHER if people.role() is people.Role.TEACHER else people.visitor_id())
+    return QUEUE.last_of(roles.TEACHER if roles.role() is roles.Role.TEACHER else roles.visitor_id())
 
 
 def place_in_words(ticket: Ticket) -> str:

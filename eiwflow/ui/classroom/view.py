@@ -6,11 +6,12 @@ import base64
 
 import streamlit as st
 
-from ..foreign import plain
-from . import join, people, queue
+from ..access import roles
+from ..access.settings import settings
+from ..common.untrusted import plain
+from . import join, queue
 from .board import BOARD
 from .queue import QUEUE, RUNNING, WAITING, Ticket
-from .settings import settings
 
 #: Seconds between two looks at the queue.
 LOOK_S = 2
@@ -24,7 +25,7 @@ def page() -> None:
     if not limits.classroom:
         st.info("No class is running here. A lecturer starts one with `eiwflow app --classroom --address 0.0.0.0`.")
         return
-    teacher = people.role() is people.Role.TEACHER
+    teacher = roles.role() is roles.Role.TEACHER
     code, words = st.columns([1, 1.4], gap="large", vertical_alignment="center")
     svg = base64.b64encode(join.qr_code(join.address()).encode()).decode()
     code.html(f'<img class="qr-code" alt="QR code of {join.address()}" src="data:image/svg+xml;base64,{svg}">')
@@ -81,7 +82,7 @@ def _wait(ticket: Ticket) -> None:
             st.button("Leave the queue", key="leave-queue", on_click=QUEUE.leave, args=(ticket,))
         return
     if ticket.state == RUNNING and ticket.run is not None:
-        from .. import state
+        from ..common import state
 
         state.set_choice("run", ticket.run.path.name)
     st.rerun()

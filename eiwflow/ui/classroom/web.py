@@ -16,10 +16,10 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from . import people
+from ..access import roles
+from ..access.settings import settings, teacher_token
 from .board import BOARD
 from .join import TEACHER_PATH, base_path
-from .settings import settings, teacher_token
 
 MOST_BYTES = 1024
 #: Seconds that a cookie lasts: longer than any class.
@@ -42,7 +42,7 @@ class Visitors:
         async def send_with_cookie(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers.append("Set-Cookie", _cookie(people.VISITOR, scope))
+                headers.append("Set-Cookie", _cookie(roles.VISITOR, scope))
                 headers["Cache-Control"] = "no-store"
             await send(message)
 
@@ -52,7 +52,7 @@ class Visitors:
 def _is_new(scope: Scope) -> bool:
     headers = Headers(scope=scope)
     opens_a_page = scope["method"] == "GET" and "text/html" in headers.get("accept", "")
-    return opens_a_page and not people.visitor_of(cookies_in(headers))
+    return opens_a_page and not roles.visitor_of(cookies_in(headers))
 
 
 def cookies_in(headers: Headers) -> dict[str, str]:
@@ -65,7 +65,7 @@ def cookies_in(headers: Headers) -> dict[str, str]:
 
 
 def _cookie(kind: str, scope: Scope) -> str:
-    parts = [f"{people.cookie_name(kind)}={people.new_cookie(kind)}", "Path=/", f"Max-Age={LASTS_S}", "HttpOnly"]
+    parts = [f"{roles.cookie_name(kind)}={roles.new_cookie(kind)}", "Path=/", f"Max-Age={LASTS_S}", "HttpOnly"]
     parts.append("SameSite=Lax")
     # Behind a proxy with TLS the browser must not send it in the clear.
     if scope.get("scheme") == "https" or settings().join_url.startswith("https:"):
@@ -93,7 +93,7 @@ async def _teacher(request: Request) -> Response:
         return PlainTextResponse("This is not the teacher's link of this server.", status_code=403)
     headers = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
     answer = RedirectResponse(f"{base_path()}/class", status_code=303, headers=headers)
-    for kind in (people.TEACHER, people.VISITOR):
+    for kind in (roles.TEACHER, roles.VISITOR):
         answer.headers.append("Set-Cookie", _cookie(kind, request.scope))
     return answer
 
@@ -101,10 +101,10 @@ async def _teacher(request: Request) -> Response:
 async def _state(request: Request) -> Response:
     """Answer what a lesson needs to know of its class."""
     cookies = cookies_in(request.headers)
-    visitor = people.visitor_of(cookies)
+    visitor = roles.visitor_of(cookies)
     if not settings().classroom:
         return Response(status_code=404)
-    teacher = people.is_teacher(cookies)
+    teacher = roles.is_teacher(cookies)
     if not teacher:
         BOARD.here(visitor)
     return JSONResponse(BOARD.of(visitor, teacher), headers={"Cache-Control": "no-store"})
@@ -134,15 +134,15 @@ def _told(act: Callable[[dict[str, object], dict[str, str]], bool]) -> Callable[
 
 
 def _vote(said: dict[str, object], cookies: dict[str, str]) -> bool:
-    return BOARD.vote(people.visitor_of(cookies), said.get("scene"), said.get("choice"))
+    return BOARD.vote(roles.visitor_of(cookies), said.get("scene"), said.get("choice"))
 
 
 def _scene(said: dict[str, object], cookies: dict[str, str]) -> bool:
-    return people.is_teacher(cookies) and BOARD.show(said.get("scene"))
+    return roles.is_teacher(cookies) and BOARD.show(said.get("scene"))
 
 
 def _clear(said: dict[str, object], cookies: dict[str, str]) -> bool:
-    if not people.is_teacher(cookies):
+    if not roles.is_teacher(cookies):
         return False
     BOARD.clear(said.get("scene"))
     return True

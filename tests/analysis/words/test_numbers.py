@@ -7,7 +7,7 @@ import pytest
 
 from eiwflow import cli
 from eiwflow.analysis.words.numbers import counted, fixed, signed
-from eiwflow.ui.parts import _cell
+from eiwflow.ui.shell.parts import _cell
 from tests.studies import arms, write_study
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -1,0 +1,16 @@
+"""What a visitor may do and read: the mode of the server, roles, and the pages that are listed."""
+
+from .roles import Role, check_change, check_start, may_change, may_start, role, visitor_id
+from .settings import Settings, settings
+
+__all__ = [
+    "Role",
+    "Settings",
+    "check_change",
+    "check_start",
+    "may_change",
+    "may_start",
+    "role",
+    "settings",
+    "visitor_id",
+]

@@ -1,0 +1,46 @@
+"""The pages, in the order of the story. One that is not on disk is not listed."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ...project import ROOT
+from .settings import settings
+
+
+class Entry(NamedTuple):
+    """A page: its group in the side bar, its file, its name there."""
+
+    group: str
+    path: str
+    label: str
+
+
+_STORY = (
+    Entry("Start", "app.py", "Home"),
+    Entry("Start", "pages/0_lesson.py", "Lesson"),
+    Entry("Start", "pages/11_class.py", "Class"),
+    Entry("Learn", "pages/1_levels.py", "Levels"),
+    Entry("Learn", "pages/2_latents.py", "Latents"),
+    Entry("Learn", "pages/3_entropy.py", "Entropy"),
+    Entry("Learn", "pages/4_shuffle.py", "Shuffle"),
+    Entry("Learn", "pages/5_weights.py", "Weights"),
+    Entry("Learn", "pages/6_compare.py", "Compare"),
+    Entry("Look inside", "pages/7_space.py", "Space"),
+    Entry("Look inside", "pages/10_likelihood.py", "Likelihood"),
+    Entry("Look inside", "pages/8_checkpoint.py", "Checkpoint"),
+    Entry("Work", "pages/9_train.py", "Train"),
+)
+
+
+def pages() -> list[Entry]:
+    """Return the pages that exist; the class's own only where there is one."""
+    there = [entry for entry in _STORY if (ROOT / entry.path).is_file()]
+    return [entry for entry in there if entry.label != "Class" or settings().classroom]
+
+
+def neighbours(label: str) -> tuple[Entry | None, Entry | None]:
+    """Return the pages before and after the one with this name, None where there is none."""
+    listed = pages()
+    here = next(number for number, entry in enumerate(listed) if entry.label == label)
+    return (listed[here - 1] if here else None), (listed[here + 1] if here + 1 < len(listed) else None)

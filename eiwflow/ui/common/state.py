@@ -1,0 +1,150 @@
+"""Choices that all pages share. They live in the URL: a copied link shows the same page to someone else.
+
+Streamlit drops the key of a widget that a page does not draw, and strips keys bound to the URL from links to
+other pages. So a shared choice keeps a second key, ``"_" + key``, that survives; the URL wins only where it
+is not what we wrote ourselves and nobody has moved the widget; and the URL is always written in full. Moves in quick
+succession come with the URL of an earlier run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar, cast
+
+import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from .untrusted import plain
+
+Option = TypeVar("Option")
+
+
+def choice(key: str, options: Sequence[Option], default: Option, draw: Callable[[], Option], name: str = "") -> Option:
+    """Draw a shared choice and return its value, one of ``options``.
+
+    Arguments:
+        key: in the URL and of the widget that ``draw`` draws (which passes no value of its own).
+        options: what may be chosen; a range is not walked through.
+        default: where neither the URL nor the session knows better.
+        draw: draws the widget and returns its value.
+        name: of the choice in a sentence, where it is not the key.
+
+    """
+    _put(key, _asked(key, options, default, name), options)
+    st.session_state["_" + key] = draw()
+    return st.session_state["_" + key]
+
+
+def clamped_choice(key: str, options: range, shown: range, default: int, draw: Callable[[], object]) -> int:
+    """Draw a shared number of which this page shows the first few; return the one that is wanted, shown or not.
+
+    Arguments:
+        key: in the URL and of the widget that ``draw`` draws over ``shown``.
+        options: what may be wanted on some page.
+        shown: the first options, as far as there is something to show.
+        default: where neither the URL nor the session knows better.
+        draw: draws the widget.
+
+    """
+    on_screen = f"_shown_{key}"
+    # Where nobody moved it what was wanted stands, also where it was not shown.
+    wanted = _asked(key, options, default, key, shown=st.session_state.get(on_screen))
+    st.session_state["_" + key] = wanted
+    st.session_state[on_screen] = min(wanted, shown[-1])
+    _put(key, st.session_state[on_screen], shown)
+    draw()
+    return wanted
+
+
+def hidden_choice(key: str, options: Sequence[Option], default: Option, name: str = "") -> Option:
+    """Return a shared choice that no widget shows; :func:`set_choice` changes it."""
+    st.session_state[key] = st.session_state["_" + key] = _asked(key, options, default, name)
+    return st.session_state[key]
+
+
+def set_choice(key: str, value: object) -> None:
+    """Set a shared choice from a callback, before the next run."""
+    st.session_state[key] = st.session_state["_" + key] = value
+    _answer_url(key)
+
+
+def forget_choice(key: str) -> None:
+    """Forget a shared choice from a callback: the visitor has removed what was chosen."""
+    st.session_state.pop(key, None)
+    st.session_state.pop("_" + key, None)
+    _answer_url(key)
+
+
+def _answer_url(key: str) -> None:
+    """Have what the URL says of a choice now count no more."""
+    st.session_state["_url"] = st.session_state.get("_url", {}) | {key: st.query_params.get(key)}
+
+
+def wanted(key: str) -> str | None:
+    """Return which thing the URL or the session asks for, here or not; None where neither does."""
+    url = st.query_params.get(key)
+    if url is not None and url != st.session_state.get("_url", {}).get(key):
+        return url
+    kept = st.session_state.get(key, st.session_state.get("_" + key))
+    return None if kept is None else str(kept)
+
+
+def note(sentence: str) -> None:
+    """Keep a sentence until :func:`notes` takes it: callbacks and choices have no place on a page."""
+    st.session_state.setdefault("_notes", []).append(sentence)
+
+
+def notes() -> list[str]:
+    """Return what is to be said of this run, and forget it."""
+    return st.session_state.pop("_notes", [])
+
+
+def write_url(values: dict[str, str]) -> dict[str, str]:
+    """Make the URL hold these shared choices; return what links to other pages have to carry."""
+    # Beside what other parts of the page have written: each asks for its own at the next run. A move may end this run
+    # as soon as the URL is written.
+    st.session_state["_url"] = st.session_state.get("_url", {}) | values
+    if any(st.query_params.get(key) != text for key, text in values.items()):
+        st.query_params.update(values)
+    # What else stands there (a choice that only other pages draw) is carried along.
+    return st.query_params.to_dict()
+
+
+def _put(key: str, value: object, *choices: Sequence[object]) -> None:
+    """Make a widget of these choices show a value.
+
+    A widget that stood on this page in the run before, with the same choices and this value, is not written: that would
+    undo a move made meanwhile. On another page, or with other choices, it is a new widget that knows no value.
+    """
+    context = get_script_run_ctx()
+    page = context.page_script_hash if context else ""
+    here = (page, *(some if isinstance(some, range) else tuple(some) for some in choices))
+    stood = st.session_state.setdefault("_stood", {})
+    if stood.get(key) != here or key not in st.session_state or st.session_state[key] != value:
+        st.session_state[key] = value
+    stood[key] = here
+
+
+def _asked(key: str, options: Sequence[Option], default: Option, name: str, shown: object = None) -> Option:
+    """Return the option that is asked for: the widget's where it was moved, or else the URL's, or what survived.
+
+    What survived is no move, nor what the widget has ``shown`` where that is another.
+    """
+    survived = st.session_state.get("_" + key, st.session_state.get(key, default))
+    if (there := st.session_state.get(key, survived)) not in (shown, survived) and there in options:
+        return there
+    url, written = st.query_params.get(key), st.session_state.get("_url", {}).get(key)
+    wanted = None if url is None or url == written else _find(options, url)
+    value = survived if wanted is None else wanted
+    chosen = value if value in options else default
+    if wanted is None and url is not None and url != written:
+        note(f"This link asks for {name or key} “{plain(url, 40)}”, which is not here: showing {plain(chosen)}.")
+    return chosen
+
+
+def _find(options: Sequence[Option], text: str) -> Option | None:
+    if isinstance(options, range):
+        # A range looks a whole number up at once, but walks through itself for anything else.
+        number = int(text) if text.isascii() and text.isdigit() and len(text) < 12 else -1
+        return cast("Option", number) if number in options else None
+    return next((option for option in options if str(option) == text), None)

@@ -1,0 +1,39 @@
+"""Text that a stranger may have written: a URL's parameter, the name of a run or a file, what a file says of itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from streamlit.delta_generator import DeltaGenerator
+
+from ...files import printable
+
+#: Sentences about what cannot be read that a page shows at most.
+MOST_COMPLAINTS = 5
+
+#: Keeps two characters apart and is not seen: Streamlit makes links, emoji and icons of plain text, escaped or not.
+_JOINER = "\u2060"
+_SYNTAX = re.compile(r"([\\`*_\[\]<$~&])")
+_BLOCK = re.compile(r"^([#>+=-])|^(\d+)(?=[.)])")
+_MADE_OF_TEXT = re.compile(r"(:)(?=[\w/+-])|((?<![\w])www)(?=\.)|(@)(?=\w)", re.IGNORECASE)
+
+
+def plain(text: object, most: int = 2000) -> str:
+    """Return a stranger's text so that Streamlit's Markdown shows it as it stands: no link, picture, HTML or formula.
+
+    Arguments:
+        text: of any kind.
+        most: characters that are kept.
+
+    """
+    apart = _MADE_OF_TEXT.sub(lambda found: found[0] + _JOINER, printable(" ".join(str(text).split()), most))
+    inline = _SYNTAX.sub(r"\\\1", apart)
+    return _BLOCK.sub(lambda found: f"\\{found[1]}" if found[1] else f"{found[2]}{_JOINER}", inline)
+
+
+def complaints(place: DeltaGenerator, sentences: Sequence[str]) -> None:
+    """Say what cannot be read, each in a sentence, without keeping the page from the rest."""
+    more = [f"… and {len(sentences) - MOST_COMPLAINTS} more."] if len(sentences) > MOST_COMPLAINTS else []
+    for sentence in [*sentences[:MOST_COMPLAINTS], *more]:
+        place.caption(plain(sentence))

@@ -1,0 +1,210 @@
+"""What visitors uploaded: it belongs to their sessions, and nobody else's uploads push it out."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Collection
+from typing import Any, Generic, TypeVar
+
+import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from ..access.settings import settings
+
+Kept = TypeVar("Kept")
+
+#: Seconds that what nobody holds is still kept: a page that is loaded again is a new session.
+GRACE_S = 120.0
+#: Files, and bytes of them, that a session may have under way to the server at any moment.
+MOST_FILES, MOST_BYTES = 300, 512 * 2**20
+#: Sessions of which is known whose they are.
+MOST_SESSIONS = 2000
+#: All shelves by their name.
+_SHELVES: dict[str, Shelf[Any]] = {}
+
+
+class Shelf(OrderedDict[str, Kept], Generic[Kept]):
+    """Values by their key, each held by the sessions that uploaded it or look at it.
+
+    Arguments:
+        name: of the shelf; a new one takes the place of an old one of the same name.
+        most: values that a session holds; its oldest go first.
+        size: returns the bytes that a value takes.
+        discard: what is done with a value that nobody holds any more.
+
+    """
+
+    def __init__(
+        self,
+        name: str,
+        most: int,
+        size: Callable[[Kept], int],
+        discard: Callable[[Kept], object] = lambda _: None,
+    ) -> None:
+        super().__init__()
+        self._most, self._size, self._discard = most, size, discard
+        self._held: dict[str, list[str]] = {}  # visitor -> keys, the newest last
+        self._free_at: dict[str, float] = {}
+        self._lock = threading.RLock()
+        _SHELVES[name] = self
+
+    def keep(self, key: str, value: Kept, visitor: str) -> None:
+        """Put a value on the shelf for a visitor."""
+        with self._lock:
+            self[key] = value
+            self.move_to_end(key)
+            self.hold(key, visitor)
+
+    def hold(self, key: str, visitor: str) -> Kept | None:
+        """Keep a value as long as this visitor stays, and return it; None where it is not there."""
+        with self._lock:
+            self.sweep()
+            if key not in self:
+                return None
+            held = [other for other in self._held.get(visitor, []) if other != key] + [key]
+            self._held[visitor] = held
+            while len(held) > self._most:
+                self._let_go(held.pop(0), 0.0)
+            tabs, most = LOAD.allowed(visitor)
+            for tab in sorted(tabs, key=visitor.__eq__):  # what was just put there goes last
+                own = self._held.get(tab, [])
+                while own and own != [key] and self.taken(tabs) > most:
+                    self._let_go(own.pop(0), 0.0)
+            self.sweep()
+            return self.get(key)
+
+    def taken(self, visitors: Collection[str] | None = None) -> int:
+        """Return the bytes of what these visitors hold, each value once; of all that is here without visitors."""
+        with self._lock:
+            keys = set(self) if visitors is None else {key for one in visitors for key in self._held.get(one, [])}
+            return sum(self._size(self[key]) for key in keys if key in self)
+
+    def leave(self, visitor: str) -> None:
+        """Let go what a visitor held; it stays for :data:`GRACE_S`."""
+        with self._lock:
+            for key in self._held.pop(visitor, []):
+                self._let_go(key, GRACE_S)
+            self.sweep()
+
+    def _let_go(self, key: str, after: float) -> None:
+        if not any(key in held for held in self._held.values()):
+            self._free_at[key] = time.monotonic() + after
+
+    def sweep(self) -> None:
+        """Discard what nobody holds and whose time is over."""
+        with self._lock:
+            held = {key for keys in self._held.values() for key in keys}
+            for key, when in list(self._free_at.items()):
+                if key in held:
+                    del self._free_at[key]
+                elif when <= time.monotonic():
+                    del self._free_at[key]
+                    if key in self:
+                        self._discard(self.pop(key))
+
+
+def _left(visitor: str) -> None:
+    for shelf in _SHELVES.values():
+        shelf.leave(visitor)
+    timer = threading.Timer(GRACE_S + 1, _sweep)
+    timer.daemon = True
+    timer.start()
+
+
+def _sweep() -> None:
+    for shelf in _SHELVES.values():
+        shelf.sweep()
+
+
+@st.cache_resource(scope="session", on_release=_left, show_spinner=False)
+def _session(name: str) -> str:
+    return name  # in the cache of the session: Streamlit says when it ends
+
+
+def visitor() -> str:
+    """Return the name of this session; outside of one, what stands for none."""
+    context = get_script_run_ctx()
+    return "" if context is None else _session(context.session_id)
+
+
+class Load:
+    """What sessions have sent to the server and have under way, in files and bytes, until they end.
+
+    In classroom mode the tabs of one browser count together, against the limit of a student.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._coming: dict[str, int] = {}  # session -> bytes of files that are just being sent
+        self._owners: OrderedDict[str, str] = OrderedDict()  # session -> student
+
+    def come(self, session: str, size: int, student: str | None = None, teacher: bool = False) -> str:
+        """Take note of a file that is being sent; return why it may not come, as a sentence, and then it does not.
+
+        Args:
+            session: that sends it.
+            size: in bytes.
+            student: whose session it is, empty for all whose browser is not known; None where no class is taught.
+            teacher: whether it is the teacher's: then other visitors' files do not stand against it.
+
+        """
+        with self._lock:
+            if student is not None:
+                self._owners[session] = student
+                while len(self._owners) > MOST_SESSIONS:
+                    self._owners.popitem(last=False)
+        tabs, most = self.allowed(session)
+        everything = settings().all_uploads_mib * 2**20
+        kept = sum(shelf.taken() for shelf in _SHELVES.values())
+        with self._lock:
+            waiting = _waiting()
+            sizes = [one for tab in tabs for one in waiting.get(tab, [])]
+            taken = sum(sizes) + sum(self._coming.get(tab, 0) for tab in tabs)
+            if len(sizes) >= MOST_FILES or taken + size > most:
+                return (
+                    f"{'This session has' if student is None else 'You have'} {len(sizes)} files of "
+                    f"{taken / 2**20:.0f} MiB under way; at most {MOST_FILES} files and {most / 2**20:.0f} MiB are "
+                    "taken."
+                )
+            taken = kept + sum(map(sum, waiting.values())) + sum(self._coming.values())
+            if not teacher and taken + size > everything:
+                return (
+                    f"The server holds {taken / 2**20:.0f} MiB of uploads of all visitors; at most "
+                    f"{everything / 2**20:.0f} MiB are taken. Try again in some minutes."
+                )
+            self._coming[session] = self._coming.get(session, 0) + size
+        return ""
+
+    def allowed(self, session: str) -> tuple[set[str], int]:
+        """Return the sessions that count together with one, and the bytes that they may have."""
+        with self._lock:
+            student = self._owners.get(session)
+            if student is None:
+                return {session}, MOST_BYTES
+            tabs = {other for other, owner in self._owners.items() if owner == student}
+        return tabs, settings().uploads_mib * 2**20
+
+    def arrived(self, session: str, size: int) -> None:
+        """Take note that a file is here, or will not come."""
+        with self._lock:
+            left = self._coming.pop(session, 0) - size
+            if left > 0:
+                self._coming[session] = left
+
+
+def _waiting() -> dict[str, list[int]]:
+    """Return the sizes of the files that the server holds for uploaders, by session."""
+    from streamlit.runtime import exists, get_instance
+    from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+
+    manager = get_instance().uploaded_file_mgr if exists() else None
+    if not isinstance(manager, MemoryUploadedFileManager):
+        return {}
+    stored = list(manager.file_storage.items())
+    return {session: [len(file.data) for file in list(files.values())] for session, files in stored}
+
+
+#: The one of this server.
+LOAD = Load()

@@ -1,0 +1,1 @@
+"""Runs and studies: the lists of them, and the forms that begin, watch and stop them."""

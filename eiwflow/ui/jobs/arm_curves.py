@@ -1,0 +1,134 @@
+"""Arms of a study side by side while they train: curves, samples, halves, orders and weights under one slider."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from ...figures import compare as figures
+from ...figures import steps
+from ..common.untrusted import plain
+from ..components import scrubber
+from ..shell.parts import chart, drawn
+from ..sources import cache
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ...analysis.record import TrainingRecord
+    from ...study.arms import ArmCurve, ArmLevel
+    from ...study.recipe import Arm
+    from .studies import StudyVisit
+
+#: What is measured of the halves, and what links of version 0.1 call it.
+MEASURES = ("redundancy", "entropy")
+OLD_MEASURES = {"J": "redundancy", "h": "entropy"}
+#: The chart under which the slider stands.
+CURVES = "scrub-curves"
+
+
+def draw(page: StudyVisit, arms: Mapping[Arm, str]) -> None:
+    """Draw arms, by what each is called, under one slider."""
+    from ...study.arms import arm_curve
+
+    records = {arm: record for arm in arms if (record := _record(page, arm)) is not None}
+    shared = steps.together(record.steps for record in records.values()) if records else None
+    left, right = st.columns([2.2, 1], gap="medium")
+    with left:
+        apart = len(arms) > 1 and _choose_curves(next(iter(arms.values())))
+        curves = {name: curve for arm, name in arms.items() if (curve := arm_curve(page.study, arm)) is not None}
+        if len(curves) > int(apart):
+            _draw_curves(page, curves, shared, apart)
+        if shared is None:
+            st.caption("No records lie beside this study: samples, entropies and orders in training are not known.")
+            return
+        with scrubber.stays_in_view():
+            scrubber.scrubber(shared, under=CURVES)
+        for arm, record in records.items():
+            st.caption(plain(arms[arm]))
+            scrubber.film(shared, record.samples, CURVES, _film_of(arm))
+    with right:
+        st.caption("8 samples of each arm at the slider’s step: the same ε, temperature 0.7, seed 0.")
+        for arm in records:
+            scrubber.sample_view(arms[arm], _film_of(arm), rows=2)
+    _draw_halves(page, {arms[arm]: (arm, record) for arm, record in records.items()}, shared)
+
+
+def _record(page: StudyVisit, arm: Arm) -> TrainingRecord | None:
+    record = cache.of_study(page.study, "record", arm=arm)
+    return record if record is not None and len(record.steps) > 1 else None
+
+
+def _film_of(arm: Arm) -> str:
+    return f"film-{arm.name}"
+
+
+def _choose_curves(first: str) -> bool:
+    """Draw the choice between curves and their differences from the first; return whether it is differences."""
+    note = f"*minus* shows how many bits more the others need than {first}, seed by seed."
+    options = ["bits/dim", "minus"]
+    chosen = st.segmented_control(
+        "Curves", options, default=options[0], required=True, key="curves", bind="query-params", help=note
+    )
+    return chosen == "minus"
+
+
+def _draw_curves(page: StudyVisit, curves: dict[str, ArmCurve], shared: np.ndarray | None, apart: bool) -> None:
+    """Draw the curves, or what the others need more than the first, on the axis of the recorded steps."""
+    part = "test" if page.study.recipe.evaluate_on == "test" else "held-out"
+    title = f"bits/dim on {part} crops"
+    (base, first), *rest = curves.items()
+    if apart:
+        curves = {name: left for name, curve in rest if (left := curve.minus(first)) is not None}
+        title = f"bits/dim more than {base}"
+    axis = first.steps if shared is None else shared
+    figure = drawn(figures.curves, curves, axis, title, scrubbed=shared is not None, differences=apart)
+    words = "; ".join(f"{name} {curve.in_words()}" for name, curve in curves.items())
+    chart(figure, page, CURVES, alt=f"{title}: {words}")
+    st.caption("Bold: mean over seeds. Faint: each seed, on some of the crops. Samples are of seed 0.")
+
+
+def _draw_halves(page: StudyVisit, found: dict[str, tuple[Arm, TrainingRecord]], shared: np.ndarray) -> None:
+    """Draw what the arms pass on and factor out at a level: structure, channels, weights."""
+    from ...study.arms import arm_level, splitting_levels
+
+    numbers = sorted({number for _, record in found.values() for number in splitting_levels(record)})
+    if not numbers:
+        return
+    with st.container(horizontal=True):
+        number = st.segmented_control(
+            "Level", numbers, default=numbers[0], required=True, key="of-level", bind="query-params"
+        )
+        if (old := st.query_params.get("measure", "")) in OLD_MEASURES:
+            st.query_params["measure"] = OLD_MEASURES[old]
+        measured = st.segmented_control(
+            "Measure", MEASURES, default="redundancy", required=True, key="measure", bind="query-params",
+            help="Spectral redundancy decides the entropy order. Marginal entropy is that of single values.",
+        )  # fmt: skip
+    levels = {name: level for name, (arm, record) in found.items() if (level := arm_level(arm, record, number))}
+    words = " ".join(f"{name} {level.in_words()}." for name, level in levels.items())
+    left, right = st.columns(2, gap="large")
+    with left:
+        chart(drawn(figures.halves, levels, shared, measured), page, "scrub-halves", alt=words)
+    with right:
+        chart(drawn(figures.orders, levels, shared), page, "scrub-orders", alt=words)
+        st.caption("× marks a channel that would change sides if the step’s redundancy decided now.")
+    _draw_weights(page, {name: level for name, level in levels.items() if level.weights_mean is not None})
+    st.caption(f"After the last step, level {number}: {words}")
+
+
+def _draw_weights(page: StudyVisit, weighing: dict[str, ArmLevel]) -> None:
+    limit = figures.weight_limit(weighing.values())
+    for place, (name, level) in zip(st.columns(max(1, len(weighing))), weighing.items(), strict=False):
+        with place:
+            st.caption(
+                f"**{plain(name)}**: channel weights{'' if level.weighed else ', trained for display, not applied'}"
+            )
+            chart(
+                drawn(figures.weights, level, limit),
+                page,
+                f"scrub-weights-{level.arm.name}",
+                alt=f"{name}: {level.weights_in_words()}",
+            )

@@ -1,0 +1,99 @@
+"""Which arms of a study a page compares: one, and those that it is held against."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+if TYPE_CHECKING:
+    from ...study.file import Study
+
+#: Arms beside the first, of which each has a colour of its own.
+MOST_OTHERS = 4
+
+
+def choose(study: Study) -> list[str]:
+    """Draw the choice of what is compared, and with what; return the first, then the others.
+
+    Each is an arm without its prior (:attr:`.Arm.choice`): the prior is chosen apart.
+    """
+    from ...study.statistics import subjects
+
+    one, others = st.columns([1, 2.5])
+    options = subjects(study)
+    _translate(study)
+    usual = _usual(study)
+
+    def name_of(option: str) -> str:
+        return name(study, option)
+
+    chosen = one.selectbox("Compared", options, format_func=name_of, key="subject", bind="query-params")
+    # The session's value is never written: a widget that has a default too would complain of it.
+    against = others.multiselect(
+        f"with (up to {MOST_OTHERS})",
+        options,
+        default=usual,
+        format_func=name_of,
+        max_selections=MOST_OTHERS,
+        key="against",
+        bind="query-params",
+    )
+    return [chosen, *(other for other in against if other != chosen)]
+
+
+def _translate(study: Study) -> None:
+    """Put the arms of a link of version 0.1 (``subject=weighted/dealt``) into today's words."""
+    from ...flow import ConfigError
+    from ...study.recipe import Arm
+
+    for choice in ("subject", "against"):
+        found = st.query_params.get_all(choice)
+        with suppress(ConfigError):
+            now = [Arm.parse(text, prior="standard", steps=study.recipe.steps).choice for text in found]
+            if now != found:
+                st.query_params[choice] = now
+
+
+def choose_prior(study: Study) -> str:
+    """Draw the choice of a prior where there are several."""
+    from ...study.leads import usual_prior
+
+    if len(study.priors) == 1:
+        return study.priors[0]
+    return st.segmented_control(
+        "Prior", study.priors, default=usual_prior(study), required=True, key="prior", bind="query-params"
+    )
+
+
+def name(study: Study, choice: str) -> str:
+    """Return what an arm without its prior is called in a study."""
+    from ...study.statistics import label
+
+    return label(study, next(arm for arm in study.arms if arm.choice == choice))
+
+
+def _usual(study: Study) -> list[str]:
+    """Return what is shown unless something else is asked for: of each order the arm with the fewest bits."""
+    from ...study.arms import arm_table
+    from ...study.recipe import AGAIN, Arm
+    from ...study.statistics import subjects
+
+    first, *rest = subjects(study)
+    bits: dict[str, float] = {}
+    for row in arm_table(study):
+        bits.setdefault(Arm.parse(row["arm"]).choice, row["bits_per_dim"])
+    own = _policy(first)
+    best: dict[str, str] = {}
+    for choice in sorted(rest, key=lambda one: bits[one]):
+        if _policy(choice) != own:
+            best.setdefault(_policy(choice), choice)
+    found: Sequence[str] = [one for policy, one in best.items() if policy != AGAIN] or rest
+    return list(found[:MOST_OTHERS])
+
+
+def _policy(choice: str) -> str:
+    """Return order and weights of an arm."""
+    return choice.partition("/")[0].partition("@")[0]

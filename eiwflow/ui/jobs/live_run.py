@@ -1,0 +1,198 @@
+"""A run as the page Train shows it: while it trains, and how it ended."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from ...figures import train as figures
+from .. import access
+from ..common import state
+from ..common.untrusted import plain
+from ..server import routes
+from ..shell import parts
+from ..sources import missing
+from ..sources.data_sets import floor
+from . import runs
+
+if TYPE_CHECKING:
+    from ...analysis.train import LevelNow
+    from ...training.run_directory import RunDirectory
+    from ..shell.frame import Visit
+
+#: A chart whose description changes is drawn anew and forgets its zoom: the numbers stand in sentences beside it.
+CURVES = (
+    "Bits/dim of training batches and of test images by training step; the page's first sentence says how it stands."
+)
+
+
+def choice(known: dict[str, runs.Listed], device: str) -> str:
+    """Draw the choice of a run, the living one first, with the buttons that its state allows; return its name."""
+    called = labels(known)
+    if (asked := state.wanted("run")) is not None and asked not in known:
+        missing.stop(st.container(), "run", missing.run(asked), called)
+    first = next((name for name, one in known.items() if one.state.alive), next(iter(known)))
+    chosen, buttons = st.columns([2.3, 1], gap="large", vertical_alignment="bottom")
+    name = state.choice(
+        "run",
+        list(known),
+        first,
+        lambda: chosen.selectbox("Run", list(known), format_func=lambda name: called[name], key="run"),
+        name="the run",
+    )
+    state.write_url({"run": name})
+    for sentence in state.notes():
+        st.info(sentence)
+    run, now = known[name].run, known[name].state
+    with buttons, st.container(horizontal=True):
+        if not access.may_change(run.path):
+            return name
+        if now.name == "running":
+            st.button("Pause", on_click=runs.ask, args=(run, True), key="pause", help="Saves, and frees the device.")
+        if now.alive:
+            st.button("Stop", on_click=runs.ask, args=(run, False), key="stop", help="Finishes the step and saves.")
+            if now.frozen:
+                st.button("Kill", on_click=runs.kill, args=(run,), key="kill", help="Ends its process at once.")
+        elif now.name != "finished":
+            st.button("Resume", on_click=runs.resume, args=(run, device), key="resume", type="primary")
+    return name
+
+
+def labels(known: dict[str, runs.Listed]) -> dict[str, str]:
+    """Return what each run is called, each differently: Streamlit finds an option by its label."""
+    titles = {name: one.run.title for name, one in known.items()}
+    several = {title for title, count in Counter(titles.values()).items() if count > 1}
+    return {name: f"{title} ({name[-6:]})" if title in several else title for name, title in titles.items()}
+
+
+def show(one: runs.Listed, page: Visit) -> None:
+    """Draw a run: how it ended, if it has; its curves, samples and channels, every second while it lives."""
+    run, now = one.run, one.state
+    if now.name in ("failed", "crashed"):
+        st.error(f"{plain(now.message)} {plain(now.advice)}")
+        if end := run.log_end():
+            st.caption("The end of its log:")
+            st.code(end, language=None, wrap_lines=True)
+    runs.open_links(run, page, now.alive)
+    st.fragment(_draw, run_every=1 if now.alive else None)(one)
+
+
+def takeaway(one: runs.Listed) -> None:
+    """Say what has come of a run, every second while it lives."""
+    st.fragment(_say, run_every=1 if one.state.alive else None)(one.run)
+
+
+def _say(run: RunDirectory) -> None:
+    if (now := runs.look_at(run)) is not None:
+        parts.takeaway(now.in_words(), now.longest_words() if now.state.alive else "")
+
+
+def _draw(one: runs.Listed) -> None:
+    from ...analysis.words import train as words
+
+    run, look = one.run, runs.look_at(one.run)
+    if look is None:
+        st.info("This run has been removed meanwhile, here or by someone else; nothing else has changed.")
+        return
+    now, progress = look.state, look.progress
+    if one.state.alive and (now.name, now.frozen) != (one.state.name, one.state.frozen):
+        st.rerun()  # other buttons, and no more seconds to count where it has ended
+    if now.frozen:
+        st.warning(parts.frozen(now.silent_s))
+    st.progress(progress.done, f"**{now.name}** · {words.pace(progress, now.alive)}")
+    recipe = look.recipe
+    lowest = floor(recipe.data, recipe.validation, 2**recipe.flow.levels)
+    left, right = st.columns([2.3, 1], gap="large")
+    with left:
+        parts.chart_of_rows(
+            figures.curve_rows(progress),
+            figures.curves(figures.scale(progress, lowest), lowest),
+            key="curve",
+            alt=CURVES if now.alive else f"{CURVES} {words.answer(progress)}",
+            on_select=_zoomed,
+            selection_mode="zoom",
+        )
+        st.caption(words.gap(progress) or "Train and test share one scale.")
+    with right:
+        if (newest := runs.newest_samples(run)) is not None:
+            st.html(figures.samples(newest[1], f"16 samples at step {newest[0]:,}, of the same ε at every step."))
+    splitting = [level for level in progress.levels if level.order is not None and level.redundancy]
+    if splitting:
+        with st.expander("Channels now"):
+            _draw_channels(splitting, now.alive)
+
+
+def _draw_channels(levels: list[LevelNow], alive: bool) -> None:
+    from ...analysis.words import train as words
+
+    for level, column in zip(levels, st.columns(len(levels), gap="large"), strict=True):
+        with column:
+            parts.chart_of_rows(
+                figures.channel_rows(level),
+                figures.channels(level.number),
+                key=f"channels-{level.number}",
+                alt=f"Redundancy of the channels of level {level.number}, in the order used: see the sentence below."
+                if alive
+                else f"Redundancy of the channels, in the order used. {words.level(level)}",
+            )
+            st.caption(words.level(level))
+
+
+def _zoomed() -> None:
+    """Do nothing: Streamlit forgets a zoom at the next second's data, unless somebody asks for it."""
+
+
+def manage(known: dict[str, runs.Listed], name: str) -> None:
+    """Draw the list of runs; what can be done with the one that is shown; and curves of several together."""
+    from ...analysis.words import train as words
+
+    one = known[name]
+    parts.table([listed.row() for listed in known.values()])
+    if access.may_change(one.run.path):
+        _change(one, name)
+    called = labels(known)
+    others = st.multiselect(
+        "Compare its curves with those of",
+        [other for other in known if other != name],
+        format_func=called.__getitem__,
+        max_selections=figures.MOST_RUNS - 1,
+        key="compared",
+    )
+    if others:
+        # Two runs may have been given one name.
+        together = {f"{known[key].run.title} ({key[-6:]})": known[key].progress for key in [name, *others]}
+        parts.chart_of_rows(
+            figures.compared_rows(together),
+            figures.compared(list(together)),
+            key="curves-compared",
+            alt=" ".join(f"{name}: {words.answer(progress)}" for name, progress in together.items()),
+        )
+        parts.caveat(
+            "one training of each ranks nothing, since chance alone moves a curve; and runs of other image sizes or "
+            "data have other bits/dim. A verdict takes several seeds on one budget."
+        )
+
+
+def _change(one: runs.Listed, name: str) -> None:
+    """Draw what can be done with the run that is shown, for who may."""
+    from ...training.run_directory import MAX_TITLE
+
+    st.markdown(f"The run that is shown, **{plain(one.run.title)}**:")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.text_input(
+            "Call it",
+            one.run.title,
+            max_chars=MAX_TITLE,
+            key=f"title-{name}",
+            on_change=runs.rename,
+            args=(one.run, f"title-{name}"),
+            width=320,
+        )
+        st.link_button("Export as one ZIP", routes.link_to(one.run.path))
+        with st.popover("Delete …", disabled=one.state.alive):
+            st.markdown(
+                f"Delete **{plain(one.run.title)}** with its checkpoint, curves and samples? This cannot be undone."
+            )
+            st.button("Delete it for good", on_click=runs.delete, args=(one.run,), key="delete", type="primary")

@@ -1,0 +1,185 @@
+"""Start a small study from the page, watch it, end it, go on with it."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from ...flow.config import ORDERS, WEIGHTS
+from .. import access
+from ..common.untrusted import plain
+from ..shell import parts
+from ..sources import cache, data_sets
+from . import studies
+
+if TYPE_CHECKING:
+    from ...study.recipe import Arm, StudyRecipe
+
+#: What is said of partitions -> initialisation and partition of an arm.
+INIT_WORDS = {
+    "random partitions": ("principal", "random"),
+    "partitions by information": ("principal", "information"),
+    "alternating partitions": ("principal", "alternating"),
+    "random initialisation (Glow)": ("random", "alternating"),
+    "partitions by information, linear start": ("linear", "information"),
+}
+#: Fraction passed on -> how it is written.
+KEEPS = {"0.25": "¼", "0.5": "½", "0.75": "¾"}
+MOST_SEEDS, MOST_ITERATIONS = 8, 500
+#: Seconds between two looks at a study that is under way.
+LOOK_S = 2
+
+
+def draw(known: dict[str, Path]) -> None:
+    """Draw what is under way, and the form for a new study."""
+    if refused := st.session_state.pop("_study_refused", ""):
+        st.error(plain(refused))
+    if (ended := st.session_state.get("_study_ended")) in known:
+        st.success(f"{plain(ended)} is done.")
+        st.button("Show it", key="show-ended", type="primary", on_click=_show, args=(ended,))
+    own = {key: path for key, path in known.items() if path.parent == studies.own_folder()}
+    for key, path in own.items():
+        _watch(key, path)
+    if not access.may_change():
+        st.info("On this server only the teacher runs studies. What is there can be looked at.")
+        return
+    st.markdown(
+        "Every arm is trained with every seed on one thread, beside the app; the page may be closed meanwhile. "
+        "3 levels of 4 steps, width 48, 16×16 crops, batch 64: larger ones run from the command line."
+    )
+    first, second, third = st.columns(3)
+    data = first.selectbox("Data set", data_sets.names(), key="study-data")
+    orders = second.multiselect("Order", ORDERS, default=["entropy", "variance", "random"], key="study-orders")
+    weights = third.multiselect("Channel weights", list(WEIGHTS), default=["none"], key="study-weights")
+    first, second, third = st.columns(3)
+    inits = first.multiselect("Partitions", INIT_WORDS, default=["random partitions"], key="study-inits")
+    keeps = second.multiselect("Passed on", KEEPS, default=["0.5"], format_func=KEEPS.__getitem__, key="study-keeps")
+    priors = third.multiselect("Priors", ["conditional", "standard"], default=["conditional"], key="study-priors")
+    first, second = st.columns(2)
+    seeds = first.number_input("Seeds", 1, MOST_SEEDS, 3, key="study-seeds")
+    iterations = second.number_input("Iterations", 10, MOST_ITERATIONS, 100, 10, key="study-iterations")
+    null = st.toggle("Also run `random` against itself (A/A control)", key="study-null")
+    recipe, left_out = _recipe(data, (orders, weights, inits, keeps), priors, null, seeds, iterations)
+    for sentence in left_out:
+        st.caption(plain(sentence))
+    if recipe is None:
+        st.info("Choose at least one of each, or the A/A control.")
+        return
+    runs, minutes = len(recipe.arms) * recipe.seeds, _minutes(recipe, known)
+    about = "" if minutes is None else f", about {max(0.1, minutes):.1f} minutes as bundled studies took"
+    st.markdown(f"{runs} runs{about}. {'One seed is no conclusion.' if recipe.seeds == 1 else ''}")
+    st.button("Start the study", type="primary", on_click=_start, args=(recipe, _new_folder()))
+
+
+def _recipe(
+    data: str, choices: tuple[list[str], ...], priors: list[str], null: bool, seeds: int, iterations: int
+) -> tuple[StudyRecipe | None, list[str]]:
+    """Return the recipe of what was chosen, None where nothing was, and a sentence for every arm that is left out."""
+    from ...flow import ConfigError
+    from ...study.recipe import StudyRecipe, control, crossed
+
+    orders, weights, inits, keeps = choices
+    arms: list[Arm] = []
+    left_out: list[str] = []
+    for init, partition in (INIT_WORDS[word] for word in inits):
+        try:
+            found, sentences = crossed(orders, weights, [init], [partition], keeps, priors)
+            arms, left_out = [*arms, *found], [*left_out, *sentences]
+        except ConfigError as error:
+            left_out.append(str(error))
+    arms += control(priors) if null else []
+    if not arms:
+        return None, []
+    recipe = StudyRecipe(data=data, arms=tuple(arms), seeds=int(seeds), iterations=int(iterations))
+    return recipe, left_out
+
+
+def _new_folder() -> Path:
+    """Return the folder of a study that is to be started; its name is generated."""
+    return studies.own_folder() / f"study-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+
+
+def _minutes(recipe: StudyRecipe, known: dict[str, Path]) -> float | None:
+    """Return the CPU minutes that a recipe takes, by what an image took in a bundled study of flows of its size."""
+    size = ("size", "levels", "steps", "width", "network")
+    bundled = {key: path for key, path in known.items() if path.parent == studies.BUNDLED}
+    for study in studies.readable(bundled).values():
+        alike = all(getattr(study.recipe, name) == getattr(recipe, name) for name in size)
+        if alike and study.runs:
+            seconds = sum(run.cpu_s for run in study.runs.values())
+            images = study.recipe.batch * sum(run.iterations for run in study.runs.values())
+            return len(recipe.arms) * recipe.seeds * recipe.iterations * recipe.batch * seconds / images / 60
+    return None
+
+
+def _watch(key: str, path: Path) -> None:
+    """Draw where a study of one's own stands, unless it is done."""
+    from ...study.file import StudyError
+    from ...study.worker import folder
+
+    try:
+        alive = folder(path).state().alive
+        if cache.study(path).is_done and not alive:
+            return
+    except StudyError as error:
+        st.error(plain(error))
+        return
+    st.fragment(_progress, run_every=LOOK_S if alive else None)(key, path)
+
+
+def _progress(key: str, path: Path) -> None:
+    from ...study.worker import folder
+    from ...training import worker
+
+    study, state = cache.study(path), folder(path).state()
+    total, alive = len(study.recipe.arms) * study.recipe.seeds, state.alive
+    if state.frozen:
+        st.warning(parts.frozen(state.silent_s))
+    word = "is running" if alive else "has been stopped"
+    st.progress(len(study.runs) / total, f"{study.name} {word}: {len(study.runs)} of {total} runs are done.")
+    with st.container(horizontal=True):
+        if not access.may_change():
+            st.caption("Only the teacher may change it.")
+        elif alive:
+            st.button("Stop", key=f"stop-{key}", on_click=_try, args=(worker.ask, folder(path)))
+            if state.frozen:
+                st.button("Kill", key=f"kill-{key}", on_click=_try, args=(worker.kill, folder(path)))
+        else:
+            st.button("Go on", key=f"go-on-{key}", on_click=_start, args=(study.recipe, path))
+        if study.runs:
+            st.button("Show it", key=f"show-{key}", on_click=_show, args=(key,))
+    if not alive and state.message:
+        st.error(plain(state.message))
+    if st.session_state.get(f"_alive-{key}") and not alive:
+        # It has just ended: the page is drawn once more, and the look at it comes to an end.
+        st.session_state[f"_alive-{key}"] = False
+        if study.is_done:
+            st.session_state["_study_ended"] = key
+        st.rerun()
+    st.session_state[f"_alive-{key}"] = alive
+
+
+def _show(key: str) -> None:
+    st.session_state.pop("_study_ended", None)
+    studies.show(key)
+
+
+def _start(recipe: StudyRecipe, path: Path) -> None:
+    from ...study import worker
+
+    _try(worker.start, recipe, path)
+
+
+def _try(act: Callable[..., object], *arguments: object) -> None:
+    from ...training.run_directory import RunError
+
+    try:
+        access.check_change()
+        act(*arguments)
+    except RunError as error:
+        st.session_state["_study_refused"] = str(error)

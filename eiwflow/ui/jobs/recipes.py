@@ -1,0 +1,304 @@
+"""What a training from the page Train would be: devices, presets, recipes, and the time and memory that they take."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import shlex
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from ... import data, files, project
+from ...training.presets import PRESETS, preset_settings
+
+if TYPE_CHECKING:
+    from ...data import ImageData
+    from ...flow import FlowConfig
+    from ...training.cost import Timing
+    from ...training.recipe import Recipe
+
+PICTURES = project.ROOT / "assets" / "presets"
+#: Which preset's timing stands for other settings: the larger one comes nearer to what takes long.
+TIMED_FOR_CUSTOM = "five-minutes"
+#: Files of a folder that are looked at for whether one was changed.
+MAX_LISTED = 100_000
+#: Environment variable with the folders whose images visitors may train on, separated as in PATH.
+DATA_ROOTS_VARIABLE = "EIWFLOW_DATA_ROOTS"
+#: Addresses that only this machine can reach.
+OF_THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
+#: The longest training that a visitor may start here.
+MOST_ITERATIONS = 200_000
+_FLOW_FIELDS = ("levels", "steps", "width")
+
+
+# ---------------------------------------------------------------------- devices and time
+
+
+@st.cache_resource(show_spinner=False)
+def devices() -> dict[str, str]:
+    """Return the devices of this machine by name, the fastest first, and what each is."""
+    import torch
+
+    found = {f"cuda:{i}": torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())}
+    return found | {"cpu": f"{threads()} of {os.cpu_count()} cores"}
+
+
+def threads() -> int:
+    """Return the CPU threads of a training: those of the app, which leaves half of the cores to the rest."""
+    import torch
+
+    return torch.get_num_threads()
+
+
+#: Bytes that a child needs to time the presets, and what it is told.
+TIMING_BYTES = 2**30
+_TIME = """
+import pickle, sys
+from eiwflow.ui.jobs.recipes import time_presets
+sys.stdout.buffer.write(pickle.dumps(time_presets(sys.argv[1])))
+"""
+
+
+@dataclass(frozen=True)
+class PresetTime:
+    """What a preset takes on a device.
+
+    Attributes:
+        timing: of its steps.
+        seconds: from its start to its end.
+
+    """
+
+    timing: Timing
+    seconds: float
+
+
+@st.cache_resource(show_spinner=False)
+def _timer(device: str) -> Future[dict[str, PresetTime]]:
+    """Begin to time the presets on a device, beside the page: it is usable meanwhile."""
+    timer: Future[dict[str, PresetTime]] = Future()
+
+    def measure() -> None:
+        try:
+            timer.set_result(timed_apart(device))
+        except Exception:  # the page waits for an answer, whatever went wrong
+            timer.set_result({})  # without the photographs, or without memory for them, no time is said
+
+    # A daemon, unlike a pool's thread: a server that is told to end does not wait for it.
+    threading.Thread(target=measure, daemon=True).start()
+    return timer
+
+
+def timed_apart(device: str) -> dict[str, PresetTime]:
+    """Return what :func:`time_presets` finds in a child: what a training takes would else stay with the server.
+
+    Empty where there is no room for a child.
+    """
+    import torch
+
+    from ...training.cost import free_bytes
+    from ...training.detached import environment
+
+    if free_bytes(torch.device("cpu")) < TIMING_BYTES:
+        return {}
+    done = subprocess.run(
+        [sys.executable, "-c", _TIME, device],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=environment(OMP_NUM_THREADS=str(torch.get_num_threads())),
+        check=True,
+    )
+    found: dict[str, PresetTime] = pickle.loads(done.stdout)  # of our own process
+    return found
+
+
+def time_presets(device: str) -> dict[str, PresetTime]:
+    """Return what every preset takes on its own data set; presets of one flow are timed once."""
+    import torch
+
+    from ...training.cost import time_steps
+
+    timings: dict[FlowConfig, Timing] = {}
+    found = {}
+    for preset in PRESETS:
+        chosen = preset_recipe(preset, None, "weighted")
+        images = _read(chosen.data, chosen.flow)
+        if chosen.flow not in timings:
+            timings[chosen.flow] = time_steps(chosen, images, torch.device(device))
+        timing = timings[chosen.flow]
+        found[preset] = PresetTime(timing, timing.seconds(chosen, len(images.test)))
+    return found
+
+
+def timings(device: str) -> dict[str, PresetTime] | None:
+    """Return what the presets take on a device, None while that is being measured; empty where it cannot be."""
+    timer = _timer(device)
+    return timer.result() if timer.done() else None
+
+
+def seconds(chosen: Recipe, device: str) -> float | None:
+    """Return the seconds that any recipe takes, by the rate of multiplications of a timed preset."""
+    if not (timed := timings(device)):
+        return None
+    return timed[TIMED_FOR_CUSTOM].timing.seconds(chosen, len(_read(chosen.data, chosen.flow).test))
+
+
+def _read(name: str, flow: FlowConfig) -> ImageData:
+    return _read_once(name, 2**flow.levels, flow.shape[1], _stamp(name))
+
+
+@lru_cache(maxsize=2)  # a set may have 2 GiB
+def _read_once(name: str, multiple: int, size: int, stamp: object) -> ImageData:
+    # Not Streamlit's cache: the timer reads too, outside of any page.
+    del stamp  # a file or a folder that was changed is a new key
+    return data.load(name, multiple=multiple, size=size, download=False)
+
+
+def forget() -> None:
+    """Forget the images that were read."""
+    _read_once.cache_clear()
+
+
+def _stamp(name: str) -> object:
+    """Return what changes with a data set's file, or with any file in its folder."""
+    path = data.registry.ASSETS / f"{name}.npz" if name in data.DATASETS else Path(os.path.expanduser(name))
+    try:
+        return hash(frozenset(_stamps_in(path))) if path.is_dir() else files.stamp(path)
+    except (OSError, ValueError):
+        return None  # reading it says what is wrong
+
+
+def _stamps_in(folder: Path) -> Iterator[tuple[str, int, int]]:
+    for file in islice(folder.rglob("*"), MAX_LISTED):
+        with suppress(OSError):  # a link to nowhere, or what was deleted meanwhile
+            yield str(file), *files.stamp(file)
+
+
+def memory(chosen: Recipe, device: str) -> int:
+    """Return the bytes that a recipe is estimated to take.
+
+    Raises:
+        ConfigError: a device has not so much.
+
+    """
+    import torch
+
+    from ...training.cost import check_memory
+
+    return check_memory(chosen, torch.device(device))
+
+
+# ---------------------------------------------------------------------- recipes
+
+
+@st.cache_resource(show_spinner=False)
+def result(preset: str) -> tuple[bytes, str] | None:
+    """Return what came of a preset when it was trained for this project: samples, and in words; None without them."""
+    try:
+        said = json.loads((PICTURES / f"{preset}.json").read_bytes())
+        picture = (PICTURES / f"{preset}.webp").read_bytes()
+    except OSError:
+        return None
+    return picture, (
+        f"Samples after {said['cpu_seconds'] / 60:.1f} CPU minutes: {said['test_bits_per_dim']:.2f} bits/dim on "
+        f"{PRESETS[preset]['data']}."
+    )
+
+
+def preset_recipe(preset: str, data_name: str | None, split: str) -> Recipe:
+    """Return the recipe of a preset on a data set, its own if None is named.
+
+    Raises:
+        ConfigError, DataError: it does not go with these images.
+
+    """
+    settings = preset_settings(preset, data_name)
+    size, data_name = settings.pop("size"), settings.pop("data")
+    flow = {name: settings.pop(name) for name in _FLOW_FIELDS}
+    return recipe(data_name, size, {**flow, "split": split}, settings)
+
+
+def settings_in_words(preset: str) -> str:
+    """Say what a preset trains."""
+    settings = PRESETS[preset]
+    mirrored = ", half of them mirrored" if settings.get("flip") else ""
+    return (
+        f"{settings['data']}, {settings['size']}×{settings['size']} pixels, "
+        f"{settings['levels']} levels of {settings['steps']} steps, "
+        f"width {settings['width']}; {settings['iterations']:,} training steps of {settings['batch']} images{mirrored}."
+    )
+
+
+def recipe(data_name: str, size: int, flow: dict[str, Any], settings: dict[str, Any]) -> Recipe:
+    """Return a recipe for the images of a data set, which are read for it.
+
+    Raises:
+        ConfigError: a setting is out of its bounds.
+        DataError: the data cannot be read, or are smaller than ``size``.
+
+    """
+    from ...flow import ConfigError, FlowConfig
+    from ...training.recipe import Recipe
+
+    config = FlowConfig(shape=(3, size, size), **flow)
+    check_data_path(data_name)
+    if settings.get("iterations", 1) > MOST_ITERATIONS:
+        raise ConfigError(
+            f"iterations is {settings['iterations']:,}; a run from this page has at most {MOST_ITERATIONS:,}. "
+            "Longer ones start on the command line."
+        )
+    images = _read(data_name, config)
+    if size > min(images.size):
+        raise data.DataError(
+            f"The image side is {size}; images of {images.name} have {images.size[0]}×{images.size[1]} pixels"
+        )
+    return Recipe(flow=replace(config, shape=(images.channels, size, size)), data=data_name, **settings)
+
+
+def check_data_path(name: str) -> None:
+    """Refuse a path of the server's that visitors may not read; the refusal says nothing of what is there.
+
+    Raises:
+        DataError: it is outside of the allowed folders.
+
+    """
+    if name in data.DATASETS:
+        return
+    try:
+        path = Path(os.path.expanduser(name)).resolve()
+        if any(path.is_relative_to(root) for root in data_roots()):
+            return
+    except (OSError, ValueError, RuntimeError):
+        pass  # a path that cannot be is not allowed either
+    raise data.DataError(
+        f"This server reads no images there. {DATA_ROOTS_VARIABLE} names the folders that visitors may read"
+    )
+
+
+def data_roots() -> list[Path]:
+    """Return the folders whose images visitors may train on.
+
+    Without the environment variable that is the home folder where the app answers this machine alone, else none.
+    """
+    if (named := os.environ.get(DATA_ROOTS_VARIABLE)) is not None:
+        return [Path(os.path.expanduser(root)).resolve() for root in named.split(os.pathsep) if root]
+    return [Path.home().resolve()] if st.get_option("server.address") in OF_THIS_MACHINE else []
+
+
+def command(chosen: Recipe, device: str) -> str:
+    """Return the command line that trains the same."""
+    words = ["python", "-m", "eiwflow", *chosen.arguments(), "--device", device, "--threads", str(threads())]
+    return shlex.join(words)

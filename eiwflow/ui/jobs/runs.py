@@ -1,0 +1,300 @@
+"""Runs on disk as the page Train lists them, and what a click does to one: start, pause, resume, rename, delete."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from ... import data, files
+from ...analysis.words.numbers import duration
+from .. import access
+from ..common import state
+from ..sources import checkpoints
+from . import recipes
+
+if TYPE_CHECKING:
+    from ...analysis.train import Progress
+    from ...training.recipe import Recipe
+    from ...training.run_directory import RunDirectory, RunState
+    from ..shell.frame import Visit
+
+#: Seconds that an answer to a click stands, however often the page is drawn meanwhile.
+FRESH_S = 20.0
+#: Parts of the page: the run that is shown, and the controls of a new one.
+SHOWN, NEW = "shown", "new"
+
+
+# ---------------------------------------------------------------------- runs
+
+
+def progress(run: RunDirectory) -> Progress:
+    """Return what a run's records say, read once for every state of its file.
+
+    Raises:
+        RunError: its config cannot be read.
+
+    """
+    try:
+        stamp = files.stamp(run.path / "metrics.jsonl")
+    except OSError:
+        stamp = 0, 0
+    return _progress(run.path, *stamp)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _progress(path: Path, time: int, size: int) -> Progress:
+    from ...analysis import train as progress
+    from ...training.run_directory import RunDirectory
+
+    del time, size  # they are the records' stamp
+    return progress.progress(RunDirectory(path))
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A run in the list.
+
+    Attributes:
+        run: its directory.
+        state: where it stands.
+        recipe: what it trains.
+        command: the command line that trains the same.
+        progress: what came of it so far.
+
+    """
+
+    run: RunDirectory
+    state: RunState
+    recipe: Recipe
+    command: str
+    progress: Progress
+
+    def in_words(self) -> str:
+        """Say what the run is, and what has come of it."""
+        from ...analysis.words import train as words
+
+        flow = self.recipe.flow
+        doing = {"running": "is training", "starting": "is being started"}.get(self.state.name, self.state.name)
+        return f"“{self.run.title}” ({flow.split} on {self.recipe.data}) {doing}. {words.answer(self.progress)}"
+
+    def longest_words(self) -> str:
+        """Return words as long as any of :meth:`in_words` before the end of the run."""
+        from ...analysis.words import train as words
+
+        longest = replace(self, state=replace(self.state, name="starting"), progress=words.longest(self.progress))
+        return longest.in_words()
+
+    def row(self) -> dict[str, Any]:
+        """Return its line in the list."""
+        bits, flow = self.progress.bits, self.recipe.flow
+        part = " (held out)" if self.recipe.validation else ""
+        whole = part if self.progress.final is not None else f" (first {'held-out' if part else 'test'} images)"
+        return {
+            "run": self.run.title,
+            "policy": flow.split,
+            "data": self.recipe.data,
+            "flow": f"{flow.shape[1]}×{flow.shape[2]}, {flow.levels} × {flow.steps} steps, width {flow.width}",
+            "state": self.state.name,
+            "step": f"{max(0, self.progress.step):,} of {self.recipe.iterations:,}",
+            "bits/dim": "–" if bits is None else f"{bits:.3f}{whole}",
+        }
+
+
+def listed() -> dict[str, Listed]:
+    """Return the runs by their directory's name, the newest first, without those whose config cannot be read."""
+    from ...training.run_directory import all_runs, runs_root
+
+    known = {run.path.name: look_at(run) for run in all_runs(runs_root())}
+    return {name: one for name, one in known.items() if one is not None}
+
+
+def complaints() -> list[str]:
+    """Return a sentence for everything in the folder of runs that cannot be read."""
+    from ...training.run_directory import RunError, list_runs, runs_root
+
+    runs, complaints = list_runs(runs_root())
+    for run in runs:
+        try:
+            run.config()
+        except RunError as error:
+            complaints.append(str(error))
+    return list(dict.fromkeys(complaints))
+
+
+def look_at(run: RunDirectory) -> Listed | None:
+    """Return what is known of a run at this moment, None where its config cannot be read."""
+    from ...training.run_directory import RunError
+
+    try:
+        chosen, said = run.config()
+        return Listed(run, run.state(), chosen, said, progress(run))
+    except RunError:
+        return None
+
+
+def newest_samples(run: RunDirectory) -> tuple[int, bytes] | None:
+    """Return the step and the WEBP of the newest samples, None where there are none."""
+    from ...training.run_directory import MAX_SAMPLES
+
+    found = list(run.sample_files().items())
+    try:
+        return (found[-1][0], files.read_bytes(found[-1][1], MAX_SAMPLES)) if found else None
+    except OSError:
+        return None
+
+
+def open_links(run: RunDirectory, page: Visit, alive: bool) -> None:
+    """Draw the ways to every page that can show the run's flow; while it trains, as it was saved last."""
+    from ..access import navigation
+
+    entries = [entry for entry in navigation.pages() if entry.group in ("Learn", "Look inside")]
+    entries = [entry for entry in entries if entry.label != "Compare"]
+    if alive:
+        with st.container(horizontal=True):
+            st.markdown("Open it as it is now in")
+            for entry in entries:
+                if st.button(entry.label, key=f"open-{entry.label}"):
+                    _open_now(run, entry.path, page.links)
+        return
+    file = next((file for file in checkpoints.checkpoint_files().values() if file.path == run.last_checkpoint), None)
+    if file is None:
+        return
+    with st.container(horizontal=True):
+        st.markdown("Open it in")
+        for entry in entries:
+            st.page_link(entry.path, label=entry.label, query_params={**page.links, "ck": file.key})
+
+
+def _open_now(run: RunDirectory, path: str, links: dict[str, str]) -> None:
+    """Open a page on what the run saved last: a copy, since the next save would replace what the visitor looks at."""
+    from ...checkpoint import MAX_FILE_BYTES, CheckpointError
+
+    try:
+        content = files.read_bytes(run.last_checkpoint, MAX_FILE_BYTES)
+        key = checkpoints.remember_checkpoint(content, f"of {run.title} in training")
+    except (OSError, CheckpointError):
+        st.info("Nothing of this run is saved yet: try again in a few seconds.")
+        return
+    st.session_state.setdefault("_uploaded", []).append(key)
+    state.set_choice("ck", key)
+    st.switch_page(path, query_params={**links, "ck": key})
+
+
+# ---------------------------------------------------------------------- what a click does
+
+
+def start(make: Callable[[], Recipe], device: str) -> None:
+    """Start a run; what stands against it is kept for :func:`refusal`."""
+
+    def act() -> None:
+        chosen = make()
+        recipes.memory(chosen, device)
+        if (run := begin(chosen, device)) is not None:
+            state.set_choice("run", run.path.name)
+            st.session_state["_started_run"] = run.title
+
+    _try(act, NEW)
+
+
+def begin(chosen: Recipe, device: str) -> RunDirectory | None:
+    """Start a run and return it; None where it has been put into the class's queue.
+
+    Raises:
+        RunError, ConfigError: it is refused; nothing is changed.
+
+    """
+    from ...training import worker
+    from ...training.run_directory import DeviceTaken, RunError, runs_root
+    from ..access import roles
+    from ..classroom.queue import QUEUE, Ticket
+
+    access.check_start()
+    go = partial(worker.start, chosen, runs_root(), device, recipes.threads(), recipes.command(chosen, device))
+    if access.role() is access.Role.STUDENT:
+        most = access.settings().minutes
+        if (needed := recipes.seconds(chosen, device)) is not None and needed > 60 * most:
+            raise RunError(f"This takes about {duration(needed)}; a student's training has {most} minutes.")
+        QUEUE.ask(Ticket(access.visitor_id(), chosen, go))
+        return None
+    try:
+        return go()
+    except DeviceTaken:
+        if QUEUE.running() is None or access.role() is not access.Role.TEACHER:
+            raise
+        QUEUE.ask(Ticket(roles.TEACHER, chosen, go, teacher=True))
+        return None
+
+
+def resume(run: RunDirectory, device: str) -> None:
+    """Go on with a run where it was started or, if this machine has no such device, on the one that is chosen now."""
+    from ...training import worker
+    from ...training.run_directory import RunError
+
+    before = worker.device_of(run)
+
+    def act() -> None:
+        access.check_change(run.path)
+        if access.role() is access.Role.STUDENT:
+            raise RunError("A student's training is not resumed: start a new one.")
+        worker.resume(run, before if before in recipes.devices() else device, recipes.threads())
+
+    _try(act)
+
+
+def ask(run: RunDirectory, to_pause: bool) -> None:
+    """Ask a run to pause, or to stop."""
+    from ...training import worker
+
+    _try(lambda: worker.ask(run, to_pause), run=run)
+
+
+def kill(run: RunDirectory) -> None:
+    """End the process of a run that gives no sign of life."""
+    from ...training import worker
+
+    _try(lambda: worker.kill(run), run=run)
+
+
+def rename(run: RunDirectory, key: str) -> None:
+    """Give a run the name that stands in the text field ``key``."""
+    _try(lambda: run.rename(st.session_state[key]), run=run)
+
+
+def delete(run: RunDirectory) -> None:
+    """Remove a run; it has been asked for twice."""
+
+    def act() -> None:
+        run.delete()
+        state.forget_choice("run")
+
+    _try(act, run=run)
+
+
+def _try(act: Callable[[], object], part: str = SHOWN, run: RunDirectory | None = None) -> None:
+    from ...flow import ConfigError
+    from ...training.run_directory import RunError
+
+    st.session_state.pop("_refused", None)
+    try:
+        if run is not None:
+            access.check_change(run.path)
+        act()
+    except (ConfigError, RunError, data.DataError) as error:
+        st.session_state["_refused"] = part, str(error), time.monotonic()
+
+
+def refusal(part: str) -> str | None:
+    """Return what stood against the last click in a part of the page, as long as it is fresh."""
+    where, sentence, when = st.session_state.get("_refused", ("", "", 0.0))
+    return sentence if where == part and time.monotonic() - when < FRESH_S else None
+
+
+def started() -> str | None:
+    """Return the name of the run that the last click started, once."""
+    return st.session_state.pop("_started_run", None)

@@ -1,0 +1,172 @@
+"""Studies on disk, those that come with the project and those that were run here, and which of them a page shows."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from ... import project
+from ...files import complaint, entries, is_text, printable, stamp
+from ..common import state
+from ..common.untrusted import plain
+from ..shell.frame import Visit
+from ..sources import cache, missing
+
+if TYPE_CHECKING:
+    from ...study.file import Study
+
+BUNDLED = project.ROOT / "assets" / "studies"
+#: Choices that a study brings: another study need not have them.
+OF_A_STUDY = ("subject", "against", "prior", "of-level")
+
+
+@dataclass(frozen=True, eq=False)
+class StudyVisit(Visit):
+    """A page that shows a study: what it saves says from which one it is."""
+
+    study: Study
+
+    def file_name(self, what: str, suffix: str) -> str:
+        """Return the name of an exported file."""
+        return super().file_name(f"{what}-{self.study.name}-{self.study.sha256[:8]}", suffix)
+
+
+def own_folder() -> Path:
+    """Return the folder of studies that were run here."""
+    from ...training.run_directory import runs_root
+
+    return runs_root() / "studies"
+
+
+def files() -> dict[str, Path]:
+    """Return the studies that there are by their key: the bundled ones, then those that were run here, newest first."""
+    bundled = {path.stem: path for path in sorted(_studies_in(BUNDLED), key=lambda path: path.stem)}
+    own = sorted(_studies_in(own_folder()), key=_when, reverse=True)
+    return bundled | {(path.stem if path.stem not in bundled else f"own-{path.stem}"): path for path in own}
+
+
+def complaints() -> list[str]:
+    """Return a sentence for every entry among the studies that cannot be read."""
+    return [
+        f"The study {printable(path.name)} is left out: {why}."
+        for folder in (BUNDLED, own_folder())
+        for path in (*_named_as_studies(folder), *_without_study(folder))
+        if (why := _complaint(path))
+    ]
+
+
+def readable(known: Mapping[str, Path]) -> dict[str, Study]:
+    """Return those studies whose file can be read, by their key."""
+    from ...study.file import StudyError
+
+    found = {}
+    for key, path in known.items():
+        try:
+            found[key] = cache.study(path)
+        except StudyError:
+            continue  # whoever chooses it is told why
+    return found
+
+
+def choose(known: Mapping[str, Path], first: str, name_of: Callable[[str], str]) -> str:
+    """Draw the choice of a study; return its key. One that is gone is named, and the page ends there.
+
+    Args:
+        known: the studies, by their key.
+        first: what a first visit shows.
+        name_of: returns what a study is called.
+
+    """
+    keys = list(known)
+    if (asked := state.wanted("study")) is not None and asked not in known:
+        missing.stop(st.container(), "study", missing.study(asked), {key: name_of(key) for key in keys})
+    key = state.choice(
+        "study",
+        keys,
+        first,
+        lambda: st.selectbox("Study", keys, format_func=name_of, key="study", on_change=_forget_choices),
+        name="the study",
+    )
+    state.write_url({"study": key})
+    return key
+
+
+def show(key: str) -> None:
+    """Show another study, from a callback."""
+    state.set_choice("study", key)
+    _forget_choices()
+
+
+def argument(path: Path) -> str:
+    """Return a study's file as the command line takes it, from the project's folder where it lies in there."""
+    inside = path.is_relative_to(project.ROOT)
+    return shlex.quote(str(path.relative_to(project.ROOT) if inside else path))
+
+
+def commands(study: Study) -> list[str]:
+    """Return the command lines that run a study, and run it at equal CPU seconds, without ``python -m eiwflow``."""
+    recipes = {study.name: study.recipe, f"{study.name}-equal-cpu": dataclasses.replace(study.recipe, equal_cpu=True)}
+    return [shlex.join(recipe.arguments(name, 2)) for name, recipe in recipes.items()]
+
+
+def name_of(key: str, titles: Mapping[str, str], known: Mapping[str, Path]) -> str:
+    """Return what a study is called; one whose file cannot be read by its name."""
+    own = " (yours)" if key in known and known[key].parent == own_folder() else ""
+    return f"{plain(titles.get(key, key))}{own}"
+
+
+def _forget_choices() -> None:
+    for choice in OF_A_STUDY:
+        st.session_state.pop(choice, None)
+
+
+def _studies_in(folder: Path) -> list[Path]:
+    """Return the files of studies in a folder that can be read as files."""
+    return [path for path in _named_as_studies(folder) if not _complaint(path)]
+
+
+def _named_as_studies(folder: Path) -> list[Path]:
+    from ...study.file import studies_in
+
+    return studies_in(folder)
+
+
+def _without_study(folder: Path) -> list[Path]:
+    """Return folders that hold no study, as one that is half deleted, and links that lead nowhere."""
+    named = _named_as_studies(folder)
+    return [
+        path
+        for path in entries(folder)
+        if path not in named
+        # The records of a study of version 0.1 lie beside its file.
+        and ((path.is_symlink() and not path.exists()) or (path.is_dir() and not path.with_suffix(".json").exists()))
+    ]
+
+
+def _complaint(path: Path) -> str:
+    from ...study.file import MAX_BYTES, settings_file
+
+    if not is_text(path.name):
+        return "its name is not valid UTF-8"
+    if not os.path.lexists(path):
+        return "it has been removed"
+    settings = settings_file(path)
+    if path.is_dir() and not os.path.lexists(settings):
+        return f"it is a folder without {settings.name}"
+    return complaint(settings, MAX_BYTES)
+
+
+def _when(path: Path) -> tuple[int, int]:
+    from ...study.file import settings_file
+
+    try:
+        return stamp(settings_file(path))
+    except OSError:
+        return 0, 0  # reading it says what is wrong

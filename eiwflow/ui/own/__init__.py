@@ -1,0 +1,1 @@
+"""Files of a visitor's own: photos, images and pictures, and the uploader that takes them."""

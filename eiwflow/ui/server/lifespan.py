@@ -1,0 +1,99 @@
+"""What the server does once: it imports torch while the first browser is on its way, and hands freed memory back.
+
+Nothing here imports torch but :func:`engine` and, beside the server's start, :func:`while_the_server_runs`: neither the
+server nor a page's first paint waits for it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import platform
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import streamlit as st
+
+from ..classroom import join
+from ..sources import checkpoints
+
+#: Seconds between two times that freed memory is handed back, and without any visitor until measures are forgotten: a
+#: page that is loaded again, or a telephone that sleeps for a moment, finds them.
+GIVE_BACK_S, FORGET_S = 2.0, 120.0
+#: Name of malloc.h: how many heaps there may be.
+M_ARENA_MAX = -8
+
+
+@asynccontextmanager
+async def while_the_server_runs(_: object) -> AsyncIterator[None]:
+    """Import what is slow to import while the first browser is on its way."""
+    _share_heaps()
+    join.announce()
+    threading.Thread(target=_import_what_is_slow, daemon=True).start()
+    yield
+    checkpoints.end_uploads()  # the interpreter does it too, but not where a signal ends it
+
+
+def _share_heaps() -> None:
+    """Let all threads share two heaps: with one for each script, what they free lies in many places."""
+    if platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 2)
+
+
+def _import_what_is_slow() -> None:
+    import scipy.stats  # noqa: F401
+
+    from ... import checkpoint, figures  # noqa: F401
+    from ...analysis import levels  # noqa: F401
+    from ...training import run_directory  # noqa: F401
+
+
+@st.cache_resource(show_spinner="Starting torch, once …")
+def engine() -> None:
+    """Import what is slow to import, and take it out of the garbage collector's rounds."""
+    import torch
+
+    _import_what_is_slow()
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(max(1, (os.cpu_count() or 2) // 2))
+    gc.collect()
+    gc.freeze()
+    threading.Thread(target=_give_back_now_and_then, daemon=True).start()
+
+
+def _give_back_now_and_then(sleep: Callable[[float], None] = time.sleep) -> None:
+    """Hand freed memory back to the system; when all visitors have left, forget what they looked at.
+
+    What pages need for a moment would else stay with the server for good.
+    """
+    from ...training.memory import give_back_freed_memory
+
+    alone_s = 0.0
+    while True:
+        give_back_freed_memory()
+        sleep(GIVE_BACK_S)
+        alone_s = alone_s + GIVE_BACK_S if nobody_is_here() else 0.0
+        if FORGET_S <= alone_s < FORGET_S + GIVE_BACK_S:  # once
+            forget()
+
+
+def nobody_is_here() -> bool:
+    """Return whether no browser has a page open."""
+    from streamlit.runtime import exists, get_instance
+    from streamlit.runtime.runtime import RuntimeState
+
+    return exists() and getattr(get_instance(), "state", None) is RuntimeState.NO_SESSIONS_CONNECTED
+
+
+def forget() -> None:
+    """Forget flows, images, measures and figures: all can be made again. Uploads have a time of their own."""
+    from ..jobs import recipes
+    from ..shell import parts
+    from ..sources import cache, data_sets
+
+    for module in (cache, checkpoints, data_sets, parts, recipes):
+        module.forget()
+    gc.collect()

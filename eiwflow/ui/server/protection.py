@@ -1,0 +1,190 @@
+"""What the server checks in every request and adds to every response, before Streamlit sees it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import time
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+import streamlit as st
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware import Middleware
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from streamlit.proto.BackMsg_pb2 import BackMsg
+
+from ..access import roles, settings
+from ..classroom.web import Visitors, cookies_in
+from ..common import uploads
+
+#: Environment variable with the origins, separated by spaces, that may show the app in a frame: a course page.
+ANCESTORS_VARIABLE = "EIWFLOW_FRAME_ANCESTORS"
+#: Messages that a connection may send a second for long, and at once. A control that is moved sends about five.
+MESSAGES_S, MESSAGES_AT_ONCE = 20, 60
+#: Delayed messages in a row after which a connection is closed: it has sent too many for half a minute.
+MOST_DELAYED = 600
+_ORIGIN = re.compile(r"https?://(\*\.)?[A-Za-z0-9.-]+(:\d{1,5})?|\*", re.ASCII)
+
+
+def middleware() -> list[Middleware]:
+    """Return what stands between the network and Streamlit, the outermost first."""
+    return [Middleware(kind) for kind in (ContentSecurity, AllowedHosts, Visitors, UploadLimit, Frames)]
+
+
+class AllowedHosts:
+    """Refuse a request under a name that ``server.allowedHosts`` does not list.
+
+    Streamlit itself refuses only the WebSocket, and a visitor would see an empty page without a reason.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or hand it on."""
+        host = Headers(scope=scope).get("host", "") if scope["type"] == "http" else None
+        if host is not None and not is_allowed(host, st.get_option("server.allowedHosts")):
+            name = "".join(letter for letter in host[:80] if letter.isprintable())
+            sentence = (
+                f"This server does not answer to the name “{name}”. If it is yours, start it with "
+                "--server.allowedHosts and the name that visitors type."
+            )
+            await PlainTextResponse(sentence, status_code=421)(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
+
+
+def is_allowed(host: str, allowed: Sequence[str]) -> bool:
+    """Return whether a Host header is one of the allowed names, by the rules of ``server.allowedHosts``."""
+    if not allowed:
+        return True
+    try:
+        name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
+    except ValueError:
+        return False
+    patterns = [pattern.strip().lower().rstrip(".") for pattern in allowed]
+    return bool(name) and any(
+        pattern in ("*", name) or (pattern.startswith("*.") and name.endswith(pattern[1:])) for pattern in patterns
+    )
+
+
+class UploadLimit:
+    """Refuse a file where its session has too many already: the page's own limits hold for what it draws alone."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or hand it on."""
+        parts = scope["path"].rstrip("/").split("/") if scope["type"] == "http" and scope["method"] == "PUT" else []
+        if "upload_file" not in parts:
+            await self.app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        length = headers.get("content-length", "")
+        if not (length.isascii() and length.isdigit() and len(length) < 16):
+            await PlainTextResponse("An upload says how long it is.", status_code=411)(scope, receive, send)
+            return
+        cookies, session, size = cookies_in(headers), parts[-2], int(length)
+        teacher = roles.is_teacher(cookies)
+        # All browsers without a cookie count as one student.
+        student = roles.visitor_of(cookies) if settings().classroom and not teacher else None
+        if sentence := uploads.LOAD.come(session, size, student, teacher):
+            await PlainTextResponse(sentence, status_code=413)(scope, receive, send)
+            return
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            uploads.LOAD.arrived(session, size)
+
+
+class Frames:
+    """Bound what a connection sends: too many messages are delayed, and a message in another language ends it.
+
+    Streamlit reads all messages that have arrived without a pause: a flood of them would stop the server for everybody.
+    For a message that it cannot read, it would write fifty lines into the log.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand a connection on."""
+        due, delayed = 0.0, 0
+
+        async def receive_at_pace() -> Message:
+            nonlocal due, delayed
+            message = await receive()
+            if message["type"] != "websocket.receive":
+                return message
+            now = time.monotonic()
+            due = max(due, now - MESSAGES_AT_ONCE / MESSAGES_S) + 1 / MESSAGES_S
+            delayed = delayed + 1 if due > now else 0
+            if delayed > MOST_DELAYED or not _is_message(message.get("bytes")):
+                return {"type": "websocket.disconnect", "code": 1008 if delayed > MOST_DELAYED else 1003}
+            await asyncio.sleep(max(0.0, due - now))  # other connections are served even where there is no delay
+            return message
+
+        await self.app(scope, receive_at_pace if scope["type"] == "websocket" else receive, send)
+
+
+def _is_message(content: bytes | None) -> bool:
+    """Return whether a frame holds one of Streamlit's messages to the server."""
+    if not content:
+        return False
+    try:
+        return BackMsg.FromString(content).WhichOneof("type") is not None
+    except DecodeError:
+        return False
+
+
+class ContentSecurity:
+    """Add a Content-Security-Policy to every response.
+
+    Pictures come from the app alone: whatever text a page shows, no visitor's browser calls another host for an image.
+    No foreign page shows the app in a frame and has its visitors press the app's buttons.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        self.policy = policy(os.environ.get(ANCESTORS_VARIABLE, ""))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand a request on, and add the headers to its answer."""
+
+        async def send_with_policy(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers["Content-Security-Policy"] = self.policy
+                headers["X-Content-Type-Options"] = "nosniff"
+            await send(message)
+
+        await self.app(scope, receive, send_with_policy if scope["type"] == "http" else send)
+
+
+def policy(ancestors: str) -> str:
+    """Return the policy; ``ancestors`` lists the origins, beside the app's own, that may show it in a frame.
+
+    Raises:
+        ValueError: one of them is not an origin.
+
+    """
+    origins = ancestors.split()
+    for origin in origins:
+        if not _ORIGIN.fullmatch(origin):
+            raise ValueError(
+                f"{ANCESTORS_VARIABLE} holds {origin[:80]!r}; it must be origins such as https://course.example, "
+                "separated by spaces."
+            )
+    return "; ".join(
+        [
+            "img-src 'self' data: blob:",
+            "object-src 'none'",
+            "base-uri 'self'",
+            " ".join(["frame-ancestors 'self'", *origins]),
+        ]
+    )

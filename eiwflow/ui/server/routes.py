@@ -1,0 +1,57 @@
+"""What the server answers beside the pages: a first screen, a run as one ZIP file, and a class."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from ..access import roles
+from ..classroom import join, web
+from . import front_page
+
+if TYPE_CHECKING:
+    from ...training.run_directory import RunDirectory
+
+#: Below the app's own address. Streamlit's paths begin with ``_stcore``.
+EXPORT = "_export"
+
+
+def routes() -> list[Route]:
+    """Return what :class:`streamlit.App` answers beside Streamlit's own paths."""
+    prefix = join.base_path()
+    return [
+        Route(f"{prefix}/{EXPORT}/{{name}}.zip", _run, methods=["GET"]),
+        *front_page.routes(prefix),
+        *web.routes(prefix),
+    ]
+
+
+def link_to(run: Path) -> str:
+    """Return the link, seen from any page, that saves a run as one ZIP file."""
+    return f"{EXPORT}/{quote(run.name, safe='')}.zip"
+
+
+def _run(request: Request) -> Response:
+    # Not a coroutine: the server looks at the disk in a thread of its own.
+    run = _known(request.path_params["name"])
+    if run is None:
+        return PlainTextResponse("This run is not here: it was deleted, or is of another folder.", status_code=404)
+    if not roles.allows(web.cookies_in(request.headers), run.path):
+        return PlainTextResponse("Only the student who started this run or the teacher may export it.", status_code=403)
+    name = f"{run.path.name}.zip"
+    disposition = f"attachment; filename*=UTF-8''{quote(name, safe='')}"
+    return StreamingResponse(
+        run.zip_parts(), media_type="application/zip", headers={"Content-Disposition": disposition}
+    )
+
+
+def _known(name: str) -> RunDirectory | None:
+    """Return the run of this name: one that is listed, so that a name is never a path."""
+    from ...training.run_directory import all_runs, runs_root
+
+    return next((run for run in all_runs(runs_root()) if run.path.name == name), None)

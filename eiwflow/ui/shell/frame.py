@@ -1,0 +1,511 @@
+"""The frame of every page: its title, its side bar, its URL. Every page calls :func:`begin` first."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
+from itertools import groupby
+from typing import TYPE_CHECKING, Literal, overload
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from ... import data, project
+from ...figures.pixels import file_uri
+from ..access import navigation
+from ..common import state, texts, untrusted
+from ..common.untrusted import plain
+from ..components.thumbnails import thumbnails
+from ..own import photos as own_photos
+from ..own.uploader import empty, uploader
+from ..server import lifespan
+from ..sources import checkpoints, data_sets, missing
+
+if TYPE_CHECKING:
+    from streamlit.runtime.uploaded_file_manager import UploadedFile
+    from torch import Tensor
+
+    from ...checkpoint import Checkpoint
+
+STYLE = project.ROOT / "assets" / "style"
+PICTURE_SUFFIXES = ["png", "jpg", "jpeg", "webp", "bmp", "gif"]
+MAX_PHOTO_MB = 32
+#: What a first visit shows, where it is there.
+FIRST_CHECKPOINT, FIRST_IMAGE = "photos32-entropy-weighted", 13
+MAX_SEED = 2**31 - 1
+#: As many as the flow's config allows.
+MAX_LEVELS = 6
+#: Stands in the URL for a choice that was not made.
+NOTHING = "none"
+SIDE_BAR = "side-bar"
+LARGE = "This flow is large: less is measured. The side bar says what."
+
+
+@dataclass(frozen=True, eq=False)
+class Visit:
+    """What every page knows, also one that looks at no checkpoint.
+
+    Attributes:
+        label: the page's name in the side bar.
+        links: what links to other pages carry in their URL.
+        for_print: whether figures are drawn in light colours, to be saved as SVG.
+
+    """
+
+    label: str
+    links: dict[str, str]
+    for_print: bool
+
+    def file_name(self, what: str, suffix: str) -> str:
+        """Return the name of an exported file."""
+        return f"eiwflow-{self.label.lower()}-{what}.{suffix}"
+
+    def key(self, what: str) -> str:
+        """Return the key of an element, apart from those of the same name in another column."""
+        return what
+
+
+@dataclass(frozen=True, eq=False)
+class Page(Visit):
+    """What the side bar has chosen.
+
+    Attributes:
+        file: of the checkpoint.
+        checkpoint: the flow, and what its file says.
+        images: the data set in the flow's shape.
+        image: uint8 (1, C, H, W), the image looked at.
+        photo: the file of one's own photo where that is looked at, None where it is a test image.
+        seed: of its dequantisation and of samples.
+        level: the level that is wanted, from 1; a flow may have fewer.
+        other: the same page of the checkpoint that this one is compared with, or None.
+        second: whether this is the other one.
+
+    """
+
+    file: checkpoints.CheckpointFile
+    checkpoint: Checkpoint
+    images: data_sets.Images
+    image: Tensor
+    photo: bytes | None
+    seed: int
+    level: int
+    other: Page | None = None
+    second: bool = False
+
+    def floor_bits_per_dim(self) -> float | None:
+        """Return the bits/dim of the grain of the image looked at; None of a photo, and where grain is not known."""
+        number = min(int(self.links["image"]), len(self.images.test) - 1)
+        return None if self.photo is not None else self.images.floor_bits_per_dim(slice(number, number + 1))
+
+    @property
+    def argument(self) -> str:
+        """The checkpoint's name on the command line, quoted for a shell."""
+        return shlex.quote(self.file.argument)
+
+    def file_name(self, what: str, suffix: str) -> str:
+        """Return the name of an exported file: it says from which checkpoint and seed it is."""
+        return super().file_name(f"{what}-{self.checkpoint.sha256[:8]}-seed{self.seed}", suffix)
+
+    def key(self, what: str) -> str:
+        """Return the key of an element: the compared checkpoint's elements have their own."""
+        return f"{what}-second" if self.second else what
+
+
+@overload
+def begin(
+    title: str, label: str, *, level: bool = ..., compare: bool = ..., image: bool = ..., beside: Sequence[str] = ...
+) -> Page: ...
+@overload
+def begin(title: str, label: str, *, needs_checkpoint: Literal[False]) -> Visit: ...
+def begin(
+    title: str,
+    label: str,
+    *,
+    level: bool = False,
+    compare: bool = False,
+    image: bool = True,
+    beside: Sequence[str] = (),
+    needs_checkpoint: bool = True,
+) -> Page | Visit:
+    """Start a page; every page calls this first.
+
+    Arguments:
+        title: the question that the page answers.
+        label: its name in the side bar.
+        level: whether it looks at one level, and lets it be chosen.
+        compare: whether it can show a second checkpoint beside the first.
+        beside: ends of names of bundled checkpoints. The first that there is of the same data stands beside the
+            checkpoint where no other is chosen, and until the visitor puts it away.
+        image: whether it looks at one image, and lets it be chosen; else it is about all test images.
+        needs_checkpoint: a page without has neither, and a side bar of links alone.
+
+    """
+    if st.query_params.get("lesson") == "1":  # a link of an older version
+        carried = st.query_params.to_dict()
+        st.switch_page("pages/0_lesson.py", query_params={key: carried[key] for key in ("ck",) if key in carried})
+    st.set_page_config(page_title=title, page_icon=_icon(), layout="wide")
+    st.html(STYLE / "page.css")
+    st.title(title)
+    links, box = st.sidebar.container(), st.sidebar
+    above = st.container()  # sentences about what is missing stand under the title, but are known later
+    if not needs_checkpoint:
+        carried = st.query_params.to_dict()
+        _links(links, carried)
+        for_print = _for_print(box)
+        _about(box)
+        lifespan.engine()
+        return Visit(label, carried, for_print)
+    lifespan.engine()
+    with _links_where_it_stops(links):
+        return _begin(label, links, above, level=level, compare=compare, image=image, beside=beside)
+
+
+def _begin(
+    label: str,
+    links: DeltaGenerator,
+    above: DeltaGenerator,
+    *,
+    level: bool,
+    compare: bool,
+    image: bool,
+    beside: Sequence[str],
+) -> Page:
+    """Draw the side bar of a page that looks at a checkpoint; what the link asks for and is not here ends the page."""
+    box = st.sidebar
+    files = checkpoints.checkpoint_files(_uploads())
+    untrusted.complaints(box, checkpoints.complaints())
+    if not files:
+        above.error(
+            "There is no checkpoint to look at: assets/checkpoints holds no .safetensors file and no run has "
+            "ended. Train one with `python -m eiwflow train`, then load this page again."
+        )
+        raise _Stopped
+    keys = list(files)
+    labels = {key: file.label for key, file in files.items()}
+    _follow_renamed(files)
+    if (asked := state.wanted("ck")) is not None and asked not in files:
+        _checkpoint_uploader(box)
+        missing.say(above, "ck", missing.flow(asked), labels)
+        raise _Stopped
+    if compare and (second := state.wanted("vs")) not in (None, NOTHING, *files):
+        _checkpoint_uploader(box)
+        missing.say(above, "vs", missing.flow(str(second)), {NOTHING: "none", **labels})
+        raise _Stopped
+    chosen = state.choice(
+        "ck",
+        keys,
+        FIRST_CHECKPOINT if FIRST_CHECKPOINT in keys else keys[0],
+        lambda: box.selectbox("Checkpoint", keys, format_func=lambda key: files[key].label, key="ck"),
+        name="the checkpoint",
+    )
+    checkpoint = _open("ck", files[chosen], above, labels)
+    missing.remember(files, chosen, st.query_params.get("vs", ""))
+    compared = _compared_with(files, chosen, box, compare)
+    _checkpoint_uploader(box)
+    second = compared if compare else NOTHING
+    names = {f"{checkpoint.info.data}-{end}": end for end in beside}
+    companion = next((name for name in names if name in files and name != chosen), NOTHING)
+    other = None
+    if second != NOTHING:
+        other = _open("vs", files[second], above, {NOTHING: "none", **labels})
+    elif compare and companion != NOTHING:
+        second, other = companion, _companion(files[companion], names[companion], box, above)
+    images = _images(checkpoint, box, above)
+    photo, picked = _choose_image(images, above, image)
+    looked_at = _picked(photo, picked["image"], images, checkpoint.info.config.shape)
+    levels = range(1, 1 + max(one.info.config.levels for one in (checkpoint, other) if one is not None))
+    wanted = _level(levels, box, level)
+    seed = state.choice(
+        "seed",
+        range(MAX_SEED + 1),
+        0,
+        lambda: box.number_input(
+            "Seed", 0, MAX_SEED, key="seed", help="Draws the dequantisation noise and the samples."
+        ),
+    )
+    carried = state.write_url(
+        {"ck": chosen, "vs": compared, "data": images.name, **picked, "level": str(wanted), "seed": str(seed)}
+    )
+    _links(links, carried)
+    for_print = _for_print(box)
+    _about(box)
+    for sentence in state.notes():
+        above.info(sentence)
+    page = Page(label, carried, for_print, files[chosen], checkpoint, images, looked_at, photo, seed, wanted)
+    return page if other is None else _beside(page, files[second], other, box, above)
+
+
+class _Stopped(Exception):
+    """The page ends here: what is missing has been named."""
+
+
+@contextmanager
+def _links_where_it_stops(links: DeltaGenerator) -> Iterator[None]:
+    """Draw the links to other pages also where a page ends early."""
+    try:
+        yield
+    except _Stopped:
+        _links(links, st.query_params.to_dict())
+        st.stop()
+
+
+def begin_landing(title: str) -> None:
+    """Start the front page, which waits neither for torch nor for a checkpoint."""
+    st.set_page_config(page_title=title, page_icon=_icon(), layout="wide")
+    st.html(STYLE / "page.css")
+    _links(st.sidebar.container(), {key: text for key, text in st.query_params.to_dict().items() if key != "lesson"})
+    _about(st.sidebar)
+
+
+def begin_stage(title: str) -> None:
+    """Start a page that is all stage: no side bar, no header."""
+    st.set_page_config(page_title=title, page_icon=_icon(), layout="wide", initial_sidebar_state="collapsed")
+    st.html(STYLE / "stage.css")
+
+
+@lru_cache
+def _icon() -> str:
+    """Return the page's icon as a URL that holds it: a file of its own may be gone before a slow browser asks."""
+    return file_uri((STYLE / "icon.png").read_bytes(), "png")
+
+
+def _follow_renamed(files: dict[str, checkpoints.CheckpointFile]) -> None:
+    """Turn the name that a bundled flow had before into the one it has, where a link asks for it."""
+    for key in ("ck", "vs"):
+        old = st.query_params.get(key, "")
+        if old not in files and (new := project.RENAMED.get(old)) in files:
+            st.query_params[key] = new
+
+
+def _uploads() -> set[str]:
+    """Return the keys of what this visitor uploaded, and of what the link names, which may be another's."""
+    named = {st.query_params.get(key, "") for key in ("ck", "vs")}
+    return {*st.session_state.setdefault("_uploaded", []), *named}
+
+
+def _for_print(box: DeltaGenerator) -> bool:
+    return box.toggle(
+        "Figures for print",
+        key="print",
+        bind="query-params",
+        help="Draws figures in light colours on white; the camera button of a figure then saves SVG instead of PNG.",
+    )
+
+
+def _about(box: DeltaGenerator) -> None:
+    with box.expander("About EIW-Flow"):
+        st.markdown(texts.text("about"))
+
+
+def _links(links: DeltaGenerator, carried: dict[str, str]) -> None:
+    for group, entries in groupby(navigation.pages(), key=lambda entry: entry.group):
+        links.caption(group)
+        for entry in entries:
+            links.page_link(entry.path, label=entry.label, query_params=carried)
+
+
+def _compared_with(files: dict[str, checkpoints.CheckpointFile], chosen: str, box: DeltaGenerator, drawn: bool) -> str:
+    """Draw the choice of a second checkpoint, where the page has a place for one; return its key or ``none``."""
+    options = [NOTHING, *(key for key in files if key != chosen)]
+    if not drawn:
+        # Also one that is gone: the page that shows it says so.
+        options = [*options, state.wanted("vs") or NOTHING]
+        return state.hidden_choice("vs", options, NOTHING, name="the checkpoint compared with")
+    return state.choice(
+        "vs",
+        options,
+        NOTHING,
+        lambda: box.selectbox(
+            "Compare with", options, format_func=lambda key: files[key].label if key in files else "–", key="vs"
+        ),
+        name="the checkpoint compared with",
+    )
+
+
+def _level(levels: range, box: DeltaGenerator, drawn: bool) -> int:
+    possible = range(1, MAX_LEVELS + 1)
+    if not drawn:
+        return state.hidden_choice("level", possible, 1)
+
+    def draw() -> None:
+        if len(levels) > 1:
+            box.select_slider("Level", levels, key="level")
+
+    return state.clamped_choice("level", possible, levels, 1, draw)
+
+
+def _beside(
+    page: Page, file: checkpoints.CheckpointFile, other: Checkpoint, box: DeltaGenerator, above: DeltaGenerator
+) -> Page:
+    """Return the page with the same page of another checkpoint at its side, on the same image as its flow takes it."""
+    shape = other.info.config.shape
+    try:
+        images = data_sets.images(page.images.name, shape, 2**other.info.config.levels)
+    except data.DataError as error:
+        above.error(plain(error))
+        return page
+    if images.note and images.note != page.images.note:
+        box.caption(plain(images.note))
+    image = _picked(page.photo, page.links["image"], images, shape)
+    images = data_sets.few(images, other.info.config)
+    second = replace(page, file=file, checkpoint=other, images=images, image=image, second=True)
+    return replace(page, other=second)
+
+
+def _open(key: str, file: checkpoints.CheckpointFile, above: DeltaGenerator, instead: Mapping[str, str]) -> Checkpoint:
+    """Open a flow; where its file is broken, name it and end the page: no other flow is shown in its place."""
+    from ...checkpoint import CheckpointError
+
+    try:
+        return checkpoints.open_checkpoint(file)
+    except CheckpointError as error:
+        missing.say(above, key, plain(error), {other: label for other, label in instead.items() if other != file.key})
+        raise _Stopped from error
+
+
+def _companion(
+    file: checkpoints.CheckpointFile, name: str, box: DeltaGenerator, above: DeltaGenerator
+) -> Checkpoint | None:
+    """Open the flow that stands beside the first unless it is put away; nobody asked for it, so it may be missing."""
+    from ...checkpoint import CheckpointError
+
+    if not box.toggle(f"Beside {name}", value=True, key="beside", bind="query-params"):
+        return None
+    try:
+        return checkpoints.open_checkpoint(file)
+    except CheckpointError as error:
+        above.error(plain(error))
+        return None
+
+
+def _checkpoint_uploader(box: DeltaGenerator) -> None:
+    with box.expander("Your own checkpoint"):
+        checkpoint_uploader(SIDE_BAR)
+
+
+def checkpoint_uploader(place: str) -> None:
+    """Draw an uploader for a checkpoint file, which becomes the page's; ``place`` tells it from others of a page."""
+    from ...checkpoint import MAX_FILE_BYTES
+
+    uploader(
+        f"checkpoint-{place}",
+        "An eiwflow .safetensors file, or one that `eiwflow import` wrote of another Glow; it stays on this machine.",
+        ["safetensors"],
+        MAX_FILE_BYTES // 2**20,
+        partial(_take_checkpoint, place),
+    )
+
+
+def _take_checkpoint(place: str, upload: UploadedFile | None) -> None:
+    from ...checkpoint import CheckpointError
+
+    if upload is None:
+        return
+    empty(f"checkpoint-{place}")
+    try:
+        taken = checkpoints.remember_checkpoint(upload.getvalue(), upload.name)
+    except CheckpointError as error:
+        # A page with an uploader of its own shows why in a table.
+        if place == SIDE_BAR:
+            state.note(plain(error))
+        else:
+            st.session_state["_refused_checkpoint"] = error
+        return
+    st.session_state.pop("_refused_checkpoint", None)
+    st.session_state["_uploaded"].append(taken)
+    state.set_choice("ck", taken)
+
+
+def _images(checkpoint: Checkpoint, box: DeltaGenerator, above: DeltaGenerator) -> data_sets.Images:
+    names = data_sets.names()
+    if not names:
+        above.error("There is no data set to look at: assets/data holds no .npz file.")
+        raise _Stopped
+    config, trained_on = checkpoint.info.config, checkpoint.info.data
+    default = trained_on if trained_on in names else names[0]
+    # Who looked at a flow's own images and turns to another flow looks at that one's.
+    before, st.session_state["_trained_on"] = st.session_state.get("_trained_on", default), default
+    if before != default and st.session_state.get("_data") == before:
+        state.set_choice("data", default)
+    if (asked := state.wanted("data")) not in (None, *names):
+        missing.say(above, "data", missing.data_set(str(asked), names), {name: name for name in names})
+        raise _Stopped
+    name = state.choice("data", names, default, lambda: box.selectbox("Data set", names, key="data"), "the data set")
+    try:
+        images = data_sets.images(name, config.shape, 2**config.levels)
+    except data.DataError as error:
+        above.error(plain(error))
+        raise _Stopped from error
+    images = data_sets.few(images, config)
+    if checkpoints.is_large(config):
+        above.caption(LARGE)
+    if images.note:
+        box.caption(plain(images.note))
+    if trained_on != name:
+        box.caption(f"The checkpoint was trained on {plain(trained_on, 80) or 'unnamed images'}.")
+    return images
+
+
+def _choose_image(images: data_sets.Images, above: DeltaGenerator, drawn: bool) -> tuple[bytes | None, dict[str, str]]:
+    """Draw the choice of an image; return one's own photo where it is that, and what stands for it in the URL."""
+    photos = own_photos.photos()  # once: other visitors' photos may push this one out meanwhile
+    if (asked := state.wanted("photo")) not in (None, NOTHING, *photos):
+        above.error(missing.photo(str(asked)))
+        with above:
+            st.button("Show a test image", on_click=_drop_photo)
+            photo_uploader("upload", _take_photo)
+        raise _Stopped
+    photo = state.hidden_choice("photo", [NOTHING, *photos], NOTHING, name="the photo")
+    own = photo != NOTHING
+    numbers = range(len(images.test))
+    number = state.hidden_choice("image", numbers, min(FIRST_IMAGE, numbers[-1]), name="test image")
+    if drawn:
+        with above.container(key="image-strip"):
+            strip, upload = st.columns([6, 1.4], vertical_alignment="center")
+        with strip:
+            thumbnails(images.test, number, _take_image, key="thumbnails", label="Test image", live=not own)
+        with upload.popover("Your own photo", width="stretch"):
+            photo_uploader("upload", _take_photo)
+            if own:
+                st.button("Back to the test images", on_click=_drop_photo, width="stretch")
+    return photos.get(photo), {"image": str(number), "photo": photo}
+
+
+def _picked(photo: bytes | None, image: str, images: data_sets.Images, shape: tuple[int, int, int]) -> Tensor:
+    """Return a photo, or else the test image of this number, as a flow of this shape takes it."""
+    if photo is not None:
+        return own_photos.photo(photo, shape)
+    number = min(int(image), len(images.test) - 1)
+    return images.test[number : number + 1]
+
+
+def photo_uploader(name: str, take: Callable[[UploadedFile | None], None]) -> None:
+    """Draw an uploader for a photo; see :func:`.own.uploader.uploader`."""
+    uploader(name, "It stays on this machine.", PICTURE_SUFFIXES, MAX_PHOTO_MB, take)
+
+
+def _take_photo(upload: UploadedFile | None) -> None:
+    if upload is None:
+        _drop_photo()
+        return
+    try:
+        state.set_choice("photo", own_photos.remember_photo(upload.getvalue()))
+    except data.DataError:
+        formats = ", ".join(data.picture.FORMATS)
+        state.note(
+            f"“{plain(upload.name, 60)}” cannot be read as a picture; it must be {formats} of at most "
+            f"{data.picture.MAX_WHOLE_PIXELS:,} pixels (a JPEG of {data.picture.MAX_PIXELS:,})."
+        )
+
+
+def _take_image(number: int) -> None:
+    state.set_choice("image", number)
+    _drop_photo()
+
+
+def _drop_photo() -> None:
+    state.set_choice("photo", NOTHING)
+    empty("upload")

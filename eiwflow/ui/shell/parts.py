@@ -1,0 +1,431 @@
+"""The parts that pages are made of, so that every page has them in the same shape."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import pickle
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from html import escape
+from threading import Lock
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from ...analysis.words.checkpoint import split
+from ...analysis.words.numbers import counted, fixed
+from ...figures import palette, pixels
+from ..access import navigation
+from ..common import glossary, texts
+from ..common.untrusted import plain
+from ..sources import cache, checkpoints
+from .frame import Page
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+    from streamlit.elements.lib.mutable_expander_container import ExpanderContainer
+
+    from .frame import Visit
+
+Result = TypeVar("Result")
+Pair = TypeVar("Pair")
+#: What was measured of each flow that a page shows.
+Found = dict[Page, Any]
+
+#: The smallest letters of a figure, in pixels.
+LETTERS = 14
+#: Figures that are kept; one with a frame a training step takes about a megabyte.
+FIGURES = 128
+#: From so many letters on what stands in a table wraps.
+LONG_CELL = 40
+#: The key of the folded part of a page, by which a test unfolds it.
+MORE_EVIDENCE = "more-evidence"
+#: What stands in place of command lines, where the page shows a photo, or images that were made to fit.
+OF_A_PHOTO = "The command line looks at test images: go back to them to have the same numbers there."
+OF_REMADE = (
+    "The command line neither resizes nor recolours images: choose a data set that fits the flow to have the same "
+    "numbers there."
+)
+OF_LARGE = "The command line reduces nothing: it averages over more images, with the seed that is stated."
+#: What a browser is told that an exported file is.
+BYTES = "application/octet-stream"
+KINDS = {"csv": "text/csv", "png": "image/png", "gif": "image/gif", "npz": BYTES, "eiw": BYTES}
+#: Held by who uses plotly: it looks for pandas among the imported modules, and fails while a thread is half-way
+#: through importing it.
+_PLOTLY = Lock()
+
+
+def each(page: Page, draw: Callable[[Page], Result]) -> dict[Page, Result]:
+    """Draw a page or, side by side, the two that are compared, each by the same function; return what it returned.
+
+    A flow that gives no finite number on the way is a sentence in its column, and not among the results.
+    """
+    results: dict[Page, Result] = {}
+    for one, place in side_by_side(page):
+        with place, errors_as_sentences():
+            results[one] = draw(one)
+    return results
+
+
+def draw_columns(
+    page: Page, load: Callable[[Page], Result | None], draw: Callable[[Page, dict[Page, Result]], None]
+) -> dict[Page, Result]:
+    """Draw a page or, side by side, the two that are compared, on common axes; return what was loaded of each.
+
+    Arguments:
+        page: with the one that it is compared with.
+        load: called for each in its column; None where there is nothing to draw.
+        draw: called for each of which something was loaded, with what was loaded of both.
+
+    """
+    places, found = side_by_side(page), {}
+    for one, place in places:
+        with place, errors_as_sentences():
+            if (result := load(one)) is not None:
+                found[one] = result
+    for one, place in places:
+        if one in found:
+            with place, errors_as_sentences():
+                draw(one, found)
+    return found
+
+
+def draw_level(page: Page, name: str, draw: Callable[[Page, Found], None], otherwise: str, end: str) -> Found:
+    """Draw a measure of the level wanted, as :func:`draw_columns` does.
+
+    A flow that splits nothing gets the sentence ``otherwise``; where no flow splits, the page ends with ``end``.
+    """
+    found = draw_columns(page, lambda one: _of_level(one, name, otherwise), draw)
+    if not found:
+        closing(page, end)
+        st.stop()
+    return found
+
+
+def _of_level(page: Page, name: str, otherwise: str) -> Any:  # noqa: ANN401 (as the measure)
+    level = shuffle_level(page)
+    if level is None:
+        st.info(plain(otherwise))
+        return None
+    return cache.measure(page, name, level)
+
+
+def folds(
+    page: Page, found: Mapping[Page, Result], drawn: Mapping[str, Callable[[Page, dict[Page, Result]], None]]
+) -> None:
+    """Draw folds by their labels; what one holds is drawn, as :func:`draw_columns` does, where it is open.
+
+    The key of a fold is the name of its function.
+    """
+    for label, draw in drawn.items():
+        with fold(label, draw.__name__.replace("_", "-")) as place:
+            if place.open:
+                draw_columns(page, found.get, draw)
+
+
+def paired(found: Mapping[Page, Result], pair: Callable[[tuple[str, str], tuple[Result, Result]], Pair]) -> Pair | None:
+    """Return what is said of two checkpoints together, or None where there is one."""
+    if len(found) != 2:
+        return None
+    (one, first), (other, second) = found.items()
+    return pair((one.file.label, other.file.label), (first, second))
+
+
+def takeaway(sentence: str, longest: str = "") -> None:
+    """Show what the page found, in words made from the data shown; a term of the glossary is explained on hover.
+
+    What stands below does not move while the sentence grows to the ``longest`` that it may become.
+    """
+    explained = glossary.annotate(escape(sentence))
+    st.html(f'<p class="eiw-takeaway" data-longest="{escape(longest)}"><span>{explained}</span></p>')
+
+
+def side_by_side(page: Page) -> list[tuple[Page, DeltaGenerator]]:
+    """Return the page and its place; where checkpoints are compared both, in two columns under name and split.
+
+    A page draws into each place by the same functions, on axes of the same range.
+    """
+    if page.other is None:
+        return [(page, st.container())]
+    both = list(zip((page, page.other), st.columns(2, gap="large"), strict=True))
+    configs = [one.checkpoint.info.config for one, _ in both]
+    sizes = [(counted(config.levels, "level"), counted(config.steps, "step")) for config in configs]
+    for (one, place), config, size in zip(both, configs, sizes, strict=True):
+        said = [split(config), *(part for part, *others in zip(size, *sizes, strict=True) if len({*others}) > 1)]
+        place.html(f'<p class="eiw-column"><b>{escape(one.file.label)}</b> {escape(", ".join(said))}</p>')
+    return both
+
+
+def shuffle_level(page: Page) -> int | None:
+    """Return the level that is wanted, or the nearest that has a Shuffle, which is said; None where none has."""
+    levels = page.checkpoint.info.config.levels
+    if levels == 1:
+        return None
+    if page.level >= levels:
+        there = "is the last and has no Shuffle" if page.level == levels else "is not there"
+        st.info(f"Level {page.level} {there}: showing level {levels - 1}.")
+    return min(page.level, levels - 1)
+
+
+def drawn(draw: Callable[..., go.Figure], *given: object, **named: object) -> go.Figure:
+    """Return ``draw(*given, **named)``; the same again for what has been drawn: plotly checks every number of a figure.
+
+    The figure is shared: it must not be changed.
+    """
+    # Pickled, since a result may hold what Streamlit cannot tell apart; nothing is unpickled.
+    return _drawn(pickle.dumps((draw, given, named)), lambda: draw(*given, **named))
+
+
+@st.cache_resource(max_entries=FIGURES, show_spinner=False)
+def _drawn(content: bytes, _draw: Callable[[], go.Figure]) -> go.Figure:
+    del content  # what is drawn
+    with _PLOTLY:
+        figure = _draw()
+        finished = _finished(figure.to_dict())
+    figure.to_dict = lambda: finished  # Streamlit neither copies nor checks it again
+    return figure
+
+
+def forget() -> None:
+    """Forget the figures that were drawn, and the pictures in them."""
+    _drawn.clear()
+    pixels.forget()
+
+
+def _finished(figure: dict[str, Any]) -> dict[str, Any]:
+    """Return a figure in the page's letters, none smaller than :data:`LETTERS`, that is drawn once.
+
+    Streamlit hands a figure to plotly twice, and plotly draws it twice if anything differs. A template always counts as
+    another, and so do numbers without a revision. A figure that changes is a new element: its revision never rises.
+    """
+    layout, family, tip = figure["layout"], '"Source Sans", sans-serif', palette.TIP
+    layout.pop("template", None)
+    layout["autosize"] = True
+    layout["font"] = {"family": family, "size": LETTERS, "color": palette.LETTERS}
+    layout["hoverlabel"] = {"bgcolor": tip, "bordercolor": tip, "font": {"family": family, "color": "white"}}
+    layout.setdefault("legend", {})["font"] = {"size": LETTERS}
+    axes = [layout.setdefault(name, {}) for name in ("xaxis", "yaxis")]
+    if all(None not in axis.get("range", (None,)) for axis in axes):
+        layout["datarevision"] = 1  # a range that plotly finds for itself would be lost
+    for axis, up in zip(axes, (False, True), strict=True):
+        grid = axis.setdefault("showgrid", up)
+        for name, usual in {"zeroline": grid and up, "gridcolor": palette.AXIS, "zerolinecolor": palette.AXIS}.items():
+            axis.setdefault(name, usual)
+        axis["automargin"] = True
+        title = axis.setdefault("title", {})
+        title.setdefault("standoff", 20)
+        _enlarge(axis, "tickfont")
+        _enlarge(title, "font")
+    for annotation in layout.get("annotations", ()):
+        _enlarge(annotation, "font")
+    for trace in figure["data"]:
+        if "text" in trace.get("mode", ""):
+            _enlarge(trace, "textfont")
+    return figure
+
+
+def _enlarge(text: dict[str, Any], font: str) -> None:
+    """Make letters as large as they have to be."""
+    letters = text.setdefault(font, {})
+    letters["size"] = max(LETTERS, letters.get("size", 0))
+
+
+def chart(figure: go.Figure, page: Visit, what: str, alt: str) -> None:
+    """Show a figure; its camera button saves it under that name."""
+    suffix = "svg" if page.for_print else "png"
+    config: dict[str, Any] = {
+        "displaylogo": False,
+        "modeBarButtons": [["toImage"]],
+        "toImageButtonOptions": {
+            "format": suffix,
+            "filename": page.file_name(what.removeprefix("scrub-"), suffix).removesuffix(f".{suffix}"),
+            "scale": 2,
+        },
+    }
+    with _PLOTLY:
+        if page.for_print:
+            figure = _for_print(figure)
+        st.plotly_chart(figure, key=page.key(what), width="stretch", theme=None, alt=alt, config=config)
+
+
+def _for_print(figure: go.Figure) -> go.Figure:
+    """Return a figure in light colours on white."""
+    import plotly.graph_objects as go
+
+    return go.Figure(figure.to_dict()).update_layout(template="plotly_white", paper_bgcolor="white", font_color="black")
+
+
+def chart_of_rows(rows: Sequence[Mapping[str, Any]], spec: dict[str, Any], key: str, alt: str, **more: Any) -> None:  # noqa: ANN401
+    """Show rows as a description of Vega-Lite says, which takes new rows every second.
+
+    Streamlit makes a data frame of them. Pandas takes 66 MiB, so nothing else imports it.
+    """
+    with _PLOTLY:
+        import pandas  # noqa: F401
+    st.vega_lite_chart(rows, spec, key=key, width="stretch", alt=alt, **more)
+
+
+def how_to_read(page_name: str) -> None:
+    """Show, folded, how a page is read and the formula behind it; beside it the words of all pages."""
+    wide, narrow = st.columns([5, 1])
+    with wide.expander("How to read this"):
+        st.markdown(texts.how_to_read(page_name))
+    with narrow.popover("Glossary", width="stretch"):
+        st.markdown(glossary.markdown())
+
+
+def more_evidence() -> ExpanderContainer:
+    """Draw where more evidence stands, folded; what it holds is worth making only where ``open``."""
+    return st.expander("More evidence", key=MORE_EVIDENCE, on_change="rerun")
+
+
+def fold(label: str, key: str) -> ExpanderContainer:
+    """Draw a fold of a page; what it holds is worth making only where ``open``."""
+    return st.expander(label, key=f"fold-{key}", on_change="rerun")
+
+
+def caveat(sentence: str) -> None:
+    """Show what must not be concluded."""
+    st.caption(f"**Caveat:** {sentence[:1].upper()}{sentence[1:]}")
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Show rows as a table whose headings wrap; numbers have three decimals, what is not there is a dash.
+
+    Words stand at the left, all else at the right. Where it is narrow the table is scrolled, by keys too.
+    """
+    worded = {name for name in rows[0] if all(str(row[name])[:1].isalpha() for row in rows)}
+    head = "".join(_heading(name, "eiw-words" * (name in worded)) for name in rows[0])
+    body = "".join(f"<tr>{''.join(_table_cell(row[name], name in worded) for name in rows[0])}</tr>" for row in rows)
+    label = escape(f"Table: {', '.join(filter(None, rows[0]))}")
+    st.html(
+        f'<div class="eiw-table" tabindex="0" role="group" aria-label="{label}">'
+        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def _heading(name: str, style: str) -> str:
+    return f'<th scope="col" class="{style}">{escape(name)}</th>' if name else "<td></td>"
+
+
+def _table_cell(value: object, worded: bool) -> str:
+    text = _cell(value)
+    style = " ".join(["eiw-words"] * worded + ["eiw-long"] * (len(text) > LONG_CELL))
+    return f'<td class="{style}">{escape(text)}</td>'
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return "–" if math.isnan(value) else fixed(value, 3)
+    if value is None:
+        return "–"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def exports(
+    page: Visit, tables: Mapping[str, Sequence[dict[str, Any]]], pictures: dict[str, Callable[[], bytes]]
+) -> None:
+    """Offer tables as CSV and pictures as PNG, by what they show; a file is made when it is asked for."""
+    offer(
+        page,
+        {f"{what}.csv": lambda rows=rows: _csv(rows) for what, rows in tables.items()}
+        | {f"{what}.png": draw for what, draw in pictures.items()},
+    )
+
+
+def offer(page: Visit, files: dict[str, Callable[[], bytes]]) -> None:
+    """Offer files by what they show and their suffix; a file is made when it is asked for."""
+    with st.container(horizontal=True):
+        for file, make in files.items():
+            what, suffix = file.rsplit(".", 1)
+            label, name = f"{what.capitalize()} ({suffix.upper()})", page.file_name(what, suffix)
+            key = page.key(f"save-{what}-{suffix}")
+            st.download_button(label, make, name, KINDS[suffix], key=key, on_click="ignore")
+
+
+def offer_film(page: Page) -> None:
+    """Offer the samples that a training drew on its way as a GIF, where there are some."""
+    from ...figures import steps
+
+    if samples := cache.samples_in_training(page):
+        offer(page, {"samples.gif": lambda: steps.film_gif(samples)})
+
+
+def _csv(rows: Sequence[dict[str, Any]]) -> bytes:
+    file = io.StringIO()
+    writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+    writer.writeheader()
+    writer.writerows({name: _csv_cell(value) for name, value in row.items()} for row in rows)
+    return file.getvalue().encode()
+
+
+def _csv_cell(value: object) -> object:
+    """Return a cell that no spreadsheet takes for a formula: such a text begins with an apostrophe."""
+    if not isinstance(value, str) or not value.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return value
+    try:
+        float(value)
+    except ValueError:
+        return f"'{value}"
+    return value
+
+
+def recipe(page: Visit, *commands: str, photo: bool | None = None) -> None:
+    """Show, folded, the command lines that print the same numbers without the app, or why there are none.
+
+    Arguments:
+        page: where the numbers are shown.
+        commands: the words after ``python -m eiwflow``.
+        photo: whether the numbers are those of a photo; if not given, whether the page looks at one.
+
+    """
+    with st.expander("Reproduce this"):
+        _commands(page, commands, photo)
+
+
+def _commands(page: Visit, commands: Sequence[str], photo: bool | None) -> None:
+    if isinstance(page, Page) and (instead := _instead_of_commands(page, photo)):
+        st.markdown(instead)
+        return
+    lines = "\n".join(f"python -m eiwflow {command}" for command in commands)
+    st.code(lines, language="bash", wrap_lines=True)
+    if isinstance(page, Page) and checkpoints.is_large(page.checkpoint.info.config):
+        st.caption(OF_LARGE)
+
+
+def _instead_of_commands(page: Page, photo: bool | None) -> str:
+    """Return a sentence where command lines would print other numbers or none, and nothing where they print these."""
+    if page.images.remade or (page.other is not None and page.other.images.remade):
+        return OF_REMADE
+    of_photo = page.photo is not None if photo is None else photo
+    return OF_A_PHOTO if of_photo else ""
+
+
+def closing(page: Visit, sentence: str) -> None:
+    """End the page with one sentence and the way on."""
+    _, after = navigation.neighbours(page.label)
+    st.markdown(sentence)
+    if after is not None:
+        st.page_link(after.path, label=f"Next: {after.label}", query_params=page.links)
+
+
+@contextmanager
+def errors_as_sentences() -> Iterator[None]:
+    """Show a flow's failure on this image as a sentence and go on with the page."""
+    from ...flow import NonFiniteError
+
+    try:
+        yield
+    except NonFiniteError as error:
+        st.error(f"{plain(error)} Choose another image, seed or checkpoint.")
+
+
+def frozen(seconds: float) -> str:
+    """Say that a process gives no sign of life, and what can be done."""
+    return (
+        f"No word for {seconds:.0f} s: the process hangs, was stopped, or its machine is asleep. "
+        "Wait, or kill it: the last save stays."
+    )

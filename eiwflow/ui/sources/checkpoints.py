@@ -1,0 +1,207 @@
+"""The checkpoints that can be chosen: bundled ones, those of runs, and uploaded ones."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from ... import project
+from ...analysis import SURVEY_IMAGES
+from ...files import stamp
+from ..common.uploads import Shelf, visitor
+
+if TYPE_CHECKING:
+    from ...checkpoint import Checkpoint
+    from ...flow import FlowConfig
+
+BUNDLED = project.CHECKPOINTS
+#: Uploaded checkpoints that the server remembers for a session.
+UPLOADS = 8
+#: The most memory and seconds of a core that looking at a flow may take, by an estimate.
+MOST_LOOK_BYTES, MOST_LOOK_S = 2 * 2**30, 30.0
+#: A flow is large where one pass of the first test images takes longer, by an estimate.
+LARGE_S = 5.0
+#: Seconds of one image beyond which a move, too, is long work.
+SLOW_S = 0.5
+#: Of a large flow: images of an average; on Space pictures on the way, those with one level moving alone, and samples.
+FEW_IMAGES, FEW_FRAMES, FEW_ALONE, FEW_SAMPLES = 32, 7, 3, 4
+
+
+@dataclass(frozen=True)
+class CheckpointFile:
+    """A checkpoint that can be chosen.
+
+    Attributes:
+        key: stands in the URL: a bundled one's name, or the content hash of a run's or an uploaded one, with the
+            run's name behind it where a newer run has the same content.
+        label: what the side bar shows.
+        path: the file.
+        argument: names it on the command line; an uploaded one by its file's name.
+        run: the run's directory, None where it is of none.
+        size: bytes of an uploaded one.
+
+    """
+
+    key: str
+    label: str
+    path: Path
+    argument: str
+    run: Path | None = None
+    size: int = 0
+
+
+def checkpoint_files(uploads: Iterable[str] = ()) -> dict[str, CheckpointFile]:
+    """Return the bundled checkpoints, those of runs at rest, and uploaded ones of these keys, by their key."""
+    files = [CheckpointFile(path.stem, path.stem, path, path.stem) for path in sorted(BUNDLED.glob("*.safetensors"))]
+    files += _runs_at_rest()[0]
+    remembered = _uploaded()
+    for key in uploads:
+        # What a link names too: whoever looks at it keeps it.
+        if (file := remembered.hold(key, visitor())) is not None:
+            files.append(file)
+    return {file.key: file for file in files}
+
+
+def complaints() -> list[str]:
+    """Return a sentence for everything in the folder of runs that cannot be read."""
+    return _runs_at_rest()[1]
+
+
+def _runs_at_rest() -> tuple[list[CheckpointFile], list[str]]:
+    """Return the last checkpoints of runs that nobody trains now, and what cannot be read among the runs."""
+    from ...training.run_directory import list_runs, runs_root
+
+    found: list[CheckpointFile] = []
+    runs, complaints = list_runs(runs_root())
+    for run in runs:
+        try:
+            if not run.state().alive and run.last_checkpoint.is_file():
+                file = _of_run(run.path, *stamp(run.last_checkpoint))
+                if any(file.key == other.key for other in found):  # a run's folder was copied
+                    file = replace(file, key=f"{file.key}-{run.path.name}")
+                found.append(file)
+        except OSError:  # it was deleted meanwhile, or is complained of
+            continue
+    return found, complaints
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _of_run(run: Path, time: int, size: int) -> CheckpointFile:
+    del time, size  # they are the file's stamp: a new file is a new key
+    from ... import files
+    from ...checkpoint import MAX_FILE_BYTES
+    from ...training.run_directory import RunDirectory
+
+    path = RunDirectory(run).last_checkpoint
+    digest = hashlib.sha256(files.read_bytes(path, MAX_FILE_BYTES)).hexdigest()[:12]
+    return CheckpointFile(digest, f"run {run.name}", path, str(run), run)
+
+
+@st.cache_resource(show_spinner=False)
+def _uploaded() -> Shelf[CheckpointFile]:
+    return Shelf("checkpoints", UPLOADS, lambda file: file.size, lambda file: file.path.unlink(missing_ok=True))
+
+
+@st.cache_resource(show_spinner=False)
+def _folder_of_uploads() -> TemporaryDirectory[str]:
+    return TemporaryDirectory(prefix="eiwflow-")
+
+
+def end_uploads() -> None:
+    """Delete what was uploaded: the interpreter does it too, but not where a signal ends it."""
+    _folder_of_uploads().cleanup()
+
+
+def remember_checkpoint(content: bytes, name: str) -> str:
+    """Keep an uploaded checkpoint for this session, until newer ones of its own push it out; return its key.
+
+    Arguments:
+        content: of the file.
+        name: the file's, for the visitor's eyes; it never becomes a path.
+
+    Raises:
+        CheckpointError: the file is not one of ours.
+
+    """
+    from ...checkpoint import load
+    from ...files import write_atomically
+
+    checkpoint = load(content, name)
+    _admit(checkpoint)
+    key = checkpoint.sha256[:12]
+    path = Path(_folder_of_uploads().name) / f"{key}.safetensors"
+    write_atomically(path, content)  # who has loaded the same file reads it meanwhile
+    _uploaded().keep(key, CheckpointFile(key, f"upload {name[:60]}", path, name, size=len(content)), visitor())
+    return key
+
+
+def open_checkpoint(file: CheckpointFile) -> Checkpoint:
+    """Read a checkpoint, once for every state of its file.
+
+    Raises:
+        CheckpointError: with one sentence.
+
+    """
+    try:
+        state = stamp(file.path)
+    except OSError:
+        state = 0, 0  # `load` says what is wrong
+    return _open(file.path, *state)
+
+
+@st.cache_resource(max_entries=16, show_spinner="Opening the checkpoint …")
+def _open(path: Path, time: int, size: int) -> Checkpoint:
+    del time, size
+    from ...checkpoint import load
+
+    checkpoint = load(path)
+    _admit(checkpoint)
+    return checkpoint
+
+
+def forget() -> None:
+    """Forget the flows that were opened."""
+    _open.clear()
+
+
+def _admit(checkpoint: Checkpoint) -> None:
+    """Refuse a flow that is too costly to be looked at, by an estimate from its config and before any memory is taken.
+
+    Raises:
+        CheckpointError: with the estimate and the bound.
+
+    """
+    from ...checkpoint import CheckpointError
+    from ...training.cost import look
+
+    config = checkpoint.info.config
+    size, _ = look(config, SURVEY_IMAGES)
+    images = FEW_IMAGES if is_large(config) else SURVEY_IMAGES
+    _, seconds = look(config, images)
+    if size > MOST_LOOK_BYTES or seconds > MOST_LOOK_S:
+        raise CheckpointError(
+            checkpoint.name,
+            f"the cost of looking at {images} images",
+            f"at most {MOST_LOOK_BYTES / 2**30:.1f} GiB and {MOST_LOOK_S:.0f} s of a processor core",
+            f"about {size / 2**30:.1f} GiB and {seconds:.0f} s",
+        )
+
+
+def is_large(config: FlowConfig) -> bool:
+    """Return whether a flow is so large that averages over many images take long, by an estimate from its config."""
+    from ...training.cost import look
+
+    return look(config, SURVEY_IMAGES)[1] > LARGE_S
+
+
+def is_slow(config: FlowConfig) -> bool:
+    """Return whether a flow is so large that one image takes long, by an estimate from its config."""
+    from ...training.cost import look
+
+    return look(config, 1)[1] > SLOW_S

@@ -1,0 +1,118 @@
+"""Long measures run in a child of the server: bounded, and ended when the tab that waits for them is closed."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import selectors
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+if TYPE_CHECKING:
+    from ...analysis.progress import Progress
+    from ...analysis.subjects import Look
+
+#: What a child may take; seconds between two looks at who waits, and after which one who has gone is gone for good.
+MOST_BYTES, MOST_S, LOOK_S, GONE_S = 2 * 2**30, 120, 0.25, 3.0
+
+
+class LeftError(Exception):
+    """Nobody waits any more: the tab was closed."""
+
+
+def session() -> str | None:
+    """Return the session whose script this thread runs; None outside a server."""
+    context = get_script_run_ctx()
+    return None if context is None else context.session_id
+
+
+def measure(
+    look: Look, name: str, choices: dict[str, Any], progress: Progress | None = None, session: str | None = None
+) -> Any:  # noqa: ANN401 (as the measure)
+    """Return a measure, made in a child process.
+
+    Arguments:
+        look: the flow and its images.
+        name: of the measure.
+        choices: what else it is asked for.
+        progress: is kept up to date.
+        session: that waits for it; None where somebody always does.
+
+    Raises:
+        CheckpointError: the child went beyond its bounds.
+        LeftError: the tab that waits was closed.
+
+    """
+    import torch
+
+    from ...checkpoint import CheckpointError
+    from ...training.detached import environment
+
+    asked = pickle.dumps((replace(look, keep=None), name, choices, MOST_BYTES, MOST_S, torch.get_num_threads()))
+    child = subprocess.Popen(
+        [sys.executable, "-m", "eiwflow.analysis.child"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=environment(),
+    )
+    assert child.stdin is not None and child.stdout is not None
+    try:
+        child.stdin.writelines([asked])
+        child.stdin.flush()  # and stays open: its end tells the child that nobody waits any more
+        answer = _answer(child, progress, session)
+    except BrokenPipeError:
+        answer = b""
+    finally:
+        child.kill()
+        child.wait()
+        child.stdout.close()
+        with suppress(BrokenPipeError):
+            child.stdin.close()
+    if not answer:
+        raise CheckpointError(
+            look.checkpoint.name,
+            "the cost of looking at it",
+            f"at most {MOST_BYTES / 2**30:.0f} GiB and {MOST_S} s of a processor core",
+            "more",
+        )
+    done, result = pickle.loads(answer)  # of our own process
+    if done:
+        return result
+    raise result
+
+
+def _answer(child: subprocess.Popen[bytes], progress: Progress | None, session: str | None) -> bytes:
+    """Return what a child says behind its lines of progress, which end with an empty one."""
+    assert child.stdout is not None
+    answer, lines = bytearray(), True
+    last_seen = time.monotonic()
+    with selectors.DefaultSelector() as ready:
+        ready.register(child.stdout, selectors.EVENT_READ)
+        while True:
+            if ready.select(LOOK_S):
+                if not (part := os.read(child.stdout.fileno(), 2**20)):
+                    return bytes(answer)
+                answer += part
+                while lines and b"\n" in answer:
+                    line, _, answer = answer.partition(b"\n")
+                    lines = line != b""
+                    if lines and progress is not None:
+                        progress.done, progress.total = map(int, line.split())
+            if session is None or _is_open(session):
+                last_seen = time.monotonic()
+            elif time.monotonic() - last_seen > GONE_S:
+                raise LeftError
+
+
+def _is_open(session: str) -> bool:
+    """Return whether a session's tab is open."""
+    from streamlit.runtime import exists, get_instance
+
+    return not exists() or get_instance().is_active_session(session)

@@ -1,0 +1,135 @@
+"""The data sets that are here, as flows take them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from ... import data
+from ...analysis import FEW_A_GROUP, REFERENCE_IMAGES
+from ...analysis.words import numbers
+from . import checkpoints
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ...flow import FlowConfig
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """A data set as a flow takes it: uint8 tensors (N, C, H, W) of its shape.
+
+    Attributes:
+        name: the data set's.
+        reference: the first training images.
+        test: all test images.
+        note: what was done to them, in sentences; empty where nothing was.
+        remade: whether they were resized and recoloured, which the command line does not do.
+        sources: the photograph that each test image was cut from, where that is known.
+        grain: σ of each test image's grain in grey levels (N,), where that is known.
+
+    """
+
+    name: str
+    reference: Tensor
+    test: Tensor
+    note: str
+    remade: bool
+    sources: tuple[int, ...] | None = None
+    grain: np.ndarray | None = None
+
+    def floor_bits_per_dim(self, part: slice) -> float | None:
+        """Return the mean floor of some test images, which no model can beat; None where grain is not known."""
+        from ...data.camera import floor_bits_per_dim
+
+        return None if self.grain is None else floor_bits_per_dim(self.grain[part])
+
+    @property
+    def key(self) -> tuple[str, tuple[int, ...], str]:
+        """What tells them from others: the note is all that was done to them, padded or resized."""
+        return self.name, tuple(self.test.shape), self.note
+
+
+def names() -> list[str]:
+    """Return the names of the data sets that are here without a network."""
+    return [name for name in data.DATASETS if (data.registry.ASSETS / f"{name}.npz").is_file()]
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading the images …")
+def images(name: str, shape: tuple[int, int, int], multiple: int) -> Images:
+    """Return a data set in the shape (C, H, W) of a flow.
+
+    Larger images are cut; those that are too small or have other colours are resized and recoloured.
+
+    Raises:
+        DataError: with one sentence.
+
+    """
+    found = data.load(name, multiple=multiple, download=False)
+    channels, height, width = shape
+    fits = found.channels == channels and found.size[0] >= height and found.size[1] >= width
+    parts = [found.train[:REFERENCE_IMAGES], found.test]
+    note = f"{name}: {found.note}." if found.note else ""
+    if fits:
+        reference, test = (data.fixed_crops(data.to_tensor(part), (height, width)) for part in parts)
+        # The photographs, where they are known; a selection of images that were made to fit has none.
+        sources = None if found.test_source is None else tuple(np.asarray(found.test_source).tolist())
+        grain = found.factors["grain"].test if "grain" in found.factors else None
+        return Images(name, reference, test, note, remade=False, sources=sources, grain=grain)
+    test_images = found.test[:: max(1, len(found.test) // 500)]
+    reference, test = (data.to_tensor(data.resized(part, shape)) for part in (parts[0], test_images))
+    size = f"{channels}×{height}×{width}"
+    remark = f"This flow takes images of {size}: those of {name} were resized and recoloured."
+    return Images(name, reference, test, f"{note} {remark}".lstrip(), remade=True)
+
+
+def forget() -> None:
+    """Forget the images that were read."""
+    images.clear()
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def floor(name: str, validation: bool, multiple: int = 1) -> float | None:
+    """Return the floor of bits/dim of a bundled set's test part, or of what is held out; None where not known.
+
+    Args:
+        name: of the data set.
+        validation: whether images held out from the train part stand in for the test part.
+        multiple: what the sides must be divisible by; padded images have no floor.
+
+    """
+    if name not in names():
+        return None
+    found = data.load(name, multiple=multiple, download=False)
+    return (data.hold_out(found) if validation else found).floor_bits_per_dim()
+
+
+def floor_in_words(name: str, validation: bool, multiple: int = 1) -> str:
+    """Return the same as a sentence; empty where it is not known."""
+    found = floor(name, validation, multiple)
+    return "" if found is None else numbers.floor_in_words(found)
+
+
+def few(images: Images, config: FlowConfig) -> Images:
+    """Return images as they are, or for a large flow the first of them, with a note that says so."""
+    if not checkpoints.is_large(config) or len(images.test) <= checkpoints.FEW_IMAGES:
+        return images
+    count = checkpoints.FEW_IMAGES
+    remark = (
+        f"This flow is large. Averages are over the first {count} test images with seed 0, computed once. "
+        f"Likelihood scores {FEW_A_GROUP} images a group, Latents draws once. Space shows {checkpoints.FEW_FRAMES} "
+        f"pictures on the way, {checkpoints.FEW_ALONE} where one level moves alone, and {checkpoints.FEW_SAMPLES} "
+        "samples."
+    )
+    return replace(
+        images,
+        reference=images.reference[:count],
+        test=images.test[:count],
+        note=f"{images.note} {remark}".lstrip(),
+        sources=None if images.sources is None else images.sources[:count],
+        grain=None if images.grain is None else images.grain[:count],
+    )

@@ -1,0 +1,128 @@
+"""What a link or a visitor asks for and is not there any more: it is named, and nothing else is shown in its place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import NoReturn
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from ..common import state
+from ..common.untrusted import plain
+from . import checkpoints
+
+#: How names of flows begin that earlier versions brought along, and why they went; links to them are still about.
+NO_LONGER_BUNDLED = {
+    "emoji32-": "version 0.2 replaced the emoji by faces and letters",
+    "photos32-static-last": "version 0.2 keeps that order on faces and letters only",
+}
+
+
+def stop(
+    place: DeltaGenerator,
+    key: str,
+    sentence: str,
+    instead: Mapping[str, str],
+    choose: Callable[[str], None] | None = None,
+) -> NoReturn:
+    """Do as :func:`say`, and end the page."""
+    say(place, key, sentence, instead, choose)
+    st.stop()
+
+
+def say(
+    place: DeltaGenerator,
+    key: str,
+    sentence: str,
+    instead: Mapping[str, str],
+    choose: Callable[[str], None] | None = None,
+) -> None:
+    """Say what is gone and offer to choose another; the URL stays as it is.
+
+    Arguments:
+        place: where the sentence stands.
+        key: of the shared choice.
+        sentence: names what is gone.
+        instead: what can be chosen, and what each is called.
+        choose: called with the choice; if not given, the shared choice is set.
+
+    """
+    place.error(sentence)
+    own = f"{key}-instead"
+    take = choose or partial(state.set_choice, key)
+    if instead:
+        place.selectbox(
+            "Choose another",
+            list(instead),
+            index=None,
+            format_func=lambda option: instead[option],
+            key=own,
+            on_change=lambda: take(st.session_state[own]),
+        )
+
+
+def flow(key: str) -> str:
+    """Say that a flow is gone, and why where that is known."""
+    file = st.session_state.get("_seen", {}).get(key)
+    if (why := next((why for begin, why in NO_LONGER_BUNDLED.items() if key.startswith(begin)), None)) is not None:
+        return f"The flow {quoted(key)} is no longer bundled: {why}."
+    if file is None:
+        return (
+            f"The flow {quoted(key)} is not here: its run was deleted or trained further, or it was uploaded in "
+            "another session."
+        )
+    if file.run is None:
+        return f"The flow {quoted(file.label)} is gone: the server forgot the upload. Upload the file again."
+    return f"The flow of {quoted(file.label)} is gone: {_what_became_of(file)}"
+
+
+def _what_became_of(file: checkpoints.CheckpointFile) -> str:
+    from ...training.run_directory import RunDirectory
+
+    if file.run is None or not file.run.is_dir():
+        return "the run was deleted."
+    if RunDirectory(file.run).state().alive:
+        return "the run is training again. It can be chosen when it is at rest."
+    return "the run was trained further and has another checkpoint now."
+
+
+def remember(files: Mapping[str, checkpoints.CheckpointFile], *keys: str) -> None:
+    """Keep what is known of the flows that are shown: it is needed when one of them is gone."""
+    st.session_state.setdefault("_seen", {}).update({key: files[key] for key in keys if key in files})
+
+
+def photo(key: str) -> str:
+    """Say that a photo is gone."""
+    return f"The photo {quoted(key)} is not here: the server forgot it, or has never seen it. Upload it again."
+
+
+def images(key: str) -> str:
+    """Say that uploaded images are gone."""
+    return f"The images {quoted(key)} are not here: the server forgot them, or has never seen them. Upload them again."
+
+
+def pictures(key: str) -> str:
+    """Say that uploaded pictures are gone."""
+    return f"The pictures {quoted(key)} are not here: they went with the session that uploaded them. Upload them again."
+
+
+def data_set(key: str, names: Sequence[str]) -> str:
+    """Say that there is no such data set, and which there are."""
+    return f"The data set {quoted(key)} is not here; choose one of {', '.join(names)}."
+
+
+def run(key: str) -> str:
+    """Say that a run is gone."""
+    return f"The run {quoted(key)} is not here: it was deleted, or is of another folder."
+
+
+def study(key: str) -> str:
+    """Say that a study is gone."""
+    return f"The study {quoted(key)} is not here: it was deleted, or is no longer bundled."
+
+
+def quoted(text: str, most: int = 60) -> str:
+    """Return a text of a stranger's in quotes."""
+    return f"“{plain(text, most)}”"

@@ -1,0 +1,37 @@
+"""The front page: what this is, the first scene running, three ways on."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ...lesson import default
+from ..server.front_page import TITLE, WHAT
+from ..shell import frame
+from . import lesson
+
+
+def page() -> None:
+    """Draw the page."""
+    frame.begin_landing(TITLE)
+    if st.query_params.get("lesson") == "1":  # a link of an older version
+        st.switch_page("pages/0_lesson.py")
+    st.title(TITLE)
+    st.markdown(WHAT)
+    lesson.animation()
+    carried = {key: text for key, text in st.query_params.to_dict().items() if key != "lesson"}
+    of_flow = {"ck": carried["ck"]} if "ck" in carried else {}
+    ways = st.container(horizontal=True)
+    if ways.button("Start the lesson", type="primary"):
+        st.switch_page("pages/0_lesson.py", query_params=of_flow)
+    if ways.button("Explore a flow"):
+        st.switch_page("pages/1_levels.py", query_params=carried)
+    if ways.button("Train one"):
+        st.switch_page("pages/9_train.py", query_params=carried)
+    ways.download_button(
+        "Download this lesson",
+        data=lambda: lesson.offline_page(default.key()),
+        file_name="lesson.html",
+        mime="text/html",
+        on_click="ignore",
+        type="tertiary",
+    )

@@ -1,0 +1,258 @@
+"""The lesson's page: which flow its pack is of, and the way to the other pages."""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, NoReturn
+
+import streamlit as st
+
+from ... import data, lesson, project
+from ...figures.pixels import file_uri
+from ...files import printable, stamp
+from ...lesson import bundle, default, pack
+from .. import access
+from ..access import navigation
+from ..classroom import join, queue
+from ..common.untrusted import plain
+from ..own import photos as own_photos
+from ..server import front_page
+from ..shell import frame
+from ..sources import checkpoints, missing
+
+TITLE = "The lesson: multi-scale flows in ten minutes"
+#: Characters of a photo that the stage sends: a PNG of 512×512 pixels in base64 has at most 1.4 million.
+MAX_PHOTO_TEXT = 4_000_000
+_ROOT = '<div class="lesson-root"></div>'
+_stage = st.components.v2.component("eiwflow_lesson", html=_ROOT, css=bundle.style(), js=bundle.script("component.js"))
+_home = st.components.v2.component(
+    "eiwflow_home", html=_ROOT, css=bundle.style(), js=(bundle.ASSETS / "front.js").read_text(encoding="utf-8")
+)
+_live = st.components.v2.component(
+    "eiwflow_lesson_live",
+    html="<span hidden></span>",
+    js=(bundle.ASSETS / "live.js").read_text(encoding="utf-8"),
+)
+
+
+def page() -> None:
+    """Draw the lesson, of the bundled flow or of the one that the link names (``ck``)."""
+    chosen = st.query_params.get("ck", "")
+    content, label = _pack_of(chosen)
+    more: dict[str, Any] = {"pages": _pages()}
+    if label:
+        more["note"] = label
+    head, blobs = pack.opened(content)
+    shape = tuple(head["flow"]["shape"])
+    if access.settings().classroom:
+        more["class"] = {"teacher": access.role() is access.Role.TEACHER, "address": join.address()}
+    if (photo := st.query_params.get("photo", frame.NOTHING)) != frame.NOTHING:
+        more["photo"] = _photo(photo, shape) or _stop(missing.photo(photo), "photo", {})
+    frame.begin_stage(TITLE)
+    found = _stage(
+        key="lesson",
+        # The bundled pack comes by an address that the browser keeps; one of a visitor's flow is nobody else's.
+        data=[front_page.pack(), more] if content is default.pack() else pack.assemble({**head, **more}, blobs),
+        on_leave_change=_rest,
+        # In callbacks, which no other rerun can break off.
+        on_photo_change=partial(_take_photo, shape),
+        on_train_change=_train,
+    )
+    if found.leave:
+        _leave(found.leave, chosen)
+    if taken := st.session_state.get("_lesson_photo"):
+        _tell_stage("lesson-photo", {"photo": taken})
+    _watch()
+
+
+def animation() -> None:
+    """Draw the first scene, running, as a picture of the front page."""
+    _home(key="home-stage", data=front_page.script())
+
+
+def _tell_stage(key: str, known: dict[str, Any]) -> None:
+    """Tell the stage what the server knows."""
+    _live(key=key, data=[known])  # of a mapping alone, Streamlit asks pandas what its values are
+
+
+def _rest() -> None:
+    """Let the page run: it reads what the stage asks for."""
+
+
+def _photo(key: str, shape: tuple[int, int, int]) -> dict[str, str] | None:
+    """Return a photo that the server remembers, in a flow's shape (C, H, W); None where it is not here."""
+    content = own_photos.photos().get(key)
+    if content is None:
+        return None
+    pixels = data.from_picture(content, shape)
+    return {"key": key, "bytes": base64.b64encode(pixels.tobytes()).decode()}
+
+
+def _take_photo(shape: tuple[int, int, int]) -> None:
+    """Remember a photo as other pages do; the stage is told its key and how the flow sees it, or why it cannot be."""
+    taken: dict[str, Any]
+    sent = st.session_state["lesson"]["photo"]
+    if not isinstance(sent, dict):
+        return
+    try:
+        content = base64.b64decode(str(sent.get("content", ""))[:MAX_PHOTO_TEXT], validate=True)
+        taken = {**(_photo(own_photos.remember_photo(content), shape) or {})}
+    except (ValueError, data.DataError):
+        name = printable(str(sent.get("name", "")), 40)
+        taken = {"error": f"“{name}” cannot be read as a picture; choose a PNG, JPEG or WebP."}
+    # The same photo twice is two answers.
+    taken["count"] = 1 + st.session_state.get("_lesson_photo", {"count": 0})["count"]
+    st.session_state["_lesson_photo"] = taken
+
+
+def _train() -> None:
+    """Start the one-minute preset on faces; what refuses it is said on the stage."""
+    from ...training.run_directory import RunDirectory, runs_root
+    from ..jobs import recipes, runs
+
+    st.session_state.pop("_lesson_refusal", None)
+    runs.start(lambda: recipes.preset_recipe("minute", default.DATA, "weighted"), "cpu")
+    if (refusal := runs.refusal(runs.NEW)) is not None:
+        st.session_state["_lesson_refusal"] = refusal, time.time()
+    else:
+        st.session_state["_lesson_waits"] = not runs.started()  # the page Train would say it again
+        if not st.session_state["_lesson_waits"]:
+            st.session_state["_lesson_run"] = RunDirectory(runs_root() / st.session_state["run"]).path
+
+
+def _watch() -> None:
+    """Tell the stage, once a second while it runs, how the training goes that was started from it."""
+    path = st.session_state.get("_lesson_run")
+    if refusal := st.session_state.get("_lesson_refusal"):
+        _tell_stage("lesson-live", {"training": {"error": refusal[0], "at": refusal[1]}})
+    elif st.session_state.get("_lesson_waits"):
+        st.fragment(_wait, run_every=1)()
+    elif path is not None:
+        from ...training.run_directory import RunDirectory
+
+        alive = st.session_state["_lesson_alive"] = RunDirectory(path).state().alive
+        st.fragment(_tell, run_every=1 if alive else None)(path)
+
+
+def _wait() -> None:
+    """Tell the stage how many trainings of the class come first."""
+    ticket = queue.own()
+    if ticket is not None and ticket.state == queue.WAITING:
+        _tell_stage("lesson-live", {"training": {"waiting": True, "sentence": queue.place_in_words(ticket)}})
+        return
+    st.session_state["_lesson_waits"] = False
+    if ticket is not None and ticket.run is not None:
+        st.session_state["_lesson_run"] = ticket.run.path
+    else:
+        why = ticket.refusal if ticket is not None and ticket.refusal else "The training was taken out of the queue."
+        st.session_state["_lesson_refusal"] = why, time.time()
+    st.rerun()
+
+
+def _tell(path: Path) -> None:
+    from ...training.run_directory import RunDirectory
+
+    alive = RunDirectory(path).state().alive
+    _tell_stage("lesson-live", {"training": _training(path, alive)})
+    if not alive and st.session_state.pop("_lesson_alive", False):
+        st.rerun()  # ends the timer
+
+
+def _training(path: Path, alive: bool) -> dict[str, Any]:
+    """Return how a training goes, as the stage reads it."""
+    from ...training.run_directory import RunDirectory, RunError
+    from ..jobs import runs
+
+    run = RunDirectory(path)
+    try:
+        progress = runs.progress(run)
+    except RunError as error:  # it was deleted meanwhile
+        return {"error": str(error), "ended": True}
+    samples, test = runs.newest_samples(run), progress.curve.probe_bits_per_dim
+    told: dict[str, Any] = {
+        "alive": alive,
+        "step": max(0, progress.step),
+        "total": progress.iterations,
+        "bits": float(test[-1]) if len(test) else None,
+        "samples": None if samples is None else file_uri(samples[1], "webp"),
+    }
+    if not alive:
+        told["ended"] = True
+        told["key"] = next((key for key, file in checkpoints.checkpoint_files().items() if file.run == path), None)
+    return told
+
+
+def _pages() -> list[list[str]]:
+    return [[_name(entry), entry.label] for entry in navigation.pages() if entry.label != "Lesson"]
+
+
+def _name(entry: navigation.Entry) -> str:
+    return entry.path.rpartition("/")[2].removesuffix(".py").split("_", 1)[-1]
+
+
+def _leave(leave: dict[str, Any], chosen: str) -> None:
+    """Open the page that the stage asks for, with the same flow and image."""
+    entries = {_name(entry): entry for entry in navigation.pages()}
+    entry = entries.get(str(leave.get("page")))
+    if entry is None:
+        return
+    asked = leave.get("query")
+    query = {key: str(text)[:40] for key, text in asked.items()} if isinstance(asked, dict) else {}
+    st.switch_page(entry.path, query_params={"ck": chosen or default.flow_name(), **query})
+
+
+def _pack_of(chosen: str) -> tuple[bytes, str]:
+    """Return the pack of a flow, by its key in a link, and the flow's name; one that is not here ends the page."""
+    chosen = project.RENAMED.get(chosen, chosen)
+    if not chosen or chosen == default.flow_name():
+        return default.pack(), ""
+    uploads = set(st.session_state.get("_uploaded", []))
+    files = checkpoints.checkpoint_files({*uploads, chosen})
+    labels = {key: file.label for key, file in files.items() if key != chosen}
+    if chosen not in files:
+        _stop(missing.flow(chosen), "ck", labels)
+    from ...checkpoint import CheckpointError
+    from ...data import DataError
+    from ...lesson.spec import LessonError
+
+    file = files[chosen]
+    missing.remember(files, chosen)
+    try:
+        whole = "scenes" not in st.query_params  # a few scenes of a flow just trained are wanted at once
+        return _built(file.key, *stamp(file.path), whole, file), file.label
+    except (CheckpointError, DataError, LessonError, OSError) as error:
+        _stop(plain(error), "ck", labels)
+
+
+def _stop(sentence: str, key: str, instead: Mapping[str, str]) -> NoReturn:
+    """Say what of the link is not here or cannot be shown, and end the page; nothing else is shown in its place."""
+    frame.begin_landing(TITLE)
+    st.title("The lesson")
+    missing.say(st.container(), key, sentence, instead, lambda other: st.query_params.update({key: other}))
+    what = "Show the bundled lesson" if key == "ck" else "Go on without the photo"
+    st.button(what, on_click=_drop, args=(key,))
+    st.stop()
+
+
+def _drop(key: str) -> None:
+    """Take a choice out of the URL."""
+    st.query_params.pop(key, None)
+
+
+@st.cache_resource(max_entries=4, show_spinner="Preparing the lesson of this flow …")
+def _built(key: str, time: int, size: int, whole: bool, _file: checkpoints.CheckpointFile) -> bytes:
+    del key, time, size
+    from ...lesson.build import build_for
+
+    return build_for(checkpoints.open_checkpoint(_file), _file.path, whole).to_bytes()
+
+
+@st.cache_data(max_entries=2, show_spinner=False)
+def offline_page(key: str) -> bytes:
+    """Return the lesson as one file, of the bundled flow."""
+    del key
+    return lesson.one_file(default.pack())

@@ -1,0 +1,144 @@
+"""Long measures: in a child of the server, within bounds, and ended with the tab that waits for them."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import streamlit.runtime
+import torch
+
+from eiwflow.analysis.progress import Progress
+from eiwflow.analysis.subjects import Look
+from eiwflow.checkpoint import Checkpoint, CheckpointError, CheckpointInfo
+from eiwflow.flow import FlowConfig, MultiScaleFlow
+from eiwflow.ui.sources import cache, checkpoints, child, data_sets
+
+from .conftest import small_flow
+
+
+def look_at(flow: MultiScaleFlow, images: int = 8) -> Look:
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randint(0, 256, (images, *flow.config.shape), generator=generator, dtype=torch.uint8)
+    checkpoint = Checkpoint(
+        flow=flow, info=CheckpointInfo(config=flow.config, data="photos32"), name="small", sha256="0" * 64
+    )
+    return Look(checkpoint, "photos32", pixels, pixels, None, pixels[:1], 1, 0)
+
+
+@pytest.fixture
+def children(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Return the children that are started; a session is open."""
+    started: list[subprocess.Popen[bytes]] = []
+    popen = subprocess.Popen
+
+    def start(*arguments: object, **settings: object) -> subprocess.Popen[bytes]:
+        child = popen(*arguments, **settings)
+        if "eiwflow" in str(arguments[0]):  # an older torch asks lscpu for the processor
+            started.append(child)
+        return child
+
+    monkeypatch.setattr(child.subprocess, "Popen", start)
+    yield started
+    assert all(child.poll() is not None for child in started)
+
+
+def test_a_child_measures_the_same(children: list[subprocess.Popen[bytes]]) -> None:
+    look = look_at(small_flow())
+    counted = Progress()
+    here, there = look.measure("passage"), child.measure(look, "passage", {}, counted)
+    assert counted.done == counted.total > len(look.train)
+    assert len(children) == 1 and type(here) is type(there)
+    assert here.order_rule == there.order_rule and len(here.maps) == len(there.maps)
+    assert all(np.array_equal(one, other) for one, other in zip(here.maps, there.maps, strict=True))
+
+
+def test_an_error_of_the_child_is_raised_here(children: list[subprocess.Popen[bytes]]) -> None:
+    flow = small_flow()
+    with torch.no_grad():
+        for parameter in flow.parameters():
+            parameter.fill_(float("nan"))
+    with pytest.raises(Exception) as expected:
+        look_at(flow).measure("passage")
+    with pytest.raises(type(expected.value)):
+        child.measure(look_at(flow), "passage", {})
+
+
+def test_a_child_ends_within_seconds_when_its_tab_is_closed(
+    children: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """3×256×256, 8 steps, width 256: it burned 49 s of a core after its tab was closed."""
+    flow = MultiScaleFlow(FlowConfig((3, 256, 256), levels=1, steps=8, width=256))
+    flow.initialise(torch.rand(1, 3, 256, 256) - 0.5)
+    look = look_at(flow, images=16)
+    monkeypatch.setattr(child, "MOST_BYTES", 16 * 2**30)  # time alone ends it here
+    tab = threading.Event()
+    monkeypatch.setattr(streamlit.runtime, "exists", lambda: True)
+    monkeypatch.setattr(
+        streamlit.runtime, "get_instance", lambda: SimpleNamespace(is_active_session=lambda _: not tab.is_set())
+    )
+    monkeypatch.setattr(child, "GONE_S", 0.5)
+    closed: list[float] = []
+
+    def close() -> None:
+        while not children:
+            time.sleep(0.05)
+        time.sleep(0.5)
+        closed.append(time.monotonic())
+        tab.set()
+
+    threading.Thread(target=close, daemon=True).start()
+    with pytest.raises(child.LeftError):
+        child.measure(look, "kept_fit", {}, session="mine")
+    assert time.monotonic() - closed[0] < 10 and children[0].poll() is not None
+
+
+def test_a_child_that_takes_too_much_memory_is_refused_in_a_sentence(
+    children: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child, "MOST_BYTES", 2**20)
+    with pytest.raises(CheckpointError, match="cost of looking at it"):
+        child.measure(look_at(small_flow(shape=(3, 128, 128), width=64), images=64), "kept_fit", {})
+
+
+def test_a_child_whose_server_is_killed_ends_too() -> None:
+    import sys
+
+    child = subprocess.Popen([sys.executable, "-m", "eiwflow.analysis.child"], stdin=subprocess.PIPE)
+    child.stdin.close()
+    assert child.wait(120) != 0
+
+
+@pytest.mark.parametrize(("mode", "expected"), [("classroom", 1), ("read-only", 1), ("", 0)])
+def test_a_large_flow_is_measured_apart_where_strangers_come(
+    monkeypatch: pytest.MonkeyPatch, mode: str, expected: int
+) -> None:
+    apart_from: list[str] = []
+    monkeypatch.setenv("EIWFLOW_MODE", mode)
+    monkeypatch.setattr(checkpoints, "is_large", lambda config: True)
+    monkeypatch.setattr(child, "measure", lambda look, name, *rest: apart_from.append(name))
+    look = look_at(small_flow())
+    images = data_sets.Images("photos32", look.train, look.test, "", remade=False)
+    cache.clear()
+    cache._kept(look, images, "kept_fit", {})
+    assert cache._kept(look, images, "bits_per_dim", {}) > 0  # a move does not wait for a child to start
+    assert apart_from == ["kept_fit"] * expected
+    cache.clear()
+
+
+def test_averages_of_a_large_flow_are_made_once_whatever_the_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoints, "is_large", lambda config: True)
+    look = look_at(small_flow(), images=32)
+    images = data_sets.Images("photos32", look.train, look.test, "", remade=False)
+    cache.clear()
+    first, other = (cache._kept(replace(look, seed=seed), images, "entropies", {}) for seed in (0, 1))
+    assert first is other
+    moved = [cache._kept(replace(look, seed=seed), images, "bits_per_dim", {}) for seed in (0, 1)]
+    assert moved == [replace(look, seed=seed).measure("bits_per_dim") for seed in (0, 1)]
+    cache.clear()

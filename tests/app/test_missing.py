@@ -1,0 +1,257 @@
+"""What is gone is named, the page stops and its URL stays; a visitor may then choose something else."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from eiwflow.training.recipe import Recipe
+from eiwflow.training.run_directory import RunDirectory
+from eiwflow.ui.access.navigation import pages
+from eiwflow.ui.jobs import studies
+from eiwflow.ui.own import images as own_images
+from eiwflow.ui.own import photos as own_photos
+from eiwflow.ui.sources import checkpoints
+
+from ..studies import arms, write_study
+from .conftest import picture_bytes, sentences, small_flow, trained_run, url, visit_page, write_checkpoint
+
+LEVELS, SHUFFLE, COMPARE, SPACE = "pages/1_levels.py", "pages/4_shuffle.py", "pages/6_compare.py", "pages/7_space.py"
+CHECKPOINT, TRAIN = "pages/8_checkpoint.py", "pages/9_train.py"
+HASH = "0123456789ab"
+
+
+@pytest.fixture
+def one(bundle: Path) -> Path:
+    write_checkpoint(bundle / "one.safetensors")
+    write_checkpoint(bundle / "two.safetensors", small_flow(split="static-last"))
+    return bundle
+
+
+def assert_named(at: AppTest, text: str, **asked: str) -> None:
+    """The page names what is gone, shows nothing in its place, and its URL is what the visitor asked for."""
+    assert not at.exception
+    assert len(at.error) == 1 and text in at.error[0].value, [error.value for error in at.error]
+    assert {key: url(at)[key] for key in asked} == asked
+    assert 'class="eiw-strip' not in sentences(at)
+    assert not at.get("plotly_chart") and not at.get("vega_lite_chart")
+
+
+def a_run(seed: int = 0) -> RunDirectory:
+    run = RunDirectory.create(Path(runs_folder()), Recipe(), "")
+    write_checkpoint(run.last_checkpoint, small_flow(permutation_seed=seed, split="random"))
+    run.set_status("finished", 1)
+    return run
+
+
+def runs_folder() -> Path:
+    from eiwflow.training.run_directory import runs_root
+
+    return runs_root()
+
+
+def key_of(run: RunDirectory) -> str:
+    return next(key for key, file in checkpoints.checkpoint_files().items() if file.run == run.path)
+
+
+# ---------------------------------------------------------------------- a link to what was never here
+
+
+@pytest.mark.parametrize(
+    ("page", "key", "text", "said"),
+    [
+        (LEVELS, "ck", "nobody", "The flow “nobody” is not here"),
+        (LEVELS, "ck", "../../etc/passwd", "The flow “../../etc/passwd” is not here"),
+        (LEVELS, "ck", "emoji32-weighted", "The flow “emoji32-weighted” is no longer bundled"),
+        (LEVELS, "ck", "photos32-static-last", "no longer bundled: version 0.2 keeps that order on faces and letters"),
+        (SHUFFLE, "vs", HASH, f"The flow “{HASH}” is not here"),
+        (LEVELS, "photo", HASH, f"The photo “{HASH}” is not here"),
+        (SPACE, "photo_b", HASH, f"The photo “{HASH}” is not here"),
+        (CHECKPOINT, "own", HASH, f"The images “{HASH}” are not here"),
+    ],
+)
+def test_a_link_to_what_is_not_here_stops_the_page(one: Path, page: str, key: str, text: str, said: str) -> None:
+    at = visit_page(page, **{"ck": "one", key: text})
+    assert said in at.error[0].value and not at.exception
+    assert url(at)[key] == text
+    at.run()
+    assert said in at.error[0].value and url(at)[key] == text
+    if page == LEVELS:
+        assert_named(at, said, **{key: text})
+
+
+LOOKING = [entry.path for entry in pages() if entry.label not in ("Home", "Lesson", "Compare", "Train")]
+COMPARING = [SHUFFLE, SPACE, "pages/2_latents.py", "pages/3_entropy.py", "pages/5_weights.py"]
+
+
+@pytest.mark.parametrize("path", LOOKING)
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"ck": "broken"}, "broken.safetensors is not a usable checkpoint: "),
+        ({"ck": "nobody"}, "The flow “nobody” is not here"),
+        ({"data": "nothing"}, "The data set “nothing” is not here; choose one of "),
+        ({"photo": HASH}, f"The photo “{HASH}” is not here"),
+    ],
+)
+def test_every_page_names_what_cannot_be_shown_and_shows_nothing_instead(
+    one: Path, path: str, asked: dict[str, str], said: str
+) -> None:
+    (one / "broken.safetensors").write_bytes(b"\0" * 100)
+    at = visit_page(path, **{"ck": "one", **asked})
+    assert_named(at, said, **asked)
+    assert len(at.get("page_link")) >= len(pages()), "the ways to other pages are gone"
+    at.run()
+    assert_named(at, said, **asked)
+
+
+@pytest.mark.parametrize("path", COMPARING)
+def test_a_broken_second_flow_is_named_and_the_first_is_not_shown_alone(one: Path, path: str) -> None:
+    (one / "broken.safetensors").write_bytes(b"\0" * 100)
+    at = visit_page(path, ck="one", vs="broken")
+    assert_named(at, "broken.safetensors is not a usable checkpoint: ", ck="one", vs="broken")
+    at.selectbox(key="vs-instead").set_value("none").run()
+    assert not at.error and url(at)["vs"] == "none"
+
+
+def test_another_data_set_can_be_chosen_instead(one: Path) -> None:
+    at = visit_page(LEVELS, ck="one", data="nothing")
+    at.selectbox(key="data-instead").set_value("photos32").run()
+    assert not at.error and url(at)["data"] == "photos32"
+
+
+@pytest.mark.parametrize(
+    ("key", "said"), [("broken", "is not a usable checkpoint"), ("nobody", "“nobody” is not here")]
+)
+def test_the_lesson_names_a_flow_that_it_cannot_open(one: Path, key: str, said: str) -> None:
+    (one / "broken.safetensors").write_bytes(b"\0" * 100)
+    at = visit_page("pages/0_lesson.py", ck=key)
+    assert_named(at, said, ck=key)
+    assert not at.get("bidi_component"), "no other flow's lesson is shown"
+    at.selectbox(key="ck-instead").set_value("one").run()
+    assert not at.error and url(at)["ck"] == "one" and at.get("bidi_component")
+
+
+def test_a_page_that_does_not_show_the_second_flow_keeps_it_in_its_links(one: Path) -> None:
+    at = visit_page(LEVELS, ck="one", vs=HASH)
+    assert not at.error and url(at)["vs"] == HASH
+
+
+@pytest.mark.parametrize(("page", "key"), [(LEVELS, "ck"), (SHUFFLE, "vs")])
+def test_another_flow_can_be_chosen_instead(one: Path, page: str, key: str) -> None:
+    at = visit_page(page, **{"ck": "one", key: HASH})
+    at.selectbox(key=f"{key}-instead").set_value("two").run()
+    assert not at.error and not at.exception
+    assert url(at)[key] == "two"
+
+
+def test_a_test_image_can_be_shown_instead_of_a_photo(one: Path) -> None:
+    at = visit_page(LEVELS, photo=HASH)
+    next(button for button in at.button if button.label == "Show a test image").click().run()
+    assert not at.error and url(at)["photo"] == "none" and 'class="eiw-strip' in sentences(at)
+
+
+# ---------------------------------------------------------------------- what is shown disappears
+
+
+def test_an_uploaded_flow_that_the_server_forgot_is_named(one: Path, tmp_path: Path) -> None:
+    at = visit_page(LEVELS, ck="one")
+    content = write_checkpoint(tmp_path / "mine.safetensors", small_flow(steps=2)).read_bytes()
+    at.file_uploader(key="checkpoint-side-bar-0").upload("mine.safetensors", content, "").run()
+    key = url(at)["ck"]
+    checkpoints._uploaded().clear()
+    at.run()
+    assert_named(at, "The flow “upload mine.safetensors” is gone", ck=key)
+
+
+def test_the_flow_of_a_deleted_run_is_named(one: Path) -> None:
+    run = a_run()
+    key = key_of(run)
+    at = visit_page(LEVELS, ck=key)
+    assert not at.error
+    run.delete()
+    at.run()
+    assert_named(at, f"The flow of “run {run.path.name}” is gone: the run was deleted.", ck=key)
+    at.selectbox(key="ck-instead").set_value("one").run()
+    assert not at.error and url(at)["ck"] == "one"
+
+
+def test_the_flow_of_a_resumed_run_is_named_while_it_trains_and_when_it_has_another(one: Path) -> None:
+    run = a_run()
+    key = key_of(run)
+    at = visit_page(LEVELS, ck=key)
+    with run.held():
+        run.set_status("running", 2)
+        at.run()
+        assert_named(at, "the run is training again", ck=key)
+    run.set_status("stopped", 2)
+    assert not at.run().error  # it is back
+    write_checkpoint(run.last_checkpoint, small_flow(permutation_seed=1, split="random"))
+    at.run()
+    assert_named(at, "the run was trained further", ck=key)
+
+
+def test_a_second_flow_that_is_deleted_is_named(one: Path) -> None:
+    run = a_run()
+    key = key_of(run)
+    at = visit_page(SHUFFLE, ck="one", vs=key)
+    assert not at.error
+    run.delete()
+    at.run()
+    assert_named(at, "the run was deleted", ck="one", vs=key)
+
+
+def test_a_bundled_flow_that_is_removed_under_the_page_is_named(one: Path) -> None:
+    at = visit_page(LEVELS, ck="two")
+    (one / "two.safetensors").unlink()
+    at.run()
+    assert_named(at, "The flow “two” is gone", ck="two")
+
+
+def test_a_photo_that_the_server_forgot_is_named(one: Path) -> None:
+    key = own_photos.remember_photo(picture_bytes())
+    at = visit_page(LEVELS, ck="one", photo=key)
+    assert not at.error and url(at)["photo"] == key
+    own_photos._photos().clear()
+    at.run()
+    assert_named(at, f"The photo “{key}” is not here", photo=key)
+
+
+def test_images_that_the_server_forgot_are_named(one: Path) -> None:
+    from .test_checkpoint import archive
+
+    key = own_images.remember_archive(archive(7), "mine.npz")
+    at = visit_page(CHECKPOINT, ck="one", own=key)
+    assert not at.error
+    own_images._archives().clear()
+    at.run()
+    assert f"The images “{key}” are not here" in at.error[0].value and url(at)["own"] == key
+
+
+def test_a_run_that_is_deleted_under_its_page_is_named(one: Path) -> None:
+    runs = [trained_run(4, stop_at=2, seed=seed) for seed in (0, 1)]
+    name = runs[0].path.name
+    at = visit_page(TRAIN, run=name)
+    assert not at.error
+    shutil.rmtree(runs[0].path)
+    at.run()
+    assert_named(at, f"The run “{name}” is not here", run=name)
+    at.selectbox(key="run-instead").set_value(runs[1].path.name).run()
+    assert not at.error and url(at)["run"] == runs[1].path.name
+
+
+def test_a_study_that_is_gone_is_named(one: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "studies"
+    monkeypatch.setattr(studies, "BUNDLED", folder)
+    for name in ("photos32", "other"):
+        write_study(folder / f"{name}.json", arms({"static-first/random": 3.9, "static-last/random": 4.1}))
+    at = visit_page(COMPARE, study="other")
+    assert not at.error and at.selectbox(key="study").value == "other"
+    (folder / "other.json").unlink()
+    at.run()
+    assert_named(at, "The study “other” is not here", study="other")
+    at.selectbox(key="study-instead").set_value("photos32").run()
+    assert not at.error and at.selectbox(key="study").value == "photos32"

@@ -1,0 +1,179 @@
+"""What a stranger wrote is shown as it stands: no page makes a picture, a link or HTML of it."""
+
+from __future__ import annotations
+
+import ast
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from eiwflow.checkpoint import CheckpointInfo, save
+from eiwflow.ui.access.navigation import pages
+from eiwflow.ui.common.untrusted import plain
+from eiwflow.ui.shell import parts
+
+from .. import LONG
+from .conftest import APP, small_flow, trained_run, visit_page, write_checkpoint
+
+PICTURE, LINK, HTML = "![x](http://evil.example/p.png)", "[y](http://evil.example)", "<img src=//evil.example/q>"
+HOSTILE = f"{PICTURE}{LINK}{HTML}"
+#: What Streamlit renders as Markdown.
+RENDERED = ("markdown", "caption", "info", "error", "success", "warning", "toast")
+ROOT = APP.parent
+PAGES = [entry.path for entry in pages()]
+
+
+def assert_nothing_raw(at: AppTest) -> None:
+    assert not at.exception
+    for kind in RENDERED:
+        for element in at.get(kind):
+            text = getattr(element, "value", "") or ""
+            for raw in ("![x]", "[y](", "<img src=//", "http://evil"):
+                assert raw not in text.replace("\\[", "").replace("\\<", ""), (kind, text)
+    for element in at.get("html"):
+        assert "<img src=//" not in element.proto.body, element.proto.body
+
+
+KEYS = ("ck", "vs", "photo", "photo_b", "own", "run", "study", "data", "image", "seed", "level")
+
+
+@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("keys", [*([key] for key in KEYS)] if LONG else [KEYS[:1], KEYS[1:]], ids=", ".join)
+def test_a_hostile_link_is_shown_as_text(bundle: Path, path: str, keys: Sequence[str]) -> None:
+    write_checkpoint(bundle / "one.safetensors")
+    assert_nothing_raw(visit_page(path, **{"ck": "one", **dict.fromkeys(keys, HOSTILE)}))
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_what_a_hostile_file_says_of_itself_is_shown_as_text(bundle: Path, path: str) -> None:
+    flow = small_flow()
+    info = CheckpointInfo(config=flow.config, data=HOSTILE, command=HOSTILE, recipe={HOSTILE: HOSTILE})
+    save(bundle / "one.safetensors", flow, info)
+    write_checkpoint(bundle / "two.safetensors", data=HOSTILE)
+    at = visit_page(path, ck="one", vs="two")
+    assert_nothing_raw(at)
+
+
+def test_a_hostile_name_of_a_run_is_shown_as_text(bundle: Path) -> None:
+    run = trained_run(4, stop_at=2)
+    (run.path / "title.txt").write_text("![x](http://evil.example/p.png)")
+    run.set_status("failed", 2, HOSTILE, HOSTILE)
+    at = visit_page("pages/9_train.py")
+    assert any("evil.example" in error.value for error in at.error)
+    assert_nothing_raw(at)
+
+
+def test_a_hostile_file_is_refused_as_text(bundle: Path) -> None:
+    write_checkpoint(bundle / "one.safetensors")
+    at = visit_page("pages/1_levels.py", ck="one")
+    at.file_uploader(key="checkpoint-side-bar-0").upload(f"{PICTURE}.safetensors", b"no flow", "").run()
+    assert any("evil.example" in note.value for note in at.info)
+    assert_nothing_raw(at)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("photos32-weighted", "photos32-weighted"),
+        ("a_b*c`d", r"a\_b\*c\`d"),
+        ("<b>", r"\<b>"),
+        ("$x$ ~y~ &lt;", r"\$x\$ \~y\~ \&lt;"),
+        ("# head", r"\# head"),
+        ("1. one", "1\u2060. one"),
+        ("two\nlines\u202e", "two lines\ufffd"),
+        ("http://a.example", "http:\u2060//a.example"),
+        (":material/bomb:", ":\u2060material/bomb:"),
+        ("www.a.example b@c.example", "www\u2060.a.example b@\u2060c.example"),
+    ],
+)
+def test_text_is_escaped_where_markdown_would_take_it_for_more(text: str, expected: str) -> None:
+    assert plain(text) == expected
+
+
+#: Calls whose text Streamlit takes for Markdown, and what may stand in it unescaped: text of ours, or of these
+#: functions.
+STRICT = {"error", "info", "warning", "success", "toast"}
+PROSE = {"markdown", "caption", "write"}
+ESCAPED = {"plain", "flow", "photo", "images", "run", "study", "quoted", "frozen", "in_words", "place_in_words"}
+
+
+#: Sentences of ``analysis.words`` that name a file or quote what it says.
+NAMING = {"pair", "moves", "origin", "verification", "refused"}
+
+
+def _of_words(node: ast.expr) -> bool:
+    """Return whether this is text of a module of sentences, and one that quotes no stranger."""
+    if isinstance(node, ast.Call):
+        return _of_words(node.func)
+    ours = isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id.endswith("words")
+    return ours and node.attr not in NAMING
+
+
+def _raw(node: ast.expr) -> list[str]:
+    """Return the parts of an argument that are neither text of ours nor escaped."""
+    if isinstance(node, ast.Constant) or _of_words(node):
+        return []
+    if isinstance(node, ast.IfExp):
+        return [*_raw(node.body), *_raw(node.orelse)]
+    if isinstance(node, ast.BoolOp):
+        return [raw for value in node.values for raw in _raw(value)]
+    if isinstance(node, ast.JoinedStr):
+        values = [part for part in node.values if isinstance(part, ast.FormattedValue) and part.format_spec is None]
+        return [raw for part in values for raw in _raw(part.value)]
+    if isinstance(node, ast.Call):
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        return [] if name in ESCAPED else [ast.unparse(node)]
+    return [ast.unparse(node)]
+
+
+#: Ours: sentences that were escaped where they were made, numbers, and words of this file.
+OURS = {"sentence", "levels - 1", "page.level", "there", "len(study.runs)"}
+
+
+#: The same of prose: numbers, texts of ours, and names that a config or a list of ours allows.
+OURS_IN_PROSE = OURS | {
+    "'\\n'.join((f'- {sentence}' for sentence in words.sentences(result)))",
+    "'\\n'.join((f'- {sentence}' for sentence in (words.parts(way), *(words.level(level) for level in facts))))",
+    "len(images)", "page.seed", "floor", "verdict.entropy_informed()", "compare_arms.cost_in_words(equal)",
+    "space.MAX_TEMPERATURE", "halves(one, found, st.session_state['rule'], 'by-rule')",
+    "here", "trains", "len(waiting)", "limits.minutes", "number", "number + 1", "_what(ticket)",
+    "texts.text('about')", "group", "WHAT", "words", "name", "' and '.join(took)", "device",
+    "_title(preset, known)", "_title(preset, timings)", "runs", "about", "sentence[:1].upper()", "sentence[1:]",
+    "texts.how_to_read(page_name)", "glossary.markdown()", "instead", "short", "LARGE", "OF_LARGE",
+}  # fmt: skip
+
+
+def test_no_page_shows_a_raw_string_in_a_message() -> None:
+    sources = [ROOT / "app.py", *(ROOT / "pages").glob("*.py"), *(ROOT / "eiwflow" / "ui").rglob("*.py")]
+    raw = []
+    for path in sources:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in STRICT | PROSE:
+                ours = OURS if node.func.attr in STRICT else OURS_IN_PROSE
+                raw += [
+                    f"{path.name}: {text}" for argument in node.args[:1] for text in _raw(argument) if text not in ours
+                ]
+    assert not raw, raw
+
+
+def test_the_check_finds_a_raw_string() -> None:
+    call = ast.parse('st.error(f"{name} is broken: {plain(text)}, {count:,}")').body[0].value
+    assert _raw(call.args[0]) == ["name"]
+    call = ast.parse('st.markdown(f"{words.answer(found)} {words.pair(found)} {file.label if file else WORDS.X}")')
+    assert _raw(call.body[0].value.args[0]) == ["words.pair(found)", "file.label", "WORDS.X"]
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [
+        ("=1+1", "'=1+1"), ("+x", "'+x"), ("@SUM(A1)", "'@SUM(A1)"), ("-cmd|x", "'-cmd|x"), ("\tx", "'\tx"),
+        ("-0.5", "-0.5"), (-0.5, "-0.5"), ("static-first", "static-first"), (None, ""),
+    ],
+)  # fmt: skip
+def test_no_cell_of_a_csv_is_a_formula(cell: object, expected: str) -> None:
+    (row,) = csv.DictReader(io.StringIO(parts._csv([{"a": cell}]).decode(), newline=""))
+    assert row["a"] == expected
