@@ -105,6 +105,8 @@ def software_versions() -> dict[str, str]:
 def save(path: Path | str, flow: MultiScaleFlow, info: CheckpointInfo) -> None:
     """Write a checkpoint atomically: a reader sees the old file or the whole new one.
 
+    Parameters are written in float32, also those of a flow in another precision.
+
     Raises:
         ValueError: the flow is not initialised, or a metric is not finite.
 
@@ -119,7 +121,10 @@ def save(path: Path | str, flow: MultiScaleFlow, info: CheckpointInfo) -> None:
     document["versions"] = software_versions()
     if not info.imported:
         del document["imported"]
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in flow.state_dict().items()}
+    tensors = {
+        name: (tensor.detach().float() if tensor.is_floating_point() else tensor).cpu().contiguous()
+        for name, tensor in flow.state_dict().items()
+    }
     files.write_atomically(Path(path), safetensors.torch.save(tensors, {KEY: json.dumps(document, allow_nan=False)}))
 
 

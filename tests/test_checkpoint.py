@@ -136,6 +136,14 @@ def test_save_and_load_keep_log_prob_bit_for_bit(tmp_path, split, prior):
     assert same_tensors(loaded.state_dict(), flow.state_dict())
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_a_flow_of_another_precision_is_written_in_float32(tmp_path, dtype):
+    flow = tiny_flow().to(dtype)
+    save(tmp_path / "flow.safetensors", flow, tiny_info(flow))
+    loaded = load(tmp_path / "flow.safetensors").flow
+    assert same_tensors(loaded.state_dict(), flow.float().state_dict())
+
+
 def test_metadata_survives_save_and_load(content):
     loaded, flow = load(content), tiny_flow()
     assert loaded.info == tiny_info(flow, versions=checkpoint.software_versions())

@@ -214,6 +214,7 @@ def measure_attributes(
     )
 
 
+@torch.no_grad()
 def _latents(flow: MultiScaleFlow, images: ImageData, part: str, limit: int, seed: int) -> list[Tensor]:
     """Return the latents (N, C_l, H_l, W_l) of the first images of a part, one tensor a level."""
     pixels = to_tensor(getattr(images, part)[:limit])
@@ -364,6 +365,7 @@ def _features(pixels: np.ndarray) -> np.ndarray:
     ).astype(np.float32)
 
 
+@torch.no_grad()
 def edit(
     flow: MultiScaleFlow, latents: Latents, direction: Sequence[np.ndarray], amount: float, level: int | None = None
 ) -> Tensor:
@@ -384,6 +386,7 @@ def edit(
     return quantise(flow.decode(Latents(moved)), flow.config.bits)
 
 
+@torch.no_grad()
 def _edits(
     flow: MultiScaleFlow,
     found: Mapping[str, Sequence[np.ndarray]],

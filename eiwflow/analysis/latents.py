@@ -106,6 +106,7 @@ def _treated(kept: Tensor, drawn: Tensor, how: str) -> Tensor:
     return result.flatten(0, 1)
 
 
+@torch.no_grad()
 def decode_all(flow: MultiScaleFlow, latents: Latents, batch: int = 64) -> Tensor:
     """Return the images (N, C, H, W) of latents, decoded at most ``batch`` at a time."""
     batch = images_at_once(flow.config, batch)
@@ -425,6 +426,7 @@ def halvings_table(rows: Mapping[str, Treated]) -> list[dict[str, Any]]:
     return [{"checkpoint": name, **row} for name, treated in rows.items() for row in treated.table()]
 
 
+@torch.no_grad()
 def encode(flow: MultiScaleFlow, images: Tensor, seed: int = 0) -> tuple[Tensor, Latents]:
     """Return uint8 images (N, C, H, W), dequantised with the noise of the seed, and their latents.
 

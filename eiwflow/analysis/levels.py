@@ -398,6 +398,7 @@ def _maps(level: LevelTrace, fit: KeptFit) -> np.ndarray:
     return grey.round().to(torch.uint8).numpy()
 
 
+@torch.no_grad()
 def _reconstruct(flow: MultiScaleFlow, trace: Trace, image: Tensor) -> Reconstruction:
     restored = flow.decode(flow.encode(trace.x))
     error = round_trip_error(restored, trace.x)

@@ -133,7 +133,8 @@ class AffineCoupling(Bijection):
         The first half decides them. Maps that shift before they scale are said in this form too.
         """
         # The convolutions are fastest with channels last, and would otherwise copy the half in both passes.
-        x_a = x_a.contiguous(memory_format=torch.channels_last)
+        # Not by memory_format, which torch.vmap does not know.
+        x_a = x_a.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
         if self.in_bfloat16:
             with torch.autocast(x_a.device.type, torch.bfloat16):
                 affine = self.network(x_a).to(x_a.dtype)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from numbers import Real
@@ -19,12 +20,15 @@ from .level import Level
 from .policies import structured_channels
 from .split import standard_normal_log_prob
 
+#: Images with values beyond ±MOST are warned about: dequantised images stay within ±½, samples go a little beyond.
+MOST = 0.75
+
 
 class NonFiniteError(ArithmeticError):
     """A value inside a flow is not finite; the message names the level.
 
     >>> flow = MultiScaleFlow(FlowConfig(shape=(1, 8, 8), levels=2, steps=2, width=8))
-    >>> flow.initialise(torch.randn(16, 1, 8, 8))
+    >>> flow.initialise(torch.rand(16, 1, 8, 8) - 0.5)
     >>> flow.decode(Latents([noise * math.inf for noise in flow.sample_latents(1).levels]))
     Traceback (most recent call last):
     eiwflow.flow.multiscale.NonFiniteError: Level 2 of the flow gave a value that is not finite while decoding.
@@ -87,7 +91,7 @@ class LevelTrace:
     """One level's part of a :class:`Trace`, with C channels of H×W pixels.
 
     >>> flow = MultiScaleFlow(FlowConfig(shape=(1, 8, 8), levels=2, steps=2, width=8))
-    >>> flow.initialise(x := torch.randn(16, 1, 8, 8))
+    >>> flow.initialise(x := torch.rand(16, 1, 8, 8) - 0.5)
     >>> first = flow.trace(x).levels[0]
     >>> first.features.shape, first.noise.shape
     (torch.Size([16, 4, 4, 4]), torch.Size([16, 2, 4, 4]))
@@ -138,7 +142,7 @@ class Trace:
     """Every intermediate result of a batch x (N, C, H, W), level by level; ``log_prob`` (N,) is the flow's, in nats.
 
     >>> flow = MultiScaleFlow(FlowConfig(shape=(1, 8, 8), levels=2, steps=2, width=8))
-    >>> flow.initialise(x := torch.randn(16, 1, 8, 8))
+    >>> flow.initialise(x := torch.rand(16, 1, 8, 8) - 0.5)
     >>> torch.allclose(flow.trace(x).log_prob, flow.log_prob(x), atol=1e-3)
     True
 
@@ -165,7 +169,7 @@ class MultiScaleFlow(nn.Module):
 
     Example:
         >>> flow = MultiScaleFlow(FlowConfig(shape=(1, 8, 8), levels=2, steps=2, width=8))
-        >>> x = torch.randn(16, 1, 8, 8)
+        >>> x = torch.rand(16, 1, 8, 8) - 0.5
         >>> flow.initialise(x)
         >>> bool((flow.decode(flow.encode(x)) - x).abs().max() < 1e-4)
         True
@@ -207,6 +211,10 @@ class MultiScaleFlow(nn.Module):
             self.initialised = bool(initialised)
         elif strict:
             missing_keys.append(f"{prefix}initialised")
+        # Of keep="auto" the shapes say how many channels every level passes on.
+        biases = [f"{prefix}levels.{level}.steps.0.actnorm.bias" for level in range(1, self.config.levels)]
+        if not self.config.resolved and all(name in state_dict for name in biases):
+            self.resolve([len(state_dict[name]) // 4 for name in biases])
         super()._load_from_state_dict(
             state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
         )
@@ -229,6 +237,7 @@ class MultiScaleFlow(nn.Module):
         self._check(x)
         if not torch.isfinite(x).all():
             raise ValueError("The batch to initialise from holds values that are not finite.")
+        warn_of_range(x)
         auto = not self.config.resolved
         kept: Tensor | None = x
         for number in range(1, len(self.levels) + 1):
@@ -273,6 +282,7 @@ class MultiScaleFlow(nn.Module):
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Return log p(x), (N,) in nats, of dequantised images x (N, C, H, W)."""
+        warn_of_range(x)
         return self(x)[0]
 
     def bits_per_dim(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -282,10 +292,10 @@ class MultiScaleFlow(nn.Module):
 
     # ------------------------------------------------------------------ latents
 
-    @torch.no_grad()
     def encode(self, x: Tensor) -> Latents:
-        """Return the standardised latents of x (N, C, H, W)."""
+        """Return the standardised latents of x (N, C, H, W); gradients flow through."""
         self._ready(x)
+        warn_of_range(x)
         noises: list[Tensor] = []
         kept: Tensor | None = x
         for level in self.levels:
@@ -295,9 +305,10 @@ class MultiScaleFlow(nn.Module):
                 finite(kept, level.number)
         return Latents(noises)
 
-    @torch.no_grad()
     def decode(self, latents: Latents) -> Tensor:
         """Return the images (N, C, H, W) of standardised latents: the exact inverse of :meth:`encode`.
+
+        Gradients flow through, with respect to latents and parameters.
 
         Raises:
             ShapeError: the latents are not those of this flow.
@@ -345,12 +356,22 @@ class MultiScaleFlow(nn.Module):
             ]
         )
 
+    def rsample(
+        self, n: int, temperature: float | Sequence[float] = 1.0, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Return n images (n, C, H, W) drawn from the flow, at one temperature or one a level.
+
+        Gradients flow to the parameters: the noise is drawn first, then decoded (reparametrised samples).
+        """
+        self._check_initialised()
+        return self.decode(self.sample_latents(n, temperature, generator))
+
+    @torch.no_grad()
     def sample(
         self, n: int, temperature: float | Sequence[float] = 1.0, generator: torch.Generator | None = None
     ) -> Tensor:
-        """Return n images (n, C, H, W) drawn from the flow, at one temperature or one a level."""
-        self._check_initialised()
-        return self.decode(self.sample_latents(n, temperature, generator))
+        """Return the images of :meth:`rsample` without gradients, as ``torch.distributions`` does."""
+        return self.rsample(n, temperature, generator)
 
     # ------------------------------------------------------------------ to look at
 
@@ -385,6 +406,8 @@ class MultiScaleFlow(nn.Module):
     # ------------------------------------------------------------------ checks
 
     def _check(self, x: Tensor) -> None:
+        if not x.is_floating_point():
+            raise ShapeError(f"The flow was given images of {x.dtype}; it takes dequantised ones: dequantise(images).")
         if x.dim() != 4 or tuple(x.shape[1:]) != self.config.shape or not len(x):
             raise ShapeError(
                 f"The flow was given {tuple(x.shape)}; it takes (N, {', '.join(map(str, self.config.shape))}), N ≥ 1."
@@ -452,6 +475,26 @@ def finite(x: Tensor, level: int, doing: str = "encoding") -> Tensor:
 
     """
     # One value that is not finite makes the sum so; finite ones may, if they are large.
-    if not x.sum().isfinite() and not torch.isfinite(x).all():
+    if holds(~x.sum().isfinite()) and holds(~x.isfinite().all()):
         raise NonFiniteError(f"Level {level} of the flow gave a value that is not finite while {doing}.")
     return x
+
+
+def warn_of_range(x: Tensor) -> None:
+    """Warn where images x are not dequantised ones: of other ranges a flow knows nothing, and says so by no error."""
+    if holds((x.detach().abs() > MOST).any()):
+        warnings.warn(
+            f"The images have values from {x.min():.3g} to {x.max():.3g}; the flow knows images from −0.5 to 0.5, as "
+            "dequantise(images) returns them, and its log p of others means little.",
+            stacklevel=3,
+        )
+
+
+def holds(condition: Tensor) -> bool:
+    """Return whether a condition holds; False where tensors have no values: under torch.vmap, and in an export."""
+    if torch.compiler.is_compiling():
+        return False
+    try:
+        return bool(condition)
+    except RuntimeError:
+        return False

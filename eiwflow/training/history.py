@@ -78,6 +78,7 @@ def _rounded(values: Tensor) -> list[float | None]:
     return [round(value, 4) if math.isfinite(value) else None for value in values.tolist()]
 
 
+@torch.no_grad()
 def sample_montage(flow: MultiScaleFlow, seed: int, count: int = SAMPLES) -> bytes | None:
     """Return samples of fixed ε as one lossy WEBP, four in a row, or None where they are not finite."""
     latents = flow.sample_latents(count, SAMPLE_TEMPERATURE, generator_for(seed, "samples"))

@@ -23,7 +23,7 @@ FACES = ["glasses", "beard", "hat", "long hair", "smile", "skin", "background"]
 
 @pytest.fixture(scope="module")
 def flow() -> MultiScaleFlow:
-    return tiny_flow()
+    return tiny_flow().requires_grad_(False)
 
 
 @pytest.fixture(scope="module")

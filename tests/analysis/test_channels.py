@@ -27,7 +27,7 @@ from eiwflow.flow.config import PRIORS
 from eiwflow.flow.split import standard_normal_log_prob
 
 from .. import crossed
-from ..flow.flows import POLICIES, encode_with_gradient, every_policy, images_for, ready_flow
+from ..flow.flows import POLICIES, encode_to_rows, every_policy, images_for, ready_flow
 from ..flow.numerics import largest_difference, log_abs_det
 from .test_levels import images
 from .test_weights import WEIGHTED, dequantised
@@ -55,8 +55,8 @@ def lively_flow(split: str = "weighted", **fields: object) -> MultiScaleFlow:
 def test_a_flow_with_weights_held_is_still_a_density(split: str, prior: str, held: list[float]) -> None:
     flow = with_held_weights(lively_flow(split, prior=prior), 1, torch.tensor(held, dtype=torch.double))
     x = images_for(flow, 1, seed=5)
-    encoded = encode_with_gradient(flow, x)
-    expected = standard_normal_log_prob(encoded) + log_abs_det(lambda given: encode_with_gradient(flow, given), x)
+    encoded = encode_to_rows(flow, x)
+    expected = standard_normal_log_prob(encoded) + log_abs_det(lambda given: encode_to_rows(flow, given), x)
     assert largest_difference(flow.log_prob(x), expected) < 1e-9
     assert largest_difference(flow.decode(flow.encode(x)), x) < 1e-10
 

@@ -103,6 +103,13 @@ def test_an_unknown_treatment_and_a_way_of_another_length_are_refused() -> None:
 # ---------------------------------------------------------------------- noise
 
 
+def test_a_flow_that_trains_is_encoded_and_decoded_without_gradients() -> None:
+    flow = ready_flow(dtype=torch.float32)
+    assert all(parameter.requires_grad for parameter in flow.parameters())
+    x, latents = encode(flow, images(2))
+    assert not any(tensor.requires_grad for tensor in (x, *latents.levels, decode_all(flow, latents)))
+
+
 def test_noise_is_paired_between_flows_of_one_shape_and_does_not_depend_on_how_many_images_follow() -> None:
     one, other = ready_flow(split="weighted"), ready_flow(seed=1, split="static-last", steps=3, width=8)
     for few, many in zip(noise_for(one, 2, seed=4), noise_for(other, 5, seed=4), strict=True):

@@ -1,4 +1,4 @@
-"""Small flows, fresh and ready, and the way through one with gradients."""
+"""Small flows, fresh and ready, and their latents as rows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from eiwflow.flow import FlowConfig, MultiScaleFlow
+from eiwflow.flow import FlowConfig, Latents, MultiScaleFlow
 from eiwflow.flow.config import INITS, KEEPS, ORDERS, PRIORS, WEIGHTS
 from eiwflow.flow.policies import INIT_ALIASES
 
@@ -93,20 +93,13 @@ def _ready_flow(seed: int, dtype: torch.dtype, **fields: Any) -> MultiScaleFlow:
     return perturb(flow, 0.05)
 
 
-def encode_with_gradient(flow: MultiScaleFlow, x: Tensor) -> Tensor:
+def encode_to_rows(flow: MultiScaleFlow, x: Tensor) -> Tensor:
     """Return all ε_l of x as rows (N, D)."""
-    rows = []
-    for level in flow.levels:
-        x, epsilon, _, _ = level(x)
-        rows.append(epsilon.flatten(1))
-    return torch.cat(rows, dim=1)
+    return torch.cat([noise.flatten(1) for noise in flow.encode(x).levels], dim=1)
 
 
-def decode_with_gradient(flow: MultiScaleFlow, row: Tensor) -> Tensor:
+def decode_rows(flow: MultiScaleFlow, rows: Tensor) -> Tensor:
     """Return the images of rows (N, D) of all ε_l."""
     shapes = flow.latent_shapes()
-    parts = row.split([c * h * w for c, h, w in shapes], dim=1)
-    x = None
-    for level, part, shape in reversed(list(zip(flow.levels, parts, shapes, strict=True))):
-        x = level.inverse(x, part.view(-1, *shape))
-    return x
+    parts = rows.split([c * h * w for c, h, w in shapes], dim=1)
+    return flow.decode(Latents([part.view(-1, *shape) for part, shape in zip(parts, shapes, strict=True)]))

@@ -8,7 +8,7 @@ import torch
 from eiwflow.flow import ShapeError
 from eiwflow.flow.split import standard_normal_log_prob
 
-from .flows import decode_with_gradient, encode_with_gradient, every_arm, every_value, images_for, ready_flow
+from .flows import decode_rows, encode_to_rows, every_arm, every_value, images_for, ready_flow
 from .numerics import largest_difference, log_abs_det, noise
 
 
@@ -16,17 +16,36 @@ from .numerics import largest_difference, log_abs_det, noise
 def test_log_prob_is_the_base_density_plus_the_log_det_of_the_encoding_jacobian(arm):
     flow = ready_flow(**arm)
     x = images_for(flow, 1)
-    of_jacobian = log_abs_det(lambda image: encode_with_gradient(flow, image), x)
-    of_base = standard_normal_log_prob(encode_with_gradient(flow, x))
+    of_jacobian = log_abs_det(lambda image: encode_to_rows(flow, image), x)
+    of_base = standard_normal_log_prob(encode_to_rows(flow, x))
     assert flow.log_prob(x).item() == pytest.approx((of_base + of_jacobian).item(), abs=1e-8)
+
+
+@every_value
+def test_torch_func_sees_the_log_det_that_the_trace_states(arm):
+    flow = ready_flow(**arm)
+    x = images_for(flow, 3)
+    jacobians = torch.func.vmap(torch.func.jacrev(lambda image: encode_to_rows(flow, image[None])[0]))(x)
+    stated = sum(level.log_det for level in flow.trace(x).levels)
+    of_jacobians = torch.linalg.slogdet(jacobians.flatten(2)).logabsdet
+    assert largest_difference(of_jacobians, stated) < 1e-8
+    assert stated.std() > 0.01  # each image has its own
+
+
+def test_vmap_over_images_and_latents_is_the_batch():
+    flow = ready_flow()
+    x = images_for(flow, 3)
+    assert largest_difference(torch.func.vmap(lambda image: flow.log_prob(image[None])[0])(x), flow.log_prob(x)) < 1e-12
+    rows = encode_to_rows(flow, x)
+    assert largest_difference(torch.func.vmap(lambda row: decode_rows(flow, row[None])[0])(rows), x) < 1e-12
 
 
 @every_value
 def test_the_decoding_jacobian_has_the_opposite_log_det(arm):
     flow = ready_flow(**arm)
     row = noise(1, flow.config.dimensions)
-    log_det = flow.log_prob(decode_with_gradient(flow, row)) - standard_normal_log_prob(row)
-    of_jacobian = log_abs_det(lambda latent: decode_with_gradient(flow, latent), row)
+    log_det = flow.log_prob(decode_rows(flow, row)) - standard_normal_log_prob(row)
+    of_jacobian = log_abs_det(lambda latent: decode_rows(flow, latent), row)
     assert of_jacobian.item() == pytest.approx(-log_det.item(), abs=1e-8)
 
 
@@ -34,8 +53,8 @@ def test_the_decoding_jacobian_has_the_opposite_log_det(arm):
 def test_other_shapes_and_depths_are_densities_too(fields):
     flow = ready_flow(**fields)
     x = images_for(flow, 1)
-    of_jacobian = log_abs_det(lambda image: encode_with_gradient(flow, image), x)
-    of_base = standard_normal_log_prob(encode_with_gradient(flow, x))
+    of_jacobian = log_abs_det(lambda image: encode_to_rows(flow, image), x)
+    of_base = standard_normal_log_prob(encode_to_rows(flow, x))
     assert flow.log_prob(x).item() == pytest.approx((of_base + of_jacobian).item(), abs=1e-8)
 
 

@@ -120,3 +120,11 @@ def test_its_parts_are_of_the_flows_type():
     flow = fresh_flow(keep="auto", dtype=torch.double)
     flow.initialise(images_for(flow, 16))
     assert {parameter.dtype for parameter in flow.parameters()} == {torch.double}
+
+
+def test_the_state_of_a_flow_with_auto_loads_into_a_fresh_flow_of_the_same_config():
+    flow, asked = auto_flow(), FlowConfig(shape=(1, 16, 16), levels=3, steps=2, width=4, keep="auto")
+    loaded, x = torch.nn.ModuleDict({"flow": MultiScaleFlow(asked)}), structured(4)
+    loaded.load_state_dict({f"flow.{name}": value for name, value in flow.state_dict().items()})
+    assert loaded["flow"].config == flow.config
+    assert torch.equal(loaded["flow"].log_prob(x), flow.log_prob(x))

@@ -1,12 +1,14 @@
 """Sampling: seeds, temperatures, and refusals that say what is wrong."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
 
 from eiwflow.flow import Latents, NonFiniteError, ShapeError
 
-from .flows import every_policy, images_for, ready_flow
+from .flows import every_policy, fresh_flow, images_for, ready_flow
 from .numerics import largest_difference, noise
 
 
@@ -20,6 +22,22 @@ def test_a_generator_makes_samples_reproducible(split):
     assert flow.sample(3, generator=seeded()).shape == (3, 1, 8, 8)
     assert torch.equal(flow.sample(3, generator=seeded()), flow.sample(3, generator=seeded()))
     assert not torch.equal(flow.sample(3, generator=seeded()), flow.sample(3, generator=seeded(1)))
+
+
+def test_rsample_draws_what_sample_draws_and_has_its_gradient():
+    flow, step = ready_flow(), 1e-6
+    bias = flow.levels[0].steps[0].actnorm.bias
+    drawn = flow.rsample(3, 0.7, seeded())
+    drawn.square().sum().backward()
+    assert largest_difference(drawn, flow.sample(3, 0.7, seeded())) < 1e-12
+    assert not flow.sample(3).requires_grad
+    sums = []
+    for sign in (1, -1):
+        with torch.no_grad():
+            bias[1] += sign * step
+            sums.append(flow.sample(3, 0.7, seeded()).square().sum())
+            bias[1] -= sign * step
+    assert bias.grad[1].item() == pytest.approx(((sums[0] - sums[1]) / (2 * step)).item(), rel=1e-5)
 
 
 def test_a_generator_leaves_torchs_global_state_alone():
@@ -100,6 +118,24 @@ def test_images_of_another_shape_are_refused_with_both_shapes(use, shape):
         getattr(ready_flow(), use)(torch.zeros(shape, dtype=torch.double))
     assert str(shape) in str(refusal.value)
     assert "(N, 1, 8, 8)" in str(refusal.value)
+
+
+@pytest.mark.parametrize("use", ["initialise", "log_prob", "encode", "trace"])
+def test_bytes_are_refused_with_what_turns_them_into_images(use):
+    flow = fresh_flow() if use == "initialise" else ready_flow()
+    with pytest.raises(ShapeError, match=r"images of torch.uint8; it takes dequantised ones: dequantise\(images\)"):
+        getattr(flow, use)(torch.zeros(2, 1, 8, 8, dtype=torch.uint8))
+
+
+@pytest.mark.parametrize("use", ["initialise", "log_prob", "encode"])
+def test_images_of_another_range_are_warned_about(use):
+    flow = fresh_flow() if use == "initialise" else ready_flow()
+    x = (torch.arange(2 * 64) / 127).view(2, 1, 8, 8).double()
+    with pytest.warns(UserWarning, match=r"values from 0 to 1; the flow knows images from −0.5 to 0.5"):
+        getattr(flow, use)(x)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ready_flow().log_prob(1.4 * (x - 0.5))
 
 
 @pytest.mark.parametrize("level", [1, 2, 3])
