@@ -254,6 +254,21 @@ def test_data_that_are_not_there_are_a_sentence(tmp_path: Path, calls: list[tupl
     assert runs.refusal(runs.SHOWN) is None
 
 
+@pytest.mark.parametrize("mode", ["", "classroom"])
+@pytest.mark.parametrize("device", ["cpu:1", "cuda:99", "meta", "mps", "a device", "", "/../lock"])
+def test_an_invented_device_starts_nothing(
+    calls: list[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch, device: str, mode: str
+) -> None:
+    """A browser may send a word that the menu does not have: neither the timer nor the worker is given it."""
+    monkeypatch.setenv("EIWFLOW_MODE", mode)
+    monkeypatch.setattr(recipes, "_timer", lambda device: pytest.fail(f"{device} is timed"))
+    runs.start(lambda: pytest.fail("the images are read"), device)
+    assert runs.refusal(runs.NEW) == (
+        f"device is {device!r}; this machine has {', '.join(recipes.devices())}. Choose one of them."
+    )
+    assert not calls and not [*runs_root().glob(".*")]
+
+
 def test_a_second_start_is_refused_with_a_sentence_and_changes_nothing(
     held: RunDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:

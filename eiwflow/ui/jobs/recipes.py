@@ -55,6 +55,19 @@ def devices() -> dict[str, str]:
     return found | {"cpu": f"{threads()} of {os.cpu_count()} cores"}
 
 
+def check_device(name: str) -> None:
+    """Refuse a device that this machine does not have: a browser may send any word, whatever the menu offers.
+
+    Raises:
+        RunError: with the devices that are here.
+
+    """
+    from ...training.run_directory import RunError
+
+    if name not in devices():
+        raise RunError(f"device is {name[:40]!r}; this machine has {', '.join(devices())}. Choose one of them.")
+
+
 def threads() -> int:
     """Return the CPU threads of a training: those of the app, which leaves half of the cores to the rest."""
     import torch

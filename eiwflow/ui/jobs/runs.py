@@ -193,6 +193,7 @@ def start(make: Callable[[], Recipe], device: str) -> None:
     """Start a run; what stands against it is kept for :func:`refusal`."""
 
     def act() -> None:
+        recipes.check_device(device)
         chosen = make()
         recipes.memory(chosen, device)
         if (run := begin(chosen, device)) is not None:
@@ -242,7 +243,9 @@ def resume(run: RunDirectory, device: str) -> None:
         access.check_change(run.path)
         if access.role() is access.Role.STUDENT:
             raise RunError("A student's training is not resumed: start a new one.")
-        worker.resume(run, before if before in recipes.devices() else device, recipes.threads())
+        chosen = before if before in recipes.devices() else device
+        recipes.check_device(chosen)
+        worker.resume(run, chosen, recipes.threads())
 
     _try(act)
 
