@@ -21,6 +21,7 @@ from .words import channels as channel_words
 from .words import entropy as entropy_words
 from .words import latents as latent_words
 from .words import levels as level_words
+from .words import likelihood as likelihood_words
 from .words import shuffle as shuffle_words
 from .words import space as space_words
 from .words import weights as weight_words
@@ -255,9 +256,12 @@ def _attributes(request: Request) -> dict[str, Any]:
 
 def _likelihood(request: Request) -> dict[str, Any]:
     look = request.look
+    result = look.measure("likelihood", extra=request.also)
     return {
         "image_bits_per_dim": look.measure("bits_per_dim"),
-        **look.measure("likelihood", extra=request.also).to_dict(),
+        "takeaway": likelihood_words.takeaway(result),
+        "in_words": likelihood_words.sentences(result),
+        **result.to_dict(),
     }
 
 

@@ -208,17 +208,13 @@ class Likelihood:
         ]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything as what JSON can hold."""
-        from .words import likelihood as words
-
+        """Return all numbers as what JSON can hold."""
         shown = (self.own, *self.strange)
         return {
             "data_set": self.data,
             "images_per_group": IMAGES,
             "photographs": self.photographs,
             "false_alarms": self.false_alarms,
-            "takeaway": words.takeaway(self),
-            "in_words": words.sentences(self),
             "groups": self.group_table(),
             "auroc": self.auroc_table(),
             "levels": self.level_table(),

@@ -1,6 +1,6 @@
 """The bundled lesson: its pack is built once and shipped, so that the page opens without torch.
 
-``python -m eiwflow.lesson.default`` builds it again.
+``python -m eiwflow.lesson.build`` builds it again.
 """
 
 from __future__ import annotations
@@ -38,47 +38,6 @@ def flow_name() -> str:
     return str(opened(pack())[0]["flow"]["name"])
 
 
-def build(checkpoints: Path, studies: Path) -> bytes:
-    """Return the pack of the bundled flows.
-
-    The usual ranks, which take a minute each, are those of the shipped pack where the flows are the same.
-
-    Args:
-        checkpoints: folder of the bundled flows.
-        studies: folder of the bundled studies.
-
-    """
-    from .. import checkpoint, data
-    from . import build as of
-
-    images = data.load(DATA, download=False)
-    tests = data.to_tensor(images.test)
-    beside = checkpoints / f"{FIXED}.safetensors"
-    fixed = checkpoint.load(beside) if beside.is_file() else None
-    flow = checkpoint.load(checkpoints / f"{FLOW}.safetensors")
-    made = of.build(flow, tests, SHOWN, fixed)
-    shipped = opened(pack())[0] if PACK.is_file() else {}
-    for name, one in (("flow", flow), ("fixed", fixed)):
-        if one is not None:
-            before, parameters = shipped.get(name) or {}, of.parameters_hash(one.flow)
-            same = before.get("usual") and before.get("parameters") == parameters
-            usual = before["usual"] if same else of.usual_rank(one.flow, tests)
-            made.head[name] |= {"parameters": parameters, "usual": usual}
-    of.add_grain(made, images)
-    made.head |= {
-        "faces": True,
-        "attributes": of.attribute_facts(made, flow.flow, images),
-        "rivers": of.rivers(made, fixed_in_advance(checkpoints)),
-        "studies": of.study_facts(studies),
-    }
-    return made.to_bytes()
-
-
 def fixed_in_advance(checkpoints: Path) -> list[Path]:
     """Return the bundled flows whose half is fixed in advance, that of faces first."""
     return sorted(checkpoints.glob("*-variance-reversed.safetensors"), key=lambda path: path.stem != BAD)
-
-
-if __name__ == "__main__":
-    PACK.write_bytes(build(ASSETS.parent / "checkpoints", ASSETS.parent / "studies"))
-    print(PACK)

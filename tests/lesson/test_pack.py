@@ -19,7 +19,7 @@ from eiwflow.study.words import leads
 
 from .test_flow_js import random_flow
 
-AGAIN = "build it again: python -m eiwflow.lesson.default"
+AGAIN = "build it again: python -m eiwflow.lesson.build"
 
 
 def numbers(value: Any, blobs: bytes) -> Iterator[float]:
