@@ -109,8 +109,8 @@ def first_motion(browser: Browser) -> tuple[float, float]:
 
 
 #: slider -> scene; each is moved to and fro in the browser alone.
-SLIDERS = {"Time": 1, "Squeeze": 2, "Subtract": 3, "Flow’s order": 5, "Training": 6, "Grain": 7, "Resampled": 8,
-           "Edit": 9, "Level 1": 10}  # fmt: skip
+SLIDERS = {"Time": 1, "Squeeze": 2, "Subtract": 3, "Stretch": 4, "Flow’s order": 6, "Training": 7, "Grain": 8,
+           "Resampled": 9, "Edit": 10, "Level 1": 11}  # fmt: skip
 ANSWER = """(input, count) => Array.from({ length: count }, (_, i) => {
   input.value = +input.min + (+input.max - +input.min) * (i * 0.618 % 1);
   const start = performance.now();
@@ -123,7 +123,7 @@ def stage_answers(browser: Browser, address: str, count: int) -> dict[str, tuple
     """Return the milliseconds (median, p95) in which the stage answers a slider, scene by scene."""
     page, found = browser.new_page(viewport={"width": 1280, "height": 720}), {}
     for label, scene in SLIDERS.items():
-        page.goto(f"{address}/lesson?scene={scene}&choice={'little' if scene == 7 else ''}")
+        page.goto(f"{address}/lesson?scene={scene}&choice={'little' if scene == 8 else ''}")
         slider = page.get_by_label(label, exact=True)
         slider.wait_for()
         page.wait_for_timeout(2500)  # its animation has ended

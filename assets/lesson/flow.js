@@ -477,6 +477,31 @@ export class Flow {
     return 8 - nats / (this.dimensions * Math.LN2);
   }
 
+  /**
+   * What x costs, in bits per dimension, if the flow stopped after each level: how unusual the noise is, and how far the
+   * way back stretches it, in units of 1/256. What is still in the flow counts as noise once its channels are brought to
+   * mean 0 and spread 1; rest[l] holds {mean, spread} of every channel that level l passes on, over many pictures.
+   */
+  running(traces, rest) {
+    let squares = 0,
+      logDet = 0,
+      count = 0;
+    return traces.map(({ noise, kept, logDet: own }, l) => {
+      squares += total(noise.map((e) => e * e));
+      count += noise.length;
+      logDet += own;
+      let [stopped, ended] = [squares, logDet];
+      if (kept) {
+        const { mean, spread } = rest[l],
+          n = mean.length;
+        stopped += total(kept.map((v, i) => ((v - mean[i % n]) / spread[i % n]) ** 2));
+        ended -= (kept.length / n) * total(spread.map(Math.log));
+      }
+      const bits = (nats) => nats / (this.dimensions * Math.LN2);
+      return { noise: bits((stopped + this.dimensions * Math.log(2 * Math.PI)) / 2), stretch: 8 - bits(ended), count };
+    });
+  }
+
   /** log ω of level 1 alone, by position after the order. */
   encode1(x) {
     const level = this.levels[0];

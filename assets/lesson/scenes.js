@@ -1,6 +1,7 @@
 // The scenes in their order.
 
 import { attributes } from "./scenes/attributes.js";
+import { counting } from "./scenes/count.js";
 import { likely } from "./scenes/likely.js";
 import { noise } from "./scenes/noise.js";
 import { predicting } from "./scenes/predict.js";
@@ -15,7 +16,8 @@ import { weighting } from "./scenes/weights.js";
 import { worth } from "./scenes/worth.js";
 
 /**
- * A scene. build() draws it into the stage's host and returns what runs: play() for the space bar, stop() at the end.
+ * A scene. build() draws it into the stage's host and returns what runs: play() for the space bar, stop() at the end,
+ * turn(by) for scenes of several beats: whether there is one on (1) or back (−1).
  * @typedef {object} Scene
  * @property {number} number its place in the lesson and in the URL
  * @property {string} short its name in the menu
@@ -30,7 +32,8 @@ import { worth } from "./scenes/worth.js";
  * @property {boolean} [keepsChoice] whether the choice stays when the picture changes
  * @property {boolean} [needsServer] whether the lesson in one file leaves it out
  * @property {(stage: any) => string | null} [cannot] why this flow cannot be shown here; null where it can
- * @property {(stage: any) => {play?: () => void, stop?: () => void, hear?: (training: any) => void}} build
+ * @property {(stage: any) => {play?: () => void, stop?: () => void,
+ *   hear?: (training: any) => void, turn?: (by: number) => boolean}} build
  */
 
 /** @type {Scene[]} */
@@ -38,6 +41,7 @@ export const scenes = [
   noise,
   squeezing,
   predicting,
+  counting,
   throwing,
   sorting,
   river,
@@ -45,7 +49,7 @@ export const scenes = [
   resampling,
   attributes,
   sampling,
+  likely,
   worth,
   training,
-  likely,
 ];

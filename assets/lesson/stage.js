@@ -13,7 +13,7 @@ const CHANNEL = "eiwflow-lesson",
 const OWN = "own",
   PHOTO_SIDE = 512;
 /** Scenes that a flow just trained is shown in. */
-const TOUR = [1, 5, 10];
+const TOUR = [1, 6, 11];
 const NEXT = ["ArrowRight", "PageDown"],
   BACK = ["ArrowLeft", "PageUp"];
 
@@ -129,10 +129,14 @@ class Stage {
     this.host = el("div", { className: "picture" });
     this.notes = el("aside", { className: "notes", "aria-label": "Speaker notes", hidden: true });
     this.menu = el("details", { className: "menu" }, el("summary", {}, "Menu"), el("div", { className: "menu-list" }));
-    this.back = el("button", { type: "button", onclick: () => this.go(-1) }, "← Back");
+    this.back = el("button", { type: "button", onclick: () => this.step(-1) }, "← Back");
     this.next = el(
       "button",
-      { type: "button", className: "next", onclick: () => (this.isLast ? this.leave({ page: "levels" }) : this.go(1)) },
+      {
+        type: "button",
+        className: "next",
+        onclick: () => (this.isLast ? this.leave({ page: "levels" }) : this.step(1)),
+      },
       "Next →",
     );
     this.more = el("button", { type: "button", onclick: () => this.leave(this.scene.more) }, "See more");
@@ -365,6 +369,11 @@ class Stage {
     this.publish();
   }
 
+  /** One step on or back: a beat of the scene, where it has more of them, or else a scene. */
+  step(by) {
+    if (!this.live?.turn?.(by)) this.go(by);
+  }
+
   go(by) {
     const to = Math.min(this.scenes.length - 1, Math.max(0, this.at + by));
     if (to === this.at) return;
@@ -491,10 +500,10 @@ class Stage {
     } else if (typing) return;
     else if (NEXT.includes(event.key)) {
       take();
-      this.go(1);
+      this.step(1);
     } else if (BACK.includes(event.key)) {
       take();
-      this.go(-1);
+      this.step(-1);
     } else if (event.key === "Home") {
       take();
       this.kept = {};

@@ -26,6 +26,7 @@ from ..study.file import read_study, studies_in
 from ..study.leads import lead
 from . import default
 from .pack import Pack, opened
+from .probe import probe_facts
 from .seeds import before_and_after, counts, lifts
 from .spec import check, flow_spec
 
@@ -33,6 +34,8 @@ from .spec import check, flow_spec
 AVERAGED, RANKED = 256, 50
 #: Training images that the directions of attributes are from: of the bundled flow, and of one that somebody waits for.
 ATTRIBUTE_IMAGES, QUICK_ATTRIBUTE_IMAGES = 4000, 1000
+#: Least standard deviation of a channel that is passed on: a constant one stays finite.
+LEAST_SPREAD = 1e-3
 #: Decoded images a batch, of the 924 halves.
 BATCH = 462
 #: Moments of a training with a fixed half that the lesson stops at.
@@ -56,7 +59,8 @@ def flow_facts(pack: Pack, loaded: checkpoint.Checkpoint, images: Tensor) -> dic
     """
     flow = loaded.flow
     check(flow)
-    features = [level.features for level in flow.trace(at_bin_centres(images[:AVERAGED])).levels]
+    levels = flow.trace(at_bin_centres(images[:AVERAGED])).levels
+    features = [level.features for level in levels]
     first = features[0]
     facts = flow_spec(pack, flow) | {
         "name": loaded.name.removesuffix(".safetensors"),
@@ -65,6 +69,7 @@ def flow_facts(pack: Pack, loaded: checkpoint.Checkpoint, images: Tensor) -> dic
         "average": pack.floats(first.mean(dim=0).permute(1, 2, 0).numpy()),
         "spread": [_rounded(level.std(dim=(0, 2, 3))) for level in features],
         "middle": [_rounded(level.mean(dim=(0, 2, 3))) for level in features],
+        "rest": [_moments(level.kept) for level in levels if level.kept is not None],
         "redundancy": _rounded(redundancy(first).mean(dim=0)),
         "couplings": explained(flow, at_bin_centres(images[:AVERAGED])),
         "usual": None,
@@ -227,6 +232,11 @@ def study_facts(folder: Path) -> list[dict[str, Any]]:
     return facts
 
 
+def _moments(x: Tensor) -> dict[str, list[float]]:
+    """Return mean and standard deviation of every channel of x (N, C, H, W), over images and positions."""
+    return {"mean": _rounded(x.mean(dim=(0, 2, 3))), "spread": _rounded(x.std(dim=(0, 2, 3)).clamp_min(LEAST_SPREAD))}
+
+
 def _variance(x: Tensor) -> Tensor:
     return (x - x.mean(dim=(0, 2, 3), keepdim=True)).square().mean()
 
@@ -256,6 +266,7 @@ def build(
         "shape": [height, width, channels],
         "flow": flow_facts(pack, loaded, images),
         "fixed": None if fixed is None else flow_spec(pack, fixed.flow),
+        "probe": probe_facts(images[:AVERAGED]),
         "images": [
             {"number": number, "bytes": pack.data(images[number].permute(1, 2, 0).numpy().tobytes())}
             for number in shown
@@ -279,7 +290,7 @@ def build_for(loaded: checkpoint.Checkpoint, path: Path | None = None, whole: bo
     Args:
         loaded: the flow.
         path: of its file, beside which the record of its training may stand.
-        whole: with what scenes 4, 6, 8, 9 and 11 compare and measure; without it the pack is made in a moment.
+        whole: with what scenes 5, 7, 9, 10 and 13 compare and measure; without it the pack is made in a moment.
 
     Raises:
         LessonError: the stage cannot draw this flow.

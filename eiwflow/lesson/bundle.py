@@ -13,7 +13,7 @@ from .. import project
 ASSETS = project.ASSETS / "lesson"
 TITLE = "Multi-scale flows in ten minutes"
 
-_IMPORT = re.compile(r'^import \{ ([^}]+) \} from "(\.[^"]+)";\n', re.MULTILINE)
+_IMPORT = re.compile(r'^import \{\s*([^}]+?),?\s*\} from "(\.[^"]+)";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:const|function|class|async function) (\w+))", re.MULTILINE)
 _DEFAULT = "export default function "
 

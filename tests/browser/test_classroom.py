@@ -56,7 +56,7 @@ def test_a_class_votes_and_follows(enter: Open, address: str) -> None:
     teacher.get_by_text("This browser is the teacher’s").wait_for()
     assert TOKEN not in teacher.url and TOKEN not in teacher.content()
     teacher.locator("img.qr-code").wait_for()
-    teacher.goto(f"{address}/lesson?scene=7")
+    teacher.goto(f"{address}/lesson?scene=8")
     teacher.wait_for_selector("[data-lesson=stage]")
 
     student = enter("/lesson", (390, 844))

@@ -45,7 +45,7 @@ class Tab:
         else:
             if (first := self.page.locator(".thumb").first).get_attribute("aria-pressed") == "false":
                 first.evaluate("button => button.click()")
-            place = [*range(1, 12), 13].index(number)
+            place = [*range(1, 14)].index(number)
             self.page.locator(".menu-list button").nth(place).evaluate("button => button.click()")
         self.seen.add(number)
 
@@ -142,8 +142,43 @@ def test_the_prediction_is_taken_away(scene: Open) -> None:
     assert int(re.findall(r"removes (\d+)", sentence(page))[0]) != here
 
 
+def test_bits_are_counted_in_three_beats(scene: Open) -> None:
+    page = scene(4, reduced_motion="reduce")
+    wait_for(page, "area 2.0")
+    page.get_by_role("button", name="Count the stretching").click()
+    wait_for(page, "every value costs 1.0 bits more")
+    move(page, "Stretch", -1)
+    wait_for(page, "every value costs 1.0 bits less")
+    page.keyboard.press("ArrowRight")  # a beat, not a scene
+    wait_for(page, "a blind guess needs 8")
+    assert "scene=4" in page.url and "choice=2" in page.url
+    dearest, bits = "", []
+    for value in (0, 100, 160, 255):
+        move(page, "Value", value)
+        said = r"Blue (\d+): noise (-?[\d.]+) \+ stretching (-?[\d.]+) = ([\d.]+) bits"
+        shown, noise, stretching, dearest = re.findall(said, sentence(page).replace("−", "-"))[0]
+        assert int(shown) == value and float(noise) + float(stretching) == pytest.approx(float(dearest), abs=0.11)
+        bits.append(float(dearest))
+    assert min(bits) == bits[2] < 8 < max(bits)
+    before, box = canvas(page, ".fill"), page.locator(".fill").bounding_box()
+    assert box
+    page.mouse.move(box["x"] + 100, box["y"] + 0.7 * box["height"])
+    page.mouse.down()
+    assert canvas(page, ".fill") != before and not sentence(page).startswith("Blue 255")
+    page.mouse.up()
+    page.get_by_role("button", name="3 All values").click()
+    totals = []
+    for level in range(4):
+        move(page, "Levels", level)
+        totals.append(float(re.findall(r"[\d.]+(?= bits)|8(?= bits)", sentence(page))[0]))
+    assert totals[0] == 8 and totals == sorted(totals, reverse=True)
+    wait_for(page, "This face: 5.4 bits per value; a blind guess needs 8.")
+    page.keyboard.press("ArrowRight")  # the last beat is over
+    page.locator("h1", has_text="Half must go").wait_for()
+
+
 def test_a_half_is_ranked_among_all_and_the_flows_choice_shown(scene: Open) -> None:
-    page = scene(4)
+    page = scene(5)
     before = canvas(page, ".big canvas")
     assert page.get_by_role("button", name="The flow’s choice").is_disabled()
     page.locator(".cards:not(.bin) .card").first.drag_to(page.locator(".bin"))
@@ -171,20 +206,20 @@ def test_a_half_is_ranked_among_all_and_the_flows_choice_shown(scene: Open) -> N
 
 
 def test_cards_slide_and_structure_lands_to_the_left(scene: Open) -> None:
-    page = scene(5)
+    page = scene(6)
     move(page, "Flow’s order", 0)
-    before = canvas(page, ".scene-5 canvas")
+    before = canvas(page, ".scene-6 canvas")
     move(page, "Flow’s order", 1)
     wait_for(page, "of structure is passed on")
     structure, chance, spread, best = (int(n) for n in re.findall(r"\d+", sentence(page)))
     assert chance == 50 < structure < best < 100 and 0 < spread < 20
-    assert canvas(page, ".scene-5 canvas") != before
+    assert canvas(page, ".scene-6 canvas") != before
     assert page.get_by_text("Tall: structure").is_visible()
 
 
 @pytest.mark.parametrize("size", [(1280, 720), (390, 844)])
 def test_no_card_covers_another_on_its_way(scene: Open, size: tuple[int, int]) -> None:
-    page = scene(5, size, reduced_motion="reduce")
+    page = scene(6, size, reduced_motion="reduce")
     page.evaluate(
         """() => { const drawn = CanvasRenderingContext2D.prototype, draw = drawn.drawImage; window.boxes = [];
         drawn.drawImage = function (image, ...box) { boxes.push(box); return draw.call(this, image, ...box); }; }"""
@@ -201,7 +236,7 @@ def test_no_card_covers_another_on_its_way(scene: Open, size: tuple[int, int]) -
 
 
 def test_the_river_flows_and_the_samples_follow(scene: Open) -> None:
-    page = scene(6, choice="0")
+    page = scene(7, choice="0")
     wait_for(page, "Step 0:")
     wait_for(page, "by chance 3.")
     before, first = canvas(page, ".room canvas"), page.locator(".river img").get_attribute("src")
@@ -216,7 +251,7 @@ def test_the_river_flows_and_the_samples_follow(scene: Open) -> None:
 
 
 def test_another_recording_has_its_own_measured_headline(scene: Open) -> None:
-    page = scene(6, reduced_motion="reduce")
+    page = scene(7, reduced_motion="reduce")
     wait_for(page, "runs")
     names = page.get_by_role("group", name="Recording").get_by_role("button")
     said = r"(Yes|No|Unclear), mean of six runs: ([\d.]+) of 6 start in the upper half, ([\d.]+) end\."
@@ -231,7 +266,7 @@ def test_another_recording_has_its_own_measured_headline(scene: Open) -> None:
 
 
 def test_pictures_are_scored_once_a_guess_is_made(scene: Open) -> None:
-    page = scene(13)
+    page = scene(12)
     wait_for(page, "Which of these")
     assert page.locator(".amounts b").all_inner_texts() == [""] * 5
     page.get_by_role("button", name="flat grey").click()
@@ -264,7 +299,7 @@ def test_pictures_are_scored_once_a_guess_is_made(scene: Open) -> None:
 
 
 def test_the_weights_answer_after_a_guess(scene: Open) -> None:
-    page = scene(7)
+    page = scene(8)
     assert page.get_by_label("Grain", exact=True).is_disabled()
     before = canvas(page, ".room canvas")
     page.get_by_role("button", name="only a little").click()
@@ -277,7 +312,7 @@ def test_the_weights_answer_after_a_guess(scene: Open) -> None:
 
 
 def test_the_more_is_resampled_the_further_the_picture(scene: Open) -> None:
-    page, decibels = scene(8), []
+    page, decibels = scene(9), []
     for name in ("half", "three quarters", "everything"):
         page.get_by_role("button", name=name, exact=True).click()
         off, db = re.findall(r"off by (\d+) grey levels, PSNR ([\d.]+) dB", sentence(page))[0]
@@ -290,7 +325,7 @@ def test_the_more_is_resampled_the_further_the_picture(scene: Open) -> None:
 
 
 def test_each_level_is_edited_alone_and_the_one_that_tells_best_is_framed(scene: Open) -> None:
-    page = scene(9, reduced_motion="reduce")
+    page = scene(10, reduced_motion="reduce")
     cells = page.locator(".cell")  # in each row the picture, then one of every level
     framed = [i for i in range(8) if "best" in cells.nth(i).get_attribute("class")]
     readings = [float(text) for text in page.locator(".cell b").all_inner_texts()]
@@ -309,7 +344,7 @@ def test_each_level_is_edited_alone_and_the_one_that_tells_best_is_framed(scene:
 
 
 def test_the_lead_is_hidden_until_the_vote(scene: Open) -> None:
-    page = scene(11)
+    page = scene(13)
     before = canvas(page, ".room canvas")
     page.get_by_role("button", name="no clear winner").click()
     wait_for(page, "clearly ahead")
@@ -318,7 +353,7 @@ def test_the_lead_is_hidden_until_the_vote(scene: Open) -> None:
 
 
 def test_a_click_draws_new_faces_and_a_temperature_changes_them(scene: Open) -> None:
-    page = scene(10)
+    page = scene(11)
     first = canvas(page, ".wall canvas")
     page.get_by_role("button", name="New faces").click()
     second = canvas(page, ".wall canvas")
@@ -338,7 +373,7 @@ def test_what_a_speaker_says_of_a_scene_is_two_to_four_sentences(scene: Open) ->
         page.keyboard.press("PageDown")
         seen.append(page.locator(".notes p").first.inner_text())
         assert 2 <= len(re.findall(r"[.?](?= |$)", seen[-1])) <= 4, seen[-1]
-    assert len(set(seen)) == 11
+    assert len(set(seen)) == 12
 
 
 def test_keys_change_the_scene_and_the_url(scene: Open) -> None:
@@ -373,7 +408,7 @@ def test_keys_change_the_scene_and_the_url(scene: Open) -> None:
 
 
 def test_a_finger_taps_and_drags_cards_into_the_bin(scene: Open) -> None:
-    page = scene(4, (390, 844), has_touch=True, is_mobile=True, reduced_motion="reduce")
+    page = scene(5, (390, 844), has_touch=True, is_mobile=True, reduced_motion="reduce")
     card = page.locator(".cards:not(.bin) .card").first
     card.tap()
     wait_for(page, "Five more must go")
@@ -392,14 +427,14 @@ def test_a_finger_taps_and_drags_cards_into_the_bin(scene: Open) -> None:
 
 
 #: What is chosen before a scene is looked at whole.
-CHOICES = {7: "only a little", 11: "behind", 13: "flat grey"}
+CHOICES = {8: "only a little", 12: "flat grey", 13: "behind"}
 
 
 def test_every_scene_fits_and_is_accessible(scene: Open) -> None:
     """A scene is drawn on a telephone and, as the theme changes, anew on a projector: in turn light and dark."""
     page, themes = scene(1, (390, 844), reduced_motion="reduce"), cycle(("dark", "light"))
     page.keyboard.press("n")  # with its notes
-    for number in (*range(1, 12), 13):
+    for number in range(1, 14):
         if number in CHOICES:
             page.get_by_role("button", name=CHOICES[number]).click()
         for size in ((390, 844), *([(1400, 900)] if LONG else []), (1280, 720)):

@@ -48,7 +48,7 @@ def photo(path: Path) -> Path:
 
 def test_a_training_is_started_watched_and_its_flow_opened(lesson: Page, address: tuple[str, str]) -> None:
     page = lesson
-    page.goto(f"{address[0]}/lesson?scene=12")
+    page.goto(f"{address[0]}/lesson?scene=14")
     start = page.get_by_role("button", name="Start the training")
     start.wait_for()
     for theme in ("light", "dark"):
@@ -61,9 +61,9 @@ def test_a_training_is_started_watched_and_its_flow_opened(lesson: Page, address
     page.locator(".status", has_text="Your flow is ready").click()
     said(page, "Done after 6 steps")
     page.get_by_role("button", name="Open it in the lesson").click()
-    page.wait_for_url("**scenes=1,5,10**")
+    page.wait_for_url("**scenes=1,6,11**")
     seen = []
-    for number in (1, 5, 10):
+    for number in (1, 6, 11):
         page.locator(".stage header b", has_text=f"{len(seen) + 1} of 3").wait_for()
         assert f"scene={number}" in page.url and "ck=" in page.url
         assert "run " in page.locator(".stage header").inner_text()
@@ -72,7 +72,7 @@ def test_a_training_is_started_watched_and_its_flow_opened(lesson: Page, address
     assert seen[2] == "Noise in, faces out." and len(set(seen)) == 3
     page.locator(".menu summary").click()
     page.get_by_role("button", name="All scenes of this flow").click()
-    page.locator(".stage header b", has_text="10 of 13").wait_for()
+    page.locator(".stage header b", has_text="11 of 14").wait_for()
     assert "scenes=" not in page.url
 
 
@@ -103,7 +103,7 @@ def test_what_a_link_asks_for_in_vain_is_named_and_the_url_stays(
     lesson: Page, address: tuple[str, str], asked: str
 ) -> None:
     page = lesson
-    page.goto(f"{address[0]}/lesson?scene=4&{asked}")
+    page.goto(f"{address[0]}/lesson?scene=5&{asked}")
     page.get_by_text(asked.split("=")[1]).first.wait_for()
     assert asked in page.url and page.locator("[data-lesson=stage]").count() == 0
     page.get_by_role("button", name="Show the bundled lesson" if asked[0] == "c" else "Go on without the photo").click()

@@ -17,5 +17,5 @@ const scores = choices.length ? await new Promise((done) => scoreAll({ flow, fea
 console.log(JSON.stringify({
   levels: traces.map((t) => ({ steps: t.steps.map((s) => [...s]), features: [...t.features], kept: t.kept && [...t.kept], noise: [...t.noise],
     logWeights: t.logWeights && [...t.logWeights] })),
-  choices: choices.length, parts, rank: scores.length ? rankOf(scores, first, ownChoice(first)) : null, bitsPerDim: flow.bitsPerDim(traces), decoded: [...decoded], decodedFeatures: inputs.reverse(), back: [...back],
+  choices: choices.length, parts, rank: scores.length ? rankOf(scores, first, ownChoice(first)) : null, bitsPerDim: flow.bitsPerDim(traces), running: flow.running(traces, head.rest), decoded: [...decoded], decodedFeatures: inputs.reverse(), back: [...back],
 }));

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import subprocess
-from math import comb
+from math import comb, log, pi
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,13 @@ import torch
 from torch import Tensor
 
 from eiwflow import checkpoint
+from eiwflow.analysis.levels import KeptFit, kept_channels
 from eiwflow.flow import FlowConfig, Latents, MultiScaleFlow
 from eiwflow.flow.multiscale import quantise, to_bits_per_dim
+from eiwflow.flow.split import standard_normal_log_prob
 from eiwflow.lesson import build
 from eiwflow.lesson.pack import Pack
+from eiwflow.lesson.probe import Curve, probe_facts
 from eiwflow.lesson.spec import flow_spec
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -67,6 +70,10 @@ def in_javascript(folder: Path, flow: MultiScaleFlow, x: Tensor, latents: Latent
     pack.head["x"] = pack.floats(x[0].permute(1, 2, 0).numpy())
     if ranked:
         pack.head["average"] = pack.floats(average_of(flow)[0].permute(1, 2, 0).numpy())
+    pack.head["rest"] = [
+        {"mean": fit.flatten().tolist(), "spread": std.flatten().tolist()}
+        for fit, std in zip(some_fit(flow).means[1:], some_fit(flow).stds[1:], strict=True)
+    ]
     pack.head["latents"] = [pack.floats(noise[0].permute(1, 2, 0).numpy()) for noise in latents.levels]
     assert NODE is not None, "node is not installed"
     path = folder / "pack"
@@ -75,6 +82,13 @@ def in_javascript(folder: Path, flow: MultiScaleFlow, x: Tensor, latents: Latent
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
+
+
+def some_fit(flow: MultiScaleFlow) -> KeptFit:
+    """Return a Gaussian a channel of what every level passes on, of means and spreads that differ by channel."""
+    counts = [flow.config.shape[0], *(kept_channels(flow, level) for level in range(1, flow.config.levels))]
+    parts = [torch.linspace(0.2, 1, count, dtype=torch.float64)[None, :, None, None] for count in counts]
+    return KeptFit(means=tuple(part - 0.5 for part in parts), stds=tuple(parts))
 
 
 def average_of(flow: MultiScaleFlow) -> Tensor:
@@ -117,6 +131,15 @@ def compare(folder: Path, flow: MultiScaleFlow) -> None:
             close(here["logWeights"], level.log_weights)
     bits = to_bits_per_dim(trace.log_prob, flow.config.dimensions)
     np.testing.assert_allclose(found["bitsPerDim"], float(bits), atol=1e-4)
+    # Stopped after each level, the two terms of the bits add up to what torch counts; after the last, to −log p.
+    log_prob, fit = torch.zeros(1, dtype=torch.float64), some_fit(flow)
+    for stop, level in zip(found["running"], trace.levels, strict=True):
+        log_prob = log_prob + level.log_det + standard_normal_log_prob(level.noise)
+        rest = 0 if level.kept is None else fit.log_prob(level.number, level.kept)
+        price = float(to_bits_per_dim(log_prob + rest, flow.config.dimensions))
+        assert stop["noise"] + stop["stretch"] == pytest.approx(price, abs=1e-4)
+    log_det = float(sum(level.log_det for level in trace.levels))
+    assert found["running"][-1]["stretch"] == pytest.approx(8 - log_det / flow.config.dimensions / log(2), abs=1e-4)
     decoded = flow.decode(latents)
     close(found["decoded"], decoded)
     again = flow.trace(decoded)
@@ -147,3 +170,38 @@ def test_every_level_is_torchs_in_both_directions(tmp_path: Path, config: FlowCo
 @pytest.mark.parametrize("path", BUNDLED, ids=lambda path: path.stem)
 def test_bundled_flows_are_torchs_in_both_directions(tmp_path: Path, path: Path) -> None:
     compare(tmp_path, checkpoint.load(path).flow)
+
+
+COUNT = """import { area, normal, noiseOf, stretchAt, termsOf, valueWith } from "CURVE";
+const curve = JSON.parse(process.argv[1]), bytes = Array.from({ length: 256 }, (_, x) => x);
+const density = (x) => normal(noiseOf(curve, x)) / stretchAt(curve, x);
+console.log(JSON.stringify({
+  terms: bytes.map((x) => termsOf(curve, x)), back: bytes.map((x) => valueWith(curve, noiseOf(curve, x))),
+  whole: area(density, -3000, 3000, 60000), naive: area((x) => normal(x / 2), -40, 40),
+  counted: area((x) => normal(x / 2) / 2, -40, 40),
+}));"""
+
+
+@needs_node
+def test_the_two_terms_of_one_value_are_its_bits(tmp_path: Path) -> None:
+    """The lesson's flow of one dimension: noise and stretching add up to −log₂ p, whose density has area 1."""
+    values = torch.cat([torch.linspace(20, 60, 50), torch.linspace(120, 150, 150)]).round().to(torch.uint8)
+    facts = probe_facts(values[:, None, None, None])
+    script = COUNT.replace("CURVE", SCRIPT.with_name("curve.js").as_uri())
+    command = [NODE or "node", "--input-type=module", "--eval", script, json.dumps(facts)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    x = torch.arange(256, dtype=torch.float64, requires_grad=True)
+    noise, _ = Curve(values.numpy())(x)
+    (slope,) = torch.autograd.grad(noise.sum(), x)
+    unusual = (noise.square() + log(2 * pi)) / 2 / log(2)
+    terms = torch.tensor([[term["noise"], term["stretch"]] for term in found["terms"]], dtype=torch.float64)
+    torch.testing.assert_close(terms, torch.stack([unusual, -slope.log2()], 1).detach(), atol=1e-4, rtol=0)
+    assert found["whole"] == pytest.approx(1, abs=1e-4)
+    np.testing.assert_allclose(found["back"], x.detach().numpy(), atol=1e-4)
+    assert (found["naive"], found["counted"]) == (pytest.approx(2, abs=1e-4), pytest.approx(1, abs=1e-4))
+    # It is a better guess than one Gaussian, and a guess for each byte: bits of the values on average.
+    mean, std = values.double().mean(), values.double().std(correction=0)
+    gaussian = torch.distributions.Normal(mean, std).log_prob(values.double()).mean() / -log(2)
+    assert float(terms.sum(1)[values.long()].mean()) < float(gaussian) - 0.2

@@ -13,6 +13,7 @@ from eiwflow import checkpoint, data, project
 from eiwflow.flow import FlowConfig
 from eiwflow.lesson import MAX_BYTES, build, bundle, default, one_file
 from eiwflow.lesson.pack import Pack, assemble, opened
+from eiwflow.lesson.probe import probe_facts
 from eiwflow.study.file import bundled
 from eiwflow.study.leads import lead
 from eiwflow.study.words import leads
@@ -47,6 +48,23 @@ def test_the_shipped_pack_holds_what_the_bundled_flow_says() -> None:
     shipped, again = (np.array([*numbers(a["flow"], b)]) for a, b in ((head, blobs), (fresh, fresh_blobs)))
     assert shipped.shape == again.shape, AGAIN
     np.testing.assert_allclose(shipped, again, atol=1e-3, err_msg=AGAIN)
+
+
+def test_the_shipped_curve_of_one_pixel_is_fitted_to_its_values() -> None:
+    head, _ = opened(default.pack())
+    images = data.to_tensor(data.load(default.DATA, download=False).test)[: build.AVERAGED]
+    assert head["probe"]["values"] == images[:, 2, 8, 8].tolist(), AGAIN
+
+    def bits(curve: dict[str, Any]) -> float:
+        x = np.array(curve["values"])[:, None]
+        heights, middles, widths = np.array(curve["steps"]).T
+        steps = np.tanh((x - middles) / widths)
+        noise = curve["offset"] + curve["slope"] * x[:, 0] + (heights * steps).sum(1)
+        slope = curve["slope"] + (heights / widths * (1 - steps**2)).sum(1)
+        return float(np.mean((noise**2 + np.log(2 * np.pi)) / 2 - np.log(slope)) / np.log(2))
+
+    assert bits(head["probe"]) == pytest.approx(bits(probe_facts(images)), abs=0.01), AGAIN
+    assert bits(head["probe"]) < 8
 
 
 def test_the_shipped_pack_holds_the_bundled_studies() -> None:

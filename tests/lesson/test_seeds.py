@@ -1,4 +1,4 @@
-"""What scene 6 says of several runs was counted from runs of the bundled flows' commands."""
+"""What scene 7 says of several runs was counted from runs of the bundled flows' commands."""
 
 import json
 from pathlib import Path

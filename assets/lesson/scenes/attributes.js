@@ -1,4 +1,4 @@
-// Scene 9: two attributes as directions in the latents, each level edited alone.
+// Scene 10: two attributes as directions in the latents, each level edited alone.
 import { animate, el, minus, number, picture, slider } from "../draw.js";
 
 /** An edit goes so far that the level that draws most changes the picture by so many grey levels (root mean square). */
@@ -22,7 +22,7 @@ function twoOf(list) {
 }
 
 export const attributes = {
-  number: 9,
+  number: 10,
   short: "What a level holds",
   title: "Which level tells what?",
   notes:

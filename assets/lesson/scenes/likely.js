@@ -1,4 +1,4 @@
-// Scene 13: bits per value of the picture and of strange ones, each scored by the flow in the browser. Predict first.
+// Scene 12: bits per value of the picture and of strange ones, each scored by the flow in the browser. Predict first.
 import { cap, el, picture } from "../draw.js";
 import { normals, uniforms } from "../flow.js";
 
@@ -71,7 +71,7 @@ const KINDS = [
 ];
 
 export const likely = {
-  number: 13,
+  number: 12,
   short: "Likely or real?",
   votes: KINDS.map(([key, name]) => [key, name]),
   title: "Is a likely picture a real one?",

@@ -1,9 +1,9 @@
-// Scene 8: throw away latents from the first level on; the picture is decoded with the rest resampled.
+// Scene 9: throw away latents from the first level on; the picture is decoded with the rest resampled.
 import { animate, choices, el, number, picture, slider } from "../draw.js";
 import { normals, psnr } from "../flow.js";
 
 export const resampling = {
-  number: 8,
+  number: 9,
   short: "Half, three quarters, all",
   title: "Resample half, three quarters, everything.",
   notes:
@@ -11,9 +11,9 @@ export const resampling = {
     "beyond, it becomes another picture. Resampled does not mean set to zero: the prior draws values that fit what " +
     "is passed on.",
   asked:
-    "Even with everything resampled a complete picture comes out. In scene 4 thrown channels became averages. The " +
+    "Even with everything resampled a complete picture comes out. In scene 5 thrown channels became averages. The " +
     "switch shows another flow, a Glow whose half goes by position. It is one picture and one draw, no verdict on " +
-    "splits: scene 11 compares. Off by: root mean square.",
+    "splits: scene 13 compares. Off by: root mean square.",
   more: { page: "latents" },
 
   build(stage) {

@@ -1,4 +1,4 @@
-// Scene 6: the rank of every channel over a training whose half was fixed in advance.
+// Scene 7: the rank of every channel over a training whose half was fixed in advance.
 import { animate, cap, choices, colours, el, number, slider, surface, word } from "../draw.js";
 
 /** How many channels that go on are among the structured ones, at a recording step. */
@@ -31,12 +31,12 @@ const shownAt = (rivers, choice) => Math.min(rivers.length - 1, +(/^r(\d+)/.exec
 const dataOf = (one) => one.name.split("-")[0].replace(/\d+$/, "");
 
 export const river = {
-  number: 6,
+  number: 7,
   noPicture: true,
   short: "Fixed in advance",
   title: "Does training lift a half chosen in advance?",
   notes:
-    "The flow of scene 5 looked at structure once, and fixed its half by that; here another flow passes on a half " +
+    "The flow of scene 6 looked at structure once, and fixed its half by that; here another flow passes on a half " +
     "that was chosen by variance, blind to structure. Press space: lines are channels, and blue ones are passed on " +
     "from first to last while training changes what they hold. Count the blue lines above the dashed one, then " +
     "switch to the other pictures. One run is drawn, on faces one that ends as it began; the sentence at the end is " +

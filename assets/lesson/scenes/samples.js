@@ -1,4 +1,4 @@
-// Scene 10: samples, with a temperature for every level.
+// Scene 11: samples, with a temperature for every level.
 import { el, number, picture, slider } from "../draw.js";
 import { normals } from "../flow.js";
 
@@ -6,7 +6,7 @@ const FACES = 12,
   FRAME_MS = 6;
 
 export const sampling = {
-  number: 10,
+  number: 11,
   noPicture: true,
   short: "New faces",
   title: "Noise in, faces out.",

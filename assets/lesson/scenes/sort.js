@@ -1,4 +1,4 @@
-// Scene 5: the channels slide into the order of the Shuffle, with their structure, and the split line falls.
+// Scene 6: the channels slide into the order of the Shuffle, with their structure, and the split line falls.
 import { animate, colours, ease, el, greyMap, mixed, own, percent, slider, surface } from "../draw.js";
 import { normals } from "../flow.js";
 
@@ -34,7 +34,7 @@ function structureInWords(stage) {
 }
 
 export const sorting = {
-  number: 5,
+  number: 6,
   short: "Sorting",
   title: "Most structure is passed on.",
   titleOf: (stage) =>

@@ -1,4 +1,4 @@
-// Scene 4: which half of the channels would you throw away? Every answer is ranked among all halves.
+// Scene 5: which half of the channels would you throw away? Every answer is ranked among all halves.
 import { cap, el, greyMap, number, ordinal, own, percent, pixels, word } from "../draw.js";
 import { bitsOf, choicesOf, normals, psnr, without } from "../flow.js";
 import { MOST_CHANNELS, ownChoice, rankOf, scoreAll } from "../rank.js";
@@ -6,7 +6,7 @@ import { MOST_CHANNELS, ownChoice, rankOf, scoreAll } from "../rank.js";
 const LUCKY = 0.5; // a rank below this part of the usual lower quartile is worth a word
 
 export const throwing = {
-  number: 4,
+  number: 5,
   short: "Throw half away",
   title: "Half must go. Which half would you throw away?",
   titleOf: ({ flow }) => {
@@ -19,12 +19,12 @@ export const throwing = {
     "flow itself loses nothing.",
   asked:
     "The cards are channels of level 1, in mixed order. A thrown channel is replaced by its average over pictures, " +
-    "and the picture is decoded at once. Scene 5 shows by which criterion the flow chooses. What a flow factors out " +
-    "is first predicted from what is passed on, by the prior; what the prior misses leaves as noise, so scene 8 does " +
+    "and the picture is decoded at once. Scene 6 shows by which criterion the flow chooses. What a flow factors out " +
+    "is first predicted from what is passed on, by the prior; what the prior misses leaves as noise, so scene 9 does " +
     "better with the same half. PSNR adds up squared errors, and is not what the eye judges. Medians are over 50 " +
     "test pictures. Chance is a weak measure: training shapes the channels around their split. The half of another " +
     "flow, a Glow, fixed by position, ranks higher still among Glow’s own halves. So a good rank does not speak for " +
-    "a choice by entropy, and ranks of two flows do not compare them: scene 11 does.",
+    "a choice by entropy, and ranks of two flows do not compare them: scene 13 does.",
   more: { page: "latents", query: { level: "1" } },
   cannot: ({ flow }) =>
     flow.levels[0].channels > MOST_CHANNELS

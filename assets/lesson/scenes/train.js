@@ -1,15 +1,15 @@
-// Scene 12: a training on the server, watched from here.
+// Scene 14: a training on the server, watched from here.
 import { el, number } from "../draw.js";
 
 export const training = {
-  number: 12,
+  number: 14,
   noPicture: true,
   short: "Train one",
   title: "Train one now.",
   notes:
     "Start it and go on to the last scene: the training takes about a minute, and the header tells how far it is. " +
     "The samples come from the same noise each time, so a face can be watched as it appears. When it has ended, open " +
-    "the class’s own flow in scenes 1, 5 and 10.",
+    "the class’s own flow in scenes 1, 6 and 11.",
   more: { page: "train" },
   needsServer: true,
 

@@ -1,4 +1,4 @@
-// Scene 7: grain is added to the picture, and the channel weights answer.
+// Scene 8: grain is added to the picture, and the channel weights answer.
 import { choices, colours, el, greyMap, minus, own, percent, picture, slider, surface } from "../draw.js";
 import { normals } from "../flow.js";
 
@@ -36,7 +36,7 @@ function grainShares(stage) {
 }
 
 export const weighting = {
-  number: 7,
+  number: 8,
   short: "Weights by picture",
   votes: GUESSES,
   title: "Does the flow turn noisy channels down?",

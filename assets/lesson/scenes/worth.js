@@ -1,4 +1,4 @@
-// Scene 11: the lead of the entropy-informed split in every bundled study, from the shortest training to the longest.
+// Scene 13: the lead of the entropy-informed split in every bundled study, from the shortest training to the longest.
 import { choices, colours, el, minus, surface } from "../draw.js";
 
 const ANSWERS = [
@@ -18,7 +18,7 @@ const short = (name) =>
     .replace("equal CPU seconds", "equal CPU");
 
 export const worth = {
-  number: 11,
+  number: 13,
   noPicture: true,
   short: "Is it worth it?",
   votes: ANSWERS,
@@ -30,7 +30,7 @@ export const worth = {
     "value, so 0.02 is about half a percent: there is no clear winner. In most rows the split has channel weights " +
     "too, which the rival never has.",
   asked:
-    "The split sorts by entropy, as in scenes 4 and 5; where it has the channel weights of scene 7, the row is of " +
+    "The split sorts by entropy, as in scenes 5 and 6; where it has the channel weights of scene 8, the row is of " +
     "both together. The studies test this project’s reading of the paper, with one order, set on the first batch. " +
     "Two flows are compared seed by seed, with four to six seeds. The rival was picked by these same results, which " +
     "favours it. Rows go from the shortest training to the longest; several share their pictures. “New pictures”: " +

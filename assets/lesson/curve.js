@@ -1,0 +1,43 @@
+// A flow of one dimension, z(x) = offset + slope x + Σ height tanh((x − middle) / width), fitted by eiwflow/lesson/probe.py.
+
+/** The noise z of a value x in grey levels. */
+export const noiseOf = ({ offset, slope, steps }, x) =>
+  steps.reduce((z, [height, middle, width]) => z + height * Math.tanh((x - middle) / width), offset + slope * x);
+
+/** How far the way back stretches noise at x: grey levels per unit of noise, 1 / z'(x). */
+export const stretchAt = ({ slope, steps }, x) =>
+  1 /
+  steps.reduce((sum, [height, middle, width]) => {
+    const t = Math.tanh((x - middle) / width);
+    return sum + (height / width) * (1 - t * t);
+  }, slope);
+
+/** The value whose noise is z: z(x) rises, so that halving finds it. */
+export function valueWith(curve, z) {
+  let [low, high] = [-1e3, 1e3];
+  while (noiseOf(curve, low) > z) low *= 2;
+  while (noiseOf(curve, high) < z) high *= 2;
+  for (let i = 0; i < 60; i++) {
+    const middle = (low + high) / 2;
+    if (noiseOf(curve, middle) < z) low = middle;
+    else high = middle;
+  }
+  return (low + high) / 2;
+}
+
+/** The standard normal density. */
+export const normal = (z) => Math.exp((-z * z) / 2) / Math.sqrt(2 * Math.PI);
+
+/** The two terms of the bits of a value x, a byte: how unusual its noise is, and how far the way back stretches it. */
+export function termsOf(curve, x) {
+  const z = noiseOf(curve, x);
+  return { noise: ((z * z) / 2 + Math.log(2 * Math.PI) / 2) / Math.LN2, stretch: Math.log2(stretchAt(curve, x)) };
+}
+
+/** The area under density(x) between two ends, by the trapezoid rule. */
+export function area(density, from, to, parts = 400) {
+  const step = (to - from) / parts;
+  let sum = (density(from) + density(to)) / 2;
+  for (let i = 1; i < parts; i++) sum += density(from + i * step);
+  return sum * step;
+}
