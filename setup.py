@@ -6,7 +6,7 @@ setup(
     packages=[*find_packages(include=["eiwflow*"]), "eiwflow.site"],
     package_dir={"eiwflow.site": "."},
     package_data={
-        "eiwflow": ["**/*.js", "**/*.css", "**/*.md"],
+        "eiwflow": ["py.typed", "**/*.js", "**/*.css", "**/*.md"],
         "eiwflow.site": [
             ".streamlit/config.toml",
             "pages/*.py",

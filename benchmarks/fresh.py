@@ -81,13 +81,13 @@ def main() -> None:
             subprocess.run([*build, source], check=True)
             (wheel,) = Path(place).glob("*.whl")
             print(f"{wheel.name}: {wheel.stat().st_size / 2**20:.1f} MiB")
-            needs, app = [wheel], [programs / "eiwflow", "app"]
+            needs, app = [f"{wheel}[app]"], [programs / "eiwflow", "app"]
         else:
             needs, app = ["-r", source / "requirements.txt"], [programs / "streamlit", "run", "app.py"]
         with timed("environment", options.wall):
             subprocess.run([sys.executable, "-m", "venv", environment], check=True)
         with timed("installation", options.wall):
-            subprocess.run([*pip, *needs], check=True)
+            subprocess.run([*pip, *needs], cwd=source, check=True)
         folder = source if options.kind == "checkout" else Path(place)
         for start in ("first picture", "again"):
             with timed(start, options.wall):

@@ -21,6 +21,7 @@ import safetensors.torch
 import torch
 from PIL import Image
 
+import eiwflow
 from eiwflow import cli, project
 from eiwflow.analysis.analyse import analyse
 from eiwflow.checkpoint import load, save
@@ -269,6 +270,38 @@ def test_sigterm_saves_and_leaves_with_0(place):
     run = RunDirectory.open(out.splitlines()[-1])
     assert run.status()["state"] == "stopped"
     assert load(run.last_checkpoint).info.step == run.status()["step"]
+
+
+# ---------------------------------------------------------------------- words that it does not know
+
+
+@pytest.mark.parametrize(
+    ("words", "nearest"),
+    [
+        ("trian", "; did you mean train?\n"),
+        ("train --iteration 3", "eiwflow train: unrecognized arguments: --iteration 3; did you mean --iterations?\n"),
+        ("train --ordr=last", "; did you mean --order?\n"),
+        ("analyse x --what levls", "; did you mean levels?\n"),
+        ("train --qqqqq", "eiwflow train: unrecognized arguments: --qqqqq\n"),
+    ],
+)
+def test_a_mistyped_word_is_refused_with_the_nearest_that_there_is(words, nearest):
+    assert refused(*words.split()).endswith(nearest)
+
+
+def test_the_version_is_printed():
+    assert printed("--version") == f"eiwflow {eiwflow.__version__}\n"
+
+
+def test_a_shell_completes_commands_and_options(tmp_path):
+    (tmp_path / "completion").write_text(printed("--print-completion", "bash"))
+    ask = (
+        "source completion; complete -p eiwflow > /dev/null && "
+        'fill() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=(); _shtab_eiwflow; echo "${COMPREPLY[@]}"; }; '
+        "fill eiwflow eval; fill eiwflow train --iter; fill eiwflow analyse x --what lev"
+    )
+    done = subprocess.run(["bash", "-c", ask], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout, done.stderr) == ("evaluate\n--iterations\nlevels\n", "")
 
 
 # ---------------------------------------------------------------------- evaluate

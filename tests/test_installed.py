@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from eiwflow import project
+from eiwflow.cli import main, serve
 
 from .conftest import ALONE, ROOT
 from .test_cli import json_of
@@ -59,17 +61,42 @@ def test_the_wheel_holds_what_the_app_needs_and_no_test(wheel):
     assert not [name for name in names if "test" in Path(name).name or "screenshots" in name]
 
 
-def test_installing_brings_no_test_tool(wheel):
-    metadata = next(name for name in zipfile.ZipFile(wheel).namelist() if name.endswith("METADATA"))
-    needed = [
-        line for line in zipfile.ZipFile(wheel).read(metadata).decode().splitlines() if line.startswith("Requires-Dist")
-    ]
-    always = " ".join(line for line in needed if "extra ==" not in line)
-    assert "torch" in always and "streamlit" in always
-    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    tools = [tool.partition(">")[0] for tool in settings["project"]["optional-dependencies"]["test"]]
-    assert {"pytest", "ruff", "mypy", "playwright"} <= set(tools)
-    assert not [tool for tool in tools if f" {tool}" in always]
+def test_the_package_comes_alone_with_its_app_or_with_its_test_tools(wheel):
+    with zipfile.ZipFile(wheel) as packed:
+        metadata = next(name for name in packed.namelist() if name.endswith("METADATA"))
+        lines = packed.read(metadata).decode().splitlines()
+        assert "eiwflow/py.typed" in packed.namelist()
+    needed = [line.removeprefix("Requires-Dist: ") for line in lines if line.startswith("Requires-Dist: ")]
+
+    def names(extra):
+        asked = [line for line in needed if (f'extra == "{extra}"' in line if extra else "extra ==" not in line)]
+        return {re.match(r"[\w.-]+", line)[0] for line in asked}
+
+    assert {"torch", "safetensors"} <= names("")
+    assert names("app") == {"streamlit", "plotly", "segno"}
+    assert {"eiwflow", "pytest", "ruff", "mypy", "playwright"} <= names("test")
+    assert not names("") & (names("app") | names("test"))
+
+
+def test_the_package_works_without_its_app_and_says_what_the_app_needs(tmp_path):
+    program = f"""
+import sys
+sys.modules |= dict.fromkeys(("streamlit", "plotly", "pandas", "segno"))
+from eiwflow.cli import main
+for words in ("inspect", "analyse --what levels", "sample --n 1"):
+    assert main([*words.split()[:1], "{FLOW}", *words.split()[1:]]) == 0
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False,
+                          env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=300)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_app_without_streamlit_is_a_sentence(monkeypatch, capsys):
+    monkeypatch.setattr(serve, "find_spec", lambda name: None if name == "streamlit" else name)
+    assert main(["app"]) == 2
+    assert capsys.readouterr().err == (
+        "eiwflow app: The app needs streamlit, not installed here: pip install 'eiwflow[app]'.\n"
+    )
 
 
 def test_bundled_flows_and_data_are_found(installed, tmp_path):
@@ -138,7 +165,7 @@ def test_the_command_that_installing_gives_is_the_one_of_the_module():
     assert "from .cli import run" in (ROOT / "eiwflow" / "__main__.py").read_text(encoding="utf-8")
 
 
-def test_requirements_are_those_of_the_package():
-    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    assert settings["tool"]["setuptools"]["dynamic"]["dependencies"] == {"file": ["requirements.txt"]}
-    assert "pytest" not in (ROOT / "requirements.txt").read_text()
+def test_readmes_first_command_brings_the_app_and_the_command():
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    assert [line for line in lines if not line.startswith("#")] == ["-e .[app]"]
+    assert "pip install -r requirements.txt && streamlit run app.py" in (ROOT / "README.md").read_text(encoding="utf-8")

@@ -24,6 +24,6 @@ index=${EIWFLOW_TORCH_INDEX-https://download.pytorch.org/whl/cpu}
 if [ -n "$index" ]; then
     "$folder/bin/pip" install --quiet --no-cache-dir --index-url "$index" "torch>=2.10,<3" "torchvision>=0.25,<1"
 fi
-"$folder/bin/pip" install --quiet --no-cache-dir "$source"
+"$folder/bin/pip" install --quiet --no-cache-dir "$source[app]"
 "$folder/bin/eiwflow" --help >/dev/null
 echo "Installed in $folder, $(du -sm "$folder" | cut -f1) MB. Start it: $folder/bin/eiwflow app"

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+import difflib
+import re
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
+
+import eiwflow
 
 from ..training.presets import PRESETS
 
@@ -15,17 +19,63 @@ SUBJECTS = ("trace", "levels", "weights", "shuffle", "entropy", "latents", "spac
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line."""
+    """An argument parser whose errors are one line, with the nearest word that it knows."""
+
+    def parse_args(  # type: ignore[override]  # argparse overloads it by the class of the namespace
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> argparse.Namespace:
+        """Return the options; of an unknown one the error names the nearest option of its command."""
+        options, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            command = self._command(getattr(options, "name", None))
+            nearest = _nearest(unknown[0].partition("=")[0], command._option_string_actions)
+            command.error(f"unrecognized arguments: {' '.join(unknown)}{nearest}")
+        return options
+
+    def _command(self, name: str | None) -> argparse.ArgumentParser:
+        """Return the parser of a command, or this one where there is none of this name."""
+        commands = (action.choices for action in self._actions if isinstance(action, argparse._SubParsersAction))
+        return next(commands, {}).get(name or "", self)
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong on stderr, without the usage block, and leave with exit code 2."""
-        self.exit(WRONG_INPUT, f"{self.prog}: {' '.join(message.split())}\n")
+        message = " ".join(message.split())
+        if wrong := re.search(r"invalid choice: '(.*?)' \(choose from (.+)\)$", message):
+            message += _nearest(wrong[1], re.split(r"'?, '?", wrong[2].strip("'")))
+        self.exit(WRONG_INPUT, f"{self.prog}: {message}\n")
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    """Return the question whether a known word was meant, or nothing where none is near."""
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.7)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+class _Completion(argparse.Action):
+    """Print what a shell runs to complete commands and options, then end."""
+
+    def __call__(self, parser: argparse.ArgumentParser, _: object, shell: Any, __: object = None) -> NoReturn:  # noqa: ANN401
+        import shtab  # here, so that other commands do not wait for it
+
+        commands = next(action.choices for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+        for action in (action for command in commands.values() for action in command._actions):
+            if action.type is Path or action.dest in ("checkpoint", "data", "pictures", "vs", "also"):
+                action.complete = shtab.FILE  # as shtab's own manual sets it
+        print(shtab.complete(parser, shell))
+        parser.exit()
 
 
 def build_parser() -> Parser:
     """Return the parser of all commands."""
     parser = Parser(
         prog="eiwflow", description="See inside a multi-scale normalizing flow: train one, score it, look at it."
+    )
+    parser.add_argument("--version", action="version", version=f"eiwflow {eiwflow.__version__}")
+    parser.add_argument(
+        "--print-completion",
+        action=_Completion,
+        choices=("bash", "zsh", "tcsh"),
+        help="print what completes commands and options in this shell, to be put where it looks for completions",
     )
     commands = parser.add_subparsers(title="commands", required=True, dest="name", metavar="COMMAND")
 

@@ -7,6 +7,7 @@ import os
 import socket
 import sys
 from contextlib import suppress
+from importlib.util import find_spec
 from typing import NoReturn
 from urllib.parse import urlsplit
 
@@ -27,6 +28,10 @@ VARIABLES = {
 
 def app_command(options: argparse.Namespace) -> NoReturn:
     """Open the app: Streamlit takes the place of this process, with the settings that lie beside app.py."""
+    from ..flow import ConfigError
+
+    if missing := [name for name in ("streamlit", "plotly", "segno") if find_spec(name) is None]:
+        raise ConfigError(f"The app needs {', '.join(missing)}, not installed here: pip install 'eiwflow[app]'.")
     command, environment = server(options)
     os.execve(command[0], command, {**os.environ, **environment})
 
