@@ -89,11 +89,13 @@ def test_a_file_beyond_the_limit_is_refused_before_it_is_read(address: str) -> N
         sender.putheader("Content-Length", length)
         sender.endheaders()
         assert sender.getresponse().status == status
-    sender = HTTPConnection(parts.hostname, parts.port, timeout=60)
-    sender.putrequest("PUT", f"/_stcore/upload_file/{name}/file")
-    sender.putheader("Transfer-Encoding", "chunked")
-    sender.endheaders()
-    assert sender.getresponse().status == 411
+    for headers in ({"Transfer-Encoding": "chunked"}, {"Transfer-Encoding": "chunked", "Content-Length": "1"}):
+        sender = HTTPConnection(parts.hostname, parts.port, timeout=60)
+        sender.putrequest("PUT", f"/_stcore/upload_file/{name}/file")
+        for header, value in headers.items():
+            sender.putheader(header, value)
+        sender.endheaders()
+        assert sender.getresponse().status == 411
     line.close()
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import streamlit.runtime
+from starlette.requests import ClientDisconnect
 from streamlit.runtime.caching import cache_resource_api
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.uploaded_file_manager import UploadedFileRec
@@ -132,6 +133,7 @@ def test_the_tabs_of_a_student_count_together(
 
 
 Put = Callable[..., int]
+Asked = Callable[[], Awaitable[dict[str, Any]]]
 
 
 @pytest.fixture
@@ -140,12 +142,14 @@ def put(manager: MemoryUploadedFileManager, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("EIWFLOW_STUDENT_UPLOADS_MIB", "1")
     monkeypatch.setattr(uploads, "LOAD", uploads.Load())
 
-    async def streamlit(scope: dict[str, Any], receive: object, send: Callable[..., Awaitable[None]]) -> None:
+    async def streamlit(scope: dict[str, Any], receive: Asked, send: Callable[..., Awaitable[None]]) -> None:
         session, file = scope["path"].split("/")[-2:]
+        if (await receive())["type"] == "http.disconnect":
+            raise ClientDisconnect
         manager.add_file(session, UploadedFileRec(file, "a.png", "image/png", bytes(int(0.6 * 2**20))))
         await send({"type": "http.response.start", "status": 204, "headers": []})
 
-    def send_file(session: str, *kinds: str, **headers: str) -> int:
+    def send_file(session: str, *kinds: str, sends: bool = True, **headers: str) -> int:
         cookies = "; ".join(f"{roles.cookie_name(kind)}={roles.new_cookie(kind)}" for kind in kinds)
         said = {"content-length": str(int(0.6 * 2**20)), "cookie": cookies, **headers}
         scope = {
@@ -157,6 +161,8 @@ def put(manager: MemoryUploadedFileManager, monkeypatch: pytest.MonkeyPatch) -> 
         statuses: list[int] = []
 
         async def receive() -> dict[str, object]:
+            if not sends:
+                await asyncio.sleep(60)
             return {"type": "http.request", "body": b"", "more_body": False}
 
         async def send(message: dict[str, Any]) -> None:
@@ -164,7 +170,7 @@ def put(manager: MemoryUploadedFileManager, monkeypatch: pytest.MonkeyPatch) -> 
                 statuses.append(message["status"])
 
         asyncio.run(protection.UploadLimit(streamlit)(scope, receive, send))
-        return statuses[0]
+        return (statuses or [0])[0]
 
     return send_file
 
@@ -174,6 +180,13 @@ def test_sessions_without_a_cookie_count_as_one_student(put: Put, monkeypatch: p
     assert [put(f"nameless {number}") for number in range(3)] == [204, 413, 413]
     assert [put(f"student {number}", roles.VISITOR) for number in range(3)] == [204, 204, 204]
     assert [put("teacher", roles.TEACHER) for _ in range(2)] == [204, 204]
+
+
+def test_an_upload_that_sends_nothing_is_given_up_and_makes_room(put: Put, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protection, "SILENT_S", 0.05)
+    monkeypatch.setenv("EIWFLOW_UPLOADS_MIB", "1")
+    assert put("a", sends=False) == 0
+    assert put("b") == 204 and put("c") == 413
 
 
 @pytest.mark.parametrize("mode", ["", "read-only", "classroom"])

@@ -7,12 +7,14 @@ import os
 import re
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import streamlit as st
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.proto.BackMsg_pb2 import BackMsg
@@ -27,6 +29,8 @@ ANCESTORS_VARIABLE = "EIWFLOW_FRAME_ANCESTORS"
 MESSAGES_S, MESSAGES_AT_ONCE = 20, 60
 #: Delayed messages in a row after which a connection is closed: it has sent too many for half a minute.
 MOST_DELAYED = 600
+#: Seconds without a byte after which an upload is given up: other visitors have no room while it stands.
+SILENT_S = 30.0
 _ORIGIN = re.compile(r"https?://(\*\.)?[A-Za-z0-9.-]+(:\d{1,5})?|\*", re.ASCII)
 
 
@@ -86,7 +90,8 @@ class UploadLimit:
             return
         headers = Headers(scope=scope)
         length = headers.get("content-length", "")
-        if not (length.isascii() and length.isdigit() and len(length) < 16):
+        # Of a request in chunks the stated length says nothing.
+        if "transfer-encoding" in headers or not (length.isascii() and length.isdigit() and len(length) < 16):
             await PlainTextResponse("An upload says how long it is.", status_code=411)(scope, receive, send)
             return
         cookies, session, size = cookies_in(headers), parts[-2], int(length)
@@ -96,8 +101,16 @@ class UploadLimit:
         if sentence := uploads.LOAD.come(session, size, student, teacher):
             await PlainTextResponse(sentence, status_code=413)(scope, receive, send)
             return
+
+        async def receive_in_time() -> Message:
+            try:
+                return await asyncio.wait_for(receive(), SILENT_S)
+            except TimeoutError:
+                return {"type": "http.disconnect"}
+
         try:
-            await self.app(scope, receive, send)
+            with suppress(ClientDisconnect):
+                await self.app(scope, receive_in_time, send)
         finally:
             uploads.LOAD.arrived(session, size)
 
