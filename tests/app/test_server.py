@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
+from urllib.request import urlopen
 
 import pytest
 from streamlit.proto.BackMsg_pb2 import BackMsg
@@ -37,6 +39,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def address(runs: Path) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("STREAMLIT_SERVER_ENABLE_XSRF_PROTECTION", "false")  # what stands behind it is tried
+        patch.setenv("STREAMLIT_SERVER_DISCONNECTED_SESSION_TTL", "1")
         with start_server(runs) as address:
             yield address
 
@@ -78,6 +81,45 @@ def test_a_session_is_refused_one_file_too_many_until_it_ends(address: str) -> N
     assert send_file(address, another, 0, 100).status == 204
     line.close()
     other.close()
+
+
+def test_uploads_are_freed_when_their_session_has_ended_though_nobody_else_comes(address: str) -> None:
+    line, name = session(address)
+    assert send_file(address, name, 0, 3_000_000).status == 204
+    assert held_bytes(address) == 3_000_000
+    line.close()
+    end = time.monotonic() + 60
+    while held_bytes(address) > 0:
+        assert time.monotonic() < end
+        time.sleep(0.5)
+
+
+def test_a_file_that_comes_after_its_session_has_ended_is_not_kept(address: str) -> None:
+    line, name = session(address)
+    parts, size = urlsplit(address), 3_000_000
+    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'.encode()
+    tail = f"\r\n--{BOUNDARY}--\r\n".encode()
+    sender = HTTPConnection(parts.hostname, parts.port, timeout=60)
+    sender.putrequest("PUT", f"/_stcore/upload_file/{name}/late")
+    sender.putheader("Content-Type", f"multipart/form-data; boundary={BOUNDARY}")
+    sender.putheader("Content-Length", str(len(head) + size + len(tail)))
+    sender.endheaders(head)
+    time.sleep(1)  # the server has seen that the session is there
+    line.close()
+    time.sleep(2)
+    sender.send(bytes(size) + tail)
+    assert sender.getresponse().status == 204
+    end = time.monotonic() + 60
+    while held_bytes(address) > 0:
+        assert time.monotonic() < end
+        time.sleep(0.5)
+
+
+def held_bytes(address: str) -> int:
+    """Return the bytes of uploads that the server says it holds."""
+    with urlopen(f"{address}/_stcore/metrics?families=cache_memory_bytes") as answer:
+        said = re.findall(rb'cache_memory_bytes\{cache_type="UploadedFileManager"[^}]*\} (\d+)', answer.read())
+    return sum(map(int, said))
 
 
 def test_a_file_beyond_the_limit_is_refused_before_it_is_read(address: str) -> None:

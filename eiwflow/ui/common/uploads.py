@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections import OrderedDict
@@ -192,6 +193,28 @@ class Load:
             left = self._coming.pop(session, 0) - size
             if left > 0:
                 self._coming[session] = left
+
+
+def free_ended_sessions() -> None:
+    """Free what sessions that have ended have uploaded; called now and then by the server's own thread.
+
+    Streamlit keeps a session for two minutes after its tab is closed, but looks at the time only when another one ends.
+    A file whose session ends while it is being sent would stay for good.
+    """
+    from streamlit.runtime import exists, get_instance
+
+    if not exists():
+        return
+    sessions = get_instance()._session_mgr
+    ended = getattr(getattr(sessions, "_session_storage", None), "_cache", None)
+    count = len(getattr(ended, "_data", ()))
+    if ended is not None:
+        ended.expire()
+    if len(getattr(ended, "_data", ())) < count:
+        gc.collect()  # a session and its parts hold each other
+    known = {one.session.id for one in sessions.list_sessions()}
+    for session in _waiting().keys() - known:
+        get_instance().uploaded_file_mgr.remove_session_files(session)
 
 
 def _waiting() -> dict[str, list[int]]:

@@ -6,6 +6,7 @@ server nor a page's first paint waits for it.
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import gc
 import os
@@ -18,6 +19,7 @@ from contextlib import asynccontextmanager
 import streamlit as st
 
 from ..classroom import join
+from ..common import uploads
 from ..sources import checkpoints
 
 #: Seconds between two times that freed memory is handed back, and without any visitor until measures are forgotten: a
@@ -33,8 +35,16 @@ async def while_the_server_runs(_: object) -> AsyncIterator[None]:
     _share_heaps()
     join.announce()
     threading.Thread(target=_import_what_is_slow, daemon=True).start()
+    freeing = asyncio.create_task(_free_uploads_now_and_then())
     yield
+    freeing.cancel()
     checkpoints.end_uploads()  # the interpreter does it too, but not where a signal ends it
+
+
+async def _free_uploads_now_and_then() -> None:
+    while True:
+        await asyncio.sleep(GIVE_BACK_S)
+        uploads.free_ended_sessions()
 
 
 def _share_heaps() -> None:
