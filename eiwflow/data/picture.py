@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+import re
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -18,7 +20,10 @@ if TYPE_CHECKING:
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
 #: A JPEG is decoded at a fraction of its size. What is decoded whole, and recoloured, takes up to 20 bytes a pixel.
 MAX_PIXELS, MAX_WHOLE_PIXELS = 64_000_000, 24_000_000
-
+#: Scans of a JPEG, each of which goes over all pixels, and its segments: a progressive one has about 10, and 40.
+MAX_SCANS, MAX_SEGMENTS = 100, 2000
+#: Begins a segment: not what stands for a byte of 255 in a scan, nor a restart in one.
+_MARKER = re.compile(rb"\xff([^\x00\xd0-\xd8\xff])", re.DOTALL)
 
 Source = bytes | str | os.PathLike[str] | BinaryIO
 
@@ -44,6 +49,7 @@ def upright(picture: Source, fewest: int) -> Image.Image:
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
+        _check_jpeg(picture, what)
         with Image.open(picture, formats=FORMATS) as image:
             most = MAX_PIXELS if image.format == "JPEG" else min(MAX_PIXELS, MAX_WHOLE_PIXELS)
             if image.width * image.height > most:
@@ -62,6 +68,33 @@ def upright(picture: Source, fewest: int) -> Image.Image:
         raise DataError(f"{what} cannot be read as {', '.join(FORMATS)}") from None
     except Exception as error:  # a decoder fed with damaged bytes may raise anything
         raise DataError(f"{what} cannot be read as {', '.join(FORMATS)}: {reason(error)}") from error
+
+
+def _check_jpeg(picture: Path | BinaryIO, what: str) -> None:
+    """Refuse a JPEG of very many scans or segments before it is decoded: half a megabyte could take minutes.
+
+    Raises:
+        DataError: with their number.
+
+    """
+    with picture.open("rb") if isinstance(picture, Path) else nullcontext(picture) as file:
+        start = file.tell()
+        content = file.read(2)
+        if content == b"\xff\xd8":
+            content += file.read()
+        file.seek(start)
+    if content[:2] != b"\xff\xd8":
+        return
+    scans, place = 0, 2
+    for _ in range(MAX_SEGMENTS):
+        marker = _MARKER.search(content, place)
+        if marker is None or marker[1] == b"\xd9":  # the end: a telephone may put a film behind it
+            return
+        scans += marker[1] == b"\xda"
+        if scans > MAX_SCANS:
+            raise DataError(f"{what} is a JPEG of more than {MAX_SCANS} scans; save it anew")
+        place = marker.end() + int.from_bytes(content[marker.end() : marker.end() + 2])
+    raise DataError(f"{what} is a JPEG of more than {MAX_SEGMENTS:,} segments; save it anew")
 
 
 def on_white(picture: Image.Image, channels: int) -> np.ndarray:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from eiwflow.data import DataError, from_picture
+from eiwflow.data.picture import MAX_SCANS, MAX_SEGMENTS
 
 from .samples import encoded, noise
 
@@ -92,6 +93,26 @@ def test_nonsense_is_refused_in_one_sentence(content: bytes) -> None:
     with pytest.raises(DataError, match="cannot be read as PNG, JPEG, WEBP, BMP, GIF") as refused:
         from_picture(content, (3, 32, 32))
     assert " at 0x" not in str(refused.value)
+
+
+def test_a_jpeg_of_very_many_scans_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
+    """Each scan goes over all pixels, and may be empty: half a megabyte took a minute of a processor core."""
+    file = io.BytesIO()
+    Image.fromarray(noise(64, 64, 3)).save(file, "JPEG", progressive=True)
+    picture = file.getvalue()
+    last = picture.rindex(b"\xff\xda")
+    scans = picture.count(b"\xff\xda")
+    many = picture[:last] + (MAX_SCANS + 1 - scans) * picture[last:-2] + picture[last:]
+    segments = picture[:2] + MAX_SEGMENTS * b"\xff\xee\x00\x02" + picture[2:]
+    path = tmp_path / "many.jpg"
+    path.write_bytes(many)
+    for source, what in ((many, "100 scans"), (segments, "2,000 segments"), (path, "100 scans")):
+        with pytest.raises(DataError, match=f"JPEG of more than {what}; save it anew"):
+            from_picture(source, (3, 16, 16))
+    film = b"\xff\xda" * 200  # of a telephone, behind its picture
+    most = picture[:last] + (MAX_SCANS - scans) * picture[last:-2] + picture[last:]
+    for fine in (picture, most, picture + film):
+        assert from_picture(fine, (3, 16, 16)).shape == (16, 16, 3)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
