@@ -299,7 +299,8 @@ def build_for(loaded: checkpoint.Checkpoint, path: Path | None = None, whole: bo
     """
     check(loaded.flow)
     shape = loaded.flow.config.shape
-    name = loaded.info.data if (data.registry.ASSETS / f"{loaded.info.data}.npz").is_file() else default.DATA
+    bundled_sets = [name for name in data.DATASETS if (data.registry.ASSETS / f"{name}.npz").is_file()]
+    name = loaded.info.data if loaded.info.data in bundled_sets else default.DATA  # a foreign file's may be any path
     found = data.load(name, download=False)
     bundled = project.ASSETS / "checkpoints"
     if name == default.DATA and found.test.shape[1:] == (*shape[1:], shape[0]):

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from eiwflow import checkpoint, data, project
 from eiwflow.flow import FlowConfig
@@ -116,6 +117,22 @@ def test_a_flow_that_the_stage_cannot_draw_is_refused_in_a_sentence(config: Flow
 
     with pytest.raises(LessonError, match=why):
         check(random_flow(config))
+
+
+def test_a_foreign_flow_names_no_path_of_the_server(tmp_path: Path) -> None:
+    """What a checkpoint says of its data is a name: with a path the stage showed the pictures of any folder."""
+    hidden = tmp_path / "hidden"
+    hidden.mkdir()
+    for number in range(12):
+        Image.new("RGB", (16, 16), (20 * number, 0, 0)).save(hidden / f"{number}.png")
+    flow, packs = random_flow(FlowConfig(shape=(1, 16, 16), levels=2, steps=1, width=4, split="random")), []
+    for there in (False, True):
+        if there:
+            hidden.with_suffix(".npz").write_bytes(b"")
+        path = tmp_path / "own.safetensors"
+        checkpoint.save(path, flow, checkpoint.CheckpointInfo(config=flow.config, data=str(hidden)))
+        packs.append(build.build_for(checkpoint.load(path), whole=False).to_bytes())
+    assert packs[0] == packs[1] and opened(packs[0])[0]["faces"]
 
 
 def test_a_flow_of_ones_own_has_a_pack(tmp_path: Path) -> None:
