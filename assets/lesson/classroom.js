@@ -27,7 +27,7 @@ export function joinClass(stage) {
     },
     "Vote again",
   );
-  stage.status.after(teacher ? here : follow);
+  stage.status.after(...(teacher ? [here] : [follow, here]));
   if (teacher) stage.sentence.after(tally, clear);
 
   function set(now) {
@@ -84,6 +84,10 @@ export function joinClass(stage) {
       const answer = await fetch("_class/state", { cache: "no-store" });
       if (!answer.ok || !stage.stage.isConnected) return;
       const known = await answer.json();
+      if (teacher && !known.tally) {
+        here.textContent = "The server was started anew: open the teacher’s link again.";
+        return;
+      }
       if (teacher) return count(known);
       remember(known.votes);
       const moved = known.scene !== lecturer;
@@ -101,6 +105,14 @@ export function joinClass(stage) {
       kept[scene] = stage.kept[scene] = choice;
       if (String(stage.scene.number) === scene) stage.show();
     }
+  }
+  /** Vote; once more where the server was started anew and does not know this browser: `ask` brings a new cookie. */
+  async function vote(scene, choice, again = true) {
+    kept[scene] = choice;
+    const answer = await send("vote", { scene, choice });
+    if (!answer?.ok && again) return ask().then(() => vote(scene, choice, false));
+    if (!answer?.ok) delete kept[scene];
+    here.textContent = answer?.ok ? "" : "Your vote was not counted: reload the page, and vote again.";
   }
   function send(what, said) {
     return fetch(`_class/${what}`, {
@@ -125,7 +137,7 @@ export function joinClass(stage) {
       if (follows && !led && lecturer && scene !== lecturer && scene !== kept.scene) set(false);
       kept.scene = scene;
       if (stage.scene.votes?.some(([key]) => key === choice) && kept[scene] !== choice)
-        send("vote", { scene, choice: (kept[scene] = choice) });
+        vote(scene, choice);
     },
   };
 }

@@ -545,6 +545,16 @@ def test_votes_are_counted_and_only_the_teacher_leads(server: str) -> None:
     assert Browser(server).ask("/_class/vote", {"scene": "7", "choice": "half"}).status == 403  # no cookie
 
 
+def test_a_page_that_is_open_across_a_restart_votes_again(server: str) -> None:
+    student, before = Browser(server).open(), {}
+    for name, value in student.cookies.items():
+        before[name] = student.cookies[name] = value[:-4] + "0000"  # signed by the server before
+    assert student.ask("/_class/vote", {"scene": "9", "choice": "half"}).status == 403
+    assert student.state()["votes"] == {} and student.cookies.keys() == before.keys() and student.cookies != before
+    assert student.ask("/_class/vote", {"scene": "9", "choice": "half"}).status == 204
+    assert student.state()["votes"] == {"9": "half"}
+
+
 @pytest.mark.parametrize(
     ("said", "status"),
     [

@@ -91,6 +91,15 @@ def test_a_class_votes_and_follows(enter: Open, address: str) -> None:
     teacher.get_by_role("button", name="Vote again").click()
     teacher.get_by_text("0 votes").wait_for()
 
+    for page in (student, teacher):  # as after a restart, which no cookie survives
+        page.context.clear_cookies()
+    teacher.get_by_text("open the teacher’s link again").wait_for()
+    student.wait_for_timeout(2500)
+    student.get_by_role("button", name="about half way").click()
+    teacher.goto(f"{address}/_class/teacher/{TOKEN}")
+    teacher.goto(f"{address}/lesson?scene=8")
+    teacher.get_by_role("img", name="about half way 1").wait_for()
+
 
 def test_the_page_of_the_class_fits_a_telephone(enter: Open, address: str) -> None:
     page = enter("/class", (390, 844))

@@ -107,7 +107,10 @@ async def _state(request: Request) -> Response:
     teacher = roles.is_teacher(cookies)
     if not teacher:
         BOARD.here(visitor)
-    return JSONResponse(BOARD.of(visitor, teacher), headers={"Cache-Control": "no-store"})
+    answer = JSONResponse(BOARD.of(visitor, teacher), headers={"Cache-Control": "no-store"})
+    if not visitor:  # a page that is open since before a restart has a cookie of the server before
+        answer.headers.append("Set-Cookie", _cookie(roles.VISITOR, request.scope))
+    return answer
 
 
 def _told(act: Callable[[dict[str, object], dict[str, str]], bool]) -> Callable[[Request], Awaitable[Response]]:
