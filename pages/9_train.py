@@ -4,7 +4,6 @@ import streamlit as st
 
 from eiwflow import ui
 from eiwflow.ui import access
-from eiwflow.ui.classroom import view
 from eiwflow.ui.common import untrusted
 from eiwflow.ui.jobs import live_run, recipes, runs
 
@@ -32,7 +31,7 @@ if listed:
 st.subheader("Start a run")
 if refused := runs.refusal(runs.NEW):
     st.error(untrusted.plain(refused))
-view.waiting()
+live_run.waiting()
 if access.may_start():
     say_times = new_run.draw(None if listed else said)
 else:

@@ -46,6 +46,10 @@ MAY_IMPORT = {
     "ui": {"files", "flow", "data", "checkpoint", "training", "analysis", "study", "figures", "lesson", "project"},
     "__init__": set(),
 }
+#: Rooms of the app, from the lowest floor to the highest: a room imports only rooms before it.
+ROOMS = ("components", "access", "common", "sources", "own", "shell", "jobs", "classroom", "stage", "server")
+#: Rooms that know a class: the app runs without one, so no other room and no page but its own may need it.
+KNOW_A_CLASS = {"classroom", "server"}
 #: What a part must never import of others'.
 MAY_NOT_IMPORT = {
     "flow": {"streamlit", "plotly", "pandas", "torchvision"},
@@ -138,21 +142,43 @@ def test_there_are_no_circles_between_the_parts():
     assert order.index("flow") < order.index("checkpoint") < order.index("training")
 
 
-def test_there_are_no_circles_between_modules_that_are_imported_at_once():
-    graph = {name: set() for name in MODULES}
-    for name, path in MODULES.items():
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        # Only the top of the file: what stands in a function, or is for the type checker alone, comes later.
-        top = ast.unparse([node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))])
-        for target in imported(name, top):
-            target = f"{target}.__init__" if f"{target}.__init__" in MODULES else target
-            # A package's own __init__ is begun before its modules, which is no circle by itself.
-            if target in MODULES and target != f"{'.'.join(name.split('.')[:-1])}.__init__":
-                graph[name].add(target)
+def test_there_are_no_circles_between_modules():
+    """Also where an import stands in a function, or is for the type checker alone."""
+    graph = {name: {itself(target) for target in ours(name)} & MODULES.keys() - {name} for name in MODULES}
     try:
         list(TopologicalSorter(graph).static_order())
     except CycleError as error:
         pytest.fail(f"a circle of imports: {' -> '.join(error.args[1])}")
+
+
+def itself(name):
+    """Return a package's own module, whose name ends in ``__init__``, and any other module as it is."""
+    return f"{name}.__init__" if f"{name}.__init__" in MODULES else name
+
+
+def room_of(name):
+    """Return the room of a module of the app: ``eiwflow.ui.own.photos`` to ``own``; empty for any other module."""
+    parts = name.removesuffix(".__init__").split(".")
+    return parts[2] if parts[1:2] == ["ui"] and len(parts) > 2 else ""
+
+
+def test_every_module_of_the_app_is_in_a_room():
+    of_the_app = [name for name in MODULES if part_of(name) == "ui"]
+    assert {room_of(name) for name in of_the_app} == {"", *ROOMS}
+    assert [name for name in of_the_app if not room_of(name)] == ["eiwflow.ui.__init__"]
+
+
+def test_a_room_imports_only_rooms_below_it():
+    for name in filter(room_of, MODULES):
+        below = ROOMS[: ROOMS.index(room_of(name)) + 1]
+        assert {room_of(target) for target in ours(name)} <= {"", *below}, name
+
+
+def test_only_the_server_and_its_own_page_know_a_class():
+    importers = {room_of(name) for name in MODULES for target in ours(name) if room_of(target) == "classroom"}
+    assert importers <= KNOW_A_CLASS
+    pages = [page.name for page in (ROOT / "pages").glob("*.py") if "ui.classroom" in page.read_text(encoding="utf-8")]
+    assert pages == ["11_class.py"]
 
 
 def test_imports_are_written_where_they_can_be_seen():

@@ -1,6 +1,6 @@
 """The only part, besides app.py and pages/, that knows Streamlit: frame, shared choices, exports."""
 
-from .shell.frame import Page, Visit, begin, checkpoint_uploader
+from .shell.frame import begin, checkpoint_uploader
 from .shell.parts import (
     Found,
     caveat,
@@ -25,6 +25,7 @@ from .shell.parts import (
     table,
     takeaway,
 )
+from .sources.visit import Page, Visit
 
 __all__ = [
     "Found",

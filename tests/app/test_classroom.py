@@ -20,12 +20,13 @@ from eiwflow.training.run import train
 from eiwflow.training.run_directory import DeviceTaken, RunDirectory, RunError
 from eiwflow.ui import access
 from eiwflow.ui.access import navigation, roles
+from eiwflow.ui.access.address import address
 from eiwflow.ui.access.settings import Settings, settings, teacher_token
 from eiwflow.ui.classroom import join
-from eiwflow.ui.classroom import queue as queues
 from eiwflow.ui.classroom.board import MOST_SCENES, MOST_VISITORS, Board
-from eiwflow.ui.classroom.queue import Queue, Ticket
 from eiwflow.ui.jobs import new_study, recipes, runs
+from eiwflow.ui.jobs import queue as queues
+from eiwflow.ui.jobs.queue import Queue, Ticket
 
 from ..browser.conftest import start_server
 from ..training.tiny import tiny_data, tiny_recipe, tiny_run
@@ -338,7 +339,7 @@ def test_the_announcement_shows_the_address_its_code_and_the_teachers_link(monke
     said = join.announcement()
     assert "Students join at   http://192.168.1.20:8501\n" in said and "█▀" in said
     assert f"http://192.168.1.20:8501/_class/teacher/{teacher_token()}" in said
-    assert teacher_token() not in join.qr_code(join.address())
+    assert teacher_token() not in join.qr_code(address())
 
 
 def test_the_qr_code_holds_the_address_and_nothing_else() -> None:

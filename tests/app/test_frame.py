@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from eiwflow.ui.access.navigation import pages
 from eiwflow.ui.own import photos as own_photos
-from eiwflow.ui.shell import frame, parts
+from eiwflow.ui.shell import parts
 from eiwflow.ui.sources import checkpoints
 
 from .conftest import picture_bytes, run_app, sentences, small_flow, url, visit_page, write_checkpoint
@@ -140,7 +140,7 @@ def test_a_photo_that_is_forgotten_while_the_page_is_drawn_is_shown_all_the_same
     three: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = own_photos.remember_photo(picture_bytes())
-    monkeypatch.setattr(frame, "photo_uploader", lambda *_: own_photos._photos().clear())
+    monkeypatch.setattr(own_photos, "photo_uploader", lambda *_: own_photos._photos().clear())
     at = visit_page(SHUFFLE, ck="one", vs="two", photo=key)
     assert not at.exception and not at.error and url(at)["photo"] == key
 

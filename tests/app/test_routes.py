@@ -15,7 +15,8 @@ import pytest
 
 from eiwflow.lesson import default
 from eiwflow.training.run_directory import RunDirectory
-from eiwflow.ui.server import front_page, routes
+from eiwflow.ui.jobs.runs import export_link
+from eiwflow.ui.stage import first_scene
 
 from ..browser.conftest import start_server
 from ..training.tiny import tiny_run
@@ -48,7 +49,7 @@ def ask(address: str, path: str, method: str = "GET", host: str | None = None) -
 
 
 def test_a_run_is_saved_under_its_exact_name_without_what_links_lead_to(address: str, run: RunDirectory) -> None:
-    answer = ask(address, f"/{routes.link_to(run.path)}")
+    answer = ask(address, f"/{export_link(run.path)}")
     assert answer.status == 200 and answer.getheader("Content-Type") == "application/zip"
     assert answer.getheader("Content-Disposition") == f"attachment; filename*=UTF-8''{run.path.name}.zip"
     assert answer.getheader("Content-Length") is None  # it is sent while it is made
@@ -60,7 +61,7 @@ def test_a_run_with_a_name_of_any_letters_is_saved(address: str, run: RunDirecto
     other = run.path.with_name('Übung "1" %2e; a=b\n')
     os.mkdir(other)
     (other / "config.json").write_bytes((run.path / "config.json").read_bytes())
-    answer = ask(address, f"/{routes.link_to(other)}")
+    answer = ask(address, f"/{export_link(other)}")
     assert answer.status == 200 and answer.getheader("Content-Disposition").endswith(
         "filename*=UTF-8''%C3%9Cbung%20%221%22%20%252e%3B%20a%3Db%0A.zip"
     )
@@ -75,14 +76,14 @@ def test_what_is_no_run_is_not_saved(address: str, run: RunDirectory, name: str)
 
 
 def test_a_foreign_host_name_gets_no_run(address: str, run: RunDirectory) -> None:
-    assert ask(address, f"/{routes.link_to(run.path)}", host="evil.example").status == 421
+    assert ask(address, f"/{export_link(run.path)}", host="evil.example").status == 421
 
 
 def test_the_front_page_asks_first_for_its_scene_and_its_pack_and_the_browser_keeps_them(address: str) -> None:
     page = ask(address, "/").read().decode()
     links = re.findall(r'(?:href|src)="\./([^"]+)"', page)
-    assert links[:2] == [front_page.script(), front_page.pack()] and page.count(front_page.WHAT) == 1
-    for link, content in ((front_page.script(), None), (front_page.pack(), default.pack())):
+    assert links[:2] == [first_scene.script(), first_scene.pack()] and page.count(first_scene.WHAT) == 1
+    for link, content in ((first_scene.script(), None), (first_scene.pack(), default.pack())):
         answer = ask(address, f"/{link}")
         assert answer.status == 200 and "immutable" in answer.getheader("Cache-Control")
         assert content is None or answer.read() == content

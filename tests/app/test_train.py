@@ -31,6 +31,7 @@ from eiwflow.training.distributed import ALONE
 from eiwflow.training.presets import PRESETS
 from eiwflow.training.recipe import Recipe
 from eiwflow.training.run_directory import RunDirectory, RunError, all_runs, runs_root
+from eiwflow.ui.access import folders
 from eiwflow.ui.jobs import new_run, recipes, runs
 from eiwflow.ui.sources import data_sets
 
@@ -507,7 +508,7 @@ def test_without_a_setting_the_home_folder_is_read_by_this_machine_alone(
 ) -> None:
     monkeypatch.delenv("EIWFLOW_DATA_ROOTS")
     monkeypatch.setattr(recipes.st, "get_option", {"server.address": address}.get)
-    assert recipes.data_roots() == ([Path.home().resolve()] if home else [])
+    assert folders.data_roots() == ([Path.home().resolve()] if home else [])
 
 
 def test_a_run_from_the_page_is_not_endless() -> None:

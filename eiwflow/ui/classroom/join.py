@@ -6,27 +6,12 @@ import io
 import sys
 from functools import lru_cache
 
-import streamlit as st
-
+from ..access.address import address
 from ..access.settings import settings, teacher_token
 
 #: Path below the app's address that makes a browser the teacher's, the token behind it.
 TEACHER_PATH = "_class/teacher"
 _HERE = ("127.0.0.1", "localhost", "::1")
-
-
-def address() -> str:
-    """Return the address that the class types, without a slash at its end."""
-    if known := settings().join_url:
-        return known
-    host, port = st.get_option("server.address") or "localhost", st.get_option("server.port")
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}{base_path()}"
-
-
-def base_path() -> str:
-    """Return what the path of every address of the app begins with: empty, or a slash and a name."""
-    base = str(st.get_option("server.baseUrlPath") or "").strip("/")
-    return f"/{base}" if base else ""
 
 
 def teacher_link() -> str:

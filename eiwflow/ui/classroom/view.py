@@ -7,11 +7,12 @@ import base64
 import streamlit as st
 
 from ..access import roles
+from ..access.address import address
 from ..access.settings import settings
 from ..common.untrusted import plain
-from . import join, queue
+from ..jobs.queue import QUEUE, Ticket
+from . import join
 from .board import BOARD
-from .queue import QUEUE, RUNNING, WAITING, Ticket
 
 #: Seconds between two looks at the queue.
 LOOK_S = 2
@@ -27,10 +28,10 @@ def page() -> None:
         return
     teacher = roles.role() is roles.Role.TEACHER
     code, words = st.columns([1, 1.4], gap="large", vertical_alignment="center")
-    svg = base64.b64encode(join.qr_code(join.address()).encode()).decode()
-    code.html(f'<img class="qr-code" alt="QR code of {join.address()}" src="data:image/svg+xml;base64,{svg}">')
+    svg = base64.b64encode(join.qr_code(address()).encode()).decode()
+    code.html(f'<img class="qr-code" alt="QR code of {address()}" src="data:image/svg+xml;base64,{svg}">')
     with words:
-        st.html(f'<p class="join-address">{join.address()}</p>')
+        st.html(f'<p class="join-address">{address()}</p>')
         st.markdown(
             "Scan the code or type the address. In the **Lesson** you vote and follow the lecturer; every page can be "
             "explored."
@@ -59,30 +60,3 @@ def _now(teacher: bool) -> None:
 def _what(ticket: Ticket) -> str:
     recipe = ticket.recipe
     return f"{plain(recipe.flow.split)} on {plain(recipe.data, 40)}, {recipe.iterations:,} steps"
-
-
-def waiting() -> None:
-    """Draw where this visitor's training stands in the queue; nothing where there is none."""
-    if not settings().classroom:
-        return
-    ticket = queue.own()
-    if ticket is None:
-        return
-    if ticket.refusal and st.session_state.get("_class_refusal") is not ticket:
-        st.session_state["_class_refusal"] = ticket
-        st.error(f"Your training was not started: {plain(ticket.refusal)}")
-    if ticket.state == WAITING:
-        st.fragment(_wait, run_every=LOOK_S)(ticket)
-
-
-def _wait(ticket: Ticket) -> None:
-    if ticket.state == WAITING:
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.info(queue.place_in_words(ticket))
-            st.button("Leave the queue", key="leave-queue", on_click=QUEUE.leave, args=(ticket,))
-        return
-    if ticket.state == RUNNING and ticket.run is not None:
-        from ..common import state
-
-        state.set_choice("run", ticket.run.path.name)
-    st.rerun()

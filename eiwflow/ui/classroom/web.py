@@ -17,9 +17,10 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..access import roles
+from ..access.address import base_path
 from ..access.settings import settings, teacher_token
 from .board import BOARD
-from .join import TEACHER_PATH, base_path
+from .join import TEACHER_PATH
 
 MOST_BYTES = 1024
 #: Seconds that a cookie lasts: longer than any class.

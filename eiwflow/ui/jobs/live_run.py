@@ -11,17 +11,18 @@ from ...figures import train as figures
 from .. import access
 from ..common import state
 from ..common.untrusted import plain
-from ..server import routes
 from ..shell import parts
 from ..sources import missing
 from ..sources.data_sets import floor
-from . import runs
+from . import queue, runs
 
 if TYPE_CHECKING:
     from ...analysis.train import LevelNow
     from ...training.run_directory import RunDirectory
-    from ..shell.frame import Visit
+    from ..sources.visit import Visit
 
+#: Seconds between two looks at the queue of a class.
+QUEUE_LOOK_S = 2
 #: A chart whose description changes is drawn anew and forgets its zoom: the numbers stand in sentences beside it.
 CURVES = (
     "Bits/dim of training batches and of test images by training step; the page's first sentence says how it stands."
@@ -190,9 +191,34 @@ def _change(one: runs.Listed, name: str) -> None:
             args=(one.run, f"title-{name}"),
             width=320,
         )
-        st.link_button("Export as one ZIP", routes.link_to(one.run.path))
+        st.link_button("Export as one ZIP", runs.export_link(one.run.path))
         with st.popover("Delete …", disabled=one.state.alive):
             st.markdown(
                 f"Delete **{plain(one.run.title)}** with its checkpoint, curves and samples? This cannot be undone."
             )
             st.button("Delete it for good", on_click=runs.delete, args=(one.run,), key="delete", type="primary")
+
+
+def waiting() -> None:
+    """Draw where this visitor's training stands in the queue; nothing where there is none."""
+    if not access.settings().classroom:
+        return
+    ticket = queue.own()
+    if ticket is None:
+        return
+    if ticket.refusal and st.session_state.get("_class_refusal") is not ticket:
+        st.session_state["_class_refusal"] = ticket
+        st.error(f"Your training was not started: {plain(ticket.refusal)}")
+    if ticket.state == queue.WAITING:
+        st.fragment(_wait, run_every=QUEUE_LOOK_S)(ticket)
+
+
+def _wait(ticket: queue.Ticket) -> None:
+    if ticket.state == queue.WAITING:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.info(queue.place_in_words(ticket))
+            st.button("Leave the queue", key="leave-queue", on_click=queue.QUEUE.leave, args=(ticket,))
+        return
+    if ticket.state == queue.RUNNING and ticket.run is not None:
+        state.set_choice("run", ticket.run.path.name)
+    st.rerun()

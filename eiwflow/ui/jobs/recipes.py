@@ -22,6 +22,7 @@ import streamlit as st
 
 from ... import data, files, project
 from ...training.presets import PRESETS, preset_settings
+from ..access import folders
 
 if TYPE_CHECKING:
     from ...data import ImageData
@@ -34,10 +35,6 @@ PICTURES = project.ROOT / "assets" / "presets"
 TIMED_FOR_CUSTOM = "five-minutes"
 #: Files of a folder that are looked at for whether one was changed.
 MAX_LISTED = 100_000
-#: Environment variable with the folders whose images visitors may train on, separated as in PATH.
-DATA_ROOTS_VARIABLE = "EIWFLOW_DATA_ROOTS"
-#: Addresses that only this machine can reach.
-OF_THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
 #: The longest training that a visitor may start here.
 MOST_ITERATIONS = 200_000
 _FLOW_FIELDS = ("levels", "steps", "width")
@@ -267,7 +264,7 @@ def recipe(data_name: str, size: int, flow: dict[str, Any], settings: dict[str, 
     from ...training.recipe import Recipe
 
     config = FlowConfig(shape=(3, size, size), **flow)
-    check_data_path(data_name)
+    folders.check_data_path(data_name)
     if settings.get("iterations", 1) > MOST_ITERATIONS:
         raise ConfigError(
             f"iterations is {settings['iterations']:,}; a run from this page has at most {MOST_ITERATIONS:,}. "
@@ -279,36 +276,6 @@ def recipe(data_name: str, size: int, flow: dict[str, Any], settings: dict[str, 
             f"The image side is {size}; images of {images.name} have {images.size[0]}×{images.size[1]} pixels"
         )
     return Recipe(flow=replace(config, shape=(images.channels, size, size)), data=data_name, **settings)
-
-
-def check_data_path(name: str) -> None:
-    """Refuse a path of the server's that visitors may not read; the refusal says nothing of what is there.
-
-    Raises:
-        DataError: it is outside of the allowed folders.
-
-    """
-    if name in data.DATASETS:
-        return
-    try:
-        path = Path(os.path.expanduser(name)).resolve()
-        if any(path.is_relative_to(root) for root in data_roots()):
-            return
-    except (OSError, ValueError, RuntimeError):
-        pass  # a path that cannot be is not allowed either
-    raise data.DataError(
-        f"This server reads no images there. {DATA_ROOTS_VARIABLE} names the folders that visitors may read"
-    )
-
-
-def data_roots() -> list[Path]:
-    """Return the folders whose images visitors may train on.
-
-    Without the environment variable that is the home folder where the app answers this machine alone, else none.
-    """
-    if (named := os.environ.get(DATA_ROOTS_VARIABLE)) is not None:
-        return [Path(os.path.expanduser(root)).resolve() for root in named.split(os.pathsep) if root]
-    return [Path.home().resolve()] if st.get_option("server.address") in OF_THIS_MACHINE else []
 
 
 def command(chosen: Recipe, device: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import streamlit as st
 
@@ -22,10 +23,12 @@ if TYPE_CHECKING:
     from ...analysis.train import Progress
     from ...training.recipe import Recipe
     from ...training.run_directory import RunDirectory, RunState
-    from ..shell.frame import Visit
+    from ..sources.visit import Visit
 
 #: Seconds that an answer to a click stands, however often the page is drawn meanwhile.
 FRESH_S = 20.0
+#: Below the app's own address: a run as one ZIP file. Streamlit's paths begin with ``_stcore``.
+EXPORT = "_export"
 #: Parts of the page: the run that is shown, and the controls of a new one.
 SHOWN, NEW = "shown", "new"
 
@@ -138,6 +141,11 @@ def look_at(run: RunDirectory) -> Listed | None:
         return None
 
 
+def export_link(run: Path) -> str:
+    """Return the link, seen from any page, that saves a run as one ZIP file."""
+    return f"{EXPORT}/{quote(run.name, safe='')}.zip"
+
+
 def newest_samples(run: RunDirectory) -> tuple[int, bytes] | None:
     """Return the step and the WEBP of the newest samples, None where there are none."""
     from ...training.run_directory import MAX_SAMPLES
@@ -213,7 +221,7 @@ def begin(chosen: Recipe, device: str) -> RunDirectory | None:
     from ...training import worker
     from ...training.run_directory import DeviceTaken, RunError, runs_root
     from ..access import roles
-    from ..classroom.queue import QUEUE, Ticket
+    from .queue import QUEUE, Ticket
 
     access.check_start()
     go = partial(worker.start, chosen, runs_root(), device, recipes.threads(), recipes.command(chosen, device))

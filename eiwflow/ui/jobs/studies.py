@@ -16,8 +16,8 @@ from ... import project
 from ...files import complaint, entries, is_text, printable, stamp
 from ..common import state
 from ..common.untrusted import plain
-from ..shell.frame import Visit
 from ..sources import cache, missing
+from ..sources.visit import Visit
 
 if TYPE_CHECKING:
     from ...study.file import Study

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,10 +11,14 @@ import streamlit as st
 
 from ... import data
 from ..common.uploads import Shelf, visitor
+from .uploader import uploader
 
 if TYPE_CHECKING:
+    from streamlit.runtime.uploaded_file_manager import UploadedFile
     from torch import Tensor
 
+PICTURE_SUFFIXES = ["png", "jpg", "jpeg", "webp", "bmp", "gif"]
+MAX_PHOTO_MB = 32
 #: Uploaded photos that the server remembers for a session, and the side they are kept at.
 PHOTOS, PHOTO_SIDE = 16, 256
 
@@ -45,3 +50,8 @@ def remember_photo(content: bytes) -> str:
 def photo(content: bytes, shape: tuple[int, int, int]) -> Tensor:
     """Return a photo as a uint8 tensor (1, C, H, W) of a flow's shape."""
     return data.to_tensor(data.from_picture(content, shape)[np.newaxis])
+
+
+def photo_uploader(name: str, take: Callable[[UploadedFile | None], None]) -> None:
+    """Draw an uploader for a photo; see :func:`.uploader.uploader`."""
+    uploader(name, "It stays on this machine.", PICTURE_SUFFIXES, MAX_PHOTO_MB, take)

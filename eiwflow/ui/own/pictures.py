@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from ... import data
+from ..access import folders
 from ..common.untrusted import plain
 from ..common.uploads import Shelf, visitor
-from ..jobs import recipes
-from ..shell.frame import MAX_PHOTO_MB, PICTURE_SUFFIXES
 from ..sources import missing
+from .photos import MAX_PHOTO_MB, PICTURE_SUFFIXES
 from .uploader import empty, into_url, refusal, uploader
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def own_pictures(shape: tuple[int, int, int], above: DeltaGenerator) -> OwnPictu
         above.error(plain(sentence))
     with st.popover("Your own pictures"):
         uploader("upload-pictures", "They stay on this machine.", PICTURE_SUFFIXES, MAX_PHOTO_MB, _take, several=True)
-        if recipes.data_roots():
+        if folders.data_roots():
             st.text_input("Or a folder", key="also-folder", placeholder="~/Pictures", on_change=_take_folder)
         if asked is not None:
             st.button("Put them away", key="put-away", on_click=_put_away, width="stretch")
@@ -117,7 +117,7 @@ def _found(asked: str, shape: tuple[int, int, int]) -> OwnPictures:
         if files is None:
             raise data.DataError(missing.pictures(asked))
         return OwnPictures("your pictures", *_in_shape(asked, shape, files), "FOLDER")
-    recipes.check_data_path(asked)
+    folders.check_data_path(asked)
     folder = Path(os.path.expanduser(asked))
     if asked in data.DATASETS or not folder.is_dir():
         raise data.DataError(f"{asked[:200]!r} is no folder; type the path of a folder of pictures")

@@ -5,7 +5,6 @@ Streamlit's own scripts take most of a second before they draw anything; the sce
 
 from __future__ import annotations
 
-import hashlib
 from functools import lru_cache
 from html import escape
 from pathlib import Path
@@ -17,38 +16,17 @@ from streamlit.file_util import get_static_dir
 
 from ... import project
 from ...lesson import bundle, default
+from ..stage import first_scene
 
-TITLE = "See inside a multi-scale normalizing flow"
-WHAT = (
-    "A flow turns pictures into noise and noise into pictures, exactly. See what is factored out at every "
-    "scale and what is passed on, and train one yourself."
-)
-#: Below the app's own address. The script asks for the pack beside it.
-FOLDER, SCRIPT = "_lesson", "home.js"
 KEPT = {"Cache-Control": "public, max-age=31536000, immutable"}
-
-
-def script() -> str:
-    """Return the address of the scene's script, seen from any page; another version has another address."""
-    return f"{FOLDER}/{SCRIPT}?{_version()}"
-
-
-def pack() -> str:
-    """Return the address of the bundled lesson's pack, seen from any page."""
-    return f"{FOLDER}/{default.PACK.name}?{_version()}"
-
-
-@lru_cache(maxsize=1)
-def _version() -> str:
-    return "v=" + hashlib.sha256((bundle.script(SCRIPT) + default.key()).encode()).hexdigest()[:12]
 
 
 def routes(prefix: str) -> list[Route]:
     """Return what is answered below the app's own address."""
     return [
         Route(f"{prefix}/", _front_page, methods=["GET"]),
-        Route(f"{prefix}/{FOLDER}/{SCRIPT}", _script, methods=["GET"]),
-        Route(f"{prefix}/{FOLDER}/{default.PACK.name}", _content, methods=["GET"]),
+        Route(f"{prefix}/{first_scene.FOLDER}/{first_scene.SCRIPT}", _script, methods=["GET"]),
+        Route(f"{prefix}/{first_scene.FOLDER}/{default.PACK.name}", _content, methods=["GET"]),
     ]
 
 
@@ -65,19 +43,19 @@ def _html(with_scene: bool) -> str:
         return page
     style = (project.ASSETS / "style/first.css").read_text(encoding="utf-8") + bundle.style()
     head = (
-        f'<link rel="modulepreload" crossorigin fetchpriority="high" href="./{script()}">'
-        f'<link rel="preload" as="fetch" crossorigin fetchpriority="high" href="./{pack()}">'
+        f'<link rel="modulepreload" crossorigin fetchpriority="high" href="./{first_scene.script()}">'
+        f'<link rel="preload" as="fetch" crossorigin fetchpriority="high" href="./{first_scene.pack()}">'
     )
     body = (
         f'<div id="eiw-first"><template shadowrootmode="open"><style>{style}</style><aside></aside>'
-        f"<main><h1>{escape(TITLE)}</h1><p>{escape(WHAT)}</p></main></template></div>"
-        f'<script type="module" async crossorigin fetchpriority="high" src="./{script()}"></script>'
+        f"<main><h1>{escape(first_scene.TITLE)}</h1><p>{escape(first_scene.WHAT)}</p></main></template></div>"
+        f'<script type="module" async crossorigin fetchpriority="high" src="./{first_scene.script()}"></script>'
     )
     return page.replace("<head>", f"<head>{head}", 1).replace("<body>", f"<body>{body}", 1)
 
 
 async def _script(_: Request) -> Response:
-    return Response(bundle.script(SCRIPT), media_type="text/javascript", headers=KEPT)
+    return Response(bundle.script(first_scene.SCRIPT), media_type="text/javascript", headers=KEPT)
 
 
 async def _content(_: Request) -> Response:

@@ -1,25 +1,19 @@
-"""What the server does once: it imports torch while the first browser is on its way, and hands freed memory back.
-
-Nothing here imports torch but :func:`engine` and, beside the server's start, :func:`while_the_server_runs`: neither the
-server nor a page's first paint waits for it.
-"""
+"""The server's start and end: it imports torch while the first browser is on its way, and hands freed memory back."""
 
 from __future__ import annotations
 
 import asyncio
 import ctypes
 import gc
-import os
 import platform
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-import streamlit as st
-
 from ..classroom import join
 from ..common import uploads
+from ..common.engine import import_what_is_slow
 from ..sources import checkpoints
 
 #: Seconds between two times that freed memory is handed back, and without any visitor until measures are forgotten: a
@@ -34,7 +28,7 @@ async def while_the_server_runs(_: object) -> AsyncIterator[None]:
     """Import what is slow to import while the first browser is on its way."""
     _share_heaps()
     join.announce()
-    threading.Thread(target=_import_what_is_slow, daemon=True).start()
+    threading.Thread(target=_import_then_give_back, daemon=True).start()
     freeing = asyncio.create_task(_free_uploads_now_and_then())
     yield
     freeing.cancel()
@@ -53,25 +47,9 @@ def _share_heaps() -> None:
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, 2)
 
 
-def _import_what_is_slow() -> None:
-    import scipy.stats  # noqa: F401
-
-    from ... import checkpoint, figures  # noqa: F401
-    from ...analysis import levels  # noqa: F401
-    from ...training import run_directory  # noqa: F401
-
-
-@st.cache_resource(show_spinner="Starting torch, once …")
-def engine() -> None:
-    """Import what is slow to import, and take it out of the garbage collector's rounds."""
-    import torch
-
-    _import_what_is_slow()
-    if "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(max(1, (os.cpu_count() or 2) // 2))
-    gc.collect()
-    gc.freeze()
-    threading.Thread(target=_give_back_now_and_then, daemon=True).start()
+def _import_then_give_back() -> None:
+    import_what_is_slow()
+    _give_back_now_and_then()
 
 
 def _give_back_now_and_then(sleep: Callable[[float], None] = time.sleep) -> None:

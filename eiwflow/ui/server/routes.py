@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -11,29 +10,23 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from ..access import roles
-from ..classroom import join, web
+from ..access.address import base_path
+from ..classroom import web
+from ..jobs import runs
 from . import front_page
 
 if TYPE_CHECKING:
     from ...training.run_directory import RunDirectory
 
-#: Below the app's own address. Streamlit's paths begin with ``_stcore``.
-EXPORT = "_export"
-
 
 def routes() -> list[Route]:
     """Return what :class:`streamlit.App` answers beside Streamlit's own paths."""
-    prefix = join.base_path()
+    prefix = base_path()
     return [
-        Route(f"{prefix}/{EXPORT}/{{name}}.zip", _run, methods=["GET"]),
+        Route(f"{prefix}/{runs.EXPORT}/{{name}}.zip", _run, methods=["GET"]),
         *front_page.routes(prefix),
         *web.routes(prefix),
     ]
-
-
-def link_to(run: Path) -> str:
-    """Return the link, seen from any page, that saves a run as one ZIP file."""
-    return f"{EXPORT}/{quote(run.name, safe='')}.zip"
 
 
 def _run(request: Request) -> Response:

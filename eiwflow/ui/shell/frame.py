@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache, partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Literal, overload
@@ -17,12 +16,13 @@ from ... import data, project
 from ...figures.pixels import file_uri
 from ..access import navigation
 from ..common import state, texts, untrusted
+from ..common.engine import engine
 from ..common.untrusted import plain
 from ..components.thumbnails import thumbnails
 from ..own import photos as own_photos
 from ..own.uploader import empty, uploader
-from ..server import lifespan
 from ..sources import checkpoints, data_sets, missing
+from ..sources.visit import Page, Visit
 
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from ...checkpoint import Checkpoint
 
 STYLE = project.ROOT / "assets" / "style"
-PICTURE_SUFFIXES = ["png", "jpg", "jpeg", "webp", "bmp", "gif"]
-MAX_PHOTO_MB = 32
 #: What a first visit shows, where it is there.
 FIRST_CHECKPOINT, FIRST_IMAGE = "photos32-entropy-weighted", 13
 MAX_SEED = 2**31 - 1
@@ -42,76 +40,6 @@ MAX_LEVELS = 6
 NOTHING = "none"
 SIDE_BAR = "side-bar"
 LARGE = "This flow is large: less is measured. The side bar says what."
-
-
-@dataclass(frozen=True, eq=False)
-class Visit:
-    """What every page knows, also one that looks at no checkpoint.
-
-    Attributes:
-        label: the page's name in the side bar.
-        links: what links to other pages carry in their URL.
-        for_print: whether figures are drawn in light colours, to be saved as SVG.
-
-    """
-
-    label: str
-    links: dict[str, str]
-    for_print: bool
-
-    def file_name(self, what: str, suffix: str) -> str:
-        """Return the name of an exported file."""
-        return f"eiwflow-{self.label.lower()}-{what}.{suffix}"
-
-    def key(self, what: str) -> str:
-        """Return the key of an element, apart from those of the same name in another column."""
-        return what
-
-
-@dataclass(frozen=True, eq=False)
-class Page(Visit):
-    """What the side bar has chosen.
-
-    Attributes:
-        file: of the checkpoint.
-        checkpoint: the flow, and what its file says.
-        images: the data set in the flow's shape.
-        image: uint8 (1, C, H, W), the image looked at.
-        photo: the file of one's own photo where that is looked at, None where it is a test image.
-        seed: of its dequantisation and of samples.
-        level: the level that is wanted, from 1; a flow may have fewer.
-        other: the same page of the checkpoint that this one is compared with, or None.
-        second: whether this is the other one.
-
-    """
-
-    file: checkpoints.CheckpointFile
-    checkpoint: Checkpoint
-    images: data_sets.Images
-    image: Tensor
-    photo: bytes | None
-    seed: int
-    level: int
-    other: Page | None = None
-    second: bool = False
-
-    def floor_bits_per_dim(self) -> float | None:
-        """Return the bits/dim of the grain of the image looked at; None of a photo, and where grain is not known."""
-        number = min(int(self.links["image"]), len(self.images.test) - 1)
-        return None if self.photo is not None else self.images.floor_bits_per_dim(slice(number, number + 1))
-
-    @property
-    def argument(self) -> str:
-        """The checkpoint's name on the command line, quoted for a shell."""
-        return shlex.quote(self.file.argument)
-
-    def file_name(self, what: str, suffix: str) -> str:
-        """Return the name of an exported file: it says from which checkpoint and seed it is."""
-        return super().file_name(f"{what}-{self.checkpoint.sha256[:8]}-seed{self.seed}", suffix)
-
-    def key(self, what: str) -> str:
-        """Return the key of an element: the compared checkpoint's elements have their own."""
-        return f"{what}-second" if self.second else what
 
 
 @overload
@@ -156,9 +84,9 @@ def begin(
         _links(links, carried)
         for_print = _for_print(box)
         _about(box)
-        lifespan.engine()
+        engine()
         return Visit(label, carried, for_print)
-    lifespan.engine()
+    engine()
     with _links_where_it_stops(links):
         return _begin(label, links, above, level=level, compare=compare, image=image, beside=beside)
 
@@ -456,7 +384,7 @@ def _choose_image(images: data_sets.Images, above: DeltaGenerator, drawn: bool) 
         above.error(missing.photo(str(asked)))
         with above:
             st.button("Show a test image", on_click=_drop_photo)
-            photo_uploader("upload", _take_photo)
+            own_photos.photo_uploader("upload", _take_photo)
         raise _Stopped
     photo = state.hidden_choice("photo", [NOTHING, *photos], NOTHING, name="the photo")
     own = photo != NOTHING
@@ -468,7 +396,7 @@ def _choose_image(images: data_sets.Images, above: DeltaGenerator, drawn: bool) 
         with strip:
             thumbnails(images.test, number, _take_image, key="thumbnails", label="Test image", live=not own)
         with upload.popover("Your own photo", width="stretch"):
-            photo_uploader("upload", _take_photo)
+            own_photos.photo_uploader("upload", _take_photo)
             if own:
                 st.button("Back to the test images", on_click=_drop_photo, width="stretch")
     return photos.get(photo), {"image": str(number), "photo": photo}
@@ -480,11 +408,6 @@ def _picked(photo: bytes | None, image: str, images: data_sets.Images, shape: tu
         return own_photos.photo(photo, shape)
     number = min(int(image), len(images.test) - 1)
     return images.test[number : number + 1]
-
-
-def photo_uploader(name: str, take: Callable[[UploadedFile | None], None]) -> None:
-    """Draw an uploader for a photo; see :func:`.own.uploader.uploader`."""
-    uploader(name, "It stays on this machine.", PICTURE_SUFFIXES, MAX_PHOTO_MB, take)
 
 
 def _take_photo(upload: UploadedFile | None) -> None:

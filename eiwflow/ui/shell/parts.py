@@ -22,13 +22,13 @@ from ..access import navigation
 from ..common import glossary, texts
 from ..common.untrusted import plain
 from ..sources import cache, checkpoints
-from .frame import Page
+from ..sources.visit import Page
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
     from streamlit.elements.lib.mutable_expander_container import ExpanderContainer
 
-    from .frame import Visit
+    from ..sources.visit import Visit
 
 Result = TypeVar("Result")
 Pair = TypeVar("Pair")

@@ -13,7 +13,7 @@ from ..sources import checkpoints
 
 if TYPE_CHECKING:
     from ...checkpoint import Checkpoint
-    from .frame import Page
+    from ..sources.visit import Page
 
 #: Words of a heading that are not written as in a file.
 SPELT = {"psnr": "PSNR", "db": "dB", "rms": "RMS", "kendall": "Kendall’s", "tau": "τ"}

@@ -14,13 +14,12 @@ from ..components.thumbnails import thumbnails
 from ..own import photos as own_photos
 from ..own.uploader import empty, into_url, refusal
 from ..sources import missing
-from .frame import photo_uploader
 
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
     from torch import Tensor
 
-    from .frame import Page
+    from ..sources.visit import Page
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +44,7 @@ def other_end(page: Page) -> OtherEnd:
     if photo is not None and photo not in photos:
         st.error(missing.photo(photo))
         st.button("Show a test image as B", on_click=_drop_photo)
-        photo_uploader("upload-b", _take_photo)
+        own_photos.photo_uploader("upload-b", _take_photo)
         st.stop()
     numbers = range(len(page.images.test))
     number = state.hidden_choice("b", numbers, min(OTHER_IMAGE, numbers[-1]), name="image B")
@@ -54,7 +53,7 @@ def other_end(page: Page) -> OtherEnd:
     with strip:
         thumbnails(page.images.test, number, _take_number, key="thumbnails-b", label="Image B", live=photo is None)
     with upload.popover("Your own photo as B", width="stretch"):
-        photo_uploader("upload-b", _take_photo)
+        own_photos.photo_uploader("upload-b", _take_photo)
         if photo is not None:
             st.button("B back to the test images", on_click=_drop_photo, width="stretch")
     state.write_url({"b": str(number)})

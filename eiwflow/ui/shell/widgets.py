@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
     from ...analysis.weights import ChannelWeights
-    from .frame import Page
+    from ..sources.visit import Page
 
 #: So many channels are chosen from side by side, half as many in a column; more from a list.
 SIDE_BY_SIDE = 24

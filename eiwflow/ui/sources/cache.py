@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from ...analysis.subjects import Look
     from ...checkpoint import Checkpoint
     from ...study.file import Study
-    from ..shell.frame import Page
     from .data_sets import Images
+    from .visit import Page
 
 #: Results that are kept; a trace of all test images is large, so few of those.
 RESULTS, LARGE_RESULTS = 512, 4

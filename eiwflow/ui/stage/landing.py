@@ -5,9 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from ...lesson import default
-from ..server.front_page import TITLE, WHAT
 from ..shell import frame
 from . import lesson
+from .first_scene import TITLE, WHAT
 
 
 def page() -> None:

@@ -17,12 +17,13 @@ from ...files import printable, stamp
 from ...lesson import bundle, default, pack
 from .. import access
 from ..access import navigation
-from ..classroom import join, queue
+from ..access.address import address
 from ..common.untrusted import plain
+from ..jobs import queue
 from ..own import photos as own_photos
-from ..server import front_page
 from ..shell import frame
 from ..sources import checkpoints, missing
+from . import first_scene
 
 TITLE = "The lesson: multi-scale flows in ten minutes"
 #: Characters of a photo that the stage sends: a PNG of 512×512 pixels in base64 has at most 1.4 million.
@@ -49,14 +50,14 @@ def page() -> None:
     head, blobs = pack.opened(content)
     shape = tuple(head["flow"]["shape"])
     if access.settings().classroom:
-        more["class"] = {"teacher": access.role() is access.Role.TEACHER, "address": join.address()}
+        more["class"] = {"teacher": access.role() is access.Role.TEACHER, "address": address()}
     if (photo := st.query_params.get("photo", frame.NOTHING)) != frame.NOTHING:
         more["photo"] = _photo(photo, shape) or _stop(missing.photo(photo), "photo", {})
     frame.begin_stage(TITLE)
     found = _stage(
         key="lesson",
         # The bundled pack comes by an address that the browser keeps; one of a visitor's flow is nobody else's.
-        data=[front_page.pack(), more] if content is default.pack() else pack.assemble({**head, **more}, blobs),
+        data=[first_scene.pack(), more] if content is default.pack() else pack.assemble({**head, **more}, blobs),
         on_leave_change=_rest,
         # In callbacks, which no other rerun can break off.
         on_photo_change=partial(_take_photo, shape),
@@ -71,7 +72,7 @@ def page() -> None:
 
 def animation() -> None:
     """Draw the first scene, running, as a picture of the front page."""
-    _home(key="home-stage", data=front_page.script())
+    _home(key="home-stage", data=first_scene.script())
 
 
 def _tell_stage(key: str, known: dict[str, Any]) -> None:

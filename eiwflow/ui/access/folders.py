@@ -1,0 +1,45 @@
+"""The folders on the server whose images visitors may read."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import streamlit as st
+
+from ... import data
+
+#: Environment variable with the folders whose images visitors may train on, separated as in PATH.
+DATA_ROOTS_VARIABLE = "EIWFLOW_DATA_ROOTS"
+#: Addresses that only this machine can reach.
+OF_THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
+
+
+def check_data_path(name: str) -> None:
+    """Refuse a path of the server's that visitors may not read; the refusal says nothing of what is there.
+
+    Raises:
+        DataError: it is outside of the allowed folders.
+
+    """
+    if name in data.DATASETS:
+        return
+    try:
+        path = Path(os.path.expanduser(name)).resolve()
+        if any(path.is_relative_to(root) for root in data_roots()):
+            return
+    except (OSError, ValueError, RuntimeError):
+        pass  # a path that cannot be is not allowed either
+    raise data.DataError(
+        f"This server reads no images there. {DATA_ROOTS_VARIABLE} names the folders that visitors may read"
+    )
+
+
+def data_roots() -> list[Path]:
+    """Return the folders whose images visitors may train on.
+
+    Without the environment variable that is the home folder where the app answers this machine alone, else none.
+    """
+    if (named := os.environ.get(DATA_ROOTS_VARIABLE)) is not None:
+        return [Path(os.path.expanduser(root)).resolve() for root in named.split(os.pathsep) if root]
+    return [Path.home().resolve()] if st.get_option("server.address") in OF_THIS_MACHINE else []

@@ -1,0 +1,31 @@
+"""The words of the front page, and the addresses from which a browser asks for its first scene. Needs no torch."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+
+from ...lesson import bundle, default
+
+TITLE = "See inside a multi-scale normalizing flow"
+WHAT = (
+    "A flow turns pictures into noise and noise into pictures, exactly. See what is factored out at every "
+    "scale and what is passed on, and train one yourself."
+)
+#: Below the app's own address. The script asks for the pack beside it.
+FOLDER, SCRIPT = "_lesson", "home.js"
+
+
+def script() -> str:
+    """Return the address of the scene's script, seen from any page; another version has another address."""
+    return f"{FOLDER}/{SCRIPT}?{_version()}"
+
+
+def pack() -> str:
+    """Return the address of the bundled lesson's pack, seen from any page."""
+    return f"{FOLDER}/{default.PACK.name}?{_version()}"
+
+
+@lru_cache(maxsize=1)
+def _version() -> str:
+    return "v=" + hashlib.sha256((bundle.script(SCRIPT) + default.key()).encode()).hexdigest()[:12]
