@@ -35,8 +35,8 @@ def get(address: str, path: str = "/", host: str | None = None) -> HTTPResponse:
     return connection.getresponse()
 
 
-def opens_a_session(address: str, host: str) -> bool:
-    """Return whether the WebSocket that drives the app opens for a page that came from this host."""
+def opens_a_session(address: str, host: str, origin: str | None = None) -> bool:
+    """Return whether the WebSocket that drives the app opens for a page that came from this host, or from an origin."""
     from websockets.asyncio.client import connect
     from websockets.exceptions import InvalidStatus
 
@@ -44,7 +44,7 @@ def opens_a_session(address: str, host: str) -> bool:
         parts = urlsplit(address)
         try:
             async with connect(
-                f"ws://{host}/_stcore/stream", host=parts.hostname, port=parts.port, origin=f"http://{host}"
+                f"ws://{host}/_stcore/stream", host=parts.hostname, port=parts.port, origin=origin or f"http://{host}"
             ):
                 return True
         except InvalidStatus:
@@ -71,6 +71,16 @@ def test_a_name_that_points_at_the_machine_from_outside_is_refused(address, name
     assert f"does not answer to the name “{host}”" in answer.read().decode()
     assert get(address, "/train", host).status == 421
     assert not opens_a_session(address, host)
+
+
+@pytest.mark.parametrize(
+    "origin", ["http://{name}:1", "https://{name}", "http://[", "null", "http://evil.example", "x"]
+)
+def test_a_page_of_another_port_or_host_opens_no_session(address, origin):
+    """To a browser another port of the host is the same site: its pages send the teacher's cookie."""
+    parts = urlsplit(address)
+    assert not opens_a_session(address, parts.netloc, origin.format(name=parts.hostname))
+    assert opens_a_session(address, parts.netloc, f"http://{parts.netloc}")
 
 
 def test_the_settings_list_the_machines_own_names():

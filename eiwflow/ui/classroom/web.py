@@ -10,6 +10,7 @@ import json
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
+import streamlit as st
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
@@ -65,6 +66,22 @@ def cookies_in(headers: Headers) -> dict[str, str]:
     return cookies
 
 
+def is_from_here(headers: Headers) -> bool:
+    """Return whether a page of this app sent a request, or a program that is no browser.
+
+    The port counts: to a browser, a page on another port of the same host is the same site, and has its cookies.
+    """
+    if (origin := headers.get("origin")) is None:
+        return True
+    try:
+        host = urlsplit(origin).netloc
+    except ValueError:
+        return False
+    return host in (headers.get("host"), urlsplit(settings().join_url).netloc or None) or origin in st.get_option(
+        "server.corsAllowedOrigins"
+    )
+
+
 def _cookie(kind: str, scope: Scope) -> str:
     parts = [f"{roles.cookie_name(kind)}={roles.new_cookie(kind)}", "Path=/", f"Max-Age={LASTS_S}", "HttpOnly"]
     parts.append("SameSite=Lax")
@@ -118,8 +135,7 @@ def _told(act: Callable[[dict[str, object], dict[str, str]], bool]) -> Callable[
     """Return what answers a small JSON object that this app's own page has sent."""
 
     async def answer(request: Request) -> Response:
-        origin = request.headers.get("origin")
-        if not settings().classroom or (origin and urlsplit(origin).netloc != request.headers.get("host")):
+        if not settings().classroom or not is_from_here(request.headers):
             return Response(status_code=403)
         content = b""
         async for part in request.stream():

@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.proto.BackMsg_pb2 import BackMsg
 
 from ..access import roles, settings
-from ..classroom.web import Visitors, cookies_in
+from ..classroom.web import Visitors, cookies_in, is_from_here
 from ..common import uploads
 
 #: Environment variable with the origins, separated by spaces, that may show the app in a frame: a course page.
@@ -40,9 +40,10 @@ def middleware() -> list[Middleware]:
 
 
 class AllowedHosts:
-    """Refuse a request under a name that ``server.allowedHosts`` does not list.
+    """Refuse a request under a name that ``server.allowedHosts`` does not list, and a session of a foreign page.
 
-    Streamlit itself refuses only the WebSocket, and a visitor would see an empty page without a reason.
+    Streamlit itself refuses only the WebSocket, and a visitor would see an empty page without a reason. It compares the
+    page's host without the port: another server on the same host would act with a visitor's cookies.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -58,6 +59,9 @@ class AllowedHosts:
                 "--server.allowedHosts and the name that visitors type."
             )
             await PlainTextResponse(sentence, status_code=421)(scope, receive, send)
+            return
+        if scope["type"] == "websocket" and not is_from_here(Headers(scope=scope)):
+            await send({"type": "websocket.close", "code": 1008})
             return
         await self.app(scope, receive, send)
 
