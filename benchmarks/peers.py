@@ -59,9 +59,9 @@ def side(
     return works, sum(parameter.numel() for parameter in parameters)
 
 
-def eiwflow(x: Tensor, split: str, memory: str = "store", optimiser: str = "adamw") -> Side:
+def eiwflow(x: Tensor, order: str, weights: str, memory: str = "store", optimiser: str = "adamw") -> Side:
     """Return this project's flow."""
-    config = FlowConfig(SHAPE, LEVELS, STEPS, WIDTH, split, network="3-1-3", memory=memory)
+    config = FlowConfig(SHAPE, LEVELS, STEPS, WIDTH, order, weights, network="3-1-3", memory=memory)
     flow = channels_last(MultiScaleFlow(config))
     flow.initialise(x)
     steppers = optimisers(flow, optimiser, lr=1e-4)
@@ -178,10 +178,10 @@ def main() -> None:
     sides = {
         "convolutions": alone,
         "convolutions in order": in_order,
-        "eiwflow weighted": eiwflow(laid_out, "weighted"),
-        "eiwflow static-last": eiwflow(laid_out, "static-last"),
-        "eiwflow recompute": eiwflow(laid_out, "weighted", "recompute"),
-        "eiwflow by Muon": eiwflow(laid_out, "weighted", optimiser="muon"),
+        "eiwflow entropy+pooled": eiwflow(laid_out, "entropy", "pooled"),
+        "eiwflow variance-reversed": eiwflow(laid_out, "variance-reversed", "none"),
+        "eiwflow recompute": eiwflow(laid_out, "entropy", "pooled", "recompute"),
+        "eiwflow by Muon": eiwflow(laid_out, "entropy", "pooled", optimiser="muon"),
     }
     for name, package, make in (("normflows", "normflows", normflows), ("FrEIA", "FrEIA", freia)):
         if importlib.util.find_spec(package):

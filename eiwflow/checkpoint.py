@@ -25,17 +25,14 @@ from torch import Tensor
 
 import eiwflow
 
-from . import files, project
+from . import files
 from .flow import ConfigError, FlowConfig, MultiScaleFlow
 from .flow.config import MAX_PARAMETERS, NEW, NEW_WORDS
 
 KEY = "eiwflow"
 FORMAT = "eiwflow-checkpoint"
-#: Versions that are read: in 1 a config said order, weights, init and partition by two words; 3 has fields or words of
-#: a config that 2 does not know.
-READABLE = (1, 2, 3)
-#: Tensors of older files that no flow has any more: weights of channels that were fitted to be shown, and not used.
-FORMER = re.compile(r"levels\.\d+\.shuffle\.display\.[a-z.]+")
+#: Versions that are read: 3 has fields or words of a config that 2 does not know; only eiwflow 0.1 wrote 1.
+READABLE = (2, 3)
 MAX_FILE_BYTES = 400_000_000
 MAX_HEADER_BYTES = 4 * 2**20
 #: The largest sampling temperature that a file may state.
@@ -162,7 +159,7 @@ def load(source: Path | str | bytes, name: str | None = None, trust: bool = True
 
     """
     name = _short(name or ("the uploaded file" if isinstance(source, bytes) else Path(source).name or Path(source)))
-    content = source if isinstance(source, bytes) else _read(project.renamed(Path(source)), name)
+    content = source if isinstance(source, bytes) else _read(Path(source), name)
     if len(content) > MAX_FILE_BYTES:
         raise CheckpointError(name, "size", f"at most {MAX_FILE_BYTES} bytes", f"{len(content)} bytes")
     header = _header(content, name)
@@ -178,7 +175,6 @@ def load(source: Path | str | bytes, name: str | None = None, trust: bool = True
         tensors = safetensors.torch.load(content)
     except (safetensors.SafetensorError, ValueError, RuntimeError) as error:
         raise CheckpointError(name, "layout", "a whole safetensors file", f"broken ({_short(error)})") from None
-    tensors = {key: tensor for key, tensor in tensors.items() if not FORMER.fullmatch(key)}
     for wrong in wrong_values(tensors):
         if trust or wrong.level is None:
             of_level = "" if wrong.level is None else f" of level {wrong.level}"
@@ -252,7 +248,8 @@ def _info(header: dict[str, Any], name: str) -> CheckpointInfo:
         raise CheckpointError(name, "format", repr(FORMAT), _short(repr(document.get("format"))))
     version = document.get("version")
     if isinstance(version, bool) or version not in READABLE:
-        raise CheckpointError(name, "version", " or ".join(map(str, READABLE)), _short(repr(version)))
+        written = f"{' or '.join(map(str, READABLE))}, as eiwflow 0.2 and later write it"
+        raise CheckpointError(name, "version", written, _short(repr(version)))
     try:
         config = FlowConfig.from_dict(document.get("config"))
         if not config.resolved:
@@ -313,7 +310,7 @@ def _json(text: bytes, what: str, name: str) -> dict[str, Any]:
 
 def _check_layout(header: Mapping[str, Any], flow: MultiScaleFlow, name: str) -> None:
     expected = flow.state_dict()
-    found = {key: entry for key, entry in header.items() if key != "__metadata__" and not _former(key, entry)}
+    found = {key: entry for key, entry in header.items() if key != "__metadata__"}
     if missing := sorted(set(expected) - set(found)):
         raise CheckpointError(name, f"tensor {missing[0]!r}", "present", f"missing ({len(missing)} in all)")
     if unknown := sorted(set(found) - set(expected)):
@@ -326,10 +323,6 @@ def _check_layout(header: Mapping[str, Any], flow: MultiScaleFlow, name: str) ->
             raise CheckpointError(
                 name, f"type of {key!r}", str(tensor.dtype).removeprefix("torch."), _short(str(dtype))
             )
-
-
-def _former(key: str, entry: dict[str, Any]) -> bool:
-    return FORMER.fullmatch(key) is not None and entry.get("dtype") == "F32"
 
 
 def wrong_values(tensors: Mapping[str, Tensor]) -> Iterator[WrongValue]:

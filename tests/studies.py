@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from eiwflow.study.recipe import AGAIN, Arm, StudyRecipe
+from eiwflow.study.file import FORMAT, SETTINGS, VERSION
+from eiwflow.study.recipe import Arm, StudyRecipe
 
 STEPS = (1, 10, 100)
 
@@ -26,30 +28,42 @@ def document(bits: Mapping[Arm, Sequence[float]], **fields: Any) -> dict[str, An
     seeds = max(len(values) for values in bits.values())
     recipe = StudyRecipe(**{"arms": tuple(bits), "seeds": seeds, **fields})
     results = [result(arm, seed, value) for arm, values in bits.items() for seed, value in enumerate(values)]
-    return {"recipe": recipe.to_dict(), "command": "python -m eiwflow study", "results": results}
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "recipe": recipe.to_dict(),
+        "command": "python -m eiwflow study",
+        "results": results,
+    }
 
 
 def write_study(path: Path, bits: Mapping[Arm, Sequence[float]], **fields: Any) -> Path:
-    """Write a study's file; return its path."""
+    """Write a packed study; return its path."""
+    return write_packed(path, document(bits, **fields))
+
+
+def write_begun(folder: Path, bits: Mapping[Arm, Sequence[float]], done: int) -> Path:
+    """Write the folder of a study with so many of its runs done; return the folder."""
+    made = document(bits)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / SETTINGS).write_text(json.dumps({**made, "results": made["results"][:done]}))
+    return folder
+
+
+def write_packed(path: Path, document: object, records: Mapping[str, object] | None = None) -> Path:
+    """Write a packed study of any document and records, by the names of their arms; return its path."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(document(bits, **fields)))
+    contents = {SETTINGS: document, **{f"records/{arm}.json": steps for arm, steps in (records or {}).items()}}
+    with zipfile.ZipFile(path, "w") as made:
+        for name, content in contents.items():
+            made.writestr(name, content if isinstance(content, (str, bytes)) else json.dumps(content))
     return path
 
 
-def old_document(bits: Mapping[str, Sequence[float]], **fields: Any) -> dict[str, Any]:
-    """Return the document of a study of version 0.1: ``SPLIT/INIT/PRIOR`` -> bits/dim by seed."""
-    found = document({Arm.parse(name): values for name, values in bits.items()}, **fields)
-    del found["recipe"]["arms"]
-    extra = [name for name in bits if not name.startswith(AGAIN)]
-    null = len(extra) < len(bits)
-    # A control is run under each of inits.
-    inits = ["dealt"] if null else []
-    found["recipe"] |= {"splits": [], "inits": inits, "priors": ["conditional"], "extra": extra, "null": null}
-    names = [name for name in bits for _ in bits[name]]
-    for result, text in zip(found["results"], names, strict=True):
-        del result["arm"]
-        result |= dict(zip(("split", "init", "prior"), text.split("/"), strict=True))
-    return found
+def packed_document(path: Path) -> Any:
+    """Return the document of a packed study."""
+    with zipfile.ZipFile(path) as made:
+        return json.loads(made.read(SETTINGS))
 
 
 def arms(means: Mapping[str, float], seeds: int = 6, noise: float = 0.01, prior: str = "conditional") -> dict[Arm, Any]:

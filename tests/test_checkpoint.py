@@ -25,7 +25,7 @@ from eiwflow.flow import ConfigError, FlowConfig, MultiScaleFlow
 from eiwflow.flow.config import PRIORS
 from tests.training.tiny import same_tensors, tiny_config, tiny_flow, tiny_info, tiny_x
 
-ARMS = list(itertools.product(("weighted", "shuffle", "random"), PRIORS))
+ARMS = list(itertools.product(("entropy+pooled", "entropy", "random"), PRIORS))
 
 
 def saved(folder, **fields):
@@ -170,23 +170,8 @@ def test_the_metadata_is_one_key_with_a_document_whose_config_has_the_flow_confi
     assert FlowConfig.from_dict(document["config"]) == tiny_config()
 
 
-@pytest.mark.parametrize(
-    ("split", "init"), [("static-first", "dealt"), ("weighted", "principal"), ("random", "random")]
-)
-def test_a_file_of_version_0_1_is_read_by_its_old_words(tmp_path, split, init):
-    flow, content = tiny_flow(split=split, init=init), saved(tmp_path, split=split, init=init)
-    document = document_of(content)
-    words = {name: value for name, value in document["config"].items() if name not in ("order", "weights", "partition")}
-    old = with_document(
-        content, json.dumps({**document, "version": 1, "config": {**words, "split": split, "init": init}})
-    )
-    loaded = load(old)
-    assert loaded.flow.config == flow.config
-    assert all(torch.equal(tensor, loaded.flow.state_dict()[name]) for name, tensor in flow.state_dict().items())
-
-
 @pytest.mark.parametrize("keep", [0.25, 0.75, "auto"])
-@pytest.mark.parametrize(("split", "prior"), [("weighted", "conditional"), ("random", "standard")])
+@pytest.mark.parametrize(("split", "prior"), [("entropy+pooled", "conditional"), ("random", "standard")])
 def test_another_keep_is_a_file_of_version_3_with_the_numbers_of_channels(tmp_path, keep, split, prior):
     fields = {"keep": keep, "split": split, "prior": prior, "levels": 3}
     flow, content = tiny_flow(**fields), saved(tmp_path, **fields)
@@ -246,23 +231,6 @@ def test_with_auto_the_largest_flow_that_may_come_is_what_is_bounded():
     assert checkpoint.outline(asked).parameter_count() == most.parameter_count()
     with pytest.raises(ConfigError, match="With keep auto the flow may have .* Choose fewer levels or a fraction"):
         checkpoint.outline(FlowConfig(shape=(3, 64, 64), levels=5, keep="auto"))
-
-
-def with_former(tensors, prefix=""):
-    """Return the tensors of a flow with the weights beside the Shuffle that version 0.1 fitted to be shown."""
-    shown = MultiScaleFlow(tiny_config()).levels[0].shuffle.weights.state_dict()
-    return tensors | {f"{prefix}levels.0.shuffle.display.{name}": tensor for name, tensor in shown.items()}
-
-
-def test_weights_that_an_older_file_only_shows_are_left_out(tmp_path):
-    flow, content = tiny_flow(split="shuffle"), saved(tmp_path, split="shuffle")
-    old = safetensors.torch.save(with_former(flow.state_dict()), parts(content)[0]["__metadata__"])
-    loaded = load(old).flow
-    assert same_tensors(loaded.state_dict(), flow.state_dict())
-    strange = with_former(flow.state_dict())
-    strange["levels.0.shuffle.display.kept.hidden.bias"] = torch.zeros(3, dtype=torch.int64)
-    with pytest.raises(CheckpointError, match="tensor 'levels.0.shuffle.display.kept.hidden.bias'"):
-        load(safetensors.torch.save(strange, parts(content)[0]["__metadata__"]))
 
 
 def test_a_loaded_flow_requires_no_gradient(content):
@@ -378,9 +346,10 @@ REFUSED = {
     ),
     "another format": (saying(format="zuko"), "format", "'eiwflow-checkpoint'", "'zuko'"),
     "no format": (without("format"), "format", "'eiwflow-checkpoint'", "None"),
-    "a newer version": (saying(version=4), "version", "1 or 2 or 3", "4"),
-    "a version that is a truth value": (saying(version=True), "version", "1 or 2", "True"),
-    "a version in words": (saying(version="1"), "version", "1", "'1'"),
+    "a newer version": (saying(version=4), "version", "2 or 3, as eiwflow 0.2 and later write it", "4"),
+    "a file of version 0.1": (saying(version=1), "version", "2 or 3, as eiwflow 0.2 and later write it", "1"),
+    "a version that is a truth value": (saying(version=True), "version", "2 or 3", "True"),
+    "a version in words": (saying(version="2"), "version", "2", "'2'"),
     "data of half letters": (saying(data="\ud800"), "data", "a text", "surrogate"),
     "a command of half letters": (saying(command="a\udfff"), "command", "a text", "surrogate"),
     "a recipe of half letters": (saying(recipe={"a": "\ud800"}), "recipe", "a text", "surrogate"),
@@ -393,8 +362,8 @@ REFUSED = {
     "a width beyond all bounds": (built_by(width=10**30), "config", "within its bounds", "width is "),
     "five channels": (built_by(shape=[5, 8, 8]), "config", "within its bounds", "channels is 5"),
     "a size that its levels do not divide": (built_by(shape=[3, 9, 9]), "config", "within its bounds", "9×9"),
-    "an unknown split": (built_by(split="best+none"), "config", "within its bounds", "'best+none'"),
-    "a split that is no text": (built_by(split=["first", "none"]), "config", "within its bounds", "split is"),
+    "an unknown order": (built_by(order="best"), "config", "within its bounds", "'best'"),
+    "an order that is no text": (built_by(order=["first", "none"]), "config", "within its bounds", "order is"),
     "a scale bound that is no number": (
         built_by(scale_bound=float("nan")), "config", "within its bounds", "nan",
     ),

@@ -22,10 +22,9 @@ import torch
 from PIL import Image
 
 import eiwflow
-from eiwflow import cli, project
+from eiwflow import cli
 from eiwflow.analysis.analyse import analyse
 from eiwflow.checkpoint import load, save
-from eiwflow.cli import commands
 from eiwflow.cli.parser import build_parser
 from eiwflow.flow import MultiScaleFlow, quantise
 from eiwflow.study.recipe import StudyRecipe
@@ -110,7 +109,7 @@ def place(tmp_path_factory):
     flow = tiny_flow()
     save(folder / "good.safetensors", flow, tiny_info(flow, data=str(folder / "planes.npz")))
     save(folder / "gone.safetensors", flow, tiny_info(flow, data=str(folder / "gone.npz")))
-    grey = tiny_flow(shape=(1, 8, 8), split="static-last")
+    grey = tiny_flow(shape=(1, 8, 8), split="variance-reversed")
     save(folder / "grey.safetensors", grey, tiny_info(grey, data=str(folder / "grey.npz")))
     (folder / "garbage.npz").write_bytes(b"PK\x03\x04" + bytes(range(256)))
     (folder / "garbage.safetensors").write_bytes(bytes(range(256)))
@@ -180,7 +179,7 @@ def test_the_command_line_stands_in_the_checkpoint_and_makes_it_again(trained, p
 
 def test_every_option_of_train_reaches_the_recipe(place):
     given = {
-        "split": "first+pooled", "prior": "standard", "init": "random", "levels": 1, "steps-per-level": 2,
+        "order": "first", "weights": "pooled", "prior": "standard", "init": "random", "levels": 1, "steps-per-level": 2,
         "width": 6, "network": "3-3", "scale-bound": 1.5, "permutation-seed": 4, "size": 8, "batch": 9,
         "iterations": 1, "seed": 5, "optimiser": "adamw", "learning-rate": 0.003, "weight-decay": 0.1,
         "warmup": 7, "clip": 3.0, "ema": 0.9, "divergence": 0.25, "precision": "bfloat16",
@@ -485,14 +484,25 @@ def test_sample_with_json_says_what_was_drawn(place):
 
 
 def test_bench_measures_the_fields_of_the_issue():
-    result = json_of("bench", *TINY, "--split", "static-last", "--prior", "conditional", "--network", "3-1-3")
+    result = json_of(
+        "bench",
+        *TINY,
+        "--order",
+        "variance-reversed",
+        "--weights",
+        "none",
+        "--prior",
+        "conditional",
+        "--network",
+        "3-1-3",
+    )
     timed = ("train_step", "log_prob", "sample", "convolutions", "convolutions_forward")
     assert all(result[f"{name}_cpu_s"] > 0 for name in timed)
-    assert result["parameters"] == tiny_flow(split="static-last").parameter_count()
+    assert result["parameters"] == tiny_flow(split="variance-reversed").parameter_count()
     assert result["round_trip_max_abs"] < 1e-4
     assert result["peak_rss_mib"] > 50
     assert (result["threads"], result["batch"]) == (1, 8)
-    assert result["config"] == tiny_config(split="static-last").to_dict()
+    assert result["config"] == tiny_config(split="variance-reversed").to_dict()
     assert result["train_step_cpu_s"] > result["convolutions_cpu_s"]
 
 
@@ -511,12 +521,6 @@ def test_a_checkpoint_is_a_file_a_run_or_a_bundled_name(trained, place, monkeypa
     assert cli.find_checkpoint(str(trained[0])) == trained[0] / "checkpoints" / "last.safetensors"
     for bundled in BUNDLED:
         assert cli.find_checkpoint(bundled.stem) == bundled
-    for old, new in project.RENAMED.items():
-        bundled = project.CHECKPOINTS / f"{new}.safetensors"
-        if bundled.is_file():
-            assert cli.find_checkpoint(old) == cli.find_checkpoint(str(bundled.with_stem(old))) == bundled
-            assert load(bundled.with_stem(old)).sha256 == load(bundled).sha256
-    assert cli.find_checkpoint("faces16-weighted").stem == "faces16-entropy-weighted"
     assert cli.find_checkpoint("../../assets/data/photos32") == Path("../../assets/data/photos32")
 
 
@@ -553,10 +557,11 @@ WRONG = {
     "train --iter 5": "--iter",
     "evaluate {}/good.safetensors --lim 3": "--lim",
     # Settings of the flow.
-    "train --split best": "split is 'best'",
-    "train --split entropy+": "split is 'entropy+'",
-    "train --split +": "split is '+'",
-    "train --split ''": "split is ''",
+    "train --order best": "order is 'best'",
+    "train --order entropy+": "order is 'entropy+'",
+    "train --order ''": "order is ''",
+    "train --order last": "with init principal the channels are sorted by variance",
+    "train --split weighted": "unrecognized arguments: --split weighted",
     "train --prior laplace": "prior is 'laplace'",
     "train --init zeros": "init is 'zeros'",
     "train --network 3-2-3": "network is '3-2-3'",
@@ -668,7 +673,7 @@ WRONG = {
     "bench --batch 0": "'0'",
     "bench --batch 5000": "4096",
     "bench --size 33": "divisible",
-    "bench --split best": "split is 'best'",
+    "bench --order best": "order is 'best'",
     "bench --threads 0": "'0'",
 }
 
@@ -716,7 +721,7 @@ def test_a_full_terminal_is_answered_once(place):
 
 def test_a_wrong_setting_is_refused_before_data_are_fetched(monkeypatch):
     monkeypatch.setattr(trainer_module, "load_data", lambda recipe: pytest.fail("data were fetched"))
-    for words in (["--learning-rate", "nan"], ["--split", "best"], ["--batch", "0"]):
+    for words in (["--learning-rate", "nan"], ["--order", "best"], ["--batch", "0"]):
         refused("train", "--data", "celeba", *words)
 
 
@@ -740,24 +745,11 @@ def test_wrong_input_to_the_process_is_refused_in_one_line(line):
     assert "Traceback" not in done.stderr
 
 
-def test_the_four_choices_and_their_old_words_are_one_recipe():
-    def config(*words):
-        return commands._flow_config(build_parser().parse_args(["bench", *words]), {}, 3, 32)
-
-    same = config("--split", "static-first", "--init", "dealt")
-    assert config("--order", "variance", "--weights", "none", "--init", "principal", "--partition", "random") == same
-    assert config("--order", "variance", "--weights", "none") == same
-    assert config() == config("--split", "weighted", "--init", "dealt-by-information")
-    glow = config("--order", "last", "--weights", "none", "--init", "random")
-    assert glow == config("--split", "static-last", "--init", "random")
-
-
 CONTRADICTIONS = {
-    "--split weighted --order first": "--split says order and weights in one word",
     "--init random --partition information": "--partition has no meaning with --init random",
     "--init random --order variance": "with init random no channel is a principal one",
     "--order loudest": "order is 'loudest'; it must be one of first, last, random, entropy, variance, ",
-    "--partition dealt": "partition is 'dealt'; it must be one of alternating, random, information",
+    "--partition halves": "partition is 'halves'; it must be one of alternating, random, information",
 }
 
 

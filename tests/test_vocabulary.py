@@ -34,8 +34,6 @@ RETIRED = {
 }
 #: Words that mean something else when they begin a sentence, or in another case.
 CASED = {"redundancy J|\\bJ\\b", "Words", "Mind"}
-#: Texts that quote old words on purpose.
-QUOTES = {"docs/migration.md"}
 
 
 def files():
@@ -85,7 +83,7 @@ def retired(text):
 NAMES = [path.relative_to(ROOT).as_posix() for path in files()]
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in QUOTES])
+@pytest.mark.parametrize("name", NAMES)
 def test_retired_words_stay_out(name):
     assert not retired(prose(ROOT / name))
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ..training.distributed import Team
 
 _FLOW_OPTIONS = (
-    "split", "order", "weights", "prior", "init", "partition", "levels", "steps", "width", "network", "scale_bound",
+    "order", "weights", "prior", "init", "partition", "levels", "steps", "width", "network", "scale_bound",
     "permutation_seed", "memory", "keep", "coupling", "top_prior", "padding", "bits",
 )  # fmt: skip
 _RECIPE_OPTIONS = (
@@ -148,18 +148,16 @@ def study_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
 
 def _study_arms(options: argparse.Namespace) -> dict[str, Any]:
     """Return the arms that were asked for, as a field of a study's recipe; empty where none were."""
-    from ..study.recipe import HALF, arms_by_splits, control, crossed
+    from ..study.recipe import HALF, arms_of, control, crossed
 
-    priors, steps = options.priors or ["conditional"], options.steps or 4
+    priors = options.priors or ["conditional"]
     arms: list[Any] = []
     lists = (options.orders, options.weights, options.partitions, options.keeps)
-    if options.splits is not None:
-        arms += arms_by_splits(options.splits, options.inits or ["dealt"], priors, steps=steps)
-    elif any(words is not None for words in (*lists, options.inits)):
+    if any(words is not None for words in (*lists, options.inits)):
         orders = options.orders or ["entropy", "variance", "variance-reversed", "random"]
         weights, inits = options.weights or ["none"], options.inits or ["principal"]
         partitions, keeps = options.partitions or ["random"], options.keeps or [HALF]
-        found, left_out = crossed(orders, weights, inits, partitions, keeps, priors, steps)
+        found, left_out = crossed(orders, weights, inits, partitions, keeps, priors)
         arms += found
         for sentence in left_out:
             print(f"eiwflow study: {sentence}", file=sys.stderr)
@@ -169,7 +167,7 @@ def _study_arms(options: argparse.Namespace) -> dict[str, Any]:
         from ..study.recipe import DEFAULT_ARMS
 
         arms += [arm.under(prior) for prior in priors for arm in DEFAULT_ARMS]
-    arms += arms_by_splits((), priors=priors, extra=options.arms or (), steps=steps)
+    arms += [arm for text in options.arms or () for arm in arms_of(text, priors)]
     arms += control(priors) if options.null else []
     return {"arms": tuple(arms)}
 
@@ -218,25 +216,21 @@ def _flow_config(options: argparse.Namespace, settings: dict[str, Any], channels
 
     preset = {name: value for name, value in settings.items() if name in _FLOW_OPTIONS}
     given = _given(options, *_FLOW_OPTIONS)
-    if "split" in given and (twice := [name for name in ("order", "weights") if name in given]):
-        raise ConfigError(f"--split says order and weights in one word; leave --{twice[0]} or --split out.")
     if given.get("init") == "random" and "partition" in given:
         raise ConfigError("--partition has no meaning with --init random; leave one of them out.")
-    if {"order", "weights"} & set(given):
-        preset.pop("split", None)
     return FlowConfig(shape=(channels, size, size), **{**preset, **given})
 
 
 def find_checkpoint(text: str) -> Path:
-    """Return the file of a checkpoint given as a file, a run directory or the name of a bundled one, old or new."""
+    """Return the file of a checkpoint given as a file, a run directory or the name of a bundled one."""
     path = Path(text)
     # Not Path's own questions: they raise on names that no file can have.
     if os.path.isdir(path):
         return path / "checkpoints" / "last.safetensors"
     if os.path.exists(text):
         return path
-    known = {file.stem: file for file in project.CHECKPOINTS.glob("*.safetensors")}
-    return known.get(project.RENAMED.get(text, text)) or project.renamed(path)
+    bundled = {file.stem: file for file in project.CHECKPOINTS.glob("*.safetensors")}
+    return bundled.get(text, path)
 
 
 def _load(options: argparse.Namespace) -> Checkpoint:
@@ -493,8 +487,8 @@ def bench_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
             f"train step {step:.4f} = {step / floor:.2f} × its convolutions ({floor:.4f})",
             f"log_prob   {log_prob:.4f} = {log_prob / forward:.2f} × theirs ({forward:.4f})",
             f"sample     {sample:.4f} = {sample / forward:.2f} × theirs",
-            f"split      {result['split_ratio']:.3f} × the step of static-last "
-            f"(static-last against itself: {result['null_ratio']:.3f})",
+            f"split      {result['split_ratio']:.3f} × the step of the order random "
+            f"(that against itself: {result['null_ratio']:.3f})",
             f"round trip {result['round_trip_max_abs']:.1e}, peak memory {result['peak_rss_mib']:.0f} MiB",
         ]
     )

@@ -135,7 +135,6 @@ def build_parser() -> Parser:
         "--arms", type=_words, metavar="ARM,…",
         help="further arms, each ORDER+WEIGHTS@KEEP/INIT-PARTITION for every prior, or that with /PRIOR",
     )  # fmt: skip
-    study.add_argument("--splits", type=_words, help="the words of version 0.1 for --order and --weights in one")
     study.add_argument(
         "--null", action="store_true", default=None, help="also run the order random against itself: an A/A control"
     )
@@ -312,21 +311,16 @@ def _flow_options(parser: Parser) -> None:
     )
     parser.add_argument("--weights", help="of the channels: pooled or none (default: pooled)")
     parser.add_argument(
-        "--split",
-        help="order and weights in one word: static-first, static-last, random, shuffle, weighted, or ORDER+WEIGHTS",
-    )
-    parser.add_argument(
         "--prior", help="of what is factored out: conditional, standard, unbounded or constant (default: conditional)"
     )
     parser.add_argument(
         "--init",
-        help="of the first step: principal, linear or random; dealt, dealt-by-information and dealt-by-chance are "
-        "principal with a partition (default: dealt)",
+        help="of the first step: principal or linear, from principal channels, or random rotations, as Glow with "
+        "--order last --weights none (default: principal)",
     )
     parser.add_argument(
         "--partition",
-        help="which channels a coupling computes from: alternating, random, information (default: information for the "
-        "order entropy and random for others; alternating after --init principal)",
+        help="which channels a coupling computes from: alternating, random, information (default: information)",
     )
     parser.add_argument(
         "--keep",

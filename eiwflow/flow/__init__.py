@@ -2,7 +2,7 @@
 
 from .actnorm import ActNorm
 from .bijection import Bijection, NotInitialisedError, ShapeError
-from .channel_weights import ChannelWeights, Solver, Weights
+from .channel_weights import ChannelWeights, Solver
 from .config import ConfigError, FlowConfig
 from .conv1x1 import InvertibleConvolution
 from .coupling import AffineCoupling
@@ -45,7 +45,6 @@ __all__ = [
     "Squeeze",
     "Step",
     "Trace",
-    "Weights",
     "dequantise",
     "quantise",
     "to_bits_per_dim",

@@ -133,7 +133,3 @@ class ChannelWeights(Bijection):
 
 def _rows(x: Tensor) -> Tensor:
     return x.permute(0, 2, 3, 1).reshape(len(x), -1, x.shape[1])
-
-
-#: The name of :class:`ChannelWeights` in version 0.1.
-Weights = ChannelWeights

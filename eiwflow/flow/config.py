@@ -10,19 +10,15 @@ from typing import Any
 
 from .bijection import ConfigError as ConfigError
 from .coupling import COUPLINGS, PADDINGS
-from .policies import INIT_ALIASES, PARTITIONS, order_by_variance, partition_for
-from .policies import NAMED_SPLITS as NAMED_SPLITS
 from .policies import ORDERS as ORDERS
+from .policies import PARTITIONS
 from .policies import WEIGHTS as WEIGHTS
-from .policies import parse_split as parse_split
-from .policies import split_name as split_name
 
 PRIORS = ("standard", "conditional", "unbounded", "constant")
 TOP_PRIORS = ("standard", "constant")
 #: Initialisations that start from principal channels, so that variances and partitions have a meaning.
 ROTATED = ("principal", "linear")
-#: The words that ``init`` may be given by; a config holds ``principal``, ``linear`` or ``random``.
-INITS = (*INIT_ALIASES, *ROTATED, "random")
+INITS = (*ROTATED, "random")
 MEMORIES = ("store", "recompute")
 #: What ``keep`` may be: the fraction of a level's channels that is passed on, or ``auto``.
 KEEPS: tuple[float | str, ...] = (0.25, 0.5, 0.75, "auto")
@@ -39,6 +35,8 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "bits": (1, 8),
 }
 MAX_PARAMETERS = 80_000_000
+#: The refusal of a file that version 0.1 wrote.
+OLDER = "It was written by version 0.1; this version reads files of 0.2 and later, so train or run it anew."
 #: Fields that a file may lack: it was written before they were, or they have their default.
 OPTIONAL = ("memory", "keep", "kept", "coupling", "top_prior", "padding", "bits")
 #: Fields that no file of version 2 has, and words of the fields that it does have.
@@ -46,7 +44,7 @@ NEW = ("keep", "coupling", "top_prior", "padding", "bits")
 NEW_WORDS = (("order", "released"), ("init", "linear"), ("prior", "unbounded"), ("prior", "constant"))
 
 
-@dataclass(frozen=True, init=False)
+@dataclass(frozen=True)
 class FlowConfig:
     """What a :class:`~eiwflow.flow.multiscale.MultiScaleFlow` is made of.
 
@@ -57,13 +55,11 @@ class FlowConfig:
         levels: number of levels L; every level but the last splits.
         steps: flow steps K a level.
         width: hidden channels of a coupling network.
-        split: order and weights in one word: a name of :data:`NAMED_SPLITS` or ``ORDER+WEIGHTS``.
         prior: of what is factored out: ``standard`` N(0, I) or ``conditional`` N(mu(h), sigma(h)^2) on the half h that
             is passed on. ``unbounded`` is conditional with no bound of log sigma; ``constant`` has a learned mean and
             sigma of every channel and position.
         init: ``principal``: every level starts from the principal channels of its input; ``linear``: couplings and
             priors moreover start as linear predictors of what they change; ``random``: from random rotations, as Glow.
-            ``dealt``, ``dealt-by-information`` and ``dealt-by-chance`` are ``principal`` with a partition.
         network: kernel sizes of a coupling network, ``3-1-3`` being Glow's.
         scale_bound: B of a coupling's log-scale B tanh(s/B), in nats.
         permutation_seed: draws the order ``random`` and the partition ``random``.
@@ -71,12 +67,13 @@ class FlowConfig:
             of the density depends on it.
         order: which channels are passed on. ``entropy``: the channels of largest spectral redundancy; ``variance``: the
             principal channels of largest variance; ``variance-reversed``: those of smallest; ``random``: drawn once;
-            ``first`` factors out the first ones, ``last`` the last (with principal channels these two are orders by
-            variance, and are named so); ``released``: by learned weights, as the published code of EIW-Flow
+            ``first`` factors out the first ones, ``last`` the last (with ``init="random"`` only: of principal channels
+            these would be orders by variance); ``released``: by learned weights, as the published code of EIW-Flow
             (:class:`~eiwflow.flow.released.ReleasedShuffle`), with weights ``none`` and prior ``standard``.
         weights: ``pooled``: every channel is multiplied by a weight for every image; ``none``.
         partition: which channels each coupling computes from and which it transforms: ``alternating`` halves,
-            ``random`` halves, or by the mutual ``information`` between channels. Random rotations have no partition.
+            ``random`` halves, or by the mutual ``information`` between channels. Random rotations have no partition:
+            with them the field is always ``alternating``.
         keep: the fraction of its channels that a level passes on: 0.25, 0.5 or 0.75; ``auto``: as many as have a
             spectral redundancy above :data:`~eiwflow.flow.policies.AUTO_REDUNDANCY` in the initialising pass, at least
             one and not all.
@@ -93,9 +90,8 @@ class FlowConfig:
 
     >>> FlowConfig(shape=(3, 32, 32), levels=3).level_shape(1)
     (12, 16, 16)
-    >>> config = FlowConfig(split="static-first", init="dealt")
-    >>> config.order, config.weights, config.init, config.partition
-    ('variance', 'none', 'principal', 'random')
+    >>> FlowConfig(order="last", weights="none", init="random").partition
+    'alternating'
 
     """
 
@@ -106,7 +102,7 @@ class FlowConfig:
     order: str = "entropy"
     weights: str = "pooled"
     prior: str = "conditional"
-    init: str = "dealt"
+    init: str = "principal"
     partition: str = "information"
     network: str = "3-1-3"
     scale_bound: float = 1.0
@@ -119,40 +115,11 @@ class FlowConfig:
     padding: str = "zeros"
     bits: int = 8
 
-    def __init__(
-        self,
-        shape: tuple[int, int, int] = shape,
-        levels: int = levels,
-        steps: int = steps,
-        width: int = width,
-        split: str | None = None,
-        prior: str = prior,
-        init: str = init,
-        network: str = network,
-        scale_bound: float = scale_bound,
-        permutation_seed: int = permutation_seed,
-        memory: str = memory,
-        order: str = order,
-        weights: str = weights,
-        partition: str | None = None,
-        keep: float | str = keep,
-        kept: tuple[int, ...] = kept,
-        coupling: str = coupling,
-        top_prior: str = top_prior,
-        padding: str = padding,
-        bits: int = bits,
-    ) -> None:
-        fields = {
-            "shape": shape, "levels": levels, "steps": steps, "width": width, "prior": prior, "network": network,
-            "scale_bound": scale_bound, "permutation_seed": permutation_seed, "memory": memory,
-            "keep": keep, "kept": kept, "coupling": coupling, "top_prior": top_prior, "padding": padding, "bits": bits,
-        }  # fmt: skip
-        for name, value in fields.items():
-            object.__setattr__(self, name, value)
+    def __post_init__(self) -> None:
+        """Hold every field against its bounds, then the fields against each other."""
         self._check_fields()
-        for name, value in _choices(split, order, weights, init, partition, steps).items():
-            object.__setattr__(self, name, value)
-        for name, word in (("coupling", "bounded"), ("padding", "zeros")) if init == "linear" else ():
+        self._check_order()
+        for name, word in (("coupling", "bounded"), ("padding", "zeros")) if self.init == "linear" else ():
             if (value := getattr(self, name)) != word:
                 raise ConfigError(f"{name} is {value!r}; with init linear it must be {word}.")
         if ORDERS[self.order].learned:
@@ -164,7 +131,7 @@ class FlowConfig:
                     )
 
     def _check_fields(self) -> None:
-        """Hold every field but the four choices against its bounds."""
+        """Hold every field against its bounds."""
         shape = self.shape
         if not isinstance(shape, (tuple, list)) or len(shape) != 3 or not all(_is_int(n) for n in shape):
             raise ConfigError(f"shape is {str(shape)[:40]}; it must be three whole numbers (C, H, W).")
@@ -179,8 +146,9 @@ class FlowConfig:
         if isinstance(bound, bool) or not isinstance(bound, (int, float)):
             raise ConfigError(f"scale_bound is {str(bound)[:40]!r}; it must be a number.")
         _check_bounds("scale_bound", bound)
-        words = {
-            "prior": PRIORS, "memory": MEMORIES, "coupling": COUPLINGS, "top_prior": TOP_PRIORS, "padding": PADDINGS,
+        words: dict[str, Iterable[str]] = {
+            "order": ORDERS, "weights": WEIGHTS, "prior": PRIORS, "init": INITS, "partition": PARTITIONS,
+            "memory": MEMORIES, "coupling": COUPLINGS, "top_prior": TOP_PRIORS, "padding": PADDINGS,
         }  # fmt: skip
         for name, allowed in words.items():
             _check_word(name, getattr(self, name), allowed)
@@ -197,6 +165,22 @@ class FlowConfig:
                     f"size is {shape[1]}×{shape[2]}; with levels {self.levels} both sides must be divisible "
                     f"by {2**self.levels}."
                 )
+
+    def _check_order(self) -> None:
+        """Refuse an order that the initialisation gives no meaning; without principal channels fix the partition."""
+        if self.init == "random":
+            if ORDERS[self.order].by_variance is not None:
+                neutral = ", ".join(name for name, row in ORDERS.items() if row.by_variance is None)
+                raise ConfigError(
+                    f"order is {self.order!r}; with init random no channel is a principal one, "
+                    f"so choose one of {neutral}."
+                )
+            object.__setattr__(self, "partition", "alternating")
+        elif self.order in ("first", "last"):
+            raise ConfigError(
+                f"order is {self.order!r}; with init {self.init} the channels are sorted by variance, so choose "
+                "variance or variance-reversed, or init random, which with the order last is Glow's split."
+            )
 
     def _check_kept(self) -> None:
         """Hold the numbers of channels that ``auto`` has found against those that a level has."""
@@ -232,8 +216,8 @@ class FlowConfig:
 
     @property
     def split(self) -> str:
-        """Order and weights in one word."""
-        return split_name(self.order, self.weights)
+        """Order and channel weights as one text: ``entropy+pooled``; without weights the order alone."""
+        return self.order if self.weights == "none" else f"{self.order}+{self.weights}"
 
     @property
     def dimensions(self) -> int:
@@ -255,12 +239,12 @@ class FlowConfig:
         return channels - (*self.counts, 0)[level - 1], height, width
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields as what JSON can hold, with ``split`` beside them.
+        """Return the fields as what JSON can hold.
 
         The fields of :data:`OPTIONAL` are left out where they are the default: older files do not have them. Any other
         ``keep`` has ``kept`` beside it, once that is known.
         """
-        fields = {**dataclasses.asdict(self), "shape": list(self.shape), "split": self.split}
+        fields = {**dataclasses.asdict(self), "shape": list(self.shape)}
         del fields["kept"]
         if self.keep != FlowConfig.keep and self.resolved:
             fields["kept"] = list(self.counts)
@@ -270,65 +254,30 @@ class FlowConfig:
 
     @classmethod
     def from_dict(cls, fields: object) -> FlowConfig:
-        """Build a config from :meth:`to_dict`'s result, of this version or of 0.1.
+        """Build a config from the result of :meth:`to_dict`, of this version or of 0.2.
 
-        A config of 0.1 has ``split`` and ``init`` alone for the four choices.
         Unknown and missing fields are refused by name; those of :data:`OPTIONAL` may be missing.
         """
         if not isinstance(fields, Mapping):
             raise ConfigError(f"config is a {type(fields).__name__}; it must be an object of named fields.")
-        known = {field.name for field in dataclasses.fields(cls)} | {"split"}
-        if unknown := sorted(set(fields) - known, key=str):
+        # A config of 0.2 states order and weights once more in the field split.
+        stated = {name: value for name, value in fields.items() if name != "split"}
+        known = {field.name for field in dataclasses.fields(cls)}
+        if unknown := sorted(set(stated) - known, key=str):
             raise ConfigError(
                 f"config has the unknown field {str(unknown[0])[:40]!r}; known are {', '.join(sorted(known))}."
             )
-        # A file of 0.1 says all four by two words.
-        choices = {"order", "weights", "partition"} if set(fields) & {"order", "weights", "partition"} else {"split"}
-        needed = known - {*OPTIONAL, "order", "weights", "partition", "split"} | choices
-        if missing := sorted(needed - set(fields)):
+        missing = sorted(known - set(OPTIONAL) - set(stated))
+        if "split" in fields and {"order", "weights", "partition"} <= set(missing):
+            raise ConfigError(OLDER)
+        if missing:
             raise ConfigError(f"config lacks the field {missing[0]!r}.")
-        if "split" in choices and fields["split"] is None:
-            raise ConfigError("split is None; it must be a text.")
-        stated = {name: value for name, value in fields.items() if name != "split" or "split" in choices}
         counted = "kept" in stated and stated.get("keep", cls.keep) != "auto"
         counts = stated.pop("kept") if counted else None
         config = cls(**stated)
         if counted and counts != list(config.counts):
             raise ConfigError(f"kept is {_text(counts)}; with keep {config.keep} it must be {list(config.counts)}.")
-        if "split" not in choices and "split" in fields and fields["split"] != config.split:
-            raise ConfigError(
-                f"split is {str(fields['split'])[:40]!r}; it must be {config.split!r}, as order and weights say."
-            )
         return config
-
-
-def _choices(
-    split: str | None, order: str, weights: str, init: str, partition: str | None, steps: int
-) -> dict[str, str]:
-    """Return order, weights, init and partition, from them and the words that state two of them at once."""
-    if split is not None:
-        if not isinstance(split, str):
-            raise ConfigError(f"split is {str(split)[:40]!r}; it must be a text.")
-        order, weights = parse_split(split)
-    _check_word("order", order, ORDERS)
-    _check_word("weights", weights, WEIGHTS)
-    _check_word("init", init, INITS)
-    if partition is not None:
-        _check_word("partition", partition, PARTITIONS)
-    if init in INIT_ALIASES:
-        init, of_init = INIT_ALIASES[init]
-        partition = of_init or partition or partition_for(order)
-    if init == "random":
-        if ORDERS[order].by_variance is not None:
-            neutral = ", ".join(name for name, row in ORDERS.items() if row.by_variance is None)
-            raise ConfigError(
-                f"order is {order!r}; with init random no channel is a principal one, so choose one of {neutral}."
-            )
-        partition = "alternating"
-    partition = partition or (partition_for(order) if init == "linear" else "alternating")
-    if init in ROTATED:
-        order = order_by_variance(order, partition, steps)
-    return {"order": order, "weights": weights, "init": init, "partition": partition}
 
 
 def _check_word(name: str, value: object, allowed: Iterable[str]) -> None:

@@ -133,9 +133,6 @@ class LevelTrace:
         """Whether the level multiplies its channels by weights."""
         return self.log_weights is not None
 
-    #: The name of version 0.1.
-    weighed = weighted
-
 
 @dataclass(frozen=True, eq=False)
 class Trace:

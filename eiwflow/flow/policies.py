@@ -1,4 +1,4 @@
-"""Split policies: how channels are put in order, how they are weighted, and the names of the pairs."""
+"""Split policies: how channels are put in order, and how they are weighted."""
 
 from __future__ import annotations
 
@@ -8,22 +8,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .bijection import ConfigError, generator_for
+from .bijection import generator_for
 from .channel_weights import ChannelWeights
 from .information import redundancy
 from .partitions import Partition, alternating, at_random, by_information
 
 #: ``keep="auto"`` passes on the channels of a larger mean spectral redundancy, in nats a pixel; white noise has 0.
 AUTO_REDUNDANCY = 0.3
-
-#: The split policies that have a name: name -> (order, weights).
-NAMED_SPLITS: dict[str, tuple[str, str]] = {
-    "static-first": ("first", "none"),
-    "static-last": ("last", "none"),
-    "random": ("random", "none"),
-    "shuffle": ("entropy", "none"),
-    "weighted": ("entropy", "pooled"),
-}
 
 
 @dataclass(frozen=True)
@@ -44,11 +35,6 @@ class Order:
     sorted: Callable[[Tensor], Tensor] | None = None
     by_variance: Callable[[Tensor, int], Tensor] | None = None
     learned: bool = False
-
-    @property
-    def stands_alone(self) -> bool:
-        """Whether a split is named by the order's own word, and has no weights."""
-        return self.by_variance is not None or self.learned
 
     def last_half(self, x: Tensor) -> Tensor:
         """Return the half (C,) bool that a level's last two couplings work on, of channels x (N, C, H, W).
@@ -114,49 +100,3 @@ ORDERS: dict[str, Order] = {
 WEIGHTS: dict[str, Callable[[int, int], ChannelWeights] | None] = {"none": None, "pooled": ChannelWeights}
 #: How a level's channels are divided among its couplings, where it starts from principal channels.
 PARTITIONS: dict[str, Partition] = {"alternating": alternating, "random": at_random, "information": by_information}
-
-#: The words of ``init`` that state a partition as well, and what they mean: (init, partition). None: by the order.
-INIT_ALIASES: dict[str, tuple[str, str | None]] = {
-    "dealt": ("principal", None),
-    "dealt-by-information": ("principal", "information"),
-    "dealt-by-chance": ("principal", "random"),
-}
-
-
-def partition_for(order: str) -> str:
-    """Return the partition that goes with an order where none is named: by information for the order ``entropy``."""
-    return "information" if ORDERS[order].sorted is not None else "random"
-
-
-def order_by_variance(order: str, partition: str, steps: int) -> str:
-    """Return what an order does to principal channels: ``first`` and ``last`` are then orders by variance.
-
-    The half of largest variance stands second where a level splits, but for alternating halves and an odd number of
-    steps, where it stands first.
-    """
-    if order not in ("first", "last"):
-        return order
-    stands_first = partition == "alternating" and steps % 2 == 1
-    return "variance" if (order == "first") != stands_first else "variance-reversed"
-
-
-def parse_split(split: str) -> tuple[str, str]:
-    """Return ``(order, weights)`` of a split policy given by name or as ``ORDER+WEIGHTS``."""
-    if split in NAMED_SPLITS:
-        return NAMED_SPLITS[split]
-    if split in ORDERS and ORDERS[split].stands_alone:
-        return split, "none"
-    order, plus, weights = split.partition("+")
-    if plus and order in ORDERS and weights in WEIGHTS:
-        return order, weights
-    raise ConfigError(
-        f"split is {split[:40]!r}; it must be one of {', '.join(NAMED_SPLITS)} or ORDER+WEIGHTS "
-        f"with ORDER in {', '.join(ORDERS)} and WEIGHTS in {', '.join(WEIGHTS)}."
-    )
-
-
-def split_name(order: str, weights: str) -> str:
-    """Return the name of a split policy where it has one, else ``order+weights``."""
-    names = {policy: name for name, policy in NAMED_SPLITS.items()}
-    names |= {(name, "none"): name for name, row in ORDERS.items() if row.stands_alone}
-    return names.get((order, weights), f"{order}+{weights}")

@@ -234,7 +234,7 @@ class _Builder:
             self.put(f"levels.{level}.shuffle.order", torch.arange(channels))
         self.put("initialised", torch.tensor(True))
         return FlowConfig(
-            split="static-last", init="random", width=width, network=network,
+            order="last", weights="none", init="random", width=width, network=network,
             coupling=coupling if affine else "additive", **fields,
         )  # fmt: skip
 

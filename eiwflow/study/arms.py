@@ -129,7 +129,7 @@ class ArmLevel:
         redundancy, entropy: mean over the channels kept and over those emitted (S, 2): J in nats a pixel (None where a
             map is a single pixel), marginal entropy in nats a dimension.
         weights_mean, weights_std: log ω over images (S, C) by position after the order; None where the arm has none.
-        weighed: whether these weights are in the density.
+        weighted: whether these weights are in the density.
         kept: how many channels are passed on.
 
     """
@@ -143,7 +143,7 @@ class ArmLevel:
     entropy: np.ndarray
     weights_mean: np.ndarray | None
     weights_std: np.ndarray | None
-    weighed: bool
+    weighted: bool
     kept: int
 
     def in_words(self) -> str:
@@ -198,6 +198,6 @@ def arm_level(arm: Arm, record: TrainingRecord, number: int) -> ArmLevel | None:
         entropy=halves(level.entropy),
         weights_mean=level.weights_mean,
         weights_std=level.weights_std,
-        weighed=arm.weights != "none",
+        weighted=arm.weights != "none",
         kept=half,
     )

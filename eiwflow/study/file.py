@@ -1,8 +1,8 @@
-"""Where a study is kept: a folder of runs, one packed file, or a file of version 0.1; any of them may come from anyone.
+"""Where a study is kept: a folder of runs or one packed file; either may come from anyone.
 
 ``DIR/study.json`` holds the recipe; ``DIR/ARM/seed-N/`` is the run directory of an arm with a seed, with its result in
 ``result.json``. A packed study is one zip file: ``study.json`` with all results, and ``records/ARM.json`` with the
-record of seed 0 of every arm. A study of version 0.1 is one ``.json`` file with its records in a folder beside it.
+record of seed 0 of every arm.
 """
 
 from __future__ import annotations
@@ -28,13 +28,14 @@ from PIL import Image
 from .. import files, project
 from ..analysis.record import TrainingRecord, training_record
 from ..flow import ConfigError
+from ..flow.config import OLDER
 from ..training.run_directory import MAX_SAMPLES, RunDirectory
-from .recipe import AGAIN, Arm, StudyRecipe, title
+from .recipe import Arm, StudyRecipe, title
 
 FORMAT, VERSION = "eiwflow-study", 2
 SETTINGS, RESULT = "study.json", "result.json"
-#: The suffixes of a packed study, and of a study of version 0.1.
-PACKED, OLD = ".zip", ".json"
+#: The suffix of a packed study.
+PACKED = ".zip"
 #: More bytes than any of ours has: of a study's file, of its document, of a record.
 MAX_BYTES, MAX_RECORD_BYTES = 16 * 2**20, 16 * 2**20
 #: Lists and objects in a file: empty ones take thirty times as much memory as text, and seconds to read.
@@ -163,7 +164,7 @@ class Study:
 
 
 def read_study(path: Path) -> Study:
-    """Read a study: a folder of runs, a packed file or a file of version 0.1.
+    """Read a study: a folder of runs or a packed file.
 
     Raises:
         StudyError: it is none, or a number in it is out of its bounds.
@@ -172,25 +173,21 @@ def read_study(path: Path) -> Study:
     path = path.parent if path.name == SETTINGS and path.parent.is_dir() else path
     if path.is_dir():
         document, digest = _of_folder(path)
-    elif path.suffix == PACKED:
-        content = _bytes(path, MAX_BYTES)
-        document, digest = _json(path.name, _entry(path.name, content, SETTINGS)), sha256(content).hexdigest()
+    elif path.suffix == ".json":
+        raise StudyError(f"{files.printable(path.name)} is not a study's folder or packed file. {OLDER}")
     else:
         content = _bytes(path, MAX_BYTES)
-        document, digest = _json(path.name, content), sha256(content).hexdigest()
+        document, digest = _json(path.name, _entry(path.name, content, SETTINGS)), sha256(content).hexdigest()
     name = path.name if path.is_dir() else path.stem
     return checked(path.name, document, path, name, digest)
 
 
 def studies_in(folder: Path) -> list[Path]:
-    """Return the studies in a folder by name: folders of runs, packed files and files of version 0.1."""
+    """Return the studies in a folder by name: folders of runs and packed files."""
     return [
         path
         for path in files.entries(folder)
-        if path.suffix == PACKED
-        or (path.is_dir() and (path / SETTINGS).exists())
-        # One that goes on in a folder of its name is that folder.
-        or (path.suffix == OLD and not (path.with_suffix("") / SETTINGS).exists())
+        if path.suffix == PACKED or (path.is_dir() and (path / SETTINGS).exists())
     ]
 
 
@@ -250,7 +247,7 @@ def checked(name: str, document: object, path: Path, stem: str = "", digest: str
     places = {run: place for place, run in enumerate(recipe.runs())}
     runs: dict[tuple[Arm, int], Run] = {}
     for number, result in enumerate(document["results"], start=1):
-        run = _run(f"Result {number} of {name}", result, recipe.steps)
+        run = _run(f"Result {number} of {name}", result)
         if (run.arm, run.seed) not in places or (run.arm, run.seed) in runs:
             again = "is there twice" if (run.arm, run.seed) in runs else "is not in its recipe"
             raise StudyError(f"Result {number} of {name}, {run.arm.text} with seed {run.seed}, {again}.")
@@ -301,41 +298,13 @@ def recorded_steps(study: Study, arm: Arm) -> list[dict[str, Any]]:
                 for record in run.records()
                 if "levels" in record
             ]
-        where = study.path
-    elif study.path.suffix == PACKED:
-        content = _bytes(study.path, MAX_BYTES)
-        return _json(arm.name, _entry(study.path.name, content, f"records/{arm.name}.json"))["steps"]
-    else:
-        where = study.path.with_suffix("")
-    for place in (where / name / "record.json" for name in _old_names(arm)):
-        if place.exists():
-            return _json(place.name, _bytes(place, MAX_RECORD_BYTES))["steps"]
-    raise StudyError(f"{study.name} has no record of {arm.text}.")
+        raise StudyError(f"{study.name} has no record of {arm.text}.")
+    content = _bytes(study.path, MAX_BYTES)
+    return _json(arm.name, _entry(study.path.name, content, f"records/{arm.name}.json"))["steps"]
 
 
 def _samples(path: Path | None) -> str | None:
     return None if path is None else base64.b64encode(files.read_bytes(path, MAX_SAMPLES)).decode()
-
-
-def _old_names(arm: Arm) -> list[str]:
-    """Return the folders that version 0.1 may have given an arm's record."""
-    if arm.keep != "0.5":
-        return []
-    policy = {
-        ("entropy", "none"): ["shuffle"], ("entropy", "pooled"): ["weighted"], ("random", "none"): ["random"],
-        (AGAIN, "none"): [AGAIN], ("first", "none"): ["static-first"], ("last", "none"): ["static-last"],
-        ("variance", "none"): ["variance", "static-first"],
-        ("variance-reversed", "none"): ["variance-reversed", "static-last"],
-        ("variance", "pooled"): ["variance+pooled", "first+pooled"],
-        ("variance-reversed", "pooled"): ["variance-reversed+pooled", "last+pooled"],
-    }.get((arm.order, arm.weights), [f"{arm.order}+{arm.weights}"])  # fmt: skip
-    inits = {
-        ("random", "alternating"): ["random"],
-        ("principal", "alternating"): ["principal"],
-        ("principal", "information"): ["dealt", "dealt-by-information"],
-        ("principal", "random"): ["dealt", "dealt-by-chance"],
-    }.get((arm.init, arm.partition), [])
-    return [f"{split}-{init}-{arm.prior}" for split in policy for init in inits]
 
 
 def _webp(text: str) -> bytes:
@@ -423,17 +392,14 @@ def _add(file: zipfile.ZipFile, name: str, document: dict[str, Any]) -> None:
 # ---------------------------------------------------------------------- parts of a document
 
 
-def _run(where: str, result: object, steps: int) -> Run:
+def _run(where: str, result: object) -> Run:
     if not isinstance(result, dict):
         raise StudyError(f"{where} is not an object.")
     text = result.get("arm")
     if not isinstance(text, str):
-        words = [word for name in ("split", "init", "prior") if isinstance(word := result.get(name), str)]
-        if len(words) < 3:
-            raise StudyError(f"{where} lacks an arm, or split, init and prior.")
-        text = "/".join(words)
+        raise StudyError(f"{where} lacks an arm.")
     try:
-        arm = Arm.parse(text, steps=steps)
+        arm = Arm.parse(text)
     except ConfigError as error:
         raise StudyError(f"{where}, {text[:60]}, is not in its recipe: {error}") from None
     numbers = {name: _number(where, name, result.get(name)) for name in BOUNDS}

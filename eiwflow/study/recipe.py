@@ -12,8 +12,8 @@ from typing import Any
 
 from ..analysis.words.numbers import counted
 from ..flow import ConfigError, FlowConfig
-from ..flow.config import INITS, PRIORS, ROTATED
-from ..flow.policies import ORDERS, PARTITIONS, parse_split
+from ..flow.config import INITS, OLDER, PRIORS, ROTATED
+from ..flow.policies import ORDERS, PARTITIONS, WEIGHTS
 from ..training.recipe import Recipe
 
 EVALUATE_ON = ("test", "validation")
@@ -39,7 +39,7 @@ class Arm:
         keep: the fraction of its channels that a level passes on, as text, or ``auto``.
         prior: of what is factored out.
 
-    >>> Arm.parse("weighted/dealt/conditional").text
+    >>> Arm.parse("entropy+pooled/principal-information").text
     'entropy+pooled/principal-information/conditional'
     >>> Arm.parse("entropy@1/4/principal-random/standard").name
     'entropy@0.25-principal-random-standard'
@@ -91,20 +91,19 @@ class Arm:
         fields = {"weights": self.weights, "init": self.init, "prior": self.prior, **fields}
         return FlowConfig(
             order="random" if again else self.order,
-            partition=None if self.init == "random" else self.partition,
+            partition=self.partition,
             keep=self.keep if self.keep == "auto" else float(self.keep),
             permutation_seed=permutation_seed + (AGAIN_FROM if again else 0),
             **fields,
         )
 
     @classmethod
-    def parse(cls, text: str, prior: str = "conditional", steps: int = 4) -> Arm:
-        """Read an arm: ``ORDER[+WEIGHTS][@KEEP]/INIT[-PARTITION][/PRIOR]``, or ``SPLIT/INIT[/PRIOR]`` of version 0.1.
+    def parse(cls, text: str, prior: str = "conditional") -> Arm:
+        """Read an arm: ``ORDER[+WEIGHTS][@KEEP]/INIT[-PARTITION][/PRIOR]``.
 
         Args:
-            text: of the arm.
+            text: of the arm; without a partition it has ``random`` halves.
             prior: where the text names none.
-            steps: flow steps a level, which decide whether a split of version 0.1 passes on the larger variances.
 
         Raises:
             ConfigError: it is no arm.
@@ -119,28 +118,22 @@ class Arm:
                 "(+WEIGHTS and @KEEP may be left out)."
             )
         split, at, keep = policy.partition("@")
-        init, *stated = (
-            rest[0].rsplit("-", 1) if rest[0].startswith(tuple(f"{name}-" for name in ROTATED)) else [rest[0]]
-        )
-        again = split == AGAIN
-        order, weights = ("random", "none") if again else _policy(split)
+        order, plus, weights = split.partition("+")
+        init, dash, partition = rest[0].partition("-")
+        prior = rest[1] if rest[1:] else prior
+        again = order == AGAIN and not plus
         for name, value, allowed in (
-            ("init", init, INITS), ("partition", stated[0] if stated else "random", PARTITIONS),
-            ("prior", rest[1] if rest[1:] else prior, PRIORS),
+            ("order", "random" if again else order, ORDERS), ("weights", weights if plus else "none", WEIGHTS),
+            ("init", init, INITS), ("partition", partition if dash else "random", PARTITIONS), ("prior", prior, PRIORS),
         ):  # fmt: skip
             if value not in allowed:
                 raise ConfigError(f"An arm has the {name} {value[:40]!r}; it must be one of {', '.join(allowed)}.")
         config = FlowConfig(
-            steps=steps, order=order, weights=weights, init=init, partition=stated[0] if stated else None,
-            prior=rest[1] if rest[1:] else prior, keep=_keep(keep) if at else 0.5,
+            order="random" if again else order, weights=weights if plus else "none", init=init,
+            partition=partition if dash else "random", prior=prior, keep=_keep(keep) if at else 0.5,
         )  # fmt: skip
-        order = AGAIN if again else config.order
+        order = AGAIN if again else order
         return cls(order, config.weights, config.init, config.partition, str(config.keep), config.prior)
-
-
-def _policy(word: str) -> tuple[str, str]:
-    """Return order and weights of ``ORDER``, ``ORDER+WEIGHTS`` or the name of a split."""
-    return (word, "none") if word in ORDERS else parse_split(word)
 
 
 def _keep(word: str) -> float | str:
@@ -159,7 +152,6 @@ def crossed(
     partitions: Iterable[str] = ("random",),
     keeps: Iterable[str] = (HALF,),
     priors: Iterable[str] = ("conditional",),
-    steps: int = 4,
 ) -> tuple[list[Arm], list[str]]:
     """Return the arms of all combinations, and a sentence for every combination that no flow can have.
 
@@ -177,7 +169,7 @@ def crossed(
         word = f"{init}-{partition}" if init in ROTATED else init
         text = f"{order}+{weight}@{keep}/{word}/{prior}"
         try:
-            arms.append(Arm.parse(text, steps=steps))
+            arms.append(Arm.parse(text))
         except ConfigError as error:
             for value, allowed in (
                 (order, (*ORDERS, AGAIN)), (init, INITS), (partition, PARTITIONS), (prior, PRIORS),
@@ -251,7 +243,7 @@ class StudyRecipe:
 
     def __post_init__(self) -> None:
         """Read the arms, then hold every field against its bounds."""
-        arms = [arm if isinstance(arm, Arm) else Arm.parse(arm, steps=self.steps) for arm in self.arms]
+        arms = [arm if isinstance(arm, Arm) else Arm.parse(arm) for arm in self.arms]
         object.__setattr__(self, "arms", tuple(dict.fromkeys(arms)))
         if self.evaluate_on not in EVALUATE_ON:
             raise ConfigError(
@@ -323,10 +315,7 @@ class StudyRecipe:
 
     @classmethod
     def from_dict(cls, fields: object) -> StudyRecipe:
-        """Build a recipe from :meth:`to_dict`'s result, of this version or of 0.1; a missing field has its default.
-
-        Version 0.1 has ``splits``, ``inits``, ``priors``, ``extra`` and ``null`` for ``arms``. Without ``optimiser``
-        it is AdamW, which had no other beside it when such files were written.
+        """Build a recipe from :meth:`to_dict`'s result, of this version or of 0.2; a missing field has its default.
 
         Raises:
             ConfigError: a field is unknown, of another type or out of its bounds.
@@ -334,19 +323,16 @@ class StudyRecipe:
         """
         if not isinstance(fields, dict):
             raise ConfigError(f"recipe is a {type(fields).__name__}; it must be an object of named fields.")
-        fields = {"optimiser": "adamw", **fields}
+        if "arms" not in fields and {"splits", "inits", "extra", "null"} & set(fields):
+            raise ConfigError(OLDER)
         defaults = {field.name: field.default for field in dataclasses.fields(cls)}
-        known = {**defaults, **({} if "arms" in fields else _OLD_ARMS)}
         for name, value in fields.items():
-            if name not in known:
+            if name not in defaults:
                 raise ConfigError(f"recipe has the unknown field {str(name)[:40]!r}.")
-            if not _alike(value, known[name]):
-                kind = _KINDS[type(known[name])]
+            if not _alike(value, defaults[name]):
+                kind = _KINDS[type(defaults[name])]
                 raise ConfigError(f"{name} is {str(value)[:40]!r}; it must be {kind}.")
-        if "arms" not in fields:
-            old = {**_OLD_ARMS, **{name: fields.pop(name) for name in _OLD_ARMS if name in fields}}
-            fields["arms"] = arms_by_splits(**old, steps=fields.get("steps", cls.steps))
-        return cls(**{**fields, "arms": tuple(fields["arms"])})
+        return cls(**{**fields, "arms": tuple(fields.get("arms", cls.arms))})
 
     def difference(self, other: StudyRecipe) -> str:
         """Return the first setting beside arms and seeds in which another recipe differs; empty where none does."""
@@ -362,35 +348,9 @@ class StudyRecipe:
         return dataclasses.replace(self, arms=arms, seeds=max(self.seeds, other.seeds))
 
 
-#: Fields of version 0.1 that stood for ``arms``, and their defaults.
-_OLD_ARMS: dict[str, Any] = {
-    "splits": ("static-first", "static-last", "random", "shuffle", "weighted"),
-    "inits": ("dealt",),
-    "priors": ("conditional",),
-    "extra": (),
-    "null": False,
-}
-
-
-def arms_by_splits(
-    splits: Sequence[str] = _OLD_ARMS["splits"],
-    inits: Sequence[str] = ("dealt",),
-    priors: Sequence[str] = ("conditional",),
-    extra: Sequence[str] = (),
-    null: bool = False,
-    steps: int = 4,
-) -> tuple[Arm, ...]:
-    """Return the arms of all combinations in the words of version 0.1, and the further arms ``extra``.
-
-    Raises:
-        ConfigError: a word is unknown, or no flow has these choices.
-
-    """
-    splits = [*splits, *(("random", AGAIN) if null else ())]
-    texts = [f"{split}/{init}/{prior}" for prior in priors for init in inits for split in splits]
-    for text in extra:
-        texts += [text] if text.count("/") != 1 else [f"{text}/{prior}" for prior in priors]
-    return tuple(dict.fromkeys(Arm.parse(text, steps=steps) for text in texts))
+def arms_of(text: str, priors: Iterable[str] = ("conditional",)) -> list[Arm]:
+    """Return the arm of a text that names its prior, or else the arms of all these priors."""
+    return [Arm.parse(text)] if text.count("/") > 1 else [Arm.parse(text, prior) for prior in priors]
 
 
 def title(recipe: StudyRecipe, fewest: str = "", seeds: int | None = None) -> str:

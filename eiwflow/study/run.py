@@ -39,7 +39,6 @@ from ..training.trainer import load_data
 from .file import (
     FORMAT,
     MAX_BYTES,
-    OLD,
     RESULT,
     SETTINGS,
     VERSION,
@@ -80,7 +79,7 @@ class StudyFolder(WorkFolder):
         """Make the folder of a study, or extend the recipe of the one that is there; return folder and recipe.
 
         Args:
-            path: the folder. A study of version 0.1, a ``.json`` file, goes on in the folder of its name.
+            path: the folder.
             recipe: it may have further arms and more seeds than the study that is there.
             command: the command line, kept in the folder.
 
@@ -88,28 +87,22 @@ class StudyFolder(WorkFolder):
             RunError: there is another study, or something else; nothing is changed.
 
         """
-        if path.suffix == OLD:
-            if not path.exists():
-                raise RunError(f"--out is {str(path)[:200]!r}; a study is a folder: leave {OLD} out.")
-            path, old = path.with_suffix(""), path
-        else:
-            old = path.with_suffix(OLD)
+        if path.suffix == ".json":
+            raise RunError(f"--out is {str(path)[:200]!r}; a study is a folder: leave .json out.")
         folder = cls(path)
         try:
             path.mkdir(parents=True, exist_ok=True)
             with FileLock(path / ".settings.lock", timeout=PATIENCE_S):
                 files.remove_leftovers(path, SETTINGS)
-                return folder, folder._begin(old, recipe, command)
+                return folder, folder._begin(recipe, command)
         except Timeout:
             raise RunError(f"The study {path.name} is being changed by another process: try again.") from None
         except OSError as error:
             raise RunError(f"The study {str(path)[:200]} cannot be written ({error.strerror}).") from None
 
-    def _begin(self, old: Path, recipe: StudyRecipe, command: str) -> StudyRecipe:
+    def _begin(self, recipe: StudyRecipe, command: str) -> StudyRecipe:
         if self.settings_file.exists():
-            document, begun = self.document(), self._begun(self.path)
-        elif old.exists():
-            document, begun = self._of_old(old), self._begun(old)
+            document, begun = self.document(), self._begun()
         elif any(entry.suffix != ".lock" for entry in files.entries(self.path)):
             raise RunError(f"{self.path.name} is there already and is not a study's folder.")
         else:
@@ -125,19 +118,15 @@ class StudyFolder(WorkFolder):
         looks = set(begun.looks)
         if extended.seeds > begun.recipe.seeds and begun.runs:
             looks.add(begun.recipe.seeds)  # its results were there to be seen
-        if extended != begun.recipe or not self.settings_file.exists():
+        if extended != begun.recipe:
             self.write({**document, "recipe": extended.to_dict(), "looks": [*looks]})
         return extended
 
-    def _begun(self, path: Path) -> Study:
+    def _begun(self) -> Study:
         try:
-            return read_study(path)
+            return read_study(self.path)
         except StudyError as error:
-            raise RunError(f"{path.name} is there already and cannot be continued: {error}") from None
-
-    def _of_old(self, path: Path) -> dict[str, Any]:
-        """Return the document of a study of version 0.1, in the words of this one."""
-        return self._begun(path).document()
+            raise RunError(f"{self.path.name} is there already and cannot be continued: {error}") from None
 
     def document(self) -> dict[str, Any]:
         """Return the content of ``study.json``.
@@ -148,7 +137,7 @@ class StudyFolder(WorkFolder):
         """
         try:
             document = files.read_json(self.settings_file, MAX_BYTES)
-            if document["format"] != FORMAT or document["version"] not in (1, VERSION):
+            if document["format"] != FORMAT or document["version"] != VERSION:
                 raise ValueError("another format")
             return dict(document)
         except (OSError, ValueError, LookupError, TypeError):

@@ -245,7 +245,7 @@ def comparisons(study: Study, subject: str | None = None) -> Comparisons:
 
     Args:
         study: with at least one run.
-        subject: an arm without its prior, also in the words of version 0.1 (``weighted/dealt``).
+        subject: an arm without its prior.
 
     Raises:
         StudyError: the study has no run, or none of the subject.
@@ -255,7 +255,7 @@ def comparisons(study: Study, subject: str | None = None) -> Comparisons:
     known = subjects(study)
     if not known:
         raise StudyError(f"{study.name} has no run yet.")
-    chosen = known[0] if subject is None else Arm.parse(subject, steps=study.recipe.steps, prior="standard").choice
+    chosen = known[0] if subject is None else Arm.parse(subject, prior="standard").choice
     if chosen not in known:
         raise StudyError(f"{study.name} has no arm {chosen[:60]}; it has {', '.join(known)}.")
     effects = []

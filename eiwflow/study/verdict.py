@@ -40,7 +40,7 @@ class Verdict:
 
     def subject(self, prior: str) -> Arm:
         """Return the arm that is compared, under a prior."""
-        return Arm.parse(self.comparisons.subject, prior=prior, steps=self.study.recipe.steps)
+        return Arm.parse(self.comparisons.subject, prior=prior)
 
     @property
     def rivals(self) -> dict[str, dict[Arm, Effect]]:

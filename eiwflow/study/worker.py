@@ -38,14 +38,10 @@ def start(recipe: StudyRecipe, out: Path) -> StudyFolder:
 
 
 def folder(path: Path) -> StudyFolder:
-    """Return the folder of a study, to look at, to stop or to kill by :mod:`eiwflow.training.worker`.
-
-    That of a file of version 0.1 is the folder in which it would go on.
-    """
-    from .file import OLD
+    """Return the folder of a study, to look at, to stop or to kill by :mod:`eiwflow.training.worker`."""
     from .run import StudyFolder
 
-    return StudyFolder(path.with_suffix("") if path.suffix == OLD else path)
+    return StudyFolder(path)
 
 
 # ---------------------------------------------------------------------- the process' side

@@ -43,7 +43,7 @@ def bench(config: FlowConfig, batch: int, seed: int = 0) -> dict[str, Any]:
     generator = torch.Generator().manual_seed(seed)
     x = _images(config, batch, generator)
     flow = _flow(config, x, seed)
-    static = dataclasses.replace(config, order="last", weights="none")
+    static = dataclasses.replace(config, order="random", weights="none")
     inputs = _network_inputs(config, batch, generator)
 
     @torch.no_grad()

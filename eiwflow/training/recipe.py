@@ -125,19 +125,17 @@ class Recipe:
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Recipe:
-        """Build a recipe from :meth:`to_dict`'s result; unknown and missing fields are refused by name.
-
-        ``optimiser`` may be missing: files were written when all was AdamW's.
-        """
+        """Build a recipe from :meth:`to_dict`'s result; unknown and missing fields are refused by name."""
         if not isinstance(fields, Mapping):
             raise ConfigError(f"recipe is a {type(fields).__name__}; it must be an object of named fields.")
-        fields = {"optimiser": "adamw", **fields}
         known = {entry.name for entry in dataclasses.fields(cls)}
         if unknown := sorted(set(fields) - known):
             raise ConfigError(f"recipe has the unknown field {str(unknown[0])[:40]!r}.")
+        # The flow comes first: it tells whether version 0.1 wrote the file.
+        flow = FlowConfig.from_dict(fields["flow"]) if "flow" in fields else None
         if missing := sorted(known - set(fields)):
             raise ConfigError(f"recipe lacks the field {missing[0]!r}.")
-        return cls(**{**fields, "flow": FlowConfig.from_dict(fields["flow"])})
+        return cls(**{**fields, "flow": flow})
 
 
 @dataclass(frozen=True)

@@ -201,7 +201,6 @@ class Trainer:
 
     def restore(self, tensors: dict[str, Tensor], step: int, since: list[float]) -> None:
         """Continue from what :meth:`state` returned at ``step``, with the values ``since`` the curve's last point."""
-        tensors = _without_former(tensors, len(self.optimisers[0].param_groups[0]["params"]))
         self.flow.load_state_dict(_under("flow.", tensors))
         self.averaged.load_state_dict(_under("average.", tensors))
         optimised = list(self._optimised())
@@ -226,24 +225,6 @@ def load_data(recipe: Recipe) -> ImageData:
     """Return the recipe's data set; with ``validation``, photographs held out from train are its test part."""
     images = data.load(recipe.data, multiple=2**recipe.flow.levels, size=recipe.flow.shape[1])
     return data.hold_out(images) if recipe.validation else images
-
-
-def _without_former(tensors: dict[str, Tensor], before: int) -> dict[str, Tensor]:
-    """Return the tensors of a resume file without those of weights that were fitted to be shown, and not used.
-
-    They had no part in any other number. Their moments came after those of the first ``before`` parameters.
-    """
-    former = sum(".shuffle.display." in name for name in tensors if name.startswith("flow."))
-    kept = {}
-    for name, tensor in tensors.items():
-        kind, _, rest = name.partition(".")
-        number, _, moment = rest.partition(".")
-        if former and kind == "optimiser" and int(number) >= before:
-            if int(number) >= before + former:
-                kept[f"optimiser.{int(number) - former}.{moment}"] = tensor
-        elif ".shuffle.display." not in name:
-            kept[name] = tensor
-    return kept
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -121,7 +121,7 @@ def test_an_image_that_space_cannot_go_to_is_refused_with_its_bound(opened, numb
 def another(tmp_path_factory):
     """A tiny checkpoint of another policy."""
     path = tmp_path_factory.mktemp("analyse") / "another.safetensors"
-    flow = tiny_flow(split="static-last")
+    flow = tiny_flow(split="variance-reversed")
     checkpoint.save(path, flow, tiny_info(flow))
     return checkpoint.load(path)
 

@@ -37,7 +37,7 @@ weighed_policies = pytest.mark.parametrize("split", WEIGHTED)
 order_only = pytest.mark.parametrize("split", ["first+none", "last+none", "random+none", "entropy+none"])
 
 
-def lively_flow(split: str = "weighted", **fields: object) -> MultiScaleFlow:
+def lively_flow(split: str = "entropy+pooled", **fields: object) -> MultiScaleFlow:
     """Return a flow whose weights differ a good deal from image to image."""
     flow = ready_flow(split=split, **fields).requires_grad_(False)
     with torch.no_grad():

@@ -14,9 +14,10 @@ from eiwflow.analysis.evaluate import Evaluation
 from eiwflow.analysis.words import checkpoint as words
 from eiwflow.analysis.words.numbers import factor
 from eiwflow.flow import MultiScaleFlow, NonFiniteError, dequantise
-from eiwflow.flow.config import NAMED_SPLITS, PRIORS
+from eiwflow.flow.config import PRIORS
 from tests import crossed
 from tests.training.tiny import planes, tiny_flow, tiny_info
+from tests.words import SPLITS
 
 
 def images(n: int = 8, size: int = 8, channels: int = 3) -> torch.Tensor:
@@ -26,7 +27,7 @@ def images(n: int = 8, size: int = 8, channels: int = 3) -> torch.Tensor:
 # ---------------------------------------------------------------------- parts
 
 
-@crossed(split=NAMED_SPLITS, prior=PRIORS)
+@crossed(split=SPLITS, prior=PRIORS)
 def test_parts_add_up_to_the_parameters_of_the_density(split: str, prior: str) -> None:
     flow = tiny_flow(split=split, prior=prior, levels=3)
     made = anatomy(flow)
@@ -48,7 +49,7 @@ def test_parameters_of_a_level_are_those_that_its_make_asks_for() -> None:
 
 
 @pytest.mark.parametrize(
-    ("split", "prior", "without"), [("random", "conditional", "shuffle"), ("weighted", "standard", "prior")]
+    ("split", "prior", "without"), [("random", "conditional", "shuffle"), ("entropy+pooled", "standard", "prior")]
 )
 def test_a_part_that_is_not_there_has_no_parameters(split: str, prior: str, without: str) -> None:
     made = anatomy(tiny_flow(split=split, prior=prior))
@@ -127,7 +128,7 @@ def test_a_convolution_that_flattens_a_direction_is_said() -> None:
 # ---------------------------------------------------------------------- inversion
 
 
-@crossed(split=NAMED_SPLITS, prior=PRIORS)
+@crossed(split=SPLITS, prior=PRIORS)
 def test_every_level_inverts_to_rounding(split: str, prior: str) -> None:
     flow = tiny_flow(split=split, prior=prior, levels=3)
     rough, exact = inversion(flow, images()), inversion(flow.double(), images())
@@ -248,7 +249,7 @@ def test_weights_and_prior_are_what_the_level_applies() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "weights", "prior"), [({"split": "shuffle"}, True, False), ({"prior": "standard"}, False, True)]
+    ("fields", "weights", "prior"), [({"split": "entropy"}, True, False), ({"prior": "standard"}, False, True)]
 )
 def test_what_a_level_lacks_has_no_factors(fields: dict[str, str], weights: bool, prior: bool) -> None:
     first, last = inversion(tiny_flow(**fields), images()).levels

@@ -39,7 +39,7 @@ def all_draws(few_draws: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(entropy, "RESAMPLES", 100)
 
 
-def found(split: str = "weighted", **fields: object) -> Entropies:
+def found(split: str = "entropy+pooled", **fields: object) -> Entropies:
     """Return the entropies of a small flow on forty images."""
     return entropy.entropies(ready_flow(split=split, **fields), BYTES)
 
@@ -179,7 +179,7 @@ def test_estimates_are_written_in_as_many_places_as_their_interval_supports() ->
 
 
 def test_a_shuffle_with_order_alone_leaves_the_sum_of_channel_entropies_unchanged() -> None:
-    flow = ready_flow(split="shuffle")
+    flow = ready_flow(split="entropy")
     trace = flow.trace(noise(40, 1, 8, 8))
     level = trace.levels[0]
     before, after = measure(level.features), measure(torch.cat([level.kept, level.emitted], dim=1))
@@ -196,7 +196,7 @@ def test_a_shuffle_with_order_alone_leaves_the_sum_of_channel_entropies_unchange
 
 
 def test_weights_change_raw_entropies_by_their_logarithm_and_no_redundancy() -> None:
-    flow = ready_flow(split="weighted")
+    flow = ready_flow(split="entropy+pooled")
     level = entropy.entropies(flow, BYTES).levels[0]
     ordered, weighed = level.stage("order"), level.stage("weights")
     np.testing.assert_allclose(
@@ -244,7 +244,7 @@ def test_noise_is_measured_after_its_prior() -> None:
 
 
 def test_the_line_is_the_least_kept_and_the_greatest_emitted_redundancy() -> None:
-    level = found("shuffle").levels[0]
+    level = found("entropy").levels[0]
     kept, emitted = (half.channels["redundancy"] for half in (level.used.kept, level.used.emitted))
     assert level.line.difference.value == pytest.approx(kept.min() - emitted.max())
     assert level.line.kept in level.used.kept.numbers and level.line.emitted in level.used.emitted.numbers
@@ -254,15 +254,15 @@ def test_the_line_is_the_least_kept_and_the_greatest_emitted_redundancy() -> Non
 
 
 def test_words_name_both_halves_with_their_intervals_and_what_the_numbering_would_have_done() -> None:
-    sentence = words.answer(found("weighted"), 1)
+    sentence = words.answer(found("entropy+pooled"), 1)
     assert sentence.startswith("At level 1 the 2 channels factored out have a spectral redundancy of ")
     assert sentence.count("±") >= 4 and "the 2 passed on" in sentence and "Split by channel number, " in sentence
-    last = words.answer(found("weighted"), 2)
+    last = words.answer(found("entropy+pooled"), 2)
     assert last.startswith("Level 2 is the last: all 8 channels are factored out, with a spectral redundancy of")
 
 
 def test_words_of_a_static_split_say_what_the_order_by_redundancy_would_send_out() -> None:
-    sentence = words.answer(found("static-last"), 1)
+    sentence = words.answer(found("variance-reversed"), 1)
     assert "The split variance-reversed does not look at redundancy" in sentence and "would factor out" in sentence
 
 
@@ -297,7 +297,7 @@ def test_the_first_sentence_says_which_channels_have_structure(on: float, out: f
     kept, emitted = (entropy.Half((0, 1), {}, {"redundancy": Estimate(value, 0.01)}) for value in (on, out))
     stage = entropy.Stage("order", kept, emitted, {"redundancy": Estimate(on - out, 0.01)})
     level = entropy.LevelEntropies(1, (4, 8, 8), (stage,), emitted, None)
-    assert words.structure(entropy.Entropies("shuffle", "entropy", 64, 16, (level,)), 1).startswith(start)
+    assert words.structure(entropy.Entropies("entropy", "entropy", 64, 16, (level,)), 1).startswith(start)
 
 
 def test_single_pixels_are_said_to_have_no_redundancy() -> None:
@@ -312,14 +312,14 @@ def test_a_level_that_is_not_there_is_refused_in_a_sentence() -> None:
 
 
 def test_words_on_shape_say_what_the_weights_did_and_words_on_raw_entropy_whether_it_is_flat() -> None:
-    weighted = found("weighted")
+    weighted = found("entropy+pooled")
     assert "Before the channel weights it was " in words.shape(weighted, 1) and "passed on" in words.shape(weighted, 1)
-    assert "channel weights" not in words.shape(found("shuffle"), 1)
+    assert "channel weights" not in words.shape(found("entropy"), 1)
     assert "the 1.4189 of N(0, 1)" in words.raw(weighted) and "flat" in words.raw(weighted)
 
 
 def test_a_pair_says_whether_the_images_tell_two_flows_apart() -> None:
-    first, second = found("weighted"), found("static-last")
+    first, second = found("entropy+pooled"), found("variance-reversed")
     sentence = words.pair(("a", "b"), (first, second), (1, 1))
     difference = second.level(1).used.emitted.means["redundancy"].minus(first.level(1).used.emitted.means["redundancy"])
     assert ("no clear" if difference.is_near_zero else "a clear") in sentence and " in a and " in sentence
@@ -328,7 +328,7 @@ def test_a_pair_says_whether_the_images_tell_two_flows_apart() -> None:
 
 
 def test_tables_have_a_row_for_everything_measured() -> None:
-    result = found("weighted")
+    result = found("entropy+pooled")
     # Three stages of two halves, and ε, of level 1; everything, and ε, of level 2.
     assert len(result.table()) == 3 * 2 + 1 + 2 and len({tuple(row) for row in result.table()}) == 1
     assert len(result.channel_table()) == 3 * 4 + 8
@@ -408,7 +408,7 @@ def test_the_account_is_minus_log_p_a_dimension() -> None:
     assert by_part[1, "squeeze"] == 0 and (2, "shuffle") not in by_part and account.images == 6
 
 
-@pytest.mark.parametrize("split", ["static-last", "random", "shuffle"])
+@pytest.mark.parametrize("split", ["variance-reversed", "random", "entropy"])
 def test_a_permutation_costs_nothing_in_the_account(split: str) -> None:
     account = entropy.account(ready_flow(split=split), BYTES[:4])
     assert [posting.nats for posting in account.postings if posting.part == "shuffle"] == [0.0]
@@ -416,7 +416,7 @@ def test_a_permutation_costs_nothing_in_the_account(split: str) -> None:
 
 def test_scaling_moves_the_account_between_levels_and_leaves_its_ends_alone() -> None:
     """What is kept is doubled, and the next ActNorm undoes it."""
-    flow = ready_flow(split="static-first", prior="standard")
+    flow = ready_flow(split="variance", prior="standard")
     before = entropy.account(flow, BYTES[:4])
     with torch.no_grad():
         step = flow.levels[0].steps[-1]
@@ -487,7 +487,7 @@ def test_a_value_that_was_not_finite_when_it_was_recorded_is_a_gap() -> None:
 
 @pytest.mark.parametrize("measured", MEASURES)
 def test_the_gap_of_a_measure_is_its_mean_over_kept_channels_minus_that_over_emitted(measured: str) -> None:
-    stage = found("shuffle").levels[0].used
+    stage = found("entropy").levels[0].used
     kept, emitted = stage.kept.channels[measured].mean(), stage.emitted.channels[measured].mean()
     assert stage.gaps[measured].value == pytest.approx(kept - emitted, abs=1e-6)
     assert abs(kept - emitted) > 1e-4

@@ -51,7 +51,7 @@ def test_every_key_of_the_issue_is_there(checkpoint):
 
 
 def test_parameters_are_those_of_the_density(checkpoint):
-    splits = ("shuffle", "static-last", "weighted")
+    splits = ("entropy", "variance-reversed", "entropy+pooled")
     shuffle, static, weighted = (inspect(checkpoint(split=split), None) for split in splits)
     for result in (shuffle, static, weighted):
         assert result["parameters"] == sum(level["parameters"] for level in result["levels"])
@@ -75,7 +75,7 @@ def test_the_last_level_has_null_for_what_it_lacks(checkpoint):
     assert lacks == {"order", "weights_mean", "weights_std", "entropy_kept", "weight_range", "prior_std_range"}
 
 
-@pytest.mark.parametrize("split", ["static-first", "static-last", "random"])
+@pytest.mark.parametrize("split", ["variance", "variance-reversed", "random"])
 def test_a_policy_without_weights_has_null_for_them(checkpoint, split):
     first = inspect(checkpoint(split=split), tiny_data())["levels"][0]
     lacks = {name for name, value in first.items() if value is None}

@@ -19,7 +19,7 @@ from eiwflow.analysis.exactness import unsound_level
 from eiwflow.checkpoint import load
 from eiwflow.flow import FlowConfig, MultiScaleFlow, NonFiniteError, dequantise
 from eiwflow.flow.bijection import round_trip_error
-from eiwflow.flow.config import INITS, KEEPS, ORDERS, PRIORS, WEIGHTS
+from eiwflow.flow.config import INITS, KEEPS, ORDERS, PRIORS, ROTATED, WEIGHTS
 
 from .. import LONG
 
@@ -44,15 +44,17 @@ def random_config(chance: Generator) -> FlowConfig:
     """Return a flow of any policy, prior, initialisation and network, of images up to 32 pixels wide."""
     levels = int(chance.integers(1, 4))
     order = pick(chance, [order for order, row in ORDERS.items() if not row.learned])
+    inits = ROTATED if ORDERS[order].by_variance else ("random",) if order in ("first", "last") else INITS
     height, width = (int(chance.integers(1, 2 ** (5 - levels) + 1)) * 2**levels for _ in range(2))
     return FlowConfig(
         shape=(int(chance.integers(1, 4)), height, width),
         levels=levels,
         steps=int(chance.integers(1, 6)),
         width=int(chance.integers(1, 17)),
-        split=f"{order}+{pick(chance, WEIGHTS)}",
+        order=order,
+        weights=pick(chance, WEIGHTS),
         prior=pick(chance, PRIORS),
-        init=pick(chance, INITS) if ORDERS[order].by_variance is None else "principal",
+        init=pick(chance, inits),
         keep=pick(chance, KEEPS),
         network=pick(chance, ("1-1", "3-3", "3-1-3", "5-1-3", "1-1-1-1-1")),
         scale_bound=pick(chance, (0.1, 0.5, 1.0, 1.0, 2.0, 4.0)),

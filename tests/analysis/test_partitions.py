@@ -30,7 +30,7 @@ def found():
 
 
 def test_information_is_that_of_the_channels_that_a_fresh_flow_couples_less_what_luck_makes(found):
-    flow = MultiScaleFlow(FlowConfig(**SIZE, init="principal"))
+    flow = MultiScaleFlow(FlowConfig(**SIZE, partition="alternating"))
     x = dequantise(images(32), torch.Generator().manual_seed(0))
     flow.initialise(x)
     first = flow.levels[0].steps[0]
@@ -63,18 +63,16 @@ def test_of_unrelated_channels_a_partition_by_information_shows_no_more_than_cha
 
 
 @pytest.mark.parametrize(
-    ("init", "split", "own"),
+    ("init", "partition", "own"),
     [
-        ("dealt", "weighted", "by mutual information."),
-        ("dealt", "static-first", "with partitions at random."),
-        ("dealt-by-chance", "weighted", "with partitions at random."),
-        ("dealt-by-information", "static-first", "by mutual information."),
-        ("principal", "weighted", "alternating halves; training"),
-        ("random", "weighted", "random rotations"),
+        ("principal", "information", "by mutual information."),
+        ("principal", "random", "with partitions at random."),
+        ("principal", "alternating", "alternating halves; training"),
+        ("random", "alternating", "random rotations"),
     ],
 )
-def test_words_say_how_the_flow_itself_began(init, split, own):
-    found = coverage(FlowConfig(**SIZE, init=init, split=split), images(8), level=2)
+def test_words_say_how_the_flow_itself_began(init, partition, own):
+    found = coverage(FlowConfig(**SIZE, init=init, partition=partition), images(8), level=2)
     assert own in words.coverage(found) and "level 2" in words.coverage(found)
 
 
@@ -94,14 +92,14 @@ def test_words_say_how_many_couplings_were_looked_at(steps, said):
 
 
 def test_of_no_information_no_share_is_said():
-    found = Coverage(1, 2, "dealt", True, np.zeros((4, 4)), np.ones(2), np.ones((3, 2)), np.ones(2))
+    found = Coverage(1, 2, "information", True, np.zeros((4, 4)), np.ones(2), np.ones((3, 2)), np.ones(2))
     assert "share no mutual information" in words.coverage(found) and "%" not in words.coverage(found)
 
 
 def test_the_two_channels_that_share_most_are_named():
     known = np.zeros((4, 4))
     known[0, 3], known[2, 3], known[3, 2] = 0.3, 0.2, 0.2
-    found = Coverage(1, 2, "dealt", True, known, np.ones(2), np.ones((3, 2)), np.ones(2))
+    found = Coverage(1, 2, "information", True, known, np.ones(2), np.ones((3, 2)), np.ones(2))
     assert words.pairs(found).startswith("Channels 2 and 3 share most, 0.40 nats; 57 % of all")
 
 

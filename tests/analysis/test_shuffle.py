@@ -35,6 +35,7 @@ from eiwflow.flow import FlowConfig, MultiScaleFlow
 from eiwflow.flow.information import redundancy
 from eiwflow.flow.multiscale import Trace
 from eiwflow.flow.policies import entropy_order
+from tests.words import spelled_out
 
 #: Even numbers of channels, and two orders of as many.
 sizes = some.integers(2, 16).map(lambda half: 2 * half)
@@ -51,9 +52,10 @@ def images(n: int, seed: int = 0) -> torch.Tensor:
     return (40 + slopes * ramp + 60 * torch.rand(n, 1, 16, 16, generator=generator)).to(torch.uint8)
 
 
-def flow_of(split: str = "weighted", **fields: object) -> MultiScaleFlow:
+def flow_of(split: str = "entropy+pooled", **fields: object) -> MultiScaleFlow:
     """Return a flow that was initialised on such images."""
-    config = FlowConfig(**{"shape": (1, 16, 16), "levels": 2, "steps": 2, "width": 4, "split": split, **fields})
+    small = {"shape": (1, 16, 16), "levels": 2, "steps": 2, "width": 4}
+    config = FlowConfig(**{**small, **spelled_out({"split": split, **fields})})
     flow = MultiScaleFlow(config)
     flow.initialise((images(64, seed=9).expand(-1, config.shape[0], -1, -1).float() + 0.5) / 256 - 0.5)
     return flow
@@ -354,11 +356,13 @@ def test_alternative_random_is_the_flows_own_random_order() -> None:
     assert random.order == tuple(order.tolist())
 
 
-@pytest.mark.parametrize("init", ["principal", "dealt"])
+@pytest.mark.parametrize("partition", ["alternating", "information"])
 @pytest.mark.parametrize("steps", [1, 2, 3])
-def test_halves_by_steps_are_those_of_a_flow_of_that_many_steps(steps: int, init: str) -> None:
-    halves = halves_by_steps(FlowConfig(shape=(1, 16, 16), levels=2, steps=5, width=4, init=init), images(32), most=3)
-    flow = MultiScaleFlow(FlowConfig(shape=(1, 16, 16), levels=2, steps=steps, width=4, init=init))
+def test_halves_by_steps_are_those_of_a_flow_of_that_many_steps(steps: int, partition: str) -> None:
+    halves = halves_by_steps(
+        FlowConfig(shape=(1, 16, 16), levels=2, steps=5, width=4, partition=partition), images(32), most=3
+    )
+    flow = MultiScaleFlow(FlowConfig(shape=(1, 16, 16), levels=2, steps=steps, width=4, partition=partition))
     x = next(traces(flow_of(), images(32))).x
     flow.initialise(x)
     means = redundancy(flow.trace(x).levels[0].features).mean(dim=0).numpy()
@@ -368,7 +372,7 @@ def test_halves_by_steps_are_those_of_a_flow_of_that_many_steps(steps: int, init
 
 
 def test_good_static_half_changes_with_every_step_and_the_entropy_order_does_not_mind() -> None:
-    config = FlowConfig(shape=(1, 16, 16), levels=2, steps=1, width=4, init="principal")
+    config = FlowConfig(shape=(1, 16, 16), levels=2, steps=1, width=4, partition="alternating")
     halves = halves_by_steps(config, images(32))
     assert halves.changes == len(halves.first) - 1
     assert (halves.entropy >= np.maximum(halves.first, halves.last) - 1e-9).all()
@@ -409,8 +413,8 @@ def test_report_holds_the_river_of_its_own_flow_only() -> None:
 @pytest.mark.parametrize(
     ("split", "said"),
     [
-        ("static-first", "2 of 4 principal channels that vary most"),
-        ("static-last", "that vary least"),
+        ("variance", "2 of 4 principal channels that vary most"),
+        ("variance-reversed", "that vary least"),
         ("random", "drawn once"),
     ],
 )
@@ -426,7 +430,7 @@ def test_level_without_a_shuffle_is_refused_by_name() -> None:
 
 
 def test_report_says_where_a_static_flow_has_learnt_to_keep_structure() -> None:
-    flow = flow_of("static-last", shape=(3, 16, 16))
+    flow = flow_of("variance-reversed", shape=(3, 16, 16))
     order = list(range(12))
     learning = record_of(level_record(order, [order[::-1], order[::-1], order]))
     assert "Training has moved structure into the channels that are passed on" in report_on_colours(flow, learning)

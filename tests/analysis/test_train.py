@@ -8,15 +8,15 @@ import pytest
 from eiwflow.analysis.train import progress
 from eiwflow.analysis.words import train as words
 from eiwflow.analysis.words.numbers import duration
-from eiwflow.flow.config import NAMED_SPLITS
 from eiwflow.training.run import train
 from eiwflow.training.run_directory import RunDirectory
+from tests.words import SPLITS
 
 from .. import LONG
 from ..training.tiny import tiny_data, tiny_run
 
 
-@pytest.fixture(scope="module", params=NAMED_SPLITS if LONG else ["weighted", "static-first"])
+@pytest.fixture(scope="module", params=SPLITS if LONG else ["entropy+pooled", "variance"])
 def finished(request, tmp_path_factory):
     """Return a run that went to its end, with weights and without."""
     run = tiny_run(tmp_path_factory.mktemp("runs"), iterations=12, split=request.param)
@@ -46,7 +46,7 @@ def test_levels_are_those_of_the_newest_recording(finished):
     assert split.row()["redundancy passed on"] == pytest.approx(
         np.mean([last["levels"][0]["redundancy"][c] for c in split.kept])
     )
-    assert (split.weight_spread is None) == (finished.config()[0].flow.split != "weighted")
+    assert (split.weight_spread is None) == (finished.config()[0].flow.weights == "none")
     assert end.order is None and end.kept == () and len(end.emitted) == 24
     assert math.isnan(end.row()["redundancy passed on"]) and "all 24 channels are factored out" in words.level(end)
 

@@ -13,9 +13,9 @@ from eiwflow.analysis.verify import CHECKS, CONDITION, LOG_DET, ROUND_TRIP, Veri
 from eiwflow.analysis.words import checkpoint as words
 from eiwflow.checkpoint import Checkpoint
 from eiwflow.flow import MultiScaleFlow
-from eiwflow.flow.config import NAMED_SPLITS
 from tests import crossed
 from tests.training.tiny import planes, tiny_flow, tiny_info
+from tests.words import SPLITS
 
 
 def images(n: int = 8, size: int = 16, channels: int = 3) -> torch.Tensor:
@@ -36,7 +36,7 @@ def verified(flow: MultiScaleFlow, shown: torch.Tensor | None = None) -> Verific
 
 
 # An unbounded prior, drawn at random as all parameters here, is not invertible in float32, and is said not to be.
-@crossed(split=[*NAMED_SPLITS, "first+pooled"], prior=["standard", "conditional", "constant"])
+@crossed(split=[*SPLITS, "first+pooled"], prior=["standard", "conditional", "constant"])
 def test_every_policy_holds_on_images_and_on_noise(split: str, prior: str) -> None:
     flow = three_levels(split=split, prior=prior)
     for found in (verified(flow, images()), verified(flow)):

@@ -79,14 +79,14 @@ def test_figures_are_those_of_the_trace_by_position(split: str, level: int) -> N
     for part, pixels, seed in ((found.image, images(1), 3), (found.images, images(5, seed=1), 0)):
         trace = flow.trace(dequantised(flow, pixels, seed)).levels[level - 1]
         ordered = trace.features[:, trace.order]
-        if not trace.weighed:
+        if not trace.weighted:
             assert part.log_weights is None
         else:
             np.testing.assert_allclose(part.log_weights, trace.log_weights, atol=1e-12)
         np.testing.assert_allclose(part.log_std, ordered.std(dim=(2, 3), correction=0).log(), atol=1e-6)
         np.testing.assert_allclose(part.redundancy, redundancy(ordered), atol=1e-12)
         np.testing.assert_allclose(part.entropy_rate, entropy_rate(ordered), atol=1e-12)
-    assert found.order == tuple(trace.order.tolist()) and found.has_weights == trace.weighed
+    assert found.order == tuple(trace.order.tolist()) and found.has_weights == trace.weighted
     assert found.shape == flow.config.level_shape(level)
 
 

@@ -29,6 +29,7 @@ from eiwflow.training.run_directory import RunDirectory, runs_root
 from eiwflow.ui.jobs import recipes
 from eiwflow.ui.shell.parts import MORE_EVIDENCE
 from eiwflow.ui.sources import checkpoints
+from tests.words import spelled_out
 
 from ..few import use_few_images
 from ..training.test_resume import signalled_at
@@ -56,7 +57,8 @@ FOLDS = (
 
 def small_flow(**changes: object) -> MultiScaleFlow:
     """Return an initialised flow of 3×32×32 images with two levels, or as ``changes`` say."""
-    return deepcopy(_initialised(FlowConfig(**{"shape": (3, 32, 32), "levels": 2, "steps": 1, "width": 4, **changes})))
+    small = {"shape": (3, 32, 32), "levels": 2, "steps": 1, "width": 4}
+    return deepcopy(_initialised(FlowConfig(**{**small, **spelled_out(changes)})))
 
 
 @cache
@@ -143,7 +145,7 @@ def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def two_and_three_levels(bundle: Path) -> Path:
     """Return the folder with two small checkpoints: one of two levels that weighs, two of three levels, static."""
     write_checkpoint(bundle / "one.safetensors")
-    write_checkpoint(bundle / "two.safetensors", small_flow(split="static-last", levels=3))
+    write_checkpoint(bundle / "two.safetensors", small_flow(split="variance-reversed", levels=3))
     return bundle
 
 
@@ -151,7 +153,7 @@ def two_and_three_levels(bundle: Path) -> Path:
 def open_app(bundle: Path) -> Callable[..., AppTest]:
     """Return a function that opens the page Levels with a URL's parameters, on two small checkpoints."""
     write_checkpoint(bundle / "one.safetensors")
-    write_checkpoint(bundle / "two.safetensors", small_flow(split="static-last"))
+    write_checkpoint(bundle / "two.safetensors", small_flow(split="variance-reversed"))
 
     def open_at(**url: str) -> AppTest:
         return run_app(**url)

@@ -105,14 +105,14 @@ def test_a_run_that_vanishes_while_the_folder_is_listed_is_left_out(
 
 #: Makes an entry in the folder of studies -> what is said.
 STUDIES: dict[str, tuple[Callable[[Path], object], str]] = {
-    "sparse": (lambda folder: sparse(folder / "bad.json"), "bad.json"),
-    "pipe": (lambda folder: os.mkfifo(folder / "bad.json"), "bad.json"),
-    "dangling": (lambda folder: nowhere(folder / "bad.json"), "bad.json"),
-    "circle": (lambda folder: circle(folder / "bad.json"), "bad.json"),
-    "folder": (lambda folder: (folder / "bad.json").mkdir(), "bad.json"),
+    "sparse": (lambda folder: sparse(folder / "bad.zip"), "bad.zip"),
+    "pipe": (lambda folder: os.mkfifo(folder / "bad.zip"), "bad.zip"),
+    "dangling": (lambda folder: nowhere(folder / "bad.zip"), "bad.zip"),
+    "circle": (lambda folder: circle(folder / "bad.zip"), "bad.zip"),
+    "folder": (lambda folder: (folder / "bad.zip").mkdir(), "bad.zip"),
     "half deleted": (lambda folder: (folder / "20261231-half" / "run").mkdir(parents=True), "without study.json"),
     "dangling study": (lambda folder: nowhere(folder / "20261231-dangling"), "no such file"),
-    "no UTF-8": (lambda folder: Path(os.fsdecode(os.fsencode(folder) + b"/\xff.json")).touch(), "not valid UTF-8"),
+    "no UTF-8": (lambda folder: Path(os.fsdecode(os.fsencode(folder) + b"/\xff.zip")).touch(), "not valid UTF-8"),
 }
 
 
@@ -123,7 +123,7 @@ def test_a_bad_entry_among_the_studies_costs_a_sentence(
 ) -> None:
     folder = bundle.parent / "studies"
     monkeypatch.setattr(studies, "BUNDLED", folder)
-    write_study(folder / "photos32.json", arms({"static-first/random": 3.9, "static-last/random": 4.1}))
+    write_study(folder / "photos32.zip", arms({"first/random": 3.9, "last/random": 4.1}))
     place = studies.own_folder() if own else folder
     place.mkdir(parents=True, exist_ok=True)
     make, said = STUDIES[kind]
@@ -142,8 +142,8 @@ def test_a_study_that_vanishes_while_the_folder_is_listed_is_left_out(
 ) -> None:
     folder = bundle.parent / "studies"
     monkeypatch.setattr(studies, "BUNDLED", folder)
-    write_study(folder / "photos32.json", arms({"static-first/random": 3.9, "static-last/random": 4.1}))
+    write_study(folder / "photos32.zip", arms({"first/random": 3.9, "last/random": 4.1}))
     listed = studies._named_as_studies
-    monkeypatch.setattr(studies, "_named_as_studies", lambda place: [*listed(place), place / "vanished.json"])
+    monkeypatch.setattr(studies, "_named_as_studies", lambda place: [*listed(place), place / "vanished.zip"])
     at = visit_page(COMPARE)
     assert not at.exception and not at.error and len(at.selectbox(key="study").options) == 1

@@ -23,9 +23,9 @@ from eiwflow.analysis.words import checkpoint as words
 from eiwflow.analysis.words.entropy import account
 from eiwflow.checkpoint import CheckpointInfo, load, save
 from eiwflow.data import load as load_data
-from eiwflow.flow.config import NAMED_SPLITS
 from eiwflow.ui.own import images as own_images
 from eiwflow.ui.sources import checkpoints, data_sets
+from tests.words import SPLITS
 
 from .conftest import sentences, small_flow, url, visit_page, write_checkpoint
 
@@ -194,7 +194,7 @@ def test_the_floor_stands_beside_the_score_where_grain_is_known(bundle: Path) ->
     assert f"The grain alone takes {floor:.2f} bits/dim; no model can need less." in sentences(at)
 
 
-@pytest.mark.parametrize("split", NAMED_SPLITS)
+@pytest.mark.parametrize("split", SPLITS)
 def test_every_split_policy_has_its_page(bundle: Path, split: str) -> None:
     write_checkpoint(bundle / "flow.safetensors", small_flow(split=split))
     assert_healthy(page_at())

@@ -20,7 +20,7 @@ from eiwflow.training.run_directory import RunError
 from eiwflow.ui.jobs import studies as shown
 
 from .. import LONG
-from ..studies import arms, write_study
+from ..studies import arms, packed_document, write_begun, write_packed, write_study
 from ..training.tiny import write_npz
 from .conftest import APP, PATIENCE_S, first_screen, sentences, url, visit_page
 
@@ -39,8 +39,8 @@ def studies(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the folder that stands for the bundled studies, with one and its null in it."""
     folder = bundle.parent / "studies"
     monkeypatch.setattr(shown, "BUNDLED", folder)
-    write_study(folder / "photos32.json", BOTH)
-    write_study(folder / "photos32-null.json", NULL)
+    write_study(folder / "photos32.zip", BOTH)
+    write_study(folder / "photos32-null.zip", NULL)
     return folder
 
 
@@ -91,10 +91,10 @@ def takeaway(at: AppTest) -> str:
 
 def test_the_page_begins_with_the_lead_in_every_study(studies: Path) -> None:
     few = {name: mean for name, mean in MEANS.items() if name in ("entropy+pooled/principal", "variance/principal")}
-    write_study(studies / "longer.json", arms(few, seeds=4, noise=0.001), iterations=1000)
+    write_study(studies / "longer.zip", arms(few, seeds=4, noise=0.001), iterations=1000)
     at = visit()
     assert not at.exception and not at.error
-    first = {path.stem: lead(read_study(path)) for path in studies.glob("*.json")}
+    first = {path.stem: lead(read_study(path)) for path in studies.glob("*.zip")}
     assert first["photos32-null"] is None
     longer = first["longer"]
     spread = " to ".join(f"{one:.3f}" for one in sorted([longer.lead, first["photos32"].lead]))
@@ -116,7 +116,7 @@ def test_the_first_screen_is_lean(studies: Path) -> None:
 
 
 def test_studies_have_human_titles_and_those_of_one_title_say_in_what_they_differ(studies: Path) -> None:
-    write_study(studies / "adamw.json", BOTH, optimiser="adamw")
+    write_study(studies / "adamw.zip", BOTH, optimiser="adamw")
     at = visit()
     assert at.selectbox(key="study").options == [
         "photos32 at 16×16, 500 steps, 6 seeds, AdamW",
@@ -129,21 +129,21 @@ def test_a_study_says_which_arm_leads(studies: Path) -> None:
     at = visit()
     assert "**entropy + weights** needs the fewest bits" in sentences(at)
     write_study(
-        studies / "close.json",
+        studies / "close.zip",
         arms({"entropy+pooled/principal": 3.9, "entropy/principal": 3.9}),
     )
     assert "too close to call" in sentences(visit(study="close"))
 
 
 def test_the_verdict_in_full_is_the_command_lines(studies: Path) -> None:
-    expected = report(read_study(studies / "photos32.json"))
+    expected = report(read_study(studies / "photos32.zip"))
     assert expected["verdict"].startswith("Yes: over 6 seeds on photos32, entropy + weights needs 0.0")
     said = sentences(visit())
     assert expected["verdict"] in said and expected["entropy_informed"] in said
 
 
 def test_every_seed_is_a_point_under_the_prior_that_is_chosen(studies: Path) -> None:
-    effects = {row["contrast"]: row for row in report(read_study(studies / "photos32.json"))["comparisons"]}
+    effects = {row["contrast"]: row for row in report(read_study(studies / "photos32.zip"))["comparisons"]}
     for prior in ("conditional", "standard"):
         figure = figures(visit(study="photos32", prior=prior))[1]
         assert set(rows(figure)) == {"entropy", "variance + weights", "variance", "random + weights"}
@@ -163,7 +163,7 @@ def test_what_each_choice_contributes_is_folded(studies: Path) -> None:
 
 
 def test_one_seed_reads_no_conclusion(studies: Path) -> None:
-    write_study(studies / "photos32.json", arms(MEANS, seeds=1))
+    write_study(studies / "photos32.zip", arms(MEANS, seeds=1))
     at = visit(study="photos32")
     assert not at.exception
     assert "No conclusion: over 1 seed on photos32" in sentences(at)
@@ -180,21 +180,21 @@ def test_a_control_is_a_study_like_others_and_says_what_it_is(studies: Path) -> 
 
 def test_a_short_study_of_ones_own_says_that_it_is_too_short(studies: Path) -> None:
     for name, changes in {"short": {"iterations": 100}, "long": {}}.items():
-        write_study(shown.own_folder() / f"{name}.json", arms(MEANS), **changes)
+        write_study(shown.own_folder() / f"{name}.zip", arms(MEANS), **changes)
     said = sentences(visit(study="short"))
     assert "Too short to judge: a run saw 6,400 images, in the bundled studies at least 32,000." in said
     assert "Too short" not in sentences(visit(study="long"))
-    write_study(shown.own_folder() / "one.json", arms(MEANS, seeds=1))
+    write_study(shown.own_folder() / "one.zip", arms(MEANS, seeds=1))
     assert "Too short to judge: one seed" in sentences(visit(study="one"))
 
 
 def test_what_is_compared_is_a_choice(studies: Path) -> None:
     at = visit(study="photos32")
-    at.selectbox(key="subject").set_value("variance/principal-alternating").run()
+    at.selectbox(key="subject").set_value("variance/principal-random").run()
     assert not at.exception
     assert "variance needs" in sentences(at)
     assert "variance" not in rows(figures(at)[1])
-    at.multiselect(key="against").set_value(["entropy+pooled/principal-alternating", "last/random"]).run()
+    at.multiselect(key="against").set_value(["entropy+pooled/principal-random", "last/random"]).run()
     assert rows(figures(at)[1]) == ["entropy + weights", "last (random init)"]
 
 
@@ -204,8 +204,8 @@ def test_a_second_run_is_not_told_that_a_widget_has_two_values(studies: Path, mo
     at = visit(study="photos32")
     for _ in range(2):
         at.run()
-    at.selectbox(key="subject").set_value("entropy/principal-alternating").run()
-    at.multiselect(key="against").set_value(["variance-reversed/principal-alternating"]).run()
+    at.selectbox(key="subject").set_value("entropy/principal-random").run()
+    at.multiselect(key="against").set_value(["variance-reversed/principal-random"]).run()
     assert not at.run().exception
     assert not policies._shown_default_value_warning
 
@@ -218,10 +218,8 @@ def test_a_link_says_what_is_compared(studies: Path) -> None:
 
 def test_a_subject_that_was_on_the_other_side_changes_sides(studies: Path) -> None:
     at = visit(study="photos32")
-    at.multiselect(key="against").set_value(
-        ["variance-reversed/principal-alternating", "entropy/principal-alternating"]
-    ).run()
-    at.selectbox(key="subject").set_value("entropy/principal-alternating").run()
+    at.multiselect(key="against").set_value(["variance-reversed/principal-random", "entropy/principal-random"]).run()
+    at.selectbox(key="subject").set_value("entropy/principal-random").run()
     assert not at.exception
     assert rows(figures(at)[1]) == ["variance-reversed"]
 
@@ -234,20 +232,20 @@ def test_nothing_to_compare_with_is_said(studies: Path) -> None:
 
 
 def test_another_study_forgets_arms_that_it_may_not_have(studies: Path) -> None:
-    write_study(studies / "other.json", arms({"random/principal": 4.0, "entropy/principal": 4.2}))
+    write_study(studies / "other.zip", arms({"random/principal": 4.0, "entropy/principal": 4.2}))
     at = visit(study="photos32")
-    at.selectbox(key="subject").set_value("variance-reversed+pooled/principal-alternating").run()
+    at.selectbox(key="subject").set_value("variance-reversed+pooled/principal-random").run()
     at.selectbox(key="study").set_value("other").run()
     assert not at.exception
     assert "entropy" in rows(figures(at)[1]) or "random" in rows(figures(at)[1])
 
 
 def test_a_file_that_is_no_study_is_an_error_and_the_others_can_be_chosen(studies: Path) -> None:
-    (studies / "bad.json").write_text("{}")
+    write_packed(studies / "bad.zip", {})
     at = visit(study="bad")
     assert not at.exception
     assert [error.value for error in at.error] == [
-        "bad.json is not a study's file: it has no recipe and results. Choose another study."
+        "bad.zip is not a study's file: it has no recipe and results. Choose another study."
     ]
     at.selectbox(key="study").set_value("photos32").run()
     assert not at.error and "over 6 seeds on photos32" in sentences(at)
@@ -265,10 +263,10 @@ def test_equal_cpu_seconds_are_read_from_the_study_that_was_run_so(studies: Path
     at = visit(study="photos32")
     assert "--equal-cpu" in "".join(code.value for code in at.code)
     assert "At equal CPU seconds" not in sentences(at)
-    path = write_study(studies / "photos32-equal-cpu.json", BOTH, equal_cpu=True)
+    path = write_study(studies / "photos32-equal-cpu.zip", BOTH, equal_cpu=True)
     costs = {f"{weights}/{prior}": cost for weights, cost in (("none", 1.0), ("pooled", 1.034))
              for prior in ("conditional", "standard")}  # fmt: skip
-    path.write_text(json.dumps({**json.loads(path.read_bytes()), "step_cost": costs}))
+    write_packed(path, {**packed_document(path), "step_cost": costs})
     at = visit(study="photos32")
     assert "pooled weights, conditional prior ×1.034" in sentences(at)
     assert "at equal CPU seconds, entropy + weights needs" in sentences(at)
@@ -277,10 +275,10 @@ def test_equal_cpu_seconds_are_read_from_the_study_that_was_run_so(studies: Path
 def test_an_equal_cpu_study_of_other_arms_is_passed_over(studies: Path) -> None:
     def written(name: str, *splits: str, equal_cpu: bool = True) -> Path:
         means = {f"{split}/principal-random": 4.0 for split in splits}
-        return write_study(studies / f"{name}.json", arms(means), equal_cpu=equal_cpu)
+        return write_study(studies / f"{name}.zip", arms(means), equal_cpu=equal_cpu)
 
-    other, same = written("a", "entropy", "random"), written("b", "last", "weighted", "random")
-    study, other, same = map(read_study, (written("c", "last", "weighted", equal_cpu=False), other, same))
+    other, same = written("a", "entropy", "random"), written("b", "variance", "entropy+pooled", "random")
+    study, other, same = map(read_study, (written("c", "variance", "entropy+pooled", equal_cpu=False), other, same))
     assert at_equal_cpu(study, [other]) is None
     assert at_equal_cpu(study, [other, same]).name == "b"
 
@@ -288,12 +286,12 @@ def test_an_equal_cpu_study_of_other_arms_is_passed_over(studies: Path) -> None:
 def test_the_page_names_the_command_that_prints_the_same_numbers(studies: Path) -> None:
     at = visit()
     codes = [code.value for code in at.code]
-    assert any("--report --subject entropy+pooled/principal-alternating --json" in code for code in codes)
+    assert any("--report --subject entropy+pooled/principal-random --json" in code for code in codes)
     assert any("study --arms" in code for code in codes)
 
 
 def test_what_is_saved_carries_the_study_and_its_hash(studies: Path) -> None:
-    study = read_study(studies / "photos32.json")
+    study = read_study(studies / "photos32.zip")
     names = [one.proto.label for one in visit().get("download_button")]
     assert {"Comparisons (CSV)", "Arms (CSV)", "Runs (CSV)", "Contributions (CSV)"} <= set(names)
     page = shown.StudyVisit("Compare", {}, False, study)
@@ -406,10 +404,7 @@ def test_a_refused_start_is_a_sentence(studies: Path, monkeypatch: pytest.Monkey
 
 def own_study(done: int) -> Path:
     """Write a study of one's own, with so many of its runs done."""
-    path = write_study(shown.own_folder() / "mine.json", arms({"entropy+pooled/principal": 3.8}, seeds=4))
-    document = json.loads(path.read_bytes())
-    path.write_text(json.dumps({**document, "results": document["results"][:done]}))
-    return path
+    return write_begun(shown.own_folder() / "mine", arms({"entropy+pooled/principal": 3.8}, seeds=4), done)
 
 
 def test_a_study_that_was_stopped_can_go_on(studies: Path, started: list) -> None:
@@ -428,10 +423,8 @@ def test_a_study_that_is_done_stands_among_the_others_and_nowhere_else(studies: 
 
 
 def test_a_study_under_way_shows_what_it_says_so_far(studies: Path) -> None:
-    path = own_study(done=2)
-    write_study(path, arms({"entropy+pooled/principal": 3.8, "entropy/principal": 3.9}, seeds=4))
-    document = json.loads(path.read_bytes())
-    path.write_text(json.dumps({**document, "results": document["results"][:6]}))
+    both = arms({"entropy+pooled/principal": 3.8, "entropy/principal": 3.9}, seeds=4)
+    write_begun(shown.own_folder() / "mine", both, done=6)
     at = visit(study="mine")
     assert not at.exception
     assert "this is what its first 6 runs say" in sentences(at)

@@ -26,7 +26,7 @@ class Over(Exception):
 
 def test_what_is_kept_for_all_visitors_is_forgotten_and_made_again(bundle: Path) -> None:
     write_checkpoint(bundle / "one.safetensors")
-    study = write_study(bundle / "study.json", arms({"static-first/random": 3.9, "static-last/random": 4.1}))
+    study = write_study(bundle / "study.zip", arms({"first/random": 3.9, "last/random": 4.1}))
 
     look = look_at(small_flow())
 

@@ -22,7 +22,7 @@ SHUFFLE, LEVELS = "pages/4_shuffle.py", "pages/1_levels.py"
 def three(bundle: Path) -> Path:
     """Return the folder of three checkpoints: of two levels, of three levels, and trained on other images."""
     write_checkpoint(bundle / "one.safetensors")
-    write_checkpoint(bundle / "two.safetensors", small_flow(split="static-last", levels=3))
+    write_checkpoint(bundle / "two.safetensors", small_flow(split="variance-reversed", levels=3))
     write_checkpoint(bundle / "three.safetensors", small_flow(split="random"), data="faces16")
     return bundle
 
@@ -45,17 +45,6 @@ def test_a_second_checkpoint_stands_beside_the_first_and_in_the_url(three: Path)
     assert names and names == ["one", "two"] * (len(names) // 2) and url(at)["vs"] == "two"
     assert len(at.get("plotly_chart")) > alone
     assert names_of_columns(visit_page(SHUFFLE, ck="one", vs="two")) == names
-
-
-def test_a_link_by_the_name_that_a_flow_had_opens_the_flow(bundle: Path) -> None:
-    write_checkpoint(bundle / "photos32-entropy-weighted.safetensors")
-    write_checkpoint(bundle / "photos32-variance.safetensors", small_flow(split="static-first"))
-    at = visit_page(SHUFFLE, ck="photos32-weighted", vs="photos32-static-first", level="2")
-    assert not at.exception and not at.error
-    assert (url(at)["ck"], url(at)["vs"]) == ("photos32-entropy-weighted", "photos32-variance")
-    assert at.selectbox(key="ck").value == "photos32-entropy-weighted"
-    at.selectbox(key="vs").set_value("none").run()
-    assert url(at)["vs"] == "none" and not at.error
 
 
 def test_a_checkpoint_is_not_compared_with_itself(three: Path) -> None:
@@ -109,7 +98,7 @@ def own_checkpoint(tmp_path: Path, **changes: object) -> bytes:
 
 
 def test_an_uploaded_checkpoint_is_opened_and_stands_in_the_url_by_its_content(three: Path, tmp_path: Path) -> None:
-    content = own_checkpoint(tmp_path, split="shuffle", steps=2)
+    content = own_checkpoint(tmp_path, split="entropy", steps=2)
     at = run_app(ck="one")
     at.file_uploader(key="checkpoint-side-bar-0").upload("mine; rm -rf.safetensors", content, "").run()
     assert not at.exception and not at.error
@@ -170,7 +159,7 @@ def test_every_page_takes_a_photo_and_a_checkpoint_and_refuses_what_is_neither(
     assert not at.exception and (url(at)["photo"], url(at)["ck"]) == ("none", "one")
     if of_one_image:
         at.file_uploader(key="upload-0").upload("mine.png", picture_bytes(), "image/png")
-    content = own_checkpoint(tmp_path, split="shuffle")
+    content = own_checkpoint(tmp_path, split="entropy")
     at.file_uploader(key="checkpoint-side-bar-1").upload("mine.safetensors", content, "").run()
     assert not at.exception and not at.error
     assert url(at)["ck"] == hashlib.sha256(content).hexdigest()[:12]

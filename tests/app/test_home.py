@@ -16,12 +16,12 @@ from streamlit.testing.v1 import AppTest
 from eiwflow.analysis.subjects import Look
 from eiwflow.data import load
 from eiwflow.data.camera import grain_entropy
-from eiwflow.flow.config import NAMED_SPLITS
 from eiwflow.training.recipe import Recipe
 from eiwflow.training.run_directory import RunDirectory
 from eiwflow.ui.own import photos as own_photos
 from eiwflow.ui.shell import parts
 from eiwflow.ui.sources import checkpoints, data_sets
+from tests.words import SPLITS
 
 from .conftest import choose_image, picture_bytes, run_app, sentences, small_flow, url, write_checkpoint
 
@@ -213,7 +213,7 @@ def test_a_flow_that_gives_no_finite_number_is_a_sentence(bundle: Path) -> None:
     assert not at.exception and "not finite" in at.error[0].value
 
 
-@pytest.mark.parametrize("split", NAMED_SPLITS)
+@pytest.mark.parametrize("split", SPLITS)
 def test_every_split_policy_has_its_page(bundle: Path, split: str) -> None:
     write_checkpoint(bundle / "flow.safetensors", small_flow(split=split))
     assert_healthy(run_app())

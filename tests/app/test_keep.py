@@ -16,6 +16,7 @@ from eiwflow import cli
 from eiwflow.cli.parser import SUBJECTS
 from eiwflow.data import load as load_data
 from eiwflow.flow import FlowConfig, MultiScaleFlow, dequantise
+from tests.words import spelled_out
 
 from .. import LONG
 from ..flow.numerics import perturb
@@ -29,7 +30,7 @@ FLOWS = {
     "quarter": {"keep": 0.25},
     "three-quarters": {"keep": 0.75, "split": "variance"},
     "released": {"split": "released", "prior": "standard"},
-    "auto": {"keep": "auto", "split": "shuffle"},
+    "auto": {"keep": "auto", "split": "entropy"},
 }
 
 
@@ -41,7 +42,7 @@ def every_other(items: Iterable[str]) -> list[tuple[str, str]]:
 
 def flow_of(name: str) -> MultiScaleFlow:
     """Return a flow of three levels on faces16 in which every part does something."""
-    config = FlowConfig((3, 16, 16), levels=3, steps=2, width=8, **FLOWS[name])
+    config = FlowConfig((3, 16, 16), levels=3, steps=2, width=8, **spelled_out(FLOWS[name]))
     flow = MultiScaleFlow(config)
     images = torch.from_numpy(load_data("faces16").train[:64].transpose(0, 3, 1, 2).copy())
     flow.initialise(dequantise(images, torch.Generator().manual_seed(0)))

@@ -17,10 +17,10 @@ from streamlit.testing.v1 import AppTest
 from eiwflow import cli, ui
 from eiwflow.analysis import latents
 from eiwflow.analysis.words import latents as words
-from eiwflow.flow.config import NAMED_SPLITS
 from eiwflow.ui.own import photos as own_photos
 from eiwflow.ui.shell.parts import MORE_EVIDENCE
 from eiwflow.ui.sources import cache, checkpoints, data_sets
+from tests.words import SPLITS
 
 from .conftest import choose_image, figures_of, picture_bytes, sentences, small_flow, visit_page, write_checkpoint
 
@@ -49,7 +49,7 @@ def assert_healthy(at: AppTest) -> None:
 def two(bundle: Path) -> Path:
     """Return the folder of checkpoints with two flows of three levels."""
     write_checkpoint(bundle / "photos32-one.safetensors", small_flow(levels=3))
-    write_checkpoint(bundle / "photos32-two.safetensors", small_flow(levels=3, split="static-last"))
+    write_checkpoint(bundle / "photos32-two.safetensors", small_flow(levels=3, split="variance-reversed"))
     return bundle
 
 
@@ -115,7 +115,7 @@ def test_zero_and_a_sample_are_told_apart(two: Path) -> None:
     assert seen["resample"] != pytest.approx(seen["zero"], abs=1e-3)
 
 
-@pytest.mark.parametrize("split", NAMED_SPLITS)
+@pytest.mark.parametrize("split", SPLITS)
 def test_every_split_policy_has_its_page(bundle: Path, split: str) -> None:
     write_checkpoint(bundle / "flow.safetensors", small_flow(split=split))
     assert_healthy(open_latents())
@@ -186,7 +186,7 @@ ONE, TWO = "photos32-one", "photos32-two"
 
 
 def test_a_second_checkpoint_leaves_the_two_of_them_and_says_what_they_differ_by(two: Path) -> None:
-    write_checkpoint(two / "photos32-three.safetensors", small_flow(levels=3, split="shuffle"))
+    write_checkpoint(two / "photos32-three.safetensors", small_flow(levels=3, split="entropy"))
     at = open_latents(ck=TWO, vs=ONE)
     assert_healthy(at)
     said = sentences(at)

@@ -27,7 +27,7 @@ HASH = "0123456789ab"
 @pytest.fixture
 def one(bundle: Path) -> Path:
     write_checkpoint(bundle / "one.safetensors")
-    write_checkpoint(bundle / "two.safetensors", small_flow(split="static-last"))
+    write_checkpoint(bundle / "two.safetensors", small_flow(split="variance-reversed"))
     return bundle
 
 
@@ -65,8 +65,6 @@ def key_of(run: RunDirectory) -> str:
     [
         (LEVELS, "ck", "nobody", "The flow “nobody” is not here"),
         (LEVELS, "ck", "../../etc/passwd", "The flow “../../etc/passwd” is not here"),
-        (LEVELS, "ck", "emoji32-weighted", "The flow “emoji32-weighted” is no longer bundled"),
-        (LEVELS, "ck", "photos32-static-last", "no longer bundled: version 0.2 keeps that order on faces and letters"),
         (SHUFFLE, "vs", HASH, f"The flow “{HASH}” is not here"),
         (LEVELS, "photo", HASH, f"The photo “{HASH}” is not here"),
         (SPACE, "photo_b", HASH, f"The photo “{HASH}” is not here"),
@@ -247,10 +245,10 @@ def test_a_study_that_is_gone_is_named(one: Path, tmp_path: Path, monkeypatch: p
     folder = tmp_path / "studies"
     monkeypatch.setattr(studies, "BUNDLED", folder)
     for name in ("photos32", "other"):
-        write_study(folder / f"{name}.json", arms({"static-first/random": 3.9, "static-last/random": 4.1}))
+        write_study(folder / f"{name}.zip", arms({"first/random": 3.9, "last/random": 4.1}))
     at = visit_page(COMPARE, study="other")
     assert not at.error and at.selectbox(key="study").value == "other"
-    (folder / "other.json").unlink()
+    (folder / "other.zip").unlink()
     at.run()
     assert_named(at, "The study “other” is not here", study="other")
     at.selectbox(key="study-instead").set_value("photos32").run()

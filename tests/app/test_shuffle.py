@@ -61,8 +61,8 @@ def checkpoints(bundle: Path) -> Path:
     write_checkpoint(bundle / "recorded.safetensors", small_flow(levels=3))
     write_record(bundle / "recorded", small_flow(levels=3))
     write_checkpoint(bundle / "bare.safetensors")
-    write_checkpoint(bundle / "static.safetensors", small_flow(split="static-last"))
-    write_record(bundle / "static", small_flow(split="static-last"))
+    write_checkpoint(bundle / "static.safetensors", small_flow(split="variance-reversed"))
+    write_record(bundle / "static", small_flow(split="variance-reversed"))
     return bundle
 
 
@@ -140,8 +140,8 @@ def test_flow_of_one_level_beside_a_deeper_one_leaves_the_page_to_that(checkpoin
 
 
 def test_a_flow_says_which_channel_partitions_it_began_with(checkpoints: Path) -> None:
-    write_checkpoint(checkpoints / "dealt.safetensors", small_flow(init="dealt", steps=3))
-    at = visit(ck="dealt")
+    write_checkpoint(checkpoints / "odd.safetensors", small_flow(init="principal", steps=3))
+    at = visit(ck="odd")
     assert_healthy(at, charts=8)
     assert "This flow began with partitions by mutual information." in sentences(at)
 

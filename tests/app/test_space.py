@@ -17,8 +17,8 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from eiwflow import cli, ui
-from eiwflow.flow.config import NAMED_SPLITS
 from eiwflow.ui.own import photos as own_photos
+from tests.words import SPLITS
 
 from .conftest import (
     APP,
@@ -128,7 +128,7 @@ def test_an_image_and_itself_have_nothing_between_them(one: Path) -> None:
     assert "A and B are the same image" in sentences(at)
 
 
-@pytest.mark.parametrize("split", NAMED_SPLITS)
+@pytest.mark.parametrize("split", SPLITS)
 def test_every_split_policy_has_its_page(bundle: Path, split: str) -> None:
     write_checkpoint(bundle / "flow.safetensors", small_flow(split=split))
     assert_healthy(open_space())
@@ -193,7 +193,7 @@ def test_the_first_screen_is_lean(one: Path) -> None:
 @pytest.fixture
 def two(one: Path) -> Path:
     """Return the folder of checkpoints with a second flow, of two levels."""
-    write_checkpoint(one / "two.safetensors", small_flow(split="static-last", steps=2))
+    write_checkpoint(one / "two.safetensors", small_flow(split="variance-reversed", steps=2))
     return one
 
 

@@ -16,9 +16,9 @@ from eiwflow import cli, ui
 from eiwflow.analysis.weights import channel_weights
 from eiwflow.analysis.words import weights as words
 from eiwflow.flow import MultiScaleFlow
-from eiwflow.flow.config import NAMED_SPLITS
 from eiwflow.ui.own import photos as own_photos
 from eiwflow.ui.sources import cache, checkpoints, data_sets
+from tests.words import SPLITS
 
 from .conftest import choose_image, figures_of, picture_bytes, sentences, small_flow, url, visit_page, write_checkpoint
 
@@ -103,13 +103,13 @@ def test_a_flow_of_one_level_has_nothing_to_weigh(bundle: Path) -> None:
     assert not at.exception and not at.error and "splits nothing" in at.info[0].value and not charts(at)
 
 
-@pytest.mark.parametrize("split", NAMED_SPLITS)
+@pytest.mark.parametrize("split", SPLITS)
 def test_every_policy_says_whether_its_weights_are_applied(bundle: Path, split: str) -> None:
     write_checkpoint(bundle / "one.safetensors", lively_flow(split=split))
     at = open_weights()
     assert not at.exception and not at.error
     text = sentences(at)
-    assert ("has no channel weights" in text) == (split != "weighted")
+    assert ("has no channel weights" in text) == (split != "entropy+pooled")
     assert charts(at) == (3 if "has no channel weights" in text else 7)
     assert ("entropy order would" in text) == ("has no channel weights" in text)
 
@@ -179,7 +179,7 @@ def axes(figure: dict) -> tuple[object, object]:
 def pair(weighted: Path) -> Path:
     """Return the folder of checkpoints: ``one``, of three levels, and ``two`` have weights, ``plain`` has none."""
     write_checkpoint(weighted / "two.safetensors", lively_flow(steps=2, init="principal"))
-    write_checkpoint(weighted / "plain.safetensors", lively_flow(split="static-last", levels=3))
+    write_checkpoint(weighted / "plain.safetensors", lively_flow(split="variance-reversed", levels=3))
     return weighted
 
 

@@ -74,7 +74,7 @@ OTHERS = (0, 2, 4, 21, 55)
 def shuffle_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
     """Start the app beside two runs with records; yield the address of the first's page Shuffle, the other's key."""
     runs = tmp_path_factory.mktemp("recorded")
-    first, second = write_run(runs), write_run(runs, small_flow(split="static-last"), OTHERS)
+    first, second = write_run(runs), write_run(runs, small_flow(split="variance-reversed"), OTHERS)
     with start_server(runs) as address:
         yield f"{address}/shuffle?ck={first}", second
 

@@ -12,8 +12,8 @@ from eiwflow.analysis.checkpoint import Anatomy, Inversion, anatomy, inversion
 from eiwflow.analysis.record import TrainingCurve
 from eiwflow.figures import checkpoint as figures
 from eiwflow.figures import palette
-from eiwflow.flow.config import NAMED_SPLITS
 from tests.training.tiny import planes, tiny_flow
+from tests.words import SPLITS
 
 
 def looked_at(**fields: object) -> tuple[Anatomy, Inversion]:
@@ -56,15 +56,15 @@ def test_every_level_names_its_parts_and_their_parameters(fields: dict) -> None:
     assert "passed on</p>" not in html
 
 
-@pytest.mark.parametrize("split", NAMED_SPLITS)
+@pytest.mark.parametrize("split", SPLITS)
 def test_split_policies_are_told_apart(split: str) -> None:
     html = figures.strip(looked_at(split=split)[0])
     words = {
-        "static-first": "largest variance passed on",
-        "static-last": "smallest variance passed on",
+        "variance": "largest variance passed on",
+        "last": "the last channels factored out",
         "random": "a fixed random order",
-        "shuffle": "Shuffle, order by redundancy<",
-        "weighted": "Shuffle, order by redundancy, weights ω(x)",
+        "entropy": "Shuffle, order by redundancy<",
+        "entropy+pooled": "Shuffle, order by redundancy, weights ω(x)",
     }
     assert [name for name, said in words.items() if said in html] == [split]
 

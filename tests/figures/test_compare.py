@@ -38,7 +38,7 @@ def a_level(steps=SHARED, channels=4, weights=True):
         entropy=np.full((len(steps), 2), 1.4),
         weights_mean=spread - 0.1 if weights else None,
         weights_std=spread / 10 if weights else None,
-        weighed=weights,
+        weighted=weights,
         kept=channels // 2,
     )
 

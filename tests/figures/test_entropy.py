@@ -43,7 +43,7 @@ def entropies(rule: str = "entropy", *names: str, second: float = 0.3) -> Entrop
         LevelEntropies(1, (4, 8, 8), stages, half((2, 3), 1.4), None),
         LevelEntropies(2, (8, 4, 4), (Stage("order", None, last, {}),), last, None),
     )
-    return Entropies("weighted", rule, 64, 16, levels)
+    return Entropies("entropy+pooled", rule, 64, 16, levels)
 
 
 def named(figure: go.Figure, start: str) -> go.Scatter:

@@ -15,7 +15,7 @@ from eiwflow.analysis.levels import Passage, Reconstruction, Staircase, fit_kept
 from eiwflow.analysis.words.numbers import fixed, power
 from eiwflow.figures import levels as figures
 from eiwflow.figures import palette, pixels
-from eiwflow.flow.config import NAMED_SPLITS
+from tests.words import SPLITS
 
 from ..flow.flows import ready_flow
 
@@ -82,11 +82,11 @@ def test_a_picture_is_said_in_words(colour: tuple[int, ...], words: str) -> None
     assert pixels.appearance(np.full((4, 4, len(colour)), colour, dtype=np.uint8)) == words
 
 
-@pytest.mark.parametrize("split", NAMED_SPLITS)
+@pytest.mark.parametrize("split", SPLITS)
 def test_tips_give_weights_only_where_there_are_some(split: str) -> None:
     html = figures.strip(way(split=split))
-    assert ("log ω" in html) == (split == "weighted")
-    assert (", Shuffle" in html) == (split in ("weighted", "shuffle"))
+    assert ("log ω" in html) == (split == "entropy+pooled")
+    assert (", Shuffle" in html) == (split in ("entropy+pooled", "entropy"))
 
 
 def test_maps_stand_in_the_order_of_their_positions() -> None:

@@ -55,7 +55,7 @@ def coverage_of(steps: int = 4) -> Coverage:
     told = np.zeros((6, 6))
     told[0, 1] = told[1, 0] = 0.5
     seen = np.ones(steps)
-    return Coverage(1, steps, "dealt", True, told, 0 * seen, np.vstack([seen, 0 * seen]), seen)
+    return Coverage(1, steps, "information", True, told, 0 * seen, np.vstack([seen, 0 * seen]), seen)
 
 
 def slope_of(river: RankRiver) -> go.Figure:

@@ -13,21 +13,21 @@ from torch import Tensor
 
 from eiwflow.flow import FlowConfig, Latents, MultiScaleFlow
 from eiwflow.flow.config import INITS, KEEPS, ORDERS, PRIORS, WEIGHTS
-from eiwflow.flow.policies import INIT_ALIASES
 
 from .. import LONG
+from ..words import spelled_out
 from .numerics import noise, perturb
 
 POLICIES = [f"{order}+{weights}" for order, row in ORDERS.items() for weights in WEIGHTS if not row.learned]
+#: Those that go with principal channels.
+OF_PRINCIPAL = [split for split in POLICIES if split.split("+")[0] not in ("first", "last")]
 
-#: Every split policy with every prior and every initialisation; those that deal, which only arrange what ``principal``
-#: does too, with a policy of each kind.
+#: Every split policy with every prior and every initialisation.
 ARMS = {
     f"{split}, {prior}, {init}": {"split": split, "prior": prior, "init": init}
     for split in POLICIES
     for prior in PRIORS
     for init in INITS
-    if init not in INIT_ALIASES or split in ("variance+none", "entropy+pooled")
     if ORDERS[split.split("+")[0]].by_variance is None or init != "random"
     if split.split("+")[0] not in ("first", "last") or init == "random"
 }
@@ -73,7 +73,7 @@ every_policy = pytest.mark.parametrize("split", POLICIES)
 def fresh_flow(seed: int = 0, dtype: torch.dtype = torch.double, **fields: Any) -> MultiScaleFlow:
     """Return a flow that has seen no data: D = 64 and two levels of two steps, or as ``fields`` say."""
     small = {"shape": (1, 8, 8), "levels": 2, "steps": 2, "width": 4}
-    return MultiScaleFlow(FlowConfig(**{**small, **fields}), seed).to(dtype)
+    return MultiScaleFlow(FlowConfig(**{**small, **spelled_out(fields)}), seed).to(dtype)
 
 
 def images_for(flow: MultiScaleFlow, n: int, seed: int = 0) -> Tensor:

@@ -8,17 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eiwflow.flow import ConfigError, FlowConfig
-from eiwflow.flow.config import (
-    BOUNDS,
-    INITS,
-    NAMED_SPLITS,
-    OPTIONAL,
-    ORDERS,
-    PRIORS,
-    WEIGHTS,
-    parse_split,
-    split_name,
-)
+from eiwflow.flow.config import BOUNDS, INITS, OLDER, OPTIONAL, ORDERS, PRIORS, WEIGHTS
 
 from .. import LONG
 
@@ -26,8 +16,8 @@ FIELDS = [field.name for field in dataclasses.fields(FlowConfig)]
 NAN, INF = float("nan"), float("inf")
 
 OTHER = FlowConfig(
-    (1, 16, 64), 2, 5, 12, "random+none", "standard", "random", "5-1", 0.5, 42, "recompute", keep="auto", kept=(3,),
-    coupling="exp", top_prior="constant", padding="ones", bits=5,
+    (1, 16, 64), 2, 5, 12, "random", "none", "standard", "random", "alternating", "5-1", 0.5, 42, "recompute",
+    keep="auto", kept=(3,), coupling="exp", top_prior="constant", padding="ones", bits=5,
 )  # fmt: skip
 
 
@@ -47,14 +37,14 @@ def test_no_field_can_be_changed(field):
 
 
 def test_equal_configs_are_one_key():
-    assert {FlowConfig(), FlowConfig(shape=[3, 32, 32]), FlowConfig(split="entropy+pooled")} == {FlowConfig()}
+    assert {FlowConfig(), FlowConfig(shape=[3, 32, 32]), FlowConfig(order="entropy")} == {FlowConfig()}
     assert all(getattr(FlowConfig(), field) != getattr(OTHER, field) for field in FIELDS)
 
 
 @pytest.mark.parametrize("config", [FlowConfig(), OTHER])
 def test_a_config_comes_back_from_json(config):
     fields = json.loads(json.dumps(config.to_dict()))
-    assert set(fields) - {"split"} == (set(FIELDS) if config == OTHER else set(FIELDS) - set(OPTIONAL))
+    assert set(fields) == (set(FIELDS) if config == OTHER else set(FIELDS) - set(OPTIONAL))
     assert FlowConfig.from_dict(fields) == config
 
 
@@ -127,74 +117,22 @@ def test_numbers_beside_a_fraction_must_be_what_it_says():
 # ------------------------------------------------------------------------------ split policies
 
 
-@pytest.mark.parametrize(("name", "policy"), NAMED_SPLITS.items())
-def test_a_named_policy_is_its_order_and_weights_under_either_spelling(name, policy):
-    order, weights = policy
-    for spelling in (name, f"{order}+{weights}"):
-        config = FlowConfig(split=spelling, init="random")
-        assert (config.split, config.order, config.weights) == (name, order, weights)
+@pytest.mark.parametrize("order", ORDERS)
+def test_order_and_weights_stand_in_one_word_for_people(order):
+    fields = {"init": "random"} if order in ("first", "last") else {}
+    assert FlowConfig(order=order, weights="none", prior="standard", **fields).split == order
+    if order != "released":
+        assert FlowConfig(order=order, weights="pooled", **fields).split == f"{order}+pooled"
 
 
-def test_the_five_names_mean_what_the_design_says():
-    assert NAMED_SPLITS == {
-        "static-first": ("first", "none"),
-        "static-last": ("last", "none"),
-        "random": ("random", "none"),
-        "shuffle": ("entropy", "none"),
-        "weighted": ("entropy", "pooled"),
-    }
-
-
-def test_every_pair_of_order_and_weights_is_a_policy():
-    policies = {(order, weights) for order in ORDERS for weights in WEIGHTS}
-    assert {parse_split(split_name(*policy)) for policy in policies} == policies
-
-
-@pytest.mark.parametrize("split", ["", "entropy", "entropy+", "+none", "entropy+none+", "Weighted", "x+none"])
-def test_other_policies_are_refused_with_all_that_are_known(split):
-    message = refusal(split=split)
-    assert message.startswith(f"split is {split!r}; it must be one of ")
-    assert all(word in message for word in (*NAMED_SPLITS, *ORDERS, *WEIGHTS))
-
-
-#: (split, init) of version 0.1 -> order, weights, init and partition, with an even number of steps a level.
-OLD_WORDS = {
-    ("static-first", "random"): ("first", "none", "random", "alternating"),
-    ("static-last", "random"): ("last", "none", "random", "alternating"),
-    ("random", "random"): ("random", "none", "random", "alternating"),
-    ("static-first", "dealt"): ("variance", "none", "principal", "random"),
-    ("static-last", "dealt"): ("variance-reversed", "none", "principal", "random"),
-    ("static-first", "principal"): ("variance", "none", "principal", "alternating"),
-    ("first+pooled", "dealt-by-information"): ("variance", "pooled", "principal", "information"),
-    ("shuffle", "dealt"): ("entropy", "none", "principal", "information"),
-    ("weighted", "dealt"): ("entropy", "pooled", "principal", "information"),
-    ("weighted", "dealt-by-chance"): ("entropy", "pooled", "principal", "random"),
-    ("random", "principal"): ("random", "none", "principal", "alternating"),
-    ("random", "dealt"): ("random", "none", "principal", "random"),
-}
-
-
-def choices(config):
-    return config.order, config.weights, config.init, config.partition
-
-
-@pytest.mark.parametrize(("old", "new"), OLD_WORDS.items(), ids=str)
-def test_old_words_are_read_as_the_four_choices(old, new):
-    split, init = old
-    config = FlowConfig(split=split, init=init)
-    assert choices(config) == new
-    order, weights, init, partition = new
-    assert FlowConfig(order=order, weights=weights, init=init, partition=partition) == config
-    written = config.to_dict()
-    before = {name: value for name, value in written.items() if name not in ("order", "weights", "partition")}
-    assert FlowConfig.from_dict({**before, "split": split, "init": old[1]}) == config
-    assert FlowConfig.from_dict(json.loads(json.dumps(written))) == config
-    assert dataclasses.replace(config, width=8).order == config.order
-
-
-def test_with_alternating_halves_an_odd_number_of_steps_turns_the_static_orders():
-    assert choices(FlowConfig(steps=3, split="static-first", init="principal"))[0] == "variance-reversed"
-    assert choices(FlowConfig(steps=3, split="static-first", init="dealt"))[0] == "variance"
+@pytest.mark.parametrize("init", ["principal", "linear"])
+@pytest.mark.parametrize("order", ["first", "last"])
+def test_halves_by_number_need_random_rotations(order, init):
+    assert refusal(order=order, init=init) == (
+        f"order is {order!r}; with init {init} the channels are sorted by variance, so choose variance or "
+        "variance-reversed, or init random, which with the order last is Glow's split."
+    )
+    assert FlowConfig(order=order, init="random").order == order
 
 
 @pytest.mark.parametrize("order", ["variance", "variance-reversed"])
@@ -237,10 +175,9 @@ BAD = {
     "width": [None, True, 64.5, "64", {}],
     "permutation_seed": [None, False, 0.0, "0"],
     "scale_bound": [None, True, "2.0", [2.0], NAN, INF, -INF, 0, -1.0, 4.0001],
-    "split": [1, True, ["weighted"], ("entropy", "pooled"), {}],
     "order": [None, 0, "", "Entropy", "weighted", ["entropy"], {}],
     "weights": [None, 0, "", "Pooled", ["none"], {}],
-    "partition": [0, "", "dealt", ["random"], {}],
+    "partition": [None, 0, "", "halves", ["random"], {}],
     "prior": [None, 0, "", "normal", "Standard", ["standard"], {}],
     "init": [None, 0, "", "glow", "Principal", ["random"], {}],
     "memory": [None, 0, "", "swap", "Store", ["store"], {}],
@@ -255,7 +192,7 @@ BAD = {
 
 
 def test_every_field_has_bad_values_here():
-    assert BAD.keys() == {*FIELDS, "split"}
+    assert BAD.keys() == {*FIELDS}
 
 
 @pytest.mark.parametrize(
@@ -294,7 +231,7 @@ NEARLY_RIGHT = st.one_of(
     st.integers(-2, 70),
     st.floats(-1, 5),
     st.lists(st.integers(0, 40), min_size=2, max_size=4),
-    st.sampled_from([*NAMED_SPLITS, *PRIORS, *INITS, "first+pooled", "3-1-3", "1-1", "5-5-5-5-5-5"]),
+    st.sampled_from([*ORDERS, *WEIGHTS, *PRIORS, *INITS, "3-1-3", "1-1", "5-5-5-5-5-5"]),
     st.from_regex(r"[0-9]-[0-9]", fullmatch=True),
 )
 
@@ -339,3 +276,17 @@ def test_names_that_are_no_text_are_refused_too():
 def test_what_is_no_object_is_refused(fields):
     with pytest.raises(ConfigError, match="must be an object"):
         FlowConfig.from_dict(fields)
+
+
+def test_the_word_for_order_and_weights_in_files_of_0_2_is_read_past():
+    fields = FlowConfig().to_dict()
+    assert FlowConfig.from_dict({**fields, "split": "weighted"}) == FlowConfig()
+
+
+def test_a_config_of_version_0_1_is_refused_in_one_sentence():
+    fields = FlowConfig().to_dict()
+    for name in ("order", "weights", "partition"):
+        del fields[name]
+    with pytest.raises(ConfigError) as refused:
+        FlowConfig.from_dict({**fields, "split": "weighted", "init": "dealt"})
+    assert str(refused.value) == OLDER

@@ -6,7 +6,7 @@ import torch
 from eiwflow.flow import Latents, NotInitialisedError, ShapeError, dequantise
 from eiwflow.flow.information import redundancy
 
-from .flows import every_policy, every_value, fresh_flow, images_for
+from .flows import OF_PRINCIPAL, every_value, fresh_flow, images_for
 from .numerics import largest_difference, noise, sheet
 
 
@@ -38,9 +38,9 @@ def test_every_actnorm_gives_mean_0_and_standard_deviation_1_on_the_batch(arm):
         assert (std - 1).abs().max() < 1e-6
 
 
-@every_policy
+@pytest.mark.parametrize("split", OF_PRINCIPAL)
 def test_principal_rotates_every_level_to_uncorrelated_channels_largest_variance_first(split):
-    flow, x = initialised_flow(split=split, init="principal")
+    flow, x = initialised_flow(split=split, partition="alternating")
     rotations = list(after_each(flow, x, "mixing"))[:: flow.config.steps]
     assert len(rotations) == 2
     for _, y in rotations:
@@ -50,7 +50,7 @@ def test_principal_rotates_every_level_to_uncorrelated_channels_largest_variance
 
 
 def test_principal_swaps_the_halves_in_every_other_step():
-    flow, _ = initialised_flow(steps=3, init="principal")
+    flow, _ = initialised_flow(steps=3, partition="alternating")
     for level in flow.levels:
         y = noise(1, level.steps[0].channels, 2, 2)
         for step in level.steps[1:]:
@@ -68,7 +68,7 @@ def test_random_initialisation_draws_another_rotation_for_every_step():
 
 
 @pytest.mark.parametrize("init", ["principal", "random"])
-@pytest.mark.parametrize("split", ["shuffle", "weighted"])
+@pytest.mark.parametrize("split", ["entropy", "entropy+pooled"])
 def test_the_entropy_order_is_sorted_on_the_batch_before_what_lies_behind_is_initialised(split, init):
     flow, x = initialised_flow(split=split, init=init, levels=3)
     for seen in flow.trace(x).levels[:-1]:
@@ -154,15 +154,29 @@ def check_usable(flow, x):
 
 
 @pytest.mark.parametrize("fields", SIZES.values(), ids=SIZES.keys())
-@pytest.mark.parametrize("init", ["principal", "random"])
-@pytest.mark.parametrize("split", ["static-last", "weighted"])
+@pytest.mark.parametrize(
+    ("split", "init"),
+    [
+        ("variance-reversed", "principal"),
+        ("entropy+pooled", "principal"),
+        ("last", "random"),
+        ("entropy+pooled", "random"),
+    ],
+)
 def test_one_image_is_enough(fields, split, init):
     check_usable(*flow_from(lambda flow: images_for(flow, 1), split=split, init=init, **fields))
 
 
 @pytest.mark.parametrize("fields", SIZES.values(), ids=SIZES.keys())
-@pytest.mark.parametrize("init", ["principal", "random"])
-@pytest.mark.parametrize("split", ["static-last", "weighted"])
+@pytest.mark.parametrize(
+    ("split", "init"),
+    [
+        ("variance-reversed", "principal"),
+        ("entropy+pooled", "principal"),
+        ("last", "random"),
+        ("entropy+pooled", "random"),
+    ],
+)
 def test_constant_images_initialise_to_a_usable_flow(fields, split, init):
     def constant(flow):
         return torch.full((4, *flow.config.shape), 0.1)

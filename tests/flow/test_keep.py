@@ -10,6 +10,7 @@ from eiwflow.flow.information import redundancy
 from eiwflow.flow.policies import AUTO_REDUNDANCY, structured_channels
 from eiwflow.flow.shuffle import Shuffle
 
+from ..words import spelled_out
 from .flows import POLICIES, fresh_flow, images_for, ready_flow
 from .numerics import noise, sheet
 
@@ -65,7 +66,9 @@ def structured(n=32, channels=1, size=16):
 
 
 def auto_flow(**fields):
-    config = FlowConfig(**{"shape": (1, 16, 16), "levels": 3, "steps": 2, "width": 4, "keep": "auto", **fields})
+    config = FlowConfig(
+        **{"shape": (1, 16, 16), "levels": 3, "steps": 2, "width": 4, "keep": "auto", **spelled_out(fields)}
+    )
     flow = MultiScaleFlow(config, seed=3)
     flow.initialise(structured())
     return flow

@@ -85,8 +85,8 @@ def test_a_flow_that_starts_linear_needs_fewer_bits_before_training_and_is_inver
 
 
 def test_linear_is_one_of_the_four_choices() -> None:
-    config = FlowConfig(init="linear", split="static-first")
-    assert (config.order, config.init, config.partition) == ("variance", "linear", "random")
+    config = FlowConfig(init="linear", order="variance", weights="none")
+    assert (config.order, config.init, config.partition) == ("variance", "linear", "information")
     assert FlowConfig.from_dict(config.to_dict()) == config
 
 

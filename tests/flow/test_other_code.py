@@ -69,7 +69,7 @@ def test_the_top_prior_is_a_normal_of_its_means_and_deviations():
 @pytest.mark.parametrize("coupling", COUPLINGS)
 @pytest.mark.parametrize("prior", ["unbounded", "constant"])
 def test_a_flow_of_them_has_the_log_det_of_its_jacobian_and_comes_back(coupling, prior):
-    flow = ready_flow(split="static-last", init="random", prior=prior, coupling=coupling, top_prior="constant")
+    flow = ready_flow(split="last", init="random", prior=prior, coupling=coupling, top_prior="constant")
     x = images_for(flow, 2)
     trace = flow.trace(x)
     for image, parts in zip(x.split(1), sum(level.log_det for level in trace.levels), strict=True):
@@ -93,7 +93,7 @@ def test_quantising_gives_the_grey_level_back_with_full_contrast(bits):
 
 
 def test_bits_per_dim_of_a_flow_of_5_bits_count_from_5():
-    flow = ready_flow(split="static-last", init="random", bits=5)
+    flow = ready_flow(split="last", init="random", bits=5)
     images = torch.randint(0, 256, (3, 1, 8, 8), dtype=torch.uint8)
     generator = torch.Generator().manual_seed(3)
     x = dequantise(images, torch.Generator().manual_seed(3), torch.double, bits=5)

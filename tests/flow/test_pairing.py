@@ -8,7 +8,7 @@ import torch
 from eiwflow.flow.bijection import generator_for
 from eiwflow.flow.config import INITS, PRIORS
 
-from .flows import POLICIES, fresh_flow, images_for
+from .flows import OF_PRINCIPAL, POLICIES, fresh_flow, images_for
 
 
 def shared_parameters_equal(a, b):
@@ -23,9 +23,9 @@ def test_two_policies_start_with_the_same_numbers_in_every_module_they_share(one
     assert shared_parameters_equal(fresh_flow(split=one), fresh_flow(split=other))
 
 
-@pytest.mark.parametrize("static", ["static-first", "static-last", "random"])
+@pytest.mark.parametrize("static", ["variance", "variance-reversed", "random"])
 def test_shuffle_draws_the_parameters_of_the_static_policies(static):
-    shuffle, other = fresh_flow(split="shuffle"), fresh_flow(split=static)
+    shuffle, other = fresh_flow(split="entropy"), fresh_flow(split=static)
     assert [name for name, _ in shuffle.named_parameters()] == [name for name, _ in other.named_parameters()]
     pairs = zip(shuffle.parameters(), other.parameters(), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
@@ -44,7 +44,7 @@ def test_more_steps_and_levels_leave_the_others_numbers():
     assert all(torch.equal(ours[name], theirs[name]) for name in inner)
 
 
-@pytest.mark.parametrize(("one", "other"), [("shuffle", "weighted"), ("static-first", "first+pooled")])
+@pytest.mark.parametrize(("one", "other"), [("entropy", "entropy+pooled"), ("first", "first+pooled")])
 def test_after_the_same_batch_weights_that_start_at_1_have_changed_nothing(one, other):
     a, b = fresh_flow(split=one), fresh_flow(split=other)
     for flow in (a, b):
@@ -54,7 +54,7 @@ def test_after_the_same_batch_weights_that_start_at_1_have_changed_nothing(one, 
 
 
 def test_after_the_same_batch_the_first_levels_steps_are_the_same_under_every_policy():
-    flows = [fresh_flow(split=split, init="principal") for split in POLICIES]
+    flows = [fresh_flow(split=split, partition="alternating") for split in OF_PRINCIPAL]
     for flow in flows:
         flow.initialise(images_for(flow, 16))
     first, *others = [flow.levels[0].steps.state_dict() for flow in flows]

@@ -1,4 +1,4 @@
-"""Who conditions whom: what channels tell of each other, and the halves that couplings are dealt."""
+"""Who conditions whom: what channels tell of each other, and the halves that couplings get."""
 
 import itertools
 import math
@@ -172,20 +172,13 @@ def test_information_shows_pairs_of_couplings_more_of_what_is_told_than_chance_d
 
 
 @pytest.mark.parametrize(
-    ("split", "init", "deal"),
-    [
-        ("static-first", "dealt", at_random),
-        ("weighted", "dealt", by_information),
-        ("static-last", "dealt-by-information", by_information),
-        ("weighted", "dealt-by-information", by_information),
-        ("static-last", "dealt-by-chance", at_random),
-        ("weighted", "dealt-by-chance", at_random),
-    ],
+    ("partition", "deal"), [("information", by_information), ("random", at_random), ("alternating", alternating)]
 )
+@pytest.mark.parametrize("split", ["variance-reversed", "entropy+pooled"])
 @pytest.mark.parametrize("steps", [3, 4])
 @torch.no_grad()
-def test_a_flow_deals_its_principal_channels(split, init, deal, steps):
-    flow = fresh_flow(shape=(3, 16, 16), width=6, steps=steps, split=split, init=init, permutation_seed=5)
+def test_a_flow_divides_its_principal_channels(split, partition, deal, steps):
+    flow = fresh_flow(shape=(3, 16, 16), width=6, steps=steps, split=split, partition=partition, permutation_seed=5)
     x = 0.3 * sheet(3, 16, 16, n=16) + 0.1 * noise(16, 3, 16, 16, seed=1)
     flow.initialise(x)
     level = flow.levels[0]

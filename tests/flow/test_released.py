@@ -103,4 +103,4 @@ def test_channel_weights_and_a_conditional_prior_are_refused(field, value):
     with pytest.raises(ConfigError, match=f"^{field} is '{value}'; it must be .* with the order released"):
         FlowConfig(**{**words, field: value})
     assert FlowConfig(**words).split == "released"
-    assert FlowConfig(split="released", prior="standard") == FlowConfig(**words)
+    assert FlowConfig(order="released", weights="none", prior="standard") == FlowConfig(**words)

@@ -151,7 +151,7 @@ def test_a_value_that_is_not_finite_names_the_level_that_made_it(level):
 
 
 def test_a_level_that_keeps_what_is_not_finite_is_named_and_not_the_next():
-    flow = ready_flow(split="static-first", prior="standard")
+    flow = ready_flow(split="variance", prior="standard")
     with torch.no_grad():
         flow.levels[0].steps[-1].coupling.network[-1].bias[2:] = float("inf")
     with pytest.raises(NonFiniteError, match="Level 1 .* encoding"):

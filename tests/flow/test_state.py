@@ -24,7 +24,7 @@ OPERATIONS = {
 
 
 @pytest.mark.parametrize("use", OPERATIONS.values(), ids=OPERATIONS.keys())
-@pytest.mark.parametrize("split", ["shuffle", "weighted"])
+@pytest.mark.parametrize("split", ["entropy", "entropy+pooled"])
 @pytest.mark.parametrize("training", [True, False])
 def test_no_use_changes_a_buffer_or_parameter(use, split, training):
     flow = ready_flow(split=split).train(training)

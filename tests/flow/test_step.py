@@ -30,7 +30,7 @@ def assert_one_truth(flow, x, tolerance=1e-8):
 # ---------------------------------------------------------------------- changes that every path sees
 
 
-@pytest.mark.parametrize("split", ["weighted", "shuffle", "static-first"])
+@pytest.mark.parametrize("split", ["entropy+pooled", "entropy", "variance"])
 def test_an_update_of_all_parameters_through_data_is_seen_at_once(split):
     flow = ready_flow(split=split)
     x = images_for(flow, 3)
@@ -70,7 +70,7 @@ def test_any_other_change_of_parameters_is_seen_at_once(change):
 
 
 def test_another_nonlinearity_in_a_coupling_counts_on_every_path():
-    flow = ready_flow(split="static-last")
+    flow = ready_flow(split="variance-reversed")
     x = images_for(flow, 3)
     before = assert_one_truth(flow, x)
     for coupling in flow.couplings():
@@ -120,7 +120,7 @@ def test_weight_norm_on_a_convolution_works_and_trains_its_own_parameters():
 # ---------------------------------------------------------------------- derivatives of every kind
 
 
-@pytest.mark.parametrize("split", ["weighted", "static-last"])
+@pytest.mark.parametrize("split", ["entropy+pooled", "variance-reversed"])
 def test_double_backward_through_log_prob(split):
     flow = ready_flow(split=split, steps=1)
     x = images_for(flow, 1)
@@ -138,7 +138,7 @@ def test_double_backward_through_log_prob(split):
     assert largest_difference(curvature, expected) < 1e-4 * expected.abs().max()
 
 
-@pytest.mark.parametrize("split", ["weighted", "static-last"])
+@pytest.mark.parametrize("split", ["entropy+pooled", "variance-reversed"])
 def test_jacrev_and_jvp_through_log_prob(split):
     flow = ready_flow(split=split)
     x, direction = images_for(flow, 2), images_for(flow, 2, seed=5)

@@ -33,7 +33,7 @@ from eiwflow.study.file import StudyError, read_record, read_study
 from eiwflow.study.recipe import Arm
 from eiwflow.training.run_directory import RunDirectory, RunError, all_runs
 from eiwflow.ui.common import state
-from tests.studies import arms, document
+from tests.studies import arms, document, write_packed
 from tests.training.tiny import planes, tiny_flow, tiny_info, tiny_run
 
 from .mutations import byte_changes, changed, dumped, json_changes, nasty_values, with_changes
@@ -149,7 +149,7 @@ CONFIG_FIELDS = (
     "levels",
     "steps",
     "width",
-    "split",
+    "order",
     "prior",
     "init",
     "network",
@@ -400,16 +400,15 @@ def renamed(title: str, folder: Path) -> Callable[[], object]:
 @cache
 def sound_study() -> dict[str, Any]:
     """Return a study's document."""
-    return document(arms({"weighted/principal": 4.0, "random/principal": 4.1}, seeds=2))
+    return document(arms({"entropy+pooled/principal": 4.0, "random/principal": 4.1}, seeds=2))
 
 
-ARM = Arm.parse("weighted/principal")
+ARM = Arm.parse("entropy+pooled/principal")
 
 
 def study(given: tuple[str | bytes, str | bytes], folder: Path) -> Callable[[], object]:
     """Write a study's file and a record beside it; return what reads both."""
-    path = written(folder / "made.json", given[0])
-    written(folder / "made" / "weighted-principal-conditional" / "record.json", given[1])
+    path = write_packed(folder / "made.zip", given[0], {ARM.name: given[1]})
 
     def read() -> object:
         found = read_study(path)

@@ -251,10 +251,10 @@ REGRESSIONS: dict[str, dict[str, Callable[[], Any]]] = {
         "a record of 11 MiB of lists": lambda: (json.dumps(sound_study()), '{"steps":' + wide_json(11) + "}"),
         "a recipe of 10**400 seeds": lambda: a_study(recipe={**sound_study()["recipe"], "seeds": 10**400}),
         "a recipe of 10,000 arms": lambda: a_study(
-            recipe={**sound_study()["recipe"], "extra": ["weighted/principal"] * 10_000}
+            recipe={**sound_study()["recipe"], "arms": ["entropy/principal"] * 10_000}
         ),
         "a bit/dim of NaN": lambda: a_study(results=[{**sound_study()["results"][0], "bits_per_dim": float("nan")}]),
-        "an arm that climbs": lambda: a_study(results=[{**sound_study()["results"][0], "split": "../../x"}]),
+        "an arm that climbs": lambda: a_study(results=[{**sound_study()["results"][0], "arm": "../../x"}]),
     },
     "a URL": {
         "everything wrong": lambda: {

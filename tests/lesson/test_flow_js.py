@@ -31,7 +31,7 @@ NODE = shutil.which("node")
 BUNDLED = sorted((ROOT / "assets" / "checkpoints").glob("*-weighted.safetensors"))
 CONFIGS = {
     "weighted": FlowConfig(shape=(3, 16, 16), levels=3, steps=3, width=16),
-    "grey": FlowConfig(shape=(1, 8, 8), levels=2, steps=2, width=8, split="random", prior="standard"),
+    "grey": FlowConfig(shape=(1, 8, 8), levels=2, steps=2, width=8, order="random", weights="none", prior="standard"),
     "a quarter kept": FlowConfig(shape=(3, 16, 16), levels=3, steps=2, width=8, keep=0.25),
     "three quarters kept": FlowConfig(shape=(1, 16, 16), levels=3, steps=2, width=8, keep=0.75, weights="none"),
     "as many kept as have structure": FlowConfig(shape=(3, 8, 8), levels=2, steps=2, width=8, keep="auto"),
@@ -54,7 +54,9 @@ CONFIGS = {
     ),
     "scale without a bound": FlowConfig(shape=(1, 8, 8), levels=2, steps=2, width=8, coupling="exp"),
     "additive couplings": FlowConfig(shape=(1, 8, 8), levels=2, steps=2, width=8, coupling="additive"),
-    "fixed": FlowConfig(shape=(3, 16, 8), levels=2, steps=2, width=8, split="static-first", network="3-3-1-5"),
+    "fixed": FlowConfig(
+        shape=(3, 16, 8), levels=2, steps=2, width=8, order="variance", weights="none", network="3-3-1-5"
+    ),
 }
 
 #: With this variable set, a missing node fails the tests instead of skipping them.

@@ -125,7 +125,10 @@ def test_a_foreign_flow_names_no_path_of_the_server(tmp_path: Path) -> None:
     hidden.mkdir()
     for number in range(12):
         Image.new("RGB", (16, 16), (20 * number, 0, 0)).save(hidden / f"{number}.png")
-    flow, packs = random_flow(FlowConfig(shape=(1, 16, 16), levels=2, steps=1, width=4, split="random")), []
+    flow, packs = (
+        random_flow(FlowConfig(shape=(1, 16, 16), levels=2, steps=1, width=4, order="random", weights="none")),
+        [],
+    )
     for there in (False, True):
         if there:
             hidden.with_suffix(".npz").write_bytes(b"")
@@ -136,7 +139,7 @@ def test_a_foreign_flow_names_no_path_of_the_server(tmp_path: Path) -> None:
 
 
 def test_a_flow_of_ones_own_has_a_pack(tmp_path: Path) -> None:
-    flow = random_flow(FlowConfig(shape=(1, 16, 16), levels=2, steps=1, width=4, split="random"))
+    flow = random_flow(FlowConfig(shape=(1, 16, 16), levels=2, steps=1, width=4, order="random", weights="none"))
     path = tmp_path / "own.safetensors"
     checkpoint.save(path, flow, checkpoint.CheckpointInfo(config=flow.config, data="faces16"))
     head, _ = opened(build.build_for(checkpoint.load(path)).to_bytes())

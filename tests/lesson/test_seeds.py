@@ -39,7 +39,9 @@ def test_a_file_of_the_same_name_elsewhere_has_no_counts(tmp_path: Path) -> None
 def test_a_run_of_another_command_is_not_counted(tmp_path: Path) -> None:
     path = tmp_path / "checkpoints" / "last.safetensors"
     path.parent.mkdir()
-    flow = random_flow(FlowConfig(shape=(3, 16, 16), levels=2, steps=1, width=4, split="variance-reversed"))
+    flow = random_flow(
+        FlowConfig(shape=(3, 16, 16), levels=2, steps=1, width=4, order="variance-reversed", weights="none")
+    )
     checkpoint.save(path, flow, checkpoint.CheckpointInfo(config=flow.config, data="faces16"))
     with pytest.raises(ValueError, match="no finished run of a bundled flow’s command"):
         seeds.count([tmp_path], BUNDLED)

@@ -1,4 +1,4 @@
-"""Where studies are kept: folders, packed files and files of version 0.1, and what a stranger may have put there."""
+"""Where studies are kept: folders and packed files, and what a stranger may have put there."""
 
 import base64
 import io
@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from eiwflow.flow.config import OLDER
 from eiwflow.study import file, run
 from eiwflow.study.file import (
     SETTINGS,
@@ -24,11 +25,11 @@ from eiwflow.study.file import (
     settings_file,
     studies_in,
 )
-from eiwflow.study.recipe import AGAIN, Arm, StudyRecipe
+from eiwflow.study.recipe import Arm, StudyRecipe
 from eiwflow.study.run import run_study
 from eiwflow.study.verdict import report, verdict
 
-from ..studies import arms, document, old_document, write_study
+from ..studies import arms, document, write_packed, write_study
 from ..test_cli import json_of, printed, refused
 from ..training.tiny import write_npz
 
@@ -62,8 +63,8 @@ SPOILT = {
     "true for a number": (changed_recipe(iterations=True), "iterations"),
     "arms of numbers": (changed_recipe(arms=[1]), "arms"),
     "an arm that is none": (changed_recipe(arms=["up/down"]), "up"),
-    "a result that is none": (lambda made: made["results"].append(3), "Result 13 of s.json is not an object"),
-    "no arm": (lambda made: made["results"][0].pop("arm"), "lacks an arm, or split, init and prior"),
+    "a result that is none": (lambda made: made["results"].append(3), "Result 13 of s.zip is not an object"),
+    "no arm": (lambda made: made["results"][0].pop("arm"), "lacks an arm"),
     "an arm of another study": (changed_result(arm="last/random/standard"), "is not in its recipe"),
     "a path for an arm": (changed_result(arm="../../etc"), "is not in its recipe"),
     "looks in words": (lambda made: made.update(looks="often"), "looks"),
@@ -89,25 +90,25 @@ def test_a_file_that_is_not_a_study_is_refused_in_one_sentence(tmp_path, spoil, 
     spoil(made)
     if named.startswith("has no recipe") and "recipe" in made:
         made["results"] = "good"
-    (tmp_path / "s.json").write_text(json.dumps(made))
+    write_packed(tmp_path / "s.zip", made)
     with pytest.raises(StudyError) as refusal:
-        read_study(tmp_path / "s.json")
+        read_study(tmp_path / "s.zip")
     assert named in str(refusal.value)
-    assert "s.json" in str(refusal.value)
+    assert "s.zip" in str(refusal.value)
     assert "\n" not in str(refusal.value)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[" * 100_000, b"\xff\xfe", b"null", b"1" * 5000])
 def test_what_is_not_json_is_refused(tmp_path, content):
-    (tmp_path / "s.json").write_bytes(content)
-    with pytest.raises(StudyError, match=r"^s\.json is not a study's file"):
-        read_study(tmp_path / "s.json")
+    write_packed(tmp_path / "s.zip", content)
+    with pytest.raises(StudyError, match=r"^s\.zip is not a study's file"):
+        read_study(tmp_path / "s.zip")
 
 
 def test_a_file_that_is_too_large_or_not_there_is_refused(tmp_path, monkeypatch):
     with pytest.raises(StudyError, match="cannot be read"):
-        read_study(tmp_path / "s.json")
-    path = write_study(tmp_path / "s.json", arms({"entropy+pooled/principal-random": 3.8}))
+        read_study(tmp_path / "s.zip")
+    path = write_study(tmp_path / "s.zip", arms({"entropy+pooled/principal-random": 3.8}))
     monkeypatch.setattr("eiwflow.study.file.MAX_BYTES", 100)
     with pytest.raises(StudyError, match="at most 100 are read"):
         read_study(path)
@@ -116,13 +117,13 @@ def test_a_file_that_is_too_large_or_not_there_is_refused(tmp_path, monkeypatch)
 def test_a_study_under_way_is_read_as_far_as_it_is(tmp_path):
     made = document(arms({f"{order}/principal-random": 4.0 for order in ("entropy", "variance", "random")}))
     made["results"] = made["results"][: len(made["results"]) // 2]
-    (tmp_path / "s.json").write_text(json.dumps(made))
-    study = read_study(tmp_path / "s.json")
+    write_packed(tmp_path / "s.zip", made)
+    study = read_study(tmp_path / "s.zip")
     assert not study.is_done
     assert len(study.runs) == len(made["results"])
     with pytest.raises(StudyError, match="no run yet"):
-        (tmp_path / "s.json").write_text(json.dumps({**made, "results": []}))
-        verdict(read_study(tmp_path / "s.json"))
+        write_packed(tmp_path / "s.zip", {**made, "results": []})
+        verdict(read_study(tmp_path / "s.zip"))
 
 
 # ---------------------------------------------------------------------- studies that were run
@@ -178,18 +179,18 @@ def test_a_packed_study_is_one_small_file_with_the_same_results_and_thinned_reco
 def test_the_command_packs_a_study_and_another_of_the_same_recipe(real, tmp_path):
     study = read_study(real)
     made = document({Arm("random"): [4.0, 4.1]}, **{**study.recipe.to_dict(), "arms": ("random/principal-random",)})
-    (tmp_path / "more.json").write_text(json.dumps({**made, "data_sha256": study.data_sha256}))
-    said = json_of("study", "--out", real, "--pack", tmp_path / "all.zip", "--also", tmp_path / "more.json")
+    write_packed(tmp_path / "more.zip", {**made, "data_sha256": study.data_sha256})
+    said = json_of("study", "--out", real, "--pack", tmp_path / "all.zip", "--also", tmp_path / "more.zip")
     found = read_study(tmp_path / "all.zip")
     assert said["runs"] == len(found.runs) == 6 and said["bytes"] == (tmp_path / "all.zip").stat().st_size
     assert [arm.order for arm in found.arms] == ["variance-reversed", "entropy", "random"]
-    (tmp_path / "other.json").write_text(json.dumps({**made, "recipe": {**made["recipe"], "width": 9}}))
+    write_packed(tmp_path / "other.zip", {**made, "recipe": {**made["recipe"], "width": 9}})
     assert "of another recipe" in refused(
-        "study", "--out", real, "--pack", tmp_path / "x.zip", "--also", tmp_path / "other.json"
+        "study", "--out", real, "--pack", tmp_path / "x.zip", "--also", tmp_path / "other.zip"
     )
-    (tmp_path / "other.json").write_text(json.dumps({**made, "data_sha256": "0"}))
+    write_packed(tmp_path / "other.zip", {**made, "data_sha256": "0"})
     assert "on other images" in refused(
-        "study", "--out", real, "--pack", tmp_path / "x.zip", "--also", tmp_path / "other.json"
+        "study", "--out", real, "--pack", tmp_path / "x.zip", "--also", tmp_path / "other.zip"
     )
     assert "ends in .zip" in refused("study", "--out", real, "--pack", tmp_path / "x.json")
     assert not (tmp_path / "x.zip").exists()
@@ -198,46 +199,26 @@ def test_the_command_packs_a_study_and_another_of_the_same_recipe(real, tmp_path
 def test_of_studies_that_are_merged_arms_without_a_run_are_left_out(tmp_path):
     made = document({Arm("entropy"): [3.8, 3.9], Arm("variance"): [4.0, 4.1]})
     made["results"] = [one for one in made["results"] if one["arm"].startswith("entropy")]
-    (tmp_path / "s.json").write_text(json.dumps(made))
-    assert merge([read_study(tmp_path / "s.json")]).recipe.arms == (Arm("entropy"),)
-
-
-def test_a_study_of_version_0_1_is_read_with_its_records_by_their_old_names(real, tmp_path):
-    study = read_study(real)
-    names = ["static-last/dealt/conditional", "weighted/dealt/conditional", f"{AGAIN}/dealt/conditional"]
-    made = old_document({name: [3.9, 4.0] for name in names})
-    (tmp_path / "old.json").write_text(json.dumps(made))
-    steps = file.recorded_steps(study, study.arms[0])
-    for name in names[:2]:
-        folder = tmp_path / "old" / name.replace("/", "-")
-        folder.mkdir(parents=True)
-        (folder / "record.json").write_text(json.dumps({"steps": steps}))
-    old = read_study(tmp_path / "old.json")
-    assert [arm.text for arm in old.arms] == [
-        "random-again/principal-random/conditional", "variance-reversed/principal-random/conditional",
-        "entropy+pooled/principal-information/conditional",
-    ]  # fmt: skip
-    same_record(read_record(old, old.arms[1]), read_record(study, study.arms[0]))
-    assert read_record(old, old.arms[2]) is not None and read_record(old, old.arms[0]) is None
+    write_packed(tmp_path / "s.zip", made)
+    assert merge([read_study(tmp_path / "s.zip")]).recipe.arms == (Arm("entropy"),)
 
 
 def test_a_folder_of_studies_lists_each_once(real, tmp_path):
-    write_study(tmp_path / "a.json", arms({"entropy/principal-random": 3.8}))
+    write_study(tmp_path / "a.zip", arms({"entropy/principal-random": 3.8}))
     pack([read_study(real)], tmp_path / "b.zip")
     (tmp_path / "c").mkdir()
     (tmp_path / "d").symlink_to(real)
     (tmp_path / "e.txt").touch()
-    # One of version 0.1 that goes on in a folder is that folder.
-    write_study(tmp_path / "d.json", arms({"entropy/principal-random": 3.8}))
-    assert [path.name for path in studies_in(tmp_path)] == ["a.json", "b.zip", "d"]
+    (tmp_path / "f.json").write_text("{}")
+    assert [path.name for path in studies_in(tmp_path)] == ["a.zip", "b.zip", "d"]
     assert settings_file(tmp_path / "d") == tmp_path / "d" / SETTINGS and settings_file(tmp_path / "b.zip").is_file()
 
 
 def spoilt_record(change):
-    def spoil(path):
-        made = json.loads(path.read_bytes())
+    def spoil(record):
+        made = json.loads(json.dumps(record))
         change(made["steps"])
-        path.write_text(json.dumps(made))
+        return made
 
     return spoil
 
@@ -249,8 +230,8 @@ def png(step):
 
 
 SPOILT_RECORDS = {
-    "not there": lambda path: path.unlink(),
-    "no JSON": lambda path: path.write_text("{"),
+    "not there": lambda record: None,
+    "no JSON": lambda record: "{",
     "no steps": spoilt_record(list.clear),
     "steps that fall": spoilt_record(list.reverse),
     "an order that is none": spoilt_record(lambda steps: steps[0]["levels"][0].update(order=[0] * 12)),
@@ -263,14 +244,12 @@ SPOILT_RECORDS = {
 
 @pytest.mark.parametrize("spoil", SPOILT_RECORDS.values(), ids=SPOILT_RECORDS.keys())
 def test_a_record_that_cannot_be_trusted_is_none(tmp_path, real, spoil):
-    write_study(tmp_path / "s.json", arms({"entropy/principal-random": 3.8}))
-    study = read_study(tmp_path / "s.json")
-    record = tmp_path / "s" / "shuffle-dealt-by-chance-conditional" / "record.json"
-    record.parent.mkdir(parents=True)
-    record.write_text(json.dumps({"steps": file.recorded_steps(read_study(real), read_study(real).arms[0])}))
-    assert read_record(study, study.arms[0]) is not None
-    spoil(record)
-    assert read_record(study, study.arms[0]) is None
+    made, arm = document(arms({"entropy/principal-random": 3.8})), Arm("entropy")
+    record = {"steps": file.recorded_steps(read_study(real), read_study(real).arms[0])}
+    assert read_record(read_study(write_packed(tmp_path / "s.zip", made, {arm.name: record})), arm) is not None
+    spoilt = spoil(record)
+    records = {} if spoilt is None else {arm.name: spoilt}
+    assert read_record(read_study(write_packed(tmp_path / "s.zip", made, records)), arm) is None
 
 
 def zip_with(path, entries, compression=zipfile.ZIP_DEFLATED):
@@ -323,18 +302,22 @@ def test_the_command_line_reports_what_the_page_shows(real):
         "entropy + weights, ¼ passed on − variance-reversed, conditional"
     ]
     assert said["comparisons"][0]["low"] == expected["comparisons"][0]["low"]
-    text = printed("study", "--out", real, "--report", "--subject", "static-last/dealt")
+    text = printed("study", "--out", real, "--report", "--subject", "variance-reversed/principal")
     assert "variance-reversed needs" in text
 
 
-@pytest.mark.parametrize("subject", ["weighted", "weighted/principal/standard/1", "weighted/random"])
+@pytest.mark.parametrize("subject", ["weighted", "entropy/principal/standard/1", "entropy/random"])
 def test_the_command_line_refuses_a_subject_that_is_none(real, subject):
     refused("study", "--out", real, "--report", "--subject", subject)
 
 
 def test_the_command_line_refuses_a_report_of_what_is_no_study(tmp_path):
+    write_packed(tmp_path / "s.zip", {})
+    assert "is not a study's file" in refused("study", "--out", tmp_path / "s.zip", "--report")
     (tmp_path / "s.json").write_text("{}")
-    assert "is not a study's file" in refused("study", "--out", tmp_path / "s.json", "--report")
+    assert f"s.json is not a study's folder or packed file. {OLDER}" in refused(
+        "study", "--out", tmp_path / "s.json", "--report"
+    )
     assert "cannot be read" in refused("study", "--out", tmp_path / "nothing", "--report")
 
 

@@ -1,16 +1,18 @@
-"""A study's recipe: its arms in words old and new, and what makes arms paired."""
+"""A study's recipe: its arms, and what makes arms paired."""
 
 import json
+import re
 
 import pytest
 
 from eiwflow.flow import ConfigError, MultiScaleFlow
+from eiwflow.flow.config import OLDER
 from eiwflow.study.recipe import (
     AGAIN,
     DEFAULT_ARMS,
     Arm,
     StudyRecipe,
-    arms_by_splits,
+    arms_of,
     control,
     cost_class,
     crossed,
@@ -30,13 +32,8 @@ TEXTS = {
     f"{AGAIN}/principal-random/conditional": Arm(AGAIN),
 }
 OTHER_WORDS = {
-    "weighted/dealt": "entropy+pooled/principal-information/conditional",
-    "shuffle/dealt-by-chance/standard": "entropy/principal-random/standard",
-    "static-first/dealt": "variance/principal-random/conditional",
-    "static-last/principal": "variance-reversed/principal-alternating/conditional",
-    "static-last/random": "last/random/conditional",
-    "first+pooled/dealt": "variance+pooled/principal-random/conditional",
-    "random-again/dealt-by-chance": "random-again/principal-random/conditional",
+    "entropy+pooled/principal": "entropy+pooled/principal-random/conditional",
+    "random-again/principal-random": "random-again/principal-random/conditional",
     "entropy@¼/principal-random": "entropy@0.25/principal-random/conditional",
     "entropy+pooled@3/4/principal-random/standard": "entropy+pooled@0.75/principal-random/standard",
     "variance@½/principal-random": "variance/principal-random/conditional",
@@ -51,7 +48,7 @@ def test_an_arm_is_read_from_its_own_text(text, arm):
 
 
 @pytest.mark.parametrize(("text", "expected"), OTHER_WORDS.items())
-def test_an_arm_is_read_from_fractions_and_from_the_words_of_version_0_1(text, expected):
+def test_an_arm_is_read_from_fractions_and_without_what_it_may_leave_out(text, expected):
     assert Arm.parse(text).text == expected
 
 
@@ -84,20 +81,10 @@ def test_a_word_that_no_arm_can_have_is_refused(words):
         crossed(**{"orders": ["entropy"], **words})
 
 
-def test_arms_of_version_0_1_are_all_combinations_and_what_was_asked_for_beside_them():
-    arms = arms_by_splits(
-        ("static-last", "entropy+pooled"), priors=("standard", "conditional"),
-        extra=("static-first/random", "weighted/random/standard", "weighted/dealt"),
-    )  # fmt: skip
-    assert [arm.text for arm in arms] == [
-        "variance-reversed/principal-random/standard",
-        "entropy+pooled/principal-information/standard",
-        "variance-reversed/principal-random/conditional",
-        "entropy+pooled/principal-information/conditional",
-        "first/random/standard",
-        "first/random/conditional",
-        "entropy+pooled/random/standard",
-    ]
+def test_an_arm_that_names_no_prior_has_every_prior_that_is_asked_for():
+    priors = ("standard", "conditional")
+    assert arms_of("first/random", priors) == [Arm.parse(f"first/random/{prior}") for prior in priors]
+    assert arms_of("entropy/random/standard", priors) == [Arm.parse("entropy/random/standard")]
 
 
 def test_runs_go_seed_by_seed_so_that_a_study_under_way_is_paired():
@@ -133,7 +120,7 @@ def test_an_arm_s_flow_has_its_choices():
 
 
 WRONG = {
-    "arms": ({"arms": ("static-middle/dealt",)}, "static-middle"),
+    "arms": ({"arms": ("middle/principal",)}, "middle"),
     "no arm": ({"arms": ()}, "0 arms"),
     "no seed": ({"seeds": 0}, "between 1 and 1000"),
     "seeds": ({"seeds": 1001}, "between 1 and 1000"),
@@ -171,10 +158,9 @@ def test_a_recipe_survives_its_file(fields):
     assert StudyRecipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
 
 
-def test_a_recipe_of_version_0_1_has_its_arms_in_today_s_words():
-    recipe = StudyRecipe.from_dict({"splits": ["static-last", "weighted"], "null": True, "seeds": 2})
-    assert [arm.order for arm in recipe.arms] == ["variance-reversed", "entropy", "random", AGAIN]
-    assert recipe.optimiser == "adamw"
+def test_a_recipe_of_version_0_1_is_refused_in_one_sentence():
+    with pytest.raises(ConfigError, match=f"^{re.escape(OLDER)}$"):
+        StudyRecipe.from_dict({"splits": ["static-last", "weighted"], "null": True, "seeds": 2})
     assert len(StudyRecipe.from_dict({}).arms) == 5
 
 

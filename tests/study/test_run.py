@@ -32,7 +32,6 @@ from eiwflow.training.run_directory import RunDirectory, RunError
 from eiwflow.training.trainer import Trainer
 
 from .. import LONG
-from ..studies import old_document
 from ..test_cli import json_of, printed, refused, run_main
 from ..training.processes import CONTEXT
 from ..training.tiny import tiny_config, tiny_data, tiny_recipe, write_npz
@@ -159,7 +158,7 @@ def test_a_run_that_memory_is_too_small_for_costs_the_study_no_other_run(tmp_pat
 def test_a_mistake_of_the_program_is_not_called_a_failure_of_the_run(tmp_path, monkeypatch):
     failing_after(monkeypatch, 0, RuntimeError("shapes differ"))
     with pytest.raises(RuntimeError, match="^shapes differ$"):
-        run_job(job_of(tmp_path, tiny_recipe(split="weighted")), tiny_data())
+        run_job(job_of(tmp_path, tiny_recipe(split="entropy+pooled")), tiny_data())
 
 
 # ---------------------------------------------------------------------- the folder
@@ -316,25 +315,6 @@ def test_a_folder_of_something_else_and_a_new_json_file_are_refused(tmp_path, da
         run_study(tiny_study(data), tmp_path / "study.json")
 
 
-def test_a_study_begun_as_a_file_goes_on_in_the_folder_of_its_name(tmp_path, data, whole, monkeypatch):
-    recipe = tiny_study(data)
-    made = old_document({"weighted/dealt/conditional": [1.5], "static-last/dealt/conditional": [2.5]})
-    settings = {name: value for name, value in recipe.to_dict().items() if name != "arms"}
-    made["recipe"] = {**settings, "splits": ["static-last", "weighted"], "seeds": 2}
-    made |= {"format": "eiwflow-study", "version": 1, "data_sha256": whole.data_sha256, "step_cost": None}
-    made["results"] = made["results"][:1]  # weighted, seed 0
-    (tmp_path / "old.json").write_text(json.dumps(made))
-    done = []
-    monkeypatch.setattr(
-        study, "run_job", lambda job, *rest: done.append((job.arm.order, job.seed)) or run_job(job, *rest)
-    )
-    found = run_study(recipe, tmp_path / "old.json")
-    assert found.path == tmp_path / "old" and found.is_done
-    assert sorted(done) == [("entropy", 1), ("variance-reversed", 0), ("variance-reversed", 1)]
-    assert found.runs[Arm.parse(ARMS[1]), 0].bits_per_dim == 1.5
-    assert json.loads((tmp_path / "old.json").read_text()) == made
-
-
 def test_two_commands_do_not_run_one_study_at_a_time(tmp_path, data):
     folder, recipe = StudyFolder.begin(tmp_path / "study", tiny_study(data))
     with FileLock(folder.path / "run.lock"), pytest.raises(RunError, match="^Study study is being trained by another"):
@@ -415,7 +395,7 @@ def test_a_share_is_run_by_one_process(tmp_path, data):
 def test_the_command_runs_what_its_words_say(tmp_path, data):
     out = tmp_path / "study"
     words = ("--order", "entropy,random", "--init", "principal,random", "--keep", "0.25", "--prior", "standard")
-    more = ("--arms", "weighted/random", "--seeds", 1, "--evaluate-on", "validation", "--flip", "--jobs", 1)
+    more = ("--arms", "entropy+pooled/random", "--seeds", 1, "--evaluate-on", "validation", "--flip", "--jobs", 1)
     assert json_of(*command(data, out, *words, *more)) == {"out": str(out), "runs": 5}
     found = read_study(out)
     assert [arm.text for arm in found.recipe.arms] == [
@@ -437,7 +417,6 @@ def asked(monkeypatch, *words):
 WORDS = {
     "nothing": ((), 5),
     "the control alone": (("--null",), 2),
-    "the words of version 0.1": (("--splits", "shuffle,weighted", "--inits", "dealt,random", "--null"), 6),
     "both priors": (("--priors", "standard,conditional"), 10),
     "weights of every order": (("--weights", "none,pooled"), 8),
 }

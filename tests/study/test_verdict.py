@@ -1,6 +1,5 @@
 """What a study may say: reading a stranger's file, contrasts over seeds, and a verdict that can say no."""
 
-import json
 import math
 import re
 from pathlib import Path
@@ -27,7 +26,7 @@ from eiwflow.study.statistics import (
 )
 from eiwflow.study.verdict import goal, line, verdict
 
-from ..studies import arms, document, write_study
+from ..studies import arms, document, packed_document, write_packed, write_study
 
 ROOT = Path(__file__).resolve().parents[2]
 BUNDLED = studies_in(ROOT / "assets" / "studies")
@@ -45,8 +44,8 @@ def study_of(tmp_path):
     """Return a function that writes a study and reads it."""
 
     def write_and_read(bits, looks=(), **fields):
-        path = write_study(tmp_path / "made-up.json", bits, **fields)
-        path.write_text(json.dumps({**json.loads(path.read_text()), "looks": list(looks)}))
+        path = write_study(tmp_path / "made-up.zip", bits, **fields)
+        write_packed(path, {**packed_document(path), "looks": list(looks)})
         return read_study(path)
 
     return write_and_read
@@ -304,14 +303,14 @@ def test_a_gain_that_nothing_carries_is_said_to_be_of_nothing(study_of):
     assert "what carries it: nothing that is clear of chance" in said
 
 
-def test_another_subject_is_compared_with_all_others_also_in_the_words_of_version_0_1(study_of):
+def test_another_subject_is_compared_with_all_others(study_of):
     study = study_of(arms(FULL))
-    found = verdict(study, "static-last/random")
+    found = verdict(study, "last/random")
     assert found.comparisons.subject == "last/random"
     assert len(found.comparisons.effects) == len(FULL) - 1
     assert all(one.name.startswith("last (random init) − ") for one in found.comparisons.effects)
     assert "is asked of arms whose order looks at entropy" in found.entropy_informed()
-    assert verdict(study, "weighted/dealt-by-chance").comparisons.subject == f"entropy+pooled/{P}"
+    assert verdict(study, "entropy+pooled/principal-random").comparisons.subject == f"entropy+pooled/{P}"
 
 
 def test_a_subject_that_the_study_has_not_is_refused(study_of):
@@ -417,9 +416,9 @@ def test_residuals_of_a_study_under_way_are_of_the_seeds_that_all_arms_have(tmp_
     names = {f"{order}/{P}": mean for order, mean in (("variance", 3.8), ("entropy", 3.9))}
     made = document(arms(names, seeds=8))
     made["results"] = sorted(made["results"], key=lambda result: result["seed"])[:runs]
-    (tmp_path / "s.json").write_text(json.dumps(made))
-    whole = write_study(tmp_path / "whole.json", {arm: bits[:5] for arm, bits in arms(names, seeds=8).items()})
-    assert residuals(read_study(tmp_path / "s.json")).tolist() == residuals(read_study(whole)).tolist()
+    write_packed(tmp_path / "s.zip", made)
+    whole = write_study(tmp_path / "whole.zip", {arm: bits[:5] for arm, bits in arms(names, seeds=8).items()})
+    assert residuals(read_study(tmp_path / "s.zip")).tolist() == residuals(read_study(whole)).tolist()
     assert len(residuals(read_study(whole))) == 10
 
 
@@ -458,6 +457,6 @@ def test_a_curve_without_its_test_side_shows_the_training_batches(tmp_path):
     made = document(arms({f"entropy+pooled/{P}": 3.8}))
     for one in made["results"]:
         one["curve"] = [point[:2] for point in one["curve"]]
-    (tmp_path / "s.json").write_text(json.dumps(made))
-    study = read_study(tmp_path / "s.json")
+    write_packed(tmp_path / "s.zip", made)
+    study = read_study(tmp_path / "s.zip")
     assert arm_curve(study, study.arms[0]).bits_per_dim[0, 0] == made["results"][0]["curve"][0][1]

@@ -4,6 +4,7 @@ import pytest
 
 from eiwflow.flow import ConfigError, FlowConfig
 from eiwflow.training.bench import bench, profile
+from tests.words import spelled_out
 
 from .. import crossed
 
@@ -17,9 +18,10 @@ def test_a_split_is_timed_against_a_static_one_with_the_null_beside_it():
     assert 0 < result["null_ratio"] < 20
 
 
-@crossed(split=["weighted", "shuffle", "static-last"], prior=["standard", "conditional"])
+@crossed(split=["entropy+pooled", "entropy", "variance-reversed"], prior=["standard", "conditional"])
 def test_every_part_of_a_step_is_timed_whatever_the_policy(split, prior):
-    seconds = profile(FlowConfig(shape=(3, 8, 8), levels=2, steps=1, width=4, split=split, prior=prior), 4)
+    choices = spelled_out({"split": split, "prior": prior})
+    seconds = profile(FlowConfig(shape=(3, 8, 8), levels=2, steps=1, width=4, **choices), 4)
     assert list(seconds) == PARTS
     assert all(seconds[name] > 0 for name in PARTS if name != "affine")
     assert seconds["affine"] >= 0

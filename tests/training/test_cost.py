@@ -15,7 +15,7 @@ from .tiny import tiny_data, tiny_recipe
 CPU = torch.device("cpu")
 FLOWS = {
     "small": FlowConfig(shape=(3, 16, 16), levels=2, steps=2, width=16),
-    "wide": FlowConfig(shape=(3, 16, 16), levels=1, steps=2, width=96, split="static-last"),
+    "wide": FlowConfig(shape=(3, 16, 16), levels=1, steps=2, width=96, order="variance-reversed", weights="none"),
     "deep": FlowConfig(shape=(1, 16, 16), levels=3, steps=6, width=8, prior="standard"),
 }
 

@@ -47,7 +47,7 @@ def poisoned_batch(monkeypatch, at_step, value=float("nan")):
 # ---------------------------------------------------------------------- what is not finite
 
 
-@crossed(value=[float("nan"), float("inf"), -float("inf")], split=["weighted", "shuffle"])
+@crossed(value=[float("nan"), float("inf"), -float("inf")], split=["entropy+pooled", "entropy"])
 def test_a_batch_that_is_not_finite_stops_the_run_and_names_the_step(tmp_path, monkeypatch, value, split):
     poisoned_batch(monkeypatch, at_step=4, value=value)
     run = tiny_run(tmp_path, split=split)
@@ -209,7 +209,7 @@ EDITED = {
     "a batch of 0": (rewritten(batch=0), "batch is 0"),
     "a rate in words": (rewritten(learning_rate="high"), "learning_rate is 'high'"),
     "a field more": (rewritten(momentum=1), "'momentum'"),
-    "another split": (rewritten(flow={**tiny_config().to_dict(), "split": "best"}), "split is 'best'"),
+    "another order": (rewritten(flow={**tiny_config().to_dict(), "order": "best"}), "order is 'best'"),
     "no flow": (rewritten(flow=None), "must be an object"),
     "no recipe": (lambda content: b'{"recipe":null,"command":""}', "must be an object"),
     "a list": (lambda content: b"[]", "not readable"),

@@ -78,7 +78,7 @@ def test_the_figures_are_those_of_the_trace():
 
 
 @pytest.mark.parametrize(
-    ("split", "weighs"), [("weighted", True), ("shuffle", False), ("random", False), ("static-last", False)]
+    ("split", "weighs"), [("entropy+pooled", True), ("entropy", False), ("random", False), ("last", False)]
 )
 def test_weights_are_recorded_where_a_policy_has_them(split, weighs):
     record = level_records(flow := tiny_flow(split=split), tiny_x(4, flow.config))[0]
@@ -138,7 +138,7 @@ def test_a_montage_is_sixteen_images_row_by_row(channels):
 
 
 def test_samples_come_from_the_same_noise_at_every_step():
-    flow, other = tiny_flow(), tiny_flow(split="static-last")
+    flow, other = tiny_flow(), tiny_flow(split="variance-reversed")
     assert sample_montage(flow, 0) == sample_montage(flow, 0) != sample_montage(flow, 1)
     expected = quantise(flow.decode(flow.sample_latents(16, 1.0, generator_for(0, "samples"))))
     assert sample_montage(flow, 0) == encode_webp(montage(expected, columns=4))

@@ -8,10 +8,10 @@ from eiwflow.flow.coupling import AffineCoupling
 from eiwflow.flow.level import Level
 from tests.flow.flows import images_for, ready_flow
 
-each_split = pytest.mark.parametrize("split", ("weighted", "shuffle", "static-last"))
+each_split = pytest.mark.parametrize("split", ("entropy+pooled", "entropy", "variance-reversed"))
 
 
-def float_flow(split="weighted"):
+def float_flow(split="entropy+pooled"):
     """Return a flow in float32 in which every part does something."""
     return ready_flow(dtype=torch.float32, shape=(3, 8, 8), width=8, split=split)
 

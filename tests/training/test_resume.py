@@ -13,12 +13,10 @@ import torch
 
 from eiwflow import files
 from eiwflow.checkpoint import load
-from eiwflow.flow import MultiScaleFlow
 from eiwflow.training import history
 from eiwflow.training import run as run_module
 from eiwflow.training import trainer as trainer_module
 from eiwflow.training.failures import TrainingFailed
-from eiwflow.training.optimiser import optimisers
 from eiwflow.training.run import train
 from eiwflow.training.run_directory import RunDirectory, RunError
 
@@ -29,10 +27,10 @@ from .tiny import tiny_run as any_run
 tiny_run = partial(any_run, recorded=4)
 ITERATIONS = 9
 ARMS = {
-    "weighted": {"split": "weighted"},
-    "shuffle": {"split": "shuffle"},
-    "keep auto": {"split": "weighted", "keep": "auto"},
-    "regularised, mirrored crops": {"split": "weighted", "divergence": 0.5, "flip": True, "size": 12},
+    "weighted": {"split": "entropy+pooled"},
+    "shuffle": {"split": "entropy"},
+    "keep auto": {"split": "entropy+pooled", "keep": "auto"},
+    "regularised, mirrored crops": {"split": "entropy+pooled", "divergence": 0.5, "flip": True, "size": 12},
 }
 
 
@@ -297,7 +295,7 @@ WRONG = {
         resumable(run.path.parent / "b", width=12).resume_file, run.resume_file
     ),
     "another policy's": lambda run: shutil.copy(
-        resumable(run.path.parent / "b", split="shuffle").resume_file, run.resume_file
+        resumable(run.path.parent / "b", split="entropy").resume_file, run.resume_file
     ),
     "a step beyond the last": lambda run: rewritten(run, step=5),
     "a step below 0": lambda run: rewritten(run, step=-1),
@@ -335,33 +333,6 @@ def test_a_resume_file_that_does_not_belong_is_refused_and_nothing_is_changed(ru
         train(run, images=tiny_data())
     assert state_of(run) == before
     assert run.status() == status
-
-
-def with_former(flow, tensors):
-    """Return a resume file's tensors as version 0.1 wrote them: with weights that were fitted beside the density."""
-    shown = [f"levels.0.shuffle.display.{name}" for name in ("hidden.weight", "hidden.bias", "out.weight", "out.bias")]
-    before = len(optimisers(flow, "muon", 1.0)[0].param_groups[0]["params"])
-    old = {}
-    for name, tensor in tensors.items():
-        kind, number, *moment = name.split(".")
-        later = kind == "optimiser" and int(number) >= before
-        old[".".join((kind, str(int(number) + len(shown)), *moment)) if later else name] = tensor
-    for place, name in enumerate(shown, start=before):
-        old |= {f"{prefix}{name}": torch.ones(2) for prefix in ("flow.", "average.module.")}
-        old |= {f"optimiser.{place}.{moment}": torch.ones(2) for moment in ("step", "exp_avg", "exp_avg_sq")}
-    return old
-
-
-def test_a_run_begun_with_weights_that_were_only_shown_continues_to_the_same_numbers(tmp_path):
-    whole, old = (tiny_run(tmp_path, iterations=4, split="shuffle") for _ in range(2))
-    train(whole, images=tiny_data())
-    train(old, images=tiny_data(), progress=signalled_at(2))
-    flow = MultiScaleFlow(old.config()[0].flow)
-    before = old.resume_file.read_bytes()
-    document = json.loads(json.loads(before[8 : 8 + int.from_bytes(before[:8], "little")])["__metadata__"]["resume"])
-    rewritten(old, lambda tensors: with_former(flow, tensors), **document)
-    train(old, images=tiny_data())
-    assert_same_run(old, whole)
 
 
 @pytest.mark.parametrize("arithmetic", [{}, {"arithmetic": 1}, {"arithmetic": run_module.ARITHMETIC + 1}], ids=str)

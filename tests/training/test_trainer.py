@@ -4,14 +4,13 @@ import pytest
 import torch
 
 from eiwflow.flow import to_bits_per_dim
-from eiwflow.flow.config import NAMED_SPLITS
 from eiwflow.flow.score import score
 from eiwflow.training.run_directory import RunError
 from eiwflow.training.trainer import choose_device
 
 from .tiny import same_tensors, tiny_config, tiny_data, trained
 
-SPLITS = ("static-last", "shuffle", "weighted")
+SPLITS = ("variance-reversed", "entropy", "entropy+pooled")
 each_split = pytest.mark.parametrize("split", SPLITS)
 
 
@@ -55,12 +54,12 @@ def test_different_seeds_give_different_numbers():
     assert not torch.equal(first.flow.state_dict()[name], second.flow.state_dict()[name])
 
 
-@pytest.mark.parametrize("init", ["principal", "dealt"])
-def test_arms_are_paired_they_share_initial_numbers_and_batches(init):
-    arms = [trained(0, split=split, init=init) for split in NAMED_SPLITS]
+@pytest.mark.parametrize("partition", ["alternating", "information"])
+def test_arms_are_paired_they_share_initial_numbers_and_batches(partition):
+    arms = [trained(0, split=split, partition=partition) for split in SPLITS]
     alike = [name for name, _ in arms[0].flow.named_parameters() if ".coupling." in name]
-    # An order may have a deal of its own: then the rotations differ from the first level on.
-    if init == "principal":
+    # A partition by information gives the last pair of couplings the halves of the order.
+    if partition == "alternating":
         alike += [name for name in arms[0].flow.state_dict() if name.startswith("levels.0.steps.")]
     for arm in arms[1:]:
         ours, theirs = arms[0].flow.state_dict(), arm.flow.state_dict()
@@ -73,11 +72,11 @@ def test_arms_are_paired_they_share_initial_numbers_and_batches(init):
 
 
 def test_the_regulariser_moves_the_weights_only_where_it_is_asked_for():
-    plain, regularised = trained(3, split="weighted"), trained(3, split="weighted", divergence=5.0)
+    plain, regularised = trained(3, split="entropy+pooled"), trained(3, split="entropy+pooled", divergence=5.0)
     assert not same_tensors(plain.flow.state_dict(), regularised.flow.state_dict())
     assert same_tensors(
-        trained(3, split="static-last").flow.state_dict(),
-        trained(3, split="static-last", divergence=5.0).flow.state_dict(),
+        trained(3, split="variance-reversed").flow.state_dict(),
+        trained(3, split="variance-reversed", divergence=5.0).flow.state_dict(),
     )
 
 

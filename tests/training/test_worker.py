@@ -487,7 +487,7 @@ def test_an_exported_run_goes_on_elsewhere(tmp_path):
 
 
 def test_a_run_is_renamed_and_its_directory_is_not(tmp_path):
-    run = tiny_run(tmp_path, split="last+pooled")
+    run = tiny_run(tmp_path, split="variance-reversed+pooled")
     assert run.title.startswith("variance-reversed-pooled, ")
     run.rename("  my\nfirst  one ")
     assert run.title == "my first one" and RunDirectory.open(run.path).title == "my first one"

@@ -18,6 +18,7 @@ from eiwflow.training.recipe import Recipe, Recording
 from eiwflow.training.run_directory import RunDirectory
 from eiwflow.training.trainer import Trainer
 from tests.flow.numerics import perturb
+from tests.words import spelled_out
 
 #: What two runs of the same numbers may differ in.
 CLOCKS = ("seconds", "cpu_seconds", "step_cpu_seconds")
@@ -47,7 +48,7 @@ def write_npz(path: Path, **sizes: int) -> Path:
 
 def tiny_config(**fields: Any) -> FlowConfig:
     """Return the config of a flow of two levels of one step."""
-    return FlowConfig(**{"shape": (3, 8, 8), "levels": 2, "steps": 1, "width": 8, **fields})
+    return FlowConfig(**{"shape": (3, 8, 8), "levels": 2, "steps": 1, "width": 8, **spelled_out(fields)})
 
 
 def tiny_recipe(iterations: int = 8, data: str = "planes", **fields: Any) -> Recipe:

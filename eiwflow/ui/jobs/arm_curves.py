@@ -22,9 +22,8 @@ if TYPE_CHECKING:
     from ...study.recipe import Arm
     from .studies import StudyVisit
 
-#: What is measured of the halves, and what links of version 0.1 call it.
+#: What is measured of the halves.
 MEASURES = ("redundancy", "entropy")
-OLD_MEASURES = {"J": "redundancy", "h": "entropy"}
 #: The chart under which the slider stands.
 CURVES = "scrub-curves"
 
@@ -101,8 +100,6 @@ def _draw_halves(page: StudyVisit, found: dict[str, tuple[Arm, TrainingRecord]],
         number = st.segmented_control(
             "Level", numbers, default=numbers[0], required=True, key="of-level", bind="query-params"
         )
-        if (old := st.query_params.get("measure", "")) in OLD_MEASURES:
-            st.query_params["measure"] = OLD_MEASURES[old]
         measured = st.segmented_control(
             "Measure", MEASURES, default="redundancy", required=True, key="measure", bind="query-params",
             help="Spectral redundancy decides the entropy order. Marginal entropy is that of single values.",
@@ -124,7 +121,7 @@ def _draw_weights(page: StudyVisit, weighing: dict[str, ArmLevel]) -> None:
     for place, (name, level) in zip(st.columns(max(1, len(weighing))), weighing.items(), strict=False):
         with place:
             st.caption(
-                f"**{plain(name)}**: channel weights{'' if level.weighed else ', trained for display, not applied'}"
+                f"**{plain(name)}**: channel weights{'' if level.weighted else ', trained for display, not applied'}"
             )
             chart(
                 drawn(figures.weights, level, limit),

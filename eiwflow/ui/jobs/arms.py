@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -24,7 +23,6 @@ def choose(study: Study) -> list[str]:
 
     one, others = st.columns([1, 2.5])
     options = subjects(study)
-    _translate(study)
     usual = _usual(study)
 
     def name_of(option: str) -> str:
@@ -42,19 +40,6 @@ def choose(study: Study) -> list[str]:
         bind="query-params",
     )
     return [chosen, *(other for other in against if other != chosen)]
-
-
-def _translate(study: Study) -> None:
-    """Put the arms of a link of version 0.1 (``subject=weighted/dealt``) into today's words."""
-    from ...flow import ConfigError
-    from ...study.recipe import Arm
-
-    for choice in ("subject", "against"):
-        found = st.query_params.get_all(choice)
-        with suppress(ConfigError):
-            now = [Arm.parse(text, prior="standard", steps=study.recipe.steps).choice for text in found]
-            if now != found:
-                st.query_params[choice] = now
 
 
 def choose_prior(study: Study) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -20,7 +20,7 @@ from ...analysis.words.numbers import duration
 from ...figures import train as figures
 from ...flow import FlowConfig
 from ...flow.config import BOUNDS, KEEPS, ORDERS, WEIGHTS
-from ...flow.policies import PARTITIONS, split_name
+from ...flow.policies import PARTITIONS
 from ...training.presets import PRESETS
 from ...training.recipe import BOUNDS as RECIPE_BOUNDS
 from ...training.recipe import OPTIMISERS, Recipe
@@ -31,8 +31,6 @@ from . import recipes, runs
 
 #: Stands for the data set that a preset names; the one for settings of one's own then.
 PRESETS_OWN, OWN_DATA = "The preset's own", "photos32"
-#: Stands for the partition that goes with the order.
-AS_THE_ORDER = "as the order"
 #: Seconds between two looks at whether the device has been timed.
 WAIT_S = 0.25
 
@@ -44,7 +42,7 @@ WEIGHTS_HELP = "pooled: every channel is multiplied by a weight ω for every ima
 INIT_HELP = "Principal channels; linear: couplings also start as linear predictors; random: rotations, as in Glow."
 PARTITION_HELP = (
     "Which channels a coupling computes from: alternating halves, random halves, or by mutual information. "
-    "As the order: by information for entropy, random for others. A random init has no partition."
+    "A random init has no partition."
 )
 KEEP_HELP = "The fraction of its channels that a level passes on; auto: those with structure."
 OPTIMISER_HELP = "muon moves the coupling networks' parameters by Muon and all else by AdamW; adamw moves everything."
@@ -97,6 +95,12 @@ class Toggle:
         box.toggle(self.label, key=f"own-{name}", help=self.help or None)
 
 
+def _default_first(name: str, options: Iterable[Any]) -> tuple[Any, ...]:
+    """Return the values that a field of a flow's config may have, its default first."""
+    default = getattr(FlowConfig, name)
+    return (default, *(option for option in options if option != default))
+
+
 #: Columns of controls: field -> its control. Order and channel weights stand above, since presets take them too.
 CONTROLS: tuple[Mapping[str, Number | Choice | Toggle], ...] = (
     {
@@ -107,8 +111,8 @@ CONTROLS: tuple[Mapping[str, Number | Choice | Toggle], ...] = (
     },
     {
         "init": Choice("Init", ("principal", "linear", "random"), INIT_HELP),
-        "partition": Choice("Partition", (AS_THE_ORDER, *PARTITIONS), PARTITION_HELP),
-        "keep": Choice("Keep", (FlowConfig.keep, *(keep for keep in KEEPS if keep != FlowConfig.keep)), KEEP_HELP),
+        "partition": Choice("Partition", _default_first("partition", PARTITIONS), PARTITION_HELP),
+        "keep": Choice("Keep", _default_first("keep", KEEPS), KEEP_HELP),
         "prior": Choice("Prior of what is factored out", ("conditional", "standard")),
     },
     {
@@ -138,10 +142,10 @@ def draw(said: DeltaGenerator | None) -> Callable[[], None]:
         accept_new_options=True,
         help=f"{PRESETS_OWN}: the one on its card, {OWN_DATA} below. Paths are on the machine that runs this app.",
     )
-    order.selectbox("Order", sorted(ORDERS, key=lambda word: word != FlowConfig.order), key="order", help=ORDER_HELP)
+    order.selectbox("Order", _default_first("order", ORDERS), key="order", help=ORDER_HELP)
     weights.selectbox(
         "Channel weights",
-        sorted(WEIGHTS, key=lambda word: word != FlowConfig.weights),
+        _default_first("weights", WEIGHTS),
         key="weights",
         help=WEIGHTS_HELP,
     )
@@ -213,11 +217,7 @@ def _own_recipe() -> Recipe:
     """Return what the controls say."""
     chosen = {name: st.session_state[f"own-{name}"] for controls in CONTROLS for name in controls}
     chosen |= {"order": st.session_state["order"], "weights": st.session_state["weights"]}
-    size, partition = chosen.pop("size"), chosen.pop("partition")
-    if chosen["init"] == "principal" and partition == AS_THE_ORDER:
-        chosen["init"] = "dealt"
-    elif chosen["init"] != "random" and partition != AS_THE_ORDER:
-        chosen["partition"] = partition
+    size = chosen.pop("size")
     of_flow = {field.name for field in dataclasses.fields(FlowConfig)}
     flow = {name: value for name, value in chosen.items() if name in of_flow}
     settings = {name: value for name, value in chosen.items() if name not in of_flow}
@@ -233,9 +233,9 @@ def _data_name() -> str | None:
 def _start(preset: str | None = None) -> None:
     """Start what the widgets say at the click: one that was typed into just before has not been drawn since."""
     chosen = st.session_state
-    split = split_name(chosen["order"], chosen["weights"])
+    choices = {name: chosen[name] for name in ("order", "weights")}
     runs.start(
-        _own_recipe if preset is None else partial(recipes.preset_recipe, preset, _data_name(), split),
+        _own_recipe if preset is None else partial(recipes.preset_recipe, preset, _data_name(), **choices),
         chosen["device"],
     )
 

@@ -144,7 +144,7 @@ def time_presets(device: str) -> dict[str, PresetTime]:
     timings: dict[FlowConfig, Timing] = {}
     found = {}
     for preset in PRESETS:
-        chosen = preset_recipe(preset, None, "weighted")
+        chosen = preset_recipe(preset, None)
         images = _read(chosen.data, chosen.flow)
         if chosen.flow not in timings:
             timings[chosen.flow] = time_steps(chosen, images, torch.device(device))
@@ -228,8 +228,8 @@ def result(preset: str) -> tuple[bytes, str] | None:
     )
 
 
-def preset_recipe(preset: str, data_name: str | None, split: str) -> Recipe:
-    """Return the recipe of a preset on a data set, its own if None is named.
+def preset_recipe(preset: str, data_name: str | None, **choices: str) -> Recipe:
+    """Return the recipe of a preset on a data set, its own if None is named, with ``choices`` of the flow.
 
     Raises:
         ConfigError, DataError: it does not go with these images.
@@ -238,7 +238,9 @@ def preset_recipe(preset: str, data_name: str | None, split: str) -> Recipe:
     settings = preset_settings(preset, data_name)
     size, data_name = settings.pop("size"), settings.pop("data")
     flow = {name: settings.pop(name) for name in _FLOW_FIELDS}
-    return recipe(data_name, size, {**flow, "split": split}, settings)
+    if choices.get("order") in ("first", "last"):  # halves by number go with random rotations alone
+        flow["init"] = "random"
+    return recipe(data_name, size, {**flow, **choices}, settings)
 
 
 def settings_in_words(preset: str) -> str:

@@ -144,9 +144,7 @@ def _without_study(folder: Path) -> list[Path]:
     return [
         path
         for path in entries(folder)
-        if path not in named
-        # The records of a study of version 0.1 lie beside its file.
-        and ((path.is_symlink() and not path.exists()) or (path.is_dir() and not path.with_suffix(".json").exists()))
+        if path not in named and (path.is_dir() or (path.is_symlink() and not path.exists()))
     ]
 
 

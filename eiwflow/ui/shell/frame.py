@@ -113,7 +113,6 @@ def _begin(
         raise _Stopped
     keys = list(files)
     labels = {key: file.label for key, file in files.items()}
-    _follow_renamed(files)
     if (asked := state.wanted("ck")) is not None and asked not in files:
         _checkpoint_uploader(box)
         missing.say(above, "ck", missing.flow(asked), labels)
@@ -198,14 +197,6 @@ def begin_stage(title: str) -> None:
 def _icon() -> str:
     """Return the page's icon as a URL that holds it: a file of its own may be gone before a slow browser asks."""
     return file_uri((STYLE / "icon.png").read_bytes(), "png")
-
-
-def _follow_renamed(files: dict[str, checkpoints.CheckpointFile]) -> None:
-    """Turn the name that a bundled flow had before into the one it has, where a link asks for it."""
-    for key in ("ck", "vs"):
-        old = st.query_params.get(key, "")
-        if old not in files and (new := project.RENAMED.get(old)) in files:
-            st.query_params[key] = new
 
 
 def _uploads() -> set[str]:

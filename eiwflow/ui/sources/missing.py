@@ -13,12 +13,6 @@ from ..common import state
 from ..common.untrusted import plain
 from . import checkpoints
 
-#: How names of flows begin that earlier versions brought along, and why they went; links to them are still about.
-NO_LONGER_BUNDLED = {
-    "emoji32-": "version 0.2 replaced the emoji by faces and letters",
-    "photos32-static-last": "version 0.2 keeps that order on faces and letters only",
-}
-
 
 def stop(
     place: DeltaGenerator,
@@ -66,8 +60,6 @@ def say(
 def flow(key: str) -> str:
     """Say that a flow is gone, and why where that is known."""
     file = st.session_state.get("_seen", {}).get(key)
-    if (why := next((why for begin, why in NO_LONGER_BUNDLED.items() if key.startswith(begin)), None)) is not None:
-        return f"The flow {quoted(key)} is no longer bundled: {why}."
     if file is None:
         return (
             f"The flow {quoted(key)} is not here: its run was deleted or trained further, or it was uploaded in "

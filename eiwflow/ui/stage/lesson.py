@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import streamlit as st
 
-from ... import data, lesson, project
+from ... import data, lesson
 from ...figures.pixels import file_uri
 from ...files import printable, stamp
 from ...lesson import bundle, default, pack
@@ -116,7 +116,7 @@ def _train() -> None:
     from ..jobs import recipes, runs
 
     st.session_state.pop("_lesson_refusal", None)
-    runs.start(lambda: recipes.preset_recipe("minute", default.DATA, "weighted"), "cpu")
+    runs.start(lambda: recipes.preset_recipe("minute", default.DATA), "cpu")
     if (refusal := runs.refusal(runs.NEW)) is not None:
         st.session_state["_lesson_refusal"] = refusal, time.time()
     else:
@@ -208,7 +208,6 @@ def _leave(leave: dict[str, Any], chosen: str) -> None:
 
 def _pack_of(chosen: str) -> tuple[bytes, str]:
     """Return the pack of a flow, by its key in a link, and the flow's name; one that is not here ends the page."""
-    chosen = project.RENAMED.get(chosen, chosen)
     if not chosen or chosen == default.flow_name():
         return default.pack(), ""
     uploads = set(st.session_state.get("_uploaded", []))

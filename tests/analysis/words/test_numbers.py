@@ -46,7 +46,9 @@ def test_every_signed_number_of_the_package_goes_through_the_formatter():
 
 
 def test_the_report_of_one_seed_states_no_interval_and_no_plural(tmp_path, capsys):
-    study = write_study(tmp_path / "one.json", arms({"shuffle/dealt": 3.0, "random/dealt": 3.1}, seeds=1))
+    study = write_study(
+        tmp_path / "one.zip", arms({"entropy/principal-information": 3.0, "random/principal-random": 3.1}, seeds=1)
+    )
     assert cli.main(["study", "--out", str(study), "--report"]) == 0
     report = capsys.readouterr().out
     assert "nan" not in report and "±" not in report and "1 seeds" not in report
