@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import logging
 import math
 import os
 import shlex
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -515,6 +517,32 @@ def import_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     return result, "\n".join(lines)
 
 
+#: What a value of an image, and bits/dim, may differ by in onnxruntime: a grey level is 0.004.
+MOST_DIFFERENCE = 1e-3
+
+
+def export_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    """Write a checkpoint's methods as ONNX files, and compare them in onnxruntime."""
+    from ..flow import ConfigError
+
+    if missing := [name for name in ("onnx", "onnxscript", "onnxruntime") if find_spec(name) is None]:
+        raise ConfigError(f"The export needs {', '.join(missing)}, not installed here: pip install 'eiwflow[export]'.")
+    from ..export import differences, export_onnx
+
+    flow = _load(options).flow
+    options.out.mkdir(exist_ok=True)
+    logging.getLogger("onnxscript").setLevel(logging.ERROR)
+    paths = export_onnx(flow, options.out)
+    gaps = differences(flow, paths)
+    lines = [
+        f"{path}: {path.stat().st_size:,} bytes; in onnxruntime off by at most {gaps[name]:.1e}"
+        f"{' bits/dim' if name == 'log_prob' else ''}"
+        for name, path in paths.items()
+    ]
+    holds = max(gaps.values()) < MOST_DIFFERENCE
+    return {"out": str(options.out), "max_difference": gaps, "holds": holds}, "\n".join(lines)
+
+
 def lesson_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     """Write the lesson as one file."""
     from ..files import write_atomically
@@ -540,6 +568,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], tuple[dict[str, Any], str]]] 
     "import": import_command,
     "compress": compress_command,
     "decompress": decompress_command,
+    "export": export_command,
     "lesson": lesson_command,
     "bench": bench_command,
 }

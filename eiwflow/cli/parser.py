@@ -252,6 +252,10 @@ def build_parser() -> Parser:
         "--scale-map", choices=("sigmoid", "exp", "sigmoid_inv"), help="of normflows' couplings, which no file says"
     )
 
+    export = _command(commands, "export", "Write log_prob, encode and decode of a checkpoint as ONNX files.")
+    export.add_argument("checkpoint", help="a .safetensors file, a run directory or a bundled checkpoint's name")
+    export.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="the folder to write them into")
+
     lesson = _command(commands, "lesson", "Write the lesson as one HTML file that opens without a network.")
     lesson.add_argument(
         "checkpoint",

@@ -6,6 +6,7 @@ from .channel_weights import ChannelWeights, Solver
 from .config import ConfigError, FlowConfig
 from .conv1x1 import InvertibleConvolution
 from .coupling import AffineCoupling
+from .distribution import FlowDistribution
 from .level import Level
 from .multiscale import (
     Latents,
@@ -30,6 +31,7 @@ __all__ = [
     "ChannelWeights",
     "ConfigError",
     "FlowConfig",
+    "FlowDistribution",
     "InvertibleConvolution",
     "Latents",
     "Level",

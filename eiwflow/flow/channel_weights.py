@@ -132,4 +132,4 @@ class ChannelWeights(Bijection):
 
 
 def _rows(x: Tensor) -> Tensor:
-    return x.permute(0, 2, 3, 1).reshape(len(x), -1, x.shape[1])
+    return x.permute(0, 2, 3, 1).flatten(1, 2)

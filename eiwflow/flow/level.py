@@ -133,13 +133,17 @@ class Level(nn.Module):
         kept, noise, of_split = self.split.emit(shuffled)
         return kept, noise, log_det + of_shuffle + of_split, self.shuffle.divergence(x) if divergence else None
 
-    def inverse(self, kept: Tensor | None, noise: Tensor) -> Tensor:
-        """Return the level's input, from what it kept (None for the last level) and its ε."""
+    def inverse(self, kept: Tensor | None, noise: Tensor, affine: list[tuple[Tensor, Tensor]] | None = None) -> Tensor:
+        """Return the level's input, from what it kept (None for the last level) and its ε.
+
+        ``affine`` are the inverses of the steps' maps, where they were computed already.
+        """
         x = noise
         if self.shuffle is not None and self.split is not None and kept is not None:
             x = self.shuffle.inverse(self.split.join(kept, noise))
         elif self.top is not None:
             x = self.top.inverse(noise)
-        for step, affine in reversed(list(zip(self.steps, inverse_affine_maps(self.steps), strict=True))):
-            x = step.inverse(x, affine)
+        maps = affine or inverse_affine_maps(self.steps)
+        for step, own in reversed(list(zip(self.steps, maps, strict=True))):
+            x = step.inverse(x, own)
         return self.squeeze.inverse(x)

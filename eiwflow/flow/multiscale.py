@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from .bijection import Modules, NotInitialisedError, ShapeError, reset_parameters
 from .config import FlowConfig
 from .coupling import AffineCoupling
+from .distribution import FlowDistribution
 from .level import Level
 from .policies import structured_channels
 from .split import standard_normal_log_prob
@@ -317,8 +318,9 @@ class MultiScaleFlow(nn.Module):
         given = [tuple(noise.shape[1:]) for noise in latents.levels]
         if given != shapes:
             raise ShapeError(f"The latents have the shapes {given}; this flow takes {shapes}.")
-        if len(numbers := {noise.shape[0] for noise in latents.levels}) > 1:
-            raise ShapeError(f"The latents are of {sorted(numbers)} images; every level must have the same number.")
+        numbers = [noise.shape[0] for noise in latents.levels]
+        if any(number != numbers[0] for number in numbers):
+            raise ShapeError(f"The latents are of {numbers} images; every level must have the same number.")
         x: Tensor | None = None
         for level, noise in zip(reversed(self.levels), reversed(latents.levels), strict=True):
             x = finite(level.inverse(x, noise), level.number, "decoding")
@@ -370,6 +372,11 @@ class MultiScaleFlow(nn.Module):
         """Return the images of :meth:`rsample` without gradients, as ``torch.distributions`` does."""
         return self.rsample(n, temperature, generator)
 
+    def as_distribution(self) -> FlowDistribution:
+        """Return the flow under the interface of ``torch.distributions``."""
+        self._check_initialised()
+        return FlowDistribution(self.config.shape, self.log_prob, self.rsample)
+
     # ------------------------------------------------------------------ to look at
 
     @torch.no_grad()
@@ -405,7 +412,7 @@ class MultiScaleFlow(nn.Module):
     def _check(self, x: Tensor) -> None:
         if not x.is_floating_point():
             raise ShapeError(f"The flow was given images of {x.dtype}; it takes dequantised ones: dequantise(images).")
-        if x.dim() != 4 or tuple(x.shape[1:]) != self.config.shape or not len(x):
+        if x.dim() != 4 or tuple(x.shape[1:]) != self.config.shape or x.shape[0] == 0:
             raise ShapeError(
                 f"The flow was given {tuple(x.shape)}; it takes (N, {', '.join(map(str, self.config.shape))}), N ≥ 1."
             )

@@ -44,7 +44,7 @@ class Constant(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the values, once for each of the N images; where these are cut, the part that is left of them."""
         value = self.value[:, : x.shape[2], : x.shape[3]]
-        return value.expand(len(x), *value.shape)
+        return value.expand(x.shape[0], *value.shape)
 
 
 class TopPrior(Bijection):

@@ -1,0 +1,141 @@
+"""Export encode, decode and log_prob of a flow for programs without this package: torch.export and ONNX."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from .flow import MultiScaleFlow
+from .flow.step import inverse_affine_maps
+
+
+class LogProb(nn.Module):
+    """Images (N, C, H, W) to log p (N,) in nats."""
+
+    inputs, outputs = ("x",), ("log_prob",)
+
+    def __init__(self, flow: MultiScaleFlow) -> None:
+        super().__init__()
+        self.flow = flow
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return log p."""
+        return self.flow.log_prob(x)
+
+
+class Encode(nn.Module):
+    """Images (N, C, H, W) to one ε_l (N, C_l, H_l, W_l) a level."""
+
+    inputs = ("x",)
+
+    def __init__(self, flow: MultiScaleFlow) -> None:
+        super().__init__()
+        self.flow = flow
+        self.outputs = names_of_noise(flow)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Return the latents."""
+        return tuple(self.flow.encode(x).levels)
+
+
+class Decode(nn.Module):
+    """One ε_l a level to images (N, C, H, W).
+
+    The inverse of every 1×1 convolution is computed once, in float64: ONNX has no triangular solve.
+    """
+
+    outputs = ("x",)
+
+    def __init__(self, flow: MultiScaleFlow) -> None:
+        super().__init__()
+        self.flow = flow
+        self.inputs = names_of_noise(flow)
+        self.maps = [inverse_affine_maps(level.steps) for level in flow.levels]
+
+    def forward(self, *noises: Tensor) -> Tensor:
+        """Return the images."""
+        x = None
+        for level, noise, maps in reversed(list(zip(self.flow.levels, noises, self.maps, strict=True))):
+            x = level.inverse(x, noise, maps)
+        assert x is not None  # a flow has a level
+        return x
+
+
+#: name -> what of a flow is exported under it.
+EXPORTS: dict[str, type[LogProb | Encode | Decode]] = {"log_prob": LogProb, "encode": Encode, "decode": Decode}
+
+
+def names_of_noise(flow: MultiScaleFlow) -> tuple[str, ...]:
+    """Return the names of ε: ``noise_1`` … ``noise_L``."""
+    return tuple(f"noise_{level.number}" for level in flow.levels)
+
+
+@torch.no_grad()
+def export(flow: MultiScaleFlow, name: str) -> torch.export.ExportedProgram:
+    """Return one method of a flow as a program of torch.export, for batches of any size.
+
+    Args:
+        flow: initialised; its parameters become constants of the program.
+        name: ``log_prob``, ``encode`` or ``decode``.
+
+    >>> from eiwflow.flow import FlowConfig
+    >>> flow = MultiScaleFlow(FlowConfig(shape=(1, 8, 8), levels=2, steps=1, width=4))
+    >>> flow.initialise(torch.rand(16, 1, 8, 8) - 0.5)
+    >>> program = export(flow, "log_prob")
+    >>> program.module()(torch.zeros(5, 1, 8, 8)).shape
+    torch.Size([5])
+
+    """
+    module = EXPORTS[name](flow).eval()
+    latents = flow.sample_latents(2)
+    arguments = tuple(latents.levels) if name == "decode" else (flow.decode(latents).clamp(-0.5, 0.5),)
+    batch = torch.export.Dim("batch", min=1)
+    sizes = tuple({0: batch} for _ in arguments)
+    return torch.export.export(module, arguments, dynamic_shapes=(sizes,) if name == "decode" else sizes)
+
+
+@torch.no_grad()
+def export_onnx(flow: MultiScaleFlow, folder: Path) -> dict[str, Path]:
+    """Write ``log_prob.onnx``, ``encode.onnx`` and ``decode.onnx`` into a folder; return their paths by name.
+
+    Inputs and outputs are called ``x``, ``log_prob`` and ``noise_1`` … ``noise_L``; the first size of each is free.
+    """
+    paths = {}
+    for name, kind in EXPORTS.items():
+        module = kind(flow)
+        program = torch.onnx.export(
+            export(flow, name), (), dynamo=True, verbose=False,
+            input_names=module.inputs, output_names=module.outputs,
+        )  # fmt: skip
+        assert program is not None  # as with dynamo=True it never is
+        paths[name] = folder / f"{name}.onnx"
+        program.save(paths[name])
+    return paths
+
+
+@torch.no_grad()
+def differences(flow: MultiScaleFlow, paths: dict[str, Path], images: int = 3) -> dict[str, float]:
+    """Return how far the outputs of ONNX files in onnxruntime are from the flow's own, at most, by name.
+
+    The images are samples of the flow, clipped to ±½; differences of log p are in bits/dim.
+    """
+    import onnxruntime
+
+    latents = flow.sample_latents(images, generator=torch.Generator().manual_seed(0))
+    x = flow.decode(latents).clamp(-0.5, 0.5)
+    found = {}
+    for name, path in paths.items():
+        arguments = latents.levels if name == "decode" else [x]
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        fed = {entry.name: value.cpu().numpy() for entry, value in zip(session.get_inputs(), arguments, strict=True)}
+        outputs = EXPORTS[name](flow)(*arguments)
+        expected = [outputs] if isinstance(outputs, Tensor) else outputs
+        gaps = [
+            (torch.from_numpy(theirs) - ours.cpu()).abs().max().item()
+            for theirs, ours in zip(session.run(None, fed), expected, strict=True)
+        ]
+        found[name] = max(gaps) / (flow.config.dimensions * math.log(2) if name == "log_prob" else 1)
+    return found

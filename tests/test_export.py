@@ -1,0 +1,73 @@
+"""An exported flow computes what the flow computes, for batches of any size, without this package."""
+
+import onnxruntime
+import pytest
+import torch
+
+from eiwflow import cli
+from eiwflow.export import EXPORTS, export
+
+from .flow.flows import images_for, ready_flow
+from .test_cli import json_of, refused
+from .training.tiny import tiny_flow, tiny_info
+
+
+@pytest.fixture(scope="module")
+def flow():
+    return tiny_flow(steps=1).requires_grad_(False)
+
+
+@pytest.fixture(scope="module")
+def written(flow, tmp_path_factory):
+    """What the command answers, and the folder of the ONNX files that it wrote."""
+    from eiwflow.checkpoint import save
+
+    place = tmp_path_factory.mktemp("export")
+    save(place / "flow.safetensors", flow, tiny_info(flow))
+    return json_of("export", place / "flow.safetensors", "--out", place / "onnx"), place / "onnx"
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_onnxruntime_computes_the_same(flow, written, count):
+    x = images_for(flow, count)
+    noises = [f"noise_{level}" for level in range(1, len(flow.levels) + 1)]
+
+    def run(name, outputs, **inputs):
+        session = onnxruntime.InferenceSession(written[1] / f"{name}.onnx")
+        assert [entry.name for entry in session.get_inputs()] == list(inputs)
+        return [torch.from_numpy(value) for value in session.run(outputs, {k: v.numpy() for k, v in inputs.items()})]
+
+    (log_prob,) = run("log_prob", ["log_prob"], x=x)
+    encoded = run("encode", noises, x=x)
+    (decoded,) = run("decode", ["x"], **dict(zip(noises, encoded, strict=True)))
+    assert torch.allclose(log_prob, flow.log_prob(x), atol=1e-4 * flow.config.dimensions)
+    assert all(torch.allclose(a, b, atol=1e-4) for a, b in zip(encoded, flow.encode(x).levels, strict=True))
+    assert torch.allclose(decoded, x, atol=1e-4)
+
+
+def test_the_command_states_how_far_onnxruntime_is_off(written):
+    answer, _ = written
+    assert answer["holds"] and answer["max_difference"].keys() == EXPORTS.keys()
+    assert 0 <= max(answer["max_difference"].values()) < 1e-4
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+@pytest.mark.parametrize("order", ["random", "released"])
+def test_torch_export_takes_batches_of_any_size(name, order):
+    flow = ready_flow(order=order, weights="none", prior="standard", init="random", steps=1)
+    x = images_for(flow, 5)
+    program = export(flow, name).module()
+    latents = flow.encode(x)
+    if name == "decode":
+        got, expected = program(*latents.levels), flow.decode(latents)
+    else:
+        got, expected = program(x), latents.levels if name == "encode" else flow.log_prob(x)
+    pairs = zip(got, expected, strict=True) if name == "encode" else [(got, expected)]
+    assert all(torch.allclose(ours, theirs, atol=1e-8) for ours, theirs in pairs)
+
+
+def test_a_missing_library_is_named_with_what_installs_it(monkeypatch, tmp_path):
+    monkeypatch.setattr(cli.commands, "find_spec", lambda name: None if name == "onnxruntime" else name)
+    said = refused("export", "photos32-entropy-weighted", "--out", tmp_path / "onnx")
+    assert said.endswith("The export needs onnxruntime, not installed here: pip install 'eiwflow[export]'.\n")
+    assert not (tmp_path / "onnx").exists()
