@@ -15,13 +15,13 @@ from streamlit.testing.v1 import AppTest
 
 from eiwflow.cli import serve
 from eiwflow.cli.parser import build_parser
+from eiwflow.settings import Settings, settings, teacher_token
 from eiwflow.training import worker
 from eiwflow.training.run import train
 from eiwflow.training.run_directory import DeviceTaken, RunDirectory, RunError
 from eiwflow.ui import access
 from eiwflow.ui.access import navigation, roles
 from eiwflow.ui.access.address import address
-from eiwflow.ui.access.settings import Settings, settings, teacher_token
 from eiwflow.ui.classroom import join
 from eiwflow.ui.classroom.board import MOST_SCENES, MOST_VISITORS, Board
 from eiwflow.ui.jobs import new_study, recipes, runs

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from .settings import CLASSROOM, READ_ONLY, settings
+from ...settings import CLASSROOM, READ_ONLY, settings
 
 #: Signs the cookies of this server; a restart forgets who everybody was.
 _KEY = secrets.token_bytes(32)

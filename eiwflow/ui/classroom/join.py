@@ -6,8 +6,8 @@ import io
 import sys
 from functools import lru_cache
 
+from ...settings import settings, teacher_token
 from ..access.address import address
-from ..access.settings import settings, teacher_token
 
 #: Path below the app's address that makes a browser the teacher's, the token behind it.
 TEACHER_PATH = "_class/teacher"

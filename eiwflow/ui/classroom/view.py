@@ -6,9 +6,9 @@ import base64
 
 import streamlit as st
 
+from ...settings import settings
 from ..access import roles
 from ..access.address import address
-from ..access.settings import settings
 from ..common.untrusted import plain
 from ..jobs.queue import QUEUE, Ticket
 from . import join

@@ -17,9 +17,9 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ...settings import settings, teacher_token
 from ..access import roles
 from ..access.address import base_path
-from ..access.settings import settings, teacher_token
 from .board import BOARD
 from .join import TEACHER_PATH
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ... import files
+from ...settings import Settings, settings
 from ..access import roles
-from ..access.settings import Settings, settings
 
 if TYPE_CHECKING:
     from ...training.recipe import Recipe
