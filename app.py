@@ -9,6 +9,7 @@ if __name__ == "__main__":
     landing.page()
 else:
     # The server imports this file as it starts, and runs it for every visitor.
+    lifespan.check_settings()
     app = st.App(
         __file__,
         lifespan=lifespan.while_the_server_runs,

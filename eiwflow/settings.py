@@ -1,12 +1,19 @@
-"""What the server was started as, from environment variables; ``eiwflow app`` sets them."""
+"""What the server was started as, from environment variables; ``eiwflow app`` sets them.
+
+:func:`check` looks at every one of them. ``eiwflow app`` calls it before it starts the server. ``streamlit run
+app.py`` prints its address before it reads app.py, which then ends it.
+"""
 
 from __future__ import annotations
 
 import os
 import re
 import secrets
+import socket
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
+from urllib.parse import urlsplit
 
 #: ``classroom``, ``read-only``, or nothing: everyone who reaches the app may do everything.
 MODE_VARIABLE = "EIWFLOW_MODE"
@@ -15,6 +22,12 @@ CLASSROOM, READ_ONLY = "classroom", "read-only"
 JOIN_VARIABLE = "EIWFLOW_JOIN_URL"
 #: A teacher's token of one's own, where it should outlive the server.
 TOKEN_VARIABLE = "EIWFLOW_TEACHER_TOKEN"
+#: Environment variable with the origins, separated by spaces, that may show the app in a frame: a course page.
+ANCESTORS_VARIABLE = "EIWFLOW_FRAME_ANCESTORS"
+#: Environment variable with the folders whose images visitors may train on, separated as in PATH.
+DATA_ROOTS_VARIABLE = "EIWFLOW_DATA_ROOTS"
+#: Environment variables with the folder of runs and studies, and with that of downloaded data sets.
+RUNS_VARIABLE, DATA_VARIABLE = "EIWFLOW_RUNS", "EIWFLOW_DATA"
 #: A token has no fewer characters: it can be tried as often as the network allows.
 SHORTEST_TOKEN = 16
 #: Limits, and the variable that sets each.
@@ -25,6 +38,7 @@ LIMITS = {
     "uploads_mib": "EIWFLOW_STUDENT_UPLOADS_MIB",
     "all_uploads_mib": "EIWFLOW_UPLOADS_MIB",
 }
+_ORIGIN = re.compile(r"https?://(\*\.)?[A-Za-z0-9.-]+(:\d{1,5})?|\*", re.ASCII)
 _URL = re.compile(r"https?://[^\s/?#\"'<>]+(/[^\s?#\"'<>]*)?", re.ASCII)
 
 
@@ -68,9 +82,82 @@ def settings() -> Settings:
     if mode not in ("", CLASSROOM, READ_ONLY):
         raise ValueError(f"{MODE_VARIABLE} is {mode[:40]!r}; choose {CLASSROOM}, {READ_ONLY} or leave it out.")
     url = os.environ.get(JOIN_VARIABLE, "").rstrip("/")
-    if url and not _URL.fullmatch(url):
+    if url and not (_URL.fullmatch(url) and _has_host_and_port(url)):
         raise ValueError(f"{JOIN_VARIABLE} is {url[:80]!r}; it must be an address such as http://192.168.1.20:8501.")
     return Settings(mode, url, **{name: _limit(name) for name in LIMITS})
+
+
+def check(address: str | None = None) -> None:
+    """Refuse any setting that is wrong.
+
+    Args:
+        address: that the server is to listen on; None where it does already.
+
+    Raises:
+        ValueError: with the variable, its value and what is allowed.
+
+    """
+    if settings().classroom:
+        _check_token(os.environ.get(TOKEN_VARIABLE, "").strip() or None)
+    ancestors()
+    for variable in (RUNS_VARIABLE, DATA_VARIABLE):
+        folder = Path(os.environ.get(variable, ""))
+        if folder.exists() and not folder.is_dir():
+            raise ValueError(f"{variable} is {str(folder)[:200]!r}, which is no folder; name one, or leave it out.")
+    for root in data_roots() or []:
+        if not root.is_dir():
+            raise ValueError(f"{DATA_ROOTS_VARIABLE} names {str(root)[:200]!r}, which is no folder; leave it out.")
+    if address:
+        _check_address(address)
+
+
+def ancestors() -> list[str]:
+    """Return the origins, beside the app's own, that may show it in a frame.
+
+    Raises:
+        ValueError: one of them is not an origin.
+
+    """
+    origins = os.environ.get(ANCESTORS_VARIABLE, "").split()
+    for origin in origins:
+        if not _ORIGIN.fullmatch(origin):
+            raise ValueError(
+                f"{ANCESTORS_VARIABLE} holds {origin[:80]!r}; it must be origins such as https://course.example, "
+                "separated by spaces."
+            )
+    return origins
+
+
+def data_roots() -> list[Path] | None:
+    """Return the folders whose images visitors may train on; None where nothing names them.
+
+    Raises:
+        ValueError: one of them cannot be a path.
+
+    """
+    if (named := os.environ.get(DATA_ROOTS_VARIABLE)) is None:
+        return None
+    return [Path(os.path.expanduser(root)).resolve() for root in named.split(os.pathsep) if root]
+
+
+def _check_address(address: str) -> None:
+    try:
+        family, kind, protocol, _, place = socket.getaddrinfo(address, 0, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as line:
+            line.bind(place)
+    except (OSError, UnicodeError):
+        raise ValueError(
+            f"The address is {address[:80]!r}, which this machine does not have; choose 127.0.0.1 for this machine "
+            "alone, or 0.0.0.0 for all its networks."
+        ) from None
+
+
+def _has_host_and_port(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _limit(name: str) -> int:
@@ -93,8 +180,12 @@ def teacher_token() -> str:
     """
     # Taken away: processes that this one starts have no use for it.
     token = os.environ.pop(TOKEN_VARIABLE, "").strip() or secrets.token_urlsafe(24)
-    if len(token) < SHORTEST_TOKEN or not re.fullmatch(r"[\w.~-]+", token, re.ASCII):
+    _check_token(token)
+    return token
+
+
+def _check_token(token: str | None) -> None:
+    if token is not None and (len(token) < SHORTEST_TOKEN or not re.fullmatch(r"[\w.~-]+", token, re.ASCII)):
         raise ValueError(
             f"{TOKEN_VARIABLE} must have at least {SHORTEST_TOKEN} letters, digits, dots, dashes or underscores."
         )
-    return token

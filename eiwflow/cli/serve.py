@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from typing import NoReturn
 from urllib.parse import urlsplit
 
-from .. import project
+from .. import project, settings
 
 PORT = 8501
 _HERE = ("localhost", "127.0.0.1", "::1")
@@ -33,7 +33,12 @@ def app_command(options: argparse.Namespace) -> NoReturn:
     if missing := [name for name in ("streamlit", "plotly", "segno") if find_spec(name) is None]:
         raise ConfigError(f"The app needs {', '.join(missing)}, not installed here: pip install 'eiwflow[app]'.")
     command, environment = server(options)
-    os.execve(command[0], command, {**os.environ, **environment})
+    os.environ |= environment
+    try:
+        settings.check(options.address or os.environ.get("STREAMLIT_SERVER_ADDRESS"))
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    os.execve(command[0], command, os.environ)
 
 
 def server(options: argparse.Namespace) -> tuple[list[str], dict[str, str]]:
@@ -72,8 +77,9 @@ def names(address: str | None, join_url: str | None) -> list[str]:
         found += [*own_addresses(), socket.gethostname()]
     elif address is not None:
         found.append(address)
-    if join_url is not None and (host := urlsplit(join_url).hostname):
-        found.append(host)
+    with suppress(ValueError):  # the settings' check says what is wrong
+        if join_url is not None and (host := urlsplit(join_url).hostname):
+            found.append(host)
     return list(dict.fromkeys(name.lower() for name in found if name))
 
 

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from eiwflow import cli
 from eiwflow.cli import serve
 from eiwflow.cli.parser import build_parser
 from eiwflow.settings import Settings, settings, teacher_token
@@ -300,6 +301,53 @@ def test_a_training_beyond_its_minutes_is_asked_to_stop(device: Device) -> None:
 
 
 # ---------------------------------------------------------------------- how it is started
+
+
+@pytest.fixture
+def starts(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
+    """Return the environments of the servers that a test's commands start; none is started."""
+    started: list[dict[str, str]] = []
+
+    def execve(path: str, command: list[str], environment: dict[str, str]) -> None:
+        started.append(dict(environment))
+        raise OSError("no process takes the place of the test's")
+
+    monkeypatch.setattr(os, "execve", execve)
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    return started
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "sentence"),
+    [
+        ("EIWFLOW_MODE", "Classroom", "EIWFLOW_MODE is 'Classroom'; choose classroom, read-only or leave it out."),
+        ("EIWFLOW_STUDENT_STEPS", "0", "choose a whole number from 1 to 1,000,000"),
+        ("EIWFLOW_UPLOADS_MIB", "-1", "EIWFLOW_UPLOADS_MIB is '-1'; choose a whole number"),
+        ("EIWFLOW_JOIN_URL", "http://[", "EIWFLOW_JOIN_URL is 'http://['; it must be an address such as"),
+        ("EIWFLOW_JOIN_URL", "http://a:99999", "it must be an address such as"),
+        ("EIWFLOW_TEACHER_TOKEN", "short", "EIWFLOW_TEACHER_TOKEN must have at least 16 letters"),
+        ("EIWFLOW_FRAME_ANCESTORS", "x", "EIWFLOW_FRAME_ANCESTORS holds 'x'; it must be origins"),
+        ("EIWFLOW_DATA_ROOTS", "/no/such/folder", "names '/no/such/folder', which is no folder"),
+        ("EIWFLOW_RUNS", __file__, "EIWFLOW_RUNS is"),
+        ("EIWFLOW_DATA", __file__, "EIWFLOW_DATA is"),
+        ("STREAMLIT_SERVER_ADDRESS", "192.0.2.1", "The address is '192.0.2.1', which this machine does not have"),
+        ("STREAMLIT_SERVER_ADDRESS", "no such name", "choose 127.0.0.1 for this machine alone, or 0.0.0.0"),
+    ],
+)
+def test_a_wrong_setting_ends_the_command_before_the_server_is_started(
+    starts: list[dict[str, str]], capsys: pytest.CaptureFixture[str], variable: str, value: str, sentence: str
+) -> None:
+    os.environ |= {"EIWFLOW_MODE": "classroom", variable: value}
+    assert cli.main(["app"]) == cli.WRONG_INPUT and not starts
+    said = capsys.readouterr().err
+    assert said.startswith("eiwflow app: ") and sentence in said and said.count("\n") == 1
+
+
+def test_right_settings_start_the_server(starts: list[dict[str, str]]) -> None:
+    os.environ["EIWFLOW_TEACHER_TOKEN"] = "a-token-of-one-s-own"
+    cli.main(["app", "--classroom", "--address", "127.0.0.1", "--uploads", "300"])
+    assert starts[0]["EIWFLOW_MODE"] == "classroom" and starts[0]["EIWFLOW_UPLOADS_MIB"] == "300"
+    assert starts[0]["EIWFLOW_TEACHER_TOKEN"] == "a-token-of-one-s-own"
 
 
 def told(*arguments: str) -> tuple[list[str], dict[str, str]]:

@@ -167,6 +167,18 @@ def test_junk_frames_write_little_into_the_log(address: str, runs: Path) -> None
     line.close()
 
 
+def test_a_wrong_setting_ends_the_server_with_one_sentence(tmp_path: Path) -> None:
+    """Streamlit's own command prints the address before it reads app.py; the server does not stay behind it."""
+    done = subprocess.run(
+        [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py"), "--server.headless", "true",
+         "--server.port", "0"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=120,
+        env={**os.environ, "EIWFLOW_MODE": "Classroom", "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "eiwflow app: EIWFLOW_MODE is 'Classroom'; choose classroom, read-only or leave it out.\n" in done.stderr
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGTERM")
 def test_a_server_that_is_told_to_end_takes_its_temporary_files_with_it(tmp_path: Path) -> None:
     temporary = tmp_path / "temporary"

@@ -7,10 +7,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from ... import data
+from ... import data, settings
 
-#: Environment variable with the folders whose images visitors may train on, separated as in PATH.
-DATA_ROOTS_VARIABLE = "EIWFLOW_DATA_ROOTS"
 #: Addresses that only this machine can reach.
 OF_THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
 
@@ -31,7 +29,7 @@ def check_data_path(name: str) -> None:
     except (OSError, ValueError, RuntimeError):
         pass  # a path that cannot be is not allowed either
     raise data.DataError(
-        f"This server reads no images there. {DATA_ROOTS_VARIABLE} names the folders that visitors may read"
+        f"This server reads no images there. {settings.DATA_ROOTS_VARIABLE} names the folders that visitors may read"
     )
 
 
@@ -40,6 +38,6 @@ def data_roots() -> list[Path]:
 
     Without the environment variable that is the home folder where the app answers this machine alone, else none.
     """
-    if (named := os.environ.get(DATA_ROOTS_VARIABLE)) is not None:
-        return [Path(os.path.expanduser(root)).resolve() for root in named.split(os.pathsep) if root]
+    if (named := settings.data_roots()) is not None:
+        return named
     return [Path.home().resolve()] if st.get_option("server.address") in OF_THIS_MACHINE else []

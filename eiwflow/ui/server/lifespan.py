@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from ... import settings
 from ..classroom import join
 from ..common import uploads
 from ..common.engine import import_what_is_slow
@@ -21,6 +22,14 @@ from ..sources import checkpoints
 GIVE_BACK_S, FORGET_S = 2.0, 120.0
 #: Name of malloc.h: how many heaps there may be.
 M_ARENA_MAX = -8
+
+
+def check_settings() -> None:
+    """End the server with one sentence where a setting is wrong."""
+    try:
+        settings.check()
+    except ValueError as error:
+        raise SystemExit(f"eiwflow app: {error}") from None
 
 
 @asynccontextmanager

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import re
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -19,19 +17,17 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.proto.BackMsg_pb2 import BackMsg
 
-from ..access import roles, settings
+from ...settings import ancestors, settings
+from ..access import roles
 from ..classroom.web import Visitors, cookies_in, is_from_here
 from ..common import uploads
 
-#: Environment variable with the origins, separated by spaces, that may show the app in a frame: a course page.
-ANCESTORS_VARIABLE = "EIWFLOW_FRAME_ANCESTORS"
 #: Messages that a connection may send a second for long, and at once. A control that is moved sends about five.
 MESSAGES_S, MESSAGES_AT_ONCE = 20, 60
 #: Delayed messages in a row after which a connection is closed: it has sent too many for half a minute.
 MOST_DELAYED = 600
 #: Seconds without a byte after which an upload is given up: other visitors have no room while it stands.
 SILENT_S = 30.0
-_ORIGIN = re.compile(r"https?://(\*\.)?[A-Za-z0-9.-]+(:\d{1,5})?|\*", re.ASCII)
 
 
 def middleware() -> list[Middleware]:
@@ -168,7 +164,7 @@ class ContentSecurity:
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        self.policy = policy(os.environ.get(ANCESTORS_VARIABLE, ""))
+        self.policy = policy()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand a request on, and add the headers to its answer."""
@@ -183,25 +179,13 @@ class ContentSecurity:
         await self.app(scope, receive, send_with_policy if scope["type"] == "http" else send)
 
 
-def policy(ancestors: str) -> str:
-    """Return the policy; ``ancestors`` lists the origins, beside the app's own, that may show it in a frame.
-
-    Raises:
-        ValueError: one of them is not an origin.
-
-    """
-    origins = ancestors.split()
-    for origin in origins:
-        if not _ORIGIN.fullmatch(origin):
-            raise ValueError(
-                f"{ANCESTORS_VARIABLE} holds {origin[:80]!r}; it must be origins such as https://course.example, "
-                "separated by spaces."
-            )
+def policy() -> str:
+    """Return the policy; settings list the origins, beside the app's own, that may show it."""
     return "; ".join(
         [
             "img-src 'self' data: blob:",
             "object-src 'none'",
             "base-uri 'self'",
-            " ".join(["frame-ancestors 'self'", *origins]),
+            " ".join(["frame-ancestors 'self'", *ancestors()]),
         ]
     )
