@@ -5,13 +5,16 @@
 import { joinClass } from "./classroom.js";
 import { el, picture } from "./draw.js";
 import { Flow, readPack } from "./flow.js";
+import { bytesOf, squareOf } from "./photo.js";
 import { scenes } from "./scenes.js";
 
 const CHANNEL = "eiwflow-lesson",
   NOTICE_MS = 6000;
-/** Number of the visitor's own photo among the images; side of the square that is sent to the server. */
+/** Number of the visitor's own photo among the images; side of the square that is kept of it. */
 const OWN = "own",
   PHOTO_SIDE = 512;
+/** Scenes of the lesson in ten minutes; the URL says minutes=10. */
+const TEN = [1, 2, 4, 5, 9, 13, 15];
 /** Scenes that a flow just trained is shown in. */
 const TOUR = [1, 6, 11];
 const NEXT = ["ArrowRight", "PageDown"],
@@ -23,7 +26,7 @@ const NEXT = ["ArrowRight", "PageDown"],
  */
 const notesOf = ({ notes, asked }) => [
   el("p", {}, notes),
-  ...(asked ? [el("p", { className: "asked" }, el("b", {}, "If asked: "), asked)] : []),
+  ...(asked ? [el("details", {}, el("summary", {}, "If asked"), el("p", { className: "asked" }, asked))] : []),
 ];
 
 /**
@@ -44,27 +47,6 @@ function ownImage({ key, bytes }) {
     bytes: typeof bytes === "string" ? Uint8Array.from(atob(bytes), (c) => c.charCodeAt(0)) : bytes,
     name: "Your photo",
   };
-}
-
-/**
- * The middle square of a picture file as a canvas of at most `side` pixels, halved step by step: one large step would
- * skip pixels.
- */
-async function squareOf(file, side) {
-  const bitmap = await createImageBitmap(file),
-    whole = Math.min(bitmap.width, bitmap.height);
-  let canvas = el("canvas", { width: whole, height: whole }),
-    now = whole;
-  canvas
-    .getContext("2d")
-    .drawImage(bitmap, (bitmap.width - whole) / 2, (bitmap.height - whole) / 2, whole, whole, 0, 0, whole, whole);
-  while (now > side) {
-    const to = Math.max(side, now >> 1),
-      small = el("canvas", { width: to, height: to });
-    small.getContext("2d").drawImage(canvas, 0, 0, now, now, 0, 0, to, to);
-    [canvas, now] = [small, to];
-  }
-  return canvas;
 }
 
 class Stage {
@@ -91,7 +73,8 @@ class Stage {
     if (before.photo && !head.photo) this.images.push(before.photo);
     this.possible = scenes.filter((scene) => !options.offline || !scene.needsServer);
     const tour = query.get("scenes")?.split(","); // a few scenes of a flow of one's own
-    this.scenes = this.possible.filter((scene) => !tour || tour.includes(String(scene.number)));
+    this.scenes = tour ? this.possible.filter((scene) => tour.includes(String(scene.number))) : this.possible;
+    if (!tour && query.get("minutes") === "10") this.scenes = this.inTenMinutes;
     if (!this.scenes.length) this.scenes = this.possible;
     const asked = before.image ?? (head.photo ? OWN : query.get("image"));
     this.image = Math.max(
@@ -105,7 +88,6 @@ class Stage {
     if (query.get("choice")) this.kept[this.scenes[this.at].number] = query.get("choice");
     Object.assign(this.kept, before.kept);
     this.reduced = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    this.follower = query.get("notes") === "1";
     this.notesOpen = false;
     this.build();
     this.listen();
@@ -127,7 +109,7 @@ class Stage {
     this.title = el("h1", {});
     this.sentence = el("p", { className: "sentence", "data-lesson": "sentence", "aria-live": "polite" });
     this.host = el("div", { className: "picture" });
-    this.notes = el("aside", { className: "notes", "aria-label": "Speaker notes", hidden: true });
+    this.notes = el("aside", { className: "notes", "aria-label": "Speaker notes", hidden: true, tabIndex: 0 });
     this.menu = el("details", { className: "menu" }, el("summary", {}, "Menu"), el("div", { className: "menu-list" }));
     this.back = el("button", { type: "button", onclick: () => this.step(-1) }, "← Back");
     this.next = el(
@@ -164,7 +146,12 @@ class Stage {
         "footer",
         {},
         this.back,
-        el("button", { type: "button", className: "wide", onclick: () => this.toggleNotes() }, "Notes (N)"),
+        el(
+          "button",
+          { type: "button", onclick: () => this.toggleNotes() },
+          "Notes",
+          el("span", { className: "wide" }, " (N)"),
+        ),
         this.options.offline ? null : this.more,
         this.thumbs,
         this.next,
@@ -179,6 +166,15 @@ class Stage {
     const list = this.menu.lastChild;
     list.replaceChildren();
     const item = (text, act) => list.append(el("button", { type: "button", onclick: act }, text));
+    const choice = (text, scenes) => {
+      const pressed = String(this.scenes.length === scenes.length);
+      list.append(
+        el("button", { type: "button", "aria-pressed": pressed, onclick: () => this.showOnly(scenes) }, text),
+      );
+    };
+    choice("Ten minutes", this.inTenMinutes);
+    choice("All scenes", this.possible);
+    list.append(el("hr"));
     this.scenes.forEach((scene, i) =>
       item(`${i + 1} ${scene.short}`, () => {
         this.menu.open = false;
@@ -186,7 +182,6 @@ class Stage {
       }),
     );
     list.append(el("hr"));
-    if (this.scenes.length < this.possible.length) item("All scenes of this flow", () => this.showAll());
     item("Notes in a second window", () => this.openNotes());
     for (const [path, label] of head.pages ?? []) item(label, () => this.leave({ page: path }));
   }
@@ -222,25 +217,13 @@ class Stage {
 
   /** Take a photo: with a server, through it, so that all pages show the same; else here. */
   async ownPhoto(file) {
-    const [height, width, channels] = this.pack.head.shape,
-      { onPhoto } = this.options;
+    const { onPhoto } = this.options;
     try {
-      const canvas = await squareOf(file, onPhoto ? PHOTO_SIDE : width);
-      if (onPhoto) {
-        this.notice("Reading your photo …");
-        this.waits = true;
-        return onPhoto({ name: file.name.slice(0, 80), content: canvas.toDataURL("image/png").split(",")[1] });
-      }
-      const last = el("canvas", { width, height });
-      last.getContext("2d").drawImage(canvas, 0, 0, width, height);
-      const { data } = last.getContext("2d").getImageData(0, 0, width, height),
-        bytes = new Uint8Array(width * height * channels);
-      for (let i = 0; i < width * height; i++) {
-        const [r, g, b] = data.subarray(4 * i, 4 * i + 3);
-        if (channels === 3) bytes.set([r, g, b], 3 * i);
-        else bytes[i] = Math.round(0.299 * r + 0.587 * g + 0.114 * b);
-      }
-      this.takePhoto({ bytes });
+      const canvas = await squareOf(file, PHOTO_SIDE);
+      if (!onPhoto) return this.takePhoto({ bytes: bytesOf(canvas, this.pack.head.shape) });
+      this.notice("Reading your photo …");
+      this.waits = true;
+      onPhoto({ name: file.name.slice(0, 80), content: canvas.toDataURL("image/png").split(",")[1] });
     } catch {
       this.notice(`“${file.name.slice(0, 40)}” cannot be read as a picture; choose a PNG, JPEG or WebP.`);
     }
@@ -322,7 +305,12 @@ class Stage {
       ...this.scenes.map((_, i) => el("i", { className: i === this.at ? "here" : i < this.at ? "done" : "" })),
     );
     this.title.textContent = scene.titleOf?.(this) ?? (head.faces ? scene.title : (scene.otherTitle ?? scene.title));
-    this.notes.replaceChildren(...notesOf(scene));
+    const close = el(
+      "button",
+      { type: "button", "aria-label": "Close the notes", onclick: () => this.toggleNotes() },
+      "✕",
+    );
+    this.notes.replaceChildren(close, ...notesOf(scene));
     this.back.disabled = this.at === 0;
     this.next.disabled = this.isLast && Boolean(this.options.offline);
     this.next.textContent = this.isLast && !this.options.offline ? "Explore →" : "Next →";
@@ -386,19 +374,30 @@ class Stage {
   goTo(i) {
     const to = this.possible[i];
     if (this.scenes.includes(to)) return this.go(this.scenes.indexOf(to) - this.at);
-    this.showAll(to);
+    this.showOnly(this.possible, to);
   }
 
-  showAll(to = this.scene) {
+  /** The scenes of the lesson in ten minutes. */
+  get inTenMinutes() {
+    return this.possible.filter((scene) => TEN.includes(scene.number));
+  }
+
+  /** Show some of the scenes only, from one of them on: the present one, or the next one that is among them. */
+  showOnly(scenes, from = this.scene) {
+    const at = Math.max(
+      0,
+      scenes.findIndex((scene) => this.possible.indexOf(scene) >= this.possible.indexOf(from)),
+    );
     if (this.pack.head.partial) {
       // the other scenes need more of the server
       const url = new URL(location.href);
       url.searchParams.delete("scenes");
-      url.searchParams.set("scene", String(to.number));
+      url.searchParams.set("scene", String(scenes[at].number));
+      if (scenes !== this.possible) url.searchParams.set("minutes", "10");
       return location.assign(url);
     }
-    this.scenes = this.possible;
-    this.at = this.scenes.indexOf(to);
+    this.scenes = scenes;
+    this.at = at;
     this.menu.open = false;
     this.fillMenu(this.pack.head);
     this.show();
@@ -431,6 +430,10 @@ class Stage {
     put("image", image.number === OWN ? "" : String(image.number));
     put("photo", image.number === OWN ? image.key : "");
     if (this.scenes === this.possible) url.searchParams.delete("scenes");
+    put(
+      "minutes",
+      this.scenes.map((one) => one.number).join() === this.inTenMinutes.map((one) => one.number).join() ? "10" : "",
+    );
     put("choice", this.choice);
     try {
       history.replaceState(history.state, "", url);
@@ -515,7 +518,10 @@ class Stage {
     } else if (event.key === "n" || event.key === "N") {
       take();
       this.toggleNotes();
-    } else if (event.key === "Escape") this.menu.open = false;
+    } else if (event.key === "Escape") {
+      this.menu.open = false;
+      if (this.notesOpen) this.toggleNotes();
+    }
   }
 
   /** End it; another may be put in its place. */

@@ -22,6 +22,7 @@ from ..analysis.shuffle import RankRiver, rank_river
 from ..data import ImageData
 from ..flow import MultiScaleFlow
 from ..flow.information import redundancy
+from ..flow.multiscale import LevelTrace
 from ..study.file import read_study, studies_in
 from ..study.leads import lead
 from . import default
@@ -69,6 +70,8 @@ def flow_facts(pack: Pack, loaded: checkpoint.Checkpoint, images: Tensor) -> dic
         "average": pack.floats(first.mean(dim=0).permute(1, 2, 0).numpy()),
         "spread": [_rounded(level.std(dim=(0, 2, 3))) for level in features],
         "middle": [_rounded(level.mean(dim=(0, 2, 3))) for level in features],
+        # Noise has a mean square of 1; that of a picture unlike these is larger than of any of them.
+        "loudest": round(float(_mean_squares(levels).max()), 3),
         "rest": [_moments(level.kept) for level in levels if level.kept is not None],
         "redundancy": _rounded(redundancy(first).mean(dim=0)),
         "couplings": explained(flow, at_bin_centres(images[:AVERAGED])),
@@ -230,6 +233,12 @@ def study_facts(folder: Path) -> list[dict[str, Any]]:
                 }
             )
     return facts
+
+
+def _mean_squares(levels: Sequence[LevelTrace]) -> Tensor:
+    """Return the mean square (N,) of all noise of N images."""
+    noise = [level.noise.flatten(1) for level in levels]
+    return torch.cat(noise, dim=1).square().mean(dim=1)
 
 
 def _moments(x: Tensor) -> dict[str, list[float]]:

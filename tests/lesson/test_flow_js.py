@@ -17,6 +17,7 @@ from torch import Tensor
 
 from eiwflow import checkpoint
 from eiwflow.analysis.levels import KeptFit, kept_channels
+from eiwflow.data.picture import from_picture, png_file
 from eiwflow.flow import FlowConfig, Latents, MultiScaleFlow
 from eiwflow.flow.multiscale import quantise, to_bits_per_dim
 from eiwflow.flow.split import standard_normal_log_prob
@@ -207,3 +208,23 @@ def test_the_two_terms_of_one_value_are_its_bits(tmp_path: Path) -> None:
     mean, std = values.double().mean(), values.double().std(correction=0)
     gaussian = torch.distributions.Normal(mean, std).log_prob(values.double()).mean() / -log(2)
     assert float(terms.sum(1)[values.long()].mean()) < float(gaussian) - 0.2
+
+
+RESAMPLE = """import { resampled } from "PHOTO";
+import { readFileSync } from "node:fs";
+const side = +process.argv[1];
+process.stdout.write(resampled(new Uint8Array(readFileSync(0)), side, 16));"""
+
+
+@needs_node
+@pytest.mark.parametrize("side", [37, 512])
+def test_a_photo_is_the_same_in_the_file_as_in_the_app(side: int) -> None:
+    rng = np.random.default_rng(side)
+    photo = (rng.random((side, side, 3)) * np.linspace(0, 255, side)[:, None, None]).astype(np.uint8)
+    script = RESAMPLE.replace("PHOTO", SCRIPT.with_name("photo.js").as_uri())
+    command = [NODE or "node", "--input-type=module", "--eval", script, str(side)]
+    done = subprocess.run(command, input=photo.tobytes(), capture_output=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    found = np.frombuffer(done.stdout, np.uint8).reshape(16, 16, 3)
+    expected = from_picture(png_file(photo), (3, 16, 16))
+    assert np.abs(found.astype(int) - expected).max() <= 1 and (found == expected).mean() > 0.99

@@ -79,7 +79,7 @@ export const likely = {
   notes:
     "A short bar is a likely picture: likely pictures need few bits. Let the class vote for the likeliest of the " +
     "five, then look at the bars. Likely does not mean real: grain cannot be predicted and costs bits, and flat grey " +
-    "has none.",
+    "has none. Bits are noise and stretching, as in scene 4.",
   asked:
     "So flat grey may need fewer bits than the pictures that the flow was trained on. A blurred picture need not, " +
     "probably because a blurred face has soft edges, which no face in training had. A guess that takes all 256 " +
@@ -102,8 +102,7 @@ export const likely = {
     const caption = el("p", { className: "caption" }, SHORT);
     const columns = KINDS.map(([key, name], k) => {
       const bar = el("i", { className: "amount" }),
-        value = el("b", {}),
-        word = el("span", { className: "wide likeliest" }, "likeliest");
+        value = el("b", { className: "bits" });
       const shown = picture(all[image][k], shape);
       const button = el(
         "button",
@@ -119,7 +118,8 @@ export const likely = {
         },
         shown,
         el("span", {}, name),
-        el("span", { className: "amounts" }, bar, value, word, el("u", { className: "blind" })),
+        value,
+        el("span", { className: "amounts" }, bar, el("u", { className: "blind" })),
       );
       return { button, bar, value };
     });
@@ -140,7 +140,10 @@ export const likely = {
         top = MOST * here[0];
       columns.forEach(({ button, bar, value }, k) => {
         bar.style.height = `${Math.max(1, Math.min(100, (100 * here[k]) / top))}%`;
-        value.textContent = here[k].toFixed(1);
+        value.replaceChildren(
+          here[k].toFixed(1),
+          ...(k === best ? [el("span", { className: "wide" }, ", likeliest")] : []),
+        );
         button.style.setProperty("--blind", Math.min(1, BLIND / top));
         button.classList.toggle("best", k === best);
       });

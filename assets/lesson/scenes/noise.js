@@ -74,7 +74,9 @@ export const noise = {
     "This noise is not random: it is the picture’s own, so the way back is exact.",
   asked:
     "A level is a round: a few steps, then half of the values leave and the other half is passed on. Training asks " +
-    "one thing: that pictures become likely, that is, that their noise looks like plain normal noise.",
+    "one thing: that the training pictures need few bits. For that their noise must look like plain normal noise, " +
+    "and be stretched little on the way back: scene 4 counts both. Of a photo unlike those pictures a part stays " +
+    "visible in the noise.",
   more: { page: "levels" },
 
   build(stage) {
@@ -227,7 +229,15 @@ export const noise = {
           : `${number(total - left(1))} values have left as noise. The ${number(left(1))} passed on still show the picture.`,
       );
     });
-    add(0.8, (g) => drawNoise(g, levels.length), `All ${number(total)} values are noise now.`);
+    // Of a picture unlike those of the training, more than noise is left: its values lie further out.
+    const { traces, pack, images, image } = stage,
+      squares = traces.reduce((sum, trace) => sum + trace.noise.reduce((all, v) => all + v * v, 0), 0) / total,
+      whose = images[image].number === "own" ? "your photo" : "the picture";
+    const unknown = squares > (pack.head.flow.loudest ?? Number.POSITIVE_INFINITY);
+    const arrival = unknown
+      ? `Some of ${whose} is left in the noise: the flow does not know such pictures.`
+      : `All ${number(total)} values are noise now.`;
+    add(unknown ? 2.4 : 0.8, (g) => drawNoise(g, levels.length), arrival);
     const forward = until(),
       length = forward + BACK_S + 0.6;
     const home = stage.options.home;

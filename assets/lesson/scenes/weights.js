@@ -44,7 +44,7 @@ export const weighting = {
   notes:
     "The idea of weights: before the split, turn down what is noise in this picture. Ask: if the grain, fine noise " +
     "in the picture, gets twice as loud, are the channels that hold it turned down as much, half way, or only a " +
-    "little? The bars stay short, and that is the result.",
+    "little? Let the class vote before you slide.",
   asked:
     "A channel weight is no learned parameter: the flow computes it from the picture. Weights do not change which " +
     "half leaves. Each half of the channels is weighted by what the other half holds, so that the way back can " +

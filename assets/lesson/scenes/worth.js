@@ -79,11 +79,19 @@ export const worth = {
         context.fillText("← behind", x(0) - 10, ink.size);
         context.textAlign = "left";
         context.fillText("ahead →", x(0) + 10, ink.size);
-        studies.forEach((one, i) => {
-          const top = edge + row * i,
-            middle = top + (phone ? 0.78 : 0.5) * row;
+        const put = (text, y) => {
+          context.fillStyle = ink.paper; // on a phone the zero line would cross the names
+          context.fillRect(0, y - ink.size, context.measureText(text).width + 6, 1.35 * ink.size);
           context.fillStyle = ink.ink;
-          context.fillText(short(one.name), 0, phone ? top + 0.95 * ink.size : middle + 0.35 * ink.size);
+          context.fillText(text, 0, y);
+        };
+        const place = (i) => [edge + row * i, edge + row * (i + (phone ? 0.78 : 0.5))];
+        studies.forEach((one, i) => {
+          const [top, middle] = place(i);
+          put(short(one.name), phone ? top + 0.95 * ink.size : middle + 0.35 * ink.size);
+        });
+        studies.forEach((one, i) => {
+          const [, middle] = place(i);
           if (!voted) return;
           context.strokeStyle = context.fillStyle = { better: ink.accent, worse: ink.warm }[one.claim] ?? ink.quiet;
           context.lineWidth = 4;
@@ -102,8 +110,10 @@ export const worth = {
       view.redraw();
       if (!voted) return stage.say(`Vote: in our ${studies.length} short studies, does it beat the best other split?`);
       const [ahead, behind] = ["better", "worse"].map((claim) => studies.filter((s) => s.claim === claim).length);
+      const unclear = studies.length - ahead - behind,
+        [, guess] = ANSWERS.find(([key]) => key === stage.choice) ?? [];
       stage.say(
-        `${studies.length} short studies against the best rival: ${ahead} clearly ahead, ${behind} clearly behind, ${studies.length - ahead - behind} unclear.`,
+        `${guess ? `You said ${guess}. Counted` : "Counted"}: ${ahead} clearly ahead, ${behind} clearly behind, ${unclear} unclear.`,
       );
     };
     const vote = choices(
