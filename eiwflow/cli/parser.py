@@ -115,7 +115,9 @@ def build_parser() -> Parser:
         help="entropy, variance, variance-reversed, random, first, last, released; arms are all combinations of the "
         "lists (default: each order without weights, and entropy with them)",
     )  # fmt: skip
-    study.add_argument("--weights", type=_words, metavar="WEIGHTS,…", help="none, pooled (default: none)")
+    study.add_argument(
+        "--weights", type=_words, metavar="WEIGHTS,…", help="none, entropy, pooled, means (default: none)"
+    )
     study.add_argument(
         "--init", "--inits", type=_words, dest="inits", metavar="INIT,…", help="principal, random (default: principal)"
     )
@@ -313,7 +315,7 @@ def _flow_options(parser: Parser) -> None:
         help="which of a level's channels are passed on: entropy, variance, variance-reversed, random, first, last, or "
         "released, as the published code of EIW-Flow, with --weights none and --prior standard (default: entropy)",
     )
-    parser.add_argument("--weights", help="of the channels: pooled or none (default: pooled)")
+    parser.add_argument("--weights", help="of the channels: entropy, pooled, means or none (default: pooled)")
     parser.add_argument(
         "--prior", help="of what is factored out: conditional, standard, unbounded or constant (default: conditional)"
     )

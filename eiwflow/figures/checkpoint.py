@@ -33,7 +33,7 @@ ORDERS = {
     "last": "the last channels factored out",
     "released": "the order of the published code",
 }
-WEIGHTS = {"none": "", "pooled": ", weights ω(x)"}
+WEIGHTS = {"none": "", "pooled": ", weights ω(x)", "entropy": ", entropy weights in couplings"}
 #: One a level, so that levels are told apart without their shades.
 PATTERNS = ("", "/", "x", ".", "-", "+")
 _SUBJECT, _SCALES = palette.ARMS[0], palette.ARMS[3]

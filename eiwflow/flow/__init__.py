@@ -7,6 +7,7 @@ from .config import ConfigError, FlowConfig
 from .conv1x1 import InvertibleConvolution
 from .coupling import AffineCoupling
 from .distribution import FlowDistribution
+from .entropy_weights import CouplingWeights, EntropyWeights, MeanWeights
 from .level import Level
 from .multiscale import (
     Latents,
@@ -30,12 +31,15 @@ __all__ = [
     "Bijection",
     "ChannelWeights",
     "ConfigError",
+    "CouplingWeights",
+    "EntropyWeights",
     "FlowConfig",
     "FlowDistribution",
     "InvertibleConvolution",
     "Latents",
     "Level",
     "LevelTrace",
+    "MeanWeights",
     "MultiScaleFlow",
     "NonFiniteError",
     "NotInitialisedError",

@@ -41,7 +41,10 @@ OLDER = "It was written by version 0.1; this version reads files of 0.2 and late
 OPTIONAL = ("memory", "keep", "kept", "coupling", "top_prior", "padding", "bits")
 #: Fields that no file of version 2 has, and words of the fields that it does have.
 NEW = ("keep", "coupling", "top_prior", "padding", "bits")
-NEW_WORDS = (("order", "released"), ("init", "linear"), ("prior", "unbounded"), ("prior", "constant"))
+NEW_WORDS = (
+    ("order", "released"), ("init", "linear"), ("prior", "unbounded"), ("prior", "constant"),
+    ("weights", "entropy"), ("weights", "means"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,10 @@ class FlowConfig:
             ``first`` factors out the first ones, ``last`` the last (with ``init="random"`` only: of principal channels
             these would be orders by variance); ``released``: by learned weights, as the published code of EIW-Flow
             (:class:`~eiwflow.flow.released.ReleasedShuffle`), with weights ``none`` and prior ``standard``.
-        weights: ``pooled``: every channel is multiplied by a weight for every image; ``none``.
+        weights: for every image. ``entropy``: what every coupling's network reads and gives is multiplied by weights
+            that follow from the entropies of the channels read (:class:`~eiwflow.flow.entropy_weights.EntropyWeights`),
+            at every level but the last; ``means``: the same from means, a control for studies; ``pooled``: every
+            channel is multiplied by a weight before the split; ``none``.
         partition: which channels each coupling computes from and which it transforms: ``alternating`` halves,
             ``random`` halves, or by the mutual ``information`` between channels. Random rotations have no partition:
             with them the field is always ``alternating``.

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .bijection import Bijection, starts_at_zero
+from .entropy_weights import CouplingWeights, EntropyWeights
 
 #: The unbounded maps from a network's output r to the log-scale, by the words of ``coupling``.
 SCALE_MAPS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -94,8 +95,10 @@ class AffineCoupling(Bijection):
         scale_bound: B in nats; the other maps have none.
         coupling: a word of :data:`COUPLINGS`: how the network's output becomes the log-scale.
         padding: of the network's last convolution, ``zeros`` or ``ones``.
+        weights: makes the weights of the network's input and output from their numbers of channels; None for none.
 
     Attributes:
+        weights: computes, from the first half, weights of what the network reads and gives for every image, or None.
         network: the convolutions, with ``nn.ReLU`` between; any module of the same shapes may take its place.
         in_bfloat16: whether the network runs in bfloat16; scale, shift and log-determinant stay in the input's type.
 
@@ -119,19 +122,28 @@ class AffineCoupling(Bijection):
         scale_bound: float,
         coupling: str = "bounded",
         padding: str = "zeros",
+        weights: Callable[[int, int], EntropyWeights] | None = None,
     ) -> None:
         super().__init__(channels)
         self.scale_bound = scale_bound
         self.coupling = coupling
         self.in_bfloat16 = False
-        half = channels // 2
-        self.network = coupling_network(half, half if coupling == "additive" else channels, width, kernels, padding)
+        half, outputs = channels // 2, channels // 2 if coupling == "additive" else channels
+        self.network = coupling_network(half, outputs, width, kernels, padding)
+        self.weights = None if weights is None else weights(half, outputs)
+
+    def channel_weights(self, x: Tensor) -> CouplingWeights | None:
+        """Return the weights of the input x (N, C, H, W), decided by its first half; None where there are none."""
+        return None if self.weights is None else self.weights(x.chunk(2, dim=1)[0])
 
     def affine(self, x_a: Tensor) -> tuple[Tensor, Tensor]:
         """Return (log_scale, shift), each (N, C/2, H, W): y_b = exp(log_scale) x_b + shift.
 
         The first half decides them. Maps that shift before they scale are said in this form too.
         """
+        weights = None if self.weights is None else self.weights(x_a)
+        if weights is not None:
+            x_a = x_a * weights.read[:, :, None, None]
         # The convolutions are fastest with channels last, and would otherwise copy the half in both passes.
         # Not by memory_format, which torch.vmap does not know.
         x_a = x_a.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
@@ -140,6 +152,8 @@ class AffineCoupling(Bijection):
                 affine = self.network(x_a).to(x_a.dtype)
         else:
             affine = self.network(x_a)
+        if weights is not None:
+            affine = affine * weights.given[:, :, None, None]
         if self.coupling == "additive":
             return torch.zeros_like(affine), affine
         raw, shift = affine.chunk(2, dim=1)

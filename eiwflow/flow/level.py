@@ -11,7 +11,7 @@ from .config import ROTATED, FlowConfig
 from .conv1x1 import mix
 from .initialise import principal_rotation, rearrangement
 from .linear import start_coupling, start_prior
-from .policies import ORDERS, PARTITIONS
+from .policies import ORDERS, PARTITIONS, WEIGHTS
 from .released import ReleasedShuffle
 from .shuffle import Shuffle
 from .split import PRIOR_BOUND, Split, TopPrior
@@ -49,7 +49,9 @@ class Level(nn.Module):
         self.order, self.partition = ORDERS[config.order], PARTITIONS[config.partition]
         self.recompute = config.memory == "recompute"
         self.squeeze = Squeeze(channels // 4)
-        self.steps: Modules[Step] = Modules(Step(channels, config) for _ in range(config.steps))
+        # At the last level few values are left to tell an entropy from: 4 a channel of a 16×16 image at level 3.
+        weights = WEIGHTS[config.weights].coupling if number < config.levels else None
+        self.steps: Modules[Step] = Modules(Step(channels, config, weights) for _ in range(config.steps))
         self.shuffle: Shuffle | None = None
         self.split: Split | None = None
         self.top: TopPrior | None = None

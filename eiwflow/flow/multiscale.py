@@ -6,7 +6,7 @@ import dataclasses
 import math
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from numbers import Real
 from typing import Any
 
@@ -108,6 +108,8 @@ class LevelTrace:
         prior_mean, prior_log_std: of z_l given ``kept``, like ``emitted``.
         noise: ε_l, like ``emitted``.
         log_dets: (N,) in nats, by part in forward order: ``squeeze``, ``step 1 actnorm``, …, ``shuffle``, ``split``.
+        coupling_weights: ω of what couplings read and give, each (N, channels): ``step 1 read``, ``step 1 given``, …;
+            empty where couplings have no weights.
 
     """
 
@@ -122,6 +124,7 @@ class LevelTrace:
     prior_log_std: Tensor
     noise: Tensor
     log_dets: dict[str, Tensor]
+    coupling_weights: dict[str, Tensor] = field(default_factory=dict)
 
     @property
     def log_det(self) -> Tensor:
@@ -441,10 +444,13 @@ def to_bits_per_dim(log_prob: Tensor, dimensions: int, bits: int = 8) -> Tensor:
 def trace_level(level: Level, x: Tensor) -> LevelTrace:
     """Return what one level does with its input x (N, C/4, 2H, 2W), bijection by bijection."""
     log_dets: dict[str, Tensor] = {}
+    coupling_weights: dict[str, Tensor] = {}
     given = x
     x, log_dets["squeeze"] = level.squeeze(x)
     for number, step in enumerate(level.steps, start=1):
         for name, part in step.parts():
+            if part is step.coupling and (weights := step.coupling.channel_weights(x)) is not None:
+                coupling_weights |= {f"step {number} {side}": each for side, each in weights._asdict().items()}
             x, log_dets[f"step {number} {name}"] = part(x)
     features = x
     if level.shuffle is None or level.split is None:
@@ -468,6 +474,7 @@ def trace_level(level: Level, x: Tensor) -> LevelTrace:
         prior_log_std=log_std,
         noise=noise,
         log_dets=log_dets,
+        coupling_weights=coupling_weights,
     )
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from .bijection import generator_for
 from .channel_weights import ChannelWeights
+from .entropy_weights import EntropyWeights, MeanWeights
 from .information import redundancy
 from .partitions import Partition, alternating, at_random, by_information
 
@@ -45,6 +46,20 @@ class Order:
         channels = torch.arange(x.shape[1])
         order = channels if self.sorted is None else self.sorted(x).cpu()
         return torch.isin(channels, order[: len(channels) // 2])
+
+
+@dataclass(frozen=True)
+class Weighting:
+    """Where channels are weighted for every image.
+
+    Attributes:
+        shuffle: makes the weights of a Shuffle, from C and the number of channels passed on; None for none.
+        coupling: makes the weights of a coupling, from the channels that its network reads and gives; None for none.
+
+    """
+
+    shuffle: Callable[[int, int], ChannelWeights] | None = None
+    coupling: Callable[[int, int], EntropyWeights] | None = None
 
 
 def by_number(channels: int, kept: int = 0, seed: int = 0) -> Tensor:
@@ -86,8 +101,7 @@ def structured_channels(x: Tensor) -> int:
     return min(max(int((redundancy(x).mean(dim=0) > AUTO_REDUNDANCY).sum()), 1), x.shape[1] - 1)
 
 
-#: The orders and the weightings of split policies by their words: a new one is a row. A weighting is made from C
-#: and the number of channels passed on.
+#: The orders and the weightings of split policies by their words: a new one is a row.
 ORDERS: dict[str, Order] = {
     "first": Order(last_first),
     "last": Order(by_number),
@@ -97,6 +111,11 @@ ORDERS: dict[str, Order] = {
     "variance-reversed": Order(last_first, by_variance=smallest_variance_first),
     "released": Order(by_number, learned=True),
 }
-WEIGHTS: dict[str, Callable[[int, int], ChannelWeights] | None] = {"none": None, "pooled": ChannelWeights}
+WEIGHTS: dict[str, Weighting] = {
+    "none": Weighting(),
+    "pooled": Weighting(shuffle=ChannelWeights),
+    "entropy": Weighting(coupling=EntropyWeights),
+    "means": Weighting(coupling=MeanWeights),
+}
 #: How a level's channels are divided among its couplings, where it starts from principal channels.
 PARTITIONS: dict[str, Partition] = {"alternating": alternating, "random": at_random, "information": by_information}

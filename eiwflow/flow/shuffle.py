@@ -47,7 +47,7 @@ class Shuffle(Bijection):
         self.rule = order
         self.permutation_seed = permutation_seed
         self.register_buffer("order", channel_numbers(channels))
-        weighting = WEIGHTS[weights]
+        weighting = WEIGHTS[weights].shuffle
         self.weights = None if weighting is None else weighting(channels, self.kept)
 
     def draw(self, generator: torch.Generator) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -13,6 +13,7 @@ from .bijection import Bijection, Modules
 from .config import FlowConfig
 from .conv1x1 import InvertibleConvolution, inverse_matrices, matrices, mix
 from .coupling import AffineCoupling
+from .entropy_weights import EntropyWeights
 
 
 class AffineMap(NamedTuple):
@@ -41,6 +42,7 @@ class Step(Bijection):
     Args:
         channels: C of the input, even.
         config: width and kernel sizes of the network, and the bound of the scale.
+        weights: makes the channel weights of the coupling; None for none.
 
     Shapes: x and y (N, C, H, W); log_det (N,) in nats.
 
@@ -54,12 +56,20 @@ class Step(Bijection):
 
     """
 
-    def __init__(self, channels: int, config: FlowConfig) -> None:
+    def __init__(
+        self, channels: int, config: FlowConfig, weights: Callable[[int, int], EntropyWeights] | None = None
+    ) -> None:
         super().__init__(channels)
         self.actnorm = ActNorm(channels)
         self.mixing = InvertibleConvolution(channels)
         self.coupling = AffineCoupling(
-            channels, config.width, config.network, config.scale_bound, config.coupling, config.padding
+            channels,
+            config.width,
+            config.network,
+            config.scale_bound,
+            config.coupling,
+            config.padding,
+            weights,
         )
 
     def initialise(self, x: Tensor) -> None:

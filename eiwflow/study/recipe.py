@@ -33,7 +33,7 @@ class Arm:
 
     Args:
         order: which channels are passed on; :data:`AGAIN` stands for ``random`` with other permutations.
-        weights: ``none`` or ``pooled``.
+        weights: ``none``, ``entropy``, ``means`` or ``pooled``.
         init: ``principal``, ``linear`` or ``random``.
         partition: of the couplings; ``alternating`` where ``init`` is ``random``, which has none.
         keep: the fraction of its channels that a level passes on, as text, or ``auto``.

@@ -37,13 +37,20 @@ BIJECTIONS: dict[str, Callable[[], Bijection]] = {
         for coupling in COUPLINGS
         for padding in PADDINGS
     },
+    **{
+        f"coupling {coupling}, {weights} weights": lambda coupling=coupling, weights=weights: AffineCoupling(
+            4, 5, "3-1-3", 1.5, coupling, weights=WEIGHTS[weights].coupling
+        )
+        for coupling in COUPLINGS
+        for weights in ("entropy", "means")
+    },
     "step": lambda: Step(4, FlowConfig(width=5)),
     "step of other code": lambda: Step(4, FlowConfig(width=5, coupling="sigmoid", padding="ones")),
     "weights": lambda: ChannelWeights(4),
     **{
         f"shuffle {order}+{weights}": lambda order=order, weights=weights: Shuffle(4, order, weights, 7)
         for order in ORDERS
-        for weights in WEIGHTS
+        for weights in ("none", "pooled")
         if order != "released"
     },
     **{f"split {prior}": lambda prior=prior: Split(4, prior) for prior in PRIORS},
@@ -54,7 +61,7 @@ BIJECTIONS: dict[str, Callable[[], Bijection]] = {
             4, order, weights, 7, kept
         )
         for order in ORDERS
-        for weights in WEIGHTS
+        for weights in ("none", "pooled")
         for kept in (1, 3)
         if order != "released"
     },

@@ -73,7 +73,8 @@ def test_weights_count_in_the_density_only_where_the_policy_is_pooled(split):
     flow = ready_flow(split=split)
     seen = flow.trace(images_for(flow, 2)).levels[0]
     assert seen.weighted == ("pooled" in split)
-    assert (seen.log_weights is None) == split.endswith("+none")
+    assert (seen.log_weights is None) == ("pooled" not in split)
+    assert bool(seen.coupling_weights) == split.endswith(("+entropy", "+means"))
     if not seen.weighted:
         assert not seen.log_dets["shuffle"].any()
 

@@ -38,7 +38,10 @@ ORDER_HELP = (
     "Which of a level's channels are passed on. entropy: the channels of largest spectral redundancy; variance: "
     "the principal channels of largest variance; first and last: those that are factored out."
 )
-WEIGHTS_HELP = "pooled: every channel is multiplied by a weight ω for every image; none."
+WEIGHTS_HELP = (
+    "entropy: every coupling weights what it reads and gives by the entropies of this image's channels; "
+    "means: by their means; pooled: channels are weighted before the split; none."
+)
 INIT_HELP = "Principal channels; linear: couplings also start as linear predictors; random: rotations, as in Glow."
 PARTITION_HELP = (
     "Which channels a coupling computes from: alternating halves, random halves, or by mutual information. "

@@ -1,0 +1,108 @@
+"""Entropy weights: how much a coupling makes of each channel of this image, decided by the channels' entropies."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from .bijection import starts_at_zero
+
+#: Hidden values between entropies and weights.
+HIDDEN = 16
+#: Added to a mean square before its logarithm, so that a channel of zeros stays finite.
+POWER_FLOOR = 1e-4
+
+
+class CouplingWeights(NamedTuple):
+    """The weights ω of one coupling for a batch, all between 0 and 2; 1 changes nothing.
+
+    Attributes:
+        read: (N, C/2), of the channels that the network reads.
+        given: (N, C'), of the channels that the network gives: raw log-scales, then shifts; C' is C, or C/2 where the
+            coupling has shifts alone.
+
+    >>> EntropyWeights(read=2, given=4)(torch.randn(3, 2, 8, 8)).read.shape
+    torch.Size([3, 2])
+
+    """
+
+    read: Tensor
+    given: Tensor
+
+
+def channel_entropies(x: Tensor) -> Tensor:
+    r"""Return the entropy of every channel of every image, (N, C) in nats, of x (N, C, H, W).
+
+    .. math:: e_c = \tfrac12 \log\Bigl(\tfrac1{HW} \sum_{i,j} x_{c,i,j}^2 + 10^{-4}\Bigr)
+
+    It is the differential entropy of a Gaussian with the channel's mean square in this image, less the constant
+    ½ log(2 pi e). ActNorm keeps means near 0, where mean square and variance agree.
+
+    >>> channel_entropies(torch.tensor([1.0, -1.0, 3.0, -3.0]).reshape(1, 2, 1, 2)).round(decimals=3)
+    tensor([[0.0000, 1.0990]])
+
+    """
+    return (x.square().mean(dim=(2, 3)) + POWER_FLOOR).log() / 2
+
+
+def channel_means(x: Tensor) -> Tensor:
+    """Return the mean of every channel of every image, (N, C), of x (N, C, H, W)."""
+    return x.mean(dim=(2, 3))
+
+
+class EntropyWeights(nn.Module):
+    r"""Weights of the channels that a coupling's network reads and gives, from the entropies of those that it reads.
+
+    .. math:: ω = 1 + \tanh(A_2 \, \mathrm{relu}(A_1 e + a_1) + a_2)
+
+    A_2 and a_2 are 0 at first, so that all weights start at 1 and the coupling as one without them. The channels that
+    are read are those that the coupling leaves as they are: the inverse computes the same weights, and the
+    log-determinant keeps its form.
+
+    Squeeze-and-excitation (Hu et al.) weights a network's hidden channels by their means, FiLM (Perez et al.) scales
+    and shifts them by another input. Here the inputs and outputs of the network are weighted, by entropies.
+
+    Args:
+        read: C/2, channels that the network reads.
+        given: C', channels that it gives.
+
+    Shapes: x (N, C/2, H, W); weights (N, C/2) and (N, C').
+
+    Reference: Hu et al., Squeeze-and-Excitation Networks, 2018, arXiv:1709.01507; Perez et al., FiLM, 2018,
+    arXiv:1709.07871; Chen et al., EIW-Flow, 2024, arXiv:2407.04958, which weights the channels that are factored out.
+
+    >>> weights = EntropyWeights(read=2, given=4)
+    >>> weights(torch.randn(3, 2, 8, 8)).given.shape
+    torch.Size([3, 4])
+
+    """
+
+    def __init__(self, read: int, given: int) -> None:
+        super().__init__()
+        self.parts = (read, given)
+        self.hidden = nn.Linear(read, HIDDEN)
+        self.out = starts_at_zero(nn.Linear(HIDDEN, read + given))
+
+    def statistics(self, x: Tensor) -> Tensor:
+        """Return what decides the weights: the entropies (N, C/2) of x, in nats."""
+        return channel_entropies(x)
+
+    def forward(self, x: Tensor) -> CouplingWeights:
+        """Return the weights of the images whose channels x are read."""
+        weights = torch.tanh(self.out(torch.relu(self.hidden(self.statistics(x))))) + 1
+        return CouplingWeights(*weights.split(self.parts, dim=1))
+
+
+class MeanWeights(EntropyWeights):
+    """The same weights from the channels' means, as squeeze-and-excitation has them: a control for studies.
+
+    >>> MeanWeights(read=2, given=4).statistics(torch.ones(1, 2, 4, 4))
+    tensor([[1., 1.]])
+
+    """
+
+    def statistics(self, x: Tensor) -> Tensor:
+        """Return the means (N, C/2) of x."""
+        return channel_means(x)
