@@ -14,7 +14,7 @@ from eiwflow.data.registry import DATASETS, DataSet
 from eiwflow.figures import checkpoint as figures
 from eiwflow.flow import ConfigError, MultiScaleFlow
 from eiwflow.flow.channel_weights import ChannelWeights
-from eiwflow.flow.policies import ORDERS, WEIGHTS, Order, by_number
+from eiwflow.flow.policies import ORDERS, WEIGHTS, Order, Weighting, by_number
 from eiwflow.ui.access import navigation
 from eiwflow.ui.access.navigation import Entry
 from tests.training.tiny import tiny_data, tiny_flow, tiny_info, tiny_x
@@ -61,7 +61,7 @@ def test_a_weighting_is_a_class_and_a_row(monkeypatch):
             a, b = y.chunk(2, dim=1)
             return torch.cat([a, b * (-self.emitted(a) / 2).exp()[:, :, None, None]], dim=1)
 
-    monkeypatch.setitem(WEIGHTS, "halved", Halved)
+    monkeypatch.setitem(WEIGHTS, "halved", Weighting(shuffle=Halved))
     flow = tiny_flow(split="random+halved")
     x = tiny_x(4, flow.config)
     assert torch.allclose(flow.decode(flow.encode(x)), x, atol=1e-4)
