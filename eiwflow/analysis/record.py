@@ -9,9 +9,7 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
-from ..files import read_bytes
-from ..training.history import read_records, sample_files
-from ..training.run_directory import MAX_SAMPLES
+from ..training.history import read_records, read_samples
 
 #: Width of the smoothing (one standard deviation) as a share of the points of a curve.
 SMOOTHING = 0.02
@@ -169,8 +167,7 @@ def _read(checkpoint: Path) -> TrainingRecord | None:
     recorded = [line for line in lines if "levels" in line]
     if not recorded:
         return None
-    samples = {step: read_bytes(path, MAX_SAMPLES) for step, path in sample_files(folder / "samples").items()}
-    return training_record(recorded, samples)
+    return training_record(recorded, read_samples(folder / "samples"))
 
 
 def training_record(recorded: list[dict[str, Any]], samples: dict[int, bytes]) -> TrainingRecord:

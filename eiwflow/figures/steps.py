@@ -18,6 +18,8 @@ from . import palette
 
 #: Of an exported film: screen pixels a sample's pixel, room for the step's number in pixels, milliseconds a frame.
 SCALE, FOOT, FRAME_MS = 3, 36, 150
+#: Pixels across beyond which a film's pictures are not enlarged.
+MOST_WIDE = 1024
 #: What of a trace may differ from step to step.
 MOVING = ("type", "x", "y", "text", "textposition", "error_y")
 
@@ -79,7 +81,8 @@ def film_gif(samples: Mapping[int, bytes]) -> bytes:
     font, frames = ImageFont.load_default(20), []
     for step, encoded in sorted(samples.items()):
         picture = Image.open(io.BytesIO(encoded)).convert("RGB")
-        width, height = picture.width * SCALE, picture.height * SCALE
+        scale = max(1, min(SCALE, MOST_WIDE // picture.width))
+        width, height = picture.width * scale, picture.height * scale
         frame = Image.new("RGB", (width, height + FOOT), "white")
         frame.paste(picture.resize((width, height), Image.Resampling.NEAREST))
         ImageDraw.Draw(frame).text((8, height + FOOT // 2), f"step {step:,}", "black", font, anchor="lm")

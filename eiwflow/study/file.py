@@ -23,13 +23,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from .. import files, project
 from ..analysis.record import TrainingRecord, training_record
 from ..flow import ConfigError
 from ..flow.config import OLDER
-from ..training.run_directory import MAX_SAMPLES, RunDirectory
+from ..training.history import read_samples
+from ..training.run_directory import RunDirectory
 from .recipe import Arm, StudyRecipe, title
 
 FORMAT, VERSION = "eiwflow-study", 2
@@ -289,11 +289,11 @@ def recorded_steps(study: Study, arm: Arm) -> list[dict[str, Any]]:
     if study.path.is_dir():
         run = RunDirectory(run_folder(study.path, arm, 0))
         if (run.path / RESULT).exists():
-            samples = run.sample_files()
+            samples = {step: base64.b64encode(content).decode() for step, content in read_samples(run.samples).items()}
             return [
                 {
                     **{name: record[name] for name in ("step", "probe_bits_per_dim", "levels")},
-                    "samples": _samples(samples.get(record["step"])),
+                    "samples": samples.get(record["step"]),
                 }
                 for record in run.records()
                 if "levels" in record
@@ -303,15 +303,10 @@ def recorded_steps(study: Study, arm: Arm) -> list[dict[str, Any]]:
     return _json(arm.name, _entry(study.path.name, content, f"records/{arm.name}.json"))["steps"]
 
 
-def _samples(path: Path | None) -> str | None:
-    return None if path is None else base64.b64encode(files.read_bytes(path, MAX_SAMPLES)).decode()
-
-
 def _webp(text: str) -> bytes:
     content = base64.b64decode(text, validate=True)
-    with Image.open(io.BytesIO(content), formats=["WEBP"]) as image:
-        if image.width * image.height > MAX_PIXELS:
-            raise ValueError("too large a picture")
+    if not 0 < files.webp_pixels(content) <= MAX_PIXELS:
+        raise ValueError("no picture, or too large a one")
     return content
 
 

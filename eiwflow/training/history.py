@@ -31,6 +31,8 @@ RECORDED_VALUES = 4096
 #: times as much memory.
 MAX_LINE, MAX_METRICS = 2**20, 128 * 2**20
 MAX_LINES, MAX_STEP, MAX_NUMBER = 50_000, 2**53, 1e300
+#: Montages of a training, pixels of one, and bytes of one and of all: four times what our largest flows draw.
+MAX_MONTAGES, MAX_MONTAGE_PIXELS, MAX_SAMPLES, MAX_ALL_SAMPLES = 64, 2**22, 16 * 2**20, 64 * 2**20
 SAMPLES = 16
 SAMPLE_TEMPERATURE = 1.0
 
@@ -149,6 +151,28 @@ def _is_moderate(value: object) -> bool:
     if isinstance(value, list):
         return all(map(_is_moderate, value))
     return not isinstance(value, (int, float)) or abs(value) < MAX_NUMBER
+
+
+def read_samples(folder: Path) -> dict[int, bytes]:
+    """Return the montages of samples in a folder by their step, as a training writes them.
+
+    Left out is what is no small WEBP, and what is beyond all bounds: a folder may come from a stranger.
+
+    Raises:
+        OSError: one of them cannot be read.
+
+    """
+    samples: dict[int, bytes] = {}
+    room = MAX_ALL_SAMPLES
+    for step, path in sample_files(folder).items():
+        if len(samples) == MAX_MONTAGES:
+            break
+        if 0 < files.webp_pixels(files.read_start(path, 30)) <= MAX_MONTAGE_PIXELS:
+            content = files.read_bytes(path, MAX_SAMPLES)
+            if (room := room - len(content)) < 0:
+                break
+            samples[step] = content
+    return samples
 
 
 def sample_files(folder: Path) -> dict[int, Path]:

@@ -35,8 +35,8 @@ AT_REST = ("finished", "stopped", "paused", "failed")
 MAX_TITLE, MAX_MESSAGE = 60, 2000
 #: More bytes than any of our resume files says of itself in: what is longer would take thirty times as much memory.
 MAX_HEADER = 4 * 2**20
-#: Of a resume file: weights, their averages and two moments each; of a montage of samples.
-MAX_RESUME, MAX_SAMPLES = 5 * MAX_FILE_BYTES, 16 * 2**20
+#: Of a resume file: weights, their averages and two moments each.
+MAX_RESUME = 5 * MAX_FILE_BYTES
 #: Bytes that an export reads at once; a zip file's older format holds no larger and no earlier ones (1980-01-02).
 ZIP_PART, MAX_PLAIN_ZIP, EARLIEST_ZIP = 2**18, 2**30, 315_619_200
 #: Bytes that a log may have; of a longer one the last half of them is kept.
@@ -507,7 +507,7 @@ class RunDirectory(WorkFolder):
             self.last_checkpoint: MAX_FILE_BYTES,
         }
         if newest := list(self.sample_files().values())[-1:]:
-            bounds[newest[0]] = MAX_SAMPLES
+            bounds[newest[0]] = history.MAX_SAMPLES
         return [
             f"{path.relative_to(self.path)} of the run {files.printable(self.path.name)} cannot be read: {why}."
             for path, most in bounds.items()

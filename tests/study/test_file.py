@@ -229,6 +229,15 @@ def png(step):
     step["samples"] = base64.b64encode(content.getvalue()).decode()
 
 
+def bomb(step):
+    content = io.BytesIO()
+    more = [Image.new("RGB", (4, 4), "red")]
+    Image.new("RGB", (4, 4)).save(content, "WEBP", save_all=True, append_images=more)
+    film = content.getvalue()
+    assert film[12:16] == b"VP8X"
+    step["samples"] = base64.b64encode(film[:24] + b"\xfe\x3f\0" * 2 + film[30:]).decode()  # 16383 × 16383
+
+
 SPOILT_RECORDS = {
     "not there": lambda record: None,
     "no JSON": lambda record: "{",
@@ -238,6 +247,7 @@ SPOILT_RECORDS = {
     "no finite number": spoilt_record(lambda steps: steps[0]["levels"][0].update(entropy=[math.nan] * 12)),
     "a level missing": spoilt_record(lambda steps: steps[1]["levels"].pop()),
     "samples that are no WEBP": spoilt_record(lambda steps: png(steps[0])),
+    "samples of 268 million pixels": spoilt_record(lambda steps: bomb(steps[0])),
     "samples in words": spoilt_record(lambda steps: steps[0].update(samples="<script>")),
 }
 

@@ -148,13 +148,14 @@ def export_link(run: Path) -> str:
 
 def newest_samples(run: RunDirectory) -> tuple[int, bytes] | None:
     """Return the step and the WEBP of the newest samples, None where there are none."""
-    from ...training.run_directory import MAX_SAMPLES
+    from ...training.history import MAX_MONTAGE_PIXELS, MAX_SAMPLES
 
     found = list(run.sample_files().items())
     try:
-        return (found[-1][0], files.read_bytes(found[-1][1], MAX_SAMPLES)) if found else None
+        content = files.read_bytes(found[-1][1], MAX_SAMPLES) if found else b""
     except OSError:
         return None
+    return (found[-1][0], content) if 0 < files.webp_pixels(content) <= MAX_MONTAGE_PIXELS else None
 
 
 def open_links(run: RunDirectory, page: Visit, alive: bool) -> None:
