@@ -10,8 +10,8 @@ from eiwflow.ui.sources import cache, data_sets
 
 visit = ui.begin("Is the adaptive split better than the static one?", "Compare", needs_checkpoint=False)
 
+from eiwflow.study import answer, statistics, words  # noqa: E402
 from eiwflow.study import arms as compare_arms  # noqa: E402 (the title does not wait for torch)
-from eiwflow.study import leads, statistics, words  # noqa: E402
 from eiwflow.study.file import StudyError  # noqa: E402
 
 said, known = st.container(), studies.files()
@@ -26,8 +26,8 @@ if not known:
 readable = studies.readable(known)
 titles = words.titles(readable)
 bundled = {key: one for key, one in readable.items() if known[key].parent == studies.BUNDLED}
-found = {key: one for key, study in bundled.items() if (one := cache.of_study(study, "lead")) is not None}
-first = max(found, key=lambda key: (found[key].budget, len(found[key].effect.values)), default=next(iter(known)))
+leads = {key: lead for key, study in bundled.items() if (lead := cache.of_study(study, "adaptive_answer")) is not None}
+first = max(leads, key=lambda key: (bundled[key].recipe.budget, len(leads[key].lead.values)), default=next(iter(known)))
 over_all, of_one = st.columns([1, 1.15], gap="large")
 with of_one:
     key = studies.choose(known, first, lambda key: studies.name_of(key, titles, known))
@@ -41,10 +41,10 @@ with of_one:
         st.stop()
 page = studies.StudyVisit(**vars(visit), study=study)
 with said:
-    ui.takeaway(words.leads(list(found.values())))
+    ui.takeaway(words.leads(list(leads.values())))
 with over_all:
-    if found:
-        every = {titles[one]: lead for one, lead in found.items()}
+    if leads:
+        every = {titles[name]: lead for name, lead in leads.items()}
         st.markdown("**Every study: lead over the nearest static split**")
         ui.chart(ui.drawn(figures.leads, every, titles[key]), page, "leads", alt=words.every(every))
 with of_one:
@@ -53,14 +53,18 @@ with of_one:
 with st.expander("Compare other arms"):
     shown = arms.choose(study)
 names = {one: arms.name(study, one) for one in shown}
-verdict = cache.of_study(study, "verdict", subject=shown[0])
-against = verdict.comparisons.against(prior)
+comparisons = cache.of_study(study, "comparisons", subject=shown[0])
+against = comparisons.against(prior)
 ran = {arm.choice: arm for arm in study.arms if arm.prior == prior}
 effects = {names[one]: against[ran[one]] for one in shown[1:] if ran.get(one) in against}
 with verdict_place:
-    short = words.too_short(study, [one.budget for one in found.values()]) if key not in bundled else ""
-    ranking = cache.of_study(study, "ranking", prior=prior)
-    st.markdown(short or (words.ranked(study, ranking) if ranking else "Nothing was run with this prior yet."))
+    short = words.too_short(study, [bundled[name].recipe.budget for name in leads]) if key not in bundled else ""
+    verdict = cache.of_study(study, "answer", subject=shown[0], prior=prior)
+    control = cache.of_study(study, "control")
+    if short or verdict is None:
+        st.markdown(short or "Nothing was run with this prior yet.")
+    else:
+        st.markdown(words.control(control) if study.recipe.is_control else verdict.in_words())
     if not study.is_done:
         st.caption(f"The study is not done: this is what its first {len(study.runs)} runs say.")
 with chart_place:
@@ -73,18 +77,15 @@ with chart_place:
 
 # ---------------------------------------------------------------------- what is folded
 
-with ui.fold("The verdict in full", "verdict") as fold:
+with ui.fold("What each choice contributes", "verdict") as fold:
     if fold.open:
-        st.markdown(verdict.in_words())
-        if any(arm.choice == shown[0] and arm.looks_at_entropy for arm in study.arms):
-            st.markdown(f"**Is the gain entropy-informed?** {verdict.entropy_informed()}")
-        if control := cache.of_study(study, "control"):
+        if control:
             st.markdown(words.control(control))
-        if (equal := leads.at_equal_cpu(study, readable.values())) and shown[0] in statistics.subjects(equal):
-            equal_verdict = cache.of_study(equal, "verdict", subject=shown[0])
-            st.markdown(f"**At equal CPU seconds.** {compare_arms.cost_in_words(equal)} {equal_verdict.in_words()}")
-        if parts := verdict.factorials[prior].effects:
-            st.subheader("What each choice contributes")
+        if (equal := answer.at_equal_cpu(study, readable.values())) and shown[0] in statistics.subjects(equal):
+            at_equal = cache.of_study(equal, "answer", subject=shown[0], prior=prior)
+            sentence = at_equal.in_words() if at_equal else ""
+            st.markdown(f"**At equal CPU seconds.** {compare_arms.cost_in_words(equal)} {sentence}")
+        if parts := cache.of_study(study, "factorial", prior=prior).effects:
             title = "lead of the first (bits/dim)<br>right of 0: the first needs fewer"
             chart = ui.drawn(figures.forest, parts, [one.lead_name for one in parts], title)
             ui.chart(chart, page, f"contributions-{prior}", alt=" ".join(one.in_words() for one in parts))
@@ -101,11 +102,11 @@ ui.how_to_read("compare")
 
 if (more := ui.more_evidence()).open:
     with more:
-        comparisons, arm_rows = verdict.comparisons.table(), compare_arms.arm_table(study)
-        contributions = [row for part in verdict.factorials.values() for row in part.table()]
+        compared, arm_rows = comparisons.table(), compare_arms.arm_table(study)
+        contributions = [row for each in study.priors for row in cache.of_study(study, "factorial", prior=each).table()]
         st.subheader(f"{names[shown[0]]} against all others")
-        if comparisons:
-            ui.table(words.rows(comparisons))
+        if compared:
+            ui.table(words.rows(compared))
             st.caption(words.DIFFERENCE)
         st.subheader("All arms")
         ui.table(words.rows(arm_rows))
@@ -113,9 +114,7 @@ if (more := ui.more_evidence()).open:
         st.caption(
             f"CPU seconds are those of the training steps, with as many runs at a time as the study had jobs. {floor}"
         )
-        if (alarms := cache.of_study(study, "false_alarms")) is not None:
-            st.markdown(f"**How often chance alone would be believed.** {alarms.in_words()}")
-        tables = {"comparisons": comparisons, "contributions": contributions, "arms": arm_rows}
+        tables = {"comparisons": compared, "contributions": contributions, "arms": arm_rows}
         tables["runs"] = compare_arms.run_table(study)
         ui.exports(page, tables={name: rows for name, rows in tables.items() if rows}, pictures={})
     ui.recipe(

@@ -115,8 +115,6 @@ def _new_run(options: argparse.Namespace, team: Team) -> tuple[Any, ImageData]:
 
 def study_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     """Run a study, with a progress bar on a terminal, or say what there is in one."""
-    if options.line:
-        return _study_line()
     if options.out is None:
         from ..training.run_directory import RunError
 
@@ -176,8 +174,8 @@ def _study_arms(options: argparse.Namespace) -> dict[str, Any]:
 
 def _study_report(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     from ..study.file import read_study
+    from ..study.report import report, report_in_words
     from ..study.run import StudyFolder
-    from ..study.verdict import report, report_in_words
 
     study = read_study(options.out)
     if study.path.is_dir() and not study.is_done and (seeds := len(study.seeds(study.arms))):
@@ -194,14 +192,6 @@ def _study_pack(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     size = options.pack.stat().st_size
     facts = {"out": str(options.pack), "runs": len(study.runs), "bytes": size}
     return facts, f"{options.pack}: {study.title}, {counted(len(study.runs), 'run')}, {size:,} bytes"
-
-
-def _study_line() -> tuple[dict[str, Any], str]:
-    from ..study.file import bundled
-    from ..study.verdict import line
-
-    text = line(bundled())
-    return {"line": text}, text
 
 
 def _error(value: float) -> str:

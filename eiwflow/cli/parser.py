@@ -176,9 +176,6 @@ def build_parser() -> Parser:
         metavar="STUDY",
         help="with --pack: studies of the same recipe to add",
     )
-    study.add_argument(
-        "--line", action="store_true", help="run nothing, print what all bundled studies say in one sentence"
-    )
 
     evaluate = _command(commands, "evaluate", "Bits/dim of a checkpoint on test images, and its exactness.")
     _checkpoint_options(evaluate)

@@ -19,8 +19,8 @@ from . import palette, steps
 from .layout import layout, legend_room
 
 if TYPE_CHECKING:
+    from ..study.answer import Answer
     from ..study.arms import ArmCurve, ArmLevel
-    from ..study.leads import Lead
     from ..study.statistics import Effect
 
 #: claim: colour, symbol.
@@ -58,54 +58,56 @@ _LETTER = 6.1
 # ---------------------------------------------------------------------- the lead in every study
 
 
-def leads(found: Mapping[str, Lead], chosen: str) -> go.Figure:
+def leads(answers: Mapping[str, Answer], chosen: str) -> go.Figure:
     """Return the lead of the adaptive split in every study with its 95 % interval, against the training budget.
 
     Arguments:
-        found: what a study is called -> its lead.
+        answers: what a study is called -> its answer, with a lead.
         chosen: the study that is looked at: a ring stands around it.
 
     """
-    budgets = sorted({one.budget for one in found.values()})
+    leads = {name: answer.lead for name, answer in answers.items() if answer.lead is not None}
+    budget_of = {name: answers[name].study.recipe.budget for name in leads}
+    budgets = sorted({*budget_of.values()})
     places: dict[str, float] = {}
     for number, budget in enumerate(budgets):
-        alike = sorted((name for name, one in found.items() if one.budget == budget), key=lambda name: found[name].lead)
+        alike = sorted((name for name in leads if budget_of[name] == budget), key=lambda name: leads[name].lead)
         places |= dict(
             zip(alike, number + _SPREAD * (np.arange(1, len(alike) + 1) / (len(alike) + 1) - 0.5), strict=True)
         )
     figure = go.Figure()
-    if chosen in found:
+    if chosen in leads:
         figure.add_scatter(
-            x=[round(places[chosen], 4)], y=[round(found[chosen].lead, 5)], mode="markers", name="study shown",
+            x=[round(places[chosen], 4)], y=[round(leads[chosen].lead, 5)], mode="markers", name="study shown",
             marker={"size": 24, "symbol": "circle-open", "color": palette.REFERENCE, "line": {"width": 2.5}},
             hoverinfo="skip",
         )  # fmt: skip
     for claim, (colour, symbol) in CLAIMS.items():
-        of_claim = {name: one for name, one in found.items() if one.effect.claim == claim}
+        of_claim = {name: effect for name, effect in leads.items() if effect.claim == claim}
         if not of_claim:
             continue
         figure.add_scatter(
             x=[round(places[name], 4) for name in of_claim],
-            y=[round(one.lead, 5) for one in of_claim.values()],
+            y=[round(effect.lead, 5) for effect in of_claim.values()],
             error_y={
                 "type": "data",
                 "symmetric": False,
-                "array": [_length(one.interval[1] - one.lead) for one in of_claim.values()],
-                "arrayminus": [_length(one.lead - one.interval[0]) for one in of_claim.values()],
+                "array": [_length(effect.lead_interval[1] - effect.lead) for effect in of_claim.values()],
+                "arrayminus": [_length(effect.lead - effect.lead_interval[0]) for effect in of_claim.values()],
                 "color": colour,
                 "thickness": 2.5,
                 "width": 5,
             },
-            customdata=[f"{name}: {signed(one.lead, 3)} bits/dim" for name, one in of_claim.items()],
-            text=[one.study.recipe.data_name for one in of_claim.values()],
+            customdata=[f"{name}: {signed(effect.lead, 3)} bits/dim" for name, effect in of_claim.items()],
+            text=[answers[name].study.recipe.data_name for name in of_claim],
             textposition="middle right",
-            mode="markers+text" if len(found) <= _LABELLED else "markers",
+            mode="markers+text" if len(leads) <= _LABELLED else "markers",
             marker={"color": colour, "size": 11, "symbol": symbol, "line": {"width": 2, "color": colour}},
             name=_OF_LEADS[claim],
             hovertemplate="%{customdata}<extra></extra>",
         )
     figure.add_hline(y=0, line={"width": 1.5, "color": palette.REFERENCE})
-    ends = [0.0, *(end for one in found.values() for end in one.interval)]
+    ends = [0.0, *(end for effect in leads.values() for end in effect.lead_interval)]
     room = 0.08 * (max(ends) - min(ends)) or 0.01
     figure.update_layout(
         **layout(_LEADS, legend_room()),

@@ -23,8 +23,8 @@ from ..data import ImageData
 from ..flow import MultiScaleFlow
 from ..flow.information import redundancy
 from ..flow.multiscale import LevelTrace
+from ..study.answer import adaptive_answer
 from ..study.file import read_study, studies_in
-from ..study.leads import lead
 from . import default
 from .pack import Pack, opened
 from .probe import probe_facts
@@ -217,19 +217,19 @@ def study_facts(folder: Path) -> list[dict[str, Any]]:
     facts = []
     for path in studies_in(folder):
         study = read_study(path)
-        found = None if study.recipe.is_control else lead(study)
-        if found is not None:
-            low, high = found.interval
+        answer = None if study.recipe.is_control else adaptive_answer(study)
+        if answer is not None and answer.lead is not None and answer.nearest is not None:
+            low, high = answer.lead.lead_interval
             facts.append(
                 {
                     "name": study.title,
-                    "budget": found.budget,
-                    "lead": round(found.lead, 5),
+                    "budget": study.recipe.budget,
+                    "lead": round(answer.lead.lead, 5),
                     "low": round(low, 5),
                     "high": round(high, 5),
-                    "claim": found.effect.claim,
-                    "weighted": found.arm.weights != "none",
-                    "rival": found.rival.order,
+                    "claim": answer.lead.claim,
+                    "weighted": answer.arm.weights != "none",
+                    "rival": answer.nearest.order,
                 }
             )
     return facts

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import leads
+from .answer import adaptive_answer, answer, control
 from .file import read_record
-from .statistics import alarms_of
-from .verdict import verdict
+from .statistics import comparisons, factorial
 
 #: name -> what can be measured of a study.
 MEASURES: dict[str, Callable[..., Any]] = {
-    "verdict": verdict,
-    "lead": leads.lead,
-    "ranking": leads.ranking,
-    "control": leads.control,
+    "answer": answer,
+    "adaptive_answer": adaptive_answer,
+    "comparisons": comparisons,
+    "factorial": factorial,
+    "control": control,
     "record": read_record,
-    "false_alarms": alarms_of,
 }

@@ -1,16 +1,17 @@
-"""What studies are called, and sentences about who leads in them."""
+"""What studies are called, and sentences about the answers of several."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..analysis.words.numbers import counted, fixed, listed, signed
 from .file import Study
-from .leads import Lead, Ranking
 from .recipe import StudyRecipe
 from .statistics import Effect
-from .statistics import label as short
+
+if TYPE_CHECKING:
+    from .answer import Answer
 
 CAVEAT = (
     "an interval says where the difference lies for other seeds, on these test images, at this size and budget. It "
@@ -47,36 +48,19 @@ def titles(studies: Mapping[str, Study]) -> dict[str, str]:
     return {key: found[key] for key in studies}
 
 
-def leads(found: Sequence[Lead]) -> str:
+def leads(answers: Sequence[Answer]) -> str:
     """Return in how many studies the adaptive split is clearly ahead, clearly behind or neither, and by how much."""
-    if not found:
+    effects = [answer.lead for answer in answers if answer.lead is not None]
+    if not effects:
         return "No study here compares the adaptive split with a static one yet."
-    ahead, behind = (sum(one.effect.claim == claim for one in found) for claim in ("better", "worse"))
-    low, high = (fixed(pick(one.lead for one in found), 3) for pick in (min, max))
+    ahead, behind = (sum(effect.claim == claim for effect in effects) for claim in ("better", "worse"))
+    low, high = (fixed(pick(effect.lead for effect in effects), 3) for pick in (min, max))
     span = f"lead {low}" if low == high else f"leads from {low} to {high}"
-    close = len(found) - ahead - behind
+    close = len(effects) - ahead - behind
     return (
-        f"In {len(found)} {'study' if len(found) == 1 else 'studies'} the adaptive split is clearly ahead in {ahead}, "
-        f"clearly behind in {behind} and too close to call in {close} ({span} bits/dim)."
+        f"In {len(effects)} {'study' if len(effects) == 1 else 'studies'} the adaptive split is clearly ahead in "
+        f"{ahead}, clearly behind in {behind} and too close to call in {close} ({span} bits/dim)."
     )
-
-
-def ranked(study: Study, found: Ranking) -> str:
-    """Return which arm leads in a study, and which come too close to call."""
-    best = f"**{short(study, found.best)}** needs the fewest bits ({fixed(found.bits_per_dim, 3)})"
-    if not found.close and not found.behind:
-        return f"{best}; no other arm was run."
-    if not found.close:
-        count = len(found.behind)
-        rest = {1: "the other needs", 2: "both others need"}.get(count, f"all {count} others need")
-        return f"{best}; {rest} clearly more."
-    close = (
-        listed([short(study, arm) for arm in found.close])
-        if len(found.close) <= 2
-        else f"{short(study, found.close[0])} and {len(found.close) - 1} more"
-    )
-    verb = "is" if len(found.close) == 1 else "are"
-    return f"{best}; {close} {verb} too close to call."
 
 
 def too_short(study: Study, budgets: Sequence[int]) -> str:
@@ -98,9 +82,12 @@ def too_short(study: Study, budgets: Sequence[int]) -> str:
     )
 
 
-def every(found: Mapping[str, Lead]) -> str:
-    """Return the lead of every study, in words for who does not see the chart."""
-    return " ".join(f"{name}: {signed(one.lead, 3)} bits/dim, {one.effect.claim}." for name, one in found.items())
+def every(answers: Mapping[str, Answer]) -> str:
+    """Return the lead in every study, as the text that stands for the chart."""
+    leads = {name: answer.lead for name, answer in answers.items()}
+    return " ".join(
+        f"{name}: {signed(effect.lead, 3)} bits/dim, {effect.claim}." for name, effect in leads.items() if effect
+    )
 
 
 def control(effects: Sequence[Effect]) -> str:

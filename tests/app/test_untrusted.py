@@ -138,7 +138,7 @@ OURS = {"sentence", "levels - 1", "page.level", "there", "len(study.runs)"}
 OURS_IN_PROSE = OURS | {
     "'\\n'.join((f'- {sentence}' for sentence in words.sentences(result)))",
     "'\\n'.join((f'- {sentence}' for sentence in (words.parts(way), *(words.level(level) for level in facts))))",
-    "len(images)", "page.seed", "floor", "verdict.entropy_informed()", "compare_arms.cost_in_words(equal)",
+    "len(images)", "page.seed", "floor", "compare_arms.cost_in_words(equal)",
     "space.MAX_TEMPERATURE", "halves(one, found, st.session_state['rule'], 'by-rule')",
     "here", "trains", "len(waiting)", "limits.minutes", "number", "number + 1", "_what(ticket)",
     "texts.text('about')", "group", "WHAT", "words", "name", "' and '.join(took)", "device",

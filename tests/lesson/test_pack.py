@@ -15,8 +15,8 @@ from eiwflow.flow import FlowConfig
 from eiwflow.lesson import MAX_BYTES, build, bundle, default, one_file
 from eiwflow.lesson.pack import Pack, assemble, opened
 from eiwflow.lesson.probe import probe_facts
+from eiwflow.study.answer import adaptive_answer
 from eiwflow.study.file import bundled
-from eiwflow.study.leads import lead
 from eiwflow.study.words import leads
 
 from .test_flow_js import random_flow
@@ -73,7 +73,7 @@ def test_the_shipped_pack_holds_the_bundled_studies() -> None:
     assert head["studies"] == build.study_facts(project.ASSETS / "studies"), AGAIN
     # The lesson counts clear differences as Compare does.
     ahead, behind = (sum(one["claim"] == claim for one in head["studies"]) for claim in ("better", "worse"))
-    said = leads([found for study in bundled() if (found := lead(study)) is not None])
+    said = leads([found for study in bundled() if (found := adaptive_answer(study)) is not None])
     assert (
         f"In {len(head['studies'])} studies the adaptive split is clearly ahead in {ahead}, clearly behind in {behind}"
         in said

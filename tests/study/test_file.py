@@ -14,6 +14,7 @@ from PIL import Image
 
 from eiwflow.flow.config import OLDER
 from eiwflow.study import file, run
+from eiwflow.study.answer import answer
 from eiwflow.study.file import (
     SETTINGS,
     StudyError,
@@ -26,8 +27,8 @@ from eiwflow.study.file import (
     studies_in,
 )
 from eiwflow.study.recipe import Arm, StudyRecipe
+from eiwflow.study.report import report
 from eiwflow.study.run import run_study
-from eiwflow.study.verdict import report, verdict
 
 from ..studies import arms, document, write_packed, write_study
 from ..test_cli import json_of, printed, refused
@@ -123,7 +124,7 @@ def test_a_study_under_way_is_read_as_far_as_it_is(tmp_path):
     assert len(study.runs) == len(made["results"])
     with pytest.raises(StudyError, match="no run yet"):
         write_packed(tmp_path / "s.zip", {**made, "results": []})
-        verdict(read_study(tmp_path / "s.zip"))
+        answer(read_study(tmp_path / "s.zip"))
 
 
 # ---------------------------------------------------------------------- studies that were run
@@ -164,7 +165,7 @@ def test_a_packed_study_is_one_small_file_with_the_same_results_and_thinned_reco
     packed = pack([study], tmp_path / "packed.zip")
     assert (packed.recipe, packed.name) == (study.recipe, "packed")
     assert [run.to_dict() for run in packed.runs.values()] == [run.to_dict() for run in study.runs.values()]
-    assert verdict(packed).in_words().replace("packed", "real") == verdict(study).in_words()
+    assert answer(packed).in_words() == answer(study).in_words()
     for arm in study.arms:
         whole, kept = read_record(study, arm), read_record(packed, arm)
         assert len(kept.steps) == file.PACKED_STEPS and {*kept.steps} <= {*whole.steps}
@@ -307,13 +308,14 @@ def test_the_command_line_reports_what_the_page_shows(real):
     said = json_of("study", "--out", real, "--report")
     study = read_study(real)
     expected = report(study)
-    assert said["verdict"] == expected["verdict"] == verdict(study).in_words()
+    assert said["answers"] == expected["answers"]
+    assert said["answers"][0]["sentence"] == answer(study).in_words()
     assert [row["contrast"] for row in said["comparisons"]] == [
         "entropy + weights, ¼ passed on − variance-reversed, conditional"
     ]
     assert said["comparisons"][0]["low"] == expected["comparisons"][0]["low"]
     text = printed("study", "--out", real, "--report", "--subject", "variance-reversed/principal")
-    assert "variance-reversed needs" in text
+    assert "With the conditional prior. " in text and "variance-reversed" in text
 
 
 @pytest.mark.parametrize("subject", ["weighted", "entropy/principal/standard/1", "entropy/random"])
@@ -329,10 +331,6 @@ def test_the_command_line_refuses_a_report_of_what_is_no_study(tmp_path):
         "study", "--out", tmp_path / "s.json", "--report"
     )
     assert "cannot be read" in refused("study", "--out", tmp_path / "nothing", "--report")
-
-
-def test_the_command_line_says_what_all_bundled_studies_say():
-    assert json_of("study", "--line")["line"]
 
 
 @pytest.mark.parametrize("path", BUNDLED, ids=[path.stem for path in BUNDLED])

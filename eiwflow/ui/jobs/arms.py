@@ -44,7 +44,7 @@ def choose(study: Study) -> list[str]:
 
 def choose_prior(study: Study) -> str:
     """Draw the choice of a prior where there are several."""
-    from ...study.leads import usual_prior
+    from ...study.answer import usual_prior
 
     if len(study.priors) == 1:
         return study.priors[0]

@@ -1,0 +1,158 @@
+"""The answer of a study: whether an arm needs fewer bits than its rivals. It can be no, and it can be no conclusion."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from ..analysis.words.numbers import counted, listed, signed
+from ..flow.config import FlowConfig
+from .file import Study
+from .recipe import AGAIN, Arm
+from .statistics import Effect, comparisons, contrast, corrected, label, subjects
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """Whether an arm of a study needs fewer bits than its rivals, under one prior.
+
+    Attributes:
+        study: where all arms were run.
+        arm: the arm that the question is about.
+        effects: every other arm of the prior -> ``arm`` minus it, in bits/dim. Holm's correction is over all
+            comparisons of the arm in the study.
+
+    """
+
+    study: Study
+    arm: Arm
+    effects: dict[Arm, Effect]
+
+    @property
+    def rivals(self) -> dict[Arm, Effect]:
+        """The arms that pass on the same fraction; of an order by entropy those whose order does not look at it."""
+        return {
+            other: effect
+            for other, effect in self.effects.items()
+            if other.keep == self.arm.keep and not (self.arm.looks_at_entropy and other.looks_at_entropy)
+        }
+
+    @property
+    def nearest(self) -> Arm | None:
+        """The rival that comes nearest, of those that share two seeds with the arm; None without one."""
+        rivals = {other: effect for other, effect in self.rivals.items() if len(effect.values) > 1}
+        return max(rivals, key=lambda other: rivals[other].mean, default=None)
+
+    @property
+    def lead(self) -> Effect | None:
+        """The arm minus its nearest rival: below 0 the arm needs fewer bits. None without a rival."""
+        return None if self.nearest is None else self.effects[self.nearest]
+
+    @property
+    def better(self) -> list[Arm]:
+        """The arms, of whatever kind, that need clearly fewer bits; the best first."""
+        ahead = [other for other, effect in self.effects.items() if effect.claim == "worse"]
+        return sorted(ahead, key=lambda other: -self.effects[other].mean)
+
+    @property
+    def close(self) -> list[Arm]:
+        """The rivals, and the arm without its weights, that are too close to call; the nearest first."""
+        asked = {*self.rivals, replace(self.arm, weights="none")}
+        close = [other for other, effect in self.effects.items() if other in asked and effect.claim == "no conclusion"]
+        return sorted(close, key=lambda other: -self.effects[other].mean)
+
+    @property
+    def word(self) -> str:
+        """``No`` where any arm is better, ``Yes`` where no rival is and none is too close, or ``No conclusion``."""
+        if self.better:
+            return "No"
+        return "Yes" if self.lead is not None and not self.close else "No conclusion"
+
+    def in_words(self) -> str:
+        """Return the answer in one sentence, with the lead over the nearest rival, or of the best arm."""
+        name, where = label(self.study, self.arm), f"on {self.study.recipe.data_name}{_conditions(self.study)}"
+        if self.word == "No":
+            best, effect = self.better[0], self.effects[self.better[0]]
+            rest = len(self.better) - 1
+            more = f"; {counted(rest, 'more arm')} {'is' if rest == 1 else 'are'} better" if rest else ""
+            figures = f"{signed(effect.mean, 3)} ({effect.interval}) bits/dim"
+            return f"No: {label(self.study, best)} leads {name} by {figures}{_over(effect)} {where}{more}."
+        if self.nearest is None or self.lead is None:
+            return f"No conclusion: {name} shares no two seeds with another split {where}."
+        nearest = label(self.study, self.nearest)
+        figures = f"{self.lead.lead_in_figures} bits/dim{_over(self.lead)} {where}"
+        if self.word == "Yes":
+            return f"Yes: {name} leads {nearest}, its nearest rival, by {figures}."
+        close = listed([label(self.study, other) for other in self.close[:3]])
+        others = f" and {len(self.close) - 3} more" if len(self.close) > 3 else ""
+        return (
+            f"No conclusion: {name} is too close to call with {close}{others}; its lead over {nearest}, the nearest "
+            f"rival, is {figures}."
+        )
+
+
+def answer(study: Study, subject: str | None = None, prior: str | None = None) -> Answer | None:
+    """Return the answer of a study, by default of the adaptive arm; None where the arm was not run under the prior.
+
+    Args:
+        study: with at least one run.
+        subject: an arm without its prior (:attr:`.Arm.choice`).
+        prior: by default :func:`usual_prior`.
+
+    Raises:
+        StudyError: the study has no run, or none of the subject.
+        ConfigError: the subject is no arm.
+
+    """
+    compared = comparisons(study, subject)
+    prior = prior or usual_prior(study)
+    arm = next((arm for arm in study.arms if (arm.choice, arm.prior) == (compared.subject, prior)), None)
+    if arm is None:
+        return None
+    effects = compared.against(prior)
+    return Answer(study, arm, {other: effect for other, effect in effects.items() if other.order != AGAIN})
+
+
+def adaptive_answer(study: Study) -> Answer | None:
+    """Return the answer of the adaptive split under the usual prior; None without it, or without a rival to lead."""
+    if not study.runs:
+        return None
+    prior = usual_prior(study)
+    arms = {arm.choice: arm for arm in study.arms if arm.prior == prior and arm.looks_at_entropy}
+    subject = next((choice for choice in subjects(study) if choice in arms), None)
+    found = None if subject is None else answer(study, subject, prior)
+    return None if found is None or found.lead is None else found
+
+
+def usual_prior(study: Study) -> str:
+    """Return the prior that a study is read under first: the default of flows where the study has it."""
+    return FlowConfig.prior if FlowConfig.prior in study.priors else study.priors[0]
+
+
+def control(study: Study) -> tuple[Effect, ...]:
+    """Return the A/A control of a study, prior by prior: the random order minus itself with other permutations."""
+    effects = []
+    for arm in study.arms:
+        if arm.order == AGAIN and (same := replace(arm, order="random")) in study.arms:
+            effects.append(contrast(study, f"random − random again, {arm.prior}", {same: 1.0, arm: -1.0}))
+    return corrected(effects)
+
+
+def at_equal_cpu(study: Study, others: Iterable[Study]) -> Study | None:
+    """Return the study that gave the same arms, and perhaps more, the same CPU seconds; None where there is none."""
+    arms = study.recipe.arms
+    for other in others:
+        # One arm's training holds every setting that trainings have.
+        alike = other.recipe.training(arms[0], 0) == study.recipe.training(arms[0], 0)
+        if other.recipe.equal_cpu and alike and other.runs and {*arms} <= {*other.recipe.arms}:
+            return other
+    return None
+
+
+def _over(effect: Effect) -> str:
+    return f" over {counted(len(effect.values), 'seed')}"
+
+
+def _conditions(study: Study) -> str:
+    held_out = ", scored on held-out photographs" if study.recipe.evaluate_on == "validation" else ""
+    return held_out + (", at equal CPU seconds" if study.recipe.equal_cpu else "")
