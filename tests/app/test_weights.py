@@ -178,7 +178,7 @@ def axes(figure: dict) -> tuple[object, object]:
 @pytest.fixture
 def pair(weighted: Path) -> Path:
     """Return the folder of checkpoints: ``one``, of three levels, and ``two`` have weights, ``plain`` has none."""
-    write_checkpoint(weighted / "two.safetensors", lively_flow(steps=2, init="principal"))
+    write_checkpoint(weighted / "two.safetensors", lively_flow(steps=2, partition="alternating"))
     write_checkpoint(weighted / "plain.safetensors", lively_flow(split="variance-reversed", levels=3))
     return weighted
 
