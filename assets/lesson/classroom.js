@@ -119,7 +119,7 @@ export function joinClass(stage) {
       method: "POST",
       body: JSON.stringify(said),
       headers: { "Content-Type": "application/json" },
-    }).catch(() => {});
+    }).catch(() => null);
   }
 
   label();
@@ -136,8 +136,7 @@ export function joinClass(stage) {
       }
       if (follows && !led && lecturer && scene !== lecturer && scene !== kept.scene) set(false);
       kept.scene = scene;
-      if (stage.scene.votes?.some(([key]) => key === choice) && kept[scene] !== choice)
-        vote(scene, choice);
+      if (stage.scene.votes?.some(([key]) => key === choice) && kept[scene] !== choice) vote(scene, choice);
     },
   };
 }
