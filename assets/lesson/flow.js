@@ -3,6 +3,7 @@
 
 const LOG_WEIGHT_BOUND = 2,
   VARIANCE_FLOOR = 1e-4,
+  POWER_FLOOR = 1e-4,
   PRIOR_BOUND = 4;
 
 /** Read a pack: [u32 length][JSON][blobs]. A reference {at, shape} in the JSON points to float32 values behind it. */
@@ -217,6 +218,26 @@ function solve(x, channels, solver) {
   return convolve(hidden, 1, 1, solver.out).map((s) => LOG_WEIGHT_BOUND * Math.tanh(s / LOG_WEIGHT_BOUND));
 }
 
+/** What a coupling's weights follow from, a value a channel: its entropy in nats, or its mean. */
+function statistics(x, channels, of) {
+  const pixels = x.length / channels,
+    sums = new Float64Array(channels);
+  for (let p = 0; p < x.length; p += channels)
+    for (let c = 0; c < channels; c++) sums[c] += of === "means" ? x[p + c] : x[p + c] ** 2;
+  return sums.map((sum) => (of === "means" ? sum / pixels : Math.log(sum / pixels + POWER_FLOOR) / 2));
+}
+
+/** The weights ω = 1 + tanh of the channels that a coupling's network reads, then of those that it gives. */
+function couplingWeights(x, channels, { of, hidden, out }) {
+  const y = convolve(statistics(x, channels, of), 1, 1, hidden).map((v) => Math.max(0, v));
+  return convolve(y, 1, 1, out).map((v) => 1 + Math.tanh(v));
+}
+
+function times(x, factors) {
+  const n = factors.length;
+  return x.map((v, i) => v * factors[i % n]);
+}
+
 function scaled(x, logs, sign) {
   const n = logs.length,
     factors = logs.map((log) => Math.exp(sign * log)),
@@ -299,7 +320,8 @@ export class Level {
     this.kept = spec.order ? spec.kept : 0; // channels that go on
     this.gone = spec.channels - this.kept; // channels that are factored out
     this.order = spec.order; // channel numbers, those that go on first; null at the last level
-    this.steps = spec.steps.map((s) => ({ ...map(s), network: s.network.map(layer) }));
+    const weights = (w) => w && { of: w.of, hidden: layer(w.hidden), out: layer(w.out) };
+    this.steps = spec.steps.map((s) => ({ ...map(s), network: s.network.map(layer), weights: weights(s.weights) }));
     this.logDetOfMaps = spec.height * spec.width * total(this.steps.map((step) => logDeterminant(step.forward.matrix)));
     const solver = (s) => ({ hidden: layer(s.hidden), out: layer(s.out) });
     this.weights = spec.weights && { kept: solver(spec.weights.kept), emitted: solver(spec.weights.emitted) };
@@ -311,9 +333,20 @@ export class Level {
     this.constant = spec.prior?.constant ? constant(spec.prior.constant) : spec.top && constant(spec.top);
   }
 
+  /** The weights ω of what a step's network reads and gives, from the half that decides; null where it has none. */
+  couplingWeights(step, decides) {
+    if (!step.weights) return null;
+    const half = this.channels / 2,
+      all = couplingWeights(decides, half, step.weights);
+    return { read: all.slice(0, half), given: all.slice(half) };
+  }
+
   /** The coupling's log-scale s and shift t from the half that decides. */
   affine(step, decides) {
-    const out = network(decides, this.height, this.width, step.network),
+    const weights = this.couplingWeights(step, decides),
+      read = weights ? times(decides, weights.read) : decides,
+      raw = network(read, this.height, this.width, step.network),
+      out = weights ? times(raw, weights.given) : raw,
       { bound, coupling } = this;
     if (coupling === "additive") return { logScale: new Float64Array(out.length), shift: out };
     const [logScale, shift] = cut(out, this.channels, this.channels / 2);

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ..flow import ConfigError, MultiScaleFlow
 from ..flow.coupling import AffineCoupling, OnePaddedConvolution
+from ..flow.entropy_weights import EntropyWeights, MeanWeights
 from ..flow.level import Level
 from ..flow.split import Constant, Split
 from .pack import Pack
@@ -101,14 +102,27 @@ def _step(pack: Pack, parts: dict[str, nn.Module], channels: int) -> dict[str, A
     """Return one step: all that stands before the coupling is affine at every pixel, so unit vectors tell the map."""
     seen = torch.cat([torch.zeros(1, channels), torch.eye(channels)])[:, :, None, None]
     network: list[dict[str, Any]] = []
+    weights: dict[str, Any] | None = None
     for part in parts.values():
         if isinstance(part, AffineCoupling):
             layers = [layer for layer in part.network if not isinstance(layer, nn.ReLU)]
             network = [_layer(pack, layer) for layer in layers]
+            weights = None if part.weights is None else _weights(pack, part.weights)
         else:
             seen = part(seen)[0]
     bias, columns = seen[0, :, 0, 0], seen[1:, :, 0, 0]
-    return {"matrix": _floats(pack, (columns - bias).T), "bias": _floats(pack, bias), "network": network}
+    return {
+        "matrix": _floats(pack, (columns - bias).T),
+        "bias": _floats(pack, bias),
+        "network": network,
+        "weights": weights,
+    }
+
+
+def _weights(pack: Pack, weights: EntropyWeights) -> dict[str, Any]:
+    """Return the two layers between the statistics of channels and their weights."""
+    of = "means" if isinstance(weights, MeanWeights) else "entropy"
+    return {"of": of, "hidden": _layer(pack, weights.hidden), "out": _layer(pack, weights.out)}
 
 
 def _layer(pack: Pack, layer: nn.Module) -> dict[str, Any]:

@@ -55,6 +55,11 @@ CONFIGS = {
     ),
     "scale without a bound": FlowConfig(shape=(1, 8, 8), levels=2, steps=2, width=8, coupling="exp"),
     "additive couplings": FlowConfig(shape=(1, 8, 8), levels=2, steps=2, width=8, coupling="additive"),
+    "entropy weights": FlowConfig(shape=(3, 16, 16), levels=3, steps=3, width=16, weights="entropy"),
+    "weights of shifts alone": FlowConfig(
+        shape=(1, 8, 8), levels=2, steps=2, width=8, weights="entropy", coupling="additive"
+    ),
+    "weights from means": FlowConfig(shape=(3, 8, 8), levels=2, steps=2, width=8, weights="means", coupling="exp"),
     "fixed": FlowConfig(
         shape=(3, 16, 8), levels=2, steps=2, width=8, order="variance", weights="none", network="3-3-1-5"
     ),
