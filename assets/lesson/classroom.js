@@ -114,6 +114,7 @@ export function joinClass(stage) {
     if (!answer?.ok) delete kept[scene];
     here.textContent = answer?.ok ? "" : "Your vote was not counted: reload the page, and vote again.";
   }
+  /** @returns {Promise<Response | null>} null where the network is away. */
   function send(what, said) {
     return fetch(`_class/${what}`, {
       method: "POST",
