@@ -489,9 +489,13 @@ def bench_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
 
 def import_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     """Convert a Glow checkpoint of other code."""
-    from ..importing import Options, import_flow
+    from ..importing import GlowError, Options, import_flow
+    from ..importing.check import MOST, compare
 
-    stated = Options(options.kind, options.size, options.bits, options.scale_map)
+    check = [path for path in (options.check_images, options.check_log_prob) if path is not None]
+    if len(check) == 1:
+        raise GlowError("--check-images and --check-log-prob belong together; give both or none.")
+    stated = Options(options.kind, options.size, options.bits, options.scale_map, options.split_mode, options.leaky)
     loaded = import_flow(options.file, options.out, stated)
     config, facts = loaded.info.config, loaded.info.imported
     parameters = loaded.flow.parameter_count()
@@ -504,6 +508,14 @@ def import_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     if facts["assumed"]:
         lines.append(f"assumed: {facts['assumed']}")
     result = {"out": str(options.out), "parameters": parameters, "config": config.to_dict(), "imported": facts}
+    if check:
+        found = compare(loaded.flow, facts["kind"], *check)
+        result |= {"check": dataclasses.asdict(found), "holds": found.holds}
+        advice = "" if found.holds else " What was stated or assumed is wrong: try another scale map, leaky or bits."
+        lines.append(
+            f"log p of {counted(found.images, 'image')} is off by at most {abs(found.bits_per_dim):.1e} bits/dim "
+            f"(image {found.worst}); at most {MOST:g} is rounding.{advice}"
+        )
     return result, "\n".join(lines)
 
 

@@ -250,6 +250,18 @@ def build_parser() -> Parser:
     imported.add_argument(
         "--scale-map", choices=("sigmoid", "exp", "sigmoid_inv"), help="of normflows' couplings, which no file says"
     )
+    imported.add_argument(
+        "--split-mode",
+        choices=("channel", "channel_inv", "checkerboard", "checkerboard_inv"),
+        help="of normflows' couplings; only channel can be imported (default: channel)",
+    )
+    imported.add_argument("--leaky", type=float, help="slope of the ReLUs of normflows' networks below 0 (default: 0)")
+    imported.add_argument(
+        "--check-images", type=Path, metavar="NPY", help="images that the other code's flow was given, (N, C, H, W)"
+    )
+    imported.add_argument(
+        "--check-log-prob", type=Path, metavar="NPY", help="its log p of them in nats, to compare the import with"
+    )
 
     export = _command(commands, "export", "Write log_prob, encode and decode of a checkpoint as ONNX files.")
     export.add_argument("checkpoint", help="a .safetensors file, a run directory or a bundled checkpoint's name")

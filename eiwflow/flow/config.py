@@ -33,14 +33,15 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "scale_bound": (0.1, 4.0),
     "permutation_seed": (0, 2**31 - 1),
     "bits": (1, 8),
+    "leaky": (0.0, 1.0),
 }
 MAX_PARAMETERS = 80_000_000
 #: The refusal of a file that version 0.1 wrote.
 OLDER = "It was written by version 0.1; this version reads files of 0.2 and later, so train or run it anew."
 #: Fields that a file may lack: it was written before they were, or they have their default.
-OPTIONAL = ("memory", "keep", "kept", "coupling", "top_prior", "padding", "bits")
+OPTIONAL = ("memory", "keep", "kept", "coupling", "top_prior", "padding", "bits", "leaky")
 #: Fields that no file of version 2 has, and words of the fields that it does have.
-NEW = ("keep", "coupling", "top_prior", "padding", "bits")
+NEW = ("keep", "coupling", "top_prior", "padding", "bits", "leaky")
 NEW_WORDS = (
     ("order", "released"), ("init", "linear"), ("prior", "unbounded"), ("prior", "constant"),
     ("weights", "entropy"), ("weights", "means"),
@@ -90,6 +91,7 @@ class FlowConfig:
         top_prior: of what the last level gives: ``standard``, or ``constant`` as above.
         padding: of the last convolution of couplings and priors: ``zeros`` or ``ones``.
         bits: b; images have 2^b grey levels of the 256 that bytes have.
+        leaky: slope of the networks' ReLUs below 0, as in other code.
 
     Raises:
         ConfigError: a field is out of bounds.
@@ -120,12 +122,14 @@ class FlowConfig:
     top_prior: str = "standard"
     padding: str = "zeros"
     bits: int = 8
+    leaky: float = 0.0
 
     def __post_init__(self) -> None:
         """Hold every field against its bounds, then the fields against each other."""
         self._check_fields()
         self._check_order()
-        for name, word in (("coupling", "bounded"), ("padding", "zeros")) if self.init == "linear" else ():
+        plain = (("coupling", "bounded"), ("padding", "zeros"), ("leaky", 0))
+        for name, word in plain if self.init == "linear" else ():
             if (value := getattr(self, name)) != word:
                 raise ConfigError(f"{name} is {value!r}; with init linear it must be {word}.")
         if ORDERS[self.order].learned:
@@ -148,10 +152,11 @@ class FlowConfig:
             if not _is_int(getattr(self, name)):
                 raise ConfigError(f"{name} is {str(getattr(self, name))[:40]!r}; it must be a whole number.")
             _check_bounds(name, getattr(self, name))
-        bound = self.scale_bound
-        if isinstance(bound, bool) or not isinstance(bound, (int, float)):
-            raise ConfigError(f"scale_bound is {str(bound)[:40]!r}; it must be a number.")
-        _check_bounds("scale_bound", bound)
+        for name in ("scale_bound", "leaky"):
+            number = getattr(self, name)
+            if isinstance(number, bool) or not isinstance(number, (int, float)):
+                raise ConfigError(f"{name} is {str(number)[:40]!r}; it must be a number.")
+            _check_bounds(name, number)
         words: dict[str, Iterable[str]] = {
             "order": ORDERS, "weights": WEIGHTS, "prior": PRIORS, "init": INITS, "partition": PARTITIONS,
             "memory": MEMORIES, "coupling": COUPLINGS, "top_prior": TOP_PRIORS, "padding": PADDINGS,
@@ -185,7 +190,7 @@ class FlowConfig:
         elif self.order in ("first", "last"):
             raise ConfigError(
                 f"order is {self.order!r}; with init {self.init} the channels are sorted by variance, so choose "
-                "variance or variance-reversed, or init random, which with the order last is Glow's split."
+                "variance or variance-reversed, or init random; order last, weights none, init random is Glow's split."
             )
 
     def _check_kept(self) -> None:

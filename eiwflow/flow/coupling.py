@@ -58,17 +58,18 @@ def last_convolution(channels_in: int, channels_out: int, kernel_size: int, padd
 
 
 def coupling_network(
-    channels_in: int, channels_out: int, width: int, kernels: str, padding: str = "zeros"
+    channels_in: int, channels_out: int, width: int, kernels: str, padding: str = "zeros", leaky: float = 0.0
 ) -> nn.Sequential:
     """Return a coupling's convolutions, one per kernel size of ``kernels`` ("3-1-3"), ReLU between; zero at first.
 
-    ``padding`` is that of the last one; the others are padded with zeros.
+    ``padding`` is that of the last one; the others are padded with zeros. ``leaky`` is the slope of ReLU below 0.
     """
     sizes = [int(size) for size in kernels.split("-")]
     channels = [channels_in, *[width] * (len(sizes) - 1)]
     layers: list[nn.Module] = []
     for size, before, after in zip(sizes[:-1], channels[:-1], channels[1:], strict=True):
-        layers += [nn.Conv2d(before, after, size, padding=size // 2), nn.ReLU(inplace=True)]
+        activation = nn.LeakyReLU(leaky, inplace=True) if leaky else nn.ReLU(inplace=True)
+        layers += [nn.Conv2d(before, after, size, padding=size // 2), activation]
     return nn.Sequential(*layers, last_convolution(channels[-1], channels_out, sizes[-1], padding))
 
 
@@ -95,6 +96,7 @@ class AffineCoupling(Bijection):
         scale_bound: B in nats; the other maps have none.
         coupling: a word of :data:`COUPLINGS`: how the network's output becomes the log-scale.
         padding: of the network's last convolution, ``zeros`` or ``ones``.
+        leaky: slope of the network's ReLUs below 0.
         weights: makes the weights of the network's input and output from their numbers of channels; None for none.
 
     Attributes:
@@ -122,6 +124,7 @@ class AffineCoupling(Bijection):
         scale_bound: float,
         coupling: str = "bounded",
         padding: str = "zeros",
+        leaky: float = 0.0,
         weights: Callable[[int, int], EntropyWeights] | None = None,
     ) -> None:
         super().__init__(channels)
@@ -129,7 +132,7 @@ class AffineCoupling(Bijection):
         self.coupling = coupling
         self.in_bfloat16 = False
         half, outputs = channels // 2, channels // 2 if coupling == "additive" else channels
-        self.network = coupling_network(half, outputs, width, kernels, padding)
+        self.network = coupling_network(half, outputs, width, kernels, padding, leaky)
         self.weights = None if weights is None else weights(half, outputs)
 
     def channel_weights(self, x: Tensor) -> CouplingWeights | None:

@@ -69,6 +69,7 @@ class Step(Bijection):
             config.scale_bound,
             config.coupling,
             config.padding,
+            config.leaky,
             weights,
         )
 

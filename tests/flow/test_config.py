@@ -17,7 +17,7 @@ NAN, INF = float("nan"), float("inf")
 
 OTHER = FlowConfig(
     (1, 16, 64), 2, 5, 12, "random", "none", "standard", "random", "alternating", "5-1", 0.5, 42, "recompute",
-    keep="auto", kept=(3,), coupling="exp", top_prior="constant", padding="ones", bits=5,
+    keep="auto", kept=(3,), coupling="exp", top_prior="constant", padding="ones", bits=5, leaky=0.2,
 )  # fmt: skip
 
 
@@ -51,8 +51,8 @@ def test_a_config_comes_back_from_json(config):
 def test_a_file_that_was_written_before_a_field_existed_has_its_default():
     assert not FlowConfig().to_dict().keys() & set(OPTIONAL)
     read = FlowConfig.from_dict(FlowConfig().to_dict())
-    assert (read.memory, read.coupling, read.top_prior, read.padding, read.bits) == (
-        "store", "bounded", "standard", "zeros", 8,
+    assert (read.memory, read.coupling, read.top_prior, read.padding, read.bits, read.leaky) == (
+        "store", "bounded", "standard", "zeros", 8, 0,
     )  # fmt: skip
 
 
@@ -130,7 +130,7 @@ def test_order_and_weights_stand_in_one_word_for_people(order):
 def test_halves_by_number_need_random_rotations(order, init):
     assert refusal(order=order, init=init) == (
         f"order is {order!r}; with init {init} the channels are sorted by variance, so choose variance or "
-        "variance-reversed, or init random, which with the order last is Glow's split."
+        "variance-reversed, or init random; order last, weights none, init random is Glow's split."
     )
     assert FlowConfig(order=order, init="random").order == order
 
@@ -187,6 +187,7 @@ BAD = {
     "top_prior": [None, 0, "", "conditional", "Constant", ["constant"], {}],
     "padding": [None, 0, "", "same", "Ones", ["ones"], {}],
     "bits": [None, True, 8.0, "8", [8], NAN],
+    "leaky": [None, True, "0.1", [0.1], NAN, -0.1, 1.01],
     "network": [None, 313, "", "3", "3-", "-3", "3-2-3", "3-1-3-1-3-1", "3 1 3", "3-1-3\n", "7-7", ["3-1-3"]],
 }
 

@@ -256,8 +256,11 @@ class Normflows(Model):
 
     low = 0.0
 
-    def __init__(self, *arguments, affine=True, lu=True, scale_map="sigmoid", base="diagonal", actnorm=False, **fields):
+    def __init__(
+        self, *arguments, affine=True, lu=True, scale_map="sigmoid", base="diagonal", actnorm=False, leaky=0.0, **fields
+    ):
         self.affine, self.lu, self.scale_map, self.base, self.actnorm = affine, lu, scale_map, base, actnorm
+        self.leaky = leaky
         super().__init__(*arguments, **fields)
 
     def name(self, level: int, step: int) -> str:
@@ -316,7 +319,7 @@ class Normflows(Model):
             a = F.conv2d(a, self.get(f"{net}.{place}.weight"), bias, padding=padding)
             if self.actnorm:
                 a = a * self.get(f"{net}.{place + 1}.actNorm.s").exp() + self.get(f"{net}.{place + 1}.actNorm.t")
-            a = a.relu()
+            a = a.clamp_min(0) + self.leaky * a.clamp_max(0)
         last = 6 if self.actnorm else 4
         out = F.conv2d(a, self.get(f"{net}.{last}.weight"), self.get(f"{net}.{last}.bias"), padding=1)
         if not self.affine:

@@ -28,6 +28,7 @@ MODELS = {
     "normflows, additive": (lambda: Normflows(affine=False), Options()),
     "normflows, plain matrices": (lambda: Normflows(lu=False), Options(scale_map="sigmoid")),
     "normflows, ActNorm in its networks": (lambda: Normflows(actnorm=True), Options(scale_map="sigmoid")),
+    "normflows, leaky": (lambda: Normflows(leaky=0.2), Options(scale_map="sigmoid", leaky=0.2, split_mode="channel")),
     "normflows, GlowBase": (lambda: Normflows(base="glow"), Options(size=16, scale_map="sigmoid")),
 }
 every_model = pytest.mark.parametrize(("make", "options"), MODELS.values(), ids=MODELS.keys())

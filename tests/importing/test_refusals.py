@@ -2,6 +2,7 @@
 
 import os
 
+import numpy as np
 import pytest
 import torch
 
@@ -43,6 +44,8 @@ def test_what_a_file_does_not_say_is_asked_for_in_a_sentence_that_names_the_opti
         ({"bits": 9}, "--bits is 9"),
         ({"kind": "normflows"}, "--from is normflows"),
         ({"scale_map": "exp"}, "--scale-map is for files of normflows"),
+        ({"split_mode": "channel"}, "--split-mode is for files of normflows"),
+        ({"leaky": 0.1}, "--leaky is for files of normflows"),
     ],
 )
 def test_what_contradicts_the_file_is_refused(options, words):
@@ -55,6 +58,17 @@ OTHER_MODELS = {
     "no 1×1 convolution": (Y0ast, {"flow.layers.1.invconv.p": None}, {}, "no 1×1 convolution"),
     "conditional normflows": (
         Normflows, {"q0.0.loc": torch.zeros(16, 2, 2, 10)}, {"scale_map": "exp"}, "conditional on a class",
+    ),
+    "couplings on a checkerboard": (
+        Normflows, {"flows.1.0.flows.0.flows.1.param_map.net.0.weight": torch.zeros(6, 4, 3, 3)}, {"scale_map": "exp"},
+        "flows.1.0.flows has couplings with split_mode checkerboard",
+    ),
+    "levels on a checkerboard": (
+        Normflows, {"flows.0.0.flows.2.s": torch.zeros(1, 16, 1, 1)}, {"scale_map": "exp"},
+        "The level before flows.0.0.flows splits on a checkerboard",
+    ),
+    "couplings of the second half": (
+        Normflows, {}, {"scale_map": "exp", "split_mode": "channel_inv"}, "--split-mode is 'channel_inv'",
     ),
     "a layer of another model": (Y0ast, {"transform.alpha": torch.zeros(1)}, {}, "another model"),
     "saved before the first batch": (
@@ -102,6 +116,33 @@ def test_the_command_converts_a_file_in_a_child_and_says_what_was_assumed(tmp_pa
     assert len(info.imported["sha256"]) == 64
     assert info.config.bits == 5
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ours.safetensors", "theirs.pt"]
+
+
+def test_values_of_the_other_code_tell_a_right_import_from_a_wrong_one(tmp_path, capsys):
+    model = Normflows(**SMALL, scale_map="sigmoid", leaky=0.1)
+    x = torch.rand(5, 1, 8, 8, generator=torch.Generator().manual_seed(1))
+    torch.save(model.state, tmp_path / "theirs.pt")
+    np.save(tmp_path / "x.npy", x.numpy())
+    np.save(tmp_path / "log_prob.npy", model.log_prob(x.double())[0].numpy())
+    command = ["import", tmp_path / "theirs.pt", "--out", tmp_path / "ours.safetensors", "--leaky", 0.1]
+    check = ["--check-images", tmp_path / "x.npy", "--check-log-prob", tmp_path / "log_prob.npy"]
+
+    def answer(*options):
+        return main([str(word) for word in (*command, *options)]), capsys.readouterr()
+
+    code, (out, _) = answer("--scale-map", "sigmoid", *check)
+    assert code == 0 and "log p of 5 images is off by at most" in out and "wrong" not in out
+    code, (out, _) = answer("--scale-map", "exp", *check)
+    assert code == 1 and "What was stated or assumed is wrong: try another scale map" in out
+    code, (_, err) = answer("--scale-map", "sigmoid", *check[:2])
+    assert code == 2 and "--check-images and --check-log-prob belong together" in err
+    for words, values in (("2 dimensions", np.zeros((5, 1))), ("int64", np.zeros(5, int)), ("(4,)", np.zeros(4))):
+        np.save(tmp_path / "log_prob.npy", values)
+        code, (_, err) = answer("--scale-map", "sigmoid", *check)
+        assert code == 2 and words in err and err.count("\n") == 1
+    (tmp_path / "log_prob.npy").write_bytes(b"no array")
+    code, (_, err) = answer("--scale-map", "sigmoid", *check)
+    assert code == 2 and "holds no array that numpy.save wrote" in err
 
 
 def test_a_pickle_that_runs_code_is_refused_unrun_and_the_old_file_stays(tmp_path):

@@ -1,0 +1,89 @@
+"""Compare an imported flow with values of the code that trained it."""
+
+from __future__ import annotations
+
+import io
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .. import files
+from ..flow import MultiScaleFlow
+from ..flow.score import images_at_once
+from .formats import KINDS, GlowError
+
+#: The largest file of images or values that is read.
+MAX_BYTES = 256 * 2**20
+#: The largest difference of a right import, in bits/dim: rounding alone is near 1e-6, a wrong scale map above 0.1.
+MOST = 1e-3
+#: Repository -> what its images begin at, where that is not −½ as for ours.
+LOWEST = {KINDS["normflows"]: 0.0}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How far log p of the imported flow is from the values of the other code.
+
+    Attributes:
+        images: how many were compared.
+        worst: the image of the largest difference, from 0.
+        bits_per_dim: the largest difference, positive where the imported flow finds the image likelier.
+
+    """
+
+    images: int
+    worst: int
+    bits_per_dim: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether the difference is no more than rounding."""
+        return abs(self.bits_per_dim) <= MOST
+
+
+def compare(flow: MultiScaleFlow, kind: str, images: Path, log_prob: Path) -> Difference:
+    """Return how far an imported flow is from values that the other code computed.
+
+    Args:
+        flow: that was imported.
+        kind: the repository of that code.
+        images: a ``.npy`` file of what that code's flow was given, (N, C, H, W): after dequantisation, in its range.
+        log_prob: a ``.npy`` file of its log p of them, (N,) in nats.
+
+    Raises:
+        GlowError: a file is not such an array.
+
+    """
+    x = _array(images, "--check-images", 4) - (LOWEST.get(kind, -0.5) + 0.5)
+    values = _array(log_prob, "--check-log-prob", 1)
+    if tuple(x.shape[1:]) != flow.config.shape or len(x) != len(values) or not len(x):
+        raise GlowError(
+            f"--check-images has the shape {tuple(x.shape)} and --check-log-prob {tuple(values.shape)}; they must be "
+            f"(N, {', '.join(map(str, flow.config.shape))}) and (N,)."
+        )
+    ours = torch.cat([flow.log_prob(part.float()).double() for part in x.split(images_at_once(flow.config))])
+    gaps = (ours - values) / (flow.config.dimensions * math.log(2))
+    worst = int(gaps.abs().nan_to_num(nan=math.inf).argmax())
+    return Difference(len(x), worst, float(gaps[worst]))
+
+
+def _array(path: Path, option: str, dimensions: int) -> Tensor:
+    """Return the numbers of a ``.npy`` file in float64."""
+    try:
+        array = np.load(io.BytesIO(files.read_bytes(path, MAX_BYTES)), allow_pickle=False)
+    except OSError as error:
+        raise GlowError(f"{option} cannot be read: {files.reason(error)}.") from None
+    except (ValueError, EOFError, MemoryError, SyntaxError):
+        raise GlowError(
+            f"{option} is {files.printable(path.name)}, which holds no array that numpy.save wrote."
+        ) from None
+    if not isinstance(array, np.ndarray) or array.dtype.kind != "f" or array.ndim != dimensions:
+        what = (
+            f"an array of {array.dtype} with {array.ndim} dimensions" if isinstance(array, np.ndarray) else "an archive"
+        )
+        raise GlowError(f"{option} holds {what}; it must be floating-point numbers with {dimensions} dimensions.")
+    return torch.from_numpy(array.astype(np.float64))
