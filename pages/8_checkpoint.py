@@ -10,6 +10,7 @@ from eiwflow.data import DataError
 from eiwflow.figures import checkpoint as figures
 from eiwflow.figures import entropy as entropy_figures
 from eiwflow.ui.common.untrusted import plain
+from eiwflow.ui.own import checkpoints as own_checkpoints
 from eiwflow.ui.own import images as own_images
 from eiwflow.ui.sources import cache
 
@@ -23,13 +24,13 @@ from eiwflow.analysis.words import entropy as entropy_words  # noqa: E402
 limit = own_images.scored(page.checkpoint.flow)
 found, uploaders = st.columns([1.7, 1], gap="large")
 with uploaders:
-    ui.checkpoint_uploader("page")
+    own_checkpoints.draw("page")
     with st.popover("Score your own images", width="stretch"):
         own = own_images.own_images()
-if refused := st.session_state.get("_refused_checkpoint"):
+if refused := own_checkpoints.upload().refusal("page"):
     st.error("That file was refused. What is shown below is still the checkpoint in the side bar.")
     ui.table(words.refused(refused))
-    st.button("Put this away", on_click=st.session_state.pop, args=("_refused_checkpoint",))
+    st.button("Put this away", on_click=own_checkpoints.upload().put_away, args=("page",))
 with found:
     takeaway = st.container()
     checked = cache.measure(page, "verification")

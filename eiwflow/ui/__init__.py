@@ -1,6 +1,6 @@
 """The only part, besides app.py and pages/, that knows Streamlit: frame, shared choices, exports."""
 
-from .shell.frame import begin, checkpoint_uploader
+from .shell.frame import begin
 from .shell.parts import (
     Found,
     caveat,
@@ -34,7 +34,6 @@ __all__ = [
     "begin",
     "caveat",
     "chart",
-    "checkpoint_uploader",
     "closing",
     "draw_columns",
     "draw_level",

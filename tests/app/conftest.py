@@ -26,6 +26,7 @@ from eiwflow.data import drawn, registry
 from eiwflow.flow import FlowConfig, MultiScaleFlow
 from eiwflow.training.run import train
 from eiwflow.training.run_directory import RunDirectory, runs_root
+from eiwflow.ui.common import uploads
 from eiwflow.ui.jobs import recipes
 from eiwflow.ui.shell.parts import MORE_EVIDENCE
 from eiwflow.ui.sources import checkpoints
@@ -105,6 +106,7 @@ def picture_bytes(kind: str = "PNG", seed: int = 0) -> bytes:
 def nothing_kept() -> None:
     """Forget what the app has kept: another file's tests may have made it on fewer images."""
     st.cache_resource.clear()
+    uploads._SHELVES.clear()
 
 
 @pytest.fixture(autouse=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import streamlit as st
 import torch
 from streamlit.testing.v1 import AppTest
 
@@ -24,6 +25,7 @@ from eiwflow.analysis.words.entropy import account
 from eiwflow.checkpoint import CheckpointInfo, load, save
 from eiwflow.data import load as load_data
 from eiwflow.ui.own import images as own_images
+from eiwflow.ui.own.images import IMAGES
 from eiwflow.ui.sources import checkpoints, data_sets
 from tests.words import SPLITS
 
@@ -246,7 +248,7 @@ def test_a_refused_value_is_named_with_its_level(open_page: Open, tmp_path: Path
     with torch.no_grad():
         flow.levels[1].steps[0].actnorm.bias[2] = float("nan")
     content = write_checkpoint(tmp_path / "mine.safetensors", flow).read_bytes()
-    at = upload(open_page(), "checkpoint-page", "mine.safetensors", content)
+    at = upload(open_page(), "upload-page", "mine.safetensors", content)
     assert not at.exception and "of level 2" in sentences(at) and "not finite" in sentences(at)
 
 
@@ -256,7 +258,7 @@ def test_a_refused_value_is_named_with_its_level(open_page: Open, tmp_path: Path
 def test_an_accepted_file_becomes_the_page_and_stands_in_its_url(open_page: Open, tmp_path: Path) -> None:
     flow = small_flow(levels=3, split="random")
     content = write_checkpoint(tmp_path / "mine.safetensors", flow).read_bytes()
-    at = upload(open_page(), "checkpoint-page", "mine.safetensors", content)
+    at = upload(open_page(), "upload-page", "mine.safetensors", content)
     assert_healthy(at)
     key = hashlib.sha256(content).hexdigest()[:12]
     assert url(at)["ck"] == key and "order random" in sentences(at)
@@ -275,7 +277,7 @@ def test_an_accepted_file_becomes_the_page_and_stands_in_its_url(open_page: Open
 def test_a_refused_file_gets_a_table_and_the_page_stays(open_page: Open, content: bytes, field: str) -> None:
     at = open_page(ck="two")
     before = sentences(at)
-    at = upload(at, "checkpoint-page", "other.safetensors", content)
+    at = upload(at, "upload-page", "other.safetensors", content)
     assert not at.exception
     said = sentences(at)
     assert all(f">{head}</th>" in said for head in ("field", "expected", "found")) and field in said
@@ -287,9 +289,9 @@ def test_a_refused_file_gets_a_table_and_the_page_stays(open_page: Open, content
 
 
 def test_a_refused_file_is_forgotten_when_another_is_accepted(open_page: Open, tmp_path: Path) -> None:
-    at = upload(open_page(), "checkpoint-page", "other.safetensors", b"not a checkpoint")
+    at = upload(open_page(), "upload-page", "other.safetensors", b"not a checkpoint")
     content = write_checkpoint(tmp_path / "mine.safetensors", small_flow(split="random")).read_bytes()
-    at = upload(at, "checkpoint-page", "mine.safetensors", content)
+    at = upload(at, "upload-page", "mine.safetensors", content)
     assert_healthy(at)
     assert ">found</th>" not in sentences(at) and "order random" in sentences(at)
 
@@ -317,12 +319,12 @@ def test_own_images_are_scored_in_place_of_the_data_set(open_page: Open, tmp_pat
 def test_own_images_that_are_forgotten_while_the_page_is_drawn_are_scored_all_the_same(
     open_page: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    key = own_images.remember_archive(archive(7), "mine.npz")
+    key = IMAGES.keep({"mine.npz": archive(7)})
     choose = own_images.own_images
 
     def choose_and_forget() -> object:
         chosen = choose()
-        own_images._archives().clear()
+        IMAGES.shelf.clear()
         return chosen
 
     monkeypatch.setattr(own_images, "own_images", choose_and_forget)
@@ -350,14 +352,14 @@ def test_images_that_do_not_fit_the_flow_are_said(open_page: Open, fields: dict,
 
 
 def test_the_server_remembers_few_archives(open_page: Open) -> None:
-    own_images._archives.clear()  # what sessions of other tests left is still within its grace
-    keys = [own_images.remember_archive(archive(seed), "mine.npz") for seed in range(6)]
-    assert list(own_images._archives()) == keys[-own_images.ARCHIVES :]
+    st.cache_resource.clear()  # what sessions of other tests left is still within its grace
+    keys = [IMAGES.keep({"mine.npz": archive(seed)}) for seed in range(6)]
+    assert list(IMAGES.shelf) == keys[-4:]
 
 
 def test_an_archive_beyond_the_limits_is_refused(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     box = next(box for box in open_page().file_uploader if box.key.startswith("upload-own"))
-    assert box.proto.max_upload_size_mb == own_images.MAX_ARCHIVE_MB == 64
+    assert box.proto.max_upload_size_mb == 64
     assert own_images.MAX_UNPACKED == 128 * 2**20
     monkeypatch.setattr(own_images, "MAX_UNPACKED", 1000)
     at = upload(open_page(), "upload-own", "mine.npz", archive())

@@ -9,9 +9,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from eiwflow.ui.access.navigation import pages
-from eiwflow.ui.own import photos as own_photos
+from eiwflow.ui.own import checkpoints as own_checkpoints
+from eiwflow.ui.own.photos import PHOTOS
+from eiwflow.ui.own.upload import Upload
 from eiwflow.ui.shell import parts
-from eiwflow.ui.sources import checkpoints
 
 from .conftest import picture_bytes, run_app, sentences, small_flow, url, visit_page, write_checkpoint
 
@@ -100,7 +101,7 @@ def own_checkpoint(tmp_path: Path, **changes: object) -> bytes:
 def test_an_uploaded_checkpoint_is_opened_and_stands_in_the_url_by_its_content(three: Path, tmp_path: Path) -> None:
     content = own_checkpoint(tmp_path, split="entropy", steps=2)
     at = run_app(ck="one")
-    at.file_uploader(key="checkpoint-side-bar-0").upload("mine; rm -rf.safetensors", content, "").run()
+    at.file_uploader(key="upload-side-bar-0").upload("mine; rm -rf.safetensors", content, "").run()
     assert not at.exception and not at.error
     key = hashlib.sha256(content).hexdigest()[:12]
     assert url(at)["ck"] == key and "upload mine; rm -rf.safetensors" in at.selectbox(key="ck").options
@@ -112,24 +113,24 @@ def test_an_uploaded_checkpoint_is_opened_and_stands_in_the_url_by_its_content(t
 def test_a_file_that_is_no_checkpoint_is_refused_in_a_sentence_and_changes_nothing(three: Path) -> None:
     at = run_app(ck="one")
     before = sentences(at)
-    at.file_uploader(key="checkpoint-side-bar-0").upload("mine.safetensors", b"\x80\x04pickle", "").run()
+    at.file_uploader(key="upload-side-bar-0").upload("mine.safetensors", b"\x80\x04pickle", "").run()
     assert not at.exception and url(at)["ck"] == "one" and sentences(at) == before
-    assert at.info[0].value.startswith("mine.safetensors is not a usable checkpoint: ")
+    assert at.error[0].value.startswith("mine.safetensors is not a usable checkpoint: ")
 
 
 def test_only_the_newest_uploads_are_remembered(bundle: Path, tmp_path: Path) -> None:
     keys = [
-        checkpoints.remember_checkpoint(own_checkpoint(tmp_path, width=width), "mine")
-        for width in range(1, checkpoints.UPLOADS + 3)
+        own_checkpoints.upload().keep({"mine": own_checkpoint(tmp_path, width=width)})
+        for width in range(1, own_checkpoints.upload().limits.kept + 3)
     ]
-    assert list(checkpoints.checkpoint_files(keys)) == keys[2:]
+    assert [file.key for file in own_checkpoints.files(keys)] == keys[2:]
 
 
 def test_a_photo_that_is_forgotten_while_the_page_is_drawn_is_shown_all_the_same(
     three: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    key = own_photos.remember_photo(picture_bytes())
-    monkeypatch.setattr(own_photos, "photo_uploader", lambda *_: own_photos._photos().clear())
+    key = PHOTOS.keep({"mine.png": picture_bytes()})
+    monkeypatch.setattr(Upload, "draw", lambda upload, *_, **__: upload is PHOTOS and upload.shelf.clear())
     at = visit_page(SHUFFLE, ck="one", vs="two", photo=key)
     assert not at.exception and not at.error and url(at)["photo"] == key
 
@@ -154,13 +155,13 @@ def test_every_page_takes_a_photo_and_a_checkpoint_and_refuses_what_is_neither(
     at = visit_page(path, guess="blurred")  # a prediction that one page waits for
     of_one_image = path not in OVER_TEST_IMAGES
     if of_one_image:
-        at.file_uploader(key="upload-0").upload("mine.png", b"no picture", "image/png")
-    at.file_uploader(key="checkpoint-side-bar-0").upload("mine.safetensors", b"no flow", "").run()
+        at.file_uploader(key="upload-photo-0").upload("mine.png", b"no picture", "image/png")
+    at.file_uploader(key="upload-side-bar-0").upload("mine.safetensors", b"no flow", "").run()
     assert not at.exception and (url(at)["photo"], url(at)["ck"]) == ("none", "one")
     if of_one_image:
-        at.file_uploader(key="upload-0").upload("mine.png", picture_bytes(), "image/png")
+        at.file_uploader(key="upload-photo-1").upload("mine.png", picture_bytes(), "image/png")
     content = own_checkpoint(tmp_path, split="entropy")
-    at.file_uploader(key="checkpoint-side-bar-1").upload("mine.safetensors", content, "").run()
+    at.file_uploader(key="upload-side-bar-1").upload("mine.safetensors", content, "").run()
     assert not at.exception and not at.error
     assert url(at)["ck"] == hashlib.sha256(content).hexdigest()[:12]
     assert not of_one_image or url(at)["photo"] == hashlib.sha256(picture_bytes()).hexdigest()[:12]

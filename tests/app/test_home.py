@@ -18,7 +18,7 @@ from eiwflow.data import load
 from eiwflow.data.camera import grain_entropy
 from eiwflow.training.recipe import Recipe
 from eiwflow.training.run_directory import RunDirectory
-from eiwflow.ui.own import photos as own_photos
+from eiwflow.ui.own.photos import PHOTOS
 from eiwflow.ui.shell import parts
 from eiwflow.ui.sources import checkpoints, data_sets
 from tests.words import SPLITS
@@ -116,7 +116,7 @@ def test_what_other_pages_keep_in_the_url_stays_there(open_app: Open) -> None:
 def test_a_photo_is_shown_and_stands_in_the_url_by_its_content(open_app: Open) -> None:
     at = open_app()
     before = sentences(at)
-    at.file_uploader(key="upload-0").upload("mine.png", picture_bytes(), "image/png").run()
+    at.file_uploader(key="upload-photo-0").upload("mine.png", picture_bytes(), "image/png").run()
     assert_healthy(at)
     key = hashlib.sha256(picture_bytes()).hexdigest()[:12]
     assert url(at)["photo"] == key and sentences(at) != before
@@ -128,15 +128,15 @@ def test_a_photo_is_shown_and_stands_in_the_url_by_its_content(open_app: Open) -
 
 def test_a_file_that_is_no_picture_is_refused_in_a_sentence(open_app: Open) -> None:
     at = open_app()
-    at.file_uploader(key="upload-0").upload("mine.png", b"not a picture", "image/png").run()
-    assert_healthy(at)
-    assert "mine.png" in at.info[0].value and "cannot be read" in at.info[0].value
+    at.file_uploader(key="upload-photo-0").upload("mine.png", b"not a picture", "image/png").run()
+    assert not at.exception
+    assert "mine.png" in at.error[0].value and "cannot be read" in at.error[0].value
     assert url(at)["photo"] == "none"
 
 
 def test_only_the_newest_photos_are_remembered() -> None:
-    keys = [own_photos.remember_photo(picture_bytes(seed=100 + seed)) for seed in range(own_photos.PHOTOS + 2)]
-    assert list(own_photos.photos())[-own_photos.PHOTOS :] == keys[2:] and not {*keys[:2]} & own_photos.photos().keys()
+    keys = [PHOTOS.keep({"mine.png": picture_bytes(seed=100 + seed)}) for seed in range(PHOTOS.limits.kept + 2)]
+    assert list(PHOTOS.shelf)[-PHOTOS.limits.kept :] == keys[2:] and not {*keys[:2]} & PHOTOS.shelf.keys()
 
 
 def test_no_checkpoint_at_all_is_said_with_what_to_do(bundle: Path) -> None:

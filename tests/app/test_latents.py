@@ -17,7 +17,7 @@ from streamlit.testing.v1 import AppTest
 from eiwflow import cli, ui
 from eiwflow.analysis import latents
 from eiwflow.analysis.words import latents as words
-from eiwflow.ui.own import photos as own_photos
+from eiwflow.ui.own.photos import PHOTOS
 from eiwflow.ui.shell.parts import MORE_EVIDENCE
 from eiwflow.ui.sources import cache, checkpoints, data_sets
 from tests.words import SPLITS
@@ -127,7 +127,7 @@ def test_a_grey_flow_has_its_page(bundle: Path) -> None:
 
 
 def test_a_photo_of_ones_own_is_taken_apart(two: Path) -> None:
-    assert_healthy(open_latents(photo=own_photos.remember_photo(picture_bytes())))
+    assert_healthy(open_latents(photo=PHOTOS.keep({"mine.png": picture_bytes()})))
 
 
 def test_a_flow_that_gives_no_finite_number_is_a_sentence(bundle: Path) -> None:

@@ -16,8 +16,8 @@ from eiwflow.analysis import compression
 from eiwflow.analysis.analyse import analyse
 from eiwflow.compression.archive import decompress, flow_digest
 from eiwflow.data import DataError, load
-from eiwflow.ui.own import photos as own_photos
-from eiwflow.ui.own import pictures as own_pictures
+from eiwflow.ui.own.photos import PHOTOS
+from eiwflow.ui.own.pictures import PICTURES
 
 from .conftest import picture_bytes, sentences, small_flow, visit_page, write_checkpoint
 
@@ -61,7 +61,7 @@ def test_takeaway_is_short_and_has_at_most_two_numbers(one: Path) -> None:
 
 
 def test_ones_own_photo_is_marked_and_has_no_command_line(one: Path) -> None:
-    at = open_likelihood(guess="blurred", photo=own_photos.remember_photo(picture_bytes(seed=1)))
+    at = open_likelihood(guess="blurred", photo=PHOTOS.keep({"mine.png": picture_bytes(seed=1)}))
     assert_answered(at)
     assert not at.code and "this image" in at.get("plotly_chart")[0].proto.spec
 
@@ -98,7 +98,7 @@ def test_ones_own_pictures_stand_beside_the_others_with_the_numbers_of_the_comma
     rows = [row for row in said["auroc"] if row["group"] == tmp_path.name]
     assert len(rows) == len(said["auroc"]) // len({row["group"] for row in said["auroc"]})
     monkeypatch.setenv("EIWFLOW_DATA_ROOTS", str(tmp_path))
-    for also, name in ((own_pictures.remember_pictures(files), "your pictures"), (str(tmp_path), "your folder")):
+    for also, name in ((PICTURES.keep(files), "your pictures"), (str(tmp_path), "your folder")):
         at = open_likelihood(guess=name, also=also)
         assert_answered(at)
         assert at.query_params["also"] == also
@@ -115,7 +115,7 @@ def test_own_pictures_that_are_gone_or_refused_are_named_and_the_others_stay(
 ) -> None:
     monkeypatch.setenv("EIWFLOW_DATA_ROOTS", str(tmp_path))
     for also, words in (
-        ("upload-0123456789ab", "they went with the session"),
+        ("upload-0123456789ab", "the server forgot them"),
         ("/etc", "reads no images there"),
         (str(tmp_path), "holds 0 pictures"),
         ("photos32", "is no folder"),
@@ -129,21 +129,21 @@ def test_own_pictures_that_are_gone_or_refused_are_named_and_the_others_stay(
 
 def test_a_set_of_pictures_has_bounds_and_a_bad_one_is_named() -> None:
     with pytest.raises(DataError, match=r"bad\.png.* cannot be read"):
-        own_pictures.remember_pictures({"a.png": picture_bytes(seed=1), "bad.png": b"nothing"})
+        PICTURES.keep({"a.png": picture_bytes(seed=1), "bad.png": b"nothing"})
     with pytest.raises(DataError, match="257 pictures of .* choose at most 256"):
-        own_pictures.remember_pictures({f"{number}.png": b"" for number in range(257)})
+        PICTURES.keep({f"{number}.png": b"" for number in range(257)})
 
 
 def test_an_archive_of_test_images_and_of_ones_own_photo_holds_what_the_page_says(one: Path) -> None:
     at = open_likelihood()
     said = re.search(r"(\d+) test images take ([\d,]+) bytes", sentences(at))
     assert said is not None and not at.exception
-    key = own_photos.remember_photo(picture_bytes(seed=1))
+    key = PHOTOS.keep({"mine.png": picture_bytes(seed=1)})
     at = open_likelihood(photo=key)
     said = re.search(r"The photo, (\d+)×(\d+) pixels, takes ([\d,]+) bytes; lossless WebP", sentences(at))
     assert said is not None and not at.exception
     flow = checkpoint.load(one / "one.safetensors").flow
-    made = compression.compress_photo(flow, own_photos.photos()[key])  # as small as the server keeps it
+    made = compression.compress_photo(flow, PHOTOS.shelf[key])  # as small as the server keeps it
     (again,) = decompress(flow, flow_digest(flow), made.content)
     assert f"{len(made.content):,}" == said[3]
     assert again.pixels.shape[:2] == (int(said[2]), int(said[1]))

@@ -12,8 +12,9 @@ from eiwflow.training.recipe import Recipe
 from eiwflow.training.run_directory import RunDirectory
 from eiwflow.ui.access.navigation import pages
 from eiwflow.ui.jobs import studies
-from eiwflow.ui.own import images as own_images
-from eiwflow.ui.own import photos as own_photos
+from eiwflow.ui.own import checkpoints as own_checkpoints
+from eiwflow.ui.own.images import IMAGES
+from eiwflow.ui.own.photos import PHOTOS
 from eiwflow.ui.sources import checkpoints
 
 from ..studies import arms, write_study
@@ -158,9 +159,9 @@ def test_a_test_image_can_be_shown_instead_of_a_photo(one: Path) -> None:
 def test_an_uploaded_flow_that_the_server_forgot_is_named(one: Path, tmp_path: Path) -> None:
     at = visit_page(LEVELS, ck="one")
     content = write_checkpoint(tmp_path / "mine.safetensors", small_flow(steps=2)).read_bytes()
-    at.file_uploader(key="checkpoint-side-bar-0").upload("mine.safetensors", content, "").run()
+    at.file_uploader(key="upload-side-bar-0").upload("mine.safetensors", content, "").run()
     key = url(at)["ck"]
-    checkpoints._uploaded().clear()
+    own_checkpoints.upload().shelf.clear()
     at.run()
     assert_named(at, "The flow “upload mine.safetensors” is gone", ck=key)
 
@@ -210,10 +211,10 @@ def test_a_bundled_flow_that_is_removed_under_the_page_is_named(one: Path) -> No
 
 
 def test_a_photo_that_the_server_forgot_is_named(one: Path) -> None:
-    key = own_photos.remember_photo(picture_bytes())
+    key = PHOTOS.keep({"mine.png": picture_bytes()})
     at = visit_page(LEVELS, ck="one", photo=key)
     assert not at.error and url(at)["photo"] == key
-    own_photos._photos().clear()
+    PHOTOS.shelf.clear()
     at.run()
     assert_named(at, f"The photo “{key}” is not here", photo=key)
 
@@ -221,10 +222,10 @@ def test_a_photo_that_the_server_forgot_is_named(one: Path) -> None:
 def test_images_that_the_server_forgot_are_named(one: Path) -> None:
     from .test_checkpoint import archive
 
-    key = own_images.remember_archive(archive(7), "mine.npz")
+    key = IMAGES.keep({"mine.npz": archive(7)})
     at = visit_page(CHECKPOINT, ck="one", own=key)
     assert not at.error
-    own_images._archives().clear()
+    IMAGES.shelf.clear()
     at.run()
     assert f"The images “{key}” are not here" in at.error[0].value and url(at)["own"] == key
 

@@ -189,11 +189,11 @@ def test_a_server_that_is_told_to_end_takes_its_temporary_files_with_it(tmp_path
     (script / "app.py").write_text(
         "import streamlit as st\n"
         "from eiwflow.ui.server import lifespan, protection\n"
-        "from eiwflow.ui.sources import checkpoints\n"
+        "from eiwflow.ui.own import checkpoints\n"
         "if __name__ != '__main__':\n"
         "    from eiwflow.files import write_atomically\n"
         "    from pathlib import Path\n"
-        "    write_atomically(Path(checkpoints._folder_of_uploads().name) / 'mine.safetensors', b'x')\n"
+        "    write_atomically(Path(checkpoints._folder().name) / 'mine.safetensors', b'x')\n"
         "    app = st.App(__file__, lifespan=lifespan.while_the_server_runs, middleware=protection.middleware())\n"
     )
     with open(tmp_path / "log", "wb") as log:

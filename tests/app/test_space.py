@@ -17,7 +17,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from eiwflow import cli, ui
-from eiwflow.ui.own import photos as own_photos
+from eiwflow.ui.own.photos import PHOTOS
 from tests.words import SPLITS
 
 from .conftest import (
@@ -59,7 +59,7 @@ def one(bundle: Path) -> Path:
 
 def upload(at: AppTest, content: bytes) -> AppTest:
     """Return the page after a file was given as photo B."""
-    uploader = next(box for box in at.file_uploader if box.key.startswith("upload-b-"))
+    uploader = next(box for box in at.file_uploader if box.key.startswith("upload-photo_b-"))
     return uploader.upload("mine.png", content, "image/png").run()
 
 
@@ -103,7 +103,7 @@ def test_a_link_to_what_is_not_here_shows_something_else(one: Path, bad: dict[st
 
 
 def test_both_ends_may_be_ones_own_photos(one: Path) -> None:
-    at = open_space(photo=own_photos.remember_photo(picture_bytes(seed=1)))
+    at = open_space(photo=PHOTOS.keep({"mine.png": picture_bytes(seed=1)}))
     before = sentences(at)
     at = upload(at, picture_bytes(seed=2))
     assert_healthy(at)
@@ -217,7 +217,7 @@ def test_temperatures_are_shared_level_by_level(two: Path) -> None:
 
 def test_images_of_another_size_go_the_way_too(two: Path) -> None:
     write_checkpoint(two / "small.safetensors", small_flow(shape=(3, 16, 16)))
-    at = open_space(ck="one", vs="small", photo_b=own_photos.remember_photo(picture_bytes(seed=2)))
+    at = open_space(ck="one", vs="small", photo_b=PHOTOS.keep({"mine.png": picture_bytes(seed=2)}))
     assert_healthy(at)
     assert sentences(at).count("From A towards B, all levels") == 2 and not at.code
 

@@ -23,7 +23,7 @@ from eiwflow.training.cost import look
 from eiwflow.ui.access import roles
 from eiwflow.ui.common import uploads
 from eiwflow.ui.common.uploads import Shelf
-from eiwflow.ui.own import photos as own_photos
+from eiwflow.ui.own.photos import PHOTOS
 from eiwflow.ui.server import protection
 from eiwflow.ui.sources import checkpoints
 
@@ -32,11 +32,11 @@ from .conftest import picture_bytes, small_flow, url, visit_page, write_checkpoi
 
 def test_nobody_elses_uploads_push_out_what_a_visitor_looks_at(bundle: Path) -> None:
     write_checkpoint(bundle / "one.safetensors")
-    key = own_photos.remember_photo(picture_bytes())
+    key = PHOTOS.keep({"mine.png": picture_bytes()})
     at = visit_page("app.py", ck="one", photo=key)
     assert not at.error
-    for seed in range(1, own_photos.PHOTOS + 3):
-        own_photos._photos().keep(f"other-{seed}", picture_bytes(seed=seed), "another visitor")
+    for seed in range(1, PHOTOS.limits.kept + 3):
+        PHOTOS.shelf.keep(f"other-{seed}", picture_bytes(seed=seed), "another visitor")
     at.run()
     assert not at.error and url(at)["photo"] == key
 
@@ -228,8 +228,8 @@ def test_a_flow_that_is_too_costly_to_look_at_is_refused_before_memory_is_taken(
     checkpoint = load(content, "costly.safetensors")
     costly = FlowConfig(shape=(3, 256, 256), levels=1, steps=8, width=256)
     with pytest.raises(CheckpointError, match=r"cost of looking at .* images is about \d\.\d GiB and \d+ s; expected"):
-        checkpoints._admit(replace(checkpoint, info=replace(checkpoint.info, config=costly)))
-    checkpoints._admit(checkpoint)
+        checkpoints.admit(replace(checkpoint, info=replace(checkpoint.info, config=costly)))
+    checkpoints.admit(checkpoint)
 
 
 def test_every_bundled_flow_may_be_looked_at() -> None:

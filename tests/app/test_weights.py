@@ -16,7 +16,7 @@ from eiwflow import cli, ui
 from eiwflow.analysis.weights import channel_weights
 from eiwflow.analysis.words import weights as words
 from eiwflow.flow import MultiScaleFlow
-from eiwflow.ui.own import photos as own_photos
+from eiwflow.ui.own.photos import PHOTOS
 from eiwflow.ui.sources import cache, checkpoints, data_sets
 from tests.words import SPLITS
 
@@ -163,7 +163,7 @@ def test_the_page_shows_what_the_analysis_says_and_its_recipe_names_it(weighted:
 
 
 def test_ones_own_photo_has_weights_and_no_recipe(weighted: Path) -> None:
-    at = open_weights(photo=own_photos.remember_photo(picture_bytes()))
+    at = open_weights(photo=PHOTOS.keep({"mine.png": picture_bytes()}))
     assert not at.exception and not at.info and "level 1 turns channel" in sentences(at)
     assert not at.code and "The command line looks at test images" in sentences(at)
 

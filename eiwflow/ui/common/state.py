@@ -75,6 +75,11 @@ def forget_choice(key: str) -> None:
     _answer_url(key)
 
 
+def drop(key: str) -> None:
+    """Take a parameter that only one page reads out of the URL, from a callback."""
+    st.query_params.pop(key, None)
+
+
 def _answer_url(key: str) -> None:
     """Have what the URL says of a choice now count no more."""
     st.session_state["_url"] = st.session_state.get("_url", {}) | {key: st.query_params.get(key)}

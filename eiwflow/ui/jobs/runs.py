@@ -16,6 +16,7 @@ from ... import data, files
 from ...analysis.words.numbers import duration
 from .. import access
 from ..common import state
+from ..own import checkpoints as own_checkpoints
 from ..sources import checkpoints
 from . import recipes
 
@@ -186,12 +187,11 @@ def _open_now(run: RunDirectory, path: str, links: dict[str, str]) -> None:
 
     try:
         content = files.read_bytes(run.last_checkpoint, MAX_FILE_BYTES)
-        key = checkpoints.remember_checkpoint(content, f"of {run.title} in training")
+        key = own_checkpoints.upload().keep({f"of {run.title} in training": content})
     except (OSError, CheckpointError):
         st.info("Nothing of this run is saved yet: try again in a few seconds.")
         return
-    st.session_state.setdefault("_uploaded", []).append(key)
-    state.set_choice("ck", key)
+    own_checkpoints.show(key)
     st.switch_page(path, query_params={**links, "ck": key})
 
 

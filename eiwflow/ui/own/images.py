@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,19 +9,14 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from ... import data
-from ..common.untrusted import plain
-from ..common.uploads import Shelf, visitor
+from ..common import state
 from ..sources import data_sets, missing
-from .uploader import empty, into_url, refusal, uploader
+from .upload import Files, Limits, Upload
 
 if TYPE_CHECKING:
-    from streamlit.runtime.uploaded_file_manager import UploadedFile
-
     from ...flow import MultiScaleFlow
 
-#: Uploaded archives of images that the server remembers, and how large one may be.
-ARCHIVES, MAX_ARCHIVE_MB = 4, 64
-#: Bytes of images that one may unpack to: visitors share the server's memory.
+#: Bytes of images that an archive may unpack to: visitors share the server's memory.
 MAX_UNPACKED = 128 * 2**20
 #: Values (bytes of images) that a page scores at most: 1,000 images of 3×32×32.
 MAX_SCORED = 3_072_000
@@ -45,40 +39,30 @@ class Archive:
     content: bytes
 
 
-@st.cache_resource(show_spinner=False)
-def _archives() -> Shelf[Archive]:
-    return Shelf("archives", ARCHIVES, lambda archive: len(archive.content))
-
-
-def remember_archive(content: bytes, name: str) -> str:
-    """Keep an uploaded archive of images in memory; return its hash.
-
-    Raises:
-        DataError: it cannot be read as images.
-
-    """
+def _archive(key: str, files: Files) -> Archive:
+    ((name, content),) = files.items()
+    name = re.sub(r"[^\w .-]", "_", name)[:60]  # it stands in sentences: Markdown could take the rest for more
     data.images.check_parts(data.npz.read_npz(content, name, MAX_UNPACKED))
-    key = hashlib.sha256(content).hexdigest()[:12]
-    _archives().keep(key, Archive(key, name, content), visitor())
-    return key
+    return Archive(key, name, content)
+
+
+IMAGES = Upload("images", Limits(("npz",), 64, kept=4), _archive, lambda archive: len(archive.content))
 
 
 def own_images() -> Archive | None:
     """Draw the uploader for one's own images; return those to be scored, whose key is in the URL as ``own``."""
     own = st.query_params.get("own")
-    # Once: other visitors' images may push these out meanwhile.
-    found = None if own is None else _archives().hold(own, visitor())
-    if sentence := refusal("own"):
-        st.error(plain(sentence))
+    archive = IMAGES.kept(own)  # once: other visitors' images may push these out meanwhile
+    IMAGES.say_refusal("own", st.container())
     if own is not None:
-        if found is None:
-            st.error(missing.images(own))
-        st.button("Back to the data set", on_click=_drop_archive, width="stretch")
-    if found is None:
-        uploader("upload-own", OWN_IMAGES, ["npz"], MAX_ARCHIVE_MB, _take_archive)
+        if archive is None:
+            st.error(missing.upload(IMAGES.name, own))
+        st.button("Back to the data set", on_click=state.drop, args=("own",), width="stretch")
+    if archive is None:
+        IMAGES.draw("own", OWN_IMAGES)
         if own is not None:
             st.stop()
-    return found
+    return archive
 
 
 def scored(flow: MultiScaleFlow) -> int:
@@ -99,19 +83,3 @@ def as_flow_takes_them(own: Archive, flow: MultiScaleFlow) -> data_sets.Images:
     fitted = data.images.pad_to_multiple(read, 2**flow.config.levels)
     test = images_to_score(fitted, flow)
     return data_sets.Images(own.name, test, test, f"{fitted.note} ({own.key})", remade=False)
-
-
-def _safe_name(name: str) -> str:
-    """Return an uploaded file's name without what Markdown could take for more than a name: it stands in sentences."""
-    return re.sub(r"[^\w .-]", "_", name)[:60]
-
-
-def _take_archive(upload: UploadedFile | None) -> None:
-    if upload is None:
-        return
-    empty("upload-own")
-    into_url("own", lambda: remember_archive(upload.getvalue(), _safe_name(upload.name)))
-
-
-def _drop_archive() -> None:
-    st.query_params.pop("own", None)

@@ -15,7 +15,7 @@ from ... import settings
 from ..classroom import join
 from ..common import uploads
 from ..common.engine import import_what_is_slow
-from ..sources import checkpoints
+from ..own import checkpoints as own_checkpoints
 
 #: Seconds between two times that freed memory is handed back, and without any visitor until measures are forgotten: a
 #: page that is loaded again, or a telephone that sleeps for a moment, finds them.
@@ -41,7 +41,7 @@ async def while_the_server_runs(_: object) -> AsyncIterator[None]:
     freeing = asyncio.create_task(_free_uploads_now_and_then())
     yield
     freeing.cancel()
-    checkpoints.end_uploads()  # the interpreter does it too, but not where a signal ends it
+    own_checkpoints.end()  # the interpreter does it too, but not where a signal ends it
 
 
 async def _free_uploads_now_and_then() -> None:
@@ -89,7 +89,7 @@ def forget() -> None:
     """Forget flows, images, measures and figures: all can be made again. Uploads have a time of their own."""
     from ..jobs import recipes
     from ..shell import parts
-    from ..sources import cache, data_sets
+    from ..sources import cache, checkpoints, data_sets
 
     for module in (cache, checkpoints, data_sets, parts, recipes):
         module.forget()

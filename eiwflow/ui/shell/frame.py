@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from itertools import groupby
 from typing import TYPE_CHECKING, Literal, overload
 
@@ -19,13 +19,12 @@ from ..common import state, texts, untrusted
 from ..common.engine import engine
 from ..common.untrusted import plain
 from ..components.thumbnails import thumbnails
-from ..own import photos as own_photos
-from ..own.uploader import empty, uploader
+from ..own import checkpoints as own_checkpoints
+from ..own.photos import PHOTOS, photo_of_shape
 from ..sources import checkpoints, data_sets, missing
 from ..sources.visit import Page, Visit
 
 if TYPE_CHECKING:
-    from streamlit.runtime.uploaded_file_manager import UploadedFile
     from torch import Tensor
 
     from ...checkpoint import Checkpoint
@@ -103,8 +102,9 @@ def _begin(
 ) -> Page:
     """Draw the side bar of a page that looks at a checkpoint; what the link asks for and is not here ends the page."""
     box = st.sidebar
-    files = checkpoints.checkpoint_files(_uploads())
+    files = checkpoints.checkpoint_files(own_checkpoints.files(st.query_params.get(key, "") for key in ("ck", "vs")))
     untrusted.complaints(box, checkpoints.complaints())
+    own_checkpoints.upload().say_refusal(SIDE_BAR, above)
     if not files:
         above.error(
             "There is no checkpoint to look at: assets/checkpoints holds no .safetensors file and no run has "
@@ -197,12 +197,6 @@ def begin_stage(title: str) -> None:
 def _icon() -> str:
     """Return the page's icon as a URL that holds it: a file of its own may be gone before a slow browser asks."""
     return file_uri((STYLE / "icon.png").read_bytes(), "png")
-
-
-def _uploads() -> set[str]:
-    """Return the keys of what this visitor uploaded, and of what the link names, which may be another's."""
-    named = {st.query_params.get(key, "") for key in ("ck", "vs")}
-    return {*st.session_state.setdefault("_uploaded", []), *named}
 
 
 def _for_print(box: DeltaGenerator) -> bool:
@@ -302,40 +296,7 @@ def _companion(
 
 def _checkpoint_uploader(box: DeltaGenerator) -> None:
     with box.expander("Your own checkpoint"):
-        checkpoint_uploader(SIDE_BAR)
-
-
-def checkpoint_uploader(place: str) -> None:
-    """Draw an uploader for a checkpoint file, which becomes the page's; ``place`` tells it from others of a page."""
-    from ...checkpoint import MAX_FILE_BYTES
-
-    uploader(
-        f"checkpoint-{place}",
-        "An eiwflow .safetensors file, or one that `eiwflow import` wrote of another Glow; it stays on this machine.",
-        ["safetensors"],
-        MAX_FILE_BYTES // 2**20,
-        partial(_take_checkpoint, place),
-    )
-
-
-def _take_checkpoint(place: str, upload: UploadedFile | None) -> None:
-    from ...checkpoint import CheckpointError
-
-    if upload is None:
-        return
-    empty(f"checkpoint-{place}")
-    try:
-        taken = checkpoints.remember_checkpoint(upload.getvalue(), upload.name)
-    except CheckpointError as error:
-        # A page with an uploader of its own shows why in a table.
-        if place == SIDE_BAR:
-            state.note(plain(error))
-        else:
-            st.session_state["_refused_checkpoint"] = error
-        return
-    st.session_state.pop("_refused_checkpoint", None)
-    st.session_state["_uploaded"].append(taken)
-    state.set_choice("ck", taken)
+        own_checkpoints.draw(SIDE_BAR)
 
 
 def _images(checkpoint: Checkpoint, box: DeltaGenerator, above: DeltaGenerator) -> data_sets.Images:
@@ -370,14 +331,16 @@ def _images(checkpoint: Checkpoint, box: DeltaGenerator, above: DeltaGenerator) 
 
 def _choose_image(images: data_sets.Images, above: DeltaGenerator, drawn: bool) -> tuple[bytes | None, dict[str, str]]:
     """Draw the choice of an image; return one's own photo where it is that, and what stands for it in the URL."""
-    photos = own_photos.photos()  # once: other visitors' photos may push this one out meanwhile
-    if (asked := state.wanted("photo")) not in (None, NOTHING, *photos):
-        above.error(missing.photo(str(asked)))
+    asked = state.wanted("photo") or NOTHING
+    content = PHOTOS.kept(asked)  # once: the server may forget it meanwhile
+    PHOTOS.say_refusal("photo", above)
+    if asked != NOTHING and content is None:
+        above.error(missing.upload(PHOTOS.name, asked))
         with above:
             st.button("Show a test image", on_click=_drop_photo)
-            own_photos.photo_uploader("upload", _take_photo)
+            PHOTOS.draw("photo", show=_take_photo)
         raise _Stopped
-    photo = state.hidden_choice("photo", [NOTHING, *photos], NOTHING, name="the photo")
+    photo = state.hidden_choice("photo", [NOTHING, asked], NOTHING, name="the photo")
     own = photo != NOTHING
     numbers = range(len(images.test))
     number = state.hidden_choice("image", numbers, min(FIRST_IMAGE, numbers[-1]), name="test image")
@@ -387,32 +350,22 @@ def _choose_image(images: data_sets.Images, above: DeltaGenerator, drawn: bool) 
         with strip:
             thumbnails(images.test, number, _take_image, key="thumbnails", label="Test image", live=not own)
         with upload.popover("Your own photo", width="stretch"):
-            own_photos.photo_uploader("upload", _take_photo)
+            PHOTOS.draw("photo", show=_take_photo)
             if own:
                 st.button("Back to the test images", on_click=_drop_photo, width="stretch")
-    return photos.get(photo), {"image": str(number), "photo": photo}
+    return (content if own else None), {"image": str(number), "photo": photo}
 
 
 def _picked(photo: bytes | None, image: str, images: data_sets.Images, shape: tuple[int, int, int]) -> Tensor:
     """Return a photo, or else the test image of this number, as a flow of this shape takes it."""
     if photo is not None:
-        return own_photos.photo(photo, shape)
+        return photo_of_shape(photo, shape)
     number = min(int(image), len(images.test) - 1)
     return images.test[number : number + 1]
 
 
-def _take_photo(upload: UploadedFile | None) -> None:
-    if upload is None:
-        _drop_photo()
-        return
-    try:
-        state.set_choice("photo", own_photos.remember_photo(upload.getvalue()))
-    except data.DataError:
-        formats = ", ".join(data.picture.FORMATS)
-        state.note(
-            f"“{plain(upload.name, 60)}” cannot be read as a picture; it must be {formats} of at most "
-            f"{data.picture.MAX_WHOLE_PIXELS:,} pixels (a JPEG of {data.picture.MAX_PIXELS:,})."
-        )
+def _take_photo(key: str) -> None:
+    state.set_choice("photo", key)
 
 
 def _take_image(number: int) -> None:
@@ -422,4 +375,3 @@ def _take_image(number: int) -> None:
 
 def _drop_photo() -> None:
     state.set_choice("photo", NOTHING)
-    empty("upload")

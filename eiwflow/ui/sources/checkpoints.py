@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -14,15 +13,12 @@ import streamlit as st
 from ... import project
 from ...analysis import SURVEY_IMAGES
 from ...files import stamp
-from ..common.uploads import Shelf, visitor
 
 if TYPE_CHECKING:
     from ...checkpoint import Checkpoint
     from ...flow import FlowConfig
 
 BUNDLED = project.CHECKPOINTS
-#: Uploaded checkpoints that the server remembers for a session.
-UPLOADS = 8
 #: The most memory and seconds of a core that looking at a flow may take, by an estimate.
 MOST_LOOK_BYTES, MOST_LOOK_S = 2 * 2**30, 30.0
 #: A flow is large where one pass of the first test images takes longer, by an estimate.
@@ -56,16 +52,10 @@ class CheckpointFile:
     size: int = 0
 
 
-def checkpoint_files(uploads: Iterable[str] = ()) -> dict[str, CheckpointFile]:
-    """Return the bundled checkpoints, those of runs at rest, and uploaded ones of these keys, by their key."""
-    files = [CheckpointFile(path.stem, path.stem, path, path.stem) for path in sorted(BUNDLED.glob("*.safetensors"))]
-    files += _runs_at_rest()[0]
-    remembered = _uploaded()
-    for key in uploads:
-        # What a link names too: whoever looks at it keeps it.
-        if (file := remembered.hold(key, visitor())) is not None:
-            files.append(file)
-    return {file.key: file for file in files}
+def checkpoint_files(uploaded: Iterable[CheckpointFile] = ()) -> dict[str, CheckpointFile]:
+    """Return the bundled checkpoints, those of runs at rest, and these uploaded ones, by their key."""
+    bundled = [CheckpointFile(path.stem, path.stem, path, path.stem) for path in sorted(BUNDLED.glob("*.safetensors"))]
+    return {file.key: file for file in (*bundled, *_runs_at_rest()[0], *uploaded)}
 
 
 def complaints() -> list[str]:
@@ -103,44 +93,6 @@ def _of_run(run: Path, time: int, size: int) -> CheckpointFile:
     return CheckpointFile(digest, f"run {run.name}", path, str(run), run)
 
 
-@st.cache_resource(show_spinner=False)
-def _uploaded() -> Shelf[CheckpointFile]:
-    return Shelf("checkpoints", UPLOADS, lambda file: file.size, lambda file: file.path.unlink(missing_ok=True))
-
-
-@st.cache_resource(show_spinner=False)
-def _folder_of_uploads() -> TemporaryDirectory[str]:
-    return TemporaryDirectory(prefix="eiwflow-")
-
-
-def end_uploads() -> None:
-    """Delete what was uploaded: the interpreter does it too, but not where a signal ends it."""
-    _folder_of_uploads().cleanup()
-
-
-def remember_checkpoint(content: bytes, name: str) -> str:
-    """Keep an uploaded checkpoint for this session, until newer ones of its own push it out; return its key.
-
-    Arguments:
-        content: of the file.
-        name: the file's, for the visitor's eyes; it never becomes a path.
-
-    Raises:
-        CheckpointError: the file is not one of ours.
-
-    """
-    from ...checkpoint import load
-    from ...files import write_atomically
-
-    checkpoint = load(content, name)
-    _admit(checkpoint)
-    key = checkpoint.sha256[:12]
-    path = Path(_folder_of_uploads().name) / f"{key}.safetensors"
-    write_atomically(path, content)  # who has loaded the same file reads it meanwhile
-    _uploaded().keep(key, CheckpointFile(key, f"upload {name[:60]}", path, name, size=len(content)), visitor())
-    return key
-
-
 def open_checkpoint(file: CheckpointFile) -> Checkpoint:
     """Read a checkpoint, once for every state of its file.
 
@@ -161,7 +113,7 @@ def _open(path: Path, time: int, size: int) -> Checkpoint:
     from ...checkpoint import load
 
     checkpoint = load(path)
-    _admit(checkpoint)
+    admit(checkpoint)
     return checkpoint
 
 
@@ -170,7 +122,7 @@ def forget() -> None:
     _open.clear()
 
 
-def _admit(checkpoint: Checkpoint) -> None:
+def admit(checkpoint: Checkpoint) -> None:
     """Refuse a flow that is too costly to be looked at, by an estimate from its config and before any memory is taken.
 
     Raises:

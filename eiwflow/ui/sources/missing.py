@@ -85,19 +85,13 @@ def remember(files: Mapping[str, checkpoints.CheckpointFile], *keys: str) -> Non
     st.session_state.setdefault("_seen", {}).update({key: files[key] for key in keys if key in files})
 
 
-def photo(key: str) -> str:
-    """Say that a photo is gone."""
-    return f"The photo {quoted(key)} is not here: the server forgot it, or has never seen it. Upload it again."
-
-
-def images(key: str) -> str:
-    """Say that uploaded images are gone."""
-    return f"The images {quoted(key)} are not here: the server forgot them, or has never seen them. Upload them again."
-
-
-def pictures(key: str) -> str:
-    """Say that uploaded pictures are gone."""
-    return f"The pictures {quoted(key)} are not here: they went with the session that uploaded them. Upload them again."
+def upload(kind: str, key: str) -> str:
+    """Say that an upload is gone: a photo, or images or pictures."""
+    are, them = ("are", "them") if kind.endswith("s") else ("is", "it")
+    return (
+        f"The {kind} {quoted(key)} {are} not here: the server forgot {them}, or has never seen {them}. "
+        f"Upload {them} again."
+    )
 
 
 def data_set(key: str, names: Sequence[str]) -> str:

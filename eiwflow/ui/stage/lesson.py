@@ -18,9 +18,11 @@ from ...lesson import bundle, default, pack
 from .. import access
 from ..access import navigation
 from ..access.address import address
+from ..common import state
 from ..common.untrusted import plain
 from ..jobs import queue
-from ..own import photos as own_photos
+from ..own import checkpoints as own_checkpoints
+from ..own.photos import PHOTOS
 from ..shell import frame
 from ..sources import checkpoints, missing
 from . import first_scene
@@ -52,7 +54,7 @@ def page() -> None:
     if access.settings().classroom:
         more["class"] = {"teacher": access.role() is access.Role.TEACHER, "address": address()}
     if (photo := st.query_params.get("photo", frame.NOTHING)) != frame.NOTHING:
-        more["photo"] = _photo(photo, shape) or _stop(missing.photo(photo), "photo", {})
+        more["photo"] = _photo(photo, shape) or _stop(missing.upload(PHOTOS.name, photo), "photo", {})
     frame.begin_stage(TITLE)
     found = _stage(
         key="lesson",
@@ -86,7 +88,7 @@ def _rest() -> None:
 
 def _photo(key: str, shape: tuple[int, int, int]) -> dict[str, str] | None:
     """Return a photo that the server remembers, in a flow's shape (C, H, W); None where it is not here."""
-    content = own_photos.photos().get(key)
+    content = PHOTOS.kept(key)
     if content is None:
         return None
     pixels = data.from_picture(content, shape)
@@ -101,7 +103,7 @@ def _take_photo(shape: tuple[int, int, int]) -> None:
         return
     try:
         content = base64.b64decode(str(sent.get("content", ""))[:MAX_PHOTO_TEXT], validate=True)
-        taken = {**(_photo(own_photos.remember_photo(content), shape) or {})}
+        taken = {**(_photo(PHOTOS.keep({"": content}), shape) or {})}
     except (ValueError, data.DataError):
         name = printable(str(sent.get("name", "")), 40)
         taken = {"error": f"“{name}” cannot be read as a picture; choose a PNG, JPEG or WebP."}
@@ -210,8 +212,7 @@ def _pack_of(chosen: str) -> tuple[bytes, str]:
     """Return the pack of a flow, by its key in a link, and the flow's name; one that is not here ends the page."""
     if not chosen or chosen == default.flow_name():
         return default.pack(), ""
-    uploads = set(st.session_state.get("_uploaded", []))
-    files = checkpoints.checkpoint_files({*uploads, chosen})
+    files = checkpoints.checkpoint_files(own_checkpoints.files([chosen]))
     labels = {key: file.label for key, file in files.items() if key != chosen}
     if chosen not in files:
         _stop(missing.flow(chosen), "ck", labels)
@@ -234,13 +235,8 @@ def _stop(sentence: str, key: str, instead: Mapping[str, str]) -> NoReturn:
     st.title("The lesson")
     missing.say(st.container(), key, sentence, instead, lambda other: st.query_params.update({key: other}))
     what = "Show the bundled lesson" if key == "ck" else "Go on without the photo"
-    st.button(what, on_click=_drop, args=(key,))
+    st.button(what, on_click=state.drop, args=(key,))
     st.stop()
-
-
-def _drop(key: str) -> None:
-    """Take a choice out of the URL."""
-    st.query_params.pop(key, None)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Preparing the lesson of this flow …")

@@ -1,0 +1,165 @@
+"""Files that visitors upload: each kind has its limits and its parser, and is kept, refused and named in one way."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from ...data import DataError
+from ..common.untrusted import plain
+from ..common.uploads import Shelf, visitor
+
+Kept = TypeVar("Kept")
+#: Uploaded files: name -> content.
+Files = Mapping[str, bytes]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Limits of one kind of upload.
+
+    Attributes:
+        suffixes: of the files that the uploader offers to take.
+        megabytes: of a file at most.
+        kept: uploads that the server keeps for a session; older ones go first.
+        several: whether one upload has several files.
+
+    """
+
+    suffixes: tuple[str, ...]
+    megabytes: int
+    kept: int
+    several: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Upload(Generic[Kept]):
+    """One kind of upload.
+
+    Attributes:
+        name: of the kind; also of its shelf.
+        limits: of its files and of their number.
+        parse: makes of a key and files the value that is kept, or raises a DataError or CheckpointError.
+        size: returns the bytes that a value takes.
+        discard: called with a value that nobody holds any more.
+        prefix: begins every key.
+
+    """
+
+    name: str
+    limits: Limits
+    parse: Callable[[str, Files], Kept]
+    size: Callable[[Kept], int]
+    discard: Callable[[Kept], object] = lambda _: None
+    prefix: str = ""
+
+    @property
+    def shelf(self) -> Shelf[Kept]:
+        """The values that the server keeps, by key."""
+        return _shelf(self.name, self)
+
+    def keep(self, files: Files) -> str:
+        """Keep files for this session; return their key, which is made of their content.
+
+        Raises:
+            DataError, CheckpointError: they are refused, with one sentence.
+
+        """
+        files = dict(sorted(files.items()))  # as the command line reads a folder
+        digest = hashlib.sha256()
+        for name, content in files.items():
+            digest.update(f"{name}\0{len(content)}\0".encode() * self.limits.several + content)
+        key = self.prefix + digest.hexdigest()[:12]
+        self.shelf.keep(key, self.parse(key, files), visitor())
+        return key
+
+    def kept(self, key: str | None) -> Kept | None:
+        """Return what a key stands for, and keep it while this session looks at it; None where it is not here."""
+        return None if key is None else self.shelf.hold(key, visitor())
+
+    def draw(
+        self, place: str, label: str = "It stays on this machine.", show: Callable[[str], object] | None = None
+    ) -> None:
+        """Draw an uploader, which is empty again after each upload.
+
+        Args:
+            place: of the uploader, its own on a page, and the parameter of the URL where ``show`` is not given.
+            label: of the uploader.
+            show: called with the key of an upload.
+
+        """
+        st.file_uploader(
+            label,
+            self.limits.suffixes,
+            accept_multiple_files=self.limits.several,
+            key=self._key(place),
+            on_change=self._take,
+            args=(place, show),
+            max_upload_size=self.limits.megabytes,
+        )
+
+    def refusal(self, place: str) -> Exception | None:
+        """Return the error that refused the newest upload, until another one is taken or :meth:`put_away` is called."""
+        return st.session_state.get(_refused(place))
+
+    def put_away(self, place: str) -> None:
+        """Forget the refusal of an uploader."""
+        st.session_state.pop(_refused(place), None)
+
+    def say_refusal(self, place: str, above: DeltaGenerator) -> None:
+        """Show, once, the sentence that refused the newest upload."""
+        if error := st.session_state.pop(_refused(place), None):
+            above.error(plain(error))
+
+    def _take(self, place: str, show: Callable[[str], object] | None) -> None:
+        from ...checkpoint import CheckpointError
+
+        if not (sent := st.session_state[self._key(place)]):
+            return
+        st.session_state[f"_uploads_at_{place}"] = self._count(place) + 1
+        self.put_away(place)
+        files: dict[str, bytes] = {}
+        for file in sent if self.limits.several else [sent]:
+            name = file.name
+            while name in files:  # two folders may have a file of the same name
+                name = f"{name}_"
+            files[name] = file.getvalue()
+        try:
+            key = self.keep(files)
+        except (DataError, CheckpointError) as error:
+            st.session_state[_refused(place)] = error
+            return
+        if show is None:
+            st.query_params[place] = key
+        else:
+            show(key)
+
+    def _count(self, place: str) -> int:
+        count: int = st.session_state.get(f"_uploads_at_{place}", 0)
+        return count
+
+    def _key(self, place: str) -> str:
+        # An uploader that gets a new key holds nothing.
+        return f"upload-{place}-{self._count(place)}"
+
+
+def named(name: str, content: bytes) -> io.BytesIO:
+    """Return a file whose name a refusal can say."""
+    file = io.BytesIO(content)
+    file.name = name[:60]
+    return file
+
+
+def _refused(place: str) -> str:
+    return f"_refused_{place}"
+
+
+@st.cache_resource(show_spinner=False)
+def _shelf(name: str, _upload: Upload[Kept]) -> Shelf[Kept]:
+    return Shelf(name, _upload.limits.kept, _upload.size, _upload.discard)
