@@ -1,0 +1,243 @@
+"""What each choice of a split buys: a ladder from Glow's fixed half to the best flow, and its questions over studies.
+
+Every statement on a page, in the lesson, in the README and in documents about what a split buys comes from here. A lead
+is bits/dim that the first arm needs less than the second: above 0, the first is better.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..analysis.words.numbers import fixed
+from ..flow.config import FlowConfig
+from .file import Study
+from .recipe import Arm
+from .statistics import Effect, contrast, corrected, usual_partition
+
+Choices = Mapping[str, str]
+
+GLOW: Choices = {"order": "last", "init": "random"}
+RANDOM_HALF: Choices = {"order": "random"}
+BY_VARIANCE: Choices = {"order": "variance"}
+BY_ENTROPY: Choices = {"order": "entropy"}
+WEIGHTED: Choices = {"order": "entropy", "weights": "entropy"}
+
+#: The rungs from below: what each is called, what is new in it, and the fields of its arm.
+RUNGS: tuple[tuple[str, str, Choices], ...] = (
+    ("Glow's half", "random rotations, the last channels factored out", GLOW),
+    ("principal start", "principal channels, a random half of them passed on", RANDOM_HALF),
+    ("half by variance", "the channels of largest variance passed on", BY_VARIANCE),
+    ("half by entropy", "the channels with most structure passed on", BY_ENTROPY),
+    ("entropy weights", "couplings weight channels by their entropies", WEIGHTED),
+    (
+        "partitions by information",
+        "couplings see pairs that inform each other",
+        {**WEIGHTED, "partition": "information"},
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Question:
+    """One choice, asked of every study that has both arms.
+
+    Attributes:
+        ours, theirs: what is compared, in words.
+        first, second: the fields of the two arms.
+        prior: of both; None for the default of flows.
+        many: whether ``ours`` is a plural.
+
+    """
+
+    ours: str
+    theirs: str
+    first: Choices
+    second: Choices
+    prior: str | None = None
+    many: bool = False
+
+
+QUESTIONS: dict[str, Question] = {
+    "data": Question("A split that looks at the data", "Glow's fixed half", BY_ENTROPY, GLOW),
+    "start": Question("A principal start with a random half", "Glow's fixed half", RANDOM_HALF, GLOW),
+    "half": Question("The half by entropy", "a random half, both from a principal start", BY_ENTROPY, RANDOM_HALF),
+    "worst": Question(
+        "The half by entropy", "the half of smallest variance", BY_ENTROPY, {"order": "variance-reversed"}
+    ),
+    "order": Question("The half by entropy", "the half by variance", BY_ENTROPY, BY_VARIANCE),
+    "weights": Question("Entropy weights", "the same flow without them", WEIGHTED, BY_ENTROPY, many=True),
+    "means": Question("Entropy weights", "weights from means", WEIGHTED, {**WEIGHTED, "weights": "means"}, many=True),
+    "pooled": Question(
+        "Weights at the split", "the same flow without them", {**BY_ENTROPY, "weights": "pooled"}, BY_ENTROPY, many=True
+    ),
+    "released": Question(
+        "The half by entropy", "the released operation", BY_ENTROPY, {"order": "released"}, prior="standard"
+    ),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Rung:
+    """One rung of a ladder.
+
+    Attributes:
+        name, detail: what it is called, and what is new in it.
+        arm: that was run.
+        saved: ``arm`` minus the lowest rung; None for that one.
+        step: ``arm`` minus the rung below; None for the lowest.
+
+    """
+
+    name: str
+    detail: str
+    arm: Arm
+    saved: Effect | None = None
+    step: Effect | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Ladder:
+    """What each choice buys in one study.
+
+    Attributes:
+        study: where all arms were run.
+        rungs: that the study has, from below; empty where it lacks the lowest or all others.
+        answers: key of :data:`QUESTIONS` -> effect, of the questions whose arms the study has. Holm's correction is
+            over all differences of this ladder.
+
+    """
+
+    study: Study
+    rungs: tuple[Rung, ...]
+    answers: dict[str, Effect]
+
+    @property
+    def top(self) -> Rung | None:
+        """The rung that saves most."""
+        saved = [rung for rung in self.rungs if rung.saved is not None]
+        return max(saved, key=lambda rung: rung.saved.lead if rung.saved else 0.0, default=None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return rungs and answers as what JSON can hold, as leads in bits/dim."""
+        return {
+            "study": self.study.title,
+            "data": self.study.recipe.data_name,
+            "iterations": self.study.recipe.iterations,
+            "size": self.study.recipe.size,
+            "rungs": [
+                {"name": rung.name, "detail": rung.detail, "arm": rung.arm.text}
+                | {key: lead_row(effect) for key, effect in (("saved", rung.saved), ("step", rung.step))}
+                for rung in self.rungs
+            ],
+            "answers": {key: lead_row(effect) for key, effect in self.answers.items()},
+        }
+
+
+def lead_row(effect: Effect | None) -> dict[str, Any] | None:
+    """Return a lead with its interval and claim, as what JSON can hold."""
+    if effect is None:
+        return None
+    low, high = effect.lead_interval
+    figures = {"lead": effect.lead, "low": low, "high": high}
+    return {name: round(value, 5) if value == value else None for name, value in figures.items()} | {
+        "claim": effect.claim,
+        "seeds": len(effect.values),
+    }
+
+
+def ladder(study: Study, prior: str = FlowConfig.prior) -> Ladder:
+    """Return what each choice buys in a study, under a prior.
+
+    Arms with principal channels have the study's usual partition, unless a rung is about partitions.
+    """
+    arms = {arm for arm in study.arms if study.seeds({arm: 1.0})}
+    present = [
+        Rung(name, detail, arm) for name, detail, choices in RUNGS if (arm := arm_for(study, choices, prior)) in arms
+    ]
+    if len(present) < 2 or present[0].name != RUNGS[0][0]:
+        present = []
+    pairs: dict[str, tuple[Arm, Arm]] = {}
+    for place, rung in enumerate(present[1:], start=1):
+        pairs[f"saved {rung.name}"] = rung.arm, present[0].arm
+        pairs[f"step {rung.name}"] = rung.arm, present[place - 1].arm
+    for key, question in QUESTIONS.items():
+        first, second = (
+            arm_for(study, choices, question.prior or prior) for choices in (question.first, question.second)
+        )
+        if first in arms and second in arms:
+            pairs[key] = first, second
+    effects = _effects(study, pairs)
+    rungs = [
+        replace(rung, saved=effects.get(f"saved {rung.name}"), step=effects.get(f"step {rung.name}"))
+        for rung in present
+    ]
+    return Ladder(study, tuple(rungs), {key: effects[key] for key in QUESTIONS if key in effects})
+
+
+def arm_for(study: Study, choices: Choices, prior: str) -> Arm:
+    """Return the arm of a study with these choices, a half passed on, and the study's usual partition."""
+    partition = "alternating" if choices.get("init") == "random" else usual_partition(study)
+    return Arm(**{"partition": partition, "prior": prior, **choices})
+
+
+def _effects(study: Study, pairs: Mapping[str, tuple[Arm, Arm]]) -> dict[str, Effect]:
+    """Return key -> first minus second; the same pair of arms is one comparison, and all are corrected together."""
+    distinct = {pair: contrast(study, f"{pair[0].choice} − {pair[1].choice}", {pair[0]: 1.0, pair[1]: -1.0})
+                for pair in dict.fromkeys(pairs.values())}  # fmt: skip
+    known = [pair for pair, effect in distinct.items() if effect is not None]
+    by_pair = dict(zip(known, corrected(distinct[pair] for pair in known), strict=True))
+    return {key: by_pair[pair] for key, pair in pairs.items() if pair in by_pair}
+
+
+# ---------------------------------------------------------------------- over studies
+
+
+@dataclass(frozen=True, eq=False)
+class Count:
+    """A question over studies.
+
+    Attributes:
+        question: that was asked.
+        effects: title of a study -> its answer.
+
+    """
+
+    question: Question
+    effects: dict[str, Effect]
+
+    def claimed(self, claim: str) -> int:
+        """Return in how many studies this is claimed: ``better``, ``worse`` or ``no conclusion``."""
+        return sum(effect.claim == claim for effect in self.effects.values())
+
+    def in_words(self) -> str:
+        """Return the answer in one sentence, with the number of studies and the range of leads."""
+        leads = [effect.lead for effect in self.effects.values()]
+        ahead, behind, unclear = (self.claimed(claim) for claim in ("better", "worse", "no conclusion"))
+        studies = f"{len(leads)} {'study' if len(leads) == 1 else 'studies'}"
+        verb = "lead" if self.question.many else "leads"
+        low, high = fixed(min(leads), 3), fixed(max(leads), 3)
+        span = low if low == high else f"{low} to {high}"
+        if ahead == len(leads):
+            where = f"in all {studies}" if len(leads) > 1 else "in the one study that asks"
+            return f"{self.question.ours} {verb} {self.question.theirs} {where}, by {span} bits/dim."
+        others = [f"behind in {behind}"] * bool(behind) + [f"unclear in {unclear}"] * bool(unclear)
+        return (
+            f"{self.question.ours} over {self.question.theirs}: ahead in {ahead} of {studies}, "
+            f"{' and '.join(others)} (leads {span} bits/dim)."
+        )
+
+
+def counts(studies: Iterable[Study]) -> dict[str, Count]:
+    """Return key of :data:`QUESTIONS` -> its answers in every study that has both arms, at equal steps.
+
+    Studies at equal CPU seconds answer another question and are left out, as are A/A controls.
+    """
+    asked: dict[str, dict[str, Effect]] = {}
+    for study in studies:
+        if study.recipe.equal_cpu or study.recipe.is_control or not study.runs:
+            continue
+        for key, effect in ladder(study).answers.items():
+            asked.setdefault(key, {})[study.title] = effect
+    return {key: Count(question, asked[key]) for key, question in QUESTIONS.items() if key in asked}

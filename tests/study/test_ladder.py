@@ -1,0 +1,109 @@
+"""The ladder: its rungs, its questions over studies, and that each number is that of the runs."""
+
+import itertools
+import json
+
+import pytest
+from scipy import stats
+
+from eiwflow.study.file import bundled, read_study
+from eiwflow.study.ladder import QUESTIONS, counts, ladder
+from eiwflow.study.recipe import Arm
+
+from ..studies import arms, write_study
+
+P = "principal-alternating"
+MEANS = {
+    "last/random": 4.20, f"random/{P}": 4.10, f"variance/{P}": 4.00, f"entropy/{P}": 4.00,
+    f"entropy+entropy/{P}": 3.90, "entropy+entropy/principal-information": 3.89, f"variance-reversed/{P}": 4.15,
+    f"entropy+means/{P}": 3.95, "random-again/principal-alternating": 4.1,
+}  # fmt: skip
+
+
+@pytest.fixture
+def study(tmp_path):
+    return read_study(write_study(tmp_path / "made-up.zip", arms(MEANS)))
+
+
+def by_scipy(study, first, second):
+    """Return lead and interval of two arms of six seeds, from the runs by another way."""
+    ours, theirs = ([run.bits_per_dim for run in study.of(Arm.parse(name))] for name in (first, second))
+    test = stats.ttest_rel(theirs, ours)
+    low, high = test.confidence_interval(0.95)
+    return [sum(theirs) / 6 - sum(ours) / 6, low, high]
+
+
+def figures(effect):
+    return [effect.lead, *effect.lead_interval]
+
+
+def test_every_rung_is_measured_from_the_lowest_and_from_the_one_below(study):
+    rungs = ladder(study).rungs
+    names = [rung.arm.choice for rung in rungs]
+    assert names == [name for name in MEANS if not name.startswith(("variance-rev", "entropy+means", "random-again"))]
+    for below, rung in itertools.pairwise(rungs):
+        assert figures(rung.step) == pytest.approx(by_scipy(study, rung.arm.choice, below.arm.choice), abs=1e-6)
+        assert figures(rung.saved) == pytest.approx(by_scipy(study, rung.arm.choice, "last/random"), abs=1e-6)
+    assert ladder(study).top is rungs[-1] or ladder(study).top.saved.lead == max(r.saved.lead for r in rungs[1:])
+
+
+@pytest.mark.parametrize(
+    ("key", "first", "second"),
+    [
+        ("data", f"entropy/{P}", "last/random"),
+        ("start", f"random/{P}", "last/random"),
+        ("half", f"entropy/{P}", f"random/{P}"),
+        ("worst", f"entropy/{P}", f"variance-reversed/{P}"),
+        ("order", f"entropy/{P}", f"variance/{P}"),
+        ("weights", f"entropy+entropy/{P}", f"entropy/{P}"),
+        ("means", f"entropy+entropy/{P}", f"entropy+means/{P}"),
+    ],
+)
+def test_a_question_compares_arms_that_differ_in_what_it_asks(study, key, first, second):
+    answer = ladder(study).answers[key]
+    assert figures(answer) == pytest.approx(by_scipy(study, first, second), abs=1e-6)
+    assert answer.lead == pytest.approx(MEANS[second] - MEANS[first], abs=0.02)
+
+
+def test_a_study_without_glows_half_has_no_rungs_and_keeps_its_questions(tmp_path):
+    bits = {name: mean for name, mean in MEANS.items() if name != "last/random"}
+    made = ladder(read_study(write_study(tmp_path / "made-up.zip", arms(bits))))
+    assert made.rungs == () and made.top is None
+    assert "data" not in made.answers and "weights" in made.answers
+
+
+def test_holms_correction_counts_a_pair_of_arms_once(study):
+    made = ladder(study)
+    # "weights" and the step of its rung are one comparison: they have one corrected p.
+    step = next(rung.step for rung in made.rungs if rung.name == "entropy weights")
+    assert step.p_corrected == made.answers["weights"].p_corrected >= step.p
+
+
+def test_counts_say_ahead_behind_and_unclear_of_studies_at_equal_steps(tmp_path):
+    def one(name, ours, **fields):
+        bits = arms({f"entropy/{P}": ours, f"variance/{P}": 4.0, f"random/{P}": 4.3, f"variance-reversed/{P}": 4.5})
+        return read_study(write_study(tmp_path / f"{name}.zip", bits, **fields))
+
+    studies = [
+        one("ahead", 3.9), one("behind", 4.1, data="faces16"), one("close", 4.0, data="letters32"),
+        one("cpu", 3.5, equal_cpu=True), one("more", 3.8, iterations=700),
+    ]  # fmt: skip
+    count = counts(studies)["order"]
+    assert len(count.effects) == 4
+    assert [count.claimed(claim) for claim in ("better", "worse", "no conclusion")] == [2, 1, 1]
+    assert count.in_words().startswith(
+        "The half by entropy over the half by variance: ahead in 2 of 4 studies, behind in 1 and unclear in 1"
+    )
+    only = counts(studies[:1])["order"]
+    assert only.in_words().startswith(
+        "The half by entropy leads the half by variance in the one study that asks, by 0."
+    )
+
+
+def test_the_bundled_studies_answer_the_headline_and_can_be_written_as_json():
+    count = counts(bundled())["data"]
+    assert count.claimed("better") == len(count.effects) >= 6
+    low, high = (pick(effect.lead for effect in count.effects.values()) for pick in (min, max))
+    assert f"by {low:.3f} to {high:.3f} bits/dim" in count.in_words()
+    written = json.loads(json.dumps([ladder(study).to_dict() for study in bundled()], allow_nan=False))
+    assert {key for row in written for key in row["answers"]} <= set(QUESTIONS)
