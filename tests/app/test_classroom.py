@@ -24,7 +24,7 @@ from eiwflow.ui import access
 from eiwflow.ui.access import navigation, roles
 from eiwflow.ui.access.address import address
 from eiwflow.ui.classroom import join
-from eiwflow.ui.classroom.board import MOST_SCENES, MOST_VISITORS, Board
+from eiwflow.ui.classroom.board import ABSENT_S, MOST_SCENES, MOST_VISITORS, Board
 from eiwflow.ui.jobs import new_study, recipes, runs
 from eiwflow.ui.jobs import queue as queues
 from eiwflow.ui.jobs.queue import Queue, Ticket
@@ -167,7 +167,25 @@ def test_the_board_stays_small() -> None:
         board.vote(f"v{number}", "7", "half")
         board.here(f"v{number}")
     assert board.tally("7") == {"half": MOST_VISITORS} and board.present() == MOST_VISITORS
-    assert sum(board.vote("v549", f"s{number}", "x") for number in range(100)) == MOST_SCENES - 1
+    assert sum(board.vote("v0", f"s{number}", "x") for number in range(100)) == MOST_SCENES - 1
+
+
+def test_many_new_visitors_push_out_nobodys_vote(monkeypatch: pytest.MonkeyPatch) -> None:
+    board, now = Board(), time.monotonic()
+    monkeypatch.setattr("eiwflow.ui.classroom.board.time.monotonic", lambda: now)
+    for number in range(30):
+        assert board.vote(f"student {number}", "7", "half")
+        board.here(f"student {number}")
+    counted = [board.vote(f"made up {number}", "7", "full") for number in range(520)]
+    for number in range(520):
+        board.here(f"made up {number}")
+    assert sum(counted) == MOST_VISITORS - 30 and board.tally("7") == {"half": 30, "full": MOST_VISITORS - 30}
+    assert board.vote("student 0", "7", "little") and board.tally("7")["half"] == 29  # who is there votes anew
+    board.clear("7")
+    assert board.vote("another", "7", "half") and board.tally("7") == {"half": 1}
+    now += ABSENT_S + 1
+    board.here("another")
+    assert board.present() == 1
 
 
 def test_only_the_teacher_is_told_the_tally() -> None:

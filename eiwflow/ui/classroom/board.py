@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections import Counter, OrderedDict
+from collections import Counter
 from typing import Any
 
-#: Visitors whose votes are kept, the oldest go first; scenes that each votes in.
+#: Visitors whose votes are kept, when they are that many new ones are refused; scenes that each votes in.
 MOST_VISITORS, MOST_SCENES = 500, 40
 #: Seconds without a word after which a visitor is no longer counted as there.
 ABSENT_S = 15.0
@@ -29,8 +29,8 @@ class Board:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._votes: OrderedDict[str, dict[str, str]] = OrderedDict()
-        self._seen: OrderedDict[str, float] = OrderedDict()
+        self._votes: dict[str, dict[str, str]] = {}
+        self._seen: dict[str, float] = {}
         self.scene = ""
 
     def vote(self, visitor: str, scene: object, choice: object) -> bool:
@@ -38,12 +38,11 @@ class Board:
         if not (visitor and _is_word(scene) and _is_word(choice)):
             return False
         with self._lock:
-            own = self._votes.setdefault(visitor, {})
-            if scene not in own and len(own) >= MOST_SCENES:
+            own = self._votes.get(visitor, {})
+            is_full = visitor not in self._votes and len(self._votes) >= MOST_VISITORS
+            if is_full or (scene not in own and len(own) >= MOST_SCENES):
                 return False
-            own[str(scene)] = str(choice)
-            while len(self._votes) > MOST_VISITORS:
-                self._votes.popitem(last=False)
+            self._votes[visitor] = own | {str(scene): str(choice)}
         return True
 
     def clear(self, scene: object) -> None:
@@ -51,6 +50,7 @@ class Board:
         with self._lock:
             for own in self._votes.values():
                 own.pop(str(scene), None)
+            self._votes = {visitor: own for visitor, own in self._votes.items() if own}
 
     def tally(self, scene: str) -> dict[str, int]:
         """Return the number of votes for each choice of a scene."""
@@ -68,11 +68,12 @@ class Board:
         """Note that a visitor is there."""
         if not visitor:
             return
+        now = time.monotonic()
         with self._lock:
-            self._seen[visitor] = time.monotonic()
-            self._seen.move_to_end(visitor)
-            while len(self._seen) > MOST_VISITORS:
-                self._seen.popitem(last=False)
+            if visitor not in self._seen and len(self._seen) >= MOST_VISITORS:
+                self._seen = {one: when for one, when in self._seen.items() if now - when < ABSENT_S}
+            if visitor in self._seen or len(self._seen) < MOST_VISITORS:
+                self._seen[visitor] = now
 
     def present(self) -> int:
         """Return how many visitors were there a moment ago."""
