@@ -294,19 +294,25 @@ def test_a_long_training_and_a_full_allowance_are_refused(device: Device, monkey
     queue.ask(ticket(device, "b"))
     with pytest.raises(RunError, match="1 trainings are waiting"):
         queue.ask(ticket(device, "c"))
+    teachers = queue.ask(Ticket(roles.TEACHER, tiny_recipe(), device.start, teacher=True))
+    assert queue.waiting()[0] is teachers
     device.busy = False
 
 
-def test_what_cannot_be_started_says_why_and_makes_room(device: Device) -> None:
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [(RunError("The disk is full."), "The disk is full."), (KeyError("x"), "An unexpected error: KeyError.")],
+)
+def test_what_cannot_be_started_says_why_and_makes_room(device: Device, error: Exception, said: str) -> None:
     queue = Queue()
 
     def refuse() -> RunDirectory:
-        raise RunError("The disk is full.")
+        raise error
 
     first = queue.ask(Ticket("a", tiny_recipe(), refuse))
     second = queue.ask(ticket(device, "b"))
     until(lambda: queue.running() is second)
-    assert first.state == "ended" and first.refusal == "The disk is full." and queue.last_of("a") is first
+    assert first.state == "ended" and first.refusal == said and queue.last_of("a") is first
 
 
 def test_a_training_beyond_its_minutes_is_asked_to_stop(device: Device) -> None:

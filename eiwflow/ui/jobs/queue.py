@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -62,7 +63,7 @@ class Queue:
         """Put a training into the queue.
 
         Raises:
-            RunError: it is too long, or its visitor or the queue has no room for it.
+            RunError: it is too long, or its visitor or the queue has no room for it. The teacher's always has.
 
         """
         from ...training.run_directory import RunError
@@ -72,7 +73,7 @@ class Queue:
         with self._lock:
             if not ticket.teacher and self.of(ticket.visitor) is not None:
                 raise RunError("You have a training in the queue or under way: wait for it, or stop it first.")
-            if len(self.waiting()) >= MOST_WAITING:
+            if not ticket.teacher and len(self.waiting()) >= MOST_WAITING:
                 raise RunError(f"{MOST_WAITING} trainings are waiting: try again later.")
             self._tickets.insert(0 if ticket.teacher else len(self._tickets), ticket)
             ended = [one for one in self._tickets if one.state == ENDED]
@@ -156,6 +157,10 @@ class Queue:
             return  # by the teacher's or another's training: it waits
         except (ConfigError, DataError, RunError, OSError) as error:
             ticket.refusal, ticket.state = str(error), ENDED
+            return
+        except Exception as error:  # whatever it is, those behind it have their turn
+            ticket.refusal, ticket.state = f"An unexpected error: {type(error).__name__}.", ENDED
+            traceback.print_exc()
             return
         if not ticket.teacher:
             roles.own(run.path, ticket.visitor)
