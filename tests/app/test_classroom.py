@@ -464,7 +464,7 @@ def test_a_students_training_waits_where_everyone_sees_it_and_can_be_left(
     assert len(queue.waiting()) == 1 and "before yours" not in shown(second)
     come(roles.TEACHER)
     teacher = visit_page(CLASS)
-    assert "1. weighted on faces16, 1,500 steps" in shown(teacher)
+    assert "pooled on faces16, 1,500 steps" in shown(teacher)
     next(button for button in teacher.button if button.label == "Remove").click().run()
     assert queue.waiting() == []
 
