@@ -10,6 +10,7 @@ import dataclasses
 import errno
 import hashlib
 import json
+import os
 import platform
 import re
 import sys
@@ -29,6 +30,8 @@ from . import files
 from .flow import ConfigError, FlowConfig, MultiScaleFlow
 from .flow.config import MAX_PARAMETERS, NEW, NEW_WORDS
 
+#: The checkpoint of a folder as Hugging Face's hub exchanges them.
+PRETRAINED = "model.safetensors"
 KEY = "eiwflow"
 FORMAT = "eiwflow-checkpoint"
 #: Versions that are read: 3 has fields or words of a config that 2 does not know; only eiwflow 0.1 wrote 1.
@@ -182,6 +185,12 @@ def load(source: Path | str | bytes, name: str | None = None, trust: bool = True
     flow.load_state_dict(tensors, assign=True)
     flow.requires_grad_(False).eval()
     return Checkpoint(name, flow, info, hashlib.sha256(content).hexdigest())
+
+
+def file_in(folder: Path) -> Path:
+    """Return the checkpoint of a folder: of a pretrained flow, as Hugging Face's hub has them, or of a run."""
+    pretrained = folder / PRETRAINED
+    return pretrained if os.path.isfile(pretrained) else folder / "checkpoints" / "last.safetensors"
 
 
 def outline(config: FlowConfig) -> MultiScaleFlow:

@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "compression": {"files", "flow", "data"},
     "analysis": {"files", "sandbox", "flow", "data", "checkpoint", "training", "compression"},
     "export": {"flow"},
+    "hub": {"files", "flow", "checkpoint"},
     "importing": {"files", "sandbox", "flow", "checkpoint"},
     "study": {"files", "flow", "data", "checkpoint", "training", "analysis", "project"},
     "figures": {"analysis", "study"},

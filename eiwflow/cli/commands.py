@@ -214,11 +214,13 @@ def _flow_config(options: argparse.Namespace, settings: dict[str, Any], channels
 
 
 def find_checkpoint(text: str) -> Path:
-    """Return the file of a checkpoint given as a file, a run directory or the name of a bundled one."""
+    """Return the file of a checkpoint: given as one, as the folder of a run or of a pretrained flow, or by its name."""
+    from ..checkpoint import file_in
+
     path = Path(text)
     # Not Path's own questions: they raise on names that no file can have.
     if os.path.isdir(path):
-        return path / "checkpoints" / "last.safetensors"
+        return file_in(path)
     if os.path.exists(text):
         return path
     bundled = {file.stem: file for file in project.CHECKPOINTS.glob("*.safetensors")}

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, ClassVar
 import torch
 
 from .. import files
-from ..checkpoint import MAX_FILE_BYTES, outline
+from ..checkpoint import MAX_FILE_BYTES, PRETRAINED, outline
 from ..files import write_atomically
 from ..flow import ConfigError
 from . import history, lock, process
@@ -560,6 +560,8 @@ def list_runs(root: Path) -> tuple[list[RunDirectory], list[str]]:
             complaints.append(f"{name} in {root.name} is left out: its name is not valid UTF-8.")
         elif path.is_symlink() and not path.exists():
             complaints.append(f"{name} in {root.name} is left out: it is a link that leads nowhere.")
+        elif os.path.isfile(path / PRETRAINED):
+            continue  # a pretrained flow, which is no run
         elif path.is_dir() and (path.name != STUDIES or os.path.lexists(path / "config.json")):
             if os.path.lexists(path / "config.json"):
                 run = RunDirectory(path)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,9 +55,9 @@ class CheckpointFile:
 
 
 def checkpoint_files(uploaded: Iterable[CheckpointFile] = ()) -> dict[str, CheckpointFile]:
-    """Return the bundled checkpoints, those of runs at rest, and these uploaded ones, by their key."""
+    """Return the checkpoints that are bundled, saved among the runs, of runs at rest, and uploaded, by their key."""
     bundled = [CheckpointFile(path.stem, path.stem, path, path.stem) for path in sorted(BUNDLED.glob("*.safetensors"))]
-    return {file.key: file for file in (*bundled, *_runs_at_rest()[0], *uploaded)}
+    return {file.key: file for file in (*bundled, *_saved(), *_runs_at_rest()[0], *uploaded)}
 
 
 def complaints() -> list[str]:
@@ -79,6 +81,31 @@ def _runs_at_rest() -> tuple[list[CheckpointFile], list[str]]:
         except OSError:  # it was deleted meanwhile, or is complained of
             continue
     return found, complaints
+
+
+def _saved() -> list[CheckpointFile]:
+    """Return the checkpoints in the folder of runs that no run wrote: files, and folders of pretrained flows."""
+    from ... import files
+    from ...checkpoint import PRETRAINED
+    from ...training.run_directory import runs_root
+
+    found = []
+    for entry in reversed(files.entries(runs_root())):
+        path = entry if entry.suffix == ".safetensors" else entry / PRETRAINED
+        if files.is_text(entry.name) and os.path.isfile(path):
+            with suppress(OSError):  # it was deleted meanwhile, or is larger than any checkpoint
+                found.append(_of_file(entry, path, *stamp(path)))
+    return found
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _of_file(entry: Path, path: Path, time: int, size: int) -> CheckpointFile:
+    del time, size  # as of a run
+    from ... import files
+    from ...checkpoint import MAX_FILE_BYTES
+
+    digest = hashlib.sha256(files.read_bytes(path, MAX_FILE_BYTES)).hexdigest()[:12]
+    return CheckpointFile(digest, files.printable(entry.name, 60), path, str(entry))
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)

@@ -1,0 +1,133 @@
+"""Flows on Hugging Face's hub, and as the folders it exchanges: config.json, model.safetensors and a model card."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from huggingface_hub import ModelCard, PyTorchModelHubMixin, hf_hub_download
+from torch import Tensor, nn
+
+from . import checkpoint, files
+from .checkpoint import PRETRAINED, CheckpointInfo
+from .flow import MultiScaleFlow, NonFiniteError, quantise
+
+#: Samples in a model card's picture, and how many stand in a row.
+SAMPLES, COLUMNS = 16, 8
+PICTURE = "samples.png"
+
+
+class PretrainedFlow(nn.Module, PyTorchModelHubMixin):
+    """A flow with what its training says of it, as Hugging Face's hub exchanges them.
+
+    ``save_pretrained(folder)`` writes a folder, ``from_pretrained(folder)`` reads one without a network, and
+    ``push_to_hub(name)`` and ``from_pretrained(name)`` go to the hub. ``model.safetensors`` is a checkpoint of ours, so
+    every command and the app open such a folder, and :func:`eiwflow.checkpoint.load` checks what comes from others.
+
+    Args:
+        flow: initialised.
+        info: of the checkpoint: data, metrics, recipe; of an untold flow its config alone.
+
+    >>> pretrained = PretrainedFlow(flow)
+    >>> pretrained.save_pretrained(folder)
+    >>> torch.equal(PretrainedFlow.from_pretrained(folder).flow.log_prob(x), flow.log_prob(x))
+    True
+
+    """
+
+    def __init__(self, flow: MultiScaleFlow, info: CheckpointInfo | None = None) -> None:
+        super().__init__()
+        self.flow = flow
+        self.info = info or CheckpointInfo(flow.config)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return log p(x), (N,) in nats, of dequantised images x (N, C, H, W)."""
+        return self.flow.log_prob(x)
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        checkpoint.save(save_directory / PRETRAINED, self.flow, self.info)
+        text = json.dumps({"model_type": "eiwflow", **self.flow.config.to_dict()}, indent=1)
+        files.write_atomically(save_directory / "config.json", text.encode())
+        if (picture := _samples(self.flow, self.info.temperature)) is not None:
+            from torchvision.transforms.functional import to_pil_image
+
+            to_pil_image(picture).save(save_directory / PICTURE)
+
+    @classmethod
+    def _from_pretrained(
+        cls, *, model_id: str, revision: str | None = None, cache_dir: str | Path | None = None,
+        force_download: bool = False, local_files_only: bool = False, token: str | bool | None = None, **_: Any,  # noqa: ANN401
+    ) -> Self:  # fmt: skip
+        if os.path.isdir(model_id):
+            path = Path(model_id) / PRETRAINED
+        else:
+            path = Path(
+                hf_hub_download(
+                    model_id, PRETRAINED, revision=revision, cache_dir=cache_dir, force_download=force_download,
+                    local_files_only=local_files_only, token=token,
+                )
+            )  # fmt: skip
+        loaded = checkpoint.load(path)
+        return cls(loaded.flow, loaded.info)
+
+    def generate_model_card(self, *_: Any, **__: Any) -> ModelCard:  # noqa: ANN401 (as the mixin's)
+        """Return the card: what the flow is, its bits/dim, how it was trained, samples, and how to load it."""
+        return ModelCard(model_card(self.flow, self.info))
+
+
+def model_card(flow: MultiScaleFlow, info: CheckpointInfo) -> str:
+    """Return the text of a model card, in Markdown."""
+    config = flow.config
+    size = "×".join(map(str, config.shape))
+    rows = {
+        "Images": f"{size}, {config.bits} bits, within ±½",
+        "Flow": f"{config.levels} levels × {config.steps} steps, width {config.width}",
+        "Split": f"order {config.order}, weights {config.weights}, init {config.init}, prior {config.prior}",
+        "Parameters": f"{flow.parameter_count():,}",
+        "Data": _plain(info.data) or "not stated",
+        "Training": f"{info.step:,} steps, seed {info.seed}",
+        **{_plain(name).replace("_", " "): f"{value:.6g}" for name, value in info.metrics.items()},
+        **{f"recipe: {_plain(name)}": _plain(str(value)) for name, value in info.recipe.items()},
+    }
+    table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
+    return f"""---
+library_name: eiwflow
+tags:
+- normalizing-flow
+- unconditional-image-generation
+---
+
+# A multi-scale normalizing flow of {size} images
+
+| | |
+|---|---|
+{table}
+
+![{SAMPLES} samples at temperature {info.temperature:g}]({PICTURE})
+
+```python
+from eiwflow.hub import PretrainedFlow
+
+flow = PretrainedFlow.from_pretrained("this folder, or its name on the hub").flow
+images = flow.sample(4, temperature={info.temperature:g})
+```
+"""
+
+
+def _plain(text: str) -> str:
+    """Return a text of a file as it may stand in a table of Markdown."""
+    return "".join(letter if letter.isalnum() or letter in " .,:_-+()/" else "?" for letter in text)[:120]
+
+
+def _samples(flow: MultiScaleFlow, temperature: float) -> Tensor | None:
+    """Return samples as one picture (C, H, W) uint8, or None where they are not finite."""
+    from torchvision.utils import make_grid
+
+    try:
+        x = flow.sample(SAMPLES, temperature, torch.Generator().manual_seed(0))
+    except NonFiniteError:
+        return None
+    return make_grid(quantise(x, flow.config.bits).cpu(), nrow=COLUMNS, padding=0)
