@@ -106,7 +106,7 @@ def place(tmp_path_factory):
     write_npz(folder / "planes.npz")
     write_npz(folder / "grey.npz", channels=1)
     write_npz(folder / "large.npz", size=12)
-    flow = tiny_flow()
+    flow = tiny_flow(weights="pooled")
     save(folder / "good.safetensors", flow, tiny_info(flow, data=str(folder / "planes.npz")))
     save(folder / "gone.safetensors", flow, tiny_info(flow, data=str(folder / "gone.npz")))
     grey = tiny_flow(shape=(1, 8, 8), split="variance-reversed")

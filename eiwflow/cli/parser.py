@@ -324,7 +324,7 @@ def _flow_options(parser: Parser) -> None:
         help="which of a level's channels are passed on: entropy, variance, variance-reversed, random, first, last, or "
         "released, as the published code of EIW-Flow, with --weights none and --prior standard (default: entropy)",
     )
-    parser.add_argument("--weights", help="of the channels: entropy, pooled, means or none (default: pooled)")
+    parser.add_argument("--weights", help="of the channels: entropy, pooled, means or none (default: entropy)")
     parser.add_argument(
         "--prior", help="of what is factored out: conditional, standard, unbounded or constant (default: conditional)"
     )

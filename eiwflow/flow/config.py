@@ -108,7 +108,7 @@ class FlowConfig:
     steps: int = 8
     width: int = 64
     order: str = "entropy"
-    weights: str = "pooled"
+    weights: str = "entropy"
     prior: str = "conditional"
     init: str = "principal"
     partition: str = "information"

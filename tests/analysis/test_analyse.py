@@ -20,9 +20,9 @@ from tests.training.tiny import tiny_data, tiny_flow, tiny_info
 
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory):
-    """A tiny checkpoint of the default policy."""
+    """A tiny checkpoint with weights at the split."""
     path = tmp_path_factory.mktemp("analyse") / "tiny.safetensors"
-    flow = tiny_flow()
+    flow = tiny_flow(weights="pooled")
     checkpoint.save(path, flow, tiny_info(flow))
     return checkpoint.load(path)
 

@@ -116,7 +116,7 @@ def test_cost_is_the_difference_in_the_whole_flows_bits_per_dim(split: str, leve
 
 
 def test_weights_that_are_the_same_for_every_image_cost_nothing_to_hold() -> None:
-    flow = ready_flow()
+    flow = ready_flow(weights="pooled")
     with torch.no_grad():
         for solver in (flow.levels[0].shuffle.weights.kept, flow.levels[0].shuffle.weights.emitted):
             solver.out.weight.zero_()
@@ -184,13 +184,13 @@ def test_gradient_is_that_of_finite_differences(split: str, channel: int) -> Non
 
 
 def test_gradient_needs_no_parameter_gradients() -> None:
-    flow = ready_flow().requires_grad_(False)
+    flow = ready_flow(weights="pooled").requires_grad_(False)
     with torch.no_grad():
         assert energy_gradient(flow, images(1), 1, 0).gradient.max() > 0
 
 
 def test_gradient_words_count_the_pixels_that_hold_half_of_it() -> None:
-    found = energy_gradient(ready_flow(), images(1), 1, 0)
+    found = energy_gradient(ready_flow(weights="pooled"), images(1), 1, 0)
     one = channels.EnergyGradient(1, 0, 1.0, found.map, np.eye(1, 64).reshape(8, 8))
     assert "on 1 of 64 pixels" in words.gradient(one)
     assert "No pixel" in words.gradient(channels.EnergyGradient(1, 0, 1.0, found.map, np.zeros((8, 8))))
@@ -198,7 +198,7 @@ def test_gradient_words_count_the_pixels_that_hold_half_of_it() -> None:
 
 def test_a_channel_that_is_not_there_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"channel is 4; level 1 has the channels 0 to 3\."):
-        energy_gradient(ready_flow(), images(1), 1, 4)
+        energy_gradient(ready_flow(weights="pooled"), images(1), 1, 4)
 
 
 # ---------------------------------------------------------------------- resampling
@@ -284,7 +284,7 @@ def test_no_change_of_epsilon_is_no_change_of_the_image() -> None:
 
 
 def test_a_kept_channel_has_no_epsilon_to_draw() -> None:
-    flow = ready_flow()
+    flow = ready_flow(weights="pooled")
     kept = flow.levels[0].shuffle.order[0].item()
     with pytest.raises(ConfigError, match="only factored-out channels have an ε"):
         resample_channel(flow, images(1), 1, kept)

@@ -36,7 +36,7 @@ def test_parts_add_up_to_the_parameters_of_the_density(split: str, prior: str) -
 
 def test_parameters_of_a_level_are_those_that_its_make_asks_for() -> None:
     """C = 12, K = 2, width 8, 3-1-3."""
-    level = anatomy(tiny_flow(steps=2)).levels[0]
+    level = anatomy(tiny_flow(steps=2, weights="pooled")).levels[0]
     network = (6 * 9 * 8 + 8) + (8 * 8 + 8) + (8 * 9 * 12 + 12)
     solver = (12 * 24 + 24) + (24 * 6 + 6)
     assert level.parameters == {
@@ -184,7 +184,7 @@ def test_errors_are_the_largest_over_images_and_relative_to_an_images_norm(
 
 
 def test_errors_do_not_depend_on_the_batches() -> None:
-    flow = tiny_flow().double()
+    flow = tiny_flow(weights="pooled").double()
     one, several = inversion(flow, images(9), batch=9), inversion(flow, images(9), batch=4)
     for a, b in zip(one.levels, several.levels, strict=True):
         assert a.coupling == pytest.approx(b.coupling, rel=1e-6)
@@ -228,7 +228,7 @@ def constant(layer: torch.nn.Module, bias: torch.Tensor) -> None:
 
 
 def test_scales_of_a_coupling_are_those_that_its_network_decides() -> None:
-    flow = tiny_flow(steps=2, scale_bound=0.5)
+    flow = tiny_flow(steps=2, scale_bound=0.5, weights="none")
     raw = torch.zeros(12)
     raw[0], raw[1], raw[7] = 0.2, -0.3, 9.0  # the last six are shifts
     constant(flow.levels[0].steps[1].coupling.network[-1], raw)
@@ -238,7 +238,7 @@ def test_scales_of_a_coupling_are_those_that_its_network_decides() -> None:
 
 
 def test_weights_and_prior_are_what_the_level_applies() -> None:
-    flow = tiny_flow()
+    flow = tiny_flow(weights="pooled")
     level = flow.levels[0]
     constant(level.shuffle.weights.kept.out, torch.linspace(-0.1, 0.0, 6))
     constant(level.shuffle.weights.emitted.out, torch.linspace(0.0, 0.3, 6))
@@ -249,7 +249,7 @@ def test_weights_and_prior_are_what_the_level_applies() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "weights", "prior"), [({"split": "entropy"}, True, False), ({"prior": "standard"}, False, True)]
+    ("fields", "weights", "prior"), [({"split": "entropy"}, True, False), ({"prior": "standard", "weights": "pooled"}, False, True)]
 )
 def test_what_a_level_lacks_has_no_factors(fields: dict[str, str], weights: bool, prior: bool) -> None:
     first, last = inversion(tiny_flow(**fields), images()).levels
@@ -261,7 +261,7 @@ def test_what_a_level_lacks_has_no_factors(fields: dict[str, str], weights: bool
 
 
 def test_tables_hold_a_row_a_level_and_a_step() -> None:
-    flow = tiny_flow(levels=3, steps=2)
+    flow = tiny_flow(levels=3, steps=2, weights="pooled")
     made, seen = anatomy(flow), inversion(flow, images())
     rows, steps = level_table(made, seen), step_table(made, seen)
     assert [row["level"] for row in rows] == [1, 2, 3] and len(steps) == 6

@@ -60,7 +60,7 @@ def test_parameters_are_those_of_the_density(checkpoint):
 
 
 def test_a_level_is_described_by_its_channels(checkpoint):
-    first, last = inspect(checkpoint(), tiny_data())["levels"]
+    first, last = inspect(checkpoint(weights="pooled"), tiny_data())["levels"]
     assert (first["level"], first["channels"], first["size"]) == (1, 12, [4, 4])
     assert (last["level"], last["channels"], last["size"]) == (2, 24, [2, 2])
     assert sorted(first["order"]) == list(range(12))
@@ -83,7 +83,7 @@ def test_a_policy_without_weights_has_null_for_them(checkpoint, split):
 
 
 def test_conditioning_and_inversion_are_those_of_the_anatomy(checkpoint):
-    loaded, images = checkpoint(steps=2), tiny_data()
+    loaded, images = checkpoint(steps=2, weights="pooled"), tiny_data()
     result = inspect(loaded, images)
     made = anatomy.anatomy(loaded.flow)
     back = anatomy.inversion(loaded.flow, images_to_score(images, loaded.flow))
@@ -123,7 +123,7 @@ def test_figures_are_of_the_first_test_images(checkpoint):
 
 
 def test_weights_are_means_and_spreads_of_log_omega_over_images(checkpoint):
-    loaded, images = checkpoint(), tiny_data()
+    loaded, images = checkpoint(weights="pooled"), tiny_data()
     log_weights = trace_of_test_images(loaded.flow, images_to_score(images, loaded.flow)).levels[0].log_weights
     first = inspect(loaded, images)["levels"][0]
     assert first["weights_mean"] == pytest.approx(log_weights.mean(0).tolist(), abs=1e-6)

@@ -114,7 +114,7 @@ def test_scores_are_what_they_are_said_to_be(alone):
 
 def test_two_halves_of_one_set_are_not_told_apart(alone):
     sources = np.repeat(np.arange(8), 8).tolist()
-    result = measured(count=64, sources=sources)
+    result = measured(tiny_flow(weights="pooled"), count=64, sources=sources)
     assert result.photographs == 8 and result.control is not None
     assert result.false_alarms < 0.12
     assert sum(likelihood.differs(estimate) for estimate in result.control.auroc.values()) <= 1

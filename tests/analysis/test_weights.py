@@ -91,27 +91,27 @@ def test_figures_are_those_of_the_trace_by_position(split: str, level: int) -> N
 
 
 def test_images_have_the_noise_that_scores_give_them() -> None:
-    flow = ready_flow(dtype=torch.float32).requires_grad_(False)
+    flow = ready_flow(weights="pooled", dtype=torch.float32).requires_grad_(False)
     log_prob = flow.log_prob(dequantised(flow, images(70), seed=2))
     np.testing.assert_allclose(score(flow, images(70), seed=2), 8 - log_prob / (64 * np.log(2)), atol=1e-5)
 
 
 def test_batches_make_no_difference() -> None:
-    flow = ready_flow()
+    flow = ready_flow(weights="pooled")
     whole = measure(flow, images(40), 1)
     trace = flow.trace(dequantised(flow, images(40), 0)).levels[0]
     np.testing.assert_allclose(whole.log_weights, trace.log_weights, atol=1e-12)
 
 
 def test_only_the_image_looked_at_depends_on_the_seed() -> None:
-    flow = ready_flow()
+    flow = ready_flow(weights="pooled")
     a, b = (channel_weights(flow, images(1), images(5, seed=1), 1, seed) for seed in (0, 1))
     assert np.abs(a.log_weights - b.log_weights).max() > 0
     np.testing.assert_array_equal(a.mean, b.mean)
 
 
 def test_an_image_among_itself_is_not_turned_at_all() -> None:
-    flow = ready_flow()
+    flow = ready_flow(weights="pooled")
     alone = channel_weights(flow, images(1), images(1), 1)
     np.testing.assert_array_equal(alone.relative, 0)
     np.testing.assert_array_equal(alone.std, 0)
@@ -128,7 +128,7 @@ def test_a_constant_factor_on_every_weight_leaves_what_is_identified() -> None:
 
 
 def test_averages_may_be_measured_beforehand() -> None:
-    flow = ready_flow()
+    flow = ready_flow(weights="pooled")
     once = channel_weights(flow, images(1), measure(flow, images(5, seed=1), 1), 1)
     assert once.to_dict() == channel_weights(flow, images(1), images(5, seed=1), 1).to_dict()
 
@@ -136,16 +136,16 @@ def test_averages_may_be_measured_beforehand() -> None:
 @pytest.mark.parametrize("level", [0, 3, -1])
 def test_a_level_without_a_shuffle_is_refused_in_one_sentence(level: int) -> None:
     with pytest.raises(ConfigError, match=rf"level is {level}; of this flow's levels, 1 to 2 have a Shuffle\."):
-        channel_weights(ready_flow(levels=3), images(1), images(2), level)
+        channel_weights(ready_flow(weights="pooled", levels=3), images(1), images(2), level)
 
 
 def test_a_flow_of_one_level_has_no_shuffle_at_all() -> None:
     with pytest.raises(ConfigError, match="at least two levels"):
-        channel_weights(ready_flow(levels=1), images(1), images(2), 1)
+        channel_weights(ready_flow(weights="pooled", levels=1), images(1), images(2), 1)
 
 
 def test_what_is_not_finite_is_named_by_its_level() -> None:
-    flow = ready_flow(levels=3)
+    flow = ready_flow(weights="pooled", levels=3)
     with torch.no_grad():
         flow.levels[1].steps[0].actnorm.bias[0] = torch.inf
     features_at(flow, dequantised(flow, images(1), 0), 1)
@@ -277,7 +277,7 @@ def test_channels_of_like_redundancy_on_both_sides_are_a_near_tie_and_others_are
 
 
 def test_one_image_has_no_ties_to_judge() -> None:
-    flow = ready_flow()
+    flow = ready_flow(weights="pooled")
     alone = channel_weights(flow, images(1), images(1), 1)
     assert alone.ties is None and not alone.near_ties.any() and "These images" in words.ties(alone)
 

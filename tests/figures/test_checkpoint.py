@@ -73,7 +73,7 @@ def test_split_policies_are_told_apart(split: str) -> None:
 
 
 def test_bars_add_up_to_what_stands_beside_them() -> None:
-    made, _ = looked_at(levels=3)
+    made, _ = looked_at(levels=3, weights="pooled")
     *bars, ends = figures.parameters(made).data
     assert np.sum([bar.x for bar in bars], axis=0).tolist() == list(ends.x)
     assert sum(ends.x) == made.total and dict(zip(figures.PARTS, ends.x, strict=True)) == made.parameters
