@@ -249,7 +249,8 @@ def test_weights_and_prior_are_what_the_level_applies() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "weights", "prior"), [({"split": "entropy"}, True, False), ({"prior": "standard", "weights": "pooled"}, False, True)]
+    ("fields", "weights", "prior"),
+    [({"split": "entropy"}, True, False), ({"prior": "standard", "weights": "pooled"}, False, True)],
 )
 def test_what_a_level_lacks_has_no_factors(fields: dict[str, str], weights: bool, prior: bool) -> None:
     first, last = inversion(tiny_flow(**fields), images()).levels
