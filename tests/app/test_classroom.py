@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from http.client import HTTPConnection, HTTPResponse
@@ -264,6 +265,30 @@ def test_a_training_waits_while_another_has_the_device(device: Device) -> None:
     assert asked.state == "waiting"
     device.busy = False
     until(lambda: asked.state == "running")
+
+
+@pytest.mark.parametrize("is_free", [True, False])
+def test_who_leaves_while_the_training_is_being_started_has_no_training(device: Device, is_free: bool) -> None:
+    queue, starting, goes_on = Queue(), threading.Event(), threading.Event()
+
+    def start() -> RunDirectory:
+        starting.set()
+        assert goes_on.wait(30)
+        if not is_free:
+            raise DeviceTaken("busy")
+        return device.start()
+
+    asked = queue.ask(Ticket("a", tiny_recipe(), start))
+    assert starting.wait(30)
+    queue.leave(asked)
+    with pytest.raises(RunError, match="You have a training in the queue"):
+        queue.ask(ticket(device, "a"))
+    goes_on.set()
+    if is_free:
+        until(lambda: asked.run is not None and asked.run.asked() == "stop")
+    else:
+        until(lambda: asked.state == "ended")
+        assert not device.started
 
 
 def test_a_student_has_one_training_at_a_time(device: Device) -> None:

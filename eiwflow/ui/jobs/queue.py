@@ -49,6 +49,8 @@ class Ticket:
     run: RunDirectory | None = None
     refusal: str = ""
     began: float = field(default=0.0, repr=False)
+    is_being_started: bool = field(default=False, repr=False)
+    has_left: bool = field(default=False, repr=False)
 
 
 class Queue:
@@ -117,9 +119,10 @@ class Queue:
             return next((one for one in self._tickets if one.state == RUNNING), None)
 
     def leave(self, ticket: Ticket) -> None:
-        """Take a training that waits out of the queue."""
+        """Take a training that waits out of the queue; one that is just being started is then asked to stop."""
         with self._lock:
-            if ticket.state == WAITING:
+            ticket.has_left = ticket.state == WAITING
+            if ticket.has_left and not ticket.is_being_started:
                 ticket.state = ENDED
 
     def _serve(self) -> None:
@@ -149,12 +152,21 @@ class Queue:
     def _try(self, ticket: Ticket) -> None:
         from ...data import DataError
         from ...flow import ConfigError
+        from ...training import worker
         from ...training.run_directory import DeviceTaken, RunError
 
+        with self._lock:
+            if ticket.state != WAITING:
+                return
+            ticket.is_being_started = True
         try:
             run = ticket.start()
-        except DeviceTaken:
-            return  # by the teacher's or another's training: it waits
+        except DeviceTaken:  # by the teacher's or another's training: it waits
+            with self._lock:
+                ticket.is_being_started = False
+                if ticket.has_left:
+                    ticket.state = ENDED
+            return
         except (ConfigError, DataError, RunError, OSError) as error:
             ticket.refusal, ticket.state = str(error), ENDED
             return
@@ -164,7 +176,11 @@ class Queue:
             return
         if not ticket.teacher:
             roles.own(run.path, ticket.visitor)
-        ticket.run, ticket.state, ticket.began = run, RUNNING, time.monotonic()
+        with self._lock:
+            ticket.run, ticket.state, ticket.began = run, RUNNING, time.monotonic()
+        if ticket.has_left:
+            with suppress(RunError):
+                worker.ask(run)
 
 
 def bytes_of(visitor: str) -> int:
