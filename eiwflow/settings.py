@@ -34,6 +34,7 @@ SHORTEST_TOKEN = 16
 LIMITS = {
     "steps": "EIWFLOW_STUDENT_STEPS",
     "minutes": "EIWFLOW_STUDENT_MINUTES",
+    "memory_mib": "EIWFLOW_STUDENT_MEMORY_MIB",
     "disk_mib": "EIWFLOW_STUDENT_DISK_MIB",
     "uploads_mib": "EIWFLOW_STUDENT_UPLOADS_MIB",
     "all_uploads_mib": "EIWFLOW_UPLOADS_MIB",
@@ -50,7 +51,8 @@ class Settings:
         mode: ``classroom``, ``read-only``, or empty.
         join_url: where visitors reach the app, without a slash at its end; empty where nobody said.
         steps: training steps that a student's run has at most.
-        minutes: after so many a student's run is asked to stop.
+        minutes: after so many a student's run is asked to stop, and ended where it does not.
+        memory_mib: that a student's training takes at most, by an estimate.
         disk_mib: that the runs of one student take at most.
         uploads_mib: that the files of one student take in memory at most, over all tabs.
         all_uploads_mib: that the files of all visitors take together, in every mode.
@@ -61,6 +63,7 @@ class Settings:
     join_url: str = ""
     steps: int = 2000
     minutes: int = 5
+    memory_mib: int = 2048
     disk_mib: int = 200
     uploads_mib: int = 64
     all_uploads_mib: int = 1024

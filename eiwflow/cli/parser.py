@@ -301,6 +301,7 @@ def _app_options(app: Parser) -> None:
     app.add_argument(
         "--student-minutes", type=_count(1_000_000), help="after which a training is asked to stop (default: 5)"
     )
+    app.add_argument("--student-memory", type=_count(1_000_000), help="MiB of a student's training (default: 2048)")
     app.add_argument("--student-disk", type=_count(1_000_000), help="MiB of a student's runs (default: 200)")
     app.add_argument("--student-uploads", type=_count(1_000_000), help="MiB of a student's uploads (default: 64)")
     app.add_argument("--uploads", type=_count(1_000_000), help="MiB of all visitors' uploads (default: 1024)")

@@ -20,6 +20,7 @@ _EVERYWHERE = ("0.0.0.0", "::")
 VARIABLES = {
     "student_steps": "EIWFLOW_STUDENT_STEPS",
     "student_minutes": "EIWFLOW_STUDENT_MINUTES",
+    "student_memory": "EIWFLOW_STUDENT_MEMORY_MIB",
     "student_disk": "EIWFLOW_STUDENT_DISK_MIB",
     "student_uploads": "EIWFLOW_STUDENT_UPLOADS_MIB",
     "uploads": "EIWFLOW_UPLOADS_MIB",

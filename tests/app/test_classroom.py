@@ -345,8 +345,62 @@ def test_a_training_beyond_its_minutes_is_asked_to_stop(device: Device) -> None:
     asked = queue.ask(ticket(device, "a"))
     until(lambda: asked.state == "running")
     assert asked.run.asked() == ""
-    asked.began -= 60 * settings().minutes + 1
+    asked.began -= 60 * settings().minutes - 5
+    time.sleep(0.1)
+    assert asked.run.asked() == ""
+    asked.began -= 6
     until(lambda: asked.run.asked() == "stop")
+
+
+def test_a_training_that_does_not_stop_in_time_is_ended(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[object] = []
+    monkeypatch.setattr("eiwflow.training.process.kill", ended.append)
+    queue = Queue()
+    asked = queue.ask(ticket(device, "a"))
+    until(lambda: asked.state == "running")
+    asked.began -= 60 * settings().minutes + queues.PATIENCE_S - 5
+    until(lambda: asked.run.asked() == "stop")
+    assert not ended
+    asked.began -= 6
+    until(lambda: ended)
+    assert ended[0] == asked.run.status()["process"]
+
+
+def test_a_students_training_waits_until_its_time_is_known(
+    come: Come, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visitor, started = come(), list[str]()
+    monkeypatch.setattr(worker, "start", lambda recipe, root, device, *_: started.append(device))
+    monkeypatch.setattr(recipes, "timings", lambda device: None)
+    monkeypatch.setattr(recipes, "seconds", lambda recipe, device: None)
+    monkeypatch.setattr(queue, "_serve", lambda: None)
+    assert runs.begin(tiny_recipe(), "cpu") is None
+    asked = queue.last_of(visitor)
+    with pytest.raises(DeviceTaken, match="cpu is being timed"):
+        asked.start()
+    monkeypatch.setattr(recipes, "timings", lambda device: {"minute": None})
+    monkeypatch.setattr(recipes, "seconds", lambda recipe, device: 301.0)
+    with pytest.raises(RunError, match="a student's training has 5 minutes"):
+        asked.start()
+    monkeypatch.setattr(recipes, "seconds", lambda recipe, device: 299.0)
+    asked.start()
+    assert started == ["cpu"]
+
+
+@pytest.mark.parametrize(("mib", "is_refused"), [(1999, True), (2001, False)])
+def test_a_students_training_has_a_bound_of_memory(
+    come: Come, queue: Queue, monkeypatch: pytest.MonkeyPatch, mib: int, is_refused: bool
+) -> None:
+    come()
+    monkeypatch.setenv("EIWFLOW_STUDENT_MEMORY_MIB", str(mib))
+    monkeypatch.setattr(recipes, "timings", lambda device: {})
+    monkeypatch.setattr(recipes, "memory", lambda recipe, device: 2000 * 2**20)
+    if is_refused:
+        with pytest.raises(RunError, match="This takes about 2,000 MiB of memory; a student's training has 1,999 MiB"):
+            runs.begin(tiny_recipe(), "cpu")
+    else:
+        runs.begin(tiny_recipe(), "cpu")
+    assert len(queue.waiting()) == (not is_refused)
 
 
 # ---------------------------------------------------------------------- how it is started

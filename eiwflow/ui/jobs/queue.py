@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 MOST_WAITING, MOST_ENDED = 60, 200
 #: Seconds between two looks at whether the next one can start.
 LOOK_S = 0.5
+#: Seconds that a training has to stop in when it is asked to; then its process is ended, and its last save stays.
+PATIENCE_S = 30.0
 WAITING, RUNNING, ENDED = "waiting", "running", "ended"
 
 
@@ -140,14 +142,19 @@ class Queue:
             time.sleep(LOOK_S)
 
     def _watch(self, ticket: Ticket) -> None:
-        from ...training import worker
+        from ...training import process, worker
         from ...training.run_directory import RunError
 
         if ticket.run is None or not ticket.run.path.is_dir() or not ticket.run.state().alive:
             ticket.state = ENDED
-        elif not ticket.teacher and time.monotonic() - ticket.began > 60 * settings().minutes:
-            with suppress(RunError):
-                worker.ask(ticket.run)
+            return
+        over_s = time.monotonic() - ticket.began - 60 * settings().minutes
+        if ticket.teacher or over_s <= 0:
+            return
+        with suppress(RunError, process.NotThatProcess, OSError):
+            worker.ask(ticket.run)
+            if over_s > PATIENCE_S:
+                process.kill(ticket.run.status().get("process"))
 
     def _try(self, ticket: Ticket) -> None:
         from ...data import DataError

@@ -227,10 +227,18 @@ def begin(chosen: Recipe, device: str) -> RunDirectory | None:
     access.check_start()
     go = partial(worker.start, chosen, runs_root(), device, recipes.threads(), recipes.command(chosen, device))
     if access.role() is access.Role.STUDENT:
-        most = access.settings().minutes
-        if (needed := recipes.seconds(chosen, device)) is not None and needed > 60 * most:
-            raise RunError(f"This takes about {duration(needed)}; a student's training has {most} minutes.")
-        QUEUE.ask(Ticket(access.visitor_id(), chosen, go))
+        _check_time(chosen, device)
+        most = access.settings().memory_mib
+        if (needed := recipes.memory(chosen, device) / 2**20) > most:
+            raise RunError(f"This takes about {needed:,.0f} MiB of memory; a student's training has {most:,} MiB.")
+
+        def go_in_time() -> RunDirectory:
+            if recipes.timings(device) is None:
+                raise DeviceTaken(f"{device} is being timed.")
+            _check_time(chosen, device)
+            return go()
+
+        QUEUE.ask(Ticket(access.visitor_id(), chosen, go_in_time))
         return None
     try:
         return go()
@@ -239,6 +247,20 @@ def begin(chosen: Recipe, device: str) -> RunDirectory | None:
             raise
         QUEUE.ask(Ticket(roles.TEACHER, chosen, go, teacher=True))
         return None
+
+
+def _check_time(chosen: Recipe, device: str) -> None:
+    """Refuse a student's training that is known to take too long.
+
+    Raises:
+        RunError: with the estimate and what is allowed.
+
+    """
+    from ...training.run_directory import RunError
+
+    most = access.settings().minutes
+    if (needed := recipes.seconds(chosen, device)) is not None and needed > 60 * most:
+        raise RunError(f"This takes about {duration(needed)}; a student's training has {most} minutes.")
 
 
 def resume(run: RunDirectory, device: str) -> None:
