@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import safetensors
 import safetensors.torch
 import torch
@@ -36,7 +37,7 @@ KEY = "eiwflow"
 FORMAT = "eiwflow-checkpoint"
 #: Versions that are read: 3 has fields or words of a config that 2 does not know; only eiwflow 0.1 wrote 1.
 READABLE = (2, 3)
-MAX_FILE_BYTES = 400_000_000
+MAX_FILE_BYTES = 520_000_000
 MAX_HEADER_BYTES = 4 * 2**20
 #: The largest sampling temperature that a file may state.
 MAX_TEMPERATURE = 3.0
@@ -113,6 +114,11 @@ def save(path: Path | str, flow: MultiScaleFlow, info: CheckpointInfo) -> None:
     """
     if not flow.initialised:
         raise ValueError("A flow that is not initialised has nothing to save.")
+    save_state(path, flow.state_dict(), info)
+
+
+def save_state(path: Path | str, state: Mapping[str, Tensor], info: CheckpointInfo) -> None:
+    """Write what :func:`save` writes, from the state of an initialised flow."""
     config = info.config.to_dict()
     # Whoever reads version 2 alone can still read a file that says nothing new.
     is_new = config.keys() & set(NEW) or any(config[name] == word for name, word in NEW_WORDS)
@@ -123,9 +129,33 @@ def save(path: Path | str, flow: MultiScaleFlow, info: CheckpointInfo) -> None:
         del document["imported"]
     tensors = {
         name: (tensor.detach().float() if tensor.is_floating_point() else tensor).cpu().contiguous()
-        for name, tensor in flow.state_dict().items()
+        for name, tensor in state.items()
     }
-    files.write_atomically(Path(path), safetensors.torch.save(tensors, {KEY: json.dumps(document, allow_nan=False)}))
+    files.write_atomically(Path(path), file_parts(tensors, {KEY: json.dumps(document, allow_nan=False)}))
+
+
+def file_parts(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Iterator[bytes | memoryview]:
+    """Yield a safetensors file: its header, then the memory of every tensor.
+
+    The library's own function copies all tensors twice, and no other thread of Python runs meanwhile.
+
+    Args:
+        tensors: on the CPU, contiguous, by name.
+        metadata: texts by name.
+
+    """
+    words = {dtype: word for word, dtype in _DTYPES.items()}
+    header: dict[str, Any] = {"__metadata__": dict(metadata)}
+    names, end = sorted(tensors, key=lambda name: (-tensors[name].itemsize, name)), 0
+    for name in names:
+        tensor, start = tensors[name], end
+        end += tensor.nbytes
+        header[name] = {"dtype": words[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [start, end]}
+    content = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    content += b" " * (-len(content) % 8)
+    yield len(content).to_bytes(8, "little") + content
+    for name in names:
+        yield tensors[name].numpy().reshape(-1).view(np.uint8).data
 
 
 @dataclass(frozen=True)
@@ -149,13 +179,16 @@ class WrongValue:
         return None if of_level is None else int(of_level[1]) + 1
 
 
-def load(source: Path | str | bytes, name: str | None = None, trust: bool = True) -> Checkpoint:
+def load(
+    source: Path | str | bytes, name: str | None = None, trust: bool = True, trainable: bool = False
+) -> Checkpoint:
     """Read a checkpoint from a path or from bytes.
 
     Arguments:
         source: a path or the file's bytes.
         name: what errors call it; the file's own by default.
         trust: refuse wrong values inside a level. Only who judges them himself (``verify``) leaves them in.
+        trainable: return parameters that take gradients, instead of frozen ones.
 
     Raises:
         CheckpointError: with one sentence that names the file, the field and the bound.
@@ -183,7 +216,7 @@ def load(source: Path | str | bytes, name: str | None = None, trust: bool = True
             of_level = "" if wrong.level is None else f" of level {wrong.level}"
             raise CheckpointError(name, f"tensor {wrong.tensor!r}{of_level}", wrong.expected, wrong.found)
     flow.load_state_dict(tensors, assign=True)
-    flow.requires_grad_(False).eval()
+    flow.requires_grad_(trainable).train(trainable)
     return Checkpoint(name, flow, info, hashlib.sha256(content).hexdigest())
 
 

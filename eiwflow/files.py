@@ -12,7 +12,7 @@ import json
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -206,13 +206,13 @@ def printable(name: str, most: int = 80) -> str:
 # ---------------------------------------------------------------------- writing
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace ``path`` by ``content``, through a temporary file beside it that is flushed to disk first."""
+def write_atomically(path: Path, content: bytes | Iterable[bytes | memoryview]) -> None:
+    """Replace ``path`` by ``content``, whole or in parts, through a temporary file that is flushed to disk first."""
     # Not tempfile's: its files are for their owner alone, and an app may run as another user than the training.
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         with open(temporary, "xb") as file:
-            file.write(content)
+            file.writelines([content] if isinstance(content, bytes) else content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)

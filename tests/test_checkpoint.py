@@ -219,7 +219,7 @@ def test_a_flow_too_large_is_refused_for_every_keep_before_memory_is_taken(keep)
     if keep in (0.25, 0.5):
         assert checkpoint.outline(huge).parameter_count() < 50_000_000
     else:
-        with pytest.raises(ConfigError, match="at most 80000000 are allowed"):
+        with pytest.raises(ConfigError, match="at most 120000000 are allowed"):
             checkpoint.outline(huge)
     assert time.process_time() - started < 5
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 * 1024
@@ -369,8 +369,8 @@ REFUSED = {
     ),
     "an unknown field": (built_by(depth=3), "config", "within its bounds", "'depth'"),
     "more parameters than are allowed": (
-        built_by(shape=[3, 64, 64], levels=3, steps=64, width=512),
-        "config", "within its bounds", "at most 80000000 are",
+        built_by(shape=[3, 64, 64], levels=4, steps=64, width=512),
+        "config", "within its bounds", "at most 120000000 are",
     ),
     # What it says of itself.
     "a step in words": (saying(step="7"), "step", "int", "str"),
@@ -529,8 +529,8 @@ def test_an_outline_allocates_no_parameters():
     assert {name: (t.shape, t.dtype) for name, t in outline.items()} == {
         name: (t.shape, t.dtype) for name, t in flow.items()
     }
-    with pytest.raises(ConfigError, match="at most 80000000 are allowed"):
-        checkpoint.outline(FlowConfig(shape=(3, 64, 64), levels=3, steps=64, width=512))
+    with pytest.raises(ConfigError, match="at most 120000000 are allowed"):
+        checkpoint.outline(FlowConfig(shape=(3, 64, 64), levels=4, steps=64, width=512))
 
 
 # ---------------------------------------------------------------------- nothing is unpickled
@@ -639,3 +639,21 @@ def test_any_value_in_the_document_gives_a_refusal_or_a_flow(content, field, val
 @given(st.sampled_from(sorted(tiny_config().to_dict())), JSON)
 def test_any_value_in_the_config_gives_a_refusal_or_a_flow(content, field, value):
     assert is_refused_or_whole(built_by(**{field: value})(content))
+
+
+def test_a_file_written_in_parts_is_the_file_that_the_library_writes():
+    tensors = {"b": torch.randn(3, 2), "a": torch.arange(4), "c": torch.tensor(True), "none": torch.zeros(0, 5)}
+    content = b"".join(checkpoint.file_parts(tensors, {"k": '"é"'}))
+    read = safetensors.torch.load(content)
+    assert read.keys() == tensors.keys() and all(torch.equal(read[name], tensors[name]) for name in tensors)
+    assert content == safetensors.torch.save(tensors, {"k": '"é"'})
+
+
+def test_a_flow_is_loaded_frozen_or_to_be_trained(tmp_path):
+    flow = tiny_flow()
+    checkpoint.save(tmp_path / "flow.safetensors", flow, tiny_info(flow))
+    frozen, trainable = (load(tmp_path / "flow.safetensors", trainable=on).flow for on in (False, True))
+    assert not any(p.requires_grad for p in frozen.parameters()) and not frozen.training
+    assert all(p.requires_grad for p in trainable.parameters()) and trainable.training
+    trainable.log_prob(tiny_x(2, flow.config)).sum().backward()
+    assert all(p.grad is not None for p in trainable.density_parameters())

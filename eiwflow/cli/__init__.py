@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"eiwflow {options.name}: {' '.join(_sentence(error).split())}", file=sys.stderr)
         return WRONG_INPUT
     except TrainingFailed as error:
-        print(f"eiwflow {options.name}: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"eiwflow {options.name}: {' '.join(f'{error} {error.advice}'.split())}", file=sys.stderr)
         return 1
     except (MemoryError, RuntimeError) as error:
         if not of_memory(error):

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from ..data import ImageData
     from ..flow import FlowConfig
     from ..training.distributed import Team
+    from ..training.execution import Execution
+    from ..training.recipe import Recipe
 
 _FLOW_OPTIONS = (
     "order", "weights", "prior", "init", "partition", "levels", "steps", "width", "network", "scale_bound",
@@ -32,7 +34,7 @@ _FLOW_OPTIONS = (
 )  # fmt: skip
 _RECIPE_OPTIONS = (
     "data", "batch", "iterations", "seed", "optimiser", "learning_rate", "weight_decay", "warmup", "clip", "ema",
-    "divergence", "precision", "flip", "validation",
+    "divergence", "precision", "flip", "validation", "schedule", "accumulate",
 )  # fmt: skip
 
 
@@ -46,9 +48,15 @@ def null_for_nan(value: Any) -> Any:  # noqa: ANN401 (whatever JSON can hold)
 
 
 def train_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
-    """Train, with a progress bar on a terminal."""
+    """Train, with a progress bar on a terminal and lines elsewhere."""
     from ..training.distributed import gathered
 
+    if options.threads is None:
+        import torch
+
+        from ..training.execution import default_threads
+
+        torch.set_num_threads(default_threads())
     with gathered() as team:
         if team.first:
             return _train_first(options, team)
@@ -58,28 +66,43 @@ def train_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
 
 
 def _train_first(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any], str]:
-    from tqdm import tqdm
-
+    from ..training.cost import check_memory, free_bytes
+    from ..training.execution import check_precision
+    from ..training.loggers import check_logger
     from ..training.run import train
-    from ..training.run_directory import RunDirectory, RunError
+    from ..training.run_directory import RunDirectory, RunError, runs_root
     from ..training.trainer import choose_device
+    from .progress import training_progress
 
     device = choose_device(options.device, team.local_rank)
+    check_logger(options.log or "")
+    command = shlex.join(["python", "-m", "eiwflow", *options.arguments])
     if options.resume is not None:
-        if given := _given(options, "preset", "size", "out", *_FLOW_OPTIONS, *_RECIPE_OPTIONS):
+        others = (name for name in (*_FLOW_OPTIONS, *_RECIPE_OPTIONS) if name != "iterations")
+        if given := _given(options, "preset", "size", "out", "init_from", *others):
             raise RunError(f"--resume continues a run with its own settings; leave out {', '.join(given)}.")
         run, images = RunDirectory.open(options.resume), None
+        if options.iterations is not None:
+            run.extend(options.iterations, command)
+        recipe, _ = run.config()
     else:
-        run, images = _new_run(options, team)
-    recipe, _ = run.config()
+        recipe, images = _new_recipe(options, team)
+    check_precision(recipe, device)
+    needed = check_memory(recipe, device, team.size)
+    if images is not None:
+        run = RunDirectory.create(options.out or runs_root(), recipe, command)
     team.share(recipe)
-    with tqdm(total=recipe.iterations, unit="step", disable=not sys.stderr.isatty()) as bar:
-
-        def progress(step: int, bits: float) -> None:
-            bar.update(step - bar.n)
-            bar.set_postfix_str(f"{bits:.3f} bits/dim", refresh=False)
-
-        info = train(run, images=images, device=device, progress=progress, team=team)
+    begun = run.saved_step() or 0
+    if not (options.json or sys.stderr.isatty()):
+        shape = "×".join(map(str, recipe.flow.shape))
+        print(
+            f"{recipe.data}, images of {shape}, batch {recipe.batch}, {recipe.iterations - begun:,} steps on {device}; "
+            f"about {needed / 2**30:.1f} GiB of the {free_bytes(device) / 2**30:.1f} GiB that are free",
+            file=sys.stderr,
+            flush=True,
+        )
+    with training_progress(begun, recipe.iterations, recipe.batch, options.json) as progress:
+        info = train(run, images=images, device=device, progress=progress, team=team, execution=_execution(options))
     return {"run": str(run.path), "step": info.step, "metrics": info.metrics}, str(run.path)
 
 
@@ -89,28 +112,59 @@ def _train_beside(options: argparse.Namespace, team: Team) -> None:
 
     device = choose_device(options.device, team.local_rank)
     if (recipe := team.share(None)) is not None:
-        follow(recipe, team, device)
+        follow(recipe, team, device, execution=_execution(options))
 
 
-def _new_run(options: argparse.Namespace, team: Team) -> tuple[Any, ImageData]:
+def _execution(options: argparse.Namespace) -> Execution:
+    from ..training.execution import Execution
+
+    return Execution(
+        compiled=options.compile,
+        deterministic=options.deterministic,
+        save_every=options.save_every or 0,
+        keep_every=options.keep_every or 0,
+        log=options.log or "",
+    )
+
+
+def _new_recipe(options: argparse.Namespace, team: Team) -> tuple[Recipe, ImageData]:
+    """Return the recipe of a new run, and its data set."""
     from ..data import DataError
     from ..training.recipe import Recipe
-    from ..training.run_directory import RunDirectory, runs_root
     from ..training.trainer import load_data
 
     settings = {**preset_settings(options.preset, options.data), **_given(options, *_RECIPE_OPTIONS)}
     size = _given(options, "size").get("size", settings.get("size", 32))
     # A wrong setting is refused before data are read or downloaded; how many channels they have is seen then.
-    flow = _flow_config(options, settings, 3, size)
-    recipe = Recipe(flow=flow, **{k: v for k, v in settings.items() if k in _RECIPE_OPTIONS})
-    team.check(recipe.batch)
+    if options.init_from is None:
+        flow = _flow_config(options, settings, 3, size)
+    else:
+        flow, size = _flow_of_checkpoint(options, settings)
+    recipe = Recipe(flow=flow, **{k: v for k, v in settings.items() if k in (*_RECIPE_OPTIONS, "init_from")})
+    team.check(recipe.batch, recipe.accumulate)
     images = load_data(recipe)
     if size > min(images.size):
         raise DataError(f"--size is {size}; the images of {images.name} have {images.size[0]}×{images.size[1]} pixels.")
-    flow = dataclasses.replace(flow, shape=(images.channels, size, size))
-    recipe = dataclasses.replace(recipe, flow=flow)
-    command = shlex.join(["python", "-m", "eiwflow", *options.arguments])
-    return RunDirectory.create(options.out or runs_root(), recipe, command), images
+    if options.init_from is not None and images.channels != flow.shape[0]:
+        raise DataError(f"{images.name} has {images.channels} channels; the flow of --init-from takes {flow.shape[0]}.")
+    flow = dataclasses.replace(flow, shape=(images.channels, *flow.shape[1:]))
+    return dataclasses.replace(recipe, flow=flow), images
+
+
+def _flow_of_checkpoint(options: argparse.Namespace, settings: dict[str, Any]) -> tuple[FlowConfig, int]:
+    """Return the flow to start from and the shorter side of its images; put its path and data into the settings."""
+    from .. import checkpoint
+    from ..flow import ConfigError
+
+    if given := _given(options, "preset", "size", *(name for name in _FLOW_OPTIONS if name != "memory")):
+        raise ConfigError(f"--init-from takes the flow of a checkpoint as it is; leave out {', '.join(given)}.")
+    path = find_checkpoint(options.init_from)
+    loaded = checkpoint.load(path)
+    settings["init_from"] = os.path.abspath(path)
+    if loaded.info.data:
+        settings.setdefault("data", loaded.info.data)
+    flow = dataclasses.replace(loaded.info.config, memory=options.memory or "store")
+    return flow, min(flow.shape[1:])
 
 
 def study_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:

@@ -85,7 +85,7 @@ def build_parser() -> Parser:
     train = _command(commands, "train", "Train a flow; the last line printed is the run directory.")
     train.add_argument("--preset", choices=PRESETS, help="settings named by about how long they take on a CPU")
     train.add_argument(
-        "--resume", metavar="RUN", type=Path, help="continue this run directory; only --device and --threads apply"
+        "--resume", metavar="RUN", type=Path, help="continue this run directory, with --iterations to another end"
     )
     train.add_argument("--data", help="data set's name, an .npz file or a folder of images (default: photos32)")
     _flow_options(train)
@@ -100,7 +100,8 @@ def build_parser() -> Parser:
         "--validation", action="store_true", default=None, help="score on images held out from the train part"
     )
     train.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
-    train.add_argument("--threads", type=_count(1024), help="CPU threads (default: all)")
+    train.add_argument("--threads", type=_count(1024), help="CPU threads (default: half of the cores)")
+    _scale_options(train)
     train.add_argument("--out", type=Path, help="folder that the run directory is made in (default: runs)")
 
     study = _command(
@@ -385,6 +386,17 @@ def _optimiser_options(parser: Parser) -> None:
     parser.add_argument(
         "--flip", action=argparse.BooleanOptionalAction, default=None, help="mirror half of the training images"
     )
+
+
+def _scale_options(train: Parser) -> None:
+    train.add_argument("--schedule", help="of the learning rate after the warm-up: cosine, constant (default: cosine)")
+    train.add_argument("--accumulate", type=int, help="pass the batch through in so many parts (default: 1)")
+    train.add_argument("--init-from", metavar="CHECKPOINT", help="start from the flow and parameters of a checkpoint")
+    train.add_argument("--compile", action="store_true", help="compile the flow; pays for long trainings on CUDA")
+    train.add_argument("--deterministic", action="store_true", help="the same bits at every run, also on CUDA; slower")
+    train.add_argument("--save-every", type=_count(10**9), metavar="STEPS", help="between saves (default: a minute)")
+    train.add_argument("--keep-every", type=_count(10**9), metavar="STEPS", help="also keep a checkpoint every STEPS")
+    train.add_argument("--log", choices=("tensorboard", "wandb", "trackio"), help="log there too")
 
 
 def _checkpoint_options(parser: Parser) -> None:

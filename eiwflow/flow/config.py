@@ -35,7 +35,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "bits": (1, 8),
     "leaky": (0.0, 1.0),
 }
-MAX_PARAMETERS = 80_000_000
+MAX_PARAMETERS = 120_000_000
 #: The refusal of a file that version 0.1 wrote.
 OLDER = "It was written by version 0.1; this version reads files of 0.2 and later, so train or run it anew."
 #: Fields that a file may lack: it was written before they were, or they have their default.

@@ -106,12 +106,13 @@ def look(flow: FlowConfig, images: int) -> tuple[int, float]:
     return images * activation_bytes(flow) + _LOOK_PROCESS, images * work(flow) / _LOOK_RATE
 
 
-def memory_bytes(recipe: Recipe) -> int:
+def memory_bytes(recipe: Recipe, processes: int = 1) -> int:
     """Return an estimate, good to about a fifth, of the memory that a training takes at its peak.
 
     What a step keeps for the way back (4.0 numbers a feature and 1.8 a hidden unit, for every image), the flow in all
     its states (weights, averages, gradients, moments, and their copies when they are saved), what the recording steps
-    look at, and the process. With ``memory="recompute"`` a step keeps its input, and one step of a level the rest.
+    look at, and the process. Of several ``processes`` each has its part of the batch, and of that one part at a time
+    where the recipe accumulates. With ``memory="recompute"`` a step keeps its input, and one step of a level the rest.
     """
     features = hidden = inputs = 0
     stored = recipe.flow.memory == "store"
@@ -120,7 +121,9 @@ def memory_bytes(recipe: Recipe) -> int:
         features += steps * channels * height * width
         hidden += steps * recipe.flow.width * height * width
         inputs += 0 if stored else recipe.flow.steps * channels * height * width
-    kept = recipe.batch * (_FEATURES * features + _HIDDEN * hidden + inputs) * _PASSING
+    kept = (
+        recipe.batch / (recipe.accumulate * processes) * (_FEATURES * features + _HIDDEN * hidden + inputs) * _PASSING
+    )
     probe = _PROBE * PROBE_IMAGES * recipe.flow.dimensions
     return _PROCESS + int(4 * (kept + probe + _STATES * _parameters(recipe.flow)))
 
@@ -133,18 +136,23 @@ def _levels(flow: FlowConfig) -> list[tuple[int, int, int]]:
     return [flow.level_shape(number) for number in range(1, flow.levels + 1)]
 
 
-def check_memory(recipe: Recipe, device: torch.device) -> int:
+def check_memory(recipe: Recipe, device: torch.device, processes: int = 1) -> int:
     """Return the estimate of :func:`memory_bytes`, or refuse what the device has no room for.
 
     Raises:
         ConfigError: it is too much, with the batch that would fit, or the flow is too large for a checkpoint.
 
     """
-    needed, free = memory_bytes(recipe), free_bytes(device)
+    needed, free = memory_bytes(recipe, processes), free_bytes(device)
     if needed > ROOM * free:
-        one, two = (memory_bytes(replace(recipe, batch=batch)) for batch in (1, 2))
+        alone = replace(recipe, accumulate=1)
+        one, two = (memory_bytes(replace(alone, batch=batch)) for batch in (1, 2))
         fitting = 1 + int((ROOM * free - one) // (two - one))
-        way = f"a batch of at most {fitting} would fit" if fitting >= 1 else "make the flow or its images smaller"
+        way = (
+            f"a batch of at most {fitting} would fit, or --accumulate with parts of as many"
+            if fitting >= 1
+            else "make the flow or its images smaller"
+        )
         raise ConfigError(
             f"This needs about {needed / 2**30:.1f} GiB; {device} has {free / 2**30:.1f} GiB free. "
             f"With batch {recipe.batch} it is too much: {way}."

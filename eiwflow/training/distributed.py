@@ -10,10 +10,10 @@ from __future__ import annotations
 import inspect
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import NoReturn, TypeVar
+from typing import NoReturn, TypeVar, cast
 
 import torch
 import torch.distributed as dist
@@ -44,10 +44,15 @@ class Team:
         """Whether this process initialises and writes."""
         return self.rank == 0
 
-    def check(self, batch: int) -> None:
+    def check(self, batch: int, accumulate: int = 1) -> None:
         """Refuse a batch that cannot be shared out evenly."""
         if batch % self.size:
             raise ConfigError(f"batch is {batch}; it must be divisible by the {self.size} processes that share it.")
+        if batch % (self.size * accumulate):
+            raise ConfigError(
+                f"batch is {batch}; it must be divisible by the {self.size} processes that share it times "
+                f"accumulate {accumulate}."
+            )
 
     def part(self, x: Tensor) -> Tensor:
         """Return this process' images of a batch x (N, C, H, W)."""
@@ -66,13 +71,17 @@ class Team:
         name = next(each for each in ("forward_sync_buffers", "broadcast_buffers") if each in names)
         return parallel(flow, gradient_as_bucket_view=True, **{name: False})  # type: ignore[arg-type]
 
-    def mean(self, value: float) -> float:
-        """Return the mean of a number over the team."""
-        return value if self.size == 1 else self._reduced(value, dist.ReduceOp.SUM) / self.size
+    def unshared(self, model: nn.Module) -> AbstractContextManager[None]:
+        """Return a context in which gradients of what :meth:`join` returned are added up and not shared."""
+        return nullcontext() if self.size == 1 else cast("nn.parallel.DistributedDataParallel", model).no_sync()
+
+    def means(self, values: Sequence[float]) -> list[float]:
+        """Return the mean of each number over the team."""
+        return [*values] if self.size == 1 else [v / self.size for v in self._reduced(values, dist.ReduceOp.SUM)]
 
     def agree(self, asked: int) -> int:
         """Return the largest of the team's numbers: what one is asked to do, all do at the same step."""
-        return asked if self.size == 1 else int(self._reduced(asked, dist.ReduceOp.MAX))
+        return asked if self.size == 1 else int(self._reduced([asked], dist.ReduceOp.MAX)[0])
 
     def share(self, value: Shared | None) -> Shared | None:
         """Return what the first process gives."""
@@ -82,11 +91,11 @@ class Team:
         dist.broadcast_object_list(box, src=0)
         return box[0]
 
-    def _reduced(self, value: float, how: dist.ReduceOp.RedOpType) -> float:
+    def _reduced(self, values: Sequence[float], how: dist.ReduceOp.RedOpType) -> list[float]:
         # On the CPU, by gloo, whatever the flow trains on.
-        number = torch.tensor(value, dtype=torch.float64)
-        dist.all_reduce(number, how)
-        return number.item()
+        numbers = torch.tensor(values, dtype=torch.float64)
+        dist.all_reduce(numbers, how)
+        return numbers.tolist()
 
 
 ALONE = Team()

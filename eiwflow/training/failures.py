@@ -12,7 +12,9 @@ from ..flow import ShapeError
 
 
 class TrainingFailed(RuntimeError):
-    """A run had to stop; the message names the step and what happened."""
+    """A run had to stop; the message names the step and what happened, ``advice`` what to try."""
+
+    advice = ""
 
 
 class NotFinite(TrainingFailed):

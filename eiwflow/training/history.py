@@ -44,7 +44,8 @@ def level_records(flow: MultiScaleFlow, probe: Tensor) -> list[dict[str, Any]]:
     Per channel number before the Shuffle: ``redundancy`` J and ``entropy_rate`` Ĥ (nats a pixel, mean over images) and
     ``log_std``; a level of 1×1 pixels has no spectrum, its J and Ĥ are None. Where the level splits: ``order`` (in
     force) and ``entropy_order`` (what it would be now), kept first. Where the policy weighs: ``weights_mean`` and
-    ``weights_std`` over images of log ω, by position after the order.
+    ``weights_std`` over images of log ω, by position after the order. ``noise_square`` is the mean of ε², which is 1
+    for a flow that fits.
     """
     return [_level_record(level) for level in flow.trace(probe).levels]
 
@@ -57,6 +58,7 @@ def _level_record(level: LevelTrace) -> dict[str, Any]:
         "entropy_rate": _rounded(entropy_rate(features).mean(dim=0)) if has_spectrum else None,
         "entropy": _rounded(marginal_entropy(features, RECORDED_VALUES)),
         "log_std": _rounded(_std(features.transpose(0, 1).flatten(1), dim=1).clamp_min(1e-12).log()),
+        "noise_square": round(level.noise.double().square().mean().item(), 5),
         "order": None,
         "entropy_order": None,
         "weights_mean": None,

@@ -22,14 +22,19 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "clip": (1e-3, 1e6),
     "ema": (0.0, 0.99999),
     "divergence": (0.0, 100.0),
+    "accumulate": (1, 4096),
 }
-_WHOLE = ("batch", "iterations", "seed", "warmup")
+_WHOLE = ("batch", "iterations", "seed", "warmup", "accumulate")
 #: Fields that a command line names only where they differ from their default.
 _RARE = (
     "network", "scale_bound", "permutation_seed", "memory", "keep", "warmup", "clip", "ema", "divergence", "precision",
+    "schedule", "accumulate", "init_from",
 )  # fmt: skip
 OPTIMISERS = ("muon", "adamw")
 PRECISIONS = ("float32", "bfloat16")
+SCHEDULES = ("cosine", "constant")
+#: Fields that a file may lack, and lacks where they have their default: version 0.2 did not know them.
+_LATER = ("schedule", "accumulate", "init_from")
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,8 @@ class Recipe:
         data: a data set's name, or a path to an ``.npz`` or a folder.
         batch, iterations, seed: images a step, steps, and what everything random is drawn from.
         optimiser: ``muon`` for the coupling networks' weights with AdamW for all else, or ``adamw`` for everything.
-        learning_rate: of AdamW at its peak, Muon's being five times as large; cosine to 0.
+        learning_rate: of AdamW at its peak, Muon's being five times as large.
+        schedule: what follows the warm-up: ``cosine`` falls to 0 at the end, ``constant`` stays at the peak.
         weight_decay: λ of the coupling networks' weights, of which a step takes off learning rate × λ; under Muon,
             whose steps are of one size, it keeps their singular values below about 1/λ.
         warmup: steps of linear warm-up; never more than a tenth of the iterations.
@@ -52,6 +58,9 @@ class Recipe:
         precision: ``bfloat16`` runs the networks' convolutions so, on CUDA only; log-determinants stay float32.
         flip: mirror training images left to right with probability ½.
         validation: train and score on photographs held out from the train part, never on the test part.
+        accumulate: parts of a batch that pass through the flow one after the other, before one step is taken; the
+            result differs from that of 1 by rounding alone.
+        init_from: a checkpoint whose parameters the flow starts from, instead of an initialisation from data.
 
     Raises:
         ConfigError: a field is out of its bounds.
@@ -73,6 +82,9 @@ class Recipe:
     precision: str = "float32"
     flip: bool = False
     validation: bool = False
+    schedule: str = "cosine"
+    accumulate: int = 1
+    init_from: str = ""
 
     def __post_init__(self) -> None:
         """Hold every field against its bounds."""
@@ -83,7 +95,7 @@ class Recipe:
                 raise ConfigError(f"{name} is {str(value)[:40]!r}; it must be a {'whole ' if whole else ''}number.")
             if not low <= value <= high:
                 raise ConfigError(f"{name} is {str(value)[:40]}; it must be between {low:g} and {high:g}.")
-        for name, allowed in (("optimiser", OPTIMISERS), ("precision", PRECISIONS)):
+        for name, allowed in (("optimiser", OPTIMISERS), ("precision", PRECISIONS), ("schedule", SCHEDULES)):
             if (value := getattr(self, name)) not in allowed:
                 raise ConfigError(f"{name} is {str(value)[:40]!r}; it must be one of {', '.join(allowed)}.")
         for name in ("flip", "validation"):
@@ -91,20 +103,27 @@ class Recipe:
                 raise ConfigError(f"{name} is {str(getattr(self, name))[:40]!r}; it must be true or false.")
         if not isinstance(self.data, str) or not self.data or "\0" in self.data or len(self.data) > 4096:
             raise ConfigError(f"data is {str(self.data)[:40]!r}; it must be a data set's name or a path.")
+        if self.batch % self.accumulate:
+            raise ConfigError(f"accumulate is {self.accumulate}; it must be a divisor of the batch, {self.batch}.")
+        if not isinstance(self.init_from, str) or "\0" in self.init_from or len(self.init_from) > 4096:
+            raise ConfigError(f"init_from is {str(self.init_from)[:40]!r}; it must be a checkpoint's name or path.")
         if self.flip and not flips(self.data):
             raise ConfigError(f"flip is true; a mirrored image of {self.data} is not one of its images: choose false.")
 
     def learning_rate_at(self, step: int) -> float:
-        """Return the learning rate of step ``step`` (from 0): linear warm-up, then cosine to 0."""
+        """Return the learning rate of step ``step`` (from 0): linear warm-up, then the schedule."""
         warmup = min(self.warmup, self.iterations // 10)
         if step < warmup:
             return self.learning_rate * (step + 1) / warmup
+        if self.schedule == "constant":
+            return self.learning_rate
         done = (step - warmup) / max(1, self.iterations - warmup)
         return self.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the settings as what JSON can hold."""
-        return {**dataclasses.asdict(self), "flow": self.flow.to_dict()}
+        """Return the settings as what JSON can hold; those that version 0.2 did not know only where they say more."""
+        fields = {**dataclasses.asdict(self), "flow": self.flow.to_dict()}
+        return {name: value for name, value in fields.items() if name not in _LATER or value != getattr(Recipe, name)}
 
     def arguments(self) -> list[str]:
         """Return the words after ``python -m eiwflow`` that train the same, without the device."""
@@ -125,7 +144,10 @@ class Recipe:
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Recipe:
-        """Build a recipe from :meth:`to_dict`'s result; unknown and missing fields are refused by name."""
+        """Build a recipe from :meth:`to_dict`'s result; unknown and missing fields are refused by name.
+
+        What version 0.2 did not know may be missing.
+        """
         if not isinstance(fields, Mapping):
             raise ConfigError(f"recipe is a {type(fields).__name__}; it must be an object of named fields.")
         known = {entry.name for entry in dataclasses.fields(cls)}
@@ -133,7 +155,7 @@ class Recipe:
             raise ConfigError(f"recipe has the unknown field {str(unknown[0])[:40]!r}.")
         # The flow comes first: it tells whether version 0.1 wrote the file.
         flow = FlowConfig.from_dict(fields["flow"]) if "flow" in fields else None
-        if missing := sorted(known - set(fields)):
+        if missing := sorted(known - set(fields) - set(_LATER)):
             raise ConfigError(f"recipe lacks the field {missing[0]!r}.")
         return cls(**{**fields, "flow": flow})
 

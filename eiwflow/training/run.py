@@ -7,8 +7,9 @@ import json
 import math
 import signal
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 import safetensors
@@ -19,28 +20,33 @@ from torch import Tensor
 from .. import checkpoint, files
 from ..checkpoint import CheckpointError, CheckpointInfo
 from ..data import DataError, ImageData, fixed_crops
-from ..flow import ShapeError, dequantise, to_bits_per_dim
+from ..flow import MultiScaleFlow, ShapeError, dequantise, to_bits_per_dim
 from ..flow.bijection import generator_for
 from ..flow.score import score
 from . import failures, process
 from .distributed import ALONE, Team
+from .execution import Execution
 from .failures import NotFinite, TrainingFailed
 from .history import PROBE_IMAGES, level_records, write_samples
+from .loggers import Logger, logger_for
 from .recipe import Recipe
 from .run_directory import MAX_RESUME, RunDirectory, RunError
 from .temperature import IMAGES, best_temperature
-from .trainer import PAUSE, Trainer
+from .trainer import PAUSE, Trainer, under
 
 #: Seconds between two saves, beside the recording steps.
 SAVE_SECONDS = 60.0
+#: A state of more bytes is written beside the training; a smaller one takes no time worth a thread.
+BESIDE_BYTES = 32 * 2**20
 #: What a resume file states of the arithmetic of its steps. It rises when the same step gives other numbers.
 ARITHMETIC = 2
 #: Lines of the bits/dim curve over a whole run, beside the recording steps.
 CURVE_POINTS = 400
 #: Crops that the curve of a study's run is scored on.
 CURVE_CROPS = 256
-#: The scores of a record, which a checkpoint repeats.
-SCORES = ("bits_per_dim", "probe_bits_per_dim", "test_bits_per_dim", "train_bits_per_dim")
+#: The scores of a record, which a checkpoint repeats; those of the end, and what choosing a temperature adds.
+SCORES = ("bits_per_dim", "probe_bits_per_dim")
+FINAL_SCORES = ("test_bits_per_dim", "validation_bits_per_dim", "train_bits_per_dim", "temperature")
 
 
 def train(
@@ -50,6 +56,7 @@ def train(
     device: torch.device | None = None,
     progress: Callable[[int, float], None] | None = None,
     team: Team = ALONE,
+    execution: Execution = Execution(),  # noqa: B008 (it cannot be changed)
 ) -> CheckpointInfo:
     """Train the run's recipe to its end, from where it stands, and return what the last checkpoint says of itself.
 
@@ -60,8 +67,9 @@ def train(
         run: the run directory; one with a ``resume.safetensors`` is continued.
         images: the data set, where it is in memory already.
         device: where to train; the CPU by default.
-        progress: called after every step with (step, bits/dim of the batch).
+        progress: called with (step, bits/dim of the batch) after every step, on a GPU after every few.
         team: the processes that train together; this one is the first, the others :func:`follow`.
+        execution: how it is computed, how often saved, and where it is logged.
 
     Raises:
         TrainingFailed: a value was not finite, or data, disk or memory failed; the last good checkpoint stays.
@@ -81,12 +89,16 @@ def train(
             run.set_status("starting", run.saved_step() or 0)
             with process.beating(run.path / "status.json"):
                 run.sweep()
-                trainer = Trainer(recipe, images, device, team)
+                trainer = Trainer(recipe, images, device, team, execution)
                 if (content := team.share(_resume_content(run))) is not None:
                     _restore(trainer, content, run.path.name)
                     run.forget_after(trainer.step)
-                with _stop_signals() as stopped:
-                    return _advance_to_the_end(trainer, run, command, progress, stopped)
+                with (
+                    _stop_signals() as stopped,
+                    logger_for(execution.log, run.path, recipe) as logger,
+                    closing(Saver(run)) as saver,
+                ):
+                    return _advance_to_the_end(trainer, run, command, progress, stopped, execution, logger, saver)
         except RunError:
             run.restore_status(said)
             raise
@@ -99,19 +111,39 @@ def train(
             with suppress(OSError):
                 run.set_status("failed", step, message, failures.advice(error))
                 run.log(message)
-            raise TrainingFailed(message) from error
+            failure = TrainingFailed(message)
+            failure.advice = failures.advice(error)
+            raise failure from error
         finally:
             run.forget_asked()
 
 
-def follow(recipe: Recipe, team: Team, device: torch.device, images: ImageData | None = None) -> None:
+def follow(
+    recipe: Recipe,
+    team: Team,
+    device: torch.device,
+    images: ImageData | None = None,
+    execution: Execution = Execution(),  # noqa: B008 (it cannot be changed)
+) -> None:
     """Train beside the team's first process, which has the run directory, to the same end."""
-    trainer = Trainer(recipe, images, device, team)
+    trainer = Trainer(recipe, images, device, team, execution)
     if (content := team.share(None)) is not None:
         _restore(trainer, content, "the first process")
+    stops: frozenset[int] = team.share(None) or frozenset()
     with _stop_signals() as stopped:
         while trainer.step < recipe.iterations and not trainer.asked(stopped):
-            trainer.advance()
+            _advance(trainer, stops)
+
+
+def _advance(trainer: Trainer, stops: Collection[int]) -> list[tuple[float, float]]:
+    """Take steps up to the next at which the numbers are gathered: every few, and at ``stops``; return them."""
+    if trainer.gather_every == 1:
+        return [trainer.advance()]
+    while True:
+        trainer.enqueue()
+        step = trainer.step
+        if step % trainer.gather_every == 0 or step in stops or step == trainer.recipe.iterations:
+            return trainer.gather()
 
 
 def _advance_to_the_end(
@@ -120,11 +152,18 @@ def _advance_to_the_end(
     command: str,
     progress: Callable[[int, float], None] | None,
     stopped: list[int],
+    execution: Execution,
+    logger: Logger,
+    saver: Saver,
 ) -> CheckpointInfo:
     recipe = trainer.recipe
     recording = run.recording()
     recorded_steps, scored_steps = recording.steps_of(recipe.iterations), recording.curve_steps_of(recipe.iterations)
     every = max(1, recipe.iterations // CURVE_POINTS)
+    intervals = [every, *filter(None, (execution.save_every, execution.keep_every))]
+    stops = {step for interval in intervals for step in range(interval, recipe.iterations, interval)}
+    stops |= recorded_steps | scored_steps
+    trainer.team.share(frozenset(stops))
     probe = _probe(trainer)
     crops = trainer.crops if recording.crops else None
     started, cpu_started, stepping = time.monotonic(), time.process_time(), 0.0
@@ -138,8 +177,12 @@ def _advance_to_the_end(
             "step_cpu_seconds": round(stepping_before + stepping, 3),
         }
 
-    def save() -> CheckpointInfo:
-        latest = _latest(run, (*SCORES, "temperature"))
+    def note(record: dict[str, Any]) -> None:
+        run.append(record)
+        logger.log(record)
+
+    def save(milestone: bool = False) -> CheckpointInfo:
+        latest = _latest(run, SCORES) | _latest(run, FINAL_SCORES, trainer.step)
         temperature = latest.pop("temperature", CheckpointInfo.temperature)
         metrics = {**latest, "cpu_seconds": clock()["cpu_seconds"]}
         info = CheckpointInfo(
@@ -155,26 +198,29 @@ def _advance_to_the_end(
             versions=checkpoint.software_versions(),
             temperature=temperature,
         )
-        run.flush_records()
-        checkpoint.save(run.last_checkpoint, trainer.average, info)
         document = json.dumps({"step": trainer.step, "since": trainer.since, "arithmetic": ARITHMETIC})
-        files.write_atomically(run.resume_file, safetensors.torch.save(trainer.state(), {"resume": document}))
+        saver.save(trainer.state(), info, document, milestone)
         return info
 
     if not run.resume_file.exists():
         run.forget_after(-1)
-        run.append(_recording(trainer, run, probe) | clock())
+        note(_recording(trainer, run, probe) | clock())
         save()
     run.set_status("running", trainer.step)
-    run.log(f"running from step {trainer.step} of {recipe.iterations} on {trainer.device}")
+    run.log(
+        f"running from step {trainer.step} of {recipe.iterations} on {trainer.device}: {trainer.arithmetic}, "
+        f"{torch.get_num_threads()} CPU threads"
+    )
     saved = time.monotonic()
     asked = 0
     while trainer.step < recipe.iterations and not (asked := trainer.asked(stopped, run.asked())):
         step_started = time.process_time()
-        value, norm = trainer.advance()
+        numbers = _advance(trainer, stops)
         stepping += time.process_time() - step_started
-        trainer.since.append(value)
+        trainer.since += [value for value, _ in numbers]
+        value, norm = numbers[-1]
         step = trainer.step
+        saver.check()
         recorded = step in recorded_steps
         if recorded or step % every == 0 or step in scored_steps:
             record: dict[str, Any] = {"step": step, "bits_per_dim": round(sum(trainer.since) / len(trainer.since), 5)}
@@ -182,20 +228,25 @@ def _advance_to_the_end(
             trainer.since.clear()
             if crops is not None and step in scored_steps:
                 record["crops_bits_per_dim"] = _score(trainer, crops[:: math.ceil(len(crops) / CURVE_CROPS)])
-            run.append(record | (_recording(trainer, run, probe) if recorded else {}))
-        if recorded or time.monotonic() - saved > SAVE_SECONDS:
-            save()
+            note(record | (_recording(trainer, run, probe) if recorded else {}))
+        milestone = execution.keep_every > 0 and step % execution.keep_every == 0
+        by_interval = (
+            step % execution.save_every == 0 if execution.save_every else time.monotonic() - saved > SAVE_SECONDS
+        )
+        if recorded or milestone or by_interval:
+            save(milestone)
             run.set_status("running", step)
             saved = time.monotonic()
         if progress is not None:
             progress(step, value)
-    if trainer.step == recipe.iterations and "test_bits_per_dim" not in _latest(run, SCORES):
+    if trainer.step == recipe.iterations and not _latest(run, FINAL_SCORES, trainer.step):
         # A study needs its own score, and no temperature to draw samples at.
         own = (
             {"temperature": _temperature(trainer)} if crops is None else {"crops_bits_per_dim": _score(trainer, crops)}
         )
-        run.append({"step": trainer.step, **_final_scores(trainer), **own} | clock())
+        note({"step": trainer.step, **_final_scores(trainer), **own} | clock())
     info = save()
+    saver.wait()
     state = "finished" if trainer.step == recipe.iterations else ("", "paused", "stopped")[asked]
     run.set_status(state, trainer.step)
     run.log(f"{state} at step {trainer.step}")
@@ -209,9 +260,8 @@ def _ended(run: RunDirectory, recipe: Recipe) -> CheckpointInfo | None:
     with suppress(CheckpointError, OSError):
         info = checkpoint.load(run.last_checkpoint).info
         # One that was killed between its last scores and its last save has them in the records alone.
-        if info.step == recipe.iterations and all(
-            "test_bits_per_dim" in one for one in (_latest(run, SCORES), info.metrics)
-        ):
+        scored = _latest(run, FINAL_SCORES, recipe.iterations)
+        if info.step == recipe.iterations and scored and info.metrics.keys() & {FINAL_SCORES[0], FINAL_SCORES[1]}:
             run.sweep()
             if run.status().get("state") != "finished":
                 run.set_status("finished", info.step)
@@ -230,11 +280,25 @@ def _recording(trainer: Trainer, run: RunDirectory, probe: Tensor) -> dict[str, 
     log_prob = torch.cat([trainer.average.log_prob(part).detach() for part in probe.split(64)])
     bits = to_bits_per_dim(log_prob, trainer.recipe.flow.dimensions, trainer.recipe.flow.bits).mean().item()
     _check_scores(trainer, bits)
+    levels = level_records(trainer.average, probe)
+    prior = prior_bits_per_dim(trainer.average, [level["noise_square"] for level in levels])
     return {
         "step": trainer.step,
         "probe_bits_per_dim": round(bits, 5),
-        "levels": level_records(trainer.average, probe),
+        "prior_bits_per_dim": round(prior, 4),
+        "log_det_bits_per_dim": round(bits - trainer.recipe.flow.bits - prior, 4),
+        "levels": levels,
     }
+
+
+def prior_bits_per_dim(flow: MultiScaleFlow, squares: Sequence[float]) -> float:
+    """Return −log N(ε; 0, I) in bits a dimension, from the mean of ε² at every level.
+
+    With the log-determinant's part −log|det| it adds up to bits/dim less the bits b of a grey level.
+    """
+    sizes = [math.prod(shape) for shape in flow.latent_shapes()]
+    nats = sum(0.5 * n * (square + math.log(2 * math.pi)) for n, square in zip(sizes, squares, strict=True))
+    return nats / (flow.config.dimensions * math.log(2))
 
 
 def _final_scores(trainer: Trainer) -> dict[str, float]:
@@ -244,7 +308,8 @@ def _final_scores(trainer: Trainer) -> dict[str, float]:
     train_images = fixed_crops(trainer.train_images[indices[: len(trainer.test_images)]], size)
     test, train = (score(trainer.average, part).mean().item() for part in (trainer.test_images, train_images))
     _check_scores(trainer, test, train)
-    return {"test_bits_per_dim": round(test, 5), "train_bits_per_dim": round(train, 5)}
+    part = "validation" if trainer.recipe.validation else "test"
+    return {f"{part}_bits_per_dim": round(test, 5), "train_bits_per_dim": round(train, 5)}
 
 
 def _temperature(trainer: Trainer) -> float:
@@ -264,14 +329,59 @@ def _check_scores(trainer: Trainer, *scores: float) -> None:
         raise NotFinite(f"After step {trainer.step} the averaged flow's bits/dim was not finite.")
 
 
-def _latest(run: RunDirectory, names: Iterable[str]) -> dict[str, float]:
-    """Return the newest value of each of these names in the records, where there is one.
+def _latest(run: RunDirectory, names: Iterable[str], step: int | None = None) -> dict[str, float]:
+    """Return the newest value of each of these names in the records, or in those of one step, where there is one.
 
     Raises:
         OSError: they cannot be read.
 
     """
-    return {name: record[name] for record in run.own_records() for name in names if name in record}
+    records = [record for record in run.own_records() if step is None or record["step"] == step]
+    return {name: record[name] for record in records for name in names if name in record}
+
+
+class Saver:
+    """Write checkpoint and resume file of a run, large ones in a thread beside the training."""
+
+    def __init__(self, run: RunDirectory) -> None:
+        self._run = run
+        self._thread = ThreadPoolExecutor(1, "eiwflow-save")
+        self._writing: Future[None] | None = None
+
+    def save(self, state: dict[str, Tensor], info: CheckpointInfo, document: str, milestone: bool) -> None:
+        """Write a copy of a trainer's state once the save before is on disk.
+
+        Raises:
+            OSError: this or the one before cannot be written; the last whole save stays.
+
+        """
+        self.wait()
+        self._writing = self._thread.submit(self._write, state, info, document, milestone)
+        if sum(tensor.nbytes for tensor in state.values()) <= BESIDE_BYTES:
+            self.wait()
+
+    def _write(self, state: dict[str, Tensor], info: CheckpointInfo, document: str, milestone: bool) -> None:
+        run, average = self._run, under("average.module.", state)
+        run.flush_records()
+        if milestone:
+            checkpoint.save_state(run.milestone(info.step), average, info)
+        checkpoint.save_state(run.last_checkpoint, average, info)
+        files.write_atomically(run.resume_file, checkpoint.file_parts(state, {"resume": document}))
+
+    def check(self) -> None:
+        """Raise what kept a finished save from being written."""
+        if self._writing is not None and self._writing.done():
+            self.wait()
+
+    def wait(self) -> None:
+        """Wait until nothing is being written; raise what kept it from being written."""
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            writing.result()
+
+    def close(self) -> None:
+        """Wait for the thread, whatever becomes of what it writes."""
+        self._thread.shutdown()
 
 
 def _resume_content(run: RunDirectory) -> bytes | None:

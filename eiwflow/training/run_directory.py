@@ -342,6 +342,10 @@ class RunDirectory(WorkFolder):
         """The newest checkpoint."""
         return self.checkpoints / "last.safetensors"
 
+    def milestone(self, step: int) -> Path:
+        """Return the path of a checkpoint that is kept beside the newest one."""
+        return self.checkpoints / f"step_{step:07d}.safetensors"
+
     @property
     def resume_file(self) -> Path:
         """Weights, averages and optimiser of the newest saved step, with its number."""
@@ -356,6 +360,31 @@ class RunDirectory(WorkFolder):
             raise RunError(f"The config.json of {self.path.name} is refused: {error}") from None
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             raise RunError(f"The config.json of {self.path.name} is not readable as a run's config.") from None
+
+    def extend(self, iterations: int, command: str) -> None:
+        """Let the run end after another number of steps; the schedule follows it from the next step on.
+
+        Args:
+            iterations: steps in all, more than it has taken.
+            command: the command line that asks for it, which the run's own is followed by.
+
+        Raises:
+            RunError: it has taken as many steps, is being trained, or cannot be written; nothing is changed.
+            ConfigError: the number is out of bounds.
+
+        """
+        with self.held():
+            recipe, before = self.config()
+            saved = self.saved_step() or 0
+            recipe = dataclasses.replace(recipe, iterations=iterations)
+            if iterations <= saved:
+                raise RunError(f"iterations is {iterations:,}; the run has taken {saved:,} steps: choose more.")
+            document = files.read_json(self.path / "config.json")
+            document |= {"recipe": recipe.to_dict(), "command": f"{before} && {command}"}
+            try:
+                write_atomically(self.path / "config.json", _json_bytes(document))
+            except OSError as error:
+                raise RunError(f"The config.json of {self.path.name} cannot be written ({error.strerror}).") from None
 
     def check_room(self) -> None:
         """Refuse to go on where the disk has no room for the run's files."""

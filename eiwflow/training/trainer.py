@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from typing import cast
 
 import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
-from .. import data
+from .. import checkpoint, data
+from ..checkpoint import CheckpointError
 from ..data import ImageData, corner_crops, fixed_crops, to_tensor
 from ..flow import MultiScaleFlow, to_bits_per_dim
 from ..flow.released import RELEASED_STRENGTH
 from .batches import training_batch
 from .distributed import ALONE, Team
+from .execution import Execution, check_precision, set_arithmetic
 from .failures import NotFinite
 from .memory import channels_last, keep_freed_memory
 from .optimiser import moments, optimisers, set_learning_rate
@@ -25,6 +29,8 @@ from .run_directory import RunError
 
 #: Images that initialise the flow.
 INIT_IMAGES = 256
+#: Steps after which a GPU is asked for its numbers: to ask after every one would let it wait for the next.
+GATHER_EVERY = 10
 #: As the averaging hands over a flow's parameters.
 Tensors = tuple[Tensor, ...] | list[Tensor]
 #: Asks a run to pause; SIGTERM and SIGINT ask it to stop.
@@ -69,6 +75,11 @@ class Trainer:
         images: the data set; taken from the recipe's ``data`` where it is not given.
         device: where it trains.
         team: the processes that train it together.
+        execution: how it is computed.
+
+    Raises:
+        ConfigError: the batch cannot be shared out, or the device does not compute in the recipe's precision.
+        RunError: the checkpoint to start from cannot be used.
 
     """
 
@@ -78,10 +89,16 @@ class Trainer:
         images: ImageData | None = None,
         device: torch.device | None = None,
         team: Team = ALONE,
+        execution: Execution = Execution(),  # noqa: B008 (it cannot be changed)
     ) -> None:
-        team.check(recipe.batch)
+        team.check(recipe.batch, recipe.accumulate)
         self.recipe, self.team = recipe, team
         self.device = device or torch.device("cpu")
+        check_precision(recipe, self.device)
+        #: In words, how the device multiplies.
+        self.arithmetic = set_arithmetic(self.device, execution.deterministic)
+        #: Steps between two calls of :meth:`gather`; the CPU has nothing to wait for.
+        self.gather_every = GATHER_EVERY if self.device.type == "cuda" else 1
         keep_freed_memory()
         images = images or load_data(recipe)
         size = recipe.flow.shape[1:]
@@ -89,7 +106,9 @@ class Trainer:
         self._whole_test_images = to_tensor(images.test)
         self.test_images = fixed_crops(self._whole_test_images, size)
         self.flow = channels_last(MultiScaleFlow(recipe.flow, recipe.seed).to(self.device))
-        if team.first:
+        if team.first and recipe.init_from:
+            start_from(self.flow, recipe)
+        elif team.first:
             self.flow.initialise(self.batch(0, min(INIT_IMAGES, len(self.train_images))))
         kept = team.share(self.flow.config.kept)
         if kept != self.flow.config.kept:
@@ -97,7 +116,8 @@ class Trainer:
         channels_last(self.flow)  # keep="auto" builds parts anew
         self.model = team.join(self.flow)
         self.flow.initialised = True  # by the first process, whose state all have now
-        self.averaged = AveragedModel(self.flow, multi_avg_fn=averaging(recipe.ema))
+        self.averaging = averaging(recipe.ema)
+        self.averaged = AveragedModel(self.flow, multi_avg_fn=self.averaging)
         # The averaged flow starts as the initialised one; its first update then averages instead of copying.
         self.averaged.n_averaged.fill_(1)
         # Found once: to walk through all modules at every step takes longer than to average.
@@ -105,9 +125,13 @@ class Trainer:
         self.averages: list[Tensor] = list(self.average.parameters())
         # After the copy: the averaged flow, which is saved and scored, stays in float32.
         for coupling in self.flow.couplings():
-            coupling.in_bfloat16 = recipe.precision == "bfloat16" and self.device.type == "cuda"
+            coupling.in_bfloat16 = recipe.precision == "bfloat16"
+        if execution.compiled:
+            self.flow.compile(fullgraph=True, dynamic=False)
         self.optimisers = optimisers(self.flow, recipe.optimiser, recipe.learning_rate, recipe.weight_decay)
         self.step = 0
+        #: Bits/dim, gradient norm and loss (3,) of the steps since the last gathering.
+        self._waiting: list[Tensor] = []
         #: Bits/dim of the steps since the curve's last point.
         self.since: list[float] = []
 
@@ -137,33 +161,67 @@ class Trainer:
             TrainingFailed: loss or gradient is not finite; weights and averages are those before the step.
 
         """
-        recipe = self.recipe
-        x = self.team.part(self.batch(self.step, recipe.batch))
+        x = self.team.part(self.batch(self.step, self.recipe.batch))
+        numbers = self._checked([self._compute_gradients(x)], self.step + 1, x)
+        self._apply_gradients()
+        return numbers[0]
+
+    def enqueue(self) -> None:
+        """Take one step without waiting for the device; its numbers are checked by :meth:`gather`."""
+        self._waiting.append(self._compute_gradients(self.team.part(self.batch(self.step, self.recipe.batch))))
+        self._apply_gradients()
+
+    def gather(self) -> list[tuple[float, float]]:
+        """Return what :meth:`advance` returns for every step that was enqueued since the last call.
+
+        Raises:
+            TrainingFailed: loss or gradient was not finite at one of them; weights and averages are of no use.
+
+        """
+        waiting, self._waiting = self._waiting, []
+        return self._checked(waiting, self.step - len(waiting) + 1)
+
+    def _compute_gradients(self, x: Tensor) -> Tensor:
+        """Compute the gradients of a step and clip them; return bits/dim, gradient norm and loss (3,)."""
+        recipe, count = self.recipe, self.recipe.accumulate
         set_learning_rate(self.optimisers, recipe.learning_rate_at(self.step))
         for parameter in self.parameters:
             parameter.grad = None
         strength = RELEASED_STRENGTH if recipe.flow.order == "released" else recipe.divergence
-        log_prob, divergence = self.model(x, divergence=strength > 0)
-        loss = bits = to_bits_per_dim(log_prob, recipe.flow.dimensions, recipe.flow.bits).mean()
-        if divergence is not None:
-            loss = bits + strength * divergence.mean()
-        loss.backward()
+        losses, scores = [], []
+        for number, part in enumerate(x.chunk(count), start=1):
+            # Gradients are shared once, after the last part.
+            with self.team.unshared(self.model) if number < count else nullcontext():
+                log_prob, divergence = self.model(part, divergence=strength > 0)
+                loss = bits = to_bits_per_dim(log_prob, recipe.flow.dimensions, recipe.flow.bits).mean()
+                if divergence is not None:
+                    loss = bits + strength * divergence.mean()
+                (loss if count == 1 else loss / count).backward()
+            losses.append(loss.detach())
+            scores.append(bits.detach())
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, recipe.clip)
-        value, norm_value = self.team.mean(bits.item()), norm.item()
-        if not (math.isfinite(value) and math.isfinite(norm_value) and math.isfinite(loss.item())):
-            what = "bits/dim" if not math.isfinite(value) else "the gradient"
-            raise NotFinite(f"At step {self.step + 1} {what} was not finite{self._level_at_fault(x)}.")
-        for optimiser in self.optimisers:
-            optimiser.step()
-        self._average()
-        self.step += 1
-        return value, norm_value
+        return torch.stack([torch.stack(scores).mean(), norm, torch.stack(losses).mean()])
+
+    def _checked(self, waiting: list[Tensor], first: int, x: Tensor | None = None) -> list[tuple[float, float]]:
+        """Return (bits/dim, gradient norm) of steps from ``first`` on, or say which was not finite."""
+        if not waiting:
+            return []
+        rows = torch.stack(waiting).tolist()
+        means = self.team.means([row[0] for row in rows])
+        for step, (value, (_, norm, loss)) in enumerate(zip(means, rows, strict=True), start=first):
+            if not (math.isfinite(value) and math.isfinite(norm) and math.isfinite(loss)):
+                what = "bits/dim" if not math.isfinite(value) else "the gradient"
+                raise NotFinite(f"At step {step} {what} was not finite{'' if x is None else self._level_at_fault(x)}.")
+        return [(value, norm) for value, (_, norm, _) in zip(means, rows, strict=True)]
 
     @torch.no_grad()
-    def _average(self) -> None:
-        """Take the current weights into the average, to the numbers of AveragedModel's own update."""
-        assert self.averaged.multi_avg_fn is not None  # it was given
-        self.averaged.multi_avg_fn(self.averages, self.parameters, self.averaged.n_averaged)
+    def _apply_gradients(self) -> None:
+        """Move the parameters, and take them into the average to the numbers of AveragedModel's own update."""
+        for optimiser in self.optimisers:
+            optimiser.step()
+        self.step += 1
+        # The step says how many were averaged, without a question to the device: n_averaged is 1 before the first.
+        self.averaging(self.averages, self.parameters, self.step)
         self.averaged.n_averaged += 1
 
     def _level_at_fault(self, x: Tensor) -> str:
@@ -190,22 +248,22 @@ class Trainer:
         return ((one, p) for one in self.optimisers for group in one.param_groups for p in group["params"])
 
     def state(self) -> dict[str, Tensor]:
-        """Return every tensor that the next step depends on, by name."""
+        """Return a copy of every tensor that the next step depends on, by name, on the CPU."""
         tensors = {f"flow.{name}": tensor for name, tensor in self.flow.state_dict().items()}
         tensors |= {f"average.{name}": tensor for name, tensor in self.averaged.state_dict().items()}
         for number, (optimiser, parameter) in enumerate(self._optimised()):
-            # Parameters share one count of steps, which a file must hold for each.
             state = optimiser.state.get(parameter, {})
-            tensors |= {f"optimiser.{number}.{name}": tensor.clone() for name, tensor in state.items()}
-        return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+            tensors |= {f"optimiser.{number}.{name}": tensor for name, tensor in state.items()}
+        contiguous = torch.contiguous_format
+        return {name: t.detach().to("cpu", copy=True, memory_format=contiguous) for name, t in tensors.items()}
 
     def restore(self, tensors: dict[str, Tensor], step: int, since: list[float]) -> None:
         """Continue from what :meth:`state` returned at ``step``, with the values ``since`` the curve's last point."""
-        self.flow.load_state_dict(_under("flow.", tensors))
-        self.averaged.load_state_dict(_under("average.", tensors))
+        self.flow.load_state_dict(under("flow.", tensors))
+        self.averaged.load_state_dict(under("average.", tensors))
         optimised = list(self._optimised())
         found: dict[int, dict[str, Tensor]] = {}
-        for key, tensor in _under("optimiser.", tensors).items():
+        for key, tensor in under("optimiser.", tensors).items():
             number, _, name = key.partition(".")
             if name != "step":
                 # torch's fused AdamW needs a parameter and its moments in one memory layout.
@@ -221,11 +279,28 @@ class Trainer:
         self.step, self.since = step, since
 
 
+def start_from(flow: MultiScaleFlow, recipe: Recipe) -> None:
+    """Give a flow the parameters of the recipe's checkpoint.
+
+    Raises:
+        RunError: it cannot be read, or is of another flow.
+
+    """
+    try:
+        loaded = checkpoint.load(recipe.init_from)
+    except CheckpointError as error:
+        raise RunError(f"--init-from: {error}") from None
+    if dataclasses.replace(loaded.info.config, memory=recipe.flow.memory) != recipe.flow:
+        raise RunError(f"{loaded.name} holds another flow than the run's config.json: start a new run from it.")
+    flow.load_state_dict(loaded.flow.state_dict())
+
+
 def load_data(recipe: Recipe) -> ImageData:
     """Return the recipe's data set; with ``validation``, photographs held out from train are its test part."""
     images = data.load(recipe.data, multiple=2**recipe.flow.levels, size=recipe.flow.shape[1])
     return data.hold_out(images) if recipe.validation else images
 
 
-def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors whose names begin with a prefix, by the rest of their names."""
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

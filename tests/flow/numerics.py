@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 
 def noise(*shape: int, seed: int = 0, dtype: torch.dtype = torch.double) -> Tensor:
@@ -42,3 +43,13 @@ def sheet(channels: int, height: int, width: int, n: int, seed: int = 0) -> Tens
     columns = torch.linspace(-1, 1, width, dtype=torch.double).view(1, 1, 1, -1)
     slopes = noise(2, n, channels, 1, 1, seed=seed)
     return slopes[0] * rows + slopes[1] * columns
+
+
+class Questions(TorchDispatchMode):
+    """Counts how often Python asks for a tensor's value, for which a GPU would have to finish its work first."""
+
+    count = 0
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        self.count += operation is torch.ops.aten._local_scalar_dense.default
+        return operation(*args, **(kwargs or {}))

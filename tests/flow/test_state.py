@@ -5,12 +5,11 @@ import io
 
 import pytest
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from eiwflow.flow import MultiScaleFlow
 
 from .flows import every_policy, every_value, fresh_flow, images_for, ready_flow
-from .numerics import largest_difference
+from .numerics import Questions, largest_difference
 
 OPERATIONS = {
     "forward": lambda flow, x: flow(x, divergence=True),
@@ -99,16 +98,6 @@ def test_the_memory_layout_of_the_images_changes_nothing():
     x = images_for(flow, 4)
     channels_last = x.contiguous(memory_format=torch.channels_last)
     assert largest_difference(flow.log_prob(channels_last), flow.log_prob(x)) < 1e-5 * flow.config.dimensions
-
-
-class Questions(TorchDispatchMode):
-    """Counts how often Python asks for a tensor's value, for which a GPU would have to finish its work first."""
-
-    count = 0
-
-    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
-        self.count += operation is torch.ops.aten._local_scalar_dense.default
-        return operation(*args, **(kwargs or {}))
 
 
 @every_value

@@ -34,5 +34,5 @@ def test_a_flow_of_one_level_has_no_shuffle_to_time():
 
 @pytest.mark.parametrize("measure", [bench, profile])
 def test_a_flow_too_large_for_a_checkpoint_is_refused(measure):
-    with pytest.raises(ConfigError, match="80000000"):
-        measure(FlowConfig(steps=64, width=512), 4)
+    with pytest.raises(ConfigError, match="120000000"):
+        measure(FlowConfig(shape=(3, 64, 64), levels=4, steps=64, width=512), 4)

@@ -129,7 +129,7 @@ def no_space(*_):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-@pytest.mark.parametrize(("module", "failing"), [(checkpoint, "save"), (files, "write_atomically")])
+@pytest.mark.parametrize(("module", "failing"), [(checkpoint, "save_state"), (files, "write_atomically")])
 def test_a_full_disk_stops_the_run_and_keeps_the_last_checkpoint(tmp_path, module, failing):
     run = tiny_run(tmp_path)
     with pytest.MonkeyPatch.context() as patched:

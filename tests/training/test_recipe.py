@@ -12,21 +12,26 @@ from hypothesis import strategies as st
 from eiwflow.flow import ConfigError, FlowConfig
 from eiwflow.flow.config import MEMORIES, WEIGHTS
 from eiwflow.training.presets import PRESETS
-from eiwflow.training.recipe import BOUNDS, OPTIMISERS, PRECISIONS, Recipe, recording_steps
+from eiwflow.training.recipe import BOUNDS, OPTIMISERS, PRECISIONS, SCHEDULES, Recipe, recording_steps
 
 from .tiny import tiny_recipe
 
-WHOLE = ("batch", "iterations", "seed", "warmup")
+WHOLE = ("batch", "iterations", "seed", "warmup", "accumulate")
 each_number = pytest.mark.parametrize("name", BOUNDS)
 
 
 # ---------------------------------------------------------------------- bounds
 
 
+def of(name, value):
+    """Return a recipe with one number set; a batch that the most parts divide."""
+    return Recipe(**({"batch": 4096} if name == "accumulate" else {}), **{name: value})
+
+
 @each_number
 def test_both_ends_of_a_bound_are_allowed(name):
     for value in BOUNDS[name]:
-        assert getattr(Recipe(**{name: value}), name) == value
+        assert getattr(of(name, value), name) == value
 
 
 @given(st.sampled_from(sorted(BOUNDS)), st.integers() | st.floats())
@@ -37,11 +42,12 @@ def test_both_ends_of_a_bound_are_allowed(name):
 @example("seed", 2**31)
 def test_a_number_is_taken_within_its_bounds_and_refused_beyond(name, value):
     low, high = BOUNDS[name]
-    if low <= value <= high and (isinstance(value, int) or name not in WHOLE):
-        assert getattr(Recipe(**{name: value}), name) == value
+    fits = name != "accumulate" or (isinstance(value, int) and value > 0 and 4096 % value == 0)
+    if low <= value <= high and (isinstance(value, int) or name not in WHOLE) and fits:
+        assert getattr(of(name, value), name) == value
     else:
         with pytest.raises(ConfigError, match=f"^{name} is .*; it must be .*\\.$"):
-            Recipe(**{name: value})
+            of(name, value)
 
 
 @each_number
@@ -54,6 +60,8 @@ def test_what_is_no_number_is_refused_by_name(name, value):
 WORDS = {
     "precision": ["float16", "", None, ["float32"]],
     "optimiser": ["sgd", "", None, ["muon"]],
+    "schedule": ["linear", "", None, ["cosine"]],
+    "init_from": ["a\0b", "x" * 5000, None],
     "flip": ["yes", 1, None],
     "validation": ["yes", 0, None],
     "data": ["", "a\0b", "x" * 5000, None, ["photos32"]],
@@ -100,6 +108,8 @@ recipes = st.builds(
     precision=st.sampled_from(PRECISIONS),
     optimiser=st.sampled_from(OPTIMISERS),
     flip=st.booleans(),
+    schedule=st.sampled_from(SCHEDULES),
+    init_from=st.sampled_from(["", "runs/a"]),
 )
 
 
@@ -157,6 +167,19 @@ def test_the_learning_rate_falls_along_a_cosine_to_nothing():
     assert all(before > after > 0 for before, after in pairwise(rates[100:]))
     assert rates[-1] < 1e-7
     assert recipe.learning_rate_at(1000) == pytest.approx(0, abs=1e-15)
+
+
+def test_a_constant_learning_rate_stays_at_its_peak_after_the_warm_up():
+    cosine, constant = (Recipe(iterations=100, warmup=10, schedule=word) for word in SCHEDULES)
+    assert [constant.learning_rate_at(step) for step in range(10)] == [cosine.learning_rate_at(s) for s in range(10)]
+    assert {constant.learning_rate_at(step) for step in range(10, 100)} == {2e-3}
+
+
+def test_a_recipe_that_version_0_2_could_state_has_no_later_field():
+    later = {"schedule": "constant", "accumulate": 2, "init_from": "flow.safetensors"}
+    assert not later.keys() & tiny_recipe().to_dict().keys()
+    stated = tiny_recipe(**later).to_dict()
+    assert {name: stated[name] for name in later} == later
 
 
 def test_the_shortest_training_has_a_learning_rate():

@@ -1,18 +1,28 @@
 """A run from its start to its end: its files, its curve, its saves, its clock."""
 
+import errno
 import json
+import math
 import os
 import signal
+import threading
 
 import pytest
 import torch
+from torch.distributions import Normal
 
-from eiwflow import data
+from eiwflow import checkpoint, data
 from eiwflow.checkpoint import load
 from eiwflow.data import to_tensor
+from eiwflow.flow import dequantise
+from eiwflow.flow.bijection import generator_for
 from eiwflow.flow.score import score
 from eiwflow.training import run as run_module
+from eiwflow.training.execution import Execution
+from eiwflow.training.failures import TrainingFailed
+from eiwflow.training.loggers import check_logger
 from eiwflow.training.run import train
+from eiwflow.training.run_directory import RunError
 from eiwflow.training.trainer import Trainer
 
 from .tiny import numbers, same_tensors, tiny_config, tiny_data, tiny_recipe, tiny_run, trained, write_npz
@@ -93,9 +103,10 @@ def test_validation_trains_and_scores_on_images_held_out_from_the_train_part(tmp
     assert images(trainer.test_images) == part(held_out.test) < part(whole.train)
     assert not images(trainer.train_images) & images(trainer.test_images)
     scored = score(load(run.last_checkpoint).flow, to_tensor(held_out.test)).mean().item()
-    assert info.metrics["test_bits_per_dim"] == pytest.approx(scored, abs=1e-4)
+    assert info.metrics["validation_bits_per_dim"] == pytest.approx(scored, abs=1e-4)
+    assert "test_bits_per_dim" not in info.metrics and not any("test_bits_per_dim" in r for r in run.records())
     on_test_part = score(load(run.last_checkpoint).flow, to_tensor(whole.test)).mean().item()
-    assert abs(info.metrics["test_bits_per_dim"] - on_test_part) > 1e-3
+    assert abs(info.metrics["validation_bits_per_dim"] - on_test_part) > 1e-3
 
 
 def saves(tmp_path, monkeypatch, seconds):
@@ -123,3 +134,106 @@ def test_the_clock_of_a_resumed_run_goes_on_where_it_stood(tmp_path):
     assert last["step"] == 6
     assert 1000 < last["seconds"] < 1300 and 500 < last["cpu_seconds"] < 800
     assert 500 < info.metrics["cpu_seconds"] < 800
+
+
+# ---------------------------------------------------------------------- how it is computed, saved and logged
+
+
+def test_prior_and_log_determinant_are_recorded_apart_and_add_up(tmp_path):
+    run = tiny_run(tmp_path, iterations=3)
+    train(run, images=tiny_data())
+    record = [r for r in run.records() if "levels" in r][-1]
+    parts = record["prior_bits_per_dim"] + record["log_det_bits_per_dim"]
+    assert record["probe_bits_per_dim"] == pytest.approx(8 + parts, abs=1e-3)
+    flow = load(run.last_checkpoint).flow
+    x = dequantise(to_tensor(tiny_data().test), generator_for(0, "probe"))
+    log_normal = sum(Normal(0, 1).log_prob(e.double()).flatten(1).sum(1) for e in flow.encode(x).levels).mean()
+    assert record["prior_bits_per_dim"] == pytest.approx(-log_normal.item() / (192 * math.log(2)), abs=2e-3)
+    squares = [level["noise_square"] for level in record["levels"]]
+    assert squares == pytest.approx([e.square().mean().item() for e in flow.encode(x).levels], rel=1e-3)
+
+
+def test_saves_and_kept_checkpoints_come_at_their_steps(tmp_path, monkeypatch):
+    monkeypatch.setattr("eiwflow.training.recipe.recording_steps", lambda iterations, *_: [0, iterations])
+    run, found = tiny_run(tmp_path, iterations=12), []
+    train(
+        run,
+        images=tiny_data(),
+        progress=lambda step, _: run.saved_step() == step and found.append(step),
+        execution=Execution(save_every=4, keep_every=5),
+    )
+    assert found == [4, 5, 8, 10, 12]
+    kept = sorted(path.name for path in run.checkpoints.glob("step_*"))
+    assert kept == ["step_0000005.safetensors", "step_0000010.safetensors"]
+    assert load(run.milestone(10)).info.step == 10
+    assert load(run.last_checkpoint).info.step == 12
+
+
+def test_a_large_state_is_written_beside_the_training_and_its_failure_is_not_lost(tmp_path, monkeypatch):
+    monkeypatch.setattr(run_module, "BESIDE_BYTES", 0)
+    monkeypatch.setattr("eiwflow.training.recipe.recording_steps", lambda iterations, *_: [0, 2, iterations])
+    run, writing, steps = tiny_run(tmp_path, iterations=8), threading.Event(), []
+    save_state = checkpoint.save_state
+
+    def slow_then_full(path, state, info):
+        if info.step == 2:
+            assert writing.wait(60)  # the steps go on meanwhile
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        save_state(path, state, info)
+
+    def progress(step, bits):
+        steps.append(step)
+        if step == 4:
+            writing.set()
+
+    monkeypatch.setattr(checkpoint, "save_state", slow_then_full)
+    with pytest.raises(TrainingFailed, match="No space left on device") as caught:
+        train(run, images=tiny_data(), progress=progress)
+    assert steps[:4] == [1, 2, 3, 4] and "Free some space" in caught.value.advice
+    assert load(run.last_checkpoint).info.step == run.saved_step() == 0
+    monkeypatch.setattr(checkpoint, "save_state", save_state)
+    assert train(run, images=tiny_data()).step == 8 and run.state().name == "finished"
+
+
+def test_a_run_goes_on_to_more_steps_and_is_scored_again(tmp_path):
+    run = tiny_run(tmp_path, iterations=4)
+    first = train(run, images=tiny_data())
+    with pytest.raises(RunError, match=r"iterations is 4; the run has taken 4 steps: choose more\."):
+        run.extend(4, "again")
+    run.extend(9, "again")
+    info = train(run, images=tiny_data())
+    assert (info.step, info.command) == (9, "python -m eiwflow train && again")
+    ends = {r["step"]: r["test_bits_per_dim"] for r in run.records() if "test_bits_per_dim" in r}
+    assert ends == {4: first.metrics["test_bits_per_dim"], 9: info.metrics["test_bits_per_dim"]}
+    rates = {r["step"]: r["lr"] for r in run.records() if "lr" in r}
+    assert rates == {s: tiny_recipe(4 if s <= 4 else 9).learning_rate_at(s - 1) for s in range(1, 10)}
+
+
+def test_a_run_starts_from_a_checkpoint(tmp_path):
+    source = tiny_run(tmp_path, iterations=3)
+    train(source, images=tiny_data())
+    begun = Trainer(tiny_recipe(init_from=str(source.last_checkpoint)), tiny_data())
+    assert same_tensors(begun.flow.state_dict(), load(source.last_checkpoint).flow.state_dict())
+    assert begun.step == 0 and begun.advance()[0] < trained(0).advance()[0]
+    with pytest.raises(RunError, match="last.safetensors holds another flow than"):
+        Trainer(tiny_recipe(init_from=str(source.last_checkpoint), width=12), tiny_data())
+    with pytest.raises(RunError, match=r"^--init-from: none.safetensors is not a usable checkpoint"):
+        Trainer(tiny_recipe(init_from=str(tmp_path / "none.safetensors")), tiny_data())
+
+
+def test_records_reach_tensorboard(tmp_path):
+    events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    run = tiny_run(tmp_path, iterations=3)
+    train(run, images=tiny_data(), execution=Execution(log="tensorboard"))
+    shown = events.EventAccumulator(str(run.path / "tensorboard"))
+    shown.Reload()
+    curve = {event.step: event.value for event in shown.Scalars("bits_per_dim")}
+    assert curve == {r["step"]: pytest.approx(r["bits_per_dim"]) for r in run.records() if "bits_per_dim" in r}
+    assert "level 1/noise_square" in shown.Tags()["scalars"]
+
+
+def test_a_logger_that_is_not_installed_is_refused_with_the_command_that_installs_it(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(RunError, match=r"^--log wandb needs the package wandb: pip install 'eiwflow\[wandb\]'"):
+        check_logger("wandb")
+    check_logger("")

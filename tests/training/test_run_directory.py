@@ -68,8 +68,8 @@ def test_a_place_that_cannot_be_written_is_refused(tmp_path):
 
 
 def test_a_flow_that_no_checkpoint_could_hold_is_not_begun(tmp_path):
-    recipe = Recipe(flow=FlowConfig(shape=(3, 64, 64), levels=3, steps=64, width=512))
-    with pytest.raises(ConfigError, match="at most 80000000 are allowed"):
+    recipe = Recipe(flow=FlowConfig(shape=(3, 64, 64), levels=4, steps=64, width=512))
+    with pytest.raises(ConfigError, match="at most 120000000 are allowed"):
         RunDirectory.create(tmp_path, recipe, "")
     assert not list(tmp_path.iterdir())
 

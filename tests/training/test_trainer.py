@@ -3,12 +3,14 @@
 import pytest
 import torch
 
-from eiwflow.flow import to_bits_per_dim
+from eiwflow.flow import ConfigError, to_bits_per_dim
 from eiwflow.flow.score import score
+from eiwflow.training.failures import TrainingFailed
 from eiwflow.training.run_directory import RunError
 from eiwflow.training.trainer import choose_device
+from tests.flow.numerics import Questions
 
-from .tiny import same_tensors, tiny_config, tiny_data, trained
+from .tiny import same_tensors, tiny_config, tiny_data, tiny_recipe, trained
 
 SPLITS = ("variance-reversed", "entropy", "entropy+pooled")
 each_split = pytest.mark.parametrize("split", SPLITS)
@@ -115,10 +117,58 @@ def test_a_device_that_is_not_there_is_refused_with_those_that_are(name):
         choose_device(name)
 
 
-def test_bfloat16_is_for_cuda_alone():
-    trainer = trained(0, precision="bfloat16")
-    assert not any(step.coupling.in_bfloat16 for level in trainer.flow.levels for step in level.steps)
-    assert same_tensors(trained(2, precision="bfloat16").flow.state_dict(), trained(2).flow.state_dict())
+def test_bfloat16_on_a_cpu_is_refused():
+    with pytest.raises(ConfigError, match=r"^precision is bfloat16; on cpu only float32 is trained\. .*float32"):
+        trained(0, precision="bfloat16")
+
+
+# ---------------------------------------------------------------------- without waiting for the device
+
+
+def test_steps_that_are_not_waited_for_give_the_numbers_of_those_that_are():
+    waited, queued = trained(0, iterations=5), trained(0, iterations=5)
+    expected = [waited.advance() for _ in range(5)]
+    with Questions() as questions:
+        for _ in range(3):
+            queued.enqueue()
+    assert questions.count == 0
+    assert queued.gather() == expected[:3]
+    queued.enqueue(), queued.enqueue()
+    assert queued.gather() == expected[3:] and queued.gather() == []
+    assert same_tensors(queued.state(), waited.state())
+
+
+def test_a_number_that_is_not_finite_is_found_when_the_steps_are_gathered():
+    trainer = trained(1)
+    trainer.enqueue()
+    with torch.no_grad():
+        trainer.flow.levels[1].steps[0].actnorm.bias[0] = torch.nan
+    trainer.enqueue()
+    trainer.enqueue()
+    with pytest.raises(TrainingFailed, match=r"^At step 3 bits/dim was not finite\.$"):
+        trainer.gather()
+
+
+@pytest.mark.parametrize("optimiser", ["muon", "adamw"])
+def test_a_batch_in_parts_takes_the_step_of_the_whole_batch(optimiser):
+    whole, parts = (trained(0, iterations=4, accumulate=n, optimiser=optimiser, divergence=0.1) for n in (1, 4))
+    for _ in range(4):
+        assert parts.advance() == pytest.approx(whole.advance(), rel=1e-3)
+    assert not same_tensors(parts.flow.state_dict(), trained(1, optimiser=optimiser).flow.state_dict())
+    seen = []
+    parts.flow.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
+    parts.advance()
+    assert seen == [2, 2, 2, 2]
+    with pytest.raises(ConfigError, match="accumulate is 3; it must be a divisor of the batch, 8"):
+        tiny_recipe(accumulate=3)
+
+
+@pytest.mark.parametrize("fields", [{}, {"split": "released", "prior": "standard"}, {"memory": "recompute"}])
+def test_a_flow_compiles_as_one_graph(fields):
+    trainer = trained(0, **fields)
+    x = trainer.batch(0, 8)
+    compiled = torch.compile(trainer.flow, fullgraph=True, backend="eager")
+    assert torch.equal(compiled(x, divergence=True)[0], trainer.flow(x, divergence=True)[0])
 
 
 def test_grey_images_of_another_shape_are_trained_on_too():

@@ -1,0 +1,80 @@
+"""How far a training is: a bar on a terminal, lines in a log."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+#: Seconds between two lines.
+LINE_S = 30.0
+
+Progress = Callable[[int, float], None]
+
+
+class Lines:
+    """Prints where a training stands, every half minute and at the end.
+
+    Args:
+        begun: the step that it goes on from.
+        total: steps in all.
+        batch: images a step.
+
+    """
+
+    def __init__(self, begun: int, total: int, batch: int) -> None:
+        self._step, self._total, self._batch, self._time = begun, total, batch, time.monotonic()
+
+    def __call__(self, step: int, bits: float) -> None:
+        """Take note of a step, and print a line if it is time."""
+        now = time.monotonic()
+        if now - self._time < LINE_S and step < self._total:
+            return
+        rate = (step - self._step) / max(now - self._time, 1e-9)
+        print(
+            f"step {step:,} of {self._total:,}, {bits:.3f} bits/dim, {rate * self._batch:,.0f} images/s, "
+            f"{duration((self._total - step) / rate) if rate else 'no estimate'} left",
+            file=sys.stderr,
+            flush=True,
+        )
+        self._step, self._time = step, now
+
+
+def duration(seconds: float) -> str:
+    """Return a time in the two largest units that it has.
+
+    >>> duration(59.6), duration(3725), duration(180000)
+    ('1 min 0 s', '1 h 2 min', '2 d 2 h')
+
+    """
+    whole = round(seconds)
+    for unit, smaller, size, part in (("d", "h", 86400, 3600), ("h", "min", 3600, 60), ("min", "s", 60, 1)):
+        if whole >= size:
+            return f"{whole // size} {unit} {whole % size // part} {smaller}"
+    return f"{whole} s"
+
+
+@contextmanager
+def training_progress(begun: int, total: int, batch: int, quiet: bool) -> Iterator[Progress]:
+    """Yield what is called with (step, bits/dim): it moves a bar on a terminal, and prints lines elsewhere.
+
+    Args:
+        begun: the step that the training goes on from, so that the rate counts none before it.
+        total: steps in all.
+        batch: images a step.
+        quiet: print no lines.
+
+    """
+    if not sys.stderr.isatty():
+        yield (lambda step, bits: None) if quiet else Lines(begun, total, batch)
+        return
+    from tqdm import tqdm
+
+    with tqdm(initial=begun, total=total, unit="step") as bar:
+
+        def move(step: int, bits: float) -> None:
+            bar.update(step - bar.n)
+            bar.set_postfix_str(f"{bits:.3f} bits/dim", refresh=False)
+
+        yield move

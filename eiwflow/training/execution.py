@@ -1,0 +1,77 @@
+"""How a run is computed: settings that a recipe does not hold, since another machine may choose others."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import torch
+
+from ..flow import ConfigError
+from .recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Execution:
+    """Settings of one process, which may differ when a run is resumed.
+
+    Args:
+        compiled: compile the flow's forward and backward pass as one graph.
+        deterministic: use only algorithms that give the same bits at every run, also on a GPU.
+        workers: processes that read batches ahead; None chooses by device and data set.
+        save_every: steps between two saves, beside the recording steps; 0 saves every minute.
+        keep_every: steps between two checkpoints that are kept; 0 keeps only the last.
+        log: a logger beside ``metrics.jsonl``, a word of :data:`~eiwflow.training.loggers.LOGGERS`; empty for none.
+
+    """
+
+    compiled: bool = False
+    deterministic: bool = False
+    workers: int | None = None
+    save_every: int = 0
+    keep_every: int = 0
+    log: str = ""
+
+
+def check_precision(recipe: Recipe, device: torch.device) -> None:
+    """Refuse bfloat16 where the device does not compute it.
+
+    Raises:
+        ConfigError: with the device and what to choose.
+
+    """
+    if recipe.precision == "bfloat16" and device.type != "cuda":
+        raise ConfigError(
+            f"precision is bfloat16; on {device} only float32 is trained. Choose --precision float32 or --device cuda."
+        )
+
+
+def set_arithmetic(device: torch.device, deterministic: bool) -> str:
+    """Choose how a device multiplies, for this process; return it in words for the log.
+
+    On CUDA the coupling networks' convolutions may round their factors to TF32. Everything that a log-determinant or
+    an inverse depends on stays in float32.
+    """
+    if deterministic:
+        # cuBLAS reads it when it is first used.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(deterministic)
+    if device.type != "cuda":
+        return "float32, channels last" + (", deterministic" if deterministic else "")
+    torch.backends.cudnn.conv.fp32_precision = "tf32"  # type: ignore[attr-defined]  # missing in torch's annotations
+    torch.backends.cuda.matmul.fp32_precision = "ieee"
+    torch.backends.cudnn.benchmark = not deterministic
+    torch.backends.cudnn.deterministic = deterministic
+    words = "TF32 convolutions, float32 products, channels last, "
+    return words + ("deterministic" if deterministic else "cuDNN's fastest algorithms")
+
+
+def default_threads() -> int:
+    """Return the CPU threads of a training that names none: half of the cores that this process may use.
+
+    Two busy threads on a busy machine of two cores took nine times the CPU of one. ``OMP_NUM_THREADS`` is respected.
+    """
+    if os.environ.get("OMP_NUM_THREADS", "").isdecimal():
+        return torch.get_num_threads()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores // 2)
