@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -68,7 +67,9 @@ def numbers(record: Mapping[str, Any]) -> dict[str, float]:
 @contextmanager
 def _tensorboard(folder: Path, recipe: Recipe) -> Iterator[Logger]:
     del recipe
-    writer = importlib.import_module("torch.utils.tensorboard").SummaryWriter(folder / "tensorboard")
+    from torch.utils.tensorboard import SummaryWriter
+
+    writer = SummaryWriter(folder / "tensorboard")
     try:
         yield TensorBoard(writer)
     finally:
@@ -76,21 +77,32 @@ def _tensorboard(folder: Path, recipe: Recipe) -> Iterator[Logger]:
 
 
 @contextmanager
-def _tracked(package: str, folder: Path, recipe: Recipe) -> Iterator[Logger]:
-    tracker = importlib.import_module(package)
-    place = {"dir": folder} if package == "wandb" else {}
-    run = tracker.init(project=PROJECT, name=folder.name, config=recipe.to_dict(), **place)
+def _wandb(folder: Path, recipe: Recipe) -> Iterator[Logger]:
+    import wandb
+
+    run = wandb.init(project=PROJECT, name=folder.name, config=recipe.to_dict(), dir=folder)
     try:
         yield Tracker(run)
     finally:
         run.finish()
 
 
+@contextmanager
+def _trackio(folder: Path, recipe: Recipe) -> Iterator[Logger]:
+    import trackio
+
+    run = trackio.init(project=PROJECT, name=folder.name, config=recipe.to_dict())
+    try:
+        yield Tracker(run)
+    finally:
+        trackio.finish()
+
+
 #: Loggers by the words of ``--log``, and the package that each needs.
 LOGGERS: dict[str, Callable[[Path, Recipe], Any]] = {
     "tensorboard": _tensorboard,
-    "wandb": lambda folder, recipe: _tracked("wandb", folder, recipe),
-    "trackio": lambda folder, recipe: _tracked("trackio", folder, recipe),
+    "wandb": _wandb,
+    "trackio": _trackio,
 }
 
 
