@@ -31,7 +31,7 @@ if result is None:
     st.stop()
 
 above.html(figures.thumbnails(result))
-names = [scored.group.name for scored in (result.own, *result.strange)]
+names = [scored.group.name for scored in (result.own, *result.groups)]
 guess = choice.segmented_control("Your prediction", names, key="guess", bind="query-params")
 with answer:
     ui.takeaway(words.takeaway(result) if guess else "Which of these groups will the flow find likeliest?")

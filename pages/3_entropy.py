@@ -114,16 +114,10 @@ ui.how_to_read("entropy")
 
 
 def evidence(one: ui.Page, found: ui.Found) -> None:
-    """Show what the estimators read of noise, all halves at every stage, and the files."""
-    tests = cache.measure(one, "self_tests")
-    st.subheader("Are the estimators right?")
-    ui.table(words.self_test_cells(tests))
-    st.caption(words.self_test(tests[levels[one] - 1]))
-    st.markdown(words.leakage(cache.measure(one, "leakages")))
+    """Show all halves at every stage, and the files."""
     st.subheader("All halves, at every stage")
     ui.table(words.cells(found[one]))
     tables = {"entropies": found[one].table(), "channels": found[one].channel_table()}
-    tables["self-test"] = [test.row() for test in tests]
     if (growth := cache.measure(one, "growth")) is not None:
         tables["growth"] = growth.table()
     ui.exports(one, tables=tables, pictures={})

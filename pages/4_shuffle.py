@@ -28,7 +28,7 @@ def together(found: ui.Found) -> np.ndarray:
 def halves(one: ui.Page, found: ui.Found, rule: str, what: str) -> str:
     """Draw what a rule would pass on and factor out of this flow's channels; return it in words."""
     chosen = next(each for each in found[one].alternatives if each.rule == rule)
-    limits = figures.redundancy_limits(each.ties.redundancy for each in found.values())
+    limits = figures.redundancy_limits(each.images.mean for each in found.values())
     ui.chart(ui.drawn(figures.halves_under, found[one], rule, limits), one, what, alt=words.alternative(chosen))
     return words.alternative(chosen)
 
@@ -40,7 +40,7 @@ def main(one: ui.Page, found: ui.Found) -> None:
         st.info(words.NO_RECORD)
         halves(one, found, found[one].alternatives[0].rule, "halves")
     else:
-        sentence = f"{words.over_training(river)} {words.beside_chance(river)}"
+        sentence = words.over_training(river)
         ui.chart(ui.drawn(figures.rank_river, river, together(found)), one, "scrub-river", alt=sentence)
         if samples := cache.samples_in_training(one):
             scrubber.film(together(found), samples, under=one.key("scrub-river"))
@@ -49,7 +49,7 @@ def main(one: ui.Page, found: ui.Found) -> None:
 
 
 def at_this_step(one: ui.Page, found: ui.Found) -> None:
-    """Draw the redundancies, samples and chance bands that belong to the river."""
+    """Draw the redundancies, samples and churn that belong to the river."""
     if (river := found[one].river) is None:
         return
     limits = figures.redundancy_limits(each.river.redundancy for each in found.values() if each.river is not None)
@@ -57,9 +57,7 @@ def at_this_step(one: ui.Page, found: ui.Found) -> None:
     if cache.samples_in_training(one):
         with st.container(width=320):
             scrubber.sample_view("16 samples at this step.", of=one.key("scrub-river"))
-    for what, draw in (("churn", figures.churn), ("tau", figures.kendall_tau)):
-        ui.chart(ui.drawn(draw, river, together(found)), one, what, alt=words.over_training(river))
-    st.caption(words.beside_chance(river))
+    ui.chart(ui.drawn(figures.churn, river, together(found)), one, "churn", alt=words.over_training(river))
 
 
 def order(one: ui.Page, found: ui.Found) -> None:
@@ -78,10 +76,6 @@ def order(one: ui.Page, found: ui.Found) -> None:
 def other_rules(one: ui.Page, found: ui.Found) -> None:
     """Draw what this flow would have passed on under another rule."""
     if one is next(iter(found)):
-        by_steps = cache.measure(one, "halves_by_steps")
-        ui.chart(ui.drawn(figures.halves_by_steps, by_steps), one, "steps", alt=words.halves_by_steps(by_steps))
-        st.markdown(words.halves_by_steps(by_steps))
-        ui.exports(one, tables={"steps": by_steps.table()}, pictures={})
         rules = words.OTHERS
         st.segmented_control(
             "Another rule would have factored out",
@@ -89,15 +83,6 @@ def other_rules(one: ui.Page, found: ui.Found) -> None:
         )  # fmt: skip
     st.markdown(halves(one, found, st.session_state["rule"], "by-rule"))
     ui.caveat(words.OTHER_RULES)
-
-
-def couplings(one: ui.Page, found: ui.Found) -> None:
-    """Draw how much of the mutual information between channels the couplings see."""
-    seen = cache.measure(one, "partitions", found[one].level)
-    ui.chart(ui.drawn(figures.information, seen), one, "told", alt=words.pairs(seen))
-    ui.chart(ui.drawn(figures.seen, seen), one, "seen", alt=words.coverage(seen))
-    st.markdown(words.coverage(seen))
-    ui.exports(one, tables={"couplings": seen.table()}, pictures={})
 
 
 found = ui.draw_level(page, "shuffle", main, words.NO_SPLIT, words.END)
@@ -119,24 +104,22 @@ ui.folds(
     page,
     found,
     {
-        "At this step: redundancy, samples, churn and Kendall’s τ": at_this_step,
+        "At this step: redundancy, samples and churn": at_this_step,
         "What the order moves, and what each image would ask for": order,
         "Why not simply the first channels, or the last?": other_rules,
-        "Appendix: which couplings see which channels": couplings,
     },
 )
 ui.how_to_read("shuffle")
 
 
 def evidence(one: ui.Page, found: ui.Found) -> None:
-    """Show near-ties, rules and levels as tables, and offer the files."""
+    """Show rules and levels as tables, and offer the files."""
     report, levels = found[one], range(1, one.checkpoint.info.config.levels)
-    st.markdown(words.ties(report.ties))
     of_levels = [cache.measure(one, "shuffle", level).summary() for level in levels]
-    for rows in (report.ties.table()[:8], report.rules_table(), of_levels):
+    for rows in (report.rules_table(), of_levels):
         ui.table(readable(rows))
     river = {} if report.river is None else {"river": report.river.table()}
-    ui.exports(one, tables={"channels": report.table(), "near-ties": report.ties.table(), **river}, pictures={})
+    ui.exports(one, tables={"channels": report.table(), **river}, pictures={})
     ui.offer_film(one)
 
 

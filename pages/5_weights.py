@@ -39,12 +39,12 @@ def main(one: ui.Page, found: ui.Found) -> None:
 def redundancy(one: ui.Page, found: ui.Found) -> None:
     """Draw the spectral redundancy of the same channels."""
     limits = figures.redundancy_limits(*found.values())
-    ui.chart(ui.drawn(figures.redundancy, found[one], 360, limits), one, "redundancy", alt=words.ties(found[one]))
+    ui.chart(ui.drawn(figures.redundancy, found[one], 360, limits), one, "redundancy", alt=words.order_now(found[one]))
 
 
 def order(one: ui.Page, found: ui.Found) -> None:
     """Draw what decides the split, and the entropy rates."""
-    st.markdown(f"{words.answer(found[one])} {words.ties(found[one])}")
+    st.markdown(f"{words.answer(found[one])} {words.order_now(found[one])}")
     if found[one].has_weights:
         redundancy(one, found)
     limits = figures.entropy_rate_limits(*found.values())

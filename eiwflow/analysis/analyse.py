@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -179,7 +179,7 @@ def _weights(request: Request) -> dict[str, Any]:
     found = look.measure("weights")
     document: dict[str, Any] = found.to_dict() | {
         "in_words": weight_words.answer(found),
-        "ties_in_words": weight_words.ties(found),
+        "order_in_words": weight_words.order_now(found),
     }
     document |= channel_words.report(
         channels.report(look.flow, look.image, look.test, look.level, look.seed, look.sources)
@@ -194,15 +194,7 @@ def _weights(request: Request) -> dict[str, Any]:
 
 
 def _shuffle(request: Request) -> dict[str, Any]:
-    look = request.look
-    partitions = look.measure("partitions")
-    coverage = {
-        "in_words": shuffle_words.coverage(partitions),
-        "couplings": partitions.table(),
-        "told": partitions.information.tolist(),
-    }
-    document = shuffle_words.report(look.measure("shuffle"))
-    return {**document, "halves_by_steps": look.measure("halves_by_steps").table(), "deals": coverage}
+    return shuffle_words.report(request.look.measure("shuffle"))
 
 
 def _entropy(request: Request) -> dict[str, Any]:
@@ -213,8 +205,6 @@ def _entropy(request: Request) -> dict[str, Any]:
     return found.to_dict(level) | {
         "in_words": [entropy_words.answer(found, number) for number in numbers],
         "account": account.to_dict() | {"in_words": entropy_words.account(account)},
-        "self_test": [test.row() for test in look.measure("self_tests") if test.number in numbers],
-        "leakage": [asdict(loss) for loss in look.measure("leakages")],
         "growth": None if growth is None else [row for row in growth.table() if row["level"] in numbers],
     }
 

@@ -12,7 +12,6 @@ one one photograph: intervals come from a bootstrap over whole images, or whole 
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -185,18 +184,6 @@ class Stage:
         return self.emitted, self.kept
 
 
-@dataclass(frozen=True)
-class Line:
-    """The least redundant channel that is passed on, the most redundant that is factored out, and their difference.
-
-    It is negative where the order used, made before the first training step, no longer sorts the two.
-    """
-
-    kept: int
-    emitted: int
-    difference: Estimate
-
-
 @dataclass(frozen=True, eq=False)
 class LevelEntropies:
     """Entropies of one level.
@@ -206,7 +193,6 @@ class LevelEntropies:
         shape: (C, H, W), inside the level.
         stages: in the order in which they happen; the last level has one.
         noise: ε, what is factored out, standardised by its prior.
-        line: the two channels nearest to crossing the split line, where the order is by entropy; else None.
 
     """
 
@@ -214,7 +200,6 @@ class LevelEntropies:
     shape: tuple[int, int, int]
     stages: tuple[Stage, ...]
     noise: Half
-    line: Line | None
 
     def stage(self, name: str) -> Stage | None:
         """Return the stage of that name, or None."""
@@ -359,7 +344,7 @@ def _level(seen: _Seen, rule: str, seed: int, sources: Sequence[int] | None) -> 
     if seen.order is None:
         everything = _half(before, range(channels), range(channels))
         stages = [Stage("order", None, everything, {})]
-        return LevelEntropies(seen.number, (channels, height, width), tuple(stages), everything, None)
+        return LevelEntropies(seen.number, (channels, height, width), tuple(stages), everything)
     order = seen.order.tolist()
     stages = [_stage("order", before, order, kept)]
     if rule == "entropy":
@@ -373,7 +358,6 @@ def _level(seen: _Seen, rule: str, seed: int, sources: Sequence[int] | None) -> 
         shape=(channels, height, width),
         stages=tuple(stages),
         noise=_half(measure(seen.noise, seed, sources), range(channels - kept), order[kept:]),
-        line=_line(before, order, kept) if rule == "entropy" else None,
     )
 
 
@@ -394,101 +378,7 @@ def _half(channels: Channels, places: Sequence[int], numbers: Sequence[int]) -> 
     return Half(tuple(numbers), dict(zip(MEASURES, rows, strict=True)), means)
 
 
-def _line(channels: Channels, order: list[int], kept: int) -> Line | None:
-    redundancies = channels.values[MEASURES.index("redundancy")]
-    if np.isnan(redundancies).any():
-        return None
-    least = min(order[:kept], key=lambda number: redundancies[number])
-    most = max(order[kept:], key=lambda number: redundancies[number])
-    return Line(least, most, channels.difference("redundancy", [least], [most]))
-
-
 # ---------------------------------------------------------------------- is the estimator right?
-
-
-@dataclass(frozen=True)
-class SelfTest:
-    """What the estimators say of noise drawn from N(0, I), in as many images and values as a level has.
-
-    Attributes:
-        number: the level.
-        shape: (C, H, W) of the noise.
-        means: each measure's mean over the channels.
-
-    """
-
-    number: int
-    shape: tuple[int, int, int]
-    means: dict[str, Estimate]
-
-    @property
-    def bias(self) -> float:
-        """The largest distance from :data:`OF_NOISE`, nats a value."""
-        return max(abs(mean.value - OF_NOISE[name]) for name, mean in self.means.items() if not math.isnan(mean.value))
-
-    def row(self) -> dict[str, Any]:
-        """Return the figures beside what is right."""
-        return {"level": self.number} | {
-            f"{name}_nats{suffix}": value
-            for name, mean in self.means.items()
-            for suffix, value in (("", mean.value), ("_interval", mean.error), ("_right", OF_NOISE[name]))
-        }
-
-
-def self_test(result: Entropies, channels: int = 6, seed: int = 0) -> tuple[SelfTest, ...]:
-    """Measure fresh N(0, I) in the sizes of every level: what reading is only the estimator's own."""
-    generator = torch.Generator().manual_seed(seed)
-    tests = []
-    for level in result.levels:
-        shape = (channels, *level.shape[1:])
-        found = measure(torch.randn(result.images, *shape, generator=generator, dtype=torch.double), seed)
-        tests.append(SelfTest(level.number, shape, {measured: found.mean(measured) for measured in MEASURES}))
-    return tuple(tests)
-
-
-# ---------------------------------------------------------------------- leakage
-
-
-@dataclass(frozen=True)
-class Leakage:
-    """How much redundancy is overlooked in a field that was cut from a larger one.
-
-    Attributes:
-        size: side of the window in pixels.
-        correlation: between neighbours, of a separable AR(1) field.
-        exact: its redundancy on the plane, −log(1 − a²) nats a pixel.
-        measured: the mean redundancy that windows of it are given.
-
-    """
-
-    size: int
-    correlation: float
-    exact: float
-    measured: float
-
-
-def leakages(result: Entropies) -> tuple[Leakage, ...]:
-    """Return the leakage at the sizes of a flow's levels, but for single pixels."""
-    return tuple(leakage(size) for size in dict.fromkeys(min(level.shape[1:]) for level in result.levels) if size > 1)
-
-
-def leakage(size: int, correlation: float = 0.9, around: int = 128, fields: int = 8, seed: int = 0) -> Leakage:
-    """Measure redundancy in windows of ``size`` pixels a side that tile AR(1) fields on a torus of ``around`` pixels.
-
-    A window's opposite edges do not meet. Its periodogram takes the jump for power at all frequencies, and redundancy,
-    which lives on what the weak frequencies lack, comes out too small.
-    """
-    windows = _autoregressive(around, correlation, fields, seed).unfold(2, size, size).unfold(3, size, size)
-    measured = redundancy(windows.reshape(-1, 1, size, size)).mean()
-    return Leakage(size, correlation, -math.log(1 - correlation**2), float(measured))
-
-
-def _autoregressive(size: int, correlation: float, n: int, seed: int) -> Tensor:
-    """Return n separable AR(1) fields (n, 1, size, size) on a torus, driven by N(0, 1)."""
-    frequencies = torch.fft.fftfreq(size, dtype=torch.double) * 2 * math.pi
-    gain = 1 / (1 - correlation * torch.exp(-1j * frequencies)).abs()
-    drive = torch.randn(n, 1, size, size, generator=torch.Generator().manual_seed(seed), dtype=torch.double)
-    return torch.fft.ifft2(torch.fft.fft2(drive) * torch.outer(gain, gain)).real
 
 
 # ---------------------------------------------------------------------- the log-det account

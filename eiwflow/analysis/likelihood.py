@@ -1,7 +1,7 @@
 """What a likelihood knows of an image, and what it does not: scores of a flow's own test images and of strange ones.
 
-The groups are the flow's own test images, the other half of them (an A/A control), the same images transformed, the
-test images of other data sets, and pictures from a folder. Every group is scored under the same dequantisation noise.
+The groups are the flow's own test images, the same images transformed, the test images of other data sets, and
+pictures from a folder. Every group is scored under the same dequantisation noise.
 
 References:
     Nalisnick et al., Do Deep Generative Models Know What They Don't Know?, 2019, arXiv:1810.09136.
@@ -47,11 +47,9 @@ from .levels import to_pixels, traces
 #: Images scored of each group, spread evenly over it, where nothing else is asked for.
 IMAGES = 256
 RESAMPLES = 1000
-#: Random halvings of the own images by which the control is itself checked, and draws of each.
-HALVINGS, HALVING_RESAMPLES = 50, 300
 #: Bars of a histogram.
 BARS = 40
-OWN, CONTROL = "own test images", "own, other half"
+OWN = "own test images"
 #: Scores that every flow has; a flow of L levels has "noise norm 1" … "noise norm L" as well.
 BITS, TYPICALITY, PNG, WEBP = "bits/dim", "typicality", "minus PNG", "minus WebP"
 SCORES = (BITS, TYPICALITY, PNG, WEBP)
@@ -63,7 +61,7 @@ class Group:
 
     Attributes:
         name: what a reader knows them by.
-        kind: "own", "control", "transformed", "data set" or "folder".
+        kind: "own", "transformed", "data set" or "folder".
         images: uint8 (N, H, W, C) of the flow's shape.
         sources: (N,) the photograph of each image, where that is known; those of transformed images are the originals'.
         made: what was done to the images, in one clause.
@@ -116,8 +114,7 @@ class Likelihood:
         data: the data set that the own images are from.
         photographs: how many the bootstrap draws the own images from; 0 where it draws images.
         own: of the own test images; their AUROCs are empty.
-        groups: all others, the control first.
-        false_alarms: share of A/A comparisons, over random halvings and all scores, that report a difference.
+        groups: all others.
         seed: of the dequantisation, of shuffled tiles and of noise.
 
     """
@@ -126,7 +123,6 @@ class Likelihood:
     photographs: int
     own: GroupScores
     groups: tuple[GroupScores, ...]
-    false_alarms: float
     seed: int
 
     @property
@@ -135,29 +131,19 @@ class Likelihood:
         return tuple(self.own.scores)
 
     @property
-    def strange(self) -> tuple[GroupScores, ...]:
-        """All groups but the control."""
-        return tuple(scored for scored in self.groups if scored.group.kind != "control")
-
-    @property
-    def control(self) -> GroupScores | None:
-        """The other half of the own images; None where there are too few of them to halve."""
-        return next((scored for scored in self.groups if scored.group.kind == "control"), None)
-
-    @property
     def likelier(self) -> tuple[GroupScores, ...]:
         """The groups that the flow finds likelier than the own images, the likeliest first."""
-        below = [scored for scored in self.strange if differs(scored.auroc[BITS]) and scored.auroc[BITS].value < 0.5]
+        below = [scored for scored in self.groups if differs(scored.auroc[BITS]) and scored.auroc[BITS].value < 0.5]
         return tuple(sorted(below, key=lambda scored: scored.bits_per_dim))
 
     def told_apart(self, score: str) -> int:
         """Return how many groups a score finds stranger than the own images: AUROC above ½ by more than its error."""
-        return sum(differs(scored.auroc[score]) and scored.auroc[score].value > 0.5 for scored in self.strange)
+        return sum(differs(scored.auroc[score]) and scored.auroc[score].value > 0.5 for scored in self.groups)
 
     @cached_property
     def edges(self) -> np.ndarray:
         """Edges of the histograms' bars, (BARS + 1,) bits/dim, which hold the middle 99 % of every group."""
-        shown = [scored.scores[BITS] for scored in (self.own, *self.strange)]
+        shown = [scored.scores[BITS] for scored in (self.own, *self.groups)]
         ends = np.array([np.percentile(bits, [0.5, 99.5]) for bits in shown])
         low, high = ends[:, 0].min(), ends[:, 1].max()
         return np.linspace(low, max(high, low + 0.1), BARS + 1)
@@ -209,12 +195,11 @@ class Likelihood:
 
     def to_dict(self) -> dict[str, Any]:
         """Return all numbers as what JSON can hold."""
-        shown = (self.own, *self.strange)
+        shown = (self.own, *self.groups)
         return {
             "data_set": self.data,
             "images_per_group": IMAGES,
             "photographs": self.photographs,
-            "false_alarms": self.false_alarms,
             "groups": self.group_table(),
             "auroc": self.auroc_table(),
             "levels": self.level_table(),
@@ -469,65 +454,6 @@ def _compared(own: GroupScores, other: GroupScores, drawn_own: np.ndarray, drawn
     )
 
 
-def halves(sources: np.ndarray | None, count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Return the places of two random halves of ``count`` images, each holding half of every photograph's."""
-    shuffled = np.random.default_rng(seed).random(count)
-    order = np.argsort(shuffled) if sources is None else np.lexsort((shuffled, sources))
-    return np.sort(order[::2]), np.sort(order[1::2])
-
-
-def control(own: GroupScores, seed: int = 0) -> GroupScores | None:
-    """Return a random half of the own images as a group, compared with the other half: an A/A control.
-
-    The same photographs are drawn for both halves. None where a half has fewer than 2 images.
-    """
-    sources = own.group.sources
-    count = len(own.group.images)
-    first, second = halves(sources, count, seed)
-    if len(second) < 2:
-        return None
-    group = Group(
-        CONTROL,
-        "control",
-        own.group.images[second],
-        None if sources is None else sources[second],
-        "a random half of the own images, compared with the other half (A/A)",
-        second,
-    )
-    drawn = intervals.draws(count, _listed(sources), RESAMPLES)
-    return _compared(_part(own, first, own.group), _part(own, second, group), *_in_halves(drawn, first, second))
-
-
-def false_alarms(own: GroupScores, halvings: int = HALVINGS) -> float:
-    """Return the share of comparisons of two random halves, over all scores, that report a difference.
-
-    With intervals of 95 % about 5 % should. NaN where there are too few images to halve.
-    """
-    sources, count = own.group.sources, len(own.group.images)
-    if count < 4:
-        return math.nan
-    drawn = intervals.draws(count, _listed(sources), HALVING_RESAMPLES)
-    alarms = []
-    for seed in range(halvings):
-        first, second = halves(sources, count, seed)
-        drawn_halves = _in_halves(drawn, first, second)
-        alarms += [differs(auroc(values[first], values[second], *drawn_halves)) for values in own.scores.values()]
-    return float(np.mean(alarms))
-
-
-def _in_halves(drawn: np.ndarray, first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return how often each image of two halves is drawn, without the draws in which a half has no image."""
-    halved = drawn[:, first], drawn[:, second]
-    full = (halved[0].sum(axis=1) > 0) & (halved[1].sum(axis=1) > 0)
-    return halved[0][full], halved[1][full]
-
-
-def _part(scored: GroupScores, places: np.ndarray, group: Group) -> GroupScores:
-    scores = {name: values[places] for name, values in scored.scores.items()}
-    codecs = {name: values[places] for name, values in scored.codecs.items()}
-    return GroupScores(group, scores, codecs, scored.levels[places], {}, (), ())
-
-
 def _listed(sources: np.ndarray | None) -> Sequence[int] | None:
     return None if sources is None else sources.tolist()
 
@@ -566,13 +492,11 @@ def likelihood(
     every = [*transformed(own_group, seed), *others(data, shape, most), *(also(path, shape, most) for path in extra)]
     progress.expect(sum(len(group.images) for group in (own_group, *every)))
     own = measure(flow, own_group, seed=seed)
-    aa = control(own)
     alone = Likelihood(
         data=data,
         photographs=intervals.photographs(_listed(known)),
         own=own,
-        groups=() if aa is None else (aa,),
-        false_alarms=false_alarms(own),
+        groups=(),
         seed=seed,
     )
     return beside(flow, alone, every)

@@ -30,7 +30,6 @@ from . import (
     latents,
     levels,
     likelihood,
-    partitions,
     progress,
     shuffle,
     space,
@@ -193,16 +192,6 @@ def _account(look: Look) -> entropy.Account:
     return entropy.account(look.flow, look.test, look.seed)
 
 
-def _self_tests(look: Look) -> tuple[entropy.SelfTest, ...]:
-    """Return what the estimators read of N(0, I) in the sizes of the levels."""
-    return entropy.self_test(look.measure("entropies"), seed=look.seed)
-
-
-def _leakages(look: Look) -> tuple[entropy.Leakage, ...]:
-    """Return how much redundancy a field loses that is cut to the sizes of the levels."""
-    return entropy.leakages(look.measure("entropies"))
-
-
 def _growth(look: Look) -> entropy.Growth | None:
     """Return how entropies changed over the training, where that was recorded."""
     if look.record is None:
@@ -219,24 +208,12 @@ def _shuffle(look: Look) -> shuffle.ShuffleReport:
     weights.shuffle_at(look.flow, look.level)  # refuses a level without one
     trace = look.measure("test_trace")
     (image,) = levels.traces(look.flow, look.image, look.seed)
-    known = look.first_sources(len(trace.x))
-    order = look.flow.config.order
-    return shuffle.shuffle_report(trace, look.level, order, look.record, image, look.seed, known)
+    return shuffle.shuffle_report(trace, look.level, look.flow.config.order, look.record, image, look.seed)
 
 
 def _facts(look: Look) -> tuple[levels.LevelFacts, ...]:
     """Return what every level does with the same test images."""
     return levels.level_facts(look.measure("test_trace"))
-
-
-def _halves_by_steps(look: Look) -> shuffle.HalvesBySteps:
-    """Return which half of level 1's channels holds the structure, by the number of steps."""
-    return shuffle.halves_by_steps(look.flow.config, look.train, look.seed)
-
-
-def _partitions(look: Look) -> partitions.Coverage:
-    """Return how much of a level's mutual information its couplings see, partition by partition."""
-    return partitions.coverage(look.flow.config, look.train, look.level, look.seed)
 
 
 # ---------------------------------------------------------------------- weights
@@ -348,14 +325,10 @@ MEASURES: dict[str, Measure] = {
     "norms": Measure(_norms, ("test", "image", "seed"), ("encoded", "latents_survey")),
     "entropies": Measure(_entropies, ("test", "seed")),
     "account": Measure(_account, ("test", "seed")),
-    "self_tests": Measure(_self_tests, ("test", "seed"), ("entropies",)),
-    "leakages": Measure(_leakages, ("test", "seed"), ("entropies",)),
     "growth": Measure(_growth, ("record",)),
     "test_trace": Measure(lambda look: levels.trace_of_test_images(look.flow, look.test), ("test",)),
     "shuffle": Measure(_shuffle, ("test", "image", "level", "seed", "record"), ("test_trace",)),
     "facts": Measure(_facts, ("test",), ("test_trace",)),
-    "halves_by_steps": Measure(_halves_by_steps, ("train", "seed")),
-    "partitions": Measure(_partitions, ("train", "level", "seed")),
     "weights": Measure(_weights, ("test", "image", "level", "seed"), ("weights_of_test_images",)),
     "weights_of_test_images": Measure(_weights_of_test_images, ("test", "level"), ("test_trace",)),
     "ablation": Measure(_ablation, ("test", "level")),

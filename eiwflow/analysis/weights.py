@@ -18,7 +18,6 @@ from ..flow.multiscale import Trace, finite
 from ..flow.shuffle import Shuffle
 from . import intervals
 from .levels import dequantised, kept_channels
-from .shuffle import NearTies, near_ties
 
 #: Test images that averages are over.
 IMAGES = 128
@@ -240,18 +239,6 @@ class ChannelWeights:
         ranks = (-self.redundancy).argsort(kind="stable").argsort()
         return ranks < self.kept
 
-    @cached_property
-    def ties(self) -> NearTies | None:
-        """How firmly redundancy on these images decides the sides; None where there is one image."""
-        by_number = self.images.redundancy[:, np.argsort(self.order)]
-        return None if self.count < 2 else near_ties(by_number, self.kept, sources=self.sources)
-
-    @property
-    def near_ties(self) -> np.ndarray:
-        """Whether each position's channel is one of a pair that these images might swap, (C,) bool."""
-        pairs = () if self.ties is None else self.ties.near
-        return np.isin(self.order, [channel for pair in pairs for channel in (pair.kept, pair.emitted)])
-
     def table(self) -> list[dict[str, Any]]:
         """Return one row a channel, by position."""
         low, high = self.redundancy_interval
@@ -283,7 +270,6 @@ class ChannelWeights:
                 "position": position + 1,
                 "channel": self.order[position],
                 "part": self.parts[position],
-                "near_tie": bool(self.near_ties[position]),
                 **{name: float(values[position]) for name, values in columns.items()},
             }
             for position in range(self.shape[0])

@@ -31,7 +31,7 @@ _SCORES = {
 
 def thumbnails(result: Likelihood) -> str:
     """Return four images of each group as HTML, the own images first, under their names."""
-    figures = "".join(_thumbnail(scored) for scored in (result.own, *result.strange))
+    figures = "".join(_thumbnail(scored) for scored in (result.own, *result.groups))
     style = "display: grid; gap: 12px; grid-template-columns: repeat(auto-fill, minmax(88px, 1fr))"
     return f'<div class="eiw-row" style="{style}">{figures}</div>'
 
@@ -51,7 +51,7 @@ def histograms(result: Likelihood, image: float) -> go.Figure:
 
     A triangle marks the bits/dim of one ``image``.
     """
-    shown = (result.own, *result.strange)
+    shown = (result.own, *result.groups)
     likelier = {id(scored) for scored in result.likelier}
     figure = go.Figure()
     figure.add_vline(result.own.bits_per_dim, line={"color": palette.SUBJECT, "dash": "dash", "width": 2})

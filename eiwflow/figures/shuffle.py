@@ -19,8 +19,7 @@ from .layout import layout, legend_room
 from .pixels import data_uri
 
 if TYPE_CHECKING:
-    from ..analysis.partitions import Coverage
-    from ..analysis.shuffle import HalvesBySteps, NullBand, RankRiver, ShuffleReport
+    from ..analysis.shuffle import RankRiver, ShuffleReport
 
 #: Lines of more channels than these cannot be told apart: a matrix is drawn instead.
 MOST_LINES = 24
@@ -243,56 +242,34 @@ def slope(before: np.ndarray, after: np.ndarray, names: tuple[str, str], side: n
 
 
 def churn(river: RankRiver, shared: np.ndarray | None = None) -> go.Figure:
-    """Return the split churn over training, with the band of random orders; ``shared`` as in the river."""
-    figure = _over_training(river, shared, river.churn, river.churn_null, ".0%", "churn")
-    return figure.update_layout(
-        yaxis={"range": [-0.04, 1.04], "tickformat": ".0%", "title": {"text": "channels that would cross"}}
-    )
-
-
-def kendall_tau(river: RankRiver, shared: np.ndarray | None = None) -> go.Figure:
-    """Return Kendall's τ with the order used over training, with the band of random orders."""
-    figure = _over_training(river, shared, river.tau, river.tau_null, ".2f", "τ")
-    return figure.update_layout(yaxis={"range": [-1.06, 1.06], "title": {"text": "Kendall’s τ"}})
-
-
-def _over_training(
-    river: RankRiver, shared: np.ndarray | None, values: np.ndarray, band: NullBand, form: str, name: str
-) -> go.Figure:
+    """Return the share of channels that would cross over training; ``shared`` as in the river."""
     shared = river.steps if shared is None else shared
     figure = go.Figure()
-    figure.add_hrect(
-        y0=band.low,
-        y1=band.high,
-        fillcolor=palette.REFERENCE,
-        opacity=0.22,
-        line_width=0,
-        showlegend=True,
-        name="95 % of random orders",
-    )
-    figure.add_hline(y=band.mean, line={"color": palette.REFERENCE, "width": 1, "dash": "dot"})
     figure.add_scatter(
         x=steps.places(river.steps, shared).tolist(),
-        y=values.round(4).tolist(),
+        y=river.churn.round(4).tolist(),
         text=[f"step {step:,}" for step in river.steps],
         mode="lines+markers",
-        line={"color": palette.SUBJECT, "width": 2.5, "shape": "hv" if name == "churn" else "linear"},
+        line={"color": palette.SUBJECT, "width": 2.5, "shape": "hv"},
         marker={"size": 5},
-        hovertemplate="%{text}: " + name + " %{y:" + form + "}<extra></extra>",
+        hovertemplate="%{text}: %{y:.0%}<extra></extra>",
         showlegend=False,
     )
-    figure.update_layout(**layout(_HELPER, legend_room(), right=_RIGHT), xaxis=steps.axis(shared, 0.6, 0.6, ticks=5))
-    return figure
+    return figure.update_layout(
+        **layout(_HELPER, right=_RIGHT),
+        xaxis=steps.axis(shared, 0.6, 0.6, ticks=5),
+        yaxis={"range": [-0.04, 1.04], "tickformat": ".0%", "title": {"text": "channels that would cross"}},
+    )
 
 
 # ---------------------------------------------------------------------- over images, and other rules
 
 
 def emitted_over_images(report: ShuffleReport) -> go.Figure:
-    """Return by place how often images would factor a channel out: each alone, and their mean resampled."""
+    """Return by place how many images, each sorted alone, would factor a channel out."""
     order, half = report.order, report.passed_on
     places = np.arange(1, report.channels + 1)
-    share, together = report.images.emitted_share[order], report.ties.emitted_probability[order]
+    share = report.images.emitted_share[order]
     figure = go.Figure()
     for kept, colour, _ in _two_sides():
         mine = slice(0, half) if kept else slice(half, None)
@@ -305,15 +282,6 @@ def emitted_over_images(report: ShuffleReport) -> go.Figure:
             name=f"{'passed on' if kept else 'factored out'}: each image alone",
             hovertemplate="%{text}: factored out by the own order of %{y:.0%} of the images<extra></extra>",
         )
-    figure.add_scatter(
-        x=places.tolist(),
-        y=together.round(4).tolist(),
-        text=[f"channel {c}" for c in order],
-        mode="markers",
-        marker={"symbol": "line-ew", "size": 16, "line": {"width": 3, "color": palette.SUBJECT}},
-        name="mean redundancy of all images, resampled",
-        hovertemplate="%{text}: factored out in %{y:.0%} of the resamples<extra></extra>",
-    )
     figure.add_vline(x=half + 0.5, line={"width": 2, "dash": "dash", "color": palette.REFERENCE})
     figure.update_layout(
         **layout(300, legend_room(2), right=_RIGHT),
@@ -330,7 +298,7 @@ def halves_under(report: ShuffleReport, rule: str, limits: tuple[float, float] |
     ``limits`` are :func:`redundancy_limits` of all reports that share the axis.
     """
     chosen = next(alternative for alternative in report.alternatives if alternative.rule == rule)
-    half, order, mean = report.passed_on, report.ties.order, report.ties.redundancy
+    half, order, mean = report.passed_on, report.images.entropy_order, report.images.mean
     ranks = np.argsort(order) + 1
     figure = go.Figure()
     for kept, colour, dash in _two_sides():
@@ -355,112 +323,7 @@ def halves_under(report: ShuffleReport, rule: str, limits: tuple[float, float] |
     return figure
 
 
-def halves_by_steps(halves: HalvesBySteps) -> go.Figure:
-    """Return mean redundancy of the two static halves and of what sorting passes on, by the number of steps a level."""
-    figure = go.Figure()
-    part = "half" if 2 * halves.kept == halves.channels else f"{halves.kept} of {halves.channels}"
-    lines = (
-        ("passed on by the entropy order", halves.entropy, palette.SUBJECT, "solid", "star", 11),
-        (f"first {part}", halves.first, palette.KEPT, "solid", "circle", 8),
-        (f"last {part}", halves.last, palette.ARMS[1], "dot", "diamond", 9),
-    )
-    for line in lines:
-        figure.add_scatter(**_counted("%{x} steps: redundancy %{y:.3f} nats/pixel", *line))
-    figure.update_layout(
-        **layout(300, legend_room(2), right=_RIGHT),
-        xaxis={"dtick": 1, "title": {"text": "flow steps a level"}, "showgrid": False, "zeroline": False},
-        yaxis={"rangemode": "tozero", "title": {"text": "mean redundancy, nats/pixel"}, "gridcolor": palette.AXIS},
-    )
-    return figure
-
-
-def information(coverage: Coverage) -> go.Figure:
-    """Return the mutual information of every channel with every other; the framed blocks are the alternating halves.
-
-    Blue is much, the page's own colour is nothing.
-    """
-    channels = len(coverage.information)
-    figure = go.Figure(
-        go.Heatmap(
-            z=coverage.information.round(4).tolist(),
-            x=list(range(channels)),
-            y=list(range(channels)),
-            colorscale=[[0, _faded(palette.KEPT, 0)], [1, palette.KEPT]],
-            colorbar={"title": {"text": "nats", "side": "right"}, "thickness": 12, "len": 0.9},
-            hovertemplate="channels %{y} and %{x}: %{z:.3f} nats<extra></extra>",
-        )
-    )
-    half = channels / 2
-    for start, end in ((0, half), (half, channels)):
-        frame = {"color": palette.EMITTED, "width": 2, "dash": "dot"}
-        figure.add_shape(type="rect", x0=start - 0.5, x1=end - 0.5, y0=start - 0.5, y1=end - 0.5, line=frame)
-    ticks = list(range(0, channels, max(1, channels // 6)))
-    axis = {"tickvals": ticks, "showgrid": False, "zeroline": False}
-    figure.update_layout(
-        **layout(_HELPER, right=100),
-        xaxis={**axis, "title": {"text": "… and principal channel"}, "constrain": "domain"},
-        yaxis={
-            **axis,
-            "title": {"text": "mutual information of principal channel …"},
-            "range": [channels - 0.5, -0.5],
-            "scaleanchor": "x",
-            "constrain": "domain",
-        },
-    )
-    return figure
-
-
-def seen(coverage: Coverage) -> go.Figure:
-    """Return the part of the mutual information between channels that couplings have seen, by channel partition."""
-    couplings = list(range(1, coverage.couplings + 1))
-    low, high = coverage.chance
-    figure = go.Figure()
-    figure.add_scatter(
-        x=[*couplings, *couplings[::-1]],
-        y=[*high.round(4).tolist(), *low[::-1].round(4).tolist()],
-        mode="lines",
-        fill="toself",
-        fillcolor=_faded(palette.ARMS[2], 0.25),
-        line={"width": 0},
-        name="90 % of random partitions",
-        hoverinfo="skip",
-    )
-    lines = (
-        ("by mutual information", coverage.by_information, palette.SUBJECT, "solid", "star", 11),
-        ("random", coverage.random.mean(axis=0), palette.ARMS[2], "dash", "square", 7),
-        ("alternating", coverage.alternating, palette.REFERENCE, "dot", "circle", 7),
-    )
-    for line in lines:
-        figure.add_scatter(**_counted("after %{x} couplings: %{y:.0%} seen", *line))
-    figure.update_layout(
-        **layout(_HELPER, legend_room(2), right=_RIGHT),
-        xaxis={"dtick": 1, "title": {"text": "couplings so far"}, "showgrid": False, "zeroline": False},
-        yaxis=_share_axis("mutual information seen"),
-    )
-    return figure
-
-
 # ---------------------------------------------------------------------- parts
-
-
-def _counted(
-    hover: str, name: str, values: np.ndarray, colour: str, dash: str, symbol: str, size: int
-) -> dict[str, Any]:
-    """Return a line over 1 … K of values (K,)."""
-    return {
-        "x": list(range(1, len(values) + 1)),
-        "y": values.round(4).tolist(),
-        "mode": "lines+markers",
-        "line": {"color": colour, "dash": dash, "width": 2.5},
-        "marker": {"symbol": symbol, "size": size},
-        "name": name,
-        "hovertemplate": f"{hover}<extra>{name}</extra>",
-    }
-
-
-def _faded(colour: str, strength: float) -> str:
-    """Return a colour that lets the page through: 0 is the page's own, 1 the colour."""
-    return f"rgba({', '.join(map(str, _rgb(colour)))}, {strength})"
 
 
 def _two_sides() -> tuple[tuple[bool, str, str], ...]:

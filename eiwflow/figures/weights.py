@@ -93,7 +93,7 @@ def weight_span(*shown: ChannelWeights) -> float:
 
 
 def redundancy(weights: ChannelWeights, height: int = 300, limits: tuple[float, float] | None = None) -> go.Figure:
-    """Return bars of the mean redundancy with intervals, the image's own as dots; ≈ marks near-ties at the split line.
+    """Return bars of the mean redundancy with intervals, the image's own as dots.
 
     Arguments:
         weights: of any policy.
@@ -108,8 +108,6 @@ def redundancy(weights: ChannelWeights, height: int = 300, limits: tuple[float, 
     )
     own = weights.image.redundancy[0]
     _dots(figure, own, "this image", [f"this image: {fixed(value, 3)} nats/pixel" for value in own])
-    for position in np.flatnonzero(weights.near_ties):
-        figure.add_annotation(x=int(position), y=float(high[position]), text="≈", showarrow=False, yshift=11)
     if not weights.has_weights:
         for position in np.flatnonzero(weights.would_stay != (np.array(weights.parts) == "kept")):
             text = "would be passed on" if weights.would_stay[position] else "would be factored out"

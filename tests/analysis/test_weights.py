@@ -262,33 +262,13 @@ def test_channels_that_would_stay_are_those_of_the_entropy_order(split: str) -> 
     assert {channel for channel, stays in zip(found.order, found.would_stay, strict=True) if stays} == expected
 
 
-def test_channels_of_like_redundancy_on_both_sides_are_a_near_tie_and_others_are_not() -> None:
-    clear = made_up()
-    assert not clear.near_ties.any() and "no near-tie" in words.ties(clear)
-    like = clear.images.redundancy.copy()
-    like[:, 2] = like[::-1, 1]
-    tied = dataclasses.replace(clear, images=dataclasses.replace(clear.images, redundancy=like))
-    assert tied.near_ties.tolist() == [False, True, True, False]
-    assert {tied.ties.at_line.kept, tied.ties.at_line.emitted} == {1, 2}
-    assert "1 pair is a near-tie" in words.ties(tied)
-    renumbered = dataclasses.replace(tied, order=(1, 3, 0, 2))
-    assert {renumbered.ties.at_line.kept, renumbered.ties.at_line.emitted} == {3, 0}
-    assert renumbered.ties.order[0] == 1 and renumbered.ties.order[3] == 2
-
-
-def test_one_image_has_no_ties_to_judge() -> None:
-    flow = ready_flow(weights="pooled")
-    alone = channel_weights(flow, images(1), images(1), 1)
-    assert alone.ties is None and not alone.near_ties.any() and "These images" in words.ties(alone)
-
-
 def test_words_name_the_channels_that_would_change_sides() -> None:
     found = made_up()
     swapped = found.images.redundancy[:, [2, 1, 0, 3]]
     moved = dataclasses.replace(found, images=dataclasses.replace(found.images, redundancy=swapped))
-    assert "would now factor out channel 3 in place of channel 1" in words.ties(moved)
-    assert "would factor out the same channels" in words.ties(found)
-    assert "does not look at spectral redundancy" in words.ties(dataclasses.replace(found, rule="last"))
+    assert "would now factor out channel 3 in place of channel 1" in words.order_now(moved)
+    assert "would factor out the same channels" in words.order_now(found)
+    assert "does not look at spectral redundancy" in words.order_now(dataclasses.replace(found, rule="last"))
 
 
 def test_a_long_list_of_channels_is_cut_short() -> None:

@@ -50,7 +50,7 @@ DRAWN = {name: cache(getattr(drawn, name)) for name in ("faces16", "letters32")}
 PATIENCE_S = 300
 #: What pages fold beside their evidence.
 FOLDS = (
-    "halvings", "zeroed", "all-levels", "raw", "training", "at-this-step", "order", "other-rules", "couplings",
+    "halvings", "zeroed", "all-levels", "raw", "training", "at-this-step", "order", "other-rules",
     "one-channel", "ablation", "reach", "norms", "samples", "architecture", "inversion", "account", "arms",
     "verdict", "lock-step", "archive", "strips", "there-and-back", "drawn",
 )  # fmt: skip

@@ -40,8 +40,8 @@ def entropies(rule: str = "entropy", *names: str, second: float = 0.3) -> Entrop
     stages = tuple(stage(name, 0.5 + place, 0.2 + place) for place, name in enumerate(names or ("number", "order")))
     last = half(tuple(range(8)), second)
     levels = (
-        LevelEntropies(1, (4, 8, 8), stages, half((2, 3), 1.4), None),
-        LevelEntropies(2, (8, 4, 4), (Stage("order", None, last, {}),), last, None),
+        LevelEntropies(1, (4, 8, 8), stages, half((2, 3), 1.4)),
+        LevelEntropies(2, (8, 4, 4), (Stage("order", None, last, {}),), last),
     )
     return Entropies("entropy+pooled", rule, 64, 16, levels)
 

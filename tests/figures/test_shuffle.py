@@ -10,14 +10,11 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from eiwflow.analysis.partitions import Coverage
 from eiwflow.analysis.shuffle import (
-    HalvesBySteps,
     ImageOrders,
     RankRiver,
     ShuffleReport,
     alternatives,
-    near_ties,
     ranks_of,
 )
 from eiwflow.figures import palette, shuffle, steps
@@ -35,11 +32,9 @@ def river_of(channels: int = 12, records: int = 5, seed: int = 0) -> RankRiver:
 def report_of(channels: int = 12, images: int = 20) -> ShuffleReport:
     """Return a report of redundancies that differs from image to image."""
     redundancy = np.random.default_rng(1).normal(np.linspace(1, 0, channels), 0.3, (images, channels))
-    order, ties = np.arange(channels), near_ties(redundancy, channels // 2)
-    others = alternatives(ties.redundancy, order, channels // 2)
-    return ShuffleReport(
-        1, "entropy", order, len(order) // 2, None, ImageOrders(order, redundancy, len(order) // 2), ties, others
-    )
+    order, half = np.arange(channels), channels // 2
+    others = alternatives(redundancy.mean(axis=0), order, half)
+    return ShuffleReport(1, "entropy", order, half, None, ImageOrders(order, redundancy, half), others)
 
 
 ANIMATED = {"lines": shuffle.rank_river, "matrix": shuffle.rank_river, "bars": shuffle.redundancy_by_rank}
@@ -48,14 +43,6 @@ animated = pytest.mark.parametrize(
     [(draw, river_of(32 if name == "matrix" else 12)) for name, draw in ANIMATED.items()],
     ids=ANIMATED,
 )
-
-
-def coverage_of(steps: int = 4) -> Coverage:
-    """Return the coverage of a level of six channels, of which two share information."""
-    told = np.zeros((6, 6))
-    told[0, 1] = told[1, 0] = 0.5
-    seen = np.ones(steps)
-    return Coverage(1, steps, "information", True, told, 0 * seen, np.vstack([seen, 0 * seen]), seen)
 
 
 def slope_of(river: RankRiver) -> go.Figure:
@@ -69,14 +56,8 @@ CHARTS: dict[str, Callable[[], go.Figure]] = {
     "bars": lambda: shuffle.redundancy_by_rank(river_of()),
     "slope": lambda: slope_of(river_of()),
     "churn": lambda: shuffle.churn(river_of()),
-    "tau": lambda: shuffle.kendall_tau(river_of()),
     "images": lambda: shuffle.emitted_over_images(report_of()),
     "rule": lambda: shuffle.halves_under(report_of(), "last"),
-    "steps": lambda: shuffle.halves_by_steps(
-        HalvesBySteps("principal", np.array([0.5, 0.1]), np.array([0.1, 0.5]), np.array([0.55, 0.55]))
-    ),
-    "told": lambda: shuffle.information(coverage_of()),
-    "seen": lambda: shuffle.seen(coverage_of()),
 }
 
 
@@ -231,10 +212,10 @@ def test_bars_of_two_checkpoints_share_an_axis_that_holds_both() -> None:
 def test_curves_of_two_checkpoints_share_their_axes() -> None:
     one, other = river_of(), river_of(12, 9, seed=2)
     shared = steps.together([one.steps, other.steps])
-    for draw in (shuffle.churn, shuffle.kendall_tau):
-        left, right = draw(one, shared), draw(other, shared)
-        assert left.layout.xaxis == right.layout.xaxis and left.layout.yaxis == right.layout.yaxis
-        assert [shared[x] for x in right.data[0].x] == other.steps.tolist()
+    left, right = shuffle.churn(one, shared), shuffle.churn(other, shared)
+    assert left.layout.xaxis == right.layout.xaxis and left.layout.yaxis == right.layout.yaxis
+    assert [shared[x] for x in right.data[0].x] == other.steps.tolist()
+    np.testing.assert_allclose(right.data[0].y, other.churn, atol=1e-4)
 
 
 def test_slope_joins_both_places_of_every_channel() -> None:
@@ -245,34 +226,20 @@ def test_slope_joins_both_places_of_every_channel() -> None:
     assert drawn == [[channel + 1, ranks_of(river.order)[channel] + 1] for channel in members]
 
 
-@pytest.mark.parametrize(
-    ("draw", "measured", "null"), [(shuffle.churn, "churn", "churn_null"), (shuffle.kendall_tau, "tau", "tau_null")]
-)
-def test_curves_over_training_stand_before_their_null_band(draw: Any, measured: str, null: str) -> None:
-    river = river_of()
-    figure, band = draw(river), getattr(river, null)
-    shade = next(shape for shape in figure.layout.shapes if shape.type == "rect")
-    assert (shade.y0, shade.y1) == (band.low, band.high)
-    np.testing.assert_allclose(figure.data[0].y, getattr(river, measured), atol=1e-4)
-    low, high = figure.layout.yaxis.range
-    assert low <= min(*figure.data[0].y, band.low) and max(*figure.data[0].y, band.high) <= high
-
-
 @pytest.mark.parametrize("rule", ["used", "entropy", "first", "last", "random"])
 def test_bars_under_a_rule_are_blue_where_it_keeps(rule: str) -> None:
     report = report_of()
     chosen = next(one for one in report.alternatives if one.rule == rule)
     kept, emitted = shuffle.halves_under(report, rule).data
     assert [int(text.split()[1]) for text in kept.text] == list(chosen.order[:6])
-    np.testing.assert_allclose(emitted.y, report.ties.redundancy[list(chosen.order[6:])], atol=1e-4)
+    np.testing.assert_allclose(emitted.y, report.images.mean[list(chosen.order[6:])], atol=1e-4)
     assert (kept.marker.color, emitted.marker.color) == (palette.KEPT, palette.EMITTED)
 
 
 def test_shares_over_images_stand_in_the_order_used() -> None:
     report = report_of()
-    kept, emitted, together = shuffle.emitted_over_images(report).data
+    kept, emitted = shuffle.emitted_over_images(report).data
     np.testing.assert_allclose([*kept.y, *emitted.y], report.images.emitted_share[report.order], atol=1e-4)
-    np.testing.assert_allclose(together.y, report.ties.emitted_probability[report.order], atol=1e-4)
 
 
 @pytest.mark.parametrize("name", CHARTS)

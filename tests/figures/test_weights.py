@@ -208,14 +208,6 @@ def swapped(found: ChannelWeights, positions: list[int]) -> ChannelWeights:
     return dataclasses.replace(found, images=images)
 
 
-def test_near_ties_are_marked_where_they_stand() -> None:
-    like = made_up()
-    like.images.redundancy[:, 2] = like.images.redundancy[::-1, 1]
-    marks = [mark.x for mark in figures.redundancy(like).layout.annotations if mark.text == "≈"]
-    assert marks == [1, 2]
-    assert "≈" not in texts(figures.redundancy(made_up()))
-
-
 def test_a_static_split_shows_which_channels_the_entropy_order_would_move() -> None:
     figure = figures.redundancy(swapped(without_weights(made_up(), rule="last"), [2, 1, 0, 3]))
     moved = {mark.text: mark.x for mark in figure.layout.annotations if mark.text.startswith("would")}

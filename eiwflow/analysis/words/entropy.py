@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from .numbers import fixed, power, signed
 
 if TYPE_CHECKING:
-    from ..entropy import Account, Entropies, Growth, Half, Leakage, LevelEntropies, Line, SelfTest
+    from ..entropy import Account, Entropies, Growth, Half, LevelEntropies
     from ..intervals import Estimate
 
 #: What each measure is called at the head of a column.
@@ -72,7 +72,7 @@ def answer(found: Entropies, number: int = 1) -> str:
         return f"Level {number} is the last: all {len(emitted.numbers)} channels are factored out{end}."
     if math.isnan(_redundancy(emitted).value):
         return f"At level {number} a channel is a single pixel: it has no spectral redundancy."
-    sentences = [_parts(level), _otherwise(found, level), line(level.line) if level.line else ""]
+    sentences = [_parts(level), _otherwise(found, level)]
     return " ".join(sentence for sentence in sentences if sentence)
 
 
@@ -102,18 +102,6 @@ def _otherwise(found: Entropies, level: LevelEntropies) -> str:
         f"{sentence}; the entropy order would factor out {len(others)} other channel{'s' * (len(others) > 1)}, "
         f"of {emitted} against {kept} passed on."
     )
-
-
-def line(found: Line) -> str:
-    """Return whether the split line is a near-tie, or crossed; nothing where it is clear."""
-    if found.difference.is_near_zero:
-        return (
-            f"The split line is a near-tie: channel {found.kept} is passed on, channel {found.emitted} factored out, "
-            f"and they differ by {found.difference}."
-        )
-    if found.difference.value < 0:
-        return f"Sorted anew, channel {found.emitted} would be passed on before channel {found.kept}."
-    return ""
 
 
 def shape(found: Entropies, number: int = 1) -> str:
@@ -156,27 +144,6 @@ def cells(found: Entropies) -> list[dict[str, Any]]:
         {name: PARTS.get(value, value) for name, value in head.items()} | _cells(half.means)
         for head, half in found.halves()
     ]
-
-
-def self_test(found: SelfTest) -> str:
-    """Return what the estimators read of noise."""
-    each = ", ".join(f"{NAMES[name]} {mean}" for name, mean in found.means.items() if not math.isnan(mean.value))
-    return f"On N(0, I) in the size of level {found.number} they read {each}: off by {found.bias:.3f} nats at most."
-
-
-def self_test_cells(tests: Sequence[SelfTest]) -> list[dict[str, str]]:
-    """Return what is right, and below it what was read at each level."""
-    right = {name: "0" if name in ("negentropy", "redundancy") else f"{GAUSSIAN:.4f}" for name in NAMES.values()}
-    return [{"": "right", **right}, *({"": f"level {test.number}", **_cells(test.means)} for test in tests)]
-
-
-def leakage(losses: Sequence[Leakage]) -> str:
-    """Return how much redundancy windows of one field, of several sizes, are given."""
-    each = ", ".join(f"{one.measured:.2f} at {one.size}×{one.size} pixels" for one in losses)
-    return (
-        f"Windows cut from a larger field whose neighbours correlate by {losses[0].correlation:g} read a redundancy of "
-        f"{each}, where {losses[0].exact:.2f} is right."
-    )
 
 
 def account(found: Account) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from ..likelihood import BITS, sharpest_level
@@ -31,8 +30,8 @@ def takeaway(result: Likelihood) -> str:
 
 
 def sentences(result: Likelihood) -> list[str]:
-    """Return what the scores say, what each level sees, what the control says, and how many images there are."""
-    return [likelier(result), told_apart(result), levels(result), control(result), *images(result)]
+    """Return what the scores say, what each level sees, and how many images there are."""
+    return [likelier(result), told_apart(result), levels(result), *images(result)]
 
 
 def likelier(result: Likelihood) -> str:
@@ -48,12 +47,12 @@ def likelier(result: Likelihood) -> str:
 def told_apart(result: Likelihood) -> str:
     """Return how many groups each score finds stranger than the own test images."""
     counts = ", ".join(f"{name} {result.told_apart(name)}" for name in result.scores)
-    return f"Groups that a score finds stranger than the own test images, of {len(result.strange)}: {counts}."
+    return f"Groups that a score finds stranger than the own test images, of {len(result.groups)}: {counts}."
 
 
 def levels(result: Likelihood) -> str:
     """Return which level tells each group apart best."""
-    return " ".join(_level(scored) for scored in result.strange)
+    return " ".join(_level(scored) for scored in result.groups)
 
 
 def _level(scored: GroupScores) -> str:
@@ -67,22 +66,12 @@ def _capital(name: str) -> str:
     return name[0].upper() + name[1:]
 
 
-def control(result: Likelihood) -> str:
-    """Return what comparing two halves of the own test images says."""
-    if math.isnan(result.false_alarms):
-        return "There are too few test images for an A/A control."
-    return (
-        f"A/A control: a score tells two random halves of the own test images apart in "
-        f"{fixed(100 * result.false_alarms, 0)} % of comparisons; by chance it would be about 5 %."
-    )
-
-
 def images(result: Likelihood) -> list[str]:
     """Return how many images were scored, and what the intervals are over."""
     over = counted(result.photographs, "source photograph") if result.photographs else "images"
     own = counted(len(result.own.group.images), "own test image")
     sentences = [f"{own}, at most as many of each other group. Intervals of 95 % over {over}."]
-    for scored in result.strange:
+    for scored in result.groups:
         if scored.group.kind == "folder":
             count = len(scored.group.images)
             too_few = " With fewer than 4 no score can tell a difference." if count < 4 else ""

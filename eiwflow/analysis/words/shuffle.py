@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .numbers import counted, fixed, percent
+from .numbers import fixed, percent
 
 if TYPE_CHECKING:
-    from ..partitions import Coverage
-    from ..shuffle import Alternative, HalvesBySteps, ImageOrders, NearTies, RankRiver, ShuffleReport
+    from ..shuffle import Alternative, ImageOrders, RankRiver, ShuffleReport
 
 #: What an order is, by the flow's rule.
 RULES = {
@@ -87,10 +86,11 @@ def answer(report: ShuffleReport) -> str:
         "training step",
     )
     if report.river is None:
-        now = f"Sorted by the redundancy of {report.ties.images} test images, {_moved(report)} would change sides."
+        count = len(report.images.redundancy)
+        now = f"Sorted by the redundancy of {count} test images, {_moved(report)} would change sides."
     else:
-        churn, chance = report.river.churn, report.river.churn_null
-        learnt = report.rule != "entropy" and churn[0] >= chance.mean and churn[-1] <= chance.low
+        churn = report.river.churn
+        learnt = report.rule != "entropy" and churn[-1] < churn[0] / 2
         by_itself = " Training has moved structure into the channels that are passed on." if learnt else ""
         now = over_training(report.river) + by_itself
     return f"{begin}, the same for every image. {now}"
@@ -105,16 +105,6 @@ def over_training(river: RankRiver) -> str:
     most = f", {moved[peak]} at most (step {steps[peak]:,})" if moved[peak] > max(moved[0], moved[-1]) else ""
     start = f"Sorted anew, {_of(moved[0], river.channels)} would change sides at step {steps[0]:,}"
     return f"{start}{most} and {moved[-1] or 'none'} at step {steps[-1]:,}."
-
-
-def beside_chance(river: RankRiver) -> str:
-    """Return what random orders would give."""
-    band, tau = river.churn_null, river.tau_null
-    return (
-        f"At least 95 % of random orders would move {band.low * river.channels:.0f} to "
-        f"{band.high * river.channels:.0f} of {river.channels} channels. Kendall’s τ with the order used ends at "
-        f"{fixed(river.tau[-1], 2)} (random orders: {fixed(tau.low, 2)} to {fixed(tau.high, 2)})."
-    )
 
 
 def by_rank(river: RankRiver) -> str:
@@ -140,24 +130,6 @@ def images(found: ImageOrders) -> str:
     )
 
 
-def ties(found: NearTies) -> str:
-    """Return whether the split line is sharp."""
-    pair = found.at_line
-    of, resampled = "", "the images"
-    if found.photographs:
-        of, resampled = f" of {counted(found.photographs, 'photograph')}", "whole photographs"
-    start = (
-        f"By the mean redundancy of these {counted(found.images, 'image')}{of} the split line runs between channel "
-        f"{pair.kept} ({fixed(found.redundancy[pair.kept], 3)} nats/pixel) and channel {pair.emitted} "
-        f"({fixed(found.redundancy[pair.emitted], 3)}); with {resampled} resampled they swap with probability "
-        f"{percent(pair.swap)}"
-    )
-    if not found.near:
-        return f"{start}: no near-tie."
-    pairs = "1 pair is a near-tie" if len(found.near) == 1 else f"{len(found.near)} pairs are near-ties"
-    return f"{start}. Across the line {pairs} (swap at 5 % or more)."
-
-
 def alternative(found: Alternative) -> str:
     """Return what a rule would pass on and factor out."""
     return (
@@ -166,62 +138,9 @@ def alternative(found: Alternative) -> str:
     )
 
 
-def halves_by_steps(found: HalvesBySteps) -> str:
-    """Return whether the better static part depends on the number of steps."""
-    most = len(found.first)
-    part = "half" if 2 * found.kept == found.channels else f"{found.kept} of {found.channels} channels"
-    if found.changes == 0:
-        better = "first" if found.first[0] > found.last[0] else "last"
-        return f"Before training, more structure is in the {better} {part} with 1 to {most} steps."
-    how = "with every step more" if found.changes == most - 1 else f"{found.changes} times from 1 to {most} steps"
-    low, high = fixed(found.gain.min(), 2), fixed(found.gain.max(), 2)
-    gain = low if low == high else f"{low} to {high}"
-    return (
-        f"Before training, whether more structure is in the first {part} or in the last changes {how}. Sorting by "
-        f"redundancy passes on {gain} nats/pixel a channel more than the worse of the two, and never less than the "
-        "better one."
-    )
-
-
 def report(found: ShuffleReport) -> dict[str, Any]:
     """Return everything as what JSON can hold, with its sentence."""
     return found.to_dict() | {"in_words": answer(found)}
-
-
-def coverage(found: Coverage) -> str:
-    """Return how much mutual information couplings see, and which partition the flow began with."""
-    channels, count = len(found.information), found.couplings
-    if not found.information.any():
-        return f"The {channels} channels of level {found.level} share no mutual information on these images."
-    looked_at = f"the first {count} couplings see" if count < found.steps else f"{count} couplings see"
-    looked_at = "1 coupling sees" if found.steps == 1 else looked_at
-    return (
-        f"Of the pairwise mutual information between the {channels} channels of level {found.level} before training, "
-        f"{looked_at} {percent(found.alternating[-1])} with alternating partitions, "
-        f"{percent(found.random[:, -1].mean())} with random ones, and {percent(found.by_information[-1])} with "
-        f"partitions by mutual information. {_partition(found)}"
-    )
-
-
-def pairs(found: Coverage) -> str:
-    """Return which two channels share most, and how much lies within the halves."""
-    both = np.triu(found.information + found.information.T)
-    one, other = divmod(int(both.argmax()), len(both))
-    half = len(both) // 2
-    within = (both[:half, :half].sum() + both[half:, half:].sum()) / max(both.sum(), np.finfo(float).tiny)
-    return (
-        f"Channels {one} and {other} share most, {both.max():.2f} nats; {percent(within)} of all mutual information "
-        "lies within the two halves."
-    )
-
-
-def _partition(found: Coverage) -> str:
-    if found.init != "random" and found.partition != "alternating":
-        how = "by mutual information" if found.partition == "information" else "at random"
-        return f"This flow began with partitions {how}."
-    if found.init != "random":
-        return "This flow began with alternating halves; training has mixed the channels since."
-    return "This flow began with none of these but with random rotations, which mix all channels at every coupling."
 
 
 def _moved(report: ShuffleReport) -> str:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from . import shuffle
 from .numbers import counted, fixed, listed, percent, signed
 
 if TYPE_CHECKING:
@@ -149,17 +148,15 @@ def channel(found: ChannelWeights, position: int) -> str:
     )
 
 
-def ties(found: ChannelWeights) -> str:
-    """Return where redundancy on these images would draw the split line, and how sure that is."""
+def order_now(found: ChannelWeights) -> str:
+    """Return where redundancy on these images would draw the split line."""
     emitted = np.arange(found.shape[0]) >= found.kept
     if found.rule != "entropy":
-        now = "This order does not look at spectral redundancy."
-    elif (spared := emitted & found.would_stay).any():
+        return "This order does not look at spectral redundancy."
+    if (spared := emitted & found.would_stay).any():
         instead = named(found, ~emitted & ~found.would_stay)
-        now = f"These images would now factor out {instead} in place of {named(found, spared)}."
-    else:
-        now = "These images would factor out the same channels."
-    return now if found.ties is None else f"{now} {shuffle.ties(found.ties)}"
+        return f"These images would now factor out {instead} in place of {named(found, spared)}."
+    return "These images would factor out the same channels."
 
 
 def named(found: ChannelWeights, positions: np.ndarray) -> str:

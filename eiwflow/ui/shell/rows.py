@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..sources.visit import Page
 
 #: Words of a heading that are not written as in a file.
-SPELT = {"psnr": "PSNR", "db": "dB", "rms": "RMS", "kendall": "Kendall’s", "tau": "τ"}
+SPELT = {"psnr": "PSNR", "db": "dB", "rms": "RMS"}
 
 
 def rows(page: Page) -> dict[str, Page]:
