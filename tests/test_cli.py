@@ -24,7 +24,7 @@ from PIL import Image
 import eiwflow
 from eiwflow import cli
 from eiwflow.analysis.analyse import analyse
-from eiwflow.checkpoint import load, save
+from eiwflow.checkpoint import CheckpointInfo, load, save
 from eiwflow.cli.parser import build_parser
 from eiwflow.flow import MultiScaleFlow, quantise
 from eiwflow.study.recipe import StudyRecipe
@@ -787,3 +787,14 @@ def test_help_states_the_defaults_of_what_the_command_calls(command):
     assert {name: stated[name] for name in expected} == {
         name: f"{value:g}" if isinstance(value, (int, float)) else value for name, value in expected.items()
     }
+
+
+@pytest.mark.parametrize("command", ["inspect", "evaluate"])
+def test_text_of_a_foreign_file_gives_no_orders_to_the_terminal(tmp_path, capsys, command):
+    flow = tiny_flow()
+    path = tmp_path / "\x1b]0;title\x07.safetensors"
+    save(path, flow, CheckpointInfo(config=flow.config, data="\x1b[2J\x9bhidden\u202e"))
+    cli.main([command, str(path)])
+    said = capsys.readouterr()
+    assert "hidden" in said.out + said.err
+    assert not set("\x1b\x07\x9b\u202e") & set(said.out + said.err)

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import sys
+import unicodedata
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -75,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             torch.set_num_threads(options.threads)
         result, text = COMMANDS[options.name](options)
     except refusals as error:
-        print(f"eiwflow {options.name}: {' '.join(_sentence(error).split())}", file=sys.stderr)
+        print(f"eiwflow {options.name}: {_visible(' '.join(_sentence(error).split()))}", file=sys.stderr)
         return WRONG_INPUT
     except TrainingFailed as error:
         print(f"eiwflow {options.name}: {' '.join(f'{error} {error.advice}'.split())}", file=sys.stderr)
@@ -86,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"eiwflow {options.name}: memory ran out; ask for a smaller flow, or for fewer images.", file=sys.stderr)
         return 1
     try:
-        print(json.dumps(null_for_nan(result), allow_nan=False) if options.json else text, flush=True)
+        print(json.dumps(null_for_nan(result), allow_nan=False) if options.json else _visible(text), flush=True)
     except OSError as error:
         # Python's own flush at exit must not say it again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -94,6 +95,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"eiwflow {options.name}: the output cannot be written ({error.strerror}).", file=sys.stderr)
             return 1
     return int(result.get("holds") is False)
+
+
+def _visible(text: str) -> str:
+    """Return a text as it may stand on a terminal: a name in a foreign file may hold commands to it."""
+    return "".join(
+        "�" if unicodedata.category(letter) in ("Cc", "Cf") and letter not in "\n\t" else letter for letter in text
+    )
 
 
 def _sentence(error: Exception) -> str:

@@ -472,10 +472,10 @@ def _picture_format(out: Path) -> str:
 def compress_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     """Compress pictures into one archive."""
     from ..compression import archive
-    from ..files import write_atomically
+    from ..files import printable, write_atomically
 
     flow = _load(options).flow
-    pictures = archive.gather(options.pictures)
+    pictures, left_out = archive.gather(options.pictures)
     others = archive.lossless_sizes(pictures)
     content, summary = archive.compress(flow, archive.flow_digest(flow), pictures)
     write_atomically(options.out, content)
@@ -486,6 +486,7 @@ def compress_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
         "bits_per_dim": summary.bits_per_dim,
         "stated_bits_per_dim": stated,
         **{f"{name}_bytes": size for name, size in others.items()},
+        "left_out": left_out,
     }
     text = "\n".join(
         [
@@ -495,6 +496,7 @@ def compress_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
             f"{summary.start_bytes:,} bytes of the file are the digits that the first tile starts from",
             *(f"lossless {name.upper():<4} {size:,} bytes" for name, size in others.items()),
             "It was decoded again: every pixel is the same.",
+            *(f"left out: {printable(sentence, 300)}" for sentence in left_out),
         ]
     )
     return facts, text

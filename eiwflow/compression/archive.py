@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 import platform
 import zlib
 from collections.abc import Sequence
@@ -20,11 +21,11 @@ from PIL import Image, ImageOps
 from ..data import DATASETS, as_picture, load
 from ..data.folder import SUFFIXES
 from ..data.picture import FORMATS
-from ..files import read_bytes, reason, walk
+from ..files import printable, read_bytes, reason, walk
 from ..flow import MultiScaleFlow
 from ..flow.threads import one_thread
 from . import CompressionError
-from .grid import Archive, GridFlow
+from .grid import BIN, Archive, GridFlow
 
 #: First bytes of a file, before the length of its header.
 MAGIC = b"EIWFLOW\x01"
@@ -109,15 +110,19 @@ def flow_digest(flow: MultiScaleFlow) -> str:
     return digest.hexdigest()
 
 
-def gather(names: Sequence[str]) -> list[Picture]:
+def gather(names: Sequence[str]) -> tuple[list[Picture], list[str]]:
     """Return the pictures of files, of folders and all below them, and the test images of data sets named.
 
+    Returns:
+        the pictures, and a sentence for each in a folder that cannot be compressed, as one with transparent parts.
+
     Raises:
-        CompressionError: something is none of these, or cannot be read.
+        CompressionError: something is none of these, a file that is named cannot be compressed, or nothing of a folder.
         DataError: a data set cannot be loaded.
 
     """
     pictures: list[Picture] = []
+    left_out: list[str] = []
     values = 0
     for name in names:
         path, begin = Path(name), len(pictures)
@@ -129,7 +134,13 @@ def gather(names: Sequence[str]) -> list[Picture]:
             found = [file for file in walk(path) if file.suffix.lower() in SUFFIXES]
             if not found:
                 raise CompressionError(f"The folder {name[:_NAME]} holds no pictures ({', '.join(sorted(SUFFIXES))}).")
-            pictures += [_read(file, file.relative_to(path).as_posix()) for file in found]
+            for file in found:
+                try:
+                    pictures.append(_read(file, file.relative_to(path).as_posix()))
+                except CompressionError as error:
+                    left_out.append(str(error))
+            if len(pictures) == begin:
+                raise CompressionError(f"None of the pictures in {name[:_NAME]} can be compressed. {left_out[-1]}")
         else:
             pictures.append(_read(path, path.name))
         values += sum(picture.pixels.size for picture in pictures[begin:])
@@ -137,7 +148,7 @@ def gather(names: Sequence[str]) -> list[Picture]:
             raise CompressionError(
                 f"More than {MAX_PICTURES:,} pictures or {MAX_PIXELS:,} pixels were given; compress them in parts."
             )
-    return pictures
+    return pictures, left_out
 
 
 def write_pictures(pictures: Sequence[Picture], folder: Path) -> list[Path]:
@@ -238,12 +249,15 @@ def decompress(flow: MultiScaleFlow, digest: str, content: bytes) -> list[Pictur
     code, archive = GridFlow(flow), Archive(words)
     parts: list[NDArray[np.uint8]] = []
     other = (
-        f"It was written with torch {header['torch']} on {header['machine']}; here is torch {torch.__version__} on "
-        f"{platform.machine()}."
+        f"It was written with torch {printable(header['torch'], 40)} on {printable(header['machine'], 40)}; here is "
+        f"torch {torch.__version__} on {platform.machine()}."
     )
     try:
         with one_thread():
             for batch in reversed(header["batches"]):
+                # Each value has pushed this much: an archive that holds less would decode to noise, at any length.
+                if archive.bits < (math.log2(BIN) if batch > 0 else 8) * abs(batch) * code.dimensions:
+                    raise CompressionError("The archive has too few bits.")
                 parts.append(code.pop(archive, batch) if batch > 0 else archive.pop_bytes((-batch, *config)))
     except CompressionError:
         raise CompressionError(f"This archive cannot be decoded here, or is damaged. {other}") from None
@@ -381,5 +395,6 @@ def _is_picture(name: object, height: object, width: object, channels: object) -
         isinstance(name, str)
         and len(name) <= _NAME
         and all(type(side) is int and 1 <= side <= MAX_PIXELS for side in (height, width))
+        and type(channels) is int
         and channels in (1, 3)
     )
