@@ -126,8 +126,8 @@ def test_a_large_flow_is_measured_apart_where_strangers_come(
     look = look_at(small_flow())
     images = data_sets.Images("photos32", look.train, look.test, "", remade=False)
     cache.clear()
-    cache._kept(look, images, "kept_fit", {})
-    assert cache._kept(look, images, "bits_per_dim", {}) > 0  # a move does not wait for a child to start
+    cache.kept(look, images, "kept_fit", {})
+    assert cache.kept(look, images, "bits_per_dim", {}) > 0  # a move does not wait for a child to start
     assert apart_from == ["kept_fit"] * expected
     cache.clear()
 
@@ -137,8 +137,8 @@ def test_averages_of_a_large_flow_are_made_once_whatever_the_seed(monkeypatch: p
     look = look_at(small_flow(), images=32)
     images = data_sets.Images("photos32", look.train, look.test, "", remade=False)
     cache.clear()
-    first, other = (cache._kept(replace(look, seed=seed), images, "entropies", {}) for seed in (0, 1))
+    first, other = (cache.kept(replace(look, seed=seed), images, "entropies", {}) for seed in (0, 1))
     assert first is other
-    moved = [cache._kept(replace(look, seed=seed), images, "bits_per_dim", {}) for seed in (0, 1)]
+    moved = [cache.kept(replace(look, seed=seed), images, "bits_per_dim", {}) for seed in (0, 1)]
     assert moved == [replace(look, seed=seed).measure("bits_per_dim") for seed in (0, 1)]
     cache.clear()

@@ -29,6 +29,7 @@ def test_what_is_kept_for_all_visitors_is_forgotten_and_made_again(bundle: Path)
     study = write_study(bundle / "study.zip", arms({"first/random": 3.9, "last/random": 4.1}))
 
     look = look_at(small_flow())
+    images = data_sets.Images("photos32", look.train, look.test, "", remade=False)
 
     def kept() -> list[object]:
         return [
@@ -38,7 +39,7 @@ def test_what_is_kept_for_all_visitors_is_forgotten_and_made_again(bundle: Path)
             cache.study(study),
             parts.drawn(go.Figure),
             pixels.data_uri(np.zeros((2, 2, 3), np.uint8)),
-            cache._small(("a key",), look, "passage", {}),
+            cache.kept(look, images, "passage", {}),
         ]
 
     before = kept()

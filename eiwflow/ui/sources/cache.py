@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Hashable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from ... import files
-from ...analysis import FEW_A_GROUP
 from .. import access
 from . import checkpoints, child
+from .results import results
 
 if TYPE_CHECKING:
     import numpy as np
-    from streamlit.delta_generator import DeltaGenerator
     from torch import Tensor
 
     from ...analysis.progress import Progress
@@ -31,11 +26,8 @@ if TYPE_CHECKING:
     from .data_sets import Images
     from .visit import Page
 
-#: Results that are kept; a trace of all test images is large, so few of those.
-RESULTS, LARGE_RESULTS = 512, 4
 #: Images drawn from a flow to be shown.
 SAMPLES = 8
-LARGE = ("test_trace",)
 
 
 def measure(page: Page, name: str, level: int | None = None, **choices: Any) -> Any:  # noqa: ANN401 (as the measure)
@@ -72,7 +64,7 @@ def look(page: Page, level: int = 1) -> Look:
         record=record(page),
         grain=images.grain,
         large=checkpoints.is_large(page.checkpoint.info.config),
-        keep=lambda look, name, choices: _kept(look, images, name, choices),
+        keep=lambda look, name, choices: kept(look, images, name, choices),
     )
 
 
@@ -170,7 +162,10 @@ def of_study(study: Study, name: str, **choices: Hashable) -> Any:  # noqa: ANN4
         choices: what else it is asked for.
 
     """
-    return _of_study((study.sha256, study.path, name, tuple(sorted(choices.items()))), study, name, choices)
+    from ...study.measures import MEASURES
+
+    key = study.sha256, study.path, name, tuple(sorted(choices.items()))
+    return results().at_once("study", key, lambda: MEASURES[name](study, **choices))
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
@@ -181,23 +176,12 @@ def _study(path: Path, changed: int, size: int) -> Study:
     return read_study(path)
 
 
-@st.cache_resource(max_entries=RESULTS, show_spinner=False)
-def _of_study(key: tuple[Hashable, ...], _study: Study, _name: str, _choices: dict[str, Any]) -> Any:  # noqa: ANN401
-    from ...study.measures import MEASURES
-
-    del key
-    return MEASURES[_name](_study, **_choices)
-
-
 # ---------------------------------------------------------------------- keeping
 
 
 def clear() -> None:
     """Forget what was measured."""
-    _small.clear()
-    _large.clear()
-    _large_flows.clear()
-    _of_study.clear()
+    results().clear()
 
 
 def forget() -> None:
@@ -207,12 +191,35 @@ def forget() -> None:
         kept.clear()
 
 
-def _kept(look: Look, images: Images, name: str, choices: dict[str, Any]) -> Any:  # noqa: ANN401
-    if checkpoints.is_large(look.checkpoint.info.config):
-        return _of_large_flow(look, images, name, choices)
-    key = _key(look, images, name, choices)
-    keep = _large if name in LARGE else _small
-    return keep(key, look, name, choices)
+def kept(look: Look, images: Images, name: str, choices: dict[str, Any]) -> Any:  # noqa: ANN401 (as the measure)
+    """Return a measure from the store of results, made where it is not there.
+
+    Averages of a large flow have seed 0.
+    """
+    from ...analysis.subjects import MEASURES
+
+    measure = MEASURES[name]
+    if not checkpoints.is_large(look.checkpoint.info.config):
+        kind = "test_trace" if name == "test_trace" else "flow"
+        return results().at_once(kind, _key(look, images, name, choices), lambda: measure.of(look, **choices))
+    shared = {choice: value for choice, value in choices.items() if choice == "other"}
+    known = {need: kept(look, images, need, shared) for need in measure.needs}
+    look = replace(look, seed=0 if measure.average else look.seed, known=known, keep=None)
+    # Where strangers come, long work is done in a child that ends with the tab: nobody leaves it behind. To start one
+    # takes longer than a move of most large flows.
+    long = measure.average or checkpoints.is_slow(look.checkpoint.info.config)
+    session, in_child = child.session(), long and bool(access.settings().mode)
+
+    def make(progress: Progress) -> Any:  # noqa: ANN401 (as the measure)
+        if in_child:
+            return child.measure(look, name, choices, progress, session)
+        return look.measure(name, **choices)
+
+    line = st.empty()
+    try:
+        return results().beside("large flow", _key(look, images, name, choices), make, measure.average, line)
+    finally:
+        line.empty()
 
 
 def _key(look: Look, images: Images, name: str, choices: dict[str, Any]) -> tuple[Hashable, ...]:
@@ -230,124 +237,6 @@ def _key(look: Look, images: Images, name: str, choices: dict[str, Any]) -> tupl
     depends_on = tuple(fields[field] for field in MEASURES[name].depends_on)
     chosen = tuple((choice, _hashable(value)) for choice, value in sorted(choices.items()))
     return name, look.checkpoint.sha256, depends_on, chosen
-
-
-@st.cache_resource(max_entries=RESULTS, show_spinner="Measuring …")
-def _small(key: tuple[Hashable, ...], _look: Look, _name: str, _choices: dict[str, Any]) -> Any:  # noqa: ANN401
-    from ...analysis.subjects import MEASURES
-
-    del key
-    return MEASURES[_name].of(_look, **_choices)
-
-
-@st.cache_resource(max_entries=LARGE_RESULTS, show_spinner="Measuring test images …")
-def _large(key: tuple[Hashable, ...], _look: Look, _name: str, _choices: dict[str, Any]) -> Any:  # noqa: ANN401
-    from ...analysis.subjects import MEASURES
-
-    del key
-    return MEASURES[_name].of(_look, **_choices)
-
-
-# ---------------------------------------------------------------------- large flows
-
-#: Results of large flows that are kept, and seconds between two signs of life.
-LARGE_FLOW_RESULTS, SIGN_OF_LIFE_S = 128, 0.5
-
-
-@dataclass(frozen=True, eq=False)
-class _Job:
-    """A measure of a large flow: how far it is, and its result."""
-
-    progress: Progress
-    result: Future[Any]
-
-
-class _LargeFlows:
-    """Measures of large flows, each made once for whoever asks."""
-
-    def __init__(self) -> None:
-        self._jobs: OrderedDict[tuple[Hashable, ...], _Job] = OrderedDict()
-        self._lock = Lock()
-        # Averages wait for one another; what a visitor moves does not wait for them.
-        self._lanes = {True: ThreadPoolExecutor(1), False: ThreadPoolExecutor(1)}
-
-    def job(self, key: tuple[Hashable, ...]) -> tuple[_Job, bool]:
-        """Return the job of a key, and whether it is new: then whoever asked has to see to it."""
-        from ...analysis.progress import Progress
-
-        with self._lock:
-            if new := key not in self._jobs:
-                self._jobs[key] = _Job(Progress(), Future())
-            self._jobs.move_to_end(key)
-            while len(self._jobs) > LARGE_FLOW_RESULTS:
-                self._jobs.popitem(last=False)
-            return self._jobs[key], new
-
-    def start(self, key: tuple[Hashable, ...], job: _Job, look: Look, name: str, choices: dict[str, Any]) -> None:
-        """Measure beside the scripts: a visitor's move does not lose the work.
-
-        Where strangers come, long work is done in a child that ends with the tab: nobody leaves it behind. To start
-        one takes longer than a move of most large flows.
-        """
-        from ...analysis import progress
-        from ...analysis.subjects import MEASURES
-
-        average = MEASURES[name].average
-        session, long = child.session(), average or checkpoints.is_slow(look.checkpoint.info.config)
-        in_child = long and bool(access.settings().mode)
-
-        def work() -> None:
-            progress.watch(job.progress)
-            try:
-                if in_child:
-                    result = child.measure(look, name, choices, job.progress, session)
-                else:
-                    result = look.measure(name, **choices)
-                job.result.set_result(result)
-            except BaseException as error:
-                if isinstance(error, child.LeftError):
-                    with self._lock:
-                        self._jobs.pop(key, None)
-                job.result.set_exception(error)
-
-        self._lanes[average].submit(work)
-
-
-@st.cache_resource(show_spinner=False)
-def _large_flows() -> _LargeFlows:
-    return _LargeFlows()
-
-
-def _of_large_flow(look: Look, images: Images, name: str, choices: dict[str, Any]) -> Any:  # noqa: ANN401
-    """Return a measure of a large flow; meanwhile a line shows how far it is. Averages have seed 0."""
-    from ...analysis.subjects import MEASURES
-
-    shared = {choice: value for choice, value in choices.items() if choice == "other"}
-    known = {need: _of_large_flow(look, images, need, shared) for need in MEASURES[name].needs}
-    look = replace(look, seed=0 if MEASURES[name].average else look.seed, known=known, keep=None)
-    key, line = _key(look, images, name, choices), st.empty()
-    try:
-        while True:
-            job, new = _large_flows().job(key)
-            if new:
-                _large_flows().start(key, job, look, name, choices)
-            while not job.result.done():
-                wait([job.result], timeout=SIGN_OF_LIFE_S)
-                if not job.result.done():
-                    _show(line, job.progress)
-            with suppress(child.LeftError):  # another visitor's tab, which was closed
-                return job.result.result()
-    finally:
-        line.empty()
-
-
-def _show(line: DeltaGenerator, progress: Progress) -> None:
-    """Show how far a measure is: a move of a few images needs no bar."""
-    done, total = progress.done, progress.total
-    if total >= FEW_A_GROUP:
-        line.progress(min(1.0, done / total), f"This flow is large. Measuring, once: {done} of {total} images.")
-    else:
-        line.caption("This flow is large. Measuring …")
 
 
 def _hashable(value: Any) -> Hashable:  # noqa: ANN401
