@@ -5,14 +5,14 @@ import streamlit as st
 from eiwflow import ui
 from eiwflow.ui import access
 from eiwflow.ui.common import untrusted
-from eiwflow.ui.jobs import live_run, recipes, runs
+from eiwflow.ui.jobs import control, live_run, recipes, runs
 
 page = ui.begin("Can I train one now?", "Train", needs_checkpoint=False)
 
 from eiwflow.ui.jobs import new_run  # noqa: E402 (the title does not wait for torch)
 
 said = st.empty()
-if refused := runs.refusal(runs.SHOWN):
+if refused := control.refusal(control.SHOWN):
     st.error(untrusted.plain(refused))
 if started := runs.started():
     st.toast(f"Started “{untrusted.plain(started)}”: it is shown at the top of this page.")
@@ -29,7 +29,7 @@ if listed:
         live_run.manage(listed, name)
 
 st.subheader("Start a run")
-if refused := runs.refusal(runs.NEW):
+if refused := control.refusal(control.NEW):
     st.error(untrusted.plain(refused))
 live_run.waiting()
 if access.may_start():

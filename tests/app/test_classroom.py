@@ -26,7 +26,7 @@ from eiwflow.ui.access import navigation, roles
 from eiwflow.ui.access.address import address
 from eiwflow.ui.classroom import join
 from eiwflow.ui.classroom.board import ABSENT_S, MOST_SCENES, MOST_VISITORS, Board
-from eiwflow.ui.jobs import new_study, recipes, runs
+from eiwflow.ui.jobs import control, recipes, runs
 from eiwflow.ui.jobs import queue as queues
 from eiwflow.ui.jobs.queue import Queue, Ticket
 
@@ -574,9 +574,10 @@ def test_a_student_sees_no_buttons_for_anothers_run_and_pressing_them_changes_no
     at = visit_page(TRAIN)
     assert offered(at) == set() and not at.exception
     for act in (
-        runs.delete, runs.kill, lambda run: runs.ask(run, False), lambda run: runs.ask(run, True),
-        lambda run: runs.rename(run, "name"), lambda run: runs.resume(run, "cpu"),
-    ):  # fmt: skip
+        runs.delete,
+        lambda run: runs.rename(run, "name"),
+        lambda run: control.click(lambda: pytest.fail("it was done"), changes=run.path),
+    ):
         recipes.st.session_state.pop("_refused", None)
         act(run)
         assert "Only the student who started it" in recipes.st.session_state["_refused"][1]
@@ -590,7 +591,7 @@ def test_studies_are_the_teachers(bundle: Path, come: Come) -> None:
     at = visit_page(COMPARE)
     assert "only the teacher runs studies" in shown(at)
     assert not [button for button in at.button if button.label == "Start the study"]
-    new_study._try(lambda: pytest.fail("it was done"))
+    control.click(lambda: pytest.fail("it was done"), control.STUDIES)
     come(roles.TEACHER)
     assert [button for button in visit_page(COMPARE).button if button.label == "Start the study"]
 

@@ -411,7 +411,7 @@ def test_a_study_that_was_stopped_can_go_on(studies: Path, started: list) -> Non
     path = own_study(done=1)
     at = visit()
     assert not at.exception
-    button(at, "Go on").click().run()
+    button(at, "Resume").click().run()
     assert started == [(read_study(path).recipe, path)]
 
 
@@ -419,7 +419,7 @@ def test_a_study_that_is_done_stands_among_the_others_and_nowhere_else(studies: 
     own_study(done=4)
     at = visit()
     assert "photos32 at 16×16, 500 steps, 4 seeds (yours)" in at.selectbox(key="study").options
-    assert not [one for one in at.button if one.label in ("Go on", "Stop")]
+    assert not [one for one in at.button if one.label in ("Resume", "Stop")]
 
 
 def test_a_study_under_way_shows_what_it_says_so_far(studies: Path) -> None:

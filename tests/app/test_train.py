@@ -32,7 +32,7 @@ from eiwflow.training.presets import PRESETS
 from eiwflow.training.recipe import Recipe
 from eiwflow.training.run_directory import RunDirectory, RunError, all_runs, runs_root
 from eiwflow.ui.access import folders
-from eiwflow.ui.jobs import new_run, recipes, runs
+from eiwflow.ui.jobs import control, new_run, recipes, runs
 from eiwflow.ui.sources import data_sets
 
 from .conftest import APP, PATIENCE_S, first_screen, sentences, trained_run, url, visit_page
@@ -253,8 +253,8 @@ def test_what_is_too_much_is_said_before_it_is_tried_and_refused(
 def test_data_that_are_not_there_are_a_sentence(tmp_path: Path, calls: list[tuple[object, ...]]) -> None:
     # AppTest does not know options that were typed in.
     runs.start(lambda: recipes.preset_recipe("minute", str(tmp_path / "at all.npz")), "cpu")
-    assert "at all.npz" in runs.refusal(runs.NEW) and not calls
-    assert runs.refusal(runs.SHOWN) is None
+    assert "at all.npz" in control.refusal(control.NEW) and not calls
+    assert control.refusal(control.SHOWN) is None
 
 
 @pytest.mark.parametrize("mode", ["", "classroom"])
@@ -266,7 +266,7 @@ def test_an_invented_device_starts_nothing(
     monkeypatch.setenv("EIWFLOW_MODE", mode)
     monkeypatch.setattr(recipes, "_timer", lambda device: pytest.fail(f"{device} is timed"))
     runs.start(lambda: pytest.fail("the images are read"), device)
-    assert runs.refusal(runs.NEW) == (
+    assert control.refusal(control.NEW) == (
         f"device is {device!r}; this machine has {', '.join(recipes.devices())}. Choose one of them."
     )
     assert not calls and not [*runs_root().glob(".*")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -14,7 +15,7 @@ from ..common.untrusted import plain
 from ..shell import parts
 from ..sources import missing
 from ..sources.data_sets import floor
-from . import queue, runs
+from . import control, queue, runs
 
 if TYPE_CHECKING:
     from ...analysis.train import LevelNow
@@ -46,18 +47,9 @@ def choice(known: dict[str, runs.Listed], device: str) -> str:
     state.write_url({"run": name})
     for sentence in state.notes():
         st.info(sentence)
-    run, now = known[name].run, known[name].state
+    run = known[name].run
     with buttons, st.container(horizontal=True):
-        if not access.may_change(run.path):
-            return name
-        if now.name == "running":
-            st.button("Pause", on_click=runs.ask, args=(run, True), key="pause", help="Saves, and frees the device.")
-        if now.alive:
-            st.button("Stop", on_click=runs.ask, args=(run, False), key="stop", help="Finishes the step and saves.")
-            if now.frozen:
-                st.button("Kill", on_click=runs.kill, args=(run,), key="kill", help="Ends its process at once.")
-        elif now.name != "finished":
-            st.button("Resume", on_click=runs.resume, args=(run, device), key="resume", type="primary")
+        control.buttons(run, partial(runs.resume, run, device))
     return name
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ from .. import access
 from ..common.untrusted import plain
 from ..shell import parts
 from ..sources import cache, data_sets
-from . import studies
+from . import control, studies
 
 if TYPE_CHECKING:
     from ...study.recipe import Arm, StudyRecipe
@@ -37,7 +37,7 @@ LOOK_S = 2
 
 def draw(known: dict[str, Path]) -> None:
     """Draw what is under way, and the form for a new study."""
-    if refused := st.session_state.pop("_study_refused", ""):
+    if refused := control.refusal(control.STUDIES):
         st.error(plain(refused))
     if (ended := st.session_state.get("_study_ended")) in known:
         st.success(f"{plain(ended)} is done.")
@@ -133,8 +133,8 @@ def _watch(key: str, path: Path) -> None:
 
 
 def _progress(key: str, path: Path) -> None:
+    from ...study import worker
     from ...study.worker import folder
-    from ...training import worker
 
     study, state = cache.study(path), folder(path).state()
     total, alive = len(study.recipe.arms) * study.recipe.seeds, state.alive
@@ -145,12 +145,7 @@ def _progress(key: str, path: Path) -> None:
     with st.container(horizontal=True):
         if not access.may_change():
             st.caption("Only the teacher may change it.")
-        elif alive:
-            st.button("Stop", key=f"stop-{key}", on_click=_try, args=(worker.ask, folder(path)))
-            if state.frozen:
-                st.button("Kill", key=f"kill-{key}", on_click=_try, args=(worker.kill, folder(path)))
-        else:
-            st.button("Go on", key=f"go-on-{key}", on_click=_start, args=(study.recipe, path))
+        control.buttons(folder(path), partial(worker.start, study.recipe, path), study=key)
         if study.runs:
             st.button("Show it", key=f"show-{key}", on_click=_show, args=(key,))
     if not alive and state.message:
@@ -172,14 +167,4 @@ def _show(key: str) -> None:
 def _start(recipe: StudyRecipe, path: Path) -> None:
     from ...study import worker
 
-    _try(worker.start, recipe, path)
-
-
-def _try(act: Callable[..., object], *arguments: object) -> None:
-    from ...training.run_directory import RunError
-
-    try:
-        access.check_change()
-        act(*arguments)
-    except RunError as error:
-        st.session_state["_study_refused"] = str(error)
+    control.click(partial(worker.start, recipe, path), control.STUDIES)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,13 +11,13 @@ from urllib.parse import quote
 
 import streamlit as st
 
-from ... import data, files
+from ... import files
 from ...analysis.words.numbers import duration
 from .. import access
 from ..common import state
 from ..own import checkpoints as own_checkpoints
 from ..sources import checkpoints
-from . import recipes
+from . import control, recipes
 
 if TYPE_CHECKING:
     from ...analysis.train import Progress
@@ -26,12 +25,8 @@ if TYPE_CHECKING:
     from ...training.run_directory import RunDirectory, RunState
     from ..sources.visit import Visit
 
-#: Seconds that an answer to a click stands, however often the page is drawn meanwhile.
-FRESH_S = 20.0
 #: Below the app's own address: a run as one ZIP file. Streamlit's paths begin with ``_stcore``.
 EXPORT = "_export"
-#: Parts of the page: the run that is shown, and the controls of a new one.
-SHOWN, NEW = "shown", "new"
 
 
 # ---------------------------------------------------------------------- runs
@@ -199,7 +194,7 @@ def _open_now(run: RunDirectory, path: str, links: dict[str, str]) -> None:
 
 
 def start(make: Callable[[], Recipe], device: str) -> None:
-    """Start a run; what stands against it is kept for :func:`refusal`."""
+    """Start a run from a click."""
 
     def act() -> None:
         recipes.check_device(device)
@@ -209,7 +204,7 @@ def start(make: Callable[[], Recipe], device: str) -> None:
             state.set_choice("run", run.path.name)
             st.session_state["_started_run"] = run.title
 
-    _try(act, NEW)
+    control.click(act, control.NEW)
 
 
 def begin(chosen: Recipe, device: str) -> RunDirectory | None:
@@ -264,69 +259,36 @@ def _check_time(chosen: Recipe, device: str) -> None:
 
 
 def resume(run: RunDirectory, device: str) -> None:
-    """Go on with a run where it was started or, if this machine has no such device, on the one that is chosen now."""
+    """Resume a run where it was started or, if this machine has no such device, on the one that is chosen now.
+
+    Raises:
+        RunError, ConfigError: it is refused; nothing is changed.
+
+    """
     from ...training import worker
     from ...training.run_directory import RunError
 
+    if access.role() is access.Role.STUDENT:
+        raise RunError("A student's training is not resumed: start a new one.")
     before = worker.device_of(run)
-
-    def act() -> None:
-        access.check_change(run.path)
-        if access.role() is access.Role.STUDENT:
-            raise RunError("A student's training is not resumed: start a new one.")
-        chosen = before if before in recipes.devices() else device
-        recipes.check_device(chosen)
-        worker.resume(run, chosen, recipes.threads())
-
-    _try(act)
-
-
-def ask(run: RunDirectory, to_pause: bool) -> None:
-    """Ask a run to pause, or to stop."""
-    from ...training import worker
-
-    _try(lambda: worker.ask(run, to_pause), run=run)
-
-
-def kill(run: RunDirectory) -> None:
-    """End the process of a run that gives no sign of life."""
-    from ...training import worker
-
-    _try(lambda: worker.kill(run), run=run)
+    chosen = before if before in recipes.devices() else device
+    recipes.check_device(chosen)
+    worker.resume(run, chosen, recipes.threads())
 
 
 def rename(run: RunDirectory, key: str) -> None:
-    """Give a run the name that stands in the text field ``key``."""
-    _try(lambda: run.rename(st.session_state[key]), run=run)
+    """Give a run the name that stands in the text field ``key``, from a click."""
+    control.click(lambda: run.rename(st.session_state[key]), changes=run.path)
 
 
 def delete(run: RunDirectory) -> None:
-    """Remove a run; it has been asked for twice."""
+    """Remove a run, from a second click."""
 
     def act() -> None:
         run.delete()
         state.forget_choice("run")
 
-    _try(act, run=run)
-
-
-def _try(act: Callable[[], object], part: str = SHOWN, run: RunDirectory | None = None) -> None:
-    from ...flow import ConfigError
-    from ...training.run_directory import RunError
-
-    st.session_state.pop("_refused", None)
-    try:
-        if run is not None:
-            access.check_change(run.path)
-        act()
-    except (ConfigError, RunError, data.DataError) as error:
-        st.session_state["_refused"] = part, str(error), time.monotonic()
-
-
-def refusal(part: str) -> str | None:
-    """Return what stood against the last click in a part of the page, as long as it is fresh."""
-    where, sentence, when = st.session_state.get("_refused", ("", "", 0.0))
-    return sentence if where == part and time.monotonic() - when < FRESH_S else None
+    control.click(act, changes=run.path)
 
 
 def started() -> str | None:

@@ -115,11 +115,11 @@ def _take_photo(shape: tuple[int, int, int]) -> None:
 def _train() -> None:
     """Start the one-minute preset on faces; what refuses it is said on the stage."""
     from ...training.run_directory import RunDirectory, runs_root
-    from ..jobs import recipes, runs
+    from ..jobs import control, recipes, runs
 
     st.session_state.pop("_lesson_refusal", None)
     runs.start(lambda: recipes.preset_recipe("minute", default.DATA), "cpu")
-    if (refusal := runs.refusal(runs.NEW)) is not None:
+    if (refusal := control.refusal(control.NEW)) is not None:
         st.session_state["_lesson_refusal"] = refusal, time.time()
     else:
         st.session_state["_lesson_waits"] = not runs.started()  # the page Train would say it again

@@ -1,0 +1,79 @@
+"""The one control of running work, runs and studies: its buttons, and what refuses a click."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import streamlit as st
+
+from ...data import DataError
+from .. import access
+
+if TYPE_CHECKING:
+    from ...training.run_directory import WorkFolder
+
+#: Seconds that a refusal stands, however often the page is drawn meanwhile.
+FRESH_S = 20.0
+#: Places of a refusal on a page: at the run that is shown, at the controls of a new one, at the studies.
+SHOWN, NEW, STUDIES = "shown", "new", "studies"
+
+
+def click(act: Callable[[], object], place: str = SHOWN, changes: Path | None = None) -> None:
+    """Do what a click asks for, where this visitor may; a refusal is kept for :func:`refusal`.
+
+    Args:
+        act: does it.
+        place: of the refusal.
+        changes: the directory of the run that is changed; None where a study is changed or a run begins.
+
+    """
+    from ...flow import ConfigError
+    from ...training.run_directory import RunError
+
+    st.session_state.pop("_refused", None)
+    try:
+        if place != NEW:
+            access.check_change(changes)
+        act()
+    except (ConfigError, RunError, DataError) as error:
+        st.session_state["_refused"] = place, str(error), time.monotonic()
+
+
+def refusal(place: str) -> str | None:
+    """Return the sentence that refused the last click at a place of the page, as long as it is fresh."""
+    where, sentence, when = st.session_state.get("_refused", ("", "", 0.0))
+    return sentence if where == place and time.monotonic() - when < FRESH_S else None
+
+
+def buttons(work: WorkFolder, resume: Callable[[], object], study: str = "") -> None:
+    """Draw the buttons that the state of a run or a study allows.
+
+    Args:
+        work: the directory of its process.
+        resume: goes on with it.
+        study: the key of a study; empty for a run. A study cannot pause.
+
+    """
+    from ...training import worker
+
+    now, place, changes = work.state(), STUDIES if study else SHOWN, None if study else work.path
+    if not access.may_change(changes):
+        return
+
+    def button(label: str, act: Callable[[], object], note: str | None = None) -> None:
+        key = f"{label.lower()}-{study}" if study else label.lower()
+        kind: Literal["primary", "secondary"] = "primary" if act is resume and not study else "secondary"
+        st.button(label, on_click=click, args=(act, place, changes), key=key, help=note, type=kind)
+
+    if now.name == "running" and not study:
+        button("Pause", partial(worker.ask, work, True), "Saves, and frees the device.")
+    if now.alive:
+        button("Stop", partial(worker.ask, work, False), "Finishes the step and saves.")
+        if now.frozen:
+            button("Kill", partial(worker.kill, work), "Ends its process at once.")
+    elif now.name != "finished":
+        button("Resume", resume)
