@@ -114,11 +114,11 @@ def evidence() -> None:
         ui.exports(page, tables=tables, pictures={})
     st.subheader("Is ε where N(0, I) is?")
     norms = ui.each(page, lambda one: cache.measure(one, "norms"))
-    limits = figures.norm_limits(*norms.values()) if norms else None
+    shown = list(norms.values())
     for one, place in ui.side_by_side(page):
         if one in norms:
             with place:
-                ui.chart(ui.drawn(figures.norm_dots, norms[one], limits), one, "norms", alt=words.norms(norms[one]))
+                ui.chart(ui.drawn(figures.norm_dots, norms[one], shown), one, "norms", alt=words.norms(norms[one]))
                 st.caption(words.norms(norms[one]))
                 files(one, norms[one], {one.file.argument: one} if compared(page) else like)
 

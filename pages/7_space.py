@@ -77,8 +77,8 @@ def strips(one: ui.Page, _: ui.Found) -> None:
 
 def norms(one: ui.Page, ways: ui.Found) -> None:
     """Draw the norms on both paths."""
-    limits, found = figures.norm_limits(*(way.norms for way in ways.values())), ways[one].norms
-    ui.chart(ui.drawn(figures.norm_paths, found, limits), one, "norms", alt=words.norms(found))
+    shown, found = [way.norms for way in ways.values()], ways[one].norms
+    ui.chart(ui.drawn(figures.norm_paths, found, shown), one, "norms", alt=words.norms(found))
     st.caption(words.norms(found))
 
 

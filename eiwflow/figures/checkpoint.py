@@ -15,7 +15,7 @@ import plotly.graph_objects as go
 
 from ..analysis.words.checkpoint import PARTS
 from . import palette
-from .layout import layout
+from .kit import layout
 
 if TYPE_CHECKING:
     from ..analysis.checkpoint import Anatomy, Inversion, LevelAnatomy
@@ -167,8 +167,6 @@ def parameters(made: Anatomy, height: int = 300) -> go.Figure:
         xaxis={
             "range": [0, 1.55 * max(totals)],
             "title": {"text": "parameters", "standoff": 6},
-            "gridcolor": palette.AXIS,
-            "zeroline": False,
             "nticks": 5,
         },
         yaxis={"autorange": "reversed", "showgrid": False},
@@ -213,16 +211,12 @@ def conditioning(made: Anatomy, seen: Inversion, height: int = 330) -> go.Figure
             "ticktext": labels[::every],
             "tickangle": 0,
             "title": {"text": "step", "standoff": 6},
-            "showgrid": False,
-            "zeroline": False,
         },
         yaxis={
             "type": "log",
             "range": [low, high],
             **_factors(low, high),
             "title": {"text": "stretched by"},
-            "gridcolor": palette.AXIS,
-            "zeroline": False,
         },
     )
     return figure
@@ -318,11 +312,9 @@ def _steps(curve: TrainingCurve) -> dict[str, Any]:
     return {
         "range": [-0.01 * curve.steps[-1], 1.01 * curve.steps[-1]],
         "title": {"text": "training step", "standoff": 6},
-        "gridcolor": palette.AXIS,
-        "zeroline": False,
         "nticks": 6,
     }
 
 
 def _y(title: str) -> dict[str, Any]:
-    return {"title": {"text": title}, "gridcolor": palette.AXIS, "zeroline": False}
+    return {"title": {"text": title}}

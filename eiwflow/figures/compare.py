@@ -16,7 +16,7 @@ import plotly.graph_objects as go
 
 from ..analysis.words.numbers import signed
 from . import palette, steps
-from .layout import layout, legend_room
+from .kit import HALVES, layout, legend_room
 
 if TYPE_CHECKING:
     from ..study.answer import Answer
@@ -116,14 +116,10 @@ def leads(answers: Mapping[str, Answer], chosen: str) -> go.Figure:
             "tickvals": list(range(len(budgets))),
             "ticktext": [f"{budget:,}" for budget in budgets],
             "title": {"text": "images that one training run sees"},
-            "showgrid": False,
-            "zeroline": False,
         },
         yaxis={
             "range": [min(ends) - room, max(ends) + room],
             "title": {"text": "lead (bits/dim)"},
-            "gridcolor": palette.AXIS,
-            "zeroline": False,
         },
     )
     return figure
@@ -204,15 +200,12 @@ def forest(
         xaxis={
             "range": list(limits or span(effects)),
             "title": {"text": "<br>".join(lines)},
-            "gridcolor": palette.AXIS,
-            "zeroline": False,
         },
         yaxis={
             "range": [len(effects) - 0.4, -0.6],
             "tickvals": list(rows),
             "ticktext": [f"<b>{name}</b><br>{one.lead_in_figures}" for name, one in zip(names, effects, strict=True)],
             "showgrid": False,
-            "zeroline": False,
         },
     )
     return figure
@@ -278,7 +271,7 @@ def curves(
     figure.update_layout(
         **layout(_CURVES, legend_room()),
         xaxis=steps.axis(shared, 0.6, 0.6),
-        yaxis={"range": ends, "title": {"text": title}, "gridcolor": palette.AXIS, "zeroline": False},
+        yaxis={"range": ends, "title": {"text": title}},
     )
     return figure
 
@@ -326,7 +319,7 @@ def halves(found: Mapping[str, ArmLevel], shared: np.ndarray, measured: str) -> 
                 "name": name,
                 "hovertemplate": f"%{{x}}, {name}: %{{y:.3f}}<extra></extra>",
             }
-            for half, (colour, symbol, name) in enumerate(_HALF_STYLES)
+            for half, (name, colour, _, symbol, _) in enumerate(HALVES.values())
         ]
 
     figure = go.Figure(data=marks(len(shared) - 1))
@@ -339,19 +332,13 @@ def halves(found: Mapping[str, ArmLevel], shared: np.ndarray, measured: str) -> 
     )
     figure.update_layout(
         **layout(_HALVES, legend_room()),
-        xaxis={"type": "category", "range": [-0.5, len(names) - 0.5], "showgrid": False},
+        xaxis={"type": "category", "range": [-0.5, len(names) - 0.5]},
         yaxis={
             "range": [low - room, high + room],
             "title": {"text": title},
-            "gridcolor": palette.AXIS,
-            "zeroline": False,
         },
     )
     return figure
-
-
-_HATCHED = {"shape": "/", "size": 6, "solidity": 0.25, "fillmode": "overlay", "fgcolor": "#FFFFFF"}
-_HALF_STYLES = ((palette.KEPT, "circle", "passed on"), (palette.EMITTED, "diamond", "factored out"))
 
 
 def orders(found: Mapping[str, ArmLevel], shared: np.ndarray) -> go.Figure:
@@ -364,7 +351,7 @@ def orders(found: Mapping[str, ArmLevel], shared: np.ndarray) -> go.Figure:
     channels = len(levels[0].order)
     figure = go.Figure()
     size = 15 if channels <= 12 else 9
-    for half, (colour, symbol, name) in enumerate(_HALF_STYLES):
+    for half, (name, colour, _, symbol, _) in enumerate(HALVES.values()):
         members = [np.sort(np.split(level.order, [level.kept])[half]) for level in levels]
         figure.add_scatter(
             x=np.concatenate(members).tolist(),
@@ -397,15 +384,12 @@ def orders(found: Mapping[str, ArmLevel], shared: np.ndarray) -> go.Figure:
             "range": [-0.7, channels - 0.3],
             "dtick": 1 if channels <= 24 else 4,
             "title": {"text": "channel number, before the split"},
-            "showgrid": False,
-            "zeroline": False,
         },
         yaxis={
             "range": [len(levels) - 0.4, -0.6],
             "tickvals": list(rows),
             "ticktext": names,
             "showgrid": False,
-            "zeroline": False,
         },
     )
     return figure
@@ -427,11 +411,13 @@ def weights(level: ArmLevel, limit: float) -> go.Figure:
                 "error_y": {"type": "data", "array": spread[part].tolist(), "color": palette.REFERENCE, "width": 2},
                 "text": level.order[part].tolist(),
                 "textposition": "none",
-                "marker": {"color": colour, "pattern": _HATCHED if name == "factored out" else {}},
+                "marker": {"color": colour, "pattern": pattern},
                 "name": name,
                 "hovertemplate": "channel %{text}: log ω = %{y:.2f} nats<extra></extra>",
             }
-            for part, (colour, _, name) in zip((slice(0, half), slice(half, channels)), _HALF_STYLES, strict=True)
+            for part, (name, colour, _, _, pattern) in zip(
+                (slice(0, half), slice(half, channels)), HALVES.values(), strict=True
+            )
         ]
 
     figure = go.Figure(data=bars(-1))
@@ -439,8 +425,8 @@ def weights(level: ArmLevel, limit: float) -> go.Figure:
     figure.add_vline(x=half - 0.5, line={"width": 2, "dash": "dash", "color": palette.REFERENCE})
     figure.update_layout(
         **layout(240, legend_room()),
-        xaxis={"range": [-0.7, channels - 0.3], "title": {"text": "place in the order"}, "showgrid": False},
-        yaxis={"range": [-limit, limit], "title": {"text": "log ω (nats)"}, "gridcolor": palette.AXIS},
+        xaxis={"range": [-0.7, channels - 0.3], "title": {"text": "place in the order"}},
+        yaxis={"range": [-limit, limit], "title": {"text": "log ω (nats)"}, "zeroline": True},
     )
     return figure
 

@@ -17,15 +17,15 @@ import plotly.graph_objects as go
 from ..analysis.words.entropy import PARTS
 from ..analysis.words.numbers import fixed, signed
 from . import palette, steps
-from .layout import NOTHING, layout
+from .kit import HALVES, NOTHING, layout
 from .pixels import data_uri
 
 if TYPE_CHECKING:
     from ..analysis.entropy import Account, Entropies, Half, LevelEntropies, LevelGrowth
     from ..analysis.intervals import Estimate
 
-#: part: colour, dash, symbol, and which way its marks are moved aside.
-LOOKS = {"kept": (palette.KEPT, "solid", "circle", -1), "emitted": (palette.EMITTED, "dot", "diamond", 1)}
+#: Which way the marks of a half are moved aside.
+_ASIDE = {"kept": -1, "emitted": 1}
 
 
 class Axis(NamedTuple):
@@ -123,14 +123,10 @@ def by_level(result: Entropies, measured: str, limits: tuple[float, float] | Non
             "ticktext": list(ticks.values()),
             "tickangle": 0,
             "tickfont": {"size": 11},
-            "showgrid": False,
-            "zeroline": False,
         },
         yaxis={
             "range": [low, high],
             "title": {"text": AXES[measured].title},
-            "gridcolor": palette.AXIS,
-            "zeroline": False,
         },
     )
     return figure
@@ -164,7 +160,7 @@ def _head(figure: go.Figure, middle: float, level: LevelEntropies) -> None:
 
 
 def _add_channels(figure: go.Figure, part: str, points: list[tuple[float, Half | None]], measured: str) -> None:
-    colour, _, symbol, aside = LOOKS[part]
+    aside = _ASIDE[part]
     dots = [
         (place + 0.17 * aside, float(value), number)
         for place, half in points
@@ -177,14 +173,14 @@ def _add_channels(figure: go.Figure, part: str, points: list[tuple[float, Half |
         y=[round(y, 4) for _, y, _ in dots],
         text=[f"channel {number}" for _, _, number in dots],
         mode="markers",
-        marker={"color": colour, "symbol": f"{symbol}-open", "size": 6, "opacity": 0.85},
+        marker={"color": HALVES[part].colour, "symbol": f"{HALVES[part].symbol}-open", "size": 6, "opacity": 0.85},
         showlegend=False,
         hovertemplate="%{text}: %{y:.3f}<extra>" + PARTS[part] + "</extra>",
     )
 
 
 def _add_means(figure: go.Figure, part: str, points: list[tuple[float, Half | None]], measured: str) -> None:
-    (colour, dash, symbol, aside), name = LOOKS[part], PARTS[part]
+    (name, colour, dash, symbol, _), aside = HALVES[part], _ASIDE[part]
     means = [None if half is None or _is_nan(half.means[measured]) else half.means[measured] for _, half in points]
     figure.add_scatter(
         x=[None if math.isnan(place) else place + 0.05 * aside for place, _ in points],
@@ -302,9 +298,7 @@ def account(result: Account, limits: tuple[float, float] | None = None) -> go.Fi
                 f"closes to {result.gap:.0e} in float64, {result.gap_float32:.0e} in float32",
                 "font": {"size": 12},
             },
-            "gridcolor": palette.AXIS,
             "zeroline": True,
-            "zerolinecolor": palette.AXIS,
         },
         yaxis={"autorange": "reversed", "showgrid": False, "title": {"text": "level · part"}},
     )
@@ -346,7 +340,7 @@ def growth(
     places, ends = steps.places(own, shared), limits or growth_span([level], measured)
     figure = go.Figure()
     for part, rows in _parts(level, measured).items():
-        (colour, dash, _, _), name = LOOKS[part], PARTS[part]
+        name, colour, dash, _, _ = HALVES[part]
         x, y = _joined(places, rows)
         figure.add_scatter(
             x=x, y=y, mode="lines", line={"color": colour, "width": 1}, opacity=0.5, showlegend=False, hoverinfo="skip"
@@ -372,8 +366,6 @@ def growth(
         yaxis={
             "range": list(ends),
             "title": {"text": AXES[measured].title},
-            "gridcolor": palette.AXIS,
-            "zeroline": False,
         },
     )
     return figure
@@ -400,7 +392,7 @@ def _now(
     left = place > length / 2
     marks = []
     for part, rows in _parts(level, measured).items():
-        colour, _, symbol, _ = LOOKS[part]
+        _, colour, _, symbol, _ = HALVES[part]
         value = float(rows[index].mean())
         marks.append(
             {

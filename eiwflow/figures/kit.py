@@ -1,4 +1,4 @@
-"""What charts have in common: no background, no dragging, and from the start the room that the plot has around it.
+"""Shared by all charts: the two halves' looks, axes, the room around a plot, and no background or dragging.
 
 plotly lays a chart out again when a label does not fit into its margin, and that is half of the time it takes to draw
 one. Where the room given here is too small after all (large letters, a narrow screen) it still does.
@@ -6,8 +6,15 @@ one. Where the room given here is too small after all (large letters, a narrow s
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
+import numpy as np
+
+from . import palette
+
+#: The smallest letters of a chart, in pixels.
+LETTERS = 14
 #: Pixels left of the plot for numbers and a title, under it for the same, and where nothing stands.
 LEFT, BELOW, NOTHING = 80, 70, 8
 _ABOVE = {"x": 0, "y": 1.02, "yanchor": "bottom"}
@@ -38,3 +45,69 @@ def layout(
         "dragmode": False,
         "legend": {"orientation": "h", **(_BELOW if legend_below else _ABOVE)},
     }
+
+
+class Half(NamedTuple):
+    """One half of a split on every chart: a name, a colour, and a second cue each for lines, points and bars."""
+
+    name: str
+    colour: str
+    dash: str
+    symbol: str
+    pattern: dict[str, Any]
+
+
+_HATCHED = {"shape": "/", "size": 6, "solidity": 0.25, "fillmode": "overlay", "fgcolor": "#FFFFFF"}
+HALVES = {
+    "kept": Half("passed on", palette.KEPT, "solid", "circle", {"shape": ""}),
+    "emitted": Half("factored out", palette.EMITTED, "dot", "diamond", _HATCHED),
+}
+
+
+def limits(values: Iterable[np.ndarray], margin: float = 0.06) -> tuple[float, float]:
+    """Return the ends of an axis that holds these values, those of all charts that share it, with a margin."""
+    together = np.concatenate([np.ravel(part) for part in values])
+    together = together[np.isfinite(together)]
+    low, high = float(together.min()), float(together.max())
+    room = margin * ((high - low) or 1.0)
+    return low - room, high + room
+
+
+def finished(figure: dict[str, Any]) -> dict[str, Any]:
+    """Return a figure with the defaults of all charts, in the page's letters, none smaller than :data:`LETTERS`.
+
+    By default an axis has no zero line, and only a vertical axis has a grid.
+
+    Streamlit hands a figure to plotly twice, and plotly draws it twice if anything differs. A template always counts as
+    another, and so do numbers without a revision. A figure that changes is a new element: its revision never rises.
+    """
+    layout, family, tip = figure["layout"], '"Source Sans", sans-serif', palette.TIP
+    layout.pop("template", None)
+    layout["autosize"] = True
+    layout["font"] = {"family": family, "size": LETTERS, "color": palette.LETTERS}
+    layout["hoverlabel"] = {"bgcolor": tip, "bordercolor": tip, "font": {"family": family, "color": "white"}}
+    layout.setdefault("legend", {})["font"] = {"size": LETTERS}
+    axes = [layout.setdefault(name, {}) for name in ("xaxis", "yaxis")]
+    if all(None not in axis.get("range", (None,)) for axis in axes):
+        layout["datarevision"] = 1  # a range that plotly finds for itself would be lost
+    for axis, up in zip(axes, (False, True), strict=True):
+        axis.setdefault("showgrid", up)
+        for name, usual in {"zeroline": False, "gridcolor": palette.AXIS, "zerolinecolor": palette.AXIS}.items():
+            axis.setdefault(name, usual)
+        axis["automargin"] = True
+        title = axis.setdefault("title", {})
+        title.setdefault("standoff", 20)
+        _enlarge(axis, "tickfont")
+        _enlarge(title, "font")
+    for annotation in layout.get("annotations", ()):
+        _enlarge(annotation, "font")
+    for trace in figure["data"]:
+        if "text" in trace.get("mode", ""):
+            _enlarge(trace, "textfont")
+    return figure
+
+
+def _enlarge(text: dict[str, Any], font: str) -> None:
+    """Make letters as large as they have to be."""
+    letters = text.setdefault(font, {})
+    letters["size"] = max(LETTERS, letters.get("size", 0))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from ..analysis.words import latents as words
 from ..analysis.words.numbers import fixed, signed
 from . import palette
-from .layout import layout, legend_room
+from .kit import layout, legend_room, limits
 from .pixels import appearance, data_uri, picture, png
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def psnr_dots(comparison: Comparison) -> go.Figure:
         _dots(figure, names, mean, low, high, stage, words.stage(share), 1)
     figure.update_layout(
         layout(110 + 46 * len(names), legend_room()),
-        xaxis={"title": {"text": "PSNR, dB: more of the image is left →"}, **_GRID},
+        xaxis={"title": {"text": "PSNR, dB: more of the image is left →"}},
         yaxis=_names(names),
     )
     return figure
@@ -88,13 +88,10 @@ def difference_dots(comparison: Comparison) -> go.Figure:
     figure.add_vline(x=0, line={"color": palette.SUBJECT, "width": 2})
     figure.update_layout(
         layout(110 + 46 * len(others), legend_room()),
-        xaxis={"title": {"text": f"PSNR minus that of {first}, dB"}, **_GRID},
+        xaxis={"title": {"text": f"PSNR minus that of {first}, dB"}},
         yaxis=_names(others),
     )
     return figure
-
-
-_GRID = {"gridcolor": palette.AXIS, "zeroline": False}
 
 
 def _dots(
@@ -138,17 +135,19 @@ def _names(names: Sequence[str]) -> dict[str, Any]:
         "ticktext": [escape(name) if len(name) <= 14 else escape(name).replace("-", "-<br>", 1) for name in names],
         "range": [len(names) - 0.4, -0.5],
         "showgrid": False,
-        "zeroline": False,
     }
 
 
-def norm_dots(norms: Norms, limits: tuple[float, float] | None = None) -> go.Figure:
+def norm_dots(norms: Norms, beside: Iterable[Norms] = ()) -> go.Figure:
     """Return ‖ε_l‖ / √d_l by level: the image, test images, and the band where 95 % of N(0, I) lies.
 
-    ``limits`` are those of the axis; where two charts share it, :func:`norm_limits` of both.
+    The axis also holds the norms of charts ``beside`` this one.
     """
     figure, roots = go.Figure(), np.sqrt(norms.dimensions)
     levels = len(roots)
+    shown = (
+        part / np.sqrt(one.dimensions) for one in (norms, *beside) for part in (one.test, one.image, one.typical.T)
+    )
     for level, (low, high) in enumerate(norms.typical / roots[:, None], start=1):
         figure.add_shape(
             type="rect", x0=level - 0.4, x1=level + 0.4, y0=low, y1=high, line={"width": 0},
@@ -178,20 +177,10 @@ def norm_dots(norms: Norms, limits: tuple[float, float] | None = None) -> go.Fig
             "tickvals": list(range(1, levels + 1)),
             "ticktext": [f"level {level}<br>d = {d:,}" for level, d in enumerate(norms.dimensions, start=1)],
             "range": [0.4, levels + 0.6],
-            "showgrid": False,
-            "zeroline": False,
         },
-        yaxis={"title": {"text": "‖ε‖ / √d (green: 95 % of N(0, I))"}, "range": limits, **_GRID},
+        yaxis={"title": {"text": "‖ε‖ / √d (green: 95 % of N(0, I))"}, "range": limits(shown)},
     )
     return figure
-
-
-def norm_limits(*shown: Norms) -> tuple[float, float]:
-    """Return where an axis of ‖ε‖ / √d ends that holds the dots and bands of these."""
-    parts = [part / np.sqrt(one.dimensions) for one in shown for part in (one.test, one.image, one.typical.T)]
-    values = np.concatenate([part.ravel() for part in parts])
-    margin = 0.06 * np.ptp(values)
-    return float(values.min() - margin), float(values.max() + margin)
 
 
 # ---------------------------------------------------------------------- for a slide

@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw, ImageFont
 from ..analysis.words import levels as words
 from ..analysis.words.numbers import fixed, power, signed
 from . import palette
-from .layout import BELOW, layout, legend_room
+from .kit import BELOW, layout, legend_room
 from .pixels import appearance, data_uri, montage, picture, png
 
 if TYPE_CHECKING:
@@ -314,15 +314,11 @@ def staircase(image: Staircase, average: Staircase, floor: float | None = None) 
                 f"level {last}:<br>the flow",
             ],
             "range": [-0.6, last + 0.6],
-            "showgrid": False,
-            "zeroline": False,
             "title": {"text": "stopped after", "standoff": 8},
         },
         yaxis={
             "range": [low - margin, high + margin],
             "title": {"text": "bits/dim"},
-            "gridcolor": palette.AXIS,
-            "zeroline": False,
         },
     )
     return figure

@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from . import palette
-from .layout import layout, legend_room
+from .kit import layout, legend_room
 from .pixels import appearance, data_uri, montage
 
 if TYPE_CHECKING:
@@ -83,11 +83,10 @@ def histograms(result: Likelihood, image: float) -> go.Figure:
     figure.update_layout(layout(ROW * len(shown) + 90, above=8, left=NAMES, right=12), font_size=LETTERS)
     figure.update_xaxes(
         title_text="bits/dim: left is likelier", tickfont_size=LETTERS, title_font_size=LETTERS,
-        gridcolor=palette.AXIS, zeroline=False,
     )  # fmt: skip
     figure.update_yaxes(
         tickvals=[len(shown) - 0.6 - row for row in range(len(shown))], ticktext=names, tickfont_size=LETTERS,
-        showgrid=False, zeroline=False, range=[-0.1, len(shown) + 0.4],
+        showgrid=False, range=[-0.1, len(shown) + 0.4],
     )  # fmt: skip
     return figure
 
@@ -123,11 +122,10 @@ def aurocs(result: Likelihood) -> go.Figure:
     )
     figure.update_xaxes(
         title_text="AUROC (½: no difference)", range=[-0.02, 1.02], tickvals=[0, 0.5, 1],
-        ticktext=["0", "½", "1"], tickfont_size=LETTERS, title_font_size=LETTERS, gridcolor=palette.AXIS,
-        zeroline=False,
+        ticktext=["0", "½", "1"], tickfont_size=LETTERS, title_font_size=LETTERS,
     )  # fmt: skip
     figure.update_yaxes(
         tickvals=list(range(rows))[::-1], ticktext=[scored.group.name for scored in result.groups],
-        tickfont_size=LETTERS, gridcolor=palette.AXIS, zeroline=False, range=[-0.6, rows - 0.4],
+        tickfont_size=LETTERS, range=[-0.6, rows - 0.4],
     )  # fmt: skip
     return figure

@@ -15,7 +15,7 @@ import plotly.graph_objects as go
 
 from ..analysis.words.numbers import fixed
 from . import palette, steps
-from .layout import layout, legend_room
+from .kit import layout, legend_room
 from .pixels import data_uri
 
 if TYPE_CHECKING:

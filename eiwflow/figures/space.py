@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,8 @@ from PIL import Image
 
 from ..analysis.words import space as words
 from . import palette
+from .kit import layout, legend_room, limits
 from .latents import rows_png
-from .layout import layout, legend_room
 from .pixels import appearance, data_uri, montage, picture
 
 if TYPE_CHECKING:
@@ -62,10 +63,10 @@ def _strip(name: str, ends: str, uri: str) -> str:
     )
 
 
-def norm_paths(paths: NormPaths, limits: tuple[float, float] | None = None) -> go.Figure:
+def norm_paths(paths: NormPaths, beside: Iterable[NormPaths] = ()) -> go.Figure:
     """Return ‖ε(t)‖ / √d on both paths: bold for all levels together, thin for each; the band holds 95 % of N(0, I).
 
-    ``limits`` are those of the axis; where two charts share it, :func:`norm_limits` of both.
+    The axis also holds the norms of charts ``beside`` this one.
     """
     figure = go.Figure()
     total = paths.dimensions.sum()
@@ -86,27 +87,18 @@ def norm_paths(paths: NormPaths, limits: tuple[float, float] | None = None) -> g
             line={"color": colour, "dash": dash, "width": 4}, name=name,
             hovertemplate=f"%{{y:.3f}} √d<extra>{name}, all levels</extra>",
         )  # fmt: skip
+    shown = [each.typical_total / np.sqrt(each.dimensions.sum()) for each in (paths, *beside)]
+    shown += [norms / np.sqrt(each.dimensions) for each in (paths, *beside) for norms in each.norms.values()]
     figure.update_layout(
         layout(320, legend_room(2), right=16),
-        xaxis={"title": {"text": "t, from A to B"}, "range": [0, 1], "showgrid": False, "zeroline": False},
+        xaxis={"title": {"text": "t, from A to B"}, "range": [0, 1]},
         yaxis={
             "title": {"text": "‖ε‖ / √d (bold: all levels; thin: each)"},
-            "gridcolor": palette.AXIS,
-            "zeroline": False,
-            "range": limits,
+            "range": limits(shown),
             "rangemode": "normal",
         },
     )
     return figure
-
-
-def norm_limits(*shown: NormPaths) -> tuple[float, float]:
-    """Return where an axis of ‖ε‖ / √d ends that holds the lines and bands of these."""
-    parts = [one.typical_total / np.sqrt(one.dimensions.sum()) for one in shown]
-    parts += [norms / np.sqrt(one.dimensions) for one in shown for norms in one.norms.values()]
-    values = np.concatenate([part.ravel() for part in parts])
-    margin = 0.06 * np.ptp(values)
-    return float(values.min() - margin), float(values.max() + margin)
 
 
 def samples(drawn: Samples, columns: int = 8) -> str:

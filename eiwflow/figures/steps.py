@@ -49,8 +49,6 @@ def axis(steps: np.ndarray, left: float, right: float, ticks: int = 7) -> dict[s
         "ticktext": [f"{step / 1000:.3g}k" if step >= 1000 else str(step) for step in steps[chosen]],
         "tickangle": 0,
         "title": {"text": "training step (log-spaced)"},
-        "showgrid": False,
-        "zeroline": False,
     }
 
 

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from ..analysis.words import channels as words
 from ..analysis.words.numbers import fixed, signed
 from . import palette
-from .layout import LEFT, layout, legend_room
+from .kit import LEFT, layout, legend_room
 from .pixels import appearance, data_uri, montage
 
 if TYPE_CHECKING:

@@ -86,9 +86,9 @@ def test_norms_are_in_units_of_the_root_of_d() -> None:
 def test_axis_that_two_charts_share_holds_every_dot_and_band() -> None:
     few = Norms(np.array([100, 400]), np.array([11.0, 18.0]), np.array([[10.0, 20.0], [5.0, 30.0]]))
     many = Norms(np.array([4]), np.array([6.0]), np.array([[2.0], [1.0]]))
-    low, high = figures.norm_limits(few, many)
+    low, high = figures.norm_dots(few, [many]).layout.yaxis.range
     for one in (few, many):
-        figure = figures.norm_dots(one, (low, high))
+        figure = figures.norm_dots(one, [few, many])
         assert figure.layout.yaxis.range == (low, high)
         shown = [
             *figure.data[0].y,
@@ -96,7 +96,7 @@ def test_axis_that_two_charts_share_holds_every_dot_and_band() -> None:
             *(end for band in figure.layout.shapes for end in (band.y0, band.y1)),
         ]
         assert low < min(shown) and max(shown) < high
-    assert figures.norm_limits(few)[1] < high
+    assert figures.norm_dots(few).layout.yaxis.range[1] < high
 
 
 def test_flows_are_named_without_the_word_that_all_begin_with() -> None:

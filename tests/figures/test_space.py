@@ -72,12 +72,13 @@ def test_norms_are_in_units_of_the_root_of_d_bold_for_all_levels() -> None:
 
 def test_axis_that_two_charts_share_holds_every_line_and_band() -> None:
     few = NormPaths(paths().t, np.array([100, 400]), {name: 1.5 * norms for name, norms in paths().norms.items()})
-    low, high = figures.norm_limits(paths(), few)
+    low, high = figures.norm_paths(few, [paths()]).layout.yaxis.range
     for one in (paths(), few):
-        figure = figures.norm_paths(one, (low, high))
+        figure = figures.norm_paths(one, [paths(), few])
         assert figure.layout.yaxis.range == (low, high)
         assert all(low < min(trace.y) and max(trace.y) < high for trace in figure.data)
-    assert figures.norm_limits(few)[0] > low and figures.norm_limits(paths())[1] < high
+    assert figures.norm_paths(few).layout.yaxis.range[0] > low
+    assert figures.norm_paths(paths()).layout.yaxis.range[1] < high
 
 
 def test_samples_are_one_picture_with_their_temperatures_as_text() -> None:

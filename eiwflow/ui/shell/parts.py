@@ -17,7 +17,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from ...analysis.words.checkpoint import split
 from ...analysis.words.numbers import counted, fixed
-from ...figures import palette, pixels
+from ...figures import kit, pixels
 from ..access import navigation
 from ..common import glossary, texts
 from ..common.untrusted import plain
@@ -35,8 +35,6 @@ Pair = TypeVar("Pair")
 #: What was measured of each flow that a page shows.
 Found = dict[Page, Any]
 
-#: The smallest letters of a figure, in pixels.
-LETTERS = 14
 #: Figures that are kept; one with a frame a training step takes about a megabyte.
 FIGURES = 128
 #: From so many letters on what stands in a table wraps.
@@ -184,7 +182,7 @@ def _drawn(content: bytes, _draw: Callable[[], go.Figure]) -> go.Figure:
     del content  # what is drawn
     with _PLOTLY:
         figure = _draw()
-        finished = _finished(figure.to_dict())
+        finished = kit.finished(figure.to_dict())
     figure.to_dict = lambda: finished  # Streamlit neither copies nor checks it again
     return figure
 
@@ -193,44 +191,6 @@ def forget() -> None:
     """Forget the figures that were drawn, and the pictures in them."""
     _drawn.clear()
     pixels.forget()
-
-
-def _finished(figure: dict[str, Any]) -> dict[str, Any]:
-    """Return a figure in the page's letters, none smaller than :data:`LETTERS`, that is drawn once.
-
-    Streamlit hands a figure to plotly twice, and plotly draws it twice if anything differs. A template always counts as
-    another, and so do numbers without a revision. A figure that changes is a new element: its revision never rises.
-    """
-    layout, family, tip = figure["layout"], '"Source Sans", sans-serif', palette.TIP
-    layout.pop("template", None)
-    layout["autosize"] = True
-    layout["font"] = {"family": family, "size": LETTERS, "color": palette.LETTERS}
-    layout["hoverlabel"] = {"bgcolor": tip, "bordercolor": tip, "font": {"family": family, "color": "white"}}
-    layout.setdefault("legend", {})["font"] = {"size": LETTERS}
-    axes = [layout.setdefault(name, {}) for name in ("xaxis", "yaxis")]
-    if all(None not in axis.get("range", (None,)) for axis in axes):
-        layout["datarevision"] = 1  # a range that plotly finds for itself would be lost
-    for axis, up in zip(axes, (False, True), strict=True):
-        grid = axis.setdefault("showgrid", up)
-        for name, usual in {"zeroline": grid and up, "gridcolor": palette.AXIS, "zerolinecolor": palette.AXIS}.items():
-            axis.setdefault(name, usual)
-        axis["automargin"] = True
-        title = axis.setdefault("title", {})
-        title.setdefault("standoff", 20)
-        _enlarge(axis, "tickfont")
-        _enlarge(title, "font")
-    for annotation in layout.get("annotations", ()):
-        _enlarge(annotation, "font")
-    for trace in figure["data"]:
-        if "text" in trace.get("mode", ""):
-            _enlarge(trace, "textfont")
-    return figure
-
-
-def _enlarge(text: dict[str, Any], font: str) -> None:
-    """Make letters as large as they have to be."""
-    letters = text.setdefault(font, {})
-    letters["size"] = max(LETTERS, letters.get("size", 0))
 
 
 def chart(figure: go.Figure, page: Visit, what: str, alt: str) -> None:
