@@ -14,10 +14,10 @@ from eiwflow.study import answer, statistics, words  # noqa: E402
 from eiwflow.study import arms as compare_arms  # noqa: E402 (the title does not wait for torch)
 from eiwflow.study.file import StudyError  # noqa: E402
 
-said, known = st.container(), studies.files()
+top, known = st.container(), studies.files()
 untrusted.complaints(st.container(), studies.complaints())
 if not known:
-    said.info("There is no study yet: assets/studies holds none. Run a small one here, or `python -m eiwflow study`.")
+    top.info("There is no study yet: assets/studies holds none. Run a small one here, or `python -m eiwflow study`.")
     new_study.draw(known)
     st.stop()
 
@@ -25,7 +25,7 @@ if not known:
 
 readable = studies.readable(known)
 titles = words.titles(readable)
-bundled = {key: one for key, one in readable.items() if known[key].parent == studies.BUNDLED}
+bundled = {key: study for key, study in readable.items() if known[key].parent == studies.BUNDLED}
 leads = {key: lead for key, study in bundled.items() if (lead := cache.of_study(study, "adaptive_answer")) is not None}
 first = max(leads, key=lambda key: (bundled[key].recipe.budget, len(leads[key].lead.values)), default=next(iter(known)))
 over_all, of_one = st.columns([1, 1.15], gap="large")
@@ -36,11 +36,11 @@ with of_one:
         if not study.runs:
             raise StudyError(f"{study.name} has no run yet.")
     except StudyError as error:
-        said.error(f"{untrusted.plain(error)} Choose another study.")
+        top.error(f"{untrusted.plain(error)} Choose another study.")
         new_study.draw(known)
         st.stop()
 page = studies.StudyVisit(**vars(visit), study=study)
-with said:
+with top:
     ui.takeaway(words.leads(list(leads.values())))
 with over_all:
     if leads:
@@ -51,15 +51,15 @@ with of_one:
     verdict_place, chart_place = st.container(), st.container()
     prior = arms.choose_prior(study)
 with st.expander("Compare other arms"):
-    shown = arms.choose(study)
-names = {one: arms.name(study, one) for one in shown}
-comparisons = cache.of_study(study, "comparisons", subject=shown[0])
+    arms_shown = arms.choose(study)
+names = {arm: arms.name(study, arm) for arm in arms_shown}
+comparisons = cache.of_study(study, "comparisons", subject=arms_shown[0])
 against = comparisons.against(prior)
 ran = {arm.choice: arm for arm in study.arms if arm.prior == prior}
-effects = {names[one]: against[ran[one]] for one in shown[1:] if ran.get(one) in against}
+effects = {names[arm]: against[ran[arm]] for arm in arms_shown[1:] if ran.get(arm) in against}
 with verdict_place:
     short = words.too_short(study, [bundled[name].recipe.budget for name in leads]) if key not in bundled else ""
-    verdict = cache.of_study(study, "answer", subject=shown[0], prior=prior)
+    verdict = cache.of_study(study, "answer", subject=arms_shown[0], prior=prior)
     control = cache.of_study(study, "control")
     if short or verdict is None:
         st.markdown(short or "Nothing was run with this prior yet.")
@@ -69,9 +69,9 @@ with verdict_place:
         st.caption(f"The study is not done: this is what its first {len(study.runs)} runs say.")
 with chart_place:
     if effects:
-        title = f"lead of {names[shown[0]]} (bits/dim)<br>right of 0: {names[shown[0]]} needs fewer"
+        title = f"lead of {names[arms_shown[0]]} (bits/dim)<br>right of 0: {names[arms_shown[0]]} needs fewer"
         chart = ui.drawn(figures.forest, list(effects.values()), list(effects), title)
-        ui.chart(chart, page, f"differences-{prior}", alt=" ".join(one.in_words() for one in effects.values()))
+        ui.chart(chart, page, f"differences-{prior}", alt=" ".join(effect.in_words() for effect in effects.values()))
     else:
         st.info("Choose what to compare with.")
 
@@ -81,19 +81,19 @@ with ui.fold("What each choice contributes", "verdict") as fold:
     if fold.open:
         if control:
             st.markdown(words.control(control))
-        if (equal := answer.at_equal_cpu(study, readable.values())) and shown[0] in statistics.subjects(equal):
-            at_equal = cache.of_study(equal, "answer", subject=shown[0], prior=prior)
+        if (equal := answer.at_equal_cpu(study, readable.values())) and arms_shown[0] in statistics.subjects(equal):
+            at_equal = cache.of_study(equal, "answer", subject=arms_shown[0], prior=prior)
             sentence = at_equal.in_words() if at_equal else ""
             st.markdown(f"**At equal CPU seconds.** {compare_arms.cost_in_words(equal)} {sentence}")
         if parts := cache.of_study(study, "factorial", prior=prior).effects:
             title = "lead of the first (bits/dim)<br>right of 0: the first needs fewer"
-            chart = ui.drawn(figures.forest, parts, [one.lead_name for one in parts], title)
-            ui.chart(chart, page, f"contributions-{prior}", alt=" ".join(one.in_words() for one in parts))
+            chart = ui.drawn(figures.forest, parts, [part.lead_name for part in parts], title)
+            ui.chart(chart, page, f"contributions-{prior}", alt=" ".join(part.in_words() for part in parts))
         ui.caveat(words.CAVEAT)
 
 with ui.fold("Side by side in training", "lock-step") as fold:
     if fold.open:
-        arm_curves.draw(page, {ran[one]: names[one] for one in shown if one in ran})
+        arm_curves.draw(page, {ran[arm]: names[arm] for arm in arms_shown if arm in ran})
 
 with st.expander("Run a small study of your own"):
     new_study.draw(known)
@@ -104,7 +104,7 @@ if (more := ui.more_evidence()).open:
     with more:
         compared, arm_rows = comparisons.table(), compare_arms.arm_table(study)
         contributions = [row for each in study.priors for row in cache.of_study(study, "factorial", prior=each).table()]
-        st.subheader(f"{names[shown[0]]} against all others")
+        st.subheader(f"{names[arms_shown[0]]} against all others")
         if compared:
             ui.table(words.rows(compared))
             st.caption(words.DIFFERENCE)
@@ -119,7 +119,7 @@ if (more := ui.more_evidence()).open:
         ui.exports(page, tables={name: rows for name, rows in tables.items() if rows}, pictures={})
     ui.recipe(
         page,
-        f"study --out {studies.argument(known[key])} --report --subject {shown[0]} --json",
+        f"study --out {studies.argument(known[key])} --report --subject {arms_shown[0]} --json",
         *studies.commands(study),
     )
 

@@ -18,7 +18,7 @@ from eiwflow.analysis.words import space as words  # noqa: E402
 PATHS = {"line": "linear", "arc": "spherical"}
 #: Frames of the GIF, one way; images that are drawn from the flow, fewer from a large one.
 GIF_FRAMES = 25
-large = any(checkpoints.is_large(one.checkpoint.info.config) for one in (page, page.other) if one is not None)
+large = any(checkpoints.is_large(view.checkpoint.info.config) for view in (page, page.other) if view is not None)
 FRAMES, ALONE, SAMPLES = (
     (checkpoints.FEW_FRAMES, checkpoints.FEW_ALONE, checkpoints.FEW_SAMPLES)
     if large
@@ -27,7 +27,7 @@ FRAMES, ALONE, SAMPLES = (
 
 takeaway, middle = st.container(), st.container()
 other = other_end(page)
-levels = max(one.checkpoint.info.config.levels for one in other.images)
+levels = max(view.checkpoint.info.config.levels for view in other.images)
 pictures, controls = middle.columns([2.4, 1], gap="large")
 with controls:
     moving = st.pills(
@@ -52,34 +52,34 @@ with controls:
     ]
 
 
-def between(one: ui.Page) -> space.Interpolation:
+def between(view: ui.Page) -> space.Interpolation:
     """Draw the big picture of a flow; return how far each level moves it."""
-    own = tuple(level for level in moving if level <= one.checkpoint.info.config.levels)
-    found = cache.measure(one, "blend", other=other.images[one], path=path, levels=own, frames=FRAMES)
-    said = f"From A towards B with {len(own)} of {one.checkpoint.info.config.levels} levels moving."
-    blend(found.images, found.a, found.b, said, key=one.key("blend"))
+    own = tuple(level for level in moving if level <= view.checkpoint.info.config.levels)
+    blended = cache.measure(view, "blend", other=other.images[view], path=path, levels=own, frames=FRAMES)
+    label = f"From A towards B with {len(own)} of {view.checkpoint.info.config.levels} levels moving."
+    blend(blended.images, blended.a, blended.b, label, key=view.key("blend"))
     unfolded = any(st.session_state.get(key) for key in ("fold-strips", MORE_EVIDENCE))
-    return cache.measure(one, "interpolation", other=other.images[one], path=path, frames=ALONE if unfolded else 2)
+    return cache.measure(view, "interpolation", other=other.images[view], path=path, frames=ALONE if unfolded else 2)
 
 
 with pictures:
     ways = ui.each(page, between)
 if ways:
-    names = [one.file.label for one in ways]
+    names = [view.file.label for view in ways]
     with takeaway:
         ui.takeaway(words.answer(next(iter(ways.values()))) if len(ways) == 1 else words.pair(names, [*ways.values()]))
 
 
-def strips(one: ui.Page, _: ui.Found) -> None:
+def strips(view: ui.Page, _: ui.Found) -> None:
     """Draw the way of each level alone."""
-    st.html(figures.strips(cache.measure(one, "interpolation", other=other.images[one], path=path, frames=ALONE)))
+    st.html(figures.strips(cache.measure(view, "interpolation", other=other.images[view], path=path, frames=ALONE)))
 
 
-def norms(one: ui.Page, ways: ui.Found) -> None:
+def norms(view: ui.Page, ways: ui.Found) -> None:
     """Draw the norms on both paths."""
-    shown, found = [way.norms for way in ways.values()], ways[one].norms
-    ui.chart(ui.drawn(figures.norm_paths, found, shown), one, "norms", alt=words.norms(found))
-    st.caption(words.norms(found))
+    all_norms, paths = [way.norms for way in ways.values()], ways[view].norms
+    ui.chart(ui.drawn(figures.norm_paths, paths, all_norms), view, "norms", alt=words.norms(paths))
+    st.caption(words.norms(paths))
 
 
 ui.folds(page, ways, {"One level at a time": strips, "Why an arc?": norms})
@@ -94,10 +94,10 @@ with ui.fold("Samples, a temperature a level", "samples") as fold:
             for level, box in enumerate(st.columns(levels), start=1)
         )
 
-        def draw(one: ui.Page) -> None:
+        def draw(view: ui.Page) -> None:
             """Draw samples of a flow."""
-            scales = temperatures[: one.checkpoint.info.config.levels]
-            st.html(figures.samples(cache.measure(one, "samples", n=SAMPLES, temperatures=scales)))
+            scales = temperatures[: view.checkpoint.info.config.levels]
+            st.html(figures.samples(cache.measure(view, "samples", n=SAMPLES, temperatures=scales)))
 
         ui.each(page, draw)
         st.caption(
@@ -107,35 +107,35 @@ with ui.fold("Samples, a temperature a level", "samples") as fold:
 ui.how_to_read("space")
 
 
-def evidence(one: ui.Page, _: ui.Found) -> None:
+def evidence(view: ui.Page, _: ui.Found) -> None:
     """Show the numbers of the way, and offer its files."""
-    b = other.images[one]
-    way = cache.measure(one, "interpolation", other=b, path=path, frames=ALONE)
+    b = other.images[view]
+    way = cache.measure(view, "interpolation", other=b, path=path, frames=ALONE)
     ui.table(readable(way.table()))
     st.markdown(f"{words.answer(way)} {words.ends(way)} {words.norms(way.norms)}")
     ui.exports(
-        one,
+        view,
         tables={"moved": way.table(), "norms": way.norms.table()},
         pictures={"strips": lambda: figures.strips_png(way)},
     )
     ui.offer(
-        one,
+        view,
         {
             "way.gif": lambda: figures.gif(
-                figures.rows(cache.measure(one, "interpolation", other=b, path=path, frames=GIF_FRAMES))
+                figures.rows(cache.measure(view, "interpolation", other=b, path=path, frames=GIF_FRAMES))
             ),
-            "latents.npz": lambda: latents.of_image(one.checkpoint, [one.image, b], one.seed),
+            "latents.npz": lambda: latents.of_image(view.checkpoint, [view.image, b], view.seed),
         },
     )
 
 
-def commands(one: ui.Page) -> list[str]:
+def commands(view: ui.Page) -> list[str]:
     """Return the command lines that print the way's numbers, and draw the samples."""
-    scales = ",".join(map(str, temperatures[: one.checkpoint.info.config.levels]))
+    scales = ",".join(map(str, temperatures[: view.checkpoint.info.config.levels]))
     return [
-        f"analyse {one.argument} --what space --data {page.images.name} --image {page.links['image']} "
+        f"analyse {view.argument} --what space --data {page.images.name} --image {page.links['image']} "
         f"--other-image {other.number} --path {path} --seed {page.seed} --json",
-        f"sample {one.argument} --n {SAMPLES} --seed {page.seed} --temperature {scales}",
+        f"sample {view.argument} --n {SAMPLES} --seed {page.seed} --temperature {scales}",
     ]
 
 
@@ -143,6 +143,6 @@ if (more := ui.more_evidence()).open:
     with more:
         ui.draw_columns(page, ways.get, evidence)
     photo = page.photo is not None or other.number is None
-    ui.recipe(page, *(command for one in ways for command in commands(one)), photo=photo)
+    ui.recipe(page, *(command for view in ways for command in commands(view)), photo=photo)
 
 ui.closing(page, "Between two images lie images of the flow’s own, and every level has its part in them.")

@@ -22,7 +22,7 @@ from eiwflow.analysis.words import checkpoint as words  # noqa: E402
 from eiwflow.analysis.words import entropy as entropy_words  # noqa: E402
 
 limit = own_images.scored(page.checkpoint.flow)
-found, uploaders = st.columns([1.7, 1], gap="large")
+left, uploaders = st.columns([1.7, 1], gap="large")
 with uploaders:
     own_checkpoints.draw("page")
     with st.popover("Score your own images", width="stretch"):
@@ -31,7 +31,7 @@ if refused := own_checkpoints.upload().refusal("page"):
     st.error("That file was refused. What is shown below is still the checkpoint in the side bar.")
     ui.table(words.refused(refused))
     st.button("Put this away", on_click=own_checkpoints.upload().put_away, args=("page",))
-with found:
+with left:
     takeaway = st.container()
     checked = cache.measure(page, "verification")
     st.badge(words.badge(checked), color="green" if checked.holds else "red")
@@ -49,7 +49,7 @@ with ui.errors_as_sentences():
     score = cache.measure(scored_on, "score", limit=limit)
     with takeaway:
         ui.takeaway(words.sound(score, checked))
-    with found:
+    with left:
         st.markdown(f"{words.made(made)} {plain(words.origin(page.checkpoint.info))}")
         st.markdown(words.score(score, page.checkpoint.info))
 

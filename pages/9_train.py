@@ -11,7 +11,7 @@ page = ui.begin("Can I train one now?", "Train", needs_checkpoint=False)
 
 from eiwflow.ui.jobs import new_run  # noqa: E402 (the title does not wait for torch)
 
-said = st.empty()
+top = st.empty()
 if refused := control.refusal(control.SHOWN):
     st.error(untrusted.plain(refused))
 if started := runs.started():
@@ -21,7 +21,7 @@ listed = runs.listed()
 untrusted.complaints(st.container(), runs.complaints())
 if listed:
     name = live_run.choice(listed, next(iter(recipes.devices())))
-    with said:
+    with top:
         live_run.takeaway(listed[name])
     live_run.show(listed[name], page)
 
@@ -33,7 +33,7 @@ if refused := control.refusal(control.NEW):
     st.error(untrusted.plain(refused))
 live_run.waiting()
 if access.may_start():
-    say_times = new_run.draw(None if listed else said)
+    say_times = new_run.draw(None if listed else top)
 else:
     st.info("This server is read-only. Install eiwflow to train a flow of your own.")
 
@@ -41,21 +41,21 @@ ui.how_to_read("train")
 
 if listed and (more := ui.more_evidence()).open:
     with more:
-        shown = listed[name]
-        if shown.progress.levels:
-            ui.table([level.row() for level in shown.progress.levels])
+        run = listed[name]
+        if run.progress.levels:
+            ui.table([level.row() for level in run.progress.levels])
             st.caption(
-                f"Means over channels at step {shown.progress.recorded:,}: spectral redundancy in nats a pixel, "
+                f"Means over channels at step {run.progress.recorded:,}: spectral redundancy in nats a pixel, "
                 "marginal entropy in nats a dimension (1.419 is that of N(0, 1)), spread over images of log ω in nats."
             )
-            ui.exports(page, tables={"curves": shown.progress.table()}, pictures={})
-        if shown.state.memory_mib:
-            st.caption(f"It took at most {shown.state.memory_mib:,.0f} MiB of memory so far.")
+            ui.exports(page, tables={"curves": run.progress.table()}, pictures={})
+        if run.state.memory_mib:
+            st.caption(f"It took at most {run.state.memory_mib:,.0f} MiB of memory so far.")
         with st.expander("Reproduce this"):
-            commands = f"{shown.command}\npython -m eiwflow train --resume {shown.run.path}"
+            commands = f"{run.command}\npython -m eiwflow train --resume {run.run.path}"
             st.code(commands, language="bash", wrap_lines=True)
         st.caption("The end of its log:")
-        st.code(shown.run.log_end(), language=None, wrap_lines=True)
+        st.code(run.run.log_end(), language=None, wrap_lines=True)
 
 ui.closing(page, "One training makes a flow to look at. Whether its split is a better one takes several seeds of both.")
 if access.may_start() and not (listed and listed[name].state.alive):

@@ -199,7 +199,7 @@ def redundancy_limits(shown: Iterable[np.ndarray]) -> tuple[float, float]:
 
 
 def _redundancy_axis(limits: tuple[float, float]) -> dict[str, Any]:
-    return {"range": list(limits), "title": {"text": "redundancy (nats/pixel)"}, "gridcolor": palette.AXIS}
+    return {"range": list(limits), "title": {"text": "redundancy (nats/pixel)"}, "zeroline": True}
 
 
 def slope(before: np.ndarray, after: np.ndarray, names: tuple[str, str], side: np.ndarray) -> go.Figure:
@@ -258,7 +258,12 @@ def churn(river: RankRiver, shared: np.ndarray | None = None) -> go.Figure:
     return figure.update_layout(
         **layout(_HELPER, right=_RIGHT),
         xaxis=steps.axis(shared, 0.6, 0.6, ticks=5),
-        yaxis={"range": [-0.04, 1.04], "tickformat": ".0%", "title": {"text": "channels that would cross"}},
+        yaxis={
+            "range": [-0.04, 1.04],
+            "tickformat": ".0%",
+            "title": {"text": "channels that would cross"},
+            "zeroline": True,
+        },
     )
 
 
@@ -417,7 +422,7 @@ def _side_names(figure: go.Figure, share: float) -> None:
 
 
 def _share_axis(title: str) -> dict[str, Any]:
-    return {"range": [0, 1.04], "tickformat": ".0%", "title": {"text": title}, "gridcolor": palette.AXIS}
+    return {"range": [0, 1.04], "tickformat": ".0%", "title": {"text": title}, "zeroline": True}
 
 
 def _channel_axis(order: np.ndarray, title: str) -> dict[str, Any]:

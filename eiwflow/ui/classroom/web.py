@@ -96,9 +96,9 @@ def routes(prefix: str) -> list[Route]:
     return [
         Route(f"{prefix}/{TEACHER_PATH}/{{token}}", _teacher, methods=["GET"]),
         Route(f"{prefix}/_class/state", _state, methods=["GET"]),
-        Route(f"{prefix}/_class/vote", _told(_vote), methods=["POST"]),
-        Route(f"{prefix}/_class/scene", _told(_scene), methods=["POST"]),
-        Route(f"{prefix}/_class/clear", _told(_clear), methods=["POST"]),
+        Route(f"{prefix}/_class/vote", _json(_vote), methods=["POST"]),
+        Route(f"{prefix}/_class/scene", _json(_scene), methods=["POST"]),
+        Route(f"{prefix}/_class/clear", _json(_clear), methods=["POST"]),
     ]
 
 
@@ -131,7 +131,7 @@ async def _state(request: Request) -> Response:
     return answer
 
 
-def _told(act: Callable[[dict[str, object], dict[str, str]], bool]) -> Callable[[Request], Awaitable[Response]]:
+def _json(act: Callable[[dict[str, object], dict[str, str]], bool]) -> Callable[[Request], Awaitable[Response]]:
     """Return what answers a small JSON object that this app's own page has sent."""
 
     async def answer(request: Request) -> Response:
@@ -143,26 +143,26 @@ def _told(act: Callable[[dict[str, object], dict[str, str]], bool]) -> Callable[
             if len(content) > MOST_BYTES:
                 return Response(status_code=413)
         try:
-            said = json.loads(content)
+            message = json.loads(content)
         except (ValueError, RecursionError):
-            said = None
-        if not isinstance(said, dict):
+            message = None
+        if not isinstance(message, dict):
             return Response(status_code=400)
-        return Response(status_code=204 if act(said, cookies_in(request.headers)) else 403)
+        return Response(status_code=204 if act(message, cookies_in(request.headers)) else 403)
 
     return answer
 
 
-def _vote(said: dict[str, object], cookies: dict[str, str]) -> bool:
-    return BOARD.vote(roles.visitor_of(cookies), said.get("scene"), said.get("choice"))
+def _vote(message: dict[str, object], cookies: dict[str, str]) -> bool:
+    return BOARD.vote(roles.visitor_of(cookies), message.get("scene"), message.get("choice"))
 
 
-def _scene(said: dict[str, object], cookies: dict[str, str]) -> bool:
-    return roles.is_teacher(cookies) and BOARD.show(said.get("scene"))
+def _scene(message: dict[str, object], cookies: dict[str, str]) -> bool:
+    return roles.is_teacher(cookies) and BOARD.show(message.get("scene"))
 
 
-def _clear(said: dict[str, object], cookies: dict[str, str]) -> bool:
+def _clear(message: dict[str, object], cookies: dict[str, str]) -> bool:
     if not roles.is_teacher(cookies):
         return False
-    BOARD.clear(said.get("scene"))
+    BOARD.clear(message.get("scene"))
     return True

@@ -114,14 +114,14 @@ def annotate(html: str, seen: set[str] | None = None) -> str:
     """
     explained = set() if seen is None else seen
 
-    def mark(found: re.Match[str]) -> str:
-        term = define(unescape(found[0]))
+    def mark(match: re.Match[str]) -> str:
+        term = define(unescape(match[0]))
         if term.name in explained:
-            return found[0]
+            return match[0]
         explained.add(term.name)
         identity = "eiw-term-" + re.sub(r"[^a-z0-9]+", "-", term.name.casefold()).strip("-")
         return (
-            f'<span class="eiw-term" tabindex="0" aria-describedby="{identity}">{found[0]}'
+            f'<span class="eiw-term" tabindex="0" aria-describedby="{identity}">{match[0]}'
             f'<span class="eiw-definition" role="tooltip" id="{identity}">{escape(term.definition)}</span></span>'
         )
 

@@ -35,23 +35,23 @@ def choice(key: str, options: Sequence[Option], default: Option, draw: Callable[
     return st.session_state["_" + key]
 
 
-def clamped_choice(key: str, options: range, shown: range, default: int, draw: Callable[[], object]) -> int:
-    """Draw a shared number of which this page shows the first few; return the one that is wanted, shown or not.
+def clamped_choice(key: str, options: range, visible: range, default: int, draw: Callable[[], object]) -> int:
+    """Draw a shared number of which this page shows the first few; return the wanted number, visible or not.
 
     Arguments:
-        key: in the URL and of the widget that ``draw`` draws over ``shown``.
+        key: in the URL and of the widget that ``draw`` draws over ``visible``.
         options: what may be wanted on some page.
-        shown: the first options, as far as there is something to show.
+        visible: the first options, as far as there is something to show.
         default: where neither the URL nor the session knows better.
         draw: draws the widget.
 
     """
     on_screen = f"_shown_{key}"
     # Where nobody moved it what was wanted stands, also where it was not shown.
-    wanted = _asked(key, options, default, key, shown=st.session_state.get(on_screen))
+    wanted = _asked(key, options, default, key, visible=st.session_state.get(on_screen))
     st.session_state["_" + key] = wanted
-    st.session_state[on_screen] = min(wanted, shown[-1])
-    _put(key, st.session_state[on_screen], shown)
+    st.session_state[on_screen] = min(wanted, visible[-1])
+    _put(key, st.session_state[on_screen], visible)
     draw()
     return wanted
 
@@ -130,13 +130,13 @@ def _put(key: str, value: object, *choices: Sequence[object]) -> None:
     stood[key] = here
 
 
-def _asked(key: str, options: Sequence[Option], default: Option, name: str, shown: object = None) -> Option:
+def _asked(key: str, options: Sequence[Option], default: Option, name: str, visible: object = None) -> Option:
     """Return the option that is asked for: the widget's where it was moved, or else the URL's, or what survived.
 
-    What survived is no move, nor what the widget has ``shown`` where that is another.
+    What survived is no move, nor a ``visible`` value of the widget that differs.
     """
     survived = st.session_state.get("_" + key, st.session_state.get(key, default))
-    if (there := st.session_state.get(key, survived)) not in (shown, survived) and there in options:
+    if (there := st.session_state.get(key, survived)) not in (visible, survived) and there in options:
         return there
     url, written = st.query_params.get(key), st.session_state.get("_url", {}).get(key)
     wanted = None if url is None or url == written else _find(options, url)

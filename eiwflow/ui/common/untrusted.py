@@ -27,9 +27,9 @@ def plain(text: object, most: int = 2000) -> str:
         most: characters that are kept.
 
     """
-    apart = _MADE_OF_TEXT.sub(lambda found: found[0] + _JOINER, printable(" ".join(str(text).split()), most))
+    apart = _MADE_OF_TEXT.sub(lambda match: match[0] + _JOINER, printable(" ".join(str(text).split()), most))
     inline = _SYNTAX.sub(r"\\\1", apart)
-    return _BLOCK.sub(lambda found: f"\\{found[1]}" if found[1] else f"{found[2]}{_JOINER}", inline)
+    return _BLOCK.sub(lambda match: f"\\{match[1]}" if match[1] else f"{match[2]}{_JOINER}", inline)
 
 
 def complaints(place: DeltaGenerator, sentences: Sequence[str]) -> None:

@@ -46,7 +46,7 @@ class Shelf(OrderedDict[str, Kept], Generic[Kept]):
     ) -> None:
         super().__init__()
         self._most, self._size, self._discard = most, size, discard
-        self._held: dict[str, list[str]] = {}  # visitor -> keys, the newest last
+        self._keys: dict[str, list[str]] = {}  # visitor -> keys, the newest last
         self._free_at: dict[str, float] = {}
         self._lock = threading.RLock()
         _SHELVES[name] = self
@@ -64,13 +64,13 @@ class Shelf(OrderedDict[str, Kept], Generic[Kept]):
             self.sweep()
             if key not in self:
                 return None
-            held = [other for other in self._held.get(visitor, []) if other != key] + [key]
-            self._held[visitor] = held
-            while len(held) > self._most:
-                self._let_go(held.pop(0), 0.0)
+            keys = [other for other in self._keys.get(visitor, []) if other != key] + [key]
+            self._keys[visitor] = keys
+            while len(keys) > self._most:
+                self._let_go(keys.pop(0), 0.0)
             tabs, most = LOAD.allowed(visitor)
             for tab in sorted(tabs, key=visitor.__eq__):  # what was just put there goes last
-                own = self._held.get(tab, [])
+                own = self._keys.get(tab, [])
                 while own and own != [key] and self.taken(tabs) > most:
                     self._let_go(own.pop(0), 0.0)
             self.sweep()
@@ -79,26 +79,26 @@ class Shelf(OrderedDict[str, Kept], Generic[Kept]):
     def taken(self, visitors: Collection[str] | None = None) -> int:
         """Return the bytes of what these visitors hold, each value once; of all that is here without visitors."""
         with self._lock:
-            keys = set(self) if visitors is None else {key for one in visitors for key in self._held.get(one, [])}
+            keys = set(self) if visitors is None else {key for name in visitors for key in self._keys.get(name, [])}
             return sum(self._size(self[key]) for key in keys if key in self)
 
     def leave(self, visitor: str) -> None:
         """Let go what a visitor held; it stays for :data:`GRACE_S`."""
         with self._lock:
-            for key in self._held.pop(visitor, []):
+            for key in self._keys.pop(visitor, []):
                 self._let_go(key, GRACE_S)
             self.sweep()
 
     def _let_go(self, key: str, after: float) -> None:
-        if not any(key in held for held in self._held.values()):
+        if not any(key in keys for keys in self._keys.values()):
             self._free_at[key] = time.monotonic() + after
 
     def sweep(self) -> None:
         """Discard what nobody holds and whose time is over."""
         with self._lock:
-            held = {key for keys in self._held.values() for key in keys}
+            in_use = {key for keys in self._keys.values() for key in keys}
             for key, when in list(self._free_at.items()):
-                if key in held:
+                if key in in_use:
                     del self._free_at[key]
                 elif when <= time.monotonic():
                     del self._free_at[key]
@@ -161,7 +161,7 @@ class Load:
         kept = sum(shelf.taken() for shelf in _SHELVES.values())
         with self._lock:
             waiting = _waiting()
-            sizes = [one for tab in tabs for one in waiting.get(tab, [])]
+            sizes = [length for tab in tabs for length in waiting.get(tab, [])]
             taken = sum(sizes) + sum(self._coming.get(tab, 0) for tab in tabs)
             if len(sizes) >= MOST_FILES or taken + size > most:
                 return (
@@ -212,7 +212,7 @@ def free_ended_sessions() -> None:
         ended.expire()
     if len(getattr(ended, "_data", ())) < count:
         gc.collect()  # a session and its parts hold each other
-    known = {one.session.id for one in sessions.list_sessions()}
+    known = {active.session.id for active in sessions.list_sessions()}
     for session in _waiting().keys() - known:
         get_instance().uploaded_file_mgr.remove_session_files(session)
 

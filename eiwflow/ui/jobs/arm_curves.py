@@ -89,11 +89,11 @@ def _draw_curves(page: StudyVisit, curves: dict[str, ArmCurve], shared: np.ndarr
     st.caption("Bold: mean over seeds. Faint: each seed, on some of the crops. Samples are of seed 0.")
 
 
-def _draw_halves(page: StudyVisit, found: dict[str, tuple[Arm, TrainingRecord]], shared: np.ndarray) -> None:
+def _draw_halves(page: StudyVisit, records: dict[str, tuple[Arm, TrainingRecord]], shared: np.ndarray) -> None:
     """Draw what the arms pass on and factor out at a level: structure, channels, weights."""
     from ...study.arms import arm_level, splitting_levels
 
-    numbers = sorted({number for _, record in found.values() for number in splitting_levels(record)})
+    numbers = sorted({number for _, record in records.values() for number in splitting_levels(record)})
     if not numbers:
         return
     with st.container(horizontal=True):
@@ -104,7 +104,7 @@ def _draw_halves(page: StudyVisit, found: dict[str, tuple[Arm, TrainingRecord]],
             "Measure", MEASURES, default="redundancy", required=True, key="measure", bind="query-params",
             help="Spectral redundancy decides the entropy order. Marginal entropy is that of single values.",
         )  # fmt: skip
-    levels = {name: level for name, (arm, record) in found.items() if (level := arm_level(arm, record, number))}
+    levels = {name: level for name, (arm, record) in records.items() if (level := arm_level(arm, record, number))}
     words = " ".join(f"{name} {level.in_words()}." for name, level in levels.items())
     left, right = st.columns(2, gap="large")
     with left:

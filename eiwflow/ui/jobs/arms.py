@@ -21,14 +21,14 @@ def choose(study: Study) -> list[str]:
     """
     from ...study.statistics import subjects
 
-    one, others = st.columns([1, 2.5])
+    subject_column, others = st.columns([1, 2.5])
     options = subjects(study)
     usual = _usual(study)
 
     def name_of(option: str) -> str:
         return name(study, option)
 
-    chosen = one.selectbox("Compared", options, format_func=name_of, key="subject", bind="query-params")
+    chosen = subject_column.selectbox("Compared", options, format_func=name_of, key="subject", bind="query-params")
     # The session's value is never written: a widget that has a default too would complain of it.
     against = others.multiselect(
         f"with (up to {MOST_OTHERS})",
@@ -72,11 +72,11 @@ def _usual(study: Study) -> list[str]:
         bits.setdefault(Arm.parse(row["arm"]).choice, row["bits_per_dim"])
     own = _policy(first)
     best: dict[str, str] = {}
-    for choice in sorted(rest, key=lambda one: bits[one]):
+    for choice in sorted(rest, key=bits.__getitem__):
         if _policy(choice) != own:
             best.setdefault(_policy(choice), choice)
-    found: Sequence[str] = [one for policy, one in best.items() if policy != AGAIN] or rest
-    return list(found[:MOST_OTHERS])
+    usual: Sequence[str] = [choice for policy, choice in best.items() if policy != AGAIN] or rest
+    return list(usual[:MOST_OTHERS])
 
 
 def _policy(choice: str) -> str:

@@ -35,7 +35,7 @@ def choice(known: dict[str, runs.Listed], device: str) -> str:
     called = labels(known)
     if (asked := state.wanted("run")) is not None and asked not in known:
         missing.stop(st.container(), "run", missing.run(asked), called)
-    first = next((name for name, one in known.items() if one.state.alive), next(iter(known)))
+    first = next((name for name, listed in known.items() if listed.state.alive), next(iter(known)))
     chosen, buttons = st.columns([2.3, 1], gap="large", vertical_alignment="bottom")
     name = state.choice(
         "run",
@@ -55,26 +55,26 @@ def choice(known: dict[str, runs.Listed], device: str) -> str:
 
 def labels(known: dict[str, runs.Listed]) -> dict[str, str]:
     """Return what each run is called, each differently: Streamlit finds an option by its label."""
-    titles = {name: one.run.title for name, one in known.items()}
+    titles = {name: listed.run.title for name, listed in known.items()}
     several = {title for title, count in Counter(titles.values()).items() if count > 1}
     return {name: f"{title} ({name[-6:]})" if title in several else title for name, title in titles.items()}
 
 
-def show(one: runs.Listed, page: Visit) -> None:
+def show(listed: runs.Listed, page: Visit) -> None:
     """Draw a run: how it ended, if it has; its curves, samples and channels, every second while it lives."""
-    run, now = one.run, one.state
+    run, now = listed.run, listed.state
     if now.name in ("failed", "crashed"):
         st.error(f"{plain(now.message)} {plain(now.advice)}")
         if end := run.log_end():
             st.caption("The end of its log:")
             st.code(end, language=None, wrap_lines=True)
     runs.open_links(run, page, now.alive)
-    st.fragment(_draw, run_every=1 if now.alive else None)(one)
+    st.fragment(_draw, run_every=1 if now.alive else None)(listed)
 
 
-def takeaway(one: runs.Listed) -> None:
+def takeaway(listed: runs.Listed) -> None:
     """Say what has come of a run, every second while it lives."""
-    st.fragment(_say, run_every=1 if one.state.alive else None)(one.run)
+    st.fragment(_say, run_every=1 if listed.state.alive else None)(listed.run)
 
 
 def _say(run: RunDirectory) -> None:
@@ -82,15 +82,15 @@ def _say(run: RunDirectory) -> None:
         parts.takeaway(now.in_words(), now.longest_words() if now.state.alive else "")
 
 
-def _draw(one: runs.Listed) -> None:
+def _draw(listed: runs.Listed) -> None:
     from ...analysis.words import train as words
 
-    run, look = one.run, runs.look_at(one.run)
+    run, look = listed.run, runs.look_at(listed.run)
     if look is None:
         st.info("This run has been removed meanwhile, here or by someone else; nothing else has changed.")
         return
     now, progress = look.state, look.progress
-    if one.state.alive and (now.name, now.frozen) != (one.state.name, one.state.frozen):
+    if listed.state.alive and (now.name, now.frozen) != (listed.state.name, listed.state.frozen):
         st.rerun()  # other buttons, and no more seconds to count where it has ended
     if now.frozen:
         st.warning(parts.frozen(now.silent_s))
@@ -141,10 +141,10 @@ def manage(known: dict[str, runs.Listed], name: str) -> None:
     """Draw the list of runs; what can be done with the one that is shown; and curves of several together."""
     from ...analysis.words import train as words
 
-    one = known[name]
+    listed = known[name]
     parts.table([listed.row() for listed in known.values()])
-    if access.may_change(one.run.path):
-        _change(one, name)
+    if access.may_change(listed.run.path):
+        _change(listed, name)
     called = labels(known)
     others = st.multiselect(
         "Compare its curves with those of",
@@ -168,27 +168,27 @@ def manage(known: dict[str, runs.Listed], name: str) -> None:
         )
 
 
-def _change(one: runs.Listed, name: str) -> None:
+def _change(listed: runs.Listed, name: str) -> None:
     """Draw what can be done with the run that is shown, for who may."""
     from ...training.run_directory import MAX_TITLE
 
-    st.markdown(f"The run that is shown, **{plain(one.run.title)}**:")
+    st.markdown(f"The run that is shown, **{plain(listed.run.title)}**:")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.text_input(
             "Call it",
-            one.run.title,
+            listed.run.title,
             max_chars=MAX_TITLE,
             key=f"title-{name}",
             on_change=runs.rename,
-            args=(one.run, f"title-{name}"),
+            args=(listed.run, f"title-{name}"),
             width=320,
         )
-        st.link_button("Export as one ZIP", runs.export_link(one.run.path))
-        with st.popover("Delete …", disabled=one.state.alive):
+        st.link_button("Export as one ZIP", runs.export_link(listed.run.path))
+        with st.popover("Delete …", disabled=listed.state.alive):
             st.markdown(
-                f"Delete **{plain(one.run.title)}** with its checkpoint, curves and samples? This cannot be undone."
+                f"Delete **{plain(listed.run.title)}** with its checkpoint, curves and samples? This cannot be undone."
             )
-            st.button("Delete it for good", on_click=runs.delete, args=(one.run,), key="delete", type="primary")
+            st.button("Delete it for good", on_click=runs.delete, args=(listed.run,), key="delete", type="primary")
 
 
 def waiting() -> None:

@@ -67,9 +67,9 @@ class Number:
         """Draw the control of a field."""
         kind = type(self.value)
         low, high = self.bounds or {**BOUNDS, **RECIPE_BOUNDS}[name]
-        said = f"{low:g} to {high:g}. {self.help}".strip()
+        note = f"{low:g} to {high:g}. {self.help}".strip()
         box.number_input(
-            self.label, kind(low), kind(high), self.value, self.step, self.format, key=f"own-{name}", help=said
+            self.label, kind(low), kind(high), self.value, self.step, self.format, key=f"own-{name}", help=note
         )
 
 
@@ -132,10 +132,10 @@ CONTROLS: tuple[Mapping[str, Number | Choice | Toggle], ...] = (
 )
 
 
-def draw(said: DeltaGenerator | None) -> Callable[[], None]:
+def draw(above: DeltaGenerator | None) -> Callable[[], None]:
     """Draw all controls; return what waits until the device has been timed, and then says how long each would take.
 
-    ``said`` takes the page's sentence where there is no run that has one.
+    ``above`` takes the page's sentence where there is no run that has one.
     """
     what, order, weights, where = st.columns([1.6, 1, 1, 1.3], gap="medium", vertical_alignment="bottom")
     what.selectbox(
@@ -179,8 +179,8 @@ def draw(said: DeltaGenerator | None) -> Callable[[], None]:
             title.markdown(_title(preset, timings))
         with estimate:
             _say_estimate(device)
-        if said is not None:
-            with said:
+        if above is not None:
+            with above:
                 parts.takeaway(_answer(device, names[device], timings))
 
     def wait() -> None:

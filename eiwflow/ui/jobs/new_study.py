@@ -88,8 +88,8 @@ def _recipe(
     left_out: list[str] = []
     for init, partition in (INIT_WORDS[word] for word in inits):
         try:
-            found, sentences = crossed(orders, weights, [init], [partition], keeps, priors)
-            arms, left_out = [*arms, *found], [*left_out, *sentences]
+            crossings, sentences = crossed(orders, weights, [init], [partition], keeps, priors)
+            arms, left_out = [*arms, *crossings], [*left_out, *sentences]
         except ConfigError as error:
             left_out.append(str(error))
     arms += control(priors) if null else []

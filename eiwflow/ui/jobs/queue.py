@@ -80,7 +80,7 @@ class Queue:
             if not ticket.teacher and len(self.waiting()) >= MOST_WAITING:
                 raise RunError(f"{MOST_WAITING} trainings are waiting: try again later.")
             self._tickets.insert(0 if ticket.teacher else len(self._tickets), ticket)
-            ended = [one for one in self._tickets if one.state == ENDED]
+            ended = [other for other in self._tickets if other.state == ENDED]
             for old in ended[:-MOST_ENDED]:
                 self._tickets.remove(old)
             if self._thread is None or not self._thread.is_alive():
@@ -103,22 +103,24 @@ class Queue:
     def of(self, visitor: str) -> Ticket | None:
         """Return a visitor's training that waits or runs."""
         with self._lock:
-            return next((one for one in self._tickets if one.visitor == visitor and one.state != ENDED), None)
+            return next(
+                (ticket for ticket in self._tickets if ticket.visitor == visitor and ticket.state != ENDED), None
+            )
 
     def last_of(self, visitor: str) -> Ticket | None:
         """Return the newest ticket of a visitor, ended or not."""
         with self._lock:
-            return next((one for one in reversed(self._tickets) if visitor and one.visitor == visitor), None)
+            return next((ticket for ticket in reversed(self._tickets) if visitor and ticket.visitor == visitor), None)
 
     def waiting(self) -> list[Ticket]:
         """Return the tickets that wait, the next one first."""
         with self._lock:
-            return [one for one in self._tickets if one.state == WAITING]
+            return [ticket for ticket in self._tickets if ticket.state == WAITING]
 
     def running(self) -> Ticket | None:
         """Return the ticket whose training is under way."""
         with self._lock:
-            return next((one for one in self._tickets if one.state == RUNNING), None)
+            return next((ticket for ticket in self._tickets if ticket.state == RUNNING), None)
 
     def leave(self, ticket: Ticket) -> None:
         """Take a training that waits out of the queue; one that is just being started is then asked to stop."""

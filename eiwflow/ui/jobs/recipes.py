@@ -48,8 +48,8 @@ def devices() -> dict[str, str]:
     """Return the devices of this machine by name, the fastest first, and what each is."""
     import torch
 
-    found = {f"cuda:{i}": torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())}
-    return found | {"cpu": f"{threads()} of {os.cpu_count()} cores"}
+    gpus = {f"cuda:{i}": torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())}
+    return gpus | {"cpu": f"{threads()} of {os.cpu_count()} cores"}
 
 
 def check_device(name: str) -> None:
@@ -131,8 +131,8 @@ def timed_apart(device: str) -> dict[str, PresetTime]:
         env=environment(OMP_NUM_THREADS=str(torch.get_num_threads())),
         check=True,
     )
-    found: dict[str, PresetTime] = pickle.loads(done.stdout)  # of our own process
-    return found
+    times: dict[str, PresetTime] = pickle.loads(done.stdout)  # of our own process
+    return times
 
 
 def time_presets(device: str) -> dict[str, PresetTime]:
@@ -142,15 +142,15 @@ def time_presets(device: str) -> dict[str, PresetTime]:
     from ...training.cost import time_steps
 
     timings: dict[FlowConfig, Timing] = {}
-    found = {}
+    times = {}
     for preset in PRESETS:
         chosen = preset_recipe(preset, None)
         images = _read(chosen.data, chosen.flow)
         if chosen.flow not in timings:
             timings[chosen.flow] = time_steps(chosen, images, torch.device(device))
         timing = timings[chosen.flow]
-        found[preset] = PresetTime(timing, timing.seconds(chosen, len(images.test)))
-    return found
+        times[preset] = PresetTime(timing, timing.seconds(chosen, len(images.test)))
+    return times
 
 
 def timings(device: str) -> dict[str, PresetTime] | None:
@@ -218,12 +218,12 @@ def memory(chosen: Recipe, device: str) -> int:
 def result(preset: str) -> tuple[bytes, str] | None:
     """Return what came of a preset when it was trained for this project: samples, and in words; None without them."""
     try:
-        said = json.loads((PICTURES / f"{preset}.json").read_bytes())
+        facts = json.loads((PICTURES / f"{preset}.json").read_bytes())
         picture = (PICTURES / f"{preset}.webp").read_bytes()
     except OSError:
         return None
     return picture, (
-        f"Samples after {said['cpu_seconds'] / 60:.1f} CPU minutes: {said['test_bits_per_dim']:.2f} bits/dim on "
+        f"Samples after {facts['cpu_seconds'] / 60:.1f} CPU minutes: {facts['test_bits_per_dim']:.2f} bits/dim on "
         f"{PRESETS[preset]['data']}."
     )
 

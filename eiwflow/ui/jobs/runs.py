@@ -110,7 +110,7 @@ def listed() -> dict[str, Listed]:
     from ...training.run_directory import all_runs, runs_root
 
     known = {run.path.name: look_at(run) for run in all_runs(runs_root())}
-    return {name: one for name, one in known.items() if one is not None}
+    return {name: entry for name, entry in known.items() if entry is not None}
 
 
 def complaints() -> list[str]:
@@ -131,8 +131,8 @@ def look_at(run: RunDirectory) -> Listed | None:
     from ...training.run_directory import RunError
 
     try:
-        chosen, said = run.config()
-        return Listed(run, run.state(), chosen, said, progress(run))
+        chosen, command = run.config()
+        return Listed(run, run.state(), chosen, command, progress(run))
     except RunError:
         return None
 
@@ -146,12 +146,12 @@ def newest_samples(run: RunDirectory) -> tuple[int, bytes] | None:
     """Return the step and the WEBP of the newest samples, None where there are none."""
     from ...training.history import MAX_MONTAGE_PIXELS, MAX_SAMPLES
 
-    found = list(run.sample_files().items())
+    samples = list(run.sample_files().items())
     try:
-        content = files.read_bytes(found[-1][1], MAX_SAMPLES) if found else b""
+        content = files.read_bytes(samples[-1][1], MAX_SAMPLES) if samples else b""
     except OSError:
         return None
-    return (found[-1][0], content) if 0 < files.webp_pixels(content) <= MAX_MONTAGE_PIXELS else None
+    return (samples[-1][0], content) if 0 < files.webp_pixels(content) <= MAX_MONTAGE_PIXELS else None
 
 
 def open_links(run: RunDirectory, page: Visit, alive: bool) -> None:

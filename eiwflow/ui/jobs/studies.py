@@ -66,13 +66,13 @@ def readable(known: Mapping[str, Path]) -> dict[str, Study]:
     """Return those studies whose file can be read, by their key."""
     from ...study.file import StudyError
 
-    found = {}
+    studies = {}
     for key, path in known.items():
         try:
-            found[key] = cache.study(path)
+            studies[key] = cache.study(path)
         except StudyError:
             continue  # whoever chooses it is told why
-    return found
+    return studies
 
 
 def choose(known: Mapping[str, Path], first: str, name_of: Callable[[str], str]) -> str:

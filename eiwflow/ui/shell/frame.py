@@ -143,7 +143,7 @@ def _begin(
     images = _images(checkpoint, box, above)
     photo, picked = _choose_image(images, above, image)
     looked_at = _picked(photo, picked["image"], images, checkpoint.info.config.shape)
-    levels = range(1, 1 + max(one.info.config.levels for one in (checkpoint, other) if one is not None))
+    levels = range(1, 1 + max(opened.info.config.levels for opened in (checkpoint, other) if opened is not None))
     wanted = _level(levels, box, level)
     seed = state.choice(
         "seed",

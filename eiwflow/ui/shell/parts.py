@@ -62,9 +62,9 @@ def each(page: Page, draw: Callable[[Page], Result]) -> dict[Page, Result]:
     A flow that gives no finite number on the way is a sentence in its column, and not among the results.
     """
     results: dict[Page, Result] = {}
-    for one, place in side_by_side(page):
+    for column, place in side_by_side(page):
         with place, errors_as_sentences():
-            results[one] = draw(one)
+            results[column] = draw(column)
     return results
 
 
@@ -79,16 +79,16 @@ def draw_columns(
         draw: called for each of which something was loaded, with what was loaded of both.
 
     """
-    places, found = side_by_side(page), {}
-    for one, place in places:
+    places, results = side_by_side(page), {}
+    for column, place in places:
         with place, errors_as_sentences():
-            if (result := load(one)) is not None:
-                found[one] = result
-    for one, place in places:
-        if one in found:
+            if (result := load(column)) is not None:
+                results[column] = result
+    for column, place in places:
+        if column in results:
             with place, errors_as_sentences():
-                draw(one, found)
-    return found
+                draw(column, results)
+    return results
 
 
 def draw_level(page: Page, name: str, draw: Callable[[Page, Found], None], otherwise: str, end: str) -> Found:
@@ -96,11 +96,11 @@ def draw_level(page: Page, name: str, draw: Callable[[Page, Found], None], other
 
     A flow that splits nothing gets the sentence ``otherwise``; where no flow splits, the page ends with ``end``.
     """
-    found = draw_columns(page, lambda one: _of_level(one, name, otherwise), draw)
-    if not found:
+    results = draw_columns(page, lambda column: _of_level(column, name, otherwise), draw)
+    if not results:
         closing(page, end)
         st.stop()
-    return found
+    return results
 
 
 def _of_level(page: Page, name: str, otherwise: str) -> Any:  # noqa: ANN401 (as the measure)
@@ -112,7 +112,7 @@ def _of_level(page: Page, name: str, otherwise: str) -> Any:  # noqa: ANN401 (as
 
 
 def folds(
-    page: Page, found: Mapping[Page, Result], drawn: Mapping[str, Callable[[Page, dict[Page, Result]], None]]
+    page: Page, results: Mapping[Page, Result], drawn: Mapping[str, Callable[[Page, dict[Page, Result]], None]]
 ) -> None:
     """Draw folds by their labels; what one holds is drawn, as :func:`draw_columns` does, where it is open.
 
@@ -121,15 +121,17 @@ def folds(
     for label, draw in drawn.items():
         with fold(label, draw.__name__.replace("_", "-")) as place:
             if place.open:
-                draw_columns(page, found.get, draw)
+                draw_columns(page, results.get, draw)
 
 
-def paired(found: Mapping[Page, Result], pair: Callable[[tuple[str, str], tuple[Result, Result]], Pair]) -> Pair | None:
+def paired(
+    results: Mapping[Page, Result], pair: Callable[[tuple[str, str], tuple[Result, Result]], Pair]
+) -> Pair | None:
     """Return what is said of two checkpoints together, or None where there is one."""
-    if len(found) != 2:
+    if len(results) != 2:
         return None
-    (one, first), (other, second) = found.items()
-    return pair((one.file.label, other.file.label), (first, second))
+    (page, first), (second_page, second) = results.items()
+    return pair((page.file.label, second_page.file.label), (first, second))
 
 
 def takeaway(sentence: str, longest: str = "") -> None:
@@ -149,11 +151,11 @@ def side_by_side(page: Page) -> list[tuple[Page, DeltaGenerator]]:
     if page.other is None:
         return [(page, st.container())]
     both = list(zip((page, page.other), st.columns(2, gap="large"), strict=True))
-    configs = [one.checkpoint.info.config for one, _ in both]
+    configs = [column.checkpoint.info.config for column, _ in both]
     sizes = [(counted(config.levels, "level"), counted(config.steps, "step")) for config in configs]
-    for (one, place), config, size in zip(both, configs, sizes, strict=True):
-        said = [split(config), *(part for part, *others in zip(size, *sizes, strict=True) if len({*others}) > 1)]
-        place.html(f'<p class="eiw-column"><b>{escape(one.file.label)}</b> {escape(", ".join(said))}</p>')
+    for (column, place), config, size in zip(both, configs, sizes, strict=True):
+        words = [split(config), *(part for part, *others in zip(size, *sizes, strict=True) if len({*others}) > 1)]
+        place.html(f'<p class="eiw-column"><b>{escape(column.file.label)}</b> {escape(", ".join(words))}</p>')
     return both
 
 
@@ -168,13 +170,13 @@ def shuffle_level(page: Page) -> int | None:
     return min(page.level, levels - 1)
 
 
-def drawn(draw: Callable[..., go.Figure], *given: object, **named: object) -> go.Figure:
-    """Return ``draw(*given, **named)``; the same again for what has been drawn: plotly checks every number of a figure.
+def drawn(draw: Callable[..., go.Figure], *arguments: object, **named: object) -> go.Figure:
+    """Return ``draw(*arguments, **named)``, drawn once for all visitors: plotly checks every number of a figure.
 
     The figure is shared: it must not be changed.
     """
     # Pickled, since a result may hold what Streamlit cannot tell apart; nothing is unpickled.
-    return _drawn(pickle.dumps((draw, given, named)), lambda: draw(*given, **named))
+    return _drawn(pickle.dumps((draw, arguments, named)), lambda: draw(*arguments, **named))
 
 
 @st.cache_resource(max_entries=FIGURES, show_spinner=False)

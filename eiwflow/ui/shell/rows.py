@@ -30,12 +30,12 @@ def rows(page: Page) -> dict[str, Page]:
         # Two uploads may have one name.
         unlike = name if name != page.file.argument else f"{name} ({page.other.file.key})"
         return {page.file.argument: page, unlike: page.other}
-    kind, found = _kind(page.checkpoint), {page.file.argument: page}
+    kind, pages = _kind(page.checkpoint), {page.file.argument: page}
     for file in checkpoints.checkpoint_files().values():
         bundled = file.path.parent == checkpoints.BUNDLED
         if bundled and _kind_of_file(file.path, file.path.stat().st_mtime_ns) == kind:
-            found.setdefault(file.argument, replace(page, file=file, checkpoint=checkpoints.open_checkpoint(file)))
-    return found
+            pages.setdefault(file.argument, replace(page, file=file, checkpoint=checkpoints.open_checkpoint(file)))
+    return pages
 
 
 def readable(table: list[dict[str, Any]], headings: Mapping[str, str] | None = None) -> list[dict[str, Any]]:

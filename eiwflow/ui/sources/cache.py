@@ -102,8 +102,8 @@ def _curve(path: Path, time: int, size: int) -> TrainingCurve | None:
 
 def samples_in_training(page: Page) -> dict[int, bytes]:
     """Return the samples that the training drew on its way, by step."""
-    found = record(page)
-    return {} if found is None else found.samples
+    training = record(page)
+    return {} if training is None else training.samples
 
 
 @st.cache_resource(

@@ -69,18 +69,18 @@ def _runs_at_rest() -> tuple[list[CheckpointFile], list[str]]:
     """Return the last checkpoints of runs that nobody trains now, and what cannot be read among the runs."""
     from ...training.run_directory import list_runs, runs_root
 
-    found: list[CheckpointFile] = []
+    checkpoints: list[CheckpointFile] = []
     runs, complaints = list_runs(runs_root())
     for run in runs:
         try:
             if not run.state().alive and run.last_checkpoint.is_file():
                 file = _of_run(run.path, *stamp(run.last_checkpoint))
-                if any(file.key == other.key for other in found):  # a run's folder was copied
+                if any(file.key == other.key for other in checkpoints):  # a run's folder was copied
                     file = replace(file, key=f"{file.key}-{run.path.name}")
-                found.append(file)
+                checkpoints.append(file)
         except OSError:  # it was deleted meanwhile, or is complained of
             continue
-    return found, complaints
+    return checkpoints, complaints
 
 
 def _saved() -> list[CheckpointFile]:
@@ -89,13 +89,13 @@ def _saved() -> list[CheckpointFile]:
     from ...checkpoint import PRETRAINED
     from ...training.run_directory import runs_root
 
-    found = []
+    checkpoints = []
     for entry in reversed(files.entries(runs_root())):
         path = entry if entry.suffix == ".safetensors" else entry / PRETRAINED
         if files.is_text(entry.name) and os.path.isfile(path):
             with suppress(OSError):  # it was deleted meanwhile, or is larger than any checkpoint
-                found.append(_of_file(entry, path, *stamp(path)))
-    return found
+                checkpoints.append(_of_file(entry, path, *stamp(path)))
+    return checkpoints
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)

@@ -69,18 +69,18 @@ def images(name: str, shape: tuple[int, int, int], multiple: int) -> Images:
         DataError: with one sentence.
 
     """
-    found = data.load(name, multiple=multiple, download=False)
+    loaded = data.load(name, multiple=multiple, download=False)
     channels, height, width = shape
-    fits = found.channels == channels and found.size[0] >= height and found.size[1] >= width
-    parts = [found.train[:REFERENCE_IMAGES], found.test]
-    note = f"{name}: {found.note}." if found.note else ""
+    fits = loaded.channels == channels and loaded.size[0] >= height and loaded.size[1] >= width
+    parts = [loaded.train[:REFERENCE_IMAGES], loaded.test]
+    note = f"{name}: {loaded.note}." if loaded.note else ""
     if fits:
         reference, test = (data.fixed_crops(data.to_tensor(part), (height, width)) for part in parts)
         # The photographs, where they are known; a selection of images that were made to fit has none.
-        sources = None if found.test_source is None else tuple(np.asarray(found.test_source).tolist())
-        grain = found.factors["grain"].test if "grain" in found.factors else None
+        sources = None if loaded.test_source is None else tuple(np.asarray(loaded.test_source).tolist())
+        grain = loaded.factors["grain"].test if "grain" in loaded.factors else None
         return Images(name, reference, test, note, remade=False, sources=sources, grain=grain)
-    test_images = found.test[:: max(1, len(found.test) // 500)]
+    test_images = loaded.test[:: max(1, len(loaded.test) // 500)]
     reference, test = (data.to_tensor(data.resized(part, shape)) for part in (parts[0], test_images))
     size = f"{channels}×{height}×{width}"
     remark = f"This flow takes images of {size}: those of {name} were resized and recoloured."
@@ -104,14 +104,14 @@ def floor(name: str, validation: bool, multiple: int = 1) -> float | None:
     """
     if name not in names():
         return None
-    found = data.load(name, multiple=multiple, download=False)
-    return (data.hold_out(found) if validation else found).floor_bits_per_dim()
+    loaded = data.load(name, multiple=multiple, download=False)
+    return (data.hold_out(loaded) if validation else loaded).floor_bits_per_dim()
 
 
 def floor_in_words(name: str, validation: bool, multiple: int = 1) -> str:
     """Return the same as a sentence; empty where it is not known."""
-    found = floor(name, validation, multiple)
-    return "" if found is None else numbers.floor_in_words(found)
+    lowest = floor(name, validation, multiple)
+    return "" if lowest is None else numbers.floor_in_words(lowest)
 
 
 def few(images: Images, config: FlowConfig) -> Images:

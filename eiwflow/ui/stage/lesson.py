@@ -56,7 +56,7 @@ def page() -> None:
     if (photo := st.query_params.get("photo", frame.NOTHING)) != frame.NOTHING:
         more["photo"] = _photo(photo, shape) or _stop(missing.upload(PHOTOS.name, photo), "photo", {})
     frame.begin_stage(TITLE)
-    found = _stage(
+    answer = _stage(
         key="lesson",
         # The bundled pack comes by an address that the browser keeps; one of a visitor's flow is nobody else's.
         data=[first_scene.pack(), more] if content is default.pack() else pack.assemble({**head, **more}, blobs),
@@ -65,8 +65,8 @@ def page() -> None:
         on_photo_change=partial(_take_photo, shape),
         on_train_change=_train,
     )
-    if found.leave:
-        _leave(found.leave, chosen)
+    if answer.leave:
+        _leave(answer.leave, chosen)
     if taken := st.session_state.get("_lesson_photo"):
         _tell_stage("lesson-photo", {"photo": taken})
     _watch()
@@ -176,7 +176,7 @@ def _training(path: Path, alive: bool) -> dict[str, Any]:
     except RunError as error:  # it was deleted meanwhile
         return {"error": str(error), "ended": True}
     samples, test = runs.newest_samples(run), progress.curve.probe_bits_per_dim
-    told: dict[str, Any] = {
+    facts: dict[str, Any] = {
         "alive": alive,
         "step": max(0, progress.step),
         "total": progress.iterations,
@@ -184,9 +184,9 @@ def _training(path: Path, alive: bool) -> dict[str, Any]:
         "samples": None if samples is None else file_uri(samples[1], "webp"),
     }
     if not alive:
-        told["ended"] = True
-        told["key"] = next((key for key, file in checkpoints.checkpoint_files().items() if file.run == path), None)
-    return told
+        facts["ended"] = True
+        facts["key"] = next((key for key, file in checkpoints.checkpoint_files().items() if file.run == path), None)
+    return facts
 
 
 def _pages() -> list[list[str]]:

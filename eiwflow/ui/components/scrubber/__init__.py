@@ -50,7 +50,7 @@ def scrubber(steps: np.ndarray, start: int | None = None, under: str | None = No
     """
     recorded = tuple(int(step) for step in steps)  # Streamlit asks pandas what a list is
     asked = st.query_params.get("step")
-    step = next((one for one in recorded if str(one) == asked), recorded[-1] if start is None else int(start))
+    step = next((option for option in recorded if str(option) == asked), recorded[-1] if start is None else int(start))
     _range(key="scrubber", data={"steps": recorded, "start": step, "under": under}, on_moved_change=_rest)
     if asked != str(step):
         st.query_params["step"] = str(step)
@@ -89,12 +89,12 @@ def film(steps: np.ndarray, samples: Mapping[int, bytes], under: str, name: str 
         name: tells apart films under one chart; the chart's key where there is one film.
 
     """
-    shown = {place: int(step) for place, step in enumerate(steps) if int(step) in samples}
+    step_at = {place: int(step) for place, step in enumerate(steps) if int(step) in samples}
     frames = "".join(
         f'<span data-place="{place}" hidden><img alt="" src="{file_uri(samples[step], "webp")}"></span>'
-        for place, step in shown.items()
+        for place, step in step_at.items()
     )
-    words = f"Film of samples at {len(shown)} training steps up to {max(shown.values(), default=0):,}"
+    words = f"Film of samples at {len(step_at)} training steps up to {max(step_at.values(), default=0):,}"
     film_html = (
         f'<div class="scrub-film" data-under="{escape(under)}" data-name="{escape(name or under)}" role="img" '
         f'aria-label="{words}; the slider walks through them">{frames}<i></i></div>'

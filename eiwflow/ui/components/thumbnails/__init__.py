@@ -38,7 +38,7 @@ def thumbnails(images: Tensor, chosen: int, choose: Callable[[int], None], key: 
         st.session_state[f"_{key}_chosen"] = chosen
     pages = -(-len(images) // AT_ONCE)
     first = AT_ONCE * (min(st.session_state.get(page_key, 0), pages - 1))
-    shown = images[first : first + AT_ONCE].permute(0, 2, 3, 1).numpy()
+    strip = images[first : first + AT_ONCE].permute(0, 2, 3, 1).numpy()
 
     def picked() -> None:
         number = int(st.session_state[key].picked)
@@ -51,9 +51,9 @@ def thumbnails(images: Tensor, chosen: int, choose: Callable[[int], None], key: 
     _component(
         key=key,
         data={
-            "sheet": data_uri(np.concatenate(list(shown), axis=1)),
+            "sheet": data_uri(np.concatenate(list(strip), axis=1)),
             "first": first,
-            "shown": len(shown),
+            "shown": len(strip),
             "total": len(images),
             "page": first // AT_ONCE,
             "chosen": chosen if live else -1,
