@@ -1,4 +1,4 @@
-"""What a visitor may do and read: the mode of the server, roles, and the pages that are listed."""
+"""Rights of a visitor: roles, folders that may be read, the address of the app, and its pages."""
 
 from ...settings import Settings, settings
 from .roles import Role, check_change, check_start, may_change, may_start, role, visitor_id

@@ -16,6 +16,6 @@ def address() -> str:
 
 
 def base_path() -> str:
-    """Return what the path of every address of the app begins with: empty, or a slash and a name."""
+    """Return the beginning of the path of every address of the app: empty, or a slash and a name."""
     base = str(st.get_option("server.baseUrlPath") or "").strip("/")
     return f"/{base}" if base else ""

@@ -14,7 +14,7 @@ OF_THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
 
 
 def check_data_path(name: str) -> None:
-    """Refuse a path of the server's that visitors may not read; the refusal says nothing of what is there.
+    """Refuse a path of the server's that visitors may not read; the refusal does not reveal whether the path exists.
 
     Raises:
         DataError: it is outside of the allowed folders.

@@ -1,4 +1,4 @@
-"""The pages, in the order of the story. One that is not on disk is not listed."""
+"""The pages, in the order of the story. A page that is not on disk is not listed."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ _STORY = (
 
 
 def pages() -> list[Entry]:
-    """Return the pages that exist; the class's own only where there is one."""
+    """Return the pages that exist; the page Class only where a class is taught."""
     there = [entry for entry in _STORY if (ROOT / entry.path).is_file()]
     return [entry for entry in there if entry.label != "Class" or settings().classroom]
 
 
 def neighbours(label: str) -> tuple[Entry | None, Entry | None]:
-    """Return the pages before and after the one with this name, None where there is none."""
+    """Return the pages before and after the page with this name; None at either end."""
     listed = pages()
     here = next(number for number, entry in enumerate(listed) if entry.label == label)
     return (listed[here - 1] if here else None), (listed[here + 1] if here + 1 < len(listed) else None)

@@ -1,7 +1,7 @@
-"""Who asks: the teacher, a student, or anyone; and what they may do.
+"""Roles of visitors (teacher, student, guest, anyone) and their rights.
 
 A browser is known by a cookie that this server has signed: it survives a reload, ends with the server, and can be
-neither guessed nor made by others. The teacher's browser has a second one, in exchange for the token.
+neither guessed nor made by others. The teacher's browser has a second cookie, in exchange for the token.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ import streamlit as st
 
 from ...settings import CLASSROOM, READ_ONLY, settings
 
-#: Signs the cookies of this server; a restart forgets who everybody was.
+#: Signs the cookies of this server; after a restart no browser is known.
 _KEY = secrets.token_bytes(32)
 VISITOR, TEACHER = "visitor", "teacher"
 
-#: Name of a run's directory -> who started it.
+#: Name of a run's directory -> the visitor that started it.
 _OWNERS: dict[str, str] = {}
 MOST_OWNED = 10_000
 
 
 class Role(Enum):
-    """What a visitor is to this server."""
+    """The role of a visitor."""
 
     ANYONE = "anyone"
     TEACHER = "teacher"
@@ -61,7 +61,7 @@ def _token(kind: str, cookies: Mapping[str, str]) -> str:
 
 
 def visitor_of(cookies: Mapping[str, str]) -> str:
-    """Return what stands for the browser that sent these cookies; empty where it is not known."""
+    """Return the name of the browser that sent these cookies; empty where it is not known."""
     token = _token(VISITOR, cookies)
     return hashlib.sha256(token.encode()).hexdigest()[:16] if token else ""
 
@@ -72,7 +72,7 @@ def is_teacher(cookies: Mapping[str, str]) -> bool:
 
 
 def _cookies() -> Mapping[str, str]:
-    """Return the cookies of this session; only in classroom mode they say who it is."""
+    """Return the cookies of this session, which name its browser in classroom mode; none in other modes."""
     return st.context.cookies if settings().mode == CLASSROOM else {}
 
 
@@ -80,17 +80,17 @@ def _cookies() -> Mapping[str, str]:
 
 
 def visitor_id() -> str:
-    """Return what stands for this session's browser; empty where it is not known."""
+    """Return the name of this session's browser; empty where it is not known."""
     return visitor_of(_cookies())
 
 
 def role() -> Role:
-    """Return what this session's visitor is."""
+    """Return the role of this session's visitor."""
     return role_of(_cookies())
 
 
 def role_of(cookies: Mapping[str, str]) -> Role:
-    """Return what the visitor is who sent these cookies."""
+    """Return the role of the browser that sent these cookies."""
     mode = settings().mode
     if mode == CLASSROOM:
         return Role.TEACHER if is_teacher(cookies) else Role.STUDENT
@@ -98,7 +98,7 @@ def role_of(cookies: Mapping[str, str]) -> Role:
 
 
 def own(run: Path, visitor: str) -> None:
-    """Note who started a run."""
+    """Note the visitor that started a run."""
     while len(_OWNERS) >= MOST_OWNED:
         _OWNERS.pop(next(iter(_OWNERS)))
     _OWNERS[run.name] = visitor
@@ -115,7 +115,7 @@ def may_change(run: Path | None = None) -> bool:
 
 
 def allows(cookies: Mapping[str, str], run: Path | None) -> bool:
-    """Return whether who sent these cookies may do with a run what :func:`may_change` says."""
+    """Return whether the browser that sent these cookies may change a run; see :func:`may_change`."""
     now = role_of(cookies)
     if now is Role.STUDENT:
         visitor = visitor_of(cookies)
@@ -132,7 +132,7 @@ def check_change(run: Path | None = None) -> None:
     """Refuse a change that this visitor may not make.
 
     Raises:
-        RunError: with who may.
+        RunError: it names the visitors that may.
 
     """
     from ...training.run_directory import RunError
@@ -145,7 +145,7 @@ def check_change(run: Path | None = None) -> None:
 
 
 def check_start() -> None:
-    """Refuse a start where nobody may start anything.
+    """Refuse a start on a read-only server.
 
     Raises:
         RunError: the server is read-only.

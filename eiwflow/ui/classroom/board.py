@@ -1,4 +1,4 @@
-"""What the class and its teacher share while the server runs: the scene, the votes, who is there."""
+"""Shared by a class and its teacher while the server runs: the scene, the votes, the number of visitors."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Board:
             return dict(Counter(own[scene] for own in self._votes.values() if scene in own))
 
     def show(self, scene: object) -> bool:
-        """Take down the scene that the teacher shows; return whether it is one."""
+        """Note the scene that the teacher shows; return whether it is a scene."""
         if not _is_word(scene):
             return False
         self.scene = str(scene)
@@ -81,7 +81,7 @@ class Board:
             return sum(time.monotonic() - when < ABSENT_S for when in self._seen.values())
 
     def of(self, visitor: str, teacher: bool) -> dict[str, Any]:
-        """Return what a visitor's lesson needs to know."""
+        """Return the state of the class for a visitor's lesson."""
         with self._lock:
             known: dict[str, Any] = {"scene": self.scene, "votes": dict(self._votes.get(visitor, {}))}
         if teacher:

@@ -32,7 +32,7 @@ def qr_code(text: str) -> str:
 
 
 def announcement() -> str:
-    """Return what the server prints when it starts, or nothing where no class is to join."""
+    """Return the text that the server prints at its start; empty where there is no class."""
     if not settings().classroom:
         return ""
     import segno  # here, since an app without a class needs none
@@ -50,7 +50,7 @@ def announcement() -> str:
 
 
 def announce() -> None:
-    """Print it; a terminal of few letters is shown what it can."""
+    """Print it; letters that the terminal cannot show are replaced."""
     if text := announcement():
         encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
         print(text.encode(encoding, "replace").decode(encoding), flush=True)

@@ -1,4 +1,4 @@
-"""What pages draw of a class: how to join it, who is there, and the queue of trainings."""
+"""The page Class: how to join, how many are there, and the queue of trainings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the server answers to a class beside the pages: the teacher's link, votes, and the scene that is followed.
+"""Addresses for a class beside the pages: the teacher's link, votes, and the scene that the class follows.
 
 The lesson asks here once a second, in half a millisecond, where a rerun of its page would take fifty times as long.
 """
@@ -92,7 +92,7 @@ def _cookie(kind: str, scope: Scope) -> str:
 
 
 def routes(prefix: str) -> list[Route]:
-    """Return what is answered below the app's own address."""
+    """Return the routes below the app's own address."""
     return [
         Route(f"{prefix}/{TEACHER_PATH}/{{token}}", _teacher, methods=["GET"]),
         Route(f"{prefix}/_class/state", _state, methods=["GET"]),
@@ -117,7 +117,7 @@ async def _teacher(request: Request) -> Response:
 
 
 async def _state(request: Request) -> Response:
-    """Answer what a lesson needs to know of its class."""
+    """Answer with the state of the class."""
     cookies = cookies_in(request.headers)
     visitor = roles.visitor_of(cookies)
     if not settings().classroom:
@@ -132,7 +132,7 @@ async def _state(request: Request) -> Response:
 
 
 def _json(act: Callable[[dict[str, object], dict[str, str]], bool]) -> Callable[[Request], Awaitable[Response]]:
-    """Return what answers a small JSON object that this app's own page has sent."""
+    """Return a handler for a small JSON object that this app's own page has sent."""
 
     async def answer(request: Request) -> Response:
         if not settings().classroom or not is_from_here(request.headers):

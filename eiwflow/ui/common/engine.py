@@ -19,7 +19,7 @@ def import_what_is_slow() -> None:
 
 @st.cache_resource(show_spinner="Starting torch, once …")
 def engine() -> None:
-    """Import what is slow to import, and take it out of the garbage collector's rounds."""
+    """Import slow libraries, and take them out of the garbage collector's rounds."""
     import torch
 
     import_what_is_slow()

@@ -2,7 +2,7 @@
 
 Streamlit drops the key of a widget that a page does not draw, and strips keys bound to the URL from links to
 other pages. So a shared choice keeps a second key, ``"_" + key``, that survives; the URL wins only where it
-is not what we wrote ourselves and nobody has moved the widget; and the URL is always written in full. Moves in quick
+differs from our own last writing and the widget has not moved; and the URL is always written in full. Moves in quick
 succession come with the URL of an earlier run.
 """
 
@@ -24,7 +24,7 @@ def choice(key: str, options: Sequence[Option], default: Option, draw: Callable[
 
     Arguments:
         key: in the URL and of the widget that ``draw`` draws (which passes no value of its own).
-        options: what may be chosen; a range is not walked through.
+        options: the choices; a range is not walked through.
         default: where neither the URL nor the session knows better.
         draw: draws the widget and returns its value.
         name: of the choice in a sentence, where it is not the key.
@@ -40,14 +40,14 @@ def clamped_choice(key: str, options: range, visible: range, default: int, draw:
 
     Arguments:
         key: in the URL and of the widget that ``draw`` draws over ``visible``.
-        options: what may be wanted on some page.
+        options: the choices on any page.
         visible: the first options, as far as there is something to show.
         default: where neither the URL nor the session knows better.
         draw: draws the widget.
 
     """
     on_screen = f"_shown_{key}"
-    # Where nobody moved it what was wanted stands, also where it was not shown.
+    # An unmoved widget keeps the wanted value, even where the page could not show it.
     wanted = _asked(key, options, default, key, visible=st.session_state.get(on_screen))
     st.session_state["_" + key] = wanted
     st.session_state[on_screen] = min(wanted, visible[-1])
@@ -69,7 +69,7 @@ def set_choice(key: str, value: object) -> None:
 
 
 def forget_choice(key: str) -> None:
-    """Forget a shared choice from a callback: the visitor has removed what was chosen."""
+    """Forget a shared choice from a callback: the chosen thing was removed."""
     st.session_state.pop(key, None)
     st.session_state.pop("_" + key, None)
     _answer_url(key)
@@ -81,7 +81,7 @@ def drop(key: str) -> None:
 
 
 def _answer_url(key: str) -> None:
-    """Have what the URL says of a choice now count no more."""
+    """Ignore the present value of a choice in the URL."""
     st.session_state["_url"] = st.session_state.get("_url", {}) | {key: st.query_params.get(key)}
 
 
@@ -100,18 +100,18 @@ def note(sentence: str) -> None:
 
 
 def notes() -> list[str]:
-    """Return what is to be said of this run, and forget it."""
+    """Return the sentences for this run of the script, and forget them."""
     return st.session_state.pop("_notes", [])
 
 
 def write_url(values: dict[str, str]) -> dict[str, str]:
-    """Make the URL hold these shared choices; return what links to other pages have to carry."""
+    """Make the URL hold these shared choices; return the parameters that links to other pages carry."""
     # Beside what other parts of the page have written: each asks for its own at the next run. A move may end this run
     # as soon as the URL is written.
     st.session_state["_url"] = st.session_state.get("_url", {}) | values
     if any(st.query_params.get(key) != text for key, text in values.items()):
         st.query_params.update(values)
-    # What else stands there (a choice that only other pages draw) is carried along.
+    # Other parameters (choices that only other pages draw) are carried along.
     return st.query_params.to_dict()
 
 
@@ -131,9 +131,9 @@ def _put(key: str, value: object, *choices: Sequence[object]) -> None:
 
 
 def _asked(key: str, options: Sequence[Option], default: Option, name: str, visible: object = None) -> Option:
-    """Return the option that is asked for: the widget's where it was moved, or else the URL's, or what survived.
+    """Return the wanted option: the widget's where it was moved, or else the URL's, or the one that survived.
 
-    What survived is no move, nor a ``visible`` value of the widget that differs.
+    The surviving value is no move, nor is a ``visible`` value of the widget that differs.
     """
     survived = st.session_state.get("_" + key, st.session_state.get(key, default))
     if (there := st.session_state.get(key, survived)) not in (visible, survived) and there in options:

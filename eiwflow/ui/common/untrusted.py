@@ -1,4 +1,4 @@
-"""Text that a stranger may have written: a URL's parameter, the name of a run or a file, what a file says of itself."""
+"""Text that a stranger may have written: a URL's parameter, the name of a run or a file, a file's own metadata."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from ...files import printable
 
-#: Sentences about what cannot be read that a page shows at most.
+#: Complaints about unreadable files that a page shows at most.
 MOST_COMPLAINTS = 5
 
 #: Keeps two characters apart and is not seen: Streamlit makes links, emoji and icons of plain text, escaped or not.
@@ -33,7 +33,7 @@ def plain(text: object, most: int = 2000) -> str:
 
 
 def complaints(place: DeltaGenerator, sentences: Sequence[str]) -> None:
-    """Say what cannot be read, each in a sentence, without keeping the page from the rest."""
+    """Show complaints about unreadable files; the rest of the page is drawn."""
     more = [f"… and {len(sentences) - MOST_COMPLAINTS} more."] if len(sentences) > MOST_COMPLAINTS else []
     for sentence in [*sentences[:MOST_COMPLAINTS], *more]:
         place.caption(plain(sentence))

@@ -1,4 +1,4 @@
-"""What visitors uploaded: it belongs to their sessions, and nobody else's uploads push it out."""
+"""Uploads of visitors: each belongs to its sessions, and other visitors' uploads do not push it out."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ...settings import settings
 
 Kept = TypeVar("Kept")
 
-#: Seconds that what nobody holds is still kept: a page that is loaded again is a new session.
+#: Seconds that a value without a holder is still kept: a page that is loaded again is a new session.
 GRACE_S = 120.0
 #: Files, and bytes of them, that a session may have under way to the server at any moment.
 MOST_FILES, MOST_BYTES = 300, 512 * 2**20
@@ -33,7 +33,7 @@ class Shelf(OrderedDict[str, Kept], Generic[Kept]):
         name: of the shelf; a new one takes the place of an old one of the same name.
         most: values that a session holds; its oldest go first.
         size: returns the bytes that a value takes.
-        discard: what is done with a value that nobody holds any more.
+        discard: called with a value that no session holds any more.
 
     """
 
@@ -69,7 +69,7 @@ class Shelf(OrderedDict[str, Kept], Generic[Kept]):
             while len(keys) > self._most:
                 self._let_go(keys.pop(0), 0.0)
             tabs, most = LOAD.allowed(visitor)
-            for tab in sorted(tabs, key=visitor.__eq__):  # what was just put there goes last
+            for tab in sorted(tabs, key=visitor.__eq__):  # the newest value goes last
                 own = self._keys.get(tab, [])
                 while own and own != [key] and self.taken(tabs) > most:
                     self._let_go(own.pop(0), 0.0)
@@ -83,7 +83,7 @@ class Shelf(OrderedDict[str, Kept], Generic[Kept]):
             return sum(self._size(self[key]) for key in keys if key in self)
 
     def leave(self, visitor: str) -> None:
-        """Let go what a visitor held; it stays for :data:`GRACE_S`."""
+        """Release the values that a visitor holds; they stay for :data:`GRACE_S`."""
         with self._lock:
             for key in self._keys.pop(visitor, []):
                 self._let_go(key, GRACE_S)
@@ -94,7 +94,7 @@ class Shelf(OrderedDict[str, Kept], Generic[Kept]):
             self._free_at[key] = time.monotonic() + after
 
     def sweep(self) -> None:
-        """Discard what nobody holds and whose time is over."""
+        """Discard values without a holder whose time is over."""
         with self._lock:
             in_use = {key for keys in self._keys.values() for key in keys}
             for key, when in list(self._free_at.items()):
@@ -125,13 +125,13 @@ def _session(name: str) -> str:
 
 
 def visitor() -> str:
-    """Return the name of this session; outside of one, what stands for none."""
+    """Return the name of this session; empty outside of a session."""
     context = get_script_run_ctx()
     return "" if context is None else _session(context.session_id)
 
 
 class Load:
-    """What sessions have sent to the server and have under way, in files and bytes, until they end.
+    """Files and bytes that sessions have sent to the server or have under way, until the sessions end.
 
     In classroom mode the tabs of one browser count together, against the limit of a student.
     """
@@ -196,9 +196,9 @@ class Load:
 
 
 def free_ended_sessions() -> None:
-    """Free what sessions that have ended have uploaded; called now and then by the server's own thread.
+    """Free the uploads of sessions that have ended; called now and then by the server's own thread.
 
-    Streamlit keeps a session for two minutes after its tab is closed, but looks at the time only when another one ends.
+    Streamlit keeps a session for two minutes after its tab is closed, but looks at the time only when another ends.
     A file whose session ends while it is being sent would stay for good.
     """
     from streamlit.runtime import exists, get_instance

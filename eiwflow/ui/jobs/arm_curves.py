@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from ...study.recipe import Arm
     from .studies import StudyVisit
 
-#: What is measured of the halves.
+#: Measures of the halves.
 MEASURES = ("redundancy", "entropy")
 #: The chart under which the slider stands.
 CURVES = "scrub-curves"
 
 
 def draw(page: StudyVisit, arms: Mapping[Arm, str]) -> None:
-    """Draw arms, by what each is called, under one slider."""
+    """Draw arms, by their names, under one slider."""
     from ...study.arms import arm_curve
 
     records = {arm: record for arm in arms if (record := _record(page, arm)) is not None}
@@ -75,7 +75,7 @@ def _choose_curves(first: str) -> bool:
 
 
 def _draw_curves(page: StudyVisit, curves: dict[str, ArmCurve], shared: np.ndarray | None, apart: bool) -> None:
-    """Draw the curves, or what the others need more than the first, on the axis of the recorded steps."""
+    """Draw the curves, or the bits that the others need more than the first, over the recorded steps."""
     part = "test" if page.study.recipe.evaluate_on == "test" else "held-out"
     title = f"bits/dim on {part} crops"
     (base, first), *rest = curves.items()
@@ -90,7 +90,7 @@ def _draw_curves(page: StudyVisit, curves: dict[str, ArmCurve], shared: np.ndarr
 
 
 def _draw_halves(page: StudyVisit, records: dict[str, tuple[Arm, TrainingRecord]], shared: np.ndarray) -> None:
-    """Draw what the arms pass on and factor out at a level: structure, channels, weights."""
+    """Draw the passed-on and factored-out channels of arms at a level: structure, order, weights."""
     from ...study.arms import arm_level, splitting_levels
 
     numbers = sorted({number for _, record in records.values() for number in splitting_levels(record)})

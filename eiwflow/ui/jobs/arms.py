@@ -1,4 +1,4 @@
-"""Which arms of a study a page compares: one, and those that it is held against."""
+"""The choice of the arms of a study that a page compares."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MOST_OTHERS = 4
 
 
 def choose(study: Study) -> list[str]:
-    """Draw the choice of what is compared, and with what; return the first, then the others.
+    """Draw the choice of an arm and of those it is compared with; return the first, then the others.
 
     Each is an arm without its prior (:attr:`.Arm.choice`): the prior is chosen apart.
     """
@@ -54,14 +54,14 @@ def choose_prior(study: Study) -> str:
 
 
 def name(study: Study, choice: str) -> str:
-    """Return what an arm without its prior is called in a study."""
+    """Return the name of an arm without its prior in a study."""
     from ...study.statistics import label
 
     return label(study, next(arm for arm in study.arms if arm.choice == choice))
 
 
 def _usual(study: Study) -> list[str]:
-    """Return what is shown unless something else is asked for: of each order the arm with the fewest bits."""
+    """Return the default choice: of each order the arm with the fewest bits."""
     from ...study.arms import arm_table
     from ...study.recipe import AGAIN, Arm
     from ...study.statistics import subjects

@@ -1,4 +1,4 @@
-"""The one control of running work, runs and studies: its buttons, and what refuses a click."""
+"""The one control of running work, runs and studies: its buttons, and the refusals of a click."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SHOWN, NEW, STUDIES = "shown", "new", "studies"
 
 
 def click(act: Callable[[], object], place: str = SHOWN, changes: Path | None = None) -> None:
-    """Do what a click asks for, where this visitor may; a refusal is kept for :func:`refusal`.
+    """Act on a click, where this visitor may; a refusal is kept for :func:`refusal`.
 
     Args:
         act: does it.

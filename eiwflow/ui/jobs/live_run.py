@@ -54,7 +54,7 @@ def choice(known: dict[str, runs.Listed], device: str) -> str:
 
 
 def labels(known: dict[str, runs.Listed]) -> dict[str, str]:
-    """Return what each run is called, each differently: Streamlit finds an option by its label."""
+    """Return a different label for each run: Streamlit finds an option by its label."""
     titles = {name: listed.run.title for name, listed in known.items()}
     several = {title for title, count in Counter(titles.values()).items() if count > 1}
     return {name: f"{title} ({name[-6:]})" if title in several else title for name, title in titles.items()}
@@ -73,7 +73,7 @@ def show(listed: runs.Listed, page: Visit) -> None:
 
 
 def takeaway(listed: runs.Listed) -> None:
-    """Say what has come of a run, every second while it lives."""
+    """State the result of a run so far, every second while it trains."""
     st.fragment(_say, run_every=1 if listed.state.alive else None)(listed.run)
 
 
@@ -134,11 +134,11 @@ def _draw_channels(levels: list[LevelNow], alive: bool) -> None:
 
 
 def _zoomed() -> None:
-    """Do nothing: Streamlit forgets a zoom at the next second's data, unless somebody asks for it."""
+    """Do nothing: Streamlit forgets a zoom at the next second's data, unless a callback is given."""
 
 
 def manage(known: dict[str, runs.Listed], name: str) -> None:
-    """Draw the list of runs; what can be done with the one that is shown; and curves of several together."""
+    """Draw the list of runs, the controls of the chosen run, and curves of several together."""
     from ...analysis.words import train as words
 
     listed = known[name]
@@ -169,7 +169,7 @@ def manage(known: dict[str, runs.Listed], name: str) -> None:
 
 
 def _change(listed: runs.Listed, name: str) -> None:
-    """Draw what can be done with the run that is shown, for who may."""
+    """Draw the controls that change the chosen run."""
     from ...training.run_directory import MAX_TITLE
 
     st.markdown(f"The run that is shown, **{plain(listed.run.title)}**:")

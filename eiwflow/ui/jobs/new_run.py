@@ -1,4 +1,4 @@
-"""The ways to a new run on the page Train: presets by the time they take here, and settings of one's own.
+"""The ways to a new run on the page Train: presets by the time they take here, and the visitor's own settings.
 
 To add a control, add a row to :data:`CONTROLS`: its key is a field of ``FlowConfig`` or of ``Recipe``.
 """
@@ -29,7 +29,7 @@ from ..shell import parts
 from ..sources import data_sets
 from . import recipes, runs
 
-#: Stands for the data set that a preset names; the one for settings of one's own then.
+#: Stands for the data set that a preset names; the default data set of own settings.
 PRESETS_OWN, OWN_DATA = "The preset's own", "photos32"
 #: Seconds between two looks at whether the device has been timed.
 WAIT_S = 0.25
@@ -133,7 +133,7 @@ CONTROLS: tuple[Mapping[str, Number | Choice | Toggle], ...] = (
 
 
 def draw(above: DeltaGenerator | None) -> Callable[[], None]:
-    """Draw all controls; return what waits until the device has been timed, and then says how long each would take.
+    """Draw all controls; return a function that waits until the device is timed, then shows how long each takes.
 
     ``above`` takes the page's sentence where there is no run that has one.
     """
@@ -158,7 +158,7 @@ def draw(above: DeltaGenerator | None) -> Callable[[], None]:
     for preset, column in zip(PRESETS, st.columns(len(PRESETS), gap="medium"), strict=True):
         with column, st.container(border=True, height="stretch"):
             titles[preset] = st.empty()
-            titles[preset].markdown(_title(preset, known))  # at once: what stands below it does not move
+            titles[preset].markdown(_title(preset, known))  # at once: the elements below do not move
             if (result := recipes.result(preset)) is not None:
                 st.html(figures.result(*result))
             st.button(
@@ -187,7 +187,7 @@ def draw(above: DeltaGenerator | None) -> Callable[[], None]:
         pulse = st.empty()
         while (timings := recipes.timings(device)) is None:
             time.sleep(WAIT_S)
-            pulse.empty()  # whatever is sent lets Streamlit see whether something was clicked meanwhile
+            pulse.empty()  # any message lets Streamlit see whether the visitor clicked meanwhile
         say(timings)
 
     say(known)
@@ -195,7 +195,7 @@ def draw(above: DeltaGenerator | None) -> Callable[[], None]:
 
 
 def _title(preset: str, timings: dict[str, recipes.PresetTime] | None) -> str:
-    """Return what a preset is called: how long it takes, where that is known."""
+    """Return the title of a preset: how long it takes, where that is known."""
     named = preset.replace("-", " ").capitalize()
     return f"#### {f'About {duration(timings[preset].seconds)}' if timings else named}"
 
@@ -217,7 +217,7 @@ def _own_settings() -> None:
 
 
 def _own_recipe() -> Recipe:
-    """Return what the controls say."""
+    """Return the recipe of the controls."""
     chosen = {name: st.session_state[f"own-{name}"] for controls in CONTROLS for name in controls}
     chosen |= {"order": st.session_state["order"], "weights": st.session_state["weights"]}
     size = chosen.pop("size")
@@ -234,7 +234,7 @@ def _data_name() -> str | None:
 
 
 def _start(preset: str | None = None) -> None:
-    """Start what the widgets say at the click: one that was typed into just before has not been drawn since."""
+    """Start with the values of the widgets at the click: text typed just before has not been drawn since."""
     chosen = st.session_state
     choices = {name: chosen[name] for name in ("order", "weights")}
     runs.start(
@@ -244,7 +244,7 @@ def _start(preset: str | None = None) -> None:
 
 
 def _say_estimate(device: str) -> None:
-    """Say what the settings would take, or what is wrong with them."""
+    """Show the time and memory that the settings need, or the error in them."""
     from ...flow import ConfigError
 
     try:

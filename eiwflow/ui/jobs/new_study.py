@@ -20,7 +20,7 @@ from . import control, studies
 if TYPE_CHECKING:
     from ...study.recipe import Arm, StudyRecipe
 
-#: What is said of partitions -> initialisation and partition of an arm.
+#: Words for partitions -> initialisation and partition of an arm.
 INIT_WORDS = {
     "random partitions": ("principal", "random"),
     "partitions by information": ("principal", "information"),
@@ -36,7 +36,7 @@ LOOK_S = 2
 
 
 def draw(known: dict[str, Path]) -> None:
-    """Draw what is under way, and the form for a new study."""
+    """Draw the studies under way, and the form for a new study."""
     if refused := control.refusal(control.STUDIES):
         st.error(plain(refused))
     if (ended := st.session_state.get("_study_ended")) in known:
@@ -79,7 +79,7 @@ def draw(known: dict[str, Path]) -> None:
 def _recipe(
     data: str, choices: tuple[list[str], ...], priors: list[str], null: bool, seeds: int, iterations: int
 ) -> tuple[StudyRecipe | None, list[str]]:
-    """Return the recipe of what was chosen, None where nothing was, and a sentence for every arm that is left out."""
+    """Return the recipe of the choices, None without any arm, and a sentence for every arm that is left out."""
     from ...flow import ConfigError
     from ...study.recipe import StudyRecipe, control, crossed
 
@@ -105,7 +105,7 @@ def _new_folder() -> Path:
 
 
 def _minutes(recipe: StudyRecipe, known: dict[str, Path]) -> float | None:
-    """Return the CPU minutes that a recipe takes, by what an image took in a bundled study of flows of its size."""
+    """Return the CPU minutes that a recipe takes, from the time of an image in a bundled study of its size."""
     size = ("size", "levels", "steps", "width", "network")
     bundled = {key: path for key, path in known.items() if path.parent == studies.BUNDLED}
     for study in studies.readable(bundled).values():
@@ -118,7 +118,7 @@ def _minutes(recipe: StudyRecipe, known: dict[str, Path]) -> float | None:
 
 
 def _watch(key: str, path: Path) -> None:
-    """Draw where a study of one's own stands, unless it is done."""
+    """Draw the progress of a visitor's study, unless it is done."""
     from ...study.file import StudyError
     from ...study.worker import folder
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 #: Trainings that wait at most, and that are remembered after they have ended.
 MOST_WAITING, MOST_ENDED = 60, 200
-#: Seconds between two looks at whether the next one can start.
+#: Seconds between two looks at whether the next training can start.
 LOOK_S = 0.5
 #: Seconds that a training has to stop in when it is asked to; then its process is ended, and its last save stays.
 PATIENCE_S = 30.0
@@ -33,10 +33,10 @@ class Ticket:
     """A training that a student asked for.
 
     Attributes:
-        visitor: who asked.
-        recipe: what is trained.
+        visitor: the name of the student's browser.
+        recipe: of the training.
         start: starts it, and returns its run.
-        teacher: whether the teacher asked: then it is the next one, and has no limits.
+        teacher: whether the teacher asked: then it is the next training, and has no limits.
         state: waiting, running or ended.
         run: its run, once it is started.
         refusal: why it was not started, as a sentence; empty where nothing stood against it.
@@ -56,7 +56,7 @@ class Ticket:
 
 
 class Queue:
-    """Tickets in the order in which they were asked for; a thread starts the next one when the device is free."""
+    """Tickets in the order in which they were asked for; a thread starts the next training when the device is free."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
@@ -113,7 +113,7 @@ class Queue:
             return next((ticket for ticket in reversed(self._tickets) if visitor and ticket.visitor == visitor), None)
 
     def waiting(self) -> list[Ticket]:
-        """Return the tickets that wait, the next one first."""
+        """Return the waiting tickets, in the order of their start."""
         with self._lock:
             return [ticket for ticket in self._tickets if ticket.state == WAITING]
 
@@ -123,7 +123,7 @@ class Queue:
             return next((ticket for ticket in self._tickets if ticket.state == RUNNING), None)
 
     def leave(self, ticket: Ticket) -> None:
-        """Take a training that waits out of the queue; one that is just being started is then asked to stop."""
+        """Take a waiting training out of the queue; a training that is just being started is asked to stop."""
         with self._lock:
             ticket.has_left = ticket.state == WAITING
             if ticket.has_left and not ticket.is_being_started:
@@ -179,7 +179,7 @@ class Queue:
         except (ConfigError, DataError, RunError, OSError) as error:
             ticket.refusal, ticket.state = str(error), ENDED
             return
-        except Exception as error:  # whatever it is, those behind it have their turn
+        except Exception as error:  # after any error the next training has its turn
             ticket.refusal, ticket.state = f"An unexpected error: {type(error).__name__}.", ENDED
             traceback.print_exc()
             return
@@ -215,7 +215,7 @@ def own() -> Ticket | None:
 
 
 def place_in_words(ticket: Ticket) -> str:
-    """Say how many trainings come before one that waits."""
+    """Say how many trainings come before a waiting one."""
     waiting = QUEUE.waiting()
     ahead = waiting.index(ticket) + (QUEUE.running() is not None) if ticket in waiting else 0
     if not ahead:

@@ -1,4 +1,4 @@
-"""What a training from the page Train would be: devices, presets, recipes, and the time and memory that they take."""
+"""Devices, presets and recipes of the page Train, and the time and memory that they take."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from ...training.recipe import Recipe
 
 PICTURES = project.ROOT / "assets" / "presets"
-#: Which preset's timing stands for other settings: the larger one comes nearer to what takes long.
+#: Which preset's timing stands for other settings: the larger preset comes nearer to long trainings.
 TIMED_FOR_CUSTOM = "five-minutes"
-#: Files of a folder that are looked at for whether one was changed.
+#: Files of a folder that are checked for changes.
 MAX_LISTED = 100_000
 #: The longest training that a visitor may start here.
 MOST_ITERATIONS = 200_000
@@ -45,7 +45,7 @@ _FLOW_FIELDS = ("levels", "steps", "width")
 
 @st.cache_resource(show_spinner=False)
 def devices() -> dict[str, str]:
-    """Return the devices of this machine by name, the fastest first, and what each is."""
+    """Return the devices of this machine by name, the fastest first, with a description."""
     import torch
 
     gpus = {f"cuda:{i}": torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())}
@@ -53,7 +53,7 @@ def devices() -> dict[str, str]:
 
 
 def check_device(name: str) -> None:
-    """Refuse a device that this machine does not have: a browser may send any word, whatever the menu offers.
+    """Refuse a device that this machine does not have: a browser may send words that the menu does not offer.
 
     Raises:
         RunError: with the devices that are here.
@@ -72,7 +72,7 @@ def threads() -> int:
     return torch.get_num_threads()
 
 
-#: Bytes that a child needs to time the presets, and what it is told.
+#: Bytes that a child needs to time the presets, and its program.
 TIMING_BYTES = 2**30
 _TIME = """
 import pickle, sys
@@ -83,7 +83,7 @@ sys.stdout.buffer.write(pickle.dumps(time_presets(sys.argv[1])))
 
 @dataclass(frozen=True)
 class PresetTime:
-    """What a preset takes on a device.
+    """The time that a preset takes on a device.
 
     Attributes:
         timing: of its steps.
@@ -103,7 +103,7 @@ def _timer(device: str) -> Future[dict[str, PresetTime]]:
     def measure() -> None:
         try:
             timer.set_result(timed_apart(device))
-        except Exception:  # the page waits for an answer, whatever went wrong
+        except Exception:  # the page waits for an answer, also after an error
             timer.set_result({})  # without the photographs, or without memory for them, no time is said
 
     # A daemon, unlike a pool's thread: a server that is told to end does not wait for it.
@@ -112,7 +112,7 @@ def _timer(device: str) -> Future[dict[str, PresetTime]]:
 
 
 def timed_apart(device: str) -> dict[str, PresetTime]:
-    """Return what :func:`time_presets` finds in a child: what a training takes would else stay with the server.
+    """Return :func:`time_presets`, measured in a child: the memory of a training would else stay with the server.
 
     Empty where there is no room for a child.
     """
@@ -136,7 +136,7 @@ def timed_apart(device: str) -> dict[str, PresetTime]:
 
 
 def time_presets(device: str) -> dict[str, PresetTime]:
-    """Return what every preset takes on its own data set; presets of one flow are timed once."""
+    """Return the time of every preset on its own data set; presets of one flow are timed once."""
     import torch
 
     from ...training.cost import time_steps
@@ -154,7 +154,7 @@ def time_presets(device: str) -> dict[str, PresetTime]:
 
 
 def timings(device: str) -> dict[str, PresetTime] | None:
-    """Return what the presets take on a device, None while that is being measured; empty where it cannot be."""
+    """Return the times of the presets on a device, None while they are being measured; empty where they cannot be."""
     timer = _timer(device)
     return timer.result() if timer.done() else None
 
@@ -183,17 +183,17 @@ def forget() -> None:
 
 
 def _stamp(name: str) -> object:
-    """Return what changes with a data set's file, or with any file in its folder."""
+    """Return a stamp that changes with a data set's file, or with any file in its folder."""
     path = data.registry.ASSETS / f"{name}.npz" if name in data.DATASETS else Path(os.path.expanduser(name))
     try:
         return hash(frozenset(_stamps_in(path))) if path.is_dir() else files.stamp(path)
     except (OSError, ValueError):
-        return None  # reading it says what is wrong
+        return None  # reading it raises the error
 
 
 def _stamps_in(folder: Path) -> Iterator[tuple[str, int, int]]:
     for file in islice(folder.rglob("*"), MAX_LISTED):
-        with suppress(OSError):  # a link to nowhere, or what was deleted meanwhile
+        with suppress(OSError):  # a link to nowhere, or a file deleted meanwhile
             yield str(file), *files.stamp(file)
 
 
@@ -216,7 +216,7 @@ def memory(chosen: Recipe, device: str) -> int:
 
 @st.cache_resource(show_spinner=False)
 def result(preset: str) -> tuple[bytes, str] | None:
-    """Return what came of a preset when it was trained for this project: samples, and in words; None without them."""
+    """Return the result of a preset that was trained for this project: samples, and words; None without them."""
     try:
         facts = json.loads((PICTURES / f"{preset}.json").read_bytes())
         picture = (PICTURES / f"{preset}.webp").read_bytes()
@@ -244,7 +244,7 @@ def preset_recipe(preset: str, data_name: str | None, **choices: str) -> Recipe:
 
 
 def settings_in_words(preset: str) -> str:
-    """Say what a preset trains."""
+    """Describe the training of a preset."""
     settings = PRESETS[preset]
     mirrored = ", half of them mirrored" if settings.get("flip") else ""
     return (

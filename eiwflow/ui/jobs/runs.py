@@ -1,4 +1,4 @@
-"""Runs on disk as the page Train lists them, and what a click does to one: start, pause, resume, rename, delete."""
+"""Runs on disk as the page Train lists them, and clicks that start, resume, rename or delete a run."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ EXPORT = "_export"
 
 
 def progress(run: RunDirectory) -> Progress:
-    """Return what a run's records say, read once for every state of its file.
+    """Return the progress in a run's records, read once for every state of its file.
 
     Raises:
         RunError: its config cannot be read.
@@ -62,9 +62,9 @@ class Listed:
     Attributes:
         run: its directory.
         state: where it stands.
-        recipe: what it trains.
+        recipe: of its training.
         command: the command line that trains the same.
-        progress: what came of it so far.
+        progress: of its training so far.
 
     """
 
@@ -75,7 +75,7 @@ class Listed:
     progress: Progress
 
     def in_words(self) -> str:
-        """Say what the run is, and what has come of it."""
+        """Describe the run and its result so far."""
         from ...analysis.words import train as words
 
         flow = self.recipe.flow
@@ -127,7 +127,7 @@ def complaints() -> list[str]:
 
 
 def look_at(run: RunDirectory) -> Listed | None:
-    """Return what is known of a run at this moment, None where its config cannot be read."""
+    """Return a run's state at this moment, None where its config cannot be read."""
     from ...training.run_directory import RunError
 
     try:
@@ -177,7 +177,7 @@ def open_links(run: RunDirectory, page: Visit, alive: bool) -> None:
 
 
 def _open_now(run: RunDirectory, path: str, links: dict[str, str]) -> None:
-    """Open a page on what the run saved last: a copy, since the next save would replace what the visitor looks at."""
+    """Open a page on a copy of the run's last save: the next save would replace the file under the visitor."""
     from ...checkpoint import MAX_FILE_BYTES, CheckpointError
 
     try:
@@ -190,7 +190,7 @@ def _open_now(run: RunDirectory, path: str, links: dict[str, str]) -> None:
     st.switch_page(path, query_params={**links, "ck": key})
 
 
-# ---------------------------------------------------------------------- what a click does
+# ---------------------------------------------------------------------- clicks
 
 
 def start(make: Callable[[], Recipe], device: str) -> None:
@@ -248,7 +248,7 @@ def _check_time(chosen: Recipe, device: str) -> None:
     """Refuse a student's training that is known to take too long.
 
     Raises:
-        RunError: with the estimate and what is allowed.
+        RunError: with the estimate and the limit.
 
     """
     from ...training.run_directory import RunError
@@ -259,7 +259,7 @@ def _check_time(chosen: Recipe, device: str) -> None:
 
 
 def resume(run: RunDirectory, device: str) -> None:
-    """Resume a run where it was started or, if this machine has no such device, on the one that is chosen now.
+    """Resume a run where it was started or, if this machine has no such device, on the device that is chosen now.
 
     Raises:
         RunError, ConfigError: it is refused; nothing is changed.

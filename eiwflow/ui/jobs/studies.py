@@ -29,7 +29,7 @@ OF_A_STUDY = ("subject", "against", "prior", "of-level")
 
 @dataclass(frozen=True, eq=False)
 class StudyVisit(Visit):
-    """A page that shows a study: what it saves says from which one it is."""
+    """A page that shows a study; its exported files name the study."""
 
     study: Study
 
@@ -71,17 +71,17 @@ def readable(known: Mapping[str, Path]) -> dict[str, Study]:
         try:
             studies[key] = cache.study(path)
         except StudyError:
-            continue  # whoever chooses it is told why
+            continue  # its choice shows the reason
     return studies
 
 
 def choose(known: Mapping[str, Path], first: str, name_of: Callable[[str], str]) -> str:
-    """Draw the choice of a study; return its key. One that is gone is named, and the page ends there.
+    """Draw the choice of a study; return its key. A study that is gone is named, and the page ends there.
 
     Args:
         known: the studies, by their key.
-        first: what a first visit shows.
-        name_of: returns what a study is called.
+        first: the key of the study that a first visit shows.
+        name_of: returns the name of a study.
 
     """
     keys = list(known)
@@ -117,7 +117,7 @@ def commands(study: Study) -> list[str]:
 
 
 def name_of(key: str, titles: Mapping[str, str], known: Mapping[str, Path]) -> str:
-    """Return what a study is called; one whose file cannot be read by its name."""
+    """Return the title of a study, or its file's name where the file cannot be read."""
     own = " (yours)" if key in known and known[key].parent == own_folder() else ""
     return f"{plain(titles.get(key, key))}{own}"
 
@@ -139,7 +139,7 @@ def _named_as_studies(folder: Path) -> list[Path]:
 
 
 def _without_study(folder: Path) -> list[Path]:
-    """Return folders that hold no study, as one that is half deleted, and links that lead nowhere."""
+    """Return folders that hold no study, such as a half-deleted one, and links that lead nowhere."""
     named = _named_as_studies(folder)
     return [
         path
@@ -167,4 +167,4 @@ def _when(path: Path) -> tuple[int, int]:
     try:
         return stamp(settings_file(path))
     except OSError:
-        return 0, 0  # reading it says what is wrong
+        return 0, 0  # reading it raises the error

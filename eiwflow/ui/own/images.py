@@ -1,4 +1,4 @@
-"""Images of one's own that the page Checkpoint scores: an ``.npz`` archive, in the URL as ``own``."""
+"""A visitor's own images that the page Checkpoint scores: an ``.npz`` archive, in the URL as ``own``."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ IMAGES = Upload("images", Limits(("npz",), 64, kept=4), _archive, lambda archive
 
 
 def own_images() -> Archive | None:
-    """Draw the uploader for one's own images; return those to be scored, whose key is in the URL as ``own``."""
+    """Draw the uploader for a visitor's images; return those whose key is in the URL as ``own``."""
     own = st.query_params.get("own")
     archive = IMAGES.kept(own)  # once: other visitors' images may push these out meanwhile
     IMAGES.say_refusal("own", st.container())
@@ -71,7 +71,7 @@ def scored(flow: MultiScaleFlow) -> int:
 
 
 def as_flow_takes_them(own: Archive, flow: MultiScaleFlow) -> data_sets.Images:
-    """Return one's own images in the shape that a flow takes: padded to its multiple, larger ones cut.
+    """Return a visitor's images in the shape that a flow takes: padded to its multiple, larger images cut.
 
     Raises:
         DataError: they do not fit the flow.

@@ -1,4 +1,4 @@
-"""Photos of one's own that pages look at instead of a test image, in the URL as ``photo`` and ``photo_b``."""
+"""A visitor's own photos that pages look at instead of a test image, in the URL as ``photo`` and ``photo_b``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PHOTO_SIDE = 256
 
 
 def _small(_: str, files: Files) -> bytes:
-    """Return a photo as a small PNG file, without what a camera wrote into it."""
+    """Return a photo as a small PNG file, without the camera's metadata."""
     ((name, content),) = files.items()
     return data.png_file(data.from_picture(named(name, content), (3, PHOTO_SIDE, PHOTO_SIDE)))
 

@@ -1,4 +1,4 @@
-"""Pictures of one's own beside the groups of the page Likelihood: files or a folder, in the URL as ``also``."""
+"""A visitor's own pictures beside the groups of the page Likelihood: files or a folder, in the URL as ``also``."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class OwnPictures:
     Attributes:
         name: the group's.
         images: uint8 (N, C, H, W).
-        made: what was done to them.
-        argument: what stands for them on the command line, quoted for a shell.
+        made: how they were fitted to the flow.
+        argument: their name on the command line, quoted for a shell.
 
     """
 
@@ -73,9 +73,9 @@ PICTURES = Upload(
 
 
 def own_pictures(shape: tuple[int, int, int], above: DeltaGenerator) -> OwnPictures | None:
-    """Draw the choice of one's own pictures; return those that the URL names, in a flow's shape (C, H, W).
+    """Draw the choice of a visitor's pictures; return those that the URL names, in a flow's shape (C, H, W).
 
-    What is gone or refused is named ``above``.
+    Missing and refused pictures are named ``above``.
     """
     asked = st.query_params.get("also")
     pictures = None

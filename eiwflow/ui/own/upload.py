@@ -47,7 +47,7 @@ class Upload(Generic[Kept]):
         limits: of its files and of their number.
         parse: makes of a key and files the value that is kept, or raises a DataError or CheckpointError.
         size: returns the bytes that a value takes.
-        discard: called with a value that nobody holds any more.
+        discard: called with a value that no session holds any more.
         prefix: begins every key.
 
     """
@@ -80,7 +80,7 @@ class Upload(Generic[Kept]):
         return key
 
     def kept(self, key: str | None) -> Kept | None:
-        """Return what a key stands for, and keep it while this session looks at it; None where it is not here."""
+        """Return the value of a key, and keep it while this session looks at it; None where it is not here."""
         return None if key is None else self.shelf.hold(key, visitor())
 
     def draw(

@@ -22,7 +22,7 @@ KEPT = {"Cache-Control": "public, max-age=31536000, immutable"}
 
 
 def routes(prefix: str) -> list[Route]:
-    """Return what is answered below the app's own address."""
+    """Return the routes below the app's own address."""
     return [
         Route(f"{prefix}/", _front_page, methods=["GET"]),
         Route(f"{prefix}/{first_scene.FOLDER}/{first_scene.SCRIPT}", _script, methods=["GET"]),

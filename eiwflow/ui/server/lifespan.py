@@ -34,7 +34,7 @@ def check_settings() -> None:
 
 @asynccontextmanager
 async def while_the_server_runs(_: object) -> AsyncIterator[None]:
-    """Import what is slow to import while the first browser is on its way."""
+    """Import slow libraries while the first browser is on its way."""
     _share_heaps()
     join.announce()
     threading.Thread(target=_import_then_give_back, daemon=True).start()
@@ -51,7 +51,7 @@ async def _free_uploads_now_and_then() -> None:
 
 
 def _share_heaps() -> None:
-    """Let all threads share two heaps: with one for each script, what they free lies in many places."""
+    """Let all threads share two heaps: with a heap for each script, freed memory lies in many places."""
     if platform.libc_ver()[0] == "glibc":
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, 2)
 
@@ -62,9 +62,9 @@ def _import_then_give_back() -> None:
 
 
 def _give_back_now_and_then(sleep: Callable[[float], None] = time.sleep) -> None:
-    """Hand freed memory back to the system; when all visitors have left, forget what they looked at.
+    """Hand freed memory back to the system; when all visitors have left, forget flows, images and results.
 
-    What pages need for a moment would else stay with the server for good.
+    Memory that pages need for a moment would else stay with the server.
     """
     from ...training.memory import give_back_freed_memory
 

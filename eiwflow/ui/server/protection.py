@@ -1,4 +1,4 @@
-"""What the server checks in every request and adds to every response, before Streamlit sees it."""
+"""Checks of every request and headers of every response, before Streamlit sees them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SILENT_S = 30.0
 
 
 def middleware() -> list[Middleware]:
-    """Return what stands between the network and Streamlit, the outermost first."""
+    """Return the middleware between the network and Streamlit, the outermost first."""
     return [Middleware(kind) for kind in (ContentSecurity, AllowedHosts, Visitors, UploadLimit, Frames)]
 
 
@@ -77,7 +77,7 @@ def is_allowed(host: str, allowed: Sequence[str]) -> bool:
 
 
 class UploadLimit:
-    """Refuse a file where its session has too many already: the page's own limits hold for what it draws alone."""
+    """Refuse a file where its session has too many already: the page's own limits hold for its own uploaders alone."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -116,7 +116,7 @@ class UploadLimit:
 
 
 class Frames:
-    """Bound what a connection sends: too many messages are delayed, and a message in another language ends it.
+    """Bound the messages of a connection: too many are delayed, and one in another format ends it.
 
     Streamlit reads all messages that have arrived without a pause: a flood of them would stop the server for everybody.
     For a message that it cannot read, it would write fifty lines into the log.
@@ -158,7 +158,7 @@ def _is_message(content: bytes | None) -> bool:
 class ContentSecurity:
     """Add a Content-Security-Policy to every response.
 
-    Pictures come from the app alone: whatever text a page shows, no visitor's browser calls another host for an image.
+    Pictures come from the app alone: no text on a page makes a visitor's browser call another host for an image.
     No foreign page shows the app in a frame and has its visitors press the app's buttons.
     """
 

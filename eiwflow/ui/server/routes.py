@@ -1,4 +1,4 @@
-"""What the server answers beside the pages: a first screen, a run as one ZIP file, and a class."""
+"""Addresses beside the pages: the first screen, a run as one ZIP file, and those of a class."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def routes() -> list[Route]:
-    """Return what :class:`streamlit.App` answers beside Streamlit's own paths."""
+    """Return the routes of :class:`streamlit.App` beside Streamlit's own paths."""
     prefix = base_path()
     return [
         Route(f"{prefix}/{runs.EXPORT}/{{name}}.zip", _run, methods=["GET"]),
@@ -44,7 +44,7 @@ def _run(request: Request) -> Response:
 
 
 def _known(name: str) -> RunDirectory | None:
-    """Return the run of this name: one that is listed, so that a name is never a path."""
+    """Return the listed run of this name, so that a name is never a path."""
     from ...training.run_directory import all_runs, runs_root
 
     return next((run for run in all_runs(runs_root()) if run.path.name == name), None)

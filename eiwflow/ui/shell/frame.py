@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ...checkpoint import Checkpoint
 
 STYLE = project.ROOT / "assets" / "style"
-#: What a first visit shows, where it is there.
+#: Checkpoint and test image of a first visit, where they are there.
 FIRST_CHECKPOINT, FIRST_IMAGE = "photos32-entropy-weighted", 13
 MAX_SEED = 2**31 - 1
 #: As many as the flow's config allows.
@@ -77,7 +77,7 @@ def begin(
     st.html(STYLE / "page.css")
     st.title(title)
     links, box = st.sidebar.container(), st.sidebar
-    above = st.container()  # sentences about what is missing stand under the title, but are known later
+    above = st.container()  # complaints stand under the title, but are known later
     if not needs_checkpoint:
         carried = st.query_params.to_dict()
         _links(links, carried)
@@ -100,7 +100,7 @@ def _begin(
     image: bool,
     beside: Sequence[str],
 ) -> Page:
-    """Draw the side bar of a page that looks at a checkpoint; what the link asks for and is not here ends the page."""
+    """Draw the side bar of a page that looks at a checkpoint; a link to something that is not here ends the page."""
     box = st.sidebar
     files = checkpoints.checkpoint_files(own_checkpoints.files(st.query_params.get(key, "") for key in ("ck", "vs")))
     untrusted.complaints(box, checkpoints.complaints())
@@ -166,7 +166,7 @@ def _begin(
 
 
 class _Stopped(Exception):
-    """The page ends here: what is missing has been named."""
+    """The page ends here: the missing thing has been named."""
 
 
 @contextmanager
@@ -224,7 +224,7 @@ def _compared_with(files: dict[str, checkpoints.CheckpointFile], chosen: str, bo
     """Draw the choice of a second checkpoint, where the page has a place for one; return its key or ``none``."""
     options = [NOTHING, *(key for key in files if key != chosen)]
     if not drawn:
-        # Also one that is gone: the page that shows it says so.
+        # Also a missing checkpoint: the page that shows it says so.
         options = [*options, state.wanted("vs") or NOTHING]
         return state.hidden_choice("vs", options, NOTHING, name="the checkpoint compared with")
     return state.choice(
@@ -282,7 +282,7 @@ def _open(key: str, file: checkpoints.CheckpointFile, above: DeltaGenerator, ins
 def _companion(
     file: checkpoints.CheckpointFile, name: str, box: DeltaGenerator, above: DeltaGenerator
 ) -> Checkpoint | None:
-    """Open the flow that stands beside the first unless it is put away; nobody asked for it, so it may be missing."""
+    """Open the flow that stands beside the first unless it is put away; it was not asked for, so it may be missing."""
     from ...checkpoint import CheckpointError
 
     if not box.toggle(f"Beside {name}", value=True, key="beside", bind="query-params"):
@@ -306,7 +306,7 @@ def _images(checkpoint: Checkpoint, box: DeltaGenerator, above: DeltaGenerator) 
         raise _Stopped
     config, trained_on = checkpoint.info.config, checkpoint.info.data
     default = trained_on if trained_on in names else names[0]
-    # Who looked at a flow's own images and turns to another flow looks at that one's.
+    # A visitor on a flow's own data set who turns to another flow gets that flow's data set.
     before, st.session_state["_trained_on"] = st.session_state.get("_trained_on", default), default
     if before != default and st.session_state.get("_data") == before:
         state.set_choice("data", default)
@@ -330,7 +330,7 @@ def _images(checkpoint: Checkpoint, box: DeltaGenerator, above: DeltaGenerator) 
 
 
 def _choose_image(images: data_sets.Images, above: DeltaGenerator, drawn: bool) -> tuple[bytes | None, dict[str, str]]:
-    """Draw the choice of an image; return one's own photo where it is that, and what stands for it in the URL."""
+    """Draw the choice of an image; return the visitor's photo, None for a test image, and the URL's parameters."""
     asked = state.wanted("photo") or NOTHING
     content = PHOTOS.kept(asked)  # once: the server may forget it meanwhile
     PHOTOS.say_refusal("photo", above)

@@ -32,32 +32,32 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 Pair = TypeVar("Pair")
-#: What was measured of each flow that a page shows.
+#: Results by view: the flows that a page shows side by side.
 Found = dict[Page, Any]
 
 #: Figures that are kept; one with a frame a training step takes about a megabyte.
 FIGURES = 128
-#: From so many letters on what stands in a table wraps.
+#: Cells of a table wrap from so many letters on.
 LONG_CELL = 40
 #: The key of the folded part of a page, by which a test unfolds it.
 MORE_EVIDENCE = "more-evidence"
-#: What stands in place of command lines, where the page shows a photo, or images that were made to fit.
+#: Notes in place of command lines, where the page shows a photo, or images that were made to fit.
 OF_A_PHOTO = "The command line looks at test images: go back to them to have the same numbers there."
 OF_REMADE = (
     "The command line neither resizes nor recolours images: choose a data set that fits the flow to have the same "
     "numbers there."
 )
 OF_LARGE = "The command line reduces nothing: it averages over more images, with the seed that is stated."
-#: What a browser is told that an exported file is.
+#: Media types of exported files.
 BYTES = "application/octet-stream"
 KINDS = {"csv": "text/csv", "png": "image/png", "gif": "image/gif", "npz": BYTES, "eiw": BYTES}
-#: Held by who uses plotly: it looks for pandas among the imported modules, and fails while a thread is half-way
-#: through importing it.
+#: Taken around every use of plotly, which looks for pandas among the imported modules and fails while a thread is
+#: half-way through importing it.
 _PLOTLY = Lock()
 
 
 def each(page: Page, draw: Callable[[Page], Result]) -> dict[Page, Result]:
-    """Draw a page or, side by side, the two that are compared, each by the same function; return what it returned.
+    """Draw a page or, side by side, the two that are compared, each by the same function; return the results.
 
     A flow that gives no finite number on the way is a sentence in its column, and not among the results.
     """
@@ -71,12 +71,12 @@ def each(page: Page, draw: Callable[[Page], Result]) -> dict[Page, Result]:
 def draw_columns(
     page: Page, load: Callable[[Page], Result | None], draw: Callable[[Page, dict[Page, Result]], None]
 ) -> dict[Page, Result]:
-    """Draw a page or, side by side, the two that are compared, on common axes; return what was loaded of each.
+    """Draw a page or, side by side, the two that are compared, on common axes; return the loaded results.
 
     Arguments:
         page: with the one that it is compared with.
         load: called for each in its column; None where there is nothing to draw.
-        draw: called for each of which something was loaded, with what was loaded of both.
+        draw: called for each with a result, and given all results.
 
     """
     places, results = side_by_side(page), {}
@@ -114,7 +114,7 @@ def _of_level(page: Page, name: str, otherwise: str) -> Any:  # noqa: ANN401 (as
 def folds(
     page: Page, results: Mapping[Page, Result], drawn: Mapping[str, Callable[[Page, dict[Page, Result]], None]]
 ) -> None:
-    """Draw folds by their labels; what one holds is drawn, as :func:`draw_columns` does, where it is open.
+    """Draw folds by their labels; the content of an open fold is drawn as :func:`draw_columns` does.
 
     The key of a fold is the name of its function.
     """
@@ -127,7 +127,7 @@ def folds(
 def paired(
     results: Mapping[Page, Result], pair: Callable[[tuple[str, str], tuple[Result, Result]], Pair]
 ) -> Pair | None:
-    """Return what is said of two checkpoints together, or None where there is one."""
+    """Return a statement on two checkpoints together, or None where there is one."""
     if len(results) != 2:
         return None
     (page, first), (second_page, second) = results.items()
@@ -135,9 +135,9 @@ def paired(
 
 
 def takeaway(sentence: str, longest: str = "") -> None:
-    """Show what the page found, in words made from the data shown; a term of the glossary is explained on hover.
+    """Show the takeaway of a page, made from its data; a term of the glossary is explained on hover.
 
-    What stands below does not move while the sentence grows to the ``longest`` that it may become.
+    Elements below do not move while the sentence grows to the ``longest`` that it may become.
     """
     explained = glossary.annotate(escape(sentence))
     st.html(f'<p class="eiw-takeaway" data-longest="{escape(longest)}"><span>{explained}</span></p>')
@@ -175,13 +175,13 @@ def drawn(draw: Callable[..., go.Figure], *arguments: object, **named: object) -
 
     The figure is shared: it must not be changed.
     """
-    # Pickled, since a result may hold what Streamlit cannot tell apart; nothing is unpickled.
+    # Pickled, since Streamlit cannot tell all results apart; nothing is unpickled.
     return _drawn(pickle.dumps((draw, arguments, named)), lambda: draw(*arguments, **named))
 
 
 @st.cache_resource(max_entries=FIGURES, show_spinner=False)
 def _drawn(content: bytes, _draw: Callable[[], go.Figure]) -> go.Figure:
-    del content  # what is drawn
+    del content  # it is the key
     with _PLOTLY:
         figure = _draw()
         finished = kit.finished(figure.to_dict())
@@ -240,22 +240,22 @@ def how_to_read(page_name: str) -> None:
 
 
 def more_evidence() -> ExpanderContainer:
-    """Draw where more evidence stands, folded; what it holds is worth making only where ``open``."""
+    """Draw the fold for more evidence; its content is worth making only where ``open``."""
     return st.expander("More evidence", key=MORE_EVIDENCE, on_change="rerun")
 
 
 def fold(label: str, key: str) -> ExpanderContainer:
-    """Draw a fold of a page; what it holds is worth making only where ``open``."""
+    """Draw a fold of a page; its content is worth making only where ``open``."""
     return st.expander(label, key=f"fold-{key}", on_change="rerun")
 
 
 def caveat(sentence: str) -> None:
-    """Show what must not be concluded."""
+    """Show a caveat."""
     st.caption(f"**Caveat:** {sentence[:1].upper()}{sentence[1:]}")
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Show rows as a table whose headings wrap; numbers have three decimals, what is not there is a dash.
+    """Show rows as a table whose headings wrap; numbers have three decimals, a missing value is a dash.
 
     Words stand at the left, all else at the right. Where it is narrow the table is scrolled, by keys too.
     """
@@ -290,7 +290,7 @@ def _cell(value: object) -> str:
 def exports(
     page: Visit, tables: Mapping[str, Sequence[dict[str, Any]]], pictures: dict[str, Callable[[], bytes]]
 ) -> None:
-    """Offer tables as CSV and pictures as PNG, by what they show; a file is made when it is asked for."""
+    """Offer tables as CSV and pictures as PNG, by their names; a file is made on a click."""
     offer(
         page,
         {f"{what}.csv": lambda rows=rows: _csv(rows) for what, rows in tables.items()}
@@ -299,7 +299,7 @@ def exports(
 
 
 def offer(page: Visit, files: dict[str, Callable[[], bytes]]) -> None:
-    """Offer files by what they show and their suffix; a file is made when it is asked for."""
+    """Offer files by their names; a file is made on a click."""
     with st.container(horizontal=True):
         for file, make in files.items():
             what, suffix = file.rsplit(".", 1)
@@ -341,7 +341,7 @@ def recipe(page: Visit, *commands: str, photo: bool | None = None) -> None:
     Arguments:
         page: where the numbers are shown.
         commands: the words after ``python -m eiwflow``.
-        photo: whether the numbers are those of a photo; if not given, whether the page looks at one.
+        photo: whether the numbers are those of a photo; by default whether the page looks at a photo.
 
     """
     with st.expander("Reproduce this"):
@@ -386,7 +386,7 @@ def errors_as_sentences() -> Iterator[None]:
 
 
 def frozen(seconds: float) -> str:
-    """Say that a process gives no sign of life, and what can be done."""
+    """Say that a process gives no sign of life, and how to go on."""
     return (
         f"No word for {seconds:.0f} s: the process hangs, was stopped, or its machine is asleep. "
         "Wait, or kill it: the last save stays."

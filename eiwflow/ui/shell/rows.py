@@ -1,4 +1,4 @@
-"""Flows that are shown in rows beside the page's: the one it is compared with, or the bundled ones like it."""
+"""Flows in rows beside the page's: the compared flow, or the bundled flows like it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SPELT = {"psnr": "PSNR", "db": "dB", "rms": "RMS"}
 def rows(page: Page) -> dict[str, Page]:
     """Return the page and those it is shown beside, by the checkpoint's name on the command line.
 
-    They are the one it is compared with or, where none was chosen, the bundled ones like it: images and levels of one
+    They are the compared flow or, where none was chosen, the bundled flows like it: images and levels of one
     shape, one data set.
     """
     if page.other is not None:
@@ -61,6 +61,6 @@ def _kind_of_file(path: Path, time: int) -> tuple[object, ...] | None:
 
 
 def _kind(checkpoint: Checkpoint) -> tuple[object, ...]:
-    """Return what must agree for two checkpoints to be rows of one picture."""
+    """Return the properties that must agree for two checkpoints to be rows of one picture."""
     config = checkpoint.info.config
     return config.shape, config.levels, checkpoint.info.data

@@ -1,4 +1,4 @@
-"""The second image of the Space page: a test image or one's own photo, in the URL as ``b`` and ``photo_b``."""
+"""The second image of the Space page: a test image or a visitor's photo, in the URL as ``b`` and ``photo_b``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class OtherEnd:
     """Image B.
 
     Attributes:
-        number: of the test image; None for a photo of one's own.
+        number: of the test image; None for a photo.
         images: uint8 (1, C, H, W) as the flow takes it, for the page and for the one it is compared with.
 
     """

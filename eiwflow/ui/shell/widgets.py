@@ -18,7 +18,7 @@ SIDE_BY_SIDE = 24
 
 
 def compared(page: Page) -> bool:
-    """Return whether the page is one of two that stand side by side."""
+    """Return whether the page stands beside another."""
     return page.second or page.other is not None
 
 
@@ -36,7 +36,7 @@ def predicted(page: Page, question: str, options: Sequence[str]) -> str | None:
 
 
 def channel(page: Page, weights: ChannelWeights) -> int:
-    """Draw the choice of a channel; return its number. First the factored-out one whose weight differs most."""
+    """Draw the choice of a channel; return its number. By default the factored-out channel whose weight varies most."""
     first = weights.kept + (int(weights.std[weights.kept :].argmax()) if weights.has_weights else 0)
     label, key = "Channel, in the split order: passed-on ones first", page.key("channel")
     if len(weights.order) > (SIDE_BY_SIDE // 2 if compared(page) else SIDE_BY_SIDE):

@@ -1,1 +1,1 @@
-"""Sources of what pages show: checkpoints, data sets, cached results, and notes on what is missing."""
+"""Sources of the pages: checkpoints, data sets, cached results, and notes on missing things."""

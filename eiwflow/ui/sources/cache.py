@@ -1,4 +1,4 @@
-"""What pages measure, once for every flow, image, level, seed and study: the only cached entry to ``analysis``."""
+"""Measures for pages, made once for every flow, image, level, seed and study: the only cached entry to ``analysis``."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ SAMPLES = 8
 
 
 def measure(page: Page, name: str, level: int | None = None, **choices: Any) -> Any:  # noqa: ANN401 (as the measure)
-    """Return a measure of ``analysis.subjects.MEASURES`` for what a page looks at.
+    """Return a measure of ``analysis.subjects.MEASURES`` for a page's flow and images.
 
     Arguments:
         page: whose flow, images, image and seed are looked at.
         name: of the measure.
         level: from 1, where the measure is of one level.
-        choices: what else it is asked for.
+        choices: further arguments of the measure.
 
     Raises:
         NonFiniteError: the flow gives a value that is not finite.
@@ -149,7 +149,7 @@ def study(path: Path) -> Study:
     try:
         state = files.stamp(settings_file(path))
     except OSError:
-        state = 0, 0  # reading it says what is wrong
+        state = 0, 0  # reading it raises the error
     return _study(path, *state)
 
 
@@ -159,7 +159,7 @@ def of_study(study: Study, name: str, **choices: Hashable) -> Any:  # noqa: ANN4
     Args:
         study: that is looked at.
         name: of the measure.
-        choices: what else it is asked for.
+        choices: further arguments of the measure.
 
     """
     from ...study.measures import MEASURES
@@ -180,12 +180,12 @@ def _study(path: Path, changed: int, size: int) -> Study:
 
 
 def clear() -> None:
-    """Forget what was measured."""
+    """Forget all results."""
     results().clear()
 
 
 def forget() -> None:
-    """Forget what was measured, drawn from a flow or read."""
+    """Forget results, samples, records and studies."""
     clear()
     for kept in (samples, _record, _curve, _study):
         kept.clear()
@@ -205,7 +205,7 @@ def kept(look: Look, images: Images, name: str, choices: dict[str, Any]) -> Any:
     shared = {choice: value for choice, value in choices.items() if choice == "other"}
     known = {need: kept(look, images, need, shared) for need in measure.needs}
     look = replace(look, seed=0 if measure.average else look.seed, known=known, keep=None)
-    # Where strangers come, long work is done in a child that ends with the tab: nobody leaves it behind. To start one
+    # Where strangers come, long work is done in a child that ends with the tab. To start a child
     # takes longer than a move of most large flows.
     long = measure.average or checkpoints.is_slow(look.checkpoint.info.config)
     session, in_child = child.session(), long and bool(access.settings().mode)

@@ -36,13 +36,13 @@ class CheckpointFile:
     """A checkpoint that can be chosen.
 
     Attributes:
-        key: stands in the URL: a bundled one's name, or the content hash of a run's or an uploaded one, with the
+        key: stands in the URL: the name of a bundled checkpoint, or the content hash of others, with the
             run's name behind it where a newer run has the same content.
-        label: what the side bar shows.
+        label: in the side bar.
         path: the file.
-        argument: names it on the command line; an uploaded one by its file's name.
+        argument: its name on the command line; the file's name for an upload.
         run: the run's directory, None where it is of none.
-        size: bytes of an uploaded one.
+        size: bytes of an upload.
 
     """
 
@@ -66,7 +66,7 @@ def complaints() -> list[str]:
 
 
 def _runs_at_rest() -> tuple[list[CheckpointFile], list[str]]:
-    """Return the last checkpoints of runs that nobody trains now, and what cannot be read among the runs."""
+    """Return the last checkpoints of runs at rest, and complaints about unreadable runs."""
     from ...training.run_directory import list_runs, runs_root
 
     checkpoints: list[CheckpointFile] = []
@@ -130,7 +130,7 @@ def open_checkpoint(file: CheckpointFile) -> Checkpoint:
     try:
         state = stamp(file.path)
     except OSError:
-        state = 0, 0  # `load` says what is wrong
+        state = 0, 0  # `load` raises the error
     return _open(file.path, *state)
 
 

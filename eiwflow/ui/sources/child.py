@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from ...analysis.progress import Progress
     from ...analysis.subjects import Look
 
-#: What a child may take; seconds between two looks at who waits, and after which one who has gone is gone for good.
+#: Bounds of a child; seconds between two looks at the waiting tab, and after which a closed tab counts as closed.
 MOST_BYTES, MOST_S, LOOK_S, GONE_S = 2 * 2**30, 120, 0.25, 3.0
 
 
 class LeftError(Exception):
-    """Nobody waits any more: the tab was closed."""
+    """The tab that waited was closed."""
 
 
 def session() -> str | None:
@@ -40,9 +40,9 @@ def measure(
     Arguments:
         look: the flow and its images.
         name: of the measure.
-        choices: what else it is asked for.
+        choices: further arguments of the measure.
         progress: is kept up to date.
-        session: that waits for it; None where somebody always does.
+        session: that waits for it; None outside a server.
 
     Raises:
         CheckpointError: the child went beyond its bounds.
@@ -65,7 +65,7 @@ def measure(
     assert child.stdin is not None and child.stdout is not None
     try:
         child.stdin.writelines([asked])
-        child.stdin.flush()  # and stays open: its end tells the child that nobody waits any more
+        child.stdin.flush()  # and stays open: its end tells the child to stop
         answer = _answer(child, progress, session)
     except BrokenPipeError:
         answer = b""
@@ -89,7 +89,7 @@ def measure(
 
 
 def _answer(child: subprocess.Popen[bytes], progress: Progress | None, session: str | None) -> bytes:
-    """Return what a child says behind its lines of progress, which end with an empty one."""
+    """Return the answer of a child, which follows its lines of progress and an empty line."""
     assert child.stdout is not None
     answer, lines = bytearray(), True
     last_seen = time.monotonic()

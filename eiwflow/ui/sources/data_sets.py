@@ -27,7 +27,7 @@ class Images:
         name: the data set's.
         reference: the first training images.
         test: all test images.
-        note: what was done to them, in sentences; empty where nothing was.
+        note: how they were padded or resized, in sentences; empty where they are as they were.
         remade: whether they were resized and recoloured, which the command line does not do.
         sources: the photograph that each test image was cut from, where that is known.
         grain: σ of each test image's grain in grey levels (N,), where that is known.
@@ -50,7 +50,7 @@ class Images:
 
     @property
     def key(self) -> tuple[str, tuple[int, ...], str]:
-        """What tells them from others: the note is all that was done to them, padded or resized."""
+        """The identity of the images: name, shape, and the note on padding or resizing."""
         return self.name, tuple(self.test.shape), self.note
 
 
@@ -94,12 +94,12 @@ def forget() -> None:
 
 @st.cache_data(max_entries=8, show_spinner=False)
 def floor(name: str, validation: bool, multiple: int = 1) -> float | None:
-    """Return the floor of bits/dim of a bundled set's test part, or of what is held out; None where not known.
+    """Return the floor of bits/dim of a bundled set's test part, or of its held-out part; None where it is not known.
 
     Args:
         name: of the data set.
         validation: whether images held out from the train part stand in for the test part.
-        multiple: what the sides must be divisible by; padded images have no floor.
+        multiple: the sides must be divisible by it; padded images have no floor.
 
     """
     if name not in names():

@@ -1,4 +1,4 @@
-"""What a link or a visitor asks for and is not there any more: it is named, and nothing else is shown in its place."""
+"""Missing things that a link or a visitor asks for: each is named, and nothing else is shown in its place."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def say(
     instead: Mapping[str, str],
     choose: Callable[[str], None] | None = None,
 ) -> None:
-    """Say what is gone and offer to choose another; the URL stays as it is.
+    """Name a missing thing and offer to choose another; the URL stays as it is.
 
     Arguments:
         place: where the sentence stands.
         key: of the shared choice.
-        sentence: names what is gone.
-        instead: what can be chosen, and what each is called.
+        sentence: names the missing thing.
+        instead: the choices and their labels.
         choose: called with the choice; if not given, the shared choice is set.
 
     """
@@ -81,7 +81,7 @@ def _what_became_of(file: checkpoints.CheckpointFile) -> str:
 
 
 def remember(files: Mapping[str, checkpoints.CheckpointFile], *keys: str) -> None:
-    """Keep what is known of the flows that are shown: it is needed when one of them is gone."""
+    """Remember the shown flows: their names are needed when a flow is gone."""
     st.session_state.setdefault("_seen", {}).update({key: files[key] for key in keys if key in files})
 
 

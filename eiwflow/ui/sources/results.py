@@ -29,7 +29,7 @@ SIGN_OF_LIFE_S = 0.5
 
 @dataclass(frozen=True, eq=False)
 class _Job:
-    """A result that is being made, or is there: how far it is, and what came of it."""
+    """A result that is being made or is there, and its progress."""
 
     progress: Progress
     result: Future[Any]
@@ -41,7 +41,7 @@ class Results:
     def __init__(self) -> None:
         self._jobs: dict[str, OrderedDict[Key, _Job]] = {kind: OrderedDict() for kind in MOST}
         self._lock = Lock()
-        # Averages wait for one another; what a visitor moves does not wait for them.
+        # Averages wait for one another; a visitor's move does not wait for them.
         self._lanes = {average: ThreadPoolExecutor(1) for average in (True, False)}
 
     def at_once(self, kind: str, key: Key, make: Callable[[], Any], sentence: str = "Measuring …") -> Any:  # noqa: ANN401

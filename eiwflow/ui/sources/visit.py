@@ -1,4 +1,4 @@
-"""A visit to a page: what the page was asked to show, and the names of what it saves."""
+"""A visit to a page: its choices in the side bar, and the names of its exported files."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Visit:
-    """What every page knows, also one that looks at no checkpoint.
+    """The choices of every page, also of a page without a checkpoint.
 
     Attributes:
         label: the page's name in the side bar.
-        links: what links to other pages carry in their URL.
+        links: the URL's parameters that links to other pages carry.
         for_print: whether figures are drawn in light colours, to be saved as SVG.
 
     """
@@ -40,18 +40,18 @@ class Visit:
 
 @dataclass(frozen=True, eq=False)
 class Page(Visit):
-    """What the side bar has chosen.
+    """The choices of the side bar.
 
     Attributes:
         file: of the checkpoint.
-        checkpoint: the flow, and what its file says.
+        checkpoint: the flow and its file's metadata.
         images: the data set in the flow's shape.
         image: uint8 (1, C, H, W), the image looked at.
-        photo: the file of one's own photo where that is looked at, None where it is a test image.
+        photo: the file of the visitor's photo, None for a test image.
         seed: of its dequantisation and of samples.
         level: the level that is wanted, from 1; a flow may have fewer.
-        other: the same page of the checkpoint that this one is compared with, or None.
-        second: whether this is the other one.
+        other: the same page of the compared checkpoint, or None.
+        second: whether this page stands second.
 
     """
 

@@ -1,4 +1,4 @@
-"""The front page: what this is, the first scene running, three ways on."""
+"""The front page: an introduction, the first scene running, three ways on."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ _live = st.components.v2.component(
 
 
 def page() -> None:
-    """Draw the lesson, of the bundled flow or of the one that the link names (``ck``)."""
+    """Draw the lesson of the bundled flow or of the flow that the link names (``ck``)."""
     chosen = st.query_params.get("ck", "")
     content, label = _pack_of(chosen)
     more: dict[str, Any] = {"pages": _pages()}
@@ -58,7 +58,7 @@ def page() -> None:
     frame.begin_stage(TITLE)
     answer = _stage(
         key="lesson",
-        # The bundled pack comes by an address that the browser keeps; one of a visitor's flow is nobody else's.
+        # The bundled pack comes by an address that the browser keeps; a visitor's own pack is sent to that visitor.
         data=[first_scene.pack(), more] if content is default.pack() else pack.assemble({**head, **more}, blobs),
         on_leave_change=_rest,
         # In callbacks, which no other rerun can break off.
@@ -78,12 +78,12 @@ def animation() -> None:
 
 
 def _tell_stage(key: str, known: dict[str, Any]) -> None:
-    """Tell the stage what the server knows."""
-    _live(key=key, data=[known])  # of a mapping alone, Streamlit asks pandas what its values are
+    """Send facts to the stage."""
+    _live(key=key, data=[known])  # of a mapping alone, Streamlit asks pandas about its values
 
 
 def _rest() -> None:
-    """Let the page run: it reads what the stage asks for."""
+    """Let the page run: it reads the stage's request."""
 
 
 def _photo(key: str, shape: tuple[int, int, int]) -> dict[str, str] | None:
@@ -113,7 +113,7 @@ def _take_photo(shape: tuple[int, int, int]) -> None:
 
 
 def _train() -> None:
-    """Start the one-minute preset on faces; what refuses it is said on the stage."""
+    """Start the one-minute preset on faces; a refusal is shown on the stage."""
     from ...training.run_directory import RunDirectory, runs_root
     from ..jobs import control, recipes, runs
 
@@ -209,7 +209,7 @@ def _leave(leave: dict[str, Any], chosen: str) -> None:
 
 
 def _pack_of(chosen: str) -> tuple[bytes, str]:
-    """Return the pack of a flow, by its key in a link, and the flow's name; one that is not here ends the page."""
+    """Return the pack of a flow, by its key in a link, and the flow's name; a missing flow ends the page."""
     if not chosen or chosen == default.flow_name():
         return default.pack(), ""
     files = checkpoints.checkpoint_files(own_checkpoints.files([chosen]))
@@ -230,7 +230,7 @@ def _pack_of(chosen: str) -> tuple[bytes, str]:
 
 
 def _stop(sentence: str, key: str, instead: Mapping[str, str]) -> NoReturn:
-    """Say what of the link is not here or cannot be shown, and end the page; nothing else is shown in its place."""
+    """Name the thing that is not here or cannot be shown, and end the page; nothing is shown in its place."""
     frame.begin_landing(TITLE)
     st.title("The lesson")
     missing.say(st.container(), key, sentence, instead, lambda other: st.query_params.update({key: other}))

@@ -37,9 +37,9 @@ def blend(frames: np.ndarray, a: np.ndarray, b: np.ndarray, words: str, key: str
 
     Args:
         frames: bytes (T, H, W, C), from t = 0 to t = 1 at equal distances.
-        a: bytes (H, W, C), what stands on the left.
-        b: what stands on the right.
-        words: what the picture shows, for who does not see it; the slider's t stands behind.
+        a: bytes (H, W, C), the picture on the left.
+        b: the picture on the right.
+        words: a description of the picture for screen readers; the slider's t is added.
         key: of the element.
 
     """

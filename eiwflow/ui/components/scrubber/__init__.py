@@ -48,7 +48,7 @@ def scrubber(steps: np.ndarray, start: int | None = None, under: str | None = No
         under: the key of the chart under whose axis it stands; where None it takes the whole width.
 
     """
-    recorded = tuple(int(step) for step in steps)  # Streamlit asks pandas what a list is
+    recorded = tuple(int(step) for step in steps)  # Streamlit asks pandas about a list
     asked = st.query_params.get("step")
     step = next((option for option in recorded if str(option) == asked), recorded[-1] if start is None else int(start))
     _range(key="scrubber", data={"steps": recorded, "start": step, "under": under}, on_moved_change=_rest)
@@ -58,7 +58,7 @@ def scrubber(steps: np.ndarray, start: int | None = None, under: str | None = No
 
 
 def say_where_steps_differ(steps: np.ndarray, records: Sequence[np.ndarray]) -> None:
-    """Say what the charts of records show that were not made at all of the slider's steps."""
+    """Say which recorded step a chart shows where it has none at the slider's step."""
     if any(len(own) < len(steps) for own in records):
         st.caption(
             "The two trainings were recorded at other steps: a column shows its latest record up to the slider's step, "
@@ -75,7 +75,7 @@ def _rest() -> None:
 
 
 def stays_in_view() -> DeltaGenerator:
-    """Return a place for the slider that stays in view while what it moves is scrolled by, in the same container."""
+    """Return a place for the slider that stays in view while its charts scroll by, in the same container."""
     return st.container(key="stays-in-view")
 
 

@@ -1,4 +1,4 @@
-"""A strip of test images, of which one is chosen: by mouse, by touch, or by the arrow keys."""
+"""A strip of test images to choose from, by mouse, by touch, or by the arrow keys."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def thumbnails(images: Tensor, chosen: int, choose: Callable[[int], None], key: 
     Arguments:
         images: uint8 (N, C, H, W).
         chosen: number of the image that is chosen, from 0.
-        choose: called with a number when another one is chosen.
+        choose: called with the number of an image when the visitor chooses it.
         key: of the element.
-        label: what is chosen, for who does not see it.
-        live: whether the chosen one is looked at; else none is marked.
+        label: names the choice for screen readers.
+        live: whether the page looks at the chosen image; else no image is marked.
 
     """
     page_key = f"_{key}_page"
