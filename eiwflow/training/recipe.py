@@ -28,7 +28,7 @@ _WHOLE = ("batch", "iterations", "seed", "warmup", "accumulate")
 #: Fields that a command line names only where they differ from their default.
 _RARE = (
     "network", "scale_bound", "permutation_seed", "memory", "keep", "warmup", "clip", "ema", "divergence", "precision",
-    "schedule", "accumulate", "init_from",
+    "schedule", "accumulate", "init_from", "leaky",
 )  # fmt: skip
 OPTIMISERS = ("muon", "adamw")
 PRECISIONS = ("float32", "bfloat16")
