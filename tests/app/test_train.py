@@ -284,7 +284,7 @@ def test_a_second_start_is_refused_with_a_sentence_and_changes_nothing(
     at.button(key="start-minute").click().run()
     assert "on cpu already" in at.error[0].value and not at.exception
     assert held.status() == before and all_runs(runs_root()) == [held]
-    monkeypatch.setattr(runs, "FRESH_S", 0.0)
+    monkeypatch.setattr(control, "FRESH_S", 0.0)
     at.run()
     assert not at.error
 
