@@ -336,6 +336,7 @@ export class Level {
   /** The weights ω of what a step's network reads and gives, from the half that decides; null where it has none. */
   couplingWeights(step, decides) {
     if (!step.weights) return null;
+    if (step.frozen) return step.frozen;
     const half = this.channels / 2,
       all = couplingWeights(decides, half, step.weights);
     return { read: all.slice(0, half), given: all.slice(half) };
@@ -535,10 +536,13 @@ export class Flow {
     });
   }
 
-  /** log ω of level 1 alone, by position after the order. */
-  encode1(x) {
-    const level = this.levels[0];
-    return level.logWeights(level.features(squeeze(x, 2 * level.height, 2 * level.width, level.channels / 4)));
+  /** The same flow, whose couplings have fixed weights for every picture: a list by level and step, null for none. */
+  frozen(weights) {
+    const levels = this.levels.map((level, l) => {
+      const steps = level.steps.map((step, k) => ({ ...step, frozen: weights[l][k] }));
+      return Object.assign(Object.create(Level.prototype), level, { steps });
+    });
+    return Object.assign(Object.create(Flow.prototype), this, { levels });
   }
 
   /** Values from the standardised latents, one array a level; look, where given, sees each level's features. */

@@ -39,6 +39,8 @@ ATTRIBUTE_IMAGES, QUICK_ATTRIBUTE_IMAGES = 4000, 1000
 LEAST_SPREAD = 1e-3
 #: Decoded images a batch, of the 924 halves.
 BATCH = 462
+#: Grain, in grey levels, by whose answer a coupling is chosen.
+GRAIN = 4.0
 #: Moments of a training with a fixed half that the lesson stops at.
 STOPS = 12
 
@@ -75,9 +77,39 @@ def flow_facts(pack: Pack, loaded: checkpoint.Checkpoint, images: Tensor) -> dic
         "rest": [_moments(level.kept) for level in levels if level.kept is not None],
         "redundancy": _rounded(redundancy(first).mean(dim=0)),
         "couplings": explained(flow, at_bin_centres(images[:AVERAGED])),
+        "weights": weight_facts(flow, at_bin_centres(images[:AVERAGED])),
         "usual": None,
     }
     return facts
+
+
+def weight_facts(flow: MultiScaleFlow, x: Tensor) -> dict[str, Any] | None:
+    """Return the average weights ω of every coupling, and the coupling whose weights answer grain most.
+
+    Args:
+        flow: whose couplings weight their channels; None is returned where none does.
+        x: values (N, C, H, W), one picture a row. Grain of :data:`GRAIN` grey levels is added, from a fixed seed.
+
+    """
+    clean = flow.trace(x).levels
+    if not any(level.coupling_weights for level in clean):
+        return None
+    noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(0), dtype=x.dtype)
+    grained = flow.trace(x + GRAIN / 256 * noise).levels
+    averages: list[list[dict[str, list[float]] | None]] = []
+    answers: dict[tuple[int, int], float] = {}
+    for place, (level, other) in enumerate(zip(clean, grained, strict=True)):
+        averages.append([])
+        for step in range(flow.config.steps):
+            sides = {side: f"step {step + 1} {side}" for side in ("read", "given")}
+            if sides["read"] not in level.coupling_weights:
+                averages[-1].append(None)
+                continue
+            averages[-1].append({side: _rounded(level.coupling_weights[key].mean(0)) for side, key in sides.items()})
+            change = [(other.coupling_weights[key] - level.coupling_weights[key]).mean(0) for key in sides.values()]
+            answers[place, step] = float(torch.cat(change).abs().mean())
+    place, step = max(answers, key=lambda key: answers[key])
+    return {"averages": averages, "level": place + 1, "step": step}
 
 
 def parameters_hash(flow: MultiScaleFlow) -> str:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 TOKEN = "a-token-for-the-tests"
-FULL = "by as much as the grain grows"
+FULL = "it listens to them more"
 Open = Callable[..., "Page"]
 
 
@@ -61,13 +61,13 @@ def test_a_class_votes_and_follows(enter: Open, address: str) -> None:
 
     student = enter("/lesson", (390, 844))
     student.get_by_role("button", name="Following the lecturer").wait_for()
-    student.get_by_role("button", name="about half way").wait_for()
+    student.get_by_role("button", name="it does not care").wait_for()
     assert scene(student) == scene(teacher)
     assert student.locator(".tally").count() == 0
     teacher.get_by_text("0 votes").wait_for()
-    student.get_by_role("button", name="about half way").click()
+    student.get_by_role("button", name="it does not care").click()
     teacher.get_by_role(
-        "img", name="1 vote: by as much as the grain grows 0, about half way 1, only a little 0"
+        "img", name="1 vote: it listens to them more 0, it does not care 1, it listens to them less 0"
     ).wait_for()
     teacher.get_by_text("1 here").wait_for()
 
@@ -83,10 +83,10 @@ def test_a_class_votes_and_follows(enter: Open, address: str) -> None:
     student.reload()
     student.wait_for_selector("[data-lesson=stage]")
     teacher.keyboard.press("ArrowLeft")
-    student.get_by_role("button", name="about half way", pressed=True).wait_for()
-    student.get_by_role("button", name="only a little").click()  # a vote in place of the first one
+    student.get_by_role("button", name="it does not care", pressed=True).wait_for()
+    student.get_by_role("button", name="it listens to them less").click()  # a vote in place of the first one
     teacher.get_by_role(
-        "img", name="1 vote: by as much as the grain grows 0, about half way 0, only a little 1"
+        "img", name="1 vote: it listens to them more 0, it does not care 0, it listens to them less 1"
     ).wait_for()
     teacher.get_by_role("button", name="Vote again").click()
     teacher.get_by_text("0 votes").wait_for()
@@ -95,10 +95,10 @@ def test_a_class_votes_and_follows(enter: Open, address: str) -> None:
         page.context.clear_cookies()
     teacher.get_by_text("open the teacher’s link again").wait_for()
     student.wait_for_timeout(2500)
-    student.get_by_role("button", name="about half way").click()
+    student.get_by_role("button", name="it does not care").click()
     teacher.goto(f"{address}/_class/teacher/{TOKEN}")
     teacher.goto(f"{address}/lesson?scene=8")
-    teacher.get_by_role("img", name="about half way 1").wait_for()
+    teacher.get_by_role("img", name="it does not care 1").wait_for()
 
 
 def test_the_page_of_the_class_fits_a_telephone(enter: Open, address: str) -> None:

@@ -14,7 +14,18 @@ const bytes = flow.quantise(Float64Array.from(floats(head.x))), choices = head.a
 const { features } = flow.encode(flow.dequantise(bytes))[0];
 const parts = [];
 const scores = choices.length ? await new Promise((done) => scoreAll({ flow, features, average: floats(head.average), bytes, part: (share) => parts.push(share), done })) : [];
+const weights = flow.levels.map((level, l) => {
+  const seen = [];
+  level.run(traces[l].input, ({ number, a }) => {
+    const w = level.couplingWeights(level.steps[number], a);
+    seen.push(w && { read: [...w.read], given: [...w.given] });
+  });
+  return seen;
+});
+const values = Float64Array.from(floats(head.x));
+const frozen = head.averages && flow.frozen(head.averages);
 console.log(JSON.stringify({
+  weights, frozenBits: frozen && frozen.bitsPerDim(frozen.encode(values)),
   levels: traces.map((t) => ({ steps: t.steps.map((s) => [...s]), features: [...t.features], kept: t.kept && [...t.kept], noise: [...t.noise],
     logWeights: t.logWeights && [...t.logWeights] })),
   choices: choices.length, parts, rank: scores.length ? rankOf(scores, first, ownChoice(first)) : null, bitsPerDim: flow.bitsPerDim(traces), running: flow.running(traces, head.rest), decoded: [...decoded], decodedFeatures: inputs.reverse(), back: [...back],

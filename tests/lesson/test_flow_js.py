@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+from copy import deepcopy
 from math import comb, log, pi
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from torch import Tensor
 from eiwflow import checkpoint
 from eiwflow.analysis.levels import KeptFit, kept_channels
 from eiwflow.data.picture import from_picture, png_file
-from eiwflow.flow import FlowConfig, Latents, MultiScaleFlow
+from eiwflow.flow import CouplingWeights, FlowConfig, Latents, MultiScaleFlow
 from eiwflow.flow.multiscale import quantise, to_bits_per_dim
 from eiwflow.flow.split import standard_normal_log_prob
 from eiwflow.lesson import build
@@ -83,6 +84,8 @@ def in_javascript(folder: Path, flow: MultiScaleFlow, x: Tensor, latents: Latent
         for fit, std in zip(some_fit(flow).means[1:], some_fit(flow).stds[1:], strict=True)
     ]
     pack.head["latents"] = [pack.floats(noise[0].permute(1, 2, 0).numpy()) for noise in latents.levels]
+    if (facts := build.weight_facts(flow, x)) is not None:
+        pack.head["averages"] = halved(facts["averages"])
     assert NODE is not None, "node is not installed"
     path = folder / "pack"
     path.write_bytes(pack.to_bytes())
@@ -90,6 +93,25 @@ def in_javascript(folder: Path, flow: MultiScaleFlow, x: Tensor, latents: Latent
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
+
+
+def halved(averages: Any) -> Any:
+    """Return average weights that are far from those of the image: half of them."""
+    return [
+        [step and {side: [w / 2 for w in values] for side, values in step.items()} for step in level]
+        for level in averages
+    ]
+
+
+def frozen(flow: MultiScaleFlow, averages: Any) -> MultiScaleFlow:
+    """Return a flow whose couplings have these weights for every image: by hooks, another way than in the browser."""
+    flow = deepcopy(flow)
+    for level, steps in zip(flow.levels, averages, strict=True):
+        for step, fixed in zip(level.steps, steps, strict=True):
+            if fixed is not None:
+                values = CouplingWeights(*(torch.tensor([fixed[side]], dtype=torch.double) for side in fixed))
+                step.coupling.weights.register_forward_hook(lambda module, args, output, values=values: values)
+    return flow
 
 
 def some_fit(flow: MultiScaleFlow) -> KeptFit:
@@ -137,6 +159,16 @@ def compare(folder: Path, flow: MultiScaleFlow) -> None:
             close(here["kept"], level.kept)
         if level.log_weights is not None and level.weighted:
             close(here["logWeights"], level.log_weights)
+    for here, level in zip(found["weights"], trace.levels, strict=True):
+        for number, weights in enumerate(here, start=1):
+            assert (weights is None) == (f"step {number} read" not in level.coupling_weights)
+            for side in weights or ():
+                close(weights[side], level.coupling_weights[f"step {number} {side}"])
+    if (facts := build.weight_facts(flow, x)) is not None:
+        log_prob = frozen(flow, halved(facts["averages"])).log_prob(x)
+        expected = float(to_bits_per_dim(log_prob, flow.config.dimensions))
+        assert found["frozenBits"] == pytest.approx(expected, abs=1e-4)
+        assert abs(expected - found["bitsPerDim"]) > 1e-3
     bits = to_bits_per_dim(trace.log_prob, flow.config.dimensions)
     np.testing.assert_allclose(found["bitsPerDim"], float(bits), atol=1e-4)
     # Stopped after each level, the two terms of the bits add up to what torch counts; after the last, to −log p.

@@ -1,181 +1,159 @@
-// Scene 8: grain is added to the picture, and the channel weights answer.
-import { choices, colours, el, greyMap, minus, own, percent, picture, slider, surface } from "../draw.js";
-import { normals } from "../flow.js";
+// Scene 8: grain is added to the picture, and the weights of a coupling answer.
+import { choices, colours, el, greyMap, minus, own, picture, slider, surface } from "../draw.js";
+import { normals, squeeze } from "../flow.js";
 
-const FROM = 1,
-  TO = 6,
-  DRAWS = 2;
-/** Grain whose share in every channel is measured, and the draws of it. */
-const GRAIN = 2 / 256,
-  GRAINS = 8;
+/** Grain in grey levels that the slider adds. */
+const FROM = 0,
+  TO = 12;
+/** Milliseconds of rest after which the cost of frozen weights is worked out: it takes the whole flow, twice. */
+const REST = 60;
+/** A mean change of the weights below this is no answer. */
+const LEAST = 0.01;
 
 const GUESSES = [
-  ["full", "by as much as the grain grows"],
-  ["half", "about half way"],
-  ["little", "only a little"],
+  ["more", "it listens to them more"],
+  ["same", "it does not care"],
+  ["less", "it listens to them less"],
 ];
-
-/**
- * Share of the grain that every channel of level 1 holds: of the mean squared changes, in units of its spread over
- * pictures, when more is added.
- */
-function grainShares(stage) {
-  const { flow, traces } = stage,
-    x = flow.dequantise(stage.images[stage.image].bytes),
-    n = flow.levels[0].channels,
-    sum = new Float64Array(n);
-  const clean = traces[0].features;
-  for (let draw = 1; draw <= GRAINS; draw++) {
-    const noise = normals(draw, x.length),
-      f = flow.encode(x.map((v, i) => v + GRAIN * noise[i]))[0].features;
-    for (let i = 0; i < f.length; i++) sum[i % n] += (f[i] - clean[i]) ** 2;
-  }
-  const response = Array.from(sum, (s, c) => s / stage.pack.head.flow.spread[0][c] ** 2),
-    all = response.reduce((a, b) => a + b, 0);
-  return response.map((v) => v / all);
-}
 
 export const weighting = {
   number: 8,
   short: "Weights by picture",
   votes: GUESSES,
-  title: "Does the flow turn noisy channels down?",
+  title: "Each picture sets its own weights.",
   keepsChoice: true,
   notes:
-    "The idea of weights: before the split, turn down what is noise in this picture. Ask: if the grain, fine noise " +
-    "in the picture, gets twice as loud, are the channels that hold it turned down as much, half way, or only a " +
-    "little? Let the class vote before you slide.",
+    "A coupling's network reads one half of the channels to predict the other. Each channel is first multiplied by a " +
+    "weight, computed from this picture: from how unpredictable its channels are, their entropies. Ask before you " +
+    "slide: if we add fine noise, will the network listen to these channels more, less, or not care?",
   asked:
-    "A channel weight is no learned parameter: the flow computes it from the picture. Weights do not change which " +
-    "half leaves. Each half of the channels is weighted by what the other half holds, so that the way back can " +
-    "compute the weights again. The dashed line was not measured: so far a channel of nothing but grain would fall " +
-    "if its weight undid all that was added. Under each card stands its share of all grain, relative to the " +
-    "channel’s own spread; grainy channels are those with more than twice an even share. A channel with hardly any " +
-    "grain may fall most, since a weight answers to more than its own channel. This is one picture and no average " +
-    "over many; each bar averages two draws of the grain.",
+    "A weight is no learned parameter: the flow computes it for every picture, from the entropies of the channels that " +
+    "the coupling leaves unchanged, so that the way back can compute it again. Bars show how each weight differs from " +
+    "that of the picture without added grain. Left: the channels that the network reads. Right: what it gives, a scale " +
+    "and a shift for each channel of the other half. This is the coupling whose weights answer grain most; others " +
+    "hardly move. The cost is for this picture: all weights of the flow are replaced by their averages over pictures.",
   more: { page: "weights", query: { level: "1" } },
-  cannot: ({ flow }) => (flow.levels[0].weights ? null : "This flow weights no channels; the bundled one does."),
+  cannot: ({ pack }) =>
+    pack.head.flow.weights ? null : "The couplings of this flow weight nothing; the bundled flow's do.",
 
   build(stage) {
-    const { flow } = stage,
-      level = flow.levels[0],
-      n = level.channels,
-      { kept } = level,
-      shape = stage.pack.head.shape;
-    const { bytes, grain = 0 } = stage.images[stage.image],
+    const { flow, pack } = stage,
+      { averages, level: place, step: k } = pack.head.flow.weights,
+      level = flow.levels[place - 1],
+      half = level.channels / 2,
+      frozen = flow.frozen(averages),
+      { bytes, grain = 0 } = stage.images[stage.image],
       x = flow.dequantise(bytes),
-      noise = Array.from({ length: DRAWS }, (_, k) => normals(77 + k, x.length));
+      noise = normals(77, x.length);
+    const grained = (sigma) => x.map((v, i) => v + (sigma / 256) * noise[i]);
     // The picture's own grain counts too, where it is known; independent grains add as squares.
     const loudness = (sigma) => Math.hypot(grain, sigma);
-    const grained = (sigma, k) => x.map((v, i) => v + (sigma / 256) * noise[k][i]);
-    const weightsAt = (sigma) => {
-      const sum = new Float64Array(n);
-      for (let k = 0; k < DRAWS; k++)
-        flow.encode1(grained(sigma, k)).forEach((w, j) => {
-          sum[j] += w / DRAWS;
-        });
-      return sum;
+    /** What the coupling sees, and its weights. */
+    const lookAt = (sigma) => {
+      let input = grained(sigma),
+        seen = null;
+      for (const each of flow.levels.slice(0, place)) {
+        input = squeeze(input, 2 * each.height, 2 * each.width, each.channels / 4);
+        if (each !== level) input = each.forward(input).kept;
+      }
+      level.run(input, (one) => {
+        if (one.number === k) seen = one;
+      });
+      const weights = level.couplingWeights(level.steps[k], seen.a);
+      return { ...seen, all: [...weights.read, ...weights.given] };
     };
-    const mean = (w) => w.reduce((a, b) => a + b, 0) / w.length;
-    const share = (v) => Math.exp(v) - 1,
-      inPercent = (v) => minus(Math.round(100 * v) || 0),
-      fine = (v) => minus((100 * v).toFixed(Math.abs(v) < 0.0995 ? 1 : 0).replace(/^-(0\.0+)$/, "$1"));
-    const times = (sigma) => (loudness(sigma) / loudness(FROM)).toFixed(1);
-    const full = (sigma) => Math.log(loudness(FROM) / loudness(sigma));
-    const base = weightsAt(FROM);
+    /** What the picture costs more, in bits a value, where all weights of the flow are their averages. */
+    const costAt = (sigma) => {
+      const values = grained(sigma);
+      return frozen.bitsPerDim(frozen.encode(values)) - flow.bitsPerDim(flow.encode(values));
+    };
+    const base = lookAt(FROM),
+      count = base.all.length;
     let sigma = FROM,
+      rest = 0,
       now = base,
       voted = stage.choice !== "";
     const shown = el("canvas", { role: "img", "aria-label": "The picture with grain" }),
       caption = el("figcaption", {}),
       room = el("div", { className: "room" });
     stage.host.append(el("div", { className: "pair" }, el("figure", {}, shown, caption), room));
-    const change = (j) => share(now[j] - base[j]);
-    // The channels stand in the order of the split, with their share of the grain; grainy is what holds more than twice
-    // an even share.
-    const grains = grainShares(stage),
-      shares = level.order.map((c) => grains[c]),
-      least = Math.min(2 / n, Math.max(...shares));
-    const { features } = stage.traces[0],
-      of = own(features, n),
-      cards = level.order.map((c) => greyMap(features, n, c, level.height, level.width, of.middle[c], of.spread[c]));
-    const averageOf = (grainy) => {
-      const some = [...now.keys()].filter((j) => shares[j] >= least === grainy);
-      return share(mean(some.map((j) => now[j])) - mean(some.map((j) => base[j])));
+    const change = (j) => now.all[j] / base.all[j] - 1;
+    const cardsOf = (values) => {
+      const of = own(values, half);
+      return Array.from({ length: half }, (_, c) =>
+        greyMap(values, half, c, level.height, level.width, of.middle[c], of.spread[c]),
+      );
     };
+    const read = cardsOf(base.a),
+      other = cardsOf(base.b),
+      cards = [...read, ...Array.from({ length: count - half }, (_, j) => other[j % half])];
     const view = surface(
       room,
       (context, width, height) => {
         const ink = colours(stage.stage),
-          cell = width / n,
+          gap = 0.5,
+          cell = width / (count + gap),
           line = 1.25 * ink.size,
-          split = kept * cell;
-        // Bars hang from the zero line, with their numbers above it; under it there is room for a weight that undoes
-        // all grain.
-        const side = cell - 6,
-          top = line + 6,
-          foot = height - side - line - 6,
-          zero = top + Math.max(1.6 * line, 0.14 * (foot - top)),
-          scale = (foot - zero - line - 6) / -share(full(TO));
-        const write = (text, x, y, align = "left") => {
-          context.textAlign = align;
-          context.fillText(text, x, y);
+          side = Math.max(8, cell - 4),
+          top = 2 * line,
+          foot = height - side - 6,
+          middle = (top + foot) / 2,
+          most = Math.max(0.1, ...now.all.map((_, j) => Math.abs(change(j)))),
+          scale = (foot - top - 2 * line) / 2 / most;
+        const at = (j) => (j + (j >= half ? gap : 0)) * cell;
+        const loudest = (from, to) => {
+          const places = Array.from({ length: to - from }, (_, i) => from + i);
+          return places.reduce((a, b) => (Math.abs(change(b)) > Math.abs(change(a)) ? b : a));
         };
+        const named = new Set(cell > 2 * ink.size ? now.all.keys() : [loudest(0, half), loudest(half, count)]);
         context.font = `${ink.size}px ${ink.sans}`;
-        context.fillStyle = ink.quiet;
-        write("passed on", split - 10, ink.size, "right");
-        write("factored out", split + 10, ink.size);
-        for (let j = 0; j < n; j++) {
-          const h = Math.min(zero - top - line, Math.max(-(foot - zero), change(j) * scale)),
-            text = inPercent(change(j));
-          context.fillStyle = j < kept ? ink.accent : ink.warm;
-          context.fillRect(j * cell + 3, Math.min(zero, zero - h), cell - 6, Math.max(3, Math.abs(h)));
-          context.drawImage(cards[j], j * cell + 3, foot + 4, side, side);
-          context.fillStyle = shares[j] >= least ? ink.ink : ink.quiet;
-          context.font = `${shares[j] >= least ? 600 : 400} ${Math.min(ink.size, 0.36 * cell)}px ${ink.sans}`;
-          write(percent(shares[j]), (j + 0.5) * cell, height - 4, "center");
-          context.font = `${Math.min(ink.size, 0.5 * cell)}px ${ink.sans}`;
+        context.textAlign = "left";
+        context.fillStyle = ink.accent;
+        context.fillText("what it reads", at(0), ink.size);
+        context.fillStyle = ink.warm;
+        context.fillText("what it gives", at(half), ink.size);
+        context.textAlign = "center";
+        for (let j = 0; j < count; j++) {
+          const h = voted ? change(j) * scale : 0,
+            middleOf = at(j) + side / 2;
+          context.fillStyle = j < half ? ink.accent : ink.warm;
+          context.fillRect(at(j), Math.min(middle, middle - h), side, Math.max(3, Math.abs(h)));
+          context.drawImage(cards[j], at(j), foot + 4, side, side);
+          if (!voted || !named.has(j) || sigma === FROM) continue;
           context.fillStyle = ink.ink;
-          if (voted) write(text, (j + 0.5) * cell, zero - Math.max(0, h) - 7, "center");
+          const text = minus((change(j) > 0 ? "+" : "") + (Math.round(100 * change(j)) || 0)),
+            room = context.measureText(text).width / 2;
+          context.fillText(
+            text,
+            Math.min(Math.max(middleOf, room), width - room),
+            h > 0 ? middle - h - 6 : middle - h + ink.size + 4,
+          );
         }
-        context.font = `${ink.size}px ${ink.sans}`;
         context.strokeStyle = ink.ink;
         context.lineWidth = 2;
         context.beginPath();
-        context.moveTo(0, zero);
-        context.lineTo(width, zero);
-        context.moveTo(split, 0);
-        context.lineTo(split, foot);
+        context.moveTo(0, middle);
+        context.lineTo(width, middle);
         context.stroke();
-        if (!voted || sigma === FROM) return;
-        context.fillStyle = ink.quiet;
-        const far = zero - share(full(sigma)) * scale; // where a weight would be that undoes the grain
-        context.setLineDash([6, 5]);
-        context.beginPath();
-        context.moveTo(0, far);
-        context.lineTo(width, far);
-        context.stroke();
-        context.setLineDash([]);
-        write(`to undo all grain: ${inPercent(share(full(sigma)))} %`, width, far + line, "right");
       },
-      "The change of every channel's weight against the least grain",
+      "The change of every weight of one coupling against the picture without added grain",
     );
     const draw = () => {
-      picture(Uint8Array.from(flow.quantise(grained(sigma, 0))), shape, shown);
+      picture(Uint8Array.from(flow.quantise(grained(sigma))), pack.head.shape, shown);
       caption.textContent = `${loudness(sigma).toFixed(1)} grey levels of fine noise (grain)${grain ? "" : " added"}`;
-      if (!voted) return stage.say(`Guess: grain grows ×${times(TO)}. How far are grainy channels turned down?`);
-      now = weightsAt(sigma);
+      if (!voted) return stage.say("Guess: we add grain. What does the network do with grainy channels?");
+      now = sigma === FROM ? base : lookAt(sigma);
       view.redraw();
-      const [grainy, others] = [averageOf(true), averageOf(false)],
-        most = share(full(sigma)),
-        part = grainy / most;
-      const furthest = Math.min(...[...now.keys()].filter((j) => shares[j] < least).map(change)),
-        one = furthest < grainy ? ` (one even ${inPercent(furthest)} %)` : "";
-      stage.say(
-        sigma === FROM
-          ? "Slide to add grain; the weights answer at once."
-          : `${part < 0.05 ? "Not here" : part < 0.3 ? "Only a little here" : part < 0.8 ? "Partly here" : "Yes, here"}: grainy channels ${fine(grainy)} %, others ${fine(others)} %${one}.`,
-      );
+      if (sigma === FROM) return stage.say("Slide to add grain; the weights answer at once.");
+      const mean = now.all.slice(0, half).reduce((sum, w, j) => sum + w / base.all[j] - 1, 0) / half,
+        percent = Math.round(100 * Math.abs(mean)),
+        answer = Math.abs(mean) < LEAST ? "It does not care" : `It listens ${percent} % ${mean > 0 ? "more" : "less"}`;
+      stage.say(`${answer}.`);
+      clearTimeout(rest);
+      rest = setTimeout(() => {
+        const cost = costAt(sigma);
+        stage.say(`${answer}. Frozen at averages, all weights cost ${minus(cost.toFixed(2))} bits per value.`);
+      }, REST);
     };
     const control = slider({
       label: "Grain",
@@ -183,43 +161,46 @@ export const weighting = {
       max: TO,
       step: 0.1,
       value: FROM,
-      text: (v) => `×${times(v)}`,
+      text: (v) => `+${v.toFixed(1)}`,
       onmove: (v) => {
         sigma = v;
         draw();
       },
     });
+    const reveal = () => {
+      control.input.disabled = false;
+      sigma = TO;
+      control.input.value = TO;
+      control.show();
+    };
     const vote = choices(
       "Your guess",
       GUESSES,
       (key) => {
         voted = true;
         stage.choose(key);
-        control.input.disabled = false;
-        sigma = TO;
-        control.input.value = TO;
-        control.show();
+        reveal();
         draw();
       },
       stage.choice,
     );
-    control.input.disabled = !voted;
+    control.input.disabled = true;
     stage.host.append(
       el(
         "p",
         { className: "caption" },
-        "A weight, computed from each picture, multiplies a channel. Bar: its change in %. Under cards: share of all " +
-          "grain.",
+        "A weight, computed from this picture, multiplies each channel. Bar: its change in % when grain is added.",
       ),
       vote.row,
       control.row,
     );
-    if (voted) {
-      sigma = TO;
-      control.input.value = TO;
-      control.show();
-    }
+    if (voted) reveal();
     draw();
-    return { stop: () => view.stop() };
+    return {
+      stop: () => {
+        clearTimeout(rest);
+        view.stop();
+      },
+    };
   },
 };
