@@ -27,7 +27,7 @@ from torch import Tensor
 
 import eiwflow
 
-from . import files
+from . import files, project
 from .flow import ConfigError, FlowConfig, MultiScaleFlow
 from .flow.config import MAX_PARAMETERS, NEW, NEW_WORDS
 
@@ -218,6 +218,23 @@ def load(
     flow.load_state_dict(tensors, assign=True)
     flow.requires_grad_(trainable).train(trainable)
     return Checkpoint(name, flow, info, hashlib.sha256(content).hexdigest())
+
+
+def find(text: str) -> Path:
+    """Return the file of a checkpoint: given as one, as the folder of a run or of a pretrained flow, or by its name.
+
+    >>> find("faces16-glow").name
+    'faces16-glow.safetensors'
+
+    """
+    path = Path(text)
+    # Not Path's own questions: they raise on names that no file can have.
+    if os.path.isdir(path):
+        return file_in(path)
+    if os.path.exists(text):
+        return path
+    bundled = {file.stem: file for file in project.CHECKPOINTS.glob("*.safetensors")}
+    return bundled.get(text, path)
 
 
 def file_in(folder: Path) -> Path:

@@ -54,6 +54,7 @@ if listed and (more := ui.more_evidence()).open:
         with st.expander("Reproduce this"):
             commands = f"{run.command}\npython -m eiwflow train --resume {run.run.path}"
             st.code(commands, language="bash", wrap_lines=True)
+            ui.same_in_python(ui.training(str(run.run.path)))
         st.caption("The end of its log:")
         st.code(run.run.log_end(), language=None, wrap_lines=True)
 

@@ -54,6 +54,8 @@ def test_a_command_is_one_that_its_program_takes(line):
         words = shlex.split(line)[2:]
         with main_run.make_context("run", [*words]) as context:
             assert isinstance(context, click.Context) and (ROOT / words[0]).is_file()
+    elif line.startswith("python docs/"):
+        assert (ROOT / line.split()[1]).is_file()
     elif line.startswith("python benchmarks/"):
         script, *options = shlex.split(line)[1:]
         source = (ROOT / script).read_text(encoding="utf-8")

@@ -15,7 +15,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import project
 from ..analysis.words.numbers import counted
 from ..training.presets import preset_settings
 from .serve import app_command
@@ -268,17 +267,10 @@ def _flow_config(options: argparse.Namespace, settings: dict[str, Any], channels
 
 
 def find_checkpoint(text: str) -> Path:
-    """Return the file of a checkpoint: given as one, as the folder of a run or of a pretrained flow, or by its name."""
-    from ..checkpoint import file_in
+    """Return the file of a checkpoint, as :func:`eiwflow.checkpoint.find` does."""
+    from ..checkpoint import find
 
-    path = Path(text)
-    # Not Path's own questions: they raise on names that no file can have.
-    if os.path.isdir(path):
-        return file_in(path)
-    if os.path.exists(text):
-        return path
-    bundled = {file.stem: file for file in project.CHECKPOINTS.glob("*.safetensors")}
-    return bundled.get(text, path)
+    return find(text)
 
 
 def _load(options: argparse.Namespace) -> Checkpoint:

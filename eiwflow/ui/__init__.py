@@ -20,11 +20,13 @@ from .shell.parts import (
     offer_film,
     paired,
     recipe,
+    same_in_python,
     shuffle_level,
     side_by_side,
     table,
     takeaway,
 )
+from .shell.python import training
 from .sources.visit import Page, Visit
 
 __all__ = [
@@ -49,8 +51,10 @@ __all__ = [
     "offer_film",
     "paired",
     "recipe",
+    "same_in_python",
     "shuffle_level",
     "side_by_side",
     "table",
     "takeaway",
+    "training",
 ]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import csv
+import importlib
+import inspect
 import io
 import json
 import math
 import shlex
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +22,7 @@ from PIL import Image
 
 from eiwflow import checkpoint, cli, data, ui
 from eiwflow.compression.archive import decompress, flow_digest
-from eiwflow.flow import Latents, quantise
+from eiwflow.flow import Latents, MultiScaleFlow, quantise
 from eiwflow.training.recipe import Recipe
 from eiwflow.training.run_directory import RunDirectory
 
@@ -88,6 +91,35 @@ def cells(rows: Table) -> list[dict[str, str]]:
     return [{name: "" if value is None else str(value) for name, value in row.items()} for row in rows]
 
 
+def remember_results(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """Let the functions behind the commands compute once for the same arguments; count how often each was asked."""
+    results: dict[str, object] = {}
+    asked: Counter[str] = Counter()
+
+    def key(value: object) -> object:
+        if isinstance(value, MultiScaleFlow):
+            return float(sum(parameter.double().sum() for parameter in value.parameters()))
+        if isinstance(value, torch.Tensor):
+            return tuple(value.shape), float(value.double().sum())
+        # A checkpoint is known by its content, images by their name, and a record by the checkpoint that it is of.
+        return getattr(value, "sha256", getattr(value, "name", value if isinstance(value, (int, str)) else type(value)))
+
+    for name in ("analyse", "evaluate", "inspect", "verify"):
+        function = getattr(importlib.import_module(f"eiwflow.analysis.{name}"), name)
+
+        def once(*arguments: object, function: Callable[..., Any] = function, **named: Any) -> object:
+            bound = inspect.signature(function).bind(*arguments, **named).arguments
+            given = {word: value for word, value in bound.items() if word not in ("progress", "beside", "also")}
+            question = repr((function.__name__, sorted((word, key(value)) for word, value in given.items())))
+            asked[question] += 1
+            if question not in results:
+                results[question] = function(*arguments, **named)
+            return results[question]
+
+        monkeypatch.setattr(f"eiwflow.analysis.{name}.{name}", once)
+    return asked
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_s_tables_are_what_its_recipe_prints_and_its_files_hold(
     page: str, run: RunDirectory, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
@@ -106,10 +138,12 @@ def test_a_page_s_tables_are_what_its_recipe_prints_and_its_files_hold(
         files[file_name] = data
         return button(label, data, file_name, *rest, **more)
 
+    asked = remember_results(monkeypatch)
     monkeypatch.setattr(ui, "exports", take_tables)
     monkeypatch.setattr(st, "download_button", take_file)
     at = visit_page(page, **URL, **PAGES[page])
     assert not at.exception and not at.error and exported
+    asked.clear()  # the page has asked too
     printed = []
     for command in at.code[0].value.splitlines():
         arguments = shlex.split(command.removeprefix("python -m eiwflow "))
@@ -117,6 +151,10 @@ def test_a_page_s_tables_are_what_its_recipe_prints_and_its_files_hold(
             capsys.readouterr()
             assert cli.main(arguments) == 0
             printed += tables_in(json.loads(capsys.readouterr().out))
+    of_commands = Counter(asked)
+    exec(compile(at.code[1].value, page, "exec"), {})
+    # Whatever the commands asked for, the lines of Python asked for too, and for nothing else.
+    assert of_commands and asked == of_commands + of_commands
     missing = [name for name, rows in exported.items() if not printed_somewhere(rows, printed)]
     assert not missing
     check_files(page, run, files, saved)

@@ -6,6 +6,7 @@ import json
 import re
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from streamlit.elements.lib import policies
@@ -262,6 +263,9 @@ def test_without_a_study_the_page_says_so_and_offers_to_run_one(bundle: Path, mo
 def test_equal_cpu_seconds_are_read_from_the_study_that_was_run_so(studies: Path) -> None:
     at = visit(study="photos32")
     assert "--equal-cpu" in "".join(code.value for code in at.code)
+    names: dict[str, Any] = {}
+    exec(at.code[1].value, names)
+    assert names["answer"] == report(read_study(studies / "photos32.zip"))
     assert "At equal CPU seconds" not in sentences(at)
     path = write_study(studies / "photos32-equal-cpu.zip", BOTH, equal_cpu=True)
     costs = {f"{weights}/{prior}": cost for weights, cost in (("none", 1.0), ("pooled", 1.034))

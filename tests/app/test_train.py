@@ -35,6 +35,7 @@ from eiwflow.ui.access import folders
 from eiwflow.ui.jobs import control, new_run, recipes, runs
 from eiwflow.ui.sources import data_sets
 
+from ..training.tiny import tiny_data
 from .conftest import APP, PATIENCE_S, first_screen, sentences, trained_run, url, visit_page
 
 STEP_S = 0.05
@@ -423,11 +424,20 @@ def test_a_run_whose_config_is_broken_is_not_listed() -> None:
     assert not at.exception and at.selectbox(key="run").options == [good.title]
 
 
-def test_the_commands_shown_are_those_that_train_the_same_and_go_on(calls: list[tuple[object, ...]]) -> None:
+def test_the_commands_shown_are_those_that_train_the_same_and_go_on(
+    calls: list[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = trained_run(6, stop_at=2)
     at = open_train()
     shown = next(code.value for code in at.code if "--resume" in code.value)
     assert shown == f"{run.config()[1]}\npython -m eiwflow train --resume {run.path}"
+    # The tests' images lie in no file that a recipe could name.
+    monkeypatch.setattr("eiwflow.training.trainer.load_data", lambda recipe: tiny_data())
+    names: dict[str, object] = {}
+    exec(next(code.value for code in at.code if "import train" in code.value), names)
+    again = names["run"]
+    assert isinstance(again, RunDirectory) and again.path != run.path
+    assert again.config()[0] == run.config()[0] and again.status()["step"] == 6
 
 
 # ---------------------------------------------------------------------- keeping

@@ -23,6 +23,7 @@ from ..common import glossary, texts
 from ..common.untrusted import plain
 from ..sources import cache, checkpoints
 from ..sources.visit import Page
+from . import python
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -336,7 +337,9 @@ def _csv_cell(value: object) -> object:
 
 
 def recipe(page: Visit, *commands: str, photo: bool | None = None) -> None:
-    """Show, folded, the command lines that print the same numbers without the app, or why there are none.
+    """Show, folded, the command lines that print the same numbers without the app, and the same in Python.
+
+    Where they would print other numbers, the fold says why.
 
     Arguments:
         page: where the numbers are shown.
@@ -354,8 +357,16 @@ def _commands(page: Visit, commands: Sequence[str], photo: bool | None) -> None:
         return
     lines = "\n".join(f"python -m eiwflow {command}" for command in commands)
     st.code(lines, language="bash", wrap_lines=True)
+    same_in_python(python.python(commands))
     if isinstance(page, Page) and checkpoints.is_large(page.checkpoint.info.config):
         st.caption(OF_LARGE)
+
+
+def same_in_python(script: str) -> None:
+    """Show what a command does as lines of Python, where there are some."""
+    if script:
+        st.caption("The same in Python:")
+        st.code(script, language="python", wrap_lines=True)
 
 
 def _instead_of_commands(page: Page, photo: bool | None) -> str:

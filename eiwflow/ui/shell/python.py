@@ -1,0 +1,193 @@
+"""The lines of Python that do what command lines do: those that a page shows under "Reproduce this"."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+#: Options of ``analyse`` that its function takes under the same name.
+CHOICES = ("image", "level", "seed", "other_image", "path", "also")
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command line taken apart: its name, its words, and its options' values by name."""
+
+    name: str
+    words: list[str]
+    options: dict[str, list[str]]
+
+    def value(self, option: str, otherwise: str = "") -> str:
+        """Return the one value of an option."""
+        return next(iter(self.options.get(option, [])), otherwise)
+
+
+@dataclass
+class Script:
+    """Lines of Python, and what they import; a flow and its images are opened where the last command had others.
+
+    Attributes:
+        imports: the names that are imported from each module; none where the module itself is.
+        lines: of the script.
+        flow, data: that were opened last.
+
+    """
+
+    imports: dict[str, set[str]] = field(default_factory=dict)
+    lines: list[str] = field(default_factory=list)
+    flow: str = ""
+    data: str = ""
+
+    def take(self, what: str, module: str) -> None:
+        """Import a name from a module."""
+        self.imports.setdefault(module, set()).add(what)
+
+    def open(self, command: Command, images: bool = True) -> None:
+        """Open the flow that a command names, and the data set where it looks at one."""
+        flow, data = command.words[0], command.value("data")
+        if flow != self.flow:
+            self.take("checkpoint", "eiwflow")
+            self.lines += [f"path = checkpoint.find({flow!r})", f"loaded = checkpoint.load(path, {flow!r})"]
+            self.flow, self.data = flow, ""
+        if images and data != self.data:
+            self.take("data", "eiwflow")
+            self.lines.append("config = loaded.flow.config")
+            self.lines.append(f"images = data.load({data!r}, multiple=2**config.levels, size=config.shape[1])")
+            self.data = data
+
+    def assign(self, name: str, value: str) -> None:
+        """Name a result; a second one of the same name is numbered."""
+        count = sum(line.split(" = ")[0].rstrip("_0123456789") == name for line in self.lines)
+        self.lines.append(f"{name}_{count + 1} = {value}" if count else f"{name} = {value}")
+
+
+def python(commands: Sequence[str]) -> str:
+    """Return a script that does what these commands do; what only the command line does is left out.
+
+    Args:
+        commands: the words after ``python -m eiwflow``.
+
+    >>> print(python(["sample faces16-glow --n 4 --temperature 0.7 --seed 3"]))
+    import torch
+    from eiwflow import checkpoint
+    <BLANKLINE>
+    path = checkpoint.find('faces16-glow')
+    loaded = checkpoint.load(path, 'faces16-glow')
+    samples = loaded.flow.sample(4, 0.7, torch.Generator().manual_seed(3))
+
+    """
+    script = Script()
+    for command in map(_taken_apart, commands):
+        if command.name in _WRITERS:
+            _WRITERS[command.name](script, command)
+    modules = sorted(script.imports.items(), key=lambda entry: (entry[0].startswith("eiwflow"), entry[0]))
+    imports = [
+        f"from {module} import {', '.join(sorted(names))}" if names else f"import {module}" for module, names in modules
+    ]
+    return "\n".join([*imports, "", *script.lines]) if script.lines else ""
+
+
+def _taken_apart(text: str) -> Command:
+    name, *words = shlex.split(text)
+    taken: list[str] = []
+    options: dict[str, list[str]] = {}
+    values = taken
+    for word in words:
+        if word.startswith("--"):
+            values = options.setdefault(word.removeprefix("--").replace("-", "_"), [])
+        else:
+            values.append(word)
+    return Command(name, taken, options)
+
+
+def _analyse(script: Script, command: Command) -> None:
+    script.open(command)
+    script.take("analyse", "eiwflow.analysis.analyse")
+    script.take("load_record", "eiwflow.analysis.record")
+    subject = command.value("what")
+    arguments = ["loaded", "images", repr(subject), "load_record(path)"]
+    if others := command.options.get("vs"):
+        script.lines.append(f"beside = [checkpoint.load(checkpoint.find(name), name) for name in {others!r}]")
+        arguments.append("beside=beside")
+    for choice in CHOICES:
+        if choice in command.options:
+            values: Any = command.options[choice]
+            value = values if choice == "also" else values[0] if choice == "path" else int(values[0])
+            arguments.append(f"{choice}={value!r}")
+    script.assign(subject, f"analyse({', '.join(arguments)})")
+
+
+def _evaluate(script: Script, command: Command) -> None:
+    script.open(command)
+    script.take("evaluate", "eiwflow.analysis.evaluate")
+    script.assign("scores", f"evaluate(loaded.flow, images, limit={int(command.value('limit'))}).to_dict()")
+
+
+def _inspect(script: Script, command: Command) -> None:
+    script.open(command)
+    script.take("inspect", "eiwflow.analysis.inspect")
+    script.take("load_curve", "eiwflow.analysis.record")
+    script.assign("parts", "inspect(loaded, images, load_curve(path))")
+
+
+def _verify(script: Script, command: Command) -> None:
+    script.open(command)
+    script.take("images_to_score", "eiwflow.analysis.evaluate")
+    script.take("verify", "eiwflow.analysis.verify")
+    script.take("IMAGES", "eiwflow.analysis.verify")
+    tested = "images_to_score(images, loaded.flow, IMAGES), images.name"
+    script.assign("checks", f"verify(checkpoint.load(path, trust=False), {tested}).to_dict()")
+
+
+def _sample(script: Script, command: Command) -> None:
+    script.open(command, images=False)
+    script.imports.setdefault("torch", set())
+    temperatures = [float(number) for number in command.value("temperature").split(",")]
+    generator = f"torch.Generator().manual_seed({int(command.value('seed', '0'))})"
+    scale: Any = temperatures if len(temperatures) > 1 else temperatures[0]
+    script.assign("samples", f"loaded.flow.sample({int(command.value('n'))}, {scale!r}, {generator})")
+
+
+def _compress(script: Script, command: Command) -> None:
+    script.open(command, images=False)
+    script.take("archive", "eiwflow.compression")
+    script.lines.append(f"pictures = archive.gather({command.words[1:]!r})")
+    script.lines.append("content, summary = archive.compress(loaded.flow, archive.flow_digest(loaded.flow), pictures)")
+
+
+def _study(script: Script, command: Command) -> None:
+    if "report" not in command.options:
+        return
+    script.take("Path", "pathlib")
+    script.take("read_study", "eiwflow.study.file")
+    script.take("report", "eiwflow.study.report")
+    subject = command.value("subject")
+    script.assign("answer", f"report(read_study(Path({command.value('out')!r})), {subject!r})")
+
+
+_WRITERS: dict[str, Callable[[Script, Command], None]] = {
+    "analyse": _analyse,
+    "evaluate": _evaluate,
+    "inspect": _inspect,
+    "verify": _verify,
+    "sample": _sample,
+    "compress": _compress,
+    "study": _study,
+}
+
+
+def training(run: str) -> str:
+    """Return a script that trains what a run directory trained, into a new one."""
+    return "\n".join(
+        [
+            "from pathlib import Path",
+            "from eiwflow.training.run import train",
+            "from eiwflow.training.run_directory import RunDirectory, runs_root",
+            "",
+            f"recipe, command = RunDirectory.open(Path({run!r})).config()",
+            "run = RunDirectory.create(runs_root(), recipe, command)",
+            "info = train(run)",
+        ]
+    )
