@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..analysis.words.numbers import counted
+from ..options import FLOW, TRAINING, option
 from ..training.presets import preset_settings
 from .serve import app_command
 
@@ -27,14 +28,8 @@ if TYPE_CHECKING:
     from ..training.execution import Execution
     from ..training.recipe import Recipe
 
-_FLOW_OPTIONS = (
-    "order", "weights", "prior", "init", "partition", "levels", "steps", "width", "network", "scale_bound",
-    "permutation_seed", "memory", "keep", "coupling", "top_prior", "padding", "bits",
-)  # fmt: skip
-_RECIPE_OPTIONS = (
-    "data", "batch", "iterations", "seed", "optimiser", "learning_rate", "weight_decay", "warmup", "clip", "ema",
-    "divergence", "precision", "flip", "validation", "schedule", "accumulate",
-)  # fmt: skip
+_FLOW_OPTIONS = tuple(name for name in FLOW if option(name))
+_RECIPE_OPTIONS = ("data", *TRAINING)
 
 
 def null_for_nan(value: Any) -> Any:  # noqa: ANN401 (whatever JSON can hold)

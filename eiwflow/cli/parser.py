@@ -11,9 +11,15 @@ from typing import Any, NoReturn
 
 import eiwflow
 
+from ..options import FLOW, SETTINGS, STUDY, TRAINING, described, option
 from ..training.presets import PRESETS
 
 WRONG_INPUT = 2
+#: The settings of a training that a study has with their own defaults.
+STUDY_SHARES = (
+    "network", "scale_bound", "optimiser", "learning_rate", "weight_decay", "warmup", "clip", "ema", "divergence",
+    "flip",
+)  # fmt: skip
 #: What ``analyse`` can be asked for; named here too, so that --help does not wait for torch.
 SUBJECTS = ("trace", "levels", "weights", "shuffle", "entropy", "latents", "space", "attributes", "likelihood")
 
@@ -88,17 +94,8 @@ def build_parser() -> Parser:
         "--resume", metavar="RUN", type=Path, help="continue this run directory, with --iterations to another end"
     )
     train.add_argument("--data", help="data set's name, an .npz file or a folder of images (default: photos32)")
-    _flow_options(train)
-    train.add_argument("--batch", type=int, help="images a step (default: 32)")
-    train.add_argument("--iterations", type=int, help="training steps (default: 1000)")
-    train.add_argument("--seed", type=int, help="everything random is drawn from it (default: 0)")
-    _optimiser_options(train)
-    train.add_argument(
-        "--precision", choices=("float32", "bfloat16"), help="of the networks, on CUDA (default: float32)"
-    )
-    train.add_argument(
-        "--validation", action="store_true", default=None, help="score on images held out from the train part"
-    )
+    _settings(train, *FLOW, "size")
+    _settings(train, *TRAINING)
     train.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
     train.add_argument("--threads", type=_count(1024), help="CPU threads (default: half of the cores)")
     _scale_options(train)
@@ -113,18 +110,23 @@ def build_parser() -> Parser:
     study.add_argument("--data", help="data set's name, an .npz file or a folder of images (default: photos32)")
     study.add_argument(
         "--order", type=_words, dest="orders", metavar="ORDER,…",
-        help="entropy, variance, variance-reversed, random, first, last, released; arms are all combinations of the "
-        "lists (default: each order without weights, and entropy with them)",
+        help=f"{', '.join(FLOW['order'].words)}; arms are all combinations of the lists (default: each order without "
+        "weights, and entropy with them)",
     )  # fmt: skip
     study.add_argument(
-        "--weights", type=_words, metavar="WEIGHTS,…", help="none, entropy, pooled, means (default: none)"
+        "--weights", type=_words, metavar="WEIGHTS,…", help=f"{', '.join(FLOW['weights'].words)} (default: none)"
     )
     study.add_argument(
-        "--init", "--inits", type=_words, dest="inits", metavar="INIT,…", help="principal, random (default: principal)"
+        "--init",
+        "--inits",
+        type=_words,
+        dest="inits",
+        metavar="INIT,…",
+        help=f"{', '.join(FLOW['init'].words)} (default: principal)",
     )
     study.add_argument(
         "--partition", type=_words, dest="partitions", metavar="PARTITION,…",
-        help="random, alternating, information (default: random)",
+        help=f"{', '.join(FLOW['partition'].words)} (default: random)",
     )  # fmt: skip
     study.add_argument(
         "--keep", type=_words, dest="keeps", metavar="KEEP,…",
@@ -142,15 +144,7 @@ def build_parser() -> Parser:
         "--null", action="store_true", default=None, help="also run the order random against itself: an A/A control"
     )
     study.add_argument("--seeds", type=int, help="runs an arm, with the seeds 0 … N-1 (default: 3)")
-    study.add_argument("--levels", type=int, help="levels (default: 3)")
-    study.add_argument("--steps-per-level", type=int, dest="steps", help="flow steps a level (default: 4)")
-    study.add_argument("--width", type=int, help="hidden channels of a coupling network (default: 48)")
-    study.add_argument("--network", help="kernel sizes of a coupling network (default: 3-1-3)")
-    study.add_argument("--scale-bound", type=float, help="bound of a coupling's log-scale, in nats (default: 1)")
-    study.add_argument("--size", type=int, help="training size in pixels; larger images are cropped (default: 16)")
-    study.add_argument("--batch", type=int, help="images a step (default: 64)")
-    study.add_argument("--iterations", type=int, help="training steps of every run (default: 500)")
-    _optimiser_options(study)
+    _settings(study, *STUDY, *STUDY_SHARES)
     study.add_argument(
         "--evaluate-on", choices=("test", "validation"), help="validation: images held out from train (default: test)"
     )
@@ -279,7 +273,7 @@ def build_parser() -> Parser:
     )
 
     bench = _command(commands, "bench", "Process CPU seconds of a step, of scoring and of sampling.")
-    _flow_options(bench)
+    _settings(bench, *FLOW, "size")
     bench.add_argument("--batch", type=_count(4096), default=16, help="images (default: 16)")
     bench.add_argument("--threads", type=_count(1024), default=1, help="CPU threads (default: 1)")
     bench.add_argument("--profile", action="store_true", help="the share of each part of a train step instead")
@@ -320,77 +314,21 @@ def _without_json(commands: Any, name: str, text: str) -> Parser:  # noqa: ANN40
     return parser
 
 
-def _flow_options(parser: Parser) -> None:
-    parser.add_argument(
-        "--order",
-        help="which of a level's channels are passed on: entropy, variance, variance-reversed, random, first, last, or "
-        "released, as the published code of EIW-Flow, with --weights none and --prior standard (default: entropy)",
-    )
-    parser.add_argument("--weights", help="of the channels: entropy, pooled, means or none (default: entropy)")
-    parser.add_argument(
-        "--prior", help="of what is factored out: conditional, standard, unbounded or constant (default: conditional)"
-    )
-    parser.add_argument(
-        "--init",
-        help="of the first step: principal or linear, from principal channels, or random rotations, as Glow with "
-        "--order last --weights none (default: principal)",
-    )
-    parser.add_argument(
-        "--partition",
-        help="which channels a coupling computes from: alternating, random, information (default: information)",
-    )
-    parser.add_argument(
-        "--keep",
-        type=_keep,
-        help="fraction of its channels that a level passes on: 0.25, 0.5, 0.75, or auto: those with structure "
-        "(default: 0.5)",
-    )
-    parser.add_argument("--levels", type=int, help="levels (default: 3)")
-    parser.add_argument("--steps-per-level", type=int, dest="steps", help="flow steps a level (default: 8)")
-    parser.add_argument("--width", type=int, help="hidden channels of a coupling network (default: 64)")
-    parser.add_argument("--network", help="kernel sizes of a coupling network (default: 3-1-3)")
-    parser.add_argument("--scale-bound", type=float, help="bound of a coupling's log-scale, in nats (default: 1)")
-    parser.add_argument(
-        "--coupling",
-        help="scale of a coupling: bounded, or as other code has it sigmoid, sigmoid-inverse, exp; additive has none "
-        "(default: bounded)",
-    )
-    parser.add_argument("--top-prior", help="of what the last level gives: standard or constant (default: standard)")
-    parser.add_argument(
-        "--padding", help="of the last convolution of couplings and priors: zeros or ones (default: zeros)"
-    )
-    parser.add_argument("--bits", type=int, help="train on 2^BITS grey levels, 1 to 8 (default: 8)")
-    parser.add_argument(
-        "--permutation-seed", type=int, help="draws the order random and the partition random (default: 0)"
-    )
-    parser.add_argument("--size", type=int, help="training size in pixels; larger images are cropped (default: 32)")
-    parser.add_argument(
-        "--memory",
-        choices=("store", "recompute"),
-        help="what gradients need: stored, or recomputed from the input of every step: slower, in less memory "
-        "(default: store)",
-    )
-
-
-def _optimiser_options(parser: Parser) -> None:
-    parser.add_argument(
-        "--optimiser",
-        help="muon for the coupling networks' weights with AdamW for all else, or adamw for everything (default: muon)",
-    )
-    parser.add_argument("--learning-rate", type=float, help="peak learning rate (default: 0.002)")
-    parser.add_argument("--weight-decay", type=float, help="of the coupling networks' weights (default: 0.3)")
-    parser.add_argument("--warmup", type=int, help="steps of warm-up, at most a tenth of all (default: 100)")
-    parser.add_argument("--clip", type=float, help="largest gradient norm (default: 50)")
-    parser.add_argument("--ema", type=float, help="decay of the averaged weights (default: 0.999)")
-    parser.add_argument("--divergence", type=float, help="strength of the Shuffle's KL regulariser (default: 0)")
-    parser.add_argument(
-        "--flip", action=argparse.BooleanOptionalAction, default=None, help="mirror half of the training images"
-    )
+def _settings(parser: Parser, *names: str) -> None:
+    """Add the options of these settings; which values they may have, the config or the recipe says."""
+    usual = STUDY if parser.prog.endswith(" study") else {}
+    for name in names:
+        default = SETTINGS[name].default
+        if not option(name):
+            continue
+        if isinstance(default, bool):
+            kind: dict[str, Any] = {"action": argparse.BooleanOptionalAction, "help": SETTINGS[name].help}
+        else:
+            kind = {"type": _keep if name == "keep" else type(default), "help": described(name, usual.get(name))}
+        parser.add_argument(option(name), dest=name, default=None, **kind)
 
 
 def _scale_options(train: Parser) -> None:
-    train.add_argument("--schedule", help="of the learning rate after the warm-up: cosine, constant (default: cosine)")
-    train.add_argument("--accumulate", type=int, help="pass the batch through in so many parts (default: 1)")
     train.add_argument("--init-from", metavar="CHECKPOINT", help="start from the flow and parameters of a checkpoint")
     train.add_argument("--compile", action="store_true", help="compile the flow; pays for long trainings on CUDA")
     train.add_argument("--deterministic", action="store_true", help="the same bits at every run, also on CUDA; slower")

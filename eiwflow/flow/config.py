@@ -8,33 +8,27 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..options import CHANNELS, FLOW, SIZE, Setting, beginning, short
 from .bijection import ConfigError as ConfigError
-from .coupling import COUPLINGS, PADDINGS
+from .coupling import COUPLINGS
 from .policies import ORDERS as ORDERS
 from .policies import PARTITIONS
 from .policies import WEIGHTS as WEIGHTS
 
-PRIORS = ("standard", "conditional", "unbounded", "constant")
-TOP_PRIORS = ("standard", "constant")
+PRIORS: tuple[str, ...] = FLOW["prior"].words
+INITS: tuple[str, ...] = FLOW["init"].words
+MEMORIES: tuple[str, ...] = FLOW["memory"].words
+KEEPS: tuple[float | str, ...] = FLOW["keep"].words
 #: Initialisations that start from principal channels, so that variances and partitions have a meaning.
 ROTATED = ("principal", "linear")
-INITS = (*ROTATED, "random")
-MEMORIES = ("store", "recompute")
-#: What ``keep`` may be: the fraction of a level's channels that is passed on, or ``auto``.
-KEEPS: tuple[float | str, ...] = (0.25, 0.5, 0.75, "auto")
-
 #: Hard bounds of every number in a config; they hold before any memory is taken.
 BOUNDS: dict[str, tuple[float, float]] = {
-    "channels": (1, 3),
-    "size": (2, 256),
-    "levels": (1, 6),
-    "steps": (1, 64),
-    "width": (1, 512),
-    "scale_bound": (0.1, 4.0),
-    "permutation_seed": (0, 2**31 - 1),
-    "bits": (1, 8),
-    "leaky": (0.0, 1.0),
+    name: setting.bounds
+    for name, setting in {"channels": CHANNELS, "size": SIZE, **FLOW}.items()
+    if setting.bounds is not None
 }
+#: Words that are rows of a table: one more row is one more word.
+_ROWS: dict[str, Iterable[str]] = {"order": ORDERS, "weights": WEIGHTS, "partition": PARTITIONS, "coupling": COUPLINGS}
 MAX_PARAMETERS = 120_000_000
 #: The refusal of a file that version 0.1 wrote.
 OLDER = "It was written by version 0.1; this version reads files of 0.2 and later, so train or run it anew."
@@ -104,25 +98,25 @@ class FlowConfig:
     """
 
     shape: tuple[int, int, int] = (3, 32, 32)
-    levels: int = 3
-    steps: int = 8
-    width: int = 64
-    order: str = "entropy"
-    weights: str = "entropy"
-    prior: str = "conditional"
-    init: str = "principal"
-    partition: str = "information"
-    network: str = "3-1-3"
-    scale_bound: float = 1.0
-    permutation_seed: int = 0
-    memory: str = "store"
-    keep: float | str = 0.5
+    levels: int = FLOW["levels"].default
+    steps: int = FLOW["steps"].default
+    width: int = FLOW["width"].default
+    order: str = FLOW["order"].default
+    weights: str = FLOW["weights"].default
+    prior: str = FLOW["prior"].default
+    init: str = FLOW["init"].default
+    partition: str = FLOW["partition"].default
+    network: str = FLOW["network"].default
+    scale_bound: float = FLOW["scale_bound"].default
+    permutation_seed: int = FLOW["permutation_seed"].default
+    memory: str = FLOW["memory"].default
+    keep: float | str = FLOW["keep"].default
     kept: tuple[int, ...] = ()
-    coupling: str = "bounded"
-    top_prior: str = "standard"
-    padding: str = "zeros"
-    bits: int = 8
-    leaky: float = 0.0
+    coupling: str = FLOW["coupling"].default
+    top_prior: str = FLOW["top_prior"].default
+    padding: str = FLOW["padding"].default
+    bits: int = FLOW["bits"].default
+    leaky: float = FLOW["leaky"].default
 
     def __post_init__(self) -> None:
         """Hold every field against its bounds, then the fields against each other."""
@@ -146,29 +140,14 @@ class FlowConfig:
         if not isinstance(shape, (tuple, list)) or len(shape) != 3 or not all(_is_int(n) for n in shape):
             raise ConfigError(f"shape is {str(shape)[:40]}; it must be three whole numbers (C, H, W).")
         object.__setattr__(self, "shape", tuple(shape))
-        for name, number in zip(("channels", "size", "size"), shape, strict=True):
-            _check_bounds(name, number)
-        for name in ("levels", "steps", "width", "permutation_seed", "bits"):
-            if not _is_int(getattr(self, name)):
-                raise ConfigError(f"{name} is {str(getattr(self, name))[:40]!r}; it must be a whole number.")
-            _check_bounds(name, getattr(self, name))
-        for name in ("scale_bound", "leaky"):
-            number = getattr(self, name)
-            if isinstance(number, bool) or not isinstance(number, (int, float)):
-                raise ConfigError(f"{name} is {str(number)[:40]!r}; it must be a number.")
-            _check_bounds(name, number)
-        words: dict[str, Iterable[str]] = {
-            "order": ORDERS, "weights": WEIGHTS, "prior": PRIORS, "init": INITS, "partition": PARTITIONS,
-            "memory": MEMORIES, "coupling": COUPLINGS, "top_prior": TOP_PRIORS, "padding": PADDINGS,
-        }  # fmt: skip
-        for name, allowed in words.items():
-            _check_word(name, getattr(self, name), allowed)
+        for name, setting, number in zip(("channels", "size", "size"), (CHANNELS, SIZE, SIZE), shape, strict=True):
+            _check(name, setting, number)
+        for name, setting in FLOW.items():
+            _check(name, setting, getattr(self, name))
         if not isinstance(self.network, str) or not re.fullmatch(r"[135](-[135]){1,4}", self.network):
             raise ConfigError(
                 f"network is {str(self.network)[:40]!r}; it must be two to five kernel sizes of 1, 3, 5, as 3-1-3."
             )
-        if isinstance(self.keep, bool) or self.keep not in KEEPS:
-            raise ConfigError(f"keep is {_text(self.keep)!r}; it must be one of {', '.join(map(str, KEEPS))}.")
         self._check_kept()
         for side in shape[1:]:
             if side % 2**self.levels:
@@ -197,16 +176,16 @@ class FlowConfig:
         """Hold the numbers of channels that ``auto`` has found against those that a level has."""
         kept, splits = self.kept, self.levels - 1
         if not isinstance(kept, (tuple, list)) or not all(_is_int(n) for n in kept):
-            raise ConfigError(f"kept is {_text(kept)}; it must be a list of whole numbers.")
+            raise ConfigError(f"kept is {beginning(kept)}; it must be a list of whole numbers.")
         object.__setattr__(self, "kept", tuple(kept))
         if kept and self.keep != "auto":
-            raise ConfigError(f"kept is {_text(kept)}; it must be empty, as keep {self.keep} says the numbers.")
+            raise ConfigError(f"kept is {beginning(kept)}; it must be empty, as keep {self.keep} says the numbers.")
         if kept and len(kept) != splits:
             raise ConfigError(f"kept has {len(kept)} numbers; with levels {self.levels} it must have {splits}.")
         channels = 4 * self.shape[0]
         for level, count in enumerate(kept, start=1):
             if not 1 <= count < channels:
-                raise ConfigError(f"kept at level {level} is {_short(count)}; it must be between 1 and {channels - 1}.")
+                raise ConfigError(f"kept at level {level} is {short(count)}; it must be between 1 and {channels - 1}.")
             channels = 4 * count
 
     @property
@@ -287,33 +266,14 @@ class FlowConfig:
         counts = stated.pop("kept") if counted else None
         config = cls(**stated)
         if counted and counts != list(config.counts):
-            raise ConfigError(f"kept is {_text(counts)}; with keep {config.keep} it must be {list(config.counts)}.")
+            raise ConfigError(f"kept is {beginning(counts)}; with keep {config.keep} it must be {list(config.counts)}.")
         return config
 
 
-def _check_word(name: str, value: object, allowed: Iterable[str]) -> None:
-    words = list(allowed)
-    if value not in words:
-        raise ConfigError(f"{name} is {str(value)[:40]!r}; it must be one of {', '.join(words)}.")
-
-
-def _short(number: float) -> str:
-    return str(number) if abs(number) < 10**12 or isinstance(number, float) else "a number of more than 12 digits"
-
-
-def _text(value: object) -> str:
-    """Return the beginning of any value as text."""
-    try:
-        return str(value)[:40]
-    except ValueError:  # Python prints no number of more than 4,300 digits
-        return "a number too long to print"
+def _check(name: str, setting: Setting, value: object) -> None:
+    if (refusal := setting.refusal(name, value, _ROWS.get(name))) is not None:
+        raise ConfigError(refusal)
 
 
 def _is_int(number: object) -> bool:
     return isinstance(number, int) and not isinstance(number, bool)
-
-
-def _check_bounds(name: str, number: float) -> None:
-    low, high = BOUNDS[name]
-    if not low <= number <= high:
-        raise ConfigError(f"{name} is {_short(number)}; it must be between {low} and {high}.")

@@ -18,7 +18,6 @@ SCALE_MAPS: dict[str, Callable[[Tensor], Tensor]] = {
     "exp": lambda raw: raw,
 }
 COUPLINGS = ("bounded", *SCALE_MAPS, "additive")
-PADDINGS = ("zeros", "ones")
 
 
 class OnePaddedConvolution(nn.Conv2d):

@@ -14,6 +14,7 @@ from ..analysis.words.numbers import counted
 from ..flow import ConfigError, FlowConfig
 from ..flow.config import INITS, OLDER, PRIORS, ROTATED
 from ..flow.policies import ORDERS, PARTITIONS, WEIGHTS
+from ..options import STUDY, option
 from ..training.recipe import Recipe
 
 EVALUATE_ON = ("test", "validation")
@@ -224,14 +225,14 @@ class StudyRecipe:
     seeds: int = 3
     evaluate_on: str = "test"
     equal_cpu: bool = False
-    size: int = 16
-    levels: int = 3
-    steps: int = 4
-    width: int = 48
+    size: int = STUDY["size"]
+    levels: int = STUDY["levels"]
+    steps: int = STUDY["steps"]
+    width: int = STUDY["width"]
     network: str = FlowConfig.network
     scale_bound: float = FlowConfig.scale_bound
-    batch: int = 64
-    iterations: int = 500
+    batch: int = STUDY["batch"]
+    iterations: int = STUDY["iterations"]
     optimiser: str = Recipe.optimiser
     learning_rate: float = Recipe.learning_rate
     weight_decay: float = Recipe.weight_decay
@@ -306,9 +307,9 @@ class StudyRecipe:
         words = ["study"]
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            option = "--steps-per-level" if field.name == "steps" else f"--{field.name.replace('_', '-')}"
             if value != field.default:
-                words += [option] if value is True else [option, *([] if field.name == "arms" else [str(value)])]
+                name = option(field.name)
+                words += [name] if value is True else [name, *([] if field.name == "arms" else [str(value)])]
             if field.name == "arms" and value != field.default:
                 words += _arms_as_words(value)
         return [*words, "--jobs", str(jobs), "--out", out]

@@ -10,29 +10,15 @@ from typing import Any
 
 from ..data import flips
 from ..flow import ConfigError, FlowConfig
+from ..options import SETTINGS, TRAINING, option
 
 #: Bounds of every number in a recipe.
 BOUNDS: dict[str, tuple[float, float]] = {
-    "batch": (1, 4096),
-    "iterations": (1, 10_000_000),
-    "seed": (0, 2**31 - 1),
-    "learning_rate": (1e-6, 1.0),
-    "weight_decay": (0.0, 1.0),
-    "warmup": (0, 100_000),
-    "clip": (1e-3, 1e6),
-    "ema": (0.0, 0.99999),
-    "divergence": (0.0, 100.0),
-    "accumulate": (1, 4096),
+    name: setting.bounds for name, setting in TRAINING.items() if setting.bounds is not None
 }
-_WHOLE = ("batch", "iterations", "seed", "warmup", "accumulate")
-#: Fields that a command line names only where they differ from their default.
-_RARE = (
-    "network", "scale_bound", "permutation_seed", "memory", "keep", "warmup", "clip", "ema", "divergence", "precision",
-    "schedule", "accumulate", "init_from", "leaky",
-)  # fmt: skip
-OPTIMISERS = ("muon", "adamw")
-PRECISIONS = ("float32", "bfloat16")
-SCHEDULES = ("cosine", "constant")
+OPTIMISERS: tuple[str, ...] = TRAINING["optimiser"].words
+PRECISIONS: tuple[str, ...] = TRAINING["precision"].words
+SCHEDULES: tuple[str, ...] = TRAINING["schedule"].words
 #: Fields that a file may lack, and lacks where they have their default: version 0.2 did not know them.
 _LATER = ("schedule", "accumulate", "init_from")
 
@@ -69,38 +55,28 @@ class Recipe:
 
     flow: FlowConfig = field(default_factory=FlowConfig)
     data: str = "photos32"
-    batch: int = 32
-    iterations: int = 1000
-    seed: int = 0
-    optimiser: str = "muon"
-    learning_rate: float = 2e-3
-    weight_decay: float = 0.3
-    warmup: int = 100
-    clip: float = 50.0
-    ema: float = 0.999
-    divergence: float = 0.0
-    precision: str = "float32"
-    flip: bool = False
-    validation: bool = False
-    schedule: str = "cosine"
-    accumulate: int = 1
+    batch: int = TRAINING["batch"].default
+    iterations: int = TRAINING["iterations"].default
+    seed: int = TRAINING["seed"].default
+    optimiser: str = TRAINING["optimiser"].default
+    learning_rate: float = TRAINING["learning_rate"].default
+    weight_decay: float = TRAINING["weight_decay"].default
+    warmup: int = TRAINING["warmup"].default
+    clip: float = TRAINING["clip"].default
+    ema: float = TRAINING["ema"].default
+    divergence: float = TRAINING["divergence"].default
+    precision: str = TRAINING["precision"].default
+    flip: bool = TRAINING["flip"].default
+    validation: bool = TRAINING["validation"].default
+    schedule: str = TRAINING["schedule"].default
+    accumulate: int = TRAINING["accumulate"].default
     init_from: str = ""
 
     def __post_init__(self) -> None:
         """Hold every field against its bounds."""
-        for name, (low, high) in BOUNDS.items():
-            value = getattr(self, name)
-            whole = name in _WHOLE
-            if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
-                raise ConfigError(f"{name} is {str(value)[:40]!r}; it must be a {'whole ' if whole else ''}number.")
-            if not low <= value <= high:
-                raise ConfigError(f"{name} is {str(value)[:40]}; it must be between {low:g} and {high:g}.")
-        for name, allowed in (("optimiser", OPTIMISERS), ("precision", PRECISIONS), ("schedule", SCHEDULES)):
-            if (value := getattr(self, name)) not in allowed:
-                raise ConfigError(f"{name} is {str(value)[:40]!r}; it must be one of {', '.join(allowed)}.")
-        for name in ("flip", "validation"):
-            if not isinstance(getattr(self, name), bool):
-                raise ConfigError(f"{name} is {str(getattr(self, name))[:40]!r}; it must be true or false.")
+        for name, setting in TRAINING.items():
+            if (refusal := setting.refusal(name, getattr(self, name))) is not None:
+                raise ConfigError(refusal)
         if not isinstance(self.data, str) or not self.data or "\0" in self.data or len(self.data) > 4096:
             raise ConfigError(f"data is {str(self.data)[:40]!r}; it must be a data set's name or a path.")
         if self.batch % self.accumulate:
@@ -135,11 +111,11 @@ class Recipe:
         usual |= usual.pop("flow")
         words = ["train"]
         for name, value in {"data": own.pop("data"), **flow, "size": self.flow.shape[1], **own}.items():
-            option = "--steps-per-level" if name == "steps" else f"--{name.replace('_', '-')}"
+            rare = name == "init_from" or (name in SETTINGS and SETTINGS[name].rare)
             if isinstance(value, bool):
-                words += [option] * value
-            elif name not in _RARE or value != usual[name]:
-                words += [option, str(value)]
+                words += [option(name)] * value
+            elif option(name) and (not rare or value != usual[name]):
+                words += [option(name), str(value)]
         return words
 
     @classmethod

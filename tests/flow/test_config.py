@@ -155,7 +155,7 @@ def test_beyond_a_bound_the_sentence_names_field_value_and_bounds(name, end):
     shapes = {"channels": (value, 32, 32), "size": (3, value, 32)}
     fields = {"shape": shapes[name]} if name in shapes else {name: value}
     low, high = BOUNDS[name]
-    assert refusal(**fields) == f"{name} is {value}; it must be between {low} and {high}."
+    assert refusal(**fields) == f"{name} is {value}; it must be between {low:.12g} and {high:.12g}."
 
 
 @pytest.mark.parametrize("end", [0, 1])

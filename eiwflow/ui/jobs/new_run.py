@@ -1,13 +1,13 @@
 """The ways to a new run on the page Train: presets by the time they take here, and the visitor's own settings.
 
-To add a control, add a row to :data:`CONTROLS`: its key is a field of ``FlowConfig`` or of ``Recipe``.
+To add a control, add a row to :data:`CONTROLS`: its key is a setting of :mod:`eiwflow.options`.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -19,11 +19,11 @@ from ... import data
 from ...analysis.words.numbers import duration
 from ...figures import train as figures
 from ...flow import FlowConfig
-from ...flow.config import BOUNDS, KEEPS, ORDERS, WEIGHTS
+from ...flow.config import ORDERS, WEIGHTS
 from ...flow.policies import PARTITIONS
+from ...options import SETTINGS
 from ...training.presets import PRESETS
-from ...training.recipe import BOUNDS as RECIPE_BOUNDS
-from ...training.recipe import OPTIMISERS, Recipe
+from ...training.recipe import Recipe
 from ..common.untrusted import plain
 from ..shell import parts
 from ..sources import data_sets
@@ -31,103 +31,79 @@ from . import recipes, runs
 
 #: Stands for the data set that a preset names; the default data set of own settings.
 PRESETS_OWN, OWN_DATA = "The preset's own", "photos32"
+#: Words that are rows of a table: one more row is one more word.
+_ROWS: dict[str, Mapping[str, Any]] = {"order": ORDERS, "weights": WEIGHTS, "partition": PARTITIONS}
 #: Seconds between two looks at whether the device has been timed.
 WAIT_S = 0.25
-
-ORDER_HELP = (
-    "Which of a level's channels are passed on. entropy: the channels of largest spectral redundancy; variance: "
-    "the principal channels of largest variance; first and last: those that are factored out."
-)
-WEIGHTS_HELP = (
-    "entropy: every coupling weights what it reads and gives by the entropies of this image's channels; "
-    "means: by their means; pooled: channels are weighted before the split; none."
-)
-INIT_HELP = "Principal channels; linear: couplings also start as linear predictors; random: rotations, as in Glow."
-PARTITION_HELP = (
-    "Which channels a coupling computes from: alternating halves, random halves, or by mutual information. "
-    "A random init has no partition."
-)
-KEEP_HELP = "The fraction of its channels that a level passes on; auto: those with structure."
-OPTIMISER_HELP = "muon moves the coupling networks' parameters by Muon and all else by AdamW; adamw moves everything."
-MIRROR_HELP = "Left to right, each with probability one half: as good as more photographs. Not for letters or digits."
 
 
 @dataclass(frozen=True)
 class Number:
-    """A number between the bounds that its field has."""
+    """A number between the bounds that its setting has, unless the page has others."""
 
-    label: str
     value: float
     step: float
     format: str | None = None
     bounds: tuple[float, float] | None = None
-    help: str = ""
 
     def draw(self, box: DeltaGenerator, name: str) -> None:
-        """Draw the control of a field."""
-        kind = type(self.value)
-        low, high = self.bounds or {**BOUNDS, **RECIPE_BOUNDS}[name]
-        note = f"{low:g} to {high:g}. {self.help}".strip()
+        """Draw the control of a setting."""
+        setting, kind = SETTINGS[name], type(self.value)
+        low, high = self.bounds or setting.bounds or (0, 1)
+        text = f"{low:g} to {high:g}. {_help(name)}"
         box.number_input(
-            self.label, kind(low), kind(high), self.value, self.step, self.format, key=f"own-{name}", help=note
+            setting.label, kind(low), kind(high), self.value, self.step, self.format, key=f"own-{name}", help=text
         )
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One of several words; the first is the default."""
+    """One of the words that a setting has, its default first, or of some of them."""
 
-    label: str
-    options: tuple[Any, ...]
-    help: str = ""
+    words: tuple[Any, ...] = ()
 
     def draw(self, box: DeltaGenerator, name: str) -> None:
-        """Draw the control of a field."""
-        box.selectbox(self.label, self.options, key=f"own-{name}", help=self.help or None)
+        """Draw the control of a setting."""
+        words = self.words or default_first(name)
+        box.selectbox(SETTINGS[name].label, words, key=f"own-{name}", help=_help(name))
 
 
 @dataclass(frozen=True)
 class Toggle:
     """On or off."""
 
-    label: str
-    help: str = ""
-
     def draw(self, box: DeltaGenerator, name: str) -> None:
-        """Draw the control of a field."""
-        box.toggle(self.label, key=f"own-{name}", help=self.help or None)
+        """Draw the control of a setting."""
+        box.toggle(SETTINGS[name].label, key=f"own-{name}", help=_help(name))
 
 
-def _default_first(name: str, options: Iterable[Any]) -> tuple[Any, ...]:
-    """Return the values that a field of a flow's config may have, its default first."""
-    default = getattr(FlowConfig, name)
-    return (default, *(option for option in options if option != default))
+def default_first(name: str) -> tuple[Any, ...]:
+    """Return the words of a setting, its default first."""
+    setting = SETTINGS[name]
+    words = _ROWS.get(name, setting.words)
+    return (setting.default, *(word for word in words if word != setting.default))
 
 
-#: Columns of controls: field -> its control. Order and channel weights stand above, since presets take them too.
+def _help(name: str) -> str:
+    """Return a setting's help as a sentence."""
+    text = SETTINGS[name].help
+    return f"{text[0].upper()}{text[1:]}."
+
+
+#: Columns of controls: setting -> its control. Order and channel weights stand above, since presets take them too.
 CONTROLS: tuple[Mapping[str, Number | Choice | Toggle], ...] = (
+    {"size": Number(16, 8, bounds=(8, 256)), "levels": Number(2, 1), "steps": Number(4, 1), "width": Number(32, 8)},
+    {"init": Choice(), "partition": Choice(), "keep": Choice(), "prior": Choice(("conditional", "standard"))},
     {
-        "size": Number("Image side in pixels", 16, 8, bounds=(8, 256), help="Larger images are cropped."),
-        "levels": Number("Levels", 2, 1),
-        "steps": Number("Flow steps a level", 4, 1),
-        "width": Number("Width of the coupling networks", 32, 8),
+        "optimiser": Choice(),
+        "learning_rate": Number(Recipe.learning_rate, 1e-3, format="%.4f"),
+        "weight_decay": Number(Recipe.weight_decay, 0.1, format="%.2f"),
+        "seed": Number(0, 1),
     },
     {
-        "init": Choice("Init", ("principal", "linear", "random"), INIT_HELP),
-        "partition": Choice("Partition", _default_first("partition", PARTITIONS), PARTITION_HELP),
-        "keep": Choice("Keep", _default_first("keep", KEEPS), KEEP_HELP),
-        "prior": Choice("Prior of what is factored out", ("conditional", "standard")),
-    },
-    {
-        "optimiser": Choice("Optimiser", OPTIMISERS, OPTIMISER_HELP),
-        "learning_rate": Number("Learning rate", Recipe.learning_rate, 1e-3, format="%.4f"),
-        "weight_decay": Number("Weight decay", Recipe.weight_decay, 0.1, format="%.2f"),
-        "seed": Number("Seed", 0, 1),
-    },
-    {
-        "iterations": Number("Training steps", 1000, 100, bounds=(1, recipes.MOST_ITERATIONS)),
-        "batch": Number("Images a step", 64, 8),
-        "flip": Toggle("Mirror half of the images", MIRROR_HELP),
+        "iterations": Number(1000, 100, bounds=(1, recipes.MOST_ITERATIONS)),
+        "batch": Number(64, 8),
+        "flip": Toggle(),
     },
 )
 
@@ -145,12 +121,12 @@ def draw(above: DeltaGenerator | None) -> Callable[[], None]:
         accept_new_options=True,
         help=f"{PRESETS_OWN}: the one on its card, {OWN_DATA} below. Paths are on the machine that runs this app.",
     )
-    order.selectbox("Order", _default_first("order", ORDERS), key="order", help=ORDER_HELP)
+    order.selectbox("Order", default_first("order"), key="order", help=_help("order"))
     weights.selectbox(
         "Channel weights",
-        _default_first("weights", WEIGHTS),
+        default_first("weights"),
         key="weights",
-        help=WEIGHTS_HELP,
+        help=_help("weights"),
     )
     names = recipes.devices()
     device = where.selectbox("Device", list(names), format_func=lambda name: f"{name}: {names[name]}", key="device")
