@@ -506,15 +506,10 @@ def decompress_command(options: argparse.Namespace) -> tuple[dict[str, Any], str
 
 def bench_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     """Time a flow."""
-    from ..training.bench import bench, profile
+    from ..training.bench import bench
 
     size = 32 if options.size is None else options.size
     config = _flow_config(options, {}, 3, size)
-    if options.profile:
-        seconds = profile(config, options.batch)
-        total = sum(part for name, part in seconds.items() if name != "step")
-        shares = [f"{name:<13}{part:.4f}  {part / total:4.0%}" for name, part in seconds.items() if name != "step"]
-        return seconds, "\n".join([*shares, f"{'sum':<13}{total:.4f}", f"{'train step':<13}{seconds['step']:.4f}"])
     result = bench(config, options.batch)
     step, log_prob, sample = (result[f"{name}_cpu_s"] for name in ("train_step", "log_prob", "sample"))
     floor, forward = result["convolutions_cpu_s"], result["convolutions_forward_cpu_s"]

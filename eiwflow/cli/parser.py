@@ -276,7 +276,6 @@ def build_parser() -> Parser:
     _settings(bench, *FLOW, "size")
     bench.add_argument("--batch", type=_count(4096), default=16, help="images (default: 16)")
     bench.add_argument("--threads", type=_count(1024), default=1, help="CPU threads (default: 1)")
-    bench.add_argument("--profile", action="store_true", help="the share of each part of a train step instead")
     return parser
 
 

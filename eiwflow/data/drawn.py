@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from .camera import camera_factors, photograph
 from .images import Factor, ImageData
-from .mosaic import read_arrays, write_arrays
+from .mosaic import read_arrays
 
 FACES_SEED, TRAIN_LETTERS_SEED, TEST_LETTERS_SEED = 16, 32, 64
 TEST_FACES, TRAIN_LETTERS, TEST_LETTERS = 1000, 20_000, 1000
@@ -45,7 +44,7 @@ def letters32(folder: Path) -> ImageData:
     """Return 20,000 + 1,000 letters, 32×32, of disjoint typefaces.
 
     The training part is rendered from the masks in ``folder``, the same at every load, and kept in memory; the test
-    part is read from a file, which :func:`write_test_letters` wrote.
+    part is read from a file, which ``benchmarks/mosaic.py`` wrote.
     """
     test_factors = read_arrays(folder / "letters32.npz")
     test = test_factors.pop("test")
@@ -159,10 +158,3 @@ def _coverage(
     half = CANVAS // LETTER_SIDE
     summed = sum(turned[:, i::half, j::half].astype(np.uint16) for i in range(half) for j in range(half))
     return np.asarray(summed, dtype=np.float32) / np.float32(255 * half**2)
-
-
-def write_test_letters(folder: Path) -> None:
-    """Write the file of the test part of letters32 into the folder of its masks."""
-    images, factors = render_letters(folder, "test")
-    arrays: dict[str, Any] = {"test": images, **factors}
-    write_arrays(folder / "letters32.npz", arrays)

@@ -14,8 +14,6 @@ from torch import Tensor
 from ..checkpoint import outline
 from ..flow import FlowConfig, MultiScaleFlow
 from ..flow.bijection import round_trip_error
-from ..flow.split import standard_normal_log_prob
-from .batches import training_batch
 from .memory import channels_last, keep_freed_memory
 from .optimiser import optimisers
 from .recipe import Recipe
@@ -91,78 +89,6 @@ def bench(config: FlowConfig, batch: int, seed: int = 0) -> dict[str, Any]:
     }
 
 
-def profile(config: FlowConfig, batch: int, seed: int = 0) -> dict[str, float]:
-    """Return the process CPU seconds of each part of a train step, forward and backward, every part on its own.
-
-    ``convolutions`` are the coupling networks, ``affine`` what else the levels' steps do, ``shuffle`` the Shuffles,
-    ``prior`` the Splits and the standard normal, ``optimiser`` the default one with zero_grad, and ``data`` drawing,
-    cutting and dequantising a batch. ``step`` is a whole train step, ``data`` aside: the parts, timed apart, need not
-    add up to it.
-
-    Raises:
-        ConfigError: the flow is too large for a checkpoint.
-
-    """
-    outline(config)
-    keep_freed_memory()
-    generator = torch.Generator().manual_seed(seed)
-    x = _images(config, batch, generator)
-    flow = _flow(config, x, seed)
-    inputs = _network_inputs(config, batch, generator)
-    entries = [_entry(batch, config.level_shape(level.number), generator) for level in flow.levels]
-    stored = torch.randint(0, 256, (max(64, batch), *config.shape), generator=generator, dtype=torch.uint8)
-    step = _train_step(flow, x)
-    step()
-    steppers = optimisers(flow, Recipe.optimiser, lr=0.0)
-    gradients = {parameter: parameter.grad for parameter in flow.density_parameters()}
-
-    def convolutions() -> None:
-        for network, entry in zip(_networks(flow), inputs, strict=True):
-            network(entry).sum().backward()
-
-    def steps() -> None:
-        for level, entry in zip(flow.levels, entries, strict=True):
-            _pull(*level.run_steps(entry))
-
-    def shuffle() -> None:
-        for level, entry in zip(flow.levels, entries, strict=True):
-            if level.shuffle is not None:
-                _pull(*level.shuffle(entry))
-
-    def prior() -> None:
-        for level, entry in zip(flow.levels, entries, strict=True):
-            if level.split is not None:
-                kept, noise, log_det = level.split.emit(entry)
-                _pull(kept, log_det + standard_normal_log_prob(noise))
-        _pull(standard_normal_log_prob(entries[-1]))
-
-    def optimise() -> None:
-        for parameter, gradient in gradients.items():
-            parameter.grad = gradient
-        for stepper in steppers:
-            stepper.step()
-        flow.zero_grad(set_to_none=True)
-
-    def load() -> None:
-        training_batch(stored, config.shape[1:], batch, seed, 0)
-
-    times = _timed(
-        {
-            "step": step,
-            "convolutions": convolutions,
-            "steps": steps,
-            "shuffle": shuffle,
-            "prior": prior,
-            "optimiser": optimise,
-            "data": load,
-        }
-    )
-    seconds = {name: statistics.median(values) for name, values in times.items()}
-    affine = statistics.median(whole - part for whole, part in zip(times["steps"], times["convolutions"], strict=True))
-    parts = {"convolutions": seconds["convolutions"], "affine": max(0.0, affine)}
-    return parts | {name: seconds[name] for name in ("shuffle", "prior", "optimiser", "data", "step")}
-
-
 def seconds_per_step(configs: dict[str, FlowConfig], batch: int, optimiser: str = Recipe.optimiser) -> dict[str, float]:
     """Return the median process CPU seconds of a training step of every config, timed in turns.
 
@@ -197,12 +123,6 @@ def _train_step(flow: MultiScaleFlow, x: Tensor, optimiser: str = Recipe.optimis
             stepper.step()
 
     return train_step
-
-
-def _pull(*outputs: Tensor) -> None:
-    # A Shuffle without weights has a constant log-determinant.
-    moved = [output for output in outputs if output.requires_grad]
-    torch.autograd.backward(moved, [torch.ones_like(output) for output in moved])
 
 
 def _networks(flow: MultiScaleFlow) -> list[torch.nn.Module]:

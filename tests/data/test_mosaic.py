@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eiwflow.data.mosaic import COLUMNS, read_arrays, stitched, write_arrays
+from benchmarks.mosaic import COLUMNS, stitched, write_arrays
+from eiwflow.data.mosaic import read_arrays
 from eiwflow.data.registry import ASSETS
 
 

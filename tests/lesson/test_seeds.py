@@ -6,10 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.seeds import count
 from eiwflow import checkpoint
 from eiwflow.analysis.shuffle import RankRiver
 from eiwflow.flow import FlowConfig
 from eiwflow.lesson import default, seeds
+from eiwflow.lesson.seeds import before_and_after
 
 from .test_flow_js import random_flow
 
@@ -20,13 +22,13 @@ def test_channels_passed_on_are_counted_first_and_last() -> None:
     asked = np.array([[0, 1, 2, 3], [1, 2, 3, 0], [3, 2, 0, 1]])
     orders = [0, 1, 2, 3], [2, 3, 0, 1]
     first, last = (RankRiver(1, np.arange(3), np.array(order), asked, np.zeros((3, 4)), 2) for order in orders)
-    assert seeds.before_and_after(first) == [2, 0]
-    assert seeds.before_and_after(last) == [0, 2]
+    assert before_and_after(first) == [2, 0]
+    assert before_and_after(last) == [0, 2]
 
 
 def test_the_shipped_counts_hold_those_of_the_bundled_flows() -> None:
     shipped = json.loads(seeds.FILE.read_text())
-    counted = seeds.count([], BUNDLED)
+    counted = count([], BUNDLED)
     assert shipped.keys() == counted.keys()
     assert all(shipped[name]["0"] == counted[name]["0"] for name in counted)
     assert all(seeds.counts(path) == list(shipped[path.stem].values()) for path in BUNDLED)
@@ -44,4 +46,4 @@ def test_a_run_of_another_command_is_not_counted(tmp_path: Path) -> None:
     )
     checkpoint.save(path, flow, checkpoint.CheckpointInfo(config=flow.config, data="faces16"))
     with pytest.raises(ValueError, match="no finished run of a bundled flow’s command"):
-        seeds.count([tmp_path], BUNDLED)
+        count([tmp_path], BUNDLED)
