@@ -6,8 +6,7 @@ Under a flow the latents ε of a level are close to N(0, I). So the direction al
 
 is for a yes/no attribute the difference of class means, and ⟨d, ε⟩ is close to the best linear detector. Directions
 come from training images and are judged on test images: by the AUROC of ⟨d, ε⟩, or by R² for a number.
-An edit adds d to ε and decodes. A probe that was trained on pixels says whether the attribute appeared, and whether
-the others stayed.
+An edit adds d to ε and decodes.
 
 Reference: Kingma and Dhariwal, Glow, 2018, arXiv:1807.03039, section 5; Haufe et al., On the interpretation of weight
 vectors of linear models, NeuroImage 87, 2014, for d.
@@ -30,13 +29,11 @@ from ..flow.bijection import generator_for
 from ..flow.score import images_at_once
 from .intervals import draws, percentiles
 
-#: Training images that directions and probes are from, test images that are edited, and bootstrap draws.
-TRAIN_IMAGES, EDITED_IMAGES, RESAMPLES = 8000, 100, 400
+#: Training images that directions are from, and bootstrap draws.
+TRAIN_IMAGES, RESAMPLES = 8000, 400
 BATCH = 250
 #: Grey level of a colour from its red, green and blue (ITU-R BT.601).
 LUMA = np.array([0.299, 0.587, 0.114])
-#: Ridge penalty of a probe, per image and standardised feature.
-RIDGE = 1e-2
 
 Values = dict[str, np.ndarray]
 
@@ -64,42 +61,12 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class Edit:
-    """What a probe trained on pixels sees of test images after one attribute was moved along its direction.
-
-    A yes/no attribute moves from the mean of those without it to the mean of those with it, in images without it.
-    A number moves up by one standard deviation.
-
-    Attributes:
-        attribute: what is moved.
-        level: where, from 1; None for all levels together.
-        images: how many were edited.
-        before, after: share of the images that have the attribute by the probe; for a number the probe's mean reading,
-            in standard deviations of the attribute.
-        real: the same of test images that have the attribute; for a number it is None.
-        others: by how much every other attribute changed: share of images whose reading crossed the probe's
-            threshold, or mean absolute change in standard deviations for a number.
-
-    """
-
-    attribute: str
-    level: int | None
-    images: int
-    before: float
-    after: float
-    real: float | None
-    others: dict[str, float]
-
-
-@dataclass(frozen=True)
 class Attributes:
     """Where a flow holds the attributes of a data set.
 
     Attributes:
         train_images, test_images: that directions are from, and that they are judged on.
         readings: per attribute and level.
-        probes: AUROC or R² on test images of the probe on pixels, by attribute: how far it can be trusted.
-        edits: per attribute and level.
         found: the directions, by attribute: one array (C_l, H_l, W_l) a level.
 
     """
@@ -107,8 +74,6 @@ class Attributes:
     train_images: int
     test_images: int
     readings: tuple[Reading, ...]
-    probes: dict[str, float]
-    edits: tuple[Edit, ...]
     found: dict[str, list[np.ndarray]]
 
     def to_dict(self) -> dict[str, Any]:
@@ -180,17 +145,14 @@ def directions(
     return _directions(_latents(flow, images, "train", limit, seed), values)
 
 
-def measure_attributes(
-    flow: MultiScaleFlow, images: ImageData, seed: int = 0, limit: int = TRAIN_IMAGES, edited: int = EDITED_IMAGES
-) -> Attributes:
-    """Measure where a flow holds the attributes of a data set, and what edits do.
+def measure_attributes(flow: MultiScaleFlow, images: ImageData, seed: int = 0, limit: int = TRAIN_IMAGES) -> Attributes:
+    """Measure where a flow holds the attributes of a data set.
 
     Args:
         flow: of the images' shape.
         images: a data set with known factors.
         seed: of the dequantisation.
-        limit: how many training images directions and probes are from, the first ones.
-        edited: how many test images are edited, at most.
+        limit: how many training images directions are from, the first ones.
 
     Raises:
         DataError: factors are not known, or images are of another shape.
@@ -202,14 +164,10 @@ def measure_attributes(
     found = _directions(latents, train_values)
     test_latents = _latents(flow, images, "test", len(images.test), seed)
     readings = _readings(found, (latents, train_values), (test_latents, test_values))
-    probe = Probe.fit(images.train[:limit], train_values)
-    edits = _edits(flow, found, test_latents, probe, test_values, edited)
     return Attributes(
         train_images=min(limit, len(images.train)),
         test_images=len(images.test),
         readings=readings,
-        probes=probe.scores(images.test, test_values),
-        edits=edits,
         found=found,
     )
 
@@ -293,78 +251,6 @@ def _explained(predicted: np.ndarray, truth: np.ndarray, drawn: np.ndarray) -> t
 # ---------------------------------------------------------------------- edits
 
 
-@dataclass(frozen=True, eq=False)
-class Probe:
-    """Ridge regressions of all attributes from pixels.
-
-    Features are the pixels, the squared distance of each pixel's grey level from the image's mean (a light letter on
-    dark paper is the same letter), and the logarithm of the grain.
-
-    Attributes:
-        names: of the attributes, K.
-        means, scales: (F,) of the features.
-        weights: (F, K).
-        centres, spreads: (K,) mean and standard deviation of the attributes over training images.
-        thresholds: (K,), half-way between the mean readings of both classes of a yes/no attribute; NaN for a number.
-
-    """
-
-    names: tuple[str, ...]
-    means: np.ndarray
-    scales: np.ndarray
-    weights: np.ndarray
-    centres: np.ndarray
-    spreads: np.ndarray
-    thresholds: np.ndarray
-
-    @classmethod
-    def fit(cls, pixels: np.ndarray, values: Mapping[str, np.ndarray]) -> Probe:
-        """Fit images (N, H, W, 3) uint8."""
-        features = _features(pixels)
-        means, scales = features.mean(axis=0), features.std(axis=0) + 1e-6
-        features = (features - means) / scales
-        truth = np.stack(list(values.values()), axis=1).astype(np.float64)
-        centres, spreads = truth.mean(axis=0), truth.std(axis=0) + 1e-12
-        gram = features.T @ features + len(features) * RIDGE * np.eye(features.shape[1], dtype=np.float32)
-        weights = np.linalg.solve(gram, features.T @ ((truth - centres) / spreads).astype(np.float32))
-        readings = features @ weights
-        thresholds = np.array([
-            (readings[value, i].mean() + readings[~value, i].mean()) / 2 if value.dtype == bool else np.nan
-            for i, value in enumerate(values.values())
-        ])  # fmt: skip
-        return cls(tuple(values), means, scales, weights, centres, spreads, thresholds)
-
-    def read(self, pixels: np.ndarray) -> np.ndarray:
-        """Return the readings (N, K) of images, in standard deviations of each attribute."""
-        return ((_features(pixels) - self.means) / self.scales) @ self.weights
-
-    def scores(self, pixels: np.ndarray, values: Mapping[str, np.ndarray]) -> dict[str, float]:
-        """Return AUROC or R² of every attribute on images it was not fitted on."""
-        readings, nothing = self.read(pixels).astype(np.float64), np.ones((0, len(pixels)), int)
-        return {
-            name: float(
-                _auroc(readings[:, i], value, nothing)[0]
-                if value.dtype == bool
-                else _explained(readings[:, i] * self.spreads[i] + self.centres[i], value, nothing)[0]
-            )
-            for i, (name, value) in enumerate(values.items())
-        }
-
-
-def _features(pixels: np.ndarray) -> np.ndarray:
-    values = pixels.astype(np.float32)
-    side = values.shape[1]
-    pooled = values if side <= 16 else values.reshape(len(values), side // 2, 2, side // 2, 2, 3).mean(axis=(2, 4))
-    grey = values @ LUMA.astype(np.float32)
-    contrast = np.square(grey - grey.mean(axis=(1, 2), keepdims=True))
-    # Differences of one pixel's three values from their neighbours': flat colours leave the grain alone.
-    steps = np.abs(np.diff(values, axis=2)).reshape(len(values), -1)
-    grain = np.log(np.quantile(steps, 0.25, axis=1) + 0.5)
-    return np.concatenate(
-        [pooled.reshape(len(values), -1), contrast.reshape(len(values), -1), grain[:, None]], axis=1
-    ).astype(np.float32)
-
-
 @torch.no_grad()
 def edit(
     flow: MultiScaleFlow, latents: Latents, direction: Sequence[np.ndarray], amount: float, level: int | None = None
@@ -384,48 +270,3 @@ def edit(
         for number, (noise, d) in enumerate(zip(latents.levels, direction, strict=True), 1)
     ]
     return quantise(flow.decode(Latents(moved)), flow.config.bits)
-
-
-@torch.no_grad()
-def _edits(
-    flow: MultiScaleFlow,
-    found: Mapping[str, Sequence[np.ndarray]],
-    latents: Sequence[Tensor],
-    probe: Probe,
-    values: Values,
-    edited: int,
-) -> tuple[Edit, ...]:
-    def read(images: Tensor) -> np.ndarray:
-        return probe.read(images.permute(0, 2, 3, 1).numpy())
-
-    original = read(quantise(flow.decode(Latents(list(latents))), flow.config.bits))
-    edits = []
-    for i, (name, direction) in enumerate(found.items()):
-        yes_no = values[name].dtype == bool
-        chosen = (np.flatnonzero(~values[name]) if yes_no else np.arange(len(values[name])))[:edited]
-        part = Latents([level[torch.from_numpy(chosen)] for level in latents])
-        before, amount = original[chosen], 1.0 if yes_no else float(probe.spreads[i])
-        levels: list[int | None] = [*range(1, len(direction) + 1), None]
-        for level in levels:
-            after = read(edit(flow, part, direction, amount, level))
-            above = [reading > probe.thresholds for reading in (before, after)]
-            edits.append(
-                Edit(
-                    attribute=name,
-                    level=level,
-                    images=len(chosen),
-                    before=float((above[0] if yes_no else before)[:, i].mean()),
-                    after=float((above[1] if yes_no else after)[:, i].mean()),
-                    real=float((original[values[name], i] > probe.thresholds[i]).mean()) if yes_no else None,
-                    others={
-                        other: float(
-                            (above[0] != above[1])[:, k].mean()
-                            if np.isfinite(probe.thresholds[k])
-                            else np.abs(after - before)[:, k].mean()
-                        )
-                        for k, other in enumerate(probe.names)
-                        if other != name
-                    },
-                )
-            )
-    return tuple(edits)

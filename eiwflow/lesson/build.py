@@ -195,7 +195,7 @@ def attribute_facts(
     pack: Pack, flow: MultiScaleFlow, images: ImageData, limit: int = ATTRIBUTE_IMAGES
 ) -> list[dict[str, Any]]:
     """Return the directions of attributes in every level's latents, and how well each level tells them apart."""
-    found = measure_attributes(flow, images, limit=limit, edited=1)
+    found = measure_attributes(flow, images, limit=limit)
     moved = directions(flow, images, limit=limit)
     values = attribute_values(images, "train")
     facts = []

@@ -73,7 +73,7 @@ def test_the_direction_of_a_number_is_its_slope(flow: MultiScaleFlow, marked: Im
 def test_what_is_in_the_images_is_found_and_what_is_not_is_chance(flow: MultiScaleFlow, marked: ImageData) -> None:
     found = attributes.measure_attributes(flow, marked)
     readings = {(reading.attribute, reading.level): reading for reading in found.readings}
-    assert len(readings) == len(found.readings) == len(found.edits) == len(FACES) * 3
+    assert len(readings) == len(found.readings) == len(FACES) * 3
     assert max(readings["glasses", level].low for level in (1, 2, None)) > 0.7
     assert readings["skin", None].value > 0.2 and readings["skin", 1].metric == "R²"
     for level in (1, 2, None):
@@ -81,15 +81,6 @@ def test_what_is_in_the_images_is_found_and_what_is_not_is_chance(flow: MultiSca
         assert chance.metric == "AUROC" and chance.low < 0.55 and chance.high > 0.45
     for reading in found.readings:
         assert reading.low <= reading.value <= reading.high
-    assert found.probes["glasses"] > 0.95 and found.probes["skin"] > 0.8 and found.probes["beard"] < 0.65
-
-
-def test_an_edit_is_seen_by_the_probe(flow: MultiScaleFlow, marked: ImageData) -> None:
-    found = {(edit.attribute, edit.level): edit for edit in attributes.measure_attributes(flow, marked).edits}
-    glasses = found["glasses", None]
-    assert glasses.real is not None and glasses.real > 0.9
-    assert glasses.after - glasses.before > 0.5 and set(glasses.others) == set(FACES) - {"glasses"}
-    assert found["skin", None].real is None
 
 
 def test_an_edit_moves_one_level_by_the_stated_amount(flow: MultiScaleFlow, marked: ImageData) -> None:
