@@ -595,7 +595,7 @@ WRONG = {
     "train --iterations 0": "iterations is 0",
     "train --iterations -5": "iterations is -5",
     "train --seed -1": "seed is -1",
-    "train --seed 99999999999999999999999999999999": "seed is 9999",
+    "train --seed 99999999999999999999999999999999": "seed is a number of more than 12 digits",
     "train --seed 0x10": "'0x10'",
     "train --learning-rate nan": "learning_rate is nan",
     "train --learning-rate inf": "learning_rate is inf",
