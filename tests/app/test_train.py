@@ -198,8 +198,8 @@ def test_a_preset_starts_what_the_command_line_would(calls: list[tuple[object, .
     ((_, recipe, device, command),) = calls
     options = cli.build_parser().parse_args(shlex.split(command)[3:])
     options.arguments = []
-    made, _ = commands._new_run(options, ALONE)
-    assert made.config()[0] == recipe and options.device == device == "cpu"
+    made, _ = commands._new_recipe(options, ALONE)
+    assert made == recipe and options.device == device == "cpu"
     assert (recipe.flow.split, recipe.flow.init) == ("last", "random")
     assert recipe.iterations == PRESETS[preset]["iterations"]
     (run,) = (run for run in all_runs(runs_root()) if run.config()[1] == command)
