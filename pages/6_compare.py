@@ -107,7 +107,7 @@ if (more := ui.more_evidence()).open:
         st.subheader(f"{names[arms_shown[0]]} against all others")
         if compared:
             ui.table(words.rows(compared))
-            st.caption(words.DIFFERENCE)
+            st.caption(words.LEAD)
         st.subheader("All arms")
         ui.table(words.rows(arm_rows))
         floor = data_sets.floor_in_words(study.recipe.data, study.recipe.evaluate_on == "validation")

@@ -163,6 +163,8 @@ def _flow_of_checkpoint(options: argparse.Namespace, settings: dict[str, Any]) -
 
 def study_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     """Run a study, with a progress bar on a terminal, or say what there is in one."""
+    if options.out is None and options.report:
+        return _study_summary()
     if options.out is None:
         from ..training.run_directory import RunError
 
@@ -218,6 +220,16 @@ def _study_arms(options: argparse.Namespace) -> dict[str, Any]:
     arms += [arm for text in options.arms or () for arm in arms_of(text, priors)]
     arms += control(priors) if options.null else []
     return {"arms": tuple(arms)}
+
+
+def _study_summary() -> tuple[dict[str, Any], str]:
+    from ..study.file import StudyError, bundled
+    from ..study.report import summary, summary_in_words
+
+    if not (studies := bundled()):
+        raise StudyError("assets/studies holds no study; name one with --out.")
+    result = summary(studies)
+    return result, summary_in_words(result)
 
 
 def _study_report(options: argparse.Namespace) -> tuple[dict[str, Any], str]:

@@ -110,8 +110,8 @@ def build_parser() -> Parser:
     study.add_argument("--data", help="data set's name, an .npz file or a folder of images (default: photos32)")
     study.add_argument(
         "--order", type=_words, dest="orders", metavar="ORDER,…",
-        help=f"{', '.join(FLOW['order'].words)}; arms are all combinations of the lists (default: each order without "
-        "weights, and entropy with them)",
+        help=f"{', '.join(FLOW['order'].words)}; arms are all combinations of the lists (default: the arms of the "
+        "ladder, from Glow's half to entropy weights)",
     )  # fmt: skip
     study.add_argument(
         "--weights", type=_words, metavar="WEIGHTS,…", help=f"{', '.join(FLOW['weights'].words)} (default: none)"
@@ -158,7 +158,10 @@ def build_parser() -> Parser:
     study.add_argument(
         "--shard", metavar="I/N", help="run only the I-th of N shares; shares may run at the same time, on any machines"
     )
-    study.add_argument("--report", action="store_true", help="run nothing, print what the study in --out says")
+    study.add_argument(
+        "--report", action="store_true",
+        help="run nothing, print what the study in --out says; without --out, what all bundled studies say together",
+    )  # fmt: skip
     study.add_argument("--subject", metavar="ARM", help="what --report compares (default: the adaptive arm)")
     study.add_argument(
         "--pack", type=Path, metavar="FILE", help="run nothing, write the study in --out as one .zip file"

@@ -25,6 +25,7 @@ from ..flow.information import redundancy
 from ..flow.multiscale import LevelTrace
 from ..study.answer import adaptive_answer
 from ..study.file import read_study, studies_in
+from ..study.ladder import ladders
 from . import default
 from .pack import Pack, opened
 from .probe import probe_facts
@@ -245,17 +246,21 @@ def rivers(pack: Pack, paths: Sequence[Path]) -> list[dict[str, Any]]:
 
 
 def study_facts(folder: Path) -> list[dict[str, Any]]:
-    """Return the lead of the adaptive split over its strongest rival, of every study in a folder that has one."""
+    """Return the ladder of every study in a folder, with the lead of the split by entropy over its strongest rival.
+
+    A study without such a lead is left out.
+    """
     facts = []
-    for path in studies_in(folder):
-        study = read_study(path)
-        answer = None if study.recipe.is_control else adaptive_answer(study)
+    for title, made in ladders(read_study(path) for path in studies_in(folder)).items():
+        answer = adaptive_answer(made.study)
         if answer is not None and answer.lead is not None and answer.nearest is not None:
             low, high = answer.lead.lead_interval
             facts.append(
-                {
-                    "name": study.title,
-                    "budget": study.recipe.budget,
+                made.to_dict()
+                | {
+                    "study": title,
+                    "name": title,
+                    "budget": made.study.recipe.budget,
                     "lead": round(answer.lead.lead, 5),
                     "low": round(low, 5),
                     "high": round(high, 5),

@@ -15,6 +15,7 @@ from ..flow.config import FlowConfig
 from .file import Study
 from .recipe import Arm
 from .statistics import Effect, contrast, corrected, usual_partition
+from .words import titles
 
 Choices = Mapping[str, str]
 
@@ -62,7 +63,7 @@ class Question:
 QUESTIONS: dict[str, Question] = {
     "data": Question("A split that looks at the data", "Glow's fixed half", BY_ENTROPY, GLOW),
     "start": Question("A principal start with a random half", "Glow's fixed half", RANDOM_HALF, GLOW),
-    "half": Question("The half by entropy", "a random half, both from a principal start", BY_ENTROPY, RANDOM_HALF),
+    "half": Question("The half by entropy", "a random half of the same channels", BY_ENTROPY, RANDOM_HALF),
     "worst": Question(
         "The half by entropy", "the half of smallest variance", BY_ENTROPY, {"order": "variance-reversed"}
     ),
@@ -83,7 +84,8 @@ class Rung:
     """One rung of a ladder.
 
     Attributes:
-        name, detail: what it is called, and what is new in it.
+        name, detail: what it is called, and what is new in it. Where a study lacks a rung below it, the name says that
+            two choices change at once, as in ``principal start + half by variance``.
         arm: that was run.
         saved: ``arm`` minus the lowest rung; None for that one.
         step: ``arm`` minus the rung below; None for the lowest.
@@ -153,9 +155,14 @@ def ladder(study: Study, prior: str = FlowConfig.prior) -> Ladder:
     Arms with principal channels have the study's usual partition, unless a rung is about partitions.
     """
     arms = {arm for arm in study.arms if study.seeds({arm: 1.0})}
-    present = [
-        Rung(name, detail, arm) for name, detail, choices in RUNGS if (arm := arm_for(study, choices, prior)) in arms
-    ]
+    present: list[Rung] = []
+    skipped: list[str] = []
+    for name, detail, choices in RUNGS:
+        if (arm := arm_for(study, choices, prior)) in arms:
+            present.append(Rung(" + ".join([*skipped, name]), detail, arm))
+            skipped = []
+        elif choices is not BY_VARIANCE:  # the half by entropy takes the place of the half by variance
+            skipped.append(name)
     if len(present) < 2 or present[0].name != RUNGS[0][0]:
         present = []
     pairs: dict[str, tuple[Arm, Arm]] = {}
@@ -211,6 +218,14 @@ class Count:
         """Return in how many studies this is claimed: ``better``, ``worse`` or ``no conclusion``."""
         return sum(effect.claim == claim for effect in self.effects.values())
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the sentence, the claims and every study's lead in bits/dim, as what JSON can hold."""
+        claims = {"ahead": "better", "behind": "worse", "unclear": "no conclusion"}
+        return {"sentence": self.in_words()} | {
+            **{word: self.claimed(claim) for word, claim in claims.items()},
+            "leads": {title: lead_row(effect) for title, effect in self.effects.items()},
+        }
+
     def in_words(self) -> str:
         """Return the answer in one sentence, with the number of studies and the range of leads."""
         leads = [effect.lead for effect in self.effects.values()]
@@ -229,15 +244,36 @@ class Count:
         )
 
 
+def ladders(studies: Iterable[Study]) -> dict[str, Ladder]:
+    """Return title -> ladder, of studies that have a run and are no A/A control; no two titles are the same."""
+    found = {study.name: study for study in studies}
+    named = titles(found)
+    return {named[name]: ladder(study) for name, study in found.items() if study.runs and not study.recipe.is_control}
+
+
 def counts(studies: Iterable[Study]) -> dict[str, Count]:
     """Return key of :data:`QUESTIONS` -> its answers in every study that has both arms, at equal steps.
 
     Studies at equal CPU seconds answer another question and are left out, as are A/A controls.
     """
     asked: dict[str, dict[str, Effect]] = {}
-    for study in studies:
-        if study.recipe.equal_cpu or study.recipe.is_control or not study.runs:
-            continue
-        for key, effect in ladder(study).answers.items():
-            asked.setdefault(key, {})[study.title] = effect
+    for title, made in ladders(studies).items():
+        if not made.study.recipe.equal_cpu:
+            for key, effect in made.answers.items():
+                asked.setdefault(key, {})[title] = effect
     return {key: Count(question, asked[key]) for key, question in QUESTIONS.items() if key in asked}
+
+
+def by_set(studies: Iterable[Study]) -> dict[str, Ladder]:
+    """Return data set -> its ladder with the most rungs, of several the one with the longest training.
+
+    Only studies at equal steps that tell a principal start from the choice of the half have such a ladder.
+    """
+    found: dict[str, list[Ladder]] = {}
+    for made in ladders(studies).values():
+        if not made.study.recipe.equal_cpu and any(rung.name == RUNGS[1][0] for rung in made.rungs):
+            found.setdefault(made.study.recipe.data_name, []).append(made)
+    return {
+        name: max(of_set, key=lambda made: (len(made.rungs), made.study.recipe.budget))
+        for name, of_set in sorted(found.items())
+    }

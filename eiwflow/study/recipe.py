@@ -183,14 +183,15 @@ def crossed(
     return list(dict.fromkeys(arms)), list(dict.fromkeys(refusals))
 
 
-#: What a study compares where nothing is said: each order without weights, and the entropy order with them.
-DEFAULT_ARMS = tuple(
-    Arm(order, weights)
-    for order, weights in (
-        ("entropy", "none"), ("entropy", "pooled"), ("variance", "none"), ("variance-reversed", "none"),
-        ("random", "none"),
-    )
-)  # fmt: skip
+#: What a study compares where nothing is said: the arms of the ladder (:mod:`.ladder`).
+DEFAULT_ARMS = (
+    Arm("last", init="random", partition="alternating"),
+    *(
+        Arm(order, weights, partition="alternating")
+        for order, weights in (("random", "none"), ("variance", "none"), ("entropy", "none"), ("entropy", "entropy"))
+    ),
+    Arm("entropy", "entropy", partition="information"),
+)
 CONTROL = (Arm("random"), Arm(AGAIN))
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..analysis.words.numbers import counted, fixed, signed
 from . import words
-from .answer import answer, control
+from .answer import answer, control, usual_prior
 from .arms import arm_table
 from .file import Study
+from .ladder import QUESTIONS, counts, ladder, ladders
 from .statistics import comparisons, factorial
 
 
@@ -32,6 +33,7 @@ def report(study: Study, subject: str | None = None) -> dict[str, Any]:
             for prior, found in answers.items()
             if found is not None
         ],
+        "ladder": ladder(study, usual_prior(study)).to_dict(),
         "control": words.control(effects) if (effects := control(study)) else None,
         "looks": list(study.looks),
         "comparisons": compared.table(),
@@ -44,12 +46,9 @@ def report(study: Study, subject: str | None = None) -> dict[str, Any]:
 def report_in_words(result: Mapping[str, Any]) -> str:
     """Return a report as text."""
     lines = [f"With the {found['prior']} prior. {found['sentence']}" for found in result["answers"]]
-    lines += [*([result["control"]] if result["control"] else []), ""]
-    lines += [
-        f"{signed(row['difference_bits_per_dim'], 4)}  {_interval(row)}  "
-        f"{row['claim']:13}  {row['contrast']}{' (' + row['prior'] + ')' if 'prior' in row else ''}"
-        for row in [*result["comparisons"], *result["factorial"]]
-    ]
+    lines += [*([result["control"]] if result["control"] else []), "", words.LEAD, *_ladder_in_words(result["ladder"])]
+    lines += ["", "Every comparison"]
+    lines += [_comparison(row) for row in [*result["comparisons"], *result["factorial"]]]
     lines += ["", *(
         f"{fixed(row['bits_per_dim'], 4)}{_scatter(row['sd_over_seeds'])}  {counted(row['seeds'], 'seed')}  "
         f"{row['parameters']:,} parameters  {row['iterations']} steps in {row['cpu_s']:.1f} CPU-s  {row['arm']}"
@@ -58,12 +57,59 @@ def report_in_words(result: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def summary(studies: Iterable[Study]) -> dict[str, Any]:
+    """Return what studies say together: every question with its count, and the ladder of each study."""
+    studies = list(studies)
+    return {
+        "questions": {key: count.to_dict() for key, count in counts(studies).items()},
+        "ladders": [made.to_dict() | {"study": title} for title, made in ladders(studies).items()],
+    }
+
+
+def summary_in_words(result: Mapping[str, Any]) -> str:
+    """Return a summary as text."""
+    lines = [question["sentence"] for question in result["questions"].values()]
+    for found in result["ladders"]:
+        if found["rungs"]:
+            lines += ["", found["study"], *_rungs_in_words(found)]
+    return "\n".join(lines)
+
+
+def _ladder_in_words(found: Mapping[str, Any]) -> list[str]:
+    """Return the lines of a ladder: its rungs from below, then its questions."""
+    rungs = ["", "The ladder, from below: what each rung saves over the one below", *_rungs_in_words(found)]
+    answers = [
+        f"{_lead(row)}  {row['claim']:13}  {QUESTIONS[key].ours} over {QUESTIONS[key].theirs}"
+        for key, row in found["answers"].items()
+    ]
+    return (rungs if found["rungs"] else []) + (["", "Leads", *answers] if answers else [])
+
+
+def _rungs_in_words(found: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{_lead(rung['step'])}  {rung['step']['claim']:13}  {rung['name']}" if rung["step"] else f"0  {rung['name']}"
+        for rung in found["rungs"]
+    ]
+
+
+def _lead(row: Mapping[str, Any]) -> str:
+    if row["low"] is None:
+        return f"{signed(row['lead'], 4)}  no interval: 1 seed"
+    return f"{signed(row['lead'], 4)}  [{signed(row['low'], 4)}, {signed(row['high'], 4)}]"
+
+
+def _comparison(row: Mapping[str, Any]) -> str:
+    """Return the lead of a row, which has a difference."""
+    name, prior = row["contrast"].replace(" − ", " over "), f" ({row['prior']})" if "prior" in row else ""
+    return f"{signed(-row['difference_bits_per_dim'], 4)}  {_interval(row)}  {row['claim']:13}  {name}{prior}"
+
+
 def _interval(row: Mapping[str, Any]) -> str:
+    """Return the interval of the lead of a row, which has a difference."""
     if row["low"] != row["low"]:
         return "no interval: 1 seed"
-    return (
-        f"[{signed(row['low'], 4)}, {signed(row['high'], 4)}] over {row['interval_over']}  p {row['p_corrected']:.2g}"
-    )
+    low, high = signed(-row["high"], 4), signed(-row["low"], 4)
+    return f"[{low}, {high}] over {row['interval_over']}  p {row['p_corrected']:.2g}"
 
 
 def _scatter(value: float) -> str:

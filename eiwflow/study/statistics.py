@@ -20,7 +20,7 @@ from ..analysis.intervals import ALPHA, level_after_looks, of_mean
 from ..analysis.words.numbers import counted, signed
 from ..flow.policies import ORDERS
 from .file import Study, StudyError
-from .recipe import AGAIN, HALF, Arm
+from .recipe import AGAIN, HALF, Arm, StudyRecipe
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,8 +111,15 @@ class Effect:
         looks = "" if self.level == ALPHA else " after several looks"
         return f"{start} (95 % interval{looks} {self.lead_range}, over {self.over}): {self.claim}{why}."
 
+    def lead_row(self) -> dict[str, Any]:
+        """Return the lead as a row of a table."""
+        low, high = self.lead_interval
+        leads = {"comparison": self.lead_name, "lead_bits_per_dim": self.lead, "low": low, "high": high}
+        differences = ("contrast", "difference_bits_per_dim", "low", "high")
+        return leads | {name: value for name, value in self.row().items() if name not in differences}
+
     def row(self) -> dict[str, Any]:
-        """Return the effect as a row of a table."""
+        """Return the effect as a row of JSON, as a difference: minus the lead."""
         return {
             "contrast": self.name,
             "difference_bits_per_dim": self.mean,
@@ -174,10 +181,14 @@ def corrected(effects: Iterable[Effect | None]) -> tuple[Effect, ...]:
 # ---------------------------------------------------------------------- what arms are called
 
 
-def usual_partition(study: Study) -> str:
+def usual_partition(study: Study | StudyRecipe) -> str:
     """Return the partition that most arms with principal channels have; of several the first."""
     partitions = [arm.partition for arm in study.arms if arm.init != "random"]
     return max(partitions, key=partitions.count, default="random")
+
+
+#: weights of an arm -> what they are called.
+_WEIGHTS_FROM = {"entropy": "entropy weights", "means": "weights from means"}
 
 
 def label(study: Study, arm: Arm) -> str:
@@ -185,7 +196,10 @@ def label(study: Study, arm: Arm) -> str:
 
     As ``entropy + weights, ¼ passed on (partitions: information)``.
     """
-    weights = "" if arm.weights == "none" else " + weights"
+    kinds = {other.weights for other in study.arms} - {"none"}
+    weights = {"none": "", "pooled": " + weights" if kinds == {"pooled"} else " + pooled weights"}.get(
+        arm.weights, f" + {_WEIGHTS_FROM.get(arm.weights, arm.weights)}"
+    )
     fraction = {"0.25": ", ¼ passed on", "0.75": ", ¾ passed on", "auto": ", fraction by redundancy"}.get(arm.keep, "")
     if arm.init == "random":
         init = " (random init)" if any(other.init != "random" for other in study.arms) else ""
@@ -231,9 +245,10 @@ def subjects(study: Study) -> list[str]:
     """
     usual = usual_partition(study)
 
-    def rank(arm: Arm) -> tuple[bool, ...]:
+    def rank(arm: Arm) -> tuple[bool | int, ...]:
         informed = arm.looks_at_entropy
-        return not informed, arm.keep != HALF, arm.partition != usual, not (informed and arm.weights == "pooled")
+        weights = ("entropy", "pooled").index(arm.weights) if arm.weights in ("entropy", "pooled") else 2
+        return not informed, arm.keep != HALF, arm.partition != usual, weights if informed else 2
 
     first = min(study.arms, key=rank, default=None)
     found = list(dict.fromkeys(arm.choice for arm in study.arms))
@@ -299,7 +314,7 @@ class Factorial:
 #: part -> (field of an arm, what is compared with what, name of the contrast).
 _PARTS: dict[str, tuple[str, tuple[tuple[str, str], ...], str]] = {
     "order": ("order", tuple(("entropy", order) for order in ORDERS if order != "entropy"), "{0} − {1}"),
-    "weights": ("weights", (("pooled", "none"),), "weights − none"),
+    "weights": ("weights", (("entropy", "none"), ("means", "none"), ("pooled", "none")), "{0} weights − none"),
     "partition": (
         "partition",
         (("information", "random"), ("information", "alternating"), ("random", "alternating")),
@@ -312,25 +327,31 @@ Pair = tuple[Arm, Arm]
 
 
 def factorial(study: Study, prior: str) -> Factorial:
-    """Return what each choice contributes under a prior; what has no arms is not there."""
+    """Return what each choice contributes under a prior; what has no arms is not there.
+
+    Arms that pass on a half are compared with each other; other fractions have rows of their own.
+    """
     arms = [arm for arm in study.arms if arm.prior == prior and arm.order != AGAIN]
+    halves = [arm for arm in arms if arm.keep == HALF]
     found: dict[str, list[Effect | None]] = {
         part: [
-            _mean_of(study, name.format(one, other), pairs_of(study, arms, field, one, other))
+            _mean_of(
+                study, name.format(one, other), pairs_of(study, arms if field == "keep" else halves, field, one, other)
+            )
             for one, other in compared
         ]
         for part, (field, compared, name) in _PARTS.items()
     }
-    weighted = pairs_of(study, arms, "weights", "pooled", "none")
+    weighted = pairs_of(study, halves, "weights", "pooled", "none")
     by_entropy = [pair for pair in weighted if pair[0].looks_at_entropy]
     found["interaction"] = [
         _mean_of(study, "weights × entropy order", by_entropy, [pair for pair in weighted if pair not in by_entropy])
     ]
     for keep in ("0.25", "0.75"):
         ordered = pairs_of(study, arms, "order", "entropy", "variance")
-        halves = {pair[0]: pair for pair in ordered if pair[0].keep == HALF}
-        others = [pair for pair in ordered if pair[0].keep == keep and replace(pair[0], keep=HALF) in halves]
-        same = [halves[replace(pair[0], keep=HALF)] for pair in others]
+        at_half = {pair[0]: pair for pair in ordered if pair[0].keep == HALF}
+        others = [pair for pair in ordered if pair[0].keep == keep and replace(pair[0], keep=HALF) in at_half]
+        same = [at_half[replace(pair[0], keep=HALF)] for pair in others]
         found["interaction"].append(_mean_of(study, f"(entropy − variance) × {keep} passed on", others, same))
     effects = iter(corrected(one for part in found.values() for one in part))
     parts = {part: tuple(next(effects) for one in ones if one is not None) for part, ones in found.items()}

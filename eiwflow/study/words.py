@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..analysis.words.numbers import counted, fixed, listed, signed
 from .file import Study
 from .recipe import StudyRecipe
-from .statistics import Effect
+from .statistics import Effect, usual_partition
 
 if TYPE_CHECKING:
     from .answer import Answer
@@ -17,15 +17,15 @@ CAVEAT = (
     "an interval says where the difference lies for other seeds, on these test images, at this size and budget. It "
     "knows nothing of other images."
 )
-#: How the sign of the differences in tables and files is read, beside charts that show leads.
-DIFFERENCE = "A difference is the first arm minus the second: below 0 the first needs fewer bits. A lead is minus that."
+#: How the sign of a lead is read, wherever one is shown.
+LEAD = "A lead is bits/dim that the first arm needs less than the second: above 0 the first is better."
 #: What tells studies apart that have one title: asked in this order, said where the answers differ.
 _DIFFERENCES: tuple[Callable[[StudyRecipe], str], ...] = (
     lambda recipe: {"muon": "Muon", "adamw": "AdamW"}.get(recipe.optimiser, recipe.optimiser),
     lambda recipe: f"weight decay {recipe.weight_decay:g}",
     lambda recipe: "mirrored" if recipe.flip else "not mirrored",
-    lambda recipe: f"init {', '.join(dict.fromkeys(arm.init for arm in recipe.arms))}",
-    lambda recipe: f"partitions {', '.join(dict.fromkeys(arm.partition for arm in recipe.arms))}",
+    lambda recipe: f"init {', '.join(sorted({arm.init for arm in recipe.arms}))}",
+    lambda recipe: f"{usual_partition(recipe)} partitions",
     lambda recipe: f"batches of {recipe.batch}",
     lambda recipe: f"{recipe.levels} levels of {recipe.steps} steps, width {recipe.width}",
     lambda recipe: f"{recipe.learning_rate:g} learning rate",
@@ -40,9 +40,11 @@ def titles(studies: Mapping[str, Study]) -> dict[str, str]:
         alike.setdefault(study.title, []).append(key)
     found = {}
     for shared, keys in alike.items():
-        recipes = [studies[key].recipe for key in keys]
-        said = [ask for ask in _DIFFERENCES if len({ask(recipe) for recipe in recipes}) > 1]
-        longer = {key: ", ".join([shared, *(ask(studies[key].recipe) for ask in said)]) for key in keys}
+        longer = dict.fromkeys(keys, shared)
+        for ask in _DIFFERENCES:
+            more = {key: ask(studies[key].recipe) for key in keys}
+            if len({*longer.values()}) < len(keys) and len({*more.values()}) > 1:
+                longer = {key: f"{longer[key]}, {more[key]}" for key in keys}
         for key, text in longer.items():
             found[key] = text if list(longer.values()).count(text) == 1 else f"{text} ({key})"
     return {key: found[key] for key in studies}

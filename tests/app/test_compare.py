@@ -160,7 +160,7 @@ def test_every_seed_is_a_point_under_the_prior_that_is_chosen(studies: Path) -> 
 def test_what_each_choice_contributes_is_folded(studies: Path) -> None:
     at = visit(study="photos32")
     assert rows(figures(at)[2])[:4] == [
-        "entropy over random", "entropy over variance", "entropy over variance-reversed", "weights over none",
+        "entropy over random", "entropy over variance", "entropy over variance-reversed", "pooled weights over none",
     ]  # fmt: skip
 
 

@@ -8,7 +8,8 @@ from scipy import stats
 
 from eiwflow.study.file import bundled, read_study
 from eiwflow.study.ladder import QUESTIONS, counts, ladder
-from eiwflow.study.recipe import Arm
+from eiwflow.study.recipe import DEFAULT_ARMS, Arm
+from eiwflow.study.report import report, report_in_words
 
 from ..studies import arms, write_study
 
@@ -107,3 +108,37 @@ def test_the_bundled_studies_answer_the_headline_and_can_be_written_as_json():
     assert f"by {low:.3f} to {high:.3f} bits/dim" in count.in_words()
     written = json.loads(json.dumps([ladder(study).to_dict() for study in bundled()], allow_nan=False))
     assert {key for row in written for key in row["answers"]} <= set(QUESTIONS)
+
+
+def test_the_arms_of_a_study_are_those_of_the_ladder_unless_others_are_asked_for(tmp_path):
+    made = ladder(read_study(write_study(tmp_path / "made-up.zip", {arm: [4.0, 4.1] for arm in DEFAULT_ARMS})))
+    assert [rung.arm for rung in made.rungs] == list(DEFAULT_ARMS)
+
+
+def test_a_rung_over_one_that_the_study_lacks_names_both_choices(tmp_path):
+    few = {name: MEANS[name] for name in ("last/random", f"variance/{P}", f"entropy/{P}")}
+    named = [rung.name for rung in ladder(read_study(write_study(tmp_path / "few.zip", arms(few)))).rungs]
+    assert named == ["Glow's half", "principal start + half by variance", "half by entropy"]
+
+
+def test_studies_of_one_title_are_counted_apart(tmp_path):
+    random = {name.replace("alternating", "random"): mean for name, mean in MEANS.items()}
+    studies = [
+        read_study(write_study(tmp_path / f"{name}.zip", arms(means)))
+        for name, means in {"one": MEANS, "other": random}.items()
+    ]
+    assert studies[0].title == studies[1].title
+    assert [*counts(studies)["data"].effects] == [
+        f"{studies[0].title}, {partition} partitions" for partition in ("alternating", "random")
+    ]
+
+
+def test_a_report_states_the_ladder_as_leads(study):
+    result = report(study)
+    assert result["ladder"] == ladder(study).to_dict()
+    lead = result["ladder"]["answers"]["data"]["lead"]
+    assert f"+{lead:.4f}" in report_in_words(result)
+    (row,) = (row for row in result["comparisons"] if row["contrast"].endswith(" − last (random init), conditional"))
+    assert f"+{-row['difference_bits_per_dim']:.4f}  [+{-row['high']:.4f}, +{-row['low']:.4f}]" in report_in_words(
+        result
+    )

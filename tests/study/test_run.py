@@ -415,9 +415,9 @@ def asked(monkeypatch, *words):
 
 
 WORDS = {
-    "nothing": ((), 5),
+    "nothing": ((), 6),
     "the control alone": (("--null",), 2),
-    "both priors": (("--priors", "standard,conditional"), 10),
+    "both priors": (("--priors", "standard,conditional"), 12),
     "weights of every order": (("--weights", "none,pooled"), 8),
 }
 

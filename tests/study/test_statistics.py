@@ -134,10 +134,10 @@ def test_the_factorial_reading_finds_the_parts_that_the_numbers_were_made_of(stu
     said = {one.name: one.mean for one in found.effects}
     assert said == pytest.approx(
         {
-            "entropy − variance": -(0.03 + 0.04 + 0.11) / 3,
+            "entropy − variance": -(0.03 + 0.04) / 2,  # at a half alone
             "entropy − variance-reversed": -0.205,
             "entropy − random": -0.155,
-            "weights − none": -0.0225,
+            "pooled weights − none": -0.0225,
             "partitions: information − random": 0.04,
             "principal − random initialisation": -0.5,
             "0.25 − 0.5 passed on": (-0.05 + 0.03) / 2,
@@ -161,7 +161,7 @@ def test_what_a_study_has_no_arms_for_is_not_in_the_reading(study_of):
     found = factorial(study_of(arms({f"variance/{P}": 4.0, f"entropy+pooled/{P}": 3.9})), "conditional")
     assert found.effects == ()
     found = factorial(study_of(arms({f"entropy/{P}": 4.0, f"entropy+pooled/{P}": 3.9})), "conditional")
-    assert [one.name for one in found.effects] == ["weights − none"]
+    assert [one.name for one in found.effects] == ["pooled weights − none"]
     assert found.table()[0]["part"] == "weights"
 
 
