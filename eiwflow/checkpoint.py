@@ -103,22 +103,30 @@ def software_versions() -> dict[str, str]:
     return {"eiwflow": eiwflow.__version__, "torch": torch.__version__, "python": platform.python_version()}
 
 
-def save(path: Path | str, flow: MultiScaleFlow, info: CheckpointInfo) -> None:
+def save(path: Path | str, flow: MultiScaleFlow, info: CheckpointInfo | None = None) -> None:
     """Write a checkpoint atomically: a reader sees the old file or the whole new one.
 
     Parameters are written in float32, also those of a flow in another precision.
 
+    Args:
+        path: of the file.
+        flow: initialised.
+        info: what the file says of the flow beside its config, which is always the flow's own.
+
     Raises:
-        ValueError: the flow is not initialised, or a metric is not finite.
+        ValueError: the flow is not initialised, or ``info`` holds what :func:`load` would refuse.
 
     """
     if not flow.initialised:
         raise ValueError("A flow that is not initialised has nothing to save.")
+    info = dataclasses.replace(info or CheckpointInfo(flow.config), config=flow.config)
     save_state(path, flow.state_dict(), info)
 
 
 def save_state(path: Path | str, state: Mapping[str, Tensor], info: CheckpointInfo) -> None:
     """Write what :func:`save` writes, from the state of an initialised flow."""
+    for what in ("metrics", "recipe", "imported"):
+        _check_plain(getattr(info, what), what, Path(path).name)
     config = info.config.to_dict()
     # Whoever reads version 2 alone can still read a file that says nothing new.
     is_new = config.keys() & set(NEW) or any(config[name] == word for name, word in NEW_WORDS)

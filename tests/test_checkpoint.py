@@ -1,5 +1,6 @@
 """A checkpoint: what is saved comes back bit for bit, and nothing else comes in."""
 
+import dataclasses
 import errno
 import hashlib
 import io
@@ -246,12 +247,27 @@ def test_save_refuses_an_uninitialised_flow(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_save_refuses_a_metric_that_is_not_finite(tmp_path):
+@pytest.mark.parametrize(
+    ("facts", "sentence"),
+    [
+        ({"metrics": {"bits": float("nan")}}, "metrics 'bits' is not finite; expected finite."),
+        ({"metrics": {"bits": torch.tensor(3.0)}}, "metrics 'bits' is of type Tensor; expected a number."),
+        ({"recipe": {"rates": [1, 2]}}, "recipe 'rates' is of type list; expected a text, a number or a truth value."),
+    ],
+)
+def test_save_refuses_what_load_would_refuse(tmp_path, facts, sentence):
     flow = tiny_flow()
-    info = tiny_info(flow, metrics={"test_bits_per_dim": float("nan")})
-    with pytest.raises(ValueError, match="JSON"):
-        save(tmp_path / "flow.safetensors", flow, info)
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        save(tmp_path / "flow.safetensors", flow, tiny_info(flow, **facts))
     assert not list(tmp_path.iterdir())
+
+
+def test_a_flow_alone_is_saved_with_its_own_config(tmp_path):
+    flow = tiny_flow(keep="auto", levels=3)
+    asked = dataclasses.replace(flow.config, kept=())  # what a flow was built from, before it saw data
+    for info in (None, checkpoint.CheckpointInfo(asked)):
+        save(tmp_path / "flow.safetensors", flow, info)
+        assert load(tmp_path / "flow.safetensors").info.config == flow.config
 
 
 @pytest.mark.parametrize("failing", ["fsync", "replace"])
