@@ -176,10 +176,10 @@ def _levels(request: Request) -> dict[str, Any]:
 
 def _weights(request: Request) -> dict[str, Any]:
     look = request.look
-    found = look.measure("weights")
-    document: dict[str, Any] = found.to_dict() | {
-        "in_words": weight_words.answer(found),
-        "order_in_words": weight_words.order_now(found),
+    measured = look.measure("weights")
+    document: dict[str, Any] = measured.to_dict() | {
+        "in_words": weight_words.answer(measured),
+        "order_in_words": weight_words.order_now(measured),
     }
     document |= channel_words.report(
         channels.report(look.flow, look.image, look.test, look.level, look.seed, look.sources)
@@ -188,7 +188,7 @@ def _weights(request: Request) -> dict[str, Any]:
         others = [
             (other.name, other.look.at(min(look.level, other.look.flow.config.levels - 1))) for other in request.beside
         ]
-        pairs = [WeightsPair((request.name, name), found, other.measure("weights")) for name, other in others]
+        pairs = [WeightsPair((request.name, name), measured, other.measure("weights")) for name, other in others]
         document["beside"] = [{"in_words": weight_words.pair(pair), "halves": pair.table()} for pair in pairs]
     return document
 
@@ -199,11 +199,11 @@ def _shuffle(request: Request) -> dict[str, Any]:
 
 def _entropy(request: Request) -> dict[str, Any]:
     look, level = request.look, request.level
-    found, account = look.measure("entropies"), look.measure("account")
-    numbers = [each.number for each in found.levels if level in (None, each.number)]
+    entropies, account = look.measure("entropies"), look.measure("account")
+    numbers = [each.number for each in entropies.levels if level in (None, each.number)]
     growth = look.measure("growth")
-    return found.to_dict(level) | {
-        "in_words": [entropy_words.answer(found, number) for number in numbers],
+    return entropies.to_dict(level) | {
+        "in_words": [entropy_words.answer(entropies, number) for number in numbers],
         "account": account.to_dict() | {"in_words": entropy_words.account(account)},
         "growth": None if growth is None else [row for row in growth.table() if row["level"] in numbers],
     }
@@ -217,15 +217,15 @@ def _latents(request: Request) -> dict[str, Any]:
             raise DataError(
                 f"{other.name} takes images of {sizes[0]}, {request.name} of {sizes[1]}; nothing is paired."
             )
-    shown = (request, *request.beside)
-    surveys = {one.name: one.look.measure("latents_survey") for one in shown}
-    found = latents.compare(surveys, look.first_sources(latents.SURVEY_IMAGES))
+    requests = (request, *request.beside)
+    surveys = {asked.name: asked.look.measure("latents_survey") for asked in requests}
+    compared = latents.compare(surveys, look.first_sources(latents.SURVEY_IMAGES))
     treatments = ("resample", "zero")
     return {
-        "words": latent_words.comparison(found),
-        "thrown_away": latents.halvings_table({one.name: one.look.measure("halved") for one in shown}),
+        "words": latent_words.comparison(compared),
+        "thrown_away": latents.halvings_table({asked.name: asked.look.measure("halved") for asked in requests}),
         "levels": [row for how in treatments for row in look.measure("one_level", treatment=how).table()],
-        "test": found.table(),
+        "test": compared.table(),
         "norms": look.measure("norms").table(),
     }
 
@@ -235,8 +235,8 @@ def _space(request: Request) -> dict[str, Any]:
     last = len(look.test) - 1
     if not 0 <= number <= last:
         raise DataError(f"--other-image is {number}; there are the test images 0 to {last}")
-    found = look.measure("interpolation", other=look.test[number : number + 1], path=request.path)
-    return {"other_image": number, **space_words.report(found)}
+    way = look.measure("interpolation", other=look.test[number : number + 1], path=request.path)
+    return {"other_image": number, **space_words.report(way)}
 
 
 def _attributes(request: Request) -> dict[str, Any]:

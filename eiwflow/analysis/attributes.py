@@ -161,14 +161,14 @@ def measure_attributes(flow: MultiScaleFlow, images: ImageData, seed: int = 0, l
     train_values = {name: value[:limit] for name, value in attribute_values(images, "train").items()}
     test_values = attribute_values(images, "test")
     latents = _latents(flow, images, "train", limit, seed)
-    found = _directions(latents, train_values)
+    moves = _directions(latents, train_values)
     test_latents = _latents(flow, images, "test", len(images.test), seed)
-    readings = _readings(found, (latents, train_values), (test_latents, test_values))
+    readings = _readings(moves, (latents, train_values), (test_latents, test_values))
     return Attributes(
         train_images=min(limit, len(images.train)),
         test_images=len(images.test),
         readings=readings,
-        found=found,
+        found=moves,
     )
 
 
@@ -200,13 +200,13 @@ def _directions(latents: Sequence[Tensor], values: Mapping[str, np.ndarray]) -> 
 
 
 def _readings(
-    found: Mapping[str, Sequence[np.ndarray]],
+    moves: Mapping[str, Sequence[np.ndarray]],
     train: tuple[Sequence[Tensor], Values],
     test: tuple[Sequence[Tensor], Values],
 ) -> tuple[Reading, ...]:
     drawn = draws(len(test[0][0]), None, RESAMPLES)
     readings = []
-    for name, direction in found.items():
+    for name, direction in moves.items():
         scores = [
             np.stack([(level.flatten(1) @ torch.from_numpy(d.ravel())).double().numpy() for level, d in pairs])
             for pairs in (list(zip(part[0], direction, strict=True)) for part in (train, test))

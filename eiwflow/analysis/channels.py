@@ -84,10 +84,10 @@ def with_held_weights(flow: MultiScaleFlow, level: int, held: Tensor) -> MultiSc
 
 def _log_weights_of(shuffle: Shuffle, features: Tensor) -> Tensor:
     """Return the log ω (N, C) that a Shuffle with weights applies to features (N, C, H, W)."""
-    found = shuffle.log_weights(features)
-    if found is None:
+    log_weights = shuffle.log_weights(features)
+    if log_weights is None:
         raise ConfigError("This flow's split policy has no weights.")
-    return found
+    return log_weights
 
 
 # ---------------------------------------------------------------------- ablation
@@ -178,17 +178,17 @@ def ablate(
     before = hold(shuffle, free)  # refuses a Shuffle without weights
     progress.expect((3 + shuffle.channels) * len(images))
     features = torch.cat([features_at(flow, x, level) for x in dequantised(flow, images, seed, BATCH)])
-    held = _log_weights_of(shuffle, features).mean(dim=0)
-    alone = torch.where(torch.eye(len(held), dtype=torch.bool), held, free)
+    mean_log_weights = _log_weights_of(shuffle, features).mean(dim=0)
+    alone = torch.where(torch.eye(len(mean_log_weights), dtype=torch.bool), mean_log_weights, free)
     log_probs = [_log_prob_from(flow, features, level, arm) for arm in (before, *(hold(shuffle, h) for h in alone))]
-    log_probs.append(_log_prob_from(flow, features, level, hold(shuffle, held)))
+    log_probs.append(_log_prob_from(flow, features, level, hold(shuffle, mean_log_weights)))
     losses = -torch.stack(log_probs, dim=1) / (flow.config.dimensions * math.log(2))
     costs = (losses[:, 1:] - losses[:, :1]).numpy()
     return Ablation(
         level=level,
         order=tuple(shuffle.order.tolist()),
         kept=kept_channels(flow, level),
-        held=held.double().numpy(),
+        held=mean_log_weights.double().numpy(),
         costs=costs[:, :-1],
         costs_of_all=costs[:, -1],
         sources=None if sources is None else tuple(int(source) for source in sources[:ABLATION_IMAGES]),
@@ -454,13 +454,13 @@ def report(
     """
     reached = reach(flow, images, level, sources=sources)
     shuffle = shuffle_at(flow, level)
-    held = None if shuffle.weights is None else ablate(flow, images, level, sources=sources)
+    ablation = None if shuffle.weights is None else ablate(flow, images, level, sources=sources)
     pixels = []
     for channel in shuffle.order.tolist():
         gradient = energy_gradient(flow, image, level, channel, seed)
         change = resample_channel(flow, image, level, channel, seed) if channel in reached.channels else None
         pixels.append((gradient, change))
-    return Report(held, reached, tuple(pixels))
+    return Report(ablation, reached, tuple(pixels))
 
 
 def _change(changed: Tensor, x: Tensor) -> Tensor:

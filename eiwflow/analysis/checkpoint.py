@@ -210,26 +210,26 @@ def inversion(flow: MultiScaleFlow, images: Tensor, batch: int = 32) -> Inversio
         NonFiniteError: a level gave a value that is not finite.
 
     """
-    shown = images[:IMAGES]
+    looked_at = images[:IMAGES]
     of_levels: list[list[LevelInversion]] = [[] for _ in flow.levels]
     whole = []
-    for x in dequantised(flow, shown, batch=batch):
+    for x in dequantised(flow, looked_at, batch=batch):
         whole.append(round_trip_error(flow.decode(flow.encode(x)), x)[1:])
         kept: Tensor | None = x
         for level, seen in zip(flow.levels, of_levels, strict=True):
             assert kept is not None  # only the last level keeps nothing
-            given = kept
-            kept, noise, _, _ = level(given)
-            seen.append(level_inversion(level, given, kept, noise))
+            level_input = kept
+            kept, noise, _, _ = level(level_input)
+            seen.append(level_inversion(level, level_input, kept, noise))
     max_abs, relative = np.max(whole, axis=0)
-    return Inversion(len(shown), tuple(_together(seen) for seen in of_levels), float(max_abs), float(relative))
+    return Inversion(len(looked_at), tuple(_together(seen) for seen in of_levels), float(max_abs), float(relative))
 
 
 @torch.no_grad()
-def level_inversion(level: Level, given: Tensor, kept: Tensor | None, noise: Tensor) -> LevelInversion:
+def level_inversion(level: Level, level_input: Tensor, kept: Tensor | None, noise: Tensor) -> LevelInversion:
     """Return what a level's inverse makes of (kept, ε), which its forward gave for ``given`` (N, C/4, 2H, 2W)."""
-    _, max_abs, relative = round_trip_error(level.inverse(kept, noise), given)
-    x, _ = level.squeeze(given)
+    _, max_abs, relative = round_trip_error(level.inverse(kept, noise), level_input)
+    x, _ = level.squeeze(level_input)
     scales = []
     for step in level.steps:
         mixed = step.mixing(step.actnorm(x)[0])[0]

@@ -109,8 +109,8 @@ def measure(x: Tensor, seed: int = 0, sources: Sequence[int] | None = None) -> C
     resampled = [of(np.repeat(every, drawn)) for drawn in intervals.draws(images, sources, RESAMPLES, seed)]
     rows = np.stack([of(every), *resampled])
     missing = np.full((len(rows), len(MEASURES) - rows.shape[1], x.shape[1]), np.nan)
-    found, *draws = np.concatenate([rows, missing], axis=1)
-    return Channels(found, np.stack(draws))
+    estimates, *draws = np.concatenate([rows, missing], axis=1)
+    return Channels(estimates, np.stack(draws))
 
 
 def _check_images(count: int) -> None:

@@ -329,11 +329,11 @@ def compare(surveys: Mapping[str, Survey], sources: Sequence[int] | None = None)
         ValueError: they are not of the same number of images, or those are of different sizes.
 
     """
-    kinds = {(len(one.psnr), one.dimensions.sum()) for one in surveys.values()}
+    kinds = {(len(survey.psnr), survey.dimensions.sum()) for survey in surveys.values()}
     if len(kinds) != 1:
         raise ValueError(f"{len(surveys)} surveys of {len(kinds)} different kinds cannot be compared.")
-    shares = np.array(sorted(set.intersection(*(set(one.shares.tolist()) for one in surveys.values()))))
-    values = np.stack([one.psnr[:, np.isin(one.shares, shares)] for one in surveys.values()])
+    shares = np.array(sorted(set.intersection(*(set(survey.shares.tolist()) for survey in surveys.values()))))
+    values = np.stack([survey.psnr[:, np.isin(survey.shares, shares)] for survey in surveys.values()])
     paired = values - values[:1]
     comparisons = max(1, (len(values) - 1) * int((shares < 1).sum()))
     drawn = intervals.draws(values.shape[1], sources, BOOTSTRAP_RESAMPLES)

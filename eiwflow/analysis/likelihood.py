@@ -143,8 +143,8 @@ class Likelihood:
     @cached_property
     def edges(self) -> np.ndarray:
         """Edges of the histograms' bars, (BARS + 1,) bits/dim, which hold the middle 99 % of every group."""
-        shown = [scored.scores[BITS] for scored in (self.own, *self.groups)]
-        ends = np.array([np.percentile(bits, [0.5, 99.5]) for bits in shown])
+        bits_of_groups = [scored.scores[BITS] for scored in (self.own, *self.groups)]
+        ends = np.array([np.percentile(bits, [0.5, 99.5]) for bits in bits_of_groups])
         low, high = ends[:, 0].min(), ends[:, 1].max()
         return np.linspace(low, max(high, low + 0.1), BARS + 1)
 
@@ -195,7 +195,7 @@ class Likelihood:
 
     def to_dict(self) -> dict[str, Any]:
         """Return all numbers as what JSON can hold."""
-        shown = (self.own, *self.groups)
+        groups = (self.own, *self.groups)
         return {
             "data_set": self.data,
             "images_per_group": IMAGES,
@@ -204,7 +204,7 @@ class Likelihood:
             "auroc": self.auroc_table(),
             "levels": self.level_table(),
             "histogram_edges": self.edges.tolist(),
-            "histograms": {scored.group.name: self.histogram(scored).tolist() for scored in shown},
+            "histograms": {scored.group.name: self.histogram(scored).tolist() for scored in groups},
         }
 
 
@@ -329,11 +329,11 @@ def pictures(name: str, files: Sequence[Path | BinaryIO], shape: tuple[int, int,
     return Group(name, "folder", np.stack([from_picture(file, shape) for file in files]), None, made)
 
 
-def _of_data_set(found: ImageData, shape: tuple[int, int, int], most: int | None) -> Group:
-    places = spread(len(found.test), most)
-    images, how = fitted(found.test[places], shape)
-    sources = None if found.test_source is None else np.asarray(found.test_source)[places]
-    return Group(found.name, "data set", images, sources, f"test images, {how}")
+def _of_data_set(data_set: ImageData, shape: tuple[int, int, int], most: int | None) -> Group:
+    places = spread(len(data_set.test), most)
+    images, how = fitted(data_set.test[places], shape)
+    sources = None if data_set.test_source is None else np.asarray(data_set.test_source)[places]
+    return Group(data_set.name, "data set", images, sources, f"test images, {how}")
 
 
 # ---------------------------------------------------------------------- scores

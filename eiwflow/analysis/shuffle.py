@@ -292,12 +292,12 @@ class ShuffleReport(_Split):
         """Return one row a rule: what it would pass on and factor out of these channels."""
         return [
             {
-                "rule": one.rule,
-                "kept_nats_per_pixel": one.kept_redundancy,
-                "emitted_nats_per_pixel": one.emitted_redundancy,
-                "would_change_sides": one.moved,
+                "rule": alternative.rule,
+                "kept_nats_per_pixel": alternative.kept_redundancy,
+                "emitted_nats_per_pixel": alternative.emitted_redundancy,
+                "would_change_sides": alternative.moved,
             }
-            for one in self.alternatives
+            for alternative in self.alternatives
         ]
 
     def summary(self) -> dict[str, Any]:

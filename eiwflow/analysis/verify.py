@@ -127,29 +127,29 @@ def verify(checkpoint: Checkpoint, images: Tensor | None = None, name: str = "")
     generator = generator_for(0, "verify")
     if images is None:
         images = torch.randint(0, 256, (IMAGES, *config.shape), dtype=torch.uint8, generator=generator)
-        said = f"{len(images)} images of noise"
+        name_of_images = f"{len(images)} images of noise"
     else:
         images = images[:IMAGES]
-        said = f"{len(images)} test image{'s' * (len(images) != 1)}{f' of {name}' if name else ''}"
-    given: Tensor | None = dequantise(images, generator, bits=flow.config.bits)
+        name_of_images = f"{len(images)} test image{'s' * (len(images) != 1)}{f' of {name}' if name else ''}"
+    level_input: Tensor | None = dequantise(images, generator, bits=flow.config.bits)
     checks: list[Check] = []
     progress.expect(len(images))
     for level in flow.levels:
         sound = _stored(level)
         checks += sound
         conditioning = _conditioning(config, level)
-        if given is None or not all(check.holds for check in sound):
+        if level_input is None or not all(check.holds for check in sound):
             checks += [_left_out("round trip", level, ROUND_TRIP), _left_out("log-det", level, LOG_DET), conditioning]
-            given = None
+            level_input = None
             continue
-        kept, noise, _, _ = level(given)
-        checks += [_round_trip(level, given, kept, noise), _log_det(level, given[:JACOBIANS]), conditioning]
+        kept, noise, _, _ = level(level_input)
+        checks += [_round_trip(level, level_input, kept, noise), _log_det(level, level_input[:JACOBIANS]), conditioning]
         # What is behind an inverse that is off, or gets no numbers, is not to blame for what comes of that.
         passable = checks[-3].holds and kept is not None and bool(torch.isfinite(kept).all())
-        given = kept if passable else None
+        level_input = kept if passable else None
         before, after = (len(images) * number // config.levels for number in (level.number - 1, level.number))
         progress.advance(after - before)
-    return Verification(checkpoint.name, checkpoint.sha256, said, tuple(checks))
+    return Verification(checkpoint.name, checkpoint.sha256, name_of_images, tuple(checks))
 
 
 def _stored(level: Level) -> list[Check]:
@@ -170,16 +170,18 @@ def _possible(name: str, level: Level, wrong: list[WrongValue], good: str) -> Ch
     return Check(name, level.number, False, None, None, bad)
 
 
-def _round_trip(level: Level, given: Tensor, kept: Tensor | None, noise: Tensor) -> Check:
-    off = level_inversion(level, given, kept, noise).relative
+def _round_trip(level: Level, level_input: Tensor, kept: Tensor | None, noise: Tensor) -> Check:
+    off = level_inversion(level, level_input, kept, noise).relative
     finding = "has an inverse that is off by {} of its input's norm"
     return _measured("round trip", level, off, ROUND_TRIP, finding, "has an inverse that overflows")
 
 
-def _log_det(level: Level, given: Tensor) -> Check:
+def _log_det(level: Level, level_input: Tensor) -> Check:
     double = copy.deepcopy(level).double()
-    side = min(given.shape[2], given.shape[3], WINDOW if given.shape[1] * WINDOW**2 <= MAX_WINDOW else 2)
-    off = max(log_det_error(double, x[None, :, :side, :side].double()) for x in given)
+    side = min(
+        level_input.shape[2], level_input.shape[3], WINDOW if level_input.shape[1] * WINDOW**2 <= MAX_WINDOW else 2
+    )
+    off = max(log_det_error(double, x[None, :, :side, :side].double()) for x in level_input)
     finding = "has a log-determinant that is off by {} nats a dimension from its Jacobian's"
     return _measured("log-det", level, off, LOG_DET, finding, "has a Jacobian that overflows")
 

@@ -357,7 +357,7 @@ class WeightsPair:
     @property
     def emitted_redundancy(self) -> tuple[float, float]:
         """The mean redundancy over factored-out channels and images of each, nats a pixel."""
-        first, second = (float(one.redundancy[one.kept :].mean()) for one in self.both)
+        first, second = (float(weights.redundancy[weights.kept :].mean()) for weights in self.both)
         return first, second
 
     @property
@@ -366,7 +366,7 @@ class WeightsPair:
 
         Nats a pixel; whole photographs are drawn where they are known.
         """
-        first, second = (one.images.redundancy[:, one.kept :].mean(axis=1) for one in self.both)
+        first, second = (weights.images.redundancy[:, weights.kept :].mean(axis=1) for weights in self.both)
         low, high = intervals.of_mean_over_images(first - second, self.first.sources)
         return float((first - second).mean()), float(low), float(high)
 
@@ -375,15 +375,15 @@ class WeightsPair:
         """What the two are called: with their levels, where these differ."""
         if self.first.level == self.second.level:
             return self.names
-        first, second = (f"{name} (level {one.level})" for name, one in zip(self.names, self.both, strict=True))
+        first, second = (f"{name} (level {weights.level})" for name, weights in zip(self.names, self.both, strict=True))
         return first, second
 
     def table(self) -> list[dict[str, Any]]:
         """Return one row a checkpoint and half, and the paired difference of what is factored out."""
         rows = [
-            {"checkpoint": name, "level": one.level, **row}
-            for name, one in zip(self.names, self.both, strict=True)
-            for row in one.halves()
+            {"checkpoint": name, "level": weights.level, **row}
+            for name, weights in zip(self.names, self.both, strict=True)
+            for row in weights.halves()
         ]
         if self.paired:
             mean, low, high = self.emitted_difference

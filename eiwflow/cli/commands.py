@@ -35,9 +35,9 @@ _RECIPE_OPTIONS = ("data", *TRAINING)
 def null_for_nan(value: Any) -> Any:  # noqa: ANN401 (whatever JSON can hold)
     """Return the value with null for every number that JSON has no word for, as the standard error of one image."""
     if isinstance(value, dict):
-        return {key: null_for_nan(held) for key, held in value.items()}
+        return {key: null_for_nan(entry) for key, entry in value.items()}
     if isinstance(value, list):
-        return [null_for_nan(held) for held in value]
+        return [null_for_nan(entry) for entry in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
@@ -73,8 +73,8 @@ def _train_first(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any
     command = shlex.join(["python", "-m", "eiwflow", *options.arguments])
     if options.resume is not None:
         others = (name for name in (*_FLOW_OPTIONS, *_RECIPE_OPTIONS) if name != "iterations")
-        if given := _given(options, "preset", "size", "out", "init_from", *others):
-            raise RunError(f"--resume continues a run with its own settings; leave out {', '.join(given)}.")
+        if stated := _given(options, "preset", "size", "out", "init_from", *others):
+            raise RunError(f"--resume continues a run with its own settings; leave out {', '.join(stated)}.")
         run, images = RunDirectory.open(options.resume), None
         if options.iterations is not None:
             run.extend(options.iterations, command)
@@ -150,8 +150,8 @@ def _flow_of_checkpoint(options: argparse.Namespace, settings: dict[str, Any]) -
     from .. import checkpoint
     from ..flow import ConfigError
 
-    if given := _given(options, "preset", "size", *(name for name in _FLOW_OPTIONS if name != "memory")):
-        raise ConfigError(f"--init-from takes the flow of a checkpoint as it is; leave out {', '.join(given)}.")
+    if stated := _given(options, "preset", "size", *(name for name in _FLOW_OPTIONS if name != "memory")):
+        raise ConfigError(f"--init-from takes the flow of a checkpoint as it is; leave out {', '.join(stated)}.")
     path = find_checkpoint(options.init_from)
     loaded = checkpoint.load(path)
     settings["init_from"] = os.path.abspath(path)
@@ -207,8 +207,8 @@ def _study_arms(options: argparse.Namespace) -> dict[str, Any]:
         orders = options.orders or ["entropy", "variance", "variance-reversed", "random"]
         weights, inits = options.weights or ["none"], options.inits or ["principal"]
         partitions, keeps = options.partitions or ["random"], options.keeps or [HALF]
-        found, left_out = crossed(orders, weights, inits, partitions, keeps, priors)
-        arms += found
+        combined, left_out = crossed(orders, weights, inits, partitions, keeps, priors)
+        arms += combined
         for sentence in left_out:
             print(f"eiwflow study: {sentence}", file=sys.stderr)
     elif options.arms is None and not options.null:
@@ -267,10 +267,10 @@ def _flow_config(options: argparse.Namespace, settings: dict[str, Any], channels
     from ..flow import ConfigError, FlowConfig
 
     preset = {name: value for name, value in settings.items() if name in _FLOW_OPTIONS}
-    given = _given(options, *_FLOW_OPTIONS)
-    if given.get("init") == "random" and "partition" in given:
+    stated = _given(options, *_FLOW_OPTIONS)
+    if stated.get("init") == "random" and "partition" in stated:
         raise ConfigError("--partition has no meaning with --init random; leave one of them out.")
-    return FlowConfig(shape=(channels, size, size), **{**preset, **given})
+    return FlowConfig(shape=(channels, size, size), **{**preset, **stated})
 
 
 def find_checkpoint(text: str) -> Path:
@@ -370,20 +370,21 @@ def verify_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     from ..data import DataError
 
     loaded = checkpoint.load(find_checkpoint(options.checkpoint), trust=False)
-    shown, name = None, ""
+    pixels, name = None, ""
     try:
         images = _images(options, loaded, download=options.data is not None)
-        shown, name = images_to_score(images, loaded.flow, IMAGES), images.name
+        pixels, name = images_to_score(images, loaded.flow, IMAGES), images.name
     except DataError:
         # Without the images of its training noise will do: a flow inverts on any input.
         if options.data is not None:
             raise
-    found = verify(loaded, shown, name)
-    lines = [f"{loaded.name}: {words.badge(found)}. {words.verification(found)}"]
+    report = verify(loaded, pixels, name)
+    lines = [f"{loaded.name}: {words.badge(report)}. {words.verification(report)}"]
     lines += [
-        f"level {check.level}  {_ANSWERS[check.holds]:6}  {check.name:12}  it {check.finding}" for check in found.checks
+        f"level {check.level}  {_ANSWERS[check.holds]:6}  {check.name:12}  it {check.finding}"
+        for check in report.checks
     ]
-    return found.to_dict(), "\n".join(lines)
+    return report.to_dict(), "\n".join(lines)
 
 
 _ANSWERS = {True: "holds", False: "FAILS", None: "–"}
@@ -561,12 +562,14 @@ def import_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
         lines.append(f"assumed: {facts['assumed']}")
     result = {"out": str(options.out), "parameters": parameters, "config": config.to_dict(), "imported": facts}
     if check:
-        found = compare(loaded.flow, facts["kind"], *check)
-        result |= {"check": dataclasses.asdict(found), "holds": found.holds}
-        advice = "" if found.holds else " What was stated or assumed is wrong: try another scale map, leaky or bits."
+        difference = compare(loaded.flow, facts["kind"], *check)
+        result |= {"check": dataclasses.asdict(difference), "holds": difference.holds}
+        advice = (
+            "" if difference.holds else " What was stated or assumed is wrong: try another scale map, leaky or bits."
+        )
         lines.append(
-            f"log p of {counted(found.images, 'image')} is off by at most {abs(found.bits_per_dim):.1e} bits/dim "
-            f"(image {found.worst}); at most {MOST:g} is rounding.{advice}"
+            f"log p of {counted(difference.images, 'image')} is off by at most {abs(difference.bits_per_dim):.1e} "
+            f"bits/dim (image {difference.worst}); at most {MOST:g} is rounding.{advice}"
         )
     return result, "\n".join(lines)
 

@@ -73,15 +73,15 @@ def server(options: argparse.Namespace) -> tuple[list[str], dict[str, str]]:
 
 def names(address: str | None, join_url: str | None) -> list[str]:
     """Return the names under which browsers may reach a server with this address."""
-    found = list(_HERE)
+    hosts = list(_HERE)
     if address in _EVERYWHERE:
-        found += [*own_addresses(), socket.gethostname()]
+        hosts += [*own_addresses(), socket.gethostname()]
     elif address is not None:
-        found.append(address)
+        hosts.append(address)
     with suppress(ValueError):  # the settings' check says what is wrong
         if join_url is not None and (host := urlsplit(join_url).hostname):
-            found.append(host)
-    return list(dict.fromkeys(name.lower() for name in found if name))
+            hosts.append(host)
+    return list(dict.fromkeys(name.lower() for name in hosts if name))
 
 
 def reached_at(address: str) -> str:
@@ -91,15 +91,17 @@ def reached_at(address: str) -> str:
 
 def own_addresses() -> list[str]:
     """Return this machine's addresses in its networks, the one that leads to others first; none without a network."""
-    found = []
+    addresses = []
     # Nothing is sent: the system only says which of its addresses it would send from (RFC 5737, RFC 3849).
     for family, other in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
         with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as line:
             line.connect((other, 9))
-            found.append(str(line.getsockname()[0]))
+            addresses.append(str(line.getsockname()[0]))
     with suppress(OSError):
-        found += [str(one[4][0]) for one in socket.getaddrinfo(socket.gethostname(), None)]
-    return [one for one in dict.fromkeys(found) if one not in _HERE and not one.startswith(("127.", "fe80:"))]
+        addresses += [str(entry[4][0]) for entry in socket.getaddrinfo(socket.gethostname(), None)]
+    return [
+        entry for entry in dict.fromkeys(addresses) if entry not in _HERE and not entry.startswith(("127.", "fe80:"))
+    ]
 
 
 def _in_url(address: str) -> str:

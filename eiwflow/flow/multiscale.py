@@ -445,7 +445,7 @@ def trace_level(level: Level, x: Tensor) -> LevelTrace:
     """Return what one level does with its input x (N, C/4, 2H, 2W), bijection by bijection."""
     log_dets: dict[str, Tensor] = {}
     coupling_weights: dict[str, Tensor] = {}
-    given = x
+    level_input = x
     x, log_dets["squeeze"] = level.squeeze(x)
     for number, step in enumerate(level.steps, start=1):
         for name, part in step.parts():
@@ -458,13 +458,13 @@ def trace_level(level: Level, x: Tensor) -> LevelTrace:
         if level.top is not None:
             mean, log_std = level.top.parameters_of(x)
             noise, log_dets["top prior"] = level.top(x)
-        return LevelTrace(level.number, given, features, None, None, None, x, mean, log_std, noise, log_dets)
+        return LevelTrace(level.number, level_input, features, None, None, None, x, mean, log_std, noise, log_dets)
     shuffled, log_dets["shuffle"] = level.shuffle(x)
     kept, noise, log_dets["split"] = level.split.emit(shuffled)
     mean, log_std = level.split.parameters_of(kept)
     return LevelTrace(
         number=level.number,
-        input=given,
+        input=level_input,
         features=features,
         order=level.shuffle.order.clone(),
         log_weights=level.shuffle.log_weights(features),

@@ -71,12 +71,12 @@ def by_information(x: Tensor, steps: int, last: Tensor | None = None, seed: int 
     nothing else.
     """
     del seed  # it decides by the data alone
-    weights, given = dependence(x.double()).cpu(), [] if last is None else [last]
+    weights, stated = dependence(x.double()).cpu(), [] if last is None else [last]
     halves: list[Tensor] = []
-    while len(halves) + len(given) < pairs(steps):
+    while len(halves) + len(stated) < pairs(steps):
         halves.append(larger_first(best_halves(weights, len(halves))))
         weights = seen(weights, halves[-1])
-    return arranged([*halves, *given], steps)
+    return arranged([*halves, *stated], steps)
 
 
 def pairs(steps: int) -> int:
@@ -111,24 +111,24 @@ def covariances(x: Tensor, reach: int) -> dict[tuple[int, int], Tensor]:
     Shapes: x (N, C, H, W), means removed.
     """
     height, width = x.shape[2:]
-    found = {}
+    products = {}
     for down in range(reach + 1):
         for right in range(-reach, reach + 1):
             ahead = x[:, :, down:, max(right, 0) : width + min(right, 0)]
             here = x[:, :, : max(height - down, 0), max(-right, 0) : max(width - max(right, 0), 0)]
             rows = [part.permute(1, 0, 2, 3).flatten(1) for part in (ahead, here)]
-            found[down, right] = rows[0] @ rows[1].T * (x.shape[1] / x.numel())
-            found[-down, -right] = found[down, right].T
-    return found
+            products[down, right] = rows[0] @ rows[1].T * (x.shape[1] / x.numel())
+            products[-down, -right] = products[down, right].T
+    return products
 
 
 def dependence(x: Tensor) -> Tensor:
-    """Return the mutual information between every two channels, both ways: :func:`told` and its transpose, in nats."""
-    found = told(x)
-    return found + found.T
+    """Return the mutual information of every two channels, in nats: :func:`explained` and its transpose."""
+    information = explained(x)
+    return information + information.T
 
 
-def told(x: Tensor) -> Tensor:
+def explained(x: Tensor) -> Tensor:
     r"""Return the mutual information of every channel with every other, (C, C) in nats: row i predicts column j.
 
     .. math:: I(x_i(p + d), |d| ≤ 1; x_j(p)) = −½ \log(1 − R²)
@@ -166,7 +166,7 @@ def best_halves(weights: Tensor, draw: int = 0) -> Tensor:
     channels = len(weights)
     first = (np.arange(channels) < channels // 2).astype(float)
     across = np.outer(first, 1 - first) + np.outer(1 - first, first)
-    found = [
+    searches = [
         quadratic_assignment(
             weights.numpy(),
             across,
@@ -174,4 +174,4 @@ def best_halves(weights: Tensor, draw: int = 0) -> Tensor:
         )
         for start in range(STARTS if channels < MANY else FEWER_STARTS)
     ]
-    return torch.as_tensor(max(found, key=lambda one: one.fun).col_ind < channels // 2)
+    return torch.as_tensor(max(searches, key=lambda search: search.fun).col_ind < channels // 2)

@@ -120,8 +120,8 @@ def adaptive_answer(study: Study) -> Answer | None:
     prior = usual_prior(study)
     arms = {arm.choice: arm for arm in study.arms if arm.prior == prior and arm.looks_at_entropy}
     subject = next((choice for choice in subjects(study) if choice in arms), None)
-    found = None if subject is None else answer(study, subject, prior)
-    return None if found is None or found.lead is None else found
+    adaptive = None if subject is None else answer(study, subject, prior)
+    return None if adaptive is None or adaptive.lead is None else adaptive
 
 
 def usual_prior(study: Study) -> str:

@@ -152,7 +152,7 @@ class Study:
 
     def of(self, arm: Arm) -> list[Run]:
         """Return the runs of an arm, by seed."""
-        return [run for (one, _), run in self.runs.items() if one == arm]
+        return [run for (known_arm, _), run in self.runs.items() if known_arm == arm]
 
     def seeds(self, arms: Iterable[Arm]) -> list[int]:
         """Return the seeds that every one of these arms was run with."""
@@ -193,11 +193,11 @@ def studies_in(folder: Path) -> list[Path]:
 
 def bundled() -> list[Study]:
     """Return the studies that come with the project, those that can be read."""
-    found = []
+    studies = []
     for path in studies_in(project.ASSETS / "studies"):
         with suppress(StudyError):
-            found.append(read_study(path))
-    return found
+            studies.append(read_study(path))
+    return studies
 
 
 def settings_file(path: Path) -> Path:
@@ -464,12 +464,12 @@ def _entry(name: str, content: bytes, entry: str) -> bytes:
         if content.count(b"PK\x01\x02") > MAX_ENTRIES:
             raise StudyError(f"{name} has more than {MAX_ENTRIES} entries.")
         with zipfile.ZipFile(io.BytesIO(content)) as file, file.open(entry) as part:
-            held = part.read(MAX_RECORD_BYTES + 1)
+            inner = part.read(MAX_RECORD_BYTES + 1)
     except (zipfile.BadZipFile, KeyError, ValueError, RuntimeError, NotImplementedError, EOFError, OSError, zlib.error):
         raise StudyError(f"{files.printable(name)} is not a packed study: it has no {entry}.") from None
-    if len(held) > MAX_RECORD_BYTES:
+    if len(inner) > MAX_RECORD_BYTES:
         raise StudyError(f"{entry} of {files.printable(name)} has more than {MAX_RECORD_BYTES:,} bytes.")
-    return held
+    return inner
 
 
 def _json(name: str, content: bytes) -> Any:  # noqa: ANN401 (whatever JSON can hold)

@@ -228,10 +228,10 @@ def parse_shard(text: str) -> tuple[int, int]:
         RunError: it is none.
 
     """
-    found = re.fullmatch(r"(\d{1,5})/(\d{1,5})", text)
-    if found is None or not 1 <= int(found[1]) <= int(found[2]) <= MAX_SHARDS:
+    match = re.fullmatch(r"(\d{1,5})/(\d{1,5})", text)
+    if match is None or not 1 <= int(match[1]) <= int(match[2]) <= MAX_SHARDS:
         raise RunError(f"--shard is {text[:40]!r}; it must be I/N with I from 1 to N and N at most {MAX_SHARDS:,}.")
-    return int(found[1]), int(found[2])
+    return int(match[1]), int(match[2])
 
 
 def run_study(

@@ -146,8 +146,8 @@ def check_memory(recipe: Recipe, device: torch.device, processes: int = 1) -> in
     needed, free = memory_bytes(recipe, processes), free_bytes(device)
     if needed > ROOM * free:
         alone = replace(recipe, accumulate=1)
-        one, two = (memory_bytes(replace(alone, batch=batch)) for batch in (1, 2))
-        fitting = 1 + int((ROOM * free - one) // (two - one))
+        of_one, two = (memory_bytes(replace(alone, batch=batch)) for batch in (1, 2))
+        fitting = 1 + int((ROOM * free - of_one) // (two - of_one))
         way = (
             f"a batch of at most {fitting} would fit, or --accumulate with parts of as many"
             if fitting >= 1

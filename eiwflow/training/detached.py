@@ -21,14 +21,14 @@ def environment(**more: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **more}
 
 
-def start(module: str, arguments: Sequence[str], said: BinaryIO, given: bytes = b"") -> subprocess.Popen[bytes]:
+def start(module: str, arguments: Sequence[str], output: BinaryIO, content: bytes = b"") -> subprocess.Popen[bytes]:
     """Start a module of ours in a session of its own and return the process.
 
     Arguments:
         module: the module's dotted name, run as ``python -m``.
         arguments: of its command line.
-        said: takes what it writes.
-        given: what it reads from its standard input.
+        output: takes what it writes.
+        content: what it reads from its standard input.
 
     Raises:
         OSError: it cannot be started.
@@ -36,17 +36,17 @@ def start(module: str, arguments: Sequence[str], said: BinaryIO, given: bytes = 
     """
     process = subprocess.Popen(
         [sys.executable, "-m", module, *arguments],
-        stdin=subprocess.PIPE if given else subprocess.DEVNULL,
-        stdout=said,
+        stdin=subprocess.PIPE if content else subprocess.DEVNULL,
+        stdout=output,
         stderr=subprocess.STDOUT,
         start_new_session=True,
         env=environment(),
     )
     # Somebody has to take note of its end, or it stays a zombie.
     threading.Thread(target=process.wait, daemon=True).start()
-    if given and process.stdin is not None:
+    if content and process.stdin is not None:
         with process.stdin as standard_input:
-            standard_input.write(given)
+            standard_input.write(content)
     return process
 
 

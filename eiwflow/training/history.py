@@ -179,5 +179,5 @@ def read_samples(folder: Path) -> dict[int, bytes]:
 
 def sample_files(folder: Path) -> dict[int, Path]:
     """Return the montages of samples in a folder by their step, in the order of steps; other names are passed over."""
-    found = ((re.fullmatch(r"step_([0-9]{1,15})\.webp", path.name), path) for path in files.entries(folder))
-    return dict(sorted((int(match[1]), path) for match, path in found if match))
+    matches = ((re.fullmatch(r"step_([0-9]{1,15})\.webp", path.name), path) for path in files.entries(folder))
+    return dict(sorted((int(match[1]), path) for match, path in matches if match))

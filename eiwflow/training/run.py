@@ -81,8 +81,8 @@ def train(
     with run.held():
         if team.size == 1 and (ended := _ended(run, recipe)) is not None:
             return ended
-        said = run.status()
-        if said.get("process") != process.identity():
+        status = run.status()
+        if status.get("process") != process.identity():
             run.forget_asked()  # it was asked of a process that has ended
         try:
             # From here on who asks the run to pause asks this process, not one that had it before.
@@ -100,7 +100,7 @@ def train(
                 ):
                     return _advance_to_the_end(trainer, run, command, progress, stopped, execution, logger, saver)
         except RunError:
-            run.restore_status(said)
+            run.restore_status(status)
             raise
         except (DataError, ShapeError, OSError, MemoryError, RuntimeError) as error:
             if not failures.foreseen(error):

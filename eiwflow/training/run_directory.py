@@ -205,9 +205,9 @@ class WorkFolder:
         """Return where the run stands. It has crashed where no process holds it and none has said why it left."""
         status = self.status()
         if status.get("state") not in AT_REST:
-            held = self.is_held()
+            locked = self.is_held()
             status = self.status()  # again: it may have ended before the lock was looked at
-            if not held and status.get("state") not in AT_REST:
+            if not locked and status.get("state") not in AT_REST:
                 status |= {"state": "crashed", "message": self._last_words(), "advice": "Resume goes on from there."}
             elif status.get("state") not in ("starting", "running", *AT_REST):
                 status |= {"state": "running"}

@@ -245,7 +245,9 @@ class Trainer:
 
     def _optimised(self) -> Iterator[tuple[torch.optim.Optimizer, Tensor]]:
         """Yield every parameter that is trained with its optimiser, in the order that a resume file counts in."""
-        return ((one, p) for one in self.optimisers for group in one.param_groups for p in group["params"])
+        return (
+            (optimiser, p) for optimiser in self.optimisers for group in optimiser.param_groups for p in group["params"]
+        )
 
     def state(self) -> dict[str, Tensor]:
         """Return a copy of every tensor that the next step depends on, by name, on the CPU."""
@@ -262,16 +264,16 @@ class Trainer:
         self.flow.load_state_dict(under("flow.", tensors))
         self.averaged.load_state_dict(under("average.", tensors))
         optimised = list(self._optimised())
-        found: dict[int, dict[str, Tensor]] = {}
+        moments_of: dict[int, dict[str, Tensor]] = {}
         for key, tensor in under("optimiser.", tensors).items():
             number, _, name = key.partition(".")
             if name != "step":
                 # torch's fused AdamW needs a parameter and its moments in one memory layout.
                 tensor = torch.empty_like(optimised[int(number)][1]).copy_(tensor)
-            found.setdefault(int(number), {})[name] = tensor
-        if step > 0 and len(found) != len(optimised):
-            raise ValueError(f"There are moments of {len(found)} parameters; the flow has {len(optimised)}.")
-        for place, entry in found.items():
+            moments_of.setdefault(int(number), {})[name] = tensor
+        if step > 0 and len(moments_of) != len(optimised):
+            raise ValueError(f"There are moments of {len(moments_of)} parameters; the flow has {len(optimised)}.")
+        for place, entry in moments_of.items():
             optimiser, parameter = optimised[place]
             if set(entry) != moments(optimiser):
                 raise ValueError(f"The moments {sorted(entry)} are not those of {type(optimiser).__name__}.")

@@ -32,9 +32,9 @@ ONLY_NEAR = "exact on images like these is not exact everywhere: far from any im
 ONLY_THE_SUM = "only the sum means something; no level and no part has a share of the bits."
 
 
-def sound(score: Evaluation, found: Verification) -> str:
+def sound(score: Evaluation, report: Verification) -> str:
     """Return what an image costs and whether the flow passes its checks."""
-    checks = "passes every check" if found.holds else "fails a check: see below"
+    checks = "passes every check" if report.holds else "fails a check: see below"
     grain = "" if score.floor_bits_per_dim is None else f" (grain alone: {fixed(score.floor_bits_per_dim, 2)})"
     return f"This flow needs {fixed(score.bits_per_dim, 2)} bits per value on {score.data}{grain}, and {checks}."
 
@@ -44,15 +44,15 @@ def split(config: FlowConfig) -> str:
     return f"order {config.order}{'' if config.weights == 'none' else ' + weights'}"
 
 
-def made(found: Anatomy) -> str:
+def made(anatomy: Anatomy) -> str:
     """Return what a flow is made of."""
-    config, counts = found.config, found.parameters
+    config, counts = anatomy.config, anatomy.parameters
     largest = max(counts, key=counts.__getitem__)
     channels, height, width = config.shape
     return (
         f"A flow of {counted(config.levels, 'level')} of {counted(config.steps, 'step')} for {channels}×{height}×"
-        f"{width} images, {split(config)}, {found.total:,} parameters "
-        f"({100 * counts[largest] / found.total:.3g} % in its {PARTS[largest]})."
+        f"{width} images, {split(config)}, {anatomy.total:,} parameters "
+        f"({100 * counts[largest] / anatomy.total:.3g} % in its {PARTS[largest]})."
     )
 
 
@@ -65,9 +65,9 @@ def origin(info: CheckpointInfo) -> str:
     return f"The file says: trained for {info.step:,} steps{on}, seed {info.seed}." if info.step else ""
 
 
-def condition(found: Anatomy) -> str:
+def condition(anatomy: Anatomy) -> str:
     """Return which step is conditioned worst."""
-    level = found.worst
+    level = anatomy.worst
     worst = level.condition.max()
     if not math.isfinite(worst):
         flat = f"Level {level.number}, step {level.worst_step} flattens a direction of channel space"
@@ -79,17 +79,17 @@ def condition(found: Anatomy) -> str:
     )
 
 
-def inversion(found: Inversion) -> str:
+def inversion(result: Inversion) -> str:
     """Return how large the round-trip error is, and in which level."""
-    worst = max(found.levels, key=lambda level: level.relative)
+    worst = max(result.levels, key=lambda level: level.relative)
     alone = (
         ""
-        if len(found.levels) == 1
+        if len(result.levels) == 1
         else f" Level by level, the inverse of level {worst.number} is off most, by {power(worst.relative)} of its "
         "input's norm."
     )
     return (
-        f"Over {counted(found.images, 'test image')}, the round-trip error is at most {power(found.max_abs)}; a grey "
+        f"Over {counted(result.images, 'test image')}, the round-trip error is at most {power(result.max_abs)}; a grey "
         f"level is {power(1 / 256)}.{alone}"
     )
 
@@ -117,72 +117,72 @@ def cells(anatomy: Anatomy, there_and_back: Inversion) -> list[dict[str, str]]:
     return [*rows, {**dict.fromkeys(rows[0], ""), **errors}]
 
 
-def score(found: Evaluation, info: CheckpointInfo | None = None) -> str:
+def score(evaluation: Evaluation, info: CheckpointInfo | None = None) -> str:
     """Return bits/dim, beside what the file says of its own test images where these are the same."""
-    over = f"{counted(found.n, 'test image')} of {found.data}"
+    over = f"{counted(evaluation.n, 'test image')} of {evaluation.data}"
     error = (
-        f" ± {found.bits_per_dim_stderr:.3f} (standard error"
-        f"{f' over {found.clusters} photographs' if found.clusters else ''})"
-        if math.isfinite(found.bits_per_dim_stderr)
+        f" ± {evaluation.bits_per_dim_stderr:.3f} (standard error"
+        f"{f' over {evaluation.clusters} photographs' if evaluation.clusters else ''})"
+        if math.isfinite(evaluation.bits_per_dim_stderr)
         else ""
     )
     stated = None
-    if info is not None and info.data == found.data and not info.recipe.get("validation"):
+    if info is not None and info.data == evaluation.data and not info.recipe.get("validation"):
         stated = info.metrics.get("test_bits_per_dim")
     beside = "" if stated is None else f" The file says {stated:.3f}, measured when its training ended."
-    note = f" {found.note[0].upper()}{found.note[1:]}." if found.note else ""
-    floor = f" {floor_in_words(found.floor_bits_per_dim)}" if found.floor_bits_per_dim is not None else ""
-    return f"{found.bits_per_dim:.3f}{error} bits/dim on {over}; 8 would be the raw bytes.{floor}{beside}{note}"
+    note = f" {evaluation.note[0].upper()}{evaluation.note[1:]}." if evaluation.note else ""
+    floor = f" {floor_in_words(evaluation.floor_bits_per_dim)}" if evaluation.floor_bits_per_dim is not None else ""
+    return f"{evaluation.bits_per_dim:.3f}{error} bits/dim on {over}; 8 would be the raw bytes.{floor}{beside}{note}"
 
 
-def badge(found: Verification) -> str:
+def badge(report: Verification) -> str:
     """Return the result of all checks in a few words."""
-    if found.holds:
+    if report.holds:
         return "All checks hold"
-    levels = [str(level) for level in found.levels_at_fault]
+    levels = [str(level) for level in report.levels_at_fault]
     return f"Level{'s' * (len(levels) > 1)} {listed(levels)} at fault"
 
 
-def verification(found: Verification) -> str:
+def verification(report: Verification) -> str:
     """Return the worst figures where all checks hold, else what fails and in which level."""
     from ..verify import CONDITION, LOG_DET, ROUND_TRIP
 
-    if not found.holds:
-        faults = "; ".join(f"level {check.level} {check.finding}" for check in found.failed)
-        left = sum(check.holds is None for check in found.checks)
+    if not report.holds:
+        faults = "; ".join(f"level {check.level} {check.finding}" for check in report.failed)
+        left = sum(check.holds is None for check in report.checks)
         rest = "" if not left else f" {left} checks behind could not be made."
         return f"This flow cannot be trusted: {faults}.{rest}"
-    back, log_det, condition = (factor(found.worst(name)) for name in ("round trip", "log-det", "conditioning"))
+    back, log_det, condition = (factor(report.worst(name)) for name in ("round trip", "log-det", "conditioning"))
     return (
         f"All values are finite and every order is a permutation; no level's inverse is off by more than {back} of its "
         f"input's norm (bound {factor(ROUND_TRIP)}), no log-determinant by more than {log_det} nats/dim from that of a "
         f"Jacobian (bound {factor(LOG_DET)}), and no 1×1 convolution stretches one direction more than {condition} "
-        f"times another (bound {factor(CONDITION)}). Seen on {found.images}."
+        f"times another (bound {factor(CONDITION)}). Seen on {report.images}."
     )
 
 
-def training(found: TrainingCurve) -> str:
+def training(curve: TrainingCurve) -> str:
     """Return where the training began and ended."""
-    smoothed, half, test = found.smoothed, len(found.steps) // 2, found.test_bits_per_dim
+    smoothed, half, test = curve.smoothed, len(curve.steps) // 2, curve.test_bits_per_dim
     end = "" if test is None else f" The images that it was scored on at the end cost {fixed(test, 3)}."
     return (
-        f"In {found.steps[-1]:,} steps the training batches went from {fixed(found.bits_per_dim[0], 2)} to "
+        f"In {curve.steps[-1]:,} steps the training batches went from {fixed(curve.bits_per_dim[0], 2)} to "
         f"{fixed(smoothed[-1], 2)} bits/dim, {fixed(smoothed[half] - smoothed[-1], 2)} of it in the second half.{end}"
     )
 
 
-def learning_rate(found: TrainingCurve) -> str:
+def learning_rate(curve: TrainingCurve) -> str:
     """Return how the learning rate ran."""
-    rate, peak = found.learning_rate, int(np.argmax(found.learning_rate))
+    rate, peak = curve.learning_rate, int(np.argmax(curve.learning_rate))
     return (
-        f"The learning rate is highest at step {found.steps[peak]:,}, {rate[peak]:.2g}, and ends at {rate[-1]:.2g} at "
-        f"step {found.steps[-1]:,}."
+        f"The learning rate is highest at step {curve.steps[peak]:,}, {rate[peak]:.2g}, and ends at {rate[-1]:.2g} at "
+        f"step {curve.steps[-1]:,}."
     )
 
 
-def shares(found: Anatomy) -> str:
+def shares(anatomy: Anatomy) -> str:
     """Return where the parameters are."""
-    each = [f"{PARTS[part]} {percent(count / found.total)}" for part, count in found.parameters.items() if count]
+    each = [f"{PARTS[part]} {percent(count / anatomy.total)}" for part, count in anatomy.parameters.items() if count]
     return f"Parameters: {listed(each)}."
 
 

@@ -27,9 +27,9 @@ SORTED = "From structured to noise. Only pattern counts, not loudness."
 NO_RECORD = "This flow has no training record, so nothing is known of its training."
 
 
-def structure(found: Entropies, level: int) -> str:
+def structure(entropies: Entropies, level: int) -> str:
     """Return which part of a level's channels has more structure."""
-    stage = found.level(level).used
+    stage = entropies.level(level).used
     out = _redundancy(stage.emitted).value
     if math.isnan(out):
         return f"The maps of level {level} are single pixels, which have no spectral redundancy."
@@ -49,12 +49,12 @@ def structure(found: Entropies, level: int) -> str:
     return f"Channels with more structure are passed on {first}, those with less are factored out {second}."
 
 
-def pair(names: tuple[str, str], found: tuple[Entropies, Entropies], levels: tuple[int, int]) -> str:
+def pair(names: tuple[str, str], both: tuple[Entropies, Entropies], levels: tuple[int, int]) -> str:
     """Return how much structure two flows factor out, and whether the images tell them apart."""
-    first, second = (_redundancy(result.level(level).used.emitted) for result, level in zip(found, levels, strict=True))
+    first, second = (_redundancy(result.level(level).used.emitted) for result, level in zip(both, levels, strict=True))
     each = f"{fixed(first.value, 2)} in {names[0]} and {fixed(second.value, 2)} in {names[1]}"
     sentence = f"Factored-out channels have spectral redundancy {each}"
-    if found[0].level(levels[0]).shape[1:] != found[1].level(levels[1]).shape[1:]:
+    if both[0].level(levels[0]).shape[1:] != both[1].level(levels[1]).shape[1:]:
         return f"{sentence}. Their maps are of different sizes."
     difference = second.minus(first)
     if math.isnan(difference.value):
@@ -62,9 +62,9 @@ def pair(names: tuple[str, str], found: tuple[Entropies, Entropies], levels: tup
     return f"{sentence}: {'no clear' if difference.is_near_zero else 'a clear'} difference over these images."
 
 
-def answer(found: Entropies, number: int = 1) -> str:
+def answer(entropies: Entropies, number: int = 1) -> str:
     """Return what is factored out and what is passed on at a level, in spectral redundancy."""
-    level = found.level(number)
+    level = entropies.level(number)
     emitted, kept = level.used.emitted, level.used.kept
     if kept is None:
         mean = _redundancy(emitted)
@@ -72,7 +72,7 @@ def answer(found: Entropies, number: int = 1) -> str:
         return f"Level {number} is the last: all {len(emitted.numbers)} channels are factored out{end}."
     if math.isnan(_redundancy(emitted).value):
         return f"At level {number} a channel is a single pixel: it has no spectral redundancy."
-    sentences = [_parts(level), _otherwise(found, level)]
+    sentences = [_parts(level), _otherwise(entropies, level)]
     return " ".join(sentence for sentence in sentences if sentence)
 
 
@@ -87,13 +87,13 @@ def _parts(level: LevelEntropies) -> str:
     return f"{sentence}." if gap.value > 0 else f"{sentence}: the part with more structure is factored out."
 
 
-def _otherwise(found: Entropies, level: LevelEntropies) -> str:
+def _otherwise(entropies: Entropies, level: LevelEntropies) -> str:
     if (numbered := level.stage("number")) is not None:
         emitted, kept = (_redundancy(half) for half in numbered.halves)
         return f"Split by channel number, {emitted} would be factored out and {kept} passed on."
     if (entropy := level.stage("entropy")) is None:
         return ""
-    sentence = f"The split {found.split} does not look at redundancy"
+    sentence = f"The split {entropies.split} does not look at redundancy"
     others = set(entropy.emitted.numbers) - set(level.used.emitted.numbers)
     if not others:
         return f"{sentence}, and yet the entropy order would factor out the same channels."
@@ -104,9 +104,9 @@ def _otherwise(found: Entropies, level: LevelEntropies) -> str:
     )
 
 
-def shape(found: Entropies, number: int = 1) -> str:
+def shape(entropies: Entropies, number: int = 1) -> str:
     """Return how far both parts of a level are from a Gaussian, and what the channel weights did to that."""
-    level = found.level(number)
+    level = entropies.level(number)
     each = [f"{PARTS[part]} {half.means['negentropy']}" for part, half in level.used.parts]
     sentence = f"Negentropy at level {number}, in nats a value: {', '.join(each)}"
     ordered = level.stage("order")
@@ -116,9 +116,9 @@ def shape(found: Entropies, number: int = 1) -> str:
     return f"{sentence}. Before the channel weights it was {' and '.join(before)}."
 
 
-def raw(found: Entropies) -> str:
+def raw(entropies: Entropies) -> str:
     """Return how near the marginal entropy of what is factored out is to that of N(0, 1) after its prior."""
-    each = [level.noise.means["marginal"].value for level in found.levels]
+    each = [level.noise.means["marginal"].value for level in entropies.levels]
     furthest = max(abs(value - GAUSSIAN) for value in each)
     verdict = "nearly flat, as ActNorm and the prior make it" if furthest < FLAT else "not flat"
     values = ", ".join(fixed(value, 2) for value in each)
@@ -128,36 +128,36 @@ def raw(found: Entropies) -> str:
     )
 
 
-def by_level(found: Entropies, measured: str) -> str:
+def by_level(entropies: Entropies, measured: str) -> str:
     """Return a measure at every level: what a chart of it shows."""
     parts = []
-    for level in found.levels:
+    for level in entropies.levels:
         each = [f"{PARTS[part]} {half.means[measured]}" for part, half in level.used.parts]
         nothing = math.isnan(level.used.emitted.means[measured].value)
         parts.append(f"level {level.number}: {'none' if nothing else ', '.join(each)}")
     return f"In nats a value, {NAMES[measured]} is at {'; '.join(parts)}."
 
 
-def cells(found: Entropies) -> list[dict[str, Any]]:
+def cells(entropies: Entropies) -> list[dict[str, Any]]:
     """Return one row a half, stage and level, with means and intervals as they are read."""
     return [
         {name: PARTS.get(value, value) for name, value in head.items()} | _cells(half.means)
-        for head, half in found.halves()
+        for head, half in entropies.halves()
     ]
 
 
-def account(found: Account) -> str:
+def account(postings: Account) -> str:
     """Return how −log p(x) becomes −log N(ε), and how exactly the account closes."""
     return (
-        f"From {fixed(found.coded, 2)} nats/dim at x, {signed(found.stretched, 2)} of log|det| make "
-        f"{fixed(sum(found.noise), 2)} at ε, where standard normal noise has {GAUSSIAN:.2f}; the account closes to "
-        f"{power(found.gap)} in float64, to {power(found.gap_float32)} in float32."
+        f"From {fixed(postings.coded, 2)} nats/dim at x, {signed(postings.stretched, 2)} of log|det| make "
+        f"{fixed(sum(postings.noise), 2)} at ε, where standard normal noise has {GAUSSIAN:.2f}; the account closes to "
+        f"{power(postings.gap)} in float64, to {power(postings.gap_float32)} in float32."
     )
 
 
-def growth(found: Growth, number: int = 1) -> str:
+def growth(record: Growth, number: int = 1) -> str:
     """Return how redundancy of the halves of a level moved between the first and the last recorded step."""
-    level = found.level(number)
+    level = record.level(number)
     parts = [("passed on", "kept"), ("factored out", "emitted")] if level.kept_channels else [("", "emitted")]
     moved = [
         f"from {fixed(rows[0], 2)} to {fixed(rows[-1], 2)} for channels {name}".strip()
@@ -167,8 +167,8 @@ def growth(found: Growth, number: int = 1) -> str:
     if not moved:
         return f"At level {number} a channel is a single pixel: it has no spectral redundancy."
     return (
-        f"From step {found.steps[0]:,} to step {found.steps[-1]:,} the mean spectral redundancy at level {number} went "
-        f"{' and '.join(moved)}, in nats a pixel."
+        f"From step {record.steps[0]:,} to step {record.steps[-1]:,} the mean spectral redundancy at level {number} "
+        f"went {' and '.join(moved)}, in nats a pixel."
     )
 
 

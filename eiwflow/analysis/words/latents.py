@@ -115,18 +115,18 @@ def answer(resampled: Treated, guessed: str | None) -> str:
     return f"{opening}{name} changes this picture most: {left:.1f} dB are left without it."
 
 
-def halved(found: Treated) -> str:
+def halved(treated: Treated) -> str:
     """Return what resampling level 1 does to an image."""
-    first = found.mean_psnr[0]
+    first = treated.mean_psnr[0]
     return (
-        f"Level 1 factors out {part(found.shares[0])} of the values. Resampling them {shows(first)} "
+        f"Level 1 factors out {part(treated.shares[0])} of the values. Resampling them {shows(first)} "
         f"({decibels(first)})."
     )
 
 
-def mixed(found: Treated) -> str:
+def mixed(treated: Treated) -> str:
     """Return what a mix of one's own does to the image, and whether that is seen."""
-    treatments, psnr = found.ways[0], found.mean_psnr[0]
+    treatments, psnr = treated.ways[0], treated.mean_psnr[0]
     done = way(treatments).capitalize()
     if (left := decibels(psnr)) == decibels(EXACT):
         return f"{done}: {left}."
@@ -134,17 +134,17 @@ def mixed(found: Treated) -> str:
     return f"{done}{rest}: this {shows(psnr)} (PSNR {left})."
 
 
-def norms(found: Norms) -> str:
+def norms(lengths: Norms) -> str:
     """Return the norms of an image's latents, and how many test images have typical ones."""
-    low, high = found.typical.T
-    inside = ((found.test >= low) & (found.test <= high)).mean(axis=0)
+    low, high = lengths.typical.T
+    inside = ((lengths.test >= low) & (lengths.test <= high)).mean(axis=0)
     each = [
         f"‖ε{latent(level)[1:]}‖ = {norm:.1f} (√d = {np.sqrt(d):.1f})"
-        for level, (norm, d) in enumerate(zip(found.image, found.dimensions, strict=True), start=1)
+        for level, (norm, d) in enumerate(zip(lengths.image, lengths.dimensions, strict=True), start=1)
     ]
     shares = listed([percent(share) for share in inside])
     return (
-        f"This image has {', '.join(each)}. Of {counted(len(found.test), 'test image')}, {shares} lie within the "
+        f"This image has {', '.join(each)}. Of {counted(len(lengths.test), 'test image')}, {shares} lie within the "
         "95 % interval of N(0, I), level by level."
     )
 
@@ -152,59 +152,63 @@ def norms(found: Norms) -> str:
 # ---------------------------------------------------------------------- many images
 
 
-def comparison(found: Comparison) -> str:
+def comparison(compared: Comparison) -> str:
     """Return what is left under the first flow and, where there are several, whether they differ."""
-    return f"{left(found)} {differences(found)}".strip()
+    return f"{left(compared)} {differences(compared)}".strip()
 
 
-def left(found: Comparison) -> str:
+def left(compared: Comparison) -> str:
     """Return what is left of an image under the first flow."""
     each = [
         f"{mean:.1f} dB{'' if np.isnan(low) else f' ({low:.1f} to {high:.1f})'} with {part(share)}"
-        for mean, (low, high), share in zip(found.mean[0], found.interval[0], found.shares, strict=True)
+        for mean, (low, high), share in zip(compared.mean[0], compared.interval[0], compared.shares, strict=True)
     ]
-    images = found.psnr.shape[1]
-    of = f" of {counted(found.photographs, 'photograph')}" if found.photographs else ""
+    images = compared.psnr.shape[1]
+    of = f" of {counted(compared.photographs, 'photograph')}" if compared.photographs else ""
     over = f"mean and 95 % interval over {images} test images{of}" if images > 1 else "one test image"
     return f"An image keeps a PSNR of {listed(each)} of its values resampled ({over})."
 
 
-def differences(found: Comparison) -> str:
+def differences(compared: Comparison) -> str:
     """Return whether the rows look alike, or which differ from the first; empty where there is no other."""
-    if len(found.names) == 1:
+    if len(compared.names) == 1:
         return ""
-    stages: list[int] = found.comparable.tolist()
+    stages: list[int] = compared.comparable.tolist()
     if not stages:
         return "These flows have one level: it factors out everything, so nothing is left to compare."
-    if np.isnan(found.interval).all():
+    if np.isnan(compared.interval).all():
         return "One test image cannot tell the rows apart."
-    names = short_names(found.names)
-    if not found.clear[:, stages].any():
-        row, column = np.unravel_index(np.abs(found.difference[:, stages]).argmax(), (len(found.names), len(stages)))
+    names = short_names(compared.names)
+    if not compared.clear[:, stages].any():
+        row, column = np.unravel_index(
+            np.abs(compared.difference[:, stages]).argmax(), (len(compared.names), len(stages))
+        )
         stage = stages[column]
-        low, high = found.difference_interval[row, stage]
+        low, high = compared.difference_interval[row, stage]
         return (
             f"The rows look alike: no paired difference from {names[0]} is clear of 0 (largest: {names[row]} "
-            f"{signed(found.difference[row, stage], 2)} dB ({signed(low, 2)} to {signed(high, 2)}) with "
-            f"{part(found.shares[stage])} of the values resampled)."
+            f"{signed(compared.difference[row, stage], 2)} dB ({signed(low, 2)} to {signed(high, 2)}) with "
+            f"{part(compared.shares[stage])} of the values resampled)."
         )
-    each = [f"with {part(found.shares[stage])} of the values resampled {_clear(found, stage)}" for stage in stages]
+    each = [
+        f"with {part(compared.shares[stage])} of the values resampled {_clear(compared, stage)}" for stage in stages
+    ]
     return f"The rows differ. Clear paired differences from {names[0]}: {'; '.join(each)}."
 
 
-def _clear(found: Comparison, stage: int) -> str:
-    names = short_names(found.names)
-    rows = np.flatnonzero(found.clear[:, stage])
-    each = [f"{names[row]} {signed(found.difference[row, stage], 2)}" for row in rows]
+def _clear(compared: Comparison, stage: int) -> str:
+    names = short_names(compared.names)
+    rows = np.flatnonzero(compared.clear[:, stage])
+    each = [f"{names[row]} {signed(compared.difference[row, stage], 2)}" for row in rows]
     return f"{', '.join(each)} dB" if each else "none"
 
 
-def pair(found: Comparison) -> str:
+def pair(compared: Comparison) -> str:
     """Return whether two flows differ in what is left after level 1 is resampled."""
-    first, second = short_names(found.names)
-    stages: Sequence[int] = found.comparable.tolist()
-    if not stages or found.psnr.shape[1] == 1:
+    first, second = short_names(compared.names)
+    stages: Sequence[int] = compared.comparable.tolist()
+    if not stages or compared.psnr.shape[1] == 1:
         return "Nothing can be compared here."
-    difference = signed(found.difference[1, stages[0]], 1)
-    clear = "a clear difference" if found.clear[1, stages[0]] else "not a clear difference"
+    difference = signed(compared.difference[1, stages[0]], 1)
+    clear = "a clear difference" if compared.clear[1, stages[0]] else "not a clear difference"
     return f"Without level 1, {second} keeps {difference} dB against {first}: {clear}."

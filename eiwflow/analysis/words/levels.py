@@ -11,69 +11,71 @@ if TYPE_CHECKING:
     from ..levels import LevelFacts, Passage, Reconstruction, Staircase
 
 
-def happens(found: Passage) -> str:
+def happens(passage: Passage) -> str:
     """Return what levels do to the image's values, and whether they give the image back."""
-    shares = {level.emitted / (level.emitted + level.kept) for level in found.levels[:-1]}
+    shares = {level.emitted / (level.emitted + level.kept) for level in passage.levels[:-1]}
     share = part(*shares) if len(shares) == 1 else "some"
     first = f"Each level factors out {share} of its values, the last one all" if shares else "One level factors out all"
-    lost = found.reconstruction.lost_bytes
-    back = f"{came_back(found.reconstruction)} come back" if lost else "the image comes back exactly"
+    lost = passage.reconstruction.lost_bytes
+    back = f"{came_back(passage.reconstruction)} come back" if lost else "the image comes back exactly"
     return f"{first}. From these {back}."
 
 
-def cost(found: Passage) -> str:
+def cost(passage: Passage) -> str:
     """Return what the image costs with the flow and without it, and whether that is more than 8 bits."""
-    first_stop, *_, end = found.stairs.mean
+    first_stop, *_, end = passage.stairs.mean
     worse = ", more than its raw bytes: 8" if first_stop > 8 else ""
     return (
         f"The flow needs {end:.1f} bits per value for this image. A Gaussian per colour needs {first_stop:.1f}{worse}."
     )
 
 
-def parts(found: Passage) -> str:
+def parts(passage: Passage) -> str:
     """Return where the values are factored out, and that they give the image back."""
-    each = listed([f"{level.emitted:,} at level {level.number}" for level in found.levels])
+    each = listed([f"{level.emitted:,} at level {level.number}" for level in passage.levels])
     return (
-        f"Its {found.dimensions:,} values are factored out in {counted(len(found.levels), 'part')}: {each}. "
-        f"Run backwards, they give {came_back(found.reconstruction)} back."
+        f"Its {passage.dimensions:,} values are factored out in {counted(len(passage.levels), 'part')}: {each}. "
+        f"Run backwards, they give {came_back(passage.reconstruction)} back."
     )
 
 
-def stops(found: Staircase) -> str:
+def stops(staircase: Staircase) -> str:
     """Return bits/dim if the flow stopped after each level."""
-    first, *between, last = (f"{bits:.2f}" for bits in found.mean)
+    first, *between, last = (f"{bits:.2f}" for bits in staircase.mean)
     each = "".join(f", {bits} after level {level}" for level, bits in enumerate(between, start=1))
-    above = " More than 8 is worse than storing the raw bytes." if found.mean[0] > 8 else ""
+    above = " More than 8 is worse than storing the raw bytes." if staircase.mean[0] > 8 else ""
     return f"Stopped before level 1 the flow needs {first} bits/dim{each}; run to its end it needs {last}.{above}"
 
 
-def level(found: LevelFacts) -> str:
+def level(facts: LevelFacts) -> str:
     """Return what a level factors out, and how it weights that."""
-    if found.order is None:
-        return f"Level {found.number} is the last: it factors out all of its {found.shape[0]} channels."
+    if facts.order is None:
+        return f"Level {facts.number} is the last: it factors out all of its {facts.shape[0]} channels."
     start = (
-        f"Level {found.number} factors out {found.emitted_channels} of {found.shape[0]} channels, "
-        f"the same {found.emitted_channels} for every image"
+        f"Level {facts.number} factors out {facts.emitted_channels} of {facts.shape[0]} channels, "
+        f"the same {facts.emitted_channels} for every image"
     )
-    if found.weight_spread is None:
+    if facts.weight_spread is None:
         return f"{start}; it does not weight them."
-    low, high = found.weight_spread
+    low, high = facts.weight_spread
     if low == high:
         return f"{start}; their weights are the same for every image."
     return f"{start}; their weights differ by ×{low:.2g} to ×{high:.2g} between images."
 
 
-def came_back(found: Reconstruction) -> str:
+def came_back(result: Reconstruction) -> str:
     """Return how many bytes came back."""
-    size = f"{found.image.size:,}"
-    return f"all {size} bytes" if not found.lost_bytes else f"{found.image.size - found.lost_bytes:,} of {size} bytes"
-
-
-def reconstruction(found: Reconstruction) -> str:
-    """Return how exactly the flow gives the image back, and which level is to blame where it does not."""
-    blame = "" if found.at_fault is None else f" {unsound(found.at_fault)}"
+    size = f"{result.image.size:,}"
     return (
-        f"Run backwards, the flow gives {came_back(found)} back; the largest error is {power(found.max_abs_error)}, "
+        f"all {size} bytes" if not result.lost_bytes else f"{result.image.size - result.lost_bytes:,} of {size} bytes"
+    )
+
+
+def reconstruction(result: Reconstruction) -> str:
+    """Return how exactly the flow gives the image back, and which level is to blame where it does not."""
+    blame = "" if result.at_fault is None else f" {unsound(result.at_fault)}"
+    return (
+        f"Run backwards, the flow gives {came_back(result)} back; the largest error is {power(result.max_abs_error)}, "
         f"where one grey level is {power(1 / 256)}.{blame}"
     )
 

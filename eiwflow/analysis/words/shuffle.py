@@ -117,30 +117,31 @@ def by_rank(river: RankRiver) -> str:
     )
 
 
-def images(found: ImageOrders) -> str:
+def images(orders: ImageOrders) -> str:
     """Return what is the same for every image, and what is not."""
-    count, channels = found.redundancy.shape
-    undecided = int(np.abs(found.emitted_share - 0.5).argmin())
+    count, channels = orders.redundancy.shape
+    undecided = int(np.abs(orders.emitted_share - 0.5).argmin())
     return (
         f"The order used is the same for every image. Sorted by its own redundancy, an image would on average move "
-        f"{channels * found.churn.mean():.1f} of {channels} channels across the split line; "
-        f"{int((found.churn == 0).sum())} of {count} images would factor out just the same channels. "
-        f"Channel {undecided} is the least decided: {percent(found.emitted_share[undecided])} of the images would "
+        f"{channels * orders.churn.mean():.1f} of {channels} channels across the split line; "
+        f"{int((orders.churn == 0).sum())} of {count} images would factor out just the same channels. "
+        f"Channel {undecided} is the least decided: {percent(orders.emitted_share[undecided])} of the images would "
         "factor it out."
     )
 
 
-def alternative(found: Alternative) -> str:
+def alternative(outcome: Alternative) -> str:
     """Return what a rule would pass on and factor out."""
     return (
-        f"The order “{found.rule}” would pass on channels of {fixed(found.kept_redundancy, 2)} nats/pixel on average "
-        f"and factor out {fixed(found.emitted_redundancy, 2)}; {_of(found.moved, len(found.order))} would change sides."
+        f"The order “{outcome.rule}” would pass on channels of {fixed(outcome.kept_redundancy, 2)} nats/pixel on "
+        f"average and factor out {fixed(outcome.emitted_redundancy, 2)}; {_of(outcome.moved, len(outcome.order))} would "
+        "change sides."
     )
 
 
-def report(found: ShuffleReport) -> dict[str, Any]:
+def report(numbers: ShuffleReport) -> dict[str, Any]:
     """Return everything as what JSON can hold, with its sentence."""
-    return found.to_dict() | {"in_words": answer(found)}
+    return numbers.to_dict() | {"in_words": answer(numbers)}
 
 
 def _moved(report: ShuffleReport) -> str:

@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     from ..space import Interpolation, NormPaths, Samples
 
 
-def answer(found: Interpolation) -> str:
+def answer(way: Interpolation) -> str:
     """Return which level moves the picture most."""
-    if np.array_equal(found.a, found.b):
+    if np.array_equal(way.a, way.b):
         return "A and B are the same image: nothing lies between them."
-    if len(found.shares) == 1:
+    if len(way.shares) == 1:
         return "This flow has one level: all of its values go from A to B together."
-    most = int(found.relative.argmax())
+    most = int(way.relative.argmax())
     return (
-        f"Level {most + 1} moves the picture most: alone it makes {percent(found.relative[most])} of the change from "
-        f"A to B, with {100 * found.shares[most]:.3g} % of the values."
+        f"Level {most + 1} moves the picture most: alone it makes {percent(way.relative[most])} of the change from "
+        f"A to B, with {100 * way.shares[most]:.3g} % of the values."
     )
 
 
@@ -40,41 +40,41 @@ def pair(names: Sequence[str], ways: Sequence[Interpolation]) -> str:
     )
 
 
-def ends(found: Interpolation) -> str:
+def ends(way: Interpolation) -> str:
     """Return how exactly the ends are the images."""
     return (
         f"With all levels moving, both ends are the images themselves: the largest error is "
-        f"{power(max(found.end_errors))}, where a grey level is {power(1 / 256)}."
+        f"{power(max(way.end_errors))}, where a grey level is {power(1 / 256)}."
     )
 
 
-def norms(found: NormPaths) -> str:
+def norms(paths: NormPaths) -> str:
     """Return how the norms of the two paths differ half-way."""
-    root = np.sqrt(found.dimensions.sum())
-    middle = int(np.abs(found.t - 0.5).argmin())
-    straight, arc = (found.total(path)[middle] / root for path in ("linear", "spherical"))
-    first, last = (found.total("linear")[[0, -1]] / root).tolist()
-    low, high = found.typical_total / root
+    root = np.sqrt(paths.dimensions.sum())
+    middle = int(np.abs(paths.t - 0.5).argmin())
+    straight, arc = (paths.total(path)[middle] / root for path in ("linear", "spherical"))
+    first, last = (paths.total("linear")[[0, -1]] / root).tolist()
+    low, high = paths.typical_total / root
     return (
         f"Half-way the straight line has a norm of {straight:.2f} √d and the arc {arc:.2f} √d, between ends of "
         f"{first:.2f} and {last:.2f}; 95 % of the flow's own draws lie between {low:.2f} and {high:.2f}."
     )
 
 
-def samples(found: Samples) -> str:
+def samples(drawn: Samples) -> str:
     """Return at which temperatures images were drawn."""
-    each = ", ".join(f"{temperature:g} (level {level})" for level, temperature in enumerate(found.temperatures, 1))
-    return f"{len(found.images)} images drawn from the flow at the temperatures {each}."
+    each = ", ".join(f"{temperature:g} (level {level})" for level, temperature in enumerate(drawn.temperatures, 1))
+    return f"{len(drawn.images)} images drawn from the flow at the temperatures {each}."
 
 
-def report(found: Interpolation) -> dict[str, Any]:
+def report(way: Interpolation) -> dict[str, Any]:
     """Return a path's numbers and sentences as what JSON can hold."""
     return {
-        "words": answer(found),
-        "path": found.path,
-        "levels": found.table(),
-        "ends_in_words": ends(found),
-        "end_errors": list(found.end_errors),
-        "norms_in_words": norms(found.norms),
-        "norms": found.norms.table(),
+        "words": answer(way),
+        "path": way.path,
+        "levels": way.table(),
+        "ends_in_words": ends(way),
+        "end_errors": list(way.end_errors),
+        "norms_in_words": norms(way.norms),
+        "norms": way.norms.table(),
     }

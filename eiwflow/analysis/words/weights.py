@@ -34,21 +34,21 @@ FACTORED_OUT = {
 }
 
 
-def images(found: ChannelWeights) -> str:
+def images(weights: ChannelWeights) -> str:
     """Return what averages are over."""
-    of = f" of {counted(found.photographs, 'photograph')}" if found.photographs else ""
-    return f"{counted(found.count, 'test image')}{of}"
+    of = f" of {counted(weights.photographs, 'photograph')}" if weights.photographs else ""
+    return f"{counted(weights.count, 'test image')}{of}"
 
 
-def follow_loudness(found: ChannelWeights) -> str:
+def follow_loudness(weights: ChannelWeights) -> str:
     """Return whether a picture turns its loud channels down, and by how much.
 
     The slope of log ω against the channel's log standard deviation is the median over channels. The shares of a full
     compensation, which halves the weight of a channel twice as loud, are called as in the lesson's scene on weights.
     """
-    if not found.has_weights:
+    if not weights.has_weights:
         return "No: this flow has no channel weights, so it turns nothing down."
-    slopes = found.correlations.slope
+    slopes = weights.correlations.slope
     known = slopes[np.isfinite(slopes)]
     if not len(known):
         return "No: these channel weights are the same for every picture."
@@ -66,145 +66,145 @@ def follow_loudness(found: ChannelWeights) -> str:
     return f"{much}: a channel twice as loud is {turned}."
 
 
-def headline(found: Mapping[str, ChannelWeights]) -> str:
+def headline(by_name: Mapping[str, ChannelWeights]) -> str:
     """Return :func:`follow_loudness` of a flow, or of several by their names."""
-    said = {name: follow_loudness(one) for name, one in found.items()}
-    if len(said) == 1:
-        return next(iter(said.values()))
-    return " ".join(f"In {name}, {sentence[0].lower()}{sentence[1:]}" for name, sentence in said.items())
+    sentences = {name: follow_loudness(weights) for name, weights in by_name.items()}
+    if len(sentences) == 1:
+        return next(iter(sentences.values()))
+    return " ".join(f"In {name}, {sentence[0].lower()}{sentence[1:]}" for name, sentence in sentences.items())
 
 
-def answer(found: ChannelWeights) -> str:
+def answer(weights: ChannelWeights) -> str:
     """Return which channels are turned up or down for this image, in one or two sentences."""
-    if not found.has_weights:
-        order = FACTORED_OUT.get(found.rule, f"what the order “{found.rule}” puts last")
-        return f"This flow has no channel weights. Level {found.level} factors out {order}. {_static(found)}"
-    if found.alike:
-        return f"Level {found.level} weights its channels alike for every image."
+    if not weights.has_weights:
+        order = FACTORED_OUT.get(weights.rule, f"what the order “{weights.rule}” puts last")
+        return f"This flow has no channel weights. Level {weights.level} factors out {order}. {_static(weights)}"
+    if weights.alike:
+        return f"Level {weights.level} weights its channels alike for every image."
     ends = [
-        f"channel {found.order[position]} {way} the most, to ×{math.exp(found.relative[position]):.2f}"
-        for way, position in (("up", found.relative.argmax()), ("down", found.relative.argmin()))
+        f"channel {weights.order[position]} {way} the most, to ×{math.exp(weights.relative[position]):.2f}"
+        for way, position in (("up", weights.relative.argmax()), ("down", weights.relative.argmin()))
     ]
     return (
-        f"For this image, level {found.level} turns {ends[0]} of its average weight, and {ends[1]}. "
-        f"{correlations(found.correlations)}"
+        f"For this image, level {weights.level} turns {ends[0]} of its average weight, and {ends[1]}. "
+        f"{correlations(weights.correlations)}"
     )
 
 
-def correlations(found: Correlations) -> str:
+def correlations(result: Correlations) -> str:
     """Return in how many channels the weight falls with loudness, and by how much."""
-    known = np.isfinite(found.pearson)
+    known = np.isfinite(result.pearson)
     if not known.any():
         return "The weights are the same for every image: there is nothing to correlate."
     return (
-        f"Over images, ω falls with the loudness of its channel in {int((found.low > 0).sum())} of {known.sum()} "
-        f"channels and rises in {int((found.high < 0).sum())} (95 % intervals; median r of −log ω with log σ "
-        f"{signed(float(np.median(found.pearson[known])), 2)}). Where a channel is twice as loud, its weight is "
-        f"×{2 ** np.median(found.slope[known]):.2f} (median over channels); ×0.50 would make up for it."
+        f"Over images, ω falls with the loudness of its channel in {int((result.low > 0).sum())} of {known.sum()} "
+        f"channels and rises in {int((result.high < 0).sum())} (95 % intervals; median r of −log ω with log σ "
+        f"{signed(float(np.median(result.pearson[known])), 2)}). Where a channel is twice as loud, its weight is "
+        f"×{2 ** np.median(result.slope[known]):.2f} (median over channels); ×0.50 would make up for it."
     )
 
 
-def slopes(found: ChannelWeights) -> str:
+def slopes(weights: ChannelWeights) -> str:
     """Return between which slopes the channels lie."""
-    known = found.correlations.slope[np.isfinite(found.correlations.slope)]
+    known = weights.correlations.slope[np.isfinite(weights.correlations.slope)]
     if not len(known):
-        return f"Over {images(found)}, the weights are the same for every image."
+        return f"Over {images(weights)}, the weights are the same for every image."
     return (
-        f"Slope of log ω on log σ by channel over {images(found)}: {fixed(known.min(), 2)} to {fixed(known.max(), 2)}, "
-        f"median {fixed(float(np.median(known)), 2)}. −1 would compensate for loudness."
+        f"Slope of log ω on log σ by channel over {images(weights)}: {fixed(known.min(), 2)} to {fixed(known.max(), 2)}"
+        f", median {fixed(float(np.median(known)), 2)}. −1 would compensate for loudness."
     )
 
 
-def correlation(found: ChannelWeights, position: int) -> str:
+def correlation(weights: ChannelWeights, position: int) -> str:
     """Return the correlation of one channel, in one sentence."""
-    channel, each = found.order[position], found.correlations
+    channel, each = weights.order[position], weights.correlations
     if not np.isfinite(each.pearson[position]):
         return f"The weight of channel {channel} is the same for every image."
     return (
-        f"−log ω of channel {channel} against its log standard deviation over {images(found)}: "
+        f"−log ω of channel {channel} against its log standard deviation over {images(weights)}: "
         f"r = {signed(each.pearson[position], 2)} "
         f"(95 % interval {signed(each.low[position], 2)} to {signed(each.high[position], 2)})."
     )
 
 
-def rates(found: ChannelWeights) -> str:
+def rates(weights: ChannelWeights) -> str:
     """Return between which channels the mean entropy rate lies, and how those of the halves compare."""
-    mean = found.images.entropy_rate.mean(axis=0)
+    mean = weights.images.entropy_rate.mean(axis=0)
     low, high = int(mean.argmin()), int(mean.argmax())
-    kept, emitted = mean[: found.kept].mean(), mean[found.kept :].mean()
+    kept, emitted = mean[: weights.kept].mean(), mean[weights.kept :].mean()
     return (
-        f"The entropy rate of level {found.level} over {images(found)} runs from {fixed(mean[low], 2)} (channel "
-        f"{found.order[low]}) to {fixed(mean[high], 2)} nats/pixel (channel {found.order[high]}): {fixed(kept, 2)} "
+        f"The entropy rate of level {weights.level} over {images(weights)} runs from {fixed(mean[low], 2)} (channel "
+        f"{weights.order[low]}) to {fixed(mean[high], 2)} nats/pixel (channel {weights.order[high]}): {fixed(kept, 2)} "
         f"on average over channels that are passed on, {fixed(emitted, 2)} over the others."
     )
 
 
-def channel(found: ChannelWeights, position: int) -> str:
+def channel(weights: ChannelWeights, position: int) -> str:
     """Return which channel stands at a place."""
-    part = "passed on" if position < found.kept else "factored out"
+    part = "passed on" if position < weights.kept else "factored out"
     return (
-        f"Channel {found.order[position]} stands at place {position + 1} of {found.shape[0]} and is **{part}**. "
-        f"It is a map of {found.shape[1]}×{found.shape[2]} values."
+        f"Channel {weights.order[position]} stands at place {position + 1} of {weights.shape[0]} and is **{part}**. "
+        f"It is a map of {weights.shape[1]}×{weights.shape[2]} values."
     )
 
 
-def order_now(found: ChannelWeights) -> str:
+def order_now(weights: ChannelWeights) -> str:
     """Return where redundancy on these images would draw the split line."""
-    emitted = np.arange(found.shape[0]) >= found.kept
-    if found.rule != "entropy":
+    emitted = np.arange(weights.shape[0]) >= weights.kept
+    if weights.rule != "entropy":
         return "This order does not look at spectral redundancy."
-    if (spared := emitted & found.would_stay).any():
-        instead = named(found, ~emitted & ~found.would_stay)
-        return f"These images would now factor out {instead} in place of {named(found, spared)}."
+    if (spared := emitted & weights.would_stay).any():
+        instead = named(weights, ~emitted & ~weights.would_stay)
+        return f"These images would now factor out {instead} in place of {named(weights, spared)}."
     return "These images would factor out the same channels."
 
 
-def named(found: ChannelWeights, positions: np.ndarray) -> str:
+def named(weights: ChannelWeights, positions: np.ndarray) -> str:
     """Return the channel numbers at the positions where a (C,) bool array is true."""
-    chosen = [str(n) for n in sorted(number for number, here in zip(found.order, positions, strict=True) if here)]
+    chosen = [str(n) for n in sorted(number for number, here in zip(weights.order, positions, strict=True) if here)]
     if len(chosen) > NAMED:
         chosen[NAMED - 1 :] = [f"{len(chosen) - NAMED + 1} more"]
     return f"channel{'s' * (len(chosen) > 1)} {listed(chosen)}"
 
 
-def _static(found: ChannelWeights) -> str:
-    emitted = np.arange(found.shape[0]) >= found.kept
-    if not (spared := emitted & found.would_stay).any():
-        return f"By the redundancy of {images(found)} the entropy order would factor out the same channels."
+def _static(weights: ChannelWeights) -> str:
+    emitted = np.arange(weights.shape[0]) >= weights.kept
+    if not (spared := emitted & weights.would_stay).any():
+        return f"By the redundancy of {images(weights)} the entropy order would factor out the same channels."
     return (
-        f"By the redundancy of {images(found)} the entropy order would have passed on {spared.sum()} of these "
-        f"{emitted.sum()}, {named(found, spared)}, and factored out {named(found, ~emitted & ~found.would_stay)} "
+        f"By the redundancy of {images(weights)} the entropy order would have passed on {spared.sum()} of these "
+        f"{emitted.sum()}, {named(weights, spared)}, and factored out {named(weights, ~emitted & ~weights.would_stay)} "
         "instead."
     )
 
 
-def pair(found: WeightsPair) -> str:
+def pair(two: WeightsPair) -> str:
     """Return what differs between two flows, in a few sentences."""
-    return f"{_vary(found)} {_redundancy(found)} One training each: no verdict on their splits."
+    return f"{_vary(two)} {_redundancy(two)} One training each: no verdict on their splits."
 
 
-def _vary(found: WeightsPair) -> str:
-    without = [name for name, one in zip(found.titles, found.both, strict=True) if not one.has_weights]
+def _vary(two: WeightsPair) -> str:
+    without = [name for name, weights in zip(two.titles, two.both, strict=True) if not weights.has_weights]
     if len(without) == 2:
         return "Neither of the two has channel weights."
     clauses = [
-        f"{name} by ±{one.spread:.2f} nats (×{math.exp(one.spread):.2f})"
-        for name, one in zip(found.titles, found.both, strict=True)
-        if one.has_weights
+        f"{name} by ±{weights.spread:.2f} nats (×{math.exp(weights.spread):.2f})"
+        for name, weights in zip(two.titles, two.both, strict=True)
+        if weights.has_weights
     ]
     sentence = f"From image to image log ω of a channel varies in {' and in '.join(clauses)}"
     return f"{sentence}; {without[0]} has no channel weights." if without else f"{sentence}."
 
 
-def _redundancy(found: WeightsPair) -> str:
-    if not found.paired:
-        shapes = " and ".join("×".join(map(str, one.shape)) for one in found.both)
+def _redundancy(two: WeightsPair) -> str:
+    if not two.paired:
+        shapes = " and ".join("×".join(map(str, weights.shape)) for weights in two.both)
         return f"Their channels are maps of other sizes ({shapes}), so redundancy is not compared."
-    (name, other), (first, second) = found.titles, found.emitted_redundancy
-    mean, low, high = found.emitted_difference
+    (name, other), (first, second) = two.titles, two.emitted_redundancy
+    mean, low, high = two.emitted_difference
     numbers = (
         f"{fixed(first, 3)} nats/pixel in {name} and {fixed(second, 3)} in {other} (paired difference "
-        f"{signed(mean, 3)}, 95 % interval {signed(low, 3)} to {signed(high, 3)}, over {images(found.first)})"
+        f"{signed(mean, 3)}, 95 % interval {signed(low, 3)} to {signed(high, 3)}, over {images(two.first)})"
     )
     if low <= 0 <= high:
         return f"Neither clearly factors out more structure: {numbers}."
