@@ -134,8 +134,8 @@ def alternative(outcome: Alternative) -> str:
     """Return what a rule would pass on and factor out."""
     return (
         f"The order “{outcome.rule}” would pass on channels of {fixed(outcome.kept_redundancy, 2)} nats/pixel on "
-        f"average and factor out {fixed(outcome.emitted_redundancy, 2)}; {_of(outcome.moved, len(outcome.order))} would "
-        "change sides."
+        f"average and factor out {fixed(outcome.emitted_redundancy, 2)}; {_of(outcome.moved, len(outcome.order))} "
+        "would change sides."
     )
 
 
