@@ -23,75 +23,75 @@ takeaway = st.container()
 levels: dict[ui.Page, int] = {}
 
 
-def measure(one: ui.Page) -> object:
+def measure(view: ui.Page) -> object:
     """Return the entropies of all levels; too few images are a sentence."""
-    levels[one] = ui.shuffle_level(one) or 1
+    levels[view] = ui.shuffle_level(view) or 1
     try:
-        return cache.measure(one, "entropies")
+        return cache.measure(view, "entropies")
     except DataError as error:
         st.error(f"{plain(error)} Choose another data set.")
         return None
 
 
-def maps(one: ui.Page, found: ui.Found) -> None:
+def maps(view: ui.Page, results: ui.Found) -> None:
     """Draw the image's channel maps, sorted by their redundancy over test images."""
-    del found
-    index = levels[one] - 1
-    passage, redundancy = cache.measure(one, "passage"), cache.measure(one, "facts")[index].redundancy.mean(axis=0)
+    del results
+    index = levels[view] - 1
+    passage, redundancy = cache.measure(view, "passage"), cache.measure(view, "facts")[index].redundancy.mean(axis=0)
     level = passage.levels[index]
     numbers = list(range(level.shape[0])) if level.order is None else list(level.order)
     st.html(figures.sorted_maps(passage.maps[index], redundancy, numbers, level.kept_channels))
 
 
-def draw(one: ui.Page, found: ui.Found, *measures: str) -> None:
+def draw(view: ui.Page, results: ui.Found, *measures: str) -> None:
     """Draw measures at every level, side by side, on axes that both columns share."""
-    for place, measured in zip(places(one, [1] * len(measures)), measures, strict=True):
+    for place, measured in zip(places(view, [1] * len(measures)), measures, strict=True):
         with place:
-            chart = ui.drawn(figures.by_level, found[one], measured, figures.span(found.values(), measured))
-            ui.chart(chart, one, measured, alt=words.by_level(found[one], measured))
+            chart = ui.drawn(figures.by_level, results[view], measured, figures.span(results.values(), measured))
+            ui.chart(chart, view, measured, alt=words.by_level(results[view], measured))
 
 
-def all_levels(one: ui.Page, found: ui.Found) -> None:
+def all_levels(view: ui.Page, results: ui.Found) -> None:
     """Draw the two gaps to noise that scaling does not change."""
-    draw(one, found, "redundancy", "negentropy")
-    st.markdown(words.answer(found[one], levels[one]))
-    st.caption(words.shape(found[one], levels[one]))
+    draw(view, results, "redundancy", "negentropy")
+    st.markdown(words.answer(results[view], levels[view]))
+    st.caption(words.shape(results[view], levels[view]))
 
 
-def raw(one: ui.Page, found: ui.Found) -> None:
+def raw(view: ui.Page, results: ui.Found) -> None:
     """Draw what rises by mere scaling."""
-    draw(one, found, "marginal", "rate")
-    st.caption(words.raw(found[one]))
+    draw(view, results, "marginal", "rate")
+    st.caption(words.raw(results[view]))
 
 
-found = ui.draw_columns(page, measure, maps)
-if not found:
+results = ui.draw_columns(page, measure, maps)
+if not results:
     st.stop()
-pair = ui.paired(found, lambda names, results: words.pair(names, results, (levels[page], levels[page.other or page])))
+pair = ui.paired(results, lambda names, results: words.pair(names, results, (levels[page], levels[page.other or page])))
 with takeaway:
-    ui.takeaway(words.structure(found[(one := next(iter(found)))], levels[one]) if pair is None else pair)
+    ui.takeaway(words.structure(results[(view := next(iter(results)))], levels[view]) if pair is None else pair)
 st.caption(words.SORTED)
 if pair is not None:
     ui.caveat(ONE_TRAINING)
 
 ui.folds(
     page,
-    found,
+    results,
     {"All levels: redundancy and negentropy": all_levels, "Raw entropy, which rises by mere scaling": raw},
 )
 
 
-def over_training(one: ui.Page, grown: ui.Found) -> None:
+def over_training(view: ui.Page, grown: ui.Found) -> None:
     """Draw how entropies changed in training, moved by one slider."""
-    growth, samples, number = grown[one], cache.samples_in_training(one), levels[one]
+    growth, samples, number = grown[view], cache.samples_in_training(view), levels[view]
     for measured in ("redundancy", "marginal", "rate"):
         limits = figures.growth_span([each.level(levels[other]) for other, each in grown.items()], measured)
         chart = ui.drawn(figures.growth, growth.level(number), growth.steps, measured, limits, recorded(grown))
-        ui.chart(chart, one, f"scrub-{measured}", alt=f"{figures.AXES[measured].symbol}. {words.growth(growth)}")
+        ui.chart(chart, view, f"scrub-{measured}", alt=f"{figures.AXES[measured].symbol}. {words.growth(growth)}")
         if measured == "redundancy" and samples:
-            scrubber.film(recorded(grown), samples, under=one.key("scrub-redundancy"))
+            scrubber.film(recorded(grown), samples, under=view.key("scrub-redundancy"))
             with st.container(width=320):
-                scrubber.sample_view("16 samples at this step.", of=one.key("scrub-redundancy"))
+                scrubber.sample_view("16 samples at this step.", of=view.key("scrub-redundancy"))
     st.markdown(words.growth(growth, number))
 
 
@@ -101,8 +101,8 @@ def recorded(grown: ui.Found) -> np.ndarray:
 
 
 with ui.fold("Over training", "training") as fold:
-    grown = {one: growth for one in found if fold.open and (growth := cache.measure(one, "growth")) is not None}
-    if fold.open and len(grown) < len(found):
+    grown = {view: growth for view in results if fold.open and (growth := cache.measure(view, "growth")) is not None}
+    if fold.open and len(grown) < len(results):
         st.info(words.NO_RECORD)
     if grown:
         scrubber.say_where_steps_differ(recorded(grown), [growth.steps for growth in grown.values()])
@@ -113,21 +113,21 @@ with ui.fold("Over training", "training") as fold:
 ui.how_to_read("entropy")
 
 
-def evidence(one: ui.Page, found: ui.Found) -> None:
+def evidence(view: ui.Page, results: ui.Found) -> None:
     """Show all halves at every stage, and the files."""
     st.subheader("All halves, at every stage")
-    ui.table(words.cells(found[one]))
-    tables = {"entropies": found[one].table(), "channels": found[one].channel_table()}
-    if (growth := cache.measure(one, "growth")) is not None:
+    ui.table(words.cells(results[view]))
+    tables = {"entropies": results[view].table(), "channels": results[view].channel_table()}
+    if (growth := cache.measure(view, "growth")) is not None:
         tables["growth"] = growth.table()
-    ui.exports(one, tables=tables, pictures={})
-    ui.offer_film(one)
+    ui.exports(view, tables=tables, pictures={})
+    ui.offer_film(view)
 
 
 if (more := ui.more_evidence()).open:
     with more:
-        ui.draw_columns(page, found.get, evidence)
+        ui.draw_columns(page, results.get, evidence)
     command = f"--what entropy --data {page.images.name} --seed {page.seed} --json"
-    ui.recipe(page, *(f"analyse {one.argument} {command}" for one in found), photo=False)  # it is over test images
+    ui.recipe(page, *(f"analyse {view.argument} {command}" for view in results), photo=False)  # it is over test images
 
 ui.closing(page, "The order decides which channels are factored out. What it moves, and when, is the next question.")

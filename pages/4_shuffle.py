@@ -20,89 +20,89 @@ from eiwflow.analysis.words import shuffle as words  # noqa: E402 (the title doe
 takeaway, slider = st.container(), scrubber.stays_in_view()
 
 
-def together(found: ui.Found) -> np.ndarray:
+def together(reports: ui.Found) -> np.ndarray:
     """Return the recording steps of all flows: charts over training share one axis."""
-    return steps.together(report.river.steps for report in found.values() if report.river is not None)
+    return steps.together(report.river.steps for report in reports.values() if report.river is not None)
 
 
-def halves(one: ui.Page, found: ui.Found, rule: str, what: str) -> str:
+def halves(view: ui.Page, reports: ui.Found, rule: str, what: str) -> str:
     """Draw what a rule would pass on and factor out of this flow's channels; return it in words."""
-    chosen = next(each for each in found[one].alternatives if each.rule == rule)
-    limits = figures.redundancy_limits(each.images.mean for each in found.values())
-    ui.chart(ui.drawn(figures.halves_under, found[one], rule, limits), one, what, alt=words.alternative(chosen))
+    chosen = next(each for each in reports[view].alternatives if each.rule == rule)
+    chart = ui.drawn(figures.halves_under, reports[view], rule, list(reports.values()))
+    ui.chart(chart, view, what, alt=words.alternative(chosen))
     return words.alternative(chosen)
 
 
-def main(one: ui.Page, found: ui.Found) -> None:
+def main(view: ui.Page, reports: ui.Found) -> None:
     """Draw the ranks over training; without a training record the halves as they are."""
-    river = found[one].river
+    river = reports[view].river
     if river is None:
         st.info(words.NO_RECORD)
-        halves(one, found, found[one].alternatives[0].rule, "halves")
+        halves(view, reports, reports[view].alternatives[0].rule, "halves")
     else:
         sentence = words.over_training(river)
-        ui.chart(ui.drawn(figures.rank_river, river, together(found)), one, "scrub-river", alt=sentence)
-        if samples := cache.samples_in_training(one):
-            scrubber.film(together(found), samples, under=one.key("scrub-river"))
-    thick = [each for each, report in found.items() if report.river is not None and report.river.crossing.any()]
-    st.caption(f"{words.rule(found[one].rule)} {words.THICK if one in thick[-1:] else ''}")
+        ui.chart(ui.drawn(figures.rank_river, river, together(reports)), view, "scrub-river", alt=sentence)
+        if samples := cache.samples_in_training(view):
+            scrubber.film(together(reports), samples, under=view.key("scrub-river"))
+    thick = [each for each, report in reports.items() if report.river is not None and report.river.crossing.any()]
+    st.caption(f"{words.rule(reports[view].rule)} {words.THICK if view in thick[-1:] else ''}")
 
 
-def at_this_step(one: ui.Page, found: ui.Found) -> None:
+def at_this_step(view: ui.Page, reports: ui.Found) -> None:
     """Draw the redundancies, samples and churn that belong to the river."""
-    if (river := found[one].river) is None:
+    if (river := reports[view].river) is None:
         return
-    limits = figures.redundancy_limits(each.river.redundancy for each in found.values() if each.river is not None)
-    ui.chart(ui.drawn(figures.redundancy_by_rank, river, limits), one, "scrub-redundancy", alt=words.by_rank(river))
-    if cache.samples_in_training(one):
+    beside = [each.river for each in reports.values() if each.river is not None]
+    ui.chart(ui.drawn(figures.redundancy_by_rank, river, beside), view, "scrub-redundancy", alt=words.by_rank(river))
+    if cache.samples_in_training(view):
         with st.container(width=320):
-            scrubber.sample_view("16 samples at this step.", of=one.key("scrub-river"))
-    ui.chart(ui.drawn(figures.churn, river, together(found)), one, "churn", alt=words.over_training(river))
+            scrubber.sample_view("16 samples at this step.", of=view.key("scrub-river"))
+    ui.chart(ui.drawn(figures.churn, river, together(reports)), view, "churn", alt=words.over_training(river))
 
 
-def order(one: ui.Page, found: ui.Found) -> None:
+def order(view: ui.Page, reports: ui.Found) -> None:
     """Draw what the order moves, and what the image and the other test images ask for."""
-    report = found[one]
+    report = reports[view]
     numbers, ends = np.arange(report.channels), ("channel number", "order used")
-    ui.chart(ui.drawn(figures.slope, numbers, report.order, ends, report.kept), one, "slope", alt=words.answer(report))
+    ui.chart(ui.drawn(figures.slope, numbers, report.order, ends, report.kept), view, "slope", alt=words.answer(report))
     st.markdown(words.answer(report))
-    ui.chart(ui.drawn(figures.emitted_over_images, report), one, "images", alt=words.images(report.images))
+    ui.chart(ui.drawn(figures.emitted_over_images, report), view, "images", alt=words.images(report.images))
     st.markdown(words.images(report.images))
     if report.image is not None:
         own = ui.drawn(figures.slope, report.order, report.image.own_orders[0], ("order used", "own"), report.kept)
-        ui.chart(own, one, "own", alt=words.images(report.image))
+        ui.chart(own, view, "own", alt=words.images(report.image))
 
 
-def other_rules(one: ui.Page, found: ui.Found) -> None:
+def other_rules(view: ui.Page, reports: ui.Found) -> None:
     """Draw what this flow would have passed on under another rule."""
-    if one is next(iter(found)):
+    if view is next(iter(reports)):
         rules = words.OTHERS
         st.segmented_control(
             "Another rule would have factored out",
             rules, format_func=rules.__getitem__, default="last", required=True, key="rule", bind="query-params",
         )  # fmt: skip
-    st.markdown(halves(one, found, st.session_state["rule"], "by-rule"))
+    st.markdown(halves(view, reports, st.session_state["rule"], "by-rule"))
     ui.caveat(words.OTHER_RULES)
 
 
-found = ui.draw_level(page, "shuffle", main, words.NO_SPLIT, words.END)
-rivers = {one: report.river for one, report in found.items() if report.river is not None}
+reports = ui.draw_level(page, "shuffle", main, words.NO_SPLIT, words.END)
+rivers = {view: report.river for view, report in reports.items() if report.river is not None}
 with takeaway:
     if rivers:
-        ui.takeaway(words.moves({one.file.label: river for one, river in rivers.items()}))
-        scrubber.say_where_steps_differ(together(found), [river.steps for river in rivers.values()])
+        ui.takeaway(words.moves({view.file.label: river for view, river in rivers.items()}))
+        scrubber.say_where_steps_differ(together(reports), [river.steps for river in rivers.values()])
     else:
-        ui.takeaway(words.sorted_anew(next(iter(found.values()))))
+        ui.takeaway(words.sorted_anew(next(iter(reports.values()))))
 if rivers:
     with slider:
         alone = next(iter(rivers)).key("scrub-river") if len(rivers) == 1 else None
-        scrubber.scrubber(together(found), start=int(together(found)[0]), under=alone)
-if len(found) == 2:
+        scrubber.scrubber(together(reports), start=int(together(reports)[0]), under=alone)
+if len(reports) == 2:
     ui.caveat(words.ONE_TRAINING)
 
 ui.folds(
     page,
-    found,
+    reports,
     {
         "At this step: redundancy, samples and churn": at_this_step,
         "What the order moves, and what each image would ask for": order,
@@ -112,22 +112,22 @@ ui.folds(
 ui.how_to_read("shuffle")
 
 
-def evidence(one: ui.Page, found: ui.Found) -> None:
+def evidence(view: ui.Page, reports: ui.Found) -> None:
     """Show rules and levels as tables, and offer the files."""
-    report, levels = found[one], range(1, one.checkpoint.info.config.levels)
-    of_levels = [cache.measure(one, "shuffle", level).summary() for level in levels]
+    report, levels = reports[view], range(1, view.checkpoint.info.config.levels)
+    of_levels = [cache.measure(view, "shuffle", level).summary() for level in levels]
     for rows in (report.rules_table(), of_levels):
         ui.table(readable(rows))
     river = {} if report.river is None else {"river": report.river.table()}
-    ui.exports(one, tables={"channels": report.table(), **river}, pictures={})
-    ui.offer_film(one)
+    ui.exports(view, tables={"channels": report.table(), **river}, pictures={})
+    ui.offer_film(view)
 
 
 if (more := ui.more_evidence()).open:
     with more:
-        ui.draw_columns(page, found.get, evidence)
+        ui.draw_columns(page, reports.get, evidence)
     command = f"--data {page.images.name} --image {page.links['image']} --seed {page.seed} --json"
-    lines = (f"analyse {one.argument} --what shuffle --level {found[one].level} {command}" for one in found)
+    lines = (f"analyse {view.argument} --what shuffle --level {reports[view].level} {command}" for view in reports)
     ui.recipe(page, *lines)
 
 ui.closing(page, "The permutation is the same for every image. How loud a channel is, differs: that is for weights.")

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from . import palette
 
@@ -62,15 +63,24 @@ HALVES = {
     "kept": Half("passed on", palette.KEPT, "solid", "circle", {"shape": ""}),
     "emitted": Half("factored out", palette.EMITTED, "dot", "diamond", _HATCHED),
 }
+#: Whether a half is passed on, and its look.
+SIDES = (True, HALVES["kept"]), (False, HALVES["emitted"])
 
 
-def limits(values: Iterable[np.ndarray], margin: float = 0.06) -> tuple[float, float]:
-    """Return the ends of an axis that holds these values, those of all charts that share it, with a margin."""
+def limits(values: Iterable[ArrayLike], below: float = 0.06, above: float = 0.06) -> tuple[float, float]:
+    """Return the ends of an axis that holds these values, those of all charts that share it, with a margin.
+
+    Args:
+        values: arrays of any shape; what is not finite is left out.
+        below: margin below the values, as a share of their range.
+        above: margin above them.
+
+    """
     together = np.concatenate([np.ravel(part) for part in values])
     together = together[np.isfinite(together)]
     low, high = float(together.min()), float(together.max())
-    room = margin * ((high - low) or 1.0)
-    return low - room, high + room
+    room = (high - low) or 1.0
+    return low - below * room, high + above * room
 
 
 def finished(figure: dict[str, Any]) -> dict[str, Any]:

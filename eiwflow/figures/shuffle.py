@@ -15,7 +15,7 @@ import plotly.graph_objects as go
 
 from ..analysis.words.numbers import fixed
 from . import palette, steps
-from .kit import layout, legend_room
+from .kit import SIDES, layout, legend_room, limits
 from .pixels import data_uri
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 #: Lines of more channels than these cannot be told apart: a matrix is drawn instead.
 MOST_LINES = 24
 
-_SYMBOLS = {palette.KEPT: "circle", palette.EMITTED: "diamond"}
 #: Dark on a pale matrix in both themes, and the pixels of one of its cells.
 _INK, _PALE, _CELL = "#1B2430", "#F7F7F7", 6
 _HELPER, _SMALL = 320, 260
@@ -52,26 +51,26 @@ def _river(river: RankRiver, shared: np.ndarray) -> go.Figure:
     ranks = np.vstack([np.argsort(river.order), river.ranks]) + 1
     whens = ["order used", *(f"step {step:,}" for step in river.steps), ""]  # the last is the gap between two lines
     figure = go.Figure()
-    for kept, colour, dash in _two_sides():
+    for kept, look in SIDES:
         members = np.flatnonzero(river.kept == kept)
         figure.add_scatter(
             **_joined(places, ranks[:, members]),
             text=[f"channel {channel}, {when}" for channel in members for when in whens],
             mode="lines",
-            line={"color": colour, "width": 1.6, "dash": dash},
+            line={"color": look.colour, "width": 1.6, "dash": look.dash},
             opacity=0.75,
-            name="passed on" if kept else "factored out",
+            name=look.name,
             hovertemplate="%{text}: rank %{y}<extra></extra>",
         )
-    for kept, colour, dash in _two_sides():
+    for kept, look in SIDES:
         members = np.flatnonzero((river.kept == kept) & river.crossing.any(axis=0))
         if members.size:
             across = np.where(river.crossing[:, members], river.ranks[:, members] + 1.0, np.nan)
             figure.add_scatter(
                 **_joined(places[1:], across),
                 mode="lines+markers",
-                line={"color": colour, "width": 4, "dash": dash},
-                marker={"color": colour, "size": 5, "symbol": _SYMBOLS[colour]},
+                line={"color": look.colour, "width": 4, "dash": look.dash},
+                marker={"color": look.colour, "size": 5, "symbol": look.symbol},
                 name="would be factored out" if kept else "would be passed on",
                 showlegend=False,
                 hoverinfo="skip",
@@ -92,7 +91,6 @@ def _river(river: RankRiver, shared: np.ndarray) -> go.Figure:
             "tickvals": [1, river.passed_on, channels],
             "title": {"text": "rank by redundancy"},
             "showgrid": False,
-            "zeroline": False,
         },
     )
     _add_tick(figure, places[0], "<br>order used")
@@ -144,7 +142,6 @@ def _matrix(river: RankRiver, shared: np.ndarray) -> go.Figure:
             "tickvals": [1, river.passed_on, channels],
             "title": {"text": "place in the order used"},
             "showgrid": False,
-            "zeroline": False,
         },
     )
     return figure
@@ -167,10 +164,10 @@ def _rgb(colour: str) -> np.ndarray:
     return np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)])
 
 
-def redundancy_by_rank(river: RankRiver, limits: tuple[float, float] | None = None) -> go.Figure:
+def redundancy_by_rank(river: RankRiver, beside: Iterable[RankRiver] = ()) -> go.Figure:
     """Return bars of redundancy by rank at one step, the first at first; the colour is the side in the order used.
 
-    ``limits`` are :func:`redundancy_limits` of all rivers that share the axis.
+    The axis also holds the bars of charts ``beside`` this one.
     """
     channels = river.channels
     figure = go.Figure(_bars(river, 0))
@@ -185,21 +182,15 @@ def redundancy_by_rank(river: RankRiver, limits: tuple[float, float] | None = No
             "range": [0.4, channels + 0.6],
             "tickvals": [1, river.passed_on, channels],
             "title": {"text": "rank"},
-            "showgrid": False,
         },
-        yaxis=_redundancy_axis(limits or redundancy_limits([river.redundancy])),
+        yaxis=_redundancy_axis(each.redundancy for each in (river, *beside)),
     )
     return figure
 
 
-def redundancy_limits(shown: Iterable[np.ndarray]) -> tuple[float, float]:
-    """Return where an axis of redundancy ends that holds bars of all of these, and 0."""
-    values = np.concatenate([each.ravel() for each in shown])
-    return 1.15 * min(0.0, float(values.min())), 1.12 * max(0.0, float(values.max()))
-
-
-def _redundancy_axis(limits: tuple[float, float]) -> dict[str, Any]:
-    return {"range": list(limits), "title": {"text": "redundancy (nats/pixel)"}, "zeroline": True}
+def _redundancy_axis(shown: Iterable[np.ndarray]) -> dict[str, Any]:
+    low, high = limits([0.0, *shown], 0.0, 0.12)
+    return {"range": [1.15 * low, high], "title": {"text": "redundancy (nats/pixel)"}, "zeroline": True}
 
 
 def slope(before: np.ndarray, after: np.ndarray, names: tuple[str, str], side: np.ndarray) -> go.Figure:
@@ -207,15 +198,15 @@ def slope(before: np.ndarray, after: np.ndarray, names: tuple[str, str], side: n
     channels, passed_on = len(before), int(side.sum())
     ranks = np.vstack([np.argsort(before), np.argsort(after)]) + 1
     figure = go.Figure()
-    for kept, colour, dash in _two_sides():
+    for kept, look in SIDES:
         members = np.flatnonzero(side == kept)
         figure.add_scatter(
             **_joined(np.array([0, 1]), ranks[:, members]),
             text=[f"channel {channel}" for channel in members for _ in range(3)],
             mode="lines+markers",
-            line={"color": colour, "width": 2, "dash": dash},
-            marker={"color": colour, "size": 6, "symbol": _SYMBOLS[colour]},
-            name="passed on" if kept else "factored out",
+            line={"color": look.colour, "width": 2, "dash": look.dash},
+            marker={"color": look.colour, "size": 6, "symbol": look.symbol},
+            name=look.name,
             hovertemplate="%{text}: place %{y}<extra></extra>",
         )
     figure.add_scatter(**_names(-0.03, ranks[0], 1.03, ranks[1]))
@@ -227,15 +218,12 @@ def slope(before: np.ndarray, after: np.ndarray, names: tuple[str, str], side: n
             "range": [-0.18, 1.18],
             "tickvals": [0, 1],
             "ticktext": list(names),
-            "showgrid": False,
-            "zeroline": False,
         },
         yaxis={
             "range": [channels + 0.6, 0.4],
             "tickvals": [1, passed_on, channels],
             "title": {"text": "place"},
             "showgrid": False,
-            "zeroline": False,
         },
     )
     return figure
@@ -276,15 +264,15 @@ def emitted_over_images(report: ShuffleReport) -> go.Figure:
     places = np.arange(1, report.channels + 1)
     share = report.images.emitted_share[order]
     figure = go.Figure()
-    for kept, colour, _ in _two_sides():
+    for kept, look in SIDES:
         mine = slice(0, half) if kept else slice(half, None)
         figure.add_bar(
             x=places[mine].tolist(),
             y=share[mine].round(4).tolist(),
             text=[f"channel {c}" for c in order[mine]],
             textposition="none",
-            marker=_fill(colour),
-            name=f"{'passed on' if kept else 'factored out'}: each image alone",
+            marker={"color": look.colour, "pattern": look.pattern},
+            name=f"{look.name}: each image alone",
             hovertemplate="%{text}: factored out by the own order of %{y:.0%} of the images<extra></extra>",
         )
     figure.add_vline(x=half + 0.5, line={"width": 2, "dash": "dash", "color": palette.REFERENCE})
@@ -297,16 +285,16 @@ def emitted_over_images(report: ShuffleReport) -> go.Figure:
     return figure
 
 
-def halves_under(report: ShuffleReport, rule: str, limits: tuple[float, float] | None = None) -> go.Figure:
+def halves_under(report: ShuffleReport, rule: str, beside: Iterable[ShuffleReport] = ()) -> go.Figure:
     """Return bars of redundancy, most structure first, coloured by what a rule passes on and factors out.
 
-    ``limits`` are :func:`redundancy_limits` of all reports that share the axis.
+    The axis also holds the bars of charts ``beside`` this one.
     """
     chosen = next(alternative for alternative in report.alternatives if alternative.rule == rule)
     half, order, mean = report.passed_on, report.images.entropy_order, report.images.mean
     ranks = np.argsort(order) + 1
     figure = go.Figure()
-    for kept, colour, dash in _two_sides():
+    for kept, look in SIDES:
         members = np.array(chosen.order[:half] if kept else chosen.order[half:])
         average = chosen.kept_redundancy if kept else chosen.emitted_redundancy
         figure.add_bar(
@@ -314,33 +302,21 @@ def halves_under(report: ShuffleReport, rule: str, limits: tuple[float, float] |
             y=mean[members].round(4).tolist(),
             text=[f"channel {channel}" for channel in members],
             textposition="none",
-            marker=_fill(colour),
-            name=f"{'passed on' if kept else 'factored out'}: {fixed(average, 2)} on average",
+            marker={"color": look.colour, "pattern": look.pattern},
+            name=f"{look.name}: {fixed(average, 2)} on average",
             hovertemplate="%{text}: redundancy %{y:.3f} nats/pixel<extra></extra>",
         )
-        figure.add_hline(y=average, line={"color": colour, "width": 2, "dash": dash})
+        figure.add_hline(y=average, line={"color": look.colour, "width": 2, "dash": look.dash})
     figure.update_layout(
         **layout(_SMALL, legend_room(), right=_RIGHT),
         bargap=0.15,
         xaxis=_channel_axis(order, "channel, by redundancy"),
-        yaxis=_redundancy_axis(limits or redundancy_limits([mean])),
+        yaxis=_redundancy_axis(each.images.mean for each in (report, *beside)),
     )
     return figure
 
 
 # ---------------------------------------------------------------------- parts
-
-
-def _two_sides() -> tuple[tuple[bool, str, str], ...]:
-    return (True, palette.KEPT, "solid"), (False, palette.EMITTED, "dot")
-
-
-def _fill(colour: str) -> dict[str, Any]:
-    """Return a bar's fill: those factored out are hatched, so that colour is not the only cue."""
-    if colour == palette.KEPT:
-        return {"color": colour}
-    pattern = {"shape": "/", "size": 6, "solidity": 0.25, "fillmode": "overlay", "fgcolor": "#FFFFFF"}
-    return {"color": colour, "pattern": pattern}
 
 
 def _used_at(last: int) -> float:
@@ -373,12 +349,17 @@ def _names(left: float, left_ranks: np.ndarray, right: float, right_ranks: np.nd
 def _now(river: RankRiver, i: int, place: int) -> list[dict[str, Any]]:
     """Return what the scrubber moves on the river: a line at the step, and every channel's place on it."""
     colours = np.where(river.kept, palette.KEPT, palette.EMITTED).tolist()
+    symbols = np.where(river.kept, *(look.symbol for _, look in SIDES)).tolist()
     dots = {
         "type": "scatter",
         "x": [place] * river.channels,
         "y": (river.ranks[i] + 1).tolist(),
         "mode": "markers",
-        "marker": {"color": colours, "symbol": [_SYMBOLS[colour] for colour in colours], "size": 9},
+        "marker": {
+            "color": colours,
+            "symbol": symbols,
+            "size": 9,
+        },
         "showlegend": False,
         "hoverinfo": "skip",
     }
@@ -395,11 +376,11 @@ def _bars(river: RankRiver, i: int) -> list[dict[str, Any]]:
             "y": [value if river.kept[c] == kept else None for c, value in zip(order, values.tolist(), strict=True)],
             "text": order.tolist(),
             "textposition": "none",
-            "marker": _fill(colour),
-            "name": "passed on" if kept else "factored out",
+            "marker": {"color": look.colour, "pattern": look.pattern},
+            "name": look.name,
             "hovertemplate": "channel %{text}: redundancy %{y:.3f} nats/pixel<extra></extra>",
         }
-        for kept, colour, _ in _two_sides()
+        for kept, look in SIDES
     ]
 
 
@@ -435,7 +416,6 @@ def _channel_axis(order: np.ndarray, title: str) -> dict[str, Any]:
         "tickangle": 0 if count <= MOST_LINES else -90,
         "tickfont": {"size": 11 if count <= 12 else 9},
         "title": {"text": title},
-        "showgrid": False,
     }
 
 

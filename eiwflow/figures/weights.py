@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import plotly.graph_objects as go
 from ..analysis.words import channels as words
 from ..analysis.words.numbers import fixed, signed
 from . import palette
-from .kit import LEFT, layout, legend_room
+from .kit import HALVES, LEFT, layout, legend_room, limits
 from .pixels import appearance, data_uri, montage
 
 if TYPE_CHECKING:
@@ -27,14 +28,6 @@ NAMED_CHANNELS = 16
 #: A channel's map goes from black to white over ± so many of its standard deviations.
 GREY_RANGE = 3.0
 
-_HATCHED = {"shape": "/", "fillmode": "overlay", "fgcolor": "rgba(255, 255, 255, 0.75)", "size": 7, "solidity": 0.25}
-#: How the two halves look: their colour, and a second cue each for bars and for points.
-_LOOKS = {
-    "kept": {"colour": palette.KEPT, "pattern": {"shape": ""}, "symbol": "circle"},
-    "emitted": {"colour": palette.EMITTED, "pattern": _HATCHED, "symbol": "diamond"},
-}
-#: What the halves are called.
-_NAMES = {"kept": "passed on", "emitted": "factored out"}
 #: From this height on a chart has a legend, which names the halves; below it their names stand at the split line.
 _WITH_LEGEND = 250
 #: Pixels left of a plot whose axis has a title of two lines.
@@ -46,14 +39,14 @@ _LEFT, _RIGHT = {"width": 0.4, "offset": -0.38}, 0.22
 # ---------------------------------------------------------------------- charts by position
 
 
-def bars(weights: ChannelWeights, span: float | None = None) -> go.Figure:
+def bars(weights: ChannelWeights, beside: Iterable[ChannelWeights] = ()) -> go.Figure:
     """Return bars of log ω of this image minus its average over images, by position after the Shuffle.
 
     Only this is identified: what follows absorbs a factor that is the same for every image.
 
     Arguments:
         weights: of a policy that has weights.
-        span: the axis ends at ±span nats; where two charts share an axis, :func:`weight_span` of both.
+        beside: weights of charts that share the axis; ×½ and ×2 are always in view.
 
     """
     title = "turned down ← this picture → turned up<br>(log ω minus its average, nats)"
@@ -64,8 +57,8 @@ def bars(weights: ChannelWeights, span: float | None = None) -> go.Figure:
         f"minus the mean over images: {signed(rest, 3)} (×{np.exp(rest):.2f})"
         for position, (value, rest) in enumerate(zip(values, relative, strict=True))
     ]
-    for part in _LOOKS:
-        figure.add_bar(**_bar(weights.parts, part, relative, hover), name=_NAMES[part])
+    for part in HALVES:
+        figure.add_bar(**_bar(weights.parts, part, relative, hover), name=HALVES[part].name)
     figure.add_scatter(
         x=list(range(len(values))),
         y=[0] * len(values),
@@ -75,7 +68,13 @@ def bars(weights: ChannelWeights, span: float | None = None) -> go.Figure:
         name=f"±1 sd over {weights.count} images",
         hoverinfo="skip",
     )
-    span = weight_span(weights) if span is None else span
+    ends = [
+        np.abs(each).max()
+        for shown in (weights, *beside)
+        if shown.has_weights
+        for each in (shown.log_weights, shown.relative, shown.std)
+    ]
+    span = 1.12 * float(max([np.log(2), *ends]))
     ticks = {np.log(factor): text for factor, text in FACTORS.items() if abs(np.log(factor)) <= span}
     figure.update_yaxes(
         range=[-span, span],
@@ -86,19 +85,13 @@ def bars(weights: ChannelWeights, span: float | None = None) -> go.Figure:
     return figure
 
 
-def weight_span(*shown: ChannelWeights) -> float:
-    """Return how far from 0, in nats, the bars, dots and spreads of these go, with a margin; ×½ and ×2 are in view."""
-    values = [values for one in shown if one.has_weights for values in (one.log_weights, one.relative, one.std)]
-    return float(1.12 * max([np.log(2), *(np.abs(each).max() for each in values)]))
-
-
-def redundancy(weights: ChannelWeights, height: int = 300, limits: tuple[float, float] | None = None) -> go.Figure:
+def redundancy(weights: ChannelWeights, height: int = 300, beside: Iterable[ChannelWeights] = ()) -> go.Figure:
     """Return bars of the mean redundancy with intervals, the image's own as dots.
 
     Arguments:
         weights: of any policy.
         height: of the chart, pixels.
-        limits: of the axis; where two charts share it, :func:`redundancy_limits` of both.
+        beside: weights of charts that share the axis.
 
     """
     figure = _by_position(weights.order, weights.kept, "redundancy (nats/pixel)", height)
@@ -113,70 +106,60 @@ def redundancy(weights: ChannelWeights, height: int = 300, limits: tuple[float, 
             text = "would be passed on" if weights.would_stay[position] else "would be factored out"
             figure.add_annotation(x=int(position), y=float(high[position]), text=text, textangle=-90, yshift=58)
             figure.layout.annotations[-1].update(showarrow=False)
-    figure.update_yaxes(range=limits, rangemode="tozero")
+    together = (weights, *beside)
+    above = 0.08 if all(shown.has_weights for shown in together) else 1.1  # with room for words
+    parts = ((0.0, *shown.redundancy_interval, shown.image.redundancy[0]) for shown in together)
+    figure.update_yaxes(range=limits((part for some in parts for part in some), 0.03, above))
     return figure
 
 
-def redundancy_limits(*shown: ChannelWeights) -> tuple[float, float]:
-    """Return where an axis of redundancy ends: at bars, intervals and dots of these, and the words above bars."""
-    values = np.concatenate([(*one.redundancy_interval, one.image.redundancy[0]) for one in shown], axis=None)
-    above = 0.08 if all(one.has_weights for one in shown) else 1.1
-    low, high = min(0.0, float(values.min())), float(values.max())
-    return low - 0.03 * (high - low), high + above * (high - low)
-
-
-def entropy_rates(weights: ChannelWeights, height: int = 300, limits: tuple[float, float] | None = None) -> go.Figure:
+def entropy_rates(weights: ChannelWeights, height: int = 300, beside: Iterable[ChannelWeights] = ()) -> go.Figure:
     """Return points of the mean entropy rate Ĥ over images, and the image's own.
 
     Arguments:
         weights: of any policy.
         height: of the chart, pixels.
-        limits: of the axis; where two charts share it, :func:`entropy_rate_limits` of both.
+        beside: weights of charts that share the axis.
 
     """
     figure = _by_position(weights.order, weights.kept, "entropy rate (nats/pixel)", height)
     rates = weights.images.entropy_rate.mean(axis=0)
-    for part, look in _LOOKS.items():
+    for part, half in HALVES.items():
         here = [position for position, own in enumerate(weights.parts) if own == part]
         figure.add_scatter(
             x=here,
             y=_round(rates[here]),
             mode="markers",
-            marker={"size": 10, "color": look["colour"], "symbol": look["symbol"]},
-            name=_NAMES[part],
+            marker={"size": 10, "color": half.colour, "symbol": half.symbol},
+            name=HALVES[part].name,
             text=[_name(weights.order, position) for position in here],
             hovertemplate="%{text}<br>Ĥ = %{y:.3f} nats/pixel<extra></extra>",
         )
     own = weights.image.entropy_rate[0]
     _dots(figure, own, "this image", [f"this image: Ĥ = {fixed(value, 3)} nats/pixel" for value in own])
-    figure.update_yaxes(range=limits)
+    parts = ((shown.images.entropy_rate.mean(axis=0), shown.image.entropy_rate[0]) for shown in (weights, *beside))
+    figure.update_yaxes(range=limits(part for some in parts for part in some))
     return figure
 
 
-def entropy_rate_limits(*shown: ChannelWeights) -> tuple[float, float]:
-    """Return where an axis of Ĥ ends that holds the points of these."""
-    values = [values for one in shown for values in (one.images.entropy_rate.mean(axis=0), one.image.entropy_rate[0])]
-    return _with_margin(np.concatenate(values))
-
-
-def slopes(weights: ChannelWeights, limits: tuple[float, float] | None = None) -> go.Figure:
+def slopes(weights: ChannelWeights, beside: Iterable[ChannelWeights] = ()) -> go.Figure:
     """Return the slope of log ω on log σ over images by channel, with 95 % intervals: −1 would undo loudness.
 
-    ``limits`` are those of the axis; where two charts share it, :func:`slope_limits` of both.
+    The axis also holds the intervals of charts ``beside`` this one, and room for words beyond them.
     """
     title = "change of weight with loudness<br>(slope of log ω on log σ)"
     figure = _by_position(weights.order, weights.kept, title, height=400, left=_TWO_LINES)
     found = weights.correlations
-    for part, look in _LOOKS.items():
+    for part, half in HALVES.items():
         here = np.array([own == part for own in weights.parts]) & np.isfinite(found.slope)
         slope, low, high = found.slope[here], found.slope_low[here], found.slope_high[here]
         figure.add_scatter(
             x=np.flatnonzero(here).tolist(),
             y=_round(slope),
             mode="markers",
-            marker={"size": 9, "color": look["colour"], "symbol": look["symbol"]},
+            marker={"size": 9, "color": half.colour, "symbol": half.symbol},
             error_y={"array": _round(high - slope), "arrayminus": _round(slope - low), "thickness": 2, "width": 4},
-            name=_NAMES[part],
+            name=HALVES[part].name,
             text=[
                 f"{_name(weights.order, position)}<br>slope {fixed(found.slope[position], 2)} "
                 f"({fixed(found.slope_low[position], 2)} to {fixed(found.slope_high[position], 2)}), "
@@ -185,7 +168,9 @@ def slopes(weights: ChannelWeights, limits: tuple[float, float] | None = None) -
             ],
             hovertemplate="%{text}<extra></extra>",
         )
-    figure.update_yaxes(range=slope_limits(weights) if limits is None else limits)
+    shown = [each.correlations for each in (weights, *beside) if each.has_weights]
+    ends = [end for each in shown for end in (each.slope_low, each.slope_high)]
+    figure.update_yaxes(range=limits([(-1.0, 0.0), *ends], 0.15, 0.15))
     for slope, text, end, side in (
         (0, "ignores loudness", np.nanmax([0, *found.slope_high]), "bottom"),
         (-1, "undoes loudness", np.nanmin([-1, *found.slope_low]), "top"),
@@ -200,53 +185,34 @@ def slopes(weights: ChannelWeights, limits: tuple[float, float] | None = None) -
     return figure
 
 
-def slope_limits(*shown: ChannelWeights) -> tuple[float, float]:
-    """Return where an axis of slopes ends that holds the intervals of these, 0 and −1, and the words beyond them."""
-    ends = [
-        end[np.isfinite(end)]
-        for one in shown
-        if one.has_weights
-        for end in (one.correlations.slope_low, one.correlations.slope_high)
-    ]
-    low, high = _with_margin(np.concatenate([(-1.0, 0.0), *ends]))
-    room = 0.08 * (high - low)
-    return low - room, high + room
-
-
-def ablation(found: Ablation, limits: tuple[float, float] | None = None) -> go.Figure:
+def ablation(found: Ablation, beside: Iterable[Ablation] = ()) -> go.Figure:
     """Return what it costs to hold each channel's weight at its mean, bits/dim, with 95 % intervals.
 
-    ``limits`` are those of the axis; where two charts share it, :func:`interval_limits` of both.
+    The axis also holds the intervals of charts ``beside`` this one.
     """
     figure = _by_position(found.order, found.kept, "cost (bits/dim)", height=300)
     low, high = found.interval
     _bars_with_intervals(figure, found.order, found.parts, found.mean, low, high, "%s bits/dim")
     figure.add_hline(y=0, line={"color": palette.REFERENCE, "width": 1.5}, layer="below")
-    figure.update_yaxes(range=limits)
+    figure.update_yaxes(range=_around_zero(found, *beside))
     return figure
 
 
-def reach(found: Reach, limits: tuple[float, float] | None = None) -> go.Figure:
+def reach(found: Reach, beside: Iterable[Reach] = ()) -> go.Figure:
     """Return how much the image changes when each factored-out channel is resampled, grey levels, with 95 % intervals.
 
-    ``limits`` are those of the axis; where two charts share it, :func:`interval_limits` of both.
+    The axis also holds the intervals of charts ``beside`` this one.
     """
     figure = _by_position(found.channels, None, "change (grey levels)", height=300)
     low, high = found.interval
     parts = ["emitted"] * len(found.channels)
     _bars_with_intervals(figure, found.channels, parts, found.mean, low, high, "%s grey levels")
-    figure.update_yaxes(range=limits, rangemode="tozero")
+    figure.update_yaxes(range=_around_zero(found, *beside))
     return figure
 
 
-def interval_limits(*shown: Ablation | Reach) -> tuple[float, float]:
-    """Return where an axis ends that holds the intervals of these, and 0."""
-    return _with_margin(np.concatenate([(0.0,), *(end for one in shown for end in one.interval)]))
-
-
-def _with_margin(values: np.ndarray) -> tuple[float, float]:
-    margin = 0.06 * (np.ptp(values) or 1.0)
-    return float(values.min() - margin), float(values.max() + margin)
+def _around_zero(*shown: Ablation | Reach) -> tuple[float, float]:
+    return limits([0.0, *(end for each in shown for end in each.interval)])
 
 
 def _by_position(order: Sequence[int], split: int | None, title: str, height: int, left: int = LEFT) -> go.Figure:
@@ -265,11 +231,9 @@ def _by_position(order: Sequence[int], split: int | None, title: str, height: in
             "tickvals": named,
             "ticktext": [str(order[position]) for position in named],
             "tickangle": 0,
-            "showgrid": False,
-            "zeroline": False,
             "title": {"text": "channel, by place after the split order"},
         },
-        yaxis={"title": {"text": title}, "gridcolor": palette.AXIS, "zeroline": False},
+        yaxis={"title": {"text": title}},
     )
     if split is not None:
         figure.add_vline(x=split - 0.5, line={"color": palette.REFERENCE, "width": 2, "dash": "dash"})
@@ -282,7 +246,7 @@ def _by_position(order: Sequence[int], split: int | None, title: str, height: in
                 xanchor=anchor,
                 xshift=shift,
                 showarrow=False,
-                text=f"← {_NAMES[part]}" if part == "kept" else f"{_NAMES[part]} →",
+                text=f"← {HALVES[part].name}" if part == "kept" else f"{HALVES[part].name} →",
                 font={"size": 14},
             )
     return figure
@@ -308,17 +272,17 @@ def _bars_with_intervals(
         here = np.array([own == part for own in parts])
         ends = {"array": _round((high - mean)[here]), "arrayminus": _round((mean - low)[here])}
         error = {**ends, "color": palette.REFERENCE, "thickness": 2, "width": 4}
-        name = f"{_NAMES[part]}, mean (95 %)"
+        name = f"{HALVES[part].name}, mean (95 %)"
         figure.add_bar(**_bar(parts, part, mean, hover), **placed, error_y=error, name=name)
 
 
 def _bar(parts: Sequence[str], part: str, values: np.ndarray, hover: Sequence[str]) -> dict[str, Any]:
     here = [position for position, own in enumerate(parts) if own == part]
-    look = _LOOKS[part]
+    half = HALVES[part]
     return {
         "x": here,
         "y": _round(np.asarray(values)[here]),
-        "marker": {"color": look["colour"], "pattern": look["pattern"], "line": {"width": 0}},
+        "marker": {"color": half.colour, "pattern": half.pattern, "line": {"width": 0}},
         "text": [hover[position] for position in here],
         "textposition": "none",
         "hovertemplate": "%{text}<extra></extra>",
@@ -349,18 +313,15 @@ def _round(values: np.ndarray | Sequence[float]) -> list[float]:
 # ---------------------------------------------------------------------- one channel over images
 
 
-def scatter(
-    weights: ChannelWeights, position: int, limits: tuple[tuple[float, float], tuple[float, float]] | None = None
-) -> go.Figure:
+def scatter(weights: ChannelWeights, position: int) -> go.Figure:
     """Return −log ω of one channel against its log standard deviation, an image a point.
 
     Arguments:
         weights: of a policy that has weights.
         position: of the channel.
-        limits: of both axes; where two charts share them, :func:`scatter_limits` of both.
 
     """
-    look = _LOOKS[weights.parts[position]]
+    half = HALVES[weights.parts[position]]
     log_std, quiet = weights.images.log_std[:, position], -weights.images.weights()[:, position]
     own = float(weights.image.log_std[0, position]), float(-weights.log_weights[position])
     ends = np.array([min(log_std.min(), own[0]), max(log_std.max(), own[0])])
@@ -377,7 +338,7 @@ def scatter(
         x=_round(log_std),
         y=_round(quiet),
         mode="markers",
-        marker={"size": 7, "color": look["colour"], "symbol": look["symbol"], "opacity": 0.6},
+        marker={"size": 7, "color": half.colour, "symbol": half.symbol, "opacity": 0.6},
         name=f"{weights.count} test images",
         hovertemplate="log σ = %{x:.2f}, −log ω = %{y:.2f}<extra></extra>",
     )
@@ -389,23 +350,15 @@ def scatter(
         name="this image",
         hovertemplate="this image: log σ = %{x:.2f}, −log ω = %{y:.2f}<extra></extra>",
     )
-    across, up = scatter_limits((weights, position)) if limits is None else limits
-    figure.update_xaxes(range=across).update_yaxes(range=up)
     figure.update_layout(
         layout(300, legend_room(3)),
-        xaxis={"title": {"text": "log standard deviation of the channel (nats)"}, "gridcolor": palette.AXIS},
-        yaxis={"title": {"text": "−log ω (nats)"}, "gridcolor": palette.AXIS},
+        xaxis={
+            "range": limits([log_std, own[:1]]),
+            "title": {"text": "log standard deviation of the channel (nats)"},
+        },
+        yaxis={"range": limits([quiet, own[1:]]), "title": {"text": "−log ω (nats)"}},
     )
-    figure.update_xaxes(zeroline=False).update_yaxes(zeroline=False)
     return figure
-
-
-def scatter_limits(*shown: tuple[ChannelWeights, int]) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Return where both axes of :func:`scatter` end that hold the points of these channels, each by its position."""
-    parts = [(part, position) for weights, position in shown for part in (weights.images, weights.image)]
-    log_std = np.concatenate([part.log_std[:, position] for part, position in parts])
-    quiet = np.concatenate([-part.weights()[:, position] for part, position in parts])
-    return _with_margin(log_std), _with_margin(quiet)
 
 
 def extremes(images: np.ndarray, weights: ChannelWeights, position: int, count: int) -> str:

@@ -98,7 +98,7 @@ def test_text_is_escaped_where_markdown_would_take_it_for_more(text: str, expect
 #: functions.
 STRICT = {"error", "info", "warning", "success", "toast"}
 PROSE = {"markdown", "caption", "write"}
-ESCAPED = {"plain", "flow", "photo", "images", "run", "study", "quoted", "frozen", "in_words", "place_in_words"}
+ESCAPED = {"plain", "flow", "upload", "run", "study", "quoted", "frozen", "in_words", "place_in_words"}
 
 
 #: Sentences of ``analysis.words`` that name a file or quote what it says.
@@ -139,7 +139,7 @@ OURS_IN_PROSE = OURS | {
     "'\\n'.join((f'- {sentence}' for sentence in words.sentences(result)))",
     "'\\n'.join((f'- {sentence}' for sentence in (words.parts(way), *(words.level(level) for level in facts))))",
     "len(images)", "page.seed", "floor", "compare_arms.cost_in_words(equal)",
-    "space.MAX_TEMPERATURE", "halves(one, found, st.session_state['rule'], 'by-rule')",
+    "space.MAX_TEMPERATURE", "halves(view, reports, st.session_state['rule'], 'by-rule')",
     "here", "trains", "len(waiting)", "limits.minutes", "number", "number + 1", "_what(ticket)",
     "texts.text('about')", "group", "WHAT", "words", "name", "' and '.join(took)", "device",
     "_title(preset, known)", "_title(preset, timings)", "runs", "about", "sentence[:1].upper()", "sentence[1:]",

@@ -203,10 +203,10 @@ def test_a_matrix_on_a_shared_axis_ends_where_its_record_ends() -> None:
 
 def test_bars_of_two_checkpoints_share_an_axis_that_holds_both() -> None:
     one, other = river_of(seed=0), river_of(seed=3)
-    limits = shuffle.redundancy_limits([one.redundancy, other.redundancy])
-    assert {shuffle.redundancy_by_rank(river, limits).layout.yaxis.range for river in (one, other)} == {limits}
-    assert limits[0] <= min(one.redundancy.min(), other.redundancy.min()) and limits[1] > one.redundancy.max()
-    assert shuffle.halves_under(report_of(), "last", limits).layout.yaxis.range == limits
+    shared = shuffle.redundancy_by_rank(one, [other]).layout.yaxis.range
+    assert shuffle.redundancy_by_rank(other, [one]).layout.yaxis.range == shared
+    assert shared[0] <= min(one.redundancy.min(), other.redundancy.min())
+    assert shared[1] > max(one.redundancy.max(), other.redundancy.max())
 
 
 def test_curves_of_two_checkpoints_share_their_axes() -> None:
