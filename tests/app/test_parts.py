@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 import sys
@@ -13,6 +14,8 @@ import plotly.graph_objects as go
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from eiwflow.analysis.subjects import MEASURES
+from eiwflow.project import ROOT
 from eiwflow.ui.access.navigation import pages
 from eiwflow.ui.shell import parts
 from eiwflow.ui.shell.parts import MORE_EVIDENCE
@@ -150,3 +153,18 @@ def test_the_stage_is_told_of_a_photo_without_pandas(bundle) -> None:
         {"photo": {"error": "No picture."}}
     ]
     assert "pandas" not in sys.modules
+
+
+def test_the_results_that_pages_are_promised_are_those_of_the_measures() -> None:
+    source = (ROOT / "eiwflow" / "ui" / "sources" / "measured.py").read_text(encoding="utf-8")
+    promised = {
+        ast.literal_eval(name): ast.unparse(function.returns)
+        for function in ast.walk(ast.parse(source))
+        if isinstance(function, ast.FunctionDef)
+        for name in ast.walk(function.args.args[2].annotation.slice)
+        if isinstance(name, ast.Constant)
+    }
+    made = {name: measure.of.__annotations__.get("return") for name, measure in MEASURES.items()}
+    assert promised.keys() <= made.keys() and len(promised) > 20
+    stated = {name: result for name, result in promised.items() if made[name] is not None}
+    assert stated == {name: made[name] for name in stated} and len(stated) > 15

@@ -109,7 +109,7 @@ def _of_level(page: Page, name: str, otherwise: str) -> Any:  # noqa: ANN401 (as
     if level is None:
         st.info(plain(otherwise))
         return None
-    return cache.measure(page, name, level)
+    return cache.look(page, level).measure(name)
 
 
 def folds(

@@ -24,19 +24,20 @@ if TYPE_CHECKING:
     from ...checkpoint import Checkpoint
     from ...study.file import Study
     from .data_sets import Images
+    from .measured import Measured
     from .visit import Page
 
 #: Images drawn from a flow to be shown.
 SAMPLES = 8
 
 
-def measure(page: Page, name: str, level: int | None = None, **choices: Any) -> Any:  # noqa: ANN401 (as the measure)
+def _measure(page: Page, name: str, *level: int, **choices: Any) -> Any:  # noqa: ANN401 (as the measure)
     """Return a measure of ``analysis.subjects.MEASURES`` for a page's flow and images.
 
     Arguments:
         page: whose flow, images, image and seed are looked at.
         name: of the measure.
-        level: from 1, where the measure is of one level.
+        level: one number from 1, where the measure is of one level.
         choices: further arguments of the measure.
 
     Raises:
@@ -44,7 +45,11 @@ def measure(page: Page, name: str, level: int | None = None, **choices: Any) -> 
         DataError: there are too few images.
 
     """
-    return look(page, level or 1).measure(name, **choices)
+    return look(page, *level).measure(name, **choices)
+
+
+#: Returns the result that :class:`.Measured` states for each name.
+measure: Measured = _measure
 
 
 def look(page: Page, level: int = 1) -> Look:
