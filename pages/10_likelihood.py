@@ -63,7 +63,7 @@ if (more := ui.more_evidence()).open:
             },
             pictures={},
         )
-        ui.recipe(
+        ui.reproduce(
             page,
             f"analyse {page.argument} --what likelihood --data {page.images.name} --image {page.links['image']} "
             f"--seed {page.seed} {'' if own is None else f'--also {own.argument} '}--json",
@@ -81,7 +81,7 @@ if (bits_fold := ui.fold("Bits you can hold", "archive")).open:
             ui.offer(page, {"archive.eiw": lambda: archive.content})
             if page.photo is None:
                 st.caption("Choose “Your own photo” to compress that instead.")
-            ui.recipe(page, f"compress {page.argument} {page.images.name} --out archive.eiw")
+            ui.reproduce(page, f"compress {page.argument} {page.images.name} --out archive.eiw")
 
 meaning = "A likelihood says how well a flow compresses an image, and not whether the image is real."
 ui.closing(page, "Make your prediction to see the answer." if guess is None else meaning)

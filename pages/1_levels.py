@@ -53,7 +53,7 @@ with ui.errors_as_sentences():
                 tables={"levels": rows, "channels": way.channel_table()},
                 pictures={"strip": lambda: figures.strip_png(way)},
             )
-            ui.recipe(
+            ui.reproduce(
                 page,
                 f"analyse {page.argument} --what levels --data {page.images.name} --image {page.links['image']} "
                 f"--seed {page.seed} --json",

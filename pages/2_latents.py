@@ -145,6 +145,6 @@ if (more := ui.more_evidence()).open:
     others = [row.argument for row in rows(page).values() if row is not page and row.image.shape == page.image.shape]
     beside = f" --vs {' '.join(others)}" if others else ""
     columns = [page] if page.other is None else [page, page.other]
-    ui.recipe(page, *(f"analyse {view.argument} {command}{beside if view is page else ''}" for view in columns))
+    ui.reproduce(page, *(f"analyse {view.argument} {command}{beside if view is page else ''}" for view in columns))
 
 ui.closing(page, "Half of the values are factored out after one level. Was it the right half? Entropy asks that.")

@@ -128,6 +128,7 @@ if (more := ui.more_evidence()).open:
     with more:
         ui.draw_columns(page, results.get, evidence)
     command = f"--what entropy --data {page.images.name} --seed {page.seed} --json"
-    ui.recipe(page, *(f"analyse {view.argument} {command}" for view in results), photo=False)  # it is over test images
+    # Over test images, also where the page looks at a photo.
+    ui.reproduce(page, *(f"analyse {view.argument} {command}" for view in results), photo=False)
 
 ui.closing(page, "The order decides which channels are factored out. What it moves, and when, is the next question.")

@@ -128,6 +128,6 @@ if (more := ui.more_evidence()).open:
         ui.draw_columns(page, reports.get, evidence)
     command = f"--data {page.images.name} --image {page.links['image']} --seed {page.seed} --json"
     lines = (f"analyse {view.argument} --what shuffle --level {reports[view].level} {command}" for view in reports)
-    ui.recipe(page, *lines)
+    ui.reproduce(page, *lines)
 
 ui.closing(page, "The permutation is the same for every image. How loud a channel is, differs: that is for weights.")

@@ -140,7 +140,7 @@ if (more := ui.more_evidence()).open:
     lines = {
         view: f"analyse {view.argument} --what weights --level {own.level} {command}" for view, own in results.items()
     }
-    ui.recipe(page, *(line + (vs if view is page else "") for view, line in lines.items()))
+    ui.reproduce(page, *(line + (vs if view is page else "") for view, line in lines.items()))
 
 ui.closing(
     page, "Channel weights let a picture be louder or quieter than the prior expects. Is the flow better for it?"

@@ -117,7 +117,7 @@ if (more := ui.more_evidence()).open:
         tables = {"comparisons": compared, "contributions": contributions, "arms": arm_rows}
         tables["runs"] = compare_arms.run_table(study)
         ui.exports(page, tables={name: rows for name, rows in tables.items() if rows}, pictures={})
-    ui.recipe(
+    ui.reproduce(
         page,
         f"study --out {studies.argument(known[key])} --report --subject {arms_shown[0]} --json",
         *studies.commands(study),

@@ -143,6 +143,6 @@ if (more := ui.more_evidence()).open:
     with more:
         ui.draw_columns(page, ways.get, evidence)
     photo = page.photo is not None or other.number is None
-    ui.recipe(page, *(command for view in ways for command in commands(view)), photo=photo)
+    ui.reproduce(page, *(command for view in ways for command in commands(view)), photo=photo)
 
 ui.closing(page, "Between two images lie images of the flow’s own, and every level has its part in them.")

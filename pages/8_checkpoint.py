@@ -104,7 +104,7 @@ if (more := ui.more_evidence()).open:
         }
         ui.exports(page, tables=tables | ({} if curve is None else {"training": curve.table()}), pictures={})
         data = f"--data {page.images.name}"
-        ui.recipe(
+        ui.reproduce(
             page,
             f"verify {page.argument} {data} --json",
             f"inspect {page.argument} {data} --json",

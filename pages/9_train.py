@@ -5,7 +5,7 @@ import streamlit as st
 from eiwflow import ui
 from eiwflow.ui import access
 from eiwflow.ui.common import untrusted
-from eiwflow.ui.jobs import control, live_run, recipes, runs
+from eiwflow.ui.jobs import control, live_run, presets, runs
 
 page = ui.begin("Can I train one now?", "Train", needs_checkpoint=False)
 
@@ -20,7 +20,7 @@ if started := runs.started():
 listed = runs.listed()
 untrusted.complaints(st.container(), runs.complaints())
 if listed:
-    name = live_run.choice(listed, next(iter(recipes.devices())))
+    name = live_run.choice(listed, next(iter(presets.devices())))
     with top:
         live_run.takeaway(listed[name])
     live_run.show(listed[name], page)

@@ -27,7 +27,7 @@ from eiwflow.flow import FlowConfig, MultiScaleFlow
 from eiwflow.training.run import train
 from eiwflow.training.run_directory import RunDirectory, runs_root
 from eiwflow.ui.common import uploads
-from eiwflow.ui.jobs import recipes
+from eiwflow.ui.jobs import presets
 from eiwflow.ui.shell.parts import MORE_EVIDENCE
 from eiwflow.ui.sources import checkpoints
 from tests.words import spelled_out
@@ -118,9 +118,9 @@ def quiet() -> None:
 @pytest.fixture(autouse=True)
 def untimed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Say no time beside the presets: to measure it takes ten seconds, and only the tests of Train are about it."""
-    none: Future[dict[str, recipes.PresetTime]] = Future()
+    none: Future[dict[str, presets.PresetTime]] = Future()
     none.set_result({})
-    monkeypatch.setattr(recipes, "_timer", lambda device: none)
+    monkeypatch.setattr(presets, "_timer", lambda device: none)
 
 
 @pytest.fixture(autouse=True)

@@ -26,7 +26,7 @@ from eiwflow.ui.access import navigation, roles
 from eiwflow.ui.access.address import address
 from eiwflow.ui.classroom import join
 from eiwflow.ui.classroom.board import ABSENT_S, MOST_SCENES, MOST_VISITORS, Board
-from eiwflow.ui.jobs import control, recipes, runs
+from eiwflow.ui.jobs import control, presets, runs
 from eiwflow.ui.jobs import queue as queues
 from eiwflow.ui.jobs.queue import Queue, Ticket
 
@@ -371,18 +371,18 @@ def test_a_students_training_waits_until_its_time_is_known(
 ) -> None:
     visitor, started = come(), list[str]()
     monkeypatch.setattr(worker, "start", lambda recipe, root, device, *_: started.append(device))
-    monkeypatch.setattr(recipes, "timings", lambda device: None)
-    monkeypatch.setattr(recipes, "seconds", lambda recipe, device: None)
+    monkeypatch.setattr(presets, "timings", lambda device: None)
+    monkeypatch.setattr(presets, "seconds", lambda recipe, device: None)
     monkeypatch.setattr(queue, "_serve", lambda: None)
     assert runs.begin(tiny_recipe(), "cpu") is None
     asked = queue.last_of(visitor)
     with pytest.raises(DeviceTaken, match="cpu is being timed"):
         asked.start()
-    monkeypatch.setattr(recipes, "timings", lambda device: {"minute": None})
-    monkeypatch.setattr(recipes, "seconds", lambda recipe, device: 301.0)
+    monkeypatch.setattr(presets, "timings", lambda device: {"minute": None})
+    monkeypatch.setattr(presets, "seconds", lambda recipe, device: 301.0)
     with pytest.raises(RunError, match="a student's training has 5 minutes"):
         asked.start()
-    monkeypatch.setattr(recipes, "seconds", lambda recipe, device: 299.0)
+    monkeypatch.setattr(presets, "seconds", lambda recipe, device: 299.0)
     asked.start()
     assert started == ["cpu"]
 
@@ -393,8 +393,8 @@ def test_a_students_training_has_a_bound_of_memory(
 ) -> None:
     come()
     monkeypatch.setenv("EIWFLOW_STUDENT_MEMORY_MIB", str(mib))
-    monkeypatch.setattr(recipes, "timings", lambda device: {})
-    monkeypatch.setattr(recipes, "memory", lambda recipe, device: 2000 * 2**20)
+    monkeypatch.setattr(presets, "timings", lambda device: {})
+    monkeypatch.setattr(presets, "memory", lambda recipe, device: 2000 * 2**20)
     if is_refused:
         with pytest.raises(RunError, match="This takes about 2,000 MiB of memory; a student's training has 1,999 MiB"):
             runs.begin(tiny_recipe(), "cpu")
@@ -578,9 +578,9 @@ def test_a_student_sees_no_buttons_for_anothers_run_and_pressing_them_changes_no
         lambda run: runs.rename(run, "name"),
         lambda run: control.click(lambda: pytest.fail("it was done"), changes=run.path),
     ):
-        recipes.st.session_state.pop("_refused", None)
+        presets.st.session_state.pop("_refused", None)
         act(run)
-        assert "Only the student who started it" in recipes.st.session_state["_refused"][1]
+        assert "Only the student who started it" in presets.st.session_state["_refused"][1]
     assert run.path.is_dir()
     come(roles.TEACHER)
     assert offered(visit_page(TRAIN)) == labels

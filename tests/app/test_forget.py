@@ -10,7 +10,7 @@ import pytest
 
 from eiwflow.figures import pixels
 from eiwflow.training import memory
-from eiwflow.ui.jobs import recipes
+from eiwflow.ui.jobs import presets
 from eiwflow.ui.server import lifespan
 from eiwflow.ui.shell import parts
 from eiwflow.ui.sources import cache, checkpoints, data_sets
@@ -35,7 +35,7 @@ def test_what_is_kept_for_all_visitors_is_forgotten_and_made_again(bundle: Path)
         return [
             checkpoints.open_checkpoint(checkpoints.checkpoint_files()["one"]),
             data_sets.images("photos32", (3, 32, 32), 4),
-            recipes._read_once("photos32", 4, 32, None),
+            presets._read_once("photos32", 4, 32, None),
             cache.study(study),
             parts.drawn(go.Figure),
             pixels.data_uri(np.zeros((2, 2, 3), np.uint8)),

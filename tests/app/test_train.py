@@ -32,7 +32,7 @@ from eiwflow.training.presets import PRESETS
 from eiwflow.training.recipe import Recipe
 from eiwflow.training.run_directory import RunDirectory, RunError, all_runs, runs_root
 from eiwflow.ui.access import folders
-from eiwflow.ui.jobs import control, new_run, recipes, runs
+from eiwflow.ui.jobs import control, new_run, presets, runs
 from eiwflow.ui.sources import data_sets
 
 from ..training.tiny import tiny_data
@@ -40,16 +40,16 @@ from .conftest import APP, PATIENCE_S, first_screen, sentences, trained_run, url
 
 STEP_S = 0.05
 #: The page's own, in whose place every test has another.
-BEGIN_TO_TIME = recipes._timer
+BEGIN_TO_TIME = presets._timer
 
 
 @pytest.fixture(autouse=True)
-def timed(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> Future[dict[str, recipes.PresetTime]]:
+def timed(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> Future[dict[str, presets.PresetTime]]:
     """Return what the page takes for a timing of this machine; there is no checkpoint at all."""
-    timer: Future[dict[str, recipes.PresetTime]] = Future()
-    timing = Timing(recipes.preset_recipe("five-minutes", "photos32"), STEP_S, 0.1)
-    timer.set_result({name: recipes.PresetTime(timing, 70.0 * i) for i, name in enumerate(PRESETS, 1)})
-    monkeypatch.setattr(recipes, "_timer", lambda device: timer)
+    timer: Future[dict[str, presets.PresetTime]] = Future()
+    timing = Timing(presets.preset_recipe("five-minutes", "photos32"), STEP_S, 0.1)
+    timer.set_result({name: presets.PresetTime(timing, 70.0 * i) for i, name in enumerate(PRESETS, 1)})
+    monkeypatch.setattr(presets, "_timer", lambda device: timer)
     return timer
 
 
@@ -108,23 +108,23 @@ def test_without_a_run_or_a_checkpoint_the_page_answers_its_question() -> None:
     assert not at.exception and not at.error
     assert "the shortest takes about 70 s on cpu, estimated from a few steps." in sentences(at)
     assert {"Start", "Start with these settings"} == labels(at) and len(at.button) == len(PRESETS) + 1
-    measured = json.loads((recipes.PICTURES / "minute.json").read_bytes())
+    measured = json.loads((presets.PICTURES / "minute.json").read_bytes())
     minutes = measured["cpu_seconds"] / 60
     assert f"after {minutes:.1f} CPU minutes: {measured['test_bits_per_dim']:.2f} bits/dim on faces16" in sentences(at)
     assert not charts(at)
 
 
 def test_while_the_device_is_being_timed_everything_else_stands(
-    timed: Future[dict[str, recipes.PresetTime]], monkeypatch: pytest.MonkeyPatch
+    timed: Future[dict[str, presets.PresetTime]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[str] = []
     asked: list[str] = []
 
-    def timings(device: str) -> dict[str, recipes.PresetTime] | None:
+    def timings(device: str) -> dict[str, presets.PresetTime] | None:
         asked.append(device)
         return None if len(asked) < 4 else timed.result()
 
-    monkeypatch.setattr(recipes, "timings", timings)
+    monkeypatch.setattr(presets, "timings", timings)
     monkeypatch.setattr("eiwflow.ui.jobs.new_run.parts.takeaway", said.append)
     at = open_train()
     assert not at.exception and {"Start", "Start with these settings"} == labels(at)
@@ -133,7 +133,7 @@ def test_while_the_device_is_being_timed_everything_else_stands(
 
 
 def test_a_device_that_cannot_be_timed_can_be_trained_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recipes, "timings", lambda device: {})
+    monkeypatch.setattr(presets, "timings", lambda device: {})
     at = open_train()
     assert not at.exception and not at.error and "Yes, on cpu (" in sentences(at)
     assert "#### Quarter hour" in sentences(at) and len(at.button) == len(PRESETS) + 1
@@ -143,15 +143,15 @@ def test_a_timing_ends_without_times_whatever_goes_wrong(monkeypatch: pytest.Mon
     def fail(device: str) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(recipes, "timed_apart", fail)
+    monkeypatch.setattr(presets, "timed_apart", fail)
     assert BEGIN_TO_TIME("nowhere").result(timeout=10) == {}
 
 
 def test_presets_are_timed_in_a_child_where_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(subprocess.CalledProcessError):  # the child knows no such device
-        recipes.timed_apart("nowhere")
-    monkeypatch.setattr(recipes, "TIMING_BYTES", 2**60)
-    assert recipes.timed_apart("nowhere") == {}
+        presets.timed_apart("nowhere")
+    monkeypatch.setattr(presets, "TIMING_BYTES", 2**60)
+    assert presets.timed_apart("nowhere") == {}
 
 
 @pytest.mark.parametrize("kind", ["file", "folder"])
@@ -169,15 +169,15 @@ def test_images_that_were_replaced_are_read_anew(tmp_path: Path, kind: str) -> N
             Image.fromarray(picture).save(path / f"{number}.png")
 
     write(seed=0)
-    first = recipes._read(str(path), flow)
-    assert recipes._read(str(path), flow) is first
+    first = presets._read(str(path), flow)
+    assert presets._read(str(path), flow) is first
     write(seed=1)
-    assert not np.array_equal(recipes._read(str(path), flow).train[:8], first.train[:8])
+    assert not np.array_equal(presets._read(str(path), flow).train[:8], first.train[:8])
 
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_the_result_of_a_preset_was_measured_with_its_settings(preset: str) -> None:
-    said = json.loads((recipes.PICTURES / f"{preset}.json").read_bytes())
+    said = json.loads((presets.PICTURES / f"{preset}.json").read_bytes())
     options = cli.build_parser().parse_args(shlex.split(said["command"])[3:])
     given = {**PRESETS.get(options.preset, {}), **{k: v for k, v in vars(options).items() if v is not None}}
     assert {name: given[name] for name in PRESETS[preset]} == PRESETS[preset]
@@ -253,7 +253,7 @@ def test_what_is_too_much_is_said_before_it_is_tried_and_refused(
 
 def test_data_that_are_not_there_are_a_sentence(tmp_path: Path, calls: list[tuple[object, ...]]) -> None:
     # AppTest does not know options that were typed in.
-    runs.start(lambda: recipes.preset_recipe("minute", str(tmp_path / "at all.npz")), "cpu")
+    runs.start(lambda: presets.preset_recipe("minute", str(tmp_path / "at all.npz")), "cpu")
     assert "at all.npz" in control.refusal(control.NEW) and not calls
     assert control.refusal(control.SHOWN) is None
 
@@ -265,10 +265,10 @@ def test_an_invented_device_starts_nothing(
 ) -> None:
     """A browser may send a word that the menu does not have: neither the timer nor the worker is given it."""
     monkeypatch.setenv("EIWFLOW_MODE", mode)
-    monkeypatch.setattr(recipes, "_timer", lambda device: pytest.fail(f"{device} is timed"))
+    monkeypatch.setattr(presets, "_timer", lambda device: pytest.fail(f"{device} is timed"))
     runs.start(lambda: pytest.fail("the images are read"), device)
     assert control.refusal(control.NEW) == (
-        f"device is {device!r}; this machine has {', '.join(recipes.devices())}. Choose one of them."
+        f"device is {device!r}; this machine has {', '.join(presets.devices())}. Choose one of them."
     )
     assert not calls and not [*runs_root().glob(".*")]
 
@@ -508,7 +508,7 @@ def test_a_path_outside_of_the_allowed_folders_is_refused_without_a_word_on_what
         "dots out": f"{tmp_path}/allowed/../secret",
     }[kind]  # fmt: skip
     with pytest.raises(DataError, match=r"^This server reads no images there\. EIWFLOW_DATA_ROOTS names") as refused:
-        recipes.recipe(str(path), 16, {"levels": 2, "steps": 1, "width": 8}, {})
+        presets.recipe(str(path), 16, {"levels": 2, "steps": 1, "width": 8}, {})
     assert "family" not in str(refused.value) and "secret" not in str(refused.value)
 
 
@@ -519,11 +519,11 @@ def test_without_a_setting_the_home_folder_is_read_by_this_machine_alone(
     monkeypatch: pytest.MonkeyPatch, address: str, home: bool
 ) -> None:
     monkeypatch.delenv("EIWFLOW_DATA_ROOTS")
-    monkeypatch.setattr(recipes.st, "get_option", {"server.address": address}.get)
+    monkeypatch.setattr(presets.st, "get_option", {"server.address": address}.get)
     assert folders.data_roots() == ([Path.home().resolve()] if home else [])
 
 
 def test_a_run_from_the_page_is_not_endless() -> None:
-    settings = {"iterations": recipes.MOST_ITERATIONS + 1, "batch": 8}
+    settings = {"iterations": presets.MOST_ITERATIONS + 1, "batch": 8}
     with pytest.raises(ConfigError, match=r"^iterations is 200,001; a run from this page has at most 200,000"):
-        recipes.recipe("photos32", 16, {"levels": 2, "steps": 1, "width": 8}, settings)
+        presets.recipe("photos32", 16, {"levels": 2, "steps": 1, "width": 8}, settings)

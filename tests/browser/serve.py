@@ -7,7 +7,7 @@ import os
 
 from streamlit.web import cli
 
-from eiwflow.ui.jobs import recipes
+from eiwflow.ui.jobs import presets
 
 from .. import LONG
 from ..few import use_few_images
@@ -23,7 +23,7 @@ if __name__ == "__main__":
     if not LONG:
         use_few_images()
     exec(SHORT_PRESETS)
-    recipes._TIME = SHORT_PRESETS + recipes._TIME
+    presets._TIME = SHORT_PRESETS + presets._TIME
     if os.environ["TIMED"] != "True":
-        recipes.TIMING_BYTES = 2**60  # as where there is no room for the child
+        presets.TIMING_BYTES = 2**60  # as where there is no room for the child
     cli.main(prog_name="streamlit")

@@ -27,7 +27,7 @@ from ...training.recipe import Recipe
 from ..common.untrusted import plain
 from ..shell import parts
 from ..sources import data_sets
-from . import recipes, runs
+from . import presets, runs
 
 #: Stands for the data set that a preset names; the default data set of own settings.
 PRESETS_OWN, OWN_DATA = "The preset's own", "photos32"
@@ -101,7 +101,7 @@ CONTROLS: tuple[Mapping[str, Number | Choice | Toggle], ...] = (
         "seed": Number(0, 1),
     },
     {
-        "iterations": Number(1000, 100, bounds=(1, recipes.MOST_ITERATIONS)),
+        "iterations": Number(1000, 100, bounds=(1, presets.MOST_ITERATIONS)),
         "batch": Number(64, 8),
         "flip": Toggle(),
     },
@@ -128,14 +128,14 @@ def draw(above: DeltaGenerator | None) -> Callable[[], None]:
         key="weights",
         help=_help("weights"),
     )
-    names = recipes.devices()
+    names = presets.devices()
     device = where.selectbox("Device", list(names), format_func=lambda name: f"{name}: {names[name]}", key="device")
-    titles, known = {}, recipes.timings(device)
+    titles, known = {}, presets.timings(device)
     for preset, column in zip(PRESETS, st.columns(len(PRESETS), gap="medium"), strict=True):
         with column, st.container(border=True, height="stretch"):
             titles[preset] = st.empty()
             titles[preset].markdown(_title(preset, known))  # at once: the elements below do not move
-            if (result := recipes.result(preset)) is not None:
+            if (result := presets.result(preset)) is not None:
                 st.html(figures.result(*result))
             st.button(
                 "Start",
@@ -143,14 +143,14 @@ def draw(above: DeltaGenerator | None) -> Callable[[], None]:
                 on_click=_start,
                 args=(preset,),
                 width="stretch",
-                help=f"`{preset}` on the command line: {recipes.settings_in_words(preset)}",
+                help=f"`{preset}` on the command line: {presets.settings_in_words(preset)}",
             )
     with st.expander("Settings of your own"):
         _own_settings()
         estimate = st.empty()
         st.button("Start with these settings", key="start-own", on_click=_start)
 
-    def say(timings: dict[str, recipes.PresetTime] | None) -> None:
+    def say(timings: dict[str, presets.PresetTime] | None) -> None:
         for preset, title in titles.items():
             title.markdown(_title(preset, timings))
         with estimate:
@@ -161,7 +161,7 @@ def draw(above: DeltaGenerator | None) -> Callable[[], None]:
 
     def wait() -> None:
         pulse = st.empty()
-        while (timings := recipes.timings(device)) is None:
+        while (timings := presets.timings(device)) is None:
             time.sleep(WAIT_S)
             pulse.empty()  # any message lets Streamlit see whether the visitor clicked meanwhile
         say(timings)
@@ -170,13 +170,13 @@ def draw(above: DeltaGenerator | None) -> Callable[[], None]:
     return wait
 
 
-def _title(preset: str, timings: dict[str, recipes.PresetTime] | None) -> str:
+def _title(preset: str, timings: dict[str, presets.PresetTime] | None) -> str:
     """Return the title of a preset: how long it takes, where that is known."""
     named = preset.replace("-", " ").capitalize()
     return f"#### {f'About {duration(timings[preset].seconds)}' if timings else named}"
 
 
-def _answer(device: str, what: str, timings: dict[str, recipes.PresetTime] | None) -> str:
+def _answer(device: str, what: str, timings: dict[str, presets.PresetTime] | None) -> str:
     if timings is None:
         return f"Yes, on {device} ({what}); how long it takes is being measured on a few steps."
     if not timings:
@@ -200,7 +200,7 @@ def _own_recipe() -> Recipe:
     of_flow = {field.name for field in dataclasses.fields(FlowConfig)}
     flow = {name: value for name, value in chosen.items() if name in of_flow}
     settings = {name: value for name, value in chosen.items() if name not in of_flow}
-    return recipes.recipe(_data_name() or OWN_DATA, size, flow, settings)
+    return presets.recipe(_data_name() or OWN_DATA, size, flow, settings)
 
 
 def _data_name() -> str | None:
@@ -214,7 +214,7 @@ def _start(preset: str | None = None) -> None:
     chosen = st.session_state
     choices = {name: chosen[name] for name in ("order", "weights")}
     runs.start(
-        _own_recipe if preset is None else partial(recipes.preset_recipe, preset, _data_name(), **choices),
+        _own_recipe if preset is None else partial(presets.preset_recipe, preset, _data_name(), **choices),
         chosen["device"],
     )
 
@@ -225,11 +225,11 @@ def _say_estimate(device: str) -> None:
 
     try:
         chosen = _own_recipe()
-        needed = recipes.memory(chosen, device)
+        needed = presets.memory(chosen, device)
     except (ConfigError, data.DataError) as error:
         st.error(plain(error))
         return
     took = [f"{needed / 2**20:,.0f} MiB of memory"]
-    if (seconds := recipes.seconds(chosen, device)) is not None:
+    if (seconds := presets.seconds(chosen, device)) is not None:
         took.insert(0, duration(seconds))
     st.markdown(f"About {' and '.join(took)} on {device}, by what flows of other sizes took: an estimate.")

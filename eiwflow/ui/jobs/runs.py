@@ -17,7 +17,7 @@ from .. import access
 from ..common import state
 from ..own import checkpoints as own_checkpoints
 from ..sources import checkpoints
-from . import control, recipes
+from . import control, presets
 
 if TYPE_CHECKING:
     from ...analysis.train import Progress
@@ -197,9 +197,9 @@ def start(make: Callable[[], Recipe], device: str) -> None:
     """Start a run from a click."""
 
     def act() -> None:
-        recipes.check_device(device)
+        presets.check_device(device)
         chosen = make()
-        recipes.memory(chosen, device)
+        presets.memory(chosen, device)
         if (run := begin(chosen, device)) is not None:
             state.set_choice("run", run.path.name)
             st.session_state["_started_run"] = run.title
@@ -220,15 +220,15 @@ def begin(chosen: Recipe, device: str) -> RunDirectory | None:
     from .queue import QUEUE, Ticket
 
     access.check_start()
-    go = partial(worker.start, chosen, runs_root(), device, recipes.threads(), recipes.command(chosen, device))
+    go = partial(worker.start, chosen, runs_root(), device, presets.threads(), presets.command(chosen, device))
     if access.role() is access.Role.STUDENT:
         _check_time(chosen, device)
         most = access.settings().memory_mib
-        if (needed := recipes.memory(chosen, device) / 2**20) > most:
+        if (needed := presets.memory(chosen, device) / 2**20) > most:
             raise RunError(f"This takes about {needed:,.0f} MiB of memory; a student's training has {most:,} MiB.")
 
         def go_in_time() -> RunDirectory:
-            if recipes.timings(device) is None:
+            if presets.timings(device) is None:
                 raise DeviceTaken(f"{device} is being timed.")
             _check_time(chosen, device)
             return go()
@@ -254,7 +254,7 @@ def _check_time(chosen: Recipe, device: str) -> None:
     from ...training.run_directory import RunError
 
     most = access.settings().minutes
-    if (needed := recipes.seconds(chosen, device)) is not None and needed > 60 * most:
+    if (needed := presets.seconds(chosen, device)) is not None and needed > 60 * most:
         raise RunError(f"This takes about {duration(needed)}; a student's training has {most} minutes.")
 
 
@@ -271,9 +271,9 @@ def resume(run: RunDirectory, device: str) -> None:
     if access.role() is access.Role.STUDENT:
         raise RunError("A student's training is not resumed: start a new one.")
     before = worker.device_of(run)
-    chosen = before if before in recipes.devices() else device
-    recipes.check_device(chosen)
-    worker.resume(run, chosen, recipes.threads())
+    chosen = before if before in presets.devices() else device
+    presets.check_device(chosen)
+    worker.resume(run, chosen, presets.threads())
 
 
 def rename(run: RunDirectory, key: str) -> None:

@@ -87,10 +87,10 @@ def nobody_is_here() -> bool:
 
 def forget() -> None:
     """Forget flows, images, measures and figures: all can be made again. Uploads have a time of their own."""
-    from ..jobs import recipes
+    from ..jobs import presets
     from ..shell import parts
     from ..sources import cache, checkpoints, data_sets
 
-    for module in (cache, checkpoints, data_sets, parts, recipes):
+    for module in (cache, checkpoints, data_sets, parts, presets):
         module.forget()
     gc.collect()

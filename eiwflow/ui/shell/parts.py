@@ -336,7 +336,7 @@ def _csv_cell(value: object) -> object:
     return value
 
 
-def recipe(page: Visit, *commands: str, photo: bool | None = None) -> None:
+def reproduce(page: Visit, *commands: str, photo: bool | None = None) -> None:
     """Show, folded, the command lines that print the same numbers without the app, and the same in Python.
 
     Where they would print other numbers, the fold says why.

@@ -115,10 +115,10 @@ def _take_photo(shape: tuple[int, int, int]) -> None:
 def _train() -> None:
     """Start the one-minute preset on faces; a refusal is shown on the stage."""
     from ...training.run_directory import RunDirectory, runs_root
-    from ..jobs import control, recipes, runs
+    from ..jobs import control, presets, runs
 
     st.session_state.pop("_lesson_refusal", None)
-    runs.start(lambda: recipes.preset_recipe("minute", default.DATA), "cpu")
+    runs.start(lambda: presets.preset_recipe("minute", default.DATA), "cpu")
     if (refusal := control.refusal(control.NEW)) is not None:
         st.session_state["_lesson_refusal"] = refusal, time.time()
     else:

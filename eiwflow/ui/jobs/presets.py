@@ -76,7 +76,7 @@ def threads() -> int:
 TIMING_BYTES = 2**30
 _TIME = """
 import pickle, sys
-from eiwflow.ui.jobs.recipes import time_presets
+from eiwflow.ui.jobs.presets import time_presets
 sys.stdout.buffer.write(pickle.dumps(time_presets(sys.argv[1])))
 """
 
