@@ -109,7 +109,7 @@ def first_motion(browser: Browser) -> tuple[float, float]:
 
 
 #: slider -> scene; each is moved to and fro in the browser alone.
-SLIDERS = {"Time": 1, "Squeeze": 2, "Subtract": 3, "Stretch": 4, "Flow’s order": 6, "Training": 7, "Grain": 8,
+SLIDERS = {"Time": 1, "Squeeze": 2, "Subtract, then add": 3, "Stretch": 4, "Flow’s order": 6, "Training": 7, "Grain": 8,
            "Resampled": 9, "Edit": 10, "Level 1": 11}  # fmt: skip
 ANSWER = """(input, count) => Array.from({ length: count }, (_, i) => {
   input.value = +input.min + (+input.max - +input.min) * (i * 0.618 % 1);

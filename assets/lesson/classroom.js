@@ -54,13 +54,19 @@ export function joinClass(stage) {
   }
   function count(known) {
     here.textContent = `${known.present} here · ${address.replace(/^https?:\/\//, "")}`;
-    const options = stage.scene.votes,
-      votes = known.scene === String(stage.scene.number) ? known.tally : {};
-    tally.hidden = clear.hidden = !options;
-    if (!options) return;
-    const all = options.reduce((sum, [key]) => sum + (votes[key] ?? 0), 0);
+    const { votes: options, ballot, number } = stage.scene,
+      votes = known.scene === String(number) ? known.tally : {};
+    tally.hidden = clear.hidden = !options && !ballot;
+    if (tally.hidden) return;
+    if (known.scene === String(number)) stage.tallies[number] = votes;
+    const all = Object.entries(votes).reduce((sum, [key, count]) => sum + (isVote(stage.scene, key) ? count : 0), 0);
     const counted = all === 1 ? "1 vote" : `${all} votes`;
     clear.hidden = !all;
+    if (ballot) {
+      tally.setAttribute("aria-label", counted);
+      tally.replaceChildren(el("b", {}, counted));
+      return stage.live?.tally?.(votes);
+    }
     tally.setAttribute(
       "aria-label",
       `${counted}: ${options.map(([key, name]) => `${name} ${votes[key] ?? 0}`).join(", ")}`,
@@ -137,10 +143,13 @@ export function joinClass(stage) {
       }
       if (follows && !led && lecturer && scene !== lecturer && scene !== kept.scene) set(false);
       kept.scene = scene;
-      if (stage.scene.votes?.some(([key]) => key === choice) && kept[scene] !== choice) vote(scene, choice);
+      if (isVote(stage.scene, choice) && kept[scene] !== choice) vote(scene, choice);
     },
   };
 }
+
+/** Whether a choice in a scene is a vote: one of its options, or what its ballot takes. */
+const isVote = ({ votes, ballot }, choice) => Boolean(votes?.some(([key]) => key === choice) || ballot?.test(choice));
 
 /** What was sent already, kept when the stage is built anew. */
 function root(stage) {

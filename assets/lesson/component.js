@@ -13,6 +13,7 @@ export default function ({ parentElement, data, setTriggerValue }) {
       onLeave: (page, query) => setTriggerValue("leave", { page, query, n: Date.now() }),
       onPhoto: (photo) => setTriggerValue("photo", photo),
       onTrain: () => setTriggerValue("train", Date.now()),
+      onCancel: () => setTriggerValue("cancel", Date.now()),
     });
   if (Array.isArray(data)) askForPack(new URL(data[0], document.baseURI)).then((bytes) => show(bytes, data[1]));
   else show(data);

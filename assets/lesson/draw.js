@@ -60,6 +60,39 @@ export function greyMap(x, channels, channel, height, width, middle = 0, spread 
   );
 }
 
+/** One channel in colour: `plus` above its middle, `minus` below, the paper's colour at it; spread gives full colour. */
+export function signedMap(
+  x,
+  channels,
+  channel,
+  height,
+  width,
+  middle,
+  spread,
+  { plus, minus, paper },
+  canvas = undefined,
+) {
+  return pixels(
+    width,
+    height,
+    (i) => {
+      const v = Math.max(-1, Math.min(1, (x[i * channels + channel] - middle) / (spread || 1))),
+        full = v > 0 ? plus : minus;
+      return full.map((c, k) => paper[k] + (c - paper[k]) * Math.abs(v));
+    },
+    canvas,
+  );
+}
+
+/** A colour as a canvas takes it, "rgb(…)" or "color(srgb …)", as [red, green, blue] from 0 to 255. */
+export function channelsOf(colour) {
+  const parts = colour
+    .match(/[\d.]+/g)
+    .slice(0, 3)
+    .map(Number);
+  return colour.startsWith("color") ? parts.map((v) => 255 * v) : parts;
+}
+
 export function maps(x, channels, height, width, middle, spread) {
   return Array.from({ length: channels }, (_, c) =>
     greyMap(x, channels, c, height, width, middle?.[c] ?? 0, spread?.[c] ?? 1),

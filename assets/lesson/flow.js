@@ -384,10 +384,14 @@ export class Level {
     return this.run(x).at(-1);
   }
 
-  /** The level's input (squeezed) from its features. */
-  undo(features) {
+  /** The level's input (squeezed) from its features, or from the values in front of the coupling of one of its steps. */
+  undo(features, coupling = this.steps.length) {
     let y = features;
-    for (let k = this.steps.length - 1; k >= 0; k--) {
+    if (coupling < this.steps.length) {
+      const { matrix, bias } = this.steps[coupling].inverse;
+      y = mix(y, this.channels, matrix, bias);
+    }
+    for (let k = coupling - 1; k >= 0; k--) {
       const step = this.steps[k];
       const [a, b] = cut(y, this.channels, this.channels / 2);
       const { logScale, shift } = this.affine(step, a);

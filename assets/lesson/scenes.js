@@ -2,6 +2,7 @@
 
 import { attributes } from "./scenes/attributes.js";
 import { counting } from "./scenes/count.js";
+import { ending } from "./scenes/ending.js";
 import { likely } from "./scenes/likely.js";
 import { noise } from "./scenes/noise.js";
 import { predicting } from "./scenes/predict.js";
@@ -28,12 +29,14 @@ import { worth } from "./scenes/worth.js";
  * @property {string} [asked] what a speaker answers
  * @property {{page: string, query?: Record<string, string>}} [more] the page behind "See more"
  * @property {string[][]} [votes] the choices that a class votes on: a word for the link and a label
+ * @property {RegExp} [ballot] what a vote looks like where there is no list of choices
  * @property {boolean} [noPicture] whether the row of pictures is hidden
  * @property {boolean} [keepsChoice] whether the choice stays when the picture changes
  * @property {boolean} [needsServer] whether the lesson in one file leaves it out
  * @property {(stage: any) => string | null} [cannot] why this flow cannot be shown here; null where it can
  * @property {(stage: any) => {play?: () => void, stop?: () => void,
- *   hear?: (training: any) => void, turn?: (by: number) => boolean}} build
+ *   hear?: (training: any) => void, turn?: (by: number) => boolean,
+ *   tally?: (votes: Record<string, number>) => void}} build
  */
 
 /** @type {Scene[]} */
@@ -52,4 +55,5 @@ export const scenes = [
   likely,
   worth,
   training,
+  ending,
 ];

@@ -57,6 +57,9 @@ class Stage {
     this.pack = readPack(bytes);
     this.live = null;
     this.kept = {};
+    /** What came of a choice, in words, by scene. */
+    this.results = root.eiwResults ??= {};
+    this.tallies = root.eiwTallies ??= {};
     this.cleanup = [];
     this.fixedFlow = null;
     const { head, floats, blob } = this.pack;
@@ -182,6 +185,12 @@ class Stage {
       }),
     );
     list.append(el("hr"));
+    if (this.options.onTrain && !this.scene.needsServer)
+      item("Start a training now", () => {
+        this.menu.open = false;
+        this.options.onTrain();
+        this.notice("The training starts; the header tells how far it is.");
+      });
     item("Notes in a second window", () => this.openNotes());
     for (const [path, label] of head.pages ?? []) item(label, () => this.leave({ page: path }));
   }
@@ -260,6 +269,14 @@ class Stage {
   /** Show a few scenes with another flow: the page is opened anew, with that flow. */
   openFlow(key) {
     location.search = `?ck=${encodeURIComponent(key)}&scenes=${TOUR.join(",")}&scene=${TOUR[0]}`;
+  }
+
+  /** Open a scene in a state: {scene, image, choice}, as a link has them. */
+  openState({ scene, image, choice }) {
+    const i = this.images.findIndex((one) => String(one.number) === image);
+    if (i >= 0 && i !== this.image) this.pickImage(i);
+    this.kept[scene] = choice;
+    this.goTo(this.possible.findIndex((one) => String(one.number) === scene));
   }
 
   pickImage(i) {

@@ -601,11 +601,23 @@ def export_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
 
 
 def lesson_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
-    """Write the lesson as one file."""
+    """Write the lesson as one file, or its homework."""
     from ..files import write_atomically
+    from ..flow import ConfigError
     from ..lesson import default, one_file
     from ..lesson.build import build_for
 
+    if options.homework is not None:
+        if options.checkpoint is not None:
+            raise ConfigError(
+                f"checkpoint is {options.checkpoint!r}; the homework is on the bundled flow: leave it out."
+            )
+        from ..lesson import homework
+
+        page = homework.page(options.app).encode()
+        write_atomically(options.homework, page)
+        facts = {"path": str(options.homework), "bytes": len(page), "questions": len(homework.QUESTIONS)}
+        return facts, f"{options.homework}: {len(homework.QUESTIONS)} questions, and an answer sheet for the teacher."
     pack = default.pack() if options.checkpoint is None else build_for(_load(options)).to_bytes()
     page = one_file(pack)
     write_atomically(options.out, page)

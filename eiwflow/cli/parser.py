@@ -274,6 +274,14 @@ def build_parser() -> Parser:
     lesson.add_argument(
         "--out", type=Path, default=Path("lesson.html"), help="the file to write (default: lesson.html)"
     )
+    lesson.add_argument(
+        "--homework", type=Path, help="write eight questions and an answer sheet into this HTML file instead"
+    )
+    lesson.add_argument(
+        "--app",
+        default="http://localhost:8501/lesson",
+        help="where the homework's links lead: the app's lesson, or a lesson file (default: http://localhost:8501/lesson)",
+    )
 
     bench = _command(commands, "bench", "Process CPU seconds of a step, of scoring and of sampling.")
     _settings(bench, *FLOW, "size")

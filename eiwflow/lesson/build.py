@@ -19,18 +19,21 @@ from .. import checkpoint, data, project
 from ..analysis.attributes import attribute_values, directions, measure_attributes
 from ..analysis.record import TrainingRecord, load_record
 from ..analysis.shuffle import RankRiver, rank_river
-from ..data import ImageData
-from ..flow import MultiScaleFlow
+from ..data import DataError, ImageData, to_tensor
+from ..flow import ConfigError, MultiScaleFlow
 from ..flow.information import redundancy
 from ..flow.multiscale import LevelTrace
 from ..study.answer import adaptive_answer
 from ..study.file import read_study, studies_in
 from ..study.ladder import ladders
+from ..training.recipe import Recipe
+from ..training.trainer import Trainer
 from . import default
+from .homework import QUESTIONS
 from .pack import Pack, opened
 from .probe import probe_facts
 from .seeds import before_and_after, counts, lifts
-from .spec import check, flow_spec
+from .spec import at_bin_centres, check, flow_spec, level_spec
 
 #: Test images that averages of channels are taken over, and that the usual rank of a flow's half is taken over.
 AVERAGED, RANKED = 256, 50
@@ -44,11 +47,6 @@ BATCH = 462
 GRAIN = 4.0
 #: Moments of a training with a fixed half that the lesson stops at.
 STOPS = 12
-
-
-def at_bin_centres(images: Tensor) -> Tensor:
-    """Return the values of bytes, each at the middle of its bin: the lesson adds no noise of its own."""
-    return (images.float() + 0.5) / 256 - 0.5
 
 
 @torch.inference_mode()
@@ -192,6 +190,34 @@ def explained(flow: MultiScaleFlow, x: Tensor) -> list[dict[str, Any]]:
     return found
 
 
+def before_training(pack: Pack, loaded: checkpoint.Checkpoint, images: ImageData) -> dict[str, Any] | None:
+    """Return level 1 of a flow as its training began, with the structure of its channels.
+
+    Args:
+        pack: takes the arrays.
+        loaded: the flow.
+        images: the data set that it was trained on.
+
+    Returns:
+        None where the file says too little to make that flow again, or where it would not be the same.
+
+    """
+    recipe = loaded.info.recipe
+    if not recipe or loaded.info.imported or recipe.get("data") != images.name:
+        return None
+    try:
+        start = Trainer(Recipe(flow=loaded.info.config, **recipe), images).flow.eval().requires_grad_(False)
+    except (ConfigError, DataError, TypeError):
+        return None  # a recipe of another version
+    first, shuffle = start.levels[0], loaded.flow.levels[0].shuffle
+    assert shuffle is not None and first.shuffle is not None  # a lesson's flow has two levels or more
+    if not torch.equal(first.shuffle.order, shuffle.order):
+        return None
+    with torch.inference_mode():
+        features = start.trace(at_bin_centres(to_tensor(images.test[:AVERAGED]))).levels[0].features
+        return {"level": level_spec(pack, start, first), "redundancy": _rounded(redundancy(features).mean(dim=0))}
+
+
 def attribute_facts(
     pack: Pack, flow: MultiScaleFlow, images: ImageData, limit: int = ATTRIBUTE_IMAGES
 ) -> list[dict[str, Any]]:
@@ -222,12 +248,13 @@ def river_facts(pack: Pack, path: Path, record: TrainingRecord, river: RankRiver
 
     The samples are those at :data:`STOPS` recording steps, the first and the last among them.
     """
-    counted, steps = counts(path), river.steps.tolist()
+    counted, steps, info = counts(path), river.steps.tolist(), checkpoint.load(path).info
     wanted = [steps[i] for i in np.linspace(0, len(steps) - 1, STOPS).round().astype(int)]
     shown = sorted({min(record.samples, key=lambda step: abs(step - one)) for one in wanted})
     return {
         "name": path.stem,
-        "order": checkpoint.load(path).info.config.order,
+        "order": info.config.order,
+        "cost": half_cost(project.ASSETS / "studies", info.data, info.config.order),
         "steps": steps,
         "ranks": river.ranks.tolist(),
         "kept": river.kept.tolist(),
@@ -235,6 +262,24 @@ def river_facts(pack: Pack, path: Path, record: TrainingRecord, river: RankRiver
         "lifts": lifts(counted) if len(counted) > 1 else "unclear",
         "samples": [{"step": step, "webp": pack.data(record.samples[step])} for step in shown],
     }
+
+
+def half_cost(folder: Path, data_name: str, order: str) -> dict[str, Any] | None:
+    """Return what a half chosen by an order costs above the half by entropy, in bits/dim.
+
+    It is of the study in a folder with the longest training on a data set that has both; None without one.
+    """
+    found: dict[int, dict[str, Any]] = {}
+    for study in map(read_study, studies_in(folder)):
+        answer = adaptive_answer(study) if study.recipe.data_name == data_name else None
+        if answer is None or not answer.arm.looks_at_entropy:
+            continue
+        for other, effect in answer.effects.items():
+            if (other.order, other.init, other.keep) == (order, answer.arm.init, answer.arm.keep):
+                low, high = (round(end, 4) for end in effect.lead_interval)
+                steps = study.recipe.budget // study.recipe.batch
+                found[steps] = {"bits": round(effect.lead, 4), "low": low, "high": high, "steps": steps}
+    return found[max(found)] if found else None
 
 
 def rivers(pack: Pack, paths: Sequence[Path]) -> list[dict[str, Any]]:
@@ -355,6 +400,7 @@ def build_for(loaded: checkpoint.Checkpoint, path: Path | None = None, whole: bo
         pack = build(loaded, data.to_tensor(found.test), default.SHOWN, fixed)
         if whole:
             pack.head["attributes"] = attribute_facts(pack, loaded.flow, found, QUICK_ATTRIBUTE_IMAGES)
+            pack.head["before"] = before_training(pack, loaded, found)
         add_grain(pack, found)
     else:
         pack = build(loaded, _fitted(found, shape), range(8))
@@ -372,7 +418,7 @@ def build_for(loaded: checkpoint.Checkpoint, path: Path | None = None, whole: bo
 
 def _fitted(found: ImageData, shape: tuple[int, int, int]) -> Tensor:
     """Return test images (N, C, H, W) of a data set in a flow's shape: cut, or resized and recoloured."""
-    from ..data import fixed_crops, resized, to_tensor
+    from ..data import fixed_crops, resized
 
     channels, height, width = shape
     images = found.test[:AVERAGED]
@@ -398,15 +444,14 @@ def bundled_pack(checkpoints: Path, studies: Path) -> bytes:
     flow = checkpoint.load(checkpoints / f"{default.FLOW}.safetensors")
     made = build(flow, tests, default.SHOWN, fixed)
     shipped = opened(default.pack())[0] if default.PACK.is_file() else {}
-    for name, loaded in (("flow", flow), ("fixed", fixed)):
-        if loaded is not None:
-            before, parameters = shipped.get(name) or {}, parameters_hash(loaded.flow)
-            same = before.get("usual") and before.get("parameters") == parameters
-            usual = before["usual"] if same else usual_rank(loaded.flow, tests)
-            made.head[name] |= {"parameters": parameters, "usual": usual}
+    before, parameters = shipped.get("flow") or {}, made.head["flow"]["parameters"]
+    same = before.get("usual") and before.get("parameters") == parameters
+    made.head["flow"]["usual"] = before["usual"] if same else usual_rank(flow.flow, tests)
     add_grain(made, images)
     made.head |= {
         "faces": True,
+        "before": before_training(made, flow, images),
+        "homework": [{"text": question.text, "query": question.query} for question in QUESTIONS],
         "attributes": attribute_facts(made, flow.flow, images),
         "rivers": rivers(made, default.fixed_in_advance(checkpoints)),
         "studies": study_facts(studies),

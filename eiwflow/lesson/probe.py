@@ -76,14 +76,18 @@ class Curve(nn.Module):
         return noise, (slope + (heights / widths * (1 - steps.square())).sum(1)).log()
 
 
+def values_of(images: Tensor) -> Tensor:
+    """Return the middle pixel's last colour (N,) uint8 in images (N, C, H, W)."""
+    return images[:, -1, images.shape[2] // 2, images.shape[3] // 2]
+
+
 def probe_facts(images: Tensor) -> dict[str, Any]:
     """Return the middle pixel's last colour in images (N, C, H, W) uint8, and the map fitted to its values."""
-    channels, height, width = images.shape[1:]
-    values = images[:, channels - 1, height // 2, width // 2].numpy()
+    values = values_of(images).numpy()
     offset, slope, *steps = Curve(values).parts()
     return {
         "values": values.tolist(),
-        "name": "Blue" if channels == 3 else "Grey",
+        "name": "Blue" if images.shape[1] == 3 else "Grey",
         "offset": float(offset),
         "slope": float(slope),
         "steps": [[float(part) for part in step] for step in zip(*steps, strict=True)],

@@ -22,6 +22,11 @@ class LessonError(ConfigError):
     """A flow cannot be shown in the lesson; the message is one sentence."""
 
 
+def at_bin_centres(images: Tensor) -> Tensor:
+    """Return the values of bytes, each at the middle of its bin: the lesson adds no noise of its own."""
+    return (images.float() + 0.5) / 256 - 0.5
+
+
 def check(flow: MultiScaleFlow) -> None:
     """Raise LessonError unless the stage can draw the images of this flow."""
     _, height, width = flow.config.shape
@@ -57,11 +62,12 @@ def flow_spec(pack: Pack, flow: MultiScaleFlow) -> dict[str, Any]:
     return {
         "shape": list(config.shape),
         "split": config.split,
-        "levels": [_level(pack, flow, level) for level in flow.levels],
+        "levels": [level_spec(pack, flow, level) for level in flow.levels],
     }
 
 
-def _level(pack: Pack, flow: MultiScaleFlow, level: Level) -> dict[str, Any]:
+def level_spec(pack: Pack, flow: MultiScaleFlow, level: Level) -> dict[str, Any]:
+    """Add the parameters of one level to a pack; return its structure."""
     channels, height, width = flow.config.level_shape(level.number)
     shuffle, split = level.shuffle, level.split
     weights = None if shuffle is None else shuffle.weights

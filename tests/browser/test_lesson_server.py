@@ -71,8 +71,8 @@ def test_a_training_is_started_watched_and_its_flow_opened(lesson: Page, address
         page.keyboard.press("PageDown")
     assert seen[2] == "Noise in, faces out." and len(set(seen)) == 3
     page.locator(".menu summary").click()
-    page.get_by_role("button", name="All scenes of this flow").click()
-    page.locator(".stage header b", has_text="11 of 14").wait_for()
+    page.get_by_role("button", name="All scenes").click()
+    page.locator(".stage header b", has_text="11 of 15").wait_for()
     assert "scenes=" not in page.url
 
 

@@ -1,11 +1,16 @@
 // Scene 10: two attributes as directions in the latents, each level edited alone.
-import { animate, el, minus, number, picture, slider } from "../draw.js";
+import { animate, cap, el, minus, percent, picture, slider } from "../draw.js";
 
 /** An edit goes so far that the level that draws most changes the picture by so many grey levels (root mean square). */
 const VISIBLE = 12,
   MOST = 4;
+/** An attribute is offered where the level that tells it best changes the picture by so many grey levels. */
+const SEEN = 5;
 /** The slider's steps from one end to the middle. */
 const STEPS = 25;
+
+/** Of 100 pairs, one face with an attribute and one without, so many that a level tells apart: the AUROC. */
+const pairs = (auroc) => String(Math.round(100 * auroc));
 
 /** The level that tells an attribute best, from 0. */
 const bestOf = (one) => one.readings.indexOf(Math.max(...one.readings));
@@ -26,14 +31,14 @@ export const attributes = {
   short: "What a level holds",
   title: "Which level tells what?",
   notes:
-    "Each row adds one attribute to the latents (the values of noise), in one level at a time: the mean of faces " +
-    "with it minus the mean of those without. The bar says how well that level alone tells faces with the attribute " +
-    "from those without. To tell is not to draw: a level may give an attribute away and still change few pixels.",
+    "Each row adds one attribute to the latents (the values of noise), in one level at a time: the mean of faces with " +
+    "it minus the mean of those without. The number says in how many of 100 pairs that level alone tells the face with " +
+    "the attribute from the one without. To tell is not to draw: a level may give an attribute away and change few pixels.",
   asked:
-    "It is told by where a face’s latents lie along that difference, which comes from other pictures than those " +
-    "tested; the caption’s ± is half of the widest 95 % interval. An AUROC of 0.5 is guessing, 1 is never wrong. " +
-    "Level 1 has twice the values of the others. A small edit is multiplied, as its row says. If level 1 tells the " +
-    "smile, it holds more than grain.",
+    "A pair is told by where the two faces’ latents lie along that difference, which comes from other pictures than " +
+    "those tested; 50 is a coin, 100 is never wrong (the number is the AUROC). Level 1 has twice the values of the " +
+    "others. A small edit is multiplied, as its row says; attributes whose edit could not be seen are left out. If " +
+    "level 1 tells the smile, it holds more than grain.",
   more: { page: "latents" },
   cannot: ({ pack }) =>
     pack.head.attributes ? null : "The attributes of this flow’s pictures are not known; they are for faces.",
@@ -77,6 +82,8 @@ export const attributes = {
         Math.max(1, VISIBLE / Math.max(...flow.levels.map((_, l) => change(edited(one, l, 1))))),
       ));
 
+    const seen = list.filter((one) => change(edited(one, bestOf(one), fullOf(one))) >= SEEN);
+    if (seen.length > 1) list.splice(0, list.length, ...seen);
     const rows = twoOf(list).map((first, r) => {
       const row = { one: first, strength: el("span", {}) };
       row.select = el(
@@ -117,32 +124,33 @@ export const attributes = {
         const { one } = row,
           best = bestOf(one),
           pictures = picturesAt(one, Math.round(at * STEPS));
-        row.strength.textContent = `${minus((at * fullOf(one)).toFixed(1))} × ${one.metric === "AUROC" ? "(mean with it − mean without)" : "the standard deviation"}`;
+        row.strength.textContent =
+          `${minus((at * fullOf(one)).toFixed(1))} × ` +
+          (one.metric === "AUROC" ? "(mean with it − mean without)" : "the standard deviation");
         row.levels.forEach(({ canvas, cell, value, bar }, l) => {
           picture(pictures[l], shape, canvas);
           const reading = one.readings[l],
             part = Math.max(0, one.metric === "AUROC" ? 2 * reading - 1 : reading);
-          value.textContent = reading.toFixed(2);
+          value.textContent = one.metric === "AUROC" ? pairs(reading) : percent(Math.max(0, reading));
           bar.style.setProperty("--part", part);
           cell.classList.toggle("best", l === best);
         });
       }
-      const [a, b] = rows.map(({ one }) => ({
-        ...one,
-        name: one.name.toLowerCase(),
-        best: bestOf(one) + 1,
-        value: one.readings[bestOf(one)].toFixed(2),
-      }));
-      const metric = b.metric === a.metric ? "" : `${b.metric} `;
-      stage.say(
-        `Best told: ${a.name} in level ${a.best} (${a.metric} ${a.value}), ${b.name} in level ${b.best} (${metric}${b.value}).`,
-      );
-      const told = [a, b].filter((one) => one.metric === "AUROC"),
-        sure = Math.max(0, ...told.map((one) => one.error)).toFixed(2);
+      const said = rows.map(({ one }, r) => {
+        const best = bestOf(one),
+          reading = one.readings[best],
+          level = `level ${best + 1}`,
+          name = one.name.toLowerCase();
+        if (one.metric !== "AUROC") return `${level} explains ${percent(reading)} of ${name}`;
+        if (r && rows[0].one.metric !== "AUROC") return `${level} tells ${name} in ${pairs(reading)} pairs`;
+        return r ? `${level} ${name} in ${pairs(reading)}` : `${level} tells ${name} in ${pairs(reading)} of 100 pairs`;
+      });
+      stage.say(`${cap(said.join(", "))}.`);
+      const kinds = new Set(rows.map(({ one }) => one.metric));
       caption.textContent = [
-        told.length > 0 &&
-          `Bar: how well a level alone tells it (AUROC ±${sure}, ${number(told[0].images)} pictures; empty: chance). Telling is not drawing.`,
-        told.length < 2 && "R²: 0 is chance, 1 is exact.",
+        kinds.has("AUROC") &&
+          "Number: pairs, of 100, in which this level alone tells the face with it from one without; chance 50.",
+        kinds.has("R²") && "Percent: how much of it the level explains; chance 0.",
       ]
         .filter(Boolean)
         .join(" ");

@@ -1,37 +1,52 @@
-// Scene 3: a coupling of the flow: one half of the channels predicts the other, and the prediction is taken away.
-import { animate, el, greyMap, own, percent, slider, word } from "../draw.js";
+// Scene 3: a coupling of the flow: one half of the channels predicts the other; the prediction is taken away and added again.
+import { animate, channelsOf, colours, el, greyMap, own, percent, signedMap, slider } from "../draw.js";
+import { join, unsqueeze } from "../flow.js";
+
+/** The slider's way: the prediction is taken away until 1, and added again until 2. */
+const TAKEN = 1,
+  ADDED = 2;
+/** So many standard deviations give full colour. */
+const FULL = 1.6;
 
 export const predicting = {
   number: 3,
   short: "One half predicts",
   title: "Coupling: one half predicts part of the other.",
   notes:
-    "The first half goes through a small network, which predicts the other half. Take the prediction away: what " +
-    "remains varies less. The first half is unchanged, so the prediction can be made again and the step undone.",
+    "The first half goes through a small network, which predicts the other half. Take the prediction away and the " +
+    "colour fades: what is left varies less, so it is cheaper to describe. The first half is unchanged, so the " +
+    "prediction can be made again; slide on, and not one value of the picture differs.",
   asked:
-    "This is the coupling of level 1 that explains most. The steps before it have mixed the twelve channels, so they " +
-    "have no colours any more; those behind it may change them again. These two halves are not those that are passed " +
-    "on and factored out: that comes after all steps. On one picture, subtracting less than the whole prediction may " +
-    "remove more, since it is made for all pictures. A white or black value in what is left is one that the " +
-    "prediction missed or got wrong; a coupling also has a scale, which plays down what the network is unsure of.",
+    "Colour is a value above (blue) or below (orange) the mean of its channel, on one scale for all three. This is " +
+    "the coupling of level 1 that explains most. The steps before it have mixed the channels, so they show no colours " +
+    "of the picture any more. These two halves are not those that are passed on and factored out: that comes after all " +
+    "steps. A coupling also has a scale, which plays down what the network is unsure of. On one picture, subtracting " +
+    "less than the whole prediction may remove more, since the network was trained on all pictures.",
   more: { page: "entropy", query: { level: "1" } },
 
   build(stage) {
-    const level = stage.flow.levels[0],
+    const { flow, images, image, pack } = stage,
+      level = flow.levels[0],
       n = level.channels / 2,
-      chosen = stage.pack.head.flow.couplings.reduce((a, b) => (b.share > a.share ? b : a));
+      chosen = pack.head.flow.couplings.reduce((a, b) => (b.share > a.share ? b : a));
     const { height, width } = level;
     let seen = null;
     level.run(stage.traces[0].input, (one) => {
       if (one.number === chosen.step) seen = one;
     });
-    const { a, b, logScale, shift } = seen;
-    // y = e^s (b − p): what the shift takes away, in the units of b.
-    const prediction = b.map((_, i) => -shift[i] * Math.exp(-logScale[i])),
+    const { a, b } = seen;
+    // y = e^s (b − p): the shift takes p away, in the units of b.
+    const predictedFrom = (half) => {
+      const { logScale, shift } = level.affine(level.steps[chosen.step], half);
+      return shift.map((v, i) => -v * Math.exp(-logScale[i]));
+    };
+    const prediction = predictedFrom(a),
       ofA = own(a, n),
       ofB = own(b, n),
-      ofP = own(prediction, n);
-    const spread = ofB.spread.map((s) => Math.max(s, 0.2));
+      ofP = own(prediction, n),
+      spread = ofB.spread.map((s) => FULL * Math.max(s, 0.2));
+    const ink = colours(stage.stage),
+      inks = { plus: channelsOf(ink.accent), minus: channelsOf(ink.warm), paper: channelsOf(ink.paper) };
     const left = new Array(n).fill(0).map(() => el("canvas", {}));
     // Few columns: four blocks stand side by side, so height is what a map can grow into.
     const columns = n > 6 ? 3 : Math.min(n, 2),
@@ -53,18 +68,21 @@ export const predicting = {
         caption,
       );
     const sign = (text) => el("b", { "aria-hidden": "true" }, text);
-    const column = (x, of, s) =>
-      Array.from({ length: n }, (_, c) => greyMap(x, n, c, height, width, of.middle[c], s[c]));
+    const coloured = (x, of) =>
+      Array.from({ length: n }, (_, c) => signedMap(x, n, c, height, width, of.middle[c], spread[c], inks));
     stage.host.append(
       el(
         "div",
         { className: "halves" },
-        block("one half, unchanged, so this can be undone", column(a, ofA, ofA.spread)),
+        block(
+          "one half: it stays unchanged",
+          Array.from({ length: n }, (_, c) => greyMap(a, n, c, height, width, ofA.middle[c], ofA.spread[c])),
+        ),
+        sign("→"),
+        block("what it predicts of the other half", coloured(prediction, ofP)),
         sign(""),
-        block("the other half (strongest coupling)", column(b, ofB, spread)),
-        sign("−"),
-        block("what the first half predicts of it", column(prediction, ofP, spread)),
-        sign("="),
+        block("the other half, before", coloured(b, ofB)),
+        sign("→"),
         block("what is left", left, said),
       ),
     );
@@ -75,32 +93,49 @@ export const predicting = {
       power = sum((_, p) => p * p);
     const gone = (part) => (part * (2 * shared - part * power)) / total;
     const signed = (share) => `${share < 0 ? "−" : ""}${percent(Math.abs(share))}`;
-    const draw = (part) => {
-      const rest = b.map((v, i) => v - part * prediction[i]);
-      left.forEach((canvas, c) =>
-        greyMap(rest, n, c, height, width, ofB.middle[c] - part * ofP.middle[c], spread[c], canvas),
-      );
+
+    /** Bytes that differ once the prediction, made again from the unchanged half, is added to what is left. */
+    const differing = () => {
+      const rest = b.map((v, i) => v - prediction[i]),
+        again = predictedFrom(a).map((v, i) => v + rest[i]);
+      const input = level.undo(join(a, again, 2 * n), chosen.step),
+        decoded = flow.quantise(unsqueeze(input, 2 * height, 2 * width, level.channels / 4));
+      return decoded.reduce((count, v, i) => count + (v !== images[image].bytes[i]), 0);
+    };
+    const draw = (at) => {
+      const part = at <= TAKEN ? at : ADDED - at,
+        rest = b.map((v, i) => v - part * prediction[i]);
+      left.forEach((canvas, c) => {
+        signedMap(rest, n, c, height, width, ofB.middle[c] - part * ofP.middle[c], spread[c], inks, canvas);
+      });
       said.textContent =
-        part === 0 ? "nothing taken away" : part < 1 ? `${percent(part)} of it taken away` : "what is left";
-      stage.say(
-        part === 0
-          ? "Slide: how much of the other half can be predicted?"
-          : part === 1
-            ? `The prediction removes ${signed(gone(1))} of the other half’s variance (many pictures: ${signed(chosen.share)}).`
-            : `${percent(part)} of the prediction removes ${signed(gone(part))} of the other half’s variance.`,
-      );
+        at === 0
+          ? "nothing taken away"
+          : at < TAKEN
+            ? `${percent(part)} taken away`
+            : at === TAKEN
+              ? "what is left"
+              : `${percent(1 - part)} added again`;
+      if (at === 0) stage.say("Slide: how much of the other half can be predicted?");
+      else if (at < TAKEN)
+        stage.say(`${percent(part)} of the prediction removes ${signed(gone(part))} of the variance.`);
+      else if (at === TAKEN)
+        stage.say(`The prediction removes ${signed(gone(1))} of the variance: less is left to describe.`);
+      else if (at < ADDED) stage.say("The same half predicts the same again: add it back …");
+      else stage.say(`Add the prediction again: ${differing()} of ${flow.dimensions} values differ.`);
     };
     stage.host.append(
       el(
         "p",
         { className: "caption" },
-        `The steps before have mixed the ${word(2 * n)} small pictures (channels): they have no colours any more.`,
+        "Blue: above a channel’s mean, orange: below it. One scale: where colour fades, less is left.",
       ),
     );
     const control = slider({
-      label: "Subtract",
+      label: "Subtract, then add",
+      max: ADDED,
       value: 0,
-      text: (v) => `${Math.round(100 * v)} %`,
+      text: (v) => (v <= TAKEN ? `−${Math.round(100 * v)} %` : `+${Math.round(100 * (v - TAKEN))} %`),
       onmove: (v) => {
         stop();
         draw(v);
@@ -110,19 +145,20 @@ export const predicting = {
     stage.host.append(control.row);
     let stop = () => {};
     const set = (v) => {
-      control.input.value = v;
+      control.input.value = String(v);
       control.show();
       draw(v);
     };
     const play = () => {
+      const from = +control.input.value >= ADDED || +control.input.value < TAKEN ? 0 : TAKEN; // on from where it rests
       stop();
       stop = animate((s) => {
-        set(Math.min(1, Math.max(0, s - 0.6) / 2.4));
+        set(from + Math.min(1, Math.max(0, s - 0.6) / 2.4));
         return s < 3;
       });
     };
-    if (stage.choice !== "") set(Math.min(1, Math.max(0, +stage.choice || 0)));
-    else if (stage.reduced) set(1);
+    if (stage.choice !== "") set(Math.min(ADDED, Math.max(0, +stage.choice || 0)));
+    else if (stage.reduced) set(TAKEN);
     else play();
     return { play, stop: () => stop() };
   },

@@ -1,5 +1,5 @@
 // Scene 7: the rank of every channel over a training whose half was fixed in advance.
-import { animate, cap, choices, colours, el, number, slider, surface, word } from "../draw.js";
+import { animate, choices, colours, el, number, slider, surface, word } from "../draw.js";
 
 /** How many channels that go on are among the structured ones, at a recording step. */
 const good = ({ kept, ranks }, i) => {
@@ -34,20 +34,17 @@ export const river = {
   number: 7,
   noPicture: true,
   short: "Fixed in advance",
-  title: "Does training lift a half chosen in advance?",
+  title: "Choose the half badly, and training moves structure across.",
   notes:
-    "The flow of scene 6 looked at structure once, and fixed its half by that; here another flow passes on a half " +
-    "that was chosen by variance, blind to structure. Press space: lines are channels, and blue ones are passed on " +
-    "from first to last while training changes what they hold. Count the blue lines above the dashed one, then " +
-    "switch to the other pictures. One run is drawn, on faces one that ends as it began; the sentence at the end is " +
-    "the mean over all runs.",
+    "Here another flow passes on a half that was chosen badly, beforehand: the channels of least variance. Press space: " +
+    "lines are channels, and blue ones are passed on from first to last. While training changes what they hold, count " +
+    "the blue lines above the dashed one. Structure moves across, and yet the bad choice is never made good.",
   asked:
-    "The runs differ by their seed alone; yes, no or unclear is by the 95 % interval of their change. To rise from " +
-    "below chance to chance needs no cause, to rise above it does; on faces the mean at the end is hardly above (95 " +
-    "% interval 3.04 to 4.62). Of random halves 4 % have five blue lines or more above the dashed one, 28 % four or " +
-    "more. This does not compare letters with faces: both pass on the six channels of least variance, which on " +
-    "letters start further below chance. A rank says nothing of likelihood, and samples get better under every half. " +
-    "Steps are on a log scale: most of the plot’s width is the first few hundred.",
+    "One run is drawn; the sentence at the end is the mean over all runs, which differ by their seed alone. What the " +
+    "half costs is from a study: bits per value above the half by entropy, with the interval in the caption. “Training " +
+    "lifts” is said where the 95 % interval of the change lies above zero; to rise from below chance to chance needs no " +
+    "cause. A rank says nothing of likelihood, and samples get better under every half. Steps are on a log scale: most " +
+    "of the width is the first few hundred.",
   more: { page: "shuffle" },
   cannot: ({ pack }) => (pack.head.rivers?.length ? null : "There is no record of a training with a fixed half here."),
 
@@ -140,7 +137,10 @@ export const river = {
       const said = `Step ${number(step)}: ${good(here, at)} of ${half} blue lines in the upper half`;
       if (now === last && runs > 1)
         stage.say(
-          `${cap(here.lifts)}, mean of ${word(runs)} runs: ${overRuns(here, 0)} of ${half} start in the upper half, ${overRuns(here, 1)} end.`,
+          (here.lifts === "yes"
+            ? `Training lifts blue from ${overRuns(here, 0)} to ${overRuns(here, 1)} of ${half}`
+            : `Blue above the line: ${overRuns(here, 0)} of ${half}, then ${overRuns(here, 1)}`) +
+            (here.cost ? `; still it costs ${here.cost.bits.toFixed(2)} bits more.` : "."),
         );
       else
         stage.say(
@@ -173,14 +173,16 @@ export const river = {
         },
         String(shown),
       );
-    const several = head.rivers
-      .filter((one) => one.seeds?.length > 1)
-      .map((one) => `${dataOf(one)} ${overRuns(one, 0)} → ${overRuns(one, 1)}`);
+    const { cost } = here,
+      [chosen] = [HALVES[here.order]?.(word(half)) ?? `${word(half)} by their number`];
     const fixed =
-      `Blue: passed on, chosen beforehand: ${HALVES[here.order]?.(word(half)) ?? `${word(half)} by their number`}. ` +
+      `Blue: passed on, chosen beforehand: ${chosen}. ` +
       (runs > 1
-        ? `Drawn: one run (${good(here, 0)} → ${good(here, steps.length - 1)}). Means: ${several.join(", ")}; by chance ${byChance(here)}.`
-        : "One run.");
+        ? `Drawn: one run (${good(here, 0)} → ${good(here, steps.length - 1)}); the sentence: mean of ${word(runs)}. `
+        : "One run. ") +
+      (cost
+        ? `Cost: above the half by entropy, ${number(cost.steps)} steps, ${cost.low.toFixed(2)} to ${cost.high.toFixed(2)}.`
+        : "");
     stage.host.append(
       control.row,
       el("div", { className: "recordings" }, which ? which.row : null, el("p", { className: "caption" }, fixed)),

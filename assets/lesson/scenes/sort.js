@@ -1,74 +1,67 @@
-// Scene 6: the channels slide into the order of the Shuffle, with their structure, and the split line falls.
-import { animate, colours, ease, el, greyMap, mixed, own, percent, slider, surface } from "../draw.js";
-import { normals } from "../flow.js";
+// Scene 6: the channels slide into the order of the Shuffle, with their structure, and the split line falls; then after training.
+import { animate, choices, colours, ease, el, greyMap, mixed, own, percent, slider, surface } from "../draw.js";
+import { Level, normals, squeeze } from "../flow.js";
 
-/** How much of all structure channels hold, from 0 to 1: a function of their list. */
-function shareOfStructure({ pack: { head } }) {
-  const red = head.flow.redundancy.map((v) => Math.max(0, v)),
+const STATES = [
+  ["before", "before training"],
+  ["after", "after training"],
+];
+
+/** The share of all structure that some channels hold, from 0 to 1. */
+function shareOf(structure, channels) {
+  const positive = structure.map((v) => Math.max(0, v)),
     all = Math.max(
       1e-9,
-      red.reduce((a, b) => a + b, 0),
+      positive.reduce((a, b) => a + b, 0),
     );
-  return (channels) => channels.reduce((sum, c) => sum + red[c], 0) / all;
+  return channels.reduce((sum, c) => sum + positive[c], 0) / all;
 }
 
-const passedOn = ({
-  flow: {
-    levels: [{ order, kept }],
-  },
-}) => order.slice(0, kept);
-
-/** What is said of the structure that is passed on: how much it is, by chance, and at best. */
-function structureInWords(stage) {
-  const {
-      order: { length: n },
-      kept,
-    } = stage.flow.levels[0],
-    share = shareOfStructure(stage),
-    red = stage.pack.head.flow.redundancy;
-  const best = [...red.keys()].sort((a, b) => red[b] - red[a]).slice(0, kept);
-  // The standard deviation of what a choice at random passes on: a sum drawn without replacement.
-  const parts = red.map((_, c) => share([c])),
-    spread = Math.sqrt((((kept * (n - kept)) / (n - 1)) * parts.reduce((sum, p) => sum + (p - 1 / n) ** 2, 0)) / n);
-  return `${percent(share(passedOn(stage)))} of structure is passed on (chance ${Math.round((100 * kept) / n)}±${percent(spread)}, best ${2 * kept === n ? "half" : "choice"} ${percent(share(best))}).`;
-}
+/** The largest share that as many channels can hold. */
+const bestShare = (structure, count) =>
+  shareOf(structure, [...structure.keys()].sort((a, b) => structure[b] - structure[a]).slice(0, count));
 
 export const sorting = {
   number: 6,
   short: "Sorting",
-  title: "Most structure is passed on.",
-  titleOf: (stage) =>
-    stage.flow.sortsByEntropy
-      ? shareOfStructure(stage)(passedOn(stage)) > 0.55
-        ? undefined
-        : "Structure is not told from noise here."
-      : stage.flow.spec.split === "released"
+  title: "Sort by entropy: structure left, noise right.",
+  titleOf: (stage) => {
+    if (!stage.flow.sortsByEntropy)
+      return stage.flow.spec.split === "released"
         ? "The flow sorts channels by its learned weights."
-        : "This flow’s half was fixed in advance.",
+        : "This flow’s half was fixed in advance.";
+  },
   notes:
-    "A bar is the structure of a channel: tall means low entropy, zero means white noise. Slide: the cards go into " +
-    "the order that the flow uses, and the right part is factored out; this is the entropy-informed split. The order " +
-    "is one for all pictures and was measured once, on the first batch; training then changed the channels, so some " +
-    "tall bars stand on the right.",
+    "Look at two cards: on one, neighbours are alike and the next value is easy to guess; on the other it is hard to " +
+    "guess. That is low and high entropy. Slide: the flow sorts its channels so, once, before training, and factors " +
+    "out the right half. Then switch to after training: the order stays, the bars have moved a little.",
   asked:
-    "Structure is spectral redundancy, the mean over test pictures; this kind of entropy ignores scale. The sentence " +
-    "adds up the bars: of the order used, of a half drawn at random (± one standard deviation), and of the tallest. " +
-    "It counts each channel by itself. The cards on the right are not noise yet: the prior predicts them from the " +
-    "left, and the rest that leaves is noise. Training shapes the channels around the split: that structure stays is " +
-    "no proof that sorting is the better choice.",
+    "A bar is the structure of a channel: spectral redundancy, how much its neighbours tell of a value, as the mean over " +
+    "test pictures. Zero is white noise. It ignores scale and counts each channel by itself. The order was measured on " +
+    "the first batch of pictures and is one for all of them. The cards on the right are not noise yet: the prior " +
+    "predicts them from the left, and what it misses leaves as noise. Training shapes the channels around the split, " +
+    "so that structure stays on the left does not show that sorting is the better choice: scene 13 compares.",
   more: { page: "entropy", query: { level: "1" } },
 
   build(stage) {
-    const level = stage.flow.levels[0],
+    const { flow, pack, images, image } = stage,
+      level = flow.levels[0],
       n = level.channels,
       { kept } = level,
-      { features } = stage.traces[0],
-      of = own(features, n);
-    const red = stage.pack.head.flow.redundancy,
-      largest = Math.max(...red, 1e-6);
-    const cards = Array.from({ length: n }, (_, c) =>
-      greyMap(features, n, c, level.height, level.width, of.middle[c], of.spread[c]),
-    );
+      start = pack.head.before ?? null,
+      firstLevel = start && new Level(start.level, pack.floats);
+    const input = squeeze(flow.dequantise(images[image].bytes), 2 * level.height, 2 * level.width, n / 4);
+    const cardsOf = (features) => {
+      const of = own(features, n);
+      return Array.from({ length: n }, (_, c) =>
+        greyMap(features, n, c, level.height, level.width, of.middle[c], of.spread[c]),
+      );
+    };
+    const structures = { before: start?.redundancy, after: pack.head.flow.redundancy },
+      cards = { before: start && cardsOf(firstLevel.features(input)), after: cardsOf(stage.traces[0].features) },
+      passedOn = level.order.slice(0, kept),
+      largest = Math.max(...structures.after, ...(structures.before ?? []), 1e-6),
+      tick = largest > 1 ? 0.5 : largest > 0.3 ? 0.2 : 0.1;
     const to = new Array(n),
       mixedUp = Array.from({ length: n }, (_, c) => c).sort(
         (a, b) => normals(a * 31 + 5, 1)[0] - normals(b * 31 + 5, 1)[0],
@@ -76,10 +69,14 @@ export const sorting = {
     level.order.forEach((c, i) => {
       to[c] = i;
     });
-    const tick = largest > 1 ? 0.5 : largest > 0.3 ? 0.2 : 0.1;
-    let t = 0,
-      stopMotion = () => {},
-      sorted = null;
+    const [, askedState] = /^(before|after)$/.exec(stage.choice) ?? [];
+    let state = start ? (askedState ?? "before") : "after",
+      t = 0,
+      turned = state === "after" ? 1 : 0, // from before to after training
+      stopMotion = () => {};
+    const barOf = (c) =>
+      mixed(Math.max(0, (structures.before ?? structures.after)[c]), Math.max(0, structures.after[c]), ease(turned));
+
     const view = surface(
       stage.host,
       (context, width, height) => {
@@ -89,7 +86,7 @@ export const sorting = {
           rows = small ? 2 : 1;
         const font = `${ink.size}px ${ink.sans}`,
           title = ink.size + 12,
-          foot = 4,
+          foot = 1.4 * ink.size,
           left = 2.4 * ink.size,
           gap = small ? 6 : 10;
         const cell = (width - left - gap * (columns - 1)) / columns,
@@ -98,7 +95,7 @@ export const sorting = {
           step = cell + gap;
         const bar = Math.min(room - side - foot - 10, 3.2 * side),
           block = title + bar + 6 + side + foot,
-          top = (height - rows * block) / (rows + 1);
+          top = Math.max(0, (height - rows * block) / (rows + 1));
         const x = (slot) => left + (slot % columns) * step + (cell - side) / 2,
           floor = (row) => top + row * (block + top) + title + bar;
         // In two rows, of two cards in a column the upper one has the upper lane, so that none crosses another.
@@ -136,10 +133,30 @@ export const sorting = {
           const size = mixed(side, Math.min(side, lane - 2), up),
             px = mixed(x(from[c]), x(to[c]), across) + (side - size) / 2,
             py = mixed(base + 6, lane * to[c] + 1, up);
-          context.drawImage(cards[c], px, py, size, size);
+          context.drawImage(cards[state][c], px, py, size, size);
           context.fillStyle = !fall ? ink.quiet : to[c] < kept ? ink.accent : ink.warm;
-          const high = Math.max(2, (Math.max(0, red[c]) / largest) * bar) * tall;
+          const high = Math.max(2, (barOf(c) / largest) * bar) * tall;
           context.fillRect(px, base - high, size, high);
+        }
+        // Two cards to look at: that of most structure and that of least.
+        const order = [...Array(n).keys()].sort((a, b) => barOf(b) - barOf(a)),
+          resting = up < 0.01;
+        if (resting) {
+          context.fillStyle = ink.ink;
+          for (const [c, text] of [
+            [order[0], "easy to guess"],
+            [order[n - 1], "hard to guess"],
+          ]) {
+            const slot = across < 0.5 ? from[c] : to[c],
+              base = floor(Math.floor(slot / columns)),
+              wide = context.measureText(text).width,
+              at = Math.min(width - wide, Math.max(0, x(slot) + side / 2 - wide / 2));
+            context.textAlign = "left";
+            context.fillText(text, at, base + 6 + side + ink.size + 2);
+            context.strokeStyle = ink.ink;
+            context.lineWidth = 2;
+            context.strokeRect(x(slot) - 1, base + 5, side + 2, side + 2);
+          }
         }
         if (fall <= 0) return;
         context.strokeStyle = ink.ink;
@@ -148,7 +165,7 @@ export const sorting = {
         context.beginPath();
         if (!small) {
           context.moveTo(split, 0);
-          context.lineTo(split, fall * height);
+          context.lineTo(split, fall * (floor(0) + side + 8));
         } else {
           const y = floor(0) + side + foot + 6 + top / 2;
           context.moveTo(0, y);
@@ -164,32 +181,31 @@ export const sorting = {
         context.textAlign = "left";
         name("passed on", ink.accent, left, 0);
         context.textAlign = small ? "left" : "right";
-        name(
-          small ? "factored out" : "factored out: leaves as noise once predicted",
-          ink.warm,
-          small ? left : width,
-          rows - 1,
-        );
+        name("factored out: leaves as noise", ink.warm, small ? left : width, rows - 1);
         context.globalAlpha = 1;
       },
-      "The channels of level 1 with their spectral redundancy as bars",
+      "The channels of level 1 with their structure as bars",
     );
     stage.host.append(
       el(
         "p",
         { className: "caption" },
-        "Tall: structure, low entropy (spectral redundancy); 0: white noise. Order set before training, which moved " +
-          "the bars.",
+        "Bar: structure, how well neighbours tell a value. 0: looks like noise, high entropy.",
       ),
     );
     const say = () => {
-      if (t < 0.98)
+      const share = shareOf(structures[state], passedOn);
+      if (t < 0.02) return stage.say("On which cards is the next value easy to guess? Slide to sort.");
+      if (t < 0.98) return stage.say("The flow’s order slides the cards into place …");
+      if (state === "before" && flow.sortsByEntropy)
         return stage.say(
-          t < 0.02
-            ? "Tall bars mean structure. Slide: which channels does the flow pass on?"
-            : "The flow’s order slides the cards into place …",
+          `Sorted: ${percent(share)} of structure is passed on; the best half holds ${percent(bestShare(structures.before, kept))}.`,
         );
-      stage.say((sorted ??= structureInWords(stage)));
+      if (!start) return stage.say(`${percent(share)} of structure is passed on.`);
+      if (state === "before") return stage.say(`Before training, ${percent(share)} of structure is passed on.`);
+      return stage.say(
+        `After training the same order passes on ${percent(share)}, before ${percent(shareOf(structures.before, passedOn))}.`,
+      );
     };
     const move = (v) => {
       t = v;
@@ -203,24 +219,46 @@ export const sorting = {
       onmove: (v) => {
         stopMotion();
         move(v);
-        stage.choose(v);
       },
     });
-    stage.host.append(control.row);
     const set = (v) => {
-      control.input.value = v;
+      control.input.value = String(v);
       control.show();
       move(v);
     };
+    const when =
+      start &&
+      choices(
+        "When",
+        STATES,
+        (key) => {
+          stopMotion();
+          state = key;
+          stage.choose(key);
+          const target = key === "after" ? 1 : 0,
+            first = turned;
+          set(1);
+          if (stage.reduced) {
+            turned = target;
+            return set(1);
+          }
+          stopMotion = animate((s) => {
+            turned = mixed(first, target, Math.min(1, s / 0.8));
+            view.redraw();
+            return s < 0.8;
+          });
+        },
+        state,
+      );
+    stage.host.append(el("div", { className: "beats" }, when ? when.row : el("span", {}), control.row));
     const play = () => {
       stopMotion();
       stopMotion = animate((s) => {
-        set(Math.min(1, Math.max(0, s - 0.7) / 2.6));
-        return s < 3.3;
+        set(Math.min(1, Math.max(0, s - 1.2) / 2.6));
+        return s < 3.8;
       });
     };
-    if (stage.choice !== "") set(Math.min(1, Math.max(0, +stage.choice || 0)));
-    else if (stage.reduced) set(1);
+    if (askedState || stage.reduced) set(1);
     else play();
     return {
       play,

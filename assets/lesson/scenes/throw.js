@@ -3,7 +3,8 @@ import { cap, el, greyMap, number, ordinal, own, percent, pixels, word } from ".
 import { bitsOf, choicesOf, normals, psnr, without } from "../flow.js";
 import { MOST_CHANNELS, ownChoice, rankOf, scoreAll } from "../rank.js";
 
-const LUCKY = 0.5; // a rank below this part of the usual lower quartile is worth a word
+/** A choice in the link: the thrown channels as bits. */
+const CHOICE = /^m([0-9a-f]{1,3})$/;
 
 export const throwing = {
   number: 5,
@@ -14,17 +15,17 @@ export const throwing = {
     return 2 * gone === channels ? undefined : `${cap(word(gone))} of ${word(channels)} channels must go. Which?`;
   },
   notes:
-    "Let the class vote on every card; all 924 halves (six of twelve) are ranked by how close the picture stays to " +
-    "the original. Then show the flow’s choice, which is one for all pictures. Throwing away is a test of ours: the " +
-    "flow itself loses nothing.",
+    "Let the class throw cards; the numbers on the cards grow. All 924 halves (six of twelve) are ranked by how close " +
+    "the picture stays to the original. Then show the flow’s choice. Throwing away is a test of ours: the flow itself " +
+    "loses nothing, it turns this half into noise.",
   asked:
     "The cards are channels of level 1, in mixed order. A thrown channel is replaced by its average over pictures, " +
-    "and the picture is decoded at once. Scene 6 shows by which criterion the flow chooses. What a flow factors out " +
-    "is first predicted from what is passed on, by the prior; what the prior misses leaves as noise, so scene 9 does " +
-    "better with the same half. PSNR adds up squared errors, and is not what the eye judges. Medians are over 50 " +
-    "test pictures. Chance is a weak measure: training shapes the channels around their split. The half of another " +
-    "flow, a Glow, fixed by position, ranks higher still among Glow’s own halves. So a good rank does not speak for " +
-    "a choice by entropy, and ranks of two flows do not compare them: scene 13 does.",
+    "and the picture is decoded at once. That a visitor beats the flow is no surprise: the visitor chose for this " +
+    "picture and looked at the result, the flow chose once, before training, for all pictures, by entropy (scene 6). " +
+    "What a flow factors out is first predicted from what is passed on, so scene 9 does better with the same half. " +
+    "PSNR adds up squared errors, and is not what the eye judges. Training shapes the channels around their split, so " +
+    "a good rank does not show that entropy chooses well: scene 13 compares flows.",
+  ballot: CHOICE,
   more: { page: "latents", query: { level: "1" } },
   cannot: ({ flow }) =>
     flow.levels[0].channels > MOST_CHANNELS
@@ -42,8 +43,7 @@ export const throwing = {
       n = level.channels,
       half = level.gone,
       average = floats(head.flow.average),
-      usual = head.flow.usual,
-      other = head.fixed?.usual;
+      usual = head.flow.usual;
     // The cards' order says nothing of the flow's.
     const mixed = Array.from({ length: n }, (_, i) => i).sort((a, b) => key(a) - key(b)),
       flows = ownChoice(level);
@@ -150,6 +150,7 @@ export const throwing = {
           "button",
           { type: "button", className: "card", "data-channel": channel },
           greyMap(features, n, channel, level.height, level.width, of.middle[channel], of.spread[channel]),
+          el("b", { hidden: true, "aria-hidden": "true" }),
         );
         card.dataset.slot = i;
         // Else Chromium takes a fast throw for a fling and swallows the next tap, wherever that is.
@@ -217,7 +218,9 @@ export const throwing = {
       left.textContent = done ? "" : `${more} more`;
       showFlow.disabled = !done || shown === "flow";
       beside.textContent =
-        shown === "flow" && other ? `Glow, half by position: median ${ordinal(other.median)} of its own` : "";
+        shown === "flow" && usual
+          ? `The flow over ${usual.images} pictures: median ${ordinal(usual.median)}; chance: ${ordinal(Math.ceil(total / 2))}`
+          : "";
       stage.stage.dataset.left = more;
       const db = psnr(x, image.bytes);
       if (!done)
@@ -229,19 +232,22 @@ export const throwing = {
       else if (!scores) stage.say(`Ranking all ${number(total)} ${nouns} by PSNR: ${percent(part)} done.`);
       else {
         const rank = rankOf(scores, level, thrown),
-          below = `${(+Math.max(...scores).toFixed(1) - +db.toFixed(1)).toFixed(1)} dB below the best`; // as the strip rounds them
+          best = +Math.max(...scores).toFixed(1); // as the strip rounds it
         if (shown === "mine")
           stage.say(
             rank === 1
-              ? `Your ${noun} ranks 1st of ${number(total)} by PSNR: none is better.`
-              : `Your ${noun} ranks ${ordinal(rank)} of ${number(total)} by PSNR, ${below}.`,
+              ? `Your ${noun} ranks 1st of ${number(total)}: none is better.`
+              : `Your ${noun} ranks ${ordinal(rank)} of ${number(total)}, ${(best - +db.toFixed(1)).toFixed(1)} dB below the best.`,
           );
-        else
+        else {
+          const own = rankOf(scores, level, mine);
+          stage.results[throwing.number] =
+            `your ${noun} ${ordinal(own)}, the flow’s ${ordinal(rank)} of ${number(total)}`;
           stage.say(
-            usual
-              ? `The flow’s ${noun}: ${ordinal(rank)} of ${number(total)}, ${rank < LUCKY * usual.low ? "lucky here" : below} (median ${ordinal(usual.median)}, chance ${ordinal(Math.ceil(total / 2))}).`
-              : `The flow’s ${noun} ranks ${ordinal(rank)} of ${number(total)} for this picture, ${below}.`,
+            `Yours ranks ${ordinal(own)}, the flow’s ${ordinal(rank)}: ` +
+              (own < rank ? "it chose once, for all pictures, before training." : "it kept what holds most structure."),
           );
+        }
       }
       drawStrip(done);
     };
@@ -279,7 +285,7 @@ export const throwing = {
       mark(shown === "mine" ? "yours" : "the flow’s", rankOf(scores, level, thrown), "");
     };
     all.forEach((card) => drag(card, +card.dataset.channel));
-    const asked = /^m([0-9a-f]{1,3})$/.exec(stage.choice);
+    const asked = CHOICE.exec(stage.choice);
     if (asked) {
       const mask = parseInt(asked[1], 16);
       if (mask < 1 << n && count(mask) <= half) thrown = mask;
@@ -301,6 +307,19 @@ export const throwing = {
         draw();
       },
     });
-    return { stop };
+    /** How often a class threw each card. */
+    const tally = (votes) => {
+      for (const card of all) {
+        const bit = 1 << +card.dataset.channel,
+          badge = card.querySelector("b");
+        const times = Object.entries(votes).reduce((sum, [choice, count]) => {
+          const mask = CHOICE.exec(choice);
+          return sum + (mask && parseInt(mask[1], 16) & bit ? count : 0);
+        }, 0);
+        badge.hidden = !times;
+        badge.textContent = String(times);
+      }
+    };
+    return { stop, tally };
   },
 };

@@ -7,9 +7,10 @@ export const training = {
   short: "Train one",
   title: "Train one now.",
   notes:
-    "Start it and go on to the last scene: the training takes about a minute, and the header tells how far it is. " +
-    "The samples come from the same noise each time, so a face can be watched as it appears. When it has ended, open " +
-    "the class’s own flow in scenes 1, 6 and 11.",
+    "Start it and go on: the header tells how far it is, and it arrives here finished. You can also start it from the " +
+    "menu before the lesson. The samples come from the same noise each time, so a face can be watched as it appears.",
+  asked:
+    "When it has ended, the class’s own flow opens in scenes 1, 6 and 11. A training that is stopped keeps its flow.",
   more: { page: "train" },
   needsServer: true,
 
@@ -29,27 +30,31 @@ export const training = {
       "Start the training",
     );
     const open = el("button", { type: "button", className: "strong", hidden: true }, "Open it in the lesson");
+    const cancel = el("button", { type: "button", hidden: true, onclick: () => stage.options.onCancel?.() }, "Stop it");
     stage.host.append(
       el(
         "div",
         { className: "training" },
         el("div", { className: "frame" }, el("span", {}, "Faces will appear here."), image),
         bar,
-        el("div", { className: "buttons" }, start, open),
+        el("div", { className: "buttons" }, start, open, cancel),
       ),
     );
-    // Time to go, by the pace since the training was first seen.
+    /** Time to go, by the pace of this training's own steps since the first one that was seen. */
     const left = (now) => {
-      const first =
-        training.first?.total === now.total && training.first.step <= now.step
-          ? training.first
-          : (training.first = { ...now, at: Date.now() });
-      if (now.step - first.step < 20) return "";
-      const minutes = ((now.total - now.step) * (Date.now() - first.at)) / (now.step - first.step) / 60000;
-      return minutes < 0.75 ? ", under a minute to go" : `, about ${Math.round(minutes)} min to go`;
+      const { first } = training,
+        sameRun = first?.total === now.total && first.step <= now.step;
+      if (!sameRun) training.first = now.step > 0 ? { ...now, at: Date.now() } : null;
+      const steps = now.step - (sameRun ? first.step : now.step);
+      if (steps < 20) return "";
+      const seconds = ((now.total - now.step) * (Date.now() - first.at)) / steps / 1000;
+      return seconds < 100
+        ? `, about ${10 * Math.ceil(seconds / 10)} s to go`
+        : `, about ${Math.round(seconds / 60)} min to go`;
     };
     const show = (now) => {
       start.hidden = Boolean(now.alive || now.waiting);
+      cancel.hidden = !start.hidden;
       start.textContent = now.key || now.ended ? "Train another" : "Start the training";
       start.className = now.key ? "" : "strong";
       image.hidden = !now.samples;
@@ -65,10 +70,13 @@ export const training = {
             ? `Step ${number(now.step)} of ${number(now.total)}${bits}${left(now)}.`
             : "The first faces are noise …",
         );
-      else if (now.key) stage.say(`Done after ${number(now.step)} steps${bits}. The flow is yours.`);
+      else if (now.key)
+        stage.say(
+          `${now.step < now.total ? "Stopped" : "Done"} after ${number(now.step)} steps${bits}. The flow is yours.`,
+        );
       else if (now.ended)
         stage.say(`The training stopped at step ${number(now.step)} of ${number(now.total)} without a flow.`);
-      else stage.say("About a minute on this machine, from noise to faces.");
+      else stage.say("A flow learns faces from noise, while you go on with the lesson.");
       open.hidden = !now.key;
       open.onclick = () => stage.openFlow(now.key);
     };

@@ -64,6 +64,7 @@ def page() -> None:
         # In callbacks, which no other rerun can break off.
         on_photo_change=partial(_take_photo, shape),
         on_train_change=_train,
+        on_cancel_change=_cancel,
     )
     if answer.leave:
         _leave(answer.leave, chosen)
@@ -125,6 +126,18 @@ def _train() -> None:
         st.session_state["_lesson_waits"] = not runs.started()  # the page Train would say it again
         if not st.session_state["_lesson_waits"]:
             st.session_state["_lesson_run"] = RunDirectory(runs_root() / st.session_state["run"]).path
+
+
+def _cancel() -> None:
+    """Stop the training that was started from the stage, or take it out of the class's queue."""
+    from ...training import worker
+    from ...training.run_directory import RunDirectory
+    from ..jobs import control
+
+    if st.session_state.get("_lesson_waits") and (ticket := queue.own()) is not None:
+        queue.QUEUE.leave(ticket)
+    elif (path := st.session_state.get("_lesson_run")) is not None:
+        control.click(lambda: worker.ask(RunDirectory(path)), changes=path)
 
 
 def _watch() -> None:

@@ -1,0 +1,165 @@
+// Scene 15: four things to take home, each with a small live picture, one's own choices, and three doors.
+import { choicesNamed } from "../choices.js";
+import { colours, el, featurePicture, minus, picture, surface } from "../draw.js";
+import { normals } from "../flow.js";
+import { states } from "./count.js";
+
+export const ending = {
+  number: 15,
+  short: "To take home",
+  title: "Four things to take home.",
+  notes:
+    "Let the class say each sentence before you read it. What is a flow, how does it count, why several scales, and " +
+    "what to look at before half is factored out? Then look back at the votes, and open one of the three doors.",
+  asked:
+    "All four pictures are of the face below: it runs through the flow and back; its bits are counted; level 1, half of " +
+    "its values, is resampled; its channels stand in the order by entropy, with their structure.",
+  more: { page: "levels" },
+
+  build(stage) {
+    const { flow, traces, images, image, pack } = stage,
+      { bytes } = images[image],
+      shape = pack.head.shape;
+    const noises = traces.map((trace) => trace.noise),
+      decoded = flow.quantise(flow.decode(noises)),
+      differ = decoded.reduce((count, v, i) => count + (v !== bytes[i]), 0);
+    const shown = (canvas, label) => {
+      canvas.setAttribute("role", "img");
+      canvas.setAttribute("aria-label", label);
+      return canvas;
+    };
+    const arrow = () => el("b", { "aria-hidden": "true" }, "→");
+    const there = el(
+      "div",
+      { className: "row" },
+      shown(picture(bytes, shape), "The picture"),
+      arrow(),
+      shown(featurePicture(states(flow, traces).at(-1), shape), "Its noise"),
+      arrow(),
+      shown(picture(Uint8Array.from(decoded), shape), "The picture again"),
+    );
+
+    const { noise, stretch } = flow.running(traces, pack.head.flow.rest).at(-1);
+    const bars = el("div", { className: "room" }),
+      barsView = surface(
+        bars,
+        (context, width, height) => {
+          const ink = colours(stage.stage),
+            unit = width / Math.max(8.4, noise + stretch + 0.4),
+            tall = Math.min(60, height - 2.8 * ink.size),
+            top = (height - tall) / 2;
+          context.font = `${ink.size}px ${ink.sans}`;
+          let x = 0;
+          for (const [name, bits, colour] of [
+            ["noise", noise, ink.accent],
+            ["stretching", stretch, ink.warm],
+          ]) {
+            context.fillStyle = colour;
+            context.fillRect(x, top, bits * unit, tall);
+            context.fillStyle = ink.ink;
+            context.fillText(`${name} ${minus(bits.toFixed(1))}`, x, top - 8);
+            x += bits * unit;
+          }
+          context.strokeStyle = ink.ink;
+          context.lineWidth = 2;
+          context.setLineDash([6, 5]);
+          context.beginPath();
+          context.moveTo(8 * unit, top - 4);
+          context.lineTo(8 * unit, top + tall + 4);
+          context.stroke();
+          context.fillStyle = ink.quiet;
+          context.textAlign = "right";
+          context.fillText("blind guess 8", 8 * unit, top + tall + ink.size + 6);
+          context.textAlign = "left";
+          context.fillText(`${(noise + stretch).toFixed(1)} bits`, 0, top + tall + ink.size + 6);
+        },
+        "The bits of the picture: noise and stretching",
+      );
+
+    const fresh = noises.map((values, l) => (l ? values : normals(101, values.length))),
+      half = flow.quantise(flow.decode(fresh));
+    const scales = el(
+      "div",
+      { className: "row" },
+      shown(picture(bytes, shape), "The picture"),
+      arrow(),
+      shown(picture(Uint8Array.from(half), shape), "With half of its values resampled"),
+    );
+
+    const structure = pack.head.before?.redundancy ?? pack.head.flow.redundancy,
+      { order, kept } = flow.levels[0];
+    const sorted = el("div", { className: "room" }),
+      sortedView = surface(
+        sorted,
+        (context, width, height) => {
+          const ink = colours(stage.stage),
+            cell = width / order.length,
+            foot = height - 1.4 * ink.size,
+            largest = Math.max(...structure, 1e-6);
+          context.font = `${ink.size}px ${ink.sans}`;
+          order.forEach((channel, j) => {
+            const high = Math.max(2, (Math.max(0, structure[channel]) / largest) * (foot - 8));
+            context.fillStyle = j < kept ? ink.accent : ink.warm;
+            context.fillRect(j * cell + 2, foot - high, cell - 4, high);
+          });
+          context.fillStyle = ink.quiet;
+          context.fillText("passed on", 0, height - 4);
+          context.textAlign = "right";
+          context.fillText("factored out", width, height - 4);
+          context.textAlign = "left";
+        },
+        "The structure of the channels in the flow’s order",
+      );
+
+    const card = (drawing, text) => el("figure", { className: "home-card" }, drawing, el("figcaption", {}, text));
+    const cards = el(
+      "div",
+      { className: "home-cards" },
+      card(there, "A flow turns a picture into noise, and can undo it."),
+      card(bars, "It counts bits by noise and stretching."),
+      card(scales, "Several scales let detail leave early."),
+      card(sorted, "Look at the data before you choose the half."),
+    );
+    const questions = el(
+      "ol",
+      { className: "homework", hidden: true },
+      ...(pack.head.homework ?? []).map(({ text, query }) =>
+        el(
+          "li",
+          {},
+          `${text} `,
+          el(
+            "button",
+            { type: "button", className: "plain", onclick: () => stage.openState(query) },
+            `Scene ${query.scene}`,
+          ),
+        ),
+      ),
+    );
+    const chosen = choicesNamed(stage);
+    const door = (text, act) => el("button", { type: "button", className: "strong", onclick: act }, text);
+    const server = stage.possible.findIndex((scene) => scene.needsServer);
+    const doors = el(
+      "div",
+      { className: "buttons" },
+      stage.options.onLeave && door("Explore the flow", () => stage.leave({ page: "levels" })),
+      server >= 0 ? door("Train one", () => stage.goTo(server)) : null,
+      pack.head.homework &&
+        door("Homework", (event) => {
+          questions.hidden = !questions.hidden;
+          cards.hidden = !questions.hidden;
+          event.currentTarget.textContent = questions.hidden ? "Homework" : "Back to the four";
+        }),
+    );
+    stage.host.append(cards, questions, el("p", { className: "caption" }, chosen), doors);
+    stage.say(
+      `There and back: ${differ} of ${flow.dimensions} values differ, at ${(noise + stretch).toFixed(1)} bits per value.`,
+    );
+    return {
+      stop: () => {
+        barsView.stop();
+        sortedView.stop();
+      },
+    };
+  },
+};

@@ -1,0 +1,73 @@
+"""Homework: eight questions whose links open the lesson, and answers that are computed anew here."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import numpy as np
+import pytest
+import torch
+
+from eiwflow.cli import main
+from eiwflow.lesson import default, homework
+from eiwflow.lesson.pack import opened
+
+from .test_flow_js import NODE, SCRIPT, needs_node
+
+KNOWN = homework.facts()
+ANSWERS = {json.dumps(one.query): one.answer(KNOWN) for one in homework.QUESTIONS}
+
+
+def answer(scene: str, choice: str = "") -> str:
+    return next(
+        text
+        for query, text in ANSWERS.items()
+        if json.loads(query)["scene"] == scene and json.loads(query).get("choice", "") == choice
+    )
+
+
+def test_the_page_asks_eight_questions_with_links_and_answers_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "homework.html"
+    assert main(["lesson", "--homework", str(out), "--app", "https://example.org/lesson"]) == 0
+    assert "8 questions" in capsys.readouterr().out
+    page = out.read_text(encoding="utf-8")
+    links = [part.split('"')[0].replace("&amp;", "&") for part in page.split('href="')[1:]]
+    assert len(links) == 8 and all(link.startswith("https://example.org/lesson?") for link in links)
+    head, _ = opened(default.pack())
+    assert [one["query"] for one in head["homework"]] == [
+        {key: value for key, (value,) in parse_qs(urlsplit(link).query).items()} for link in links
+    ]
+    asked, sheet = page.split("Answer sheet")
+    assert all(text.split(".")[0] in sheet for text in ANSWERS.values())
+    assert not any(text.split(":")[0] in asked for text in ANSWERS.values())
+
+
+def test_a_checkpoint_has_no_homework(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["lesson", "faces16-glow", "--homework", str(tmp_path / "h.html")]) != 0
+    assert "leave it out" in capsys.readouterr().err
+
+
+def test_answers_are_what_the_flow_says() -> None:
+    assert answer("1").startswith("0 of 768 values differ")
+    assert "To channels 1, 5, 9" in answer("2", "1")
+    with torch.inference_mode():
+        nats = -KNOWN.flow.log_prob((KNOWN.images.float() + 0.5) / 256 - 0.5)
+    bits = (nats / 768 / np.log(2) + 8).tolist()
+    assert ", ".join(f"{value:.1f}" for value in bits) in answer("4", "3")
+    assert f"{bits[0] * 768 / 8:.0f} bytes" in answer("4", "3")
+
+
+@needs_node
+def test_what_the_lesson_draws_from_a_seed_is_drawn_alike() -> None:
+    script = (
+        f'import {{ normals, uniforms }} from "{SCRIPT.as_uri()}";'
+        "console.log(JSON.stringify([[...uniforms(4049, 9)], [...normals(101, 9)]]))"
+    )
+    command = [NODE or "node", "--input-type=module", "--eval", script]
+    found = json.loads(subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout)
+    np.testing.assert_allclose(found, [homework.uniforms(4049, 9), homework.normals(101, 9)], atol=1e-12)
