@@ -1,4 +1,4 @@
-"""The process that opens a pickle: it reads one request from stdin, converts one file, and prints one JSON object."""
+"""The process that opens a pickle: it reads one line from stdin, converts one file, and prints one JSON object."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +36,15 @@ def read(path: Path) -> object:
     try:
         if start[8:9] == b"{":
             return dict(safetensors.torch.load_file(path))
+        if start[:2] == b"PK":
+            with zipfile.ZipFile(path) as file:
+                if (part := file.testzip()) is not None:  # torch does not compare the checksums
+                    raise GlowError(f"it is damaged: its part {files.printable(part)} has another checksum.")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return torch.load(path, map_location="cpu", weights_only=True)
+    except GlowError:
+        raise
     except Exception as error:
         if _of_memory(error):
             raise
@@ -64,7 +71,9 @@ def run(request: dict[str, Any]) -> str | None:
         del content
         count = sum(tensor.numel() for tensor in tensors.values())
         # Masks and permutations come beside the parameters: as many again in the narrowest flow.
-        if count > 2 * MAX_PARAMETERS or len(tensors) > MAX_TENSORS:
+        if len(tensors) > MAX_TENSORS:
+            raise GlowError(f"it has {len(tensors):,} tensors; at most {MAX_TENSORS:,} can be opened.")
+        if count > 2 * MAX_PARAMETERS:
             raise GlowError(f"it has {count:,} values; at most {MAX_PARAMETERS:,} parameters can be opened.")
         converted = convert(kind, tensors, options)
         del tensors
@@ -107,7 +116,8 @@ def _save(flow: MultiScaleFlow, config: FlowConfig, request: dict[str, Any], ass
 
 def main() -> None:
     """Answer the request on stdin."""
-    request = json.loads(sys.stdin.buffer.read())
+    request = json.loads(sys.stdin.buffer.readline())
+    sandbox.end_with_the_asker()
     # Whatever else prints must not get between.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)

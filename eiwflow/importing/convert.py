@@ -7,6 +7,8 @@ import os
 import secrets
 import subprocess
 import sys
+import threading
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -71,22 +73,36 @@ def _run_child(request: dict[str, object], name: str) -> None:
         "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
         "OMP_NUM_THREADS": "1",
     }
+    late = threading.Event()
+    with subprocess.Popen(
+        [sys.executable, "-m", _CHILD],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=environment,
+        start_new_session=True,
+    ) as child:
+        assert child.stdin is not None and child.stdout is not None
+
+        def give_up() -> None:
+            late.set()
+            child.kill()
+
+        timer = threading.Timer(WALL_S, give_up)
+        timer.start()
+        try:
+            with suppress(BrokenPipeError):
+                # The input stays open: its end tells the child that nobody waits any more.
+                child.stdin.write(json.dumps(request).encode() + b"\n")
+                child.stdin.flush()
+            answer = child.stdout.read()
+        finally:
+            timer.cancel()
+            child.kill()
+    if late.is_set():
+        raise GlowError(f"{name} took more than {WALL_S} seconds to read and was given up.")
     try:
-        done = subprocess.run(
-            [sys.executable, "-m", _CHILD],
-            input=json.dumps(request).encode(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=WALL_S,
-            env=environment,
-            start_new_session=True,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise GlowError(f"{name} took more than {WALL_S} seconds to read and was given up.") from None
-    try:
-        answer = json.loads(done.stdout[-4096:])
-        refusal = answer["refusal"]
+        refusal = json.loads(answer[-4096:])["refusal"]
     except (ValueError, TypeError, KeyError):
         raise GlowError(
             f"{name} cannot be read within {MEMORY / 2**30:g} GiB and {CPU_S} seconds of a processor core."

@@ -126,7 +126,7 @@ def recognise(content: object, kind: str | None = None) -> tuple[str, dict[str, 
     candidates: list[Mapping[Any, Any]] = [content] if isinstance(content, Mapping) else []
     for _ in range(_PLACES):
         for mapping in candidates:
-            tensors = {str(name).removeprefix("module."): value for name, value in mapping.items()}
+            tensors = {name.removeprefix("module."): value for name, value in mapping.items() if isinstance(name, str)}
             found = next((kind for kind, pattern in _SIGNS.items() if any(map(pattern.match, tensors))), None)
             if found is None:
                 continue
@@ -138,7 +138,9 @@ def recognise(content: object, kind: str | None = None) -> tuple[str, dict[str, 
                 if value.is_complex():
                     raise GlowError(f"{_short(name)} has complex numbers; a Glow has real ones.")
             return found, tensors
-        candidates = [value for mapping in candidates for value in mapping.values() if isinstance(value, Mapping)]
+        # Each once: a small file may hold the same dictionary in a million places.
+        values = (value for mapping in candidates for value in mapping.values() if isinstance(value, Mapping))
+        candidates = list({id(value): value for value in values}.values())
     kinds = ", ".join(KINDS.values())
     raise GlowError(f"The file holds no state dict with the names of a Glow of {kinds}.")
 

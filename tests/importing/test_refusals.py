@@ -1,9 +1,16 @@
 """A file is imported, or refused in one sentence; what is pickled in it is never run."""
 
+import json
 import os
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 
 from eiwflow import checkpoint
@@ -153,6 +160,54 @@ def test_a_pickle_that_runs_code_is_refused_unrun_and_the_old_file_stays(tmp_pat
         import_flow(tmp_path / "theirs.pt", out)
     assert out.read_text() == "before"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ours.safetensors", "theirs.pt"]
+
+
+def test_a_damaged_file_is_refused_by_its_checksum(tmp_path):
+    torch.save(Y0ast(**SMALL).state, tmp_path / "theirs.pt")
+    content = bytearray((tmp_path / "theirs.pt").read_bytes())
+    with zipfile.ZipFile(tmp_path / "theirs.pt") as file:
+        part = max(file.infolist(), key=lambda part: part.file_size)
+    content[part.header_offset + 30 + len(part.filename) + part.file_size // 2 + 64] ^= 1
+    (tmp_path / "theirs.pt").write_bytes(content)
+    with pytest.raises(GlowError, match=r"it is damaged: its part .* has another checksum\.$"):
+        import_flow(tmp_path / "theirs.pt", tmp_path / "ours.safetensors", Options(bits=5))
+
+
+def test_a_file_of_too_many_tensors_is_refused_by_their_number(tmp_path):
+    names = {f"flow.layers.{number}.actnorm.logs": torch.zeros(1) for number in range(120_000)}
+    safetensors.torch.save_file(names, tmp_path / "theirs.safetensors")
+    with pytest.raises(GlowError, match=r"it has 120,000 tensors; at most 100,000 can be opened\.$"):
+        import_flow(tmp_path / "theirs.safetensors", tmp_path / "ours.safetensors", Options(bits=5))
+
+
+def test_dictionaries_that_are_shared_are_looked_at_once():
+    """141 kB of them took all of the 240 seconds."""
+    inner = {str(number): 0 for number in range(1000)}
+    for _ in range(3):
+        inner = {str(number): inner for number in range(1000)}
+    before = time.process_time()
+    assert "rosinality/glow-pytorch" in refusal(inner)
+    assert time.process_time() - before < 2
+
+
+def test_the_child_ends_with_the_process_that_asked():
+    slow = "import time; from eiwflow.importing import child; child.run = lambda _: time.sleep(600); child.main()"
+    request = json.dumps({"memory": 2**32, "cpu_s": 60}) + "\n"
+    program = (
+        "import subprocess, sys, time\n"
+        f"child = subprocess.Popen([sys.executable, '-c', {slow!r}], stdin=subprocess.PIPE)\n"
+        f"child.stdin.write({request.encode()!r})\n"
+        "child.stdin.flush()\n"
+        "print(child.pid, flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as parent:
+        child = int(parent.stdout.readline())
+        parent.kill()
+    end = time.monotonic() + 60
+    while Path(f"/proc/{child}").exists() and "Z" not in Path(f"/proc/{child}/stat").read_text().split(") ")[1][:1]:
+        assert time.monotonic() < end
+        time.sleep(0.1)
 
 
 @pytest.mark.parametrize("out", ["flow.pt", "nowhere/flow.safetensors"])
