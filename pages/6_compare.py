@@ -1,79 +1,91 @@
-"""Whether the adaptive split is better than the static one: the lead in every study, then one study."""
+"""What a split that looks at the data buys: the ladder and its leads over studies, then one study."""
 
 import streamlit as st
 
 from eiwflow import ui
 from eiwflow.figures import compare as figures
 from eiwflow.ui.common import untrusted
-from eiwflow.ui.jobs import arm_curves, arms, new_study, studies
+from eiwflow.ui.jobs import arm_curves, arms, evidence, new_study, studies
 from eiwflow.ui.sources import cache, data_sets
 
-visit = ui.begin("Is the adaptive split better than the static one?", "Compare", needs_checkpoint=False)
+visit = ui.begin("What does a split that looks at the data buy?", "Compare", needs_checkpoint=False)
 
 from eiwflow.study import answer, statistics, words  # noqa: E402
 from eiwflow.study import arms as compare_arms  # noqa: E402 (the title does not wait for torch)
 from eiwflow.study.file import StudyError  # noqa: E402
 
-top, known = st.container(), studies.files()
+said, known = st.container(), studies.files()
 untrusted.complaints(st.container(), studies.complaints())
 if not known:
-    top.info("There is no study yet: assets/studies holds none. Run a small one here, or `python -m eiwflow study`.")
+    said.info("There is no study yet: assets/studies holds none. Run a small one here, or `python -m eiwflow study`.")
     new_study.draw(known)
     st.stop()
 
-# ---------------------------------------------------------------------- all studies, and which is looked at
-
 readable = studies.readable(known)
 titles = words.titles(readable)
-bundled = {key: study for key, study in readable.items() if known[key].parent == studies.BUNDLED}
-leads = {key: lead for key, study in bundled.items() if (lead := cache.of_study(study, "adaptive_answer")) is not None}
-first = max(leads, key=lambda key: (bundled[key].recipe.budget, len(leads[key].lead.values)), default=next(iter(known)))
-over_all, of_one = st.columns([1, 1.15], gap="large")
-with of_one:
-    key = studies.choose(known, first, lambda key: studies.name_of(key, titles, known))
-    try:
-        study = cache.study(known[key])
-        if not study.runs:
-            raise StudyError(f"{study.name} has no run yet.")
-    except StudyError as error:
-        top.error(f"{untrusted.plain(error)} Choose another study.")
-        new_study.draw(known)
-        st.stop()
+bundled = {key: one for key, one in readable.items() if known[key].parent == studies.BUNDLED}
+over_all = evidence.of(bundled.values())
+with said:
+    ui.takeaway(over_all.headline)
+
+# ---------------------------------------------------------------------- the first screen, and what is one click away
+
+first, second = st.container(), st.container()
+chooser = st.expander("One study: its answer and all of its arms")
+with chooser:
+    key = studies.choose(known, studies.first(known, bundled), lambda key: studies.name_of(key, titles, known))
+own = known[key].parent == studies.own_folder()
+place = first if own else chooser
+with second if own else first:
+    if own:
+        with st.expander("All bundled studies"):
+            evidence.draw(visit, over_all)
+    else:
+        evidence.draw(visit, over_all)
+        evidence.draw_further(over_all)
+try:
+    study = cache.study(known[key])
+    if own:
+        with first:
+            new_study.watch(key, known[key])
+    if not study.runs:
+        raise StudyError(f"{study.name} has no run yet.")
+except StudyError as error:
+    (first if own else said).error(f"{untrusted.plain(error)} Choose another study.")
+    new_study.draw(known, key if own else None)
+    st.stop()
 page = studies.StudyVisit(**vars(visit), study=study)
-with top:
-    ui.takeaway(words.leads(list(leads.values())))
-with over_all:
-    if leads:
-        every = {titles[name]: lead for name, lead in leads.items()}
-        st.markdown("**Every study: lead over the nearest static split**")
-        ui.chart(ui.drawn(figures.leads, every, titles[key]), page, "leads", alt=words.every(every))
-with of_one:
-    verdict_place, chart_place = st.container(), st.container()
-    prior = arms.choose_prior(study)
-with st.expander("Compare other arms"):
-    arms_shown = arms.choose(study)
-names = {arm: arms.name(study, arm) for arm in arms_shown}
-comparisons = cache.of_study(study, "comparisons", subject=arms_shown[0])
-against = comparisons.against(prior)
+
+with place:
+    verdict_place = st.container()
+    left, right = st.columns(2, gap="large") if own else (None, st.container())
+    with verdict_place:
+        prior = arms.choose_prior(study)
+with st.expander("Other arms"):
+    shown = arms.choose(study)
+names = {one: arms.name(study, one) for one in shown}
+comparisons = cache.of_study(study, "comparisons", subject=shown[0])
 ran = {arm.choice: arm for arm in study.arms if arm.prior == prior}
-effects = {names[arm]: against[ran[arm]] for arm in arms_shown[1:] if ran.get(arm) in against}
+effects = {statistics.label(study, arm): effect for arm, effect in comparisons.against(prior).items()}
 with verdict_place:
-    short = words.too_short(study, [bundled[name].recipe.budget for name in leads]) if key not in bundled else ""
-    verdict = cache.of_study(study, "answer", subject=arms_shown[0], prior=prior)
+    short = words.too_short(study, [one.recipe.budget for one in bundled.values()]) if own else ""
+    verdict = cache.of_study(study, "answer", subject=shown[0], prior=prior)
     control = cache.of_study(study, "control")
+    st.markdown(f"**{studies.name_of(key, titles, known)}.** {studies.state_in_words(study)}")
     if short or verdict is None:
         st.markdown(short or "Nothing was run with this prior yet.")
     else:
         st.markdown(words.control(control) if study.recipe.is_control else verdict.in_words())
-    if not study.is_done:
-        st.caption(f"The study is not done: this is what its first {len(study.runs)} runs say.")
-with chart_place:
+if left is not None:
+    with left:
+        evidence.draw_ladder(page, cache.of_study(study, "ladder", prior=prior))
+with right:
     if effects:
-        title = f"lead of {names[arms_shown[0]]} (bits/dim)<br>right of 0: {names[arms_shown[0]]} needs fewer"
+        title = f"lead of {names[shown[0]]} (bits/dim)<br>right of 0: {names[shown[0]]} needs fewer"
         chart = ui.drawn(figures.forest, list(effects.values()), list(effects), title)
-        ui.chart(chart, page, f"differences-{prior}", alt=" ".join(effect.in_words() for effect in effects.values()))
+        ui.chart(chart, page, f"differences-{prior}", alt=" ".join(one.in_words() for one in effects.values()))
     else:
-        st.info("Choose what to compare with.")
+        st.info("No two arms of this study share a seed yet.")
 
 # ---------------------------------------------------------------------- what is folded
 
@@ -81,30 +93,31 @@ with ui.fold("What each choice contributes", "verdict") as fold:
     if fold.open:
         if control:
             st.markdown(words.control(control))
-        if (equal := answer.at_equal_cpu(study, readable.values())) and arms_shown[0] in statistics.subjects(equal):
-            at_equal = cache.of_study(equal, "answer", subject=arms_shown[0], prior=prior)
+        if (equal := answer.at_equal_cpu(study, readable.values())) and shown[0] in statistics.subjects(equal):
+            at_equal = cache.of_study(equal, "answer", subject=shown[0], prior=prior)
             sentence = at_equal.in_words() if at_equal else ""
             st.markdown(f"**At equal CPU seconds.** {compare_arms.cost_in_words(equal)} {sentence}")
         if parts := cache.of_study(study, "factorial", prior=prior).effects:
             title = "lead of the first (bits/dim)<br>right of 0: the first needs fewer"
-            chart = ui.drawn(figures.forest, parts, [part.lead_name for part in parts], title)
-            ui.chart(chart, page, f"contributions-{prior}", alt=" ".join(part.in_words() for part in parts))
+            chart = ui.drawn(figures.forest, parts, [one.lead_name for one in parts], title)
+            ui.chart(chart, page, f"contributions-{prior}", alt=" ".join(one.in_words() for one in parts))
         ui.caveat(words.CAVEAT)
 
 with ui.fold("Side by side in training", "lock-step") as fold:
     if fold.open:
-        arm_curves.draw(page, {ran[arm]: names[arm] for arm in arms_shown if arm in ran})
+        arm_curves.draw(page, {ran[one]: names[one] for one in shown if one in ran})
 
 with st.expander("Run a small study of your own"):
-    new_study.draw(known)
+    new_study.draw(known, key if own else None)
 
 ui.how_to_read("compare")
 
 if (more := ui.more_evidence()).open:
     with more:
-        compared, arm_rows = comparisons.table(), compare_arms.arm_table(study)
-        contributions = [row for each in study.priors for row in cache.of_study(study, "factorial", prior=each).table()]
-        st.subheader(f"{names[arms_shown[0]]} against all others")
+        compared, arm_rows = [one.lead_row() for one in comparisons.effects], compare_arms.arm_table(study)
+        by_prior = {each: cache.of_study(study, "factorial", prior=each) for each in study.priors}
+        contributions = [{"prior": each} | one.lead_row() for each, found in by_prior.items() for one in found.effects]
+        st.subheader(f"{names[shown[0]]} against all others")
         if compared:
             ui.table(words.rows(compared))
             st.caption(words.LEAD)
@@ -119,7 +132,8 @@ if (more := ui.more_evidence()).open:
         ui.exports(page, tables={name: rows for name, rows in tables.items() if rows}, pictures={})
     ui.reproduce(
         page,
-        f"study --out {studies.argument(known[key])} --report --subject {arms_shown[0]} --json",
+        "study --report",
+        f"study --out {studies.argument(known[key])} --report --subject {shown[0]} --json",
         *studies.commands(study),
     )
 

@@ -1,4 +1,4 @@
-"""The Compare page's charts: the lead in every study, paired differences with their seeds, and arms in training.
+"""The Compare page's charts of one study: paired leads with their seeds, and arms in training.
 
 An arm has a colour, a dash and a symbol of its own; what is passed on and what is factored out have theirs on every
 page. What is better is green and a diamond, what is worse purple and a square, and where nothing can be concluded the
@@ -19,7 +19,6 @@ from . import palette, steps
 from .kit import HALVES, layout, legend_room
 
 if TYPE_CHECKING:
-    from ..study.answer import Answer
     from ..study.arms import ArmCurve, ArmLevel
     from ..study.statistics import Effect
 
@@ -42,87 +41,11 @@ MEASURES = {
     "redundancy": ("spectral redundancy (nats/pixel)", 0.0, "white noise: 0"),
     "entropy": ("marginal entropy (nats/dim)", 1.4189, "N(0, 1): 1.4189"),
 }
-_ROW, _CURVES, _HALVES, _LEADS = 50, 380, 300, 370
+_ROW, _CURVES, _HALVES = 50, 380, 300
 #: Letters that a line of an axis' title takes beside long names.
 _TITLE_LETTERS = 44
-#: claim -> what it is called of a lead.
-_OF_LEADS = {"better": "clear lead", "worse": "clearly behind", "no conclusion": "unclear (corrected)"}
-#: How far the studies of one budget are spread, where the next budget stands 1 apart.
-_SPREAD = 0.9
-#: At most so many studies are labelled with their data set.
-_LABELLED = 6
 #: The width of a letter beside an axis, in pixels, amply.
 _LETTER = 6.1
-
-
-# ---------------------------------------------------------------------- the lead in every study
-
-
-def leads(answers: Mapping[str, Answer], chosen: str) -> go.Figure:
-    """Return the lead of the adaptive split in every study with its 95 % interval, against the training budget.
-
-    Arguments:
-        answers: what a study is called -> its answer, with a lead.
-        chosen: the study that is looked at: a ring stands around it.
-
-    """
-    leads = {name: answer.lead for name, answer in answers.items() if answer.lead is not None}
-    budget_of = {name: answers[name].study.recipe.budget for name in leads}
-    budgets = sorted({*budget_of.values()})
-    places: dict[str, float] = {}
-    for number, budget in enumerate(budgets):
-        alike = sorted((name for name in leads if budget_of[name] == budget), key=lambda name: leads[name].lead)
-        places |= dict(
-            zip(alike, number + _SPREAD * (np.arange(1, len(alike) + 1) / (len(alike) + 1) - 0.5), strict=True)
-        )
-    figure = go.Figure()
-    if chosen in leads:
-        figure.add_scatter(
-            x=[round(places[chosen], 4)], y=[round(leads[chosen].lead, 5)], mode="markers", name="study shown",
-            marker={"size": 24, "symbol": "circle-open", "color": palette.REFERENCE, "line": {"width": 2.5}},
-            hoverinfo="skip",
-        )  # fmt: skip
-    for claim, (colour, symbol) in CLAIMS.items():
-        of_claim = {name: effect for name, effect in leads.items() if effect.claim == claim}
-        if not of_claim:
-            continue
-        figure.add_scatter(
-            x=[round(places[name], 4) for name in of_claim],
-            y=[round(effect.lead, 5) for effect in of_claim.values()],
-            error_y={
-                "type": "data",
-                "symmetric": False,
-                "array": [_length(effect.lead_interval[1] - effect.lead) for effect in of_claim.values()],
-                "arrayminus": [_length(effect.lead - effect.lead_interval[0]) for effect in of_claim.values()],
-                "color": colour,
-                "thickness": 2.5,
-                "width": 5,
-            },
-            customdata=[f"{name}: {signed(effect.lead, 3)} bits/dim" for name, effect in of_claim.items()],
-            text=[answers[name].study.recipe.data_name for name in of_claim],
-            textposition="middle right",
-            mode="markers+text" if len(leads) <= _LABELLED else "markers",
-            marker={"color": colour, "size": 11, "symbol": symbol, "line": {"width": 2, "color": colour}},
-            name=_OF_LEADS[claim],
-            hovertemplate="%{customdata}<extra></extra>",
-        )
-    figure.add_hline(y=0, line={"width": 1.5, "color": palette.REFERENCE})
-    ends = [0.0, *(end for effect in leads.values() for end in effect.lead_interval)]
-    room = 0.08 * (max(ends) - min(ends)) or 0.01
-    figure.update_layout(
-        **layout(_LEADS, legend_room()),
-        xaxis={
-            "range": [-0.5, len(budgets) - 0.5],
-            "tickvals": list(range(len(budgets))),
-            "ticktext": [f"{budget:,}" for budget in budgets],
-            "title": {"text": "images that one training run sees"},
-        },
-        yaxis={
-            "range": [min(ends) - room, max(ends) + room],
-            "title": {"text": "lead (bits/dim)"},
-        },
-    )
-    return figure
 
 
 # ---------------------------------------------------------------------- differences
@@ -144,7 +67,7 @@ def forest(
 ) -> go.Figure:
     """Return leads in rows: every seed a small mark, the mean a large one with its 95 % interval.
 
-    Right of 0 what an effect is named after needs fewer bits, as above 0 in :func:`leads`.
+    Right of 0 what an effect is named after needs fewer bits.
 
     Arguments:
         effects: whose leads are drawn, in bits/dim, from top to bottom.

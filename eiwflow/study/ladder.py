@@ -121,6 +121,11 @@ class Ladder:
         saved = [rung for rung in self.rungs if rung.saved is not None]
         return max(saved, key=lambda rung: rung.saved.lead if rung.saved else 0.0, default=None)
 
+    def in_words(self) -> str:
+        """Return what every rung saves over the one below."""
+        steps = [f"{rung.name} {rung.step.lead_in_figures}, {rung.step.claim}" for rung in self.rungs if rung.step]
+        return f"Bits/dim saved by each rung over the one below, on {self.study.title}: {'; '.join(steps)}."
+
     def to_dict(self) -> dict[str, Any]:
         """Return rungs and answers as what JSON can hold, as leads in bits/dim."""
         return {
@@ -228,20 +233,27 @@ class Count:
 
     def in_words(self) -> str:
         """Return the answer in one sentence, with the number of studies and the range of leads."""
+        where, span = self._where_and_span()
+        if self.claimed("better") == len(self.effects):
+            verb = "lead" if self.question.many else "leads"
+            return f"{self.question.ours} {verb} {self.question.theirs} {where}, by {span} bits/dim."
+        return f"{self.question.ours} over {self.question.theirs}: ahead {where} (leads {span} bits/dim)."
+
+    def tally(self) -> str:
+        """Return the count and the range of leads in bits/dim, to stand behind the name of a choice."""
+        where, span = self._where_and_span()
+        return f"ahead {where}" + (f", by {span}" if self.claimed("better") == len(self.effects) else f" ({span})")
+
+    def _where_and_span(self) -> tuple[str, str]:
         leads = [effect.lead for effect in self.effects.values()]
         ahead, behind, unclear = (self.claimed(claim) for claim in ("better", "worse", "no conclusion"))
         studies = f"{len(leads)} {'study' if len(leads) == 1 else 'studies'}"
-        verb = "lead" if self.question.many else "leads"
         low, high = fixed(min(leads), 3), fixed(max(leads), 3)
         span = low if low == high else f"{low} to {high}"
         if ahead == len(leads):
-            where = f"in all {studies}" if len(leads) > 1 else "in the one study that asks"
-            return f"{self.question.ours} {verb} {self.question.theirs} {where}, by {span} bits/dim."
+            return (f"in all {studies}" if len(leads) > 1 else "in the one study that asks"), span
         others = [f"behind in {behind}"] * bool(behind) + [f"unclear in {unclear}"] * bool(unclear)
-        return (
-            f"{self.question.ours} over {self.question.theirs}: ahead in {ahead} of {studies}, "
-            f"{' and '.join(others)} (leads {span} bits/dim)."
-        )
+        return f"in {ahead} of {studies}, {' and '.join(others)}", span
 
 
 def ladders(studies: Iterable[Study]) -> dict[str, Ladder]:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .answer import adaptive_answer, answer, control
+from .answer import answer, control
 from .file import read_record
+from .ladder import ladder
 from .statistics import comparisons, factorial
 
 #: name -> what can be measured of a study.
 MEASURES: dict[str, Callable[..., Any]] = {
     "answer": answer,
-    "adaptive_answer": adaptive_answer,
+    "ladder": ladder,
     "comparisons": comparisons,
     "factorial": factorial,
     "control": control,

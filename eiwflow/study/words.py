@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..analysis.words.numbers import counted, fixed, listed, signed
+from ..analysis.words.numbers import counted, listed
 from .file import Study
 from .recipe import StudyRecipe
 from .statistics import Effect, usual_partition
-
-if TYPE_CHECKING:
-    from .answer import Answer
 
 CAVEAT = (
     "an interval says where the difference lies for other seeds, on these test images, at this size and budget. It "
@@ -50,21 +47,6 @@ def titles(studies: Mapping[str, Study]) -> dict[str, str]:
     return {key: found[key] for key in studies}
 
 
-def leads(answers: Sequence[Answer]) -> str:
-    """Return in how many studies the adaptive split is clearly ahead, clearly behind or neither, and by how much."""
-    effects = [answer.lead for answer in answers if answer.lead is not None]
-    if not effects:
-        return "No study here compares the adaptive split with a static one yet."
-    ahead, behind = (sum(effect.claim == claim for effect in effects) for claim in ("better", "worse"))
-    low, high = (fixed(pick(effect.lead for effect in effects), 3) for pick in (min, max))
-    span = f"lead {low}" if low == high else f"leads from {low} to {high}"
-    close = len(effects) - ahead - behind
-    return (
-        f"In {len(effects)} {'study' if len(effects) == 1 else 'studies'} the adaptive split is clearly ahead in "
-        f"{ahead}, clearly behind in {behind} and too close to call in {close} ({span} bits/dim)."
-    )
-
-
 def too_short(study: Study, budgets: Sequence[int]) -> str:
     """Return why a study of one's own is too short to judge, or nothing where it is as long as the bundled ones.
 
@@ -81,14 +63,6 @@ def too_short(study: Study, budgets: Sequence[int]) -> str:
     return (
         f"Too short to judge: a run saw {budget:,} images, in the bundled studies at least {min(budgets):,}. Leads "
         "shrink as training goes on."
-    )
-
-
-def every(answers: Mapping[str, Answer]) -> str:
-    """Return the lead in every study, as the text that stands for the chart."""
-    leads = {name: answer.lead for name, answer in answers.items()}
-    return " ".join(
-        f"{name}: {signed(effect.lead, 3)} bits/dim, {effect.claim}." for name, effect in leads.items() if effect
     )
 
 

@@ -12,11 +12,17 @@ import pytest
 from streamlit.elements.lib import policies
 from streamlit.testing.v1 import AppTest
 
+from eiwflow.analysis.words.numbers import signed
+from eiwflow.lesson import default
+from eiwflow.lesson.pack import opened
+from eiwflow.project import ROOT
 from eiwflow.study import worker
-from eiwflow.study.answer import adaptive_answer, answer, at_equal_cpu
-from eiwflow.study.file import read_study, studies_in
+from eiwflow.study.answer import answer, at_equal_cpu
+from eiwflow.study.file import bundled, read_study, studies_in
+from eiwflow.study.ladder import by_set, counts
+from eiwflow.study.ladder import ladder as make_ladder
 from eiwflow.study.recipe import AGAIN, Arm, StudyRecipe, control
-from eiwflow.study.report import report
+from eiwflow.study.report import report, summary, summary_in_words
 from eiwflow.study.run import run_study
 from eiwflow.training.run_directory import RunError
 from eiwflow.ui.jobs import studies as shown
@@ -26,6 +32,8 @@ from ..studies import arms, packed_document, write_begun, write_packed, write_st
 from ..training.tiny import write_npz
 from .conftest import APP, PATIENCE_S, first_screen, sentences, url, visit_page
 
+#: Numbers in a sentence.
+NUMBER = re.compile(r"[−+]?\d[\d.]*")
 MEANS = {
     "variance/principal": 3.90, "entropy/principal": 3.90, "variance-reversed/principal": 4.10,
     "random/principal": 4.05,
@@ -80,6 +88,11 @@ def rows(figure: dict) -> list[str]:
     return [text.split("</b>")[0].removeprefix("<b>") for text in figure["layout"]["yaxis"].get("ticktext", [])]
 
 
+def forest(at: AppTest) -> dict:
+    """Return the chart of one study's arms."""
+    return next(figure for figure in figures(at) if figure["data"][0].get("name") == "one seed")
+
+
 def button(at: AppTest, label: str) -> object:
     return next(one for one in at.button if one.label == label)
 
@@ -91,22 +104,68 @@ def takeaway(at: AppTest) -> str:
     return next(element.proto.body for element in at.get("html") if "eiw-takeaway" in element.proto.body)
 
 
-def test_the_page_begins_with_the_lead_in_every_study(studies: Path) -> None:
-    few = {name: mean for name, mean in MEANS.items() if name in ("entropy+pooled/principal", "variance/principal")}
+def test_the_page_begins_with_what_a_split_that_looks_at_the_data_buys(studies: Path) -> None:
+    few = {name: mean for name, mean in MEANS.items() if name in ("entropy/principal", "last/random")}
     write_study(studies / "longer.zip", arms(few, seeds=4, noise=0.001), iterations=1000)
     at = visit()
     assert not at.exception and not at.error
-    answers = {path.stem: adaptive_answer(read_study(path)) for path in studies.glob("*.zip")}
-    assert answers.pop("photos32-null") is None
-    leads = sorted(found.lead.lead for found in answers.values())
-    spread = " to ".join(f"{lead:.3f}" for lead in leads)
-    assert (
-        "In 2 studies the adaptive split is clearly ahead in 2, clearly behind in 0 and too close to call in 0 "
-        f"(leads from {spread} bits/dim)." in sentences(at)
-    )
-    marks = [trace for trace in figures(at)[0]["data"] if trace["name"] == "clear lead"]
-    assert sorted(marks[0]["y"]) == pytest.approx(leads, abs=1e-5)
-    assert at.selectbox(key="study").value == "longer"  # the one with the largest budget
+    assert "A split that looks at the data leads Glow's fixed half in all 2 studies, by 0.2" in sentences(at)
+    ladder, trend = figures(at)[:2]
+    read = [read_study(studies / f"{name}.zip") for name in ("photos32", "longer")]
+    saved = sorted(rung.step.lead for rung in make_ladder(read[0]).rungs if rung.step)
+    bars = [length for trace in ladder["data"] if trace["type"] == "bar" for length in trace["x"]]
+    assert sorted(bars) == pytest.approx(saved, abs=1e-5)
+    (marks,) = (trace for trace in trend["data"] if trace["name"] == "photos32")
+    assert marks["y"] == pytest.approx([make_ladder(study).answers["data"].lead for study in read], abs=1e-5)
+    assert pytest.approx(marks["x"][0]) == 500 and pytest.approx(marks["x"][1]) == 1000
+
+
+def test_each_choice_alone_has_its_count_of_studies(studies: Path) -> None:
+    said = sentences(visit())
+    for key, name in (
+        ("start", "Principal start alone"),
+        ("order", "Entropy, not variance"),
+        ("pooled", "Weights alone"),
+    ):
+        count = counts(map(read_study, [studies / "photos32.zip"]))[key]
+        assert f"**{name}**: {count.tally()}." in said and count.in_words() in said
+        assert {*NUMBER.findall(count.tally())} <= {*NUMBER.findall(count.in_words())}
+
+
+def test_every_document_states_the_counts_of_the_bundled_studies() -> None:
+    asked = counts(bundled())
+    expected = {key: count.in_words() for key, count in asked.items()}
+    at = visit()
+    pages = {
+        "studies.md": (ROOT / "docs" / "studies.md").read_text(encoding="utf-8"),
+        "report": summary_in_words(summary(bundled())),
+        "Compare": sentences(at),
+    }
+    for sentence in expected.values():
+        assert [name for name, text in pages.items() if sentence not in text] == []
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert all(expected[key] in readme for key in ("data", "order", "weights") if key in expected)
+    facts = opened(default.pack())[0]["studies"]
+    for key, count in asked.items():
+        leads = {one["study"]: one["answers"][key]["lead"] for one in facts if key in one["answers"]}
+        assert {title: effect.lead for title, effect in count.effects.items()} == pytest.approx(
+            {title: leads[title] for title in count.effects}, abs=1e-5
+        )
+    picture = (ROOT / "assets" / "ladder.svg").read_text(encoding="utf-8")
+    for made in by_set(bundled()).values():
+        assert all(f">{signed(rung.step.lead, 3)}<" in picture for rung in made.rungs if rung.step)
+
+
+def test_a_study_of_ones_own_stands_on_the_first_screen_with_every_arm(studies: Path) -> None:
+    write_study(shown.own_folder() / "mine.zip", arms(MEANS))
+    at = visit(study="mine")
+    assert not at.exception
+    words, charts = first_screen(at)
+    assert words <= 80 and charts == 2
+    assert "Done: 54 runs." in sentences(at)
+    assert len(rows(figures(at)[1])) == len(MEANS) - 1
+    write_begun(shown.own_folder() / "begun", arms({"entropy/principal": 3.8, "last/random": 4.0}, seeds=4), 3)
+    assert "Not done: 3 of 8 runs so far." in sentences(visit(study="begun"))
 
 
 def test_the_first_screen_is_lean(studies: Path) -> None:
@@ -135,7 +194,7 @@ def test_a_study_says_whether_the_adaptive_arm_leads(studies: Path) -> None:
         studies / "close.zip",
         arms({"entropy+pooled/principal": 3.9, "entropy/principal": 3.9}),
     )
-    assert "too close to call" in sentences(visit(study="close"))
+    assert "No conclusion: entropy + weights shares no two seeds with another split" in sentences(visit(study="close"))
 
 
 def test_the_answer_is_the_command_lines(studies: Path) -> None:
@@ -147,19 +206,20 @@ def test_the_answer_is_the_command_lines(studies: Path) -> None:
 def test_every_seed_is_a_point_under_the_prior_that_is_chosen(studies: Path) -> None:
     effects = {row["contrast"]: row for row in report(read_study(studies / "photos32.zip"))["comparisons"]}
     for prior in ("conditional", "standard"):
-        figure = figures(visit(study="photos32", prior=prior))[1]
-        assert set(rows(figure)) == {"entropy", "variance + weights", "variance", "random + weights"}
-        seeds, means = figure["data"][:2]
-        assert len(seeds["x"]) == 4 * 6
+        figure = forest(visit(study="photos32", prior=prior))
+        assert len(rows(figure)) == len(MEANS) - 1
+        seeds = figure["data"][0]
+        assert len(seeds["x"]) == (len(MEANS) - 1) * 6
+        marks = {round(y + 0.1): x for trace in figure["data"][1:] for x, y in zip(trace["x"], trace["y"], strict=True)}
         expected = [
             -effects[f"entropy + weights − {name}, {prior}"]["difference_bits_per_dim"] for name in rows(figure)
         ]
-        assert means["x"] == pytest.approx(expected, abs=1e-5)
+        assert [marks[row] for row in range(len(expected))] == pytest.approx(expected, abs=1e-5)
 
 
 def test_what_each_choice_contributes_is_folded(studies: Path) -> None:
     at = visit(study="photos32")
-    assert rows(figures(at)[2])[:4] == [
+    assert rows([figure for figure in figures(at) if figure["data"][0].get("name") == "one seed"][1])[:4] == [
         "entropy over random", "entropy over variance", "entropy over variance-reversed", "pooled weights over none",
     ]  # fmt: skip
 
@@ -169,7 +229,7 @@ def test_one_seed_reads_no_conclusion(studies: Path) -> None:
     at = visit(study="photos32")
     assert not at.exception
     assert "shares no two seeds with another split on photos32" in sentences(at)
-    assert {trace["name"] for trace in figures(at)[0]["data"]} == {"one seed", "mean: no conclusion"}
+    assert {trace["name"] for trace in forest(at)["data"]} == {"one seed", "mean: no conclusion"}
 
 
 def test_a_control_is_a_study_like_others_and_says_what_it_is(studies: Path) -> None:
@@ -194,9 +254,7 @@ def test_what_is_compared_is_a_choice(studies: Path) -> None:
     at.selectbox(key="subject").set_value("variance/principal-random").run()
     assert not at.exception
     assert "No: entropy + weights leads variance by" in sentences(at)
-    assert "variance" not in rows(figures(at)[1])
-    at.multiselect(key="against").set_value(["entropy+pooled/principal-random", "last/random"]).run()
-    assert rows(figures(at)[1]) == ["entropy + weights", "last (random init)"]
+    assert "variance" not in rows(forest(at)) and "entropy + weights" in rows(forest(at))
 
 
 def test_a_second_run_is_not_told_that_a_widget_has_two_values(studies: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,28 +275,13 @@ def test_a_link_says_what_is_compared(studies: Path) -> None:
     assert "leads last (random init) by +0." in sentences(at)
 
 
-def test_a_subject_that_was_on_the_other_side_changes_sides(studies: Path) -> None:
-    at = visit(study="photos32")
-    at.multiselect(key="against").set_value(["variance-reversed/principal-random", "entropy/principal-random"]).run()
-    at.selectbox(key="subject").set_value("entropy/principal-random").run()
-    assert not at.exception
-    assert rows(figures(at)[1]) == ["variance-reversed"]
-
-
-def test_nothing_to_compare_with_is_said(studies: Path) -> None:
-    at = visit(study="photos32")
-    at.multiselect(key="against").set_value([]).run()
-    assert not at.exception
-    assert "Choose what to compare with." in [info.value for info in at.info]
-
-
 def test_another_study_forgets_arms_that_it_may_not_have(studies: Path) -> None:
     write_study(studies / "other.zip", arms({"random/principal": 4.0, "entropy/principal": 4.2}))
     at = visit(study="photos32")
     at.selectbox(key="subject").set_value("variance-reversed+pooled/principal-random").run()
     at.selectbox(key="study").set_value("other").run()
     assert not at.exception
-    assert "entropy" in rows(figures(at)[1]) or "random" in rows(figures(at)[1])
+    assert rows(forest(at)) == ["random"]
 
 
 def test_a_file_that_is_no_study_is_an_error_and_the_others_can_be_chosen(studies: Path) -> None:
@@ -353,7 +396,7 @@ def test_weights_that_are_not_applied_are_said_to_be_for_display(with_records: P
 def test_differences_are_drawn_from_the_subject(with_records: Path) -> None:
     at = visit(study="recorded", curves="minus")
     titles = [y_title(figure) for figure in figures(at) if figure.get("frames")]
-    assert titles[0] == "bits/dim more than entropy + weights"
+    assert titles[0] == "lead of entropy + weights (bits/dim)"
 
 
 def test_a_study_without_records_says_what_is_not_known(studies: Path) -> None:
@@ -376,6 +419,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[StudyRecipe, Path]]:
 
 def test_a_study_starts_with_what_was_chosen(studies: Path, started: list) -> None:
     at = visit()
+    at.button_group(key="study-arms").set_value("my own choice").run()
     at.multiselect(key="study-orders").set_value(["entropy", "variance"])
     at.number_input(key="study-seeds").set_value(2)
     at.number_input(key="study-iterations").set_value(50).run()
@@ -389,6 +433,7 @@ def test_a_study_starts_with_what_was_chosen(studies: Path, started: list) -> No
 
 def test_a_study_of_nothing_cannot_be_started(studies: Path, started: list) -> None:
     at = visit()
+    at.button_group(key="study-arms").set_value("my own choice").run()
     at.multiselect(key="study-orders").set_value([]).run()
     assert not [one for one in at.button if one.label == "Start the study"]
     at.toggle(key="study-null").set_value(True).run()
@@ -431,7 +476,7 @@ def test_a_study_under_way_shows_what_it_says_so_far(studies: Path) -> None:
     write_begun(shown.own_folder() / "mine", both, done=6)
     at = visit(study="mine")
     assert not at.exception
-    assert "this is what its first 6 runs say" in sentences(at)
+    assert "Not done: 6 of 8 runs so far." in sentences(at)
 
 
 def test_a_study_that_has_only_begun_is_no_failure(studies: Path) -> None:

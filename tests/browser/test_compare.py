@@ -83,7 +83,7 @@ def test_a_study_is_started_watched_and_shown_from_the_page(watched: Watched, ow
         box = page.get_by_role("spinbutton", name=name)
         box.fill(number)
         box.press("Enter")
-    page.get_by_text("3 runs").wait_for()
+    page.get_by_text("6 runs").wait_for()
     page.wait_for_function(IDLE)
     page.get_by_role("button", name="Start the study").click()
     page.get_by_text("is running: ").first.wait_for()

@@ -66,11 +66,11 @@ def _film_of(arm: Arm) -> str:
 
 def _choose_curves(first: str) -> bool:
     """Draw the choice between curves and their differences from the first; return whether it is differences."""
-    note = f"*minus* shows how many bits more the others need than {first}, seed by seed."
+    note = f"*minus* shows the lead of {first} over each other arm, seed by seed: above 0 {first} needs fewer bits."
     options = ["bits/dim", "minus"]
     chosen = st.segmented_control(
-        "Curves", options, default=options[0], required=True, key="curves", bind="query-params", help=note
-    )
+        "Curves", options, default=options[0], required=True, key="curves", bind="query-params", help=note,
+    )  # fmt: skip
     return chosen == "minus"
 
 
@@ -81,7 +81,7 @@ def _draw_curves(page: StudyVisit, curves: dict[str, ArmCurve], shared: np.ndarr
     (base, first), *rest = curves.items()
     if apart:
         curves = {name: left for name, curve in rest if (left := curve.minus(first)) is not None}
-        title = f"bits/dim more than {base}"
+        title = f"lead of {base} (bits/dim)"
     axis = first.steps if shared is None else shared
     figure = drawn(figures.curves, curves, axis, title, scrubbed=shared is not None, differences=apart)
     words = "; ".join(f"{name} {curve.in_words()}" for name, curve in curves.items())

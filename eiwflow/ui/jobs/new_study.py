@@ -30,13 +30,15 @@ INIT_WORDS = {
 }
 #: Fraction passed on -> how it is written.
 KEEPS = {"0.25": "¼", "0.5": "½", "0.75": "¾"}
+#: The arms of a new study: those of the ladder, or all combinations of lists.
+LADDER, CHOSEN = "the ladder", "my own choice"
 MOST_SEEDS, MOST_ITERATIONS = 8, 500
 #: Seconds between two looks at a study that is under way.
 LOOK_S = 2
 
 
-def draw(known: dict[str, Path]) -> None:
-    """Draw the studies under way, and the form for a new study."""
+def draw(known: dict[str, Path], watched: str | None = None) -> None:
+    """Draw the studies under way, but the one watched elsewhere, and the form for a new study."""
     if refused := control.refusal(control.STUDIES):
         st.error(plain(refused))
     if (ended := st.session_state.get("_study_ended")) in known:
@@ -44,7 +46,8 @@ def draw(known: dict[str, Path]) -> None:
         st.button("Show it", key="show-ended", type="primary", on_click=_show, args=(ended,))
     own = {key: path for key, path in known.items() if path.parent == studies.own_folder()}
     for key, path in own.items():
-        _watch(key, path)
+        if key != watched:
+            watch(key, path)
     if not access.may_change():
         st.info("On this server only the teacher runs studies. What is there can be looked at.")
         return
@@ -52,19 +55,15 @@ def draw(known: dict[str, Path]) -> None:
         "Every arm is trained with every seed on one thread, beside the app; the page may be closed meanwhile. "
         "3 levels of 4 steps, width 48, 16×16 crops, batch 64: larger ones run from the command line."
     )
-    first, second, third = st.columns(3)
+    first, second = st.columns(2)
     data = first.selectbox("Data set", data_sets.names(), key="study-data")
-    orders = second.multiselect("Order", ORDERS, default=["entropy", "variance", "random"], key="study-orders")
-    weights = third.multiselect("Channel weights", list(WEIGHTS), default=["none"], key="study-weights")
-    first, second, third = st.columns(3)
-    inits = first.multiselect("Partitions", INIT_WORDS, default=["random partitions"], key="study-inits")
-    keeps = second.multiselect("Passed on", KEEPS, default=["0.5"], format_func=KEEPS.__getitem__, key="study-keeps")
-    priors = third.multiselect("Priors", ["conditional", "standard"], default=["conditional"], key="study-priors")
+    arms = second.segmented_control("Arms", [LADDER, CHOSEN], default=LADDER, required=True, key="study-arms")
+    choices = _choices() if arms == CHOSEN else None
     first, second = st.columns(2)
     seeds = first.number_input("Seeds", 1, MOST_SEEDS, 3, key="study-seeds")
     iterations = second.number_input("Iterations", 10, MOST_ITERATIONS, 100, 10, key="study-iterations")
     null = st.toggle("Also run `random` against itself (A/A control)", key="study-null")
-    recipe, left_out = _recipe(data, (orders, weights, inits, keeps), priors, null, seeds, iterations)
+    recipe, left_out = _recipe(data, choices, null, seeds, iterations)
     for sentence in left_out:
         st.caption(plain(sentence))
     if recipe is None:
@@ -76,15 +75,27 @@ def draw(known: dict[str, Path]) -> None:
     st.button("Start the study", type="primary", on_click=_start, args=(recipe, _new_folder()))
 
 
+def _choices() -> tuple[list[str], ...]:
+    """Draw lists whose combinations are the arms; return orders, weights, partitions, fractions and priors."""
+    first, second, third = st.columns(3)
+    orders = first.multiselect("Order", ORDERS, default=["entropy", "variance", "random"], key="study-orders")
+    weights = second.multiselect("Channel weights", list(WEIGHTS), default=["none"], key="study-weights")
+    inits = third.multiselect("Partitions", INIT_WORDS, default=["random partitions"], key="study-inits")
+    first, second = st.columns(2)
+    keeps = first.multiselect("Passed on", KEEPS, default=["0.5"], format_func=KEEPS.__getitem__, key="study-keeps")
+    priors = second.multiselect("Priors", ["conditional", "standard"], default=["conditional"], key="study-priors")
+    return orders, weights, inits, keeps, priors
+
+
 def _recipe(
-    data: str, choices: tuple[list[str], ...], priors: list[str], null: bool, seeds: int, iterations: int
+    data: str, choices: tuple[list[str], ...] | None, null: bool, seeds: int, iterations: int
 ) -> tuple[StudyRecipe | None, list[str]]:
     """Return the recipe of the choices, None without any arm, and a sentence for every arm that is left out."""
     from ...flow import ConfigError
-    from ...study.recipe import StudyRecipe, control, crossed
+    from ...study.recipe import DEFAULT_ARMS, StudyRecipe, control, crossed
 
-    orders, weights, inits, keeps = choices
-    arms: list[Arm] = []
+    orders, weights, inits, keeps, priors = choices or ([], [], [], [], ["conditional"])
+    arms: list[Arm] = [] if choices else list(DEFAULT_ARMS)
     left_out: list[str] = []
     for init, partition in (INIT_WORDS[word] for word in inits):
         try:
@@ -117,7 +128,7 @@ def _minutes(recipe: StudyRecipe, known: dict[str, Path]) -> float | None:
     return None
 
 
-def _watch(key: str, path: Path) -> None:
+def watch(key: str, path: Path) -> None:
     """Draw the progress of a visitor's study, unless it is done."""
     from ...study.file import StudyError
     from ...study.worker import folder

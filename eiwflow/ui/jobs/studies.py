@@ -75,6 +75,24 @@ def readable(known: Mapping[str, Path]) -> dict[str, Study]:
     return studies
 
 
+def first(known: Mapping[str, Path], bundled: Mapping[str, Study]) -> str:
+    """Return the key of the study that a first visit looks at: the ladder with the most rungs and the most seeds."""
+    from ...study.ladder import ladder
+
+    found = {key: ladder(study) for key, study in bundled.items() if study.runs and not study.recipe.is_control}
+    return max(found, key=lambda key: (len(found[key].rungs), bundled[key].recipe.budget), default=next(iter(known)))
+
+
+def state_in_words(study: Study) -> str:
+    """Return whether a study is done, and which of its arms have no run yet."""
+    total = len(study.recipe.arms) * study.recipe.seeds
+    if study.is_done:
+        return f"Done: {total} runs."
+    waiting = [arm.choice for arm in study.recipe.arms if arm not in study.arms]
+    none = f" No run yet: {plain(', '.join(waiting))}." if waiting else ""
+    return f"Not done: {len(study.runs)} of {total} runs so far.{none}"
+
+
 def choose(known: Mapping[str, Path], first: str, name_of: Callable[[str], str]) -> str:
     """Draw the choice of a study; return its key. A study that is gone is named, and the page ends there.
 

@@ -160,6 +160,11 @@ def _compress(script: Script, command: Command) -> None:
 def _study(script: Script, command: Command) -> None:
     if "report" not in command.options:
         return
+    if "out" not in command.options:
+        script.take("bundled", "eiwflow.study.file")
+        script.take("summary", "eiwflow.study.report")
+        script.assign("counts", "summary(bundled())")
+        return
     script.take("Path", "pathlib")
     script.take("read_study", "eiwflow.study.file")
     script.take("report", "eiwflow.study.report")

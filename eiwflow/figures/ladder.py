@@ -1,0 +1,189 @@
+"""The ladder of a study as a waterfall, and how the lead of a split that looks at the data changes with training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import plotly.graph_objects as go
+
+from ..analysis.words.numbers import signed
+from . import palette
+from .kit import layout, legend_room
+
+if TYPE_CHECKING:
+    from ..study.ladder import Rung
+    from ..study.statistics import Effect
+
+#: claim: what it is called, colour, whether a bar is filled.
+CLAIMS = {
+    "better": ("saves bits", palette.ARMS[0], True),
+    "worse": ("costs bits", palette.ARMS[3], True),
+    "no conclusion": ("no conclusion", palette.REFERENCE, False),
+}
+#: Colour and symbol of data sets, in their order.
+SETS = tuple(zip(palette.ARMS, ("circle", "square", "diamond", "triangle-up", "x"), strict=True))
+_ROW, _TREND = 52, 380
+#: The width of a letter beside an axis, in pixels, amply.
+_LETTER = 6.4
+#: How far apart studies of one length stand, as a share of their steps.
+_APART = 0.07
+
+
+@dataclass(frozen=True)
+class Lead:
+    """A lead in one study, at the end of its training.
+
+    Attributes:
+        study: what it is called.
+        data: what its images are called.
+        steps: of training.
+        effect: the lead.
+
+    """
+
+    study: str
+    data: str
+    steps: int
+    effect: Effect
+
+
+def waterfall(rungs: Sequence[Rung]) -> go.Figure:
+    """Return a ladder from below: a bar is what a rung saves over the one below, with its 95 % interval.
+
+    Args:
+        rungs: of one study, the lowest first.
+
+    """
+    figure = go.Figure()
+    above = [rung for rung in rungs if rung.saved is not None and rung.step is not None]
+    row = {rung.name: place for place, rung in enumerate(rungs)}
+    # Where a bar begins: what the rung below saves, over the seeds that both have.
+    start = {rung.name: rung.saved.lead - rung.step.lead for rung in above if rung.saved and rung.step}
+    figure.add_scatter(
+        x=[value for rung in above for value in (round(start[rung.name], 5),) * 2 + (None,)],
+        y=[value for rung in above for value in (row[rung.name] - 1, row[rung.name], None)],
+        mode="lines", line={"color": palette.REFERENCE, "width": 1, "dash": "dot"}, hoverinfo="skip", showlegend=False,
+    )  # fmt: skip
+    for claim, (name, colour, filled) in CLAIMS.items():
+        of_claim = [(rung, rung.step) for rung in above if rung.step is not None and rung.step.claim == claim]
+        if not of_claim:
+            continue
+        lows, highs = zip(*(step.lead_interval for _, step in of_claim), strict=True)
+        figure.add_bar(
+            orientation="h",
+            base=[round(start[rung.name], 5) for rung, _ in of_claim],
+            x=[round(step.lead, 5) for _, step in of_claim],
+            y=[row[rung.name] for rung, _ in of_claim],
+            width=0.5,
+            error_x={
+                "type": "data",
+                "symmetric": False,
+                "array": [_length(high - step.lead) for high, (_, step) in zip(highs, of_claim, strict=True)],
+                "arrayminus": [_length(step.lead - low) for low, (_, step) in zip(lows, of_claim, strict=True)],
+                "color": palette.LETTERS,
+                "thickness": 2,
+                "width": 6,
+            },
+            marker={"color": colour if filled else "rgba(0, 0, 0, 0)", "line": {"color": colour, "width": 2}},
+            text=[f"{rung.name}: {step.in_words()} {rung.detail}" for rung, step in of_claim],
+            textposition="none",
+            hovertemplate="%{text}<extra></extra>",
+            name=name,
+        )
+    figure.add_vline(x=0, line={"width": 1.5, "color": palette.REFERENCE})
+    labels = [_label(rung) for rung in rungs]
+    longest = max(len(line.replace("<b>", "").replace("</b>", "")) for text in labels for line in text.split("<br>"))
+    steps = [(start[rung.name], rung.step) for rung in above if rung.step]
+    ends = [0.0, *(at + end for at, step in steps for end in (step.lead, *step.lead_interval) if end == end)]
+    room = 0.06 * (max(ends) - min(ends)) or 0.01
+    figure.update_layout(
+        **layout(legend_room() + 70 + _ROW * len(rungs), legend_room(), 70, left=_LETTER * longest),
+        bargap=0.4,
+        xaxis={
+            "range": [min(ends) - room, max(ends) + room],
+            "title": {"text": "bits/dim saved"},
+            "nticks": 5,
+            "gridcolor": palette.AXIS,
+            "zeroline": False,
+        },
+        yaxis={
+            "range": [-0.6, len(rungs) - 0.4],
+            "tickvals": list(range(len(rungs))),
+            "ticktext": labels,
+            "showgrid": False,
+            "zeroline": False,
+        },
+    )
+    return figure
+
+
+def with_training(leads: Sequence[Lead]) -> go.Figure:
+    """Return leads with their 95 % intervals against training steps, a colour and a symbol for each data set.
+
+    Args:
+        leads: at least one; those of one length stand side by side.
+
+    """
+    figure = go.Figure()
+    lengths = sorted({lead.steps for lead in leads})
+    places: dict[str, float] = {}
+    for steps in lengths:
+        alike = sorted((lead for lead in leads if lead.steps == steps), key=lambda lead: (lead.data, lead.study))
+        middle = (len(alike) - 1) / 2
+        places |= {lead.study: steps * (1 + _APART) ** (place - middle) for place, lead in enumerate(alike)}
+    for place, data in enumerate(sorted({lead.data for lead in leads})):
+        colour, symbol = SETS[place % len(SETS)]
+        of_set = sorted((lead for lead in leads if lead.data == data), key=lambda lead: lead.steps)
+        figure.add_scatter(
+            x=[round(places[lead.study], 2) for lead in of_set],
+            y=[round(lead.effect.lead, 5) for lead in of_set],
+            error_y={
+                "type": "data",
+                "symmetric": False,
+                "array": [_length(lead.effect.lead_interval[1] - lead.effect.lead) for lead in of_set],
+                "arrayminus": [_length(lead.effect.lead - lead.effect.lead_interval[0]) for lead in of_set],
+                "color": colour,
+                "thickness": 2,
+                "width": 5,
+            },
+            mode="markers",
+            marker={"color": colour, "symbol": symbol, "size": 11},
+            text=[f"{lead.study}: {lead.effect.lead_in_figures}, {lead.effect.claim}" for lead in of_set],
+            hovertemplate="%{text}<extra></extra>",
+            name=data,
+        )
+    figure.add_hline(y=0, line={"width": 1.5, "color": palette.REFERENCE})
+    ends = [0.0, *(end for lead in leads for end in (lead.effect.lead, *lead.effect.lead_interval) if end == end)]
+    room = 0.06 * (max(ends) - min(ends)) or 0.01
+    figure.update_layout(
+        **layout(_TREND, legend_room(2)),
+        xaxis={
+            "type": "log",
+            "range": [float(np.log10(lengths[0] / 1.6)), float(np.log10(lengths[-1] * 1.6))],
+            "tickvals": lengths,
+            "ticktext": [f"{steps:,}" for steps in lengths],
+            "title": {"text": "training steps"},
+            "showgrid": False,
+            "zeroline": False,
+        },
+        yaxis={
+            "range": [min(ends) - room, max(ends) + room],
+            "title": {"text": "lead over Glow’s half<br>(bits/dim)"},
+            "gridcolor": palette.AXIS,
+            "zeroline": False,
+        },
+    )
+    return figure
+
+
+def _label(rung: Rung) -> str:
+    """Return what stands beside a rung: its name and, above the lowest, what it saves."""
+    name = rung.name.replace(" + ", "<br>+ ")
+    return f"<b>{name}</b>" + ("" if rung.step is None else f"<br>{signed(rung.step.lead, 3)} ({rung.step.lead_range})")
+
+
+def _length(value: float) -> float | None:
+    return round(value, 5) if np.isfinite(value) else None

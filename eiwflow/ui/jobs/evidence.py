@@ -1,0 +1,109 @@
+"""What the bundled studies say together: the headline, the ladder of a data set, and the lead against training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from ...figures import ladder as figures
+from ..shell.parts import chart, drawn
+
+if TYPE_CHECKING:
+    from ...study.file import Study
+    from ...study.ladder import Count, Ladder
+    from ..sources.visit import Visit
+
+#: What is asked on the first screen, each in a line, and what it is called; of a pair the first that studies ask.
+ALONE = (
+    ("Principal start alone", ("start",)),
+    ("Entropy, not variance", ("order",)),
+    ("Weights alone", ("weights", "pooled")),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What studies say together.
+
+    Attributes:
+        ladders: title -> ladder.
+        counts: key of a question -> its count.
+        by_set: data set -> the ladder that is shown of it.
+
+    """
+
+    ladders: dict[str, Ladder]
+    counts: dict[str, Count]
+    by_set: dict[str, Ladder]
+
+    @property
+    def headline(self) -> str:
+        """What a split that looks at the data buys, in a sentence."""
+        if "data" not in self.counts:
+            return "No study here compares a split that looks at the data with Glow's fixed half yet."
+        return self.counts["data"].in_words()
+
+    @property
+    def leads(self) -> list[figures.Lead]:
+        """The lead of a split that looks at the data, of every study at equal steps that asks."""
+        asked = self.counts["data"].effects if "data" in self.counts else {}
+        recipes = {title: self.ladders[title].study.recipe for title in asked}
+        held_out = {title: ", held out" * (recipe.evaluate_on == "validation") for title, recipe in recipes.items()}
+        return [
+            figures.Lead(title, recipes[title].data_name + held_out[title], recipes[title].iterations, effect)
+            for title, effect in asked.items()
+        ]
+
+
+def of(studies: Iterable[Study]) -> Evidence:
+    """Return what studies say together, counted once for every state of their files."""
+    found = list(studies)
+    return _evidence(tuple((study.path, study.sha256) for study in found), found)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _evidence(key: tuple[object, ...], _studies: list[Study]) -> Evidence:
+    from ...study.ladder import by_set, counts, ladders
+
+    del key
+    return Evidence(ladders(_studies), counts(_studies), by_set(_studies))
+
+
+def draw(page: Visit, evidence: Evidence) -> None:
+    """Draw the ladder of a data set, the lead against training, and each choice alone."""
+    left, right = st.columns(2, gap="large")
+    with left:
+        if sets := list(evidence.by_set):
+            chosen = st.segmented_control(
+                "Data set", sets, default=sets[0], required=True, key="set", bind="query-params",
+                label_visibility="collapsed",
+            )  # fmt: skip
+            draw_ladder(page, evidence.by_set[chosen])
+    with right:
+        if leads := evidence.leads:
+            words = " ".join(f"{lead.study}: {lead.effect.lead_in_figures}, {lead.effect.claim}." for lead in leads)
+            chart(drawn(figures.with_training, leads), page, "leads", alt=words)
+    lines = []
+    for name, keys in ALONE:
+        if asked := next((evidence.counts[key] for key in keys if key in evidence.counts), None):
+            lines.append(f"**{name}**: {asked.tally()}.")
+    st.markdown("  \n".join(lines))
+
+
+def draw_ladder(page: Visit, ladder: Ladder) -> None:
+    """Draw a ladder, where its study has one."""
+    if ladder.rungs:
+        chart(drawn(figures.waterfall, ladder.rungs), page, f"ladder-{ladder.study.name}", alt=ladder.in_words())
+
+
+def draw_further(evidence: Evidence) -> None:
+    """Draw every question with its sentence, folded."""
+    with st.expander("Every question: random half, smallest variance, released operation"):
+        st.markdown("\n".join(f"- {count.in_words()}" for count in evidence.counts.values()))
+        st.caption(
+            "Glow's half is fixed in advance. The other halves are chosen from data, once, before the first step. In "
+            "studies with random partitions the principal start comes with these."
+        )

@@ -1,0 +1,41 @@
+"""The ladder's charts: every bar stands where its rung begins, and every study at its number of steps."""
+
+import pytest
+
+from eiwflow.figures import ladder as figures
+from eiwflow.study.file import read_study
+from eiwflow.study.ladder import ladder
+
+from ..studies import arms, write_study
+
+P = "principal-alternating"
+MEANS = {"last/random": 4.2, f"random/{P}": 4.1, f"variance/{P}": 4.15, f"entropy/{P}": 4.15}
+
+
+@pytest.fixture
+def made(tmp_path):
+    return ladder(read_study(write_study(tmp_path / "made-up.zip", arms(MEANS, noise=0.002))))
+
+
+def test_a_bar_goes_from_what_the_rung_below_saves_to_what_its_own_does(made):
+    figure = figures.waterfall(made.rungs)
+    bars = {row: (base, base + length, bar.name) for bar in figure.data if bar.type == "bar"
+            for row, base, length in zip(bar.y, bar.base, bar.x, strict=True)}  # fmt: skip
+    below = [0.0, *(rung.saved.lead for rung in made.rungs[1:])]
+    for row in (1, 2, 3):
+        assert bars[row][:2] == pytest.approx(below[row - 1 : row + 1], abs=1e-4)
+    assert [bars[row][2] for row in (1, 2, 3)] == ["saves bits", "costs bits", "no conclusion"]
+    assert figure.layout.yaxis.ticktext[0] == "<b>Glow's half</b>"
+    low, high = figure.layout.xaxis.range
+    assert low < 0 and max(rung.saved.lead for rung in made.rungs[1:]) < high
+
+
+def test_studies_of_one_length_stand_side_by_side_and_a_set_has_a_colour_and_a_symbol(made):
+    effect = made.answers["data"]
+    leads = [figures.Lead(name, data, steps, effect)
+             for name, data, steps in (("a", "one", 500), ("b", "two", 500), ("c", "one", 2500))]  # fmt: skip
+    one, two = figures.with_training(leads).data
+    assert one.x[0] < 500 < two.x[0] and one.x[1] == 2500
+    assert one.y[0] == pytest.approx(effect.lead, abs=1e-5)
+    assert one.error_y.array[0] == pytest.approx(effect.lead_interval[1] - effect.lead, abs=1e-4)
+    assert one.marker.color != two.marker.color and one.marker.symbol != two.marker.symbol
