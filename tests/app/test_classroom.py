@@ -531,7 +531,7 @@ def test_a_students_training_waits_where_everyone_sees_it_and_can_be_left(
     at = visit_page(TRAIN)
     at.button(key="start-minute").click().run()
     assert not at.exception and "Yours is the next training." in shown(at)
-    assert queue.of(student).recipe.iterations == 1500
+    assert queue.of(student).recipe.iterations == 1400
     at.button(key="start-minute").click().run()
     assert "You have a training in the queue or under way" in shown(at)
     assert "1 waits" in shown(visit_page(CLASS))
@@ -543,7 +543,7 @@ def test_a_students_training_waits_where_everyone_sees_it_and_can_be_left(
     assert len(queue.waiting()) == 1 and "before yours" not in shown(second)
     come(roles.TEACHER)
     teacher = visit_page(CLASS)
-    assert "pooled on faces16, 1,500 steps" in shown(teacher)
+    assert "entropy on faces16, 1,400 steps" in shown(teacher)
     next(button for button in teacher.button if button.label == "Remove").click().run()
     assert queue.waiting() == []
 
