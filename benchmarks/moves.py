@@ -108,8 +108,8 @@ PAGES: dict[str, dict[str, Move]] = {
         "rule": pressed("rule", "first"), **EVIDENCE, "image, all open": image, "seed, all open": seed,
     },
     "5_weights": {
-        "image": image, "seed": seed, **folds("order", "one-channel"), "channel": pressed("channel", 11),
-        "epsilon": pressed("epsilon", "set to zero"), "level": level, **folds("ablation", "reach"), **EVIDENCE,
+        "image": image, "seed": seed, **folds("one-channel"), "channel": pressed("channel", 11),
+        "epsilon": pressed("epsilon", "set to zero"), "level": level, **folds("ablation"), **EVIDENCE,
         "image, all open": image, "seed, all open": seed, "level, all open": level,
     },
     "7_space": {

@@ -1,147 +1,124 @@
-"""How far a picture turns its loud channels down, which ones, and what single channels decide."""
+"""What the weights do for a picture: inside couplings, or before a split; and what they are worth."""
 
 from __future__ import annotations
 
 import streamlit as st
 
 from eiwflow import ui
-from eiwflow.figures import weights as figures
-from eiwflow.ui.common.untrusted import plain
+from eiwflow.figures import coupling_weights as figures
+from eiwflow.ui.shell import pooled_weights
+from eiwflow.ui.shell.coupling_choice import Chosen, choose, take_clicked, without_weights
 from eiwflow.ui.shell.rows import readable
-from eiwflow.ui.shell.widgets import channel, places
+from eiwflow.ui.shell.widgets import places
 from eiwflow.ui.sources import cache
 
-page = ui.begin("Does a picture turn its loud channels down?", "Weights", level=True, compare=True)
+page = ui.begin("What do the weights do for a picture?", "Weights", level=True, compare=True)
 
-from eiwflow.analysis import weights as analysis  # noqa: E402 (the title does not wait for torch)
-from eiwflow.analysis.words import channels as channel_words  # noqa: E402
-from eiwflow.analysis.words import weights as words  # noqa: E402
+from eiwflow.analysis.coupling_weights import PictureWeights, changed, has_coupling_weights  # noqa: E402
+from eiwflow.analysis.weights import ChannelWeights  # noqa: E402 (the title does not wait for torch)
+from eiwflow.analysis.words import coupling_weights as words  # noqa: E402
+from eiwflow.analysis.words import weights as pooled_words  # noqa: E402
 
-takeaway = st.container()
+takeaway, controls = st.container(), st.container()
+asked: list[Chosen] = []
+
+
+def load(view: ui.Page) -> PictureWeights | ChannelWeights | None:
+    """Return the weights of the picture, of the kind that the flow has; where it has none, say so and return None."""
+    if has_coupling_weights(view.checkpoint.flow):
+        return cache.measure(view, "coupling_weights")
+    if view.checkpoint.info.config.weights == "pooled" and (level := ui.shuffle_level(view)) is not None:
+        return cache.measure(view, "weights", level)
+    without_weights(view)
+    return None
+
+
+def of_kind(results: ui.Found, kind: type) -> ui.Found:
+    """Return what was loaded of the flows with weights of one kind."""
+    return {view: weights for view, weights in results.items() if isinstance(weights, kind)}
 
 
 def main(view: ui.Page, results: ui.Found) -> None:
-    """Draw how far the weights follow loudness, and those of this image; without weights what decides the split."""
-    if not results[view].has_weights:
-        redundancy(view, results)
-        st.caption(words.MARKED)
+    """Draw the map of couplings and the channels of one; or how far weights before a split follow loudness."""
+    if isinstance(results[view], ChannelWeights):
+        pooled_weights.main(view, of_kind(results, ChannelWeights))
         return
-    left, right = places(view, [1, 1])
+    inside = of_kind(results, PictureWeights)
+    if not asked:
+        with controls:
+            asked.append(choose(page, inside.values()))
+    (chosen,) = asked
+    now = {each: cache.measure(each, "coupling_weights", **chosen.choices) for each in inside}
+    shown = {each: chosen.place_in(weights) for each, weights in now.items()}
+    left, right = places(view, [1, 2.6])
     with left:
-        slopes = ui.drawn(figures.slopes, results[view], list(results.values()))
-        ui.chart(slopes, view, "slopes", alt=words.slopes(results[view]))
+        square = ui.drawn(figures.couplings, now[view], shown[view], figures.most_distant(*now.values()))
+        ui.chart(square, view, "couplings", alt=words.couplings(now[view]), clicked=take_clicked)
+        pictures = {"the picture": view.image}
+        if chosen.choices:
+            pictures[chosen.in_words] = changed(view.image, **chosen.choices, seed=view.seed)
+        st.html(figures.pictures({name: cache.pixels(each)[0] for name, each in pictures.items()}))
     with right:
-        bars = ui.drawn(figures.bars, results[view], list(results.values()))
-        ui.chart(bars, view, "weights", alt=words.answer(results[view]))
+        maps = cache.measure(view, "channel_maps", shown[view].level, step=shown[view].step, **chosen.choices)
+        span = figures.channel_span(*((now[each], shown[each]) for each in inside))
+        bars = ui.drawn(figures.channels, now[view], results[view] if chosen.choices else None, maps, span)
+        ui.chart(bars, view, "channels", alt=f"{words.answer(now[view], shown[view])} {words.maps(maps)}")
+        st.caption(words.cost(cache.measure(view, "frozen")))
 
 
-def redundancy(view: ui.Page, results: ui.Found) -> None:
-    """Draw the spectral redundancy of the same channels."""
-    chart = ui.drawn(figures.redundancy, results[view], 360, list(results.values()))
-    ui.chart(chart, view, "redundancy", alt=words.order_now(results[view]))
+def answer(view: ui.Page, weights: PictureWeights | ChannelWeights) -> str:
+    """Return what the weights of a flow do for the picture, in one or two sentences."""
+    if isinstance(weights, ChannelWeights):
+        return pooled_words.follow_loudness(weights)
+    return words.takeaway(cache.measure(view, "coupling_weights", **asked[0].choices), cache.measure(view, "frozen"))
 
 
-def order(view: ui.Page, results: ui.Found) -> None:
-    """Draw what decides the split, and the entropy rates."""
-    st.markdown(f"{words.answer(results[view])} {words.order_now(results[view])}")
-    if results[view].has_weights:
-        redundancy(view, results)
-    rates = ui.drawn(figures.entropy_rates, results[view], 300, list(results.values()))
-    ui.chart(rates, view, "entropy-rates", alt=words.rates(results[view]))
-
-
-def one_channel(view: ui.Page, results: ui.Found) -> None:
-    """Draw one channel over images and in the pixels."""
-    weights = results[view]
-    chosen = channel(view, weights)
-    position = weights.order.index(chosen)
-    st.markdown(words.channel(weights, position))
-    if weights.has_weights:
-        left, right = places(view, [1.5, 1])
-        with left:
-            st.html(figures.extremes(cache.pixels(view.images.test[: analysis.IMAGES]), weights, position, 8))
-        with right:
-            sentence = words.correlation(weights, position)
-            ui.chart(ui.drawn(figures.scatter, weights, position), view, "one-channel", alt=sentence)
-            st.caption(sentence)
-    gradient, change = cache.measure(view, "gradient", weights.level, channel=chosen), None
-    if position >= weights.kept:
-        with st.container(horizontal=True, vertical_alignment="bottom"):
-            how = st.segmented_control(
-                "Its ε is", ["resampled", "set to zero"], default="resampled", required=True, key=view.key("epsilon")
-            )
-            frozen = weights.has_weights and st.toggle("Freeze the weights at this image", key=view.key("frozen"))
-        zeroed = how == "set to zero"
-        change = cache.measure(view, "resampling", weights.level, channel=chosen, zeroed=zeroed, frozen=frozen)
-    st.html(figures.pixels(cache.pixels(view.image)[0], gradient, change))
-    st.markdown(f"{channel_words.gradient(gradient)} {channel_words.change(change) if change else ''}")
-    if change is None:
-        st.caption(channel_words.PASSED_ON)
-    elif weights.has_weights:
-        ui.caveat(channel_words.OTHERS_CHANGE_TOO)
-
-
-def ablation(view: ui.Page, results: ui.Found) -> None:
-    """Draw what it costs to hold each weight at its mean."""
-    if not results[view].has_weights:
-        st.markdown(words.NO_WEIGHTS)
+def factors(view: ui.Page, _: ui.Found) -> None:
+    """Draw how well the weights of each level tell what is known of test images."""
+    if not view.images.factors:
+        st.markdown(words.NO_FACTORS)
         return
-    weighted = [each for each, weights in results.items() if weights.has_weights]
-    of_all = {each: cache.measure(each, "ablation", results[each].level) for each in weighted}
-    fixed, beside = of_all[view], list(of_all.values())
-    ui.chart(ui.drawn(figures.ablation, fixed, beside), view, "ablation", alt=channel_words.ablation(fixed))
-    st.caption(channel_words.ablation(fixed))
-    ui.exports(view, tables={"ablation": fixed.table()}, pictures={})
-
-
-def reach(view: ui.Page, results: ui.Found) -> None:
-    """Draw how much the image changes with each factored-out channel."""
-    of_all = {each: cache.measure(each, "reach", weights.level) for each, weights in results.items()}
-    reached, beside = of_all[view], list(of_all.values())
-    ui.chart(ui.drawn(figures.reach, reached, beside), view, "resampling", alt=channel_words.reach(reached))
-    st.caption(channel_words.reach(reached))
-    ui.exports(view, tables={"resampling": reached.table()}, pictures={})
-
-
-results = ui.draw_level(page, "weights", main, words.NO_SPLIT, words.END)
-pair = ui.paired(results, lambda names, results: analysis.WeightsPair(names, *results))
-with takeaway:
-    ui.takeaway(words.headline({view.file.label: weights for view, weights in results.items()}))
-if pair is not None:
-    st.markdown(plain(words.pair(pair)))
-
-ui.folds(
-    page,
-    results,
-    {
-        "Why these channels are factored out": order,
-        "One channel, for every image and down to the pixels": one_channel,
-        "Which weights matter? (takes seconds)": ablation,
-        "Which channels do the pixels need? (takes seconds)": reach,
-    },
-)
-ui.how_to_read("weights")
+    readings = cache.measure(view, "factor_readings")
+    ui.chart(ui.drawn(figures.factors, readings), view, "factors", alt=words.factors(readings))
+    st.markdown(words.factors(readings))
+    st.caption(words.regression(readings))
+    ui.caveat(words.CAVEAT)
+    ui.exports(view, tables={"factors": words.factor_table(readings)}, pictures={})
 
 
 def evidence(view: ui.Page, results: ui.Found) -> None:
-    """Show the table of channels, and offer it."""
-    ui.table(readable(results[view].short_table()))
-    ui.exports(view, tables={"channels": results[view].table()}, pictures={})
+    """Show the weights of the chosen coupling, or the table of channels; offer all of them."""
+    weights = results[view]
+    if isinstance(weights, ChannelWeights):
+        ui.table(readable(weights.short_table()))
+        ui.exports(view, tables={"channels": weights.table()}, pictures={})
+    else:
+        ui.table(readable(weights.rows(asked[0].place_in(weights))))
+        ui.exports(view, tables={"weights": weights.table()}, pictures={})
 
+
+results = ui.draw_columns(page, load, main)
+if not results:
+    ui.closing(page, "Weights let a flow treat every picture in its own way; this flow treats all alike.")
+    st.stop()
+with takeaway, ui.errors_as_sentences():
+    answers = {view: answer(view, weights) for view, weights in results.items()}
+    ui.takeaway(" ".join(f"{view.file.label}: {said}" if page.other else said for view, said in answers.items()))
+if inside := of_kind(results, PictureWeights):
+    ui.folds(page, inside, {"Can the weights tell grain and light? (takes seconds)": factors})
+if pooled := of_kind(results, ChannelWeights):
+    single = "One channel, for every image and down to the pixels"
+    costs = "Which weights matter? (takes seconds)"
+    ui.folds(page, pooled, {single: pooled_weights.one_channel, costs: pooled_weights.ablation})
+ui.how_to_read("weights")
 
 if (more := ui.more_evidence()).open:
     with more:
         ui.draw_columns(page, results.get, evidence)
-        if pair is not None:
-            ui.exports(page, tables={"halves": pair.table()}, pictures={})
-    command = f"--data {page.images.name} --image {page.links['image']} --seed {page.seed} --json"
-    beside = [view.argument for view in results if view is not page] if page in results else []
-    vs = f" --vs {beside[0]}" if beside else ""
-    lines = {
-        view: f"analyse {view.argument} --what weights --level {own.level} {command}" for view, own in results.items()
-    }
-    ui.reproduce(page, *(line + (vs if view is page else "") for view, line in lines.items()))
+        if asked and asked[0].choices:
+            st.caption("The table and the command are of the picture as it was.")
+    data = f"--data {page.images.name} --image {page.links['image']} --seed {page.seed} --json"
+    levels = {view: f"--level {weights.level} " for view, weights in pooled.items()}
+    ui.reproduce(page, *(f"analyse {view.argument} --what weights {levels.get(view, '')}{data}" for view in results))
 
-ui.closing(
-    page, "Channel weights let a picture be louder or quieter than the prior expects. Is the flow better for it?"
-)
+ui.closing(page, "Weights let a flow treat every picture in its own way. Is the flow better for it?")

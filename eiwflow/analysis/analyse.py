@@ -12,12 +12,13 @@ from torch import Tensor
 from ..checkpoint import Checkpoint
 from ..data import DataError, ImageData, fixed_crops, to_tensor
 from ..flow import ConfigError
-from . import OTHER_IMAGE, REFERENCE_IMAGES, attributes, channels, latents, levels
+from . import OTHER_IMAGE, REFERENCE_IMAGES, attributes, channels, coupling_weights, latents, levels
 from .evaluate import images_to_score
 from .record import TrainingRecord
 from .subjects import Look
 from .weights import WeightsPair
 from .words import channels as channel_words
+from .words import coupling_weights as coupling_words
 from .words import entropy as entropy_words
 from .words import latents as latent_words
 from .words import levels as level_words
@@ -118,6 +119,7 @@ def analyse(
             level=level or 1,
             seed=seed,
             record=record,
+            factors=images.measured,
         )
         return Request(look, images, one.name, level, other_image, path, tuple(also), others)
 
@@ -176,6 +178,9 @@ def _levels(request: Request) -> dict[str, Any]:
 
 def _weights(request: Request) -> dict[str, Any]:
     look = request.look
+    if coupling_weights.has_coupling_weights(look.flow):
+        beside = [{"checkpoint": other.name, "in_words": _weights_in_words(other)} for other in request.beside]
+        return _coupling_weights(request) | ({"beside": beside} if beside else {})
     measured = look.measure("weights")
     document: dict[str, Any] = measured.to_dict() | {
         "in_words": weight_words.answer(measured),
@@ -191,6 +196,38 @@ def _weights(request: Request) -> dict[str, Any]:
         pairs = [WeightsPair((request.name, name), measured, other.measure("weights")) for name, other in others]
         document["beside"] = [{"in_words": weight_words.pair(pair), "halves": pair.table()} for pair in pairs]
     return document
+
+
+def _coupling_weights(request: Request) -> dict[str, Any]:
+    """Return the weights inside couplings, what they are worth and what they tell, where that can be known."""
+    look = request.look
+    found, frozen = look.measure("coupling_weights"), look.measure("frozen")
+    known = look.factors and len(look.test) >= coupling_weights.LEAST_FACTOR_IMAGES
+    readings = look.measure("factor_readings") if known else ()
+    return {
+        "weights": look.flow.config.weights,
+        "images": found.images.count,
+        "in_words": coupling_words.takeaway(found, frozen),
+        "frozen": frozen.to_dict() | {"in_words": coupling_words.cost(frozen)},
+        "couplings": [
+            {"level": place.level, "step": place.step, "distance": distance}
+            for place, distance in found.distances.items()
+            if request.level in (None, place.level)
+        ],
+        "channels": found.table(request.level),
+        "factors": coupling_words.factor_table(readings),
+        "factors_in_words": coupling_words.factors(readings) if readings else None,
+    }
+
+
+def _weights_in_words(request: Request) -> str:
+    """Return what the weights of a flow do for the image, in words."""
+    look = request.look
+    if coupling_weights.has_coupling_weights(look.flow):
+        return coupling_words.takeaway(look.measure("coupling_weights"), look.measure("frozen"))
+    if look.flow.config.levels == 1 or look.flow.config.weights == "none":
+        return coupling_words.NONE
+    return weight_words.answer(look.at(min(look.level, look.flow.config.levels - 1)).measure("weights"))
 
 
 def _shuffle(request: Request) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from ..data import DataError, ImageData, to_tensor
 from ..flow import Latents, MultiScaleFlow, dequantise, quantise
 from ..flow.bijection import generator_for
 from ..flow.score import images_at_once
-from .intervals import draws, percentiles
+from .intervals import draws, explained, percentiles
 
 #: Training images that directions are from, and bootstrap draws.
 TRAIN_IMAGES, RESAMPLES = 8000, 400
@@ -219,7 +219,7 @@ def _readings(
                 metric, value, spread = "AUROC", *_auroc(test_score, truth, drawn)
             else:
                 slope, offset = np.polyfit(train_score, train[1][name], 1)
-                metric, value, spread = "R²", *_explained(slope * test_score + offset, truth, drawn)
+                metric, value, spread = "R²", *explained(slope * test_score + offset, truth, drawn)
             low, high = percentiles(spread)
             unit = 1.0 if truth.dtype == bool else float(train[1][name].std())
             own = direction if level is None else [direction[level - 1]]
@@ -237,15 +237,6 @@ def _auroc(scores: np.ndarray, truth: np.ndarray, drawn: np.ndarray) -> tuple[fl
     pairs = (counts * positive).sum(axis=1) * below[:, -1]
     areas = np.divide((counts * positive * below).sum(axis=1), pairs, where=pairs > 0, out=np.full(len(pairs), np.nan))
     return areas[0], areas[1:]
-
-
-def _explained(predicted: np.ndarray, truth: np.ndarray, drawn: np.ndarray) -> tuple[float, np.ndarray]:
-    """Return the share R² of the variance of ``truth`` (N,) that is predicted, and that of every draw (B, N)."""
-    counts = np.concatenate([np.ones((1, len(truth)), int), drawn])
-    means = (counts @ truth) / counts.sum(axis=1)
-    error = counts @ np.square(truth - predicted)
-    total = counts @ np.square(truth) - counts.sum(axis=1) * np.square(means)
-    return 1 - error[0] / total[0], 1 - error[1:] / total[1:]
 
 
 # ---------------------------------------------------------------------- edits

@@ -107,6 +107,15 @@ def percentiles(statistics: np.ndarray, axis: int = 0, level: float = ALPHA) -> 
     return low, high
 
 
+def explained(predicted: np.ndarray, truth: np.ndarray, drawn: np.ndarray) -> tuple[float, np.ndarray]:
+    """Return the share R² of the variance of ``truth`` (N,) that is predicted, and that of every draw (B, N)."""
+    counts = np.concatenate([np.ones((1, len(truth)), int), drawn])
+    means = (counts @ truth) / counts.sum(axis=1)
+    error = counts @ np.square(truth - predicted)
+    total = counts @ np.square(truth) - counts.sum(axis=1) * np.square(means)
+    return 1 - error[0] / total[0], 1 - error[1:] / total[1:]
+
+
 def of_mean_over_images(values: np.ndarray, sources: Sequence[int] | None) -> tuple[np.ndarray, np.ndarray]:
     """Return the 95 % bootstrap interval (low, high) of the mean over images of values (N, …)."""
     return percentiles(means(draws(len(values), sources, RESAMPLES), values))

@@ -26,6 +26,7 @@ from . import (
     SURVEY_IMAGES,
     channels,
     compression,
+    coupling_weights,
     entropy,
     latents,
     levels,
@@ -54,7 +55,7 @@ class Look:
         level: from 1.
         seed: of the image's dequantisation and of everything that is drawn.
         record: of the training, where there is one.
-        grain: σ of each test image's grain in grey levels (N,), where that is known.
+        factors: numbers that are known of each test image (N,), by name: grain, its σ in grey levels, light, …
         large: whether the flow is so large that measures take fewer images and draws.
         known: results of other measures, by name.
         keep: called in place of a measure that is not known, to return what was measured before.
@@ -70,7 +71,7 @@ class Look:
     level: int
     seed: int
     record: TrainingRecord | None = None
-    grain: np.ndarray | None = None
+    factors: Mapping[str, np.ndarray] = field(default_factory=dict)
     large: bool = False
     known: Mapping[str, Any] = field(default_factory=dict)
     keep: Callable[[Look, str, dict[str, Any]], Any] | None = None
@@ -250,6 +251,38 @@ def _resampling(look: Look, channel: int, zeroed: bool = False, frozen: bool = F
     return channels.resample_channel(look.flow, look.image, look.level, channel, look.seed, zeroed, frozen)
 
 
+# ---------------------------------------------------------------------- weights inside couplings
+
+
+def _omegas_of_test_images(look: Look) -> coupling_weights.Omegas:
+    """Return the weights inside couplings for test images."""
+    coupling_weights.refuse_without(look.flow)
+    return coupling_weights.omegas(look.measure("test_trace"), coupling_weights.IMAGES)
+
+
+def _coupling_weights(look: Look, change: str = "grain", amount: float = 0.0) -> coupling_weights.PictureWeights:
+    """Return the weights inside couplings for the image, changed by an amount, beside those of test images."""
+    picture = coupling_weights.changed(look.image, change, amount, look.seed)
+    own = coupling_weights.measure(look.flow, picture, look.seed)
+    return coupling_weights.PictureWeights(own, look.measure("omegas_of_test_images"))
+
+
+def _channel_maps(look: Look, step: int, change: str = "grain", amount: float = 0.0) -> coupling_weights.ChannelMaps:
+    """Return what the network of a coupling reads and gives for the image, changed by an amount."""
+    picture = coupling_weights.changed(look.image, change, amount, look.seed)
+    return coupling_weights.channel_maps(look.flow, picture, coupling_weights.Place(look.level, step), look.seed)
+
+
+def _frozen(look: Look) -> coupling_weights.Frozen:
+    """Return what it costs to hold all weights inside couplings at their averages."""
+    return coupling_weights.freeze(look.flow, look.test, look.measure("omegas_of_test_images"), look.sources)
+
+
+def _factor_readings(look: Look) -> tuple[coupling_weights.FactorReading, ...]:
+    """Return how well the weights inside couplings tell what is known of test images."""
+    return coupling_weights.read_factors(look.flow, look.test, look.factors)
+
+
 # ---------------------------------------------------------------------- space
 
 
@@ -296,7 +329,7 @@ def _score(look: Look, limit: int) -> Evaluation:
     """Return bits/dim of at most so many test images."""
     train, test = (part.permute(0, 2, 3, 1).numpy() for part in (look.train, look.test))
     sources = None if look.sources is None else np.array(look.sources)
-    factors = {} if look.grain is None else {"grain": Factor(np.empty(0), look.grain)}
+    factors = {name: Factor(values[:0], values) for name, values in look.factors.items()}
     images = ImageData(look.data, train, test, test_source=sources, factors=factors)
     progress.expect(2 * min(limit, len(test)))
     return evaluate(look.flow, images, limit, progress=lambda done, _: progress.advance(done))
@@ -335,6 +368,11 @@ MEASURES: dict[str, Measure] = {
     "reach": Measure(_reach, ("test", "level")),
     "gradient": Measure(_gradient, ("image", "level", "seed")),
     "resampling": Measure(_resampling, ("image", "level", "seed")),
+    "omegas_of_test_images": Measure(_omegas_of_test_images, ("test",), ("test_trace",)),
+    "coupling_weights": Measure(_coupling_weights, ("test", "image", "seed"), ("omegas_of_test_images",)),
+    "channel_maps": Measure(_channel_maps, ("image", "level", "seed")),
+    "frozen": Measure(_frozen, ("test",), ("omegas_of_test_images",)),
+    "factor_readings": Measure(_factor_readings, ("test",)),
     "ends": Measure(_ends, ("image", "seed")),
     "interpolation": Measure(_interpolation, ("image", "seed"), ("ends",)),
     "blend": Measure(_blend, ("image", "seed"), ("ends",)),

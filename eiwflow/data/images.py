@@ -68,6 +68,15 @@ class ImageData:
         return floor_bits_per_dim(self.factors["grain"].test[:limit]) if "grain" in self.factors else None
 
     @property
+    def measured(self) -> dict[str, np.ndarray]:
+        """The factors of the test images that are one real number (N,) each, by name."""
+        return {
+            name: factor.test
+            for name, factor in self.factors.items()
+            if factor.test.ndim == 1 and factor.test.dtype.kind == "f"
+        }
+
+    @property
     def channels(self) -> int:
         """1 (grey) or 3 (RGB)."""
         return self.train.shape[3]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import colorsys
 import io
+from collections.abc import Sequence
 from functools import lru_cache
+from html import escape
 
 import numpy as np
 from PIL import Image
@@ -69,3 +71,14 @@ def forget() -> None:
 def file_uri(content: bytes, kind: str) -> str:
     """Return a picture's file of a kind, png or webp, inside a URI."""
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def row(panels: Sequence[tuple[str, str, np.ndarray]], least: int) -> str:
+    """Return (caption, alt text, bytes) side by side, each ``least`` pixels wide or more, if need be in rows."""
+    figures = "".join(
+        f'<figure><img alt="{escape(alt)}" src="{data_uri(shown)}"><figcaption>{escape(caption)}</figcaption></figure>'
+        for caption, alt, shown in panels
+    )
+    columns = f"repeat(auto-fit, minmax(min({least}px, 100%), 1fr))"
+    style = f"display: grid; grid-template-columns: {columns}; max-width: {2 * least * len(panels)}px"
+    return f'<div class="eiw-row" style="{style}">{figures}</div>'

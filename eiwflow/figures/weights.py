@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from ..analysis.words import channels as words
 from ..analysis.words.numbers import fixed, signed
 from . import palette
 from .kit import HALVES, LEFT, layout, legend_room, limits
-from .pixels import appearance, data_uri, montage
+from .pixels import appearance, montage, row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -379,7 +378,7 @@ def extremes(images: np.ndarray, weights: ChannelWeights, position: int, count: 
         caption = f"turned {way} the most: {ends} of the average weight"
         alt = f"{len(chosen)} test images whose channel {weights.order[position]} is {caption}"
         rows.append((caption, alt, montage(images[chosen], len(chosen))))
-    return _row(rows, least=400)
+    return row(rows, least=400)
 
 
 # ---------------------------------------------------------------------- to the pixels
@@ -419,18 +418,7 @@ def pixels(image: np.ndarray, gradient: EnergyGradient, change: Resampling | Non
                 palette.cividis(change.change / largest if largest else change.change),
             ),
         ]
-    return _row(panels, least=130)
-
-
-def _row(panels: Sequence[tuple[str, str, np.ndarray]], least: int) -> str:
-    """Return (caption, alt text, bytes) side by side, each ``least`` pixels wide or more, if need be in rows."""
-    figures = "".join(
-        f'<figure><img alt="{escape(alt)}" src="{data_uri(shown)}"><figcaption>{escape(caption)}</figcaption></figure>'
-        for caption, alt, shown in panels
-    )
-    columns = f"repeat(auto-fit, minmax(min({least}px, 100%), 1fr))"
-    style = f"display: grid; grid-template-columns: {columns}; max-width: {2 * least * len(panels)}px"
-    return f'<div class="eiw-row" style="{style}">{figures}</div>'
+    return row(panels, least=130)
 
 
 def _grey(values: np.ndarray) -> np.ndarray:

@@ -3,17 +3,19 @@
 import json
 import math
 
+import numpy as np
 import pytest
+import torch
 
 from eiwflow import checkpoint
-from eiwflow.analysis import channels
+from eiwflow.analysis import channels, coupling_weights
 from eiwflow.analysis.analyse import ALL_LEVELS, COMPARING, SUBJECTS, analyse
 from eiwflow.analysis.evaluate import images_to_score
 from eiwflow.analysis.space import interpolate
 from eiwflow.analysis.words import channels as words
 from eiwflow.analysis.words import space as words_of_space
 from eiwflow.cli.parser import SUBJECTS as OFFERED
-from eiwflow.data import DataError
+from eiwflow.data import DataError, Factor
 from eiwflow.flow import ConfigError
 from tests.training.tiny import tiny_data, tiny_flow, tiny_info
 
@@ -161,3 +163,26 @@ def test_weights_print_what_each_channel_is_worth_and_where_it_is_at_home(opened
     assert len(found["pixels"]) == 2 * len(emitted)
     change = channels.resample_channel(flow, test[2:3], 1, emitted[0]["channel"])
     assert emitted[0]["change_grey_levels"] == change.rms and emitted[0]["change_in_words"] == words.change(change)
+
+
+def test_weights_inside_couplings_print_what_they_are_worth_and_what_they_tell(tmp_path):
+    flow = tiny_flow(weights="entropy", steps=2)
+    with torch.no_grad():
+        for coupling in flow.couplings():
+            coupling.network[-1].weight += 0.1
+    checkpoint.save(tmp_path / "inside.safetensors", flow, tiny_info(flow))
+    inside = checkpoint.load(tmp_path / "inside.safetensors")
+    grain = np.random.default_rng(0).uniform(1, 4, 32).astype(np.float32)
+    images = tiny_data(test=32, factors={"grain": Factor(np.ones(64, np.float32), grain)})
+    found = json.loads(json.dumps(analyse(inside, images, "weights", image=2, beside=[inside])))
+    test = images_to_score(images, inside.flow)
+    frozen = coupling_weights.freeze(inside.flow, test)
+    assert found["weights"] == "entropy"
+    assert found["frozen"]["cost_bits_per_dim"] == pytest.approx(frozen.mean, abs=1e-6)
+    assert [(row["level"], row["step"]) for row in found["couplings"]] == [(1, 1), (1, 2)]
+    assert len(found["channels"]) == 2 * (6 + 12)
+    readings = coupling_weights.read_factors(inside.flow, test, {"grain": grain})
+    assert [row["r_squared"] for row in found["factors"]] == pytest.approx([row.value for row in readings])
+    assert found["beside"][0]["in_words"] == found["in_words"]
+    nothing_known = analyse(inside, tiny_data(test=32), "weights", level=2)
+    assert nothing_known["factors"] == [] and nothing_known["channels"] == []

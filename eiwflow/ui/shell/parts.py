@@ -196,8 +196,11 @@ def forget() -> None:
     pixels.forget()
 
 
-def chart(figure: go.Figure, page: Visit, what: str, alt: str) -> None:
-    """Show a figure; its camera button saves it under that name."""
+def chart(figure: go.Figure, page: Visit, what: str, alt: str, clicked: Callable[[str], None] | None = None) -> None:
+    """Show a figure; its camera button saves it under that name.
+
+    ``clicked`` is called when a point is clicked, with the chart's key, under which the session state has it.
+    """
     suffix = "svg" if page.for_print else "png"
     config: dict[str, Any] = {
         "displaylogo": False,
@@ -211,7 +214,11 @@ def chart(figure: go.Figure, page: Visit, what: str, alt: str) -> None:
     with _PLOTLY:
         if page.for_print:
             figure = _for_print(figure)
-        st.plotly_chart(figure, key=page.key(what), width="stretch", theme=None, alt=alt, config=config)
+        key = page.key(what)
+        select: dict[str, Any] = {}
+        if clicked is not None:
+            select = {"on_select": lambda: clicked(key), "selection_mode": "points"}
+        st.plotly_chart(figure, key=key, width="stretch", theme=None, alt=alt, config=config, **select)
 
 
 def _for_print(figure: go.Figure) -> go.Figure:

@@ -67,7 +67,7 @@ def look(page: Page, level: int = 1) -> Look:
         level=level,
         seed=page.seed,
         record=record(page),
-        grain=images.grain,
+        factors=images.factors,
         large=checkpoints.is_large(page.checkpoint.info.config),
         keep=lambda look, name, choices: kept(look, images, name, choices),
     )

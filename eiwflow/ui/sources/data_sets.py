@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,7 +31,7 @@ class Images:
         note: how they were padded or resized, in sentences; empty where they are as they were.
         remade: whether they were resized and recoloured, which the command line does not do.
         sources: the photograph that each test image was cut from, where that is known.
-        grain: σ of each test image's grain in grey levels (N,), where that is known.
+        factors: numbers that are known of each test image (N,), by name: grain, its σ in grey levels, light, …
 
     """
 
@@ -40,13 +41,13 @@ class Images:
     note: str
     remade: bool
     sources: tuple[int, ...] | None = None
-    grain: np.ndarray | None = None
+    factors: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def floor_bits_per_dim(self, part: slice) -> float | None:
         """Return the mean floor of some test images, which no model can beat; None where grain is not known."""
         from ...data.camera import floor_bits_per_dim
 
-        return None if self.grain is None else floor_bits_per_dim(self.grain[part])
+        return floor_bits_per_dim(self.factors["grain"][part]) if "grain" in self.factors else None
 
     @property
     def key(self) -> tuple[str, tuple[int, ...], str]:
@@ -78,8 +79,7 @@ def images(name: str, shape: tuple[int, int, int], multiple: int) -> Images:
         reference, test = (data.fixed_crops(data.to_tensor(part), (height, width)) for part in parts)
         # The photographs, where they are known; a selection of images that were made to fit has none.
         sources = None if loaded.test_source is None else tuple(np.asarray(loaded.test_source).tolist())
-        grain = loaded.factors["grain"].test if "grain" in loaded.factors else None
-        return Images(name, reference, test, note, remade=False, sources=sources, grain=grain)
+        return Images(name, reference, test, note, remade=False, sources=sources, factors=loaded.measured)
     test_images = loaded.test[:: max(1, len(loaded.test) // 500)]
     reference, test = (data.to_tensor(data.resized(part, shape)) for part in (parts[0], test_images))
     size = f"{channels}×{height}×{width}"
@@ -131,5 +131,5 @@ def few(images: Images, config: FlowConfig) -> Images:
         test=images.test[:count],
         note=f"{images.note} {remark}".lstrip(),
         sources=None if images.sources is None else images.sources[:count],
-        grain=None if images.grain is None else images.grain[:count],
+        factors={factor: values[:count] for factor, values in images.factors.items()},
     )

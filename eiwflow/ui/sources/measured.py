@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         channels,
         checkpoint,
         compression,
+        coupling_weights,
         entropy,
         latents,
         levels,
@@ -66,6 +67,24 @@ class Measured(Protocol):
 
     @overload
     def __call__(self, page: Page, name: Literal["weights"], *level: int, **more: object) -> weights.ChannelWeights: ...
+
+    @overload
+    def __call__(
+        self, page: Page, name: Literal["coupling_weights"], *level: int, **more: object
+    ) -> coupling_weights.PictureWeights: ...
+
+    @overload
+    def __call__(
+        self, page: Page, name: Literal["channel_maps"], *level: int, **more: object
+    ) -> coupling_weights.ChannelMaps: ...
+
+    @overload
+    def __call__(self, page: Page, name: Literal["frozen"], *level: int, **more: object) -> coupling_weights.Frozen: ...
+
+    @overload
+    def __call__(
+        self, page: Page, name: Literal["factor_readings"], *level: int, **more: object
+    ) -> tuple[coupling_weights.FactorReading, ...]: ...
 
     @overload
     def __call__(self, page: Page, name: Literal["ablation"], *level: int, **more: object) -> channels.Ablation: ...

@@ -1,0 +1,488 @@
+r"""What the weights inside couplings do for a picture, what they are worth, and what they alone tell of a picture.
+
+A coupling with weights multiplies the channels that its network reads, and those that it gives, by ω(x) for every image
+x, between 0 and 2. A factor that is the same for every image could as well stand in the network, so only the
+difference from the average over images is looked at, in units of ω.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..data import DataError
+from ..data.camera import photograph
+from ..flow import ConfigError, MultiScaleFlow
+from ..flow.coupling import AffineCoupling
+from ..flow.entropy_weights import CouplingWeights
+from ..flow.multiscale import Trace, finite
+from ..flow.score import score
+from . import intervals, progress
+from .levels import dequantised, to_pixels, traces
+
+#: Test images that averages are over, and that the cost of freezing is over.
+IMAGES = 128
+#: Test images from which factors are read: they are regressed on ω of the first two thirds, R² is of the others.
+FACTOR_IMAGES = 600
+#: The fewest test images for that.
+LEAST_FACTOR_IMAGES = 24
+#: Ridge penalties per image, of standardised weights; the one of least leave-one-out error is taken.
+PENALTIES = 10.0 ** np.arange(-4, 2)
+#: Draws of the images for an interval of R².
+RESAMPLES = 400
+#: A spread of ω over images below this is float32 noise: the weights are the same for every image.
+NO_SPREAD = 1e-5
+
+
+class Place(NamedTuple):
+    """A coupling: its level and its step, both from 1."""
+
+    level: int
+    step: int
+
+
+def has_coupling_weights(flow: MultiScaleFlow) -> bool:
+    """Return whether couplings of a flow have weights."""
+    return any(coupling.weights is not None for coupling in flow.couplings())
+
+
+def refuse_without(flow: MultiScaleFlow) -> None:
+    """Raise ConfigError where no coupling of a flow has weights."""
+    if not has_coupling_weights(flow):
+        raise ConfigError("No coupling of this flow has weights; train one with --weights entropy.")
+
+
+# ---------------------------------------------------------------------- changes of a picture
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change of a picture, of an amount from ``least`` to ``most``; ``none`` leaves the picture as it is.
+
+    Attributes:
+        name: of the change.
+        unit: what the amount is, in words.
+        least, most, step, none: amounts.
+
+    """
+
+    name: str
+    unit: str
+    least: float
+    most: float
+    step: float
+    none: float
+
+
+#: The changes by their names.
+CHANGES = {
+    change.name: change
+    for change in (
+        Change("grain", "σ in grey levels", 0.0, 30.0, 1.0, 0.0),
+        Change("contrast", "times the distance from the mean", 0.0, 2.0, 0.1, 1.0),
+        Change("light", "falling off across the picture, share of full light", 0.0, 0.6, 0.05, 0.0),
+    )
+}
+
+
+def changed(image: Tensor, change: str, amount: float, seed: int = 0) -> Tensor:
+    """Return one uint8 image (1, C, H, W) with grain, contrast or light of an amount.
+
+    Grain and light are those of the camera of the drawn data sets, :func:`~eiwflow.data.camera.photograph`: the grain
+    is drawn from ``seed``, the light comes from the right. Contrast multiplies the distance from the image's mean.
+
+    Raises:
+        ConfigError: there is no such change, or its amount is out of bounds.
+
+    >>> changed(torch.tensor([[[[100, 140]]]], dtype=torch.uint8), "contrast", 0.5)
+    tensor([[[[110, 130]]]], dtype=torch.uint8)
+
+    """
+    if change not in CHANGES:
+        raise ConfigError(f"change is {change!r}; choose one of {', '.join(CHANGES)}.")
+    bounds = CHANGES[change]
+    if not bounds.least <= amount <= bounds.most:
+        raise ConfigError(f"{change} is {amount:g}; choose {bounds.least:g} to {bounds.most:g}.")
+    pixels = to_pixels(image).astype(np.float32)
+    if change == "contrast":
+        mean = pixels.mean()
+        made = np.rint(mean + amount * (pixels - mean)).clip(0, 255).astype(np.uint8)
+    else:
+        factors = {name: np.zeros(1, np.float32) for name in ("grain", "light", "light_direction")}
+        factors[change][:] = amount
+        made = photograph(pixels, factors, np.random.default_rng(seed))
+    return torch.from_numpy(made).permute(0, 3, 1, 2).contiguous()
+
+
+# ---------------------------------------------------------------------- the weights
+
+
+@dataclass(frozen=True, eq=False)
+class Omegas:
+    """The weights ω of every coupling that has some, for N images.
+
+    Attributes:
+        read: of the channels that each coupling's network reads, (N, C/2) float64.
+        given: of those that it gives, (N, C') float64: C/2 raw log-scales, then C/2 shifts, or shifts alone.
+
+    """
+
+    read: Mapping[Place, np.ndarray]
+    given: Mapping[Place, np.ndarray]
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """The couplings, level by level."""
+        return tuple(self.read)
+
+    @property
+    def count(self) -> int:
+        """N, how many images."""
+        return len(next(iter(self.read.values())))
+
+    def of(self, place: Place) -> np.ndarray:
+        """Return ω (N, C/2 + C') of a coupling: channels read, then given."""
+        return np.concatenate([self.read[place], self.given[place]], axis=1)
+
+    def of_level(self, level: int) -> np.ndarray:
+        """Return ω (N, …) of all couplings of a level."""
+        return np.concatenate([self.of(place) for place in self.places if place.level == level], axis=1)
+
+
+def omegas(seen: Trace, count: int | None = None) -> Omegas:
+    """Return the weights of traced images, of the first ``count`` of them."""
+    sides: dict[str, dict[Place, np.ndarray]] = {"read": {}, "given": {}}
+    for level in seen.levels:
+        for name, weights in level.coupling_weights.items():
+            _, step, side = name.split()
+            sides[side][Place(level.number, int(step))] = weights[:count].double().numpy()
+    return Omegas(**sides)
+
+
+def measure(flow: MultiScaleFlow, images: Tensor, seed: int = 0) -> Omegas:
+    """Return the weights of uint8 images (N, C, H, W), under the noise that scores give them.
+
+    Raises:
+        ConfigError: no coupling of the flow has weights.
+
+    """
+    refuse_without(flow)
+    # The traces are let go one by one: they are far larger than the weights.
+    parts = [omegas(trace) for trace in traces(flow, images, seed)]
+    return Omegas(
+        read={place: np.concatenate([part.read[place] for part in parts]) for place in parts[0].places},
+        given={place: np.concatenate([part.given[place] for part in parts]) for place in parts[0].places},
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class PictureWeights:
+    """The weights of all couplings for one picture, and over N test images.
+
+    Attributes:
+        picture: of the picture, N = 1.
+        images: of the test images.
+
+    """
+
+    picture: Omegas
+    images: Omegas
+
+    def difference(self, place: Place) -> np.ndarray:
+        """Return ω of the picture minus its mean over test images, (C/2 + C'): channels read, then given."""
+        return self.picture.of(place)[0] - self.images.of(place).mean(axis=0)
+
+    def spread(self, place: Place) -> np.ndarray:
+        """Return the standard deviation of ω over test images, (C/2 + C')."""
+        return self.images.of(place).std(axis=0, ddof=min(1, self.images.count - 1))
+
+    @cached_property
+    def distances(self) -> dict[Place, float]:
+        """How far ω of each coupling is from its average: root mean square over channels."""
+        return {place: float(np.sqrt(np.square(self.difference(place)).mean())) for place in self.picture.places}
+
+    @property
+    def farthest(self) -> Place:
+        """The coupling whose weights are farthest from their average."""
+        return max(self.distances, key=self.distances.__getitem__)
+
+    @property
+    def largest(self) -> float:
+        """The largest difference from the average, of all channels of all couplings."""
+        return float(max(np.abs(self.difference(place)).max() for place in self.picture.places))
+
+    @property
+    def alike(self) -> bool:
+        """Whether every image has the same weights."""
+        return self.largest < NO_SPREAD and all(self.spread(place).max() < NO_SPREAD for place in self.picture.places)
+
+    def rows(self, place: Place) -> list[dict[str, Any]]:
+        """Return one row a channel of a coupling: those read, then those given."""
+        read = self.picture.read[place].shape[1]
+        own, difference, spread = self.picture.of(place)[0], self.difference(place), self.spread(place)
+        return [
+            {
+                "level": place.level,
+                "step": place.step,
+                "side": "read" if number < read else "given",
+                "channel": 1 + (number if number < read else number - read),
+                "weight": float(own[number]),
+                "weight_mean": float(own[number] - difference[number]),
+                "weight_std": float(spread[number]),
+                "weight_minus_mean": float(difference[number]),
+            }
+            for number in range(len(own))
+        ]
+
+    def table(self, level: int | None = None) -> list[dict[str, Any]]:
+        """Return the rows of every coupling, of one level or of all."""
+        return [row for place in self.picture.places if level in (None, place.level) for row in self.rows(place)]
+
+
+# ---------------------------------------------------------------------- the maps of one coupling
+
+
+@dataclass(frozen=True, eq=False)
+class ChannelMaps:
+    """What one coupling's network reads and gives for one picture.
+
+    Attributes:
+        place: the coupling.
+        read: (C/2, H, W), before they are weighted.
+        given: (C', H, W), before they are weighted: raw log-scales, then shifts.
+        shifts_alone: whether ``given`` holds no log-scales.
+
+    """
+
+    place: Place
+    read: np.ndarray
+    given: np.ndarray
+    shifts_alone: bool
+
+
+def coupling_at(flow: MultiScaleFlow, x: Tensor, place: Place) -> tuple[AffineCoupling, Tensor]:
+    """Return the coupling of a level and step, and what reaches it (N, C, H, W) of images x.
+
+    Raises:
+        ConfigError: there is no such coupling.
+        NonFiniteError: what reaches it is not finite.
+
+    """
+    level, step = place
+    if not 1 <= level <= len(flow.levels) or not 1 <= step <= flow.config.steps:
+        raise ConfigError(
+            f"There is no coupling at level {level}, step {step}; this flow has levels 1 to {len(flow.levels)} and "
+            f"steps 1 to {flow.config.steps}."
+        )
+    for before in flow.levels[: level - 1]:
+        x = before(x)[0]
+    here = flow.levels[level - 1]
+    x = here.squeeze(x)[0]
+    for before_it in list(here.steps)[: step - 1]:
+        x = before_it(x)[0]
+    last = here.steps[step - 1]
+    return last.coupling, finite(last.mixing(last.actnorm(x)[0])[0], level)
+
+
+@torch.no_grad()
+def channel_maps(flow: MultiScaleFlow, image: Tensor, place: Place, seed: int = 0) -> ChannelMaps:
+    """Return what one coupling's network reads and gives for one uint8 image (1, C, H, W).
+
+    Raises:
+        ConfigError: there is no such coupling, or it has no weights.
+
+    """
+    (x,) = dequantised(flow, image, seed)
+    coupling, reached = coupling_at(flow, x, place)
+    weights = coupling.channel_weights(reached)
+    if weights is None:
+        raise ConfigError(f"The coupling at level {place.level}, step {place.step} has no weights.")
+    read = reached.chunk(2, dim=1)[0]
+    given = coupling.network(read * weights.read[:, :, None, None])
+    return ChannelMaps(place, read[0].double().numpy(), given[0].double().numpy(), coupling.coupling == "additive")
+
+
+# ---------------------------------------------------------------------- what they are worth
+
+
+class HeldWeights(nn.Module):
+    """Weights of a coupling that are the same for every image.
+
+    Shapes: ``read`` (C/2,), ``given`` (C',); x (N, C/2, H, W).
+
+    >>> HeldWeights(torch.ones(2), torch.ones(4))(torch.randn(3, 2, 8, 8)).given.shape
+    torch.Size([3, 4])
+
+    """
+
+    read: Tensor
+    given: Tensor
+
+    def __init__(self, read: Tensor, given: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("read", read)
+        self.register_buffer("given", given)
+
+    def forward(self, x: Tensor) -> CouplingWeights:
+        """Return the same weights for each image of x."""
+        return CouplingWeights(self.read.expand(len(x), -1), self.given.expand(len(x), -1))
+
+
+def with_frozen_weights(flow: MultiScaleFlow, images: Omegas) -> MultiScaleFlow:
+    """Return a flow whose weights are all held at their means over images; it is the same otherwise: a density too."""
+    frozen = copy.deepcopy(flow)
+    dtype = next(flow.parameters()).dtype
+    for level, step in images.places:
+        read, given = (
+            torch.tensor(side[Place(level, step)].mean(axis=0), dtype=dtype) for side in (images.read, images.given)
+        )
+        frozen.levels[level - 1].steps[step - 1].coupling.add_module("weights", HeldWeights(read, given))
+    return frozen
+
+
+@dataclass(frozen=True, eq=False)
+class Frozen:
+    """What it costs to hold all weights at their averages; the rest of the flow is as it was, not trained again.
+
+    Attributes:
+        costs: (N,) bits/dim more than before, per image; negative where the image is better off without.
+        sources: the photograph of each image, where that is known.
+
+    """
+
+    costs: np.ndarray
+    sources: tuple[int, ...] | None = None
+
+    @property
+    def mean(self) -> float:
+        """The mean cost, bits/dim."""
+        return float(self.costs.mean())
+
+    @cached_property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % bootstrap interval of the mean cost, paired over images."""
+        low, high = intervals.of_mean_over_images(self.costs, self.sources)
+        return float(low), float(high)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what JSON can hold."""
+        low, high = self.interval
+        return {"images": len(self.costs), "cost_bits_per_dim": self.mean, "low": low, "high": high}
+
+
+def freeze(
+    flow: MultiScaleFlow, test: Tensor, averages: Omegas | None = None, sources: Sequence[int] | None = None
+) -> Frozen:
+    """Return what it costs to hold all weights at their averages over uint8 test images (N, C, H, W).
+
+    Arguments:
+        flow: an initialised one, with weights in its couplings.
+        test: the first :data:`IMAGES` are taken.
+        averages: what :func:`measure` makes of them, where that is known.
+        sources: the photograph of each image, where that is known.
+
+    Raises:
+        ConfigError: no coupling of the flow has weights.
+
+    """
+    test = test[:IMAGES]
+    progress.expect(2 * len(test))
+    frozen = with_frozen_weights(flow, measure(flow, test) if averages is None else averages)
+    before, after = (score(each, test, progress=progress.advance).double().numpy() for each in (flow, frozen))
+    return Frozen(after - before, None if sources is None else tuple(int(source) for source in sources[:IMAGES]))
+
+
+# ---------------------------------------------------------------------- what they tell
+
+
+@dataclass(frozen=True)
+class FactorReading:
+    """How well the weights of one level alone tell a factor of pictures, by ridge regression.
+
+    Attributes:
+        factor: its name.
+        level: from 1.
+        fitted, checked: images that the regression is fitted on, and others that R² is of.
+        value, low, high: R² and its 95 % bootstrap interval over the images checked; 0 or less tells nothing.
+
+    """
+
+    factor: str
+    level: int
+    fitted: int
+    checked: int
+    value: float
+    low: float
+    high: float
+
+
+def regressands(factors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the factors (N,) that are regressed on weights: log σ of the grain, and others as they are but angles.
+
+    >>> regressands({"grain": np.array([1.0, np.e]), "light_direction": np.array([0.0, 1.0])})
+    {'grain': array([0., 1.])}
+
+    """
+    return {
+        name: np.log(values.astype(np.float64)) if name == "grain" else values.astype(np.float64)
+        for name, values in factors.items()
+        if name != "light_direction"
+    }
+
+
+def read_factors(flow: MultiScaleFlow, test: Tensor, factors: Mapping[str, np.ndarray]) -> tuple[FactorReading, ...]:
+    """Return how well the weights of each level tell each factor of uint8 test images (N, C, H, W).
+
+    Arguments:
+        flow: an initialised one, with weights in its couplings.
+        test: the first :data:`FACTOR_IMAGES` are taken: two thirds to fit, the others to check.
+        factors: numbers (N,) by name, as ``ImageData.measured`` has them.
+
+    Raises:
+        ConfigError: no coupling of the flow has weights.
+        DataError: there are too few images.
+
+    """
+    test = test[:FACTOR_IMAGES]
+    if len(test) < LEAST_FACTOR_IMAGES:
+        raise DataError(f"{len(test)} test images are too few to fit and to check on; {LEAST_FACTOR_IMAGES} are needed")
+    count = 2 * len(test) // 3
+    seen = measure(flow, test)
+    drawn = intervals.draws(len(test) - count, None, RESAMPLES)
+    rows = []
+    for name, values in regressands(factors).items():
+        for level in sorted({place.level for place in seen.places}):
+            weights, truth = seen.of_level(level), values[: len(test)]
+            predicted = ridge(weights[:count], truth[:count], weights[count:])
+            value, spread = intervals.explained(predicted, truth[count:], drawn)
+            low, high = intervals.percentiles(spread)
+            rows.append(FactorReading(name, level, count, len(test) - count, float(value), float(low), float(high)))
+    return tuple(rows)
+
+
+def ridge(features: np.ndarray, truth: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return predictions (M,) for ``others`` (M, F) of a ridge regression of ``truth`` (N,) on ``features`` (N, F).
+
+    Features are standardised. Of :data:`PENALTIES` the one of least leave-one-out error is taken.
+
+    Reference: Hastie et al., The Elements of Statistical Learning, 2009, sections 3.4.1 and 7.10.
+    """
+    mean, scale = features.mean(axis=0), features.std(axis=0)
+    scale = np.where(scale > NO_SPREAD, scale, np.inf)  # a weight that does not vary tells nothing
+    standard, centred = (features - mean) / scale, truth - truth.mean()
+    left, values, right = np.linalg.svd(standard, full_matrices=False)
+    shrunk = values**2 / (values**2 + len(truth) * PENALTIES[:, None])  # (penalties, rank)
+    fitted = (shrunk * (left.T @ centred)) @ left.T
+    # The mean is fitted too, which takes 1/N of every image's leverage.
+    leverage = 1 / len(truth) + shrunk @ np.square(left).T
+    errors = np.square((centred - fitted) / (1 - leverage).clip(1e-6)).sum(axis=1)
+    penalty = len(truth) * PENALTIES[errors.argmin()]
+    slopes = right.T @ (values / (values**2 + penalty) * (left.T @ centred))
+    return truth.mean() + ((others - mean) / scale) @ slopes

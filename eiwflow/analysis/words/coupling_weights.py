@@ -1,0 +1,138 @@
+"""Sentences about the weights inside couplings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .numbers import counted, fixed, listed, signed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..coupling_weights import ChannelMaps, FactorReading, Frozen, PictureWeights, Place
+
+#: Of a flow without weights, and where others are.
+NONE = "No coupling of this flow has weights: every picture goes through the same maps."
+NO_FACTORS = (
+    "Nothing is known of how these images were made; choose faces16 or letters32, whose grain and light are known."
+)
+#: From such a lower end of R² on weights tell a factor; from such an upper end down they do not.
+TELLS, SILENT = 0.1, 0.1
+CAVEAT = "weights that tell the grain were not asked for it: they were only trained to code pictures in fewer bits."
+
+
+def takeaway(found: PictureWeights, frozen: Frozen) -> str:
+    """Return how far a picture moves the weights, and what it costs to freeze them, in at most 20 words."""
+    if found.alike:
+        return "Nothing: these weights are the same for every picture."
+    return (
+        f"For this picture weights move by up to {fixed(found.largest, 2)} from their averages. {cost_in_short(frozen)}"
+    )
+
+
+def cost_in_short(frozen: Frozen) -> str:
+    """Return what freezing costs, without the interval."""
+    low, high = frozen.interval
+    if low > 0:
+        return f"Freezing them there would cost {fixed(frozen.mean, 3)} bits/dim."
+    if high < 0:
+        return f"Freezing them there would save {fixed(-frozen.mean, 3)} bits/dim."
+    return "Freezing them there would cost nothing clear."
+
+
+def cost(frozen: Frozen) -> str:
+    """Return what freezing costs, with its interval."""
+    low, high = frozen.interval
+    return (
+        f"Cost of freezing: {signed(frozen.mean, 3)} bits/dim (95 % {signed(low, 3)} to {signed(high, 3)}, "
+        f"{counted(len(frozen.costs), 'test image')})."
+    )
+
+
+def named(place: Place) -> str:
+    """Return what a coupling is called."""
+    return f"level {place.level}, step {place.step}"
+
+
+def answer(found: PictureWeights, place: Place) -> str:
+    """Return which channels of a coupling a picture turns up or down the most."""
+    difference, read = found.difference(place), found.picture.read[place].shape[1]
+    up, down = int(difference.argmax()), int(difference.argmin())
+    return (
+        f"Weights of {named(place)} minus their average over {counted(found.images.count, 'test image')}: "
+        f"{channel(up, read, len(difference))} is turned up the most ({signed(difference[up], 2)}), "
+        f"{channel(down, read, len(difference))} down the most ({signed(difference[down], 2)})."
+    )
+
+
+def channel(number: int, read: int, count: int) -> str:
+    """Return what a weighted channel is called, by its number from 0: channels read, then given."""
+    if number < read:
+        return f"channel {number + 1} read"
+    if count == 2 * read:  # shifts alone
+        return f"shift {number - read + 1}"
+    kind, first = ("log-scale", read) if number < 2 * read else ("shift", 2 * read)
+    return f"{kind} {number - first + 1}"
+
+
+def couplings(found: PictureWeights) -> str:
+    """Return how far the couplings' weights are from their averages."""
+    values = found.distances
+    return (
+        f"Root-mean-square difference of ω from its average, by coupling: from {fixed(min(values.values()), 2)} to "
+        f"{fixed(max(values.values()), 2)}, largest at {named(found.farthest)}."
+    )
+
+
+def maps(found: ChannelMaps) -> str:
+    """Return what a coupling's maps are."""
+    height, width = found.read.shape[1:]
+    return f"{len(found.read)} maps that the network reads and {len(found.given)} that it gives, {height}×{width} each."
+
+
+def factors(found: Sequence[FactorReading]) -> str:
+    """Return which factors the weights tell, and from which level."""
+    clauses = []
+    for factor in dict.fromkeys(row.factor for row in found):
+        best = max((row for row in found if row.factor == factor), key=lambda row: row.value)
+        value = f"R² {fixed(best.value, 2)} at level {best.level}"
+        if best.low > TELLS:
+            clauses.append(f"{factor} ({value})")
+    silent = [
+        factor
+        for factor in dict.fromkeys(row.factor for row in found)
+        if all(row.high < SILENT for row in found if row.factor == factor)
+    ]
+    says = f"The weights alone tell {listed(clauses)}" if clauses else "The weights alone tell no known factor clearly"
+    return f"{says}{f', and nothing of {listed(silent)}' if silent else ''}."
+
+
+def regression(found: Sequence[FactorReading]) -> str:
+    """Return how R² was measured."""
+    return (
+        f"Ridge regression on ω of one level: fitted on {found[0].fitted} test images, R² of {found[0].checked} others."
+    )
+
+
+def factor_table(found: Sequence[FactorReading]) -> list[dict[str, Any]]:
+    """Return one row a factor and level."""
+    return [
+        {
+            "factor": row.factor,
+            "level": row.level,
+            "r_squared": row.value,
+            "low": row.low,
+            "high": row.high,
+            "images_fitted": row.fitted,
+            "images_checked": row.checked,
+        }
+        for row in found
+    ]
+
+
+def spread(found: PictureWeights, level: int) -> str:
+    """Return how much the weights of a level vary over test images."""
+    deviations = np.concatenate([found.spread(place) for place in found.picture.places if place.level == level])
+    return f"Over test images ω of level {level} varies by ±{fixed(float(np.sqrt(np.square(deviations).mean())), 2)}."

@@ -1,0 +1,242 @@
+"""Charts of the weights inside couplings: a map of all couplings, one coupling's channels, and what weights tell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from ..analysis.words import coupling_weights as words
+from ..analysis.words.numbers import fixed, signed
+from . import palette
+from .kit import LEFT, NOTHING, layout, legend_room
+from .pixels import appearance, data_uri, row
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ..analysis.coupling_weights import ChannelMaps, FactorReading, PictureWeights, Place
+
+#: Side of a square of the map of couplings, pixels, and the steps up to which it holds its number.
+SQUARE, NUMBERED_STEPS = 38, 8
+#: Maps go from black to white over ± so many standard deviations, and are drawn so many pixels wide.
+GREY_RANGE, MAP_SIDE = 3.0, 48
+#: What the three groups of weighted channels are called.
+GROUPS = {"read": "reads", "log-scale": "gives: log-scales", "shift": "gives: shifts"}
+#: Between groups, in channels.
+_GAP = 0.6
+_ARMS = tuple(zip(palette.ARMS, ("circle", "square", "diamond", "cross", "x"), strict=True))
+
+
+def couplings(found: PictureWeights, chosen: Place, most: float) -> go.Figure:
+    """Return a map of all couplings, level by level and step by step, whose squares can be clicked.
+
+    Arguments:
+        found: of the picture.
+        chosen: the coupling that is looked at: its square has a frame.
+        most: the difference of the strongest colour; where two maps share it, that of both.
+
+    """
+    places = found.picture.places
+    steps, levels = max(place.step for place in places), sorted({place.level for place in places})
+    values = np.array([found.distances[place] for place in places])
+    size = min(SQUARE, 340 // steps)
+    # Letters have the page's colour, which stands out from every one of these shades.
+    shades = 0.08 + 0.57 * (np.minimum(values / most, 1) if most else values)
+    red, green, blue = bytes.fromhex(palette.SUBJECT[1:])
+    figure = go.Figure()
+    figure.add_scatter(
+        x=[place.step for place in places],
+        y=[place.level for place in places],
+        customdata=[list(place) for place in places],
+        mode="markers+text" if steps <= NUMBERED_STEPS else "markers",
+        text=[fixed(value, 2) for value in values],
+        marker={
+            "symbol": "square",
+            "size": size,
+            "color": [f"rgba({red}, {green}, {blue}, {shade:.3f})" for shade in shades],
+            "line": {
+                "color": [palette.LETTERS if place == chosen else palette.AXIS for place in places],
+                "width": [4 if place == chosen else 1 for place in places],
+            },
+        },
+        selected={"marker": {"opacity": 1}},
+        unselected={"marker": {"opacity": 1}},
+        hovertemplate="level %{y}, step %{x}<br>ω is %{text} from its average<extra></extra>",
+        showlegend=False,
+        cliponaxis=False,
+    )
+    figure.update_layout(
+        layout((size + 12) * len(levels) + 66, 4, 58, left=56),
+        xaxis={
+            "range": [0.5, steps + 0.5], "dtick": 1, "showgrid": False, "zeroline": False, "fixedrange": True,
+            "title": {"text": "step", "standoff": 4},
+        },
+        yaxis={
+            "range": [levels[-1] + 0.55, levels[0] - 0.55], "tickvals": levels, "showgrid": False, "zeroline": False,
+            "fixedrange": True, "title": {"text": "level", "standoff": 4},
+        },
+    )  # fmt: skip
+    return figure
+
+
+def most_distant(*shown: PictureWeights) -> float:
+    """Return the largest distance from the average of any coupling of these."""
+    return max(max(each.distances.values()) for each in shown)
+
+
+def pictures(shown: Mapping[str, np.ndarray]) -> str:
+    """Return pictures, bytes (H, W, C) by what they are called, as HTML."""
+    return row([(name, f"{name}: {appearance(pixels)}", pixels) for name, pixels in shown.items()], least=56)
+
+
+def channels(found: PictureWeights, before: PictureWeights | None, maps: ChannelMaps, span: float) -> go.Figure:
+    """Return bars of ω minus its average for the channels of one coupling, with the channels' maps below them.
+
+    Arguments:
+        found: of the picture.
+        before: of the picture before it was changed, drawn as marks; None where it is as it was.
+        maps: of the coupling, of the picture.
+        span: the axis ends at ±span; where two charts share an axis, :func:`channel_span` of both.
+
+    """
+    place = maps.place
+    difference, spread = found.difference(place), found.spread(place)
+    groups = _groups(maps)
+    at = np.concatenate([np.arange(len(each)) + first for first, each in groups.values()])
+    figure = go.Figure()
+    kinds = [words.channel(number, len(maps.read), len(difference)) for number in range(len(difference))]
+    figure.add_bar(
+        x=at.tolist(),
+        y=_round(difference),
+        marker={"color": palette.SUBJECT, "line": {"width": 0}},
+        name="this picture",
+        text=[
+            f"{kind}<br>ω = {fixed(value, 3)}<br>minus its average: {signed(rest, 3)}"
+            for kind, value, rest in zip(kinds, found.picture.of(place)[0], difference, strict=True)
+        ],
+        textposition="none",
+        hovertemplate="%{text}<extra></extra>",
+    )
+    figure.add_scatter(
+        x=at.tolist(),
+        y=[0] * len(at),
+        mode="markers",
+        marker={"size": 11, "symbol": "line-ns-open", "color": palette.REFERENCE, "line": {"width": 2}},
+        error_y={"array": _round(spread), "color": palette.REFERENCE, "thickness": 2, "width": 4},
+        name=f"±1 sd over {found.images.count} test images",
+        hoverinfo="skip",
+    )
+    if before is not None:
+        figure.add_scatter(
+            x=at.tolist(),
+            y=_round(before.difference(place)),
+            mode="markers",
+            marker={"size": 9, "symbol": "line-ew-open", "color": palette.ARMS[3], "line": {"width": 3}},
+            name="before the change",
+            hovertemplate="before the change: %{y:.3f}<extra></extra>",
+        )
+    end = float(at[-1])
+    figure.update_layout(
+        layout(390, legend_room(1) + 22, 100, left=LEFT, right=NOTHING),
+        barmode="overlay",
+        bargap=0.25,
+        images=_images(groups),
+        xaxis={
+            "range": [-0.7, end + 0.7], "showgrid": False, "zeroline": False, "fixedrange": True, "tickvals": [],
+            "title": {"text": "maps of these channels, each ±3 standard deviations", "standoff": 52},
+        },
+        yaxis={
+            "range": [-span, span], "zeroline": False, "gridcolor": palette.AXIS, "fixedrange": True,
+            "title": {"text": "ω minus its average"}, "nticks": 6,
+        },
+    )  # fmt: skip
+    figure.layout.legend.y = 1.1
+    figure.add_hline(y=0, line={"color": palette.REFERENCE, "width": 1.5}, layer="below")
+    for name, (first, each) in groups.items():
+        figure.add_annotation(
+            x=first + (len(each) - 1) / 2, y=1, yref="paper", yanchor="bottom", showarrow=False, text=GROUPS[name],
+            font={"size": 14},
+        )  # fmt: skip
+        if first:
+            figure.add_vline(x=first - (1 + _GAP) / 2, line={"color": palette.AXIS, "width": 2})
+    return figure
+
+
+def channel_span(*shown: tuple[PictureWeights, Place]) -> float:
+    """Return how far from 0 the bars and spreads of these couplings go, with a margin; 0.25 is in view."""
+    values = [values for found, place in shown for values in (found.difference(place), found.spread(place))]
+    return float(1.1 * max(0.25, *(np.abs(each).max() for each in values)))
+
+
+def factors(found: Sequence[FactorReading], height: int = 300) -> go.Figure:
+    """Return R² of every factor by level, with 95 % intervals."""
+    figure = go.Figure()
+    names = list(dict.fromkeys(row.factor for row in found))
+    levels = sorted({row.level for row in found})
+    for number, (factor, (colour, symbol)) in enumerate(zip(names, _ARMS, strict=False)):
+        rows = [row for row in found if row.factor == factor]
+        shift = 0.08 * (number - (len(names) - 1) / 2)
+        figure.add_scatter(
+            x=[row.level + shift for row in rows],
+            y=_round([row.value for row in rows]),
+            mode="markers",
+            marker={"size": 12, "color": colour, "symbol": symbol},
+            error_y={
+                "array": _round([row.high - row.value for row in rows]),
+                "arrayminus": _round([row.value - row.low for row in rows]),
+                "thickness": 2,
+                "width": 5,
+            },
+            name=factor,
+            hovertemplate=f"{factor}, R² = %{{y:.2f}}<extra></extra>",
+        )
+    low = min(0.0, *(row.low for row in found))
+    figure.update_layout(
+        layout(height, legend_room(1)),
+        xaxis={
+            "range": [levels[0] - 0.5, levels[-1] + 0.5], "tickvals": levels, "showgrid": False, "zeroline": False,
+            "title": {"text": "weights of level"},
+        },
+        yaxis={"range": [low - 0.05, 1.02], "title": {"text": "R² (1 tells all, 0 nothing)"}, "zeroline": True},
+    )  # fmt: skip
+    return figure
+
+
+def _groups(maps: ChannelMaps) -> dict[str, tuple[float, np.ndarray]]:
+    """Return where each group of channels begins, and its maps."""
+    half = 0 if maps.shifts_alone else len(maps.given) // 2
+    parts = {"read": maps.read, "log-scale": maps.given[:half], "shift": maps.given[half:]}
+    groups, first = {}, 0.0
+    for name, each in parts.items():
+        if len(each):
+            groups[name] = (first, each)
+            first += len(each) + _GAP
+    return groups
+
+
+def _images(groups: dict[str, tuple[float, np.ndarray]]) -> list[dict[str, Any]]:
+    """Return the maps as images under their bars."""
+    return [
+        {
+            "source": data_uri(_grey(channel)),
+            "xref": "x", "yref": "paper", "x": first + number, "y": -0.03, "sizex": 0.94, "sizey": 0.34,
+            "xanchor": "center", "yanchor": "top", "sizing": "contain",
+        }
+        for first, maps in groups.values()
+        for number, channel in enumerate(maps)
+    ]  # fmt: skip
+
+
+def _grey(values: np.ndarray) -> np.ndarray:
+    """Return bytes of a map, grey at its mean, large enough that a browser does not blur its pixels."""
+    spread = values.std()
+    standard = (values - values.mean()) / spread if spread else np.zeros_like(values)
+    grey = (127.5 + 127.5 * np.clip(standard / GREY_RANGE, -1, 1)).round().astype(np.uint8)
+    times = max(1, MAP_SIDE // max(values.shape))
+    return grey.repeat(times, axis=0).repeat(times, axis=1)
+
+
+def _round(values: np.ndarray | Sequence[float]) -> list[float]:
+    return [float(f"{value:.5g}") for value in np.asarray(values, dtype=float)]

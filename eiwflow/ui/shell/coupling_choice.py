@@ -1,0 +1,121 @@
+"""The choice of a coupling, on a map or from a list, and of a change of the picture, for the page Weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from ..common import state
+from ..common.untrusted import plain
+from ..sources import checkpoints
+
+if TYPE_CHECKING:
+    from streamlit.elements.plotly_chart import PlotlyState
+
+    from ...analysis.coupling_weights import PictureWeights, Place
+    from ..sources.visit import Page
+
+#: How the names of bundled flows with weights end.
+WEIGHTED = "-entropy-weighted"
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What is looked at.
+
+    Attributes:
+        place: the coupling.
+        change: of the picture, one of ``coupling_weights.CHANGES``.
+        amount: of the change.
+
+    """
+
+    place: Place
+    change: str
+    amount: float
+
+    @property
+    def choices(self) -> dict[str, Any]:
+        """The change as measures take it; empty where the picture is as it was."""
+        from ...analysis.coupling_weights import CHANGES
+
+        none = CHANGES[self.change].none
+        return {} if self.amount == none else {"change": self.change, "amount": self.amount}
+
+    @property
+    def in_words(self) -> str:
+        """What was done to the picture."""
+        return f"with {self.change} {self.amount:g}"
+
+    def place_in(self, weights: PictureWeights) -> Place:
+        """Return the coupling, or of a smaller flow the last one that is not behind it."""
+        from ...analysis.coupling_weights import Place
+
+        places = weights.picture.places
+        level = min(self.place.level, places[-1].level)
+        return Place(level, min(self.place.step, max(place.step for place in places if place.level == level)))
+
+
+def choose(page: Page, found: Iterable[PictureWeights]) -> Chosen:
+    """Draw the choices over the couplings of all flows that are shown; return what is chosen.
+
+    The first visit shows the coupling whose weights are farthest from their average, in the level that is shared with
+    other pages.
+    """
+    from ...analysis.coupling_weights import CHANGES, Place
+    from ...analysis.words.coupling_weights import named
+
+    shown = list(found)
+    places = sorted({place for weights in shown for place in weights.picture.places})
+    level = min(page.level, places[-1].level)
+    if page.level > level:
+        st.info(f"Level {page.level} has no weights: showing level {level}.")
+    steps = [place.step for place in places if place.level == level]
+    distances = shown[0].distances
+    farthest = max(steps, key=lambda step: distances.get(Place(level, step), 0.0))
+    step = state.hidden_choice("step", steps, farthest)
+    place = Place(level, step)
+    state.write_url({"step": str(step)})
+    left, middle, right = st.columns([1, 1.1, 1.5], gap="medium", vertical_alignment="bottom")
+    st.session_state["coupling"] = place
+    left.selectbox("Coupling", places, format_func=named, key="coupling", on_change=_take_listed)
+    change = middle.segmented_control(
+        "Change the picture", list(CHANGES), default="grain", required=True, key="change", bind="query-params"
+    )
+    of = CHANGES[change]
+    label = f"{change.capitalize()}: {of.unit}"
+    amount = right.slider(
+        label, of.least, of.most, of.none, of.step, format="%g", key=f"amount-{change}", bind="query-params"
+    )
+    return Chosen(place, change, amount)
+
+
+def without_weights(page: Page) -> None:
+    """Say that a flow has no weights, and link to one that has some."""
+    from ...analysis.words.coupling_weights import NONE
+
+    st.info(NONE)
+    names = [key for key in checkpoints.checkpoint_files() if key.endswith(WEIGHTED)]
+    names.sort(key=lambda name: not name.startswith(page.checkpoint.info.data))  # one of the same images goes first
+    if names:
+        link = {**page.links, "ck": names[0], "vs": "none"}
+        st.page_link("pages/5_weights.py", label=f"Look at {plain(names[0])}, which has weights", query_params=link)
+
+
+def _take_listed() -> None:
+    _take(*st.session_state["coupling"])
+
+
+def take_clicked(key: str) -> None:
+    """Take the coupling whose square was clicked on the map of this key, from a callback."""
+    clicked: PlotlyState = st.session_state[key]
+    if points := clicked["selection"]["points"]:
+        _take(*points[0]["customdata"][:2])
+
+
+def _take(level: int, step: int) -> None:
+    state.set_choice("level", level)
+    state.set_choice("step", step)
