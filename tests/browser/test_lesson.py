@@ -13,6 +13,8 @@ import pytest
 from eiwflow import checkpoint, data, project
 from eiwflow.flow import to_bits_per_dim
 from eiwflow.lesson import MAX_BYTES, build, default, homework, one_file
+from eiwflow.study.file import bundled
+from eiwflow.study.ladder import ladders
 
 from .. import LONG
 from . import accessibility
@@ -360,13 +362,19 @@ def test_each_level_is_edited_alone_and_the_one_that_tells_best_is_framed(scene:
     page.get_by_text("how much of it the level explains").wait_for()
 
 
-def test_the_lead_is_hidden_until_the_vote(scene: Open) -> None:
+def test_the_ladder_is_hidden_until_the_vote_and_is_that_of_the_studies(scene: Open) -> None:
     page = scene(13)
     before = canvas(page, ".room canvas")
-    page.get_by_role("button", name="no clear winner").click()
-    wait_for(page, "clearly ahead")
-    page.get_by_text("always the split by variance").wait_for()
+    page.get_by_role("button", name="the half by variance").click()
+    wait_for(page, "buys most")
     assert canvas(page, ".room canvas") != before
+    ours = {made.study.recipe.data_name: made for made in ladders(bundled()).values() if len(made.rungs) > 3}
+    for name, made in ours.items():
+        page.get_by_role("button", name=re.sub(r"\d+$", "", name), exact=True).click()
+        steps = {rung.name: rung.step.lead for rung in made.rungs if rung.step is not None}
+        best = max(steps, key=lambda rung: steps[rung])
+        wait_for(page, f"{best} buys most, {steps[best]:.2f} bits per value.")
+    assert len(ours) > 1
 
 
 def test_a_click_draws_new_faces_and_a_temperature_changes_them(scene: Open) -> None:
@@ -480,7 +488,7 @@ def test_a_finger_taps_and_drags_cards_into_the_bin(scene: Open) -> None:
 
 
 #: What is chosen before a scene is looked at whole.
-CHOICES = {8: "it does not care", 12: "flat grey", 13: "behind"}
+CHOICES = {8: "it does not care", 12: "flat grey", 13: "the half by variance"}
 
 
 #: A picture is at least so many pixels high, with all that moves it.

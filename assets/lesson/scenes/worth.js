@@ -1,139 +1,146 @@
-// Scene 13: the lead of the entropy-informed split in every bundled study, from the shortest training to the longest.
-import { choices, colours, el, minus, surface } from "../draw.js";
+// Scene 13: what each choice of a split buys, in rungs above Glow's fixed half. Predict first.
+import { choices, colours, el, minus, number, surface } from "../draw.js";
 
-const ANSWERS = [
-  ["ahead", "mostly ahead"],
-  ["unclear", "no clear winner"],
-  ["behind", "mostly behind"],
+/** The rungs that can be voted on: a word for the link, the rung's name in the studies, and what it is called here. */
+const RUNGS = [
+  ["start", "principal start", "a start that looks at the data"],
+  ["variance", "half by variance", "the half by variance"],
+  ["entropy", "half by entropy", "entropy instead of variance"],
+  ["weights", "entropy weights", "entropy weights"],
 ];
 
-/** What a study is called beside its interval: its data and budget, and what else sets it apart. */
-const short = (name) =>
-  name
-    .replace(/^(\D+)\d+(?= at )/, "$1")
-    .replace(" at ", ", ")
-    .replace(/, \d+ seeds/, "")
-    .replace(/(\d+ steps)(?=, equal CPU)/, "about $1")
-    .replace("scored on held-out images", "new pictures")
-    .replace("equal CPU seconds", "equal CPU");
+/** The data of a study, as a word: faces, letters. */
+const dataOf = ({ data }) => data.replace(/\d+$/, "");
+
+/** Of every data set the study with most rungs, and of those the longest; a set without the first rung is left out. */
+function ladders(studies) {
+  const found = new Map();
+  for (const one of studies.filter(({ rungs }) => rungs?.length > 1)) {
+    const before = found.get(one.data);
+    const better = !before || one.rungs.length - before.rungs.length || one.iterations - before.iterations;
+    if (better === true || better > 0) found.set(one.data, one);
+  }
+  const all = [...found.values()].sort((a, b) => a.data.localeCompare(b.data)),
+    whole = all.filter(({ rungs }) => rungs.some(({ name }) => name === RUNGS[0][1])); // without a rung left out
+  return whole.length ? whole : all;
+}
 
 export const worth = {
   number: 13,
   noPicture: true,
-  short: "Is it worth it?",
-  votes: ANSWERS,
-  title: "Is the entropy-informed split worth it?",
+  short: "The ladder",
+  votes: RUNGS.map(([key, , name]) => [key, name]),
+  title: "What does looking at the data buy?",
   keepsChoice: true,
   notes:
-    "Vote first. Each row is a study: the entropy-informed split against the best split that does not look at " +
-    "entropy; to the right of the line it needs fewer bits per value. On average pictures cost 3 to 5 bits per " +
-    "value, so 0.02 is about half a percent: there is no clear winner. In most rows the split has channel weights " +
-    "too, which the rival never has.",
+    "Vote first: which rung buys most? The lowest rung is Glow’s fixed half, chosen by position, blind to the data; each " +
+    "rung above it changes one thing. A bar says how many bits per value a flow needs less than the lowest one. Look " +
+    "for the long steps, and for the one between variance and entropy.",
   asked:
-    "The split sorts by entropy, as in scenes 5 and 6; where it has the channel weights of scene 8, the row is of " +
-    "both together. The studies test this project’s reading of the paper, with one order, set on the first batch. " +
-    "Two flows are compared seed by seed, with four to six seeds. The rival was picked by these same results, which " +
-    "favours it. Rows go from the shortest training to the longest; several share their pictures. “New pictures”: " +
-    "whole photographs were held out, where the other rows on photos test another part of the same photographs; " +
-    "“equal CPU”: each run had the same number of seconds. Do not read a trend with training into so few rows; even " +
-    "the longest is short. An interval that excludes zero may be grey, since a claim counts only after the split’s " +
-    "comparisons in its study are corrected together; nothing corrects across the studies.",
+    "The principal start turns the channels towards their directions of largest variance before training, with a random " +
+    "half passed on. Both orders, by variance and by entropy, are set once, on the first batch. Every rung was trained " +
+    "with several seeds and compared seed by seed; the thin line is the 95 % interval of its saving. These are short " +
+    "trainings of small flows; “See more” has every study, also the longer ones. Pictures cost 3 to 5 bits per value, so " +
+    "0.15 is about four percent.",
   more: { page: "compare" },
-  cannot: ({ pack }) => (pack.head.studies?.length ? null : "There are no studies here."),
+  cannot: ({ pack }) => (ladders(pack.head.studies ?? []).length ? null : "There are no studies with a ladder here."),
 
   build(stage) {
-    const studies = [...stage.pack.head.studies].sort((a, b) => a.budget - b.budget || a.name.localeCompare(b.name));
-    const low = Math.min(0, ...studies.map((one) => one.low)),
-      high = Math.max(0, ...studies.map((one) => one.high)),
-      span = high - low || 1;
-    const step = [0.01, 0.02, 0.05, 0.1, 0.2].find((one) => span / one <= 5) ?? 0.5;
-    const weighted = studies.filter((one) => one.weighted).length,
-      rivals = new Set(studies.map((one) => one.rival));
-    const always = rivals.size === 1 && rivals.has("variance") ? " (always the split by variance)" : "";
-    let voted = stage.choice !== "";
+    const all = ladders(stage.pack.head.studies),
+      most = Math.max(...all.flatMap(({ rungs }) => rungs.map((one) => one.saved?.high ?? 0)));
+    const known = RUNGS.filter(([, rung]) => all.some(({ rungs }) => rungs.some(({ name }) => name.includes(rung))));
+    const [, guessed, shownSet] = /^(\w+?)(?:\.(\w+))?$/.exec(stage.choice) ?? [];
+    let voted = RUNGS.some(([key]) => key === guessed) ? guessed : "",
+      here = all.find((one) => one.data === shownSet) ?? all[0];
     const room = el("div", { className: "room" });
     stage.host.append(room);
     const view = surface(
       room,
       (context, width, height) => {
-        // Names stand beside the intervals, on a phone above them.
         const ink = colours(stage.stage),
-          phone = width < 640,
-          edge = 1.5 * ink.size,
-          row = (height - 2 * edge) / studies.length;
+          small = width < 640,
+          { rungs } = here,
+          row = height / rungs.length;
         context.font = `${ink.size}px ${ink.sans}`;
-        const left = phone ? 10 : Math.max(...studies.map((one) => context.measureText(short(one.name)).width)) + 24,
-          right = 24;
-        const x = (v) => left + ((width - left - right) * (v - low)) / span;
-        context.fillStyle = context.strokeStyle = ink.quiet;
-        context.textAlign = "center";
-        for (let k = Math.ceil(low / step - 1e-9); k * step <= high + 1e-9; k++)
-          context.fillText(minus((k * step).toFixed(2)), x(k * step), height - 4);
-        context.strokeStyle = ink.ink;
-        context.lineWidth = 2;
-        context.beginPath();
-        context.moveTo(x(0), 0.3 * edge);
-        context.lineTo(x(0), height - edge);
-        context.stroke();
-        context.textAlign = "right";
-        context.fillText("← behind", x(0) - 10, ink.size);
-        context.textAlign = "left";
-        context.fillText("ahead →", x(0) + 10, ink.size);
-        const put = (text, y) => {
-          context.fillStyle = ink.paper; // on a phone the zero line would cross the names
-          context.fillRect(0, y - ink.size, context.measureText(text).width + 6, 1.35 * ink.size);
+        const left = small ? 0 : Math.max(...rungs.map(({ name }) => context.measureText(name).width)) + 24,
+          right = context.measureText("−0.00 bits").width + 16;
+        const x = (bits) => left + ((width - left - right) * bits) / most;
+        rungs.forEach((rung, i) => {
+          // The lowest rung stands at the foot.
+          const top = height - row * (i + 1),
+            tall = Math.min(56, (small ? 0.42 : 0.56) * row),
+            y = top + (row - tall) / 2 + (small ? 0.24 * row : 0),
+            saved = rung.saved?.lead ?? 0,
+            step = rung.step?.lead ?? 0;
           context.fillStyle = ink.ink;
-          context.fillText(text, 0, y);
-        };
-        const place = (i) => [edge + row * i, edge + row * (i + (phone ? 0.78 : 0.5))];
-        studies.forEach((one, i) => {
-          const [top, middle] = place(i);
-          put(short(one.name), phone ? top + 0.95 * ink.size : middle + 0.35 * ink.size);
-        });
-        studies.forEach((one, i) => {
-          const [, middle] = place(i);
-          if (!voted) return;
-          context.strokeStyle = context.fillStyle = { better: ink.accent, worse: ink.warm }[one.claim] ?? ink.quiet;
-          context.lineWidth = 4;
-          context.beginPath();
-          context.moveTo(x(one.low), middle);
-          context.lineTo(x(one.high), middle);
-          context.stroke();
-          context.beginPath();
-          context.arc(x(one.lead), middle, Math.min(8, 0.3 * row), 0, 7);
-          context.fill();
+          context.textAlign = small ? "left" : "right";
+          context.fillText(rung.name, small ? 0 : left - 16, small ? y - 8 : y + tall / 2 + 0.35 * ink.size);
+          context.fillStyle = ink.line;
+          context.fillRect(x(0) - 2, y, 3, tall);
+          if (!voted && i) return;
+          context.textAlign = "left";
+          context.fillStyle = ink.quiet;
+          const before = Math.max(0, Math.min(saved, saved - step));
+          context.fillRect(x(0), y, x(before) - x(0), tall);
+          context.fillStyle = step < 0 ? ink.warm : ink.accent;
+          context.fillRect(x(before), y, x(Math.max(saved, saved - step)) - x(before), tall);
+          context.fillStyle = ink.ink;
+          const end = rung.saved ? Math.max(x(rung.saved.high), x(saved)) : x(0);
+          if (rung.saved)
+            context.fillRect(x(rung.saved.low), y + tall / 2 - 1, x(rung.saved.high) - x(rung.saved.low), 2);
+          context.fillText(
+            i ? `−${saved.toFixed(2)} bits` : "fixed by position",
+            end + 10,
+            y + tall / 2 + 0.35 * ink.size,
+          );
         });
       },
-      "The lead of the entropy-informed split in every study, with its interval",
+      "The bits that each rung saves above Glow's fixed half",
     );
     const draw = () => {
       view.redraw();
-      if (!voted) return stage.say(`Vote: in our ${studies.length} short studies, does it beat the best other split?`);
-      const [ahead, behind] = ["better", "worse"].map((claim) => studies.filter((s) => s.claim === claim).length);
-      const unclear = studies.length - ahead - behind,
-        [, guess] = ANSWERS.find(([key]) => key === stage.choice) ?? [];
+      if (!voted) return stage.say("Vote: above Glow’s fixed half, which of these rungs buys most?");
+      const best = here.rungs.slice(1).reduce((a, b) => ((b.step?.lead ?? 0) > (a.step?.lead ?? 0) ? b : a)),
+        own = here.rungs.find(({ name }) => name.includes(RUNGS.find(([key]) => key === voted)[1])),
+        near = (own?.step?.high ?? 0) >= best.step.lead; // its interval reaches the best
+      const verdict = own === best ? "You were right" : near ? "Nearly" : "Not quite";
+      stage.results[worth.number] = RUNGS.find(([one]) => one === voted)[2];
       stage.say(
-        `${guess ? `You said ${guess}. Counted` : "Counted"}: ${ahead} clearly ahead, ${behind} clearly behind, ${unclear} unclear.`,
+        `${verdict}: on ${dataOf(here)}, ${best.name} buys most, ${minus(best.step.lead.toFixed(2))} bits per value.`,
       );
     };
+    const publish = () => stage.choose(here === all[0] ? voted : `${voted}.${here.data}`);
     const vote = choices(
       "Your vote",
-      ANSWERS,
+      known.map(([key, , name]) => [key, name]),
       (key) => {
-        voted = true;
-        stage.choose(key);
+        voted = key;
+        publish();
         draw();
       },
-      stage.choice,
+      voted,
     );
-    stage.host.append(
-      el(
-        "p",
-        { className: "caption" },
-        `Lead in bits per value over the best rival, picked afterwards${always}; 95 % interval; grey: unclear after correction. In ${weighted} of ${studies.length} rows the split has channel weights too, the rival never.`,
-      ),
-      vote.row,
-    );
+    const sets =
+      all.length > 1 &&
+      choices(
+        "Data",
+        all.map((one) => [one.data, dataOf(one)]),
+        (data) => {
+          here = all.find((one) => one.data === data);
+          if (voted) publish();
+          draw();
+          told();
+        },
+        here.data,
+      );
+    const caption = el("p", { className: "caption" });
+    const told = () => {
+      caption.textContent =
+        `Blue: what a rung adds; line: 95 % interval. ${number(here.iterations)} training steps, ` +
+        `${here.rungs[1].saved.seeds} seeds each.`;
+    };
+    told();
+    stage.host.append(caption, el("div", { className: "ballots" }, vote.row, sets ? sets.row : null));
     draw();
     return { stop: () => view.stop() };
   },
