@@ -128,6 +128,8 @@ def one_at_a_time(root: Path, device: str) -> Iterator[None]:
         free = lock.take(starting, START_S)
     except OSError as error:
         raise RunError(f"The run directory {str(root)[:200]} cannot be written ({error.strerror}).") from None
+    if not free and not Path(starting.lock_file).exists():  # where nothing can be written, no lock is ever free
+        raise RunError(f"The run directory {str(root)[:200]} cannot be written; let EIWFLOW_RUNS name another folder.")
     if not free:
         raise DeviceTaken("Another run is just being started: try again in a moment.")
     try:

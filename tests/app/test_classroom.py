@@ -600,7 +600,8 @@ def test_a_read_only_app_offers_no_training(bundle: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("EIWFLOW_MODE", "read-only")
     at = visit_page(TRAIN)
     assert "read-only" in shown(at) and not [button for button in at.button if button.label == "Start"]
-    assert "only the teacher runs studies" in shown(visit_page(COMPARE))
+    assert "On this server nobody starts a study." in shown(visit_page(COMPARE))
+    assert "teacher" not in shown(visit_page(COMPARE))
 
 
 def test_the_class_has_a_page_only_where_there_is_one(

@@ -24,6 +24,7 @@ from eiwflow.ui.access import roles
 from eiwflow.ui.common import uploads
 from eiwflow.ui.common.uploads import Shelf
 from eiwflow.ui.own.photos import PHOTOS
+from eiwflow.ui.own.upload import Limits, Upload
 from eiwflow.ui.server import protection
 from eiwflow.ui.sources import checkpoints
 
@@ -130,6 +131,13 @@ def test_the_tabs_of_a_student_count_together(
     assert load.come("tab 1", 6 * 2**20, "ada") == ""
     assert "You have 0 files of 6 MiB under way; at most 300 files and 10 MiB" in load.come("tab 2", 6 * 2**20, "ada")
     assert load.come("tab 3", 6 * 2**20, "bob") == ""
+
+
+def test_the_same_file_of_another_visitor_renames_nobodys() -> None:
+    upload = Upload("test", Limits(("txt",), 1, kept=2), lambda key, files: next(iter(files)), len)
+    key = upload.keep({"mine.txt": b"content"})
+    assert upload.keep({"theirs.txt": b"content"}) == key
+    assert upload.kept(key) == "mine.txt"
 
 
 Put = Callable[..., int]

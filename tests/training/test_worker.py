@@ -511,3 +511,11 @@ def test_a_worker_trains_with_the_threads_that_it_is_given(tmp_path, data, monke
     monkeypatch.setattr("torch.set_num_threads", seen.append)
     assert worker.main([str(run.path), "--threads", "3"]) == 0
     assert seen == [3]
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a file system that takes no files")
+def test_a_folder_that_takes_no_files_is_named(monkeypatch):
+    """No lock can be taken there, which is not the same as another run that is just being started."""
+    monkeypatch.setattr(worker, "START_S", 0.1)
+    with pytest.raises(RunError, match=r"^The run directory /proc cannot be written; let EIWFLOW_RUNS name another"):
+        worker.start(tiny_recipe(), Path("/proc"), "cpu", 1, "")

@@ -31,6 +31,7 @@ CURVES = "scrub-curves"
 def draw(page: StudyVisit, arms: Mapping[Arm, str]) -> None:
     """Draw arms, by their names, under one slider."""
     from ...study.arms import arm_curve
+    from ...training.history import SAMPLE_TEMPERATURE
 
     records = {arm: record for arm in arms if (record := _record(page, arm)) is not None}
     shared = steps.together(record.steps for record in records.values()) if records else None
@@ -49,7 +50,8 @@ def draw(page: StudyVisit, arms: Mapping[Arm, str]) -> None:
             st.caption(plain(arms[arm]))
             scrubber.film(shared, record.samples, CURVES, _film_of(arm))
     with right:
-        st.caption("8 samples of each arm at the slider’s step: the same ε, temperature 0.7, seed 0.")
+        temperature = f"temperature {SAMPLE_TEMPERATURE:g}"
+        st.caption(f"8 samples of each arm at the slider’s step: the same ε, {temperature}, seed 0.")
         for arm in records:
             scrubber.sample_view(arms[arm], _film_of(arm), rows=2)
     _draw_halves(page, {arms[arm]: (arm, record) for arm, record in records.items()}, shared)

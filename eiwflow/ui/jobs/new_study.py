@@ -49,7 +49,8 @@ def draw(known: dict[str, Path], watched: str | None = None) -> None:
         if key != watched:
             watch(key, path)
     if not access.may_change():
-        st.info("On this server only the teacher runs studies. What is there can be looked at.")
+        who = "only the teacher runs studies" if access.settings().classroom else "nobody starts a study"
+        st.info(f"On this server {who}. What is there can be looked at.")
         return
     st.markdown(
         "Every arm is trained with every seed on one thread, beside the app; the page may be closed meanwhile. "

@@ -76,7 +76,8 @@ class Upload(Generic[Kept]):
         for name, content in files.items():
             digest.update(f"{name}\0{len(content)}\0".encode() * self.limits.several + content)
         key = self.prefix + digest.hexdigest()[:12]
-        self.shelf.keep(key, self.parse(key, files), visitor())
+        if self.shelf.hold(key, visitor()) is None:  # or another visitor's file of this content would get a new name
+            self.shelf.keep(key, self.parse(key, files), visitor())
         return key
 
     def kept(self, key: str | None) -> Kept | None:
