@@ -48,7 +48,7 @@ from .file import (
     read_study,
     run_folder,
 )
-from .recipe import Arm, StudyRecipe, cost_class, relative_costs
+from .recipe import EVALUATE_ON, Arm, StudyRecipe, cost_class, relative_costs
 
 MAX_JOBS, MAX_SHARDS = 256, 10_000
 #: Recording steps of the run of seed 0, which pages show, and of every other run.
@@ -443,9 +443,9 @@ def result_of(run: RunDirectory, arm: Arm) -> dict[str, Any]:
             if "crops_bits_per_dim" in record:
                 curve.append([record["step"], round(total / since, 4), round(record["crops_bits_per_dim"], 4)])
                 total, since = 0.0, 0
-    ends = [
-        record["crops_bits_per_dim"] for record in records if {"test_bits_per_dim", "crops_bits_per_dim"} <= {*record}
-    ]
+    # The record of the end has the score of the whole part beside that of the crops, under the part's name.
+    scored = {f"{part}_bits_per_dim" for part in EVALUATE_ON}
+    ends = [record["crops_bits_per_dim"] for record in records if "crops_bits_per_dim" in record and scored & {*record}]
     if not ends or not math.isfinite(ends[-1]):
         raise TrainingFailed("Its records have no score at the end.")
     return {
