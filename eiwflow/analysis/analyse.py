@@ -107,12 +107,12 @@ def analyse(
     if also and what != "likelihood":
         raise ConfigError(f"--also is {also[0]}; of the subjects only likelihood scores other images.")
 
-    def request(one: Checkpoint, others: tuple[Request, ...] = ()) -> Request:
-        test = images_to_score(images, one.flow)
+    def request(checkpoint: Checkpoint, others: tuple[Request, ...] = ()) -> Request:
+        test = images_to_score(images, checkpoint.flow)
         look = Look(
-            checkpoint=one,
+            checkpoint=checkpoint,
             data=images.name,
-            train=fixed_crops(to_tensor(images.train[:REFERENCE_IMAGES]), one.flow.config.shape[1:]),
+            train=fixed_crops(to_tensor(images.train[:REFERENCE_IMAGES]), checkpoint.flow.config.shape[1:]),
             test=test,
             sources=None if images.test_source is None else tuple(images.test_source.tolist()),
             image=test[image : image + 1],
@@ -121,7 +121,7 @@ def analyse(
             record=record,
             factors=images.measured,
         )
-        return Request(look, images, one.name, level, other_image, path, tuple(also), others)
+        return Request(look, images, checkpoint.name, level, other_image, path, tuple(also), others)
 
     requested = request(checkpoint, tuple(request(one) for one in beside))
     about = {"what": what, "data": images.name, "note": images.note, "image": image, "seed": seed}
@@ -131,7 +131,7 @@ def analyse(
 def _trace(request: Request) -> dict[str, Any]:
     look = request.look
     (trace,) = levels.traces(look.flow, look.image, look.seed)
-    shown = [level for level in trace.levels if request.level in (None, level.number)]
+    chosen = [level for level in trace.levels if request.level in (None, level.number)]
     return {
         "log_prob": trace.log_prob.item(),
         "levels": [
@@ -151,7 +151,7 @@ def _trace(request: Request) -> dict[str, Any]:
                     )
                 },
             }
-            for level in shown
+            for level in chosen
         ],
     }
 

@@ -43,10 +43,10 @@ class HeldSolver(nn.Module):
 
     held: Tensor
 
-    def __init__(self, solver: Solver, held: Tensor) -> None:
+    def __init__(self, solver: Solver, log_weights: Tensor) -> None:
         super().__init__()
         self.solver = solver
-        self.register_buffer("held", held)
+        self.register_buffer("held", log_weights)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return log ω (N, C_h) of the half that x is not."""
@@ -57,7 +57,7 @@ class HeldSolver(nn.Module):
         return torch.where(self.held.isnan(), self.solver.solve(pooled), self.held)
 
 
-def hold(shuffle: Shuffle, held: Tensor) -> Shuffle:
+def hold(shuffle: Shuffle, log_weights: Tensor) -> Shuffle:
     """Return a copy of a Shuffle that holds log-weights, ``held`` (C,) or (N, C) by position; NaN leaves one free.
 
     Raises:
@@ -68,17 +68,17 @@ def hold(shuffle: Shuffle, held: Tensor) -> Shuffle:
     if copied.weights is None:
         raise ConfigError("This flow's split policy applies no weights, so there are none to hold.")
     halves = [solver.out.out_features for solver in (copied.weights.kept, copied.weights.emitted)]
-    kept, emitted = held.split(halves, dim=-1)
+    kept, emitted = log_weights.split(halves, dim=-1)
     copied.weights.add_module("kept", HeldSolver(copied.weights.kept, kept))
     copied.weights.add_module("emitted", HeldSolver(copied.weights.emitted, emitted))
     return copied
 
 
-def with_held_weights(flow: MultiScaleFlow, level: int, held: Tensor) -> MultiScaleFlow:
+def with_held_weights(flow: MultiScaleFlow, level: int, log_weights: Tensor) -> MultiScaleFlow:
     """Return a flow that holds log-weights of one level (see :func:`hold`) and is the same otherwise: a density too."""
     shuffle = shuffle_at(flow, level)
     changed = copy.deepcopy(flow)
-    changed.levels[level - 1].shuffle = hold(shuffle, held)
+    changed.levels[level - 1].shuffle = hold(shuffle, log_weights)
     return changed
 
 

@@ -25,7 +25,7 @@ def main() -> None:
     progress.watch(progress.Progress(changed=lambda now: _say(b"%d %d\n" % (now.done, now.total))))
     try:
         answer: tuple[bool, Any] = True, MEASURES[name].of(look, **choices)
-    except Exception as error:  # who asked raises it
+    except Exception as error:  # the parent raises it
         answer = False, error
     _say(b"\n" + pickle.dumps(answer))
 

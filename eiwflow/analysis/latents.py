@@ -258,7 +258,7 @@ class Comparison:
 
     The first flow is the one that the others are compared with. Intervals are percentile bootstraps that draw whole
     photographs where there are enough of them, else images: 95 % each for the means; for the differences 95 % together,
-    over all flows and all stages that keep something (Bonferroni), since whoever looks at several rows looks for the
+    over all flows and all stages that keep something (Bonferroni), since a reader of several rows looks for the
     one that stands out.
 
     Attributes:

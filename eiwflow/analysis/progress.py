@@ -1,4 +1,4 @@
-"""How far a measure is, in images that went through the flow: whoever waits for it may look."""
+"""How far a measure is, in images that went through the flow: a page that waits for it may look."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What can be measured of a flow, by name: one table for the command line and for the app.
 
-A measure takes a :class:`Look`, asks it for other measures by :meth:`Look.measure`, and returns numbers. Whoever looks
-may keep results: the app does, in ``ui/sources/cache.py``.
+A measure takes a :class:`Look`, asks it for other measures by :meth:`Look.measure`, and returns numbers. Its caller may
+keep results: the app does, in ``ui/sources/cache.py``.
 
 To add a measure, write a function of a look and enter it in :data:`MEASURES` with what it depends on.
 """

@@ -155,8 +155,8 @@ def verify(checkpoint: Checkpoint, images: Tensor | None = None, name: str = "")
 def _stored(level: Level) -> list[Check]:
     """Return the checks of what the file holds: finite numbers, signs and rows, and the order."""
     wrong = list(wrong_values({f"levels.{level.number - 1}.{key}": value for key, value in level.state_dict().items()}))
-    orders = [one for one in wrong if one.tensor.endswith("shuffle.order")]
-    checks = [_possible("values", level, [one for one in wrong if one not in orders], "has values that can be")]
+    orders = [entry for entry in wrong if entry.tensor.endswith("shuffle.order")]
+    checks = [_possible("values", level, [entry for entry in wrong if entry not in orders], "has values that can be")]
     if level.shuffle is not None:
         checks.append(_possible("order", level, orders, "has an order that is a permutation"))
     return checks

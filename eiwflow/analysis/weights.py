@@ -448,8 +448,8 @@ def measure(flow: MultiScaleFlow, images: Tensor, level: int, seed: int = 0) -> 
     for x in dequantised(flow, images, seed, BATCH):
         features = features_at(flow, x, level)
         parts.append(_measured(features[:, shuffle.order]))
-        if (found := shuffle.log_weights(features)) is not None:
-            log_weights.append(found.double().numpy())
+        if (of_images := shuffle.log_weights(features)) is not None:
+            log_weights.append(of_images.double().numpy())
     together = (np.concatenate(values) for values in zip(*parts, strict=True))
     return Channels(np.concatenate(log_weights) if log_weights else None, *together)
 

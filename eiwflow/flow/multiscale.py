@@ -318,9 +318,9 @@ class MultiScaleFlow(nn.Module):
         """
         self._check_initialised()
         shapes = self.latent_shapes()
-        given = [tuple(noise.shape[1:]) for noise in latents.levels]
-        if given != shapes:
-            raise ShapeError(f"The latents have the shapes {given}; this flow takes {shapes}.")
+        stated = [tuple(noise.shape[1:]) for noise in latents.levels]
+        if stated != shapes:
+            raise ShapeError(f"The latents have the shapes {stated}; this flow takes {shapes}.")
         numbers = [noise.shape[0] for noise in latents.levels]
         if any(number != numbers[0] for number in numbers):
             raise ShapeError(f"The latents are of {numbers} images; every level must have the same number.")

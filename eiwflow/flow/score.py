@@ -12,7 +12,7 @@ from .multiscale import MultiScaleFlow, dequantise, to_bits_per_dim
 
 #: Bytes that the widest activations of a batch may take.
 ACTIVATION_BYTES = 128 * 2**20
-#: Multiplications of a batch, about a second of a core: whoever waits for a large flow sees how far it is.
+#: Multiplications of a batch, about a second of a core: so progress is seen on a large flow.
 BATCH_WORK = 2**35
 
 

@@ -258,9 +258,9 @@ class Count:
 
 def ladders(studies: Iterable[Study]) -> dict[str, Ladder]:
     """Return title -> ladder, of studies that have a run and are no A/A control; no two titles are the same."""
-    found = {study.name: study for study in studies}
-    named = titles(found)
-    return {named[name]: ladder(study) for name, study in found.items() if study.runs and not study.recipe.is_control}
+    by_name = {study.name: study for study in studies}
+    named = titles(by_name)
+    return {named[name]: ladder(study) for name, study in by_name.items() if study.runs and not study.recipe.is_control}
 
 
 def counts(studies: Iterable[Study]) -> dict[str, Count]:
@@ -281,11 +281,11 @@ def by_set(studies: Iterable[Study]) -> dict[str, Ladder]:
 
     Only studies at equal steps that tell a principal start from the choice of the half have such a ladder.
     """
-    found: dict[str, list[Ladder]] = {}
+    sets: dict[str, list[Ladder]] = {}
     for made in ladders(studies).values():
         if not made.study.recipe.equal_cpu and any(rung.name == RUNGS[1][0] for rung in made.rungs):
-            found.setdefault(made.study.recipe.data_name, []).append(made)
+            sets.setdefault(made.study.recipe.data_name, []).append(made)
     return {
         name: max(of_set, key=lambda made: (len(made.rungs), made.study.recipe.budget))
-        for name, of_set in sorted(found.items())
+        for name, of_set in sorted(sets.items())
     }

@@ -29,9 +29,9 @@ def report(study: Study, subject: str | None = None) -> dict[str, Any]:
         "title": study.title,
         "subject": compared.subject,
         "answers": [
-            {"prior": prior, "answer": found.word, "sentence": found.in_words()}
-            for prior, found in answers.items()
-            if found is not None
+            {"prior": prior, "answer": verdict.word, "sentence": verdict.in_words()}
+            for prior, verdict in answers.items()
+            if verdict is not None
         ],
         "ladder": ladder(study, usual_prior(study)).to_dict(),
         "control": words.control(effects) if (effects := control(study)) else None,
@@ -45,7 +45,7 @@ def report(study: Study, subject: str | None = None) -> dict[str, Any]:
 
 def report_in_words(result: Mapping[str, Any]) -> str:
     """Return a report as text."""
-    lines = [f"With the {found['prior']} prior. {found['sentence']}" for found in result["answers"]]
+    lines = [f"With the {entry['prior']} prior. {entry['sentence']}" for entry in result["answers"]]
     lines += [*([result["control"]] if result["control"] else []), "", words.LEAD, *_ladder_in_words(result["ladder"])]
     lines += ["", "Every comparison"]
     lines += [_comparison(row) for row in [*result["comparisons"], *result["factorial"]]]
@@ -69,26 +69,26 @@ def summary(studies: Iterable[Study]) -> dict[str, Any]:
 def summary_in_words(result: Mapping[str, Any]) -> str:
     """Return a summary as text."""
     lines = [question["sentence"] for question in result["questions"].values()]
-    for found in result["ladders"]:
-        if found["rungs"]:
-            lines += ["", found["study"], *_rungs_in_words(found)]
+    for entry in result["ladders"]:
+        if entry["rungs"]:
+            lines += ["", entry["study"], *_rungs_in_words(entry)]
     return "\n".join(lines)
 
 
-def _ladder_in_words(found: Mapping[str, Any]) -> list[str]:
+def _ladder_in_words(entry: Mapping[str, Any]) -> list[str]:
     """Return the lines of a ladder: its rungs from below, then its questions."""
-    rungs = ["", "The ladder, from below: what each rung saves over the one below", *_rungs_in_words(found)]
+    rungs = ["", "The ladder, from below: what each rung saves over the one below", *_rungs_in_words(entry)]
     answers = [
         f"{_lead(row)}  {row['claim']:13}  {QUESTIONS[key].ours} over {QUESTIONS[key].theirs}"
-        for key, row in found["answers"].items()
+        for key, row in entry["answers"].items()
     ]
-    return (rungs if found["rungs"] else []) + (["", "Leads", *answers] if answers else [])
+    return (rungs if entry["rungs"] else []) + (["", "Leads", *answers] if answers else [])
 
 
-def _rungs_in_words(found: Mapping[str, Any]) -> list[str]:
+def _rungs_in_words(entry: Mapping[str, Any]) -> list[str]:
     return [
         f"{_lead(rung['step'])}  {rung['step']['claim']:13}  {rung['name']}" if rung["step"] else f"0  {rung['name']}"
-        for rung in found["rungs"]
+        for rung in entry["rungs"]
     ]
 
 

@@ -354,7 +354,7 @@ def _run(
                 continue
             count += 1
             with suppress(OSError):
-                os.utime(folder.settings_file)  # who looks at the study sees that it has changed
+                os.utime(folder.settings_file)  # a reader of the study sees that it has changed
                 if shard == (1, 1):
                     folder.set_status("running", count)
             if progress is not None:
@@ -486,7 +486,7 @@ def _results(waiting: list[Job], images: ImageData, jobs: int) -> Generator[tupl
                 "kept, and the same command with fewer --jobs goes on."
             ) from None
         finally:
-            # Whoever stops listening wants no more results: the pool by itself would wait for those under way.
+            # A caller that stops listening wants no more results: the pool by itself would wait for those under way.
             pool.shutdown(wait=False, cancel_futures=True)
             for child in set(multiprocessing.active_children()) - others:
                 child.terminate()

@@ -142,10 +142,10 @@ def contrast(study: Study, name: str, arms: Mapping[Arm, float]) -> Effect | Non
         return None
     bits = np.array([[study.runs[arm, seed].bits_per_dim for arm in arms] for seed in seeds])
     level = level_of(study, len(seeds))
-    found = effect(name, arms, np.array(seeds), bits @ np.array(list(arms.values())), level)
+    paired = effect(name, arms, np.array(seeds), bits @ np.array(list(arms.values())), level)
     if len(arms) != 2 or len(seeds) < 3 or (np.ptp(bits, axis=0) == 0).any():
-        return found
-    return replace(found, correlation=float(np.corrcoef(bits.T)[0, 1]))
+        return paired
+    return replace(paired, correlation=float(np.corrcoef(bits.T)[0, 1]))
 
 
 def level_of(study: Study, seeds: int) -> float:
@@ -160,8 +160,8 @@ def level_of(study: Study, seeds: int) -> float:
 
 def effect(name: str, arms: Mapping[Arm, float], seeds: np.ndarray, values: np.ndarray, level: float = ALPHA) -> Effect:
     """Return the effect with its t interval and uncorrected p, from its values (n,) over seeds (n,)."""
-    found = of_mean(values, level)
-    return Effect(name, dict(arms), seeds, values, found.low, found.high, found.p, level=level)
+    interval = of_mean(values, level)
+    return Effect(name, dict(arms), seeds, values, interval.low, interval.high, interval.p, level=level)
 
 
 def corrected(effects: Iterable[Effect | None]) -> tuple[Effect, ...]:
@@ -169,13 +169,13 @@ def corrected(effects: Iterable[Effect | None]) -> tuple[Effect, ...]:
 
     Reference: Holm, A simple sequentially rejective multiple test procedure, 1979. SciPy has no Holm.
     """
-    found = [one for one in effects if one is not None]
-    tested = sorted((one.p, place) for place, one in enumerate(found) if not math.isnan(one.p))
+    present = [effect for effect in effects if effect is not None]
+    tested = sorted((effect.p, place) for place, effect in enumerate(present) if not math.isnan(effect.p))
     largest, adjusted = 0.0, {}
     for rank, (p, place) in enumerate(tested):
         largest = max(largest, min(1.0, (len(tested) - rank) * p))
         adjusted[place] = largest
-    return tuple(replace(one, p_corrected=adjusted.get(place, math.nan)) for place, one in enumerate(found))
+    return tuple(replace(effect, p_corrected=adjusted.get(place, math.nan)) for place, effect in enumerate(present))
 
 
 # ---------------------------------------------------------------------- what arms are called
@@ -229,12 +229,12 @@ class Comparisons:
 
     def against(self, prior: str) -> dict[Arm, Effect]:
         """Return other arm -> effect, of a prior."""
-        found = {next(arm for arm, weight in one.arms.items() if weight < 0): one for one in self.effects}
-        return {arm: one for arm, one in found.items() if arm.prior == prior}
+        by_arm = {next(arm for arm, weight in effect.arms.items() if weight < 0): effect for effect in self.effects}
+        return {arm: effect for arm, effect in by_arm.items() if arm.prior == prior}
 
     def table(self) -> list[dict[str, Any]]:
         """Return one row a comparison."""
-        return [one.row() for one in self.effects]
+        return [effect.row() for effect in self.effects]
 
 
 def subjects(study: Study) -> list[str]:
@@ -251,8 +251,8 @@ def subjects(study: Study) -> list[str]:
         return not informed, arm.keep != HALF, arm.partition != usual, weights if informed else 2
 
     first = min(study.arms, key=rank, default=None)
-    found = list(dict.fromkeys(arm.choice for arm in study.arms))
-    return sorted(found, key=lambda choice: first is None or not first.looks_at_entropy or choice != first.choice)
+    choices = list(dict.fromkeys(arm.choice for arm in study.arms))
+    return sorted(choices, key=lambda choice: first is None or not first.looks_at_entropy or choice != first.choice)
 
 
 def comparisons(study: Study, subject: str | None = None) -> Comparisons:
@@ -302,12 +302,14 @@ class Factorial:
     @property
     def effects(self) -> tuple[Effect, ...]:
         """All of them."""
-        return tuple(one for effects in self.parts.values() for one in effects)
+        return tuple(effect for effects in self.parts.values() for effect in effects)
 
     def table(self) -> list[dict[str, Any]]:
         """Return one row an effect."""
         return [
-            {"part": part, "prior": self.prior, **one.row()} for part, effects in self.parts.items() for one in effects
+            {"part": part, "prior": self.prior, **effect.row()}
+            for part, effects in self.parts.items()
+            for effect in effects
         ]
 
 
@@ -333,18 +335,20 @@ def factorial(study: Study, prior: str) -> Factorial:
     """
     arms = [arm for arm in study.arms if arm.prior == prior and arm.order != AGAIN]
     halves = [arm for arm in arms if arm.keep == HALF]
-    found: dict[str, list[Effect | None]] = {
+    contrasts: dict[str, list[Effect | None]] = {
         part: [
             _mean_of(
-                study, name.format(one, other), pairs_of(study, arms if field == "keep" else halves, field, one, other)
+                study,
+                name.format(first, other),
+                pairs_of(study, arms if field == "keep" else halves, field, first, other),
             )
-            for one, other in compared
+            for first, other in compared
         ]
         for part, (field, compared, name) in _PARTS.items()
     }
     weighted = pairs_of(study, halves, "weights", "pooled", "none")
     by_entropy = [pair for pair in weighted if pair[0].looks_at_entropy]
-    found["interaction"] = [
+    contrasts["interaction"] = [
         _mean_of(study, "weights × entropy order", by_entropy, [pair for pair in weighted if pair not in by_entropy])
     ]
     for keep in ("0.25", "0.75"):
@@ -352,13 +356,13 @@ def factorial(study: Study, prior: str) -> Factorial:
         at_half = {pair[0]: pair for pair in ordered if pair[0].keep == HALF}
         others = [pair for pair in ordered if pair[0].keep == keep and replace(pair[0], keep=HALF) in at_half]
         same = [at_half[replace(pair[0], keep=HALF)] for pair in others]
-        found["interaction"].append(_mean_of(study, f"(entropy − variance) × {keep} passed on", others, same))
-    effects = iter(corrected(one for part in found.values() for one in part))
-    parts = {part: tuple(next(effects) for one in ones if one is not None) for part, ones in found.items()}
+        contrasts["interaction"].append(_mean_of(study, f"(entropy − variance) × {keep} passed on", others, same))
+    effects = iter(corrected(first for part in contrasts.values() for first in part))
+    parts = {part: tuple(next(effects) for first in ones if first is not None) for part, ones in contrasts.items()}
     return Factorial(prior, {part: ones for part, ones in parts.items() if ones})
 
 
-def pairs_of(study: Study, arms: Iterable[Arm], field: str, one: str, other: str) -> list[Pair]:
+def pairs_of(study: Study, arms: Iterable[Arm], field: str, first: str, other: str) -> list[Pair]:
     """Return pairs of arms that differ in one field alone, ``one`` first.
 
     A partition has no meaning where ``init`` is random: with that field the arms of the usual partition are paired.
@@ -366,7 +370,7 @@ def pairs_of(study: Study, arms: Iterable[Arm], field: str, one: str, other: str
     arms = list(arms)
     pairs = []
     for arm in arms:
-        if getattr(arm, field) != one:
+        if getattr(arm, field) != first:
             continue
         changes: dict[str, str] = {field: other}
         if field == "init":
@@ -384,7 +388,7 @@ def _mean_of(study: Study, name: str, ours: list[Pair], theirs: list[Pair] | Non
         return None
     weights: dict[Arm, float] = {}
     for pairs, sign in ((ours, 1.0), (theirs or [], -1.0)):
-        for one, other in pairs:
-            weights[one] = weights.get(one, 0.0) + sign / len(pairs)
+        for first, other in pairs:
+            weights[first] = weights.get(first, 0.0) + sign / len(pairs)
             weights[other] = weights.get(other, 0.0) - sign / len(pairs)
     return contrast(study, name, weights)

@@ -35,7 +35,7 @@ def titles(studies: Mapping[str, Study]) -> dict[str, str]:
     alike: dict[str, list[str]] = {}
     for key, study in studies.items():
         alike.setdefault(study.title, []).append(key)
-    found = {}
+    titled = {}
     for shared, keys in alike.items():
         longer = dict.fromkeys(keys, shared)
         for ask in _DIFFERENCES:
@@ -43,8 +43,8 @@ def titles(studies: Mapping[str, Study]) -> dict[str, str]:
             if len({*longer.values()}) < len(keys) and len({*more.values()}) > 1:
                 longer = {key: f"{longer[key]}, {more[key]}" for key in keys}
         for key, text in longer.items():
-            found[key] = text if list(longer.values()).count(text) == 1 else f"{text} ({key})"
-    return {key: found[key] for key in studies}
+            titled[key] = text if list(longer.values()).count(text) == 1 else f"{text} ({key})"
+    return {key: titled[key] for key in studies}
 
 
 def too_short(study: Study, budgets: Sequence[int]) -> str:
@@ -68,17 +68,17 @@ def too_short(study: Study, budgets: Sequence[int]) -> str:
 
 def control(effects: Sequence[Effect]) -> str:
     """Return what an A/A control says: the random order against itself, with other permutations."""
-    found = listed([one.lead_in_figures for one in effects])
-    claimed = any(one.claim != "no conclusion" for one in effects)
+    leads = listed([effect.lead_in_figures for effect in effects])
+    claimed = any(effect.claim != "no conclusion" for effect in effects)
     end = "A difference is claimed where there is none." if claimed else "No difference is claimed, as it should be."
-    return f"A/A control: the lead of the random order over itself is {found} bits/dim. {end}"
+    return f"A/A control: the lead of the random order over itself is {leads} bits/dim. {end}"
 
 
 def rows(table: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return rows with headings that wrap; small p and CPU seconds are written out, where a table has three places."""
-    shown = []
+    printed = []
     for row in table:
         small = {key: "< 0.001" for key in ("p", "p_corrected") if row.get(key, 1) < 0.001}
         seconds = {key: f"{row[key]:.1f}" for key in ("cpu_s",) if key in row}
-        shown.append({key.replace("_", " "): value for key, value in {**row, **small, **seconds}.items()})
-    return shown
+        printed.append({key.replace("_", " "): value for key, value in {**row, **small, **seconds}.items()})
+    return printed

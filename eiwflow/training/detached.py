@@ -1,4 +1,4 @@
-"""A process of its own that outlives who started it: how the app starts a training, and a study."""
+"""A process of its own that outlives the one that started it: how the app starts a training, and a study."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-#: Who looks at a lock holds it for an instant: whoever means to have it tries for longer than that.
+#: A look at a lock holds it for an instant: a process that means to have it tries for longer than that.
 PATIENCE_S = 0.5
 _GLANCE_S, _POLL_S = 0.03, 0.01
 

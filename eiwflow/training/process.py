@@ -1,6 +1,6 @@
 """Which process has a run: a number alone says little, since another machine or container gives it out as well.
 
-A process writes its identity where others read it, and touches that file every second while it runs. Whoever wants
+A process writes its identity where others read it, and touches that file every second while it runs. A page that wants
 it to stop leaves a file that it looks for; only a process that no longer looks is ended by a signal, and only where the
 system confirms that it is the one that was written down.
 """

@@ -85,7 +85,7 @@ def train(
         if status.get("process") != process.identity():
             run.forget_asked()  # it was asked of a process that has ended
         try:
-            # From here on who asks the run to pause asks this process, not one that had it before.
+            # From here on a request to pause the run goes to this process, not to one that had it before.
             run.set_status("starting", run.saved_step() or 0)
             with process.beating(run.path / "status.json"):
                 run.sweep()

@@ -1,4 +1,4 @@
-"""A run directory: all that a training leaves on disk, and the only thing that those who watch it read."""
+"""A run directory: all that a training leaves on disk, and the only thing that its readers need."""
 
 from __future__ import annotations
 
@@ -271,7 +271,7 @@ class WorkFolder:
             file.write(f"{time.strftime('%H:%M:%S')} {message}\n")
 
     def bound_log(self) -> None:
-        """Keep the end of a ``log.txt`` that has grown too long, whoever writes it."""
+        """Keep the end of a ``log.txt`` that has grown too long, whichever process writes it."""
         log = self.path / "log.txt"
         with contextlib.suppress(OSError):
             if log.stat().st_size > MAX_LOG:
@@ -493,7 +493,7 @@ class RunDirectory(WorkFolder):
         return history.read_records(self.path / "metrics.jsonl")
 
     def own_records(self) -> list[dict[str, Any]]:
-        """Return the records for who goes on writing them.
+        """Return the records for a process that goes on writing them.
 
         Raises:
             OSError: they cannot be read.

@@ -1,4 +1,4 @@
-"""A training beside the app: a process of its own that outlives the page, the server, and whoever looks at it.
+"""A training beside the app: a process of its own that outlives the page, the server and the visitor.
 
 The page starts it, reads the run directory, and leaves word there. Nothing else passes between them.
 """
