@@ -8,7 +8,9 @@ function favourite(options, votes) {
   return all ? `${name} (${most} of ${all})` : "";
 }
 
-/** One's own choices, or in front of a class its favourites, in a sentence; what a scene found beside it, where it did. */
+/**
+ * One's own choices, or in front of a class its favourites, in a sentence; what a scene found beside it, where it did.
+ */
 export function choicesNamed({ possible, kept, results, tallies }) {
   const said = possible.flatMap(({ number, short, votes }) => {
     const tally = tallies[number],

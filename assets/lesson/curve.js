@@ -1,4 +1,5 @@
-// A flow of one dimension, z(x) = offset + slope x + Σ height tanh((x − middle) / width), fitted by eiwflow/lesson/probe.py.
+// A flow of one dimension, z(x) = offset + slope x + Σ height tanh((x − middle) / width), fitted by
+// eiwflow/lesson/probe.py.
 
 /** The noise z of a value x in grey levels. */
 export const noiseOf = ({ offset, slope, steps }, x) =>

@@ -60,7 +60,9 @@ export function greyMap(x, channels, channel, height, width, middle = 0, spread 
   );
 }
 
-/** One channel in colour: `plus` above its middle, `minus` below, the paper's colour at it; spread gives full colour. */
+/**
+ * One channel in colour: `plus` above its middle, `minus` below, the paper's colour at it; spread gives full colour.
+ */
 export function signedMap(
   x,
   channels,

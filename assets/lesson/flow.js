@@ -384,7 +384,9 @@ export class Level {
     return this.run(x).at(-1);
   }
 
-  /** The level's input (squeezed) from its features, or from the values in front of the coupling of one of its steps. */
+  /**
+   * The level's input (squeezed) from its features, or from the values in front of the coupling of one of its steps.
+   */
   undo(features, coupling = this.steps.length) {
     let y = features;
     if (coupling < this.steps.length) {

@@ -31,9 +31,10 @@ export const attributes = {
   short: "What a level holds",
   title: "Which level tells what?",
   notes:
-    "Each row adds one attribute to the latents (the values of noise), in one level at a time: the mean of faces with " +
-    "it minus the mean of those without. The number says in how many of 100 pairs that level alone tells the face with " +
-    "the attribute from the one without. To tell is not to draw: a level may give an attribute away and change few pixels.",
+    "Each row adds one attribute to the latents (the values of noise), in one level at a time: the mean of faces " +
+    "with it minus the mean of those without. The number says in how many of 100 pairs that level alone tells the " +
+    "face with the attribute from the one without. To tell is not to draw: a level may give an attribute away and " +
+    "change few pixels.",
   asked:
     "A pair is told by where the two faces’ latents lie along that difference, which comes from other pictures than " +
     "those tested; 50 is a coin, 100 is never wrong (the number is the AUROC). Level 1 has twice the values of the " +

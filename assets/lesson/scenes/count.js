@@ -1,4 +1,5 @@
-// Scene 4: how a flow counts bits, in three beats: noise is stretched, one value is counted, then all values of a picture.
+// Scene 4: how a flow counts bits, in three beats: noise is stretched, one value is counted, then all values of a
+// picture.
 import { area, noiseOf, normal, stretchAt, termsOf, valueWith } from "../curve.js";
 import {
   animate,
@@ -27,7 +28,9 @@ const BEATS = [
   ["3", "3 All values"],
 ];
 
-/** The values of the flow after each level, as a picture: those factored out are noise, in the places they came from. */
+/**
+ * The values of the flow after each level, as a picture: those factored out are noise, in the places they came from.
+ */
 export function states(flow, traces) {
   return traces.map((_, last) => {
     let x = null;
@@ -52,16 +55,16 @@ export const counting = {
   short: "Counting bits",
   title: "Stretching costs bits, squeezing pays.",
   notes:
-    "A likely picture needs few bits. Beat 1: stretch the noise, and its old curve no longer fits the dots; divided by " +
-    "the stretching, it fits again, so stretching by two costs every value one bit. Beat 2: drag the dot; usual noise " +
-    "and little stretching make a value cheap. Beat 3 adds up both terms for all values of the picture.",
+    "A likely picture needs few bits. Beat 1: stretch the noise, and its old curve no longer fits the dots; divided " +
+    "by the stretching, it fits again, so stretching by two costs every value one bit. Beat 2: drag the dot; usual " +
+    "noise and little stretching make a value cheap. Beat 3 adds up both terms for all values of the picture.",
   asked:
-    "Stretching is seen on the way from noise to values. In beat 2 the curve is a flow of one dimension, fitted to the " +
-    "values of the middle pixel; in beat 3 it is the flow of the lesson, in as many dimensions as there are values, " +
-    "where the stretching is the log-determinant. If the flow stopped after level 1 or 2, the values passed on would " +
-    "count as normal noise of the mean and spread that each channel has over pictures. Only the running total has a " +
-    "meaning: how much of it a level saves depends on what the others do. The values of byte v are v ± ½, so a density " +
-    "per grey level is the probability of a byte.",
+    "Stretching is seen on the way from noise to values. In beat 2 the curve is a flow of one dimension, fitted to " +
+    "the values of the middle pixel; in beat 3 it is the flow of the lesson, in as many dimensions as there are " +
+    "values, where the stretching is the log-determinant. If the flow stopped after level 1 or 2, the values passed " +
+    "on would count as normal noise of the mean and spread that each channel has over pictures. Only the running " +
+    "total has a meaning: how much of it a level saves depends on what the others do. The values of byte v are v ± " +
+    "½, so a density per grey level is the probability of a byte.",
   more: { page: "checkpoint" },
   cannot: ({ pack }) => (pack.head.probe ? null : "The values of one pixel are not known for this flow."),
 
@@ -79,7 +82,8 @@ export const counting = {
       blend = beat === "1" ? 0 : 1,
       stop = () => {};
 
-    // Every dot has a height of its own under the curve, spread evenly: the dots fill the area, however it is stretched.
+    // Every dot has a height of its own under the curve, spread evenly: the dots fill the area, however it is
+    // stretched.
     const sorted = [...values].sort((a, b) => a - b);
     const dots = sorted.map((x, i) => ({ x, z: noiseOf(curve, x), part: (i * 0.618034 + 0.5) % 1 }));
     const grid = Array.from({ length: 141 }, (_, i) => (i / 70 - 1) * REACH).map((z) => ({

@@ -12,8 +12,8 @@ export const ending = {
     "Let the class say each sentence before you read it. What is a flow, how does it count, why several scales, and " +
     "what to look at before half is factored out? Then look back at the votes, and open one of the three doors.",
   asked:
-    "All four pictures are of the face below: it runs through the flow and back; its bits are counted; level 1, half of " +
-    "its values, is resampled; its channels stand in the order by entropy, with their structure.",
+    "All four pictures are of the face below: it runs through the flow and back; its bits are counted; level 1, half " +
+    "of its values, is resampled; its channels stand in the order by entropy, with their structure.",
   more: { page: "levels" },
 
   build(stage) {

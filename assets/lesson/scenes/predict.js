@@ -1,4 +1,5 @@
-// Scene 3: a coupling of the flow: one half of the channels predicts the other; the prediction is taken away and added again.
+// Scene 3: a coupling of the flow: one half of the channels predicts the other; the prediction is taken away and added
+// again.
 import { animate, channelsOf, colours, el, greyMap, own, percent, signedMap, slider } from "../draw.js";
 import { join, unsqueeze } from "../flow.js";
 
@@ -18,10 +19,10 @@ export const predicting = {
     "prediction can be made again; slide on, and not one value of the picture differs.",
   asked:
     "Colour is a value above (blue) or below (orange) the mean of its channel, on one scale for all three. This is " +
-    "the coupling of level 1 that explains most. The steps before it have mixed the channels, so they show no colours " +
-    "of the picture any more. These two halves are not those that are passed on and factored out: that comes after all " +
-    "steps. A coupling also has a scale, which plays down what the network is unsure of. On one picture, subtracting " +
-    "less than the whole prediction may remove more, since the network was trained on all pictures.",
+    "the coupling of level 1 that explains most. The steps before it have mixed the channels, so they show no " +
+    "colours of the picture any more. These two halves are not those that are passed on and factored out: that comes " +
+    "after all steps. A coupling also has a scale, which plays down what the network is unsure of. On one picture, " +
+    "subtracting less than the whole prediction may remove more, since the network was trained on all pictures.",
   more: { page: "entropy", query: { level: "1" } },
 
   build(stage) {

@@ -36,15 +36,16 @@ export const river = {
   short: "Fixed in advance",
   title: "Choose the half badly, and training moves structure across.",
   notes:
-    "Here another flow passes on a half that was chosen badly, beforehand: the channels of least variance. Press space: " +
-    "lines are channels, and blue ones are passed on from first to last. While training changes what they hold, count " +
-    "the blue lines above the dashed one. Structure moves across, and yet the bad choice is never made good.",
+    "Here another flow passes on a half that was chosen badly, beforehand: the channels of least variance. Press " +
+    "space: lines are channels, and blue ones are passed on from first to last. While training changes what they " +
+    "hold, count the blue lines above the dashed one. Structure moves across, and yet the bad choice is never made " +
+    "good.",
   asked:
     "One run is drawn; the sentence at the end is the mean over all runs, which differ by their seed alone. What the " +
-    "half costs is from a study: bits per value above the half by entropy, with the interval in the caption. “Training " +
-    "lifts” is said where the 95 % interval of the change lies above zero; to rise from below chance to chance needs no " +
-    "cause. A rank says nothing of likelihood, and samples get better under every half. Steps are on a log scale: most " +
-    "of the width is the first few hundred.",
+    "half costs is from a study: bits per value above the half by entropy, with the interval in the caption. " +
+    "“Training lifts” is said where the 95 % interval of the change lies above zero; to rise from below chance to " +
+    "chance needs no cause. A rank says nothing of likelihood, and samples get better under every half. Steps are on " +
+    "a log scale: most of the width is the first few hundred.",
   more: { page: "shuffle" },
   cannot: ({ pack }) => (pack.head.rivers?.length ? null : "There is no record of a training with a fixed half here."),
 

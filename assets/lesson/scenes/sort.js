@@ -1,4 +1,5 @@
-// Scene 6: the channels slide into the order of the Shuffle, with their structure, and the split line falls; then after training.
+// Scene 6: the channels slide into the order of the Shuffle, with their structure, and the split line falls; then after
+// training.
 import { animate, choices, colours, ease, el, greyMap, mixed, own, percent, slider, surface } from "../draw.js";
 import { Level, normals, squeeze } from "../flow.js";
 
@@ -36,11 +37,12 @@ export const sorting = {
     "guess. That is low and high entropy. Slide: the flow sorts its channels so, once, before training, and factors " +
     "out the right half. Then switch to after training: the order stays, the bars have moved a little.",
   asked:
-    "A bar is the structure of a channel: spectral redundancy, how much its neighbours tell of a value, as the mean over " +
-    "test pictures. Zero is white noise. It ignores scale and counts each channel by itself. The order was measured on " +
-    "the first batch of pictures and is one for all of them. The cards on the right are not noise yet: the prior " +
-    "predicts them from the left, and what it misses leaves as noise. Training shapes the channels around the split, " +
-    "so that structure stays on the left does not show that sorting is the better choice: scene 13 compares.",
+    "A bar is the structure of a channel: spectral redundancy, how much its neighbours tell of a value, as the mean " +
+    "over test pictures. Zero is white noise. It ignores scale and counts each channel by itself. The order was " +
+    "measured on the first batch of pictures and is one for all of them. The cards on the right are not noise yet: " +
+    "the prior predicts them from the left, and what it misses leaves as noise. Training shapes the channels around " +
+    "the split, so that structure stays on the left does not show that sorting is the better choice: scene 13 " +
+    "compares.",
   more: { page: "entropy", query: { level: "1" } },
 
   build(stage) {

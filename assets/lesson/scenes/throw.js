@@ -15,16 +15,16 @@ export const throwing = {
     return 2 * gone === channels ? undefined : `${cap(word(gone))} of ${word(channels)} channels must go. Which?`;
   },
   notes:
-    "Let the class throw cards; the numbers on the cards grow. All 924 halves (six of twelve) are ranked by how close " +
-    "the picture stays to the original. Then show the flow’s choice. Throwing away is a test of ours: the flow itself " +
-    "loses nothing, it turns this half into noise.",
+    "Let the class throw cards; the numbers on the cards grow. All 924 halves (six of twelve) are ranked by how " +
+    "close the picture stays to the original. Then show the flow’s choice. Throwing away is a test of ours: the flow " +
+    "itself loses nothing, it turns this half into noise.",
   asked:
     "The cards are channels of level 1, in mixed order. A thrown channel is replaced by its average over pictures, " +
     "and the picture is decoded at once. That a visitor beats the flow is no surprise: the visitor chose for this " +
     "picture and looked at the result, the flow chose once, before training, for all pictures, by entropy (scene 6). " +
     "What a flow factors out is first predicted from what is passed on, so scene 9 does better with the same half. " +
-    "PSNR adds up squared errors, and is not what the eye judges. Training shapes the channels around their split, so " +
-    "a good rank does not show that entropy chooses well: scene 13 compares flows.",
+    "PSNR adds up squared errors, and is not what the eye judges. Training shapes the channels around their split, " +
+    "so a good rank does not show that entropy chooses well: scene 13 compares flows.",
   ballot: CHOICE,
   more: { page: "latents", query: { level: "1" } },
   cannot: ({ flow }) =>

@@ -7,8 +7,9 @@ export const training = {
   short: "Train one",
   title: "Train one now.",
   notes:
-    "Start it and go on: the header tells how far it is, and it arrives here finished. You can also start it from the " +
-    "menu before the lesson. The samples come from the same noise each time, so a face can be watched as it appears.",
+    "Start it and go on: the header tells how far it is, and it arrives here finished. You can also start it from " +
+    "the menu before the lesson. The samples come from the same noise each time, so a face can be watched as it " +
+    "appears.",
   asked:
     "When it has ended, the class’s own flow opens in scenes 1, 6 and 11. A training that is stopped keeps its flow.",
   more: { page: "train" },

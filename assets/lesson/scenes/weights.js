@@ -27,11 +27,12 @@ export const weighting = {
     "weight, computed from this picture: from how unpredictable its channels are, their entropies. Ask before you " +
     "slide: if we add fine noise, will the network listen to these channels more, less, or not care?",
   asked:
-    "A weight is no learned parameter: the flow computes it for every picture, from the entropies of the channels that " +
-    "the coupling leaves unchanged, so that the way back can compute it again. Bars show how each weight differs from " +
-    "that of the picture without added grain. Left: the channels that the network reads. Right: what it gives, a scale " +
-    "and a shift for each channel of the other half. This is the coupling whose weights answer grain most; others " +
-    "hardly move. The cost is for this picture: all weights of the flow are replaced by their averages over pictures.",
+    "A weight is no learned parameter: the flow computes it for every picture, from the entropies of the channels " +
+    "that the coupling leaves unchanged, so that the way back can compute it again. Bars show how each weight " +
+    "differs from that of the picture without added grain. Left: the channels that the network reads. Right: what it " +
+    "gives, a scale and a shift for each channel of the other half. This is the coupling whose weights answer grain " +
+    "most; others hardly move. The cost is for this picture: all weights of the flow are replaced by their averages " +
+    "over pictures.",
   more: { page: "weights", query: { level: "1" } },
   cannot: ({ pack }) =>
     pack.head.flow.weights ? null : "The couplings of this flow weight nothing; the bundled flow's do.",

@@ -33,15 +33,15 @@ export const worth = {
   title: "What does looking at the data buy?",
   keepsChoice: true,
   notes:
-    "Vote first: which rung buys most? The lowest rung is Glow’s fixed half, chosen by position, blind to the data; each " +
-    "rung above it changes one thing. A bar says how many bits per value a flow needs less than the lowest one. Look " +
-    "for the long steps, and for the one between variance and entropy.",
+    "Vote first: which rung buys most? The lowest rung is Glow’s fixed half, chosen by position, blind to the data; " +
+    "each rung above it changes one thing. A bar says how many bits per value a flow needs less than the lowest one. " +
+    "Look for the long steps, and for the one between variance and entropy.",
   asked:
-    "The principal start turns the channels towards their directions of largest variance before training, with a random " +
-    "half passed on. Both orders, by variance and by entropy, are set once, on the first batch. Every rung was trained " +
-    "with several seeds and compared seed by seed; the thin line is the 95 % interval of its saving. These are short " +
-    "trainings of small flows; “See more” has every study, also the longer ones. Pictures cost 3 to 5 bits per value, so " +
-    "0.15 is about four percent.",
+    "The principal start turns the channels towards their directions of largest variance before training, with a " +
+    "random half passed on. Both orders, by variance and by entropy, are set once, on the first batch. Every rung " +
+    "was trained with several seeds and compared seed by seed; the thin line is the 95 % interval of its saving. " +
+    "These are short trainings of small flows; “See more” has every study, also the longer ones. Pictures cost 3 to " +
+    "5 bits per value, so 0.15 is about four percent.",
   more: { page: "compare" },
   cannot: ({ pack }) => (ladders(pack.head.studies ?? []).length ? null : "There are no studies with a ladder here."),
 
