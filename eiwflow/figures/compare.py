@@ -41,7 +41,7 @@ MEASURES = {
     "redundancy": ("spectral redundancy (nats/pixel)", 0.0, "white noise: 0"),
     "entropy": ("marginal entropy (nats/dim)", 1.4189, "N(0, 1): 1.4189"),
 }
-_ROW, _CURVES, _HALVES = 50, 380, 300
+_ROW, _CURVES = 50, 380
 #: Letters that a line of an axis' title takes beside long names.
 _TITLE_LETTERS = 44
 #: The width of a letter beside an axis, in pixels, amply.
@@ -225,8 +225,8 @@ def halves(found: Mapping[str, ArmLevel], shared: np.ndarray, measured: str) -> 
         joined = [number for one in values for number in (*one[place].round(4).tolist(), None)]
         between = {
             "type": "scatter",
-            "x": [name for name in names for _ in range(3)],
-            "y": joined,
+            "x": joined,
+            "y": [name for name in names for _ in range(3)],
             "mode": "lines",
             "line": {"color": palette.REFERENCE, "width": 1.5},
             "showlegend": False,
@@ -235,31 +235,23 @@ def halves(found: Mapping[str, ArmLevel], shared: np.ndarray, measured: str) -> 
         return [between] + [
             {
                 "type": "scatter",
-                "x": names,
-                "y": [round(float(one[place, half]), 4) for one in values],
+                "x": [round(float(one[place, half]), 4) for one in values],
+                "y": names,
                 "mode": "markers",
                 "marker": {"color": colour, "symbol": symbol, "size": 12},
                 "name": name,
-                "hovertemplate": f"%{{x}}, {name}: %{{y:.3f}}<extra></extra>",
+                "hovertemplate": f"%{{y}}, {name}: %{{x:.3f}}<extra></extra>",
             }
             for half, (name, colour, _, symbol, _) in enumerate(HALVES.values())
         ]
 
     figure = go.Figure(data=marks(len(shared) - 1))
     figure.frames = [steps.frame(step, marks(place), [0, 1, 2]) for place, step in enumerate(shared)]
-    figure.add_hline(
-        y=line,
-        line={"width": 1.5, "dash": "dash", "color": palette.REFERENCE},
-        annotation={"text": of_noise},
-        annotation_position="bottom right",
-    )
+    figure.add_vline(x=line, line={"width": 1.5, "dash": "dash", "color": palette.REFERENCE})
     figure.update_layout(
-        **layout(_HALVES, legend_room()),
-        xaxis={"type": "category", "range": [-0.5, len(names) - 0.5]},
-        yaxis={
-            "range": [low - room, high + room],
-            "title": {"text": title},
-        },
+        **layout(130 + 34 * len(names), legend_room(), left=_LETTER * max(map(len, names))),
+        xaxis={"range": [low - room, high + room], "title": {"text": f"{title}<br>dashed: {of_noise}"}, "nticks": 5},
+        yaxis={"type": "category", "range": [len(names) - 0.5, -0.5], "showgrid": False},
     )
     return figure
 
@@ -305,8 +297,9 @@ def orders(found: Mapping[str, ArmLevel], shared: np.ndarray) -> go.Figure:
         **layout(90 + 34 * len(levels), legend_room()),
         xaxis={
             "range": [-0.7, channels - 0.3],
-            "dtick": 1 if channels <= 24 else 4,
-            "title": {"text": "channel number, before the split"},
+            "dtick": 2 if channels <= 12 else 8,
+            "tickangle": 0,
+            "title": {"text": "channel number"},
         },
         yaxis={
             "range": [len(levels) - 0.4, -0.6],

@@ -137,9 +137,9 @@ def test_halves_stand_at_what_each_arm_has_at_the_step():
     assert [frame.name for frame in figure.frames] == ["0", "1", "10", "100"]
     kept, emitted = figure.frames[3].data[1:]
     # The second arm's record ends at step 10: it stays there.
-    assert kept.y == pytest.approx([0.5, 0.5])
-    assert emitted.y == pytest.approx([0.0, 0.0])
-    assert figure.frames[2].data[1].y == pytest.approx([0.1 + 0.4 * 2 / 3, 0.5], abs=1e-4)
+    assert kept.x == pytest.approx([0.5, 0.5])
+    assert emitted.x == pytest.approx([0.0, 0.0])
+    assert figure.frames[2].data[1].x == pytest.approx([0.1 + 0.4 * 2 / 3, 0.5], abs=1e-4)
     markers = [trace.marker for trace in figure.data[1:]]
     assert [marker.color for marker in markers] == [palette.KEPT, palette.EMITTED]
     assert markers[0].symbol != markers[1].symbol

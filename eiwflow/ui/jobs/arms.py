@@ -61,7 +61,7 @@ def name(study: Study, choice: str) -> str:
 
 
 def _usual(study: Study) -> list[str]:
-    """Return the default choice: of each order the arm with the fewest bits."""
+    """Return the default choice: of each order the arm with the fewest bits that passes on as much as the first."""
     from ...study.arms import arm_table
     from ...study.recipe import AGAIN, Arm
     from ...study.statistics import subjects
@@ -70,10 +70,10 @@ def _usual(study: Study) -> list[str]:
     bits: dict[str, float] = {}
     for row in arm_table(study):
         bits.setdefault(Arm.parse(row["arm"]).choice, row["bits_per_dim"])
-    own = _policy(first)
+    own, keep = _policy(first), _keep(first)
     best: dict[str, str] = {}
     for choice in sorted(rest, key=bits.__getitem__):
-        if _policy(choice) != own:
+        if _policy(choice) != own and _keep(choice) == keep:
             best.setdefault(_policy(choice), choice)
     usual: Sequence[str] = [choice for policy, choice in best.items() if policy != AGAIN] or rest
     return list(usual[:MOST_OTHERS])
@@ -82,3 +82,8 @@ def _usual(study: Study) -> list[str]:
 def _policy(choice: str) -> str:
     """Return order and weights of an arm."""
     return choice.partition("/")[0].partition("@")[0]
+
+
+def _keep(choice: str) -> str:
+    """Return the fraction that an arm passes on."""
+    return choice.partition("/")[0].partition("@")[2]
