@@ -28,6 +28,7 @@ from eiwflow.checkpoint import CheckpointInfo, load, save
 from eiwflow.cli.parser import build_parser
 from eiwflow.flow import MultiScaleFlow, quantise
 from eiwflow.study.recipe import StudyRecipe
+from eiwflow.training import input as input_module
 from eiwflow.training import run as run_module
 from eiwflow.training import trainer as trainer_module
 from eiwflow.training.failures import TrainingFailed
@@ -250,8 +251,8 @@ def test_a_training_that_fails_ends_with_1_and_a_sentence(place, monkeypatch):
         return torch.full((8, 3, 8, 8), float("nan"))
 
     run = RunDirectory.create(place / "runs", tiny_recipe(4, str(place / "planes.npz")), "")
-    whole = trainer_module.training_batch
-    monkeypatch.setattr(trainer_module, "training_batch", lambda *args: not_finite() if args[4] == 2 else whole(*args))
+    whole = input_module.training_batch
+    monkeypatch.setattr(input_module, "training_batch", lambda *args: not_finite() if args[4] == 2 else whole(*args))
     code, out, err = run_main("train", "--resume", run.path)
     assert (code, out) == (1, "")
     start = "eiwflow train: At step 3 bits/dim was not finite, first in level 1. To resume would repeat it"
@@ -726,7 +727,7 @@ def test_a_full_terminal_is_answered_once(place):
 
 
 def test_a_wrong_setting_is_refused_before_data_are_fetched(monkeypatch):
-    monkeypatch.setattr(trainer_module, "load_data", lambda recipe: pytest.fail("data were fetched"))
+    monkeypatch.setattr(trainer_module, "load_data", lambda *_: pytest.fail("data were fetched"))
     for words in (["--learning-rate", "nan"], ["--order", "best"], ["--batch", "0"]):
         refused("train", "--data", "celeba", *words)
 

@@ -91,7 +91,8 @@ def _train_first(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any
         shape = "×".join(map(str, recipe.flow.shape))
         print(
             f"{recipe.data}, images of {shape}, batch {recipe.batch}, {recipe.iterations - begun:,} steps on {device}; "
-            f"about {needed / 2**30:.1f} GiB of the {free_bytes(device) / 2**30:.1f} GiB that are free",
+            f"about {needed / 2**30:.1f} GiB of the {free_bytes(device) / 2**30:.1f} GiB that are free"
+            + ("" if images is None or not images.note else f"\n{images.name}: {images.note}"),
             file=sys.stderr,
             flush=True,
         )
@@ -115,6 +116,8 @@ def _execution(options: argparse.Namespace) -> Execution:
     return Execution(
         compiled=options.compile,
         deterministic=options.deterministic,
+        workers=options.workers,
+        strict=options.strict,
         save_every=options.save_every or 0,
         keep_every=options.keep_every or 0,
         log=options.log or "",
@@ -136,7 +139,7 @@ def _new_recipe(options: argparse.Namespace, team: Team) -> tuple[Recipe, ImageD
         flow, size = _flow_of_checkpoint(options, settings)
     recipe = Recipe(flow=flow, **{k: v for k, v in settings.items() if k in (*_RECIPE_OPTIONS, "init_from")})
     team.check(recipe.batch, recipe.accumulate)
-    images = load_data(recipe)
+    images = load_data(recipe, options.strict)
     if size > min(images.size):
         raise DataError(f"--size is {size}; the images of {images.name} have {images.size[0]}×{images.size[1]} pixels.")
     if options.init_from is not None and images.channels != flow.shape[0]:

@@ -342,6 +342,8 @@ def _scale_options(train: Parser) -> None:
     train.add_argument("--init-from", metavar="CHECKPOINT", help="start from the flow and parameters of a checkpoint")
     train.add_argument("--compile", action="store_true", help="compile the flow; pays for long trainings on CUDA")
     train.add_argument("--deterministic", action="store_true", help="the same bits at every run, also on CUDA; slower")
+    train.add_argument("--workers", type=_whole(64), help="processes that read images ahead (default: by the data)")
+    train.add_argument("--strict", action="store_true", help="stop at a picture that cannot be read")
     train.add_argument("--save-every", type=_count(10**9), metavar="STEPS", help="between saves (default: a minute)")
     train.add_argument("--keep-every", type=_count(10**9), metavar="STEPS", help="also keep a checkpoint every STEPS")
     train.add_argument("--log", choices=("tensorboard", "wandb", "trackio"), help="log there too")
@@ -352,16 +354,21 @@ def _checkpoint_options(parser: Parser) -> None:
     parser.add_argument("--data", help="another data set than the checkpoint's own")
 
 
-def _count(most: int) -> Callable[[str], int]:
-    """Return the type of an option that takes a whole number from 1 to ``most``."""
+def _whole(most: int) -> Callable[[str], int]:
+    """Return the type of an option that takes a whole number from 0 to ``most``."""
+    return _count(most, least=0)
+
+
+def _count(most: int, least: int = 1) -> Callable[[str], int]:
+    """Return the type of an option that takes a whole number from ``least``, 1 by default, to ``most``."""
 
     def read(text: str) -> int:
         try:
             number = int(text)
         except ValueError:
-            number = 0
-        if not 1 <= number <= most:
-            raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a whole number between 1 and {most}")
+            number = -1
+        if not least <= number <= most:
+            raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a whole number between {least} and {most}")
         return number
 
     return read

@@ -21,20 +21,28 @@ def to_tensor(images: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(np.array(images.transpose(0, 3, 1, 2), order="C"))
 
 
-def random_crops(images: torch.Tensor, size: int | tuple[int, int], generator: torch.Generator) -> torch.Tensor:
+def random_crops(
+    images: torch.Tensor,
+    size: int | tuple[int, int],
+    generator: torch.Generator,
+    of: int | None = None,
+    first: int = 0,
+) -> torch.Tensor:
     """Return one crop (N, C, h, w) of every image (N, C, H, W), each where the generator puts it.
 
     ``size`` is the side of a square or (h, w). Images that have the size already are returned as they are,
-    and nothing is drawn. Raises DataError where they are smaller.
+    and nothing is drawn. Where they are images ``first`` and following ``of`` a larger batch, places are drawn for the
+    whole batch. Raises DataError where they are smaller.
     """
     import torch
 
     room = _room(images, size)
     if room == (0, 0):
         return images
-    count, device = len(images), generator.device
+    count, device = of or len(images), generator.device
     drawn = [torch.randint(most + 1, (count,), generator=generator, device=device) for most in room]
-    return _cut(images, room, *(positions.to(images.device) for positions in drawn))
+    own = slice(first, first + len(images))
+    return _cut(images, room, *(positions[own].to(images.device) for positions in drawn))
 
 
 def fixed_crops(images: torch.Tensor, size: int | tuple[int, int], seed: int = 0) -> torch.Tensor:

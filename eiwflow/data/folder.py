@@ -3,58 +3,167 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from hashlib import sha256
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
-from .images import MAX_IMAGES, DataError, ImageData, check_images
+from .images import DataError, Factor, ImageData, check_images
+from .on_disk import OnDisk, Pictures
 from .picture import from_picture
 from .split import tenth_by_hash
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif"}
 
 
-def read_folder(folder: Path, size: int) -> ImageData:
+#: Kinds of pictures that are not decoded; how many there are is said.
+OTHER_SUFFIXES = {".tif", ".tiff", ".heic", ".avif", ".jp2", ".ppm", ".psd", ".raw", ".svg"}
+#: A folder whose images take more bytes stays on disk.
+MOST_IN_MEMORY = 2 * 1024**3
+#: Test images of a folder on disk that has no test part of its own.
+MOST_TEST = 10_000
+#: Folders that hold a part of their own, beside ``train``.
+TEST_FOLDERS = ("test", "val", "valid", "validation")
+#: Names that a note states.
+SHOWN = 5
+
+
+def read_folder(folder: Path, size: int, strict: bool = False) -> ImageData:
     """Return the pictures in a folder and in the folders below it, centre-cropped and resized to size×size.
 
-    They come in the order of their paths; hidden files are passed over. A hash of the path within the folder
-    sends about a tenth to test; of equal images the first one's path decides for all. Pictures that are all
-    grey make images of one channel. Raises DataError naming the first picture that cannot be read.
+    They come in the order of their paths; hidden files are passed over. Folders ``train`` and ``test`` are the parts.
+    Otherwise a hash of the path within the folder sends about a tenth to test; of equal images the first one's path
+    decides for all. Where every picture is in a folder of its class, their numbers are the factor ``label``. Pictures
+    that are all grey make images of one channel. A picture that cannot be read is left out, and the note names it.
+
+    Of a folder whose images take more than 2 GiB the train part is decoded when it is asked for, always in colour, and
+    the hash alone decides.
+
+    Arguments:
+        folder: that is looked through.
+        size: side of the images in pixels.
+        strict: refuse a folder with a picture that cannot be read.
+
+    Raises:
+        DataError: there are no pictures, none of them can be read, or with ``strict`` one of them.
+
     """
     what = f"folder {folder.name!r}"
     if not isinstance(size, int):
         raise DataError(f"size is {size!r}; it must be a whole number of pixels")
     names = picture_names(folder)
+    check_images(what, 1, size, size, 3)
+    own = _own_parts(names)
+    labels, classes = _labels(names, own is not None)
+    note = f"pictures are centre-cropped and resized to {size}×{size}{_left_out(folder)}{classes}"
+    if len(names) * size * size * 3 > MOST_IN_MEMORY:
+        return _on_disk(folder, names, size, strict, own, labels, note)
     check_images(what, len(names), size, size, 3)
-
-    images = np.empty((len(names), size, size, 3), dtype=np.uint8)
-    first_names: dict[bytes, str] = {}
-    keys = []
-    for image, name in zip(images, names, strict=True):
-        image[:] = from_picture(folder / name, (3, size, size))
-        keys.append(os.fsencode(first_names.setdefault(sha256(image.tobytes()).digest(), name)))
+    images, readable, complaints = _decoded(folder, names, size, strict)
+    images = images[readable]
     if (images == images[..., :1]).all():
         images = np.ascontiguousarray(images[..., :1])
-    in_test = tenth_by_hash(keys)
-    note = f"pictures are centre-cropped and resized to {size}×{size}"
-    return ImageData(folder.name, images[~in_test], images[in_test], note=note)
+    if own is None:
+        first_names: dict[bytes, str] = {}
+        left = [name for name, can in zip(names, readable, strict=True) if can]
+        keys = [first_names.setdefault(sha256(i.tobytes()).digest(), n) for i, n in zip(images, left, strict=True)]
+        in_test = tenth_by_hash(map(os.fsencode, keys))
+    else:
+        in_test = own[readable]
+    factors = {} if labels is None else {"label": Factor(labels[readable][~in_test], labels[readable][in_test])}
+    return ImageData(folder.name, images[~in_test], images[in_test], note=note + complaints, factors=factors)
+
+
+def _on_disk(
+    folder: Path,
+    names: Sequence[str],
+    size: int,
+    strict: bool,
+    own: np.ndarray | None,
+    labels: np.ndarray | None,
+    note: str,
+) -> ImageData:
+    """Return a folder whose train part stays on disk."""
+    in_test = tenth_by_hash(map(os.fsencode, names)) if own is None else own
+    if own is None:
+        in_test[np.flatnonzero(in_test)[MOST_TEST:]] = False
+    test_names = [name for name, held in zip(names, in_test, strict=True) if held]
+    check_images(f"the test part of folder {folder.name!r}", len(test_names), size, size, 3)
+    test, readable, complaints = _decoded(folder, test_names, size, strict)
+    train = OnDisk(Pictures(folder, names, size, strict)).select(~in_test)
+    factors = {} if labels is None else {"label": Factor(labels[~in_test], labels[in_test][readable])}
+    note += f"; they stay on disk and are decoded when they are needed{complaints}"
+    return ImageData(folder.name, train, test[readable], note=note, factors=factors)
+
+
+def _decoded(folder: Path, names: Sequence[str], size: int, strict: bool) -> tuple[np.ndarray, np.ndarray, str]:
+    """Return images (N, size, size, 3), which of them could be read (N,) bool, and the others as a part of a note."""
+    images = np.zeros((len(names), size, size, 3), dtype=np.uint8)
+    with ThreadPoolExecutor(max_workers=4) as threads:
+        failures = list(threads.map(partial(_decode, folder, size), names, images))
+    found = [failure for failure in failures if failure is not None]
+    if found and (strict or len(found) == len(names)):
+        raise found[0]
+    readable = np.array([failure is None for failure in failures], dtype=bool)
+    if not found:
+        return images, readable, ""
+    shown = [str(failure).rstrip(".") for failure in found[:SHOWN]]
+    more = f" and {len(found) - SHOWN:,} more" if len(found) > SHOWN else ""
+    return images, readable, f"; {len(found):,} left out: {', '.join(shown)}{more}"
+
+
+def _decode(folder: Path, size: int, name: str, image: np.ndarray) -> DataError | None:
+    """Decode one picture into its place; return why it cannot be read, None where it can."""
+    try:
+        image[:] = from_picture(folder / name, (3, size, size))
+    except DataError as error:
+        return error
+    return None
+
+
+def _own_parts(names: Sequence[str]) -> np.ndarray | None:
+    """Return which pictures are in a test folder (N,) bool, None where the folder is not divided so."""
+    tops = np.array([name.partition("/")[0] if "/" in name else "" for name in names])
+    test = [part for part in TEST_FOLDERS if part in tops]
+    return tops == test[0] if len(test) == 1 and set(tops.tolist()) == {"train", test[0]} else None
+
+
+def _labels(names: Sequence[str], in_parts: bool) -> tuple[np.ndarray | None, str]:
+    """Return the number of every picture's class folder (N,), None where there are none, and the classes in words."""
+    inside = [name.split("/")[int(in_parts) : -1] for name in names]
+    if not all(len(folders) == 1 for folders in inside):
+        return None, ""
+    classes, labels = np.unique([folders[0] for folders in inside], return_inverse=True)
+    if len(classes) < 2:
+        return None, ""
+    shown = ", ".join(f"{number} {name}" for number, name in enumerate(classes[:SHOWN].tolist()))
+    more = "" if len(classes) <= SHOWN else f" … {len(classes) - 1} {classes[-1]}"
+    return labels.astype(np.int32), f"; label is the number of the folder: {shown}{more}"
+
+
+def _left_out(folder: Path) -> str:
+    """Return which pictures of other kinds there are, as a part of a note."""
+    kinds = Counter(path.suffix.lower() for path in folder.rglob("*") if path.suffix.lower() in OTHER_SUFFIXES)
+    words = ", ".join(f"{count:,} {suffix}" for suffix, count in sorted(kinds.items()))
+    return f"; left out, as their kinds are not read: {words}" if words else ""
 
 
 def picture_names(folder: Path) -> list[str]:
-    """Return the paths of the pictures in a folder and below it, sorted; of more than an image set may have, a part.
+    """Return the paths of the pictures in a folder and below it, sorted.
 
     Raises:
         DataError: there is none.
 
     """
-    # One more than the bound is enough to know, and the walk ends even where the folder is a whole disk.
-    names = sorted(islice(_picture_names(folder), MAX_IMAGES + 1))
+    names = sorted(_picture_names(folder))
     if not names:
         raise DataError(
             f"folder {folder.name!r} holds 0 pictures; their names must end in {', '.join(sorted(SUFFIXES))}"
+            f"{_left_out(folder)}"
         )
     return names
 

@@ -8,7 +8,7 @@ from hashlib import sha256
 import numpy as np
 
 from .images import Factor, ImageData, check_parts
-from .split import tenth_by_hash
+from .split import tenth_by_hash, tenth_by_number
 
 HELD_OUT_SHARE = 0.15
 
@@ -25,6 +25,9 @@ def hold_out(data: ImageData) -> ImageData:
     if data.train_source is not None and len(np.unique(data.train_source)) > 1:
         held = np.isin(data.train_source, _chosen_sources(data.train_source, data.source_names))
         remark = "validation: whole source photographs of the train part stand in for the test part"
+    elif not isinstance(data.train, np.ndarray):
+        held = tenth_by_number(len(data.train), salt=1)
+        remark = "validation: images of the train part, chosen by their numbers, stand in for the test part"
     else:
         # Salted: of a set that was one array, the unsalted hashes have sent their tenth to test already.
         held = tenth_by_hash(b"validation" + image.tobytes() for image in data.train)
@@ -33,7 +36,7 @@ def hold_out(data: ImageData) -> ImageData:
     return check_parts(
         replace(
             data,
-            train=data.train[~held],
+            train=data.train[~held] if isinstance(data.train, np.ndarray) else data.train.select(~held),
             test=data.train[held],
             train_source=None if source is None else source[~held],
             test_source=None if source is None else source[held],

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+if TYPE_CHECKING:
+    from .on_disk import OnDisk
+
 MIN_SIDE, MAX_SIDE = 8, 256
-MIN_TRAIN, MAX_IMAGES = 8, 1_000_000
-MAX_BYTES = 2 * 1024**3
+MIN_TRAIN = 8
+#: So much of the free memory may images take.
+ROOM = 0.8
 
 
 class DataError(ValueError):
@@ -39,7 +46,8 @@ class ImageData:
 
     Attributes:
         name: the data set's name, or the file's or the folder's.
-        train: (N, H, W, C) uint8, C = 1 or 3.
+        train: (N, H, W, C) uint8, C = 1 or 3; a large set is an :class:`~eiwflow.data.on_disk.OnDisk`, which gives
+            arrays where it is indexed.
         test: (M, H, W, C) uint8.
         train_source: (N,) integers into ``source_names``, the photograph that an image was cut from, or None.
         test_source: (M,) integers likewise, or None.
@@ -50,7 +58,7 @@ class ImageData:
     """
 
     name: str
-    train: np.ndarray
+    train: np.ndarray | OnDisk
     test: np.ndarray
     train_source: np.ndarray | None = None
     test_source: np.ndarray | None = None
@@ -97,10 +105,21 @@ def check_images(what: str, count: int, height: int, width: int, channels: int) 
         raise DataError(f"{what} has {channels} channels; images are N×H×W or N×H×W×C with C = 1 or 3")
     if not all(MIN_SIDE <= side <= MAX_SIDE for side in (height, width)):
         raise DataError(f"{what} is {height}×{width} pixels an image; sides may be {MIN_SIDE} to {MAX_SIDE}")
-    if count > MAX_IMAGES:
-        raise DataError(f"{what} has {count:,} images; at most {MAX_IMAGES:,} are taken")
-    if (size := count * height * width * channels) > MAX_BYTES:
-        raise DataError(f"{what} needs {size:,} bytes of memory; at most {MAX_BYTES:,} are taken")
+    if (size := count * height * width * channels) > (room := int(ROOM * free_memory())):
+        raise DataError(f"{what} needs {size:,} bytes of memory; at most {room:,} of what is free are taken")
+
+
+def free_memory() -> int:
+    """Return the bytes of memory that this machine, or the container that it is, has to give."""
+    bounds = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    with suppress(OSError, ValueError, StopIteration):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        bounds.append(int(next(line for line in lines if line.startswith("MemAvailable")).split()[1]) * 1024)
+    # A container may have less than the machine.
+    with suppress(OSError, ValueError):
+        group = Path("/sys/fs/cgroup")
+        bounds.append(int((group / "memory.max").read_text()) - int((group / "memory.current").read_text()))
+    return min(bounds)
 
 
 def check_parts(data: ImageData) -> ImageData:
@@ -126,11 +145,12 @@ def pad_to_multiple(data: ImageData, multiple: int) -> ImageData:
     if not down and not across:
         return data
     padded = height + down, width + across
-    check_images(f"{data.name!r} padded to a multiple of {multiple}", count, *padded, data.channels)
+    in_memory = count if isinstance(data.train, np.ndarray) else len(data.test)
+    check_images(f"{data.name!r} padded to a multiple of {multiple}", in_memory, *padded, data.channels)
     border = ((0, 0), (down // 2, down - down // 2), (across // 2, across - across // 2), (0, 0))
     return replace(
         data,
-        train=np.pad(data.train, border),
+        train=np.pad(data.train, border) if isinstance(data.train, np.ndarray) else data.train.padded(border),
         test=np.pad(data.test, border),
         note=data.note_with(f"{height}×{width} images are zero-padded to {padded[0]}×{padded[1]}"),
         factors={},

@@ -15,10 +15,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .images import MAX_BYTES, MAX_IMAGES, DataError, ImageData, check_images, reason
+from .images import DataError, Factor, ImageData, check_images, reason
 from .split import tenth_by_hash
 
 MAX_ARRAYS = 100
+#: Source names that are looked at, and bytes of arrays beside the images.
+MAX_NAMES, MAX_BESIDE = 1_000_000, 2**27
 HEADER_BYTES = 16_384
 HEADER_READERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
@@ -54,15 +56,16 @@ class Member(NamedTuple):
         return self.dtype == np.uint8 and len(self.shape) in (3, 4)
 
 
-def read_npz(archive: Path | bytes, name: str = "", most: int = MAX_BYTES) -> ImageData:
+def read_npz(archive: Path | bytes, name: str = "", most: int | None = None) -> ImageData:
     """Return the images of an archive that holds ``train`` and ``test``, or exactly one array of images.
 
     ``archive`` is a file's path, or its bytes, which have the ``name`` that is given with them; its images may take
-    ``most`` bytes of memory.
+    ``most`` bytes of memory, by default what is free.
 
     Images are uint8, (N, H, W) or (N, H, W, C) with C = 1 or 3. A single array is split by a hash of each
     image's bytes, about a tenth to test. ``train_source``, ``test_source`` and ``source_names`` are taken
-    along where all three are there and fit; any other array is left alone. Raises DataError otherwise.
+    along where all three are there and fit, and so are ``labels`` of a single array, ``train_labels`` and
+    ``test_labels`` of two, as the factor ``label``; any other array is left alone. Raises DataError otherwise.
 
     Parts that the archive itself made may share images: the note says how many.
     """
@@ -76,7 +79,7 @@ def read_npz(archive: Path | bytes, name: str = "", most: int = MAX_BYTES) -> Im
         raise DataError(f"{name!r} cannot be read as an .npz archive: {reason(error)}") from error
 
 
-def _read(archive: zipfile.ZipFile, file_name: str, most: int) -> ImageData:
+def _read(archive: zipfile.ZipFile, file_name: str, most: int | None) -> ImageData:
     members = _members(archive, file_name)
     if "train" in members and "test" in members:
         parts = {name: members[name] for name in ("train", "test")}
@@ -94,16 +97,31 @@ def _read(archive: zipfile.ZipFile, file_name: str, most: int) -> ImageData:
         raise DataError(f"'train' and 'test' of {file_name!r} have shapes {shapes}; images must have one shape")
     total = sum(member.shape[0] for member in parts.values())
     check_images(f"{file_name!r}", total, *_image_shape(next(iter(parts.values()))))
-    if (size := sum(member.data_bytes for member in parts.values())) > most:
+    if most is not None and (size := sum(member.data_bytes for member in parts.values())) > most:
         raise DataError(f"the images of {file_name!r} need {size:,} bytes of memory; at most {most:,} are taken here")
 
     arrays = [_array(archive, member).reshape(-1, *_image_shape(member)) for member in parts.values()]
     if len(arrays) == 2:
         train, test = arrays
-        return ImageData(file_name, train, test, *_sources(archive, members), note=_shared(train, test))
+        factors = _labels(archive, members, {"train_labels": len(train), "test_labels": len(test)})
+        sources = _sources(archive, members)
+        return ImageData(file_name, train, test, *sources, note=_shared(train, test), factors=factors)
     (images,) = arrays
     in_test = tenth_by_hash(image.tobytes() for image in images)
-    return ImageData(file_name, images[~in_test], images[in_test])
+    labels = _labels(archive, members, {"labels": len(images)}, in_test)
+    return ImageData(file_name, images[~in_test], images[in_test], factors=labels)
+
+
+def _labels(
+    archive: zipfile.ZipFile, members: dict[str, Member], counts: dict[str, int], in_test: np.ndarray | None = None
+) -> dict[str, Factor]:
+    """Return the factor ``label`` where the archive has whole numbers for every image, and else none."""
+    for name, count in counts.items():
+        member = members.get(name)
+        if member is None or member.shape != (count,) or member.dtype.kind not in "iu" or not member.is_whole:
+            return {}
+    labels = [_array(archive, members[name]) for name in counts]
+    return {"label": Factor(labels[0][~in_test], labels[0][in_test]) if in_test is not None else Factor(*labels)}
 
 
 def _members(archive: zipfile.ZipFile, file_name: str) -> dict[str, Member]:
@@ -185,9 +203,9 @@ def _sources(
         [member.shape for member in indices] == [(count,) for count in counts]
         and all(member.dtype.kind in "iu" for member in indices)
         and (names.dtype.kind, len(names.shape)) == ("U", 1)
-        and names.shape[0] <= MAX_IMAGES  # names of no letters cost the file no bytes, but memory
+        and names.shape[0] <= MAX_NAMES  # names of no letters cost the file no bytes, but memory
         and all(member.is_whole for member in chosen)
-        and sum(member.data_bytes for member in chosen) <= MAX_BYTES // 16
+        and sum(member.data_bytes for member in chosen) <= MAX_BESIDE
     )
     if not fits:
         return unknown

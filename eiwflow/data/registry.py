@@ -12,6 +12,7 @@ from . import drawn, torchvision_sets
 from .folder import read_folder
 from .images import DataError, ImageData, check_parts, pad_to_multiple
 from .mosaic import read_arrays
+from .npy import is_batch_folder, is_npy_folder, read_batches, read_npy, read_npy_folder
 from .npz import read_npz
 
 ASSETS = project.ASSETS / "data"
@@ -91,17 +92,21 @@ def load(
     multiple: int = 1,
     download: bool = True,
     size: int | None = None,
+    strict: bool = False,
 ) -> ImageData:
     """Return a data set, at least 8 images to train on and 1 to test on.
 
     Arguments:
-        name_or_path: a name in ``DATASETS``, the path of an ``.npz`` archive (see ``read_npz``), or that of a
-            folder of pictures. A name goes before a path: a folder called mnist is ``./mnist``.
+        name_or_path: a name in ``DATASETS``, the path of an ``.npz`` archive (see ``read_npz``) or of a ``.npy``
+            file, or that of a folder of pictures, of ``train.npy`` and ``test.npy``, or of ImageNet's archives
+            ``train_data_batch_*.npz``. What stays on disk may be larger than memory. A name goes before a path: a
+            folder called mnist is ``./mnist``.
         multiple: what both sides must be divisible by, 2**levels for a flow; images are zero-padded to it.
         download: whether a data set of torchvision's may be fetched. They are kept in the folder that the
             environment variable ``EIWFLOW_DATA`` names, else in ``~/.cache/eiwflow``.
         size: the side, in pixels, to which a folder's pictures are cropped and resized, 32 if not given; of
             no consequence to other data.
+        strict: whether one picture of a folder that cannot be read refuses it, instead of being left out.
 
     Raises DataError, in one sentence, for whatever cannot be loaded or is out of bounds.
 
@@ -110,11 +115,21 @@ def load(
     if name_or_path in DATASETS:
         data = DATASETS[name_or_path].load(download)
     elif os.path.isdir(path):
-        data = read_folder(Path(path).resolve(), FOLDER_SIZE if size is None else size)
+        folder = Path(path).resolve()
+        if is_batch_folder(folder):
+            data = read_batches(folder, torchvision_sets.cache_root() / "unpacked")
+        elif is_npy_folder(folder):
+            data = read_npy_folder(folder)
+        else:
+            data = read_folder(folder, FOLDER_SIZE if size is None else size, strict)
+    elif os.path.isfile(path) and path.lower().endswith(".npy"):
+        data = read_npy(Path(path))
     elif os.path.isfile(path) and path.lower().endswith(".npz"):
         data = read_npz(Path(path))
     elif name_or_path in NO_LONGER_BUNDLED:
         raise DataError(f"{name_or_path!r} is no longer bundled: {NO_LONGER_BUNDLED[str(name_or_path)]}")
     else:
-        raise DataError(f"{str(name_or_path)!r} is neither one of {', '.join(DATASETS)} nor a folder or an .npz file")
+        raise DataError(
+            f"{str(name_or_path)!r} is neither one of {', '.join(DATASETS)} nor a folder, an .npz or a .npy file"
+        )
     return pad_to_multiple(check_parts(data), multiple)

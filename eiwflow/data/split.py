@@ -10,6 +10,15 @@ import numpy as np
 TENTH = 2**256 // 10
 
 
+def tenth_by_number(count: int, most: int = 10_000, salt: int = 0) -> np.ndarray:
+    """Return which of N images fall into a tenth, or about ``most`` of a larger set: (N,) bool, without reading them.
+
+    An image's lot depends on its number and the salt alone.
+    """
+    lots = np.random.default_rng(salt).random(count)
+    return lots <= max(min(0.1, most / max(count, 1)), lots.min(initial=1.0))
+
+
 def tenth_by_hash(keys: Iterable[bytes]) -> np.ndarray:
     """Return which keys fall into a tenth chosen by their SHA-256: (N,) bool.
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from .images import DataError, ImageData, reason
+from .npy import cached
+from .on_disk import NpyFile, OnDisk
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -48,7 +51,7 @@ def _load(
     name: str,
     class_name: str,
     parts: tuple[dict[str, Any], dict[str, Any]],
-    read: Callable[[Any], np.ndarray],
+    read: Callable[[Any], np.ndarray | OnDisk],
     download: bool,
 ) -> ImageData:
     """Return a data set of torchvision's; raise DataError where it, or torchvision, cannot be had."""
@@ -56,13 +59,30 @@ def _load(
         from torchvision import datasets
     except Exception as error:  # a torchvision that does not fit its torch raises a RuntimeError
         raise DataError(f"{name!r} needs torchvision, which cannot be imported: {reason(error)}") from error
-    root = os.path.expanduser(os.environ.get("EIWFLOW_DATA") or Path("~", ".cache", "eiwflow"))
+    root = str(cache_root())
     try:
-        train, test = (read(getattr(datasets, class_name)(root, download=download, **part)) for part in parts)
+        with _one_at_a_time(root) if download else nullcontext():
+            train, test = (read(getattr(datasets, class_name)(root, download=download, **part)) for part in parts)
     except Exception as error:  # the network, the disk, an archive: torchvision passes on what they raise
         attempt = "read or downloaded" if download else "read without a download"
         raise DataError(f"{name!r} cannot be {attempt} in {root!r}: {reason(error)}") from error
-    return ImageData(name, train, test)
+    return ImageData(name, train, test if isinstance(test, np.ndarray) else test[:])
+
+
+def cache_root() -> Path:
+    """Return the folder of what was downloaded or unpacked."""
+    return Path(os.path.expanduser(os.environ.get("EIWFLOW_DATA") or Path("~", ".cache", "eiwflow")))
+
+
+def _one_at_a_time(root: str) -> AbstractContextManager[object]:
+    """Let one process of a machine download; where nothing can be written, nothing is locked."""
+    from filelock import FileLock
+
+    try:
+        os.makedirs(root, exist_ok=True)
+        return FileLock(os.path.join(root, "download.lock")) if os.access(root, os.W_OK) else nullcontext()
+    except OSError:
+        return nullcontext()
 
 
 class Held(Protocol):
@@ -77,13 +97,15 @@ def _whole_array(dataset: Held) -> np.ndarray:
     return images[..., np.newaxis] if images.ndim == 3 else images
 
 
-def _faces(dataset: Sequence[tuple[Image.Image, object]]) -> np.ndarray:
-    """Return the faces one by one into one array; their background is cut off."""
+def _faces(dataset: Sequence[tuple[Image.Image, object]]) -> OnDisk:
+    """Return the faces, their background cut off, decoded once into a file of the cache."""
     from torchvision.transforms import CenterCrop, Compose, Resize
 
     cut = Compose([CenterCrop(CELEBA_CROP), Resize(CELEBA_SIDE)])
-    images = np.empty((len(dataset), CELEBA_SIDE, CELEBA_SIDE, 3), dtype=np.uint8)
-    for index, image in enumerate(images):
-        portrait, _ = dataset[index]
-        image[:] = cut(portrait)
-    return images
+    shape = (len(dataset), CELEBA_SIDE, CELEBA_SIDE, 3)
+
+    def parts() -> Iterator[bytes]:
+        for index in range(len(dataset)):
+            yield np.asarray(cut(dataset[index][0]), dtype=np.uint8).tobytes()
+
+    return OnDisk(NpyFile(cached(cache_root() / "unpacked", "celeba", (CELEBA_CROP, CELEBA_SIDE), shape, parts)))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
+import numpy as np
 import torch
 from torch import Tensor
 
-from ..data import random_crops
+from ..data import crops
+from ..data.on_disk import OnDisk
 from ..flow import dequantise
 from ..flow.bijection import generator_for
 
@@ -14,22 +18,68 @@ def batch_indices(n: int, batch: int, seed: int, step: int) -> Tensor:
     """Return the image numbers (batch,) of a step: consecutive pieces of one fresh permutation an epoch."""
     first = step * batch
     epochs = range(first // n, (first + batch - 1) // n + 1)
-    order = torch.cat([torch.randperm(n, generator=generator_for(seed, f"epoch {epoch}")) for epoch in epochs])
+    order = torch.cat([_permutation(n, seed, epoch) for epoch in epochs]) if len(epochs) > 1 else None
     start = first - epochs[0] * n
-    return order[start : start + batch]
+    return (_permutation(n, seed, epochs[0]) if order is None else order)[start : start + batch].long()
+
+
+@lru_cache(maxsize=2)
+def _permutation(n: int, seed: int, epoch: int) -> Tensor:
+    # Drawn once an epoch: of a million images it takes as long as a step of a small flow.
+    return torch.randperm(n, generator=generator_for(seed, f"epoch {epoch}")).int()
+
+
+def take(images: np.ndarray | OnDisk | Tensor, numbers: Tensor | slice) -> Tensor:
+    """Return some of the images (N, H, W, C) uint8, or of a tensor (N, C, H, W), as a tensor (n, C, H, W)."""
+    if isinstance(images, Tensor):
+        return images[numbers]
+    chosen = images[numbers if isinstance(numbers, slice) else numbers.numpy()]
+    return torch.from_numpy(np.array(chosen.transpose(0, 3, 1, 2), order="C"))
 
 
 def training_batch(
-    images: Tensor, size: tuple[int, int], batch: int, seed: int, step: int, flip: bool = False, bits: int = 8
+    images: np.ndarray | OnDisk | Tensor,
+    size: tuple[int, int],
+    batch: int,
+    seed: int,
+    step: int,
+    flip: bool = False,
+    bits: int = 8,
+    part: tuple[int, int] = (0, 1),
 ) -> Tensor:
-    """Return x (batch, C, *size): images (N, C, H, W) of a step, cropped at random and dequantised to ``bits``.
+    """Return x (batch / parts, C, *size): images (N, H, W, C) of a step, cropped at random and dequantised.
 
-    With ``flip``, every image is mirrored left to right with probability ½.
+    Args:
+        images: uint8, in memory or on disk; a tensor of them is (N, C, H, W).
+        size: (h, w) of the crops.
+        batch: images of the whole step.
+        seed: of everything random.
+        step: likewise; from 0.
+        flip: mirror every image left to right with probability ½.
+        bits: of the grey levels.
+        part: (number, parts) of the batch: all that is random is drawn, and only the part's images are read.
+
+    Raises:
+        DataError: images cannot be read, or are smaller than the crops.
+
     """
     generator = generator_for(seed, f"batch {step}")
-    chosen = images[batch_indices(len(images), batch, seed, step)]
-    x = dequantise(random_crops(chosen, size, generator), generator, bits=bits)
+    count = batch // part[1]
+    first = count * part[0]
+    own = slice(first, first + count)
+    chosen = take(images, batch_indices(len(images), batch, seed, step)[own])
+    chosen = crops.random_crops(chosen, size, generator, of=batch, first=first)
+    values = chosen[0].numel()
+    _skip(first * values, generator)
+    x = dequantise(chosen, generator, bits=bits)
     if flip:
-        mirrored = torch.rand(batch, generator=generator) < 0.5
+        _skip((batch - first - count) * values, generator)
+        mirrored = (torch.rand(batch, generator=generator) < 0.5)[own]
         x = torch.where(mirrored[:, None, None, None], x.flip(3), x)
     return x.contiguous(memory_format=torch.channels_last)
+
+
+def _skip(count: int, generator: torch.Generator) -> None:
+    """Draw the numbers of other processes' images, and drop them."""
+    if count:
+        torch.rand(count, generator=generator)

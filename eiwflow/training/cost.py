@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import torch
 
 from ..checkpoint import outline
 from ..data import ImageData
+from ..data.images import free_memory
 from ..flow import ConfigError, FlowConfig
 from ..flow.score import activation_bytes, score, work
 from .history import PROBE_IMAGES, level_records, sample_montage
@@ -164,12 +162,4 @@ def free_bytes(device: torch.device) -> int:
     """Return the memory that a device has to give, in bytes."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
-    bounds = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
-    with suppress(OSError, ValueError, StopIteration):
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        bounds.append(int(next(line for line in lines if line.startswith("MemAvailable")).split()[1]) * 1024)
-    # A container may have less than the machine.
-    with suppress(OSError, ValueError):
-        group = Path("/sys/fs/cgroup")
-        bounds.append(int((group / "memory.max").read_text()) - int((group / "memory.current").read_text()))
-    return min(bounds)
+    return free_memory()

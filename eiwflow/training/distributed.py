@@ -1,8 +1,8 @@
 """Several processes that train one flow: ``torchrun --nproc-per-node N -m eiwflow train …``.
 
-Every process draws the whole batch from (seed, step) and takes its part of it, so that a team sees the images that one
-process alone would. The first process initialises the flow, writes the run directory, and tells the others what they
-cannot know: the recipe, and where a resumed run stands.
+Every process draws what is random of a whole batch from (seed, step) and reads its part of the images, so that a team
+sees the images that one process alone would. The first process initialises the flow, writes the run directory, and
+tells the others what they cannot know: the recipe, and where a resumed run stands.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import NoReturn, TypeVar, cast
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import nn
 
 from ..flow import ConfigError
 
@@ -53,10 +53,6 @@ class Team:
                 f"batch is {batch}; it must be divisible by the {self.size} processes that share it times "
                 f"accumulate {accumulate}."
             )
-
-    def part(self, x: Tensor) -> Tensor:
-        """Return this process' images of a batch x (N, C, H, W)."""
-        return x.chunk(self.size)[self.rank]
 
     def join(self, flow: nn.Module) -> nn.Module:
         """Return the flow with gradients that are means over the team, after all have taken the first one's state."""

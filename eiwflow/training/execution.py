@@ -19,6 +19,7 @@ class Execution:
         compiled: compile the flow's forward and backward pass as one graph.
         deterministic: use only algorithms that give the same bits at every run, also on a GPU.
         workers: processes that read batches ahead; None chooses by device and data set.
+        strict: refuse a folder with a picture that cannot be read, instead of leaving it out.
         save_every: steps between two saves, beside the recording steps; 0 saves every minute.
         keep_every: steps between two checkpoints that are kept; 0 keeps only the last.
         log: a logger beside ``metrics.jsonl``, a word of :data:`~eiwflow.training.loggers.LOGGERS`; empty for none.
@@ -28,6 +29,7 @@ class Execution:
     compiled: bool = False
     deterministic: bool = False
     workers: int | None = None
+    strict: bool = False
     save_every: int = 0
     keep_every: int = 0
     log: str = ""

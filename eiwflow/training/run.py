@@ -24,6 +24,7 @@ from ..flow import MultiScaleFlow, ShapeError, dequantise, to_bits_per_dim
 from ..flow.bijection import generator_for
 from ..flow.score import score
 from . import failures, process
+from .batches import take
 from .distributed import ALONE, Team
 from .execution import Execution
 from .failures import NotFinite, TrainingFailed
@@ -305,7 +306,7 @@ def _final_scores(trainer: Trainer) -> dict[str, float]:
     """Return bits/dim of the averaged weights on the test part, and on as many training images."""
     size = trainer.recipe.flow.shape[1:]
     indices = torch.randperm(len(trainer.train_images), generator=generator_for(0, "train part"))
-    train_images = fixed_crops(trainer.train_images[indices[: len(trainer.test_images)]], size)
+    train_images = fixed_crops(take(trainer.train_images, indices[: len(trainer.test_images)]), size)
     test, train = (score(trainer.average, part).mean().item() for part in (trainer.test_images, train_images))
     _check_scores(trainer, test, train)
     part = "validation" if trainer.recipe.validation else "test"
@@ -314,7 +315,9 @@ def _final_scores(trainer: Trainer) -> dict[str, float]:
 
 def _temperature(trainer: Trainer) -> float:
     """Return the sampling temperature of the averaged weights, chosen on training images."""
-    return best_temperature(trainer.average, fixed_crops(trainer.train_images[:IMAGES], trainer.recipe.flow.shape[1:]))
+    return best_temperature(
+        trainer.average, fixed_crops(take(trainer.train_images, slice(IMAGES)), trainer.recipe.flow.shape[1:])
+    )
 
 
 def _score(trainer: Trainer, crops: Tensor) -> float:

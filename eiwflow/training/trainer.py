@@ -18,10 +18,10 @@ from ..checkpoint import CheckpointError
 from ..data import ImageData, corner_crops, fixed_crops, to_tensor
 from ..flow import MultiScaleFlow, to_bits_per_dim
 from ..flow.released import RELEASED_STRENGTH
-from .batches import training_batch
 from .distributed import ALONE, Team
 from .execution import Execution, check_precision, set_arithmetic
 from .failures import NotFinite
+from .input import Batches, Input
 from .memory import channels_last, keep_freed_memory
 from .optimiser import moments, optimisers, set_learning_rate
 from .recipe import Recipe
@@ -100,9 +100,12 @@ class Trainer:
         #: Steps between two calls of :meth:`gather`; the CPU has nothing to wait for.
         self.gather_every = GATHER_EVERY if self.device.type == "cuda" else 1
         keep_freed_memory()
-        images = images or load_data(recipe)
+        images = images or load_data(recipe, execution.strict)
         size = recipe.flow.shape[1:]
-        self.train_images = to_tensor(images.train)
+        #: (N, H, W, C) uint8, in memory or on disk.
+        self.train_images = images.train
+        part = (team.rank, team.size)
+        self.input = Input(Batches(self.train_images, recipe, part), self.device, execution.workers)
         self._whole_test_images = to_tensor(images.test)
         self.test_images = fixed_crops(self._whole_test_images, size)
         self.flow = channels_last(MultiScaleFlow(recipe.flow, recipe.seed).to(self.device))
@@ -148,11 +151,7 @@ class Trainer:
 
     def batch(self, step: int, n: int) -> Tensor:
         """Return x (n, C, H, W), the training images of a step, on the device."""
-        recipe = self.recipe
-        size = recipe.flow.shape[1:]
-        return training_batch(self.train_images, size, n, recipe.seed, step, recipe.flip, recipe.flow.bits).to(
-            self.device
-        )
+        return Batches(self.train_images, self.recipe).of_step(step, n).to(self.device)
 
     def advance(self) -> tuple[float, float]:
         """Take one step; return (bits/dim of the batch before it, gradient norm).
@@ -161,14 +160,14 @@ class Trainer:
             TrainingFailed: loss or gradient is not finite; weights and averages are those before the step.
 
         """
-        x = self.team.part(self.batch(self.step, self.recipe.batch))
+        x = self.input.batch(self.step)
         numbers = self._checked([self._compute_gradients(x)], self.step + 1, x)
         self._apply_gradients()
         return numbers[0]
 
     def enqueue(self) -> None:
         """Take one step without waiting for the device; its numbers are checked by :meth:`gather`."""
-        self._waiting.append(self._compute_gradients(self.team.part(self.batch(self.step, self.recipe.batch))))
+        self._waiting.append(self._compute_gradients(self.input.batch(self.step)))
         self._apply_gradients()
 
     def gather(self) -> list[tuple[float, float]]:
@@ -297,9 +296,9 @@ def start_from(flow: MultiScaleFlow, recipe: Recipe) -> None:
     flow.load_state_dict(loaded.flow.state_dict())
 
 
-def load_data(recipe: Recipe) -> ImageData:
+def load_data(recipe: Recipe, strict: bool = False) -> ImageData:
     """Return the recipe's data set; with ``validation``, photographs held out from train are its test part."""
-    images = data.load(recipe.data, multiple=2**recipe.flow.levels, size=recipe.flow.shape[1])
+    images = data.load(recipe.data, multiple=2**recipe.flow.levels, size=recipe.flow.shape[1], strict=strict)
     return data.hold_out(images) if recipe.validation else images
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eiwflow.data import DataError, load, picture
+from eiwflow.data import DataError, from_picture, load, picture
+from eiwflow.data import folder as folder_module
 
 from .samples import as_set, encoded, noise
 
@@ -84,7 +85,58 @@ def test_the_picture_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     whole = (tmp_path / "003.png").read_bytes()
     (tmp_path / "003.png").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(DataError, match=r"003\.png"):
+        load(tmp_path, strict=True)
+    fill(tmp_path, 30, start=9)
+    data = load(tmp_path)
+    assert len(data.train) + len(data.test) == 38
+    assert "; 1 left out: picture" in data.note and "003.png' cannot be read as PNG" in data.note
+    for path in tmp_path.iterdir():
+        path.write_bytes(b"")
+    with pytest.raises(DataError, match=r"000\.png"):
         load(tmp_path)
+
+
+def test_train_and_test_folders_are_the_parts_and_class_folders_the_labels(tmp_path: Path) -> None:
+    for number, place in enumerate(["train/cats", "train/dogs", "test/cats", "test/dogs"]):
+        (tmp_path / place).mkdir(parents=True)
+        fill(tmp_path / place, 6, start=10 * number)
+    data = load(tmp_path, size=8)
+    assert (len(data.train), len(data.test)) == (12, 12)
+    assert as_set(data.test) == as_set(load(tmp_path / "test", size=8).train) | as_set(
+        load(tmp_path / "test", size=8).test
+    )
+    assert data.factors["label"].train.tolist() == data.factors["label"].test.tolist() == [0] * 6 + [1] * 6
+    assert data.note.endswith("label is the number of the folder: 0 cats, 1 dogs")
+
+
+def test_pictures_of_kinds_that_are_not_read_are_counted(tmp_path: Path) -> None:
+    (tmp_path / "a.tif").touch(), (tmp_path / "b.TIFF").touch()
+    with pytest.raises(DataError, match="0 pictures.* not read: 1 .tif, 1 .tiff"):
+        load(tmp_path)
+    fill(tmp_path, 9)
+    assert load(tmp_path).note.endswith("; left out, as their kinds are not read: 1 .tif, 1 .tiff")
+
+
+def test_a_folder_that_is_too_large_for_memory_is_decoded_when_it_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fill(tmp_path, 40)
+    small = load(tmp_path, size=8)
+    monkeypatch.setattr(folder_module, "MOST_IN_MEMORY", 7000)
+    large = load(tmp_path, size=8)
+    assert not isinstance(large.train, np.ndarray) and large.train.shape == small.train.shape
+    assert (large.train[:] == small.train).all() and (large.test == small.test).all()
+    # A picture that breaks later is replaced by the next, and its name is printed once.
+    broken = next(
+        path for path in sorted(tmp_path.iterdir()) if (from_picture(path, (3, 8, 8)) == small.train[3]).all()
+    )
+    broken.write_bytes(b"")
+    replaced = large.train[np.array([2, 3, 3])]
+    assert (replaced[0] == small.train[2]).all() and (replaced[1] == replaced[2]).all()
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and broken.name in said
+    with pytest.raises(DataError, match=broken.name):
+        load(tmp_path, size=8, strict=True).train[np.array([3])]
 
 
 def test_the_picture_with_too_many_pixels_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,7 +144,7 @@ def test_the_picture_with_too_many_pixels_is_named(tmp_path: Path, monkeypatch: 
     (tmp_path / "huge.png").write_bytes(encoded(np.zeros((100, 100), np.uint8)))
     monkeypatch.setattr(picture, "MAX_PIXELS", 9_999)
     with pytest.raises(DataError, match=r"huge\.png.* 10,000 pixels; at most 9,999"):
-        load(tmp_path)
+        load(tmp_path, strict=True)
 
 
 @pytest.mark.parametrize("size", [7, 257, 8.0, "8"])

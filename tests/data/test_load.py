@@ -45,9 +45,9 @@ def test_an_unknown_name_is_answered_with_the_known_ones(name: str) -> None:
 
 
 def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "images.npy"
-    np.save(path, noise(20, 8, 8))
-    with pytest.raises(DataError, match="images.npy"):
+    path = tmp_path / "images.mat"
+    path.write_bytes(noise(20, 8, 8).tobytes())
+    with pytest.raises(DataError, match="images.mat"):
         load(path)
 
 
@@ -86,7 +86,7 @@ def test_padding_beyond_the_largest_side_is_refused(tmp_path: Path) -> None:
 
 def test_padding_is_refused_before_it_takes_too_much_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_npz(tmp_path, train=noise(20, 8, 8), test=noise(1, 8, 8))
-    monkeypatch.setattr(bounds, "MAX_BYTES", 2**20)
+    monkeypatch.setattr(bounds, "free_memory", lambda: 2**20 / bounds.ROOM)
     with pytest.raises(DataError, match="1,376,256 bytes .* at most 1,048,576"):
         load(path, multiple=256)
 

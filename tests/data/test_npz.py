@@ -178,10 +178,14 @@ def test_a_refusal_names_the_value_and_the_bound(
     assert "\n" not in str(refusal.value)
 
 
-def test_more_images_than_the_bound_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bounds, "MAX_IMAGES", 20)
-    with pytest.raises(DataError, match="21 images; at most 20"):
-        load(write_npz(tmp_path, train=noise(20, 8, 8), test=noise(1, 8, 8)))
+def test_labels_of_every_image_are_kept_as_a_factor(tmp_path: Path) -> None:
+    images = noise(40, 8, 8)
+    data = load(write_npz(tmp_path, images=images, labels=images[:, 0, 0].astype(int)))
+    assert (data.factors["label"].train == data.train[:, 0, 0, 0]).all()
+    assert (data.factors["label"].test == data.test[:, 0, 0, 0]).all()
+    parts = {"train": images[:30], "test": images[30:], "train_labels": np.arange(30)}
+    assert not load(write_npz(tmp_path, **parts, test_labels=np.arange(9))).factors
+    assert load(write_npz(tmp_path, **parts, test_labels=np.arange(10))).factors["label"].test[9] == 9
 
 
 class Exploit:
@@ -219,7 +223,7 @@ def peak_of_refusal(path: Path, match: str) -> int:
 
 
 def test_a_bomb_of_images_is_refused_before_memory_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bounds, "MAX_BYTES", 2**20)
+    monkeypatch.setattr(bounds, "free_memory", lambda: 2**20 / bounds.ROOM)
     bomb = header((300, 256, 256, 1)) + bytes(300 * 256 * 256)
     path = zipped(tmp_path / "bomb.npz", {"train.npy": bomb, "test.npy": header((1, 256, 256, 1)) + bytes(65536)})
     assert path.stat().st_size < 100_000

@@ -64,7 +64,7 @@ def test_cifar10_takes_both_parts_and_passes_on_what_was_asked(root: Path, monke
     assert asked == [(str(root), True, False), (str(root), False, False)]
 
 
-def test_celeba_is_the_middle_of_each_portrait(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_celeba_is_the_middle_of_each_portrait(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     portrait = np.zeros((218, 178, 3), np.uint8)
     portrait[35:183, 15:163] = (200, 100, 50)
 
@@ -76,12 +76,17 @@ def test_celeba_is_the_middle_of_each_portrait(monkeypatch: pytest.MonkeyPatch) 
             return self.length
 
         def __getitem__(self, index: int) -> tuple[Image.Image, int]:
+            decoded.append(index)
             return Image.fromarray(portrait), 0
 
+    decoded: list[int] = []
     monkeypatch.setattr(datasets, "CelebA", StandIn)
-    data = load("celeba", multiple=16)
+    for _ in range(2):
+        data = load("celeba", multiple=16)
+    assert decoded == [*range(9), *range(2)]  # once, into the cache
+    assert len(list((root / "unpacked").glob("celeba-*.npy"))) == 2
     assert data.train.shape == (9, 64, 64, 3) and data.test.shape == (2, 64, 64, 3)
-    assert (data.train == (200, 100, 50)).all()
+    assert (data.train[:] == (200, 100, 50)).all() and (data.test == (200, 100, 50)).all()
     assert data.note == "the middle 148×148 pixels of each portrait are resized to 64×64"
 
 

@@ -23,8 +23,8 @@ from eiwflow.study import run as study
 from eiwflow.study.file import RESULT, SETTINGS, merge, read_study, run_folder
 from eiwflow.study.recipe import AGAIN, Arm, StudyRecipe
 from eiwflow.study.run import Job, StudyFolder, parse_shard, run_job, run_study
+from eiwflow.training import input as input_module
 from eiwflow.training import run as run_module
-from eiwflow.training import trainer as trainer_module
 from eiwflow.training.batches import training_batch
 from eiwflow.training.failures import TrainingFailed
 from eiwflow.training.run import train
@@ -119,7 +119,7 @@ def test_arms_of_one_seed_share_parameters_and_batches(monkeypatch, tmp_path):
         seen.append(training_batch(*arguments))
         return seen[-1]
 
-    monkeypatch.setattr(trainer_module, "training_batch", batch)
+    monkeypatch.setattr(input_module, "training_batch", batch)
     for arm in recipe.arms:
         assert run_job(Job(tmp_path, arm, 3, recipe.training(arm, 3), ""), images) == ""
     half = len(seen) // 2

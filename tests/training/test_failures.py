@@ -9,8 +9,8 @@ import torch
 
 from eiwflow import checkpoint, files
 from eiwflow.checkpoint import load
+from eiwflow.training import input as input_module
 from eiwflow.training import run as run_module
-from eiwflow.training import trainer as trainer_module
 from eiwflow.training.failures import TrainingFailed
 from eiwflow.training.run import train
 from eiwflow.training.run_directory import RunDirectory, RunError
@@ -33,7 +33,7 @@ def failure(run, **arguments):
 
 def poisoned_batch(monkeypatch, at_step, value=float("nan")):
     """Put one bad number into the batch of a step."""
-    whole = trainer_module.training_batch
+    whole = input_module.training_batch
 
     def batch(images, size, n, seed, step, *others):
         x = whole(images, size, n, seed, step, *others)
@@ -41,7 +41,7 @@ def poisoned_batch(monkeypatch, at_step, value=float("nan")):
             x[3, 1, 2, 2] = value
         return x
 
-    monkeypatch.setattr(trainer_module, "training_batch", batch)
+    monkeypatch.setattr(input_module, "training_batch", batch)
 
 
 # ---------------------------------------------------------------------- what is not finite

@@ -129,7 +129,7 @@ def test_a_run_that_is_finished_needs_no_data_any_more(tmp_path, monkeypatch):
     run = tiny_run(tmp_path, iterations=3)
     train(run, images=tiny_data())
     run.set_status("failed", 3, "Of before.")
-    monkeypatch.setattr(trainer_module, "load_data", lambda recipe: pytest.fail("data were read"))
+    monkeypatch.setattr(trainer_module, "load_data", lambda *_: pytest.fail("data were read"))
     assert train(run).step == 3
     assert run.status()["state"] == "finished"
 
@@ -159,7 +159,7 @@ def test_who_asks_a_resumed_run_asks_the_process_that_reads_its_data(run, monkey
     run.set_status("running", 2, pid=2**22 + 1)
     seen = []
 
-    def read(recipe):
+    def read(*_):
         seen.append(run.state())
         return tiny_data()
 

@@ -99,9 +99,9 @@ def test_validation_trains_and_scores_on_images_held_out_from_the_train_part(tmp
     def part(x):
         return images(torch.from_numpy(x).permute(0, 3, 1, 2).contiguous())
 
-    assert images(trainer.train_images) == part(held_out.train) < part(whole.train)
+    assert part(trainer.train_images) == part(held_out.train) < part(whole.train)
     assert images(trainer.test_images) == part(held_out.test) < part(whole.train)
-    assert not images(trainer.train_images) & images(trainer.test_images)
+    assert not part(trainer.train_images) & images(trainer.test_images)
     scored = score(load(run.last_checkpoint).flow, to_tensor(held_out.test)).mean().item()
     assert info.metrics["validation_bits_per_dim"] == pytest.approx(scored, abs=1e-4)
     assert "test_bits_per_dim" not in info.metrics and not any("test_bits_per_dim" in r for r in run.records())

@@ -1,0 +1,191 @@
+"""Image data from ``.npy`` files, whose train part stays on disk, and from ImageNet's small archives."""
+
+from __future__ import annotations
+
+import math
+import os
+import zipfile
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from .images import DataError, Factor, ImageData, check_images, reason
+from .on_disk import NpyFile, OnDisk
+from .split import tenth_by_number
+
+#: Files of a folder that hold the test part, beside ``train.npy``.
+TEST_FILES = ("test.npy", "val.npy", "valid.npy", "validation.npy")
+#: As ImageNet-32 and its kin are published: values (N, 3 H W), one colour after the other, and labels from 1.
+BATCHES, VALIDATION_BATCH = "train_data_batch_*.npz", "val_data.npz"
+#: Bytes that are copied at once.
+PART = 2**24
+
+
+def read_npy(path: Path) -> ImageData:
+    """Return the images of a ``.npy`` file; the train part stays on disk.
+
+    About a tenth of the images, at most about 10,000, are the test part, by their numbers.
+    """
+    whole = OnDisk(_checked(NpyFile(path), path.name))
+    in_test = tenth_by_number(len(whole))
+    note = "images that stand in the file twice may be in both parts, as their numbers choose the test part"
+    return ImageData(path.name, whole.select(~in_test), _in_memory(whole.select(in_test), path.name), note=note)
+
+
+def is_npy_folder(folder: Path) -> bool:
+    """Return whether a folder holds its parts as ``train.npy`` and ``test.npy``."""
+    return (folder / "train.npy").is_file() and any((folder / name).is_file() for name in TEST_FILES)
+
+
+def read_npy_folder(folder: Path) -> ImageData:
+    """Return ``train.npy``, which stays on disk, and ``test.npy`` of a folder, with ``…_labels.npy`` as a factor."""
+    paths = folder / "train.npy", next(folder / name for name in TEST_FILES if (folder / name).is_file())
+    train, test = (_checked(NpyFile(path), path.name) for path in paths)
+    if train.shape[1:] != test.shape[1:]:
+        raise DataError(f"the parts of {folder.name!r} have shapes {train.shape} and {test.shape}; one is needed")
+    labels = [_labels_beside(path, source.shape[0]) for path, source in zip(paths, (train, test), strict=True)]
+    known = [part for part in labels if part is not None]
+    factors = {"label": Factor(*known)} if len(known) == 2 else {}
+    return ImageData(folder.name, OnDisk(train), _in_memory(OnDisk(test), paths[1].name), factors=factors)
+
+
+def _labels_beside(path: Path, count: int) -> np.ndarray | None:
+    """Return the whole numbers (N,) of ``…_labels.npy``, None where there are none."""
+    beside = path.with_name(f"{path.stem}_labels.npy")
+    if not beside.is_file():
+        return None
+    try:
+        labels = np.load(beside, allow_pickle=False, mmap_mode="r")
+    except (OSError, ValueError) as error:
+        raise DataError(f"{beside.name!r} cannot be read as labels: {reason(error)}") from error
+    if labels.shape != (count,) or labels.dtype.kind not in "iu":
+        raise DataError(f"{beside.name!r} is {labels.dtype.name} {labels.shape}; whole numbers ({count},) are needed")
+    return np.array(labels)
+
+
+def _checked(source: NpyFile, name: str) -> NpyFile:
+    check_images(repr(name), 1, *source.shape[1:])
+    return source
+
+
+def _in_memory(images: OnDisk, name: str) -> np.ndarray:
+    check_images(f"the test part of {name!r}", *images.shape)
+    return np.ascontiguousarray(images[:])
+
+
+# ---------------------------------------------------------------------- ImageNet's small archives
+
+
+def is_batch_folder(folder: Path) -> bool:
+    """Return whether a folder holds the archives of ImageNet-8, -16, -32 or -64."""
+    return any(folder.glob(BATCHES))
+
+
+def read_batches(folder: Path, cache: Path) -> ImageData:
+    """Return the archives ``train_data_batch_*.npz`` and ``val_data.npz``; without the latter the parts are by number.
+
+    They are unpacked once into one file of the cache, from which the train part is read.
+    """
+    archives = sorted(folder.glob(BATCHES), key=lambda path: (len(path.name), path.name))
+    train, labels = _unpacked(archives, folder.name, cache)
+    if (folder / VALIDATION_BATCH).is_file():
+        test, test_labels = _unpacked([folder / VALIDATION_BATCH], folder.name, cache)
+        factors = {"label": Factor(labels, test_labels)}
+        return ImageData(folder.name, train, _in_memory(test, VALIDATION_BATCH), factors=factors)
+    in_test = tenth_by_number(len(train))
+    factors = {"label": Factor(labels[~in_test], labels[in_test])}
+    test_images = _in_memory(train.select(in_test), folder.name)
+    return ImageData(folder.name, train.select(~in_test), test_images, factors=factors)
+
+
+def _unpacked(archives: list[Path], name: str, cache: Path) -> tuple[OnDisk, np.ndarray]:
+    """Return the images of several archives, in one file (N, 3, H, H) of the cache, and their labels (N,)."""
+    try:
+        batches = [_batch(path) for path in archives]
+        widths = sorted({columns for _, columns, _ in batches})
+        side = math.isqrt(widths[0] // 3)
+        if len(widths) > 1 or 3 * side * side != widths[0]:
+            raise DataError(f"the batches of {name!r} have rows of {widths} values; 3 H² values of one H are needed")
+        shape = (sum(count for count, _, _ in batches), 3, side, side)
+        stamps = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in archives]
+
+        def parts() -> Iterator[bytes]:
+            for path in archives:
+                with zipfile.ZipFile(path) as archive, archive.open("data.npy") as file:
+                    _header(file)
+                    while content := file.read(PART):
+                        yield content
+
+        images = OnDisk(_checked(NpyFile(cached(cache, name, stamps, shape, parts)), name))
+    except DataError:
+        raise
+    except Exception as error:  # zipfile, zlib and numpy raise a dozen kinds between them on damaged files
+        raise DataError(f"the batches of {name!r} cannot be read: {reason(error)}") from error
+    return images, np.concatenate([labels for _, _, labels in batches])
+
+
+def _batch(path: Path) -> tuple[int, int, np.ndarray]:
+    """Return N, values a row, and labels (N,) of an archive."""
+    with zipfile.ZipFile(path) as archive:
+        with archive.open("data.npy") as file:
+            shape, dtype = _header(file)
+        if dtype != np.uint8 or len(shape) != 2 or not shape[1]:
+            raise DataError(f"'data' of {path.name!r} is {dtype.name[:40]} {shape}; uint8 N×D is needed")
+        with archive.open("labels.npy") as file:
+            labels = np.lib.format.read_array(file, allow_pickle=False)
+    if labels.shape != shape[:1] or labels.dtype.kind not in "iu":
+        raise DataError(f"'labels' of {path.name!r} is {labels.dtype.name[:40]} {labels.shape}; N numbers are needed")
+    return shape[0], shape[1], labels
+
+
+def _header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    if np.lib.format.read_magic(file) != (1, 0):
+        raise DataError("an array of another version of numpy's format than 1.0 is not read")
+    shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
+    if fortran:
+        raise DataError("an array in Fortran order is not read")
+    return shape, dtype
+
+
+# ---------------------------------------------------------------------- the cache
+
+
+def cached(cache: Path, name: str, key: object, shape: tuple[int, ...], parts: Callable[[], Iterator[bytes]]) -> Path:
+    """Return a ``.npy`` file of uint8 in the cache, written once by one process while others wait for it.
+
+    Arguments:
+        cache: the folder.
+        name: what its name begins with.
+        key: what its content depends on.
+        shape: of the array.
+        parts: yields its bytes.
+
+    Raises:
+        OSError: it cannot be written.
+        DataError: the parts are not as many bytes as the shape says.
+
+    """
+    from filelock import FileLock
+
+    digest = sha256(repr((key, shape)).encode(errors="surrogatepass")).hexdigest()[:16]
+    path = cache / f"{name[:40]}-{digest}.npy"
+    cache.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_suffix(".lock")):
+        if not path.exists():
+            unfinished = path.with_suffix(".part")
+            try:
+                with open(unfinished, "wb") as file:
+                    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+                    np.lib.format.write_array_header_1_0(file, header)
+                    start = file.tell()
+                    file.writelines(parts())
+                    size = file.tell() - start
+                if size != math.prod(shape):
+                    raise DataError(f"{name!r} has {size:,} bytes of images; {math.prod(shape):,} were expected")
+                os.replace(unfinished, path)
+            finally:
+                unfinished.unlink(missing_ok=True)
+    return path

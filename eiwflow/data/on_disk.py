@@ -1,0 +1,180 @@
+"""Images that stay on disk until they are asked for, so that a set may be larger than memory."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from .images import DataError, reason
+from .picture import from_picture
+
+#: Pictures that are tried one after the other in the place of one that cannot be read.
+TRIES = 16
+
+Border = tuple[tuple[int, int], tuple[int, int], tuple[int, int], tuple[int, int]]
+
+
+class Source(Protocol):
+    """Where images come from: ``shape`` is (N, H, W, C)."""
+
+    shape: tuple[int, int, int, int]
+
+    def read(self, numbers: np.ndarray) -> np.ndarray:
+        """Return the images of these numbers (n,) as (n, H, W, C) uint8.
+
+        Raises:
+            DataError: they cannot be read.
+
+        """
+
+
+class OnDisk:
+    """Images (N, H, W, C) uint8 that are read when they are indexed, by a slice or by numbers.
+
+    Arguments:
+        source: reads them.
+        numbers: which of them, and in which order; all by default.
+        border: pixels of black around each, as for ``np.pad``.
+
+    """
+
+    dtype, ndim = np.dtype(np.uint8), 4
+
+    def __init__(self, source: Source, numbers: np.ndarray | None = None, border: Border | None = None) -> None:
+        self._source, self._numbers, self._border = source, numbers, border
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """(N, H, W, C)."""
+        _, height, width, channels = self._source.shape
+        if self._border is not None:
+            height, width = height + sum(self._border[1]), width + sum(self._border[2])
+        return len(self), height, width, channels
+
+    def __len__(self) -> int:
+        return self._source.shape[0] if self._numbers is None else len(self._numbers)
+
+    def __getitem__(self, index: Any) -> np.ndarray:  # noqa: ANN401 (a slice, numbers or a mask)
+        images = self._source.read(self._chosen(index))
+        return images if self._border is None else np.pad(images, self._border)
+
+    def _chosen(self, index: Any) -> np.ndarray:  # noqa: ANN401 (see above)
+        if isinstance(index, slice):
+            numbers = np.arange(*index.indices(len(self)))
+        else:
+            numbers = np.asarray(index)
+            numbers = np.flatnonzero(numbers) if numbers.dtype == bool else numbers
+        return numbers if self._numbers is None else self._numbers[numbers]
+
+    def select(self, index: Any) -> OnDisk:  # noqa: ANN401 (see above)
+        """Return some of the images, without reading them."""
+        return OnDisk(self._source, self._chosen(index).astype(np.uint32), self._border)
+
+    def padded(self, border: Border) -> OnDisk:
+        """Return the images with a black border."""
+        return OnDisk(self._source, self._numbers, border)
+
+
+class NpyFile:
+    """The images of a ``.npy`` file: uint8, (N, H, W, C), (N, C, H, W) or (N, H, W), with C = 1 or 3.
+
+    It is read image by image and never mapped: a mapped file that is cut short ends the process that reads it.
+
+    Raises:
+        DataError: it is no such file, or is shorter than its header says.
+
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._file = path, -1
+        try:
+            with open(path, "rb") as file:
+                version = np.lib.format.read_magic(file)
+                read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+                shape, fortran, dtype = read[version](file)
+                self._start, size = file.tell(), os.fstat(file.fileno()).st_size
+        except (OSError, ValueError, KeyError) as error:
+            raise DataError(f"{path.name!r} cannot be read as a .npy file: {reason(error)}") from error
+        if dtype != np.uint8 or fortran or len(shape) not in (3, 4):
+            order = "Fortran" if fortran else "C"
+            raise DataError(
+                f"{path.name!r} has dtype {dtype.name[:40]}, shape {shape} and {order} order; "
+                "uint8 N×H×W×C or N×C×H×W in C order is needed"
+            )
+        self._shape = (*shape, 1) if len(shape) == 3 else shape
+        self._channels_first = self._shape[3] not in (1, 3) and self._shape[1] in (1, 3)
+        count, *rest = self._shape
+        first, second, third = rest
+        self.shape: tuple[int, int, int, int] = (
+            (count, second, third, first) if self._channels_first else (count, first, second, third)
+        )
+        self._bytes = int(np.prod(rest))
+        if (held := size - self._start) < count * self._bytes:
+            raise DataError(f"{path.name!r} states {count * self._bytes:,} bytes of images and holds {held:,}")
+
+    def read(self, numbers: np.ndarray) -> np.ndarray:
+        """Return the images of these numbers."""
+        images = np.empty((len(numbers), *self._shape[1:]), np.uint8)
+        rows = images.reshape(len(numbers), self._bytes)
+        try:
+            if self._file < 0:
+                self._file = os.open(self._path, os.O_RDONLY)
+            for row, number in zip(rows, numbers.tolist(), strict=True):
+                if os.preadv(self._file, [row.data], self._start + number * self._bytes) != self._bytes:
+                    raise DataError(f"{self._path.name!r} ends before image {number:,}: it was cut short")
+        except OSError as error:
+            raise DataError(f"{self._path.name!r} cannot be read: {reason(error)}") from error
+        return images.transpose(0, 2, 3, 1) if self._channels_first else images
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_file": -1}  # another process opens it again
+
+    def __del__(self) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+
+
+class Pictures:
+    """Picture files that are decoded when they are asked for, centre-cropped and resized.
+
+    In the place of a picture that cannot be read stands the next one that can, and its name is printed once.
+
+    Arguments:
+        folder: that their names begin in.
+        names: of the files.
+        size: of the images, in pixels a side.
+        strict: raise DataError instead.
+
+    """
+
+    def __init__(self, folder: Path, names: Sequence[str], size: int, strict: bool = False) -> None:
+        self._folder, self._size, self._strict = folder, size, strict
+        self._names = np.array([os.fsencode(name) for name in names])
+        self._unreadable: set[int] = set()
+        self.shape = (len(names), size, size, 3)
+
+    def read(self, numbers: np.ndarray) -> np.ndarray:
+        """Return the images of these numbers."""
+        shape = (3, self._size, self._size)
+        images = np.empty((len(numbers), *self.shape[1:]), np.uint8)
+        for image, number in zip(images, numbers.tolist(), strict=True):
+            for place in range(number, number + TRIES):
+                try:
+                    image[:] = from_picture(self._folder / os.fsdecode(self._names[place % len(self._names)]), shape)
+                    break
+                except DataError as error:
+                    if self._strict or place == number + TRIES - 1:
+                        raise
+                    self._report(place, error)
+        return images
+
+    def _report(self, place: int, error: DataError) -> None:
+        if place not in self._unreadable:
+            self._unreadable.add(place)
+            count = len(self._unreadable)
+            print(f"{error} The next picture stands in its place ({count:,} so far).", file=sys.stderr, flush=True)
