@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from .images import DataError, Factor, ImageData, check_images
-from .on_disk import OnDisk, Pictures
+from .on_disk import Pictures
 from .picture import from_picture
 from .split import tenth_by_hash
+from .views import OnDisk
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif"}
 

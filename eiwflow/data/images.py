@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    from .on_disk import OnDisk
+    from .views import OnDisk
 
 MIN_SIDE, MAX_SIDE = 8, 256
 MIN_TRAIN = 8
@@ -46,7 +46,7 @@ class ImageData:
 
     Attributes:
         name: the data set's name, or the file's or the folder's.
-        train: (N, H, W, C) uint8, C = 1 or 3; a large set is an :class:`~eiwflow.data.on_disk.OnDisk`, which gives
+        train: (N, H, W, C) uint8, C = 1 or 3; a large set is an :class:`~eiwflow.data.views.OnDisk`, which gives
             arrays where it is indexed.
         test: (M, H, W, C) uint8.
         train_source: (N,) integers into ``source_names``, the photograph that an image was cut from, or None.

@@ -13,8 +13,9 @@ from typing import IO, Any
 import numpy as np
 
 from .images import DataError, Factor, ImageData, check_images, reason
-from .on_disk import NpyFile, OnDisk
+from .on_disk import NpyFile
 from .split import tenth_by_number
+from .views import OnDisk
 
 #: Files of a folder that hold the test part, beside ``train.npy``.
 TEST_FILES = ("test.npy", "val.npy", "valid.npy", "validation.npy")

@@ -13,7 +13,8 @@ import numpy as np
 
 from .images import DataError, ImageData, reason
 from .npy import cached
-from .on_disk import NpyFile, OnDisk
+from .on_disk import NpyFile
+from .views import OnDisk
 
 if TYPE_CHECKING:
     from PIL import Image

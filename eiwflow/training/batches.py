@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..data import crops
-from ..data.on_disk import OnDisk
+from ..data.views import OnDisk
 from ..flow import dequantise
 from ..flow.bijection import generator_for
 

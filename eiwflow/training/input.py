@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from ..data import DataError
-from ..data.on_disk import OnDisk
+from ..data.views import OnDisk
 from .batches import training_batch
 from .recipe import Recipe
 

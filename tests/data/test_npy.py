@@ -12,8 +12,9 @@ import pytest
 from eiwflow.data import DataError, hold_out, load
 from eiwflow.data import npy as module
 from eiwflow.data.npy import cached
-from eiwflow.data.on_disk import NpyFile, OnDisk
+from eiwflow.data.on_disk import NpyFile
 from eiwflow.data.split import tenth_by_number
+from eiwflow.data.views import OnDisk
 
 from .samples import as_set, noise
 

@@ -10,7 +10,8 @@ import torch
 
 from eiwflow import data
 from eiwflow.data import DataError
-from eiwflow.data.on_disk import NpyFile, OnDisk
+from eiwflow.data.on_disk import NpyFile
+from eiwflow.data.views import OnDisk
 from eiwflow.training.execution import Execution
 from eiwflow.training.failures import TrainingFailed
 from eiwflow.training.input import Batches, Input, default_workers
