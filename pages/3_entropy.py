@@ -33,7 +33,7 @@ def measure(view: ui.Page) -> object:
         return None
 
 
-def maps(view: ui.Page, results: ui.Found) -> None:
+def maps(view: ui.Page, results: ui.Results) -> None:
     """Draw the image's channel maps, sorted by their redundancy over test images."""
     del results
     index = levels[view] - 1
@@ -43,7 +43,7 @@ def maps(view: ui.Page, results: ui.Found) -> None:
     st.html(figures.sorted_maps(passage.maps[index], redundancy, numbers, level.kept_channels))
 
 
-def draw(view: ui.Page, results: ui.Found, *measures: str) -> None:
+def draw(view: ui.Page, results: ui.Results, *measures: str) -> None:
     """Draw measures at every level, side by side, on axes that both columns share."""
     for place, measured in zip(places(view, [1] * len(measures)), measures, strict=True):
         with place:
@@ -51,14 +51,14 @@ def draw(view: ui.Page, results: ui.Found, *measures: str) -> None:
             ui.chart(chart, view, measured, alt=words.by_level(results[view], measured))
 
 
-def all_levels(view: ui.Page, results: ui.Found) -> None:
+def all_levels(view: ui.Page, results: ui.Results) -> None:
     """Draw the two gaps to noise that scaling does not change."""
     draw(view, results, "redundancy", "negentropy")
     st.markdown(words.answer(results[view], levels[view]))
     st.caption(words.shape(results[view], levels[view]))
 
 
-def raw(view: ui.Page, results: ui.Found) -> None:
+def raw(view: ui.Page, results: ui.Results) -> None:
     """Draw what rises by mere scaling."""
     draw(view, results, "marginal", "rate")
     st.caption(words.raw(results[view]))
@@ -81,7 +81,7 @@ ui.folds(
 )
 
 
-def over_training(view: ui.Page, grown: ui.Found) -> None:
+def over_training(view: ui.Page, grown: ui.Results) -> None:
     """Draw how entropies changed in training, moved by one slider."""
     growth, samples, number = grown[view], cache.samples_in_training(view), levels[view]
     for measured in ("redundancy", "marginal", "rate"):
@@ -95,7 +95,7 @@ def over_training(view: ui.Page, grown: ui.Found) -> None:
     st.markdown(words.growth(growth, number))
 
 
-def recorded(grown: ui.Found) -> np.ndarray:
+def recorded(grown: ui.Results) -> np.ndarray:
     """Return the recording steps of all flows: charts over training share one axis."""
     return steps.together(growth.steps for growth in grown.values())
 
@@ -113,7 +113,7 @@ with ui.fold("Over training", "training") as fold:
 ui.how_to_read("entropy")
 
 
-def evidence(view: ui.Page, results: ui.Found) -> None:
+def evidence(view: ui.Page, results: ui.Results) -> None:
     """Show all halves at every stage, and the files."""
     st.subheader("All halves, at every stage")
     ui.table(words.cells(results[view]))

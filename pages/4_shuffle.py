@@ -20,12 +20,12 @@ from eiwflow.analysis.words import shuffle as words  # noqa: E402 (the title doe
 takeaway, slider = st.container(), scrubber.stays_in_view()
 
 
-def together(reports: ui.Found) -> np.ndarray:
+def together(reports: ui.Results) -> np.ndarray:
     """Return the recording steps of all flows: charts over training share one axis."""
     return steps.together(report.river.steps for report in reports.values() if report.river is not None)
 
 
-def halves(view: ui.Page, reports: ui.Found, rule: str, what: str) -> str:
+def halves(view: ui.Page, reports: ui.Results, rule: str, what: str) -> str:
     """Draw what a rule would pass on and factor out of this flow's channels; return it in words."""
     chosen = next(each for each in reports[view].alternatives if each.rule == rule)
     chart = ui.drawn(figures.halves_under, reports[view], rule, list(reports.values()))
@@ -33,7 +33,7 @@ def halves(view: ui.Page, reports: ui.Found, rule: str, what: str) -> str:
     return words.alternative(chosen)
 
 
-def main(view: ui.Page, reports: ui.Found) -> None:
+def main(view: ui.Page, reports: ui.Results) -> None:
     """Draw the ranks over training; without a training record the halves as they are."""
     river = reports[view].river
     if river is None:
@@ -48,7 +48,7 @@ def main(view: ui.Page, reports: ui.Found) -> None:
     st.caption(f"{words.rule(reports[view].rule)} {words.THICK if view in thick[-1:] else ''}")
 
 
-def at_this_step(view: ui.Page, reports: ui.Found) -> None:
+def at_this_step(view: ui.Page, reports: ui.Results) -> None:
     """Draw the redundancies, samples and churn that belong to the river."""
     if (river := reports[view].river) is None:
         return
@@ -60,7 +60,7 @@ def at_this_step(view: ui.Page, reports: ui.Found) -> None:
     ui.chart(ui.drawn(figures.churn, river, together(reports)), view, "churn", alt=words.over_training(river))
 
 
-def order(view: ui.Page, reports: ui.Found) -> None:
+def order(view: ui.Page, reports: ui.Results) -> None:
     """Draw what the order moves, and what the image and the other test images ask for."""
     report = reports[view]
     numbers, ends = np.arange(report.channels), ("channel number", "order used")
@@ -73,7 +73,7 @@ def order(view: ui.Page, reports: ui.Found) -> None:
         ui.chart(own, view, "own", alt=words.images(report.image))
 
 
-def other_rules(view: ui.Page, reports: ui.Found) -> None:
+def other_rules(view: ui.Page, reports: ui.Results) -> None:
     """Draw what this flow would have passed on under another rule."""
     if view is next(iter(reports)):
         rules = words.OTHERS
@@ -112,7 +112,7 @@ ui.folds(
 ui.how_to_read("shuffle")
 
 
-def evidence(view: ui.Page, reports: ui.Found) -> None:
+def evidence(view: ui.Page, reports: ui.Results) -> None:
     """Show rules and levels as tables, and offer the files."""
     report, levels = reports[view], range(1, view.checkpoint.info.config.levels)
     of_levels = [cache.measure(view, "shuffle", level).summary() for level in levels]

@@ -33,12 +33,12 @@ def load(view: ui.Page) -> PictureWeights | ChannelWeights | None:
     return None
 
 
-def of_kind(results: ui.Found, kind: type) -> ui.Found:
+def of_kind(results: ui.Results, kind: type) -> ui.Results:
     """Return what was loaded of the flows with weights of one kind."""
     return {view: weights for view, weights in results.items() if isinstance(weights, kind)}
 
 
-def main(view: ui.Page, results: ui.Found) -> None:
+def main(view: ui.Page, results: ui.Results) -> None:
     """Draw the map of couplings and the channels of one; or how far weights before a split follow loudness."""
     if isinstance(results[view], ChannelWeights):
         pooled_weights.main(view, of_kind(results, ChannelWeights))
@@ -73,7 +73,7 @@ def answer(view: ui.Page, weights: PictureWeights | ChannelWeights) -> str:
     return words.takeaway(cache.measure(view, "coupling_weights", **asked[0].choices), cache.measure(view, "frozen"))
 
 
-def factors(view: ui.Page, _: ui.Found) -> None:
+def factors(view: ui.Page, _: ui.Results) -> None:
     """Draw how well the weights of each level tell what is known of test images."""
     if not view.images.factors:
         st.markdown(words.NO_FACTORS)
@@ -86,7 +86,7 @@ def factors(view: ui.Page, _: ui.Found) -> None:
     ui.exports(view, tables={"factors": words.factor_table(readings)}, pictures={})
 
 
-def evidence(view: ui.Page, results: ui.Found) -> None:
+def evidence(view: ui.Page, results: ui.Results) -> None:
     """Show the weights of the chosen coupling, or the table of channels; offer all of them."""
     weights = results[view]
     if isinstance(weights, ChannelWeights):

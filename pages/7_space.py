@@ -70,12 +70,12 @@ if ways:
         ui.takeaway(words.answer(next(iter(ways.values()))) if len(ways) == 1 else words.pair(names, [*ways.values()]))
 
 
-def strips(view: ui.Page, _: ui.Found) -> None:
+def strips(view: ui.Page, _: ui.Results) -> None:
     """Draw the way of each level alone."""
     st.html(figures.strips(cache.measure(view, "interpolation", other=other.images[view], path=path, frames=ALONE)))
 
 
-def norms(view: ui.Page, ways: ui.Found) -> None:
+def norms(view: ui.Page, ways: ui.Results) -> None:
     """Draw the norms on both paths."""
     all_norms, paths = [way.norms for way in ways.values()], ways[view].norms
     ui.chart(ui.drawn(figures.norm_paths, paths, all_norms), view, "norms", alt=words.norms(paths))
@@ -107,7 +107,7 @@ with ui.fold("Samples, a temperature a level", "samples") as fold:
 ui.how_to_read("space")
 
 
-def evidence(view: ui.Page, _: ui.Found) -> None:
+def evidence(view: ui.Page, _: ui.Results) -> None:
     """Show the numbers of the way, and offer its files."""
     b = other.images[view]
     way = cache.measure(view, "interpolation", other=b, path=path, frames=ALONE)

@@ -2,7 +2,7 @@
 
 from .shell.frame import begin
 from .shell.parts import (
-    Found,
+    Results,
     caveat,
     chart,
     closing,
@@ -30,8 +30,8 @@ from .shell.python import training
 from .sources.visit import Page, Visit
 
 __all__ = [
-    "Found",
     "Page",
+    "Results",
     "Visit",
     "begin",
     "caveat",

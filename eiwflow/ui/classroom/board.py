@@ -71,7 +71,7 @@ class Board:
         now = time.monotonic()
         with self._lock:
             if visitor not in self._seen and len(self._seen) >= MOST_VISITORS:
-                self._seen = {one: when for one, when in self._seen.items() if now - when < ABSENT_S}
+                self._seen = {name: when for name, when in self._seen.items() if now - when < ABSENT_S}
             if visitor in self._seen or len(self._seen) < MOST_VISITORS:
                 self._seen[visitor] = now
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 Pair = TypeVar("Pair")
 #: Results by view: the flows that a page shows side by side.
-Found = dict[Page, Any]
+Results = dict[Page, Any]
 
 #: Figures that are kept; one with a frame a training step takes about a megabyte.
 FIGURES = 128
@@ -92,7 +92,7 @@ def draw_columns(
     return results
 
 
-def draw_level(page: Page, name: str, draw: Callable[[Page, Found], None], otherwise: str, end: str) -> Found:
+def draw_level(page: Page, name: str, draw: Callable[[Page, Results], None], otherwise: str, end: str) -> Results:
     """Draw a measure of the level wanted, as :func:`draw_columns` does.
 
     A flow that splits nothing gets the sentence ``otherwise``; where no flow splits, the page ends with ``end``.
