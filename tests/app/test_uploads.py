@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import streamlit.runtime
+from filelock import FileLock
 from starlette.requests import ClientDisconnect
 from streamlit.runtime.caching import cache_resource_api
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
@@ -23,6 +24,7 @@ from eiwflow.training.cost import look
 from eiwflow.ui.access import roles
 from eiwflow.ui.common import uploads
 from eiwflow.ui.common.uploads import Shelf
+from eiwflow.ui.own import checkpoints as own_checkpoints
 from eiwflow.ui.own.photos import PHOTOS
 from eiwflow.ui.own.upload import Limits, Upload
 from eiwflow.ui.server import protection
@@ -138,6 +140,22 @@ def test_the_same_file_of_another_visitor_renames_nobodys() -> None:
     key = upload.keep({"mine.txt": b"content"})
     assert upload.keep({"theirs.txt": b"content"}) == key
     assert upload.kept(key) == "mine.txt"
+
+
+def test_the_uploads_of_a_killed_server_are_deleted_by_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(own_checkpoints, "gettempdir", lambda: str(tmp_path))
+    for name in ("eiwflow-killed", "eiwflow-alive", "eiwflow-another", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "upload.safetensors").touch()
+    for name in ("eiwflow-killed", "eiwflow-alive", "other"):
+        (tmp_path / name / own_checkpoints.LOCK).touch()
+    (tmp_path / "eiwflow-link").symlink_to(tmp_path / "other")
+    with FileLock(tmp_path / "eiwflow-alive" / own_checkpoints.LOCK):
+        own_checkpoints.remove_leftovers()
+    left = {path.parent.name for path in tmp_path.glob("*/upload.safetensors")}
+    assert left == {"eiwflow-alive", "eiwflow-another", "eiwflow-link", "other"}
 
 
 Put = Callable[..., int]

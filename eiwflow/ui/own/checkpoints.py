@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 
 import streamlit as st
+from filelock import FileLock, Timeout
 
 from ..common import state
 from ..sources.checkpoints import CheckpointFile, admit
 from .upload import Files, Limits, Upload
 
+#: Beginning of the name of a server's folder of uploads, and the file in it that the server holds locked.
+PREFIX, LOCK = "eiwflow-", "server.lock"
+_LOCKS: list[FileLock] = []
 LABEL = "An eiwflow .safetensors file, or one that `eiwflow import` wrote of another Glow; it stays on this machine."
 
 
@@ -39,7 +45,19 @@ def _written(key: str, files: Files) -> CheckpointFile:
 
 @st.cache_resource(show_spinner=False)
 def _folder() -> TemporaryDirectory[str]:
-    return TemporaryDirectory(prefix="eiwflow-")
+    folder = TemporaryDirectory(prefix=PREFIX)
+    _LOCKS.append(FileLock(Path(folder.name) / LOCK))
+    _LOCKS[-1].acquire()
+    return folder
+
+
+def remove_leftovers() -> None:
+    """Delete the uploads of servers that were killed: the lock in a folder is held as long as its server lives."""
+    for folder in Path(gettempdir()).glob(f"{PREFIX}*"):
+        with suppress(OSError, Timeout):
+            if not folder.is_symlink() and (folder / LOCK).is_file():
+                with FileLock(folder / LOCK, timeout=0):
+                    shutil.rmtree(folder, ignore_errors=True)
 
 
 def end() -> None:

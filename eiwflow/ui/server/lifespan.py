@@ -37,6 +37,7 @@ async def while_the_server_runs(_: object) -> AsyncIterator[None]:
     """Import slow libraries while the first browser is on its way."""
     _share_heaps()
     join.announce()
+    own_checkpoints.remove_leftovers()
     threading.Thread(target=_import_then_give_back, daemon=True).start()
     freeing = asyncio.create_task(_free_uploads_now_and_then())
     yield
