@@ -170,8 +170,12 @@ TRAINING: dict[str, Setting] = {
 }
 
 SETTINGS: dict[str, Setting] = {**FLOW, **TRAINING, "size": SIZE}
-#: The settings of a training that a study has for all its arms, where their defaults are others.
+#: The settings that all arms of a study share: those with defaults of their own, and those with the usual ones.
 STUDY: dict[str, Any] = {"levels": 3, "steps": 4, "width": 48, "size": 16, "batch": 64, "iterations": 500}
+STUDY_SHARED = (
+    "network", "scale_bound", "optimiser", "learning_rate", "weight_decay", "warmup", "clip", "ema", "divergence",
+    "flip",
+)  # fmt: skip
 
 
 def option(name: str) -> str:

@@ -11,15 +11,10 @@ from typing import Any, NoReturn
 
 import eiwflow
 
-from ..options import FLOW, SETTINGS, STUDY, TRAINING, described, option
+from ..options import FLOW, SETTINGS, STUDY, STUDY_SHARED, TRAINING, described, option
 from ..training.presets import PRESETS
 
 WRONG_INPUT = 2
-#: The settings of a training that a study has with their own defaults.
-STUDY_SHARES = (
-    "network", "scale_bound", "optimiser", "learning_rate", "weight_decay", "warmup", "clip", "ema", "divergence",
-    "flip",
-)  # fmt: skip
 #: What ``analyse`` can be asked for; named here too, so that --help does not wait for torch.
 SUBJECTS = ("trace", "levels", "weights", "shuffle", "entropy", "latents", "space", "attributes", "likelihood")
 
@@ -144,7 +139,7 @@ def build_parser() -> Parser:
         "--null", action="store_true", default=None, help="also run the order random against itself: an A/A control"
     )
     study.add_argument("--seeds", type=int, help="runs an arm, with the seeds 0 … N-1 (default: 3)")
-    _settings(study, *STUDY, *STUDY_SHARES)
+    _settings(study, *STUDY, *STUDY_SHARED)
     study.add_argument(
         "--evaluate-on", choices=("test", "validation"), help="validation: images held out from train (default: test)"
     )

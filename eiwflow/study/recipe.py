@@ -14,7 +14,7 @@ from ..analysis.words.numbers import counted
 from ..flow import ConfigError, FlowConfig
 from ..flow.config import INITS, OLDER, PRIORS, ROTATED
 from ..flow.policies import ORDERS, PARTITIONS, WEIGHTS
-from ..options import STUDY, option
+from ..options import FLOW, STUDY, STUDY_SHARED, TRAINING, option
 from ..training.recipe import Recipe
 
 EVALUATE_ON = ("test", "validation")
@@ -281,21 +281,19 @@ class StudyRecipe:
 
     def training(self, arm: Arm, seed: int, channels: int = 3, cost: float = 1.0) -> Recipe:
         """Return the recipe of one run on images of so many channels; ``cost`` is that of a step, relative."""
+        shared = {name: getattr(self, name) for name in (*STUDY, *STUDY_SHARED) if name != "iterations"}
         flow = arm.flow(
             permutation_seed=seed,
             shape=(channels, self.size, self.size),
-            **{name: getattr(self, name) for name in ("levels", "steps", "width", "network", "scale_bound")},
+            **{name: value for name, value in shared.items() if name in FLOW},
         )
-        same = (
-            "data", "batch", "optimiser", "learning_rate", "weight_decay", "warmup", "clip", "ema", "divergence",
-            "flip",
-        )  # fmt: skip
         return Recipe(
             flow=flow,
             seed=seed,
             iterations=max(min(1, self.iterations), round(self.iterations / cost)),
             validation=self.evaluate_on == "validation",
-            **{name: getattr(self, name) for name in same},
+            data=self.data,
+            **{name: value for name, value in shared.items() if name in TRAINING},
         )
 
     def to_dict(self) -> dict[str, Any]:
