@@ -79,11 +79,12 @@ def test_one_slider_moves_all_arms_in_lock_step_and_rests_in_the_url(watched: Wa
 def test_a_study_is_started_watched_and_shown_from_the_page(watched: Watched, own: Path) -> None:
     page = watched.page
     page.get_by_text("Run a small study of your own").click()
+    page.get_by_role("radio", name="my own choice").click()
     for name, number in (("Seeds", "1"), ("Iterations", "10")):
         box = page.get_by_role("spinbutton", name=name)
         box.fill(number)
         box.press("Enter")
-    page.get_by_text("6 runs").wait_for()
+    page.get_by_text("3 runs").wait_for()
     page.wait_for_function(IDLE)
     page.get_by_role("button", name="Start the study").click()
     page.get_by_text("is running: ").first.wait_for()
