@@ -166,7 +166,7 @@ class LevelInversion:
         max_abs: the largest |inverse(forward(h)) − h| of its inputs h.
         relative: the largest ‖inverse(forward(h)) − h‖ / ‖h‖ over images.
         coupling: (K, 2), the smallest and the largest scale eˢ of each step's coupling.
-        weights: the smallest and the largest channel weight ω; None where there are none.
+        weights: the smallest and the largest weight ω, before the split or inside couplings; None where there are none.
         prior: the smallest and the largest σ of the prior; None where σ is 1.
 
     """
@@ -230,13 +230,17 @@ def level_inversion(level: Level, level_input: Tensor, kept: Tensor | None, nois
     """Return what a level's inverse makes of (kept, ε), which its forward gave for ``given`` (N, C/4, 2H, 2W)."""
     _, max_abs, relative = round_trip_error(level.inverse(kept, noise), level_input)
     x, _ = level.squeeze(level_input)
-    scales = []
+    scales, inside = [], []
     for step in level.steps:
         mixed = step.mixing(step.actnorm(x)[0])[0]
         scales.append(_range(step.coupling.affine(mixed.chunk(2, dim=1)[0])[0]))
+        if (omega := step.coupling.channel_weights(mixed)) is not None:
+            inside += [weights.flatten().log() for weights in omega]
         x = step.coupling(mixed)[0]
     shuffle, split = level.shuffle, level.split
-    log_weights = None if shuffle is None or shuffle.weights is None else shuffle.log_weights(x)
+    log_weights = torch.cat(inside) if inside else None
+    if shuffle is not None and shuffle.weights is not None:
+        log_weights = shuffle.log_weights(x)
     log_std = None if split is None or split.prior is None or kept is None else split.parameters_of(kept)[1]
     return LevelInversion(
         number=level.number,

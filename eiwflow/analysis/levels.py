@@ -209,6 +209,8 @@ class LevelFacts:
         order: channel numbers by position, the same for every image; None at the last level.
         redundancy: (N, C) spectral redundancy in nats a pixel by position; NaN where a channel is a single pixel.
         log_weights: (N, C) log ω in nats by position; None where the policy has none.
+        coupling_spread: root mean square, over the weighted channels of all couplings, of the standard deviation of ω
+            over images; None where couplings have no weights.
 
     """
 
@@ -219,6 +221,7 @@ class LevelFacts:
     order: tuple[int, ...] | None
     redundancy: np.ndarray
     log_weights: np.ndarray | None
+    coupling_spread: float | None = None
 
     @property
     def emitted_channels(self) -> int:
@@ -271,7 +274,16 @@ def _facts(level: LevelTrace) -> LevelFacts:
         order=None if level.order is None else tuple(level.order.tolist()),
         redundancy=np.full(features.shape[:2], np.nan) if single else redundancy(features).numpy(),
         log_weights=None if level.log_weights is None else level.log_weights.double().numpy(),
+        coupling_spread=_coupling_spread(level),
     )
+
+
+def _coupling_spread(level: LevelTrace) -> float | None:
+    """Return how much the weights inside a level's couplings vary over images; None where there are none."""
+    if not level.coupling_weights:
+        return None
+    variances = [weights.double().var(dim=0, correction=0) for weights in level.coupling_weights.values()]
+    return float(torch.cat(variances).mean().sqrt())
 
 
 # ---------------------------------------------------------------------- one image, there and back

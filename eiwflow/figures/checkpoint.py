@@ -33,7 +33,12 @@ ORDERS = {
     "last": "the last channels factored out",
     "released": "the order of the published code",
 }
-WEIGHTS = {"none": "", "pooled": ", weights ω(x)", "entropy": ", entropy weights in couplings"}
+WEIGHTS = {
+    "none": "",
+    "pooled": ", weights ω(x)",
+    "entropy": ", entropy weights in couplings",
+    "means": ", weights from means in couplings",
+}
 #: One a level, so that levels are told apart without their shades.
 PATTERNS = ("", "/", "x", ".", "-", "+")
 _SUBJECT, _SCALES = palette.ARMS[0], palette.ARMS[3]

@@ -11,7 +11,9 @@ import torch
 from eiwflow.analysis import checkpoint as module
 from eiwflow.analysis.checkpoint import PARTS, anatomy, inversion, level_table, step_table
 from eiwflow.analysis.evaluate import Evaluation
+from eiwflow.analysis.levels import dequantised, level_facts
 from eiwflow.analysis.words import checkpoint as words
+from eiwflow.analysis.words import levels as level_words
 from eiwflow.analysis.words.numbers import factor
 from eiwflow.flow import MultiScaleFlow, NonFiniteError, dequantise
 from eiwflow.flow.config import PRIORS
@@ -284,7 +286,7 @@ def test_a_page_has_a_row_a_level_and_one_for_the_whole_flow() -> None:
 
 def test_words_count_what_is_there() -> None:
     made = anatomy(tiny_flow(levels=1))
-    assert words.made(made).startswith("A flow of 1 level of 1 step for 3×8×8 images, order entropy + weights")
+    assert words.made(made).startswith("A flow of 1 level of 1 step for 3×8×8 images, order entropy + entropy weights")
     assert f"{made.total:,} parameters" in words.made(made) and "% in its coupling networks" in words.made(made)
     assert "Level by level" not in words.inversion(inversion(tiny_flow(levels=1), images()))
 
@@ -316,3 +318,22 @@ def test_bits_are_said_with_what_is_to_be_known_of_the_images() -> None:
 )
 def test_factors_are_written_as_people_write_them(number: float, text: str) -> None:
     assert factor(number) == text
+
+
+def test_the_range_of_weights_inside_couplings_is_that_of_all_steps_and_images() -> None:
+    flow = tiny_flow(weights="entropy", steps=2)
+    found = inversion(flow, images(40))
+    x = torch.cat(list(dequantised(flow, images(40), batch=32)))
+    seen = torch.cat([each.flatten() for each in flow.trace(x).levels[0].coupling_weights.values()])
+    assert found.levels[0].weights == pytest.approx((seen.min().item(), seen.max().item()), abs=1e-5)
+    assert seen.min() < seen.max() and found.levels[1].weights is None
+
+
+def test_a_level_s_facts_say_how_much_the_weights_inside_its_couplings_vary() -> None:
+    flow = tiny_flow(weights="entropy", steps=2)
+    trace = flow.trace(torch.cat(list(dequantised(flow, images(40), batch=40))))
+    first, last = level_facts(trace)
+    everything = np.concatenate([each.numpy() for each in trace.levels[0].coupling_weights.values()], axis=1)
+    assert first.coupling_spread == pytest.approx(np.sqrt(everything.var(axis=0).mean()), rel=1e-4)
+    assert last.coupling_spread is None
+    assert f"couplings vary by ±{first.coupling_spread:.2f} between images" in level_words.level(first)

@@ -267,7 +267,7 @@ def test_an_accepted_file_becomes_the_page_and_stands_in_its_url(open_page: Open
     assert "order random" in sentences(again)
     at.selectbox(key="ck").set_value("one").run()
     assert_healthy(at)
-    assert "order entropy + weights" in sentences(at)
+    assert "order entropy + entropy weights" in sentences(at)
 
 
 @pytest.mark.parametrize(

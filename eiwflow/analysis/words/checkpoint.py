@@ -25,6 +25,8 @@ PARTS = {
     "prior": "prior",
     "actnorm": "ActNorm",
 }
+#: What is added to the name of an order, by the weights.
+WEIGHTS = {"none": "", "entropy": " + entropy weights", "means": " + weights from means"}
 #: What one rounding of a float32 changes, relative to its value.
 ROUNDING = 2.0**-24
 NO_RECORD = "There is no training record beside this file."
@@ -41,7 +43,7 @@ def sound(score: Evaluation, report: Verification) -> str:
 
 def split(config: FlowConfig) -> str:
     """Return how a flow splits: by which order, and whether with channel weights."""
-    return f"order {config.order}{'' if config.weights == 'none' else ' + weights'}"
+    return f"order {config.order}{WEIGHTS.get(config.weights, ' + weights')}"
 
 
 def made(anatomy: Anatomy) -> str:

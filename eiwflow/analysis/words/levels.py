@@ -55,6 +55,8 @@ def level(facts: LevelFacts) -> str:
         f"Level {facts.number} factors out {facts.emitted_channels} of {facts.shape[0]} channels, "
         f"the same {facts.emitted_channels} for every image"
     )
+    if facts.coupling_spread is not None:
+        return f"{start}; the weights inside its couplings vary by ±{facts.coupling_spread:.2f} between images."
     if facts.weight_spread is None:
         return f"{start}; it does not weight them."
     low, high = facts.weight_spread
