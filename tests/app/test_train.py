@@ -432,7 +432,7 @@ def test_the_commands_shown_are_those_that_train_the_same_and_go_on(
     shown = next(code.value for code in at.code if "--resume" in code.value)
     assert shown == f"{run.config()[1]}\npython -m eiwflow train --resume {run.path}"
     # The tests' images lie in no file that a recipe could name.
-    monkeypatch.setattr("eiwflow.training.trainer.load_data", lambda recipe: tiny_data())
+    monkeypatch.setattr("eiwflow.training.trainer.load_data", lambda recipe, *_: tiny_data())
     names: dict[str, object] = {}
     exec(next(code.value for code in at.code if "import train" in code.value), names)
     again = names["run"]

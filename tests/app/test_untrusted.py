@@ -70,8 +70,8 @@ def test_a_hostile_name_of_a_run_is_shown_as_text(bundle: Path) -> None:
 def test_a_hostile_file_is_refused_as_text(bundle: Path) -> None:
     write_checkpoint(bundle / "one.safetensors")
     at = visit_page("pages/1_levels.py", ck="one")
-    at.file_uploader(key="checkpoint-side-bar-0").upload(f"{PICTURE}.safetensors", b"no flow", "").run()
-    assert any("evil.example" in note.value for note in at.info)
+    at.file_uploader(key="upload-side-bar-0").upload(f"{PICTURE}.safetensors", b"no flow", "").run()
+    assert any("evil.example" in note.value for note in [*at.info, *at.error])
     assert_nothing_raw(at)
 
 
@@ -98,7 +98,10 @@ def test_text_is_escaped_where_markdown_would_take_it_for_more(text: str, expect
 #: functions.
 STRICT = {"error", "info", "warning", "success", "toast"}
 PROSE = {"markdown", "caption", "write"}
-ESCAPED = {"plain", "flow", "upload", "run", "study", "quoted", "frozen", "in_words", "place_in_words"}
+ESCAPED = {
+    "plain", "flow", "upload", "run", "study", "quoted", "frozen", "in_words", "place_in_words", "name_of",
+    "state_in_words",
+}  # fmt: skip
 
 
 #: Sentences of ``analysis.words`` that name a file or quote what it says.
@@ -131,7 +134,7 @@ def _raw(node: ast.expr) -> list[str]:
 
 
 #: Ours: sentences that were escaped where they were made, numbers, and words of this file.
-OURS = {"sentence", "levels - 1", "page.level", "there", "len(study.runs)"}
+OURS = {"sentence", "levels - 1", "page.level", "there", "len(study.runs)", "who", "NONE", "level"}
 
 
 #: The same of prose: numbers, texts of ours, and names that a config or a list of ours allows.
@@ -144,6 +147,8 @@ OURS_IN_PROSE = OURS | {
     "texts.text('about')", "group", "WHAT", "words", "name", "' and '.join(took)", "device",
     "_title(preset, known)", "_title(preset, timings)", "runs", "about", "sentence[:1].upper()", "sentence[1:]",
     "texts.how_to_read(page_name)", "glossary.markdown()", "instead", "short", "LARGE", "OF_LARGE",
+    "'\\n'.join((f'- {count.in_words()}' for count in evidence.counts.values()))", "temperature",
+    "'  \\n'.join(lines)",
 }  # fmt: skip
 
 
