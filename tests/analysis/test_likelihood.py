@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -196,6 +197,24 @@ def test_takeaway_names_the_likeliest_group_and_is_short(alone):
         assert all(scored.auroc["bits/dim"].value < 0.5 for scored in result.likelier)
     else:
         assert said.startswith("Here, yes")
+
+
+def test_takeaway_names_the_likeliest_of_the_groups_that_are_likelier(alone):
+    result = measured()
+
+    def scored(group, bits, auroc):
+        scores, rate = group.scores | {"bits/dim": np.full(32, bits)}, intervals.Estimate(auroc, 0.1)
+        return replace(group, scores=scores, auroc=group.auroc | {"bits/dim": rate})
+
+    # The most likely one is no clear case: its AUROC is within its interval of one half.
+    bits = [(4.0, 0.2), (2.0, 0.1), (3.0, 0.05), (1.0, 0.45)]
+    groups = tuple(scored(group, *each) for group, each in zip(result.groups, bits, strict=False))
+    result = replace(result, own=replace(result.own, scores={"bits/dim": np.full(32, 5.0)}), groups=groups)
+    name = groups[1].group.name
+    assert words.takeaway(result).endswith(f"“{name}” likelier than its own test images: 2.0 against 5.0 bits/dim.")
+    order = [groups[place].group.name for place in (1, 2, 0)]
+    shares = ", ".join(f"{name} ({share} %)" for name, share in zip(order, (90, 95, 80), strict=True))
+    assert words.likelier(result).endswith(f": {shares}.")
 
 
 def test_the_command_line_prints_every_group_and_only_likelihood_takes_other_images(alone, tmp_path):

@@ -124,6 +124,19 @@ def test_river_says_which_channels_would_cross_and_when() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("moved", "sentence"),
+    [
+        ((0, 2, 4), "Sorted anew, no channel would change sides at step 0 and 4 at step 100."),
+        ((4, 2, 0), "Sorted anew, 4 of 4 channels would change sides at step 0 and none at step 100."),
+    ],
+)
+def test_the_first_and_the_last_step_are_not_named_twice(moved: tuple[int, ...], sentence: str) -> None:
+    orders = {0: [0, 1, 2, 3], 2: [0, 2, 1, 3], 4: [2, 3, 0, 1]}
+    river = rank_river(record_of(level_record([0, 1, 2, 3], [orders[count] for count in moved])), 1)
+    assert words.over_training(river) == sentence
+
+
 WHERE = "on the side of the split where entropy would put it"
 ELSEWHERE = "on the other side of the split than entropy would put them"
 
@@ -235,6 +248,18 @@ def test_alternative_random_is_the_flows_own_random_order() -> None:
     order = flow_of("random", permutation_seed=7).levels[0].shuffle.order
     (random,) = (one for one in alternatives(np.zeros(4), np.arange(4), 2, seed=7) if one.rule == "random")
     assert random.order == tuple(order.tolist())
+
+
+def test_the_random_half_of_a_report_is_of_its_seed() -> None:
+    trace = next(traces(flow_of(shape=(3, 16, 16)), images(8).expand(-1, 3, -1, -1)))
+    orders = set()
+    for seed in (0, 7):
+        report = shuffle_report(trace, 1, "entropy", seed=seed)
+        (random,) = (rule for rule in report.alternatives if rule.rule == "random")
+        expected = flow_of("random", permutation_seed=seed, shape=(3, 16, 16)).levels[0].shuffle.order
+        assert random.order == tuple(expected.tolist())
+        orders.add(random.order)
+    assert len(orders) == 2
 
 
 # ---------------------------------------------------------------------- the report

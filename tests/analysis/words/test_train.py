@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from eiwflow.analysis.train import progress
-from eiwflow.analysis.words.train import gap
+from eiwflow.analysis.words.train import answer, gap
 from eiwflow.training.run import train
 
 from ...training.tiny import tiny_data, tiny_run
@@ -39,3 +39,8 @@ def test_nothing_is_said_before_both_curves_exist(now):
     none, no_steps = np.empty(0), np.empty(0, dtype=int)
     assert gap(replace(now, curve=replace(now.curve, probe_steps=no_steps, probe_bits_per_dim=none))) == ""
     assert gap(replace(now, curve=replace(now.curve, steps=no_steps, bits_per_dim=none))) == ""
+
+
+def test_the_answer_names_the_first_score_as_that_of_the_start(now):
+    curve = replace(now.curve, probe_bits_per_dim=np.array([7.25, 5.5, 4.75]))
+    assert "bits/dim" in answer(now) and answer(replace(now, curve=curve)).endswith(", from 7.25 at the start.")
