@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from eiwflow.ui.server import lifespan
 from eiwflow.ui.shell import parts
 from eiwflow.ui.sources import cache, checkpoints, data_sets
 
+from ..analysis.test_shuffle import level_record, record_of
 from ..studies import arms, write_study
 from .conftest import small_flow, write_checkpoint
 from .test_child import look_at
@@ -46,6 +48,23 @@ def test_what_is_kept_for_all_visitors_is_forgotten_and_made_again(bundle: Path)
     assert all(one is again for one, again in zip(before, kept(), strict=True))
     lifespan.forget()
     assert all(one is not again for one, again in zip(before, kept(), strict=True))
+
+
+def test_a_rewritten_checkpoint_and_a_record_that_has_grown_are_measured_anew() -> None:
+    look = look_at(small_flow())
+    images = data_sets.Images("photos32", look.train, look.test, "", remade=False)
+    rewritten = replace(look.checkpoint, flow=small_flow(split="last"), sha256="1" * 64)
+    assert rewritten.name == look.checkpoint.name
+    first, again, other = (
+        cache.kept(each, images, "samples", {"n": 2, "temperatures": (1.0, 1.0)})
+        for each in (look, look, replace(look, checkpoint=rewritten))
+    )
+    assert again is first is not other
+
+    order = look.flow.levels[0].shuffle.order.tolist()
+    records = [record_of(level_record(order, [order] * count), steps=tuple(range(count))) for count in (2, 3)]
+    rivers = [cache.kept(replace(look, record=record), images, "shuffle", {}).river for record in (*records, None)]
+    assert [river and river.steps.tolist() for river in rivers] == [[0, 1], [0, 1, 2], None]
 
 
 @pytest.mark.parametrize(

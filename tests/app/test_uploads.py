@@ -208,6 +208,21 @@ def test_sessions_without_a_cookie_count_as_one_student(put: Put, monkeypatch: p
     assert [put("teacher", roles.TEACHER) for _ in range(2)] == [204, 204]
 
 
+def test_an_upload_that_fails_makes_room(
+    put: Put, manager: MemoryUploadedFileManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(session: str, file: UploadedFileRec) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setenv("EIWFLOW_MODE", "classroom")
+    with monkeypatch.context() as full:
+        full.setattr(manager, "add_file", fail)
+        for _ in range(3):
+            with pytest.raises(OSError, match="No space left"):
+                put("tab", roles.VISITOR)
+    assert put("tab", roles.VISITOR) == 204
+
+
 def test_an_upload_that_sends_nothing_is_given_up_and_makes_room(put: Put, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protection, "SILENT_S", 0.05)
     monkeypatch.setenv("EIWFLOW_UPLOADS_MIB", "1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,14 @@ import pytest
 from PIL import Image
 
 from eiwflow import checkpoint, data, project
+from eiwflow.analysis.attributes import attribute_values, measure_attributes
+from eiwflow.data import Factor
 from eiwflow.flow import FlowConfig
 from eiwflow.lesson import MAX_BYTES, build, bundle, default, one_file
 from eiwflow.lesson.pack import Pack, assemble, opened
 from eiwflow.lesson.probe import probe_facts
 
+from ..analysis.test_shuffle import level_record, record_of
 from .test_flow_js import random_flow
 
 AGAIN = "build it again: python -m eiwflow.lesson.build"
@@ -76,6 +80,46 @@ def test_the_shipped_usual_rank_is_of_the_first_test_images() -> None:
     assert head["flow"]["parameters"] == build.parameters_hash(flow), AGAIN
     usual = head["flow"]["usual"]
     assert 1 <= usual["low"] <= usual["median"] <= usual["high"] <= 924 and usual["images"] == build.RANKED
+
+
+@pytest.mark.parametrize("is_same", [True, False])
+def test_the_usual_rank_is_taken_over_from_the_shipped_pack_of_the_same_flow_alone(
+    monkeypatch: pytest.MonkeyPatch, is_same: bool
+) -> None:
+    shipped, made = opened(default.pack())[0]["flow"], Pack()
+    made.head["flow"] = {"parameters": shipped["parameters"] if is_same else "0" * 64}
+    monkeypatch.setattr(build, "build", lambda *_: made)
+    for slow in ("add_grain", "before_training", "attribute_facts", "rivers", "study_facts"):
+        monkeypatch.setattr(build, slow, lambda *_: None)
+    monkeypatch.setattr(build, "usual_rank", lambda *_: {"median": -1})
+    head, _ = opened(build.bundled_pack(project.CHECKPOINTS, project.ASSETS / "studies"))
+    assert head["flow"]["usual"] == (shipped["usual"] if is_same else {"median": -1})
+
+
+def test_the_interval_of_attributes_is_as_wide_as_the_widest_of_their_levels() -> None:
+    faces = data.load(default.DATA, download=False)
+    some = {name: Factor(factor.train[:200], factor.test[:60]) for name, factor in faces.factors.items()}
+    images = replace(faces, train=faces.train[:200], test=faces.test[:60], factors=some)
+    flow = random_flow(FlowConfig(shape=(3, 16, 16), levels=2, steps=1, width=4, order="random", weights="none"))
+    facts = build.attribute_facts(Pack(), flow, images)
+    readings = measure_attributes(flow, images).readings
+    widest = [
+        max(reading.high - reading.low for reading in readings if reading.attribute == name)
+        for name in attribute_values(images, "train")
+    ]
+    assert facts and [2 * fact["error"] for fact in facts] == pytest.approx(widest, abs=2e-4)
+
+
+def test_the_recording_in_which_training_moves_most_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    order, half_way, moved = [0, 1, 2, 3], [0, 2, 1, 3], [2, 3, 0, 1]
+    records = {
+        "still": [moved, moved], "most": [moved, order], "least": [order, half_way], "some": [moved, half_way],
+    }  # fmt: skip
+    monkeypatch.setattr(build, "load_record", lambda path: made.get(path.stem))
+    monkeypatch.setattr(build, "river_facts", lambda pack, path, *_: {"name": path.stem})
+    made = {name: record_of(level_record(order, orders), steps=(0, 10)) for name, orders in records.items()}
+    found = build.rivers(Pack(), [Path(name) for name in (*records, "none")])
+    assert [river["name"] for river in found] == ["most", "some", "still", "least"]
 
 
 def test_the_lesson_is_one_small_page_without_an_address_of_another_host() -> None:
