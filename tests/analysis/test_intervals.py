@@ -89,9 +89,9 @@ def test_the_t_interval_is_that_of_scipy():
 def test_a_difference_of_few_pictures_has_the_interval_of_student(values):
     mean = np.mean(values)
     spread = intervals.means(intervals.draws(len(values), None, 4000), np.array(values)).std()
-    found = intervals.by_t(Estimate(mean, intervals.NORMAL_95 * spread), len(values))
+    difference = intervals.by_t(Estimate(mean, intervals.NORMAL_95 * spread), len(values))
     low, high = stats.t.interval(0.95, len(values) - 1, mean, stats.sem(values))
-    assert found.error == pytest.approx((high - low) / 2, rel=0.05) and found.value == mean
+    assert difference.error == pytest.approx((high - low) / 2, rel=0.05) and difference.value == mean
 
 
 def test_one_value_has_no_interval_and_equal_values_one_of_no_width():

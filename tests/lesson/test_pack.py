@@ -98,8 +98,8 @@ def test_the_usual_rank_is_taken_over_from_the_shipped_pack_of_the_same_flow_alo
 
 def test_the_interval_of_attributes_is_as_wide_as_the_widest_of_their_levels() -> None:
     faces = data.load(default.DATA, download=False)
-    some = {name: Factor(factor.train[:200], factor.test[:60]) for name, factor in faces.factors.items()}
-    images = replace(faces, train=faces.train[:200], test=faces.test[:60], factors=some)
+    factors = {name: Factor(factor.train[:200], factor.test[:60]) for name, factor in faces.factors.items()}
+    images = replace(faces, train=faces.train[:200], test=faces.test[:60], factors=factors)
     flow = random_flow(FlowConfig(shape=(3, 16, 16), levels=2, steps=1, width=4, order="random", weights="none"))
     facts = build.attribute_facts(Pack(), flow, images)
     readings = measure_attributes(flow, images).readings
@@ -118,8 +118,8 @@ def test_the_recording_in_which_training_moves_most_comes_first(monkeypatch: pyt
     monkeypatch.setattr(build, "load_record", lambda path: made.get(path.stem))
     monkeypatch.setattr(build, "river_facts", lambda pack, path, *_: {"name": path.stem})
     made = {name: record_of(level_record(order, orders), steps=(0, 10)) for name, orders in records.items()}
-    found = build.rivers(Pack(), [Path(name) for name in (*records, "none")])
-    assert [river["name"] for river in found] == ["most", "some", "still", "least"]
+    recordings = build.rivers(Pack(), [Path(name) for name in (*records, "none")])
+    assert [river["name"] for river in recordings] == ["most", "some", "still", "least"]
 
 
 def test_the_lesson_is_one_small_page_without_an_address_of_another_host() -> None:
