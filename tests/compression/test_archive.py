@@ -286,3 +286,28 @@ def test_the_digest_of_a_flow_sees_every_value():
 def test_a_bundled_flow_has_one_digest_however_it_is_read():
     path = ASSETS / "checkpoints" / "faces16-entropy-weighted.safetensors"
     assert flow_digest(checkpoint.load(path).flow) == flow_digest(checkpoint.load(path.read_bytes(), name="x").flow)
+
+
+@pytest.mark.parametrize(("orientation", "turns"), [(1, 0), (3, 2), (6, -1), (8, 1)])
+def test_a_photo_that_a_phone_took_on_its_side_is_read_upright(orientation, turns):
+    (given,) = pictures((6, 4, 3))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    file = io.BytesIO()
+    Image.fromarray(given.pixels).save(file, "PNG", exif=exif)
+    assert np.array_equal(read_picture(file.getvalue(), "a.png").pixels, np.rot90(given.pixels, turns))
+
+
+def test_the_bytes_of_the_start_and_of_the_code_are_all_that_follows_the_header():
+    content, summary = compress(small_flow(), "flow", pictures((32, 32, 3)))
+    begin = len(MAGIC) + 4
+    coded = len(content) - begin - int.from_bytes(content[len(MAGIC) : begin], "little")
+    assert summary.start_bytes + summary.stated_bytes == pytest.approx(coded, rel=0.1)
+
+
+def test_a_picture_costs_as_much_as_with_its_border_repeated_to_whole_tiles():
+    (given,) = pictures((13, 5, 3))
+    rows, columns = np.arange(16).clip(max=12), np.arange(8).clip(max=4)
+    whole = Picture(given.name, given.pixels[rows][:, columns])
+    ours, theirs = (compress(small_flow(), "flow", [picture])[1] for picture in (given, whole))
+    assert ours.stated_bytes == pytest.approx(theirs.stated_bytes, rel=1e-6)

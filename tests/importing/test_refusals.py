@@ -1,5 +1,6 @@
 """A file is imported, or refused in one sentence; what is pickled in it is never run."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -15,7 +16,8 @@ import torch
 
 from eiwflow import checkpoint
 from eiwflow.cli import main
-from eiwflow.importing import GlowError, Options, import_flow
+from eiwflow.importing import GlowError, Options, child, import_flow
+from eiwflow.importing import convert as convert_module
 from eiwflow.importing.formats import convert, recognise
 
 from .. import LONG
@@ -57,6 +59,14 @@ def test_what_a_file_does_not_say_is_asked_for_in_a_sentence_that_names_the_opti
 )
 def test_what_contradicts_the_file_is_refused(options, words):
     assert words in refusal(Y0ast(**SMALL).state, **options)
+
+
+def test_a_file_of_images_that_are_not_square_is_refused_with_the_size_of_either_side():
+    state = Y0ast(**SMALL, top=False).state
+    state["prior_h"] = torch.zeros(1, *state["prior_h"].shape[1:3], 4)
+    assert convert(*recognise(state), Options()).config.shape == (1, 8, 16)
+    for size in (8, 16):
+        assert "images of 8×16 pixels" in refusal(state, size=size)
 
 
 #: name -> (model, a change of its tensors, options, words of the refusal)
@@ -123,6 +133,23 @@ def test_the_command_converts_a_file_in_a_child_and_says_what_was_assumed(tmp_pa
     assert len(info.imported["sha256"]) == 64
     assert info.config.bits == 5
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ours.safetensors", "theirs.pt"]
+
+
+def test_the_hash_of_a_whole_file_is_kept_however_large_it_is(tmp_path):
+    source, out = tmp_path / "theirs.pt", tmp_path / "ours.safetensors"
+    torch.save({"optim": {"moment": torch.zeros(700_000)}, "graph": Y0ast(**SMALL).state}, source)
+    assert source.stat().st_size > 2 * 2**20  # it is read in parts of 1 MiB
+    request = {"source": str(source), "name": source.name, "out": str(out), "memory": 2**32, "options": {}}
+    assert child.run(request) is None
+    assert checkpoint.load(out).info.imported["sha256"] == hashlib.sha256(source.read_bytes()).hexdigest()
+
+
+def test_an_import_that_fails_leaves_nothing_beside_the_file(tmp_path, monkeypatch):
+    torch.save({"graph": Y0ast(**SMALL).state}, tmp_path / "theirs.pt")
+    monkeypatch.setattr(convert_module, "_run_child", lambda request, name: Path(request["out"]).write_bytes(b"half"))
+    with pytest.raises(GlowError, match=r"^theirs\.pt makes no usable flow"):
+        import_flow(tmp_path / "theirs.pt", tmp_path / "ours.safetensors")
+    assert [path.name for path in tmp_path.iterdir()] == ["theirs.pt"]
 
 
 def test_values_of_the_other_code_tell_a_right_import_from_a_wrong_one(tmp_path, capsys):

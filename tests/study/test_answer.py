@@ -112,3 +112,11 @@ def test_a_control_claims_nothing_or_owns_up_to_it(study_of):
         study = study_of(arms({f"random/{P}": 4.0, f"{AGAIN}/{P}": 4.0 + difference}, 8))
         assert words.control(control(study)).endswith(end)
         assert report(study)["control"] == words.control(control(study))
+
+
+def test_a_study_is_too_short_where_a_run_saw_fewer_images_than_in_the_shortest_bundled_study(study_of):
+    bits = arms({f"entropy/{P}": 3.8, f"variance/{P}": 3.9})
+    short, long = (study_of(bits, iterations=iterations, batch=32) for iterations in (99, 100))
+    bundled = (64_000, 3_200, 6_400)
+    assert "a run saw 3,168 images, in the bundled studies at least 3,200." in words.too_short(short, bundled)
+    assert words.too_short(long, bundled) == ""

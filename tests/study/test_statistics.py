@@ -198,6 +198,16 @@ def test_a_study_that_was_looked_at_before_has_wider_intervals_and_a_smaller_lev
     assert "after several looks" in twice.in_words()
 
 
+def test_a_second_report_of_the_same_seeds_claims_what_the_first_claimed(study_of):
+    bits = arms({f"entropy/{P}": 3.8, f"variance/{P}": 3.9}, seeds=4)
+    before, again, later = (
+        comparisons(study_of(bits, looks=looks, seeds=8)).effects[0] for looks in ((), (4,), (2, 4))
+    )
+    assert before.claim == "better"
+    assert (again.level, again.low, again.high, again.claim) == (0.05, before.low, before.high, "better")
+    assert later.level == level_after_looks([2, 4], 8) < 0.05
+
+
 def test_whoever_looks_again_after_adding_seeds_claims_falsely_in_5_percent(study_of):
     random, called = np.random.default_rng(2), 0
     pair = (Arm("random"), Arm(AGAIN))

@@ -1,6 +1,8 @@
 """What a training would take: near to what it takes, and refused where there is no room."""
 
 import dataclasses
+import itertools
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -84,6 +86,15 @@ def test_steps_are_timed_and_forgotten():
     timing = time_steps(recipe, tiny_data(), CPU)
     assert timing.recipe == recipe
     assert 0 < timing.step_s < 5 and 0 < timing.recording_s < 20
+
+
+def test_seconds_of_all_threads_together_are_stated_as_seconds_by_the_clock(monkeypatch):
+    ticks = itertools.count(step=6)  # between two looks at the processor's clock go 6 s
+    monkeypatch.setattr(cost, "time", SimpleNamespace(process_time=lambda: next(ticks)))
+    for threads, seconds in ((1, 6), (4, 1.5)):
+        monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
+        timing = time_steps(tiny_recipe(), tiny_data(), CPU)
+        assert (timing.step_s, timing.recording_s) == (seconds, seconds)
 
 
 def test_recomputing_takes_memory_that_grows_with_the_steps_by_their_inputs_and_parameters_alone():

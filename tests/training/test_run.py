@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 
+import numpy as np
 import pytest
 import torch
 from torch.distributions import Normal
@@ -21,8 +22,9 @@ from eiwflow.training import run as run_module
 from eiwflow.training.execution import Execution
 from eiwflow.training.failures import TrainingFailed
 from eiwflow.training.loggers import check_logger
+from eiwflow.training.recipe import Recording
 from eiwflow.training.run import train
-from eiwflow.training.run_directory import RunError
+from eiwflow.training.run_directory import RunDirectory, RunError
 from eiwflow.training.trainer import Trainer
 
 from .tiny import numbers, same_tensors, tiny_config, tiny_data, tiny_recipe, tiny_run, trained, write_npz
@@ -42,6 +44,28 @@ def test_a_whole_run_ends_finished_with_scores_of_its_test_and_train_images(tmp_
     assert info.metrics["train_bits_per_dim"] == pytest.approx(info.metrics["test_bits_per_dim"], abs=0.5)
     assert {**info.recipe, "flow": info.config.to_dict()} == tiny_recipe(4).to_dict()
     assert (info.data, info.seed, info.command) == ("planes", 0, "python -m eiwflow train")
+
+
+def test_the_result_of_a_study_s_run_is_the_mean_over_every_crop(tmp_path):
+    images = tiny_data(test=300)
+    images.test[256:] = np.random.default_rng(0).integers(0, 256, images.test[256:].shape)  # noise costs more
+    run = RunDirectory.create(tmp_path, tiny_recipe(1), "python -m eiwflow study", recording=Recording(2, crops=True))
+    train(run, images=images)
+    bits = score(load(run.last_checkpoint).flow, to_tensor(images.test), 0)
+    assert run.records()[-1]["crops_bits_per_dim"] == pytest.approx(bits.mean().item(), abs=1e-4)
+    assert abs(bits.mean() - bits[:256].mean()) > 0.01
+
+
+def test_the_train_score_is_of_images_drawn_from_all_of_the_train_part(tmp_path):
+    images = tiny_data(train=256, test=64)
+    images.train[:64] = np.random.default_rng(0).integers(0, 256, images.train[:64].shape)
+    run = tiny_run(tmp_path, iterations=1)
+    metrics = train(run, images=images).metrics
+    bits = score(load(run.last_checkpoint).flow, to_tensor(images.train))
+    noise, plane = bits[:64].mean().item(), bits[64:].mean().item()
+    # Of 64 images drawn from all, 16 are to be expected among the noise; 6 to 26 are within three standard deviations.
+    share = (metrics["train_bits_per_dim"] - plane) / (noise - plane)
+    assert 6 / 64 < share < 26 / 64
 
 
 def test_the_checkpoint_holds_the_averaged_weights(tmp_path):

@@ -70,6 +70,12 @@ def test_arms_are_paired_they_share_initial_numbers_and_batches(partition):
             assert torch.equal(arms[0].batch(step, 8), arm.batch(step, 8))
 
 
+def test_a_flow_starts_from_the_same_images_whatever_the_batch():
+    images = tiny_data(train=300)
+    few, many = (trained(0, images, batch=batch) for batch in (8, 64))
+    assert same_tensors(few.flow.state_dict(), many.flow.state_dict())
+
+
 # ---------------------------------------------------------------------- the regulariser
 
 
