@@ -160,7 +160,7 @@ def test_every_page_takes_a_photo_and_a_checkpoint_and_refuses_what_is_neither(
     assert not at.exception and (url(at)["photo"], url(at)["ck"]) == ("none", "one")
     if of_one_image:
         at.file_uploader(key="upload-photo-1").upload("mine.png", picture_bytes(), "image/png")
-    content = own_checkpoint(tmp_path, split="entropy")
+    content = own_checkpoint(tmp_path, split="entropy+entropy")
     at.file_uploader(key="upload-side-bar-1").upload("mine.safetensors", content, "").run()
     assert not at.exception and not at.error
     assert url(at)["ck"] == hashlib.sha256(content).hexdigest()[:12]
