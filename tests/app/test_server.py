@@ -44,6 +44,16 @@ def address(runs: Path) -> Iterator[str]:
             yield address
 
 
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[str]:
+    """A server that holds no upload of another test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STREAMLIT_SERVER_ENABLE_XSRF_PROTECTION", "false")
+        patch.setenv("STREAMLIT_SERVER_DISCONNECTED_SESSION_TTL", "1")
+        with start_server(tmp_path) as address:
+            yield address
+
+
 def session(address: str) -> tuple[ClientConnection, str]:
     """Open the front page as a browser does; return the connection and the session's name."""
     url = f"{address.replace('http', 'ws')}/_stcore/stream"
@@ -83,11 +93,16 @@ def test_a_session_is_refused_one_file_too_many_until_it_ends(address: str) -> N
     other.close()
 
 
-def test_uploads_are_freed_when_their_session_has_ended_though_nobody_else_comes(address: str) -> None:
+def test_uploads_are_freed_when_their_session_has_ended_though_nobody_else_comes(fresh: str) -> None:
+    address = fresh
     line, name = session(address)
     assert send_file(address, name, 0, 3_000_000).status == 204
     assert held_bytes(address) == 3_000_000
     line.close()
+    wait_until_nothing_is_held(address)
+
+
+def wait_until_nothing_is_held(address: str) -> None:
     end = time.monotonic() + 60
     while held_bytes(address) > 0:
         assert time.monotonic() < end
@@ -109,10 +124,7 @@ def test_a_file_that_comes_after_its_session_has_ended_is_not_kept(address: str)
     time.sleep(2)
     sender.send(bytes(size) + tail)
     assert sender.getresponse().status == 204
-    end = time.monotonic() + 60
-    while held_bytes(address) > 0:
-        assert time.monotonic() < end
-        time.sleep(0.5)
+    wait_until_nothing_is_held(address)
 
 
 def held_bytes(address: str) -> int:
@@ -137,7 +149,8 @@ def test_a_file_beyond_the_limit_is_refused_before_it_is_read(address: str) -> N
         for header, value in headers.items():
             sender.putheader(header, value)
         sender.endheaders()
-        assert sender.getresponse().status == 411
+        # Where uvicorn parses by httptools, it refuses both headers together itself.
+        assert sender.getresponse().status in (411, 400)
     line.close()
 
 

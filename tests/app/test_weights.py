@@ -306,10 +306,10 @@ def test_two_checkpoints_are_drawn_by_the_same_figures_on_the_same_axes(pair: Pa
     at = open_weights(ck="one", vs="two")
     assert not at.exception and not at.error and not at.info
     found = figures_of(at)
-    both = ("weights", "slopes", "one-channel", "ablation")
+    both = ("weights", "slopes", "view-channel", "ablation")
     assert found.keys() == {*both, *(f"{key}-second" for key in both)}
     for key in both:
-        if key not in ("one-channel", "ablation"):  # of channels that are each flow's own
+        if key not in ("view-channel", "ablation"):  # of channels that are each flow's own
             assert axes(found[key]) == axes(found[f"{key}-second"]) and None not in axes(found[key]), key
         assert found[key]["data"] != found[f"{key}-second"]["data"], key
 
