@@ -382,9 +382,13 @@ def test_a_click_draws_new_faces_and_a_temperature_changes_them(scene: Open) -> 
     page = scene(11)
     first = canvas(page, ".wall canvas")
     page.get_by_role("button", name="New faces").click()
+    wall = "document.getElementById('lesson').shadowRoot.querySelector('.wall canvas').toDataURL()"
+    page.wait_for_function(f"first => {wall} !== first", arg=first)
+    page.wait_for_timeout(500)  # until the last face is drawn
     second = canvas(page, ".wall canvas")
     move(page, "Level 1", 0.5)
     wait_for(page, "Level 1 at temperature 0.50: the pictures move by")
+    page.wait_for_function(f"second => {wall} !== second", arg=second)
     assert len({first, second, canvas(page, ".wall canvas")}) == 3
     assert int(re.findall(r"move by (\d+)", sentence(page))[0]) > 0
     move(page, "Level 1", 1)
