@@ -157,9 +157,6 @@ def test_a_process_of_a_team_ends_at_once_with_its_exit_code_and_what_it_printed
     assert "levels is 99" in done.stderr
 
 
-def test_parts_make_the_whole_batch():
-    x = torch.arange(12).reshape(12, 1)
-    parts = [Team(rank, 3).part(x) for rank in range(3)]
-    assert torch.equal(torch.cat(parts), x)
+def test_a_batch_is_divisible_by_the_processes():
     with pytest.raises(ConfigError, match="batch is 7; it must be divisible by the 3 processes"):
         Team(0, 3).check(7)

@@ -30,7 +30,7 @@ WEIGHTS = ("weights_mean", "weights_std")
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A finished run of 50 iterations."""
-    run = tiny_run(tmp_path_factory.mktemp("runs"), iterations=50)
+    run = tiny_run(tmp_path_factory.mktemp("runs"), iterations=50, split="entropy+pooled")
     train(run, images=tiny_data())
     return run
 
@@ -67,7 +67,7 @@ def test_weights_begin_at_one_and_move(run):
 
 
 def test_the_figures_are_those_of_the_trace():
-    flow = tiny_flow()
+    flow = tiny_flow(weights="pooled")
     probe = tiny_x(16, flow.config)
     level = flow.trace(probe).levels[0]
     record = level_records(flow, probe)[0]
@@ -89,7 +89,7 @@ def test_weights_are_recorded_where_a_policy_has_them(split, weighs):
 
 
 def test_a_single_image_is_recorded_with_no_spread():
-    record = level_records(flow := tiny_flow(), tiny_x(1, flow.config))[0]
+    record = level_records(flow := tiny_flow(weights="pooled"), tiny_x(1, flow.config))[0]
     assert record["weights_std"] == [0.0] * 12
 
 
