@@ -69,8 +69,10 @@ def printed(*arguments):
     assert code == 0
     # A training without a terminal says its size, and at the end its speed.
     lines = [r".*, images of \d+×\d+×\d+, batch .+ GiB that are free", r"step .+ bits/dim, .+ images/s, 0 s left"]
+    if "--validation" in arguments:
+        lines.insert(1, ".+: validation: .+")
     in_words = arguments[0] == "train" and not {"--json", "--help"} & {*arguments}
-    assert re.fullmatch("".join(f"{line}\n" for line in lines) if in_words else "", err)
+    assert re.fullmatch("".join(f"{line}\n" for line in lines) if in_words else "", err), err
     return out
 
 
@@ -539,7 +541,7 @@ def test_the_command_of_a_bundled_flow_trains_its_recipe(path, tmp_path, monkeyp
         asked.append(run.config()[0])
         raise TrainingFailed("Seen.")
 
-    def images(recipe):
+    def images(recipe, *_):
         return tiny_data(size=recipe.flow.shape[1], channels=info.config.shape[0])
 
     monkeypatch.setattr(trainer_module, "load_data", images)

@@ -12,7 +12,7 @@ from eiwflow.flow.bijection import reset_parameters
 from eiwflow.flow.channel_weights import ChannelWeights
 from eiwflow.flow.config import ORDERS, PRIORS, WEIGHTS
 from eiwflow.flow.conv1x1 import InvertibleConvolution
-from eiwflow.flow.coupling import COUPLINGS, PADDINGS, AffineCoupling
+from eiwflow.flow.coupling import COUPLINGS, AffineCoupling
 from eiwflow.flow.released import ReleasedShuffle
 from eiwflow.flow.shuffle import Shuffle
 from eiwflow.flow.split import Split, TopPrior
@@ -35,7 +35,7 @@ BIJECTIONS: dict[str, Callable[[], Bijection]] = {
             4, 5, "3-1-3", 1.5, coupling, padding
         )
         for coupling in COUPLINGS
-        for padding in PADDINGS
+        for padding in ("zeros", "ones")
     },
     **{
         f"coupling {coupling}, {weights} weights": lambda coupling=coupling, weights=weights: AffineCoupling(
