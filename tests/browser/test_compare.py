@@ -90,7 +90,7 @@ def test_a_study_is_started_watched_and_shown_from_the_page(watched: Watched, ow
     page.get_by_text("is running: ").first.wait_for()
     (path,) = own.glob("study-*")
     page.reload()
-    end = time.monotonic() + PATIENCE_MS / 1000
+    end = time.monotonic() + 4 * PATIENCE_MS / 1000
     while folder(path).state().alive:
         assert time.monotonic() < end, folder(path).state().message or "the study does not end"
         page.wait_for_timeout(200)
