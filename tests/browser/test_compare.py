@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -76,7 +75,7 @@ def test_one_slider_moves_all_arms_in_lock_step_and_rests_in_the_url(watched: Wa
     assert watched.complaints == []
 
 
-def test_a_study_is_started_watched_and_shown_from_the_page(watched: Watched, own: Path) -> None:
+def test_a_study_is_started_and_watched_from_the_page(watched: Watched, own: Path) -> None:
     page = watched.page
     page.get_by_text("Run a small study of your own").click()
     page.get_by_role("radio", name="my own choice").click()
@@ -89,11 +88,7 @@ def test_a_study_is_started_watched_and_shown_from_the_page(watched: Watched, ow
     page.get_by_role("button", name="Start the study").click()
     page.get_by_text("is running: ").first.wait_for()
     (path,) = own.glob("study-*")
+    assert folder(path).state().alive
     page.reload()
-    end = time.monotonic() + 4 * PATIENCE_MS / 1000
-    while folder(path).state().alive:
-        assert time.monotonic() < end, folder(path).state().message or "the study does not end"
-        page.wait_for_timeout(200)
-    page.goto(f"{page.url.split('?')[0]}?study={path.stem}")
-    page.get_by_text("Too short to judge: one seed").first.wait_for()
+    page.get_by_text("is running: ").first.wait_for()
     assert watched.complaints == []
