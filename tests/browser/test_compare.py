@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -75,20 +76,27 @@ def test_one_slider_moves_all_arms_in_lock_step_and_rests_in_the_url(watched: Wa
     assert watched.complaints == []
 
 
-def test_a_study_is_started_and_watched_from_the_page(watched: Watched, own: Path) -> None:
+def test_a_study_is_started_watched_and_shown_from_the_page(watched: Watched, own: Path) -> None:
     page = watched.page
     page.get_by_text("Run a small study of your own").click()
     page.get_by_role("radio", name="my own choice").click()
+    page.get_by_text("9 runs").wait_for()  # three orders, three seeds
+    page.wait_for_function(IDLE)
     for name, number in (("Seeds", "1"), ("Iterations", "10")):
         box = page.get_by_role("spinbutton", name=name)
         box.fill(number)
         box.press("Enter")
-    page.get_by_text("3 runs").wait_for()
+        page.wait_for_function(IDLE)
+    page.get_by_text("One seed is no conclusion.").wait_for()  # 3 runs
     page.wait_for_function(IDLE)
     page.get_by_role("button", name="Start the study").click()
     page.get_by_text("is running: ").first.wait_for()
     (path,) = own.glob("study-*")
-    assert folder(path).state().alive
     page.reload()
-    page.get_by_text("is running: ").first.wait_for()
+    end = time.monotonic() + 4 * PATIENCE_MS / 1000
+    while folder(path).state().alive:
+        assert time.monotonic() < end, folder(path).state().message or "the study does not end"
+        page.wait_for_timeout(200)
+    page.goto(f"{page.url.split('?')[0]}?study={path.stem}")
+    page.get_by_text("Too short to judge: one seed").first.wait_for()
     assert watched.complaints == []
