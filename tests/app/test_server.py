@@ -143,14 +143,15 @@ def test_a_file_beyond_the_limit_is_refused_before_it_is_read(address: str) -> N
         sender.putheader("Content-Length", length)
         sender.endheaders()
         assert sender.getresponse().status == status
-    for headers in ({"Transfer-Encoding": "chunked"}, {"Transfer-Encoding": "chunked", "Content-Length": "1"}):
+    chunked = {"Transfer-Encoding": "chunked"}
+    # A server whose uvicorn parses by httptools refuses both headers together before our code sees them.
+    for headers, refusals in ((chunked, (411,)), (chunked | {"Content-Length": "1"}, (411, 400))):
         sender = HTTPConnection(parts.hostname, parts.port, timeout=60)
         sender.putrequest("PUT", f"/_stcore/upload_file/{name}/file")
         for header, value in headers.items():
             sender.putheader(header, value)
         sender.endheaders()
-        # Where uvicorn parses by httptools, it refuses both headers together itself.
-        assert sender.getresponse().status in (411, 400)
+        assert sender.getresponse().status in refusals
     line.close()
 
 
