@@ -82,8 +82,9 @@ FLOW: dict[str, Setting] = {
     "weights": Setting(
         "entropy",
         "of the channels: entropy, every coupling weights what it reads and gives by the entropies of this image's "
-        "channels; means, by their means; pooled, channels are weighted before the split; none",
-        words=("none", "pooled", "entropy", "means"),
+        "channels; means, by their means; constant, the same for every image; pooled, channels are "
+        "weighted before the split; none",
+        words=("none", "pooled", "entropy", "means", "constant"),
         label="Channel weights",
     ),
     "prior": Setting(

@@ -218,8 +218,9 @@ function solve(x, channels, solver) {
   return convolve(hidden, 1, 1, solver.out).map((s) => LOG_WEIGHT_BOUND * Math.tanh(s / LOG_WEIGHT_BOUND));
 }
 
-/** What a coupling's weights follow from, a value a channel: its entropy in nats, or its mean. */
+/** What a coupling's weights follow from, a value a channel: its entropy in nats, its mean, or nothing, which is 0. */
 function statistics(x, channels, of) {
+  if (of === "constant") return new Float64Array(channels);
   const pixels = x.length / channels,
     sums = new Float64Array(channels);
   for (let p = 0; p < x.length; p += channels)

@@ -38,6 +38,7 @@ WEIGHTS = {
     "pooled": ", weights ω(x)",
     "entropy": ", entropy weights in couplings",
     "means": ", weights from means in couplings",
+    "constant": ", constant weights in couplings",
 }
 #: One a level, so that levels are told apart without their shades.
 PATTERNS = ("", "/", "x", ".", "-", "+")

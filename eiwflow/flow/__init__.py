@@ -7,7 +7,7 @@ from .config import ConfigError, FlowConfig
 from .conv1x1 import InvertibleConvolution
 from .coupling import AffineCoupling
 from .distribution import FlowDistribution
-from .entropy_weights import CouplingWeights, EntropyWeights, MeanWeights
+from .entropy_weights import ConstantWeights, CouplingWeights, EntropyWeights, MeanWeights
 from .level import Level
 from .multiscale import (
     Latents,
@@ -31,6 +31,7 @@ __all__ = [
     "Bijection",
     "ChannelWeights",
     "ConfigError",
+    "ConstantWeights",
     "CouplingWeights",
     "EntropyWeights",
     "FlowConfig",

@@ -38,7 +38,7 @@ OPTIONAL = ("memory", "keep", "kept", "coupling", "top_prior", "padding", "bits"
 NEW = ("keep", "coupling", "top_prior", "padding", "bits", "leaky")
 NEW_WORDS = (
     ("order", "released"), ("init", "linear"), ("prior", "unbounded"), ("prior", "constant"),
-    ("weights", "entropy"), ("weights", "means"),
+    ("weights", "entropy"), ("weights", "means"), ("weights", "constant"),
 )  # fmt: skip
 
 

@@ -47,11 +47,6 @@ def channel_entropies(x: Tensor) -> Tensor:
     return (x.square().mean(dim=(2, 3)) + POWER_FLOOR).log() / 2
 
 
-def channel_means(x: Tensor) -> Tensor:
-    """Return the mean of every channel of every image, (N, C), of x (N, C, H, W)."""
-    return x.mean(dim=(2, 3))
-
-
 class EntropyWeights(nn.Module):
     r"""Weights of the channels that a coupling's network reads and gives, from the entropies of those that it reads.
 
@@ -105,4 +100,18 @@ class MeanWeights(EntropyWeights):
 
     def statistics(self, x: Tensor) -> Tensor:
         """Return the means (N, C/2) of x."""
-        return channel_means(x)
+        return x.mean(dim=(2, 3))
+
+
+class ConstantWeights(EntropyWeights):
+    """Weights of the same network, told nothing of the image: the same for every image, a control for studies.
+
+    >>> weights = ConstantWeights(read=2, given=4)
+    >>> weights.statistics(torch.ones(1, 2, 4, 4))
+    tensor([[0., 0.]])
+
+    """
+
+    def statistics(self, x: Tensor) -> Tensor:
+        """Return zeros (N, C/2)."""
+        return torch.zeros_like(x[:, :, 0, 0])

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .bijection import generator_for
 from .channel_weights import ChannelWeights
-from .entropy_weights import EntropyWeights, MeanWeights
+from .entropy_weights import ConstantWeights, EntropyWeights, MeanWeights
 from .information import redundancy
 from .partitions import Partition, alternating, at_random, by_information
 
@@ -116,6 +116,7 @@ WEIGHTS: dict[str, Weighting] = {
     "pooled": Weighting(shuffle=ChannelWeights),
     "entropy": Weighting(coupling=EntropyWeights),
     "means": Weighting(coupling=MeanWeights),
+    "constant": Weighting(coupling=ConstantWeights),
 }
 #: How a level's channels are divided among its couplings, where it starts from principal channels.
 PARTITIONS: dict[str, Partition] = {"alternating": alternating, "random": at_random, "information": by_information}

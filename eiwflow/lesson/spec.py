@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ..flow import ConfigError, MultiScaleFlow
 from ..flow.coupling import AffineCoupling, OnePaddedConvolution
-from ..flow.entropy_weights import EntropyWeights, MeanWeights
+from ..flow.entropy_weights import ConstantWeights, EntropyWeights, MeanWeights
 from ..flow.level import Level
 from ..flow.split import Constant, Split
 from .pack import Pack
@@ -127,7 +127,8 @@ def _step(pack: Pack, parts: dict[str, nn.Module], channels: int) -> dict[str, A
 
 def _weights(pack: Pack, weights: EntropyWeights) -> dict[str, Any]:
     """Return the two layers between the statistics of channels and their weights."""
-    of = "means" if isinstance(weights, MeanWeights) else "entropy"
+    kinds = ((MeanWeights, "means"), (ConstantWeights, "constant"), (EntropyWeights, "entropy"))
+    of = next(word for kind, word in kinds if isinstance(weights, kind))
     return {"of": of, "hidden": _layer(pack, weights.hidden), "out": _layer(pack, weights.out)}
 
 

@@ -70,6 +70,9 @@ QUESTIONS: dict[str, Question] = {
     "order": Question("The half by entropy", "the half by variance", BY_ENTROPY, BY_VARIANCE),
     "weights": Question("Entropy weights", "the same flow without them", WEIGHTED, BY_ENTROPY, many=True),
     "means": Question("Entropy weights", "weights from means", WEIGHTED, {**WEIGHTED, "weights": "means"}, many=True),
+    "constant": Question(
+        "Entropy weights", "the same weights for every image", WEIGHTED, {**WEIGHTED, "weights": "constant"}, many=True
+    ),
     "pooled": Question(
         "Weights at the split", "the same flow without them", {**BY_ENTROPY, "weights": "pooled"}, BY_ENTROPY, many=True
     ),

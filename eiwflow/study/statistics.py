@@ -188,7 +188,7 @@ def usual_partition(study: Study | StudyRecipe) -> str:
 
 
 #: weights of an arm -> what they are called.
-_WEIGHTS_FROM = {"entropy": "entropy weights", "means": "weights from means"}
+_WEIGHTS_FROM = {"entropy": "entropy weights", "means": "weights from means", "constant": "constant weights"}
 
 
 def label(study: Study, arm: Arm) -> str:
@@ -316,7 +316,11 @@ class Factorial:
 #: part -> (field of an arm, what is compared with what, name of the contrast).
 _PARTS: dict[str, tuple[str, tuple[tuple[str, str], ...], str]] = {
     "order": ("order", tuple(("entropy", order) for order in ORDERS if order != "entropy"), "{0} − {1}"),
-    "weights": ("weights", (("entropy", "none"), ("means", "none"), ("pooled", "none")), "{0} weights − none"),
+    "weights": (
+        "weights",
+        (("entropy", "none"), ("means", "none"), ("constant", "none"), ("pooled", "none")),
+        "{0} weights − none",
+    ),
     "partition": (
         "partition",
         (("information", "random"), ("information", "alternating"), ("random", "alternating")),

@@ -88,7 +88,7 @@ class Input:
             try:
                 x = next(self._iterator)
             except (RuntimeError, EOFError, OSError) as error:  # its socket may close before its end is noticed
-                # torch says it in two ways: "worker (pid 5) is killed by signal" and "worker (pid(s) 5) exited unexpectedly".
+                # torch words it in two ways: "worker (pid 5) is killed by …", "worker (pid(s) 5) exited unexpectedly".
                 if isinstance(error, RuntimeError) and "DataLoader worker (pid" not in str(error):
                     raise
                 raise DataError("a process that reads images ended unexpectedly: killed, or out of memory") from error

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from eiwflow.flow import EntropyWeights, MeanWeights
+from eiwflow.flow import ConstantWeights, EntropyWeights, MeanWeights
 from eiwflow.flow.entropy_weights import channel_entropies
 
 from .flows import fresh_flow, images_for, ready_flow
@@ -19,17 +19,22 @@ def by_hand(module, statistics):
     return 1 + np.tanh(hidden @ second["weight"].T + second["bias"])
 
 
-@pytest.mark.parametrize("kind", [EntropyWeights, MeanWeights])
+@pytest.mark.parametrize("kind", [EntropyWeights, MeanWeights, ConstantWeights])
 def test_weights_follow_from_the_statistics_of_each_image_alone(kind):
     weights = perturb(kind(read=3, given=6).double())
     x = noise(5, 3, 4, 2) * torch.linspace(0.1, 3, 5, dtype=torch.double)[:, None, None, None]
     squares = (x.numpy() ** 2).reshape(5, 3, 8).mean(axis=2)
-    statistics = 0.5 * np.log(squares + 1e-4) if kind is EntropyWeights else x.numpy().mean(axis=(2, 3))
+    statistics = {
+        EntropyWeights: 0.5 * np.log(squares + 1e-4),
+        MeanWeights: x.numpy().mean(axis=(2, 3)),
+        ConstantWeights: np.zeros((5, 3)),
+    }[kind]
     result = weights(x)
     expected = by_hand(weights, statistics)
     assert np.allclose(result.read.detach(), expected[:, :3], atol=1e-12)
     assert np.allclose(result.given.detach(), expected[:, 3:], atol=1e-12)
-    assert np.ptp(expected, axis=0).min() > 1e-3, "the images would have the same weights"
+    assert (np.ptp(expected, axis=0).min() > 1e-3) == (kind is not ConstantWeights)
+    assert np.abs(expected - 1).min() > 1e-3, "the weights would change nothing"
     assert torch.allclose(weights(x[2:3]).given, result.given[2:3], atol=1e-12)
 
 
@@ -40,7 +45,7 @@ def test_a_channel_twice_as_loud_has_log_2_more_entropy():
     )
 
 
-@pytest.mark.parametrize("weights", ["entropy", "means"])
+@pytest.mark.parametrize("weights", ["entropy", "means", "constant"])
 def test_before_training_the_flow_is_the_one_without_weights(weights):
     flow, plain = (fresh_flow(weights=word, levels=3, init="principal") for word in (weights, "none"))
     x = images_for(flow, 8)

@@ -61,6 +61,7 @@ CONFIGS = {
         shape=(1, 8, 8), levels=2, steps=2, width=8, weights="entropy", coupling="additive"
     ),
     "weights from means": FlowConfig(shape=(3, 8, 8), levels=2, steps=2, width=8, weights="means", coupling="exp"),
+    "constant weights": FlowConfig(shape=(1, 8, 8), levels=2, steps=2, width=8, weights="constant"),
     "fixed": FlowConfig(
         shape=(3, 16, 8), levels=2, steps=2, width=8, order="variance", weights="none", network="3-3-1-5"
     ),

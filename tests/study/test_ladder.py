@@ -17,7 +17,7 @@ P = "principal-alternating"
 MEANS = {
     "last/random": 4.20, f"random/{P}": 4.10, f"variance/{P}": 4.00, f"entropy/{P}": 4.00,
     f"entropy+entropy/{P}": 3.90, "entropy+entropy/principal-information": 3.89, f"variance-reversed/{P}": 4.15,
-    f"entropy+means/{P}": 3.95, "random-again/principal-alternating": 4.1,
+    f"entropy+means/{P}": 3.95, f"entropy+constant/{P}": 3.96, "random-again/principal-alternating": 4.1,
 }  # fmt: skip
 
 
@@ -41,7 +41,11 @@ def figures(effect):
 def test_every_rung_is_measured_from_the_lowest_and_from_the_one_below(study):
     rungs = ladder(study).rungs
     names = [rung.arm.choice for rung in rungs]
-    assert names == [name for name in MEANS if not name.startswith(("variance-rev", "entropy+means", "random-again"))]
+    assert names == [
+        name
+        for name in MEANS
+        if not name.startswith(("variance-rev", "entropy+means", "entropy+constant", "random-again"))
+    ]
     for below, rung in itertools.pairwise(rungs):
         assert figures(rung.step) == pytest.approx(by_scipy(study, rung.arm.choice, below.arm.choice), abs=1e-6)
         assert figures(rung.saved) == pytest.approx(by_scipy(study, rung.arm.choice, "last/random"), abs=1e-6)
@@ -58,6 +62,7 @@ def test_every_rung_is_measured_from_the_lowest_and_from_the_one_below(study):
         ("order", f"entropy/{P}", f"variance/{P}"),
         ("weights", f"entropy+entropy/{P}", f"entropy/{P}"),
         ("means", f"entropy+entropy/{P}", f"entropy+means/{P}"),
+        ("constant", f"entropy+entropy/{P}", f"entropy+constant/{P}"),
     ],
 )
 def test_a_question_compares_arms_that_differ_in_what_it_asks(study, key, first, second):

@@ -26,7 +26,12 @@ PARTS = {
     "actnorm": "ActNorm",
 }
 #: What is added to the name of an order, by the weights.
-WEIGHTS = {"none": "", "entropy": " + entropy weights", "means": " + weights from means"}
+WEIGHTS = {
+    "none": "",
+    "entropy": " + entropy weights",
+    "means": " + weights from means",
+    "constant": " + constant weights",
+}
 #: What one rounding of a float32 changes, relative to its value.
 ROUNDING = 2.0**-24
 NO_RECORD = "There is no training record beside this file."
