@@ -108,11 +108,15 @@ def percentiles(statistics: np.ndarray, axis: int = 0, level: float = ALPHA) -> 
 
 
 def explained(predicted: np.ndarray, truth: np.ndarray, drawn: np.ndarray) -> tuple[float, np.ndarray]:
-    """Return the share R² of the variance of ``truth`` (N,) that is predicted, and that of every draw (B, N)."""
+    """Return the share R² of the variance of ``truth`` (N,) that is predicted, and that of every draw (B, N).
+
+    NaN for a draw in which the truth does not vary.
+    """
     counts = np.concatenate([np.ones((1, len(truth)), int), drawn])
     means = (counts @ truth) / counts.sum(axis=1)
     error = counts @ np.square(truth - predicted)
     total = counts @ np.square(truth) - counts.sum(axis=1) * np.square(means)
+    total = np.where(total > 0, total, np.nan)
     return 1 - error[0] / total[0], 1 - error[1:] / total[1:]
 
 

@@ -56,13 +56,17 @@ def features_at(flow: MultiScaleFlow, x: Tensor, level: int) -> Tensor:
 
 
 def _association(draws: np.ndarray, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return Pearson's r and the least-squares slope of a on b, each (B, C), of the columns of a and b (N, C)."""
+    """Return Pearson's r and the least-squares slope of a on b, each (B, C), of the columns of a and b (N, C).
+
+    NaN where a draw holds only images that are alike in a column.
+    """
     draws = draws[(draws > 0).sum(axis=1) > 2]  # fewer images have no correlation to speak of
     draws = draws / draws.sum(axis=1, keepdims=True)
     a, b = a - a.mean(axis=0), b - b.mean(axis=0)
     mean_a, mean_b = draws @ a, draws @ b
     covariance = draws @ (a * b) - mean_a * mean_b
-    var_a, var_b = draws @ a**2 - mean_a**2, draws @ b**2 - mean_b**2
+    variances = draws @ a**2 - mean_a**2, draws @ b**2 - mean_b**2
+    var_a, var_b = (np.where(variance > NO_SPREAD**2, variance, np.nan) for variance in variances)
     return covariance / np.sqrt(var_a * var_b), covariance / var_b
 
 

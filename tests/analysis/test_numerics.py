@@ -106,7 +106,7 @@ def loss(flow: MultiScaleFlow, x: torch.Tensor) -> float | None:
     except NonFiniteError as error:
         assert NAMES_THE_LEVEL.match(str(error))
         return None
-    return float((back - x).abs().max() / x.abs().max().clamp_min(1))
+    return float(((back - x).abs().max() / x.abs().max().clamp_min(1)).detach())
 
 
 def assert_back_or_said(flow: MultiScaleFlow, chance: Generator, seed: int) -> int:

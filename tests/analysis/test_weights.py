@@ -11,6 +11,7 @@ import pytest
 import torch
 from scipy import stats
 
+from eiwflow.analysis import intervals
 from eiwflow.analysis.intervals import of_mean_over_images
 from eiwflow.analysis.levels import dequantised as batches
 from eiwflow.analysis.weights import (
@@ -195,6 +196,25 @@ def test_weights_that_do_not_vary_have_no_correlation() -> None:
     )
     assert words.correlation(flat, 0) == "The weight of channel 3 is the same for every image."
     assert f"r = {signed(found.correlations.pearson[0], 2)} (95 % interval" in words.correlation(found, 0)
+
+
+def test_a_draw_of_images_that_are_alike_has_no_part_in_an_interval() -> None:
+    flow = made_up(n=12)
+    weights, loudness = (np.repeat(values[:1], 12, axis=0) for values in (flow.images.log_weights, flow.images.log_std))
+    weights[9:] += np.array([[0.1], [0.3], [0.2]])
+    loudness[9:] += np.array([[0.2], [0.1], [0.4]])
+    few = dataclasses.replace(flow.images, log_weights=weights, log_std=loudness)
+    result = dataclasses.replace(flow, images=few).correlations
+    r, slopes = [], []
+    for draw in intervals.draws(12, None, intervals.RESAMPLES):
+        chosen = np.repeat(np.arange(12), draw)
+        if draw[9:].any() and np.unique(chosen).size > 2:
+            line = stats.linregress(loudness[chosen, 0], weights[chosen, 0])
+            r.append(-line.rvalue)
+            slopes.append(line.slope)
+    assert len(r) < intervals.RESAMPLES  # some draws hold only images that are alike
+    assert (result.low[0], result.high[0]) == pytest.approx(np.quantile(r, [0.025, 0.975]), abs=1e-6)
+    assert (result.slope_low[0], result.slope_high[0]) == pytest.approx(np.quantile(slopes, [0.025, 0.975]), abs=1e-6)
 
 
 def test_words_count_the_intervals_away_from_zero() -> None:
