@@ -1,4 +1,4 @@
-r"""Which level holds an attribute, as glasses or the colour of the paper, and what happens if it is changed there.
+r"""Which level holds an attribute, as glasses or the colour of the paper.
 
 Under a flow the latents ε of a level are close to N(0, I). So the direction along which an attribute moves them,
 
@@ -6,7 +6,6 @@ Under a flow the latents ε of a level are close to N(0, I). So the direction al
 
 is for a yes/no attribute the difference of class means, and ⟨d, ε⟩ is close to the best linear detector. Directions
 come from training images and are judged on test images: by the AUROC of ⟨d, ε⟩, or by R² for a number.
-An edit adds d to ε and decodes.
 
 Reference: Kingma and Dhariwal, Glow, 2018, arXiv:1807.03039, section 5; Haufe et al., On the interpretation of weight
 vectors of linear models, NeuroImage 87, 2014, for d.
@@ -24,7 +23,7 @@ import torch
 from torch import Tensor
 
 from ..data import DataError, ImageData, to_tensor
-from ..flow import Latents, MultiScaleFlow, dequantise, quantise
+from ..flow import MultiScaleFlow, dequantise
 from ..flow.bijection import generator_for
 from ..flow.score import images_at_once
 from .intervals import draws, explained, percentiles
@@ -237,27 +236,3 @@ def _auroc(scores: np.ndarray, truth: np.ndarray, drawn: np.ndarray) -> tuple[fl
     pairs = (counts * positive).sum(axis=1) * below[:, -1]
     areas = np.divide((counts * positive * below).sum(axis=1), pairs, where=pairs > 0, out=np.full(len(pairs), np.nan))
     return areas[0], areas[1:]
-
-
-# ---------------------------------------------------------------------- edits
-
-
-@torch.no_grad()
-def edit(
-    flow: MultiScaleFlow, latents: Latents, direction: Sequence[np.ndarray], amount: float, level: int | None = None
-) -> Tensor:
-    """Return images uint8 (N, C, H, W) whose latents were moved along a direction.
-
-    Args:
-        flow: the latents' own.
-        latents: of N images.
-        direction: of an attribute, from :func:`directions`.
-        amount: times the direction; 1 goes from absent to present, or one unit of a number.
-        level: the one that is moved, from 1; None for all.
-
-    """
-    moved = [
-        noise + amount * torch.from_numpy(d) if level in (None, number) else noise
-        for number, (noise, d) in enumerate(zip(latents.levels, direction, strict=True), 1)
-    ]
-    return quantise(flow.decode(Latents(moved)), flow.config.bits)

@@ -27,8 +27,6 @@ KINDS = {
 }
 #: normflows' word for a scale map -> ours.
 SCALE_MAP_WORDS = {"sigmoid": "sigmoid", "exp": "exp", "sigmoid_inv": "sigmoid-inverse"}
-#: normflows' words for what a coupling computes from.
-SPLIT_MODES = ("channel", "channel_inv", "checkerboard", "checkerboard_inv")
 #: Where a training script may have put the state dict.
 _PLACES = 3
 
@@ -46,7 +44,7 @@ class Options:
         size: side of the square images, in pixels.
         bits: b; the flow was trained on 2^b grey levels.
         scale_map: normflows' word, of :data:`SCALE_MAP_WORDS`.
-        split_mode: normflows' word, of :data:`SPLIT_MODES`; only ``channel`` can be imported.
+        split_mode: normflows' word for what a coupling computes from; only ``channel`` can be imported.
         leaky: slope of the ReLUs of normflows' networks below 0.
 
     """

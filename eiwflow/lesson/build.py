@@ -23,7 +23,7 @@ from ..data import DataError, ImageData, to_tensor
 from ..flow import ConfigError, MultiScaleFlow
 from ..flow.information import redundancy
 from ..flow.multiscale import LevelTrace
-from ..study.answer import adaptive_answer
+from ..study.answer import answer
 from ..study.file import read_study, studies_in
 from ..study.ladder import ladders
 from ..training.recipe import Recipe
@@ -269,17 +269,17 @@ def half_cost(folder: Path, data_name: str, order: str) -> dict[str, Any] | None
 
     It is of the study in a folder with the longest training on a data set that has both; None without one.
     """
-    found: dict[int, dict[str, Any]] = {}
+    costs: dict[int, dict[str, Any]] = {}
     for study in map(read_study, studies_in(folder)):
-        answer = adaptive_answer(study) if study.recipe.data_name == data_name else None
-        if answer is None or not answer.arm.looks_at_entropy:
+        entropy = answer(study) if study.runs and study.recipe.data_name == data_name else None
+        if entropy is None or not entropy.arm.looks_at_entropy:
             continue
-        for other, effect in answer.effects.items():
-            if (other.order, other.init, other.keep) == (order, answer.arm.init, answer.arm.keep):
+        for other, effect in entropy.effects.items():
+            if (other.order, other.init, other.keep) == (order, entropy.arm.init, entropy.arm.keep):
                 low, high = (round(end, 4) for end in effect.lead_interval)
                 steps = study.recipe.budget // study.recipe.batch
-                found[steps] = {"bits": round(effect.lead, 4), "low": low, "high": high, "steps": steps}
-    return found[max(found)] if found else None
+                costs[steps] = {"bits": round(effect.lead, 4), "low": low, "high": high, "steps": steps}
+    return costs[max(costs)] if costs else None
 
 
 def rivers(pack: Pack, paths: Sequence[Path]) -> list[dict[str, Any]]:
@@ -291,30 +291,9 @@ def rivers(pack: Pack, paths: Sequence[Path]) -> list[dict[str, Any]]:
 
 
 def study_facts(folder: Path) -> list[dict[str, Any]]:
-    """Return the ladder of every study in a folder, with the lead of the split by entropy over its strongest rival.
-
-    A study without such a lead is left out.
-    """
-    facts = []
-    for title, made in ladders(read_study(path) for path in studies_in(folder)).items():
-        answer = adaptive_answer(made.study)
-        if answer is not None and answer.lead is not None and answer.nearest is not None:
-            low, high = answer.lead.lead_interval
-            facts.append(
-                made.to_dict()
-                | {
-                    "study": title,
-                    "name": title,
-                    "budget": made.study.recipe.budget,
-                    "lead": round(answer.lead.lead, 5),
-                    "low": round(low, 5),
-                    "high": round(high, 5),
-                    "claim": answer.lead.claim,
-                    "weighted": answer.arm.weights != "none",
-                    "rival": answer.nearest.order,
-                }
-            )
-    return facts
+    """Return data, length and rungs of every study in a folder that has a ladder."""
+    documents = [made.to_dict() for made in ladders(read_study(path) for path in studies_in(folder)).values()]
+    return [{key: study[key] for key in ("data", "iterations", "rungs")} for study in documents if study["rungs"]]
 
 
 def _mean_squares(levels: Sequence[LevelTrace]) -> Tensor:

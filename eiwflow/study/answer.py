@@ -9,7 +9,7 @@ from ..analysis.words.numbers import counted, listed, signed
 from ..flow.config import FlowConfig
 from .file import Study
 from .recipe import AGAIN, Arm
-from .statistics import Effect, comparisons, contrast, corrected, label, subjects
+from .statistics import Effect, comparisons, contrast, corrected, label
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,17 +111,6 @@ def answer(study: Study, subject: str | None = None, prior: str | None = None) -
         return None
     effects = compared.against(prior)
     return Answer(study, arm, {other: effect for other, effect in effects.items() if other.order != AGAIN})
-
-
-def adaptive_answer(study: Study) -> Answer | None:
-    """Return the answer of the adaptive split under the usual prior; None without it, or without a rival to lead."""
-    if not study.runs:
-        return None
-    prior = usual_prior(study)
-    arms = {arm.choice: arm for arm in study.arms if arm.prior == prior and arm.looks_at_entropy}
-    subject = next((choice for choice in subjects(study) if choice in arms), None)
-    adaptive = None if subject is None else answer(study, subject, prior)
-    return None if adaptive is None or adaptive.lead is None else adaptive
 
 
 def usual_prior(study: Study) -> str:

@@ -3,7 +3,7 @@
 import pytest
 
 from eiwflow.study import words
-from eiwflow.study.answer import adaptive_answer, answer, control
+from eiwflow.study.answer import answer, control
 from eiwflow.study.file import StudyError, read_study
 from eiwflow.study.recipe import AGAIN, Arm
 from eiwflow.study.report import report, report_in_words
@@ -97,14 +97,6 @@ def test_a_subject_that_the_study_has_not_is_refused(study_of):
 def test_the_words_say_what_a_study_was_evaluated_on_and_that_cpu_was_equal(study_of):
     said = answer(study_of(arms(FULL), evaluate_on="validation", equal_cpu=True)).in_words()
     assert said.endswith("on photos32, scored on held-out photographs, at equal CPU seconds.")
-
-
-def test_the_adaptive_answer_is_that_of_the_entropy_order_against_a_rival_of_the_same_fraction(study_of):
-    means = {f"entropy/{P}": 3.80, f"variance/{P}": 3.85, f"variance-reversed/{P}": 3.95, f"variance@0.75/{P}": 3.60}
-    found = adaptive_answer(study_of(arms(means)))
-    assert (found.arm, found.nearest) == (Arm("entropy"), Arm("variance")) and 0.03 < found.lead.lead < 0.07
-    assert adaptive_answer(study_of(arms({f"entropy/{P}": 3.80, f"variance@0.75/{P}": 3.60}))) is None
-    assert adaptive_answer(study_of(arms({f"random/{P}": 3.80, f"variance/{P}": 3.60}))) is None
 
 
 def test_a_control_claims_nothing_or_owns_up_to_it(study_of):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from .numbers import counted, fixed, listed, signed
 
 if TYPE_CHECKING:
@@ -130,9 +128,3 @@ def factor_table(found: Sequence[FactorReading]) -> list[dict[str, Any]]:
         }
         for row in found
     ]
-
-
-def spread(found: PictureWeights, level: int) -> str:
-    """Return how much the weights of a level vary over test images."""
-    deviations = np.concatenate([found.spread(place) for place in found.picture.places if place.level == level])
-    return f"Over test images ω of level {level} varies by ±{fixed(float(np.sqrt(np.square(deviations).mean())), 2)}."
