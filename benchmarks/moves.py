@@ -104,12 +104,11 @@ PAGES: dict[str, dict[str, Move]] = {
         "image, all open": image, "seed, all open": seed,
     },
     "4_shuffle": {
-        "image": image, "seed": seed, "level": level, **folds("at-this-step", "order", "other-rules", "couplings"),
+        "image": image, "seed": seed, "level": level, **folds("at-this-step", "order", "other-rules"),
         "rule": pressed("rule", "first"), **EVIDENCE, "image, all open": image, "seed, all open": seed,
     },
     "5_weights": {
-        "image": image, "seed": seed, **folds("one-channel"), "channel": pressed("channel", 11),
-        "epsilon": pressed("epsilon", "set to zero"), "level": level, **folds("ablation"), **EVIDENCE,
+        "image": image, "seed": seed, "level": level, **EVIDENCE,
         "image, all open": image, "seed, all open": seed, "level, all open": level,
     },
     "7_space": {

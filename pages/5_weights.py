@@ -106,10 +106,6 @@ with takeaway, ui.errors_as_sentences():
     ui.takeaway(" ".join(f"{view.file.label}: {said}" if page.other else said for view, said in answers.items()))
 if inside := of_kind(results, PictureWeights):
     ui.folds(page, inside, {"Can the weights tell grain and light? (takes seconds)": factors})
-if pooled := of_kind(results, ChannelWeights):
-    single = "One channel, for every image and down to the pixels"
-    costs = "Which weights matter? (takes seconds)"
-    ui.folds(page, pooled, {single: pooled_weights.one_channel, costs: pooled_weights.ablation})
 ui.how_to_read("weights")
 
 if (more := ui.more_evidence()).open:
@@ -118,7 +114,7 @@ if (more := ui.more_evidence()).open:
         if asked and asked[0].choices:
             st.caption("The table and the command are of the picture as it was.")
     data = f"--data {page.images.name} --image {page.links['image']} --seed {page.seed} --json"
-    levels = {view: f"--level {weights.level} " for view, weights in pooled.items()}
+    levels = {view: f"--level {weights.level} " for view, weights in of_kind(results, ChannelWeights).items()}
     ui.reproduce(page, *(f"analyse {view.argument} --what weights {levels.get(view, '')}{data}" for view in results))
 
 ui.closing(page, "Weights let a flow treat every picture in its own way. Is the flow better for it?")

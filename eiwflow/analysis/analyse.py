@@ -12,12 +12,10 @@ from torch import Tensor
 from ..checkpoint import Checkpoint
 from ..data import DataError, ImageData, fixed_crops, to_tensor
 from ..flow import ConfigError
-from . import OTHER_IMAGE, REFERENCE_IMAGES, attributes, channels, coupling_weights, latents, levels
+from . import OTHER_IMAGE, REFERENCE_IMAGES, attributes, coupling_weights, latents, levels
 from .evaluate import images_to_score
 from .record import TrainingRecord
 from .subjects import Look
-from .weights import WeightsPair
-from .words import channels as channel_words
 from .words import coupling_weights as coupling_words
 from .words import entropy as entropy_words
 from .words import latents as latent_words
@@ -27,8 +25,6 @@ from .words import shuffle as shuffle_words
 from .words import space as space_words
 from .words import weights as weight_words
 
-#: The subjects that look at a second checkpoint too.
-COMPARING = ("latents", "weights")
 #: Those that are of all levels together.
 ALL_LEVELS = ("attributes", "latents", "likelihood", "space")
 
@@ -84,7 +80,7 @@ def analyse(
         seed: of the image's dequantisation and of what is drawn.
         other_image: number of the test image that Space goes to, from 0.
         path: that it takes there, one of ``space.PATHS``.
-        beside: other checkpoints, that Latents and Weights compare with this one.
+        beside: other checkpoints, that Latents compares with this one.
         also: folders, data sets or ``.npz`` files that Likelihood scores too.
 
     Raises:
@@ -102,8 +98,8 @@ def analyse(
         raise ConfigError(
             f"--level is {level}; {', '.join(ALL_LEVELS[:-1])} and {ALL_LEVELS[-1]} look at all levels together."
         )
-    if beside and what not in COMPARING:
-        raise ConfigError(f"--vs is {beside[0].name}; of the subjects only {' and '.join(COMPARING)} compare.")
+    if beside and what != "latents":
+        raise ConfigError(f"--vs is {beside[0].name}; of the subjects only latents compares flows.")
     if also and what != "likelihood":
         raise ConfigError(f"--also is {also[0]}; of the subjects only likelihood scores other images.")
 
@@ -179,23 +175,11 @@ def _levels(request: Request) -> dict[str, Any]:
 def _weights(request: Request) -> dict[str, Any]:
     look = request.look
     if coupling_weights.has_coupling_weights(look.flow):
-        beside = [{"checkpoint": other.name, "in_words": _weights_in_words(other)} for other in request.beside]
-        return _coupling_weights(request) | ({"beside": beside} if beside else {})
+        return _coupling_weights(request)
+    if look.flow.config.weights == "none":
+        return {"weights": "none", "in_words": coupling_words.NONE}
     measured = look.measure("weights")
-    document: dict[str, Any] = measured.to_dict() | {
-        "in_words": weight_words.answer(measured),
-        "order_in_words": weight_words.order_now(measured),
-    }
-    document |= channel_words.report(
-        channels.report(look.flow, look.image, look.test, look.level, look.seed, look.sources)
-    )
-    if request.beside:
-        others = [
-            (other.name, other.look.at(min(look.level, other.look.flow.config.levels - 1))) for other in request.beside
-        ]
-        pairs = [WeightsPair((request.name, name), measured, other.measure("weights")) for name, other in others]
-        document["beside"] = [{"in_words": weight_words.pair(pair), "halves": pair.table()} for pair in pairs]
-    return document
+    return measured.to_dict() | {"in_words": weight_words.answer(measured)}
 
 
 def _coupling_weights(request: Request) -> dict[str, Any]:
@@ -218,16 +202,6 @@ def _coupling_weights(request: Request) -> dict[str, Any]:
         "factors": coupling_words.factor_table(readings),
         "factors_in_words": coupling_words.factors(readings) if readings else None,
     }
-
-
-def _weights_in_words(request: Request) -> str:
-    """Return what the weights of a flow do for the image, in words."""
-    look = request.look
-    if coupling_weights.has_coupling_weights(look.flow):
-        return coupling_words.takeaway(look.measure("coupling_weights"), look.measure("frozen"))
-    if look.flow.config.levels == 1 or look.flow.config.weights == "none":
-        return coupling_words.NONE
-    return weight_words.answer(look.at(min(look.level, look.flow.config.levels - 1)).measure("weights"))
 
 
 def _shuffle(request: Request) -> dict[str, Any]:

@@ -24,7 +24,6 @@ from . import (
     FEW_A_GROUP,
     FEW_DRAWS,
     SURVEY_IMAGES,
-    channels,
     compression,
     coupling_weights,
     entropy,
@@ -223,32 +222,13 @@ def _facts(look: Look) -> tuple[levels.LevelFacts, ...]:
 def _weights(look: Look) -> weights.ChannelWeights:
     """Return the weights of a level for one image, beside those of test images."""
     averages = look.measure("weights_of_test_images")
-    return weights.channel_weights(look.flow, look.image, averages, look.level, look.seed, look.sources)
+    (image,) = levels.traces(look.flow, look.image, look.seed)
+    return weights.channel_weights(look.flow, image, averages, look.level, look.sources)
 
 
 def _weights_of_test_images(look: Look) -> weights.Channels:
     weights.shuffle_at(look.flow, look.level)  # refuses a level without one
     return weights.of_trace(look.measure("test_trace"), look.level)
-
-
-def _ablation(look: Look) -> channels.Ablation:
-    """Return what each weight of a level is worth."""
-    return channels.ablate(look.flow, look.test, look.level, sources=look.sources)
-
-
-def _reach(look: Look) -> channels.Reach:
-    """Return how much the image changes with each channel that is factored out."""
-    return channels.reach(look.flow, look.test, look.level, sources=look.sources)
-
-
-def _gradient(look: Look, channel: int) -> channels.EnergyGradient:
-    """Return which pixels a channel's energy depends on."""
-    return channels.energy_gradient(look.flow, look.image, look.level, channel, look.seed)
-
-
-def _resampling(look: Look, channel: int, zeroed: bool = False, frozen: bool = False) -> channels.Resampling:
-    """Return the image after a channel that is factored out was resampled, or set to zero."""
-    return channels.resample_channel(look.flow, look.image, look.level, channel, look.seed, zeroed, frozen)
 
 
 # ---------------------------------------------------------------------- weights inside couplings
@@ -364,10 +344,6 @@ MEASURES: dict[str, Measure] = {
     "facts": Measure(_facts, ("test",), ("test_trace",)),
     "weights": Measure(_weights, ("test", "image", "level", "seed"), ("weights_of_test_images",)),
     "weights_of_test_images": Measure(_weights_of_test_images, ("test", "level"), ("test_trace",)),
-    "ablation": Measure(_ablation, ("test", "level")),
-    "reach": Measure(_reach, ("test", "level")),
-    "gradient": Measure(_gradient, ("image", "level", "seed")),
-    "resampling": Measure(_resampling, ("image", "level", "seed")),
     "omegas_of_test_images": Measure(_omegas_of_test_images, ("test",), ("test_trace",)),
     "coupling_weights": Measure(_coupling_weights, ("test", "image", "seed"), ("omegas_of_test_images",)),
     "channel_maps": Measure(_channel_maps, ("image", "level", "seed")),

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from eiwflow import checkpoint
-from eiwflow.analysis import channels, coupling_weights
-from eiwflow.analysis.analyse import ALL_LEVELS, COMPARING, SUBJECTS, analyse
+from eiwflow.analysis import coupling_weights
+from eiwflow.analysis.analyse import ALL_LEVELS, SUBJECTS, analyse
 from eiwflow.analysis.evaluate import images_to_score
+from eiwflow.analysis.levels import traces
 from eiwflow.analysis.space import interpolate
-from eiwflow.analysis.words import channels as words
 from eiwflow.analysis.words import space as words_of_space
 from eiwflow.cli.parser import SUBJECTS as OFFERED
 from eiwflow.data import DataError, Factor
@@ -128,22 +128,15 @@ def another(tmp_path_factory):
     return checkpoint.load(path)
 
 
-@pytest.mark.parametrize("what", COMPARING)
-def test_two_checkpoints_are_compared_in_pairs_of_images(opened, another, what):
-    found = analyse(opened, tiny_data(test=32), what, image=2, beside=[another])
-    again = json.loads(json.dumps(found))
-    if what == "latents":
-        first, second = (row for row in again["test"] if row["share_thrown_away"] == 0.5)
-        assert [first["checkpoint"], second["checkpoint"]] == ["tiny.safetensors", "another.safetensors"]
-        assert second["difference_db"] == pytest.approx(second["psnr_db"] - first["psnr_db"])
-    else:
-        (pair,) = again["beside"]
-        emitted = [row["redundancy_nats_per_pixel"] for row in pair["halves"] if row["part"] == "emitted"]
-        assert emitted[2] == pytest.approx(emitted[0] - emitted[1])
+def test_two_checkpoints_are_compared_in_pairs_of_images(opened, another):
+    found = json.loads(json.dumps(analyse(opened, tiny_data(test=32), "latents", image=2, beside=[another])))
+    first, second = (row for row in found["test"] if row["share_thrown_away"] == 0.5)
+    assert [first["checkpoint"], second["checkpoint"]] == ["tiny.safetensors", "another.safetensors"]
+    assert second["difference_db"] == pytest.approx(second["psnr_db"] - first["psnr_db"])
 
 
 def test_a_subject_that_compares_nothing_refuses_a_second_checkpoint(opened, another):
-    with pytest.raises(ConfigError, match=r"--vs is another.safetensors; of the subjects only latents and weights"):
+    with pytest.raises(ConfigError, match=r"--vs is another.safetensors; of the subjects only latents compares flows"):
         analyse(opened, tiny_data(), "trace", beside=[another])
 
 
@@ -154,15 +147,13 @@ def test_images_of_other_sizes_are_not_paired(opened, tmp_path):
         analyse(opened, tiny_data(size=16), "latents", beside=[checkpoint.load(tmp_path / "large.safetensors")])
 
 
-def test_weights_print_what_each_channel_is_worth_and_where_it_is_at_home(opened):
-    found = analyse(opened, tiny_data(test=32), "weights", image=2, level=1)
-    flow, test = opened.flow, images_to_score(tiny_data(test=32), opened.flow)
-    assert found["ablation"] == channels.ablate(flow, test, 1).table()
-    assert found["resampling"] == channels.reach(flow, test, 1).table()
-    emitted = [row for row in found["pixels"] if row["change_grey_levels"] is not None]
-    assert len(found["pixels"]) == 2 * len(emitted)
-    change = channels.resample_channel(flow, test[2:3], 1, emitted[0]["channel"])
-    assert emitted[0]["change_grey_levels"] == change.rms and emitted[0]["change_in_words"] == words.change(change)
+def test_weights_before_the_split_are_printed_channel_by_channel(opened, another):
+    found = json.loads(json.dumps(analyse(opened, tiny_data(test=32), "weights", image=2, level=1)))
+    test = images_to_score(tiny_data(test=32), opened.flow)
+    (trace,) = traces(opened.flow, test[2:3], 0)
+    assert [row["log_weight_nats"] for row in found["channels"]] == trace.levels[0].log_weights[0].tolist()
+    assert found["images"] == 32 and "level 1" in found["in_words"]
+    assert analyse(another, tiny_data(test=32), "weights")["weights"] == "none"
 
 
 def test_weights_inside_couplings_print_what_they_are_worth_and_what_they_tell(tmp_path):
@@ -174,7 +165,7 @@ def test_weights_inside_couplings_print_what_they_are_worth_and_what_they_tell(t
     inside = checkpoint.load(tmp_path / "inside.safetensors")
     grain = np.random.default_rng(0).uniform(1, 4, 32).astype(np.float32)
     images = tiny_data(test=32, factors={"grain": Factor(np.ones(64, np.float32), grain)})
-    found = json.loads(json.dumps(analyse(inside, images, "weights", image=2, beside=[inside])))
+    found = json.loads(json.dumps(analyse(inside, images, "weights", image=2)))
     test = images_to_score(images, inside.flow)
     frozen = coupling_weights.freeze(inside.flow, test)
     assert found["weights"] == "entropy"
@@ -183,6 +174,5 @@ def test_weights_inside_couplings_print_what_they_are_worth_and_what_they_tell(t
     assert len(found["channels"]) == 2 * (6 + 12)
     readings = coupling_weights.read_factors(inside.flow, test, {"grain": grain})
     assert [row["r_squared"] for row in found["factors"]] == pytest.approx([row.value for row in readings])
-    assert found["beside"][0]["in_words"] == found["in_words"]
     nothing_known = analyse(inside, tiny_data(test=32), "weights", level=2)
     assert nothing_known["factors"] == [] and nothing_known["channels"] == []

@@ -13,8 +13,6 @@ AVERAGES = {
     "kept_fit": 6,
     "latents_survey": 6 * (1 + 2),
     "test_trace": 6,
-    "ablation": 6 * (1 + 2 + 12),
-    "reach": 6 * (1 + 6),
     "inversion": 6,
     "verification": 6,
     "account": 6,

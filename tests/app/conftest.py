@@ -51,7 +51,7 @@ PATIENCE_S = 300
 #: What pages fold beside their evidence.
 FOLDS = (
     "halvings", "zeroed", "all-levels", "raw", "training", "at-this-step", "order", "other-rules",
-    "one-channel", "ablation", "factors", "norms", "samples", "architecture", "inversion", "account", "arms",
+    "factors", "norms", "samples", "architecture", "inversion", "account", "arms",
     "verdict", "lock-step", "archive", "strips", "there-and-back", "drawn",
 )  # fmt: skip
 

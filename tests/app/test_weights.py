@@ -12,8 +12,9 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from eiwflow.analysis import coupling_weights as couplings
+from eiwflow.analysis import levels
 from eiwflow.analysis.subjects import Look
-from eiwflow.analysis.weights import channel_weights
+from eiwflow.analysis.weights import channel_weights, of_trace
 from eiwflow.analysis.words import coupling_weights as coupling_words
 from eiwflow.analysis.words import weights as words
 from eiwflow.flow import MultiScaleFlow
@@ -35,11 +36,9 @@ from .conftest import (
 
 
 @pytest.fixture(autouse=True)
-def fewer_images(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Averages over a few images: a test does not wait for more. Averages that other tests made are forgotten."""
+def forgotten() -> Iterator[None]:
+    """Averages that other tests made are forgotten."""
     cache.clear()
-    monkeypatch.setattr("eiwflow.analysis.channels.ABLATION_IMAGES", 6)
-    monkeypatch.setattr("eiwflow.analysis.channels.RESAMPLED_IMAGES", 3)
     yield
     cache.clear()
 
@@ -209,7 +208,7 @@ def test_first_visit_answers_the_question(weighted: Path) -> None:
     at = open_weights()
     assert not at.exception and not at.error and not at.info
     assert "level 1 turns channel" in alts(at) and "of its average weight" in alts(at)
-    assert charts(at) == 4
+    assert charts(at) == 2
     assert at.title[0].value == "What do the weights do for a picture?"
     assert "a channel twice as loud " in sentences(at)
 
@@ -242,25 +241,6 @@ def test_the_last_level_has_no_shuffle_and_the_page_says_which_it_shows(weighted
     assert "level 2 turns channel" in alts(at) and url(at)["level"] == "3"
 
 
-def test_a_factored_out_channel_can_be_resampled_zeroed_and_frozen_and_another_cannot(weighted: Path) -> None:
-    at = open_weights()
-    order = checkpoints.open_checkpoint(checkpoints.checkpoint_files()["one"]).flow.levels[0].shuffle.order.tolist()
-    channel = at.button_group(key="channel").value
-    assert channel in order[6:] and "(8 draws)" in sentences(at)
-    at.button_group(key="epsilon").set_value("set to zero").run()
-    assert f"With the ε of channel {channel} set to zero the image" in sentences(at)
-    at.toggle(key="frozen").set_value(True).run()
-    assert "the weights frozen at the original image" in sentences(at)
-    at.button_group(key="channel").set_value(order[0]).run()
-    assert not at.exception and "has no ε of its own here" in sentences(at) and "(8 draws)" not in sentences(at)
-
-
-def test_a_wide_level_offers_its_channels_in_a_list(bundle: Path) -> None:
-    write_checkpoint(bundle / "one.safetensors", lively_flow(levels=4, weights="pooled"))
-    at = open_weights(level="3")
-    assert not at.exception and len(at.selectbox(key="channel").options) == 48
-
-
 def test_a_flow_that_gives_no_finite_number_is_a_sentence(bundle: Path) -> None:
     flow = small_flow(weights="pooled")
     with torch.no_grad():
@@ -274,7 +254,9 @@ def test_the_page_shows_what_the_analysis_says_and_its_recipe_names_it(weighted:
     at = open_weights(level="2", image="5", seed="3")
     checkpoint = checkpoints.open_checkpoint(checkpoints.checkpoint_files()["one"])
     images = data_sets.images("photos32", (3, 32, 32), 8)
-    found = channel_weights(checkpoint.flow, images.test[5:6], images.test[:12], 2, 3, images.sources[:12])
+    averages = of_trace(levels.trace_of(checkpoint.flow, images.test[:12]), 2)
+    image = levels.trace_of(checkpoint.flow, images.test[5:6], 3)
+    found = channel_weights(checkpoint.flow, image, averages, 2, images.sources)
     assert words.answer(found) in alts(at)
     assert at.code[0].value == (
         "python -m eiwflow analyse one --what weights --level 2 --data photos32 --image 5 --seed 3 --json"
@@ -306,26 +288,11 @@ def test_two_checkpoints_are_drawn_by_the_same_figures_on_the_same_axes(pair: Pa
     at = open_weights(ck="one", vs="two")
     assert not at.exception and not at.error and not at.info
     found = figures_of(at)
-    both = ("weights", "slopes", "view-channel", "ablation")
+    both = ("weights", "slopes")
     assert found.keys() == {*both, *(f"{key}-second" for key in both)}
     for key in both:
-        if key not in ("view-channel", "ablation"):  # of channels that are each flow's own
-            assert axes(found[key]) == axes(found[f"{key}-second"]) and None not in axes(found[key]), key
+        assert axes(found[key]) == axes(found[f"{key}-second"]) and None not in axes(found[key]), key
         assert found[key]["data"] != found[f"{key}-second"]["data"], key
-
-
-def test_each_column_has_its_own_channel_and_a_link_may_name_both(pair: Path) -> None:
-    at = open_weights(ck="one", vs="two")
-    flows = [checkpoints.open_checkpoint(checkpoints.checkpoint_files()[name]).flow for name in ("one", "two")]
-    first, second = (flow.levels[0].shuffle.order.tolist()[0] for flow in flows)
-    at.button_group(key="channel").set_value(first).run()
-    at.button_group(key="channel-second").set_value(second).run()
-    assert not at.exception
-    assert (at.button_group(key="channel").value, at.button_group(key="channel-second").value) == (first, second)
-    assert sentences(at).count(" stands at place 1 of 12") == 2
-    again = open_weights(ck="one", vs="two", **{"channel": str(first), "channel-second": str(second)})
-    assert again.button_group(key="channel").value == first
-    assert again.button_group(key="channel-second").value == second
 
 
 def test_a_level_is_clamped_for_each_column_alone(pair: Path) -> None:
@@ -343,4 +310,4 @@ def test_one_column_that_fails_leaves_the_other(pair: Path, columns: dict[str, s
     write_checkpoint(pair / "wild.safetensors", flow)
     at = open_weights(**columns)
     assert not at.exception and "not finite" in at.error[0].value
-    assert charts(at) == 4 and "level 1 turns channel" in alts(at)
+    assert charts(at) == 2 and "level 1 turns channel" in alts(at)

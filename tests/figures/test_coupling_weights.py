@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import re
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from eiwflow.analysis.coupling_weights import ChannelMaps, FactorReading, Place
 from eiwflow.figures import coupling_weights as figures
 
 from ..analysis.test_coupling_weights import made_up
-from .test_weights import shown
 
 PLACE = Place(1, 2)
+
+
+def shown(html: str) -> list[np.ndarray]:
+    """Return the pixels of every picture of the HTML."""
+    pictures = re.findall(r'src="data:image/png;base64,([^"]+)"', html)
+    return [np.array(Image.open(io.BytesIO(base64.b64decode(picture)))) for picture in pictures]
 
 
 def maps(given: int = 4, shifts_alone: bool = False) -> ChannelMaps:

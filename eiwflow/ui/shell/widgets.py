@@ -1,4 +1,4 @@
-"""Shared by several pages: columns where there is room, a prediction before the answer, the choice of a channel."""
+"""Shared by several pages: columns where there is room, and a prediction before the answer."""
 
 from __future__ import annotations
 
@@ -10,11 +10,7 @@ import streamlit as st
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
-    from ...analysis.weights import ChannelWeights
     from ..sources.visit import Page
-
-#: So many channels are chosen from side by side, half as many in a column; more from a list.
-SIDE_BY_SIDE = 24
 
 
 def compared(page: Page) -> bool:
@@ -33,13 +29,3 @@ def predicted(page: Page, question: str, options: Sequence[str]) -> str | None:
         guessed = st.segmented_control(question, options, key=page.key("guess"))
         revealed = st.toggle("Reveal", key=page.key("reveal"), disabled=guessed is None)
     return guessed if revealed else None
-
-
-def channel(page: Page, weights: ChannelWeights) -> int:
-    """Draw the choice of a channel; return its number. By default the factored-out channel whose weight varies most."""
-    first = weights.kept + (int(weights.std[weights.kept :].argmax()) if weights.has_weights else 0)
-    label, key = "Channel, in the split order: passed-on ones first", page.key("channel")
-    if len(weights.order) > (SIDE_BY_SIDE // 2 if compared(page) else SIDE_BY_SIDE):
-        return st.selectbox(label, weights.order, index=first, key=key, bind="query-params")
-    usual = weights.order[first]
-    return st.segmented_control(label, weights.order, default=usual, required=True, key=key, bind="query-params")

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Literal, Protocol, overload
 
 if TYPE_CHECKING:
     from ...analysis import (
-        channels,
         checkpoint,
         compression,
         coupling_weights,
@@ -85,20 +84,6 @@ class Measured(Protocol):
     def __call__(
         self, page: Page, name: Literal["factor_readings"], *level: int, **more: object
     ) -> tuple[coupling_weights.FactorReading, ...]: ...
-
-    @overload
-    def __call__(self, page: Page, name: Literal["ablation"], *level: int, **more: object) -> channels.Ablation: ...
-
-    @overload
-    def __call__(self, page: Page, name: Literal["reach"], *level: int, **more: object) -> channels.Reach: ...
-
-    @overload
-    def __call__(
-        self, page: Page, name: Literal["gradient"], *level: int, **more: object
-    ) -> channels.EnergyGradient: ...
-
-    @overload
-    def __call__(self, page: Page, name: Literal["resampling"], *level: int, **more: object) -> channels.Resampling: ...
 
     @overload
     def __call__(
