@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..analysis.record import TrainingRecord
-from ..analysis.words.numbers import fixed, signed
+from ..analysis.words.numbers import fixed
 from .file import Study
 from .recipe import Arm
 
@@ -112,92 +111,3 @@ def arm_curve(study: Study, arm: Arm) -> ArmCurve | None:
     values = values if np.isfinite(values).all() else np.stack([run.curve[:, 1] for run in runs])
     step = float(np.mean([run.cpu_s / run.iterations for run in runs]))
     return ArmCurve(arm, np.array([run.seed for run in runs]), runs[0].curve[:, 0], values, step)
-
-
-# ---------------------------------------------------------------------- on the way: what an arm keeps and sends out
-
-
-@dataclass(frozen=True, eq=False)
-class ArmLevel:
-    """What an arm's split does with the channels of one level, over the S recorded steps of its run of seed 0.
-
-    Attributes:
-        arm, number: whose, and the level from 1.
-        steps: (S,) training steps.
-        order: (C,) channel numbers in force, kept first.
-        crossing: (S, C) which channels, by number, the entropy order of a step would put on the other side.
-        redundancy, entropy: mean over the channels kept and over those emitted (S, 2): J in nats a pixel (None where a
-            map is a single pixel), marginal entropy in nats a dimension.
-        weights_mean, weights_std: log ω over images (S, C) by position after the order; None where the arm has none.
-        weighted: whether these weights are in the density.
-        kept: how many channels are passed on.
-
-    """
-
-    arm: Arm
-    number: int
-    steps: np.ndarray
-    order: np.ndarray
-    crossing: np.ndarray
-    redundancy: np.ndarray | None
-    entropy: np.ndarray
-    weights_mean: np.ndarray | None
-    weights_std: np.ndarray | None
-    weighted: bool
-    kept: int
-
-    def in_words(self) -> str:
-        """Return one sentence on the last step."""
-        crossing = int(self.crossing[-1].sum()) // 2
-        structure = ""
-        if self.redundancy is not None:
-            kept, emitted = self.redundancy[-1]
-            structure = (
-                f"passes on channels of J = {fixed(kept, 2)}, factors out channels of J = {fixed(emitted, 2)} "
-                "nats/pixel, and "
-            )
-        would = "none" if not crossing else str(crossing)
-        leaving = len(self.order) - self.kept
-        return f"{structure}{would} of the {leaving} factored out would be passed on by J now"
-
-    def weights_in_words(self) -> str:
-        """Return how log ω lies in both halves after the last step; empty where the arm has no weights."""
-        if self.weights_mean is None:
-            return ""
-        halves = np.split(self.weights_mean[-1], [self.kept])
-        kept, emitted = (f"{signed(half.min(), 2)} to {signed(half.max(), 2)}" for half in halves)
-        return f"log ω of level {self.number}, mean over images: {kept} passed on, {emitted} factored out (nats)"
-
-
-def splitting_levels(record: TrainingRecord) -> list[int]:
-    """Return the numbers of the levels that split."""
-    return [level.number for level in record.levels if level.order is not None]
-
-
-def arm_level(arm: Arm, record: TrainingRecord, number: int) -> ArmLevel | None:
-    """Return what an arm's split does at a level, or None where that level does not split."""
-    if number not in splitting_levels(record):
-        return None
-    level = record.levels[number - 1]
-    in_force, by_entropy = level.order, level.entropy_order
-    assert in_force is not None and by_entropy is not None  # a level that splits has both
-    half = level.kept_channels
-    kept, kept_now = (np.argsort(orders, axis=1) < half for orders in (in_force, by_entropy))
-
-    def halves(values: np.ndarray) -> np.ndarray:
-        in_order = np.take_along_axis(values, in_force, axis=1)
-        return np.stack([in_order[:, :half].mean(axis=1), in_order[:, half:].mean(axis=1)], axis=1)
-
-    return ArmLevel(
-        arm=arm,
-        number=number,
-        steps=record.steps,
-        order=in_force[-1],
-        crossing=kept != kept_now,
-        redundancy=None if level.redundancy is None else halves(level.redundancy),
-        entropy=halves(level.entropy),
-        weights_mean=level.weights_mean,
-        weights_std=level.weights_std,
-        weighted=arm.weights != "none",
-        kept=half,
-    )

@@ -384,19 +384,6 @@ def test_a_step_in_the_link_is_where_the_slider_stands(with_records: Path) -> No
     assert url(visit(study="recorded", step="999"))["step"] == "25"
 
 
-def test_levels_and_measures_are_a_choice(with_records: Path) -> None:
-    at = visit(study="recorded", measure="entropy", **{"of-level": "2"})
-    assert not at.exception
-    halves = next(figure for figure in figures(at) if x_title(figure).startswith("marginal entropy (nats/dim)"))
-    assert halves["frames"]
-    assert "level 2: entropy + weights passes on" in sentences(at)
-
-
-def test_weights_that_are_not_applied_are_said_to_be_for_display(with_records: Path) -> None:
-    said = sentences(visit(study="recorded"))
-    assert "**entropy + weights**: channel weights\n" in said
-
-
 def test_differences_are_drawn_from_the_subject(with_records: Path) -> None:
     at = visit(study="recorded", curves="minus")
     titles = [y_title(figure) for figure in figures(at) if figure.get("frames")]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from eiwflow.figures import compare, palette
-from eiwflow.study.arms import ArmCurve, ArmLevel
+from eiwflow.study.arms import ArmCurve
 from eiwflow.study.recipe import Arm
 from eiwflow.study.statistics import Effect, effect
 
@@ -22,32 +22,6 @@ BETTER = an_effect([-0.03, -0.04, -0.035])
 WORSE = an_effect([0.03, 0.04, 0.035])
 OPEN = an_effect([-0.03, 0.04, 0.01], 0.6)
 ONE = an_effect([-0.03], np.nan)
-
-
-def a_level(steps=SHARED, channels=4, weights=True):
-    spread = np.arange(len(steps) * channels, dtype=float).reshape(len(steps), channels) / 100
-    crossing = np.zeros((len(steps), channels), dtype=bool)
-    crossing[-1, [0, channels - 1]] = True
-    return ArmLevel(
-        arm=ARM,
-        number=1,
-        steps=steps,
-        order=np.arange(channels)[::-1],
-        crossing=crossing,
-        redundancy=np.stack([np.linspace(0.1, 0.5, len(steps)), np.linspace(0.1, 0, len(steps))], axis=1),
-        entropy=np.full((len(steps), 2), 1.4),
-        weights_mean=spread - 0.1 if weights else None,
-        weights_std=spread / 10 if weights else None,
-        weighted=weights,
-        kept=channels // 2,
-    )
-
-
-def test_words_on_weights_are_the_ends_of_both_halves():
-    words = a_level().weights_in_words()
-    last = a_level().weights_mean[-1]
-    assert words.startswith(f"log ω of level 1, mean over images: {last[0]:+.2f} to {last[1]:+.2f} passed on, ")
-    assert a_level(weights=False).weights_in_words() == ""
 
 
 def a_curve(end=3.8, steps=(1, 10, 100), seeds=3):
@@ -130,48 +104,3 @@ def test_differences_leave_the_first_style_to_the_line_at_0():
     apart = compare.curves({"shuffle": a_curve()}, SHARED, "", scrubbed=False, differences=True)
     assert apart.data[1].line.color == plain.data[3].line.color
     assert apart.layout.yaxis.range[0] < 0
-
-
-def test_halves_stand_at_what_each_arm_has_at_the_step():
-    figure = compare.halves({"weighted": a_level(), "shuffle": a_level(SHARED[:3])}, SHARED, "redundancy")
-    assert [frame.name for frame in figure.frames] == ["0", "1", "10", "100"]
-    kept, emitted = figure.frames[3].data[1:]
-    # The second arm's record ends at step 10: it stays there.
-    assert kept.x == pytest.approx([0.5, 0.5])
-    assert emitted.x == pytest.approx([0.0, 0.0])
-    assert figure.frames[2].data[1].x == pytest.approx([0.1 + 0.4 * 2 / 3, 0.5], abs=1e-4)
-    markers = [trace.marker for trace in figure.data[1:]]
-    assert [marker.color for marker in markers] == [palette.KEPT, palette.EMITTED]
-    assert markers[0].symbol != markers[1].symbol
-
-
-def test_orders_mark_the_channels_that_would_change_sides_at_the_step():
-    figure = compare.orders({"weighted": a_level()}, SHARED)
-    kept, emitted = figure.data[:2]
-    assert (sorted(kept.x), sorted(emitted.x)) == ([2, 3], [0, 1])
-    assert [len(frame.data[0].x) for frame in figure.frames] == [0, 0, 0, 2]
-    assert list(figure.frames[-1].data[0].x) == [0, 3]
-
-
-def test_weights_stand_by_position_with_their_spread():
-    level = a_level()
-    figure = compare.weights(level, compare.weight_limit([level]))
-    kept, emitted = figure.frames[-1].data
-    assert [*kept.y, *emitted.y] == pytest.approx(level.weights_mean[-1])
-    assert [*kept.error_y.array, *emitted.error_y.array] == pytest.approx(level.weights_std[-1])
-    assert list(kept.x) == [0, 1] and list(emitted.x) == [2, 3]
-    low, high = figure.layout.yaxis.range
-    assert low == -high < (level.weights_mean - level.weights_std).min()
-    assert compare.weight_limit([a_level(weights=False)]) == 1.08
-
-
-@pytest.mark.parametrize("draw", ["curves", "halves", "orders", "weights"])
-def test_charts_that_move_have_a_frame_for_every_step(draw):
-    level = a_level()
-    figure = {
-        "curves": lambda: compare.curves({"a": a_curve()}, SHARED, "", scrubbed=True),
-        "halves": lambda: compare.halves({"a": level}, SHARED, "entropy"),
-        "orders": lambda: compare.orders({"a": level}, SHARED),
-        "weights": lambda: compare.weights(level, 1.0),
-    }[draw]()
-    assert [frame.name for frame in figure.frames] == [str(step) for step in SHARED]

@@ -1,4 +1,4 @@
-"""Arms of a study side by side while they train: curves, samples, halves, orders and weights under one slider."""
+"""Arms of a study side by side while they train: curves and samples under one slider."""
 
 from __future__ import annotations
 
@@ -18,12 +18,10 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ...analysis.record import TrainingRecord
-    from ...study.arms import ArmCurve, ArmLevel
+    from ...study.arms import ArmCurve
     from ...study.recipe import Arm
     from .studies import StudyVisit
 
-#: Measures of the halves.
-MEASURES = ("redundancy", "entropy")
 #: The chart under which the slider stands.
 CURVES = "scrub-curves"
 
@@ -54,7 +52,6 @@ def draw(page: StudyVisit, arms: Mapping[Arm, str]) -> None:
         st.caption(f"8 samples of each arm at the slider’s step: the same ε, {temperature}, seed 0.")
         for arm in records:
             scrubber.sample_view(arms[arm], _film_of(arm), rows=2)
-    _draw_halves(page, {arms[arm]: (arm, record) for arm, record in records.items()}, shared)
 
 
 def _record(page: StudyVisit, arm: Arm) -> TrainingRecord | None:
@@ -89,45 +86,3 @@ def _draw_curves(page: StudyVisit, curves: dict[str, ArmCurve], shared: np.ndarr
     words = "; ".join(f"{name} {curve.in_words()}" for name, curve in curves.items())
     chart(figure, page, CURVES, alt=f"{title}: {words}")
     st.caption("Bold: mean over seeds. Faint: each seed, on some of the crops. Samples are of seed 0.")
-
-
-def _draw_halves(page: StudyVisit, records: dict[str, tuple[Arm, TrainingRecord]], shared: np.ndarray) -> None:
-    """Draw the passed-on and factored-out channels of arms at a level: structure, order, weights."""
-    from ...study.arms import arm_level, splitting_levels
-
-    numbers = sorted({number for _, record in records.values() for number in splitting_levels(record)})
-    if not numbers:
-        return
-    with st.container(horizontal=True):
-        number = st.segmented_control(
-            "Level", numbers, default=numbers[0], required=True, key="of-level", bind="query-params"
-        )
-        measured = st.segmented_control(
-            "Measure", MEASURES, default="redundancy", required=True, key="measure", bind="query-params",
-            help="Spectral redundancy decides the entropy order. Marginal entropy is that of single values.",
-        )  # fmt: skip
-    levels = {name: level for name, (arm, record) in records.items() if (level := arm_level(arm, record, number))}
-    words = " ".join(f"{name} {level.in_words()}." for name, level in levels.items())
-    left, right = st.columns(2, gap="large")
-    with left:
-        chart(drawn(figures.halves, levels, shared, measured), page, "scrub-halves", alt=words)
-    with right:
-        chart(drawn(figures.orders, levels, shared), page, "scrub-orders", alt=words)
-        st.caption("× marks a channel that would change sides if the step’s redundancy decided now.")
-    _draw_weights(page, {name: level for name, level in levels.items() if level.weights_mean is not None})
-    st.caption(f"After the last step, level {number}: {words}")
-
-
-def _draw_weights(page: StudyVisit, weighing: dict[str, ArmLevel]) -> None:
-    limit = figures.weight_limit(weighing.values())
-    for place, (name, level) in zip(st.columns(max(1, len(weighing))), weighing.items(), strict=False):
-        with place:
-            st.caption(
-                f"**{plain(name)}**: channel weights{'' if level.weighted else ', trained for display, not applied'}"
-            )
-            chart(
-                drawn(figures.weights, level, limit),
-                page,
-                f"scrub-weights-{level.arm.name}",
-                alt=f"{name}: {level.weights_in_words()}",
-            )

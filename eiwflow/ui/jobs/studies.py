@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 BUNDLED = project.ROOT / "assets" / "studies"
 #: Choices that a study brings: another study need not have them.
-OF_A_STUDY = ("subject", "against", "prior", "of-level")
+OF_A_STUDY = ("subject", "against", "prior")
 
 
 @dataclass(frozen=True, eq=False)
