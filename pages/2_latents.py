@@ -4,10 +4,8 @@ import streamlit as st
 
 from eiwflow import ui
 from eiwflow.figures import latents as figures
-from eiwflow.ui.access import navigation
-from eiwflow.ui.common.untrusted import plain
-from eiwflow.ui.shell.rows import readable, rows
-from eiwflow.ui.shell.widgets import compared, places, predicted
+from eiwflow.ui.shell.rows import readable
+from eiwflow.ui.shell.widgets import places, predicted
 from eiwflow.ui.sources import cache
 
 page = ui.begin("What does each level’s latent hold?", "Latents", compare=True)
@@ -79,72 +77,39 @@ with ui.fold("Zero instead of a sample", "zeroed") as fold:
 ui.how_to_read("latents")
 
 
-def evidence() -> None:
+def evidence(view: ui.Page, surveys: ui.Results) -> None:
     """Show test images instead of one, the norms of the latents, and all files."""
-    beside = rows(page)
-    # Images of another size are other images: nothing is paired with them.
-    like = {name: view for name, view in beside.items() if view.image.shape == page.image.shape}
-    surveys = {}
-    for name, view in like.items():
-        with ui.errors_as_sentences():
-            surveys[name] = cache.measure(view, "latents_survey")
-    if page.other is not None and len(like) < len(beside):
-        st.caption(f"{plain(page.other.file.label)} takes images of another size: nothing is paired with it.")
-    tables = {}
-    if surveys:
-        sources = page.images.sources
-        comparison = latents.compare(surveys, None if sources is None else sources[: latents.SURVEY_IMAGES])
-        left, right = st.columns(2, gap="large")
-        with left:
-            st.subheader("Over test images")
-            ui.chart(ui.drawn(figures.psnr_dots, comparison), page, "psnr", alt=words.comparison(comparison))
-        if len(surveys) > 1:
-            with right:
-                st.subheader("Paired differences")
-                differences = words.differences(comparison)
-                ui.chart(ui.drawn(figures.difference_dots, comparison), page, "differences", alt=differences)
-        both = words.pair(comparison) if compared(page) and len(surveys) == 2 else ""
-        st.markdown(plain(f"{words.comparison(comparison)} {both}"))
-        ui.caveat("PSNR is not likelihood, and a row is one training, not its split. Compare has the verdict.")
-        for entry in navigation.pages():
-            if entry.label == "Compare":
-                st.page_link(entry.path, label="The verdict is on Compare", query_params=page.links)
-        ui.table(readable(comparison.table()))
-        tables["test images"] = comparison.table()
-        ui.exports(page, tables=tables, pictures={})
+    st.subheader("Over test images")
+    dots = ui.drawn(figures.psnr_dots, surveys[view], list(surveys.values()))
+    ui.chart(dots, view, "psnr", alt=words.left(surveys[view]))
+    st.markdown(words.left(surveys[view]))
+    ui.table(readable(surveys[view].table()))
     st.subheader("Is ε where N(0, I) is?")
-    norms = ui.each(page, lambda view: cache.measure(view, "norms"))
-    sets = list(norms.values())
-    for view, place in ui.side_by_side(page):
-        if view in norms:
-            with place:
-                ui.chart(ui.drawn(figures.norm_dots, norms[view], sets), view, "norms", alt=words.norms(norms[view]))
-                st.caption(words.norms(norms[view]))
-                files(view, norms[view], {view.file.argument: view} if compared(page) else like)
-
-
-def files(view: ui.Page, norms: latents.Norms, flows: dict[str, ui.Page]) -> None:
-    """Offer what the page shows of a flow, and of those in rows beside it."""
-    treated = {}
-    for name, other in flows.items():
-        with ui.errors_as_sentences():
-            treated[name] = cache.measure(other, "halved")
+    norms = {each: cache.measure(each, "norms") for each in surveys}
+    chart = ui.drawn(figures.norm_dots, norms[view], list(norms.values()))
+    ui.chart(chart, view, "norms", alt=words.norms(norms[view]))
+    st.caption(words.norms(norms[view]))
+    treated = cache.measure(view, "halved")
     levels = [row for how in ("resample", "zero") for row in cache.measure(view, "one_level", treatment=how).table()]
     ui.exports(
         view,
-        tables={"image": latents.halvings_table(treated), "levels": levels, "norms": norms.table()},
-        pictures={"rows": lambda: figures.halvings_png(treated)},
+        tables={
+            "image": treated.table(),
+            "levels": levels,
+            "test images": surveys[view].table(),
+            "norms": norms[view].table(),
+        },
+        pictures={"rows": lambda: figures.halvings_png(treated, view.file.argument)},
     )
     ui.offer(view, {"latents.npz": lambda: latents.of_image(view.checkpoint, [view.image], view.seed)})
 
 
 if (more := ui.more_evidence()).open:
     with more:
-        evidence()
+        ui.draw_columns(page, lambda view: cache.measure(view, "latents_survey"), evidence)
+        ui.caveat("PSNR is not likelihood: a flow that keeps more of the image need not be the better one.")
     command = f"--what latents --data {page.images.name} --image {page.links['image']} --seed {page.seed} --json"
-    others = [row.argument for row in rows(page).values() if row is not page and row.image.shape == page.image.shape]
-    beside = f" --vs {' '.join(others)}" if others else ""
     columns = [page] if page.other is None else [page, page.other]
-    ui.reproduce(page, *(f"analyse {view.argument} {command}{beside if view is page else ''}" for view in columns))
+    ui.reproduce(page, *(f"analyse {view.argument} {command}" for view in columns))
 
 ui.closing(page, "Half of the values are factored out after one level. Was it the right half? Entropy asks that.")

@@ -12,7 +12,7 @@ from torch import Tensor
 from ..checkpoint import Checkpoint
 from ..data import DataError, ImageData, fixed_crops, to_tensor
 from ..flow import ConfigError
-from . import OTHER_IMAGE, REFERENCE_IMAGES, attributes, coupling_weights, latents, levels
+from . import OTHER_IMAGE, REFERENCE_IMAGES, attributes, coupling_weights, levels
 from .evaluate import images_to_score
 from .record import TrainingRecord
 from .subjects import Look
@@ -36,23 +36,19 @@ class Request:
     Attributes:
         look: the flow and its images.
         images: the data set that they are from.
-        name: of the checkpoint.
         level: from 1; None asks for all, or for the first where one is meant.
         other_image: number of the test image that Space goes to.
         path: that it takes there.
         also: folders, data sets or ``.npz`` files that Likelihood scores too.
-        beside: the same of other checkpoints, which this one is compared with.
 
     """
 
     look: Look
     images: ImageData
-    name: str
     level: int | None
     other_image: int
     path: str
     also: tuple[str, ...]
-    beside: tuple[Request, ...] = ()
 
 
 def analyse(
@@ -65,7 +61,6 @@ def analyse(
     seed: int = 0,
     other_image: int = OTHER_IMAGE,
     path: str = "spherical",
-    beside: Sequence[Checkpoint] = (),
     also: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return what the page of a subject, one of :data:`SUBJECTS`, shows of a checkpoint.
@@ -80,7 +75,6 @@ def analyse(
         seed: of the image's dequantisation and of what is drawn.
         other_image: number of the test image that Space goes to, from 0.
         path: that it takes there, one of ``space.PATHS``.
-        beside: other checkpoints, that Latents compares with this one.
         also: folders, data sets or ``.npz`` files that Likelihood scores too.
 
     Raises:
@@ -98,30 +92,24 @@ def analyse(
         raise ConfigError(
             f"--level is {level}; {', '.join(ALL_LEVELS[:-1])} and {ALL_LEVELS[-1]} look at all levels together."
         )
-    if beside and what != "latents":
-        raise ConfigError(f"--vs is {beside[0].name}; of the subjects only latents compares flows.")
     if also and what != "likelihood":
         raise ConfigError(f"--also is {also[0]}; of the subjects only likelihood scores other images.")
 
-    def request(checkpoint: Checkpoint, others: tuple[Request, ...] = ()) -> Request:
-        test = images_to_score(images, checkpoint.flow)
-        look = Look(
-            checkpoint=checkpoint,
-            data=images.name,
-            train=fixed_crops(to_tensor(images.train[:REFERENCE_IMAGES]), checkpoint.flow.config.shape[1:]),
-            test=test,
-            sources=None if images.test_source is None else tuple(images.test_source.tolist()),
-            image=test[image : image + 1],
-            level=level or 1,
-            seed=seed,
-            record=record,
-            factors=images.measured,
-        )
-        return Request(look, images, checkpoint.name, level, other_image, path, tuple(also), others)
-
-    requested = request(checkpoint, tuple(request(one) for one in beside))
+    test = images_to_score(images, flow)
+    look = Look(
+        checkpoint=checkpoint,
+        data=images.name,
+        train=fixed_crops(to_tensor(images.train[:REFERENCE_IMAGES]), flow.config.shape[1:]),
+        test=test,
+        sources=None if images.test_source is None else tuple(images.test_source.tolist()),
+        image=test[image : image + 1],
+        level=level or 1,
+        seed=seed,
+        record=record,
+        factors=images.measured,
+    )
     about = {"what": what, "data": images.name, "note": images.note, "image": image, "seed": seed}
-    return {**about, **SUBJECTS[what](requested)}
+    return {**about, **SUBJECTS[what](Request(look, images, level, other_image, path, tuple(also)))}
 
 
 def _trace(request: Request) -> dict[str, Any]:
@@ -222,21 +210,12 @@ def _entropy(request: Request) -> dict[str, Any]:
 
 def _latents(request: Request) -> dict[str, Any]:
     look = request.look
-    for other in request.beside:
-        if other.look.image.shape != look.image.shape:
-            sizes = ["×".join(map(str, each.flow.config.shape)) for each in (other.look, look)]
-            raise DataError(
-                f"{other.name} takes images of {sizes[0]}, {request.name} of {sizes[1]}; nothing is paired."
-            )
-    requests = (request, *request.beside)
-    surveys = {asked.name: asked.look.measure("latents_survey") for asked in requests}
-    compared = latents.compare(surveys, look.first_sources(latents.SURVEY_IMAGES))
-    treatments = ("resample", "zero")
+    survey = look.measure("latents_survey")
     return {
-        "words": latent_words.comparison(compared),
-        "thrown_away": latents.halvings_table({asked.name: asked.look.measure("halved") for asked in requests}),
-        "levels": [row for how in treatments for row in look.measure("one_level", treatment=how).table()],
-        "test": compared.table(),
+        "words": latent_words.left(survey),
+        "thrown_away": look.measure("halved").table(),
+        "levels": [row for how in ("resample", "zero") for row in look.measure("one_level", treatment=how).table()],
+        "test": survey.table(),
         "norms": look.measure("norms").table(),
     }
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -19,7 +20,7 @@ from ..flow.score import images_at_once
 from . import intervals, progress
 from .levels import dequantised, to_pixels
 
-#: What may happen to an ε_l: it stays, it is drawn anew from N(0, I), or it becomes 0, the mean of its prior.
+#: What may happen to an ε_l: it stays, it is resampled from N(0, I), or it becomes 0, the mean of its prior.
 Treatment = Literal["keep", "resample", "zero"]
 TREATMENTS: tuple[Treatment, ...] = ("keep", "resample", "zero")
 #: One treatment a level.
@@ -32,7 +33,6 @@ DRAWS = 3
 #: Test images that averages are over.
 SURVEY_IMAGES = 48
 CONFIDENCE = 0.95
-BOOTSTRAP_RESAMPLES = 5000
 #: Below this mean square error (120 dB) nothing is measured but the rounding of float32.
 LEAST_ERROR = 1e-12
 
@@ -211,13 +211,14 @@ def treat_image(
 
 @dataclass(frozen=True, eq=False)
 class Survey:
-    """What throwing numbers away leaves of N test images under one flow.
+    """What is left of N test images under one flow after half, three quarters, … of their values were resampled.
 
     Attributes:
-        shares: of the numbers that are thrown away, by stage (S,).
+        shares: of the values that are resampled, by stage (S,).
         psnr: in dB (N, S), the mean over draws.
         norms: ‖ε_l‖ (N, L).
-        dimensions: how many numbers each ε_l is (L,).
+        dimensions: how many values each ε_l has (L,).
+        sources: the photograph of each image, where that is known.
 
     """
 
@@ -225,10 +226,48 @@ class Survey:
     psnr: np.ndarray
     norms: np.ndarray
     dimensions: np.ndarray
+    sources: tuple[int, ...] | None = None
+
+    @property
+    def mean(self) -> np.ndarray:
+        """The mean PSNR over images, dB (S,)."""
+        return self.psnr.mean(axis=0)
+
+    @property
+    def photographs(self) -> int:
+        """How many photographs the bootstrap draws from; 0 where it draws images."""
+        return intervals.photographs(self.sources)
+
+    @cached_property
+    def interval(self) -> np.ndarray:
+        """The 95 % bootstrap interval of that mean, dB (S, 2); NaN for a single image."""
+        if len(self.psnr) < 2:
+            return np.full((len(self.shares), 2), np.nan)
+        return np.stack(intervals.of_mean_over_images(self.psnr, self.sources), axis=-1)
+
+    def table(self) -> list[dict[str, Any]]:
+        """Return one row a stage."""
+        return [
+            {
+                "share_thrown_away": float(share),
+                "psnr_db": float(mean),
+                "low": float(low),
+                "high": float(high),
+                "images": len(self.psnr),
+                "photographs": self.photographs,
+            }
+            for share, mean, (low, high) in zip(self.shares, self.mean, self.interval, strict=True)
+        ]
 
 
-def survey(flow: MultiScaleFlow, images: Tensor, seed: int = 0, draws: int = DRAWS) -> Survey:
-    """Throw away half, three quarters, … of the numbers of uint8 images (N, C, H, W), with the noise of the seed.
+def survey(
+    flow: MultiScaleFlow,
+    images: Tensor,
+    seed: int = 0,
+    draws: int = DRAWS,
+    sources: tuple[int, ...] | None = None,
+) -> Survey:
+    """Resample half, three quarters, … of the values of uint8 images (N, C, H, W), with the noise of the seed.
 
     Raises:
         NonFiniteError: the flow gives no finite number for one of them.
@@ -247,115 +286,8 @@ def survey(flow: MultiScaleFlow, images: Tensor, seed: int = 0, draws: int = DRA
         psnr=torch.stack(stages, dim=1).numpy(),
         norms=norms_of(latents),
         dimensions=dimensions(flow),
+        sources=sources,
     )
-
-
-@dataclass(frozen=True, eq=False)
-class Comparison:
-    """PSNR of the same N images under P flows of one shape, thrown away in S stages that all of them have.
-
-    What is drawn anew is the same in all flows, stage by stage, so their results are paired.
-
-    The first flow is the one that the others are compared with. Intervals are percentile bootstraps that draw whole
-    photographs where there are enough of them, else images: 95 % each for the means; for the differences 95 % together,
-    over all flows and all stages that keep something (Bonferroni), since a reader of several rows looks for the
-    one that stands out.
-
-    Attributes:
-        names: of the flows (P,).
-        shares: of the numbers that are thrown away (S,).
-        psnr: dB (P, N, S).
-        photographs: how many the bootstrap draws from; 0 where it draws images.
-        interval: of the mean over images, dB (P, S, 2); NaN for a single image.
-        difference: mean paired difference from the first flow, dB (P, S).
-        difference_interval: dB (P, S, 2); NaN for a single image.
-
-    """
-
-    names: tuple[str, ...]
-    shares: np.ndarray
-    psnr: np.ndarray
-    photographs: int
-    interval: np.ndarray
-    difference: np.ndarray
-    difference_interval: np.ndarray
-
-    @property
-    def mean(self) -> np.ndarray:
-        """The mean over images, dB (P, S)."""
-        return self.psnr.mean(axis=1)
-
-    @property
-    def clear(self) -> np.ndarray:
-        """Whether the interval of a difference lies on one side of 0 (P, S)."""
-        low, high = self.difference_interval[..., 0], self.difference_interval[..., 1]
-        return (low > 0) | (high < 0)
-
-    @property
-    def comparable(self) -> np.ndarray:
-        """The stages (≤ S,) that keep something, by index: where nothing is kept, nothing is left to compare."""
-        return np.flatnonzero(self.shares < 1)
-
-    def table(self) -> list[dict[str, Any]]:
-        """Return one row a flow and stage."""
-        return [
-            {
-                "checkpoint": name,
-                "share_thrown_away": float(self.shares[stage]),
-                "psnr_db": float(self.mean[row, stage]),
-                "low": float(self.interval[row, stage, 0]),
-                "high": float(self.interval[row, stage, 1]),
-                "difference_db": float(self.difference[row, stage]),
-                "difference_low": float(self.difference_interval[row, stage, 0]),
-                "difference_high": float(self.difference_interval[row, stage, 1]),
-                "images": self.psnr.shape[1],
-                "photographs": self.photographs,
-            }
-            for row, name in enumerate(self.names)
-            for stage in range(len(self.shares))
-        ]
-
-
-def compare(surveys: Mapping[str, Survey], sources: Sequence[int] | None = None) -> Comparison:
-    """Compare surveys of the same images, of one size; the first is what others differ from.
-
-    Flows of fewer levels have fewer stages: only stages that all flows have are compared.
-
-    Arguments:
-        surveys: by the flow's name.
-        sources: the photograph of each image, where that is known.
-
-    Raises:
-        ValueError: they are not of the same number of images, or those are of different sizes.
-
-    """
-    kinds = {(len(survey.psnr), survey.dimensions.sum()) for survey in surveys.values()}
-    if len(kinds) != 1:
-        raise ValueError(f"{len(surveys)} surveys of {len(kinds)} different kinds cannot be compared.")
-    shares = np.array(sorted(set.intersection(*(set(survey.shares.tolist()) for survey in surveys.values()))))
-    values = np.stack([survey.psnr[:, np.isin(survey.shares, shares)] for survey in surveys.values()])
-    paired = values - values[:1]
-    comparisons = max(1, (len(values) - 1) * int((shares < 1).sum()))
-    drawn = intervals.draws(values.shape[1], sources, BOOTSTRAP_RESAMPLES)
-    return Comparison(
-        names=tuple(surveys),
-        shares=shares,
-        psnr=values,
-        photographs=intervals.photographs(sources),
-        interval=_interval_of_mean(values, drawn, CONFIDENCE),
-        difference=paired.mean(axis=1),
-        difference_interval=_interval_of_mean(paired, drawn, 1 - (1 - CONFIDENCE) / comparisons),
-    )
-
-
-def _interval_of_mean(values: np.ndarray, drawn: np.ndarray, confidence: float) -> np.ndarray:
-    """Return the percentile interval (P, S, 2) of the mean over images of values (P, N, S); NaN for a single image.
-
-    ``drawn`` (B, N) is how often each image is in every draw.
-    """
-    if values.shape[1] < 2:
-        return np.full((values.shape[0], values.shape[2], 2), np.nan)
-    return np.stack(intervals.percentiles(intervals.means(drawn, values), 1, 1 - confidence), axis=-1)
 
 
 # ---------------------------------------------------------------------- norms
@@ -418,12 +350,7 @@ def norms(latents: Latents, test: Survey) -> Norms:
     return Norms(test.dimensions, norms_of(latents)[0], test.norms)
 
 
-# ---------------------------------------------------------------------- tables and files
-
-
-def halvings_table(rows: Mapping[str, Treated]) -> list[dict[str, Any]]:
-    """Return one row a flow, by its name, and a way that it was treated."""
-    return [{"checkpoint": name, **row} for name, treated in rows.items() for row in treated.table()]
+# ---------------------------------------------------------------------- latents, and files of them
 
 
 @torch.no_grad()

@@ -84,10 +84,6 @@ class Look:
         """Return the same look at another level."""
         return replace(self, level=level)
 
-    def first_sources(self, count: int) -> tuple[int, ...] | None:
-        """Return the photographs of the first test images, where they are known."""
-        return None if self.sources is None else self.sources[:count]
-
     def measure(self, name: str, **choices: Any) -> Any:  # noqa: ANN401 (each measure has a result of its own)
         """Return a measure of :data:`MEASURES`.
 
@@ -171,7 +167,8 @@ def _draws(look: Look) -> int:
 
 def _latents_survey(look: Look) -> latents.Survey:
     """Return what resampling leaves of the first test images."""
-    return latents.survey(look.flow, look.test[: latents.SURVEY_IMAGES], draws=_draws(look))
+    sources = None if look.sources is None else look.sources[: latents.SURVEY_IMAGES]
+    return latents.survey(look.flow, look.test[: latents.SURVEY_IMAGES], draws=_draws(look), sources=sources)
 
 
 def _norms(look: Look) -> latents.Norms:

@@ -399,11 +399,11 @@ def analyse_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     from ..analysis.record import load_record
 
     _check_seed(options.seed or 0)
-    loaded, *beside = (_named(text) for text in (options.checkpoint, *options.vs))
+    loaded = _named(options.checkpoint)
     record = load_record(find_checkpoint(options.checkpoint))
     images = _images(options, loaded)
     choices = _given(options, "image", "level", "seed", "other_image", "path", "also")
-    result = analyse(loaded, images, options.what, record, beside=beside, **choices)
+    result = analyse(loaded, images, options.what, record, **choices)
     return result, json.dumps(null_for_nan(result), indent=2, ensure_ascii=False)
 
 

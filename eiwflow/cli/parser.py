@@ -195,9 +195,6 @@ def build_parser() -> Parser:
     analyse.add_argument("--image", type=int, help="number of the test image looked at (default: 0)")
     analyse.add_argument("--seed", type=int, help="of its dequantisation and of what is drawn (default: 0)")
     analyse.add_argument("--other-image", type=int, help="number of the test image that space goes to (default: 24)")
-    analyse.add_argument(
-        "--vs", nargs="+", default=[], metavar="CHECKPOINT", help="others, that latents compares it with"
-    )
     analyse.add_argument("--path", choices=("linear", "spherical"), help="of space (default: spherical)")
     analyse.add_argument(
         "--also",

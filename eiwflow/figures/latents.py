@@ -4,25 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import plotly.graph_objects as go
 from PIL import Image, ImageDraw, ImageFont
 
 from ..analysis.words import latents as words
-from ..analysis.words.numbers import fixed, signed
 from . import palette
 from .kit import layout, legend_room, limits
 from .pixels import appearance, data_uri, picture, png
 
 if TYPE_CHECKING:
-    from ..analysis.latents import Comparison, Norms, Treated
+    from ..analysis.latents import Norms, Survey, Treated
 
-#: One marker a stage: the more is gone, the sharper.
-SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x")
-#: Stages of a row stand a little below each other: their intervals may overlap.
-_BESIDE = 0.16
 #: Test images stand beside their level over this width, in levels.
 _SPREAD = 0.5
 
@@ -64,78 +59,33 @@ def _row(treated: Treated, captions: Sequence[str]) -> str:
 # ---------------------------------------------------------------------- charts
 
 
-def psnr_dots(comparison: Comparison) -> go.Figure:
-    """Return PSNR with its interval over test images: a row a flow, a marker a stage; the first flow is coloured."""
-    figure, names = go.Figure(), words.short_names(comparison.names)
-    for stage, share in enumerate(comparison.shares):
-        mean, (low, high) = comparison.mean[:, stage], comparison.interval[:, stage].T
-        _dots(figure, names, mean, low, high, stage, words.stage(share), 1)
-    figure.update_layout(
-        layout(110 + 46 * len(names), legend_room()),
-        xaxis={"title": {"text": "PSNR, dB: more of the image is left →"}},
-        yaxis=_names(names),
-    )
-    return figure
+def psnr_dots(survey: Survey, beside: Iterable[Survey] = ()) -> go.Figure:
+    """Return PSNR with its interval over test images, stage by stage.
 
-
-def difference_dots(comparison: Comparison) -> go.Figure:
-    """Return paired differences from the first flow with their intervals, where something is kept, against 0."""
+    The axis also holds the intervals of charts ``beside`` this one.
+    """
     figure = go.Figure()
-    first, *others = words.short_names(comparison.names)
-    for stage in comparison.comparable:
-        mean, (low, high) = comparison.difference[1:, stage], comparison.difference_interval[1:, stage].T
-        _dots(figure, others, mean, low, high, stage, words.stage(comparison.shares[stage]), 2, first=False)
-    figure.add_vline(x=0, line={"color": palette.SUBJECT, "width": 2})
+    names = [words.stage(share) for share in survey.shares]
+    low, high = survey.interval.T
+    figure.add_scatter(
+        x=survey.mean.round(4).tolist(),
+        y=names,
+        mode="markers",
+        marker={"symbol": "diamond", "size": 12, "color": palette.SUBJECT},
+        error_x={
+            "array": np.nan_to_num(high - survey.mean).round(4).tolist(),
+            "arrayminus": np.nan_to_num(survey.mean - low).round(4).tolist(),
+            "color": palette.SUBJECT, "thickness": 2, "width": 5,
+        },
+        hovertemplate="%{y}: %{x:.1f} dB<extra></extra>",
+    )  # fmt: skip
+    ends = [end for each in (survey, *beside) for end in (each.mean, each.interval)]
     figure.update_layout(
-        layout(110 + 46 * len(others), legend_room()),
-        xaxis={"title": {"text": f"PSNR minus that of {first}, dB"}},
-        yaxis=_names(others),
+        layout(110 + 46 * len(names)),
+        xaxis={"title": {"text": "PSNR, dB: more of the image is left →"}, "range": limits(ends)},
+        yaxis={"autorange": "reversed", "showgrid": False},
     )
     return figure
-
-
-def _dots(
-    figure: go.Figure,
-    names: Sequence[str],
-    mean: np.ndarray,
-    low: np.ndarray,
-    high: np.ndarray,
-    stage: int,
-    caption: str,
-    decimals: int,
-    first: bool = True,
-) -> None:
-    colours = [palette.SUBJECT if first and not row else palette.REFERENCE for row in range(len(names))]
-    written = fixed if first else signed
-    # One trace a row: an error bar has one colour a trace.
-    for row, (name, colour) in enumerate(zip(names, colours, strict=True)):
-        figure.add_scatter(
-            x=[round(float(mean[row]), 4)],
-            y=[row + _BESIDE * stage],
-            mode="markers",
-            marker={"symbol": SYMBOLS[stage % len(SYMBOLS)], "size": 11, "color": colour},
-            error_x=_bar(mean[row], low[row], high[row], colour),
-            name=caption,
-            legendgroup=caption,
-            showlegend=not row,
-            hovertemplate=f"{written(mean[row], decimals)} dB<extra>{escape(name)}, {escape(caption)}</extra>",
-        )
-
-
-def _bar(mean: float, low: float, high: float, colour: str) -> dict[str, Any]:
-    if np.isnan(low):
-        return {"visible": False}
-    up, down = round(float(high - mean), 4), round(float(mean - low), 4)
-    return {"array": [up], "arrayminus": [down], "color": colour, "thickness": 2, "width": 5}
-
-
-def _names(names: Sequence[str]) -> dict[str, Any]:
-    return {
-        "tickvals": [row + _BESIDE for row in range(len(names))],
-        "ticktext": [escape(name) if len(name) <= 14 else escape(name).replace("-", "-<br>", 1) for name in names],
-        "range": [len(names) - 0.4, -0.5],
-        "showgrid": False,
-    }
 
 
 def norm_dots(norms: Norms, beside: Iterable[Norms] = ()) -> go.Figure:
@@ -188,11 +138,10 @@ def norm_dots(norms: Norms, beside: Iterable[Norms] = ()) -> go.Figure:
 _SCALE, _GAP, _LABEL, _TOP = 5, 12, 250, 44
 
 
-def halvings_png(rows: Mapping[str, Treated]) -> bytes:
-    """Return a row of images for each flow, by its name, as a PNG on white: the image, then what is left of it."""
-    (first, *_) = rows.values()
-    images = {name: np.concatenate([treated.image[None], treated.pictures]) for name, treated in rows.items()}
-    return rows_png(images, ["the image", *(words.stage(share) for share in first.shares)])
+def halvings_png(treated: Treated, name: str) -> bytes:
+    """Return the image, then what is left of it stage by stage, as a PNG on white; ``name`` is the flow's."""
+    images = np.concatenate([treated.image[None], treated.pictures])
+    return rows_png({name: images}, ["the image", *(words.stage(share) for share in treated.shares)])
 
 
 def rows_png(rows: Mapping[str, np.ndarray], columns: Sequence[str]) -> bytes:

@@ -128,25 +128,6 @@ def another(tmp_path_factory):
     return checkpoint.load(path)
 
 
-def test_two_checkpoints_are_compared_in_pairs_of_images(opened, another):
-    found = json.loads(json.dumps(analyse(opened, tiny_data(test=32), "latents", image=2, beside=[another])))
-    first, second = (row for row in found["test"] if row["share_thrown_away"] == 0.5)
-    assert [first["checkpoint"], second["checkpoint"]] == ["tiny.safetensors", "another.safetensors"]
-    assert second["difference_db"] == pytest.approx(second["psnr_db"] - first["psnr_db"])
-
-
-def test_a_subject_that_compares_nothing_refuses_a_second_checkpoint(opened, another):
-    with pytest.raises(ConfigError, match=r"--vs is another.safetensors; of the subjects only latents compares flows"):
-        analyse(opened, tiny_data(), "trace", beside=[another])
-
-
-def test_images_of_other_sizes_are_not_paired(opened, tmp_path):
-    flow = tiny_flow(shape=(3, 16, 16))
-    checkpoint.save(tmp_path / "large.safetensors", flow, tiny_info(flow))
-    with pytest.raises(DataError, match="nothing is paired"):
-        analyse(opened, tiny_data(size=16), "latents", beside=[checkpoint.load(tmp_path / "large.safetensors")])
-
-
 def test_weights_before_the_split_are_printed_channel_by_channel(opened, another):
     found = json.loads(json.dumps(analyse(opened, tiny_data(test=32), "weights", image=2, level=1)))
     test = images_to_score(tiny_data(test=32), opened.flow)

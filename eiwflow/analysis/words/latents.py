@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .numbers import counted, listed, percent, signed
+from .numbers import counted, listed, percent
 
 if TYPE_CHECKING:
-    from ..latents import Comparison, Norms, Treated, Way
+    from ..latents import Norms, Survey, Treated, Way
 
 #: What a PSNR in dB looks like, from this on; the last word where it is lower.
 SEEN = ((30.0, "hardly shows"), (24.0, "barely shows"), (17.0, "shows"))
@@ -92,18 +90,6 @@ def stage(share: float) -> str:
     return "all gone" if share == 1 else f"{100 * share:.3g} % gone"
 
 
-def short_names(names: Sequence[str]) -> tuple[str, ...]:
-    """Return names of checkpoints without their folders, and without a first word that all of them share.
-
-    >>> short_names(["photos32-random", "runs/photos32-mine"])
-    ('random', 'mine')
-    """
-    names = [PurePath(name).name for name in names]
-    word = names[0].partition("-")[0] + "-"
-    drop = len(names) > 1 and all(name.startswith(word) for name in names)
-    return tuple(name.removeprefix(word) if drop else name for name in names)
-
-
 # ---------------------------------------------------------------------- one image
 
 
@@ -152,63 +138,13 @@ def norms(lengths: Norms) -> str:
 # ---------------------------------------------------------------------- many images
 
 
-def comparison(compared: Comparison) -> str:
-    """Return what is left under the first flow and, where there are several, whether they differ."""
-    return f"{left(compared)} {differences(compared)}".strip()
-
-
-def left(compared: Comparison) -> str:
-    """Return what is left of an image under the first flow."""
+def left(survey: Survey) -> str:
+    """Return what is left of test images."""
     each = [
         f"{mean:.1f} dB{'' if np.isnan(low) else f' ({low:.1f} to {high:.1f})'} with {part(share)}"
-        for mean, (low, high), share in zip(compared.mean[0], compared.interval[0], compared.shares, strict=True)
+        for mean, (low, high), share in zip(survey.mean, survey.interval, survey.shares, strict=True)
     ]
-    images = compared.psnr.shape[1]
-    of = f" of {counted(compared.photographs, 'photograph')}" if compared.photographs else ""
+    images = len(survey.psnr)
+    of = f" of {counted(survey.photographs, 'photograph')}" if survey.photographs else ""
     over = f"mean and 95 % interval over {images} test images{of}" if images > 1 else "one test image"
     return f"An image keeps a PSNR of {listed(each)} of its values resampled ({over})."
-
-
-def differences(compared: Comparison) -> str:
-    """Return whether the rows look alike, or which differ from the first; empty where there is no other."""
-    if len(compared.names) == 1:
-        return ""
-    stages: list[int] = compared.comparable.tolist()
-    if not stages:
-        return "These flows have one level: it factors out everything, so nothing is left to compare."
-    if np.isnan(compared.interval).all():
-        return "One test image cannot tell the rows apart."
-    names = short_names(compared.names)
-    if not compared.clear[:, stages].any():
-        row, column = np.unravel_index(
-            np.abs(compared.difference[:, stages]).argmax(), (len(compared.names), len(stages))
-        )
-        stage = stages[column]
-        low, high = compared.difference_interval[row, stage]
-        return (
-            f"The rows look alike: no paired difference from {names[0]} is clear of 0 (largest: {names[row]} "
-            f"{signed(compared.difference[row, stage], 2)} dB ({signed(low, 2)} to {signed(high, 2)}) with "
-            f"{part(compared.shares[stage])} of the values resampled)."
-        )
-    each = [
-        f"with {part(compared.shares[stage])} of the values resampled {_clear(compared, stage)}" for stage in stages
-    ]
-    return f"The rows differ. Clear paired differences from {names[0]}: {'; '.join(each)}."
-
-
-def _clear(compared: Comparison, stage: int) -> str:
-    names = short_names(compared.names)
-    rows = np.flatnonzero(compared.clear[:, stage])
-    each = [f"{names[row]} {signed(compared.difference[row, stage], 2)}" for row in rows]
-    return f"{', '.join(each)} dB" if each else "none"
-
-
-def pair(compared: Comparison) -> str:
-    """Return whether two flows differ in what is left after level 1 is resampled."""
-    first, second = short_names(compared.names)
-    stages: Sequence[int] = compared.comparable.tolist()
-    if not stages or compared.psnr.shape[1] == 1:
-        return "Nothing can be compared here."
-    difference = signed(compared.difference[1, stages[0]], 1)
-    clear = "a clear difference" if compared.clear[1, stages[0]] else "not a clear difference"
-    return f"Without level 1, {second} keeps {difference} dB against {first}: {clear}."

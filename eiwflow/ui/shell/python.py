@@ -108,9 +108,6 @@ def _analyse(script: Script, command: Command) -> None:
     script.take("load_record", "eiwflow.analysis.record")
     subject = command.value("what")
     arguments = ["loaded", "images", repr(subject), "load_record(path)"]
-    if others := command.options.get("vs"):
-        script.lines.append(f"beside = [checkpoint.load(checkpoint.find(name), name) for name in {others!r}]")
-        arguments.append("beside=beside")
     for choice in CHOICES:
         if choice in command.options:
             values: Any = command.options[choice]
