@@ -22,9 +22,9 @@ with ui.errors_as_sentences():
     try:
         with mine:
             own = own_pictures.own_pictures(page.checkpoint.info.config.shape, above)
-        result, bits = cache.measure(page, "likelihood"), cache.measure(page, "bits_per_dim")
+        result, bits = cache.measure(page).likelihood, cache.measure(page).bits_per_dim
         if own is not None:
-            result = cache.measure(page, "likelihood_beside", pictures=own.images, label=own.name, made=own.made)
+            result = cache.measure(page, pictures=own.images, label=own.name, made=own.made).likelihood_beside
     except DataError as error:
         st.error(plain(error))
 if result is None:
@@ -72,7 +72,7 @@ if (more := ui.more_evidence()).open:
 if (bits_fold := ui.fold("Bits you can hold", "archive")).open:
     with bits_fold:
         try:
-            archive = cache.measure(page, "compressed", photo=page.photo)
+            archive = cache.measure(page, photo=page.photo).compressed
         except CompressionError as error:
             st.info(plain(error))
         else:

@@ -15,11 +15,11 @@ page = ui.begin("What happens to an image in a multi-scale flow?", "Levels")
 from eiwflow.analysis.levels import HEADINGS  # noqa: E402 (the title does not wait for torch)
 
 with ui.errors_as_sentences():
-    way = cache.measure(page, "passage")
+    way = cache.measure(page).passage
     ui.takeaway(words.happens(way))
     st.html(figures.strip(way))
 
-    average, facts = cache.measure(page, "survey")
+    average, facts = cache.measure(page).survey
     left, right = st.columns([1.8, 1], gap="large", vertical_alignment="center")
     with left:
         st.subheader("Bits/dim if the flow stopped here")

@@ -34,7 +34,7 @@ def mix(view: ui.Page) -> None:
             )
             for level, name in enumerate(names_of_levels(view), start=1)
         )  # fmt: skip
-    result = cache.measure(view, "mixed", way=way)
+    result = cache.measure(view, way=way).mixed
     with picture:
         st.html(figures.large(result))
     sentences[view] = words.mixed(result)
@@ -44,7 +44,7 @@ def predict(view: ui.Page) -> None:
     """Ask which level holds the picture; show each resampled alone where that was predicted."""
     if view not in mixed:
         return  # the mix said why there is nothing
-    resampled = cache.measure(view, "one_level", treatment="resample")
+    resampled = cache.measure(view, treatment="resample").one_level
     if (guessed := predicted(view, words.QUESTION, names_of_levels(view))) is None:
         return
     sentences[view] = words.answer(resampled, guessed)
@@ -62,7 +62,7 @@ if sentences:
 with ui.fold("Half, three quarters, everything resampled", "halvings") as fold:
     halved: dict[ui.Page, latents.Treated] = {}
     if fold.open:
-        halved = ui.each(page, lambda view: cache.measure(view, "halved"))
+        halved = ui.each(page, lambda view: cache.measure(view).halved)
         for view, place in ui.side_by_side(page):
             if view in halved:
                 with place:
@@ -71,7 +71,7 @@ with ui.fold("Half, three quarters, everything resampled", "halvings") as fold:
 
 with ui.fold("Zero instead of a sample", "zeroed") as fold:
     if fold.open:
-        ui.each(page, lambda view: st.html(figures.treatments(cache.measure(view, "one_level", treatment="zero"))))
+        ui.each(page, lambda view: st.html(figures.treatments(cache.measure(view, treatment="zero").one_level)))
         ui.caveat("0 is the likeliest single ε, but no typical one: a sample of d values has a norm near √d.")
 
 ui.how_to_read("latents")
@@ -85,12 +85,12 @@ def evidence(view: ui.Page, surveys: ui.Results) -> None:
     st.markdown(words.left(surveys[view]))
     ui.table(readable(surveys[view].table()))
     st.subheader("Is ε where N(0, I) is?")
-    norms = {each: cache.measure(each, "norms") for each in surveys}
+    norms = {each: cache.measure(each).norms for each in surveys}
     chart = ui.drawn(figures.norm_dots, norms[view], list(norms.values()))
     ui.chart(chart, view, "norms", alt=words.norms(norms[view]))
     st.caption(words.norms(norms[view]))
-    treated = cache.measure(view, "halved")
-    levels = [row for how in ("resample", "zero") for row in cache.measure(view, "one_level", treatment=how).table()]
+    treated = cache.measure(view).halved
+    levels = [row for how in ("resample", "zero") for row in cache.measure(view, treatment=how).one_level.table()]
     ui.exports(
         view,
         tables={
@@ -106,7 +106,7 @@ def evidence(view: ui.Page, surveys: ui.Results) -> None:
 
 if (more := ui.more_evidence()).open:
     with more:
-        ui.draw_columns(page, lambda view: cache.measure(view, "latents_survey"), evidence)
+        ui.draw_columns(page, lambda view: cache.measure(view).latents_survey, evidence)
         ui.caveat("PSNR is not likelihood: a flow that keeps more of the image need not be the better one.")
     command = f"--what latents --data {page.images.name} --image {page.links['image']} --seed {page.seed} --json"
     columns = [page] if page.other is None else [page, page.other]

@@ -27,7 +27,7 @@ def measure(view: ui.Page) -> object:
     """Return the entropies of all levels; too few images are a sentence."""
     levels[view] = ui.shuffle_level(view) or 1
     try:
-        return cache.measure(view, "entropies")
+        return cache.measure(view).entropies
     except DataError as error:
         st.error(f"{plain(error)} Choose another data set.")
         return None
@@ -37,7 +37,7 @@ def maps(view: ui.Page, results: ui.Results) -> None:
     """Draw the image's channel maps, sorted by their redundancy over test images."""
     del results
     index = levels[view] - 1
-    passage, redundancy = cache.measure(view, "passage"), cache.measure(view, "facts")[index].redundancy.mean(axis=0)
+    passage, redundancy = cache.measure(view).passage, cache.measure(view).facts[index].redundancy.mean(axis=0)
     level = passage.levels[index]
     numbers = list(range(level.shape[0])) if level.order is None else list(level.order)
     st.html(figures.sorted_maps(passage.maps[index], redundancy, numbers, level.kept_channels))
@@ -101,7 +101,7 @@ def recorded(grown: ui.Results) -> np.ndarray:
 
 
 with ui.fold("Over training", "training") as fold:
-    grown = {view: growth for view in results if fold.open and (growth := cache.measure(view, "growth")) is not None}
+    grown = {view: growth for view in results if fold.open and (growth := cache.measure(view).growth) is not None}
     if fold.open and len(grown) < len(results):
         st.info(words.NO_RECORD)
     if grown:
@@ -118,7 +118,7 @@ def evidence(view: ui.Page, results: ui.Results) -> None:
     st.subheader("All halves, at every stage")
     ui.table(words.cells(results[view]))
     tables = {"entropies": results[view].table(), "channels": results[view].channel_table()}
-    if (growth := cache.measure(view, "growth")) is not None:
+    if (growth := cache.measure(view).growth) is not None:
         tables["growth"] = growth.table()
     ui.exports(view, tables=tables, pictures={})
     ui.offer_film(view)

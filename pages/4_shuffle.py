@@ -49,7 +49,7 @@ def main(view: ui.Page, reports: ui.Results) -> None:
 
 
 def at_this_step(view: ui.Page, reports: ui.Results) -> None:
-    """Draw the redundancies, samples and churn that belong to the river."""
+    """Draw the redundancies and samples that belong to the river."""
     if (river := reports[view].river) is None:
         return
     beside = [each.river for each in reports.values() if each.river is not None]
@@ -57,20 +57,14 @@ def at_this_step(view: ui.Page, reports: ui.Results) -> None:
     if cache.samples_in_training(view):
         with st.container(width=320):
             scrubber.sample_view("16 samples at this step.", of=view.key("scrub-river"))
-    ui.chart(ui.drawn(figures.churn, river, together(reports)), view, "churn", alt=words.over_training(river))
 
 
 def order(view: ui.Page, reports: ui.Results) -> None:
-    """Draw what the order moves, and what the image and the other test images ask for."""
+    """Draw what the test images would each ask for."""
     report = reports[view]
-    numbers, ends = np.arange(report.channels), ("channel number", "order used")
-    ui.chart(ui.drawn(figures.slope, numbers, report.order, ends, report.kept), view, "slope", alt=words.answer(report))
     st.markdown(words.answer(report))
     ui.chart(ui.drawn(figures.emitted_over_images, report), view, "images", alt=words.images(report.images))
     st.markdown(words.images(report.images))
-    if report.image is not None:
-        own = ui.drawn(figures.slope, report.order, report.image.own_orders[0], ("order used", "own"), report.kept)
-        ui.chart(own, view, "own", alt=words.images(report.image))
 
 
 def other_rules(view: ui.Page, reports: ui.Results) -> None:
@@ -104,8 +98,8 @@ ui.folds(
     page,
     reports,
     {
-        "At this step: redundancy, samples and churn": at_this_step,
-        "What the order moves, and what each image would ask for": order,
+        "At this step: redundancy and samples": at_this_step,
+        "Does every image ask for this order?": order,
         "Why not simply the first channels, or the last?": other_rules,
     },
 )
@@ -115,7 +109,7 @@ ui.how_to_read("shuffle")
 def evidence(view: ui.Page, reports: ui.Results) -> None:
     """Show rules and levels as tables, and offer the files."""
     report, levels = reports[view], range(1, view.checkpoint.info.config.levels)
-    of_levels = [cache.measure(view, "shuffle", level).summary() for level in levels]
+    of_levels = [cache.measure(view, level).shuffle.summary() for level in levels]
     for rows in (report.rules_table(), of_levels):
         ui.table(readable(rows))
     river = {} if report.river is None else {"river": report.river.table()}

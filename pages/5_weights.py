@@ -26,9 +26,9 @@ asked: list[Chosen] = []
 def load(view: ui.Page) -> PictureWeights | ChannelWeights | None:
     """Return the weights of the picture, of the kind that the flow has; where it has none, say so and return None."""
     if has_coupling_weights(view.checkpoint.flow):
-        return cache.measure(view, "coupling_weights")
+        return cache.measure(view).coupling_weights
     if view.checkpoint.info.config.weights == "pooled" and (level := ui.shuffle_level(view)) is not None:
-        return cache.measure(view, "weights", level)
+        return cache.measure(view, level).weights
     without_weights(view)
     return None
 
@@ -48,7 +48,7 @@ def main(view: ui.Page, results: ui.Results) -> None:
         with controls:
             asked.append(choose(page, inside.values()))
     (chosen,) = asked
-    now = {each: cache.measure(each, "coupling_weights", **chosen.choices) for each in inside}
+    now = {each: cache.measure(each, **chosen.choices).coupling_weights for each in inside}
     shown = {each: chosen.place_in(weights) for each, weights in now.items()}
     left, right = places(view, [1, 2.6])
     with left:
@@ -59,18 +59,18 @@ def main(view: ui.Page, results: ui.Results) -> None:
             pictures[chosen.in_words] = changed(view.image, **chosen.choices, seed=view.seed)
         st.html(figures.pictures({name: cache.pixels(each)[0] for name, each in pictures.items()}))
     with right:
-        maps = cache.measure(view, "channel_maps", shown[view].level, step=shown[view].step, **chosen.choices)
+        maps = cache.measure(view, shown[view].level, step=shown[view].step, **chosen.choices).channel_maps
         span = figures.channel_span(*((now[each], shown[each]) for each in inside))
         bars = ui.drawn(figures.channels, now[view], results[view] if chosen.choices else None, maps, span)
         ui.chart(bars, view, "channels", alt=f"{words.answer(now[view], shown[view])} {words.maps(maps)}")
-        st.caption(words.cost(cache.measure(view, "frozen")))
+        st.caption(words.cost(cache.measure(view).frozen))
 
 
 def answer(view: ui.Page, weights: PictureWeights | ChannelWeights) -> str:
     """Return what the weights of a flow do for the picture, in one or two sentences."""
     if isinstance(weights, ChannelWeights):
         return pooled_words.follow_loudness(weights)
-    return words.takeaway(cache.measure(view, "coupling_weights", **asked[0].choices), cache.measure(view, "frozen"))
+    return words.takeaway(cache.measure(view, **asked[0].choices).coupling_weights, cache.measure(view).frozen)
 
 
 def factors(view: ui.Page, _: ui.Results) -> None:
@@ -78,7 +78,7 @@ def factors(view: ui.Page, _: ui.Results) -> None:
     if not view.images.factors:
         st.markdown(words.NO_FACTORS)
         return
-    readings = cache.measure(view, "factor_readings")
+    readings = cache.measure(view).factor_readings
     ui.chart(ui.drawn(figures.factors, readings), view, "factors", alt=words.factors(readings))
     st.markdown(words.factors(readings))
     st.caption(words.regression(readings))

@@ -55,11 +55,11 @@ with controls:
 def between(view: ui.Page) -> space.Interpolation:
     """Draw the big picture of a flow; return how far each level moves it."""
     own = tuple(level for level in moving if level <= view.checkpoint.info.config.levels)
-    blended = cache.measure(view, "blend", other=other.images[view], path=path, levels=own, frames=FRAMES)
+    blended = cache.measure(view, other=other.images[view], path=path, levels=own, frames=FRAMES).blend
     label = f"From A towards B with {len(own)} of {view.checkpoint.info.config.levels} levels moving."
     blend(blended.images, blended.a, blended.b, label, key=view.key("blend"))
     unfolded = any(st.session_state.get(key) for key in ("fold-strips", MORE_EVIDENCE))
-    return cache.measure(view, "interpolation", other=other.images[view], path=path, frames=ALONE if unfolded else 2)
+    return cache.measure(view, other=other.images[view], path=path, frames=ALONE if unfolded else 2).interpolation
 
 
 with pictures:
@@ -72,7 +72,7 @@ if ways:
 
 def strips(view: ui.Page, _: ui.Results) -> None:
     """Draw the way of each level alone."""
-    st.html(figures.strips(cache.measure(view, "interpolation", other=other.images[view], path=path, frames=ALONE)))
+    st.html(figures.strips(cache.measure(view, other=other.images[view], path=path, frames=ALONE).interpolation))
 
 
 def norms(view: ui.Page, ways: ui.Results) -> None:
@@ -97,7 +97,7 @@ with ui.fold("Samples, a temperature a level", "samples") as fold:
         def draw(view: ui.Page) -> None:
             """Draw samples of a flow."""
             scales = temperatures[: view.checkpoint.info.config.levels]
-            st.html(figures.samples(cache.measure(view, "samples", n=SAMPLES, temperatures=scales)))
+            st.html(figures.samples(cache.measure(view, n=SAMPLES, temperatures=scales).samples))
 
         ui.each(page, draw)
         st.caption(
@@ -110,7 +110,7 @@ ui.how_to_read("space")
 def evidence(view: ui.Page, _: ui.Results) -> None:
     """Show the numbers of the way, and offer its files."""
     b = other.images[view]
-    way = cache.measure(view, "interpolation", other=b, path=path, frames=ALONE)
+    way = cache.measure(view, other=b, path=path, frames=ALONE).interpolation
     ui.table(readable(way.table()))
     st.markdown(f"{words.answer(way)} {words.ends(way)} {words.norms(way.norms)}")
     ui.exports(
@@ -122,7 +122,7 @@ def evidence(view: ui.Page, _: ui.Results) -> None:
         view,
         {
             "way.gif": lambda: figures.gif(
-                figures.rows(cache.measure(view, "interpolation", other=b, path=path, frames=GIF_FRAMES))
+                figures.rows(cache.measure(view, other=b, path=path, frames=GIF_FRAMES).interpolation)
             ),
             "latents.npz": lambda: latents.of_image(view.checkpoint, [view.image, b], view.seed),
         },

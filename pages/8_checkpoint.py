@@ -33,20 +33,20 @@ if refused := own_checkpoints.upload().refusal("page"):
     st.button("Put this away", on_click=own_checkpoints.upload().put_away, args=("page",))
 with left:
     takeaway = st.container()
-    checked = cache.measure(page, "verification")
+    checked = cache.measure(page).verification
     st.badge(words.badge(checked), color="green" if checked.holds else "red")
     if not checked.holds:
         st.error(plain(words.verification(checked)))
 
 with ui.errors_as_sentences():
-    made = cache.measure(page, "anatomy")
+    made = cache.measure(page).anatomy
     scored_on = page
     try:
         if own is not None:
             scored_on = replace(page, images=own_images.as_flow_takes_them(own, page.checkpoint.flow))
     except DataError as error:
         st.error(f"{plain(error)} Showing {plain(page.images.name)} instead.")
-    score = cache.measure(scored_on, "score", limit=limit)
+    score = cache.measure(scored_on, limit=limit).score
     with takeaway:
         ui.takeaway(words.sound(score, checked))
     with left:
@@ -60,7 +60,7 @@ with ui.errors_as_sentences():
 
     with ui.fold("Is it invertible?", "inversion") as fold:
         if fold.open:
-            seen = cache.measure(page, "inversion")
+            seen = cache.measure(page).inversion
             st.markdown(words.inversion(seen))
             st.markdown(plain(words.verification(checked)))
             ui.table(words.cells(made, seen))
@@ -80,7 +80,7 @@ with ui.errors_as_sentences():
 
     with ui.fold("The log-determinant account from x to ε", "account") as fold:
         if fold.open:
-            account = cache.measure(page, "account")
+            account = cache.measure(page).account
             ui.chart(ui.drawn(entropy_figures.account, account), page, "account", alt=entropy_words.account(account))
             st.markdown(entropy_words.account(account))
             ui.caveat(words.ONLY_THE_SUM)
@@ -93,14 +93,14 @@ if (more := ui.more_evidence()).open:
         facts = file_table(page.checkpoint)
         ui.table(facts)
         st.subheader("All figures")
-        made, seen = cache.measure(page, "anatomy"), cache.measure(page, "inversion")
+        made, seen = cache.measure(page).anatomy, cache.measure(page).inversion
         tables = {
             "levels": analysis.level_table(made, seen),
             "parts": made.part_table(),
             "steps": analysis.step_table(made, seen),
             "checks": checked.table(),
             "file": facts,
-            "account": cache.measure(page, "account").table(),
+            "account": cache.measure(page).account.table(),
         }
         ui.exports(page, tables=tables | ({} if curve is None else {"training": curve.table()}), pictures={})
         data = f"--data {page.images.name}"

@@ -26,7 +26,7 @@ MOST_LINES = 24
 
 #: Dark on a pale matrix in both themes, and the pixels of one of its cells.
 _INK, _PALE, _CELL = "#1B2430", "#F7F7F7", 6
-_HELPER, _SMALL = 320, 260
+_SMALL = 260
 #: Of the river: of few channels it stands, axis and all, on a screen of 720 pixels.
 _FEW, _HEIGHTS = 12, (376, 460)
 #: Below it: with less than its axis takes plotly makes room by drawing twice.
@@ -193,68 +193,6 @@ def _redundancy_axis(shown: Iterable[np.ndarray]) -> dict[str, Any]:
     return {"range": [1.15 * low, high], "title": {"text": "redundancy (nats/pixel)"}, "zeroline": True}
 
 
-def slope(before: np.ndarray, after: np.ndarray, names: tuple[str, str], side: np.ndarray) -> go.Figure:
-    """Return a slope chart from one order (C,) to another; ``side`` (C,) says by channel number what is passed on."""
-    channels, passed_on = len(before), int(side.sum())
-    ranks = np.vstack([np.argsort(before), np.argsort(after)]) + 1
-    figure = go.Figure()
-    for kept, look in SIDES:
-        members = np.flatnonzero(side == kept)
-        figure.add_scatter(
-            **_joined(np.array([0, 1]), ranks[:, members]),
-            text=[f"channel {channel}" for channel in members for _ in range(3)],
-            mode="lines+markers",
-            line={"color": look.colour, "width": 2, "dash": look.dash},
-            marker={"color": look.colour, "size": 6, "symbol": look.symbol},
-            name=look.name,
-            hovertemplate="%{text}: place %{y}<extra></extra>",
-        )
-    figure.add_scatter(**_names(-0.03, ranks[0], 1.03, ranks[1]))
-    _split_bands(figure, channels, passed_on)
-    figure.update_layout(
-        **layout(_HELPER, below=40, right=_RIGHT),
-        showlegend=False,
-        xaxis={
-            "range": [-0.18, 1.18],
-            "tickvals": [0, 1],
-            "ticktext": list(names),
-        },
-        yaxis={
-            "range": [channels + 0.6, 0.4],
-            "tickvals": [1, passed_on, channels],
-            "title": {"text": "place"},
-            "showgrid": False,
-        },
-    )
-    return figure
-
-
-def churn(river: RankRiver, shared: np.ndarray | None = None) -> go.Figure:
-    """Return the share of channels that would cross over training; ``shared`` as in the river."""
-    shared = river.steps if shared is None else shared
-    figure = go.Figure()
-    figure.add_scatter(
-        x=steps.places(river.steps, shared).tolist(),
-        y=river.churn.round(4).tolist(),
-        text=[f"step {step:,}" for step in river.steps],
-        mode="lines+markers",
-        line={"color": palette.SUBJECT, "width": 2.5, "shape": "hv"},
-        marker={"size": 5},
-        hovertemplate="%{text}: %{y:.0%}<extra></extra>",
-        showlegend=False,
-    )
-    return figure.update_layout(
-        **layout(_HELPER, right=_RIGHT),
-        xaxis=steps.axis(shared, 0.6, 0.6, ticks=5),
-        yaxis={
-            "range": [-0.04, 1.04],
-            "tickformat": ".0%",
-            "title": {"text": "channels that would cross"},
-            "zeroline": True,
-        },
-    )
-
-
 # ---------------------------------------------------------------------- over images, and other rules
 
 
@@ -280,7 +218,7 @@ def emitted_over_images(report: ShuffleReport) -> go.Figure:
         **layout(300, legend_room(2), right=_RIGHT),
         bargap=0.15,
         xaxis=_channel_axis(order, "channel, by place in the order used"),
-        yaxis=_share_axis("would be factored out"),
+        yaxis={"range": [0, 1.04], "tickformat": ".0%", "title": {"text": "would be factored out"}, "zeroline": True},
     )
     return figure
 
@@ -400,10 +338,6 @@ def _side_names(figure: go.Figure, share: float) -> None:
             x=1, y=y, xref="paper", yref="paper", xanchor="left", yanchor="middle", xshift=4, textangle=90,
             text=f"<b>{text}</b>", font={"size": 13}, showarrow=False,
         )  # fmt: skip
-
-
-def _share_axis(title: str) -> dict[str, Any]:
-    return {"range": [0, 1.04], "tickformat": ".0%", "title": {"text": title}, "zeroline": True}
 
 
 def _channel_axis(order: np.ndarray, title: str) -> dict[str, Any]:

@@ -45,17 +45,11 @@ animated = pytest.mark.parametrize(
 )
 
 
-def slope_of(river: RankRiver) -> go.Figure:
-    return shuffle.slope(np.arange(12), river.order, ("before", "after"), river.kept)
-
-
 #: Every chart of the page.
 CHARTS: dict[str, Callable[[], go.Figure]] = {
     "river": lambda: shuffle.rank_river(river_of()),
     "matrix": lambda: shuffle.rank_river(river_of(32)),
     "bars": lambda: shuffle.redundancy_by_rank(river_of()),
-    "slope": lambda: slope_of(river_of()),
-    "churn": lambda: shuffle.churn(river_of()),
     "images": lambda: shuffle.emitted_over_images(report_of()),
     "rule": lambda: shuffle.halves_under(report_of(), "last"),
 }
@@ -207,23 +201,6 @@ def test_bars_of_two_checkpoints_share_an_axis_that_holds_both() -> None:
     assert shuffle.redundancy_by_rank(other, [one]).layout.yaxis.range == shared
     assert shared[0] <= min(one.redundancy.min(), other.redundancy.min())
     assert shared[1] > max(one.redundancy.max(), other.redundancy.max())
-
-
-def test_curves_of_two_checkpoints_share_their_axes() -> None:
-    one, other = river_of(), river_of(12, 9, seed=2)
-    shared = steps.together([one.steps, other.steps])
-    left, right = shuffle.churn(one, shared), shuffle.churn(other, shared)
-    assert left.layout.xaxis == right.layout.xaxis and left.layout.yaxis == right.layout.yaxis
-    assert [shared[x] for x in right.data[0].x] == other.steps.tolist()
-    np.testing.assert_allclose(right.data[0].y, other.churn, atol=1e-4)
-
-
-def test_slope_joins_both_places_of_every_channel() -> None:
-    river = river_of()
-    figure = shuffle.slope(np.arange(12), river.order, ("before", "after"), river.kept)
-    drawn = [line.tolist() for trace in figure.data[:2] for line in lines(trace)]
-    members = [*np.flatnonzero(river.kept), *np.flatnonzero(~river.kept)]
-    assert drawn == [[channel + 1, ranks_of(river.order)[channel] + 1] for channel in members]
 
 
 @pytest.mark.parametrize("rule", ["used", "entropy", "first", "last", "random"])

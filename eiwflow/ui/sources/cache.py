@@ -12,6 +12,7 @@ import streamlit as st
 from ... import files
 from .. import access
 from . import checkpoints, child
+from .measured import Measured
 from .results import results
 
 if TYPE_CHECKING:
@@ -24,32 +25,22 @@ if TYPE_CHECKING:
     from ...checkpoint import Checkpoint
     from ...study.file import Study
     from .data_sets import Images
-    from .measured import Measured
     from .visit import Page
 
 #: Images drawn from a flow to be shown.
 SAMPLES = 8
 
 
-def _measure(page: Page, name: str, *level: int, **choices: Any) -> Any:  # noqa: ANN401 (as the measure)
-    """Return a measure of ``analysis.subjects.MEASURES`` for a page's flow and images.
+def measure(page: Page, *level: int, **choices: Any) -> Measured:  # noqa: ANN401 (each measure has choices of its own)
+    """Return the measures of a page's flow and images: ``measure(page).passage`` is one, made when it is first read.
 
     Arguments:
         page: whose flow, images, image and seed are looked at.
-        name: of the measure.
         level: one number from 1, where the measure is of one level.
         choices: further arguments of the measure.
 
-    Raises:
-        NonFiniteError: the flow gives a value that is not finite.
-        DataError: there are too few images.
-
     """
-    return look(page, *level).measure(name, **choices)
-
-
-#: Returns the result that :class:`.Measured` states for each name.
-measure: Measured = _measure
+    return Measured(look(page, *level), choices)
 
 
 def look(page: Page, level: int = 1) -> Look:
