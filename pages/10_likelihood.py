@@ -61,7 +61,6 @@ if (more := ui.more_evidence()).open:
                 "auroc": result.auroc_table(),
                 "levels": result.level_table(),
             },
-            pictures={},
         )
         ui.reproduce(
             page,

@@ -51,7 +51,6 @@ with ui.errors_as_sentences():
             ui.exports(
                 page,
                 tables={"levels": rows, "channels": way.channel_table()},
-                pictures={"strip": lambda: figures.strip_png(way)},
             )
             ui.reproduce(
                 page,

@@ -99,7 +99,6 @@ def evidence(view: ui.Page, surveys: ui.Results) -> None:
             "test images": surveys[view].table(),
             "norms": norms[view].table(),
         },
-        pictures={"rows": lambda: figures.halvings_png(treated, view.file.argument)},
     )
     ui.offer(view, {"latents.npz": lambda: latents.of_image(view.checkpoint, [view.image], view.seed)})
 

@@ -120,7 +120,7 @@ def evidence(view: ui.Page, results: ui.Results) -> None:
     tables = {"entropies": results[view].table(), "channels": results[view].channel_table()}
     if (growth := cache.measure(view).growth) is not None:
         tables["growth"] = growth.table()
-    ui.exports(view, tables=tables, pictures={})
+    ui.exports(view, tables=tables)
     ui.offer_film(view)
 
 

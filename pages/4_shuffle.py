@@ -113,7 +113,7 @@ def evidence(view: ui.Page, reports: ui.Results) -> None:
     for rows in (report.rules_table(), of_levels):
         ui.table(readable(rows))
     river = {} if report.river is None else {"river": report.river.table()}
-    ui.exports(view, tables={"channels": report.table(), **river}, pictures={})
+    ui.exports(view, tables={"channels": report.table(), **river})
     ui.offer_film(view)
 
 

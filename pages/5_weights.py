@@ -83,7 +83,7 @@ def factors(view: ui.Page, _: ui.Results) -> None:
     st.markdown(words.factors(readings))
     st.caption(words.regression(readings))
     ui.caveat(words.CAVEAT)
-    ui.exports(view, tables={"factors": words.factor_table(readings)}, pictures={})
+    ui.exports(view, tables={"factors": words.factor_table(readings)})
 
 
 def evidence(view: ui.Page, results: ui.Results) -> None:
@@ -91,10 +91,10 @@ def evidence(view: ui.Page, results: ui.Results) -> None:
     weights = results[view]
     if isinstance(weights, ChannelWeights):
         ui.table(readable(weights.short_table()))
-        ui.exports(view, tables={"channels": weights.table()}, pictures={})
+        ui.exports(view, tables={"channels": weights.table()})
     else:
         ui.table(readable(weights.rows(asked[0].place_in(weights))))
-        ui.exports(view, tables={"weights": weights.table()}, pictures={})
+        ui.exports(view, tables={"weights": weights.table()})
 
 
 results = ui.draw_columns(page, load, main)

@@ -129,7 +129,7 @@ if (more := ui.more_evidence()).open:
         )
         tables = {"comparisons": compared, "contributions": contributions, "arms": arm_rows}
         tables["runs"] = compare_arms.run_table(study)
-        ui.exports(page, tables={name: rows for name, rows in tables.items() if rows}, pictures={})
+        ui.exports(page, tables={name: rows for name, rows in tables.items() if rows})
     ui.reproduce(
         page,
         "study --report",

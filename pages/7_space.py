@@ -116,7 +116,6 @@ def evidence(view: ui.Page, _: ui.Results) -> None:
     ui.exports(
         view,
         tables={"moved": way.table(), "norms": way.norms.table()},
-        pictures={"strips": lambda: figures.strips_png(way)},
     )
     ui.offer(
         view,

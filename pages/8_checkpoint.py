@@ -102,7 +102,7 @@ if (more := ui.more_evidence()).open:
             "file": facts,
             "account": cache.measure(page).account.table(),
         }
-        ui.exports(page, tables=tables | ({} if curve is None else {"training": curve.table()}), pictures={})
+        ui.exports(page, tables=tables | ({} if curve is None else {"training": curve.table()}))
         data = f"--data {page.images.name}"
         ui.reproduce(
             page,

@@ -48,7 +48,7 @@ if listed and (more := ui.more_evidence()).open:
                 f"Means over channels at step {run.progress.recorded:,}: spectral redundancy in nats a pixel, "
                 "marginal entropy in nats a dimension (1.419 is that of N(0, 1)), spread over images of log ω in nats."
             )
-            ui.exports(page, tables={"curves": run.progress.table()}, pictures={})
+            ui.exports(page, tables={"curves": run.progress.table()})
         if run.state.memory_mib:
             st.caption(f"It took at most {run.state.memory_mib:,.0f} MiB of memory so far.")
         with st.expander("Reproduce this"):

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
 import numpy as np
 import plotly.graph_objects as go
-from PIL import Image, ImageDraw, ImageFont
 
 from ..analysis.words import latents as words
 from . import palette
 from .kit import layout, legend_room, limits
-from .pixels import appearance, data_uri, picture, png
+from .pixels import appearance, data_uri
 
 if TYPE_CHECKING:
     from ..analysis.latents import Norms, Survey, Treated
@@ -131,32 +130,3 @@ def norm_dots(norms: Norms, beside: Iterable[Norms] = ()) -> go.Figure:
         yaxis={"title": {"text": "‖ε‖ / √d (green: 95 % of N(0, I))"}, "range": limits(shown)},
     )
     return figure
-
-
-# ---------------------------------------------------------------------- for a slide
-
-_SCALE, _GAP, _LABEL, _TOP = 5, 12, 250, 44
-
-
-def halvings_png(treated: Treated, name: str) -> bytes:
-    """Return the image, then what is left of it stage by stage, as a PNG on white; ``name`` is the flow's."""
-    images = np.concatenate([treated.image[None], treated.pictures])
-    return rows_png({name: images}, ["the image", *(words.stage(share) for share in treated.shares)])
-
-
-def rows_png(rows: Mapping[str, np.ndarray], columns: Sequence[str]) -> bytes:
-    """Return rows of images, bytes (K, H, W, C) by name, under K headings as a PNG on white."""
-    height, width = next(iter(rows.values())).shape[1:3]
-    across, down = width * _SCALE + _GAP, height * _SCALE + _GAP
-    canvas = Image.new("RGB", (_LABEL + across * len(columns), _TOP + down * len(rows)), "white")
-    draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(18)
-    for column, heading in enumerate(columns):
-        draw.text((_LABEL + column * across, 12), heading, "black", font)
-    for row, (name, images) in enumerate(rows.items()):
-        draw.text((12, _TOP + row * down + height * _SCALE // 2 - 10), name, "black", font)
-        for column, pixels in enumerate(images):
-            enlarged = (
-                picture(pixels).convert("RGB").resize((width * _SCALE, height * _SCALE), Image.Resampling.NEAREST)
-            )
-            canvas.paste(enlarged, (_LABEL + column * across, _TOP + row * down))
-    return png(canvas)

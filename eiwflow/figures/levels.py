@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import plotly.graph_objects as go
-from PIL import Image, ImageDraw, ImageFont
 
 from ..analysis.words import levels as words
 from ..analysis.words.numbers import fixed, power, signed
 from . import palette
 from .kit import BELOW, layout, legend_room
-from .pixels import appearance, data_uri, montage, picture, png
+from .pixels import appearance, data_uri, montage
 
 if TYPE_CHECKING:
     from ..analysis.levels import LevelFacts, Passage, Reconstruction, Staircase
@@ -213,60 +212,6 @@ def _size(pixels: np.ndarray) -> str:
 def _percent(share: float) -> str:
     """Return a share as three digits of percent at most."""
     return f"{100 * share:.3g} %"
-
-
-# ---------------------------------------------------------------------- the strip for a slide
-
-#: Screen pixels an image pixel, and around the boxes. Every length below is in screen pixels.
-_SCALE, _GAP, _TOP, _BETWEEN, _BOTTOM = 8, 90, 96, 44, 64
-#: Room that a level's letters need, where its boxes are narrower.
-_LETTERS = 250
-
-
-def strip_png(passage: Passage) -> bytes:
-    """Return the strip as the bytes of a PNG file."""
-    image = passage.reconstruction.image
-    height, width = image.shape[0] * _SCALE, image.shape[1] * _SCALE
-    levels = boxes(passage)
-    widths = [max(_LETTERS, *(box.pixels.shape[1] * _SCALE for box in parts)) for parts in levels]
-    canvas = Image.new(
-        "RGB", (width + sum(widths) + _GAP * (len(widths) + 1), _TOP + 2 * height + _BETWEEN + _BOTTOM), "white"
-    )
-    draw = ImageDraw.Draw(canvas)
-    large, small = ImageFont.load_default(28), ImageFont.load_default(20)
-
-    def column(x: int, title: str, text: str) -> None:
-        draw.text((x, 16), title, "black", large)
-        draw.text((x, 56), text, "black", small)
-
-    def box(pixels: np.ndarray, x: int, y: int, colour: str) -> None:
-        size = pixels.shape[1] * _SCALE, pixels.shape[0] * _SCALE
-        canvas.paste(picture(pixels).convert("RGB").resize(size, Image.Resampling.NEAREST), (x, y))
-        draw.rectangle((x - 4, y - 4, x + size[0] + 3, y + size[1] + 3), outline=colour, width=4)
-
-    x, middle = _GAP // 2, _TOP + height // 2
-    column(x, "The image", f"{passage.dimensions:,} values")
-    box(image, x, _TOP, "black")
-    x += width
-    for level, parts, wide in zip(passage.levels, levels, widths, strict=True):
-        draw.line((x + 18, middle, x + _GAP - 24, middle), palette.KEPT, 5)
-        draw.regular_polygon((x + _GAP - 26, middle, 12), 3, rotation=270, fill=palette.KEPT)
-        x += _GAP
-        channels, rows, columns = level.shape
-        # Pillow's own font has neither a multiplication sign nor Greek letters.
-        column(x, f"Level {level.number}", f"{channels} channels, {rows} x {columns}")
-        y = _TOP
-        for part in parts:
-            box(part.pixels, x, y, palette.KEPT if part.part == "kept" else palette.EMITTED)
-            y += height + _BETWEEN
-        if level.kept:
-            passed_on = f"{level.kept_channels} passed on, {level.emitted_channels} factored out"
-            draw.text((x, _TOP + height + _BETWEEN // 2), passed_on, "black", small, anchor="lm")
-        share = _percent(level.emitted / passage.dimensions)
-        factored_out = f"{level.emitted:,} values factored out ({share})"
-        draw.text((x, y - _BETWEEN + 24), factored_out, "black", small, anchor="lm")
-        x += wide
-    return png(canvas)
 
 
 # ---------------------------------------------------------------------- bits/dim if the flow stopped

@@ -14,7 +14,6 @@ from PIL import Image
 from ..analysis.words import space as words
 from . import palette
 from .kit import layout, legend_room, limits
-from .latents import rows_png
 from .pixels import appearance, data_uri, montage, picture
 
 if TYPE_CHECKING:
@@ -132,9 +131,3 @@ def gif(images: np.ndarray, scale: int = 5, milliseconds: int = 80) -> bytes:
 def _enlarged(pixels: np.ndarray, scale: int) -> Image.Image:
     image = picture(pixels).convert("RGB").quantize(256, dither=Image.Dither.NONE)
     return image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)
-
-
-def strips_png(interpolation: Interpolation) -> bytes:
-    """Return :func:`strips` as a PNG on white."""
-    headings = [f"t = {t:.3g}" for t in interpolation.t]
-    return rows_png(dict(zip(row_names(interpolation), rows(interpolation), strict=True)), headings)

@@ -102,7 +102,7 @@ def test_what_the_page_shows_is_what_the_command_line_prints(
     open_page: Open, bundle: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown: dict[str, list[dict]] = {}
-    monkeypatch.setattr(ui, "exports", lambda page, tables, pictures: shown.update(tables))
+    monkeypatch.setattr(ui, "exports", lambda page, tables: shown.update(tables))
     at = open_page()
     assert_healthy(at)
     path = str(bundle / "one.safetensors")

@@ -129,10 +129,10 @@ def test_a_page_s_tables_are_what_its_recipe_prints_and_its_files_hold(
     files: dict[str, Callable[[], bytes]] = {}
     exports, button = ui.exports, st.download_button
 
-    def take_tables(page: ui.Page, tables: dict[str, Table], pictures: dict[str, Callable[[], bytes]]) -> None:
+    def take_tables(page: ui.Page, tables: dict[str, Table]) -> None:
         exported.update(tables)
         saved.update({page.file_name(what, "csv"): rows for what, rows in tables.items()})
-        exports(page, tables, pictures)
+        exports(page, tables)
 
     def take_file(label: str, data: Callable[[], bytes], file_name: str, *rest: Any, **more: Any) -> bool:
         files[file_name] = data

@@ -254,7 +254,7 @@ def test_a_link_of_an_older_lesson_leads_to_the_lesson(open_app: Open) -> None:
 def test_files_are_offered_under_names_that_say_where_they_are_from(open_app: Open) -> None:
     at = open_app(seed="5")
     labels = {button.label for button in at.get("download_button")}
-    assert labels == {"Levels (CSV)", "Channels (CSV)", "Strip (PNG)"}
+    assert labels == {"Levels (CSV)", "Channels (CSV)"}
 
 
 def test_the_table_of_levels_is_headed_by_the_fields_words(open_app: Open) -> None:

@@ -148,7 +148,7 @@ def test_no_checkpoint_at_all_is_said_with_what_to_do(bundle: Path) -> None:
 def test_files_are_offered_by_what_they_show(two: Path) -> None:
     labels = {button.label for button in open_latents().get("download_button")}
     assert labels == {
-        "Image (CSV)", "Levels (CSV)", "Test images (CSV)", "Norms (CSV)", "Rows (PNG)", "Latents (NPZ)"
+        "Image (CSV)", "Levels (CSV)", "Test images (CSV)", "Norms (CSV)", "Latents (NPZ)"
     }  # fmt: skip
 
 
@@ -227,7 +227,7 @@ def test_the_recipe_of_two_columns_prints_the_tables_of_both(
     two: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     exported: list[tuple[str, list[dict]]] = []
-    monkeypatch.setattr(ui, "exports", lambda page, tables, pictures: exported.extend(tables.items()))
+    monkeypatch.setattr(ui, "exports", lambda page, tables: exported.extend(tables.items()))
     monkeypatch.setattr("eiwflow.cli.commands.find_checkpoint", lambda text: two / f"{text}.safetensors")
     at = open_latents(ck=ONE, vs=TWO, image="5", seed="3")
     assert_healthy(at)

@@ -153,7 +153,7 @@ def test_a_flow_that_gives_no_finite_number_is_a_sentence(bundle: Path) -> None:
 
 def test_files_are_offered_by_what_they_show(one: Path) -> None:
     labels = {button.label for button in open_space().get("download_button")}
-    assert labels == {"Moved (CSV)", "Norms (CSV)", "Strips (PNG)", "Way (GIF)", "Latents (NPZ)"}
+    assert labels == {"Moved (CSV)", "Norms (CSV)", "Way (GIF)", "Latents (NPZ)"}
 
 
 def blends(at: AppTest) -> list[dict]:
@@ -238,7 +238,7 @@ def test_the_command_line_prints_what_the_page_shows(
     two: Path, path: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     exported: list[dict] = []
-    monkeypatch.setattr(ui, "exports", lambda page, tables, pictures: exported.append(tables))
+    monkeypatch.setattr(ui, "exports", lambda page, tables: exported.append(tables))
     at = open_space(ck="one", vs="two", image="5", b="7", seed="3", path=path)
     assert_healthy(at)
     commands = [shlex.split(line)[3:] for line in at.code[0].value.splitlines() if " analyse " in line]

@@ -102,13 +102,6 @@ def test_many_levels_stand_below_each_other() -> None:
     assert "stacked" not in figures.strip(way(levels=3))
 
 
-@SHAPES
-def test_slide_is_a_png_that_holds_both_colours(fields: dict) -> None:
-    image = Image.open(io.BytesIO(figures.strip_png(way(**fields)))).convert("RGB")
-    colours = {"#{:02X}{:02X}{:02X}".format(*colour) for _, colour in image.getcolors(2**24)}
-    assert palette.EMITTED in colours and palette.KEPT in colours
-
-
 def test_error_picture_is_brightest_where_the_error_is_largest() -> None:
     image = np.zeros((2, 2, 3), np.uint8)
     for error in (np.zeros((2, 2)), np.array([[0.0, 1e-6], [2e-6, 0.0]])):

@@ -55,12 +55,6 @@ def test_rows_begin_with_all_levels() -> None:
     assert len(figures.row_names(interpolation())) == 3
 
 
-def test_slide_holds_every_frame_enlarged() -> None:
-    slide = Image.open(io.BytesIO(figures.strips_png(interpolation())))
-    colours = {colour for _, colour in slide.convert("RGB").getcolors(100_000)}
-    assert {(grey,) * 3 for grey in (0, 10, 20, 25, 50, 100)} <= colours
-
-
 def test_norms_are_in_units_of_the_root_of_d_bold_for_all_levels() -> None:
     figure = figures.norm_paths(paths())
     bold = {trace.name: trace for trace in figure.data if trace.line.width > 2}

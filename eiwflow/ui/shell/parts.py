@@ -8,6 +8,7 @@ import math
 import pickle
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from html import escape
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -51,7 +52,7 @@ OF_REMADE = (
 OF_LARGE = "The command line reduces nothing: it averages over more images, with the seed that is stated."
 #: Media types of exported files.
 BYTES = "application/octet-stream"
-KINDS = {"csv": "text/csv", "png": "image/png", "gif": "image/gif", "npz": BYTES, "eiw": BYTES}
+KINDS = {"csv": "text/csv", "gif": "image/gif", "npz": BYTES, "eiw": BYTES}
 #: Taken around every use of plotly, which looks for pandas among the imported modules and fails while a thread is
 #: half-way through importing it.
 _PLOTLY = Lock()
@@ -295,15 +296,9 @@ def _cell(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def exports(
-    page: Visit, tables: Mapping[str, Sequence[dict[str, Any]]], pictures: dict[str, Callable[[], bytes]]
-) -> None:
-    """Offer tables as CSV and pictures as PNG, by their names; a file is made on a click."""
-    offer(
-        page,
-        {f"{what}.csv": lambda rows=rows: _csv(rows) for what, rows in tables.items()}
-        | {f"{what}.png": draw for what, draw in pictures.items()},
-    )
+def exports(page: Visit, tables: Mapping[str, Sequence[dict[str, Any]]]) -> None:
+    """Offer tables as CSV, by their names; a file is made on a click."""
+    offer(page, {f"{what}.csv": partial(_csv, rows) for what, rows in tables.items()})
 
 
 def offer(page: Visit, files: dict[str, Callable[[], bytes]]) -> None:
