@@ -99,7 +99,7 @@ class Checkpoint:
 
 
 def software_versions() -> dict[str, str]:
-    """Return the versions of what computes."""
+    """Return the versions of Python and of the libraries that compute."""
     return {"eiwflow": eiwflow.__version__, "torch": torch.__version__, "python": platform.python_version()}
 
 
@@ -114,7 +114,7 @@ def save(path: Path | str, flow: MultiScaleFlow, info: CheckpointInfo | None = N
         info: what the file says of the flow beside its config, which is always the flow's own.
 
     Raises:
-        ValueError: the flow is not initialised, or ``info`` holds what :func:`load` would refuse.
+        ValueError: the flow is not initialised, or ``info`` holds a value that :func:`load` would refuse.
 
     """
     if not flow.initialised:
@@ -128,7 +128,7 @@ def save_state(path: Path | str, state: Mapping[str, Tensor], info: CheckpointIn
     for what in ("metrics", "recipe", "imported"):
         _check_plain(getattr(info, what), what, Path(path).name)
     config = info.config.to_dict()
-    # Whoever reads version 2 alone can still read a file that says nothing new.
+    # A reader of version 2 alone can still read a file that says nothing new.
     is_new = config.keys() & set(NEW) or any(config[name] == word for name, word in NEW_WORDS)
     version = 3 if is_new else 2
     document = {"format": FORMAT, "version": version, **dataclasses.asdict(info), "config": config}
@@ -172,7 +172,7 @@ class WrongValue:
 
     Attributes:
         tensor: its name in the file.
-        expected, found: what its numbers must be, and what they are.
+        expected, found: the rule for its numbers, and the numbers.
 
     """
 
@@ -194,8 +194,8 @@ def load(
 
     Arguments:
         source: a path or the file's bytes.
-        name: what errors call it; the file's own by default.
-        trust: refuse wrong values inside a level. Only who judges them himself (``verify``) leaves them in.
+        name: of the file in errors; its own by default.
+        trust: refuse wrong values inside a level. Only ``verify``, which judges them itself, leaves them in.
         trainable: return parameters that take gradients, instead of frozen ones.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Read what anybody may have left in a folder, and write so that a reader never sees half of it.
+"""Read untrusted files, and write so that a reader never sees half a file.
 
 Every file in a folder of runs or studies is read here: only regular files, only up to a bound, and without waiting. A
 FIFO, a device, a sparse file of 64 GB or a link in a circle raises ``OSError`` with a reason, and costs nothing.
@@ -192,7 +192,7 @@ def complaint(path: Path, most: int | None = None) -> str:
 
 
 def reason(error: OSError | ValueError) -> str:
-    """Return what went wrong with a file, as the end of a sentence."""
+    """Return the reason of a file error, as the end of a sentence."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return text[:200] if text.startswith("it ") else text[:200].lower()
 

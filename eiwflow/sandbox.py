@@ -36,7 +36,7 @@ def bound(memory: int, cpu_s: int) -> None:
 
 
 def end_with_the_asker() -> None:
-    """End this process as soon as its standard input is closed: whoever asked has gone, however that was."""
+    """End this process as soon as its standard input is closed: the process that asked has ended."""
 
     def wait() -> None:
         while os.read(0, 1):

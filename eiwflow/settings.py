@@ -15,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
-#: ``classroom``, ``read-only``, or nothing: everyone who reaches the app may do everything.
+#: ``classroom``, ``read-only``, or nothing: every visitor may do everything.
 MODE_VARIABLE = "EIWFLOW_MODE"
 CLASSROOM, READ_ONLY = "classroom", "read-only"
 #: The address under which visitors reach the app.

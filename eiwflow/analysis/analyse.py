@@ -1,4 +1,4 @@
-"""Everything that a page shows of a checkpoint, by the page's subject, as what JSON can hold."""
+"""Everything that a page shows of a checkpoint, by the page's subject, as values for JSON."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ALL_LEVELS = ("attributes", "latents", "likelihood", "space")
 
 @dataclass(frozen=True, eq=False)
 class Request:
-    """What is asked for.
+    """A request for an analysis.
 
     Attributes:
         look: the flow and its images.

@@ -76,7 +76,7 @@ class Attributes:
     found: dict[str, list[np.ndarray]]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what JSON can hold; directions are rounded to five digits after the point."""
+        """Return values for JSON; directions are rounded to five digits after the point."""
         figures = asdict(replace(self, found={}))
         del figures["found"]
         directions = {

@@ -47,8 +47,8 @@ class LevelAnatomy:
         number: the level, from 1.
         shape_in: (C/4, 2H, 2W), what the level takes.
         shape: (C, H, W), inside the level, after its squeeze.
-        kept: the shape of what is passed on; None at the last level.
-        emitted: the shape of what is factored out.
+        kept: the shape of the part passed on; None at the last level.
+        emitted: the shape of the part factored out.
         parameters: how many, for each of :data:`PARTS`.
         singular_values: (K, C) of each step's 1×1 convolution with ActNorm's scale folded in, largest first.
 

@@ -372,7 +372,7 @@ class Frozen:
         return float(low), float(high)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what JSON can hold."""
+        """Return values for JSON."""
         low, high = self.interval
         return {"images": len(self.costs), "cost_bits_per_dim": self.mean, "low": low, "high": high}
 
@@ -385,7 +385,7 @@ def freeze(
     Arguments:
         flow: an initialised one, with weights in its couplings.
         test: the first :data:`IMAGES` are taken.
-        averages: what :func:`measure` makes of them, where that is known.
+        averages: the result of :func:`measure` for them, where that is known.
         sources: the photograph of each image, where that is known.
 
     Raises:

@@ -45,7 +45,7 @@ ESTIMATORS = {
     "rate": "periodogram of each image and channel",
 }
 #: Test images that are looked at, values of each that a channel's marginal entropy is estimated from, and how often
-#: images are drawn anew: a hundred draws know a standard error to 7 %.
+#: images are resampled: a hundred draws know a standard error to 7 %.
 IMAGES, VALUES_PER_IMAGE, RESAMPLES = 128, 16, 100
 #: Images that go through a float64 copy at once: its convolutions take 1.5 MiB each, and more images are no faster.
 BATCH = 16
@@ -161,8 +161,8 @@ class Stage:
     Attributes:
         name: ``number`` (halves of the channel numbers, no Shuffle), ``order`` (the order used), ``weights`` (the order
             used, and weighted), or ``entropy`` (the order that sorting by these images' redundancy would give).
-        kept: what is passed on; None at the last level.
-        emitted: what is factored out.
+        kept: the part passed on; None at the last level.
+        emitted: the part factored out.
         gaps: each measure's mean over the kept channels minus that over the emitted ones; empty at the last level.
 
     """
@@ -192,7 +192,7 @@ class LevelEntropies:
         number: the level, from 1.
         shape: (C, H, W), inside the level.
         stages: in the order in which they happen; the last level has one.
-        noise: ε, what is factored out, standardised by its prior.
+        noise: ε, the part factored out, standardised by its prior.
 
     """
 
@@ -248,7 +248,7 @@ class Entropies:
 
     @property
     def interval(self) -> str:
-        """What the intervals are."""
+        """The name of the intervals."""
         over = f"their {self.sources} photographs" if self.sources else "images"
         return f"95 % bootstrap interval over {over}"
 
@@ -281,7 +281,7 @@ class Entropies:
         ]
 
     def to_dict(self, number: int | None = None) -> dict[str, Any]:
-        """Return the figures of one level, or of all, as what JSON can hold."""
+        """Return the figures of one level, or of all, as values for JSON."""
         levels = [level.number for level in self.levels] if number is None else [self.level(number).number]
         return {
             "split": self.split,
@@ -295,7 +295,7 @@ class Entropies:
 
 
 def entropies(flow: MultiScaleFlow, images: Tensor, seed: int = 0, sources: Sequence[int] | None = None) -> Entropies:
-    """Measure what is passed on and what is factored out at every level.
+    """Measure the parts passed on and factored out at every level.
 
     Arguments:
         flow: to look at.
@@ -319,7 +319,7 @@ def entropies(flow: MultiScaleFlow, images: Tensor, seed: int = 0, sources: Sequ
 
 @dataclass(frozen=True, eq=False)
 class _Seen:
-    """What is measured of a :class:`LevelTrace`, over all batches."""
+    """The measured part of a :class:`LevelTrace`, over all batches."""
 
     number: int
     order: Tensor | None
@@ -378,9 +378,6 @@ def _half(channels: Channels, places: Sequence[int], numbers: Sequence[int]) -> 
     return Half(tuple(numbers), dict(zip(MEASURES, rows, strict=True)), means)
 
 
-# ---------------------------------------------------------------------- is the estimator right?
-
-
 # ---------------------------------------------------------------------- the log-det account
 
 
@@ -432,7 +429,7 @@ class Account:
         ]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the account as what JSON can hold."""
+        """Return the account as values for JSON."""
         return asdict(self) | {"table": self.table()}
 
 

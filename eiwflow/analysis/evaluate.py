@@ -46,7 +46,7 @@ class Evaluation:
     floor_bits_per_dim: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the figures as what JSON can hold."""
+        """Return the figures as values for JSON."""
         return asdict(self)
 
 

@@ -79,7 +79,7 @@ def draws(count: int, sources: Sequence[int] | None, resamples: int, seed: int =
     Arguments:
         count: of the images, N.
         sources: the photograph (N,) that each was cut from, where that is known.
-        resamples: how often images are drawn anew.
+        resamples: how often the images are resampled.
         seed: of the draws.
 
     """

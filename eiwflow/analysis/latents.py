@@ -20,7 +20,7 @@ from ..flow.score import images_at_once
 from . import intervals, progress
 from .levels import dequantised, to_pixels
 
-#: What may happen to an ε_l: it stays, it is resampled from N(0, I), or it becomes 0, the mean of its prior.
+#: The treatments of an ε_l: it stays, it is resampled from N(0, I), or it becomes 0, the mean of its prior.
 Treatment = Literal["keep", "resample", "zero"]
 TREATMENTS: tuple[Treatment, ...] = ("keep", "resample", "zero")
 #: One treatment a level.
@@ -28,7 +28,7 @@ Way = tuple[Treatment, ...]
 _KEEP: Way = ("keep",)
 _RESAMPLE: Way = ("resample",)
 
-#: How often whatever is resampled is drawn.
+#: Draws of every resampled latent.
 DRAWS = 3
 #: Test images that averages are over.
 SURVEY_IMAGES = 48
@@ -135,7 +135,7 @@ def psnr(x: Tensor, restored: Tensor) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Treated:
-    """One image, decoded after its latents were treated in K ways, with R draws of what is resampled.
+    """One image, decoded after its latents were treated in K ways, with R draws of the resampled levels.
 
     Attributes:
         image: bytes (H, W, C).
@@ -180,7 +180,7 @@ def treat_image(
 ) -> Treated:
     """Decode one uint8 image (1, C, H, W) after treating its latents in several ways, with the same noise in each.
 
-    ``encoded`` is what :func:`encode` makes of the image, where that is known; at most :data:`DRAWS` are ``draws``.
+    ``encoded`` is the result of :func:`encode`, where that is known; at most :data:`DRAWS` are ``draws``.
 
     Raises:
         NonFiniteError: the flow gives no finite number for this image.

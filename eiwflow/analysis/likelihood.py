@@ -60,7 +60,7 @@ class Group:
     """Images to score.
 
     Attributes:
-        name: what a reader knows them by.
+        name: by which a reader knows them.
         kind: "own", "transformed", "data set" or "folder".
         images: uint8 (N, H, W, C) of the flow's shape.
         sources: (N,) the photograph of each image, where that is known; those of transformed images are the originals'.
@@ -194,7 +194,7 @@ class Likelihood:
         ]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all numbers as what JSON can hold."""
+        """Return all numbers as values for JSON."""
         groups = (self.own, *self.groups)
         return {
             "data_set": self.data,

@@ -1,7 +1,7 @@
 """What a Shuffle's permutation moves: against the entropy order over training and over images, and a static split.
 
 An *order* is a row of channel numbers by position, those passed on first; a *rank* is a channel's place in it, from 0.
-The split line lies between what is passed on and what is factored out. The *order used* was set before the first
+The split line lies between the parts passed on and factored out. The *order used* was set before the first
 training step and stands; the *entropy order* is what sorting by spectral redundancy would give now.
 """
 
@@ -47,7 +47,7 @@ def split_churn(orders: np.ndarray, used: np.ndarray, kept: int) -> np.ndarray:
 
 
 class _Split:
-    """What has an order and a split line.
+    """Base of results that have an order and a split line.
 
     Attributes:
         order: the order used, (C,).
@@ -313,7 +313,7 @@ class ShuffleReport(_Split):
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything as what JSON can hold."""
+        """Return everything as values for JSON."""
         river = self.river
         over_training = (
             None

@@ -236,7 +236,7 @@ def blend(
 ) -> Blend:
     """Return pictures on the way from one uint8 image (1, C, H, W) towards another, with only these levels moving.
 
-    ``encoded`` is what :func:`.latents.encode` makes of both, where that is known.
+    ``encoded`` is the result of :func:`.latents.encode` for both, where that is known.
 
     Raises:
         NonFiniteError: the flow gives no finite number for one of them.
@@ -269,7 +269,7 @@ def interpolate(
         path: a name in :data:`PATHS`; each level takes its own.
         seed: of the dequantisation of both.
         frames: pictures on the way, both ends included.
-        encoded: what :func:`.latents.encode` makes of both, where that is known.
+        encoded: the result of :func:`.latents.encode` for both, where that is known.
 
     Raises:
         NonFiniteError: the flow gives no finite number for one of them.

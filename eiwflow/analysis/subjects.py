@@ -180,7 +180,7 @@ def _norms(look: Look) -> latents.Norms:
 
 
 def _entropies(look: Look) -> entropy.Entropies:
-    """Return what is passed on and what is factored out at every level, over test images."""
+    """Return the parts passed on and factored out at every level, over test images."""
     return entropy.entropies(look.flow, look.test, look.seed, look.sources)
 
 

@@ -102,7 +102,7 @@ class Verification:
         return [asdict(check) for check in self.checks]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all of it as what JSON can hold, but for numbers that are not finite."""
+        """Return all of it as values for JSON, but for numbers that are not finite."""
         return {
             "checkpoint": self.checkpoint,
             "sha256": self.sha256,

@@ -212,7 +212,7 @@ class ChannelWeights:
         return [{head: parts.get(row[name], row[name]) for name, head in names.items()} for row in self.table()]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything as what JSON can hold, but for numbers that are not finite."""
+        """Return everything as values for JSON, but for numbers that are not finite."""
         return {
             "level": self.level,
             "shape": list(self.shape),
@@ -233,7 +233,7 @@ def channel_weights(
     Arguments:
         flow: an initialised one.
         image: trace of the image looked at, alone.
-        averages: what :func:`of_trace` makes of test images.
+        averages: the result of :func:`of_trace` for test images.
         level: from 1, one that has a Shuffle.
         sources: the photograph (N,) of each test image, where that is known.
 

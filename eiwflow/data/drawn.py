@@ -62,7 +62,7 @@ def letters32_test(folder: Path) -> ImageData:
 
 
 def _unwritable(data: ImageData) -> ImageData:
-    """Return the data, which are shared by all who load them, as arrays that nobody can change."""
+    """Return the data, which all callers share, as arrays that cannot be changed."""
     for array in (np.asarray(data.train), data.test, *(array for factor in data.factors.values() for array in factor)):
         array.flags.writeable = False
     return data

@@ -29,7 +29,7 @@ class DataError(ValueError):
 
 
 def reason(error: Exception) -> str:
-    """Return what another library's error says, or else what it is."""
+    """Return the message of another library's error, or else its type."""
     return str(error)[:200] or type(error).__name__
 
 

@@ -1,4 +1,4 @@
-"""Images that are read when they are indexed, whatever reads them."""
+"""Images that are read when they are indexed."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The Compare page's charts of one study: paired leads with their seeds, and arms in training.
 
-An arm has a colour, a dash and a symbol of its own. What is better is green and a diamond, what is worse purple and a
-square, and where nothing can be concluded the mark is grey and hollow.
+An arm has a colour, a dash and a symbol of its own. A clear lead is green and a diamond, a clear
+lag purple and a square; without a conclusion the mark is grey and hollow.
 """
 
 from __future__ import annotations
@@ -61,11 +61,11 @@ def forest(
 ) -> go.Figure:
     """Return leads in rows: every seed a small mark, the mean a large one with its 95 % interval.
 
-    Right of 0 what an effect is named after needs fewer bits.
+    Right of 0 the arm that an effect is named after needs fewer bits.
 
     Arguments:
         effects: whose leads are drawn, in bits/dim, from top to bottom.
-        names: what each row is called.
+        names: of the rows.
         title: of the axis.
         limits: of the axis, where another chart shares it.
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SQUARE, NUMBERED_STEPS = 38, 8
 #: Maps go from black to white over ± so many standard deviations, and are drawn so many pixels wide.
 GREY_RANGE, MAP_SIDE = 3.0, 48
-#: What the three groups of weighted channels are called.
+#: The names of the three groups of weighted channels.
 GROUPS = {"read": "reads", "log-scale": "gives: log-scales", "shift": "gives: shifts"}
 #: Between groups, in channels.
 _GAP = 0.6
@@ -87,7 +87,7 @@ def most_distant(*shown: PictureWeights) -> float:
 
 
 def pictures(shown: Mapping[str, np.ndarray]) -> str:
-    """Return pictures, bytes (H, W, C) by what they are called, as HTML."""
+    """Return pictures, bytes (H, W, C) by their names, as HTML."""
     return row([(name, f"{name}: {appearance(pixels)}", pixels) for name, pixels in shown.items()], least=56)
 
 

@@ -1,6 +1,6 @@
 """Charts of entropies: by level, the log-det account, over training, and channel maps sorted by redundancy.
 
-What is passed on is blue, a solid line, a circle; what is factored out is vermillion, a dotted line, a diamond. Large
+Channels passed on are blue, a solid line, a circle; those factored out vermillion, a dotted line, a diamond. Large
 marks are means with their intervals, small ones single channels. Where two checkpoints stand side by side, an axis
 takes its limits from both.
 """
@@ -38,7 +38,7 @@ class Axis(NamedTuple):
 
     @property
     def title(self) -> str:
-        """What stands at the axis."""
+        """The title of the axis."""
         return f"{self.symbol} ({self.unit})"
 
 
@@ -83,7 +83,7 @@ def by_level(result: Entropies, measured: str, limits: tuple[float, float] | Non
     """Return a measure of both halves of every level, stage by stage.
 
     Arguments:
-        result: what was measured.
+        result: the entropies.
         measured: one of ``analysis.entropy.MEASURES``. Redundancy knows no weights; only h is followed to ε.
         limits: of the y axis, where another chart shares it.
 
@@ -329,7 +329,7 @@ def growth(
     and the means' marks.
 
     Arguments:
-        level: what was recorded of it.
+        level: its record.
         own: the recording steps (S,).
         measured: one of ``analysis.entropy.MEASURES`` that are recorded.
         limits: of the y axis, :func:`growth_span` of all levels that share it.
@@ -380,7 +380,7 @@ def growth_span(levels: Iterable[LevelGrowth], measured: str) -> tuple[float, fl
 
 
 def _parts(level: LevelGrowth, measured: str) -> dict[str, np.ndarray]:
-    """Return the rows (S, C) of what is passed on and of what is factored out, by part."""
+    """Return the rows (S, C) of the parts passed on and factored out, by part."""
     kept, emitted = np.split(level.measures[measured], [level.kept_channels], axis=1)
     return {part: rows for part, rows in (("kept", kept), ("emitted", emitted)) if rows.shape[1]}
 

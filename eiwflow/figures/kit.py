@@ -71,7 +71,7 @@ def limits(values: Iterable[ArrayLike], below: float = 0.06, above: float = 0.06
     """Return the ends of an axis that holds these values, those of all charts that share it, with a margin.
 
     Args:
-        values: arrays of any shape; what is not finite is left out.
+        values: arrays of any shape; infinities and NaN are left out.
         below: margin below the values, as a share of their range.
         above: margin above them.
 

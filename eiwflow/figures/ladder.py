@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..study.ladder import Rung
     from ..study.statistics import Effect
 
-#: claim: what it is called, colour, whether a bar is filled.
+#: claim: its name, colour, whether a bar is filled.
 CLAIMS = {
     "better": ("saves bits", palette.ARMS[0], True),
     "worse": ("costs bits", palette.ARMS[3], True),
@@ -37,8 +37,8 @@ class Lead:
     """A lead in one study, at the end of its training.
 
     Attributes:
-        study: what it is called.
-        data: what its images are called.
+        study: its title.
+        data: the name of its images.
         steps: of training.
         effect: the lead.
 

@@ -6,7 +6,7 @@ import numpy as np
 
 KEPT = "#0072B2"
 EMITTED = "#D55E00"
-#: What is neither kept nor emitted: first the thing looked at, then what it is compared with.
+#: Colours of neither half: first the subject, then the reference.
 SUBJECT = "#009E73"
 REFERENCE = "#8C8C8C"
 #: What is compared, arm by arm, the subject first; none has the colour of kept or emitted. All stand out from a white
@@ -16,7 +16,7 @@ ARMS = (SUBJECT, "#827F11", "#A97CF0", "#AE459A", "#646464")
 #: Lines of axes, and letters where a figure is exported: grey enough for a white and for a black page. Letters of a
 #: chart that stands on a page have the page's colour.
 AXIS, LETTERS = "rgba(128, 128, 128, 0.35)", "#767676"
-#: What is shown while something is pointed at, under white letters; page.css has the same.
+#: The background of hover labels, under white letters; page.css has the same.
 TIP = "#16202B"
 
 _CIVIDIS = (

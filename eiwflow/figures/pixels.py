@@ -21,7 +21,7 @@ KEPT_BYTES = 2**18
 
 
 def appearance(pixels: np.ndarray) -> str:
-    """Return how bytes (H, W, C) look on average, in words for who does not see them: how bright, which colour."""
+    """Return how bytes (H, W, C) look on average, in words for blind readers: how bright, which colour."""
     average = pixels.reshape(-1, pixels.shape[-1]).mean(axis=0) / 255
     hue, saturation, _ = colorsys.rgb_to_hsv(*np.broadcast_to(average, 3).tolist())
     colour = "grey" if saturation < COLOURED else next(name for end, name in HUES.items() if 360 * hue < end)

@@ -1,6 +1,6 @@
 """Charts of a permutation: the rank river over training, and what stands beside it.
 
-What the order used passes on is blue, a solid line, a circle; what it factors out is vermillion, a broken line, a
+Channels that the order used passes on are blue, a solid line, a circle; the others vermillion, a broken line, a
 diamond. Charts over training share one axis (:mod:`.steps`); the river and the bars carry one frame a recording step.
 Where two checkpoints stand side by side, an axis takes its limits from both.
 """
@@ -120,7 +120,7 @@ def _matrix(river: RankRiver, shared: np.ndarray) -> go.Figure:
     figure.add_scatter(**cursors[0])
     figure.frames = [steps.frame(step, [cursor], [1]) for step, cursor in zip(river.steps, cursors, strict=True)]
     cells = sides(by_place, river.passed_on)[:, steps.latest(river.steps, shared)]
-    # A picture, not a heat map: that would be drawn anew, or lost, with every frame.
+    # A picture, not a heat map: plotly would draw a heat map again, or lose it, with every frame.
     figure.add_layout_image(
         source=data_uri(np.kron(cells, np.ones((_CELL, _CELL, 1), dtype=np.uint8))),
         xref="x",
@@ -323,7 +323,7 @@ def _bars(river: RankRiver, i: int) -> list[dict[str, Any]]:
 
 
 def _split_bands(figure: go.Figure, channels: int, passed_on: int) -> None:
-    """Shade what is passed on and what is factored out, and draw the split line between them."""
+    """Shade the parts passed on and factored out, and draw the split line between them."""
     line = passed_on + 0.5
     for y0, y1, colour in ((0.4, line, palette.KEPT), (line, channels + 0.6, palette.EMITTED)):
         figure.add_hrect(y0=y0, y1=y1, fillcolor=colour, opacity=0.1, line_width=0, layer="below")

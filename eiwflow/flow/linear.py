@@ -104,12 +104,12 @@ def start_coupling(network: nn.Sequential, x: Tensor) -> Tensor:
 
 @torch.no_grad()
 def start_prior(prior: nn.Conv2d, kept: Tensor, emitted: Tensor, bound: float) -> None:
-    """Set a split's prior to the regression of what is factored out on what is passed on.
+    """Set a split's prior to the regression of the channels factored out on those passed on.
 
     Args:
         prior: gives the mean and, before its bound, the log standard deviation.
-        kept: what is passed on, (N, C_h, H, W).
-        emitted: what is factored out, (N, C − C_h, H, W).
+        kept: the part passed on, (N, C_h, H, W).
+        emitted: the part factored out, (N, C − C_h, H, W).
         bound: of the log standard deviation.
 
     """

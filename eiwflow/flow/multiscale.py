@@ -103,7 +103,7 @@ class LevelTrace:
         features: (N, C, H, W), after the last step, before the Shuffle.
         order: (C,) channel numbers, kept first; None at the last level.
         log_weights: (N, C) log ω by position after the order; None where the policy has none.
-        kept: (N, C_h, H, W), what is passed on; None at the last level.
+        kept: (N, C_h, H, W), the part passed on; None at the last level.
         emitted: (N, C − C_h, H, W) z_l before standardising; the whole output at the last level.
         prior_mean, prior_log_std: of z_l given ``kept``, like ``emitted``.
         noise: ε_l, like ``emitted``.
@@ -163,7 +163,7 @@ class MultiScaleFlow(nn.Module):
     """A multi-scale normalizing flow of images whose split policy is a choice.
 
     Arguments:
-        config: what it is made of.
+        config: of the flow.
         seed: draws the parameters, module by module, from (seed, module name).
 
     A fresh flow knows no data: :meth:`initialise` comes first, once.

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from .bijection import Bijection
 from .shuffle import Shuffle
 
-#: What the training loss multiplies the divergence by, in the published code.
+#: The factor of the divergence in the training loss of the published code.
 RELEASED_STRENGTH = 1e-3
 
 

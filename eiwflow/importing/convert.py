@@ -32,7 +32,7 @@ def import_flow(source: Path, out: Path, options: Options | None = None) -> Chec
     Args:
         source: the file: a state dict saved by torch, alone or in a dictionary, or as ``.safetensors``.
         out: the ``.safetensors`` file to write; it is replaced only by a whole new one.
-        options: what the file does not say.
+        options: facts that the file does not state.
 
     Raises:
         GlowError: in one sentence.

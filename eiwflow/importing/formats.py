@@ -115,7 +115,7 @@ def recognise(content: object, kind: str | None = None) -> tuple[str, dict[str, 
 
     Args:
         content: what ``torch.load`` gave: a state dict, or dictionaries with one among them.
-        kind: what it is said to be; None to recognise it.
+        kind: by the user's word; None to recognise it.
 
     Raises:
         GlowError: no state dict of the three kinds is among them.

@@ -64,7 +64,7 @@ class Run:
     """One run of a study.
 
     Attributes:
-        arm, seed: what was run.
+        arm, seed: of the run.
         bits_per_dim: of the averaged parameters, on what the study is evaluated on.
         iterations, parameters: training steps, and parameters that the density depends on.
         cpu_s: process CPU seconds of the training steps.
@@ -99,7 +99,7 @@ class Study:
         step_cost: kind of step -> its cost over that of the cheapest arm; empty unless at equal CPU seconds.
         runs: (arm, seed) -> run, in the recipe's order.
         looks: how many seeds there were when the study was reported, or extended, before it had them all.
-        sha256: of what was read.
+        sha256: of the bytes read.
         path: where it was read from.
 
     """
@@ -146,7 +146,7 @@ class Study:
 
     @property
     def title(self) -> str:
-        """What the study is called on pages: ``faces16 at 16×16, 500 steps, 6 seeds``."""
+        """The title of the study on pages: ``faces16 at 16×16, 500 steps, 6 seeds``."""
         counts = {len(self.of(arm)) for arm in self.arms} or {0}
         return title(self.recipe, f"{min(counts)} to " if len(counts) > 1 else "", max(counts))
 

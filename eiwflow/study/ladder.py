@@ -45,7 +45,7 @@ class Question:
     """One choice, asked of every study that has both arms.
 
     Attributes:
-        ours, theirs: what is compared, in words.
+        ours, theirs: the two sides, in words.
         first, second: the fields of the two arms.
         prior: of both; None for the default of flows.
         many: whether ``ours`` is a plural.
@@ -130,7 +130,7 @@ class Ladder:
         return f"Bits/dim saved by each rung over the one below, on {self.study.title}: {'; '.join(steps)}."
 
     def to_dict(self) -> dict[str, Any]:
-        """Return rungs and answers as what JSON can hold, as leads in bits/dim."""
+        """Return rungs and answers as values for JSON, as leads in bits/dim."""
         return {
             "study": self.study.title,
             "data": self.study.recipe.data_name,
@@ -146,7 +146,7 @@ class Ladder:
 
 
 def lead_row(effect: Effect | None) -> dict[str, Any] | None:
-    """Return a lead with its interval and claim, as what JSON can hold."""
+    """Return a lead with its interval and claim, as values for JSON."""
     if effect is None:
         return None
     low, high = effect.lead_interval
@@ -227,7 +227,7 @@ class Count:
         return sum(effect.claim == claim for effect in self.effects.values())
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the sentence, the claims and every study's lead in bits/dim, as what JSON can hold."""
+        """Return the sentence, the claims and every study's lead in bits/dim, as values for JSON."""
         claims = {"ahead": "better", "behind": "worse", "unclear": "no conclusion"}
         return {"sentence": self.in_words()} | {
             **{word: self.claimed(claim) for word, claim in claims.items()},

@@ -205,7 +205,7 @@ class StudyRecipe:
     """The settings of a study: every arm is trained with every seed, and nothing else differs.
 
     The same seed gives every arm the same initial parameters, module by module, the same batches and the same noise of
-    evaluation. The order and the partition ``random`` are drawn anew for every seed.
+    evaluation. The order and the partition ``random`` are drawn again for every seed.
 
     Args:
         arms: :class:`Arm` or their texts.
@@ -272,7 +272,7 @@ class StudyRecipe:
 
     @property
     def data_name(self) -> str:
-        """What the data set is called: the name of its file or folder, without a suffix."""
+        """The name of the data set: that of its file or folder, without a suffix."""
         return PurePath(self.data).stem or self.data
 
     def runs(self) -> Iterator[tuple[Arm, int]]:
@@ -297,7 +297,7 @@ class StudyRecipe:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the settings as what JSON can hold."""
+        """Return the settings as values for JSON."""
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return {**fields, "arms": [arm.text for arm in self.arms]}
 
@@ -354,7 +354,7 @@ def arms_of(text: str, priors: Iterable[str] = ("conditional",)) -> list[Arm]:
 
 
 def title(recipe: StudyRecipe, fewest: str = "", seeds: int | None = None) -> str:
-    """Return what a study is called.
+    """Return the title of a study.
 
     Args:
         recipe: its settings.

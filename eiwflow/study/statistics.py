@@ -25,10 +25,10 @@ from .recipe import AGAIN, HALF, Arm, StudyRecipe
 
 @dataclass(frozen=True, eq=False)
 class Effect:
-    """A contrast of arms over seeds, in bits/dim; below 0, what it is named after needs fewer bits.
+    """A contrast of arms over seeds, in bits/dim; below 0, the arm that it is named after needs fewer bits.
 
     Attributes:
-        name: what is contrasted.
+        name: of the contrast.
         arms: arm -> weight; the weights sum to 0.
         seeds, values: of the n seeds that all these arms were run with.
         low, high: ends of the interval of the mean over seeds; NaN for one seed.
@@ -65,7 +65,7 @@ class Effect:
 
     @property
     def lead(self) -> float:
-        """The mean with the other sign, as pages show it: above 0, what the effect is named after needs fewer bits."""
+        """The mean with the other sign, as pages show it: above 0, the arm it is named after needs fewer bits."""
         return -self.mean
 
     @property
@@ -187,12 +187,12 @@ def usual_partition(study: Study | StudyRecipe) -> str:
     return max(partitions, key=partitions.count, default="random")
 
 
-#: weights of an arm -> what they are called.
+#: weights of an arm -> their name.
 _WEIGHTS_FROM = {"entropy": "entropy weights", "means": "weights from means", "constant": "constant weights"}
 
 
 def label(study: Study, arm: Arm) -> str:
-    """Return what an arm is called in its study, without its prior and without what is usual there.
+    """Return the name of an arm in its study, without its prior and without what is usual there.
 
     As ``entropy + weights, ¼ passed on (partitions: information)``.
     """

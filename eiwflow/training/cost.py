@@ -35,7 +35,7 @@ class Timing:
     """Seconds of a recipe's parts on a device, with the threads that torch has.
 
     Attributes:
-        recipe: what was timed.
+        recipe: that was timed.
         step_s: a training step, median.
         recording_s: what a recording step does beside it.
 

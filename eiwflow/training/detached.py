@@ -27,8 +27,8 @@ def start(module: str, arguments: Sequence[str], output: BinaryIO, content: byte
     Arguments:
         module: the module's dotted name, run as ``python -m``.
         arguments: of its command line.
-        output: takes what it writes.
-        content: what it reads from its standard input.
+        output: the file that it writes to.
+        content: of its standard input.
 
     Raises:
         OSError: it cannot be started.

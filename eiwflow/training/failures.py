@@ -33,7 +33,7 @@ def of_memory(error: BaseException) -> bool:
 
 
 def sentence(error: Exception, step: int) -> str:
-    """Return what stopped a run after ``step`` steps."""
+    """Return the reason that stopped a run after ``step`` steps."""
     what = " ".join(str(error).split())
     if of_memory(error):
         tried = re.search(r"ried to allocate ([\d.]+ \w+)", what)
@@ -42,7 +42,7 @@ def sentence(error: Exception, step: int) -> str:
 
 
 def advice(error: BaseException) -> str:
-    """Return what to try after a run failed."""
+    """Return advice after a run failed."""
     if isinstance(error, NotFinite):
         return (
             "To resume would repeat it, since batches depend on seed and step alone: "

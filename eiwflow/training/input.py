@@ -102,7 +102,7 @@ class Input:
 
     def _ahead(self, first: int) -> Iterator[Tensor | DataError]:
         with warnings.catch_warnings():
-            # It counts cores, and advises; who names a number has counted too.
+            # torch counts cores, and advises; a user who names a number has counted too.
             warnings.filterwarnings("ignore", "This DataLoader will create")
             loader = DataLoader(
                 self._batches,

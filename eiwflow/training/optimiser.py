@@ -1,4 +1,4 @@
-"""What takes a training's steps: AdamW, and Muon for the coupling networks' weights."""
+"""Optimisers: AdamW, and Muon for the coupling networks' weights."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MUON = 5.0
 
 
 def optimisers(flow: MultiScaleFlow, name: str, lr: float, weight_decay: float = 0.0) -> list[torch.optim.Optimizer]:
-    """Return what trains a flow: AdamW alone, or with ``muon`` AdamW beside :class:`Muon`.
+    """Return the optimiser of a flow: AdamW alone, or with ``muon`` AdamW beside :class:`Muon`.
 
     Only the coupling networks' weights decay: zero is no better place than another for scales, mixings and priors.
     """
@@ -42,7 +42,7 @@ def set_learning_rate(steppers: Iterable[torch.optim.Optimizer], rate: float) ->
 
 
 def moments(stepper: torch.optim.Optimizer) -> set[str]:
-    """Return the names of what an optimiser remembers of every parameter."""
+    """Return the names of the states that an optimiser keeps of every parameter."""
     return {"momentum"} if isinstance(stepper, Muon) else {"step", "exp_avg", "exp_avg_sq"}
 
 

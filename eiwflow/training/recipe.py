@@ -28,7 +28,7 @@ class Recipe:
     """The settings of one training.
 
     Arguments:
-        flow: what is trained.
+        flow: the model that is trained.
         data: a data set's name, or a path to an ``.npz`` or a folder.
         batch, iterations, seed: images a step, steps, and what everything random is drawn from.
         optimiser: ``muon`` for the coupling networks' weights with AdamW for all else, or ``adamw`` for everything.
@@ -97,7 +97,7 @@ class Recipe:
         return self.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the settings as what JSON can hold; those that version 0.2 did not know only where they say more."""
+        """Return the settings as values for JSON; those that version 0.2 did not know only where they say more."""
         fields = {**dataclasses.asdict(self), "flow": self.flow.to_dict()}
         return {name: value for name, value in fields.items() if name not in _LATER or value != getattr(Recipe, name)}
 
@@ -169,7 +169,7 @@ class Recording:
 
 #: Steps at which a study's run scores some of its crops.
 CURVE_STEPS = 12
-#: What a run records unless it belongs to a study.
+#: The records of a run that belongs to no study.
 USUAL = Recording()
 
 

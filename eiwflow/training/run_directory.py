@@ -93,7 +93,7 @@ class RunState:
     Attributes:
         name: starting, running, finished, stopped, paused, failed, or crashed.
         step: training steps done when it last said so.
-        message: what happened, in a sentence; empty where nothing did.
+        message: the event, in a sentence; empty where nothing happened.
         advice: what to try; empty where nothing went wrong.
         pid: of the process that has it, or had it last.
         silent_s: seconds since the process that has it last gave a sign of life; 0 where none has it.
@@ -129,7 +129,7 @@ class WorkFolder:
 
     path: Path
 
-    #: What it is called in sentences, and the module whose process works in it.
+    #: The name in sentences, and the module whose process works in it.
     KIND: ClassVar[str] = "Run"
     WORKER: ClassVar[str] = "eiwflow.training.worker"
 
@@ -148,7 +148,7 @@ class WorkFolder:
 
     @property
     def title(self) -> str:
-        """What it is called on a page."""
+        """The name on a page."""
         return files.printable(self.path.name)
 
     def set_status(self, state: str, step: int, message: str = "", advice: str = "", pid: int | None = None) -> None:
@@ -170,7 +170,7 @@ class WorkFolder:
         return {}
 
     def restore_status(self, status: Mapping[str, Any]) -> None:
-        """Write what :meth:`status` returned."""
+        """Write a status."""
         write_atomically(self.path / "status.json", _json_bytes(status))
 
     @contextlib.contextmanager
@@ -227,7 +227,7 @@ class WorkFolder:
             return max(0.0, time.time() - (self.path / "status.json").stat().st_mtime)
         return 0.0
 
-    # ------------------------------------------------------------------ what it is asked
+    # ------------------------------------------------------------------ requests
 
     @property
     def _request(self) -> Path:
@@ -262,7 +262,7 @@ class WorkFolder:
         return f"The process ended without saying why (killed, or the machine was switched off); {self._saved()}."
 
     def _saved(self) -> str:
-        """Return what is saved, as the end of a sentence."""
+        """Return the newest save, as the end of a sentence."""
         return "what was saved stays"
 
     def log(self, message: str) -> None:
@@ -545,7 +545,7 @@ class RunDirectory(WorkFolder):
 
 
 class _Sink(io.RawIOBase):
-    """Takes what is written, until it is taken."""
+    """A file that keeps its bytes until they are taken."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []

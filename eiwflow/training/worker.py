@@ -37,7 +37,7 @@ def start(recipe: Recipe, root: Path, device: str, threads: int, command: str) -
     """Start a new run in a process of its own and return its directory, once that process holds the device.
 
     Arguments:
-        recipe: what is trained.
+        recipe: of the training.
         root: the folder that holds the runs.
         device: as in :func:`~eiwflow.training.trainer.choose_device`.
         threads: CPU threads.

@@ -1,1 +1,1 @@
-"""The sentences about what was measured."""
+"""The sentences about measures."""

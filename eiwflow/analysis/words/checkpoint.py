@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..record import TrainingCurve
     from ..verify import Verification
 
-#: Parts of a flow and what they are called.
+#: Parts of a flow and their names.
 PARTS = {
     "coupling": "coupling networks",
     "mixing": "1×1 convolutions",

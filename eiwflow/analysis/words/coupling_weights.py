@@ -50,7 +50,7 @@ def cost(frozen: Frozen) -> str:
 
 
 def named(place: Place) -> str:
-    """Return what a coupling is called."""
+    """Return the name of a coupling."""
     return f"level {place.level}, step {place.step}"
 
 
@@ -66,7 +66,7 @@ def answer(found: PictureWeights, place: Place) -> str:
 
 
 def channel(number: int, read: int, count: int) -> str:
-    """Return what a weighted channel is called, by its number from 0: channels read, then given."""
+    """Return the name of a weighted channel, by its number from 0: channels read, then given."""
     if number < read:
         return f"channel {number + 1} read"
     if count == 2 * read:  # shifts alone

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ..entropy import Account, Entropies, Growth, Half, LevelEntropies
     from ..intervals import Estimate
 
-#: What each measure is called at the head of a column.
+#: The name of each measure at the head of a column.
 NAMES = {"marginal": "h", "negentropy": "negentropy", "redundancy": "redundancy", "rate": "Ĥ"}
 #: The entropy of N(0, 1), ½ log 2πe nats.
 GAUSSIAN = 0.5 * math.log(2 * math.pi * math.e)
@@ -63,7 +63,7 @@ def pair(names: tuple[str, str], both: tuple[Entropies, Entropies], levels: tupl
 
 
 def answer(entropies: Entropies, number: int = 1) -> str:
-    """Return what is factored out and what is passed on at a level, in spectral redundancy."""
+    """Return the parts factored out and passed on at a level, in spectral redundancy."""
     level = entropies.level(number)
     emitted, kept = level.used.emitted, level.used.kept
     if kept is None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 #: What a PSNR in dB looks like, from this on; the last word where it is lower.
 SEEN = ((30.0, "hardly shows"), (24.0, "barely shows"), (17.0, "shows"))
 CHANGES = "changes the picture"
-#: What is to be predicted.
+#: The question before the answer.
 QUESTION = "Resampled alone, which level changes this picture most?"
 #: The PSNR of float32's own rounding, dB.
 EXACT = 120.0
@@ -48,7 +48,7 @@ def named(level: int) -> str:
 
 
 def way(treatments: Way) -> str:
-    """Return what is done to the levels.
+    """Return the treatment of the levels.
 
     >>> way(("resample", "resample", "zero"))
     'levels 1 and 2 resampled, level 3 zeroed'

@@ -140,7 +140,7 @@ def alternative(outcome: Alternative) -> str:
 
 
 def report(numbers: ShuffleReport) -> dict[str, Any]:
-    """Return everything as what JSON can hold, with its sentence."""
+    """Return everything as values for JSON, with its sentence."""
     return numbers.to_dict() | {"in_words": answer(numbers)}
 
 

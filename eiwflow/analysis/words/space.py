@@ -68,7 +68,7 @@ def samples(drawn: Samples) -> str:
 
 
 def report(way: Interpolation) -> dict[str, Any]:
-    """Return a path's numbers and sentences as what JSON can hold."""
+    """Return a path's numbers and sentences as values for JSON."""
     return {
         "words": answer(way),
         "path": way.path,

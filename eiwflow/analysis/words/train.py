@@ -29,7 +29,7 @@ def gap(progress: Progress) -> str:
 
 
 def answer(progress: Progress) -> str:
-    """Say what a training has come to."""
+    """Return the state of a training."""
     if progress.bits is None:
         return "Nothing is recorded yet."
     kind, part = ("held-out", "images held out from train") if progress.validation else ("test", "the test part")

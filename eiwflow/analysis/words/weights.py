@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def images(weights: ChannelWeights) -> str:
-    """Return what averages are over."""
+    """Return the number of images behind an average."""
     of = f" of {counted(weights.photographs, 'photograph')}" if weights.photographs else ""
     return f"{counted(weights.count, 'test image')}{of}"
 

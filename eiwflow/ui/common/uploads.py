@@ -77,7 +77,7 @@ class Shelf(OrderedDict[str, Kept], Generic[Kept]):
             return self.get(key)
 
     def taken(self, visitors: Collection[str] | None = None) -> int:
-        """Return the bytes of what these visitors hold, each value once; of all that is here without visitors."""
+        """Return the bytes of the values that these visitors hold, each once; without visitors those of all values."""
         with self._lock:
             keys = set(self) if visitors is None else {key for name in visitors for key in self._keys.get(name, [])}
             return sum(self._size(self[key]) for key in keys if key in self)
@@ -142,7 +142,7 @@ class Load:
         self._owners: OrderedDict[str, str] = OrderedDict()  # session -> student
 
     def come(self, session: str, size: int, student: str | None = None, teacher: bool = False) -> str:
-        """Take note of a file that is being sent; return why it may not come, as a sentence, and then it does not.
+        """Admit a file that a session sends; return a sentence instead where it is refused.
 
         Args:
             session: that sends it.
@@ -188,7 +188,7 @@ class Load:
         return tabs, settings().uploads_mib * 2**20
 
     def arrived(self, session: str, size: int) -> None:
-        """Take note that a file is here, or will not come."""
+        """Note that an admitted file has arrived, or was given up."""
         with self._lock:
             left = self._coming.pop(session, 0) - size
             if left > 0:

@@ -24,7 +24,7 @@ WEIGHTED = "-entropy-weighted"
 
 @dataclass(frozen=True)
 class Chosen:
-    """What is looked at.
+    """The choices of the page Weights.
 
     Attributes:
         place: the coupling.
@@ -47,7 +47,7 @@ class Chosen:
 
     @property
     def in_words(self) -> str:
-        """What was done to the picture."""
+        """The change of the picture, in words."""
         return f"with {self.change} {self.amount:g}"
 
     def place_in(self, weights: PictureWeights) -> Place:
@@ -60,7 +60,7 @@ class Chosen:
 
 
 def choose(page: Page, found: Iterable[PictureWeights]) -> Chosen:
-    """Draw the choices over the couplings of all flows that are shown; return what is chosen.
+    """Draw the choices over the couplings of all flows that are shown; return the choice.
 
     The first visit shows the coupling whose weights are farthest from their average, in the level that is shared with
     other pages.
