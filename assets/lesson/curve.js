@@ -35,6 +35,17 @@ export function termsOf(curve, x) {
   return { noise: ((z * z) / 2 + Math.log(2 * Math.PI) / 2) / Math.LN2, stretch: Math.log2(stretchAt(curve, x)) };
 }
 
+/**
+ * The sum of some bits, then each of them, as they are written with one digit: what is written adds up, so the last
+ * takes the rounding.
+ */
+export function addedUp(bits) {
+  const tenths = bits.map((one) => Math.round(10 * one)),
+    sum = Math.round(10 * bits.reduce((all, one) => all + one, 0));
+  tenths[tenths.length - 1] += sum - tenths.reduce((all, one) => all + one, 0);
+  return [sum, ...tenths].map((one) => (one / 10).toFixed(1).replace("-", "−"));
+}
+
 /** The area under density(x) between two ends, by the trapezoid rule. */
 export function area(density, from, to, parts = 400) {
   const step = (to - from) / parts;

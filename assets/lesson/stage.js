@@ -179,7 +179,7 @@ class Stage {
     choice("All scenes", this.possible);
     list.append(el("hr"));
     this.scenes.forEach((scene, i) =>
-      item(`${i + 1} ${scene.short}`, () => {
+      item(`${scene.number} ${scene.short}`, () => {
         this.menu.open = false;
         this.go(i - this.at);
       }),
@@ -474,7 +474,7 @@ class Stage {
         body.replaceChildren();
         const next = this.scenes[this.at + 1];
         body.append(
-          el("h1", { style: "font-size: 28px" }, `${this.at + 1}. ${this.scene.title}`),
+          el("h1", { style: "font-size: 28px" }, `${this.scene.number}. ${this.title.textContent}`),
           ...notesOf(this.scene),
           el("p", {}, next ? `Next: ${next.title}` : "This is the last scene."),
         );

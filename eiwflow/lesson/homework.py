@@ -125,9 +125,10 @@ def _structure(facts: Facts) -> str:
     order, kept = shuffle.order.tolist(), len(shuffle.order) - facts.flow.latent_shapes()[0][0]
     head: dict[str, dict[str, list[float]]] = facts.head  # type: ignore[assignment]
     before, after = (_share(head[when]["redundancy"], order, kept) for when in ("before", "flow"))
+    way = "the left" if after > before else "the right"
     return (
         f"{before:.0%} before training, {after:.0%} after. The order is set once, before training; then training "
-        "changes what the channels hold, and moves some structure to the right."
+        f"changes what the channels hold, and moves structure to {way}."
     )
 
 
@@ -152,7 +153,7 @@ def normals(seed: int, count: int) -> np.ndarray:
 
 def _resampled(facts: Facts) -> str:
     flow, image = facts.flow, facts.images[:1]
-    found = []
+    decibels = []
     with torch.inference_mode():
         own = flow.encode(at_bin_centres(image)).levels
         for levels in (1, 2):
@@ -162,11 +163,13 @@ def _resampled(facts: Facts) -> str:
                 drawn = normals(101 + number, level.numel()).reshape(1, height, width, channels)
                 noise.append(torch.from_numpy(drawn).float().permute(0, 3, 1, 2) if number < levels else level)
             decoded = ((flow.decode(Latents(noise)) + 0.5) * 256 - 0.5).clamp(0, 255)
-            found.append(float(10 * (255**2 / (decoded - image.float()).square().mean()).log10()))
+            decibels.append(float(10 * (255**2 / (decoded - image.float()).square().mean()).log10()))
+    half, most = (255 * 10 ** (-value / 20) for value in decibels)
+    others = (facts.images[1:].double() - image.double()).square().mean(dim=(1, 2, 3)).sqrt()
     return (
-        f"With half of the values resampled the picture comes back at {found[0]:.1f} dB, with three quarters at "
-        f"{found[1]:.1f} dB. Level 1 holds detail: without it the face is still the same face. The last values hold "
-        "what makes it this face."
+        f"With half of the values resampled the picture is {half:.0f} grey levels off ({decibels[0]:.1f} dB), with "
+        f"three quarters {most:.0f} ({decibels[1]:.1f} dB); another face is {others.mean():.0f} off. What moves the "
+        "picture little is detail, and leaves first; the values that are left hold what makes it this face."
     )
 
 

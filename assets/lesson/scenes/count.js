@@ -1,6 +1,6 @@
 // Scene 4: how a flow counts bits, in three beats: noise is stretched, one value is counted, then all values of a
 // picture.
-import { area, noiseOf, normal, stretchAt, termsOf, valueWith } from "../curve.js";
+import { addedUp, area, noiseOf, normal, stretchAt, termsOf, valueWith } from "../curve.js";
 import {
   animate,
   choices,
@@ -59,7 +59,7 @@ export const counting = {
     "by the stretching, it fits again, so stretching by two costs every value one bit. Beat 2: drag the dot; usual " +
     "noise and little stretching make a value cheap. Beat 3 adds up both terms for all values of the picture.",
   asked:
-    "Stretching is seen on the way from noise to values. In beat 2 the curve is a flow of one dimension, fitted to " +
+    "The bits of a picture are −log₂ of its probability, here shared out over its values. Stretching is seen on the way from noise to values. In beat 2 the curve is a flow of one dimension, fitted to " +
     "the values of the middle pixel; in beat 3 it is the flow of the lesson, in as many dimensions as there are " +
     "values, where the stretching is the log-determinant. If the flow stopped after level 1 or 2, the values passed " +
     "on would count as normal noise of the mean and spread that each channel has over pictures. Only the running " +
@@ -302,21 +302,20 @@ export const counting = {
     /** Terms on top of each other, their sum above; where there is room their names stand beside them. */
     function drawColumn(context, ink, { x, width, top, foot, most, names = true }, terms) {
       const unit = (foot - top) / most,
-        sum = terms.reduce((all, [, bits]) => all + bits, 0);
+        [sum, ...written] = addedUp(terms.map(([, bits]) => bits));
       let y = foot;
       context.textAlign = "left";
-      for (const [text, bits, colour] of terms) {
+      terms.forEach(([text, bits, colour], i) => {
         const high = Math.max(0, Math.min(bits * unit, y - top));
         context.fillStyle = colour;
         context.fillRect(x, y - high, width, high);
         context.fillStyle = ink.ink;
         const at = y - high / 2 + 0.35 * ink.size;
-        if (text)
-          context.fillText(`${names ? `${text} ` : ""}${minus(bits.toFixed(1))}`, x + width + (names ? 8 : 5), at);
+        if (text) context.fillText(`${names ? `${text} ` : ""}${written[i]}`, x + width + (names ? 8 : 5), at);
         y -= high;
-      }
+      });
       context.font = `600 ${ink.size}px ${ink.sans}`; // beside the top: above it there may be the line of a blind guess
-      context.fillText(`${sum.toFixed(1)}${names ? " bits" : ""}`, x + width + (names ? 8 : 5), y + ink.size);
+      context.fillText(`${sum}${names ? " bits" : ""}`, x + width + (names ? 8 : 5), y + ink.size);
       context.font = `${ink.size}px ${ink.sans}`;
     }
 
@@ -378,16 +377,18 @@ export const counting = {
         );
       }
       if (beat === "2") {
-        const { noise, stretch: stretched } = termsOf(curve, value);
+        const { noise, stretch: stretched } = termsOf(curve, value),
+          [sum, first, second] = addedUp([noise, stretched]);
         return stage.say(
-          `${name} ${value}: noise ${noise.toFixed(1)} + stretching ${minus(stretched.toFixed(1))} = ${(noise + stretched).toFixed(1)} bits; a blind guess needs 8.`,
+          `${name} ${value}: noise ${first} + stretching ${second} = ${sum} bits; a blind guess needs 8.`,
         );
       }
-      const bits = total(running[shownLevels]).toFixed(1);
+      const { noise, stretch: stretched } = running[shownLevels],
+        [bits, first, second] = addedUp([noise, stretched]);
       if (!shownLevels) return stage.say("A blind guess: all 256 values of a byte are equally likely, 8 bits.");
       if (shownLevels < flow.levels.length)
         return stage.say(`Stopped after level ${shownLevels}: ${bits} bits per value.`);
-      return stage.say(`${whose}: ${bits} bits per value; a blind guess needs 8.`);
+      return stage.say(`${whose}: noise ${first} + stretching ${second} = ${bits} bits per value; blind guess 8.`);
     };
     const redraw = () => {
       view.redraw();

@@ -1,8 +1,10 @@
 // Scene 15: four things to take home, each with a small live picture, one's own choices, and three doors.
 import { choicesNamed } from "../choices.js";
-import { colours, el, featurePicture, minus, picture, surface } from "../draw.js";
+import { addedUp } from "../curve.js";
+import { colours, el, featurePicture, picture, surface } from "../draw.js";
 import { normals } from "../flow.js";
 import { states } from "./count.js";
+import { ladders } from "./worth.js";
 
 export const ending = {
   number: 15,
@@ -39,7 +41,8 @@ export const ending = {
       shown(picture(Uint8Array.from(decoded), shape), "The picture again"),
     );
 
-    const { noise, stretch } = flow.running(traces, pack.head.flow.rest).at(-1);
+    const { noise, stretch } = flow.running(traces, pack.head.flow.rest).at(-1),
+      [sum, first, second] = addedUp([noise, stretch]);
     const bars = el("div", { className: "room" }),
       barsView = surface(
         bars,
@@ -50,14 +53,14 @@ export const ending = {
             top = (height - tall) / 2;
           context.font = `${ink.size}px ${ink.sans}`;
           let x = 0;
-          for (const [name, bits, colour] of [
-            ["noise", noise, ink.accent],
-            ["stretching", stretch, ink.warm],
+          for (const [name, bits, colour, text] of [
+            ["noise", noise, ink.accent, first],
+            ["stretching", stretch, ink.warm, second],
           ]) {
             context.fillStyle = colour;
             context.fillRect(x, top, bits * unit, tall);
             context.fillStyle = ink.ink;
-            context.fillText(`${name} ${minus(bits.toFixed(1))}`, x, top - 8);
+            context.fillText(`${name} ${text}`, x, top - 8);
             x += bits * unit;
           }
           context.strokeStyle = ink.ink;
@@ -71,19 +74,19 @@ export const ending = {
           context.textAlign = "right";
           context.fillText("blind guess 8", 8 * unit, top + tall + ink.size + 6);
           context.textAlign = "left";
-          context.fillText(`${(noise + stretch).toFixed(1)} bits`, 0, top + tall + ink.size + 6);
+          context.fillText(`${sum} bits`, 0, top + tall + ink.size + 6);
         },
         "The bits of the picture: noise and stretching",
       );
 
     const fresh = noises.map((values, l) => (l ? values : normals(101, values.length))),
-      half = flow.quantise(flow.decode(fresh));
+      renewed = flow.quantise(flow.decode(fresh));
     const scales = el(
       "div",
       { className: "row" },
       shown(picture(bytes, shape), "The picture"),
       arrow(),
-      shown(picture(Uint8Array.from(half), shape), "With half of its values resampled"),
+      shown(picture(Uint8Array.from(renewed), shape), "With half of its values resampled"),
     );
 
     const structure = pack.head.before?.redundancy ?? pack.head.flow.redundancy,
@@ -111,6 +114,9 @@ export const ending = {
         "The structure of the channels in the flow’s order",
       );
 
+    // What the half by entropy saved above Glow's fixed half in the study that scene 13 opens with.
+    const half = ladders(pack.head.studies ?? [])[0]?.rungs.find(({ name }) => name === "half by entropy")?.saved,
+      bought = half?.low > 0 ? `: ${half.lead.toFixed(2)} bits saved` : "";
     const card = (drawing, text) => el("figure", { className: "home-card" }, drawing, el("figcaption", {}, text));
     const cards = el(
       "div",
@@ -118,7 +124,7 @@ export const ending = {
       card(there, "A flow turns a picture into noise, and can undo it."),
       card(bars, "It counts bits by noise and stretching."),
       card(scales, "Several scales let detail leave early."),
-      card(sorted, "Look at the data before you choose the half."),
+      card(sorted, `Look at the data before you choose the half${bought}.`),
     );
     const questions = el(
       "ol",
@@ -152,9 +158,7 @@ export const ending = {
         }),
     );
     stage.host.append(cards, questions, el("p", { className: "caption" }, chosen), doors);
-    stage.say(
-      `There and back: ${differ} of ${flow.dimensions} values differ, at ${(noise + stretch).toFixed(1)} bits per value.`,
-    );
+    stage.say(`There and back: ${differ} of ${flow.dimensions} values differ, at ${sum} bits per value.`);
     return {
       stop: () => {
         barsView.stop();

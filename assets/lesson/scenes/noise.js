@@ -70,13 +70,13 @@ export const noise = {
   title: "A flow turns a picture into noise, and back.",
   notes:
     "Stop after level 1: half of the values have left as noise (they are factored out), and the half passed on still " +
-    "shows the picture. Every step can be undone, and at the end no value differs (a value is a byte, 0 to 255). " +
-    "This noise is not random: it is the picture’s own, so the way back is exact.",
+    "shows the picture. Every step can be undone: run it to the end and count the values that differ (a value is a " +
+    "byte, 0 to 255). This noise is not random: it is the picture in another form. Then try a photo of your own.",
   asked:
     "A level is a round: a few steps, then half of the values leave and the other half is passed on. Training asks " +
     "one thing: that the training pictures need few bits. For that their noise must look like plain normal noise, " +
     "and be stretched little on the way back: scene 4 counts both. Of a photo unlike those pictures a part stays " +
-    "visible in the noise.",
+    "visible in the noise, which is stronger than normal noise: unusual, so such a photo takes many bits.",
   more: { page: "levels" },
 
   build(stage) {
@@ -85,6 +85,11 @@ export const noise = {
     const value = Math.sqrt(1 / channels); // side of one value; a pixel has area 1
     const wide = levels[0].columns * levels[0].level.width * value,
       high = levels[0].rows * levels[0].level.height * value;
+    // Of a picture unlike those of the training, more than noise is left: its values lie further out.
+    const { traces, pack, images, image } = stage,
+      squares = traces.reduce((sum, trace) => sum + trace.noise.reduce((all, v) => all + v * v, 0), 0) / total,
+      whose = images[image].number === "own" ? "your photo" : "the picture",
+      unknown = squares > (pack.head.flow.loudest ?? Number.POSITIVE_INFINITY);
     const parts = [],
       ticks = [],
       add = (seconds, draw, say, leaves) => parts.push({ seconds, draw, say, leaves });
@@ -226,16 +231,13 @@ export const noise = {
         },
         l
           ? `${number(left(l + 1))} values are passed on.`
-          : `${number(total - left(1))} values have left as noise. The ${number(left(1))} passed on still show the picture.`,
+          : unknown
+            ? `The flow does not know such pictures: some of ${whose} shows in the noise.`
+            : `${number(total - left(1))} values have left as noise. The ${number(left(1))} passed on still show the picture.`,
       );
     });
-    // Of a picture unlike those of the training, more than noise is left: its values lie further out.
-    const { traces, pack, images, image } = stage,
-      squares = traces.reduce((sum, trace) => sum + trace.noise.reduce((all, v) => all + v * v, 0), 0) / total,
-      whose = images[image].number === "own" ? "your photo" : "the picture";
-    const unknown = squares > (pack.head.flow.loudest ?? Number.POSITIVE_INFINITY);
     const arrival = unknown
-      ? `Some of ${whose} is left in the noise: the flow does not know such pictures.`
+      ? `Some of ${whose} is left: its noise is ${Math.sqrt(squares).toFixed(1)} times too strong.`
       : `All ${number(total)} values are noise now.`;
     add(unknown ? 2.4 : 0.8, (g) => drawNoise(g, levels.length), arrival);
     const forward = until(),
@@ -305,7 +307,7 @@ export const noise = {
         );
         stage.say(
           time >= forward + BACK_S
-            ? `And back: ${differ} of ${number(total)} values differ.`
+            ? `And back: ${differ} of ${number(total)} values differ${differ ? "" : ", so the noise holds the whole picture"}.`
             : time > forward
               ? "Now every step runs backwards."
               : part.say,

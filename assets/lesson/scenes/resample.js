@@ -2,18 +2,23 @@
 import { animate, choices, el, number, picture, slider } from "../draw.js";
 import { normals, psnr } from "../flow.js";
 
+/** How far two pictures are apart: root mean square, in grey levels. */
+const distance = (a, b) => Math.sqrt(a.reduce((sum, v, i) => sum + (v - b[i]) ** 2, 0) / a.length);
+
 export const resampling = {
   number: 9,
   short: "Half, three quarters, all",
   title: "Resample half, three quarters, everything.",
   notes:
-    "At one half, level 1 is resampled: speckle appears, yet it is the same face. At three quarters features change; " +
-    "beyond, it becomes another picture. Resampled does not mean set to zero: the prior draws values that fit what " +
-    "is passed on.",
+    "Press half: all of level 1 is drawn anew by the prior, to fit what is passed on; ask whether it is still the same " +
+    "face. Then three quarters, then everything: which values hold whose face it is? Detail can leave early, as noise " +
+    "that is cheap to guess, and the later levels work on few values at a smaller size: that is why a flow has several " +
+    "scales.",
   asked:
-    "Even with everything resampled a complete picture comes out. In scene 5 thrown channels became averages. The " +
+    "Off by: root mean square, in grey levels of 255; the other faces are those below. Even with everything resampled a " +
+    "complete picture comes out. In scene 5 thrown channels became averages. The " +
     "switch shows another flow, a Glow whose half goes by position. It is one picture and one draw, no verdict on " +
-    "splits: scene 13 compares. Off by: root mean square.",
+    "splits: scene 13 compares.",
   more: { page: "latents" },
 
   build(stage) {
@@ -27,9 +32,13 @@ export const resampling = {
         (t) => t.noise,
       ));
     const fresh = stage.flow.levels.map((_, l) => normals(101 + l, noise("flow")[l].length));
+    const others = stage.images.filter((one) => one !== image && one.number !== "own").map(({ bytes }) => bytes),
+      another = others.reduce((sum, bytes) => sum + distance(bytes, image.bytes), 0) / others.length,
+      noun = stage.pack.head.faces && image.number !== "own" ? "face" : "picture";
     let name = "flow",
       thrown = 0,
       stop = () => {};
+    const caption = el("p", { className: "caption" });
     const before = picture(image.bytes, shape),
       after = el("canvas", {});
     before.setAttribute("role", "img");
@@ -44,16 +53,17 @@ export const resampling = {
         el("figure", {}, after, el("figcaption", {}, "with values resampled")),
       ),
     );
-    // What is resampled: whole levels by their names, else a count of values.
     const [first, second] = noise("flow").map((e) => e.length);
-    const what = (count) =>
-      count === total
-        ? `All ${number(count)} values resampled`
-        : count === first
-          ? `Level 1 resampled, ${number(count)} values`
-          : count === first + second
-            ? `Levels 1 and 2 resampled, ${number(count)} values`
-            : `${number(count)} of ${number(total)} values resampled`;
+    /** What whole levels hold, by how far the picture moves without them; else what is resampled. */
+    const what = (count, off) => {
+      const near = off < another / 2;
+      if (count === total)
+        return off > 0.75 * another ? `Everything is new, and so is the ${noun}` : "Everything resampled";
+      if (count === first) return near ? "Level 1, half of the values, holds detail" : "Level 1 resampled";
+      if (count === first + second)
+        return near ? `${number(total - count)} of ${number(total)} values keep the gist` : "Levels 1 and 2 resampled";
+      return `${number(count)} of ${number(total)} values resampled`;
+    };
     const draw = () => {
       const flow = flows[name];
       let rest = thrown;
@@ -78,8 +88,11 @@ export const resampling = {
       stage.say(
         thrown === 0
           ? "Nothing is resampled: the picture is exact."
-          : `${what(thrown)}: off by ${off.toFixed(0)} grey levels, PSNR ${db.toFixed(1)} dB.`,
+          : `${what(thrown, off)}: ${off.toFixed(0)} grey levels off, another ${noun} ${another.toFixed(0)}.`,
       );
+      caption.textContent =
+        "Resampled: drawn by the prior, a network, to fit the values passed on. One draw, no verdict" +
+        (thrown ? `; PSNR ${db.toFixed(1)} dB.` : ".");
       stops.forEach(([v, button]) => button.setAttribute("aria-pressed", String(v === thrown)));
     };
     const control = slider({
@@ -125,12 +138,7 @@ export const resampling = {
         "flow",
       );
     stage.host.append(
-      el(
-        "p",
-        { className: "caption" },
-        "The prior, a network, draws what fits the values passed on, if any. PSNR: higher is closer. One draw: no " +
-          "verdict.",
-      ),
+      caption,
       control.row,
       el(
         "div",

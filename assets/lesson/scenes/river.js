@@ -24,6 +24,15 @@ const HALVES = {
 /** How many on average over the runs with other seeds, before (0) and after (1) training. */
 const overRuns = ({ seeds }, when) => (seeds.reduce((sum, one) => sum + one[when], 0) / seeds.length).toFixed(1);
 
+/** What the half costs above the half by entropy, as the end of a sentence; nothing where that is not known. */
+function priceOf(cost) {
+  if (!cost) return ".";
+  if (cost.low <= 0 && cost.high >= 0) return "; its price in bits is too close to call.";
+  return cost.bits > 0
+    ? `; still it costs ${cost.bits.toFixed(2)} bits more.`
+    : `; it saves ${(-cost.bits).toFixed(2)} bits.`;
+}
+
 /** Which recording is shown: the one that was chosen, or else the first, where the order is rebuilt most. */
 const shownAt = (rivers, choice) => Math.min(rivers.length - 1, +(/^r(\d+)/.exec(choice)?.[1] ?? 0));
 
@@ -35,11 +44,14 @@ export const river = {
   noPicture: true,
   short: "Fixed in advance",
   title: "Choose the half badly, and training moves structure across.",
+  titleOf: ({ pack }) =>
+    pack.head.rivers?.every((one) => one.lifts === "yes")
+      ? undefined
+      : "Choose the half badly: does training move structure across?",
   notes:
-    "Here another flow passes on a half that was chosen badly, beforehand: the channels of least variance. Press " +
-    "space: lines are channels, and blue ones are passed on from first to last. While training changes what they " +
-    "hold, count the blue lines above the dashed one. Structure moves across, and yet the bad choice is never made " +
-    "good.",
+    "Here another flow passes on a half that was fixed beforehand: the channels of least variance. Press space: lines " +
+    "are channels, and blue ones are passed on from first to last. While training changes what they hold, count the " +
+    "blue lines above the dashed one. At the end ask whether that makes up for the choice: the sentence has its price.",
   asked:
     "One run is drawn; the sentence at the end is the mean over all runs, which differ by their seed alone. What the " +
     "half costs is from a study: bits per value above the half by entropy, with the interval in the caption. " +
@@ -140,8 +152,7 @@ export const river = {
         stage.say(
           (here.lifts === "yes"
             ? `Training lifts blue from ${overRuns(here, 0)} to ${overRuns(here, 1)} of ${half}`
-            : `Blue above the line: ${overRuns(here, 0)} of ${half}, then ${overRuns(here, 1)}`) +
-            (here.cost ? `; still it costs ${here.cost.bits.toFixed(2)} bits more.` : "."),
+            : `Blue above the line: ${overRuns(here, 0)} of ${half}, then ${overRuns(here, 1)}`) + priceOf(here.cost),
         );
       else
         stage.say(

@@ -1,5 +1,5 @@
 // Scene 11: samples, with a temperature for every level.
-import { el, number, picture, slider } from "../draw.js";
+import { el, picture, slider } from "../draw.js";
 import { normals } from "../flow.js";
 
 const FACES = 12,
@@ -12,9 +12,12 @@ export const sampling = {
   title: "Noise in, faces out.",
   otherTitle: "Noise in, pictures out.", // of a flow that was not trained on faces
   notes:
-    "The flow runs backwards, from fresh noise: every click gives other faces. Lower the temperature of one level at " +
-    "a time and ask what changes. A low temperature looks cleaner, but with all levels low the faces become alike.",
-  asked: "The temperature of a level is the factor on its noise: 1 as in training, 0 none, above 1 more.",
+    "The flow runs backwards, from fresh noise: since every step can be undone, any noise gives a picture, and every " +
+    "click gives other faces. Lower the temperature of one level at a time: the last level first, then level 1. The " +
+    "sentence says how much the twelve still differ: cleaner faces are paid for with variety.",
+  asked:
+    "The temperature of a level is the factor on its noise: 1 as in training, 0 none, above 1 more. To differ: the root " +
+    "mean square between a picture and the mean of all twelve, in grey levels of 255.",
   more: { page: "checkpoint" },
 
   build(stage) {
@@ -23,6 +26,7 @@ export const sampling = {
       top = flow.levels.length - 1,
       start = stage.pack.head.flow.temperature ?? 1,
       temperatures = flow.levels.map(() => start);
+    const nouns = stage.pack.head.faces ? "faces" : "pictures";
     let seed = Math.max(1, Math.round(+stage.choice) || 1),
       timer,
       at = 0;
@@ -54,13 +58,16 @@ export const sampling = {
       face.first ??= face.bytes;
       picture(face.bytes, shape, face.canvas);
     };
-    const moved = () =>
-      Math.sqrt(
-        faces.reduce(
-          (sum, { bytes, first }) => sum + bytes.reduce((all, v, i) => all + (v - first[i]) ** 2, 0) / bytes.length,
-          0,
-        ) / FACES,
-      );
+    /** How much the pictures differ, as they are or as they first were: root mean square from their mean. */
+    const variety = (of) => {
+      const mean = new Float64Array(flow.dimensions);
+      for (const face of faces)
+        of(face).forEach((v, i) => {
+          mean[i] += v / FACES;
+        });
+      const sum = faces.reduce((all, face) => all + of(face).reduce((part, v, i) => part + (v - mean[i]) ** 2, 0), 0);
+      return Math.sqrt(sum / FACES / flow.dimensions);
+    };
     let said = "";
     // As many faces as a frame has time for, in turn: while a slider moves, each is drawn again and again.
     const slice = () => {
@@ -69,7 +76,10 @@ export const sampling = {
         if (faces[at].stale >= 0) decode(faces[at]);
       clearTimeout(timer);
       if (faces.some((face) => face.stale >= 0)) timer = setTimeout(slice, 0);
-      else if (said) stage.say(`${said}: the pictures move by ${moved().toFixed(0)} grey levels.`);
+      else if (said) {
+        const [now, before] = [variety((face) => face.bytes), variety((face) => face.first)].map((v) => v.toFixed(0));
+        stage.say(`${said}: the ${nouns} differ by ${now} grey levels, before by ${before}.`);
+      }
     };
     const redraw = (level) => {
       for (const face of faces) face.stale = Math.max(face.stale, level);
@@ -85,7 +95,7 @@ export const sampling = {
       });
       at = 0;
       redraw(top);
-      stage.say(`${FACES} new pictures, each from ${number(flow.dimensions)} values of noise. Click for more.`);
+      stage.say(`A flow that can be undone can draw: ${FACES} new ${nouns} from fresh noise.`);
     };
     const next = () => {
       seed++;

@@ -35,14 +35,14 @@ export const sorting = {
   notes:
     "Look at two cards: on one, neighbours are alike and the next value is easy to guess; on the other it is hard to " +
     "guess. That is low and high entropy. Slide: the flow sorts its channels so, once, before training, and factors " +
-    "out the right half. Then switch to after training: the order stays, the bars have moved a little.",
+    "out the right half. Then switch to after training: the order stays, and the bars answer.",
   asked:
     "A bar is the structure of a channel: spectral redundancy, how much its neighbours tell of a value, as the mean " +
     "over test pictures. Zero is white noise. It ignores scale and counts each channel by itself. The order was " +
     "measured on the first batch of pictures and is one for all of them. The cards on the right are not noise yet: " +
     "the prior predicts them from the left, and what it misses leaves as noise. Training shapes the channels around " +
-    "the split, so that structure stays on the left does not show that sorting is the better choice: scene 13 " +
-    "compares.",
+    "the split, so a large share on the left after training does not show that sorting is the better choice: scene " +
+    "13 compares.",
   more: { page: "entropy", query: { level: "1" } },
 
   build(stage) {
@@ -199,14 +199,23 @@ export const sorting = {
       const share = shareOf(structures[state], passedOn);
       if (t < 0.02) return stage.say("On which cards is the next value easy to guess? Slide to sort.");
       if (t < 0.98) return stage.say("The flow’s order slides the cards into place …");
-      if (state === "before" && flow.sortsByEntropy)
+      if (state === "before" && flow.sortsByEntropy) {
+        const most = bestShare(structures.before, kept);
         return stage.say(
-          `Sorted: ${percent(share)} of structure is passed on; the best half holds ${percent(bestShare(structures.before, kept))}.`,
+          most - share < 0.005
+            ? `Sorted by entropy, ${percent(share)} of structure is passed on: no half holds more.`
+            : `Sorted by entropy, ${percent(share)} of structure is passed on; the best half holds ${percent(most)}.`,
         );
+      }
       if (!start) return stage.say(`${percent(share)} of structure is passed on.`);
       if (state === "before") return stage.say(`Before training, ${percent(share)} of structure is passed on.`);
+      const before = shareOf(structures.before, passedOn),
+        moved = Math.round(100 * share) - Math.round(100 * before),
+        way = moved > 0 ? "left" : "right";
       return stage.say(
-        `After training the same order passes on ${percent(share)}, before ${percent(shareOf(structures.before, passedOn))}.`,
+        moved
+          ? `Training moved structure ${way}: the same order passes on ${percent(share)}, before ${percent(before)}.`
+          : `Training moved nothing across: the same order still passes on ${percent(share)}.`,
       );
     };
     const move = (v) => {

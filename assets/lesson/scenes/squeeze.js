@@ -7,9 +7,11 @@ export const squeezing = {
   title: "Squeeze: one picture becomes many small ones.",
   notes:
     "Point at one pixel and ask where its values go. Each 2×2 patch gives one pixel to each of four small pictures, " +
-    "and each colour becomes a picture of its own; each of these twelve is called a channel. Nothing is computed and " +
-    "nothing gets lost; values only move.",
-  asked: "More channels give the next steps more to mix and to halve.",
+    "and each colour becomes a picture of its own; each of these is called a channel. Values only move. Each channel " +
+    "still shows the whole picture, at half the size: a flow can let half of the channels go and no place is lost.",
+  asked:
+    "Every level begins with a squeeze, so each one looks at the picture at half the size of the one before: these " +
+    "are the scales of a multi-scale flow. More channels also give its steps more to mix.",
   more: { page: "levels" },
 
   build(stage) {
@@ -117,7 +119,7 @@ export const squeezing = {
           t < 0.02
             ? `${before} = ${number(flow.dimensions)} values. Drag to squeeze.`
             : t > 0.98
-              ? `${before} became ${after}: the same ${number(flow.dimensions)} values in ${word(4 * channels)} channels.`
+              ? `${before} became ${after}: the same ${number(flow.dimensions)} values, in ${word(4 * channels)} channels that can be halved.`
               : "Each pixel of a 2×2 patch goes to a different small picture.",
         );
     };

@@ -243,10 +243,10 @@ export const throwing = {
           const own = rankOf(scores, level, mine);
           stage.results[throwing.number] =
             `your ${noun} ${ordinal(own)}, the flow’s ${ordinal(rank)} of ${number(total)}`;
-          stage.say(
-            `Yours ranks ${ordinal(own)}, the flow’s ${ordinal(rank)}: ` +
-              (own < rank ? "it chose once, for all pictures, before training." : "it kept what holds most structure."),
-          );
+          const why = flow.sortsByEntropy
+            ? ["it chose once, for all pictures, before training", "it kept what held most structure"]
+            : ["its half is one for all pictures", "though its half is one for all pictures"];
+          stage.say(`Yours ranks ${ordinal(own)}, the flow’s ${ordinal(rank)}: ${why[own < rank ? 0 : 1]}.`);
         }
       }
       drawStrip(done);

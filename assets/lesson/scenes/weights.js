@@ -31,7 +31,7 @@ export const weighting = {
     "that the coupling leaves unchanged, so that the way back can compute it again. Bars show how each weight " +
     "differs from that of the picture without added grain. Left: the channels that the network reads. Right: what it " +
     "gives, a scale and a shift for each channel of the other half. This is the coupling whose weights answer grain " +
-    "most; others hardly move. The cost is for this picture: all weights of the flow are replaced by their averages " +
+    "most; others move less. The cost is for this picture: all weights of the flow are replaced by their averages " +
     "over pictures.",
   more: { page: "weights", query: { level: "1" } },
   cannot: ({ pack }) =>
@@ -148,12 +148,15 @@ export const weighting = {
       if (sigma === FROM) return stage.say("Slide to add grain; the weights answer at once.");
       const mean = now.all.slice(0, half).reduce((sum, w, j) => sum + w / base.all[j] - 1, 0) / half,
         percent = Math.round(100 * Math.abs(mean)),
-        answer = Math.abs(mean) < LEAST ? "It does not care" : `It listens ${percent} % ${mean > 0 ? "more" : "less"}`;
+        right = Math.abs(mean) < LEAST ? "same" : mean > 0 ? "more" : "less",
+        what = right === "same" ? "it does not care" : `it listens ${percent} % ${right}`,
+        answer = `${stage.choice === right ? "Yes" : "No"}: ${what}`;
       stage.say(`${answer}.`);
       clearTimeout(rest);
       rest = setTimeout(() => {
         const cost = costAt(sigma);
-        stage.say(`${answer}. Frozen at averages, all weights cost ${minus(cost.toFixed(2))} bits per value.`);
+        const price = cost < 0 ? `save ${(-cost).toFixed(2)} bits` : `cost ${cost.toFixed(2)} bits more`;
+        stage.say(`${answer}; weights frozen for all pictures ${price}.`);
       }, REST);
     };
     const control = slider({

@@ -1,19 +1,20 @@
 // Scene 13: what each choice of a split buys, in rungs above Glow's fixed half. Predict first.
 import { choices, colours, el, minus, number, surface } from "../draw.js";
 
-/** The rungs that can be voted on: a word for the link, the rung's name in the studies, and what it is called here. */
+/** The rungs that can be voted on: a word for the link, and the rung's name in the studies. */
 const RUNGS = [
-  ["start", "principal start", "a start that looks at the data"],
-  ["variance", "half by variance", "the half by variance"],
-  ["entropy", "half by entropy", "entropy instead of variance"],
-  ["weights", "entropy weights", "entropy weights"],
+  ["start", "principal start"],
+  ["variance", "half by variance"],
+  ["entropy", "half by entropy"],
+  ["weights", "entropy weights"],
+  ["partitions", "partitions by information"],
 ];
 
 /** The data of a study, as a word: faces, letters. */
 const dataOf = ({ data }) => data.replace(/\d+$/, "");
 
 /** Of every data set the study with most rungs, and of those the longest; a set without the first rung is left out. */
-function ladders(studies) {
+export function ladders(studies) {
   const found = new Map();
   for (const one of studies.filter(({ rungs }) => rungs?.length > 1)) {
     const before = found.get(one.data);
@@ -29,7 +30,7 @@ export const worth = {
   number: 13,
   noPicture: true,
   short: "The ladder",
-  votes: RUNGS.map(([key, , name]) => [key, name]),
+  votes: RUNGS,
   title: "What does looking at the data buy?",
   keepsChoice: true,
   notes:
@@ -40,8 +41,9 @@ export const worth = {
     "The principal start turns the channels towards their directions of largest variance before training, with a " +
     "random half passed on. Both orders, by variance and by entropy, are set once, on the first batch. Every rung " +
     "was trained with several seeds and compared seed by seed; the thin line is the 95 % interval of its saving. " +
-    "These are short trainings of small flows; “See more” has every study, also the longer ones. Pictures cost 3 to " +
-    "5 bits per value, so 0.15 is about four percent.",
+    "These are short trainings of small flows; “See more” has every study, also the longer ones. Partitions by " +
+    "information pair the channels that tell most of each other in a coupling. “Too close to call”: the interval of " +
+    "the vote reaches that of the best.",
   more: { page: "compare" },
   cannot: ({ pack }) => (ladders(pack.head.studies ?? []).length ? null : "There are no studies with a ladder here."),
 
@@ -102,17 +104,18 @@ export const worth = {
       if (!voted) return stage.say("Vote: above Glow’s fixed half, which of these rungs buys most?");
       const best = here.rungs.slice(1).reduce((a, b) => ((b.step?.lead ?? 0) > (a.step?.lead ?? 0) ? b : a)),
         own = here.rungs.find(({ name }) => name.includes(RUNGS.find(([key]) => key === voted)[1])),
-        near = (own?.step?.high ?? 0) >= best.step.lead; // its interval reaches the best
-      const verdict = own === best ? "You were right" : near ? "Nearly" : "Not quite";
-      stage.results[worth.number] = RUNGS.find(([one]) => one === voted)[2];
+        near = (own?.step?.high ?? Number.NEGATIVE_INFINITY) >= best.step.low, // the intervals meet
+        whole = here.rungs.at(-1).saved.lead;
+      const verdict = own === best ? "Right" : near ? "Too close to call" : "Not quite";
+      stage.results[worth.number] = RUNGS.find(([one]) => one === voted)[1];
       stage.say(
-        `${verdict}: on ${dataOf(here)}, ${best.name} buys most, ${minus(best.step.lead.toFixed(2))} bits per value.`,
+        `${verdict}: on ${dataOf(here)}, ${best.name} ${/weights$|^partitions/.test(best.name) ? "buy" : "buys"} most, ${minus(best.step.lead.toFixed(2))} of ${minus(whole.toFixed(2))} bits.`,
       );
     };
     const publish = () => stage.choose(here === all[0] ? voted : `${voted}.${here.data}`);
     const vote = choices(
       "Your vote",
-      known.map(([key, , name]) => [key, name]),
+      known,
       (key) => {
         voted = key;
         publish();
@@ -136,7 +139,7 @@ export const worth = {
     const caption = el("p", { className: "caption" });
     const told = () => {
       caption.textContent =
-        `Blue: what a rung adds; line: 95 % interval. ${number(here.iterations)} training steps, ` +
+        `Blue: what a rung adds, orange: what it loses; line: 95 % interval. ${number(here.iterations)} training steps, ` +
         `${here.rungs[1].saved.seeds} seeds each.`;
     };
     told();
