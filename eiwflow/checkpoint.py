@@ -377,13 +377,13 @@ def _json(text: bytes, what: str, name: str) -> dict[str, Any]:
 
 def _check_layout(header: Mapping[str, Any], flow: MultiScaleFlow, name: str) -> None:
     expected = flow.state_dict()
-    found = {key: entry for key, entry in header.items() if key != "__metadata__"}
-    if missing := sorted(set(expected) - set(found)):
+    tensors = {key: entry for key, entry in header.items() if key != "__metadata__"}
+    if missing := sorted(set(expected) - set(tensors)):
         raise CheckpointError(name, f"tensor {missing[0]!r}", "present", f"missing ({len(missing)} in all)")
-    if unknown := sorted(set(found) - set(expected)):
+    if unknown := sorted(set(tensors) - set(expected)):
         raise CheckpointError(name, f"tensor {unknown[0][:60]!r}", "absent", f"present ({len(unknown)} unknown in all)")
     for key, tensor in expected.items():
-        shape, dtype = found[key].get("shape"), found[key].get("dtype")
+        shape, dtype = tensors[key].get("shape"), tensors[key].get("dtype")
         if shape != list(tensor.shape):
             raise CheckpointError(name, f"shape of {key!r}", str(list(tensor.shape)), _short(str(shape)))
         if _DTYPES.get(str(dtype)) != tensor.dtype:

@@ -126,7 +126,7 @@ def differences(flow: MultiScaleFlow, paths: dict[str, Path], images: int = 3) -
 
     latents = flow.sample_latents(images, generator=torch.Generator().manual_seed(0))
     x = flow.decode(latents).clamp(-0.5, 0.5)
-    found = {}
+    largest = {}
     for name, path in paths.items():
         arguments = latents.levels if name == "decode" else [x]
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
@@ -137,5 +137,5 @@ def differences(flow: MultiScaleFlow, paths: dict[str, Path], images: int = 3) -
             (torch.from_numpy(theirs) - ours.cpu()).abs().max().item()
             for theirs, ours in zip(session.run(None, fed), expected, strict=True)
         ]
-        found[name] = max(gaps) / (flow.config.dimensions * math.log(2) if name == "log_prob" else 1)
-    return found
+        largest[name] = max(gaps) / (flow.config.dimensions * math.log(2) if name == "log_prob" else 1)
+    return largest

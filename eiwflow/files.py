@@ -160,8 +160,8 @@ def stamp(path: Path) -> tuple[int, int]:
 def entries(folder: Path) -> list[Path]:
     """Return what lies in a folder, hidden entries left out, by name; a folder that is not there holds nothing."""
     try:
-        with os.scandir(folder) as found:
-            names = [entry.name for entry, _ in zip(found, range(MAX_ENTRIES), strict=False)]
+        with os.scandir(folder) as scan:
+            names = [entry.name for entry, _ in zip(scan, range(MAX_ENTRIES), strict=False)]
     except OSError:
         return []
     return [folder / name for name in sorted(names) if not name.startswith(".")]

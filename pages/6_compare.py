@@ -116,7 +116,7 @@ if (more := ui.more_evidence()).open:
     with more:
         compared, arm_rows = [one.lead_row() for one in comparisons.effects], compare_arms.arm_table(study)
         by_prior = {each: cache.of_study(study, "factorial", prior=each) for each in study.priors}
-        contributions = [{"prior": each} | one.lead_row() for each, found in by_prior.items() for one in found.effects]
+        contributions = [{"prior": each} | one.lead_row() for each, parts in by_prior.items() for one in parts.effects]
         st.subheader(f"{names[shown[0]]} against all others")
         if compared:
             ui.table(words.rows(compared))

@@ -173,20 +173,20 @@ def _weights(request: Request) -> dict[str, Any]:
 def _coupling_weights(request: Request) -> dict[str, Any]:
     """Return the weights inside couplings, what they are worth and what they tell, where that can be known."""
     look = request.look
-    found, frozen = look.measure("coupling_weights"), look.measure("frozen")
+    measured, frozen = look.measure("coupling_weights"), look.measure("frozen")
     known = look.factors and len(look.test) >= coupling_weights.LEAST_FACTOR_IMAGES
     readings = look.measure("factor_readings") if known else ()
     return {
         "weights": look.flow.config.weights,
-        "images": found.images.count,
-        "in_words": coupling_words.takeaway(found, frozen),
+        "images": measured.images.count,
+        "in_words": coupling_words.takeaway(measured, frozen),
         "frozen": frozen.to_dict() | {"in_words": coupling_words.cost(frozen)},
         "couplings": [
             {"level": place.level, "step": place.step, "distance": distance}
-            for place, distance in found.distances.items()
+            for place, distance in measured.distances.items()
             if request.level in (None, place.level)
         ],
-        "channels": found.table(request.level),
+        "channels": measured.table(request.level),
         "factors": coupling_words.factor_table(readings),
         "factors_in_words": coupling_words.factors(readings) if readings else None,
     }

@@ -66,21 +66,21 @@ class Attributes:
     Attributes:
         train_images, test_images: that directions are from, and that they are judged on.
         readings: per attribute and level.
-        found: the directions, by attribute: one array (C_l, H_l, W_l) a level.
+        moves: the directions, by attribute: one array (C_l, H_l, W_l) a level.
 
     """
 
     train_images: int
     test_images: int
     readings: tuple[Reading, ...]
-    found: dict[str, list[np.ndarray]]
+    moves: dict[str, list[np.ndarray]]
 
     def to_dict(self) -> dict[str, Any]:
         """Return values for JSON; directions are rounded to five digits after the point."""
-        figures = asdict(replace(self, found={}))
-        del figures["found"]
+        figures = asdict(replace(self, moves={}))
+        del figures["moves"]
         directions = {
-            name: [np.round(d.astype(float), 5).tolist() for d in level] for name, level in self.found.items()
+            name: [np.round(d.astype(float), 5).tolist() for d in level] for name, level in self.moves.items()
         }
         return {**figures, "directions": directions}
 
@@ -167,7 +167,7 @@ def measure_attributes(flow: MultiScaleFlow, images: ImageData, seed: int = 0, l
         train_images=min(limit, len(images.train)),
         test_images=len(images.test),
         readings=readings,
-        found=moves,
+        moves=moves,
     )
 
 

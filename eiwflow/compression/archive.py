@@ -131,10 +131,10 @@ def gather(names: Sequence[str]) -> tuple[list[Picture], list[str]]:
             digits = len(str(len(test) - 1))
             pictures += [Picture(f"{name}-{i:0{digits}}.png", image) for i, image in enumerate(test)]
         elif path.is_dir():
-            found = [file for file in walk(path) if file.suffix.lower() in SUFFIXES]
-            if not found:
+            files = [file for file in walk(path) if file.suffix.lower() in SUFFIXES]
+            if not files:
                 raise CompressionError(f"The folder {name[:_NAME]} holds no pictures ({', '.join(sorted(SUFFIXES))}).")
-            for file in found:
+            for file in files:
                 try:
                     pictures.append(_read(file, file.relative_to(path).as_posix()))
                 except CompressionError as error:

@@ -106,15 +106,15 @@ def _decoded(folder: Path, names: Sequence[str], size: int, strict: bool) -> tup
     images = np.zeros((len(names), size, size, 3), dtype=np.uint8)
     with ThreadPoolExecutor(max_workers=4) as threads:
         failures = list(threads.map(partial(_decode, folder, size), names, images))
-    found = [failure for failure in failures if failure is not None]
-    if found and (strict or len(found) == len(names)):
-        raise found[0]
+    unreadable = [failure for failure in failures if failure is not None]
+    if unreadable and (strict or len(unreadable) == len(names)):
+        raise unreadable[0]
     readable = np.array([failure is None for failure in failures], dtype=bool)
-    if not found:
+    if not unreadable:
         return images, readable, ""
-    shown = [str(failure).rstrip(".") for failure in found[:SHOWN]]
-    more = f" and {len(found) - SHOWN:,} more" if len(found) > SHOWN else ""
-    return images, readable, f"; {len(found):,} left out: {', '.join(shown)}{more}"
+    shown = [str(failure).rstrip(".") for failure in unreadable[:SHOWN]]
+    more = f" and {len(unreadable) - SHOWN:,} more" if len(unreadable) > SHOWN else ""
+    return images, readable, f"; {len(unreadable):,} left out: {', '.join(shown)}{more}"
 
 
 def _decode(folder: Path, size: int, name: str, image: np.ndarray) -> DataError | None:

@@ -136,12 +136,12 @@ def _length(value: float) -> float | None:
 
 
 def curves(
-    found: Mapping[str, ArmCurve], shared: np.ndarray, title: str, *, scrubbed: bool, differences: bool = False
+    arms: Mapping[str, ArmCurve], shared: np.ndarray, title: str, *, scrubbed: bool, differences: bool = False
 ) -> go.Figure:
     """Return bits/dim, or differences of it, while arms train: a bold line each, their seeds as faint ones.
 
     Arguments:
-        found: name -> curve; its place says how it is drawn.
+        arms: name -> curve; its place says how it is drawn.
         shared: the steps that the axis shows, at equal distances.
         title: of the y axis.
         scrubbed: whether a slider moves an upright line through ``shared``.
@@ -149,8 +149,8 @@ def curves(
 
     """
     figure = go.Figure()
-    styles = dict(zip(found, STYLES[1:] if differences else STYLES, strict=False))
-    for name, curve in found.items():
+    styles = dict(zip(arms, STYLES[1:] if differences else STYLES, strict=False))
+    for name, curve in arms.items():
         colour, dash, symbol = styles[name]
         places = _between(curve.steps, shared)
         gaps = np.hstack([curve.bits_per_dim, np.full((len(curve.seeds), 1), np.nan)]).ravel()
@@ -173,7 +173,7 @@ def curves(
             name=name,
             hovertemplate=f"%{{text}}: %{{y:{'+' if differences else ''}.3f}} bits/dim<extra></extra>",
         )
-    values = np.concatenate([curve.bits_per_dim.ravel() for curve in found.values()])
+    values = np.concatenate([curve.bits_per_dim.ravel() for curve in arms.values()])
     ends = [float(values.min()), float(values.max())]
     if differences:
         ends = [min(0.0, ends[0]), max(0.0, ends[1])]

@@ -29,18 +29,18 @@ _GAP = 0.6
 _ARMS = tuple(zip(palette.ARMS, ("circle", "square", "diamond", "cross", "x"), strict=True))
 
 
-def couplings(found: PictureWeights, chosen: Place, most: float) -> go.Figure:
+def couplings(weights: PictureWeights, chosen: Place, most: float) -> go.Figure:
     """Return a map of all couplings, level by level and step by step, whose squares can be clicked.
 
     Arguments:
-        found: of the picture.
+        weights: of the picture.
         chosen: the coupling that is looked at: its square has a frame.
         most: the difference of the strongest colour; where two maps share it, that of both.
 
     """
-    places = found.picture.places
+    places = weights.picture.places
     steps, levels = max(place.step for place in places), sorted({place.level for place in places})
-    values = np.array([found.distances[place] for place in places])
+    values = np.array([weights.distances[place] for place in places])
     size = min(SQUARE, 340 // steps)
     # Letters have the page's colour, which stands out from every one of these shades.
     shades = 0.08 + 0.57 * (np.minimum(values / most, 1) if most else values)
@@ -91,18 +91,18 @@ def pictures(shown: Mapping[str, np.ndarray]) -> str:
     return row([(name, f"{name}: {appearance(pixels)}", pixels) for name, pixels in shown.items()], least=56)
 
 
-def channels(found: PictureWeights, before: PictureWeights | None, maps: ChannelMaps, span: float) -> go.Figure:
+def channels(weights: PictureWeights, before: PictureWeights | None, maps: ChannelMaps, span: float) -> go.Figure:
     """Return bars of ω minus its average for the channels of one coupling, with the channels' maps below them.
 
     Arguments:
-        found: of the picture.
+        weights: of the picture.
         before: of the picture before it was changed, drawn as marks; None where it is as it was.
         maps: of the coupling, of the picture.
         span: the axis ends at ±span; where two charts share an axis, :func:`channel_span` of both.
 
     """
     place = maps.place
-    difference, spread = found.difference(place), found.spread(place)
+    difference, spread = weights.difference(place), weights.spread(place)
     groups = _groups(maps)
     at = np.concatenate([np.arange(len(each)) + first for first, each in groups.values()])
     figure = go.Figure()
@@ -114,7 +114,7 @@ def channels(found: PictureWeights, before: PictureWeights | None, maps: Channel
         name="this picture",
         text=[
             f"{kind}<br>ω = {fixed(value, 3)}<br>minus its average: {signed(rest, 3)}"
-            for kind, value, rest in zip(kinds, found.picture.of(place)[0], difference, strict=True)
+            for kind, value, rest in zip(kinds, weights.picture.of(place)[0], difference, strict=True)
         ],
         textposition="none",
         hovertemplate="%{text}<extra></extra>",
@@ -125,7 +125,7 @@ def channels(found: PictureWeights, before: PictureWeights | None, maps: Channel
         mode="markers",
         marker={"size": 11, "symbol": "line-ns-open", "color": palette.REFERENCE, "line": {"width": 2}},
         error_y={"array": _round(spread), "color": palette.REFERENCE, "thickness": 2, "width": 4},
-        name=f"±1 sd over {found.images.count} test images",
+        name=f"±1 sd over {weights.images.count} test images",
         hoverinfo="skip",
     )
     if before is not None:
@@ -166,17 +166,17 @@ def channels(found: PictureWeights, before: PictureWeights | None, maps: Channel
 
 def channel_span(*shown: tuple[PictureWeights, Place]) -> float:
     """Return how far from 0 the bars and spreads of these couplings go, with a margin; 0.25 is in view."""
-    values = [values for found, place in shown for values in (found.difference(place), found.spread(place))]
+    values = [values for weights, place in shown for values in (weights.difference(place), weights.spread(place))]
     return float(1.1 * max(0.25, *(np.abs(each).max() for each in values)))
 
 
-def factors(found: Sequence[FactorReading], height: int = 300) -> go.Figure:
+def factors(readings: Sequence[FactorReading], height: int = 300) -> go.Figure:
     """Return R² of every factor by level, with 95 % intervals."""
     figure = go.Figure()
-    names = list(dict.fromkeys(row.factor for row in found))
-    levels = sorted({row.level for row in found})
+    names = list(dict.fromkeys(row.factor for row in readings))
+    levels = sorted({row.level for row in readings})
     for number, (factor, (colour, symbol)) in enumerate(zip(names, _ARMS, strict=False)):
-        rows = [row for row in found if row.factor == factor]
+        rows = [row for row in readings if row.factor == factor]
         shift = 0.08 * (number - (len(names) - 1) / 2)
         figure.add_scatter(
             x=[row.level + shift for row in rows],
@@ -192,7 +192,7 @@ def factors(found: Sequence[FactorReading], height: int = 300) -> go.Figure:
             name=factor,
             hovertemplate=f"{factor}, R² = %{{y:.2f}}<extra></extra>",
         )
-    low = min(0.0, *(row.low for row in found))
+    low = min(0.0, *(row.low for row in readings))
     figure.update_layout(
         layout(height, legend_room(1)),
         xaxis={

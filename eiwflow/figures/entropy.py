@@ -109,7 +109,10 @@ def by_level(result: Entropies, measured: str, limits: tuple[float, float] | Non
         _add_means(figure, part, of_part, measured)
     _add_values(
         figure,
-        {part: [(x, half) for x, half in found if half is not None and x in last] for part, found in points.items()},
+        {
+            part: [(x, half) for x, half in of_part if half is not None and x in last]
+            for part, of_part in points.items()
+        },
         measured,
         _LABEL * (high - low),
     )
@@ -134,17 +137,17 @@ def by_level(result: Entropies, measured: str, limits: tuple[float, float] | Non
 
 def _stages(result: Entropies, level: LevelEntropies, measured: str) -> list[tuple[str, dict[str, Half]]]:
     """Return the stages of a level that a chart shows, each with its halves by part."""
-    found = []
+    stages = []
     for stage in level.stages:
         if stage.name == "weights" and measured == "redundancy":
             continue
         name = stage.name if stage.kept is not None else "last"
         name = "fixed" if name == "order" and result.rule != "entropy" else name
         halves = {"emitted": stage.emitted} if stage.kept is None else {"kept": stage.kept, "emitted": stage.emitted}
-        found.append((name, halves))
+        stages.append((name, halves))
     if measured == "marginal" and level.stages[0].kept is not None:
-        found.append(("noise", {"emitted": level.noise}))
-    return found
+        stages.append(("noise", {"emitted": level.noise}))
+    return stages
 
 
 def _head(figure: go.Figure, middle: float, level: LevelEntropies) -> None:

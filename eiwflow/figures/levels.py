@@ -61,17 +61,17 @@ class Box:
 def boxes(passage: Passage) -> list[list[Box]]:
     """Return per level its kept box, where something is kept, and its emitted box."""
     height = passage.reconstruction.image.shape[0]
-    found = []
+    of_levels = []
     for level, maps in zip(passage.levels, passage.maps, strict=True):
         ends = {"kept": (0, level.kept_channels), "emitted": (level.kept_channels, level.shape[0])}
-        found.append(
+        of_levels.append(
             [
                 Box(part, first, last - first, columns, montage(maps[first:last], columns))
                 for part, (first, last) in ends.items()
                 if (columns := (last - first) * level.shape[1] // height)
             ]
         )
-    return found
+    return of_levels
 
 
 def strip(passage: Passage) -> str:

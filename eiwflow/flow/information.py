@@ -23,7 +23,7 @@ MARGINAL_VALUES = 20_000
 MIN_VALUES = 5
 
 #: Added to every power before its logarithm: a constant channel stays finite.
-POWER_FLOOR = 1e-12
+LEAST_POWER = 1e-12
 
 
 @lru_cache(maxsize=64)
@@ -52,12 +52,12 @@ def _log_spectrum(x: Tensor) -> tuple[Tensor, Tensor]:
     if others < 1:
         raise ValueError("A field of 1×1 pixels has no spectrum; at least two pixels are needed.")
     power = torch.fft.fft2(x.double() - x.double().mean(dim=(-2, -1), keepdim=True), norm="ortho").abs().square()
-    log_power = (power + POWER_FLOOR).log() + _log_power_bias(height, width).to(x.device)
+    log_power = (power + LEAST_POWER).log() + _log_power_bias(height, width).to(x.device)
     # The zero frequency is the mean, which was taken out.
     mean_log_power = (log_power.sum(dim=(-2, -1)) - log_power[..., 0, 0]) / others
     # E log(χ²_n / n) = digamma(n/2) − log(n/2): small fields would otherwise read as slightly redundant.
     half = torch.tensor(others / 2, dtype=torch.double)
-    log_variance = (power.sum(dim=(-2, -1)) / others + POWER_FLOOR).log() - (torch.special.digamma(half) - half.log())
+    log_variance = (power.sum(dim=(-2, -1)) / others + LEAST_POWER).log() - (torch.special.digamma(half) - half.log())
     return log_variance, mean_log_power
 
 
@@ -99,4 +99,4 @@ def marginal_entropy(x: Tensor, values: int = MARGINAL_VALUES, seed: int = 0) ->
 
 def gaussian_entropy(x: Tensor) -> Tensor:
     """Return ½ log(2 pi e σ²) of every image's spatial variance per channel, (N, C) in nats."""
-    return GAUSSIAN_ENTROPY + (x.var(dim=(-2, -1), correction=0) + POWER_FLOOR).log() / 2
+    return GAUSSIAN_ENTROPY + (x.var(dim=(-2, -1), correction=0) + LEAST_POWER).log() / 2

@@ -89,10 +89,10 @@ class Source:
 
     def take(self, name: str, *shape: int) -> Tensor:
         """Return a tensor in float64 and forget it; ``shape`` is what it must have, −1 for any number."""
-        found = self.shape(name)
-        if len(found) != len(shape) or any(want not in (-1, have) for want, have in zip(shape, found, strict=True)):
+        actual = self.shape(name)
+        if len(actual) != len(shape) or any(want not in (-1, have) for want, have in zip(shape, actual, strict=True)):
             want = "×".join("n" if n == -1 else str(n) for n in shape) or "one number"
-            raise GlowError(f"{_short(name)} has the shape {_by(found)}; it must be {want}.")
+            raise GlowError(f"{_short(name)} has the shape {_by(actual)}; it must be {want}.")
         return self._tensors.pop(name).double()
 
     def finish(self) -> None:
@@ -125,17 +125,17 @@ def recognise(content: object, kind: str | None = None) -> tuple[str, dict[str, 
     for _ in range(_PLACES):
         for mapping in candidates:
             tensors = {name.removeprefix("module."): value for name, value in mapping.items() if isinstance(name, str)}
-            found = next((kind for kind, pattern in _SIGNS.items() if any(map(pattern.match, tensors))), None)
-            if found is None:
+            recognised = next((kind for kind, pattern in _SIGNS.items() if any(map(pattern.match, tensors))), None)
+            if recognised is None:
                 continue
-            if kind not in (None, found):
-                raise GlowError(f"--from is {kind}, but the names in the file are those of {KINDS[found]}.")
+            if kind not in (None, recognised):
+                raise GlowError(f"--from is {kind}, but the names in the file are those of {KINDS[recognised]}.")
             for name, value in tensors.items():
                 if not isinstance(value, Tensor) or value.is_quantized or value.layout != torch.strided:
                     raise GlowError(f"{_short(name)} is a {type(value).__name__}; a state dict has dense tensors only.")
                 if value.is_complex():
                     raise GlowError(f"{_short(name)} has complex numbers; a Glow has real ones.")
-            return found, tensors
+            return recognised, tensors
         # Each once: a small file may hold the same dictionary in a million places.
         values = (value for mapping in candidates for value in mapping.values() if isinstance(value, Mapping))
         candidates = list({id(value): value for value in values}.values())
@@ -508,8 +508,8 @@ _ONLY_CHANNEL = "couplings and levels of ours split channels only, the first hal
 
 def _refuse_checkerboard(source: Source, block: str, channels: int) -> None:
     """Refuse couplings and levels that split positions, as on a checkerboard, by the channels that they have."""
-    found = source.shape(f"{block}.2.s")
-    if len(found) == 4 and found[1] == 2 * channels:
+    shape = source.shape(f"{block}.2.s")
+    if len(shape) == 4 and shape[1] == 2 * channels:
         raise GlowError(f"The level before {_short(block)} splits on a checkerboard; {_ONLY_CHANNEL}")
     network = source.shape(f"{block}.0.flows.1.param_map.net.0.weight")
     if len(network) == 4 and network[1] == channels:
@@ -550,18 +550,18 @@ def _normflows_shape(source: Source, options: Options, image: int, levels: int) 
     """Return the shape of the images, from the last base where that says it."""
     if source.matches(r"q0\.\d+\.(loc_cc|log_scale_cc)"):
         raise GlowError("The bases of this flow are conditional on a class; such flows cannot be opened.")
-    found = source.shape("q0.0.loc")
-    if len(found) != 4 or found[0] != 1:
+    shape = source.shape("q0.0.loc")
+    if len(shape) != 4 or shape[0] != 1:
         raise GlowError(
-            f"q0.0.loc has the shape {_by(found)}; it must be 1×C×H×W: bases that are conditional on a class, or "
+            f"q0.0.loc has the shape {_by(shape)}; it must be 1×C×H×W: bases that are conditional on a class, or "
             "not Gaussian, cannot be opened."
         )
     if source.has("q0.0.loc_logs"):
         size = _side(options, levels)
         return image, size, size
-    if max(found) > 1024:
-        raise GlowError(f"q0.0.loc has the shape {_by(found)}, larger than that of any image that can be opened.")
-    return image, *_stated_size(options, found[2] * 2**levels, found[3] * 2**levels)
+    if max(shape) > 1024:
+        raise GlowError(f"q0.0.loc has the shape {_by(shape)}, larger than that of any image that can be opened.")
+    return image, *_stated_size(options, shape[2] * 2**levels, shape[3] * 2**levels)
 
 
 def _normflows_base(source: Source, name: str, shape: tuple[int, int, int], level: int, levels: int) -> Tensor:

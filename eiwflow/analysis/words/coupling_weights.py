@@ -21,13 +21,12 @@ TELLS, SILENT = 0.1, 0.1
 CAVEAT = "weights that tell the grain were not asked for it: they were only trained to code pictures in fewer bits."
 
 
-def takeaway(found: PictureWeights, frozen: Frozen) -> str:
+def takeaway(weights: PictureWeights, frozen: Frozen) -> str:
     """Return how far a picture moves the weights, and what it costs to freeze them, in at most 20 words."""
-    if found.alike:
+    if weights.alike:
         return "Nothing: these weights are the same for every picture."
-    return (
-        f"For this picture weights move by up to {fixed(found.largest, 2)} from their averages. {cost_in_short(frozen)}"
-    )
+    largest = fixed(weights.largest, 2)
+    return f"For this picture weights move by up to {largest} from their averages. {cost_in_short(frozen)}"
 
 
 def cost_in_short(frozen: Frozen) -> str:
@@ -54,12 +53,12 @@ def named(place: Place) -> str:
     return f"level {place.level}, step {place.step}"
 
 
-def answer(found: PictureWeights, place: Place) -> str:
+def answer(weights: PictureWeights, place: Place) -> str:
     """Return which channels of a coupling a picture turns up or down the most."""
-    difference, read = found.difference(place), found.picture.read[place].shape[1]
+    difference, read = weights.difference(place), weights.picture.read[place].shape[1]
     up, down = int(difference.argmax()), int(difference.argmin())
     return (
-        f"Weights of {named(place)} minus their average over {counted(found.images.count, 'test image')}: "
+        f"Weights of {named(place)} minus their average over {counted(weights.images.count, 'test image')}: "
         f"{channel(up, read, len(difference))} is turned up the most ({signed(difference[up], 2)}), "
         f"{channel(down, read, len(difference))} down the most ({signed(difference[down], 2)})."
     )
@@ -75,46 +74,45 @@ def channel(number: int, read: int, count: int) -> str:
     return f"{kind} {number - first + 1}"
 
 
-def couplings(found: PictureWeights) -> str:
+def couplings(weights: PictureWeights) -> str:
     """Return how far the couplings' weights are from their averages."""
-    values = found.distances
+    values = weights.distances
     return (
         f"Root-mean-square difference of ω from its average, by coupling: from {fixed(min(values.values()), 2)} to "
-        f"{fixed(max(values.values()), 2)}, largest at {named(found.farthest)}."
+        f"{fixed(max(values.values()), 2)}, largest at {named(weights.farthest)}."
     )
 
 
-def maps(found: ChannelMaps) -> str:
+def maps(channel_maps: ChannelMaps) -> str:
     """Return what a coupling's maps are."""
-    height, width = found.read.shape[1:]
-    return f"{len(found.read)} maps that the network reads and {len(found.given)} that it gives, {height}×{width} each."
+    (read, height, width), given = channel_maps.read.shape, len(channel_maps.given)
+    return f"{read} maps that the network reads and {given} that it gives, {height}×{width} each."
 
 
-def factors(found: Sequence[FactorReading]) -> str:
+def factors(readings: Sequence[FactorReading]) -> str:
     """Return which factors the weights tell, and from which level."""
     clauses = []
-    for factor in dict.fromkeys(row.factor for row in found):
-        best = max((row for row in found if row.factor == factor), key=lambda row: row.value)
+    for factor in dict.fromkeys(row.factor for row in readings):
+        best = max((row for row in readings if row.factor == factor), key=lambda row: row.value)
         value = f"R² {fixed(best.value, 2)} at level {best.level}"
         if best.low > TELLS:
             clauses.append(f"{factor} ({value})")
     silent = [
         factor
-        for factor in dict.fromkeys(row.factor for row in found)
-        if all(row.high < SILENT for row in found if row.factor == factor)
+        for factor in dict.fromkeys(row.factor for row in readings)
+        if all(row.high < SILENT for row in readings if row.factor == factor)
     ]
     says = f"The weights alone tell {listed(clauses)}" if clauses else "The weights alone tell no known factor clearly"
     return f"{says}{f', and nothing of {listed(silent)}' if silent else ''}."
 
 
-def regression(found: Sequence[FactorReading]) -> str:
+def regression(readings: Sequence[FactorReading]) -> str:
     """Return how R² was measured."""
-    return (
-        f"Ridge regression on ω of one level: fitted on {found[0].fitted} test images, R² of {found[0].checked} others."
-    )
+    fitted, checked = readings[0].fitted, readings[0].checked
+    return f"Ridge regression on ω of one level: fitted on {fitted} test images, R² of {checked} others."
 
 
-def factor_table(found: Sequence[FactorReading]) -> list[dict[str, Any]]:
+def factor_table(readings: Sequence[FactorReading]) -> list[dict[str, Any]]:
     """Return one row a factor and level."""
     return [
         {
@@ -126,5 +124,5 @@ def factor_table(found: Sequence[FactorReading]) -> list[dict[str, Any]]:
             "images_fitted": row.fitted,
             "images_checked": row.checked,
         }
-        for row in found
+        for row in readings
     ]

@@ -60,8 +60,8 @@ class Evidence:
 
 def of(studies: Iterable[Study]) -> Evidence:
     """Return what studies say together, counted once for every state of their files."""
-    found = list(studies)
-    return _evidence(tuple((study.path, study.sha256) for study in found), found)
+    listed = list(studies)
+    return _evidence(tuple((study.path, study.sha256) for study in listed), listed)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)

@@ -79,8 +79,10 @@ def first(known: Mapping[str, Path], bundled: Mapping[str, Study]) -> str:
     """Return the key of the study that a first visit looks at: the ladder with the most rungs and the most seeds."""
     from ...study.ladder import ladder
 
-    found = {key: ladder(study) for key, study in bundled.items() if study.runs and not study.recipe.is_control}
-    return max(found, key=lambda key: (len(found[key].rungs), bundled[key].recipe.budget), default=next(iter(known)))
+    ladders = {key: ladder(study) for key, study in bundled.items() if study.runs and not study.recipe.is_control}
+    return max(
+        ladders, key=lambda key: (len(ladders[key].rungs), bundled[key].recipe.budget), default=next(iter(known))
+    )
 
 
 def state_in_words(study: Study) -> str:

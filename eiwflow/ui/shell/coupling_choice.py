@@ -59,7 +59,7 @@ class Chosen:
         return Place(level, min(self.place.step, max(place.step for place in places if place.level == level)))
 
 
-def choose(page: Page, found: Iterable[PictureWeights]) -> Chosen:
+def choose(page: Page, of_flows: Iterable[PictureWeights]) -> Chosen:
     """Draw the choices over the couplings of all flows that are shown; return the choice.
 
     The first visit shows the coupling whose weights are farthest from their average, in the level that is shared with
@@ -68,7 +68,7 @@ def choose(page: Page, found: Iterable[PictureWeights]) -> Chosen:
     from ...analysis.coupling_weights import CHANGES, Place
     from ...analysis.words.coupling_weights import named
 
-    shown = list(found)
+    shown = list(of_flows)
     places = sorted({place for weights in shown for place in weights.picture.places})
     level = min(page.level, places[-1].level)
     if page.level > level:
