@@ -76,7 +76,6 @@ with ui.errors_as_sentences():
         elif fold.open:
             st.markdown(words.training(curve))
             ui.chart(ui.drawn(figures.training, curve), page, "training", alt=words.training(curve))
-            ui.chart(ui.drawn(figures.learning_rate, curve), page, "learning-rate", alt=words.learning_rate(curve))
 
     with ui.fold("The log-determinant account from x to ε", "account") as fold:
         if fold.open:

@@ -70,7 +70,7 @@ def test_a_weighting_is_a_class_and_a_row(monkeypatch):
 
 
 def test_a_data_set_is_a_row(monkeypatch):
-    monkeypatch.setitem(DATASETS, "planes", DataSet(lambda download: tiny_data(), "Planes."))
+    monkeypatch.setitem(DATASETS, "planes", DataSet(lambda download: tiny_data(), flips=False))
     assert data.load("planes", multiple=4).size == (8, 8)
     with pytest.raises(data.DataError, match="planes"):
         data.load("not there")

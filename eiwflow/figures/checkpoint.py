@@ -298,22 +298,6 @@ def training(curve: TrainingCurve, height: int = 320) -> go.Figure:
     return figure.update_layout(**layout(height, **_LEGEND), xaxis=_steps(curve), yaxis=_y("bits/dim"))
 
 
-def learning_rate(curve: TrainingCurve, height: int = 320) -> go.Figure:
-    """Return the learning rate by step."""
-    figure = go.Figure()
-    figure.add_scatter(
-        x=curve.steps.tolist(),
-        y=[float(f"{rate:.4g}") for rate in curve.learning_rate],
-        mode="lines",
-        line={"color": palette.REFERENCE, "width": 3},
-        showlegend=False,
-        hovertemplate="step %{x:,}: %{y:.2g}<extra></extra>",
-    )
-    return figure.update_layout(
-        **layout(height, **_LEGEND), xaxis=_steps(curve), yaxis=_y("learning rate") | {"rangemode": "tozero"}
-    )
-
-
 def _steps(curve: TrainingCurve) -> dict[str, Any]:
     return {
         "range": [-0.01 * curve.steps[-1], 1.01 * curve.steps[-1]],

@@ -34,7 +34,6 @@ def test_curve_holds_batches_probes_and_the_end(tmp_path: Path) -> None:
     assert curve.learning_rate.tolist() == [0.001, 0.002, 0.0]
     assert curve.probe_steps.tolist() == [0, 1] and curve.probe_bits_per_dim.tolist() == [6.0, 5.4]
     assert "In 20 steps" in words.training(curve) and "scored on at the end cost 4.250." in words.training(curve)
-    assert words.learning_rate(curve) == "The learning rate is highest at step 10, 0.002, and ends at 0 at step 20."
     assert [row["train_bits_per_dim"] for row in curve.table()] == [5.5, 5.0, 4.0]
 
 

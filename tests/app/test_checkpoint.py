@@ -182,7 +182,7 @@ def test_a_record_is_drawn_and_its_absence_is_said(bundle: Path) -> None:
     assert "no training record" in at.info[0].value
     write_record(path)
     at = page_at()
-    assert_healthy(at, charts=5)
+    assert_healthy(at, charts=4)
     assert not at.info and "In 10 steps the training batches went from 4.90" in sentences(at)
     assert "Training (CSV)" in {button.label for button in at.get("download_button")}
 

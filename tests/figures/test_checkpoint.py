@@ -131,9 +131,3 @@ def test_curve_has_raw_points_faint_and_smoothed_ones_bold() -> None:
     )
     assert raw.line.color == smooth.line.color and raw.opacity < 0.5 and smooth.line.width > raw.line.width
     assert list(probes.x) == curve().probe_steps.tolist() and probes.mode == "markers"
-
-
-def test_learning_rate_stands_on_the_same_steps() -> None:
-    bits, rate = figures.training(curve()), figures.learning_rate(curve())
-    assert rate.data[0].y == pytest.approx(curve().learning_rate, rel=1e-3)
-    assert bits.layout.xaxis.range == rate.layout.xaxis.range

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from .numbers import counted, factor, fixed, floor_in_words, listed, percent, power
 
 if TYPE_CHECKING:
@@ -175,15 +173,6 @@ def training(curve: TrainingCurve) -> str:
     return (
         f"In {curve.steps[-1]:,} steps the training batches went from {fixed(curve.bits_per_dim[0], 2)} to "
         f"{fixed(smoothed[-1], 2)} bits/dim, {fixed(smoothed[half] - smoothed[-1], 2)} of it in the second half.{end}"
-    )
-
-
-def learning_rate(curve: TrainingCurve) -> str:
-    """Return how the learning rate ran."""
-    rate, peak = curve.learning_rate, int(np.argmax(curve.learning_rate))
-    return (
-        f"The learning rate is highest at step {curve.steps[peak]:,}, {rate[peak]:.2g}, and ends at {rate[-1]:.2g} at "
-        f"step {curve.steps[-1]:,}."
     )
 
 
