@@ -60,11 +60,11 @@ def at_this_step(view: ui.Page, reports: ui.Results) -> None:
 
 
 def order(view: ui.Page, reports: ui.Results) -> None:
-    """Draw what the test images would each ask for."""
+    """Draw how many test images would factor each channel out."""
     report = reports[view]
     st.markdown(words.answer(report))
     ui.chart(ui.drawn(figures.emitted_over_images, report), view, "images", alt=words.images(report.images))
-    st.markdown(words.images(report.images))
+    st.markdown(f"{words.images(report.images)} {'' if report.image is None else words.own(report.image)}")
 
 
 def other_rules(view: ui.Page, reports: ui.Results) -> None:

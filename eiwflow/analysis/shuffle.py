@@ -254,6 +254,7 @@ class ShuffleReport(_Split):
         river: over training; None where the checkpoint has no record.
         images: over the traced images.
         alternatives: what other rules would pass on and factor out of them.
+        image: the image looked at, alone; None where none was given.
 
     """
 
@@ -264,6 +265,7 @@ class ShuffleReport(_Split):
     river: RankRiver | None
     images: ImageOrders
     alternatives: tuple[Alternative, ...]
+    image: ImageOrders | None = None
 
     @property
     def would_cross(self) -> np.ndarray:
@@ -336,6 +338,7 @@ class ShuffleReport(_Split):
                 "churn": float(self.images.churn.mean()),
                 "same_half": float((self.images.churn == 0).mean()),
             },
+            "image_order": None if self.image is None else self.image.own_orders[0].tolist(),
             "alternatives": [asdict(alternative) for alternative in self.alternatives],
         }
 
@@ -345,6 +348,7 @@ def shuffle_report(
     level: int,
     rule: str,
     record: TrainingRecord | None = None,
+    image: Trace | None = None,
     seed: int = 0,
 ) -> ShuffleReport:
     """Measure what the permutation of level ``level`` moves.
@@ -354,6 +358,7 @@ def shuffle_report(
         level: from 1; one that has a Shuffle.
         rule: the flow's ``config.order``.
         record: of the checkpoint's training, where there is one.
+        image: trace of the image looked at.
         seed: draws the order ``random`` among the alternatives.
 
     Raises:
@@ -376,6 +381,7 @@ def shuffle_report(
         river=_river_of(record, level, order.numpy(), kept),
         images=images,
         alternatives=alternatives(images.mean, order.numpy(), kept, seed),
+        image=None if image is None else image_orders(image, level),
     )
 
 

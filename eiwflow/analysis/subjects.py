@@ -204,7 +204,8 @@ def _shuffle(look: Look) -> shuffle.ShuffleReport:
     """Return what the permutation of a level moves."""
     weights.shuffle_at(look.flow, look.level)  # refuses a level without one
     trace = look.measure("test_trace")
-    return shuffle.shuffle_report(trace, look.level, look.flow.config.order, look.record, look.seed)
+    (image,) = levels.traces(look.flow, look.image, look.seed)
+    return shuffle.shuffle_report(trace, look.level, look.flow.config.order, look.record, image, look.seed)
 
 
 def _facts(look: Look) -> tuple[levels.LevelFacts, ...]:
@@ -336,7 +337,7 @@ MEASURES: dict[str, Measure] = {
     "account": Measure(_account, ("test", "seed")),
     "growth": Measure(_growth, ("record",)),
     "test_trace": Measure(lambda look: levels.trace_of_test_images(look.flow, look.test), ("test",)),
-    "shuffle": Measure(_shuffle, ("test", "level", "seed", "record"), ("test_trace",)),
+    "shuffle": Measure(_shuffle, ("test", "image", "level", "seed", "record"), ("test_trace",)),
     "facts": Measure(_facts, ("test",), ("test_trace",)),
     "weights": Measure(_weights, ("test", "image", "level", "seed"), ("weights_of_test_images",)),
     "weights_of_test_images": Measure(_weights_of_test_images, ("test", "level"), ("test_trace",)),

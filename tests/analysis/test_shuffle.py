@@ -267,10 +267,13 @@ def test_the_random_half_of_a_report_is_of_its_seed() -> None:
 
 def test_report_is_plain_json_and_says_that_one_order_serves_all_images() -> None:
     flow = flow_of()
-    report = shuffle_report(traced(flow), 1, "entropy")
+    report = shuffle_report(traced(flow), 1, "entropy", image=traced(flow, 1))
     held = json.loads(json.dumps(report.to_dict(), allow_nan=False))
     assert held["order"] == flow.levels[0].shuffle.order.tolist()
-    assert held["training"] is None
+    assert held["training"] is None and sorted(held["image_order"]) == [0, 1, 2, 3]
+    moved = {*held["order"][:2]} ^ {*held["image_order"][:2]}
+    said = f"{len(moved)} of 4 channels" if moved else "no channel"
+    assert words.own(report.image) == f"Sorted by this image alone, {said} would change sides."
     assert [row["in_force"] for row in held["channels"]] == ["kept", "kept", "emitted", "emitted"]
     assert "once, before the first training step, the same for every image" in words.answer(report)
     assert "Sorted by the redundancy of 24 test images" in words.answer(report)

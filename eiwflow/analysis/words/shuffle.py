@@ -130,6 +130,12 @@ def images(orders: ImageOrders) -> str:
     )
 
 
+def own(image: ImageOrders) -> str:
+    """Return how many channels the image looked at would move across the split line."""
+    channels = len(image.order)
+    return f"Sorted by this image alone, {_of(round(channels * image.churn[0]), channels)} would change sides."
+
+
 def alternative(outcome: Alternative) -> str:
     """Return what a rule would pass on and factor out."""
     return (
