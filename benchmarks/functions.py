@@ -1,15 +1,18 @@
-"""How many functions of the package, in how many files, one image and one batch run through; and the lines of code.
+"""How many functions of the package, in how many files, one image and one batch run through; lines, and imports of ui.
 
     python benchmarks/functions.py
 
 A function counts once, however often it is called; lambdas and comprehensions do not count. All settings are those of
-``eiwflow train`` without options.
+``eiwflow train`` without options. An import counts once for each pair of files, or of rooms (folders), wherever it
+stands, those for the type checker too.
 """
 
 from __future__ import annotations
 
+import ast
 import sys
 from collections.abc import Callable
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from types import FrameType
 
@@ -48,6 +51,45 @@ def lines(*patterns: str) -> str:
     return f"{sum(len(file.read_text(encoding='utf-8').splitlines()) for file in files):,}"
 
 
+def imported(file: Path, files: set[Path]) -> set[Path]:
+    """Return the others of these files that a file imports."""
+    targets = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            base = file.parents[node.level - 1] if node.level else ROOT
+            folder = base.joinpath(*(node.module or "").split("."))
+            modules = [{path.with_suffix(".py"), path / "__init__.py"} & files
+                       for path in (*(folder / alias.name for alias in node.names), folder)]  # fmt: skip
+            targets |= set().union(*modules[:-1]) or modules[-1]
+    return targets - {file}
+
+
+def has_circle(graph: dict[str, set[str]]) -> bool:
+    """Return whether a graph of imports runs back to where it began."""
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError:
+        return True
+    return False
+
+
+def imports(folder: Path) -> str:
+    """Return how many imports run among the files and among the rooms of a folder, and whether in a circle."""
+    files = {file for file in folder.rglob("*.py") if file.parent != folder or file.name != "__init__.py"}
+    of_files = {str(file): {str(other) for other in imported(file, files)} for file in files}
+
+    def room(file: str) -> str:
+        return Path(file).relative_to(folder).parts[0]
+
+    of_rooms: dict[str, set[str]] = {room(file): set() for file in of_files}
+    for file, others in of_files.items():
+        of_rooms[room(file)] |= {room(other) for other in others} - {room(file)}
+    return "; ".join(
+        f"{len(graph)} {what}, {sum(map(len, graph.values()))} imports, {'a' if has_circle(graph) else 'no'} circle"
+        for what, graph in (("files", of_files), ("rooms", of_rooms))
+    )
+
+
 def main() -> None:
     """Print one line a figure."""
     trainer = Trainer(Recipe())
@@ -60,6 +102,7 @@ def main() -> None:
     print("training step:", functions(trainer.advance))
     print("lines of package, pages and app.py:", lines("eiwflow/**/*.py", "pages/*.py", "app.py"))
     print("lines of tests:", lines("tests/**/*.py"))
+    print("ui:", imports(ROOT / "eiwflow" / "ui"))
 
 
 if __name__ == "__main__":
