@@ -34,8 +34,6 @@ from .record import LevelRecord, TrainingRecord
 #: What is measured of a channel, all in nats a value: h, the Gaussian entropy of its variance minus h, spectral
 #: redundancy, and the entropy rate Ĥ.
 MEASURES = ("marginal", "negentropy", "redundancy", "rate")
-#: What each would be of N(0, I).
-OF_NOISE = {"marginal": GAUSSIAN_ENTROPY, "negentropy": 0.0, "redundancy": 0.0, "rate": GAUSSIAN_ENTROPY}
 #: All channels.
 EVERY = slice(None)
 ESTIMATORS = {

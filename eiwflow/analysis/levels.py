@@ -180,20 +180,6 @@ def stops(trace: Trace, fit: KeptFit) -> Staircase:
     return Staircase(to_bits_per_dim(torch.stack(log_probs, dim=1), trace.x[0].numel(), fit.bits).numpy())
 
 
-def staircase(flow: MultiScaleFlow, images: Tensor, reference: Tensor | KeptFit, seed: int = 0) -> Staircase:
-    """Return bits/dim of uint8 images (N, C, H, W) if the flow stopped after each level.
-
-    Arguments:
-        flow: an initialised flow.
-        images: to score; the last figure of each is that of ``flow.score.score`` with the same seed.
-        reference: uint8 training images (M, C, H, W), or what :func:`fit_kept` made of them.
-        seed: of the dequantisation.
-
-    """
-    fit = reference if isinstance(reference, KeptFit) else fit_kept(flow, reference)
-    return Staircase(np.concatenate([stops(trace, fit).bits_per_dim for trace in traces(flow, images, seed)]))
-
-
 # ---------------------------------------------------------------------- what a level does
 
 

@@ -102,7 +102,7 @@ class LevelRecord:
         redundancy, entropy_rate: J and Ĥ (S, C), nats a pixel; None for a level of 1×1 pixels.
         entropy: marginal entropy (S, C), nats.
         log_std: log standard deviation (S, C).
-        order: channel numbers in force (S, C), kept first; None at the last level.
+        order: channel numbers in the order used (S, C), those passed on first; None at the last level.
         entropy_order: what the order would have been at each step (S, C); None at the last level.
         weights_mean, weights_std: over images, of log ω (S, C) by position after the order; None without weights.
         passed_on: how many channels are passed on, 0 at the last level; half of them where that is not stated.

@@ -16,9 +16,6 @@ from ..options import SETTINGS, TRAINING, option
 BOUNDS: dict[str, tuple[float, float]] = {
     name: setting.bounds for name, setting in TRAINING.items() if setting.bounds is not None
 }
-OPTIMISERS: tuple[str, ...] = TRAINING["optimiser"].words
-PRECISIONS: tuple[str, ...] = TRAINING["precision"].words
-SCHEDULES: tuple[str, ...] = TRAINING["schedule"].words
 #: Fields that a file may lack, and lacks where they have their default: version 0.2 did not know them.
 _LATER = ("schedule", "accumulate", "init_from")
 

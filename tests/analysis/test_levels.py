@@ -13,10 +13,10 @@ from torch import Tensor
 from eiwflow.analysis.levels import (
     KeptFit,
     LevelFacts,
+    Staircase,
     fit_kept,
     level_facts,
     passage,
-    staircase,
     stops,
     trace_of,
     traces,
@@ -35,6 +35,12 @@ def images(n: int, seed: int = 0, shape: tuple[int, int, int] = (1, 8, 8)) -> Te
     generator = torch.Generator().manual_seed(seed)
     ramp = torch.linspace(40, 160, shape[2])
     return (ramp + 60 * torch.rand(n, *shape, generator=generator)).to(torch.uint8)
+
+
+def staircase(flow: MultiScaleFlow, pixels: Tensor, reference: Tensor | KeptFit, seed: int = 0) -> Staircase:
+    """Return bits/dim of uint8 images if the flow stopped after each level, batch by batch."""
+    fit = reference if isinstance(reference, KeptFit) else fit_kept(flow, reference)
+    return Staircase(np.concatenate([stops(trace, fit).bits_per_dim for trace in traces(flow, pixels, seed)]))
 
 
 def facts(**changes: object) -> LevelFacts:

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from eiwflow.flow import ConfigError, FlowConfig
 from eiwflow.flow.config import MEMORIES, WEIGHTS
+from eiwflow.options import TRAINING
 from eiwflow.training.presets import PRESETS
-from eiwflow.training.recipe import BOUNDS, OPTIMISERS, PRECISIONS, SCHEDULES, Recipe, recording_steps
+from eiwflow.training.recipe import BOUNDS, Recipe, recording_steps
 
 from .tiny import tiny_recipe
 
@@ -105,10 +106,10 @@ recipes = st.builds(
     batch=st.integers(1, 4096),
     seed=st.integers(0, 2**31 - 1),
     learning_rate=st.floats(1e-6, 1.0),
-    precision=st.sampled_from(PRECISIONS),
-    optimiser=st.sampled_from(OPTIMISERS),
+    precision=st.sampled_from(TRAINING["precision"].words),
+    optimiser=st.sampled_from(TRAINING["optimiser"].words),
     flip=st.booleans(),
-    schedule=st.sampled_from(SCHEDULES),
+    schedule=st.sampled_from(TRAINING["schedule"].words),
     init_from=st.sampled_from(["", "runs/a"]),
 )
 
@@ -170,7 +171,7 @@ def test_the_learning_rate_falls_along_a_cosine_to_nothing():
 
 
 def test_a_constant_learning_rate_stays_at_its_peak_after_the_warm_up():
-    cosine, constant = (Recipe(iterations=100, warmup=10, schedule=word) for word in SCHEDULES)
+    cosine, constant = (Recipe(iterations=100, warmup=10, schedule=word) for word in TRAINING["schedule"].words)
     assert [constant.learning_rate_at(step) for step in range(10)] == [cosine.learning_rate_at(s) for s in range(10)]
     assert {constant.learning_rate_at(step) for step in range(10, 100)} == {2e-3}
 
