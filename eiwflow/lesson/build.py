@@ -1,13 +1,9 @@
-"""Build the lesson's pack: every fact that a sentence states is computed here or in the browser.
-
-``python -m eiwflow.lesson.build`` builds the bundled pack again.
-"""
+"""Build the lesson's pack: every fact that a sentence states is computed here or in the browser."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -29,20 +25,17 @@ from ..study.ladder import ladders
 from ..training.recipe import Recipe
 from ..training.trainer import Trainer
 from . import default
-from .homework import QUESTIONS
-from .pack import Pack, opened
+from .pack import Pack
 from .probe import probe_facts
 from .seeds import before_and_after, counts, lifts
 from .spec import at_bin_centres, check, flow_spec, level_spec
 
-#: Test images that averages of channels are taken over, and that the usual rank of a flow's half is taken over.
-AVERAGED, RANKED = 256, 50
+#: Test images that averages of channels are taken over.
+AVERAGED = 256
 #: Training images that the directions of attributes are from: of the bundled flow, and of one that somebody waits for.
 ATTRIBUTE_IMAGES, QUICK_ATTRIBUTE_IMAGES = 4000, 1000
 #: Least standard deviation of a channel that is passed on: a constant one stays finite.
 LEAST_SPREAD = 1e-3
-#: Decoded images a batch, of the 924 halves.
-BATCH = 462
 #: Grain, in grey levels, by whose answer a coupling is chosen.
 GRAIN = 4.0
 #: Moments of a training with a fixed half that the lesson stops at.
@@ -117,57 +110,6 @@ def parameters_hash(flow: MultiScaleFlow) -> str:
     for name, value in sorted(flow.state_dict().items()):
         found.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
     return found.hexdigest()
-
-
-@torch.inference_mode()
-def usual_rank(flow: MultiScaleFlow, images: Tensor) -> dict[str, int]:
-    """Return the quartiles of :func:`own_rank` over the first test images (N, C, H, W) uint8."""
-    average = flow.trace(at_bin_centres(images[:AVERAGED])).levels[0].features.mean(dim=0)
-    ranks = np.array([own_rank(flow, image, average) for image in images[:RANKED]])
-    low, median, high = np.quantile(ranks, [0.25, 0.5, 0.75], method="nearest").tolist()
-    return {"median": median, "low": low, "high": high, "images": len(ranks)}
-
-
-def _own_half(flow: MultiScaleFlow) -> Tensor:
-    """Return which channels (C,) bool of level 1 the flow factors out."""
-    shuffle, gone = flow.levels[0].shuffle, flow.latent_shapes()[0][0]
-    assert shuffle is not None  # a lesson's flow has two levels or more
-    own = torch.zeros(len(shuffle.order), dtype=torch.bool)
-    own[shuffle.order[len(own) - gone :]] = True
-    return own
-
-
-def own_rank(flow: MultiScaleFlow, image: Tensor, average: Tensor) -> int:
-    """Return the rank, from 1, of the channels that the flow factors out at level 1, among all choices of as many.
-
-    A choice is judged by the PSNR, after clipping, of the image decoded with these channels at their average over
-    images.
-    """
-    channels, gone = average.shape[0], flow.latent_shapes()[0][0]
-    features = flow.trace(at_bin_centres(image[None])).levels[0].features
-    choices = list(combinations(range(channels), gone))
-    thrown = torch.zeros(len(choices), channels, dtype=torch.bool)
-    thrown[torch.arange(len(choices))[:, None], torch.tensor(choices)] = True
-    errors = []
-    for part in thrown.split(BATCH):
-        y = torch.where(part[:, :, None, None], average, features).contiguous(memory_format=torch.channels_last)
-        errors.append(_error(decoded(flow, y), image))
-    error = torch.cat(errors)
-    mine = error[(thrown == _own_half(flow)).all(dim=1)]
-    return 1 + int((error < mine).sum())
-
-
-def decoded(flow: MultiScaleFlow, features: Tensor) -> Tensor:
-    """Return the images (N, C, H, W) of features (N, 4C, H/2, W/2) of level 1, behind its last step."""
-    level = flow.levels[0]
-    for step in reversed(list(level.steps)):
-        features = step.inverse(features)
-    return level.squeeze.inverse(features)
-
-
-def _error(x: Tensor, image: Tensor) -> Tensor:
-    grey = ((x + 0.5) * 256 - 0.5).clamp(0, 255)
-    return (grey - image.float()).square().mean(dim=(1, 2, 3))
 
 
 def explained(flow: MultiScaleFlow, x: Tensor) -> list[dict[str, Any]]:
@@ -404,40 +346,3 @@ def _fitted(found: ImageData, shape: tuple[int, int, int]) -> Tensor:
     if found.channels == channels and found.size[0] >= height and found.size[1] >= width:
         return fixed_crops(to_tensor(images), (height, width))
     return to_tensor(resized(images, shape))
-
-
-def bundled_pack(checkpoints: Path, studies: Path) -> bytes:
-    """Return the pack of the bundled flows.
-
-    The usual ranks, which take a minute each, are those of the shipped pack where the flows are the same.
-
-    Args:
-        checkpoints: folder of the bundled flows.
-        studies: folder of the bundled studies.
-
-    """
-    images = data.load(default.DATA, download=False)
-    tests = data.to_tensor(images.test)
-    beside = checkpoints / f"{default.FIXED}.safetensors"
-    fixed = checkpoint.load(beside) if beside.is_file() else None
-    flow = checkpoint.load(checkpoints / f"{default.FLOW}.safetensors")
-    made = build(flow, tests, default.SHOWN, fixed)
-    shipped = opened(default.pack())[0] if default.PACK.is_file() else {}
-    before, parameters = shipped.get("flow") or {}, made.head["flow"]["parameters"]
-    same = before.get("usual") and before.get("parameters") == parameters
-    made.head["flow"]["usual"] = before["usual"] if same else usual_rank(flow.flow, tests)
-    add_grain(made, images)
-    made.head |= {
-        "faces": True,
-        "before": before_training(made, flow, images),
-        "homework": [{"text": question.text, "query": question.query} for question in QUESTIONS],
-        "attributes": attribute_facts(made, flow.flow, images),
-        "rivers": rivers(made, default.fixed_in_advance(checkpoints)),
-        "studies": study_facts(studies),
-    }
-    return made.to_bytes()
-
-
-if __name__ == "__main__":
-    default.PACK.write_bytes(bundled_pack(project.CHECKPOINTS, project.ASSETS / "studies"))
-    print(default.PACK)

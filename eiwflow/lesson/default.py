@@ -1,6 +1,6 @@
 """The bundled lesson: its pack is built once and shipped, so that the page opens without torch.
 
-``python -m eiwflow.lesson.build`` builds it again.
+``python benchmarks/pack.py`` builds it again.
 """
 
 from __future__ import annotations

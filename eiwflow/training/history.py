@@ -44,8 +44,8 @@ def level_records(flow: MultiScaleFlow, probe: Tensor) -> list[dict[str, Any]]:
     Per channel number before the Shuffle: ``redundancy`` J and ``entropy_rate`` Ĥ (nats a pixel, mean over images) and
     ``log_std``; a level of 1×1 pixels has no spectrum, its J and Ĥ are None. Where the level splits: ``order`` (the
     one used) and ``entropy_order`` (by redundancy now), those passed on first. With weights before the split:
-    ``weights_mean`` and ``weights_std`` over images of log ω, by position after the order. ``noise_square`` is the mean of ε², which is 1
-    for a flow that fits.
+    ``weights_mean`` and ``weights_std`` over images of log ω, by position after the order. ``noise_square`` is the
+    mean of ε², which is 1 for a flow that fits.
     """
     return [_level_record(level) for level in flow.trace(probe).levels]
 

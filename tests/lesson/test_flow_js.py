@@ -16,6 +16,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from benchmarks.pack import own_rank
 from eiwflow import checkpoint
 from eiwflow.analysis.levels import KeptFit, kept_channels
 from eiwflow.data.picture import from_picture, png_file
@@ -198,7 +199,7 @@ def test_a_choice_is_ranked_among_all_of_its_size(tmp_path: Path, name: str) -> 
     channels, gone = flow.levels[0].shuffle.order.numel(), flow.latent_shapes()[0][0]
     assert found["choices"] == comb(channels, gone)
     assert found["parts"] == sorted(found["parts"]) and all(0 < part < 1 for part in found["parts"])
-    assert found["rank"] == build.own_rank(flow, quantise(x)[0], average_of(flow)[0])
+    assert found["rank"] == own_rank(flow, quantise(x)[0], average_of(flow)[0])
 
 
 @needs_node

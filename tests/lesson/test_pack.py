@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks import pack
 from eiwflow import checkpoint, data, project
 from eiwflow.analysis.attributes import attribute_values, measure_attributes
 from eiwflow.data import Factor
@@ -22,7 +23,7 @@ from eiwflow.lesson.probe import probe_facts
 from ..analysis.test_shuffle import level_record, record_of
 from .test_flow_js import random_flow
 
-AGAIN = "build it again: python -m eiwflow.lesson.build"
+AGAIN = "build it again: python benchmarks/pack.py"
 
 
 def numbers(value: Any, blobs: bytes) -> Iterator[float]:
@@ -79,7 +80,7 @@ def test_the_shipped_usual_rank_is_of_the_first_test_images() -> None:
     flow = checkpoint.load(project.ASSETS / "checkpoints" / f"{default.FLOW}.safetensors").flow
     assert head["flow"]["parameters"] == build.parameters_hash(flow), AGAIN
     usual = head["flow"]["usual"]
-    assert 1 <= usual["low"] <= usual["median"] <= usual["high"] <= 924 and usual["images"] == build.RANKED
+    assert 1 <= usual["low"] <= usual["median"] <= usual["high"] <= 924 and usual["images"] == pack.RANKED
 
 
 @pytest.mark.parametrize("is_same", [True, False])
@@ -91,8 +92,8 @@ def test_the_usual_rank_is_taken_over_from_the_shipped_pack_of_the_same_flow_alo
     monkeypatch.setattr(build, "build", lambda *_: made)
     for slow in ("add_grain", "before_training", "attribute_facts", "rivers", "study_facts"):
         monkeypatch.setattr(build, slow, lambda *_: None)
-    monkeypatch.setattr(build, "usual_rank", lambda *_: {"median": -1})
-    head, _ = opened(build.bundled_pack(project.CHECKPOINTS, project.ASSETS / "studies"))
+    monkeypatch.setattr(pack, "usual_rank", lambda *_: {"median": -1})
+    head, _ = opened(pack.bundled_pack(project.CHECKPOINTS, project.ASSETS / "studies"))
     assert head["flow"]["usual"] == (shipped["usual"] if is_same else {"median": -1})
 
 
