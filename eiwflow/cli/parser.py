@@ -60,7 +60,7 @@ class _Completion(argparse.Action):
 
         commands = next(action.choices for action in parser._actions if isinstance(action, argparse._SubParsersAction))
         for action in (action for command in commands.values() for action in command._actions):
-            if action.type is Path or action.dest in ("checkpoint", "data", "pictures", "vs", "also"):
+            if action.type is Path or action.dest in ("checkpoint", "data", "pictures", "also"):
                 action.complete = shtab.FILE  # as shtab's own manual sets it
         print(shtab.complete(parser, shell))
         parser.exit()
