@@ -54,7 +54,7 @@ def watched(browser: Browser, address: str) -> Iterator[Watched]:
     watched.page.locator("[data-testid=stMain] summary", has_text="Side by side in training").click()
     watched.page.wait_for_selector(".scrub-view img[src]")
     watched.page.wait_for_function(
-        f"{IDLE} && {PLACES}.length === 4 && {PLACES}.every((at) => at.some((place) => place > 0))"
+        f"{IDLE} && {PLACES}.length === 1 && {PLACES}.every((at) => at.some((place) => place > 0))"
     )
     yield watched
     context.close()
