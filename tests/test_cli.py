@@ -27,6 +27,7 @@ from eiwflow.analysis.analyse import analyse
 from eiwflow.checkpoint import CheckpointInfo, load, save
 from eiwflow.cli.parser import build_parser
 from eiwflow.flow import MultiScaleFlow, quantise
+from eiwflow.flow.bijection import generator_for
 from eiwflow.study.recipe import StudyRecipe
 from eiwflow.training import input as input_module
 from eiwflow.training import run as run_module
@@ -48,7 +49,7 @@ from tests.training.tiny import (
 
 ROOT = Path(__file__).resolve().parents[1]
 BUNDLED = sorted((ROOT / "assets" / "checkpoints").glob("*.safetensors"))
-COMMANDS = ("train", "study", "evaluate", "inspect", "verify", "analyse", "sample", "bench")
+COMMANDS = ("train", "study", "evaluate", "inspect", "verify", "analyse", "sample", "list", "bench")
 TINY = shlex.split("--levels 2 --steps-per-level 1 --width 8 --size 8 --batch 8 --threads 1")
 
 
@@ -68,11 +69,13 @@ def printed(*arguments):
     code, out, err = run_main(*arguments)
     assert code == 0
     # A training without a terminal says its size, and at the end its speed.
-    lines = [r".*, images of \d+×\d+×\d+, batch .+ GiB that are free", r"step .+ bits/dim, .+ images/s, 0 s left"]
+    first = r".*, images of \d+×\d+×\d+, batch .+ GiB that are free\n"
     if "--validation" in arguments:
-        lines.insert(1, ".+: validation: .+")
+        first += ".+: validation: .+\n"
+    # On a busy machine also every half minute.
+    lines = rf"{first}(step .+ left\n)*step .+ bits/dim, .+ images/s, 0 s left\n"
     in_words = arguments[0] == "train" and not {"--json", "--help"} & {*arguments}
-    assert re.fullmatch("".join(f"{line}\n" for line in lines) if in_words else "", err), err
+    assert re.fullmatch(lines if in_words else "", err), err
     return out
 
 
@@ -341,6 +344,23 @@ def test_evaluate_takes_other_data_and_a_limit(place):
     assert (result["n"], result["data"]) == (5, "large.npz")
 
 
+def test_evaluate_states_the_importance_weighted_bound_under_its_own_name(place):
+    path = place / "good.safetensors"
+    plain, weighted = json_of("evaluate", path), json_of("evaluate", path, "--importance", 5, "--batch", 3)
+    assert not any(name.startswith("importance") for name in plain)
+    bound, error = weighted.pop("importance_bits_per_dim"), weighted.pop("importance_bits_per_dim_stderr")
+    assert weighted.pop("importance") == 5
+    assert weighted.keys() == plain.keys()
+    assert [weighted[name] for name in ("bits_per_dim", "n", "data")] == [
+        pytest.approx(plain["bits_per_dim"], abs=1e-4),
+        plain["n"],
+        plain["data"],
+    ]
+    assert bound == pytest.approx(plain["bits_per_dim"], abs=1) and bound != plain["bits_per_dim"] and 0 < error < 1
+    words = printed("evaluate", path, "--importance", 5)
+    assert f"importance-weighted bound {bound:.4f} ± {error:.4f} bits/dim, of 5 draws of the noise an image\n" in words
+
+
 def test_one_image_of_one_source_is_counted_as_one(place):
     with np.load(place / "planes.npz") as arrays:
         sources = {f"{part}_source": np.zeros(len(arrays[part]), int) for part in ("train", "test")}
@@ -472,7 +492,7 @@ def test_grey_flows_are_sampled_too(place):
 
 @pytest.mark.parametrize(
     ("name", "kind"),
-    [("a.png", "PNG"), ("a.PNG", "PNG"), ("a.jpg", "JPEG"), ("a.jpeg", "JPEG"), ("a.webp", "WEBP"), ("a", "PNG")],
+    [("a.png", "PNG"), ("a.PNG", "PNG"), ("a.jpg", "JPEG"), ("a.jpeg", "JPEG"), ("a.webp", "WEBP")],
 )
 def test_sample_writes_the_format_of_the_files_name(place, tmp_path, name, kind):
     out = tmp_path / name
@@ -482,6 +502,61 @@ def test_sample_writes_the_format_of_the_files_name(place, tmp_path, name, kind)
         pixels = np.asarray(picture.convert("RGB"), dtype=int)
     exact = sampled(place, "exact", place / "good.safetensors", "--n", 4)
     assert np.abs(pixels - exact).mean() < (40 if kind == "JPEG" else 0.001)
+
+
+def test_samples_of_an_array_and_of_a_folder_are_the_same_whatever_the_batch(place, tmp_path):
+    def drawn(out, *words):
+        printed("sample", place / "good.safetensors", "--seed", 3, "--out", out, *words)
+        return (
+            np.load(out) if out.suffix else np.stack([np.asarray(Image.open(path)) for path in sorted(out.iterdir())])
+        )
+
+    array = drawn(tmp_path / "a.npy", "--n", 40)
+    assert array.shape == (40, 8, 8, 3) and array.dtype == np.uint8
+    folder, ones, fewer = (
+        drawn(tmp_path / name, "--n", n, "--batch", batch)
+        for name, n, batch in (("folder", 40, 16), ("ones.npy", 40, 1), ("fewer.npy", 9, 4))
+    )
+    for other in (folder, ones, fewer):
+        # A batch of another size may round a value to the next grey level.
+        difference = np.abs(array[: len(other)].astype(int) - other)
+        assert difference.max() <= 1 and (difference > 0).mean() < 0.01
+    assert (array != drawn(tmp_path / "others.npy", "--n", 40, "--temperature", 0.5)).mean() > 0.5
+    # Latents drawn by hand from the seed and the number of a sample.
+    flow = load(place / "good.safetensors").flow
+    last = quantise(flow.sample(1, 1.0, generator_for(3, "sample 39")))[0].permute(1, 2, 0).numpy()
+    assert np.abs(array[39].astype(int) - last).max() <= 1
+
+
+def test_samples_that_cannot_be_finished_leave_no_array(place, tmp_path, monkeypatch):
+    decode, calls = MultiScaleFlow.decode, []
+
+    def fails_later(flow, latents):
+        calls.append(len(latents.levels[0]))
+        if len(calls) == 3:
+            raise MemoryError
+        return decode(flow, latents)
+
+    monkeypatch.setattr(MultiScaleFlow, "decode", fails_later)
+    code, _, _ = run_main("sample", place / "good.safetensors", "--n", 50, "--batch", 8, "--out", tmp_path / "a.npy")
+    assert (code, calls, list(tmp_path.iterdir())) == (1, [8, 8, 8], [])
+
+
+# ---------------------------------------------------------------------- list
+
+
+def test_list_names_flows_runs_data_sets_and_studies(trained, monkeypatch):
+    run, _ = trained
+    monkeypatch.setenv("EIWFLOW_RUNS", str(run.parent))
+    listed = json_of("list")
+    assert [row["name"] for row in listed["flows"]] == sorted(path.stem for path in BUNDLED)
+    assert {"name": str(run), "about": "finished at step 3"} in listed["runs"]
+    data = {row["name"]: row["about"] for row in listed["data"]}
+    assert (data["photos32"], data["cifar10"]) == ("bundled", "downloaded when used")
+    assert any(row["name"].endswith("faces16-16x16-500.zip") for row in listed["studies"])
+    lines = printed("list").splitlines()
+    assert len(lines) == sum(len(listed[kind]) for kind in ("flows", "runs", "data", "studies"))
+    assert re.fullmatch(rf"runs +{re.escape(str(run))} +finished at step 3", lines[len(BUNDLED)])
 
 
 def test_sample_with_json_says_what_was_drawn(place):
@@ -635,7 +710,7 @@ WRONG = {
     "train --resume {}/empty --size 9 --out {}": "leave out size, out",
     # Checkpoints.
     "evaluate {}/none.safetensors": "no such file",
-    "evaluate photos33-weighted": "no such file",
+    "evaluate photos33-weighted": "a bundled flow: faces16-entropy-weighted, faces16-glow, ",
     "evaluate {}": "no such file",
     "evaluate {}/empty": "last.safetensors",
     "evaluate {}/garbage.safetensors": "header length",
@@ -663,7 +738,8 @@ WRONG = {
     "analyse {}/good.safetensors --what space --level 1": "--level is 1",
     "analyse {}/good.safetensors --what latents --level 2": "all levels together",
     "sample {}/good.safetensors --n 0": "'0'",
-    "sample {}/good.safetensors --n 100000": "4096",
+    "sample {}/good.safetensors --n 4097": "one picture holds at most 4096",
+    "sample {}/good.safetensors --n 2000000": "1000000",
     "sample {}/good.safetensors --temperature hot": "'hot'",
     "sample {}/good.safetensors --temperature nan": "'nan'",
     "sample {}/good.safetensors --temperature inf": "'inf'",
@@ -675,7 +751,10 @@ WRONG = {
     "sample {}/good.safetensors --seed -1": "seed is -1",
     "sample {}/good.safetensors --seed 9223372036854775808": "seed is 9223372036854775808",
     "sample {}/good.safetensors --seed one": "'one'",
-    "sample {}/good.safetensors --out {}": "is a folder",
+    "sample {}/good.safetensors --out {}": "is a folder with files in it",
+    "sample {}/good.safetensors --out {}/none/folder": "does not exist",
+    "sample {}/good.safetensors --device tpu": "device is 'tpu'",
+    "evaluate {}/good.safetensors --importance 0": "'0'",
     "sample {}/good.safetensors --out {}/file/a.png": "does not exist",
     "sample {}/good.safetensors --out {}/none/a.png": "does not exist",
     "sample {}/good.safetensors --out {}/a.tiff": "must end in .png, .webp, .jpg or .jpeg",
@@ -703,7 +782,7 @@ def test_a_command_that_runs_out_of_memory_says_so(place, monkeypatch, error):
     def draw(*_):
         raise error
 
-    monkeypatch.setattr(MultiScaleFlow, "sample", draw)
+    monkeypatch.setattr(MultiScaleFlow, "decode", draw)
     code, out, err = run_main("sample", place / "good.safetensors", "--out", place / "none.png")
     assert (code, out) == (1, "")
     assert "memory ran out" in err and err.count("\n") == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -15,6 +15,20 @@ from ..flow import MultiScaleFlow, NonFiniteError
 from ..flow.score import score
 from .exactness import exactness
 from .intervals import standard_error
+
+
+class Processes(Protocol):
+    """Processes that share the images of a set, as :class:`eiwflow.training.distributed.Team`."""
+
+    @property
+    def size(self) -> int:
+        """How many there are."""
+
+    def own(self, count: int) -> slice:
+        """Return which of ``count`` images are this process' own."""
+
+    def gather(self, values: Tensor) -> Tensor:
+        """Return the values (n, …) of all processes, in their order."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +46,9 @@ class Evaluation:
         floor_bits_per_dim: the entropy of these images' grain, which no model can beat, where it is known: mean over
             images of the entropy of rounded Gaussian noise of each image's own σ. It holds for values that are not
             clipped; where an image touches 0 or 255 the true floor is a little lower.
+        importance: K, draws of the noise for the importance-weighted bound; 1 where nobody asked for it.
+        importance_bits_per_dim: that bound, mean over images; None where nobody asked for it.
+        importance_bits_per_dim_stderr: its standard error, as above.
 
     """
 
@@ -44,10 +61,14 @@ class Evaluation:
     log_det_gap: float
     note: str = ""
     floor_bits_per_dim: float | None = None
+    importance: int = 1
+    importance_bits_per_dim: float | None = None
+    importance_bits_per_dim_stderr: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the figures as values for JSON."""
-        return asdict(self)
+        """Return the figures as values for JSON; the importance-weighted bound only where it was computed."""
+        figures = asdict(self)
+        return figures if self.importance > 1 else {k: v for k, v in figures.items() if not k.startswith("importance")}
 
 
 def images_to_score(images: ImageData, flow: MultiScaleFlow, limit: int | None = None) -> Tensor:
@@ -67,27 +88,51 @@ def evaluate(
     limit: int | None = None,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
+    batch: int = 64,
+    importance: int = 1,
+    team: Processes | None = None,
 ) -> Evaluation:
     """Score a flow on the test part of a data set, or on its first ``limit`` images.
 
-    ``progress`` is called with (images done since it was last called, images to do in all): each is looked at twice.
+    Args:
+        flow: initialised, on any device.
+        images: the data set.
+        limit: images at most; None for all.
+        seed: of the dequantisation.
+        progress: called with (images that passed through the flow since the last call, such passes in all).
+        batch: images that go through the flow at once, at most.
+        importance: K > 1 also computes the importance-weighted bound of K draws of the noise.
+        team: the processes that share the images; each returns the figures of all. None for this one alone.
 
     Raises:
-        DataError: the images do not fit the flow.
+        DataError: the images do not fit the flow, or are fewer than the processes.
         NonFiniteError: the flow gives no finite number for one of them.
 
     """
     tensor = images_to_score(images, flow, limit)
+    if team is not None and len(tensor) < team.size:
+        raise DataError(f"{len(tensor)} images cannot be shared by {team.size} processes; start at most as many")
+    own = slice(0, len(tensor)) if team is None else team.own(len(tensor))
+    part, passes = tensor[own], 2 + (importance if importance > 1 else 0)
 
     def done(count: int) -> None:
         if progress is not None:
-            progress(count, 2 * len(tensor))
+            progress(count, passes * len(part))
 
-    scores = score(flow, tensor, seed, progress=done)
-    if lost := int((~torch.isfinite(scores)).sum()):
-        raise NonFiniteError(f"Bits/dim is not finite on {lost} of {len(tensor)} test images of {images.name}.")
+    def gathered(values: Tensor) -> Tensor:
+        return values if team is None else team.gather(values)
+
+    def scored(draws: int) -> Tensor:
+        scores = gathered(score(flow, part, seed, batch, done, draws, own.start))
+        if lost := int((~torch.isfinite(scores)).sum()):
+            raise NonFiniteError(f"Bits/dim is not finite on {lost} of {len(tensor)} test images of {images.name}.")
+        return scores
+
+    scores = scored(1)
     sources = None if images.test_source is None else np.asarray(images.test_source[:limit])
-    round_trip, gap = exactness(flow, tensor, progress=done)
+    bound = scored(importance) if importance > 1 else None
+    figures = torch.tensor([exactness(flow, part, batch, done, own.start)], dtype=torch.float64)
+    round_trip, gap = gathered(figures).amax(dim=0).tolist()  # which keeps NaN
     return Evaluation(
         data=images.name,
         bits_per_dim=scores.mean().item(),
@@ -98,4 +143,7 @@ def evaluate(
         log_det_gap=gap,
         note=images.note,
         floor_bits_per_dim=images.floor_bits_per_dim(len(tensor)),
+        importance=importance,
+        importance_bits_per_dim=None if bound is None else bound.mean().item(),
+        importance_bits_per_dim_stderr=None if bound is None else standard_error(bound.double().numpy(), sources),
     )

@@ -16,7 +16,7 @@ from torch import Tensor
 from ..flow import MultiScaleFlow, dequantise
 from ..flow.bijection import generator_for, round_trip_error
 from ..flow.multiscale import Trace
-from ..flow.score import images_at_once
+from ..flow.score import batch_size, pass_over
 
 #: What decode(encode(x)) may be off by, of x in [−½, ½], where a grey level is 4e-3; rounding alone is near 1e-6. Half
 #: of the 1e-3 that is promised: in a batch of another size the same numbers may be rounded in other places.
@@ -27,13 +27,21 @@ EPSILON = float(torch.finfo(torch.float32).eps)
 
 @torch.no_grad()
 def exactness(
-    flow: MultiScaleFlow, images: Tensor, batch: int = 64, progress: Callable[[int], None] | None = None
+    flow: MultiScaleFlow,
+    images: Tensor,
+    batch: int = 64,
+    progress: Callable[[int], None] | None = None,
+    first: int = 0,
 ) -> tuple[float, float]:
-    """Return (largest |decode(encode(x)) − x|, largest log-det gap, nats a dimension) of uint8 images, or NaN."""
+    """Return (largest |decode(encode(x)) − x|, largest log-det gap, nats a dimension) of uint8 images, or NaN.
+
+    The images are on the CPU; ``first`` is the place of the first one, where they are a part of a set.
+    """
     round_trips, gaps = [], []
-    generator = generator_for(0, "exactness")
-    for part in images.split(images_at_once(flow.config, batch)):
-        x = dequantise(part, generator, bits=flow.config.bits)
+    like, generator = next(flow.parameters()), generator_for(0, "exactness")
+    pass_over(first, images, generator, torch.float32)
+    for part in images.split(batch_size(flow, batch)):
+        x = dequantise(part, generator, bits=flow.config.bits).to(like.device)
         there = flow.trace(x)
         back = flow.decode(there.latents)
         again = flow.trace(back)

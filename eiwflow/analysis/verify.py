@@ -131,7 +131,8 @@ def verify(checkpoint: Checkpoint, images: Tensor | None = None, name: str = "")
     else:
         images = images[:IMAGES]
         name_of_images = f"{len(images)} test image{'s' * (len(images) != 1)}{f' of {name}' if name else ''}"
-    level_input: Tensor | None = dequantise(images, generator, bits=flow.config.bits)
+    device = next(flow.parameters()).device
+    level_input: Tensor | None = dequantise(images, generator, bits=flow.config.bits).to(device)
     checks: list[Check] = []
     progress.expect(len(images))
     for level in flow.levels:
@@ -154,7 +155,8 @@ def verify(checkpoint: Checkpoint, images: Tensor | None = None, name: str = "")
 
 def _stored(level: Level) -> list[Check]:
     """Return the checks of what the file holds: finite numbers, signs and rows, and the order."""
-    wrong = list(wrong_values({f"levels.{level.number - 1}.{key}": value for key, value in level.state_dict().items()}))
+    state = {f"levels.{level.number - 1}.{key}": value.cpu() for key, value in level.state_dict().items()}
+    wrong = list(wrong_values(state))
     orders = [entry for entry in wrong if entry.tensor.endswith("shuffle.order")]
     checks = [_possible("values", level, [entry for entry in wrong if entry not in orders], "has values that can be")]
     if level.shuffle is not None:

@@ -8,6 +8,7 @@ import json
 import logging
 import math
 import os
+import re
 import shlex
 import sys
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .. import project
 from ..analysis.words.numbers import counted
 from ..options import FLOW, TRAINING, option
 from ..training.presets import preset_settings
@@ -277,16 +279,52 @@ def _flow_config(options: argparse.Namespace, settings: dict[str, Any], channels
 
 
 def find_checkpoint(text: str) -> Path:
-    """Return the file of a checkpoint, as :func:`eiwflow.checkpoint.find` does."""
-    from ..checkpoint import find
+    """Return the file of a checkpoint, as :func:`eiwflow.checkpoint.find` does; a name of none is refused here."""
+    from ..checkpoint import CheckpointError, find
 
-    return find(text)
+    path = find(text)
+    if re.fullmatch(r"[\w-]{1,60}", text) and not path.exists():
+        known = ", ".join(_bundled_flows())
+        expected = f"a .safetensors file, a run directory, or a bundled flow: {known}"
+        raise CheckpointError(text, "name", expected, "unknown (no such file)")
+    return path
 
 
-def _load(options: argparse.Namespace) -> Checkpoint:
+def _bundled_flows() -> list[str]:
+    return sorted(path.stem for path in project.CHECKPOINTS.glob("*.safetensors"))
+
+
+def list_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    """List flows, runs, data sets and studies by the names that other commands take."""
+    from ..data import DATASETS
+    from ..study.file import studies_in
+    from ..training.run_directory import STUDIES, list_runs, runs_root
+
+    del options
+    flows = [{"name": name, "about": "bundled"} for name in _bundled_flows()]
+    runs, complaints = list_runs(runs_root())
+    states = [(run.path, run.state()) for run in runs]
+    trained = [{"name": str(path), "about": f"{state.name} at step {state.step:,}"} for path, state in states]
+    bundled = {path.stem for path in (project.ASSETS / "data").glob("*.npz")}
+    data = [{"name": name, "about": "bundled" if name in bundled else "downloaded when used"} for name in DATASETS]
+    folders = {"bundled": project.ASSETS / "studies", "yours": runs_root() / STUDIES}
+    studies = [{"name": str(path), "about": about} for about, folder in folders.items() for path in studies_in(folder)]
+    rows = {"flows": flows, "runs": trained, "data": data, "studies": studies}
+    width = max(len(row["name"]) for kind in rows.values() for row in kind)
+    table = [f"{kind:<8} {row['name']:<{width}}  {row['about']}" for kind, named in rows.items() for row in named]
+    return {**rows, "complaints": complaints}, "\n".join([*table, *complaints])
+
+
+def _load(options: argparse.Namespace, trust: bool = True, local_rank: int = 0) -> Checkpoint:
+    """Return the checkpoint that was asked for, its flow on the device that was asked for."""
     from .. import checkpoint
+    from ..training.trainer import choose_device
 
-    return checkpoint.load(find_checkpoint(options.checkpoint))
+    device = choose_device(getattr(options, "device", "cpu"), local_rank)
+    loaded = checkpoint.load(find_checkpoint(options.checkpoint), trust=trust)
+    if device.type != "cpu":
+        loaded.flow.to(device)
+    return loaded
 
 
 def _images(options: argparse.Namespace, loaded: Checkpoint, download: bool = True) -> ImageData:
@@ -300,20 +338,39 @@ def _images(options: argparse.Namespace, loaded: Checkpoint, download: bool = Tr
 
 
 def evaluate_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
-    """Score a checkpoint, with a progress bar on a terminal."""
+    """Score a checkpoint, with a progress bar on a terminal, also by several processes of torchrun's."""
+    from ..training.distributed import gathered
+
+    with gathered() as team:
+        figures = _evaluate(options, team)
+        if team.first:
+            return figures
+    # The first process prints what all of them return.
+    sys.exit(0)
+
+
+def _evaluate(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any], str]:
     from tqdm import tqdm
 
     from ..analysis.evaluate import evaluate
 
-    loaded = _load(options)
+    loaded = _load(options, local_rank=team.local_rank)
     images = _images(options, loaded)
-    with tqdm(unit="image", disable=not sys.stderr.isatty()) as bar:
+    with tqdm(unit="image", disable=not (team.first and sys.stderr.isatty())) as bar:
 
         def progress(count: int, total: int) -> None:
             bar.total = total
             bar.update(count)
 
-        result = evaluate(loaded.flow, images, options.limit, progress=progress)
+        result = evaluate(
+            loaded.flow,
+            images,
+            options.limit,
+            progress=progress,
+            batch=options.batch,
+            importance=options.importance,
+            team=team,
+        )
     over = counted(result.n, "image") + (f", {counted(result.clusters, 'source')}" if result.clusters else "")
     note = f"{images.name}: {result.note}\n" if result.note else ""
     floor = (
@@ -322,10 +379,17 @@ def evaluate_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
         else f"floor {result.floor_bits_per_dim:.4f} bits/dim: the entropy of the grain, which no model can beat "
         "(of values that are not clipped)\n"
     )
+    bound = (
+        ""
+        if result.importance_bits_per_dim is None
+        else f"importance-weighted bound {result.importance_bits_per_dim:.4f}"
+        f"{_error(result.importance_bits_per_dim_stderr or math.nan)} bits/dim, of {result.importance} draws of the "
+        "noise an image\n"
+    )
     text = (
         f"{loaded.name} on {result.data}: {result.bits_per_dim:.4f}{_error(result.bits_per_dim_stderr)} bits/dim "
         f"({over})\n"
-        f"{floor}{note}round trip {result.round_trip_max_abs:.1e}, log-det gap {result.log_det_gap:.1e} nats/dim"
+        f"{bound}{floor}{note}round trip {result.round_trip_max_abs:.1e}, log-det gap {result.log_det_gap:.1e} nats/dim"
     )
     return result.to_dict(), text
 
@@ -366,13 +430,12 @@ def inspect_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
 
 def verify_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     """Check what a checkpoint promises, level by level."""
-    from .. import checkpoint
     from ..analysis.evaluate import images_to_score
     from ..analysis.verify import IMAGES, verify
     from ..analysis.words import checkpoint as words
     from ..data import DataError
 
-    loaded = checkpoint.load(find_checkpoint(options.checkpoint), trust=False)
+    loaded = _load(options, trust=False)
     pixels, name = None, ""
     try:
         images = _images(options, loaded, download=options.data is not None)
@@ -422,15 +485,20 @@ def _check_seed(seed: int) -> None:
 
 
 def sample_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
-    """Draw images into one picture."""
+    """Draw images into one picture, one array, or a folder of pictures."""
     import torch
     from torchvision.transforms.functional import to_pil_image
     from torchvision.utils import make_grid
+    from tqdm import tqdm
 
+    from ..analysis.samples import draw, write_array, write_pictures
     from ..checkpoint import MAX_TEMPERATURE
-    from ..flow import ConfigError, quantise
+    from ..flow import ConfigError, Latents, quantise
+    from ..flow.score import batch_size
 
-    file_format = _picture_format(options.out)
+    out, n = options.out, options.n
+    suffix = out.suffix.lower()
+    _check_samples_out(out, n)
     loaded = _load(options)
     levels = loaded.info.config.levels
     text = str(loaded.info.temperature) if options.temperature is None else options.temperature
@@ -444,32 +512,55 @@ def sample_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
         )
     _check_seed(options.seed)
     temperature = temperatures[0] if len(temperatures) == 1 else temperatures
-    x = loaded.flow.sample(options.n, temperature, torch.Generator().manual_seed(options.seed))
-    grid = make_grid(
-        quantise(x, loaded.flow.config.bits), nrow=math.ceil(math.sqrt(options.n)), padding=2, pad_value=255
-    )
-    to_pil_image(grid).save(options.out, format=file_format, **_SAVING.get(file_format, {}))
-    return {"out": str(options.out), "n": options.n, "temperature": temperatures, "seed": options.seed}, str(
-        options.out
-    )
+    flow, config = loaded.flow, loaded.info.config
+    facts = {"out": str(out), "n": n, "temperature": temperatures, "seed": options.seed}
+    if suffix in _PICTURES:
+        # One draw for all, as flow.sample makes it, decoded part by part.
+        latents = flow.sample_latents(n, temperature, torch.Generator().manual_seed(options.seed))
+        parts = zip(*(level.split(batch_size(flow, options.batch)) for level in latents.levels), strict=True)
+        with torch.no_grad():
+            images = torch.cat([quantise(flow.decode(Latents([*part])), config.bits).cpu() for part in parts])
+        grid = make_grid(images, nrow=math.ceil(math.sqrt(n)), padding=2, pad_value=255)
+        file_format = _PICTURES[suffix]
+        to_pil_image(grid).save(out, format=file_format, **_SAVING.get(file_format, {}))
+    else:
+        with tqdm(total=n, unit="image", disable=not sys.stderr.isatty()) as bar:
+            arrays = draw(flow, n, temperature, options.seed, options.batch, bar.update)
+            if suffix == ".npy":
+                write_array(out, arrays, (n, *config.shape[1:], config.shape[0]))
+            else:
+                write_pictures(out, arrays)
+    return facts, str(out)
 
 
-#: Suffix -> what Pillow calls the format; a name without a suffix gets a PNG.
-_PICTURES = {"": "PNG", ".png": "PNG", ".webp": "WEBP", ".jpg": "JPEG", ".jpeg": "JPEG"}
+#: Samples that one picture holds.
+MOST_IN_ONE = 4096
+#: Suffix -> what Pillow calls the format.
+_PICTURES = {".png": "PNG", ".webp": "WEBP", ".jpg": "JPEG", ".jpeg": "JPEG"}
 _SAVING: dict[str, dict[str, Any]] = {"WEBP": {"lossless": True}, "JPEG": {"quality": 95}}
 
 
-def _picture_format(out: Path) -> str:
-    """Return the format that a picture's name asks for, before anything is drawn."""
+def _check_samples_out(out: Path, n: int) -> None:
+    """Refuse a name that samples cannot be written to, before anything is drawn."""
     from ..flow import ConfigError
 
-    if (suffix := out.suffix.lower()) not in _PICTURES:
-        raise ConfigError(f"--out is {str(out)[:200]!r}; its name must end in .png, .webp, .jpg or .jpeg.")
-    if not os.path.isdir(out.parent):
-        raise ConfigError(f"--out is {str(out)[:200]!r}; the folder {str(out.parent)[:200]!r} does not exist.")
+    what, suffix = f"--out is {str(out)[:200]!r}", out.suffix.lower()
     if os.path.isdir(out):
-        raise ConfigError(f"--out is {str(out)[:200]!r}, which is a folder; name a file.")
-    return _PICTURES[suffix]
+        if suffix in (*_PICTURES, ".npy"):
+            raise ConfigError(f"{what}, which is a folder; name a file.")
+        if os.listdir(out):
+            raise ConfigError(f"{what}, which is a folder with files in it; name a new one.")
+    elif suffix and suffix not in (*_PICTURES, ".npy"):
+        raise ConfigError(
+            f"{what}; its name must end in .png, .webp, .jpg or .jpeg for one picture, in .npy for an array, or have "
+            "no suffix for a folder."
+        )
+    if not os.path.isdir(out.parent):
+        raise ConfigError(f"{what}; the folder {str(out.parent)[:200]!r} does not exist.")
+    if suffix in _PICTURES and n > MOST_IN_ONE:
+        raise ConfigError(
+            f"--n is {n}; one picture holds at most {MOST_IN_ONE}. Name a .npy file or a folder by --out."
+        )
 
 
 def compress_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
@@ -637,6 +728,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], tuple[dict[str, Any], str]]] 
     "verify": verify_command,
     "analyse": analyse_command,
     "sample": sample_command,
+    "list": list_command,
     "import": import_command,
     "compress": compress_command,
     "decompress": decompress_command,

@@ -173,6 +173,15 @@ def build_parser() -> Parser:
     evaluate = _command(commands, "evaluate", "Bits/dim of a checkpoint on test images, and its exactness.")
     _checkpoint_options(evaluate)
     evaluate.add_argument("--limit", type=_count(1_000_000), help="only the first N test images")
+    evaluate.add_argument(
+        "--importance",
+        type=_count(10_000),
+        default=1,
+        metavar="N",
+        help="also the importance-weighted bound of N draws of the dequantisation noise",
+    )
+    _device_option(evaluate)
+    _batch_option(evaluate)
 
     inspect = _command(commands, "inspect", "What a checkpoint holds: config, parts, inversion, orders, entropies.")
     _checkpoint_options(inspect)
@@ -183,6 +192,7 @@ def build_parser() -> Parser:
         "Check that a checkpoint inverts and states its log-determinants; exit code 1 if a level does not.",
     )
     _checkpoint_options(verify)
+    _device_option(verify)
 
     analyse = _command(commands, "analyse", "The figures that a page of the app shows.")
     _checkpoint_options(analyse)
@@ -204,16 +214,23 @@ def build_parser() -> Parser:
         help="folders of pictures, data sets or .npz files that likelihood scores too",
     )
 
-    sample = _command(commands, "sample", "Draw images from a checkpoint into one picture.")
+    sample = _command(commands, "sample", "Draw images from a checkpoint into one picture, an array or a folder.")
     sample.add_argument("checkpoint", help="a .safetensors file, a run directory or a bundled checkpoint's name")
-    sample.add_argument("--n", type=_count(4096), default=16, help="images (default: 16)")
+    sample.add_argument("--n", type=_count(1_000_000), default=16, help="images (default: 16)")
+    _device_option(sample)
+    _batch_option(sample)
     sample.add_argument(
         "--temperature", help="one number, or one a level separated by commas (default: the flow's own, else 1)"
     )
     sample.add_argument("--seed", type=int, default=0, help="of the draw (default: 0)")
     sample.add_argument(
-        "--out", type=Path, default=Path("samples.png"), help="the .png, .webp or .jpg to write (default: samples.png)"
+        "--out",
+        type=Path,
+        default=Path("samples.png"),
+        help="a .png, .webp or .jpg of all, a .npy file (N×H×W×C), or a new folder of pictures (default: samples.png)",
     )
+
+    _command(commands, "list", "The flows, runs, data sets and studies that there are.")
 
     compress = _command(commands, "compress", "Compress pictures losslessly, to the bits that a flow states for them.")
     compress.add_argument("checkpoint", help="a .safetensors file, a run directory or a bundled checkpoint's name")
@@ -339,6 +356,14 @@ def _scale_options(train: Parser) -> None:
     train.add_argument("--save-every", type=_count(10**9), metavar="STEPS", help="between saves (default: a minute)")
     train.add_argument("--keep-every", type=_count(10**9), metavar="STEPS", help="also keep a checkpoint every STEPS")
     train.add_argument("--log", choices=("tensorboard", "wandb", "trackio"), help="log there too")
+
+
+def _device_option(parser: Parser) -> None:
+    parser.add_argument("--device", default="cpu", help="auto, cpu or cuda (default: cpu)")
+
+
+def _batch_option(parser: Parser) -> None:
+    parser.add_argument("--batch", type=_count(4096), default=64, help="images at once, at most (default: 64)")
 
 
 def _checkpoint_options(parser: Parser) -> None:

@@ -79,6 +79,18 @@ class Team:
         """Return the largest of the team's numbers: what one is asked to do, all do at the same step."""
         return asked if self.size == 1 else int(self._reduced([asked], dist.ReduceOp.MAX)[0])
 
+    def own(self, count: int) -> slice:
+        """Return which of ``count`` things are this process' own: a piece of them, in the order of the processes."""
+        return slice(count * self.rank // self.size, count * (self.rank + 1) // self.size)
+
+    def gather(self, values: torch.Tensor) -> torch.Tensor:
+        """Return the tensors (n, …) of all processes in one, in the order of the processes; on the CPU."""
+        if self.size == 1:
+            return values
+        parts: list[torch.Tensor] = [values] * self.size
+        dist.all_gather_object(parts, values)
+        return torch.cat(parts)
+
     def share(self, value: Shared | None) -> Shared | None:
         """Return what the first process gives."""
         if self.size == 1:

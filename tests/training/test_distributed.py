@@ -12,14 +12,14 @@ import torch
 from torch.distributed import TCPStore
 
 from eiwflow import cli
-from eiwflow.checkpoint import load
+from eiwflow.checkpoint import load, save
 from eiwflow.flow import ConfigError
 from eiwflow.training.distributed import ALONE, Team
 from eiwflow.training.run_directory import all_runs
 
 from .. import LONG
 from .processes import LOOPBACK, begun, ended, one_of_a_team, place_in_a_team
-from .tiny import write_npz
+from .tiny import tiny_flow, tiny_info, write_npz
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Sums in another order differ in their last bits, and training makes more of it.
@@ -137,6 +137,23 @@ def test_a_batch_that_cannot_be_shared_out_is_refused_before_anything_is_written
     assert said[0].read_text().count("\n") == 1 and "batch is 9; it must be divisible by the 2" in said[0].read_text()
     assert ended(second) != 0
     assert not (tmp_path / "two").exists()
+
+
+def test_two_processes_score_to_the_figures_of_one(tmp_path, meeting_place, capsys):
+    flow = tiny_flow()
+    save(tmp_path / "flow.safetensors", flow, tiny_info(flow, data=str(write_npz(tmp_path / "planes.npz"))))
+    command = ["evaluate", str(tmp_path / "flow.safetensors"), "--limit", "13", "--importance", "2", "--json"]
+    assert cli.main(command) == 0
+    alone = json.loads(capsys.readouterr().out)
+    port, files = meeting_place(), [tmp_path / f"said.{rank}" for rank in range(2)]
+    team = [begun(one_of_a_team, rank, 2, port, command, str(file)) for rank, file in enumerate(files)]
+    assert [ended(process) for process in team] == [0, 0]
+    said = [file.read_text() for file in files]
+    assert said[1] == ""  # the second process prints nothing
+    assert json.loads(said[0]) == {
+        name: pytest.approx(value, rel=1e-4, abs=1e-6) if isinstance(value, float) else value
+        for name, value in alone.items()
+    }
 
 
 def test_a_team_of_one_asks_nobody():
