@@ -5,16 +5,13 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 
 from .images import DataError, Factor, ImageData, check_images
-from .on_disk import Pictures
-from .picture import from_picture
+from .on_disk import SHOWN, Files, Pictures, decoded
 from .split import tenth_by_hash
 from .views import OnDisk
 
@@ -29,8 +26,6 @@ MOST_IN_MEMORY = 2 * 1024**3
 MOST_TEST = 10_000
 #: Folders that hold a part of their own, beside ``train``.
 TEST_FOLDERS = ("test", "val", "valid", "validation")
-#: Names that a note states.
-SHOWN = 5
 
 
 def read_folder(folder: Path, size: int, strict: bool = False) -> ImageData:
@@ -64,7 +59,7 @@ def read_folder(folder: Path, size: int, strict: bool = False) -> ImageData:
     if len(names) * size * size * 3 > MOST_IN_MEMORY:
         return _on_disk(folder, names, size, strict, own, labels, note)
     check_images(what, len(names), size, size, 3)
-    images, readable, complaints = _decoded(folder, names, size, strict)
+    images, readable, complaints = decoded(Files(folder, names), range(len(names)), size, strict)
     images = images[readable]
     if (images == images[..., :1]).all():
         images = np.ascontiguousarray(images[..., :1])
@@ -92,38 +87,13 @@ def _on_disk(
     in_test = tenth_by_hash(map(os.fsencode, names)) if own is None else own
     if own is None:
         in_test[np.flatnonzero(in_test)[MOST_TEST:]] = False
-    test_names = [name for name, held in zip(names, in_test, strict=True) if held]
-    check_images(f"the test part of folder {folder.name!r}", len(test_names), size, size, 3)
-    test, readable, complaints = _decoded(folder, test_names, size, strict)
-    train = OnDisk(Pictures(folder, names, size, strict)).select(~in_test)
+    files, numbers = Files(folder, names), np.flatnonzero(in_test).tolist()
+    check_images(f"the test part of folder {folder.name!r}", len(numbers), size, size, 3)
+    test, readable, complaints = decoded(files, numbers, size, strict)
+    train = OnDisk(Pictures(files, size, strict)).select(~in_test)
     factors = {} if labels is None else {"label": Factor(labels[~in_test], labels[in_test][readable])}
     note += f"; they stay on disk and are decoded when they are needed{complaints}"
     return ImageData(folder.name, train, test[readable], note=note, factors=factors)
-
-
-def _decoded(folder: Path, names: Sequence[str], size: int, strict: bool) -> tuple[np.ndarray, np.ndarray, str]:
-    """Return images (N, size, size, 3), which of them could be read (N,) bool, and the others as a part of a note."""
-    images = np.zeros((len(names), size, size, 3), dtype=np.uint8)
-    with ThreadPoolExecutor(max_workers=4) as threads:
-        failures = list(threads.map(partial(_decode, folder, size), names, images))
-    unreadable = [failure for failure in failures if failure is not None]
-    if unreadable and (strict or len(unreadable) == len(names)):
-        raise unreadable[0]
-    readable = np.array([failure is None for failure in failures], dtype=bool)
-    if not unreadable:
-        return images, readable, ""
-    shown = [str(failure).rstrip(".") for failure in unreadable[:SHOWN]]
-    more = f" and {len(unreadable) - SHOWN:,} more" if len(unreadable) > SHOWN else ""
-    return images, readable, f"; {len(unreadable):,} left out: {', '.join(shown)}{more}"
-
-
-def _decode(folder: Path, size: int, name: str, image: np.ndarray) -> DataError | None:
-    """Decode one picture into its place; return why it cannot be read, None where it can."""
-    try:
-        image[:] = from_picture(folder / name, (3, size, size))
-    except DataError as error:
-        return error
-    return None
 
 
 def _own_parts(names: Sequence[str]) -> np.ndarray | None:

@@ -5,16 +5,34 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from .images import DataError, reason
-from .picture import from_picture
+from .picture import Source, from_picture
 
 #: Pictures that are tried one after the other in the place of one that cannot be read.
 TRIES = 16
+#: Names that a note states.
+SHOWN = 5
+
+
+class Album(Protocol):
+    """Pictures by their numbers."""
+
+    def __len__(self) -> int: ...
+
+    def __call__(self, number: int) -> Source:
+        """Return a picture.
+
+        Raises:
+            DataError: what holds it cannot be read.
+
+        """
 
 
 class NpyFile:
@@ -76,24 +94,42 @@ class NpyFile:
             os.close(self._file)
 
 
-class Pictures:
-    """Picture files that are decoded when they are asked for, centre-cropped and resized.
-
-    In the place of a picture that cannot be read stands the next one that can, and its name is printed once.
+class Files:
+    """Picture files by their numbers.
 
     Arguments:
         folder: that their names begin in.
         names: of the files.
+
+    """
+
+    def __init__(self, folder: Path, names: Sequence[str]) -> None:
+        self._folder, self._names = folder, np.array([os.fsencode(name) for name in names])
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __call__(self, number: int) -> Path:
+        """Return the path of a picture."""
+        return self._folder / os.fsdecode(self._names[number])
+
+
+class Pictures:
+    """Pictures that are decoded when they are asked for, centre-cropped and resized.
+
+    In the place of a picture that cannot be read stands the next one that can, and its name is printed once.
+
+    Arguments:
+        album: the pictures by their numbers.
         size: of the images, in pixels a side.
         strict: raise DataError instead.
 
     """
 
-    def __init__(self, folder: Path, names: Sequence[str], size: int, strict: bool = False) -> None:
-        self._folder, self._size, self._strict = folder, size, strict
-        self._names = np.array([os.fsencode(name) for name in names])
+    def __init__(self, album: Album, size: int, strict: bool = False) -> None:
+        self._album, self._size, self._strict = album, size, strict
         self._unreadable: set[int] = set()
-        self.shape = (len(names), size, size, 3)
+        self.shape = (len(album), size, size, 3)
 
     def read(self, numbers: np.ndarray) -> np.ndarray:
         """Return the images of these numbers."""
@@ -101,8 +137,9 @@ class Pictures:
         images = np.empty((len(numbers), *self.shape[1:]), np.uint8)
         for image, number in zip(images, numbers.tolist(), strict=True):
             for place in range(number, number + TRIES):
+                picture = self._album(place % len(self._album))
                 try:
-                    image[:] = from_picture(self._folder / os.fsdecode(self._names[place % len(self._names)]), shape)
+                    image[:] = from_picture(picture, shape)
                     break
                 except DataError as error:
                     if self._strict or place == number + TRIES - 1:
@@ -115,3 +152,33 @@ class Pictures:
             self._unreadable.add(place)
             count = len(self._unreadable)
             print(f"{error} The next picture stands in its place ({count:,} so far).", file=sys.stderr, flush=True)
+
+
+def decoded(album: Album, numbers: Sequence[int], size: int, strict: bool) -> tuple[np.ndarray, np.ndarray, str]:
+    """Return images (n, size, size, 3), which of them could be read (n,) bool, and the others as a part of a note.
+
+    Raises:
+        DataError: none of them can be read, or with ``strict`` one of them.
+
+    """
+    images = np.zeros((len(numbers), size, size, 3), dtype=np.uint8)
+    with ThreadPoolExecutor(max_workers=4) as threads:
+        failures = list(threads.map(partial(_decode, album, size), numbers, images))
+    unreadable = [failure for failure in failures if failure is not None]
+    if unreadable and (strict or len(unreadable) == len(numbers)):
+        raise unreadable[0]
+    readable = np.array([failure is None for failure in failures], dtype=bool)
+    if not unreadable:
+        return images, readable, ""
+    shown = [str(failure).rstrip(".") for failure in unreadable[:SHOWN]]
+    more = f" and {len(unreadable) - SHOWN:,} more" if len(unreadable) > SHOWN else ""
+    return images, readable, f"; {len(unreadable):,} left out: {', '.join(shown)}{more}"
+
+
+def _decode(album: Album, size: int, number: int, image: np.ndarray) -> DataError | None:
+    """Decode one picture into its place; return why it cannot be read, None where it can."""
+    try:
+        image[:] = from_picture(album(number), (3, size, size))
+    except DataError as error:
+        return error
+    return None
