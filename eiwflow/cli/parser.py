@@ -88,7 +88,10 @@ def build_parser() -> Parser:
     train.add_argument(
         "--resume", metavar="RUN", type=Path, help="continue this run directory, with --iterations to another end"
     )
-    train.add_argument("--data", help="data set's name, an .npz file or a folder of images (default: photos32)")
+    train.add_argument(
+        "--data",
+        help="data set's name, an .npz, .npy or .tar file, or a folder of them or of images (default: photos32)",
+    )
     _settings(train, *FLOW, "size")
     _settings(train, *TRAINING)
     train.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
@@ -102,7 +105,10 @@ def build_parser() -> Parser:
     study.add_argument(
         "--out", type=Path, metavar="DIR", help="the study's folder; one that is there is continued or extended"
     )
-    study.add_argument("--data", help="data set's name, an .npz file or a folder of images (default: photos32)")
+    study.add_argument(
+        "--data",
+        help="data set's name, an .npz, .npy or .tar file, or a folder of them or of images (default: photos32)",
+    )
     study.add_argument(
         "--order", type=_words, dest="orders", metavar="ORDER,…",
         help=f"{', '.join(FLOW['order'].words)}; arms are all combinations of the lists (default: the arms of the "

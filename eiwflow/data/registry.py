@@ -14,6 +14,7 @@ from .images import DataError, ImageData, check_parts, pad_to_multiple
 from .mosaic import read_arrays
 from .npy import is_batch_folder, is_npy_folder, read_batches, read_npy, read_npy_folder
 from .npz import read_npz
+from .shards import is_shard, read_shards, shards_in
 
 ASSETS = project.ASSETS / "data"
 FOLDER_SIZE = 32
@@ -97,10 +98,10 @@ def load(
     """Return a data set, at least 8 images to train on and 1 to test on.
 
     Arguments:
-        name_or_path: a name in ``DATASETS``, the path of an ``.npz`` archive (see ``read_npz``) or of a ``.npy``
-            file, or that of a folder of pictures, of ``train.npy`` and ``test.npy``, or of ImageNet's archives
-            ``train_data_batch_*.npz``. What stays on disk may be larger than memory. A name goes before a path: a
-            folder called mnist is ``./mnist``.
+        name_or_path: a name in ``DATASETS``, the path of an ``.npz`` archive (see ``read_npz``), of a ``.npy``
+            file or of a ``.tar`` shard, or that of a folder of pictures, of ``train.npy`` and ``test.npy``, of shards,
+            or of ImageNet's archives ``train_data_batch_*.npz``. What stays on disk may be larger than memory. A name
+            goes before a path: a folder called mnist is ``./mnist``.
         multiple: what both sides must be divisible by, 2**levels for a flow; images are zero-padded to it.
         download: whether a data set of torchvision's may be fetched. They are kept in the folder that the
             environment variable ``EIWFLOW_DATA`` names, else in ``~/.cache/eiwflow``.
@@ -120,16 +121,21 @@ def load(
             data = read_batches(folder, torchvision_sets.cache_root() / "unpacked")
         elif is_npy_folder(folder):
             data = read_npy_folder(folder)
+        elif shards_in(folder):
+            data = read_shards(folder, FOLDER_SIZE if size is None else size, strict)
         else:
             data = read_folder(folder, FOLDER_SIZE if size is None else size, strict)
     elif os.path.isfile(path) and path.lower().endswith(".npy"):
         data = read_npy(Path(path))
+    elif os.path.isfile(path) and is_shard(path):
+        data = read_shards(Path(path), FOLDER_SIZE if size is None else size, strict)
     elif os.path.isfile(path) and path.lower().endswith(".npz"):
         data = read_npz(Path(path))
     elif name_or_path in NO_LONGER_BUNDLED:
         raise DataError(f"{name_or_path!r} is no longer bundled: {NO_LONGER_BUNDLED[str(name_or_path)]}")
     else:
         raise DataError(
-            f"{str(name_or_path)!r} is neither one of {', '.join(DATASETS)} nor a folder, an .npz or a .npy file"
+            f"{str(name_or_path)!r} is neither one of {', '.join(DATASETS)} nor a folder, "
+            "an .npz, a .npy or a .tar file"
         )
     return pad_to_multiple(check_parts(data), multiple)

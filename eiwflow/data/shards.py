@@ -1,0 +1,195 @@
+"""Image data from shards as WebDataset writes them: ``.tar`` files of pictures, each with a label beside it.
+
+The places of all pictures are read once, from the headers. A picture is then read by its number, so the images of a
+training step depend on seed and step alone; a stream with a shuffle buffer could not promise that.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import tarfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from .folder import SUFFIXES, TEST_FOLDERS
+from .images import DataError, Factor, ImageData, check_images, reason
+from .on_disk import Pictures, decoded
+from .split import tenth_by_number
+from .views import OnDisk
+
+#: Ends of names of shards; the compressed ones are refused in a sentence.
+SHARDS = (".tar", ".tar.gz", ".tgz")
+BLOCK = tarfile.BLOCKSIZE
+#: Bytes of a picture, and of a label.
+MAX_PICTURE, MAX_LABEL = 2**28, 20
+#: Stands for a missing label.
+MISSING = np.iinfo(np.int64).min
+
+
+def is_shard(name: str) -> bool:
+    """Return whether a file's name is that of a shard."""
+    return name.lower().endswith(SHARDS)
+
+
+def shards_in(folder: Path) -> list[Path]:
+    """Return the shards in a folder and below it by their paths, hidden ones left out."""
+    inside = (path.relative_to(folder) for path in folder.rglob("*") if is_shard(path.name) and path.is_file())
+    return [folder / path for path in sorted(inside) if not any(part.startswith(".") for part in path.parts)]
+
+
+def read_shards(root: Path, size: int, strict: bool = False) -> ImageData:
+    """Return the pictures of a shard, or of those in a folder and below it; the train part stays on disk.
+
+    They are centre-cropped and resized to size×size, in colour. Shards whose names or folders say ``train``, and
+    ``test``, ``val``, ``valid`` or ``validation``, are the parts. Otherwise the numbers of the images choose about a
+    tenth, at most about 10,000, for test. Where every picture has a ``.cls`` of its name, those whole numbers are the
+    factor ``label``. A picture that cannot be read is left out of the test part; in the train part the next one stands
+    in its place.
+
+    Arguments:
+        root: the shard, or the folder.
+        size: side of the images in pixels.
+        strict: refuse a picture that cannot be read.
+
+    Raises:
+        DataError: a shard cannot be read or was cut short, or there are no pictures.
+
+    """
+    if not isinstance(size, int):
+        raise DataError(f"size is {size!r}; it must be a whole number of pixels")
+    name, paths = root.name, shards_in(root) if root.is_dir() else [root]
+    check_images(name, 1, size, size, 3)
+    indices = [_index(path) for path in paths]
+    counts = [len(places) for places, _ in indices]
+    if not sum(counts):
+        raise DataError(
+            f"{name!r} holds 0 pictures; their names in the shards must end in {', '.join(sorted(SUFFIXES))}"
+        )
+    numbers = np.repeat(np.arange(len(paths)), counts)
+    places = np.column_stack([numbers, np.concatenate([places for places, _ in indices])])
+    labels = np.concatenate([labels for _, labels in indices])
+    parts = np.array([_part(path.relative_to(root)) for path in paths])
+    tests = [part for part in TEST_FOLDERS if part in parts]
+    own = len(tests) == 1 and set(parts.tolist()) == {"train", tests[0]}
+    in_test = (parts == tests[0])[numbers] if own else tenth_by_number(len(places))
+    album, chosen = Members(paths, places), np.flatnonzero(in_test).tolist()
+    check_images(f"the test part of {name!r}", len(chosen), size, size, 3)
+    test, readable, complaints = decoded(album, chosen, size, strict)
+    known = labels != MISSING
+    factors = {"label": Factor(labels[~in_test], labels[in_test][readable])} if known.all() else {}
+    note = f"pictures are centre-cropped and resized to {size}×{size}, decoded from the shards when they are needed"
+    if not known.all() and known.any():
+        note += f"; {(~known).sum():,} of {len(known):,} pictures have no .cls, so there are no labels"
+    train = OnDisk(Pictures(album, size, strict)).select(~in_test)
+    return ImageData(name, train, test[readable], note=note + complaints, factors=factors)
+
+
+def _part(path: Path) -> str:
+    """Return the part that a shard's path in its folder says, as ``train``; empty where it says none."""
+    words = re.split(r"[^a-z]+", path.as_posix().lower())
+    return next((word for word in words if word in ("train", *TEST_FOLDERS)), "")
+
+
+def _index(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Return first byte and bytes of every picture (n, 2), and the labels (n,), of a shard."""
+    places: list[tuple[int, int]] = []
+    labels: list[int] = []
+    key, label, pictures = "", MISSING, 0
+    try:
+        # Without a compression: a picture must be read without those before it.
+        with tarfile.open(path, "r:") as shard:
+            while (member := shard.next()) is not None:
+                shard.members = []  # type: ignore[attr-defined]  # a million take a gigabyte; typeshed lacks it
+                sample = re.fullmatch(r"((?:.*/)?[^./][^./]*)\.([^/]*)", member.name)
+                if sample is None or not member.isreg() or member.issparse():
+                    continue
+                if sample[1] != key:
+                    key, label, pictures = sample[1], MISSING, 0
+                if f".{sample[2].rpartition('.')[2].lower()}" in SUFFIXES:
+                    if pictures:
+                        raise DataError(f"{path.name!r} has two pictures of the sample {key[:80]!r}; one is needed")
+                    if member.size > MAX_PICTURE:
+                        raise DataError(
+                            f"{member.name[:80]!r} in {path.name!r} has {member.size:,} bytes; "
+                            f"at most {MAX_PICTURE:,} are read"
+                        )
+                    places.append((member.offset_data, member.size))
+                    labels.append(label)
+                    pictures = 1
+                elif sample[2].lower() == "cls":
+                    label = _label(shard, member, path)
+                    labels[len(labels) - pictures :] = [label] * pictures
+            _check_end(shard, path)
+    except DataError:
+        raise
+    except Exception as error:  # tarfile raises a dozen kinds on damaged files
+        raise DataError(f"{path.name!r} cannot be read as a .tar file{_advice(path)}: {reason(error)}") from error
+    return np.array(places, np.int64).reshape(-1, 2), np.array(labels, np.int64)
+
+
+def _label(shard: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> int:
+    assert shard.fileobj is not None  # it is open
+    shard.fileobj.seek(member.offset_data)
+    text = shard.fileobj.read(min(member.size, MAX_LABEL + 1)).strip()
+    if not re.fullmatch(rb"-?\d{1,18}", text):
+        raise DataError(f"{member.name[:80]!r} in {path.name!r} holds {text[:20]!r}; a whole number is needed")
+    return int(text)
+
+
+def _check_end(shard: tarfile.TarFile, path: Path) -> None:
+    """Refuse a shard whose headers end before it does: tarfile passes over what follows a damaged one in silence."""
+    assert shard.fileobj is not None  # it is open
+    shard.fileobj.seek(shard.offset)
+    if any(shard.fileobj.read(BLOCK)):
+        raise DataError(f"{path.name!r} is damaged at byte {shard.offset:,}, where no header of a file stands")
+
+
+def _advice(path: Path) -> str:
+    try:
+        with open(path, "rb") as file:
+            return "; it is compressed, so unpack it with gunzip" if file.read(2) == b"\x1f\x8b" else ""
+    except OSError:
+        return ""
+
+
+class NamedPicture(io.BytesIO):
+    """A picture file in memory that errors call by its name."""
+
+    def __init__(self, content: bytes, name: str) -> None:
+        super().__init__(content)
+        self.name = name
+
+
+class Members:
+    """Pictures in shards by their numbers.
+
+    Arguments:
+        paths: of the shards.
+        places: number of the shard, first byte and bytes of every picture (N, 3).
+
+    """
+
+    def __init__(self, paths: Sequence[Path], places: np.ndarray) -> None:
+        self._paths, self._places = [path.resolve() for path in paths], places
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __call__(self, number: int) -> io.BytesIO:
+        """Return a picture under its name, as a file that is open for reading."""
+        shard, first, size = self._places[number].tolist()
+        path = self._paths[shard]
+        try:
+            with open(path, "rb", buffering=0) as file:
+                content = os.pread(file.fileno(), BLOCK + size, first - BLOCK)
+        except OSError as error:
+            raise DataError(f"{path.name!r} cannot be read: {reason(error)}") from error
+        if len(content) < BLOCK + size:
+            raise DataError(f"{path.name!r} ends before byte {first + size:,}: it was cut short")
+        # The header before a picture begins with its name.
+        name = content[:100].partition(b"\0")[0].decode(errors="replace")
+        return NamedPicture(content[BLOCK:], f"{path.name}/{name}")

@@ -1,0 +1,151 @@
+"""Shards as WebDataset writes them."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from eiwflow.data import DataError, load
+from eiwflow.training.input import Batches, Input
+from tests.training.tiny import tiny_recipe
+
+from .samples import as_set, encoded, noise
+
+IMAGES = noise(60, 8, 8, 3)
+
+
+def write_shard(path: Path, members: dict[str, bytes], **options: object) -> Path:
+    with tarfile.open(path, "w", **options) as shard:
+        for name, content in members.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            shard.addfile(member, io.BytesIO(content))
+    return path
+
+
+def samples(images: np.ndarray, first: int = 0, labels: bool = True) -> dict[str, bytes]:
+    """Return members of a shard: a picture a sample, and its label beside it, now before and now behind it."""
+    members = {}
+    for number, image in enumerate(images, start=first):
+        pair = {f"part/{number:06}.png": encoded(image), f"part/{number:06}.cls": str(number % 7).encode()}
+        names = list(pair)[:: 1 if number % 2 else -1] if labels else list(pair)[:1]
+        members |= {name: pair[name] for name in names}
+    return members
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Three shards: two to train on, one to test on."""
+    write_shard(tmp_path / "planes-train-0.tar", {"README": b"", **samples(IMAGES[:25])})
+    write_shard(tmp_path / "planes-train-1.tar", samples(IMAGES[25:45], 25), format=tarfile.PAX_FORMAT)
+    write_shard(tmp_path / "planes-val-0.tar", samples(IMAGES[45:], 45))
+    return tmp_path
+
+
+def test_shards_are_read_in_order_with_their_own_parts_and_labels(folder: Path) -> None:
+    shards = load(folder, size=8)
+    assert (shards.train[:] == IMAGES[:45]).all() and (shards.test == IMAGES[45:]).all()
+    numbers = np.arange(60) % 7
+    assert [part.tolist() for part in shards.factors["label"]] == [numbers[:45].tolist(), numbers[45:].tolist()]
+    assert (shards.train[np.array([44, 3, 25])] == IMAGES[[44, 3, 25]]).all()
+
+
+def test_one_shard_is_divided_by_the_numbers_of_its_images(tmp_path: Path) -> None:
+    shard = write_shard(tmp_path / "all.tar", samples(IMAGES, labels=False))
+    once, again = load(shard, size=8), load(str(shard), size=8)
+    assert as_set(once.train[:]) | as_set(once.test) == as_set(IMAGES) and 1 <= len(once.test) <= 20
+    assert as_set(once.train[:]).isdisjoint(as_set(once.test)) and (again.test == once.test).all()
+    assert not once.factors
+
+
+def test_labels_of_some_pictures_are_no_labels(tmp_path: Path) -> None:
+    members = samples(IMAGES)
+    del members["part/000003.cls"]
+    shards = load(write_shard(tmp_path / "some.tar", members), size=8)
+    assert not shards.factors and "1 of 60 pictures have no .cls" in shards.note
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_batches_from_shards_are_those_from_memory(folder: Path, workers: int) -> None:
+    recipe = tiny_recipe(iterations=20)
+    whole = Batches(IMAGES[:45], recipe)
+    images = load(folder, size=8).train
+    inputs = [Input(Batches(images, recipe, (rank, 2)), torch.device("cpu"), workers) for rank in (0, 1)]
+    for step in (0, 1, 5, 6, 12):
+        assert torch.equal(torch.cat([each.batch(step) for each in inputs]), whole.of_step(step, 8))
+    for each in inputs:
+        each.close()
+
+
+def test_a_picture_that_cannot_be_read_is_named_and_passed_over_unless_strict(folder: Path, capsys) -> None:
+    members = samples(IMAGES[:25])
+    members["part/000007.png"] = b"no picture"
+    write_shard(folder / "planes-train-0.tar", members)
+    shards = load(folder, size=8)
+    assert (shards.train[7:8] == IMAGES[8]).all()
+    assert "picture 'planes-train-0.tar/part/000007.png' cannot be read" in capsys.readouterr().err
+    with pytest.raises(DataError, match=r"part/000007\.png"):
+        load(folder, size=8, strict=True).train[7:8]
+    members = samples(IMAGES[45:], 45)
+    members["part/000050.png"] = b"no picture"
+    write_shard(folder / "planes-val-0.tar", members)
+    shards = load(folder, size=8)
+    assert len(shards.test) == 14 and len(shards.factors["label"].test) == 14
+    assert "1 left out: picture 'planes-val-0.tar/part/000050.png'" in shards.note
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:5000])
+
+
+def overwrite_a_header(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[2048 : 2048 + 512] = b"\xff" * 512
+    path.write_bytes(content)
+
+
+def swap(name: str, content: bytes):
+    def change(path: Path) -> None:
+        write_shard(path, {**samples(IMAGES), name: content})
+
+    return change
+
+
+BROKEN = {
+    "cut short": (cut, r"'a\.tar' (cannot be read as a \.tar file: unexpected end of data|is damaged at byte)"),
+    "a damaged header": (overwrite_a_header, r"'a\.tar' is damaged at byte 2,048, where no header of a file stands"),
+    "no tar": (lambda path: path.write_bytes(noise(4000).tobytes()), r"'a\.tar' cannot be read as a \.tar file: "),
+    "empty": (lambda path: path.write_bytes(b""), r"'a\.tar' cannot be read as a \.tar file: empty file"),
+    "compressed": (
+        lambda path: path.write_bytes(gzip.compress(path.read_bytes())),
+        r"; it is compressed, so unpack it with gunzip",
+    ),
+    "a label in words": (
+        swap("part/000003.cls", b"cat"),
+        r"'part/000003\.cls' in 'a\.tar' holds b'cat'; a whole number",
+    ),
+    "two pictures": (swap("part/000059.jpg", b""), r"'a\.tar' has two pictures of the sample 'part/000059'"),
+    "no pictures": (lambda path: write_shard(path, {"a.txt": b"b"}), r"'a\.tar' holds 0 pictures"),
+}
+
+
+@pytest.mark.parametrize(("damage", "sentence"), BROKEN.values(), ids=BROKEN.keys())
+def test_a_shard_that_cannot_be_used_is_refused_in_one_sentence(tmp_path: Path, damage, sentence: str) -> None:
+    path = write_shard(tmp_path / "a.tar", samples(IMAGES))
+    damage(path)
+    with pytest.raises(DataError, match=sentence) as caught:
+        load(path, size=8)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_shard_that_is_cut_short_later_stops_the_training_in_a_sentence(folder: Path) -> None:
+    shards = load(folder, size=8)
+    cut(folder / "planes-train-1.tar")
+    with pytest.raises(DataError, match=r"'planes-train-1\.tar' ends before byte [\d,]+: it was cut short"):
+        shards.train[44:45]
