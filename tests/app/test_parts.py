@@ -125,7 +125,7 @@ print("drawn")
 
 
 def test_a_figure_is_drawn_while_another_thread_imports_pandas() -> None:
-    done = subprocess.run([sys.executable, "-c", HALF_WAY], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", HALF_WAY], capture_output=True, text=True, timeout=300)
     assert done.stdout == "drawn\n", done.stderr
 
 

@@ -113,10 +113,11 @@ def test_the_file_is_small_enough(lesson_file: Path) -> None:
 
 
 def test_the_picture_comes_back_without_a_changed_value(scene: Open) -> None:
+    from playwright.sync_api import expect
+
     page = scene(1)
-    start = sentence(page)
-    page.wait_for_timeout(2000)
-    assert sentence(page) != start  # it moves by itself
+    said = page.locator("[data-lesson=sentence]")
+    expect(said).not_to_have_text(sentence(page), timeout=PATIENCE_MS)  # it moves by itself
     move(page, "Time", 1000)
     wait_for(page, "0 of 768 values differ")
 
@@ -306,9 +307,10 @@ def test_pictures_are_scored_once_a_guess_is_made(scene: Open) -> None:
     assert float(bits["pure noise"]) > float(bits["this picture"]) > 0
     likeliest = page.locator(".kind", has=page.locator(".bits", has_text="likeliest"))
     assert bits[likeliest.locator("> span").first.inner_text()] == min(bits.values(), key=float)
+    stage = "document.getElementById('lesson').shadowRoot"
     for width, height in ((390, 844), (1280, 720)):  # bars of one scale, also where a name takes two lines
         page.set_viewport_size({"width": width, "height": height})
-        page.wait_for_timeout(400)  # bars grow slowly
+        page.wait_for_function(f"{stage}.getAnimations().every(each => !(each instanceof CSSTransition))")
         bars = [box for bar in page.locator(".amount").all() if (box := bar.bounding_box())]
         scale = [bar["height"] / float(needed) for bar, needed in zip(bars, bits.values(), strict=True)]
         assert max(scale) < 1.05 * min(scale)
