@@ -6,7 +6,7 @@ import io
 import json
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from copy import deepcopy
 from functools import cache
@@ -33,6 +33,7 @@ from eiwflow.ui.sources import checkpoints
 from tests.words import spelled_out
 
 from ..few import use_few_images
+from ..made.server import start_server
 from ..training.test_resume import signalled_at
 from ..training.tiny import tiny_data, tiny_run
 
@@ -100,6 +101,28 @@ def picture_bytes(kind: str = "PNG", seed: int = 0) -> bytes:
     pixels = np.random.default_rng(seed).integers(0, 256, (40, 60, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(file, kind)
     return file.getvalue()
+
+
+#: Sites that may show the shared server's pages in a frame.
+FRAMES = "https://course.example https://*.uni.example:8443"
+#: A session without a connection ends after a second; what stands behind Streamlit's token is tried.
+SETTINGS = {
+    "STREAMLIT_SERVER_ENABLE_XSRF_PROTECTION": "false",
+    "STREAMLIT_SERVER_DISCONNECTED_SESSION_TTL": "1",
+}
+
+
+@pytest.fixture(scope="session")
+def server_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of runs of the shared server, with the server's log."""
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.fixture(scope="session")
+def address(server_runs: Path) -> Iterator[str]:
+    """Start a server that all tests over HTTP share."""
+    with start_server(server_runs, EIWFLOW_FRAME_ANCESTORS=FRAMES, **SETTINGS) as address:
+        yield address
 
 
 @pytest.fixture(autouse=True, scope="module")

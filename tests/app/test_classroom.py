@@ -30,9 +30,9 @@ from eiwflow.ui.jobs import control, presets, runs
 from eiwflow.ui.jobs import queue as queues
 from eiwflow.ui.jobs.queue import Queue, Ticket
 
-from ..browser.conftest import start_server
+from ..made.server import start_server
 from ..training.tiny import tiny_data, tiny_recipe, tiny_run
-from .conftest import visit_page
+from .conftest import PATIENCE_S, visit_page
 
 Come = Callable[..., str]
 
@@ -234,7 +234,7 @@ def device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Device]:
 
 
 def until(holds: Callable[[], object]) -> None:
-    end = time.monotonic() + 30
+    end = time.monotonic() + PATIENCE_S
     while not holds():
         assert time.monotonic() < end
         time.sleep(0.01)
@@ -631,11 +631,8 @@ def runs_of_server(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def server(runs_of_server: Path) -> Iterator[str]:
     settings = {"EIWFLOW_MODE": "classroom", "EIWFLOW_TEACHER_TOKEN": TOKEN}
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in settings.items():
-            patch.setenv(name, value)
-        with start_server(runs_of_server) as address:
-            yield address
+    with start_server(runs_of_server, **settings) as address:
+        yield address
 
 
 TOKEN = "a-token-for-the-tests"

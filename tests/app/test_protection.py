@@ -7,7 +7,7 @@ import json
 import threading
 import time
 import tomllib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPResponse
@@ -19,18 +19,13 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from eiwflow.ui.server import protection
 from eiwflow.ui.server.protection import is_allowed, policy
 
-from ..browser.conftest import ROOT, start_server
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with start_server(tmp_path_factory.mktemp("runs")) as address:
-        yield address
+from ..conftest import ROOT
+from .conftest import FRAMES
 
 
 def get(address: str, path: str = "/", host: str | None = None) -> HTTPResponse:
     parts = urlsplit(address)
-    connection = HTTPConnection(parts.hostname, parts.port, timeout=20)
+    connection = HTTPConnection(parts.hostname, parts.port, timeout=120)
     connection.request("GET", path, headers={} if host is None else {"Host": host})
     return connection.getresponse()
 
@@ -124,21 +119,24 @@ def test_a_flood_of_messages_on_one_connection_keeps_nobody_else_waiting(address
             while not over.is_set():
                 line.send(rerun)
 
-    flooding = threading.Thread(target=flood)
-    flooding.start()
-    try:
-        waits = []
+    def waits() -> list[float]:
+        seconds = []
         for _ in range(20):
             time.sleep(0.1)
             before = time.monotonic()
             assert get(address, "/_stcore/health").status == 200
-            waits.append(time.monotonic() - before)
+            seconds.append(time.monotonic() - before)
+        return sorted(seconds)
+
+    alone = waits()[10]  # 0.003 s on an idle machine
+    flooding = threading.Thread(target=flood)
+    flooding.start()
+    try:
+        beside = waits()
     finally:
         over.set()
         flooding.join(60)
-    assert sorted(waits)[10] < 1 and max(waits) < 10, (
-        waits
-    )  # 0.1 s on an idle machine; the server imports torch meanwhile
+    assert beside[10] < max(1, 20 * alone) and beside[-1] < max(10, 200 * alone), (alone, beside)
 
 
 @pytest.mark.parametrize(("pause", "seconds", "end"), [(0.06, 36.0, "receive"), (0.0, 27.0, "disconnect")])
@@ -174,7 +172,7 @@ def test_every_response_limits_pictures_and_frames(address, path):
     answer = get(address, path)
     header = answer.getheader("Content-Security-Policy")
     assert "img-src 'self' data: blob:;" in header
-    assert header.endswith("frame-ancestors 'self'")
+    assert header.endswith(f"; frame-ancestors 'self' {FRAMES}")  # as the shared server's setting says
     assert answer.getheader("X-Content-Type-Options") == "nosniff"
 
 
@@ -183,11 +181,9 @@ def test_no_other_window_may_send_the_app_messages(address):
     assert json.load(get(address, "/_stcore/host-config"))["allowedOrigins"] == []
 
 
-def test_a_course_page_may_be_allowed_to_frame_the_app(tmp_path, monkeypatch):
-    monkeypatch.setenv("EIWFLOW_FRAME_ANCESTORS", "https://course.example https://*.uni.example:8443")
-    with start_server(tmp_path) as address:
-        header = get(address).getheader("Content-Security-Policy")
-    assert header.endswith("; frame-ancestors 'self' https://course.example https://*.uni.example:8443")
+def test_without_a_setting_no_foreign_page_may_frame_the_app(monkeypatch):
+    monkeypatch.delenv("EIWFLOW_FRAME_ANCESTORS", raising=False)
+    assert policy().endswith("; frame-ancestors 'self'")
 
 
 @pytest.mark.parametrize("text", ["course.example", "https://a.example;", "https://a.example/page", "'none'"])

@@ -6,7 +6,6 @@ import io
 import os
 import re
 import zipfile
-from collections.abc import Iterator
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,27 +17,15 @@ from eiwflow.training.run_directory import RunDirectory
 from eiwflow.ui.jobs.runs import export_link
 from eiwflow.ui.stage import first_scene
 
-from ..browser.conftest import start_server
 from ..training.tiny import tiny_run
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("runs")
-
-
-@pytest.fixture(scope="module")
-def run(runs: Path) -> RunDirectory:
-    run = tiny_run(runs)
-    (runs.parent / "secret").write_text("secret")
-    (run.path / "link").symlink_to(runs.parent / "secret")
+def run(server_runs: Path) -> RunDirectory:
+    run = tiny_run(server_runs)
+    (server_runs.parent / "secret").write_text("secret")
+    (run.path / "link").symlink_to(server_runs.parent / "secret")
     return run
-
-
-@pytest.fixture(scope="module")
-def address(runs: Path) -> Iterator[str]:
-    with start_server(runs) as address:
-        yield address
 
 
 def ask(address: str, path: str, method: str = "GET", host: str | None = None) -> HTTPResponse:

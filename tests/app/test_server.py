@@ -11,7 +11,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
@@ -25,33 +24,11 @@ from websockets.sync.client import ClientConnection, connect
 
 from eiwflow.ui.common.uploads import MOST_FILES
 
-from ..browser.conftest import ROOT, start_server
+from ..conftest import ROOT
+from ..made.server import start_server
+from .conftest import PATIENCE_S, SETTINGS
 
 BOUNDARY = "eiwflow-test"
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("runs")
-
-
-@pytest.fixture(scope="module")
-def address(runs: Path) -> Iterator[str]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("STREAMLIT_SERVER_ENABLE_XSRF_PROTECTION", "false")  # what stands behind it is tried
-        patch.setenv("STREAMLIT_SERVER_DISCONNECTED_SESSION_TTL", "1")
-        with start_server(runs) as address:
-            yield address
-
-
-@pytest.fixture
-def fresh(tmp_path: Path) -> Iterator[str]:
-    """A server that holds no upload of another test."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("STREAMLIT_SERVER_ENABLE_XSRF_PROTECTION", "false")
-        patch.setenv("STREAMLIT_SERVER_DISCONNECTED_SESSION_TTL", "1")
-        with start_server(tmp_path) as address:
-            yield address
 
 
 def session(address: str) -> tuple[ClientConnection, str]:
@@ -93,8 +70,12 @@ def test_a_session_is_refused_one_file_too_many_until_it_ends(address: str) -> N
     other.close()
 
 
-def test_uploads_are_freed_when_their_session_has_ended_though_nobody_else_comes(fresh: str) -> None:
-    address = fresh
+def test_uploads_are_freed_when_their_session_has_ended_though_nobody_else_comes(tmp_path: Path) -> None:
+    with start_server(tmp_path, **SETTINGS) as address:
+        assert_uploads_are_freed(address)
+
+
+def assert_uploads_are_freed(address: str) -> None:
     line, name = session(address)
     assert send_file(address, name, 0, 3_000_000).status == 204
     assert held_bytes(address) == 3_000_000
@@ -103,10 +84,10 @@ def test_uploads_are_freed_when_their_session_has_ended_though_nobody_else_comes
 
 
 def wait_until_nothing_is_held(address: str) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + PATIENCE_S
     while held_bytes(address) > 0:
         assert time.monotonic() < end
-        time.sleep(0.5)
+        time.sleep(0.1)
 
 
 def test_a_file_that_comes_after_its_session_has_ended_is_not_kept(address: str) -> None:
@@ -155,8 +136,8 @@ def test_a_file_beyond_the_limit_is_refused_before_it_is_read(address: str) -> N
     line.close()
 
 
-def test_junk_frames_write_little_into_the_log(address: str, runs: Path) -> None:
-    before = (runs / "server.log").stat().st_size
+def test_junk_frames_write_little_into_the_log(address: str, server_runs: Path) -> None:
+    before = (server_runs / "server.log").stat().st_size
 
     async def junk() -> None:
         from websockets.asyncio.client import connect as open_line
@@ -174,7 +155,7 @@ def test_junk_frames_write_little_into_the_log(address: str, runs: Path) -> None
     with ThreadPoolExecutor(1) as thread:
         thread.submit(asyncio.run, junk()).result()
     time.sleep(1)
-    log = (runs / "server.log").read_text(errors="replace")
+    log = (server_runs / "server.log").read_text(errors="replace")
     assert "Traceback" not in log[before:] and len(log) - before < 30 * 500
     line, name = session(address)  # it still answers
     assert name
@@ -224,7 +205,7 @@ def test_a_server_that_is_told_to_end_takes_its_temporary_files_with_it(tmp_path
             time.sleep(0.1)
         assert tempfile.gettempdir() != str(temporary)
         process.send_signal(signal.SIGTERM)
-        process.wait(60)
+        process.wait(PATIENCE_S)
     finally:
         process.kill()
     assert [*temporary.glob("eiwflow-*")] == []

@@ -5,17 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.error import URLError
 from urllib.parse import urlsplit
-from urllib.request import urlopen
 
 import pytest
 
@@ -24,13 +17,13 @@ from eiwflow.training.run_directory import RunDirectory
 
 from ..app.conftest import small_flow, write_checkpoint
 from ..app.test_shuffle import write_record
+from ..made.server import start_server
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
 
     from eiwflow.flow import MultiScaleFlow
 
-ROOT = Path(__file__).resolve().parents[2]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 ARGUMENTS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -40,8 +33,6 @@ ARGUMENTS = (
 STEPS = (0, 1, 2, 3, 5, 8, 13, 21, 34, 1234)
 #: A busy machine may take its time; a quiet one needs a hundredth of it.
 PATIENCE_MS = 120_000
-#: What Streamlit says, and ends, where another process has taken its port meanwhile; then another port is tried.
-TAKEN, TRIES = "is not available", 3
 #: Of a window in which no motion is tested: to draw what moves until the app is loaded takes a quarter of the CPU.
 STILL = "reduce"
 #: With this variable set, a missing browser fails the tests instead of skipping them.
@@ -111,36 +102,6 @@ def write_run(runs: Path, flow: MultiScaleFlow | None = None, steps: tuple[int, 
     return hashlib.sha256(run.last_checkpoint.read_bytes()).hexdigest()[:12]
 
 
-@contextmanager
-def start_server(runs: Path, *, timed: bool = False) -> Iterator[str]:
-    """Run the app on a free port, with these runs and presets of seconds, timed or not; yield its address."""
-    log = runs / "server.log"
-    command = [sys.executable, "-m", f"{__package__}.serve", "run", "app.py"]
-    for _ in range(TRIES):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        with open(log, "wb") as out:
-            process = subprocess.Popen(
-                [*command, "--server.port", str(port), "--server.headless", "true"],
-                cwd=ROOT,
-                env={**os.environ, "EIWFLOW_RUNS": str(runs), "TIMED": str(timed)},
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-            )
-        try:
-            if _stands(f"http://127.0.0.1:{port}", process, log):
-                yield f"http://127.0.0.1:{port}"
-                return
-        finally:
-            process.terminate()
-            process.wait(timeout=20)
-        if TAKEN not in log.read_text():
-            break
-    raise RuntimeError(f"The app did not start:\n{log.read_text()}")
-
-
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Start the app; yield the address of the page Levels on a small flow of a finished run with a record."""
@@ -148,19 +109,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     key = write_run(runs)
     with start_server(runs, timed=True) as address:
         yield f"{address}/levels?ck={key}"
-
-
-def _stands(address: str, process: subprocess.Popen[bytes], log: Path) -> bool:
-    """Wait until the app answers; return whether it does."""
-    end = time.monotonic() + PATIENCE_MS / 1000
-    while process.poll() is None and time.monotonic() < end:
-        # Whoever has taken the port may be in good health too; only its owner says where it can be viewed.
-        if address in log.read_text():
-            with suppress(URLError, OSError):
-                urlopen(f"{address}/_stcore/health", timeout=1).close()
-                return True
-        time.sleep(0.1)
-    return False
 
 
 @pytest.fixture(scope="session")

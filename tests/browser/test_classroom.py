@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from .conftest import PATIENCE_MS, STILL, Watched, start_server
+from ..made.server import start_server
+from .conftest import PATIENCE_MS, STILL, Watched
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -20,11 +21,9 @@ Open = Callable[..., "Page"]
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("EIWFLOW_MODE", "classroom")
-        patch.setenv("EIWFLOW_TEACHER_TOKEN", TOKEN)
-        with start_server(tmp_path_factory.mktemp("runs")) as address:
-            yield address
+    settings = {"EIWFLOW_MODE": "classroom", "EIWFLOW_TEACHER_TOKEN": TOKEN}
+    with start_server(tmp_path_factory.mktemp("runs"), **settings) as address:
+        yield address
 
 
 @pytest.fixture
@@ -34,7 +33,7 @@ def enter(browser: Browser, address: str) -> Iterator[Open]:
 
     def open_at(path: str, size: tuple[int, int] = (1280, 720)) -> Page:
         context = browser.new_context(viewport={"width": size[0], "height": size[1]}, reduced_motion=STILL)
-        context.set_default_timeout(PATIENCE_MS / 3)
+        context.set_default_timeout(PATIENCE_MS)
         watched = Watched(context.new_page(), urlsplit(address).netloc)
         windows.append((context, watched))
         watched.page.goto(address + path)

@@ -14,8 +14,9 @@ from eiwflow.study.recipe import Arm, StudyRecipe
 from eiwflow.study.run import run_study
 from eiwflow.study.worker import folder
 
+from ..made.server import start_server
 from ..training.tiny import write_npz
-from .conftest import PATIENCE_MS, SCRUBBED, STILL, Watched, start_server
+from .conftest import PATIENCE_MS, SCRUBBED, STILL, Watched
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 
 from .. import LONG
+from ..made.server import start_server
 from . import accessibility
-from .conftest import Watched, start_server, write_run
+from .conftest import Watched, write_run
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Page

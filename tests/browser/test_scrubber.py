@@ -11,7 +11,8 @@ import pytest
 
 from .. import LONG
 from ..app.conftest import small_flow
-from .conftest import PATIENCE_MS, SCRUBBED, STEPS, STILL, Watched, start_server, write_run
+from ..made.server import start_server
+from .conftest import PATIENCE_MS, SCRUBBED, STEPS, STILL, Watched, write_run
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator

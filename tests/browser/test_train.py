@@ -17,7 +17,8 @@ from eiwflow.training.recipe import Recipe
 from eiwflow.training.run_directory import RunDirectory, all_runs
 
 from .. import LONG
-from .conftest import PATIENCE_MS, STILL, Watched, start_server
+from ..made.server import start_server
+from .conftest import PATIENCE_MS, STILL, Watched
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
