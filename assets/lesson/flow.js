@@ -2,6 +2,7 @@
 // Feature maps are Float64Array in the layout [pixel][channel]; images are RGB bytes [pixel][channel].
 
 const LOG_WEIGHT_BOUND = 2,
+  WEIGHT_REACH = 4,
   VARIANCE_FLOOR = 1e-4,
   POWER_FLOOR = 1e-4,
   PRIOR_BOUND = 4;
@@ -228,10 +229,10 @@ function statistics(x, channels, of) {
   return sums.map((sum) => (of === "means" ? sum / pixels : Math.log(sum / pixels + POWER_FLOOR) / 2));
 }
 
-/** The weights ω = 1 + tanh of the channels that a coupling's network reads, then of those that it gives. */
+/** The weights ω, none further than WEIGHT_REACH from 1, of the channels that a coupling's network reads, then of those that it gives. */
 function couplingWeights(x, channels, { of, hidden, out }) {
   const y = convolve(statistics(x, channels, of), 1, 1, hidden).map((v) => Math.max(0, v));
-  return convolve(y, 1, 1, out).map((v) => 1 + Math.tanh(v));
+  return convolve(y, 1, 1, out).map((v) => 1 + WEIGHT_REACH * Math.tanh(v / WEIGHT_REACH));
 }
 
 function times(x, factors) {

@@ -1,7 +1,7 @@
 r"""What the weights inside couplings do for a picture, what they are worth, and what they alone tell of a picture.
 
 A coupling with weights multiplies the channels that its network reads, and those that it gives, by ω(x) for every image
-x, between 0 and 2. A factor that is the same for every image could as well stand in the network, so only the
+x, between −3 and 5. A factor that is the same for every image could as well stand in the network, so only the
 difference from the average over images is looked at, in units of ω.
 """
 

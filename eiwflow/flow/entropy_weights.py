@@ -11,12 +11,14 @@ from .bijection import starts_at_zero
 
 #: Hidden values between entropies and weights.
 HIDDEN = 16
+#: No weight is further than this from 1.
+REACH = 4.0
 #: Added to a mean square before its logarithm, so that a channel of zeros stays finite.
 POWER_FLOOR = 1e-4
 
 
 class CouplingWeights(NamedTuple):
-    """The weights ω of one coupling for a batch, all between 0 and 2; 1 changes nothing.
+    """The weights ω of one coupling for a batch, all between −3 and 5; 1 changes nothing.
 
     Attributes:
         read: (N, C/2), of the channels that the network reads.
@@ -50,7 +52,7 @@ def channel_entropies(x: Tensor) -> Tensor:
 class EntropyWeights(nn.Module):
     r"""Weights of the channels that a coupling's network reads and gives, from the entropies of those that it reads.
 
-    .. math:: ω = 1 + \tanh(A_2 \, \mathrm{relu}(A_1 e + a_1) + a_2)
+    .. math:: ω = 1 + 4 \tanh(\tfrac14 (A_2 \, \mathrm{relu}(A_1 e + a_1) + a_2))
 
     A_2 and a_2 are 0 at first, so that all weights start at 1 and the coupling as one without them. The channels that
     are read are those that the coupling leaves as they are: the inverse computes the same weights, and the
@@ -86,7 +88,7 @@ class EntropyWeights(nn.Module):
 
     def forward(self, x: Tensor) -> CouplingWeights:
         """Return the weights of the images whose channels x are read."""
-        weights = torch.tanh(self.out(torch.relu(self.hidden(self.statistics(x))))) + 1
+        weights = REACH * torch.tanh(self.out(torch.relu(self.hidden(self.statistics(x)))) / REACH) + 1
         return CouplingWeights(*weights.split(self.parts, dim=1))
 
 
