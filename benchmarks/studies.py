@@ -29,7 +29,7 @@ DOCUMENT, README, PICTURE = ROOT / "docs" / "studies.md", ROOT / "README.md", RO
 TABLES = "<!-- tables: python benchmarks/studies.py -->", "<!-- end of tables -->"
 COUNTS = "<!-- counts: python benchmarks/studies.py -->", "<!-- end of counts -->"
 #: The questions that README answers, each in a sentence.
-IN_README = ("data", "order", "weights")
+IN_README = ("data", "order", "weights", "means")
 #: What every arm is compared with.
 BASE = Arm("entropy")
 
