@@ -24,7 +24,7 @@ with ui.errors_as_sentences():
     with left:
         st.subheader("Bits/dim if the flow stopped here")
         floor = page.floor_bits_per_dim()
-        alt = " ".join([words.stops(way.stairs), *([] if floor is None else [floor_in_words(floor)])])
+        alt = " ".join([words.stops(way.stairs), *([] if floor is None else [floor_in_words(floor, "this image’s")])])
         ui.chart(ui.drawn(figures.staircase, way.stairs, average, floor), page, "staircase", alt=alt)
     with right:
         st.markdown(words.cost(way))

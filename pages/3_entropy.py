@@ -17,7 +17,7 @@ from eiwflow.ui.sources import cache
 page = ui.begin("Which channels still have structure?", "Entropy", level=True, compare=True)
 
 from eiwflow.analysis.words import entropy as words  # noqa: E402 (the title does not wait for torch)
-from eiwflow.analysis.words.shuffle import ONE_TRAINING  # noqa: E402
+from eiwflow.analysis.words.shuffle import ONE_TRAINING, OTHER_START  # noqa: E402
 
 takeaway = st.container()
 levels: dict[ui.Page, int] = {}
@@ -72,7 +72,7 @@ with takeaway:
     ui.takeaway(words.structure(results[(view := next(iter(results)))], levels[view]) if pair is None else pair)
 st.caption(words.SORTED)
 if pair is not None:
-    ui.caveat(ONE_TRAINING)
+    ui.caveat(ONE_TRAINING if len({view.checkpoint.info.config.init for view in results}) == 1 else OTHER_START)
 
 ui.folds(
     page,

@@ -217,6 +217,10 @@ def _percent(share: float) -> str:
 # ---------------------------------------------------------------------- bits/dim if the flow stopped
 
 
+#: What the line of the floor is called.
+GRAIN = "this image’s grain alone"
+
+
 def staircase(image: Staircase, average: Staircase, floor: float | None = None) -> go.Figure:
     """Return two falling staircases: the image's, and the average of other images.
 
@@ -243,7 +247,15 @@ def staircase(image: Staircase, average: Staircase, floor: float | None = None) 
         *(
             []
             if floor is None
-            else [{"x": -0.5, "y": floor, "text": f"grain alone: {floor:.2f}", "xanchor": "left", "yanchor": "top"}]
+            else [
+                {
+                    "x": -0.5,
+                    "y": floor,
+                    "text": f"{GRAIN}: {floor:.2f}",
+                    "xanchor": "left",
+                    "yanchor": "top",
+                }
+            ]
         ),
     ]
     figure.update_layout(

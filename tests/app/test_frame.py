@@ -48,6 +48,15 @@ def test_a_second_checkpoint_stands_beside_the_first_and_in_the_url(three: Path)
     assert names_of_columns(visit_page(SHUFFLE, ck="one", vs="two")) == names
 
 
+@pytest.mark.parametrize("other", ["two", "glow"])
+def test_columns_state_starts_that_differ_and_what_that_means_for_structure(three: Path, other: str) -> None:
+    write_checkpoint(three / "glow.safetensors", small_flow(split="last"))
+    said = sentences(visit_page("pages/3_entropy.py", ck="one", vs=other))
+    differ = other == "glow"
+    assert ("random rotations</p>" in said) == differ and ("principal start, " in said) == differ
+    assert ("start from different channels" in said) == differ
+
+
 def test_a_checkpoint_is_not_compared_with_itself(three: Path) -> None:
     at = visit_page(SHUFFLE, ck="one", vs="two")
     assert "one" not in at.selectbox(key="vs").options
@@ -58,6 +67,8 @@ def test_a_checkpoint_is_not_compared_with_itself(three: Path) -> None:
 def test_the_second_checkpoint_is_kept_on_a_page_that_has_no_place_for_it(three: Path) -> None:
     at = visit_page(LEVELS, ck="one", vs="two", level="3")
     assert (url(at)["vs"], url(at)["level"]) == ("two", "3") and not at.info
+    assert "This page shows one flow. “two” stands beside it on Latents" in sentences(at)
+    assert "This page shows one flow" not in sentences(visit_page(LEVELS, ck="one"))
     assert not [box for box in at.selectbox if box.key == "vs"]
 
 

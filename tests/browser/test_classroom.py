@@ -99,6 +99,13 @@ def test_a_class_votes_and_follows(enter: Open, address: str) -> None:
     teacher.goto(f"{address}/lesson?scene=8")
     teacher.get_by_role("img", name="it does not care 1").wait_for()
 
+    teacher.goto(f"{address}/lesson?scene=5")
+    student.goto(f"{address}/lesson?scene=5&choice=m2b")  # cards 0, 1, 3 and 5 are thrown
+    teacher.get_by_text("1 vote", exact=True).wait_for()
+    thrown = {int(card.get_attribute("data-channel") or -1) for card in teacher.locator(".card:has(b:visible)").all()}
+    assert thrown == {0, 1, 3, 5}
+    assert {badge.inner_text() for badge in teacher.locator(".card b:visible").all()} == {"1"}
+
 
 def test_the_page_of_the_class_fits_a_telephone(enter: Open, address: str) -> None:
     page = enter("/class", (390, 844))

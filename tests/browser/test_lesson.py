@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from eiwflow import checkpoint, data, project
 from eiwflow.flow import to_bits_per_dim
@@ -19,6 +20,7 @@ from eiwflow.study.file import bundled
 from eiwflow.study.ladder import ladders
 
 from .. import LONG
+from ..lesson import stated
 from . import accessibility
 from .conftest import PATIENCE_MS, Watched
 
@@ -420,6 +422,56 @@ def test_a_click_draws_new_faces_and_a_temperature_changes_them(scene: Open) -> 
     assert canvas(page, ".wall canvas") == second
 
 
+#: Scenes in a state, what is pressed or moved there, and the numbers that their sentence then states.
+STATED: dict[str, tuple[int, str, tuple[str, float | None], Callable[[], list[float]]]] = {
+    "3, the variance removed": (3, "1", ("", None), stated.predicted),
+    "4, one value": (4, "2", ("", None), stated.one_value),
+    "5, the flow's rank": (5, "m3f", ("The flow’s choice", None), stated.rank),
+    "6, structure passed on": (6, "after", ("", None), stated.passed_on),
+    "7, structure moved": (7, "r0.11", ("", None), stated.moved),
+    "8, weights": (8, "same", ("", None), stated.weights_answer),
+    "11, samples": (11, "", ("Level 3", 0.5), lambda: stated.variety(0.5)),
+}
+
+
+@pytest.mark.parametrize("name", STATED)
+def test_a_sentence_states_what_torch_works_out(scene: Open, name: str) -> None:
+    number, choice, (control, value), work_out = STATED[name]
+    page = scene(number, choice=choice, reduced_motion="reduce")
+    if value is not None:
+        move(page, control, value)
+    elif control:
+        page.get_by_role("button", name=control).click()
+    numbers = work_out()
+    page.locator("[data-lesson=sentence]:not(:has-text('Ranking all'))", has_text=re.compile(r"\d")).wait_for()
+    written = re.findall(r"−?\d+(?:\.\d+)?", sentence(page))
+    for text, exact in zip(written[-len(numbers) :], numbers, strict=True):
+        digits = len(text.partition(".")[2])
+        assert float(text.replace("−", "-")) == pytest.approx(exact, abs=0.51 * 10**-digits), sentence(page)
+
+
+def test_a_photo_that_the_flow_does_not_know_is_left_in_its_noise(scene: Open, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(1).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    Image.fromarray(pixels.repeat(32, 0).repeat(32, 1)).save(tmp_path / "own.png")
+    page = scene(1, reduced_motion="reduce")
+    page.get_by_label("Your own photo").set_input_files(tmp_path / "own.png")
+    wait_for(page, "The flow does not know such pictures")
+    seen = page.locator(".thumb[aria-pressed=true] canvas").evaluate(
+        "c => [...c.getContext('2d').getImageData(0, 0, 16, 16).data]"
+    )
+    strength = stated.noise_strength(np.array(seen, dtype=np.uint8).reshape(16, 16, 4)[..., :3])
+    end = float(page.get_by_label("Time", exact=True).get_attribute("max") or 0)
+    move(page, "Time", end - 4.5)  # before it runs backwards
+    wait_for(page, "Some of your photo is left")
+    assert f"noise is {strength:.1f} times too strong." in sentence(page)
+    move(page, "Time", end)
+    wait_for(page, "0 of 768 values differ")
+    page.locator(".thumb").first.click()
+    end = float(page.get_by_label("Time", exact=True).get_attribute("max") or 0)
+    move(page, "Time", end - 4.5)
+    wait_for(page, "All 768 values are noise now.")
+
+
 def test_what_a_speaker_says_of_a_scene_is_two_to_four_sentences(scene: Open) -> None:
     page, seen = scene(1, reduced_motion="reduce"), []
     page.keyboard.press("n")
@@ -442,7 +494,7 @@ def test_the_ending_names_choices_and_opens_the_homework(scene: Open) -> None:
     wait_for(page, f"There and back: 0 of 768 values differ, at {own} bits per value.")
     assert "Likely or real?: flat grey" in page.locator(".caption").inner_text()
     page.get_by_role("button", name="Homework").click()
-    assert page.locator(".homework li").count() == 8
+    assert page.locator(".homework li").count() == 8 and "choice=homework" in page.url
     page.locator(".homework button", has_text="Scene 9").click()
     wait_for(page, "grey levels off, another face")
     assert re.findall(r"PSNR ([\d.]+ dB)", page.locator(".caption").inner_text())[0] in answers["9"]
@@ -616,4 +668,10 @@ def test_home_runs_the_first_scene_before_the_app_has_loaded_and_leads_into_the_
     page.get_by_role("button", name="See more").click()
     page.wait_for_url(f"**/levels?*ck={default.flow_name()}*")
     page.locator(".eiw-strip").wait_for()
+    page.get_by_role("link", name="Home").click()
+    page.get_by_role("button", name="Ten minutes").click()
+    page.locator(".stage header b", has_text="1 of 7").wait_for()
+    page.go_back()
+    page.get_by_role("button", name="Homework").click()
+    expect(page.locator(".homework li")).to_have_count(8)
     page.close()

@@ -123,7 +123,7 @@ def stairs() -> tuple[Staircase, Staircase]:
 def test_the_floor_is_a_line_below_every_stair_and_is_named() -> None:
     figure = figures.staircase(*stairs(), floor=3.1)
     assert [line.y0 for line in figure.layout.shapes] == [8.0, 3.1] and figure.layout.yaxis.range[0] < 3.1
-    assert "grain alone: 3.10" in [note.text for note in figure.layout.annotations]
+    assert "this image’s grain alone: 3.10" in [note.text for note in figure.layout.annotations]
     assert all("grain" not in note.text for note in figures.staircase(*stairs()).layout.annotations)
 
 

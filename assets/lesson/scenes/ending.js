@@ -6,6 +6,9 @@ import { normals } from "../flow.js";
 import { states } from "./count.js";
 import { ladders } from "./worth.js";
 
+/** The choice, in the link, that shows the questions. */
+const HOMEWORK = "homework";
+
 export const ending = {
   number: 15,
   short: "To take home",
@@ -144,19 +147,23 @@ export const ending = {
     );
     const chosen = choicesNamed(stage);
     const door = (text, act) => el("button", { type: "button", className: "strong", onclick: act }, text);
+    const homework = door("Homework", () => turn(questions.hidden));
+    /** Show the questions in place of the four pictures, or these again. */
+    const turn = (asked) => {
+      questions.hidden = !asked;
+      cards.hidden = asked;
+      homework.textContent = asked ? "Back to the four" : "Homework";
+      stage.choose(asked ? HOMEWORK : "");
+    };
     const server = stage.possible.findIndex((scene) => scene.needsServer);
     const doors = el(
       "div",
       { className: "buttons" },
       stage.options.onLeave && door("Explore the flow", () => stage.leave({ page: "levels" })),
       server >= 0 ? door("Train one", () => stage.goTo(server)) : null,
-      pack.head.homework &&
-        door("Homework", (event) => {
-          questions.hidden = !questions.hidden;
-          cards.hidden = !questions.hidden;
-          event.currentTarget.textContent = questions.hidden ? "Homework" : "Back to the four";
-        }),
+      pack.head.homework && homework,
     );
+    if (stage.choice === HOMEWORK && pack.head.homework) turn(true);
     stage.host.append(cards, questions, el("p", { className: "caption" }, chosen), doors);
     stage.say(`There and back: ${differ} of ${flow.dimensions} values differ, at ${sum} bits per value.`);
     return {

@@ -40,13 +40,22 @@ ONLY_THE_SUM = "only the sum means something; no level and no part has a share o
 def sound(score: Evaluation, report: Verification) -> str:
     """Return what an image costs and whether the flow passes its checks."""
     checks = "passes every check" if report.holds else "fails a check: see below"
-    grain = "" if score.floor_bits_per_dim is None else f" (grain alone: {fixed(score.floor_bits_per_dim, 2)})"
-    return f"This flow needs {fixed(score.bits_per_dim, 2)} bits per value on {score.data}{grain}, and {checks}."
+    grain = "" if score.floor_bits_per_dim is None else f" (their grain alone: {fixed(score.floor_bits_per_dim, 2)})"
+    images = f"{counted(score.n, 'test image')} of {score.data}"
+    return f"This flow needs {fixed(score.bits_per_dim, 2)} bits per value on {images}{grain}, and {checks}."
 
 
 def split(config: FlowConfig) -> str:
     """Return how a flow splits: by which order, and whether with channel weights."""
     return f"order {config.order}{WEIGHTS.get(config.weights, ' + weights')}"
+
+
+def start(config: FlowConfig) -> str:
+    """Return what a flow's channels and couplings were before training: rotations, or a start with partitions."""
+    if config.init == "random":
+        return "random rotations"
+    partitions = "partitions by information" if config.partition == "information" else f"{config.partition} partitions"
+    return f"{config.init} start, {partitions}"
 
 
 def made(anatomy: Anatomy) -> str:

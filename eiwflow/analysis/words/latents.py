@@ -11,8 +11,8 @@ from .numbers import counted, listed, percent
 if TYPE_CHECKING:
     from ..latents import Norms, Survey, Treated, Way
 
-#: What a PSNR in dB looks like, from this on; the last word where it is lower.
-SEEN = ((30.0, "hardly shows"), (24.0, "barely shows"), (17.0, "shows"))
+#: What a PSNR in dB looks like, from this on; the last word where it is lower. Words for neighbours are no opposites.
+SEEN = ((30.0, "hardly shows"), (25.0, "barely shows"), (21.0, "shows a little"), (17.0, "shows"))
 CHANGES = "changes the picture"
 #: The question before the answer.
 QUESTION = "Resampled alone, which level changes this picture most?"

@@ -32,13 +32,13 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
-def floor_in_words(floor: float) -> str:
-    """Return the floor of bits/dim as a sentence.
+def floor_in_words(floor: float, of: str = "the") -> str:
+    """Return the floor of bits/dim as a sentence, of all test images or of those that ``of`` names.
 
     >>> floor_in_words(3.0794)
     'The grain alone takes 3.08 bits/dim; no model can need less.'
     """
-    return f"The grain alone takes {fixed(floor, 2)} bits/dim; no model can need less."
+    return f"{of[0].upper()}{of[1:]} grain alone takes {fixed(floor, 2)} bits/dim; no model can need less."
 
 
 def percent(share: float) -> str:

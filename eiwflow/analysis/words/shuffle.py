@@ -31,8 +31,13 @@ NO_SPLIT = "This flow has one level: it splits nothing, so there is no permutati
 END = "A permutation needs a level that splits; choose a checkpoint of two levels or more."
 #: What must not be concluded from other rules.
 OTHER_RULES = "these are the channels of *this* flow. A flow trained under another rule makes other channels."
-#: What must not be concluded from two flows.
+#: What must not be concluded from two flows, and from two whose channels start differently.
 ONE_TRAINING = "one training of each is no verdict; see Compare."
+OTHER_START = (
+    "these flows start from different channels. Random rotations mix structured and noisy channels, so that every "
+    "half holds some of each: a half with less structure is no better split. One training of each is no verdict; see "
+    "Compare."
+)
 
 
 def rule(name: str) -> str:

@@ -38,6 +38,8 @@ MAX_LEVELS = 6
 #: Stands in the URL for a choice that was not made.
 NOTHING = "none"
 SIDE_BAR = "side-bar"
+#: The pages that show two flows.
+COMPARING = "Latents, Entropy, Shuffle, Weights and Space"
 LARGE = "This flow is large: less is measured. The side bar says what."
 
 
@@ -226,7 +228,11 @@ def _compared_with(files: dict[str, checkpoints.CheckpointFile], chosen: str, bo
     if not drawn:
         # Also a missing checkpoint: the page that shows it says so.
         options = [*options, state.wanted("vs") or NOTHING]
-        return state.hidden_choice("vs", options, NOTHING, name="the checkpoint compared with")
+        kept = state.hidden_choice("vs", options, NOTHING, name="the checkpoint compared with")
+        if kept != NOTHING:
+            name = files[kept].label if kept in files else kept
+            box.caption(f"This page shows one flow. “{plain(name)}” stands beside it on {COMPARING}.")
+        return kept
     return state.choice(
         "vs",
         options,

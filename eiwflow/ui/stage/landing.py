@@ -27,6 +27,10 @@ def page() -> None:
         st.switch_page("pages/1_levels.py", query_params=carried)
     if ways.button("Train one"):
         st.switch_page("pages/9_train.py", query_params=carried)
+    if ways.button("Ten minutes", type="tertiary", help="The lesson in seven scenes."):
+        st.switch_page("pages/0_lesson.py", query_params={**of_flow, "minutes": "10"})
+    if ways.button("Homework", type="tertiary", help="Eight questions that open the lesson where they are asked."):
+        st.switch_page("pages/0_lesson.py", query_params=lesson.HOMEWORK)
     ways.download_button(
         "Download this lesson",
         data=lambda: lesson.offline_page(default.key()),

@@ -28,6 +28,8 @@ from ..sources import checkpoints, missing
 from . import first_scene
 
 TITLE = "The lesson: multi-scale flows in ten minutes"
+#: The link to the questions, on the last scene of the bundled lesson.
+HOMEWORK = {"scene": "15", "choice": "homework"}
 #: Characters of a photo that the stage sends: a PNG of 512×512 pixels in base64 has at most 1.4 million.
 MAX_PHOTO_TEXT = 4_000_000
 _ROOT = '<div class="lesson-root"></div>'
