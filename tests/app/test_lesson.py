@@ -1,0 +1,35 @@
+"""What the stage of the lesson asks of the server, without a browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import streamlit as st
+
+from eiwflow.training.recipe import Recipe
+from eiwflow.training.run_directory import RunDirectory
+from eiwflow.ui.jobs import queue
+from eiwflow.ui.stage import lesson
+
+
+def test_stop_it_stops_the_training_that_was_started_from_the_stage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, other = (RunDirectory.create(tmp_path, Recipe(), name) for name in ("ours", "other"))
+    monkeypatch.setattr(st, "session_state", {})
+    with ours.held(), other.held():
+        lesson._cancel()  # nothing was started
+        assert ours.asked() == ""
+        st.session_state["_lesson_run"] = ours.path
+        lesson._cancel()
+        assert ours.asked() == "stop" and other.asked() == ""
+
+
+def test_stop_it_takes_a_training_that_waits_out_of_the_queue(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticket, left = object(), []
+    monkeypatch.setattr(st, "session_state", {"_lesson_waits": True})
+    monkeypatch.setattr(queue, "own", lambda: ticket)
+    monkeypatch.setattr(queue.QUEUE, "leave", left.append)
+    lesson._cancel()
+    assert left == [ticket]
