@@ -54,7 +54,7 @@ def test_columns_state_starts_that_differ_and_what_that_means_for_structure(thre
     said = sentences(visit_page("pages/3_entropy.py", ck="one", vs=other))
     differ = other == "glow"
     assert ("random rotations</p>" in said) == differ and ("principal start, " in said) == differ
-    assert ("start from different channels" in said) == differ
+    assert ("rotations mix all channels" in said) == differ
 
 
 def test_a_checkpoint_is_not_compared_with_itself(three: Path) -> None:

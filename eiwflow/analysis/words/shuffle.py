@@ -33,11 +33,7 @@ END = "A permutation needs a level that splits; choose a checkpoint of two level
 OTHER_RULES = "these are the channels of *this* flow. A flow trained under another rule makes other channels."
 #: What must not be concluded from two flows, and from two whose channels start differently.
 ONE_TRAINING = "one training of each is no verdict; see Compare."
-OTHER_START = (
-    "these flows start from different channels. Random rotations mix structured and noisy channels, so that every "
-    "half holds some of each: a half with less structure is no better split. One training of each is no verdict; see "
-    "Compare."
-)
+OTHER_START = "random rotations mix all channels, so a half with less structure is no better split; see Compare."
 
 
 def rule(name: str) -> str:
