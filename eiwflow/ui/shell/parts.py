@@ -154,8 +154,7 @@ def side_by_side(page: Page) -> list[tuple[Page, DeltaGenerator]]:
         return [(page, st.container())]
     both = list(zip((page, page.other), st.columns(2, gap="large"), strict=True))
     configs = [column.checkpoint.info.config for column, _ in both]
-    sizes = [(counted(config.levels, "level"), counted(config.steps, "step")) for config in configs]
-    sizes = [(start(config), *size) for config, size in zip(configs, sizes, strict=True)]
+    sizes = [(start(config), counted(config.levels, "level"), counted(config.steps, "step")) for config in configs]
     for (column, place), config, size in zip(both, configs, sizes, strict=True):
         words = [split(config), *(part for part, *others in zip(size, *sizes, strict=True) if len({*others}) > 1)]
         place.html(f'<p class="eiw-column"><b>{escape(column.file.label)}</b> {escape(", ".join(words))}</p>')
