@@ -668,6 +668,7 @@ def test_home_runs_the_first_scene_before_the_app_has_loaded_and_leads_into_the_
     page.get_by_role("button", name="See more").click()
     page.wait_for_url(f"**/levels?*ck={default.flow_name()}*")
     page.locator(".eiw-strip").wait_for()
+    page.unroute("**/static/js/index.*")
     page.goto(server.split("/levels?")[0])
     page.get_by_role("button", name="Ten minutes").click()
     page.locator(".stage header b", has_text="1 of 7").wait_for()
