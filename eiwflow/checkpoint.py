@@ -39,6 +39,8 @@ FORMAT = "eiwflow-checkpoint"
 READABLE = (2, 3)
 MAX_FILE_BYTES = 520_000_000
 MAX_HEADER_BYTES = 4 * 2**20
+#: Letters of the name of a factor or a class.
+MAX_NAME = 60
 #: The largest sampling temperature that a file may state.
 MAX_TEMPERATURE = 3.0
 
@@ -58,6 +60,10 @@ class CheckpointError(ValueError):
         super().__init__(f"{name} is not a usable checkpoint: {field} is {found}; expected {expected}.")
 
 
+class LabelError(ValueError):
+    """A flow with labels was asked for a class that it does not know, or for none; the message is one sentence."""
+
+
 @dataclass(frozen=True)
 class CheckpointInfo:
     """What a checkpoint says of itself beside its weights.
@@ -73,6 +79,9 @@ class CheckpointInfo:
         versions: of the software.
         temperature: whose samples come nearest to training images in power; 1 where the file does not say.
         imported: where the flow was trained by other code: from which file of which, and what was assumed.
+        labels: the factor that the density is conditional on, as ``letter``; empty where there is none, or where a
+            flow has another context.
+        classes: names of its classes, by their labels 0 to K − 1.
 
     """
 
@@ -86,6 +95,8 @@ class CheckpointInfo:
     versions: dict[str, str] = field(default_factory=dict)
     temperature: float = 1.0
     imported: dict[str, Any] = field(default_factory=dict)
+    labels: str = ""
+    classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,8 +144,10 @@ def save_state(path: Path | str, state: Mapping[str, Tensor], info: CheckpointIn
     version = 3 if is_new else 2
     document = {"format": FORMAT, "version": version, **dataclasses.asdict(info), "config": config}
     document["versions"] = software_versions()
-    if not info.imported:
-        del document["imported"]
+    _classes(document, info.config, Path(path).name)
+    for name in ("imported", "labels", "classes"):
+        if not document[name]:
+            del document[name]
     tensors = {
         name: (tensor.detach().float() if tensor.is_floating_point() else tensor).cpu().contiguous()
         for name, tensor in state.items()
@@ -226,6 +239,41 @@ def load(
     flow.load_state_dict(tensors, assign=True)
     flow.requires_grad_(trainable).train(trainable)
     return Checkpoint(name, flow, info, hashlib.sha256(content).hexdigest())
+
+
+def given_label(loaded: Checkpoint, label: str | None) -> Checkpoint:
+    """Return the flow of images of one class, as a checkpoint that takes no label: p(x | label).
+
+    Its values are those of the flow with labels up to rounding. A flow without labels is returned as it is.
+
+    Args:
+        loaded: as :func:`load` returns it.
+        label: the name of a class, or None.
+
+    Raises:
+        LabelError: the flow has labels and none is named, or another one; or it has none.
+
+    """
+    name, info, classes = loaded.name, loaded.info, loaded.info.classes
+    if not info.config.context:
+        if label is None:
+            return loaded
+        raise LabelError(f"{name} has no labels; leave {label[:MAX_NAME]!r} out.")
+    if not classes:
+        size = info.config.context
+        raise LabelError(f"{name} is conditional on {size} values that it has no names for: use it from Python.")
+    shown = ", ".join(classes[:30]) + (f" and {len(classes) - 30} more" if len(classes) > 30 else "")
+    if label is None:
+        raise LabelError(f"{name} is conditional on its labels, {info.labels}: name one of {shown}, as --label does.")
+    if label not in classes:
+        raise LabelError(f"{info.labels} is {label[:MAX_NAME]!r}; {name} knows {shown}.")
+    flow = loaded.flow.given(classes.index(label))
+    return Checkpoint(
+        name=f"{loaded.name}, {info.labels} {label}",
+        flow=flow,
+        info=dataclasses.replace(info, config=flow.config, labels="", classes=()),
+        sha256=hashlib.sha256(f"{loaded.sha256}/{label}".encode()).hexdigest(),
+    )
 
 
 def find(text: str) -> Path:
@@ -327,7 +375,7 @@ def _info(header: dict[str, Any], name: str) -> CheckpointInfo:
         ) from None
     fields: dict[str, Any] = {}
     for entry in dataclasses.fields(CheckpointInfo):
-        if entry.name in ("config", "temperature"):
+        if entry.name in ("config", "temperature", "labels", "classes"):
             continue
         value = document.get(entry.name, {} if entry.name == "imported" else None)
         kind: type[Any] = {"data": str, "command": str, "step": int, "seed": int}.get(entry.name, dict)
@@ -340,7 +388,21 @@ def _info(header: dict[str, Any], name: str) -> CheckpointInfo:
         if not files.is_text(json.dumps(value, ensure_ascii=False)):
             raise CheckpointError(name, entry.name, "a text", "half of a surrogate pair")
         fields[entry.name] = value
+    fields |= _classes(document, config, name)
     return CheckpointInfo(config=config, temperature=_temperature(document.get("temperature", 1.0), name), **fields)
+
+
+def _classes(document: Mapping[str, Any], config: FlowConfig, name: str) -> dict[str, Any]:
+    """Return factor and classes of a document; refuse those that are no names, or not as many as the context."""
+    labels, classes = document.get("labels", ""), document.get("classes", ())
+    names = classes if isinstance(classes, (tuple, list)) else [None]
+    for what, texts in (("labels", [labels]), ("classes", names)):
+        if not all(isinstance(text, str) and len(text) <= MAX_NAME and files.is_text(text) for text in texts):
+            raise CheckpointError(name, what, f"of texts of at most {MAX_NAME} letters", "of something else")
+    if len(set(names)) != len(names) or bool(labels) != bool(names) or (names and len(names) != config.context):
+        context = f"as many different ones as the context has values, {config.context}, and a factor"
+        raise CheckpointError(name, "classes", context, f"{len(names)} of the factor {_short(repr(labels))}")
+    return {"labels": labels, "classes": tuple(names)}
 
 
 def _temperature(value: object, name: str) -> float:

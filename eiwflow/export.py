@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from .flow import MultiScaleFlow
+from .flow import ContextError, MultiScaleFlow
 from .flow.step import inverse_affine_maps
 
 
@@ -81,6 +81,9 @@ def export(flow: MultiScaleFlow, name: str) -> torch.export.ExportedProgram:
         flow: initialised; its parameters become constants of the program.
         name: ``log_prob``, ``encode`` or ``decode``.
 
+    Raises:
+        ContextError: the flow has a context.
+
     >>> from eiwflow.flow import FlowConfig
     >>> flow = MultiScaleFlow(FlowConfig(shape=(1, 8, 8), levels=2, steps=1, width=4))
     >>> flow.initialise(torch.rand(16, 1, 8, 8) - 0.5)
@@ -89,6 +92,8 @@ def export(flow: MultiScaleFlow, name: str) -> torch.export.ExportedProgram:
     torch.Size([5])
 
     """
+    if flow.config.context:
+        raise ContextError("This flow needs a context; export flow.given(label), as --label does.")
     module = EXPORTS[name](flow).eval()
     latents = flow.sample_latents(2)
     arguments = tuple(latents.levels) if name == "decode" else (flow.decode(latents).clamp(-0.5, 0.5),)

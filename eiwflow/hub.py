@@ -43,9 +43,9 @@ class PretrainedFlow(nn.Module, PyTorchModelHubMixin):
         self.flow = flow
         self.info = info or CheckpointInfo(flow.config)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return log p(x), (N,) in nats, of dequantised images x (N, C, H, W)."""
-        return self.flow.log_prob(x)
+    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """Return log p(x), (N,) in nats, of dequantised images x (N, C, H, W), given their context if it has one."""
+        return self.flow.log_prob(x, context)
 
     def _save_pretrained(self, save_directory: Path) -> None:
         checkpoint.save(save_directory / PRETRAINED, self.flow, self.info)
@@ -89,9 +89,12 @@ def model_card(flow: MultiScaleFlow, info: CheckpointInfo) -> str:
         "Parameters": f"{flow.parameter_count():,}",
         "Data": _plain(info.data) or "not stated",
         "Training": f"{info.step:,} steps, seed {info.seed}",
+        **({"Labels": f"{_plain(info.labels)}: {_plain(', '.join(info.classes))}"} if info.labels else {}),
         **{_plain(name).replace("_", " "): f"{value:.6g}" for name, value in info.metrics.items()},
         **{f"recipe: {_plain(name)}": _plain(str(value)) for name, value in info.recipe.items()},
     }
+    torch_first = "import torch\n\n" if config.context else ""
+    context = ", context=torch.tensor([0, 0, 1, 1])" if config.context else ""
     table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
     return f"""---
 library_name: eiwflow
@@ -109,10 +112,10 @@ tags:
 ![{SAMPLES} samples at temperature {info.temperature:g}]({PICTURE})
 
 ```python
-from eiwflow.hub import PretrainedFlow
+{torch_first}from eiwflow.hub import PretrainedFlow
 
 flow = PretrainedFlow.from_pretrained("this folder, or its name on the hub").flow
-images = flow.sample(4, temperature={info.temperature:g})
+images = flow.sample(4, temperature={info.temperature:g}{context})
 ```
 """
 
@@ -127,7 +130,8 @@ def _samples(flow: MultiScaleFlow, temperature: float) -> Tensor | None:
     from torchvision.utils import make_grid
 
     try:
-        x = flow.sample(SAMPLES, temperature, torch.Generator().manual_seed(0))
+        labels = torch.arange(SAMPLES) % flow.config.context if flow.config.context else None
+        x = flow.sample(SAMPLES, temperature, torch.Generator().manual_seed(0), labels)
     except NonFiniteError:
         return None
     return make_grid(quantise(x, flow.config.bits).cpu(), nrow=COLUMNS, padding=0)

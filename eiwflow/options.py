@@ -137,6 +137,7 @@ FLOW: dict[str, Setting] = {
         rare=True,
     ),
     "leaky": Setting(0.0, "slope of the networks' ReLUs below 0, in imported flows", (0.0, 1.0), option=""),
+    "context": Setting(0, "values or classes that the density is conditional on", (0, 1024), option=""),
 }
 
 #: The fields of ``Recipe`` but flow, data and init_from.

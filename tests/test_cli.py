@@ -27,6 +27,7 @@ from eiwflow.analysis.analyse import analyse
 from eiwflow.analysis.evaluate import images_to_score
 from eiwflow.checkpoint import CheckpointInfo, load, save
 from eiwflow.cli.parser import build_parser
+from eiwflow.data import labels_of
 from eiwflow.flow import MultiScaleFlow, quantise
 from eiwflow.flow.bijection import generator_for
 from eiwflow.flow.score import score
@@ -39,6 +40,7 @@ from eiwflow.training.presets import PRESETS
 from eiwflow.training.recipe import Recipe
 from eiwflow.training.run_directory import RunDirectory
 from tests.training.tiny import (
+    labelled_data,
     numbers,
     same_tensors,
     tiny_config,
@@ -885,3 +887,65 @@ def test_text_of_a_foreign_file_gives_no_orders_to_the_terminal(tmp_path, capsys
     said = capsys.readouterr()
     assert "hidden" in said.out + said.err
     assert not set("\x1b\x07\x9b\u202e") & set(said.out + said.err)
+
+
+# ---------------------------------------------------------------------- labels
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory):
+    """Return a folder with a run of planes whose labels say where they are light."""
+    place = tmp_path_factory.mktemp("labelled")
+    images = labelled_data(train=80, test=24)
+    numbered = labels_of(images, "side")
+    np.savez(
+        place / "planes.npz", train=images.train, test=images.test,
+        train_labels=numbered.train, test_labels=numbered.test,
+    )  # fmt: skip
+    train = ("train", "--data", place / "planes.npz", "--labels", "label", "--iterations", 3, "--out", place)
+    (place / "run").symlink_to(json_of(*train, *TINY)["run"])
+    return place
+
+
+def test_a_flow_of_labels_is_trained_scored_and_asked_for_one(labelled):
+    run = labelled / "run"
+    found = json_of("evaluate", run)
+    assert found["bits_per_dim_given_label"] == pytest.approx(load(run / "checkpoints/last.safetensors").info.metrics[
+        "test_bits_per_dim_given_label"], abs=1e-4)  # fmt: skip
+    assert found["label_accuracy"] * 24 == pytest.approx(round(found["label_accuracy"] * 24))
+    text = printed("evaluate", run, "--limit", 10)
+    assert re.search(
+        r"\n\d\.\d{4} bits/dim given the label, label; .* a mixture over 3 classes, whose prior is the ", text
+    )
+    assert re.search(r"\nlabel read back by Bayes' rule with that prior: right for \d+\.\d % of the images \(", text)
+    assert json_of("inspect", run)["classes"] == ["0", "1", "2"]
+    pictures = [labelled / f"{label}.png" for label in (0, 2)]
+    for label, picture in zip((0, 2), pictures, strict=True):
+        assert json_of("sample", run, "--label", label, "--n", 4, "--out", picture)["label"] == str(label)
+    flow = load(run / "checkpoints/last.safetensors")
+    x = flow.flow.sample(
+        4, flow.info.temperature, torch.Generator().manual_seed(0), torch.full((4,), 2)
+    )  # fmt: skip
+    first = np.asarray(Image.open(pictures[1]))[2:10, 2:10].transpose(2, 0, 1)
+    assert np.abs(first.astype(int) - quantise(x)[0].numpy()).max() <= 1
+    printed("verify", run, "--label", 1)
+    assert json_of("analyse", run, "--what", "levels", "--label", 1)
+
+
+def test_labels_that_do_not_fit_are_refused_in_one_sentence(labelled):
+    run, data = labelled / "run", labelled / "planes.npz"
+    assert "conditional on its labels, label: name one of 0, 1, 2, as --label does." in refused("sample", run)
+    assert "label is '7'; last.safetensors knows 0, 1, 2." in refused("sample", run, "--label", 7)
+    assert "has no labels; leave '1' out." in refused("sample", BUNDLED[0], "--label", 1)
+    for command in (("lesson", run), ("export", run, "--out", labelled / "onnx"), ("analyse", run, "--what", "levels")):
+        assert "name one of 0, 1, 2" in refused(*command)
+    train = ("train", "--data", data, "--iterations", 2, "--out", labelled, *TINY)
+    assert "has no factor 'letter'; choose one of label." in refused(*train, "--labels", "letter")
+    assert "leave out labels." in refused("train", "--resume", run, "--labels", "label")
+    start = ("train", "--data", data, "--iterations", 2, "--out", labelled, "--batch", 8)
+    assert "is conditional on label; start from a flow without labels." in refused(
+        *start, "--init-from", run, "--labels", "hat"
+    )
+    # Without the option its labels are those of the checkpoint.
+    again = json_of(*start, "--init-from", run, "--threads", 1)["run"]
+    assert RunDirectory.open(Path(again)).config()[0].classes == ("0", "1", "2")

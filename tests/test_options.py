@@ -26,7 +26,7 @@ def test_the_words_of_a_setting_are_the_rows_of_its_table(name, rows):
 
 def test_every_field_of_a_flow_and_of_a_training_is_a_setting():
     assert {*FlowConfig.__dataclass_fields__} == {*options.FLOW, "shape", "kept"}
-    assert {*Recipe.__dataclass_fields__} == {*options.TRAINING, "flow", "data", "init_from"}
+    assert {*Recipe.__dataclass_fields__} == {*options.TRAINING, "flow", "data", "init_from", "labels", "classes"}
 
 
 @pytest.mark.parametrize("name", [name for name, setting in options.SETTINGS.items() if setting.words])

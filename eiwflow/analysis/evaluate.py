@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
@@ -10,11 +11,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..data import DataError, ImageData, fixed_crops, to_tensor
-from ..flow import MultiScaleFlow, NonFiniteError
+from ..data import DataError, ImageData, Labels, fixed_crops, to_tensor
+from ..flow import ContextError, MultiScaleFlow, NonFiniteError
+from ..flow.context import keywords
 from ..flow.score import score
 from .exactness import exactness
 from .intervals import standard_error
+
+#: The figures of flows with labels alone.
+OF_LABELS: tuple[str, ...] = ("bits_per_dim_given_label", "label_accuracy", "label_prior", "commonest_class")
+#: Those of the importance-weighted bound alone.
+OF_BOUND: tuple[str, ...] = ("importance", "importance_bits_per_dim", "importance_bits_per_dim_stderr")
+#: What the prior of labels is.
+LABEL_PRIOR = "the classes' parts of the training images"
 
 
 class Processes(Protocol):
@@ -36,7 +45,8 @@ class Evaluation:
     """Figures of a flow on test images.
 
     Attributes:
-        bits_per_dim: mean over images, one fixed-seed dequantisation.
+        bits_per_dim: mean over images, one fixed-seed dequantisation. Of a flow with labels it is that of the mixture
+            p(x) = Σ p(y) p(x | y), which compares with flows without labels.
         bits_per_dim_stderr: its standard error, robust to clusters where the data set names sources.
         clusters: number of sources, or None where images count as independent.
         n: images.
@@ -49,6 +59,10 @@ class Evaluation:
         importance: K, draws of the noise for the importance-weighted bound; 1 where nobody asked for it.
         importance_bits_per_dim: that bound, mean over images; None where nobody asked for it.
         importance_bits_per_dim_stderr: its standard error, as above.
+        bits_per_dim_given_label: the mean of p(x | y) with the image's own label y; None for a flow without labels.
+        label_accuracy: the part of images whose label Bayes' rule reads back, the y of largest p(y) p(x | y).
+        label_prior: what p(y) is.
+        commonest_class: the part of images that are of the commonest class.
 
     """
 
@@ -64,11 +78,16 @@ class Evaluation:
     importance: int = 1
     importance_bits_per_dim: float | None = None
     importance_bits_per_dim_stderr: float | None = None
+    bits_per_dim_given_label: float | None = None
+    label_accuracy: float | None = None
+    label_prior: str | None = None
+    commonest_class: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the figures as values for JSON; the importance-weighted bound only where it was computed."""
-        figures = asdict(self)
-        return figures if self.importance > 1 else {k: v for k, v in figures.items() if not k.startswith("importance")}
+        """Return the figures as values for JSON; the importance-weighted bound and labels only where they are known."""
+        unknown = () if self.importance > 1 else OF_BOUND
+        unknown += () if self.label_prior is not None else OF_LABELS
+        return {name: value for name, value in asdict(self).items() if name not in unknown}
 
 
 def images_to_score(images: ImageData, flow: MultiScaleFlow, limit: int | None = None) -> Tensor:
@@ -91,6 +110,7 @@ def evaluate(
     batch: int = 64,
     importance: int = 1,
     team: Processes | None = None,
+    labels: Labels | None = None,
 ) -> Evaluation:
     """Score a flow on the test part of a data set, or on its first ``limit`` images.
 
@@ -103,9 +123,11 @@ def evaluate(
         batch: images that go through the flow at once, at most.
         importance: K > 1 also computes the importance-weighted bound of K draws of the noise.
         team: the processes that share the images; each returns the figures of all. None for this one alone.
+        labels: of the images, for a flow with labels: it looks at every image once a class.
 
     Raises:
         DataError: the images do not fit the flow, or are fewer than the processes.
+        ContextError: the flow has a context and no labels are given, or the reverse; or the bound is asked for too.
         NonFiniteError: the flow gives no finite number for one of them.
 
     """
@@ -113,7 +135,9 @@ def evaluate(
     if team is not None and len(tensor) < team.size:
         raise DataError(f"{len(tensor)} images cannot be shared by {team.size} processes; start at most as many")
     own = slice(0, len(tensor)) if team is None else team.own(len(tensor))
-    part, passes = tensor[own], 2 + (importance if importance > 1 else 0)
+    part, passes = tensor[own], 1 + max(1, flow.config.context) + (importance if importance > 1 else 0)
+    if labels is not None and importance > 1:
+        raise ContextError("The importance-weighted bound is computed given one label; name it, as --label does.")
 
     def done(count: int) -> None:
         if progress is not None:
@@ -122,16 +146,23 @@ def evaluate(
     def gathered(values: Tensor) -> Tensor:
         return values if team is None else team.gather(values)
 
-    def scored(draws: int) -> Tensor:
-        scores = gathered(score(flow, part, seed, batch, done, draws, own.start))
+    def scored(draws: int, context: Tensor | None = None) -> Tensor:
+        scores = gathered(score(flow, part, seed, batch, done, draws, own.start, **keywords(context)))
         if lost := int((~torch.isfinite(scores)).sum()):
             raise NonFiniteError(f"Bits/dim is not finite on {lost} of {len(tensor)} test images of {images.name}.")
         return scores
 
-    scores = scored(1)
+    context: Tensor | None = None
+    of_labels: dict[str, Any] = {}
+    if labels is None:
+        scores = scored(1)
+    else:
+        context = torch.from_numpy(labels.test[: len(tensor)][own])
+        each = [scored(1, torch.full((len(part),), label)).double() for label in range(len(labels.classes))]
+        scores, of_labels = _by_label(flow, torch.stack(each, dim=1), labels)
     sources = None if images.test_source is None else np.asarray(images.test_source[:limit])
     bound = scored(importance) if importance > 1 else None
-    figures = torch.tensor([exactness(flow, part, batch, done, own.start)], dtype=torch.float64)
+    figures = torch.tensor([exactness(flow, part, batch, done, own.start, **keywords(context))], dtype=torch.float64)
     round_trip, gap = gathered(figures).amax(dim=0).tolist()  # which keeps NaN
     return Evaluation(
         data=images.name,
@@ -146,4 +177,19 @@ def evaluate(
         importance=importance,
         importance_bits_per_dim=None if bound is None else bound.mean().item(),
         importance_bits_per_dim_stderr=None if bound is None else standard_error(bound.double().numpy(), sources),
+        **of_labels,
     )
+
+
+def _by_label(flow: MultiScaleFlow, given_label: Tensor, labels: Labels) -> tuple[Tensor, dict[str, Any]]:
+    """Return bits/dim (N,) of the mixture of all classes, from those given each class (N, K), and figures of labels."""
+    own = torch.from_numpy(labels.test[: len(given_label)])
+    nats = flow.config.dimensions * math.log(2)
+    prior = torch.from_numpy(np.bincount(labels.train, minlength=len(labels.classes)) / len(labels.train))
+    joint = prior.log() - nats * given_label
+    return -joint.logsumexp(dim=1) / nats, {
+        "bits_per_dim_given_label": given_label.gather(1, own[:, None]).mean().item(),
+        "label_accuracy": (joint.argmax(dim=1) == own).double().mean().item(),
+        "label_prior": LABEL_PRIOR,
+        "commonest_class": own.bincount().max().item() / len(own),
+    }

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ..flow import MultiScaleFlow, dequantise
 from ..flow.bijection import generator_for, round_trip_error
+from ..flow.context import keywords
 from ..flow.multiscale import Trace
 from ..flow.score import batch_size, pass_over
 
@@ -32,6 +33,7 @@ def exactness(
     batch: int = 64,
     progress: Callable[[int], None] | None = None,
     first: int = 0,
+    context: Tensor | None = None,
 ) -> tuple[float, float]:
     """Return (largest |decode(encode(x)) − x|, largest log-det gap, nats a dimension) of uint8 images, or NaN.
 
@@ -40,11 +42,13 @@ def exactness(
     round_trips, gaps = [], []
     like, generator = next(flow.parameters()), generator_for(0, "exactness")
     pass_over(first, images, generator, torch.float32)
-    for part in images.split(batch_size(flow, batch)):
+    size = batch_size(flow, batch)
+    parts = images.split(size)
+    for part, own in zip(parts, [None] * len(parts) if context is None else context.split(size), strict=True):
         x = dequantise(part, generator, bits=flow.config.bits).to(like.device)
-        there = flow.trace(x)
-        back = flow.decode(there.latents)
-        again = flow.trace(back)
+        there = flow.trace(x, **keywords(own))
+        back = flow.decode(there.latents, **keywords(own))
+        again = flow.trace(back, **keywords(own))
         round_trips.append(round_trip_error(back, x).max_abs)
         pairs = zip(there.levels, again.levels, strict=True)
         difference = torch.stack([a.log_det.double() - b.log_det.double() for a, b in pairs]).sum(dim=0)

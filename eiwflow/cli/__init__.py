@@ -46,11 +46,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     options.arguments = arguments
     # Imported here, so that --help does not wait for torch.
-    from ..checkpoint import CheckpointError
+    from ..checkpoint import CheckpointError, LabelError
     from ..compression import CompressionError
     from ..data import DataError
     from ..files import is_text
-    from ..flow import ConfigError, NonFiniteError, ShapeError
+    from ..flow import ConfigError, ContextError, NonFiniteError, ShapeError
     from ..study.file import StudyError
     from ..training.failures import TrainingFailed, of_memory
     from ..training.run_directory import RunError
@@ -59,7 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         CheckpointError,
         CompressionError,
         ConfigError,
+        ContextError,
         DataError,
+        LabelError,
         NonFiniteError,
         RunError,
         ShapeError,

@@ -23,6 +23,7 @@ from ..training.presets import preset_settings
 from .serve import app_command
 
 if TYPE_CHECKING:
+    from ..analysis.evaluate import Evaluation
     from ..checkpoint import Checkpoint
     from ..data import ImageData
     from ..flow import FlowConfig
@@ -75,7 +76,7 @@ def _train_first(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any
     command = shlex.join(["python", "-m", "eiwflow", *options.arguments])
     if options.resume is not None:
         others = (name for name in (*_FLOW_OPTIONS, *_RECIPE_OPTIONS) if name != "iterations")
-        if stated := _given(options, "preset", "size", "out", "init_from", *others):
+        if stated := _given(options, "preset", "size", "out", "init_from", "labels", *others):
             raise RunError(f"--resume continues a run with its own settings; leave out {', '.join(stated)}.")
         run, images = RunDirectory.open(options.resume), None
         if options.iterations is not None:
@@ -128,7 +129,7 @@ def _execution(options: argparse.Namespace) -> Execution:
 
 def _new_recipe(options: argparse.Namespace, team: Team) -> tuple[Recipe, ImageData]:
     """Return the recipe of a new run, and its data set."""
-    from ..data import DataError
+    from ..data import DataError, labels_of
     from ..training.recipe import Recipe
     from ..training.trainer import load_data
 
@@ -139,9 +140,14 @@ def _new_recipe(options: argparse.Namespace, team: Team) -> tuple[Recipe, ImageD
         flow = _flow_config(options, settings, 3, size)
     else:
         flow, size = _flow_of_checkpoint(options, settings)
+    factor = options.labels or settings.get("labels", "")
     recipe = Recipe(flow=flow, **{k: v for k, v in settings.items() if k in (*_RECIPE_OPTIONS, "init_from")})
     team.check(recipe.batch, recipe.accumulate)
     images = load_data(recipe, options.strict)
+    if factor:
+        labels = labels_of(images, factor)
+        flow = dataclasses.replace(flow, context=len(labels.classes))
+        recipe = dataclasses.replace(recipe, flow=flow, labels=factor, classes=labels.classes)
     if size > min(images.size):
         raise DataError(f"--size is {size}; the images of {images.name} have {images.size[0]}×{images.size[1]} pixels.")
     if options.init_from is not None and images.channels != flow.shape[0]:
@@ -162,7 +168,13 @@ def _flow_of_checkpoint(options: argparse.Namespace, settings: dict[str, Any]) -
     settings["init_from"] = os.path.abspath(path)
     if loaded.info.data:
         settings.setdefault("data", loaded.info.data)
-    flow = dataclasses.replace(loaded.info.config, memory=options.memory or "store")
+    if loaded.info.config.context:
+        if not loaded.info.labels or options.labels not in (None, loaded.info.labels):
+            own = loaded.info.labels or "another context"
+            raise ConfigError(f"--init-from: {loaded.name} is conditional on {own}; start from a flow without labels.")
+        settings["labels"] = loaded.info.labels
+    # How many classes there are is seen in the data.
+    flow = dataclasses.replace(loaded.info.config, memory=options.memory or "store", context=0)
     return flow, min(flow.shape[1:])
 
 
@@ -315,7 +327,7 @@ def list_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     return {**rows, "complaints": complaints}, "\n".join([*table, *complaints])
 
 
-def _load(options: argparse.Namespace, trust: bool = True, local_rank: int = 0) -> Checkpoint:
+def _whole(options: argparse.Namespace, trust: bool = True, local_rank: int = 0) -> Checkpoint:
     """Return the checkpoint that was asked for, its flow on the device that was asked for."""
     from .. import checkpoint
     from ..training.trainer import choose_device
@@ -327,8 +339,30 @@ def _load(options: argparse.Namespace, trust: bool = True, local_rank: int = 0) 
     return loaded
 
 
-def _images(options: argparse.Namespace, loaded: Checkpoint, download: bool = True) -> ImageData:
-    """Return the data set that was asked for, or the checkpoint's own."""
+def _load(options: argparse.Namespace) -> Checkpoint:
+    """Return the checkpoint that was asked for; of a flow with labels that of the class that is asked for."""
+    from ..checkpoint import given_label
+
+    return given_label(_whole(options), options.label)
+
+
+def _any_label(options: argparse.Namespace, loaded: Checkpoint) -> Checkpoint:
+    """Return a checkpoint, of a flow with labels that of the class that is asked for, or else of the first."""
+    from ..checkpoint import given_label
+
+    options.label = options.label or next(iter(loaded.info.classes), None)
+    return given_label(loaded, options.label)
+
+
+def _images(options: argparse.Namespace, loaded: Checkpoint, download: bool = True, labels: str = "") -> ImageData:
+    """Return the data set that was asked for, or the checkpoint's own; with labels the images of the class alone."""
+    from .. import data
+
+    images = _all_images(options, loaded, download)
+    return data.only_class(images, labels, options.label) if labels and labels in images.factors else images
+
+
+def _all_images(options: argparse.Namespace, loaded: Checkpoint, download: bool = True) -> ImageData:
     from .. import data
 
     config = loaded.info.config
@@ -353,9 +387,20 @@ def _evaluate(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any], 
     from tqdm import tqdm
 
     from ..analysis.evaluate import evaluate
+    from ..checkpoint import given_label
+    from ..data import labels_of
 
-    loaded = _load(options, local_rank=team.local_rank)
-    images = _images(options, loaded)
+    loaded = _whole(options, local_rank=team.local_rank)
+    info, labels = loaded.info, None
+    if options.label is not None:
+        loaded = given_label(loaded, options.label)
+        images = _images(options, loaded, labels=info.labels)
+    else:
+        images = _all_images(options, loaded)
+        if info.labels:
+            labels = labels_of(images, info.labels, info.classes)
+        elif info.config.context:
+            given_label(loaded, None)
     with tqdm(unit="image", disable=not (team.first and sys.stderr.isatty())) as bar:
 
         def progress(count: int, total: int) -> None:
@@ -370,6 +415,7 @@ def _evaluate(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any], 
             batch=options.batch,
             importance=options.importance,
             team=team,
+            labels=labels,
         )
     over = counted(result.n, "image") + (f", {counted(result.clusters, 'source')}" if result.clusters else "")
     note = f"{images.name}: {result.note}\n" if result.note else ""
@@ -389,26 +435,44 @@ def _evaluate(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any], 
     text = (
         f"{loaded.name} on {result.data}: {result.bits_per_dim:.4f}{_error(result.bits_per_dim_stderr)} bits/dim "
         f"({over})\n"
-        f"{bound}{floor}{note}round trip {result.round_trip_max_abs:.1e}, log-det gap {result.log_det_gap:.1e} nats/dim"
+        f"{_of_labels(result, loaded)}{bound}{floor}{note}round trip {result.round_trip_max_abs:.1e}, "
+        f"log-det gap {result.log_det_gap:.1e} nats/dim"
     )
     return result.to_dict(), text
+
+
+def _of_labels(result: Evaluation, loaded: Checkpoint) -> str:
+    """Return what an evaluation says of labels, as lines; nothing for a flow without."""
+    if result.bits_per_dim_given_label is None or result.label_accuracy is None:
+        return ""
+    factor, classes = loaded.info.labels, len(loaded.info.classes)
+    return (
+        f"{result.bits_per_dim_given_label:.4f} bits/dim given the label, {factor}; above is that of images alone, "
+        f"a mixture over {classes} classes, whose prior is {result.label_prior}\n"
+        f"label read back by Bayes' rule with that prior: right for {100 * result.label_accuracy:.1f} % of the images "
+        f"({100 * (result.commonest_class or 0):.1f} % are of the commonest class)\n"
+    )
 
 
 def inspect_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     """Describe a checkpoint."""
     from ..analysis.inspect import inspect
     from ..analysis.record import load_curve
+    from ..checkpoint import load
     from ..data import DataError
 
-    loaded = _load(options)
+    whole = load(find_checkpoint(options.checkpoint))
+    loaded = _any_label(options, whole)
     try:
         # Describing a file is no reason to fetch a data set; asking for one by name is.
-        images = _images(options, loaded, download=options.data is not None)
+        images = _images(options, loaded, options.data is not None, whole.info.labels)
     except DataError:
         if options.data is not None:
             raise
         images = None
     result = inspect(loaded, images, load_curve(find_checkpoint(options.checkpoint)))
+    if whole.info.labels:
+        result |= {"labels": whole.info.labels, "classes": list(whole.info.classes), "label": options.label}
     config = loaded.info.config
     lines = [
         f"{loaded.name}: {config.split}, prior {config.prior}, init {config.init}, partition {config.partition}, "
@@ -435,10 +499,11 @@ def verify_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     from ..analysis.words import checkpoint as words
     from ..data import DataError
 
-    loaded = _load(options, trust=False)
+    whole = _whole(options, trust=False)
+    loaded = _any_label(options, whole)
     pixels, name = None, ""
     try:
-        images = _images(options, loaded, download=options.data is not None)
+        images = _images(options, loaded, options.data is not None, whole.info.labels)
         pixels, name = images_to_score(images, loaded.flow, IMAGES), images.name
     except DataError:
         # Without the images of its training noise will do: a flow inverts on any input.
@@ -460,11 +525,13 @@ def analyse_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     """Print what a page shows."""
     from ..analysis.analyse import analyse
     from ..analysis.record import load_record
+    from ..checkpoint import given_label
 
     _check_seed(options.seed or 0)
-    loaded = _named(options.checkpoint)
+    whole = _named(options.checkpoint)
+    loaded = given_label(whole, options.label)
     record = load_record(find_checkpoint(options.checkpoint))
-    images = _images(options, loaded)
+    images = _images(options, loaded, labels=whole.info.labels)
     choices = _given(options, "image", "level", "seed", "other_image", "path", "also")
     result = analyse(loaded, images, options.what, record, **choices)
     return result, json.dumps(null_for_nan(result), indent=2, ensure_ascii=False)
@@ -514,6 +581,7 @@ def sample_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     temperature = temperatures[0] if len(temperatures) == 1 else temperatures
     flow, config = loaded.flow, loaded.info.config
     facts = {"out": str(out), "n": n, "temperature": temperatures, "seed": options.seed}
+    facts |= {} if options.label is None else {"label": options.label}
     if suffix in _PICTURES:
         # One draw for all, as flow.sample makes it, decoded part by part.
         latents = flow.sample_latents(n, temperature, torch.Generator().manual_seed(options.seed))

@@ -178,6 +178,7 @@ def build_parser() -> Parser:
 
     evaluate = _command(commands, "evaluate", "Bits/dim of a checkpoint on test images, and its exactness.")
     _checkpoint_options(evaluate)
+    _label_option(evaluate)
     evaluate.add_argument("--limit", type=_count(1_000_000), help="only the first N test images")
     evaluate.add_argument(
         "--importance",
@@ -191,6 +192,7 @@ def build_parser() -> Parser:
 
     inspect = _command(commands, "inspect", "What a checkpoint holds: config, parts, inversion, orders, entropies.")
     _checkpoint_options(inspect)
+    _label_option(inspect)
 
     verify = _command(
         commands,
@@ -199,9 +201,11 @@ def build_parser() -> Parser:
     )
     _checkpoint_options(verify)
     _device_option(verify)
+    _label_option(verify)
 
     analyse = _command(commands, "analyse", "The figures that a page of the app shows.")
     _checkpoint_options(analyse)
+    _label_option(analyse)
     analyse.add_argument("--what", required=True, choices=SUBJECTS, help="the page's subject")
     analyse.add_argument(
         "--level",
@@ -228,6 +232,7 @@ def build_parser() -> Parser:
     sample.add_argument(
         "--temperature", help="one number, or one a level separated by commas (default: the flow's own, else 1)"
     )
+    _label_option(sample)
     sample.add_argument("--seed", type=int, default=0, help="of the draw (default: 0)")
     sample.add_argument(
         "--out",
@@ -243,11 +248,13 @@ def build_parser() -> Parser:
     compress.add_argument(
         "pictures", nargs="+", metavar="PICTURES", help="picture files, folders of them, or data sets (their test part)"
     )
+    _label_option(compress)
     compress.add_argument("--out", type=Path, required=True, metavar="FILE", help="the archive to write")
 
     decompress = _command(commands, "decompress", "Write the pictures of an archive that compress made.")
     decompress.add_argument("checkpoint", help="the flow that the archive was made with")
     decompress.add_argument("archive", type=Path, help="the archive to read")
+    _label_option(decompress)
     decompress.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="a new folder for the pictures")
 
     imported = _command(commands, "import", "Convert a Glow checkpoint of other code into one of ours.")
@@ -278,6 +285,7 @@ def build_parser() -> Parser:
 
     export = _command(commands, "export", "Write log_prob, encode and decode of a checkpoint as ONNX files.")
     export.add_argument("checkpoint", help="a .safetensors file, a run directory or a bundled checkpoint's name")
+    _label_option(export)
     export.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="the folder to write them into")
 
     lesson = _command(commands, "lesson", "Write the lesson as one HTML file that opens without a network.")
@@ -286,6 +294,7 @@ def build_parser() -> Parser:
         nargs="?",
         help="a .safetensors file, a run directory or a bundled checkpoint's name (default: the bundled flow of faces)",
     )
+    _label_option(lesson)
     lesson.add_argument(
         "--out", type=Path, default=Path("lesson.html"), help="the file to write (default: lesson.html)"
     )
@@ -354,6 +363,9 @@ def _settings(parser: Parser, *names: str) -> None:
 
 
 def _scale_options(train: Parser) -> None:
+    train.add_argument(
+        "--labels", metavar="FACTOR", help="make the density conditional on a factor of the data, as letter or glasses"
+    )
     train.add_argument("--init-from", metavar="CHECKPOINT", help="start from the flow and parameters of a checkpoint")
     train.add_argument("--compile", action="store_true", help="compile the flow; pays for long trainings on CUDA")
     train.add_argument("--deterministic", action="store_true", help="the same bits at every run, also on CUDA; slower")
@@ -375,6 +387,10 @@ def _batch_option(parser: Parser) -> None:
 def _checkpoint_options(parser: Parser) -> None:
     parser.add_argument("checkpoint", help="a .safetensors file, a run directory or a bundled checkpoint's name")
     parser.add_argument("--data", help="another data set than the checkpoint's own")
+
+
+def _label_option(parser: Parser) -> None:
+    parser.add_argument("--label", help="of a flow with labels: the class it is asked for, as A")
 
 
 def _whole(most: int) -> Callable[[str], int]:

@@ -349,6 +349,8 @@ class GridFlow:
     """A flow as a code: images of bytes to an archive, and back."""
 
     def __init__(self, flow: MultiScaleFlow) -> None:
+        if flow.config.context:
+            raise CompressionError("This flow needs a context; compress with flow.given(label), as --label does.")
         if flow.config.bits != 8:
             raise CompressionError(
                 f"This flow sees {2**flow.config.bits} grey levels; only one that sees all 256 can give pictures back."

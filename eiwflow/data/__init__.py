@@ -3,6 +3,7 @@
 from .crops import corner_crops, fixed_crops, random_crops, to_tensor
 from .holdout import hold_out
 from .images import DataError, Factor, ImageData
+from .labels import Labels, labels_of, only_class
 from .picture import as_picture, from_picture, png_file, resized
 from .registry import DATASETS, flips, load, load_test
 
@@ -11,14 +12,17 @@ __all__ = [
     "DataError",
     "Factor",
     "ImageData",
+    "Labels",
     "as_picture",
     "corner_crops",
     "fixed_crops",
     "flips",
     "from_picture",
     "hold_out",
+    "labels_of",
     "load",
     "load_test",
+    "only_class",
     "png_file",
     "random_crops",
     "resized",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -55,9 +56,10 @@ def read_folder(folder: Path, size: int, strict: bool = False) -> ImageData:
     check_images(what, 1, size, size, 3)
     own = _own_parts(names)
     labels, classes = _labels(names, own is not None)
-    note = f"pictures are centre-cropped and resized to {size}×{size}{_left_out(folder)}{classes}"
+    named = {} if labels is None else {"label": classes}
+    note = f"pictures are centre-cropped and resized to {size}×{size}{_left_out(folder)}{_in_words(classes)}"
     if len(names) * size * size * 3 > MOST_IN_MEMORY:
-        return _on_disk(folder, names, size, strict, own, labels, note)
+        return replace(_on_disk(folder, names, size, strict, own, labels, note), class_names=named)
     check_images(what, len(names), size, size, 3)
     images, readable, complaints = decoded(Files(folder, names), range(len(names)), size, strict)
     images = images[readable]
@@ -71,7 +73,8 @@ def read_folder(folder: Path, size: int, strict: bool = False) -> ImageData:
     else:
         in_test = own[readable]
     factors = {} if labels is None else {"label": Factor(labels[readable][~in_test], labels[readable][in_test])}
-    return ImageData(folder.name, images[~in_test], images[in_test], note=note + complaints, factors=factors)
+    note += complaints
+    return ImageData(folder.name, images[~in_test], images[in_test], note=note, factors=factors, class_names=named)
 
 
 def _on_disk(
@@ -103,17 +106,24 @@ def _own_parts(names: Sequence[str]) -> np.ndarray | None:
     return tops == test[0] if len(test) == 1 and set(tops.tolist()) == {"train", test[0]} else None
 
 
-def _labels(names: Sequence[str], in_parts: bool) -> tuple[np.ndarray | None, str]:
-    """Return the number of every picture's class folder (N,), None where there are none, and the classes in words."""
+def _labels(names: Sequence[str], in_parts: bool) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """Return the number of every picture's class folder (N,), None where there are none, and the folders' names."""
     inside = [name.split("/")[int(in_parts) : -1] for name in names]
     if not all(len(folders) == 1 for folders in inside):
-        return None, ""
+        return None, ()
     classes, labels = np.unique([folders[0] for folders in inside], return_inverse=True)
     if len(classes) < 2:
-        return None, ""
-    shown = ", ".join(f"{number} {name}" for number, name in enumerate(classes[:SHOWN].tolist()))
+        return None, ()
+    return labels.astype(np.int32), tuple(classes.tolist())
+
+
+def _in_words(classes: Sequence[str]) -> str:
+    """Return which number stands for which class folder, as a part of a note."""
+    if not classes:
+        return ""
+    shown = ", ".join(f"{number} {name}" for number, name in enumerate(classes[:SHOWN]))
     more = "" if len(classes) <= SHOWN else f" … {len(classes) - 1} {classes[-1]}"
-    return labels.astype(np.int32), f"; label is the number of the folder: {shown}{more}"
+    return f"; label is the number of the folder: {shown}{more}"
 
 
 def _left_out(folder: Path) -> str:

@@ -54,6 +54,7 @@ class ImageData:
         source_names: one name per source; empty where the sources are unknown.
         note: what a reader should know of the images, as what was done to them; empty where there is nothing.
         factors: what is known of how each image was made, by name; empty for found images.
+        class_names: names of the numbers 0, 1, … of a factor, by the factor's name, where they are known.
 
     """
 
@@ -65,6 +66,7 @@ class ImageData:
     source_names: tuple[str, ...] = ()
     note: str = ""
     factors: Mapping[str, Factor] = field(default_factory=dict)
+    class_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def floor_bits_per_dim(self, limit: int | None = None) -> float | None:
         """Return the bits/dim of the test images' grain alone, which no model can beat; None where it is not known.
@@ -135,7 +137,7 @@ def pad_to_multiple(data: ImageData, multiple: int) -> ImageData:
     """Return the data with black borders, so that both sides are divisible by ``multiple``.
 
     The border is even on opposite sides; an odd pixel goes to the bottom or to the right.
-    Factors are left out of padded data: a border has neither grain nor light.
+    Numbers among the factors are left out of padded data: a border has neither grain nor light.
     Raises DataError where the padded images would be out of bounds.
     """
     if not isinstance(multiple, int) or not 1 <= multiple <= MAX_SIDE:
@@ -153,5 +155,5 @@ def pad_to_multiple(data: ImageData, multiple: int) -> ImageData:
         train=np.pad(data.train, border) if isinstance(data.train, np.ndarray) else data.train.padded(border),
         test=np.pad(data.test, border),
         note=data.note_with(f"{height}×{width} images are zero-padded to {padded[0]}×{padded[1]}"),
-        factors={},
+        factors={name: factor for name, factor in data.factors.items() if factor.train.dtype.kind != "f"},
     )

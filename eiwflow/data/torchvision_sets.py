@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from .images import DataError, ImageData, reason
+from .images import DataError, Factor, ImageData, reason
 from .npy import cached
 from .on_disk import NpyFile
 from .views import OnDisk
@@ -63,11 +63,19 @@ def _load(
     root = str(cache_root())
     try:
         with _one_at_a_time(root) if download else nullcontext():
-            train, test = (read(getattr(datasets, class_name)(root, download=download, **part)) for part in parts)
+            kind = getattr(datasets, class_name)
+            opened = [kind(root, download=download, **part) for part in parts]
+            train, test = (read(part) for part in opened)
+            labels = [_labels(part) for part in opened]
+            named = getattr(opened[0], "classes", None)
+            class_names = {} if named is None or labels[0] is None else {"label": tuple(map(str, named))}
     except Exception as error:  # the network, the disk, an archive: torchvision passes on what they raise
         attempt = "read or downloaded" if download else "read without a download"
         raise DataError(f"{name!r} cannot be {attempt} in {root!r}: {reason(error)}") from error
-    return ImageData(name, train, test if isinstance(test, np.ndarray) else test[:])
+    factors = {} if labels[0] is None or labels[1] is None else {"label": Factor(labels[0], labels[1])}
+    return ImageData(
+        name, train, test if isinstance(test, np.ndarray) else test[:], factors=factors, class_names=class_names
+    )
 
 
 def cache_root() -> Path:
@@ -90,6 +98,12 @@ class Held(Protocol):
     """A data set that torchvision holds as one array or tensor."""
 
     data: Any
+
+
+def _labels(dataset: object) -> np.ndarray | None:
+    """Return the number (N,) of every image's class, None where torchvision holds none."""
+    targets = np.asarray(getattr(dataset, "targets", ()))
+    return targets.astype(np.int32) if targets.ndim == 1 and len(targets) and targets.dtype.kind in "iu" else None
 
 
 def _whole_array(dataset: Held) -> np.ndarray:

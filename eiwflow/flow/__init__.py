@@ -4,6 +4,7 @@ from .actnorm import ActNorm
 from .bijection import Bijection, NotInitialisedError, ShapeError
 from .channel_weights import ChannelWeights, Solver
 from .config import ConfigError, FlowConfig
+from .context import ContextError, one_hot
 from .conv1x1 import InvertibleConvolution
 from .coupling import AffineCoupling
 from .distribution import FlowDistribution
@@ -32,6 +33,7 @@ __all__ = [
     "ChannelWeights",
     "ConfigError",
     "ConstantWeights",
+    "ContextError",
     "CouplingWeights",
     "EntropyWeights",
     "FlowConfig",
@@ -53,6 +55,7 @@ __all__ = [
     "Step",
     "Trace",
     "dequantise",
+    "one_hot",
     "quantise",
     "to_bits_per_dim",
 ]

@@ -33,9 +33,9 @@ MAX_PARAMETERS = 120_000_000
 #: The refusal of a file that version 0.1 wrote.
 OLDER = "It was written by version 0.1; this version reads files of 0.2 and later, so train or run it anew."
 #: Fields that a file may lack: it was written before they were, or they have their default.
-OPTIONAL = ("memory", "keep", "kept", "coupling", "top_prior", "padding", "bits", "leaky")
+OPTIONAL = ("memory", "keep", "kept", "coupling", "top_prior", "padding", "bits", "leaky", "context")
 #: Fields that no file of version 2 has, and words of the fields that it does have.
-NEW = ("keep", "coupling", "top_prior", "padding", "bits", "leaky")
+NEW = ("keep", "coupling", "top_prior", "padding", "bits", "leaky", "context")
 NEW_WORDS = (
     ("order", "released"), ("init", "linear"), ("prior", "unbounded"), ("prior", "constant"),
     ("weights", "entropy"), ("weights", "means"), ("weights", "constant"),
@@ -86,6 +86,9 @@ class FlowConfig:
         padding: of the last convolution of couplings and priors: ``zeros`` or ``ones``.
         bits: b; images have 2^b grey levels of the 256 that bytes have.
         leaky: slope of the networks' ReLUs below 0, as in other code.
+        context: K: the density is conditional on K real values or on labels 0 to K − 1, which enter the network of the
+            weights ``entropy`` or ``means`` of every coupling, the prior of the last level, and priors ``constant``;
+            0 for a density of images alone.
 
     Raises:
         ConfigError: a field is out of bounds.
@@ -117,6 +120,7 @@ class FlowConfig:
     padding: str = FLOW["padding"].default
     bits: int = FLOW["bits"].default
     leaky: float = FLOW["leaky"].default
+    context: int = FLOW["context"].default
 
     def __post_init__(self) -> None:
         """Hold every field against its bounds, then the fields against each other."""

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .bijection import Bijection, starts_at_zero
+from .context import keywords
 from .entropy_weights import CouplingWeights, EntropyWeights
 
 #: The unbounded maps from a network's output r to the log-scale, by the words of ``coupling``.
@@ -134,16 +135,17 @@ class AffineCoupling(Bijection):
         self.network = coupling_network(half, outputs, width, kernels, padding, leaky)
         self.weights = None if weights is None else weights(half, outputs)
 
-    def channel_weights(self, x: Tensor) -> CouplingWeights | None:
+    def channel_weights(self, x: Tensor, context: Tensor | None = None) -> CouplingWeights | None:
         """Return the weights of the input x (N, C, H, W), decided by its first half; None where there are none."""
-        return None if self.weights is None else self.weights(x.chunk(2, dim=1)[0])
+        return None if self.weights is None else self.weights(x.chunk(2, dim=1)[0], **keywords(context))
 
-    def affine(self, x_a: Tensor) -> tuple[Tensor, Tensor]:
+    def affine(self, x_a: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return (log_scale, shift), each (N, C/2, H, W): y_b = exp(log_scale) x_b + shift.
 
-        The first half decides them. Maps that shift before they scale are said in this form too.
+        The first half decides them, and the context (N, K) of a flow that has one. Maps that shift before they scale
+        are said in this form too.
         """
-        weights = None if self.weights is None else self.weights(x_a)
+        weights = None if self.weights is None else self.weights(x_a, **keywords(context))
         if weights is not None:
             x_a = x_a * weights.read[:, :, None, None]
         # The convolutions are fastest with channels last, and would otherwise copy the half in both passes.
@@ -164,17 +166,17 @@ class AffineCoupling(Bijection):
         log_scale = SCALE_MAPS[self.coupling](raw)
         return log_scale, shift * log_scale.exp()
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return (y, log_det)."""
         self.check(x)
         x_a, x_b = x.chunk(2, dim=1)
-        log_scale, shift = self.affine(x_a)
+        log_scale, shift = self.affine(x_a, context)
         y = torch.cat([x_a, x_b * log_scale.exp() + shift], dim=1)
         return y, log_scale.sum(dim=(1, 2, 3))
 
-    def inverse(self, y: Tensor) -> Tensor:
+    def inverse(self, y: Tensor, context: Tensor | None = None) -> Tensor:
         """Return x: the first half is unchanged and decides the same map."""
         self.check(y)
         y_a, y_b = y.chunk(2, dim=1)
-        log_scale, shift = self.affine(y_a)
+        log_scale, shift = self.affine(y_a, context)
         return torch.cat([y_a, (y_b - shift) * (-log_scale).exp()], dim=1)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from .bijection import starts_at_zero
+from .context import ContextMap
 
 #: Hidden values between entropies and weights.
 HIDDEN = 16
@@ -56,7 +57,7 @@ class EntropyWeights(nn.Module):
 
     A_2 and a_2 are 0 at first, so that all weights start at 1 and the coupling as one without them. The channels that
     are read are those that the coupling leaves as they are: the inverse computes the same weights, and the
-    log-determinant keeps its form.
+    log-determinant keeps its form. A context c adds a linear map of it, C c, to A_1 e + a_1.
 
     Squeeze-and-excitation (Hu et al.) weights a network's hidden channels by their means, FiLM (Perez et al.) scales
     and shifts them by another input. Here the inputs and outputs of the network are weighted, by entropies.
@@ -64,8 +65,9 @@ class EntropyWeights(nn.Module):
     Args:
         read: C/2, channels that the network reads.
         given: C', channels that it gives.
+        context: K, values of a context; 0 for none.
 
-    Shapes: x (N, C/2, H, W); weights (N, C/2) and (N, C').
+    Shapes: x (N, C/2, H, W); context (N, K); weights (N, C/2) and (N, C').
 
     Reference: Hu et al., Squeeze-and-Excitation Networks, 2018, arXiv:1709.01507; Perez et al., FiLM, 2018,
     arXiv:1709.07871; Chen et al., EIW-Flow, 2024, arXiv:2407.04958, which weights the channels that are factored out.
@@ -76,20 +78,30 @@ class EntropyWeights(nn.Module):
 
     """
 
-    def __init__(self, read: int, given: int) -> None:
+    def __init__(self, read: int, given: int, context: int = 0) -> None:
         super().__init__()
         self.parts = (read, given)
         self.hidden = nn.Linear(read, HIDDEN)
         self.out = starts_at_zero(nn.Linear(HIDDEN, read + given))
+        self.context_map = ContextMap(context, HIDDEN) if context else None
 
     def statistics(self, x: Tensor) -> Tensor:
         """Return what decides the weights: the entropies (N, C/2) of x, in nats."""
         return channel_entropies(x)
 
-    def forward(self, x: Tensor) -> CouplingWeights:
+    def forward(self, x: Tensor, context: Tensor | None = None) -> CouplingWeights:
         """Return the weights of the images whose channels x are read."""
-        weights = REACH * torch.tanh(self.out(torch.relu(self.hidden(self.statistics(x)))) / REACH) + 1
+        hidden = self.hidden(self.statistics(x))
+        if self.context_map is not None and context is not None:
+            hidden = hidden + self.context_map(context)
+        weights = REACH * torch.tanh(self.out(torch.relu(hidden)) / REACH) + 1
         return CouplingWeights(*weights.split(self.parts, dim=1))
+
+    def fix_context(self, context: Tensor) -> None:
+        """Take the context (1, K) into a_1, for good."""
+        if self.context_map is not None:
+            self.hidden.bias.add_(self.context_map(context)[0])
+            self.context_map = None
 
 
 class MeanWeights(EntropyWeights):

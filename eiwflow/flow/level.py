@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
@@ -22,14 +24,15 @@ from .step import Step, affine_maps, inverse_affine_maps
 class Level(nn.Module):
     """One level of a flow: squeeze, K steps, and except for the last level Shuffle and Split.
 
-    The last level passes nothing on: its ε is its whole output, standardised where the flow has a learned top prior.
+    The last level passes nothing on: its ε is its whole output, standardised where the flow has a learned top prior
+    or a context.
 
     Args:
         config: of the flow.
         number: of the level, from 1.
 
     Shapes: x (N, C/4, 2H, 2W); passed on (N, C_h, H, W) and ε (N, C − C_h, H, W), by ``keep``; at the last level ε
-    (N, C, H, W) alone; log_det (N,) in nats.
+    (N, C, H, W) alone; context (N, K) of a flow that has one; log_det (N,) in nats.
 
     >>> level = Level(FlowConfig(shape=(1, 8, 8), levels=2, steps=2, width=8), 1)
     >>> _ = level.initialise(x := torch.randn(16, 1, 8, 8))
@@ -51,6 +54,8 @@ class Level(nn.Module):
         self.squeeze = Squeeze(channels // 4)
         # At the last level few values are left to tell an entropy from: 4 a channel of a 16×16 image at level 3.
         weights = WEIGHTS[config.weights].coupling if number < config.levels else None
+        if weights is not None and config.context:
+            weights = partial(weights, context=config.context)
         self.steps: Modules[Step] = Modules(Step(channels, config, weights) for _ in range(config.steps))
         self.shuffle: Shuffle | None = None
         self.split: Split | None = None
@@ -62,9 +67,9 @@ class Level(nn.Module):
                 if self.order.learned
                 else Shuffle(channels, config.order, config.weights, config.permutation_seed, kept)
             )
-            self.split = Split(channels, config.prior, kept, (height, width), config.padding)
-        elif config.top_prior == "constant":
-            self.top = TopPrior(channels, height, width)
+            self.split = Split(channels, config.prior, kept, (height, width), config.padding, config.context)
+        elif config.top_prior == "constant" or config.context:
+            self.top = TopPrior(channels, height, width, config.top_prior == "constant", config.context)
 
     def initialise(self, x: Tensor) -> Tensor | None:
         """Initialise every part from the batch, in order, each on the output of those before; return what is kept."""
@@ -107,11 +112,11 @@ class Level(nn.Module):
             start_prior(self.split.prior, kept, emitted, PRIOR_BOUND)
         return self.split.emit(shuffled)[0]
 
-    def features(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def features(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return (features before Shuffle and Split, log_det) of x (N, C/4, 2H, 2W)."""
-        return self.run_steps(self.squeeze(x)[0])
+        return self.run_steps(self.squeeze(x)[0], context)
 
-    def run_steps(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def run_steps(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return (y, log_det) of all steps, of x (N, C, H, W).
 
         With ``memory="recompute"`` a gradient stores the input of every step, and runs the step again for the rest.
@@ -119,33 +124,41 @@ class Level(nn.Module):
         total = x.new_zeros(x.shape[0])
         for step, affine in zip(self.steps, affine_maps(self.steps, x.shape[2] * x.shape[3]), strict=True):
             if self.recompute and torch.is_grad_enabled():
-                x, log_det = checkpoint(step, x, affine, use_reentrant=False, preserve_rng_state=False)
+                x, log_det = checkpoint(step, x, affine, context, use_reentrant=False, preserve_rng_state=False)
             else:
-                x, log_det = step(x, affine)
+                x, log_det = step(x, affine, context)
             total = total + log_det
         return x, total
 
-    def forward(self, x: Tensor, divergence: bool = False) -> tuple[Tensor | None, Tensor, Tensor, Tensor | None]:
+    def forward(
+        self, x: Tensor, divergence: bool = False, context: Tensor | None = None
+    ) -> tuple[Tensor | None, Tensor, Tensor, Tensor | None]:
         """Return (kept, ε, log_det, the Shuffle's divergence if asked for)."""
-        x, log_det = self.features(x)
+        x, log_det = self.features(x, context)
         if self.shuffle is None or self.split is None:
-            noise, of_top = (x, 0) if self.top is None else self.top(x)
+            noise, of_top = (x, 0) if self.top is None else self.top(x, context)
             return None, noise, log_det + of_top, None
         shuffled, of_shuffle = self.shuffle(x)
-        kept, noise, of_split = self.split.emit(shuffled)
+        kept, noise, of_split = self.split.emit(shuffled, context)
         return kept, noise, log_det + of_shuffle + of_split, self.shuffle.divergence(x) if divergence else None
 
-    def inverse(self, kept: Tensor | None, noise: Tensor, affine: list[tuple[Tensor, Tensor]] | None = None) -> Tensor:
+    def inverse(
+        self,
+        kept: Tensor | None,
+        noise: Tensor,
+        affine: list[tuple[Tensor, Tensor]] | None = None,
+        context: Tensor | None = None,
+    ) -> Tensor:
         """Return the level's input, from what it kept (None for the last level) and its ε.
 
         ``affine`` are the inverses of the steps' maps, where they were computed already.
         """
         x = noise
         if self.shuffle is not None and self.split is not None and kept is not None:
-            x = self.shuffle.inverse(self.split.join(kept, noise))
+            x = self.shuffle.inverse(self.split.join(kept, noise, context))
         elif self.top is not None:
-            x = self.top.inverse(noise)
+            x = self.top.inverse(noise, context)
         maps = affine or inverse_affine_maps(self.steps)
         for step, own in reversed(list(zip(self.steps, maps, strict=True))):
-            x = step.inverse(x, own)
+            x = step.inverse(x, own, context)
         return self.squeeze.inverse(x)

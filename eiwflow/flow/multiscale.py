@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import math
 import warnings
@@ -15,11 +16,13 @@ from torch import Tensor, nn
 
 from .bijection import Modules, NotInitialisedError, ShapeError, reset_parameters
 from .config import FlowConfig
+from .context import ContextError, keywords, one_hot
 from .coupling import AffineCoupling
 from .distribution import FlowDistribution
+from .entropy_weights import EntropyWeights
 from .level import Level
 from .policies import structured_channels
-from .split import standard_normal_log_prob
+from .split import Split, TopPrior, standard_normal_log_prob
 
 #: Images with values beyond ±MOST are warned about: dequantised images stay within ±½, samples go a little beyond.
 MOST = 0.75
@@ -168,6 +171,10 @@ class MultiScaleFlow(nn.Module):
 
     A fresh flow knows no data: :meth:`initialise` comes first, once.
 
+    Where ``config.context`` is K > 0, the density is p(x | context), and every method takes ``context``: real values
+    (N, K), or labels (N,), whole numbers from 0 to K − 1. Without its context such a flow raises ContextError, and so
+    does any other flow with one. :meth:`given` is the density of one context, as a flow that takes none.
+
     Example:
         >>> flow = MultiScaleFlow(FlowConfig(shape=(1, 8, 8), levels=2, steps=2, width=8))
         >>> x = torch.rand(16, 1, 8, 8) - 0.5
@@ -270,43 +277,107 @@ class MultiScaleFlow(nn.Module):
 
     # ------------------------------------------------------------------ density
 
-    def forward(self, x: Tensor, divergence: bool = False) -> tuple[Tensor, Tensor | None]:
+    def forward(
+        self, x: Tensor, divergence: bool = False, context: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
         """Return (log_prob, divergence of all Shuffles or None), each (N,) in nats."""
         self._ready(x)
+        context = self.checked_context(context, len(x))
         log_prob, total = x.new_zeros(x.shape[0]), x.new_zeros(x.shape[0])
         kept: Tensor | None = x
         for level in self.levels:
-            kept, noise, log_det, of_shuffle = level(kept, divergence)
+            kept, noise, log_det, of_shuffle = level(kept, divergence, **keywords(context))
             log_prob = log_prob + log_det + standard_normal_log_prob(noise)
             total = total if of_shuffle is None else total + of_shuffle
         return log_prob, total if divergence else None
 
-    def log_prob(self, x: Tensor) -> Tensor:
-        """Return log p(x), (N,) in nats, of dequantised images x (N, C, H, W)."""
+    def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """Return log p(x), or log p(x | context), (N,) in nats, of dequantised images x (N, C, H, W)."""
         warn_of_range(x)
-        return self(x)[0]
+        return self(x, context=context)[0]
 
-    def bits_per_dim(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def bits_per_dim(
+        self, images: Tensor, generator: torch.Generator | None = None, context: Tensor | None = None
+    ) -> Tensor:
         """Return bits/dim (N,) of uint8 images (N, C, H, W): b − log p(x) / (D log 2), one dequantisation to b bits."""
         dtype, bits = next(self.parameters()).dtype, self.config.bits
-        return to_bits_per_dim(self.log_prob(dequantise(images, generator, dtype, bits)), self.config.dimensions, bits)
+        x = dequantise(images, generator, dtype, bits)
+        return to_bits_per_dim(self.log_prob(x, context), self.config.dimensions, bits)
+
+    # ------------------------------------------------------------------ context
+
+    def checked_context(self, context: Tensor | None, n: int) -> Tensor | None:
+        """Return the context of n images as values (n, K); None for a flow that takes none.
+
+        Raises:
+            ContextError: it is missing, not wanted, of another shape, or holds other labels.
+
+        """
+        size = self.config.context
+        if not size:
+            if context is not None:
+                raise ContextError("This flow takes no context; leave it out, or build one with FlowConfig(context=K).")
+            return None
+        takes = f"{n} labels from 0 to {size - 1}, or values ({n}, {size})"
+        if context is None:
+            raise ContextError(f"This flow needs a context: pass {takes}.")
+        like = next(self.parameters())
+        if not isinstance(context, Tensor) or context.is_complex() or context.dtype == torch.bool:
+            kind = context.dtype if isinstance(context, Tensor) else type(context).__name__
+            raise ContextError(f"The context is of type {kind}; pass a tensor of {takes}.")
+        if tuple(context.shape) != ((n, size) if context.is_floating_point() else (n,)):
+            raise ContextError(f"The context is {context.dtype} of shape {tuple(context.shape)}; pass {takes}.")
+        if context.is_floating_point():
+            return context.to(like.device, like.dtype)
+        if holds(((context < 0) | (context >= size)).any()):
+            raise ContextError(f"The labels go from {int(context.min())} to {int(context.max())}; pass {takes}.")
+        return one_hot(context.to(like.device), size, like.dtype)
+
+    @torch.no_grad()
+    def given(self, context: Tensor | int) -> MultiScaleFlow:
+        """Return p(x | context) for one context, as a flow of its own that takes none.
+
+        Its values are those of this flow up to rounding: what the context adds is taken into biases and priors. So all
+        that works with a flow without a context works with it: traces, exports, compression.
+
+        Args:
+            context: values (K,), or a label.
+
+        Raises:
+            ContextError: as of any call.
+
+        >>> flow = MultiScaleFlow(FlowConfig(shape=(1, 8, 8), levels=2, steps=2, width=8, context=3))
+        >>> flow.initialise(x := torch.rand(16, 1, 8, 8) - 0.5)
+        >>> labels = torch.full((16,), 2)
+        >>> torch.allclose(flow.given(2).log_prob(x), flow.log_prob(x, labels), atol=1e-3)
+        True
+
+        """
+        row = self.checked_context(torch.as_tensor(context)[None], 1)
+        flow = copy.deepcopy(self)
+        flow.config = dataclasses.replace(self.config, context=0, top_prior="constant")
+        for module in flow.modules():
+            if isinstance(module, (EntropyWeights, Split, TopPrior)) and row is not None:
+                module.fix_context(row)
+        return flow
 
     # ------------------------------------------------------------------ latents
 
-    def encode(self, x: Tensor) -> Latents:
+    def encode(self, x: Tensor, context: Tensor | None = None) -> Latents:
         """Return the standardised latents of x (N, C, H, W); gradients flow through."""
         self._ready(x)
+        context = self.checked_context(context, len(x))
         warn_of_range(x)
         noises: list[Tensor] = []
         kept: Tensor | None = x
         for level in self.levels:
-            kept, noise, _, _ = level(kept)
+            kept, noise, _, _ = level(kept, **keywords(context))
             noises.append(finite(noise, level.number))
             if kept is not None:
                 finite(kept, level.number)
         return Latents(noises)
 
-    def decode(self, latents: Latents) -> Tensor:
+    def decode(self, latents: Latents, context: Tensor | None = None) -> Tensor:
         """Return the images (N, C, H, W) of standardised latents: the exact inverse of :meth:`encode`.
 
         Gradients flow through, with respect to latents and parameters.
@@ -324,9 +395,10 @@ class MultiScaleFlow(nn.Module):
         numbers = [noise.shape[0] for noise in latents.levels]
         if any(number != numbers[0] for number in numbers):
             raise ShapeError(f"The latents are of {numbers} images; every level must have the same number.")
+        context = self.checked_context(context, numbers[0])
         x: Tensor | None = None
         for level, noise in zip(reversed(self.levels), reversed(latents.levels), strict=True):
-            x = finite(level.inverse(x, noise), level.number, "decoding")
+            x = finite(level.inverse(x, noise, **keywords(context)), level.number, "decoding")
         assert x is not None  # a flow has a level
         return x
 
@@ -359,38 +431,61 @@ class MultiScaleFlow(nn.Module):
         )
 
     def rsample(
-        self, n: int, temperature: float | Sequence[float] = 1.0, generator: torch.Generator | None = None
+        self,
+        n: int,
+        temperature: float | Sequence[float] = 1.0,
+        generator: torch.Generator | None = None,
+        context: Tensor | None = None,
     ) -> Tensor:
         """Return n images (n, C, H, W) drawn from the flow, at one temperature or one a level.
 
         Gradients flow to the parameters: the noise is drawn first, then decoded (reparametrised samples).
         """
         self._check_initialised()
-        return self.decode(self.sample_latents(n, temperature, generator))
+        return self.decode(self.sample_latents(n, temperature, generator), context)
 
     @torch.no_grad()
     def sample(
-        self, n: int, temperature: float | Sequence[float] = 1.0, generator: torch.Generator | None = None
+        self,
+        n: int,
+        temperature: float | Sequence[float] = 1.0,
+        generator: torch.Generator | None = None,
+        context: Tensor | None = None,
     ) -> Tensor:
         """Return the images of :meth:`rsample` without gradients, as ``torch.distributions`` does."""
-        return self.rsample(n, temperature, generator)
+        return self.rsample(n, temperature, generator, context)
 
-    def as_distribution(self) -> FlowDistribution:
-        """Return the flow under the interface of ``torch.distributions``."""
+    def as_distribution(self, context: Tensor | int | None = None) -> FlowDistribution:
+        """Return the flow under the interface of ``torch.distributions``.
+
+        Args:
+            context: of a flow that has one: values (K,), or a label.
+
+        """
         self._check_initialised()
-        return FlowDistribution(self.config.shape, self.log_prob, self.rsample)
+        row = self.checked_context(None if context is None else torch.as_tensor(context)[None], 1)
+
+        def rows(n: int) -> Tensor | None:
+            return None if row is None else row.expand(n, -1)
+
+        return FlowDistribution(
+            self.config.shape,
+            lambda x: self.log_prob(x, rows(len(x))),
+            lambda n: self.rsample(n, context=rows(n)),
+        )
 
     # ------------------------------------------------------------------ to look at
 
     @torch.no_grad()
-    def trace(self, x: Tensor) -> Trace:
+    def trace(self, x: Tensor, context: Tensor | None = None) -> Trace:
         """Return everything that happens to x (N, C, H, W) on its way, part by part."""
         self._ready(x)
+        context = self.checked_context(context, len(x))
         levels, log_prob = [], x.new_zeros(x.shape[0])
         kept: Tensor | None = x
         for level in self.levels:
             assert kept is not None  # only the last level keeps nothing
-            seen = trace_level(level, kept)
+            seen = trace_level(level, kept, context)
             levels.append(seen)
             log_prob = log_prob + seen.log_det + standard_normal_log_prob(seen.noise)
             kept = seen.kept
@@ -441,7 +536,7 @@ def to_bits_per_dim(log_prob: Tensor, dimensions: int, bits: int = 8) -> Tensor:
     return bits - log_prob / (dimensions * math.log(2))
 
 
-def trace_level(level: Level, x: Tensor) -> LevelTrace:
+def trace_level(level: Level, x: Tensor, context: Tensor | None = None) -> LevelTrace:
     """Return what one level does with its input x (N, C/4, 2H, 2W), bijection by bijection."""
     log_dets: dict[str, Tensor] = {}
     coupling_weights: dict[str, Tensor] = {}
@@ -449,19 +544,20 @@ def trace_level(level: Level, x: Tensor) -> LevelTrace:
     x, log_dets["squeeze"] = level.squeeze(x)
     for number, step in enumerate(level.steps, start=1):
         for name, part in step.parts():
-            if part is step.coupling and (weights := step.coupling.channel_weights(x)) is not None:
+            if part is step.coupling and (weights := step.coupling.channel_weights(x, context)) is not None:
                 coupling_weights |= {f"step {number} {side}": each for side, each in weights._asdict().items()}
-            x, log_dets[f"step {number} {name}"] = part(x)
+            own = keywords(context) if part is step.coupling else {}
+            x, log_dets[f"step {number} {name}"] = part(x, **own)
     features = x
     if level.shuffle is None or level.split is None:
         mean, log_std, noise = torch.zeros_like(x), torch.zeros_like(x), x
         if level.top is not None:
-            mean, log_std = level.top.parameters_of(x)
-            noise, log_dets["top prior"] = level.top(x)
+            mean, log_std = level.top.parameters_of(x, context)
+            noise, log_dets["top prior"] = level.top(x, context)
         return LevelTrace(level.number, level_input, features, None, None, None, x, mean, log_std, noise, log_dets)
     shuffled, log_dets["shuffle"] = level.shuffle(x)
-    kept, noise, log_dets["split"] = level.split.emit(shuffled)
-    mean, log_std = level.split.parameters_of(kept)
+    kept, noise, log_dets["split"] = level.split.emit(shuffled, context)
+    mean, log_std = level.split.parameters_of(kept, context)
     return LevelTrace(
         number=level.number,
         input=level_input,

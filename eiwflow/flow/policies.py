@@ -54,12 +54,13 @@ class Weighting:
 
     Attributes:
         shuffle: makes the weights of a Shuffle, from C and the number of channels passed on; None for none.
-        coupling: makes the weights of a coupling, from the channels that its network reads and gives; None for none.
+        coupling: makes the weights of a coupling, from the channels that its network reads and gives and the values of
+            a context; None for none.
 
     """
 
     shuffle: Callable[[int, int], ChannelWeights] | None = None
-    coupling: Callable[[int, int], EntropyWeights] | None = None
+    coupling: Callable[..., EntropyWeights] | None = None
 
 
 def by_number(channels: int, kept: int = 0, seed: int = 0) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from .bijection import generator_for
 from .config import FlowConfig
+from .context import keywords
 from .multiscale import MultiScaleFlow, dequantise, to_bits_per_dim
 
 #: Bytes that the widest activations of a batch may take.
@@ -64,8 +65,9 @@ def score(
     progress: Callable[[int], None] | None = None,
     importance: int = 1,
     first: int = 0,
+    context: Tensor | None = None,
 ) -> Tensor:
-    """Return bits/dim (N,) of uint8 images (N, C, H, W) of the flow's shape.
+    """Return bits/dim (N,) of uint8 images (N, C, H, W) of the flow's shape, given their context (N, …) if it has one.
 
     The noise of an image depends on the seed and its place alone, so the first images of a longer set score the same.
     With K = ``importance`` > 1 the score is the importance-weighted bound −log (1/K) Σ p(v + u_k) of K draws of the
@@ -79,6 +81,7 @@ def score(
         progress: called after every pass of a batch with the number of its images.
         importance: draws of the noise for every image.
         first: the place of the first image, where these are a part of a set.
+        context: of the images (N, …), for a flow that has one.
 
     Reference: Burda et al., Importance Weighted Autoencoders, 2016, arXiv:1509.00519; Ho et al., Flow++, 2019,
     arXiv:1902.00275, on the bound for dequantised flows.
@@ -89,12 +92,14 @@ def score(
     generators += [generator_for(seed, f"draw {number}") for number in range(1, importance)]
     for generator in generators:
         pass_over(first, images, generator, like.dtype)
-    scores = []
-    for part in images.split(batch_size(flow, batch)):
+    scores, size = [], batch_size(flow, batch)
+    parts = images.split(size)
+    for part, own in zip(parts, [None] * len(parts) if context is None else context.split(size), strict=True):
         draws = []
         for generator in generators:
             x = dequantise(part, generator, like.dtype, bits).to(like.device)
-            draws.append(flow.log_prob(x.contiguous(memory_format=torch.channels_last)).cpu())
+            x = x.contiguous(memory_format=torch.channels_last)
+            draws.append(flow.log_prob(x, **keywords(own)).cpu())
             if progress is not None:
                 progress(len(part))
         log_prob = draws[0] if importance == 1 else torch.stack(draws).double().logsumexp(0) - math.log(importance)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from .bijection import Bijection
+from .context import ContextMap
 from .coupling import last_convolution, soft_bound
 
 #: A conditional log σ never leaves ±PRIOR_BOUND: an unbounded one took a trained flow to NaN.
@@ -52,10 +53,14 @@ class TopPrior(Bijection):
 
     .. math:: ε = (z − μ) / σ, \qquad \log|\det| = −\sum \log σ
 
+    A context adds a linear map of it to μ and log σ.
+
     Args:
         channels, height, width: of z.
+        constant: whether there are learned values beside those of the context.
+        context: K, values of a context; 0 for none.
 
-    Shapes: z and ε (N, C, H, W); log_det (N,) in nats.
+    Shapes: z and ε (N, C, H, W); context (N, K); log_det (N,) in nats.
 
     Reference: Kingma and Dhariwal, Glow, 2018, arXiv:1807.03039, and its code (``learntop``).
 
@@ -66,26 +71,52 @@ class TopPrior(Bijection):
 
     """
 
-    def __init__(self, channels: int, height: int, width: int) -> None:
+    def __init__(self, channels: int, height: int, width: int, constant: bool = True, context: int = 0) -> None:
         super().__init__(channels)
-        self.prior = Constant(2 * channels, height, width)
+        shape = 2 * channels, height, width
+        self.prior = Constant(*shape) if constant else None
+        self.context_map = ContextMap(context, *shape) if context else None
 
-    def parameters_of(self, z: Tensor) -> tuple[Tensor, Tensor]:
+    def parameters_of(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return (μ, log σ), each like z."""
-        mean, log_std = self.prior(z).chunk(2, dim=1)
+        values = z.new_zeros(len(z), 2 * self.channels, *z.shape[2:]) if self.prior is None else self.prior(z)
+        mean, log_std = with_context(values, self.context_map, context).chunk(2, dim=1)
         return mean, log_std
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return (ε, log_det)."""
         self.check(x)
-        mean, log_std = self.parameters_of(x)
+        mean, log_std = self.parameters_of(x, context)
         return (x - mean) * (-log_std).exp(), -log_std.sum(dim=(1, 2, 3))
 
-    def inverse(self, y: Tensor) -> Tensor:
+    def inverse(self, y: Tensor, context: Tensor | None = None) -> Tensor:
         """Return z."""
         self.check(y)
-        mean, log_std = self.parameters_of(y)
+        mean, log_std = self.parameters_of(y, context)
         return mean + y * log_std.exp()
+
+    def fix_context(self, context: Tensor) -> None:
+        """Take the context (1, K) into learned values, for good."""
+        self.prior, self.context_map = constant_with_context(self.prior, self.context_map, context), None
+
+
+def with_context(values: Tensor, context_map: ContextMap | None, context: Tensor | None) -> Tensor:
+    """Return a prior's values (N, C, H, W) with the map of the context (N, K) added, where there is one."""
+    if context_map is None or context is None:
+        return values
+    return values + context_map(context)[:, :, : values.shape[2], : values.shape[3]]
+
+
+def constant_with_context(
+    constant: Constant | None, context_map: ContextMap | None, context: Tensor
+) -> Constant | None:
+    """Return learned values to which the map of one context (1, K) is added."""
+    if context_map is None:
+        return constant
+    values = context_map(context)[0]
+    fixed = Constant(*values.shape).to(values.device, values.dtype)
+    fixed.value.copy_(values if constant is None else constant.value + values)
+    return fixed
 
 
 class Split(Bijection):
@@ -103,8 +134,9 @@ class Split(Bijection):
         kept: C_h, channels passed on; half of them by default.
         size: (H, W), which only the prior ``constant`` needs; 1×1 stands for all positions alike.
         padding: of the convolution, ``zeros`` or ``ones``.
+        context: K, values of a context, of which a linear map is added to the values of ``constant``; 0 for none.
 
-    Shapes: x and y (N, C, H, W); h (N, C_h, H, W) and ε (N, C − C_h, H, W); log_det (N,) in nats.
+    Shapes: x and y (N, C, H, W); context (N, K); h (N, C_h, H, W) and ε (N, C − C_h, H, W); log_det (N,) in nats.
 
     Reference: Dinh et al., Real NVP, 2017, arXiv:1605.08803, section 3.6; Kingma and Dhariwal, Glow, 2018,
     arXiv:1807.03039, and its code.
@@ -122,6 +154,7 @@ class Split(Bijection):
         kept: int | None = None,
         size: tuple[int, int] = (1, 1),
         padding: str = "zeros",
+        context: int = 0,
     ) -> None:
         super().__init__(channels)
         kept = kept or channels // 2
@@ -129,32 +162,35 @@ class Split(Bijection):
         self.parts = (kept, channels - kept)
         self.bounded = prior == "conditional"
         self.prior: nn.Module | None = None
+        self.context_map: ContextMap | None = None
         if prior == "constant":
             self.prior = Constant(2 * self.parts[1], *size)
+            self.context_map = ContextMap(context, 2 * self.parts[1], *size) if context else None
         elif prior != "standard":
             self.prior = last_convolution(kept, 2 * self.parts[1], 3, padding)
 
-    def parameters_of(self, kept: Tensor) -> tuple[Tensor, Tensor]:
+    def parameters_of(self, kept: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return (μ, log σ) of what is factored out, each (N, C − C_h, H, W), given ``kept`` (N, C_h, H, W)."""
         if self.prior is None:
             zeros = kept.new_zeros(kept.shape[0], self.parts[1], *kept.shape[2:])
             return zeros, zeros.clone()
-        mean, raw = self.prior(kept).to(kept.dtype).expand(-1, -1, *kept.shape[2:]).chunk(2, dim=1)
+        values = with_context(self.prior(kept).to(kept.dtype), self.context_map, context)
+        mean, raw = values.expand(-1, -1, *kept.shape[2:]).chunk(2, dim=1)
         return mean, soft_bound(raw, PRIOR_BOUND) if self.bounded else raw
 
-    def emit(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def emit(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Return (kept, ε, log_det) of x (N, C, H, W)."""
         kept, emitted = x.split(self.parts, dim=1)
         if self.prior is None:
             return kept, emitted, x.new_zeros(x.shape[0])
-        mean, log_std = self.parameters_of(kept)
+        mean, log_std = self.parameters_of(kept, context)
         return kept, (emitted - mean) * (-log_std).exp(), -log_std.sum(dim=(1, 2, 3))
 
-    def join(self, kept: Tensor, noise: Tensor) -> Tensor:
+    def join(self, kept: Tensor, noise: Tensor, context: Tensor | None = None) -> Tensor:
         """Return x, from what was passed on and ε."""
         if self.prior is None:
             return torch.cat([kept, noise], dim=1)
-        mean, log_std = self.parameters_of(kept)
+        mean, log_std = self.parameters_of(kept, context)
         return torch.cat([kept, mean + noise * log_std.exp()], dim=1)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -167,3 +203,8 @@ class Split(Bijection):
         """Return x."""
         self.check(y)
         return self.join(*y.split(self.parts, dim=1))
+
+    def fix_context(self, context: Tensor) -> None:
+        """Take the context (1, K) into learned values, for good."""
+        if isinstance(self.prior, Constant):
+            self.prior, self.context_map = constant_with_context(self.prior, self.context_map, context), None

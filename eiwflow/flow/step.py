@@ -11,6 +11,7 @@ from torch import Tensor
 from .actnorm import ActNorm
 from .bijection import Bijection, Modules
 from .config import FlowConfig
+from .context import keywords
 from .conv1x1 import InvertibleConvolution, inverse_matrices, matrices, mix
 from .coupling import AffineCoupling
 from .entropy_weights import EntropyWeights
@@ -77,24 +78,27 @@ class Step(Bijection):
         """Set ActNorm from the batch x (N, C, H, W)."""
         self.actnorm.initialise(x)
 
-    def forward(self, x: Tensor, affine: AffineMap | None = None) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, x: Tensor, affine: AffineMap | None = None, context: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Return (y, log_det).
 
         Args:
             x: (N, C, H, W).
             affine: the step's own map, where it was computed already: a level computes those of all steps at once.
+            context: (N, K) of a flow that has one.
 
         """
         self.check(x)
         matrix, bias, log_det = affine or affine_maps([self], x.shape[2] * x.shape[3])[0]
-        y, of_coupling = self.coupling(mix(x, matrix, bias))
+        y, of_coupling = self.coupling(mix(x, matrix, bias), **keywords(context))
         return y, of_coupling + log_det
 
-    def inverse(self, y: Tensor, affine: tuple[Tensor, Tensor] | None = None) -> Tensor:
+    def inverse(self, y: Tensor, affine: tuple[Tensor, Tensor] | None = None, context: Tensor | None = None) -> Tensor:
         """Return x; ``affine`` is the inverse of the step's map, matrix and bias, where it was computed already."""
         self.check(y)
         matrix, bias = affine or inverse_affine_maps([self])[0]
-        return mix(self.coupling.inverse(y), matrix, bias)
+        return mix(self.coupling.inverse(y, **keywords(context)), matrix, bias)
 
     def parts(self) -> Iterator[tuple[str, Bijection]]:
         """Yield (name, bijection) in forward order."""

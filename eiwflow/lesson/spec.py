@@ -34,6 +34,10 @@ def check(flow: MultiScaleFlow) -> None:
         raise LessonError(
             f"This flow takes images of {height}×{width} pixels; the lesson shows square ones of 8, 16 or 32."
         )
+    if flow.config.context:
+        raise LessonError(
+            "This flow is conditional on a context; the lesson shows it given one label: flow.given(label)."
+        )
     if flow.config.bits != 8:
         raise LessonError(f"This flow has images of {flow.config.bits} bits; the lesson shows flows of 8-bit images.")
     if flow.config.levels < 2:
@@ -88,7 +92,9 @@ def level_spec(pack: Pack, flow: MultiScaleFlow, level: Level) -> dict[str, Any]
             for name, solver in (("kept", weights.kept), ("emitted", weights.emitted))
         },
         "prior": None if split is None else _prior(pack, split, (height, width)),
-        "top": None if level.top is None else _constant(pack, level.top.prior, (height, width)),
+        "top": None
+        if level.top is None or level.top.prior is None
+        else _constant(pack, level.top.prior, (height, width)),
     }
 
 

@@ -23,6 +23,12 @@ def batch_indices(n: int, batch: int, seed: int, step: int) -> Tensor:
     return (_permutation(n, seed, epochs[0]) if order is None else order)[start : start + batch].long()
 
 
+def own_indices(n: int, batch: int, seed: int, step: int, part: tuple[int, int] = (0, 1)) -> Tensor:
+    """Return the image numbers (batch / parts,) of a step that the part (number, parts) of the batch consists of."""
+    count = batch // part[1]
+    return batch_indices(n, batch, seed, step)[count * part[0] : count * (part[0] + 1)]
+
+
 @lru_cache(maxsize=2)
 def _permutation(n: int, seed: int, epoch: int) -> Tensor:
     # Drawn once an epoch: of a million images it takes as long as a step of a small flow.
@@ -67,7 +73,7 @@ def training_batch(
     count = batch // part[1]
     first = count * part[0]
     own = slice(first, first + count)
-    chosen = take(images, batch_indices(len(images), batch, seed, step)[own])
+    chosen = take(images, own_indices(len(images), batch, seed, step, part))
     chosen = crops.random_crops(chosen, size, generator, of=batch, first=first)
     values = chosen[0].numel()
     _skip(first * values, generator)

@@ -38,8 +38,8 @@ SAMPLE_TEMPERATURE = 1.0
 
 
 @torch.no_grad()
-def level_records(flow: MultiScaleFlow, probe: Tensor) -> list[dict[str, Any]]:
-    """Return one record a level, of dequantised images ``probe`` (N, C, H, W).
+def level_records(flow: MultiScaleFlow, probe: Tensor, context: Tensor | None = None) -> list[dict[str, Any]]:
+    """Return one record a level, of dequantised images ``probe`` (N, C, H, W) and their context, if the flow has one.
 
     Per channel number before the Shuffle: ``redundancy`` J and ``entropy_rate`` Ĥ (nats a pixel, mean over images) and
     ``log_std``; a level of 1×1 pixels has no spectrum, its J and Ĥ are None. Where the level splits: ``order`` (the
@@ -47,7 +47,7 @@ def level_records(flow: MultiScaleFlow, probe: Tensor) -> list[dict[str, Any]]:
     ``weights_mean`` and ``weights_std`` over images of log ω, by position after the order. ``noise_square`` is the
     mean of ε², which is 1 for a flow that fits.
     """
-    return [_level_record(level) for level in flow.trace(probe).levels]
+    return [_level_record(level) for level in flow.trace(probe, context).levels]
 
 
 def _level_record(level: LevelTrace) -> dict[str, Any]:
@@ -84,10 +84,14 @@ def _rounded(values: Tensor) -> list[float | None]:
 
 @torch.no_grad()
 def sample_montage(flow: MultiScaleFlow, seed: int, count: int = SAMPLES) -> bytes | None:
-    """Return samples of fixed ε as one lossy WEBP, four in a row, or None where they are not finite."""
+    """Return samples of fixed ε as one lossy WEBP, four in a row, or None where they are not finite.
+
+    Of a flow with labels they are of one class after the other.
+    """
+    labels = torch.arange(count) % flow.config.context if flow.config.context else None
     latents = flow.sample_latents(count, SAMPLE_TEMPERATURE, generator_for(seed, "samples"))
     try:
-        return encode_webp(montage(quantise(flow.decode(latents), flow.config.bits).cpu(), columns=4))
+        return encode_webp(montage(quantise(flow.decode(latents, labels), flow.config.bits).cpu(), columns=4))
     except NonFiniteError:
         return None
 

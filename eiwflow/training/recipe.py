@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..data import flips
+from ..data.labels import MAX_NAME
 from ..flow import ConfigError, FlowConfig
 from ..options import SETTINGS, TRAINING, option
 
@@ -17,7 +18,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     name: setting.bounds for name, setting in TRAINING.items() if setting.bounds is not None
 }
 #: Fields that a file may lack, and lacks where they have their default: version 0.2 did not know them.
-_LATER = ("schedule", "accumulate", "init_from")
+_LATER = ("schedule", "accumulate", "init_from", "labels", "classes")
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ class Recipe:
         accumulate: parts of a batch that pass through the flow one after the other, before one step is taken; the
             result differs from that of 1 by rounding alone.
         init_from: a checkpoint whose parameters the flow starts from, instead of an initialisation from data.
+        labels: the factor of the data whose class the density is conditional on, as ``letter``; empty for none.
+        classes: names of its classes, as many as the flow's ``context``.
 
     Raises:
         ConfigError: a field is out of its bounds.
@@ -68,6 +71,8 @@ class Recipe:
     schedule: str = TRAINING["schedule"].default
     accumulate: int = TRAINING["accumulate"].default
     init_from: str = ""
+    labels: str = ""
+    classes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Hold every field against its bounds."""
@@ -80,8 +85,24 @@ class Recipe:
             raise ConfigError(f"accumulate is {self.accumulate}; it must be a divisor of the batch, {self.batch}.")
         if not isinstance(self.init_from, str) or "\0" in self.init_from or len(self.init_from) > 4096:
             raise ConfigError(f"init_from is {str(self.init_from)[:40]!r}; it must be a checkpoint's name or path.")
+        self._check_labels()
         if self.flip and not flips(self.data):
             raise ConfigError(f"flip is true; a mirrored image of {self.data} is not one of its images: choose false.")
+
+    def _check_labels(self) -> None:
+        """Hold factor and classes against each other and the flow's context."""
+        if not isinstance(self.labels, str) or "\0" in self.labels or len(self.labels) > MAX_NAME:
+            raise ConfigError(f"labels is {str(self.labels)[:40]!r}; it must be the name of a factor.")
+        classes = self.classes
+        names = isinstance(classes, (tuple, list)) and all(isinstance(each, str) and each for each in classes)
+        if not names or len(set(classes)) != len(classes) or any(len(each) > MAX_NAME for each in classes):
+            raise ConfigError(f"classes is {str(classes)[:40]}; it must be a list of different names.")
+        object.__setattr__(self, "classes", tuple(classes))
+        if len(classes) != self.flow.context or bool(classes) != bool(self.labels):
+            raise ConfigError(
+                f"classes has {len(classes)} names and the flow a context of {self.flow.context}; it must be as many "
+                "as the context for a recipe with labels, and none for any other."
+            )
 
     def learning_rate_at(self, step: int) -> float:
         """Return the learning rate of step ``step`` (from 0): linear warm-up, then the schedule."""
@@ -103,12 +124,12 @@ class Recipe:
         flow = {name: value for name, value in dataclasses.asdict(self.flow).items() if name not in ("shape", "kept")}
         if self.flow.init == "random":
             del flow["partition"]
-        own = {name: value for name, value in dataclasses.asdict(self).items() if name != "flow"}
+        own = {name: value for name, value in dataclasses.asdict(self).items() if name not in ("flow", "classes")}
         usual = dataclasses.asdict(Recipe())
         usual |= usual.pop("flow")
         words = ["train"]
         for name, value in {"data": own.pop("data"), **flow, "size": self.flow.shape[1], **own}.items():
-            rare = name == "init_from" or (name in SETTINGS and SETTINGS[name].rare)
+            rare = name in ("init_from", "labels") or (name in SETTINGS and SETTINGS[name].rare)
             if isinstance(value, bool):
                 words += [option(name)] * value
             elif option(name) and (not rare or value != usual[name]):

@@ -22,6 +22,7 @@ from ..checkpoint import CheckpointError, CheckpointInfo
 from ..data import DataError, ImageData, fixed_crops
 from ..flow import MultiScaleFlow, ShapeError, dequantise, to_bits_per_dim
 from ..flow.bijection import generator_for
+from ..flow.context import keywords
 from ..flow.score import score
 from . import failures, process
 from .batches import take
@@ -48,6 +49,8 @@ CURVE_CROPS = 256
 #: The scores of a record, which a checkpoint repeats; those of the end, and what choosing a temperature adds.
 SCORES = ("bits_per_dim", "probe_bits_per_dim")
 FINAL_SCORES = ("test_bits_per_dim", "validation_bits_per_dim", "train_bits_per_dim", "temperature")
+#: What a score of a flow with labels is called in a checkpoint: it does not compare with that of a flow without.
+GIVEN_LABEL = "_given_label"
 
 
 def train(
@@ -185,7 +188,8 @@ def _advance_to_the_end(
     def save(milestone: bool = False) -> CheckpointInfo:
         latest = _latest(run, SCORES) | _latest(run, FINAL_SCORES, trainer.step)
         temperature = latest.pop("temperature", CheckpointInfo.temperature)
-        metrics = {**latest, "cpu_seconds": clock()["cpu_seconds"]}
+        scores = {f"{name}{GIVEN_LABEL}" if recipe.labels else name: value for name, value in latest.items()}
+        metrics = {**scores, "cpu_seconds": clock()["cpu_seconds"]}
         info = CheckpointInfo(
             # A checkpoint is a density, whatever way its gradients were computed.
             config=dataclasses.replace(trainer.flow.config, memory="store"),
@@ -193,11 +197,13 @@ def _advance_to_the_end(
             step=trainer.step,
             seed=recipe.seed,
             metrics=metrics,
-            recipe={key: value for key, value in recipe.to_dict().items() if key != "flow"}
+            recipe={key: value for key, value in recipe.to_dict().items() if key not in ("flow", "classes")}
             | ({} if recipe.flow.memory == "store" else {"memory": recipe.flow.memory}),
             command=command,
             versions=checkpoint.software_versions(),
             temperature=temperature,
+            labels=recipe.labels,
+            classes=recipe.classes,
         )
         document = json.dumps({"step": trainer.step, "since": trainer.since, "arithmetic": ARITHMETIC})
         saver.save(trainer.state(), info, document, milestone)
@@ -262,7 +268,8 @@ def _ended(run: RunDirectory, recipe: Recipe) -> CheckpointInfo | None:
         info = checkpoint.load(run.last_checkpoint).info
         # One that was killed between its last scores and its last save has them in the records alone.
         scored = _latest(run, FINAL_SCORES, recipe.iterations)
-        if info.step == recipe.iterations and scored and info.metrics.keys() & {FINAL_SCORES[0], FINAL_SCORES[1]}:
+        names = {name + suffix for name in FINAL_SCORES[:2] for suffix in ("", GIVEN_LABEL)}
+        if info.step == recipe.iterations and scored and info.metrics.keys() & names:
             run.sweep()
             if run.status().get("state") != "finished":
                 run.set_status("finished", info.step)
@@ -278,10 +285,12 @@ def _probe(trainer: Trainer) -> Tensor:
 
 def _recording(trainer: Trainer, run: RunDirectory, probe: Tensor) -> dict[str, Any]:
     write_samples(run.samples, trainer.average, trainer.recipe.seed, trainer.step)
-    log_prob = torch.cat([trainer.average.log_prob(part).detach() for part in probe.split(64)])
+    labels = None if trainer.test_labels is None else trainer.test_labels[: len(probe)].to(trainer.device)
+    parts = zip(probe.split(64), _split(labels, len(probe), 64), strict=True)
+    log_prob = torch.cat([trainer.average.log_prob(part, own).detach() for part, own in parts])
     bits = to_bits_per_dim(log_prob, trainer.recipe.flow.dimensions, trainer.recipe.flow.bits).mean().item()
     _check_scores(trainer, bits)
-    levels = level_records(trainer.average, probe)
+    levels = level_records(trainer.average, probe, labels)
     prior = prior_bits_per_dim(trainer.average, [level["noise_square"] for level in levels])
     return {
         "step": trainer.step,
@@ -290,6 +299,11 @@ def _recording(trainer: Trainer, run: RunDirectory, probe: Tensor) -> dict[str, 
         "log_det_bits_per_dim": round(bits - trainer.recipe.flow.bits - prior, 4),
         "levels": levels,
     }
+
+
+def _split(labels: Tensor | None, count: int, size: int) -> Sequence[Tensor | None]:
+    """Return labels (N,) in parts of a size; Nones in their place where there are none."""
+    return [None] * math.ceil(count / size) if labels is None else labels.split(size)
 
 
 def prior_bits_per_dim(flow: MultiScaleFlow, squares: Sequence[float]) -> float:
@@ -306,8 +320,11 @@ def _final_scores(trainer: Trainer) -> dict[str, float]:
     """Return bits/dim of the averaged weights on the test part, and on as many training images."""
     size = trainer.recipe.flow.shape[1:]
     indices = torch.randperm(len(trainer.train_images), generator=generator_for(0, "train part"))
-    train_images = fixed_crops(take(trainer.train_images, indices[: len(trainer.test_images)]), size)
-    test, train = (score(trainer.average, part).mean().item() for part in (trainer.test_images, train_images))
+    indices = indices[: len(trainer.test_images)]
+    train_images = fixed_crops(take(trainer.train_images, indices), size)
+    train_labels = None if trainer.train_labels is None else trainer.train_labels[indices]
+    parts = (trainer.test_images, trainer.test_labels), (train_images, train_labels)
+    test, train = (score(trainer.average, part, **keywords(labels)).mean().item() for part, labels in parts)
     _check_scores(trainer, test, train)
     part = "validation" if trainer.recipe.validation else "test"
     return {f"{part}_bits_per_dim": round(test, 5), "train_bits_per_dim": round(train, 5)}
@@ -315,9 +332,9 @@ def _final_scores(trainer: Trainer) -> dict[str, float]:
 
 def _temperature(trainer: Trainer) -> float:
     """Return the sampling temperature of the averaged weights, chosen on training images."""
-    return best_temperature(
-        trainer.average, fixed_crops(take(trainer.train_images, slice(IMAGES)), trainer.recipe.flow.shape[1:])
-    )
+    train_images = fixed_crops(take(trainer.train_images, slice(IMAGES)), trainer.recipe.flow.shape[1:])
+    labels = None if trainer.train_labels is None else trainer.train_labels[:IMAGES]
+    return best_temperature(trainer.average, train_images, labels=labels)
 
 
 def _score(trainer: Trainer, crops: Tensor) -> float:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from ..flow import MultiScaleFlow, NonFiniteError, quantise
 from ..flow.bijection import generator_for
+from ..flow.context import keywords
 
 #: Temperatures that are tried, samples drawn at each, and training images. None is above 1: there samples leave what
 #: the flow has learnt, even where that would make up for power they lack.
@@ -32,7 +34,11 @@ def octave_power(images: Tensor) -> np.ndarray:
 
 
 def best_temperature(
-    flow: MultiScaleFlow, train: Tensor, temperatures: Sequence[float] = TEMPERATURES, seed: int = 0
+    flow: MultiScaleFlow,
+    train: Tensor,
+    temperatures: Sequence[float] = TEMPERATURES,
+    seed: int = 0,
+    labels: Tensor | None = None,
 ) -> float:
     """Return the temperature whose samples come nearest to training images in power.
 
@@ -44,13 +50,15 @@ def best_temperature(
         train: training images uint8 (N, C, H, W) of the flow's shape.
         temperatures: to choose from.
         seed: of the samples, the same at every temperature.
+        labels: of the training images (N,), if the flow has labels; samples have those of the first.
 
     """
     wanted = np.maximum(octave_power(train[:IMAGES]), LEAST_RATIO)
+    context = None if labels is None else labels[torch.arange(SAMPLES) % len(labels)]
     distances = {}
     for temperature in temperatures:
         try:
-            drawn = flow.sample(SAMPLES, temperature, generator_for(seed, "temperature")).cpu()
+            drawn = flow.sample(SAMPLES, temperature, generator_for(seed, "temperature"), **keywords(context)).cpu()
         except NonFiniteError:
             continue
         ratios = octave_power(quantise(drawn, flow.config.bits)) / wanted

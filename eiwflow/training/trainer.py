@@ -15,9 +15,10 @@ from torch.optim.swa_utils import AveragedModel
 
 from .. import checkpoint, data
 from ..checkpoint import CheckpointError
-from ..data import ImageData, corner_crops, fixed_crops, to_tensor
-from ..flow import MultiScaleFlow, to_bits_per_dim
+from ..data import ImageData, corner_crops, fixed_crops, labels_of, to_tensor
+from ..flow import MultiScaleFlow, one_hot, to_bits_per_dim
 from ..flow.released import RELEASED_STRENGTH
+from .batches import own_indices
 from .distributed import ALONE, Team
 from .execution import Execution, check_precision, set_arithmetic
 from .failures import NotFinite
@@ -104,10 +105,12 @@ class Trainer:
         size = recipe.flow.shape[1:]
         #: (N, H, W, C) uint8, in memory or on disk.
         self.train_images = images.train
-        part = (team.rank, team.size)
-        self.input = Input(Batches(self.train_images, recipe, part), self.device, execution.workers)
+        self._part = (team.rank, team.size)
+        self.input = Input(Batches(self.train_images, recipe, self._part), self.device, execution.workers)
         self._whole_test_images = to_tensor(images.test)
         self.test_images = fixed_crops(self._whole_test_images, size)
+        #: The class of every image, (N,) and (M,); None for a flow without labels.
+        self.train_labels, self.test_labels = _labels(images, recipe)
         self.flow = channels_last(MultiScaleFlow(recipe.flow, recipe.seed).to(self.device))
         if team.first and recipe.init_from:
             start_from(self.flow, recipe)
@@ -149,6 +152,15 @@ class Trainer:
         whole, size = self._whole_test_images, self.recipe.flow.shape[1:]
         return whole if tuple(whole.shape[2:]) == size else corner_crops(whole, size)
 
+    def context(self, step: int) -> Tensor | None:
+        """Return the labels of a step's batch, of this process' part of it, as rows (n, K); None where it has none."""
+        if self.train_labels is None:
+            return None
+        recipe = self.recipe
+        numbers = own_indices(len(self.train_images), recipe.batch, recipe.seed, step, self._part)
+        # As rows: to check labels would wait for the device at every step.
+        return one_hot(self.train_labels[numbers], recipe.flow.context).to(self.device, non_blocking=True)
+
     def batch(self, step: int, n: int) -> Tensor:
         """Return x (n, C, H, W), the training images of a step, on the device."""
         return Batches(self.train_images, self.recipe).of_step(step, n).to(self.device)
@@ -188,10 +200,12 @@ class Trainer:
             parameter.grad = None
         strength = RELEASED_STRENGTH if recipe.flow.order == "released" else recipe.divergence
         losses, scores = [], []
-        for number, part in enumerate(x.chunk(count), start=1):
+        context = self.context(self.step)
+        contexts = [None] * count if context is None else context.chunk(count)
+        for number, (part, own) in enumerate(zip(x.chunk(count), contexts, strict=True), start=1):
             # Gradients are shared once, after the last part.
             with self.team.unshared(self.model) if number < count else nullcontext():
-                log_prob, divergence = self.model(part, divergence=strength > 0)
+                log_prob, divergence = self.model(part, divergence=strength > 0, context=own)
                 loss = bits = to_bits_per_dim(log_prob, recipe.flow.dimensions, recipe.flow.bits).mean()
                 if divergence is not None:
                     loss = bits + strength * divergence.mean()
@@ -224,7 +238,7 @@ class Trainer:
         self.averaged.n_averaged += 1
 
     def _level_at_fault(self, x: Tensor) -> str:
-        for level in self.flow.trace(x).levels:
+        for level in self.flow.trace(x, self.context(self.step)).levels:
             if not (torch.isfinite(level.features).all() and torch.isfinite(level.log_det).all()):
                 return f", first in level {level.number}"
         return ""
@@ -291,9 +305,22 @@ def start_from(flow: MultiScaleFlow, recipe: Recipe) -> None:
         loaded = checkpoint.load(recipe.init_from)
     except CheckpointError as error:
         raise RunError(f"--init-from: {error}") from None
-    if dataclasses.replace(loaded.info.config, memory=recipe.flow.memory) != recipe.flow:
+    # A flow without labels may get some: it ignores them until the new maps, zero at first, have learnt.
+    unlabelled = not loaded.info.config.context
+    config = dataclasses.replace(loaded.info.config, memory=recipe.flow.memory)
+    if unlabelled:
+        config = dataclasses.replace(config, context=recipe.flow.context)
+    if config != recipe.flow or not (unlabelled or loaded.info.classes == recipe.classes):
         raise RunError(f"{loaded.name} holds another flow than the run's config.json: start a new run from it.")
-    flow.load_state_dict(loaded.flow.state_dict())
+    flow.load_state_dict(flow.state_dict() | loaded.flow.state_dict())
+
+
+def _labels(images: ImageData, recipe: Recipe) -> tuple[Tensor | None, Tensor | None]:
+    """Return the class of every image of both parts; None for a recipe without labels."""
+    if not recipe.labels:
+        return None, None
+    labels = labels_of(images, recipe.labels, recipe.classes)
+    return torch.from_numpy(labels.train), torch.from_numpy(labels.test)
 
 
 def load_data(recipe: Recipe, strict: bool = False) -> ImageData:

@@ -150,9 +150,9 @@ def test_held_out_images_keep_their_factors(images: ImageData) -> None:
             assert sigma[image.tobytes()] == s
 
 
-def test_padded_images_have_no_factors() -> None:
+def test_padded_images_have_no_numbers() -> None:
     padded = load("faces16", multiple=32)
-    assert padded.size == (32, 32) and padded.factors == {} and padded.floor_bits_per_dim() is None
+    assert padded.size == (32, 32) and padded.measured == {} and padded.floor_bits_per_dim() is None
 
 
 def test_letters_are_not_mirrored() -> None:

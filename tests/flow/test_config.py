@@ -17,7 +17,7 @@ NAN, INF = float("nan"), float("inf")
 
 OTHER = FlowConfig(
     (1, 16, 64), 2, 5, 12, "random", "none", "standard", "random", "alternating", "5-1", 0.5, 42, "recompute",
-    keep="auto", kept=(3,), coupling="exp", top_prior="constant", padding="ones", bits=5, leaky=0.2,
+    keep="auto", kept=(3,), coupling="exp", top_prior="constant", padding="ones", bits=5, leaky=0.2, context=3,
 )  # fmt: skip
 
 
@@ -51,8 +51,8 @@ def test_a_config_comes_back_from_json(config):
 def test_a_file_that_was_written_before_a_field_existed_has_its_default():
     assert not FlowConfig().to_dict().keys() & set(OPTIONAL)
     read = FlowConfig.from_dict(FlowConfig().to_dict())
-    assert (read.memory, read.coupling, read.top_prior, read.padding, read.bits, read.leaky) == (
-        "store", "bounded", "standard", "zeros", 8, 0,
+    assert (read.memory, read.coupling, read.top_prior, read.padding, read.bits, read.leaky, read.context) == (
+        "store", "bounded", "standard", "zeros", 8, 0, 0,
     )  # fmt: skip
 
 
@@ -188,6 +188,7 @@ BAD = {
     "padding": [None, 0, "", "same", "Ones", ["ones"], {}],
     "bits": [None, True, 8.0, "8", [8], NAN],
     "leaky": [None, True, "0.1", [0.1], NAN, -0.1, 1.01],
+    "context": [None, True, 3.0, "3", [3], NAN, -1, 1025],
     "network": [None, 313, "", "3", "3-", "-3", "3-2-3", "3-1-3-1-3-1", "3 1 3", "3-1-3\n", "7-7", ["3-1-3"]],
 }
 
@@ -261,7 +262,7 @@ def test_a_missing_field_is_refused_by_name(field):
 
 
 def test_an_unknown_field_is_refused_by_name_and_cut_short():
-    with pytest.raises(ConfigError, match="unknown field 'depth'.* known are bits, coupling"):
+    with pytest.raises(ConfigError, match="unknown field 'depth'.* known are bits, context, coupling"):
         FlowConfig.from_dict({**FlowConfig().to_dict(), "depth": 3})
     with pytest.raises(ConfigError) as refused:
         FlowConfig.from_dict({**FlowConfig().to_dict(), "x" * 10_000: 3})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor
 
 from eiwflow.checkpoint import CheckpointInfo
-from eiwflow.data import ImageData
+from eiwflow.data import Factor, ImageData
 from eiwflow.flow import FlowConfig, MultiScaleFlow
 from eiwflow.training.recipe import Recipe, Recording
 from eiwflow.training.run_directory import RunDirectory
@@ -104,3 +105,14 @@ def trained(steps: int, images: ImageData | None = None, **fields: Any) -> Train
     for _ in range(steps):
         trainer.advance()
     return trainer
+
+
+def labelled_data(**sizes: Any) -> ImageData:
+    """Return planes whose factor ``side`` says whether they are light on the left or on the right; "" is neither."""
+    images = tiny_data(**sizes)
+    sides = []
+    for part in (images.train, images.test):
+        means = np.asarray(part, dtype=float).mean(axis=(1, 3))
+        slope = means[:, -1] - means[:, 0]
+        sides.append(np.where(slope > 15, "right", np.where(slope < -15, "left", "")))
+    return replace(images, factors={"side": Factor(*sides), "slope": Factor(np.zeros(len(sides[0])), np.zeros(1))})

@@ -1,0 +1,122 @@
+"""Labels: a factor of a data set, as the letter or the hat, whose classes a flow can be conditional on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from .images import DataError, Factor, ImageData, check_parts
+
+#: Classes that a flow can be conditional on.
+MAX_CLASSES = 1024
+#: Letters of a class' name, and names that a sentence lists.
+MAX_NAME, SHOWN = 60, 30
+#: The name of the class whose value is an empty text: no hat, no glasses.
+NONE = "none"
+
+
+class Labels(NamedTuple):
+    """The class of every image, as its number.
+
+    Attributes:
+        classes: their names (K,).
+        train: (N,) int64, from 0 to K − 1.
+        test: (M,) likewise.
+
+    """
+
+    classes: tuple[str, ...]
+    train: np.ndarray
+    test: np.ndarray
+
+
+def labels_of(images: ImageData, factor: str, classes: Sequence[str] | None = None) -> Labels:
+    """Return the classes of a factor, and that of every image.
+
+    Classes are the factor's values in the train part, in the order of numbers or of the alphabet; a data set whose
+    values are numbers may know their names. An empty text is the class "none".
+
+    Args:
+        images: a data set.
+        factor: name of a factor that has a text, a whole number or a truth value for every image.
+        classes: names of the classes, where they are known already: of a checkpoint.
+
+    Raises:
+        DataError: there is no such factor, its values are no classes, or an image is of none of them.
+
+    """
+    known = class_factors(images)
+    if factor not in known:
+        kind = "has real numbers in" if factor in images.factors else "has no factor"
+        has = f"choose one of {', '.join(known)}" if known else "it has no labels at all"
+        raise DataError(f"{images.name} {kind} {factor[:40]!r}; {has}")
+    names = [_names(images, factor, values) for values in images.factors[factor]]
+    order = np.unique(images.factors[factor].train)
+    own = tuple(_names(images, factor, order).tolist()) if classes is None else tuple(classes)
+    if not 2 <= len(set(own)) == len(own) <= MAX_CLASSES:
+        raise DataError(f"{factor} of {images.name} has {len(set(own))} classes; choose a factor of 2 to {MAX_CLASSES}")
+    place = {name: number for number, name in enumerate(own)}
+    train, test = (np.array([place.get(name, -1) for name in part.tolist()], dtype=np.int64) for part in names)
+    for part, numbers, values in (("train", train, names[0]), ("test", test, names[1])):
+        if (numbers < 0).any():
+            other = str(values[numbers < 0][0])[:40]
+            raise DataError(f"{factor} of a {part} image of {images.name} is {other!r}, which is {none_of(own)}")
+    return Labels(own, train, test)
+
+
+def none_of(classes: Sequence[str]) -> str:
+    """Return that something is none of the classes, in words that list the first of them."""
+    more = f" and {len(classes) - SHOWN} more" if len(classes) > SHOWN else ""
+    return f"none of the {len(classes)} classes {', '.join(classes[:SHOWN])}{more}"
+
+
+def class_factors(images: ImageData) -> list[str]:
+    """Return the names of the factors that have a text, a whole number or a truth value for every image."""
+    return [
+        name
+        for name, factor in images.factors.items()
+        if all(part.ndim == 1 and part.dtype.kind in "Uiub" for part in factor)
+    ]
+
+
+def _names(images: ImageData, factor: str, values: np.ndarray) -> np.ndarray:
+    """Return the names of values (N,)."""
+    named = images.class_names.get(factor)
+    if named is not None and values.dtype.kind in "iu" and (not len(values) or int(values.max()) < len(named)):
+        values = np.array(named)[values]
+    texts = values.astype(str)
+    # A folder's name may be no text.
+    readable = (text.encode(errors="replace").decode()[:MAX_NAME] for text in texts.tolist())
+    return np.array([text or NONE for text in readable])
+
+
+def only_class(images: ImageData, factor: str, name: str) -> ImageData:
+    """Return the images of one class of a factor alone.
+
+    Raises:
+        DataError: there is no such factor, or there are too few images of the class.
+
+    """
+    labels = labels_of(images, factor)
+    if name not in labels.classes:
+        raise DataError(
+            f"{factor} is {name[:40]!r}; {images.name} has {none_of(labels.classes).replace('none of ', '')}"
+        )
+    place = labels.classes.index(name)
+    train, test = labels.train == place, labels.test == place
+    sources = (images.train_source, train), (images.test_source, test)
+    of_train, of_test = (None if source is None else source[chosen] for source, chosen in sources)
+    return check_parts(
+        replace(
+            images,
+            name=f"{images.name}, {factor} {name}",
+            train=images.train[train] if isinstance(images.train, np.ndarray) else images.train.select(train),
+            test=images.test[test],
+            train_source=of_train,
+            test_source=of_test,
+            factors={key: Factor(each.train[train], each.test[test]) for key, each in images.factors.items()},
+        )
+    )
