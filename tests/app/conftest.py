@@ -87,11 +87,11 @@ def _files_of_run(iterations: int, stop_at: int, **fields: object) -> dict[str, 
         return {str(path.relative_to(run.path)): path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
 
 
-def write_checkpoint(path: Path, flow: MultiScaleFlow | None = None, data: str = "photos32") -> Path:
+def write_checkpoint(path: Path, flow: MultiScaleFlow | None = None, data: str = "photos32", **facts: object) -> Path:
     """Write a flow, a small one if none is given, with what a checkpoint says of itself."""
     flow = flow or small_flow()
     path.parent.mkdir(parents=True, exist_ok=True)
-    save(path, flow, CheckpointInfo(config=flow.config, data=data))
+    save(path, flow, CheckpointInfo(config=flow.config, data=data, **facts))
     return path
 
 

@@ -20,7 +20,7 @@ from tests.words import spelled_out
 
 from .. import LONG
 from ..flow.numerics import perturb
-from .conftest import visit_page, write_checkpoint
+from .conftest import sentences, url, visit_page, write_checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(
@@ -31,7 +31,11 @@ FLOWS = {
     "three-quarters": {"keep": 0.75, "split": "variance"},
     "released": {"split": "released", "prior": "standard"},
     "auto": {"keep": "auto", "split": "entropy"},
+    "labelled": {"context": 3},
 }
+#: Facts of a flow's file, and options of commands on it. Not every image of faces16 has one of three hats.
+FACTS = {"labelled": {"labels": "hat", "classes": ("none", "variant01", "variant02")}}
+OPTIONS = {"labelled": ("--label", "none")}
 
 
 def every_other(items: Iterable[str]) -> list[tuple[str, str]]:
@@ -51,16 +55,41 @@ def flow_of(name: str) -> MultiScaleFlow:
 
 @pytest.mark.parametrize(("page", "name"), every_other(PAGES))
 def test_every_page_takes_the_flow(bundle: Path, page: str, name: str) -> None:
-    write_checkpoint(bundle / "one.safetensors", flow_of(name), data="faces16")
+    write_checkpoint(bundle / "one.safetensors", flow_of(name), data="faces16", **FACTS.get(name, {}))
     at = visit_page(f"pages/{page}", ck="one")
     assert not at.exception and not at.error
+
+
+def test_a_page_shows_a_flow_with_labels_for_the_class_that_is_chosen(bundle: Path) -> None:
+    flow = flow_of("labelled")
+    write_checkpoint(bundle / "one.safetensors", flow, data="faces16", **FACTS["labelled"])
+    at = visit_page("pages/1_levels.py", ck="one", label="variant01")
+    hat, values = at.selectbox(key="label"), load_data("faces16").factors["hat"].test
+    assert (hat.label, hat.value, hat.options) == ("Given hat", "variant01", ["none", "variant01", "variant02"])
+    assert "Only images whose hat is variant01." in sentences(at)
+    assert at.session_state["image"] < (values == "variant01").sum()
+    lines = "\n".join(block.value for block in at.code)
+    assert "evaluate one --data faces16 --limit 64 --json --label variant01" in lines
+    assert "loaded = checkpoint.given_label(loaded, 'variant01')" in lines
+    hat.set_value("none").run()
+    assert url(at)["label"] == "none" and "hat is none." in sentences(at) and not at.exception and not at.error
+    # Another data set has no hats: its images are shown given the class.
+    at.selectbox(key="data").set_value("letters32").run()
+    assert "The flow is shown given hat none; letters32 has no hat." in sentences(at) and not at.exception
+    # No page knows what to give a flow whose context has no names.
+    write_checkpoint(bundle / "two.safetensors", flow, data="faces16")
+    at = visit_page("pages/1_levels.py", ck="two")
+    assert "the context is 3 values without names" in at.error[0].value and not at.exception
 
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Return the file of every flow."""
     folder = tmp_path_factory.mktemp("flows")
-    return {name: write_checkpoint(folder / f"{name}.safetensors", flow_of(name), "faces16") for name in FLOWS}
+    return {
+        name: write_checkpoint(folder / f"{name}.safetensors", flow_of(name), "faces16", **FACTS.get(name, {}))
+        for name in FLOWS
+    }
 
 
 def printed(*words: object) -> str:
@@ -73,16 +102,16 @@ def printed(*words: object) -> str:
 
 @pytest.mark.parametrize(("what", "name"), every_other(SUBJECTS))
 def test_every_subject_takes_the_flow(files: dict[str, Path], what: str, name: str) -> None:
-    assert json.loads(printed("analyse", files[name], "--what", what, "--json"))
+    assert json.loads(printed("analyse", files[name], "--what", what, "--json", *OPTIONS.get(name, ())))
 
 
 @pytest.mark.parametrize("name", FLOWS if LONG else ["released"])
 def test_every_command_takes_the_flow(files: dict[str, Path], name: str, tmp_path: Path) -> None:
-    file = files[name]
-    assert json.loads(printed("evaluate", file, "--limit", 8, "--json"))["bits_per_dim"] > 0
-    assert json.loads(printed("inspect", file, "--json"))["parameters"] > 0
-    assert json.loads(printed("verify", file, "--json"))
-    printed("sample", file, "--n", 4, "--out", tmp_path / "it.png")
+    file, label = files[name], OPTIONS.get(name, ())
+    assert json.loads(printed("evaluate", file, "--limit", 8, "--json", *label))["bits_per_dim"] > 0
+    assert json.loads(printed("inspect", file, "--json", *label))["parameters"] > 0
+    assert json.loads(printed("verify", file, "--json", *label))
+    printed("sample", file, "--n", 4, "--out", tmp_path / "it.png", *label)
     assert (tmp_path / "it.png").stat().st_size > 0
-    printed("lesson", file, "--out", tmp_path / "lesson.html")
+    printed("lesson", file, "--out", tmp_path / "lesson.html", *label)
     assert "<html" in (tmp_path / "lesson.html").read_text(encoding="utf-8")[:2000]

@@ -130,7 +130,7 @@ def _begin(
         lambda: box.selectbox("Checkpoint", keys, format_func=lambda key: files[key].label, key="ck"),
         name="the checkpoint",
     )
-    checkpoint = _open("ck", files[chosen], above, labels)
+    checkpoint, of = _open("ck", files[chosen], above, labels, box)
     missing.remember(files, chosen, st.query_params.get("vs", ""))
     compared = _compared_with(files, chosen, box, compare)
     _checkpoint_uploader(box)
@@ -139,10 +139,10 @@ def _begin(
     companion = next((name for name in names if name in files and name != chosen), NOTHING)
     other = None
     if second != NOTHING:
-        other = _open("vs", files[second], above, {NOTHING: "none", **labels})
+        other, _ = _open("vs", files[second], above, {NOTHING: "none", **labels})
     elif compare and companion != NOTHING:
         second, other = companion, _companion(files[companion], names[companion], box, above)
-    images = _images(checkpoint, box, above)
+    images = _images(checkpoint, of, box, above)
     photo, picked = _choose_image(images, above, image)
     looked_at = _picked(photo, picked["image"], images, checkpoint.info.config.shape)
     levels = range(1, 1 + max(opened.info.config.levels for opened in (checkpoint, other) if opened is not None))
@@ -155,16 +155,18 @@ def _begin(
             "Seed", 0, MAX_SEED, key="seed", help="Draws the dequantisation noise and the samples."
         ),
     )
+    label_of_flow = {"label": of[1]} if of[0] else {}
     carried = state.write_url(
         {"ck": chosen, "vs": compared, "data": images.name, **picked, "level": str(wanted), "seed": str(seed)}
+        | label_of_flow
     )
     _links(links, carried)
     for_print = _for_print(box)
     _about(box)
     for sentence in state.notes():
         above.info(sentence)
-    page = Page(label, carried, for_print, files[chosen], checkpoint, images, looked_at, photo, seed, wanted)
-    return page if other is None else _beside(page, files[second], other, box, above)
+    page = Page(label, carried, for_print, files[chosen], checkpoint, images, looked_at, photo, seed, wanted, of[1])
+    return page if other is None else _beside(page, files[second], other, of, box, above)
 
 
 class _Stopped(Exception):
@@ -257,12 +259,17 @@ def _level(levels: range, box: DeltaGenerator, drawn: bool) -> int:
 
 
 def _beside(
-    page: Page, file: checkpoints.CheckpointFile, other: Checkpoint, box: DeltaGenerator, above: DeltaGenerator
+    page: Page,
+    file: checkpoints.CheckpointFile,
+    other: Checkpoint,
+    of: tuple[str, str],
+    box: DeltaGenerator,
+    above: DeltaGenerator,
 ) -> Page:
     """Return the page with the same page of another checkpoint at its side, on the same image as its flow takes it."""
     shape = other.info.config.shape
     try:
-        images = data_sets.images(page.images.name, shape, 2**other.info.config.levels)
+        images = data_sets.images(page.images.name, shape, 2**other.info.config.levels, of)
     except data.DataError as error:
         above.error(plain(error))
         return page
@@ -270,19 +277,49 @@ def _beside(
         box.caption(plain(images.note))
     image = _picked(page.photo, page.links["image"], images, shape)
     images = data_sets.few(images, other.info.config)
-    second = replace(page, file=file, checkpoint=other, images=images, image=image, second=True)
+    second = replace(
+        page, file=file, checkpoint=other, images=images, image=image, given_label=_label_of(file), second=True
+    )
     return replace(page, other=second)
 
 
-def _open(key: str, file: checkpoints.CheckpointFile, above: DeltaGenerator, instead: Mapping[str, str]) -> Checkpoint:
-    """Open a flow; where its file is broken, name it and end the page: no other flow is shown in its place."""
+def _open(
+    key: str,
+    file: checkpoints.CheckpointFile,
+    above: DeltaGenerator,
+    instead: Mapping[str, str],
+    box: DeltaGenerator | None = None,
+) -> tuple[Checkpoint, tuple[str, str]]:
+    """Open a flow; where its file is broken, name it and end the page: no other flow is shown in its place.
+
+    Of a flow with labels, return the flow of the class that is chosen in ``box``, with the factor and the class.
+    """
     from ...checkpoint import CheckpointError
 
     try:
-        return checkpoints.open_checkpoint(file)
+        factor, classes = checkpoints.classes_of(file)
+        label = _choose_label(factor, classes, box) if classes and box is not None else _label_of(file)
+        return checkpoints.open_checkpoint(file, label), (factor, label)
     except CheckpointError as error:
         missing.say(above, key, plain(error), {other: label for other, label in instead.items() if other != file.key})
         raise _Stopped from error
+
+
+def _choose_label(factor: str, classes: Sequence[str], box: DeltaGenerator) -> str:
+    return state.choice(
+        "label",
+        classes,
+        classes[0],
+        lambda: box.selectbox(f"Given {plain(factor)}", classes, format_func=plain, key="label"),
+        f"the {factor}",
+    )
+
+
+def _label_of(file: checkpoints.CheckpointFile) -> str:
+    """Return the class that a flow beside the first is shown for: the chosen one, or its first; empty without."""
+    _, classes = checkpoints.classes_of(file)
+    wanted = state.wanted("label") or ""
+    return wanted if wanted in classes else next(iter(classes), "")
 
 
 def _companion(
@@ -305,7 +342,9 @@ def _checkpoint_uploader(box: DeltaGenerator) -> None:
         own_checkpoints.draw(SIDE_BAR)
 
 
-def _images(checkpoint: Checkpoint, box: DeltaGenerator, above: DeltaGenerator) -> data_sets.Images:
+def _images(
+    checkpoint: Checkpoint, of: tuple[str, str], box: DeltaGenerator, above: DeltaGenerator
+) -> data_sets.Images:
     names = data_sets.names()
     if not names:
         above.error("There is no data set to look at: assets/data holds no .npz file.")
@@ -321,7 +360,7 @@ def _images(checkpoint: Checkpoint, box: DeltaGenerator, above: DeltaGenerator) 
         raise _Stopped
     name = state.choice("data", names, default, lambda: box.selectbox("Data set", names, key="data"), "the data set")
     try:
-        images = data_sets.images(name, config.shape, 2**config.levels)
+        images = data_sets.images(name, config.shape, 2**config.levels, of)
     except data.DataError as error:
         above.error(plain(error))
         raise _Stopped from error

@@ -6,6 +6,7 @@ import csv
 import io
 import math
 import pickle
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -357,11 +358,21 @@ def _commands(page: Visit, commands: Sequence[str], photo: bool | None) -> None:
     if isinstance(page, Page) and (instead := _instead_of_commands(page, photo)):
         st.markdown(instead)
         return
+    if isinstance(page, Page):
+        commands = [_given_label(command, page) for command in commands]
     lines = "\n".join(f"python -m eiwflow {command}" for command in commands)
     st.code(lines, language="bash", wrap_lines=True)
     same_in_python(python.python(commands))
     if isinstance(page, Page) and checkpoints.is_large(page.checkpoint.info.config):
         st.caption(OF_LARGE)
+
+
+def _given_label(command: str, page: Page) -> str:
+    """Return a command, of a flow with labels with the class that the page shows it for."""
+    for view in filter(None, (page, page.other)):
+        if view.given_label and f" {view.argument} " in f"{command} ":
+            return f"{command} --label {shlex.quote(view.given_label)}"
+    return command
 
 
 def same_in_python(script: str) -> None:

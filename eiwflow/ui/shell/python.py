@@ -31,13 +31,14 @@ class Script:
     Attributes:
         imports: the names that are imported from each module; none where the module itself is.
         lines: of the script.
-        flow, data: that were opened last.
+        flow, label, data: that were opened last.
 
     """
 
     imports: dict[str, set[str]] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
     flow: str = ""
+    label: str = ""
     data: str = ""
 
     def take(self, what: str, module: str) -> None:
@@ -46,15 +47,21 @@ class Script:
 
     def open(self, command: Command, images: bool = True) -> None:
         """Open the flow that a command names, and the data set where it looks at one."""
-        flow, data = command.words[0], command.value("data")
-        if flow != self.flow:
+        flow, data, label = command.words[0], command.value("data"), command.value("label")
+        if (flow, label) != (self.flow, self.label):
             self.take("checkpoint", "eiwflow")
             self.lines += [f"path = checkpoint.find({flow!r})", f"loaded = checkpoint.load(path, {flow!r})"]
-            self.flow, self.data = flow, ""
+            if label:
+                self.lines.append("factor = loaded.info.labels")
+                self.lines.append(f"loaded = checkpoint.given_label(loaded, {label!r})")
+            self.flow, self.label, self.data = flow, label, ""
         if images and data != self.data:
             self.take("data", "eiwflow")
             self.lines.append("config = loaded.flow.config")
             self.lines.append(f"images = data.load({data!r}, multiple=2**config.levels, size=config.shape[1])")
+            if label:
+                chosen = f"data.only_class(images, factor, {label!r})"
+                self.lines.append(f"images = {chosen} if factor in images.factors else images")
             self.data = data
 
     def assign(self, name: str, value: str) -> None:
@@ -135,7 +142,10 @@ def _verify(script: Script, command: Command) -> None:
     script.take("verify", "eiwflow.analysis.verify")
     script.take("IMAGES", "eiwflow.analysis.verify")
     tested = "images_to_score(images, loaded.flow, IMAGES), images.name"
-    script.assign("checks", f"verify(checkpoint.load(path, trust=False), {tested}).to_dict()")
+    opened = "checkpoint.load(path, trust=False)"
+    if label := command.value("label"):
+        opened = f"checkpoint.given_label({opened}, {label!r})"
+    script.assign("checks", f"verify({opened}, {tested}).to_dict()")
 
 
 def _sample(script: Script, command: Command) -> None:

@@ -120,18 +120,50 @@ def _of_run(run: Path, time: int, size: int) -> CheckpointFile:
     return CheckpointFile(digest, f"run {run.name}", path, str(run), run)
 
 
-def open_checkpoint(file: CheckpointFile) -> Checkpoint:
-    """Read a checkpoint, once for every state of its file.
+def open_checkpoint(file: CheckpointFile, label: str = "") -> Checkpoint:
+    """Read a checkpoint, once for every state of its file; of a flow with labels the flow of one class.
+
+    Args:
+        file: that is read.
+        label: the class; the first where the flow does not know it.
 
     Raises:
         CheckpointError: with one sentence.
 
     """
+    whole = _whole(file)
+    classes = whole.info.classes
+    return _given_label(whole, label if label in classes else classes[0]) if classes else whole
+
+
+def classes_of(file: CheckpointFile) -> tuple[str, tuple[str, ...]]:
+    """Return the factor that a flow is conditional on, and the names of its classes; nothing for other flows.
+
+    Raises:
+        CheckpointError: with one sentence.
+
+    """
+    info = _whole(file).info
+    return info.labels, info.classes
+
+
+def _whole(file: CheckpointFile) -> Checkpoint:
     try:
         state = stamp(file.path)
     except OSError:
         state = 0, 0  # `load` raises the error
     return _open(file.path, *state)
+
+
+@st.cache_resource(
+    max_entries=16,
+    hash_funcs={"eiwflow.checkpoint.Checkpoint": lambda checkpoint: checkpoint.sha256},
+    show_spinner=False,
+)
+def _given_label(checkpoint: Checkpoint, label: str) -> Checkpoint:
+    from ...checkpoint import given_label
+
+    return given_label(checkpoint, label)
 
 
 @st.cache_resource(max_entries=16, show_spinner="Opening the checkpoint …")
@@ -147,10 +179,13 @@ def _open(path: Path, time: int, size: int) -> Checkpoint:
 def forget() -> None:
     """Forget the flows that were opened."""
     _open.clear()
+    _given_label.clear()
 
 
 def admit(checkpoint: Checkpoint) -> None:
     """Refuse a flow that is too costly to be looked at, by an estimate from its config and before any memory is taken.
+
+    A flow whose context has no names is refused too: no page can tell what to give it.
 
     Raises:
         CheckpointError: with the estimate and the bound.
@@ -160,6 +195,10 @@ def admit(checkpoint: Checkpoint) -> None:
     from ...training.cost import look
 
     config = checkpoint.info.config
+    if config.context and not checkpoint.info.classes:
+        expected = "labels with names, as `train --labels` writes them"
+        found = f"{config.context} values without names; look at it from Python, by flow.given(values)"
+        raise CheckpointError(checkpoint.name, "the context", expected, found)
     size, _ = look(config, SURVEY_IMAGES)
     images = FEW_IMAGES if is_large(config) else SURVEY_IMAGES
     _, seconds = look(config, images)

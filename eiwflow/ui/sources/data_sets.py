@@ -61,8 +61,10 @@ def names() -> list[str]:
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the images …")
-def images(name: str, shape: tuple[int, int, int], multiple: int) -> Images:
+def images(name: str, shape: tuple[int, int, int], multiple: int, of: tuple[str, str] = ("", "")) -> Images:
     """Return a data set in the shape (C, H, W) of a flow.
+
+    With ``of`` (factor, class) it is the images of the class alone, where the data set has the factor.
 
     Larger images are cut; those that are too small or have other colours are resized and recoloured.
 
@@ -71,10 +73,18 @@ def images(name: str, shape: tuple[int, int, int], multiple: int) -> Images:
 
     """
     loaded = data.load(name, multiple=multiple, download=False)
+    remark, (factor, label) = "", of
+    if factor in loaded.factors:
+        loaded = data.only_class(loaded, factor, label)
+        remark = f"Only images whose {factor} is {label}."
+    elif factor:
+        remark = f"The flow is shown given {factor} {label}; {name} has no {factor}."
     channels, height, width = shape
     fits = loaded.channels == channels and loaded.size[0] >= height and loaded.size[1] >= width
     parts = [loaded.train[:REFERENCE_IMAGES], loaded.test]
     note = f"{name}: {loaded.note}." if loaded.note else ""
+    if remark:
+        note = f"{note} {remark}".lstrip()
     if fits:
         reference, test = (data.fixed_crops(data.to_tensor(part), (height, width)) for part in parts)
         # The photographs, where they are known; a selection of images that were made to fit has none.

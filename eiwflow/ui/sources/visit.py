@@ -50,6 +50,7 @@ class Page(Visit):
         photo: the file of the visitor's photo, None for a test image.
         seed: of its dequantisation and of samples.
         level: the level that is wanted, from 1; a flow may have fewer.
+        given_label: the class that a flow with labels is shown for; empty for any other.
         other: the same page of the compared checkpoint, or None.
         second: whether this page stands second.
 
@@ -62,6 +63,7 @@ class Page(Visit):
     photo: bytes | None
     seed: int
     level: int
+    given_label: str = ""
     other: Page | None = None
     second: bool = False
 
