@@ -724,7 +724,7 @@ def import_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
         lines.append(f"assumed: {facts['assumed']}")
     result = {"out": str(options.out), "parameters": parameters, "config": config.to_dict(), "imported": facts}
     if check:
-        difference = compare(loaded.flow, facts["kind"], *check)
+        difference = compare(loaded.flow, facts["kind"], check[0], check[1], options.check_labels)
         result |= {"check": dataclasses.asdict(difference), "holds": difference.holds}
         advice = (
             "" if difference.holds else " What was stated or assumed is wrong: try another scale map, leaky or bits."

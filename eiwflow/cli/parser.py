@@ -282,6 +282,9 @@ def build_parser() -> Parser:
     imported.add_argument(
         "--check-log-prob", type=Path, metavar="NPY", help="its log p of them in nats, to compare the import with"
     )
+    imported.add_argument(
+        "--check-labels", type=Path, metavar="NPY", help="their classes (N,), of a flow that is conditional on a class"
+    )
 
     export = _command(commands, "export", "Write log_prob, encode and decode of a checkpoint as ONNX files.")
     export.add_argument("checkpoint", help="a .safetensors file, a run directory or a bundled checkpoint's name")

@@ -45,7 +45,7 @@ class Difference:
         return abs(self.bits_per_dim) <= MOST
 
 
-def compare(flow: MultiScaleFlow, kind: str, images: Path, log_prob: Path) -> Difference:
+def compare(flow: MultiScaleFlow, kind: str, images: Path, log_prob: Path, labels: Path | None = None) -> Difference:
     """Return how far an imported flow is from values that the other code computed.
 
     Args:
@@ -53,9 +53,11 @@ def compare(flow: MultiScaleFlow, kind: str, images: Path, log_prob: Path) -> Di
         kind: the repository of that code.
         images: a ``.npy`` file of what that code's flow was given, (N, C, H, W): after dequantisation, in its range.
         log_prob: a ``.npy`` file of its log p of them, (N,) in nats.
+        labels: a ``.npy`` file of their classes, (N,) whole numbers, for a flow that is conditional on a class.
 
     Raises:
-        GlowError: a file is not such an array.
+        GlowError: a file is not such an array, or one is missing.
+        ContextError: there are other labels than classes, or more or fewer than images.
 
     """
     x = _array(images, "--check-images", 4) - (LOWEST.get(kind, -0.5) + 0.5)
@@ -65,14 +67,25 @@ def compare(flow: MultiScaleFlow, kind: str, images: Path, log_prob: Path) -> Di
             f"--check-images has the shape {tuple(x.shape)} and --check-log-prob {tuple(values.shape)}; they must be "
             f"(N, {', '.join(map(str, flow.config.shape))}) and (N,)."
         )
-    ours = torch.cat([flow.log_prob(part.float()).double() for part in x.split(images_at_once(flow.config))])
+    if bool(flow.config.context) != (labels is not None):
+        what = "needs" if flow.config.context else "takes no"
+        raise GlowError(f"This flow {what} --check-labels, the classes (N,) of the images.")
+    size = images_at_once(flow.config)
+    parts = x.split(size)
+    if labels is None:
+        ours = torch.cat([flow.log_prob(part.float()).double() for part in parts])
+    else:
+        classes = flow.checked_context(_array(labels, "--check-labels", 1, "iu").long(), len(x))
+        assert classes is not None  # the flow has a context
+        pairs = zip(parts, classes.split(size), strict=True)
+        ours = torch.cat([flow.log_prob(part.float(), own).double() for part, own in pairs])
     gaps = (ours - values) / (flow.config.dimensions * math.log(2))
     worst = int(gaps.abs().nan_to_num(nan=math.inf).argmax())
     return Difference(len(x), worst, float(gaps[worst]))
 
 
-def _array(path: Path, option: str, dimensions: int) -> Tensor:
-    """Return the numbers of a ``.npy`` file in float64."""
+def _array(path: Path, option: str, dimensions: int, kinds: str = "f") -> Tensor:
+    """Return the numbers of a ``.npy`` file in float64; ``kinds`` are those of numpy's types that are taken."""
     try:
         array = np.load(io.BytesIO(files.read_bytes(path, MAX_BYTES)), allow_pickle=False)
     except OSError as error:
@@ -81,9 +94,10 @@ def _array(path: Path, option: str, dimensions: int) -> Tensor:
         raise GlowError(
             f"{option} is {files.printable(path.name)}, which holds no array that numpy.save wrote."
         ) from None
-    if not isinstance(array, np.ndarray) or array.dtype.kind != "f" or array.ndim != dimensions:
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in kinds or array.ndim != dimensions:
         what = (
             f"an array of {array.dtype} with {array.ndim} dimensions" if isinstance(array, np.ndarray) else "an archive"
         )
-        raise GlowError(f"{option} holds {what}; it must be floating-point numbers with {dimensions} dimensions.")
+        numbers = "floating-point" if kinds == "f" else "whole"
+        raise GlowError(f"{option} holds {what}; it must be {numbers} numbers with {dimensions} dimensions.")
     return torch.from_numpy(array.astype(np.float64))

@@ -468,6 +468,7 @@ def _normflows(source: Source, options: Options) -> Converted:
     first = f"flows.{levels - 1}.{steps - 1}.flows.2.s"
     image = _image_channels(source, first)
     shape = _normflows_shape(source, options, image, levels)
+    classes: set[int] = set()
     for level in range(levels):
         channels = image * 2 ** (level + 2)
         for step in range(steps):
@@ -484,8 +485,12 @@ def _normflows(source: Source, options: Options) -> Converted:
                 source.take(f"{theirs}.1.eye", channels, channels)
             network = _normflows_network(source, f"{theirs}.0.flows.1.param_map.net", channels)
             build.network(ours, network, channels, theirs)
-        values = _normflows_base(source, f"q0.{levels - 1 - level}", shape, level, levels)
-        build.put(f"levels.{level}.{'split' if level < levels - 1 else 'top'}.prior.value", values)
+        prior = f"levels.{level}.{'split' if level < levels - 1 else 'top'}"
+        values, of_classes = _normflows_base(source, f"q0.{levels - 1 - level}", shape, level, levels)
+        build.put(f"{prior}.prior.value", values)
+        if of_classes is not None:
+            build.put(f"{prior}.context_map.weight", of_classes.flatten(0, 2))
+        classes.add(0 if of_classes is None else of_classes.shape[3])
     coupling = "sigmoid"
     if build.affine():
         if options.scale_map is None:
@@ -495,10 +500,12 @@ def _normflows(source: Source, options: Options) -> Converted:
             raise GlowError(f"--scale-map is {options.scale_map[:40]!r}; choose one of {', '.join(SCALE_MAP_WORDS)}.")
         coupling = SCALE_MAP_WORDS[options.scale_map]
     _encode_couplings(build.state, coupling, affine=build.affine())
+    if len(classes) > 1:
+        raise GlowError(f"The bases are of {' and '.join(map(str, sorted(classes)))} classes; all must have the same.")
     bits = _bits(options, assumed, "in normflows' example")
     config = build.config(
         coupling, shape=shape, levels=levels, steps=steps, prior="constant", top_prior="constant", bits=bits,
-        leaky=options.leaky or 0.0,
+        leaky=options.leaky or 0.0, context=classes.pop(),
     )  # fmt: skip
     return Converted("normflows", config, build.state, assumed)
 
@@ -548,14 +555,14 @@ def _encode_couplings(state: dict[str, Tensor], coupling: str, affine: bool) -> 
 
 def _normflows_shape(source: Source, options: Options, image: int, levels: int) -> tuple[int, int, int]:
     """Return the shape of the images, from the last base where that says it."""
-    if source.matches(r"q0\.\d+\.(loc_cc|log_scale_cc)"):
-        raise GlowError("The bases of this flow are conditional on a class; such flows cannot be opened.")
     shape = source.shape("q0.0.loc")
-    if len(shape) != 4 or shape[0] != 1:
+    of_classes = _of_classes(shape)
+    if not of_classes and (len(shape) != 4 or shape[0] != 1):
         raise GlowError(
-            f"q0.0.loc has the shape {_by(shape)}; it must be 1×C×H×W: bases that are conditional on a class, or "
-            "not Gaussian, cannot be opened."
+            f"q0.0.loc has the shape {_by(shape)}; it must be 1×C×H×W, or C×H×W×K of K classes: bases that are not "
+            "Gaussian cannot be opened."
         )
+    shape = (1, *shape[:3]) if of_classes else shape
     if source.has("q0.0.loc_logs"):
         size = _side(options, levels)
         return image, size, size
@@ -564,8 +571,18 @@ def _normflows_shape(source: Source, options: Options, image: int, levels: int) 
     return image, *_stated_size(options, shape[2] * 2**levels, shape[3] * 2**levels)
 
 
-def _normflows_base(source: Source, name: str, shape: tuple[int, int, int], level: int, levels: int) -> Tensor:
-    """Read a DiagGaussian or a GlowBase: (2C, H, W), means first, then log standard deviations."""
+def _of_classes(shape: tuple[int, ...]) -> bool:
+    """Return whether a base's means (C, H, W, K) are those of K classes; C is never 1."""
+    return len(shape) == 4 and shape[0] > 1
+
+
+def _normflows_base(
+    source: Source, name: str, shape: tuple[int, int, int], level: int, levels: int
+) -> tuple[Tensor, Tensor | None]:
+    """Read a DiagGaussian, a GlowBase, or one that is conditional on K classes.
+
+    Returns (2C, H, W), means first, then log standard deviations, and what each class adds, (2C, H, W, K), or None.
+    """
     channels, height, width = shape[0] * 2 ** (level + 1), shape[1] // 2 ** (level + 1), shape[2] // 2 ** (level + 1)
     channels = channels if level < levels - 1 else 2 * channels
     if source.has(f"{name}.loc_logs"):
@@ -574,9 +591,17 @@ def _normflows_base(source: Source, name: str, shape: tuple[int, int, int], leve
             * (3 * source.take(f"{name}.{part}_logs", 1, channels, 1, 1)).exp()
             for part in ("loc", "log_scale")
         ]
-        return torch.cat(parts, dim=1)[0].expand(-1, height, width).contiguous()
+        values = torch.cat(parts, dim=1)[0].expand(-1, height, width).contiguous()
+        if not source.has(f"{name}.loc_cc"):
+            return values, None
+        added = torch.cat([source.take(f"{name}.{part}_cc", -1, channels) for part in ("loc", "log_scale")], dim=1)
+        return values, added.T[:, None, None].expand(-1, height, width, -1)
+    if _of_classes(source.shape(f"{name}.loc")):
+        means = source.take(f"{name}.loc", channels, height, width, -1)
+        log_scales = source.take(f"{name}.log_scale", channels, height, width, means.shape[3])
+        return torch.zeros(2 * channels, height, width), torch.cat([means, log_scales])
     parts = [source.take(f"{name}.{part}", 1, channels, height, width) for part in ("loc", "log_scale")]
-    return torch.cat(parts, dim=1)[0]
+    return torch.cat(parts, dim=1)[0], None
 
 
 _READERS: dict[str, Callable[[Source, Options], Converted]] = {

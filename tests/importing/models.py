@@ -255,12 +255,15 @@ class Normflows(Model):
     """normflows' MultiscaleFlow of GlowBlocks."""
 
     low = 0.0
+    #: The class whose density is computed, of models that are conditional on one.
+    LABEL = 1
 
     def __init__(
-        self, *arguments, affine=True, lu=True, scale_map="sigmoid", base="diagonal", actnorm=False, leaky=0.0, **fields
-    ):
+        self, *arguments, affine=True, lu=True, scale_map="sigmoid", base="diagonal", actnorm=False, leaky=0.0,
+        classes=0, **fields
+    ):  # fmt: skip
         self.affine, self.lu, self.scale_map, self.base, self.actnorm = affine, lu, scale_map, base, actnorm
-        self.leaky = leaky
+        self.leaky, self.classes = leaky, classes
         super().__init__(*arguments, **fields)
 
     def name(self, level: int, step: int) -> str:
@@ -301,6 +304,10 @@ class Normflows(Model):
             if self.base == "glow":
                 self.put(f"q0.{self.levels - 1 - level}.{part}", 1, c, 1, 1)
                 self.put(f"q0.{self.levels - 1 - level}.{part}_logs", 1, c, 1, 1)
+                if self.classes:
+                    self.put(f"q0.{self.levels - 1 - level}.{part}_cc", self.classes, c)
+            elif self.classes:
+                self.put(f"q0.{self.levels - 1 - level}.{part}", c, side, side, self.classes)
             else:
                 self.put(f"q0.{self.levels - 1 - level}.{part}", 1, c, side, side)
 
@@ -337,5 +344,11 @@ class Normflows(Model):
         parts = []
         for part in ("loc", "log_scale"):
             value = self.get(f"{name}.{part}")
-            parts.append(value * (3 * self.get(f"{name}.{part}_logs")).exp() if self.base == "glow" else value)
+            if self.base == "glow":
+                value = value * (3 * self.get(f"{name}.{part}_logs")).exp()
+                if self.classes:
+                    value = value + self.get(f"{name}.{part}_cc")[self.LABEL].view(1, -1, 1, 1)
+            elif self.classes:
+                value = value[..., self.LABEL]
+            parts.append(value)
         return parts[0].expand_as(z), parts[1].expand_as(z)

@@ -29,6 +29,11 @@ MODELS = {
     "normflows, plain matrices": (lambda: Normflows(lu=False), Options(scale_map="sigmoid")),
     "normflows, ActNorm in its networks": (lambda: Normflows(actnorm=True), Options(scale_map="sigmoid")),
     "normflows, leaky": (lambda: Normflows(leaky=0.2), Options(scale_map="sigmoid", leaky=0.2, split_mode="channel")),
+    "normflows, ClassCondDiagGaussian": (lambda: Normflows(classes=3), Options(scale_map="sigmoid")),
+    "normflows, GlowBase of classes": (
+        lambda: Normflows(base="glow", classes=3),
+        Options(size=16, scale_map="sigmoid"),
+    ),
     "normflows, GlowBase": (lambda: Normflows(base="glow"), Options(size=16, scale_map="sigmoid")),
 }
 every_model = pytest.mark.parametrize(("make", "options"), MODELS.values(), ids=MODELS.keys())
@@ -48,18 +53,23 @@ def imported(model, options):
 def test_an_imported_flow_has_the_density_the_latents_and_the_samples_of_its_source(make, options):
     model = make()
     flow = imported(model, options)
+    assert flow.config.context == getattr(model, "classes", 0)
+    context = torch.full((4,), model.LABEL) if flow.config.context else None
     assert flow.config.bits == model.bits
     assert flow.config.shape == (model.channels, model.side, model.side)
     x = torch.rand(4, *flow.config.shape, generator=torch.Generator().manual_seed(1)) - 0.5
     theirs = x.double() + 0.5 + model.low
     log_prob, noises = model.log_prob(theirs)
-    bits = (flow.log_prob(x).double() - log_prob).abs() / (flow.config.dimensions * math.log(2))
+    bits = (flow.log_prob(x, context).double() - log_prob).abs() / (flow.config.dimensions * math.log(2))
     assert bits.max() < 1e-5
-    assert max((ours - noise).abs().max() for ours, noise in zip(flow.encode(x).levels, noises, strict=True)) < 1e-4
-    assert (flow.decode(flow.encode(x)) - x).abs().max() < 1e-4
+    assert (
+        max((ours - noise).abs().max() for ours, noise in zip(flow.encode(x, context).levels, noises, strict=True))
+        < 1e-4
+    )
+    assert (flow.decode(flow.encode(x, context), context) - x).abs().max() < 1e-4
     drawn = flow.sample_latents(4, 0.7, torch.Generator().manual_seed(2))
     samples = model.decode([noise.double() for noise in drawn.levels]) - 0.5 - model.low
-    assert (flow.decode(Latents(drawn.levels)) - samples).abs().max() < 1e-4
+    assert (flow.decode(Latents(drawn.levels), context) - samples).abs().max() < 1e-4
 
 
 @pytest.mark.parametrize("name", ["y0ast", "rosinality", "normflows, sigmoid"])

@@ -74,7 +74,12 @@ OTHER_MODELS = {
     "conditional y0ast": (Y0ast, {"project_ycond.linear.weight": torch.zeros(2, 2)}, {}, "class"),
     "no 1×1 convolution": (Y0ast, {"flow.layers.1.invconv.p": None}, {}, "no 1×1 convolution"),
     "conditional normflows": (
-        Normflows, {"q0.0.loc": torch.zeros(16, 2, 2, 10)}, {"scale_map": "exp"}, "conditional on a class",
+        Normflows, {"q0.0.loc": torch.zeros(8, 2, 2, 10)}, {"scale_map": "exp"},
+        "q0.0.log_scale has the shape 1×8×2×2",
+    ),
+    "one base of normflows with classes": (
+        Normflows, {f"q0.0.{part}": torch.zeros(8, 2, 2, 10) for part in ("loc", "log_scale")}, {"scale_map": "exp"},
+        "The bases are of 0 and 10 classes; all must have the same.",
     ),
     "couplings on a checkerboard": (
         Normflows, {"flows.1.0.flows.0.flows.1.param_map.net.0.weight": torch.zeros(6, 4, 3, 3)}, {"scale_map": "exp"},
