@@ -19,7 +19,7 @@ from eiwflow.project import ROOT
 from eiwflow.study import worker
 from eiwflow.study.answer import answer, at_equal_cpu
 from eiwflow.study.file import bundled, read_study, studies_in
-from eiwflow.study.ladder import by_set, counts
+from eiwflow.study.ladder import by_set, counts, ladders
 from eiwflow.study.ladder import ladder as make_ladder
 from eiwflow.study.recipe import AGAIN, Arm, StudyRecipe, control
 from eiwflow.study.report import report, summary, summary_in_words
@@ -150,10 +150,13 @@ def test_every_document_states_the_counts_of_the_bundled_studies() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert all(expected[key] in readme for key in ("data", "order", "weights") if key in expected)
     facts = opened(default.pack())[0]["studies"]
-    for key, count in asked.items():
-        leads = {one["study"]: one["answers"][key]["lead"] for one in facts if key in one["answers"]}
-        assert {title: effect.lead for title, effect in count.effects.items()} == pytest.approx(
-            {title: leads[title] for title in count.effects}, abs=1e-5
+    with_rungs = [made for made in ladders(bundled()).values() if made.rungs]
+    assert [(fact["data"], fact["iterations"]) for fact in facts] == [
+        (made.study.recipe.data_name, made.study.recipe.iterations) for made in with_rungs
+    ]
+    for fact, made in zip(facts, with_rungs, strict=True):
+        assert [rung["step"]["lead"] for rung in fact["rungs"][1:]] == pytest.approx(
+            [rung.step.lead for rung in made.rungs[1:] if rung.step], abs=1e-5
         )
     picture = (ROOT / "assets" / "ladder.svg").read_text(encoding="utf-8")
     for made in by_set(bundled()).values():
@@ -356,7 +359,7 @@ def test_arms_move_in_lock_step(with_records: Path) -> None:
     at = visit(study="recorded")
     assert not at.exception and not at.error
     moving = [figure for figure in figures(at) if figure.get("frames")]
-    assert len(moving) == 4  # curves, halves, orders, and the weights of one arm
+    assert len(moving) == 1  # curves
     steps = [[frame["name"] for frame in figure["frames"]] for figure in moving]
     assert all(one == steps[0] for one in steps)
     assert len(steps[0]) >= 20
