@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchmarks.pack import own_rank
 from eiwflow import checkpoint, data, project
 from eiwflow.analysis.coupling_weights import HeldWeights
 from eiwflow.flow import Latents, MultiScaleFlow
@@ -79,7 +80,7 @@ def one_value() -> list[float]:
 def rank() -> list[float]:
     """Return the rank of the flow's own half among all, for scene 5."""
     average = bundled().flow.trace(many()).levels[0].features.mean(dim=0)
-    return [build.own_rank(bundled().flow, face()[0], average)]
+    return [own_rank(bundled().flow, face()[0], average)]
 
 
 def passed_on() -> list[float]:
