@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -157,14 +158,10 @@ def test_the_stage_is_told_of_a_photo_without_pandas(bundle) -> None:
 
 def test_the_results_that_pages_are_promised_are_those_of_the_measures() -> None:
     source = (ROOT / "eiwflow" / "ui" / "sources" / "measured.py").read_text(encoding="utf-8")
-    promised = {
-        ast.literal_eval(name): ast.unparse(function.returns)
-        for function in ast.walk(ast.parse(source))
-        if isinstance(function, ast.FunctionDef)
-        for name in ast.walk(function.args.args[2].annotation.slice)
-        if isinstance(name, ast.Constant)
-    }
-    made = {name: measure.of.__annotations__.get("return") for name, measure in MEASURES.items()}
+    fields = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.AnnAssign))
+    promised = {node.target.id: re.sub(r"\b\w+\.", "", ast.unparse(node.annotation)) for node in fields}
+    annotated = {name: measure.of.__annotations__.get("return") for name, measure in MEASURES.items()}
+    made = {name: result and re.sub(r"\b\w+\.", "", result) for name, result in annotated.items()}
     assert promised.keys() <= made.keys() and len(promised) > 20
     stated = {name: result for name, result in promised.items() if made[name] is not None}
     assert stated == {name: made[name] for name in stated} and len(stated) > 15
