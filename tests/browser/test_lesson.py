@@ -385,7 +385,8 @@ def test_the_ladder_is_hidden_until_the_vote_and_is_that_of_the_studies(scene: O
     page.locator("[data-lesson=sentence]", has_text=re.compile("buys? most")).wait_for()
     assert canvas(page, ".room canvas") != before
     longest = sorted(ladders(bundled()).values(), key=lambda made: (len(made.rungs), made.study.recipe.iterations))
-    ours = {made.study.recipe.data_name: made for made in longest if len(made.rungs) > 3}
+    whole = [made for made in longest if any(rung.name == "principal start" for rung in made.rungs)]
+    ours = {made.study.recipe.data_name: made for made in whole}
     for name, made in ours.items():
         page.get_by_role("button", name=re.sub(r"\d+$", "", name), exact=True).click()
         steps = {rung.name: rung.step for rung in made.rungs if rung.step is not None}

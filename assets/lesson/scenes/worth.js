@@ -13,17 +13,20 @@ const RUNGS = [
 /** The data of a study, as a word: faces, letters. */
 const dataOf = ({ data }) => data.replace(/\d+$/, "");
 
-/** Of every data set the study with most rungs, and of those the longest; a set without the first rung is left out. */
+/**
+ * Of every data set the study with most rungs, and of those the longest: of studies whose ladder has every rung from
+ * the first on, where there are such.
+ */
 export function ladders(studies) {
-  const found = new Map();
-  for (const one of studies.filter(({ rungs }) => rungs?.length > 1)) {
+  const steps = studies.filter(({ rungs }) => rungs?.length > 1),
+    whole = steps.filter(({ rungs }) => rungs.some(({ name }) => name === RUNGS[0][1])),
+    found = new Map();
+  for (const one of whole.length ? whole : steps) {
     const before = found.get(one.data);
-    const better = !before || one.rungs.length - before.rungs.length || one.iterations - before.iterations;
-    if (better === true || better > 0) found.set(one.data, one);
+    if (!before || (one.rungs.length - before.rungs.length || one.iterations - before.iterations) > 0)
+      found.set(one.data, one);
   }
-  const all = [...found.values()].sort((a, b) => a.data.localeCompare(b.data)),
-    whole = all.filter(({ rungs }) => rungs.some(({ name }) => name === RUNGS[0][1])); // without a rung left out
-  return whole.length ? whole : all;
+  return [...found.values()].sort((a, b) => a.data.localeCompare(b.data));
 }
 
 export const worth = {
