@@ -211,9 +211,7 @@ def test_takeaway_names_the_likeliest_of_the_groups_that_are_likelier(alone):
     groups = tuple(scored(group, *each) for group, each in zip(result.groups, bits, strict=False))
     result = replace(result, own=replace(result.own, scores={"bits/dim": np.full(32, 5.0)}), groups=groups)
     name = groups[1].group.name
-    assert words.takeaway(result).endswith(
-        f"“{name}” likelier than 32 of its own test images: 2.0 against 5.0 bits/dim."
-    )
+    assert words.takeaway(result).endswith(f"“{name}” likelier than its own 32 test images: 2.0 against 5.0 bits/dim.")
     order = [groups[place].group.name for place in (1, 2, 0)]
     shares = ", ".join(f"{name} ({share} %)" for name, share in zip(order, (90, 95, 80), strict=True))
     assert words.likelier(result).endswith(f": {shares}.")

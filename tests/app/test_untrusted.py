@@ -144,7 +144,7 @@ OURS_IN_PROSE = OURS | {
     "len(images)", "page.seed", "floor", "compare_arms.cost_in_words(equal)",
     "space.MAX_TEMPERATURE", "halves(view, reports, st.session_state['rule'], 'by-rule')",
     "here", "trains", "len(waiting)", "limits.minutes", "number", "number + 1", "_what(ticket)",
-    "texts.text('about')", "group", "WHAT", "words", "name", "' and '.join(took)", "device",
+    "texts.text('about')", "group", "WHAT", "COMPARING", "words", "name", "' and '.join(took)", "device",
     "_title(preset, known)", "_title(preset, timings)", "runs", "about", "sentence[:1].upper()", "sentence[1:]",
     "texts.how_to_read(page_name)", "glossary.markdown()", "instead", "short", "LARGE", "OF_LARGE",
     "'\\n'.join((f'- {count.in_words()}' for count in evidence.counts.values()))", "temperature",

@@ -21,10 +21,10 @@ def takeaway(result: Likelihood) -> str:
     """Return the answer to "Is a likely picture a real one?"."""
     own, count = fixed(result.own.bits_per_dim, 1), len(result.own.group.images)
     if not result.likelier:
-        return f"Here, yes: the flow finds no group likelier than {count} of its own test images ({own} bits/dim)."
+        return f"Here, yes: the flow finds no group likelier than its own test images ({own} bits/dim, {count} images)."
     first = result.likelier[0]
     return (
-        f"No. The flow finds “{first.group.name}” likelier than {count} of its own test images: "
+        f"No. The flow finds “{first.group.name}” likelier than its own {count} test images: "
         f"{fixed(first.bits_per_dim, 1)} against {own} bits/dim."
     )
 
