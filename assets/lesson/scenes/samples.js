@@ -46,14 +46,17 @@ export const sampling = {
       ...faces.map((face) => face.canvas),
     );
     stage.host.append(wall);
+    // A slider may move before all are drawn: each is first decoded at the temperatures that it was drawn for.
+    let drawnAt = temperatures;
     const decode = (face) => {
+      const used = face.first ? temperatures : drawnAt;
       for (let l = face.stale; l >= 0; l--)
         face.passed[l] = flow.decodeLevel(
           l,
           face.passed[l + 1] ?? null,
-          face.noise[l].map((v) => v * temperatures[l]),
+          face.noise[l].map((v) => v * used[l]),
         );
-      face.stale = -1;
+      face.stale = used.every((t, l) => t === temperatures[l]) ? -1 : top;
       face.bytes = Uint8Array.from(flow.quantise(face.passed[0]));
       face.first ??= face.bytes;
       picture(face.bytes, shape, face.canvas);
@@ -87,6 +90,7 @@ export const sampling = {
     };
     const draw = () => {
       said = "";
+      drawnAt = [...temperatures];
       faces.forEach((face, i) => {
         face.first = null;
         face.noise = flow.levels.map((level, l) =>
