@@ -622,7 +622,7 @@ def test_the_file_measures_what_the_app_measures(scene: Open, browser: Browser, 
             page.locator(".menu-list button", has_text=name).evaluate("button => button.click()")
             if choice:
                 page.get_by_role("button", name=choice, exact=True).click()
-            measure = page.locator("[data-lesson=sentence]", has_text=re.compile(r"\d\.\d|\d+ of \d+"))
+            measure = page.locator("[data-lesson=sentence]", has_text=re.compile(r"\d\.\d|\d+ of \d+|\d+ grey"))
             measure.wait_for()
             said.append(measure.inner_text())
         return said
