@@ -282,7 +282,8 @@ class MultiScaleFlow(nn.Module):
     ) -> tuple[Tensor, Tensor | None]:
         """Return (log_prob, divergence of all Shuffles or None), each (N,) in nats."""
         self._ready(x)
-        context = self.checked_context(context, len(x))
+        # Not len(x), which would fix the number of images in an exported program.
+        context = self.checked_context(context, x.shape[0])
         log_prob, total = x.new_zeros(x.shape[0]), x.new_zeros(x.shape[0])
         kept: Tensor | None = x
         for level in self.levels:
@@ -366,7 +367,7 @@ class MultiScaleFlow(nn.Module):
     def encode(self, x: Tensor, context: Tensor | None = None) -> Latents:
         """Return the standardised latents of x (N, C, H, W); gradients flow through."""
         self._ready(x)
-        context = self.checked_context(context, len(x))
+        context = self.checked_context(context, x.shape[0])
         warn_of_range(x)
         noises: list[Tensor] = []
         kept: Tensor | None = x
@@ -480,7 +481,7 @@ class MultiScaleFlow(nn.Module):
     def trace(self, x: Tensor, context: Tensor | None = None) -> Trace:
         """Return everything that happens to x (N, C, H, W) on its way, part by part."""
         self._ready(x)
-        context = self.checked_context(context, len(x))
+        context = self.checked_context(context, x.shape[0])
         levels, log_prob = [], x.new_zeros(x.shape[0])
         kept: Tensor | None = x
         for level in self.levels:
