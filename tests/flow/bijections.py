@@ -42,7 +42,7 @@ BIJECTIONS: dict[str, Callable[[], Bijection]] = {
             4, 5, "3-1-3", 1.5, coupling, weights=WEIGHTS[weights].coupling
         )
         for coupling in COUPLINGS
-        for weights in ("entropy", "means", "constant")
+        for weights in ("entropy", "means")
     },
     "step": lambda: Step(4, FlowConfig(width=5)),
     "step of other code": lambda: Step(4, FlowConfig(width=5, coupling="sigmoid", padding="ones")),

@@ -44,7 +44,9 @@ def test_forward_of_inverse_is_exact_for_noise_it_never_saw(make):
     bijection = made(make)
     y = bijection(torch.zeros_like(IMAGES))[0]
     for never_seen in (noise(*y.shape, seed=6), 10 * noise(*y.shape, seed=7)):
-        assert largest_difference(bijection(bijection.inverse(never_seen))[0], never_seen) < 1e-10
+        x = bijection.inverse(never_seen)
+        # Couplings without a bound of their scale make large values of noise that no image has.
+        assert largest_difference(bijection(x)[0], never_seen) < 1e-10 * max(1.0, float(x.detach().abs().max()))
 
 
 @every_bijection

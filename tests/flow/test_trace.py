@@ -74,7 +74,7 @@ def test_weights_count_in_the_density_only_where_the_policy_is_pooled(split):
     seen = flow.trace(images_for(flow, 2)).levels[0]
     assert seen.weighted == ("pooled" in split)
     assert (seen.log_weights is None) == ("pooled" not in split)
-    assert bool(seen.coupling_weights) == split.endswith(("+entropy", "+means"))
+    assert bool(seen.coupling_weights) == split.endswith(("+entropy", "+means", "+constant"))
     if not seen.weighted:
         assert not seen.log_dets["shuffle"].any()
 
