@@ -185,7 +185,8 @@ def test_the_command_line_stands_in_the_checkpoint_and_makes_it_again(trained, p
     info = load(trained[0] / "checkpoints" / "last.safetensors").info
     words = shlex.split(info.command)
     assert words[:4] == ["python", "-m", "eiwflow", "train"]
-    again = Path(printed(*words[3:]).strip())
+    assert str(trained[0].parent) not in info.command, "a checkpoint that is passed on says where its maker keeps runs"
+    again = Path(printed(*words[3:], "--out", place / "again").strip())
     ours, theirs = (load(run / "checkpoints" / "last.safetensors") for run in (trained[0], again))
     assert same_tensors(ours.flow.state_dict(), theirs.flow.state_dict())
     assert numbers([ours.info.metrics]) == numbers([theirs.info.metrics])

@@ -11,7 +11,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -73,7 +73,7 @@ def _train_first(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any
 
     device = choose_device(options.device, team.local_rank)
     check_logger(options.log or "")
-    command = shlex.join(["python", "-m", "eiwflow", *options.arguments])
+    command = _stored_command(options.arguments)
     if options.resume is not None:
         others = (name for name in (*_FLOW_OPTIONS, *_RECIPE_OPTIONS) if name != "iterations")
         if stated := _given(options, "preset", "size", "out", "init_from", "labels", *others):
@@ -102,6 +102,13 @@ def _train_first(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any
     with training_progress(begun, recipe.iterations, recipe.batch, options.json) as progress:
         info = train(run, images=images, device=device, progress=progress, team=team, execution=_execution(options))
     return {"run": str(run.path), "step": info.step, "metrics": info.metrics}, str(run.path)
+
+
+def _stored_command(arguments: Sequence[str]) -> str:
+    """Return the command that a checkpoint states: without --out, which says nothing of the flow and names a folder."""
+    places = {at + along for at, word in enumerate(arguments) if word == "--out" for along in (0, 1)}
+    kept = [word for at, word in enumerate(arguments) if at not in places and not word.startswith("--out=")]
+    return shlex.join(["python", "-m", "eiwflow", *kept])
 
 
 def _train_beside(options: argparse.Namespace, team: Team) -> None:
