@@ -241,6 +241,18 @@ def load(
     return Checkpoint(name, flow, info, hashlib.sha256(content).hexdigest())
 
 
+def read_info(path: Path) -> CheckpointInfo:
+    """Return what a checkpoint says of itself, without reading its weights.
+
+    Raises:
+        CheckpointError: with one sentence that names the file, the field and the bound.
+
+    """
+    name = _short(path.name)
+    content = _read(path, name)
+    return _info(_header(content, name), name)
+
+
 def given_label(loaded: Checkpoint, label: str | None) -> Checkpoint:
     """Return the flow of images of one class, as a checkpoint that takes no label: p(x | label).
 

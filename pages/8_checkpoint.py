@@ -17,6 +17,7 @@ from eiwflow.ui.sources import cache
 page = ui.begin("What is in this file, and is it sound?", "Checkpoint", image=False)
 
 from eiwflow.analysis import checkpoint as analysis  # noqa: E402 (the title does not wait for torch)
+from eiwflow.analysis.flows import bundled_flows  # noqa: E402
 from eiwflow.analysis.inspect import file_table  # noqa: E402
 from eiwflow.analysis.words import checkpoint as words  # noqa: E402
 from eiwflow.analysis.words import entropy as entropy_words  # noqa: E402
@@ -83,6 +84,10 @@ with ui.errors_as_sentences():
             ui.chart(ui.drawn(entropy_figures.account, account), page, "account", alt=entropy_words.account(account))
             st.markdown(entropy_words.account(account))
             ui.caveat(words.ONLY_THE_SUM)
+
+with ui.fold("All flows that come with the app", "flows") as fold:
+    if fold.open:
+        ui.table(bundled_flows())
 
 ui.how_to_read("checkpoint")
 

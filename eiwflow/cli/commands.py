@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import project
-from ..analysis.words.numbers import counted
+from ..analysis.words.numbers import counted, fixed
 from ..options import FLOW, TRAINING, option
 from ..training.presets import preset_settings
 from .serve import app_command
@@ -315,12 +315,16 @@ def _bundled_flows() -> list[str]:
 
 def list_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     """List flows, runs, data sets and studies by the names that other commands take."""
+    from ..analysis.flows import bundled_flows
     from ..data import DATASETS
     from ..study.file import studies_in
     from ..training.run_directory import STUDIES, list_runs, runs_root
 
     del options
-    flows = [{"name": name, "about": "bundled"} for name in _bundled_flows()]
+    flows = [
+        {"name": row["flow"], "about": f"bundled, {fixed(row['bits/dim'], 3)} bits/dim on {row['data']}"}
+        for row in bundled_flows()
+    ]
     runs, complaints = list_runs(runs_root())
     states = [(run.path, run.state()) for run in runs]
     trained = [{"name": str(path), "about": f"{state.name} at step {state.step:,}"} for path, state in states]

@@ -1,0 +1,37 @@
+"""The flows that come with the project, in one table: what each was made with, what it needs, and what it cost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import project
+from ..checkpoint import read_info
+from .words.numbers import fixed
+
+
+def bundled_flows() -> list[dict[str, Any]]:
+    """Return a row for every bundled flow, by name, as its own file states it.
+
+    ``bits/dim`` is over the four corner crops of every test image of ``data``; ``minutes`` are CPU minutes of the
+    training, on one thread of the machine that ran it.
+    """
+    rows = []
+    for path in sorted(project.CHECKPOINTS.glob("*.safetensors")):
+        info = read_info(path)
+        config = info.config
+        row = {"flow": path.stem, "data": info.data, "bits/dim": info.metrics["test_bits_per_dim"]}
+        row |= {"order": config.order, "start": config.init, "partition": config.partition, "weights": config.weights}
+        rows.append(row | {"steps": info.step, "CPU minutes": info.metrics["cpu_seconds"] / 60})
+    return rows
+
+
+def markdown() -> str:
+    """Return the table of the bundled flows as Markdown."""
+    rows = bundled_flows()
+    shown = [
+        {**row, "flow": f"`{row['flow']}`", "bits/dim": fixed(row["bits/dim"], 3), "steps": f"{row['steps']:,}",
+         "CPU minutes": fixed(row["CPU minutes"], 1)}
+        for row in rows
+    ]  # fmt: skip
+    lines = [list(shown[0]), ["---"] * len(shown[0]), *([str(value) for value in row.values()] for row in shown)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
