@@ -178,10 +178,10 @@ def main() -> None:
     sides = {
         "convolutions": alone,
         "convolutions in order": in_order,
-        "eiwflow entropy+pooled": eiwflow(laid_out, "entropy", "pooled"),
-        "eiwflow variance-reversed": eiwflow(laid_out, "variance-reversed", "none"),
-        "eiwflow recompute": eiwflow(laid_out, "entropy", "pooled", "recompute"),
-        "eiwflow by Muon": eiwflow(laid_out, "entropy", "pooled", optimiser="muon"),
+        "eiwflow entropy weights": eiwflow(laid_out, "entropy", "entropy"),
+        "eiwflow no weights": eiwflow(laid_out, "entropy", "none"),
+        "eiwflow recompute": eiwflow(laid_out, "entropy", "entropy", "recompute"),
+        "eiwflow by Muon": eiwflow(laid_out, "entropy", "entropy", optimiser="muon"),
     }
     for name, package, make in (("normflows", "normflows", normflows), ("FrEIA", "FrEIA", freia)):
         if importlib.util.find_spec(package):
