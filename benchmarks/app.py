@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 ROOT = Path(__file__).resolve().parents[1]
-CHECKPOINT, SECOND = "photos32-entropy-weighted", "photos32-variance"
+CHECKPOINT, SECOND = "photos32-entropy-weighted", "photos32-glow"
 #: page -> the control that a key is pressed in, a role and a name: its first slider, or the image where it has none.
 PAGES = {
     "levels": ("spinbutton", "Seed"),

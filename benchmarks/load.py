@@ -60,7 +60,6 @@ PAGES = (
 CHECKPOINTS = (
     "photos32-entropy-weighted",
     "photos32-entropy",
-    "photos32-variance",
     "photos32-glow",
     "faces16-entropy-weighted",
 )

@@ -256,7 +256,7 @@ def test_help_waits_for_no_heavy_library():
 
 def test_a_checkpoint_is_opened_without_an_algebra_system():
     script = (
-        "import sys; from eiwflow.checkpoint import load; load('assets/checkpoints/photos32-random.safetensors'); "
+        "import sys; from eiwflow.checkpoint import load; load('assets/checkpoints/photos32-glow.safetensors'); "
         "sys.exit(str({'torch', 'sympy'} & set(sys.modules)))"
     )
     assert python(script).stderr.strip() == "{'torch'}"

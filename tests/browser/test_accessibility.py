@@ -94,7 +94,7 @@ def test_every_control_is_reached_and_worked_by_keys(look: Visit, server: str) -
 @pytest.mark.skipif(not LONG, reason="long: EIWFLOW_LONG=1")
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("size", [(1280, 800), ZOOMED, (390, 844)], ids=lambda size: str(size[0]))
-@pytest.mark.parametrize("other", ["none", "photos32-variance"])
+@pytest.mark.parametrize("other", ["none", "photos32-glow"])
 @pytest.mark.parametrize("entry", PAGES, ids=lambda entry: entry.label)
 def test_a_page_on_a_bundled_flow_is_for_everyone(
     look: Visit, server: str, entry: Entry, other: str, size: tuple[int, int], theme: str

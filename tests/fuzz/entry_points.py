@@ -479,8 +479,8 @@ names = st.one_of(
     words,
     st.sampled_from(
         [
-            "..", ".", "/", "~", "/etc/passwd", "/dev/zero", "/dev/stdin", "/proc/self/mem", "../photos32-random",
-            "photos32-random/../x", "ph\u043etos32-weighted", "photos32-random\0", "a" * 5000, "a/" * 2000, "*", "",
+            "..", ".", "/", "~", "/etc/passwd", "/dev/zero", "/dev/stdin", "/proc/self/mem", "../photos32-glow",
+            "photos32-glow/../x", "ph\u043etos32-weighted", "photos32-random\0", "a" * 5000, "a/" * 2000, "*", "",
         ]
     ),
 )  # fmt: skip
