@@ -28,8 +28,8 @@ ROOT = Path(__file__).resolve().parents[1]
 DOCUMENT, README, PICTURE = ROOT / "docs" / "studies.md", ROOT / "README.md", ROOT / "assets" / "ladder.svg"
 TABLES = "<!-- tables: python benchmarks/studies.py -->", "<!-- end of tables -->"
 COUNTS = "<!-- counts: python benchmarks/studies.py -->", "<!-- end of counts -->"
-#: The questions that README answers, each in a sentence.
-IN_README = ("data", "order", "weights", "means")
+#: The questions that README answers in two sentences: whether to look at the data and how, and what weights buy.
+IN_README = (("data", "order"), ("weights",))
 #: What every arm is compared with.
 BASE = Arm("entropy")
 
@@ -269,6 +269,15 @@ def write(path: Path, markers: tuple[str, str], content: str) -> None:
     path.write_text(f"{before}{begin}\n\n{content}\n\n{end}{rest.partition(end)[2]}", encoding="utf-8")
 
 
+def in_readme(said: Mapping[str, str]) -> str:
+    """Return the sentences of README, from those of all questions."""
+    sentences = []
+    for first, *others in IN_README:
+        clauses = [said[first], *(said[key][:1].lower() + said[key][1:] for key in others)]
+        sentences.append("; ".join(clause.rstrip(".") for clause in clauses) + ".")
+    return " ".join(sentences)
+
+
 def main() -> None:
     """Write both documents and the picture."""
     studies = {study.name: study for study in bundled()}
@@ -277,7 +286,7 @@ def main() -> None:
     said = {key: count.in_words() for key, count in counts(found.values()).items()}
     write(DOCUMENT, COUNTS, "\n".join(f"- {sentence}" for sentence in said.values()))
     write(DOCUMENT, TABLES, text(found))
-    write(README, COUNTS, " ".join(said[key] for key in IN_README if key in said))
+    write(README, COUNTS, in_readme(said))
     PICTURE.write_text(picture(by_set(found.values())), encoding="utf-8")
     print(f"{len(found)} studies: {DOCUMENT}, {README}, {PICTURE}")
 
