@@ -25,7 +25,7 @@ from torch import Tensor
 from ..data import DataError, ImageData, to_tensor
 from ..flow import MultiScaleFlow, dequantise
 from ..flow.bijection import generator_for
-from ..flow.score import images_at_once
+from . import passes
 from .intervals import draws, explained, percentiles
 
 #: Training images that directions are from, and bootstrap draws.
@@ -181,8 +181,9 @@ def _latents(flow: MultiScaleFlow, images: ImageData, part: str, limit: int, see
             f"this flow takes images of {sizes[0]}; attributes need whole images of {images.name}, {sizes[1]}"
         )
     generator = generator_for(seed, f"attributes of {part}")
-    size = images_at_once(flow.config, BATCH)
-    batches = [flow.encode(dequantise(batch, generator, bits=flow.config.bits)).levels for batch in pixels.split(size)]
+    size = passes.images_at_once(flow, BATCH)
+    noisy = (dequantise(batch, generator, bits=flow.config.bits) for batch in pixels.split(size))
+    batches = [passes.encode(flow, x).levels for x in noisy]
     return [torch.cat(levels) for levels in zip(*batches, strict=True)]
 
 

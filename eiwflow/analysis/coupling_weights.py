@@ -338,10 +338,11 @@ class HeldWeights(nn.Module):
 def with_frozen_weights(flow: MultiScaleFlow, images: Omegas) -> MultiScaleFlow:
     """Return a flow whose weights are all held at their means over images; it is the same otherwise: a density too."""
     frozen = copy.deepcopy(flow)
-    dtype = next(flow.parameters()).dtype
+    like = next(flow.parameters())
     for level, step in images.places:
         read, given = (
-            torch.tensor(side[Place(level, step)].mean(axis=0), dtype=dtype) for side in (images.read, images.given)
+            torch.tensor(side[Place(level, step)].mean(axis=0), dtype=like.dtype, device=like.device)
+            for side in (images.read, images.given)
         )
         frozen.levels[level - 1].steps[step - 1].coupling.add_module("weights", HeldWeights(read, given))
     return frozen

@@ -26,7 +26,7 @@ from ..flow.information import GAUSSIAN_ENTROPY, entropy_rate, redundancy
 from ..flow.multiscale import LevelTrace
 from ..flow.policies import entropy_order
 from ..flow.split import standard_normal_log_prob
-from . import intervals
+from . import intervals, passes
 from .intervals import Estimate
 from .levels import traces
 from .record import LevelRecord, TrainingRecord
@@ -451,7 +451,7 @@ def account(flow: MultiScaleFlow, images: Tensor, seed: int = 0) -> Account:
     count = len(images[:IMAGES])
     for rough in traces(flow, images[:IMAGES], seed, BATCH):
         x = rough.x.double()
-        trace, log_prob = exact.trace(x), exact.log_prob(x)
+        trace, log_prob = passes.trace(exact, x), passes.log_prob(exact, x)
         total = x.new_zeros(len(x))
         for level in trace.levels:
             prior = standard_normal_log_prob(level.noise)
@@ -463,7 +463,7 @@ def account(flow: MultiScaleFlow, images: Tensor, seed: int = 0) -> Account:
                 total = total + log_det
         coded -= float(log_prob.sum())
         gap = max(gap, float((total - log_prob).abs().max()))
-        gap_float32 = max(gap_float32, float((flow.log_prob(rough.x).double() - total).abs().max()))
+        gap_float32 = max(gap_float32, float((passes.log_prob(flow, rough.x).double() - total).abs().max()))
     share = 1 / (count * dimensions)
     return Account(
         images=count,

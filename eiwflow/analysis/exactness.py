@@ -65,7 +65,7 @@ def unsound_level(flow: MultiScaleFlow, trace: Trace, max_abs: float) -> int | N
 
     Arguments:
         flow: that is inverted.
-        trace: of images, from x to ε.
+        trace: of images, from x to ε, on the CPU.
         max_abs: the largest |decode(encode(x)) − x|. A trace is made part by part: its own rounding may be a tenth of
             that.
 
@@ -75,11 +75,12 @@ def unsound_level(flow: MultiScaleFlow, trace: Trace, max_abs: float) -> int | N
     """
     if max_abs <= BOUND:
         return None
+    device = next(flow.parameters()).device
     back: Tensor | None = None
     before, worst, at = EPSILON, 0.0, len(flow.levels)
     for level, seen in zip(reversed(flow.levels), reversed(trace.levels), strict=True):
-        back = level.inverse(back, seen.noise)
-        error = round_trip_error(back, seen.input).relative
+        back = level.inverse(back, seen.noise.to(device))
+        error = round_trip_error(back.cpu(), seen.input).relative
         growth = error / max(before, EPSILON) if math.isfinite(error) else math.inf
         if growth > worst:
             worst, at = growth, level.number

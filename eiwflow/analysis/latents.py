@@ -16,8 +16,7 @@ from torch import Tensor
 from ..checkpoint import Checkpoint
 from ..flow import Latents, MultiScaleFlow, quantise
 from ..flow.bijection import generator_for
-from ..flow.score import images_at_once
-from . import intervals, progress
+from . import intervals, passes, progress
 from .levels import dequantised, to_pixels
 
 #: The treatments of an ε_l: it stays, it is resampled from N(0, I), or it becomes 0, the mean of its prior.
@@ -109,11 +108,11 @@ def _treated(kept: Tensor, drawn: Tensor, how: str) -> Tensor:
 @torch.no_grad()
 def decode_all(flow: MultiScaleFlow, latents: Latents, batch: int = 64) -> Tensor:
     """Return the images (N, C, H, W) of latents, decoded at most ``batch`` at a time."""
-    batch = images_at_once(flow.config, batch)
+    batch = passes.images_at_once(flow, batch)
     progress.expect(len(latents.levels[0]))
     decoded = []
     for part in zip(*(noise.split(batch) for noise in latents.levels), strict=True):
-        decoded.append(flow.decode(Latents(list(part))))
+        decoded.append(passes.decode(flow, Latents(list(part))))
         progress.advance(len(decoded[-1]))
     return torch.cat(decoded)
 
@@ -364,7 +363,7 @@ def encode(flow: MultiScaleFlow, images: Tensor, seed: int = 0) -> tuple[Tensor,
     parts, encoded = [], []
     for x in dequantised(flow, images, seed):
         parts.append(x)
-        encoded.append(flow.encode(x).levels)
+        encoded.append(passes.encode(flow, x).levels)
     return torch.cat(parts), Latents([torch.cat(level) for level in zip(*encoded, strict=True)])
 
 

@@ -15,9 +15,8 @@ from ..flow import MultiScaleFlow, dequantise, to_bits_per_dim
 from ..flow.bijection import round_trip_error
 from ..flow.information import redundancy
 from ..flow.multiscale import LevelTrace, Trace, finite
-from ..flow.score import images_at_once
 from ..flow.split import standard_normal_log_prob
-from . import progress
+from . import passes, progress
 from .exactness import unsound_level
 
 #: Smallest standard deviation of a fitted channel: a constant one stays finite.
@@ -83,12 +82,12 @@ def fit_kept(flow: MultiScaleFlow, reference: Tensor, seed: int = 0) -> KeptFit:
 def dequantised(flow: MultiScaleFlow, images: Tensor, seed: int = 0, batch: int = 64) -> Iterator[Tensor]:
     """Yield uint8 images (N, C, H, W) as a flow takes them, with the noise of ``flow.score``.
 
-    At most ``batch`` at a time: a large flow takes fewer.
+    They are on the CPU, at most ``batch`` at a time: a large flow takes fewer.
     """
     generator = torch.Generator().manual_seed(seed)
     dtype = next(flow.parameters()).dtype
     progress.expect(len(images))
-    for part in images.split(images_at_once(flow.config, batch)):
+    for part in images.split(passes.images_at_once(flow, batch)):
         yield dequantise(part, generator, dtype, flow.config.bits).contiguous(memory_format=torch.channels_last)
         progress.advance(len(part))
 
@@ -106,7 +105,7 @@ def traces(flow: MultiScaleFlow, images: Tensor, seed: int = 0, batch: int = 64)
 
     """
     for x in dequantised(flow, images, seed, batch):
-        trace = flow.trace(x)
+        trace = passes.trace(flow, x)
         for level in trace.levels:
             finite(level.features, level.number)
             finite(level.noise, level.number)
@@ -398,7 +397,7 @@ def _maps(level: LevelTrace, fit: KeptFit) -> np.ndarray:
 
 @torch.no_grad()
 def _reconstruct(flow: MultiScaleFlow, trace: Trace, image: Tensor) -> Reconstruction:
-    restored = flow.decode(flow.encode(trace.x))
+    restored = passes.decode(flow, passes.encode(flow, trace.x))
     error = round_trip_error(restored, trace.x)
     # Compared before dequantisation: its noise may stand at a byte's edge, where rounding alone would lose the byte.
     grey_levels = (256 * (restored - trace.x)).nan_to_num().clamp(-255, 255).round()

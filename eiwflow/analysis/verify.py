@@ -11,6 +11,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -114,13 +115,14 @@ class Verification:
 
 
 @torch.no_grad()
-def verify(checkpoint: Checkpoint, images: Tensor | None = None, name: str = "") -> Verification:
+def verify(checkpoint: Checkpoint, images: Tensor | None = None, name: str = "", batch: int = IMAGES) -> Verification:
     """Check every level of a flow; a fault is a result, never an error.
 
     Arguments:
         checkpoint: may hold wrong values: read it with ``load(…, trust=False)``.
         images: uint8 (N, C, H, W) of the flow's shape, of which the first :data:`IMAGES` are used; None for noise.
         name: the images' data set.
+        batch: images that go through a level at once, at most.
 
     """
     flow, config = checkpoint.flow, checkpoint.info.config
@@ -143,8 +145,8 @@ def verify(checkpoint: Checkpoint, images: Tensor | None = None, name: str = "")
             checks += [_left_out("round trip", level, ROUND_TRIP), _left_out("log-det", level, LOG_DET), conditioning]
             level_input = None
             continue
-        kept, noise, _, _ = level(level_input)
-        checks += [_round_trip(level, level_input, kept, noise), _log_det(level, level_input[:JACOBIANS]), conditioning]
+        kept, off = _there_and_back(level, level_input, batch)
+        checks += [_round_trip(level, off), _log_det(level, level_input[:JACOBIANS]), conditioning]
         # What is behind an inverse that is off, or gets no numbers, is not to blame for what comes of that.
         passable = checks[-3].holds and kept is not None and bool(torch.isfinite(kept).all())
         level_input = kept if passable else None
@@ -172,8 +174,18 @@ def _possible(name: str, level: Level, wrong: list[WrongValue], good: str) -> Ch
     return Check(name, level.number, False, None, None, bad)
 
 
-def _round_trip(level: Level, level_input: Tensor, kept: Tensor | None, noise: Tensor) -> Check:
-    off = level_inversion(level, level_input, kept, noise).relative
+def _there_and_back(level: Level, level_input: Tensor, batch: int) -> tuple[Tensor | None, float]:
+    """Return what a level passes on, and what its inverse is off by, of its input's norm."""
+    passed_on: list[Tensor] = []
+    off: list[float] = []
+    for part in level_input.split(batch):
+        kept, noise, _, _ = level(part)
+        off.append(level_inversion(level, part, kept, noise).relative)
+        passed_on += [] if kept is None else [kept]
+    return torch.cat(passed_on) if passed_on else None, float(np.max(off))  # which keeps NaN
+
+
+def _round_trip(level: Level, off: float) -> Check:
     finding = "has an inverse that is off by {} of its input's norm"
     return _measured("round trip", level, off, ROUND_TRIP, finding, "has an inverse that overflows")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import tempfile
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -17,15 +18,22 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
+from eiwflow.analysis import passes
+from eiwflow.analysis.analyse import SUBJECTS, analyse
 from eiwflow.analysis.evaluate import evaluate
+from eiwflow.analysis.exactness import unsound_level
 from eiwflow.analysis.samples import draw
 from eiwflow.analysis.verify import verify
 from eiwflow.checkpoint import Checkpoint, load
+from eiwflow.data import Factor, ImageData, labels_of
+from eiwflow.flow import dequantise
+from eiwflow.flow.bijection import generator_for
 from eiwflow.flow.score import score
 from eiwflow.training.run import train
 from eiwflow.training.trainer import Trainer
 
-from .tiny import same_tensors, tiny_data, tiny_flow, tiny_info, tiny_recipe, tiny_run
+from ..importing.test_exactness import MODELS, imported
+from .tiny import all_numbers, labelled_data, same_tensors, tiny_data, tiny_flow, tiny_info, tiny_recipe, tiny_run
 
 NAME = "pretended"
 #: Operations that take tensors of both: copies, and indices, which a GPU fetches.
@@ -39,8 +47,11 @@ ARMS: dict[str, dict[str, Any]] = {
     "variance, constant priors": {"order": "variance", "prior": "constant", "top_prior": "constant"},
     "keep auto": {"keep": "auto"},
     "recomputed": {"memory": "recompute"},
+    "labels": {"labels": "side", "classes": ("none", "left", "right"), "context": 3},
     "adamw, in parts, divergence": {"optimiser": "adamw", "accumulate": 2, "divergence": 0.5},
 }
+#: Glows of other code.
+IMPORTED = ("y0ast", "rosinality", "normflows, exp", "normflows, additive", "normflows, GlowBase of classes")
 
 
 class OnDevice(torch.Tensor):
@@ -124,15 +135,30 @@ def made_and_moved(make):
     return tensor
 
 
+def factored() -> ImageData:
+    """Return planes with the attributes of faces."""
+    images = tiny_data(test=40)
+    words = {"glasses": "round", "beard": "full", "hat": "cap", "hair": "long", "mouth": "happy"}
+    words |= {"skin_color": "#000000", "background": "#ffffff"}
+
+    def known(word, period):
+        other = "#808080" if word.startswith("#") else ""
+        return Factor(*(np.array([other, word])[np.arange(len(i)) // period % 2] for i in (images.train, images.test)))
+
+    periods = enumerate(words.items(), start=1)
+    return replace(images, factors={name: known(word, period) for period, (name, word) in periods})
+
+
 def differences(out: str) -> None:
     """Write how far results on the device are from those on the CPU, by name, or a traceback, as JSON."""
     images = torch.randint(0, 256, (5, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     at = torch.device("cpu")
 
     def step(**fields):
-        trainer = Trainer(tiny_recipe(**fields), tiny_data(), at)
+        data = labelled_data() if "labels" in fields else tiny_data()
+        trainer = Trainer(tiny_recipe(**fields), data, at)
         first = trainer.advance()
-        again = Trainer(tiny_recipe(**fields), tiny_data(), at)
+        again = Trainer(tiny_recipe(**fields), data, at)
         again.restore(trainer.state(), 1, [])
         return np.array([*first, *again.advance()])
 
@@ -149,14 +175,43 @@ def differences(out: str) -> None:
         figures = evaluate(tiny_flow().to(at), tiny_data(), importance=2)
         return np.array([figures.bits_per_dim, figures.importance_bits_per_dim, figures.round_trip_max_abs])
 
+    def evaluated_by_label():
+        labels = labels_of(labelled_data(), "side")
+        figures = evaluate(tiny_flow(context=3).to(at), labelled_data(), labels=labels)
+        return np.array([figures.bits_per_dim, figures.bits_per_dim_given_label, figures.round_trip_max_abs])
+
     def verified():
         checks = verify(Checkpoint("it", tiny_flow().to(at), tiny_info(tiny_flow()), "")).checks
         return np.array([check.measured or 0.0 for check in checks])
 
+    def looked_at(what, **fields):
+        flow = tiny_flow(**fields)
+        whole = Checkpoint("it", flow.to(at), tiny_info(flow), "")
+        return np.array([*all_numbers(analyse(whole, factored(), what))])
+
     results = {f"step: {name}": lambda fields=fields: step(**fields) for name, fields in ARMS.items()}
+
+    def fault():
+        flow = tiny_flow().to(at)
+        seen = passes.trace(flow, dequantise(images, torch.Generator().manual_seed(0)))
+        return np.array(unsound_level(flow, seen, 1.0), dtype=float)
+
+    def foreign(name):
+        flow = imported(MODELS[name][0](), MODELS[name][1]).to(at)
+        context = torch.zeros(5, dtype=torch.long) if flow.config.context else None
+        foreign_images = torch.randint(
+            0, 256, (5, *flow.config.shape), dtype=torch.uint8, generator=generator_for(0, "x")
+        )
+        return score(flow, foreign_images, context=context).numpy()
+
+    results |= {f"imported: {name}": lambda name=name: foreign(name) for name in IMPORTED}
+    results |= {f"analyse: {what}": lambda what=what: looked_at(what) for what in SUBJECTS}
     results |= {
+        "analyse: pooled weights": lambda: looked_at("weights", weights="pooled"),
+        "fault": fault,
         "run": run,
         "evaluate": evaluated,
+        "evaluate by label": evaluated_by_label,
         "verify": verified,
         "score": lambda: score(tiny_flow().to(at), images).numpy(),
         "sample": lambda: np.concatenate([*draw(tiny_flow().to(at), 9, batch=4)]).astype(float),

@@ -2,13 +2,17 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
 
 from eiwflow import checkpoint
+from eiwflow.analysis.analyse import SUBJECTS, analyse
 from eiwflow.analysis.evaluate import evaluate
 from eiwflow.analysis.exactness import exactness
-from eiwflow.checkpoint import load
+from eiwflow.analysis.samples import draw
+from eiwflow.analysis.verify import verify
+from eiwflow.checkpoint import Checkpoint, load
 from eiwflow.flow.score import score
 from eiwflow.training.cost import check_memory, time_steps
 from eiwflow.training.execution import Execution
@@ -17,8 +21,10 @@ from eiwflow.training.run import train
 from eiwflow.training.trainer import GATHER_EVERY, Trainer
 from tests.flow.numerics import Questions
 
+from ..importing.test_exactness import MODELS, imported
+from .pretended import factored
 from .test_resume import signalled_at
-from .tiny import same_tensors, tiny_data, tiny_recipe, tiny_run
+from .tiny import all_numbers, labelled_data, same_tensors, tiny_data, tiny_flow, tiny_info, tiny_recipe, tiny_run
 
 pytestmark = [
     pytest.mark.cuda,
@@ -34,13 +40,15 @@ ARMS = {
     "recomputed": {"memory": "recompute"},
     "bfloat16": {"precision": "bfloat16"},
     "adamw, in parts": {"optimiser": "adamw", "accumulate": 2},
+    "labels": {"labels": "side", "classes": ("none", "left", "right"), "context": 3},
 }
 
 
 @pytest.mark.parametrize("fields", ARMS.values(), ids=ARMS.keys())
 def test_a_step_on_cuda_is_that_of_the_cpu(fields):
-    ours = Trainer(tiny_recipe(**fields), tiny_data(), GPU)
-    theirs = Trainer(tiny_recipe(**{**fields, "precision": "float32"}), tiny_data())
+    data = labelled_data() if "labels" in fields else tiny_data()
+    ours = Trainer(tiny_recipe(**fields), data, GPU)
+    theirs = Trainer(tiny_recipe(**{**fields, "precision": "float32"}), data)
     assert ours.advance()[0] == pytest.approx(theirs.advance()[0], abs=0.05)
 
 
@@ -105,6 +113,31 @@ def test_evaluation_sampling_and_estimates_on_cuda():
     assert exactness(flow, trainer.test_images)[0] < 1e-3
     assert flow.sample(4, 0.7, torch.Generator().manual_seed(0)).device.type == "cuda"
     assert check_memory(tiny_recipe(), GPU) > 0 and time_steps(tiny_recipe(), tiny_data(), GPU).step_s > 0
+
+
+@pytest.mark.parametrize("what", SUBJECTS)
+def test_an_analysis_on_cuda_is_that_of_the_cpu(what):
+    flows = [tiny_flow(), tiny_flow().to(GPU)]
+    here, there = (
+        [*all_numbers(analyse(Checkpoint("it", flow, tiny_info(flow), ""), factored(), what))] for flow in flows
+    )
+    assert there == pytest.approx(here, rel=1e-2, abs=1e-2)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_an_imported_flow_scores_and_verifies_on_cuda(name):
+    flow = imported(MODELS[name][0](), MODELS[name][1])
+    images = torch.randint(0, 256, (5, *flow.config.shape), dtype=torch.uint8)
+    context = {"context": torch.zeros(5, dtype=torch.long)} if flow.config.context else {}
+    here = score(flow, images, **context)
+    assert (score(flow.to(GPU), images, **context) - here).abs().max() < 1e-3
+    if not context:
+        assert verify(Checkpoint(name, flow, checkpoint.CheckpointInfo(flow.config), ""), images).holds
+
+
+def test_samples_drawn_on_cuda_are_those_of_the_cpu():
+    here, there = (np.concatenate([*draw(flow, 9, batch=4)]) for flow in (tiny_flow(), tiny_flow().to(GPU)))
+    assert np.abs(here.astype(int) - there).max() <= 1
 
 
 def test_a_flow_of_the_cpu_is_moved_and_saved_alike(tmp_path):

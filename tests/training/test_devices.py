@@ -6,14 +6,18 @@ import pytest
 import torch
 from torch.utils import backend_registration
 
-from .pretended import ARMS, differences
+from eiwflow.analysis.analyse import SUBJECTS
+
+from .pretended import ARMS, IMPORTED, differences
 from .processes import begun, ended
 
 pytestmark = pytest.mark.skipif(
     not hasattr(backend_registration, "_setup_privateuseone_for_python_backend"),
     reason="this torch cannot pretend a device",
 )
-NAMES = [*(f"step: {name}" for name in ARMS), "run", "evaluate", "verify", "score", "sample"]
+NAMES = [*(f"step: {name}" for name in ARMS), *(f"analyse: {what}" for what in SUBJECTS)]
+NAMES += [f"imported: {name}" for name in IMPORTED]
+NAMES += ["analyse: pooled weights", "fault", "run", "evaluate", "evaluate by label", "verify", "score", "sample"]
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import replace
 from functools import cache
@@ -92,6 +94,17 @@ def tiny_info(flow: MultiScaleFlow, **fields: Any) -> CheckpointInfo:
 def numbers(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the records of a run without what the clock says."""
     return [{key: value for key, value in record.items() if key not in CLOCKS} for record in records]
+
+
+def all_numbers(value: Any) -> Iterator[float]:
+    """Yield every number in a value as JSON has it."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        for entry in value:
+            yield from all_numbers(entry)
+    elif isinstance(value, (int, float)) and math.isfinite(value):
+        yield float(value)
 
 
 def same_tensors(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> bool:

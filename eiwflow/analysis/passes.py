@@ -1,0 +1,66 @@
+"""Passes through a flow on any device: what goes in and what comes out is on the CPU, where it is measured."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..flow import Latents, MultiScaleFlow
+from ..flow.multiscale import LevelTrace, Trace
+from ..flow.score import batch_size
+
+_most: ContextVar[int | None] = ContextVar("most", default=None)
+
+
+def set_batch(most: int | None) -> None:
+    """Let at most so many images through a flow at once in what this thread measures from here on; None for the usual.
+
+    On a CPU a large flow still takes fewer.
+    """
+    _most.set(most)
+
+
+def images_at_once(flow: MultiScaleFlow, usual: int = 64) -> int:
+    """Return how many images go through a flow at once, where it is: ``usual``, or what :func:`set_batch` was given."""
+    return batch_size(flow, _most.get() or usual)
+
+
+def device_of(flow: MultiScaleFlow) -> torch.device:
+    """Return the device that a flow is on."""
+    return next(flow.parameters()).device
+
+
+def trace(flow: MultiScaleFlow, x: Tensor) -> Trace:
+    """Return the trace of images x (N, C, H, W)."""
+    device = device_of(flow)
+    seen = flow.trace(x.to(device))
+    if device.type == "cpu":
+        return seen
+    return Trace(x, [LevelTrace(**_fetched(vars(level))) for level in seen.levels], seen.log_prob.cpu())
+
+
+def _fetched(values: dict[str, Any]) -> dict[str, Any]:
+    """Return a copy of values by name, with the tensors among them, and among those of a dictionary, on the CPU."""
+    return {
+        name: value.cpu() if isinstance(value, Tensor) else _fetched(value) if isinstance(value, dict) else value
+        for name, value in values.items()
+    }
+
+
+def log_prob(flow: MultiScaleFlow, x: Tensor) -> Tensor:
+    """Return log p (N,) of images x (N, C, H, W), in nats."""
+    return flow.log_prob(x.to(device_of(flow))).cpu()
+
+
+def encode(flow: MultiScaleFlow, x: Tensor) -> Latents:
+    """Return the latents of images x (N, C, H, W)."""
+    return Latents([noise.cpu() for noise in flow.encode(x.to(device_of(flow))).levels])
+
+
+def decode(flow: MultiScaleFlow, latents: Latents) -> Tensor:
+    """Return the images (N, C, H, W) of latents."""
+    device = device_of(flow)
+    return flow.decode(Latents([noise.to(device) for noise in latents.levels])).cpu()
