@@ -30,6 +30,7 @@ from eiwflow.cli.parser import build_parser
 from eiwflow.data import labels_of
 from eiwflow.flow import MultiScaleFlow, quantise
 from eiwflow.flow.bijection import generator_for
+from eiwflow.flow.level import Level
 from eiwflow.flow.score import score
 from eiwflow.study.recipe import StudyRecipe
 from eiwflow.training import input as input_module
@@ -40,6 +41,7 @@ from eiwflow.training.presets import PRESETS
 from eiwflow.training.recipe import Recipe
 from eiwflow.training.run_directory import RunDirectory
 from tests.training.tiny import (
+    all_numbers,
     labelled_data,
     numbers,
     same_tensors,
@@ -422,6 +424,29 @@ def test_verify_says_that_a_sound_checkpoint_holds_also_where_its_data_set_is_go
     assert {check["level"] for check in result["checks"]} == {1, 2}
     assert ("noise" if name == "gone" else "planes.npz") in result["images"]
     assert "good.safetensors: All checks hold." in printed("verify", place / "good.safetensors")
+
+
+@pytest.mark.parametrize("words", [["verify"], ["analyse", "--what", "levels"], ["analyse", "--what", "latents"]])
+def test_a_batch_bounds_what_goes_through_the_flow_at_once_and_changes_no_figure(place, monkeypatch, words):
+    passed = []
+
+    def counted(work):
+        def count(self, x, *rest, **more):
+            if x.dtype == torch.float32:  # a Jacobian is taken of many copies in float64
+                passed.append(len(x))
+            return work(self, x, *rest, **more)
+
+        return count
+
+    for kind, name in ((Level, "forward"), (MultiScaleFlow, "trace"), (MultiScaleFlow, "encode")):
+        monkeypatch.setattr(kind, name, counted(getattr(kind, name)))
+    command = [words[0], place / "good.safetensors", *words[1:]]
+    usual = json_of(*command)
+    assert max(passed) > 3
+    passed.clear()
+    few = json_of(*command, "--batch", "3", "--device", "cpu")
+    assert max(passed) == 3
+    assert [*all_numbers(few)] == pytest.approx([*all_numbers(usual)], rel=1e-3, abs=1e-3)
 
 
 def test_verify_names_the_level_at_fault_with_exit_code_1(place, tmp_path):

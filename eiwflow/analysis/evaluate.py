@@ -30,6 +30,10 @@ class Processes(Protocol):
     """Processes that share the images of a set, as :class:`eiwflow.training.distributed.Team`."""
 
     @property
+    def rank(self) -> int:
+        """The number of this process."""
+
+    @property
     def size(self) -> int:
         """How many there are."""
 

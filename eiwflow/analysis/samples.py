@@ -8,12 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ..data import png_file
 from ..files import write_atomically
 from ..flow import ConfigError, Latents, MultiScaleFlow, quantise
 from ..flow.bijection import generator_for
 from ..flow.score import batch_size
+from .evaluate import Processes
 
 
 @torch.no_grad()
@@ -24,21 +26,34 @@ def draw(
     seed: int = 0,
     batch: int = 64,
     progress: Callable[[int], object] | None = None,
+    team: Processes | None = None,
 ) -> Iterator[np.ndarray]:
-    """Yield n samples as images (b, H, W, C) uint8, at most ``batch`` at once.
+    """Yield n samples as images (b, H, W, C) uint8, at most ``batch`` at once, or so many of every process.
 
     The noise of a sample depends on (seed, its number) alone, so the first samples of a longer draw are the same. A
     batch of another size may round a value to the next grey level. ``progress`` is called with the images of each part.
+    Every process of a ``team`` draws its batch of a part, and is given all of the part.
     """
     most = batch_size(flow, batch)
-    for start in range(0, n, most):
-        numbers = range(start, min(start + most, n))
-        each = [flow.sample_latents(1, temperature, generator_for(seed, f"sample {number}")) for number in numbers]
-        levels = zip(*(latents.levels for latents in each), strict=True)
-        x = flow.decode(Latents([torch.cat(level) for level in levels]))
-        yield quantise(x, flow.config.bits).permute(0, 2, 3, 1).contiguous().cpu().numpy()
+    rank, size = (0, 1) if team is None else (team.rank, team.size)
+    for start in range(0, n, most * size):
+        first = start + most * rank
+        drawn = _drawn(flow, range(first, min(first + most, n)), temperature, seed)
+        part = (drawn if team is None else team.gather(drawn)).numpy()
+        yield part
         if progress is not None:
-            progress(len(x))
+            progress(len(part))
+
+
+def _drawn(flow: MultiScaleFlow, numbers: range, temperature: float | Sequence[float], seed: int) -> Tensor:
+    """Return the samples (n, H, W, C) uint8 of these numbers, which may be none."""
+    if not numbers:
+        channels, *size = flow.config.shape
+        return torch.empty(0, *size, channels, dtype=torch.uint8)
+    each = [flow.sample_latents(1, temperature, generator_for(seed, f"sample {number}")) for number in numbers]
+    levels = zip(*(latents.levels for latents in each), strict=True)
+    x = flow.decode(Latents([torch.cat(level) for level in levels]))
+    return quantise(x, flow.config.bits).permute(0, 2, 3, 1).contiguous().cpu()
 
 
 def write_array(path: Path, images: Iterable[np.ndarray], shape: tuple[int, ...]) -> None:

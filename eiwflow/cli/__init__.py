@@ -17,6 +17,8 @@ __all__ = ["INTERRUPTED", "WRONG_INPUT", "build_parser", "find_checkpoint", "mai
 
 #: As a shell says it: 128 and the number of SIGINT.
 INTERRUPTED = 130
+#: The commands that all processes of torchrun's share; any other is for the first one alone.
+SHARED = ("train", "evaluate", "sample")
 
 
 def run() -> NoReturn:
@@ -45,6 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = build_parser()
     options = parser.parse_args(arguments)
     options.arguments = arguments
+    if options.name not in SHARED and "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("RANK", "0") != "0":
+        return 0
     # Imported here, so that --help does not wait for torch.
     from ..checkpoint import CheckpointError, LabelError
     from ..compression import CompressionError

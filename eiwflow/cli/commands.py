@@ -350,11 +350,11 @@ def _whole(options: argparse.Namespace, trust: bool = True, local_rank: int = 0)
     return loaded
 
 
-def _load(options: argparse.Namespace) -> Checkpoint:
+def _load(options: argparse.Namespace, local_rank: int = 0) -> Checkpoint:
     """Return the checkpoint that was asked for; of a flow with labels that of the class that is asked for."""
     from ..checkpoint import given_label
 
-    return given_label(_whole(options), options.label)
+    return given_label(_whole(options, local_rank=local_rank), options.label)
 
 
 def _any_label(options: argparse.Namespace, loaded: Checkpoint) -> Checkpoint:
@@ -520,7 +520,7 @@ def verify_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
         # Without the images of its training noise will do: a flow inverts on any input.
         if options.data is not None:
             raise
-    report = verify(loaded, pixels, name)
+    report = verify(loaded, pixels, name, options.batch)
     lines = [f"{loaded.name}: {words.badge(report)}. {words.verification(report)}"]
     lines += [
         f"level {check.level}  {_ANSWERS[check.holds]:6}  {check.name:12}  it {check.finding}"
@@ -534,25 +534,21 @@ _ANSWERS = {True: "holds", False: "FAILS", None: "–"}
 
 def analyse_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     """Print what a page shows."""
+    from ..analysis import passes
     from ..analysis.analyse import analyse
     from ..analysis.record import load_record
     from ..checkpoint import given_label
 
     _check_seed(options.seed or 0)
-    whole = _named(options.checkpoint)
+    # Under the name that was asked for: the files of all runs are called the same.
+    whole = dataclasses.replace(_whole(options), name=options.checkpoint)
     loaded = given_label(whole, options.label)
     record = load_record(find_checkpoint(options.checkpoint))
     images = _images(options, loaded, labels=whole.info.labels)
     choices = _given(options, "image", "level", "seed", "other_image", "path", "also")
+    passes.set_batch(options.batch)
     result = analyse(loaded, images, options.what, record, **choices)
     return result, json.dumps(null_for_nan(result), indent=2, ensure_ascii=False)
-
-
-def _named(text: str) -> Checkpoint:
-    """Return a checkpoint under the name that it was asked for by: the files of all runs are called the same."""
-    from .. import checkpoint
-
-    return dataclasses.replace(checkpoint.load(find_checkpoint(text)), name=text)
 
 
 def _check_seed(seed: int) -> None:
@@ -563,7 +559,18 @@ def _check_seed(seed: int) -> None:
 
 
 def sample_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
-    """Draw images into one picture, one array, or a folder of pictures."""
+    """Draw images into one picture, one array, or a folder of pictures, also by several processes of torchrun's."""
+    from ..training.distributed import gathered
+
+    with gathered() as team:
+        drawn = _sample(options, team)
+        if team.first:
+            return drawn
+    # The first process writes and prints what all of them draw.
+    sys.exit(0)
+
+
+def _sample(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any], str]:
     import torch
     from torchvision.transforms.functional import to_pil_image
     from torchvision.utils import make_grid
@@ -576,8 +583,9 @@ def sample_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
 
     out, n = options.out, options.n
     suffix = out.suffix.lower()
-    _check_samples_out(out, n)
-    loaded = _load(options)
+    if team.first:  # once the first has begun to write, others would find files there
+        _check_samples_out(out, n)
+    loaded = _load(options, team.local_rank)
     levels = loaded.info.config.levels
     text = str(loaded.info.temperature) if options.temperature is None else options.temperature
     try:
@@ -593,7 +601,9 @@ def sample_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     flow, config = loaded.flow, loaded.info.config
     facts = {"out": str(out), "n": n, "temperature": temperatures, "seed": options.seed}
     facts |= {} if options.label is None else {"label": options.label}
-    if suffix in _PICTURES:
+    if suffix in _PICTURES and not team.first:
+        pass  # one picture is drawn by one process
+    elif suffix in _PICTURES:
         # One draw for all, as flow.sample makes it, decoded part by part.
         latents = flow.sample_latents(n, temperature, torch.Generator().manual_seed(options.seed))
         parts = zip(*(level.split(batch_size(flow, options.batch)) for level in latents.levels), strict=True)
@@ -603,9 +613,12 @@ def sample_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
         file_format = _PICTURES[suffix]
         to_pil_image(grid).save(out, format=file_format, **_SAVING.get(file_format, {}))
     else:
-        with tqdm(total=n, unit="image", disable=not sys.stderr.isatty()) as bar:
-            arrays = draw(flow, n, temperature, options.seed, options.batch, bar.update)
-            if suffix == ".npy":
+        with tqdm(total=n, unit="image", disable=not (team.first and sys.stderr.isatty())) as bar:
+            arrays = draw(flow, n, temperature, options.seed, options.batch, bar.update, team)
+            if not team.first:
+                for _ in arrays:
+                    pass
+            elif suffix == ".npy":
                 write_array(out, arrays, (n, *config.shape[1:], config.shape[0]))
             else:
                 write_pictures(out, arrays)

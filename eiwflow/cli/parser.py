@@ -201,6 +201,7 @@ def build_parser() -> Parser:
     )
     _checkpoint_options(verify)
     _device_option(verify)
+    verify.add_argument("--batch", type=_count(4096), default=16, help="images at once, at most (default: 16)")
     _label_option(verify)
 
     analyse = _command(commands, "analyse", "The figures that a page of the app shows.")
@@ -223,6 +224,8 @@ def build_parser() -> Parser:
         metavar="IMAGES",
         help="folders of pictures, data sets or .npz files that likelihood scores too",
     )
+    _device_option(analyse)
+    analyse.add_argument("--batch", type=_count(4096), help="images at once, at most (default: by the subject)")
 
     sample = _command(commands, "sample", "Draw images from a checkpoint into one picture, an array or a folder.")
     sample.add_argument("checkpoint", help="a .safetensors file, a run directory or a bundled checkpoint's name")

@@ -139,21 +139,56 @@ def test_a_batch_that_cannot_be_shared_out_is_refused_before_anything_is_written
     assert not (tmp_path / "two").exists()
 
 
-def test_two_processes_score_to_the_figures_of_one(tmp_path, meeting_place, capsys):
-    flow = tiny_flow()
-    save(tmp_path / "flow.safetensors", flow, tiny_info(flow, data=str(write_npz(tmp_path / "planes.npz"))))
-    command = ["evaluate", str(tmp_path / "flow.safetensors"), "--limit", "13", "--importance", "2", "--json"]
+@pytest.fixture
+def flow_file(tmp_path):
+    """Return the file of a flow whose data set is there."""
+    flow, path = tiny_flow(), tmp_path / "flow.safetensors"
+    save(path, flow, tiny_info(flow, data=str(write_npz(tmp_path / "planes.npz", test=40))))
+    return str(path)
+
+
+@pytest.fixture
+def said_by_two(tmp_path, meeting_place):
+    """Return a function that has two processes run a command, and returns what each prints."""
+
+    def run(command):
+        port, files = meeting_place(), [tmp_path / f"said.{rank}" for rank in range(2)]
+        team = [begun(one_of_a_team, rank, 2, port, command, str(file)) for rank, file in enumerate(files)]
+        assert [ended(process) for process in team] == [0, 0]
+        return [file.read_text() for file in files]
+
+    return run
+
+
+def test_two_processes_score_to_the_figures_of_one(flow_file, said_by_two, capsys):
+    command = ["evaluate", flow_file, "--limit", "13", "--importance", "2", "--json"]
     assert cli.main(command) == 0
     alone = json.loads(capsys.readouterr().out)
-    port, files = meeting_place(), [tmp_path / f"said.{rank}" for rank in range(2)]
-    team = [begun(one_of_a_team, rank, 2, port, command, str(file)) for rank, file in enumerate(files)]
-    assert [ended(process) for process in team] == [0, 0]
-    said = [file.read_text() for file in files]
+    said = said_by_two(command)
     assert said[1] == ""  # the second process prints nothing
     assert json.loads(said[0]) == {
         name: pytest.approx(value, rel=1e-4, abs=1e-6) if isinstance(value, float) else value
         for name, value in alone.items()
     }
+
+
+@pytest.mark.parametrize("name", ["samples.npy", "samples", "samples.png"])
+def test_two_processes_draw_the_samples_of_one(tmp_path, flow_file, said_by_two, name):
+    outs = [tmp_path / place / name for place in ("one", "two")]
+    for out in outs:
+        out.parent.mkdir()
+    command = ["sample", flow_file, "--n", "7", "--batch", "2", "--seed", "5", "--out"]
+    assert cli.main([*command, str(outs[0])]) == 0
+    assert said_by_two([*command, str(outs[1])]) == [f"{outs[1]}\n", ""]
+    one, two = ([path.read_bytes() for path in sorted(out.parent.rglob("*")) if path.is_file()] for out in outs)
+    assert one == two and len(one) == (7 if name == "samples" else 1)
+
+
+@pytest.mark.parametrize("words", [["verify"], ["analyse", "--what", "levels"]])
+def test_what_two_processes_do_not_share_is_done_by_the_first_alone(flow_file, said_by_two, capsys, words):
+    command = [words[0], flow_file, *words[1:], "--json"]
+    assert cli.main(command) == 0
+    assert said_by_two(command) == [capsys.readouterr().out, ""]
 
 
 def test_a_team_of_one_asks_nobody():
