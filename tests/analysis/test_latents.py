@@ -180,7 +180,7 @@ def test_pictures_are_those_of_the_first_draw_and_psnr_that_of_each() -> None:
 def test_one_seed_gives_one_result_and_the_same_noise_in_every_way() -> None:
     flow = ready_flow(levels=3)
     one, other = (treat_image(flow, images(1), ways, seed=2) for ways in (halvings(3), halvings(3)[:1]))
-    np.testing.assert_array_equal(one.psnr[:1], other.psnr)
+    np.testing.assert_allclose(one.psnr[:1], other.psnr, rtol=1e-12)  # a batch of another size may round otherwise
     assert not np.array_equal(one.psnr[:1], treat_image(flow, images(1), halvings(3)[:1], seed=3).psnr)
 
 
