@@ -26,6 +26,7 @@ from eiwflow import cli, data
 from eiwflow.analysis.analyse import analyse
 from eiwflow.analysis.evaluate import images_to_score
 from eiwflow.checkpoint import CheckpointInfo, load, save
+from eiwflow.cli import progress
 from eiwflow.cli.parser import build_parser
 from eiwflow.data import labels_of
 from eiwflow.flow import MultiScaleFlow, quantise
@@ -181,6 +182,18 @@ def test_train_with_json_prints_one_object(place):
     scores = {"bits_per_dim", "test_bits_per_dim", "train_bits_per_dim"}
     assert result["metrics"].keys() >= scores | {"cpu_seconds"}
     assert (Path(result["run"]) / "checkpoints" / "last.safetensors").is_file()
+
+
+def test_a_line_of_a_log_counts_no_time_before_the_first_step(monkeypatch, capsys):
+    clock = iter([0.0, 100.0, 101.0, 140.0, 150.0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    lines = progress.Lines(begun=500, total=900, batch=32)
+    for step in (501, 502, 541, 900):
+        lines(step, 3.5)
+    assert capsys.readouterr().err.splitlines() == [
+        "step 541 of 900, 3.500 bits/dim, 32 images/s, 5 min 59 s left",
+        "step 900 of 900, 3.500 bits/dim, 1,149 images/s, 0 s left",
+    ]
 
 
 def test_the_command_line_stands_in_the_checkpoint_and_makes_it_again(trained, place):

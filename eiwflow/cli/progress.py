@@ -25,10 +25,14 @@ class Lines:
 
     def __init__(self, begun: int, total: int, batch: int) -> None:
         self._step, self._total, self._batch, self._time = begun, total, batch, time.monotonic()
+        self._first = True
 
     def __call__(self, step: int, bits: float) -> None:
         """Take note of a step, and print a line if it is time."""
         now = time.monotonic()
+        if self._first and step < self._total:
+            # Rates count from here on: the first step waited for all that is built and read before it.
+            self._first, self._step, self._time = False, step, now
         if now - self._time < LINE_S and step < self._total:
             return
         rate = (step - self._step) / max(now - self._time, 1e-9)

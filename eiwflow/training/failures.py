@@ -7,6 +7,7 @@ import re
 
 import torch
 
+from .. import files
 from ..data import DataError
 from ..flow import ShapeError
 
@@ -38,6 +39,9 @@ def sentence(error: Exception, step: int) -> str:
     if of_memory(error):
         tried = re.search(r"ried to allocate ([\d.]+ \w+)", what)
         what = f"memory ran out{f' on an attempt to take {tried[1]}' if tried else ''}."
+    elif isinstance(error, OSError):
+        named = f"{error.filename}: " if error.filename else ""
+        what = f"{named}{files.reason(error)}."
     return f"After step {step} the run stopped: {what}"
 
 
