@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "checkpoint": {"files", "flow", "project"},
     "training": {"files", "options", "flow", "data", "checkpoint"},
     "compression": {"files", "flow", "data"},
-    "analysis": {"files", "sandbox", "flow", "data", "checkpoint", "training", "compression"},
+    "analysis": {"files", "sandbox", "flow", "data", "checkpoint", "training", "compression", "project"},
     "export": {"flow"},
     "hub": {"files", "flow", "checkpoint"},
     "importing": {"files", "sandbox", "flow", "checkpoint"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shlex
 from pathlib import Path
 
@@ -19,7 +20,7 @@ def test_every_bundled_flow_has_a_row_that_its_own_command_states():
     for name, row in rows.items():
         info = load(project.CHECKPOINTS / f"{name}.safetensors").info
         words = shlex.split(info.command)
-        asked = dict(zip(words, words[1:], strict=False))
+        asked = dict(itertools.pairwise(words))
         stated = [row[key] for key in ("data", "order", "weights", "start", "steps")]
         options = ("--data", "--order", "--weights", "--init", "--iterations")
         assert [str(value) for value in stated] == [asked[key] for key in options]
