@@ -15,9 +15,9 @@ pytestmark = pytest.mark.skipif(
     not hasattr(backend_registration, "_setup_privateuseone_for_python_backend"),
     reason="this torch cannot pretend a device",
 )
-NAMES = [*(f"step: {name}" for name in ARMS), *(f"analyse: {what}" for what in SUBJECTS)]
-NAMES += [f"imported: {name}" for name in IMPORTED]
-NAMES += ["analyse: pooled weights", "fault", "run", "evaluate", "evaluate by label", "verify", "score", "sample"]
+NAMES = [*(f"step: {name}" for name in ARMS), *(f"imported: {name}" for name in IMPORTED)]
+NAMES += [*(f"analyse: {what}" for what in SUBJECTS), "analyse: pooled weights", "fault"]
+NAMES += ["run", "evaluate", "evaluate by label", "verify", "score", "sample"]
 
 
 @pytest.fixture(scope="module")
