@@ -3,15 +3,8 @@
 import pytest
 import torch
 
-from .flows import every_arm, every_policy, every_value, images_for, ready_flow
+from .flows import every_policy, every_value, images_for, ready_flow
 from .numerics import largest_difference
-
-
-@every_arm
-def test_its_log_prob_is_the_flows(arm):
-    flow = ready_flow(**arm)
-    x = images_for(flow, 3)
-    assert largest_difference(flow.trace(x).log_prob, flow.log_prob(x)) < 1e-9
 
 
 @every_policy
@@ -34,10 +27,12 @@ def test_its_log_dets_are_named_in_forward_order():
 
 
 @every_value
-def test_its_latents_are_those_of_encode(arm):
+def test_its_density_and_latents_are_those_of_the_flow(arm):
     flow = ready_flow(**arm)
     x = images_for(flow, 3)
-    for seen, encoded in zip(flow.trace(x).latents.levels, flow.encode(x).levels, strict=True):
+    trace = flow.trace(x)
+    assert largest_difference(trace.log_prob, flow.log_prob(x)) < 1e-9
+    for seen, encoded in zip(trace.latents.levels, flow.encode(x).levels, strict=True):
         assert largest_difference(seen, encoded) < 1e-10
 
 
@@ -60,18 +55,12 @@ def test_what_is_emitted_is_the_noise_scaled_and_moved_by_its_prior(prior):
 
 
 @every_policy
-def test_kept_and_emitted_are_the_features_in_the_order_in_force_times_their_weights(split):
+def test_kept_and_emitted_are_the_features_in_the_order_times_their_weights_where_the_policy_is_pooled(split):
     flow = ready_flow(split=split)
     seen = flow.trace(images_for(flow, 2)).levels[0]
     weights = seen.log_weights.exp()[:, :, None, None] if seen.weighted else 1
     shuffled = torch.cat([seen.kept, seen.emitted], dim=1)
     assert largest_difference(shuffled, weights * seen.features[:, seen.order]) < 1e-12
-
-
-@every_policy
-def test_weights_count_in_the_density_only_where_the_policy_is_pooled(split):
-    flow = ready_flow(split=split)
-    seen = flow.trace(images_for(flow, 2)).levels[0]
     assert seen.weighted == ("pooled" in split)
     assert (seen.log_weights is None) == ("pooled" not in split)
     assert bool(seen.coupling_weights) == split.endswith(("+entropy", "+means", "+constant"))
