@@ -103,12 +103,29 @@ def write_run(runs: Path, flow: MultiScaleFlow | None = None, steps: tuple[int, 
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of runs of the shared server; a test may put more runs and studies there."""
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.fixture(scope="session")
+def server(server_runs: Path) -> Iterator[str]:
     """Start the app; yield the address of the page Levels on a small flow of a finished run with a record."""
-    runs = tmp_path_factory.mktemp("runs")
-    key = write_run(runs)
-    with start_server(runs, timed=True) as address:
+    key = write_run(server_runs)
+    with start_server(server_runs, timed=True) as address:
         yield f"{address}/levels?ck={key}"
+
+
+@pytest.fixture(scope="session")
+def address(server: str) -> str:
+    """Return the shared server's address, without a page."""
+    return server.partition("/levels?")[0]
+
+
+@pytest.fixture(scope="session")
+def key(server: str) -> str:
+    """Return the key of the flow of the shared server's finished run."""
+    return server.partition("?ck=")[2]
 
 
 @pytest.fixture(scope="session")

@@ -97,9 +97,8 @@ def test_every_control_is_reached_and_worked_by_keys(look: Visit, server: str) -
 @pytest.mark.parametrize("other", ["none", "photos32-glow"])
 @pytest.mark.parametrize("entry", PAGES, ids=lambda entry: entry.label)
 def test_a_page_on_a_bundled_flow_is_for_everyone(
-    look: Visit, server: str, entry: Entry, other: str, size: tuple[int, int], theme: str
+    look: Visit, address: str, entry: Entry, other: str, size: tuple[int, int], theme: str
 ) -> None:
-    address = server.split("/levels?")[0]
     url = f"{address}/{path_of(entry)}?ck=photos32-entropy-weighted&vs={other}"
     found = look("", size=size, theme=theme, url=url)
     assert_it_is_for_everyone(found)

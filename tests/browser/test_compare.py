@@ -14,7 +14,6 @@ from eiwflow.study.recipe import Arm, StudyRecipe
 from eiwflow.study.run import run_study
 from eiwflow.study.worker import folder
 
-from ..made.server import start_server
 from ..training.tiny import write_npz
 from .conftest import PATIENCE_MS, SCRUBBED, STILL, Watched
 
@@ -28,25 +27,18 @@ IDLE = "document.querySelector('[data-testid=stApp]').dataset.testScriptState ==
 
 
 @pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of studies that were run here, with one in it."""
-    runs = tmp_path_factory.mktemp("runs")
+def own(server_runs: Path) -> Iterator[Path]:
+    """Return the folder of studies that were run here, with one in it; whatever still runs is asked to stop."""
     tiny = {"levels": 2, "steps": 1, "width": 8, "size": 8, "batch": 8, "iterations": 30, "seeds": 1}
-    data = write_npz(runs / "planes.npz")
-    run_study(StudyRecipe(data=str(data), arms=ARMS, **tiny), runs / "studies" / "recorded")
-    return runs / "studies"
-
-
-@pytest.fixture(scope="module")
-def address(own: Path) -> Iterator[str]:
-    with start_server(own.parent) as address:
-        yield address
-    for path in own.iterdir():
+    data = write_npz(server_runs / "planes.npz")
+    run_study(StudyRecipe(data=str(data), arms=ARMS, **tiny), server_runs / "studies" / "recorded")
+    yield server_runs / "studies"
+    for path in (server_runs / "studies").iterdir():
         folder(path).ask("stop")
 
 
 @pytest.fixture(scope="module")
-def watched(browser: Browser, address: str) -> Iterator[Watched]:
+def watched(browser: Browser, address: str, own: Path) -> Iterator[Watched]:
     """Open the page on the study that was run, until its samples stand."""
     context = browser.new_context(viewport={"width": 1400, "height": 1000}, reduced_motion=STILL)
     context.set_default_timeout(PATIENCE_MS)

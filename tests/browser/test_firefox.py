@@ -122,11 +122,11 @@ def test_every_scene_is_drawn_and_moves_without_a_server(firefox: Firefox, tmp_p
 
 @pytest.mark.skipif(not LONG, reason="long: EIWFLOW_LONG=1")
 @pytest.mark.parametrize("entry", pages(), ids=lambda entry: entry.label)
-def test_a_page_opens(firefox: Firefox, server: str, entry: Any) -> None:
+def test_a_page_opens(firefox: Firefox, address: str, entry: Any) -> None:
     firefox.open("about:blank")  # what was still on its way to the page before fails now
     firefox.errors.clear()
     name = "" if entry.path == "app.py" else re.sub(r"pages/\d+_(.*)\.py", r"\1", entry.path)
-    firefox.open(f"{server.split('/levels?')[0]}/{name}")
+    firefox.open(f"{address}/{name}")
     firefox.wait(
         "document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning' && "
         f"(document.querySelector('h1')?.textContent || {SENTENCE}?.textContent)"

@@ -617,7 +617,7 @@ def test_every_scene_fits_and_is_accessible(scene: Open) -> None:
     assert page.get_by_role("button", name="Next").is_disabled()
 
 
-def test_the_file_measures_what_the_app_measures(scene: Open, browser: Browser, server: str) -> None:
+def test_the_file_measures_what_the_app_measures(scene: Open, browser: Browser, address: str) -> None:
     def measured(page: Page) -> list[str]:
         said = []
         for name, choice in (
@@ -635,7 +635,7 @@ def test_the_file_measures_what_the_app_measures(scene: Open, browser: Browser, 
 
     page = browser.new_page(reduced_motion="reduce")
     page.set_default_timeout(PATIENCE_MS)
-    page.goto(f"{server.split('/levels?')[0]}/?lesson=1")  # a link of an older version
+    page.goto(f"{address}/?lesson=1")  # a link of an older version
     page.wait_for_url("**/lesson**")
     page.wait_for_selector("[data-lesson=stage]")
     assert measured(page) == measured(scene(1, reduced_motion="reduce"))
@@ -643,7 +643,7 @@ def test_the_file_measures_what_the_app_measures(scene: Open, browser: Browser, 
 
 
 def test_home_runs_the_first_scene_before_the_app_has_loaded_and_leads_into_the_lesson(
-    browser: Browser, server: str
+    browser: Browser, address: str
 ) -> None:
     from playwright.sync_api import expect
 
@@ -651,7 +651,7 @@ def test_home_runs_the_first_scene_before_the_app_has_loaded_and_leads_into_the_
     page.set_default_timeout(PATIENCE_MS)
     held: list[Route] = []  # the app's scripts
     page.route("**/static/js/index.*", lambda route: held.append(route))
-    page.goto(server.split("/levels?")[0], wait_until="commit")
+    page.goto(address, wait_until="commit")
     said = page.locator("[data-lesson=sentence]")
     expect(said).to_have_text("16×16 pixels, 3 colours each: 768 values enter the flow.")
     expect(said).to_contain_text("Level 1 is a round")
@@ -676,10 +676,10 @@ def test_home_runs_the_first_scene_before_the_app_has_loaded_and_leads_into_the_
     page.wait_for_url(f"**/levels?*ck={default.flow_name()}*")
     page.locator(".eiw-strip").wait_for()
     page.unroute("**/static/js/index.*")
-    page.goto(server.split("/levels?")[0])
+    page.goto(address)
     page.get_by_role("button", name="Ten minutes").click()
     page.locator(".stage header b", has_text="1 of 7").wait_for()
-    page.goto(server.split("/levels?")[0])
+    page.goto(address)
     page.get_by_role("button", name="Homework").click()
     expect(page.locator(".homework li")).to_have_count(8)
     page.close()

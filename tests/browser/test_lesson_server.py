@@ -11,27 +11,17 @@ import pytest
 from PIL import Image
 
 from .. import LONG
-from ..made.server import start_server
 from . import accessibility
-from .conftest import Watched, write_run
+from .conftest import Watched
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Page
 
 
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
-    """Start a server; yield its address and the key of a finished run."""
-    runs = tmp_path_factory.mktemp("runs")
-    key = write_run(runs)
-    with start_server(runs) as found:
-        yield found, key
-
-
 @pytest.fixture
-def lesson(windows: Callable[..., BrowserContext], address: tuple[str, str]) -> Iterator[Page]:
+def lesson(windows: Callable[..., BrowserContext], address: str) -> Iterator[Page]:
     """Return a page; what went wrong in it fails the test."""
-    watched = Watched(windows((1280, 720)).new_page(), address[0].removeprefix("http://"))
+    watched = Watched(windows((1280, 720)).new_page(), address.removeprefix("http://"))
     yield watched.page
     watched.page.close()
     assert watched.complaints == []
@@ -47,9 +37,9 @@ def photo(path: Path) -> Path:
     return path
 
 
-def test_a_training_is_started_watched_and_its_flow_opened(lesson: Page, address: tuple[str, str]) -> None:
+def test_a_training_is_started_watched_and_its_flow_opened(lesson: Page, address: str) -> None:
     page = lesson
-    page.goto(f"{address[0]}/lesson?scene=14")
+    page.goto(f"{address}/lesson?scene=14")
     start = page.get_by_role("button", name="Start the training")
     start.wait_for()
     for theme in ("light", "dark"):
@@ -78,10 +68,10 @@ def test_a_training_is_started_watched_and_its_flow_opened(lesson: Page, address
 
 
 def test_a_photo_is_in_the_link_and_leads_on_with_its_key_and_what_is_none_is_refused(
-    lesson: Page, address: tuple[str, str], tmp_path: Path
+    lesson: Page, address: str, tmp_path: Path
 ) -> None:
     page = lesson
-    page.goto(f"{address[0]}/lesson?scene=2")
+    page.goto(f"{address}/lesson?scene=2")
     no_picture = {"name": "a.png", "mimeType": "image/png", "buffer": b"no"}
     page.locator(".hidden-file").set_input_files(no_picture)
     said(page, "“a.png” cannot be read as a picture")
@@ -100,11 +90,9 @@ def test_a_photo_is_in_the_link_and_leads_on_with_its_key_and_what_is_none_is_re
 
 # That a flow that is gone is named is tested without a browser too, in tests/app/test_missing.py.
 @pytest.mark.parametrize("asked", [*(["ck=nobody"] if LONG else []), "photo=0123456789ab"])
-def test_what_a_link_asks_for_in_vain_is_named_and_the_url_stays(
-    lesson: Page, address: tuple[str, str], asked: str
-) -> None:
+def test_what_a_link_asks_for_in_vain_is_named_and_the_url_stays(lesson: Page, address: str, asked: str) -> None:
     page = lesson
-    page.goto(f"{address[0]}/lesson?scene=5&{asked}")
+    page.goto(f"{address}/lesson?scene=5&{asked}")
     page.get_by_text(asked.split("=")[1]).first.wait_for()
     assert asked in page.url and page.locator("[data-lesson=stage]").count() == 0
     page.get_by_role("button", name="Show the bundled lesson" if asked[0] == "c" else "Go on without the photo").click()
@@ -112,9 +100,9 @@ def test_what_a_link_asks_for_in_vain_is_named_and_the_url_stays(
     assert asked not in page.url
 
 
-def test_ones_own_flow_goes_through_every_scene(lesson: Page, address: tuple[str, str]) -> None:
+def test_ones_own_flow_goes_through_every_scene(lesson: Page, address: str, key: str) -> None:
     page = lesson
-    page.goto(f"{address[0]}/lesson?ck={address[1]}")
+    page.goto(f"{address}/lesson?ck={key}")
     page.locator("[data-lesson=stage]").wait_for()
     while True:
         title, sentence = page.locator("h1").inner_text(), page.locator("[data-lesson=sentence]").inner_text()
@@ -126,4 +114,4 @@ def test_ones_own_flow_goes_through_every_scene(lesson: Page, address: tuple[str
         page.keyboard.press("PageDown")
     page.keyboard.press("PageDown")  # a presenter's key leaves no lesson
     onward.click()
-    page.wait_for_url(f"**/levels?*ck={address[1]}*")
+    page.wait_for_url(f"**/levels?*ck={key}*")

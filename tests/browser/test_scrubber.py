@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -11,7 +12,6 @@ import pytest
 
 from .. import LONG
 from ..app.conftest import small_flow
-from ..made.server import start_server
 from .conftest import PATIENCE_MS, SCRUBBED, STEPS, STILL, Watched, write_run
 
 if TYPE_CHECKING:
@@ -72,21 +72,13 @@ OTHERS = (0, 2, 4, 21, 55)
 
 
 @pytest.fixture(scope="module")
-def shuffle_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
-    """Start the app beside two runs with records; yield the address of the first's page Shuffle, the other's key."""
-    runs = tmp_path_factory.mktemp("recorded")
-    first, second = write_run(runs), write_run(runs, small_flow(split="variance-reversed"), OTHERS)
-    with start_server(runs) as address:
-        yield f"{address}/shuffle?ck={first}", second
-
-
-@pytest.fixture(scope="module")
-def scrub(browser: Browser, shuffle_page: tuple[str, str]) -> Iterator[Callable[..., Scrubbed]]:
+def scrub(browser: Browser, address: str, key: str, server_runs: Path) -> Iterator[Callable[..., Scrubbed]]:
     """Return a function that opens the page Shuffle, or another, alone or beside the second flow, once for all tests.
 
     A test begins at the step that the last one left.
     """
-    tabs, (address, other) = dict[tuple[object, ...], Scrubbed](), shuffle_page
+    tabs = dict[tuple[object, ...], Scrubbed]()
+    other = write_run(server_runs, small_flow(split="variance-reversed"), OTHERS)
 
     def open_page(page: str = "shuffle", compared: bool = False) -> Scrubbed:
         if (page, compared) not in tabs:
@@ -96,7 +88,7 @@ def scrub(browser: Browser, shuffle_page: tuple[str, str]) -> Iterator[Callable[
             watched = tabs[page, compared] = Scrubbed(context.new_page(), urlsplit(address).netloc)
             # Shuffle stands beside another flow of its own accord, until that is put away.
             versus = f"&vs={other}" if compared else "&beside=false"
-            watched.page.goto(address.replace("/shuffle", f"/{page}") + versus)
+            watched.page.goto(f"{address}/{page}?ck={key}{versus}")
             watched.settle()
             assert watched.received < MAX_PAYLOAD
         return tabs[page, compared]

@@ -182,17 +182,19 @@ def test_a_flow_is_trained_from_the_page_whatever_happens_to_the_page(browser: B
 
 
 @pytest.mark.parametrize("width", [1400, 420] if LONG else [420])
-def test_what_stands_below_a_living_run_s_sentence_keeps_its_place(browser: Browser, runs: Path, width: int) -> None:
-    run = RunDirectory.create(runs, Recipe(iterations=MANY), "")
+def test_what_stands_below_a_living_run_s_sentence_keeps_its_place(
+    browser: Browser, address: str, server_runs: Path, width: int
+) -> None:
+    run = RunDirectory.create(server_runs, Recipe(iterations=MANY), "")
     words = """() => {
         const range = document.createRange();
         range.selectNodeContents(document.querySelector('.eiw-takeaway span'));
         return range.getBoundingClientRect().height;
     }"""
     place = "document.querySelector('[data-testid=stProgress]').getBoundingClientRect().y"
-    with run.held(), start_server(runs) as address:
+    with run.held():
         run.set_status("running", 0)
-        page = open_train(browser, f"{address}/train").page
+        page = open_train(browser, f"{address}/train?run={run.path.name}").page
         page.set_viewport_size({"width": width, "height": 900})
         page.get_by_text("is training. Nothing is recorded yet.").wait_for()
         page.locator("[data-testid=stProgress]").wait_for()
@@ -205,3 +207,4 @@ def test_what_stands_below_a_living_run_s_sentence_keeps_its_place(browser: Brow
         assert after[0] > before[0], "the sentence did not grow"
         assert after[1] == before[1]
         page.context.close()
+    run.delete()
