@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
 #: Steps that even a fast machine is busy with while a person looks at it; most are never taken.
-MANY, FEW = 200_000, 60
+MANY = 200_000
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def test_a_flow_is_trained_from_the_page_whatever_happens_to_the_page(browser: B
     with start_server(runs) as address:
         mine = open_train(browser, f"{address}/train")
         page = mine.page
-        start_own(page, Levels=1, Flow_steps_a_level=1, Width_of_the_coupling_networks=8, Images_a_step=8,
+        start_own(page, Levels=2, Flow_steps_a_level=1, Width_of_the_coupling_networks=8, Images_a_step=8,
                   Training_steps=MANY)  # fmt: skip
         wait_for_step(page, 1)
         run = only_run(runs)
@@ -164,17 +164,13 @@ def test_a_flow_is_trained_from_the_page_whatever_happens_to_the_page(browser: B
         page.get_by_role("button", name="Resume").wait_for()
         assert run.state().name == "paused"
 
-        # Another run, whose result is one click from here.
-        start_own(page, Levels=2, Flow_steps_a_level=1, Width_of_the_coupling_networks=8, Images_a_step=8,
-                  Training_steps=FEW)  # fmt: skip
-        page.get_by_text(f"After {FEW} of {FEW} steps").first.wait_for()
+        # What it has learnt is one click from here.
         link = page.locator("[data-testid=stMain] [data-testid=stPageLink-NavLink]", has_text="Shuffle")
         link.click()
         page.wait_for_url("**/shuffle?**")
         page.get_by_text("How does training change the order of channels?").wait_for()
         page.wait_for_selector(".eiw-takeaway")
-        (other,) = (found for found in all_runs(runs) if found.path != run.path)
-        key = hashlib.sha256(other.last_checkpoint.read_bytes()).hexdigest()[:12]
+        key = hashlib.sha256(run.last_checkpoint.read_bytes()).hexdigest()[:12]
         assert f"ck={key}" in page.url
         assert page.locator("[data-testid=stMain] [data-testid=stAlert]").all_inner_texts() == []
         assert mine.complaints == []
