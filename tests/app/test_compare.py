@@ -337,16 +337,14 @@ def test_an_equal_cpu_study_of_other_arms_is_passed_over(studies: Path) -> None:
     assert at_equal_cpu(study, [other, same]).name == "b"
 
 
-def test_the_page_names_the_command_that_prints_the_same_numbers(studies: Path) -> None:
-    at = visit()
+def test_the_page_names_the_command_that_prints_its_numbers_and_saves_them_with_the_studys_hash(studies: Path) -> None:
+    at, study = visit(), read_study(studies / "photos32.zip")
+    assert not at.exception and "No records lie beside this study" in sentences(at)
+    assert not [figure for figure in figures(at) if figure.get("frames")]
     codes = [code.value for code in at.code]
     assert any("--report --subject entropy+pooled/principal-random --json" in code for code in codes)
     assert any("study --arms" in code for code in codes)
-
-
-def test_what_is_saved_carries_the_study_and_its_hash(studies: Path) -> None:
-    study = read_study(studies / "photos32.zip")
-    names = [one.proto.label for one in visit().get("download_button")]
+    names = [one.proto.label for one in at.get("download_button")]
     assert {"Comparisons (CSV)", "Arms (CSV)", "Runs (CSV)", "Contributions (CSV)"} <= set(names)
     page = shown.StudyVisit("Compare", {}, False, study)
     assert page.file_name("runs", "csv") == f"eiwflow-compare-runs-photos32-{study.sha256[:8]}.csv"
@@ -391,13 +389,6 @@ def test_differences_are_drawn_from_the_subject(with_records: Path) -> None:
     at = visit(study="recorded", curves="minus")
     titles = [y_title(figure) for figure in figures(at) if figure.get("frames")]
     assert titles[0] == "lead of entropy + weights (bits/dim)"
-
-
-def test_a_study_without_records_says_what_is_not_known(studies: Path) -> None:
-    at = visit()
-    assert not at.exception
-    assert "No records lie beside this study" in sentences(at)
-    assert not [figure for figure in figures(at) if figure.get("frames")]
 
 
 # ---------------------------------------------------------------------- a study of one's own

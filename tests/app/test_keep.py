@@ -1,63 +1,24 @@
-"""Every page and every command takes a flow, however many channels its levels pass on and by whatever order."""
+"""Every command takes a flow, however many channels its levels pass on and by whatever order; labels on a page."""
 
 from __future__ import annotations
 
 import contextlib
 import io
 import json
-from collections.abc import Iterable
-from itertools import cycle, product
 from pathlib import Path
 
 import pytest
-import torch
 
 from eiwflow import cli
 from eiwflow.cli.parser import SUBJECTS
 from eiwflow.data import load as load_data
-from eiwflow.flow import FlowConfig, MultiScaleFlow, dequantise
-from tests.words import spelled_out
 
 from .. import LONG
-from ..flow.numerics import perturb
 from .conftest import sentences, url, visit_page, write_checkpoint
+from .test_every_page import FACTS, FLOWS, every_other, flow_of
 
-ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted(
-    path.name for path in (ROOT / "pages").glob("*.py") if path.stem.split("_", 1)[1] not in ("lesson", "class")
-)
-FLOWS = {
-    "quarter": {"keep": 0.25},
-    "three-quarters": {"keep": 0.75, "split": "variance"},
-    "released": {"split": "released", "prior": "standard"},
-    "auto": {"keep": "auto", "split": "entropy"},
-    "labelled": {"context": 3},
-}
-#: Facts of a flow's file, and options of commands on it. Not every image of faces16 has one of three hats.
-FACTS = {"labelled": {"labels": "hat", "classes": ("none", "variant01", "variant02")}}
+#: Options of commands on a flow.
 OPTIONS = {"labelled": ("--label", "none")}
-
-
-def every_other(items: Iterable[str]) -> list[tuple[str, str]]:
-    """Pair every item with a flow, in turn; with all of them in the long form."""
-    items = list(items)
-    return list(product(items, FLOWS) if LONG else zip(items, cycle(FLOWS), strict=False))
-
-
-def flow_of(name: str) -> MultiScaleFlow:
-    """Return a flow of three levels on faces16 in which every part does something."""
-    config = FlowConfig((3, 16, 16), levels=3, steps=2, width=8, **spelled_out(FLOWS[name]))
-    flow = MultiScaleFlow(config)
-    images = torch.from_numpy(load_data("faces16").train[:64].transpose(0, 3, 1, 2).copy())
-    flow.initialise(dequantise(images, torch.Generator().manual_seed(0)))
-    return perturb(flow, 0.01)
-
-
-@pytest.mark.parametrize(("page", "name"), every_other(PAGES))
-def test_every_page_takes_the_flow(bundle: Path, page: str, name: str) -> None:
-    write_checkpoint(bundle / "one.safetensors", flow_of(name), data="faces16", **FACTS.get(name, {}))
-    at = visit_page(f"pages/{page}", ck="one")
-    assert not at.exception and not at.error
 
 
 def test_a_page_shows_a_flow_with_labels_for_the_class_that_is_chosen(bundle: Path) -> None:
@@ -100,9 +61,9 @@ def printed(*words: object) -> str:
     return out.getvalue()
 
 
-@pytest.mark.parametrize(("what", "name"), every_other(SUBJECTS))
-def test_every_subject_takes_the_flow(files: dict[str, Path], what: str, name: str) -> None:
-    assert json.loads(printed("analyse", files[name], "--what", what, "--json", *OPTIONS.get(name, ())))
+@every_other("what", list(SUBJECTS), FLOWS)
+def test_every_subject_takes_the_flow(files: dict[str, Path], what: str, flow: str) -> None:
+    assert json.loads(printed("analyse", files[flow], "--what", what, "--json", *OPTIONS.get(flow, ())))
 
 
 @pytest.mark.parametrize("name", FLOWS if LONG else ["released"])

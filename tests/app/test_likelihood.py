@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-import torch
 from streamlit.testing.v1 import AppTest
 
 from eiwflow import checkpoint
@@ -19,7 +18,7 @@ from eiwflow.data import DataError, load
 from eiwflow.ui.own.photos import PHOTOS
 from eiwflow.ui.own.pictures import PICTURES
 
-from .conftest import picture_bytes, sentences, small_flow, visit_page, write_checkpoint
+from .conftest import picture_bytes, sentences, visit_page, write_checkpoint
 
 #: Opens the page by a link with these parameters.
 open_likelihood = partial(visit_page, "pages/10_likelihood.py")
@@ -70,21 +69,6 @@ def test_ones_own_photo_is_marked_and_has_no_command_line(one: Path) -> None:
 def test_a_link_with_another_guess_asks_again(one: Path, guess: str) -> None:
     at = open_likelihood(guess=guess)
     assert not at.exception and not at.get("plotly_chart")
-
-
-@pytest.mark.parametrize("changes", [{"shape": (1, 16, 16), "levels": 1}, {"shape": (3, 64, 64), "levels": 4}])
-def test_other_shapes_have_their_page(bundle: Path, one: Path, changes: dict) -> None:
-    write_checkpoint(bundle / "one.safetensors", small_flow(**changes))
-    assert_answered(open_likelihood(guess="blurred"))
-
-
-def test_a_flow_that_gives_no_finite_number_is_a_sentence(one: Path) -> None:
-    flow = small_flow()
-    with torch.no_grad():
-        flow.levels[1].steps[0].actnorm.log_scale.fill_(300.0)
-    write_checkpoint(one / "one.safetensors", flow)
-    at = open_likelihood(guess="blurred")
-    assert not at.exception and "not finite" in at.error[0].value
 
 
 def test_ones_own_pictures_stand_beside_the_others_with_the_numbers_of_the_command(

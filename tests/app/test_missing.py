@@ -17,6 +17,7 @@ from eiwflow.ui.own.images import IMAGES
 from eiwflow.ui.own.photos import PHOTOS
 from eiwflow.ui.sources import checkpoints
 
+from .. import crossed
 from ..studies import arms, write_study
 from .conftest import picture_bytes, sentences, small_flow, trained_run, url, visit_page, write_checkpoint
 
@@ -86,19 +87,20 @@ LOOKING = [entry.path for entry in pages() if entry.label not in ("Home", "Lesso
 COMPARING = [SHUFFLE, SPACE, "pages/2_latents.py", "pages/3_entropy.py", "pages/5_weights.py"]
 
 
-@pytest.mark.parametrize("path", LOOKING)
-@pytest.mark.parametrize(
-    ("asked", "said"),
-    [
-        ({"ck": "broken"}, "broken.safetensors is not a usable checkpoint: "),
-        ({"ck": "nobody"}, "The flow “nobody” is not here"),
-        ({"data": "nothing"}, "The data set “nothing” is not here; choose one of "),
-        ({"photo": HASH}, f"The photo “{HASH}” is not here"),
-    ],
-)
+#: Parameter of a link, what it asks for in vain -> what is said.
+GONE = {
+    ("ck", "broken"): "broken.safetensors is not a usable checkpoint: ",
+    ("ck", "nobody"): "The flow “nobody” is not here",
+    ("data", "nothing"): "The data set “nothing” is not here; choose one of ",
+    ("photo", HASH): f"The photo “{HASH}” is not here",
+}
+
+
+@crossed(path=LOOKING, gone=GONE)
 def test_every_page_names_what_cannot_be_shown_and_shows_nothing_instead(
-    one: Path, path: str, asked: dict[str, str], said: str
+    one: Path, path: str, gone: tuple[str, str]
 ) -> None:
+    asked, said = dict([gone]), GONE[gone]
     (one / "broken.safetensors").write_bytes(b"\0" * 100)
     at = visit_page(path, **{"ck": "one", **asked})
     assert_named(at, said, **asked)

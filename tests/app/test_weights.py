@@ -230,28 +230,15 @@ def test_every_choice_moves_the_page(weighted: Path) -> None:
     assert "level 2 turns channel" in alts(at)
 
 
-def test_a_link_opens_the_level_it_names(weighted: Path) -> None:
-    at = open_weights(level="2", image="5")
-    assert not at.exception and not at.info and "level 2 turns channel" in alts(at)
-
-
 def test_the_last_level_has_no_shuffle_and_the_page_says_which_it_shows(weighted: Path) -> None:
     at = open_weights(level="3")
     assert [info.value for info in at.info] == ["Level 3 is the last and has no Shuffle: showing level 2."]
     assert "level 2 turns channel" in alts(at) and url(at)["level"] == "3"
 
 
-def test_a_flow_that_gives_no_finite_number_is_a_sentence(bundle: Path) -> None:
-    flow = small_flow(weights="pooled")
-    with torch.no_grad():
-        flow.levels[0].steps[0].actnorm.log_scale.fill_(300.0)
-    write_checkpoint(bundle / "wild.safetensors", flow)
-    at = open_weights()
-    assert not at.exception and "not finite" in at.error[0].value
-
-
 def test_the_page_shows_what_the_analysis_says_and_its_recipe_names_it(weighted: Path) -> None:
     at = open_weights(level="2", image="5", seed="3")
+    assert not at.exception and not at.info
     checkpoint = checkpoints.open_checkpoint(checkpoints.checkpoint_files()["one"])
     images = data_sets.images("photos32", (3, 32, 32), 8)
     averages = of_trace(levels.trace_of(checkpoint.flow, images.test[:12]), 2)
@@ -300,14 +287,3 @@ def test_a_level_is_clamped_for_each_column_alone(pair: Path) -> None:
     assert not at.exception and not at.error
     assert [info.value for info in at.info] == ["Level 2 is the last and has no Shuffle: showing level 1."]
     assert "level 2 turns channel" in alts(at) and "level 1 turns channel" in alts(at)
-
-
-@pytest.mark.parametrize("columns", [{"ck": "one", "vs": "wild"}, {"ck": "wild", "vs": "one"}])
-def test_one_column_that_fails_leaves_the_other(pair: Path, columns: dict[str, str]) -> None:
-    flow = small_flow(weights="pooled")
-    with torch.no_grad():
-        flow.levels[0].steps[0].actnorm.log_scale.fill_(300.0)
-    write_checkpoint(pair / "wild.safetensors", flow)
-    at = open_weights(**columns)
-    assert not at.exception and "not finite" in at.error[0].value
-    assert charts(at) == 2 and "level 1 turns channel" in alts(at)

@@ -1,0 +1,103 @@
+"""What every page does: it takes any flow, says when a flow gives no number, and then leaves another flow's column."""
+
+from __future__ import annotations
+
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from eiwflow.data import load
+from eiwflow.flow import FlowConfig, MultiScaleFlow, dequantise
+from eiwflow.ui.access.navigation import pages
+
+from .. import LONG
+from ..flow.numerics import perturb
+from ..words import spelled_out
+from .conftest import figures_of, small_flow, visit_page, write_checkpoint
+
+PAGES = [entry.path for entry in pages() if entry.label not in ("Home", "Lesson")]
+#: Pages that look at a flow.
+LOOKING = [entry.path for entry in pages() if entry.label not in ("Home", "Lesson", "Compare", "Train")]
+#: Pages that have a column for a second flow.
+BESIDE = [path for path in LOOKING if path.split("_")[1][:-3] in ("latents", "entropy", "shuffle", "weights", "space")]
+#: Flows of faces16 by what they pass on, in what order, with what weights.
+FLOWS: dict[str, dict[str, Any]] = {
+    "quarter": {"keep": 0.25},
+    "variance, three-quarters": {"keep": 0.75, "split": "variance"},
+    "released": {"split": "released", "prior": "standard"},
+    "entropy, auto": {"keep": "auto", "split": "entropy"},
+    "labelled": {"context": 3},
+    "last": {"split": "last"},
+    "random": {"split": "random"},
+    "pooled": {"split": "entropy+pooled"},
+}
+#: Flows for images of other shapes; grey ones are tested in test_frame.
+SHAPES: dict[str, dict[str, Any]] = {
+    "one level": {"levels": 1},
+    "deep": {"shape": (3, 64, 64), "levels": 5, "prior": "standard"},
+}
+#: Facts of a flow's file. Not every image of faces16 has one of three hats.
+FACTS = {"labelled": {"labels": "hat", "classes": ("none", "variant01", "variant02")}}
+#: A prediction that one page waits for.
+GUESS = {"guess": "blurred"}
+
+
+def every_other(name: str, items: list[str], flows: dict[str, Any]) -> pytest.MarkDecorator:
+    """Pair items of a name with flows in turn, so that all of both come up; in the long form all with all."""
+    few = zip(items, cycle(flows), strict=False) if len(items) > len(flows) else zip(cycle(items), flows, strict=False)
+    pairs = [(item, flow) for item in items for flow in flows] if LONG else list(few)
+    return pytest.mark.parametrize((name, "flow"), pairs)
+
+
+def flow_of(name: str) -> MultiScaleFlow:
+    """Return a flow of three levels on faces16 in which every part does something."""
+    config = FlowConfig((3, 16, 16), levels=3, steps=2, width=8, **spelled_out(FLOWS[name]))
+    flow = MultiScaleFlow(config)
+    images = torch.from_numpy(load("faces16").train[:64].transpose(0, 3, 1, 2).copy())
+    flow.initialise(dequantise(images, torch.Generator().manual_seed(0)))
+    return perturb(flow, 0.01)
+
+
+def wild_flow(**changes: object) -> MultiScaleFlow:
+    """Return a small flow whose first level scales beyond all numbers."""
+    flow = small_flow(**changes)
+    with torch.no_grad():
+        flow.levels[0].steps[0].actnorm.log_scale.fill_(300.0)
+    return flow
+
+
+@every_other("page", PAGES, FLOWS)
+def test_every_page_takes_every_kind_of_flow(bundle: Path, page: str, flow: str) -> None:
+    write_checkpoint(bundle / "one.safetensors", flow_of(flow), data="faces16", **FACTS.get(flow, {}))
+    at = visit_page(page, ck="one", **GUESS)
+    assert not at.exception and not at.error
+    assert page not in LOOKING or at.get("plotly_chart") or at.info
+
+
+@every_other("page", LOOKING, SHAPES)
+def test_every_page_takes_images_of_every_shape(bundle: Path, page: str, flow: str) -> None:
+    write_checkpoint(bundle / "one.safetensors", small_flow(**SHAPES[flow]), data="elsewhere")
+    at = visit_page(page, **GUESS)
+    assert not at.exception and not at.error
+    assert at.get("plotly_chart") or at.info  # of one level: nothing is split, and no coupling has weights
+
+
+@pytest.mark.parametrize("page", LOOKING)
+def test_a_flow_that_gives_no_finite_number_is_a_sentence(bundle: Path, page: str) -> None:
+    write_checkpoint(bundle / "one.safetensors", wild_flow())
+    at = visit_page(page, **GUESS)
+    assert not at.exception and at.title and any("not finite" in error.value for error in at.error)
+
+
+@pytest.mark.parametrize("columns", [("one", "wild"), ("wild", "one")], ids=" ".join)
+@pytest.mark.parametrize("page", BESIDE)
+def test_one_column_that_fails_leaves_the_other(bundle: Path, page: str, columns: tuple[str, str]) -> None:
+    write_checkpoint(bundle / "one.safetensors", small_flow(levels=3))
+    write_checkpoint(bundle / "wild.safetensors", wild_flow(levels=3, steps=2))
+    at = visit_page(page, ck=columns[0], vs=columns[1])
+    assert not at.exception and at.error and all("not finite" in error.value for error in at.error)
+    there = figures_of(at)
+    assert there and all(key.endswith("-second") == (columns[1] == "one") for key in there)
