@@ -99,14 +99,6 @@ def test_the_app_without_streamlit_is_a_sentence(monkeypatch, capsys):
     )
 
 
-def test_bundled_flows_and_data_are_found(installed, tmp_path):
-    done = run(installed, tmp_path, "eiwflow", "evaluate", FLOW, "--limit", "2", "--json")
-    assert (done.returncode, done.stderr, done.stdout.count("\n")) == (0, "", 1)
-    there, here = json.loads(done.stdout), json_of("evaluate", FLOW, "--limit", 2)
-    assert there.keys() == here.keys() and there["n"] == 2
-    assert there["bits_per_dim"] == pytest.approx(here["bits_per_dim"], rel=1e-5)
-
-
 def test_a_preset_trains_into_the_folder_where_it_is_started(installed, tmp_path):
     small = ("--width", "4", "--steps-per-level", "1", "--iterations", "1", "--threads", "1")
     done = run(installed, tmp_path, "eiwflow", "train", "--preset", "minute", *small)
@@ -115,15 +107,20 @@ def test_a_preset_trains_into_the_folder_where_it_is_started(installed, tmp_path
     assert checkpoint.is_file() and tmp_path in checkpoint.parents
 
 
-def test_the_first_page_is_drawn(installed, tmp_path):
+def test_bundled_flows_and_data_are_found_and_the_first_page_is_drawn(installed, tmp_path):
     program = (
-        "from streamlit.testing.v1 import AppTest; from eiwflow import project;"
+        "from streamlit.testing.v1 import AppTest; from eiwflow import cli, project;"
+        f"assert cli.main(['evaluate', '{FLOW}', '--limit', '2', '--json']) == 0;"
         "at = AppTest.from_file(str(project.ROOT / 'app.py'), default_timeout=120).run();"
         "print(project.ROOT, len(at.exception), len(at.error), len(at.main))"
     )
     done = run(installed, tmp_path, "python", "-c", program)
     assert done.returncode == 0, done.stderr
-    root, exceptions, errors, elements = done.stdout.split()
+    evaluated, drawn = done.stdout.splitlines()
+    there, here = json.loads(evaluated), json_of("evaluate", FLOW, "--limit", 2)
+    assert there.keys() == here.keys() and there["n"] == 2
+    assert there["bits_per_dim"] == pytest.approx(here["bits_per_dim"], rel=1e-5)
+    root, exceptions, errors, elements = drawn.split()
     assert Path(root).parts[-2:] == ("eiwflow", "site") and installed.parent in Path(root).parents
     assert (exceptions, errors) == ("0", "0") and int(elements) > 3
 

@@ -1,7 +1,5 @@
-"""The table of settings: the words of the flow's tables, the documentation's rows, and no torch behind --help."""
+"""The table of settings: the words of the flow's tables and the rows of the documentation."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -40,8 +38,3 @@ def test_the_documentation_has_the_table():
     text = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
     shown = text.split("<!-- options: eiwflow.options.table() -->\n")[1].split("\n<!-- end of options -->")[0]
     assert shown == options.table()
-
-
-def test_help_is_printed_without_torch():
-    code = "import sys, eiwflow.cli.parser as p; p.build_parser().format_help(); sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
