@@ -1,7 +1,7 @@
 """Read and write a checkpoint: one safetensors file whose metadata holds a JSON document.
 
-A file may come from anyone. Nothing in it is ever unpickled, and it is read in an order in which each check bounds
-what the next may cost: size, header, config, names with shapes and types, then values.
+A file is untrusted. Nothing in it is ever unpickled, and each check bounds the cost of the next: size, header, config,
+names with shapes and types, then values.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from . import files, project
 from .flow import ConfigError, FlowConfig, MultiScaleFlow
 from .flow.config import MAX_PARAMETERS, NEW, NEW_WORDS
 
-#: The checkpoint of a folder as Hugging Face's hub exchanges them.
+#: Name of the checkpoint in a folder of Hugging Face's hub.
 PRETRAINED = "model.safetensors"
 KEY = "eiwflow"
 FORMAT = "eiwflow-checkpoint"
@@ -39,7 +39,7 @@ FORMAT = "eiwflow-checkpoint"
 READABLE = (2, 3)
 MAX_FILE_BYTES = 520_000_000
 MAX_HEADER_BYTES = 4 * 2**20
-#: Letters of the name of a factor or a class.
+#: Most letters of the name of a factor or a class.
 MAX_NAME = 60
 #: The largest sampling temperature that a file may state.
 MAX_TEMPERATURE = 3.0
@@ -48,7 +48,7 @@ _DTYPES = {"F32": torch.float32, "I64": torch.int64, "BOOL": torch.bool}
 
 
 class CheckpointError(ValueError):
-    """A file is not a checkpoint that can be trusted; the message is one sentence naming file, field and bound.
+    """A file is not a usable checkpoint; the message is one sentence naming file, field and bound.
 
     Attributes:
         field, expected, found: the same in three cells, for a table.
@@ -61,12 +61,12 @@ class CheckpointError(ValueError):
 
 
 class LabelError(ValueError):
-    """A flow with labels was asked for a class that it does not know, or for none; the message is one sentence."""
+    """A flow with labels needs one of its classes and got another or none; the message is one sentence."""
 
 
 @dataclass(frozen=True)
 class CheckpointInfo:
-    """What a checkpoint says of itself beside its weights.
+    """The document of a checkpoint: everything but the parameters.
 
     Attributes:
         config: of the flow.
@@ -77,10 +77,9 @@ class CheckpointInfo:
         recipe: the training's settings.
         command: the command line that made the file.
         versions: of the software.
-        temperature: whose samples come nearest to training images in power; 1 where the file does not say.
-        imported: where the flow was trained by other code: from which file of which, and what was assumed.
-        labels: the factor that the density is conditional on, as ``letter``; empty where there is none, or where a
-            flow has another context.
+        temperature: at which samples come nearest to training images in power; 1 where the file does not say.
+        imported: of a flow trained by other code: that code, its file and the assumptions made.
+        labels: the factor that the density is conditional on, as ``letter``; empty without labels.
         classes: names of its classes, by their labels 0 to K − 1.
 
     """
@@ -101,7 +100,7 @@ class CheckpointInfo:
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """A flow read from a file, with what the file says of it and the SHA-256 of its bytes."""
+    """A flow read from a file, with the file's document and the SHA-256 of its bytes."""
 
     name: str
     flow: MultiScaleFlow
@@ -122,7 +121,7 @@ def save(path: Path | str, flow: MultiScaleFlow, info: CheckpointInfo | None = N
     Args:
         path: of the file.
         flow: initialised.
-        info: what the file says of the flow beside its config, which is always the flow's own.
+        info: the document of the file; its config is replaced by the flow's own.
 
     Raises:
         ValueError: the flow is not initialised, or ``info`` holds a value that :func:`load` would refuse.
@@ -135,11 +134,11 @@ def save(path: Path | str, flow: MultiScaleFlow, info: CheckpointInfo | None = N
 
 
 def save_state(path: Path | str, state: Mapping[str, Tensor], info: CheckpointInfo) -> None:
-    """Write what :func:`save` writes, from the state of an initialised flow."""
+    """Write a checkpoint as :func:`save` does, from the state of an initialised flow."""
     for what in ("metrics", "recipe", "imported"):
         _check_plain(getattr(info, what), what, Path(path).name)
     config = info.config.to_dict()
-    # A reader of version 2 alone can still read a file that says nothing new.
+    # A file without new fields keeps version 2, which older readers can read.
     is_new = config.keys() & set(NEW) or any(config[name] == word for name, word in NEW_WORDS)
     version = 3 if is_new else 2
     document = {"format": FORMAT, "version": version, **dataclasses.asdict(info), "config": config}
@@ -181,7 +180,7 @@ def file_parts(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> It
 
 @dataclass(frozen=True)
 class WrongValue:
-    """A tensor of the right name, shape and type whose numbers cannot be: no flow computes with them.
+    """A tensor of the right name, shape and type with impossible values.
 
     Attributes:
         tensor: its name in the file.
@@ -195,7 +194,7 @@ class WrongValue:
 
     @property
     def level(self) -> int | None:
-        """The level that it belongs to, from 1; None where it belongs to the flow."""
+        """The tensor's level, from 1; None outside of levels."""
         of_level = re.match(r"levels\.(\d+)\.", self.tensor)
         return None if of_level is None else int(of_level[1]) + 1
 
@@ -208,7 +207,7 @@ def load(
     Arguments:
         source: a path or the file's bytes.
         name: of the file in errors; its own by default.
-        trust: refuse wrong values inside a level. Only ``verify``, which judges them itself, leaves them in.
+        trust: refuse wrong values inside a level; ``verify`` turns this off, since it reports them.
         trainable: return parameters that take gradients, instead of frozen ones.
 
     Raises:
@@ -242,7 +241,7 @@ def load(
 
 
 def read_info(path: Path) -> CheckpointInfo:
-    """Return what a checkpoint says of itself, without reading its weights.
+    """Return a checkpoint's document, without reading its parameters.
 
     Raises:
         CheckpointError: with one sentence that names the file, the field and the bound.
@@ -263,7 +262,7 @@ def given_label(loaded: Checkpoint, label: str | None) -> Checkpoint:
         label: the name of a class, or None.
 
     Raises:
-        LabelError: the flow has labels and none is named, or another one; or it has none.
+        LabelError: the flow has labels and ``label`` is none of them, or it has no labels and ``label`` is not None.
 
     """
     name, info, classes = loaded.name, loaded.info, loaded.info.classes
@@ -289,14 +288,14 @@ def given_label(loaded: Checkpoint, label: str | None) -> Checkpoint:
 
 
 def find(text: str) -> Path:
-    """Return the file of a checkpoint: given as one, as the folder of a run or of a pretrained flow, or by its name.
+    """Return the file of a checkpoint: from its path, the folder of a run or of a pretrained flow, or its name.
 
     >>> find("faces16-glow").name
     'faces16-glow.safetensors'
 
     """
     path = Path(text)
-    # Not Path's own questions: they raise on names that no file can have.
+    # Path.is_file raises on names that no file can have.
     if os.path.isdir(path):
         return file_in(path)
     if os.path.exists(text):
@@ -306,7 +305,7 @@ def find(text: str) -> Path:
 
 
 def file_in(folder: Path) -> Path:
-    """Return the checkpoint of a folder: of a pretrained flow, as Hugging Face's hub has them, or of a run."""
+    """Return the checkpoint of a folder: of a pretrained flow of Hugging Face's hub, or of a run."""
     pretrained = folder / PRETRAINED
     return pretrained if os.path.isfile(pretrained) else folder / "checkpoints" / "last.safetensors"
 
@@ -314,13 +313,13 @@ def file_in(folder: Path) -> Path:
 def outline(config: FlowConfig) -> MultiScaleFlow:
     """Return the flow without its memory, on the ``meta`` device: names, shapes and types.
 
-    Where ``keep="auto"`` has not seen data yet, every level passes on as many channels as it may.
+    With ``keep="auto"`` and before initialisation, every level passes on as many channels as it may.
 
     Raises:
         ConfigError: it has more parameters than a checkpoint may hold.
 
     """
-    # A lower bound, from the couplings' hidden layers alone, comes before a module is built.
+    # A lower bound, from the couplings' hidden layers alone, is checked before a module is built.
     count = config.levels * config.steps * config.width**2 * max(0, len(config.network.split("-")) - 2)
     if count <= MAX_PARAMETERS:
         with torch.device("meta"):
@@ -405,7 +404,7 @@ def _info(header: dict[str, Any], name: str) -> CheckpointInfo:
 
 
 def _classes(document: Mapping[str, Any], config: FlowConfig, name: str) -> dict[str, Any]:
-    """Return factor and classes of a document; refuse those that are no names, or not as many as the context."""
+    """Return factor and classes of a document; refuse classes that are not names, or not as many as the context."""
     labels, classes = document.get("labels", ""), document.get("classes", ())
     names = classes if isinstance(classes, (tuple, list)) else [None]
     for what, texts in (("labels", [labels]), ("classes", names)):
@@ -424,7 +423,7 @@ def _temperature(value: object, name: str) -> float:
 
 
 def _check_plain(values: dict[str, Any], what: str, name: str) -> None:
-    """Refuse what is nested or not finite, and metrics that are not numbers: pages print and format these values."""
+    """Refuse nested values, numbers that are not finite, and metrics of other types: pages format these values."""
     for key, value in values.items():
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
         if number and not abs(value) <= sys.float_info.max:
@@ -467,7 +466,7 @@ def _check_layout(header: Mapping[str, Any], flow: MultiScaleFlow, name: str) ->
 
 
 def wrong_values(tensors: Mapping[str, Tensor]) -> Iterator[WrongValue]:
-    """Yield the tensors of a flow's state whose values cannot be: not finite, or no permutation, no signs."""
+    """Yield the tensors of a flow's state with impossible values: not finite, no permutation, or no signs."""
     for key, tensor in tensors.items():
         leaf = key.rpartition(".")[2]
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():

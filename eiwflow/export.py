@@ -64,7 +64,7 @@ class Decode(nn.Module):
         return x
 
 
-#: name -> what of a flow is exported under it.
+#: name -> the module that is exported under it.
 EXPORTS: dict[str, type[LogProb | Encode | Decode]] = {"log_prob": LogProb, "encode": Encode, "decode": Decode}
 
 
@@ -123,7 +123,7 @@ def export_onnx(flow: MultiScaleFlow, folder: Path) -> dict[str, Path]:
 
 @torch.no_grad()
 def differences(flow: MultiScaleFlow, paths: dict[str, Path], images: int = 3) -> dict[str, float]:
-    """Return how far the outputs of ONNX files in onnxruntime are from the flow's own, at most, by name.
+    """Return the largest differences between the outputs of ONNX files in onnxruntime and the flow's own, by name.
 
     The images are samples of the flow, clipped to ±½; differences of log p are in bits/dim.
     """

@@ -1,7 +1,7 @@
 """Read untrusted files, and write so that a reader never sees half a file.
 
 Every file in a folder of runs or studies is read here: only regular files, only up to a bound, and without waiting. A
-FIFO, a device, a sparse file of 64 GB or a link in a circle raises ``OSError`` with a reason, and costs nothing.
+FIFO, a device, a sparse file of 64 GB or a circular link raises ``OSError`` with a reason, at once.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-#: The most bytes of a JSON document that is read where no other bound is given: more than any of ours has.
+#: The default bound of a JSON document, in bytes: more than any of the project's has.
 MAX_DOCUMENT = 2**20
-#: The most entries of one folder that are looked at.
+#: The most entries that are read of one folder.
 MAX_ENTRIES = 10_000
 
 
@@ -27,15 +27,15 @@ def open_regular(path: Path, most: int | None = None, follow: bool = True) -> in
 
     Arguments:
         path: of the file.
-        most: the most bytes that it may have, None for any number.
-        follow: whether a link is followed, or refused.
+        most: its largest size in bytes, None for any.
+        follow: follow a link instead of refusing it.
 
     Raises:
         OSError: it cannot be read, is no regular file, or is larger.
 
     """
     try:
-        # A FIFO would else be waited for; on a regular file the flag does nothing.
+        # Without the flag, opening a FIFO waits; on a regular file it does nothing.
         flags = ("O_NONBLOCK", "O_BINARY", *(() if follow else ("O_NOFOLLOW",)))
         descriptor = os.open(path, sum(getattr(os, flag, 0) for flag in flags))  # and O_RDONLY, which is 0
     except ValueError as error:  # a zero byte in the name
@@ -66,7 +66,7 @@ def read_bytes(path: Path, most: int) -> bytes:
     """
     with open(open_regular(path, most), "rb") as file:
         content = file.read(most + 1)
-    if len(content) > most:  # it has grown meanwhile
+    if len(content) > most:  # it has grown since its size was read
         raise OSError(errno.EFBIG, f"it has more than {most:,} bytes, the most that are read")
     return content
 
@@ -83,7 +83,7 @@ def read_start(path: Path, most: int) -> bytes:
 
 
 def webp_pixels(start: bytes) -> int:
-    """Return the pixels of a WEBP picture, by the first 30 bytes of its file; 0 where it is none.
+    """Return the pixels of a WEBP picture, by the first 30 bytes of its file; 0 for other files.
 
     Nothing is decoded: a file of 6 KiB may hold 268 million pixels.
     Reference: RFC 9649, sections 2.5 to 2.7.
@@ -138,7 +138,7 @@ def read_json(path: Path, most: int = MAX_DOCUMENT) -> Any:  # noqa: ANN401 (wha
 
 
 def is_text(value: str) -> bool:
-    """Return whether a text can be written: JSON and arguments may hold half of a surrogate pair, which is none."""
+    """Return whether a text can be encoded: JSON and arguments may hold half of a surrogate pair, which cannot."""
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -147,7 +147,7 @@ def is_text(value: str) -> bool:
 
 
 def stamp(path: Path) -> tuple[int, int]:
-    """Return a file's time of modification and its size: a cached function sees by them that it was replaced.
+    """Return a file's time of modification and its size, by which caches notice that it was replaced.
 
     Raises:
         OSError: it is not there.
@@ -158,7 +158,7 @@ def stamp(path: Path) -> tuple[int, int]:
 
 
 def entries(folder: Path) -> list[Path]:
-    """Return what lies in a folder, hidden entries left out, by name; a folder that is not there holds nothing."""
+    """Return the entries of a folder by name, hidden ones left out; a missing folder has none."""
     try:
         with os.scandir(folder) as scan:
             names = [entry.name for entry, _ in zip(scan, range(MAX_ENTRIES), strict=False)]
@@ -168,7 +168,7 @@ def entries(folder: Path) -> list[Path]:
 
 
 def walk(folder: Path) -> Iterator[Path]:
-    """Yield the regular files below a folder by their paths, no link followed; what vanishes meanwhile is left out."""
+    """Yield the regular files below a folder, in the order of their paths; links and vanished files are left out."""
     for place, folders, names in os.walk(folder, followlinks=False):
         folders.sort()
         for name in sorted(names):
@@ -181,7 +181,7 @@ def walk(folder: Path) -> Iterator[Path]:
 
 
 def complaint(path: Path, most: int | None = None) -> str:
-    """Return why an entry cannot be read, as the end of a sentence; empty where it can, or where it is not there."""
+    """Return why an entry cannot be read, as the end of a sentence; empty if it can be, or does not exist."""
     try:
         if not path.is_symlink() and not path.exists():
             return ""
@@ -198,7 +198,7 @@ def reason(error: OSError | ValueError) -> str:
 
 
 def printable(name: str, most: int = 80) -> str:
-    """Return a file's name as it can be shown: no half characters, nothing invisible, not too long."""
+    """Return a file's name for display: printable characters, shortened."""
     text = "".join(letter if letter.isprintable() else "�" for letter in name[: most + 1])
     return text if len(text) <= most else text[: most - 1] + "…"
 
@@ -207,8 +207,8 @@ def printable(name: str, most: int = 80) -> str:
 
 
 def write_atomically(path: Path, content: bytes | Iterable[bytes | memoryview]) -> None:
-    """Replace ``path`` by ``content``, whole or in parts, through a temporary file that is flushed to disk first."""
-    # Not tempfile's: its files are for their owner alone, and an app may run as another user than the training.
+    """Replace ``path`` by ``content``, bytes or parts, through a temporary file that is flushed to disk first."""
+    # tempfile's files are readable by their owner alone, but the app may run as another user than the training.
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         with open(temporary, "xb") as file:
@@ -222,6 +222,6 @@ def write_atomically(path: Path, content: bytes | Iterable[bytes | memoryview]) 
 
 
 def remove_leftovers(folder: Path, name: str | None = None) -> None:
-    """Remove what :func:`write_atomically` left half written in a folder where it was killed: of one name, or all."""
+    """Remove the temporary files of killed :func:`write_atomically` calls in a folder: of one name, or all."""
     for leftover in folder.glob(f".{'*' if name is None else glob.escape(name)}.{'[0-9a-f]' * 8}"):
         leftover.unlink(missing_ok=True)

@@ -21,15 +21,15 @@ PICTURE = "samples.png"
 
 
 class PretrainedFlow(nn.Module, PyTorchModelHubMixin):
-    """A flow with what its training says of it, as Hugging Face's hub exchanges them.
+    """A flow with its training's document, in the form of Hugging Face's hub.
 
     ``save_pretrained(folder)`` writes a folder, ``from_pretrained(folder)`` reads one without a network, and
-    ``push_to_hub(name)`` and ``from_pretrained(name)`` go to the hub. ``model.safetensors`` is a checkpoint of ours, so
-    every command and the app open such a folder, and :func:`eiwflow.checkpoint.load` checks what comes from others.
+    ``push_to_hub(name)`` and ``from_pretrained(name)`` go to the hub. ``model.safetensors`` is an ordinary checkpoint,
+    so every command and the app open such a folder, and :func:`eiwflow.checkpoint.load` checks downloaded files.
 
     Args:
         flow: initialised.
-        info: of the checkpoint: data, metrics, recipe; of an untold flow its config alone.
+        info: of the checkpoint: data, metrics, recipe; by default the config alone.
 
     >>> pretrained = PretrainedFlow(flow)
     >>> pretrained.save_pretrained(folder)
@@ -74,7 +74,7 @@ class PretrainedFlow(nn.Module, PyTorchModelHubMixin):
         return cls(loaded.flow, loaded.info)
 
     def generate_model_card(self, *_: Any, **__: Any) -> ModelCard:  # noqa: ANN401 (as the mixin's)
-        """Return the card: what the flow is, its bits/dim, how it was trained, samples, and how to load it."""
+        """Return the model card: config, bits/dim, training, samples, and code that loads the flow."""
         return ModelCard(model_card(self.flow, self.info))
 
 
@@ -121,7 +121,7 @@ images = flow.sample(4, temperature={info.temperature:g}{context})
 
 
 def _plain(text: str) -> str:
-    """Return a text of a file as it may stand in a table of Markdown."""
+    """Return a text escaped for a table of Markdown."""
     return "".join(letter if letter.isalnum() or letter in " .,:_-+()/" else "?" for letter in text)[:120]
 
 

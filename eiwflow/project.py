@@ -1,4 +1,4 @@
-"""Where the app, its pages and the assets lie: beside the package in a checkout, inside it once installed."""
+"""Paths of the app, its pages and the assets: beside the package in a checkout, inside it once installed."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Bounds of a process that works for another one, as on what strangers sent: it sets them before it begins."""
+"""Bounds that a child process sets for itself before it reads untrusted input."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 def bound(memory: int, cpu_s: int) -> None:
     """Bound the memory and the processor time of this process from here on.
 
-    Libraries that it maps do not count, nor what it took before. Windows has no such bounds, and only Linux tells what
-    a process has already; elsewhere the bound of memory is left out.
+    Mapped libraries and memory that it has already do not count. Windows has no such bounds, and only Linux tells the
+    memory of a process; elsewhere there is no bound of memory.
 
     Args:
-        memory: bytes beyond those that it has.
-        cpu_s: processor seconds beyond those that it took.
+        memory: further bytes.
+        cpu_s: further processor seconds.
 
     """
     try:
@@ -36,7 +36,7 @@ def bound(memory: int, cpu_s: int) -> None:
 
 
 def end_with_the_asker() -> None:
-    """End this process as soon as its standard input is closed: the process that asked has ended."""
+    """End this process as soon as its standard input is closed, which means that the parent process has ended."""
 
     def wait() -> None:
         while os.read(0, 1):

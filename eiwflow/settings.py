@@ -1,7 +1,7 @@
-"""What the server was started as, from environment variables; ``eiwflow app`` sets them.
+"""Settings of the server, from environment variables; ``eiwflow app`` sets them.
 
-:func:`check` looks at every one of them. ``eiwflow app`` calls it before it starts the server. ``streamlit run
-app.py`` prints its address before it reads app.py, which then ends it.
+``eiwflow app`` calls :func:`check` before it starts the server. ``streamlit run app.py`` prints its address before it
+reads app.py, which then ends it.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
-#: ``classroom``, ``read-only``, or nothing: every visitor may do everything.
+#: ``classroom``, ``read-only``, or empty, where every visitor may do everything.
 MODE_VARIABLE = "EIWFLOW_MODE"
 CLASSROOM, READ_ONLY = "classroom", "read-only"
 #: The address under which visitors reach the app.
 JOIN_VARIABLE = "EIWFLOW_JOIN_URL"
-#: A teacher's token of one's own, where it should outlive the server.
+#: A chosen token of the teacher, which then outlives the server.
 TOKEN_VARIABLE = "EIWFLOW_TEACHER_TOKEN"
 #: Environment variable with the origins, separated by spaces, that may show the app in a frame: a course page.
 ANCESTORS_VARIABLE = "EIWFLOW_FRAME_ANCESTORS"
@@ -28,7 +28,7 @@ ANCESTORS_VARIABLE = "EIWFLOW_FRAME_ANCESTORS"
 DATA_ROOTS_VARIABLE = "EIWFLOW_DATA_ROOTS"
 #: Environment variables with the folder of runs and studies, and with that of downloaded data sets.
 RUNS_VARIABLE, DATA_VARIABLE = "EIWFLOW_RUNS", "EIWFLOW_DATA"
-#: A token has no fewer characters: it can be tried as often as the network allows.
+#: Fewest characters of a token: attempts are limited by the network alone.
 SHORTEST_TOKEN = 16
 #: Limits, and the variable that sets each.
 LIMITS = {
@@ -45,17 +45,17 @@ _URL = re.compile(r"https?://[^\s/?#\"'<>]+(/[^\s?#\"'<>]*)?", re.ASCII)
 
 @dataclass(frozen=True)
 class Settings:
-    """What the server was started as.
+    """The settings of a server.
 
     Attributes:
         mode: ``classroom``, ``read-only``, or empty.
-        join_url: where visitors reach the app, without a slash at its end; empty where nobody said.
-        steps: training steps that a student's run has at most.
-        minutes: after so many a student's run is asked to stop, and ended where it does not.
-        memory_mib: that a student's training takes at most, by an estimate.
-        disk_mib: that the runs of one student take at most.
-        uploads_mib: that the files of one student take in memory at most, over all tabs.
-        all_uploads_mib: that the files of all visitors take together, in every mode.
+        join_url: where visitors reach the app, without a slash at its end; empty if not set.
+        steps: most training steps of a student's run.
+        minutes: after which a student's run is asked to stop, and ended if it does not.
+        memory_mib: estimated memory of a student's training, at most.
+        disk_mib: of the runs of one student, at most.
+        uploads_mib: memory of the files of one student over all tabs, at most.
+        all_uploads_mib: memory of the files of all visitors together, in every mode.
 
     """
 
@@ -75,7 +75,7 @@ class Settings:
 
 
 def settings() -> Settings:
-    """Return what the environment says.
+    """Return the settings in the environment.
 
     Raises:
         ValueError: with the variable, its value and what is allowed.
@@ -91,10 +91,10 @@ def settings() -> Settings:
 
 
 def check(address: str | None = None) -> None:
-    """Refuse any setting that is wrong.
+    """Check every setting.
 
     Args:
-        address: that the server is to listen on; None where it does already.
+        address: for the server to listen on; None if it listens already.
 
     Raises:
         ValueError: with the variable, its value and what is allowed.
@@ -132,7 +132,7 @@ def ancestors() -> list[str]:
 
 
 def data_roots() -> list[Path] | None:
-    """Return the folders whose images visitors may train on; None where nothing names them.
+    """Return the folders whose images visitors may train on; None if not set.
 
     Raises:
         ValueError: one of them cannot be a path.
@@ -181,7 +181,7 @@ def teacher_token() -> str:
         ValueError: the one that is set is too short.
 
     """
-    # Taken away: processes that this one starts have no use for it.
+    # Removed, so that child processes do not inherit it.
     token = os.environ.pop(TOKEN_VARIABLE, "").strip() or secrets.token_urlsafe(24)
     _check_token(token)
     return token

@@ -46,14 +46,14 @@ class Picture:
 
 @dataclass(frozen=True)
 class Summary:
-    """What an archive holds and what it costs.
+    """The contents of an archive and its size.
 
     Attributes:
-        pictures, tiles: how many; a tile is an image of the flow's size.
+        pictures, tiles: their numbers; a tile is an image of the flow's size.
         values: dimensions of all pictures together.
         bytes: of the file.
-        start_bytes: part of the file that carries nothing: the first tile pops it.
-        stated_bytes: what the flow states for all tiles, in bytes.
+        start_bytes: random bytes that start the file: the first tile pops them.
+        stated_bytes: −log₂ p of all tiles under the flow, in bytes.
 
     """
 
@@ -74,7 +74,7 @@ def read_picture(content: bytes, name: str) -> Picture:
     """Return the pixels of a PNG, JPEG, WebP, BMP or GIF file, upright, unchanged.
 
     Raises:
-        CompressionError: it is no such file, is too large, or has pixels that 8 bits a channel cannot hold.
+        CompressionError: the file is of another kind, is too large, or has pixels that 8 bits a channel cannot hold.
 
     """
     try:
@@ -103,7 +103,7 @@ def read_picture(content: bytes, name: str) -> Picture:
 
 
 def flow_digest(flow: MultiScaleFlow) -> str:
-    """Return what an archive knows its flow by: a hash of its config and of every tensor."""
+    """Return the flow's identity in archives: a hash of its config and of every tensor."""
     digest = hashlib.sha256(json.dumps(flow.config.to_dict(), sort_keys=True).encode())
     for name, value in sorted(flow.state_dict().items()):
         digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
@@ -114,10 +114,10 @@ def gather(names: Sequence[str]) -> tuple[list[Picture], list[str]]:
     """Return the pictures of files, of folders and all below them, and the test images of data sets named.
 
     Returns:
-        the pictures, and a sentence for each in a folder that cannot be compressed, as one with transparent parts.
+        the pictures, and a sentence for each picture of a folder that cannot be compressed, as with transparent parts.
 
     Raises:
-        CompressionError: something is none of these, a file that is named cannot be compressed, or nothing of a folder.
+        CompressionError: a name is neither of these, a named file cannot be compressed, or no picture of a folder can.
         DataError: a data set cannot be loaded.
 
     """
@@ -163,7 +163,7 @@ def write_pictures(pictures: Sequence[Picture], folder: Path) -> list[Path]:
     paths: list[Path] = []
     taken: set[str] = set()
     for number, picture in enumerate(pictures):
-        # A name in an archive is as foreign as any: only its last part is used, and only if it is plain.
+        # Names in an archive are untrusted: only the last part is used, and only if it is plain.
         stem = Path(picture.name).stem
         name = stem if stem and all(letter.isalnum() or letter in "-_ " for letter in stem) else "picture"
         while name in taken:
@@ -184,17 +184,17 @@ def _read(path: Path, name: str) -> Picture:
 
 
 def compress(flow: MultiScaleFlow, digest: str, pictures: Sequence[Picture]) -> tuple[bytes, Summary]:
-    """Return an archive of the pictures, and what it costs.
+    """Return an archive of the pictures, and its summary.
 
-    It is decoded before it is returned: what comes back is the same, pixel by pixel.
+    The archive is decoded before it is returned: its pictures are the same, pixel by pixel.
 
     Args:
         flow: the flow whose density is the code.
-        digest: what its file is known by; :func:`decompress` asks for the same.
+        digest: the flow's :func:`flow_digest`; :func:`decompress` asks for the same.
         pictures: of any size; they are cut into tiles of the flow's.
 
     Raises:
-        CompressionError: there is nothing to compress, or the pictures have colours and the flow has none.
+        CompressionError: there are no pictures, or they have colours and the flow has none.
 
     """
     if not 1 <= len(pictures) <= MAX_PICTURES:
@@ -235,7 +235,7 @@ def decompress(flow: MultiScaleFlow, digest: str, content: bytes) -> list[Pictur
     """Return the pictures of an archive that :func:`compress` made with the same flow.
 
     Raises:
-        CompressionError: it is no archive, was made with another flow, or does not decode to the same pixels here.
+        CompressionError: the bytes are no archive, were made with another flow, or decode to other pixels here.
 
     """
     header, words = _open(content)
@@ -255,7 +255,7 @@ def decompress(flow: MultiScaleFlow, digest: str, content: bytes) -> list[Pictur
     try:
         with one_thread():
             for batch in reversed(header["batches"]):
-                # Each value has pushed this much: an archive that holds less would decode to noise, at any length.
+                # Each value pushes at least this many bits; a shorter archive would decode to noise.
                 if archive.bits < (math.log2(BIN) if batch > 0 else 8) * abs(batch) * code.dimensions:
                     raise CompressionError("The archive has too few bits.")
                 parts.append(code.pop(archive, batch) if batch > 0 else archive.pop_bytes((-batch, *config)))
@@ -274,8 +274,7 @@ def decompress(flow: MultiScaleFlow, digest: str, content: bytes) -> list[Pictur
 def lossless_sizes(pictures: Sequence[Picture]) -> dict[str, int]:
     """Return the bytes that PNG and WebP, both lossless and at their best, take for the pictures.
 
-    Pictures of one size stand below each other in one file, as one archive has them all: a header for each of a
-    thousand small pictures would say nothing of a codec.
+    Pictures of one size are joined in one file, as in an archive, so that headers do not decide the comparison.
     """
     files = [picture.pixels for picture in pictures]
     if len({pixels.shape for pixels in files}) == 1:
@@ -300,7 +299,7 @@ def _file_bytes(pixels: NDArray[np.uint8], kind: str) -> int:
 
 
 def _push(code: GridFlow, archive: Archive, tiles: NDArray[np.uint8]) -> tuple[Archive, list[int]]:
-    """Return the archive with the tiles, and the sizes of batches: a tile that the flow cannot hold is −1, as bytes."""
+    """Return the archive with the tiles, and the sizes of batches; −1 for a tile stored as bytes, outside the flow."""
     before = archive.copy()
     try:
         code.push(archive, tiles)
@@ -345,7 +344,7 @@ def _joined(tiles: NDArray[np.uint8], shape: tuple[int, int, int]) -> NDArray[np
 
 
 def _stated_bits(flow: MultiScaleFlow, tiles: NDArray[np.uint8]) -> float:
-    """Return what the flow states for the tiles in all, in bits, with one dequantisation."""
+    """Return −log₂ p of all tiles together, with one dequantisation."""
     noise = torch.Generator().manual_seed(0)
     with torch.no_grad():
         each = [flow.bits_per_dim(part, noise).double().sum() for part in torch.from_numpy(tiles).split(64)]

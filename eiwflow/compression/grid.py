@@ -1,16 +1,16 @@
-"""Lossless compression by a flow: images to as many bits as the flow states for them, and back.
+"""Lossless compression by a flow: images to about −log₂ p bits, and back.
 
-A flow gives a density of real numbers, an archive needs whole ones. So every value is a whole number of grid cells,
-:data:`CELL` of them to a byte, and every map of the flow becomes one of whole numbers that can be undone exactly:
+A flow is a density of real numbers, an archive holds whole numbers. So every value is a whole number of grid cells,
+:data:`CELL` cells to a byte, and every map of the flow becomes an exactly invertible map of whole numbers:
 
 - a shift is rounded to the grid;
 - a triangular matrix with ones on its diagonal is a sequence of shifts;
 - a scale s ≈ R / S (whole numbers) takes x to ⌊(x R + r) / S⌋. The digit r < R is *popped* from the archive, the
   remainder (< S) is *pushed* to it. On average this costs log₂ S − log₂ R bits: the log-determinant, with its sign.
 
-What the flow calls ε is then coded under N(0, I). The digits below a byte (dequantisation) are popped as well, and
-come back when the image is decoded: that is bits-back coding. The first image finds an empty archive and gets digits
-that carry nothing; what they cost is the same for one image and for a thousand.
+The latents ε are then coded under N(0, I). The digits below a byte (dequantisation) are popped as well, and come back
+when the image is decoded: that is bits-back coding. The first image pops from an empty archive and gets random digits;
+their cost does not grow with the number of images.
 
 Encoder and decoder must compute the same networks to the last bit. On another kind of processor, or with another
 version of torch, they may not: the archive then fails its check and nothing is written.
@@ -59,16 +59,16 @@ LIMIT = 1 << 13
 #: Elements that one call scales while the archive is short.
 PIECE = 512
 LARGEST_BATCH = 16
-#: Bits a value by which flows of images stretch what they see; one that stretches more wastes bits, and stays exact.
+#: Bits a value by which flows usually stretch images; a flow that stretches more stays exact, but wastes bits.
 STRETCH = 8
 _SEED = 0x5EED
 
 
 class Archive:
-    """A stack of bits: what is popped looks random, what is pushed comes back in reverse order.
+    """A stack of bits: digits are pushed, and popped in reverse order.
 
     Args:
-        words: 32-bit words of an archive; None for a new one, which starts with digits that carry nothing.
+        words: 32-bit words of an archive; None for a new archive, which starts with random digits.
         start: number of such words.
 
     """
@@ -136,7 +136,7 @@ def fraction(log_scale: NDArray[np.float64]) -> tuple[Cells, Cells]:
     if not np.abs(log_scale).max(initial=0) < LARGEST_LOG_SCALE:
         raise CompressionError(f"A part of the flow scales by more than exp({LARGEST_LOG_SCALE}).")
     scale = np.exp(np.abs(log_scale))
-    # Of a factor s ≥ 1: S is a power of two and R = s S; of one below 1 the two change places.
+    # For s ≥ 1, S is a power of two and R = s S; for s < 1, R is the power of two.
     small = np.maximum(2, 1 << np.maximum(0, FRACTION - np.ceil(np.log2(scale)).astype(np.int64)))
     large = np.rint(scale * small).astype(np.int64)
     grows = log_scale >= 0
@@ -194,7 +194,7 @@ class _Affine:
         rows = mixing.permutation.cpu().numpy()
         diagonal = sign * np.exp(log_diagonal)
         shift = ((lower + np.eye(len(lower))) @ ((upper + np.diag(diagonal)) @ bias))[rows]
-        # The scale comes first, so U's entries are those that act on what is scaled already.
+        # The scale comes first, so U's entries act on scaled values.
         entries = [upper / diagonal, lower]
         if max(np.abs(each).max() for each in entries) > 1 << 14 or not np.isfinite(shift).all():
             raise CompressionError("A 1×1 convolution of this flow is nearly singular; it cannot compress.")
@@ -255,9 +255,9 @@ Given = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 @dataclass(frozen=True, eq=False)
 class _Conditional:
-    """Some channels, y = exp(s) x + t with (s, t) = affine(the fixed channels), which stay as they are.
+    """Some channels, y = exp(s) x + t with (s, t) = affine(the fixed channels), which do not change.
 
-    A map that no channel decides, as a top prior's, may call all channels fixed: only their shape is looked at.
+    A map that depends on no channel, as a top prior's, may name all channels as fixed: it uses their shape alone.
     """
 
     affine: Given
@@ -295,7 +295,7 @@ class _Order:
         return x[:, self.order]
 
     def inverse(self, archive: Archive, y: Cells, whole: bool) -> Cells:
-        """Return the channels as they were."""
+        """Return the channels in their order before :meth:`forward`."""
         return y[:, self.order.argsort()]
 
 
@@ -303,7 +303,7 @@ Move = _Affine | _Conditional | _Order
 
 
 def _moves(level: Level) -> list[Move]:
-    """Return what a level does after its squeeze, as moves on the grid."""
+    """Return the maps of a level after its squeeze, as moves on the grid."""
     moves: list[Move] = []
     for step in level.steps:
         coupling = step.coupling
@@ -362,14 +362,14 @@ class GridFlow:
     def needed(self, count: int) -> int:
         """Return how many bits an archive must hold before ``count`` images are pushed at once.
 
-        The digits below a byte are popped first, then what the flow stretches (pushed again with ε), and the digits of
-        one scaling are popped before its remainders are pushed.
+        The digits below a byte are popped first, then the bits by which the flow stretches (pushed again with ε). The
+        digits of one scaling are popped before its remainders are pushed.
         """
         scaled_at_once = count * self.dimensions if count > 1 else PIECE
         return (DIGITS + STRETCH) * count * self.dimensions + (FRACTION + 1) * scaled_at_once + 1024
 
     def batch(self, archive: Archive, left: int) -> int:
-        """Return how many of the images that are left can be pushed at once."""
+        """Return how many of the remaining images can be pushed at once."""
         count = min(left, LARGEST_BATCH)
         while count > 1 and self.needed(count) > archive.bits:
             count //= 2

@@ -19,7 +19,7 @@ CHUNK = 2000
 
 
 def camera_factors(count: int, max_grain: float, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Draw what the camera does to each of ``count`` images.
+    """Draw grain and light for each of ``count`` images.
 
     Args:
         count: N.
@@ -74,8 +74,8 @@ def grain_entropy(sigma: np.ndarray, offsets: int = 32) -> np.ndarray:
 
     .. math:: -\sum_k p_k \log_2 p_k, \qquad p_k = \Phi((k + ½ - \mu)/\sigma) - \Phi((k - ½ - \mu)/\sigma)
 
-    averaged over the mean μ, uniform between two grey levels. Values are taken as not clipped: where a picture
-    touches 0 or 255 the true entropy is a little lower.
+    averaged over the mean μ, uniform between two grey levels. Clipping is ignored: where a picture touches 0 or 255 the
+    true entropy is a little lower.
 
     Args:
         sigma: standard deviation of the grain in grey levels, any shape, 0.05 or more.
@@ -101,7 +101,7 @@ def grain_entropy(sigma: np.ndarray, offsets: int = 32) -> np.ndarray:
 def floor_bits_per_dim(sigma: np.ndarray) -> float:
     """Return the floor of bits/dim over images whose grain has these standard deviations (N,), in grey levels.
 
-    No model can beat the mean entropy of the rounded grain. It is that of values which are not clipped; clipping
-    lowers it a little where a picture touches 0 or 255. Bits/dim minus this floor is the price of everything else.
+    No model can beat the mean entropy of the rounded grain. Values are taken as not clipped, as in
+    :func:`grain_entropy`. Bits/dim minus this floor is the cost of everything but grain.
     """
     return float(grain_entropy(sigma).mean())

@@ -30,9 +30,9 @@ def random_crops(
 ) -> torch.Tensor:
     """Return one crop (N, C, h, w) of every image (N, C, H, W), each where the generator puts it.
 
-    ``size`` is the side of a square or (h, w). Images that have the size already are returned as they are,
-    and nothing is drawn. Where they are images ``first`` and following ``of`` a larger batch, places are drawn for the
-    whole batch. Raises DataError where they are smaller.
+    ``size`` is the side of a square or (h, w). Images that have the size already are returned as they are, and nothing
+    is drawn. If x holds images ``first`` and following of a batch of ``of`` images, places are drawn for the whole
+    batch. Raises DataError where they are smaller.
     """
     import torch
 
@@ -46,10 +46,10 @@ def random_crops(
 
 
 def fixed_crops(images: torch.Tensor, size: int | tuple[int, int], seed: int = 0) -> torch.Tensor:
-    """Return one crop (N, C, h, w) of every image (N, C, H, W), the same ones whenever it is asked.
+    """Return one crop (N, C, h, w) of every image (N, C, H, W), the same crops at every call.
 
-    Where image i is cut depends on the seed, on i and on the two sizes alone: the first images of a longer
-    set get the crops that they get on their own. Raises DataError where the images are smaller than ``size``.
+    The place of crop i depends on the seed, on i and on the two sizes alone, so the first images of a longer set get
+    the same crops. Raises DataError where the images are smaller than ``size``.
     """
     import torch
 

@@ -16,7 +16,7 @@ FACES_SEED, TRAIN_LETTERS_SEED, TEST_LETTERS_SEED = 16, 32, 64
 TEST_FACES, TRAIN_LETTERS, TEST_LETTERS = 1000, 20_000, 1000
 MAX_FACE_GRAIN, MAX_LETTER_GRAIN = 4.0, 6.0
 LETTER_SIDE, CANVAS = 32, 64
-#: Pictures that are drawn at once, to save memory; the result does not depend on it.
+#: Pictures drawn at once, to save memory; the result does not depend on it.
 DRAWN_AT_ONCE = 500
 #: Degrees, times, and pixels of the canvas.
 MAX_ROTATION, SIZES, MAX_SHIFT = 8.0, (0.9, 1.15), 2.2
@@ -78,8 +78,8 @@ def render_letters(folder: Path, part: str) -> tuple[np.ndarray, dict[str, np.nd
     Returns:
         images (N, 32, 32, 3) uint8, and factors of length N: ``letter`` (A to Z), ``family`` (name of the typeface),
         ``paper`` and ``ink`` (RGB as seen, grey levels), ``swapped`` (dark paper, light ink), ``rotation`` (degrees,
-        counter-clockwise), ``size`` (times), ``shift`` (right and down, pixels of the 64×64 canvas), and what
-        :func:`~eiwflow.data.camera.camera_factors` draws.
+        counter-clockwise), ``size`` (times), ``shift`` (right and down, pixels of the 64×64 canvas), and the factors of
+        :func:`~eiwflow.data.camera.camera_factors`.
 
     """
     drawn = read_arrays(folder / "letters64.npz")

@@ -19,7 +19,7 @@ from .views import OnDisk
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif"}
 
 
-#: Kinds of pictures that are not decoded; how many there are is said.
+#: Kinds of pictures that are not decoded; the note counts them.
 OTHER_SUFFIXES = {".tif", ".tiff", ".heic", ".avif", ".jp2", ".ppm", ".psd", ".raw", ".svg"}
 #: A folder whose images take more bytes stays on disk.
 MOST_IN_MEMORY = 2 * 1024**3
@@ -33,15 +33,15 @@ def read_folder(folder: Path, size: int, strict: bool = False) -> ImageData:
     """Return the pictures in a folder and in the folders below it, centre-cropped and resized to size×size.
 
     They come in the order of their paths; hidden files are passed over. Folders ``train`` and ``test`` are the parts.
-    Otherwise a hash of the path within the folder sends about a tenth to test; of equal images the first one's path
-    decides for all. Where every picture is in a folder of its class, their numbers are the factor ``label``. Pictures
-    that are all grey make images of one channel. A picture that cannot be read is left out, and the note names it.
+    Otherwise a hash of the path within the folder sends about a tenth to test; equal images go where the first of them
+    goes. Where every picture is in a folder of its class, the folders' numbers are the factor ``label``. Pictures that
+    are all grey make images of one channel. A picture that cannot be read is left out, and the note names it.
 
-    Of a folder whose images take more than 2 GiB the train part is decoded when it is asked for, always in colour, and
-    the hash alone decides.
+    If the images take more than 2 GiB, the train part is decoded on demand, always in colour, and the hash alone
+    decides.
 
     Arguments:
-        folder: that is looked through.
+        folder: with the pictures.
         size: side of the images in pixels.
         strict: refuse a folder with a picture that cannot be read.
 
@@ -100,7 +100,7 @@ def _on_disk(
 
 
 def _own_parts(names: Sequence[str]) -> np.ndarray | None:
-    """Return which pictures are in a test folder (N,) bool, None where the folder is not divided so."""
+    """Return which pictures are in a test folder (N,) bool, None without folders ``train`` and ``test``."""
     tops = np.array([name.partition("/")[0] if "/" in name else "" for name in names])
     test = [part for part in TEST_FOLDERS if part in tops]
     return tops == test[0] if len(test) == 1 and set(tops.tolist()) == {"train", test[0]} else None
@@ -118,7 +118,7 @@ def _labels(names: Sequence[str], in_parts: bool) -> tuple[np.ndarray | None, tu
 
 
 def _in_words(classes: Sequence[str]) -> str:
-    """Return which number stands for which class folder, as a part of a note."""
+    """Return the numbers of the class folders, as a part of a note."""
     if not classes:
         return ""
     shown = ", ".join(f"{number} {name}" for number, name in enumerate(classes[:SHOWN]))
@@ -127,7 +127,7 @@ def _in_words(classes: Sequence[str]) -> str:
 
 
 def _left_out(folder: Path) -> str:
-    """Return which pictures of other kinds there are, as a part of a note."""
+    """Return the counts of pictures of other kinds, as a part of a note."""
     kinds = Counter(path.suffix.lower() for path in folder.rglob("*") if path.suffix.lower() in OTHER_SUFFIXES)
     words = ", ".join(f"{count:,} {suffix}" for suffix, count in sorted(kinds.items()))
     return f"; left out, as their kinds are not read: {words}" if words else ""

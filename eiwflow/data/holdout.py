@@ -14,11 +14,11 @@ HELD_OUT_SHARE = 0.15
 
 
 def hold_out(data: ImageData) -> ImageData:
-    """Return the train part alone, some of it held out to stand where the test part stood, which is left out.
+    """Return the data with its test part replaced by images held out from the train part.
 
-    Where the photographs are known that the images were cut from, whole photographs are held out, so that no
-    content is on both sides: in the order of a hash of their names, until 15 % of the images are out, and
-    never more than half. Otherwise a hash of each image's bytes chooses about a tenth.
+    Where the source photographs are known, whole photographs are held out, so that no content is on both sides: in the
+    order of a hash of their names, until 15 % of the images are out, and never more than half. Otherwise a hash of each
+    image's bytes chooses about a tenth.
 
     Raises DataError where fewer than 8 images would be left to train on, or none be held out.
     """

@@ -1,4 +1,4 @@
-"""What an image data set is, and the bounds that every one keeps."""
+"""The class of image data sets, and their bounds."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 MIN_SIDE, MAX_SIDE = 8, 256
 MIN_TRAIN = 8
-#: So much of the free memory may images take.
+#: The part of the free memory that images may take.
 ROOM = 0.8
 
 
 class DataError(ValueError):
-    """Something about a data set is not as it must be; the message is one sentence on one line."""
+    """A data set cannot be used; the message is one sentence on one line."""
 
     def __init__(self, sentence: str) -> None:
         # Reasons quoted from other libraries run over several lines, and some bring their own full stop.
@@ -34,7 +34,7 @@ def reason(error: Exception) -> str:
 
 
 class Factor(NamedTuple):
-    """What is known of every image about one thing, as its letter or its grain: an array (N, …) for each part."""
+    """A known property of every image, as its letter or its grain: an array (N, …) for each part."""
 
     train: np.ndarray
     test: np.ndarray
@@ -42,7 +42,7 @@ class Factor(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class ImageData:
-    """Images in two parts that share no content, but for what the note says of an archive that made its own parts.
+    """Images in two parts that share no content; of an archive with parts of its own the note counts shared images.
 
     Attributes:
         name: the data set's name, or the file's or the folder's.
@@ -52,8 +52,8 @@ class ImageData:
         train_source: (N,) integers into ``source_names``, the photograph that an image was cut from, or None.
         test_source: (M,) integers likewise, or None.
         source_names: one name per source; empty where the sources are unknown.
-        note: what a reader should know of the images, as what was done to them; empty where there is nothing.
-        factors: what is known of how each image was made, by name; empty for found images.
+        note: remarks for a reader, as how the images were cropped; may be empty.
+        factors: known properties of how each image was made, by name; empty for other images.
         class_names: names of the numbers 0, 1, … of a factor, by the factor's name, where they are known.
 
     """
@@ -112,7 +112,7 @@ def check_images(what: str, count: int, height: int, width: int, channels: int) 
 
 
 def free_memory() -> int:
-    """Return the bytes of memory that this machine, or the container that it is, has to give."""
+    """Return the bytes of free memory of this machine or container."""
     bounds = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
     with suppress(OSError, ValueError, StopIteration):
         lines = Path("/proc/meminfo").read_text().splitlines()

@@ -34,7 +34,7 @@ class Labels(NamedTuple):
 
 
 def labels_of(images: ImageData, factor: str, classes: Sequence[str] | None = None) -> Labels:
-    """Return the classes of a factor, and that of every image.
+    """Return the classes of a factor, and the class of every image.
 
     Classes are the factor's values in the train part, in the order of numbers or of the alphabet; a data set whose
     values are numbers may know their names. An empty text is the class "none".
@@ -45,7 +45,7 @@ def labels_of(images: ImageData, factor: str, classes: Sequence[str] | None = No
         classes: names of the classes, where they are known already: of a checkpoint.
 
     Raises:
-        DataError: there is no such factor, its values are no classes, or an image is of none of them.
+        DataError: there is no such factor, its values cannot be classes, or an image has another value.
 
     """
     known = class_factors(images)
@@ -68,7 +68,7 @@ def labels_of(images: ImageData, factor: str, classes: Sequence[str] | None = No
 
 
 def none_of(classes: Sequence[str]) -> str:
-    """Return that something is none of the classes, in words that list the first of them."""
+    """Return ``none of the K classes …`` with the first names."""
     more = f" and {len(classes) - SHOWN} more" if len(classes) > SHOWN else ""
     return f"none of the {len(classes)} classes {', '.join(classes[:SHOWN])}{more}"
 
@@ -83,12 +83,12 @@ def class_factors(images: ImageData) -> list[str]:
 
 
 def _names(images: ImageData, factor: str, values: np.ndarray) -> np.ndarray:
-    """Return the names of values (N,)."""
+    """Return the class names (N,) of values (N,)."""
     named = images.class_names.get(factor)
     if named is not None and values.dtype.kind in "iu" and (not len(values) or int(values.max()) < len(named)):
         values = np.array(named)[values]
     texts = values.astype(str)
-    # A folder's name may be no text.
+    # A folder's name may hold bytes that are no text.
     readable = (text.encode(errors="replace").decode()[:MAX_NAME] for text in texts.tolist())
     return np.array([text or NONE for text in readable])
 

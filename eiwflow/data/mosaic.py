@@ -1,9 +1,9 @@
 """The bundled archives of images: an ``.npz`` in which images are cut from a few lossless WebP pictures, the sheets.
 
-It takes about half of what the same arrays take in an ordinary ``.npz``, and less where images overlap: crops of one
-photograph are stitched together again. An array ``x`` of images is four arrays of the archive: ``x_webp`` (the bytes of
-all sheets, one behind the other), ``x_ends`` (where each ends), ``x_place`` (sheet, row and column of every image, in
-pixels) and ``x_shape``. Every other array is as it is. ``benchmarks/mosaic.py`` writes such archives.
+It takes about half the bytes of an ordinary ``.npz``, and fewer where images overlap: crops of one photograph are
+stitched together again. An array ``x`` of images is four arrays of the archive: ``x_webp`` (the bytes of all sheets,
+one behind the other), ``x_ends`` (where each ends), ``x_place`` (sheet, row and column of every image, in pixels) and
+``x_shape``. Other arrays are stored unchanged. ``benchmarks/mosaic.py`` writes such archives.
 """
 
 from __future__ import annotations

@@ -19,9 +19,9 @@ from .views import OnDisk
 
 #: Files of a folder that hold the test part, beside ``train.npy``.
 TEST_FILES = ("test.npy", "val.npy", "valid.npy", "validation.npy")
-#: As ImageNet-32 and its kin are published: values (N, 3 H W), one colour after the other, and labels from 1.
+#: The format of ImageNet-32 and the other sizes: values (N, 3 H W), one colour after the other, and labels from 1.
 BATCHES, VALIDATION_BATCH = "train_data_batch_*.npz", "val_data.npz"
-#: Bytes that are copied at once.
+#: Bytes copied at once.
 PART = 2**24
 
 
@@ -159,8 +159,8 @@ def cached(cache: Path, name: str, key: object, shape: tuple[int, ...], parts: C
 
     Arguments:
         cache: the folder.
-        name: what its name begins with.
-        key: what its content depends on.
+        name: beginning of the file's name.
+        key: everything that its content depends on.
         shape: of the array.
         parts: yields its bytes.
 

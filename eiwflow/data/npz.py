@@ -1,4 +1,4 @@
-"""Image data from a NumPy ``.npz`` archive that nobody vouches for.
+"""Image data from an untrusted NumPy ``.npz`` archive.
 
 Headers are read first, a few kilobytes each; memory is taken only for arrays whose stated shape, dtype and
 size are within bounds and agree with the archive's own directory. Nothing is ever unpickled.
@@ -19,14 +19,14 @@ from .images import DataError, Factor, ImageData, check_images, reason
 from .split import tenth_by_hash
 
 MAX_ARRAYS = 100
-#: Source names that are looked at, and bytes of arrays beside the images.
+#: Most source names that are read, and bytes of arrays beside the images.
 MAX_NAMES, MAX_BESIDE = 1_000_000, 2**27
 HEADER_BYTES = 16_384
 HEADER_READERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
 }
-#: Pictures pack a few times, one-coloured ones some dozens: a large array that packs better than this is a bomb.
+#: Pictures compress a few times, one-coloured pictures some dozens: a large array that exceeds this is a bomb.
 MAX_EXPANSION, MAX_SMALL_BYTES = 100, 64 * 1024**2
 # What numpy writes. The other methods of zip can ask for gigabytes of window in a header of a few bytes.
 COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -47,7 +47,7 @@ class Member(NamedTuple):
 
     @property
     def is_whole(self) -> bool:
-        """Whether the archive holds just as many bytes as the header asks for."""
+        """Whether the archive holds exactly the bytes that the header states."""
         return self.header_bytes + self.data_bytes == self.info.file_size
 
     @property
@@ -59,15 +59,14 @@ class Member(NamedTuple):
 def read_npz(archive: Path | bytes, name: str = "", most: int | None = None) -> ImageData:
     """Return the images of an archive that holds ``train`` and ``test``, or exactly one array of images.
 
-    ``archive`` is a file's path, or its bytes, which have the ``name`` that is given with them; its images may take
-    ``most`` bytes of memory, by default what is free.
+    ``archive`` is a file's path, or its bytes with a ``name``; its images may take ``most`` bytes of memory, by default
+    all that is free.
 
-    Images are uint8, (N, H, W) or (N, H, W, C) with C = 1 or 3. A single array is split by a hash of each
-    image's bytes, about a tenth to test. ``train_source``, ``test_source`` and ``source_names`` are taken
-    along where all three are there and fit, and so are ``labels`` of a single array, ``train_labels`` and
-    ``test_labels`` of two, as the factor ``label``; any other array is left alone. Raises DataError otherwise.
-
-    Parts that the archive itself made may share images: the note says how many.
+    Images are uint8, (N, H, W) or (N, H, W, C) with C = 1 or 3. A single array is split by a hash of each image's
+    bytes, about a tenth to test. ``train_source``, ``test_source`` and ``source_names`` are read where all three are
+    there and fit. ``labels`` of a single array, or ``train_labels`` and ``test_labels``, become the factor ``label``.
+    Other arrays are ignored. Raises DataError where the archive cannot be used. The archive's own parts may share
+    images: the note says how many.
     """
     name = name or (archive.name if isinstance(archive, Path) else "the archive")
     try:
@@ -115,7 +114,7 @@ def _read(archive: zipfile.ZipFile, file_name: str, most: int | None) -> ImageDa
 def _labels(
     archive: zipfile.ZipFile, members: dict[str, Member], counts: dict[str, int], in_test: np.ndarray | None = None
 ) -> dict[str, Factor]:
-    """Return the factor ``label`` where the archive has whole numbers for every image, and else none."""
+    """Return the factor ``label`` where the archive has whole numbers for every image, else nothing."""
     for name, count in counts.items():
         member = members.get(name)
         if member is None or member.shape != (count,) or member.dtype.kind not in "iu" or not member.is_whole:
@@ -125,7 +124,7 @@ def _labels(
 
 
 def _members(archive: zipfile.ZipFile, file_name: str) -> dict[str, Member]:
-    """Return the arrays by name; what is not an array in numpy's format is left out."""
+    """Return the arrays by name; members of other formats are left out."""
     infos = archive.NameToInfo
     if len(infos) > MAX_ARRAYS:
         raise DataError(f"{file_name!r} holds {len(infos):,} arrays; at most {MAX_ARRAYS} are looked at")
@@ -134,7 +133,7 @@ def _members(archive: zipfile.ZipFile, file_name: str) -> dict[str, Member]:
         if not name.endswith(".npy") or info.compress_type not in COMPRESSIONS:
             continue
         with archive.open(info) as file:
-            # A header may claim 4 GiB for itself: what lies beyond the first few kilobytes is never inflated.
+            # A header may claim 4 GiB for itself: only its first few kilobytes are inflated.
             start = io.BytesIO(file.read(HEADER_BYTES))
         try:
             shape, _, dtype = HEADER_READERS[np.lib.format.read_magic(start)](start)
@@ -180,8 +179,8 @@ def _array(archive: zipfile.ZipFile, member: Member) -> np.ndarray:
 
 
 def _shared(train: np.ndarray, test: np.ndarray) -> str:
-    """Return how many of the test images are in the train part too, in words; empty where none is."""
-    # 64 bits with a key of this process: among a million images no two others pass for equal.
+    """Return how many test images are also in the train part, in words; empty for 0."""
+    # 64 bits with a key of this process: a collision among a million images is very unlikely.
     in_train = {hash(image.tobytes()) for image in train}
     shared = sum(hash(image.tobytes()) in in_train for image in test)
     are = "is" if shared == 1 else "are"
@@ -191,7 +190,7 @@ def _shared(train: np.ndarray, test: np.ndarray) -> str:
 def _sources(
     archive: zipfile.ZipFile, members: dict[str, Member]
 ) -> tuple[np.ndarray | None, np.ndarray | None, tuple[str, ...]]:
-    """Return (train_source, test_source, source_names), or nothings where one is missing or does not fit."""
+    """Return (train_source, test_source, source_names), or empty values where an array is missing or does not fit."""
     unknown = None, None, ()
     try:
         chosen = [members[name] for name in ("train_source", "test_source", "source_names")]

@@ -1,4 +1,4 @@
-"""Images that stay on disk until they are asked for, so that a set may be larger than memory."""
+"""Images that are read from disk on demand, so that a set may be larger than memory."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ import numpy as np
 from .images import DataError, reason
 from .picture import Source, from_picture
 
-#: Pictures that are tried one after the other in the place of one that cannot be read.
+#: Pictures tried in the place of an unreadable picture, one after the other.
 TRIES = 16
-#: Names that a note states.
+#: Most names that a note lists.
 SHOWN = 5
 
 
@@ -30,7 +30,7 @@ class Album(Protocol):
         """Return a picture.
 
         Raises:
-            DataError: what holds it cannot be read.
+            DataError: the file that holds it cannot be read.
 
         """
 
@@ -41,7 +41,7 @@ class NpyFile:
     It is read image by image and never mapped: a mapped file that is cut short ends the process that reads it.
 
     Raises:
-        DataError: it is no such file, or is shorter than its header says.
+        DataError: the file is of another kind, or is shorter than its header says.
 
     """
 
@@ -98,7 +98,7 @@ class Files:
     """Picture files by their numbers.
 
     Arguments:
-        folder: that their names begin in.
+        folder: that the names are relative to.
         names: of the files.
 
     """
@@ -115,9 +115,9 @@ class Files:
 
 
 class Pictures:
-    """Pictures that are decoded when they are asked for, centre-cropped and resized.
+    """Pictures that are decoded on demand, centre-cropped and resized.
 
-    In the place of a picture that cannot be read stands the next one that can, and its name is printed once.
+    The next readable picture replaces an unreadable one, whose name is printed once.
 
     Arguments:
         album: the pictures by their numbers.
@@ -155,7 +155,7 @@ class Pictures:
 
 
 def decoded(album: Album, numbers: Sequence[int], size: int, strict: bool) -> tuple[np.ndarray, np.ndarray, str]:
-    """Return images (n, size, size, 3), which of them could be read (n,) bool, and the others as a part of a note.
+    """Return images (n, size, size, 3), the readable ones as (n,) bool, and a note on the others.
 
     Raises:
         DataError: none of them can be read, or with ``strict`` one of them.
@@ -176,7 +176,7 @@ def decoded(album: Album, numbers: Sequence[int], size: int, strict: bool) -> tu
 
 
 def _decode(album: Album, size: int, number: int, image: np.ndarray) -> DataError | None:
-    """Decode one picture into its place; return why it cannot be read, None where it can."""
+    """Decode one picture into its place; return the error where it cannot be read, else None."""
     try:
         image[:] = from_picture(album(number), (3, size, size))
     except DataError as error:

@@ -16,13 +16,13 @@ from .images import DataError, check_images, reason
 if TYPE_CHECKING:
     from PIL import Image
 
-# Only these decoders are tried: others run programs (EPS) or are seldom looked after.
+# Only these decoders are tried: others run programs (EPS) or are little maintained.
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
-#: A JPEG is decoded at a fraction of its size. What is decoded whole, and recoloured, takes up to 20 bytes a pixel.
+#: A JPEG is decoded at a fraction of its size. Other pictures are decoded whole, with up to 20 bytes a pixel.
 MAX_PIXELS, MAX_WHOLE_PIXELS = 64_000_000, 24_000_000
-#: Scans of a JPEG, each of which goes over all pixels, and its segments: a progressive one has about 10, and 40.
+#: Most scans of a JPEG, each over all pixels, and most segments: a progressive JPEG has about 10 and 40.
 MAX_SCANS, MAX_SEGMENTS = 100, 2000
-#: Begins a segment: not what stands for a byte of 255 in a scan, nor a restart in one.
+#: The bytes that begin a segment: neither an escaped 255 in a scan nor a restart marker.
 _MARKER = re.compile(rb"\xff([^\x00\xd0-\xd8\xff])", re.DOTALL)
 
 Source = bytes | str | os.PathLike[str] | BinaryIO
@@ -36,7 +36,7 @@ def upright(picture: Source, fewest: int) -> Image.Image:
         fewest: pixels a side that suffice: a large JPEG is then decoded at a half, a quarter or an eighth.
 
     Raises:
-        DataError: it cannot be read or has more than 64 million pixels (24 million where it is no JPEG).
+        DataError: it cannot be read or has more than 64 million pixels (24 million for other kinds than JPEG).
 
     """
     if isinstance(picture, bytes):
@@ -74,7 +74,7 @@ def _check_jpeg(picture: Path | BinaryIO, what: str) -> None:
     """Refuse a JPEG of very many scans or segments before it is decoded: half a megabyte could take minutes.
 
     Raises:
-        DataError: with their number.
+        DataError: there are more than :data:`MAX_SCANS` or :data:`MAX_SEGMENTS`.
 
     """
     with picture.open("rb") if isinstance(picture, Path) else nullcontext(picture) as file:
@@ -108,16 +108,15 @@ def on_white(picture: Image.Image, channels: int) -> np.ndarray:
 def from_picture(picture: Source, shape: tuple[int, int, int]) -> np.ndarray:
     """Return a picture as an image of shape (C, H, W), laid out (H, W, C), uint8.
 
-    The picture is turned as its EXIF data says and resized (Lanczos) so that it just covers the shape; what
-    stands out on two sides is cut off. Transparent parts become white, C = 1 makes the picture grey, and of
-    an animation the first frame is taken.
+    The picture is turned as its EXIF data says and resized (Lanczos) so that it just covers the shape; the excess on
+    two sides is cut off. Transparent parts become white, C = 1 makes the picture grey, and an animation gives its first
+    frame.
 
     Arguments:
         picture: a file's bytes, its path, or a file open for reading; PNG, JPEG, WebP, BMP or GIF.
         shape: (C, H, W) with C = 1 or 3.
 
-    Raises DataError where the picture cannot be read or has more than 64 million pixels (24 million where it is no
-    JPEG), and where the shape is out of bounds.
+    Raises DataError as :func:`upright` does, and where the shape is out of bounds.
 
     """
     channels, height, width = shape

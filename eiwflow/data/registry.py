@@ -24,9 +24,9 @@ class DataSet(NamedTuple):
     """A data set.
 
     Attributes:
-        load: returns it, given whether it may be downloaded.
+        load: returns the set; the argument says whether it may be downloaded.
         flips: whether a mirrored image is still one of the set.
-        load_test: returns it with an empty training part, where that takes long to make; None elsewhere.
+        load_test: returns the set with an empty training part, where that part takes long to make; else None.
 
     """
 
@@ -70,19 +70,19 @@ DATASETS: dict[str, DataSet] = {
     "celeba": DataSet(torchvision_sets.celeba),
 }
 
-#: name of a data set that earlier versions brought along -> what to do without it.
+#: name of a data set that earlier versions bundled -> its replacement, as a clause.
 NO_LONGER_BUNDLED = {
     "emoji32": "faces16 and letters32 replace it; choose one of these to look at a flow that was trained on it",
 }
 
 
 def flips(name_or_path: str) -> bool:
-    """Return whether a mirrored image is still one of the data set: not so for letters."""
+    """Return whether a mirrored image is still in the data set; a mirrored letter is not."""
     return name_or_path not in DATASETS or DATASETS[name_or_path].flips
 
 
 def load_test(name: str) -> ImageData:
-    """Return a bundled data set for its test part; the training part may be empty, where it takes long to make."""
+    """Return a bundled data set for its test part; a training part that takes long to make may be empty."""
     of_test = DATASETS[name].load_test
     return load(name, download=False) if of_test is None else of_test()
 
@@ -98,18 +98,18 @@ def load(
     """Return a data set, at least 8 images to train on and 1 to test on.
 
     Arguments:
-        name_or_path: a name in ``DATASETS``, the path of an ``.npz`` archive (see ``read_npz``), of a ``.npy``
-            file or of a ``.tar`` shard, or that of a folder of pictures, of ``train.npy`` and ``test.npy``, of shards,
-            or of ImageNet's archives ``train_data_batch_*.npz``. What stays on disk may be larger than memory. A name
+        name_or_path: a name in ``DATASETS``, the path of an ``.npz`` archive (see ``read_npz``), of a ``.npy`` file or
+            of a ``.tar`` shard, or that of a folder of pictures, of ``train.npy`` and ``test.npy``, of shards, or of
+            ImageNet's archives ``train_data_batch_*.npz``. Data that stay on disk may be larger than memory. A name
             goes before a path: a folder called mnist is ``./mnist``.
-        multiple: what both sides must be divisible by, 2**levels for a flow; images are zero-padded to it.
+        multiple: divisor of both sides, 2**levels for a flow; images are zero-padded to it.
         download: whether a data set of torchvision's may be fetched. They are kept in the folder that the
             environment variable ``EIWFLOW_DATA`` names, else in ``~/.cache/eiwflow``.
-        size: the side, in pixels, to which a folder's pictures are cropped and resized, 32 if not given; of
-            no consequence to other data.
-        strict: whether one picture of a folder that cannot be read refuses it, instead of being left out.
+        size: the side, in pixels, to which a folder's pictures are cropped and resized, 32 if not given; other data
+            ignore it.
+        strict: raise for an unreadable picture of a folder, instead of leaving it out.
 
-    Raises DataError, in one sentence, for whatever cannot be loaded or is out of bounds.
+    Raises DataError where the data cannot be loaded or are out of bounds.
 
     """
     path = os.path.expanduser(name_or_path)

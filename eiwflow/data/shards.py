@@ -1,7 +1,7 @@
 """Image data from shards as WebDataset writes them: ``.tar`` files of pictures, each with a label beside it.
 
 The places of all pictures are read once, from the headers. A picture is then read by its number, so the images of a
-training step depend on seed and step alone; a stream with a shuffle buffer could not promise that.
+training step depend on seed and step alone, which a stream with a shuffle buffer could not guarantee.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ def shards_in(folder: Path) -> list[Path]:
 
 
 def read_shards(root: Path, size: int, strict: bool = False) -> ImageData:
-    """Return the pictures of a shard, or of those in a folder and below it; the train part stays on disk.
+    """Return the pictures of a shard, or of all shards in a folder and below it; the train part stays on disk.
 
     They are centre-cropped and resized to size×size, in colour. Shards whose names or folders say ``train``, and
     ``test``, ``val``, ``valid`` or ``validation``, are the parts. Otherwise the numbers of the images choose about a
     tenth, at most about 10,000, for test. Where every picture has a ``.cls`` of its name, those whole numbers are the
-    factor ``label``. A picture that cannot be read is left out of the test part; in the train part the next one stands
-    in its place.
+    factor ``label``. An unreadable picture is left out of the test part; in the train part the next picture replaces
+    it.
 
     Arguments:
         root: the shard, or the folder.
@@ -89,7 +89,7 @@ def read_shards(root: Path, size: int, strict: bool = False) -> ImageData:
 
 
 def _part(path: Path) -> str:
-    """Return the part that a shard's path in its folder says, as ``train``; empty where it says none."""
+    """Return the part that a shard's path within the folder names, as ``train``; empty where it names none."""
     words = re.split(r"[^a-z]+", path.as_posix().lower())
     return next((word for word in words if word in ("train", *TEST_FOLDERS)), "")
 
@@ -100,7 +100,7 @@ def _index(path: Path) -> tuple[np.ndarray, np.ndarray]:
     labels: list[int] = []
     key, label, pictures = "", MISSING, 0
     try:
-        # Without a compression: a picture must be read without those before it.
+        # Without compression, so that a picture can be read without the pictures before it.
         with tarfile.open(path, "r:") as shard:
             while (member := shard.next()) is not None:
                 shard.members = []  # type: ignore[attr-defined]  # a million take a gigabyte; typeshed lacks it
@@ -141,7 +141,7 @@ def _label(shard: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> int:
 
 
 def _check_end(shard: tarfile.TarFile, path: Path) -> None:
-    """Refuse a shard whose headers end before it does: tarfile passes over what follows a damaged one in silence."""
+    """Refuse a shard with bytes after the last header: tarfile stops at a damaged header in silence."""
     assert shard.fileobj is not None  # it is open
     shard.fileobj.seek(shard.offset)
     if any(shard.fileobj.read(BLOCK)):

@@ -11,19 +11,19 @@ TENTH = 2**256 // 10
 
 
 def tenth_by_number(count: int, most: int = 10_000, salt: int = 0) -> np.ndarray:
-    """Return which of N images fall into a tenth, or about ``most`` of a larger set: (N,) bool, without reading them.
+    """Choose a tenth of N images by their numbers, or about ``most`` of a larger set: (N,) bool.
 
-    An image's lot depends on its number and the salt alone.
+    The choice of an image depends on its number and the salt alone.
     """
     lots = np.random.default_rng(salt).random(count)
     return lots <= max(min(0.1, most / max(count, 1)), lots.min(initial=1.0))
 
 
 def tenth_by_hash(keys: Iterable[bytes]) -> np.ndarray:
-    """Return which keys fall into a tenth chosen by their SHA-256: (N,) bool.
+    """Choose a tenth of the keys by their SHA-256: (N,) bool.
 
-    A key's lot depends on nothing but the key: equal keys go the same way, and a set that grows keeps its
-    split. Only where nothing falls into the tenth, as in a very small set, the lowest hash does.
+    The choice of a key depends on the key alone: equal keys go the same way, and a set that grows keeps its split. If
+    no key is chosen, as in a very small set, the key of the lowest hash is.
     """
     hashes = [int.from_bytes(sha256(key).digest(), "big") for key in keys]
     bound = max(TENTH, min(hashes, default=0))

@@ -55,7 +55,7 @@ def _load(
     read: Callable[[Any], np.ndarray | OnDisk],
     download: bool,
 ) -> ImageData:
-    """Return a data set of torchvision's; raise DataError where it, or torchvision, cannot be had."""
+    """Return a data set of torchvision's; raise DataError where it or torchvision is missing."""
     try:
         from torchvision import datasets
     except Exception as error:  # a torchvision that does not fit its torch raises a RuntimeError
@@ -69,7 +69,7 @@ def _load(
             labels = [_labels(part) for part in opened]
             named = getattr(opened[0], "classes", None)
             class_names = {} if named is None or labels[0] is None else {"label": tuple(map(str, named))}
-    except Exception as error:  # the network, the disk, an archive: torchvision passes on what they raise
+    except Exception as error:  # torchvision passes on errors of the network, the disk and archives
         attempt = "read or downloaded" if download else "read without a download"
         raise DataError(f"{name!r} cannot be {attempt} in {root!r}: {reason(error)}") from error
     factors = {} if labels[0] is None or labels[1] is None else {"label": Factor(labels[0], labels[1])}
@@ -79,12 +79,12 @@ def _load(
 
 
 def cache_root() -> Path:
-    """Return the folder of what was downloaded or unpacked."""
+    """Return the folder of downloaded and unpacked data."""
     return Path(os.path.expanduser(os.environ.get("EIWFLOW_DATA") or Path("~", ".cache", "eiwflow")))
 
 
 def _one_at_a_time(root: str) -> AbstractContextManager[object]:
-    """Let one process of a machine download; where nothing can be written, nothing is locked."""
+    """Let one process of a machine download at a time; a folder that cannot be written is not locked."""
     from filelock import FileLock
 
     try:
@@ -107,7 +107,7 @@ def _labels(dataset: object) -> np.ndarray | None:
 
 
 def _whole_array(dataset: Held) -> np.ndarray:
-    """Return what torchvision already holds as one array or tensor, with the channels last."""
+    """Return the images that torchvision holds as one array or tensor, channels last."""
     images = np.asarray(dataset.data)
     return images[..., np.newaxis] if images.ndim == 3 else images
 

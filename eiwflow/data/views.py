@@ -1,4 +1,4 @@
-"""Images that are read when they are indexed."""
+"""Images that are read from their source when they are indexed."""
 
 from __future__ import annotations
 

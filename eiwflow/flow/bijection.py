@@ -41,12 +41,12 @@ class ConfigError(ValueError):
     """
 
 
-#: A class of modules: that of a list's members.
+#: The class of a list's modules.
 M = TypeVar("M", bound=nn.Module)
 
 
 class Modules(nn.ModuleList, Generic[M]):
-    """A list of modules of one class, which torch's own list does not tell a type checker."""
+    """A list of modules of one class; torch's own list hides the class from a type checker."""
 
     if TYPE_CHECKING:
 
@@ -62,8 +62,8 @@ class Modules(nn.ModuleList, Generic[M]):
 class Bijection(nn.Module):
     """An invertible map of images with a log-determinant.
 
-    ``forward(x) -> (y, log_det)`` with x (N, C, H, W) and log_det (N,) in nats; ``inverse(y) -> x``.
-    Neither changes a buffer; what depends on data is set once by :meth:`initialise`.
+    ``forward(x) -> (y, log_det)`` with x (N, C, H, W) and log_det (N,) in nats; ``inverse(y) -> x``. Neither changes a
+    buffer; :meth:`initialise` sets all values that depend on data, once.
 
     Args:
         channels: C of every input, checked by :meth:`check`.
@@ -92,10 +92,10 @@ class Bijection(nn.Module):
         raise TypeError(f"{type(self).__name__} does not define inverse.")
 
     def initialise(self, x: Tensor) -> None:
-        """Set what depends on data from the batch ``x`` (N, C, H, W); most bijections have nothing to set."""
+        """Set the values that depend on data from the batch ``x`` (N, C, H, W); most bijections have none."""
 
     def check(self, x: Tensor, channels: int | None = None) -> None:
-        """Raise :class:`ShapeError` unless x is (N, C, H, W) with this bijection's C, or the one given."""
+        """Raise :class:`ShapeError` unless x is (N, C, H, W) with this bijection's C, or with ``channels``."""
         channels = channels or self.channels
         if x.dim() != 4 or x.shape[1] != channels:
             raise ShapeError(

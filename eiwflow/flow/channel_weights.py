@@ -18,7 +18,7 @@ VARIANCE_FLOOR = 1e-4
 def moments(x: Tensor) -> tuple[Tensor, Tensor]:
     """Return spatial mean and variance (N, C) of every channel of x (N, C, H, W).
 
-    In two passes: exact as torch.var_mean, and with channels last several times as fast.
+    Two passes are as exact as torch.var_mean, and several times as fast with channels last.
     """
     mean, _, variance = _moments(_rows(x))
     return mean, variance
@@ -61,7 +61,7 @@ class Solver(nn.Module):
         self.out = starts_at_zero(nn.Linear(2 * channels, weighted))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return log ω of the part that x is not."""
+        """Return log ω of the other part than x."""
         return self.solve(pool(x))
 
     def solve(self, pooled: Tensor) -> Tensor:
@@ -103,7 +103,7 @@ class ChannelWeights(Bijection):
         """Return log ω (N, C) for the input x, channels passed on first."""
         (mean_a, mean_b), (variance_a, variance_b) = (moment.split(self.parts, dim=1) for moment in moments(x))
         log_b = self.emitted.solve(_pooled(mean_a, variance_a))
-        # What b' = ω_b b has follows from what b has: b' itself need not be looked at.
+        # The moments of b' = ω_b b follow from those of b, so b' itself is not needed.
         weight = log_b.exp()
         log_a = self.kept.solve(_pooled(weight * mean_b, weight.square() * variance_b))
         return torch.cat([log_a, log_b], dim=1)
@@ -115,7 +115,7 @@ class ChannelWeights(Bijection):
         return x * log_weights.exp()[:, :, None, None], x.shape[2] * x.shape[3] * log_weights.sum(dim=1)
 
     def inverse(self, y: Tensor) -> Tensor:
-        """Undo the second pass, then the first: each is decided by what it did not change."""
+        """Undo the second pass, then the first: the half that a pass left unchanged decides its weights."""
         self.check(y)
         weighted_a, weighted_b = y.split(self.parts, dim=1)
         a = weighted_a * (-self.kept(weighted_b)).exp()[:, :, None, None]

@@ -44,45 +44,46 @@ NEW_WORDS = (
 
 @dataclass(frozen=True)
 class FlowConfig:
-    """What a :class:`~eiwflow.flow.multiscale.MultiScaleFlow` is made of.
+    """The settings of a :class:`~eiwflow.flow.multiscale.MultiScaleFlow`.
 
-    Which channels a level factors out is said by four choices: ``order`` × ``weights`` × ``init`` × ``partition``.
+    Four choices decide which channels a level factors out: ``order`` × ``weights`` × ``init`` × ``partition``.
 
     Args:
         shape: (C, H, W) of an image; H and W are divisible by 2**levels.
         levels: number of levels L; every level but the last splits.
         steps: flow steps K a level.
         width: hidden channels of a coupling network.
-        prior: of what is factored out: ``standard`` N(0, I) or ``conditional`` N(mu(h), sigma(h)^2) on the half h that
-            is passed on. ``unbounded`` is conditional with no bound of log sigma; ``constant`` has a learned mean and
-            sigma of every channel and position.
+        prior: of the latents factored out: ``standard`` N(0, I) or ``conditional`` N(mu(h), sigma(h)^2) on the half h
+            that is passed on. ``unbounded`` is conditional with no bound of log sigma; ``constant`` has a learned mean
+            and sigma of every channel and position.
         init: ``principal``: every level starts from the principal channels of its input; ``linear``: couplings and
-            priors moreover start as linear predictors of what they change; ``random``: from random rotations, as Glow.
+            priors moreover start as linear predictors of their half; ``random``: from random rotations, as Glow.
         network: kernel sizes of a coupling network, ``3-1-3`` being Glow's.
         scale_bound: B of a coupling's log-scale B tanh(s/B), in nats.
         permutation_seed: draws the order ``random`` and the partition ``random``.
-        memory: what a gradient needs: ``store`` everything, or ``recompute`` it from the input of every step. No value
-            of the density depends on it.
+        memory: of a gradient: ``store`` all activations, or ``recompute`` them from the input of every step. The
+            density does not depend on it.
         order: which channels are passed on. ``entropy``: the channels of largest spectral redundancy; ``variance``: the
             principal channels of largest variance; ``variance-reversed``: those of smallest; ``random``: drawn once;
             ``first`` factors out the first ones, ``last`` the last (with ``init="random"`` only: of principal channels
             these would be orders by variance); ``released``: by learned weights, as the published code of EIW-Flow
             (:class:`~eiwflow.flow.released.ReleasedShuffle`), with weights ``none`` and prior ``standard``.
-        weights: for every image. ``entropy``: what every coupling's network reads and gives is multiplied by weights
-            that follow from the entropies of the channels read (:class:`~eiwflow.flow.entropy_weights.EntropyWeights`),
-            at every level but the last; ``means``: the same from means, a control for studies; ``pooled``: every
-            channel is multiplied by a weight before the split; ``none``.
+        weights: for every image. ``entropy``: the input and the output of every coupling's network are multiplied by
+            weights that follow from the entropies of the channels read
+            (:class:`~eiwflow.flow.entropy_weights.EntropyWeights`), at every level but the last; ``means``: the same
+            from means, a control for studies; ``pooled``: every channel is multiplied by a weight before the split;
+            ``none``.
         partition: which channels each coupling computes from and which it transforms: ``alternating`` halves,
             ``random`` halves, or by the mutual ``information`` between channels. Random rotations have no partition:
             with them the field is always ``alternating``.
         keep: the fraction of its channels that a level passes on: 0.25, 0.5 or 0.75; ``auto``: as many as have a
             spectral redundancy above :data:`~eiwflow.flow.policies.AUTO_REDUNDANCY` in the initialising pass, at least
             one and not all.
-        kept: how many channels every level but the last passes on, for ``auto`` once the flow is initialised; empty for
-            a fraction, which says it already. :attr:`counts` holds the numbers of both.
+        kept: channels that every level but the last passes on, for ``auto`` once the flow is initialised; empty for a
+            fraction. :attr:`counts` holds the numbers in both cases.
         coupling: how a coupling's scale follows from its network: ``bounded``, or unbounded as in other code:
             ``sigmoid`` (Glow's), ``sigmoid-inverse``, ``exp``; ``additive`` has no scale.
-        top_prior: of what the last level gives: ``standard``, or ``constant`` as above.
+        top_prior: of the last level's latents: ``standard``, or ``constant`` as above.
         padding: of the last convolution of couplings and priors: ``zeros`` or ``ones``.
         bits: b; images have 2^b grey levels of the 256 that bytes have.
         leaky: slope of the networks' ReLUs below 0, as in other code.
@@ -123,7 +124,7 @@ class FlowConfig:
     context: int = FLOW["context"].default
 
     def __post_init__(self) -> None:
-        """Hold every field against its bounds, then the fields against each other."""
+        """Check every field against its bounds, then the fields against each other."""
         self._check_fields()
         self._check_order()
         plain = (("coupling", "bounded"), ("padding", "zeros"), ("leaky", 0))
@@ -139,7 +140,7 @@ class FlowConfig:
                     )
 
     def _check_fields(self) -> None:
-        """Hold every field against its bounds."""
+        """Check every field against its bounds."""
         shape = self.shape
         if not isinstance(shape, (tuple, list)) or len(shape) != 3 or not all(_is_int(n) for n in shape):
             raise ConfigError(f"shape is {str(shape)[:40]}; it must be three whole numbers (C, H, W).")
@@ -177,7 +178,7 @@ class FlowConfig:
             )
 
     def _check_kept(self) -> None:
-        """Hold the numbers of channels that ``auto`` has found against those that a level has."""
+        """Check the numbers of channels chosen by ``auto`` against the channels of each level."""
         kept, splits = self.kept, self.levels - 1
         if not isinstance(kept, (tuple, list)) or not all(_is_int(n) for n in kept):
             raise ConfigError(f"kept is {beginning(kept)}; it must be a list of whole numbers.")
@@ -194,12 +195,12 @@ class FlowConfig:
 
     @property
     def resolved(self) -> bool:
-        """Whether it is known how many channels every level passes on: for ``auto`` only once data were seen."""
+        """Whether the channels that every level passes on are known: for ``auto`` only after initialisation."""
         return self.keep != "auto" or len(self.kept) == self.levels - 1
 
     @property
     def counts(self) -> tuple[int, ...]:
-        """How many channels every level but the last passes on; where that is not known yet, at most."""
+        """Channels that every level but the last passes on; the largest possible number before that is known."""
         if self.kept:
             return self.kept
         counts: list[int] = []
@@ -222,21 +223,21 @@ class FlowConfig:
     def level_shape(self, level: int) -> tuple[int, int, int]:
         """Return (C, H, W) of the features inside level ``level`` (counted from 1), after its squeeze.
 
-        Where it is not known yet how many channels are passed on (see :attr:`resolved`), C is the largest possible.
+        C is the largest possible where the channels passed on are not known yet (see :attr:`resolved`).
         """
         channels, height, width = self.shape
         return 4 * (channels, *self.counts)[level - 1], height // 2**level, width // 2**level
 
     def noise_shape(self, level: int) -> tuple[int, int, int]:
-        """Return (C, H, W) of what level ``level`` (counted from 1) factors out: all of it at the last level."""
+        """Return (C, H, W) of the part that ``level`` (from 1) factors out: its whole output at the last level."""
         channels, height, width = self.level_shape(level)
         return channels - (*self.counts, 0)[level - 1], height, width
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields as what JSON can hold.
+        """Return the fields as values for JSON.
 
-        The fields of :data:`OPTIONAL` are left out where they are the default: older files do not have them. Any other
-        ``keep`` has ``kept`` beside it, once that is known.
+        Fields of :data:`OPTIONAL` with their default value are left out, as in older files. Any other ``keep`` comes
+        with ``kept``, once that is known.
         """
         fields = {**dataclasses.asdict(self), "shape": list(self.shape)}
         del fields["kept"]

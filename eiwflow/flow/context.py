@@ -35,7 +35,7 @@ def one_hot(labels: Tensor, classes: int, dtype: torch.dtype = torch.float32) ->
 
 
 def keywords(context: Tensor | None) -> dict[str, Any]:
-    """Return a context as keyword arguments, none where there is none: other modules and hooks need not know it.
+    """Return a context as keyword arguments; no context gives none, so other modules and hooks need not know of it.
 
     >>> keywords(None)
     {}
@@ -49,7 +49,7 @@ class ContextMap(nn.Linear):
 
     Args:
         context: K, values of a context.
-        shape: of what one image is given.
+        shape: of the values added to one image.
 
     Shapes: context (N, K), result (N, *shape).
 
@@ -65,5 +65,5 @@ class ContextMap(nn.Linear):
         nn.init.zeros_(self.weight)
 
     def forward(self, context: Tensor) -> Tensor:
-        """Return what is added for every image."""
+        """Return the values added to every image."""
         return super().forward(context).reshape(len(context), *self.shape)

@@ -100,7 +100,7 @@ class AffineCoupling(Bijection):
         weights: makes the weights of the network's input and output from their numbers of channels; None for none.
 
     Attributes:
-        weights: computes, from the first half, weights of what the network reads and gives for every image, or None.
+        weights: computes weights of the network's input and output for every image from the first half; or None.
         network: the convolutions, with ``nn.ReLU`` between; any module of the same shapes may take its place.
         in_bfloat16: whether the network runs in bfloat16; scale, shift and log-determinant stay in the input's type.
 
@@ -143,7 +143,7 @@ class AffineCoupling(Bijection):
         """Return (log_scale, shift), each (N, C/2, H, W): y_b = exp(log_scale) x_b + shift.
 
         The first half decides them, and the context (N, K) of a flow that has one. Maps that shift before they scale
-        are said in this form too.
+        are written in this form too.
         """
         weights = None if self.weights is None else self.weights(x_a, **keywords(context))
         if weights is not None:

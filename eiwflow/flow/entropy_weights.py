@@ -1,4 +1,4 @@
-"""Entropy weights: how much a coupling makes of each channel of this image, decided by the channels' entropies."""
+"""Entropy weights: a coupling weights each channel of an image by a function of the channels' entropies."""
 
 from __future__ import annotations
 
@@ -55,9 +55,8 @@ class EntropyWeights(nn.Module):
 
     .. math:: ω = 1 + 4 \tanh(\tfrac14 (A_2 \, \mathrm{relu}(A_1 e + a_1) + a_2))
 
-    A_2 and a_2 are 0 at first, so that all weights start at 1 and the coupling as one without them. The channels that
-    are read are those that the coupling leaves as they are: the inverse computes the same weights, and the
-    log-determinant keeps its form. A context c adds a linear map of it, C c, to A_1 e + a_1.
+    A_2 and a_2 are 0 at first, so all weights start at 1. The coupling does not change the channels that are read, so
+    the inverse computes the same weights and the log-determinant keeps its form. A context c adds C c to A_1 e + a_1.
 
     Squeeze-and-excitation (Hu et al.) weights a network's hidden channels by their means, FiLM (Perez et al.) scales
     and shifts them by another input. Here the inputs and outputs of the network are weighted, by entropies.
@@ -86,7 +85,7 @@ class EntropyWeights(nn.Module):
         self.context_map = ContextMap(context, HIDDEN) if context else None
 
     def statistics(self, x: Tensor) -> Tensor:
-        """Return what decides the weights: the entropies (N, C/2) of x, in nats."""
+        """Return the statistics that decide the weights: the entropies (N, C/2) of x, in nats."""
         return channel_entropies(x)
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> CouplingWeights:
@@ -118,7 +117,7 @@ class MeanWeights(EntropyWeights):
 
 
 class ConstantWeights(EntropyWeights):
-    """Weights of the same network, told nothing of the image: the same for every image, a control for studies.
+    """Weights of the same network, which sees nothing of the image: a control for studies.
 
     >>> weights = ConstantWeights(read=2, given=4)
     >>> weights.statistics(torch.ones(1, 2, 4, 4))

@@ -1,9 +1,9 @@
 r"""How much structure a channel has: its entropy rate and its redundancy.
 
-Both come from the periodogram. For a stationary Gaussian field the entropy rate is
-½ log(2 pi e) + ½ the mean log power over frequencies (Kolmogorov's formula); white noise of the same power
-has the largest rate, and what is missing to it is the redundancy J. Estimated from one field a channel and image,
-so J is unbiased for white noise and biased down where a field's edges do not meet (leakage).
+Both come from the periodogram. For a stationary Gaussian field the entropy rate is ½ log(2 pi e) + ½ the mean log power
+over frequencies (Kolmogorov's formula); white noise of the same power has the largest rate, and the redundancy J is the
+distance to it. J is estimated from one field per channel and image: unbiased for white noise, biased down where
+opposite edges of a field differ (leakage).
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from torch import Tensor
 #: ½ log(2 pi e): the entropy of N(0, 1) in nats, 1.4189.
 GAUSSIAN_ENTROPY = 0.5 * math.log(2 * math.pi * math.e)
 
-#: Values a channel that its marginal entropy is estimated from.
+#: Values per channel from which its marginal entropy is estimated.
 MARGINAL_VALUES = 20_000
-#: Fewer values have no spacings to estimate a marginal entropy from.
+#: The fewest values whose spacings give a marginal entropy.
 MIN_VALUES = 5
 
 #: Added to every power before its logarithm: a constant channel stays finite.
@@ -53,7 +53,7 @@ def _log_spectrum(x: Tensor) -> tuple[Tensor, Tensor]:
         raise ValueError("A field of 1×1 pixels has no spectrum; at least two pixels are needed.")
     power = torch.fft.fft2(x.double() - x.double().mean(dim=(-2, -1), keepdim=True), norm="ortho").abs().square()
     log_power = (power + LEAST_POWER).log() + _log_power_bias(height, width).to(x.device)
-    # The zero frequency is the mean, which was taken out.
+    # The zero frequency is the mean, which is removed above.
     mean_log_power = (log_power.sum(dim=(-2, -1)) - log_power[..., 0, 0]) / others
     # E log(χ²_n / n) = digamma(n/2) − log(n/2): small fields would otherwise read as slightly redundant.
     half = torch.tensor(others / 2, dtype=torch.double)
@@ -82,7 +82,7 @@ def entropy_rate(x: Tensor) -> Tensor:
 def marginal_entropy(x: Tensor, values: int = MARGINAL_VALUES, seed: int = 0) -> Tensor:
     """Return the differential entropy (C,) in nats of every channel's values over images and positions, float64.
 
-    Estimator: ``scipy.stats.differential_entropy``, on at most ``values`` of them a channel, drawn with a fixed seed;
+    Estimator: ``scipy.stats.differential_entropy``, on at most ``values`` values per channel, drawn with a fixed seed;
     NaN for fewer than :data:`MIN_VALUES`.
 
     Shapes: x (N, C, H, W).

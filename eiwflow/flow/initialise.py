@@ -1,4 +1,4 @@
-"""What the first convolutions of a level are set to, before training: rotations and permutations of channels."""
+"""Start values of a level's first convolutions: rotations and permutations of channels."""
 
 from __future__ import annotations
 
@@ -20,5 +20,5 @@ def principal_rotation(x: Tensor) -> Tensor:
 
 
 def rearrangement(before: Tensor, after: Tensor) -> Tensor:
-    """Return the permutation matrix (C, C) that brings channels standing as ``before`` (C,) to stand as ``after``."""
+    """Return the permutation matrix (C, C) that takes channels from the order ``before`` (C,) to ``after``."""
     return torch.eye(len(before), dtype=torch.double)[before.argsort()[after]]

@@ -52,7 +52,7 @@ class Level(nn.Module):
         self.order, self.partition = ORDERS[config.order], PARTITIONS[config.partition]
         self.recompute = config.memory == "recompute"
         self.squeeze = Squeeze(channels // 4)
-        # At the last level few values are left to tell an entropy from: 4 a channel of a 16×16 image at level 3.
+        # The last level has too few values to estimate an entropy: 4 per channel of a 16×16 image at level 3.
         weights = WEIGHTS[config.weights].coupling if number < config.levels else None
         if weights is not None and config.context:
             weights = partial(weights, context=config.context)
@@ -72,7 +72,7 @@ class Level(nn.Module):
             self.top = TopPrior(channels, height, width, config.top_prior == "constant", config.context)
 
     def initialise(self, x: Tensor) -> Tensor | None:
-        """Initialise every part from the batch, in order, each on the output of those before; return what is kept."""
+        """Initialise the parts in order, each on the output of those before; return the part passed on."""
         return self.initialise_split(*self.initialise_steps(x))
 
     @torch.no_grad()
@@ -102,7 +102,7 @@ class Level(nn.Module):
 
     @torch.no_grad()
     def initialise_split(self, features: Tensor, principal: Tensor | None) -> Tensor | None:
-        """Initialise the Shuffle from what :meth:`initialise_steps` returned; return what is kept."""
+        """Initialise the Shuffle from the results of :meth:`initialise_steps`; return the part passed on."""
         if self.shuffle is None or self.split is None:
             return None
         self.shuffle.initialise(features, principal)
@@ -149,7 +149,7 @@ class Level(nn.Module):
         affine: list[tuple[Tensor, Tensor]] | None = None,
         context: Tensor | None = None,
     ) -> Tensor:
-        """Return the level's input, from what it kept (None for the last level) and its ε.
+        """Return the level's input from the part passed on (None for the last level) and ε.
 
         ``affine`` are the inverses of the steps' maps, where they were computed already.
         """

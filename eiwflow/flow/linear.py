@@ -1,9 +1,9 @@
-r"""Linear predictors as a start: what couplings and priors compute before training is what a regression predicts.
+r"""Linear predictors as a start: before training, couplings and priors compute linear regressions.
 
-A coupling that starts as the identity has to learn first what a regression already knows: how the channels that it
-changes follow, linearly, from those around the same place that it reads. :func:`start_coupling` sets its shift to minus
-that prediction, and the 1×1 convolution before it scales so that what is left has variance 1. :func:`start_prior` sets
-the mean of a split's prior to the prediction and its scale to what is left.
+A coupling that starts as the identity first has to learn the linear part: how the channels that it changes follow from
+the neighbouring values that it reads. A regression gives that part at once. :func:`start_coupling` sets the shift to
+minus the prediction, and the 1×1 convolution before it scales the residual to variance 1. :func:`start_prior` sets the
+mean of a split's prior to the prediction and its scale to the residual's.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from .partitions import RIDGE
 
-#: Part of the hidden channels that linear predictions may take; the others start as they are drawn.
+#: Part of the hidden channels that linear predictions may take; the others start at random.
 MOST_HIDDEN = 0.5
 #: The least standard deviation of a channel, or of an error.
 LEAST = 1e-3
@@ -26,8 +26,8 @@ def predictor(source: Tensor, target: Tensor, size: int) -> tuple[Tensor, Tensor
     Beyond its edges a field is 0, as for a convolution.
 
     Args:
-        source: (N, A, H, W), what is read.
-        target: (N, B, H, W), what is predicted.
+        source: (N, A, H, W), the channels read.
+        target: (N, B, H, W), the channels predicted.
         size: side of the neighbourhood in pixels, odd.
 
     Returns:
@@ -50,19 +50,19 @@ def predictor(source: Tensor, target: Tensor, size: int) -> tuple[Tensor, Tensor
 
 @torch.no_grad()
 def start_coupling(network: nn.Sequential, x: Tensor) -> Tensor:
-    """Set a coupling's network to take from the second half of x what the first half predicts.
+    """Set a coupling's network to subtract the first half's prediction from the second half of x.
 
-    What it leaves has variance 1 once the second half was divided by the result.
+    The residual has variance 1 once the second half is divided by the result.
 
     The predictions with the largest variance are kept, as many as half of the hidden channels can carry: two each, for
     the positive and for the negative part.
 
     Args:
         network: convolutions with ReLU between; the first hidden channels and the last convolution are replaced.
-        x: what the coupling is given, (N, C, H, W).
+        x: the coupling's input, (N, C, H, W).
 
     Returns:
-        the standard deviation (C/2,) of what is left of each channel of the second half, float64.
+        the standard deviation (C/2,) of the residual of each channel of the second half, float64.
 
     """
     first, *middle, last = (layer for layer in network if isinstance(layer, nn.Conv2d))

@@ -102,7 +102,7 @@ class LevelTrace:
 
     Attributes:
         number: the level, from 1.
-        input: (N, C/4, 2H, 2W), what the level before kept (the image for level 1).
+        input: (N, C/4, 2H, 2W), the part that the level before passed on (the image for level 1).
         features: (N, C, H, W), after the last step, before the Shuffle.
         order: (C,) channel numbers, kept first; None at the last level.
         log_weights: (N, C) log ω by position after the order; None where the policy has none.
@@ -111,8 +111,8 @@ class LevelTrace:
         prior_mean, prior_log_std: of z_l given ``kept``, like ``emitted``.
         noise: ε_l, like ``emitted``.
         log_dets: (N,) in nats, by part in forward order: ``squeeze``, ``step 1 actnorm``, …, ``shuffle``, ``split``.
-        coupling_weights: ω of what couplings read and give, each (N, channels): ``step 1 read``, ``step 1 given``, …;
-            empty where couplings have no weights.
+        coupling_weights: ω of the channels that couplings read and give, each (N, channels): ``step 1 read``, ``step 1
+            given``, …; empty where couplings have no weights.
 
     """
 
@@ -172,8 +172,8 @@ class MultiScaleFlow(nn.Module):
     A fresh flow knows no data: :meth:`initialise` comes first, once.
 
     Where ``config.context`` is K > 0, the density is p(x | context), and every method takes ``context``: real values
-    (N, K), or labels (N,), whole numbers from 0 to K − 1. Without its context such a flow raises ContextError, and so
-    does any other flow with one. :meth:`given` is the density of one context, as a flow that takes none.
+    (N, K), or labels (N,), whole numbers from 0 to K − 1. Without its context such a flow raises ContextError, as does
+    any other flow that is given a context. :meth:`given` is the density of one context, as a flow that takes none.
 
     Example:
         >>> flow = MultiScaleFlow(FlowConfig(shape=(1, 8, 8), levels=2, steps=2, width=8))
@@ -192,7 +192,7 @@ class MultiScaleFlow(nn.Module):
         #: Whether :meth:`initialise` has seen data. A Python bool, so that no forward pass waits for the device; a
         #: state dict holds it as a tensor of the same name.
         self.initialised = False
-        # What no data have decided yet is built with halves, to have a place and a type, until it is known.
+        # Until data decide the numbers of channels, the parts are built with halves, to have a place and a type.
         halves = config if config.resolved else dataclasses.replace(config, keep=0.5)
         self.levels: Modules[Level] = Modules(Level(halves, number) for number in range(1, config.levels + 1))
         if not next(self.parameters()).is_meta:
@@ -219,7 +219,7 @@ class MultiScaleFlow(nn.Module):
             self.initialised = bool(initialised)
         elif strict:
             missing_keys.append(f"{prefix}initialised")
-        # Of keep="auto" the shapes say how many channels every level passes on.
+        # With keep="auto" the shapes say how many channels every level passes on.
         biases = [f"{prefix}levels.{level}.steps.0.actnorm.bias" for level in range(1, self.config.levels)]
         if not self.config.resolved and all(name in state_dict for name in biases):
             self.resolve([len(state_dict[name]) // 4 for name in biases])
@@ -258,8 +258,8 @@ class MultiScaleFlow(nn.Module):
         self.initialised = True
 
     def _pass_on(self, number: int, count: int) -> None:
-        """Build anew what follows the steps of level ``number``, which passes on ``count`` channels."""
-        # One channel stands for what is not known yet.
+        """Rebuild the parts after the steps of level ``number``, which passes on ``count`` channels."""
+        # One channel stands for the numbers that are not known yet.
         later = [1] * (self.config.levels - 1 - number)
         self.config = dataclasses.replace(self.config, kept=(*self.config.kept[: number - 1], count, *later))
         place = next(self.parameters())
@@ -338,8 +338,8 @@ class MultiScaleFlow(nn.Module):
     def given(self, context: Tensor | int) -> MultiScaleFlow:
         """Return p(x | context) for one context, as a flow of its own that takes none.
 
-        Its values are those of this flow up to rounding: what the context adds is taken into biases and priors. So all
-        that works with a flow without a context works with it: traces, exports, compression.
+        Its values are those of this flow up to rounding: biases and priors absorb the context. So traces, exports and
+        compression work as for a flow without a context.
 
         Args:
             context: values (K,), or a label.
@@ -479,7 +479,7 @@ class MultiScaleFlow(nn.Module):
 
     @torch.no_grad()
     def trace(self, x: Tensor, context: Tensor | None = None) -> Trace:
-        """Return everything that happens to x (N, C, H, W) on its way, part by part."""
+        """Return every intermediate result of x (N, C, H, W), part by part."""
         self._ready(x)
         context = self.checked_context(context, x.shape[0])
         levels, log_prob = [], x.new_zeros(x.shape[0])
@@ -538,7 +538,7 @@ def to_bits_per_dim(log_prob: Tensor, dimensions: int, bits: int = 8) -> Tensor:
 
 
 def trace_level(level: Level, x: Tensor, context: Tensor | None = None) -> LevelTrace:
-    """Return what one level does with its input x (N, C/4, 2H, 2W), bijection by bijection."""
+    """Return the trace of one level for its input x (N, C/4, 2H, 2W), bijection by bijection."""
     log_dets: dict[str, Tensor] = {}
     coupling_weights: dict[str, Tensor] = {}
     level_input = x
@@ -582,14 +582,14 @@ def finite(x: Tensor, level: int, doing: str = "encoding") -> Tensor:
         NonFiniteError: they are not; the message names the level.
 
     """
-    # One value that is not finite makes the sum so; finite ones may, if they are large.
+    # A value that is not finite makes the sum so; large finite values may too, hence the second check.
     if holds(~x.sum().isfinite()) and holds(~x.isfinite().all()):
         raise NonFiniteError(f"Level {level} of the flow gave a value that is not finite while {doing}.")
     return x
 
 
 def warn_of_range(x: Tensor) -> None:
-    """Warn where images x are not dequantised ones: of other ranges a flow knows nothing, and says so by no error."""
+    """Warn where images x are outside the range of dequantised images: the flow has seen none and raises no error."""
     if holds((x.detach().abs() > MOST).any()):
         warnings.warn(
             f"The images have values from {x.min():.3g} to {x.max():.3g}; the flow knows images from −0.5 to 0.5, as "

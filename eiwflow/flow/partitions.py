@@ -1,13 +1,13 @@
 r"""Channel partitions: which half of a level's channels each coupling reads, set before the first training step.
 
-A coupling removes from one half of the channels what the other half predicts of it; two couplings in turn do so both
+A coupling subtracts from one half of the channels the prediction by the other half; a pair of couplings does so both
 ways. Mutual information between two channels of the same half is left to other couplings. With halves that only change
-places (:func:`alternating`) most of it is left by all of them. :func:`by_information` estimates the mutual information
-between channels, and gives pairs of couplings the halves with the most between them; what one pair has seen counts less
-for the next. :func:`at_random` draws as many different halves without an estimate.
+places (:func:`alternating`) no coupling removes it. :func:`by_information` estimates the mutual information between
+channels, and gives each pair of couplings the halves with the most between them; information that a pair has used
+counts less for the next. :func:`at_random` draws as many different halves without an estimate.
 
 Where a level splits, its last pair of couplings has the halves of the order (:meth:`.policies.Order.last_half`). The
-others are chosen as if it saw nothing: counting what it sees gained nothing on held-out photographs, over three seeds.
+others ignore this pair: taking it into account gained nothing on held-out photographs, over three seeds.
 
 A partition of K couplings is a list of K arrangements: the channel numbers (C,) as they stand at each coupling, the
 half that it reads first.
@@ -23,14 +23,14 @@ from torch import Tensor
 
 from .bijection import generator_for
 
-#: How far, in pixels, the neighbours are that predict a channel, whatever a coupling's network looks at.
+#: How far, in pixels, the neighbours are that predict a channel; independent of the network's kernel sizes.
 REACH = 1
 NEIGHBOURS = [(down, right) for down in range(-REACH, REACH + 1) for right in range(-REACH, REACH + 1)]
-#: What mutual information counts, of its former worth, once a pair of couplings has seen it.
+#: The factor on mutual information that a pair of couplings has used already.
 SEEN_ONCE = 0.3
-#: Assignments that the search starts from, and from how many channels on it starts from fewer; the best end counts.
+#: Random starts of the search, of which the best end counts; and the number of channels from which it has fewer.
 STARTS, FEWER_STARTS, MANY = 16, 4, 192
-#: Part of the mean channel's power that every channel is taken to have at least: one far below it predicts little.
+#: Every channel counts with at least this part of the mean channel's power: a far weaker channel predicts little.
 FAINT = 1e-3
 #: Part of a neighbour's power that is taken to be noise of its own, so that every system of equations is regular.
 RIDGE = 1e-3
@@ -53,7 +53,7 @@ def alternating(x: Tensor, steps: int, last: Tensor | None = None, seed: int = 0
 
 
 def at_random(x: Tensor, steps: int, last: Tensor | None = None, seed: int = 0) -> list[Tensor]:
-    """Return K arrangements of the channels of x, every pair of random halves that do not depend on what x holds.
+    """Return K arrangements of the channels of x, every pair of random halves that do not depend on x.
 
     Where it is given, the last pair is of the half ``last`` (C,) bool and the other.
     """
@@ -70,7 +70,7 @@ def by_information(x: Tensor, steps: int, last: Tensor | None = None, seed: int 
     Where it is given, the last pair is of the half ``last`` (C,) bool and the other; two couplings or one are given
     nothing else.
     """
-    del seed  # it decides by the data alone
+    del seed  # decided by the data alone
     weights, stated = dependence(x.double()).cpu(), [] if last is None else [last]
     halves: list[Tensor] = []
     while len(halves) + len(stated) < pairs(steps):
@@ -85,13 +85,13 @@ def pairs(steps: int) -> int:
 
 
 def larger_first(half: Tensor) -> Tensor:
-    """Return a half (C,) bool or the other: that whose channel numbers are lower, and variances larger, in the mean."""
+    """Return the half (C,) bool or its complement: the one of lower mean channel number, so of larger variance."""
     channels = torch.arange(len(half))
     return half if channels[half].sum() <= channels[~half].sum() else ~half
 
 
 def arranged(halves: list[Tensor], steps: int) -> list[Tensor]:
-    """Return the last K of the arrangements in which every half (C,) bool first conditions and then is conditioned."""
+    """Return K arrangements, the last of these: each half (C,) bool is used twice, once in each direction."""
     channels, stands = torch.arange(len(halves[0])), []
     for half in halves:
         stands += [torch.cat([channels[half], channels[~half]]), torch.cat([channels[~half], channels[half]])]
@@ -99,14 +99,14 @@ def arranged(halves: list[Tensor], steps: int) -> list[Tensor]:
 
 
 def seen(weights: Tensor, half: Tensor) -> Tensor:
-    """Return the mutual information (C, C) that is left where a pair of couplings has seen one half and the other."""
+    """Return the mutual information (C, C) that is left after a pair of couplings with this half."""
     return torch.where(half[:, None] != half, SEEN_ONCE * weights, weights)
 
 
 def covariances(x: Tensor, reach: int) -> dict[tuple[int, int], Tensor]:
     """Return E[x_i(p + d) x_j(p)] for every offset d of at most ``reach`` rows and columns, each (C, C).
 
-    Beyond its edges a field is 0, so that every channel's are those of a stationary field.
+    Beyond its edges a field is 0, so the covariances are those of a stationary field.
 
     Shapes: x (N, C, H, W), means removed.
     """
@@ -133,9 +133,9 @@ def explained(x: Tensor) -> Tensor:
 
     .. math:: I(x_i(p + d), |d| ≤ 1; x_j(p)) = −½ \log(1 − R²)
 
-    the mutual information of a channel's value with the 3×3 values around the same place of another, as far as it is
-    linear; R² is that of the regression on nine values, from the channels' covariances, and as any R² too large by
-    about 9/n in the mean for n values.
+    the linear part of the mutual information between a channel's value and the 3×3 values around the same place of
+    another channel. R² is of the regression on nine values, from the channels' covariances; like any R² it is too large
+    by about 9/n in the mean for n values.
 
     Shapes: x (N, C, H, W), float64.
     """
@@ -158,8 +158,8 @@ def explained(x: Tensor) -> Tensor:
 def best_halves(weights: Tensor, draw: int = 0) -> Tensor:
     """Return the half (C,) bool of the channels that has the largest sum of ``weights`` (C, C) with the other half.
 
-    By ``scipy.optimize.quadratic_assignment`` from :data:`STARTS` random assignments, as good as it finds it: the
-    result depends on (weights, draw) alone.
+    By ``scipy.optimize.quadratic_assignment`` from :data:`STARTS` random assignments: a local optimum, which depends on
+    (weights, draw) alone.
     """
     from scipy.optimize import quadratic_assignment
 

@@ -40,8 +40,8 @@ class Order:
     def last_half(self, x: Tensor) -> Tensor:
         """Return the half (C,) bool that a level's last two couplings work on, of channels x (N, C, H, W).
 
-        Of an order that looks at features it is the first half of the order: with ``keep`` ½ what is passed on, with
-        less it holds all of that, with more it is part of it. Of any other order it is the half of largest variance.
+        An order that looks at features gives its first half: with ``keep`` ½ these are the channels passed on, with
+        less it contains them, with more it is a part of them. Any other order gives the half of largest variance.
         """
         channels = torch.arange(x.shape[1])
         order = channels if self.sorted is None else self.sorted(x).cpu()
@@ -98,7 +98,7 @@ def smallest_variance_first(principal: Tensor, kept: int) -> Tensor:
 
 
 def structured_channels(x: Tensor) -> int:
-    """Return how many channels of x (N, C, H, W) ``keep="auto"`` passes on: of the redundant ones 1 to C − 1."""
+    """Return how many channels of x (N, C, H, W) ``keep="auto"`` passes on: all redundant ones, within 1 to C − 1."""
     return min(max(int((redundancy(x).mean(dim=0) > AUTO_REDUNDANCY).sum()), 1), x.shape[1] - 1)
 
 

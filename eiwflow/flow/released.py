@@ -50,7 +50,7 @@ class ReleasedShuffle(Shuffle):
         self.image_hidden, self.image_out = _linear(channels, few), _linear(few, channels)
 
     def draw(self, generator: torch.Generator) -> None:
-        """Do nothing: all there is to draw are the networks."""
+        """Do nothing: only the networks are drawn."""
 
     def initialise(self, x: Tensor, principal: Tensor | None = None) -> None:
         """Do nothing: the order does not look at data."""
@@ -71,8 +71,8 @@ class ReleasedShuffle(Shuffle):
     def divergence(self, x: Tensor, temperature: float = 1.0) -> Tensor:
         r"""Return Σ w (log w − s(x)) per image (N,), s(x) = softmax(W₄ relu(W₃ mean(x))).
 
-        The published code calls it a KL divergence of w and s. It is none: s stands where log s belongs. So it is not 0
-        where w = s, and it has a gradient with respect to the features x too.
+        The published code calls this a KL divergence of w and s, but has s where log s belongs. So it is not 0 where w
+        = s, and it has a gradient with respect to the features x too.
 
         Args:
             x: (N, C, H, W), features before the split.

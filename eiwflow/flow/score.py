@@ -15,20 +15,20 @@ from .multiscale import MultiScaleFlow, dequantise, to_bits_per_dim
 
 #: Bytes that the widest activations of a batch may take.
 ACTIVATION_BYTES = 128 * 2**20
-#: Multiplications of a batch, about a second of a core: so progress is seen on a large flow.
+#: Multiplications of a batch, about a second of one core, so that progress shows on a large flow.
 BATCH_WORK = 2**35
-#: Numbers that are drawn at once only to be dropped.
+#: Random numbers drawn at once only to be dropped.
 AT_ONCE = 2**22
 
 
 def activation_bytes(config: FlowConfig) -> int:
-    """Return an estimate of the bytes that an image's widest activations take on their way through a flow."""
+    """Estimate the bytes of an image's widest activations in a flow."""
     shapes = (config.level_shape(level) for level in range(1, config.levels + 1))
     return 4 * max(2 * (config.width + channels) * height * width for channels, height, width in shapes)
 
 
 def work(flow: FlowConfig) -> int:
-    """Return the multiplications of an image's way through a flow's convolutions."""
+    """Return the multiplications of a flow's convolutions for one image."""
     total = 0
     for level in range(1, flow.levels + 1):
         channels, height, width = flow.level_shape(level)
@@ -71,7 +71,8 @@ def score(
 
     The noise of an image depends on the seed and its place alone, so the first images of a longer set score the same.
     With K = ``importance`` > 1 the score is the importance-weighted bound −log (1/K) Σ p(v + u_k) of K draws of the
-    noise. Its expectation falls with K, towards the bits/dim of the discrete image. The first draw is that of K = 1.
+    noise. Its expectation falls with K, towards the bits/dim of the discrete image. Its first draw is the draw of K =
+    1.
 
     Args:
         flow: initialised.
@@ -108,7 +109,7 @@ def score(
 
 
 def pass_over(count: int, images: Tensor, generator: torch.Generator, dtype: torch.dtype) -> None:
-    """Draw the noise of ``count`` images as large as these, and drop it: the next draw is that of a later place."""
+    """Draw the noise of ``count`` images as large as these, and drop it: the next draw belongs to a later place."""
     values = count * images[0].numel()
     for start in range(0, values, AT_ONCE):
         torch.rand(min(AT_ONCE, values - start), generator=generator, dtype=dtype)

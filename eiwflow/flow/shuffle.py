@@ -15,12 +15,12 @@ class Shuffle(Bijection):
     .. math:: y_j = ω_j(x) \, x_{π(j)}, \qquad \log|\det| = HW \sum_j \log ω_j(x)
 
     The order π is a buffer: made without data, or, for the order ``entropy``, sorted once from them by
-    :meth:`initialise`, largest redundancy first; what is nearest to white noise is factored out. The weights are
+    :meth:`initialise`, largest redundancy first; the channels nearest to white noise are factored out. The weights are
     recomputed by the inverse. Nothing is remembered between calls.
 
     Arguments:
         channels: C.
-        order: a word of :data:`ORDERS`: what is passed on.
+        order: a word of :data:`ORDERS`: which channels are passed on.
         weights: a word of :data:`WEIGHTS`.
         permutation_seed: draws the order ``random``.
         kept: channels passed on; half of them by default.

@@ -1,4 +1,4 @@
-"""The priors, and the Split: some of the channels are factored out under one."""
+"""The priors, and the Split, which factors out some of the channels under a prior."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def standard_normal_log_prob(z: Tensor) -> Tensor:
 
 
 class Constant(nn.Module):
-    """The same learned values for every image: those of a prior that depends on the position alone.
+    """Learned values of a prior that depend on channel and position, not on the image.
 
     Args:
         shape: (C, H, W) of the values, zero at first.
@@ -43,13 +43,13 @@ class Constant(nn.Module):
         nn.init.zeros_(self.value)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the values, once for each of the N images; where these are cut, the part that is left of them."""
+        """Return the values for each of the N images; for cropped images, those of the crop."""
         value = self.value[:, : x.shape[2], : x.shape[3]]
         return value.expand(x.shape[0], *value.shape)
 
 
 class TopPrior(Bijection):
-    r"""Standardise what the last level gives by a learned mean and standard deviation of every channel and position.
+    r"""Standardise the last level's output by a learned mean and standard deviation of every channel and position.
 
     .. math:: ε = (z − μ) / σ, \qquad \log|\det| = −\sum \log σ
 
@@ -170,7 +170,7 @@ class Split(Bijection):
             self.prior = last_convolution(kept, 2 * self.parts[1], 3, padding)
 
     def parameters_of(self, kept: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return (μ, log σ) of what is factored out, each (N, C − C_h, H, W), given ``kept`` (N, C_h, H, W)."""
+        """Return (μ, log σ) of the channels factored out, each (N, C − C_h, H, W), given ``kept`` (N, C_h, H, W)."""
         if self.prior is None:
             zeros = kept.new_zeros(kept.shape[0], self.parts[1], *kept.shape[2:])
             return zeros, zeros.clone()
@@ -187,7 +187,7 @@ class Split(Bijection):
         return kept, (emitted - mean) * (-log_std).exp(), -log_std.sum(dim=(1, 2, 3))
 
     def join(self, kept: Tensor, noise: Tensor, context: Tensor | None = None) -> Tensor:
-        """Return x, from what was passed on and ε."""
+        """Return x from the part passed on and ε."""
         if self.prior is None:
             return torch.cat([kept, noise], dim=1)
         mean, log_std = self.parameters_of(kept, context)

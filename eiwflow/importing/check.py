@@ -16,11 +16,11 @@ from ..flow import MultiScaleFlow
 from ..flow.score import images_at_once
 from .formats import KINDS, GlowError
 
-#: The largest file of images or values that is read.
+#: Bytes of the largest file of images or values.
 MAX_BYTES = 256 * 2**20
 #: The largest difference of a right import, in bits/dim: rounding alone is near 1e-6, a wrong scale map above 0.1.
 MOST = 1e-3
-#: Repository -> what its images begin at, where that is not −½ as for ours.
+#: Repository -> the smallest value of its images, where that is not −½ as for ours.
 LOWEST = {KINDS["normflows"]: 0.0}
 
 
@@ -29,7 +29,7 @@ class Difference:
     """How far log p of the imported flow is from the values of the other code.
 
     Attributes:
-        images: how many were compared.
+        images: the number compared.
         worst: the image of the largest difference, from 0.
         bits_per_dim: the largest difference, positive where the imported flow finds the image likelier.
 
@@ -49,9 +49,9 @@ def compare(flow: MultiScaleFlow, kind: str, images: Path, log_prob: Path, label
     """Return how far an imported flow is from values that the other code computed.
 
     Args:
-        flow: that was imported.
+        flow: the imported one.
         kind: the repository of that code.
-        images: a ``.npy`` file of what that code's flow was given, (N, C, H, W): after dequantisation, in its range.
+        images: a ``.npy`` file of the inputs of that code's flow, (N, C, H, W): dequantised, in its range.
         log_prob: a ``.npy`` file of its log p of them, (N,) in nats.
         labels: a ``.npy`` file of their classes, (N,) whole numbers, for a flow that is conditional on a class.
 
@@ -85,7 +85,7 @@ def compare(flow: MultiScaleFlow, kind: str, images: Path, log_prob: Path, label
 
 
 def _array(path: Path, option: str, dimensions: int, kinds: str = "f") -> Tensor:
-    """Return the numbers of a ``.npy`` file in float64; ``kinds`` are those of numpy's types that are taken."""
+    """Return the numbers of a ``.npy`` file in float64; ``kinds`` are the accepted kinds of numpy's types."""
     try:
         array = np.load(io.BytesIO(files.read_bytes(path, MAX_BYTES)), allow_pickle=False)
     except OSError as error:

@@ -21,12 +21,12 @@ from ..flow import ConfigError, FlowConfig, MultiScaleFlow
 from ..flow.config import MAX_PARAMETERS
 from .formats import KINDS, GlowError, Options, convert, recognise
 
-#: Of a Glow's tensors there are fewer than this, optimiser and all.
+#: More tensors than any Glow has, optimiser included.
 MAX_TENSORS = 100_000
 
 
 def read(path: Path) -> object:
-    """Return what a file holds, by torch's reader of weights or by that of safetensors.
+    """Return the content of a file, by torch's reader of weights or by that of safetensors.
 
     Raises:
         GlowError: it cannot be read.
@@ -63,14 +63,14 @@ def _of_memory(error: Exception) -> bool:
 
 
 def run(request: dict[str, Any]) -> str | None:
-    """Convert one file as a request says; return the sentence that it is refused with, or None."""
+    """Convert one file as a request says; return the sentence of a refusal, or None."""
     name, options = request["name"], Options(**request["options"])
     try:
         content = read(Path(request["source"]))
         kind, tensors = recognise(content, options.kind)
         del content
         count = sum(tensor.numel() for tensor in tensors.values())
-        # Masks and permutations come beside the parameters: as many again in the narrowest flow.
+        # Masks and permutations come beside the parameters; in the narrowest flow they are as many.
         if len(tensors) > MAX_TENSORS:
             raise GlowError(f"it has {len(tensors):,} tensors; at most {MAX_TENSORS:,} can be opened.")
         if count > 2 * MAX_PARAMETERS:
@@ -120,7 +120,7 @@ def main() -> None:
     """Answer the request on stdin."""
     request = json.loads(sys.stdin.buffer.readline())
     sandbox.end_with_the_asker()
-    # Whatever else prints must not get between.
+    # Other output must not mix with the answer.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     torch.set_num_threads(1)

@@ -16,7 +16,7 @@ from .. import checkpoint, files
 from ..checkpoint import Checkpoint, CheckpointError
 from .formats import GlowError, Options
 
-#: The largest file that is read: weights, and an optimiser's state beside them.
+#: Bytes of the largest file: weights, and an optimiser's state.
 MAX_SOURCE_BYTES = 2_000_000_000
 #: Limits of the child: memory beyond what it has when it starts, processor seconds, and seconds.
 MEMORY, CPU_S, WALL_S = 4 * 2**30, 240, 600
@@ -24,14 +24,14 @@ _CHILD = "eiwflow.importing.child"
 
 
 def import_flow(source: Path, out: Path, options: Options | None = None) -> Checkpoint:
-    """Convert a Glow checkpoint of other code into one of ours, and return it.
+    """Convert a Glow checkpoint of other code, and return the new one.
 
     A pickle can run code, and ``torch.load`` is no boundary. So a child process reads it, with ``weights_only=True``
     and limits on memory and time; this process reads only the ``.safetensors`` that the child wrote, with every check.
 
     Args:
         source: the file: a state dict saved by torch, alone or in a dictionary, or as ``.safetensors``.
-        out: the ``.safetensors`` file to write; it is replaced only by a whole new one.
+        out: the ``.safetensors`` file to write, atomically.
         options: facts that the file does not state.
 
     Raises:
@@ -67,7 +67,7 @@ def import_flow(source: Path, out: Path, options: Options | None = None) -> Chec
 
 
 def _run_child(request: dict[str, object], name: str) -> None:
-    """Let a child convert; raise what it refuses the file with."""
+    """Convert in a child process; raise GlowError with the child's sentence where it refuses the file."""
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
@@ -92,7 +92,7 @@ def _run_child(request: dict[str, object], name: str) -> None:
         timer.start()
         try:
             with suppress(BrokenPipeError):
-                # The input stays open: its end tells the child that nobody waits any more.
+                # The input stays open: its end tells the child that this process has gone.
                 child.stdin.write(json.dumps(request).encode() + b"\n")
                 child.stdin.flush()
             answer = child.stdout.read()

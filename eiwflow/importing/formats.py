@@ -1,7 +1,7 @@
-"""The three formats: which tensors a file of other code holds, and which of ours they are.
+"""The three formats of other code: the names of their tensors, and the tensors of our flows.
 
-Every format has the same order of parts: ActNorm, 1×1 convolution, coupling. They differ in how an ActNorm, a coupling
-and a prior are written down, which the readers below undo.
+Every format has the same order of parts: ActNorm, 1×1 convolution, coupling. The formats parametrise ActNorms,
+couplings and priors differently; the readers below convert them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ..files import printable
 from ..flow import ConfigError, FlowConfig, InvertibleConvolution
 from ..flow.config import BOUNDS
 
-#: kind -> the repository whose files it is.
+#: kind -> the repository that writes such files.
 KINDS = {
     "y0ast": "y0ast/Glow-PyTorch",
     "rosinality": "rosinality/glow-pytorch",
@@ -37,14 +37,14 @@ class GlowError(ConfigError):
 
 @dataclass(frozen=True)
 class Options:
-    """What a user states of a file, where the file itself does not say it.
+    """Facts about a file that the file does not state.
 
     Args:
         kind: a word of :data:`KINDS`; None recognises it by its keys.
         size: side of the square images, in pixels.
         bits: b; the flow was trained on 2^b grey levels.
         scale_map: normflows' word, of :data:`SCALE_MAP_WORDS`.
-        split_mode: normflows' word for what a coupling computes from; only ``channel`` can be imported.
+        split_mode: normflows' word for the half that a coupling reads; only ``channel`` can be imported.
         leaky: slope of the ReLUs of normflows' networks below 0.
 
     """
@@ -59,7 +59,7 @@ class Options:
 
 @dataclass(frozen=True, eq=False)
 class Converted:
-    """A file as ours: the flow's config, its state, and what was assumed on the way, a sentence each."""
+    """A converted file: the flow's config, its state, and the assumptions made, a sentence each."""
 
     kind: str
     config: FlowConfig
@@ -68,7 +68,7 @@ class Converted:
 
 
 class Source:
-    """The tensors of a file; each is taken once, with its shape, and what is left over is refused."""
+    """The tensors of a file; each is taken once, with its shape, and a tensor left over is refused."""
 
     def __init__(self, tensors: Mapping[str, Tensor]) -> None:
         self._tensors = dict(tensors)
@@ -78,7 +78,7 @@ class Source:
         return name in self._tensors
 
     def matches(self, pattern: str) -> list[re.Match[str]]:
-        """Return the matches of a pattern with the names that are left."""
+        """Return the matches of a pattern with the remaining names."""
         return [match for name in self._tensors if (match := re.fullmatch(pattern, name)) is not None]
 
     def shape(self, name: str) -> tuple[int, ...]:
@@ -88,7 +88,7 @@ class Source:
         return tuple(self._tensors[name].shape)
 
     def take(self, name: str, *shape: int) -> Tensor:
-        """Return a tensor in float64 and forget it; ``shape`` is what it must have, −1 for any number."""
+        """Return a tensor in float64 and forget it; ``shape`` is the required one, −1 for any size."""
         actual = self.shape(name)
         if len(actual) != len(shape) or any(want not in (-1, have) for want, have in zip(shape, actual, strict=True)):
             want = "×".join("n" if n == -1 else str(n) for n in shape) or "one number"
@@ -96,10 +96,10 @@ class Source:
         return self._tensors.pop(name).double()
 
     def finish(self) -> None:
-        """Refuse what was not taken.
+        """Refuse tensors that were not taken.
 
         Raises:
-            GlowError: with the first name that is left.
+            GlowError: tensors are left; it names the first.
 
         """
         if self._tensors:
@@ -111,14 +111,14 @@ class Source:
 
 
 def recognise(content: object, kind: str | None = None) -> tuple[str, dict[str, Tensor]]:
-    """Return the kind of a file and the state dict in what it holds.
+    """Return the kind of a file and the state dict in its content.
 
     Args:
-        content: what ``torch.load`` gave: a state dict, or dictionaries with one among them.
-        kind: by the user's word; None to recognise it.
+        content: from ``torch.load``: a state dict, or dictionaries with a state dict among them.
+        kind: the user's word; None to recognise it.
 
     Raises:
-        GlowError: no state dict of the three kinds is among them.
+        GlowError: there is no state dict of the three kinds.
 
     """
     candidates: list[Mapping[Any, Any]] = [content] if isinstance(content, Mapping) else []
@@ -136,7 +136,7 @@ def recognise(content: object, kind: str | None = None) -> tuple[str, dict[str, 
                 if value.is_complex():
                     raise GlowError(f"{_short(name)} has complex numbers; a Glow has real ones.")
             return recognised, tensors
-        # Each once: a small file may hold the same dictionary in a million places.
+        # Each dictionary once: a small file may hold the same one in a million places.
         values = (value for mapping in candidates for value in mapping.values() if isinstance(value, Mapping))
         candidates = list({id(value): value for value in values}.values())
     kinds = ", ".join(KINDS.values())
@@ -151,11 +151,11 @@ _SIGNS = {
 
 
 def convert(kind: str, tensors: Mapping[str, Tensor], options: Options) -> Converted:
-    """Return a state dict of one of the three kinds as ours.
+    """Convert a state dict of one of the three kinds.
 
     Raises:
-        GlowError: in one sentence: it is not what its names say, or something must be stated that it does not say.
-        ConfigError: it is out of the bounds of our flows.
+        GlowError: the tensors contradict their names, or an option must be stated.
+        ConfigError: the flow is out of bounds.
 
     """
     if options.bits is not None and not 1 <= options.bits <= 8:
@@ -175,7 +175,7 @@ def convert(kind: str, tensors: Mapping[str, Tensor], options: Options) -> Conve
 
 @dataclass(eq=False)
 class _Builder:
-    """Collects a flow's state, and sees that all its couplings agree."""
+    """Collects a flow's state, and checks that all its couplings agree."""
 
     state: dict[str, Tensor] = field(default_factory=dict)
     networks: set[tuple[int, str, bool]] = field(default_factory=set)
@@ -190,7 +190,7 @@ class _Builder:
     def mixing(
         self, step: str, source: Source, names: dict[str, str], matrix: str, channels: int, flip: Tensor | float = 1.0
     ) -> None:
-        """Read a 1×1 convolution, as its factors or as one matrix; ``flip`` are signs of its columns, (C,) or one."""
+        """Read a 1×1 convolution, as factors or as one matrix; ``flip`` are signs of its columns, (C,) or a scalar."""
         convolution, c = InvertibleConvolution(channels).double(), channels
         with torch.no_grad():
             if source.has(matrix):
@@ -233,7 +233,7 @@ class _Builder:
         self.networks.add((int(convolutions[0][0].shape[0]), "-".join(map(str, kernels)), outputs == channels))
 
     def config(self, coupling: str, **fields: Any) -> FlowConfig:  # noqa: ANN401 (as FlowConfig's)
-        """Return the config, with what the couplings have in common."""
+        """Return the config, with the common settings of the couplings."""
         if len(self.networks) != 1:
             raise GlowError("The coupling networks differ in width, kernels or outputs; ours are all alike.")
         width, network, affine = next(iter(self.networks))
@@ -273,7 +273,7 @@ def _image_channels(source: Source, name: str) -> int:
 
 
 def _scales_first(weight: Tensor) -> Tensor:
-    """Return the outputs of a coupling's last layer, of which shifts and scales alternate, with the scales first."""
+    """Return the outputs of a coupling's last layer, alternating shifts and scales, with the scales first."""
     return torch.cat([weight[1::2], weight[0::2]])
 
 
@@ -295,7 +295,7 @@ def _side(options: Options, levels: int) -> int:
 
 
 def _bits(options: Options, assumed: list[str], as_where: str) -> int:
-    """Return the bits of the images; where nobody stated them they are 8, which ``assumed`` then says."""
+    """Return the bits of the images; without an option 8, which is added to ``assumed``."""
     if options.bits is None:
         assumed.append(f"The flow was trained on 8 bits, as {as_where}.")
     return 8 if options.bits is None else options.bits
@@ -401,7 +401,7 @@ def _rosinality(source: Source, options: Options) -> Converted:
             theirs, ours = f"blocks.{level}.flows.{step}", f"levels.{level}.steps.{step}"
             scale, loc = (source.take(f"{theirs}.actnorm.{name}", 1, channels, 1, 1) for name in ("scale", "loc"))
             _check_initialised(source, f"{theirs}.actnorm.initialized")
-            # A negative scale changes the sign of a column of the convolution that follows.
+            # A negative scale flips the sign of a column of the convolution after it.
             build.actnorm(ours, scale.abs().log(), scale.abs() * loc)
             names = _factors(f"{theirs}.invconv", "w_p w_l w_u w_s s_sign")
             flip = torch.where(scale.flatten() < 0, -1.0, 1.0).double()
@@ -426,7 +426,7 @@ def _rosinality(source: Source, options: Options) -> Converted:
     size = _side(options, levels)
     bits = _asked(options, "bits", "how many bits its images have; add --bits B (that code's default is 5).")
     side = size // 2**levels
-    # Its input is nothing but the border of ones.
+    # Its input is the border of ones alone.
     value = F.conv2d(F.pad(torch.zeros(1, weight.shape[1], side, side).double(), [1, 1, 1, 1], value=1.0), weight, bias)
     build.put(f"levels.{levels - 1}.top.prior.value", value[0])
     config = build.config(
@@ -477,7 +477,7 @@ def _normflows(source: Source, options: Options) -> Converted:
             ours = f"levels.{level}.steps.{step}"
             s, t = (source.take(f"{theirs}.2.{name}", 1, channels, 1, 1) for name in ("s", "t"))
             _check_initialised(source, f"{theirs}.2.data_dep_init_done")
-            # Ours are images from −½ to ½.
+            # Our images go from −½ to ½.
             build.actnorm(ours, -s, ((0.5 if (level, step) == (0, 0) else 0.0) - t) * (-s).exp())
             names = _factors(f"{theirs}.1", "P L U log_S sign_S")
             build.mixing(ours, source, names, f"{theirs}.1.W", channels)
@@ -514,7 +514,7 @@ _ONLY_CHANNEL = "couplings and levels of ours split channels only, the first hal
 
 
 def _refuse_checkerboard(source: Source, block: str, channels: int) -> None:
-    """Refuse couplings and levels that split positions, as on a checkerboard, by the channels that they have."""
+    """Refuse couplings and levels that split positions, as on a checkerboard, recognised by their channels."""
     shape = source.shape(f"{block}.2.s")
     if len(shape) == 4 and shape[1] == 2 * channels:
         raise GlowError(f"The level before {_short(block)} splits on a checkerboard; {_ONLY_CHANNEL}")
@@ -545,7 +545,7 @@ def _normflows_network(source: Source, net: str, channels: int) -> list[tuple[Te
 
 
 def _encode_couplings(state: dict[str, Tensor], coupling: str, affine: bool) -> None:
-    """Turn couplings that sample into ones that encode: the shift changes its sign, and with ``exp`` the scale too."""
+    """Invert couplings that sample: the shift changes its sign, and with ``exp`` the scale too."""
     for name, value in state.items():
         if ".coupling.network.4." not in name:
             continue
@@ -554,7 +554,7 @@ def _encode_couplings(state: dict[str, Tensor], coupling: str, affine: bool) -> 
 
 
 def _normflows_shape(source: Source, options: Options, image: int, levels: int) -> tuple[int, int, int]:
-    """Return the shape of the images, from the last base where that says it."""
+    """Return the shape of the images, from the last base where that states it."""
     shape = source.shape("q0.0.loc")
     of_classes = _of_classes(shape)
     if not of_classes and (len(shape) != 4 or shape[0] != 1):
@@ -572,16 +572,16 @@ def _normflows_shape(source: Source, options: Options, image: int, levels: int) 
 
 
 def _of_classes(shape: tuple[int, ...]) -> bool:
-    """Return whether a base's means (C, H, W, K) are those of K classes; C is never 1."""
+    """Return whether a base has means (C, H, W, K) for K classes; C is never 1."""
     return len(shape) == 4 and shape[0] > 1
 
 
 def _normflows_base(
     source: Source, name: str, shape: tuple[int, int, int], level: int, levels: int
 ) -> tuple[Tensor, Tensor | None]:
-    """Read a DiagGaussian, a GlowBase, or one that is conditional on K classes.
+    """Read a DiagGaussian, a GlowBase, or a base conditional on K classes.
 
-    Returns (2C, H, W), means first, then log standard deviations, and what each class adds, (2C, H, W, K), or None.
+    Returns (2C, H, W), means first, then log standard deviations, and the terms of each class, (2C, H, W, K), or None.
     """
     channels, height, width = shape[0] * 2 ** (level + 1), shape[1] // 2 ** (level + 1), shape[2] // 2 ** (level + 1)
     channels = channels if level < levels - 1 else 2 * channels

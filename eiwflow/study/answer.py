@@ -1,4 +1,4 @@
-"""The answer of a study: whether an arm needs fewer bits than its rivals. It can be no, and it can be no conclusion."""
+"""The answer of a study: whether an arm needs fewer bits than its rivals: yes, no, or no conclusion."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Answer:
     """Whether an arm of a study needs fewer bits than its rivals, under one prior.
 
     Attributes:
-        study: where all arms were run.
+        study: with all arms.
         arm: the arm that the question is about.
         effects: every other arm of the prior -> ``arm`` minus it, in bits/dim. Holm's correction is over all
             comparisons of the arm in the study.
@@ -30,7 +30,7 @@ class Answer:
 
     @property
     def rivals(self) -> dict[Arm, Effect]:
-        """The arms that pass on the same fraction; of an order by entropy those whose order does not look at it."""
+        """The arms that pass on the same fraction; for an order by entropy, only those with another order."""
         return {
             other: effect
             for other, effect in self.effects.items()
@@ -63,7 +63,7 @@ class Answer:
 
     @property
     def word(self) -> str:
-        """``No`` where any arm is better, ``Yes`` where no rival is and none is too close, or ``No conclusion``."""
+        """``No`` where an arm is better, ``Yes`` where every rival is clearly worse, else ``No conclusion``."""
         if self.better:
             return "No"
         return "Yes" if self.lead is not None and not self.close else "No conclusion"
@@ -114,7 +114,7 @@ def answer(study: Study, subject: str | None = None, prior: str | None = None) -
 
 
 def usual_prior(study: Study) -> str:
-    """Return the prior that a study is read under first: the default of flows where the study has it."""
+    """Return the prior shown first: the default of flows where the study has it."""
     return FlowConfig.prior if FlowConfig.prior in study.priors else study.priors[0]
 
 
@@ -128,10 +128,10 @@ def control(study: Study) -> tuple[Effect, ...]:
 
 
 def at_equal_cpu(study: Study, others: Iterable[Study]) -> Study | None:
-    """Return the study that gave the same arms, and perhaps more, the same CPU seconds; None where there is none."""
+    """Return the study at equal CPU seconds that has the same arms, and perhaps more; None without one."""
     arms = study.recipe.arms
     for other in others:
-        # One arm's training holds every setting that trainings have.
+        # The training of one arm holds all settings of trainings.
         alike = other.recipe.training(arms[0], 0) == study.recipe.training(arms[0], 0)
         if other.recipe.equal_cpu and alike and other.runs and {*arms} <= {*other.recipe.arms}:
             return other

@@ -1,4 +1,4 @@
-"""The arms of a study one by one: what each cost and reached, and its way there."""
+"""The arms of a study one by one: cost, result, and training curve."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def arm_table(study: Study) -> list[dict[str, Any]]:
 
 
 def arm_row(arm: Arm) -> dict[str, Any]:
-    """Return an arm as cells of a table: the whole of it as text, then its choices."""
+    """Return an arm as cells of a table: its text, then its choices."""
     return {"arm": arm.text, **dataclasses.asdict(arm)}
 
 
@@ -47,7 +47,7 @@ def run_table(study: Study) -> list[dict[str, Any]]:
 
 
 def cost_in_words(study: Study) -> str:
-    """Return what a step of every kind costs and what that does to iterations, for a study at equal CPU seconds."""
+    """Return the cost of a step of every kind and the resulting iterations, for a study at equal CPU seconds."""
     costs = ", ".join(f"{kind.replace('/', ' weights, ')} prior ×{cost:.3f}" for kind, cost in study.step_cost.items())
     iterations = sorted({run.iterations for run in study.runs.values()})
     return (
@@ -58,10 +58,10 @@ def cost_in_words(study: Study) -> str:
 
 @dataclass(frozen=True, eq=False)
 class ArmCurve:
-    """Bits/dim of an arm while it trained, on some of what the study is evaluated on.
+    """Bits/dim of an arm during training, on some of the evaluation images.
 
     Attributes:
-        arm: whose.
+        arm: that was trained.
         seeds: (n,).
         steps: (P,) training steps.
         bits_per_dim: (n, P).
@@ -86,7 +86,7 @@ class ArmCurve:
         return self.steps * self.seconds_per_step
 
     def in_words(self) -> str:
-        """Return where it begins and ends, to stand behind a name."""
+        """Return the curve's first and last value, as a text to follow a name."""
         first, last = (fixed(value, 3) for value in self.mean[[0, -1]])
         return f"from {first} at step {self.steps[0]:,.0f} to {last} at step {self.steps[-1]:,.0f}"
 
@@ -107,7 +107,7 @@ def arm_curve(study: Study, arm: Arm) -> ArmCurve | None:
     if not runs:
         return None
     values = np.stack([run.curve[:, 2] for run in runs])
-    # Where the test side was not kept, the training batches stand in for it, for all seeds alike.
+    # Where test values were not kept, training values replace them, for all seeds alike.
     values = values if np.isfinite(values).all() else np.stack([run.curve[:, 1] for run in runs])
     step = float(np.mean([run.cpu_s / run.iterations for run in runs]))
     return ArmCurve(arm, np.array([run.seed for run in runs]), runs[0].curve[:, 0], values, step)

@@ -1,4 +1,4 @@
-"""Where a study is kept: a folder of runs or one packed file; either may come from anyone.
+"""A study on disk: a folder of runs or one packed file; both are untrusted.
 
 ``DIR/study.json`` holds the recipe; ``DIR/ARM/seed-N/`` is the run directory of an arm with a seed, with its result in
 ``result.json``. A packed study is one zip file: ``study.json`` with all results, and ``records/ARM.json`` with the
@@ -36,16 +36,16 @@ FORMAT, VERSION = "eiwflow-study", 2
 SETTINGS, RESULT = "study.json", "result.json"
 #: The suffix of a packed study.
 PACKED = ".zip"
-#: More bytes than any of ours has: of a study's file, of its document, of a record.
+#: Most bytes of a study's file, of its document, and of a record.
 MAX_BYTES, MAX_RECORD_BYTES = 16 * 2**20, 16 * 2**20
-#: Lists and objects in a file: empty ones take thirty times as much memory as text, and seconds to read.
+#: Most lists and objects in a file: empty ones take thirty times as much memory as text, and seconds to read.
 MAX_LISTS = 1_000_000
-#: Entries of a packed study: one for every arm, and its document.
+#: Most entries of a packed study: one for every arm, and its document.
 MAX_ENTRIES = 200
 MAX_STEPS, MAX_PIXELS, MAX_POINTS, MAX_LOOKS = 200, 2**22, 1000, 20
 #: Recording steps of an arm that a packed study keeps.
 PACKED_STEPS = 8
-#: number of a result: (its kind, smallest, largest).
+#: name of a result's number: (its type, smallest, largest).
 BOUNDS: dict[str, tuple[type, float, float]] = {
     "seed": (int, 0, 2**31 - 1),
     "bits_per_dim": (float, -1000.0, 1000.0),
@@ -56,7 +56,7 @@ BOUNDS: dict[str, tuple[type, float, float]] = {
 
 
 class StudyError(ValueError):
-    """A file is not a study that can be trusted; the message is one sentence."""
+    """A file is not a usable study; the message is one sentence."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,11 +65,11 @@ class Run:
 
     Attributes:
         arm, seed: of the run.
-        bits_per_dim: of the averaged parameters, on what the study is evaluated on.
+        bits_per_dim: of the averaged parameters, on the evaluation images.
         iterations, parameters: training steps, and parameters that the density depends on.
         cpu_s: process CPU seconds of the training steps.
-        curve: (P, 3): step, bits/dim of the training batches since the last point, and on some of what the study is
-            evaluated on (NaN where that was not kept).
+        curve: (P, 3): step, bits/dim of the training batches since the last point, and of some evaluation images (NaN
+            where not kept).
 
     """
 
@@ -98,7 +98,7 @@ class Study:
         command: the command line that began it.
         step_cost: kind of step -> its cost over that of the cheapest arm; empty unless at equal CPU seconds.
         runs: (arm, seed) -> run, in the recipe's order.
-        looks: how many seeds there were when the study was reported, or extended, before it had them all.
+        looks: the numbers of seeds at which the study was reported or extended before it was complete.
         sha256: of the bytes read.
         path: where it was read from.
 
@@ -126,7 +126,7 @@ class Study:
         return list(dict.fromkeys(arm.prior for arm in self.arms))
 
     def document(self, command: str | None = None) -> dict[str, Any]:
-        """Return the study as its file holds it, with its own command or another."""
+        """Return the study as a document for its file, with its own command or another."""
         return {
             "format": FORMAT,
             "version": VERSION,
@@ -155,7 +155,7 @@ class Study:
         return [run for (known_arm, _), run in self.runs.items() if known_arm == arm]
 
     def seeds(self, arms: Iterable[Arm]) -> list[int]:
-        """Return the seeds that every one of these arms was run with."""
+        """Return the seeds that all these arms have."""
         arms = list(arms)
         return [seed for seed in range(self.recipe.seeds) if all((arm, seed) in self.runs for arm in arms)]
 
@@ -167,7 +167,7 @@ def read_study(path: Path) -> Study:
     """Read a study: a folder of runs or a packed file.
 
     Raises:
-        StudyError: it is none, or a number in it is out of its bounds.
+        StudyError: it is not a study, or a number in it is out of its bounds.
 
     """
     path = path.parent if path.name == SETTINGS and path.parent.is_dir() else path
@@ -192,7 +192,7 @@ def studies_in(folder: Path) -> list[Path]:
 
 
 def bundled() -> list[Study]:
-    """Return the studies that come with the project, those that can be read."""
+    """Return the readable studies that come with the project."""
     studies = []
     for path in studies_in(project.ASSETS / "studies"):
         with suppress(StudyError):
@@ -201,12 +201,12 @@ def bundled() -> list[Study]:
 
 
 def settings_file(path: Path) -> Path:
-    """Return the file of a study that changes whenever the study does."""
+    """Return the file that changes with every change of the study."""
     return path / SETTINGS if path.is_dir() else path
 
 
 def _of_folder(folder: Path) -> tuple[Any, str]:
-    """Return the document of a folder, with the results of its runs, and the digest of all."""
+    """Return the document of a folder with the results of its runs, and the digest of all files."""
     content = _bytes(folder / SETTINGS, MAX_BYTES)
     document = _json(f"{folder.name}/{SETTINGS}", content)
     digest = sha256(content)
@@ -268,7 +268,7 @@ def checked(name: str, document: object, path: Path, stem: str = "", digest: str
 
 
 def read_record(study: Study, arm: Arm) -> TrainingRecord | None:
-    """Return the record of seed 0 of an arm, or None where there is none that can be read."""
+    """Return the record of seed 0 of an arm, or None where it is missing or unreadable."""
     try:
         recorded = recorded_steps(study, arm)
         if not 1 <= len(recorded) <= MAX_STEPS:
@@ -280,7 +280,7 @@ def read_record(study: Study, arm: Arm) -> TrainingRecord | None:
 
 
 def recorded_steps(study: Study, arm: Arm) -> list[dict[str, Any]]:
-    """Return what the run of seed 0 of an arm recorded, step by step, as a packed study holds it.
+    """Return the record of an arm's run of seed 0, step by step, in the form of a packed study.
 
     Raises:
         StudyError, OSError, LookupError, ValueError: there is none, or it cannot be read.
@@ -314,10 +314,10 @@ def _webp(text: str) -> bytes:
 
 
 def pack(studies: Sequence[Study], out: Path) -> Study:
-    """Write studies of one recipe as one file, with results and records only, and return what was written.
+    """Write studies of one recipe as one file, with results and records only; return the merged study.
 
     Args:
-        studies: their recipes may differ in arms and seeds. Of a run that is there twice the first one counts.
+        studies: their recipes may differ in arms and seeds. A run that is there twice counts once, the first.
         out: the file, which ends in ``.zip``.
 
     Raises:
@@ -378,7 +378,7 @@ def _thinned(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _add(file: zipfile.ZipFile, name: str, document: dict[str, Any]) -> None:
-    # A fixed date: the same study gives the same bytes.
+    # A fixed date makes the bytes of the same study the same.
     entry = zipfile.ZipInfo(name, (2026, 1, 1, 0, 0, 0))
     entry.compress_type = zipfile.ZIP_DEFLATED
     file.writestr(entry, json.dumps(document, separators=(",", ":"), allow_nan=False))
@@ -434,7 +434,7 @@ def _step_cost(name: str, cost: object) -> dict[str, float]:
 
 
 def kept_looks(looks: Iterable[int]) -> tuple[int, ...]:
-    """Return the looks that a study's file holds: each once, in order, of more than it may hold the latest."""
+    """Return the looks to keep in a study's file: the latest :data:`MAX_LOOKS`, in order, without repetition."""
     return tuple(sorted({*looks}))[-MAX_LOOKS:]
 
 
@@ -458,7 +458,7 @@ def _bytes(path: Path, most: int) -> bytes:
 
 
 def _entry(name: str, content: bytes, entry: str) -> bytes:
-    """Return an entry of a packed study's content; what is larger than any of ours is refused."""
+    """Return an entry of a packed study's content; refuse more than :data:`MAX_RECORD_BYTES`."""
     try:
         # Counted before zipfile makes an object of each.
         if content.count(b"PK\x01\x02") > MAX_ENTRIES:

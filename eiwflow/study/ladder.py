@@ -1,7 +1,7 @@
-"""What each choice of a split buys: a ladder from Glow's fixed half to the best flow, and its questions over studies.
+"""The gain of each choice of a split: a ladder from Glow's fixed half to the best flow, and questions over studies.
 
-Every statement on a page, in the lesson, in the README and in documents about what a split buys comes from here. A lead
-is bits/dim that the first arm needs less than the second: above 0, the first is better.
+Every statement on a page, in the lesson, in the README and in documents about this gain comes from here. A lead is the
+second arm's bits/dim minus the first's: above 0, the first is better.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ BY_VARIANCE: Choices = {"order": "variance"}
 BY_ENTROPY: Choices = {"order": "entropy"}
 WEIGHTED: Choices = {"order": "entropy", "weights": "entropy"}
 
-#: The rungs from below: what each is called, what is new in it, and the fields of its arm.
+#: The rungs from below: name, new choice, and fields of the arm.
 RUNGS: tuple[tuple[str, str, Choices], ...] = (
     ("Glow's half", "random rotations, the last channels factored out", GLOW),
     ("principal start", "principal channels, a random half of them passed on", RANDOM_HALF),
@@ -87,10 +87,10 @@ class Rung:
     """One rung of a ladder.
 
     Attributes:
-        name, detail: what it is called, and what is new in it. Where a study lacks a rung below it, the name says that
-            two choices change at once, as in ``principal start + half by variance``.
+        name, detail: name and new choice. Where a study lacks the rung below, the name holds both choices, as in
+            ``principal start + half by variance``.
         arm: that was run.
-        saved: ``arm`` minus the lowest rung; None for that one.
+        saved: ``arm`` minus the lowest rung; None for the lowest.
         step: ``arm`` minus the rung below; None for the lowest.
 
     """
@@ -104,11 +104,11 @@ class Rung:
 
 @dataclass(frozen=True, eq=False)
 class Ladder:
-    """What each choice buys in one study.
+    """The gain of each choice in one study.
 
     Attributes:
         study: where all arms were run.
-        rungs: that the study has, from below; empty where it lacks the lowest or all others.
+        rungs: of the study, from below; empty where it lacks the lowest or all others.
         answers: key of :data:`QUESTIONS` -> effect, of the questions whose arms the study has. Holm's correction is
             over all differences of this ladder.
 
@@ -125,7 +125,7 @@ class Ladder:
         return max(saved, key=lambda rung: rung.saved.lead if rung.saved else 0.0, default=None)
 
     def in_words(self) -> str:
-        """Return what every rung saves over the one below."""
+        """Return the saving of every rung over the rung below, as a sentence."""
         steps = [f"{rung.name} {rung.step.lead_in_figures}, {rung.step.claim}" for rung in self.rungs if rung.step]
         return f"Bits/dim saved by each rung over the one below, on {self.study.title}: {'; '.join(steps)}."
 
@@ -158,7 +158,7 @@ def lead_row(effect: Effect | None) -> dict[str, Any] | None:
 
 
 def ladder(study: Study, prior: str = FlowConfig.prior) -> Ladder:
-    """Return what each choice buys in a study, under a prior.
+    """Return the gain of each choice in a study, under a prior.
 
     Arms with principal channels have the study's usual partition, unless a rung is about partitions.
     """
@@ -198,7 +198,7 @@ def arm_for(study: Study, choices: Choices, prior: str) -> Arm:
 
 
 def _effects(study: Study, pairs: Mapping[str, tuple[Arm, Arm]]) -> dict[str, Effect]:
-    """Return key -> first minus second; the same pair of arms is one comparison, and all are corrected together."""
+    """Return key -> first minus second; all are corrected together, and a pair of arms counts as one comparison."""
     distinct = {pair: contrast(study, f"{pair[0].choice} − {pair[1].choice}", {pair[0]: 1.0, pair[1]: -1.0})
                 for pair in dict.fromkeys(pairs.values())}  # fmt: skip
     known = [pair for pair, effect in distinct.items() if effect is not None]
@@ -223,7 +223,7 @@ class Count:
     effects: dict[str, Effect]
 
     def claimed(self, claim: str) -> int:
-        """Return in how many studies this is claimed: ``better``, ``worse`` or ``no conclusion``."""
+        """Count the studies with this claim: ``better``, ``worse`` or ``no conclusion``."""
         return sum(effect.claim == claim for effect in self.effects.values())
 
     def to_dict(self) -> dict[str, Any]:
@@ -243,7 +243,7 @@ class Count:
         return f"{self.question.ours} over {self.question.theirs}: ahead {where} (leads {span} bits/dim)."
 
     def tally(self) -> str:
-        """Return the count and the range of leads in bits/dim, to stand behind the name of a choice."""
+        """Return the count and the range of leads in bits/dim, as a text to follow the name of a choice."""
         where, span = self._where_and_span()
         return f"ahead {where}" + (f", by {span}" if self.claimed("better") == len(self.effects) else f" ({span})")
 
@@ -260,7 +260,7 @@ class Count:
 
 
 def ladders(studies: Iterable[Study]) -> dict[str, Ladder]:
-    """Return title -> ladder, of studies that have a run and are no A/A control; no two titles are the same."""
+    """Return title -> ladder, of studies that have a run and are no A/A control; titles are unique."""
     by_name = {study.name: study for study in studies}
     named = titles(by_name)
     return {named[name]: ladder(study) for name, study in by_name.items() if study.runs and not study.recipe.is_control}
@@ -280,7 +280,7 @@ def counts(studies: Iterable[Study]) -> dict[str, Count]:
 
 
 def by_set(studies: Iterable[Study]) -> dict[str, Ladder]:
-    """Return data set -> its ladder with the most rungs, of several the one with the longest training.
+    """Return data set -> its ladder with the most rungs; among equals, with the longest training.
 
     Only studies at equal steps that tell a principal start from the choice of the half have such a ladder.
     """

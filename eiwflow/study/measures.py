@@ -1,4 +1,4 @@
-"""What can be measured of a study, by name: the app keeps the results, in ``ui/sources/cache.py``."""
+"""The measures of a study, by name; the app keeps their results (``ui/sources/cache.py``)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .file import read_record
 from .ladder import ladder
 from .statistics import comparisons, factorial
 
-#: name -> what can be measured of a study.
+#: name -> measure of a study.
 MEASURES: dict[str, Callable[..., Any]] = {
     "answer": answer,
     "ladder": ladder,

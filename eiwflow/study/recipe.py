@@ -1,4 +1,4 @@
-"""The recipe of a study: its arms, its seeds, and the one budget that all of them get."""
+"""The recipe of a study: its arms, its seeds, and their common budget."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _FRACTIONS = {"¼": "0.25", "1/4": "0.25", "½": "0.5", "1/2": "0.5", "¾": "0.7
 
 @dataclass(frozen=True, order=True)
 class Arm:
-    """One of the things that a study compares, in the words of :class:`~eiwflow.flow.FlowConfig`.
+    """One arm of a study, in the words of :class:`~eiwflow.flow.FlowConfig`.
 
     Args:
         order: which channels are passed on; :data:`AGAIN` stands for ``random`` with other permutations.
@@ -38,7 +38,7 @@ class Arm:
         init: ``principal``, ``linear`` or ``random``.
         partition: of the couplings; ``alternating`` where ``init`` is ``random``, which has none.
         keep: the fraction of its channels that a level passes on, as text, or ``auto``.
-        prior: of what is factored out.
+        prior: of the latents factored out.
 
     >>> Arm.parse("entropy+pooled/principal-information").text
     'entropy+pooled/principal-information/conditional'
@@ -82,7 +82,7 @@ class Arm:
         return dataclasses.replace(self, prior=prior)
 
     def flow(self, permutation_seed: int = 0, **fields: Any) -> FlowConfig:  # noqa: ANN401 (a config's fields)
-        """Return the flow of the arm; ``fields`` are those of a flow that arms share.
+        """Return the flow of the arm; ``fields`` are the common fields of all arms.
 
         Raises:
             ConfigError: no flow has these choices.
@@ -104,7 +104,7 @@ class Arm:
 
         Args:
             text: of the arm; without a partition it has ``random`` halves.
-            prior: where the text names none.
+            prior: the default, where the text names none.
 
         Raises:
             ConfigError: it is no arm.
@@ -154,12 +154,12 @@ def crossed(
     keeps: Iterable[str] = (HALF,),
     priors: Iterable[str] = ("conditional",),
 ) -> tuple[list[Arm], list[str]]:
-    """Return the arms of all combinations, and a sentence for every combination that no flow can have.
+    """Return the arms of all combinations, and a sentence for every impossible combination.
 
     A partition has no meaning where ``init`` is ``random``: such arms are made once.
 
     Raises:
-        ConfigError: a word is none of those allowed, or no combination is left.
+        ConfigError: a word is not allowed, or no combination is left.
 
     """
     arms: list[Arm] = []
@@ -183,7 +183,7 @@ def crossed(
     return list(dict.fromkeys(arms)), list(dict.fromkeys(refusals))
 
 
-#: What a study compares where nothing is said: the arms of the ladder (:mod:`.ladder`).
+#: The arms of a study by default: those of the ladder (:mod:`.ladder`).
 DEFAULT_ARMS = (
     Arm("last", init="random", partition="alternating"),
     *(
@@ -244,7 +244,7 @@ class StudyRecipe:
     flip: bool = Recipe.flip
 
     def __post_init__(self) -> None:
-        """Read the arms, then hold every field against its bounds."""
+        """Read the arms, then check every field."""
         arms = [arm if isinstance(arm, Arm) else Arm.parse(arm) for arm in self.arms]
         object.__setattr__(self, "arms", tuple(dict.fromkeys(arms)))
         if self.evaluate_on not in EVALUATE_ON:
@@ -276,11 +276,11 @@ class StudyRecipe:
         return PurePath(self.data).stem or self.data
 
     def runs(self) -> Iterator[tuple[Arm, int]]:
-        """Yield every (arm, seed), a seed at a time: what is done of a study is paired at any moment."""
+        """Yield every (arm, seed), a seed at a time, so that finished runs are paired at any moment."""
         return ((arm, seed) for seed in range(self.seeds) for arm in self.arms)
 
     def training(self, arm: Arm, seed: int, channels: int = 3, cost: float = 1.0) -> Recipe:
-        """Return the recipe of one run on images of so many channels; ``cost`` is that of a step, relative."""
+        """Return the recipe of one run on images of so many channels; ``cost`` is a step's relative cost."""
         shared = {name: getattr(self, name) for name in (*STUDY, *STUDY_SHARED) if name != "iterations"}
         flow = arm.flow(
             permutation_seed=seed,
@@ -335,7 +335,7 @@ class StudyRecipe:
         return cls(**{**fields, "arms": tuple(fields.get("arms", cls.arms))})
 
     def difference(self, other: StudyRecipe) -> str:
-        """Return the first setting beside arms and seeds in which another recipe differs; empty where none does."""
+        """Return the first setting beside arms and seeds in which another recipe differs; empty without one."""
         for name, ours in self.to_dict().items():
             theirs = getattr(other, name)
             if name not in ("arms", "seeds") and theirs != ours:
@@ -349,7 +349,7 @@ class StudyRecipe:
 
 
 def arms_of(text: str, priors: Iterable[str] = ("conditional",)) -> list[Arm]:
-    """Return the arm of a text that names its prior, or else the arms of all these priors."""
+    """Return the arm of a text that names its prior, else the arms of all these priors."""
     return [Arm.parse(text)] if text.count("/") > 1 else [Arm.parse(text, prior) for prior in priors]
 
 
@@ -359,7 +359,7 @@ def title(recipe: StudyRecipe, fewest: str = "", seeds: int | None = None) -> st
     Args:
         recipe: its settings.
         fewest: words before the number of seeds, where arms have different numbers.
-        seeds: how many there are; by default as many as the recipe asks for.
+        seeds: their number; by default the recipe's.
 
     >>> title(StudyRecipe(data="faces16", seeds=6))
     'faces16 at 16×16, 500 steps, 6 seeds'
@@ -380,7 +380,7 @@ def title(recipe: StudyRecipe, fewest: str = "", seeds: int | None = None) -> st
 
 
 def cost_class(flow: FlowConfig) -> str:
-    """Return what a step's cost depends on among the arms of one study: ``pooled/conditional``, ``none@0.25/…``."""
+    """Return the kind of an arm's step, on which its cost depends: ``pooled/conditional``, ``none@0.25/…``."""
     weights, keep = flow.order if flow.order == "released" else flow.weights, flow.keep
     return f"{weights}{'' if keep == 0.5 else f'@{keep}'}/{flow.prior}"
 

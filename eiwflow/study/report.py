@@ -1,4 +1,4 @@
-"""What the command line reports of a study: the numbers that the page Compare shows."""
+"""Reports of studies for the command line, with the numbers of the page Compare."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .statistics import comparisons, factorial
 
 
 def report(study: Study, subject: str | None = None) -> dict[str, Any]:
-    """Return every number that the page Compare shows of a study, by default of its adaptive arm.
+    """Return the numbers of a study on the page Compare, by default of its adaptive arm.
 
     Raises:
         StudyError: the study has no run, or none of the subject.
@@ -58,7 +58,7 @@ def report_in_words(result: Mapping[str, Any]) -> str:
 
 
 def summary(studies: Iterable[Study]) -> dict[str, Any]:
-    """Return what studies say together: every question with its count, and the ladder of each study."""
+    """Return the summary of several studies: every question with its count, and the ladder of each study."""
     studies = list(studies)
     return {
         "questions": {key: count.to_dict() for key, count in counts(studies).items()},
@@ -99,13 +99,13 @@ def _lead(row: Mapping[str, Any]) -> str:
 
 
 def _comparison(row: Mapping[str, Any]) -> str:
-    """Return the lead of a row, which has a difference."""
+    """Return the lead of a row with a difference."""
     name, prior = row["contrast"].replace(" − ", " over "), f" ({row['prior']})" if "prior" in row else ""
     return f"{signed(-row['difference_bits_per_dim'], 4)}  {_interval(row)}  {row['claim']:13}  {name}{prior}"
 
 
 def _interval(row: Mapping[str, Any]) -> str:
-    """Return the interval of the lead of a row, which has a difference."""
+    """Return the interval of the lead of a row with a difference."""
     if row["low"] != row["low"]:
         return "no interval: 1 seed"
     low, high = signed(-row["high"], 4), signed(-row["low"], 4)

@@ -51,7 +51,7 @@ from .file import (
 from .recipe import EVALUATE_ON, Arm, StudyRecipe, cost_class, relative_costs
 
 MAX_JOBS, MAX_SHARDS = 256, 10_000
-#: Recording steps of the run of seed 0, which pages show, and of every other run.
+#: Recording steps of the run of seed 0, shown on pages, and of every other run.
 RECORDED_STEPS, OTHER_STEPS = 24, 2
 #: Seconds that a process waits while another one writes the study's settings.
 PATIENCE_S = 20.0
@@ -76,7 +76,7 @@ class StudyFolder(WorkFolder):
 
     @classmethod
     def begin(cls, path: Path, recipe: StudyRecipe, command: str = "") -> tuple[StudyFolder, StudyRecipe]:
-        """Make the folder of a study, or extend the recipe of the one that is there; return folder and recipe.
+        """Make the folder of a study, or extend the recipe of an existing one; return folder and recipe.
 
         Args:
             path: the folder.
@@ -84,7 +84,7 @@ class StudyFolder(WorkFolder):
             command: the command line, kept in the folder.
 
         Raises:
-            RunError: there is another study, or something else; nothing is changed.
+            RunError: the folder holds another study or other files; nothing is changed.
 
         """
         if path.suffix == ".json":
@@ -117,7 +117,7 @@ class StudyFolder(WorkFolder):
         extended = begun.recipe.extended(recipe)
         looks = set(begun.looks)
         if extended.seeds > begun.recipe.seeds and begun.runs:
-            looks.add(begun.recipe.seeds)  # its results were there to be seen
+            looks.add(begun.recipe.seeds)  # its results could be seen before
         if extended != begun.recipe:
             self.write({**document, "recipe": extended.to_dict(), "looks": [*looks]})
         return extended
@@ -144,7 +144,7 @@ class StudyFolder(WorkFolder):
             raise RunError(f"{self.path.name} is there already and is not a study's folder.") from None
 
     def write(self, document: dict[str, Any]) -> None:
-        """Replace ``study.json``; of its looks the latest are kept."""
+        """Replace ``study.json``, with the latest looks."""
         document = {**document, "looks": kept_looks(document.get("looks") or [])}
         write_atomically(self.settings_file, json.dumps(document, indent=1, allow_nan=False).encode())
 
@@ -169,14 +169,14 @@ class StudyFolder(WorkFolder):
         return costs
 
     def look(self, seeds: int) -> None:
-        """Keep in mind that the study was reported when it had so many seeds."""
+        """Record that the study was reported with so many seeds."""
         with suppress(OSError, Timeout), FileLock(self.path / ".settings.lock", timeout=PATIENCE_S):
             document = self.document()
             if seeds not in (looks := document.get("looks") or []):
                 self.write({**document, "looks": [*looks, seeds]})
 
     def state(self) -> RunState:
-        """Return where the study stands; one whose processes wrote no status is stopped unless one is at work."""
+        """Return the state of the study; without a status it is stopped, unless a process is at work."""
         if not (self.path / "status.json").exists() and not self.is_held():
             return RunState("stopped", self.count(), "", "", 0, 0.0, 0.0)
         return super().state()
@@ -193,7 +193,7 @@ class StudyFolder(WorkFolder):
 
     @contextmanager
     def shared(self, shard: tuple[int, int]) -> Iterator[None]:
-        """Hold a share of the study: (number from 1, of how many); the whole of it for (1, 1)."""
+        """Lock a share of the study: (number from 1, of how many); (1, 1) is the whole study."""
         if shard == (1, 1):
             with self.held():
                 yield
@@ -212,7 +212,7 @@ class StudyFolder(WorkFolder):
 
 @dataclass(frozen=True)
 class Job:
-    """One run that is still to be done."""
+    """A run still to be done."""
 
     folder: Path
     arm: Arm
@@ -225,7 +225,7 @@ def parse_shard(text: str) -> tuple[int, int]:
     """Read a share of a study, ``3/16``: the third of sixteen.
 
     Raises:
-        RunError: it is none.
+        RunError: the text is no share.
 
     """
     match = re.fullmatch(r"(\d{1,5})/(\d{1,5})", text)
@@ -242,10 +242,10 @@ def run_study(
     progress: Callable[[int, int], None] | None = None,
     shard: tuple[int, int] = (1, 1),
 ) -> Study:
-    """Run what is not yet done of a study, and return it.
+    """Do the missing runs of a study, and return it.
 
-    The folder is whole at any moment. A study that was killed goes on inside the run where it was, to the same
-    numbers. The same recipe with further arms or more seeds extends the study that is there.
+    The folder is consistent at any moment. A killed study continues inside its run, to the same numbers. The same
+    recipe with further arms or more seeds extends the study that is there.
 
     Args:
         recipe: the settings.
@@ -258,7 +258,7 @@ def run_study(
     Raises:
         RunError: ``out`` holds another study, is being written by one, or cannot be written; nothing is changed.
         DataError, ConfigError: the data set or the flow is not usable.
-        TrainingFailed: a run failed, or was stopped; all the others are done, and the same call tries it again.
+        TrainingFailed: a run failed or was stopped; all others are done, and the same call tries again.
 
     """
     if not 1 <= jobs <= MAX_JOBS:
@@ -272,7 +272,7 @@ def run_study(
     folder, recipe = StudyFolder.begin(out, recipe, command)
     try:
         with folder.shared(shard):
-            folder.forget_asked()  # it was asked of a process that has ended
+            folder.forget_asked()  # the request was for a process that has ended
             if shard == (1, 1):
                 folder.set_status("running", 0)
             beating = process.beating(folder.path / "status.json", partial(_end_if_asked, folder))
@@ -295,7 +295,7 @@ def run_study(
 
 
 class Stopped(TrainingFailed):
-    """A study was asked to stop; what is done is kept."""
+    """A study was asked to stop; finished runs are kept."""
 
 
 @contextmanager
@@ -307,7 +307,7 @@ def _stopped_by_a_signal(path: Path) -> Iterator[None]:
 
     try:
         previous = signal.signal(signal.SIGTERM, stop)
-        # A worker holds back what comes before there is anything to save.
+        # A worker ignores the signal before there is anything to save.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     except (ValueError, AttributeError):  # outside the main thread; on Windows
         yield
@@ -319,7 +319,7 @@ def _stopped_by_a_signal(path: Path) -> Iterator[None]:
 
 
 def _end_if_asked(folder: StudyFolder) -> None:
-    """Send this process the signal to stop where the study is asked to: the run under way is saved first."""
+    """Signal this process to stop when the study is asked to stop; the current run is saved first."""
     if folder.asked():
         os.kill(os.getpid(), signal.SIGTERM)
 
@@ -394,7 +394,7 @@ STOPPED = "stopped"
 
 
 def run_job(job: Job, images: ImageData) -> str:
-    """Train one run to its end and write its result; return why it has none, empty where it has."""
+    """Train one run to its end and write its result; return the reason of a failure, else an empty text."""
     try:
         run = _open(job)
         info = train(run, images=images)
@@ -402,7 +402,7 @@ def run_job(job: Job, images: ImageData) -> str:
             return STOPPED
         result = result_of(run, job.arm)
         write_atomically(run.path / RESULT, json.dumps(result, allow_nan=False).encode())
-        # A finished run has nothing to resume, and its optimiser is four times its checkpoint.
+        # A finished run needs no optimiser, which is four times as large as the checkpoint.
         run.resume_file.unlink(missing_ok=True)
     except (TrainingFailed, RunError, OSError, CheckpointError) as error:
         return str(error)
@@ -410,7 +410,7 @@ def run_job(job: Job, images: ImageData) -> str:
 
 
 def _open(job: Job) -> RunDirectory:
-    """Return the run directory of a job; what was killed while it was made is made again."""
+    """Return the run directory of a job; a directory that was left half made is made again."""
     path = run_folder(job.folder, job.arm, job.seed)
     if (path / "config.json").exists():
         run = RunDirectory.open(path)
@@ -423,13 +423,13 @@ def _open(job: Job) -> RunDirectory:
 
 
 def result_of(run: RunDirectory, arm: Arm) -> dict[str, Any]:
-    """Return what a study keeps of a finished run.
+    """Return the result of a finished run, as a study keeps it.
 
     ``curve`` has points [step, bits/dim of the batches since the last point, bits/dim on some of the test crops].
 
     Raises:
         OSError, CheckpointError: the run cannot be read.
-        TrainingFailed: its records do not hold what a study needs.
+        TrainingFailed: its records lack a value.
 
     """
     recipe, _ = run.config()
@@ -444,7 +444,7 @@ def result_of(run: RunDirectory, arm: Arm) -> dict[str, Any]:
             if "crops_bits_per_dim" in record:
                 curve.append([record["step"], round(total / since, 4), round(record["crops_bits_per_dim"], 4)])
                 total, since = 0.0, 0
-    # The record of the end has the score of the whole part beside that of the crops, under the part's name.
+    # The last record has the score of the whole part, under the part's name, beside the score of the crops.
     scored = {f"{part}_bits_per_dim" for part in EVALUATE_ON}
     ends = [record["crops_bits_per_dim"] for record in records if "crops_bits_per_dim" in record and scored & {*record}]
     if not ends or not math.isfinite(ends[-1]):
@@ -467,7 +467,7 @@ def result_of(run: RunDirectory, arm: Arm) -> dict[str, Any]:
 
 
 def _results(waiting: list[Job], images: ImageData, jobs: int) -> Generator[tuple[Job, str], None, None]:
-    """Yield every job with the sentence that says why it has no result, empty where it has one, as they are done."""
+    """Yield every finished job with the reason of its failure, empty for a success."""
     if jobs == 1:
         with one_thread():
             for job in waiting:
@@ -487,20 +487,20 @@ def _results(waiting: list[Job], images: ImageData, jobs: int) -> Generator[tupl
                 "kept, and the same command with fewer --jobs goes on."
             ) from None
         finally:
-            # A caller that stops listening wants no more results: the pool by itself would wait for those under way.
+            # Where the caller stops iterating, the pool by itself would wait for the runs under way.
             pool.shutdown(wait=False, cancel_futures=True)
             for child in set(multiprocessing.active_children()) - others:
                 child.terminate()
 
 
-#: A worker's data set, given to it once.
+#: A worker's data set, passed once.
 _images: list[ImageData] = []
-#: Whether this worker was asked to stop: it then begins no other run.
+#: Whether this worker was asked to stop and begins no other run.
 _stopped: list[bool] = []
 
 
 def _start_worker(images: ImageData) -> None:
-    """Prepare a worker: one thread, deaf to Ctrl-C, which its parent hears, and gone when its parent is."""
+    """Prepare a worker: one thread, no Ctrl-C (its parent handles it), and an end when the parent ends."""
     _images.append(images)
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,9 +1,9 @@
-"""Paired differences between arms over seeds, and the part that each choice has in them.
+"""Paired differences between arms over seeds, and the contribution of each choice.
 
 A contrast is a weighted sum of arms whose weights sum to 0. For every seed it has one value, in which initialisation,
-batches and noise of evaluation cancel; over seeds it has a t interval. Of several contrasts that are looked at
-together p is corrected by Holm's method, and a difference is claimed only where the corrected p is below the level.
-Where seeds were added after a look, the level is that of a group-sequential bound (``analysis.intervals``).
+batches and noise of evaluation cancel; over seeds it has a t interval. For several contrasts p is corrected by Holm's
+method, and a difference is claimed only where the corrected p is below the level. Where seeds were added after a look,
+a group-sequential bound gives the level (``analysis.intervals``).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .recipe import AGAIN, HALF, Arm, StudyRecipe
 
 @dataclass(frozen=True, eq=False)
 class Effect:
-    """A contrast of arms over seeds, in bits/dim; below 0, the arm that it is named after needs fewer bits.
+    """A contrast of arms over seeds, in bits/dim; below 0, the first arm of its name needs fewer bits.
 
     Attributes:
         name: of the contrast.
@@ -33,7 +33,7 @@ class Effect:
         seeds, values: of the n seeds that all these arms were run with.
         low, high: ends of the interval of the mean over seeds; NaN for one seed.
         p: two-sided, of a mean of 0; NaN for one seed.
-        p_corrected: p after Holm's correction for everything that is looked at together.
+        p_corrected: p after Holm's correction.
         correlation: of the two arms over seeds. Pairing narrows the interval where it is above 0. NaN where there are
             more than two arms, fewer than three seeds, or no scatter.
         level: two-sided level of interval and claim: 0.05, or less where the study was looked at before.
@@ -65,7 +65,7 @@ class Effect:
 
     @property
     def lead(self) -> float:
-        """The mean with the other sign, as pages show it: above 0, the arm it is named after needs fewer bits."""
+        """The mean with the opposite sign, as on pages: above 0, the first arm of its name needs fewer bits."""
         return -self.mean
 
     @property
@@ -75,7 +75,7 @@ class Effect:
 
     @property
     def lead_name(self) -> str:
-        """What leads over what: ``entropy over variance`` where the contrast is ``entropy − variance``."""
+        """The name of the lead: ``entropy over variance`` for the contrast ``entropy − variance``."""
         return self.name.replace(" − ", " over ")
 
     @property
@@ -95,7 +95,7 @@ class Effect:
 
     @property
     def over(self) -> str:
-        """What the interval is over: ``6 seeds, paired (r = +0.74)``; paired only where that narrows it."""
+        """The seeds of the interval: ``6 seeds, paired (r = +0.74)``; "paired" only where that narrows it."""
         words = counted(len(self.values), "seed")
         if math.isnan(self.correlation):
             return words
@@ -136,7 +136,7 @@ class Effect:
 
 
 def contrast(study: Study, name: str, arms: Mapping[Arm, float]) -> Effect | None:
-    """Return a contrast over the seeds that all of its arms were run with, or None where there is none."""
+    """Return a contrast over the common seeds of its arms, or None without a common seed."""
     seeds = study.seeds(arms)
     if not seeds:
         return None
@@ -149,9 +149,9 @@ def contrast(study: Study, name: str, arms: Mapping[Arm, float]) -> Effect | Non
 
 
 def level_of(study: Study, seeds: int) -> float:
-    """Return the two-sided level at which so many seeds of a study are judged, by what was looked at before.
+    """Return the two-sided level for so many seeds of a study, given its earlier looks.
 
-    An arm that has fewer seeds than the study's others is judged as if that were all it is going to have.
+    An arm with fewer seeds than the others is judged as if it were complete.
     """
     most = study.recipe.seeds
     looks = [look for look in study.looks if look < seeds]
@@ -165,7 +165,7 @@ def effect(name: str, arms: Mapping[Arm, float], seeds: np.ndarray, values: np.n
 
 
 def corrected(effects: Iterable[Effect | None]) -> tuple[Effect, ...]:
-    """Return effects that are looked at together with Holm's correction; those that are None are left out.
+    """Return effects with Holm's correction over all of them; None is left out.
 
     Reference: Holm, A simple sequentially rejective multiple test procedure, 1979. SciPy has no Holm.
     """
@@ -182,7 +182,7 @@ def corrected(effects: Iterable[Effect | None]) -> tuple[Effect, ...]:
 
 
 def usual_partition(study: Study | StudyRecipe) -> str:
-    """Return the partition that most arms with principal channels have; of several the first."""
+    """Return the most common partition among arms with principal channels; in a tie the first."""
     partitions = [arm.partition for arm in study.arms if arm.init != "random"]
     return max(partitions, key=partitions.count, default="random")
 
@@ -192,7 +192,7 @@ _WEIGHTS_FROM = {"entropy": "entropy weights", "means": "weights from means", "c
 
 
 def label(study: Study, arm: Arm) -> str:
-    """Return the name of an arm in its study, without its prior and without what is usual there.
+    """Return the name of an arm in its study, without its prior and the usual choices.
 
     As ``entropy + weights, ¼ passed on (partitions: information)``.
     """
@@ -238,10 +238,10 @@ class Comparisons:
 
 
 def subjects(study: Study) -> list[str]:
-    """Return what a study can be read for, as :attr:`.Arm.choice`: the adaptive arm first.
+    """Return the possible subjects of a study, as :attr:`.Arm.choice`: the adaptive arm first.
 
-    That is the entropy order, if possible with half of the channels passed on, the usual partitions and weights: a
-    study that lacks weights with these partitions is read for the order alone, not for two changes at once.
+    That is the entropy order, if possible with half of the channels passed on, the usual partitions and weights. A
+    study without weights at these partitions has the order alone as its subject, not two changes at once.
     """
     usual = usual_partition(study)
 
@@ -287,7 +287,7 @@ def comparisons(study: Study, subject: str | None = None) -> Comparisons:
 
 @dataclass(frozen=True, eq=False)
 class Factorial:
-    """The parts of an arm under one prior, each averaged over pairs of arms that differ in nothing else.
+    """The effect of each choice under one prior, averaged over pairs of arms that differ in that choice alone.
 
     Attributes:
         prior: of the arms.
@@ -313,7 +313,7 @@ class Factorial:
         ]
 
 
-#: part -> (field of an arm, what is compared with what, name of the contrast).
+#: part -> (field of an arm, the two values compared, name of the contrast).
 _PARTS: dict[str, tuple[str, tuple[tuple[str, str], ...], str]] = {
     "order": ("order", tuple(("entropy", order) for order in ORDERS if order != "entropy"), "{0} − {1}"),
     "weights": (
@@ -333,7 +333,7 @@ Pair = tuple[Arm, Arm]
 
 
 def factorial(study: Study, prior: str) -> Factorial:
-    """Return what each choice contributes under a prior; what has no arms is not there.
+    """Return the contribution of each choice under a prior; choices without arms are left out.
 
     Arms that pass on a half are compared with each other; other fractions have rows of their own.
     """

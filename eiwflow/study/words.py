@@ -1,4 +1,4 @@
-"""What studies are called, and sentences about the answers of several."""
+"""Titles of studies, and sentences about the answers of several studies."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ CAVEAT = (
     "an interval says where the difference lies for other seeds, on these test images, at this size and budget. It "
     "knows nothing of other images."
 )
-#: How the sign of a lead is read, wherever one is shown.
+#: The meaning of a lead's sign.
 LEAD = "A lead is bits/dim that the first arm needs less than the second: above 0 the first is better."
-#: What tells studies apart that have one title: asked in this order, said where the answers differ.
+#: Settings that distinguish studies of the same title, in this order.
 _DIFFERENCES: tuple[Callable[[StudyRecipe], str], ...] = (
     lambda recipe: {"muon": "Muon", "adamw": "AdamW"}.get(recipe.optimiser, recipe.optimiser),
     lambda recipe: f"weight decay {recipe.weight_decay:g}",
@@ -31,7 +31,7 @@ _DIFFERENCES: tuple[Callable[[StudyRecipe], str], ...] = (
 
 
 def titles(studies: Mapping[str, Study]) -> dict[str, str]:
-    """Return key -> title, each a different one: those that share one say in what they differ, or else their key."""
+    """Return key -> unique title: equal titles are extended by the settings that differ, or else by the key."""
     alike: dict[str, list[str]] = {}
     for key, study in studies.items():
         alike.setdefault(study.title, []).append(key)
@@ -48,10 +48,10 @@ def titles(studies: Mapping[str, Study]) -> dict[str, str]:
 
 
 def too_short(study: Study, budgets: Sequence[int]) -> str:
-    """Return why a study of one's own is too short to judge, or nothing where it is as long as the bundled ones.
+    """Return why a visitor's study is too short to judge; empty if it is as long as the bundled studies.
 
     Args:
-        study: one's own.
+        study: the visitor's.
         budgets: of the bundled studies, in images.
 
     """
@@ -67,7 +67,7 @@ def too_short(study: Study, budgets: Sequence[int]) -> str:
 
 
 def control(effects: Sequence[Effect]) -> str:
-    """Return what an A/A control says: the random order against itself, with other permutations."""
+    """Return the sentence on an A/A control: the random order against itself, with other permutations."""
     leads = listed([effect.lead_in_figures for effect in effects])
     claimed = any(effect.claim != "no conclusion" for effect in effects)
     end = "A difference is claimed where there is none." if claimed else "No difference is claimed, as it should be."
@@ -75,7 +75,7 @@ def control(effects: Sequence[Effect]) -> str:
 
 
 def rows(table: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return rows with headings that wrap; small p and CPU seconds are written out, where a table has three places."""
+    """Return rows with headings that wrap; small p and CPU seconds are texts, since a table has three places."""
     printed = []
     for row in table:
         small = {key: "< 0.001" for key in ("p", "p_corrected") if row.get(key, 1) < 0.001}

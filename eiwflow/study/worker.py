@@ -1,4 +1,4 @@
-"""A small study beside the app: a process of its own that outlives the page, and holds the CPU as a run does."""
+"""A small study started from the app: a process of its own that outlives the page, and holds the CPU as a run does."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DEVICE = "cpu"
 
 
 def start(recipe: StudyRecipe, out: Path) -> StudyFolder:
-    """Start a study, or go on with it, in a process of its own; return its folder once that process holds it.
+    """Start or continue a study in a process of its own; return its folder once that process has locked it.
 
     Args:
         recipe: the settings.
@@ -38,7 +38,7 @@ def start(recipe: StudyRecipe, out: Path) -> StudyFolder:
 
 
 def folder(path: Path) -> StudyFolder:
-    """Return the folder of a study, to look at, to stop or to kill by :mod:`eiwflow.training.worker`."""
+    """Return the folder of a study, for :mod:`eiwflow.training.worker`."""
     from .run import StudyFolder
 
     return StudyFolder(path)
@@ -48,7 +48,7 @@ def folder(path: Path) -> StudyFolder:
 
 
 def main() -> int:
-    """Run the study in the folder that is given; return 0, 1 (a run failed) or 2 (it cannot be run)."""
+    """Run the study in a folder; return 0, 1 (a run failed) or 2 (it cannot be run)."""
     return worker.main(work=_work)
 
 
