@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .images import DataError, Factor, ImageData, check_images
+from .images import DataError, Factor, ImageData, check_images, is_file
 from .on_disk import SHOWN, Files, Pictures, decoded
 from .split import tenth_by_hash
 from .views import OnDisk
@@ -154,5 +154,5 @@ def _picture_names(folder: Path) -> Iterator[str]:
     for path in folder.rglob("*"):
         inside = path.relative_to(folder)
         hidden = any(part.startswith(".") for part in inside.parts)
-        if path.suffix.lower() in SUFFIXES and not hidden and path.is_file():
+        if path.suffix.lower() in SUFFIXES and not hidden and is_file(path):
             yield inside.as_posix()

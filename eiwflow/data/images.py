@@ -29,8 +29,15 @@ class DataError(ValueError):
 
 
 def reason(error: Exception) -> str:
-    """Return the message of another library's error, or else its type."""
+    """Return the message of another library's error, or else its type; of the system's errors the reason alone."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
     return str(error)[:200] or type(error).__name__
+
+
+def is_file(path: Path) -> bool:
+    """Return whether a path is a file, or a link to nothing: that is one that cannot be read, and to be named."""
+    return path.is_file() or (path.is_symlink() and not path.exists())
 
 
 class Factor(NamedTuple):

@@ -130,6 +130,15 @@ def _unpacked(archives: list[Path], name: str, cache: Path) -> tuple[OnDisk, np.
 
 def _batch(path: Path) -> tuple[int, int, np.ndarray]:
     """Return N, values a row, and labels (N,) of an archive."""
+    try:
+        return _opened_batch(path)
+    except DataError:
+        raise
+    except Exception as error:  # zipfile, zlib and numpy raise a dozen kinds between them on damaged files
+        raise DataError(f"{path.name!r} cannot be read as an .npz archive: {reason(error)}") from error
+
+
+def _opened_batch(path: Path) -> tuple[int, int, np.ndarray]:
     with zipfile.ZipFile(path) as archive:
         with archive.open("data.npy") as file:
             shape, dtype = _header(file)

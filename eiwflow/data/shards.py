@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from .folder import SUFFIXES, TEST_FOLDERS
-from .images import DataError, Factor, ImageData, check_images, reason
+from .images import DataError, Factor, ImageData, check_images, is_file, reason
 from .on_disk import Pictures, decoded
 from .split import tenth_by_number
 from .views import OnDisk
@@ -37,7 +37,7 @@ def is_shard(name: str) -> bool:
 
 def shards_in(folder: Path) -> list[Path]:
     """Return the shards in a folder and below it by their paths, hidden ones left out."""
-    inside = (path.relative_to(folder) for path in folder.rglob("*") if is_shard(path.name) and path.is_file())
+    inside = (path.relative_to(folder) for path in folder.rglob("*") if is_shard(path.name) and is_file(path))
     return [folder / path for path in sorted(inside) if not any(part.startswith(".") for part in path.parts)]
 
 

@@ -90,6 +90,9 @@ def test_the_picture_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     data = load(tmp_path)
     assert len(data.train) + len(data.test) == 38
     assert "; 1 left out: picture" in data.note and "003.png' cannot be read as PNG" in data.note
+    (tmp_path / "004.png").unlink()
+    (tmp_path / "004.png").symlink_to("gone.png")
+    assert "; 2 left out: picture" in load(tmp_path).note
     for path in tmp_path.iterdir():
         path.write_bytes(b"")
     with pytest.raises(DataError, match=r"000\.png"):

@@ -129,7 +129,7 @@ def test_imagenets_archives_are_unpacked_once(tmp_path: Path, monkeypatch: pytes
         assert loaded.factors["label"].train.tolist() == [1] * 11 + [2] * 11 + [10] * 11
         monkeypatch.setattr(module, "PART", None)  # nothing is unpacked a second time
     (tmp_path / "small" / "train_data_batch_2.npz").write_bytes(b"PK")
-    with pytest.raises(DataError, match="the batches of 'small' cannot be read"):
+    with pytest.raises(DataError, match="'train_data_batch_2.npz' cannot be read as an .npz archive"):
         load(tmp_path / "small")
 
 
