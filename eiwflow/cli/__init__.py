@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from ..files import is_text
     from ..flow import ConfigError, ContextError, NonFiniteError, ShapeError
     from ..study.file import StudyError
-    from ..training.failures import TrainingFailed, of_memory
+    from ..training.failures import TrainingFailed, of_another_process, of_memory
     from ..training.run_directory import RunError
 
     refusals = (
@@ -88,9 +88,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"eiwflow {options.name}: {' '.join(f'{error} {error.advice}'.split())}", file=sys.stderr)
         return 1
     except (MemoryError, RuntimeError) as error:
-        if not of_memory(error):
+        what = of_another_process(error)
+        if of_memory(error):
+            what = "memory ran out; ask for a smaller flow, or for fewer images."
+        if not what:
             raise
-        print(f"eiwflow {options.name}: memory ran out; ask for a smaller flow, or for fewer images.", file=sys.stderr)
+        print(f"eiwflow {options.name}: {what}", file=sys.stderr)
         return 1
     try:
         print(json.dumps(null_for_nan(result), allow_nan=False) if options.json else _visible(text), flush=True)

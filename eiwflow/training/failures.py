@@ -11,6 +11,9 @@ from .. import files
 from ..data import DataError
 from ..flow import ShapeError
 
+#: Said where a process that reads images is gone.
+READER_ENDED = "a process that reads images ended unexpectedly: killed, or out of memory."
+
 
 class TrainingFailed(RuntimeError):
     """A run had to stop; the message names the step and what happened, ``advice`` what to try."""
@@ -24,7 +27,8 @@ class NotFinite(TrainingFailed):
 
 def foreseen(error: BaseException) -> bool:
     """Return whether the error has a sentence; any other RuntimeError is a mistake in the program."""
-    return not isinstance(error, RuntimeError) or isinstance(error, TrainingFailed) or of_memory(error)
+    known = isinstance(error, TrainingFailed) or of_memory(error) or bool(of_another_process(error))
+    return known or not isinstance(error, RuntimeError)
 
 
 def of_memory(error: BaseException) -> bool:
@@ -33,9 +37,22 @@ def of_memory(error: BaseException) -> bool:
     return no_class or isinstance(error, (MemoryError, torch.OutOfMemoryError))
 
 
+def of_another_process(error: BaseException) -> str:
+    """Return what happened where a process that this one needs has ended, as the end of a sentence; empty elsewhere.
+
+    torch says both by a RuntimeError, of a process that reads images from a signal's handler, at any place.
+    """
+    words = str(error) if isinstance(error, RuntimeError) else ""
+    if "DataLoader worker (pid" in words:
+        return READER_ENDED
+    if "/gloo/" in words or isinstance(error, getattr(torch.distributed, "DistError", ())):
+        return "another process of the team ended; what it printed says why."
+    return ""
+
+
 def sentence(error: Exception, step: int) -> str:
     """Return the reason that stopped a run after ``step`` steps."""
-    what = " ".join(str(error).split())
+    what = of_another_process(error) or " ".join(str(error).split())
     if of_memory(error):
         tried = re.search(r"ried to allocate ([\d.]+ \w+)", what)
         what = f"memory ran out{f' on an attempt to take {tried[1]}' if tried else ''}."

@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 from ..data import DataError
 from ..data.views import OnDisk
 from .batches import training_batch
+from .failures import READER_ENDED, of_another_process
 from .recipe import Recipe
 
 #: Batches that every process reads ahead.
@@ -76,7 +77,8 @@ class Input:
         """Return x of a step, on the device.
 
         Raises:
-            DataError: it cannot be read, or a process that reads ended.
+            DataError: it cannot be read.
+            ChildProcessError: a process that reads ended.
 
         """
         if self.workers == 0:
@@ -89,9 +91,9 @@ class Input:
                 x = next(self._iterator)
             except (RuntimeError, EOFError, OSError) as error:  # its socket may close before its end is noticed
                 # torch words it in two ways: "worker (pid 5) is killed by …", "worker (pid(s) 5) exited unexpectedly".
-                if isinstance(error, RuntimeError) and "DataLoader worker (pid" not in str(error):
+                if isinstance(error, RuntimeError) and of_another_process(error) != READER_ENDED:
                     raise
-                raise DataError("a process that reads images ended unexpectedly: killed, or out of memory") from error
+                raise ChildProcessError(READER_ENDED.rstrip(".")) from error
         if isinstance(x, DataError):
             raise x
         return x.to(self._device, non_blocking=True)

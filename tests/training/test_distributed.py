@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from eiwflow.training.distributed import ALONE, Team
 from eiwflow.training.run_directory import all_runs
 
 from .. import LONG
-from .processes import LOOPBACK, begun, ended, one_of_a_team, place_in_a_team
+from .processes import LOOPBACK, PATIENCE_S, begun, ended, one_of_a_team, place_in_a_team
 from .tiny import tiny_flow, tiny_info, write_npz
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -128,6 +129,23 @@ def test_a_team_stops_at_one_step_and_goes_on_to_the_same_numbers(tmp_path, comm
     assert_same_training(run, only_run(tmp_path / "one"))
     steps = safetensors.torch.load_file(run.resume_file)
     assert {int(tensor) for name, tensor in steps.items() if name.endswith(".step")} == {30}
+
+
+@pytest.mark.parametrize("killed", [0, 1])
+def test_a_process_whose_team_loses_one_says_so_in_a_sentence(tmp_path, command, a_team, killed):
+    command[command.index("--iterations") + 1] = "100000"
+    processes, said = a_team([*command, "--save-every", "5"], tmp_path / "two")
+    end = time.monotonic() + PATIENCE_S
+    while not list((tmp_path / "two").glob("*/resume.safetensors")):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    processes[killed].kill()
+    other = 1 - killed
+    assert ended(processes[other]) == 1
+    sentence = said[other].read_text()
+    assert sentence.count("\n") == 1 and "another process of the team ended; what it printed says why." in sentence
+    run = only_run(tmp_path / "two")
+    assert run.state().name == ("crashed" if killed == 0 else "failed") and load(run.last_checkpoint)
 
 
 def test_a_batch_that_cannot_be_shared_out_is_refused_before_anything_is_written(tmp_path, command, a_team):
