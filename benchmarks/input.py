@@ -3,8 +3,8 @@
     python benchmarks/input.py FOLDER               # writes files of 100,000 and 1,300,000 random 32×32 images, 4.3 GB
     python benchmarks/input.py FOLDER --batch 512 --width 64
 
-The step is of CIFAR-10's size. Seconds are of the process, without its workers, so that other work on the machine
-counts less; ``wait`` is the wall time that a step waits for its batch with one worker.
+The step is of CIFAR-10's size. Reading and step are CPU seconds of this process, which other work on the machine moves
+less than wall time. With one worker a step waits for its batch; ``of its wall time`` is what the input costs.
 """
 
 from __future__ import annotations
@@ -64,6 +64,7 @@ def report(path: Path, batch: int, width: int) -> None:
     read = [cpu_seconds(lambda step=step: reading.batch(step)) for step in range(1, 1 + 2 * STEPS)]
     trainer = Trainer(recipe, images, execution=Execution(workers=1))
     waits: list[float] = []
+    walls: list[float] = []
     read_ahead = trainer.input.batch
 
     def waited(step: int) -> torch.Tensor:
@@ -73,13 +74,19 @@ def report(path: Path, batch: int, width: int) -> None:
         return x
 
     trainer.input.batch = waited  # type: ignore[method-assign]
-    steps = [cpu_seconds(trainer.advance) for _ in range(STEPS + 1)][1:]
-    del waits[0]  # the worker is born
-    step = statistics.median(steps)
+    steps: list[float] = []
+    for _ in range(STEPS + 1):
+        started = time.perf_counter()
+        steps.append(cpu_seconds(trainer.advance))
+        walls.append(time.perf_counter() - started)
+    del steps[0], waits[0], walls[0]  # the worker is born
+    read_s, step = statistics.median(read), statistics.median(steps)
     print(
-        f"{len(images.train):>10,} images: reading {1000 * statistics.median(read):.1f} ms of CPU, a step "
-        f"{step:.2f} s of CPU, waits {1000 * statistics.median(waits):.2f} ms = {statistics.median(waits) / step:.2%}; "
-        f"resident {resident_mib():,.0f} MiB"
+        f"{len(images.train):>10,} images: reading {1000 * read_s:.1f} ms of CPU, a step {step:.2f} s, so "
+        f"{read_s / step:.2%} without a worker; with one it waits {1000 * statistics.median(waits):.1f} ms, "
+        f"{sum(waits) / sum(walls):.2%} of its wall time {statistics.median(walls):.2f} s; "
+        f"resident {resident_mib():,.0f} MiB",
+        flush=True,
     )
     trainer.input.close()
 
